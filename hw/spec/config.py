@@ -1,0 +1,162 @@
+"""The parameters of one accelerator: what the compiler targets and what ``hw`` elaborates."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from math import ceil
+
+BUS_BITS = (64, 128)
+ADDRESS_BITS = 20  # of a feature-buffer word, in an instruction
+COORDINATE_BITS = 12  # of a signed row or column, in an instruction
+COLUMN_STEPS = 4  # log2 of the most columns that an instruction can place
+SHIFT_BITS = 6  # of each shift amount of the epilogue
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvpeConfig:
+    """Sizes of the array and of its buffers.
+
+    Parameters
+    ----------
+    lanes : int
+        Products that one processing element sums in a cycle; activations in one feature word.
+    rows : int
+        Output channels at a time. Divides ``lanes``.
+    columns : int
+        Output pixels at a time.
+    weight_bits, activation_bits, accumulator_bits : int
+        Widths of a weight code (2 to 5), of a stored activation (4 to 16), of a sum (24 to 48).
+    feature_words, weight_words, parameter_words : int
+        Depths of the on-chip buffers, in words of ``lanes`` activations, of ``rows * lanes``
+        codes, and of ``rows`` channels' epilogue parameters.
+    bus_bits : int
+        Width of the AXI4 data bus: 64 or 128.
+
+    Raises
+    ------
+    ValueError
+        A size is outside its range; the text names it, the range and the value.
+    """
+
+    lanes: int = 16
+    rows: int = 16
+    columns: int = 8
+    weight_bits: int = 3
+    activation_bits: int = 8
+    accumulator_bits: int = 32
+    feature_words: int = 16384
+    weight_words: int = 2048
+    parameter_words: int = 256
+    bus_bits: int = 128
+
+    def __post_init__(self):
+        for name, least, most in (
+            ("lanes", 2, 64),
+            ("rows", 1, 64),
+            ("columns", 1, 1 << COLUMN_STEPS),
+            ("feature_words", 64, 1 << ADDRESS_BITS),
+            ("weight_words", 16, 1 << 16),
+            ("parameter_words", 4, 1 << 12),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most or value & (value - 1):
+                raise ValueError(
+                    f"SvpeConfig {name} must be a power of two from {least} to {most}, not {value}"
+                )
+        for name, least, most in (
+            ("weight_bits", 2, 5),
+            ("activation_bits", 4, 16),
+            ("accumulator_bits", 24, 48),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ValueError(f"SvpeConfig {name} must be from {least} to {most}, not {value}")
+        if self.lanes % self.rows:
+            raise ValueError(
+                f"SvpeConfig rows must divide lanes, so that one word holds whole groups of output "
+                f"channels; {self.rows} does not divide {self.lanes}"
+            )
+        if self.bus_bits not in BUS_BITS:
+            raise ValueError(f"SvpeConfig bus_bits must be 64 or 128, not {self.bus_bits}")
+
+    @property
+    def banks(self) -> int:
+        """Feature banks: twice the columns, so that stride 2 meets no conflict."""
+        return 2 * self.columns
+
+    @property
+    def parts(self) -> int:
+        """Groups of ``rows`` channels in one feature word."""
+        return self.lanes // self.rows
+
+    @property
+    def passes(self) -> int:
+        """Feature words that one unrounded result takes, ``activation_bits`` at a time."""
+        return ceil(self.accumulator_bits / self.activation_bits)
+
+    @property
+    def feature_bits(self) -> int:
+        """Width of a feature word."""
+        return self.lanes * self.activation_bits
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Width of a weight word: lane 0 of row 0 lowest, then its lanes, then the rows."""
+        return self.rows * self.lanes * self.weight_bits
+
+    @property
+    def parameter_bits(self) -> int:
+        """Width of one row's parameters (see ``hw.spec.instructions.PARAMETERS``)."""
+        return self.accumulator_bits + 3 * SHIFT_BITS
+
+    @property
+    def bus_bytes(self) -> int:
+        """Bytes of one beat."""
+        return self.bus_bits // 8
+
+    def beats(self, word_bits: int) -> int:
+        """Beats that one buffer word of ``word_bits`` takes in memory, padding included."""
+        return ceil(word_bits / self.bus_bits)
+
+    @property
+    def fingerprint(self) -> int:
+        """64 bits that differ for any two configurations: hardware and image carry it."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.lanes}x{self.rows}x{self.columns} (lanes x rows x columns), "
+            f"{self.weight_bits}-bit weights, {self.activation_bits}-bit activations"
+        )
+
+
+CONFIGS = {
+    "test": SvpeConfig(
+        lanes=8,
+        rows=4,
+        columns=2,
+        feature_words=2048,
+        weight_words=512,
+        parameter_words=64,
+        bus_bits=64,
+    ),
+    "small": SvpeConfig(
+        lanes=8, rows=8, columns=4, feature_words=4096, weight_words=1024, parameter_words=128
+    ),
+    "reference": SvpeConfig(),
+    "zcu102": SvpeConfig(),
+}
+
+
+def named_config(name: str, **changes: int) -> SvpeConfig:
+    """The configuration called ``name``, with some of its sizes changed.
+
+    Raises
+    ------
+    ValueError
+        No configuration has that name.
+    """
+    if name not in CONFIGS:
+        raise ValueError(f"config must be one of {', '.join(CONFIGS)}, not '{name}'")
+    return replace(CONFIGS[name], **changes)

@@ -1,0 +1,165 @@
+"""The image: what the accelerator's memory holds for one network, and how to talk to it.
+
+File format, little-endian: 8 bytes ``QNNIMAGE``, a 32-bit version, 32 bits of metadata length,
+64 bits of payload length, the SHA-256 of all that follows; then the metadata (JSON) and the
+payload. The payload goes to ``IMAGE_BASE`` as it is: the program first.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from hw.spec.config import SvpeConfig
+
+MAGIC = b"QNNIMAGE"
+VERSION = 1
+HEAD = struct.Struct("<8sIIQ32s")
+
+
+class ImageError(ValueError):
+    """An image file that is not whole, or not for this reader or accelerator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorLayout:
+    """A tensor's place, in a buffer or in memory: channel-blocked, rows of pixels in words.
+
+    Value ``q`` of channel ``c`` (within its segment), row ``y``, column ``x`` lies in word
+    ``address + pass * pass_step + block * block_step + y * pitch + x``, lane ``c % lanes``, where
+    each segment starts a new block. ``bits`` is the width of the integers, ``passes`` the words
+    that one takes (1 unless unrounded). An unsigned tensor is stored as ``q - 2**(bits - 1)``.
+    ``address`` counts feature words on chip, and words of whole beats from the region's base in
+    memory.
+    """
+
+    name: str
+    channels: tuple[int, ...]  # of each segment of a concatenation; one, usually
+    height: int
+    width: int
+    bits: int
+    signed: bool
+    exponent: int  # value = q * 2**-exponent
+    address: int
+    pitch: int
+    block_step: int
+    passes: int = 1
+    pass_step: int = 0
+
+    def words(self, lanes: int) -> int:
+        """Words from the first to past the last."""
+        blocks = sum(-(-count // lanes) for count in self.channels)
+        last = (self.passes - 1) * self.pass_step + (blocks - 1) * self.block_step
+        return last + (self.height - 1) * self.pitch + self.width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What one tag of the program computes, for traces and reports."""
+
+    tag: int
+    name: str  # the graph node; also the name of its tensor
+    op: str
+    image: int  # index in the batch
+    output: TensorLayout  # where the epilogue writes it on chip
+    macs: int  # multiply-accumulates of the model (not of padding), for utilisation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A compiled network.
+
+    Members
+    -------
+    config : the accelerator that it is for
+    batch : images that one run computes
+    inputs, outputs : per image of the batch, place in the INPUT and OUTPUT region; outputs have
+        one entry an image and output of the network, in that order
+    output_shapes : as the user's model gives them, without the batch dimension
+    input_bytes, output_bytes, scratch_bytes : sizes of those regions
+    layers : by tag
+    payload : bytes of the IMAGE region
+    program_bytes : length of the program, which starts the payload
+    """
+
+    config: SvpeConfig
+    batch: int
+    inputs: tuple[TensorLayout, ...]
+    outputs: tuple[TensorLayout, ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+    input_bytes: int
+    output_bytes: int
+    scratch_bytes: int
+    layers: tuple[Layer, ...]
+    program_bytes: int
+    payload: bytes
+
+    def to_bytes(self) -> bytes:
+        """The file."""
+        fields = asdict(replace(self, payload=b""))
+        del fields["payload"]
+        metadata = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+        body = metadata + self.payload
+        digest = hashlib.sha256(body).digest()
+        return HEAD.pack(MAGIC, VERSION, len(metadata), len(self.payload), digest) + body
+
+    @staticmethod
+    def from_bytes(data: bytes, name: str = "image") -> "Image":
+        """Read what ``to_bytes`` gave; ``name`` is for the error.
+
+        Raises
+        ------
+        ImageError
+            Not an image, another version, cut short, or altered.
+        """
+        if len(data) < HEAD.size or data[:8] != MAGIC:
+            raise ImageError(f"{name}: not a qnn image; write one with 'qnn compile'")
+        _, version, metadata_bytes, payload_bytes, digest = HEAD.unpack_from(data)
+        if version != VERSION:
+            raise ImageError(
+                f"{name}: image version {version}, but this qnn reads version {VERSION}; "
+                f"compile the model again"
+            )
+        body = data[HEAD.size :]
+        if len(body) != metadata_bytes + payload_bytes:
+            raise ImageError(
+                f"{name}: {len(data)} bytes, but its header says "
+                f"{HEAD.size + metadata_bytes + payload_bytes}; copy or compile it again"
+            )
+        if hashlib.sha256(body).digest() != digest:
+            raise ImageError(f"{name}: its checksum does not match; copy or compile it again")
+        return _from_fields(json.loads(body[:metadata_bytes]), body[metadata_bytes:])
+
+    def write(self, path: Path) -> None:
+        """Write the file beside ``path``, then rename it."""
+        beside = path.with_name(path.name + ".part")
+        try:
+            beside.write_bytes(self.to_bytes())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @staticmethod
+    def read(path: Path) -> "Image":
+        """Read a file; raises as ``from_bytes`` does."""
+        return Image.from_bytes(path.read_bytes(), str(path))
+
+
+def _layout(fields):
+    return TensorLayout(**{**fields, "channels": tuple(fields["channels"])})
+
+
+def _from_fields(fields, payload):
+    return Image(
+        **{
+            **fields,
+            "config": SvpeConfig(**fields["config"]),
+            "inputs": tuple(_layout(f) for f in fields["inputs"]),
+            "outputs": tuple(_layout(f) for f in fields["outputs"]),
+            "output_shapes": tuple(tuple(s) for s in fields["output_shapes"]),
+            "layers": tuple(Layer(**{**f, "output": _layout(f["output"])}) for f in fields["layers"]),
+            "payload": payload,
+        }
+    )

@@ -1,0 +1,71 @@
+"""Bit layouts that software encodes and hardware decodes, each declared once."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Field:
+    """``bits`` bits called ``name``; two's complement if ``signed``."""
+
+    name: str
+    bits: int
+    signed: bool = False
+
+    @property
+    def low(self) -> int:
+        """Least value."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """Greatest value."""
+        return (1 << (self.bits - self.signed)) - 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Fields packed from bit 0 upwards, without gaps."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    @property
+    def bits(self) -> int:
+        """Width of the whole."""
+        return sum(field.bits for field in self.fields)
+
+    def encode(self, **values: int) -> int:
+        """The word that holds ``values``; a field that is not given is 0.
+
+        Raises
+        ------
+        KeyError
+            No field has that name.
+        ValueError
+            A value does not fit its field.
+        """
+        unknown = values.keys() - {field.name for field in self.fields}
+        if unknown:
+            raise KeyError(f"{self.name} has no field {', '.join(sorted(unknown))}")
+        word = offset = 0
+        for field in self.fields:
+            value = int(values.get(field.name, 0))
+            if not field.low <= value <= field.high:
+                raise ValueError(
+                    f"{self.name}.{field.name} must be from {field.low} to {field.high}, "
+                    f"not {value}"
+                )
+            word |= (value & ((1 << field.bits) - 1)) << offset
+            offset += field.bits
+        return word
+
+    def decode(self, word: int) -> dict[str, int]:
+        """Every field's value in ``word``."""
+        values = {}
+        for field in self.fields:
+            value = word & ((1 << field.bits) - 1)
+            if field.signed and value >> (field.bits - 1):
+                value -= 1 << field.bits
+            values[field.name] = value
+            word >>= field.bits
+        return values

@@ -1,0 +1,56 @@
+"""The register map: 32-bit registers at byte addresses on AXI4-Lite."""
+
+import enum
+
+MAGIC = 0x514E_4E01  # "QNN", version 1 of the register map
+WINDOW_BYTES = 4096
+
+
+class Register(enum.IntEnum):
+    """Byte addresses. 64-bit values take two registers, low word first."""
+
+    MAGIC = 0x00  # read: MAGIC
+    FINGERPRINT = 0x08  # read, 64 bits: SvpeConfig.fingerprint
+    CONTROL = 0x10  # write: Control bits; reads 0
+    STATUS = 0x14  # read: Status bits; writing 1s to INTERRUPT clears it
+    ERROR = 0x18  # read: Error code in bits 7:0
+    PROGRAM_BYTES = 0x1C  # write: length of the program at the image's start
+    ERROR_ADDRESS = 0x20  # read, 64 bits: memory byte address of the failed burst
+    IMAGE_BASE = 0x28  # write, 64 bits, multiple of 4096
+    INPUT_BASE = 0x30
+    OUTPUT_BASE = 0x38
+    SCRATCH_BASE = 0x40
+    CYCLES = 0x48  # read, 64 bits: of the last run, from start to done
+    LOAD_BUSY = 0x50  # read: cycles in which the engine worked
+    LOAD_STALL = 0x54  # read: cycles in which it had an instruction and waited for a token
+    COMPUTE_BUSY = 0x58
+    COMPUTE_STALL = 0x5C
+    STORE_BUSY = 0x60
+    STORE_STALL = 0x64
+    TAG = 0x68  # read: tag of the newest compute instruction
+
+
+class Control(enum.IntFlag):
+    """Bits of CONTROL."""
+
+    START = 1
+    RESET = 2  # forgets queues, tokens, error and status; only while no transfer is outstanding
+    INTERRUPT_ENABLE = 4
+
+
+class Status(enum.IntFlag):
+    """Bits of STATUS."""
+
+    BUSY = 1
+    DONE = 2  # the run ended, well or not; cleared by START
+    FAILED = 4  # ERROR says why
+    INTERRUPT = 8
+
+
+class Error(enum.IntEnum):
+    """Codes of ERROR."""
+
+    NONE = 0
+    READ = 1  # an AXI read answered SLVERR or DECERR
+    WRITE = 2  # an AXI write answered SLVERR or DECERR
+    INSTRUCTION = 3  # an operation code that does not exist
