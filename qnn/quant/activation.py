@@ -1,0 +1,71 @@
+"""Activations: reals to integers with one power-of-two scale, and the choice of that scale."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from qnn.quant.histogram import Histogram
+from qnn.quant.qtype import QType
+
+DEPTH = 12  # exponents that the search tries, from the one that clips nothing upwards
+
+
+def round_half_up(x: Tensor) -> Tensor:
+    """floor(x + 1/2), in the dtype of ``x``."""
+    return torch.floor(x + 0.5)
+
+
+def snap(x: Tensor, type: QType) -> Tensor:
+    """The nearest real that ``type`` holds, in the dtype of ``x``: rounded half up, clamped."""
+    return round_half_up(x * 2.0**type.exponent).clamp(type.low, type.high) * type.scale
+
+
+def encode(x: Tensor, type: QType) -> Tensor:
+    """Integers (int64) of reals: floor(x * 2**exponent + 1/2) in float64, clamped."""
+    scaled = round_half_up(x.to(torch.float64) * 2.0**type.exponent)
+    return scaled.clamp(type.low, type.high).to(torch.int64)
+
+
+def decode(q: Tensor, type: QType) -> Tensor:
+    """Reals (float64) of integers."""
+    return q.to(torch.float64) * type.scale
+
+
+def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None) -> QType:
+    """The type of ``bits`` bits with the least squared error on what a tensor held.
+
+    Tries ``DEPTH`` exponents, from the largest that clips nothing upwards; of equal errors the
+    smaller exponent wins. A tensor that only held zeros is taken to reach 1.
+
+    Parameters
+    ----------
+    seen : values, or a histogram of values
+    signed : None: signed where a value was negative
+    """
+    seen = seen if isinstance(seen, Histogram) else Histogram.of(seen)
+    signed = seen.least < 0 if signed is None else signed
+    widest = QType(bits, signed, 0)
+    start = _unclipped(seen, widest)
+    trials = [QType(bits, signed, start + step) for step in range(DEPTH)]
+    return min(trials, key=lambda type: (squared_error(seen, type), type.exponent))
+
+
+def squared_error(seen: Histogram, type: QType) -> float:
+    """Sum of squared errors of ``snap`` over a histogram, values spread evenly in each bin."""
+    centres, width = seen.centres, seen.width
+    error = (centres - snap(centres, type)).square() + width * width / 12
+    if type.scale <= width:
+        inside = (centres >= type.low * type.scale) & (centres <= type.high * type.scale)
+        error = torch.where(inside, type.scale**2 / 12, error)
+    return float((error * seen.counts).sum())
+
+
+def _unclipped(seen, type):
+    """The largest exponent at which ``type`` reaches everything seen."""
+    top = seen.most if seen.most > 0 else 0.0
+    bottom = seen.least if type.signed and seen.least < 0 else 0.0
+    if top == bottom == 0.0:
+        top = 1.0
+    room = [limit / reach for limit, reach in ((type.high, top), (type.low, bottom)) if reach]
+    return math.floor(math.log2(min(room)))

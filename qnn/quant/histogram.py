@@ -1,0 +1,74 @@
+"""A histogram of a tensor's values that grows with them, for calibration over many batches."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BINS = 1 << 13  # on each side of zero
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Counts of values, in even bins between -2**reach and 2**reach.
+
+    Members
+    -------
+    reach : exponent of the range
+    counts : (2 * BINS,) int64; zeros are not counted, they are exact in every format
+    zeros : how many
+    least, most : of all values
+    """
+
+    reach: int
+    counts: Tensor
+    zeros: int
+    least: float
+    most: float
+
+    @staticmethod
+    def of(x: Tensor) -> "Histogram":
+        """The histogram of one tensor.
+
+        Raises
+        ------
+        ValueError
+            The tensor is empty, or a value is not finite.
+        """
+        flat = x.detach().flatten().to(torch.float64)
+        if not flat.numel():
+            raise ValueError("Histogram needs at least one value, not an empty tensor")
+        if not bool(torch.isfinite(flat).all()):
+            raise ValueError("Histogram needs finite values, not NaN or infinity")
+        least, most = float(flat.min()), float(flat.max())
+        _, reach = torch.frexp(torch.tensor(max(-least, most), dtype=torch.float64))
+        values = flat[flat != 0]
+        places = torch.floor(values * (BINS * 2.0 ** -int(reach))).long() + BINS
+        counts = torch.bincount(places, minlength=2 * BINS)
+        return Histogram(int(reach), counts.cpu(), flat.numel() - len(values), least, most)
+
+    @property
+    def width(self) -> float:
+        """Of one bin."""
+        return 2.0**self.reach / BINS
+
+    @property
+    def centres(self) -> Tensor:
+        """Middle of each bin, (2 * BINS,) float64."""
+        return (torch.arange(-BINS, BINS, dtype=torch.float64) + 0.5) * self.width
+
+    def __add__(self, other: "Histogram") -> "Histogram":
+        """Both together, over the wider range."""
+        reach = max(self.reach, other.reach)
+        return Histogram(
+            reach,
+            self._widened(reach) + other._widened(reach),
+            self.zeros + other.zeros,
+            min(self.least, other.least),
+            max(self.most, other.most),
+        )
+
+    def _widened(self, reach):
+        """Counts over a range that is 2**(reach - self.reach) times as wide."""
+        places = torch.arange(-BINS, BINS) >> min(reach - self.reach, 62)
+        return torch.zeros_like(self.counts).index_add_(0, places + BINS, self.counts)

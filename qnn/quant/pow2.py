@@ -1,0 +1,177 @@
+"""Weights that are sums of signed powers of two: their grid, indices, values and scales.
+
+A code of ``bits`` bits is a signed index m from -K to K, K = 2**(bits - 1) - 1: m = 0 is zero,
+else the value ±2**(abs(m) - K) * 2**e, with one integer exponent e for each output channel. A
+weight is the sum of ``terms`` such codes.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+BITS = range(2, 6)
+TERMS = range(1, 8)
+DEPTH = 12  # exponents that the search tries, from the one that clips nothing downwards
+
+
+def most_index(bits: int) -> int:
+    """K, the largest index of a code of ``bits`` bits.
+
+    Raises
+    ------
+    ValueError
+        No format has that many bits.
+    """
+    if bits not in BITS:
+        raise ValueError(f"weight_bits must be from 2 to 5, not {bits}")
+    return (1 << (bits - 1)) - 1
+
+
+def exp2(exponent: Tensor) -> Tensor:
+    """2**exponent in float64, exact for integer exponents from -1022 to 1023."""
+    return ((exponent.to(torch.int64) + 1023) << 52).view(torch.float64)
+
+
+def integers(indices: Tensor) -> Tensor:
+    """What the array multiplies by: sign(m) * 2**(abs(m) - 1), summed over terms.
+
+    ``indices`` is (terms, ...); the result is (...) int64.
+    """
+    wide = indices.to(torch.int64)
+    return (wide.sign() * (1 << wide.abs() >> 1)).sum(0)
+
+
+def values(indices: Tensor, exponent: Tensor, bits: int) -> Tensor:
+    """Real weights.
+
+    Parameters
+    ----------
+    indices : (terms, outputs, ...) signed indices
+    exponent : (outputs,) integers
+
+    Returns
+    -------
+    (outputs, ...) float64, exact
+    """
+    whole = integers(indices).to(torch.float64)
+    return whole * _per_channel(exp2(exponent - (most_index(bits) - 1)), whole)
+
+
+@lru_cache
+def grid(bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
+    """Every weight from zero upwards, for e = K - 1: sums of integers ±2**(m - 1).
+
+    Returns
+    -------
+    sums : (count,) int64, ascending
+    codes : (count, terms) int8; of the ways to write a sum, one with the fewest indices not zero
+
+    Raises
+    ------
+    ValueError
+        No format has that many bits or terms.
+    """
+    most = most_index(bits)
+    if terms not in TERMS:
+        raise ValueError(f"terms must be from 1 to 7, not {terms}")
+    reach = terms << (most - 1)
+    codes = np.zeros((2 * reach + 1, terms), np.int8)
+    known = np.zeros(2 * reach + 1, bool)
+    known[reach] = True
+    steps = [(m, 1 << (m - 1)) for m in range(most, 0, -1)]
+    for term in range(terms):
+        shorter = np.flatnonzero(known)
+        for index, step in steps + [(-m, -s) for m, s in steps]:
+            start = shorter[(shorter + step >= 0) & (shorter + step <= 2 * reach)]
+            start = start[~known[start + step]]
+            codes[start + step] = codes[start]
+            codes[start + step, term] = index
+            known[start + step] = True
+    sums = np.flatnonzero(known[reach:])
+    return torch.from_numpy(sums), torch.from_numpy(codes[reach + sums])
+
+
+def nearest(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
+    """Signed indices of the grid's nearest value to each weight; a tie goes away from zero.
+
+    Parameters
+    ----------
+    w : (outputs, ...) float
+    exponent : (outputs,) integers
+
+    Returns
+    -------
+    (terms, outputs, ...) int8
+    """
+    place = _place(_scaled(w, exponent, bits), bits, terms)
+    codes = grid(bits, terms)[1].to(w.device)[place]
+    codes = torch.where((w < 0).unsqueeze(-1), -codes, codes)
+    return codes.movedim(-1, 0).contiguous()
+
+
+def search_exponent(
+    w: Tensor,
+    bits: int,
+    terms: int = 1,
+    *,
+    least: Tensor | None = None,
+    most: Tensor | None = None,
+) -> Tensor:
+    """The exponent of each output channel with the least squared error after ``nearest``.
+
+    Tries ``DEPTH`` exponents, from the least one whose 2**e no weight exceeds downwards; of equal
+    errors the larger exponent wins. A channel of zeros gets 0.
+
+    Parameters
+    ----------
+    w : (outputs, ...) float
+    least, most : (outputs,) integers that bound the result; ``least`` wins over ``most``
+
+    Returns
+    -------
+    (outputs,) int64
+    """
+    flat = w.detach().to(torch.float64).reshape(len(w), -1)
+    mantissa, top = torch.frexp(flat.abs().amax(1))
+    top = torch.where(mantissa == 0, 0, top.to(torch.int64) - (mantissa == 0.5).to(torch.int64))
+    best = _bounded(top, least, most)
+    error = _squared_error(flat, best, bits, terms)
+    for depth in range(1, DEPTH):
+        trial = _bounded(top - depth, least, most)
+        trial_error = _squared_error(flat, trial, bits, terms)
+        better = trial_error < error
+        best = torch.where(better, trial, best)
+        error = torch.where(better, trial_error, error)
+    return best
+
+
+def _per_channel(scale, like):
+    return scale.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def _scaled(w, exponent, bits):
+    """Magnitudes in units of the grid's least step."""
+    scale = exp2(most_index(bits) - 1 - exponent)
+    return w.detach().to(torch.float64).abs() * _per_channel(scale, w)
+
+
+def _place(magnitude, bits, terms):
+    sums = grid(bits, terms)[0].to(magnitude.device, torch.float64)
+    return torch.bucketize(magnitude, (sums[1:] + sums[:-1]) / 2, right=True)
+
+
+def _squared_error(flat, exponent, bits, terms):
+    magnitude = _scaled(flat, exponent, bits)
+    sums = grid(bits, terms)[0].to(flat.device, torch.float64)
+    step = exp2(exponent - (most_index(bits) - 1))
+    return (magnitude - sums[_place(magnitude, bits, terms)]).square().sum(1) * step.square()
+
+
+def _bounded(exponent, least, most):
+    if most is not None:
+        exponent = exponent.minimum(most.to(exponent))
+    if least is not None:
+        exponent = exponent.maximum(least.to(exponent))
+    return exponent
