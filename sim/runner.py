@@ -1,0 +1,236 @@
+"""Verilog and a cocotb module in, test results out; executables are cached by their content."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qnn.errors import QnnError, ToolError
+from sim import verilator
+
+SIMULATORS = ("verilator", "icarus")
+LOG_LINES = 40  # of a failed simulation, in the error
+
+
+class SimulationFailed(QnnError):
+    """A bench that failed, or that ran no test."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """An executable model. ``seconds`` is what this call took; a cached one costs nothing."""
+
+    simulator: str
+    toplevel: str
+    folder: Path
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a bench left. ``seconds`` is wall-clock time of the process, Python's start included."""
+
+    tests: int
+    seconds: float
+    log: str
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/qnn/builds``, or the same under ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "qnn" / "builds"
+
+
+def build(
+    sources: Mapping[str, str],
+    toplevel: str,
+    *,
+    parameters: Mapping[str, object] | None = None,
+    simulator: str = "verilator",
+    cache: bool = True,
+    waves: bool = False,
+) -> Build:
+    """Compile ``sources`` (file name to text), or take the executable from the cache.
+
+    Parameters
+    ----------
+    parameters : Verilog parameters of ``toplevel``
+    cache : False builds anew, and replaces what the cache has
+
+    Raises
+    ------
+    ToolError
+        A tool is missing, or the Verilog does not compile.
+    """
+    if simulator not in SIMULATORS:
+        raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not '{simulator}'")
+    parameters = dict(parameters or {})
+    tools = verilator.versions() if simulator == "verilator" else _icarus_version()
+    flags = (verilator.VERILATE, verilator.OPTIMISE, verilator.REPAIR, waves)
+    key = _digest(simulator, tools, flags, toplevel, sorted(parameters.items()), *sources.items())
+    folder = cache_folder() / f"{toplevel}-{key}"
+    if cache and (folder / _executable(simulator, toplevel)).exists():
+        return Build(simulator, toplevel, folder, 0.0, True)
+    started = time.perf_counter()
+    _compile(sources, toplevel, parameters, simulator, waves, folder)
+    return Build(simulator, toplevel, folder, time.perf_counter() - started, False)
+
+
+def run(
+    model: Build,
+    test_module: str,
+    *,
+    plusargs: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    testcase: str | None = None,
+    seed: int = 1,
+    work: Path | None = None,
+) -> Results:
+    """Run the cocotb tests of ``test_module`` in folder ``work`` (a temporary one if None).
+
+    Raises
+    ------
+    SimulationFailed
+        A test failed, the simulator crashed, or there was no test; with the log's end and seed.
+    """
+    if work is None:
+        with tempfile.TemporaryDirectory(prefix="qnn-run-") as folder:
+            return run(
+                model,
+                test_module,
+                plusargs=plusargs,
+                environment=environment,
+                testcase=testcase,
+                seed=seed,
+                work=Path(folder),
+            )
+    results, log = work / "results.xml", work / "simulation.log"
+    started = time.perf_counter()
+    try:
+        _runner(model.simulator).test(
+            test_module=test_module,
+            hdl_toplevel=model.toplevel,
+            hdl_toplevel_lang="verilog",
+            testcase=testcase,
+            build_dir=model.folder,
+            test_dir=work,
+            results_xml=str(results),
+            plusargs=[f"+{argument}" for argument in plusargs],
+            extra_env=dict(environment or {}),
+            seed=seed,
+            log_file=str(log),
+        )
+    except (SystemExit, RuntimeError):  # under pytest it leaves by SystemExit when a test fails
+        pass
+    seconds = time.perf_counter() - started
+    text = log.read_text(errors="replace") if log.exists() else ""
+    tests, failed = _count(results)
+    if failed or not tests:
+        what = f"{failed} of {tests} tests failed" if tests else "no test ran"
+        tail = "\n".join(text.splitlines()[-LOG_LINES:])
+        raise SimulationFailed(f"{test_module}: {what} (seed {seed})\n{tail}")
+    return Results(tests, seconds, text)
+
+
+def simulate_bench(
+    sources: Mapping[str, str],
+    toplevel: str,
+    test_module: str,
+    *,
+    parameters: Mapping[str, object] | None = None,
+    simulator: str = "verilator",
+    **options,
+) -> Results:
+    """Build ``sources`` and run the cocotb tests of ``test_module``; ``options`` go to ``run``."""
+    model = build(sources, toplevel, parameters=parameters, simulator=simulator)
+    return run(model, test_module, **options)
+
+
+def _executable(simulator, toplevel):
+    """File name that cocotb's runner looks for."""
+    return toplevel if simulator == "verilator" else "sim.vvp"
+
+
+def _digest(*parts):
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+
+
+def _compile(sources, toplevel, parameters, simulator, waves, folder):
+    """Build beside the cache entry and rename it into place, so that readers never see a part."""
+    with tempfile.TemporaryDirectory(prefix="qnn-build-") as scratch:
+        paths = []
+        for name, text in sources.items():
+            paths.append(Path(scratch) / name)
+            paths[-1].write_text(text)
+        if simulator == "verilator":
+            _verilate(paths, toplevel, parameters, waves, Path(scratch))
+        else:
+            _icarus(paths, toplevel, parameters, Path(scratch))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+        staged.chmod(0o755)
+        shutil.copy2(Path(scratch) / _executable(simulator, toplevel), staged)
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            staged.rename(folder)
+        except OSError:  # another process was first, with the same content
+            shutil.rmtree(staged)
+
+
+def _verilate(paths, toplevel, parameters, waves, scratch):
+    for command in verilator.commands(paths, toplevel, parameters, scratch, waves=waves):
+        _call(command, verilator.environment())
+
+
+def _icarus(paths, toplevel, parameters, scratch):
+    settings = [f"-P{toplevel}.{name}={value}" for name, value in parameters.items()]
+    (scratch / "timescale.f").write_text("+timescale+1ns/1ps\n")
+    _call(
+        ["iverilog", "-g2012", "-o", str(scratch / _executable("icarus", toplevel)), "-s", toplevel]
+        + [*settings, "-f", str(scratch / "timescale.f"), *map(str, paths)],
+        dict(os.environ),
+    )
+
+
+def _call(command, environment):
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).splitlines()
+        errors = [line for line in lines if "rror" in line] or lines[-LOG_LINES:]
+        text = "\n".join(errors[:LOG_LINES])
+        raise ToolError(f"{Path(command[0]).name} failed with status {done.returncode}:\n{text}")
+
+
+def _icarus_version():
+    if not shutil.which("iverilog"):
+        raise ToolError(
+            "simulator 'icarus' needs iverilog, not found on PATH; "
+            "apt install iverilog, or use 'verilator'"
+        )
+    done = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=True)
+    return done.stdout.partition("\n")[0]
+
+
+def _runner(simulator):
+    from cocotb_tools.runner import get_runner
+
+    return get_runner(simulator)
+
+
+def _count(results):
+    if not results.exists():
+        return 0, 0
+    suites = ElementTree.parse(results).getroot().iter("testsuite")
+    cases = [case for suite in suites for case in suite.iter("testcase")]
+    failed = sum(
+        case.find("failure") is not None or case.find("error") is not None for case in cases
+    )
+    return len(cases), failed

