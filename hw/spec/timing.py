@@ -1,6 +1,25 @@
-"""Latencies in cycles that hardware keeps and the cycle model counts on; RTL tests assert them."""
+"""Latencies in cycles that hardware keeps and the cycle model counts on; RTL tests assert them.
+
+Cycle t of a step is the cycle in which it issues. With T the cycle of the newest tile's last step
+and ``interval`` of its instruction, ``drain(t) = max(0, T + write_latency + interval - t)``; the
+first step of an instruction issues at the first t with ``drain(t) <= fence`` that also is
+
+* at least ``ISSUE_LATENCY`` after the cycle in which the instruction was offered with its tokens,
+* at least ``INSTRUCTION_GAP`` after the previous instruction's last step, and
+* at least ``INSTRUCTION_LEAST`` after the previous instruction's first step.
+
+From there on it issues one step a cycle, except that a tile's last step waits until ``interval``
+cycles (of the previous tile's instruction) have passed since the previous tile's last step.
+"""
 
 from hw.spec.config import SvpeConfig
+
+ISSUE_LATENCY = 2  # from an instruction offered to an idle sequencer to its first step
+INSTRUCTION_GAP = 1  # from the last step of an instruction to the first of the next
+INSTRUCTION_LEAST = 2  # from the first step of an instruction to the first of the next
+FINISH_LATENCY = 1  # from an instruction's last write to its `finished` pulse, with the signals
+STORE_LATENCY = 5  # from an accepted store request to its data
+EPILOGUE_STAGES = 10  # from a sum to the value that is stored
 
 
 def tree_levels(config: SvpeConfig) -> int:
@@ -8,6 +27,49 @@ def tree_levels(config: SvpeConfig) -> int:
     return (config.lanes - 1).bit_length()
 
 
+def product_stages(config: SvpeConfig) -> int:
+    """Registers from a processing element's operands to its products."""
+    return 1 if config.weight_bits <= 3 else 2
+
+
+def result_stages(config: SvpeConfig) -> int:
+    """Registers of the multiplexer that picks a column's sum: four to one at each."""
+    return 1 if config.columns <= 4 else 2
+
+
+def column_stages(config: SvpeConfig) -> int:
+    """Adders on the way from column 0's address to the last column's."""
+    return (config.columns - 1).bit_length()
+
+
+def read_latency(config: SvpeConfig) -> int:
+    """From a step's issue to the cycle in which the feature banks read its words."""
+    return 8 + column_stages(config)
+
+
+def edge_latency(config: SvpeConfig) -> int:
+    """From a step's issue to column 0's word at the array's edge; column c's is c later."""
+    return read_latency(config) + 5
+
+
+def hold_latency(config: SvpeConfig) -> int:
+    """From a tile's last step to row 0, column 0's finished sum; row r, column c is r + c later."""
+    return edge_latency(config) + 3 + product_stages(config) + tree_levels(config)
+
+
+def sum_latency(config: SvpeConfig) -> int:
+    """From a tile's last step to column 0's sum at row 0's epilogue."""
+    return hold_latency(config) + result_stages(config)
+
+
 def write_latency(config: SvpeConfig) -> int:
-    """From the cycle a tile's last step issues to its first write at the buffer's port."""
-    raise NotImplementedError  # measured and set with the hardware
+    """From the cycle a tile's last step issues to its first write at the buffer's port.
+
+    Pass p of column c is written ``p * columns + c`` cycles later.
+    """
+    return sum_latency(config) + EPILOGUE_STAGES + config.rows
+
+
+def dependent_fence(config: SvpeConfig) -> int:
+    """The largest ``fence`` with which an instruction still reads all that was written before."""
+    return read_latency(config) - 1
