@@ -191,13 +191,11 @@ def _verilate(paths, toplevel, parameters, waves, scratch):
 
 
 def _icarus(paths, toplevel, parameters, scratch):
-    settings = [f"-P{toplevel}.{name}={value}" for name, value in parameters.items()]
     (scratch / "timescale.f").write_text("+timescale+1ns/1ps\n")
-    _call(
-        ["iverilog", "-g2012", "-o", str(scratch / _executable("icarus", toplevel)), "-s", toplevel]
-        + [*settings, "-f", str(scratch / "timescale.f"), *map(str, paths)],
-        dict(os.environ),
-    )
+    command = ["iverilog", "-g2012", "-s", toplevel, "-f", str(scratch / "timescale.f")]
+    command += ["-o", str(scratch / _executable("icarus", toplevel))]
+    command += [f"-P{toplevel}.{name}={value}" for name, value in parameters.items()]
+    _call(command + [str(path) for path in paths], dict(os.environ))
 
 
 def _call(command, environment):

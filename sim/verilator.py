@@ -90,7 +90,7 @@ def commands(
     *,
     waves: bool = False,
 ) -> tuple[list[str], list[str]]:
-    """The two commands, verilate and make, that leave the executable ``toplevel`` in ``build_dir``."""
+    """The two commands, verilate and make, that leave the executable ``toplevel`` in a folder."""
     from cocotb_tools import config
 
     link = f"-Wl,-rpath,{config.libs_dir} -L{config.libs_dir} -lcocotbvpi_verilator"
