@@ -1,6 +1,7 @@
 """The ``qnn`` command: one verb for each arrow, and one line for each refusal."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -13,15 +14,33 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would double the time of --help
-    help="PyTorch models to multiplier-free FPGA accelerators, equal bit for bit.",
 )
-app.command("doctor")(doctor.doctor)
+for verb in (doctor.doctor,):
+    app.command(verb.__name__)(verb)
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version of this package and leave, if ``wanted``."""
+    if wanted:
+        from importlib import metadata
+
+        print("qnn", metadata.version("qnn"))
+        raise typer.Exit
+
+
+@app.callback()
+def qnn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """PyTorch models to multiplier-free FPGA accelerators, equal bit for bit."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave: 0 done, 1 mismatch or refusal, 2 wrong usage."""
     try:
-        app(arguments)
+        app(arguments, prog_name="qnn")
     except (QnnError, ImageError) as error:
         refuse(str(error))
     except OSError as error:

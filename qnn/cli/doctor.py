@@ -60,6 +60,11 @@ def program_version(name: str) -> str | None:
     return "found"
 
 
+def compiler_version(_name: str) -> str | None:
+    """Version of the C++ compiler that simulations are built with."""
+    return program_version("g++") or program_version("clang++")
+
+
 def python_version(_name: str) -> str:
     """Version of the running Python."""
     return platform.python_version()
@@ -101,9 +106,14 @@ TOOLS = (
         python_library,
         "apt install libpython3-dev, or a Python built with --enable-shared",
     ),
-    _program("c++", "g++", "RTL simulation: compiles what Verilator writes"),
+    Tool(
+        "C++ compiler",
+        "RTL simulation: compiles what Verilator writes",
+        compiler_version,
+        "apt install g++",
+    ),
     _program("make", "make", "RTL simulation: runs that compiler"),
-    _program("perl", "perl", "RTL simulation: starts Verilator"),
+    _program("perl", "perl", "Verilator's own command, to build simulations by hand", needed=False),
     _program("iverilog", "iverilog", "a second RTL simulator", needed=False),
 )
 

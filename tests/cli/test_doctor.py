@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from qnn.cli import doctor
+from qnn.cli.app import main
+from qnn.cli.doctor import TOOLS, Tool, distribution_version, examine, program_version
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as exit_:
+        main(["doctor", *arguments])
+    return exit_.value.code, capsys.readouterr().out
+
+
+def test_every_tool_is_listed_with_its_version_and_purpose(capsys):
+    _, out = run(capsys, "--json")
+    tools = json.loads(out)["tools"]
+    assert [tool["name"] for tool in tools] == [tool.name for tool in TOOLS]
+    found = {tool["name"]: tool for tool in tools}
+    assert found["python"]["found"]
+    assert found["torch"]["version"] == distribution_version("torch")
+    assert all(tool["purpose"] for tool in tools)
+    assert all(tool["fix"] for tool in tools if not tool["found"])
+
+
+def test_a_missing_tool_is_said_in_one_line_with_its_fix(monkeypatch, capsys):
+    absent = Tool("frobnicator", "tests", program_version, "apt install frobnicator")
+    monkeypatch.setattr(doctor, "TOOLS", (absent,))
+    code, out = run(capsys)
+    assert code == 1
+    assert "frobnicator is missing (needed): apt install frobnicator" in out.splitlines()
+
+
+def test_a_missing_optional_tool_is_no_failure(monkeypatch, capsys):
+    absent = Tool("frobnicator", "tests", program_version, "apt install frobnicator", needed=False)
+    monkeypatch.setattr(doctor, "TOOLS", (absent,))
+    code, out = run(capsys)
+    assert code == 0
+    assert "frobnicator is missing (optional): apt install frobnicator" in out.splitlines()
+
+
+def test_a_program_without_a_version_is_found(tmp_path, monkeypatch):
+    program = tmp_path / "quiet"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program_version("quiet") == "found"
+
+
+def test_a_program_that_is_not_there_has_no_version():
+    assert program_version("no-such-program-anywhere") is None
+    assert distribution_version("no-such-distribution-anywhere") is None
+
+
+def test_the_fix_is_given_only_for_what_is_missing():
+    assert examine(Tool("python", "runs", lambda _: "3.11", "get python")).fix is None
+    assert examine(Tool("x", "runs", lambda _: None, "get x")).fix == "get x"
