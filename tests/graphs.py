@@ -1,0 +1,271 @@
+"""Random small integer graphs, legal by ``check`` and safe from overflow, for property tests."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from qnn.graph.bounds import bounds
+from qnn.graph.check import check, window_shape
+from qnn.graph.ir import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.quant.qtype import QType
+
+KINDS = ("conv", "conv", "residual", "depthwise", "identity", "maxpool", "concat")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the drawn graphs keep to; the defaults suit every named configuration."""
+
+    weight_bits: int = 4
+    activation_bits: int = 8
+    accumulator_bits: int = 32
+    channels: int = 11
+    size: int = 9  # of the input's height and width
+    nodes: int = 6
+    terms: int = 3
+
+
+DEFAULT = Limits()
+
+
+@st.composite
+def graphs(draw, limits: Limits = DEFAULT):
+    """One graph; the arrays in it come from a drawn seed."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    nodes = [_input(draw, rng, limits)]
+    for number in range(draw(st.integers(1, limits.nodes))):
+        kind = draw(st.sampled_from(KINDS))
+        nodes.append(_BUILDERS[kind](draw, rng, limits, nodes, f"{kind}{number}"))
+    if draw(st.booleans()):
+        nodes.append(_unrounded(draw, rng, limits, nodes))
+    results = [nodes[-1]]
+    if draw(st.booleans()):
+        results.append(draw(st.sampled_from(nodes[1:])))
+    graph = Graph(tuple(nodes), tuple(_output(draw, node) for node in dict.fromkeys(results)))
+    check(graph)
+    return graph
+
+
+def images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
+    """Random integers of the input's type, its least and greatest included."""
+    rng = np.random.default_rng(seed)
+    node = graph.input
+    x = rng.integers(node.type.low, node.type.high + 1, (count, *node.shape))
+    x[rng.random(x.shape) < 0.05] = node.type.low
+    x[rng.random(x.shape) < 0.05] = node.type.high
+    return x
+
+
+def _type(draw, limits, nodes=()):
+    known = [node.type for node in nodes]
+    if known and draw(st.booleans()):
+        return draw(st.sampled_from(known))
+    bits = draw(st.integers(2, limits.activation_bits))
+    return QType(bits, draw(st.booleans()), draw(st.integers(-2, 9)))
+
+
+def _input(draw, rng, limits):
+    size = st.integers(1, limits.size)
+    shape = (draw(st.integers(1, limits.channels)), draw(size), draw(size))
+    type = _type(draw, limits)
+    table = None
+    if draw(st.booleans()):
+        table = rng.integers(type.low, type.high + 1, (shape[0], 256))
+    return Input(name="x", shape=shape, type=type, table=table)
+
+
+def _window(draw, source):
+    """Kernel, stride, dilation and padding that leave at least one pixel of ``source``."""
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    dilation = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    padding = []
+    for axis in range(2):
+        reach = dilation[axis] * (kernel[axis] - 1)
+        first = draw(st.integers(0, min(reach, 2)))
+        least = max(0, reach + 1 - source[1 + axis] - first)
+        padding += [first, draw(st.integers(least, least + 2))]
+    return {"kernel": kernel, "dilation": dilation, "stride": stride, "padding": tuple(padding)}
+
+
+def _codes(draw, rng, limits, shape):
+    bits = draw(st.integers(2, limits.weight_bits))
+    most = (1 << (bits - 1)) - 1
+    terms = draw(st.integers(1, limits.terms))
+    return bits, rng.integers(-most, most + 1, (terms, *shape)).astype(np.int8)
+
+
+def _finished(draw, rng, limits, nodes, conv):
+    """``conv`` with shifts and a bias that put its results in range and its sums in bounds."""
+    outputs = conv.shape[0]
+    if draw(st.booleans()):
+        same = [node for node in nodes if node.shape == conv.shape]
+        if same:
+            conv = replace(
+                conv,
+                skip=draw(st.sampled_from(same)).name,
+                skip_left=rng.integers(0, 6, outputs),
+            )
+    most = draw(st.sampled_from((0, 1, 3)))
+    conv = replace(conv, left=rng.integers(0, most + 1, outputs))
+    graph = Graph((*nodes, conv), ())
+    if bounds(graph)[conv.name].bits > limits.accumulator_bits - 4:
+        conv = replace(conv, left=np.zeros(outputs, np.int64))
+        graph = Graph((*nodes, conv), ())
+    low, high = bounds(graph)[conv.name].result
+    spread = max(high, -low).bit_length()
+    conv = replace(conv, bias=rng.integers(-(1 << spread) // 4, (1 << spread) // 4 + 1, outputs))
+    if not conv.rounded:
+        return conv
+    right = max(0, spread - conv.type.bits - draw(st.integers(0, 3)))
+    low = draw(st.sampled_from((conv.type.low, 0)))
+    high = draw(st.integers(conv.type.high // 2 + 1, conv.type.high))
+    shifts = rng.integers(max(0, right - 1), right + 2, outputs)
+    return replace(conv, right=shifts, low=low, high=high)
+
+
+def _built(draw, rng, limits, nodes, *, name, source, codes, weight_bits, window, **fields):
+    outputs = codes.shape[1]
+    window = {key: value for key, value in window.items() if key != "kernel"}
+    conv = Conv(
+        name=name,
+        input=source.name,
+        shape=(outputs, 1, 1),
+        type=fields.pop("type", None) or _type(draw, limits, nodes),
+        codes=codes,
+        weight_bits=weight_bits,
+        left=np.zeros(outputs, np.int64),
+        bias=np.zeros(outputs, np.int64),
+        right=np.zeros(outputs, np.int64),
+        **window,
+        **fields,
+    )
+    conv = replace(conv, shape=(outputs, *window_shape(conv, source.shape)))
+    return _finished(draw, rng, limits, nodes, conv)
+
+
+def _conv(draw, rng, limits, nodes, name, **fields):
+    source = draw(st.sampled_from(nodes))
+    window = _window(draw, source.shape)
+    if draw(st.integers(0, 5)) == 5:  # a linear layer
+        window = {"kernel": source.shape[1:]}
+    shape = (draw(st.integers(1, limits.channels)), source.shape[0], *window["kernel"])
+    bits, codes = _codes(draw, rng, limits, shape)
+    return _built(
+        draw,
+        rng,
+        limits,
+        nodes,
+        name=name,
+        source=source,
+        codes=codes,
+        weight_bits=bits,
+        window=window,
+        **fields,
+    )
+
+
+def _residual(draw, rng, limits, nodes, name):
+    """A convolution that has the shape of an earlier tensor, and mostly adds one."""
+    target = draw(st.sampled_from(nodes))
+    sources = [node for node in nodes if node.shape[1:] == target.shape[1:]]
+    source = draw(st.sampled_from(sources))
+    top, left = draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    bottom, right = draw(st.integers(0, 1)), draw(st.integers(0, 1))
+    kernel = (top + bottom + 1, left + right + 1)
+    bits, codes = _codes(draw, rng, limits, (target.shape[0], source.shape[0], *kernel))
+    window = {"padding": (top, bottom, left, right)}
+    return _built(
+        draw,
+        rng,
+        limits,
+        nodes,
+        name=name,
+        source=source,
+        codes=codes,
+        weight_bits=bits,
+        window=window,
+    )
+
+
+def _depthwise(draw, rng, limits, nodes, name):
+    """Average pooling: equal codes of the greatest index, or terms that make 1/N."""
+    source = draw(st.sampled_from(nodes))
+    window = _window(draw, source.shape)
+    if draw(st.integers(0, 3)) == 3:  # global
+        window = {"kernel": source.shape[1:]}
+    bits = draw(st.integers(2, limits.weight_bits))
+    most = (1 << (bits - 1)) - 1
+    terms = [most] + [rng.integers(-most, most) for _ in range(draw(st.integers(0, 2)))]
+    codes = np.empty((len(terms), source.shape[0], 1, *window["kernel"]), np.int8)
+    codes[:] = np.array(terms).reshape(-1, 1, 1, 1, 1)
+    return _built(
+        draw,
+        rng,
+        limits,
+        nodes,
+        name=name,
+        source=source,
+        codes=codes,
+        weight_bits=bits,
+        window=window,
+        groups=source.shape[0],
+    )
+
+
+def _identity(draw, rng, limits, nodes, name):
+    """Requantize, pad or slice."""
+    source = draw(st.sampled_from(nodes))
+    stride = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    padding = tuple(draw(st.integers(0, 1)) for _ in range(4))
+    bits = draw(st.integers(2, limits.weight_bits))
+    codes = np.full((1, source.shape[0], 1, 1, 1), (1 << (bits - 1)) - 1, np.int8)
+    return _built(
+        draw,
+        rng,
+        limits,
+        nodes,
+        name=name,
+        source=source,
+        codes=codes,
+        weight_bits=bits,
+        window={"stride": stride, "padding": padding},
+        groups=source.shape[0],
+    )
+
+
+def _max_pool(draw, rng, limits, nodes, name):
+    source = draw(st.sampled_from(nodes))
+    fields = {"name": name, "input": source.name, "type": source.type}
+    pool = MaxPool(shape=source.shape, **fields, **_window(draw, source.shape))
+    return replace(pool, shape=(source.shape[0], *window_shape(pool, source.shape)))
+
+
+def _concat(draw, rng, limits, nodes, name):
+    first = draw(st.sampled_from(nodes))
+    alike = [n for n in nodes if n.type == first.type and n.shape[1:] == first.shape[1:]]
+    parts = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
+    shape = (sum(part.shape[0] for part in parts), *first.shape[1:])
+    return Concat(name=name, inputs=tuple(p.name for p in parts), shape=shape, type=first.type)
+
+
+def _unrounded(draw, rng, limits, nodes):
+    type = QType(limits.accumulator_bits, True, draw(st.integers(0, 20)))
+    return _conv(draw, rng, limits, nodes, "last", type=type, rounded=False)
+
+
+def _output(draw, node):
+    channels, height, width = node.shape
+    flat = (channels * height * width,)
+    return Output(node.name, draw(st.sampled_from((node.shape, flat))))
+
+
+_BUILDERS = {
+    "conv": _conv,
+    "residual": _residual,
+    "depthwise": _depthwise,
+    "identity": _identity,
+    "maxpool": _max_pool,
+    "concat": _concat,
+}
