@@ -73,3 +73,15 @@ def write_latency(config: SvpeConfig) -> int:
 def dependent_fence(config: SvpeConfig) -> int:
     """The largest ``fence`` with which an instruction still reads all that was written before."""
     return read_latency(config) - 1
+
+
+# The memory side (RTL: hw/shell.py and what it connects).
+
+MAX_BURST_BEATS = 64  # of load and store; bursts end at multiples of it
+READS_OUTSTANDING = 8  # bursts of the load engine, and as many of the fetch
+WRITES_OUTSTANDING = 4  # bursts of the store engine
+TRANSFERS_IN_FLIGHT = 4  # instructions that the load or store engine has taken and not finished
+QUEUE_DEPTH = 8  # instructions that wait before each engine
+FETCH_BURST_BEATS = 16
+FETCH_BUFFER_BEATS = 64  # the fetch asks for no more than it has room for
+STORE_BUFFER_WORDS = 16  # feature words between buffer and write channel

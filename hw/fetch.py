@@ -1,0 +1,106 @@
+"""The instruction fetch: the program's bytes, in order, as instruction words."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from hw.axi import ADDRESS_BITS
+from hw.bursts import BURST, BurstSplitter
+from hw.queue import Queue
+from hw.spec.config import SvpeConfig
+from hw.spec.instructions import INSTRUCTION_BITS, INSTRUCTION_BYTES
+from hw.spec.timing import FETCH_BUFFER_BEATS, FETCH_BURST_BEATS
+
+PROGRAM_BITS = 32  # width of the program's length in bytes
+
+
+class Fetch(wiring.Component):
+    """Read a program ahead of its use.
+
+    Asks for no more beats than it has room for, so that beats never wait on the bus: the load
+    engine shares it, and an instruction may be waiting for that engine.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    start : In(1)
+        For one cycle: begin, with these:
+    base, program_bytes : In
+        Byte address and length of the program; what is left after whole instructions is not read.
+    requests : Out(stream.Signature(BURST))
+    beats : In(stream.Signature(bus_bits))
+    o : Out(stream.Signature(INSTRUCTION_BITS))
+    address : Out(ADDRESS_BITS)
+        Where the instruction at ``o`` came from; after the last one, the program's end.
+    exhausted : Out(1)
+        No more instructions will come.
+    """
+
+    def __init__(self, config: SvpeConfig):
+        self._config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "base": In(ADDRESS_BITS),
+                "program_bytes": In(PROGRAM_BITS),
+                "requests": Out(stream.Signature(BURST)),
+                "beats": In(stream.Signature(config.bus_bits)),
+                "o": Out(stream.Signature(INSTRUCTION_BITS)),
+                "address": Out(ADDRESS_BITS),
+                "exhausted": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        bus_bits, bus_bytes = self._config.bus_bits, self._config.bus_bytes
+        instruction_beats = INSTRUCTION_BITS // bus_bits
+        m.submodules.bursts = bursts = BurstSplitter(
+            bus_bytes=bus_bytes, burst_beats=FETCH_BURST_BEATS, beats_bits=PROGRAM_BITS
+        )
+        m.submodules.buffer = buffer = Queue(shape=bus_bits, depth=FETCH_BUFFER_BEATS)
+
+        instructions = self.program_bytes >> exact_log2(INSTRUCTION_BYTES)
+        left = Signal.like(instructions)
+        m.d.comb += [
+            bursts.i.valid.eq(self.start & instructions.any()),
+            bursts.i.p.address.eq(self.base),
+            bursts.i.p.beats.eq(instructions << exact_log2(instruction_beats)),
+            self.exhausted.eq(left == 0),
+        ]
+
+        room = Signal(range(FETCH_BUFFER_BEATS + 1), init=FETCH_BUFFER_BEATS)
+        fits = bursts.o.p.length < room  # the length is one less
+        asked = Signal()
+        popped = Signal()
+        m.d.comb += [
+            self.requests.payload.eq(bursts.o.payload),
+            self.requests.valid.eq(bursts.o.valid & fits),
+            bursts.o.ready.eq(self.requests.ready & fits),
+            asked.eq(self.requests.valid & self.requests.ready),
+            popped.eq(buffer.o.valid & buffer.o.ready),
+        ]
+        m.d.sync += room.eq(room + popped - Mux(asked, bursts.o.p.length + 1, 0))
+        wiring.connect(m, wiring.flipped(self.beats), buffer.i)
+
+        beat = Signal(range(instruction_beats))
+        m.d.comb += buffer.o.ready.eq(~self.o.valid | self.o.ready)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(popped):
+            m.d.sync += [
+                self.o.payload.eq(Cat(self.o.payload[bus_bits:], buffer.o.payload)),
+                self.o.valid.eq(beat == instruction_beats - 1),
+                beat.eq(beat + 1),  # wraps: instructions have a power of two of beats
+            ]
+
+        with m.If(self.start):
+            m.d.sync += [self.address.eq(self.base), left.eq(instructions)]
+        with m.Elif(self.o.valid & self.o.ready):
+            m.d.sync += [self.address.eq(self.address + INSTRUCTION_BYTES), left.eq(left - 1)]
+
+        return m

@@ -1,0 +1,174 @@
+"""The load engine: memory to on-chip buffers."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bursts import BURST, BurstSplitter
+from hw.layouts import TRANSFER_STRUCT, buffer_word
+from hw.queue import Queue
+from hw.runs import BASES, RunGenerator, beats_bits
+from hw.spec.config import SvpeConfig
+from hw.spec.instructions import Buffer
+from hw.spec.timing import MAX_BURST_BEATS, TRANSFERS_IN_FLIGHT
+from hw.tokens import SIGNALS, signals_of
+from hw.walk import PLACE, WALK, Walk, walk_of
+
+
+def word_bits(config):
+    """Width of one word of each buffer, by ``hw.spec.instructions.Buffer``."""
+    return (config.feature_bits, config.weight_word_bits, config.rows * config.parameter_bits)
+
+
+class WordAssembler(wiring.Component):
+    """Put each word together from its beats, one beat a cycle.
+
+    A word is at its buffer's port one cycle after its last beat. The padding in that beat is left
+    out.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    places : In(stream.Signature(PLACE))
+        Where the words go.
+    beats : In(stream.Signature(bus_bits))
+    features, weights, parameters : Out(stream.Signature(buffer_word))
+    finished : Out(1)
+        For one cycle, that a buffer has taken the last word of a transfer.
+    """
+
+    def __init__(self, config: SvpeConfig):
+        self._config = config
+        words = [Out(stream.Signature(buffer_word(bits))) for bits in word_bits(config)]
+        super().__init__(
+            {
+                "places": In(stream.Signature(PLACE)),
+                "beats": In(stream.Signature(config.bus_bits)),
+                **dict(zip(("features", "weights", "parameters"), words, strict=True)),
+                "finished": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        counts = [self._config.beats(bits) for bits in word_bits(self._config)]
+        outputs = (self.features, self.weights, self.parameters)
+
+        word = Signal(max(counts) * self._config.bus_bits)
+        place = Signal(PLACE)
+        full = Signal()
+        taken = Signal()  # the full word, by its buffer
+        beat = Signal(range(max(counts)))
+        word_ends = Signal()
+        accept = Signal()
+
+        with m.Switch(self.places.p.buffer):
+            for buffer in Buffer:
+                with m.Case(buffer):
+                    m.d.comb += word_ends.eq(beat == counts[buffer] - 1)
+        m.d.comb += [
+            self.beats.ready.eq(self.places.valid & (~full | taken)),
+            accept.eq(self.beats.valid & self.beats.ready),
+            self.places.ready.eq(accept & word_ends),
+            self.finished.eq(taken & place.last),
+        ]
+        for buffer, output in zip(Buffer, outputs, strict=True):
+            chosen = place.buffer == buffer
+            m.d.comb += [
+                output.valid.eq(full & chosen),
+                output.p.address.eq(place.address),  # high bits of a smaller buffer are zero
+                output.p.data.eq(word),
+            ]
+            with m.If(chosen):
+                m.d.comb += taken.eq(full & output.ready)
+
+        with m.If(taken):
+            m.d.sync += full.eq(0)
+        with m.If(accept):
+            m.d.sync += word.word_select(beat, self._config.bus_bits).eq(self.beats.payload)
+            m.d.sync += beat.eq(beat + 1)
+            with m.If(word_ends):
+                m.d.sync += [beat.eq(0), full.eq(1), place.eq(self.places.payload)]
+
+        return m
+
+
+class LoadEngine(wiring.Component):
+    """Execute LOAD instructions; the bursts of the next ones go out while beats of one come in.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    i : In(stream.Signature(TRANSFER_STRUCT))
+    bases : In(BASES)
+    requests : Out(stream.Signature(BURST))
+    beats : In(stream.Signature(bus_bits))
+    features, weights, parameters : Out(stream.Signature(buffer_word))
+    finished, signals : Out
+        For one cycle, that an instruction is done, and to whom it gives tokens.
+    busy : Out(1)
+    """
+
+    def __init__(self, config: SvpeConfig):
+        self._config = config
+        words = [Out(stream.Signature(buffer_word(bits))) for bits in word_bits(config)]
+        super().__init__(
+            {
+                "i": In(stream.Signature(TRANSFER_STRUCT)),
+                "bases": In(BASES),
+                "requests": Out(stream.Signature(BURST)),
+                "beats": In(stream.Signature(config.bus_bits)),
+                **dict(zip(("features", "weights", "parameters"), words, strict=True)),
+                "finished": Out(1),
+                "signals": Out(SIGNALS),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        word_beats = tuple(config.beats(bits) for bits in word_bits(config))
+        m.submodules.runs = runs = RunGenerator(word_beats=word_beats)
+        m.submodules.bursts = bursts = BurstSplitter(
+            bus_bytes=config.bus_bytes,
+            burst_beats=MAX_BURST_BEATS,
+            beats_bits=beats_bits(word_beats),
+        )
+        m.submodules.walks = walks = Queue(shape=WALK, depth=TRANSFERS_IN_FLIGHT)
+        m.submodules.walk = walk = Walk()
+        m.submodules.assembler = assembler = WordAssembler(config)
+        m.submodules.signals = signals = Queue(shape=SIGNALS, depth=TRANSFERS_IN_FLIGHT)
+
+        # `walks` empties before `signals`, and so always has room where that has.
+        accept = self.i.valid & runs.i.ready & signals.i.ready
+        m.d.comb += [
+            self.i.ready.eq(accept),
+            runs.i.valid.eq(accept),
+            runs.i.payload.eq(self.i.payload),
+            runs.bases.eq(self.bases),
+            walks.i.valid.eq(accept),
+            Value.cast(walks.i.payload).eq(walk_of(self.i.payload)),
+            signals.i.valid.eq(accept),
+            signals.i.payload.eq(signals_of(self.i.payload)),
+            signals.o.ready.eq(assembler.finished),
+            self.finished.eq(assembler.finished),
+            self.signals.eq(signals.o.payload),
+            self.busy.eq(signals.o.valid),
+        ]
+
+        wiring.connect(m, runs.o, bursts.i)
+        wiring.connect(m, walks.o, walk.i)
+        wiring.connect(m, walk.o, assembler.places)
+        wiring.connect(m, bursts.o, wiring.flipped(self.requests))
+        wiring.connect(m, wiring.flipped(self.beats), assembler.beats)
+        for name in ("features", "weights", "parameters"):
+            wiring.connect(m, getattr(assembler, name), wiring.flipped(getattr(self, name)))
+
+        return m

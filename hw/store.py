@@ -1,0 +1,156 @@
+"""The store engine: feature buffer to memory."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bursts import BURST, BurstSplitter
+from hw.layouts import TRANSFER_STRUCT
+from hw.queue import Queue
+from hw.runs import BASES, RunGenerator, beats_bits
+from hw.spec.config import ADDRESS_BITS, SvpeConfig
+from hw.spec.timing import MAX_BURST_BEATS, STORE_BUFFER_WORDS, TRANSFERS_IN_FLIGHT
+from hw.tokens import SIGNALS, signals_of
+from hw.walk import PLACE, WALK, Walk, walk_of
+
+
+class WordReader(wiring.Component):
+    """Read feature words and cut them into beats, one beat a cycle.
+
+    It asks for no more words than it has room for, because the buffer's answer cannot wait.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    places : In(stream.Signature(PLACE))
+    request : Out(stream.Signature(ADDRESS_BITS))
+        The feature word to read.
+    data_valid, data : In
+        The words asked for, in order, each a fixed time after its request.
+    beats : Out(stream.Signature(bus_bits))
+    """
+
+    def __init__(self, config: SvpeConfig):
+        self._config = config
+        super().__init__(
+            {
+                "places": In(stream.Signature(PLACE)),
+                "request": Out(stream.Signature(ADDRESS_BITS)),
+                "data_valid": In(1),
+                "data": In(config.feature_bits),
+                "beats": Out(stream.Signature(config.bus_bits)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        bits, bus_bits = self._config.feature_bits, self._config.bus_bits
+        count = self._config.beats(bits)
+        m.submodules.words = words = Queue(shape=bits, depth=STORE_BUFFER_WORDS)
+
+        room = Signal(range(STORE_BUFFER_WORDS + 1), init=STORE_BUFFER_WORDS)
+        asked = Signal()
+        beat = Signal(range(count))
+        m.d.comb += [
+            self.request.valid.eq(self.places.valid & (room != 0)),
+            self.request.payload.eq(self.places.p.address),
+            self.places.ready.eq(self.request.ready & (room != 0)),
+            asked.eq(self.request.valid & self.request.ready),
+            words.i.valid.eq(self.data_valid),
+            words.i.payload.eq(self.data),
+            self.beats.valid.eq(words.o.valid),
+            self.beats.payload.eq(words.o.payload.word_select(beat, bus_bits)),
+            words.o.ready.eq(self.beats.ready & (beat == count - 1)),
+        ]
+
+        m.d.sync += room.eq(room - asked + (words.o.valid & words.o.ready))
+        with m.If(self.beats.valid & self.beats.ready):
+            m.d.sync += beat.eq(Mux(beat == count - 1, 0, beat + 1))
+
+        return m
+
+
+class StoreEngine(wiring.Component):
+    """Execute STORE instructions; the bursts of the next ones go out while one is answered.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    i : In(stream.Signature(TRANSFER_STRUCT))
+    bases : In(BASES)
+    request, data_valid, data : see ``WordReader``
+    requests : Out(stream.Signature(BURST))
+    beats : Out(stream.Signature(bus_bits))
+    answered : In(1)
+        For one cycle, that the last burst of a transfer was answered.
+    finished, signals : Out
+        For one cycle, that an instruction is done, and to whom it gives tokens.
+    busy : Out(1)
+    """
+
+    def __init__(self, config: SvpeConfig):
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(TRANSFER_STRUCT)),
+                "bases": In(BASES),
+                "request": Out(stream.Signature(ADDRESS_BITS)),
+                "data_valid": In(1),
+                "data": In(config.feature_bits),
+                "requests": Out(stream.Signature(BURST)),
+                "beats": Out(stream.Signature(config.bus_bits)),
+                "answered": In(1),
+                "finished": Out(1),
+                "signals": Out(SIGNALS),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        word_beats = (config.beats(config.feature_bits),)
+        m.submodules.runs = runs = RunGenerator(word_beats=word_beats)
+        m.submodules.bursts = bursts = BurstSplitter(
+            bus_bytes=config.bus_bytes,
+            burst_beats=MAX_BURST_BEATS,
+            beats_bits=beats_bits(word_beats),
+        )
+        m.submodules.walks = walks = Queue(shape=WALK, depth=TRANSFERS_IN_FLIGHT)
+        m.submodules.walk = walk = Walk()
+        m.submodules.reader = reader = WordReader(config)
+        m.submodules.signals = signals = Queue(shape=SIGNALS, depth=TRANSFERS_IN_FLIGHT)
+
+        # `walks` empties before `signals`, and so always has room where that has.
+        accept = self.i.valid & runs.i.ready & signals.i.ready
+        m.d.comb += [
+            self.i.ready.eq(accept),
+            runs.i.valid.eq(accept),
+            runs.i.payload.eq(self.i.payload),
+            runs.bases.eq(self.bases),
+            walks.i.valid.eq(accept),
+            Value.cast(walks.i.payload).eq(walk_of(self.i.payload)),
+            signals.i.valid.eq(accept),
+            signals.i.payload.eq(signals_of(self.i.payload)),
+            signals.o.ready.eq(self.answered),
+            self.finished.eq(self.answered),
+            self.signals.eq(signals.o.payload),
+            self.busy.eq(signals.o.valid),
+            reader.data_valid.eq(self.data_valid),
+            reader.data.eq(self.data),
+        ]
+
+        wiring.connect(m, runs.o, bursts.i)
+        wiring.connect(m, walks.o, walk.i)
+        wiring.connect(m, walk.o, reader.places)
+        wiring.connect(m, bursts.o, wiring.flipped(self.requests))
+        wiring.connect(m, reader.request, wiring.flipped(self.request))
+        wiring.connect(m, reader.beats, wiring.flipped(self.beats))
+
+        return m

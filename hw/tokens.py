@@ -1,0 +1,94 @@
+"""Dependency tokens: hold each engine's instructions until the engines that they name are done."""
+
+import enum
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.layouts import struct
+from hw.spec.instructions import INSTRUCTIONS, TOKEN_BITS, Op
+
+
+class Engine(enum.IntEnum):
+    """The three engines, in the order of the token bits of an instruction."""
+
+    LOAD = 0
+    COMPUTE = 1
+    STORE = 2
+
+    @property
+    def word(self):
+        """Its name in field and port names."""
+        return self.name.lower()
+
+
+INSTRUCTION_OF = {
+    Engine.LOAD: struct(INSTRUCTIONS[Op.LOAD]),
+    Engine.COMPUTE: struct(INSTRUCTIONS[Op.CONV]),
+    Engine.STORE: struct(INSTRUCTIONS[Op.STORE]),
+}
+SIGNALS = data.ArrayLayout(1, len(Engine))  # to whom an instruction gives a token, by Engine
+
+
+def signals_of(instruction):
+    """The tokens that an instruction gives, in a value of ``SIGNALS``'s bits."""
+    return Cat(instruction[f"signal_{engine.word}"] for engine in Engine)
+
+
+class TokenGates(wiring.Component):
+    """Let an instruction pass once each engine that it waits for has given it a token.
+
+    One counter for each ordered pair of engines. A token that is given can be taken in the next
+    cycle. An instruction's bits about its own engine mean nothing: its order does that.
+
+    Members
+    -------
+    i, o : In, Out(stream.Signature(INSTRUCTION_OF[engine])).array(3), by ``Engine``: as members
+        ``load_i``, ``load_o``, ``compute_i`` and so on
+    finished : In(1).array(3)
+        For one cycle, that an engine finished an instruction ...
+    signals : In(SIGNALS).array(3)
+        ... and what tokens it gives.
+    stalled : Out(1).array(3)
+        An instruction waits for a token.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {f"{e.word}_i": In(stream.Signature(INSTRUCTION_OF[e])) for e in Engine}
+            | {f"{e.word}_o": Out(stream.Signature(INSTRUCTION_OF[e])) for e in Engine}
+            | {
+                "finished": In(1).array(len(Engine)),
+                "signals": In(SIGNALS).array(len(Engine)),
+                "stalled": Out(1).array(len(Engine)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        for engine in Engine:
+            i, o = getattr(self, f"{engine.word}_i"), getattr(self, f"{engine.word}_o")
+            missing = [
+                self._counter(m, giver, engine, i, taken=o.valid & o.ready)
+                for giver in Engine
+                if giver != engine
+            ]
+            held = Signal(name=f"held_{engine.word}")
+            m.d.comb += [
+                held.eq(Cat(missing).any()),
+                o.payload.eq(i.payload),
+                o.valid.eq(i.valid & ~held),
+                i.ready.eq(o.ready & ~held),
+                self.stalled[engine].eq(i.valid & held),
+            ]
+
+        return m
+
+    def _counter(self, m, giver, taker, i, taken):
+        tokens = Signal(TOKEN_BITS, name=f"{giver.word}_to_{taker.word}")
+        waits = i.p[f"wait_{giver.word}"]
+        given = self.finished[giver] & self.signals[giver][taker]
+        m.d.sync += tokens.eq(tokens + given - (taken & waits))
+        return waits & (tokens == 0)

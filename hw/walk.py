@@ -1,0 +1,74 @@
+"""The buffer side of a transfer instruction: the address of each of its words."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.layouts import TRANSFER_STRUCT
+
+_FIELDS = ("buffer", "address", "words", "rows", "address_step")
+
+WALK = data.StructLayout({name: TRANSFER_STRUCT[name].shape for name in _FIELDS})
+PLACE = data.StructLayout(
+    {
+        "buffer": TRANSFER_STRUCT["buffer"].shape,
+        "address": TRANSFER_STRUCT["address"].shape,
+        "last": 1,  # of its transfer
+    }
+)
+
+
+def walk_of(transfer):
+    """The fields of a transfer that ``Walk`` needs, in a value of ``WALK``'s bits."""
+    return Cat(transfer[name] for name in _FIELDS)
+
+
+class Walk(wiring.Component):
+    """Give the place of every word of each transfer, one a cycle, without a gap between transfers.
+
+    The first place is out one cycle after the transfer.
+
+    Members
+    -------
+    i : In(stream.Signature(WALK))
+    o : Out(stream.Signature(PLACE))
+    """
+
+    i: In(stream.Signature(WALK))
+    o: Out(stream.Signature(PLACE))
+
+    def elaborate(self, platform):
+        m = Module()
+
+        current = Signal(WALK)  # address: of this row; words: left in this row; rows: left
+        words = Signal.like(current.words)  # of a row
+        place = Signal.like(current.address)
+        row_ends = Signal()
+
+        m.d.comb += [
+            row_ends.eq(current.words == 1),
+            self.o.p.buffer.eq(current.buffer),
+            self.o.p.address.eq(place),
+            self.o.p.last.eq(row_ends & (current.rows == 1)),
+            self.i.ready.eq(~self.o.valid | (self.o.ready & self.o.p.last)),
+        ]
+
+        with m.If(self.o.ready):
+            m.d.sync += [place.eq(place + 1), current.words.eq(current.words - 1)]
+            with m.If(row_ends):
+                next_row = (current.address + current.address_step)[: len(place)]  # wraps
+                m.d.sync += [
+                    place.eq(next_row),
+                    current.address.eq(next_row),
+                    current.words.eq(words),
+                    current.rows.eq(current.rows - 1),
+                ]
+        with m.If(self.i.ready):
+            m.d.sync += [
+                self.o.valid.eq(self.i.valid),
+                current.eq(self.i.payload),
+                words.eq(self.i.p.words),
+                place.eq(self.i.p.address),
+            ]
+
+        return m

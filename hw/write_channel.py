@@ -1,0 +1,113 @@
+"""The AXI4 write channels, used by the store engine."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from hw.axi import ADDRESS_BITS, BUFFERABLE, INCREMENT, AxiWriteSignature, is_error
+from hw.bursts import BURST
+from hw.queue import Queue
+from hw.spec.timing import WRITES_OUTSTANDING
+
+
+class WriteChannel(wiring.Component):
+    """Send bursts and their beats, one beat a cycle, and wait for the responses.
+
+    Up to ``WRITES_OUTSTANDING`` bursts are under way. Address and beats each pass one register.
+
+    Parameters
+    ----------
+    bus_bits : int
+
+    Members
+    -------
+    requests : In(stream.Signature(BURST))
+    beats : In(stream.Signature(bus_bits))
+        The beats of all bursts, in order.
+    halt : In(1)
+        Send no new burst; the beats of those sent are still taken.
+    idle : Out(1)
+        No burst is on AW or under way.
+    finished : Out(1)
+        For one cycle, that the last burst of a transfer was answered.
+    error, error_address : Out
+        For one cycle, that a burst was answered with an error, and its address.
+    bus : Out(AxiWriteSignature(bus_bits))
+    """
+
+    def __init__(self, *, bus_bits):
+        self._size = exact_log2(bus_bits // 8)
+        super().__init__(
+            {
+                "requests": In(stream.Signature(BURST)),
+                "beats": In(stream.Signature(bus_bits)),
+                "halt": In(1),
+                "idle": Out(1),
+                "finished": Out(1),
+                "error": Out(1),
+                "error_address": Out(ADDRESS_BITS),
+                "bus": Out(AxiWriteSignature(bus_bits)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        answer = data.StructLayout({"address": ADDRESS_BITS, "last": 1})
+        m.submodules.pending = pending = Queue(shape=answer, depth=WRITES_OUTSTANDING)
+        m.submodules.lengths = lengths = Queue(shape=8, depth=WRITES_OUTSTANDING)
+        bus, request = self.bus, self.requests
+
+        m.d.comb += [
+            bus.awsize.eq(self._size),
+            bus.awburst.eq(INCREMENT),
+            bus.awcache.eq(BUFFERABLE),
+            bus.wstrb.eq(~0),
+            bus.bready.eq(1),
+            self.idle.eq(~pending.o.valid),
+        ]
+
+        # A burst is answered after its last beat, so there is room in `lengths` if in `pending`.
+        sent = Signal()
+        m.d.comb += [
+            sent.eq(request.valid & pending.i.ready & (~bus.awvalid | bus.awready) & ~self.halt),
+            request.ready.eq(sent),
+            pending.i.valid.eq(sent),
+            pending.i.p.address.eq(request.p.address),
+            pending.i.p.last.eq(request.p.last),
+            lengths.i.valid.eq(sent),
+            lengths.i.payload.eq(request.p.length),
+        ]
+        with m.If(bus.awready):
+            m.d.sync += bus.awvalid.eq(0)
+        with m.If(sent):
+            m.d.sync += bus.awvalid.eq(1)
+            m.d.sync += bus.awaddr.eq(request.p.address)
+            m.d.sync += bus.awlen.eq(request.p.length)
+
+        beat = Signal.like(lengths.o.payload)
+        last = Signal()
+        taken = Signal()
+        m.d.comb += [
+            self.beats.ready.eq(lengths.o.valid & (~bus.wvalid | bus.wready)),
+            taken.eq(self.beats.valid & self.beats.ready),
+            last.eq(beat == lengths.o.payload),
+            lengths.o.ready.eq(taken & last),
+        ]
+        with m.If(bus.wready):
+            m.d.sync += bus.wvalid.eq(0)
+        with m.If(taken):
+            m.d.sync += bus.wvalid.eq(1)
+            m.d.sync += bus.wdata.eq(self.beats.payload)
+            m.d.sync += bus.wlast.eq(last)
+            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
+
+        failed = is_error(bus.bresp)
+        m.d.comb += [
+            pending.o.ready.eq(bus.bvalid),
+            self.finished.eq(bus.bvalid & pending.o.p.last & ~failed),
+            self.error.eq(bus.bvalid & failed),
+            self.error_address.eq(pending.o.p.address),
+        ]
+
+        return m
