@@ -1,11 +1,13 @@
 """A histogram of a tensor's values that grows with them, for calibration over many batches."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 BINS = 1 << 13  # on each side of zero
+LEAST_REACH = -126  # of a tensor of zeros: wherever float32 goes, more values widen it
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +43,12 @@ class Histogram:
         if not bool(torch.isfinite(flat).all()):
             raise ValueError("Histogram needs finite values, not NaN or infinity")
         least, most = float(flat.min()), float(flat.max())
-        _, reach = torch.frexp(torch.tensor(max(-least, most), dtype=torch.float64))
+        greatest = max(-least, most)
+        reach = max(LEAST_REACH, math.frexp(greatest)[1]) if greatest else LEAST_REACH
         values = flat[flat != 0]
-        places = torch.floor(values * (BINS * 2.0 ** -int(reach))).long() + BINS
+        places = torch.floor(values * (BINS * 2.0**-reach)).long() + BINS
         counts = torch.bincount(places, minlength=2 * BINS)
-        return Histogram(int(reach), counts.cpu(), flat.numel() - len(values), least, most)
+        return Histogram(reach, counts.cpu(), flat.numel() - len(values), least, most)
 
     @property
     def width(self) -> float:

@@ -1,0 +1,171 @@
+import itertools
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hw.spec import codes
+from qnn.quant import pow2
+
+FORMATS = [(bits, terms) for bits in range(2, 6) for terms in (1, 2, 3)]
+SMALL = [(bits, terms) for bits, terms in FORMATS if bits < 5 or terms < 3]
+
+
+def exact_value(indices, exponent, bits):
+    """The definition, in fractions: each term is ±2**(abs(m) - K) * 2**e."""
+    most = 2 ** (bits - 1) - 1
+    terms = [
+        math.copysign(1, m) * Fraction(2) ** (abs(m) - most) if m else Fraction(0) for m in indices
+    ]
+    return sum(terms, Fraction(0)) * Fraction(2) ** exponent
+
+
+def every_sum(bits, terms):
+    """Values of all combinations of codes, for e = 0."""
+    most = 2 ** (bits - 1) - 1
+    combinations = itertools.combinations_with_replacement(range(-most, most + 1), terms)
+    return sorted({exact_value(indices, 0, bits) for indices in combinations})
+
+
+def one_channel(numbers):
+    return torch.tensor([float(number) for number in numbers], dtype=torch.float64)[None]
+
+
+@pytest.mark.parametrize("exponent", [-9, 0, 5])
+@pytest.mark.parametrize("bits", range(2, 6))
+def test_every_index_has_its_value(bits, exponent):
+    most = pow2.most_index(bits)
+    indices = torch.arange(-most, most + 1, dtype=torch.int8)[None, None]
+    values = pow2.values(indices, torch.tensor([exponent]), bits)[0].tolist()
+    expected = [float(exact_value([m], exponent, bits)) for m in range(-most, most + 1)]
+    assert values == expected
+
+
+@pytest.mark.parametrize("bits", range(2, 6))
+def test_indices_and_integers_are_those_of_the_hardware(bits):
+    most = pow2.most_index(bits)
+    assert most == codes.most_index(bits)
+    for index in range(-most, most + 1):
+        assert codes.decode(codes.encode(index, bits), bits) == index
+        assert int(pow2.integers(torch.tensor([index]))) == codes.integer(index)
+
+
+@pytest.mark.parametrize(("bits", "terms"), FORMATS)
+def test_grid_is_every_sum_of_codes_once(bits, terms):
+    sums, indices = pow2.grid(bits, terms)
+    scale = 2 ** (pow2.most_index(bits) - 1)
+    assert sums.tolist() == [int(value * scale) for value in every_sum(bits, terms) if value >= 0]
+    assert torch.equal(pow2.integers(indices.T), sums)
+
+
+@pytest.mark.parametrize(("bits", "terms"), SMALL)
+def test_nearest_gives_back_every_value_of_the_grid(bits, terms):
+    for exponent in (-7, 0, 3):
+        values = one_channel(value * Fraction(2) ** exponent for value in every_sum(bits, terms))
+        indices = pow2.nearest(values, torch.tensor([exponent]), bits, terms)
+        assert indices.dtype == torch.int8
+        assert indices.shape == (terms, *values.shape)
+        assert torch.equal(pow2.values(indices, torch.tensor([exponent]), bits), values)
+
+
+@pytest.mark.parametrize(("bits", "terms"), SMALL)
+def test_nearest_goes_away_from_zero_at_a_midpoint_and_not_before(bits, terms):
+    grid = every_sum(bits, terms)
+    positive = [value for value in grid if value >= 0]
+    middles = [(low + high) / 2 for low, high in itertools.pairwise(positive)]
+    below = [math.nextafter(float(middle), 0) for middle in middles]
+    exponent = torch.tensor([0])
+    for sign in (1, -1):
+        at_middle = pow2.nearest(sign * one_channel(middles), exponent, bits, terms)
+        under = pow2.nearest(sign * one_channel(below), exponent, bits, terms)
+        assert torch.equal(pow2.values(at_middle, exponent, bits), sign * one_channel(positive[1:]))
+        assert torch.equal(pow2.values(under, exponent, bits), sign * one_channel(positive[:-1]))
+
+
+@given(
+    st.sampled_from(SMALL),
+    st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=8),
+    st.integers(-3, 4),
+)
+def test_nearest_is_nearer_than_every_other_sum(format, weights, exponent):
+    bits, terms = format
+    indices = pow2.nearest(one_channel(weights), torch.tensor([exponent]), bits, terms)
+    values = pow2.values(indices, torch.tensor([exponent]), bits)[0].tolist()
+    grid = [value * Fraction(2) ** exponent for value in every_sum(bits, terms)]
+    for weight, value in zip(weights, values, strict=True):
+        distance = abs(Fraction(value) - Fraction(weight))
+        assert distance == min(abs(point - Fraction(weight)) for point in grid)
+
+
+@given(st.sampled_from(SMALL), st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=8))
+def test_nearest_of_the_negative_is_the_negative(format, weights):
+    w, exponent = one_channel(weights), torch.tensor([1])
+    assert torch.equal(pow2.nearest(-w, exponent, *format), -pow2.nearest(w, exponent, *format))
+
+
+def error(w, exponent, bits, terms):
+    indices = pow2.nearest(w, exponent, bits, terms)
+    return (pow2.values(indices, exponent, bits) - w).square().flatten(1).sum(1)
+
+
+@given(
+    st.sampled_from([(2, 1), (3, 1), (4, 1), (5, 1), (3, 2)]),
+    st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=12),
+    st.integers(-40, 40),
+)
+def test_no_exponent_is_better_than_the_found_one(format, weights, scale):
+    w = one_channel(weights) * 2.0**scale
+    found = pow2.search_exponent(w, *format)
+    least = error(w, found, *format)
+    tried = range(int(found) - pow2.DEPTH, int(found) + pow2.DEPTH)
+    assert all(error(w, torch.tensor([other]), *format) >= least * (1 - 1e-12) for other in tried)
+
+
+def test_each_channel_has_its_own_exponent():
+    w = torch.randn(3, 4, 3, 3, generator=torch.Generator().manual_seed(1))
+    scales = torch.tensor([1.0, 2.0**-20, 2.0**9])
+    alone = pow2.search_exponent(w, 3)
+    scaled = pow2.search_exponent(w * scales[:, None, None, None], 3)
+    assert (scaled - alone).tolist() == [0, -20, 9]
+
+
+def test_an_exact_power_of_two_takes_the_greatest_index():
+    w = torch.tensor([[0.25], [-8.0]])
+    exponent = pow2.search_exponent(w, 4)
+    assert exponent.tolist() == [-2, 3]
+    assert pow2.nearest(w, exponent, 4).flatten().tolist() == [7, -7]
+
+
+def test_a_channel_of_zeros_has_exponent_zero_and_index_zero():
+    w = torch.zeros(2, 3)
+    exponent = pow2.search_exponent(w, 3)
+    assert exponent.tolist() == [0, 0]
+    assert not pow2.nearest(w, exponent, 3).any()
+
+
+def test_bounds_hold_and_the_least_wins():
+    w = torch.tensor([[1.0], [2.0**-30], [0.0], [1.0]])
+    exponent = pow2.search_exponent(
+        w, 3, least=torch.tensor([-4, -4, -4, 2]), most=torch.tensor([-1, 9, -2, 1])
+    )
+    assert exponent.tolist() == [-1, -4, -2, 2]
+
+
+def test_exp2_is_exact():
+    exponents = torch.arange(-1022, 1024)
+    assert pow2.exp2(exponents).tolist() == [math.ldexp(1, int(e)) for e in exponents]
+
+
+@pytest.mark.parametrize("bits", [1, 6])
+def test_a_format_of_other_bits_is_refused(bits):
+    with pytest.raises(ValueError, match=rf"^weight_bits must be from 2 to 5, not {bits}$"):
+        pow2.most_index(bits)
+
+
+@pytest.mark.parametrize("terms", [0, 8])
+def test_a_format_of_other_terms_is_refused(terms):
+    with pytest.raises(ValueError, match=rf"^terms must be from 1 to 7, not {terms}$"):
+        pow2.grid(3, terms)
