@@ -1,0 +1,107 @@
+"""Weight exponents that leave room: every shift and sum of a convolution fits the accumulator."""
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.nn.layers import QuantConv
+from qnn.nn.plan import ACCUMULATOR_BITS
+from qnn.quant import pow2
+
+LIMIT = 1 << (ACCUMULATOR_BITS - 1)
+TRIES = 64
+
+
+def set_exponents(conv: QuantConv) -> None:
+    """Choose the weights' exponents, with the least squared error among those that fit.
+
+    An unrounded result gets its own exponent here: the finest of its channels.
+
+    Raises
+    ------
+    ModelError
+        The bias, or the operands' scales, leave no room for the weights.
+    """
+    weight, bias = conv.folded()
+    least = _units(conv) - _most_units(conv, weight, bias)
+    for _ in range(TRIES):
+        finest = _choose(conv, weight, least)
+        reach = _reach(conv)
+        if bool((reach < LIMIT).all()):
+            return _check_fixed(conv, weight)
+        least = torch.where(_coarsened(conv, reach, finest), conv.weight_exponent + 1, least)
+    raise ModelError(
+        f"layer '{conv.plan.name}': channel {int(reach.argmax())} needs more than "
+        f"{ACCUMULATOR_BITS} bits for its sums; scale its weights and bias down"
+    )
+
+
+def _units(conv) -> int:
+    """F of a channel whose weights have exponent 0, without a left shift."""
+    return int(conv.input_exponent) + pow2.most_index(conv.plan.weight_bits) - 1
+
+
+def _least_units(conv) -> int | None:
+    """The least F that every operand and the result can be shifted to; None: there is no such."""
+    exponents = [int(conv.exponent)] if conv.plan.rounded else []
+    if conv.skip_exponent is not None:
+        exponents.append(int(conv.skip_exponent))
+    return max(exponents, default=None)
+
+
+def _most_units(conv, weight, bias) -> Tensor:
+    """The greatest F at which what is not a weight still fits, roughly: (outputs,) int64."""
+    real = weight.abs().flatten(1).sum(1) * conv.input_reach * 2.0 ** -int(conv.input_exponent)
+    real = real + bias.abs()
+    if conv.skip_exponent is not None:
+        real = real + conv.skip_reach * 2.0 ** -int(conv.skip_exponent)
+    if conv.plan.rounded:
+        real = real + 2.0 ** -int(conv.exponent)
+    else:
+        real = real.amax().expand(len(real))
+    smallest = torch.finfo(torch.float64).tiny
+    return ACCUMULATOR_BITS - 1 - real.clamp(min=smallest).log2().ceil().to(torch.int64)
+
+
+def _choose(conv, weight, least) -> Tensor:
+    """Set the exponents, at least ``least``; returns each channel's F before left shifts."""
+    plan = conv.plan
+    exponent = pow2.search_exponent(weight, plan.weight_bits, plan.terms, least=least)
+    indices = pow2.nearest(weight, exponent, plan.weight_bits, plan.terms)
+    dead = ~indices.transpose(0, 1).flatten(1).any(1)
+    units, floor = _units(conv) - exponent, _least_units(conv)
+    if not plan.rounded:
+        finest = [int(units[~dead].max())] if bool((~dead).any()) else []
+        floor = max(finest + ([] if floor is None else [floor]), default=int(conv.input_exponent))
+        conv.exponent.fill_(floor)
+    units = torch.where(dead, floor, units)
+    conv.weight_exponent.copy_(_units(conv) - units)
+    return units
+
+
+def _reach(conv) -> Tensor:
+    epilogue = conv.epilogue()
+    stored = conv.type.offset * pow2.exp2(epilogue.right)  # of an unsigned result
+    return conv.reach(conv.indices(), epilogue) + stored
+
+
+def _coarsened(conv, reach, units) -> Tensor:
+    """Channels whose F must fall: those that are over, or, unrounded, all of the finest."""
+    if conv.plan.rounded:
+        return reach >= LIMIT
+    return units == int(conv.exponent)
+
+
+def _check_fixed(conv, weight) -> None:
+    """Weights that are not learned must not lose to a lack of room."""
+    plan = conv.plan
+    if not plan.fixed:
+        return
+    free = pow2.search_exponent(weight, plan.weight_bits, plan.terms)
+    wanted = pow2.nearest(weight, free, plan.weight_bits, plan.terms)
+    got = pow2.values(conv.indices(), conv.weight_exponent, plan.weight_bits)
+    if not torch.equal(pow2.values(wanted, free, plan.weight_bits), got):
+        raise ModelError(
+            f"layer '{plan.name}': its operands differ too much in scale to meet in "
+            f"{ACCUMULATOR_BITS}-bit sums; scale one of them in the model"
+        )

@@ -1,0 +1,108 @@
+"""A quantized network: a torch module whose results in evaluation are integers, exactly."""
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from qnn.errors import ModelError
+from qnn.nn.exact import exact
+from qnn.nn.layers import LAYERS, QuantConcat, QuantConv, QuantInput, QuantMaxPool
+from qnn.nn.plan import Plan
+from qnn.quant import activation
+from qnn.quant.qtype import QType
+
+
+class QuantizedModel(nn.Module):
+    """The network that ``plan`` lays out; its numbers come from ``load_state_dict``.
+
+    ``forward`` takes what the float model takes, ``from_pixels`` 8-bit pixels. In evaluation
+    every tensor equals ``q * 2**-exponent`` for the integers q of the exported graph.
+    """
+
+    def __init__(self, plan: Plan):
+        super().__init__()
+        self.plan = plan
+        self.layers = nn.ModuleDict(
+            {layer.name.replace(".", "/"): LAYERS[type(layer)](layer) for layer in plan.layers}
+        )
+        self._bind()
+
+    def _bind(self):
+        """Give each convolution the range of its operands, which their plans fix."""
+        reach = {}
+        for layer in self.plan.layers:
+            module = self.layer(layer.name)
+            if isinstance(module, QuantConv):
+                module.input_reach = reach[layer.inputs[0]]
+                module.skip_reach = reach[layer.inputs[-1]] if len(layer.inputs) == 2 else 0
+            if isinstance(module, QuantMaxPool | QuantConcat):
+                reach[layer.name] = max(reach[name] for name in layer.inputs)
+            else:
+                reach[layer.name] = 1 << (layer.bits - layer.signed)
+
+    def layer(self, name: str) -> nn.Module:
+        """The layer that computes the tensor ``name``."""
+        return self.layers[name.replace(".", "/")]
+
+    @property
+    def input(self) -> QuantInput:
+        """The first layer."""
+        return self.layer(self.plan.layers[0].name)
+
+    def type(self, name: str) -> QType:
+        """The type of the tensor ``name``."""
+        module = self.layer(name)
+        if isinstance(module, QuantMaxPool | QuantConcat):
+            return self.type(module.plan.inputs[0])
+        return module.type
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """What the float model gives, on the grid; one tensor, or a tuple as the model does."""
+        return self._results(self._run(self._encode(x)))
+
+    def from_pixels(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """``forward`` of 8-bit pixels, (batch, channels, height, width) uint8."""
+        return self._results(self._run(self._encode(x, pixels=True)))
+
+    @torch.no_grad()
+    def tensors(self, x: Tensor) -> dict[str, Tensor]:
+        """Integers of every tensor, (batch, channels, height, width) int64; 8-bit pixels or reals."""
+        values = self._run(self._encode(x, pixels=x.dtype == torch.uint8), keep=True)
+        return {name: activation.encode(v, self.type(name)) for name, v in values.items()}
+
+    def _encode(self, x, pixels=False):
+        shape = self.input.plan.shape
+        if x.dim() == 2:
+            x = x[:, :, None, None]
+        if x.dim() != 4 or tuple(x.shape[1:]) != shape:
+            raise ModelError(
+                f"input '{self.input.plan.name}' needs shape (batch, "
+                f"{', '.join(map(str, shape))}), not {tuple(x.shape)}; reshape the data"
+            )
+        if pixels != (x.dtype == torch.uint8) or (pixels and self.input.table is None):
+            raise ModelError(
+                f"input '{self.input.plan.name}' needs "
+                f"{'8-bit pixels and mean and std' if pixels else 'reals'}, not {x.dtype}"
+                f"{' without them' if pixels and self.input.table is None else ''}; "
+                f"{'quantize with mean and std' if pixels else 'use from_pixels'}"
+            )
+        return self.input.from_pixels(x) if pixels else self.input(x)
+
+    def _run(self, x, keep=False):
+        """Values of the outputs, or of every tensor."""
+        first, *rest = self.plan.layers
+        values = {first.name: x}
+        last = {name: layer.name for layer in rest for name in layer.inputs}
+        kept = {name for name, _ in self.plan.outputs}
+        with nullcontext() if self.training else exact():
+            for layer in rest:
+                values[layer.name] = self.layer(layer.name)(*(values[n] for n in layer.inputs))
+                done = [n for n in set(layer.inputs) if last[n] == layer.name and n not in kept]
+                for name in () if keep else done:
+                    del values[name]
+        return values
+
+    def _results(self, values):
+        results = tuple(values[name].reshape(-1, *shape) for name, shape in self.plan.outputs)
+        return results if len(results) > 1 else results[0]
