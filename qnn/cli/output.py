@@ -1,13 +1,15 @@
-"""What the command prints: tables for people, JSON alone for machines."""
+"""What the command prints: tables for people, JSON alone for machines, bars on a terminal."""
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Progress = Callable[[int, int], None]  # done, in all
 PIPE_WIDTH = 160  # columns of a table that no terminal shows
 
 
@@ -26,3 +28,17 @@ def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Progress]:
+    """Give a function of (done, in all) that moves a bar on standard error, if it is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(text, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
