@@ -33,7 +33,7 @@ class Input(Node):
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """BatchNorm in evaluation: ``(x - mean) / sqrt(var + eps) * gamma + beta``, each (channels,)."""
+    """BatchNorm in evaluation: ``(x - mean) / sqrt(var + eps) * gamma + beta``, per channel."""
 
     gamma: Tensor
     beta: Tensor

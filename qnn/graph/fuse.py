@@ -88,7 +88,7 @@ def fold_batchnorm(graph: Graph) -> Graph:
 
 
 def hoist_clamps(graph: Graph) -> Graph:
-    """A clamp behind maximum pooling, flatten, slice or pad moves before it, where that is equal."""
+    """A clamp behind maximum pooling, flatten, slice or pad moves before it, where equal."""
 
     def step(graph, node):
         if not isinstance(node, Clamp):

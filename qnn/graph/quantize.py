@@ -16,7 +16,8 @@ from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, Plan
 from qnn.nn.preprocess import checked, pixel_values
-from qnn.quant import activation, pow2, rounding as roundings
+from qnn.quant import activation, pow2
+from qnn.quant import rounding as roundings
 from qnn.quant.qtype import QType
 
 Data = Tensor | Iterable[Tensor | Sequence[Tensor]]

@@ -67,7 +67,7 @@ class QuantizedModel(nn.Module):
 
     @torch.no_grad()
     def tensors(self, x: Tensor) -> dict[str, Tensor]:
-        """Integers of every tensor, (batch, channels, height, width) int64; 8-bit pixels or reals."""
+        """Integers of every tensor, int64 (batch, channels, ...), of 8-bit pixels or reals."""
         values = self._run(self._encode(x, pixels=x.dtype == torch.uint8), keep=True)
         return {name: activation.encode(v, self.type(name)) for name, v in values.items()}
 

@@ -43,3 +43,9 @@ def checked(
             f"quantize needs a finite mean and a positive std, not {mean} and {std}; correct them"
         )
     return mean, std
+
+
+def to_reals(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """What the float model takes, (batch, channels, height, width) float32, of uint8 pixels."""
+    channels = torch.arange(pixels.shape[1], device=pixels.device)[:, None, None]
+    return pixel_values(mean, std).to(pixels.device)[channels, pixels.long()].float()

@@ -92,7 +92,7 @@ def _pad_behind(x):
 
 
 class DigitsCnn(nn.Module):
-    """A small network with a residual block and a concatenation: (batch, 1, 8, 8) to (batch, 10)."""
+    """A residual block and a concatenation, small: (batch, 1, 8, 8) to (batch, 10)."""
 
     def __init__(self):
         super().__init__()
