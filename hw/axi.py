@@ -71,6 +71,21 @@ class AxiWriteSignature(wiring.Signature):
         )
 
 
+class AxiSignature(wiring.Signature):
+    """All five channels of an AXI4 bus of ``bus_bits`` data bits."""
+
+    def __init__(self, bus_bits):
+        halves = (AxiReadSignature(bus_bits), AxiWriteSignature(bus_bits))
+        super().__init__({name: flow for half in halves for name, flow in half.members.items()})
+
+
+def attach(m, half, bus):
+    """Drive the channels of ``half``, a manager's reads or writes, on the whole ``bus``."""
+    for name, member in half.signature.members.items():
+        source, target = (half, bus) if member.flow == Out else (bus, half)
+        m.d.comb += getattr(target, name).eq(getattr(source, name))
+
+
 class AxiLiteSignature(wiring.Signature):
     """All five channels of the AXI4-Lite bus that reaches the registers."""
 

@@ -3,8 +3,7 @@
 from amaranth import *
 from amaranth.lib import data
 
-from hw.spec.config import ADDRESS_BITS
-from hw.spec.instructions import TRANSFER
+from hw.spec.instructions import TILES, TRANSFER
 
 
 def struct(layout):
@@ -14,9 +13,24 @@ def struct(layout):
     )
 
 
-def buffer_word(data_bits, address_bits=ADDRESS_BITS):
-    """One word on its way into an on-chip buffer."""
-    return data.StructLayout({"address": address_bits, "data": data_bits})
-
-
 TRANSFER_STRUCT = struct(TRANSFER)
+TILES_STRUCT = struct(TILES)
+
+
+def feature_write(config):
+    """One word on its way into the feature buffer."""
+    return _write(TILES_STRUCT["input_address"], config.feature_bits)
+
+
+def weight_write(config):
+    """One word on its way into the weight buffer."""
+    return _write(TILES_STRUCT["weight_address"], config.weight_word_bits)
+
+
+def parameter_write(config):
+    """One word on its way into the parameter buffer."""
+    return _write(TILES_STRUCT["parameter_address"], config.rows * config.parameter_bits)
+
+
+def _write(address, data_bits):
+    return data.StructLayout({"address": address.shape, "data": data_bits})

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bursts import BURST, BurstSplitter
-from hw.layouts import TRANSFER_STRUCT, buffer_word
+from hw.layouts import TRANSFER_STRUCT, feature_write, parameter_write, weight_write
 from hw.queue import Queue
 from hw.runs import BASES, RunGenerator, beats_bits
 from hw.spec.config import SvpeConfig
@@ -14,10 +14,19 @@ from hw.spec.timing import MAX_BURST_BEATS, TRANSFERS_IN_FLIGHT
 from hw.tokens import SIGNALS, signals_of
 from hw.walk import PLACE, WALK, Walk, walk_of
 
+PORTS = ("features", "weights", "parameters")  # by hw.spec.instructions.Buffer
 
-def word_bits(config):
-    """Width of one word of each buffer, by ``hw.spec.instructions.Buffer``."""
-    return (config.feature_bits, config.weight_word_bits, config.rows * config.parameter_bits)
+
+def word_writes(config):
+    """The stream into each buffer, by ``hw.spec.instructions.Buffer``."""
+    layouts = (feature_write(config), weight_write(config), parameter_write(config))
+    return dict(zip(PORTS, map(stream.Signature, layouts), strict=True))
+
+
+def word_beats(config):
+    """Beats of one word of each buffer, by ``hw.spec.instructions.Buffer``."""
+    words = (config.feature_bits, config.weight_word_bits, config.rows * config.parameter_bits)
+    return tuple(config.beats(bits) for bits in words)
 
 
 class WordAssembler(wiring.Component):
@@ -35,27 +44,25 @@ class WordAssembler(wiring.Component):
     places : In(stream.Signature(PLACE))
         Where the words go.
     beats : In(stream.Signature(bus_bits))
-    features, weights, parameters : Out(stream.Signature(buffer_word))
+    features, weights, parameters : Out, see ``word_writes``
     finished : Out(1)
         For one cycle, that a buffer has taken the last word of a transfer.
     """
 
     def __init__(self, config: SvpeConfig):
         self._config = config
-        words = [Out(stream.Signature(buffer_word(bits))) for bits in word_bits(config)]
         super().__init__(
             {
                 "places": In(stream.Signature(PLACE)),
                 "beats": In(stream.Signature(config.bus_bits)),
-                **dict(zip(("features", "weights", "parameters"), words, strict=True)),
+                **{name: Out(port) for name, port in word_writes(config).items()},
                 "finished": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        counts = [self._config.beats(bits) for bits in word_bits(self._config)]
-        outputs = (self.features, self.weights, self.parameters)
+        counts = word_beats(self._config)
 
         word = Signal(max(counts) * self._config.bus_bits)
         place = Signal(PLACE)
@@ -75,11 +82,12 @@ class WordAssembler(wiring.Component):
             self.places.ready.eq(accept & word_ends),
             self.finished.eq(taken & place.last),
         ]
-        for buffer, output in zip(Buffer, outputs, strict=True):
+        for buffer, name in zip(Buffer, PORTS, strict=True):
+            output = getattr(self, name)
             chosen = place.buffer == buffer
             m.d.comb += [
                 output.valid.eq(full & chosen),
-                output.p.address.eq(place.address),  # high bits of a smaller buffer are zero
+                output.p.address.eq(place.address),  # cut to the width of this buffer
                 output.p.data.eq(word),
             ]
             with m.If(chosen):
@@ -109,7 +117,7 @@ class LoadEngine(wiring.Component):
     bases : In(BASES)
     requests : Out(stream.Signature(BURST))
     beats : In(stream.Signature(bus_bits))
-    features, weights, parameters : Out(stream.Signature(buffer_word))
+    features, weights, parameters : Out, see ``word_writes``
     finished, signals : Out
         For one cycle, that an instruction is done, and to whom it gives tokens.
     busy : Out(1)
@@ -117,14 +125,13 @@ class LoadEngine(wiring.Component):
 
     def __init__(self, config: SvpeConfig):
         self._config = config
-        words = [Out(stream.Signature(buffer_word(bits))) for bits in word_bits(config)]
         super().__init__(
             {
                 "i": In(stream.Signature(TRANSFER_STRUCT)),
                 "bases": In(BASES),
                 "requests": Out(stream.Signature(BURST)),
                 "beats": In(stream.Signature(config.bus_bits)),
-                **dict(zip(("features", "weights", "parameters"), words, strict=True)),
+                **{name: Out(port) for name, port in word_writes(config).items()},
                 "finished": Out(1),
                 "signals": Out(SIGNALS),
                 "busy": Out(1),
@@ -134,12 +141,11 @@ class LoadEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        word_beats = tuple(config.beats(bits) for bits in word_bits(config))
-        m.submodules.runs = runs = RunGenerator(word_beats=word_beats)
+        m.submodules.runs = runs = RunGenerator(word_beats=word_beats(config))
         m.submodules.bursts = bursts = BurstSplitter(
             bus_bytes=config.bus_bytes,
             burst_beats=MAX_BURST_BEATS,
-            beats_bits=beats_bits(word_beats),
+            beats_bits=beats_bits(word_beats(config)),
         )
         m.submodules.walks = walks = Queue(shape=WALK, depth=TRANSFERS_IN_FLIGHT)
         m.submodules.walk = walk = Walk()
@@ -168,7 +174,7 @@ class LoadEngine(wiring.Component):
         wiring.connect(m, walk.o, assembler.places)
         wiring.connect(m, bursts.o, wiring.flipped(self.requests))
         wiring.connect(m, wiring.flipped(self.beats), assembler.beats)
-        for name in ("features", "weights", "parameters"):
+        for name in PORTS:
             wiring.connect(m, getattr(assembler, name), wiring.flipped(getattr(self, name)))
 
         return m

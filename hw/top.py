@@ -1,0 +1,49 @@
+"""The whole accelerator: the shell around the compute core."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.axi import AxiLiteSignature, AxiSignature
+from hw.compute import Compute
+from hw.shell import Shell
+from hw.spec.config import SvpeConfig
+
+
+class Accelerator(wiring.Component):
+    """What ``qnn`` images run on.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    s_axi : In(AxiLiteSignature())
+        Registers: ``hw.spec.registers``.
+    m_axi : Out(AxiSignature(bus_bits))
+        Memory: program, weights, inputs and outputs.
+    irq : Out(1)
+    """
+
+    def __init__(self, config: SvpeConfig):
+        self._config = config
+        super().__init__(
+            {
+                "s_axi": In(AxiLiteSignature()),
+                "m_axi": Out(AxiSignature(config.bus_bits)),
+                "irq": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.shell = shell = Shell(self._config)
+        compute = Compute(self._config)
+        m.submodules.compute = ResetInserter(shell.compute.clear)(compute)
+
+        connect(m, flipped(self.s_axi), shell.s_axi)
+        connect(m, shell.m_axi, flipped(self.m_axi))
+        m.d.comb += self.irq.eq(shell.irq)
+
+        return m

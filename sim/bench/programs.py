@@ -1,0 +1,194 @@
+"""Random programs for the shell's bench, and what they do to memory with its stand-in core."""
+
+import random
+from dataclasses import dataclass, field
+
+from hw.spec.config import SvpeConfig
+from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op, Region
+
+KEY_BITS = 32
+PAGE_BYTES = 4096
+MOST_WORDS = 12
+MOST_ROWS = 4
+
+
+@dataclass
+class Program:
+    """Instructions, where each region is, and the runs of beats that they read and write."""
+
+    bases: dict[Region, int]
+    code: bytes = b""
+    instructions: list[dict[str, int]] = field(default_factory=list)
+    runs: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    writes: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def last_tag(self) -> int:
+        """Tag of the last compute instruction."""
+        return [i["tag"] for i in self.instructions if i["op"] == Op.CONV][-1]
+
+    def writable(self) -> set[int]:
+        """Every memory byte that a store may change."""
+        return {byte for start, count in self.writes for byte in range(start, start + count)}
+
+
+def word_bits(config: SvpeConfig, buffer: int) -> int:
+    """Width of a word of ``buffer``."""
+    widths = {
+        Buffer.FEATURES: config.feature_bits,
+        Buffer.WEIGHTS: config.weight_word_bits,
+        Buffer.PARAMETERS: config.rows * config.parameter_bits,
+    }
+    return widths[Buffer(buffer)]
+
+
+def random_program(
+    rng: random.Random,
+    config: SvpeConfig,
+    *,
+    phases: int,
+    memory_bytes: int,
+    transfers: int = 3,
+    wait_cycles: int = 40,
+) -> Program:
+    """Phases of loads, one compute instruction and stores, as much at a time as tokens allow.
+
+    Even and odd phases use different halves of the feature buffer: the loads of a phase wait for
+    the stores of the last but one only. Regions begin at any beat; bytes between are guards.
+    """
+    quarter = memory_bytes // 4
+    bases = {Region.IMAGE: 0}
+    for n, region in enumerate((Region.INPUT, Region.OUTPUT, Region.SCRATCH), start=1):
+        bases[region] = n * quarter + rng.randrange(64) * config.bus_bytes
+    program = Program(bases=bases)
+    free = {Region.OUTPUT: 0, Region.SCRATCH: 0}  # stores go up, and never overlap
+    for phase in range(phases):
+        _phase(rng, config, program, phase, free, transfers, wait_cycles)
+    program.instructions.append({"op": Op.END})
+    program.code = b"".join(
+        INSTRUCTIONS[i["op"]].encode(**i).to_bytes(INSTRUCTION_BYTES, "little")
+        for i in program.instructions
+    )
+    beats = len(program.code) // config.bus_bytes
+    program.runs = {"program": [(0, beats)], "load": [], "store": []}
+    for instruction in program.instructions:
+        if instruction["op"] in (Op.LOAD, Op.STORE):
+            kind = "load" if instruction["op"] == Op.LOAD else "store"
+            program.runs[kind] += _memory_runs(config, program, instruction)
+    program.writes = [(start, n * config.bus_bytes) for start, n in program.runs["store"]]
+    return program
+
+
+def _phase(rng, config, program, phase, free, transfers, wait_cycles):
+    half = config.feature_words // 2
+    first = phase % 2 * half
+    buffers = [Buffer.FEATURES, *rng.choices(list(Buffer), k=transfers - 1)]
+    loads = [_load(rng, config, buffer, first=first, limit=half) for buffer in buffers]
+    sources = [load for load in loads if load["buffer"] == Buffer.FEATURES]
+    for load in loads:
+        load["region"] = Region.INPUT
+        load["offset"] = rng.randrange(256) * config.bus_bytes
+    compute = {"op": Op.CONV, "blocks": rng.randrange(wait_cycles), "tag": rng.randrange(1 << 16)}
+    stores = []
+    for _ in range(transfers):
+        store = _store(rng, config, rng.choice(sources))
+        region = rng.choice(list(free))
+        store |= {"region": region, "offset": free[region]}
+        free[region] += store["rows"] * store["offset_step"] + config.bus_bytes
+        stores.append(store)
+
+    loads[0] |= {"wait_compute": phase >= 1, "wait_store": phase >= 2}
+    loads[-1]["signal_compute"] = 1
+    compute |= {"wait_load": 1, "wait_store": phase >= 1, "signal_load": 1, "signal_store": 1}
+    stores[0]["wait_compute"] = 1
+    stores[-1] |= {"signal_load": 1, "signal_compute": 1}
+    program.instructions += [*loads, compute, *stores]
+
+
+def _load(rng, config, buffer, *, first, limit):
+    words, rows = rng.randint(1, MOST_WORDS), rng.randint(1, MOST_ROWS)
+    step = words + rng.randrange(3)
+    if buffer != Buffer.FEATURES:
+        first, limit = 0, config.parameter_words
+    beats = words * config.beats(word_bits(config, buffer))
+    return {
+        "op": Op.LOAD,
+        "buffer": buffer,
+        "address": first + rng.randrange(max(1, limit - rows * step)),
+        "words": words,
+        "rows": rows,
+        "address_step": step,
+        "offset_step": (beats + rng.randrange(5)) * config.bus_bytes,
+    }
+
+
+def _store(rng, config, load):
+    """Some of the words that ``load`` brought: those of others are not defined."""
+    words, rows = rng.randint(1, load["words"]), rng.randint(1, load["rows"])
+    beats = words * config.beats(config.feature_bits)
+    return {
+        "op": Op.STORE,
+        "buffer": Buffer.FEATURES,
+        "address": load["address"],
+        "words": words,
+        "rows": rows,
+        "address_step": load["address_step"],
+        "offset_step": (beats + rng.randrange(5)) * config.bus_bytes,
+    }
+
+
+def _memory_runs(config, program, transfer):
+    """First byte and beats of each row of a transfer, from the memory's start."""
+    beats = transfer["words"] * config.beats(word_bits(config, transfer["buffer"]))
+    start = program.bases[transfer["region"]] + transfer["offset"]
+    return [(start + row * transfer["offset_step"], beats) for row in range(transfer["rows"])]
+
+
+class Loopback:
+    """The stand-in core in plain integers, one instruction after the other."""
+
+    def __init__(self, config: SvpeConfig):
+        self._config = config
+        self._features: dict[int, int] = {}
+        self._gathered = self._key = 0
+
+    def execute(self, program: Program, memory: bytearray) -> None:
+        """Do to ``memory`` what the program does."""
+        for instruction in program.instructions:
+            if instruction["op"] == Op.CONV:
+                self._key = self._gathered
+            elif instruction["op"] != Op.END:
+                self._transfer(program, instruction, memory)
+
+    def _transfer(self, program, transfer, memory):
+        bits = word_bits(self._config, transfer["buffer"])
+        word_bytes = self._config.beats(bits) * self._config.bus_bytes
+        for row, (start, _) in enumerate(_memory_runs(self._config, program, transfer)):
+            for n in range(transfer["words"]):
+                address = transfer["address"] + row * transfer["address_step"] + n
+                place = slice(start + n * word_bytes, start + (n + 1) * word_bytes)
+                if transfer["op"] == Op.LOAD:
+                    word = int.from_bytes(memory[place], "little") & ((1 << bits) - 1)
+                    self._load(transfer["buffer"], address, word)
+                else:
+                    memory[place] = self._stored(address, bits).to_bytes(word_bytes, "little")
+
+    def _load(self, buffer, address, word):
+        if buffer == Buffer.FEATURES:
+            self._features[address] = word
+            return
+        turned = self._gathered << 1 | self._gathered >> (KEY_BITS - 1)
+        self._gathered = (turned ^ fold(word) ^ address) & ((1 << KEY_BITS) - 1)
+
+    def _stored(self, address, bits):
+        key = sum(self._key << n for n in range(0, bits, KEY_BITS)) & ((1 << bits) - 1)
+        return self._features.get(address, 0) ^ key
+
+
+def fold(word: int) -> int:
+    """XOR of the 32-bit pieces of ``word``."""
+    folded = 0
+    while word:
+        folded ^= word & ((1 << KEY_BITS) - 1)
+        word >>= KEY_BITS
+    return folded

@@ -1,0 +1,23 @@
+import pytest
+
+from hw.convert import convert
+from hw.spec.config import CONFIGS
+from sim import runner
+from tests.hw.loopback import LoopbackAccelerator
+
+pytestmark = pytest.mark.rtl
+
+TOP = "shell_bench"
+
+
+@pytest.mark.parametrize("config", ["test", "small"], ids=["64-bit bus", "128-bit bus"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_shell_over_axi(config, seed):
+    verilog = convert(LoopbackAccelerator(CONFIGS[config]), TOP)
+    runner.simulate_bench(
+        {f"{TOP}.v": verilog},
+        TOP,
+        "sim.bench.shell",
+        seed=seed,
+        environment={"QNN_BENCH_CONFIG": config},
+    )
