@@ -1,0 +1,35 @@
+"""Integer graph to image. ``PASSES`` keep the graph's results; the rest chooses where and when."""
+
+from hw.spec.config import SvpeConfig
+from hw.spec.image import Image
+from qnn.compiler.build import build_image
+from qnn.compiler.match_segments import match_segments
+from qnn.compiler.place_concats import place_concats
+from qnn.compiler.remove_unused import remove_unused
+from qnn.graph.bounds import check_bounds
+from qnn.graph.check import check
+from qnn.graph.ir import Graph
+
+PASSES = (remove_unused, place_concats, match_segments)
+
+
+def run_passes(graph: Graph) -> Graph:
+    """The graph as the accelerator computes it; every tensor that stays keeps its integers."""
+    check(graph)
+    for transform in PASSES:
+        graph = transform(graph)
+        check(graph)
+    return graph
+
+
+def compile_graph(graph: Graph, config: SvpeConfig, batch: int = 1) -> Image:
+    """The image of ``graph`` for ``batch`` inputs a run.
+
+    Raises
+    ------
+    CompileError
+        The graph does not fit the accelerator; the text names the layer and the parameter.
+    """
+    graph = run_passes(graph)
+    check_bounds(graph, config.accumulator_bits)
+    return build_image(graph, config, batch)

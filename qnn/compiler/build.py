@@ -1,0 +1,169 @@
+"""From a legal graph to its image: layout, instructions, order, tokens, proof, bytes."""
+
+from hw.spec.config import SvpeConfig
+from hw.spec.image import Image, Layer, TensorLayout
+from qnn.compiler.add_tokens import add_tokens
+from qnn.compiler.check_program import check_program
+from qnn.compiler.emit import behind_program, data_section, encode
+from qnn.compiler.layouts import place_on_chip, private_roots, refuse, requests
+from qnn.compiler.lower import lower
+from qnn.compiler.schedule import Transfers, schedule
+from qnn.compiler.segments import block_count
+from qnn.compiler.set_fences import set_fences
+from qnn.compiler.storage import places
+from qnn.compiler.tiles import choose_layout
+from qnn.errors import CompileError
+from qnn.graph.ir import Conv, Graph, Input, MaxPool
+
+
+def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
+    """Compile what the passes have made legal.
+
+    Raises
+    ------
+    CompileError
+        Something does not fit; the text names the layer and the parameter of ``SvpeConfig``.
+    """
+    _check_widths(graph, config)
+    layouts, tiles, private = _choose(graph, config, batch)
+    workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
+    works = [
+        work for node in workers for work in lower(graph, node, layouts, tiles[node.name], config)
+    ]
+    data, memory = data_section(works, config)
+    transfers = _transfers(graph, layouts, batch, private, config)
+    layers = _layers(graph, workers, layouts, batch)
+    tags = {(layer.image, layer.name): layer.tag for layer in layers}
+    program = schedule(works, _last_reader(graph, works), transfers, memory, tags, config)
+    program, base = behind_program(set_fences(add_tokens(program), config))
+    image = _image(graph, config, batch, transfers, layers, encode(program), base, data)
+    check_program(image)
+    return image
+
+
+def _check_widths(graph, config):
+    for node in graph.nodes:
+        if isinstance(node, Conv) and node.weight_bits > config.weight_bits:
+            raise CompileError(
+                f"conv '{node.name}' needs {node.weight_bits}-bit weights, but the configuration "
+                f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
+            )
+        rounded = not isinstance(node, Conv) or node.rounded
+        if rounded and node.type.bits > config.activation_bits:
+            raise CompileError(
+                f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "
+                f"configuration has {config.activation_bits} (SvpeConfig.activation_bits); raise it"
+            )
+
+
+def _choose(graph, config, batch):
+    """The first layout that fits: the fastest pitches, then rows without gaps."""
+    place = places(graph, config)
+    apart = private_roots(graph, place)
+    needs = []
+    for dense in (False, True):
+        choice = choose_layout(graph, place, config, dense=dense)
+        for private in (apart, frozenset()) if batch > 1 else (frozenset(),):
+            needs = requests(graph, place, choice.pitches, config, private=private)
+            layouts = place_on_chip(graph, place, choice.pitches, needs, config)
+            if layouts is not None:
+                return layouts, choice.tiles, private
+    return refuse(needs, config)
+
+
+def _transfers(graph, layouts, batch, private, config):
+    chip = layouts[graph.input.name]
+    names = [output.name for output in graph.outputs]
+    inputs, outputs, end = [], [], 0
+    for image in range(batch):
+        inputs.append(_at(chip, image * chip.words(config.lanes)))
+        row = []
+        for name in names:
+            row.append(_closed(layouts[name], end, config))
+            end += row[-1].words(config.lanes)
+        outputs.append(tuple(row))
+    return Transfers(
+        input_name=graph.input.name,
+        input_chip=chip,
+        input_memory=tuple(inputs),
+        output_names=tuple(_finisher(graph, name) for name in names),
+        output_chip=tuple(layouts[name] for name in names),
+        output_memory=tuple(outputs),
+        prefetch=chip.name in private and chip.name not in names,
+    )
+
+
+def _at(layout, address):
+    fields = {**vars(layout), "address": address}
+    return TensorLayout(**fields)
+
+
+def _closed(layout, address, config):
+    """The layout without gaps between rows."""
+    block_step = layout.height * layout.width
+    blocks = block_count(layout.channels, config.lanes)
+    fields = {
+        **vars(layout),
+        "address": address,
+        "pitch": layout.width,
+        "block_step": block_step,
+        "pass_step": blocks * block_step if layout.passes > 1 else 0,
+    }
+    return TensorLayout(**fields)
+
+
+def _finisher(graph, name):
+    """The node that writes the last part of a tensor; the input for what only it writes."""
+    node = graph[name]
+    while not isinstance(node, Conv | MaxPool | Input):
+        order = {n.name: position for position, n in enumerate(graph.nodes)}
+        node = graph[max((_finisher(graph, o) for o in node.inputs), key=order.__getitem__)]
+    return node.name
+
+
+def _last_reader(graph, works):
+    readers = {node.name for node in graph.users(graph.input.name)}
+    return max((i for i, work in enumerate(works) if work.name in readers), default=-1)
+
+
+def _layers(graph, workers, layouts, batch):
+    layers = []
+    for image in range(batch):
+        for node in workers:
+            layer = Layer(
+                tag=len(layers),
+                name=node.name,
+                op=type(node).__name__.lower(),
+                image=image,
+                output=layouts[node.name],
+                macs=_macs(node),
+            )
+            layers.append(layer)
+    return tuple(layers)
+
+
+def _macs(node):
+    if isinstance(node, MaxPool):
+        return 0
+    return node.codes[0].size * node.shape[1] * node.shape[2]
+
+
+def _image(graph, config, batch, transfers, layers, program, base, data):
+    word_bytes = config.beats(config.feature_bits) * config.bus_bytes
+    regions = [
+        max((layout.address + layout.words(config.lanes) for layout in tensors), default=0)
+        for tensors in (transfers.input_memory, sum(transfers.output_memory, ()))
+    ]
+    return Image(
+        config=config,
+        batch=batch,
+        inputs=transfers.input_memory,
+        outputs=sum(transfers.output_memory, ()),
+        output_shapes=tuple(output.shape for output in graph.outputs),
+        input_bytes=regions[0] * word_bytes,
+        output_bytes=regions[1] * word_bytes,
+        scratch_bytes=0,
+        layers=layers,
+        program_bytes=len(program),
+        payload=program + bytes(base - len(program)) + data,
+    )

@@ -1,0 +1,211 @@
+"""One TILES instruction for each group of output channels of each layer."""
+
+from dataclasses import dataclass, replace
+
+from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SvpeConfig
+from hw.spec.image import TensorLayout
+from hw.spec.instructions import TILES, Buffer, Op
+from qnn.compiler.epilogue import fold
+from qnn.compiler.program import Instruction, Span
+from qnn.compiler.segments import Group, block_count, groups
+from qnn.compiler.storage import passes
+from qnn.compiler.tiles import Tile
+from qnn.compiler.words import pack_parameters, pack_weights, weight_words
+from qnn.errors import CompileError
+from qnn.graph.ir import Conv, Graph, MaxPool
+
+NO_FENCE = 4095  # more cycles of writes than ever remain
+COORDINATE_LIMIT = 2047
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Work:
+    """An instruction before its weights have an address."""
+
+    name: str
+    instruction: Instruction
+    weight_words: int = 0
+    weights: bytes = b""
+    parameters: bytes = b""
+
+
+def lower(
+    graph: Graph,
+    node: Conv | MaxPool,
+    layouts: dict[str, TensorLayout],
+    tile: Tile,
+    config: SvpeConfig,
+) -> list[Work]:
+    """The instructions of one layer; they need no order among themselves."""
+    fields = {**_loops(node, tile), **_input(graph, node, layouts[node.input], tile)}
+    fields |= _output(node, layouts[node.name], tile, config)
+    _check_coordinates(node, fields)
+    lower_one = _max_pool if isinstance(node, MaxPool) else _conv
+    works = lower_one(graph, node, layouts, tile, config, fields)
+    for work in works:
+        _check_fields(node, work.instruction.fields)
+    return works
+
+
+def _max_pool(graph, node, layouts, tile, config, fields):
+    operand, result = layouts[node.input], layouts[node.name]
+    works = []
+    for group in groups(operand.channels, config.lanes, config.lanes):
+        fields_ = {**fields, "op": Op.MAXPOOL, "fence": NO_FENCE, "blocks": 1, "terms": 1}
+        fields_["input_address"] += group.block * operand.block_step
+        fields_["output_address"] += group.block * result.block_step
+        works.append(_work(node, fields_, [_block(operand, group)], [_block(result, group)]))
+    return works
+
+
+def _conv(graph, node, layouts, tile, config, fields):
+    operand, result = layouts[node.input], layouts[node.name]
+    epilogue = fold(graph, node)
+    fields = {**fields, "op": Op.CONV, "fence": NO_FENCE, "terms": node.codes.shape[0]}
+    fields |= {"low": epilogue.low, "high": epilogue.high}
+    works = []
+    for group in groups(result.channels, config.lanes, config.rows):
+        words = weight_words(node, group, operand.channels, config)
+        fields_ = {**fields, "weight_step": int(len(words) > 1), "output_part": group.part}
+        fields_["output_address"] += group.block * result.block_step
+        reads = [_block(operand, group)]
+        if node.groups == 1:
+            fields_["blocks"] = block_count(operand.channels, config.lanes)
+            reads = [_all_blocks(operand, fields_["blocks"])]
+        else:
+            fields_["blocks"] = 1
+            fields_["input_address"] += group.block * operand.block_step
+        if node.skip is not None:
+            skip = layouts[node.skip]
+            fields_ |= _skip(skip, group, tile)
+            reads.append(_block(skip, group))
+        writes = [_block(result, group, p) for p in range(passes(node, config))]
+        work = _work(node, fields_, reads, writes)
+        works.append(
+            replace(
+                work,
+                weight_words=len(words),
+                weights=pack_weights(words, config),
+                parameters=pack_parameters(epilogue, group, config),
+            )
+        )
+    return works
+
+
+def _work(node, fields, reads, writes):
+    mask = (1 << ADDRESS_BITS) - 1
+    fields = {**fields, "input_address": fields["input_address"] & mask}
+    instruction = Instruction(
+        op=fields["op"], fields=fields, reads=tuple(reads), writes=tuple(writes)
+    )
+    return Work(name=node.name, instruction=instruction)
+
+
+def _loops(node, tile):
+    down, across = tile.count(node)
+    return {
+        "kernel_y": node.kernel[0],
+        "kernel_x": node.kernel[1],
+        "tiles_y": down,
+        "tiles_x": across,
+        "columns": tile.columns,
+        "tile_width": tile.width,
+        "tile_height": tile.height,
+    }
+
+
+def _input(graph, node, operand, tile):
+    top, _, left, _ = node.padding
+    down, across = node.stride
+    qtype = graph[node.input].type
+    zero = qtype.low if isinstance(node, MaxPool) else 0
+    fields = {
+        "input_address": operand.address - top * operand.pitch - left,
+        "block_step": operand.block_step,
+        "kernel_y_step": node.dilation[0] * operand.pitch,
+        "tile_y_step": tile.height * down * operand.pitch,
+        "input_x": -left,
+        "input_y": -top,
+        "kernel_x_stride": node.dilation[1],
+        "kernel_y_stride": node.dilation[0],
+        "tile_x_stride": tile.width * across,
+        "tile_y_stride": tile.height * down,
+        "input_width": operand.width,
+        "input_height": operand.height,
+        "pad_value": zero - qtype.offset,
+    }
+    for bit in range(COLUMN_STEPS):
+        dx, dy = _column(bit, tile)
+        fields[f"column_x_{bit}"] = dx * across
+        fields[f"column_y_{bit}"] = dy * down
+        fields[f"column_address_{bit}"] = dx * across + dy * down * operand.pitch
+    return fields
+
+
+def _column(bit, tile):
+    """What bit ``bit`` of a column's number adds to its pixel's x and y."""
+    column = 1 << bit
+    if column >= tile.columns:
+        return 0, 0
+    return (column, 0) if column < tile.width else (0, column // tile.width)
+
+
+def _output(node, result, tile, config):
+    return {
+        "interval": passes(node, config) * tile.columns,
+        "passes": passes(node, config),
+        "pass_step": result.pass_step,
+        "output_address": result.address,
+        "output_pitch": result.pitch,
+        "output_tile_y_step": tile.height * result.pitch,
+        "output_width": result.width,
+        "output_height": result.height,
+    }
+
+
+def _skip(skip, group, tile):
+    fields = {
+        "skip": 1,
+        "skip_part": group.part,
+        "skip_address": skip.address + group.block * skip.block_step,
+        "skip_tile_y_step": tile.height * skip.pitch,
+    }
+    for bit in range(COLUMN_STEPS):
+        dx, dy = _column(bit, tile)
+        fields[f"skip_column_{bit}"] = dx + dy * skip.pitch
+    return fields
+
+
+def _all_blocks(layout, count):
+    stop = layout.address + (count - 1) * layout.block_step + layout.height * layout.pitch
+    return Span(Buffer.FEATURES, layout.address, stop)
+
+
+def _block(layout: TensorLayout, group: Group, number: int = 0) -> Span:
+    start = layout.address + number * layout.pass_step + group.block * layout.block_step
+    return Span(Buffer.FEATURES, start, start + layout.height * layout.pitch)
+
+
+def _check_coordinates(node, fields):
+    """No x or y of a step, of a column without a pixel neither, wraps."""
+    for axis, side in (("x", "tile_width"), ("y", "tile_height")):
+        stride = fields[f"tile_{axis}_stride"]
+        reach = fields[f"input_{axis}"] + stride * fields[f"tiles_{axis}"]
+        reach += (fields[f"kernel_{axis}"] - 1) * fields[f"kernel_{axis}_stride"]
+        reach = max(reach, fields[side] * fields[f"tiles_{axis}"])
+        if reach > COORDINATE_LIMIT:
+            raise CompileError(
+                f"{_what(node)} needs coordinates up to {reach}, but an instruction counts to "
+                f"{COORDINATE_LIMIT}; use a smaller image, stride or kernel"
+            )
+
+
+def _check_fields(node, fields):
+    try:
+        TILES.encode(**fields)
+    except ValueError as error:
+        raise CompileError(f"{_what(node)} does not fit an instruction: {error}") from None
+
+
+def _what(node):
+    return f"{type(node).__name__.lower()} '{node.name}'"

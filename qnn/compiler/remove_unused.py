@@ -1,0 +1,13 @@
+"""Pass: nodes that reach no output go."""
+
+from qnn.graph.ir import Graph, Input
+
+
+def remove_unused(graph: Graph) -> Graph:
+    """Keep the input and what an output depends on."""
+    used = {output.name for output in graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.name in used:
+            used.update(node.inputs)
+    kept = (node for node in graph.nodes if node.name in used or isinstance(node, Input))
+    return Graph(tuple(kept), graph.outputs)

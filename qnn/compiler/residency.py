@@ -1,0 +1,101 @@
+"""Where weights and epilogue numbers lie on chip, and when they are loaded."""
+
+from dataclasses import dataclass
+
+from hw.spec.config import SvpeConfig
+from qnn.compiler.lower import Work
+from qnn.errors import CompileError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Works ``first`` to before ``last`` whose words are loaded together."""
+
+    first: int
+    last: int
+    weights: int  # words
+    parameters: int  # words
+    weight_address: int
+    parameter_address: int
+
+
+def resident(works: list[Work], config: SvpeConfig) -> bool:
+    """Whether the buffers hold all of the network."""
+    weights, parameters = _sizes(works)
+    return weights <= config.weight_words and parameters <= config.parameter_words
+
+
+def chunks(works: list[Work], config: SvpeConfig) -> list[Chunk]:
+    """A chunk a layer where everything fits; else chunks of half a buffer, in a ring.
+
+    Raises
+    ------
+    CompileError
+        One instruction's weights do not fit.
+    """
+    for work in works:
+        if work.weight_words > config.weight_words:
+            raise CompileError(
+                f"conv '{work.name}' needs {work.weight_words} weight words for "
+                f"{config.rows} output channels, but the configuration has {config.weight_words} "
+                f"(SvpeConfig.weight_words); raise it, or use a smaller kernel or fewer channels"
+            )
+    fits = resident(works, config)
+    limits = (config.weight_words, config.parameter_words)
+    weight_ring, parameter_ring = _Ring(limits[0]), _Ring(limits[1])
+    result = []
+    for first, last in _cuts(works, limits if fits else (limits[0] // 2, limits[1] // 2), fits):
+        weights, parameters = _sizes(works[first:last])
+        chunk = Chunk(
+            first=first,
+            last=last,
+            weights=weights,
+            parameters=parameters,
+            weight_address=weight_ring.place(weights),
+            parameter_address=parameter_ring.place(parameters),
+        )
+        result.append(chunk)
+    return result
+
+
+def _sizes(works):
+    return sum(w.weight_words for w in works), sum(bool(w.parameters) for w in works)
+
+
+def _cuts(works, limits, by_layer):
+    """Bounds of the chunks: full to the limits, or a layer each."""
+    first = 0
+    for index in range(1, len(works) + 1):
+        if index == len(works):
+            yield first, index
+        elif by_layer:
+            if works[index].name != works[first].name:
+                yield first, index
+                first = index
+        elif any(a > b for a, b in zip(_sizes(works[first : index + 1]), limits, strict=True)):
+            yield first, index
+            first = index
+
+
+class _Ring:
+    """Addresses one after the other; at the end of the buffer it starts again."""
+
+    def __init__(self, size):
+        self.size = size
+        self.next = 0
+
+    def place(self, words):
+        start = self.next if self.next + words <= self.size else 0
+        self.next = start + words
+        return start
+
+
+def overlap(a: Chunk, b: Chunk) -> bool:
+    """Whether two chunks share a word of a buffer."""
+    return _meet(a.weight_address, a.weights, b.weight_address, b.weights) or _meet(
+        a.parameter_address, a.parameters, b.parameter_address, b.parameters
+    )
+
+
+def _meet(start, count, other, others):
+    return start < other + others and other < start + count

@@ -1,0 +1,62 @@
+"""Which channels lie in which feature word: every segment of a concatenation starts a new block."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qnn.graph.ir import Concat, Conv, Graph, Input
+
+Segments = tuple[int, ...]  # channels of each
+
+
+@dataclass(frozen=True)
+class Group:
+    """Up to ``rows`` channels that one instruction computes: a part of the words of a block."""
+
+    block: int
+    part: int
+    channels: tuple[int, ...]  # of the tensor, by row; the last group of a segment may have fewer
+
+
+def segments(graph: Graph) -> dict[str, Segments]:
+    """The segments of every tensor.
+
+    What works channel by channel keeps its operand's, and an addition takes those of its skip
+    operand, so that the two meet in the same lanes.
+    """
+    of: dict[str, Segments] = {}
+    for node in graph.nodes:
+        if isinstance(node, Concat):
+            of[node.name] = tuple(count for name in node.inputs for count in of[name])
+        elif isinstance(node, Input):
+            of[node.name] = (node.shape[0],)
+        elif isinstance(node, Conv) and node.groups == 1:
+            of[node.name] = (node.shape[0],) if node.skip is None else of[node.skip]
+        else:
+            of[node.name] = of[node.input]
+    return of
+
+
+def block_count(parts: Segments, lanes: int) -> int:
+    """Feature words of one pixel."""
+    return sum(-(-count // lanes) for count in parts)
+
+
+def lanes_of(parts: Segments, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Block and lane of every channel, each ``(channels,)``."""
+    blocks, positions, first = [], [], 0
+    for count in parts:
+        within = np.arange(count)
+        blocks.append(first + within // lanes)
+        positions.append(within % lanes)
+        first += -(-count // lanes)
+    return np.concatenate(blocks), np.concatenate(positions)
+
+
+def groups(parts: Segments, lanes: int, rows: int) -> tuple[Group, ...]:
+    """The instructions' shares of a tensor, in the order of its channels."""
+    block, lane = lanes_of(parts, lanes)
+    members: dict[tuple[int, int], list[int]] = {}
+    for channel, key in enumerate(zip(block.tolist(), (lane // rows).tolist(), strict=True)):
+        members.setdefault(key, []).append(channel)
+    return tuple(Group(*key, tuple(channels)) for key, channels in members.items())

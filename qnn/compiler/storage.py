@@ -1,0 +1,46 @@
+"""Where tensors lie relative to each other: a concatenation and its operands share one root."""
+
+from dataclasses import dataclass
+
+from hw.spec.config import SvpeConfig
+from qnn.compiler.segments import Segments, block_count, segments
+from qnn.graph.ir import Concat, Conv, Graph, Node
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tensor in its root: ``blocks`` feature words a pixel, from block ``first``."""
+
+    root: str
+    first: int
+    blocks: int
+    segments: Segments
+
+
+def passes(node: Node, config: SvpeConfig) -> int:
+    """Feature words that one value takes."""
+    unrounded = isinstance(node, Conv) and not node.rounded
+    return config.passes if unrounded else 1
+
+
+def places(graph: Graph, config: SvpeConfig) -> dict[str, Place]:
+    """Every tensor's place. A pass has made sure that none has two."""
+    of = segments(graph)
+    counts = {name: block_count(parts, config.lanes) for name, parts in of.items()}
+    home = {node.name: (node.name, 0) for node in graph.nodes}
+    for node in reversed(graph.nodes):
+        if not isinstance(node, Concat):
+            continue
+        root, first = home[node.name]
+        for name in node.inputs:
+            home[name] = (root, first)
+            first += counts[name]
+    return {
+        name: Place(root, first, counts[name], of[name]) for name, (root, first) in home.items()
+    }
+
+
+def root_words(graph: Graph, root: str, place: Place, pitch: int, config: SvpeConfig) -> int:
+    """Feature words of a root, rows and blocks closed up to ``pitch``."""
+    node = graph[root]
+    return passes(node, config) * place.blocks * node.shape[1] * pitch

@@ -1,0 +1,115 @@
+"""Tile shapes and row pitches that keep the array busiest without a conflict between banks."""
+
+from dataclasses import dataclass
+from itertools import product
+
+from hw.spec.config import SvpeConfig
+from qnn.compiler.segments import groups
+from qnn.compiler.storage import Place, passes
+from qnn.graph.ir import Conv, Graph, MaxPool, Node
+
+SWEEPS = 4  # over all pitches; each can only lower the estimate, two have been enough
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Pixels that the columns compute at a time."""
+
+    width: int
+    height: int
+
+    @property
+    def columns(self) -> int:
+        """Columns in use."""
+        return self.width * self.height
+
+    def count(self, node: Node) -> tuple[int, int]:
+        """Tiles down and across the output."""
+        return -(-node.shape[1] // self.height), -(-node.shape[2] // self.width)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The choice: rows of a root are ``pitches[root]`` words apart."""
+
+    pitches: dict[str, int]
+    tiles: dict[str, Tile]
+
+
+def steps(node: Node, place: Place) -> int:
+    """Cycles that one tile of ``node`` takes at least, its operand lying at ``place``."""
+    if isinstance(node, MaxPool):
+        return node.kernel[0] * node.kernel[1]
+    terms, _, _, height, width = node.codes.shape
+    blocks = place.blocks if node.groups == 1 else 1
+    return height * width * blocks * terms + (node.skip is not None)
+
+
+def cycles(node: Node, tile: Tile, place: Place, config: SvpeConfig) -> int:
+    """Estimate for one instruction of ``node``: steps, or writes where they take longer."""
+    down, across = tile.count(node)
+    return down * across * max(steps(node, place), passes(node, config) * tile.columns)
+
+
+def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) -> bool:
+    """Whether one step's reads meet in no bank, wherever the tile lies."""
+    offsets = {
+        (dx * stride[1] + dy * stride[0] * pitch) % banks
+        for dx, dy in product(range(tile.width), range(tile.height))
+    }
+    return len(offsets) == tile.columns
+
+
+def choose_layout(
+    graph: Graph, place: dict[str, Place], config: SvpeConfig, *, dense: bool
+) -> Layout:
+    """Pitches and tiles of least estimated cycles; ``dense`` leaves no gap between rows."""
+    workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
+    roots = list(dict.fromkeys(p.root for p in place.values()))
+    readers = {root: [n for n in workers if root in _roots(n, place)] for root in roots}
+    pitches = {}
+    for _ in range(SWEEPS):
+        for root in roots:
+            width = graph[root].shape[2]
+            last = width if dense or graph[root].shape[1] == 1 else width + config.banks - 1
+            trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
+            pitches = min(trials, key=lambda t: _total(readers[root], t, place, config))
+    tiles = {node.name: _best(node, pitches, place, config)[1] for node in workers}
+    return Layout(pitches, tiles)
+
+
+def _roots(node, place):
+    return [place[name].root for name in node.inputs]
+
+
+def _total(readers, pitches, place, config):
+    return sum(_best(node, pitches, place, config)[0] for node in readers)
+
+
+def _best(node, pitches, place, config):
+    """Estimated cycles of ``node`` and its tile; a pitch that is not chosen yet conflicts never."""
+    operand = place[node.input]
+    count = len(groups(operand.segments, config.lanes, config.lanes))
+    if isinstance(node, Conv):
+        count = len(groups(place[node.name].segments, config.lanes, config.rows))
+    sizes = [1 << n for n in range(config.columns.bit_length())]
+    best = None
+    for width, height in product(sizes, sizes):
+        tile = Tile(width, height)
+        if tile.columns > config.columns or not _fits(node, tile, pitches, place, config):
+            continue
+        score = (count * cycles(node, tile, operand, config), tile.columns, height)
+        if best is None or score < best[0]:
+            best = (score, tile)
+    return best[0][0], best[1]
+
+
+def _fits(node, tile, pitches, place, config):
+    reads = [(node.input, node.stride)]
+    if isinstance(node, Conv) and node.skip is not None:
+        reads.append((node.skip, (1, 1)))
+    return all(
+        place[name].root not in pitches
+        or distinct_banks(tile, stride, pitches[place[name].root], config.banks)
+        for name, stride in reads
+    )

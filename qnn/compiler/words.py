@@ -1,0 +1,64 @@
+"""Weights and epilogue numbers as the words that the array reads, one set per group."""
+
+import numpy as np
+
+from hw.spec import codes
+from hw.spec.config import SvpeConfig
+from hw.spec.instructions import parameters
+from hw.spec.packing import pack
+from qnn.compiler.epilogue import Epilogue
+from qnn.compiler.segments import Group, Segments, block_count, lanes_of
+from qnn.graph.ir import Conv
+
+
+def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig) -> np.ndarray:
+    """Signed indices in the order of the steps: (steps, rows, lanes).
+
+    One word stands for all steps where all are equal.
+    """
+    terms, _, _, height, width = node.codes.shape
+    block, lane = lanes_of(operand, config.lanes)
+    channels = list(group.channels)
+    rows = np.arange(len(channels))
+    taps = node.codes[:, channels].transpose(3, 4, 0, 1, 2)  # height, width, terms, rows, inputs
+    if node.groups == 1:
+        shape = (height, width, block_count(operand, config.lanes), terms, config.rows)
+        words = np.zeros((*shape, config.lanes), np.int8)
+        for channel, (b, position) in enumerate(zip(block, lane, strict=True)):
+            words[:, :, b, :, : len(rows), position] = taps[..., channel]
+    else:
+        words = np.zeros((height, width, 1, terms, config.rows, config.lanes), np.int8)
+        words[:, :, 0, :, rows, lane[channels]] = taps[..., 0].transpose(3, 0, 1, 2)
+    words = words.reshape(-1, config.rows, config.lanes)
+    return words[:1] if len(words) > 1 and (words == words[:1]).all() else words
+
+
+def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
+    """(steps, rows, lanes) indices as memory holds them."""
+    table = [codes.encode(m, config.weight_bits) for m in _indices(config)]
+    encoded = np.array(table, np.int64)[
+        words.astype(np.int64) + codes.most_index(config.weight_bits)
+    ]
+    word_bytes = config.beats(config.weight_word_bits) * config.bus_bytes
+    return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()
+
+
+def pack_parameters(epilogue: Epilogue, group: Group, config: SvpeConfig) -> bytes:
+    """The epilogue of one group's channels as one parameter word; rows without a channel are 0."""
+    layout = parameters(config)
+    word = 0
+    for row, channel in enumerate(group.channels):
+        value = layout.encode(
+            bias=epilogue.bias[channel],
+            left=epilogue.left[channel],
+            skip_left=epilogue.skip_left[channel],
+            right=epilogue.right[channel],
+        )
+        word |= value << (row * layout.bits)
+    word_bytes = config.beats(config.rows * config.parameter_bits) * config.bus_bytes
+    return word.to_bytes(word_bytes, "little")
+
+
+def _indices(config):
+    most = codes.most_index(config.weight_bits)
+    return range(-most, most + 1)

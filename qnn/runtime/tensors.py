@@ -1,0 +1,139 @@
+"""Tensors to feature words and back, as an image's layouts say; numpy only."""
+
+import numpy as np
+
+from hw.spec.config import SvpeConfig
+from hw.spec.image import Image, TensorLayout
+from hw.spec.packing import pack, unpack
+
+
+def offset(layout: TensorLayout) -> int:
+    """What storage subtracts from an integer."""
+    return 0 if layout.signed else 1 << (layout.bits - 1)
+
+
+def places(layout: TensorLayout, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Word, from the tensor's first, and lane of every value of pass 0: (channels, height, width).
+
+    The lane has the shape (channels, 1, 1).
+    """
+    blocks, positions, first = [], [], 0
+    for count in layout.channels:
+        blocks += [first + channel // lanes for channel in range(count)]
+        positions += [channel % lanes for channel in range(count)]
+        first += -(-count // lanes)
+    rows = np.arange(layout.height)[:, None] * layout.pitch + np.arange(layout.width)
+    words = np.array(blocks)[:, None, None] * layout.block_step + rows
+    return words, np.array(positions)[:, None, None]
+
+
+def from_words(words: np.ndarray, layout: TensorLayout, activation_bits: int) -> np.ndarray:
+    """The tensor in stored lanes.
+
+    Parameters
+    ----------
+    words : (..., words, lanes) signed integers, from the tensor's first word on
+
+    Returns
+    -------
+    (..., channels, height, width) integers of the tensor's type
+    """
+    word, lane = places(layout, words.shape[-1])
+    if layout.passes == 1:
+        return words[..., word, lane] + np.int32(offset(layout))
+    total = 0
+    for number in range(layout.passes):
+        piece = words[..., word + number * layout.pass_step, lane].astype(np.int64)
+        if number < layout.passes - 1:
+            piece &= (1 << activation_bits) - 1
+        total = total + (piece << (number * activation_bits))
+    return total
+
+
+def to_words(tensor: np.ndarray, layout: TensorLayout, lanes: int) -> np.ndarray:
+    """The inverse of ``from_words`` for one pass: (..., words, lanes) int64; the rest is 0."""
+    word, lane = places(layout, lanes)
+    words = np.zeros((*tensor.shape[:-3], layout.words(lanes), lanes), np.int64)
+    words[..., word, lane] = tensor - offset(layout)
+    return words
+
+
+def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
+    """The INPUT region of each run.
+
+    Parameters
+    ----------
+    x : (images, channels, height, width) integers of the input's type; the last run is filled up
+        with copies of the last image
+
+    Returns
+    -------
+    (runs, input_bytes) uint8
+
+    Raises
+    ------
+    ValueError
+        The shape or the range is not the input's.
+    """
+    layout = image.inputs[0]
+    wanted = (sum(layout.channels), layout.height, layout.width)
+    if x.ndim != 4 or x.shape[1:] != wanted or not len(x):
+        raise ValueError(
+            f"input '{layout.name}' needs images of shape (N, {', '.join(map(str, wanted))}), not "
+            f"{tuple(x.shape)}"
+        )
+    low = -offset(layout) if not layout.signed else -(1 << (layout.bits - 1))
+    low += offset(layout)
+    high = low + (1 << layout.bits) - 1
+    if x.min() < low or x.max() > high:
+        raise ValueError(
+            f"input '{layout.name}' needs integers from {low} to {high}, not {x.min()} to {x.max()}"
+        )
+    runs = -(-len(x) // image.batch)
+    filled = np.concatenate([x, np.repeat(x[-1:], runs * image.batch - len(x), 0)])
+    filled = filled.reshape(runs, image.batch, *wanted)
+    data = np.zeros((runs, image.input_bytes), np.uint8)
+    for number, place in enumerate(image.inputs):
+        words = to_words(filled[:, number], place, image.config.lanes)
+        _put(data, words, place, image.config)
+    return data
+
+
+def unpack_outputs(image: Image, data: np.ndarray, count: int) -> tuple[np.ndarray, ...]:
+    """The outputs of the network from the OUTPUT region of each run.
+
+    Parameters
+    ----------
+    data : (runs, output_bytes) uint8
+    count : images that were asked for
+
+    Returns
+    -------
+    (count, channels, height, width) integers for each output
+    """
+    outputs = len(image.output_shapes)
+    tensors = [_get(data, place, image.config) for place in image.outputs]
+    return tuple(
+        np.stack(tensors[number::outputs], 1).reshape(-1, *tensors[number].shape[1:])[:count]
+        for number in range(outputs)
+    )
+
+
+def word_bytes(config: SvpeConfig) -> int:
+    """Bytes of a feature word in memory."""
+    return config.beats(config.feature_bits) * config.bus_bytes
+
+
+def _put(data, words, layout, config):
+    size = word_bytes(config)
+    packed = pack(words, config.activation_bits, size).reshape(len(data), -1)
+    start = layout.address * size
+    data[:, start : start + packed.shape[1]] = packed
+
+
+def _get(data, layout, config):
+    size, count = word_bytes(config), layout.words(config.lanes)
+    raw = data[:, layout.address * size : (layout.address + count) * size]
+    raw = raw.reshape(len(data), count, size)
+    words = unpack(raw, config.activation_bits, config.lanes, signed=True)
+    return from_words(words, layout, config.activation_bits)

@@ -1,0 +1,147 @@
+"""Executes an image, instruction by instruction, for many inputs at once.
+
+Instructions run in program order, which is a serial order that the hardware's tokens enforce. The
+sums are BLAS products in float32 where the weights prove every sum below 2**24 and in float64
+(below 2**53, for any weights) elsewhere, so that they are exact; the rest is in int64, cut to the
+accumulator's bits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.spec.image import Image
+from hw.spec.instructions import Op
+from qnn.compiler.disassemble import instructions
+from qnn.errors import DeviceError
+from qnn.runtime.device import Run
+from qnn.runtime.tensors import from_words, pack_inputs, unpack_outputs
+from sim.functional_plan import Plan, Step, make_plan
+
+SLAB = 16  # runs at a time: their feature buffers stay in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What the runs computed.
+
+    Members
+    -------
+    outputs : (images, channels, height, width) integers of each output
+    tensors : the same of every layer, by name
+    """
+
+    outputs: tuple[np.ndarray, ...]
+    tensors: dict[str, np.ndarray]
+
+
+class FunctionalDevice:
+    """The functional simulator as a device."""
+
+    def run(self, image: Image, inputs: np.ndarray) -> Run:
+        """Run ``image`` once for each row of ``inputs``; it counts no cycles."""
+        plan = make_plan(image, instructions(image))
+        parts = [
+            _execute(image, plan, inputs[start : start + SLAB], None)
+            for start in range(0, len(inputs), SLAB)
+        ]
+        return Run(np.concatenate(parts))
+
+
+def run(image: Image, x: np.ndarray) -> Result:
+    """Every output and every layer's tensor for ``x``, (images, channels, height, width).
+
+    Raises
+    ------
+    DeviceError
+        The program reads what nothing wrote, waits for a token that never comes, or leaves a
+        buffer; the text names the instruction.
+    """
+    parts = [result for _, result in stream(image, x)]
+    return Result(
+        tuple(np.concatenate(outputs) for outputs in zip(*(p.outputs for p in parts), strict=True)),
+        {name: np.concatenate([p.tensors[name] for p in parts]) for name in parts[0].tensors},
+    )
+
+
+def stream(image: Image, x: np.ndarray) -> Iterator[tuple[int, Result]]:
+    """What ``run`` gives, some images at a time, each with its first image's index."""
+    plan = make_plan(image, instructions(image))
+    size = SLAB * image.batch
+    for start in range(0, len(x), size):
+        part = x[start : start + size]
+        inputs = pack_inputs(image, part)
+        recorded: dict[int, np.ndarray] = {}
+        data = _execute(image, plan, inputs, recorded)
+        tensors = _by_name(image, recorded, len(part))
+        yield start, Result(unpack_outputs(image, data, len(part)), tensors)
+
+
+def _by_name(image, recorded, count):
+    """Tensors of (images, channels, height, width), the runs' batches one after the other."""
+    images: dict[str, list[np.ndarray]] = {}
+    for layer in image.layers:
+        images.setdefault(layer.name, []).append(recorded[layer.tag])
+    return {
+        name: np.stack(parts, 1).reshape(-1, *parts[0].shape[1:])[:count]
+        for name, parts in images.items()
+    }
+
+
+def _execute(image: Image, plan: Plan, inputs: np.ndarray, recorded) -> np.ndarray:
+    """Run the plan on ``inputs``; returns the OUTPUT region and fills ``recorded`` by tag."""
+    config = image.config
+    features = np.zeros((len(inputs), config.feature_words + 1, config.lanes), np.int16)
+    outputs = np.zeros((len(inputs), image.output_bytes), np.uint8)
+    for step in plan.steps:
+        _EXECUTE[step.op](step, features, inputs, outputs)
+        if recorded is not None and step.finishes is not None:
+            layout = image.layers[step.finishes].output
+            words = features[:, layout.address : layout.address + layout.words(config.lanes)]
+            recorded[step.finishes] = from_words(words, layout, config.activation_bits)
+    return outputs
+
+
+def _load(step: Step, features, inputs, outputs):
+    raw = inputs[:, step.bytes]
+    features[:, step.words] = step.unpack(raw)
+
+
+def _store(step: Step, features, inputs, outputs):
+    outputs[:, step.bytes] = step.pack(features[:, step.words])
+
+
+def _max_pool(step: Step, features, inputs, outputs):
+    features[:, -1] = step.pad_value
+    best = features[:, step.reads[:, 0]]
+    for number in range(1, step.reads.shape[1]):
+        np.maximum(best, features[:, step.reads[:, number]], out=best)
+    features[:, step.words] = best
+
+
+def _conv(step: Step, features, inputs, outputs):
+    features[:, -1] = step.pad_value
+    pixels, taps = step.reads.shape
+    operands = features[:, step.reads.reshape(-1)].astype(step.weights.dtype)
+    operands = operands.reshape(len(features) * pixels, taps * features.shape[2])
+    sums = (operands @ step.weights).astype(np.int64).reshape(len(features), pixels, -1)
+    value = (step.cut(sums) << step.left) + step.bias
+    if step.skips is not None:
+        skip = features[:, step.skips][:, :, step.skip_lanes].astype(np.int64)
+        value += skip << step.skip_left
+    value = step.cut(value)
+    lanes = step.output_lanes
+    if step.words.ndim == 1:
+        features[:, step.words, lanes] = np.clip(value >> step.right, step.low, step.high)
+        return
+    for number, words in enumerate(step.words):
+        features[:, words, lanes] = step.slice(value, number)
+
+
+_EXECUTE = {Op.LOAD: _load, Op.STORE: _store, Op.MAXPOOL: _max_pool, Op.CONV: _conv}
+
+
+def refuse(index: int, why: str) -> None:
+    """Raise the error of an instruction that cannot run."""
+    raise DeviceError(f"instruction {index} {why}; compile the model again")

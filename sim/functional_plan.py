@@ -1,0 +1,294 @@
+"""What a program does, worked out once for all inputs: addresses, weights, and their checks.
+
+Everything but the activations is the same for every input, so that weights and epilogue numbers
+are read here, and so is every mistake of a program found here.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from hw.spec import codes
+from hw.spec.config import SvpeConfig
+from hw.spec.image import Image
+from hw.spec.instructions import Buffer, Op, Region, parameters
+from hw.spec.packing import pack, unpack
+from qnn.compiler import access
+from qnn.errors import DeviceError
+from qnn.runtime.tensors import word_bytes
+
+ENGINES = {Op.LOAD: "load", Op.STORE: "store", Op.CONV: "compute", Op.MAXPOOL: "compute"}
+FLOAT32_EXACT = 1 << 24
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Step:
+    """One instruction, ready to run. Which members it has is its operation's.
+
+    ``reads`` (pixels, taps) holds the last word of the feature buffer, which holds the padding
+    value, for what lies outside; ``words`` is (pixels,), or (passes, pixels) where unrounded.
+    """
+
+    op: Op
+    finishes: int | None = None  # the tag whose last instruction this is
+    bytes: np.ndarray | None = None
+    words: np.ndarray | None = None
+    unpack: partial | None = None
+    pack: partial | None = None
+    reads: np.ndarray | None = None
+    pad_value: int = 0
+    weights: np.ndarray | None = None  # (taps * lanes, rows)
+    bias: np.ndarray | None = None  # (rows,), like the next three
+    left: np.ndarray | None = None
+    skip_left: np.ndarray | None = None
+    right: np.ndarray | None = None
+    skips: np.ndarray | None = None  # (pixels,)
+    skip_lanes: slice | None = None
+    output_lanes: slice | None = None
+    low: int = 0
+    high: int = 0
+    cut: partial | None = None
+    slice: partial | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Every instruction that moves features, in program order."""
+
+    steps: tuple[Step, ...]
+
+
+def make_plan(image: Image, program: list[dict[str, int]]) -> Plan:
+    """The plan of ``image``.
+
+    Raises
+    ------
+    DeviceError
+        The program reads what nothing wrote, waits for a token that never comes, or leaves a
+        buffer or region; the text names the instruction.
+    """
+    last = {f["tag"]: i for i, f in enumerate(program) if ENGINES.get(f["op"]) == "compute"}
+    machine = _Machine(image)
+    steps = []
+    for index, fields in enumerate(program):
+        machine.index = index
+        if fields["op"] is Op.END:
+            break
+        machine.tokens(fields)
+        step = _PLANNERS[fields["op"]](machine, fields)
+        if step is not None:
+            done = fields["tag"] if last.get(fields["tag"]) == index else None
+            known = done is not None and done < len(image.layers)
+            steps.append(Step(**{**vars(step), "finishes": done if known else None}))
+    machine.all_written([layer.tag for layer in image.layers], last)
+    return Plan(tuple(steps))
+
+
+class _Machine:
+    """The state that is the same for every input."""
+
+    def __init__(self, image: Image):
+        config = image.config
+        self.image, self.config, self.index = image, config, 0
+        self.payload = np.frombuffer(image.payload, np.uint8)
+        self.written = np.zeros((config.feature_words, config.lanes), bool)
+        self.weights = np.zeros((config.weight_words, config.rows, config.lanes), np.int64)
+        self.weights_loaded = np.zeros(config.weight_words, bool)
+        self.parameters: dict[int, np.ndarray] = {}  # (4, rows): bias, left, skip_left, right
+        self.counts: dict[tuple[str, str], int] = {}
+
+    def require(self, condition, why):
+        if not condition:
+            raise DeviceError(f"instruction {self.index} {why}; compile the model again")
+
+    def tokens(self, fields):
+        engine = ENGINES[fields["op"]]
+        for other in ("load", "compute", "store"):
+            if fields[f"wait_{other}"]:
+                left = self.counts.get((other, engine), 0)
+                self.require(left, f"waits for a token from {other} that never comes")
+                self.counts[other, engine] = left - 1
+        for other in ("load", "compute", "store"):
+            if fields[f"signal_{other}"]:
+                self.counts[engine, other] = self.counts.get((engine, other), 0) + 1
+
+    def inside(self, words, size, what):
+        self.require(words.size and words.max() < size, f"leaves {what} of {size}")
+
+    def all_written(self, tags, last):
+        missing = [self.image.layers[tag].name for tag in tags if tag not in last]
+        if missing:
+            raise DeviceError(f"no instruction computes '{missing[0]}'; compile the model again")
+
+    def transfer(self, fields, size, region_bytes):
+        """Buffer words (words,) and their bytes in memory (words, size)."""
+        runs, words = np.arange(fields["rows"])[:, None], np.arange(fields["words"])
+        chip = (fields["address"] + runs * fields["address_step"] + words).reshape(-1)
+        start = fields["offset"] + runs * fields["offset_step"] + words * size
+        places = start.reshape(-1, 1) + np.arange(size)
+        self.inside(places, region_bytes, f"region {Region(fields['region']).name} of bytes")
+        return chip, places
+
+
+def _plan_load(machine: _Machine, fields):
+    config, buffer = machine.config, Buffer(fields["buffer"])
+    if buffer is Buffer.FEATURES:
+        machine.require(fields["region"] == Region.INPUT, "loads features from no input")
+        chip, places = machine.transfer(fields, word_bytes(config), machine.image.input_bytes)
+        machine.inside(chip, config.feature_words, "the feature buffer")
+        machine.written[chip] = True
+        return Step(op=Op.LOAD, words=chip, bytes=places, unpack=_unpacker(config))
+    machine.require(fields["region"] == Region.IMAGE, "loads weights from no image")
+    load = _load_weights if buffer is Buffer.WEIGHTS else _load_parameters
+    load(machine, fields)
+    return None
+
+
+def _unpacker(config):
+    return partial(unpack, bits=config.activation_bits, count=config.lanes, signed=True)
+
+
+def _load_weights(machine, fields):
+    config = machine.config
+    size = config.beats(config.weight_word_bits) * config.bus_bytes
+    chip, places = machine.transfer(fields, size, len(machine.payload))
+    machine.inside(chip, config.weight_words, "the weight buffer")
+    count = config.rows * config.lanes
+    raw = unpack(machine.payload[places], config.weight_bits, count, signed=False)
+    values = [codes.decode(code, config.weight_bits) for code in range(1 << config.weight_bits)]
+    table = np.array([codes.integer(value) for value in values], np.int64)
+    machine.weights[chip] = table[raw].reshape(-1, config.rows, config.lanes)
+    machine.weights_loaded[chip] = True
+
+
+def _load_parameters(machine, fields):
+    config = machine.config
+    size = config.beats(config.rows * config.parameter_bits) * config.bus_bytes
+    chip, places = machine.transfer(fields, size, len(machine.payload))
+    machine.inside(chip, config.parameter_words, "the parameter buffer")
+    layout = parameters(config)
+    for address, place in zip(chip.tolist(), places, strict=True):
+        word = int.from_bytes(machine.payload[place].tobytes(), "little")
+        rows = [layout.decode(word >> (row * layout.bits)) for row in range(config.rows)]
+        names = ("bias", "left", "skip_left", "right")
+        machine.parameters[address] = np.array([[r[n] for r in rows] for n in names], np.int64)
+
+
+def _plan_store(machine, fields):
+    config = machine.config
+    machine.require(fields["region"] == Region.OUTPUT, "stores into no output")
+    chip, places = machine.transfer(fields, word_bytes(config), machine.image.output_bytes)
+    machine.inside(chip, config.feature_words, "the feature buffer")
+    machine.require(machine.written[chip].any(1).all(), "stores words that nothing wrote")
+    packer = partial(pack, bits=config.activation_bits, word_bytes=word_bytes(config))
+    return Step(op=Op.STORE, words=chip, bytes=places, pack=packer)
+
+
+def _reads(machine, fields):
+    """(pixels, taps) words; the padding word for what lies outside."""
+    address, inside = access.reads(fields)
+    _, valid = access.writes(fields)
+    padded = np.where(inside, address, machine.config.feature_words)
+    padded = padded.transpose(0, 2, 1)[valid]
+    machine.inside(padded, machine.config.feature_words + 1, "the feature buffer")
+    return padded, valid
+
+
+def _writes(machine, fields, valid):
+    """(passes, pixels) words."""
+    address, _ = access.writes(fields)
+    words = address.transpose(1, 0, 2)[:, valid]
+    machine.inside(words, machine.config.feature_words, "the feature buffer")
+    return words
+
+
+def _written(machine):
+    """``machine.written`` with the padding word."""
+    return np.concatenate([machine.written, np.ones((1, machine.config.lanes), bool)])
+
+
+def _plan_max_pool(machine, fields):
+    reads, valid = _reads(machine, fields)
+    words = _writes(machine, fields, valid)[0]
+    lanes = _written(machine)[reads].all((0, 1))
+    machine.require(lanes.any(), "reads words that nothing wrote")
+    machine.written[words] = lanes
+    return Step(op=Op.MAXPOOL, reads=reads, words=words, pad_value=fields["pad_value"])
+
+
+def _plan_conv(machine, fields):
+    config = machine.config
+    reads, valid = _reads(machine, fields)
+    words = _writes(machine, fields, valid)
+    matrix = _weight_matrix(machine, fields, reads.shape[1])
+    used = (matrix != 0).any(2)  # (taps, lanes)
+    known = _written(machine)[reads].all(0)
+    machine.require((known | ~used).all(), "reads activations that nothing wrote")
+    machine.require(fields["parameter_address"] in machine.parameters, "has no parameters")
+    bias, left, skip_left, right = machine.parameters[fields["parameter_address"]]
+    skips, skip_lanes = _skip(machine, fields, valid)
+    output_lanes = _lanes(machine, fields["output_part"])
+    machine.written[words, output_lanes] = True
+    reach = int(np.abs(matrix).sum((0, 1)).max()) << (config.activation_bits - 1)
+    dtype = np.float32 if reach < FLOAT32_EXACT else np.float64
+    return Step(
+        op=Op.CONV,
+        reads=reads,
+        pad_value=fields["pad_value"],
+        weights=matrix.reshape(-1, config.rows).astype(dtype),
+        bias=bias,
+        left=left,
+        skip_left=skip_left,
+        right=right,
+        skips=skips,
+        skip_lanes=skip_lanes,
+        output_lanes=output_lanes,
+        words=words[0] if fields["passes"] == 1 else words,
+        low=fields["low"],
+        high=fields["high"],
+        cut=partial(_cut, bits=config.accumulator_bits),
+        slice=partial(_slice, bits=config.activation_bits),
+    )
+
+
+def _weight_matrix(machine, fields, taps):
+    """(taps, lanes, rows) integers, in the order of the steps."""
+    numbers = fields["weight_address"] + np.arange(taps) * fields["weight_step"]
+    machine.inside(numbers, machine.config.weight_words, "the weight buffer")
+    machine.require(machine.weights_loaded[numbers].all(), "reads weights that nothing loaded")
+    return machine.weights[numbers].transpose(0, 2, 1)
+
+
+def _lanes(machine, part):
+    machine.require(part < machine.config.parts, f"names part {part} of {machine.config.parts}")
+    return slice(part * machine.config.rows, (part + 1) * machine.config.rows)
+
+
+def _skip(machine, fields, valid):
+    if not fields["skip"]:
+        return None, None
+    words = access.skip_reads(fields)[valid]
+    lanes = _lanes(machine, fields["skip_part"])
+    machine.inside(words, machine.config.feature_words, "the feature buffer")
+    machine.require(machine.written[words, lanes].any(), "adds words that nothing wrote")
+    return words, lanes
+
+
+def _cut(values, bits):
+    """Two's complement of ``bits``."""
+    shift = 64 - bits
+    return values << shift >> shift
+
+
+def _slice(values, number, bits):
+    """The ``number``-th ``bits`` of each value, as the signed integer that a lane keeps."""
+    return _cut(values >> (number * bits), bits)
+
+
+_PLANNERS = {
+    Op.LOAD: _plan_load,
+    Op.STORE: _plan_store,
+    Op.CONV: _plan_conv,
+    Op.MAXPOOL: _plan_max_pool,
+}
