@@ -36,9 +36,9 @@ def graphs(draw, limits: Limits = DEFAULT):
     nodes = [_input(draw, rng, limits)]
     for number in range(draw(st.integers(1, limits.nodes))):
         kind = draw(st.sampled_from(KINDS))
-        nodes.append(_BUILDERS[kind](draw, rng, limits, nodes, f"{kind}{number}"))
+        nodes += _BUILDERS[kind](draw, rng, limits, nodes, f"{kind}{number}")
     if draw(st.booleans()):
-        nodes.append(_unrounded(draw, rng, limits, nodes))
+        nodes += _unrounded(draw, rng, limits, nodes)
     results = [nodes[-1]]
     if draw(st.booleans()):
         results.append(draw(st.sampled_from(nodes[1:])))
@@ -99,14 +99,11 @@ def _codes(draw, rng, limits, shape):
 def _finished(draw, rng, limits, nodes, conv):
     """``conv`` with shifts and a bias that put its results in range and its sums in bounds."""
     outputs = conv.shape[0]
-    if draw(st.booleans()):
-        same = [node for node in nodes if node.shape == conv.shape]
-        if same:
-            conv = replace(
-                conv,
-                skip=draw(st.sampled_from(same)).name,
-                skip_left=rng.integers(0, 6, outputs),
-            )
+    same = [node.name for node in nodes if node.shape == conv.shape]
+    if conv.skip is None and same and draw(st.booleans()):
+        conv = replace(conv, skip=draw(st.sampled_from(same)))
+    if conv.skip is not None:
+        conv = replace(conv, skip_left=rng.integers(0, 6, outputs))
     most = draw(st.sampled_from((0, 1, 3)))
     conv = replace(conv, left=rng.integers(0, most + 1, outputs))
     graph = Graph((*nodes, conv), ())
@@ -142,7 +139,7 @@ def _built(draw, rng, limits, nodes, *, name, source, codes, weight_bits, window
         **fields,
     )
     conv = replace(conv, shape=(outputs, *window_shape(conv, source.shape)))
-    return _finished(draw, rng, limits, nodes, conv)
+    return [_finished(draw, rng, limits, nodes, conv)]
 
 
 def _conv(draw, rng, limits, nodes, name, **fields):
@@ -167,15 +164,17 @@ def _conv(draw, rng, limits, nodes, name, **fields):
 
 
 def _residual(draw, rng, limits, nodes, name):
-    """A convolution that has the shape of an earlier tensor, and mostly adds one."""
+    """A convolution that has the shape of an earlier tensor, and adds it."""
     target = draw(st.sampled_from(nodes))
-    sources = [node for node in nodes if node.shape[1:] == target.shape[1:]]
-    source = draw(st.sampled_from(sources))
-    top, left = draw(st.integers(0, 2)), draw(st.integers(0, 2))
-    bottom, right = draw(st.integers(0, 1)), draw(st.integers(0, 1))
-    kernel = (top + bottom + 1, left + right + 1)
-    bits, codes = _codes(draw, rng, limits, (target.shape[0], source.shape[0], *kernel))
-    window = {"padding": (top, bottom, left, right)}
+    return _alike(draw, rng, limits, nodes, name, target, target.shape[0], skip=target.name)
+
+
+def _alike(draw, rng, limits, nodes, name, target, channels, **fields):
+    """A convolution to ``channels`` of the height and width of ``target``."""
+    source = draw(st.sampled_from([n for n in nodes if n.shape[1:] == target.shape[1:]]))
+    padding = tuple(draw(st.integers(0, 2)) for _ in range(4))
+    kernel = (padding[0] + padding[1] + 1, padding[2] + padding[3] + 1)
+    bits, codes = _codes(draw, rng, limits, (channels, source.shape[0], *kernel))
     return _built(
         draw,
         rng,
@@ -185,7 +184,8 @@ def _residual(draw, rng, limits, nodes, name):
         source=source,
         codes=codes,
         weight_bits=bits,
-        window=window,
+        window={"padding": padding},
+        **fields,
     )
 
 
@@ -239,15 +239,20 @@ def _max_pool(draw, rng, limits, nodes, name):
     source = draw(st.sampled_from(nodes))
     fields = {"name": name, "input": source.name, "type": source.type}
     pool = MaxPool(shape=source.shape, **fields, **_window(draw, source.shape))
-    return replace(pool, shape=(source.shape[0], *window_shape(pool, source.shape)))
+    return [replace(pool, shape=(source.shape[0], *window_shape(pool, source.shape)))]
 
 
 def _concat(draw, rng, limits, nodes, name):
+    """A stack of a tensor, a new convolution of its type, and others that fit, in any order."""
     first = draw(st.sampled_from(nodes))
-    alike = [n for n in nodes if n.type == first.type and n.shape[1:] == first.shape[1:]]
-    parts = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))
+    channels = draw(st.integers(1, limits.channels))
+    sibling = _alike(draw, rng, limits, nodes, f"{name}part", first, channels, type=first.type)
+    fits = [n for n in nodes if n.type == first.type and n.shape[1:] == first.shape[1:]]
+    others = draw(st.lists(st.sampled_from(fits), max_size=1))
+    parts = draw(st.permutations([first, *sibling, *others]))
     shape = (sum(part.shape[0] for part in parts), *first.shape[1:])
-    return Concat(name=name, inputs=tuple(p.name for p in parts), shape=shape, type=first.type)
+    names = tuple(part.name for part in parts)
+    return [*sibling, Concat(name=name, inputs=names, shape=shape, type=first.type)]
 
 
 def _unrounded(draw, rng, limits, nodes):
