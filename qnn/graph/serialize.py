@@ -35,11 +35,14 @@ def save(graph: Graph, path: str | Path) -> None:
     """
     path = Path(path)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    data = to_bytes(graph)
     try:
-        beside.write_bytes(to_bytes(graph))
-        os.replace(beside, path)
+        try:
+            beside.write_bytes(data)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise QnnError(
             f"{path}: a graph needs a writable folder with room, but got '{error.strerror}'; "
             f"choose another path"
@@ -71,7 +74,8 @@ def to_bytes(graph: Graph) -> bytes:
         "nodes": [_node_fields(node, arrays) for node in graph.nodes],
         "outputs": [[output.name, list(output.shape)] for output in graph.outputs],
     }
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    # NumPy's integers, which a graph may hold among its sizes, become plain ones
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), default=int).encode()
     payload = b"".join(array.tobytes() for array in arrays)
     digest = hashlib.sha256(text + payload).digest()
     return HEAD.pack(MAGIC, VERSION, len(text), len(payload), digest) + text + payload

@@ -87,6 +87,31 @@ def test_equals_loops_over_python_integers(graph):
 U8 = QType(8, False, 4)
 
 
+@settings(max_examples=30)
+@given(
+    graphs(
+        Limits(size=5, channels=4, nodes=3, weight_bits=5, activation_bits=16, accumulator_bits=48)
+    )
+)
+def test_wide_sums_equal_loops_over_python_integers(graph):
+    x = images(graph, 1)
+    tensors = reference(graph, x)
+    for name, expected in slow(graph, x[0]).items():
+        np.testing.assert_array_equal(tensors[name][0], expected.astype(np.int64))
+
+
+@pytest.mark.parametrize("products", [2**30, 2**60], ids=["float64", "int64"])
+@settings(max_examples=20)
+@given(graph=graphs(Limits(size=6, channels=5, nodes=4)))
+def test_every_arithmetic_gives_the_same(products, graph):
+    x = images(graph, 2)
+    expected = reference(graph, x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qnn.graph.reference.plain_bounds", lambda *_: (products, 2**62))
+        for name, tensor in reference(graph, x).items():
+            np.testing.assert_array_equal(tensor, expected[name])
+
+
 def conv_graph(codes, source=U8, **fields):
     """One convolution, unrounded unless ``fields`` say so, over an input as large as its kernel."""
     outputs = codes.shape[1]

@@ -2,7 +2,7 @@ import errno
 import hashlib
 import os
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,11 @@ def test_a_file_is_written_and_read_and_nothing_else_stays(tmp_path):
     serialize.save(GRAPH, path)
     assert serialize.to_bytes(serialize.load(path)) == path.read_bytes()
     assert os.listdir(tmp_path) == ["net.qgraph"]
+
+
+def test_numpys_integers_among_the_sizes_become_plain_ones():
+    graph = replace(GRAPH, nodes=(replace(X, shape=tuple(np.array([1, 2, 2]))),))
+    assert serialize.to_bytes(graph) == serialize.to_bytes(GRAPH)
 
 
 def refusal(data):
@@ -116,6 +121,14 @@ def test_a_missing_folder_is_refused(tmp_path):
         f"choose another path"
     )
     with pytest.raises(QnnError, match=f"^{re.escape(text)}$"):
+        serialize.save(GRAPH, path)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "net.qgraph"
+    text = f"{path}: a graph needs a writable folder with room, but got 'Not a directory'; "
+    with pytest.raises(QnnError, match=f"^{re.escape(text)}choose another path$"):
         serialize.save(GRAPH, path)
 
 
