@@ -1,0 +1,99 @@
+"""Where an image's regions lie in simulated memory, with guard bytes around every one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.spec.image import Image
+from qnn.errors import DeviceError
+from qnn.runtime.driver import Bases
+
+BASE = 0x12_3400_0000  # over 4 GiB, so that a lost upper address bit shows
+PAGE_BYTES = 4096
+GUARD_SEED = 0x5EED
+
+
+@dataclass(frozen=True)
+class Region:
+    """``size`` bytes from ``start``, counted from the memory's first byte."""
+
+    name: str
+    start: int
+    size: int
+    writable: bool
+
+    @property
+    def end(self) -> int:
+        """Past the last byte."""
+        return self.start + self.size
+
+    @property
+    def address(self) -> int:
+        """What the accelerator calls the first byte."""
+        return BASE + self.start
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Content before a run, and its regions: image, scratch, then each run's input and output."""
+
+    content: np.ndarray
+    regions: tuple[Region, ...]
+    runs: int
+
+    def bases(self, run: int) -> Bases:
+        """Addresses for a run."""
+        image, scratch, *rest = self.regions
+        data, output = rest[2 * run : 2 * run + 2]
+        return Bases(image.address, data.address, output.address, scratch.address)
+
+    def output(self, after: np.ndarray, run: int) -> np.ndarray:
+        """The output region's bytes of a run."""
+        region = self.regions[3 + 2 * run]
+        return after[region.start : region.end]
+
+    def check_guards(self, after: np.ndarray) -> None:
+        """Hold everything outside the writable regions to what it was.
+
+        Raises
+        ------
+        DeviceError
+            A byte changed; the text names it by its nearest region.
+        """
+        kept = np.ones(len(after), bool)
+        for region in self.regions:
+            if region.writable:
+                kept[region.start : region.end] = False
+        changed = np.flatnonzero(kept & (after != self.content))
+        if len(changed):
+            first = int(changed[0])
+            near = min(self.regions, key=lambda r: max(r.start - first, first - r.end + 1, 0))
+            raise DeviceError(
+                f"rtl: {len(changed)} bytes outside the writable regions changed, the first at "
+                f"address {BASE + first:#x}, {first - near.start} bytes from the start of "
+                f"'{near.name}' ({near.size} bytes); a store instruction is wrong"
+            )
+
+
+def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = None) -> Memory:
+    """Memory for one run of ``image`` on each of ``inputs`` (INPUT regions, as bytes)."""
+    payload = image.payload if payload is None else payload
+    wanted = [("image", len(payload), False), ("scratch", image.scratch_bytes, True)]
+    for run in range(len(inputs)):
+        wanted.append((f"input {run}", image.input_bytes, False))
+        wanted.append((f"output {run}", image.output_bytes, True))
+    regions, start = [], PAGE_BYTES
+    for name, size, writable in wanted:
+        regions.append(Region(name, start, size, writable))
+        start = -(-(start + size + 1) // PAGE_BYTES) * PAGE_BYTES  # a guard byte at least
+    rng = np.random.default_rng(GUARD_SEED)
+    content = rng.integers(0, 256, start + PAGE_BYTES, np.uint8)
+    _put(content, regions[0], np.frombuffer(payload, np.uint8))
+    for run, data in enumerate(inputs):
+        _put(content, regions[2 + 2 * run], data)
+    return Memory(content, tuple(regions), len(inputs))
+
+
+def _put(content, region, data):
+    content[region.start : region.start + len(data)] = data

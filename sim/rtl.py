@@ -1,0 +1,223 @@
+"""Runs an image on the accelerator's Verilog, with its memory simulated around it."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from hw.spec.image import Image
+from qnn.errors import DeviceError
+from qnn.runtime import driver
+from qnn.runtime.driver import Outcome
+from qnn.runtime.tensors import pack_inputs, unpack_outputs
+from sim import dram, runner
+from sim.limit import cycle_limit
+from sim.trace import Trace, read_traces
+
+ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
+LEAST_WORDS = 1 << 17  # of simulated memory: small networks share one build
+BENCH = "sim.bench.accelerator"
+
+
+@dataclass(frozen=True)
+class MemoryTiming:
+    """How the memory behaves; stalls are chances in 256 that a channel stands still in a cycle.
+
+    With a ``seed`` other than 0, bursts of different ids overtake one another. The addresses
+    answer SLVERR; they count bytes as the accelerator does.
+    """
+
+    latency: int = 32
+    seed: int = 0
+    stall_ar: int = 0
+    stall_r: int = 0
+    stall_aw: int = 0
+    stall_w: int = 0
+    stall_b: int = 0
+    error_read: int | None = None
+    error_write: int | None = None
+
+    @staticmethod
+    def stalled(seed: int, chance: int = 96) -> "MemoryTiming":
+        """Random stalls on all five channels."""
+        return MemoryTiming(3, seed, chance, chance, chance, chance, chance)
+
+    def plusargs(self) -> list[str]:
+        """For ``memory.sv``."""
+        arguments = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                text = f"{value:x}" if field.name.startswith("error") else str(value)
+                arguments.append(f"{field.name}={text}")
+        return arguments
+
+
+@dataclass(frozen=True, eq=False)
+class RtlRun:
+    """One run of the image.
+
+    ``failure`` says in one line why the run did not end well; ``outcome`` is None after a
+    time-out.
+    """
+
+    outcome: Outcome | None
+    trace: Trace
+    failure: str | None
+    simulated_cycles: int
+    seconds: float
+
+    @property
+    def cycles(self) -> int:
+        """From start to done, as the accelerator counts them."""
+        return self.outcome.cycles if self.outcome else self.simulated_cycles
+
+
+@dataclass(frozen=True, eq=False)
+class RtlResult:
+    """All runs of one simulation, up to the first that failed.
+
+    Members
+    -------
+    outputs : (images, channels, height, width) integers of each output
+    build_seconds : 0 where the build came from the cache
+    """
+
+    outputs: tuple[np.ndarray, ...]
+    runs: tuple[RtlRun, ...]
+    build_seconds: float
+    cycles_per_second: float
+
+
+def build(
+    image: Image,
+    *,
+    verilog: Mapping[str, str] | None = None,
+    words: int = LEAST_WORDS,
+    simulator: str = "verilator",
+    cache: bool = True,
+) -> runner.Build:
+    """The executable for ``image``'s configuration; ``verilog`` replaces the generated text."""
+    if verilog is None:
+        from hw.verilog import verilog as generate
+
+        verilog = generate(image.config)
+    here = Path(__file__).parent
+    bench = {name: (here / name).read_text() for name in ("memory.sv", "testbench.sv")}
+    return runner.build(
+        {**verilog, **bench},
+        "qnn_testbench",
+        parameters={
+            "BUS_BITS": image.config.bus_bits,
+            "FEATURE_BITS": image.config.feature_bits,
+            "ADDRESS_BITS": ADDRESS_BITS,
+            "ID_BITS": ID_BITS,
+            "WORDS": words,
+        },
+        simulator=simulator,
+        cache=cache,
+    )
+
+
+def execute(
+    image: Image,
+    x: np.ndarray,
+    *,
+    verilog: Mapping[str, str] | None = None,
+    timing: MemoryTiming | None = None,
+    limit: int | None = None,
+    simulator: str = "verilator",
+    cache: bool = True,
+    work: Path | None = None,
+) -> RtlResult:
+    """Run ``image`` on ``x``, (images, channels, height, width) integers, a batch at a time.
+
+    A run that fails says so in its ``failure``, and ends the simulation.
+
+    Parameters
+    ----------
+    limit : cycles after which a run counts as hung
+    work : folder that keeps trace, memory and log; None throws them away
+
+    Raises
+    ------
+    DeviceError
+        A guard byte changed, the AXI protocol was broken, or the image is for another device.
+    """
+    if work is None:
+        with tempfile.TemporaryDirectory(prefix="qnn-rtl-") as folder:
+            options = {"timing": timing, "limit": limit, "simulator": simulator, "cache": cache}
+            return execute(image, x, verilog=verilog, work=Path(folder), **options)
+    memory = dram.place(image, pack_inputs(image, x))
+    words = max(LEAST_WORDS, 1 << (len(memory.content) // image.config.bus_bytes).bit_length())
+    model = build(image, verilog=verilog, words=words, simulator=simulator, cache=cache)
+    timing = timing or MemoryTiming()
+    stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
+    limit = limit or cycle_limit(image, timing.latency) * (1 if not stalls else 8)
+    result = _simulate(model, image, memory, timing, limit, work)
+    after = _read_memory(work / "after.hex", len(memory.content), image.config.bus_bytes)
+    _check(result, image, memory, after)
+
+    traces = read_traces(work / "trace.txt", image.config)
+    runs = tuple(
+        _run(run, trace, image, limit) for run, trace in zip(result["runs"], traces, strict=True)
+    )
+    regions = np.stack([memory.output(after, run) for run in range(len(runs))])
+    outputs = unpack_outputs(image, regions, min(len(x), len(runs) * image.batch))
+    seconds = sum(run.seconds for run in runs)
+    cycles = sum(run.simulated_cycles for run in runs)
+    return RtlResult(outputs, runs, model.seconds, cycles / seconds if seconds else 0.0)
+
+
+def _simulate(model, image, memory, timing, limit, work):
+    size = image.config.bus_bytes
+    content = memory.content.reshape(-1, size)[:, ::-1]
+    content.tofile(work / "memory.bin")
+    identity = [image.config.fingerprint]
+    job = {
+        "runs": [driver.start_writes(image, memory.bases(run)) for run in range(memory.runs)],
+        "identity": driver.IDENTITY,
+        "expected_identity": [driver.MAGIC, *identity],
+        "after": driver.AFTER,
+        "result": str(work / "result.json"),
+    }
+    (work / "job.json").write_text(json.dumps(job))
+    files = {"memory": "memory.bin", "trace": "trace.txt", "dump": "after.hex"}
+    plusargs = [f"{name}={work / file}" for name, file in files.items()]
+    plusargs += [f"words={len(content)}", f"base={dram.BASE:x}", f"limit={limit}"]
+    environment = {"QNN_JOB": str(work / "job.json")}
+    plusargs += timing.plusargs()
+    runner.run(model, BENCH, plusargs=plusargs, environment=environment, work=work)
+    return json.loads((work / "result.json").read_text())
+
+
+def _check(result, image, memory, after):
+    registers = [register for register, _ in driver.IDENTITY]
+    driver.check_identity(dict(zip(registers, result["identity"], strict=True)), image, "rtl")
+    if result["violations"]:
+        raise DeviceError(
+            f"rtl: {result['violations']} violations of the AXI4 protocol; the simulation's log "
+            f"names them"
+        )
+    memory.check_guards(after)
+
+
+def _run(run, trace, image, limit):
+    after = None
+    if run["timed_out"]:
+        failure = f"time-out: not done after {limit} cycles"
+    else:
+        registers = [register for register, _ in driver.AFTER]
+        after = driver.outcome(dict(zip(registers, run["after"], strict=True)))
+        failure = driver.failure(after, image)
+    return RtlRun(after, trace, failure, run["simulated_cycles"], run["seconds"])
+
+
+def _read_memory(path: Path, size: int, word_bytes: int) -> np.ndarray:
+    """Bytes from what $writememh wrote: a word a line, and comments."""
+    lines = [line for line in path.read_text().split("\n") if line and line[0] not in "/@"]
+    words = np.frombuffer(bytes.fromhex("".join(lines)), np.uint8).reshape(-1, word_bytes)
+    return np.ascontiguousarray(words[:, ::-1]).reshape(-1)[:size]

@@ -1,0 +1,117 @@
+"""What the epilogue wrote in an RTL run, and from it every layer's tensor."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hw.spec.config import SvpeConfig
+from hw.spec.image import Layer
+from hw.spec.packing import unpack
+from qnn.runtime.tensors import from_words, places
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One run. Every array has one entry an event, in order of time."""
+
+    issue_cycle: np.ndarray
+    issue_tag: np.ndarray
+    write_cycle: np.ndarray
+    write_tag: np.ndarray
+    write_address: np.ndarray
+    write_part: np.ndarray
+    write_all: np.ndarray
+    write_data: np.ndarray  # (writes, bytes of a feature word)
+    end_cycle: int
+    timed_out: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A layer's tensor as (channels, height, width) arrays: values, whether and when written."""
+
+    values: np.ndarray
+    present: np.ndarray
+    cycle: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayerCycles:
+    """When a layer's first step issued and its last write happened; None if it never did."""
+
+    issue: int | None
+    last_write: int | None
+
+
+def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:
+    """The runs in a trace file that ``testbench.sv`` wrote, the last one perhaps cut short."""
+    runs, lines = [], []
+    for line in path.read_text().splitlines():
+        lines.append(line.split())
+        if lines[-1][0] in "DT":
+            runs.append(_trace(lines, config))
+            lines = []
+    return runs
+
+
+def layer_cycles(trace: Trace, tag: int) -> LayerCycles:
+    """Of the layer called ``tag``."""
+    issues = trace.issue_cycle[trace.issue_tag == tag]
+    writes = trace.write_cycle[trace.write_tag == tag]
+    return LayerCycles(
+        int(issues[0]) if len(issues) else None, int(writes[-1]) if len(writes) else None
+    )
+
+
+def layer_tensor(trace: Trace, layer: Layer, config: SvpeConfig) -> Written:
+    """What ``layer`` wrote, read through its layout; the newest write of a lane counts."""
+    layout, count = layer.output, layer.output.words(config.lanes)
+    address = trace.write_address - layout.address
+    mine = np.flatnonzero((trace.write_tag == layer.tag) & (address >= 0) & (address < count))
+    group = np.arange(config.lanes) // config.rows
+    covered = trace.write_all[mine, None] | (trace.write_part[mine, None] == group)
+    data = unpack(trace.write_data[mine], config.activation_bits, config.lanes, signed=True)
+
+    values = np.zeros((count, config.lanes), np.int64)
+    cycles = np.full((count, config.lanes), -1, np.int64)
+    write, lane = np.nonzero(covered)
+    word = address[mine][write]
+    values[word, lane] = data[write, lane]  # of equal places, NumPy keeps the last
+    cycles[word, lane] = trace.write_cycle[mine][write]
+
+    word, lane = places(layout, config.lanes)
+    steps = np.arange(layout.passes)[:, None, None, None] * layout.pass_step
+    when = cycles[word + steps, lane]
+    return Written(
+        from_words(values, layout, config.activation_bits), (when >= 0).all(0), when.max(0)
+    )
+
+
+def stray_writes(trace: Trace, layer: Layer, config: SvpeConfig) -> int:
+    """Writes of ``layer`` that are outside its tensor's words."""
+    address = trace.write_address[trace.write_tag == layer.tag] - layer.output.address
+    return int(((address < 0) | (address >= layer.output.words(config.lanes))).sum())
+
+
+def _trace(lines, config):
+    issues = [line for line in lines if line[0] == "I"]
+    writes = [line for line in lines if line[0] == "W"]
+    numbers = np.array([line[1:7] for line in writes], np.int64).reshape(-1, 6)
+    size = -(-config.feature_bits // 8)
+    text = "".join(line[7].zfill(2 * size) for line in writes)
+    data = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(-1, size)[:, ::-1]
+    numbers_of_issues = np.array([line[1:3] for line in issues], np.int64).reshape(-1, 2)
+    return Trace(
+        issue_cycle=numbers_of_issues[:, 0],
+        issue_tag=numbers_of_issues[:, 1],
+        write_cycle=numbers[:, 0],
+        write_tag=numbers[:, 1],
+        write_address=numbers[:, 2],
+        write_part=numbers[:, 3],
+        write_all=numbers[:, 4].astype(bool),
+        write_data=data,
+        end_cycle=int(lines[-1][1]),
+        timed_out=lines[-1][0] == "T",
+    )
+
