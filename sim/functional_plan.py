@@ -10,7 +10,6 @@ from functools import partial
 import numpy as np
 
 from hw.spec import codes
-from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from hw.spec.instructions import Buffer, Op, Region, parameters
 from hw.spec.packing import pack, unpack

