@@ -6,24 +6,9 @@ from contextlib import contextmanager
 from amaranth.back import verilog
 from amaranth.hdl import Value
 
-from hw.once import Emission
 
-
-def convert(component, name: str) -> str:
-    """``component`` as module ``name``, and each module that it takes from ``once`` after it.
-
-    Member ``b`` of interface ``a`` becomes port ``a_b``.
-    """
-    emission = Emission()
-    pending, texts = {name: component}, {}
-    while pending:
-        for module, part in pending.items():
-            texts[module] = _convert_one(part, module, emission)
-        pending = {n: part for n, part in emission.modules.items() if n not in texts}
-    return "".join(texts.values())
-
-
-def _convert_one(component, name, emission):
+def convert(component, name: str, platform=None) -> str:
+    """``component`` as module ``name``; member ``b`` of interface ``a`` becomes port ``a_b``."""
     ports = {}
     for path, _, value in component.signature.flatten(component):
         ports["_".join(map(str, path))] = (Value.cast(value), None)  # direction: from its use
@@ -31,7 +16,7 @@ def _convert_one(component, name, emission):
         return verilog.convert(
             component,
             name=name,
-            platform=emission,
+            platform=platform,
             ports=ports,
             emit_src=False,
             strip_internal_attrs=True,

@@ -85,3 +85,14 @@ QUEUE_DEPTH = 8  # instructions that wait before each engine
 FETCH_BURST_BEATS = 16
 FETCH_BUFFER_BEATS = 64  # the fetch asks for no more than it has room for
 STORE_BUFFER_WORDS = 16  # feature words between buffer and write channel
+
+FETCH_LATENCY = 3  # from the write of START to the program's first burst on AR
+DISPATCH_LATENCY = 3  # from an instruction's last beat to its offer to an idle engine
+TOKEN_LATENCY = 1  # from an engine's end of an instruction to the offer of one that waited for it
+LOAD_ADDRESS_LATENCY = 3  # from a taken instruction to its first burst on AR
+LOAD_WORD_LATENCY = 1  # from a word's last beat to its offer to the buffer; the last ends the load
+STORE_ADDRESS_LATENCY = 3  # from a taken instruction to its first burst on AW
+STORE_BEAT_LATENCY = 4 + STORE_LATENCY  # from a taken instruction to its first beat on W
+# A store ends in the cycle of its last burst's response.
+RUN_GAP = 2  # cycles from run to run of a transfer at which its bursts can follow, at least
+END_LATENCY = 3  # from the end of the last instruction, or of END's fetch, to DONE

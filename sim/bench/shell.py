@@ -11,7 +11,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
 from hw.spec.config import CONFIGS
-from hw.spec.instructions import INSTRUCTION_BYTES, Op, Region
+from hw.spec.instructions import INSTRUCTION_BYTES, Region
 from hw.spec.registers import MAGIC, Control, Error, Register, Status
 from hw.spec.timing import MAX_BURST_BEATS
 from sim.bench.programs import Loopback, Program, random_program
