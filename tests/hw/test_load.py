@@ -1,0 +1,145 @@
+# amaranth: UnusedElaboratable=no
+import random
+
+import pytest
+from amaranth import *
+from amaranth.lib import wiring
+
+from hw.bursts import BURST
+from hw.load import PORTS, LoadEngine, word_beats
+from hw.read_channel import ReadChannel, Reader
+from hw.spec.config import CONFIGS
+from hw.spec.instructions import TRANSFER, Buffer, Op
+from hw.spec.timing import LOAD_ADDRESS_LATENCY, LOAD_WORD_LATENCY, MAX_BURST_BEATS
+from tests.hw.streams import put, simulate
+
+
+class LoadPath(wiring.Component):
+    """A load engine on read channels of its own."""
+
+    def __init__(self, config):
+        self.load = LoadEngine(config)
+        self.channel = ReadChannel(bus_bits=config.bus_bits)
+        super().__init__({})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.load, m.submodules.channel = self.load, self.channel
+        wiring.connect(m, self.load.requests, self.channel.requests[Reader.LOAD])
+        wiring.connect(m, self.channel.beats[Reader.LOAD], self.load.beats)
+        return m
+
+
+class Recorder:
+    """Answers every burst at once with one beat a cycle, and notes the cycles of what happens."""
+
+    def __init__(self, dut, words):
+        self.dut, self.words = dut, words
+        self.cycles = {name: [] for name in ("taken", "burst", "beat", "word", "finished")}
+        self.got = []
+
+    async def __call__(self, ctx):
+        bus, load = self.dut.channel.bus, self.dut.load
+        ctx.set(bus.arready, 1)
+        for name in PORTS:
+            ctx.set(getattr(load, name).ready, 1)
+        beats, cycle, done = [], 0, 0
+        while done < self.words:
+            word = {name: getattr(load, name) for name in PORTS}
+            ctx.set(bus.rvalid, bool(beats))
+            if beats:
+                ctx.set(bus.rdata, beats[0][0])
+                ctx.set(bus.rlast, beats[0][1])
+            self._note(ctx, "taken", cycle, load.i.valid, load.i.ready)
+            self._note(ctx, "finished", cycle, load.finished)
+            if self._note(ctx, "beat", cycle, bus.rvalid, bus.rready):
+                beats.pop(0)
+            if self._note(ctx, "burst", cycle, bus.arvalid):
+                start, length = ctx.get(bus.araddr), ctx.get(bus.arlen)
+                step = len(bus.rdata) // 8
+                beats += [(start + n * step, n == length) for n in range(length + 1)]
+            for name, port in word.items():
+                if self._note(ctx, "word", cycle, port.valid):
+                    self.got.append((name, ctx.get(port.p.address), ctx.get(port.p.data)))
+                    done += 1
+            await ctx.tick()
+            cycle += 1
+
+    def _note(self, ctx, name, cycle, *signals):
+        happened = all(ctx.get(signal) for signal in signals)
+        if happened:
+            self.cycles[name].append(cycle)
+        return happened
+
+
+def run(config, transfers):
+    dut = LoadPath(config)
+    recorder = Recorder(dut, sum(t["words"] * t["rows"] for t in transfers))
+
+    async def send(ctx):
+        for transfer in transfers:
+            await put(ctx, dut.load.i, {"op": Op.LOAD, **transfer})
+
+    simulate(dut, send, recorder)
+    return recorder
+
+
+def expected(config, transfer):
+    """Each word's port, address and data, where every beat of memory holds its own address."""
+    name, beats = PORTS[transfer["buffer"]], word_beats(config)[transfer["buffer"]]
+    bits = (config.feature_bits, config.weight_word_bits, config.rows * config.parameter_bits)
+    for row in range(transfer["rows"]):
+        for n in range(transfer["words"]):
+            start = (
+                transfer["offset"] + row * transfer["offset_step"] + n * beats * config.bus_bytes
+            )
+            word = sum(
+                start + b * config.bus_bytes << b * config.bus_bits for b in range(beats)
+            ) & ((1 << bits[transfer["buffer"]]) - 1)
+            yield name, transfer["address"] + row * transfer["address_step"] + n, word
+
+
+@pytest.mark.parametrize("name", ["test", "reference"])
+@pytest.mark.parametrize("buffer", list(Buffer))
+def test_words_come_at_one_beat_a_cycle_within_and_between_loads(name, buffer):
+    config = CONFIGS[name]
+    beats = word_beats(config)[buffer]
+    words = 150 // beats
+    transfers = [
+        {
+            "buffer": buffer,
+            "address": 3 + 64 * n,
+            "words": words,
+            "rows": 2,
+            "address_step": words + 7,
+            "offset": config.bus_bytes * (5 + 1000 * n),
+            "offset_step": config.bus_bytes * (words * beats + 9),
+        }
+        for n in range(3)
+    ]
+    recorder = run(config, transfers)
+    assert recorder.got == [word for t in transfers for word in expected(config, t)]
+    cycles = recorder.cycles
+    assert cycles["burst"][0] - cycles["taken"][0] == LOAD_ADDRESS_LATENCY
+    assert cycles["beat"] == list(range(cycles["beat"][0], cycles["beat"][0] + len(cycles["beat"])))
+    assert cycles["word"] == [
+        beat + LOAD_WORD_LATENCY for beat in cycles["beat"][beats - 1 :: beats]
+    ]
+    assert cycles["finished"] == cycles["word"][2 * words - 1 :: 2 * words]
+
+
+def test_a_whole_run_takes_whole_bursts():
+    config = CONFIGS["test"]
+    transfer = {"words": 4 * MAX_BURST_BEATS, "rows": 1, "buffer": Buffer.FEATURES}
+    recorder = run(config, [transfer])
+    assert len(recorder.cycles["burst"]) == 4
+
+
+def test_instruction_fields_are_the_specifications():
+    rng = random.Random(1)
+    values = {f.name: rng.randint(f.low, f.high) for f in TRANSFER.fields}
+    word = TRANSFER.encode(**values)
+    layout = LoadEngine(CONFIGS["test"]).i.p.shape()
+    assert layout.size == TRANSFER.bits
+    assert {name: layout.from_bits(word)[name] for name in values} == values
+    assert BURST.size == 49
