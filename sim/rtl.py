@@ -78,7 +78,7 @@ class RtlRun:
 
 @dataclass(frozen=True, eq=False)
 class RtlResult:
-    """All runs of one simulation, up to the first that failed.
+    """All runs of one simulation, up to one that timed out.
 
     Members
     -------
@@ -135,7 +135,7 @@ def execute(
 ) -> RtlResult:
     """Run ``image`` on ``x``, (images, channels, height, width) integers, a batch at a time.
 
-    A run that fails says so in its ``failure``, and ends the simulation.
+    A run that fails says so in its ``failure``; a time-out ends the simulation.
 
     Parameters
     ----------

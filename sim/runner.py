@@ -163,7 +163,6 @@ def _digest(*parts):
 
 
 def _compile(sources, toplevel, parameters, simulator, waves, folder):
-    """Build beside the cache entry and rename it into place, so that readers never see a part."""
     with tempfile.TemporaryDirectory(prefix="qnn-build-") as scratch:
         paths = []
         for name, text in sources.items():
@@ -173,21 +172,34 @@ def _compile(sources, toplevel, parameters, simulator, waves, folder):
             _verilate(paths, toplevel, parameters, waves, Path(scratch))
         else:
             _icarus(paths, toplevel, parameters, Path(scratch))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
-        staged.chmod(0o755)
-        shutil.copy2(Path(scratch) / _executable(simulator, toplevel), staged)
-        if folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        try:
-            staged.rename(folder)
-        except OSError:  # another process was first, with the same content
-            shutil.rmtree(staged)
+        _keep([Path(scratch) / _executable(simulator, toplevel)], folder)
+
+
+def _keep(files, folder):
+    """Copy ``files`` beside ``folder`` in the cache, then rename: nobody ever sees a part."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    staged.chmod(0o755)
+    for file in files:
+        shutil.copy2(file, staged)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        staged.rename(folder)
+    except OSError:  # another process was first, with the same content
+        shutil.rmtree(staged)
 
 
 def _verilate(paths, toplevel, parameters, waves, scratch):
-    for command in verilator.commands(paths, toplevel, parameters, scratch, waves=waves):
-        _call(command, verilator.environment())
+    """Verilate and make. The simulator's own runtime is the same for all: compiled once, kept."""
+    verilate, make = verilator.commands(paths, toplevel, parameters, scratch, waves=waves)
+    _call(verilate, verilator.environment())
+    kept = cache_folder() / f"runtime-{_digest(verilator.versions(), verilator.OPTIMISE, waves)}"
+    if kept.exists():
+        for compiled in kept.iterdir():
+            shutil.copy(compiled, scratch)  # newer than its source, so that make takes it
+    _call(make, verilator.environment())
+    if not kept.exists():
+        _keep(scratch.glob("verilated*.o"), kept)
 
 
 def _icarus(paths, toplevel, parameters, scratch):
