@@ -1,0 +1,391 @@
+"""Cycle model of a run: three engines, instruction fetch, tokens, and a memory of fixed latency.
+
+Next-event simulation: each part says when it can act next, the earliest acts. Latencies are
+``hw.spec.timing``'s. Two things are left out: writes of the load engine that wait for a write of
+the epilogue to the same bank, and reads of the store engine that wait for either.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from hw.spec.image import Image
+from hw.spec.instructions import INSTRUCTION_BITS, Buffer, Op
+from hw.spec.timing import (
+    DISPATCH_LATENCY,
+    END_LATENCY,
+    FETCH_BUFFER_BEATS,
+    FETCH_BURST_BEATS,
+    FETCH_LATENCY,
+    FINISH_LATENCY,
+    INSTRUCTION_GAP,
+    INSTRUCTION_LEAST,
+    ISSUE_LATENCY,
+    LOAD_ADDRESS_LATENCY,
+    LOAD_WORD_LATENCY,
+    MAX_BURST_BEATS,
+    QUEUE_DEPTH,
+    READS_OUTSTANDING,
+    RUN_GAP,
+    STORE_ADDRESS_LATENCY,
+    STORE_BEAT_LATENCY,
+    TOKEN_LATENCY,
+    TRANSFERS_IN_FLIGHT,
+    write_latency,
+)
+from qnn.compiler.disassemble import instructions
+from qnn.compiler.program import ENGINES
+
+NEVER = 1 << 62
+NAMES = ("load", "compute", "store")
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """One layer of one image: cycles of its first step and of its last write."""
+
+    name: str
+    image: int
+    issue_cycle: int
+    last_write_cycle: int
+    macs: int
+
+    @property
+    def cycles(self) -> int:
+        """From the first step to the last write."""
+        return self.last_write_cycle - self.issue_cycle
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One run, in cycles from the write of START.
+
+    ``busy_cycles`` and ``stall_cycles`` are by engine: it works, or holds an instruction that
+    waits for a token.
+    """
+
+    cycles: int
+    layers: tuple[LayerTiming, ...]
+    busy_cycles: dict[str, int]
+    stall_cycles: dict[str, int]
+    array_utilisation: float
+
+
+def simulate_cycles(image: Image, latency: int = 32) -> Timing:
+    """The timing of one run; ``latency`` is the memory's, from an address to its first beat."""
+    model = _Model(image, latency)
+    model.run()
+    layers = tuple(
+        LayerTiming(layer.name, layer.image, *model.layers[layer.tag], layer.macs)
+        for layer in image.layers
+        if layer.tag in model.layers
+    )
+    config = image.config
+    capacity = config.lanes * config.rows * config.columns * model.done
+    return Timing(
+        cycles=model.done,
+        layers=layers,
+        busy_cycles={name: model.engines[name].busy_cycles() for name in NAMES},
+        stall_cycles={name: model.engines[name].stalled for name in NAMES},
+        array_utilisation=sum(layer.macs for layer in image.layers) / capacity,
+    )
+
+
+@dataclass
+class _Burst:
+    """A read burst under way, for the instruction ``index``; the fetch has None."""
+
+    beats: int
+    due: int
+    index: int | None
+    last: bool
+
+
+@dataclass
+class _Engine:
+    """An engine's queue, and the instructions that it has taken."""
+
+    queue: deque = field(default_factory=deque)  # (index, cycle of the offer)
+    taken: list = field(default_factory=list)  # cycles
+    spans: list = field(default_factory=list)  # (taken, finished)
+    stalled: int = 0
+    last_offer: int = 0
+
+    def busy_cycles(self):
+        """Cycles covered by any span."""
+        total, end = 0, 0
+        for start, stop in sorted(self.spans):
+            total += max(0, stop - max(start, end))
+            end = max(end, stop)
+        return total
+
+
+class _Model:
+    def __init__(self, image, latency):
+        self.image, self.latency = image, latency
+        self.program = instructions(image)
+        self.engines = {name: _Engine() for name in NAMES}
+        self.tokens = {(a, b): deque() for a in NAMES for b in NAMES}
+        self.bus = _ReadBus(latency)
+        self.layers: dict[int, tuple[int, int]] = {}
+        self.done = 0
+        self._fetch_setup()
+        self.array = _Array(image.config)
+        self.load_asks: deque = deque()  # (cycle, beats, index, last)
+        self.load_free = 0  # the run generator takes the next instruction
+        self.open_loads: dict[int, int] = {}
+        self.store_free = 0  # the beats of the stores so far are out
+        self.ends = 0
+
+    def _fetch_setup(self):
+        config = self.image.config
+        self.beats_each = INSTRUCTION_BITS // config.bus_bits
+        self.fetch_left = len(self.program) * self.beats_each
+        self.fetch_address = 0
+        self.fetch_room = FETCH_BUFFER_BEATS
+        self.fetch_next = FETCH_LATENCY
+        self.arrived: list[int] = []  # cycle of each instruction's last beat
+        self.partial = 0
+        self.dispatched = 0
+        self.last_dispatch = 0
+
+    def run(self):
+        actions = (self._serve, self._grant, self._dispatch, *self._takers())
+        while True:
+            times = [action(None) for action in actions]
+            when = min(times)
+            if when == NEVER:
+                break
+            actions[times.index(when)](when)
+        self.done = self.ends + END_LATENCY
+
+    def _takers(self):
+        take = {"load": self._take_load, "compute": self._take_compute, "store": self._take_store}
+        return [lambda when, n=name, t=take[name]: self._take(n, t, when) for name in NAMES]
+
+    # The bus: address grants, then beats.
+
+    def _fetch_ask(self):
+        if not self.fetch_left:
+            return NEVER, 0
+        beats = min(FETCH_BURST_BEATS, self.fetch_left)
+        return (self.fetch_next, beats) if beats <= self.fetch_room else (NEVER, 0)
+
+    def _grant(self, when):
+        fetch, beats = self._fetch_ask()
+        fetch = self.bus.earliest("fetch", fetch)
+        load = self.bus.earliest("load", self.load_asks[0][0] if self.load_asks else NEVER)
+        if when is None:
+            return min(fetch, load)
+        if fetch <= load:
+            self.bus.grant("fetch", when, _Burst(beats, when + self.latency, None, False))
+            self.fetch_left -= beats
+            self.fetch_room -= beats
+            self.fetch_next = when + 1
+        else:
+            _, beats, index, last = self.load_asks.popleft()
+            self.bus.grant("load", when, _Burst(beats, when + self.latency, index, last))
+        return None
+
+    def _serve(self, when):
+        if when is None:
+            return self.bus.next_service()
+        reader, burst, first = self.bus.serve()
+        end = first + burst.beats - 1
+        if reader == "fetch":
+            self._fetched(first, burst.beats)
+        elif burst.last:
+            self._finish("load", burst.index, end + LOAD_WORD_LATENCY)
+        return None
+
+    def _fetched(self, first, beats):
+        for beat in range(beats):
+            self.partial += 1
+            if self.partial == self.beats_each:
+                self.arrived.append(first + beat)
+                self.partial = 0
+
+    # Instructions to queues to engines.
+
+    def _dispatch(self, when):
+        if self.dispatched == len(self.arrived):
+            return NEVER
+        fields = self.program[self.dispatched]
+        ready = max(self.arrived[self.dispatched] + DISPATCH_LATENCY - 1, self.last_dispatch + 1)
+        if fields["op"] is not Op.END:
+            engine = self.engines[ENGINES[fields["op"]]]
+            if len(engine.queue) >= QUEUE_DEPTH:
+                return NEVER
+            if len(engine.queue) == QUEUE_DEPTH - 1 and engine.taken:
+                ready = max(ready, engine.taken[-1] + 1)
+        if when is None:
+            return ready
+        if fields["op"] is Op.END:
+            self.ends = max(self.ends, when)
+        else:
+            engine.queue.append((self.dispatched, when + 1))
+        self.dispatched += 1
+        self.last_dispatch = when
+        self.fetch_room += self.beats_each
+        self.fetch_next = max(self.fetch_next, when + 1)
+        return None
+
+    def _take(self, name, take, when):
+        """The head of a queue passes when its tokens are there and its engine is free."""
+        engine = self.engines[name]
+        if not engine.queue:
+            return NEVER
+        index, offered = engine.queue[0]
+        fields = self.program[index]
+        waits = [self.tokens[other, name] for other in NAMES if fields[f"wait_{other}"]]
+        if not all(waits):
+            return NEVER
+        head = max(offered, engine.taken[-1] + 1 if engine.taken else 0)
+        ready = max([head, *(tokens[0] + TOKEN_LATENCY for tokens in waits)])
+        free = take(index, fields, None)
+        if free == NEVER or when is None:
+            return max(ready, free)
+        for tokens in waits:
+            tokens.popleft()
+        engine.stalled += ready - head
+        engine.queue.popleft()
+        engine.taken.append(when)
+        take(index, fields, when)
+        return None
+
+    def _finish(self, name, index, when):
+        fields = self.program[index]
+        for other in NAMES:
+            if fields[f"signal_{other}"]:
+                self.tokens[name, other].append(when)
+        engine = self.engines[name]
+        engine.spans.append((engine.taken[len(engine.spans)], when + 1))
+        self.ends = max(self.ends, when)
+
+    def _room(self, name):
+        """When the engine can take one more instruction behind those in flight."""
+        engine = self.engines[name]
+        if len(engine.taken) < TRANSFERS_IN_FLIGHT:
+            return 0
+        oldest = len(engine.taken) - TRANSFERS_IN_FLIGHT
+        return engine.spans[oldest][1] if oldest < len(engine.spans) else NEVER
+
+    def _take_load(self, index, fields, when):
+        if when is None:
+            return max(self._room("load"), self.load_free if not self.load_asks else NEVER)
+        cycle = when + LOAD_ADDRESS_LATENCY
+        for number, beats in enumerate(bursts := self._bursts(fields)):
+            self.load_asks.append((cycle, beats, index, number == len(bursts) - 1))
+            cycle += 1 if beats == MAX_BURST_BEATS else RUN_GAP
+        self.load_free = when + 2
+        return None
+
+    def _bursts(self, fields):
+        """Beats of every burst of a transfer: runs are cut at multiples of the longest burst."""
+        config = self.image.config
+        bits = {
+            Buffer.FEATURES: config.feature_bits,
+            Buffer.WEIGHTS: config.weight_word_bits,
+            Buffer.PARAMETERS: config.rows * config.parameter_bits,
+        }[Buffer(fields["buffer"])]
+        result = []
+        for row in range(fields["rows"]):
+            beat = (fields["offset"] + row * fields["offset_step"]) // config.bus_bytes
+            left = fields["words"] * config.beats(bits)
+            while left:
+                beats = min(left, MAX_BURST_BEATS - beat % MAX_BURST_BEATS)
+                result.append(beats)
+                beat, left = beat + beats, left - beats
+        return result
+
+    def _take_store(self, index, fields, when):
+        if when is None:
+            return self._room("store")
+        beats = sum(self._bursts(fields))
+        address = when + STORE_ADDRESS_LATENCY
+        first = max(when + STORE_BEAT_LATENCY, address + 2, self.store_free)
+        self.store_free = first + beats
+        self._finish("store", index, self.store_free - 1 + self.latency)
+        return None
+
+    def _take_compute(self, index, fields, when):
+        if when is None:
+            return self.array.free
+        issue, last_write, finish = self.array.issue(fields, when)
+        first = self.layers.get(fields["tag"], (issue, 0))[0]
+        self.layers[fields["tag"]] = (first, last_write)
+        self._finish("compute", index, finish)
+        return None
+
+
+class _ReadBus:
+    """Grants of one burst a cycle, and its beats: the load engine's first, in order of each."""
+
+    def __init__(self, latency):
+        self.latency = latency
+        self.open = {"load": deque(), "fetch": deque()}
+        self.next_grant = 0
+        self.free = 0  # the data channel
+        self.released = {"load": 0, "fetch": 0}
+
+    def earliest(self, reader, ask):
+        """When a burst asked for at ``ask`` can be granted."""
+        if ask == NEVER or len(self.open[reader]) >= READS_OUTSTANDING:
+            return NEVER
+        if len(self.open[reader]) == READS_OUTSTANDING - 1:
+            ask = max(ask, self.released[reader] + 1)
+        return max(ask, self.next_grant)
+
+    def grant(self, reader, when, burst):
+        self.open[reader].append(burst)
+        self.next_grant = when + 1
+
+    def next_service(self):
+        due = [queue[0].due for queue in self.open.values() if queue]
+        return max(self.free, min(due)) if due else NEVER
+
+    def serve(self):
+        """Give the burst that begins next: reader, burst and cycle of its first beat."""
+        now = self.next_service()
+        reader = next(r for r, queue in self.open.items() if queue and queue[0].due <= now)
+        burst = self.open[reader].popleft()
+        self.free = self.released[reader] = now + burst.beats
+        return reader, burst, now
+
+
+class _Array:
+    """The sequencer: see ``hw.spec.timing`` for the rule."""
+
+    def __init__(self, config):
+        self.latency = write_latency(config)
+        self.free = 0  # from when on one instruction can wait at the sequencer
+        self.first = self.last = -NEVER
+        self.interval = 0
+
+    def issue(self, fields, offered):
+        """Cycles of the first step, the last write and the ``finished`` pulse."""
+        drained = self.last + self.latency + self.interval - fields["fence"]
+        first = max(
+            offered + ISSUE_LATENCY,
+            self.last + INSTRUCTION_GAP,
+            self.first + INSTRUCTION_LEAST,
+            drained,
+        )
+        steps = fields["kernel_x"] * fields["kernel_y"] * fields["blocks"] * fields["terms"]
+        steps += fields["skip"]
+        tiles = fields["tiles_x"] * fields["tiles_y"]
+        last = max(first + steps - 1, self.last + self.interval)
+        last += (tiles - 1) * max(steps, fields["interval"])
+        self.first, self.last, self.interval = first, last, fields["interval"]
+        self.free = first
+        writes = fields["passes"] * fields["columns"]
+        finish = last + self.latency + writes - 1 + FINISH_LATENCY
+        return first, last + self.latency + _last_write(fields), finish
+
+
+def _last_write(fields):
+    """Cycles from a last tile's first write to its last one that is inside the output."""
+    x = fields["output_width"] - (fields["tiles_x"] - 1) * fields["tile_width"]
+    y = fields["output_height"] - (fields["tiles_y"] - 1) * fields["tile_height"]
+    column = (min(y, fields["tile_height"]) - 1) * fields["tile_width"]
+    column += min(x, fields["tile_width"]) - 1
+    return (fields["passes"] - 1) * fields["columns"] + column
