@@ -101,8 +101,8 @@ def _bounds(graph: Graph, conv: Conv) -> Bounds:
     negative = [int(total) for total in -magnitudes.clip(max=0).sum(1)]
     low, high = _stored_range(graph[conv.input].type)
     skip = (0, 0) if conv.skip is None else _stored_range(graph[conv.skip].type)
-    sums, results, biases = [], [], stored_bias(graph, conv)
-    for channel, bias in enumerate(biases):
+    sums, results = [], []
+    for channel, bias in enumerate(stored_bias(graph, conv)):
         plus, minus = positive[channel], negative[channel]
         least, most = plus * low - minus * high, plus * high - minus * low
         sums += [least, most]
@@ -112,7 +112,7 @@ def _bounds(graph: Graph, conv: Conv) -> Bounds:
             results += [(least << left) + step, (most << left) + step]
         results += [(least << left) + bias + (skip[0] << skip_left)]
         results += [(most << left) + bias + (skip[1] << skip_left)]
-    reached = (*sums, *results, *biases)
+    reached = (*sums, *results)  # a stored bias lies between two results
     return Bounds(
         conv.name,
         (min(sums), max(sums)),

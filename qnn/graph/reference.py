@@ -154,7 +154,7 @@ def _prepare(graph: Graph, conv: Conv) -> _Arithmetic:
         wide = torch.from_numpy(np.asarray(values, np.int64))[:, None, None]
         return wide.to(torch.int32 if result < 1 << 31 else torch.int64)
 
-    half = (1 << np.asarray(conv.right, np.int64) >> 1) if conv.rounded else 0
+    half = 1 << conv.right >> 1  # 0 where nothing is shifted out
     return _Arithmetic(
         weights=torch.from_numpy(integer_weights(conv)).to(dtype),
         left=channels(conv.left),

@@ -99,6 +99,7 @@ def test_bounds_are_reached_by_the_worst_image(signed):
         ([1], 0, -1, 9),
         ([0], 0, 2**30, 32),
         ([1, -1], 0, 0, 9),
+        ([-1], 1, -2, 10),  # -254 to 256 before the bias
     ],
 )
 def test_bits_are_what_the_extremes_take(codes, left, bias, bits):

@@ -170,6 +170,14 @@ def test_float64_is_left_where_it_would_first_be_wrong():
     assert reference(graph, x)["c"].item() == expected
 
 
+@pytest.mark.parametrize("left", [23, 24])
+def test_32_bits_are_left_where_they_would_first_overflow(left):
+    graph = conv_graph(np.ones((1, 1, 1, 1, 1), np.int8), left=np.array([left]))
+    x = np.full((1, 1, 1, 1), 255)
+    assert (255 << left < 2**31) is (left == 23)
+    assert reference(graph, x)["c"].item() == 255 << left
+
+
 def test_the_callers_float_settings_change_nothing():
     rng = np.random.default_rng(5)
     codes = rng.integers(-7, 8, (1, 8, 16, 3, 3)).astype(np.int8)

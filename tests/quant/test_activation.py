@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.quant.activation import choose_type, decode, encode, snap
+from qnn.quant.activation import choose_type, decode, encode, snap, squared_error
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
 
@@ -52,6 +52,17 @@ def test_no_exponent_is_clearly_better_than_the_chosen_one(bits, relu, scale):
     for step in range(-8, 9):
         other = QType(bits, chosen.signed, chosen.exponent + step)
         assert least <= 1.02 * true_error(samples, other)
+
+
+@pytest.mark.parametrize("bits", [2, 8, 11, 12, 13, 14, 16])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_histogram_knows_the_error_of_its_samples(bits, signed):
+    samples = torch.rand(300_000, generator=torch.Generator().manual_seed(9))
+    samples = 2 * samples - 1 if signed else samples
+    for exponent in (bits - 2, bits - 1, bits):
+        type = QType(bits, signed, exponent)
+        known = squared_error(Histogram.of(samples), type)
+        assert known == pytest.approx(true_error(samples, type), rel=0.02)
 
 
 def test_few_outliers_are_clipped_and_many_are_not():

@@ -120,8 +120,13 @@ def test_no_exponent_is_better_than_the_found_one(format, weights, scale):
     w = one_channel(weights) * 2.0**scale
     found = pow2.search_exponent(w, *format)
     least = error(w, found, *format)
-    tried = range(int(found) - pow2.DEPTH, int(found) + pow2.DEPTH)
+    tried = range(int(found) - 12, int(found) + 12)
     assert all(error(w, torch.tensor([other]), *format) >= least * (1 - 1e-12) for other in tried)
+
+
+def test_many_small_weights_outvote_one_that_is_then_clipped():
+    w = torch.cat([torch.ones(1), torch.full((5000,), 2.0**-5)])[None]
+    assert pow2.search_exponent(w, 2).tolist() == [-5]
 
 
 def test_each_channel_has_its_own_exponent():
