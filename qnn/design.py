@@ -119,22 +119,29 @@ def compile(graph: Graph, config: str | SvpeConfig = "test", batch: int = 1) -> 
     if batch < 1:
         raise CompileError(f"batch must be at least 1, not {batch}")
     if isinstance(config, str):
-        config = _for_graph(config, graph)
+        config = config_for(config, graph)
     return Design(graph, compile_graph(graph, config, batch), config)
 
 
-def _for_graph(name, graph):
+def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
+    """The configuration called ``name``, as wide as ``graph`` needs, with ``changes``.
+
+    Raises
+    ------
+    CompileError
+        No configuration has that name, or it cannot have those sizes.
+    """
     try:
         config = named_config(name)
+        convs = [node for node in graph.nodes if isinstance(node, Conv)]
+        rounded = [n.type.bits for n in graph.nodes if not isinstance(n, Conv) or n.rounded]
+        widths = {
+            "weight_bits": max((node.weight_bits for node in convs), default=config.weight_bits),
+            "activation_bits": max(4, *rounded),
+        }
+        return replace(config, **(widths | changes))
     except ValueError as error:
         raise CompileError(str(error)) from None
-    convs = [node for node in graph.nodes if isinstance(node, Conv)]
-    rounded = [n.type.bits for n in graph.nodes if not isinstance(n, Conv) or n.rounded]
-    return replace(
-        config,
-        weight_bits=max((node.weight_bits for node in convs), default=config.weight_bits),
-        activation_bits=max(4, *rounded),
-    )
 
 
 def _marked(numbers, suffix=""):
