@@ -19,8 +19,10 @@ def add_tokens(program: list[Instruction]) -> list[Instruction]:
         if engine is None:
             continue
         for other in ENGINES:
-            needed = seen.last_conflict(instruction, other)
-            if other != engine and needed > covered[other, engine]:
+            if other == engine:
+                continue
+            needed = seen.last_conflict(instruction, other, covered[other, engine])
+            if needed > covered[other, engine]:
                 covered[other, engine] = needed
                 flags[needed][f"signal_{engine}"] = 1
                 flags[index][f"wait_{other}"] = 1
@@ -35,12 +37,12 @@ class _History:
         self.reads = {engine: [] for engine in ENGINES}
         self.writes = {engine: [] for engine in ENGINES}
 
-    def last_conflict(self, instruction, engine):
-        """Index of the engine's newest instruction that must come first; -1 if none must."""
+    def last_conflict(self, instruction, engine, covered):
+        """Index of the engine's newest instruction that must come first, if over ``covered``."""
         after_write = [*instruction.reads, *instruction.writes]
         return max(
-            _newest(self.writes[engine], after_write),
-            _newest(self.reads[engine], instruction.writes),
+            _newest(self.writes[engine], after_write, covered),
+            _newest(self.reads[engine], instruction.writes, covered),
         )
 
     def add(self, index, instruction):
@@ -48,9 +50,11 @@ class _History:
         self.writes[instruction.engine] += [(index, span) for span in instruction.writes]
 
 
-def _newest(entries, spans):
+def _newest(entries, spans, covered):
     for index, old in reversed(entries):
+        if index <= covered:
+            return covered
         for span in spans:
-            if old.memory == span.memory and old.start < span.stop and span.start < old.stop:
+            if old.memory is span.memory and old.start < span.stop and span.start < old.stop:
                 return index
-    return -1
+    return covered

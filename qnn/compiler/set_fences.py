@@ -23,7 +23,7 @@ def set_fences(program: list[Instruction], config: SvpeConfig) -> list[Instructi
 
 def _meet(reads, writes):
     return any(
-        a.memory == b.memory and a.start < b.stop and b.start < a.stop
+        a.memory is b.memory and a.start < b.stop and b.start < a.stop
         for a in reads
         for b in writes
     )
