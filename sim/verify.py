@@ -1,17 +1,17 @@
 """Holds every tensor of every layer that a device computes to the integer reference."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hw.spec.image import Image, Layer
 from qnn.compiler import run_passes
 from qnn.design import Design
-from qnn.errors import ModelError
 from qnn.graph.ir import Conv, Graph, MaxPool
 from qnn.graph.reference import reference
 from sim import functional, rtl
+from sim.simulate import integers
 from sim.trace import LayerCycles, layer_cycles, layer_tensor, stray_writes
 
 DEVICES = ("rtl", "functional")
@@ -135,18 +135,11 @@ def verify(
     x = integers(design.graph, x)
     expected = expected or expected_tensors(design.graph, x)
     if device == "functional":
-        return _verify_functional(design, x, expected)
-    result = rtl.execute(design.image, x, **options)
-    return compare_runs(design.image, result, expected, len(x))
-
-
-def integers(graph: Graph, x: np.ndarray) -> np.ndarray:
-    """``x`` as integers of the input's type: pixels and floats are encoded."""
-    from qnn.graph.reference import encode_input
-
-    x = np.asarray(x)
-    is_encoded = np.issubdtype(x.dtype, np.integer) and x.dtype != np.uint8
-    return x if is_encoded else encode_input(graph, x)
+        report = _verify_functional(design, x, expected)
+    else:
+        result = rtl.execute(design.image, x, **options)
+        report = compare_runs(design.image, result, expected, len(x))
+    return replace(report, layers=(*report.layers, *_absent(design)))
 
 
 def expected_tensors(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -191,6 +184,17 @@ def _verify_functional(design, x, expected):
     return Report("functional", tuple(layers), None)
 
 
+def _absent(design):
+    """A report for each node of the network that no layer of the image computes."""
+    present = {layer.name for layer in design.image.layers}
+    nodes = run_passes(design.graph).nodes
+    return tuple(
+        LayerReport(node.name, "none", 0, 0, 0, None, "the image does not compute it", None)
+        for node in nodes
+        if isinstance(node, Conv | MaxPool) and node.name not in present
+    )
+
+
 def _outputs(image, outputs, expected):
     """Each output as memory holds it; ``image.outputs`` names them, for every image of a batch."""
     names = [layout.name for layout in image.outputs[: len(outputs)]]
@@ -225,7 +229,9 @@ def _rtl_layer(layer: Layer, index, trace, config, expected, timed_out):
     )
 
 
-def _compare(name, op, index, got, expected, *, present=None, cycle=None, problem=None, cycles=None):
+def _compare(
+    name, op, index, got, expected, *, present=None, cycle=None, problem=None, cycles=None
+):
     wanted = expected[name][index]
     wrong = got.reshape(wanted.shape) != wanted
     if present is not None:

@@ -1,0 +1,88 @@
+"""Runs a design on inputs and gives its outputs, on any of the devices that are software."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qnn.design import Design
+from qnn.errors import DeviceError
+from qnn.graph.ir import Graph
+from qnn.graph.reference import encode_input, reference
+from sim import functional, rtl
+
+DEVICES = ("reference", "functional", "rtl")
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What came out.
+
+    Members
+    -------
+    outputs : integers of each output of the network, (images, *shape in the user's model)
+    exponents : an output's real value is ``integer * 2**-exponent``
+    cycles : of each run of the image, which computes ``design.image.batch`` inputs; None where the
+        device has no clock
+    cycles_per_second, build_seconds : of the RTL simulator, else None
+    """
+
+    device: str
+    outputs: tuple[np.ndarray, ...]
+    exponents: tuple[int, ...]
+    cycles: tuple[int, ...] | None = None
+    cycles_per_second: float | None = None
+    build_seconds: float | None = None
+
+
+def simulate(design: Design, x: np.ndarray, device: str = "rtl", **options) -> Simulation:
+    """Run ``design`` on ``x``.
+
+    Parameters
+    ----------
+    x : (images, channels, height, width) integers of the input's type, or what ``encode_input``
+        takes: 8-bit pixels or floats
+    device : "reference", "functional" or "rtl"
+    options : for the RTL run, see ``sim.rtl.execute``
+
+    Raises
+    ------
+    DeviceError
+        A run failed or timed out.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"simulate: device must be one of {', '.join(DEVICES)}, not '{device}'")
+    x = integers(design.graph, x)
+    if device == "reference":
+        tensors = reference(design.graph, x, outputs_only=True)
+        return _simulation(design, device, [tensors[o.name] for o in design.graph.outputs])
+    if device == "functional":
+        return _simulation(design, device, functional.run(design.image, x).outputs)
+    result = rtl.execute(design.image, x, **options)
+    for number, run in enumerate(result.runs):
+        if run.failure:
+            raise DeviceError(f"rtl: run {number}: {run.failure}")
+    return _simulation(
+        design,
+        device,
+        result.outputs,
+        cycles=tuple(run.cycles for run in result.runs),
+        cycles_per_second=result.cycles_per_second,
+        build_seconds=result.build_seconds,
+    )
+
+
+def integers(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """``x`` as integers of the input's type: 8-bit pixels and floats are encoded."""
+    x = np.asarray(x)
+    is_encoded = np.issubdtype(x.dtype, np.integer) and x.dtype != np.uint8
+    return x if is_encoded else encode_input(graph, x)
+
+
+def _simulation(design, device, tensors, **measured):
+    results = design.graph.outputs
+    outputs = tuple(
+        tensor.reshape(len(tensor), *result.shape)
+        for tensor, result in zip(tensors, results, strict=True)
+    )
+    exponents = tuple(design.graph[result.name].type.exponent for result in results)
+    return Simulation(device, outputs, exponents, **measured)
