@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from qnn.errors import CompileError
 from qnn.graph.bounds import bounds, check_bounds, integer_weights, plain_bounds, stored_bias
@@ -32,6 +32,7 @@ def products(graph, conv, stored):
     return np.stack([np.broadcast_to(s, (len(x), *conv.shape)) for s in summands], 2)
 
 
+@settings(max_examples=40)
 @given(graphs(SMALL))
 def test_stored_integers_stay_in_bounds_in_any_order_and_give_the_reference(graph):
     tensors = reference(graph, images(graph, 2))

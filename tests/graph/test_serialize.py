@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from qnn.errors import QnnError
 from qnn.graph import serialize
@@ -25,6 +25,7 @@ def same(one, other):
     return type(one) is type(other) and one == other
 
 
+@settings(max_examples=30)
 @given(graphs())
 def test_a_graph_comes_back_whole(graph):
     data = serialize.to_bytes(graph)
