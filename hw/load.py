@@ -118,7 +118,7 @@ class LoadEngine(wiring.Component):
     requests : Out(stream.Signature(BURST))
     beats : In(stream.Signature(bus_bits))
     features, weights, parameters : Out, see ``word_writes``
-    finished, signals : Out
+    finished, finished_signals : Out
         For one cycle, that an instruction is done, and to whom it gives tokens.
     busy : Out(1)
     """
@@ -133,7 +133,7 @@ class LoadEngine(wiring.Component):
                 "beats": In(stream.Signature(config.bus_bits)),
                 **{name: Out(port) for name, port in word_writes(config).items()},
                 "finished": Out(1),
-                "signals": Out(SIGNALS),
+                "finished_signals": Out(SIGNALS),
                 "busy": Out(1),
             }
         )
@@ -165,7 +165,7 @@ class LoadEngine(wiring.Component):
             signals.i.payload.eq(signals_of(self.i.payload)),
             signals.o.ready.eq(assembler.finished),
             self.finished.eq(assembler.finished),
-            self.signals.eq(signals.o.payload),
+            self.finished_signals.eq(signals.o.payload),
             self.busy.eq(signals.o.valid),
         ]
 

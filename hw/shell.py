@@ -20,16 +20,16 @@ from hw.write_channel import WriteChannel
 
 
 class ComputePorts(wiring.Signature):
-    """Between shell and compute core, as the shell drives it.
+    """Between shell and compute core, as the shell drives it; named as in ``hw.compute``.
 
     Members
     -------
     clear : the core returns to its initial state
-    instructions : those whose tokens are there
+    i : instructions whose tokens are there
     load_features, load_weights, load_parameters : words for its buffers
     store_request : feature words to read; ``store_valid`` and ``store_data`` answer each a fixed
         time later
-    finished, signals : for one cycle, that an instruction is done, and to whom it gives tokens
+    finished, finished_signals : for one cycle, that an instruction is done, and its tokens
     busy : an instruction was taken and is not finished
     tag : of the newest instruction
     """
@@ -38,13 +38,13 @@ class ComputePorts(wiring.Signature):
         super().__init__(
             {
                 "clear": Out(1),
-                "instructions": Out(stream.Signature(INSTRUCTION_OF[Engine.COMPUTE])),
+                "i": Out(stream.Signature(INSTRUCTION_OF[Engine.COMPUTE])),
                 **{f"load_{name}": Out(port) for name, port in word_writes(config).items()},
                 "store_request": Out(stream.Signature(ADDRESS_BITS)),
                 "store_valid": In(1),
                 "store_data": In(config.feature_bits),
                 "finished": In(1),
-                "signals": In(len(Engine)),
+                "finished_signals": In(len(Engine)),
                 "busy": In(1),
                 "tag": In(TAG_BITS),
             }
@@ -163,7 +163,7 @@ class Shell(wiring.Component):
     def _connect_engines(self, m, bank, gates, load, store, reads, writes):
         compute = self.compute
         connect(m, gates.load_o, load.i)
-        connect(m, gates.compute_o, flipped(compute.instructions))
+        connect(m, gates.compute_o, flipped(compute.i))
         connect(m, gates.store_o, store.i)
         connect(m, load.requests, reads.requests[Reader.LOAD])
         connect(m, reads.beats[Reader.LOAD], load.beats)
@@ -186,7 +186,7 @@ class Shell(wiring.Component):
         for engine, part in zip(Engine, (load, compute, store), strict=True):
             m.d.comb += [
                 gates.finished[engine].eq(part.finished),
-                gates.signals[engine].eq(part.signals),
+                gates.signals[engine].eq(part.finished_signals),
                 counters.busy[engine].eq(part.busy),
                 counters.stalled[engine].eq(gates.stalled[engine]),
             ]

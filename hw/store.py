@@ -89,7 +89,7 @@ class StoreEngine(wiring.Component):
     beats : Out(stream.Signature(bus_bits))
     answered : In(1)
         For one cycle, that the last burst of a transfer was answered.
-    finished, signals : Out
+    finished, finished_signals : Out
         For one cycle, that an instruction is done, and to whom it gives tokens.
     busy : Out(1)
     """
@@ -107,7 +107,7 @@ class StoreEngine(wiring.Component):
                 "beats": Out(stream.Signature(config.bus_bits)),
                 "answered": In(1),
                 "finished": Out(1),
-                "signals": Out(SIGNALS),
+                "finished_signals": Out(SIGNALS),
                 "busy": Out(1),
             }
         )
@@ -140,7 +140,7 @@ class StoreEngine(wiring.Component):
             signals.i.payload.eq(signals_of(self.i.payload)),
             signals.o.ready.eq(self.answered),
             self.finished.eq(self.answered),
-            self.signals.eq(signals.o.payload),
+            self.finished_signals.eq(signals.o.payload),
             self.busy.eq(signals.o.valid),
             reader.data_valid.eq(self.data_valid),
             reader.data.eq(self.data),

@@ -45,5 +45,12 @@ class Accelerator(wiring.Component):
         connect(m, flipped(self.s_axi), shell.s_axi)
         connect(m, shell.m_axi, flipped(self.m_axi))
         m.d.comb += self.irq.eq(shell.irq)
+        self._connect_compute(m, shell.compute, compute)
 
         return m
+
+    def _connect_compute(self, m, ports, compute):
+        for name in ("i", "load_features", "load_weights", "load_parameters", "store_request"):
+            connect(m, getattr(ports, name), getattr(compute, name))
+        for name in ("finished", "finished_signals", "store_valid", "store_data", "busy", "tag"):
+            m.d.comb += getattr(ports, name).eq(getattr(compute, name))

@@ -10,9 +10,14 @@ TOP = "qnn_accelerator"
 
 def verilog(config: SvpeConfig) -> dict[str, str]:
     """File name to text, with top module ``qnn_accelerator``; same configuration, same bytes."""
+    return files(Accelerator(config), TOP)
+
+
+def files(component, name: str) -> dict[str, str]:
+    """File name to text: ``component`` as module ``name``, and the modules that it takes ``once``."""
     emission = Emission()
-    modules = {TOP: convert(Accelerator(config), TOP, emission)}
+    modules = {name: convert(component, name, emission)}
     while left := emission.modules.keys() - modules.keys():
-        name = min(left)
-        modules[name] = convert(emission.modules[name], name, emission)
-    return {f"{name}.v": text for name, text in modules.items()}
+        module = min(left)
+        modules[module] = convert(emission.modules[module], module, emission)
+    return {f"{module}.v": text for module, text in modules.items()}

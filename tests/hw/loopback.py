@@ -63,17 +63,17 @@ class Loopback(wiring.Component):
             valid, data = next_valid, next_data
         m.d.comb += [ports.store_valid.eq(valid), ports.store_data.eq(data)]
 
-        current = Signal.like(ports.instructions.payload)
+        current = Signal.like(ports.i.payload)
         m.d.comb += [
-            ports.instructions.ready.eq(~ports.busy),
+            ports.i.ready.eq(~ports.busy),
             ports.finished.eq(ports.busy & (current.blocks == 0)),
-            ports.signals.eq(
+            ports.finished_signals.eq(
                 Cat(current.signal_load, current.signal_compute, current.signal_store)
             ),
             ports.tag.eq(current.tag),
         ]
-        with m.If(ports.instructions.valid & ports.instructions.ready):
-            m.d.sync += [current.eq(ports.instructions.payload), ports.busy.eq(1)]
+        with m.If(ports.i.valid & ports.i.ready):
+            m.d.sync += [current.eq(ports.i.payload), ports.busy.eq(1)]
         with m.Elif(ports.busy):
             m.d.sync += current.blocks.eq(current.blocks - 1)
             with m.If(current.blocks == 0):
