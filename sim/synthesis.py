@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from hw.spec.config import SvpeConfig
 from qnn.errors import ToolError
 from sim.runner import cache_folder
 
@@ -73,6 +74,21 @@ def synthesize(sources: Mapping[str, str], top: str, *, cache: bool = True) -> R
     beside.write_text(json.dumps(asdict(resources)))
     beside.replace(stored)
     return resources
+
+
+def array_resources(config: SvpeConfig) -> Resources:
+    """Cell counts of the array of processing elements by itself."""
+    from hw.array import SvpeArray
+    from hw.convert import convert
+
+    return synthesize({"qnn_array.v": convert(SvpeArray(config), "qnn_array")}, "qnn_array")
+
+
+def accelerator_resources(config: SvpeConfig) -> Resources:
+    """Cell counts of the whole accelerator, its memories included."""
+    from hw.verilog import TOP, verilog
+
+    return synthesize(verilog(config), TOP)
 
 
 def count_cells(statistics: Mapping) -> Resources:

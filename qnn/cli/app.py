@@ -6,8 +6,18 @@ from typing import Annotated
 import typer
 
 from hw.spec.image import ImageError
-from qnn.cli import doctor
+from qnn.cli.check import check
+from qnn.cli.compile import compile_
+from qnn.cli.demo import demo
+from qnn.cli.doctor import doctor
+from qnn.cli.export import export
+from qnn.cli.quantize import quantize
+from qnn.cli.simulate import simulate
+from qnn.cli.synth import synth
+from qnn.cli.verify import verify
 from qnn.errors import QnnError
+
+VERBS = (demo, quantize, export, check, compile_, simulate, verify, synth, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,8 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would double the time of --help
 )
-for verb in (doctor.doctor,):
-    app.command(verb.__name__)(verb)
+for verb in VERBS:
+    app.command(verb.__name__.strip("_"))(verb)
 
 
 def print_version(wanted: bool) -> None:

@@ -127,7 +127,10 @@ def examine(tool: Tool) -> Finding:
 
 
 def doctor(as_json: Json = False) -> None:
-    """List every tool that qnn uses, with its version, and say how to get what is missing."""
+    """List every tool that qnn uses.
+
+    Each with its version and what it is for, and how to get what is missing.
+    """
     findings = [examine(tool) for tool in TOOLS]
     if as_json:
         print_json({"tools": [asdict(finding) for finding in findings]})

@@ -1,0 +1,158 @@
+"""``qnn demo``: the whole chain on scikit-learn's digits, from training to verified Verilog."""
+
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Annotated
+
+import typer
+
+from qnn.cli.output import Json, Progress, print_json, print_table, progress
+
+CONFIG = "test"
+WEIGHT_BITS = 3
+CALIBRATION_IMAGES = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """What the demo measured. Accuracies are in percent, of the whole test set."""
+
+    float_accuracy: float
+    quantized_accuracy: float
+    images_simulated: int
+    values_compared: int
+    mismatches: int
+    cycles_per_image: float
+    array_utilisation: float
+    array_lut: int
+    array_dsp: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Says which step runs, and keeps the seconds of each."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Progress]:
+        """Time a step; gives a function of (done, in all)."""
+        started = time.perf_counter()
+        with progress(name) as report:
+            yield report
+        self.steps[name] = time.perf_counter() - started
+        print(f"{name}: {self.steps[name]:.1f} s", file=sys.stderr)
+
+
+def demo(
+    images: Annotated[int, typer.Option(min=1, max=360, help="Images to simulate.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run the whole chain on scikit-learn's digits.
+
+    Trains a small CNN, quantizes it, compiles it, simulates its Verilog and compares every value.
+    """
+    clock = Clock()
+    result = run_demo(images, seed, clock)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_table("qnn demo", ("measured", "value"), rows(result, clock))
+    if result.mismatches:
+        raise typer.Exit(1)
+
+
+def run_demo(images: int, seed: int, clock: Clock) -> DemoResult:
+    """Run every step. Yosys works beside the others, since it needs the configuration only."""
+    from hw.spec.config import named_config
+    from sim.synthesis import array_resources
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(1) as background:
+        cells = background.submit(array_resources, named_config(CONFIG, weight_bits=WEIGHT_BITS))
+        measured = _model_to_rtl(images, seed, clock)
+        with clock.step("synthesize (the rest of it)"):
+            resources = cells.result()
+    return DemoResult(
+        **measured,
+        array_lut=resources.lut + resources.lut_shift_registers,
+        array_dsp=resources.dsp,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _model_to_rtl(images, seed, clock):
+    """From training to the comparison: all of the result but what Yosys counts."""
+    from qnn.design import compile
+    from qnn.graph.export import export
+    from qnn.graph.quantize import quantize
+    from qnn.nn.data import digits
+    from qnn.nn.digits import trained_digits_cnn
+    from qnn.nn.preprocess import to_reals
+    from qnn.nn.training import accuracy
+    from qnn.nn.zoo import ZOO
+    from sim.verify import verify
+
+    entry, data = ZOO["digits_cnn"], digits()
+    with clock.step("train") as report:
+        model = trained_digits_cnn(data, seed, report)
+        reals = to_reals(data.x_test, entry.mean, entry.std)
+        float_accuracy = 100 * accuracy(model, reals, data.y_test)
+    with clock.step("quantize"):
+        calibration = data.x_train[:CALIBRATION_IMAGES]
+        quantized = quantize(model, calibration, WEIGHT_BITS, mean=entry.mean, std=entry.std)
+        graph = export(quantized)
+    with clock.step("evaluate"):
+        quantized_accuracy = integer_accuracy(graph, data.x_test.numpy(), data.y_test.numpy())
+    with clock.step("compile"):
+        design = compile(graph, CONFIG)
+    with clock.step("simulate and verify"):
+        checked = verify(design, data.x_test[:images].numpy(), device="rtl")
+    cycles = sum(checked.run_cycles) / images
+    return {
+        "float_accuracy": float_accuracy,
+        "quantized_accuracy": quantized_accuracy,
+        "images_simulated": images,
+        "values_compared": checked.values_compared,
+        "mismatches": checked.mismatches,
+        "cycles_per_image": cycles,
+        "array_utilisation": utilisation(design.image, cycles),
+    }
+
+
+def integer_accuracy(graph, pixels, labels) -> float:
+    """Percent of ``pixels`` that the integer reference classifies as ``labels`` say."""
+    from qnn.graph.reference import encode_input, reference
+
+    tensors = reference(graph, encode_input(graph, pixels), outputs_only=True)
+    answers = tensors[graph.outputs[0].name].reshape(len(labels), -1).argmax(1)
+    return 100 * float((answers == labels).mean())
+
+
+def utilisation(image, cycles: float) -> float:
+    """The model's multiply-accumulates, over what the array could do in ``cycles`` an image."""
+    config = image.config
+    macs = sum(layer.macs for layer in image.layers) / image.batch
+    return macs / (cycles * config.lanes * config.rows * config.columns)
+
+
+def rows(result: DemoResult, clock: Clock) -> Iterator[tuple[str, str]]:
+    """The table."""
+    yield "float accuracy", f"{result.float_accuracy:.2f} %"
+    yield f"quantized accuracy, {WEIGHT_BITS}-bit weights", f"{result.quantized_accuracy:.2f} %"
+    yield "images simulated in RTL", f"{result.images_simulated}"
+    yield "values compared", f"{result.values_compared:,}"
+    yield "mismatches", f"{result.mismatches}"
+    yield "cycles per image", f"{result.cycles_per_image:,.0f}"
+    yield "array utilisation", f"{result.array_utilisation:.1%}"
+    yield "array LUT", f"{result.array_lut:,}"
+    yield "array DSP", f"{result.array_dsp}"
+    for name, seconds in clock.steps.items():
+        yield f"seconds: {name}", f"{seconds:.1f}"
+    yield "seconds in all", f"{result.seconds:.1f}"

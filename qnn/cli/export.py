@@ -1,0 +1,29 @@
+"""``qnn export``: a quantized model in, its integer graph out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json
+from qnn.cli.sources import read_graph
+
+Model = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="A file of 'qnn quantize'.")
+]
+
+
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Option("-o", help="Integer graph to write.")] = Path("model.qgraph"),
+    as_json: Json = False,
+) -> None:
+    """Write and print the integer graph of MODEL."""
+    from qnn.graph import serialize
+
+    graph = read_graph(model)
+    serialize.save(graph, out)
+    if as_json:
+        print_json({"graph": str(out), "nodes": len(graph.nodes)})
+        return
+    print(graph)

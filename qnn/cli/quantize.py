@@ -1,0 +1,83 @@
+"""``qnn quantize``: a float model in, a quantized model out."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json
+
+
+def quantize(
+    model: Annotated[str, typer.Argument(help="module:factory, or a name of the zoo.")],
+    out: Annotated[Path, typer.Option("-o", help="Quantized model to write.")] = Path(
+        "model.safetensors"
+    ),
+    checkpoint: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Trained weights: .pt.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_train ... y_test.")
+    ] = "digits",
+    samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
+    weight_bits: Annotated[int, typer.Option(min=2, max=5)] = 3,
+    activation_bits: Annotated[int, typer.Option(min=2, max=16)] = 8,
+    terms: Annotated[int, typer.Option(min=1, max=7, help="Codes that a weight sums.")] = 1,
+    mean: Annotated[str | None, typer.Option(help="Of pixels / 255; one or one a channel.")] = None,
+    std: Annotated[str | None, typer.Option(help="Likewise: 0.229,0.224,0.225.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Quantize MODEL to shifts and integers.
+
+    Weights become signed powers of two, activations integers.
+    """
+    from qnn.graph import artifact
+    from qnn.graph.quantize import quantize
+    from qnn.nn.data import load_data
+    from qnn.nn.preprocess import to_reals
+    from qnn.nn.training import accuracy
+    from qnn.nn.zoo import ZOO, load_model
+
+    sys.path.insert(0, "")  # module:factory may lie in the current folder
+    entry = ZOO.get(model)
+    mean_values = numbers("--mean", mean) or (entry and entry.mean)
+    std_values = numbers("--std", std) or (entry and entry.std)
+    network = load_model(model, checkpoint)
+    images = load_data(data)
+    quantized = quantize(
+        network,
+        images.x_train[:samples],
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        terms=terms,
+        mean=mean_values,
+        std=std_values,
+    )
+    artifact.save(quantized, out)
+    count = min(samples, len(images.x_test))
+    reals = to_reals(images.x_test[:count], quantized.plan.mean, quantized.plan.std)
+    labels = images.y_test[:count]
+    result = {
+        "model": str(out),
+        "test_images": count,
+        "float_accuracy": 100 * accuracy(network, reals, labels),
+        "quantized_accuracy": 100 * accuracy(quantized, reals, labels),
+    }
+    if as_json:
+        print_json(result)
+        return
+    print(
+        f"{out}: {weight_bits}-bit weights; of {count} test images float gets "
+        f"{result['float_accuracy']:.2f} %, quantized {result['quantized_accuracy']:.2f} %"
+    )
+
+
+def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """The numbers in ``text``, which commas separate."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{option} needs numbers with commas, not '{text}'") from None

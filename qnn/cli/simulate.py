@@ -1,0 +1,61 @@
+"""``qnn simulate``: a build folder and images in, the network's outputs out."""
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json
+from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
+
+
+class Device(StrEnum):
+    """What can run a design without hardware."""
+
+    REFERENCE = "reference"
+    FUNCTIONAL = "functional"
+    RTL = "rtl"
+
+
+def simulate(
+    build: Build,
+    data: Data = "digits",
+    images: Images = 2,
+    device: Annotated[Device, typer.Option(help="What runs it.")] = Device.RTL,
+    out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the design in BUILD on test images."""
+    import numpy as np
+
+    from sim.simulate import simulate
+
+    design = read_design(build)
+    pixels, labels = read_test_images(data, images)
+    started = time.perf_counter()
+    run = simulate(design, pixels, device=device.value)
+    seconds = time.perf_counter() - started
+    if out is not None:
+        names = [output.name for output in design.graph.outputs]
+        with out.open("wb") as file:
+            np.savez(file, **dict(zip(names, run.outputs, strict=True)))
+    answers = run.outputs[0].reshape(len(labels), -1).argmax(1)
+    result = {
+        "device": device.value,
+        "images": len(labels),
+        "accuracy": 100 * float((answers == labels).mean()),
+        "cycles_per_image": None if run.cycles is None else sum(run.cycles) / len(labels),
+        "simulator_cycles_per_second": run.cycles_per_second,
+        "simulator_build_seconds": run.build_seconds,
+        "seconds": seconds,
+    }
+    if as_json:
+        print_json(result)
+        return
+    print(
+        f"{device.value}: {len(labels)} images in {seconds:.1f} s, {result['accuracy']:.2f} % right"
+    )
+    if run.cycles is not None:
+        print(f"{result['cycles_per_image']:,.0f} cycles an image")

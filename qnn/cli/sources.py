@@ -1,0 +1,74 @@
+"""What commands read: models, graphs, build folders, configurations and images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hw.spec.config import SvpeConfig
+    from qnn.design import Design
+    from qnn.graph.ir import Graph
+
+Compilable = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="A .safetensors or .qgraph file.")
+]
+Build = Annotated[
+    Path, typer.Argument(exists=True, file_okay=False, help="A folder of 'qnn compile'.")
+]
+Data = Annotated[str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_test.")]
+Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
+ConfigName = Annotated[str, typer.Option(help="Configuration: test, small, reference, zcu102.")]
+ConfigSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="NAME=VALUE changes a size; may be repeated.")
+]
+
+
+def read_graph(path: Path) -> "Graph":
+    """The integer graph in ``path``: a ``.qgraph``, or a ``.safetensors`` model, exported."""
+    if path.suffix == ".qgraph":
+        from qnn.graph import serialize
+
+        return serialize.load(path)
+    if path.suffix == ".safetensors":
+        from qnn.graph import artifact
+        from qnn.graph.export import export
+
+        return export(artifact.load(path))
+    raise typer.BadParameter(f"{path} is neither a .safetensors nor a .qgraph file")
+
+
+def read_design(folder: Path) -> "Design":
+    """The build folder of ``qnn compile``."""
+    from qnn.design import Design
+
+    return Design.read(folder)
+
+
+def read_config(name: str, settings: list[str] | None, graph: "Graph") -> "SvpeConfig":
+    """The named configuration for ``graph``, with the sizes that ``settings`` change."""
+    from dataclasses import fields
+
+    from hw.spec.config import SvpeConfig
+    from qnn.design import config_for
+
+    sizes = [field.name for field in fields(SvpeConfig)]
+    changes = {}
+    for setting in settings or ():
+        key, _, value = setting.partition("=")
+        if key not in sizes or not value.isdecimal():
+            raise typer.BadParameter(
+                f"--set needs SIZE=NUMBER, with a size of {', '.join(sizes)}, not '{setting}'"
+            )
+        changes[key] = int(value)
+    return config_for(name, graph, **changes)
+
+
+def read_test_images(data: str, count: int) -> tuple["np.ndarray", "np.ndarray"]:
+    """The first test images, (images, channels, height, width) uint8, and their labels."""
+    from qnn.nn.data import load_data
+
+    dataset = load_data(data)
+    return dataset.x_test[:count].numpy(), dataset.y_test[:count].numpy()

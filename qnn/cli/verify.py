@@ -1,0 +1,61 @@
+"""``qnn verify``: holds every tensor that a device computes to the reference."""
+
+import time
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json
+from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
+
+
+class Device(StrEnum):
+    """What can be held to the reference."""
+
+    FUNCTIONAL = "functional"
+    RTL = "rtl"
+
+
+def verify(
+    build: Build,
+    data: Data = "digits",
+    images: Images = 2,
+    device: Annotated[Device, typer.Option(help="What is compared.")] = Device.RTL,
+    junit: Annotated[Path | None, typer.Option(help="JUnit report to write, for a CI.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the design in BUILD with the reference.
+
+    Every value of every layer is compared. Exit code 0 if all are equal, else 1.
+    """
+    from sim.junit import write_junit
+    from sim.verify import verify
+
+    design = read_design(build)
+    pixels, _ = read_test_images(data, images)
+    started = time.perf_counter()
+    report = verify(design, pixels, device=device.value)
+    seconds = time.perf_counter() - started
+    if junit is not None:
+        write_junit(report, junit)
+    if as_json:
+        print_json(
+            {
+                "device": device.value,
+                "passed": report.passed,
+                "images": len(pixels),
+                "values_compared": report.values_compared,
+                "mismatches": report.mismatches,
+                "first": None if report.first is None else asdict(report.first),
+                "first_layer": report.first_layer,
+                "failure": report.failure,
+                "seconds": seconds,
+            }
+        )
+    else:
+        print(report)
+    if not report.passed:
+        raise typer.Exit(1)
