@@ -202,16 +202,29 @@ def _load(model, name, path):
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # any: a missing, cut or foreign file raises many kinds
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = getattr(error, "strerror", None) or "it holds something else, or is cut short"
         raise ModelError(
-            f"checkpoint {path} cannot be read: {first}; give a dictionary of tensors that "
+            f"checkpoint {path} cannot be read: {reason}; give a dictionary of tensors that "
             f"torch.save or safetensors wrote"
         ) from error
-    try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        first = " ".join(line.strip() for line in str(error).splitlines()[1:3])
+    difference = _difference(model.state_dict(), state)
+    if difference:
         raise ModelError(
-            f"checkpoint {path} does not fit model '{name}': {first or error}; give the checkpoint "
-            f"of this model"
-        ) from error
+            f"checkpoint {path} does not fit model '{name}': {difference}; give the checkpoint of "
+            f"this model"
+        )
+    model.load_state_dict(state, strict=False)  # what may be missing are BatchNorm's counters
+
+
+def _difference(wanted, state):
+    """What first keeps ``state`` from being loaded, or None."""
+    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
+        return "it is no flat dictionary of tensors"
+    for name, tensor in wanted.items():
+        if name not in state and not name.endswith("num_batches_tracked"):
+            return f"it lacks '{name}'"
+        if name in state and state[name].shape != tensor.shape:
+            got, needs = tuple(state[name].shape), tuple(tensor.shape)
+            return f"its '{name}' has shape {got}, not {needs}"
+    unknown = [name for name in state if name not in wanted]
+    return f"the model has no '{unknown[0]}'" if unknown else None
