@@ -37,18 +37,20 @@ class Histogram:
         ValueError
             The tensor is empty, or a value is not finite.
         """
-        flat = x.detach().flatten().to(torch.float64)
+        flat = x.detach().flatten()
         if not flat.numel():
             raise ValueError("Histogram needs at least one value, not an empty tensor")
-        if not bool(torch.isfinite(flat).all()):
+        least, most = (float(limit) for limit in torch.aminmax(flat))
+        if not (math.isfinite(least) and math.isfinite(most)):
             raise ValueError("Histogram needs finite values, not NaN or infinity")
-        least, most = float(flat.min()), float(flat.max())
         greatest = max(-least, most)
         reach = max(LEAST_REACH, math.frexp(greatest)[1]) if greatest else LEAST_REACH
-        values = flat[flat != 0]
-        places = torch.floor(values * (BINS * 2.0**-reach)).long() + BINS
-        counts = torch.bincount(places, minlength=2 * BINS)
-        return Histogram(reach, counts.cpu(), flat.numel() - len(values), least, most)
+        scaled = flat.to(torch.float64) * (BINS * 2.0**-reach)
+        places = scaled.floor_().to(torch.int32) + BINS
+        counts = torch.bincount(places, minlength=2 * BINS).cpu()
+        zeros = flat.numel() - int(flat.count_nonzero())
+        counts[BINS] -= zeros
+        return Histogram(reach, counts, zeros, least, most)
 
     @property
     def width(self) -> float:
