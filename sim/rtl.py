@@ -4,10 +4,12 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from qnn.errors import DeviceError
 from qnn.runtime import driver
@@ -98,13 +100,11 @@ def build(
     verilog: Mapping[str, str] | None = None,
     words: int = LEAST_WORDS,
     simulator: str = "verilator",
-    cache: bool = True,
+    use_cache: bool = True,
 ) -> runner.Build:
     """The executable for ``image``'s configuration; ``verilog`` replaces the generated text."""
     if verilog is None:
-        from hw.verilog import verilog as generate
-
-        verilog = generate(image.config)
+        verilog = generated(image.config)
     here = Path(__file__).parent
     bench = {name: (here / name).read_text() for name in ("memory.sv", "testbench.sv")}
     return runner.build(
@@ -118,8 +118,16 @@ def build(
             "WORDS": words,
         },
         simulator=simulator,
-        cache=cache,
+        cache=use_cache,
     )
+
+
+@cache
+def generated(config: SvpeConfig) -> Mapping[str, str]:
+    """The accelerator's Verilog; elaborating it takes seconds, so once a process."""
+    from hw.verilog import verilog
+
+    return verilog(config)
 
 
 def execute(
@@ -130,7 +138,7 @@ def execute(
     timing: MemoryTiming | None = None,
     limit: int | None = None,
     simulator: str = "verilator",
-    cache: bool = True,
+    use_cache: bool = True,
     work: Path | None = None,
 ) -> RtlResult:
     """Run ``image`` on ``x``, (images, channels, height, width) integers, a batch at a time.
@@ -149,11 +157,12 @@ def execute(
     """
     if work is None:
         with tempfile.TemporaryDirectory(prefix="qnn-rtl-") as folder:
-            options = {"timing": timing, "limit": limit, "simulator": simulator, "cache": cache}
+            options = {"timing": timing, "limit": limit, "simulator": simulator}
+            options["use_cache"] = use_cache
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
     memory = dram.place(image, pack_inputs(image, x))
     words = max(LEAST_WORDS, 1 << (len(memory.content) // image.config.bus_bytes).bit_length())
-    model = build(image, verilog=verilog, words=words, simulator=simulator, cache=cache)
+    model = build(image, verilog=verilog, words=words, simulator=simulator, use_cache=use_cache)
     timing = timing or MemoryTiming()
     stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
     limit = limit or cycle_limit(image, timing.latency) * (1 if not stalls else 8)

@@ -6,7 +6,10 @@ from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op, Re
 
 
 def copy_image(config: SvpeConfig, *, channels=11, height=3, width=5, **changes: dict) -> Image:
-    """The image; ``changes`` replace fields of the instruction ``load``, ``store`` or ``end``."""
+    """The image; ``changes`` replace fields of the instruction ``load``, ``store`` or ``end``.
+
+    ``code`` replaces operation codes, also by ones that do not exist.
+    """
     blocks = -(-channels // config.lanes)
     words = blocks * height * width
     layout = TensorLayout(
@@ -31,6 +34,7 @@ def copy_image(config: SvpeConfig, *, channels=11, height=3, width=5, **changes:
     for name, fields in zip(("load", "store", "end"), program, strict=True):
         fields |= changes.get(name, {})
         word = INSTRUCTIONS[fields["op"]].encode(**fields)
+        word = word & ~0xF | changes.get("code", {}).get(name, fields["op"])
         code += word.to_bytes(INSTRUCTION_BYTES, "little")
     size = words * config.beats(config.feature_bits) * config.bus_bytes
     return Image(

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from hw.spec.config import named_config
+from qnn.errors import DeviceError
+from sim import dram
+from tests.sim.copy_image import copy_image
+
+IMAGE = copy_image(named_config("test"))
+INPUTS = np.arange(2 * IMAGE.input_bytes).reshape(2, -1).astype(np.uint8)
+
+
+def test_regions_are_pages_apart_and_hold_what_was_given():
+    memory = dram.place(IMAGE, INPUTS)
+    names = [region.name for region in memory.regions]
+    assert names == ["image", "scratch", "input 0", "output 0", "input 1", "output 1"]
+    ends = [0, *(region.end for region in memory.regions)]
+    starts = [*(region.start for region in memory.regions), len(memory.content)]
+    assert all(start > end for start, end in zip(starts, ends, strict=True))  # a guard between
+    assert all(region.start % dram.PAGE_BYTES == 0 for region in memory.regions)
+    bases = memory.bases(1)
+    assert bases.input - dram.BASE == memory.regions[4].start
+    start = bases.image - dram.BASE
+    assert memory.content[start : start + len(IMAGE.payload)].tobytes() == IMAGE.payload
+    start = bases.input - dram.BASE
+    np.testing.assert_array_equal(memory.content[start : start + IMAGE.input_bytes], INPUTS[1])
+
+
+@pytest.mark.parametrize("region", range(6))
+def test_a_byte_beside_any_region_is_guarded(region):
+    memory = dram.place(IMAGE, INPUTS)
+    for place in (memory.regions[region].start - 1, memory.regions[region].end):
+        after = memory.content.copy()
+        after[place] ^= 1
+        with pytest.raises(DeviceError, match=rf"the first at address {dram.BASE + place:#x}, "):
+            memory.check_guards(after)
+
+
+def test_outputs_may_change_and_inputs_may_not():
+    memory = dram.place(IMAGE, INPUTS)
+    after = memory.content.copy()
+    memory.output(after, 1)[:] = 7
+    memory.check_guards(after)
+    assert (memory.output(after, 1) == 7).all()
+    after[memory.regions[2].start] ^= 1
+    with pytest.raises(
+        DeviceError,
+        match=r"^rtl: 1 bytes outside the writable regions changed, the first at address "
+        r"0x1234003000, 0 bytes from the start of 'input 0' \(240 bytes\); a store instruction "
+        r"is wrong$",
+    ):
+        memory.check_guards(after)
