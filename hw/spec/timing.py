@@ -1,12 +1,12 @@
 """Latencies in cycles that hardware keeps and the cycle model counts on; RTL tests assert them.
 
-Cycle t of a step is the cycle in which it issues. With T the cycle of the newest tile's last step
-and ``interval`` of its instruction, ``drain(t) = max(0, T + write_latency + interval - t)``; the
-first step of an instruction issues at the first t with ``drain(t) <= fence`` that also is
+With T the cycle in which the newest tile's last step issued and ``interval`` of its instruction,
+``drain(t) = max(0, T + write_latency + interval - t)``. An instruction starts at the first cycle t
+with ``drain(t) <= fence`` that also is
 
-* at least ``ISSUE_LATENCY`` after the cycle in which the instruction was offered with its tokens,
+* at least ``ISSUE_LATENCY`` after the cycle in which it was offered with its tokens,
 * at least ``INSTRUCTION_GAP`` after the previous instruction's last step, and
-* at least ``INSTRUCTION_LEAST`` after the previous instruction's first step.
+* at least ``INSTRUCTION_LEAST`` after the previous instruction's start.
 
 From there on it issues one step a cycle, except that a tile's last step waits until ``interval``
 cycles (of the previous tile's instruction) have passed since the previous tile's last step.
@@ -14,9 +14,9 @@ cycles (of the previous tile's instruction) have passed since the previous tile'
 
 from hw.spec.config import SvpeConfig
 
-ISSUE_LATENCY = 2  # from an instruction offered to an idle sequencer to its first step
-INSTRUCTION_GAP = 1  # from the last step of an instruction to the first of the next
-INSTRUCTION_LEAST = 2  # from the first step of an instruction to the first of the next
+ISSUE_LATENCY = 2  # from an instruction offered to an idle sequencer to its start
+INSTRUCTION_GAP = 1  # from the last step of an instruction to the start of the next
+INSTRUCTION_LEAST = 2  # from the start of an instruction to the start of the next
 FINISH_LATENCY = 1  # from an instruction's last write to its `finished` pulse, with the signals
 STORE_LATENCY = 5  # from an accepted store request to its data
 EPILOGUE_STAGES = 10  # from a sum to the value that is stored

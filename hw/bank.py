@@ -1,0 +1,69 @@
+"""One bank of the feature buffer: a true dual-port memory of whole words, written by parts."""
+
+from amaranth import *
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+
+class Bank(wiring.Component):
+    """Port A reads; port B writes some parts, or reads.
+
+    Data come two cycles after their address. A read sees the writes of earlier cycles. There is
+    one memory for each part, because block RAM has no write enable for any number of bits.
+
+    Parameters
+    ----------
+    words : int
+    parts, part_bits : int
+        Parts of a word, and width of one.
+
+    Members
+    -------
+    row : In(range(words)), word : Out(parts * part_bits)
+        Port A.
+    port_row : In(range(words)), port_write : In(parts), port_data : In, port_word : Out
+        Port B: ``port_write`` has a bit for each part that is written.
+    """
+
+    def __init__(self, *, words, parts, part_bits):
+        self._words, self._parts, self._part_bits = words, parts, part_bits
+        super().__init__(
+            {
+                "row": In(range(words)),
+                "word": Out(parts * part_bits),
+                "port_row": In(range(words)),
+                "port_write": In(parts),
+                "port_data": In(parts * part_bits),
+                "port_word": Out(parts * part_bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        for part in range(self._parts):
+            bits = slice(part * self._part_bits, (part + 1) * self._part_bits)
+            part_memory = memory.Memory(
+                shape=unsigned(self._part_bits), depth=self._words, init=[]
+            )
+            m.submodules[f"part_{part}"] = part_memory
+            read, write, port_read = (
+                part_memory.read_port(),
+                part_memory.write_port(),
+                part_memory.read_port(),
+            )
+            m.d.comb += [
+                read.addr.eq(self.row),
+                read.en.eq(1),
+                write.addr.eq(self.port_row),
+                write.en.eq(self.port_write[part]),
+                write.data.eq(self.port_data[bits]),
+                port_read.addr.eq(self.port_row),
+                port_read.en.eq(~self.port_write[part]),
+            ]
+            m.d.sync += [
+                self.word[bits].eq(read.data),
+                self.port_word[bits].eq(port_read.data),
+            ]
+
+        return m

@@ -1,0 +1,94 @@
+"""From column 0's place to a request of each column to the feature banks."""
+
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.delay import delay
+from hw.origin import Frame, Place
+from hw.spec.config import COLUMN_STEPS
+from hw.spec.timing import column_stages
+
+
+def bank_bits(config):
+    """Low bits of a word's address, which say its bank."""
+    return (config.banks - 1).bit_length()
+
+
+def row_bits(config):
+    """Width of the rest of the address that a bank needs."""
+    return (config.feature_words // config.banks - 1).bit_length()
+
+
+class Request(data.StructLayout):
+    """A column's read: of ``row`` in ``bank`` if ``read``; else the column gets the padding."""
+
+    def __init__(self, config):
+        super().__init__({"read": 1, "bank": bank_bits(config), "row": row_bits(config)})
+
+
+class Columns(wiring.Component):
+    """Add each column's offset, and see whether its pixel lies inside.
+
+    Outputs come ``column_stages + 1`` cycles after the inputs. A column that is not in use reads
+    nothing.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    place : In(Place), steps : In(COLUMN_STEPS of Place), frame : In(Frame)
+        See ``Origin``.
+    requests : Out(Request(config)).array(columns)
+    pad_value : Out(signed(activation_bits))
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "place": In(Place),
+                "steps": In(data.ArrayLayout(Place, COLUMN_STEPS)),
+                "frame": In(Frame),
+                "requests": Out(Request(config)).array(config.columns),
+                "pad_value": Out(signed(config.activation_bits)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        stages = column_stages(self._config)
+        frame = delay(m, self.frame, stages, name="frame")
+
+        places = [self.place]
+        for bit in range(stages):
+            step = delay(m, self.steps[bit], bit, name=f"step_{bit}")
+            moved = [_add(m, f"moved_{bit}_{n}", place, step) for n, place in enumerate(places)]
+            kept = [delay(m, place, 1, name=f"kept_{bit}_{n}") for n, place in enumerate(places)]
+            places = kept + moved
+
+        for column, (request, place) in enumerate(zip(self.requests, places, strict=True)):
+            self._request(m, request, column, place, frame)
+        m.d.sync += self.pad_value.eq(frame.pad_value)
+
+        return m
+
+    def _request(self, m, request, column, place, frame):
+        inside = (place.x >= 0) & (place.x < frame.width)
+        inside &= (place.y >= 0) & (place.y < frame.height)
+        used = frame.valid & (frame.columns > column)
+        split = bank_bits(self._config)
+        m.d.sync += [
+            request.read.eq(used & (inside | frame.anywhere)),
+            request.bank.eq(place.address[:split]),
+            request.row.eq(place.address[split : split + row_bits(self._config)]),
+        ]
+
+
+def _add(m, name, place, step):
+    """Register of the place that lies ``step`` after ``place``."""
+    moved = Signal(Place, name=name, reset_less=True)
+    m.d.sync += [moved[field].eq(place[field] + step[field]) for field in ("address", "x", "y")]
+    return moved

@@ -1,0 +1,211 @@
+"""The compute core: instructions in, results in the feature buffer."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.array import SvpeArray
+from hw.columns import Columns
+from hw.delay import delay
+from hw.epilogue import Epilogue
+from hw.features import Features
+from hw.layouts import TILES_STRUCT, feature_write, parameter_write, weight_write
+from hw.origin import Origin
+from hw.router import Router
+from hw.sequencer import Sequencer
+from hw.side import EdgeStep, Side
+from hw.skew import Skew
+from hw.spec.config import ADDRESS_BITS
+from hw.spec.timing import FINISH_LATENCY, edge_latency, hold_latency, write_latency
+from hw.tiles import ELEMENT_LEAD, Tiles
+from hw.weights import WEIGHT_STAGES, Weights, WeightStep
+
+IN_FLIGHT_BITS = 8  # of the count of instructions that have begun and not finished
+TAG = TILES_STRUCT["tag"].shape
+_DESTINATION_LEAD = ELEMENT_LEAD - 1  # a destination comes one cycle after its element
+
+
+class Compute(wiring.Component):
+    """Sequencer, buffers, array and epilogue; after issue, nothing stalls.
+
+    When which cycle does what is in ``hw.spec.timing``.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    i : In(stream.Signature(TILES_STRUCT))
+        CONV and MAXPOOL instructions, once their tokens are there.
+    finished : Out(1), finished_signals : Out(3)
+        For one cycle, in order: an instruction's last write has landed; it gives these tokens
+        (bit 0 load, 1 compute, 2 store).
+    load_features, load_weights, load_parameters : In(stream of hw.layouts)
+        Words for the buffers; the last two are always ready.
+    store_request : In(stream.Signature(ADDRESS_BITS)), store_valid : Out(1), store_data : Out
+        Feature words to read; each comes ``STORE_LATENCY`` cycles after its request.
+    busy : Out(1), tag : Out(16)
+        An instruction has begun and not finished; tag of the newest.
+    issue : Out(1), issue_tag : Out(16)
+        For traces: the first step of an instruction issues.
+    write_valid, write_address, write_part, write_all, write_data, write_pass, write_tag : Out
+        For traces: the epilogue writes a word, or its lanes ``[part * rows, (part + 1) * rows)``;
+        a part's lanes stand in every part of ``write_data``.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "i": In(stream.Signature(TILES_STRUCT)),
+                "finished": Out(1),
+                "finished_signals": Out(3),
+                "load_features": In(stream.Signature(feature_write(config))),
+                "load_weights": In(stream.Signature(weight_write(config))),
+                "load_parameters": In(stream.Signature(parameter_write(config))),
+                "store_request": In(stream.Signature(ADDRESS_BITS)),
+                "store_valid": Out(1),
+                "store_data": Out(config.feature_bits),
+                "busy": Out(1),
+                "tag": Out(TAG),
+                "issue": Out(1),
+                "issue_tag": Out(TAG),
+                "write_valid": Out(1),
+                "write_address": Out(ADDRESS_BITS),
+                "write_part": Out(TILES_STRUCT["output_part"].shape),
+                "write_all": Out(1),
+                "write_data": Out(config.feature_bits),
+                "write_pass": Out(TILES_STRUCT["passes"].shape),
+                "write_tag": Out(TAG),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.sequencer = sequencer = Sequencer(write_latency=write_latency(config))
+        m.submodules.origin = origin = Origin()
+        m.submodules.columns = columns = Columns(config)
+        m.submodules.router = router = Router(config)
+        m.submodules.features = features = Features(config)
+        m.submodules.skew = skew = Skew(shape=config.feature_bits, count=config.columns)
+        m.submodules.weights = weights = Weights(config)
+        m.submodules.array = array = SvpeArray(config)
+        m.submodules.side = side = Side(config)
+        m.submodules.tiles = tiles = Tiles(config)
+        m.submodules.epilogue = epilogue = Epilogue(config)
+
+        self._connect_instructions(m, sequencer)
+        self._connect_reads(m, sequencer, origin, columns, router, features)
+        self._connect_array(m, sequencer, router, skew, weights, array, side)
+        self._connect_results(m, sequencer, array, side, tiles, epilogue)
+        self._connect_writes(m, features, side, tiles, epilogue)
+        self._connect_memory(m, features, weights, epilogue)
+
+        return m
+
+    def _connect_instructions(self, m, sequencer):
+        connect(m, flipped(self.i), sequencer.i)
+        in_flight = Signal(IN_FLIGHT_BITS)
+        begins = sequencer.i.valid & sequencer.i.ready
+        m.d.sync += in_flight.eq(in_flight + begins - self.finished)
+        m.d.comb += [
+            self.busy.eq(in_flight.any()),
+            self.tag.eq(sequencer.instruction.tag),
+            self.issue.eq(sequencer.step.valid & sequencer.begins),
+            self.issue_tag.eq(sequencer.instruction.tag),
+        ]
+
+    def _connect_reads(self, m, sequencer, origin, columns, router, features):
+        m.d.comb += [
+            origin.valid.eq(sequencer.step.valid),
+            origin.skip.eq(sequencer.step.skip),
+            origin.offsets.eq(sequencer.offsets),
+            origin.instruction.eq(sequencer.instruction),
+            columns.place.eq(origin.place),
+            columns.steps.eq(origin.steps),
+            columns.frame.eq(origin.frame),
+            router.pad_value.eq(columns.pad_value),
+        ]
+        m.d.comb += _each(router.requests, columns.requests)
+        m.d.comb += _each(features.rows, router.rows)
+        m.d.comb += _each(router.words, features.words)
+
+    def _connect_array(self, m, sequencer, router, skew, weights, array, side):
+        """Bring a step's weights and its words to the array's edges in the same cycle."""
+        step = sequencer.step
+        weight_step, edge_step = Signal(WeightStep), Signal(EdgeStep)
+        edge = edge_latency(self._config)
+        m.d.comb += [
+            weight_step.address.eq(step.weight_address),
+            weight_step.control.enable.eq(step.valid & ~step.skip),
+            weight_step.control.first.eq(step.first),
+            weight_step.control.last.eq(step.valid & step.last),
+            weights.step.eq(delay(m, weight_step, edge - WEIGHT_STAGES, name="weight_step")),
+            edge_step.load.eq(step.first | step.skip),
+            edge_step.last.eq(step.valid & step.last),
+            edge_step.columns.eq(sequencer.instruction.columns),
+            # The side buffer counts its words, so that a reset must forget those on their way.
+            side.step.eq(delay(m, edge_step, edge, name="edge_step", reset_less=False)),
+        ]
+        m.d.comb += _each(skew.i, router.column_words)
+        m.d.comb += _each(array.words, skew.o)
+        m.d.comb += _each(side.words, skew.o)
+        m.d.comb += _each(array.weights, weights.weights)
+        m.d.comb += _each(array.controls, weights.controls)
+
+    def _connect_results(self, m, sequencer, array, side, tiles, epilogue):
+        m.d.comb += [
+            tiles.step.eq(sequencer.step),
+            tiles.offsets.eq(sequencer.offsets),
+            tiles.instruction.eq(sequencer.instruction),
+            side.read.eq(tiles.side),
+            epilogue.element.eq(tiles.element),
+        ]
+        m.d.comb += _each(epilogue.skips, side.skips)
+        for into, sums in zip(epilogue.sums, array.sums, strict=True):
+            m.d.comb += _each(into, sums)
+
+    def _connect_writes(self, m, features, side, tiles, epilogue):
+        """Results and maxima meet in one register; their destinations have waited for them."""
+        config = self._config
+        wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
+        to = delay(m, tiles.destination, wait, name="destination")
+        valid = delay(m, tiles.write, wait + 1, name="write", reset_less=False)
+        final = delay(m, tiles.final, wait + 1, name="final", reset_less=False)
+        results = epilogue.results.replicate(config.parts)
+        m.d.sync += [
+            self.write_address.eq(to.address),
+            self.write_part.eq(to.part),
+            self.write_all.eq(to.all),
+            self.write_data.eq(Mux(to.all, side.maximum, results)),
+            self.write_pass.eq(to.number),
+            self.write_tag.eq(to.tag),
+        ]
+        signals = delay(m, to.signals, 1 + FINISH_LATENCY, name="signals")
+        m.d.comb += [
+            self.write_valid.eq(valid),
+            features.write.valid.eq(valid),
+            features.write.address.eq(self.write_address),
+            features.write.part.eq(self.write_part),
+            features.write.all.eq(self.write_all),
+            features.write.data.eq(self.write_data),
+            self.finished.eq(delay(m, final, FINISH_LATENCY, name="finish", reset_less=False)),
+            self.finished_signals.eq(signals),
+        ]
+
+    def _connect_memory(self, m, features, weights, epilogue):
+        connect(m, flipped(self.load_features), features.load)
+        connect(m, flipped(self.load_weights), weights.load)
+        connect(m, flipped(self.load_parameters), epilogue.load)
+        connect(m, flipped(self.store_request), features.store_request)
+        m.d.comb += [
+            self.store_valid.eq(features.store_valid),
+            self.store_data.eq(features.store_data),
+        ]
+
+
+def _each(targets, values):
+    """Assignments of ``values`` to ``targets``, one by one."""
+    return [target.eq(value) for target, value in zip(targets, values, strict=True)]

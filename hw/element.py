@@ -1,0 +1,29 @@
+"""One result on its way to the feature buffer: a column and a pass of a tile."""
+
+from amaranth import *
+from amaranth.lib import data
+
+from hw.layouts import TILES_STRUCT
+from hw.spec.config import COLUMN_STEPS, SHIFT_BITS
+
+
+class Element(data.Struct):
+    """What the epilogue needs of one result; it moves from row to row."""
+
+    column: COLUMN_STEPS
+    parameter_address: TILES_STRUCT["parameter_address"].shape
+    raw: 1  # a slice of the sum, not rounded and not clamped,
+    slice_shift: SHIFT_BITS  # from this bit on
+    low: signed(16)
+    high: signed(16)
+
+
+class Destination(data.Struct):
+    """Where the results of an element go, and what they are."""
+
+    address: TILES_STRUCT["output_address"].shape
+    part: TILES_STRUCT["output_part"].shape
+    all: 1  # a maximum: all lanes
+    number: TILES_STRUCT["passes"].shape  # of the pass
+    tag: TILES_STRUCT["tag"].shape
+    signals: 3  # tokens that its instruction gives at its end: load, compute, store

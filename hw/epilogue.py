@@ -1,0 +1,66 @@
+"""The epilogue: a row for each row of the array, and their results side by side."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.delay import delay
+from hw.element import Element
+from hw.epilogue_row import EpilogueRow
+from hw.layouts import parameter_write
+from hw.once import once
+
+
+class Epilogue(wiring.Component):
+    """Rows work one cycle after each other; the results of an element come all at once.
+
+    That is ``write_latency - hold_latency`` cycles after row 0 looked at the column's sum, less
+    one for the register in which the caller puts them.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    element : In(Element), skips : In(signed(activation_bits)).array(rows)
+        See ``EpilogueRow``: ``skips[r]`` is r cycles after row 0's.
+    sums : In(signed(accumulator_bits)).array(rows, columns)
+    load : In(stream.Signature(parameter_write(config))), always ready
+    results : Out(rows * activation_bits)
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "element": In(Element),
+                "skips": In(signed(config.activation_bits)).array(config.rows),
+                "sums": In(signed(config.accumulator_bits)).array(config.rows, config.columns),
+                "load": In(stream.Signature(parameter_write(config))),
+                "results": Out(config.rows * config.activation_bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        loaded = delay(m, self.load.payload, 1, name="loaded")
+        loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
+
+        element, results = self.element, []
+        for row in range(config.rows):
+            one = once(m.submodules, f"row_{row}", "qnn_epilogue_row", EpilogueRow, config)
+            m.d.comb += [
+                one.element.eq(element),
+                one.skip.eq(self.skips[row]),
+                one.load.eq(loads),
+                one.load_address.eq(loaded.address),
+                one.load_data.eq(loaded.data.word_select(row, config.parameter_bits)),
+            ]
+            m.d.comb += [to.eq(total) for to, total in zip(one.sums, self.sums[row], strict=True)]
+            results.append(delay(m, one.result, config.rows - 1 - row, name=f"result_{row}"))
+            element = one.next_element
+        m.d.comb += [self.results.eq(Cat(results)), self.load.ready.eq(1)]
+
+        return m

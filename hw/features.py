@@ -1,0 +1,155 @@
+"""The feature buffer: banks that the array reads, and their second port for everything else."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bank import Bank
+from hw.columns import bank_bits, row_bits
+from hw.delay import delay
+from hw.layouts import TILES_STRUCT, feature_write
+from hw.once import once
+from hw.router import BANK_STAGES
+from hw.spec.config import ADDRESS_BITS
+from hw.spec.timing import STORE_LATENCY
+
+FOUR = 4  # words that a LUT6 picks from
+
+
+class Write(data.StructLayout):
+    """A result: ``rows`` lanes of group ``part`` of a word, or all its lanes."""
+
+    def __init__(self, config):
+        super().__init__(
+            {
+                "valid": 1,
+                "address": ADDRESS_BITS,
+                "part": TILES_STRUCT["output_part"].shape,
+                "all": 1,
+                "data": config.feature_bits,  # a part's lanes stand in every part
+            }
+        )
+
+
+class Features(wiring.Component):
+    """``feature_words`` words; word w lies in bank w % banks.
+
+    In a bank, a result goes before a loaded word, and that before a stored one. A result or a
+    loaded word that is accepted in cycle t is in memory from cycle t + 2 on; a row that is given
+    in that cycle reads it.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    rows : In(row_bits(config)).array(banks), words : Out(feature_bits).array(banks)
+        The array's reads, two cycles from row to word.
+    write : In(Write(config))
+        The epilogue's results; they never wait.
+    load : In(stream.Signature(feature_write(config)))
+    store_request : In(stream.Signature(ADDRESS_BITS)), of a word
+    store_valid : Out(1), store_data : Out(feature_bits)
+        The word, ``STORE_LATENCY`` cycles after its request was accepted.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "rows": In(row_bits(config)).array(config.banks),
+                "words": Out(config.feature_bits).array(config.banks),
+                "write": In(Write(config)),
+                "load": In(stream.Signature(feature_write(config))),
+                "store_request": In(stream.Signature(ADDRESS_BITS)),
+                "store_valid": Out(1),
+                "store_data": Out(config.feature_bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        write, load, store = self.write, self.load, self.store_request
+        written = delay(m, write.data, 1, name="written")
+        loaded = delay(m, load.p.data, 1, name="loaded")
+
+        stored_words = []
+        for number, (row, word) in enumerate(zip(self.rows, self.words, strict=True)):
+            bank = self._bank(m, number)
+            is_load = self._schedule(m, number, bank)
+            m.d.comb += [
+                bank.row.eq(row),
+                word.eq(bank.word),
+                bank.port_data.eq(Mux(is_load, loaded, written)),
+            ]
+            stored_words.append(bank.port_word)
+
+        m.d.comb += [
+            load.ready.eq(~self._meet(write.valid, write.address, load.p.address)),
+            store.ready.eq(
+                ~self._meet(write.valid, write.address, store.payload)
+                & ~self._meet(load.valid, load.p.address, store.payload)
+            ),
+        ]
+        self._give(m, stored_words)
+
+        return m
+
+    def _bank(self, m, number):
+        config = self._config
+        return once(
+            m.submodules,
+            f"bank_{number}",
+            "qnn_feature_bank",
+            Bank,
+            words=config.feature_words // config.banks,
+            parts=config.parts,
+            part_bits=config.rows * config.activation_bits,
+        )
+
+    def _split(self, address):
+        """Bank, and row in it."""
+        low = bank_bits(self._config)
+        return address[:low], address[low : low + row_bits(self._config)]
+
+    def _meet(self, valid, one, other):
+        """Whether two addresses lie in one bank."""
+        return valid & (self._split(one)[0] == self._split(other)[0])
+
+    def _schedule(self, m, number, bank):
+        """Registers of what port B of a bank does next; returns that its data are a load's."""
+        rows, hits = [], []
+        for valid, address in (
+            (self.write.valid, self.write.address),
+            (self.load.valid, self.load.p.address),
+            (self.store_request.valid, self.store_request.payload),
+        ):
+            index, row = self._split(address)
+            hits.append(valid & (index == number))
+            rows.append(row)
+        is_write, is_load, _ = hits
+        parts = Mux(self.write.all, -1, 1 << self.write.part)[: self._config.parts]
+        load_next = Signal(name=f"load_next_{number}")
+        m.d.sync += [
+            bank.port_row.eq(Mux(is_write, rows[0], Mux(is_load, rows[1], rows[2]))),
+            bank.port_write.eq(Mux(is_write, parts, is_load.replicate(self._config.parts))),
+            load_next.eq(~is_write & is_load),
+        ]
+        return load_next
+
+    def _give(self, m, words):
+        """Pick the stored word, in two stages after the bank's."""
+        store = self.store_request
+        accepted = delay(
+            m, store.valid & store.ready, STORE_LATENCY, name="stored", reset_less=False
+        )
+        index = delay(m, self._split(store.payload)[0], 1 + BANK_STAGES, name="index")
+        fours = []
+        for n in range(0, len(words), FOUR):
+            four = Signal(self._config.feature_bits, name=f"four_{n}", reset_less=True)
+            m.d.sync += four.eq(Array(words[n : n + FOUR])[index[:2]])
+            fours.append(four)
+        rest = delay(m, index[2:], 1, name="rest")
+        m.d.sync += self.store_data.eq(Array(fours)[rest])
+        m.d.comb += self.store_valid.eq(accepted)

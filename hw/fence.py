@@ -1,0 +1,74 @@
+"""When a tile may end and when an instruction may start, so that no two writes meet."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.layouts import TILES_STRUCT
+
+INTERVAL = TILES_STRUCT["interval"].shape
+FENCE = TILES_STRUCT["fence"].shape
+
+
+class Fence(wiring.Component):
+    """Count down to the next tile's end and to the last write; the rule is in ``hw.spec.timing``.
+
+    Parameters
+    ----------
+    write_latency : int
+        From a tile's last step to its first write.
+
+    Members
+    -------
+    offered : In(1), next_fence, next_interval : In
+        An instruction waits, and does not start in this cycle; it stays until it starts.
+    may_start : Out(1)
+        It may start in this cycle if the one before it ends in this cycle or has ended: its first
+        step is in the next.
+    started : In(1)
+        It does; ``next_interval`` is ``interval`` from the next cycle on.
+    tile_ended : In(1), interval : In
+        The last step of a tile is in this cycle.
+    tile_may_end : Out(1)
+        One may be.
+    """
+
+    offered: In(1)
+    next_fence: In(FENCE)
+    next_interval: In(INTERVAL)
+    may_start: Out(1)
+    started: In(1)
+    tile_ended: In(1)
+    interval: In(INTERVAL)
+    tile_may_end: Out(1)
+
+    def __init__(self, *, write_latency):
+        self._write_latency = write_latency
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        most = self._write_latency + (1 << len(self.interval))
+
+        wait = Signal.like(self.interval)  # cycles until a tile may end, plus one
+        drain = Signal(range(most))  # two cycles less than hw.spec.timing's, at least zero
+        span = Signal(range(most))  # what that will be right after this instruction's next tile
+        offered, free, free_at_end = Signal(), Signal(), Signal()
+
+        # All comparisons are made a cycle early; `drain` is stale in the cycle of a tile's end
+        # and in the one after, for which `span` stands in.
+        m.d.comb += [
+            self.tile_may_end.eq(~wait[1:].any()),
+            self.may_start.eq(offered & Mux(self.tile_ended, free_at_end, free)),
+        ]
+        m.d.sync += [
+            offered.eq(self.offered),
+            free_at_end.eq(span < self.next_fence),
+            free.eq(Mux(self.tile_ended, span <= self.next_fence, drain <= self.next_fence)),
+            wait.eq(Mux(self.tile_ended, self.interval, wait - wait.any())),
+            drain.eq(Mux(self.tile_ended, span - 1, drain - drain.any())),
+        ]
+        with m.If(self.started):
+            m.d.sync += span.eq(self.next_interval + (self._write_latency - 2))
+
+        return m

@@ -1,0 +1,49 @@
+"""One loop of a nest: counts steps and says which is the last."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.spec.config import COORDINATE_BITS
+
+
+class Loop(wiring.Component):
+    """Count from 1 to ``limit``, again and again.
+
+    Members
+    -------
+    start : In(1)
+        Takes ``limit`` and begins at 1; the count is there in the next cycle.
+    limit : In(COORDINATE_BITS), at least 1
+    advance : In(1)
+        Goes on by one at the end of this cycle.
+    last : Out(1)
+        The count is ``limit``.
+    """
+
+    start: In(1)
+    limit: In(COORDINATE_BITS)
+    advance: In(1)
+    last: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        count, before_last = Signal.like(self.limit), Signal.like(self.limit)
+        single = Signal()
+
+        # `last` is a register, so that a nest of loops is one gate deep.
+        with m.If(self.start):
+            m.d.sync += [
+                count.eq(1),
+                before_last.eq(self.limit - 1),
+                single.eq(self.limit == 1),
+                self.last.eq(self.limit == 1),
+            ]
+        with m.Elif(self.advance):
+            m.d.sync += [
+                count.eq(Mux(self.last, 1, count + 1)),
+                self.last.eq(Mux(self.last, single, count == before_last)),
+            ]
+
+        return m

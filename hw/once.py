@@ -1,0 +1,51 @@
+# amaranth: UnusedElaboratable=no
+"""Components that stand in the design many times, but in its Verilog once.
+
+Time to write, simulate and synthesise the Verilog then does not grow with the array.
+"""
+
+from amaranth import *
+from amaranth.lib.wiring import In
+
+
+class Emission:
+    """The platform for which a design becomes Verilog: it gathers the modules to write once."""
+
+    def __init__(self):
+        self.modules = {}  # module name: component
+
+
+class _Once(Elaboratable):
+    def __init__(self, component, module):
+        self._component = component
+        self._module = module
+
+    def elaborate(self, platform):
+        if not isinstance(platform, Emission):
+            return self._component
+        platform.modules.setdefault(self._module, self._component)
+        return Instance(
+            self._module,
+            ("i", "clk", ClockSignal()),
+            ("i", "rst", ResetSignal()),
+            *_ports(self._component),
+        )
+
+
+def once(submodules, name, module, factory, *args, **kwargs):
+    """Add ``factory(*args, **kwargs)`` to ``submodules`` as ``name``, and return it.
+
+    All components with the same ``module`` must be equal. For an ``Emission`` each is an instance
+    of the Verilog module called ``module``, for any other platform a plain submodule. A reset
+    that encloses the design reaches it, but a ``ResetInserter`` does not.
+    """
+    component = factory(*args, **kwargs)
+    submodules[name] = _Once(component, module)
+    return component
+
+
+def _ports(component):
+    """Each port under the name that ``hw.convert`` gives it."""
+    for path, member, value in component.signature.flatten(component):
+        direction = "i" if member.flow is In else "o"
+        yield direction, "_".join(map(str, path)), Value.cast(value)

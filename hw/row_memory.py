@@ -1,0 +1,54 @@
+"""A memory of one row of the array: weights or parameters."""
+
+from amaranth import *
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+ROW_MEMORY_STAGES = 2  # the memory and its output register
+
+
+class RowMemory(wiring.Component):
+    """A simple dual-port memory; data come ``ROW_MEMORY_STAGES`` cycles after their address.
+
+    A read sees the loads of earlier cycles.
+
+    Parameters
+    ----------
+    words, bits : int
+
+    Members
+    -------
+    address : In(range(words)), data : Out(bits)
+    load : In(1), load_address : In(range(words)), load_data : In(bits)
+    """
+
+    def __init__(self, *, words, bits):
+        self._words, self._bits = words, bits
+        super().__init__(
+            {
+                "address": In(range(words)),
+                "data": Out(bits),
+                "load": In(1),
+                "load_address": In(range(words)),
+                "load_data": In(bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        m.submodules.words = words = memory.Memory(
+            shape=unsigned(self._bits), depth=self._words, init=[]
+        )
+        read, write = words.read_port(), words.write_port()
+
+        m.d.comb += [
+            read.addr.eq(self.address),
+            read.en.eq(1),
+            write.addr.eq(self.load_address),
+            write.en.eq(self.load),
+            write.data.eq(self.load_data),
+        ]
+        m.d.sync += self.data.eq(read.data)
+
+        return m

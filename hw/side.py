@@ -1,0 +1,143 @@
+"""The side stream: words that pass the array by, as skip operands or as maxima."""
+
+from amaranth import *
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.delay import delay
+from hw.layouts import TILES_STRUCT
+from hw.spec.timing import edge_latency, hold_latency, result_stages, write_latency
+from hw.tiles import SideRead
+
+COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
+SKIP_STAGES = 2  # from the address of a skip operand to row 0's lane
+
+
+class EdgeStep(data.Struct):
+    """A step as column 0's word reaches the array's edge."""
+
+    load: 1  # forget the maximum: the word alone counts
+    last: 1  # of its tile
+    columns: TILES_STRUCT["columns"].shape
+
+
+def side_depth(config):
+    """Words of the circular buffer: those in flight, of tiles begun and not written."""
+    in_flight = write_latency(config) - edge_latency(config) + 3 * config.columns
+    return 1 << in_flight.bit_length()
+
+
+class Side(wiring.Component):
+    """Keep each column's word of a tile's last step, or its maximum, until the epilogue's turn.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    step : In(EdgeStep), words : In(feature_bits).array(columns)
+        Column c's word comes c cycles after its step.
+    read : In(SideRead)
+        Elements in the order of ``Tiles``.
+    skips : Out(signed(activation_bits)).array(rows)
+        Row r's operand, ``SKIP_STAGES + result_stages + r`` cycles after its element; 0 if the
+        element has none.
+    maximum : Out(feature_bits)
+        The word, ``write_latency - hold_latency + 1`` cycles after its element.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "step": In(EdgeStep),
+                "words": In(config.feature_bits).array(config.columns),
+                "read": In(SideRead),
+                "skips": Out(signed(config.activation_bits)).array(config.rows),
+                "maximum": Out(config.feature_bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        words = memory.Memory(shape=config.feature_bits, depth=side_depth(config), init=[])
+        m.submodules.buffer = words
+        write, skip, maximum = words.write_port(), words.read_port(), words.read_port()
+
+        self._write(m, write)
+        m.d.sync += write.addr.eq(write.addr + write.en)
+
+        read = self.read
+        start, address = Signal.like(write.addr), Signal.like(write.addr)
+        m.d.sync += address.eq(start + read.column)
+        with m.If(read.valid & read.last):
+            m.d.sync += start.eq(start + read.columns)
+        late = write_latency(config) - hold_latency(config) - 1
+        m.d.comb += [
+            skip.addr.eq(delay(m, address, result_stages(config) - 1, name="skip_address")),
+            skip.en.eq(1),
+            maximum.addr.eq(delay(m, address, late, name="maximum_address")),
+            maximum.en.eq(1),
+            self.maximum.eq(maximum.data),
+        ]
+        self._give_skips(m, skip.data)
+
+        return m
+
+    def _write(self, m, write):
+        """Column after column of the tile, picked four to one and then the rest."""
+        step, maxima = self.step, []
+        for column, word in enumerate(self.words):
+            maxima.append(self._maximum(m, column, word, step.load))
+            step = delay(m, step, 1, name=f"step_{column}")
+
+        index, columns = Signal.like(self.step.columns), Signal.like(self.step.columns)
+        active = Signal()
+        with m.If(self.step.last):
+            m.d.sync += [active.eq(1), index.eq(0), columns.eq(self.step.columns)]
+        with m.Elif(index + 1 == columns):
+            m.d.sync += active.eq(0)
+        with m.Else():
+            m.d.sync += index.eq(index + 1)
+
+        stages = result_stages(self._config)
+        for stage in range(stages):
+            low = index[: COLUMNS_AT_ONCE.bit_length() - 1]
+            picked = []
+            for n in range(0, len(maxima), COLUMNS_AT_ONCE):
+                one = Signal.like(maxima[0], name=f"picked_{stage}_{n}", reset_less=True)
+                m.d.sync += one.eq(Array(maxima[n : n + COLUMNS_AT_ONCE])[low])
+                picked.append(one)
+            maxima = picked
+            index = delay(m, index[len(low) :], 1, name=f"index_{stage}")
+        m.d.comb += [
+            write.en.eq(delay(m, active, stages, name="active", reset_less=False)),
+            write.data.eq(maxima[0]),
+        ]
+
+    def _maximum(self, m, column, word, load):
+        """Running maximum of each lane."""
+        config = self._config
+        best = Signal.like(word, name=f"best_{column}", reset_less=True)
+        for lane in range(config.lanes):
+            old = best.word_select(lane, config.activation_bits)
+            new = word.word_select(lane, config.activation_bits)
+            with m.If(load | (new.as_signed() > old.as_signed())):
+                m.d.sync += old.eq(new)
+        return best
+
+    def _give_skips(self, m, word):
+        """Choose the group of lanes, and hand each row its own when its turn comes."""
+        config = self._config
+        wait = result_stages(config) + SKIP_STAGES - 1  # of the element's side, for the data
+        skip = delay(m, self.read.skip, wait, name="skip")
+        part = delay(m, self.read.part, wait, name="part")
+        part_bits = config.rows * config.activation_bits
+        parts = Array(word[n * part_bits : (n + 1) * part_bits] for n in range(config.parts))
+        lanes = Signal(part_bits, reset_less=True)
+        m.d.sync += lanes.eq(Mux(skip, parts[part], 0))
+        for row, lane in enumerate(self.skips):
+            own = lanes.word_select(row, config.activation_bits)
+            m.d.comb += lane.eq(delay(m, own, row, name=f"lane_{row}"))

@@ -1,0 +1,38 @@
+"""What the sequencer says of each step, and the place of a step in its loops."""
+
+from amaranth import *
+from amaranth.lib import data
+
+from hw.layouts import TILES_STRUCT
+from hw.spec.config import ADDRESS_BITS, COORDINATE_BITS
+
+# Two bits more than an instruction's coordinates, so that no sum of a tile's, a kernel's and a
+# column's coordinate wraps into the image.
+POSITION = signed(COORDINATE_BITS + 2)
+
+
+class Step(data.Struct):
+    """One step of a tile."""
+
+    valid: 1
+    first: 1  # of its tile
+    last: 1  # of its tile: the results follow
+    final: 1  # the last of its instruction
+    skip: 1  # reads the skip operand, not the input; adds nothing
+    weight_address: TILES_STRUCT["weight_address"].shape
+
+
+class Offsets(data.Struct):
+    """Sums of steps, loop by loop; each is zero at the start of its loop."""
+
+    block: ADDRESS_BITS
+    kernel_x: ADDRESS_BITS  # also of the coordinate
+    kernel_y: ADDRESS_BITS
+    kernel_row: POSITION
+    tile_x: ADDRESS_BITS  # also of the coordinate
+    tile_y: ADDRESS_BITS
+    tile_row: POSITION
+    skip_tile_y: ADDRESS_BITS
+    output_tile_x: ADDRESS_BITS  # of output and skip addresses, and of the output's x
+    output_tile_y: ADDRESS_BITS
+    output_row: POSITION

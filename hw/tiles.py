@@ -1,0 +1,251 @@
+"""From a tile's last step to its elements: one result a cycle, when its sums are there."""
+
+from amaranth import *
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.delay import delay
+from hw.element import Destination, Element
+from hw.layouts import TILES_STRUCT
+from hw.spec.config import ADDRESS_BITS, SHIFT_BITS
+from hw.spec.instructions import Op
+from hw.spec.timing import hold_latency
+from hw.step import POSITION, Offsets, Step
+
+_KEPT = (
+    *("columns", "passes", "pass_step", "tile_width", "output_pitch"),
+    *("output_width", "output_height", "output_part", "parameter_address"),
+    *("low", "high", "skip", "skip_part", "tag"),
+    *("op", "signal_load", "signal_compute", "signal_store"),
+)
+RECORD = data.StructLayout(
+    {
+        "address": ADDRESS_BITS,  # of the tile's first pixel
+        "x": POSITION,
+        "y": POSITION,
+        "final": 1,  # the last tile of its instruction
+        **{name: TILES_STRUCT[name].shape for name in _KEPT},
+    }
+)
+RECORD_STAGES = 2
+WALK_STAGES = 2  # from a record's read to its first element
+ELEMENT_LEAD = 2  # from row 0's element to the cycle in which row 0 looks at the column's sum
+
+
+class SideRead(data.Struct):
+    """What an element needs of the side stream."""
+
+    column: TILES_STRUCT["columns"].shape
+    last: 1  # of its tile
+    valid: 1
+    columns: TILES_STRUCT["columns"].shape
+    skip: 1
+    part: TILES_STRUCT["skip_part"].shape
+
+
+class Tiles(wiring.Component):
+    """Remember each tile, and walk through its passes and columns in turn.
+
+    The first element comes ``hold_latency - ELEMENT_LEAD`` cycles after the tile's last step, then
+    one a cycle; its destination comes one cycle later. Tiles must be ``passes * columns`` cycles
+    apart: ``interval``.
+
+    Parameters
+    ----------
+    config : SvpeConfig
+
+    Members
+    -------
+    step : In(Step), offsets : In(Offsets), instruction : In(TILES_STRUCT)
+        As the sequencer gives them.
+    element : Out(Element), side : Out(SideRead)
+    write : Out(1), final : Out(1), destination : Out(Destination)
+        ``write``: the element's pixel lies inside the output. ``final``: it is the last of its
+        instruction.
+    """
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__(
+            {
+                "step": In(Step),
+                "offsets": In(Offsets),
+                "instruction": In(TILES_STRUCT),
+                "element": Out(Element),
+                "side": Out(SideRead),
+                "write": Out(1),
+                "final": Out(1),
+                "destination": Out(Destination),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        wait = hold_latency(self._config) - ELEMENT_LEAD - WALK_STAGES
+        ends = delay(
+            m, self.step.valid & self.step.last, RECORD_STAGES, name="ends", reset_less=False
+        )
+        begin = delay(m, ends, wait - RECORD_STAGES, name="begin", reset_less=False)
+        tile = self._remember(m, ends, self._record(m), begin, depth=1 << wait.bit_length())
+        m.submodules.walk = walk = Walk(slice_bits=self._config.activation_bits)
+
+        m.d.comb += [
+            walk.begin.eq(begin),
+            walk.columns.eq(tile.columns),
+            walk.passes.eq(tile.passes),
+            walk.tile_width.eq(tile.tile_width),
+            walk.pitch.eq(tile.output_pitch),
+            walk.pass_step.eq(tile.pass_step),
+        ]
+        m.d.sync += [
+            self.element.column.eq(walk.column),
+            self.element.parameter_address.eq(tile.parameter_address),
+            self.element.raw.eq(tile.passes != 1),
+            self.element.slice_shift.eq(walk.slice_shift),
+            self.element.low.eq(tile.low),
+            self.element.high.eq(tile.high),
+            self.side.valid.eq(walk.valid),
+            self.side.column.eq(walk.column),
+            self.side.last.eq(walk.last),
+            self.side.columns.eq(tile.columns),
+            self.side.skip.eq(tile.skip),
+            self.side.part.eq(tile.skip_part),
+        ]
+        self._place(m, tile, walk)
+
+        return m
+
+    def _record(self, m):
+        """The tile of the step of ``RECORD_STAGES`` cycles ago."""
+        offsets, instruction = self.offsets, self.instruction
+        kept = Signal(RECORD, name="kept")
+        m.d.comb += [kept[name].eq(instruction[name]) for name in _KEPT]
+        m.d.comb += [
+            kept.final.eq(self.step.final),
+            kept.x.eq(offsets.output_tile_x),
+            kept.y.eq(offsets.output_row),
+        ]
+        origin = delay(m, instruction.output_address, 1, name="origin")
+        offset = Signal(ADDRESS_BITS, reset_less=True)
+        address = Signal(ADDRESS_BITS, reset_less=True)
+        m.d.sync += [
+            offset.eq(offsets.output_tile_x + offsets.output_tile_y),
+            address.eq(offset + origin),
+        ]
+        record = Signal(RECORD)
+        m.d.comb += [
+            record.eq(delay(m, kept, RECORD_STAGES, name="kept")),
+            record.address.eq(address),
+        ]
+        return record
+
+    def _remember(self, m, ends, record, begin, *, depth):
+        """Write a record at each tile's end; read it for the walk, which keeps it."""
+        m.submodules.records = records = memory.Memory(shape=RECORD, depth=depth, init=[])
+        write, read = records.write_port(), records.read_port()
+        m.d.comb += [write.en.eq(ends), write.data.eq(record), read.en.eq(begin)]
+        m.d.sync += [write.addr.eq(write.addr + ends), read.addr.eq(read.addr + begin)]
+        return read.data
+
+    def _place(self, m, tile, walk):
+        """Address and coordinates of the element's pixel, in two stages."""
+        line, start = (Signal(ADDRESS_BITS, name=n, reset_less=True) for n in ("line", "start"))
+        x, y = (Signal(POSITION, name=n, reset_less=True) for n in ("x", "y"))
+        m.d.sync += [
+            line.eq(walk.line_offset + walk.x),
+            start.eq(tile.address + walk.pass_offset),
+            x.eq(tile.x + walk.x),
+            y.eq(tile.y + walk.y),
+        ]
+        valid = delay(m, walk.valid, 1, name="valid", reset_less=False)
+        late = delay(m, tile, 1, name="late")
+        signals = Cat(late.signal_load, late.signal_compute, late.signal_store)
+        m.d.sync += [
+            self.write.eq(valid & (x < late.output_width) & (y < late.output_height)),
+            self.final.eq(delay(m, walk.last & tile.final, 1, name="last", reset_less=False)),
+            self.destination.address.eq(line + start),
+            self.destination.part.eq(late.output_part),
+            self.destination.all.eq(late.op == Op.MAXPOOL),
+            self.destination.number.eq(delay(m, walk.number, 1, name="number")),
+            self.destination.tag.eq(late.tag),
+            self.destination.signals.eq(signals),
+        ]
+
+
+class Walk(wiring.Component):
+    """Passes, and columns in each, from the cycle after ``begin`` on.
+
+    Members
+    -------
+    begin : In(1)
+    columns, passes, tile_width, pitch, pass_step : In
+        Fields of the instruction; they hold from the cycle after ``begin`` to the next.
+    valid : Out(1), last : Out(1)
+        ``last``: the last column of the last pass.
+    column, number : Out
+        ``number`` is that of the pass.
+    slice_shift : Out(SHIFT_BITS)
+        ``number`` times ``slice_bits``.
+    x, y : Out, of the column in its tile
+    line_offset, pass_offset : Out(ADDRESS_BITS)
+        ``y * pitch`` and ``number * pass_step``.
+    """
+
+    def __init__(self, *, slice_bits):
+        self._slice_bits = slice_bits
+        inputs = {
+            "columns": "columns",
+            "passes": "passes",
+            "tile_width": "tile_width",
+            "pitch": "output_pitch",
+            "pass_step": "pass_step",
+        }
+        super().__init__(
+            {
+                "begin": In(1),
+                **{name: In(TILES_STRUCT[field].shape) for name, field in inputs.items()},
+                "valid": Out(1),
+                "last": Out(1),
+                "column": Out(TILES_STRUCT["columns"].shape),
+                "number": Out(TILES_STRUCT["passes"].shape),
+                "slice_shift": Out(SHIFT_BITS),
+                "x": Out(TILES_STRUCT["tile_width"].shape),
+                "y": Out(TILES_STRUCT["tile_height"].shape),
+                "line_offset": Out(ADDRESS_BITS),
+                "pass_offset": Out(ADDRESS_BITS),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        line_ends, pass_ends = Signal(), Signal()
+        in_pass = (self.column, self.x, self.y, self.line_offset)
+        in_tile = (self.number, self.slice_shift, self.pass_offset)
+
+        m.d.comb += [
+            line_ends.eq(self.x + 1 == self.tile_width),
+            pass_ends.eq(self.column + 1 == self.columns),
+            self.last.eq(self.valid & pass_ends & (self.number + 1 == self.passes)),
+        ]
+
+        m.d.sync += [self.column.eq(self.column + 1), self.x.eq(self.x + 1)]
+        with m.If(line_ends):
+            m.d.sync += [
+                self.x.eq(0),
+                self.y.eq(self.y + 1),
+                self.line_offset.eq(self.line_offset + self.pitch),
+            ]
+        with m.If(pass_ends):
+            m.d.sync += [signal.eq(0) for signal in in_pass]
+            m.d.sync += [
+                self.number.eq(self.number + 1),
+                self.slice_shift.eq(self.slice_shift + self._slice_bits),
+                self.pass_offset.eq(self.pass_offset + self.pass_step),
+            ]
+        with m.If(self.last):
+            m.d.sync += self.valid.eq(0)
+        with m.If(self.begin):
+            m.d.sync += self.valid.eq(1)
+            m.d.sync += [signal.eq(0) for signal in (*in_pass, *in_tile)]
+
+        return m
