@@ -5,9 +5,9 @@ import numpy as np
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from hw.spec.instructions import TOKEN_BITS, Buffer, Op, Region
-from hw.spec.timing import dependent_fence
 from qnn.compiler import access
 from qnn.compiler.disassemble import instructions
+from qnn.compiler.fences import Running
 from qnn.compiler.program import ENGINES
 
 NAMES = ("load", "compute", "store")
@@ -30,8 +30,12 @@ def check_program(image: Image) -> None:
     _require(program and program[-1]["op"] is Op.END, len(program), "the program must stop in END")
     known = _check_tokens(program)
     _check_counters(program)
-    memory = _Memory(image)
+    memory, running = _Memory(image), Running(image.config)
     for index, fields in enumerate(program[:-1]):
+        if _engine(fields) == "compute":
+            early = fields["fence"] > running.limit(fields)
+            _require(not early, index, "the fence lets it read words that have not landed")
+            running.add(fields)
         reads, writes = _accesses(index, fields, image)
         memory.access(index, fields, reads, writes, known[index])
 
@@ -172,7 +176,6 @@ class _Memory:
 
     def __init__(self, image):
         config = image.config
-        self.fence = dependent_fence(config)
         self.sizes = {
             Buffer.FEATURES: config.feature_words,
             Buffer.WEIGHTS: config.weight_words,
@@ -181,12 +184,9 @@ class _Memory:
         self.writer = {b: np.full(size, NEVER) for b, size in self.sizes.items()}
         self.by = {b: np.full(size, NEVER) for b, size in self.sizes.items()}
         self.reader = {(b, e): np.full(n, NEVER) for b, n in self.sizes.items() for e in NAMES}
-        self.landed = NEVER  # compute instructions up to here have landed for the next one
 
     def access(self, index, fields, reads, writes, known):
         engine = _engine(fields)
-        if engine == "compute" and fields["fence"] <= self.fence:
-            self.landed = index - 1
         for buffer, words in [*reads, *writes]:
             _require(
                 words.max(initial=NEVER) < self.sizes[buffer],
@@ -197,8 +197,6 @@ class _Memory:
             writer = self.writer[buffer][words]
             _require((writer != NEVER).all(), index, f"reads unwritten words of {buffer.name}")
             self._check_order(index, engine, buffer, words, known)
-        early = engine == "compute" and not self.fenced(reads)
-        _require(not early, index, "reads words that have not landed")
         for buffer, words in writes:
             self._check_order(index, engine, buffer, words, known)
             for other in NAMES:
@@ -218,11 +216,3 @@ class _Memory:
                 continue
             over = known[other] if other != engine else index
             _require(last.max() <= over, index, f"touches {buffer.name} that {other} still writes")
-
-    def fenced(self, reads):
-        """Whether all that compute wrote of these words has landed."""
-        return all(
-            self.writer[b][w][self.by[b][w] == NAMES.index("compute")].max(initial=NEVER)
-            <= self.landed
-            for b, w in reads
-        )

@@ -14,7 +14,6 @@ from qnn.compiler.words import pack_parameters, pack_weights, weight_words
 from qnn.errors import CompileError
 from qnn.graph.ir import Conv, Graph, MaxPool
 
-NO_FENCE = 4095  # more cycles of writes than ever remain
 COORDINATE_LIMIT = 2047
 
 
@@ -37,7 +36,8 @@ def lower(
     config: SvpeConfig,
 ) -> list[Work]:
     """The instructions of one layer; they need no order among themselves."""
-    fields = {**_loops(node, tile), **_input(graph, node, layouts[node.input], tile)}
+    fields = {field.name: 0 for field in TILES.fields} | _loops(node, tile)
+    fields |= _input(graph, node, layouts[node.input], tile)
     fields |= _output(node, layouts[node.name], tile, config)
     _check_coordinates(node, fields)
     lower_one = _max_pool if isinstance(node, MaxPool) else _conv
@@ -51,7 +51,7 @@ def _max_pool(graph, node, layouts, tile, config, fields):
     operand, result = layouts[node.input], layouts[node.name]
     works = []
     for group in groups(operand.channels, config.lanes, config.lanes):
-        fields_ = {**fields, "op": Op.MAXPOOL, "fence": NO_FENCE, "blocks": 1, "terms": 1}
+        fields_ = {**fields, "op": Op.MAXPOOL, "blocks": 1, "terms": 1}
         fields_["input_address"] += group.block * operand.block_step
         fields_["output_address"] += group.block * result.block_step
         works.append(_work(node, fields_, [_block(operand, group)], [_block(result, group)]))
@@ -61,7 +61,7 @@ def _max_pool(graph, node, layouts, tile, config, fields):
 def _conv(graph, node, layouts, tile, config, fields):
     operand, result = layouts[node.input], layouts[node.name]
     epilogue = fold(graph, node)
-    fields = {**fields, "op": Op.CONV, "fence": NO_FENCE, "terms": node.codes.shape[0]}
+    fields = {**fields, "op": Op.CONV, "terms": node.codes.shape[0]}
     fields |= {"low": epilogue.low, "high": epilogue.high}
     works = []
     for group in groups(result.channels, config.lanes, config.rows):

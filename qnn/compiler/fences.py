@@ -1,0 +1,96 @@
+"""Fences: how early an instruction may start while results that it reads are still to land.
+
+Between instructions the sequencer can only be late, never early, so that the least times between
+steps, which ``hw.spec.timing`` gives, bound how old each result is when it is read.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.spec.config import SvpeConfig
+from hw.spec.timing import INSTRUCTION_GAP, dependent_fence
+from qnn.compiler import access
+
+NO_FENCE = 4095  # more cycles of writes than ever remain
+NEVER = 1 << 40
+
+
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """Words of one instruction, and for each the cycles by which its write precedes the last slot.
+
+    The last slot is that of an instruction's last tile, last pass and last column.
+    """
+
+    words: np.ndarray
+    early: np.ndarray
+
+
+class Running:
+    """The compute instructions so far, as far as their writes can still be on their way."""
+
+    def __init__(self, config: SvpeConfig):
+        self.feature_words = config.feature_words
+        self.landed = dependent_fence(config)  # with it, all that was written before is read
+        self.newest: list[tuple[_Written, int]] = []  # with the least cycles that each takes
+        self.interval = 0
+
+    def limit(self, fields: dict[str, int]) -> int:
+        """The largest safe fence of the next instruction."""
+        first = _first_reads(fields, self.feature_words)
+        fence, age = NO_FENCE, 0
+        for written, cycles in reversed(self.newest):
+            if self.landed + age >= fence:
+                break
+            needed = first[written.words] + written.early
+            fence = min(fence, self.landed + age + int(needed.min(initial=NEVER)))
+            age += cycles
+        return fence
+
+    def add(self, fields: dict[str, int]) -> None:
+        """Count an instruction as issued."""
+        self.newest.append((_writes(fields), INSTRUCTION_GAP + _last_steps(fields)[-1]))
+        total = 0
+        for kept, (_, cycles) in enumerate(reversed(self.newest)):
+            total += cycles
+            if total > NO_FENCE:
+                self.newest = self.newest[-1 - kept :]
+                break
+
+
+def _steps(fields):
+    steps = fields["kernel_x"] * fields["kernel_y"] * fields["blocks"] * fields["terms"]
+    return steps + fields["skip"]
+
+
+def _last_steps(fields):
+    """Least cycles from an instruction's first step to the last step of each tile: (tiles,)."""
+    steps = _steps(fields)
+    tiles = np.arange(fields["tiles_x"] * fields["tiles_y"])
+    return steps - 1 + tiles * max(steps, fields["interval"])
+
+
+def _first_reads(fields, feature_words):
+    """Least cycles from an instruction's first step until it reads each word; ``NEVER`` if not."""
+    address, inside = access.reads(fields)
+    steps, last = _steps(fields), _last_steps(fields)[:, None]
+    cycle = np.arange(address.shape[1])
+    cycle = np.where(np.arange(len(last))[:, None] > 0, cycle + np.roll(last, 1) + 1, cycle)
+    cycle[:, steps - 1 :] = last
+    first = np.full(feature_words, NEVER)
+    np.minimum.at(first, address[inside], np.broadcast_to(cycle[..., None], address.shape)[inside])
+    if fields["skip"]:
+        skip = access.skip_reads(fields)
+        exists = skip < feature_words  # a column without a pixel may name any word
+        np.minimum.at(first, skip[exists], np.broadcast_to(last, skip.shape)[exists])
+    return first
+
+
+def _writes(fields):
+    address, valid = access.writes(fields)
+    last = _last_steps(fields)
+    slot = np.arange(fields["passes"])[:, None] * fields["columns"] + np.arange(fields["columns"])
+    early = (last[-1] - last)[:, None, None] + fields["interval"] - 1 - slot
+    valid = np.broadcast_to(valid[:, None], address.shape)
+    return _Written(address[valid], early[valid])
