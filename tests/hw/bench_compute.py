@@ -1,0 +1,93 @@
+"""Drive the compute core through a script, cycle by cycle, and record what it does."""
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, ReadOnly
+
+TRACES = ("issue", "write_valid", "finished", "store_valid")
+
+
+class Bench:
+    """Inputs change at the falling edge; all of a cycle is looked at just after it."""
+
+    def __init__(self, dut, script):
+        self.dut = dut
+        self.script = script
+        self.cycle = 0
+        self.log = {name: [] for name in (*TRACES, "offered")}
+        self.words = {  # stream: words still to give
+            "load_features": list(script["features"]),
+            "load_weights": list(script["weights"]),
+            "load_parameters": list(script["parameters"]),
+        }
+
+    async def start(self):
+        dut = self.dut
+        Clock(dut.clk, 2, unit="ns").start()
+        for name in ("i", *self.words, "store_request"):
+            getattr(dut, f"{name}_valid").value = 0
+        dut.rst.value = 1
+        for _ in range(3):
+            await FallingEdge(dut.clk)
+        dut.rst.value = 0
+
+    async def until(self, done, streams, limit=200_000):
+        """Feed ``streams`` (name to list of payloads, taken from the front) until ``done()``."""
+        while not done():
+            assert self.cycle < limit, f"not done after {limit} cycles"
+            await FallingEdge(self.dut.clk)
+            self.cycle += 1
+            for name, payloads in streams.items():
+                getattr(self.dut, f"{name}_valid").value = bool(payloads)
+                if payloads:
+                    getattr(self.dut, f"{name}_payload").value = payloads[0]
+            await ReadOnly()
+            self._look(streams)
+        await FallingEdge(self.dut.clk)
+        self.cycle += 1
+        for name in streams:
+            getattr(self.dut, f"{name}_valid").value = 0
+
+    def _look(self, streams):
+        for name, payloads in streams.items():
+            if payloads and int(getattr(self.dut, f"{name}_ready").value):
+                payloads.pop(0)
+        for name in TRACES:
+            if int(getattr(self.dut, name).value):
+                self.log[name].append(self._record(name))
+
+    def _record(self, name):
+        fields = {
+            "issue": ("issue_tag",),
+            "write_valid": tuple(
+                f"write_{n}" for n in ("tag", "address", "part", "all", "pass", "data")
+            ),
+            "finished": ("finished_signals", "busy"),
+            "store_valid": ("store_data",),
+        }[name]
+        return [self.cycle, *(int(getattr(self.dut, field).value) for field in fields)]
+
+
+@cocotb.test()
+async def runs_the_script(dut):
+    folder = Path(os.environ["QNN_SCRIPT"])
+    script = json.loads((folder / "script.json").read_text())
+    bench = Bench(dut, script)
+    await bench.start()
+
+    await bench.until(lambda: not any(bench.words.values()), bench.words)
+    programs = list(script["programs"])
+    starts = []
+    for program in programs:
+        starts.append(bench.cycle + 1)
+        finished = len(bench.log["finished"]) + len(program)
+        stream = {"i": list(program)}
+        await bench.until(lambda: len(bench.log["finished"]) >= finished and not stream["i"], stream)
+    reads = list(range(script["stored"]))
+    count = len(reads)
+    await bench.until(lambda: len(bench.log["store_valid"]) >= count, {"store_request": reads})
+    (folder / "log.json").write_text(json.dumps({**bench.log, "starts": starts}))

@@ -1,0 +1,271 @@
+"""The whole compute core in Verilator against plain integers: values, places and cycles."""
+
+import json
+import random
+
+import pytest
+
+from hw.compute import Compute
+from hw.spec import timing
+from hw.spec.config import COLUMN_STEPS, named_config
+from hw.spec.instructions import TILES, Op, parameters
+from hw.verilog import files
+from sim.runner import build, run
+from tests.hw.compute_model import Clock, State, execute, requests, wrap
+
+pytestmark = pytest.mark.rtl
+
+
+def random_state(config, rng):
+    """Every buffer full of anything that it can hold."""
+    half = 1 << (config.activation_bits - 1)
+    features = [
+        [rng.randint(-half, half - 1) for _ in range(config.lanes)]
+        for _ in range(config.feature_words)
+    ]
+    weights = [
+        [
+            [rng.getrandbits(config.weight_bits) for _ in range(config.lanes)]
+            for _ in range(config.rows)
+        ]
+        for _ in range(config.weight_words)
+    ]
+    bias = 1 << (config.accumulator_bits - 2)
+    channels = [
+        [
+            {
+                "bias": rng.randint(-bias, bias - 1) >> rng.randint(0, 20),
+                "left": rng.choice((0, 0, rng.randint(0, 63))),
+                "skip_left": rng.choice((0, rng.randint(0, 63))),
+                "right": rng.choice((0, 4, 6, rng.randint(0, 63))),
+            }
+            for _ in range(config.rows)
+        ]
+        for _ in range(config.parameter_words)
+    ]
+    return State(config, features, weights, channels)
+
+
+def packed(values, bits):
+    return sum((value & ((1 << bits) - 1)) << (n * bits) for n, value in enumerate(values))
+
+
+def write(address, address_bits, data):
+    """A loaded word as its stream takes it."""
+    return address | data << address_bits
+
+
+def script(state, programs):
+    """What the bench needs to fill the buffers and run ``programs``."""
+    config = state.config
+    layout = parameters(config)
+    return {
+        "features": [
+            write(n, 20, packed(word, config.activation_bits))
+            for n, word in enumerate(state.features)
+        ],
+        "weights": [
+            write(n, 16, packed([c for row in word for c in row], config.weight_bits))
+            for n, word in enumerate(state.weights)
+        ],
+        "parameters": [
+            write(n, 12, packed([layout.encode(**row) for row in word], config.parameter_bits))
+            for n, word in enumerate(state.parameters)
+        ],
+        "programs": [[TILES.encode(**one) for one in program] for program in programs],
+        "stored": config.feature_words,
+    }
+
+
+def random_instruction(config, rng, tag, *, depends):
+    """A small layer that reads the lower half of the buffer, or all of it if it ``depends``."""
+    while True:
+        instruction = _draw(config, rng, tag, depends=depends)
+        if _legal(config, instruction, lower_half=not depends):
+            return instruction
+
+
+def _draw(config, rng, tag, *, depends):
+    columns = rng.choice([1 << n for n in range(config.columns.bit_length())])
+    tile_width = rng.choice([1 << n for n in range(columns.bit_length())])
+    tile_height = columns // tile_width
+    stride, dilation = rng.choice((1, 1, 2)), rng.choice((1, 1, 2))
+    kernel_y, kernel_x = rng.randint(1, 3), rng.randint(1, 3)
+    width, height = rng.randint(1, 9), rng.randint(1, 7)
+    pitch = width + rng.randint(0, 2 * config.banks)
+    padding = rng.randint(0, 2)
+    out_width, out_height = rng.randint(1, 7), rng.randint(1, 5)
+    passes = rng.choice((1, 1, 1, config.passes))
+    maximum = rng.random() < 0.3
+    skip = int(not maximum and rng.random() < 0.4)
+    out_pitch = out_width + rng.randint(0, 2)
+    half = 1 << (config.activation_bits - 1)
+    low, high = sorted(rng.randint(-half, half - 1) for _ in range(2))
+    upper = config.feature_words // 2
+    weight_step = rng.randint(0, 1)
+    tile_x_stride, tile_y_stride = stride * tile_width, stride * tile_height
+    instruction = {
+        "op": Op.MAXPOOL if maximum else Op.CONV,
+        "tag": tag,
+        "fence": rng.randint(0, timing.dependent_fence(config)) if depends else rng.choice(
+            (0, timing.dependent_fence(config), rng.randint(0, 200), 4095)
+        ),
+        **{f"signal_{name}": rng.randint(0, 1) for name in ("load", "compute", "store")},
+        "terms": 1 if maximum else rng.choice((1, 1, 2)),
+        "blocks": 1 if maximum else rng.randint(1, 3),
+        "kernel_x": kernel_x,
+        "kernel_y": kernel_y,
+        "tiles_x": -(-out_width // tile_width),
+        "tiles_y": -(-out_height // tile_height),
+        "block_step": rng.randint(0, 40),
+        "input_address": rng.randint(0, config.feature_words // 8),
+        "kernel_y_step": pitch * dilation,
+        "tile_y_step": pitch * tile_y_stride,
+        "input_x": -padding,
+        "input_y": -padding,
+        "kernel_x_stride": dilation,
+        "kernel_y_stride": dilation,
+        "tile_x_stride": tile_x_stride,
+        "tile_y_stride": tile_y_stride,
+        "input_width": width,
+        "input_height": height,
+        "pad_value": -half if maximum else rng.randint(-half, half - 1),
+        "columns": columns,
+        "weight_address": rng.randint(0, config.weight_words - 100),
+        "weight_step": weight_step,
+        "parameter_address": rng.randrange(config.parameter_words),
+        "skip": skip,
+        "skip_part": rng.randrange(config.parts),
+        "skip_address": rng.randint(0, config.feature_words // 4),
+        "skip_tile_y_step": out_pitch * tile_height,
+        "interval": passes * columns + rng.choice((0, 0, rng.randint(0, 20))),
+        "passes": 1 if maximum else passes,
+        "pass_step": rng.randint(0, 100),
+        "output_part": 0 if maximum else rng.randrange(config.parts),
+        "output_address": upper + rng.randint(0, upper // 2),
+        "tile_width": tile_width,
+        "tile_height": tile_height,
+        "output_pitch": out_pitch,
+        "output_tile_y_step": out_pitch * tile_height,
+        "output_width": out_width,
+        "output_height": out_height,
+        "low": low,
+        "high": high,
+    }
+    for bit in range(COLUMN_STEPS):
+        right, down = 1 << bit, 0
+        if right >= tile_width:
+            right, down = 0, right // tile_width
+        instruction[f"column_x_{bit}"] = right * stride
+        instruction[f"column_y_{bit}"] = down * stride
+        instruction[f"column_address_{bit}"] = right * stride + down * stride * pitch
+        instruction[f"skip_column_{bit}"] = right + down * out_pitch
+    return instruction
+
+
+def _legal(config, instruction, *, lower_half):
+    """No two reads of a step in one bank; reads where they may be, writes in the upper half."""
+    loops = ("kernel_y", "kernel_x", "blocks", "terms")
+    first = tuple(0 for _ in loops)
+    steps = [first, *_corners(instruction, loops)] + [None] * instruction["skip"]
+    for tile_y in range(instruction["tiles_y"]):
+        for tile_x in range(instruction["tiles_x"]):
+            for step in steps:
+                reads = list(requests(config, instruction, step, tile_y, tile_x))
+                inside = [address for address, within in reads if within]
+                if len({address % config.banks for address in inside}) < len(inside):
+                    return False
+                if lower_half and any(a >= config.feature_words // 2 for a in inside):
+                    return False
+    return _highest_write(instruction) < config.feature_words
+
+
+def _corners(instruction, loops):
+    from itertools import product
+
+    return product(*(range(instruction[name]) for name in loops))
+
+
+def _highest_write(instruction):
+    lines = instruction["tiles_y"] * instruction["tile_height"]
+    return (
+        instruction["output_address"]
+        + (instruction["passes"] - 1) * instruction["pass_step"]
+        + lines * instruction["output_pitch"]
+        + instruction["tiles_x"] * instruction["tile_width"]
+    )
+
+
+def check(config, folder, seed, *, instructions, depends=False):
+    """Run random instructions on both, and compare every trace and every word."""
+    rng = random.Random(seed)
+    state = random_state(config, rng)
+    program = [
+        random_instruction(config, rng, tag, depends=depends) for tag in range(instructions)
+    ]
+    programs = [program]
+    (folder / "script.json").write_text(json.dumps(script(state, programs)))
+    model = build(files(Compute(config), "qnn_compute"), "qnn_compute")
+    run(
+        model,
+        "tests.hw.bench_compute",
+        environment={"QNN_SCRIPT": str(folder)},
+        seed=seed,
+        work=folder,
+    )
+    log = json.loads((folder / "log.json").read_text())
+    _compare(config, state, programs, log)
+
+
+def _compare(config, state, programs, log):
+    issues, writes, finishes = [], [], []
+    for program, start in zip(programs, log["starts"], strict=True):
+        clock, offered = Clock(config), start
+        for instruction in program:
+            issued, written, finished = execute(state, instruction, clock, offered)
+            offered = clock.first
+            issues.append([issued, instruction["tag"]])
+            writes += written
+            finishes.append([finished, instruction])
+    assert log["issue"] == issues
+    assert len(log["write_valid"]) == len(writes)
+    for got, expected in zip(log["write_valid"], writes, strict=True):
+        cycle, tag, address, part, whole, number, data = got
+        first = 0 if whole else part * config.rows
+        lanes = tuple(
+            wrap(data >> ((first + n) * config.activation_bits), config.activation_bits)
+            for n in range(len(expected.lanes))
+        )
+        assert (cycle, tag, address, part, bool(whole), number, lanes) == (
+            expected.cycle,
+            expected.tag,
+            expected.address,
+            expected.part,
+            expected.whole,
+            expected.number,
+            expected.lanes,
+        )
+    signals = [
+        sum(one[f"signal_{name}"] << n for n, name in enumerate(("load", "compute", "store")))
+        for _, one in finishes
+    ]
+    assert [entry[:2] for entry in log["finished"]] == [
+        [cycle, given] for (cycle, _), given in zip(finishes, signals, strict=True)
+    ]
+    words = [word for _, word in log["store_valid"]]
+    assert words == [packed(word, config.activation_bits) for word in state.features]
+
+
+CONFIGS = {
+    "test": named_config("test"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_independent_instructions_write_what_integers_do_in_the_cycles_promised(name, tmp_path):
+    check(CONFIGS[name], tmp_path, seed=1, instructions=60)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_dependent_instructions_read_what_was_just_written(name, tmp_path):
+    check(CONFIGS[name], tmp_path, seed=2, instructions=60, depends=True)
