@@ -14,7 +14,7 @@ def verilog(config: SvpeConfig) -> dict[str, str]:
 
 
 def files(component, name: str) -> dict[str, str]:
-    """File name to text: ``component`` as module ``name``, and the modules that it takes ``once``."""
+    """File name to text: ``component`` as module ``name``, and what it takes ``once``."""
     emission = Emission()
     modules = {name: convert(component, name, emission)}
     while left := emission.modules.keys() - modules.keys():

@@ -50,11 +50,13 @@ def random_program(
     memory_bytes: int,
     transfers: int = 3,
     wait_cycles: int = 40,
+    compute: bool = True,
 ) -> Program:
     """Phases of loads, one compute instruction and stores, as much at a time as tokens allow.
 
     Even and odd phases use different halves of the feature buffer: the loads of a phase wait for
     the stores of the last but one only. Regions begin at any beat; bytes between are guards.
+    Without ``compute``, the stores of a phase wait for its loads.
     """
     quarter = memory_bytes // 4
     bases = {Region.IMAGE: 0}
@@ -63,7 +65,7 @@ def random_program(
     program = Program(bases=bases)
     free = {Region.OUTPUT: 0, Region.SCRATCH: 0}  # stores go up, and never overlap
     for phase in range(phases):
-        _phase(rng, config, program, phase, free, transfers, wait_cycles)
+        _phase(rng, config, program, phase, free, transfers, wait_cycles if compute else None)
     program.instructions.append({"op": Op.END})
     program.code = b"".join(
         INSTRUCTIONS[i["op"]].encode(**i).to_bytes(INSTRUCTION_BYTES, "little")
@@ -88,7 +90,6 @@ def _phase(rng, config, program, phase, free, transfers, wait_cycles):
     for load in loads:
         load["region"] = Region.INPUT
         load["offset"] = rng.randrange(256) * config.bus_bytes
-    compute = {"op": Op.CONV, "blocks": rng.randrange(wait_cycles), "tag": rng.randrange(1 << 16)}
     stores = []
     for _ in range(transfers):
         store = _store(rng, config, rng.choice(sources))
@@ -97,11 +98,19 @@ def _phase(rng, config, program, phase, free, transfers, wait_cycles):
         free[region] += store["rows"] * store["offset_step"] + config.bus_bytes
         stores.append(store)
 
-    loads[0] |= {"wait_compute": phase >= 1, "wait_store": phase >= 2}
+    loads[0] |= {"wait_store": phase >= 2}
+    stores[-1] |= {"signal_load": 1}
+    if wait_cycles is None:
+        loads[-1]["signal_store"] = 1
+        stores[0]["wait_load"] = 1
+        program.instructions += [*loads, *stores]
+        return
+    loads[0] |= {"wait_compute": phase >= 1}
     loads[-1]["signal_compute"] = 1
-    compute |= {"wait_load": 1, "wait_store": phase >= 1, "signal_load": 1, "signal_store": 1}
     stores[0]["wait_compute"] = 1
-    stores[-1] |= {"signal_load": 1, "signal_compute": 1}
+    stores[-1] |= {"signal_compute": 1}
+    compute = {"op": Op.CONV, "blocks": rng.randrange(wait_cycles), "tag": rng.randrange(1 << 16)}
+    compute |= {"wait_load": 1, "wait_store": phase >= 1, "signal_load": 1, "signal_store": 1}
     program.instructions += [*loads, compute, *stores]
 
 
