@@ -1,11 +1,11 @@
 """``qnn check``: whether a model fits an accelerator, and with how much room."""
 
 from qnn.cli.output import Json, print_json, print_table
-from qnn.cli.sources import Compilable, ConfigName, ConfigSettings, read_config, read_graph
+from qnn.cli.sources import ConfigName, ConfigSettings, Model, read_config, read_graph
 
 
 def check(
-    model: Compilable,
+    model: Model,
     config: ConfigName = "test",
     set_: ConfigSettings = None,
     as_json: Json = False,

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from qnn.cli.output import Json, print_json
-from qnn.cli.sources import Compilable, ConfigName, ConfigSettings, read_config, read_graph
+from qnn.cli.sources import ConfigName, ConfigSettings, Model, read_config, read_graph
 
 
 def compile_(
-    model: Compilable,
+    model: Model,
     out: Annotated[Path, typer.Option("-o", help="Build folder to write.")] = Path("build"),
     config: ConfigName = "test",
     set_: ConfigSettings = None,

@@ -6,11 +6,7 @@ from typing import Annotated
 import typer
 
 from qnn.cli.output import Json, print_json
-from qnn.cli.sources import read_graph
-
-Model = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, help="A file of 'qnn quantize'.")
-]
+from qnn.cli.sources import Model, read_graph
 
 
 def export(

@@ -10,12 +10,14 @@ from qnn.cli.output import Json, print_json
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="module:factory, or a name of the zoo.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="module:factory, or a name of the zoo.")
+    ],
     out: Annotated[Path, typer.Option("-o", help="Quantized model to write.")] = Path(
         "model.safetensors"
     ),
     checkpoint: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Trained weights: .pt.")
+        Path | None, typer.Option(help="Trained weights, .pt or .safetensors; needed by the zoo.")
     ] = None,
     data: Annotated[
         str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_train ... y_test.")
@@ -41,6 +43,8 @@ def quantize(
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     entry = ZOO.get(model)
+    if entry and checkpoint is None:
+        raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
     mean_values = numbers("--mean", mean) or (entry and entry.mean)
     std_values = numbers("--std", std) or (entry and entry.std)
     network = load_model(model, checkpoint)
@@ -54,7 +58,7 @@ def quantize(
         mean=mean_values,
         std=std_values,
     )
-    artifact.save(quantized, out)
+    artifact.save(quantized, out, artifact.Source(model, checkpoint and str(checkpoint)))
     count = min(samples, len(images.x_test))
     reals = to_reals(images.x_test[:count], quantized.plan.mean, quantized.plan.std)
     labels = images.y_test[:count]

@@ -12,12 +12,8 @@ if TYPE_CHECKING:
     from qnn.design import Design
     from qnn.graph.ir import Graph
 
-Compilable = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, help="A .safetensors or .qgraph file.")
-]
-Build = Annotated[
-    Path, typer.Argument(exists=True, file_okay=False, help="A folder of 'qnn compile'.")
-]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
+Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
 Data = Annotated[str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_test.")]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
 ConfigName = Annotated[str, typer.Option(help="Configuration: test, small, reference, zcu102.")]

@@ -1,0 +1,127 @@
+"""Every verb on real files, and that what one writes the next reads."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from qnn.graph import serialize
+
+VALUES = 3 * 1024 + 2 * 256 + 128 + 512 + 32 + 10  # of all layers, for one image
+
+
+def test_quantize_reports_both_accuracies(qnn, checkpoint, tmp_path):
+    out = tmp_path / "model.safetensors"
+    code, text, _ = qnn("quantize", "digits_cnn", "--checkpoint", checkpoint, "-o", out, "--json")
+    result = json.loads(text)
+    assert code == 0
+    assert out.exists()
+    assert result["model"] == str(out)
+    assert result["test_images"] == 360
+    assert 0 <= result["quantized_accuracy"] <= 100
+
+
+def test_quantize_takes_a_factory_of_the_current_folder(qnn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_digits_net.py").write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    first = nn.Conv2d(1, 4, 3), nn.ReLU()\n"
+        "    return nn.Sequential(*first, nn.Flatten(), nn.Linear(144, 10))\n"
+    )
+    code, _, err = qnn("quantize", "my_digits_net:build", "--mean", "0", "--std", "1")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_export_writes_the_graph_that_it_prints(qnn, model, tmp_path):
+    out = tmp_path / "model.qgraph"
+    code, text, _ = qnn("export", model, "-o", out)
+    assert code == 0
+    assert text.strip() == str(serialize.load(out))
+
+
+def test_check_names_every_layer(qnn, model):
+    code, text, _ = qnn("check", model)
+    assert code == 0
+    lines = text.splitlines()
+    assert lines[-1] == "fits 8x4x2 (lanes x rows x columns), 3-bit weights, 8-bit activations"
+    assert {"stem.0", "pool", "cat", "fc"} <= {line.split()[0] for line in lines}
+
+
+def test_compile_takes_sizes_and_a_graph(qnn, model, tmp_path):
+    graph, out = tmp_path / "model.qgraph", tmp_path / "build"
+    qnn("export", model, "-o", graph)
+    settings = ("--config", "reference", "--set", "columns=2", "--set", "weight_bits=4")
+    code, text, _ = qnn("compile", graph, "-o", out, *settings, "--json")
+    assert code == 0
+    assert json.loads(text)["config"] == (
+        "16x16x2 (lanes x rows x columns), 4-bit weights, 8-bit activations"
+    )
+    assert (out / "rtl" / "qnn_accelerator.v").exists()
+
+
+def test_functional_and_reference_give_the_same_outputs(qnn, build, tmp_path):
+    outputs = []
+    for device in ("functional", "reference"):
+        out = tmp_path / f"{device}.npz"
+        arguments = ("--device", device, "--images", 3, "-o", out, "--json")
+        code, text, _ = qnn("simulate", build, *arguments)
+        assert code == 0
+        assert json.loads(text)["images"] == 3
+        outputs.append(np.load(out)["fc"])
+    assert outputs[0].shape == (3, 10)
+    assert np.array_equal(*outputs)
+
+
+def test_verify_compares_and_writes_junit(qnn, build, tmp_path):
+    report = tmp_path / "verify.xml"
+    arguments = ("--device", "functional", "--images", 2, "--junit", report, "--json")
+    code, text, _ = qnn("verify", build, *arguments)
+    result = json.loads(text)
+    assert code == 0
+    assert result["passed"]
+    assert result["mismatches"] == 0
+    assert result["values_compared"] == 2 * (VALUES + 10)  # the logits in memory once more
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    assert int(suite.get("tests")) > 10
+    assert suite.get("failures") == "0"
+
+
+def test_verify_of_a_changed_weight_leaves_with_1_and_names_the_layer(qnn, build):
+    from dataclasses import replace
+
+    from qnn.design import Design
+
+    design = Design.read(build)
+    payload = bytearray(design.image.payload)
+    payload[-100] ^= 1  # the last layer's epilogue or weights
+    broken = replace(design, image=replace(design.image, payload=bytes(payload)))
+    broken.write(build)
+    code, text, _ = qnn("verify", build, "--device", "functional", "--images", 1)
+    assert code == 1
+    assert text.startswith("verify: FAIL ")
+    assert "first: layer '" in text
+
+
+@pytest.mark.rtl
+def test_verify_and_simulate_in_rtl(qnn, build):
+    code, text, _ = qnn("verify", build, "--images", 1, "--json")
+    result = json.loads(text)
+    assert (code, result["mismatches"], result["device"]) == (0, 0, "rtl")
+    code, text, _ = qnn("simulate", build, "--images", 1, "--json")
+    assert code == 0
+    assert json.loads(text)["cycles_per_image"] > 1000
+
+
+@pytest.mark.rtl
+def test_synth_finds_no_multiplier(qnn, build, tmp_path):
+    out = tmp_path / "cells.json"
+    code, text, _ = qnn("synth", build, "-o", out, "--json")
+    cells = json.loads(text)
+    assert code == 0
+    assert cells == json.loads(out.read_text())
+    assert cells["part"] == "array"
+    assert cells["dsp"] == 0
+    assert cells["lut"] > 0
