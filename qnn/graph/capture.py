@@ -14,6 +14,11 @@ from qnn.graph.aten import OPERATORS, SUPPORTED, Call
 from qnn.graph.float_graph import Graph, Input, Node
 from qnn.graph.ir import Output
 
+OUTPUT = (
+    "model output needs to be a tensor, or a tuple of tensors, computed from the input; return "
+    "nothing else"
+)
+CHECKS = {"aten._assert_tensor_metadata"}  # torch.export's own, without a result
 BATCH = 2  # captured with this many images, so that no dimension of 1 is taken for the batch
 
 
@@ -60,12 +65,15 @@ def _first_line(error):
 
 def _try(model, example):
     try:
-        model(example)
+        result = model(example)
     except Exception as error:  # any: it is the user's code
         raise ModelError(
             f"model cannot take input of shape {tuple(example.shape[1:])} (without batch): "
             f"{_first_line(error)}; give data of the shape that the model takes"
         ) from error
+    results = result if isinstance(result, tuple | list) else (result,)
+    if not results or not all(isinstance(item, Tensor) for item in results):
+        raise ModelError(OUTPUT)
 
 
 def _export(model, example):
@@ -113,6 +121,8 @@ class _Reader:
     def _call(self, node):
         if node.target is operator.getitem:
             return self.values[node.args[0]] if node.args[1] == 0 else None
+        if _target(node) in CHECKS:
+            return None
         tensors = [self.values[n] for n in node.all_input_nodes]
         if tensors and all(isinstance(t, Tensor) for t in tensors):
             return _evaluate(node, self.values)
@@ -120,7 +130,7 @@ class _Reader:
 
     def _operator(self, node):
         name = self._name(node)
-        target = str(node.target).rsplit(".", 1)[0]
+        target = _target(node)
         if target not in OPERATORS:
             raise ModelError(
                 f"layer '{name}' ({target}) is not supported; supported are {SUPPORTED}; "
@@ -145,9 +155,9 @@ class _Reader:
         path, kind = stack[-1]
         path = path.split("@")[0]
         leaf = str(kind).removeprefix("<class '").startswith("torch.nn.modules.")
-        plain = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
-        name = path if leaf and path else f"{path}.{plain}".strip(".")
-        return _unique(name.rstrip("_"), self.nodes)
+        called = _target(node).split(".")[-1].strip("_")
+        name = path if leaf and path else f"{path}.{called}".strip(".")
+        return _unique(name, self.nodes)
 
     def _outputs(self, node):
         found = node.args[0] if isinstance(node.args[0], (tuple, list)) else (node.args[0],)
@@ -155,12 +165,14 @@ class _Reader:
         for item in found:
             value = self.values.get(item) if isinstance(item, fx.Node) else None
             if not isinstance(value, str):
-                raise ModelError(
-                    "model output needs to be a tensor, or a tuple of tensors, computed from the "
-                    "input; return nothing else"
-                )
+                raise ModelError(OUTPUT)
             outputs.append(Output(value, tuple(item.meta["val"].shape[1:])))
         return tuple(outputs)
+
+
+def _target(node):
+    """The operator without its overload: ``aten.add``."""
+    return str(node.target).rsplit(".", 1)[0]
 
 
 def _evaluate(node, values):

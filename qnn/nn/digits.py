@@ -21,7 +21,7 @@ def trained_digits_cnn(
         model,
         to_reals(data.x_train, entry.mean, entry.std),
         data.y_train,
-        Recipe(seed=seed),
+        Recipe(seed=seed, weight_bits=3),
         progress,
     )
     return model

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
-from torch import nn
 
 from qnn.errors import ModelError
 from qnn.graph.bounds import check_bounds
