@@ -32,12 +32,12 @@ def check_program(image: Image) -> None:
     _check_counters(program)
     memory, running = _Memory(image), Running(image.config)
     for index, fields in enumerate(program[:-1]):
+        reads, writes = _accesses(index, fields, image)
+        memory.access(index, fields, reads, writes, known[index])
         if _engine(fields) == "compute":
             early = fields["fence"] > running.limit(fields)
             _require(not early, index, "the fence lets it read words that have not landed")
             running.add(fields)
-        reads, writes = _accesses(index, fields, image)
-        memory.access(index, fields, reads, writes, known[index])
 
 
 def check_banks(index: int, fields: dict[str, int], config: SvpeConfig) -> None:

@@ -1,0 +1,110 @@
+"""Small graphs made by hand, one for each thing that the compiler does."""
+
+import numpy as np
+
+from qnn.graph.check import check
+from qnn.graph.ir import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.quant.qtype import QType
+
+U8, S8 = QType(8, False, 4), QType(8, True, 4)
+
+
+def image(channels=3, height=6, width=5, type=S8):
+    return Input(name="x", shape=(channels, height, width), type=type)
+
+
+def conv(name, source, outputs, *, kernel=3, skip=None, seed=1, **fields):
+    """Same-size convolution with random codes."""
+    rng = np.random.default_rng(seed)
+    inputs, height, width = source.shape
+    zeros = np.zeros(outputs, np.int64)
+    given = {
+        "name": name,
+        "input": source.name,
+        "shape": (outputs, height, width),
+        "type": U8,
+        "codes": rng.integers(-3, 4, (1, outputs, inputs, kernel, kernel)).astype(np.int8),
+        "weight_bits": 3,
+        "left": zeros,
+        "bias": rng.integers(-100, 100, outputs),
+        "right": zeros + 6,
+        "padding": (kernel // 2,) * 4,
+        "skip": None if skip is None else skip.name,
+        "skip_left": None if skip is None else zeros + 4,
+        "high": 255,
+    }
+    return Conv(**given | fields)
+
+
+def last(source, outputs):
+    """Unrounded linear layer."""
+    rng = np.random.default_rng(2)
+    return conv(
+        "last",
+        source,
+        outputs,
+        shape=(outputs, 1, 1),
+        type=QType(32, True, 9),
+        codes=rng.integers(-3, 4, (1, outputs, *source.shape)).astype(np.int8),
+        right=np.zeros(outputs, np.int64),
+        padding=(0, 0, 0, 0),
+        rounded=False,
+    )
+
+
+def graph(*nodes):
+    """The graph of ``nodes``, which the last one ends."""
+    result = Graph(nodes, (Output(nodes[-1].name, nodes[-1].shape),))
+    check(result)
+    return result
+
+
+def one_conv():
+    x = image()
+    return graph(x, conv("c", x, 8))
+
+
+def residual():
+    x = image(8, type=U8)
+    return graph(x, conv("c", x, 8, skip=x))
+
+
+def max_pool():
+    x = image(8, 6, 6)
+    fields = {"kernel": (2, 2), "stride": (2, 2)}
+    return graph(x, MaxPool(name="m", input="x", shape=(8, 3, 3), type=S8, **fields))
+
+
+def concat():
+    """Segments of 5 and 12 channels, then a convolution of both."""
+    x = image()
+    a, b = conv("a", x, 5), conv("b", x, 12, kernel=1, seed=3)
+    both = Concat(name="both", inputs=("a", "b"), shape=(17, 6, 5), type=U8)
+    return graph(x, a, b, both, conv("c", both, 9))
+
+
+def network():
+    """Convolution, residual, pooling, concatenation and an unrounded output."""
+    x = image(3, 8, 7)
+    a = conv("a", x, 8)
+    b = conv("b", a, 8, skip=a, seed=4)
+    pool = MaxPool(name="pool", input="b", shape=(8, 4, 3), type=U8, kernel=(2, 2), stride=(2, 2))
+    c = conv("c", pool, 5, kernel=1, seed=5)
+    both = Concat(name="both", inputs=("pool", "c"), shape=(13, 4, 3), type=U8)
+    return graph(x, a, b, pool, c, both, last(both, 10))
+
+
+def spread():
+    """Two concatenations that share an operand, and sums whose channels lie differently."""
+    x = image(3)
+    a, b = conv("a", x, 3), conv("b", x, 5, seed=6)
+    p = Concat(name="p", inputs=("a", "b"), shape=(8, 6, 5), type=U8)
+    q = Concat(name="q", inputs=("b", "a", "a"), shape=(11, 6, 5), type=U8)
+    d = conv("d", x, 8, seed=7)
+    ones = np.ones((1, 8, 1, 1, 1), np.int8)
+    e = conv("e", p, 8, kernel=1, codes=ones, groups=8, skip=d)
+    both = Concat(name="all", inputs=("p", "q", "e"), shape=(27, 6, 5), type=U8)
+    return graph(x, a, b, p, q, d, e, both)
+
+
+ALL = (one_conv, residual, max_pool, concat, network, spread)

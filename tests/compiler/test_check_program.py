@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import pytest
+
+from hw.spec.config import named_config
+from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Op
+from qnn.compiler import compile_graph
+from qnn.compiler.check_program import ProgramError, check_program
+from qnn.compiler.disassemble import instructions
+from tests.compiler import small_graphs
+
+
+def changed(image, index, **values):
+    """``image`` with some fields of one instruction set."""
+    fields = {**instructions(image)[index], **values}
+    word = INSTRUCTIONS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
+    start = index * INSTRUCTION_BYTES
+    payload = image.payload[:start] + word + image.payload[start + INSTRUCTION_BYTES :]
+    return replace(image, payload=payload)
+
+
+def first(image, op, **values):
+    """Index of the first instruction of that kind with those fields."""
+    program = instructions(image)
+    return next(
+        i
+        for i, fields in enumerate(program)
+        if fields["op"] is op and all(fields[name] == value for name, value in values.items())
+    )
+
+
+CASES = {
+    "no token comes from load: a deadlock": (Op.LOAD, {"signal_compute": 1}, {"signal_compute": 0}),
+    "tokens from store to load are never taken": (Op.STORE, {}, {"signal_load": 1}),
+    "outside buffer FEATURES": (Op.CONV, {}, {"output_address": 2047}),
+    "outside its region": (Op.STORE, {}, {"offset": 1 << 20}),
+    "not at a whole beat": (Op.LOAD, {}, {"offset": 4}),
+    "reads unwritten words of FEATURES": (Op.CONV, {}, {"input_address": 1500}),
+    "reads unwritten words of WEIGHTS": (Op.CONV, {}, {"weight_address": 400}),
+    "reads unwritten words of PARAMETERS": (Op.CONV, {}, {"parameter_address": 40}),
+    "two columns must not read one bank in one step": (
+        Op.CONV,
+        {},
+        {"column_address_0": 4},
+    ),
+    "interval is too short": (Op.CONV, {}, {"interval": 1}),
+    "the fence lets it read words that have not landed": (Op.CONV, {"skip": 1}, {"fence": 4000}),
+}
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_a_broken_program_is_caught(rule):
+    image = compile_graph(small_graphs.network(), named_config("test"))
+    op, having, values = CASES[rule]
+    with pytest.raises(ProgramError, match=rule):
+        check_program(changed(image, first(image, op, **having), **values))
+
+
+def test_a_store_that_waits_for_nothing_is_caught():
+    image = compile_graph(small_graphs.one_conv(), named_config("test"))
+    conv = max(i for i, f in enumerate(instructions(image)) if f["op"] is Op.CONV)
+    loose = changed(image, conv, signal_store=0)
+    loose = changed(loose, first(image, Op.STORE), wait_compute=0)
+    with pytest.raises(ProgramError, match="touches FEATURES that compute still writes"):
+        check_program(loose)
+
+
+def test_weights_overwritten_while_in_use_are_caught():
+    config = replace(named_config("test"), weight_words=64, parameter_words=4)
+    image = compile_graph(small_graphs.concat(), config)
+    load = first(image, Op.LOAD, buffer=1, wait_compute=1)
+    giver = max(
+        i
+        for i, f in enumerate(instructions(image)[:load])
+        if f["op"] is Op.CONV and f["signal_load"]
+    )
+    loose = changed(changed(image, load, wait_compute=0), giver, signal_load=0)
+    with pytest.raises(ProgramError, match="overwrites WEIGHTS that compute still reads"):
+        check_program(loose)
+
+
+def test_more_tokens_than_a_counter_holds_are_caught():
+    image = compile_graph(small_graphs.one_conv(), named_config("test"))
+    program = instructions(image)
+    load = next(f for f in program if f["op"] is Op.LOAD)
+    give, take = {**load, "signal_store": 1}, {**load, "signal_store": 0}
+    words = [give] * 256 + program[:-1]
+    store = next(f for f in program if f["op"] is Op.STORE)
+    words += [{**store, "wait_load": 1, "wait_compute": 0}] * 256 + [take, program[-1]]
+    data = b"".join(
+        INSTRUCTIONS[f["op"]].encode(**f).to_bytes(INSTRUCTION_BYTES, "little") for f in words
+    )
+    payload = data + image.payload[image.program_bytes :]
+    flooded = replace(image, payload=payload, program_bytes=len(data))
+    with pytest.raises(ProgramError, match="more than 8 bits of tokens for store"):
+        check_program(flooded)

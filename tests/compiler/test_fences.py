@@ -1,0 +1,99 @@
+"""The sequencer's rule, cycle by cycle with random delays, against the fences of the compiler."""
+
+import random
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.spec.config import named_config
+from hw.spec.timing import (
+    INSTRUCTION_GAP,
+    INSTRUCTION_LEAST,
+    dependent_fence,
+    read_latency,
+    write_latency,
+)
+from qnn.compiler import access, compile_graph
+from qnn.compiler.disassemble import instructions
+from tests.compiler import small_graphs
+from tests.graphs import graphs
+
+CONFIG = named_config("test", weight_bits=4)
+# What dependent_fence says of the buffer: cycles from a write to a read that sees it.
+VISIBLE = read_latency(CONFIG) - dependent_fence(CONFIG) + 1
+
+
+def timeline(program, config, delay):
+    """Cycles of each read and write of the feature buffer: {word: [cycles]}, per instruction."""
+    latency = write_latency(config)
+    first = last = -(10**6)
+    interval = 0
+    for fields in program:
+        issue = max(last + INSTRUCTION_GAP, first + INSTRUCTION_LEAST)
+        issue = max(issue, last + latency + interval - fields["fence"]) + delay()
+        address, inside = access.reads(fields)
+        written, valid = access.writes(fields)
+        reads, writes, cycle = [], [], issue
+        for tile in range(len(address)):
+            steps = [address[tile, step][inside[tile, step]] for step in range(address.shape[1])]
+            if fields["skip"]:
+                steps.append(access.skip_reads(fields)[tile][valid[tile]])
+            for number, words in enumerate(steps):
+                if number == len(steps) - 1:
+                    cycle = max(cycle, last + interval)
+                    last, interval = cycle, fields["interval"]
+                reads += [(int(w), cycle + read_latency(config)) for w in words]
+                cycle += 1
+            for p, words in enumerate(written[tile]):
+                at = last + latency + p * fields["columns"]
+                writes += [(int(w), at + c) for c, w in enumerate(words) if valid[tile, c]]
+        first = issue
+        yield reads, writes
+
+
+def early_reads(program, config, delay):
+    """Reads that miss a write of an earlier instruction, and by how many cycles the rest made it."""
+    landed, late, least = {}, [], 10**6
+    for reads, writes in timeline(program, config, delay):
+        for word, cycle in reads:
+            slack = cycle - landed.get(word, -(10**6)) - VISIBLE
+            least = min(least, slack)
+            if slack < 0:
+                late.append((word, cycle))
+        landed.update(writes)
+    return late, least
+
+
+def compute(image):
+    return [fields for fields in instructions(image) if "kernel_x" in fields]
+
+
+@settings(max_examples=30)
+@given(graph=graphs(), seed=st.integers(0, 1000))
+def test_no_read_is_early_however_late_instructions_come(graph, seed):
+    rng = random.Random(seed)
+    program = compute(compile_graph(graph, CONFIG, batch=2))
+    for chance in (0.0, 0.3, 1.0):
+        late, _ = early_reads(
+            program, CONFIG, lambda c=chance: rng.randrange(60) if rng.random() < c else 0
+        )
+        assert not late
+
+
+def test_a_larger_fence_would_read_early():
+    program = compute(compile_graph(small_graphs.network(), CONFIG))
+    late, least = early_reads(program, CONFIG, lambda: 0)
+    assert (late, least) == ([], 0)
+    early = []
+    for index in range(len(program)):
+        wrong = [dict(fields) for fields in program]
+        wrong[index]["fence"] += 1
+        early += early_reads(wrong, CONFIG, lambda: 0)[0]
+    assert early
+
+
+def test_dependent_layers_overlap():
+    program = compute(compile_graph(small_graphs.network(), CONFIG))
+    fences = np.array([fields["fence"] for fields in program])
+    assert (fences > dependent_fence(CONFIG)).all()

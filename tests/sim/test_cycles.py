@@ -1,0 +1,50 @@
+"""The cycle model's own rules; that it meets the RTL's cycles is tested with the RTL."""
+
+import pytest
+
+from hw.spec.config import named_config
+from hw.spec.timing import write_latency
+from qnn.compiler import compile_graph
+from qnn.compiler.estimate import layer_cycles
+from sim.cycles import simulate_cycles
+from tests.compiler import small_graphs
+
+TEST = named_config("test")
+
+
+def test_one_instruction_takes_its_steps_and_the_latency_of_the_last_write():
+    graph = small_graphs.max_pool()
+    image = compile_graph(graph, TEST)
+    timing = simulate_cycles(image)
+    (layer,) = timing.layers
+    tiles, steps = 6, 4  # 3 x 3 pixels in columns of 2, a window of 2 x 2
+    assert layer_cycles(image) == {"m": tiles * steps}
+    last_write = {1: 0, 2: 1}[2 - 3 % 2]  # the last tile has one pixel inside
+    assert layer.cycles == tiles * steps - 1 + write_latency(TEST) + last_write
+
+
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_no_layer_is_faster_than_its_steps(make):
+    image = compile_graph(make(), TEST, 2)
+    timing = simulate_cycles(image)
+    least = layer_cycles(image)
+    assert all(layer.cycles >= least[layer.name] for layer in timing.layers)
+    assert len(timing.layers) == len(image.layers)
+    assert timing.cycles > max(layer.last_write_cycle for layer in timing.layers)
+    assert 0 < timing.array_utilisation < 1 or not any(each.macs for each in image.layers)
+
+
+def test_a_slower_memory_delays_the_first_step_and_not_the_array():
+    image = compile_graph(small_graphs.network(), TEST)
+    fast, slow = simulate_cycles(image, latency=8), simulate_cycles(image, latency=108)
+    assert slow.layers[0].issue_cycle - fast.layers[0].issue_cycle >= 100
+    assert slow.layers[0].cycles == fast.layers[0].cycles
+    assert slow.busy_cycles["load"] > fast.busy_cycles["load"]
+
+
+def test_a_batch_hides_transfers_behind_the_array():
+    graph = small_graphs.network()
+    one = simulate_cycles(compile_graph(graph, TEST, 1)).cycles
+    four = simulate_cycles(compile_graph(graph, TEST, 4)).cycles
+    assert four < 4 * one
+    assert simulate_cycles(compile_graph(graph, TEST, 4)).stall_cycles["load"] > 0

@@ -1,0 +1,150 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.spec.config import SvpeConfig, named_config
+from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Op
+from qnn.compiler import compile_graph, run_passes
+from qnn.compiler.disassemble import instructions
+from qnn.errors import CompileError, DeviceError
+from qnn.graph.reference import reference
+from sim import functional
+from tests.compiler import small_graphs
+from tests.graphs import graphs, images
+
+CONFIGS = {
+    "test": named_config("test", weight_bits=4),
+    "small": named_config("small", weight_bits=4),
+    "16x16x2": named_config("reference", columns=2, weight_bits=4),
+    "streamed": named_config("test", weight_bits=4, weight_words=128, parameter_words=4),
+    "wide": SvpeConfig(
+        lanes=8, rows=2, columns=8, weight_bits=5, activation_bits=12, accumulator_bits=40
+    ),
+}
+
+
+def assert_equal(graph, image, x):
+    """Every tensor and every output of the image is the reference's."""
+    want = reference(run_passes(graph), x)
+    got = functional.run(image, x)
+    for name, tensor in got.tensors.items():
+        np.testing.assert_array_equal(tensor, want[name], err_msg=name)
+    for output, tensor in zip(graph.outputs, got.outputs, strict=True):
+        np.testing.assert_array_equal(tensor, want[output.name], err_msg=output.name)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=10)
+@given(graph=graphs(), batch=st.integers(1, 2))
+def test_random_networks_equal_the_reference(name, graph, batch):
+    try:
+        image = compile_graph(graph, CONFIGS[name], batch)
+    except CompileError as error:
+        assert name == "streamed"
+        assert "SvpeConfig.weight_words" in str(error)
+        return
+    assert_equal(graph, image, images(graph, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=400)
+@given(graph=graphs())
+def test_many_random_networks_equal_the_reference(name, graph):
+    try:
+        image = compile_graph(graph, CONFIGS[name], 2)
+    except CompileError as error:
+        assert name == "streamed"
+        assert "SvpeConfig.weight_words" in str(error)
+        return
+    assert_equal(graph, image, images(graph, 5))
+
+
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_small_networks_equal_the_reference(make):
+    graph = make()
+    assert_equal(graph, compile_graph(graph, named_config("test"), 3), images(graph, 7))
+
+
+def network():
+    graph = small_graphs.network()
+    return graph, compile_graph(graph, named_config("test")), images(graph, 2)
+
+
+def test_any_flipped_weight_that_is_used_changes_its_layer():
+    _, image, x = network()
+    good = functional.run(image, x)
+    for layer in ("a", "last"):
+        tag = next(each.tag for each in image.layers if each.name == layer)
+        start = _weights_of(image, tag)
+        payload = bytearray(image.payload)
+        payload[start] ^= 1  # of the index of row 0, lane 0, first tap
+        bad = functional.run(replace(image, payload=bytes(payload)), x)
+        wrong = [n for n in good.tensors if (good.tensors[n] != bad.tensors[n]).any()]
+        assert wrong[0] == layer
+
+
+def _weights_of(image, tag):
+    """Byte in the payload of the first weight that a layer's load brings."""
+    return next(
+        f["offset"]
+        for f in instructions(image)
+        if f["op"] is Op.LOAD and f["buffer"] == 1 and f["tag"] == tag
+    )
+
+
+FIELDS = (
+    ("kernel_x", 2), ("blocks", 2), ("input_address", 500), ("tile_y_step", 1),
+    ("column_address_0", 0), ("input_width", 3), ("pad_value", 9), ("weight_address", 1),
+    ("weight_step", 0), ("parameter_address", 1), ("output_part", 1), ("output_address", 0),
+    ("output_pitch", 1), ("output_width", 2), ("low", 3), ("high", -120),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), FIELDS, ids=[name for name, _ in FIELDS])
+def test_a_changed_field_changes_a_value_or_is_refused(name, value):
+    _, image, x = network()
+    good = functional.run(image, x)
+    index = next(i for i, f in enumerate(instructions(image)) if f["op"] is Op.CONV)
+    try:
+        bad = functional.run(_changed(image, index, name, value), x)
+    except DeviceError as error:
+        assert "instruction" in str(error)
+        return
+    assert any((good.tensors[n] != bad.tensors[n]).any() for n in good.tensors)
+
+
+def _changed(image, index, name, value):
+    fields = {**instructions(image)[index], name: value}
+    word = INSTRUCTIONS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
+    start = index * INSTRUCTION_BYTES
+    payload = image.payload[:start] + word + image.payload[start + INSTRUCTION_BYTES :]
+    return replace(image, payload=payload)
+
+
+def test_sums_wrap_as_the_accumulator_does():
+    x = small_graphs.image(type=small_graphs.S8)
+    graph = small_graphs.graph(x, small_graphs.last(x, 10))
+    image = compile_graph(graph, named_config("test", accumulator_bits=24))
+    tensor = images(graph, 2)
+    start = next(
+        f["offset"] for f in instructions(image) if f["op"] is Op.LOAD and f["buffer"] == 2
+    )
+    payload = bytearray(image.payload)
+    payload[start : start + 3] = (0x7FFFFF).to_bytes(3, "little")  # the bias of channel 0
+    bad = functional.run(replace(image, payload=bytes(payload)), tensor).outputs[0][:, 0]
+    bias = int(graph["last"].bias[0])
+    want = reference(graph, tensor)["last"][:, 0].astype(np.int64) - bias + 0x7FFFFF
+    np.testing.assert_array_equal(bad, (want + (1 << 23)) % (1 << 24) - (1 << 23))
+    assert (bad < 0).any()
+
+
+def test_a_token_that_never_comes_is_refused():
+    _, image, x = network()
+    index = next(i for i, f in enumerate(instructions(image)) if f["signal_compute"])
+    with pytest.raises(DeviceError, match=r"^instruction \d+ waits for a token from load that "
+                                          r"never comes; compile the model again$"):  # fmt: skip
+        functional.run(_changed(image, index, "signal_compute", 0), x)

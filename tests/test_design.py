@@ -1,0 +1,113 @@
+import json
+import os
+
+import pytest
+
+import qnn
+from hw.spec.config import named_config
+from qnn.design import Design, compile
+from qnn.errors import CompileError
+from tests.compiler import small_graphs
+
+
+@pytest.fixture(scope="module")
+def design():
+    return compile(small_graphs.network())
+
+
+@pytest.fixture
+def built(design, tmp_path):
+    return design.write(tmp_path / "build")
+
+
+def test_a_build_folder_gives_the_design_back(design, built):
+    again = Design.read(built)
+    assert again.image == design.image
+    assert again.config == design.config
+    assert str(again.graph) == str(design.graph)
+
+
+def test_a_build_folder_holds_verilog_reports_and_hashes(design, built):
+    manifest = json.loads((built / "manifest.json").read_text())
+    assert manifest["fingerprint"] == f"{design.config.fingerprint:016x}"
+    files = {str(p.relative_to(built)) for p in built.rglob("*") if p.is_file()}
+    assert files == {*manifest["files"], "manifest.json"}
+    assert any(name.startswith("rtl/") and name.endswith(".v") for name in files)
+    cycles = json.loads((built / "report/estimate_layer_cycles.json").read_text())
+    assert set(cycles) == {f"estimated_{layer.name}_cycles" for layer in design.image.layers}
+    totals = json.loads((built / "report/estimate_network_performance.json").read_text())
+    assert totals["estimated_cycles_per_image"] == sum(cycles.values())
+    assert 0 < totals["estimated_array_utilisation"] < 1
+
+
+def test_the_same_design_writes_the_same_bytes_over_an_earlier_build(design, built):
+    before = {p: p.read_bytes() for p in built.rglob("*") if p.is_file()}
+    (built / "left_over").touch()
+    design.write(built)
+    assert {p: p.read_bytes() for p in built.rglob("*") if p.is_file()} == before
+    assert os.listdir(built.parent) == ["build"]
+
+
+def test_a_folder_with_something_else_is_not_replaced(design, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(CompileError) as error:
+        design.write(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: a build needs a new or empty folder, or one with an earlier build, but this "
+        f"holds something else; choose another with -o"
+    )
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_an_unwritable_place_is_one_line(design, tmp_path):
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "build"
+    with pytest.raises(CompileError) as error:
+        design.write(target)
+    assert str(error.value) == (
+        f"{target}: a build needs a writable folder with room, but got 'Not a directory'; choose "
+        f"another with -o"
+    )
+
+
+def test_an_altered_file_is_refused(built):
+    path = built / "image.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CompileError) as error:
+        Design.read(built)
+    assert str(error.value) == (
+        f"{path}: missing or altered since it was built; compile the model again"
+    )
+
+
+def test_another_format_is_refused(built):
+    (built / "manifest.json").write_text('{"format": 0}')
+    with pytest.raises(CompileError) as error:
+        Design.read(built)
+    assert str(error.value) == (
+        f"{built}: a build of format 0, but this qnn reads 1; compile the model again"
+    )
+
+
+def test_a_folder_without_a_build_is_refused(tmp_path):
+    with pytest.raises(CompileError) as error:
+        Design.read(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: not a build folder; make one with 'qnn compile' or Design.write"
+    )
+
+
+def test_a_named_configuration_takes_its_widths_from_the_network():
+    config = qnn.compile(small_graphs.network(), config="small").config
+    assert config == named_config("small", weight_bits=3, activation_bits=8)
+
+
+def test_an_unknown_configuration_is_refused():
+    with pytest.raises(CompileError) as error:
+        compile(small_graphs.network(), "huge")
+    assert str(error.value) == ("config must be one of test, small, reference, zcu102, not 'huge'")
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(CompileError, match=r"^batch must be at least 1, not 0$"):
+        compile(small_graphs.network(), batch=0)
