@@ -94,5 +94,6 @@ LOAD_WORD_LATENCY = 1  # from a word's last beat to its offer to the buffer; the
 STORE_ADDRESS_LATENCY = 3  # from a taken instruction to its first burst on AW
 STORE_BEAT_LATENCY = 4 + STORE_LATENCY  # from a taken instruction to its first beat on W
 # A store ends in the cycle of its last burst's response.
-RUN_GAP = 2  # cycles from run to run of a transfer at which its bursts can follow, at least
+RUN_GAP = 1  # from the last burst of a row of a transfer to the first of the next row, at least
+TRANSFER_GAP = 2  # from the last burst of a transfer to the first of the next, at least
 END_LATENCY = 3  # from the end of the last instruction, or of END's fetch, to DONE

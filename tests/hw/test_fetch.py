@@ -9,7 +9,13 @@ from hw.fetch import Fetch
 from hw.read_channel import ReadChannel, Reader
 from hw.spec.config import CONFIGS
 from hw.spec.instructions import INSTRUCTION_BITS, INSTRUCTION_BYTES, INSTRUCTIONS, Op
-from hw.spec.timing import DISPATCH_LATENCY, FETCH_BUFFER_BEATS, FETCH_BURST_BEATS
+from hw.spec.timing import (
+    DISPATCH_LATENCY,
+    FETCH_BUFFER_BEATS,
+    FETCH_BURST_BEATS,
+    FETCH_LATENCY,
+    QUEUE_DEPTH,
+)
 from hw.tokens import Engine
 from tests.hw.streams import simulate
 
@@ -108,7 +114,7 @@ def test_instructions_reach_their_engines_in_order_at_the_stated_latencies(name)
             if ENGINE_OF[word & 15] == engine
         ]
         assert program.got[engine] == expected
-    assert program.first_burst == 2
+    assert program.first_burst == FETCH_LATENCY - 1  # the run's control took one cycle before
     assert program.offers == [beat + DISPATCH_LATENCY for beat in program.last_beats[:-1]]
 
 
@@ -120,7 +126,7 @@ def test_the_fetch_asks_for_no_more_than_it_has_room_for():
     async def stop(ctx):
         await ctx.tick().repeat(400)
         instruction_beats = INSTRUCTION_BITS // config.bus_bits
-        taken = 8 + 1  # a full queue, and one that waits for it
+        taken = QUEUE_DEPTH + 1  # a full queue, and one that waits for it
         assert program.most_ahead <= FETCH_BUFFER_BEATS + taken * instruction_beats
         assert program.most_ahead > FETCH_BUFFER_BEATS
         await program.take(ctx)

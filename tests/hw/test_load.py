@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 import random
+from itertools import pairwise
 
 import pytest
 from amaranth import *
@@ -10,7 +11,13 @@ from hw.load import PORTS, LoadEngine, word_beats
 from hw.read_channel import ReadChannel, Reader
 from hw.spec.config import CONFIGS
 from hw.spec.instructions import TRANSFER, Buffer, Op
-from hw.spec.timing import LOAD_ADDRESS_LATENCY, LOAD_WORD_LATENCY, MAX_BURST_BEATS
+from hw.spec.timing import (
+    LOAD_ADDRESS_LATENCY,
+    LOAD_WORD_LATENCY,
+    MAX_BURST_BEATS,
+    RUN_GAP,
+    TRANSFER_GAP,
+)
 from tests.hw.streams import put, simulate
 
 
@@ -104,7 +111,7 @@ def expected(config, transfer):
 def test_words_come_at_one_beat_a_cycle_within_and_between_loads(name, buffer):
     config = CONFIGS[name]
     beats = word_beats(config)[buffer]
-    words = 150 // beats
+    words = 70 // beats
     transfers = [
         {
             "buffer": buffer,
@@ -115,7 +122,7 @@ def test_words_come_at_one_beat_a_cycle_within_and_between_loads(name, buffer):
             "offset": config.bus_bytes * (5 + 1000 * n),
             "offset_step": config.bus_bytes * (words * beats + 9),
         }
-        for n in range(3)
+        for n in range(2)
     ]
     recorder = run(config, transfers)
     assert recorder.got == [word for t in transfers for word in expected(config, t)]
@@ -130,9 +137,16 @@ def test_words_come_at_one_beat_a_cycle_within_and_between_loads(name, buffer):
 
 def test_a_whole_run_takes_whole_bursts():
     config = CONFIGS["test"]
-    transfer = {"words": 4 * MAX_BURST_BEATS, "rows": 1, "buffer": Buffer.FEATURES}
+    transfer = {"words": 2 * MAX_BURST_BEATS, "rows": 1, "buffer": Buffer.FEATURES}
     recorder = run(config, [transfer])
-    assert len(recorder.cycles["burst"]) == 4
+    assert len(recorder.cycles["burst"]) == 2
+
+
+def test_short_rows_and_loads_follow_at_the_stated_gaps():
+    transfer = {"words": 1, "rows": 3, "buffer": Buffer.FEATURES, "offset_step": 4096}
+    cycles = run(CONFIGS["test"], [transfer] * 2).cycles["burst"]
+    gaps = [after - before for before, after in pairwise(cycles)]
+    assert gaps == [RUN_GAP, RUN_GAP, TRANSFER_GAP, RUN_GAP, RUN_GAP]
 
 
 def test_instruction_fields_are_the_specifications():

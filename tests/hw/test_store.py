@@ -78,7 +78,7 @@ class Recorder:
 )
 def test_beats_go_out_one_a_cycle_within_and_between_stores(config):
     beats = config.beats(config.feature_bits)
-    words = 160 // beats
+    words = 70 // beats
     transfers = [
         {
             "op": Op.STORE,
