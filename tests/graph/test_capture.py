@@ -236,8 +236,8 @@ def test_what_no_output_needs_is_left_out():
         (
             lambda m, x: F.batch_norm(x, None, None, training=True),
             {},
-            "layer 'native_batch_norm_legit' needs running statistics, not statistics of the batch; build it "
-            "with track_running_stats=True",
+            "layer 'native_batch_norm_legit' needs running statistics, not statistics of the "
+            "batch; build it with track_running_stats=True",
         ),
         (
             lambda m, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
