@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,6 +53,9 @@ class Clock:
 def demo(
     images: Annotated[int, typer.Option(min=1, max=360, help="Images to simulate.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("-o", help="Folder for model, graph and build; else not kept.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the whole chain on scikit-learn's digits.
@@ -59,7 +63,7 @@ def demo(
     Trains a small CNN, quantizes it, compiles it, simulates its Verilog and compares every value.
     """
     clock = Clock()
-    result = run_demo(images, seed, clock)
+    result = run_demo(images, seed, out, clock)
     if as_json:
         print_json(asdict(result))
     else:
@@ -68,7 +72,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def run_demo(images: int, seed: int, clock: Clock) -> DemoResult:
+def run_demo(images: int, seed: int, out: Path | None, clock: Clock) -> DemoResult:
     """Run every step. Yosys works beside the others, since it needs the configuration only."""
     from hw.spec.config import named_config
     from sim.synthesis import array_resources
@@ -76,7 +80,7 @@ def run_demo(images: int, seed: int, clock: Clock) -> DemoResult:
     started = time.perf_counter()
     with ThreadPoolExecutor(1) as background:
         cells = background.submit(array_resources, named_config(CONFIG, weight_bits=WEIGHT_BITS))
-        measured = _model_to_rtl(images, seed, clock)
+        measured = _model_to_rtl(images, seed, out, clock)
         with clock.step("synthesize (the rest of it)"):
             resources = cells.result()
     return DemoResult(
@@ -87,7 +91,7 @@ def run_demo(images: int, seed: int, clock: Clock) -> DemoResult:
     )
 
 
-def _model_to_rtl(images, seed, clock):
+def _model_to_rtl(images, seed, out, clock):
     """From training to the comparison: all of the result but what Yosys counts."""
     from qnn.design import compile
     from qnn.graph.export import export
@@ -112,6 +116,9 @@ def _model_to_rtl(images, seed, clock):
         quantized_accuracy = integer_accuracy(graph, data.x_test.numpy(), data.y_test.numpy())
     with clock.step("compile"):
         design = compile(graph, CONFIG)
+    if out is not None:
+        with clock.step("write"):
+            _write(out, model, quantized, design)
     with clock.step("simulate and verify"):
         checked = verify(design, data.x_test[:images].numpy(), device="rtl")
     cycles = sum(checked.run_cycles) / images
@@ -124,6 +131,19 @@ def _model_to_rtl(images, seed, clock):
         "cycles_per_image": cycles,
         "array_utilisation": utilisation(design.image, cycles),
     }
+
+
+def _write(folder, model, quantized, design):
+    """What the other commands start from."""
+    import torch
+
+    from qnn.graph import artifact, serialize
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(model.state_dict(), folder / "digits_cnn.pt")
+    artifact.save(quantized, folder / "model.safetensors", artifact.Source("digits_cnn"))
+    serialize.save(design.graph, folder / "model.qgraph")
+    design.write(folder / "build")
 
 
 def integer_accuracy(graph, pixels, labels) -> float:
