@@ -80,14 +80,19 @@ class QuantizedModel(nn.Module):
                 f"input '{self.input.plan.name}' needs shape (batch, "
                 f"{', '.join(map(str, shape))}), not {tuple(x.shape)}; reshape the data"
             )
-        if pixels != (x.dtype == torch.uint8) or (pixels and self.input.table is None):
-            raise ModelError(
-                f"input '{self.input.plan.name}' needs "
-                f"{'8-bit pixels and mean and std' if pixels else 'reals'}, not {x.dtype}"
-                f"{' without them' if pixels and self.input.table is None else ''}; "
-                f"{'quantize with mean and std' if pixels else 'use from_pixels'}"
-            )
+        self._check_kind(x.dtype, pixels)
         return self.input.from_pixels(x) if pixels else self.input(x)
+
+    def _check_kind(self, dtype, pixels):
+        name = f"input '{self.input.plan.name}'"
+        if pixels and dtype != torch.uint8:
+            raise ModelError(
+                f"{name} takes 8-bit pixels here, not {dtype}; pass uint8, or call the model"
+            )
+        if pixels and self.input.table is None:
+            raise ModelError(f"{name} takes reals, not 8-bit pixels; quantize with mean and std")
+        if not pixels and dtype == torch.uint8:
+            raise ModelError(f"{name} takes reals here, not 8-bit pixels; use from_pixels")
 
     def _run(self, x, keep=False):
         """Values of the outputs, or of every tensor."""
