@@ -156,7 +156,7 @@ class _Model:
             if when == NEVER:
                 break
             actions[times.index(when)](when)
-        self.done = self.ends + END_LATENCY
+        self.done = self.ends + END_LATENCY - 1  # the counter's first cycle follows START's
 
     def _takers(self):
         take = {"load": self._take_load, "compute": self._take_compute, "store": self._take_store}
@@ -374,6 +374,8 @@ class _Array:
         steps += fields["skip"]
         tiles = fields["tiles_x"] * fields["tiles_y"]
         last = max(first + steps - 1, self.last + self.interval)
+        if steps == 1:
+            first = last
         last += (tiles - 1) * max(steps, fields["interval"])
         self.first, self.last, self.interval = first, last, fields["interval"]
         self.free = first

@@ -53,7 +53,7 @@ def timeline(program, config, delay):
 
 
 def early_reads(program, config, delay):
-    """Reads that miss a write of an earlier instruction, and by how many cycles the rest made it."""
+    """Reads that miss an earlier instruction's write, and the least cycles to spare of any."""
     landed, late, least = {}, [], 10**6
     for reads, writes in timeline(program, config, delay):
         for word, cycle in reads:

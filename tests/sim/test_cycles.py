@@ -6,8 +6,11 @@ from hw.spec.config import named_config
 from hw.spec.timing import write_latency
 from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles
+from sim import rtl
 from sim.cycles import simulate_cycles
+from sim.trace import layer_cycles as layer_cycles_of
 from tests.compiler import small_graphs
+from tests.graphs import images
 
 TEST = named_config("test")
 
@@ -48,3 +51,17 @@ def test_a_batch_hides_transfers_behind_the_array():
     four = simulate_cycles(compile_graph(graph, TEST, 4)).cycles
     assert four < 4 * one
     assert simulate_cycles(compile_graph(graph, TEST, 4)).stall_cycles["load"] > 0
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_the_model_meets_the_rtl(make):
+    graph = make()
+    image = compile_graph(graph, TEST, 2)
+    (run,) = rtl.execute(image, images(graph, 2)).runs
+    model = simulate_cycles(image)
+    assert abs(run.cycles - model.cycles) <= max(2, model.cycles // 100)
+    for layer, timing in zip(image.layers, model.layers, strict=True):
+        measured = layer_cycles_of(run.trace, layer.tag)
+        cycles = measured.last_write - measured.issue
+        assert abs(cycles - timing.cycles) <= max(16, timing.cycles // 50), layer.name
