@@ -45,7 +45,9 @@ class SvpeArray(wiring.Component):
         for row, sums in enumerate(self.sums):
             weights, control = self.weights[row], self.controls[row]
             for column, total in enumerate(sums):
-                pe = once(m.submodules, f"pe_{row}_{column}", "qnn_pe", ProcessingElement, self._config)
+                pe = once(
+                    m.submodules, f"pe_{row}_{column}", "qnn_pe", ProcessingElement, self._config
+                )
                 m.d.comb += [
                     pe.activations.eq(words[column]),
                     pe.weights.eq(weights),

@@ -43,9 +43,7 @@ class Bank(wiring.Component):
 
         for part in range(self._parts):
             bits = slice(part * self._part_bits, (part + 1) * self._part_bits)
-            part_memory = memory.Memory(
-                shape=unsigned(self._part_bits), depth=self._words, init=[]
-            )
+            part_memory = memory.Memory(shape=unsigned(self._part_bits), depth=self._words, init=[])
             m.submodules[f"part_{part}"] = part_memory
             read, write, port_read = (
                 part_memory.read_port(),

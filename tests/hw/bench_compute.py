@@ -86,7 +86,9 @@ async def runs_the_script(dut):
         starts.append(bench.cycle + 1)
         finished = len(bench.log["finished"]) + len(program)
         stream = {"i": list(program)}
-        await bench.until(lambda: len(bench.log["finished"]) >= finished and not stream["i"], stream)
+        await bench.until(
+            lambda: len(bench.log["finished"]) >= finished and not stream["i"], stream
+        )
     reads = list(range(script["stored"]))
     count = len(reads)
     await bench.until(lambda: len(bench.log["store_valid"]) >= count, {"store_request": reads})

@@ -73,7 +73,7 @@ def execute(state, instruction, clock, offered):
     begins, written = None, []
     at = clock.begin(instruction, offered)
     for tile_y, tile_x in product(range(instruction["tiles_y"]), range(instruction["tiles_x"])):
-        steps = list(_steps(instruction))
+        steps = list(steps_of(instruction))
         total = len(steps) + instruction["skip"]
         if begins is None and total > 1:
             begins = at
@@ -120,7 +120,8 @@ def requests(config, instruction, step, tile_y, tile_x):
         yield address % config.feature_words, inside
 
 
-def _steps(instruction):
+def steps_of(instruction):
+    """(kernel_y, kernel_x, block, term) of each step of a tile, without the skip step."""
     return product(
         *(range(instruction[name]) for name in ("kernel_y", "kernel_x", "blocks", "terms"))
     )
@@ -179,9 +180,7 @@ def _channel(state, instruction, window, skip, row, number):
     skip_value = 0
     if instruction["skip"]:
         skip_value = skip[instruction["skip_part"] * config.rows + row]
-    value = wrap(
-        (acc << own["left"]) + own["bias"] + (skip_value << own["skip_left"]), bits
-    )
+    value = wrap((acc << own["left"]) + own["bias"] + (skip_value << own["skip_left"]), bits)
     if instruction["passes"] > 1:
         return wrap(value >> (number * config.activation_bits), config.activation_bits)
     return min(max(value >> own["right"], instruction["low"]), instruction["high"])

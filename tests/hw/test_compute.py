@@ -7,11 +7,11 @@ import pytest
 
 from hw.compute import Compute
 from hw.spec import timing
-from hw.spec.config import COLUMN_STEPS, named_config
+from hw.spec.config import COLUMN_STEPS, SvpeConfig, named_config
 from hw.spec.instructions import TILES, Op, parameters
 from hw.verilog import files
 from sim.runner import build, run
-from tests.hw.compute_model import Clock, State, execute, requests, wrap
+from tests.hw.compute_model import Clock, State, execute, requests, steps_of, wrap
 
 pytestmark = pytest.mark.rtl
 
@@ -56,7 +56,7 @@ def write(address, address_bits, data):
 
 
 def script(state, programs):
-    """What the bench needs to fill the buffers and run ``programs``."""
+    """What the bench needs to fill the buffers, run ``programs`` and read the features back."""
     config = state.config
     layout = parameters(config)
     return {
@@ -107,9 +107,9 @@ def _draw(config, rng, tag, *, depends):
     instruction = {
         "op": Op.MAXPOOL if maximum else Op.CONV,
         "tag": tag,
-        "fence": rng.randint(0, timing.dependent_fence(config)) if depends else rng.choice(
-            (0, timing.dependent_fence(config), rng.randint(0, 200), 4095)
-        ),
+        "fence": rng.randint(0, timing.dependent_fence(config))
+        if depends
+        else rng.choice((0, timing.dependent_fence(config), rng.randint(0, 200), 4095)),
         **{f"signal_{name}": rng.randint(0, 1) for name in ("load", "compute", "store")},
         "terms": 1 if maximum else rng.choice((1, 1, 2)),
         "blocks": 1 if maximum else rng.randint(1, 3),
@@ -165,9 +165,7 @@ def _draw(config, rng, tag, *, depends):
 
 def _legal(config, instruction, *, lower_half):
     """No two reads of a step in one bank; reads where they may be, writes in the upper half."""
-    loops = ("kernel_y", "kernel_x", "blocks", "terms")
-    first = tuple(0 for _ in loops)
-    steps = [first, *_corners(instruction, loops)] + [None] * instruction["skip"]
+    steps = [*steps_of(instruction), *([None] * instruction["skip"])]
     for tile_y in range(instruction["tiles_y"]):
         for tile_x in range(instruction["tiles_x"]):
             for step in steps:
@@ -178,12 +176,6 @@ def _legal(config, instruction, *, lower_half):
                 if lower_half and any(a >= config.feature_words // 2 for a in inside):
                     return False
     return _highest_write(instruction) < config.feature_words
-
-
-def _corners(instruction, loops):
-    from itertools import product
-
-    return product(*(range(instruction[name]) for name in loops))
 
 
 def _highest_write(instruction):
@@ -200,9 +192,7 @@ def check(config, folder, seed, *, instructions, depends=False):
     """Run random instructions on both, and compare every trace and every word."""
     rng = random.Random(seed)
     state = random_state(config, rng)
-    program = [
-        random_instruction(config, rng, tag, depends=depends) for tag in range(instructions)
-    ]
+    program = [random_instruction(config, rng, tag, depends=depends) for tag in range(instructions)]
     programs = [program]
     (folder / "script.json").write_text(json.dumps(script(state, programs)))
     model = build(files(Compute(config), "qnn_compute"), "qnn_compute")
@@ -256,8 +246,30 @@ def _compare(config, state, programs, log):
     assert words == [packed(word, config.activation_bits) for word in state.features]
 
 
+SMALL = {"feature_words": 1024, "weight_words": 128, "parameter_words": 8, "bus_bits": 64}
 CONFIGS = {
     "test": named_config("test"),
+    "one row, one column": SvpeConfig(lanes=2, rows=1, columns=1, weight_bits=2, **SMALL),
+    "four bits of everything": SvpeConfig(
+        lanes=4, rows=4, columns=4, weight_bits=4, activation_bits=4, **SMALL
+    ),
+    "wide": SvpeConfig(
+        lanes=4,
+        rows=2,
+        columns=8,
+        weight_bits=5,
+        activation_bits=16,
+        accumulator_bits=48,
+        **SMALL,
+    ),
+    "sixteen columns, odd widths": SvpeConfig(
+        lanes=8,
+        rows=2,
+        columns=16,
+        activation_bits=5,
+        accumulator_bits=25,
+        **SMALL,
+    ),
 }
 
 

@@ -1,0 +1,113 @@
+import random
+from itertools import product
+
+import pytest
+from amaranth.sim import Simulator
+
+from hw.pe import ProcessingElement
+from hw.spec import codes, timing
+from hw.spec.config import SvpeConfig
+from tests.hw.compute_model import wrap
+
+
+def sums(config, steps):
+    """What the element's sum is after each tile: ``steps`` are (activations, codes, control)."""
+    pe = ProcessingElement(config)
+    latency = 3 + timing.product_stages(config) + timing.tree_levels(config)
+    seen = []
+
+    async def drive(ctx):
+        for activations, weights, control in steps:
+            ctx.set(pe.activations, _pack(activations, config.activation_bits))
+            ctx.set(pe.weights, _pack(weights, config.weight_bits))
+            ctx.set(pe.control, control)
+            await ctx.tick()
+        ctx.set(pe.control, {"enable": 0, "first": 0, "last": 0})
+
+    async def watch(ctx):
+        lasts = [n for n, (_, _, control) in enumerate(steps) if control["last"]]
+        cycle = 0
+        for last in lasts:
+            while cycle < last + latency:
+                await ctx.tick()
+                cycle += 1
+            seen.append(ctx.get(pe.sum))
+
+    simulator = Simulator(pe)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(drive)
+    simulator.add_testbench(watch)
+    simulator.run()
+    return seen
+
+
+def _pack(values, bits):
+    return sum((value & ((1 << bits) - 1)) << (n * bits) for n, value in enumerate(values))
+
+
+def dot(activations, weights, bits):
+    pairs = zip(activations, weights, strict=True)
+    return sum(a * codes.integer(codes.decode(w, bits)) for a, w in pairs)
+
+
+def single(lanes, activations, weights):
+    return activations, weights, {"enable": 1, "first": 1, "last": 1}
+
+
+@pytest.mark.parametrize("weight_bits", [2, 3, 4, 5])
+@pytest.mark.parametrize("activation_bits", [4, 8, 16])
+def test_every_code_shifts_every_extreme(weight_bits, activation_bits):
+    config = SvpeConfig(
+        lanes=2,
+        rows=1,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        accumulator_bits=48,
+    )
+    half = 1 << (activation_bits - 1)
+    values = range(-half, half) if activation_bits == 4 else (-half, -1, 0, 1, half // 3, half - 1)
+    every = range(1 << weight_bits)
+    # Each code beside its neighbour's, so that both lanes and both signs meet.
+    cases = [((a, b), (w, (w * 3 + 1) % len(every))) for a, b, w in product(values, values, every)]
+    steps = [single(2, activations, weights) for activations, weights in cases]
+
+    assert sums(config, steps) == [dot(a, w, weight_bits) for a, w in cases]
+
+
+@pytest.mark.parametrize("weight_bits", [2, 3, 4, 5])
+@pytest.mark.parametrize("lanes", [2, 8, 16])
+def test_tiles_of_any_length_accumulate_and_wrap(weight_bits, lanes):
+    config = SvpeConfig(lanes=lanes, rows=1, weight_bits=weight_bits, accumulator_bits=24)
+    rng = random.Random(weight_bits * lanes)
+    steps, expected = [], []
+    for length in (1, 1, 2, 3, 9, 40):
+        total = 0
+        for n in range(length):
+            activations = [rng.choice((-128, 127, rng.randint(-128, 127))) for _ in range(lanes)]
+            weights = [rng.getrandbits(weight_bits) for _ in range(lanes)]
+            enable = n == 0 or rng.random() < 0.8
+            total += dot(activations, weights, weight_bits) if enable else 0
+            control = {"enable": int(enable), "first": int(n == 0), "last": int(n == length - 1)}
+            steps.append((activations, weights, control))
+        expected.append(wrap(total, 24))
+
+    assert sums(config, steps) == expected
+
+
+def test_operands_pass_on_one_cycle_later():
+    config = SvpeConfig(lanes=2, rows=1)
+    pe = ProcessingElement(config)
+
+    async def check(ctx):
+        ctx.set(pe.activations, 0xBEEF)
+        ctx.set(pe.weights, 0x2A)
+        ctx.set(pe.control, {"enable": 1, "first": 0, "last": 1})
+        await ctx.tick()
+        assert ctx.get(pe.next_activations) == 0xBEEF
+        assert ctx.get(pe.next_weights) == 0x2A
+        assert ctx.get(pe.next_control.as_value()) == 0b101
+
+    simulator = Simulator(pe)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(check)
+    simulator.run()
