@@ -1,11 +1,14 @@
 """Every verb on real files, and that what one writes the next reads."""
 
+import hashlib
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hw.spec.image import Image
 from qnn.graph import serialize
 
 VALUES = 3 * 1024 + 2 * 256 + 128 + 512 + 32 + 10  # of all layers, for one image
@@ -89,20 +92,18 @@ def test_verify_compares_and_writes_junit(qnn, build, tmp_path):
     assert suite.get("failures") == "0"
 
 
-def test_verify_of_a_changed_weight_leaves_with_1_and_names_the_layer(qnn, build):
-    from dataclasses import replace
-
-    from qnn.design import Design
-
-    design = Design.read(build)
-    payload = bytearray(design.image.payload)
-    payload[-100] ^= 1  # the last layer's epilogue or weights
-    broken = replace(design, image=replace(design.image, payload=bytes(payload)))
-    broken.write(build)
+def test_verify_of_changed_weights_leaves_with_1_and_names_the_first_layer(qnn, build):
+    image = Image.read(build / "image.bin")
+    data = bytes(byte ^ 0xFF for byte in image.payload[image.program_bytes :])
+    replace(image, payload=image.payload[: image.program_bytes] + data).write(build / "image.bin")
+    manifest = json.loads((build / "manifest.json").read_text())
+    content = (build / "image.bin").read_bytes()
+    manifest["files"]["image.bin"] = hashlib.sha256(content).hexdigest()
+    (build / "manifest.json").write_text(json.dumps(manifest))
     code, text, _ = qnn("verify", build, "--device", "functional", "--images", 1)
     assert code == 1
     assert text.startswith("verify: FAIL ")
-    assert "first: layer '" in text
+    assert "first: layer 'stem.0', image 0, channel 0, row 0, column 0: expected " in text
 
 
 @pytest.mark.rtl

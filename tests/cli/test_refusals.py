@@ -1,0 +1,274 @@
+"""Bad input at the command line: one line on standard error, and the exit code."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NETS = """
+from torch import nn
+
+
+def grouped():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=2))
+
+
+def sigmoid():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sigmoid())
+
+
+def colour():
+    return nn.Conv2d(3, 4, 3)
+
+
+def nan():
+    net = nn.Conv2d(1, 4, 3)
+    nn.init.constant_(net.weight, float("nan"))
+    return net
+"""
+
+
+@pytest.fixture
+def nets(tmp_path, monkeypatch):
+    """A current folder with a module of networks."""
+    (tmp_path / "bad_nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("factory", "text"),
+    [
+        (
+            "grouped",
+            "layer '2' needs groups=1, not groups=2; use an ungrouped Conv2d "
+            "(depthwise comes later)",
+        ),
+        (
+            "sigmoid",
+            "layer '1' (aten.sigmoid) is not supported; supported are Conv2d, Linear, BatchNorm, "
+            "ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, mean over "
+            "space, add, cat over channels, flatten, Dropout, ZeroPad2d, strided slices and "
+            "Identity; replace it or keep it out of the quantized model",
+        ),
+        ("nan", "layer 'conv2d': its weight holds NaN or infinity; train or load it again"),
+    ],
+)
+def test_a_model_that_cannot_be_quantized(qnn, nets, factory, text):
+    arguments = ("quantize", f"bad_nets:{factory}", "--mean", "0", "--std", "1")
+    assert qnn(*arguments) == (1, "", f"error: {text}\n")
+
+
+def test_data_that_does_not_fit_the_model(qnn, nets):
+    code, out, err = qnn("quantize", "bad_nets:colour", "--mean", "0", "--std", "1")
+    assert (code, out) == (1, "")
+    first, _, last = err.partition(": Given groups=1, ")  # between the two it is torch's text
+    assert first == "error: model cannot take input of shape (1, 8, 8) (without batch)"
+    assert last.endswith("; give data of the shape that the model takes\n")
+    assert err.count("\n") == 1
+
+
+def test_a_model_that_does_not_exist(qnn):
+    assert qnn("quantize", "resnet9000") == (
+        1,
+        "",
+        "error: model needs to be one of resnet8, resnet20, resnet56, digits_cnn or "
+        "module:factory, not 'resnet9000'; name a module that Python can import and a callable "
+        "in it\n",
+    )
+
+
+def test_a_zoo_model_without_weights(qnn):
+    code, out, err = qnn("quantize", "resnet20")
+    assert (code, out) == (2, "")
+    assert err.endswith(
+        "Invalid value: 'resnet20' comes without weights; give them with --checkpoint\n"
+    )
+
+
+def test_pixels_without_mean_and_std(qnn, nets):
+    assert qnn("quantize", "bad_nets:colour") == (
+        1,
+        "",
+        "error: quantize needs mean and std to take 8-bit pixels, not pixels alone; give both, or "
+        "what the float model takes\n",
+    )
+
+
+def test_a_mean_that_is_no_number(qnn, nets):
+    code, out, err = qnn("quantize", "bad_nets:colour", "--mean", "dark", "--std", "1")
+    assert (code, out) == (2, "")
+    assert err.endswith("Invalid value: --mean needs numbers with commas, not 'dark'\n")
+
+
+def test_a_missing_checkpoint(qnn, tmp_path):
+    path = tmp_path / "none.pt"
+    assert qnn("quantize", "resnet20", "--checkpoint", path) == (
+        1,
+        "",
+        f"error: checkpoint {path} cannot be read: No such file or directory; give a dictionary "
+        f"of tensors that torch.save or safetensors wrote\n",
+    )
+
+
+def test_missing_data(qnn, build):
+    assert qnn("verify", build, "--data", "none.npz") == (
+        1,
+        "",
+        "error: data none.npz cannot be read: [Errno 2] No such file or directory: 'none.npz'; "
+        "give an .npz with x_train, y_train, x_test, y_test\n",
+    )
+
+
+def test_data_of_another_shape(qnn, build, tmp_path):
+    images, labels = np.zeros((4, 9, 8, 1), np.uint8), np.zeros(4, np.int64)
+    path = tmp_path / "wide.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    assert qnn("verify", build, "--data", path, "--device", "functional") == (
+        1,
+        "",
+        "error: input 'x' needs images of shape (N, 1, 8, 8) with N at least 1, but got "
+        "(2, 1, 9, 8); reshape them, channels first\n",
+    )
+
+
+@pytest.mark.parametrize("verb", ["export", "check", "compile"])
+def test_a_missing_model(qnn, verb):
+    assert qnn(verb, "none.safetensors") == (
+        1,
+        "",
+        "error: none.safetensors: no such file; write one with 'qnn quantize'\n",
+    )
+
+
+def test_a_file_of_another_kind(qnn, tmp_path):
+    path = tmp_path / "model.txt"
+    path.write_text("hello")
+    code, out, err = qnn("compile", path)
+    assert (code, out) == (2, "")
+    assert err.endswith(f"Invalid value: {path} is neither a .safetensors nor a .qgraph file\n")
+
+
+def test_a_cut_model(qnn, model, tmp_path):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(model.read_bytes()[:-100])
+    assert qnn("compile", path) == (
+        1,
+        "",
+        f"error: {path}: cannot be read as a quantized model: Error while deserializing header: "
+        f"incomplete metadata, file not fully covered; copy or quantize it again\n",
+    )
+
+
+def test_a_configuration_that_does_not_exist(qnn, model):
+    assert qnn("compile", model, "--config", "huge") == (
+        1,
+        "",
+        "error: config must be one of test, small, reference, zcu102, not 'huge'\n",
+    )
+
+
+def test_a_size_that_the_configuration_cannot_have(qnn, model):
+    assert qnn("check", model, "--set", "lanes=7") == (
+        1,
+        "",
+        "error: SvpeConfig lanes must be a power of two from 2 to 64, not 7\n",
+    )
+
+
+def test_a_buffer_that_is_too_small(qnn, model):
+    assert qnn("check", model, "--set", "feature_words=64") == (
+        1,
+        "",
+        "error: the feature maps 'stem.0' (128), 'conv1.0' (128), 'conv2.0' (128) need 384 feature "
+        "words at a time, but the configuration has 64 (SvpeConfig.feature_words); raise it, or "
+        "use a smaller image\n",
+    )
+
+
+def test_a_build_that_is_none(qnn, tmp_path):
+    assert qnn("verify", tmp_path) == (
+        1,
+        "",
+        f"error: {tmp_path}: not a build folder; make one with 'qnn compile' or Design.write\n",
+    )
+
+
+def test_a_cut_image(qnn, build):
+    path = build / "image.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert qnn("simulate", build) == (
+        1,
+        "",
+        f"error: {path}: missing or altered since it was built; compile the model again\n",
+    )
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Every file that is written from now on meets a full disk."""
+
+    def write(path, *_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    monkeypatch.setattr(Path, "write_text", write)
+
+
+@pytest.mark.parametrize(
+    ("verb", "text"),
+    [
+        (
+            "export",
+            ": a graph needs a writable folder with room, but got 'No space left on device'; "
+            "choose another path",
+        ),
+        (
+            "compile",
+            ": a build needs a writable folder with room, but got 'No space left on device'; "
+            "choose another with -o",
+        ),
+    ],
+)
+def test_a_full_disk(qnn, model, tmp_path, full_disk, verb, text):
+    out = tmp_path / "out"
+    assert qnn(verb, model, "-o", out) == (1, "", f"error: {out}{text}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "text"),
+    [
+        (
+            "export",
+            ": a graph needs a writable folder with room, but got 'Not a directory'; "
+            "choose another path",
+        ),
+        (
+            "compile",
+            ": a build needs a writable folder with room, but got 'Not a directory'; "
+            "choose another with -o",
+        ),
+    ],
+)
+def test_a_place_that_cannot_be_written(qnn, model, tmp_path, verb, text):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    out = blocker / "out"
+    assert qnn(verb, model, "-o", out) == (1, "", f"error: {out}{text}\n")
+
+
+def test_a_junit_report_that_cannot_be_written(qnn, build, tmp_path):
+    path = tmp_path / "none" / "verify.xml"
+    arguments = ("verify", build, "--device", "functional", "--images", 1, "--junit", path)
+    assert qnn(*arguments) == (
+        1,
+        "",
+        f"error: {path}: a JUnit report needs a writable place, but got 'No such file or "
+        f"directory'; choose another with --junit\n",
+    )
+
+
+def test_json_output_of_a_refusal_is_empty(qnn, tmp_path):
+    code, out, _ = qnn("verify", tmp_path, "--json")
+    assert (code, out) == (1, "")
