@@ -173,12 +173,16 @@ def _fixed_terms(node: Conv, weight_bits: int, terms: int) -> int:
         return max(terms, 4)
     one = node.weight[:1] * node.scale
     most = 7 if weight_bits == 2 else 4  # 2-bit terms add no finer steps, only more of them
-    for count in range(1, most + 1):
-        exponent = pow2.search_exponent(one, weight_bits, count)
-        got = pow2.values(pow2.nearest(one, exponent, weight_bits, count), exponent, weight_bits)
-        if bool(((got - one).abs() <= CLOSE * one.abs()).all()):
-            break
-    return count
+    errors = [_relative_error(one, weight_bits, count) for count in range(1, most + 1)]
+    target = max(min(errors), CLOSE)
+    return 1 + next(index for index, error in enumerate(errors) if error <= target)
+
+
+def _relative_error(weight, bits, terms):
+    exponent = pow2.search_exponent(weight, bits, terms)
+    got = pow2.values(pow2.nearest(weight, exponent, bits, terms), exponent, bits)
+    wanted = weight.double()
+    return float(((got - wanted).abs() / wanted.abs().clamp(min=1e-300)).max())
 
 
 def _other_plan(node: Node, type: QType, pixels: bool) -> LayerPlan:
