@@ -82,8 +82,7 @@ def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
             f"input '{layout.name}' needs images of shape (N, {', '.join(map(str, wanted))}), not "
             f"{tuple(x.shape)}"
         )
-    low = -offset(layout) if not layout.signed else -(1 << (layout.bits - 1))
-    low += offset(layout)
+    low = -(1 << (layout.bits - 1)) if layout.signed else 0
     high = low + (1 << layout.bits) - 1
     if x.min() < low or x.max() > high:
         raise ValueError(
