@@ -2,9 +2,13 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
+from torch import nn
 from typer.main import get_command
 
 from qnn.cli.app import app
@@ -41,3 +45,30 @@ def test_every_command_shown_exists(document):
 def test_a_wrong_command_is_seen():
     text = "```sh\npip install . && qnn demo --loud\nqnn paint x\n```\n- run: qnn doctor --json\n"
     assert [unknown(line) for line in shown_commands(text)] == ["--loud", "paint", None]
+
+
+def own_project():
+    """What the tutorial imports: a small network with random weights and images."""
+    project = ModuleType("my_project")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        layers = nn.Conv2d(2, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)
+        project.model = nn.Sequential(*layers).eval()
+        project.calibration_images = torch.rand(16, 2, 7, 7)
+        project.test_images = torch.rand(2, 2, 7, 7)
+    return project
+
+
+@pytest.mark.rtl
+def test_the_tutorial_runs_as_it_stands(monkeypatch, tmp_path, capsys):
+    (tutorial,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.setitem(sys.modules, "my_project", own_project())
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(tutorial, names)
+    assert len(tutorial.splitlines()) <= 10
+    assert capsys.readouterr().out.splitlines()[-1].startswith("verify: PASS 0/")
+    with torch.no_grad():
+        wanted = names["quantized"](names["test_images"]).numpy()
+    result = names["result"]
+    assert (result.outputs[0] * 2.0 ** -result.exponents[0] == wanted).all()
