@@ -48,6 +48,7 @@ def test_a_random_network_equals_its_integers(case):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(models(most_layers=7))
 def test_many_random_networks_equal_their_integers(case):

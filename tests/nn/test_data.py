@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+
+from qnn.errors import ModelError
+from qnn.nn.data import digits, load_data
+
+ARRAYS = "x_train, y_train, x_test, y_test"
+
+
+def write(path, **changes):
+    arrays = {
+        "x_train": np.arange(4 * 5 * 6 * 3, dtype=np.uint8).reshape(4, 5, 6, 3),
+        "y_train": np.arange(4),
+        "x_test": np.zeros((2, 5, 6, 3), np.uint8),
+        "y_test": np.zeros((2, 1), np.int32),
+    }
+    np.savez(path, **{key: v for key, v in (arrays | changes).items() if v is not None})
+    return str(path)
+
+
+def test_digits_are_pixels_and_always_the_same():
+    data = load_data("digits")
+    assert (data.x_train.shape, data.x_test.shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
+    assert data.x_train.dtype == torch.uint8
+    assert int(data.x_train.max()) == 240
+    assert torch.equal(data.x_test, digits().x_test)
+
+
+def test_an_npz_has_channels_first_afterwards(tmp_path):
+    data = load_data(write(tmp_path / "a.npz"))
+    assert data.x_train.shape == (4, 3, 5, 6)
+    assert data.x_train[0, :, 0, 1].tolist() == [3, 4, 5]
+    assert data.y_test.tolist() == [0, 0]
+    grey = load_data(write(tmp_path / "b.npz", x_test=np.zeros((2, 5, 6), np.uint8)))
+    assert grey.x_test.shape == (2, 1, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"y_test": None}, f"needs the arrays {ARRAYS}, but one is missing; save all four"),
+        (
+            {"x_test": np.zeros((2, 5, 6, 3), np.float32)},
+            ": x_test needs uint8 images (count, height, width, channels), not float32 "
+            "(2, 5, 6, 3); convert them",
+        ),
+        (
+            {"y_train": np.zeros(3, np.int64)},
+            ": y_train needs 4 integer labels, not int64 (3,); give one an image",
+        ),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path, changes, text):
+    path = write(tmp_path / "a.npz", **changes)
+    with pytest.raises(ModelError) as caught:
+        load_data(path)
+    assert str(caught.value) == f"data {path}{'' if text[0] == ':' else ' '}{text}"
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path):
+    cut = tmp_path / "cut.npz"
+    write(tmp_path / "a.npz")
+    cut.write_bytes((tmp_path / "a.npz").read_bytes()[:300])
+    for path, reason in (
+        (tmp_path / "none.npz", f"[Errno 2] No such file or directory: '{tmp_path / 'none.npz'}'"),
+        (cut, "File is not a zip file"),
+    ):
+        with pytest.raises(ModelError) as caught:
+            load_data(str(path))
+        assert str(caught.value) == (
+            f"data {path} cannot be read: {reason}; give an .npz with {ARRAYS}"
+        )
+    with pytest.raises(ModelError) as caught:
+        load_data("mnist")
+    assert str(caught.value) == ("data needs to be 'digits' or an .npz file, not 'mnist'; name one")
