@@ -29,7 +29,7 @@ def split(address, beats, last, bus_bytes, burst_beats):
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     runs=st.lists(RUN, min_size=1, max_size=4),
     bus_bytes=st.sampled_from([8, 16]),

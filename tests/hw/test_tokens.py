@@ -63,7 +63,7 @@ def random_order(rng, count):
     return program
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_nothing_starts_before_what_it_waits_for_has_ended(seed):
     rng = random.Random(seed)
     dut, program, log = Gated(), random_order(rng, 60), []

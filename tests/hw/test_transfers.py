@@ -26,7 +26,7 @@ BASES = [0, 0x12_0000_0000, 0x3000, 0xFF_0000_0000]
 WORD_BEATS = (1, 6, 7)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(transfers=st.lists(TRANSFER, min_size=1, max_size=4), idle=STALL, stall=STALL)
 def test_the_walk_names_every_word_in_order(transfers, idle, stall):
     dut = Walk()
@@ -47,7 +47,7 @@ def test_the_walk_names_every_word_in_order(transfers, idle, stall):
     assert [{name: place[name] for name in expected[0]} for place in receiver.got] == expected
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(transfers=st.lists(TRANSFER, min_size=1, max_size=4), idle=STALL, stall=STALL)
 def test_runs_are_the_rows_of_a_transfer(transfers, idle, stall):
     dut = RunGenerator(word_beats=WORD_BEATS)
