@@ -40,7 +40,7 @@ def load_data(name: str) -> Dataset:
     if not name.endswith(".npz"):
         raise ModelError(f"data needs to be 'digits' or an .npz file, not '{name}'; name one")
     try:
-        with np.load(name, allow_pickle=False) as file:
+        with open(name, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ARRAYS}
     except KeyError:
         raise ModelError(
