@@ -1,0 +1,91 @@
+"""Random networks: PyTorch = reference = functional simulator = RTL, every tensor."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import qnn
+from hw.spec.config import named_config
+from qnn.errors import CompileError
+from sim.rtl import MemoryTiming
+from sim.simulate import integers
+from sim.verify import expected_tensors, verify
+from tests.graphs import Limits, graphs, images
+from tests.models import models
+
+# One configuration for all, so that one Verilator build serves them.
+CONFIG = named_config("test", weight_bits=4)
+LIMITS = Limits(weight_bits=CONFIG.weight_bits)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+def chain(case, batch, devices):
+    """Hold all executors of one random PyTorch model to each other."""
+    torch.set_num_threads(1)
+    options = {**case.options, "weight_bits": min(case.options["weight_bits"], LIMITS.weight_bits)}
+    quantized = qnn.quantize(case.model, case.calibration, **options)
+    graph = qnn.export(quantized)
+    x = integers(graph, case.images.numpy())
+    expected = expected_tensors(graph, x)
+    with torch.no_grad():
+        real = quantized(case.images)
+    reals = real if isinstance(real, tuple) else (real,)
+    for output, value in zip(graph.outputs, reals, strict=True):
+        scale = graph[output.name].type.scale
+        whole = expected[output.name].reshape(len(x), *output.shape) * scale
+        np.testing.assert_array_equal(value.double().numpy(), whole)
+    design = compiled(graph, batch)
+    if design is None:
+        return
+    for device in devices:
+        options = {"timing": MemoryTiming.stalled(batch)} if device == "rtl" else {}
+        report = verify(design, x, device, expected=expected, **options)
+        assert report.passed, f"{report}\n{graph}"
+
+
+def compiled(graph, batch):
+    """The design, or None where the network is one that this small accelerator refuses."""
+    try:
+        return qnn.compile(graph, CONFIG, batch=batch)
+    except CompileError:
+        return None
+
+
+@settings(max_examples=15, suppress_health_check=SLOW)
+@given(models(), st.integers(1, 3))
+def test_pytorch_reference_and_functional_agree(case, batch):
+    chain(case, batch, ["functional"])
+
+
+@pytest.mark.slow
+@settings(max_examples=300, suppress_health_check=SLOW)
+@given(models(), st.integers(1, 3))
+def test_many_networks_on_the_functional_simulator(case, batch):
+    chain(case, batch, ["functional"])
+
+
+@pytest.mark.rtl
+@settings(max_examples=5, suppress_health_check=SLOW)
+@given(models(), st.integers(1, 2))
+def test_pytorch_reference_functional_and_rtl_agree(case, batch):
+    chain(case, batch, ["functional", "rtl"])
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@settings(max_examples=100, suppress_health_check=SLOW)
+@given(models(), st.integers(1, 3))
+def test_many_networks_on_rtl(case, batch):
+    chain(case, batch, ["functional", "rtl"])
+
+
+@pytest.mark.rtl
+@settings(max_examples=5, suppress_health_check=SLOW)
+@given(graphs(LIMITS), st.integers(1, 2), st.integers(0, 2**20))
+def test_integer_graphs_on_rtl(graph, batch, seed):
+    design = compiled(graph, batch)
+    if design is not None:
+        report = verify(design, images(graph, batch + 1, seed), "rtl")
+        assert report.passed, f"{report}\n{graph}"
