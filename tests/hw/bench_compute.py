@@ -18,7 +18,7 @@ class Bench:
         self.dut = dut
         self.script = script
         self.cycle = 0
-        self.log = {name: [] for name in (*TRACES, "offered")}
+        self.log = {name: [] for name in TRACES}
         self.words = {  # stream: words still to give
             "load_features": list(script["features"]),
             "load_weights": list(script["weights"]),
@@ -52,6 +52,11 @@ class Bench:
         for name in streams:
             getattr(self.dut, f"{name}_valid").value = 0
 
+    async def run(self, program):
+        """Offer each instruction as soon as the one before it is taken, until all are done."""
+        finished = len(self.log["finished"]) + len(program)
+        await self.until(lambda: len(self.log["finished"]) >= finished, {"i": program})
+
     def _look(self, streams):
         for name, payloads in streams.items():
             if payloads and int(getattr(self.dut, f"{name}_ready").value):
@@ -80,15 +85,10 @@ async def runs_the_script(dut):
     await bench.start()
 
     await bench.until(lambda: not any(bench.words.values()), bench.words)
-    programs = list(script["programs"])
     starts = []
-    for program in programs:
+    for program in script["programs"]:
         starts.append(bench.cycle + 1)
-        finished = len(bench.log["finished"]) + len(program)
-        stream = {"i": list(program)}
-        await bench.until(
-            lambda: len(bench.log["finished"]) >= finished and not stream["i"], stream
-        )
+        await bench.run(list(program))
     reads = list(range(script["stored"]))
     count = len(reads)
     await bench.until(lambda: len(bench.log["store_valid"]) >= count, {"store_request": reads})
