@@ -114,4 +114,3 @@ def _trace(lines, config):
         end_cycle=int(lines[-1][1]),
         timed_out=lines[-1][0] == "T",
     )
-

@@ -50,7 +50,7 @@ def test_pytorch_reference_and_functional_agree_on_1000_images(shared_data):
         x = integers(graph, part.numpy())
         expected = expected_tensors(graph, x)
         with torch.no_grad():
-            real = quantized(part).double().numpy()
+            real = quantized.from_pixels(part).double().numpy()
         np.testing.assert_array_equal(real, decode(graph, expected)[0])
         report = verify(design, x, "functional", expected=expected)
         assert report.passed, str(report)
