@@ -1,0 +1,43 @@
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import qnn
+from hw.spec.config import named_config
+from qnn.runtime import driver
+from qnn.runtime.tensors import pack_inputs, unpack_outputs
+from sim import dram, rtl, runner
+from sim.simulate import integers
+from sim.verify import expected_tensors
+
+pytestmark = pytest.mark.rtl
+
+
+@pytest.mark.parametrize("bus_bits", [64, 128])
+def test_idle_x_backpressure_with_cocotbext_axi(bus_bits, tmp_path):
+    config = named_config("test", bus_bits=bus_bits)
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(3, 9, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(9, 2, 1)).eval()
+    images = torch.randn(4, 3, 6, 7)
+    design = qnn.compile(qnn.export(qnn.quantize(model, images)), config)
+    x = integers(design.graph, images[:1].numpy())
+    expected = expected_tensors(design.graph, x)[design.graph.outputs[0].name]
+
+    build = runner.build(rtl.generated(config), "qnn_accelerator")
+    memory = dram.place(design.image, pack_inputs(design.image, x))
+    for seed, (idle, backpressure) in enumerate(product((0.0, 0.5), repeat=2), 1):
+        content = tmp_path / "memory.bin"
+        memory.content.tofile(content)
+        job = tmp_path / "job.json"
+        writes = driver.start_writes(design.image, memory.bases(0))
+        fields = {"memory": str(content), "idle": idle, "backpressure": backpressure}
+        job.write_text(json.dumps({"writes": writes, **fields}))
+        runner.run(build, "sim.bench.axi_ram", environment={"QNN_JOB": str(job)}, seed=seed)
+        after = np.fromfile(content, np.uint8)
+        memory.check_guards(after)
+        (got,) = unpack_outputs(design.image, memory.output(after, 0)[None], 1)
+        np.testing.assert_array_equal(got, expected)
