@@ -9,11 +9,10 @@ from hw.axi_lite import RegisterAccess
 from hw.control import COUNTER_BITS, CYCLE_BITS, ERROR_BITS
 from hw.fetch import PROGRAM_BITS
 from hw.runs import BASES
-from hw.spec.instructions import Region
+from hw.spec.instructions import TAG_BITS, Region
 from hw.spec.registers import MAGIC, Control, Register, Status
 from hw.tokens import Engine
 
-TAG_BITS = 16
 _BASE_REGISTER = {
     Region.IMAGE: Register.IMAGE_BASE,
     Region.INPUT: Register.INPUT_BASE,

@@ -11,9 +11,9 @@ from hw.dispatch import Dispatch
 from hw.fetch import Fetch
 from hw.load import LoadEngine, word_writes
 from hw.read_channel import ReadChannel, Reader
-from hw.registers_bank import TAG_BITS, RegisterBank
+from hw.registers_bank import RegisterBank
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
-from hw.spec.instructions import Region
+from hw.spec.instructions import TAG_BITS, Region
 from hw.store import StoreEngine
 from hw.tokens import INSTRUCTION_OF, Engine, TokenGates
 from hw.write_channel import WriteChannel

@@ -14,6 +14,7 @@ from hw.spec.layout import Field, Layout
 INSTRUCTION_BITS = 1024
 INSTRUCTION_BYTES = INSTRUCTION_BITS // 8
 TOKEN_BITS = 8  # of each of the six token counters
+TAG_BITS = 16
 
 
 class Op(enum.IntEnum):
@@ -60,7 +61,7 @@ HEADER = (
     Field("signal_compute", 1),
     Field("signal_store", 1),
     Field("reserved", 6),
-    Field("tag", 16),  # the layer, for traces: software's to choose
+    Field("tag", TAG_BITS),  # the layer, for traces: software's to choose
 )
 
 # Copies `rows` runs of `words` buffer words between memory and a buffer. A word takes

@@ -2,6 +2,7 @@
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, Layer, TensorLayout
+from hw.spec.instructions import TAG_BITS, TOKEN_BITS
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.check_program import check_program
 from qnn.compiler.emit import behind_program, data_section, encode
@@ -15,6 +16,9 @@ from qnn.compiler.tiles import choose_layout
 from qnn.errors import CompileError
 from qnn.graph.ir import Conv, Graph, Input, MaxPool
 
+TAGS = 1 << TAG_BITS
+MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes a token
+
 
 def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
     """Compile what the passes have made legal.
@@ -25,6 +29,7 @@ def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
         Something does not fit; the text names the layer and the parameter of ``SvpeConfig``.
     """
     _check_widths(graph, config)
+    _check_counts(graph, batch)
     layouts, tiles, private = _choose(graph, config, batch)
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     works = [
@@ -54,6 +59,20 @@ def _check_widths(graph, config):
                 f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "
                 f"configuration has {config.activation_bits} (SvpeConfig.activation_bits); raise it"
             )
+
+
+def _check_counts(graph, batch):
+    if len(graph.outputs) > MOST_OUTPUTS:
+        raise CompileError(
+            f"the graph has {len(graph.outputs)} outputs, but the accelerator counts "
+            f"{MOST_OUTPUTS} that wait to be stored; use fewer"
+        )
+    layers = sum(isinstance(node, Conv | MaxPool) for node in graph.nodes)
+    if layers * batch > TAGS:
+        raise CompileError(
+            f"{layers} layers in a batch of {batch} need {layers * batch} tags, but an instruction "
+            f"counts {TAGS}; use a smaller batch"
+        )
 
 
 def _choose(graph, config, batch):

@@ -8,6 +8,7 @@ from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Region
 from qnn.compiler.lower import Work
 from qnn.compiler.program import Instruction
 from qnn.compiler.schedule import Memory
+from qnn.errors import CompileError
 
 ALIGNMENT = 256  # of the weights behind the program; bursts start on whole lines
 
@@ -35,10 +36,24 @@ def behind_program(program: list[Instruction]) -> tuple[list[Instruction], int]:
 
 
 def encode(program: list[Instruction]) -> bytes:
-    """One word an instruction."""
-    return b"".join(
-        INSTRUCTIONS[i.op].encode(**i.fields).to_bytes(INSTRUCTION_BYTES, "little") for i in program
-    )
+    """One word an instruction.
+
+    Raises
+    ------
+    CompileError
+        A number does not fit its field; the text names the field.
+    """
+    return b"".join(_word(i).to_bytes(INSTRUCTION_BYTES, "little") for i in program)
+
+
+def _word(instruction):
+    try:
+        return INSTRUCTIONS[instruction.op].encode(**instruction.fields)
+    except ValueError as error:
+        raise CompileError(
+            f"a {instruction.op.name.lower()} does not fit an instruction: {error}; use a smaller "
+            f"image or batch"
+        ) from None
 
 
 def _starts(first, sizes):

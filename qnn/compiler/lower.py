@@ -204,7 +204,10 @@ def _check_fields(node, fields):
     try:
         TILES.encode(**fields)
     except ValueError as error:
-        raise CompileError(f"{_what(node)} does not fit an instruction: {error}") from None
+        raise CompileError(
+            f"{_what(node)} does not fit an instruction: {error}; use a smaller image, kernel or "
+            f"padding, or fewer channels"
+        ) from None
 
 
 def _what(node):

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig
+from hw.spec.instructions import TOKEN_BITS
 from qnn.compiler.lower import Work
 from qnn.errors import CompileError
+
+MOST_RESIDENT_CHUNKS = 1 << (TOKEN_BITS - 1)  # their loads never wait, and each gives a token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,7 @@ def resident(works: list[Work], config: SvpeConfig) -> bool:
 
 
 def chunks(works: list[Work], config: SvpeConfig) -> list[Chunk]:
-    """A chunk a layer where everything fits; else chunks of half a buffer, in a ring.
+    """Whole layers where everything fits; else chunks of half a buffer, in a ring.
 
     Raises
     ------
@@ -63,13 +66,13 @@ def _sizes(works):
 
 
 def _cuts(works, limits, by_layer):
-    """Bounds of the chunks: full to the limits, or a layer each."""
-    first = 0
+    """Bounds of the chunks: full to the limits, or a layer each (more in a very deep network)."""
+    first, least = 0, -(-len(works) // MOST_RESIDENT_CHUNKS)
     for index in range(1, len(works) + 1):
         if index == len(works):
             yield first, index
         elif by_layer:
-            if works[index].name != works[first].name:
+            if works[index].name != works[index - 1].name and index - first >= least:
                 yield first, index
                 first = index
         elif any(a > b for a, b in zip(_sizes(works[first : index + 1]), limits, strict=True)):

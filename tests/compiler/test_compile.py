@@ -5,8 +5,11 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.compiler import compile_graph
+from qnn.compiler.lower import Work
+from qnn.compiler.residency import MOST_RESIDENT_CHUNKS, chunks
 from qnn.compiler.text import program_text
 from qnn.errors import CompileError
+from qnn.graph.ir import Graph, Output
 from tests.compiler import small_graphs
 
 TEST = named_config("test")
@@ -81,3 +84,53 @@ def test_coordinates_that_wrap_are_refused():
         "conv 'c' needs coordinates up to 2049, but an instruction counts to 2047; use a smaller "
         "image, stride or kernel"
     )
+
+
+def test_a_kernel_that_an_instruction_cannot_count_is_refused():
+    x = small_graphs.image(1, 1, 2)
+    apart = small_graphs.conv("c", x, 1, kernel=1, padding=(0, 0, 3000, 0), shape=(1, 1, 3002))
+    apart = replace(apart, codes=np.ones((1, 1, 1, 1, 2), np.int8), dilation=(1, 3000))
+    apart = replace(apart, shape=(1, 1, 2))
+    assert refusal(small_graphs.graph(x, apart), TEST) == (
+        "conv 'c' does not fit an instruction: TILES.input_x must be from -2048 to 2047, not "
+        "-3000; use a smaller image, kernel or padding, or fewer channels"
+    )
+
+
+def test_a_transfer_that_an_instruction_cannot_count_is_refused():
+    x = small_graphs.image(1024, 1024, 8)
+    config = replace(TEST, feature_words=1 << 20)
+    assert refusal(small_graphs.graph(x), config) == (
+        "a load does not fit an instruction: TRANSFER.words must be from 0 to 1048575, not "
+        "1048576; use a smaller image or batch"
+    )
+
+
+def test_more_outputs_than_tokens_are_refused():
+    x = small_graphs.image(1, 1, 1)
+    graph = Graph((x,), (Output("x", (1, 1, 1)),) * 256)
+    assert refusal(graph, TEST) == (
+        "the graph has 256 outputs, but the accelerator counts 255 that wait to be stored; use "
+        "fewer"
+    )
+
+
+def test_more_layers_than_tags_are_refused():
+    with pytest.raises(CompileError) as error:
+        compile_graph(small_graphs.one_conv(), TEST, batch=65537)
+    assert str(error.value) == (
+        "1 layers in a batch of 65537 need 65537 tags, but an instruction counts 65536; use a "
+        "smaller batch"
+    )
+
+
+def test_a_deep_network_that_stays_on_chip_is_loaded_with_few_tokens():
+    works = [
+        Work(name=f"c{n}", instruction=None, weight_words=1, weights=b"1", parameters=b"1")
+        for n in range(1000)
+    ]
+    config = replace(TEST, weight_words=1024, parameter_words=1024)
+    parts = chunks(works, config)
+    assert len(parts) <= MOST_RESIDENT_CHUNKS
+    assert [p.first for p in parts] == [0, *(p.last for p in parts[:-1])]
+    assert parts[-1].last == 1000
