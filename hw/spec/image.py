@@ -159,7 +159,9 @@ def _from_fields(fields, payload):
             "inputs": tuple(_layout(f) for f in fields["inputs"]),
             "outputs": tuple(_layout(f) for f in fields["outputs"]),
             "output_shapes": tuple(tuple(s) for s in fields["output_shapes"]),
-            "layers": tuple(Layer(**{**f, "output": _layout(f["output"])}) for f in fields["layers"]),
+            "layers": tuple(
+                Layer(**{**f, "output": _layout(f["output"])}) for f in fields["layers"]
+            ),
             "payload": payload,
         }
     )
