@@ -11,6 +11,7 @@ from qnn.graph.calibrate import choose_types, observe, unrounded
 from qnn.graph.capture import capture
 from qnn.graph.float_graph import Concat, Conv, Graph, Input, MaxPool, Node
 from qnn.graph.fuse import fuse
+from qnn.graph.recenter import recenter
 from qnn.graph.scales import set_exponents
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
@@ -76,6 +77,7 @@ def quantize(
     )
     quantized = QuantizedModel(plan).eval()
     _fill(quantized, graph, types, values)
+    recenter(quantized, graph, torch.cat([_images(batch) for batch in batches]))
     return quantized
 
 

@@ -145,7 +145,7 @@ class QuantConv(nn.Module):
         dtype = torch.float32 if small else torch.float64
         weight = pow2.values(indices, self.weight_exponent, self.plan.weight_bits).to(dtype)
         v = F.conv2d(
-            _padded(x.to(dtype), self.plan.padding, 0.0),
+            padded(x.to(dtype), self.plan.padding, 0.0),
             weight,
             stride=self.plan.stride,
             dilation=self.plan.dilation,
@@ -171,7 +171,7 @@ class QuantMaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reals of the operand's type."""
-        x = _padded(x, self.plan.padding, float("-inf"))
+        x = padded(x, self.plan.padding, float("-inf"))
         return F.max_pool2d(x, self.plan.kernel, self.plan.stride, dilation=self.plan.dilation)
 
 
@@ -187,7 +187,8 @@ class QuantConcat(nn.Module):
         return torch.cat(operands, 1)
 
 
-def _padded(x, padding, value):
+def padded(x: Tensor, padding: tuple[int, int, int, int], value: float) -> Tensor:
+    """``x`` with ``value`` around each image: top, bottom, left, right."""
     top, bottom, left, right = padding
     return F.pad(x, (left, right, top, bottom), value=value) if any(padding) else x
 
