@@ -1,0 +1,129 @@
+# amaranth: UnusedElaboratable=no
+import random
+
+import pytest
+
+from hw.side import SKIP_STAGES, Side, side_depth
+from hw.spec.config import SvpeConfig
+from hw.spec.timing import edge_latency, hold_latency, result_stages, write_latency
+from hw.tiles import ELEMENT_LEAD
+from tests.hw.compute_model import wrap
+from tests.hw.record import record
+
+CONFIGS = {
+    "one column": SvpeConfig(lanes=2, rows=1, columns=1),
+    "test": SvpeConfig(lanes=8, rows=4, columns=2),
+    "sixteen columns": SvpeConfig(lanes=4, rows=2, columns=16, activation_bits=5),
+}
+
+
+def random_tile(config, rng):
+    """Steps of a tile: words of each column, and what its results need."""
+    columns = rng.choice([1 << n for n in range(config.columns.bit_length())])
+    return {
+        "columns": columns,
+        "steps": [
+            [rng.getrandbits(config.feature_bits) for _ in range(config.columns)]
+            for _ in range(rng.choice((1, 1, 2, 5)))
+        ],
+        "maximum": rng.random() < 0.5,
+        "passes": rng.choice((1, 1, 2)),
+        "skip": rng.getrandbits(1),
+        "part": rng.randrange(config.parts),
+    }
+
+
+def scheduled(tiles):
+    """(cycle of its first step, cycle of its last step, tile), the least interval apart."""
+    first, last_before, interval, schedule = 0, None, 0, []
+    for tile in tiles:
+        last = first + len(tile["steps"]) - 1
+        if last_before is not None and last < last_before + interval:
+            first, last = first + last_before + interval - last, last_before + interval
+        schedule.append((first, last, tile))
+        first, last_before, interval = last + 1, last, tile["columns"] * tile["passes"]
+    return schedule
+
+
+def observed(config, schedule):
+    """Rows of (maximum, skips) of each cycle."""
+    dut = Side(config)
+    steps, words, reads = {}, {}, {}
+    lead = hold_latency(config) - edge_latency(config) - ELEMENT_LEAD
+    for first, last, tile in schedule:
+        for n, row in enumerate(tile["steps"]):
+            load = not tile["maximum"] or n == 0
+            steps[first + n] = (load, first + n == last, tile["columns"])
+            words |= {(first + n + column, column): word for column, word in enumerate(row)}
+        total = tile["columns"] * tile["passes"]
+        for n in range(total):
+            reads[last + lead + n] = {
+                "valid": 1,
+                "column": n % tile["columns"],
+                "last": n == total - 1,
+                **{name: tile[name] for name in ("columns", "skip", "part")},
+            }
+    end = schedule[-1][1] + write_latency(config) + 3 * config.columns
+
+    async def drive(ctx):
+        for cycle in range(end):
+            load, last, columns = steps.get(cycle, (1, 0, 0))
+            ctx.set(dut.step, {"load": load, "last": last, "columns": columns})
+            for column, port in enumerate(dut.words):
+                ctx.set(port, words.get((cycle, column), 0))
+            ctx.set(dut.read, reads.get(cycle, {"valid": 0}))
+            await ctx.tick()
+
+    return record(dut, drive, cycles=end, signals=[dut.maximum, *dut.skips])
+
+
+def lanes(config, word):
+    bits = config.activation_bits
+    return [wrap(word >> (n * bits), bits) for n in range(config.lanes)]
+
+
+def check(config, schedule):
+    rows = observed(config, schedule)
+    lead = hold_latency(config) - edge_latency(config) - ELEMENT_LEAD
+    for _, last, tile in schedule:
+        for n in range(tile["columns"] * tile["passes"]):
+            column, element = n % tile["columns"], last + lead + n
+            taken = tile["steps"] if tile["maximum"] else tile["steps"][-1:]
+            window = [lanes(config, step[column]) for step in taken]
+            best = [max(lane) for lane in zip(*window, strict=True)]
+            at = element + write_latency(config) - hold_latency(config) + 1
+            assert lanes(config, rows[at][0]) == best, (last, column)
+            for row in range(config.rows):
+                at = element + SKIP_STAGES + result_stages(config) + row
+                skip = best[tile["part"] * config.rows + row] if tile["skip"] else 0
+                assert rows[at][1 + row] == skip, (last, column, row)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_skip_words_and_maxima_come_in_time_at_the_least_interval(name):
+    config, rng = CONFIGS[name], random.Random(1)
+    tiles = [random_tile(config, rng) for _ in range(30)]
+    check(config, scheduled(tiles))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("whole", [False, True], ids=["one column", "all columns"])
+def test_the_buffer_wraps_around_while_it_is_as_full_as_it_gets(name, whole):
+    config, rng = CONFIGS[name], random.Random(2)
+    columns = config.columns if whole else 1
+    tiles = [
+        random_tile(config, rng) | {"columns": columns, "passes": 1}
+        for _ in range(3 * side_depth(config) // columns)
+    ]
+    for tile in tiles:
+        del tile["steps"][1:]
+    check(config, scheduled(tiles))
+
+
+def test_a_tile_that_ends_before_its_interval_spoils_the_one_before():
+    config, rng = CONFIGS["test"], random.Random(3)
+    tiles = [random_tile(config, rng) | {"columns": 2, "passes": 1} for _ in range(2)]
+    for tile in tiles:
+        del tile["steps"][1:]
+    with pytest.raises(AssertionError):
+        check(config, [(0, 0, tiles[0]), (1, 1, tiles[1])])
