@@ -110,7 +110,14 @@ def _model_to_rtl(images, seed, out, clock):
         float_accuracy = 100 * accuracy(model, reals, data.y_test)
     with clock.step("quantize"):
         calibration = data.x_train[:CALIBRATION_IMAGES]
-        quantized = quantize(model, calibration, WEIGHT_BITS, mean=entry.mean, std=entry.std)
+        quantized = quantize(
+            model,
+            calibration,
+            WEIGHT_BITS,
+            mean=entry.mean,
+            std=entry.std,
+            bias_correction=True,
+        )
         graph = export(quantized)
     with clock.step("evaluate"):
         quantized_accuracy = integer_accuracy(graph, data.x_test.numpy(), data.y_test.numpy())

@@ -28,6 +28,9 @@ def quantize(
     terms: Annotated[int, typer.Option(min=1, max=7, help="Codes that a weight sums.")] = 1,
     mean: Annotated[str | None, typer.Option(help="Of pixels / 255; one or one a channel.")] = None,
     std: Annotated[str | None, typer.Option(help="Likewise: 0.229,0.224,0.225.")] = None,
+    bias_correction: Annotated[
+        bool, typer.Option(help="Let biases take back the shift of means that rounding made.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Quantize MODEL to shifts and integers.
@@ -57,6 +60,7 @@ def quantize(
         terms=terms,
         mean=mean_values,
         std=std_values,
+        bias_correction=bias_correction,
     )
     artifact.save(quantized, out, artifact.Source(model, checkpoint and str(checkpoint)))
     count = min(samples, len(images.x_test))

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from qnn.errors import ModelError
 from qnn.graph.calibrate import choose_types, observe, unrounded
 from qnn.graph.capture import capture
+from qnn.graph.correct_bias import correct_bias
 from qnn.graph.float_graph import Concat, Conv, Graph, Input, MaxPool, Node
 from qnn.graph.fuse import fuse
-from qnn.graph.recenter import recenter
 from qnn.graph.scales import set_exponents
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
@@ -35,6 +35,7 @@ def quantize(
     terms: int = 1,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
+    bias_correction: bool = False,
 ) -> QuantizedModel:
     """The quantized network of ``model``, in evaluation mode; ``model`` is left as it was.
 
@@ -45,6 +46,7 @@ def quantize(
     weight_bits, activation_bits, terms : the formats; 2 to 5, 2 to 16, 1 to 7
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one a channel;
         without them it takes reals
+    bias_correction : let biases take back the shift of means that rounding made on ``data``
 
     Raises
     ------
@@ -77,7 +79,8 @@ def quantize(
     )
     quantized = QuantizedModel(plan).eval()
     _fill(quantized, graph, types, values)
-    recenter(quantized, graph, torch.cat([_images(batch) for batch in batches]))
+    if bias_correction:
+        correct_bias(quantized, graph, torch.cat([_images(batch) for batch in batches]))
     return quantized
 
 

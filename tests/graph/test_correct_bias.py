@@ -23,7 +23,7 @@ def built(*layers):
 )
 def test_every_channel_keeps_its_mean(layers):
     model, images = built(*layers)
-    quantized = quantize(model, images)
+    quantized = quantize(model, images, bias_correction=True)
     with torch.no_grad():
         error = (quantized(images) - model(images)).double().mean((0, 2, 3)).abs()
         spread = (quantized(images) - model(images)).double().std((0, 2, 3))
@@ -37,13 +37,15 @@ def test_only_the_first_images_count():
     many = torch.cat([images] * 8)
     more = torch.cat([many, images[:1]])  # within the range of the others
     assert len(many) == 512
-    first, second = (quantize(model, data).state_dict() for data in (many, more))
+    first, second = (
+        quantize(model, data, bias_correction=True).state_dict() for data in (many, more)
+    )
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_weights_of_the_architecture_stay():
     model, images = built(lambda: nn.AvgPool2d(2), lambda: nn.Conv2d(3, 2, 1))
-    quantized = quantize(model, images)
+    quantized = quantize(model, images, bias_correction=True)
     average = quantized.layer(quantized.plan.layers[1].name)
     assert average.plan.fixed
     assert average.bias is None

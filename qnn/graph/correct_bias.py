@@ -16,8 +16,11 @@ IMAGES = 512  # enough for a mean; their tensors have to fit in memory
 
 
 @torch.no_grad()
-def recenter(quantized: QuantizedModel, graph: Graph, images: Tensor) -> None:
+def correct_bias(quantized: QuantizedModel, graph: Graph, images: Tensor) -> None:
     """Give each output channel the mean on ``images`` that it has in the float ``graph``.
+
+    Means come back, but not what rounding adds around them: it helps most networks, not all. On
+    CIFAR-10 ResNet-20 at 4 bits gained 2 points and at 3 bits lost 22, so ``quantize`` asks.
 
     What is compared are the sums before bias, skip operand and clamp. Layers follow one another,
     so that each sees operands that are right already. Layers whose weights the architecture
