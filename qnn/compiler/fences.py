@@ -18,13 +18,14 @@ NEVER = 1 << 40
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """Words of one instruction, and for each the cycles by which its write precedes the last slot.
+    """Words of one instruction, each written ``early + 1`` cycles before its last tile's first.
 
-    The last slot is that of an instruction's last tile, last pass and last column.
+    Of the last tile itself, ``early`` is negative.
     """
 
     words: np.ndarray
     early: np.ndarray
+    least: int  # of `early`
 
 
 class Running:
@@ -34,22 +35,23 @@ class Running:
         self.feature_words = config.feature_words
         self.landed = dependent_fence(config)  # with it, all that was written before is read
         self.newest: list[tuple[_Written, int]] = []  # with the least cycles that each takes
-        self.interval = 0
+        self.interval = 0  # of the newest, which the drain counts; an older one's may be longer
 
     def limit(self, fields: dict[str, int]) -> int:
         """The largest safe fence of the next instruction."""
         first = _first_reads(fields, self.feature_words)
         fence, age = NO_FENCE, 0
         for written, cycles in reversed(self.newest):
-            if self.landed + age >= fence:
-                break
-            needed = first[written.words] + written.early
-            fence = min(fence, self.landed + age + int(needed.min(initial=NEVER)))
+            landed = self.landed + age + self.interval
+            if landed + written.least < fence:
+                needed = first[written.words] + written.early
+                fence = min(fence, landed + int(needed.min(initial=NEVER)))
             age += cycles
-        return fence
+        return max(fence, 0)  # drained is enough: each tile ends an interval after the last one
 
     def add(self, fields: dict[str, int]) -> None:
         """Count an instruction as issued."""
+        self.interval = fields["interval"]
         self.newest.append((_writes(fields), INSTRUCTION_GAP + _last_steps(fields)[-1]))
         total = 0
         for kept, (_, cycles) in enumerate(reversed(self.newest)):
@@ -91,6 +93,6 @@ def _writes(fields):
     address, valid = access.writes(fields)
     last = _last_steps(fields)
     slot = np.arange(fields["passes"])[:, None] * fields["columns"] + np.arange(fields["columns"])
-    early = (last[-1] - last)[:, None, None] + fields["interval"] - 1 - slot
+    early = (last[-1] - last)[:, None, None] - 1 - slot
     valid = np.broadcast_to(valid[:, None], address.shape)
-    return _Written(address[valid], early[valid])
+    return _Written(address[valid], early[valid], int(early.min()))

@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +17,12 @@ from hw.spec.timing import (
 )
 from qnn.compiler import access, compile_graph
 from qnn.compiler.disassemble import instructions
+from qnn.graph.ir import Graph, Output
 from tests.compiler import small_graphs
 from tests.graphs import graphs
 
 CONFIG = named_config("test", weight_bits=4)
+WIDE = named_config("small", weight_bits=4, columns=16)
 # What dependent_fence says of the buffer: cycles from a write to a read that sees it.
 VISIBLE = read_latency(CONFIG) - dependent_fence(CONFIG) + 1
 
@@ -70,15 +73,32 @@ def compute(image):
 
 
 @settings(max_examples=30)
-@given(graph=graphs(), seed=st.integers(0, 1000))
-def test_no_read_is_early_however_late_instructions_come(graph, seed):
+@given(graph=graphs(), seed=st.integers(0, 1000), config=st.sampled_from((CONFIG, WIDE)))
+def test_no_read_is_early_however_late_instructions_come(graph, seed, config):
     rng = random.Random(seed)
-    program = compute(compile_graph(graph, CONFIG, batch=2))
+    program = compute(compile_graph(graph, config, batch=2))
     for chance in (0.0, 0.3, 1.0):
         late, _ = early_reads(
-            program, CONFIG, lambda c=chance: rng.randrange(60) if rng.random() < c else 0
+            program, config, lambda c=chance: rng.randrange(60) if rng.random() < c else 0
         )
         assert not late
+
+
+@pytest.mark.parametrize("config", [CONFIG, WIDE], ids=["2 columns", "16 columns"])
+def test_an_instruction_of_fewer_columns_between_writer_and_reader_shortens_the_drain(config):
+    x = small_graphs.image(3, 1, 16)
+    a = small_graphs.conv("a", x, 4, kernel=9)
+    ones = np.ones((1, 4, 3, 1, 16), np.int8)
+    single = {"codes": ones, "padding": (0, 0, 0, 0), "shape": (4, 1, 1)}
+    b = small_graphs.conv("b", x, 4, **single)
+    c = small_graphs.conv("c", a, 4, kernel=1)
+    graph = Graph((x, a, b, c), (Output("b", b.shape), Output("c", c.shape)))
+    program = compute(compile_graph(graph, config))
+    columns = {fields["columns"] for fields in program}
+    assert columns == {config.columns, 1}
+    late, least = early_reads(program, config, lambda: 0)
+    assert not late
+    assert least < 4
 
 
 def test_a_larger_fence_would_read_early():
