@@ -32,10 +32,18 @@ async def read_all(registers: Registers, wanted) -> list[int]:
     return [await registers.read(address, words) for address, words in wanted]
 
 
+def read_job() -> dict:
+    """The job of this simulation."""
+    return json.loads(Path(os.environ["QNN_JOB"]).read_text())
+
+
 @cocotb.test()
 async def run_job(dut):
-    job = json.loads(Path(os.environ["QNN_JOB"]).read_text())
-    registers = await reset(dut)
+    await finish(dut, read_job(), await reset(dut))
+
+
+async def finish(dut, job: dict, registers: Registers) -> None:
+    """Do the job, and write its result."""
     result = {"identity": await read_all(registers, job["identity"]), "runs": []}
     expected = job.get("expected_identity")
     for writes in job["runs"] if expected in (None, result["identity"]) else []:
