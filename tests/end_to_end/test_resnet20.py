@@ -17,6 +17,7 @@ import qnn
 from hw.spec.config import named_config
 from qnn.graph.reference import decode
 from qnn.nn.zoo import load_model
+from sim.cycles import simulate_cycles
 from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 from tests.shared_data import cifar_test, cifar_train
@@ -58,6 +59,18 @@ def test_pytorch_reference_and_functional_agree_on_1000_images(shared_data):
     print(f"{compared} values compared, 0 mismatches")
 
 
+def worst_layer_error(report, model) -> int:
+    """The cycle model's greatest error, once it is known to keep its bounds."""
+    assert abs(report.run_cycles[0] - model.cycles) <= model.cycles // 100
+    measured = {layer.name: layer.cycles for layer in report.layers if layer.cycles}
+    errors = []
+    for layer in model.layers:
+        cycles = measured[layer.name].last_write - measured[layer.name].issue
+        errors.append(abs(cycles - layer.cycles))
+        assert errors[-1] <= max(16, layer.cycles // 50), layer.name
+    return max(errors)
+
+
 @pytest.mark.rtl
 @pytest.mark.parametrize(("columns", "images"), [(2, 2), (8, 1)])
 def test_rtl_equals_the_reference(shared_data, columns, images):
@@ -67,6 +80,8 @@ def test_rtl_equals_the_reference(shared_data, columns, images):
     started = time.perf_counter()
     report = verify(design, pixels[:images].numpy(), "rtl")
     assert report.passed, str(report)
+    model = simulate_cycles(design.image)
+    worst = worst_layer_error(report, model)
 
     macs = sum(layer.macs for layer in design.image.layers)
     lanes = design.config.lanes * design.config.rows * columns
@@ -76,6 +91,8 @@ def test_rtl_equals_the_reference(shared_data, columns, images):
         "values_compared": report.values_compared,
         "mismatches": report.mismatches,
         "cycles_per_image": report.run_cycles[0],
+        "model_cycles_per_image": model.cycles,
+        "worst_layer_error_cycles": worst,
         "array_utilisation": macs / lanes / report.run_cycles[0],
         "simulator_cycles_per_second": report.cycles_per_second,
         "build_seconds": report.build_seconds,  # 0: from the cache
