@@ -24,6 +24,7 @@ class Bench:
             "load_weights": list(script["weights"]),
             "load_parameters": list(script["parameters"]),
         }
+        self.waits = {}  # stream: cycles in which it was valid and not ready
 
     async def start(self):
         dut = self.dut
@@ -51,16 +52,27 @@ class Bench:
         self.cycle += 1
         for name in streams:
             getattr(self.dut, f"{name}_valid").value = 0
+        await ReadOnly()
+        self._look({})
 
-    async def run(self, program):
-        """Offer each instruction as soon as the one before it is taken, until all are done."""
+    async def run(self, program, traffic):
+        """Offer each instruction as soon as the one before it is taken, until all are done.
+
+        So is each payload of ``traffic``, streams of loads and stores, at the same time.
+        """
         finished = len(self.log["finished"]) + len(program)
-        await self.until(lambda: len(self.log["finished"]) >= finished, {"i": program})
+        self.waits = dict.fromkeys(traffic, 0)
+        await self.until(
+            lambda: len(self.log["finished"]) >= finished and not any(traffic.values()),
+            {"i": program, **traffic},
+        )
 
     def _look(self, streams):
         for name, payloads in streams.items():
             if payloads and int(getattr(self.dut, f"{name}_ready").value):
                 payloads.pop(0)
+            elif payloads and name in self.waits:
+                self.waits[name] += 1
         for name in TRACES:
             if int(getattr(self.dut, name).value):
                 self.log[name].append(self._record(name))
@@ -88,8 +100,10 @@ async def runs_the_script(dut):
     starts = []
     for program in script["programs"]:
         starts.append(bench.cycle + 1)
-        await bench.run(list(program))
+        await bench.run(list(program), script["traffic"])
     reads = list(range(script["stored"]))
-    count = len(reads)
+    count = len(reads) + script["traffic_stores"]
     await bench.until(lambda: len(bench.log["store_valid"]) >= count, {"store_request": reads})
-    (folder / "log.json").write_text(json.dumps({**bench.log, "starts": starts}))
+    (folder / "log.json").write_text(
+        json.dumps({**bench.log, "starts": starts, "waits": bench.waits})
+    )

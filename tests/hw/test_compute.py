@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import dataclass
 
 import pytest
 
@@ -55,7 +56,26 @@ def write(address, address_bits, data):
     return address | data << address_bits
 
 
-def script(state, programs):
+@dataclass(frozen=True)
+class Traffic:
+    """Feature words that are loaded (address, lanes), and addresses stored, during a program."""
+
+    loads: tuple = ()
+    stores: tuple = ()
+
+
+def random_traffic(config, rng, count):
+    """Loads to one part of what no instruction touches, and stores of the other."""
+    first, half = config.feature_words * 7 // 8, 1 << (config.activation_bits - 1)
+    middle = (first + config.feature_words) // 2
+    words = [[rng.randrange(-half, half) for _ in range(config.lanes)] for _ in range(count)]
+    return Traffic(
+        tuple((rng.randrange(middle, config.feature_words), word) for word in words),
+        tuple(rng.randrange(first, middle) for _ in range(count)),
+    )
+
+
+def script(state, programs, traffic):
     """What the bench needs to fill the buffers, run ``programs`` and read the features back."""
     config = state.config
     layout = parameters(config)
@@ -73,14 +93,26 @@ def script(state, programs):
             for n, word in enumerate(state.parameters)
         ],
         "programs": [[TILES.encode(**one) for one in program] for program in programs],
+        "traffic": {
+            "load_features": [
+                write(n, 20, packed(word, config.activation_bits)) for n, word in traffic.loads
+            ],
+            "store_request": traffic.stores,
+        },
+        "traffic_stores": len(traffic.stores),
         "stored": config.feature_words,
     }
 
 
-def random_instruction(config, rng, tag, *, depends):
-    """A small layer that reads the lower half of the buffer, or all of it if it ``depends``."""
+def random_instruction(config, rng, tag, *, depends, end=None):
+    """A small layer that reads the lower half of the buffer, or all of it if it ``depends``.
+
+    It writes below word ``end``, or anywhere in the upper half.
+    """
     while True:
         instruction = _draw(config, rng, tag, depends=depends)
+        if _highest_write(instruction) >= (end or config.feature_words):
+            continue
         if _legal(config, instruction, lower_half=not depends):
             return instruction
 
@@ -164,7 +196,7 @@ def _draw(config, rng, tag, *, depends):
 
 
 def _legal(config, instruction, *, lower_half):
-    """No two reads of a step in one bank; reads where they may be, writes in the upper half."""
+    """No two reads of a step in one bank; reads where they may be."""
     steps = [*steps_of(instruction), *([None] * instruction["skip"])]
     for tile_y in range(instruction["tiles_y"]):
         for tile_x in range(instruction["tiles_x"]):
@@ -175,7 +207,7 @@ def _legal(config, instruction, *, lower_half):
                     return False
                 if lower_half and any(a >= config.feature_words // 2 for a in inside):
                     return False
-    return _highest_write(instruction) < config.feature_words
+    return True
 
 
 def _highest_write(instruction):
@@ -193,8 +225,14 @@ def check(config, folder, seed, *, instructions, depends=False):
     rng = random.Random(seed)
     state = random_state(config, rng)
     program = [random_instruction(config, rng, tag, depends=depends) for tag in range(instructions)]
-    programs = [program]
-    (folder / "script.json").write_text(json.dumps(script(state, programs)))
+    log = simulate(state, [program], Traffic(), folder, seed)
+    _compare(config, state, [program], log)
+
+
+def simulate(state, programs, traffic, folder, seed):
+    """What the bench recorded of the core."""
+    config = state.config
+    (folder / "script.json").write_text(json.dumps(script(state, programs, traffic)))
     model = build(files(Compute(config), "qnn_compute"), "qnn_compute")
     run(
         model,
@@ -203,8 +241,7 @@ def check(config, folder, seed, *, instructions, depends=False):
         seed=seed,
         work=folder,
     )
-    log = json.loads((folder / "log.json").read_text())
-    _compare(config, state, programs, log)
+    return json.loads((folder / "log.json").read_text())
 
 
 def _compare(config, state, programs, log):
@@ -281,3 +318,19 @@ def test_independent_instructions_write_what_integers_do_in_the_cycles_promised(
 @pytest.mark.parametrize("name", CONFIGS)
 def test_dependent_instructions_read_what_was_just_written(name, tmp_path):
     check(CONFIGS[name], tmp_path, seed=2, instructions=60, depends=True)
+
+
+def test_loads_and_stores_beside_the_instructions_delay_nothing_and_lose_nothing(tmp_path):
+    config, rng = CONFIGS["test"], random.Random(3)
+    state, traffic = random_state(config, rng), random_traffic(config, rng, 4000)
+    end = config.feature_words * 7 // 8
+    program = [random_instruction(config, rng, tag, depends=False, end=end) for tag in range(30)]
+    log = simulate(state, [program], traffic, tmp_path, seed=3)
+
+    stored = [log["store_valid"].pop(0)[1] for _ in traffic.stores]
+    words = [state.features[address] for address in traffic.stores]
+    assert stored == [packed(word, config.activation_bits) for word in words]
+    for address, word in traffic.loads:
+        state.features[address] = word
+    _compare(config, state, [program], log)
+    assert all(waits > 0 for waits in log["waits"].values())
