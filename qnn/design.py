@@ -44,9 +44,14 @@ class Design:
             The folder holds something else, is not writable, or the disk is full.
         """
         folder = Path(folder)
-        _check_replaceable(folder)
+        if folder.name in ("", ".."):
+            raise CompileError(
+                f"{folder}: a build needs a folder that it can replace by name; choose another "
+                f"with -o"
+            )
         beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         try:
+            _check_replaceable(folder)
             _write_files(beside, self._files())
             _swap(beside, folder)
         except OSError as error:
@@ -180,10 +185,13 @@ def _read_manifest(folder):
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_bytes())
+        built = isinstance(manifest, dict)
     except (OSError, ValueError):
+        built = False
+    if not built:
         raise CompileError(
             f"{folder}: not a build folder; make one with 'qnn compile' or Design.write"
-        ) from None
+        )
     if manifest.get("format") != FORMAT:
         raise CompileError(
             f"{folder}: a build of format {manifest.get('format')}, but this qnn reads {FORMAT}; "

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import pytest
 
@@ -15,9 +16,15 @@ def design():
     return compile(small_graphs.network())
 
 
+@pytest.fixture(scope="module")
+def written(design, tmp_path_factory):
+    return design.write(tmp_path_factory.mktemp("design") / "build")
+
+
 @pytest.fixture
-def built(design, tmp_path):
-    return design.write(tmp_path / "build")
+def built(written, tmp_path):
+    """A build folder of the test's own."""
+    return shutil.copytree(written, tmp_path / "build")
 
 
 def test_a_build_folder_gives_the_design_back(design, built):
@@ -70,6 +77,25 @@ def test_an_unwritable_place_is_one_line(design, tmp_path):
     )
 
 
+def test_a_name_that_no_file_can_have_is_one_line(design, tmp_path):
+    target = tmp_path / ("n" * 300)
+    with pytest.raises(CompileError) as error:
+        design.write(target)
+    assert str(error.value) == (
+        f"{target}: a build needs a writable folder with room, but got 'File name too long'; "
+        f"choose another with -o"
+    )
+
+
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+def test_a_folder_that_cannot_be_replaced_is_one_line(design, folder):
+    with pytest.raises(CompileError) as error:
+        design.write(folder)
+    assert str(error.value) == (
+        f"{folder}: a build needs a folder that it can replace by name; choose another with -o"
+    )
+
+
 def test_an_altered_file_is_refused(built):
     path = built / "image.bin"
     path.write_bytes(path.read_bytes()[:-1])
@@ -89,7 +115,10 @@ def test_another_format_is_refused(built):
     )
 
 
-def test_a_folder_without_a_build_is_refused(tmp_path):
+@pytest.mark.parametrize("manifest", [None, "[]", "{"], ids=["none", "a list", "cut"])
+def test_a_folder_without_a_build_is_refused(tmp_path, manifest):
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
     with pytest.raises(CompileError) as error:
         Design.read(tmp_path)
     assert str(error.value) == (
