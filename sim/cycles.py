@@ -33,10 +33,9 @@ from hw.spec.timing import (
     write_latency,
 )
 from qnn.compiler.disassemble import instructions
-from qnn.compiler.program import ENGINES
+from qnn.compiler.program import ENGINES, NAMES
 
 NEVER = 1 << 62
-NAMES = ("load", "compute", "store")
 
 
 @dataclass(frozen=True)

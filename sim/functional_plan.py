@@ -14,10 +14,10 @@ from hw.spec.image import Image
 from hw.spec.instructions import Buffer, Op, Region, parameters
 from hw.spec.packing import pack, unpack
 from qnn.compiler import access
+from qnn.compiler.program import ENGINES, NAMES
 from qnn.errors import DeviceError
 from qnn.runtime.tensors import word_bytes
 
-ENGINES = {Op.LOAD: "load", Op.STORE: "store", Op.CONV: "compute", Op.MAXPOOL: "compute"}
 FLOAT32_EXACT = 1 << 24
 
 
@@ -103,12 +103,12 @@ class _Machine:
 
     def tokens(self, fields):
         engine = ENGINES[fields["op"]]
-        for other in ("load", "compute", "store"):
+        for other in NAMES:
             if fields[f"wait_{other}"]:
                 left = self.counts.get((other, engine), 0)
                 self.require(left, f"waits for a token from {other} that never comes")
                 self.counts[other, engine] = left - 1
-        for other in ("load", "compute", "store"):
+        for other in NAMES:
             if fields[f"signal_{other}"]:
                 self.counts[engine, other] = self.counts.get((engine, other), 0) + 1
 

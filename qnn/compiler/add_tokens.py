@@ -1,8 +1,6 @@
 """Tokens: the waits and signals that keep what one engine needs of another in program order."""
 
-from qnn.compiler.program import Instruction
-
-ENGINES = ("load", "compute", "store")
+from qnn.compiler.program import NAMES, Instruction
 
 
 def add_tokens(program: list[Instruction]) -> list[Instruction]:
@@ -11,14 +9,14 @@ def add_tokens(program: list[Instruction]) -> list[Instruction]:
     An engine finishes its instructions in order, so that a wait for one covers all before it:
     for each pair of engines only a dependency on a later instruction than the last needs a token.
     """
-    covered = {(a, b): -1 for a in ENGINES for b in ENGINES}
+    covered = {(a, b): -1 for a in NAMES for b in NAMES}
     seen = _History()
     flags: list[dict[str, int]] = [{} for _ in program]
     for index, instruction in enumerate(program):
         engine = instruction.engine
         if engine is None:
             continue
-        for other in ENGINES:
+        for other in NAMES:
             if other == engine:
                 continue
             needed = seen.last_conflict(instruction, other, covered[other, engine])
@@ -34,8 +32,8 @@ class _History:
     """The spans that each engine has read and written, newest last."""
 
     def __init__(self):
-        self.reads = {engine: [] for engine in ENGINES}
-        self.writes = {engine: [] for engine in ENGINES}
+        self.reads = {engine: [] for engine in NAMES}
+        self.writes = {engine: [] for engine in NAMES}
 
     def last_conflict(self, instruction, engine, covered):
         """Index of the engine's newest instruction that must come first, if over ``covered``."""

@@ -8,9 +8,8 @@ from hw.spec.instructions import TOKEN_BITS, Buffer, Op, Region
 from qnn.compiler import access
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.fences import Running
-from qnn.compiler.program import ENGINES
+from qnn.compiler.program import ENGINES, NAMES
 
-NAMES = ("load", "compute", "store")
 NEVER = -1
 
 

@@ -14,6 +14,7 @@ class Span(NamedTuple):
     stop: int
 
 
+NAMES = ("load", "compute", "store")  # of the engines
 ENGINES = {Op.LOAD: "load", Op.STORE: "store", Op.CONV: "compute", Op.MAXPOOL: "compute"}
 
 

@@ -3,8 +3,7 @@
 from hw.spec.image import Image
 from hw.spec.instructions import Buffer, Op, Region
 from qnn.compiler.disassemble import instructions
-
-NAMES = ("load", "compute", "store")
+from qnn.compiler.program import NAMES
 
 
 def program_text(image: Image) -> str:
