@@ -78,7 +78,7 @@ def run_demo(images: int, seed: int, out: Path | None, clock: Clock) -> DemoResu
     from sim.synthesis import array_resources
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(1) as background:
+    with one_torch_thread(), ThreadPoolExecutor(1) as background:
         cells = background.submit(array_resources, named_config(CONFIG, weight_bits=WEIGHT_BITS))
         measured = _model_to_rtl(images, seed, out, clock)
         with clock.step("synthesize (the rest of it)"):
@@ -89,6 +89,19 @@ def run_demo(images: int, seed: int, out: Path | None, clock: Clock) -> DemoResu
         array_dsp=resources.dsp,
         seconds=time.perf_counter() - started,
     )
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Torch on one thread inside the block: two that share a core with Yosys wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _model_to_rtl(images, seed, out, clock):
