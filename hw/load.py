@@ -4,15 +4,14 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bursts import BURST, BurstSplitter
+from hw.bursts import BURST
 from hw.layouts import TRANSFER_STRUCT, feature_write, parameter_write, weight_write
-from hw.queue import Queue
-from hw.runs import BASES, RunGenerator, beats_bits
+from hw.runs import BASES
 from hw.spec.config import SvpeConfig
 from hw.spec.instructions import Buffer
-from hw.spec.timing import MAX_BURST_BEATS, TRANSFERS_IN_FLIGHT
-from hw.tokens import SIGNALS, signals_of
-from hw.walk import PLACE, WALK, Walk, walk_of
+from hw.tokens import SIGNALS
+from hw.transfers import Transfers
+from hw.walk import PLACE
 
 PORTS = ("features", "weights", "parameters")  # by hw.spec.instructions.Buffer
 
@@ -141,38 +140,21 @@ class LoadEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        m.submodules.runs = runs = RunGenerator(word_beats=word_beats(config))
-        m.submodules.bursts = bursts = BurstSplitter(
-            bus_bytes=config.bus_bytes,
-            burst_beats=MAX_BURST_BEATS,
-            beats_bits=beats_bits(word_beats(config)),
+        m.submodules.transfers = transfers = Transfers(
+            bus_bytes=config.bus_bytes, word_beats=word_beats(config)
         )
-        m.submodules.walks = walks = Queue(shape=WALK, depth=TRANSFERS_IN_FLIGHT)
-        m.submodules.walk = walk = Walk()
         m.submodules.assembler = assembler = WordAssembler(config)
-        m.submodules.signals = signals = Queue(shape=SIGNALS, depth=TRANSFERS_IN_FLIGHT)
 
-        # `walks` empties before `signals`, and so always has room where that has.
-        accept = self.i.valid & runs.i.ready & signals.i.ready
         m.d.comb += [
-            self.i.ready.eq(accept),
-            runs.i.valid.eq(accept),
-            runs.i.payload.eq(self.i.payload),
-            runs.bases.eq(self.bases),
-            walks.i.valid.eq(accept),
-            Value.cast(walks.i.payload).eq(walk_of(self.i.payload)),
-            signals.i.valid.eq(accept),
-            signals.i.payload.eq(signals_of(self.i.payload)),
-            signals.o.ready.eq(assembler.finished),
+            transfers.bases.eq(self.bases),
+            transfers.finished.eq(assembler.finished),
             self.finished.eq(assembler.finished),
-            self.finished_signals.eq(signals.o.payload),
-            self.busy.eq(signals.o.valid),
+            self.finished_signals.eq(transfers.signals),
+            self.busy.eq(transfers.busy),
         ]
-
-        wiring.connect(m, runs.o, bursts.i)
-        wiring.connect(m, walks.o, walk.i)
-        wiring.connect(m, walk.o, assembler.places)
-        wiring.connect(m, bursts.o, wiring.flipped(self.requests))
+        wiring.connect(m, wiring.flipped(self.i), transfers.i)
+        wiring.connect(m, transfers.requests, wiring.flipped(self.requests))
+        wiring.connect(m, transfers.places, assembler.places)
         wiring.connect(m, wiring.flipped(self.beats), assembler.beats)
         for name in PORTS:
             wiring.connect(m, getattr(assembler, name), wiring.flipped(getattr(self, name)))

@@ -4,14 +4,15 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bursts import BURST, BurstSplitter
+from hw.bursts import BURST
 from hw.layouts import TRANSFER_STRUCT
 from hw.queue import Queue
-from hw.runs import BASES, RunGenerator, beats_bits
+from hw.runs import BASES
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
-from hw.spec.timing import MAX_BURST_BEATS, STORE_BUFFER_WORDS, TRANSFERS_IN_FLIGHT
-from hw.tokens import SIGNALS, signals_of
-from hw.walk import PLACE, WALK, Walk, walk_of
+from hw.spec.timing import STORE_BUFFER_WORDS
+from hw.tokens import SIGNALS
+from hw.transfers import Transfers
+from hw.walk import PLACE
 
 
 class WordReader(wiring.Component):
@@ -115,41 +116,23 @@ class StoreEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        word_beats = (config.beats(config.feature_bits),)
-        m.submodules.runs = runs = RunGenerator(word_beats=word_beats)
-        m.submodules.bursts = bursts = BurstSplitter(
-            bus_bytes=config.bus_bytes,
-            burst_beats=MAX_BURST_BEATS,
-            beats_bits=beats_bits(word_beats),
+        m.submodules.transfers = transfers = Transfers(
+            bus_bytes=config.bus_bytes, word_beats=(config.beats(config.feature_bits),)
         )
-        m.submodules.walks = walks = Queue(shape=WALK, depth=TRANSFERS_IN_FLIGHT)
-        m.submodules.walk = walk = Walk()
         m.submodules.reader = reader = WordReader(config)
-        m.submodules.signals = signals = Queue(shape=SIGNALS, depth=TRANSFERS_IN_FLIGHT)
 
-        # `walks` empties before `signals`, and so always has room where that has.
-        accept = self.i.valid & runs.i.ready & signals.i.ready
         m.d.comb += [
-            self.i.ready.eq(accept),
-            runs.i.valid.eq(accept),
-            runs.i.payload.eq(self.i.payload),
-            runs.bases.eq(self.bases),
-            walks.i.valid.eq(accept),
-            Value.cast(walks.i.payload).eq(walk_of(self.i.payload)),
-            signals.i.valid.eq(accept),
-            signals.i.payload.eq(signals_of(self.i.payload)),
-            signals.o.ready.eq(self.answered),
+            transfers.bases.eq(self.bases),
+            transfers.finished.eq(self.answered),
             self.finished.eq(self.answered),
-            self.finished_signals.eq(signals.o.payload),
-            self.busy.eq(signals.o.valid),
+            self.finished_signals.eq(transfers.signals),
+            self.busy.eq(transfers.busy),
             reader.data_valid.eq(self.data_valid),
             reader.data.eq(self.data),
         ]
-
-        wiring.connect(m, runs.o, bursts.i)
-        wiring.connect(m, walks.o, walk.i)
-        wiring.connect(m, walk.o, reader.places)
-        wiring.connect(m, bursts.o, wiring.flipped(self.requests))
+        wiring.connect(m, wiring.flipped(self.i), transfers.i)
+        wiring.connect(m, transfers.requests, wiring.flipped(self.requests))
+        wiring.connect(m, transfers.places, reader.places)
         wiring.connect(m, reader.request, wiring.flipped(self.request))
         wiring.connect(m, reader.beats, wiring.flipped(self.beats))
 
