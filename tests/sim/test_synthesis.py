@@ -66,6 +66,13 @@ def test_a_submodule_counts_as_often_as_it_is_instantiated():
 
 
 @pytest.mark.rtl
+def test_a_module_with_its_own_file_counts_as_often_in_a_flat_design():
+    leaf, _, pair = ADDER.partition("endmodule\n")
+    flat = synthesize({"pair.v": pair, "leaf.v": leaf + "endmodule\n"}, "pair", flatten=True)
+    assert flat == synthesize({"adder.v": ADDER}, "pair")
+
+
+@pytest.mark.rtl
 def test_a_multiplier_is_seen():
     assert synthesize({"top.v": MULTIPLIER}, "top").dsp == 1
 

@@ -1,0 +1,33 @@
+from functools import cache
+
+import pytest
+
+from hw.spec.config import CONFIGS
+from sim.synthesis import accelerator_resources, array_resources
+
+pytestmark = pytest.mark.rtl
+
+CONFIG = CONFIGS["test"]
+HALF_RAMS_OF_A_PART = 2  # 32 bits wide, and both ports read: two of 18 bits
+
+
+@cache
+def accelerator():
+    return accelerator_resources(CONFIG)
+
+
+def test_the_array_multiplies_without_multipliers():
+    array = array_resources(CONFIG)
+    assert array.dsp == 0
+    assert array.lut > 0
+    assert array.bram18 == array.lut_memories == 0
+
+
+def test_the_accelerator_has_no_multiplier():
+    assert accelerator().dsp == 0
+    assert accelerator().lut > array_resources(CONFIG).lut
+
+
+def test_feature_banks_and_weight_rows_are_block_ram():
+    features = CONFIG.banks * CONFIG.parts * HALF_RAMS_OF_A_PART
+    assert accelerator().bram18 == features + CONFIG.rows
