@@ -91,9 +91,9 @@ def synthesize(
 def array_resources(config: SvpeConfig) -> Resources:
     """Cell counts of the array of processing elements by itself."""
     from hw.array import SvpeArray
-    from hw.convert import convert
+    from hw.verilog import files
 
-    return synthesize({"qnn_array.v": convert(SvpeArray(config), "qnn_array")}, "qnn_array")
+    return synthesize(files(SvpeArray(config), "qnn_array"), "qnn_array")
 
 
 def accelerator_resources(config: SvpeConfig) -> Resources:

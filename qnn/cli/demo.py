@@ -93,7 +93,7 @@ def run_demo(images: int, seed: int, out: Path | None, clock: Clock) -> DemoResu
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Torch on one thread inside the block: two that share a core with Yosys wait for each other."""
+    """One torch thread inside the block: two that share a core with Yosys wait for each other."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,8 +1,9 @@
 import pytest
 
+from hw.spec.config import SvpeConfig
 from qnn.errors import ToolError
 from sim import synthesis
-from sim.synthesis import Resources, count_cells, synthesize
+from sim.synthesis import Resources, array_resources, count_cells, synthesize
 
 ADDER = """
 module leaf(input clk, input signed [7:0] a, b, output reg signed [15:0] s);
@@ -84,6 +85,16 @@ def test_the_second_run_takes_the_cache(own_cache, monkeypatch):
     assert synthesize({"top.v": MULTIPLIER}, "top") == first
     with pytest.raises(pytest.fail.Exception, match="it ran again"):
         synthesize({"top.v": MULTIPLIER.replace("15", "14")}, "top")
+
+
+@pytest.mark.rtl
+def test_an_array_of_twice_the_columns_has_twice_the_cells_and_no_multiplier():
+    narrow, wide = (
+        array_resources(SvpeConfig(lanes=2, rows=2, columns=columns)) for columns in (2, 4)
+    )
+    assert narrow.dsp == wide.dsp == 0
+    assert wide.carry4 == 2 * narrow.carry4 > 0
+    assert wide.lut == pytest.approx(2 * narrow.lut, rel=0.02)
 
 
 @pytest.mark.rtl
