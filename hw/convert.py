@@ -1,6 +1,7 @@
 """One Amaranth component to Verilog, the same bytes each time."""
 
 import os
+import re
 from contextlib import contextmanager
 
 from amaranth.back import verilog
@@ -13,7 +14,7 @@ def convert(component, name: str, platform=None) -> str:
     for path, _, value in component.signature.flatten(component):
         ports["_".join(map(str, path))] = (Value.cast(value), None)  # direction: from its use
     with _packaged_yosys():
-        return verilog.convert(
+        text = verilog.convert(
             component,
             name=name,
             platform=platform,
@@ -21,6 +22,28 @@ def convert(component, name: str, platform=None) -> str:
             emit_src=False,
             strip_internal_attrs=True,
         )
+    return _CLEARED_WORDS.sub(_cleared_by_loop, text)
+
+
+# Yosys clears a memory by one statement a word; simulators compile each, for every instance.
+_CLEARED_WORDS = re.compile(
+    r"  initial begin\n"
+    r"    (?P<name>\S+ ?)\[0\] = (?P<zero>\d+'h0+);\n"
+    r"(?:    (?P=name)\[(?P<last>\d+)\] = (?P=zero);\n)+"
+    r"  end\n"
+)
+
+
+def _cleared_by_loop(found):
+    memory, zero, words = found["name"], found["zero"], int(found["last"]) + 1
+    label = "clear_" + re.sub(r"\W", "_", memory.strip(" \\"))
+    return (
+        f"  initial begin : {label}\n"
+        f"    integer word;\n"
+        f"    for (word = 0; word < {words}; word = word + 1)\n"
+        f"      {memory}[word] = {zero};\n"
+        f"  end\n"
+    )
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """cocotb test of the whole accelerator with cocotbext-axi on both buses: a second opinion on AXI.
 
 The environment variable QNN_JOB names a JSON file: ``memory`` (file; what it holds after the run
-replaces it), ``writes`` that start the run, ``stall`` (the chance that a channel stands still in a
-cycle: ``idle`` of those that the memory drives, ``backpressure`` of those that it takes).
+replaces it), ``writes`` that start the run, and the chances that a channel stands still in a
+cycle: ``idle`` of those that the memory drives, ``backpressure`` of those that it takes.
 """
 
 import json
