@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from qnn.cli.output import Json, Progress, print_json, print_table, progress
+from qnn.errors import DeviceError
 
 CONFIG = "test"
 WEIGHT_BITS = 3
@@ -141,6 +142,8 @@ def _model_to_rtl(images, seed, out, clock):
             _write(out, model, quantized, design)
     with clock.step("simulate and verify"):
         checked = verify(design, data.x_test[:images].numpy(), device="rtl")
+    if checked.failure:
+        raise DeviceError(f"demo: the RTL simulation failed: {checked.failure}")
     cycles = sum(checked.run_cycles) / images
     return {
         "float_accuracy": float_accuracy,
