@@ -7,7 +7,7 @@ import numpy as np
 from qnn.design import Design
 from qnn.errors import DeviceError
 from qnn.graph.ir import Graph
-from qnn.graph.reference import encode_input, reference
+from qnn.graph.reference import as_images, encode_input, reference
 from sim import functional, rtl
 
 DEVICES = ("reference", "functional", "rtl")
@@ -39,8 +39,8 @@ def simulate(design: Design, x: np.ndarray, device: str = "rtl", **options) -> S
 
     Parameters
     ----------
-    x : (images, channels, height, width) integers of the input's type, or what ``encode_input``
-        takes: 8-bit pixels or floats
+    x : (images, channels, height, width), or (vectors, features): integers of the input's type, or
+        what ``encode_input`` takes: 8-bit pixels or floats
     device : "reference", "functional" or "rtl"
     options : for the RTL run, see ``sim.rtl.execute``
 
@@ -72,8 +72,8 @@ def simulate(design: Design, x: np.ndarray, device: str = "rtl", **options) -> S
 
 
 def integers(graph: Graph, x: np.ndarray) -> np.ndarray:
-    """``x`` as integers of the input's type: 8-bit pixels and floats are encoded."""
-    x = np.asarray(x)
+    """``x`` as images of integers of the input's type: 8-bit pixels and floats are encoded."""
+    x = as_images(graph, x)
     is_encoded = np.issubdtype(x.dtype, np.integer) and x.dtype != np.uint8
     return x if is_encoded else encode_input(graph, x)
 

@@ -119,8 +119,7 @@ def verify(
 
     Parameters
     ----------
-    x : (images, channels, height, width) integers of the input's type, or what ``encode_input``
-        takes
+    x : what ``simulate`` takes
     device : "rtl" or "functional"
     expected : tensors by name, if not the reference's
     options : for the RTL run, see ``sim.rtl.execute``

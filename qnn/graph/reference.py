@@ -66,13 +66,23 @@ def stream(
         yield start, {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
+def as_images(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """``x`` as (images, channels, height, width), if a model of vectors takes (vectors, features).
+
+    Anything else stays as it is.
+    """
+    x = np.asarray(x)
+    takes_vectors = graph.input.shape[1:] == (1, 1)
+    return x[:, :, None, None] if takes_vectors and x.ndim == 2 else x
+
+
 def encode_input(graph: Graph, images: np.ndarray) -> np.ndarray:
-    """Integers of the input's type.
+    """Integers of the input's type, (images, channels, height, width).
 
     Parameters
     ----------
-    images : (images, channels, height, width); 8-bit pixels, which the input's table maps, or
-        what the float model takes, rounded half up
+    images : (images, channels, height, width) or (vectors, features); 8-bit pixels, which the
+        input's table maps, or what the float model takes, rounded half up
 
     Raises
     ------
@@ -80,7 +90,7 @@ def encode_input(graph: Graph, images: np.ndarray) -> np.ndarray:
         The images have not the input's shape, are not finite, or are pixels without a table.
     """
     node = graph.input
-    images = np.asarray(images)
+    images = as_images(graph, images)
     _check_shape(node, images)
     if images.dtype == np.uint8:
         if node.table is None:
