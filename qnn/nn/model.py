@@ -24,7 +24,7 @@ class QuantizedModel(nn.Module):
         super().__init__()
         self.plan = plan
         self.layers = nn.ModuleDict(
-            {layer.name.replace(".", "/"): LAYERS[type(layer)](layer) for layer in plan.layers}
+            {_key(layer.name): LAYERS[type(layer)](layer) for layer in plan.layers}
         )
         self._bind()
 
@@ -43,7 +43,7 @@ class QuantizedModel(nn.Module):
 
     def layer(self, name: str) -> nn.Module:
         """The layer that computes the tensor ``name``."""
-        return self.layers[name.replace(".", "/")]
+        return self.layers[_key(name)]
 
     @property
     def input(self) -> QuantInput:
@@ -58,7 +58,7 @@ class QuantizedModel(nn.Module):
         return module.type
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """What the float model gives, on the grid; one tensor, or a tuple as the model does."""
+        """What the float model gives, on the grid: a tensor, or a tuple if there are several."""
         return self._results(self._run(self._encode(x)))
 
     def from_pixels(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -111,3 +111,9 @@ class QuantizedModel(nn.Module):
     def _results(self, values):
         results = tuple(values[name].reshape(-1, *shape) for name, shape in self.plan.outputs)
         return results if len(results) > 1 else results[0]
+
+
+def _key(name):
+    """A tensor's name as ``nn.ModuleDict`` takes it: no dots, and none of its own attributes."""
+    key = name.replace(".", "/")
+    return f"{key}/" if hasattr(nn.ModuleDict(), key) else key

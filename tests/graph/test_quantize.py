@@ -104,6 +104,26 @@ def test_the_state_makes_another_model_the_same():
     assert torch.equal(one(x), other(x))
 
 
+class Keyed(nn.Module):
+    """Parts that are called like methods of ``nn.ModuleDict``."""
+
+    def __init__(self):
+        super().__init__()
+        self.keys, self.update = nn.Conv2d(2, 3, 1), nn.Conv2d(3, 2, 1)
+
+    def forward(self, values):
+        return self.update(self.keys(values).relu())
+
+
+def test_layers_may_have_any_name():
+    x = torch.randn(4, 2, 3, 3)
+    quantized = quantize(Keyed(), x)
+    want = reference(export(quantized), encode_input(export(quantized), x.numpy()))
+    assert list(want) == ["values", "keys", "update"]
+    got = quantized.tensors(x)
+    assert all(np.array_equal(want[name], got[name].numpy()) for name in want)
+
+
 def test_learned_numbers_are_parameters_and_the_rest_is_not():
     quantized = small(nn.Conv2d(2, 3, 3, bias=False), nn.BatchNorm2d(3), nn.AvgPool2d(2))
     names = [name for name, _ in quantized.named_parameters()]
