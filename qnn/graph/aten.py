@@ -167,18 +167,6 @@ def _clamp_to(call: Call, low, high) -> Clamp:
     return Clamp(name=call.name, inputs=(source.name,), shape=source.shape, low=low, high=high)
 
 
-def _relu(call: Call) -> Clamp:
-    return _clamp_to(call, 0.0, None)
-
-
-def _hardtanh(call: Call) -> Clamp:
-    return _clamp_to(call, call["min_val"], call["max_val"])
-
-
-def _clamp(call: Call) -> Clamp:
-    return _clamp_to(call, call["min"], call["max"])
-
-
 def _window_padding(size, out, kernel, stride, dilation, before):
     """(before, behind) so that exactly ``out`` windows fit."""
     return before, max((out - 1) * stride + dilation * (kernel - 1) + 1 - size - before, 0)
@@ -231,24 +219,34 @@ def _avg_pool(call: Call) -> AveragePool:
 
 
 def _pool_to(call: Call, size: tuple[int, int]) -> AveragePool:
-    """Average pooling to a size that divides the input's."""
+    """Average pooling to a size, where all of its windows are alike."""
     source = call.source()
-    if source.shape[1] % size[0] or source.shape[2] % size[1]:
+    windows = [_windows(n, count) for n, count in zip(source.shape[1:], size, strict=True)]
+    if None in windows:
         raise call.refuse(
-            "an output size that divides the input's",
+            "an output size that gives windows of one size and stride",
             f"{size[0]}x{size[1]} of {source.shape[1]}x{source.shape[2]}",
-            "choose another size",
+            "choose one that divides the input's",
         )
-    kernel = (source.shape[1] // size[0], source.shape[2] // size[1])
+    kernel, stride = zip(*windows, strict=True)
     return AveragePool(
         name=call.name,
         inputs=(source.name,),
         shape=(source.shape[0], *size),
         kernel=kernel,
-        stride=kernel,
+        stride=stride,
         padding=NO_PADDING,
         divisor=math.prod(kernel),
     )
+
+
+def _windows(size: int, count: int) -> tuple[int, int] | None:
+    """Kernel and stride of the ``count`` windows that PyTorch lays over ``size``, if all alike."""
+    stride = size // count
+    kernel = size - (count - 1) * stride
+    spans = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    alike = spans == [(i * stride, i * stride + kernel) for i in range(count)]
+    return (kernel, stride) if stride and alike else None
 
 
 def _adaptive_pool(call: Call) -> AveragePool:
@@ -365,10 +363,10 @@ OPERATORS: dict[str, Callable[[Call], Node | str | None]] = {
     "aten.linear": _linear,
     "aten._native_batch_norm_legit_no_training": _batch_norm,
     "aten._native_batch_norm_legit": _batch_statistics,
-    "aten.relu": _relu,
+    "aten.relu": lambda call: _clamp_to(call, 0.0, None),
     "aten.relu6": lambda call: _clamp_to(call, 0.0, 6.0),
-    "aten.hardtanh": _hardtanh,
-    "aten.clamp": _clamp,
+    "aten.hardtanh": lambda call: _clamp_to(call, call["min_val"], call["max_val"]),
+    "aten.clamp": lambda call: _clamp_to(call, call["min"], call["max"]),
     "aten.clamp_min": lambda call: _clamp_to(call, call["min"], None),
     "aten.clamp_max": lambda call: _clamp_to(call, None, call["max"]),
     "aten.max_pool2d": _max_pool,

@@ -1,9 +1,11 @@
 """A float graph from any ``nn.Module``, through torch.export."""
 
+import io
+import logging
 import math
 import operator
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 
 import torch
@@ -40,12 +42,21 @@ def capture(model: nn.Module, example: Tensor) -> Graph:
             f"model input needs shape (batch, channels, height, width) or (batch, features), "
             f"not {tuple(example.shape)}; reshape the data"
         )
+    _check_parameters(model)
     example = example[:1].expand(BATCH, *example.shape[1:]).contiguous()
-    with _evaluating(model), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _evaluating(model), torch.no_grad(), _quiet():
         _try(model, example)
         program = _export(model, example)
     return _Reader(program).graph()
+
+
+def _check_parameters(model):
+    for name, parameter in model.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise ModelError(
+                f"model needs float32 parameters, but '{name}' is {parameter.dtype}; give "
+                f"model.float()"
+            )
 
 
 @contextmanager
@@ -57,6 +68,19 @@ def _evaluating(model):
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def _quiet():
+    """No warnings and no log: torch.export prints the whole program beside its error."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _first_line(error):

@@ -96,6 +96,7 @@ def test_same_padding_of_an_even_kernel_puts_more_behind():
         lambda x: F.avg_pool2d(x, (2, 3), divisor_override=4),
         lambda x: F.adaptive_avg_pool2d(x, 1),
         lambda x: F.adaptive_avg_pool2d(x, (4, None)),
+        lambda x: F.adaptive_avg_pool2d(x, (7, 5)),
         lambda x: x.mean((2, 3)),
         lambda x: x.mean((-1, -2), keepdim=True),
         lambda x: x.mean(3, keepdim=True),
@@ -252,10 +253,10 @@ def test_what_no_output_needs_is_left_out():
             "edge; set ceil_mode=False",
         ),
         (
-            lambda m, x: F.adaptive_avg_pool2d(x, 3),
+            lambda m, x: F.adaptive_avg_pool2d(x, 5),
             {},
-            "layer 'adaptive_avg_pool2d' needs an output size that divides the input's, not 3x3 "
-            "of 8x6; choose another size",
+            "layer 'adaptive_avg_pool2d' needs an output size that gives windows of one size and "
+            "stride, not 5x5 of 8x6; choose one that divides the input's",
         ),
         (
             lambda m, x: x.mean(1, keepdim=True),
@@ -336,6 +337,17 @@ def test_what_is_refused_is_named(function, parts, text):
         assert re.fullmatch(pattern, got)
     else:
         assert got == text
+
+
+def test_parameters_of_another_kind_are_refused():
+    assert refusal(lambda m, x: m.conv(x), conv=nn.Conv2d(3, 4, 1).double()) == (
+        "model needs float32 parameters, but 'conv.weight' is torch.float64; give model.float()"
+    )
+
+
+def test_a_refusal_of_torch_export_is_one_line_without_its_log(capfd):
+    refusal(lambda m, x: x if x.sum() > 0 else -x)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_weights_that_are_not_finite_are_refused():
