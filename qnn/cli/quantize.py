@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qnn.cli.output import Json, print_json
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def quantize(
@@ -48,8 +51,11 @@ def quantize(
     entry = ZOO.get(model)
     if entry and checkpoint is None:
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
-    mean_values = numbers("--mean", mean) or (entry and entry.mean)
-    std_values = numbers("--std", std) or (entry and entry.std)
+    mean_values, std_values = numbers("--mean", mean), numbers("--std", std)
+    if entry and mean_values is None:
+        mean_values = entry.mean
+    if entry and std_values is None:
+        std_values = entry.std
     network = load_model(model, checkpoint)
     images = load_data(data)
     quantized = quantize(
@@ -66,26 +72,40 @@ def quantize(
     count = min(samples, len(images.x_test))
     reals = to_reals(images.x_test[:count], quantized.plan.mean, quantized.plan.std)
     labels = images.y_test[:count]
+    classifies = gives_classes(network, reals)
     result = {
         "model": str(out),
         "test_images": count,
-        "float_accuracy": 100 * accuracy(network, reals, labels),
-        "quantized_accuracy": 100 * accuracy(quantized, reals, labels),
+        "float_accuracy": 100 * accuracy(network, reals, labels) if classifies else None,
+        "quantized_accuracy": 100 * accuracy(quantized, reals, labels) if classifies else None,
     }
     if as_json:
         print_json(result)
         return
-    print(
-        f"{out}: {weight_bits}-bit weights; of {count} test images float gets "
-        f"{result['float_accuracy']:.2f} %, quantized {result['quantized_accuracy']:.2f} %"
-    )
+    text = f"{out}: {weight_bits}-bit weights"
+    if classifies:
+        text += (
+            f"; of {count} test images float gets {result['float_accuracy']:.2f} %, quantized "
+            f"{result['quantized_accuracy']:.2f} %"
+        )
+    print(text)
 
 
-def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    """The numbers in ``text``, which commas separate."""
+def gives_classes(network: "nn.Module", images: "Tensor") -> bool:
+    """Whether ``network`` gives one vector an image, so that its greatest value is a class."""
+    import torch
+
+    with torch.no_grad():
+        result = network(images[:1])
+    return isinstance(result, torch.Tensor) and result.dim() == 2
+
+
+def numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:
+    """The number in ``text``, or the numbers that commas separate."""
     if text is None:
         return None
     try:
-        return tuple(float(part) for part in text.split(","))
+        values = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise typer.BadParameter(f"{option} needs numbers with commas, not '{text}'") from None
+    return values if len(values) > 1 else values[0]

@@ -41,11 +41,12 @@ def simulate(
         names = [output.name for output in design.graph.outputs]
         with out.open("wb") as file:
             np.savez(file, **dict(zip(names, run.outputs, strict=True)))
-    answers = run.outputs[0].reshape(len(labels), -1).argmax(1)
+    classifies = len(run.outputs) == 1 and run.outputs[0].ndim == 2
+    right = 100 * float((run.outputs[0].argmax(1) == labels).mean()) if classifies else None
     result = {
         "device": device.value,
         "images": len(labels),
-        "accuracy": 100 * float((answers == labels).mean()),
+        "accuracy": right,
         "cycles_per_image": None if run.cycles is None else sum(run.cycles) / len(labels),
         "simulator_cycles_per_second": run.cycles_per_second,
         "simulator_build_seconds": run.build_seconds,
@@ -54,8 +55,7 @@ def simulate(
     if as_json:
         print_json(result)
         return
-    print(
-        f"{device.value}: {len(labels)} images in {seconds:.1f} s, {result['accuracy']:.2f} % right"
-    )
+    answer = "" if right is None else f", {right:.2f} % right"
+    print(f"{device.value}: {len(labels)} images in {seconds:.1f} s{answer}")
     if run.cycles is not None:
         print(f"{result['cycles_per_image']:,.0f} cycles an image")

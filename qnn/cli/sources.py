@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
-Data = Annotated[str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_test.")]
+Data = Annotated[str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_train ... y_test.")]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
 ConfigName = Annotated[str, typer.Option(help="Configuration: test, small, reference, zcu102.")]
 ConfigSettings = Annotated[

@@ -38,6 +38,34 @@ def test_quantize_takes_a_factory_of_the_current_folder(qnn, tmp_path, monkeypat
     assert (tmp_path / "model.safetensors").exists()
 
 
+def test_a_network_that_gives_no_classes_has_no_accuracy(qnn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two_heads.py").write_text(
+        "from torch import nn\n"
+        "class Heads(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.one, self.other = nn.Conv2d(3, 2, 3), nn.Conv2d(3, 4, 1)\n"
+        "    def forward(self, x):\n"
+        "        return self.one(x), self.other(x)\n"
+    )
+    images = np.random.default_rng(0).integers(0, 256, (8, 5, 4, 3), np.uint8)
+    labels = np.zeros(8, np.int64)
+    np.savez("colour.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    data = ("--data", "colour.npz")
+    wanted = (0, "model.safetensors: 3-bit weights\n", "")
+    assert qnn("quantize", "two_heads:Heads", *data, "--mean", "0.5", "--std", "0.25") == wanted
+    assert qnn("compile", "model.safetensors", "-o", "build")[0] == 0
+    run = ("simulate", "build", *data, "--device", "functional", "-o", "outputs.npz")
+    code, text, err = qnn(*run, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(text)["accuracy"] is None
+    assert qnn(*run)[1].startswith("functional: 2 images in ")
+    with np.load("outputs.npz") as outputs:
+        shapes = {name: values.shape for name, values in outputs.items()}
+    assert shapes == {"one": (2, 2, 3, 2), "other": (2, 4, 5, 4)}
+
+
 def test_export_writes_the_graph_that_it_prints(qnn, model, tmp_path):
     out = tmp_path / "model.qgraph"
     code, text, _ = qnn("export", model, "-o", out)
