@@ -121,7 +121,8 @@ def _reals(batch, preprocessing):
                 "what the float model takes"
             )
         channels = torch.arange(batch.shape[1])[:, None, None]
-        return pixel_values(*preprocessing)[channels, batch.long()].float()
+        values = pixel_values(*preprocessing)[channels, _images(batch).long()]
+        return values.float().reshape(batch.shape)
     batch = batch.float()
     if not bool(torch.isfinite(batch).all()):
         raise ModelError(

@@ -174,7 +174,7 @@ def _built(name):
         )
     try:
         found = getattr(importlib.import_module(module), factory)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # any: it is the user's code
         raise ModelError(
             f"model '{name}' cannot be imported: {error}; check the name and PYTHONPATH"
         ) from error

@@ -156,6 +156,18 @@ def test_pixels_and_what_they_mean_give_the_same():
     assert torch.equal(quantized(reals), quantized.from_pixels(pixels))
 
 
+def test_vectors_may_be_pixels():
+    pixels = torch.randint(0, 256, (20, 5), dtype=torch.uint8)
+    model, options = nn.Linear(5, 3), {"mean": 0.5, "std": 0.25}
+    one = quantize(model, pixels, **options)
+    assert str(export(one)) == str(export(quantize(model, (pixels / 255 - 0.5) / 0.25, **options)))
+    encoded = encode_input(export(one), pixels.numpy())
+    wanted = one.tensors(pixels)
+    assert np.array_equal(encoded, wanted["input"].numpy())
+    result = reference(export(one), encoded)
+    assert all(np.array_equal(result[name], wanted[name].numpy()) for name in wanted)
+
+
 def test_raw_pixels_of_0_to_255_stay_themselves():
     pixels = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
     quantized = quantize(nn.Conv2d(1, 1, 1), pixels, mean=0, std=1 / 255)

@@ -45,6 +45,15 @@ def refusal(*arguments):
     return str(caught.value)
 
 
+def test_a_module_that_does_not_parse_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "cut_short.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert refusal("cut_short:f") == (
+        "model 'cut_short:f' cannot be imported: invalid syntax (cut_short.py, line 1); check the "
+        "name and PYTHONPATH"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
