@@ -111,6 +111,30 @@ def nearest(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
     return codes.movedim(-1, 0).contiguous()
 
 
+def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
+    """The greatest value of the grid that is not over each weight, and the least not under it.
+
+    Both are the weight itself where it lies on the grid, and the last level where it is beyond.
+
+    Parameters
+    ----------
+    w : (outputs, ...) float
+    exponent : (outputs,) integers
+
+    Returns
+    -------
+    down, up : (outputs, ...) float64, exact; ``nearest`` gives their indices
+    """
+    sums = grid(bits, terms)[0].to(w.device, torch.float64)
+    levels = torch.cat((-sums[1:].flip(0), sums))
+    step = _per_channel(exp2(exponent - (most_index(bits) - 1)), w)
+    scaled = w.detach().to(torch.float64) / step
+    down = torch.bucketize(scaled, levels, right=True) - 1
+    up = torch.bucketize(scaled, levels)
+    last = len(levels) - 1
+    return levels[down.clamp(min=0)] * step, levels[up.clamp(max=last)] * step
+
+
 def search_exponent(
     w: Tensor,
     bits: int,

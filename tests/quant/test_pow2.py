@@ -174,3 +174,15 @@ def test_a_format_of_other_bits_is_refused(bits):
 def test_a_format_of_other_terms_is_refused(terms):
     with pytest.raises(ValueError, match=rf"^terms must be from 1 to 7, not {terms}$"):
         pow2.grid(3, terms)
+
+
+@pytest.mark.parametrize("exponent", [-9, 0, 5])
+@pytest.mark.parametrize(("bits", "terms"), SMALL)
+def test_neighbours_enclose_each_weight(bits, terms, exponent):
+    positive = [value * Fraction(2) ** exponent for value in every_sum(bits, terms) if value > 0]
+    levels = [-value for value in reversed(positive)] + [Fraction(0), *positive]
+    between = [(a + 2 * b) / 3 for a, b in itertools.pairwise(levels)]
+    weights = one_channel([*levels, *between, 2 * levels[0], 2 * levels[-1]])
+    down, up = pow2.neighbours(weights, torch.tensor([exponent]), bits, terms)
+    assert torch.equal(down, one_channel([*levels, *levels[:-1], levels[0], levels[-1]]))
+    assert torch.equal(up, one_channel([*levels, *levels[1:], levels[0], levels[-1]]))
