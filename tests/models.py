@@ -130,7 +130,7 @@ def models(draw, most_layers: int = 5, most_size: int = 11) -> Case:
     _randomise(draw, model, generator)
     count = draw(st.integers(1, 3))
     options = {
-        "weight_bits": draw(st.integers(2, 5)),
+        "weight_bits": draw(_weight_bits(model)),
         "activation_bits": draw(st.sampled_from((8, 8, 4, 5, 6))),
         "terms": draw(st.sampled_from((1, 1, 1, 2, 3))),
     }
@@ -144,6 +144,22 @@ def models(draw, most_layers: int = 5, most_size: int = 11) -> Case:
     reals = reals.abs() if draw(st.booleans()) else reals
     scale = 2.0 ** draw(st.integers(-4, 4))
     return Case(model, reals[:8] * scale, reals[8:] * scale * 1.5, options)
+
+
+@st.composite
+def _weight_bits(draw, model):
+    """One number, or one for each layer that has weights."""
+    layers = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    if not layers or draw(st.booleans()):
+        return draw(st.integers(2, 5))
+    return {name: draw(st.integers(2, 5)) for name in layers}
+
+
+def at_most(weight_bits: int | dict[str, int], most: int) -> int | dict[str, int]:
+    """What ``quantize`` takes as ``weight_bits``, for a configuration that has ``most``."""
+    if isinstance(weight_bits, int):
+        return min(weight_bits, most)
+    return {name: min(bits, most) for name, bits in weight_bits.items()}
 
 
 @st.composite

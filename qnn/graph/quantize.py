@@ -11,6 +11,7 @@ from qnn.graph.calibrate import choose_types, observe, unrounded
 from qnn.graph.capture import capture
 from qnn.graph.correct_bias import correct_bias
 from qnn.graph.float_graph import Concat, Conv, Graph, Input, MaxPool, Node
+from qnn.graph.formats import Choice, by_layer, check_choice, check_number, greatest
 from qnn.graph.fuse import fuse
 from qnn.graph.scales import set_exponents
 from qnn.nn.layers import QuantConv
@@ -29,10 +30,10 @@ CLOSE = 2.0**-7  # relative error at which a fixed weight needs no further term
 def quantize(
     model: nn.Module,
     data: Data,
-    weight_bits: int = 3,
+    weight_bits: Choice = 3,
     activation_bits: int = 8,
     rounding: str = "nearest",
-    terms: int = 1,
+    terms: Choice = 1,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     bias_correction: bool = False,
@@ -43,7 +44,9 @@ def quantize(
     ----------
     data : for calibration, what the float model takes: a tensor (images, ...), or batches (a
         loader's pairs of images and labels too); with ``mean`` and ``std`` also 8-bit pixels
-    weight_bits, activation_bits, terms : the formats; 2 to 5, 2 to 16, 1 to 7
+    weight_bits, activation_bits, terms : the formats; 2 to 5, 2 to 16, 1 to 7. Those of weights
+        may differ by layer: ``{"conv1": 4, "layer3.*": 3, "*": 3}``, where the first pattern that
+        matches a layer's name counts
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one a channel;
         without them it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``
@@ -66,13 +69,13 @@ def quantize(
     seen = observe(graph, (part for batch in batches for part in _images(batch).split(CHUNK)))
     input_signed = None if values is None else bool((values < 0).any())
     types = choose_types(graph, seen, activation_bits, input_signed)
-    layers = _plans(graph, types, weight_bits, terms, values is not None)
+    layers = _plans(graph, types, _formats(graph, weight_bits, terms), values is not None)
     plan = Plan(
         layers=layers,
         outputs=tuple((o.name, o.shape) for o in graph.outputs),
-        weight_bits=weight_bits,
+        weight_bits=greatest(weight_bits),
         activation_bits=activation_bits,
-        terms=terms,
+        terms=greatest(terms),
         rounding=rounding,
         mean=preprocessing and preprocessing[0],
         std=preprocessing and preprocessing[1],
@@ -85,13 +88,18 @@ def quantize(
 
 
 def _check_formats(weight_bits, activation_bits, terms):
-    for name, value, least, most in (
-        ("weight_bits", weight_bits, 2, 5),
-        ("activation_bits", activation_bits, 2, 16),
-        ("terms", terms, 1, 7),
-    ):
-        if not isinstance(value, int) or not least <= value <= most:
-            raise ValueError(f"quantize needs {name} from {least} to {most}, not {value}")
+    check_choice("weight_bits", weight_bits, 2, 5)
+    check_number("activation_bits", activation_bits, 2, 16)
+    check_choice("terms", terms, 1, 7)
+
+
+def _formats(graph: Graph, weight_bits: Choice, terms: Choice) -> dict[str, tuple[int, int]]:
+    """Bits and terms of each convolution."""
+    convs = [node for node in graph.nodes if isinstance(node, Conv)]
+    names = [n.name for n in convs if not n.fixed], [n.name for n in convs if n.fixed]
+    bits = by_layer("weight_bits", weight_bits, *names)
+    codes = by_layer("terms", terms, *names)
+    return {name: (bits[name], codes[name]) for name in bits}
 
 
 def _batches(data: Data) -> list[Tensor]:
@@ -135,13 +143,13 @@ def _images(batch):
     return batch if batch.dim() == 4 else batch[:, :, None, None]
 
 
-def _plans(graph, types, weight_bits, terms, pixels) -> tuple[LayerPlan, ...]:
+def _plans(graph, types, formats, pixels) -> tuple[LayerPlan, ...]:
     whole = unrounded(graph)
     plans = []
     for node in graph.nodes:
         type = types[node.name]
         if isinstance(node, Conv):
-            plan = _conv_plan(node, type, weight_bits, terms)
+            plan = _conv_plan(node, type, *formats[node.name])
             plans.append(replace(plan, rounded=node.name not in whole))
         else:
             plans.append(_other_plan(node, type, pixels))

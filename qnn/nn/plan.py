@@ -92,6 +92,7 @@ class Plan:
     -------
     layers : in topological order, the input first
     outputs : names of the results, and their shapes in the user's model without the batch
+    weight_bits, terms : the greatest of the layers'
     mean, std : of the pixels, per channel: the model takes ``(pixel / 255 - mean) / std``
     """
 

@@ -13,7 +13,7 @@ from sim.rtl import MemoryTiming
 from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 from tests.graphs import Limits, graphs, images
-from tests.models import models
+from tests.models import at_most, models
 
 # One configuration for all, so that one Verilator build serves them.
 CONFIG = named_config("test", weight_bits=4)
@@ -24,7 +24,8 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too
 def chain(case, batch, devices):
     """Hold all executors of one random PyTorch model to each other."""
     torch.set_num_threads(1)
-    options = {**case.options, "weight_bits": min(case.options["weight_bits"], LIMITS.weight_bits)}
+    bits = at_most(case.options["weight_bits"], LIMITS.weight_bits)
+    options = {**case.options, "weight_bits": bits}
     quantized = quantized_or_dead(case, options)
     graph = qnn.export(quantized)
     x = integers(graph, case.images.numpy())

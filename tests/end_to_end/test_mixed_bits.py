@@ -1,0 +1,74 @@
+"""A network whose layers differ in the bits and terms of their weights, down to the simulator."""
+
+import numpy as np
+import torch
+from torch import nn
+
+import qnn
+from qnn.graph import artifact
+from qnn.graph.ir import Conv
+from qnn.graph.reference import decode
+from sim.simulate import integers
+from sim.verify import expected_tensors, verify
+
+BITS = {"first": 5, "*.conv": 2, "head": 4, "*": 3}
+TERMS = {"head": 2, "*": 1}
+
+
+class Unit(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(6, 6, 3, padding=1)
+
+    def forward(self, x):
+        return torch.relu(x + self.conv(x))
+
+
+class Mixed(nn.Module):
+    """Has helper layers too: a padding and an average."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.unit = nn.Conv2d(3, 6, 3), Unit()
+        self.pad, self.pool = nn.ZeroPad2d(1), nn.AvgPool2d(3, 2)
+        self.side, self.head = nn.Conv2d(6, 4, 1), nn.Linear(10, 5)
+
+    def forward(self, x):
+        x = self.pool(self.pad(self.unit(self.first(x).relu())))
+        return self.head(torch.cat([x, self.side(x)], 1).mean((2, 3)))
+
+
+def mixed():
+    torch.manual_seed(0)
+    return qnn.quantize(Mixed(), torch.randn(16, 3, 9, 8), weight_bits=BITS, terms=TERMS)
+
+
+def test_each_layer_has_its_own_bits_from_plan_to_graph():
+    graph = qnn.export(mixed())
+    found = {n.name: (n.weight_bits, len(n.codes)) for n in graph.nodes if isinstance(n, Conv)}
+    named = {"first": (5, 1), "unit.conv": (2, 1), "side": (3, 1), "head": (4, 2)}
+    assert {name: found[name] for name in named} == named
+    assert {bits for name, (bits, _) in found.items() if name not in named} == {3}
+    plan = mixed().plan
+    assert (plan.weight_bits, plan.terms) == (5, 2)
+
+
+def test_the_file_keeps_the_bits(tmp_path):
+    quantized = mixed()
+    artifact.save(quantized, tmp_path / "m.safetensors")
+    loaded = artifact.load(tmp_path / "m.safetensors")
+    assert loaded.plan == quantized.plan
+    assert str(qnn.export(loaded)) == str(qnn.export(quantized))
+
+
+def test_pytorch_reference_and_functional_agree():
+    quantized = mixed()
+    graph = qnn.export(quantized)
+    design = qnn.compile(graph, "test")
+    assert design.config.weight_bits == 5
+    x = torch.randn(4, 3, 9, 8)
+    stored = integers(graph, x.numpy())
+    expected = expected_tensors(graph, stored)
+    np.testing.assert_array_equal(quantized(x).detach().numpy(), decode(graph, expected)[0])
+    report = verify(design, stored, "functional", expected=expected)
+    assert report.passed, str(report)
