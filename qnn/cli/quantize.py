@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnn.cli.output import Json, print_json
+from qnn.cli.sources import Data, read_data
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,9 +23,7 @@ def quantize(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Trained weights, .pt or .safetensors; needed by the zoo.")
     ] = None,
-    data: Annotated[
-        str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_train ... y_test.")
-    ] = "digits",
+    data: Data = "digits",
     samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
     weight_bits: Annotated[int, typer.Option(min=2, max=5)] = 3,
     activation_bits: Annotated[int, typer.Option(min=2, max=16)] = 8,
@@ -42,7 +41,6 @@ def quantize(
     """
     from qnn.graph import artifact
     from qnn.graph.quantize import quantize
-    from qnn.nn.data import load_data
     from qnn.nn.preprocess import to_reals
     from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO, load_model
@@ -57,7 +55,7 @@ def quantize(
     if entry and std_values is None:
         std_values = entry.std
     network = load_model(model, checkpoint)
-    images = load_data(data)
+    images = read_data(data)
     quantized = quantize(
         network,
         images.x_train[:samples],

@@ -5,16 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.output import progress
+
 if TYPE_CHECKING:
     import numpy as np
 
     from hw.spec.config import SvpeConfig
     from qnn.design import Design
     from qnn.graph.ir import Graph
+    from qnn.nn.data import Dataset
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
-Data = Annotated[str, typer.Option(help="'digits', or an .npz with uint8 NHWC x_train ... y_test.")]
+DATA_HELP = (
+    "'digits', an .npz with uint8 NHWC x_train ... y_test, or a folder train/CLASS/*.png ..."
+)
+Data = Annotated[str, typer.Option(help=DATA_HELP)]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
 ConfigName = Annotated[str, typer.Option(help="Configuration: test, small, reference, zcu102.")]
 ConfigSettings = Annotated[
@@ -62,9 +68,15 @@ def read_config(name: str, settings: list[str] | None, graph: "Graph") -> "SvpeC
     return config_for(name, graph, **changes)
 
 
-def read_test_images(data: str, count: int) -> tuple["np.ndarray", "np.ndarray"]:
-    """The first test images, (images, channels, height, width) uint8, and their labels."""
+def read_data(name: str) -> "Dataset":
+    """The data set called ``name``, with a bar while images of a folder are read."""
     from qnn.nn.data import load_data
 
-    dataset = load_data(data)
+    with progress(f"reading {name}") as report:
+        return load_data(name, report)
+
+
+def read_test_images(data: str, count: int) -> tuple["np.ndarray", "np.ndarray"]:
+    """The first test images, (images, channels, height, width) uint8, and their labels."""
+    dataset = read_data(data)
     return dataset.x_test[:count].numpy(), dataset.y_test[:count].numpy()

@@ -1,16 +1,18 @@
-"""Labelled images: scikit-learn's digits, or an ``.npz`` of the user's."""
+"""Labelled images: scikit-learn's digits, or an ``.npz`` or a folder of the user's."""
 
-import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
+from qnn.nn.folder import Progress, read_folder
 
 DIGITS_LEVELS = 15  # per step of scikit-learn's digits, which run from 0 to 16
 DIGITS_TEST = 360  # of 1797 images
+MOST_CLASSES = 1 << 20  # far more than any head has; beyond, a label is a mistake
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -24,39 +26,35 @@ class Dataset:
     y_test: Tensor
 
 
-def load_data(name: str) -> Dataset:
-    """``digits``, or the ``.npz`` file of that name.
+def load_data(name: str, progress: Progress | None = None) -> Dataset:
+    """``digits``, or the ``.npz`` file or folder of images of that name.
 
-    The file holds ``x_train``, ``y_train``, ``x_test`` and ``y_test``; images are uint8 of shape
-    (count, height, width, channels), or without channels.
+    A file holds ``x_train``, ``y_train``, ``x_test`` and ``y_test``; images are uint8 of shape
+    (count, height, width, channels), or without channels. A folder is one of
+    ``qnn.nn.folder.read_folder``.
+
+    Parameters
+    ----------
+    progress : called with the images read and all images, of a folder
 
     Raises
     ------
     ModelError
-        The file is missing, cut, or not of that form.
+        The data are missing, cut, or not of that form.
     """
     if name == "digits":
         return digits()
+    if Path(name).is_dir():
+        return Dataset(*read_folder(name, progress))
     if not name.endswith(".npz"):
-        raise ModelError(f"data needs to be 'digits' or an .npz file, not '{name}'; name one")
-    try:
-        with open(name, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in ARRAYS}
-    except KeyError:
         raise ModelError(
-            f"data {name} needs the arrays {', '.join(ARRAYS)}, but one is missing; save all four"
-        ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(
-            f"data {name} cannot be read: {reason}; give an .npz with {', '.join(ARRAYS)}"
-        ) from error
-    return Dataset(
-        *(
-            _images(name, key, arrays[key]) if key[0] == "x" else _labels(name, key, arrays)
-            for key in ARRAYS
+            f"data needs to be 'digits', an .npz file or a folder of images, not '{name}'; name one"
         )
-    )
+    arrays = _arrays(name)
+    images = {key: _images(name, key, arrays[key]) for key in ("x_train", "x_test")}
+    labels = {key: _labels(name, key, arrays) for key in ("y_train", "y_test")}
+    _check_parts(name, images, labels)
+    return Dataset(**images, **labels)
 
 
 def digits(seed: int = 0) -> Dataset:
@@ -71,11 +69,30 @@ def digits(seed: int = 0) -> Dataset:
     return Dataset(images[:train], labels[:train], images[train:], labels[train:])
 
 
+def _arrays(name):
+    try:
+        with open(name, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {key: file[key] for key in ARRAYS}
+    except KeyError:
+        raise ModelError(
+            f"data {name} needs the arrays {', '.join(ARRAYS)}, but one is missing; save all four"
+        ) from None
+    except Exception as error:  # any: a cut or foreign file raises many kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"data {name} cannot be read: {reason}; give an .npz with {', '.join(ARRAYS)}"
+        ) from error
+
+
 def _images(name, key, array):
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or not array.size:
+    if array.dtype != np.uint8 or array.ndim not in (3, 4):
         raise ModelError(
             f"data {name}: {key} needs uint8 images (count, height, width, channels), not "
             f"{array.dtype} {array.shape}; convert them"
+        )
+    if not array.size:
+        raise ModelError(
+            f"data {name}: {key} needs at least one image of one pixel, not {array.shape}; add some"
         )
     array = array[..., None] if array.ndim == 3 else array
     return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
@@ -89,4 +106,26 @@ def _labels(name, key, arrays):
             f"data {name}: {key} needs {len(images)} integer labels, not {array.dtype} "
             f"{array.shape}; give one an image"
         )
+    if array.min() < 0 or array.max() >= MOST_CLASSES:
+        wrong = array.min() if array.min() < 0 else array.max()
+        raise ModelError(
+            f"data {name}: {key} needs labels from 0 to {MOST_CLASSES - 1}, not {wrong}; number "
+            f"the classes from 0"
+        )
     return torch.from_numpy(array.astype(np.int64))
+
+
+def _check_parts(name, images, labels):
+    """Both parts are of the same images and classes."""
+    train, test = (tuple(x.shape[1:]) for x in images.values())
+    if train != test:
+        raise ModelError(
+            f"data {name}: x_test needs images of shape {train} (channels, height, width) as "
+            f"x_train has them, not {test}; make them alike"
+        )
+    known, found = (int(y.max()) for y in labels.values())
+    if found > known:
+        raise ModelError(
+            f"data {name}: y_test needs labels from 0 to {known}, which y_train has, not {found}; "
+            f"correct them"
+        )

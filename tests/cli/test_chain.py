@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from hw.spec.image import Image
+from hw.spec.image import Image as Memory
 from qnn.graph import serialize
 
 VALUES = 3 * 1024 + 2 * 256 + 128 + 512 + 32 + 10  # of all layers, for one image
@@ -66,6 +67,21 @@ def test_a_network_that_gives_no_classes_has_no_accuracy(qnn, tmp_path, monkeypa
     assert shapes == {"one": (2, 2, 3, 2), "other": (2, 4, 5, 4)}
 
 
+def test_images_in_folders_are_data(qnn, checkpoint, tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 9), ("test", 3)):
+        for name in ("one", "two"):
+            (tmp_path / "data" / part / name).mkdir(parents=True)
+            for index in range(count):
+                image = Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8))
+                image.save(tmp_path / "data" / part / name / f"{index}.png")
+    out = tmp_path / "model.safetensors"
+    arguments = ("--checkpoint", checkpoint, "--data", tmp_path / "data", "-o", out, "--json")
+    code, text, err = qnn("quantize", "digits_cnn", *arguments)
+    assert (code, err) == (0, "")
+    assert json.loads(text)["test_images"] == 6
+
+
 def test_export_writes_the_graph_that_it_prints(qnn, model, tmp_path):
     out = tmp_path / "model.qgraph"
     code, text, _ = qnn("export", model, "-o", out)
@@ -121,7 +137,7 @@ def test_verify_compares_and_writes_junit(qnn, build, tmp_path):
 
 
 def test_verify_of_changed_weights_leaves_with_1_and_names_the_first_layer(qnn, build):
-    image = Image.read(build / "image.bin")
+    image = Memory.read(build / "image.bin")
     data = bytes(byte ^ 0xFF for byte in image.payload[image.program_bytes :])
     replace(image, payload=image.payload[: image.program_bytes] + data).write(build / "image.bin")
     manifest = json.loads((build / "manifest.json").read_text())

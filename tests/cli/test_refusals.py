@@ -120,6 +120,15 @@ def test_missing_data(qnn, build):
     )
 
 
+def test_data_of_no_kind(qnn, build):
+    assert qnn("verify", build, "--data", "mnist") == (
+        1,
+        "",
+        "error: data needs to be 'digits', an .npz file or a folder of images, not 'mnist'; name "
+        "one\n",
+    )
+
+
 def test_data_of_another_shape(qnn, build, tmp_path):
     images, labels = np.zeros((4, 9, 8, 1), np.uint8), np.zeros(4, np.int64)
     path = tmp_path / "wide.npz"

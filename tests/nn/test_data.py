@@ -32,8 +32,9 @@ def test_an_npz_has_channels_first_afterwards(tmp_path):
     assert data.x_train.shape == (4, 3, 5, 6)
     assert data.x_train[0, :, 0, 1].tolist() == [3, 4, 5]
     assert data.y_test.tolist() == [0, 0]
-    grey = load_data(write(tmp_path / "b.npz", x_test=np.zeros((2, 5, 6), np.uint8)))
-    assert grey.x_test.shape == (2, 1, 5, 6)
+    grey = {"x_train": np.zeros((4, 5, 6), np.uint8), "x_test": np.zeros((2, 5, 6, 1), np.uint8)}
+    data = load_data(write(tmp_path / "b.npz", **grey))
+    assert (data.x_train.shape, data.x_test.shape) == ((4, 1, 5, 6), (2, 1, 5, 6))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,28 @@ def test_an_npz_has_channels_first_afterwards(tmp_path):
         (
             {"y_train": np.zeros(3, np.int64)},
             ": y_train needs 4 integer labels, not int64 (3,); give one an image",
+        ),
+        (
+            {"x_test": np.zeros((0, 5, 6, 3), np.uint8)},
+            ": x_test needs at least one image of one pixel, not (0, 5, 6, 3); add some",
+        ),
+        (
+            {"x_test": np.zeros((2, 5, 6, 1), np.uint8)},
+            ": x_test needs images of shape (3, 5, 6) (channels, height, width) as x_train has "
+            "them, not (1, 5, 6); make them alike",
+        ),
+        (
+            {"y_train": np.array([0, 1, -1, 2])},
+            ": y_train needs labels from 0 to 1048575, not -1; number the classes from 0",
+        ),
+        (
+            {"y_test": np.array([0, 2**63], np.uint64)},
+            ": y_test needs labels from 0 to 1048575, not 9223372036854775808; number the classes "
+            "from 0",
+        ),
+        (
+            {"y_test": np.array([0, 4])},
+            ": y_test needs labels from 0 to 3, which y_train has, not 4; correct them",
         ),
     ],
 )
@@ -73,4 +96,27 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
         )
     with pytest.raises(ModelError) as caught:
         load_data("mnist")
-    assert str(caught.value) == ("data needs to be 'digits' or an .npz file, not 'mnist'; name one")
+    assert str(caught.value) == (
+        "data needs to be 'digits', an .npz file or a folder of images, not 'mnist'; name one"
+    )
+
+
+def refusal(path):
+    try:
+        load_data(path)
+    except ModelError as error:
+        return str(error)
+    return "none"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_cut_or_altered_anywhere_is_one_line(tmp_path, compressed):
+    path = tmp_path / "a.npz"
+    arrays = {"x_train": np.arange(48, dtype=np.uint8).reshape(4, 4, 3), "y_train": np.arange(4)}
+    arrays |= {"x_test": arrays["x_train"], "y_test": arrays["y_train"]}
+    (np.savez_compressed if compressed else np.savez)(path, **arrays)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        for changed in (whole[:place], whole[:place] + b"\xff" + whole[place + 1 :]):
+            path.write_bytes(changed)
+            assert "\n" not in refusal(str(path))

@@ -1,0 +1,160 @@
+"""Labelled images in folders: ``FOLDER/train/CLASS/IMAGE`` and ``FOLDER/test/CLASS/IMAGE``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+
+Progress = Callable[[int, int], None]  # images done, images in all
+PARTS = ("train", "test")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM", "TIFF", "GIF")
+CHANNELS = {"1": 1, "L": 1, "P": 3, "RGB": 3, "YCbCr": 3, "CMYK": 3}  # by Pillow's mode
+CONVERTED = {1: "L", 3: "RGB"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image: its file, the number of its class, and what its header says."""
+
+    path: Path
+    label: int
+    size: tuple[int, int]  # width, height
+    channels: int
+
+
+def read_folder(folder: str | Path, progress: Progress | None = None) -> tuple[Tensor, ...]:
+    """Images and labels of both parts, in an order that is random and always the same.
+
+    Classes are the names of folders, sorted: the first is label 0. Images are of one size; if one
+    has colours, all become RGB, else all are grey. Files whose names begin with a dot are left out.
+
+    Parameters
+    ----------
+    progress : called after each image that was decoded
+
+    Returns
+    -------
+    x_train, y_train, x_test, y_test
+        (count, channels, height, width) uint8, and (count,) int64
+
+    Raises
+    ------
+    ModelError
+        A part or a class is missing or empty, or an image is unreadable or of another size.
+    """
+    folder = Path(folder)
+    classes = _classes(folder)
+    parts = [_entries(folder, part, classes) for part in PARTS]
+    together = [entry for entries in parts for entry in entries]
+    _check_sizes(folder, together)
+    channels = max(entry.channels for entry in together)
+    done, found = 0, []
+    for entries in parts:
+        width, height = entries[0].size
+        images = torch.empty(len(entries), channels, height, width, dtype=torch.uint8)
+        for index, entry in enumerate(entries):
+            images[index] = _pixels(folder, entry.path, channels)
+            done += 1
+            if progress is not None:
+                progress(done, len(together))
+        found += [images, torch.tensor([entry.label for entry in entries])]
+    return tuple(found)
+
+
+def _classes(folder) -> list[str]:
+    """Names of the classes, which both parts have."""
+    train, test = (_class_names(folder, part) for part in PARTS)
+    for name in train + test:
+        if name not in train or name not in test:
+            has, lacks = PARTS if name in train else reversed(PARTS)
+            raise ModelError(
+                f"data {folder} needs the same classes in train and test, but '{name}' of {has} "
+                f"is not in {lacks}; make or remove that folder"
+            )
+    return train
+
+
+def _class_names(folder, part):
+    if not (folder / part).is_dir():
+        raise ModelError(
+            f"data {folder} needs the folders train and test, with a folder of images for each "
+            f"class, but {part} is missing; make it"
+        )
+    names = sorted(path.name for path in _visible(folder / part) if path.is_dir())
+    if not names:
+        raise ModelError(
+            f"data {folder} needs a folder of images for each class, but {part} has none; make them"
+        )
+    return names
+
+
+def _visible(folder):
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _entries(folder, part, classes) -> list[Entry]:
+    entries = []
+    for label, name in enumerate(classes):
+        paths = _visible(folder / part / name)
+        if not paths:
+            raise ModelError(
+                f"data {folder}: class {part}/{name} needs at least one image, but has none; add "
+                f"images or remove the class"
+            )
+        entries += [_entry(folder, path, label) for path in paths]
+    order = np.random.default_rng(0).permutation(len(entries))
+    return [entries[index] for index in order]
+
+
+def _entry(folder, path, label) -> Entry:
+    with _opened(folder, path) as image:
+        channels = CHANNELS.get(image.mode)
+        if channels is None or image.has_transparency_data:
+            raise ModelError(
+                f"data {folder}: {path.relative_to(folder)} needs 8-bit grey or RGB pixels, not "
+                f"mode {image.mode} or transparency; convert it"
+            )
+        return Entry(path, label, image.size, channels)
+
+
+def _check_sizes(folder, entries):
+    first = entries[0]
+    for entry in entries:
+        if entry.size != first.size:
+            one, other = (
+                f"{e.path.relative_to(folder)} is {e.size[0]} x {e.size[1]}" for e in (entry, first)
+            )
+            raise ModelError(
+                f"data {folder} needs images of one size, but {one} and {other} (width x height); "
+                f"resize them"
+            )
+
+
+def _opened(folder, path):
+    from PIL import Image  # only folders need it
+
+    try:
+        return Image.open(path, formats=FORMATS)
+    except Exception as error:  # any: decoders of a cut or foreign file raise many kinds
+        raise _unreadable(folder, path) from error
+
+
+def _pixels(folder, path, channels):
+    with _opened(folder, path) as image:
+        try:
+            pixels = np.array(image.convert(CONVERTED[channels]))
+        except Exception as error:  # any: as above
+            raise _unreadable(folder, path) from error
+    return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1)
+
+
+def _unreadable(folder, path):
+    return ModelError(
+        f"data {folder}: {path.relative_to(folder)} cannot be read as an image; it is cut short, "
+        f"or none of {', '.join(FORMATS)}: replace or remove it"
+    )
