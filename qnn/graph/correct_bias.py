@@ -1,15 +1,14 @@
 """Rounding shifts the mean of what a layer computes; its bias takes the shift back."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.graph.float_graph import Graph
 from qnn.graph.float_run import stream
-from qnn.graph.scales import set_exponents
 from qnn.nn.exact import exact
-from qnn.nn.layers import QuantConv, padded
+from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
+from qnn.nn.scales import set_exponents
 from qnn.quant import pow2
 
 IMAGES = 512  # enough for a mean; their tensors have to fit in memory
@@ -42,7 +41,7 @@ def correct_bias(quantized: QuantizedModel, graph: Graph, images: Tensor) -> Non
         module = quantized.layer(name)
         inputs = module.plan.inputs
         if isinstance(module, QuantConv) and not module.plan.fixed:
-            _shift(module, _mean_error(module, values[inputs[0]], reals[inputs[0]]))
+            module.add_bias(-_mean_error(module, values[inputs[0]], reals[inputs[0]]))
             set_exponents(module)
         reals[name] = real
         operands = [values[operand] for operand in inputs] or [images]
@@ -55,24 +54,9 @@ def correct_bias(quantized: QuantizedModel, graph: Graph, images: Tensor) -> Non
 def _mean_error(conv: QuantConv, x: Tensor, real: Tensor) -> Tensor:
     """What rounded weights and operands add to each output channel on average: (outputs,)."""
     rounded = pow2.values(conv.indices(), conv.weight_exponent, conv.plan.weight_bits)
-    return _mean_sum(conv, x, rounded) - _mean_sum(conv, real, conv.folded()[0])
+    operand = x * 2.0 ** -int(conv.input_exponent)
+    return _mean_sum(conv, operand, rounded) - _mean_sum(conv, real, conv.folded()[0])
 
 
 def _mean_sum(conv, x, weight):
-    plan = conv.plan
-    sums = F.conv2d(
-        padded(x.float(), plan.padding, 0.0),
-        weight.float(),
-        stride=plan.stride,
-        dilation=plan.dilation,
-        groups=plan.groups,
-    )
-    return sums.mean((0, 2, 3), dtype=torch.float64)
-
-
-def _shift(conv: QuantConv, error: Tensor) -> None:
-    """Subtract ``error`` from the folded bias, in the parameter that the layer has for it."""
-    if conv.plan.eps is not None:
-        conv.beta.sub_(error)
-    elif conv.bias is not None:
-        conv.bias.sub_(error)
+    return conv.convolve(x.float(), weight.float()).mean((0, 2, 3), dtype=torch.float64)

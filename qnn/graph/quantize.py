@@ -13,11 +13,11 @@ from qnn.graph.correct_bias import correct_bias
 from qnn.graph.float_graph import Concat, Conv, Graph, Input, MaxPool, Node
 from qnn.graph.formats import Choice, by_layer, check_choice, check_number, greatest
 from qnn.graph.fuse import fuse
-from qnn.graph.scales import set_exponents
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, Plan
 from qnn.nn.preprocess import checked, pixel_values
+from qnn.nn.scales import set_exponents
 from qnn.quant import activation, pow2
 from qnn.quant import rounding as roundings
 from qnn.quant.qtype import QType

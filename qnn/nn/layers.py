@@ -1,6 +1,6 @@
 """Layers of a quantized network: float parameters, frozen exponents, exact results.
 
-Every tensor between layers holds reals ``q * 2**-exponent`` for integers q.
+Between layers travel integers in float tensors: q, for the reals ``q * 2**-exponent``.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qnn.nn import learning
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan
 from qnn.quant import activation, pow2
+from qnn.quant.estimators import Estimator
 from qnn.quant.qtype import QType
 
 FLOAT32_LIMIT = 1 << 23  # below 2**24, with a bit to spare for adding one half
@@ -36,13 +38,13 @@ class QuantInput(nn.Module):
         return QType(self.plan.bits, self.plan.signed, int(self.exponent))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Round half up, in float64 so that the sum with one half is exact."""
-        return activation.snap(x.to(torch.float64), self.type).to(torch.float32)
+        """Integers of reals, rounded half up."""
+        return activation.encode(x, self.type).to(torch.float32)
 
     def from_pixels(self, x: Tensor) -> Tensor:
-        """Reals of 8-bit pixels, by the table; (batch, channels, height, width) uint8."""
+        """Integers of 8-bit pixels, by the table; (batch, channels, height, width) uint8."""
         channels = torch.arange(len(self.table), device=x.device)[:, None, None]
-        return self.table[channels, x.long()].to(torch.float32) * self.type.scale
+        return self.table.to(torch.float32)[channels, x.long()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,14 @@ class QuantConv(nn.Module):
     """``clamp(round(conv(x, grid(w gamma / sqrt(var + eps))) + bias + skip))``.
 
     The exponents are those of its operands, of its result and of each output channel's weights.
+
+    Members
+    -------
+    estimator : how the gradient passes the weights' grid in training; None: clipped
+        straight-through. Evaluation needs None: ``qnn.nn.learn.finish`` sees to it
+    statistics : of BatchNorm in training, "frozen", or "batch" in groups of ``ghost_batch``
+        images (None: all), which moves ``mean`` and ``var`` by ``momentum``
+    exponents : learned ones of the operand, skip operand and result, while training learns them
     """
 
     def __init__(self, plan: ConvPlan):
@@ -78,6 +88,9 @@ class QuantConv(nn.Module):
         self.register_buffer("skip_exponent", _exponent() if len(plan.inputs) == 2 else None)
         self.register_buffer("exponent", _exponent())
         self.input_reach = self.skip_reach = 0  # greatest magnitudes of the operands' integers
+        self.estimator: Estimator | None = None
+        self.statistics, self.ghost_batch, self.momentum = "frozen", None, 0.1
+        self.exponents: learning.Exponents | None = None
 
     def _hold(self, name, value, learned=None):
         learned = not self.plan.fixed if learned is None else learned
@@ -90,31 +103,86 @@ class QuantConv(nn.Module):
         """Of the result."""
         return QType(self.plan.bits, self.plan.signed, int(self.exponent))
 
+    def factor(self) -> Tensor | None:
+        """What BatchNorm multiplies each channel by, (outputs,) float64; None: it has none."""
+        if self.plan.eps is None:
+            return None
+        return self.gamma.double() / (self.var.double() + self.plan.eps).sqrt()
+
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights (outputs, ...) and bias (outputs,) in float64, BatchNorm and scale applied."""
-        weight, wide = self.weight.double(), torch.float64
+        weight, wide, factor = self.weight.double(), torch.float64, self.factor()
         bias = torch.zeros(len(weight), dtype=wide, device=weight.device)
         bias = bias if self.bias is None else self.bias.double()
-        if self.plan.eps is not None:
-            factor = self.gamma.double() / (self.var.double() + self.plan.eps).sqrt()
+        if factor is not None:
             weight = weight * factor[:, None, None, None]
             bias = (bias - self.mean.double()) * factor + self.beta.double()
         return weight * self.plan.scale, bias
+
+    @torch.no_grad()
+    def set_codes(self, indices: Tensor, exponent: Tensor) -> None:
+        """Choose the weights so that ``indices()`` gives these, and bias and BatchNorm stay.
+
+        Parameters
+        ----------
+        indices : (terms, outputs, inputs / groups, height, width) signed
+        exponent : (outputs,) integers
+        """
+        values = pow2.values(indices, exponent, self.plan.weight_bits) / self.plan.scale
+        factor = self.factor()
+        if factor is not None:
+            silent = factor == 0  # a scale of 0 can hold no weights: it becomes 1
+            self.mean.copy_(torch.where(silent, 0 if self.bias is None else self.bias, self.mean))
+            self.gamma.copy_(torch.where(silent, (self.var + self.plan.eps).sqrt(), self.gamma))
+            values = values / self.factor()[:, None, None, None]
+        self.weight.copy_(values)
+        self.weight_exponent.copy_(exponent)
+
+    @torch.no_grad()
+    def add_bias(self, more: Tensor) -> None:
+        """Add (outputs,) reals to the folded bias, in the parameter that the layer has for it."""
+        held = self.beta if self.plan.eps is not None else self.bias
+        if held is not None:
+            held.add_(more)
+
+    def columns(self, x: Tensor) -> Tensor:
+        """What each sum reads of an operand, in reals.
+
+        Parameters
+        ----------
+        x : (batch, channels, height, width) integers of the operand
+
+        Returns
+        -------
+        (batch * positions, groups, channels / groups * kernel height * kernel width)
+        """
+        plan = self.plan
+        x = padded(x, plan.padding, 0.0) * 2.0 ** -int(self.input_exponent)
+        taken = F.unfold(x, plan.weight_shape[2:], dilation=plan.dilation, stride=plan.stride)
+        return taken.unflatten(1, (plan.groups, -1)).movedim(3, 1).flatten(0, 1)
 
     def indices(self) -> Tensor:
         """Signed weight indices, (terms, outputs, inputs / groups, height, width) int8."""
         weight = self.folded()[0]
         return pow2.nearest(weight, self.weight_exponent, self.plan.weight_bits, self.plan.terms)
 
-    def epilogue(self) -> Epilogue:
-        """Shifts and bias from the exponents and the folded bias."""
-        most = pow2.most_index(self.plan.weight_bits)
-        units = self.input_exponent + most - 1 - self.weight_exponent
+    def units(self) -> Tensor:
+        """F of each output channel, (outputs,) int64: its sum is in units of 2**-F."""
         least = self.exponent
         if self.skip_exponent is not None:
             least = torch.maximum(least, self.skip_exponent)
-        left = (least - units).clamp(min=0)
-        units = units + left
+        return torch.maximum(self._units_before(), least)
+
+    def _units_before(self):
+        """F without a left shift."""
+        return (
+            self.input_exponent + pow2.most_index(self.plan.weight_bits) - 1 - self.weight_exponent
+        )
+
+    def epilogue(self) -> Epilogue:
+        """Shifts and bias from the exponents and the folded bias."""
+        units = self.units()
+        left = units - self._units_before()
         bias = activation.round_half_up(self.folded()[1] * pow2.exp2(units)).to(torch.int64)
         right = units - self.exponent
         skip_left = None if self.skip_exponent is None else units - self.skip_exponent
@@ -139,27 +207,34 @@ class QuantConv(nn.Module):
         return type.low if low is None else low, type.high if high is None else high
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
-        """Reals of the result; float64 only where float32 could round."""
+        """Integers of the result: exact in evaluation, differentiable in training."""
+        if self.training:
+            return learning.forward(self, x, skip)
+        assert self.estimator is None, f"layer '{self.plan.name}' is still in training"
+        return self._exact(x, skip)
+
+    def _exact(self, x, skip):
+        """In float32, and in float64 only where float32 could round."""
         indices, epilogue = self.indices(), self.epilogue()
         small = bool((self.reach(indices, epilogue) < FLOAT32_LIMIT).all())
         dtype = torch.float32 if small else torch.float64
-        weight = pow2.values(indices, self.weight_exponent, self.plan.weight_bits).to(dtype)
-        v = F.conv2d(
-            padded(x.to(dtype), self.plan.padding, 0.0),
-            weight,
-            stride=self.plan.stride,
-            dilation=self.plan.dilation,
-            groups=self.plan.groups,
-        )
-        bias = epilogue.bias.double() * pow2.exp2(-epilogue.exponent)
-        v = v + bias.to(dtype)[:, None, None]
+        weight = pow2.integers(indices).double()
+        weight = (weight * pow2.exp2(epilogue.left)[:, None, None, None]).to(dtype)
+        v = self.convolve(x.to(dtype), weight) + epilogue.bias.to(dtype)[:, None, None]
         if skip is not None:
-            v = v + skip.to(dtype)
+            v = v + skip.to(dtype) * pow2.exp2(epilogue.skip_left).to(dtype)[:, None, None]
         if not self.plan.rounded:
             return v
-        low, high = self.bounds()
-        scale = 2.0 ** int(self.exponent)
-        return (activation.round_half_up(v * scale).clamp(low, high) / scale).to(torch.float32)
+        v = activation.round_half_up(v * pow2.exp2(-epilogue.right).to(dtype)[:, None, None])
+        return v.clamp(*self.bounds()).to(torch.float32)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The convolution alone."""
+        plan = self.plan
+        top, bottom, left, right = plan.padding
+        own = (top, left) if (top, left) == (bottom, right) else (0, 0)
+        x = x if any(own) else padded(x, plan.padding, 0.0)
+        return F.conv2d(x, weight, bias, plan.stride, own, plan.dilation, plan.groups)
 
 
 class QuantMaxPool(nn.Module):
@@ -170,7 +245,7 @@ class QuantMaxPool(nn.Module):
         self.plan = plan
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reals of the operand's type."""
+        """Integers of the operand's type."""
         x = padded(x, self.plan.padding, float("-inf"))
         return F.max_pool2d(x, self.plan.kernel, self.plan.stride, dilation=self.plan.dilation)
 
@@ -183,7 +258,7 @@ class QuantConcat(nn.Module):
         self.plan = plan
 
     def forward(self, *operands: Tensor) -> Tensor:
-        """Reals of the operands' common type."""
+        """Integers of the operands' common type."""
         return torch.cat(operands, 1)
 
 

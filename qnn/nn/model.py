@@ -9,7 +9,6 @@ from qnn.errors import ModelError
 from qnn.nn.exact import exact
 from qnn.nn.layers import LAYERS, QuantConcat, QuantConv, QuantInput, QuantMaxPool
 from qnn.nn.plan import Plan
-from qnn.quant import activation
 from qnn.quant.qtype import QType
 
 
@@ -69,7 +68,7 @@ class QuantizedModel(nn.Module):
     def tensors(self, x: Tensor) -> dict[str, Tensor]:
         """Integers of every tensor, int64 (batch, channels, ...), of 8-bit pixels or reals."""
         values = self._run(self._encode(x, pixels=x.dtype == torch.uint8), keep=True)
-        return {name: activation.encode(v, self.type(name)) for name, v in values.items()}
+        return {name: value.to(torch.int64) for name, value in values.items()}
 
     def _encode(self, x, pixels=False):
         shape = self.input.plan.shape
@@ -95,7 +94,7 @@ class QuantizedModel(nn.Module):
             raise ModelError(f"{name} takes reals here, not 8-bit pixels; use from_pixels")
 
     def _run(self, x, keep=False):
-        """Values of the outputs, or of every tensor."""
+        """Integers of the outputs, or of every tensor, as floats."""
         first, *rest = self.plan.layers
         values = {first.name: x}
         last = {name: layer.name for layer in rest for name in layer.inputs}
@@ -109,7 +108,10 @@ class QuantizedModel(nn.Module):
         return values
 
     def _results(self, values):
-        results = tuple(values[name].reshape(-1, *shape) for name, shape in self.plan.outputs)
+        results = tuple(
+            (values[name] * self.type(name).scale).reshape(-1, *shape)
+            for name, shape in self.plan.outputs
+        )
         return results if len(results) > 1 else results[0]
 
 

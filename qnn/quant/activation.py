@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.quant.histogram import Histogram
@@ -25,6 +26,28 @@ def encode(x: Tensor, type: QType) -> Tensor:
     """Integers (int64) of reals: floor(x * 2**exponent + 1/2) in float64, clamped."""
     scaled = round_half_up(x.to(torch.float64) * 2.0**type.exponent)
     return scaled.clamp(type.low, type.high).to(torch.int64)
+
+
+def learn_snap(v: Tensor, low: int, high: int) -> Tensor:
+    """Integers of ``v``, in units of one step: rounded half up, clamped, in the dtype of ``v``.
+
+    The gradient passes where ``v`` lies between the bounds and is 0 elsewhere. In bfloat16, whose
+    values often lie halfway, ties go to even, because all of them going up would shift the mean.
+    """
+    return _Round.apply(F.hardtanh(v, low, high))
+
+
+class _Round(torch.autograd.Function):
+    """Rounds in place, and passes the gradient straight through."""
+
+    @staticmethod
+    def forward(ctx, v):
+        ctx.mark_dirty(v)
+        return v.round_() if v.dtype in (torch.bfloat16, torch.float16) else v.add_(0.5).floor_()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
 
 
 def decode(q: Tensor, type: QType) -> Tensor:

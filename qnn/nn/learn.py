@@ -1,0 +1,189 @@
+"""Before and after training on the grid: what learns is attached to a model, and taken off."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+
+from qnn.errors import ModelError
+from qnn.nn.layers import QuantConv
+from qnn.nn.learning import Exponents, LearnedExponent
+from qnn.nn.model import QuantizedModel
+from qnn.nn.plan import ConvPlan
+from qnn.nn.scales import LIMIT
+from qnn.quant import pow2
+from qnn.quant.estimators import Given, estimator
+
+
+def learnable(quantized: QuantizedModel) -> Iterator[tuple[str, QuantConv]]:
+    """Names and modules of the convolutions whose weights are learnt."""
+    for layer in quantized.plan.layers:
+        if isinstance(layer, ConvPlan) and not layer.fixed:
+            yield layer.name, quantized.layer(layer.name)
+
+
+@torch.no_grad()
+def prepare(
+    quantized: QuantizedModel,
+    method: str = "clipped_straight_through",
+    learn_exponents: bool = False,
+    **options,
+) -> None:
+    """Attach an estimator to every layer that learns, and leave the model in training mode.
+
+    Parameters
+    ----------
+    method : a name of ``qnn.quant.estimators.ESTIMATORS``
+    learn_exponents : of activations too, kept integers in every forward pass
+    options : of the estimator
+
+    Raises
+    ------
+    ValueError
+        No such estimator, or it takes no such option or format.
+    """
+    make = estimator(method)
+    for _, conv in learnable(quantized):
+        made = make(conv.plan.weight_bits, conv.plan.terms, **options)
+        made.begin(conv.folded()[0], conv.weight_exponent)
+        conv.estimator = made
+    if learn_exponents:
+        _attach_exponents(quantized)
+    quantized.train()
+
+
+def advance(quantized: QuantizedModel, progress: float, seed: int) -> None:
+    """Tell the estimators how far training is, 0 to 1, and seed what they draw in this step."""
+    generator = torch.Generator().manual_seed(seed)
+    for _, conv in learnable(quantized):
+        if conv.estimator is not None:
+            conv.estimator.advance(progress, generator)
+
+
+@torch.no_grad()
+def finish(quantized: QuantizedModel) -> None:
+    """Put what was learnt into weights and exponents, and leave a model that evaluates exactly.
+
+    Raises
+    ------
+    ModelError
+        A layer's weights are not finite, or its sums outgrew the accumulator.
+    """
+    for name, conv in learnable(quantized):
+        weight, bias = conv.folded()
+        if not bool(weight.isfinite().all() and bias.isfinite().all()):
+            raise ModelError(
+                f"layer '{name}' needs finite weights, but training left NaN or infinity; train "
+                f"again with a lower rate"
+            )
+        if conv.estimator is not None:
+            conv.set_codes(*conv.estimator.codes(weight, conv.weight_exponent))
+            conv.estimator = None
+        conv.statistics, conv.ghost_batch = "frozen", None
+    _settle_exponents(quantized)
+    quantized.eval()
+    for name, conv in learnable(quantized):
+        _settle_result(conv)
+        reach = conv.reach(conv.indices(), conv.epilogue())
+        if not bool((reach < LIMIT).all()):
+            raise ModelError(
+                f"layer '{name}': channel {int(reach.argmax())} outgrew the accumulator in "
+                f"training; train with a lower rate or with more weight decay"
+            )
+
+
+def finished(quantized: QuantizedModel) -> QuantizedModel:
+    """A copy of a model in training, as ``finish`` would leave it."""
+    result = copy.deepcopy(quantized)
+    finish(result)
+    return result
+
+
+@torch.no_grad()
+def folded_copy(quantized: QuantizedModel) -> QuantizedModel:
+    """A copy in training mode whose parameters are the folded weights and biases, used as given.
+
+    Rounding methods look for weights with it: what they put into ``layers.NAME.weight`` is what
+    the layer computes with, on and off the grid.
+    """
+    layers = tuple(_folded_plan(layer) for layer in quantized.plan.layers)
+    result = QuantizedModel(replace(quantized.plan, layers=layers))
+    for layer in layers:
+        source, target = quantized.layer(layer.name), result.layer(layer.name)
+        if isinstance(source, QuantConv):
+            weight, bias = source.folded()
+            target.weight.copy_(weight)
+            if target.bias is not None:
+                target.bias.copy_(bias)
+            target.estimator = None if layer.fixed else Given(layer.weight_bits, layer.terms)
+        for name, buffer in source.named_buffers(recurse=False):
+            if "exponent" in name or name == "table":
+                getattr(target, name).copy_(buffer)
+    return result.train()
+
+
+def _folded_plan(layer):
+    if not isinstance(layer, ConvPlan):
+        return layer
+    return replace(layer, eps=None, scale=1.0, bias=layer.bias or layer.eps is not None)
+
+
+def _attach_exponents(quantized):
+    """One learned exponent for each tensor that a convolution rounds and nothing else shares."""
+    learned = {}
+    for layer in quantized.plan.layers:
+        if _rounds_alone(quantized, layer):
+            count = layer.shape[0] * layer.shape[1] * layer.shape[2]
+            exponent = int(quantized.layer(layer.name).exponent)
+            learned[layer.name] = LearnedExponent(exponent, layer.bits, count)
+    for layer in quantized.plan.layers:
+        if isinstance(layer, ConvPlan):
+            source, skip = (*layer.inputs, None)[:2]
+            quantized.layer(layer.name).exponents = Exponents(
+                learned.get(source), learned.get(skip), learned.get(layer.name)
+            )
+    quantized.learned_exponents = torch.nn.ModuleDict(
+        {str(index): exponent for index, exponent in enumerate(learned.values())}
+    )
+
+
+def _rounds_alone(quantized, layer):
+    """Whether only learnt convolutions read what ``layer`` rounds: its exponent is its own."""
+    if not isinstance(layer, ConvPlan) or layer.fixed or not layer.rounded:
+        return False
+    readers = [other for other in quantized.plan.layers if layer.name in other.inputs]
+    results = {name for name, _ in quantized.plan.outputs}
+    return layer.name not in results and all(
+        isinstance(reader, ConvPlan) and not reader.fixed for reader in readers
+    )
+
+
+def _settle_exponents(quantized):
+    for layer in quantized.plan.layers:
+        module = quantized.layer(layer.name)
+        learned = module.exponents if isinstance(module, QuantConv) else None
+        if learned is None:
+            continue
+        for exponent, buffer in (
+            (learned.operand, module.input_exponent),
+            (learned.skip, module.skip_exponent),
+            (learned.result, module.exponent),
+        ):
+            if exponent is not None:
+                buffer.fill_(int(exponent))
+        module.exponents = None
+    if hasattr(quantized, "learned_exponents"):
+        del quantized.learned_exponents
+
+
+def _settle_result(conv):
+    """An unrounded result has the exponent of its finest channel, which training may move."""
+    if conv.plan.rounded:
+        return
+    used = conv.indices().transpose(0, 1).flatten(1).any(1)
+    floor = conv.input_exponent if conv.skip_exponent is None else conv.skip_exponent
+    conv.exponent.copy_(floor)
+    conv.exponent.copy_(torch.where(used, conv.units(), floor).max())
+    silent = conv.input_exponent + pow2.most_index(conv.plan.weight_bits) - 1 - conv.exponent
+    conv.weight_exponent.copy_(torch.where(used, conv.weight_exponent, silent))

@@ -1,0 +1,120 @@
+"""The forward pass of a quantized convolution in training: the grid's values, with gradients."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from qnn.quant import activation, pow2
+from qnn.quant.estimators import ClippedStraightThrough
+
+if TYPE_CHECKING:
+    from qnn.nn.layers import QuantConv
+
+
+class LearnedExponent(nn.Module):
+    """A tensor's exponent as a parameter: the forward pass rounds it, its gradient is LSQ's.
+
+    Parameters
+    ----------
+    exponent : to start from
+    bits : of the tensor
+    count : values of the tensor in one image
+
+    Source
+        Esser et al., arXiv:1902.08153, equations 3 to 5, for a scale that is a power of two:
+        the gradient of the rounded logarithm passes straight through.
+    """
+
+    def __init__(self, exponent: int, bits: int, count: int):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(exponent), dtype=torch.float64))
+        self.gain = (count * ((1 << bits) - 1)) ** -0.5
+
+    def __int__(self) -> int:
+        return round(self.value.item())
+
+    def steps(self) -> Tensor:
+        """Steps of the grid in one unit, 2**exponent, with a gradient."""
+        eased = self.value * self.gain + (self.value * (1 - self.gain)).detach()
+        return torch.exp2(eased + (eased.round() - eased).detach())
+
+
+@dataclass(frozen=True, eq=False)
+class Exponents:
+    """Learned exponents around one convolution; None: the frozen one."""
+
+    operand: LearnedExponent | None
+    skip: LearnedExponent | None
+    result: LearnedExponent | None
+
+
+def forward(conv: "QuantConv", x: Tensor, skip: Tensor | None) -> Tensor:
+    """Integers of the result, as evaluation has them, in float arithmetic that may round.
+
+    With frozen statistics, float32 and sums below 2**24 they are equal. The rounding of
+    activations passes gradients where it does not clamp (Hubara et al., arXiv:1609.07061).
+    """
+    weight, bias = conv.folded()
+    given = _grid_values(conv, weight)
+    operand, skipped, result = _steps(conv)
+    if conv.statistics == "batch" and conv.plan.eps is not None:
+        v = _normalised(conv, x, given, operand, result)
+    else:
+        unit = _grid_bias(conv, bias) * result
+        v = conv.convolve(x, (given * (result / operand)).to(x.dtype), unit.to(x.dtype))
+    if skip is not None:
+        v = v + skip * (result / skipped)
+    return activation.learn_snap(v, *conv.bounds()) if conv.plan.rounded else v
+
+
+def _grid_values(conv, weight):
+    if conv.plan.fixed:
+        return pow2.values(conv.indices(), conv.weight_exponent, conv.plan.weight_bits)
+    if conv.estimator is None:
+        default = ClippedStraightThrough(conv.plan.weight_bits, conv.plan.terms)
+        return default(weight, conv.weight_exponent)
+    return conv.estimator(weight, conv.weight_exponent)
+
+
+def _steps(conv):
+    """Steps in one unit of operand, skip operand and result: numbers, or tensors that learn."""
+    learned = conv.exponents or Exponents(None, None, None)
+    return (
+        _step(learned.operand, conv.input_exponent),
+        _step(learned.skip, conv.skip_exponent),
+        _step(learned.result, conv.exponent),
+    )
+
+
+def _step(learned, frozen):
+    if learned is not None:
+        return learned.steps()
+    return None if frozen is None else 2.0 ** int(frozen)
+
+
+def _grid_bias(conv, bias):
+    """The bias in steps of the sum's last place, where its rounding is that of evaluation."""
+    if conv.exponents is not None:
+        return bias  # the last place moves with the exponents, far below what they round
+    scale = pow2.exp2(conv.units())
+    return bias + (activation.round_half_up(bias * scale) / scale - bias).detach()
+
+
+def _normalised(conv, x, given, operand, result):
+    """Standard BatchNorm over groups of images, of a convolution with the folded grid's weights."""
+    factor = conv.factor()
+    factor = torch.where(factor == 0, 1.0, factor)
+    weight = given / factor[:, None, None, None] / operand
+    u = conv.convolve(x, weight.to(x.dtype), conv.bias)
+    gamma, beta = (conv.gamma * result).float(), (conv.beta * result).float()
+    groups = [u] if conv.ghost_batch is None else u.split(conv.ghost_batch)
+    groups = [
+        F.batch_norm(
+            part, conv.mean, conv.var, gamma, beta, True, conv.momentum / len(groups), conv.plan.eps
+        )
+        for part in groups
+    ]
+    return groups[0] if len(groups) == 1 else torch.cat(groups)

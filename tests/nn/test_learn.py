@@ -1,0 +1,268 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from qnn.errors import ModelError
+from qnn.graph.export import export
+from qnn.graph.quantize import quantize
+from qnn.graph.reference import encode_input, reference
+from qnn.nn.learn import finish, finished, folded_copy, learnable, prepare
+from qnn.nn.learning import LearnedExponent
+from qnn.quant import pow2
+from qnn.quant.estimators import ESTIMATORS
+from tests.models import models
+
+EVERY_TERM = ("straight_through", "clipped_straight_through", "reconstructed", "lsq", "inq")
+
+
+def quantized_or_dead(case):
+    try:
+        return quantize(case.model, case.calibration, **case.options)
+    except ModelError as error:
+        assume("has no range" not in str(error))
+        raise
+
+
+def images_of(quantized, case):
+    """What the layers get, so that both modes see the same operands."""
+    return case.images if case.images.dtype == torch.uint8 else case.images.float()
+
+
+def run(quantized, images):
+    with torch.no_grad():
+        pixels = images.dtype == torch.uint8
+        result = quantized.from_pixels(images) if pixels else quantized(images)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def small(*, eps=1e-5, weight_bits=3):
+    """Two convolutions with BatchNorm and a linear layer, quantized."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 6, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(6, eps),
+        nn.ReLU(),
+        nn.Conv2d(6, 5, 3, 2, 1),
+        nn.BatchNorm2d(5, eps),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(5 * 16, 4),
+    )
+    data = torch.randn(64, 2, 8, 8)
+    model.train()
+    for _ in range(20):
+        model(data)
+    return quantize(model.eval(), data, weight_bits=weight_bits), data
+
+
+def integers_equal(quantized, images):
+    graph = export(quantized)
+    expected = reference(graph, encode_input(graph, images.numpy()))
+    for name, tensor in quantized.tensors(images).items():
+        np.testing.assert_array_equal(tensor.numpy(), expected[name], name)
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+@given(models())
+def test_training_computes_what_evaluation_computes(case):
+    quantized = quantized_or_dead(case)
+    for module in quantized.modules():
+        if hasattr(module, "weight") and hasattr(module, "reach"):
+            assume(float(module.reach(module.indices(), module.epilogue()).max()) < 1 << 23)
+    images = images_of(quantized, case)
+    wanted = run(quantized, images)
+    for got, expected in zip(run(quantized.train(), images), wanted, strict=True):
+        assert torch.equal(got, expected.float())
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
+@given(models(), st.sampled_from(sorted(ESTIMATORS)))
+def test_a_model_that_did_not_learn_is_what_it_was_and_exports(case, method):
+    case.options["terms"] = case.options["terms"] if method in EVERY_TERM else 1
+    quantized = quantized_or_dead(case)
+    try:
+        prepare(quantized, method)
+    except ValueError:
+        assume(False)
+    finish(quantized)
+    integers_equal(quantized, case.images)
+
+
+def step(quantized, data, rate=0.05):
+    labels = torch.arange(len(data)) % 4
+    optimizer = torch.optim.Adam(quantized.parameters(), lr=rate)
+    F.cross_entropy(quantized(data), labels).backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize("learn_exponents", [False, True])
+@pytest.mark.parametrize("statistics", ["frozen", "batch"])
+def test_what_was_learnt_exports_bit_for_bit(statistics, learn_exponents):
+    quantized, data = small()
+    before = copy.deepcopy(quantized)
+    prepare(quantized, "lsq" if learn_exponents else "straight_through", learn_exponents)
+    for _, conv in learnable(quantized):
+        conv.statistics, conv.ghost_batch = statistics, 32
+    for _ in range(5):
+        step(quantized, data)
+    finish(quantized)
+    integers_equal(quantized, data)
+    changed = [
+        not torch.equal(conv.indices(), before.layer(name).indices())
+        for name, conv in learnable(quantized)
+    ]
+    assert all(changed)
+
+
+@torch.no_grad()
+def test_batch_statistics_are_those_of_batchnorm():
+    quantized, data = small()
+    conv = quantized.layer(quantized.plan.layers[1].name)
+    x = quantized.input(data)
+    u = conv.convolve(
+        x * 2.0 ** -int(conv.input_exponent),
+        (
+            pow2.values(conv.indices(), conv.weight_exponent, 3)
+            / conv.factor()[:, None, None, None]
+        ).float(),
+    )
+    norm = nn.BatchNorm2d(6, conv.plan.eps)
+    norm.load_state_dict(
+        {"weight": conv.gamma, "bias": conv.beta, "running_mean": conv.mean}
+        | {"running_var": conv.var, "num_batches_tracked": torch.tensor(0)}
+    )
+    wanted = F.relu(norm(u)) * 2.0 ** int(conv.exponent)
+    conv.statistics = "batch"
+    got = conv.train()(x)
+    assert float((got - wanted.clamp(max=255)).abs().max()) <= 0.51
+    assert torch.allclose(conv.mean, norm.running_mean, atol=1e-5)
+    assert torch.allclose(conv.var, norm.running_var, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_ghost_batches_are_normalised_each_by_itself():
+    quantized, data = small()
+    conv = quantized.layer(quantized.plan.layers[1].name).train()
+    conv.statistics, conv.ghost_batch = "batch", 16
+    x = quantized.input(data)
+    together = conv(x)
+    conv.ghost_batch = None
+    assert torch.equal(together[16:32], conv(x[16:32]))
+    assert not torch.equal(together, conv(x))
+
+
+def test_the_gradient_reaches_weights_normalisation_and_exponents():
+    quantized, data = small()
+    prepare(quantized, "lsq", learn_exponents=True)
+    F.cross_entropy(quantized(data), torch.arange(64) % 4).backward()
+    for name, parameter in quantized.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.isfinite().all()), name
+        assert bool(parameter.grad.any()), name
+
+
+def test_a_learned_exponent_is_whole_and_moves_by_its_gradient():
+    learned = LearnedExponent(3, 8, 100)
+    steps = learned.steps()
+    assert steps.item() == 8.0
+    steps.backward()
+    gain = (100 * 255) ** -0.5
+    assert float(learned.value.grad) == pytest.approx(8 * np.log(2) * gain)
+    with torch.no_grad():
+        learned.value.fill_(3.6)
+    assert learned.steps().item() == 16.0
+    assert int(learned) == 4
+
+
+def test_codes_that_are_set_are_read_back():
+    quantized, _ = small()
+    generator = torch.Generator().manual_seed(1)
+    for name, conv in learnable(quantized):
+        with torch.no_grad():
+            if conv.plan.eps is not None:
+                conv.gamma[0], conv.gamma[1] = 0.0, -0.3
+        bias = conv.folded()[1]
+        indices = torch.randint(-3, 4, (1, *conv.plan.weight_shape), generator=generator)
+        exponent = torch.randint(-4, 3, (len(indices[0]),), generator=generator)
+        conv.set_codes(indices.to(torch.int8), exponent)
+        assert torch.equal(conv.indices(), indices.to(torch.int8)), name
+        assert torch.equal(conv.weight_exponent, exponent)
+        assert torch.equal(conv.folded()[1], bias), name
+
+
+def test_a_bias_that_is_added_is_in_the_folded_bias():
+    quantized, _ = small()
+    for name, conv in learnable(quantized):
+        before = conv.folded()[1]
+        conv.add_bias(torch.full_like(before, 0.25))
+        assert torch.allclose(conv.folded()[1], before + 0.25), name
+
+
+def test_a_folded_copy_computes_the_same_and_uses_weights_as_given():
+    quantized, data = small()
+    folded = folded_copy(quantized)
+    for name, conv in learnable(quantized):
+        with torch.no_grad():
+            values = pow2.values(conv.indices(), conv.weight_exponent, conv.plan.weight_bits)
+            folded.layer(name).weight.copy_(values)
+    with torch.no_grad():
+        assert torch.equal(folded(data), quantized(data))
+        folded.layer(quantized.plan.layers[1].name).weight[0] += 0.01
+        assert not torch.equal(folded(data), quantized(data))
+
+
+def test_columns_are_what_the_sums_read():
+    quantized, data = small()
+    conv = quantized.layer(quantized.plan.layers[2].name)
+    x = quantized.layer(quantized.plan.layers[1].name)(quantized.input(data))
+    columns = conv.columns(x)
+    assert columns.shape == (64 * 16, 1, 54)
+    weight = conv.folded()[0].float()
+    sums = torch.einsum("ngk,gok->ngo", columns, weight.reshape(1, 5, 54)).flatten(1)
+    wanted = conv.convolve(x * 2.0 ** -int(conv.input_exponent), weight)
+    assert torch.allclose(
+        sums.reshape(64, 16, 5).movedim(2, 1).flatten(2), wanted.flatten(2), atol=1e-4
+    )
+
+
+def test_finishing_a_copy_leaves_the_model_in_training():
+    quantized, data = small()
+    prepare(quantized, "lsq", learn_exponents=True)
+    copied = finished(quantized)
+    assert quantized.training
+    assert not copied.training
+    assert all(conv.estimator is not None for _, conv in learnable(quantized))
+    assert copied.state_dict().keys() == small()[0].state_dict().keys()
+    assert copied(data).shape == (64, 4)
+
+
+def test_weights_that_are_not_finite_are_refused():
+    quantized, _ = small()
+    prepare(quantized)
+    with torch.no_grad():
+        quantized.layer("3").weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ModelError) as error:
+        finish(quantized)
+    assert str(error.value) == (
+        "layer '3' needs finite weights, but training left NaN or infinity; train again with a "
+        "lower rate"
+    )
+
+
+def test_sums_that_outgrew_the_accumulator_are_refused():
+    quantized, _ = small()
+    prepare(quantized)
+    with torch.no_grad():
+        quantized.layer("3").beta[2] = 1e12
+    with pytest.raises(ModelError) as error:
+        finish(quantized)
+    assert str(error.value) == (
+        "layer '3': channel 2 outgrew the accumulator in training; train with a lower rate or "
+        "with more weight decay"
+    )
