@@ -5,6 +5,7 @@ else the value ±2**(abs(m) - K) * 2**e, with one integer exponent e for each ou
 weight is the sum of ``terms`` such codes.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 BITS = range(2, 6)
 TERMS = range(1, 8)
 DEPTH = 12  # exponents that the search tries, from the one that clips nothing downwards
+_WORDS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}  # mantissa bits
 
 
 def most_index(bits: int) -> int:
@@ -135,6 +137,52 @@ def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[
     return levels[down.clamp(min=0)] * step, levels[up.clamp(max=last)] * step
 
 
+def snap(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
+    """Values of the codes that ``nearest`` gives, in the dtype of ``w``, at a tenth of its time.
+
+    Float32 is enough for that: scales are powers of two and midpoints are exact. NaN stays NaN.
+
+    Parameters
+    ----------
+    w : (outputs, ...) float
+    exponent : (outputs,) integers
+
+    Returns
+    -------
+    (outputs, ...) without a gradient
+    """
+    w, wide = w.detach(), _wide(w, exponent, bits)
+    if wide is not w.dtype:
+        return snap(w.to(wide), exponent, bits, terms).to(w.dtype)
+    magnitude, step = w.abs(), _step(w, exponent, bits)
+    if terms == 1:
+        value = power(magnitude, 1.5).clamp(step, reach(w, exponent))
+        value = torch.where(magnitude < step / 2, 0.0, value)
+    else:
+        table = _by_halves(bits, terms, w.dtype, w.device)
+        place = torch.fmin(magnitude * (2 / step), w.new_tensor(len(table) - 1))
+        value = table[place.to(torch.int32)] * step
+    return torch.where(w.isnan(), w, value.copysign(w))
+
+
+def power(magnitude: Tensor, midpoint: float) -> Tensor:
+    """The power of two below each magnitude, or above it from ``midpoint`` times the one below.
+
+    Parameters
+    ----------
+    magnitude : float32 or float64, normal numbers from zero upwards
+    midpoint : from 1 to 2
+    """
+    whole, mantissa_bits = _WORDS[magnitude.dtype]
+    carry = math.ceil((2 - midpoint) * 2**mantissa_bits)
+    return ((magnitude.view(whole) + carry) >> mantissa_bits << mantissa_bits).view(magnitude.dtype)
+
+
+def reach(w: Tensor, exponent: Tensor, terms: int = 1) -> Tensor:
+    """The grid's greatest value, (outputs, 1, ...) in the dtype of ``w``."""
+    return _per_channel(exp2(exponent) * terms, w).to(w.dtype)
+
+
 def search_exponent(
     w: Tensor,
     bits: int,
@@ -179,6 +227,24 @@ def _scaled(w, exponent, bits):
     """Magnitudes in units of the grid's least step."""
     scale = exp2(most_index(bits) - 1 - exponent)
     return w.detach().to(torch.float64).abs() * _per_channel(scale, w)
+
+
+def _wide(w, exponent, bits):
+    """The dtype in which ``snap`` is exact: float64 where float32 has no normal step."""
+    if w.dtype == torch.float64 or bool((exponent < most_index(bits) - 1 - 126).any()):
+        return torch.float64
+    return torch.float32
+
+
+def _step(w, exponent, bits):
+    return reach(w, exponent - (most_index(bits) - 1))
+
+
+@lru_cache
+def _by_halves(bits, terms, dtype, device):
+    """The nearest sum to each multiple of one half, and so to all up to the next multiple."""
+    halves = torch.arange(2 * (terms << (most_index(bits) - 1)) + 1, dtype=torch.float64) / 2
+    return grid(bits, terms)[0][_place(halves, bits, terms)].to(device, dtype)
 
 
 def _place(magnitude, bits, terms):

@@ -106,6 +106,65 @@ def test_nearest_of_the_negative_is_the_negative(format, weights):
     assert torch.equal(pow2.nearest(-w, exponent, *format), -pow2.nearest(w, exponent, *format))
 
 
+def edges(bits, terms):
+    """Every value of the grid and every midpoint, each with its neighbours in float32."""
+    grid = [float(value) for value in every_sum(bits, terms)]
+    middles = [(low + high) / 2 for low, high in itertools.pairwise(grid)]
+    points = torch.tensor(grid + middles, dtype=torch.float32)
+    infinite = torch.tensor(float("inf"))
+    return torch.cat([points, points.nextafter(infinite), points.nextafter(-infinite)])
+
+
+@pytest.mark.parametrize("exponent", [-130, -115, -7, 0, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("bits", "terms"), SMALL)
+def test_snap_is_the_value_of_nearest_at_every_edge(bits, terms, dtype, exponent):
+    w = (edges(bits, terms).double() * 2.0**exponent).to(dtype)[None]
+    exponent = torch.tensor([exponent])
+    values = pow2.values(pow2.nearest(w, exponent, bits, terms), exponent, bits)
+    snapped = pow2.snap(w, exponent, bits, terms)
+    assert snapped.dtype == dtype
+    assert torch.equal(snapped, values.to(dtype))
+
+
+@given(
+    st.sampled_from(FORMATS),
+    st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=8),
+    st.integers(-100, 100),
+)
+def test_snap_is_the_value_of_nearest_for_every_float(format, weights, exponent):
+    w, exponent = torch.tensor(weights)[:, None], torch.full((len(weights),), exponent)
+    values = pow2.values(pow2.nearest(w, exponent, *format), exponent, format[0])
+    assert torch.equal(pow2.snap(w, exponent, *format), values.float())
+    assert torch.equal(pow2.snap(w.double(), exponent, *format), values)
+
+
+@pytest.mark.parametrize("terms", [1, 2])
+def test_snap_of_half_precision_is_that_of_its_float_and_keeps_nan(terms):
+    w = torch.tensor([[0.3, -0.7, float("nan"), float("inf"), 0.0]])
+    for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+        snapped = pow2.snap(w.to(dtype), torch.tensor([0]), 3, terms)
+        assert snapped.dtype == dtype
+        assert snapped.isnan().tolist() == [[False, False, True, False, False]]
+        expected = torch.tensor([0.25, -0.75 if terms == 2 else -0.5, 1.0 * terms, 0.0])
+        assert torch.equal(snapped[0, [0, 1, 3, 4]].float(), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_power_goes_up_from_the_midpoint(dtype):
+    root = math.sqrt(2)
+    magnitudes = torch.tensor([0.0, 1.0, 1.4142, 1.4143, 1.5, 1.99, 2.0, 5.9, 6.0], dtype=dtype)
+    assert pow2.power(magnitudes, 1.5)[1:].tolist() == [1, 1, 1, 2, 2, 2, 4, 8]
+    assert pow2.power(magnitudes, root)[1:].tolist() == [1, 1, 2, 2, 2, 2, 8, 8]
+
+
+def test_reach_is_the_greatest_sum_of_the_grid():
+    w = torch.zeros(2, 3, 1, 1)
+    reach = pow2.reach(w, torch.tensor([-1, 3]), 2)
+    assert reach.dtype == w.dtype
+    assert reach.tolist() == [[[[1.0]]], [[[16.0]]]]
+
+
 def error(w, exponent, bits, terms):
     indices = pow2.nearest(w, exponent, bits, terms)
     return (pow2.values(indices, exponent, bits) - w).square().flatten(1).sum(1)

@@ -1,0 +1,28 @@
+"""Ways to train weights on their grids, behind one interface and under one name each."""
+
+from qnn.quant.estimators.base import Estimator
+from qnn.quant.estimators.given import Given
+from qnn.quant.estimators.reconstructed import Reconstructed
+from qnn.quant.estimators.straight_through import ClippedStraightThrough, StraightThrough
+
+__all__ = ["ESTIMATORS", "ClippedStraightThrough", "Estimator", "Given", "estimator"]
+
+ESTIMATORS: dict[str, type[Estimator]] = {
+    "straight_through": StraightThrough,
+    "clipped_straight_through": ClippedStraightThrough,
+    "reconstructed": Reconstructed,
+    "given": Given,
+}
+
+
+def estimator(name: str) -> type[Estimator]:
+    """The estimator called ``name``.
+
+    Raises
+    ------
+    ValueError
+        No estimator has that name.
+    """
+    if name not in ESTIMATORS:
+        raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, not '{name}'")
+    return ESTIMATORS[name]

@@ -1,0 +1,66 @@
+"""What every estimator offers: weights for training on the grid, a gradient, and their codes."""
+
+import torch
+from torch import Tensor, nn
+
+from qnn.quant import pow2
+
+
+class Estimator(nn.Module):
+    """How one layer's weights take part in training on their grid.
+
+    What changes in training, beside parameters, is in buffers: a state dictionary that is loaded
+    after ``begin`` gives the same forward pass.
+
+    Parameters
+    ----------
+    bits, terms : the format, as in ``qnn.quant.pow2``
+
+    Members
+    -------
+    own_weights : parameters of its own take the place of the weights, which get no gradient
+
+    Raises
+    ------
+    ValueError
+        No such format, or the method has no meaning for it.
+    """
+
+    one_term = False  # whether the method has no meaning for sums of codes
+    own_weights = False
+
+    def __init__(self, bits: int, terms: int = 1):
+        super().__init__()
+        pow2.grid(bits, terms)
+        if self.one_term and terms != 1:
+            raise ValueError(
+                f"{type(self).__name__} needs weights of one term, not {terms}; quantize with "
+                f"terms=1 or train with another estimator"
+            )
+        self.bits, self.terms = bits, terms
+
+    def begin(self, w: Tensor, exponent: Tensor) -> None:
+        """Make own parameters and buffers.
+
+        Parameters
+        ----------
+        w : (outputs, ...) weights at the start
+        exponent : (outputs,) int64
+        """
+
+    def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
+        """Weights for the forward pass, of the shape and dtype of ``w``, differentiable."""
+        raise NotImplementedError
+
+    def advance(self, progress: float, generator: torch.Generator) -> None:
+        """Take note, before each step, of how far training is: from 0 to 1."""
+
+    def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
+        """What is exported at the end.
+
+        Returns
+        -------
+        indices : (terms, outputs, ...) int8
+        exponent : (outputs,) int64
+        """
+        return pow2.nearest(w, exponent, self.bits, self.terms), exponent

@@ -1,0 +1,61 @@
+"""Straight-through estimators: the gradient of rounding is taken to be one."""
+
+import torch
+from torch import Tensor
+
+from qnn.quant import pow2
+from qnn.quant.estimators.base import Estimator
+
+
+class StraightThrough(Estimator):
+    """``Q(w)``, the nearest value of the grid.
+
+    Backward
+        ``d loss / d w`` is passed through everywhere.
+
+    Source
+        Bengio et al., arXiv:1308.3432, section 4.
+    """
+
+    def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
+        """The nearest values of the grid."""
+        return _Snap.apply(w, exponent, self.bits, self.terms)
+
+
+class ClippedStraightThrough(Estimator):
+    """``Q(w)``, the nearest value of the grid.
+
+    Backward
+        ``d loss / d w`` is passed through where ``abs(w) <= terms * 2**e``, the grid's greatest
+        value, and is 0 elsewhere.
+
+    Source
+        Bengio et al., arXiv:1308.3432, section 4; with the clip, Hubara et al., arXiv:1609.07061,
+        equation 6.
+    """
+
+    def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
+        """The nearest values of the grid."""
+        return _ClippedSnap.apply(w, exponent, self.bits, self.terms)
+
+
+class _Snap(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, w, exponent, bits, terms):
+        return pow2.snap(w, exponent, bits, terms)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None, None, None
+
+
+class _ClippedSnap(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, w, exponent, bits, terms):
+        ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, terms))
+        return pow2.snap(w, exponent, bits, terms)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None, None
