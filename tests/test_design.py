@@ -3,6 +3,7 @@ import os
 import shutil
 
 import pytest
+from torch import nn
 
 import qnn
 from hw.spec.config import named_config
@@ -112,6 +113,43 @@ def test_another_format_is_refused(built):
         Design.read(built)
     assert str(error.value) == (
         f"{built}: a build of format 0, but this qnn reads 1; compile the model again"
+    )
+
+
+@pytest.mark.parametrize("files", [None, [], {}, 3])
+def test_a_build_that_names_no_files_is_refused(built, files):
+    path = built / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"] = files
+    if files is None:
+        del manifest["files"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(CompileError) as error:
+        Design.read(built)
+    assert str(error.value) == (
+        f"{path}: a build needs its list of files, but this names none; compile the model again"
+    )
+
+
+@pytest.mark.parametrize("name", ["graph.qgraph", "image.bin"])
+def test_a_build_that_names_other_files_is_refused(built, name):
+    path = built / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["files"][name]
+    path.write_text(json.dumps(manifest))
+    (built / name).unlink()
+    with pytest.raises(CompileError) as error:
+        Design.read(built)
+    assert str(error.value) == (
+        f"{built / name}: missing or altered since it was built; compile the model again"
+    )
+
+
+def test_only_a_graph_can_be_compiled():
+    with pytest.raises(TypeError) as error:
+        qnn.compile(nn.Conv2d(1, 1, 1))
+    assert str(error.value) == (
+        "compile needs a Graph, not Conv2d; give it what qnn.export makes of a quantized model"
     )
 
 

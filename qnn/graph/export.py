@@ -11,7 +11,18 @@ from qnn.quant.qtype import QType
 
 @torch.no_grad()
 def export(quantized: QuantizedModel) -> Graph:
-    """The integer graph of ``quantized``; every tensor keeps its name and its values."""
+    """The integer graph of ``quantized``; every tensor keeps its name and its values.
+
+    Raises
+    ------
+    TypeError
+        ``quantized`` is no quantized model.
+    """
+    if not isinstance(quantized, QuantizedModel):
+        raise TypeError(
+            f"export needs a quantized model, not {type(quantized).__name__}; give it what "
+            f"qnn.quantize makes of a float one"
+        )
     nodes = tuple(_node(quantized, layer.name) for layer in quantized.plan.layers)
     outputs = tuple(Output(name, shape) for name, shape in quantized.plan.outputs)
     return Graph(nodes, outputs)

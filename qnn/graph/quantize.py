@@ -53,11 +53,18 @@ def quantize(
 
     Raises
     ------
+    TypeError
+        ``model`` is no float module.
     ModelError
         The model or its data cannot be quantized; the text says why and what to do.
     ValueError
         A format or method that does not exist.
     """
+    if not isinstance(model, nn.Module) or isinstance(model, QuantizedModel):
+        raise TypeError(
+            f"quantize needs a float model, an nn.Module, not {type(model).__name__}; give the "
+            f"network itself"
+        )
     _check_formats(weight_bits, activation_bits, terms)
     roundings.rounding(rounding)
     batches = _batches(data)

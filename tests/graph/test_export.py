@@ -14,6 +14,14 @@ from tests.shared_data import cifar_test, cifar_train
 CHECKPOINTS = {"resnet20": "resnet20_cifar10.pt", "resnet8": "tiny_ic_resnet8.pt"}
 
 
+def test_only_a_quantized_model_can_be_exported():
+    with pytest.raises(TypeError) as error:
+        export(nn.Conv2d(1, 1, 1))
+    assert str(error.value) == (
+        "export needs a quantized model, not Conv2d; give it what qnn.quantize makes of a float one"
+    )
+
+
 def test_names_are_paths_of_modules():
     torch.manual_seed(0)
     pixels = torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8)

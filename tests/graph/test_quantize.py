@@ -204,6 +204,31 @@ def test_sums_over_24_bits_are_exact_too():
     assert equal_everywhere(quantized, data) > 0
 
 
+@pytest.mark.parametrize("model", ["resnet", nn.Conv2d])
+def test_only_a_module_can_be_quantized(model):
+    kind = type(model).__name__
+    assert message(TypeError, lambda: quantize(model, torch.ones(4, 2, 3, 3))) == (
+        f"quantize needs a float model, an nn.Module, not {kind}; give the network itself"
+    )
+
+
+def test_a_quantized_model_is_not_quantized_again():
+    quantized = small(nn.Conv2d(2, 2, 1))
+    assert message(TypeError, lambda: quantize(quantized, torch.ones(4, 2, 3, 3))) == (
+        "quantize needs a float model, an nn.Module, not QuantizedModel; give the network itself"
+    )
+
+
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_data_may_want_gradients(bias_correction):
+    data, model = torch.randn(4, 2, 3, 3), nn.Sequential(nn.Conv2d(2, 2, 1))
+    options = {"bias_correction": bias_correction}
+    one = quantize(model, data, **options)
+    wanting = data.clone().requires_grad_()
+    for other in (wanting, [wanting], [(wanting * 1, None)], nn.Parameter(data)):
+        assert str(export(quantize(model, other, **options))) == str(export(one))
+
+
 EMPTY = (
     "quantize needs calibration data, a tensor of images or batches of them, not an empty or other "
     "set; give some hundred images"
