@@ -61,7 +61,8 @@ def demo(
 ) -> None:
     """Run the whole chain on scikit-learn's digits.
 
-    Trains a small CNN, quantizes it, compiles it, simulates its Verilog and compares every value.
+    Trains a small CNN, quantizes it, trains it on its grid, compiles it, simulates its Verilog and
+    compares every value.
     """
     clock = Clock()
     result = run_demo(images, seed, out, clock)
@@ -111,7 +112,7 @@ def _model_to_rtl(images, seed, out, clock):
     from qnn.graph.export import export
     from qnn.graph.quantize import quantize
     from qnn.nn.data import digits
-    from qnn.nn.digits import trained_digits_cnn
+    from qnn.nn.digits import train_on_grid, trained_digits_cnn
     from qnn.nn.preprocess import to_reals
     from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO
@@ -124,14 +125,9 @@ def _model_to_rtl(images, seed, out, clock):
         float_accuracy = 100 * accuracy(model, reals, data.y_test)
     with clock.step("quantize"):
         calibration = data.x_train[:CALIBRATION_IMAGES]
-        quantized = quantize(
-            model,
-            calibration,
-            WEIGHT_BITS,
-            mean=entry.mean,
-            std=entry.std,
-            bias_correction=True,
-        )
+        quantized = quantize(model, calibration, WEIGHT_BITS, mean=entry.mean, std=entry.std)
+    with clock.step("train on the grid") as report:
+        train_on_grid(quantized, model, data, seed, report)
         graph = export(quantized)
     with clock.step("evaluate"):
         quantized_accuracy = integer_accuracy(graph, data.x_test.numpy(), data.y_test.numpy())

@@ -3,9 +3,11 @@
 import torch
 
 from qnn.nn.data import Dataset, digits
-from qnn.nn.preprocess import to_reals
+from qnn.nn.model import QuantizedModel
 from qnn.nn.training import Progress, Recipe, train
 from qnn.nn.zoo import ZOO, DigitsCnn
+
+BATCH = 64
 
 
 def trained_digits_cnn(
@@ -17,11 +19,18 @@ def trained_digits_cnn(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = DigitsCnn()
-    train(
-        model,
-        to_reals(data.x_train, entry.mean, entry.std),
-        data.y_train,
-        Recipe(seed=seed, weight_bits=3),
-        progress,
-    )
+    recipe = Recipe(epochs=10, batch=BATCH, rate=1e-2, warm_up=0.3, seed=seed)
+    train(model, data, recipe, progress=progress, device="cpu", mean=entry.mean, std=entry.std)
     return model
+
+
+def train_on_grid(
+    quantized: QuantizedModel,
+    model: DigitsCnn,
+    data: Dataset,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> None:
+    """Let a quantized ``DigitsCnn`` learn what ``model`` answers, without labels, in place."""
+    recipe = Recipe(epochs=4, batch=BATCH, rate=3e-3, seed=seed)
+    train(quantized, data, recipe, teacher=model, progress=progress, device="cpu")

@@ -1,0 +1,18 @@
+"""The share of images that a model classifies rightly."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def accuracy(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, batch: int = 500) -> float:
+    """Share of images whose greatest output is their label, 0 to 1."""
+    return correct(model, x, y, batch) / len(x)
+
+
+@torch.no_grad()
+def correct(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, batch: int = 500) -> int:
+    """How many images have their label as the greatest output."""
+    parts = zip(x.split(batch), y.split(batch), strict=True)
+    return sum(int((model(images).argmax(1) == labels).sum()) for images, labels in parts)

@@ -1,0 +1,171 @@
+"""The loop of training: updates, a look at them now and then, checkpoints and metrics."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from qnn.nn.data import Dataset
+from qnn.nn.training import checkpoint as checkpoints
+from qnn.nn.training.fingerprint import fingerprint
+from qnn.nn.training.metrics import Measured, Metrics
+from qnn.nn.training.processes import processes
+from qnn.nn.training.rates import rate_at
+from qnn.nn.training.recipe import Recipe
+from qnn.nn.training.run import Run
+from qnn.nn.training.samples import Augment, samples
+from qnn.nn.training.task import task_of
+
+Progress = Callable[[int, int], None]  # steps done, in all
+LOOK_STEPS = 20  # between looks at the losses, each of which waits for the device
+SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run came to.
+
+    Members
+    -------
+    steps : updates in all
+    seconds : in training, before an interruption too
+    loss : mean of the last steps; None: nothing was left to do
+    test_accuracy : percent, of the model that is kept; None: there are no test labels
+    """
+
+    steps: int
+    seconds: float
+    loss: float | None
+    test_accuracy: float | None
+
+
+def train(
+    model: nn.Module,
+    data: Dataset | Tensor | Sequence[Tensor],
+    recipe: Recipe | None = None,
+    teacher: nn.Module | None = None,
+    checkpoint: str | Path | None = None,
+    metrics: str | Path | None = None,
+    progress: Progress | None = None,
+    device: torch.device | str | None = None,
+    *,
+    augment: Augment | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    tensorboard: str | Path | None = None,
+    save_seconds: float = SAVE_SECONDS,
+) -> Report:
+    """Train ``model`` in place, and leave it in evaluation mode.
+
+    A quantized model learns on its grid: every forward pass has weights of the grid. The model
+    changes when all has gone well; until then, and if training is refused or interrupted, it
+    stays as it was. Under ``torchrun`` each process takes its share of every batch, the first one
+    writes, and all end with the same weights; BatchNorm's statistics are of a process's share, or
+    of groups of ``ghost_batch`` images, and then do not depend on the number of processes.
+
+    Parameters
+    ----------
+    data : a data set; images (count, ...), uint8 or what the model takes, with labels (count,)
+        int64; or images alone, where a teacher answers for them
+    teacher : a module that takes what the float model takes, or a quantized model
+    checkpoint : file of the run, written after each epoch and every ``save_seconds``; if it
+        exists the run goes on from it, and ends in the same bits
+    metrics : file of JSON lines, see ``qnn.nn.training.metrics.Measured``
+    progress : called with steps done and steps in all, after each step
+    device : to train on; None: a GPU if there is one
+    augment : called with training images and a generator in each step
+    mean, std : a float model takes ``(pixel / 255 - mean) / std``; a quantized one knows its own
+    tensorboard : folder of event files
+
+    Raises
+    ------
+    ModelError
+        Model, data, teacher and checkpoint do not fit each other, or training diverged; nothing
+        is overwritten.
+    ToolError
+        Several processes without lightning-fabric, or event files without tensorboard.
+    """
+    recipe = recipe or Recipe()
+    found = samples(data)
+    path = None if checkpoint is None else Path(checkpoint)
+    team = processes(device)
+    task = task_of(model, teacher, found, recipe, augment, (mean, std), team)
+    mark = fingerprint(model, teacher, found, recipe, augment)
+    saved = None if path is None else checkpoints.load(path, mark)
+    team.wait()  # all have read before the first one writes
+    with _own_random_numbers(team.device), task.student.running():
+        run = Run(task)
+        if saved is not None:
+            run.restore(saved)
+        files = (metrics and Path(metrics), tensorboard and Path(tensorboard))
+        log = Metrics(*(files if team.first else (None, None)), run.step)
+        loop = _Loop(run, log, mark, path if team.first else None, progress, save_seconds)
+        last = loop.go()
+        log.close()
+        result = run.finished()
+    model.load_state_dict(result.state_dict())
+    model.eval()
+    return Report(run.steps, run.tally.seconds, last and last.loss, last and last.test_accuracy)
+
+
+@contextmanager
+def _own_random_numbers(device):
+    """The user's random numbers go on after the block as if it had drawn none."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
+@dataclass(eq=False)
+class _Loop:
+    """Goes through a run, and writes what ``train`` was asked to; the paths are None elsewhere."""
+
+    run: Run
+    metrics: Metrics
+    mark: dict
+    checkpoint: Path | None
+    progress: Progress | None
+    save_seconds: float
+
+    def go(self) -> Measured | None:
+        """All steps that are left; the last line of the metrics."""
+        run, last = self.run, None
+        looked = saved = time.perf_counter()
+        images = 0
+        while run.step < run.steps:
+            run.update()
+            images += self.run.task.batches.size
+            ends = run.step % run.epoch_steps == 0 or run.step == run.steps
+            late = time.perf_counter() - saved >= self.save_seconds
+            if ends or late or run.step % LOOK_STEPS == 0:
+                loss = run.window.look(run.step)
+                now = time.perf_counter()
+                run.tally.seconds += now - looked
+                last = self._measured(loss, images / (now - looked), ends)
+                self.metrics.write(last)
+                looked, images = time.perf_counter(), 0
+            if (ends or late) and self.checkpoint is not None:
+                checkpoints.save(run.state(self.mark), self.checkpoint)
+                looked = saved = time.perf_counter()
+            if self.progress is not None:
+                self.progress(run.step, run.steps)
+        return last
+
+    def _measured(self, loss, speed, ends) -> Measured:
+        run = self.run
+        line = Measured(
+            step=run.step,
+            epoch=run.step // run.epoch_steps,
+            loss=loss,
+            train_accuracy=run.train_accuracy(),
+            test_accuracy=run.test_accuracy() if ends else None,
+            rate=rate_at(run.recipe, run.step - 1, run.steps),
+            seconds=run.tally.seconds,
+            images_per_second=speed,
+        )
+        if ends:
+            run.tally.right = run.tally.seen = 0
+        return line

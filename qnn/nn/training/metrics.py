@@ -1,0 +1,105 @@
+"""What a run measures, as JSON lines in a file and, where wanted, for TensorBoard."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from qnn.errors import ModelError, ToolError
+
+START = '{"step": '  # of each line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One line of the metrics.
+
+    Members
+    -------
+    step, epoch : updates and whole epochs done
+    loss : mean since the last line
+    train_accuracy : percent, of this epoch so far, as trained: augmented, and with the weights of
+        each step; None: there are no labels
+    test_accuracy : percent, of the model as it would be kept now; None: not measured here
+    rate : learning rate of the last update
+    seconds : in training so far, before an interruption too
+    images_per_second : since the last line
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    train_accuracy: float | None
+    test_accuracy: float | None
+    rate: float
+    seconds: float
+    images_per_second: float
+
+
+class Metrics:
+    """Writes lines to ``path``, and scalars to ``board``; either may be None.
+
+    What ``path`` holds of steps after ``step`` is dropped: they are done again.
+
+    Raises
+    ------
+    ModelError
+        ``path`` holds something else, or cannot be written.
+    ToolError
+        TensorBoard is wanted and missing.
+    """
+
+    def __init__(self, path: Path | None, board: Path | None, step: int):
+        self.path = path
+        if path is not None:
+            _rewind(path, step)
+        self.board = None if board is None else _board(board, step)
+
+    def write(self, measured: Measured) -> None:
+        """Add one line, at once on disk."""
+        fields = asdict(measured)
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps(fields) + "\n")
+        if self.board is not None:
+            for name, value in fields.items():
+                if value is not None and name != "step":
+                    self.board.add_scalar(name, value, measured.step)
+            self.board.flush()
+
+    def close(self) -> None:
+        """End the event file of TensorBoard."""
+        if self.board is not None:
+            self.board.close()
+
+
+def _rewind(path, step):
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    if lines and lines[-1].startswith(START) and not lines[-1].endswith("\n"):
+        del lines[-1]  # cut short by the end of its process
+    try:
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            f"metrics {path} holds something else than metrics of a run; name another file"
+        ) from None
+    beside = path.with_name(f"{path.name}.part")
+    try:
+        beside.write_text("".join(kept))
+        os.replace(beside, path)
+    except OSError as error:
+        raise ModelError(
+            f"metrics {path} needs a writable folder with room, but got '{error.strerror}'; "
+            f"choose another path"
+        ) from None
+
+
+def _board(folder, step):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ToolError(
+            "train needs tensorboard to write its event files, but it is missing; run pip install "
+            "'qnn[train]'"
+        ) from None
+    return SummaryWriter(str(folder), purge_step=step + 1)

@@ -1,0 +1,69 @@
+"""The optimizer and its learning rate at every step."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from qnn.nn.training.recipe import Recipe
+
+EXPONENT = "learned_exponents."  # what names of learned exponents begin with
+
+
+def rate_at(recipe: Recipe, step: int, steps: int) -> float:
+    """The learning rate of update ``step`` of ``steps``."""
+    rise = round(recipe.warm_up * steps)
+    if step < rise:
+        return recipe.rate * (step + 1) / rise
+    if recipe.schedule == "cosine":
+        return recipe.rate * (1 + math.cos(math.pi * (step - rise) / (steps - rise))) / 2
+    if recipe.schedule == "halving":
+        return recipe.rate * 0.5 ** (step // recipe.half_life)
+    return recipe.rate
+
+
+def optimizer_for(named: Iterable[tuple[str, nn.Parameter]], recipe: Recipe):
+    """The recipe's optimizer; each group has its ``scale``, a factor of the rate."""
+    weights, vectors, exponents = [], [], []
+    for name, parameter in named:
+        if name.startswith(EXPONENT):
+            exponents.append(parameter)
+        else:
+            (weights if parameter.dim() > 1 else vectors).append(parameter)
+    groups = [
+        {"params": weights, "weight_decay": recipe.weight_decay, "scale": 1.0},
+        {"params": vectors, "weight_decay": 0.0, "scale": recipe.norm_rate},
+        {"params": exponents, "weight_decay": 0.0, "scale": recipe.exponent_rate},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, recipe.rate, recipe.momentum, fused=True)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, recipe.rate, fused=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its share of ``rate``."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the optimizer remembers: tensors named by parameter and kind."""
+    return {
+        f"{index}.{name}": tensor
+        for index, kept in optimizer.state_dict()["state"].items()
+        for name, tensor in kept.items()
+        if tensor is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Tensor]) -> None:
+    """Take back what ``optimizer_state`` gave."""
+    kept: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in state.items():
+        index, name = key.split(".")
+        kept.setdefault(int(index), {})[name] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": kept, "param_groups": groups})

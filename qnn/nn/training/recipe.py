@@ -1,0 +1,153 @@
+"""How to train: every choice that the trained weights depend on, apart from model and data."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+
+from qnn.quant.estimators import estimator
+
+SCHEDULES = ("cosine", "halving", "constant")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything about a training run but its model, teacher, data and augmentation.
+
+    Members
+    -------
+    epochs : passes over the training images; each takes whole batches, in an order of its own
+    steps : updates of the weights in all, instead of ``epochs``
+    batch : images an update, over all processes; fewer if there are no more
+    rate : the highest learning rate
+    schedule : "cosine" falls to 0, "halving" halves every ``half_life`` steps, "constant" stays
+    half_life : steps
+    warm_up : share of the steps in which the rate rises to ``rate`` first
+    optimizer : "adam", "adamw", or "sgd" with ``momentum``
+    momentum : of "sgd"
+    weight_decay : of convolutions' and linear layers' weights alone
+    norm_rate : times ``rate``: of biases and BatchNorm
+    exponent_rate : times ``rate``: of learned exponents
+    clip : greatest norm of the gradient; None: no bound
+    kl, reverse_kl, labels : weights of three losses when there is a teacher: the divergence of
+        the student from the teacher, of the teacher from the student, and the cross-entropy with
+        the labels; without a teacher the last one alone counts, once
+    temperature : what logits are divided by in both divergences, whose weight grows by its square
+    label_smoothing : share of each label that goes to all classes
+    method, options : estimator of a quantized model, and what it takes
+    learn_exponents : whether exponents of activations are learned, for a quantized model
+    freeze_statistics_at : share of the steps after which BatchNorm keeps its statistics; None: 0
+        for a quantized model, 1 for a float one
+    ghost_batch : images that share BatchNorm's statistics; None: all that one process has
+    ema : decay of the average of the weights that is evaluated and kept; None: the last weights
+    precision : "fp32", or "bf16" or "fp16" for what autocast takes; "fp16" on a GPU only
+    channels_last : memory format of images and weights
+    diverged : a loss above so many times its start, or the entropy of guessing, ends training
+    seed : of the order of images, of augmentation, and of what estimators draw
+
+    Raises
+    ------
+    ValueError
+        A value that is no choice or out of range.
+    """
+
+    epochs: int = 5
+    steps: int | None = None
+    batch: int = 128
+    rate: float = 1e-3
+    schedule: str = "cosine"
+    half_life: int = 20_000
+    warm_up: float = 0.05
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    norm_rate: float = 1.0
+    exponent_rate: float = 1.0
+    clip: float | None = None
+    kl: float = 1.0
+    reverse_kl: float = 0.0
+    labels: float = 0.0
+    temperature: float = 1.0
+    label_smoothing: float = 0.0
+    method: str = "clipped_straight_through"
+    options: Mapping[str, object] = field(default_factory=dict)
+    learn_exponents: bool = False
+    freeze_statistics_at: float | None = None
+    ghost_batch: int | None = None
+    ema: float | None = None
+    precision: str = "fp32"
+    channels_last: bool = True
+    diverged: float = 4.0
+    seed: int = 0
+
+    def __post_init__(self):
+        estimator(self.method)
+        self._check_choices()
+        self._check_counts()
+        self._check_shares()
+        self._check_sizes()
+        if not (self.kl or self.reverse_kl or self.labels):
+            raise ValueError("Recipe needs kl, reverse_kl or labels above 0, not 0 for all three")
+
+    def _check_choices(self):
+        for name, choices in (
+            ("schedule", SCHEDULES),
+            ("optimizer", OPTIMIZERS),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"Recipe needs {name} to be one of {', '.join(choices)}, not "
+                    f"'{getattr(self, name)}'"
+                )
+
+    def _check_counts(self):
+        for name, least in (
+            ("epochs", 1),
+            ("steps", 1),
+            ("batch", 1),
+            ("half_life", 1),
+            ("ghost_batch", 2),
+            ("seed", 0),
+        ):
+            value = getattr(self, name)
+            if value is None and name in ("steps", "ghost_batch"):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"Recipe needs {name} to be an integer from {least}, not {value}")
+
+    def _check_shares(self):
+        for name in ("warm_up", "momentum", "label_smoothing", "freeze_statistics_at", "ema"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"Recipe needs {name} from 0 to 1, not {value}")
+
+    def _check_sizes(self):
+        for name in ("rate", "temperature", "diverged", "clip"):
+            value = getattr(self, name)
+            if value is not None and not (isfinite(value) and value > 0):
+                raise ValueError(f"Recipe needs {name} above 0 and finite, not {value}")
+        for name in ("weight_decay", "norm_rate", "exponent_rate", "kl", "reverse_kl", "labels"):
+            value = getattr(self, name)
+            if not (isfinite(value) and value >= 0):
+                raise ValueError(f"Recipe needs {name} of at least 0 and finite, not {value}")
+
+    def to_fields(self) -> dict:
+        """Plain values, as JSON gives them back."""
+        return json.loads(json.dumps(asdict(self)))
+
+    def steps_for(self, images: int) -> int:
+        """Updates in all on so many training images."""
+        return self.steps or self.epochs * self.epoch_steps(images)
+
+    def epoch_steps(self, images: int) -> int:
+        """Updates in one pass over so many training images."""
+        return max(1, images // self.batch)
+
+
+def first_difference(one: Mapping, other: Mapping) -> str | None:
+    """The first field of a recipe in which two, as ``to_fields`` gives them, differ."""
+    names = [f.name for f in fields(Recipe)]
+    return next((name for name in names if one.get(name) != other.get(name)), None)

@@ -1,0 +1,153 @@
+"""One training run: its state, its step, and what is saved of it."""
+
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from qnn.nn.training import checkpoint
+from qnn.nn.training.accuracy import correct
+from qnn.nn.training.average import Average
+from qnn.nn.training.losses import loss
+from qnn.nn.training.rates import (
+    optimizer_for,
+    optimizer_state,
+    rate_at,
+    restore_optimizer,
+    set_rate,
+)
+from qnn.nn.training.seeds import Draw, seed_of
+from qnn.nn.training.task import Task
+from qnn.nn.training.watch import Tally, Window
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Run:
+    """The state of a run after ``step`` updates."""
+
+    def __init__(self, task: Task):
+        self.task, self.recipe, self.step = task, task.recipe, 0
+        self.steps = task.recipe.steps_for(len(task.samples.x_train))
+        self.epoch_steps = task.recipe.epoch_steps(len(task.samples.x_train))
+        module = task.student.module
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        named = ((n, p) for n, p in module.named_parameters() if p.requires_grad)
+        self.optimizer = optimizer_for(named, self.recipe)
+        fp16 = self.recipe.precision == "fp16"
+        self.scaler = torch.amp.GradScaler(task.processes.device.type, enabled=fp16)
+        live = task.student.averaged() if self.recipe.ema is not None else None
+        self.average = None if live is None else Average(live, self.recipe.ema)
+        self.tally = Tally()
+        self.window = Window(self.tally, log(task.classes), self.recipe.diverged, self.recipe.rate)
+
+    def update(self) -> None:
+        """One step; nothing in it waits for the device."""
+        task, device = self.task, self.task.processes.device
+        self._before()
+        x, y = task.batches(self.step)
+        x = x.to(device, non_blocking=True)
+        y = None if y is None else y.to(device, non_blocking=True)
+        if self.recipe.channels_last and x.dim() == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            logits = task.reader(task.student.module, x)
+            answers = self._answers(x)
+        share = loss(logits, answers, y, self.recipe) / task.processes.count
+        self.scaler.scale(share).backward()
+        right = torch.zeros((), device=device)
+        if y is not None:
+            right = (logits.detach().argmax(1) == y).sum(dtype=torch.float32)
+        self._apply([share.detach(), right])
+        self.window.add(share.detach(), right, len(x) * task.processes.count)
+
+    def _before(self):
+        """All that depends on the step alone."""
+        seed, step = self.recipe.seed, self.step
+        torch.manual_seed(seed_of(seed, Draw.MODULE, step, self.task.processes.rank))
+        self.task.student.before_step(
+            step / self.steps, lambda: seed_of(seed, Draw.ESTIMATOR, step)
+        )
+        set_rate(self.optimizer, rate_at(self.recipe, step, self.steps))
+
+    def _autocast(self):
+        dtype = DTYPES[self.recipe.precision]
+        kind = self.task.processes.device.type
+        return torch.autocast(kind, dtype, enabled=dtype != torch.float32)
+
+    @torch.no_grad()
+    def _answers(self, x):
+        return None if self.task.teacher is None else self.task.reader(self.task.teacher, x)
+
+    def _apply(self, seen: list[Tensor]):
+        """Gradients of all processes, clipped, to the weights and their average."""
+        processes = self.task.processes
+        if processes.count > 1:
+            gradients = [p.grad for p in self.parameters if p.grad is not None]
+            processes.add_up(gradients + seen)
+            if not self.task.student.frozen:
+                statistics = self.task.student.statistics()
+                processes.add_up(statistics)
+                torch._foreach_div_(statistics, processes.count)
+        if self.recipe.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
+
+    def state(self, fingerprint: dict) -> checkpoint.Saved:
+        """What this run needs to go on; call ``window.look`` first, so that none of it is lost."""
+        scaler = {name: torch.tensor(value) for name, value in self.scaler.state_dict().items()}
+        average = {} if self.average is None else self.average.values
+        parts = {
+            "model": self.task.student.module.state_dict(),
+            "optimizer": optimizer_state(self.optimizer),
+            "average": average,
+            "scaler": scaler,
+        }
+        tensors = {f"{part}/{n}": t for part, held in parts.items() for n, t in held.items()}
+        return checkpoint.Saved(self.step, tensors, fingerprint, self.tally.to_fields())
+
+    def restore(self, saved: checkpoint.Saved) -> None:
+        """Go on from what ``state`` gave."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in saved.tensors.items():
+            part, _, name = key.partition("/")
+            parts.setdefault(part, {})[name] = tensor
+        self.task.student.module.load_state_dict(parts["model"])
+        restore_optimizer(self.optimizer, parts.get("optimizer", {}))
+        if self.average is not None:
+            self.average.restore(parts["average"])
+        if "scaler" in parts:
+            self.scaler.load_state_dict({n: t.item() for n, t in parts["scaler"].items()})
+        self.step = saved.step
+        self.tally = self.window.tally = Tally(**saved.tally)
+
+    def train_accuracy(self) -> float | None:
+        """Percent of this epoch's images so far that were right when they were trained on."""
+        if self.task.samples.y_train is None or not self.tally.seen:
+            return None
+        return 100 * self.tally.right / self.tally.seen
+
+    def finished(self) -> nn.Module:
+        """The model as it would be kept now."""
+        average = None if self.average is None else self.average.values
+        return self.task.student.finished(average)
+
+    def test_accuracy(self) -> float | None:
+        """Percent of the test images that the model gets right, each process taking its share."""
+        found, processes = self.task.samples, self.task.processes
+        if found.y_test is None:
+            return None
+        model = self.finished()
+        x, y = (part[processes.rank :: processes.count] for part in (found.x_test, found.y_test))
+        right = torch.tensor(
+            correct(lambda images: self.task.reader(model, images.to(processes.device)), x, y)
+        )
+        right = right.to(processes.device)
+        processes.add_up([right])
+        return 100 * int(right) / len(found.x_test)

@@ -1,0 +1,134 @@
+"""Training and test images, checked once, and the batch of every step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.nn.data import Dataset
+from qnn.nn.training.recipe import Recipe
+from qnn.nn.training.seeds import Draw, generator
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+RESIDENT_BYTES = 4 << 30  # of images that a GPU keeps; more stay with the host
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images (count, ...) uint8 or float, and labels (count,) int64 where there are some."""
+
+    x_train: Tensor
+    y_train: Tensor | None
+    x_test: Tensor | None
+    y_test: Tensor | None
+
+    def to(self, device: torch.device) -> "Samples":
+        """On ``device``, unless the images are too many for it."""
+        if self.x_train.nbytes > RESIDENT_BYTES and device.type != "cpu":
+            return self
+        parts = (self.x_train, self.y_train, self.x_test, self.y_test)
+        return Samples(*(None if part is None else part.to(device) for part in parts))
+
+
+def samples(data: Dataset | Tensor | Sequence[Tensor]) -> Samples:
+    """``data`` in one form: a data set, a tensor of images, or images and labels.
+
+    Raises
+    ------
+    ModelError
+        There are no images, or labels that are not one a image.
+    """
+    if isinstance(data, Dataset):
+        found = Samples(data.x_train, data.y_train, data.x_test, data.y_test)
+    else:
+        parts = (data,) if isinstance(data, Tensor) else tuple(data)
+        found = Samples(parts[0], parts[1] if len(parts) > 1 else None, None, None)
+    _check(found.x_train, found.y_train, "training")
+    if found.x_test is not None:
+        _check(found.x_test, found.y_test, "test")
+    return found
+
+
+def _check(x, y, part):
+    if not isinstance(x, Tensor) or x.dim() < 2 or not len(x):
+        got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ModelError(
+            f"train needs {part} images (count, ...), at least one, not {got}; give a tensor with "
+            f"images in it"
+        )
+    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+        raise ModelError(
+            f"train needs finite {part} images, not NaN or infinity; remove those images"
+        )
+    if y is None:
+        return
+    if y.dtype != torch.int64 or y.shape != (len(x),):
+        raise ModelError(
+            f"train needs {len(x)} {part} labels of type int64, not {tuple(y.shape)} of {y.dtype}; "
+            f"give one an image"
+        )
+
+
+def check_labels(found: Samples, classes: int) -> None:
+    """Refuse labels that no output of the model stands for.
+
+    Raises
+    ------
+    ModelError
+        A label is negative or not below ``classes``.
+    """
+    for part, y in (("training", found.y_train), ("test", found.y_test)):
+        if y is None:
+            continue
+        low, high = (int(limit) for limit in torch.aminmax(y))
+        if low < 0 or high >= classes:
+            label = low if low < 0 else high
+            raise ModelError(
+                f"train needs {part} labels from 0 to {classes - 1}, because the model has "
+                f"{classes} classes, not {label}; correct the labels or the model"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """The images of each step, a function of seed and step alone.
+
+    Members
+    -------
+    samples : whose training part is taken
+    recipe : batch and seed
+    augment : called with uint8 images and a generator; None: images stay as they are
+    share : (first, last) of the images of a batch that this process takes
+    """
+
+    samples: Samples
+    recipe: Recipe
+    augment: Augment | None
+    share: slice
+
+    @property
+    def size(self) -> int:
+        """Images of a step, over all processes."""
+        return min(self.recipe.batch, len(self.samples.x_train))
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor | None]:
+        """This process's images and labels; all of the batch is augmented, so that shares agree."""
+        count, size = len(self.samples.x_train), self.size
+        epoch, place = divmod(step, self.recipe.epoch_steps(count))
+        chosen = _order(self.recipe.seed, epoch, count)[place * size : (place + 1) * size]
+        x, y = self.samples.x_train, self.samples.y_train
+        x_chosen = chosen.to(x.device)
+        if self.augment is None:
+            x = x[x_chosen[self.share]]
+        else:
+            draws = generator(self.recipe.seed, Draw.AUGMENT, step)
+            x = self.augment(x[x_chosen], draws)[self.share]
+        return x, None if y is None else y[x_chosen[self.share]]
+
+
+@lru_cache(maxsize=2)
+def _order(seed, epoch, count):
+    return torch.randperm(count, generator=generator(seed, Draw.ORDER, epoch))

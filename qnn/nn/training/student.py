@@ -1,0 +1,161 @@
+"""The model in training: a copy of the user's, which stays as it was until all has gone well."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from qnn.errors import ModelError
+from qnn.nn import learn
+from qnn.nn.ghost import ghosts
+from qnn.nn.layers import QuantConv
+from qnn.nn.model import QuantizedModel
+from qnn.nn.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Calls a model on images as they are stored.
+
+    Members
+    -------
+    table : (channels, 256) float32, what 8-bit pixels mean to a float model; None: it takes reals
+    """
+
+    table: Tensor | None
+
+    def __call__(self, model: nn.Module, x: Tensor) -> Tensor:
+        """Logits of pixels, uint8, or of reals."""
+        if x.dtype != torch.uint8:
+            return model(x)
+        if isinstance(model, QuantizedModel):
+            return model.from_pixels(x)
+        if self.table is None:
+            raise ModelError(
+                "train needs mean and std to give 8-bit pixels to a float model; give both, or "
+                "images as the model takes them"
+            )
+        channels = torch.arange(len(self.table), device=x.device)[:, None, None]
+        return model(self.table[channels, x.int()])
+
+
+class Student:
+    """A float module in training.
+
+    Parameters
+    ----------
+    model : copied
+    """
+
+    freezes_at = 1.0  # share of training with moving statistics, if the recipe does not say
+
+    def __init__(self, model: nn.Module, recipe: Recipe, device: torch.device):
+        self.recipe = recipe
+        self.module = copy.deepcopy(model).to(device)
+        self.frozen: bool | None = None
+        at = recipe.freeze_statistics_at
+        self.freezes_at = self.freezes_at if at is None else at
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What training needs to have on the model."""
+        self.module.train()
+        if self.recipe.channels_last:
+            _to_channels_last(self.module)
+
+    def running(self):
+        """Context of a training run."""
+        return ghosts(self.module, self.recipe.ghost_batch)
+
+    def before_step(self, progress: float, seed: Callable[[], int]) -> None:
+        """Tell the module how far training is, 0 to 1; ``seed`` gives that of this step."""
+        frozen = progress >= self.freezes_at
+        if frozen != self.frozen:
+            self.freeze(frozen)
+            self.frozen = frozen
+
+    def freeze(self, frozen: bool) -> None:
+        """Let BatchNorm keep its statistics, or move them."""
+        for module in self.module.modules():
+            if isinstance(module, _BatchNorm):
+                module.train(not frozen)
+
+    def statistics(self) -> list[Tensor]:
+        """Buffers that BatchNorm moves."""
+        layers = [m for m in self.module.modules() if isinstance(m, _BatchNorm)]
+        pairs = ((m.running_mean, m.running_var) for m in layers if m.track_running_stats)
+        return [buffer for pair in pairs for buffer in pair]
+
+    def averaged(self) -> dict[str, Tensor]:
+        """What an average of the weights averages: parameters and moving statistics, by name."""
+        moving = {buffer.data_ptr() for buffer in self.statistics()}
+        buffers = self.module.named_buffers()
+        return {name: p.detach() for name, p in self.module.named_parameters()} | {
+            name: buffer for name, buffer in buffers if buffer.data_ptr() in moving
+        }
+
+    def finished(self, average: dict[str, Tensor] | None) -> nn.Module:
+        """A model for evaluation, with averaged values where they are given."""
+        result = copy.deepcopy(self.module)
+        if average is not None:
+            result.load_state_dict(average, strict=False)
+        return self.settled(result)
+
+    def settled(self, module: nn.Module) -> nn.Module:
+        """``module`` as it is evaluated and kept."""
+        return module.eval()
+
+
+class QuantizedStudent(Student):
+    """A quantized model in training, whose weights stay on their grid in every forward pass."""
+
+    freezes_at = 0.0
+
+    def prepare(self) -> None:
+        """Attach the estimators."""
+        learn.prepare(
+            self.module,
+            self.recipe.method,
+            learn_exponents=self.recipe.learn_exponents,
+            **self.recipe.options,
+        )
+        for module in self._convolutions():
+            module.ghost_batch = self.recipe.ghost_batch
+
+    def before_step(self, progress: float, seed: Callable[[], int]) -> None:
+        """Also move the estimators on."""
+        super().before_step(progress, seed)
+        learn.advance(self.module, progress, seed())
+
+    def freeze(self, frozen: bool) -> None:
+        """Let BatchNorm keep its statistics, or move them."""
+        for module in self._convolutions():
+            module.statistics = "frozen" if frozen else "batch"
+
+    def statistics(self) -> list[Tensor]:
+        """Buffers that BatchNorm moves."""
+        normalised = (m for m in self._convolutions() if m.plan.eps is not None)
+        return [buffer for m in normalised for buffer in (m.mean, m.var)]
+
+    def settled(self, module: QuantizedModel) -> QuantizedModel:
+        """``module`` with what it learnt in its weights and exponents."""
+        learn.finish(module)
+        return module
+
+    def _convolutions(self):
+        return [m for m in self.module.modules() if isinstance(m, QuantConv)]
+
+
+def student_of(model: nn.Module, recipe: Recipe, device: torch.device) -> Student:
+    """The student for this kind of model."""
+    kind = QuantizedStudent if isinstance(model, QuantizedModel) else Student
+    return kind(model, recipe, device)
+
+
+def _to_channels_last(module):
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,114 @@
+"""What is trained on what, checked before the first step."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qnn.errors import ModelError
+from qnn.nn.model import QuantizedModel
+from qnn.nn.preprocess import checked, pixel_values
+from qnn.nn.training.processes import Processes
+from qnn.nn.training.recipe import Recipe
+from qnn.nn.training.samples import Augment, Batches, Samples, check_labels
+from qnn.nn.training.student import Reader, Student, student_of
+
+Numbers = float | Sequence[float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is trained on what; the same in every process.
+
+    Members
+    -------
+    classes : outputs of the model
+    reader : calls student and teacher
+    """
+
+    student: Student
+    teacher: nn.Module | None
+    samples: Samples
+    batches: Batches
+    recipe: Recipe
+    classes: int
+    reader: Reader
+    processes: Processes
+
+
+def task_of(
+    model: nn.Module,
+    teacher: nn.Module | None,
+    found: Samples,
+    recipe: Recipe,
+    augment: Augment | None,
+    preprocessing: tuple[Numbers, Numbers],
+    processes: Processes,
+) -> Task:
+    """The task, with copies of both models on this process's device.
+
+    Raises
+    ------
+    ModelError
+        Model, teacher, data and recipe do not fit each other.
+    """
+    device = processes.device
+    if recipe.precision == "fp16" and device.type == "cpu":
+        raise ModelError("train needs a GPU for fp16, not the CPU; choose bf16 or fp32")
+    if found.y_train is None and (teacher is None or recipe.labels):
+        raise ModelError(
+            "train needs labels, or a teacher that answers for them, but got images alone; give "
+            "either"
+        )
+    quantized = next((m for m in (model, teacher) if isinstance(m, QuantizedModel)), None)
+    if quantized is not None:
+        preprocessing = (quantized.plan.mean, quantized.plan.std)
+    reader = Reader(_table(preprocessing, found.x_train, device))
+    classes = _classes("model", reader, _on(device, model), found.x_train)
+    check_labels(found, classes)
+    if teacher is not None:
+        teacher = _on(device, teacher).requires_grad_(False)
+        answers = _classes("teacher", reader, teacher, found.x_train)
+        if answers != classes:
+            raise ModelError(
+                f"train needs a teacher of {classes} classes, as the model has, not {answers}; "
+                f"give the model's own"
+            )
+    share = processes.share(min(recipe.batch, len(found.x_train)))
+    batches = Batches(found.to(device), recipe, augment, share)
+    student = student_of(model, recipe, device)
+    return Task(student, teacher, found, batches, recipe, classes, reader, processes)
+
+
+def _on(device, model):
+    return copy.deepcopy(model).to(device).eval()
+
+
+def _table(preprocessing, x, device) -> Tensor | None:
+    """What 8-bit pixels mean to a float model, (channels, 256) float32."""
+    values = checked(*preprocessing, x.shape[1])
+    return None if values is None else pixel_values(*values).to(device, torch.float32)
+
+
+@torch.no_grad()
+def _classes(who, reader, model, x) -> int:
+    """Outputs of ``model``, by trying it on two images."""
+    tried = x[:2].to(next(iter(model.state_dict().values())).device)
+    try:
+        result = reader(model, tried)
+    except ModelError:
+        raise
+    except Exception as error:  # any: it is the user's module
+        raise ModelError(
+            f"train needs images that the {who} takes, not {tuple(x.shape)} of {x.dtype}: "
+            f"{str(error).splitlines()[0]}; reshape them"
+        ) from error
+    if not isinstance(result, Tensor) or result.dim() != 2 or len(result) != len(tried):
+        got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        raise ModelError(
+            f"train needs a {who} that gives one tensor (images, classes), not {got}; choose a "
+            f"classifier"
+        )
+    return result.shape[1]

@@ -1,0 +1,87 @@
+"""What the last steps gave, and the line that ends a run that went wrong."""
+
+import math
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+
+
+@dataclass
+class Tally:
+    """What a run has seen; saved with it.
+
+    Members
+    -------
+    start : mean loss of the first window of steps
+    seconds : in training
+    right, seen : images of this epoch
+    """
+
+    start: float | None = None
+    seconds: float = 0.0
+    right: int = 0
+    seen: int = 0
+
+    def to_fields(self) -> dict:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass
+class Window:
+    """Losses and counts of the steps since the last look, on the device: a look waits for it.
+
+    Parameters
+    ----------
+    guessing : entropy of guessing, which a loss may start below
+    most : times its start that a loss may rise
+    """
+
+    tally: Tally
+    guessing: float
+    most: float
+    rate: float
+    losses: list[Tensor] = field(default_factory=list)
+    rights: list[Tensor] = field(default_factory=list)
+    images: int = 0
+
+    def add(self, loss: Tensor, right: Tensor, images: int) -> None:
+        """Take in one step."""
+        self.losses.append(loss)
+        self.rights.append(right)
+        self.images += images
+
+    def look(self, step: int) -> float | None:
+        """The mean loss of the window, which ends before ``step``; None: it is empty.
+
+        Raises
+        ------
+        ModelError
+            A loss is NaN, infinite or far above its start.
+        """
+        if not self.losses:
+            return None
+        losses = torch.stack(self.losses).tolist()
+        first = step - len(losses)
+        self.tally.right += int(torch.stack(self.rights).sum())
+        self.tally.seen += self.images
+        self.losses, self.rights, self.images = [], [], 0
+        for place, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                raise self._end(first + place, loss, losses[0])
+        mean = sum(losses) / len(losses)
+        if self.tally.start is None:
+            self.tally.start = mean
+        if mean > self.most * max(self.tally.start, self.guessing):
+            raise self._end(step - 1, mean, mean)
+        return mean
+
+    def _end(self, step, loss, fallback):
+        start = fallback if self.tally.start is None else self.tally.start
+        return ModelError(
+            f"train diverged at step {step}: the loss is {loss:.4g}, at the start it was "
+            f"{start:.4g}; lower rate ({self.rate:g}), raise warm_up or set clip"
+        )
