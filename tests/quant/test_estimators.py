@@ -40,17 +40,21 @@ def exported(made, w, exponent):
     return pow2.values(indices, exponent, made.bits)
 
 
+ENDING = [(*case, {}) for case in CASES if case[0] not in ("given", "stochastic")]
+ENDING += [("reconstructed", 3, 1, {"levels": "authors"}), ("reconstructed", 4, 2, {"epochs": 3})]
+
+
 @settings(deadline=None)
 @given(
-    st.sampled_from([case for case in CASES if case[0] not in ("given", "stochastic")]),
+    st.sampled_from(ENDING),
     st.integers(0, 1000),
     st.integers(-3, 2),
     st.sampled_from([torch.float32, torch.float64]),
 )
 def test_the_last_forward_pass_computes_with_what_is_exported(case, seed, shift, dtype):
-    name, *format = case
+    name, bits, terms, options = case
     w, exponent = weights(seed, dtype=dtype)
-    made = started(name, w, exponent + shift, *format)
+    made = started(name, w, exponent + shift, bits, terms, **options)
     moved = w + 0.1 * torch.randn(w.shape, generator=generator(seed + 1), dtype=dtype)
     for progress in (0.0, 0.4, 0.8, 1.0):
         made.advance(progress, generator(seed))
@@ -103,7 +107,7 @@ def test_sums_of_codes_are_refused_where_they_have_no_meaning(name):
     with pytest.raises(ValueError, match=r"needs weights of one term") as error:
         estimator(name)(3, 2)
     assert str(error.value) == (
-        f"{estimator(name).__name__} needs weights of one term, not 2; quantize with terms=1 or "
+        f"{name} needs weights of one term, not 2; quantize with terms=1 or "
         f"train with another estimator"
     )
 

@@ -18,6 +18,8 @@ class Estimator(nn.Module):
 
     Members
     -------
+    name : under which the method is found
+    one_term : the method has no meaning for sums of codes
     own_weights : parameters of its own take the place of the weights, which get no gradient
 
     Raises
@@ -26,7 +28,8 @@ class Estimator(nn.Module):
         No such format, or the method has no meaning for it.
     """
 
-    one_term = False  # whether the method has no meaning for sums of codes
+    name: str
+    one_term = False
     own_weights = False
 
     def __init__(self, bits: int, terms: int = 1):
@@ -34,7 +37,7 @@ class Estimator(nn.Module):
         pow2.grid(bits, terms)
         if self.one_term and terms != 1:
             raise ValueError(
-                f"{type(self).__name__} needs weights of one term, not {terms}; quantize with "
+                f"{self.name} needs weights of one term, not {terms}; quantize with "
                 f"terms=1 or train with another estimator"
             )
         self.bits, self.terms = bits, terms

@@ -44,6 +44,8 @@ class Reconstructed(Estimator):
         schedule, clip and thresholds as in its authors' code.
     """
 
+    name = "reconstructed"
+
     def __init__(
         self, bits: int, terms: int = 1, *, levels: str = "scaled", epochs: int | None = None
     ):

@@ -17,6 +17,8 @@ class StraightThrough(Estimator):
         Bengio et al., arXiv:1308.3432, section 4.
     """
 
+    name = "straight_through"
+
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
         """The nearest values of the grid."""
         return _Snap.apply(w, exponent, self.bits, self.terms)
@@ -33,6 +35,8 @@ class ClippedStraightThrough(Estimator):
         Bengio et al., arXiv:1308.3432, section 4; with the clip, Hubara et al., arXiv:1609.07061,
         equation 6.
     """
+
+    name = "clipped_straight_through"
 
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
         """The nearest values of the grid."""

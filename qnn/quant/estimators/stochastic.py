@@ -1,0 +1,52 @@
+"""Stochastic rounding: up or down by chance, right on average."""
+
+import torch
+from torch import Tensor
+
+from qnn.quant import pow2
+from qnn.quant.estimators.base import Estimator
+
+
+class Stochastic(Estimator):
+    """One of the grid's two values around ``w``: up with chance ``(w - down) / (up - down)``.
+
+    On average ``w``, within the grid's reach; the greatest value beyond. The draw is that of the
+    last ``advance``, so that every forward pass of one step computes with the same weights. What
+    is exported is the nearest value, which is one of the two.
+
+    Backward
+        ``d loss / d w`` is passed through where ``abs(w) <= terms * 2**e``, and is 0 elsewhere.
+
+    Source
+        Gupta et al., arXiv:1502.02551, section 3.1, for levels that are not evenly spaced;
+        the gradient as in Bengio et al., arXiv:1308.3432.
+    """
+
+    name = "stochastic"
+
+    def __init__(self, bits: int, terms: int = 1):
+        super().__init__(bits, terms)
+        self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
+
+    def advance(self, progress: float, generator: torch.Generator) -> None:
+        """Draw the seed of this step."""
+        self.seed.fill_(int(torch.randint(1 << 62, (), generator=generator)))
+
+    def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
+        """Values of the grid, drawn."""
+        drawn = torch.Generator(w.device).manual_seed(int(self.seed))
+        chance = torch.rand(w.shape, generator=drawn, dtype=w.dtype, device=w.device)
+        return _Draw.apply(w, chance, exponent, self.bits, self.terms)
+
+
+class _Draw(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, w, chance, exponent, bits, terms):
+        ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, terms))
+        down, up = pow2.neighbours(w, exponent, bits, terms)
+        return torch.where(w - down > chance * (up - down), up, down).to(w.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None, None, None
