@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qnn.nn.ghost import ghost_batch_norm
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import ClippedStraightThrough
 
@@ -110,11 +110,6 @@ def _normalised(conv, x, given, operand, result):
     weight = given / factor[:, None, None, None] / operand
     u = conv.convolve(x, weight.to(x.dtype), conv.bias)
     gamma, beta = (conv.gamma * result).float(), (conv.beta * result).float()
-    groups = [u] if conv.ghost_batch is None else u.split(conv.ghost_batch)
-    groups = [
-        F.batch_norm(
-            part, conv.mean, conv.var, gamma, beta, True, conv.momentum / len(groups), conv.plan.eps
-        )
-        for part in groups
-    ]
-    return groups[0] if len(groups) == 1 else torch.cat(groups)
+    return ghost_batch_norm(
+        u, conv.mean, conv.var, gamma, beta, conv.ghost_batch, conv.momentum, conv.plan.eps
+    )
