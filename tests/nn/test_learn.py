@@ -151,10 +151,11 @@ def test_ghost_batches_are_normalised_each_by_itself():
     conv = quantized.layer(quantized.plan.layers[1].name).train()
     conv.statistics, conv.ghost_batch = "batch", 16
     x = quantized.input(data)
-    together = conv(x)
+    together = conv(x)[16:32]
     conv.ghost_batch = None
-    assert torch.equal(together[16:32], conv(x[16:32]))
-    assert not torch.equal(together, conv(x))
+    alone, all_of_them = conv(x[16:32]), conv(x)[16:32]
+    differ = float((together != alone).float().mean())  # float sums may end on either side of 1/2
+    assert differ < 0.001 < 0.1 < float((together != all_of_them).float().mean())
 
 
 def test_the_gradient_reaches_weights_normalisation_and_exponents():
