@@ -13,6 +13,7 @@ from qnn.graph.correct_bias import correct_bias
 from qnn.graph.float_graph import Concat, Conv, Graph, Input, MaxPool, Node
 from qnn.graph.formats import Choice, by_layer, check_choice, check_number, greatest
 from qnn.graph.fuse import fuse
+from qnn.graph.sensitivity import Budget
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, Plan
@@ -30,7 +31,7 @@ CLOSE = 2.0**-7  # relative error at which a fixed weight needs no further term
 def quantize(
     model: nn.Module,
     data: Data,
-    weight_bits: Choice = 3,
+    weight_bits: Choice | Budget = 3,
     activation_bits: int = 8,
     rounding: str = "nearest",
     terms: Choice = 1,
@@ -46,7 +47,8 @@ def quantize(
         loader's pairs of images and labels too); with ``mean`` and ``std`` also 8-bit pixels
     weight_bits, activation_bits, terms : the formats; 2 to 5, 2 to 16, 1 to 7. Those of weights
         may differ by layer: ``{"conv1": 4, "layer3.*": 3, "*": 3}``, where the first pattern that
-        matches a layer's name counts
+        matches a layer's name counts; or ``Budget(2.8)``, the bits of each layer that lose least
+        on ``data`` with such a mean
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one a channel;
         without them it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``
@@ -76,26 +78,20 @@ def quantize(
     seen = observe(graph, (part for batch in batches for part in _images(batch).split(CHUNK)))
     input_signed = None if values is None else bool((values < 0).any())
     types = choose_types(graph, seen, activation_bits, input_signed)
-    layers = _plans(graph, types, _formats(graph, weight_bits, terms), values is not None)
-    plan = Plan(
-        layers=layers,
-        outputs=tuple((o.name, o.shape) for o in graph.outputs),
-        weight_bits=greatest(weight_bits),
-        activation_bits=activation_bits,
-        terms=greatest(terms),
-        rounding=rounding,
-        mean=preprocessing and preprocessing[0],
-        std=preprocessing and preprocessing[1],
+    if isinstance(weight_bits, Budget):
+        wide = _model(graph, types, values, max(pow2.BITS), activation_bits, terms)
+        weight_bits = weight_bits.choose(wide, torch.cat([_images(batch) for batch in batches]))
+    quantized = _model(
+        graph, types, values, weight_bits, activation_bits, terms, rounding, preprocessing
     )
-    quantized = QuantizedModel(plan).eval()
-    _fill(quantized, graph, types, values)
     if bias_correction:
         correct_bias(quantized, graph, torch.cat([_images(batch) for batch in batches]))
     return quantized
 
 
 def _check_formats(weight_bits, activation_bits, terms):
-    check_choice("weight_bits", weight_bits, 2, 5)
+    if not isinstance(weight_bits, Budget):
+        check_choice("weight_bits", weight_bits, 2, 5)
     check_number("activation_bits", activation_bits, 2, 16)
     check_choice("terms", terms, 1, 7)
 
@@ -107,6 +103,26 @@ def _formats(graph: Graph, weight_bits: Choice, terms: Choice) -> dict[str, tupl
     bits = by_layer("weight_bits", weight_bits, *names)
     codes = by_layer("terms", terms, *names)
     return {name: (bits[name], codes[name]) for name in bits}
+
+
+def _model(
+    graph, types, values, weight_bits, activation_bits, terms, rounding="nearest", pixels=None
+) -> QuantizedModel:
+    """The quantized network, each weight at the nearest value of its grid."""
+    layers = _plans(graph, types, _formats(graph, weight_bits, terms), values is not None)
+    plan = Plan(
+        layers=layers,
+        outputs=tuple((o.name, o.shape) for o in graph.outputs),
+        weight_bits=greatest(weight_bits),
+        activation_bits=activation_bits,
+        terms=greatest(terms),
+        rounding=rounding,
+        mean=pixels and pixels[0],
+        std=pixels and pixels[1],
+    )
+    quantized = QuantizedModel(plan).eval()
+    _fill(quantized, graph, types, values)
+    return quantized
 
 
 def _batches(data: Data) -> list[Tensor]:

@@ -322,7 +322,10 @@ def test_a_bias_without_room_is_refused():
         ({"weight_bits": 6}, "quantize needs weight_bits from 2 to 5, not 6"),
         ({"activation_bits": 1}, "quantize needs activation_bits from 2 to 16, not 1"),
         ({"terms": 0}, "quantize needs terms from 1 to 7, not 0"),
-        ({"rounding": "up"}, "rounding must be one of nearest, not 'up'"),
+        (
+            {"rounding": "up"},
+            "rounding must be one of nearest, discquant, adaround, gptq, not 'up'",
+        ),
     ],
 )
 def test_formats_that_do_not_exist_are_refused(options, text):

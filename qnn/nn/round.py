@@ -1,0 +1,182 @@
+"""Weights of trained networks put on their grids: of any module, and of a quantized one."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qnn.nn import learn
+from qnn.nn.model import QuantizedModel
+from qnn.quant import pow2
+from qnn.quant.rounding import (
+    Answers,
+    Checkpoint,
+    Problem,
+    Progress,
+    Teacher,
+    Weights,
+    rounding,
+)
+from qnn.quant.rounding.distillation import module_teacher
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@torch.no_grad()
+def round_module(
+    module: nn.Module,
+    names: Sequence[str],
+    data: Tensor | None = None,
+    method: str = "discquant",
+    weight_bits: int = 3,
+    terms: int = 1,
+    *,
+    options: Mapping[str, Any] | object | None = None,
+    tuned: Sequence[str] = (),
+    inner: Sequence[str] = (),
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> nn.Module:
+    """A copy of ``module``, in evaluation mode, whose named weights are on power-of-two grids.
+
+    Each row of a weight (its first dimension) has its own exponent, of least squared error.
+
+    Parameters
+    ----------
+    names : of the parameters to round, as ``named_parameters`` lists them
+    data : (count, ...) what ``module`` takes; "nearest" needs none
+    options : of the method; see ``qnn.quant.rounding``
+    tuned : parameters that the method may learn too, if its options say so
+    inner : modules inside whose results the method may compare
+
+    Raises
+    ------
+    ModelError
+        A name is no parameter, a shared one, or of a layer that the method cannot take.
+    ValueError
+        A method, format or option that does not exist.
+    """
+    chosen = rounding(method)
+    settings = chosen.choose(options)
+    result = copy.deepcopy(module).eval().requires_grad_(False)
+    parameters = dict(result.named_parameters(remove_duplicate=False))
+    absent = torch.zeros(1)  # the problem refuses a name that is no parameter
+    layers = {name: _on_grid(parameters.get(name, absent), weight_bits, terms) for name in names}
+    scales = dict.fromkeys(inner, 1.0)
+    teacher = module_teacher(result)
+    problem = Problem(result, layers, teacher, data, tuned=tuple(tuned), scales=scales)
+    found = chosen.run(problem, settings, progress, checkpoint)
+    for name, layer in layers.items():
+        parameters[name].copy_(layer.values(found.indices[name]))
+    for name, value in found.tuned.items():
+        parameters[name].copy_(value)
+    return result
+
+
+def _on_grid(weight, bits, terms):
+    return Weights(weight, pow2.search_exponent(weight, bits, terms), bits, terms)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a rounding method learns from.
+
+    Members
+    -------
+    teacher : answers of the float network; results inside by the layers' names
+    data : (count, ...) pixels or reals, as the quantized network takes them
+    augment : changes drawn pixels or reals, with a generator
+    """
+
+    teacher: Teacher
+    data: Tensor
+    augment: Augment | None = None
+
+
+@torch.no_grad()
+def round_quantized(
+    quantized: QuantizedModel,
+    source: Source,
+    options: Mapping[str, Any] | object | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Choose the codes of every layer that learns by the method that the plan names, in place.
+
+    Activations are quantized while the method looks for codes: it sees what evaluation sees.
+
+    Raises
+    ------
+    ModelError
+        The method cannot take the model or its data, or the sums outgrow the accumulator.
+    ValueError
+        The method has no such options.
+    """
+    method = rounding(quantized.plan.rounding)
+    settings = method.choose(options)
+    entry = _Entry(learn.folded_copy(quantized)).requires_grad_(False).to(device)
+    entry.to(memory_format=torch.channels_last)
+    keys = {name: _key(entry, conv) for name, conv in learn.learnable(entry.quantized)}
+    layers = {
+        f"{key}.weight": Weights(
+            quantized.layer(name).folded()[0],
+            conv.weight_exponent,
+            conv.plan.weight_bits,
+            conv.plan.terms,
+        )
+        for (name, conv), key in zip(learn.learnable(entry.quantized), keys.values(), strict=True)
+    }
+    problem = Problem(
+        entry,
+        layers,
+        _renamed(source.teacher, keys),
+        source.data,
+        source.augment,
+        tuple(
+            f"{key}.bias"
+            for name, key in keys.items()
+            if entry.quantized.layer(name).bias is not None
+        ),
+        {key: entry.quantized.type(name).scale for name, key in keys.items()},
+    )
+    found = method.run(problem, settings, progress, checkpoint)
+    for name, key in keys.items():
+        conv = quantized.layer(name)
+        bias = found.tuned.get(f"{key}.bias")
+        if bias is not None:
+            conv.add_bias(bias.cpu() - conv.folded()[1])
+        conv.set_codes(found.indices[f"{key}.weight"], conv.weight_exponent)
+    learn.finish(quantized)
+
+
+class _Entry(nn.Module):
+    """A quantized network that takes pixels and reals alike, with a way to each layer's name."""
+
+    def __init__(self, quantized):
+        super().__init__()
+        self.quantized = quantized
+
+    def forward(self, x):
+        x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+        if x.dtype == torch.uint8:
+            return self.quantized.from_pixels(x)
+        return self.quantized(x)
+
+
+def _key(entry, conv):
+    return next(name for name, module in entry.named_modules() if module is conv)
+
+
+def _renamed(teacher, keys):
+    """The teacher's results inside by the names of ``_Entry``'s modules."""
+    names = {key: name for name, key in keys.items()}
+
+    def answers(x, inner):
+        wanted = teacher(x, [names[key] for key in inner])
+        return Answers(wanted.outputs, {key: wanted.inner[names[key]] for key in inner})
+
+    return answers

@@ -1,0 +1,97 @@
+"""Ways to put a trained network's weights on their grids, behind one signature."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from qnn.quant.rounding.adaround import AdaRound, adaround
+from qnn.quant.rounding.checkpoint import Checkpoint
+from qnn.quant.rounding.discquant import DiscQuant, discquant
+from qnn.quant.rounding.gptq import Gptq, gptq
+from qnn.quant.rounding.nearest import Nearest, nearest
+from qnn.quant.rounding.problem import (
+    Answers,
+    Problem,
+    Progress,
+    Rounded,
+    Teacher,
+    Weights,
+)
+
+__all__ = [
+    "ROUNDINGS",
+    "AdaRound",
+    "Answers",
+    "Checkpoint",
+    "DiscQuant",
+    "Gptq",
+    "Method",
+    "Nearest",
+    "Problem",
+    "Progress",
+    "Rounded",
+    "Teacher",
+    "Weights",
+    "rounding",
+]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to round: a frozen dataclass of options, and what runs.
+
+    ``run(problem, options, progress, checkpoint)`` gives indices of every layer of the problem.
+    """
+
+    name: str
+    options: type
+    run: Callable[[Problem, Any, Progress | None, Checkpoint | None], Rounded]
+
+    def choose(self, options: Mapping[str, Any] | object | None = None) -> Any:
+        """The options of this method: given as such, by name, or None for the defaults.
+
+        Raises
+        ------
+        ValueError
+            There is none of such a name, or its value is of no use.
+        TypeError
+            They are another method's.
+        """
+        if options is None:
+            return self.options()
+        if isinstance(options, self.options):
+            return options
+        if not isinstance(options, Mapping):
+            raise TypeError(
+                f"{self.name} needs options as a dict or a {self.options.__name__}, not {options}"
+            )
+        known = [field.name for field in fields(self.options)]
+        for name in options:
+            if name not in known:
+                allowed = ", ".join(known) if known else "none"
+                raise ValueError(f"{self.name} has no option '{name}'; it has {allowed}")
+        return self.options(**options)
+
+
+ROUNDINGS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("nearest", Nearest, nearest),
+        Method("discquant", DiscQuant, discquant),
+        Method("adaround", AdaRound, adaround),
+        Method("gptq", Gptq, gptq),
+    )
+}
+
+
+def rounding(name: str) -> Method:
+    """The method called ``name``.
+
+    Raises
+    ------
+    ValueError
+        No method has that name.
+    """
+    if name not in ROUNDINGS:
+        raise ValueError(f"rounding must be one of {', '.join(ROUNDINGS)}, not '{name}'")
+    return ROUNDINGS[name]

@@ -1,0 +1,54 @@
+"""Adam for one vector, whose whole state is tensors by name."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-8
+
+
+@dataclass(eq=False)
+class Adam:
+    """A vector that learns.
+
+    Source
+    ------
+    Kingma and Ba, arXiv:1412.6980, algorithm 1; decoupled weight decay is left out.
+    """
+
+    value: Tensor
+    mean: Tensor
+    square: Tensor
+    betas: tuple[float, float] = (0.9, 0.999)
+    count: int = 0
+
+    @staticmethod
+    def of(value: Tensor, betas: tuple[float, float] = (0.9, 0.999)) -> "Adam":
+        """At the start; ``value`` is changed in place from now on."""
+        return Adam(value, torch.zeros_like(value), torch.zeros_like(value), betas)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Move against ``gradient``, by about ``rate``."""
+        self.count += 1
+        first, second = self.betas
+        self.mean.lerp_(gradient, 1 - first)
+        self.square.lerp_(gradient.square(), 1 - second)
+        size = (self.square / (1 - second**self.count)).sqrt_().add_(EPSILON)
+        self.value.addcdiv_(self.mean, size, value=-rate / (1 - first**self.count))
+
+    def tensors(self, prefix: str) -> dict[str, Tensor]:
+        """The state, by name."""
+        return {
+            f"{prefix}.value": self.value,
+            f"{prefix}.mean": self.mean,
+            f"{prefix}.square": self.square,
+            f"{prefix}.count": torch.tensor(self.count),
+        }
+
+    def restore(self, prefix: str, tensors: dict[str, Tensor]) -> None:
+        """Take back what ``tensors`` gave."""
+        for name in ("value", "mean", "square"):
+            getattr(self, name).copy_(tensors[f"{prefix}.{name}"])
+        self.count = int(tensors[f"{prefix}.count"])

@@ -1,0 +1,171 @@
+"""AdaRound: rounding up or down that keeps each layer's results, learnt layer by layer."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.quant.rounding.adam import Adam
+from qnn.quant.rounding.checkpoint import Checkpoint, identity
+from qnn.quant.rounding.interpolation import Interpolation
+from qnn.quant.rounding.layer import Owner, inputs_of, owners, samples
+from qnn.quant.rounding.options import positive, within
+from qnn.quant.rounding.problem import Problem, Progress, Rounded
+from qnn.quant.rounding.sampling import generator
+
+LOW, HIGH = -0.1, 1.1  # the rectified sigmoid's reach
+SHARP = 1e-4  # how near to 0 or 1 the start may be
+
+
+@dataclass(frozen=True)
+class AdaRound:
+    """Options of ``adaround``.
+
+    Members
+    -------
+    steps : of each layer
+    samples, batch, seed : data that the layers' results are taken from, and how much a step sees
+    rate : of Adam
+    regularizer : weight of what drives each weight up or down, beside the relative squared error
+        of a layer's results times their channels
+    warm_up : share of the steps before it acts
+    beta : from where to where its sharpness goes
+    """
+
+    steps: int = 1000
+    samples: int = 1024
+    batch: int = 32
+    seed: int = 0
+    rate: float = 0.01
+    regularizer: float = 0.01
+    warm_up: float = 0.2
+    beta: tuple[float, float] = (20.0, 2.0)
+
+    def __post_init__(self):
+        positive("adaround", self, "steps", "samples", "batch", "rate", "regularizer")
+        within("adaround", self, 0, 1, "warm_up")
+        within("adaround", self, 0, math.inf, "seed")
+
+
+def adaround(
+    problem: Problem,
+    options: AdaRound,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Rounded:
+    """Round the layers one after the other, each so that its results stay those of its weights.
+
+    What a layer should give is what it gives with float weights behind float weights; it is
+    learnt on inputs behind the layers that are rounded already. With h = clamp(1.2 sigmoid(v) -
+    0.1, 0, 1) between the two neighbours of each weight, v is learnt by Adam on::
+
+        mean squared error + regularizer * sum(1 - abs(2 h - 1)**beta)
+
+    Raises
+    ------
+    ModelError
+        There is no data, a layer runs more than once, or the checkpoint is another run's.
+
+    Source
+    ------
+    Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization",
+    arXiv:2004.10568, equations 21 to 25.
+    """
+    order = owners(problem, "adaround")
+    batches = samples(problem, options.samples, options.batch, options.seed)
+    owner_of_file = identity("adaround", problem, options) if checkpoint else {}
+    indices = (checkpoint.load(owner_of_file) if checkpoint else None) or {}
+    total = sum(layer.w.numel() for layer in problem.layers.values())
+    original = {name: layer.w.float().to(problem.device) for name, layer in problem.layers.items()}
+    rounded = dict(original)
+    rounded |= {name: _float(problem, name, found) for name, found in indices.items()}
+    for place, owner in enumerate(order[len(indices) :], len(indices)):
+        layer = _Layer(problem, options, owner, place)
+        layer.listen(original, rounded, batches)
+        indices[owner.name] = layer.rounded()
+        rounded[owner.name] = _float(problem, owner.name, indices[owner.name])
+        if checkpoint:
+            checkpoint.save(owner_of_file, indices)
+        if progress is not None:
+            done = sum(problem.layers[name].w.numel() for name in indices)
+            progress(len(indices), len(order), done / total)
+    return Rounded(indices)
+
+
+def _float(problem, name, indices):
+    return problem.layers[name].values(indices).float().to(problem.device)
+
+
+class _Layer:
+    """One layer's reconstruction."""
+
+    def __init__(self, problem: Problem, options: AdaRound, owner: Owner, place: int):
+        self.problem, self.options, self.owner, self.place = problem, options, owner, place
+        only = {owner.name: problem.layers[owner.name]}
+        self.space = Interpolation.of(only, problem.device)
+
+    def listen(self, original, rounded, batches) -> None:
+        """Keep the operands behind rounded layers, and what the layer should give."""
+        before: list[tuple[Tensor, ...]] = []
+        behind: list[tuple[Tensor, ...]] = []
+        inputs_of(self.owner, self.problem, original, batches, before.append)
+        inputs_of(self.owner, self.problem, rounded, batches, behind.append)
+        with torch.no_grad():
+            results = [self.owner.run(original[self.owner.name], given) for given in before]
+        self.wanted = torch.cat(results)
+        self.operands = [torch.cat(parts) for parts in zip(*behind, strict=True)]
+
+    def rounded(self) -> Tensor:
+        """Indices of the neighbours that were learnt."""
+        v = Adam.of(_logit(self.space.y))
+        least = torch.finfo(torch.float32).tiny
+        unit = float(self.wanted.float().square().mean()) or least
+        for step in range(self.options.steps):
+            self._step(v, step, unit)
+        return self.space.indices((_rectified(v.value) >= 0.5).float())[self.owner.name]
+
+    def _step(self, v, step, unit):
+        options = self.options
+        drawn = generator(options.seed, f"layer {self.place}", step)
+        chosen = torch.randint(len(self.wanted), (options.batch,), generator=drawn)
+        chosen = chosen.to(self.wanted.device)
+        value = v.value.detach().requires_grad_()
+        with torch.enable_grad():
+            h = _rectified(value)
+            weight = self.space.weights(h)[self.owner.name]
+            got = self.owner.run(weight, [operand[chosen] for operand in self.operands])
+            error = (got - self.wanted[chosen]).float().square().mean() / unit
+            loss = error * self._channels() + self._regularization(h, step)
+        if not bool(torch.isfinite(loss)):
+            raise ModelError(
+                f"adaround needs finite results, but those of '{self.owner.name}' are NaN or "
+                f"infinite; check the data"
+            )
+        (gradient,) = torch.autograd.grad(loss, value)
+        v.step(gradient * self.space.free, options.rate)
+
+    def _channels(self):
+        return len(self.problem.layers[self.owner.name].w)
+
+    def _regularization(self, h, step):
+        options = self.options
+        progress = step / options.steps
+        if progress < options.warm_up:
+            return 0.0
+        first, last = options.beta
+        left = (1 - progress) / (1 - options.warm_up)
+        beta = last + (first - last) * left
+        away = 1 - (2 * h - 1).abs().pow(beta)
+        return options.regularizer * (away * self.space.free).sum()
+
+
+def _rectified(v):
+    return ((HIGH - LOW) * v.sigmoid() + LOW).clamp(0, 1)
+
+
+def _logit(y):
+    """v of which the rectified sigmoid is ``y``."""
+    share = (y.clamp(SHARP, 1 - SHARP) - LOW) / (HIGH - LOW)
+    return (share / (1 - share)).log()

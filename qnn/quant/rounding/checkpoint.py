@@ -1,0 +1,104 @@
+"""A rounding run on disk: what an interrupted one needs to go on, and whose it is."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.quant.rounding.problem import Problem
+
+FORMAT = "qnn rounding checkpoint 1"
+PARTS = ("method", "options", "model", "grid", "data")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that a run writes every ``every`` steps, and starts from if it is there."""
+
+    path: Path
+    every: int = 50
+
+    def load(self, identity: Mapping[str, str]) -> dict[str, Tensor] | None:
+        """The tensors of a run of the same ``identity``; None: there is no file yet.
+
+        Raises
+        ------
+        ModelError
+            The file is another run's, or no checkpoint.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                found = json.loads((file.metadata() or {}).get("rounding", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+        except (SafetensorError, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise ModelError(
+                f"{self.path}: cannot be read as a rounding checkpoint: {reason}; remove it to "
+                f"start again"
+            ) from None
+        for part in ("format", *PARTS):
+            if found.get(part) != {"format": FORMAT, **identity}[part]:
+                raise ModelError(
+                    f"{self.path}: a rounding checkpoint of another {part}; choose another path, "
+                    f"or remove it to start again"
+                )
+        return tensors
+
+    def save(self, identity: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+        """Replace the file by these tensors, at once or not at all."""
+        beside = self.path.with_name(self.path.name + ".part")
+        held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        metadata = {"rounding": json.dumps({"format": FORMAT, **identity})}
+        try:
+            save_file(held, beside, metadata)
+            os.replace(beside, self.path)
+        except (OSError, SafetensorError) as error:
+            beside.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ModelError(
+                f"{self.path}: a rounding checkpoint needs a writable folder with room, but got "
+                f"'{reason}'; choose another path"
+            ) from None
+
+
+def identity(method: str, problem: Problem, options) -> dict[str, str]:
+    """What must be equal for a run to go on from a checkpoint: ``PARTS``, hashed."""
+    model = problem.model
+    layers = problem.layers.items()
+    formats = ((name, layer.bits, layer.terms, layer.w.shape) for name, layer in layers)
+    return {
+        "method": method,
+        "options": json.dumps(asdict(options), sort_keys=True),
+        "model": _digest(
+            [*model.named_parameters(), *model.named_buffers()]
+            + [(name, layer.w) for name, layer in layers]
+        ),
+        "grid": _digest(
+            [
+                (str(f), layers_exponent)
+                for f, layers_exponent in zip(
+                    formats, (layer.exponent for _, layer in layers), strict=True
+                )
+            ]
+        ),
+        "data": _digest([] if problem.data is None else [("data", problem.data)]),
+    }
+
+
+def _digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        held = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(held.shape)} {held.dtype} ".encode())
+        digest.update(held.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

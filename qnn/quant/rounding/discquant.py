@@ -1,0 +1,250 @@
+"""DiscQuant: rounding that keeps the network's answers, learnt from unlabelled data."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.quant.rounding.adam import Adam
+from qnn.quant.rounding.checkpoint import Checkpoint, identity
+from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, run_distance
+from qnn.quant.rounding.interpolation import Interpolation
+from qnn.quant.rounding.options import one_of, positive, within
+from qnn.quant.rounding.problem import Problem, Progress, Rounded
+from qnn.quant.rounding.sampling import Batches, generator
+
+STARTS = ("original", "uniform", "nearest")
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class DiscQuant:
+    """Options of ``discquant``.
+
+    Members
+    -------
+    steps, batch, seed : of the search
+    rate, schedule, warm_up : of Adam on x; steps of linear rise, then the schedule
+    rho, clip : the gradient of the loss is multiplied and clamped
+    start : x before the first step: the original weights', uniform in [0, 1], the nearest's
+    gap_power : the linear term is weighted by (gap / its mean)**gap_power; 0: not weighted
+    push : strength of a pull to the nearer end of [0, 1] that grows with the steps
+    loss : of the outputs, "kl" or "squared"
+    inner_weight : of the relative squared error of results inside the network
+    precision : of the networks' runs, "float32" or "bf16"
+    tune_bias, bias_rate : whether biases are learnt too, and the rate of their Adam
+    bias_steps : more steps for biases alone when every weight is rounded
+    """
+
+    steps: int = 1000
+    batch: int = 128
+    seed: int = 0
+    rate: float = 0.1
+    schedule: str = "cosine"
+    warm_up: int = 0
+    rho: float = 200.0
+    clip: float = 0.5
+    betas: tuple[float, float] = (0.9, 0.999)
+    start: str = "original"
+    gap_power: float = 0.0
+    push: float = 0.0
+    loss: str = "kl"
+    inner_weight: float = 0.0
+    precision: str = "float32"
+    tune_bias: bool = False
+    bias_rate: float = 1e-3
+    bias_steps: int = 0
+
+    def __post_init__(self):
+        positive("discquant", self, "steps", "batch", "rate", "rho", "clip", "bias_rate")
+        within("discquant", self, 0, math.inf, "seed", "warm_up", "gap_power", "push")
+        within("discquant", self, 0, math.inf, "inner_weight", "bias_steps")
+        one_of("discquant", self, start=STARTS, schedule=SCHEDULES, loss=LOSSES)
+        one_of("discquant", self, precision=PRECISIONS)
+
+
+def discquant(
+    problem: Problem,
+    options: DiscQuant,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Rounded:
+    """Round each weight down or up, together, so that the answers stay those of the teacher.
+
+    ``x`` is where a weight lies between its neighbours, ``y`` where it lay at first. Each step is
+    one of Adam, clamped to [0, 1], on::
+
+        g = -(2 y - 1) + clamp(rho dL/dx, -clip, clip)      L = KL(teacher || w(x)) / delta**2
+
+    It ends when every x is 0 or 1, or else rounds x. The same on every run with the same options.
+
+    Raises
+    ------
+    ModelError
+        There is no data, the loss is not finite, or the checkpoint is another run's.
+
+    Source
+    ------
+    Chee et al., "DiscQuant: A Quantization Method for Neural Networks Inspired by Discrepancy
+    Theory", arXiv:2501.06417, and its authors' code. ``push``, ``gap_power``, ``inner_weight``,
+    and biases are ours.
+    """
+    run = _Run(problem, options)
+    owner = identity("discquant", problem, options) if checkpoint else {}
+    if checkpoint and (kept := checkpoint.load(owner)) is not None:
+        run.restore(kept)
+    while not run.done:
+        run.advance()
+        if checkpoint and (run.done or run.count % checkpoint.every == 0):
+            checkpoint.save(owner, run.tensors())
+        if progress is not None:
+            progress(run.count, run.total, run.share)
+    return run.result()
+
+
+@dataclass(eq=False)
+class _Run:
+    """A search under way."""
+
+    problem: Problem
+    options: DiscQuant
+    step: int = 0  # of the search
+    bias_step: int = 0  # after it
+    share: float = field(init=False)
+
+    def __post_init__(self):
+        options, problem = self.options, self.problem
+        self.space = Interpolation.of(problem.layers, problem.device)
+        self.batches = Batches(problem, options.batch, options.seed)
+        self.x = Adam.of(_start(self.space, options), options.betas)
+        parameters = dict(problem.model.named_parameters())
+        names = problem.tuned if options.tune_bias else ()
+        self.tuned = {name: parameters[name].detach().clone().float() for name in names}
+        flat = torch.cat([torch.zeros(0), *(t.flatten().cpu() for t in self.tuned.values())])
+        self.bias = Adam.of(flat.to(problem.device))
+        self.share = self.space.share(self.x.value)
+
+    @property
+    def searching(self) -> bool:
+        return self.step < self.options.steps and self.share < 1
+
+    @property
+    def tail(self) -> int:
+        """Steps of the biases alone."""
+        return self.options.bias_steps if self.tuned else 0
+
+    @property
+    def done(self) -> bool:
+        return not self.searching and self.bias_step >= self.tail
+
+    @property
+    def count(self) -> int:
+        return self.step + self.bias_step
+
+    @property
+    def total(self) -> int:
+        return (self.options.steps if self.searching else self.step) + self.tail
+
+    def advance(self) -> None:
+        """One step of the search, or of what follows it."""
+        if self.searching:
+            self._search()
+        else:
+            self._tune()
+
+    def _search(self):
+        options, progress = self.options, self.step / self.options.steps
+        by_weights, by_biases = self._gradients(self.x.value)
+        by_x = by_weights * self.space.gap * (options.rho / self.space.step2)
+        pull = _pull(self.space, self.x.value, options, progress)
+        gradient = pull + by_x.clamp(-options.clip, options.clip)
+        faded = _fade(progress, options) * min(1.0, (self.step + 1) / max(1, options.warm_up))
+        self.x.step(gradient * self.space.free, options.rate * faded)
+        self.x.value.clamp_(0, 1)
+        if self.tuned:
+            self.bias.step(by_biases, options.bias_rate * faded)
+        self.step += 1
+        self.share = self.space.share(self.x.value)
+        if not self.searching:
+            self.x.value.round_()
+            self.share = 1.0
+
+    def _tune(self):
+        options = self.options
+        _, by_biases = self._gradients(self.x.value, self.step + self.bias_step)
+        faded = 0.5 + 0.5 * math.cos(math.pi * self.bias_step / self.tail)
+        self.bias.step(by_biases, options.bias_rate * faded)
+        self.bias_step += 1
+
+    @torch.enable_grad()
+    def _gradients(self, x: Tensor, step: int | None = None) -> tuple[Tensor, Tensor]:
+        """Of the loss on this step's batch, with respect to all weights and to all biases."""
+        options, step = self.options, self.step if step is None else step
+        weights = {name: w.requires_grad_() for name, w in self.space.weights(x).items()}
+        biases = {name: b.requires_grad_() for name, b in self._biases().items()}
+        loss = run_distance(
+            self.problem,
+            weights | biases,
+            self.batches(step),
+            options.loss,
+            options.inner_weight,
+            options.precision,
+        )
+        if not bool(torch.isfinite(loss)):
+            raise ModelError(
+                f"discquant needs finite answers, but the loss of step {step} is NaN or infinite; "
+                f"check the data and the float model's outputs"
+            )
+        found = torch.autograd.grad(loss, [*weights.values(), *biases.values()])
+        parts = [part.flatten() for part in found]
+        empty = x.new_zeros(0)
+        return torch.cat(parts[: len(weights)]), torch.cat([empty, *parts[len(weights) :]])
+
+    def _biases(self):
+        parts = (
+            self.bias.value.split([b.numel() for b in self.tuned.values()]) if self.tuned else ()
+        )
+        return {
+            name: part.view(old.shape)
+            for (name, old), part in zip(self.tuned.items(), parts, strict=True)
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state, by name."""
+        places = {"step": torch.tensor(self.step), "bias_step": torch.tensor(self.bias_step)}
+        return self.x.tensors("x") | self.bias.tensors("bias") | places
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what ``tensors`` gave."""
+        self.x.restore("x", tensors)
+        self.bias.restore("bias", tensors)
+        self.step, self.bias_step = int(tensors["step"]), int(tensors["bias_step"])
+        self.share = self.space.share(self.x.value)
+
+    def result(self) -> Rounded:
+        biases = {name: value.clone() for name, value in self._biases().items()}
+        return Rounded(self.space.indices(self.x.value), biases)
+
+
+def _start(space, options):
+    if options.start == "original":
+        return space.y.clone()
+    if options.start == "nearest":
+        return space.y.round()
+    drawn = torch.rand(space.y.shape, generator=generator(options.seed, "start", 0))
+    return torch.where(space.free, drawn.to(space.y.device), 0)
+
+
+def _pull(space, x, options, progress):
+    """The gradient of the linear term, and of the push away from the middle."""
+    pull = 1 - 2 * space.y
+    if options.gap_power:
+        mean = space.gap.sum() / space.free.sum().clamp(min=1)
+        pull = pull * (space.gap / mean).pow(options.gap_power)
+    return pull - options.push * progress * (2 * x - 1)
+
+
+def _fade(progress, options):
+    return 1.0 if options.schedule == "constant" else 0.5 + 0.5 * math.cos(math.pi * progress)

@@ -1,0 +1,103 @@
+"""How far a network's answers are from its teacher's; no labels are needed."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from qnn.errors import ModelError
+from qnn.quant.rounding.problem import Answers, Problem, Teacher
+
+LOSSES = ("kl", "squared")
+PRECISIONS = {"float32": None, "bf16": torch.bfloat16}
+
+
+def divergence(wanted: Tensor, got: Tensor) -> Tensor:
+    """KL(softmax(wanted) || softmax(got)), averaged over all positions.
+
+    Classes are dimension 1 of (batch, classes, height, width), else the last one.
+
+    Raises
+    ------
+    ModelError
+        There is only one class, so that all answers are equal.
+    """
+    classes = 1 if wanted.dim() == 4 else -1
+    if wanted.shape[classes] == 1:
+        raise ModelError(
+            "rounding by KL needs outputs of two classes or more, not one value; use loss='squared'"
+        )
+    p, q = (F.log_softmax(logits.float(), classes) for logits in (wanted, got))
+    return (p.exp() * (p - q)).sum(classes).mean()
+
+
+def relative_error(wanted: Tensor, got: Tensor) -> Tensor:
+    """Squared error over the square of what is wanted, both summed."""
+    wanted = wanted.detach().float()
+    least = torch.finfo(torch.float32).tiny
+    return (got.float() - wanted).square().sum() / wanted.square().sum().clamp(min=least)
+
+
+def distance(wanted: Answers, got: Answers, loss: str, inner_weight: float) -> Tensor:
+    """Of all outputs, and of the results inside with a weight."""
+    measure = divergence if loss == "kl" else relative_error
+    total = sum(measure(a, b) for a, b in zip(wanted.outputs, got.outputs, strict=True))
+    if inner_weight and got.inner:
+        inside = [relative_error(wanted.inner[name], got.inner[name]) for name in got.inner]
+        total = total + inner_weight * sum(inside) / len(inside)
+    return total
+
+
+def answers(
+    model: nn.Module, replaced: Mapping[str, Tensor], x: Tensor, inner: Collection[str] = ()
+) -> Answers:
+    """What ``model`` gives with some parameters replaced, and what its modules ``inner`` give."""
+    with _listening(model, inner) as heard:
+        result = functional_call(model, dict(replaced), (x,), strict=False)
+    return Answers(result if isinstance(result, tuple) else (result,), heard)
+
+
+def module_teacher(model: nn.Module) -> Teacher:
+    """The answers of ``model`` as it is."""
+    return lambda x, inner: answers(model, {}, x, inner)
+
+
+def run_distance(
+    problem: Problem,
+    replaced: Mapping[str, Tensor],
+    x: Tensor,
+    loss: str,
+    inner_weight: float,
+    precision: str,
+) -> Tensor:
+    """The distance on one batch, differentiable with respect to ``replaced``."""
+    kind = PRECISIONS[precision]
+    inner = problem.scales if inner_weight else {}
+    with torch.autocast(problem.device.type, kind, enabled=kind is not None):
+        with torch.no_grad():
+            wanted = problem.teacher(x, tuple(inner))
+        got = answers(problem.model, replaced, x, inner)
+    scaled = {name: got.inner[name] * scale for name, scale in inner.items()}
+    return distance(wanted, Answers(got.outputs, scaled), loss, inner_weight)
+
+
+@contextmanager
+def _listening(model, names) -> Iterator[dict[str, Tensor]]:
+    """Results of the named modules in the calls inside the block."""
+    heard: dict[str, Tensor] = {}
+
+    def hear(name):
+        def hook(_module, _inputs, result):
+            heard[name] = result
+
+        return hook
+
+    handles = [model.get_submodule(name).register_forward_hook(hear(name)) for name in names]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,127 @@
+"""What a rounding method is given, and what it gives: a network, its grids, and data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from qnn.errors import ModelError
+from qnn.quant import pow2
+
+Progress = Callable[[int, int, float], None]  # done, in all, share of weights already rounded
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """One layer's weights and their grid.
+
+    Members
+    -------
+    w : (outputs, ...) float, BatchNorm folded
+    exponent : (outputs,) integers
+    bits, terms : the format, as in ``qnn.quant.pow2``
+    """
+
+    w: Tensor
+    exponent: Tensor
+    bits: int
+    terms: int = 1
+
+    def nearest(self) -> Tensor:
+        """Signed indices of the nearest values, (terms, outputs, ...) int8."""
+        return self.indices(self.w)
+
+    def indices(self, values: Tensor) -> Tensor:
+        """Signed indices of values on the grid, (terms, outputs, ...) int8."""
+        return pow2.nearest(values, self.exponent, self.bits, self.terms)
+
+    def values(self, indices: Tensor) -> Tensor:
+        """Reals of signed indices, (outputs, ...) float64."""
+        return pow2.values(indices, self.exponent, self.bits)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network gives for a batch.
+
+    Members
+    -------
+    outputs : its results
+    inner : results inside of it, by the name of the module that gives them
+    """
+
+    outputs: tuple[Tensor, ...]
+    inner: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+# Answers for a prepared batch, with the results of the modules of these names.
+Teacher = Callable[[Tensor, Sequence[str]], Answers]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A network to round, and the answers that it should keep.
+
+    Members
+    -------
+    model : what runs; its own weights are not changed
+    layers : grids of parameters of ``model``, by their dotted names
+    teacher : the answers that a batch should have
+    data : (count, ...), of which batches are drawn
+    prepare : makes of a drawn batch, with a generator, what ``model`` and ``teacher`` take
+    tuned : names of parameters that a method may learn beside the rounding
+    scales : modules that can be compared inside, and what turns their results into the teacher's
+    """
+
+    model: nn.Module
+    layers: Mapping[str, Weights]
+    teacher: Teacher | None = None
+    data: Tensor | None = None
+    prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    tuned: tuple[str, ...] = ()
+    scales: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        parameters = dict(self.model.named_parameters(remove_duplicate=False))
+        for name in (*self.layers, *self.tuned):
+            _check_parameter(name, parameters)
+        for name, layer in self.layers.items():
+            if not bool(torch.isfinite(layer.w).all()):
+                raise ModelError(
+                    f"rounding needs finite weights, but '{name}' holds NaN or infinity; check "
+                    f"the checkpoint"
+                )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.model.parameters()).device
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """What a method found.
+
+    Members
+    -------
+    indices : of every layer, (terms, outputs, ...) int8
+    tuned : new values of the parameters that the problem let it learn, if it did
+    """
+
+    indices: dict[str, Tensor]
+    tuned: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _check_parameter(name, parameters):
+    if name not in parameters:
+        raise ModelError(
+            f"rounding needs a parameter '{name}', which the model has not; give names as "
+            f"named_parameters lists them"
+        )
+    for other, parameter in parameters.items():
+        if other != name and parameter is parameters[name]:
+            raise ModelError(
+                f"rounding needs weights of one layer, but '{name}' is also '{other}'; leave it "
+                f"out or give each its own tensor"
+            )

@@ -1,0 +1,57 @@
+"""Batches as a function of seed and step, so that nothing of a generator has to be kept."""
+
+import zlib
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.quant.rounding.problem import Problem
+
+
+def generator(seed: int, purpose: str, index: int) -> torch.Generator:
+    """Random numbers of one purpose at one index.
+
+    The CPU's generator takes 32 bits of a seed, so the three are mixed down to as many.
+    """
+    mixed = zlib.crc32(f"{seed} {purpose} {index}".encode())
+    return torch.Generator().manual_seed(mixed)
+
+
+class Batches:
+    """Batches of a problem's data, each image once in every pass.
+
+    Raises
+    ------
+    ModelError
+        The problem has no data.
+    """
+
+    def __init__(self, problem: Problem, size: int, seed: int):
+        if problem.data is None or not len(problem.data):
+            raise ModelError(
+                "rounding needs data to compare answers on, not an empty set; give some thousand "
+                "samples"
+            )
+        self._problem, self._size, self._seed = problem, size, seed
+        self._orders: dict[int, Tensor] = {}
+
+    def __call__(self, step: int) -> Tensor:
+        """The batch of ``step``, prepared and on the model's device."""
+        drawn = self._problem.data[self._places(step)]
+        if self._problem.prepare is not None:
+            drawn = self._problem.prepare(drawn, generator(self._seed, "prepare", step))
+        return drawn.to(self._problem.device)
+
+    def _places(self, step):
+        count = len(self._problem.data)
+        start, stop = step * self._size, (step + 1) * self._size
+        first, last = start // count, (stop - 1) // count
+        self._orders = {n: self._order(n) for n in range(first, last + 1)}
+        return torch.cat(list(self._orders.values()))[start - first * count : stop - first * count]
+
+    def _order(self, index):
+        if index in self._orders:
+            return self._orders[index]
+        count = len(self._problem.data)
+        return torch.randperm(count, generator=generator(self._seed, "order", index))

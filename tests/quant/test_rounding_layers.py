@@ -1,0 +1,241 @@
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from qnn.errors import ModelError
+from qnn.quant import pow2
+from qnn.quant.rounding import AdaRound, Checkpoint, DiscQuant, Gptq, Problem, Rounded, Weights
+from qnn.quant.rounding.adaround import adaround
+from qnn.quant.rounding.discquant import discquant
+from qnn.quant.rounding.distillation import module_teacher
+from qnn.quant.rounding.gptq import gptq, round_columns
+from qnn.quant.rounding.layer import columns
+from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
+
+METHODS = [(gptq, Gptq(samples=64, batch=16)), (adaround, AdaRound(steps=30, samples=64, batch=16))]
+BOTH = pytest.mark.parametrize(("method", "options"), METHODS, ids=["gptq", "adaround"])
+
+
+def matrix(seed, *, bits=3, terms=1, outputs=8, inputs=24):
+    w = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(seed)).double()
+    return Weights(w, pow2.search_exponent(w, bits, terms), bits, terms)
+
+
+def moments(seed, inputs=24):
+    """Of inputs that depend on one another."""
+    generator = torch.Generator().manual_seed(seed + 7)
+    mixing = torch.randn(inputs, inputs // 3, generator=generator).double()
+    return mixing @ mixing.T + 0.05 * torch.eye(inputs).double()
+
+
+def error(layer, values, second):
+    off = values - layer.w
+    return float((off @ second * off).sum())
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 99), st.integers(2, 5), st.integers(1, 2), st.booleans())
+def test_gptq_gives_values_of_the_grid_and_less_error_than_nearest(seed, bits, terms, ordered):
+    layer, second = matrix(seed, bits=bits, terms=terms), moments(seed)
+    values = round_columns(layer, second, Gptq(activation_order=ordered))
+    assert torch.equal(layer.values(layer.indices(values)), values)
+    nearest = layer.values(layer.nearest())
+    assert error(layer, values, second) < error(layer, nearest, second)
+
+
+def test_gptq_of_independent_inputs_is_nearest():
+    layer = matrix(1)
+    values = round_columns(layer, torch.eye(24).double() * 3, Gptq())
+    assert torch.equal(values, layer.values(layer.nearest()))
+
+
+def test_gptq_rounds_weights_of_inputs_that_are_zero_to_nearest():
+    layer, second = matrix(2), moments(2)
+    second[5], second[:, 5] = 0, 0
+    values = round_columns(layer, second, Gptq())
+    assert torch.equal(values[:, 5], layer.values(layer.nearest())[:, 5])
+
+
+def test_gptq_takes_errors_to_the_columns_that_follow():
+    """Algorithm 1 as it stands: one column, then all others by the inverse's first row."""
+    layer, second = matrix(3), moments(3)
+    damped = second + 0.01 * second.diagonal().mean() * torch.eye(24).double()
+    w, expected = layer.w.clone(), torch.empty_like(layer.w)
+    for column in range(24):
+        inverse = torch.linalg.inv(damped[column:, column:])
+        one = replace(layer, w=w[:, column : column + 1])
+        expected[:, column] = one.values(one.nearest())[:, 0]
+        off = (w[:, column] - expected[:, column]) / inverse[0, 0]
+        w[:, column:] -= off[:, None] * inverse[0]
+    got = round_columns(layer, second, Gptq(activation_order=False))
+    assert torch.equal(got, expected)
+
+
+def test_gptq_of_many_columns_equals_that_of_one_block():
+    layer, second = matrix(4), moments(4)
+    whole = round_columns(layer, second, Gptq())
+    assert torch.equal(round_columns(layer, second, Gptq(), block=5), whole)
+
+
+def quadratic(seed):
+    """One linear layer on inputs that depend on one another; its loss is quadratic."""
+    torch.manual_seed(seed)
+    model = nn.Linear(24, 8)
+    layer = matrix(seed)
+    model.weight.data.copy_(layer.w)
+    data = torch.randn(256, 8) @ torch.randn(8, 24) + 0.1 * torch.randn(256, 24)
+    return Problem(model, {"weight": layer}, module_teacher(model), data)
+
+
+LEARNT = [
+    (gptq, Gptq(batch=256)),
+    (adaround, AdaRound(steps=300, batch=64, rate=0.05)),
+    (discquant, DiscQuant(steps=100, batch=64, loss="squared")),
+]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("method", "options"), LEARNT, ids=["gptq", "adaround", "discquant"])
+def test_a_quadratic_loss_is_far_below_that_of_nearest(method, options, seed):
+    case = quadratic(seed)
+    found = method(case, options)
+    nearest = Rounded({"weight": case.layers["weight"].nearest()})
+    assert loss(case, found, "squared") < 0.6 * loss(case, nearest, "squared")
+
+
+@BOTH
+@pytest.mark.parametrize(("bits", "terms"), [(2, 1), (3, 2), (4, 1)])
+def test_values_are_on_the_grid(method, options, bits, terms):
+    case = problem(bits=bits, terms=terms)
+    found = method(case, options)
+    for name, layer in case.layers.items():
+        got = layer.values(found.indices[name])
+        down, up = pow2.neighbours(layer.w, layer.exponent, bits, terms)
+        if method is adaround:
+            assert bool(((got == down) | (got == up)).all())
+        assert found.indices[name].dtype == torch.int8
+        assert found.indices[name].shape == (terms, *layer.w.shape)
+
+
+@BOTH
+def test_weights_on_the_grid_stay(method, options):
+    case = problem()
+    layers = {
+        n: replace(layer, w=layer.values(layer.nearest())) for n, layer in case.layers.items()
+    }
+    found = method(replace(case, layers=layers), options)
+    for name, layer in layers.items():
+        assert torch.equal(layer.values(found.indices[name]), layer.w)
+
+
+@BOTH
+def test_an_interrupted_run_resumes_to_the_same_bits(method, options, tmp_path):
+    case = problem()
+    kept = Checkpoint(tmp_path / "run.safetensors")
+    whole = method(case, options)
+    with pytest.raises(Interrupted):
+        method(case, options, interrupt_at(1), kept)
+    seen = []
+    assert same(method(case, options, lambda *told: seen.append(told), kept), whole)
+    assert seen == [(2, 2, 1.0)]
+
+
+@BOTH
+def test_the_same_options_give_the_same_result(method, options):
+    assert same(method(problem(), options), method(problem(), options))
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(6, 6)
+
+    def forward(self, x):
+        return self.inner(self.inner(x))
+
+
+@BOTH
+def test_a_layer_that_runs_twice_is_refused(method, options):
+    case = problem()
+    w = torch.randn(6, 6)
+    layers = {"inner.weight": Weights(w, pow2.search_exponent(w, 3), 3)}
+    with pytest.raises(ModelError) as error:
+        method(Problem(Twice(), layers, case.teacher, case.data), options)
+    assert str(error.value) == (
+        f"{method.__name__} needs layers that run once, but the one of 'inner.weight' runs 2 "
+        f"times; leave it out, or choose discquant"
+    )
+
+
+@BOTH
+def test_data_that_are_not_finite_are_refused(method, options):
+    case = problem()
+    case.data[:] = float("nan")
+    wanted = {
+        gptq: "gptq needs finite inputs, but those of '0.weight' hold NaN or infinity; check the "
+        "data",
+        adaround: "adaround needs finite results, but those of '0.weight' are NaN or infinite; "
+        "check the data",
+    }
+    with pytest.raises(ModelError) as error:
+        method(case, options)
+    assert str(error.value) == wanted[method]
+
+
+@BOTH
+def test_no_data_are_refused(method, options):
+    with pytest.raises(ModelError) as error:
+        method(replace(problem(), data=None), options)
+    assert str(error.value) == (
+        "rounding needs data to compare answers on, not an empty set; give some thousand samples"
+    )
+
+
+CONVOLUTIONS = [
+    nn.Conv2d(4, 6, 3, 2, 1),
+    nn.Conv2d(4, 6, (1, 3), padding="same", groups=2, dilation=(1, 2)),
+    nn.Conv2d(4, 8, 2, padding="valid", groups=4),
+]
+
+
+@pytest.mark.parametrize("conv", CONVOLUTIONS, ids=str)
+def test_columns_are_what_the_sums_read(conv):
+    x = torch.randn(2, 4, 6, 7)
+    taken = columns(conv, x, "conv.weight", "gptq")
+    weight = conv.weight.reshape(conv.groups, -1, taken.shape[2])
+    sums = torch.einsum("ngi,goi->ngo", taken, weight).flatten(1) + conv.bias
+    result = conv(x)
+    wanted = result.movedim(1, -1).flatten(0, 2)
+    assert torch.allclose(sums, wanted, atol=1e-5)
+
+
+def test_a_linear_layer_reads_vectors():
+    assert columns(nn.Linear(3, 2), torch.zeros(4, 5, 3), "w", "gptq").shape == (20, 1, 3)
+
+
+def test_a_layer_of_another_kind_is_refused():
+    with pytest.raises(ModelError) as error:
+        columns(nn.Conv1d(1, 1, 1), torch.zeros(1, 1, 1), "c.weight", "gptq")
+    assert str(error.value) == (
+        "gptq needs linear layers and 2-d convolutions that pad with zeros, but 'c.weight' is of a "
+        "Conv1d; leave it out, or choose discquant"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Gptq(damping=0), "gptq needs damping over 0, not 0"),
+        (lambda: Gptq(seed=-1), "gptq needs seed of at least 0, not -1"),
+        (lambda: AdaRound(warm_up=2), "adaround needs warm_up from 0 to 1, not 2"),
+        (lambda: AdaRound(rate=0.0), "adaround needs rate over 0, not 0.0"),
+    ],
+)
+def test_options_of_no_use_are_refused(make, text):
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        make()
