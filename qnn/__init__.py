@@ -4,6 +4,7 @@ from importlib import import_module
 
 _PUBLIC = {  # name: module that defines it
     "quantize": "qnn.graph.quantize",
+    "Budget": "qnn.graph.sensitivity",
     "train": "qnn.nn.training",
     "export": "qnn.graph.export",
     "compile": "qnn.design",
