@@ -138,9 +138,10 @@ def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[
 
 
 def snap(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
-    """Values of the codes that ``nearest`` gives, in the dtype of ``w``, at a tenth of its time.
+    """Values of the codes that ``nearest`` gives, in the dtype of ``w``; NaN stays NaN.
 
-    Float32 is enough for that: scales are powers of two and midpoints are exact. NaN stays NaN.
+    It is for every forward pass of training: float32 stays float32, which is enough, because
+    scales are powers of two and midpoints have few bits, and nothing is searched.
 
     Parameters
     ----------
@@ -151,31 +152,44 @@ def snap(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
     -------
     (outputs, ...) without a gradient
     """
-    w, wide = w.detach(), _wide(w, exponent, bits)
-    if wide is not w.dtype:
-        return snap(w.to(wide), exponent, bits, terms).to(w.dtype)
-    magnitude, step = w.abs(), _step(w, exponent, bits)
+    magnitude, step = in_steps(w, exponent, bits)
     if terms == 1:
-        value = power(magnitude, 1.5).clamp(step, reach(w, exponent))
-        value = torch.where(magnitude < step / 2, 0.0, value)
+        value = power(magnitude, bits, 1.5)
     else:
-        table = _by_halves(bits, terms, w.dtype, w.device)
-        place = torch.fmin(magnitude * (2 / step), w.new_tensor(len(table) - 1))
-        value = table[place.to(torch.int32)] * step
-    return torch.where(w.isnan(), w, value.copysign(w))
+        table = _by_halves(bits, terms, magnitude.dtype, w.device)
+        place = torch.fmin(magnitude * 2, magnitude.new_tensor(len(table) - 1)).to(torch.int32)
+        value = torch.where(magnitude.isnan(), magnitude, table[place])
+    return (value * step).to(w.dtype).copysign(w.detach())
 
 
-def power(magnitude: Tensor, midpoint: float) -> Tensor:
-    """The power of two below each magnitude, or above it from ``midpoint`` times the one below.
+def in_steps(w: Tensor, exponent: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Magnitudes in units of the grid's least step, and that step, exact and without a gradient.
+
+    Returns
+    -------
+    magnitude : of the shape of ``w``, float32 or float64: what ``w`` is and the step needs
+    step : (outputs, 1, ...) of the same dtype
+    """
+    exponent = exponent - (most_index(bits) - 1)
+    narrow = w.dtype != torch.float64 and int(exponent.min()) >= -126  # normal numbers
+    dtype = torch.float32 if narrow else torch.float64
+    step = _per_channel(exp2(exponent), w).to(dtype)
+    return w.detach().to(dtype).abs() / step, step
+
+
+def power(magnitude: Tensor, bits: int, midpoint: float) -> Tensor:
+    """The one-term value for magnitudes, both in steps: rounded up from ``midpoint`` * 2**k.
 
     Parameters
     ----------
-    magnitude : float32 or float64, normal numbers from zero upwards
-    midpoint : from 1 to 2
+    magnitude : float32 or float64, from zero upwards; under one half is 0, and NaN stays NaN
+    midpoint : from 1 to 2; with 1.5, the result is the nearest value
     """
     whole, mantissa_bits = _WORDS[magnitude.dtype]
-    carry = math.ceil((2 - midpoint) * 2**mantissa_bits)
-    return ((magnitude.view(whole) + carry) >> mantissa_bits << mantissa_bits).view(magnitude.dtype)
+    carry = math.ceil((2 - midpoint) * 2**mantissa_bits)  # carries over into the exponent
+    value = (magnitude.view(whole) + carry).bitwise_and_(-1 << mantissa_bits)
+    value = value.view(magnitude.dtype).clamp_(1, 1 << (most_index(bits) - 1))
+    return torch.where(magnitude >= 0.5, value, magnitude * 0)
 
 
 def reach(w: Tensor, exponent: Tensor, terms: int = 1) -> Tensor:
@@ -227,17 +241,6 @@ def _scaled(w, exponent, bits):
     """Magnitudes in units of the grid's least step."""
     scale = exp2(most_index(bits) - 1 - exponent)
     return w.detach().to(torch.float64).abs() * _per_channel(scale, w)
-
-
-def _wide(w, exponent, bits):
-    """The dtype in which ``snap`` is exact: float64 where float32 has no normal step."""
-    if w.dtype == torch.float64 or bool((exponent < most_index(bits) - 1 - 126).any()):
-        return torch.float64
-    return torch.float32
-
-
-def _step(w, exponent, bits):
-    return reach(w, exponent - (most_index(bits) - 1))
 
 
 @lru_cache

@@ -152,10 +152,23 @@ def test_snap_of_half_precision_is_that_of_its_float_and_keeps_nan(terms):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_power_goes_up_from_the_midpoint(dtype):
-    root = math.sqrt(2)
-    magnitudes = torch.tensor([0.0, 1.0, 1.4142, 1.4143, 1.5, 1.99, 2.0, 5.9, 6.0], dtype=dtype)
-    assert pow2.power(magnitudes, 1.5)[1:].tolist() == [1, 1, 1, 2, 2, 2, 4, 8]
-    assert pow2.power(magnitudes, root)[1:].tolist() == [1, 1, 2, 2, 2, 2, 8, 8]
+    nan = float("nan")
+    magnitudes = [0.0, 0.49, 0.5, 1.0, 1.4142, 1.4143, 1.5, 1.99, 2.0, 5.9, 6.0, 20.0, nan]
+    magnitudes = torch.tensor(magnitudes, dtype=dtype)
+    nearest = pow2.power(magnitudes, 4, 1.5).tolist()
+    by_logarithm = pow2.power(magnitudes, 4, math.sqrt(2)).tolist()
+    assert nearest[:-1] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 4, 8, 16]
+    assert by_logarithm[:-1] == [0, 0, 1, 1, 1, 2, 2, 2, 2, 8, 8, 16]
+    assert math.isnan(nearest[-1])
+
+
+def test_steps_are_float32_only_where_they_are_normal_numbers():
+    w = torch.tensor([[1.0, -0.75]])
+    for exponent, dtype in ((-1, torch.float32), (-124, torch.float32), (-125, torch.float64)):
+        magnitude, step = pow2.in_steps(w * 2.0**exponent, torch.tensor([exponent]), 3)
+        assert step.item() == 2.0 ** (exponent - 2)
+        assert magnitude.tolist() == [[4.0, 3.0]]
+        assert magnitude.dtype == step.dtype == dtype
 
 
 def test_reach_is_the_greatest_sum_of_the_grid():

@@ -39,10 +39,9 @@ class DeepShiftQ(Estimator):
 class _LogSnap(torch.autograd.Function):
     @staticmethod
     def forward(ctx, w, exponent, bits):
-        magnitude = w.abs()
-        step = pow2.reach(w, exponent - (pow2.most_index(bits) - 1))
-        value = pow2.power(magnitude, math.sqrt(2)).clamp(step, pow2.reach(w, exponent))
-        return torch.where(magnitude < step / 2, 0.0, value).copysign(w)
+        magnitude, step = pow2.in_steps(w, exponent, bits)
+        value = pow2.power(magnitude, bits, math.sqrt(2)) * step
+        return value.to(w.dtype).copysign(w)
 
     @staticmethod
     def backward(ctx, gradient):

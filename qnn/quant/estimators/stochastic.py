@@ -1,5 +1,7 @@
 """Stochastic rounding: up or down by chance, right on average."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -35,7 +37,7 @@ class Stochastic(Estimator):
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
         """Values of the grid, drawn."""
         drawn = torch.Generator(w.device).manual_seed(int(self.seed))
-        chance = torch.rand(w.shape, generator=drawn, dtype=w.dtype, device=w.device)
+        chance = torch.rand(w.shape, generator=drawn, device=w.device)
         return _Draw.apply(w, chance, exponent, self.bits, self.terms)
 
 
@@ -43,10 +45,24 @@ class _Draw(torch.autograd.Function):
     @staticmethod
     def forward(ctx, w, chance, exponent, bits, terms):
         ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, terms))
-        down, up = pow2.neighbours(w, exponent, bits, terms)
-        return torch.where(w - down > chance * (up - down), up, down).to(w.dtype)
+        magnitude, step = pow2.in_steps(w, exponent, bits)
+        down, gap = _by_wholes(bits, terms, magnitude.dtype, w.device)
+        place = torch.fmin(magnitude, magnitude.new_tensor(len(down) - 1)).to(torch.int32)
+        down, gap = down[place], gap[place]
+        value = torch.where(magnitude - down > chance * gap, down + gap, down)
+        value = torch.where(magnitude.isnan(), magnitude, value)
+        return (value * step).to(w.dtype).copysign(w)
 
     @staticmethod
     def backward(ctx, gradient):
         (inside,) = ctx.saved_tensors
         return gradient * inside, None, None, None, None
+
+
+@lru_cache
+def _by_wholes(bits, terms, dtype, device):
+    """From each whole number of steps up to the next: the value not over it, the gap above."""
+    sums = pow2.grid(bits, terms)[0]
+    place = torch.bucketize(torch.arange(int(sums[-1]) + 1), sums, right=True) - 1
+    gaps = torch.cat((sums.diff(), sums.new_zeros(1)))
+    return sums[place].to(device, dtype), gaps[place].to(device, dtype)
