@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hw.spec.image import ImageError
+from qnn.cli.bench import bench
 from qnn.cli.check import check
 from qnn.cli.compile import compile_
 from qnn.cli.demo import demo
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for verb in VERBS:
     app.command(verb.__name__.strip("_"))(verb)
+app.add_typer(bench, name="bench")
 
 
 def print_version(wanted: bool) -> None:

@@ -1,0 +1,84 @@
+"""Carries out runs that the results file does not have yet, one line for each."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from qnn.bench import results
+from qnn.bench.images import image_task
+from qnn.bench.language import language_task
+from qnn.bench.machine import commit, machine
+from qnn.bench.methods import Work, definition
+from qnn.bench.results import Result
+from qnn.bench.runs import LANGUAGE_MODELS, Run
+
+Report = Callable[[int, int], None]  # done, in all
+Bar = Callable[[str], AbstractContextManager[Report]]  # a progress bar with that text
+
+
+def carry_out(
+    runs: Sequence[Run], out: Path, folder: Path | None, bar: Bar
+) -> Iterator[tuple[Run, Result, bool]]:
+    """Each run with its result, and whether it was measured now or stood in ``out`` already.
+
+    An interrupted run goes on from its method's own checkpoint, in ``OUT.work`` beside ``out``.
+
+    Raises
+    ------
+    ModelError
+        The data folder lacks something, or ``out`` holds something else.
+    """
+    definitions = {run.name: definition(run) for run in runs}
+    known = results.of_runs(results.read(out), definitions)
+    tasks = {}
+    for run in runs:
+        if run.name in known:
+            yield run, known[run.name], False
+            continue
+        if run.model not in tasks:
+            load = language_task if run.model in LANGUAGE_MODELS else image_task
+            tasks = {run.model: load(run.model, folder)}  # the one before is let go
+        place = work_folder(out, run, definitions[run.name])
+        result = _measure(run, definitions[run.name], tasks[run.model], place, bar)
+        results.append(out, result)
+        shutil.rmtree(place, ignore_errors=True)
+        if not any(place.parent.iterdir()):
+            place.parent.rmdir()
+        yield run, result, True
+
+
+def work_folder(out: Path, run: Run, defined: dict) -> Path:
+    """Where a run keeps checkpoints; another definition has another folder."""
+    mark = hashlib.sha256(json.dumps(defined, sort_keys=True).encode()).hexdigest()[:8]
+    return out.with_name(f"{out.name}.work") / f"{run.name}-{mark}"
+
+
+def _measure(run, defined, task, place, bar):
+    with bar(run.name) as report:
+        work = Work(place, report)
+        applied = task.apply(run, work)
+    with bar(f"{run.name}: test") as report:
+        scores = task.scores(run, applied.network, report) | task.float_scores()
+    found = machine()
+    return Result(
+        name=run.name,
+        group=run.group,
+        model=run.model,
+        method=run.how.method,
+        weight_bits=run.weight_bits,
+        activation_bits=run.activation_bits,
+        terms=run.terms,
+        seed=run.seed,
+        steps=applied.steps,
+        seconds=round(work.clock.seconds, 2),
+        codes_before=applied.codes_before,
+        threads=found.threads,
+        torch_version=found.torch_version,
+        machine=found.to_fields(),
+        commit=commit(),
+        definition=defined,
+        **scores,
+    )

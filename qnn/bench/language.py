@@ -1,0 +1,58 @@
+"""The language model in the benchmark: stories that it is rounded on, and others to test it on."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from qnn.bench import methods, shared, stories
+from qnn.bench.methods import Applied, Work
+from qnn.bench.runs import WINDOW, Run
+from qnn.graph.reference import Progress
+
+TESTED = slice(0, 300)  # stories
+SEEN = slice(1000, None)  # stories that rounding may see; none of them is tested
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageTask:
+    """A trained float model and its stories."""
+
+    model: nn.Module
+    tested: list[Tensor]
+    seen: list[Tensor]
+
+    def float_scores(self) -> dict[str, float]:
+        """Fields of a result that belong to the float model."""
+        return {"float_perplexity": self._float_perplexity}
+
+    @cached_property
+    def _float_perplexity(self):
+        return math.exp(stories.loss(self.model, self.tested))
+
+    def apply(self, run: Run, work: Work) -> Applied:
+        """Round the weights of all linear layers by the run's method."""
+        data = stories.windows(self.seen, WINDOW)[: run.how.samples // WINDOW]
+        return methods.apply_to_module(
+            run, self.model, stories.linear_weights(self.model), data, work
+        )
+
+    def scores(self, run: Run, rounded: nn.Module, progress: Progress | None = None) -> dict:
+        """Fields of a result that the rounded network decides, on every tested token."""
+        names = stories.linear_weights(self.model)
+        return {
+            "test_perplexity": math.exp(stories.loss(rounded, self.tested)),
+            "test_tokens": stories.predicted(self.tested),
+            "codes_after": methods.module_codes(run, rounded, self.model, names),
+        }
+
+
+def language_task(name: str, folder: Path | None) -> LanguageTask:
+    """The task of ``stories260k``, from the folder of data and weights."""
+    folder = shared.needed(folder, name)
+    model = stories.Stories()
+    model.load_state_dict(shared.weights(folder, name))
+    told = shared.stories(folder)
+    return LanguageTask(model.eval(), told[TESTED], told[SEEN])

@@ -1,0 +1,179 @@
+"""How a run is carried out: one function a kind of method, each resumable in a work folder."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from qnn.bench import codes
+from qnn.bench.clock import Clock
+from qnn.bench.runs import CALIBRATION, Rounding, Run
+from qnn.graph.quantize import quantize
+from qnn.nn.augment import augment
+from qnn.nn.data import Dataset
+from qnn.nn.model import QuantizedModel
+from qnn.nn.round import round_module
+from qnn.nn.training import Recipe, train
+from qnn.nn.zoo import ZooModel
+from qnn.quant import pow2
+from qnn.quant.rounding import Checkpoint, rounding
+
+AUGMENTED = ("resnet8", "resnet20", "resnet56")  # crops and flips keep what these pictures show
+
+
+@dataclass(eq=False)
+class Work:
+    """Where a run is under way: what it has on disk, and who is told of its steps.
+
+    Members
+    -------
+    folder : of checkpoints, which an interrupted run goes on from
+    report : called with steps done and in all
+    done : steps of the method, after it
+    """
+
+    folder: Path
+    report: Callable[[int, int], None]
+    clock: Clock = field(init=False)
+    done: int = 0
+
+    def __post_init__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.clock = Clock.at(self.folder / "seconds.json")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the method's own checkpoint."""
+        return self.folder / "checkpoint.safetensors"
+
+    def progress(self, done: int, total: int, _share: float = 0.0) -> None:
+        """What methods call after each step."""
+        self.done = done
+        self.clock.tick()
+        self.report(done, total)
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """What a method gave.
+
+    Members
+    -------
+    network : quantized
+    steps : of the method
+    codes_before : counts of the codes of the nearest values
+    """
+
+    network: nn.Module
+    steps: int
+    codes_before: list[int]
+
+
+def settings(run: Run) -> dict:
+    """Every option of the run's method, defaults included, as JSON gives them back."""
+    if isinstance(run.how, Rounding):
+        return json.loads(json.dumps(asdict(_rounding_options(run))))
+    return _recipe(run).to_fields()
+
+
+def definition(run: Run) -> dict:
+    """All that a result depends on but code and data."""
+    return run.definition() | {"settings": settings(run)}
+
+
+def apply_to_images(
+    run: Run, model: nn.Module, entry: ZooModel, data: Dataset, work: Work
+) -> Applied:
+    """A quantized classifier, rounded or trained."""
+    nearest = _quantized(run, model, entry, data)
+    before = codes.of_model(nearest)
+    if isinstance(run.how, Rounding):
+        return _rounded_images(run, model, entry, data, work, before)
+    with work.clock.running():
+        quantized = _quantized(run, model, entry, data)
+        report = train(
+            quantized,
+            (data.x_train, data.y_train),
+            _recipe(run),
+            model,
+            work.checkpoint,
+            progress=work.progress,
+            augment=augment if run.model in AUGMENTED else None,
+        )
+    return Applied(quantized, report.steps, before)
+
+
+def apply_to_module(
+    run: Run, model: nn.Module, names: tuple[str, ...], data: Tensor, work: Work
+) -> Applied:
+    """A copy of any module, with the named weights rounded and the rest as it was."""
+    with work.clock.running():
+        rounded = round_module(
+            model,
+            names,
+            data,
+            run.how.method,
+            run.weight_bits,
+            run.terms,
+            options=_rounding_options(run),
+            progress=work.progress,
+            checkpoint=Checkpoint(work.checkpoint),
+        )
+    return Applied(rounded, work.done, module_codes(run, model, model, names))
+
+
+def module_codes(
+    run: Run, model: nn.Module, original: nn.Module, names: tuple[str, ...]
+) -> list[int]:
+    """Counts of the codes of the named weights, on the grids of the original ones."""
+    bits, terms = run.weight_bits, run.terms
+    found = []
+    for name in names:
+        weight, start = model.get_parameter(name), original.get_parameter(name)
+        exponent = pow2.search_exponent(start, bits, terms)
+        found.append(pow2.nearest(weight, exponent, bits, terms))
+    return codes.counted(found, bits)
+
+
+def _rounded_images(run, model, entry, data, work, before):
+    with work.clock.running():
+        quantized = _quantized(
+            run,
+            model,
+            entry,
+            data,
+            rounding=run.how.method,
+            rounding_options=_rounding_options(run),
+            rounding_data=data.x_train[: run.how.samples],
+            rounding_checkpoint=Checkpoint(work.checkpoint),
+            progress=work.progress,
+        )
+    return Applied(quantized, work.done, before)
+
+
+def _quantized(run, model, entry, data, **more) -> QuantizedModel:
+    return quantize(
+        model,
+        data.x_train[:CALIBRATION],
+        weight_bits=run.weight_bits,
+        activation_bits=run.activation_bits,
+        terms=run.terms,
+        mean=entry.mean,
+        std=entry.std,
+        **more,
+    )
+
+
+def _rounding_options(run: Run):
+    method = rounding(run.how.method)
+    options = dict(run.how.options)
+    if "seed" in {option.name for option in fields(method.options)}:
+        options.setdefault("seed", run.seed)
+    return method.choose(options)
+
+
+def _recipe(run: Run) -> Recipe:
+    how = run.how
+    return Recipe(method=how.method, epochs=how.epochs, seed=run.seed, **dict(how.options))

@@ -1,0 +1,175 @@
+"""Pictures of the results: accuracy against bits, weights over the codes, alpha's schedule."""
+
+import io
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from qnn.bench import files
+from qnn.bench.results import Result
+from qnn.errors import ToolError
+from qnn.quant.estimators import estimator
+
+DOTS = 150  # an inch
+BASELINE = "nearest"
+GREY = "#888888"
+SHOWN = 18  # points of accuracy below float
+
+
+def write_plots(results: Sequence[Result], folder: Path) -> list[Path]:
+    """Write each picture that the results are enough for, ``.png``; gives their paths.
+
+    Raises
+    ------
+    ToolError
+        matplotlib is not installed.
+    ModelError
+        The folder cannot be written.
+    """
+    if find_spec("matplotlib") is None:
+        raise ToolError(
+            "bench accuracy needs matplotlib for --plots, but it is missing; run pip install "
+            "'qnn[bench]'"
+        )
+    pictures = {}
+    for model in dict.fromkeys(r.model for r in results if r.test_accuracy is not None):
+        pictures[f"accuracy-{model}"] = accuracy_picture(results, model)
+    for result in _most_moved(results):
+        pictures[f"codes-{result.name}"] = codes_picture(result)
+    pictures["alpha"] = alpha_picture()
+    return [_save(figure, folder / f"{name}.png") for name, figure in pictures.items()]
+
+
+def accuracy_picture(results: Sequence[Result], model: str):
+    """Accuracy against bits of a weight, a line for each method at 8-bit activations."""
+    found = [r for r in results if r.model == model and r.activation_bits == 8]
+    figure, axes = _axes(7.5, 4.6)
+    lines: dict[str, dict[int, list[float]]] = {}
+    for result in found:
+        bits = result.weight_bits * result.terms
+        lines.setdefault(result.method, {}).setdefault(bits, []).append(result.test_accuracy)
+    for place, (method, points) in enumerate(lines.items()):
+        bits = sorted(points)
+        axes.plot(
+            bits,
+            [max(points[b]) for b in bits],
+            marker="osD^vPX*<>"[place % 10],
+            markersize=6,
+            color=GREY if method == BASELINE else None,
+            label=method.replace("_", " "),
+        )
+    axes.axhline(found[0].float_accuracy, color="black", linestyle="--", linewidth=1, label="float")
+    axes.set_xticks(sorted({b for points in lines.values() for b in points}))
+    axes.set_xlabel("bits of a weight (two terms of 3 bits: 6)")
+    axes.set_ylabel("test accuracy of the integers (%)")
+    axes.set_title(f"{model}, 8-bit activations", loc="left")
+    _legend(axes)
+    _cut(axes, found, lines)
+    return figure
+
+
+def codes_picture(result: Result):
+    """Shares of the weights that each code has, after nearest and after the method."""
+    figure, axes = _axes(7.5, 3.8)
+    most = len(result.codes_after) // 2
+    places = np.arange(-most, most + 1)
+    for offset, counts, label, color in (
+        (-0.2, result.codes_before, "nearest", GREY),
+        (0.2, result.codes_after, result.method.replace("_", " "), "C0"),
+    ):
+        shares = 100 * np.array(counts) / max(1, sum(counts))
+        axes.bar(places + offset, shares, 0.4, label=label, color=color)
+    axes.set_xticks(places, [_level(index, most) for index in places])
+    axes.set_xlabel("weight, in units of its channel's greatest level")
+    axes.set_ylabel("share of weights (%)")
+    axes.set_title(f"{result.model}, {result.weight_bits}-bit weights", loc="left")
+    _legend(axes)
+    return figure
+
+
+def alpha_picture():
+    """Alpha of the reconstructed gradient over training, as the estimator moves it."""
+    moves = {"each step": estimator("reconstructed")(3)}
+    moves["each of 30 epochs, as published"] = estimator("reconstructed")(3, epochs=30)
+    figure, axes = _axes(6.4, 3.8)
+    progress = np.linspace(0, 1, 1501)
+    for label, made in moves.items():
+        alpha = []
+        for share in progress:
+            made.advance(float(share))
+            alpha.append(float(made.alpha))
+        axes.plot(100 * progress, alpha, label=label, linewidth=1.4)
+    axes.set_xlabel("steps done (%)")
+    axes.set_ylabel("alpha")
+    axes.set_title("reconstructed gradient: w - alpha (w - Q(w))", loc="left")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _cut(axes, found, lines):
+    """Leave what is far below float out of the picture, and say what it is."""
+    least = found[0].float_accuracy - SHOWN
+    low = [
+        f"{method.replace('_', ' ')} {max(values):.1f} % at {bits} bits"
+        for method, points in lines.items()
+        for bits, values in points.items()
+        if max(values) < least
+    ]
+    if low:
+        axes.set_ylim(bottom=least)
+        axes.text(
+            0.98,
+            0.03,
+            "\n".join(["below:", *low]),
+            transform=axes.transAxes,
+            ha="right",
+            fontsize=8,
+        )
+
+
+def _legend(axes):
+    """Beside the picture, where it covers nothing."""
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def _most_moved(results):
+    """Of each model and format, the best result of a method other than nearest."""
+    best: dict[tuple, Result] = {}
+    for result in results:
+        if result.method == BASELINE or result.seed or result.test_accuracy is None:
+            continue
+        key = (result.model, result.weight_bits, result.terms, result.steps > 0)
+        if key not in best or best[key].test_accuracy < result.test_accuracy:
+            best[key] = result
+    return best.values()
+
+
+def _level(index, most):
+    """``±1/4`` for an index, or ``0``."""
+    if not index:
+        return "0"
+    sign, halvings = "-" if index < 0 else "", most - abs(index)
+    return f"{sign}1" if not halvings else f"{sign}1/{1 << halvings}"
+
+
+def _axes(width, height):
+    """A figure without global state, and its axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure((width, height), dpi=DOTS, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _save(figure, path):
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    files.write(path, data.getvalue())
+    return path

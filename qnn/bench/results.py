@@ -1,0 +1,123 @@
+"""Results on disk: one JSON object a line, appended whole, so that a run is in it or is not."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from qnn.errors import ModelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one run measured. Accuracies are in percent, None for a language model.
+
+    Members
+    -------
+    test_accuracy : of the exported integers, on all ``test_images``
+    float_perplexity, test_perplexity : of a language model, on ``test_tokens``
+    seconds : of the method; evaluation is apart
+    codes_before, codes_after : weights with each index from -K to K, all layers and terms
+        together: after rounding to nearest, and after the method
+    definition : of the run, as it was
+    """
+
+    name: str
+    group: str
+    model: str
+    method: str
+    weight_bits: int
+    activation_bits: int | None
+    terms: int
+    seed: int
+    steps: int
+    seconds: float
+    float_accuracy: float | None = None
+    test_accuracy: float | None = None
+    test_images: int | None = None
+    float_perplexity: float | None = None
+    test_perplexity: float | None = None
+    test_tokens: int | None = None
+    codes_before: list[int]
+    codes_after: list[int]
+    threads: int
+    torch_version: str
+    machine: dict
+    commit: str | None
+    definition: dict
+
+    @property
+    def score(self) -> tuple[float, str]:
+        """The result, and its unit behind the number."""
+        if self.test_accuracy is not None:
+            return self.test_accuracy, " %"
+        return self.test_perplexity, " perplexity"
+
+    def to_fields(self) -> dict:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def read(path: Path) -> list[Result]:
+    """All results in the file, in order; none if there is no file.
+
+    Raises
+    ------
+    ModelError
+        A line is no result.
+    """
+    if not path.exists():
+        return []
+    lines = _whole(path.read_text()).splitlines()
+    return [_result(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def append(path: Path, result: Result) -> None:
+    """Add one line to the file.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be written.
+    """
+    line = json.dumps(result.to_fields()) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+") as file:
+            file.seek(0)
+            file.truncate(len(_whole(file.read()).encode()))
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ModelError(
+            f"results {path} need a writable place, but got '{error.strerror}'; choose another "
+            f"with --out"
+        ) from error
+
+
+def of_runs(results: Iterable[Result], definitions: Mapping[str, dict]) -> dict[str, Result]:
+    """The newest result of each run, by name, if the run was defined then as it is now."""
+    return {
+        result.name: result
+        for result in results
+        if definitions.get(result.name) == result.definition
+    }
+
+
+def _whole(text):
+    """Without a last line that the end of its process cut short."""
+    return text[: text.rfind("\n") + 1]
+
+
+def _result(path, number, line):
+    try:
+        held = json.loads(line)
+        names = {field.name for field in fields(Result)}
+        return Result(**{name: value for name, value in held.items() if name in names})
+    except (ValueError, TypeError, AttributeError):
+        raise ModelError(
+            f"results {path} need one result a line, but line {number} is none; remove it, or "
+            f"choose another file with --out"
+        ) from None

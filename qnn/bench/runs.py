@@ -1,0 +1,208 @@
+"""What ``qnn bench accuracy`` runs: every model, format, method, budget and seed, frozen."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from itertools import product
+
+from qnn.errors import ModelError
+
+Options = tuple[tuple[str, object], ...]
+LANGUAGE_MODELS = ("stories260k",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounding:
+    """Rounding after training, without labels.
+
+    Members
+    -------
+    method : of ``qnn.quant.rounding``
+    samples : unlabelled images, or tokens in windows, that it may see; the first ones
+    options : of the method; the others have its defaults
+    """
+
+    method: str
+    samples: int
+    options: Options = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Training on the grid, with the float model as teacher.
+
+    Members
+    -------
+    method : of ``qnn.quant.estimators``
+    epochs : over all training images
+    options : fields of ``qnn.nn.training.Recipe``; the others have its defaults
+    """
+
+    method: str
+    epochs: int
+    options: Options = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One row of the table.
+
+    Members
+    -------
+    group : the part of the table
+    model : of ``qnn.nn.zoo``, or a language model
+    activation_bits : None: activations stay floats
+    """
+
+    group: str
+    model: str
+    how: Rounding | Training
+    weight_bits: int
+    terms: int = 1
+    activation_bits: int | None = 8
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """``METHOD-w3a8-MODEL``; with ``x2`` for two terms, with epochs, with a seed above 0."""
+        terms = f"x{self.terms}" if self.terms > 1 else ""
+        activations = "" if self.activation_bits is None else f"a{self.activation_bits}"
+        parts = [self.how.method, f"w{self.weight_bits}{terms}{activations}", self.model]
+        if isinstance(self.how, Training):
+            parts.append(f"{self.how.epochs}epochs")
+        if self.seed:
+            parts.append(f"seed{self.seed}")
+        return "-".join(parts)
+
+    @property
+    def label(self) -> str:
+        """The method, for people."""
+        return self.how.method.replace("_", " ")
+
+    def definition(self) -> dict:
+        """All that the result depends on but code and data, as JSON gives it back."""
+        fields = asdict(self)
+        fields["how"]["options"] = [list(option) for option in self.how.options]
+        del fields["group"]
+        return fields
+
+
+CALIBRATION = 2048  # images that choose the types of activations, in every run
+WINDOW = 128  # tokens that a language model is rounded on at a time
+IMAGES = 10_000  # unlabelled, of the training set
+DISCQUANT = Rounding(method="discquant", samples=IMAGES)
+ADAROUND = Rounding(method="adaround", samples=CALIBRATION)
+GPTQ = Rounding(method="gptq", samples=CALIBRATION)
+NEAREST = Rounding(method="nearest", samples=CALIBRATION)
+ESTIMATORS = (
+    "straight_through",
+    "clipped_straight_through",
+    "reconstructed",
+    "stochastic",
+    "lsq",
+    "inq",
+    "deepshift_q",
+    "deepshift_ps",
+    "s3",
+)
+SMALL_BUDGET = 1  # epochs, in which estimators are compared
+
+ROUNDED = tuple(
+    Run(group="Rounding, no labels", model="resnet20", how=how, weight_bits=bits, terms=terms)
+    for how, bits, terms in (
+        (NEAREST, 4, 1),
+        (ADAROUND, 4, 1),
+        (GPTQ, 4, 1),
+        (DISCQUANT, 4, 1),
+        (NEAREST, 3, 1),
+        (ADAROUND, 3, 1),
+        (GPTQ, 3, 1),
+        (DISCQUANT, 3, 1),
+        (DISCQUANT, 3, 2),
+        (NEAREST, 2, 1),
+        (DISCQUANT, 2, 1),
+    )
+)
+TRAINED = tuple(
+    Run(
+        group="Training",
+        model="resnet20",
+        how=Training(method=method, epochs=epochs),
+        weight_bits=bits,
+        activation_bits=activation_bits,
+    )
+    for method, bits, activation_bits, epochs in (
+        ("clipped_straight_through", 3, 8, 5),
+        ("clipped_straight_through", 2, 8, 10),
+        ("clipped_straight_through", 3, 4, 5),
+    )
+)
+COMPARED = tuple(
+    Run(
+        group="Estimators, one budget",
+        model="resnet20",
+        how=Training(method=method, epochs=SMALL_BUDGET),
+        weight_bits=3,
+    )
+    for method in ESTIMATORS
+    if method not in ("straight_through", "reconstructed")
+)
+DUEL = tuple(
+    Run(
+        group="Reconstructed gradient against straight-through, three seeds",
+        model="resnet20",
+        how=Training(method=method, epochs=SMALL_BUDGET),
+        weight_bits=bits,
+        seed=seed,
+    )
+    for bits, method, seed in product((3, 2), ("straight_through", "reconstructed"), range(3))
+)
+UNTUNED = tuple(
+    Run(group="A second network, nothing tuned on it", model="resnet56", how=how, weight_bits=3)
+    for how in (NEAREST, DISCQUANT)
+)
+LANGUAGE = tuple(
+    Run(
+        group="A language model, weights alone",
+        model="stories260k",
+        how=Rounding(method=method, samples=1 << 18),
+        weight_bits=bits,
+        activation_bits=None,
+    )
+    for bits, method in product((4, 3), ("nearest", "gptq", "discquant"))
+)
+RUNS = ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + LANGUAGE
+
+QUICK_STEPS = (("steps", 60),)
+QUICK = tuple(
+    Run(group="Digits", model="digits_cnn", how=how, weight_bits=bits, activation_bits=8)
+    for how, bits in (
+        (Rounding(method="nearest", samples=512), 3),
+        (Rounding(method="nearest", samples=512), 2),
+        (Rounding(method="gptq", samples=512), 2),
+        (Rounding(method="adaround", samples=512, options=QUICK_STEPS), 2),
+        (Rounding(method="discquant", samples=512, options=QUICK_STEPS), 2),
+        (Training(method="straight_through", epochs=2), 2),
+        (Training(method="reconstructed", epochs=2), 2),
+    )
+)
+
+
+def select(runs: Iterable[Run], patterns: Iterable[str]) -> tuple[Run, ...]:
+    """The runs whose names match one of ``patterns`` (``*`` and ``?``); without any, all.
+
+    Raises
+    ------
+    ModelError
+        No run matches a pattern.
+    """
+    runs, patterns = tuple(runs), tuple(patterns)
+    for pattern in patterns:
+        if not any(fnmatchcase(run.name, pattern) for run in runs):
+            raise ModelError(
+                f"bench accuracy needs the name of a run or a pattern, but none matches "
+                f"'{pattern}'; --list shows them"
+            )
+    if not patterns:
+        return runs
+    return tuple(run for run in runs if any(fnmatchcase(run.name, p) for p in patterns))

@@ -1,0 +1,151 @@
+"""``qnn bench``: accuracies of every method on the exported integers, and the cost of training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from qnn.bench.cost import Costs
+    from qnn.bench.results import Result
+    from qnn.bench.runs import Run
+
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@bench.callback()
+def _bench() -> None:
+    """Measure accuracies and the cost of training."""
+
+
+@bench.command("accuracy")
+def bench_accuracy(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with CIFAR-10, stories and trained weights.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Results, a JSON line a run; runs that it has are not repeated.")
+    ] = Path("results.jsonl"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Name of a run, or a pattern; may be repeated.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="A few runs on digits; needs no data.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print the names of the runs.")] = False,
+    markdown: Annotated[
+        bool, typer.Option(help="Print the table of what is in the results, and run nothing.")
+    ] = False,
+    plots: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the accuracy of every method, on the integers that it exports.
+
+    An interrupted run goes on where it was when the command is given again.
+    """
+    from qnn.bench.runs import QUICK, RUNS, select
+
+    runs = select(QUICK if quick else RUNS, only or ())
+    if list_:
+        _print_list(runs, as_json)
+        return
+    results = _known(runs, out) if markdown else _measured(runs, out, data)
+    if plots is not None:
+        _plot(results, plots)
+    _print(results, markdown, as_json)
+
+
+@bench.command("training")
+def bench_training(
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each form, after warm-up.")] = 15,
+    as_json: Json = False,
+) -> None:
+    """Measure what a training step on the grid costs.
+
+    Time and memory of ResNet-20, beside the same float network and, if it is there, Brevitas.
+    """
+    from qnn.bench.cost import measure
+
+    with progress("measure") as report:
+        costs = measure(steps, progress=report)
+    if as_json:
+        print_json(costs.to_fields())
+        return
+    _print_costs(costs)
+
+
+def _measured(runs: tuple["Run", ...], out: Path, data: Path | None) -> "list[Result]":
+    import sys
+
+    from qnn.bench.accuracy import carry_out
+
+    found = []
+    for run, result, now in carry_out(runs, out, data, progress):
+        found.append(result)
+        score, unit = result.score
+        text = f"{run.name}: {score:.2f}{unit}, {result.seconds:.1f} s" + ("" if now else ", known")
+        print(text, file=sys.stderr)
+    return found
+
+
+def _known(runs: tuple["Run", ...], out: Path) -> "list[Result]":
+    from qnn.bench import results
+    from qnn.bench.methods import definition
+
+    known = results.of_runs(results.read(out), {run.name: definition(run) for run in runs})
+    return [known[run.name] for run in runs if run.name in known]
+
+
+def _plot(results: "list[Result]", folder: Path) -> None:
+    import sys
+
+    from qnn.bench.plots import write_plots
+
+    for path in write_plots(results, folder):
+        print(path, file=sys.stderr)
+
+
+def _print_list(runs: tuple["Run", ...], as_json: bool) -> None:
+    if as_json:
+        print_json([run.definition() | {"name": run.name, "group": run.group} for run in runs])
+        return
+    for run in runs:
+        print(run.name)
+
+
+def _print(results: "list[Result]", markdown: bool, as_json: bool) -> None:
+    from qnn.bench.table import HEADER, table
+    from qnn.bench.table import markdown as as_markdown
+
+    if as_json:
+        print_json([result.to_fields() for result in results])
+    elif markdown:
+        print(as_markdown(results), end="")
+    else:
+        for part in table(results):
+            print_table(part.title, HEADER, part.rows)
+
+
+def _print_costs(costs: "Costs") -> None:
+    rows = [
+        (
+            cost.network,
+            cost.precision,
+            cost.memory_format,
+            "-" if cost.milliseconds is None else f"{cost.milliseconds:.1f}",
+            "-" if cost.mebibytes is None else f"{cost.mebibytes:.0f}",
+            cost.skipped or "",
+        )
+        for cost in costs.costs
+    ]
+    title = f"a training step of {costs.model}, {costs.batch} images, {costs.threads} threads"
+    header = ("network", "arithmetic", "memory format", "ms", "peak MiB", "skipped")
+    print_table(title, header, rows)
+    for other in ("float", "brevitas"):
+        for precision, ratio in getattr(costs, f"time_to_{other}").items():
+            memory = getattr(costs, f"memory_to_{other}")[precision]
+            if ratio is not None:
+                print(
+                    f"quantized over {other}, {precision}, each at its faster memory format: time "
+                    f"{ratio:.2f}, memory {memory:.2f}"
+                )
