@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits, print_fit
 from qnn.cli.output import Json, print_json
 from qnn.cli.sources import Data, read_data
 
@@ -25,9 +26,17 @@ def quantize(
     ] = None,
     data: Data = "digits",
     samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
-    weight_bits: Annotated[int, typer.Option(min=2, max=5)] = 3,
+    weight_bits: Annotated[
+        str, typer.Option(help="2 to 5; by layer or pattern, the first that matches: conv1=4,*=3.")
+    ] = "3",
+    weight_bits_budget: Annotated[
+        float | None,
+        typer.Option(min=2, max=5, help="Mean bits, spent on the layers that need them most."),
+    ] = None,
     activation_bits: Annotated[int, typer.Option(min=2, max=16)] = 8,
-    terms: Annotated[int, typer.Option(min=1, max=7, help="Codes that a weight sums.")] = 1,
+    terms: Annotated[
+        str, typer.Option(help="Codes that a weight sums, 1 to 7; by layer too.")
+    ] = "1",
     mean: Annotated[str | None, typer.Option(help="Of pixels / 255; one or one a channel.")] = None,
     std: Annotated[str | None, typer.Option(help="Likewise: 0.229,0.224,0.225.")] = None,
     bias_correction: Annotated[
@@ -41,6 +50,7 @@ def quantize(
     """
     from qnn.graph import artifact
     from qnn.graph.quantize import quantize
+    from qnn.graph.sensitivity import Budget
     from qnn.nn.preprocess import to_reals
     from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO, load_model
@@ -49,6 +59,11 @@ def quantize(
     entry = ZOO.get(model)
     if entry and checkpoint is None:
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
+    if weight_bits_budget is not None and weight_bits != "3":
+        raise typer.BadParameter("--weight-bits-budget replaces --weight-bits; give one of them")
+    bits, codes = choice("--weight-bits", weight_bits, 2, 5), choice("--terms", terms, 1, 7)
+    if weight_bits_budget is not None:
+        bits = Budget(weight_bits_budget, None if as_json else print_fit)
     mean_values, std_values = numbers("--mean", mean), numbers("--std", std)
     if entry and mean_values is None:
         mean_values = entry.mean
@@ -59,9 +74,9 @@ def quantize(
     quantized = quantize(
         network,
         images.x_train[:samples],
-        weight_bits=weight_bits,
+        weight_bits=bits,
         activation_bits=activation_bits,
-        terms=terms,
+        terms=codes,
         mean=mean_values,
         std=std_values,
         bias_correction=bias_correction,
@@ -73,6 +88,8 @@ def quantize(
     classifies = gives_classes(network, reals)
     result = {
         "model": str(out),
+        "weight_bits": layer_bits(quantized.plan),
+        "mean_weight_bits": mean_weight_bits(quantized.plan),
         "test_images": count,
         "float_accuracy": 100 * accuracy(network, reals, labels) if classifies else None,
         "quantized_accuracy": 100 * accuracy(quantized, reals, labels) if classifies else None,
@@ -80,7 +97,7 @@ def quantize(
     if as_json:
         print_json(result)
         return
-    text = f"{out}: {weight_bits}-bit weights"
+    text = f"{out}: {described(quantized.plan)}"
     if classifies:
         text += (
             f"; of {count} test images float gets {result['float_accuracy']:.2f} %, quantized "

@@ -1,0 +1,68 @@
+"""Formats of weights on the command line: one number, or one by name or pattern of layers."""
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import typer
+
+from qnn.cli.output import print_table
+
+if TYPE_CHECKING:
+    from qnn.graph.formats import Choice
+    from qnn.graph.sensitivity import Fit
+    from qnn.nn.plan import Plan
+
+
+def choice(option: str, text: str, least: int, most: int) -> "Choice":
+    """What ``3`` or ``conv1=4,*=3`` says."""
+    pairs = [part.rpartition("=")[::2] for part in text.split(",")]
+    names = [name.strip() for name, _ in pairs]
+    whole = all(number.strip().isdecimal() for _, number in pairs)
+    numbers = [int(number) for _, number in pairs] if whole else []
+    one = len(pairs) == 1 and "=" not in text
+    named = all(names) and len(set(names)) == len(names)
+    if not numbers or not (one or named) or not all(least <= n <= most for n in numbers):
+        raise typer.BadParameter(
+            f"{option} needs a number from {least} to {most}, or LAYER=NUMBER with commas, each "
+            f"layer or pattern once, not '{text}'"
+        )
+    return numbers[0] if one else dict(zip(names, numbers, strict=True))
+
+
+def layer_bits(plan: "Plan") -> dict[str, int]:
+    """Of each layer whose weights are learned."""
+    return {layer.name: layer.weight_bits for layer in _learned(plan)}
+
+
+def mean_weight_bits(plan: "Plan") -> float | None:
+    """Over all codes; None: no weights are learned."""
+    codes = {layer.name: layer.terms * prod(layer.weight_shape) for layer in _learned(plan)}
+    spent = sum(codes[name] * bits for name, bits in layer_bits(plan).items())
+    return spent / sum(codes.values()) if codes else None
+
+
+def described(plan: "Plan") -> str:
+    """``3-bit weights``, or the range and the mean of the bits."""
+    bits = set(layer_bits(plan).values()) or {plan.weight_bits}
+    if len(bits) == 1:
+        return f"{bits.pop()}-bit weights"
+    return f"{min(bits)}- to {max(bits)}-bit weights, {mean_weight_bits(plan):.2f} bits on average"
+
+
+def print_fit(fit: "Fit") -> None:
+    """Print what a budget came to, layer by layer."""
+    options = sorted(next(iter(fit.losses.values())))
+    print_table(
+        f"weight bits of least loss: {fit.mean_bits:.2f} on average",
+        ["layer", "codes", "bits", "loss", *(f"loss at {bits}" for bits in options)],
+        (
+            [name, str(fit.sizes[name]), str(bits), f"{found[bits]:.2g}"]
+            + [f"{found[option]:.2g}" for option in options]
+            for name, bits in fit.bits.items()
+            for found in [fit.losses[name]]
+        ),
+    )
+
+
+def _learned(plan):
+    return [layer for layer in plan.layers if hasattr(layer, "weight_bits") and not layer.fixed]

@@ -1,0 +1,104 @@
+import json
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits
+from qnn.graph import artifact
+
+NAMES = st.text("abc.*?_0", min_size=1)
+
+
+@given(st.dictionaries(NAMES, st.integers(2, 5), min_size=1))
+def test_pairs_are_read_in_their_order(wanted):
+    text = ", ".join(f"{name}={bits}" for name, bits in wanted.items())
+    found = choice("--weight-bits", text, 2, 5)
+    assert list(found.items()) == list(wanted.items())
+
+
+def test_one_number_is_for_all():
+    assert choice("--terms", "7", 1, 7) == 7
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "6", "x", "3,4", "a=3,", "a=3,4", "=3", "a=", "a=6", "a=3,a=4", "-3", "3.0"]
+)
+def test_other_texts_are_refused(text):
+    with pytest.raises(typer.BadParameter) as caught:
+        choice("--weight-bits", text, 2, 5)
+    assert str(caught.value) == (
+        f"--weight-bits needs a number from 2 to 5, or LAYER=NUMBER with commas, each layer or "
+        f"pattern once, not '{text}'"
+    )
+
+
+def quantized(qnn, checkpoint, out, *arguments):
+    fixed = ("quantize", "digits_cnn", "--checkpoint", checkpoint, "-o", out, "--samples", 64)
+    return qnn(*fixed, *arguments)
+
+
+def test_layers_may_have_bits_and_terms_of_their_own(qnn, checkpoint, tmp_path):
+    out = tmp_path / "m.safetensors"
+    options = ("--weight-bits", "stem.*=5,fc=2,*=3", "--terms", "fc=2,*=1")
+    code, text, err = quantized(qnn, checkpoint, out, *options)
+    assert (code, err) == (0, "")
+    plan = artifact.load(out).plan
+    layers = {layer.name: layer for layer in plan.layers}
+    assert layer_bits(plan) == {
+        "stem.0": 5,
+        "conv1.0": 3,
+        "conv2.0": 3,
+        "wide.0": 3,
+        "narrow.0": 3,
+        "last.0": 3,
+        "fc": 2,
+    }
+    assert (layers["fc"].terms, layers["stem.0"].terms) == (2, 1)
+    codes = 144 + 3 * 2304 + 128 + 6912 + 640
+    mean = 3 + (2 * 144 - 640) / codes
+    assert mean_weight_bits(plan) == pytest.approx(mean)
+    assert described(plan) == f"2- to 5-bit weights, {mean:.2f} bits on average"
+    assert text.startswith(f"{out}: {described(plan)}; of 64 test images float gets ")
+    build = tmp_path / "build"
+    assert qnn("compile", out, "-o", build)[0] == 0
+    assert qnn("verify", build, "--device", "functional", "--images", 1)[0] == 0
+
+
+def test_a_budget_is_kept_and_its_use_is_printed(qnn, checkpoint, tmp_path):
+    out = tmp_path / "m.safetensors"
+    code, text, err = quantized(qnn, checkpoint, out, "--weight-bits-budget", "2.8")
+    assert (code, err) == (0, "")
+    plan = artifact.load(out).plan
+    bits, mean = layer_bits(plan), mean_weight_bits(plan)
+    assert mean <= 2.8
+    title, header, *rows, last = text.splitlines()
+    assert title.strip() == f"weight bits of least loss: {mean:.2f} on average"
+    names = "layer codes bits loss loss at 2 loss at 3 loss at 4 loss at 5"
+    assert header.split() == names.split()
+    assert {row.split()[0]: int(row.split()[2]) for row in rows} == bits
+    assert last.startswith(f"{out}: {described(plan)}; of 64 test images")
+    code, text, err = quantized(qnn, checkpoint, out, "--weight-bits-budget", "2.8", "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(text)
+    assert (result["weight_bits"], result["mean_weight_bits"]) == (bits, mean)
+
+
+def test_patterns_that_match_no_layer_are_one_line(qnn, checkpoint, tmp_path):
+    out = tmp_path / "m.safetensors"
+    assert quantized(qnn, checkpoint, out, "--weight-bits", "conv9=4,*=3") == (
+        1,
+        "",
+        "error: weight_bits needs patterns that match a layer, not 'conv9'; the layers are stem.0, "
+        "conv1.0, conv2.0, wide.0, narrow.0, last.0, fc, mean\n",
+    )
+
+
+def test_bits_and_a_budget_together_are_refused(qnn, checkpoint, tmp_path):
+    options = ("--weight-bits", "4", "--weight-bits-budget", "3")
+    code, out, err = quantized(qnn, checkpoint, tmp_path / "m.safetensors", *options)
+    assert (code, out) == (2, "")
+    assert err.endswith(
+        "Invalid value: --weight-bits-budget replaces --weight-bits; give one of them\n"
+    )
