@@ -1,7 +1,9 @@
 """A float model to a quantized one: capture, fusion, calibration, and the numbers of each layer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +16,17 @@ from qnn.graph.float_graph import Concat, Conv, Graph, Input, MaxPool, Node
 from qnn.graph.formats import Choice, by_layer, check_choice, check_number, greatest
 from qnn.graph.fuse import fuse
 from qnn.graph.sensitivity import Budget
+from qnn.graph.teacher import Teacher
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, Plan
 from qnn.nn.preprocess import checked, pixel_values
+from qnn.nn.round import Augment, Source, round_quantized
 from qnn.nn.scales import set_exponents
 from qnn.quant import activation, pow2
 from qnn.quant import rounding as roundings
 from qnn.quant.qtype import QType
+from qnn.quant.rounding import Checkpoint, Progress
 
 Data = Tensor | Iterable[Tensor | Sequence[Tensor]]
 CHUNK = 128  # images at a time in calibration
@@ -38,6 +43,12 @@ def quantize(
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     bias_correction: bool = False,
+    *,
+    rounding_options: Mapping[str, Any] | object | None = None,
+    rounding_data: Data | None = None,
+    augment: Augment | None = None,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> QuantizedModel:
     """The quantized network of ``model``, in evaluation mode; ``model`` is left as it was.
 
@@ -52,6 +63,12 @@ def quantize(
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one a channel;
         without them it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``
+    rounding, rounding_options : how weights go to their grid, of ``qnn.quant.rounding.ROUNDINGS``,
+        and the method's options
+    rounding_data, augment : what the method learns from, without labels, by default ``data``; and
+        what changes a batch of it, with a generator
+    progress : told steps done, steps in all and the share of weights already rounded
+    checkpoint : a file that the method writes as it goes, and goes on from if it is there
 
     Raises
     ------
@@ -68,8 +85,9 @@ def quantize(
             f"network itself"
         )
     _check_formats(weight_bits, activation_bits, terms)
-    roundings.rounding(rounding)
+    roundings.rounding(rounding).choose(rounding_options)
     batches = _batches(data)
+    learnt = batches if rounding_data is None else _batches(rounding_data)
     channels = batches[0].shape[1]
     preprocessing = checked(mean, std, channels)
     batches = [_reals(batch, preprocessing) for batch in batches]
@@ -84,6 +102,12 @@ def quantize(
     quantized = _model(
         graph, types, values, weight_bits, activation_bits, terms, rounding, preprocessing
     )
+    if rounding != "nearest":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        teacher = Teacher(graph, preprocessing, device)
+        source = Source(teacher, _learnt(learnt, preprocessing), augment)
+        kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
+        round_quantized(quantized, source, rounding_options, progress, kept, device)
     if bias_correction:
         correct_bias(quantized, graph, torch.cat([_images(batch) for batch in batches]))
     return quantized
@@ -160,6 +184,13 @@ def _reals(batch, preprocessing):
             "quantize needs finite calibration data, not NaN or infinity; remove those images"
         )
     return batch
+
+
+def _learnt(batches, preprocessing):
+    """One tensor of what a rounding method learns from, pixels if all of it are pixels."""
+    if preprocessing is None or any(batch.dtype != torch.uint8 for batch in batches):
+        batches = [_reals(batch, preprocessing) for batch in batches]
+    return _images(torch.cat(batches))
 
 
 def _images(batch):
