@@ -15,10 +15,11 @@ from qnn.cli.export import export
 from qnn.cli.quantize import quantize
 from qnn.cli.simulate import simulate
 from qnn.cli.synth import synth
+from qnn.cli.train import train
 from qnn.cli.verify import verify
 from qnn.errors import QnnError
 
-VERBS = (demo, quantize, export, check, compile_, simulate, verify, synth, doctor)
+VERBS = (demo, quantize, train, export, check, compile_, simulate, verify, synth, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,

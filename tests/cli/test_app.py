@@ -8,7 +8,18 @@ from qnn.cli import app
 from qnn.errors import ModelError
 
 HEAVY = ("torch", "amaranth", "cocotb", "sklearn", "numpy", "rich")
-VERBS = ("demo", "quantize", "export", "check", "compile", "simulate", "verify", "synth", "doctor")
+VERBS = (
+    "demo",
+    "quantize",
+    "train",
+    "export",
+    "check",
+    "compile",
+    "simulate",
+    "verify",
+    "synth",
+    "doctor",
+)
 
 
 def loaded_after(code):

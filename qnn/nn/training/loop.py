@@ -35,12 +35,14 @@ class Report:
     seconds : in training, before an interruption too
     loss : mean of the last steps; None: nothing was left to do
     test_accuracy : percent, of the model that is kept; None: there are no test labels
+    first : whether this process writes, of several
     """
 
     steps: int
     seconds: float
     loss: float | None
     test_accuracy: float | None
+    first: bool = True
 
 
 def train(
@@ -103,13 +105,15 @@ def train(
             run.restore(saved)
         files = (metrics and Path(metrics), tensorboard and Path(tensorboard))
         log = Metrics(*(files if team.first else (None, None)), run.step)
+        progress = progress if team.first else None
         loop = _Loop(run, log, mark, path if team.first else None, progress, save_seconds)
         last = loop.go()
         log.close()
+        test_accuracy = run.test_accuracy() if last is None else last.test_accuracy
         result = run.finished()
     model.load_state_dict(result.state_dict())
     model.eval()
-    return Report(run.steps, run.tally.seconds, last and last.loss, last and last.test_accuracy)
+    return Report(run.steps, run.tally.seconds, last and last.loss, test_accuracy, team.first)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from inspect import signature
 from math import isfinite
 
 from qnn.quant.estimators import estimator
@@ -83,13 +84,23 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        estimator(self.method)
+        self._check_options()
         self._check_choices()
         self._check_counts()
         self._check_shares()
         self._check_sizes()
         if not (self.kl or self.reverse_kl or self.labels):
             raise ValueError("Recipe needs kl, reverse_kl or labels above 0, not 0 for all three")
+
+    def _check_options(self):
+        taken = [*signature(estimator(self.method)).parameters][2:]  # after bits and terms
+        for name in self.options:
+            if name not in taken:
+                known = ", ".join(taken) or "none"
+                raise ValueError(
+                    f"Recipe needs options that {self.method} takes, which are {known}, not "
+                    f"'{name}'"
+                )
 
     def _check_choices(self):
         for name, choices in (

@@ -1,0 +1,201 @@
+"""``qnn train``: a quantized model in, one that learnt on its grid out; float models likewise."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json, progress
+from qnn.cli.quantize import numbers
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from qnn.nn.training import Recipe
+
+
+def train(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A .safetensors of 'qnn quantize', or a float model's name."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", help="Trained model to write.")] = Path(
+        "trained.safetensors"
+    ),
+    data: Annotated[
+        str, typer.Option(help="'digits', an .npz with uint8 NHWC x_train ..., or a folder.")
+    ] = "digits",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Updates, instead of epochs.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images an update.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    method: Annotated[str | None, typer.Option(help="Estimator of the gradient.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE that the estimator takes; may be repeated.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE of the recipe; may be repeated.")
+    ] = None,
+    crop: Annotated[int, typer.Option(min=0, help="Random crops, of images padded so.")] = 0,
+    flip: Annotated[bool, typer.Option(help="Random flips, left to right.")] = False,
+    teacher: Annotated[
+        str | None, typer.Option(help="Float model: else the one that was quantized; or 'none'.")
+    ] = None,
+    teacher_checkpoint: Annotated[Path | None, typer.Option(help="Its trained weights.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights a float model starts from.")] = None,
+    mean: Annotated[str | None, typer.Option(help="For a float model: as 'qnn quantize'.")] = None,
+    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File of the run; if it exists, the run goes on from it.")
+    ] = None,
+    metrics: Annotated[Path | None, typer.Option(help="File of JSON lines to write.")] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder of event files.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; else what there is.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    as_json: Json = False,
+) -> None:
+    """Train MODEL, a quantized one on its grid.
+
+    The recipe's other fields are set by name: --set schedule=constant --set ema=0.999. Under
+    torchrun several processes share every batch.
+    """
+    from functools import partial
+
+    from qnn.nn.augment import augment
+    from qnn.nn.data import load_data
+    from qnn.nn.training import train as run
+
+    sys.path.insert(0, "")  # module:factory may lie in the current folder
+    given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
+    recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
+    network, answers, save = _models(model, teacher, teacher_checkpoint, start)
+    _check_method(network, recipe)
+    images = load_data(data)
+    preprocessing = dict(zip(("mean", "std"), _preprocessing(model, mean, std), strict=True))
+    with progress("train") as bar:
+        report = run(
+            network,
+            images,
+            recipe,
+            teacher=answers,
+            checkpoint=checkpoint,
+            metrics=metrics,
+            progress=bar,
+            device=device,
+            augment=partial(augment, pad=crop, flip=flip) if crop or flip else None,
+            tensorboard=tensorboard,
+            **preprocessing,
+        )
+    if report.first:
+        save(network, out)
+        _say(out, report, as_json)
+
+
+def _say(out, report, as_json):
+    if as_json:
+        print_json(
+            {
+                "model": str(out),
+                "steps": report.steps,
+                "seconds": report.seconds,
+                "loss": report.loss,
+                "test_accuracy": report.test_accuracy,
+            }
+        )
+        return
+    accuracy = "" if report.test_accuracy is None else f", test {report.test_accuracy:.2f} %"
+    print(f"{out}: {report.steps} steps in {report.seconds:.1f} s{accuracy}")
+
+
+def _models(model, teacher, teacher_checkpoint, start):
+    """The model, its teacher or None, and how the model is saved."""
+    from qnn.graph import artifact
+    from qnn.nn.zoo import load_model
+
+    if not model.endswith(".safetensors"):
+        named = teacher not in (None, "none")
+        answers = load_model(teacher, teacher_checkpoint) if named else None
+        return load_model(model, start), answers, _save_weights
+    source = artifact.source(model)
+    if teacher is None and source is not None and (source.checkpoint or teacher_checkpoint):
+        weights = teacher_checkpoint or source.checkpoint
+        answers = load_model(source.architecture, weights)
+    else:
+        answers = None if teacher in (None, "none") else load_model(teacher, teacher_checkpoint)
+    return (
+        artifact.load(model),
+        answers,
+        lambda network, path: artifact.save(network, path, source),
+    )
+
+
+def _save_weights(network: "nn.Module", path: Path) -> None:
+    """A flat dictionary of tensors, which ``--checkpoint`` of 'qnn quantize' takes."""
+    import os
+
+    from safetensors.torch import save_file
+
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    save_file({n: t.contiguous().clone() for n, t in network.state_dict().items()}, beside)
+    os.replace(beside, path)
+
+
+def _preprocessing(model, mean, std):
+    """Of a float model: as given, or as the zoo says."""
+    from qnn.nn.zoo import ZOO
+
+    entry = ZOO.get(model)
+    values = numbers("--mean", mean), numbers("--std", std)
+    return values if entry is None or any(values) else (entry.mean, entry.std)
+
+
+def _recipe(given: dict, settings: list[str], options: list[str]) -> "Recipe":
+    """The recipe of what was given; all else as it is by default."""
+    from dataclasses import fields
+
+    from qnn.nn.training import Recipe
+
+    values = {name: value for name, value in given.items() if value is not None}
+    values |= _named("--set", settings)
+    known = [field.name for field in fields(Recipe) if field.name != "options"]
+    for name in values:
+        if name not in known:
+            raise typer.BadParameter(f"--set needs one of {', '.join(known)}, not '{name}'")
+    try:
+        return Recipe(**values, options=_named("--option", options))
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _named(option, texts) -> dict:
+    """Values by name: numbers, true, false, null and lists as JSON has them, else text."""
+    import json
+
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{option} needs NAME=VALUE, not '{text}'")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
+
+
+def _check_method(network, recipe) -> None:
+    """Refuse estimators and options that do not suit a quantized model."""
+    import copy
+
+    from qnn.nn.learn import prepare
+    from qnn.nn.model import QuantizedModel
+
+    if not isinstance(network, QuantizedModel):
+        return
+    try:
+        prepare(copy.deepcopy(network), recipe.method, recipe.learn_exponents, **recipe.options)
+    except ValueError as error:
+        raise typer.BadParameter(f"--method {recipe.method}: {error}") from None
