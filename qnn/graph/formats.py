@@ -13,6 +13,8 @@ def check_choice(option: str, choice: Choice, least: int, most: int) -> None:
 
     Raises
     ------
+    TypeError
+        A number is for something that is no name.
     ValueError
         A number is none, or out of bounds; or there is no number.
     """
@@ -20,6 +22,9 @@ def check_choice(option: str, choice: Choice, least: int, most: int) -> None:
         check_number(option, value, least, most)
     if choice == {}:
         raise ValueError(f"quantize needs {option} from {least} to {most}, not an empty mapping")
+    for name in choice if isinstance(choice, Mapping) else ():
+        if not isinstance(name, str):
+            raise TypeError(f"quantize needs {option} by names of layers, not {name!r}")
 
 
 def check_number(option: str, value: int, least: int, most: int) -> None:

@@ -78,5 +78,10 @@ def test_an_empty_mapping_is_refused():
     assert text == "quantize needs terms from 1 to 7, not an empty mapping"
 
 
+def test_names_that_are_none_are_refused():
+    text = message(TypeError, lambda: check_choice("terms", {"a": 1, 3: 2}, 1, 7))
+    assert text == "quantize needs terms by names of layers, not 3"
+
+
 def test_the_greatest_number_is_of_all_layers():
     assert (greatest(3), greatest({"conv1": 5, "*": 2})) == (3, 5)
