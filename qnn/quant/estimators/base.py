@@ -20,7 +20,8 @@ class Estimator(nn.Module):
     -------
     name : under which the method is found
     one_term : the method has no meaning for sums of codes
-    own_weights : parameters of its own take the place of the weights, which get no gradient
+    own_weights : parameters of its own take the place of the weights, which get no gradient; so
+        BatchNorm cannot move them by its statistics, which should be frozen
 
     Raises
     ------

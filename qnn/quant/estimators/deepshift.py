@@ -21,7 +21,7 @@ class DeepShiftQ(Estimator):
         ``d loss / d w`` is passed through everywhere.
 
     Source
-        Elhoushi et al., arXiv:1905.13298, section 3.1.
+        Elhoushi et al., arXiv:1905.13298, "DeepShift-Q".
     """
 
     name = "deepshift_q"
@@ -60,7 +60,7 @@ class DeepShiftPS(Estimator):
         sign as readily as large ones. Rounding is passed straight through.
 
     Source
-        Elhoushi et al., arXiv:1905.13298, section 3.2; the gradient of ``s`` as in its authors'
+        Elhoushi et al., arXiv:1905.13298, "DeepShift-PS"; the gradient of ``s`` as in its authors'
         code.
     """
 

@@ -25,8 +25,8 @@ class Inq(Estimator):
         Portions or points do not grow from above 0, or from 0, to 1 at the most.
 
     Source
-        Zhou et al., arXiv:1702.03044, section 2, pruning-inspired partition, 50 / 75 / 87.5 /
-        100 %. After the last point only biases and BatchNorm adapt.
+        Zhou et al., arXiv:1702.03044: partition by magnitude, 50 / 75 / 87.5 / 100 %. After the
+        last point only what is no weight adapts.
     """
 
     name = "inq"

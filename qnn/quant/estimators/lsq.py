@@ -22,7 +22,7 @@ class Lsq(Estimator):
 
     Source
         Esser et al., arXiv:1902.08153, equations 1 to 3 and section 2.2; for a power of two by the
-        chain rule, ``ds / dp = s ln 2``, as in Jain et al., arXiv:1903.08066, section 3.
+        chain rule, ``ds / dp = s ln 2``, as in Jain et al., arXiv:1903.08066.
     """
 
     name = "lsq"

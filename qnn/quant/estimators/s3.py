@@ -24,8 +24,8 @@ class S3(Estimator):
         The product rule, with ``d sgn(a) / d a`` and ``d 1{x > 0} / d x`` taken to be 1.
 
     Source
-        Li et al., arXiv:2107.03453, equations 6 to 9, and its authors' code; the regulariser of
-        dense weights is left out.
+        Li et al., arXiv:2107.03453, and for 3 bits its authors' code; more bits by the same
+        recursion. The regulariser of dense weights is left out.
     """
 
     name = "s3"

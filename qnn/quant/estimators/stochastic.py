@@ -20,7 +20,7 @@ class Stochastic(Estimator):
         ``d loss / d w`` is passed through where ``abs(w) <= terms * 2**e``, and is 0 elsewhere.
 
     Source
-        Gupta et al., arXiv:1502.02551, section 3.1, for levels that are not evenly spaced;
+        Gupta et al., arXiv:1502.02551, "rounding modes", for levels that are not evenly spaced;
         the gradient as in Bengio et al., arXiv:1308.3432.
     """
 

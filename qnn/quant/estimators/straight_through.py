@@ -14,7 +14,7 @@ class StraightThrough(Estimator):
         ``d loss / d w`` is passed through everywhere.
 
     Source
-        Bengio et al., arXiv:1308.3432, section 4.
+        Bengio et al., arXiv:1308.3432, "straight-through estimator".
     """
 
     name = "straight_through"
@@ -32,8 +32,8 @@ class ClippedStraightThrough(Estimator):
         value, and is 0 elsewhere.
 
     Source
-        Bengio et al., arXiv:1308.3432, section 4; with the clip, Hubara et al., arXiv:1609.07061,
-        equation 6.
+        Bengio et al., arXiv:1308.3432, "straight-through estimator"; with the clip, Hubara et al.,
+        arXiv:1609.07061.
     """
 
     name = "clipped_straight_through"
