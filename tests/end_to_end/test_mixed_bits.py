@@ -1,6 +1,7 @@
 """A network whose layers differ in the bits and terms of their weights, down to the simulator."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -8,6 +9,7 @@ import qnn
 from qnn.graph import artifact
 from qnn.graph.ir import Conv
 from qnn.graph.reference import decode
+from qnn.quant.rounding import ROUNDINGS
 from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 
@@ -38,9 +40,10 @@ class Mixed(nn.Module):
         return self.head(torch.cat([x, self.side(x)], 1).mean((2, 3)))
 
 
-def mixed():
+def mixed(**options):
     torch.manual_seed(0)
-    return qnn.quantize(Mixed(), torch.randn(16, 3, 9, 8), weight_bits=BITS, terms=TERMS)
+    data = torch.randn(16, 3, 9, 8)
+    return qnn.quantize(Mixed(), data, weight_bits=BITS, terms=TERMS, **options)
 
 
 def test_each_layer_has_its_own_bits_from_plan_to_graph():
@@ -61,8 +64,10 @@ def test_the_file_keeps_the_bits(tmp_path):
     assert str(qnn.export(loaded)) == str(qnn.export(quantized))
 
 
-def test_pytorch_reference_and_functional_agree():
-    quantized = mixed()
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_pytorch_reference_and_functional_agree(rounding):
+    options = {} if rounding in ("nearest", "gptq") else {"rounding_options": {"steps": 5}}
+    quantized = mixed(rounding=rounding, **options)
     graph = qnn.export(quantized)
     design = qnn.compile(graph, "test")
     assert design.config.weight_bits == 5
