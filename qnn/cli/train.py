@@ -45,7 +45,7 @@ def train(
         str | None, typer.Option(help="Float model: else the one that was quantized; or 'none'.")
     ] = None,
     teacher_checkpoint: Annotated[Path | None, typer.Option(help="Its trained weights.")] = None,
-    start: Annotated[Path | None, typer.Option(help="Weights a float model starts from.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A float model starts from them.")] = None,
     mean: Annotated[str | None, typer.Option(help="For a float model: as 'qnn quantize'.")] = None,
     std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
     checkpoint: Annotated[
@@ -71,7 +71,7 @@ def train(
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
     recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
-    network, answers, save = _models(model, teacher, teacher_checkpoint, start)
+    network, answers, save = _models(model, teacher, teacher_checkpoint, weights)
     _check_method(network, recipe)
     images = load_data(data)
     preprocessing = dict(zip(("mean", "std"), _preprocessing(model, mean, std), strict=True))
@@ -110,7 +110,7 @@ def _say(out, report, as_json):
     print(f"{out}: {report.steps} steps in {report.seconds:.1f} s{accuracy}")
 
 
-def _models(model, teacher, teacher_checkpoint, start):
+def _models(model, teacher, teacher_checkpoint, weights):
     """The model, its teacher or None, and how the model is saved."""
     from qnn.graph import artifact
     from qnn.nn.zoo import load_model
@@ -118,7 +118,7 @@ def _models(model, teacher, teacher_checkpoint, start):
     if not model.endswith(".safetensors"):
         named = teacher not in (None, "none")
         answers = load_model(teacher, teacher_checkpoint) if named else None
-        return load_model(model, start), answers, _save_weights
+        return load_model(model, weights), answers, _save_weights
     source = artifact.source(model)
     if teacher is None and source is not None and (source.checkpoint or teacher_checkpoint):
         weights = teacher_checkpoint or source.checkpoint

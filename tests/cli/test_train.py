@@ -1,0 +1,193 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from qnn.cli.train import _named
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = ("--steps", "12", "--batch", "32", "--device", "cpu")
+
+
+def equal(one, other):
+    one, other = load_file(one), load_file(other)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Few of the digits, so that a run is short."""
+    from qnn.nn.data import ARRAYS, digits
+
+    found, path = digits(), tmp_path_factory.mktemp("data") / "few.npz"
+    arrays = {
+        name: getattr(found, name)[:96].numpy()
+        for name in ("x_train", "y_train", "x_test", "y_test")
+    }
+    arrays |= {name: arrays[name][:, 0] for name in ("x_train", "x_test")}
+    np.savez(path, **arrays)
+    return path
+
+
+def start(*arguments, processes=None):
+    """A process of its own, or several."""
+    several = ("-m", "torch.distributed.run", "--nproc-per-node", str(processes))
+    return subprocess.Popen(
+        [sys.executable, *(several if processes else ()), "-m", "qnn.cli", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_quantized_model_is_trained_and_keeps_its_source(qnn, model, data, tmp_path):
+    from qnn.graph import artifact
+
+    out, lines, run = (tmp_path / name for name in ("out.safetensors", "m.jsonl", "run"))
+    arguments = ("train", model, "--data", data, *SHORT, "--seed", "3", "--crop", "1", "--flip")
+    files = ("-o", out, "--metrics", lines, "--checkpoint", run)
+    code, said, err = qnn(*arguments, *files, "--json", "--set", "ema=0.9", "--method", "lsq")
+    assert (code, err) == (0, "")
+    result = json.loads(said)
+    last = json.loads(lines.read_text().splitlines()[-1])
+    assert result == {
+        "model": str(out),
+        "steps": 12,
+        "seconds": last["seconds"],
+        "loss": last["loss"],
+        "test_accuracy": last["test_accuracy"],
+    }
+    assert artifact.source(out) == artifact.source(model)
+    assert not equal(out, model)
+
+
+def test_a_run_that_is_done_writes_the_same_model_again(qnn, model, data, tmp_path):
+    outs = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
+    for out in outs:
+        given = ("--data", data, *SHORT, "--checkpoint", tmp_path / "run", "-o", out)
+        code, said, _ = qnn("train", model, *given)
+        assert code == 0
+        assert said.startswith(f"{out}: 12 steps in ")
+    assert equal(*outs)
+
+
+def test_a_float_model_trains_from_its_name_and_can_be_quantized(qnn, data, tmp_path):
+    weights, model = tmp_path / "float.safetensors", tmp_path / "model.safetensors"
+    code, said, _ = qnn("train", "digits_cnn", "--data", data, *SHORT, "-o", weights)
+    assert code == 0
+    assert said.startswith(f"{weights}: 12 steps in ")
+    assert qnn("quantize", "digits_cnn", "--checkpoint", weights, "-o", model)[0] == 0
+    again = tmp_path / "again.safetensors"
+    taught = ("--teacher", "digits_cnn", "--teacher-checkpoint", weights, "--weights", weights)
+    assert qnn("train", "digits_cnn", "--data", data, *SHORT, *taught, "-o", again)[0] == 0
+
+
+def test_labels_alone_train_without_a_teacher(qnn, model, data, tmp_path):
+    losses = []
+    for teacher in ((), ("--teacher", "none")):
+        out = tmp_path / "out.safetensors"
+        _, said, _ = qnn("train", model, "--data", data, *SHORT, *teacher, "-o", out, "--json")
+        losses.append(json.loads(said)["loss"])
+    assert losses[0] != losses[1]
+
+
+def test_a_checkpoint_of_another_recipe_is_one_line_and_nothing_is_overwritten(
+    qnn, model, data, tmp_path
+):
+    out, run = tmp_path / "out.safetensors", tmp_path / "run"
+    given = ("train", model, "--data", data, *SHORT, "-o", out, "--checkpoint", run)
+    qnn(*given)
+    before = out.read_bytes(), run.read_bytes()
+    code, said, err = qnn(*given, "--rate", "0.5")
+    assert (code, said) == (1, "")
+    assert err == (
+        f"error: checkpoint {run} is of another recipe: its rate is 0.001, not 0.5; name another "
+        f"file, or remove it\n"
+    )
+    assert (out.read_bytes(), run.read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--set", "rate"), "--set needs NAME=VALUE, not 'rate'"),
+        (("--option", "=1"), "--option needs NAME=VALUE, not '=1'"),
+        (("--set", "speed=1"), "precision, channels_last, diverged, seed, not 'speed'"),
+        (("--set", "ema=2"), "Recipe needs ema from 0 to 1, not 2"),
+        (("--method", "s3", "--option", "levels=1"), "which are none, not 'levels'"),
+        (
+            ("--method", "reconstructed", "--option", "levels=low"),
+            "--method reconstructed: levels must be one of scaled, authors, not 'low'",
+        ),
+    ],
+)
+def test_options_that_make_no_sense_are_wrong_usage(qnn, model, arguments, text):
+    code, said, err = qnn("train", model, *arguments)
+    assert (code, said) == (2, "")
+    assert text in " ".join(err.split())
+
+
+def test_values_are_read_as_json_has_them():
+    texts = ["ema=0.9", "learn_exponents=true", "clip=null", "schedule=constant", "points=[0,0.5]"]
+    assert _named("--set", texts) == {
+        "ema": 0.9,
+        "learn_exponents": True,
+        "clip": None,
+        "schedule": "constant",
+        "points": [0, 0.5],
+    }
+
+
+@pytest.mark.processes
+def test_a_killed_process_is_resumed_in_the_same_bits(qnn, model, data, tmp_path):
+    whole, out, run = (tmp_path / name for name in ("whole", "out", "run"))
+    given = ("train", model, "--data", data, "--epochs", "30", "--batch", "32", "--device", "cpu")
+    process = start(*given, "-o", out, "--checkpoint", run)
+    deadline = time.monotonic() + 120
+    while not run.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert run.exists()
+    assert not out.exists()
+    assert qnn(*given, "-o", out, "--checkpoint", run)[0] == 0
+    assert qnn(*given, "-o", whole)[0] == 0
+    assert equal(whole, out)
+
+
+@pytest.mark.processes
+def test_two_processes_come_to_what_one_does(qnn, data, tmp_path):
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    weights, lines = tmp_path / "start.safetensors", tmp_path / "metrics.jsonl"
+    from safetensors.torch import save_file
+
+    from qnn.nn.zoo import DigitsCnn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        save_file(DigitsCnn().state_dict(), weights)
+    given = ("train", "digits_cnn", "--weights", weights, "--data", data, *SHORT, "--crop", "1")
+    given += ("--set", "ghost_batch=16", "--set", "optimizer=sgd", "--set", "clip=1")
+    assert qnn(*given, "-o", one, "--metrics", lines)[0] == 0
+    alone = json.loads(lines.read_text().splitlines()[-1])
+    process = start(*given, "-o", two, "--metrics", lines, "--json", processes=2)
+    said, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    together = json.loads(lines.read_text().splitlines()[-1])
+    assert json.loads(said[said.index("{") :])["loss"] == together["loss"]
+    assert together["test_accuracy"] == alone["test_accuracy"]
+    assert together["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+    one, two = load_file(one), load_file(two)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-5, msg=name)

@@ -1,0 +1,160 @@
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from qnn.nn.ghost import ghost_batch_norm, ghosts
+from qnn.nn.training.average import Average
+from qnn.nn.training.losses import forward_kl, loss, reverse_kl
+from qnn.nn.training.rates import optimizer_for, rate_at, set_rate
+from qnn.nn.training.recipe import Recipe
+from qnn.nn.training.samples import Batches, Samples
+from qnn.nn.training.seeds import Draw, seed_of
+
+
+def logits(seed, count=5, classes=4):
+    return torch.randn(count, classes, generator=torch.Generator().manual_seed(seed)).double()
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_divergences_are_their_formulas(temperature):
+    student, teacher = logits(0), logits(1)
+    p, q = (F.softmax(x / temperature, 1) for x in (teacher, student))
+    forward = (p * (p / q).log()).sum(1).mean() * temperature**2
+    reverse = (q * (q / p).log()).sum(1).mean() * temperature**2
+    torch.testing.assert_close(forward_kl(student, teacher, temperature), forward)
+    torch.testing.assert_close(reverse_kl(student, teacher, temperature), reverse)
+
+
+@pytest.mark.parametrize("divergence", [forward_kl, reverse_kl])
+def test_a_divergence_has_its_true_gradient_and_is_0_at_the_teacher(divergence):
+    teacher = logits(1)
+    student = logits(0).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: divergence(x, teacher, 2.0), student)
+    assert float(divergence(teacher, teacher)) == 0
+
+
+def test_the_loss_is_the_recipes_sum():
+    student, teacher = logits(0).float(), logits(1).float()
+    y = torch.tensor([0, 1, 2, 3, 0])
+    plan = Recipe(kl=0.5, reverse_kl=0.25, labels=2.0, temperature=3.0, label_smoothing=0.1)
+    hard = F.cross_entropy(student, y, label_smoothing=0.1)
+    soft = 0.5 * forward_kl(student, teacher, 3.0) + 0.25 * reverse_kl(student, teacher, 3.0)
+    torch.testing.assert_close(loss(student, teacher, y, plan), soft + 2 * hard)
+    torch.testing.assert_close(loss(student, None, y, plan), hard)
+
+
+def test_the_rate_rises_and_falls():
+    plan = Recipe(rate=8.0, warm_up=0.25)
+    assert [rate_at(plan, step, 8) for step in range(3)] == [4.0, 8.0, 8.0]
+    assert rate_at(plan, 5, 8) == pytest.approx(4.0)
+    assert 0 < rate_at(plan, 7, 8) < 1
+    halving = Recipe(rate=8.0, warm_up=0.0, schedule="halving", half_life=2)
+    assert [rate_at(halving, step, 5) for step in range(5)] == [8, 8, 4, 4, 2]
+    constant = Recipe(rate=8.0, warm_up=0.0, schedule="constant")
+    assert {rate_at(constant, step, 5) for step in range(5)} == {8.0}
+
+
+@given(st.sampled_from(("cosine", "halving", "constant")), st.floats(0, 1), st.integers(1, 50))
+def test_every_rate_is_above_0_and_not_above_the_recipes(schedule, warm_up, steps):
+    plan = Recipe(rate=0.5, schedule=schedule, warm_up=warm_up, half_life=3)
+    assert all(0 < rate_at(plan, step, steps) <= 0.5 for step in range(steps))
+
+
+def test_groups_have_rates_and_decays_of_their_own():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    named = [*model.named_parameters(), ("learned_exponents.0.value", nn.Parameter(torch.ones(())))]
+    plan = Recipe(rate=0.1, weight_decay=0.3, norm_rate=2.0, exponent_rate=5.0)
+    optimizer = optimizer_for(named, plan)
+    set_rate(optimizer, 0.1)
+    groups = [(len(g["params"]), g["lr"], g["weight_decay"]) for g in optimizer.param_groups]
+    assert groups == [(1, 0.1, 0.3), (3, 0.2, 0.0), (1, 0.5, 0.0)]
+
+
+def test_an_average_follows_and_goes_on_from_what_it_was():
+    live = {"w": torch.tensor([0.0, 4.0]), "d": torch.tensor([1.0]).double()}
+    average = Average(live, 0.5)
+    live["w"].add_(8.0)
+    average.update(1)
+    decay = min(0.5, 2 / 11)
+    torch.testing.assert_close(average.values["w"], torch.tensor([0.0, 4.0]) + 8 * (1 - decay))
+    again = Average(live, 0.5)
+    again.restore(copy.deepcopy(average.values))
+    average.update(2)
+    again.update(2)
+    assert all(torch.equal(average.values[name], again.values[name]) for name in live)
+
+
+def test_ghosts_normalise_each_group_and_move_statistics_once():
+    x = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    mean, var = torch.zeros(3), torch.ones(3)
+    result = ghost_batch_norm(x, mean, var, None, None, 4, 0.1, 1e-5)
+    for part, got in zip(x.split(4), result.split(4), strict=True):
+        torch.testing.assert_close(got, F.batch_norm(part, None, None, training=True))
+    means = torch.stack([part.mean((0, 2, 3)) for part in x.split(4)])
+    spreads = torch.stack([part.transpose(0, 1).flatten(1).var(1) for part in x.split(4)])
+    torch.testing.assert_close(mean, 0.1 * means.mean(0))
+    torch.testing.assert_close(var, 0.9 + 0.1 * spreads.mean(0))
+
+
+@pytest.mark.parametrize(("count", "group"), [(8, None), (8, 8), (8, 20), (9, 4)])
+def test_ghosts_of_any_size_are_finite(count, group):
+    x = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+    result = ghost_batch_norm(x, torch.zeros(3), torch.ones(3), None, None, group, 0.1, 1e-5)
+    assert result.shape == x.shape
+    assert result.abs().max() < math.sqrt(count)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_modules_are_ghosts_inside_the_block_only(momentum):
+    model = nn.Sequential(nn.BatchNorm2d(3, momentum=momentum))
+    x = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    plain = model(x)
+    with ghosts(model, 4):
+        torch.testing.assert_close(model(x)[:4], F.batch_norm(x[:4], None, None, training=True))
+        assert int(model[0].num_batches_tracked) == 2
+        inside = copy.deepcopy(model).eval()
+    torch.testing.assert_close(model(x), plain)
+    assert "forward" not in model[0].__dict__
+    torch.testing.assert_close(inside(x[:1])[0], inside(x)[0])
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 30), st.integers(0, 3))
+def test_batches_cover_each_epoch_and_depend_on_the_step_alone(count, size, step, seed):
+    x = torch.arange(count)[:, None]
+    plan = Recipe(batch=size, seed=seed)
+    take = Batches(Samples(x, x[:, 0], None, None), plan, None, slice(None))
+    images, labels = take(step)
+    assert len(images) == min(size, count)
+    assert torch.equal(images[:, 0], labels)
+    epoch = step // plan.epoch_steps(count)
+    first = epoch * plan.epoch_steps(count)
+    seen = torch.cat([take(first + place)[1] for place in range(plan.epoch_steps(count))])
+    assert len(seen.unique()) == len(seen) > count - min(size, count)
+
+
+def test_processes_share_what_one_would_take():
+    x = torch.arange(40, dtype=torch.uint8)[:, None, None, None]
+    found, plan = Samples(x, None, None, None), Recipe(batch=8)
+
+    def brighter(images, generator):
+        return images + torch.randint(100, (len(images), 1, 1, 1), generator=generator)
+
+    whole = Batches(found, plan, brighter, slice(0, 8))(3)[0]
+    shares = [Batches(found, plan, brighter, slice(4 * k, 4 * k + 4))(3)[0] for k in (0, 1)]
+    assert torch.equal(torch.cat(shares), whole)
+
+
+def test_seeds_differ_by_what_is_drawn_and_where():
+    seeds = {
+        seed_of(seed, draw, *place)
+        for seed in (0, 1)
+        for draw in Draw
+        for place in ((0,), (1,), (0, 1), (1, 1))
+    }
+    assert len(seeds) == 2 * len(Draw) * 4
