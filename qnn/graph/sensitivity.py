@@ -214,5 +214,5 @@ def _divergence(wanted, got):
     if wanted.shape[1] == 1:
         least = torch.finfo(torch.float32).tiny
         return (got - wanted).square().sum() / wanted.square().sum().clamp(min=least)
-    p, q = (F.log_softmax(logits, 1) for logits in (wanted, got))
+    p, q = (F.log_softmax(logits.double(), 1) for logits in (wanted, got))
     return (p.exp() * (p - q)).sum(1).mean()
