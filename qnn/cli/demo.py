@@ -159,8 +159,10 @@ def _write(folder, model, quantized, design):
     from qnn.graph import artifact, serialize
 
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(model.state_dict(), folder / "digits_cnn.pt")
-    artifact.save(quantized, folder / "model.safetensors", artifact.Source("digits_cnn"))
+    weights = folder / "digits_cnn.pt"
+    torch.save(model.state_dict(), weights)
+    source = artifact.Source("digits_cnn", str(weights))
+    artifact.save(quantized, folder / "model.safetensors", source)
     serialize.save(design.graph, folder / "model.qgraph")
     design.write(folder / "build")
 

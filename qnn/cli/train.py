@@ -67,12 +67,15 @@ def train(
     from qnn.nn.augment import augment
     from qnn.nn.data import load_data
     from qnn.nn.training import train as run
+    from qnn.nn.zoo import load_model
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
     recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
-    network, answers, save = _models(model, teacher, teacher_checkpoint, weights)
+    network, save = _network(model, weights)
     _check_method(network, recipe)
+    taught = _teacher(model, teacher, teacher_checkpoint)
+    answers = taught and load_model(*taught)
     images = load_data(data)
     preprocessing = dict(zip(("mean", "std"), _preprocessing(model, mean, std), strict=True))
     with progress("train") as bar:
@@ -91,14 +94,15 @@ def train(
         )
     if report.first:
         save(network, out)
-        _say(out, report, as_json)
+        _say(out, taught and taught[0], report, as_json)
 
 
-def _say(out, report, as_json):
+def _say(out, teacher, report, as_json):
     if as_json:
         print_json(
             {
                 "model": str(out),
+                "teacher": teacher,
                 "steps": report.steps,
                 "seconds": report.seconds,
                 "loss": report.loss,
@@ -107,29 +111,33 @@ def _say(out, report, as_json):
         )
         return
     accuracy = "" if report.test_accuracy is None else f", test {report.test_accuracy:.2f} %"
-    print(f"{out}: {report.steps} steps in {report.seconds:.1f} s{accuracy}")
+    taught = "labels" if teacher is None else f"answers of {teacher}"
+    print(f"{out}: {report.steps} steps on {taught} in {report.seconds:.1f} s{accuracy}")
 
 
-def _models(model, teacher, teacher_checkpoint, weights):
-    """The model, its teacher or None, and how the model is saved."""
+def _network(model, weights):
+    """The model to train, and how it is saved."""
     from qnn.graph import artifact
     from qnn.nn.zoo import load_model
 
     if not model.endswith(".safetensors"):
-        named = teacher not in (None, "none")
-        answers = load_model(teacher, teacher_checkpoint) if named else None
-        return load_model(model, weights), answers, _save_weights
+        return load_model(model, weights), _save_weights
     source = artifact.source(model)
-    if teacher is None and source is not None and (source.checkpoint or teacher_checkpoint):
-        weights = teacher_checkpoint or source.checkpoint
-        answers = load_model(source.architecture, weights)
-    else:
-        answers = None if teacher in (None, "none") else load_model(teacher, teacher_checkpoint)
-    return (
-        artifact.load(model),
-        answers,
-        lambda network, path: artifact.save(network, path, source),
-    )
+    return artifact.load(model), lambda network, path: artifact.save(network, path, source)
+
+
+def _teacher(model, teacher, checkpoint):
+    """Name and weights of the float network that answers; None: labels alone train."""
+    from qnn.graph import artifact
+    from qnn.nn.zoo import ZOO
+
+    if teacher is not None or not model.endswith(".safetensors"):
+        return None if teacher in (None, "none") else (teacher, checkpoint)
+    source = artifact.source(model)
+    checkpoint = checkpoint or (source and source.checkpoint)
+    if source is None or (source.architecture in ZOO and checkpoint is None):
+        return None
+    return source.architecture, checkpoint
 
 
 def _save_weights(network: "nn.Module", path: Path) -> None:

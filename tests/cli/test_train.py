@@ -28,10 +28,7 @@ def data(tmp_path_factory):
     from qnn.nn.data import ARRAYS, digits
 
     found, path = digits(), tmp_path_factory.mktemp("data") / "few.npz"
-    arrays = {
-        name: getattr(found, name)[:96].numpy()
-        for name in ("x_train", "y_train", "x_test", "y_test")
-    }
+    arrays = {name: getattr(found, name)[:96].numpy() for name in ARRAYS}
     arrays |= {name: arrays[name][:, 0] for name in ("x_train", "x_test")}
     np.savez(path, **arrays)
     return path
@@ -62,6 +59,7 @@ def test_a_quantized_model_is_trained_and_keeps_its_source(qnn, model, data, tmp
     last = json.loads(lines.read_text().splitlines()[-1])
     assert result == {
         "model": str(out),
+        "teacher": "digits_cnn",
         "steps": 12,
         "seconds": last["seconds"],
         "loss": last["loss"],
@@ -77,7 +75,7 @@ def test_a_run_that_is_done_writes_the_same_model_again(qnn, model, data, tmp_pa
         given = ("--data", data, *SHORT, "--checkpoint", tmp_path / "run", "-o", out)
         code, said, _ = qnn("train", model, *given)
         assert code == 0
-        assert said.startswith(f"{out}: 12 steps in ")
+        assert said.startswith(f"{out}: 12 steps on answers of digits_cnn in ")
     assert equal(*outs)
 
 
@@ -85,7 +83,7 @@ def test_a_float_model_trains_from_its_name_and_can_be_quantized(qnn, data, tmp_
     weights, model = tmp_path / "float.safetensors", tmp_path / "model.safetensors"
     code, said, _ = qnn("train", "digits_cnn", "--data", data, *SHORT, "-o", weights)
     assert code == 0
-    assert said.startswith(f"{weights}: 12 steps in ")
+    assert said.startswith(f"{weights}: 12 steps on labels in ")
     assert qnn("quantize", "digits_cnn", "--checkpoint", weights, "-o", model)[0] == 0
     again = tmp_path / "again.safetensors"
     taught = ("--teacher", "digits_cnn", "--teacher-checkpoint", weights, "--weights", weights)
@@ -93,12 +91,14 @@ def test_a_float_model_trains_from_its_name_and_can_be_quantized(qnn, data, tmp_
 
 
 def test_labels_alone_train_without_a_teacher(qnn, model, data, tmp_path):
-    losses = []
+    results = []
     for teacher in ((), ("--teacher", "none")):
         out = tmp_path / "out.safetensors"
         _, said, _ = qnn("train", model, "--data", data, *SHORT, *teacher, "-o", out, "--json")
-        losses.append(json.loads(said)["loss"])
-    assert losses[0] != losses[1]
+        results.append((json.loads(said)["teacher"], json.loads(said)["loss"]))
+    (first, taught), (second, alone) = results
+    assert (first, second) == ("digits_cnn", None)
+    assert taught != alone
 
 
 def test_a_checkpoint_of_another_recipe_is_one_line_and_nothing_is_overwritten(

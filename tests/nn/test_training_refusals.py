@@ -95,7 +95,7 @@ def test_images_alone_need_a_teacher():
 def test_images_of_another_shape_are_refused():
     x, y = images()
     assert refusal((x[:, :, :3], y)) == (
-        "train needs images that the model takes, not (24, 1, 3, 4) of torch.float32: mat1 and "
+        "train needs images that the model takes, not (2, 1, 3, 4) of torch.float32: mat1 and "
         "mat2 shapes cannot be multiplied (2x8 and 16x3); reshape them"
     )
     quantized = quantize(network(), x)

@@ -55,6 +55,7 @@ def save(saved: Saved, path: Path) -> None:
         beside.write_bytes(to_bytes(tensors, metadata))
         os.replace(beside, path)
     except OSError as error:
+        beside.unlink(missing_ok=True)
         raise ModelError(
             f"checkpoint {path} needs a writable folder with room, but got '{error.strerror}'; "
             f"choose another path"

@@ -1,14 +1,12 @@
 """One training run: its state, its step, and what is saved of it."""
 
-from math import log
-
 import torch
 from torch import Tensor, nn
 
 from qnn.nn.training import checkpoint
 from qnn.nn.training.accuracy import correct
 from qnn.nn.training.average import Average
-from qnn.nn.training.losses import loss
+from qnn.nn.training.losses import guessing, loss
 from qnn.nn.training.rates import (
     optimizer_for,
     optimizer_state,
@@ -39,17 +37,16 @@ class Run:
         live = task.student.averaged() if self.recipe.ema is not None else None
         self.average = None if live is None else Average(live, self.recipe.ema)
         self.tally = Tally()
-        self.window = Window(self.tally, log(task.classes), self.recipe.diverged, self.recipe.rate)
+        start = guessing(task.classes, task.teacher is not None, self.recipe)
+        self.window = Window(self.tally, start, self.recipe.diverged, self.recipe.rate)
 
     def update(self) -> None:
         """One step; nothing in it waits for the device."""
         task, device = self.task, self.task.processes.device
         self._before()
         x, y = task.batches(self.step)
-        x = x.to(device, non_blocking=True)
+        x = self._placed(x)
         y = None if y is None else y.to(device, non_blocking=True)
-        if self.recipe.channels_last and x.dim() == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
         with self._autocast():
             logits = task.reader(task.student.module, x)
             answers = self._answers(x)
@@ -60,6 +57,12 @@ class Run:
             right = (logits.detach().argmax(1) == y).sum(dtype=torch.float32)
         self._apply([share.detach(), right])
         self.window.add(share.detach(), right, len(x) * task.processes.count)
+
+    def _placed(self, x):
+        """On the device, in the recipe's memory format."""
+        last = self.recipe.channels_last and x.dim() == 4
+        form = torch.channels_last if last else torch.contiguous_format
+        return x.to(self.task.processes.device, non_blocking=True).contiguous(memory_format=form)
 
     def _before(self):
         """All that depends on the step alone."""
@@ -145,9 +148,7 @@ class Run:
             return None
         model = self.finished()
         x, y = (part[processes.rank :: processes.count] for part in (found.x_test, found.y_test))
-        right = torch.tensor(
-            correct(lambda images: self.task.reader(model, images.to(processes.device)), x, y)
-        )
-        right = right.to(processes.device)
+        right = correct(lambda part: self.task.reader(model, self._placed(part)).cpu(), x, y)
+        right = torch.tensor(right, device=processes.device)
         processes.add_up([right])
         return 100 * int(right) / len(found.x_test)

@@ -66,11 +66,11 @@ def task_of(
     if quantized is not None:
         preprocessing = (quantized.plan.mean, quantized.plan.std)
     reader = Reader(_table(preprocessing, found.x_train, device))
-    classes = _classes("model", reader, _on(device, model), found.x_train)
+    classes = _classes("model", reader, _on(device, model), found.x_train[:2].to(device))
     check_labels(found, classes)
     if teacher is not None:
         teacher = _on(device, teacher).requires_grad_(False)
-        answers = _classes("teacher", reader, teacher, found.x_train)
+        answers = _classes("teacher", reader, teacher, found.x_train[:2].to(device))
         if answers != classes:
             raise ModelError(
                 f"train needs a teacher of {classes} classes, as the model has, not {answers}; "
@@ -94,10 +94,9 @@ def _table(preprocessing, x, device) -> Tensor | None:
 
 @torch.no_grad()
 def _classes(who, reader, model, x) -> int:
-    """Outputs of ``model``, by trying it on two images."""
-    tried = x[:2].to(next(iter(model.state_dict().values())).device)
+    """Outputs of ``model``, by trying it on images."""
     try:
-        result = reader(model, tried)
+        result = reader(model, x)
     except ModelError:
         raise
     except Exception as error:  # any: it is the user's module
@@ -105,7 +104,7 @@ def _classes(who, reader, model, x) -> int:
             f"train needs images that the {who} takes, not {tuple(x.shape)} of {x.dtype}: "
             f"{str(error).splitlines()[0]}; reshape them"
         ) from error
-    if not isinstance(result, Tensor) or result.dim() != 2 or len(result) != len(tried):
+    if not isinstance(result, Tensor) or result.dim() != 2 or len(result) != len(x):
         got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
         raise ModelError(
             f"train needs a {who} that gives one tensor (images, classes), not {got}; choose a "
