@@ -8,6 +8,7 @@ import typer
 
 from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits, print_fit
 from qnn.cli.output import Json, print_json
+from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
 from qnn.cli.sources import Data, read_data
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ def quantize(
     bias_correction: Annotated[
         bool, typer.Option(help="Let biases take back the shift of means that rounding made.")
     ] = False,
+    rounding: Method = "nearest",
+    settings: Settings = None,
+    rounding_samples: Annotated[
+        int | None, typer.Option(min=1, help="Training images to round with; else all.")
+    ] = None,
+    augment: Annotated[
+        bool, typer.Option(help="Crop and mirror the images that rounding sees.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(help="File that rounding writes; if it exists, it goes on.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Quantize MODEL to shifts and integers.
@@ -51,6 +63,7 @@ def quantize(
     from qnn.graph import artifact
     from qnn.graph.quantize import quantize
     from qnn.graph.sensitivity import Budget
+    from qnn.nn.augment import augment as crop_and_flip
     from qnn.nn.preprocess import to_reals
     from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO, load_model
@@ -69,18 +82,26 @@ def quantize(
         mean_values = entry.mean
     if entry and std_values is None:
         std_values = entry.std
+    options = rounding_options(rounding, settings)
     network = load_model(model, checkpoint)
     images = read_data(data)
-    quantized = quantize(
-        network,
-        images.x_train[:samples],
-        weight_bits=bits,
-        activation_bits=activation_bits,
-        terms=codes,
-        mean=mean_values,
-        std=std_values,
-        bias_correction=bias_correction,
-    )
+    with progress_of_rounding(rounding) as report:
+        quantized = quantize(
+            network,
+            images.x_train[:samples],
+            weight_bits=bits,
+            activation_bits=activation_bits,
+            rounding=rounding,
+            terms=codes,
+            mean=mean_values,
+            std=std_values,
+            bias_correction=bias_correction,
+            rounding_options=options,
+            rounding_data=images.x_train[:rounding_samples],
+            augment=crop_and_flip if augment else None,
+            progress=report,
+            checkpoint=resume,
+        )
     artifact.save(quantized, out, artifact.Source(model, checkpoint and str(checkpoint)))
     count = min(samples, len(images.x_test))
     reals = to_reals(images.x_test[:count], quantized.plan.mean, quantized.plan.std)

@@ -46,23 +46,23 @@ def test_no_file_is_no_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("part", "method", "case", "options"),
+    ("other", "method", "case", "options"),
     [
-        ("method", "adaround", problem, OPTIONS),
-        ("options", "discquant", problem, DiscQuant(steps=5)),
-        ("model", "discquant", other_model, OPTIONS),
-        ("grid", "discquant", other_grid, OPTIONS),
-        ("data", "discquant", other_data, OPTIONS),
+        ("another method", "adaround", problem, OPTIONS),
+        ("other options", "discquant", problem, DiscQuant(steps=5)),
+        ("another model", "discquant", other_model, OPTIONS),
+        ("another grid", "discquant", other_grid, OPTIONS),
+        ("other data", "discquant", other_data, OPTIONS),
     ],
 )
-def test_a_checkpoint_of_another_run_is_refused(tmp_path, part, method, case, options):
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, other, method, case, options):
     kept = saved(tmp_path)
     before = kept.path.read_bytes()
     with pytest.raises(ModelError) as error:
         kept.load(identity(method, case(), options))
     assert str(error.value) == (
-        f"{kept.path}: a rounding checkpoint of another {part}; choose another path, or remove it "
-        f"to start again"
+        f"{kept.path}: a rounding checkpoint of {other}; choose another path, or remove it to "
+        f"start again"
     )
     assert kept.path.read_bytes() == before
 
@@ -72,10 +72,7 @@ def test_another_file_is_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, path)
     with pytest.raises(ModelError) as error:
         Checkpoint(path).load(identity("discquant", problem(), OPTIONS))
-    assert str(error.value) == (
-        f"{path}: a rounding checkpoint of another format; choose another path, or remove it to "
-        f"start again"
-    )
+    assert str(error.value) == f"{path}: not a rounding checkpoint; choose another path"
 
 
 def test_a_cut_file_is_refused(tmp_path):

@@ -16,7 +16,13 @@ from qnn.errors import ModelError
 from qnn.quant.rounding.problem import Problem
 
 FORMAT = "qnn rounding checkpoint 1"
-PARTS = ("method", "options", "model", "grid", "data")
+PARTS = {  # of an identity, and what a refusal calls those of another run
+    "method": "another method",
+    "options": "other options",
+    "model": "another model",
+    "grid": "another grid",
+    "data": "other data",
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,13 @@ class Checkpoint:
                 f"{self.path}: cannot be read as a rounding checkpoint: {reason}; remove it to "
                 f"start again"
             ) from None
-        for part in ("format", *PARTS):
-            if found.get(part) != {"format": FORMAT, **identity}[part]:
+        if found.get("format") != FORMAT:
+            raise ModelError(f"{self.path}: not a rounding checkpoint; choose another path")
+        for part, other in PARTS.items():
+            if found.get(part) != identity[part]:
                 raise ModelError(
-                    f"{self.path}: a rounding checkpoint of another {part}; choose another path, "
-                    f"or remove it to start again"
+                    f"{self.path}: a rounding checkpoint of {other}; choose another path, or "
+                    f"remove it to start again"
                 )
         return tensors
 

@@ -1,0 +1,77 @@
+"""Options of ``qnn quantize`` for methods of rounding, and how far such a method is."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+Method = Annotated[str, typer.Option(help="Of weights: nearest, discquant, adaround or gptq.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="NAME=VALUE is an option of the rounding; may be repeated."),
+]
+
+
+def rounding_options(method: str, settings: list[str] | None) -> dict[str, object]:
+    """Options of a rounding method from texts NAME=VALUE, each of the kind of its default."""
+    from dataclasses import asdict
+
+    from qnn.quant.rounding import rounding
+
+    try:
+        chosen = rounding(method)
+        defaults = asdict(chosen.choose())
+        pairs = [setting.partition("=") for setting in settings or ()]
+        given = {name: _like(name, defaults.get(name), text) for name, _, text in pairs}
+        chosen.choose(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return given
+
+
+def _like(name, default, text):
+    """``text`` as a value of the kind of ``default``."""
+    kinds = {bool: _truth, int: int, float: float, tuple: _numbers}
+    try:
+        return kinds.get(type(default), str)(text)
+    except ValueError:
+        raise ValueError(
+            f"--set {name} needs a value like {_shown(default)}, not '{text}'"
+        ) from None
+
+
+def _truth(text):
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
+def _numbers(text):
+    return tuple(float(part) for part in text.split(","))
+
+
+def _shown(default):
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return str(default).lower()
+
+
+@contextmanager
+def progress_of_rounding(method: str) -> Iterator[Callable[[int, int, float], None]]:
+    """Give a function of (done, in all, share rounded) that moves a bar, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total, _share: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(method, total=None)
+
+        def report(done, total, share):
+            text = f"{method}: {100 * share:.1f} % of weights rounded"
+            bars.update(task, completed=done, total=total, description=text)
+
+        yield report
