@@ -6,6 +6,7 @@ _PUBLIC = {  # name: module that defines it
     "quantize": "qnn.graph.quantize",
     "Budget": "qnn.graph.sensitivity",
     "train": "qnn.nn.training",
+    "Recipe": "qnn.nn.training",
     "export": "qnn.graph.export",
     "compile": "qnn.design",
     "Design": "qnn.design",

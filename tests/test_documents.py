@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from typer.main import get_command
 
+import qnn
 from qnn.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,12 +57,28 @@ def own_project():
         project.model = nn.Sequential(*layers).eval()
         project.calibration_images = torch.rand(16, 2, 7, 7)
         project.test_images = torch.rand(2, 2, 7, 7)
+        project.train_images, project.train_labels = torch.rand(64, 2, 7, 7), torch.arange(64) % 3
     return project
+
+
+def python_blocks():
+    """The code of README, one string a block."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def test_what_the_tutorial_says_of_learning_runs_as_it_stands(monkeypatch):
+    _, learning = python_blocks()
+    project = own_project()
+    monkeypatch.setitem(sys.modules, "my_project", project)
+    names = {"qnn": qnn, "model": project.model}
+    exec(learning, names)
+    graph = qnn.export(names["quantized"])
+    assert {node.weight_bits for node in graph.nodes if hasattr(node, "codes")} == {3}
 
 
 @pytest.mark.rtl
 def test_the_tutorial_runs_as_it_stands(monkeypatch, tmp_path, capsys):
-    (tutorial,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    tutorial, _ = python_blocks()
     monkeypatch.setitem(sys.modules, "my_project", own_project())
     monkeypatch.chdir(tmp_path)
     names = {}
