@@ -30,14 +30,12 @@ class Work:
     Members
     -------
     folder : of checkpoints, which an interrupted run goes on from
-    report : called with steps done and in all
-    done : steps of the method, after it
+    report : called with how much is done, and of how much
     """
 
     folder: Path
     report: Callable[[int, int], None]
     clock: Clock = field(init=False)
-    done: int = 0
 
     def __post_init__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +48,6 @@ class Work:
 
     def progress(self, done: int, total: int, _share: float = 0.0) -> None:
         """What methods call after each step."""
-        self.done = done
         self.clock.tick()
         self.report(done, total)
 
@@ -62,7 +59,7 @@ class Applied:
     Members
     -------
     network : quantized
-    steps : of the method
+    steps : that the method may take; it may end earlier
     codes_before : counts of the codes of the nearest values
     """
 
@@ -87,12 +84,11 @@ def apply_to_images(
     run: Run, model: nn.Module, entry: ZooModel, data: Dataset, work: Work
 ) -> Applied:
     """A quantized classifier, rounded or trained."""
-    nearest = _quantized(run, model, entry, data)
-    before = codes.of_model(nearest)
     if isinstance(run.how, Rounding):
-        return _rounded_images(run, model, entry, data, work, before)
+        return _rounded_images(run, model, entry, data, work)
     with work.clock.running():
         quantized = _quantized(run, model, entry, data)
+        before = codes.of_model(quantized)
         report = train(
             quantized,
             (data.x_train, data.y_train),
@@ -121,7 +117,7 @@ def apply_to_module(
             progress=work.progress,
             checkpoint=Checkpoint(work.checkpoint),
         )
-    return Applied(rounded, work.done, module_codes(run, model, model, names))
+    return Applied(rounded, settings(run).get("steps", 0), module_codes(run, model, model, names))
 
 
 def module_codes(
@@ -137,7 +133,7 @@ def module_codes(
     return codes.counted(found, bits)
 
 
-def _rounded_images(run, model, entry, data, work, before):
+def _rounded_images(run, model, entry, data, work):
     with work.clock.running():
         quantized = _quantized(
             run,
@@ -147,10 +143,13 @@ def _rounded_images(run, model, entry, data, work, before):
             rounding=run.how.method,
             rounding_options=_rounding_options(run),
             rounding_data=data.x_train[: run.how.samples],
-            rounding_checkpoint=Checkpoint(work.checkpoint),
+            augment=augment if run.how.augmented else None,
+            checkpoint=work.checkpoint,
             progress=work.progress,
         )
-    return Applied(quantized, work.done, before)
+    other = run.how.method != "nearest"
+    nearest = _quantized(run, model, entry, data) if other else quantized
+    return Applied(quantized, settings(run).get("steps", 0), codes.of_model(nearest))
 
 
 def _quantized(run, model, entry, data, **more) -> QuantizedModel:

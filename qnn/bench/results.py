@@ -17,6 +17,7 @@ class Result:
     -------
     test_accuracy : of the exported integers, on all ``test_images``
     float_perplexity, test_perplexity : of a language model, on ``test_tokens``
+    steps : that the method may take; it may end earlier
     seconds : of the method; evaluation is apart
     codes_before, codes_after : weights with each index from -K to K, all layers and terms
         together: after rounding to nearest, and after the method

@@ -18,12 +18,14 @@ class Rounding:
     Members
     -------
     method : of ``qnn.quant.rounding``
-    samples : unlabelled images, or tokens in windows, that it may see; the first ones
+    samples : unlabelled images, or tokens in windows, that it may see: the first ones
+    augmented : whether images are cropped and flipped in each step
     options : of the method; the others have its defaults
     """
 
     method: str
     samples: int
+    augmented: bool = False
     options: Options = ()
 
 
@@ -165,11 +167,18 @@ LANGUAGE = tuple(
     Run(
         group="A language model, weights alone",
         model="stories260k",
-        how=Rounding(method=method, samples=1 << 18),
+        how=how,
         weight_bits=bits,
         activation_bits=None,
     )
-    for bits, method in product((4, 3), ("nearest", "gptq", "discquant"))
+    for bits, how in product(
+        (4, 3),
+        (
+            Rounding(method="nearest", samples=0),
+            Rounding(method="gptq", samples=1 << 16),
+            Rounding(method="discquant", samples=1 << 18, options=(("batch", 32),)),
+        ),
+    )
 )
 RUNS = ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + LANGUAGE
 

@@ -105,7 +105,7 @@ def _file(folder, name):
 def _arrays(path, *names):
     """Arrays of an ``.npz``, each decompressed once."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return [file[name] for name in names]
     except KeyError as error:
         raise ModelError(

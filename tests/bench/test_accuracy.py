@@ -1,0 +1,122 @@
+from contextlib import contextmanager
+
+import pytest
+
+from qnn.bench import accuracy, results
+from qnn.bench.accuracy import carry_out, work_folder
+from qnn.bench.images import image_task
+from qnn.bench.methods import definition
+from qnn.bench.runs import Rounding, Run, Training
+from qnn.errors import ModelError
+
+STEPS = (("steps", 8), ("batch", 32))
+ROUNDED = Run(
+    group="Digits",
+    model="digits_cnn",
+    how=Rounding(method="discquant", samples=64, options=STEPS),
+    weight_bits=2,
+)
+TRAINED = Run(
+    group="Digits",
+    model="digits_cnn",
+    how=Training(method="reconstructed", epochs=2, options=(("batch", 256),)),
+    weight_bits=2,
+)
+
+
+@pytest.fixture(scope="module")
+def digits_task():
+    return image_task("digits_cnn", None)
+
+
+@pytest.fixture(autouse=True)
+def one_task(monkeypatch, digits_task):
+    """The float model is trained once for all tests here."""
+    monkeypatch.setattr(accuracy, "image_task", lambda name, folder: digits_task)
+
+
+@contextmanager
+def silent(_text):
+    yield lambda _done, _total: None
+
+
+def interrupt_at(step):
+    """A progress bar that the user interrupts."""
+
+    @contextmanager
+    def bar(_text):
+        def report(done, _total):
+            if done >= step:
+                raise KeyboardInterrupt
+
+        yield report
+
+    return bar
+
+
+def measured(run, out, bar=silent):
+    ((_, result, now),) = carry_out([run], out, None, bar)
+    return result, now
+
+
+def test_a_result_is_measured_once_and_then_known(tmp_path):
+    out = tmp_path / "results.jsonl"
+    first, now = measured(ROUNDED, out)
+    assert now
+    assert measured(ROUNDED, out) == (first, False)
+    assert results.read(out) == [first]
+    assert list(tmp_path.iterdir()) == [out]
+    assert first.test_images == 360
+    assert first.definition == definition(ROUNDED)
+    assert sum(first.codes_before) == sum(first.codes_after) > 0
+    assert first.codes_before != first.codes_after
+
+
+def test_another_definition_of_the_same_name_is_measured_again(tmp_path):
+    out = tmp_path / "results.jsonl"
+    first, _ = measured(ROUNDED, out)
+    how = Rounding(method="discquant", samples=64, options=(("steps", 4), ("batch", 32)))
+    other = Run(group="Digits", model="digits_cnn", how=how, weight_bits=2)
+    assert other.name == ROUNDED.name
+    second, now = measured(other, out)
+    assert now
+    assert results.read(out) == [first, second]
+    assert measured(other, out) == (second, False)
+
+
+@pytest.mark.parametrize(
+    ("run", "goes_on_at"), [(ROUNDED, 1), (TRAINED, 6)], ids=["rounded", "trained"]
+)
+def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, run, goes_on_at):
+    whole, _ = measured(run, tmp_path / "whole.jsonl")
+    out = tmp_path / "results.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        measured(run, out, interrupt_at(7))
+    assert not out.exists()
+    place = work_folder(out, run, definition(run))
+    assert (place / "seconds.json").exists()
+    steps = []
+
+    @contextmanager
+    def bar(_text):
+        yield lambda done, _total: steps.append(done)
+
+    resumed, now = measured(run, out, bar)
+    assert now
+    assert (
+        steps[0] == goes_on_at
+    )  # from the method's last checkpoint: of a whole epoch, or none yet
+    assert not place.exists()
+    for name in ("test_accuracy", "codes_before", "codes_after", "steps", "definition"):
+        assert getattr(resumed, name) == getattr(whole, name)
+
+
+def test_a_run_that_needs_data_is_refused_without_it(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    run = Run(group="", model="resnet20", how=ROUNDED.how, weight_bits=3)
+    with pytest.raises(ModelError) as caught:
+        measured(run, tmp_path / "results.jsonl")
+    assert str(caught.value) == (
+        "bench accuracy needs --data with the folder of data and weights for resnet20, but got "
+        "none; give it, or use --quick"
+    )
