@@ -34,10 +34,14 @@ def problem(seed=0, *, bits=3, terms=1, count=64, **more):
     return Problem(model, layers, module_teacher(model), data, tuned=("0.bias", "2.bias"), **more)
 
 
+def lesson(problem):
+    return problem.data, problem.teacher(problem.data, ())
+
+
 def loss(problem, found, kind="kl"):
     given = {n: problem.layers[n].values(i).float() for n, i in found.indices.items()}
     with torch.no_grad():
-        return float(run_distance(problem, given | found.tuned, problem.data, kind, 0.0, "float32"))
+        return float(run_distance(problem, given | found.tuned, lesson(problem), kind))
 
 
 def same(one, other):
@@ -121,6 +125,22 @@ def test_the_same_options_give_the_same_result_and_another_seed_another():
     assert not same(first, other)
 
 
+def test_answers_that_are_kept_are_those_that_are_asked_for():
+    case = problem(count=40)
+    asked = []
+
+    def teacher(x, inner):
+        asked.append(len(x))
+        return case.teacher(x, inner)
+
+    counted = replace(case, teacher=teacher)
+    kept = discquant(counted, replace(SHORT, rate=1e-3))
+    assert asked == [40]
+    prepared = replace(counted, prepare=lambda drawn, _: drawn)
+    assert same(discquant(prepared, replace(SHORT, rate=1e-3)), kept)
+    assert asked[1:] == [16] * 20
+
+
 def test_the_model_is_left_as_it_was():
     case = problem()
     before = copy.deepcopy(case.model.state_dict())
@@ -196,7 +216,7 @@ def test_the_first_step_is_that_of_the_formula():
     options = DiscQuant(steps=1, batch=64, rate=0.1)
     space = Interpolation.of(case.layers, torch.device("cpu"))
     weights = {n: w.requires_grad_() for n, w in space.weights(space.y).items()}
-    run_distance(case, weights, case.data, "kl", 0.0, "float32").backward()
+    run_distance(case, weights, lesson(case), "kl").backward()
     by_weight = torch.cat([w.grad.flatten() for w in weights.values()])
     layers = case.layers.values()
     errors = [(layer.values(layer.nearest()) - layer.w).square().mean() for layer in layers]

@@ -11,9 +11,10 @@ from qnn.quant.rounding.adam import Adam
 from qnn.quant.rounding.checkpoint import Checkpoint, identity
 from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, run_distance
 from qnn.quant.rounding.interpolation import Interpolation
+from qnn.quant.rounding.lessons import Lessons
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
-from qnn.quant.rounding.sampling import Batches, generator
+from qnn.quant.rounding.sampling import generator
 
 STARTS = ("original", "uniform", "nearest")
 SCHEDULES = ("cosine", "constant")
@@ -33,7 +34,7 @@ class DiscQuant:
     push : strength of a pull to the nearer end of [0, 1] that grows with the steps
     loss : of the outputs, "kl" or "squared"
     inner_weight : of the relative squared error of results inside the network
-    precision : of the networks' runs, "float32" or "bf16"
+    precision : in which the rounded network runs, "float32" or "bf16"
     tune_bias, bias_rate : whether biases are learnt too, and the rate of their Adam
     bias_steps : more steps for biases alone when every weight is rounded
     """
@@ -117,7 +118,9 @@ class _Run:
     def __post_init__(self):
         options, problem = self.options, self.problem
         self.space = Interpolation.of(problem.layers, problem.device)
-        self.batches = Batches(problem, options.batch, options.seed)
+        inner = tuple(problem.scales) if options.inner_weight else ()
+        steps = options.steps + options.bias_steps
+        self.lessons = Lessons(problem, options.batch, options.seed, steps, inner)
         self.x = Adam.of(_start(self.space, options), options.betas)
         parameters = dict(problem.model.named_parameters())
         names = problem.tuned if options.tune_bias else ()
@@ -187,7 +190,7 @@ class _Run:
         loss = run_distance(
             self.problem,
             weights | biases,
-            self.batches(step),
+            self.lessons(step),
             options.loss,
             options.inner_weight,
             options.precision,

@@ -68,19 +68,20 @@ def module_teacher(model: nn.Module) -> Teacher:
 def run_distance(
     problem: Problem,
     replaced: Mapping[str, Tensor],
-    x: Tensor,
+    lesson: tuple[Tensor, Answers],
     loss: str,
-    inner_weight: float,
-    precision: str,
+    inner_weight: float = 0.0,
+    precision: str = "float32",
 ) -> Tensor:
-    """The distance on one batch, differentiable with respect to ``replaced``."""
+    """The distance on one batch, differentiable with respect to ``replaced``.
+
+    ``lesson`` is the batch and the answers that it should have.
+    """
+    x, wanted = lesson
     kind = PRECISIONS[precision]
-    inner = problem.scales if inner_weight else {}
     with torch.autocast(problem.device.type, kind, enabled=kind is not None):
-        with torch.no_grad():
-            wanted = problem.teacher(x, tuple(inner))
-        got = answers(problem.model, replaced, x, inner)
-    scaled = {name: got.inner[name] * scale for name, scale in inner.items()}
+        got = answers(problem.model, replaced, x, tuple(wanted.inner))
+    scaled = {name: result * problem.scales[name] for name, result in got.inner.items()}
     return distance(wanted, Answers(got.outputs, scaled), loss, inner_weight)
 
 

@@ -38,12 +38,13 @@ class Batches:
 
     def __call__(self, step: int) -> Tensor:
         """The batch of ``step``, prepared and on the model's device."""
-        drawn = self._problem.data[self._places(step)]
+        drawn = self._problem.data[self.places(step)]
         if self._problem.prepare is not None:
             drawn = self._problem.prepare(drawn, generator(self._seed, "prepare", step))
         return drawn.to(self._problem.device)
 
-    def _places(self, step):
+    def places(self, step: int) -> Tensor:
+        """Which samples are the batch of ``step``, (size,) int64."""
         count = len(self._problem.data)
         start, stop = step * self._size, (step + 1) * self._size
         first, last = start // count, (stop - 1) // count

@@ -1,0 +1,49 @@
+"""Batches with the teacher's answers, which are asked for once where they stay the same."""
+
+import torch
+
+from qnn.quant.rounding.problem import Answers, Problem
+from qnn.quant.rounding.sampling import Batches
+
+CHUNK = 256  # samples that the teacher answers at a time
+MOST_VALUES = 1 << 26  # that are kept, of all outputs together
+
+
+class Lessons:
+    """What the network sees at each step, and what it should answer.
+
+    Answers to all samples are kept if the steps come by each of them, samples are not changed
+    as they are drawn, and nothing inside is compared. The same at a step in every run.
+
+    Parameters
+    ----------
+    size, seed : of batches
+    steps : how many will be drawn
+    inner : modules whose results are compared too
+    """
+
+    def __init__(self, problem: Problem, size: int, seed: int, steps: int, inner: tuple[str, ...]):
+        self._problem, self._inner = problem, inner
+        self._batches = Batches(problem, size, seed)
+        fixed = problem.prepare is None and not inner
+        self._kept = self._ask_all() if fixed and steps * size >= len(problem.data) else None
+
+    @torch.no_grad()
+    def __call__(self, step: int) -> tuple[torch.Tensor, Answers]:
+        """The batch of ``step``, and the teacher's answers to it, in float32."""
+        x = self._batches(step)
+        if self._kept is None:
+            return x, self._problem.teacher(x, self._inner)
+        places = self._batches.places(step)
+        return x, Answers(tuple(kept[places] for kept in self._kept))
+
+    @torch.no_grad()
+    def _ask_all(self):
+        """The outputs for all samples; None where they are too many."""
+        parts = []
+        for chunk in self._problem.data.split(CHUNK):
+            parts.append(self._problem.teacher(chunk.to(self._problem.device), ()).outputs)
+            count = sum(output[0].numel() for output in parts[0])
+            if count * len(self._problem.data) > MOST_VALUES or len(parts[0][0]) != len(chunk):
+                return None
+        return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
