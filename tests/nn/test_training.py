@@ -201,6 +201,12 @@ def test_the_users_random_numbers_are_left_alone(teacher):
     assert torch.equal(torch.rand(3), wanted)
 
 
+def test_losses_are_looked_at_now_and_then_whether_or_not_the_run_is_saved(tmp_path):
+    lines, plan = tmp_path / "metrics.jsonl", recipe(epochs=4)
+    train(network(), data(), plan, metrics=lines, mean=MEAN, std=STD, save_seconds=0.0)
+    assert len(lines.read_text().splitlines()) == 5  # each epoch, and step 20
+
+
 def test_frozen_statistics_stay_and_others_move():
     kept, moved = network(), network()
     train(kept, data(), recipe(epochs=1, freeze_statistics_at=0.0), mean=MEAN, std=STD)
@@ -234,3 +240,19 @@ def test_an_interrupted_run_leaves_the_model_as_it_was(teacher):
 def test_event_files_are_written_where_they_are_wanted(tmp_path):
     train(network(), data(), recipe(epochs=1), tensorboard=tmp_path / "tb", mean=MEAN, std=STD)
     assert [path.name.startswith("events.") for path in (tmp_path / "tb").iterdir()] == [True]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_gpu_trains_and_resumes(teacher, tmp_path, precision):
+    def stop(step, _steps):
+        if step == 8:
+            raise KeyboardInterrupt
+
+    plan, path = recipe(rate=3e-3, precision=precision, ema=0.9), tmp_path / "run"
+    kwargs = {"teacher": teacher, "checkpoint": path, "device": "cuda", "save_seconds": 0.0}
+    quantized = quantized_of(teacher, bits=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(quantized, data(), plan, progress=stop, **kwargs)
+    assert train(quantized, data(), plan, **kwargs).test_accuracy > 70
+    assert {parameter.device.type for parameter in quantized.parameters()} == {"cpu"}

@@ -67,7 +67,9 @@ def train(
     changes when all has gone well; until then, and if training is refused or interrupted, it
     stays as it was. Under ``torchrun`` each process takes its share of every batch, the first one
     writes, and all end with the same weights; BatchNorm's statistics are of a process's share, or
-    of groups of ``ghost_batch`` images, and then do not depend on the number of processes.
+    of groups of ``ghost_batch`` images, and then do not depend on the number of processes. What
+    several come to differs from what one comes to by the order of sums; over many steps on a grid
+    rounding makes more of it.
 
     Parameters
     ----------
@@ -143,7 +145,7 @@ class _Loop:
             run.update()
             images += self.run.task.batches.size
             ends = run.step % run.epoch_steps == 0 or run.step == run.steps
-            late = time.perf_counter() - saved >= self.save_seconds
+            late = self.checkpoint and time.perf_counter() - saved >= self.save_seconds
             if ends or late or run.step % LOOK_STEPS == 0:
                 loss = run.window.look(run.step)
                 now = time.perf_counter()

@@ -91,7 +91,8 @@ class Run:
             if not self.task.student.frozen:
                 statistics = self.task.student.statistics()
                 processes.add_up(statistics)
-                torch._foreach_div_(statistics, processes.count)
+                for tensor in statistics:
+                    tensor.div_(processes.count)
         if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
