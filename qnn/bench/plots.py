@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,13 @@ from qnn.quant.estimators import estimator
 DOTS = 150  # an inch
 BASELINE = "nearest"
 GREY = "#888888"
-SHOWN = 18  # points of accuracy below float
+SHOWN, ABOVE = 18, 1  # points of accuracy below and above float
+BESIDE = 0.035  # bits between methods of equal bits, so that none hides another
+MARKERS = "osD^vPX*<>hd"
+COLORS = (
+    *("#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#17becf"),
+    *("#8c564b", "#e377c2", "#bcbd22", "#000080", "#006400", "#ffbf00"),
+)
 
 
 def write_plots(results: Sequence[Result], folder: Path) -> list[Path]:
@@ -50,21 +57,24 @@ def accuracy_picture(results: Sequence[Result], model: str):
     for result in found:
         bits = result.weight_bits * result.terms
         lines.setdefault(result.method, {}).setdefault(bits, []).append(result.test_accuracy)
+    colors = cycle(COLORS)
     for place, (method, points) in enumerate(lines.items()):
         bits = sorted(points)
+        beside = BESIDE * (place - (len(lines) - 1) / 2)
         axes.plot(
-            bits,
+            [b + beside for b in bits],
             [max(points[b]) for b in bits],
-            marker="osD^vPX*<>"[place % 10],
-            markersize=6,
-            color=GREY if method == BASELINE else None,
+            marker=MARKERS[place % len(MARKERS)],
+            markersize=5.5,
+            linewidth=1.2,
+            color=GREY if method == BASELINE else next(colors),
             label=method.replace("_", " "),
         )
     axes.axhline(found[0].float_accuracy, color="black", linestyle="--", linewidth=1, label="float")
     axes.set_xticks(sorted({b for points in lines.values() for b in points}))
-    axes.set_xlabel("bits of a weight (two terms of 3 bits: 6)")
+    axes.set_xlabel("bits of a weight (terms times bits)")
     axes.set_ylabel("test accuracy of the integers (%)")
-    axes.set_title(f"{model}, 8-bit activations", loc="left")
+    axes.set_title(f"{model}, 8-bit activations, best run of each method", loc="left")
     _legend(axes)
     _cut(axes, found, lines)
     return figure
@@ -81,10 +91,12 @@ def codes_picture(result: Result):
     ):
         shares = 100 * np.array(counts) / max(1, sum(counts))
         axes.bar(places + offset, shares, 0.4, label=label, color=color)
-    axes.set_xticks(places, [_level(index, most) for index in places])
-    axes.set_xlabel("weight, in units of its channel's greatest level")
-    axes.set_ylabel("share of weights (%)")
-    axes.set_title(f"{result.model}, {result.weight_bits}-bit weights", loc="left")
+    rotation = 60 if most > 3 else 0
+    axes.set_xticks(places, [_level(index, most) for index in places], rotation=rotation)
+    several = f", {result.terms} terms" if result.terms > 1 else ""
+    axes.set_xlabel(f"{'term' if several else 'weight'}, in units of its channel's greatest level")
+    axes.set_ylabel(f"share of {'terms' if several else 'weights'} (%)")
+    axes.set_title(f"{result.model}, {result.weight_bits}-bit weights{several}", loc="left")
     _legend(axes)
     return figure
 
@@ -118,7 +130,7 @@ def _cut(axes, found, lines):
         if max(values) < least
     ]
     if low:
-        axes.set_ylim(bottom=least)
+        axes.set_ylim(least, found[0].float_accuracy + ABOVE)
         axes.text(
             0.98,
             0.03,

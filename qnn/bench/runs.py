@@ -176,7 +176,7 @@ LANGUAGE = tuple(
         (
             Rounding(method="nearest", samples=0),
             Rounding(method="gptq", samples=1 << 16),
-            Rounding(method="discquant", samples=1 << 18, options=(("batch", 32),)),
+            Rounding(method="discquant", samples=1 << 18, options=(("steps", 600), ("batch", 16))),
         ),
     )
 )
