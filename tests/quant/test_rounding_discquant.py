@@ -213,7 +213,7 @@ def test_options_of_no_use_are_refused(options, text):
 
 def test_the_first_step_is_that_of_the_formula():
     case = problem()
-    options = DiscQuant(steps=1, batch=64, rate=0.1)
+    options = DiscQuant(steps=1, batch=64, rate=0.1, clip=0.5)
     space = Interpolation.of(case.layers, torch.device("cpu"))
     weights = {n: w.requires_grad_() for n, w in space.weights(space.y).items()}
     run_distance(case, weights, lesson(case), "kl").backward()

@@ -80,22 +80,18 @@ def adaround(
     total = sum(layer.w.numel() for layer in problem.layers.values())
     original = {name: layer.w.float().to(problem.device) for name, layer in problem.layers.items()}
     rounded = dict(original)
-    rounded |= {name: _float(problem, name, found) for name, found in indices.items()}
+    rounded |= {name: problem.given(name, found) for name, found in indices.items()}
     for place, owner in enumerate(order[len(indices) :], len(indices)):
         layer = _Layer(problem, options, owner, place)
         layer.listen(original, rounded, batches)
         indices[owner.name] = layer.rounded()
-        rounded[owner.name] = _float(problem, owner.name, indices[owner.name])
+        rounded[owner.name] = problem.given(owner.name, indices[owner.name])
         if checkpoint:
             checkpoint.save(owner_of_file, indices)
         if progress is not None:
             done = sum(problem.layers[name].w.numel() for name in indices)
             progress(len(indices), len(order), done / total)
     return Rounded(indices)
-
-
-def _float(problem, name, indices):
-    return problem.layers[name].values(indices).float().to(problem.device)
 
 
 class _Layer:

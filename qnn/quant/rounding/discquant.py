@@ -46,7 +46,7 @@ class DiscQuant:
     schedule: str = "cosine"
     warm_up: int = 0
     rho: float = 200.0
-    clip: float = 0.5
+    clip: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
     start: str = "original"
     gap_power: float = 0.0

@@ -62,24 +62,20 @@ def gptq(
     batches = samples(problem, options.samples, options.batch, options.seed)
     owner_of_file = identity("gptq", problem, options) if checkpoint else {}
     indices = (checkpoint.load(owner_of_file) if checkpoint else None) or {}
-    given = {name: _float(problem, name, found) for name, found in indices.items()}
+    given = {name: problem.given(name, found) for name, found in indices.items()}
     total = sum(layer.w.numel() for layer in problem.layers.values())
     for owner in order[len(indices) :]:
         layer = problem.layers[owner.name]
         moments = _second_moments(problem, owner, given, batches)
         values = _round_groups(layer, moments, options)
         indices[owner.name] = layer.indices(values)
-        given[owner.name] = _float(problem, owner.name, indices[owner.name])
+        given[owner.name] = problem.given(owner.name, indices[owner.name])
         if checkpoint:
             checkpoint.save(owner_of_file, indices)
         if progress is not None:
             done = sum(problem.layers[name].w.numel() for name in indices)
             progress(len(indices), len(order), done / total)
     return Rounded(indices)
-
-
-def _float(problem, name, indices):
-    return problem.layers[name].values(indices).float().to(problem.device)
 
 
 def _second_moments(problem, owner, given, batches) -> Tensor:

@@ -98,6 +98,10 @@ class Problem:
         """Where the network is."""
         return next(self.model.parameters()).device
 
+    def given(self, name: str, indices: Tensor) -> Tensor:
+        """A layer's weights at those indices, (outputs, ...) float32, where the network is."""
+        return self.layers[name].values(indices).float().to(self.device)
+
 
 @dataclass(frozen=True, eq=False)
 class Rounded:
