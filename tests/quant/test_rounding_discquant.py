@@ -13,6 +13,7 @@ from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, DiscQuant, Problem, Weights
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher, run_distance
+from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.interpolation import Interpolation
 
 SHORT = DiscQuant(steps=20, batch=16)
@@ -79,6 +80,14 @@ def test_it_keeps_answers_better_than_nearest():
     assert found.tuned == {}
 
 
+def test_it_goes_on_from_what_gptq_gives():
+    case = problem(count=256)
+    first = gptq(case, Gptq())
+    kept = discquant(case, DiscQuant(steps=1, rate=1e-9, start="gptq"))
+    assert same(kept, first)
+    assert loss(case, discquant(case, DiscQuant(steps=60, start="gptq"))) < loss(case, first)
+
+
 def test_weights_on_the_grid_stay_and_end_the_search_at_once():
     case = problem()
     layers = {
@@ -111,7 +120,7 @@ def test_progress_counts_steps_and_the_share_that_is_rounded():
 
 def test_it_ends_when_every_weight_is_rounded():
     seen = []
-    options = replace(SHORT, steps=100, push=4.0)
+    options = replace(SHORT, steps=100, push=4.0, clip=0.5)
     discquant(problem(), options, lambda *told: seen.append(told))
     assert len(seen) < 100
     assert seen[-1] == (len(seen), len(seen), 1.0)
@@ -202,7 +211,7 @@ def test_no_data_are_refused(data):
         ({"steps": 0}, "discquant needs steps over 0, not 0"),
         ({"rate": -0.1}, "discquant needs rate over 0, not -0.1"),
         ({"push": -1.0}, "discquant needs push of at least 0, not -1.0"),
-        ({"start": "up"}, "discquant needs start original or uniform or nearest, not 'up'"),
+        ({"start": "up"}, "discquant needs start original or uniform or nearest or gptq, not 'up'"),
         ({"precision": "fp8"}, "discquant needs precision float32 or bf16, not 'fp8'"),
     ],
 )

@@ -8,15 +8,17 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.quant.rounding.adam import Adam
+from qnn.quant.rounding.around import around
 from qnn.quant.rounding.checkpoint import Checkpoint, identity
 from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, run_distance
+from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.rounding.lessons import Lessons
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
 from qnn.quant.rounding.sampling import generator
 
-STARTS = ("original", "uniform", "nearest")
+STARTS = ("original", "uniform", "nearest", "gptq")
 SCHEDULES = ("cosine", "constant")
 
 
@@ -29,7 +31,8 @@ class DiscQuant:
     steps, batch, seed : of the search
     rate, schedule, warm_up : of Adam on x; steps of linear rise, then the schedule
     rho, clip : the gradient of the loss is multiplied and clamped
-    start : x before the first step: the original weights', uniform in [0, 1], the nearest's
+    start : x before the first step: the original weights', uniform in [0, 1], the nearest's; or
+        the values of ``gptq``, between which and the next ones towards the weights x then is
     gap_power : the linear term is weighted by (gap / its mean)**gap_power; 0: not weighted
     push : strength of a pull to the nearer end of [0, 1] that grows with the steps
     loss : of the outputs, "kl" or "squared"
@@ -117,7 +120,7 @@ class _Run:
 
     def __post_init__(self):
         options, problem = self.options, self.problem
-        self.space = Interpolation.of(problem.layers, problem.device)
+        self.space = Interpolation.of(_layers(problem, options), problem.device)
         inner = tuple(problem.scales) if options.inner_weight else ()
         steps = options.steps + options.bias_steps
         self.lessons = Lessons(problem, options.batch, options.seed, steps, inner)
@@ -131,7 +134,9 @@ class _Run:
 
     @property
     def searching(self) -> bool:
-        return self.step < self.options.steps and self.share < 1
+        # A start may round every weight: only steps can show that none of them moves.
+        unsettled = self.share < 1 or (self.step == 0 and bool(self.space.free.any()))
+        return self.step < self.options.steps and unsettled
 
     @property
     def tail(self) -> int:
@@ -231,10 +236,17 @@ class _Run:
         return Rounded(self.space.indices(self.x.value), biases)
 
 
+def _layers(problem, options):
+    if options.start != "gptq":
+        return problem.layers
+    rounded = gptq(problem, Gptq(seed=options.seed))
+    return around(problem.layers, rounded.indices)
+
+
 def _start(space, options):
     if options.start == "original":
         return space.y.clone()
-    if options.start == "nearest":
+    if options.start in ("nearest", "gptq"):
         return space.y.round()
     drawn = torch.rand(space.y.shape, generator=generator(options.seed, "start", 0))
     return torch.where(space.free, drawn.to(space.y.device), 0)

@@ -1,0 +1,31 @@
+"""Grids around weights that are rounded already, so that a search can go on from them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from qnn.quant import pow2
+from qnn.quant.rounding.problem import Weights
+
+NEAR = 0.25  # of the gap: where a weight lies beside the value that it was rounded to
+NUDGE = -8  # exponent of what is added to look beside a value, in units of the top level
+
+
+def around(layers: Mapping[str, Weights], indices: Mapping[str, Tensor]) -> dict[str, Weights]:
+    """Weights beside the values that they were rounded to, on the side where they were before.
+
+    The two neighbours of each are the value that ``indices`` give it and the next one towards
+    the weight, which is nearest where the weight was rounded without a detour.
+    """
+    return {name: _beside(layer, layer.values(indices[name])) for name, layer in layers.items()}
+
+
+def _beside(layer, rounded):
+    side = (layer.w.detach().double().cpu() - rounded).sign()
+    step = pow2.exp2(layer.exponent - pow2.most_index(layer.bits) + NUDGE)
+    nudged = rounded + side * step.reshape(-1, *[1] * (rounded.dim() - 1))
+    down, up = pow2.neighbours(nudged, layer.exponent, layer.bits, layer.terms)
+    other = torch.where(side > 0, up, down)
+    return replace(layer, w=torch.where(side == 0, rounded, rounded + NEAR * (other - rounded)))
