@@ -108,6 +108,7 @@ ESTIMATORS = (
     "s3",
 )
 SMALL_BUDGET = 1  # epochs, in which estimators are compared
+RECIPE = (("temperature", 4.0), ("precision", "bf16"))  # of every training on CIFAR-10
 
 ROUNDED = tuple(
     Run(group="Rounding, no labels", model="resnet20", how=how, weight_bits=bits, terms=terms)
@@ -129,7 +130,7 @@ TRAINED = tuple(
     Run(
         group="Training",
         model="resnet20",
-        how=Training(method=method, epochs=epochs),
+        how=Training(method=method, epochs=epochs, options=RECIPE),
         weight_bits=bits,
         activation_bits=activation_bits,
     )
@@ -143,7 +144,7 @@ COMPARED = tuple(
     Run(
         group="Estimators, one budget",
         model="resnet20",
-        how=Training(method=method, epochs=SMALL_BUDGET),
+        how=Training(method=method, epochs=SMALL_BUDGET, options=RECIPE),
         weight_bits=3,
     )
     for method in ESTIMATORS
@@ -153,7 +154,7 @@ DUEL = tuple(
     Run(
         group="Reconstructed gradient against straight-through, three seeds",
         model="resnet20",
-        how=Training(method=method, epochs=SMALL_BUDGET),
+        how=Training(method=method, epochs=SMALL_BUDGET, options=RECIPE),
         weight_bits=bits,
         seed=seed,
     )
