@@ -235,6 +235,11 @@ def test_several_processes_need_lightning_fabric(lacking, monkeypatch):
         ({"steps": 1.5}, "Recipe needs steps to be an integer from 1, not 1.5"),
         ({"ghost_batch": 1}, "Recipe needs ghost_batch to be an integer from 2, not 1"),
         ({"warm_up": 1.5}, "Recipe needs warm_up from 0 to 1, not 1.5"),
+        (
+            {"method": "s3", "freeze_statistics_at": 0.5},
+            "Recipe needs freeze_statistics_at 0 for s3, whose weights do not follow BatchNorm's "
+            "scale, not 0.5",
+        ),
         ({"ema": -0.1}, "Recipe needs ema from 0 to 1, not -0.1"),
         ({"rate": 0.0}, "Recipe needs rate above 0 and finite, not 0.0"),
         ({"clip": float("inf")}, "Recipe needs clip above 0 and finite, not inf"),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qnn.nn.training.recipe import Recipe
 
-EXPONENT = "learned_exponents."  # what names of learned exponents begin with
+EXPONENTS = ("learned_exponents.", ".log_scale")  # in names of what learns an exponent
 
 
 def rate_at(recipe: Recipe, step: int, steps: int) -> float:
@@ -27,7 +27,7 @@ def optimizer_for(named: Iterable[tuple[str, nn.Parameter]], recipe: Recipe):
     """The recipe's optimizer; each group has its ``scale``, a factor of the rate."""
     weights, vectors, exponents = [], [], []
     for name, parameter in named:
-        if name.startswith(EXPONENT):
+        if any(part in name for part in EXPONENTS):
             exponents.append(parameter)
         else:
             (weights if parameter.dim() > 1 else vectors).append(parameter)

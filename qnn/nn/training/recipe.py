@@ -134,6 +134,11 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"Recipe needs {name} from 0 to 1, not {value}")
+        if estimator(self.method).own_weights and self.freeze_statistics_at:
+            raise ValueError(
+                f"Recipe needs freeze_statistics_at 0 for {self.method}, whose weights do not "
+                f"follow BatchNorm's scale, not {self.freeze_statistics_at}"
+            )
 
     def _check_sizes(self):
         for name in ("rate", "temperature", "diverged", "clip"):
