@@ -12,7 +12,7 @@ from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, DiscQuant, Problem, Weights
 from qnn.quant.rounding.discquant import discquant
-from qnn.quant.rounding.distillation import module_teacher, run_distance
+from qnn.quant.rounding.distillation import Measure, divergence, module_teacher, run_distance
 from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.interpolation import Interpolation
 
@@ -42,7 +42,7 @@ def lesson(problem):
 def loss(problem, found, kind="kl"):
     given = {n: problem.layers[n].values(i).float() for n, i in found.indices.items()}
     with torch.no_grad():
-        return float(run_distance(problem, given | found.tuned, lesson(problem), kind))
+        return float(run_distance(problem, given | found.tuned, lesson(problem), Measure(kind)))
 
 
 def same(one, other):
@@ -225,7 +225,7 @@ def test_the_first_step_is_that_of_the_formula():
     options = DiscQuant(steps=1, batch=64, rate=0.1, clip=0.5)
     space = Interpolation.of(case.layers, torch.device("cpu"))
     weights = {n: w.requires_grad_() for n, w in space.weights(space.y).items()}
-    run_distance(case, weights, lesson(case), "kl").backward()
+    run_distance(case, weights, lesson(case), Measure()).backward()
     by_weight = torch.cat([w.grad.flatten() for w in weights.values()])
     layers = case.layers.values()
     errors = [(layer.values(layer.nearest()) - layer.w).square().mean() for layer in layers]
@@ -240,3 +240,10 @@ def test_the_first_step_is_that_of_the_formula():
     for name in case.layers:
         wanted, got = expected[name][:, clear_by_layer[name]], found.indices[name]
         assert torch.equal(wanted, got[:, clear_by_layer[name]])
+
+
+def test_a_temperature_softens_both_answers():
+    wanted, got = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)).double()
+    p, q = (logits.float().div(2.5).softmax(1) for logits in (wanted, got))
+    expected = (p * (p / q).log()).sum(1).mean() * 2.5**2
+    assert torch.allclose(divergence(wanted, got, 2.5), expected)

@@ -10,7 +10,7 @@ from qnn.errors import ModelError
 from qnn.quant.rounding.adam import Adam
 from qnn.quant.rounding.around import around
 from qnn.quant.rounding.checkpoint import Checkpoint, identity
-from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, run_distance
+from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, Measure, run_distance
 from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.rounding.lessons import Lessons
@@ -35,7 +35,7 @@ class DiscQuant:
         the values of ``gptq``, between which and the next ones towards the weights x then is
     gap_power : the linear term is weighted by (gap / its mean)**gap_power; 0: not weighted
     push : strength of a pull to the nearer end of [0, 1] that grows with the steps
-    loss : of the outputs, "kl" or "squared"
+    loss, temperature : of the outputs, "kl" or "squared"; what the logits of "kl" are divided by
     inner_weight : of the relative squared error of results inside the network
     precision : in which the rounded network runs, "float32" or "bf16"
     tune_bias, bias_rate : whether biases are learnt too, and the rate of their Adam
@@ -55,6 +55,7 @@ class DiscQuant:
     gap_power: float = 0.0
     push: float = 0.0
     loss: str = "kl"
+    temperature: float = 1.0
     inner_weight: float = 0.0
     precision: str = "float32"
     tune_bias: bool = False
@@ -62,7 +63,8 @@ class DiscQuant:
     bias_steps: int = 0
 
     def __post_init__(self):
-        positive("discquant", self, "steps", "batch", "rate", "rho", "clip", "bias_rate")
+        positive("discquant", self, "steps", "batch", "rate", "rho", "clip")
+        positive("discquant", self, "bias_rate", "temperature")
         within("discquant", self, 0, math.inf, "seed", "warm_up", "gap_power", "push")
         within("discquant", self, 0, math.inf, "inner_weight", "bias_steps")
         one_of("discquant", self, start=STARTS, schedule=SCHEDULES, loss=LOSSES)
@@ -196,8 +198,7 @@ class _Run:
             self.problem,
             weights | biases,
             self.lessons(step),
-            options.loss,
-            options.inner_weight,
+            Measure(options.loss, options.temperature, options.inner_weight),
             options.precision,
         )
         if not bool(torch.isfinite(loss)):

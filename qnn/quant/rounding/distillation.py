@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,8 @@ LOSSES = ("kl", "squared")
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}
 
 
-def divergence(wanted: Tensor, got: Tensor) -> Tensor:
-    """KL(softmax(wanted) || softmax(got)), averaged over all positions.
+def divergence(wanted: Tensor, got: Tensor, temperature: float = 1.0) -> Tensor:
+    """T**2 KL(softmax(wanted / T) || softmax(got / T)), averaged over all positions.
 
     Classes are dimension 1 of (batch, classes, height, width), else the last one.
 
@@ -30,8 +31,8 @@ def divergence(wanted: Tensor, got: Tensor) -> Tensor:
         raise ModelError(
             "rounding by KL needs outputs of two classes or more, not one value; use loss='squared'"
         )
-    p, q = (F.log_softmax(logits.float(), classes) for logits in (wanted, got))
-    return (p.exp() * (p - q)).sum(classes).mean()
+    p, q = (F.log_softmax(logits.float() / temperature, classes) for logits in (wanted, got))
+    return (p.exp() * (p - q)).sum(classes).mean() * temperature**2
 
 
 def relative_error(wanted: Tensor, got: Tensor) -> Tensor:
@@ -41,14 +42,34 @@ def relative_error(wanted: Tensor, got: Tensor) -> Tensor:
     return (got.float() - wanted).square().sum() / wanted.square().sum().clamp(min=least)
 
 
-def distance(wanted: Answers, got: Answers, loss: str, inner_weight: float) -> Tensor:
-    """Of all outputs, and of the results inside with a weight."""
-    measure = divergence if loss == "kl" else relative_error
-    total = sum(measure(a, b) for a, b in zip(wanted.outputs, got.outputs, strict=True))
-    if inner_weight and got.inner:
-        inside = [relative_error(wanted.inner[name], got.inner[name]) for name in got.inner]
-        total = total + inner_weight * sum(inside) / len(inside)
-    return total
+@dataclass(frozen=True)
+class Measure:
+    """How far answers are from those that are wanted.
+
+    Members
+    -------
+    loss : of outputs, "kl" or "squared"
+    temperature : of "kl": what logits are divided by
+    inner_weight : of the relative squared error of results inside the network
+    """
+
+    loss: str = "kl"
+    temperature: float = 1.0
+    inner_weight: float = 0.0
+
+    def __call__(self, wanted: Answers, got: Answers) -> Tensor:
+        """The distance, differentiable."""
+        pairs = zip(wanted.outputs, got.outputs, strict=True)
+        total = sum(self._of_outputs(a, b) for a, b in pairs)
+        if self.inner_weight and got.inner:
+            inside = [relative_error(wanted.inner[name], got.inner[name]) for name in got.inner]
+            total = total + self.inner_weight * sum(inside) / len(inside)
+        return total
+
+    def _of_outputs(self, wanted, got):
+        if self.loss == "kl":
+            return divergence(wanted, got, self.temperature)
+        return relative_error(wanted, got)
 
 
 def answers(
@@ -69,8 +90,7 @@ def run_distance(
     problem: Problem,
     replaced: Mapping[str, Tensor],
     lesson: tuple[Tensor, Answers],
-    loss: str,
-    inner_weight: float = 0.0,
+    measure: Measure,
     precision: str = "float32",
 ) -> Tensor:
     """The distance on one batch, differentiable with respect to ``replaced``.
@@ -82,7 +102,7 @@ def run_distance(
     with torch.autocast(problem.device.type, kind, enabled=kind is not None):
         got = answers(problem.model, replaced, x, tuple(wanted.inner))
     scaled = {name: result * problem.scales[name] for name, result in got.inner.items()}
-    return distance(wanted, Answers(got.outputs, scaled), loss, inner_weight)
+    return measure(wanted, Answers(got.outputs, scaled))
 
 
 @contextmanager
