@@ -28,11 +28,13 @@ def shown_commands(text):
 
 def unknown(arguments):
     """The first verb or option of the command line that does not exist, or None."""
-    verb, *rest = arguments
-    commands = get_command(app).commands
-    if verb not in commands:
-        return verb
-    options = {name for option in commands[verb].params for name in option.opts}
+    command, rest = get_command(app), list(arguments)
+    while hasattr(command, "commands"):  # a group, whose next word is a verb of it
+        verb = rest.pop(0) if rest else ""
+        if verb not in command.commands:
+            return verb
+        command = command.commands[verb]
+    options = {name for option in command.params for name in option.opts}
     return next((word for word in rest if word.startswith("-") and word not in options), None)
 
 
@@ -44,8 +46,12 @@ def test_every_command_shown_exists(document):
 
 
 def test_a_wrong_command_is_seen():
-    text = "```sh\npip install . && qnn demo --loud\nqnn paint x\n```\n- run: qnn doctor --json\n"
-    assert [unknown(line) for line in shown_commands(text)] == ["--loud", "paint", None]
+    text = (
+        "```sh\npip install . && qnn demo --loud\nqnn paint x\nqnn bench accuracy --quick\n"
+        "qnn bench accuracy --loud\nqnn bench paint\n```\n- run: qnn doctor --json\n"
+    )
+    wrong = [unknown(line) for line in shown_commands(text)]
+    assert wrong == ["--loud", "paint", None, "--loud", "paint", None]
 
 
 def own_project():
