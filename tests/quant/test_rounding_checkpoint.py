@@ -10,6 +10,7 @@ from qnn.quant.rounding.checkpoint import identity
 from tests.quant.test_rounding_discquant import problem
 
 OPTIONS = DiscQuant(steps=4)
+COMPARED = "other biases to learn or results to compare"
 
 
 def saved(path):
@@ -34,6 +35,18 @@ def other_data():
     return replace(case, data=case.data + 1)
 
 
+def other_augmentation():
+    return replace(problem(), prepare=lambda drawn, _generator: drawn)
+
+
+def other_biases():
+    return replace(problem(), tuned=("0.bias",))
+
+
+def other_results_inside():
+    return replace(problem(), scales={"0": 1.0})
+
+
 def test_what_was_saved_is_loaded(tmp_path):
     kept = saved(tmp_path)
     found = kept.load(identity("discquant", problem(), OPTIONS))
@@ -53,6 +66,9 @@ def test_no_file_is_no_checkpoint(tmp_path):
         ("another model", "discquant", other_model, OPTIONS),
         ("another grid", "discquant", other_grid, OPTIONS),
         ("other data", "discquant", other_data, OPTIONS),
+        ("another augmentation", "discquant", other_augmentation, OPTIONS),
+        (COMPARED, "discquant", other_biases, OPTIONS),
+        (COMPARED, "discquant", other_results_inside, OPTIONS),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, other, method, case, options):

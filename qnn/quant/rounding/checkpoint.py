@@ -22,6 +22,8 @@ PARTS = {  # of an identity, and what a refusal calls those of another run
     "model": "another model",
     "grid": "another grid",
     "data": "other data",
+    "prepare": "another augmentation",
+    "compared": "other biases to learn or results to compare",
 }
 
 
@@ -80,7 +82,10 @@ class Checkpoint:
 
 
 def identity(method: str, problem: Problem, options) -> dict[str, str]:
-    """What must be equal for a run to go on from a checkpoint: ``PARTS``, hashed."""
+    """What must be equal for a run to go on from a checkpoint: ``PARTS``, hashed.
+
+    Of what prepares a batch, only its name counts.
+    """
     model = problem.model
     layers = problem.layers.items()
     formats = ((name, layer.bits, layer.terms, layer.w.shape) for name, layer in layers)
@@ -100,7 +105,16 @@ def identity(method: str, problem: Problem, options) -> dict[str, str]:
             ]
         ),
         "data": _digest([] if problem.data is None else [("data", problem.data)]),
+        "prepare": _name(problem.prepare),
+        "compared": json.dumps([problem.tuned, dict(problem.scales)]),
     }
+
+
+def _name(function) -> str:
+    if function is None:
+        return "none"
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
