@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qnn.errors import ModelError
 from qnn.nn import learn
 from qnn.nn.model import QuantizedModel
 from qnn.quant import pow2
@@ -55,7 +56,8 @@ def round_module(
     Raises
     ------
     ModelError
-        A name is no parameter, a shared one, or of a layer that the method cannot take.
+        A name is no parameter, a shared one, or of a layer that the method cannot take; or
+        weights that a method learns are not float32.
     ValueError
         A method, format or option that does not exist.
     """
@@ -68,6 +70,8 @@ def round_module(
     scales = dict.fromkeys(inner, 1.0)
     teacher = module_teacher(result)
     problem = Problem(result, layers, teacher, data, tuned=tuple(tuned), scales=scales)
+    if method != "nearest":
+        _check_learnable(method, layers)
     found = chosen.run(problem, settings, progress, checkpoint)
     for name, layer in layers.items():
         parameters[name].copy_(layer.values(found.indices[name]))
@@ -76,7 +80,19 @@ def round_module(
     return result
 
 
+def _check_learnable(method, layers):
+    if not layers:
+        raise ModelError(f"{method} needs names of parameters to round, but got none")
+    for name, layer in layers.items():
+        if layer.w.dtype != torch.float32:
+            raise ModelError(
+                f"{method} needs float32 weights, but '{name}' is of {layer.w.dtype}; give the "
+                f"module's .float()"
+            )
+
+
 def _on_grid(weight, bits, terms):
+    weight = weight.detach().cpu()  # grids live there, wherever the network is
     return Weights(weight, pow2.search_exponent(weight, bits, terms), bits, terms)
 
 
@@ -118,17 +134,19 @@ def round_quantized(
     """
     method = rounding(quantized.plan.rounding)
     settings = method.choose(options)
+    if not any(learn.learnable(quantized)):
+        return
     entry = _Entry(learn.folded_copy(quantized)).requires_grad_(False).to(device)
     entry.to(memory_format=torch.channels_last)
     keys = {name: _key(entry, conv) for name, conv in learn.learnable(entry.quantized)}
     layers = {
         f"{key}.weight": Weights(
-            quantized.layer(name).folded()[0],
+            conv.folded()[0],
             conv.weight_exponent,
             conv.plan.weight_bits,
             conv.plan.terms,
         )
-        for (name, conv), key in zip(learn.learnable(entry.quantized), keys.values(), strict=True)
+        for (name, conv), key in zip(learn.learnable(quantized), keys.values(), strict=True)
     }
     problem = Problem(
         entry,
@@ -141,7 +159,7 @@ def round_quantized(
             for name, key in keys.items()
             if entry.quantized.layer(name).bias is not None
         ),
-        {key: entry.quantized.type(name).scale for name, key in keys.items()},
+        {key: quantized.type(name).scale for name, key in keys.items()},
     )
     found = method.run(problem, settings, progress, checkpoint)
     for name, key in keys.items():

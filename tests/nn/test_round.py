@@ -8,7 +8,8 @@ from qnn.errors import ModelError
 from qnn.graph.export import export
 from qnn.graph.quantize import quantize
 from qnn.graph.reference import decode, encode_input, reference
-from qnn.nn.round import round_module
+from qnn.nn.learn import learnable
+from qnn.nn.round import Source, round_module, round_quantized
 from qnn.quant import pow2
 from qnn.quant.rounding.distillation import divergence
 
@@ -229,6 +230,41 @@ def test_gptq_of_an_embedding_is_refused():
         "gptq needs linear layers and 2-d convolutions that pad with zeros, but 'tokens.weight' is "
         "of a Embedding; leave it out, or choose discquant"
     )
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_a_network_without_weights_stays_as_it_is(method):
+    images = torch.rand(8, 2, 4, 4)
+    pooled = quantize(nn.MaxPool2d(2).eval(), images, rounding=method)
+    nearest = quantize(nn.MaxPool2d(2).eval(), images)
+    assert torch.equal(pooled(images), nearest(images))
+
+
+def test_no_names_are_refused():
+    with pytest.raises(ModelError) as error:
+        round_module(nn.Linear(4, 3), (), torch.randn(8, 4))
+    assert str(error.value) == "discquant needs names of parameters to round, but got none"
+
+
+def test_weights_that_are_not_float32_are_refused_where_they_learn():
+    model, data = nn.Linear(4, 3).double(), torch.randn(8, 4).double()
+    with pytest.raises(ModelError) as error:
+        round_module(model, ("weight",), data)
+    assert str(error.value) == (
+        "discquant needs float32 weights, but 'weight' is of torch.float64; give the module's "
+        ".float()"
+    )
+    assert round_module(model, ("weight",), None, "nearest").weight.dtype == torch.float64
+
+
+def test_grids_stay_on_the_cpu_wherever_the_network_is():
+    model, pixels = small()
+    quantized = quantize(model, pixels, mean=0.5, std=0.25)
+    before = [conv.indices() for _, conv in learnable(quantized)]
+    round_quantized(quantized, Source(None, pixels), device="meta")
+    after = [conv.indices() for _, conv in learnable(quantized)]
+    assert len(after) == 3
+    assert all(map(torch.equal, after, before))
 
 
 def test_kl_of_one_class_is_refused():
