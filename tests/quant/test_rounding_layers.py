@@ -14,7 +14,7 @@ from qnn.quant.rounding.adaround import adaround
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.rounding.gptq import gptq, round_columns
-from qnn.quant.rounding.layer import columns
+from qnn.quant.rounding.layer import columns, samples
 from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
 
 METHODS = [(gptq, Gptq(samples=64, batch=16)), (adaround, AdaRound(steps=30, samples=64, batch=16))]
@@ -150,6 +150,15 @@ def test_the_same_options_give_the_same_result(method, options):
     assert same(method(problem(), options), method(problem(), options))
 
 
+@pytest.mark.parametrize(
+    ("count", "batch", "sizes"), [(10, 16, [10]), (40, 16, [16, 16]), (99, 16, [16] * 4)]
+)
+def test_a_method_sees_no_more_samples_than_it_may(count, batch, sizes):
+    drawn = samples(problem(count=64), count, batch, 0)
+    assert [len(part) for part in drawn] == sizes
+    assert len(torch.cat(drawn).unique(dim=0)) == sum(sizes)
+
+
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -234,6 +243,8 @@ def test_a_layer_of_another_kind_is_refused():
         (lambda: Gptq(seed=-1), "gptq needs seed of at least 0, not -1"),
         (lambda: AdaRound(warm_up=2), "adaround needs warm_up from 0 to 1, not 2"),
         (lambda: AdaRound(rate=0.0), "adaround needs rate over 0, not 0.0"),
+        (lambda: AdaRound(beta=(20.0,)), "adaround needs beta as two numbers over 0, not (20.0,)"),
+        (lambda: AdaRound(beta=(20, 0)), "adaround needs beta as two numbers over 0, not (20, 0)"),
     ],
 )
 def test_options_of_no_use_are_refused(make, text):

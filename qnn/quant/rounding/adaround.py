@@ -47,6 +47,8 @@ class AdaRound:
         positive("adaround", self, "steps", "samples", "batch", "rate", "regularizer")
         within("adaround", self, 0, 1, "warm_up")
         within("adaround", self, 0, math.inf, "seed")
+        if len(self.beta) != 2 or not all(0 < end < math.inf for end in self.beta):
+            raise ValueError(f"adaround needs beta as two numbers over 0, not {self.beta}")
 
 
 def adaround(
@@ -61,7 +63,11 @@ def adaround(
     learnt on inputs behind the layers that are rounded already. With h = clamp(1.2 sigmoid(v) -
     0.1, 0, 1) between the two neighbours of each weight, v is learnt by Adam on::
 
-        mean squared error + regularizer * sum(1 - abs(2 h - 1)**beta)
+        error + regularizer * sum(1 - abs(2 h - 1)**beta)
+
+    where error is the mean over positions of the squared error summed over channels, as a share
+    of the results' mean square: so ``regularizer`` means the same in every layer, which the
+    paper's, of the error itself, does not. Its authors take ten times as many steps.
 
     Raises
     ------

@@ -72,11 +72,15 @@ def _owner(model, name):
 
 
 def samples(problem: Problem, count: int, batch: int, seed: int) -> list[Tensor]:
-    """Prepared batches of ``count`` different samples, or of as many as there are."""
+    """Prepared batches of ``count`` different samples, or of as many as there are.
+
+    All are of one size: what is left over is dropped.
+    """
     have = 0 if problem.data is None else len(problem.data)
-    size = max(1, min(batch, have))
+    count = max(1, min(count, have))
+    size = min(batch, count)
     draw = Batches(problem, size, seed)
-    return [draw(step) for step in range(max(1, min(count, have) // size))]
+    return [draw(step) for step in range(count // size)]
 
 
 @torch.no_grad()
