@@ -91,10 +91,12 @@ class Run:
 
 CALIBRATION = 2048  # images that choose the types of activations, in every run
 WINDOW = 128  # tokens that a language model is rounded on at a time
+TOKENS = 1 << 18  # that each method of rounding sees
 IMAGES = 10_000  # unlabelled, of the training set
 DISCQUANT = Rounding(method="discquant", samples=IMAGES)
-ADAROUND = Rounding(method="adaround", samples=CALIBRATION)
-GPTQ = Rounding(method="gptq", samples=CALIBRATION)
+ALL = (("samples", CALIBRATION),)  # of what they may see; layer by layer, more is not kept
+ADAROUND = Rounding(method="adaround", samples=CALIBRATION, options=ALL)
+GPTQ = Rounding(method="gptq", samples=CALIBRATION, options=ALL)
 NEAREST = Rounding(method="nearest", samples=CALIBRATION)
 ESTIMATORS = (
     "straight_through",
@@ -176,8 +178,8 @@ LANGUAGE = tuple(
         (4, 3),
         (
             Rounding(method="nearest", samples=0),
-            Rounding(method="gptq", samples=1 << 16),
-            Rounding(method="discquant", samples=1 << 18, options=(("steps", 600), ("batch", 16))),
+            Rounding(method="gptq", samples=TOKENS, options=(("samples", TOKENS // WINDOW),)),
+            Rounding(method="discquant", samples=TOKENS, options=(("steps", 600), ("batch", 16))),
         ),
     )
 )
