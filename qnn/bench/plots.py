@@ -15,6 +15,7 @@ from qnn.quant.estimators import estimator
 
 DOTS = 150  # an inch
 BASELINE = "nearest"
+DRAWN_BITS = 8  # of activations, in pictures of accuracy
 GREY = "#888888"
 SHOWN, ABOVE = 18, 1  # points of accuracy below and above float
 BESIDE = 0.035  # bits between methods of equal bits, so that none hides another
@@ -41,7 +42,8 @@ def write_plots(results: Sequence[Result], folder: Path) -> list[Path]:
             "'qnn[bench]'"
         )
     pictures = {}
-    for model in dict.fromkeys(r.model for r in results if r.test_accuracy is not None):
+    drawn = (r for r in results if r.test_accuracy is not None and r.activation_bits == DRAWN_BITS)
+    for model in dict.fromkeys(r.model for r in drawn):
         pictures[f"accuracy-{model}"] = accuracy_picture(results, model)
     for result in _most_moved(results):
         pictures[f"codes-{result.name}"] = codes_picture(result)
@@ -51,7 +53,7 @@ def write_plots(results: Sequence[Result], folder: Path) -> list[Path]:
 
 def accuracy_picture(results: Sequence[Result], model: str):
     """Accuracy against bits of a weight, a line for each method at 8-bit activations."""
-    found = [r for r in results if r.model == model and r.activation_bits == 8]
+    found = [r for r in results if r.model == model and r.activation_bits == DRAWN_BITS]
     figure, axes = _axes(7.5, 4.6)
     lines: dict[str, dict[int, list[float]]] = {}
     for result in found:

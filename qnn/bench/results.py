@@ -70,7 +70,7 @@ def read(path: Path) -> list[Result]:
     """
     if not path.exists():
         return []
-    lines = _whole(path.read_text()).splitlines()
+    lines = _whole(path.read_text(errors="replace")).splitlines()
     return [_result(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -40,6 +40,12 @@ def test_every_picture_is_written_whole(tmp_path, shown):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
+def test_results_at_other_activations_alone_are_no_picture_of_accuracy(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    paths = plots.write_plots([result("narrow", activation_bits=4)], tmp_path)
+    assert [path.name for path in paths] == ["codes-narrow.png", "alpha.png"]
+
+
 def test_a_point_far_below_float_is_named_and_not_drawn(shown):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     axes = plots.accuracy_picture(shown, "resnet20").axes[0]

@@ -41,6 +41,13 @@ def test_a_line_of_something_else_is_refused(tmp_path, line):
     )
 
 
+def test_bytes_that_are_no_text_are_refused_as_a_line(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b"\xd0\xff\n")
+    with pytest.raises(ModelError, match=r"but line 1 is none; remove it, or choose another file"):
+        results.read(path)
+
+
 def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "results.jsonl"
