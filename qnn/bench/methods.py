@@ -13,6 +13,7 @@ from qnn.bench.runs import CALIBRATION, Rounding, Run
 from qnn.graph.quantize import quantize
 from qnn.nn.augment import augment
 from qnn.nn.data import Dataset
+from qnn.nn.learn import learnable
 from qnn.nn.model import QuantizedModel
 from qnn.nn.round import round_module
 from qnn.nn.training import Recipe, train
@@ -117,7 +118,7 @@ def apply_to_module(
             progress=work.progress,
             checkpoint=Checkpoint(work.checkpoint),
         )
-    return Applied(rounded, settings(run).get("steps", 0), module_codes(run, model, model, names))
+    return Applied(rounded, _steps(run, len(names)), module_codes(run, model, model, names))
 
 
 def module_codes(
@@ -149,7 +150,14 @@ def _rounded_images(run, model, entry, data, work):
         )
     other = run.how.method != "nearest"
     nearest = _quantized(run, model, entry, data) if other else quantized
-    return Applied(quantized, settings(run).get("steps", 0), codes.of_model(nearest))
+    layers = sum(1 for _ in learnable(quantized))
+    return Applied(quantized, _steps(run, layers), codes.of_model(nearest))
+
+
+def _steps(run, layers):
+    """In all: AdaRound's are of each layer."""
+    steps = settings(run).get("steps", 0)
+    return steps * layers if run.how.method == "adaround" else steps
 
 
 def _quantized(run, model, entry, data, **more) -> QuantizedModel:

@@ -72,6 +72,14 @@ def test_a_result_is_measured_once_and_then_known(tmp_path):
     assert first.codes_before != first.codes_after
 
 
+def test_steps_of_a_method_that_goes_by_layer_are_those_of_all_layers(tmp_path, digits_task):
+    how = Rounding(method="adaround", samples=64, options=(("steps", 2), ("samples", 64)))
+    run = Run(group="Digits", model="digits_cnn", how=how, weight_bits=3)
+    result, _ = measured(run, tmp_path / "results.jsonl")
+    layers = [p for p in digits_task.model.parameters() if p.dim() > 1]
+    assert result.steps == 2 * len(layers)
+
+
 def test_another_definition_of_the_same_name_is_measured_again(tmp_path):
     out = tmp_path / "results.jsonl"
     first, _ = measured(ROUNDED, out)
