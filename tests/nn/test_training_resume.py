@@ -33,6 +33,7 @@ def network(width=4):
             nn.Conv2d(1, width, 3, 1, 1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
+            nn.Conv2d(width, width, 3, 1, 1),
             nn.Flatten(),
             nn.Dropout(0.2),
             nn.Linear(width * 16, 3),
@@ -48,7 +49,7 @@ def flip(x, generator):
     return torch.where(mirrored, x.flip(3), x)
 
 
-def run(model, recipe, path=None, stop=None, every_step=True, found=None, augment=flip):
+def run(model, recipe, path=None, stop=None, every_step=True, found=None, augment=flip, mean=MEAN):
     def progress(step, _steps):
         if step == stop:
             raise Stopped
@@ -61,7 +62,7 @@ def run(model, recipe, path=None, stop=None, every_step=True, found=None, augmen
         checkpoint=path,
         progress=progress,
         augment=augment,
-        mean=MEAN,
+        mean=mean,
         std=STD,
         save_seconds=0.0 if every_step else 60.0,
     )
@@ -220,6 +221,12 @@ def test_other_weights_data_or_augmentation_are_refused(on_grid):
         refusal(quantized, RECIPE, on_grid, found=(other, y)) == "is of other training data" + END
     )
     assert refusal(quantized, RECIPE, on_grid, augment=None) == "is of another augmentation" + END
+
+
+def test_another_mean_is_another_run(tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(network(), RECIPE, path)
+    assert refusal(network, RECIPE, path, mean=(0.4,)) == "is of another mean or std" + END
 
 
 def test_another_teacher_is_refused(on_grid):

@@ -20,8 +20,9 @@ def fingerprint(
     found: Samples,
     recipe: Recipe,
     augment: Callable | None,
+    table: Tensor | None,
 ) -> dict:
-    """Plain values for JSON, which ``difference`` compares."""
+    """Plain values for JSON, which ``difference`` compares; ``table`` is of ``task.Reader``."""
     state = model.state_dict()
     quantized = isinstance(model, QuantizedModel)
     pixels = found.x_train.reshape(-1)
@@ -33,6 +34,7 @@ def fingerprint(
         "teacher": digest(teacher.state_dict()) if isinstance(teacher, nn.Module) else None,
         "data": [list(found.x_train.shape), digest(data)],
         "augment": _described(augment),
+        "preprocessing": None if quantized or table is None else digest({"table": table}),
         "recipe": recipe.to_fields(),
     }
 
@@ -57,8 +59,9 @@ def difference(kept: dict, given: dict) -> str | None:
         ("teacher", "is of another teacher"),
         ("data", "is of other training data"),
         ("augment", "is of another augmentation"),
+        ("preprocessing", "is of another mean or std"),
     ):
-        if kept[name] != given[name]:
+        if kept.get(name) != given[name]:
             return text
     return None
 

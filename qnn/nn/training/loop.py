@@ -98,7 +98,7 @@ def train(
     path = None if checkpoint is None else Path(checkpoint)
     team = processes(device)
     task = task_of(model, teacher, found, recipe, augment, (mean, std), team)
-    mark = fingerprint(model, teacher, found, recipe, augment)
+    mark = fingerprint(model, teacher, found, recipe, augment, task.reader.table)
     saved = None if path is None else checkpoints.load(path, mark)
     team.wait()  # all have read before the first one writes
     with _own_random_numbers(team.device), task.student.running():

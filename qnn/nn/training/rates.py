@@ -67,3 +67,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Tensor]
         kept.setdefault(int(index), {})[name] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": kept, "param_groups": groups})
+    for parameter, held in optimizer.state.items():
+        for name, tensor in held.items():
+            if tensor.shape == parameter.shape:  # fused updates need the parameter's memory format
+                held[name] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
