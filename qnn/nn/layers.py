@@ -175,9 +175,10 @@ class QuantConv(nn.Module):
 
     def _units_before(self):
         """F without a left shift."""
-        return (
-            self.input_exponent + pow2.most_index(self.plan.weight_bits) - 1 - self.weight_exponent
-        )
+        weight_exponent = self.weight_exponent
+        if self.estimator is not None:
+            weight_exponent = self.estimator.exported_exponent(weight_exponent)
+        return self.input_exponent + pow2.most_index(self.plan.weight_bits) - 1 - weight_exponent
 
     def epilogue(self) -> Epilogue:
         """Shifts and bias from the exponents and the folded bias."""

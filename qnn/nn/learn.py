@@ -8,7 +8,7 @@ import torch
 
 from qnn.errors import ModelError
 from qnn.nn.layers import QuantConv
-from qnn.nn.learning import Exponents, LearnedExponent
+from qnn.nn.learning import Exponents, LearnedExponent, settle_exponents
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import ConvPlan
 from qnn.nn.scales import LIMIT
@@ -72,7 +72,8 @@ def finish(quantized: QuantizedModel) -> None:
     """
     for name, conv in learnable(quantized):
         weight, bias = conv.folded()
-        if not bool(weight.isfinite().all() and bias.isfinite().all()):
+        own = () if conv.estimator is None else conv.estimator.parameters()
+        if not all(bool(part.isfinite().all()) for part in (weight, bias, *own)):
             raise ModelError(
                 f"layer '{name}' needs finite weights, but training left NaN or infinity; train "
                 f"again with a lower rate"
@@ -162,17 +163,9 @@ def _rounds_alone(quantized, layer):
 def _settle_exponents(quantized):
     for layer in quantized.plan.layers:
         module = quantized.layer(layer.name)
-        learned = module.exponents if isinstance(module, QuantConv) else None
-        if learned is None:
-            continue
-        for exponent, buffer in (
-            (learned.operand, module.input_exponent),
-            (learned.skip, module.skip_exponent),
-            (learned.result, module.exponent),
-        ):
-            if exponent is not None:
-                buffer.fill_(int(exponent))
-        module.exponents = None
+        if isinstance(module, QuantConv):
+            settle_exponents(module)
+            module.exponents = None
     if hasattr(quantized, "learned_exponents"):
         del quantized.learned_exponents
 

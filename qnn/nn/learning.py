@@ -38,7 +38,8 @@ class LearnedExponent(nn.Module):
 
     def steps(self) -> Tensor:
         """Steps of the grid in one unit, 2**exponent, with a gradient."""
-        eased = self.value * self.gain + (self.value * (1 - self.gain)).detach()
+        held = self.value.detach()
+        eased = held + (self.value - held) * self.gain
         return torch.exp2(eased + (eased.round() - eased).detach())
 
 
@@ -54,9 +55,24 @@ class Exponents:
 def forward(conv: "QuantConv", x: Tensor, skip: Tensor | None) -> Tensor:
     """Integers of the result, as evaluation has them, in float arithmetic that may round.
 
-    With frozen statistics, float32 and sums below 2**24 they are equal. The rounding of
+    With frozen statistics, float32 and sums below 2**24 they are equal, but for the last place of
+    an unrounded result, which evaluation chooses anew where exponents are learnt. The rounding of
     activations passes gradients where it does not clamp (Hubara et al., arXiv:1609.07061).
     """
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind) and _outgrows(conv, torch.get_autocast_dtype(kind)):
+        with torch.autocast(kind, enabled=False):
+            return _forward(conv, x.float(), None if skip is None else skip.float())
+    return _forward(conv, x, skip)
+
+
+def _outgrows(conv, dtype):
+    """Whether float16, which ends at 65504, is too narrow for the result's integers."""
+    return dtype == torch.float16 and (not conv.plan.rounded or conv.plan.bits > 15)
+
+
+def _forward(conv, x, skip):
+    settle_exponents(conv)
     weight, bias = conv.folded()
     given = _grid_values(conv, weight)
     operand, skipped, result = _steps(conv)
@@ -68,6 +84,19 @@ def forward(conv: "QuantConv", x: Tensor, skip: Tensor | None) -> Tensor:
     if skip is not None:
         v = v + skip * (result / skipped)
     return activation.learn_snap(v, *conv.bounds()) if conv.plan.rounded else v
+
+
+@torch.no_grad()
+def settle_exponents(conv: "QuantConv") -> None:
+    """Give a convolution the exponents that were learnt: bounds and bias follow them."""
+    learned = conv.exponents or Exponents(None, None, None)
+    for exponent, buffer in (
+        (learned.operand, conv.input_exponent),
+        (learned.skip, conv.skip_exponent),
+        (learned.result, conv.exponent),
+    ):
+        if exponent is not None:
+            buffer.fill_(int(exponent))
 
 
 def _grid_values(conv, weight):
@@ -97,8 +126,6 @@ def _step(learned, frozen):
 
 def _grid_bias(conv, bias):
     """The bias in steps of the sum's last place, where its rounding is that of evaluation."""
-    if conv.exponents is not None:
-        return bias  # the last place moves with the exponents, far below what they round
     scale = pow2.exp2(conv.units())
     return bias + (activation.round_half_up(bias * scale) / scale - bias).detach()
 

@@ -94,6 +94,62 @@ def test_a_model_that_did_not_learn_is_what_it_was_and_exports(case, method):
     integers_equal(quantized, case.images)
 
 
+def activated(activation, weight_bits=3):
+    """Two convolutions and a linear layer without BatchNorm, quantized."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 6, 3, 1, 1),
+        activation,
+        nn.Conv2d(6, 5, 3, 2, 1),
+        activation,
+        nn.Flatten(),
+        nn.Linear(5 * 16, 4),
+    )
+    data = torch.randn(64, 2, 8, 8) * 3
+    return quantize(model.eval(), data, weight_bits=weight_bits), data
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("more", [-1, 0, 1, 2])
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6(), nn.Hardtanh(-0.5, 0.75)])
+def test_training_computes_what_is_kept_where_exponents_moved(activation, more):
+    quantized, data = activated(activation)
+    prepare(quantized, "lsq", learn_exponents=True)
+    for exponent in quantized.learned_exponents.values():
+        exponent.value.add_(more)
+    for _, conv in learnable(quantized):
+        conv.estimator.log_scale.add_(more)
+    kept = finished(quantized)
+    trained, evaluated = (model._run(model._encode(data), keep=True) for model in (quantized, kept))
+    for layer in quantized.plan.layers[:-1]:
+        assert torch.equal(trained[layer.name], evaluated[layer.name]), layer.name
+    last = kept.layer(kept.plan.layers[-1].name)
+    assert float((quantized(data) - kept(data)).abs().max()) <= last.type.scale
+
+
+@torch.no_grad()
+def test_training_computes_what_is_kept_of_the_authors_levels():
+    quantized, data = activated(nn.ReLU())
+    prepare(quantized, "reconstructed", levels="authors")
+    for _, conv in learnable(quantized):
+        conv.estimator.advance(1.0)
+    kept = finished(quantized)
+    trained, evaluated = (model._run(model._encode(data), keep=True) for model in (quantized, kept))
+    for layer in quantized.plan.layers[:-1]:
+        assert torch.equal(trained[layer.name], evaluated[layer.name]), layer.name
+
+
+@torch.no_grad()
+def test_results_that_float16_cannot_hold_are_wider():
+    quantized, data = activated(nn.ReLU(), weight_bits=5)
+    wanted = quantized(data)
+    assert float(wanted.abs().max()) * 2.0 ** int(quantized.layer("5").exponent) > 65504
+    prepare(quantized)
+    with torch.autocast("cpu", torch.float16):
+        got = quantized(data)
+    assert float((got - wanted).abs().max()) < 0.05 * float(wanted.abs().max())
+
+
 def step(quantized, data, rate=0.05):
     labels = torch.arange(len(data)) % 4
     optimizer = torch.optim.Adam(quantized.parameters(), lr=rate)
@@ -254,6 +310,15 @@ def test_weights_that_are_not_finite_are_refused():
         "layer '3' needs finite weights, but training left NaN or infinity; train again with a "
         "lower rate"
     )
+
+
+def test_weights_of_an_estimator_that_are_not_finite_are_refused():
+    quantized, _ = small()
+    prepare(quantized, "s3")
+    with torch.no_grad():
+        quantized.layer("3").estimator.sign[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ModelError, match=r"^layer '3' needs finite weights, but training left NaN"):
+        finish(quantized)
 
 
 def test_sums_that_outgrew_the_accumulator_are_refused():

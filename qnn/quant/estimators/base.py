@@ -20,7 +20,7 @@ class Estimator(nn.Module):
     -------
     name : under which the method is found
     one_term : the method has no meaning for sums of codes
-    own_weights : parameters of its own take the place of the weights, which get no gradient; so
+    own_weights : values of its own take the place of the weights, at once or by and by; so
         BatchNorm cannot move them by its statistics, which should be frozen
 
     Raises
@@ -58,6 +58,10 @@ class Estimator(nn.Module):
 
     def advance(self, progress: float, generator: torch.Generator) -> None:
         """Take note, before each step, of how far training is: from 0 to 1."""
+
+    def exported_exponent(self, exponent: Tensor) -> Tensor:
+        """Of the values that ``forward`` gives, (outputs,) int64: what ``codes`` exports."""
+        return exponent
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
         """What is exported at the end.

@@ -30,6 +30,7 @@ class Inq(Estimator):
     """
 
     name = "inq"
+    own_weights = True
 
     def __init__(
         self,

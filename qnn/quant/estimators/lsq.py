@@ -37,9 +37,13 @@ class Lsq(Estimator):
         gain = math.log(2) / math.sqrt(w[0].numel() * levels)
         return _LearnedSnap.apply(w, self.log_scale, gain, self.bits, self.terms)
 
+    def exported_exponent(self, exponent: Tensor) -> Tensor:
+        """The learnt ones, rounded."""
+        return _whole(self.log_scale)
+
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
         """The nearest codes of the learnt grid, and its exponents."""
-        return super().codes(w, _whole(self.log_scale))
+        return super().codes(w, self.exported_exponent(exponent))
 
 
 def _whole(log_scale):

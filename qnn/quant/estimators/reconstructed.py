@@ -89,10 +89,14 @@ class Reconstructed(Estimator):
         level = self._level(kept.detach(), exponent)
         return level + (1 - self.alpha) * (kept - level)
 
+    def exported_exponent(self, exponent: Tensor) -> Tensor:
+        """With the authors' levels, a power of two for the layer is in it."""
+        return exponent + self.shift if self.levels == "authors" else exponent
+
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of ``Q``; the authors' levels have a power of two for the layer in the exponent."""
+        """Those of ``Q``."""
         limit = self._limit(w, exponent)
-        exported = exponent + self.shift if self.levels == "authors" else exponent
+        exported = self.exported_exponent(exponent)
         level = self._level(w.detach().clamp(-limit, limit), exponent)
         return pow2.nearest(level, exported, self.bits, self.terms), exported
 
