@@ -205,5 +205,5 @@ def _check_method(network, recipe) -> None:
         return
     try:
         prepare(copy.deepcopy(network), recipe.method, recipe.learn_exponents, **recipe.options)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise typer.BadParameter(f"--method {recipe.method}: {error}") from None

@@ -129,6 +129,8 @@ def test_a_checkpoint_of_another_recipe_is_one_line_and_nothing_is_overwritten(
             ("--method", "reconstructed", "--option", "levels=low"),
             "--method reconstructed: levels must be one of scaled, authors, not 'low'",
         ),
+        (("--method", "inq", "--option", "portions=1"), "'int' object is not iterable"),
+        (("--set", "channels_last=no"), "channels_last to be true or false, not 'no'"),
     ],
 )
 def test_options_that_make_no_sense_are_wrong_usage(qnn, model, arguments, text):

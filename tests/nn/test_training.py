@@ -125,6 +125,19 @@ def test_labels_alone_train_a_quantized_model(teacher):
     assert train(quantized, data(), recipe(epochs=6)).test_accuracy > 80
 
 
+def test_pixels_without_space_train_a_float_model_and_one_on_the_grid():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 2))
+    x = torch.randint(256, (64, 16)).to(torch.uint8)
+    y = (x[:, 0] > 127).long()
+    train(model, (x, y), Recipe(steps=60, batch=32, rate=0.05), mean=MEAN[0], std=STD[0])
+    reals = (x.float() / 255 - MEAN[0]) / STD[0]
+    assert accuracy(model, reals, y) > 0.9
+    quantized = quantize(model, reals, 3, mean=MEAN[0], std=STD[0])
+    train(quantized, x, Recipe(steps=10, batch=32), teacher=model)
+    assert accuracy(quantized.from_pixels, x, y) > 0.8
+
+
 def test_training_starts_from_the_codes_that_the_model_has(teacher):
     quantized = quantized_of(teacher)
     conv = next(m for m in quantized.modules() if hasattr(m, "indices"))

@@ -179,6 +179,49 @@ def test_a_file_of_something_else_is_no_metrics(tmp_path):
     )
 
 
+def test_metrics_are_not_written_over_something_else(tmp_path):
+    other = tmp_path / "model.bin"
+    other.write_bytes(bytes(range(256)))
+    for path in (other, tmp_path):
+        assert refusal(images(), metrics=path) == (
+            f"metrics {path} holds something else than metrics of a run; name another file"
+        )
+    assert other.read_bytes() == bytes(range(256))
+
+
+def test_labels_that_are_no_tensor_are_refused():
+    x, y = images()
+    assert refusal((x, y.tolist())) == (
+        "train needs 24 training labels of type int64, not list; give one an image"
+    )
+
+
+def test_a_model_that_fails_without_a_word_is_refused():
+    class Empty(nn.Module):
+        def forward(self, x):
+            raise AssertionError
+
+    assert refusal(images(), model=Empty()) == (
+        "train needs images that the model takes, not (2, 1, 4, 4) of torch.float32: "
+        "AssertionError; reshape them"
+    )
+
+
+def test_a_model_without_parameters_is_refused():
+    x, y = images()
+    assert refusal((x, y.clamp(max=0)), model=nn.Sequential(nn.AvgPool2d(4), nn.Flatten())) == (
+        "train needs a model with parameters that require gradients, not none"
+    )
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:0"])
+def test_a_device_that_is_not_here_is_refused(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert refusal(images(), device=device) == (
+        f"train needs a device that is here, not '{device}'; choose cpu"
+    )
+
+
 def test_a_batch_that_processes_cannot_share_is_refused():
     with pytest.raises(ModelError) as error:
         Processes(0, 2, torch.device("cpu")).share(65)
@@ -239,6 +282,18 @@ def test_several_processes_need_lightning_fabric(lacking, monkeypatch):
             {"method": "s3", "freeze_statistics_at": 0.5},
             "Recipe needs freeze_statistics_at 0 for s3, whose weights do not follow BatchNorm's "
             "scale, not 0.5",
+        ),
+        (
+            {"method": "inq", "freeze_statistics_at": 0.5},
+            "Recipe needs freeze_statistics_at 0 for inq, whose weights do not follow BatchNorm's "
+            "scale, not 0.5",
+        ),
+        ({"warm_up": None}, "Recipe needs warm_up from 0 to 1, not None"),
+        ({"rate": None}, "Recipe needs rate above 0 and finite, not None"),
+        ({"kl": None}, "Recipe needs kl of at least 0 and finite, not None"),
+        (
+            {"channels_last": "False"},
+            "Recipe needs channels_last to be true or false, not 'False'",
         ),
         ({"ema": -0.1}, "Recipe needs ema from 0 to 1, not -0.1"),
         ({"rate": 0.0}, "Recipe needs rate above 0 and finite, not 0.0"),

@@ -74,12 +74,12 @@ class Metrics:
 
 
 def _rewind(path, step):
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    if lines and lines[-1].startswith(START) and not lines[-1].endswith("\n"):
-        del lines[-1]  # cut short by the end of its process
     try:
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        if lines and lines[-1].startswith(START) and not lines[-1].endswith("\n"):
+            del lines[-1]  # cut short by the end of its process
         kept = [line for line in lines if json.loads(line)["step"] <= step]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, IsADirectoryError):
         raise ModelError(
             f"metrics {path} holds something else than metrics of a run; name another file"
         ) from None

@@ -75,10 +75,12 @@ def processes(device: torch.device | str | None) -> Processes:
 
     Raises
     ------
+    ModelError
+        There is no such device.
     ToolError
         There are several, and lightning-fabric is missing.
     """
-    kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    kind = _found(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1 or not torch.distributed.is_torchelastic_launched():
         return Processes(0, 1, kind)
@@ -95,3 +97,13 @@ def processes(device: torch.device | str | None) -> Processes:
     )
     fabric.launch()
     return Processes(fabric.global_rank, count, fabric.device)
+
+
+def _found(device):
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        kind = None
+    if kind is None or (kind.type == "cuda" and not torch.cuda.is_available()):
+        raise ModelError(f"train needs a device that is here, not '{device}'; choose cpu")
+    return kind

@@ -113,6 +113,11 @@ class Recipe:
                     f"Recipe needs {name} to be one of {', '.join(choices)}, not "
                     f"'{getattr(self, name)}'"
                 )
+        for name in ("learn_exponents", "channels_last"):
+            if getattr(self, name) not in (True, False):
+                raise ValueError(
+                    f"Recipe needs {name} to be true or false, not '{getattr(self, name)}'"
+                )
 
     def _check_counts(self):
         for name, least in (
@@ -132,7 +137,9 @@ class Recipe:
     def _check_shares(self):
         for name in ("warm_up", "momentum", "label_smoothing", "freeze_statistics_at", "ema"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
+            if value is None and name in ("freeze_statistics_at", "ema"):
+                continue
+            if not _is_number(value) or not 0 <= value <= 1:
                 raise ValueError(f"Recipe needs {name} from 0 to 1, not {value}")
         if estimator(self.method).own_weights and self.freeze_statistics_at:
             raise ValueError(
@@ -143,11 +150,13 @@ class Recipe:
     def _check_sizes(self):
         for name in ("rate", "temperature", "diverged", "clip"):
             value = getattr(self, name)
-            if value is not None and not (isfinite(value) and value > 0):
+            if value is None and name == "clip":
+                continue
+            if not (_is_number(value) and isfinite(value) and value > 0):
                 raise ValueError(f"Recipe needs {name} above 0 and finite, not {value}")
         for name in ("weight_decay", "norm_rate", "exponent_rate", "kl", "reverse_kl", "labels"):
             value = getattr(self, name)
-            if not (isfinite(value) and value >= 0):
+            if not (_is_number(value) and isfinite(value) and value >= 0):
                 raise ValueError(f"Recipe needs {name} of at least 0 and finite, not {value}")
 
     def to_fields(self) -> dict:
@@ -161,6 +170,10 @@ class Recipe:
     def epoch_steps(self, images: int) -> int:
         """Updates in one pass over so many training images."""
         return max(1, images // self.batch)
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def first_difference(one: Mapping, other: Mapping) -> str | None:

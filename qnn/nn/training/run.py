@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from qnn.errors import ModelError
 from qnn.nn.training import checkpoint
 from qnn.nn.training.accuracy import correct
 from qnn.nn.training.average import Average
@@ -30,6 +31,8 @@ class Run:
         self.epoch_steps = task.recipe.epoch_steps(len(task.samples.x_train))
         module = task.student.module
         self.parameters = [p for p in module.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ModelError("train needs a model with parameters that require gradients, not none")
         named = ((n, p) for n, p in module.named_parameters() if p.requires_grad)
         self.optimizer = optimizer_for(named, self.recipe)
         fp16 = self.recipe.precision == "fp16"

@@ -65,6 +65,11 @@ def _check(x, y, part):
         )
     if y is None:
         return
+    if not isinstance(y, Tensor):
+        raise ModelError(
+            f"train needs {len(x)} {part} labels of type int64, not {type(y).__name__}; give one "
+            f"an image"
+        )
     if y.dtype != torch.int64 or y.shape != (len(x),):
         raise ModelError(
             f"train needs {len(x)} {part} labels of type int64, not {tuple(y.shape)} of {y.dtype}; "

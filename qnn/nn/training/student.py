@@ -38,7 +38,8 @@ class Reader:
                 "train needs mean and std to give 8-bit pixels to a float model; give both, or "
                 "images as the model takes them"
             )
-        channels = torch.arange(len(self.table), device=x.device)[:, None, None]
+        channels = torch.arange(len(self.table), device=x.device)
+        channels = channels.reshape(-1, *[1] * (x.dim() - 2))
         return model(self.table[channels, x.int()])
 
 

@@ -100,9 +100,10 @@ def _classes(who, reader, model, x) -> int:
     except ModelError:
         raise
     except Exception as error:  # any: it is the user's module
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"train needs images that the {who} takes, not {tuple(x.shape)} of {x.dtype}: "
-            f"{str(error).splitlines()[0]}; reshape them"
+            f"{reason}; reshape them"
         ) from error
     if not isinstance(result, Tensor) or result.dim() != 2 or len(result) != len(x):
         got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
