@@ -126,6 +126,16 @@ def test_it_ends_when_every_weight_is_rounded():
     assert seen[-1] == (len(seen), len(seen), 1.0)
 
 
+def test_later_stages_round_what_the_first_one_left():
+    case, before_the_last_step = problem(count=256), {}
+    for stages in (1, 4):
+        shares = []
+        options = DiscQuant(steps=80, batch=32, stages=stages, schedule="constant", rate=0.05)
+        discquant(case, options, lambda _done, _total, share, to=shares: to.append(share))
+        before_the_last_step[stages] = ([0.0, *shares])[-2]
+    assert before_the_last_step[1] < before_the_last_step[4]
+
+
 def test_the_same_options_give_the_same_result_and_another_seed_another():
     case = problem()
     first = discquant(case, SHORT)
@@ -173,7 +183,7 @@ def interrupt_at(step):
 @given(step=st.integers(1, 29), every=st.integers(1, 9), seed=st.integers(0, 9))
 def test_an_interrupted_search_resumes_to_the_same_bits(tmp_path_factory, step, every, seed):
     case = problem(seed)
-    options = replace(SHORT, seed=seed, tune_bias=True, bias_steps=10, warm_up=5)
+    options = replace(SHORT, seed=seed, tune_bias=True, bias_steps=10, warm_up=5, stages=3)
     kept = Checkpoint(tmp_path_factory.mktemp("run") / "run.safetensors", every)
     whole = discquant(case, options)
     with pytest.raises(Interrupted):
@@ -210,6 +220,7 @@ def test_no_data_are_refused(data):
     [
         ({"steps": 0}, "discquant needs steps over 0, not 0"),
         ({"rate": -0.1}, "discquant needs rate over 0, not -0.1"),
+        ({"stages": 0}, "discquant needs stages from 1 to 1000, not 0"),
         ({"push": -1.0}, "discquant needs push of at least 0, not -1.0"),
         ({"start": "up"}, "discquant needs start original or uniform or nearest or gptq, not 'up'"),
         ({"precision": "fp8"}, "discquant needs precision float32 or bf16, not 'fp8'"),

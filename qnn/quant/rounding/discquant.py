@@ -34,6 +34,8 @@ class DiscQuant:
     start : x before the first step: the original weights', uniform in [0, 1], the nearest's; or
         the values of ``gptq``, between which and the next ones towards the weights x then is
     gap_power : the linear term is weighted by (gap / its mean)**gap_power; 0: not weighted
+    stages : equal parts of the steps; each but the first takes x at its start for y, so that what
+        is not rounded yet is pulled to its nearer end, as in the rounds of Lovett and Meka
     push : strength of a pull to the nearer end of [0, 1] that grows with the steps
     loss, temperature : of the outputs, "kl" or "squared"; what the logits of "kl" are divided by
     inner_weight : of the relative squared error of results inside the network
@@ -53,6 +55,7 @@ class DiscQuant:
     betas: tuple[float, float] = (0.9, 0.999)
     start: str = "original"
     gap_power: float = 0.0
+    stages: int = 1
     push: float = 0.0
     loss: str = "kl"
     temperature: float = 1.0
@@ -67,6 +70,7 @@ class DiscQuant:
         positive("discquant", self, "bias_rate", "temperature")
         within("discquant", self, 0, math.inf, "seed", "warm_up", "gap_power", "push")
         within("discquant", self, 0, math.inf, "inner_weight", "bias_steps")
+        within("discquant", self, 1, self.steps, "stages")
         one_of("discquant", self, start=STARTS, schedule=SCHEDULES, loss=LOSSES)
         one_of("discquant", self, precision=PRECISIONS)
 
@@ -95,7 +99,7 @@ def discquant(
     ------
     Chee et al., "DiscQuant: A Quantization Method for Neural Networks Inspired by Discrepancy
     Theory", arXiv:2501.06417, and its authors' code. ``push``, ``gap_power``, ``inner_weight``,
-    and biases are ours.
+    ``temperature``, ``stages`` and biases are ours.
     """
     run = _Run(problem, options)
     owner = identity("discquant", problem, options) if checkpoint else {}
@@ -119,6 +123,7 @@ class _Run:
     step: int = 0  # of the search
     bias_step: int = 0  # after it
     share: float = field(init=False)
+    anchor: Tensor = field(init=False)  # y of the linear term
 
     def __post_init__(self):
         options, problem = self.options, self.problem
@@ -126,6 +131,7 @@ class _Run:
         inner = tuple(problem.scales) if options.inner_weight else ()
         steps = options.steps + options.bias_steps
         self.lessons = Lessons(problem, options.batch, options.seed, steps, inner)
+        self.anchor = self.space.y
         self.x = Adam.of(_start(self.space, options), options.betas)
         parameters = dict(problem.model.named_parameters())
         names = problem.tuned if options.tune_bias else ()
@@ -166,9 +172,11 @@ class _Run:
 
     def _search(self):
         options, progress = self.options, self.step / self.options.steps
+        if self.step and self.step % -(-options.steps // options.stages) == 0:
+            self.anchor = self.x.value.clone()
         by_weights, by_biases = self._gradients(self.x.value)
         by_x = by_weights * self.space.gap * (options.rho / self.space.step2)
-        pull = _pull(self.space, self.x.value, options, progress)
+        pull = _pull(self.space, self.anchor, self.x.value, options, progress)
         gradient = pull + by_x.clamp(-options.clip, options.clip)
         faded = _fade(progress, options) * min(1.0, (self.step + 1) / max(1, options.warm_up))
         self.x.step(gradient * self.space.free, options.rate * faded)
@@ -222,13 +230,18 @@ class _Run:
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state, by name."""
-        places = {"step": torch.tensor(self.step), "bias_step": torch.tensor(self.bias_step)}
+        places = {
+            "step": torch.tensor(self.step),
+            "bias_step": torch.tensor(self.bias_step),
+            "anchor": self.anchor,
+        }
         return self.x.tensors("x") | self.bias.tensors("bias") | places
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what ``tensors`` gave."""
         self.x.restore("x", tensors)
         self.bias.restore("bias", tensors)
+        self.anchor = tensors["anchor"].to(self.anchor)
         self.step, self.bias_step = int(tensors["step"]), int(tensors["bias_step"])
         self.share = self.space.share(self.x.value)
 
@@ -253,9 +266,9 @@ def _start(space, options):
     return torch.where(space.free, drawn.to(space.y.device), 0)
 
 
-def _pull(space, x, options, progress):
+def _pull(space, y, x, options, progress):
     """The gradient of the linear term, and of the push away from the middle."""
-    pull = 1 - 2 * space.y
+    pull = 1 - 2 * y
     if options.gap_power:
         mean = space.gap.sum() / space.free.sum().clamp(min=1)
         pull = pull * (space.gap / mean).pow(options.gap_power)
