@@ -74,6 +74,7 @@ def train(
     recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
     network, save = _network(model, weights)
     _check_method(network, recipe)
+    _check_folder(out)
     taught = _teacher(model, teacher, teacher_checkpoint)
     answers = taught and load_model(*taught)
     images = load_data(data)
@@ -144,11 +145,17 @@ def _save_weights(network: "nn.Module", path: Path) -> None:
     """A flat dictionary of tensors, which ``--checkpoint`` of 'qnn quantize' takes."""
     import os
 
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file({n: t.contiguous().clone() for n, t in network.state_dict().items()}, beside)
-    os.replace(beside, path)
+    try:
+        beside.write_bytes(
+            save({n: t.contiguous().clone() for n, t in network.state_dict().items()})
+        )
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def _preprocessing(model, mean, std):
@@ -192,6 +199,18 @@ def _named(option, texts) -> dict:
         except ValueError:
             values[name] = value
     return values
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a path that nothing could be written to, before training and not after it."""
+    import os
+
+    from qnn.errors import ModelError
+
+    if not os.access(out.parent, os.W_OK | os.X_OK) or out.is_dir():
+        raise ModelError(
+            f"{out}: a trained model needs a file in a writable folder; choose another"
+        )
 
 
 def _check_method(network, recipe) -> None:

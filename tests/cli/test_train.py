@@ -139,6 +139,17 @@ def test_options_that_make_no_sense_are_wrong_usage(qnn, model, arguments, text)
     assert text in " ".join(err.split())
 
 
+@pytest.mark.parametrize("place", ["missing/out.safetensors", "."])
+def test_a_path_that_cannot_be_written_is_refused_before_training(qnn, model, tmp_path, place):
+    out = tmp_path / place
+    code, said, err = qnn("train", model, "-o", str(out), "--checkpoint", str(tmp_path / "run"))
+    assert (code, said) == (1, "")
+    assert err == (
+        f"error: {out}: a trained model needs a file in a writable folder; choose another\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_values_are_read_as_json_has_them():
     texts = ["ema=0.9", "learn_exponents=true", "clip=null", "schedule=constant", "points=[0,0.5]"]
     assert _named("--set", texts) == {
