@@ -136,8 +136,9 @@ def _attach_exponents(quantized):
     for layer in quantized.plan.layers:
         if _rounds_alone(quantized, layer):
             count = layer.shape[0] * layer.shape[1] * layer.shape[2]
-            exponent = int(quantized.layer(layer.name).exponent)
-            learned[layer.name] = LearnedExponent(exponent, layer.bits, count)
+            conv = quantized.layer(layer.name)
+            made = LearnedExponent(int(conv.exponent), conv.type.high, count)
+            learned[layer.name] = made.to(conv.exponent.device)
     for layer in quantized.plan.layers:
         if isinstance(layer, ConvPlan):
             source, skip = (*layer.inputs, None)[:2]

@@ -20,7 +20,7 @@ class LearnedExponent(nn.Module):
     Parameters
     ----------
     exponent : to start from
-    bits : of the tensor
+    high : the tensor's greatest integer
     count : values of the tensor in one image
 
     Source
@@ -28,10 +28,10 @@ class LearnedExponent(nn.Module):
         the gradient of the rounded logarithm passes straight through.
     """
 
-    def __init__(self, exponent: int, bits: int, count: int):
+    def __init__(self, exponent: int, high: int, count: int):
         super().__init__()
         self.value = nn.Parameter(torch.tensor(float(exponent), dtype=torch.float64))
-        self.gain = (count * ((1 << bits) - 1)) ** -0.5
+        self.gain = (count * high) ** -0.5
 
     def __int__(self) -> int:
         return round(self.value.item())

@@ -225,7 +225,7 @@ def test_the_gradient_reaches_weights_normalisation_and_exponents():
 
 
 def test_a_learned_exponent_is_whole_and_moves_by_its_gradient():
-    learned = LearnedExponent(3, 8, 100)
+    learned = LearnedExponent(3, 255, 100)
     steps = learned.steps()
     assert steps.item() == 8.0
     steps.backward()

@@ -140,8 +140,8 @@ def test_the_same_options_give_the_same_result_and_another_seed_another():
     case = problem()
     first = discquant(case, SHORT)
     assert same(first, discquant(case, SHORT))
-    other = discquant(case, replace(SHORT, seed=1, start="uniform"))
-    assert not same(first, other)
+    drawn, other = (discquant(case, replace(SHORT, seed=n, start="uniform")) for n in (0, 1))
+    assert not same(drawn, other)
 
 
 def test_answers_that_are_kept_are_those_that_are_asked_for():
@@ -221,7 +221,10 @@ def test_no_data_are_refused(data):
         ({"steps": 0}, "discquant needs steps over 0, not 0"),
         ({"rate": -0.1}, "discquant needs rate over 0, not -0.1"),
         ({"stages": 0}, "discquant needs stages from 1 to 1000, not 0"),
-        ({"push": -1.0}, "discquant needs push of at least 0, not -1.0"),
+        ({"push": -1.0}, "discquant needs push from 0 to 100, not -1.0"),
+        ({"gap_power": float("inf")}, "discquant needs gap_power from 0 to 100, not inf"),
+        ({"betas": (0.9,)}, "discquant needs betas of two numbers from 0 to 1, not (0.9,)"),
+        ({"betas": (2, 2)}, "discquant needs betas of two numbers from 0 to 1, not (2, 2)"),
         ({"start": "up"}, "discquant needs start original or uniform or nearest or gptq, not 'up'"),
         ({"precision": "fp8"}, "discquant needs precision float32 or bf16, not 'fp8'"),
     ],

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from qnn.nn.training.recipe import Recipe
 
 EXPONENTS = ("learned_exponents.", ".log_scale")  # in names of what learns an exponent
+LATENTS = ".estimator."  # in names of what takes the place of weights: decay would choose codes
 
 
 def rate_at(recipe: Recipe, step: int, steps: int) -> float:
@@ -25,14 +26,17 @@ def rate_at(recipe: Recipe, step: int, steps: int) -> float:
 
 def optimizer_for(named: Iterable[tuple[str, nn.Parameter]], recipe: Recipe):
     """The recipe's optimizer; each group has its ``scale``, a factor of the rate."""
-    weights, vectors, exponents = [], [], []
+    weights, latents, vectors, exponents = [], [], [], []
     for name, parameter in named:
         if any(part in name for part in EXPONENTS):
             exponents.append(parameter)
+        elif LATENTS in name:
+            latents.append(parameter)
         else:
             (weights if parameter.dim() > 1 else vectors).append(parameter)
     groups = [
         {"params": weights, "weight_decay": recipe.weight_decay, "scale": 1.0},
+        {"params": latents, "weight_decay": 0.0, "scale": 1.0},
         {"params": vectors, "weight_decay": 0.0, "scale": recipe.norm_rate},
         {"params": exponents, "weight_decay": 0.0, "scale": recipe.exponent_rate},
     ]

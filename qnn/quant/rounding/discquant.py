@@ -68,7 +68,10 @@ class DiscQuant:
     def __post_init__(self):
         positive("discquant", self, "steps", "batch", "rate", "rho", "clip")
         positive("discquant", self, "bias_rate", "temperature")
-        within("discquant", self, 0, math.inf, "seed", "warm_up", "gap_power", "push")
+        within("discquant", self, 0, math.inf, "seed", "warm_up")
+        within("discquant", self, 0, 100, "gap_power", "push")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"discquant needs betas of two numbers from 0 to 1, not {self.betas}")
         within("discquant", self, 0, math.inf, "inner_weight", "bias_steps")
         within("discquant", self, 1, self.steps, "stages")
         one_of("discquant", self, start=STARTS, schedule=SCHEDULES, loss=LOSSES)
@@ -99,7 +102,8 @@ def discquant(
     ------
     Chee et al., "DiscQuant: A Quantization Method for Neural Networks Inspired by Discrepancy
     Theory", arXiv:2501.06417, and its authors' code. ``push``, ``gap_power``, ``inner_weight``,
-    ``temperature``, ``stages`` and biases are ours.
+    ``temperature``, ``stages``, biases, and the end as soon as all is rounded, are ours. The
+    authors start at random, which is ``start="uniform"``, and their AdamW decays x.
     """
     run = _Run(problem, options)
     owner = identity("discquant", problem, options) if checkpoint else {}
