@@ -93,10 +93,12 @@ CALIBRATION = 2048  # images that choose the types of activations, in every run
 WINDOW = 128  # tokens that a language model is rounded on at a time
 TOKENS = 1 << 18  # that each method of rounding sees
 IMAGES = 10_000  # unlabelled, of the training set
-DISCQUANT = Rounding(method="discquant", samples=IMAGES)
-ALL = (("samples", CALIBRATION),)  # of what they may see; layer by layer, more is not kept
-ADAROUND = Rounding(method="adaround", samples=CALIBRATION, options=ALL)
-GPTQ = Rounding(method="gptq", samples=CALIBRATION, options=ALL)
+SEARCH = (("steps", 1500), ("temperature", 4.0), ("precision", "bf16"))
+DISCQUANT = Rounding(method="discquant", samples=IMAGES, options=SEARCH)
+ADAROUND = Rounding(  # keeps operands and results of a layer in memory, and more do not fit
+    method="adaround", samples=CALIBRATION, options=(("samples", CALIBRATION), ("rate", 0.05))
+)
+GPTQ = Rounding(method="gptq", samples=IMAGES, options=(("samples", IMAGES),))
 NEAREST = Rounding(method="nearest", samples=CALIBRATION)
 ESTIMATORS = (
     "straight_through",
@@ -123,8 +125,13 @@ ROUNDED = tuple(
         (ADAROUND, 3, 1),
         (GPTQ, 3, 1),
         (DISCQUANT, 3, 1),
+        (NEAREST, 3, 2),
+        (ADAROUND, 3, 2),
+        (GPTQ, 3, 2),
         (DISCQUANT, 3, 2),
         (NEAREST, 2, 1),
+        (ADAROUND, 2, 1),
+        (GPTQ, 2, 1),
         (DISCQUANT, 2, 1),
     )
 )
@@ -164,7 +171,7 @@ DUEL = tuple(
 )
 UNTUNED = tuple(
     Run(group="A second network, nothing tuned on it", model="resnet56", how=how, weight_bits=3)
-    for how in (NEAREST, DISCQUANT)
+    for how in (NEAREST, ADAROUND, GPTQ, DISCQUANT)
 )
 LANGUAGE = tuple(
     Run(
@@ -179,6 +186,7 @@ LANGUAGE = tuple(
         (
             Rounding(method="nearest", samples=0),
             Rounding(method="gptq", samples=TOKENS, options=(("samples", TOKENS // WINDOW),)),
+            Rounding(method="adaround", samples=TOKENS, options=(("samples", 512), ("rate", 0.05))),
             Rounding(method="discquant", samples=TOKENS, options=(("steps", 600), ("batch", 16))),
         ),
     )
