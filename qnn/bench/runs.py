@@ -93,7 +93,14 @@ CALIBRATION = 2048  # images that choose the types of activations, in every run
 WINDOW = 128  # tokens that a language model is rounded on at a time
 TOKENS = 1 << 18  # that each method of rounding sees
 IMAGES = 10_000  # unlabelled, of the training set
-SEARCH = (("steps", 1500), ("temperature", 4.0), ("precision", "bf16"))
+SEARCH = (
+    ("steps", 1500),
+    ("temperature", 4.0),
+    ("rho", 20.0),
+    ("tune_bias", True),
+    ("bias_steps", 200),
+    ("precision", "bf16"),
+)
 DISCQUANT = Rounding(method="discquant", samples=IMAGES, options=SEARCH)
 ADAROUND = Rounding(  # keeps operands and results of a layer in memory, and more do not fit
     method="adaround", samples=CALIBRATION, options=(("samples", CALIBRATION), ("rate", 0.05))
