@@ -8,6 +8,7 @@ import typer
 
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.quantize import numbers
+from qnn.files import write_whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,19 +144,10 @@ def _teacher(model, teacher, checkpoint):
 
 def _save_weights(network: "nn.Module", path: Path) -> None:
     """A flat dictionary of tensors, which ``--checkpoint`` of 'qnn quantize' takes."""
-    import os
-
     from safetensors.torch import save
 
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(
-            save({n: t.contiguous().clone() for n, t in network.state_dict().items()})
-        )
-        os.replace(beside, path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    state = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
+    write_whole(path, save(state))
 
 
 def _preprocessing(model, mean, std):

@@ -4,7 +4,6 @@ The file rebuilds the network without the user's code; nothing in it is unpickle
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from qnn.errors import QnnError
+from qnn.files import write_whole
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import Plan
 
@@ -28,7 +28,7 @@ class Source:
 
 
 def save(quantized: QuantizedModel, path: str | Path, source: Source | None = None) -> None:
-    """Write the file beside ``path``, then rename it: a reader never sees half of one.
+    """Write the file; a reader never sees half of it.
 
     Raises
     ------
@@ -36,7 +36,6 @@ def save(quantized: QuantizedModel, path: str | Path, source: Source | None = No
         The folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     state = quantized.state_dict()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     metadata = {
@@ -47,10 +46,8 @@ def save(quantized: QuantizedModel, path: str | Path, source: Source | None = No
         "checkpoint": (source.checkpoint or "") if source else "",
     }
     try:
-        beside.write_bytes(to_bytes(tensors, metadata))
-        os.replace(beside, path)
+        write_whole(path, to_bytes(tensors, metadata))
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise QnnError(
             f"{path}: a quantized model needs a writable folder with room, but got "
             f"'{error.strerror}'; choose another path"

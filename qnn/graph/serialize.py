@@ -7,7 +7,6 @@ order, outputs, each array's type, shape and place) and the arrays' bytes.
 
 import hashlib
 import json
-import os
 import struct
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from qnn.errors import QnnError
+from qnn.files import write_whole
 from qnn.graph.check import check
 from qnn.graph.ir import Concat, Conv, Graph, Input, MaxPool, Output
 from qnn.quant.qtype import QType
@@ -26,7 +26,7 @@ KINDS = {"input": Input, "conv": Conv, "maxpool": MaxPool, "concat": Concat}
 
 
 def save(graph: Graph, path: str | Path) -> None:
-    """Write the file beside ``path``, then rename it: a reader never sees half of one.
+    """Write the file; a reader never sees half of it.
 
     Raises
     ------
@@ -34,14 +34,9 @@ def save(graph: Graph, path: str | Path) -> None:
         The folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     data = to_bytes(graph)
     try:
-        try:
-            beside.write_bytes(data)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, data)
     except OSError as error:
         raise QnnError(
             f"{path}: a graph needs a writable folder with room, but got '{error.strerror}'; "

@@ -1,7 +1,6 @@
 """A run on disk, ``.safetensors`` with JSON metadata: whole or not at all, and never unpickled."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from qnn.errors import ModelError
+from qnn.files import write_whole
 from qnn.nn.training.fingerprint import difference
 
 FORMAT = "qnn-training-checkpoint"
@@ -35,14 +35,13 @@ class Saved:
 
 
 def save(saved: Saved, path: Path) -> None:
-    """Write the file beside ``path``, then rename it: a reader never sees half of one.
+    """Write the file; a reader never sees half of it.
 
     Raises
     ------
     ModelError
         The folder is missing or not writable, or the disk is full.
     """
-    beside = path.with_name(f"{path.name}.part")
     tensors = {n: t.detach().cpu().contiguous().clone() for n, t in saved.tensors.items()}
     metadata = {
         "format": FORMAT,
@@ -52,10 +51,8 @@ def save(saved: Saved, path: Path) -> None:
         "tally": json.dumps(saved.tally),
     }
     try:
-        beside.write_bytes(to_bytes(tensors, metadata))
-        os.replace(beside, path)
+        write_whole(path, to_bytes(tensors, metadata))
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise ModelError(
             f"checkpoint {path} needs a writable folder with room, but got '{error.strerror}'; "
             f"choose another path"

@@ -1,11 +1,11 @@
 """What a run measures, as JSON lines in a file and, where wanted, for TensorBoard."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qnn.errors import ModelError, ToolError
+from qnn.files import write_whole
 
 START = '{"step": '  # of each line
 
@@ -83,10 +83,8 @@ def _rewind(path, step):
         raise ModelError(
             f"metrics {path} holds something else than metrics of a run; name another file"
         ) from None
-    beside = path.with_name(f"{path.name}.part")
     try:
-        beside.write_text("".join(kept))
-        os.replace(beside, path)
+        write_whole(path, "".join(kept))
     except OSError as error:
         raise ModelError(
             f"metrics {path} needs a writable folder with room, but got '{error.strerror}'; "

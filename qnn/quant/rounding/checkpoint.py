@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from qnn.errors import ModelError
+from qnn.files import write_whole
 from qnn.quant.rounding.problem import Problem
 
 FORMAT = "qnn rounding checkpoint 1"
@@ -66,18 +66,14 @@ class Checkpoint:
 
     def save(self, identity: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
         """Replace the file by these tensors, at once or not at all."""
-        beside = self.path.with_name(self.path.name + ".part")
         held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         metadata = {"rounding": json.dumps({"format": FORMAT, **identity})}
         try:
-            save_file(held, beside, metadata)
-            os.replace(beside, self.path)
-        except (OSError, SafetensorError) as error:
-            beside.unlink(missing_ok=True)
-            reason = getattr(error, "strerror", None) or str(error)
+            write_whole(self.path, to_bytes(held, metadata))
+        except OSError as error:
             raise ModelError(
                 f"{self.path}: a rounding checkpoint needs a writable folder with room, but got "
-                f"'{reason}'; choose another path"
+                f"'{error.strerror}'; choose another path"
             ) from None
 
 
