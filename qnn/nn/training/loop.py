@@ -77,7 +77,8 @@ def train(
         int64; or images alone, where a teacher answers for them
     teacher : a module that takes what the float model takes, or a quantized model
     checkpoint : file of the run, written after each epoch and every ``save_seconds``; if it
-        exists the run goes on from it, and ends in the same bits
+        exists the run goes on from it, and ends in the same bits as without the interruption, on
+        the same machine with as many threads
     metrics : file of JSON lines, see ``qnn.nn.training.metrics.Measured``
     progress : called with steps done and steps in all, after each step
     device : to train on; None: a GPU if there is one
