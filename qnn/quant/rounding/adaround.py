@@ -8,9 +8,10 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.quant.rounding.adam import Adam
-from qnn.quant.rounding.checkpoint import Checkpoint, identity
+from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.interpolation import Interpolation
-from qnn.quant.rounding.layer import Owner, inputs_of, owners, samples
+from qnn.quant.rounding.layer import Owner, inputs_of, samples
+from qnn.quant.rounding.layer_by_layer import layer_by_layer
 from qnn.quant.rounding.options import positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
 from qnn.quant.rounding.sampling import generator
@@ -79,25 +80,15 @@ def adaround(
     Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization",
     arXiv:2004.10568, equations 21 to 25.
     """
-    order = owners(problem, "adaround")
     batches = samples(problem, options.samples, options.batch, options.seed)
-    owner_of_file = identity("adaround", problem, options) if checkpoint else {}
-    indices = (checkpoint.load(owner_of_file) if checkpoint else None) or {}
-    total = sum(layer.w.numel() for layer in problem.layers.values())
     original = {name: layer.w.float().to(problem.device) for name, layer in problem.layers.items()}
-    rounded = dict(original)
-    rounded |= {name: problem.given(name, found) for name, found in indices.items()}
-    for place, owner in enumerate(order[len(indices) :], len(indices)):
+
+    def round_layer(owner, place, given):
         layer = _Layer(problem, options, owner, place)
-        layer.listen(original, rounded, batches)
-        indices[owner.name] = layer.rounded()
-        rounded[owner.name] = problem.given(owner.name, indices[owner.name])
-        if checkpoint:
-            checkpoint.save(owner_of_file, indices)
-        if progress is not None:
-            done = sum(problem.layers[name].w.numel() for name in indices)
-            progress(len(indices), len(order), done / total)
-    return Rounded(indices)
+        layer.listen(original, original | given, batches)
+        return layer.rounded()
+
+    return layer_by_layer("adaround", problem, options, round_layer, progress, checkpoint)
 
 
 class _Layer:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.quant.rounding.checkpoint import Checkpoint, identity
-from qnn.quant.rounding.layer import columns, inputs_of, owners, samples
+from qnn.quant.rounding.checkpoint import Checkpoint
+from qnn.quant.rounding.layer import columns, inputs_of, samples
+from qnn.quant.rounding.layer_by_layer import layer_by_layer
 from qnn.quant.rounding.options import positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded, Weights
 
@@ -58,24 +59,14 @@ def gptq(
     Frantar et al., "GPTQ", arXiv:2210.17323, algorithm 1; the grid's nearest value of a column
     stands in for uniform rounding.
     """
-    order = owners(problem, "gptq")
     batches = samples(problem, options.samples, options.batch, options.seed)
-    owner_of_file = identity("gptq", problem, options) if checkpoint else {}
-    indices = (checkpoint.load(owner_of_file) if checkpoint else None) or {}
-    given = {name: problem.given(name, found) for name, found in indices.items()}
-    total = sum(layer.w.numel() for layer in problem.layers.values())
-    for owner in order[len(indices) :]:
+
+    def round_layer(owner, _place, given):
         layer = problem.layers[owner.name]
         moments = _second_moments(problem, owner, given, batches)
-        values = _round_groups(layer, moments, options)
-        indices[owner.name] = layer.indices(values)
-        given[owner.name] = problem.given(owner.name, indices[owner.name])
-        if checkpoint:
-            checkpoint.save(owner_of_file, indices)
-        if progress is not None:
-            done = sum(problem.layers[name].w.numel() for name in indices)
-            progress(len(indices), len(order), done / total)
-    return Rounded(indices)
+        return layer.indices(_round_groups(layer, moments, options))
+
+    return layer_by_layer("gptq", problem, options, round_layer, progress, checkpoint)
 
 
 def _second_moments(problem, owner, given, batches) -> Tensor:
