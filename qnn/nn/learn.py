@@ -11,7 +11,7 @@ from qnn.nn.layers import QuantConv
 from qnn.nn.learning import Exponents, LearnedExponent, settle_exponents
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import ConvPlan
-from qnn.nn.scales import LIMIT
+from qnn.nn.scales import LIMIT, sums_reach
 from qnn.quant import pow2
 from qnn.quant.estimators import Given, estimator
 
@@ -86,7 +86,7 @@ def finish(quantized: QuantizedModel) -> None:
     quantized.eval()
     for name, conv in learnable(quantized):
         _settle_result(conv)
-        reach = conv.reach(conv.indices(), conv.epilogue())
+        reach = sums_reach(conv)
         if not bool((reach < LIMIT).all()):
             raise ModelError(
                 f"layer '{name}': channel {int(reach.argmax())} outgrew the accumulator in "

@@ -26,7 +26,7 @@ def set_exponents(conv: QuantConv) -> None:
     least = _units(conv) - _most_units(conv, weight, bias)
     for _ in range(TRIES):
         finest = _choose(conv, weight, least)
-        reach = _reach(conv)
+        reach = sums_reach(conv)
         if bool((reach < LIMIT).all()):
             return _check_fixed(conv, weight)
         least = torch.where(_coarsened(conv, reach, finest), conv.weight_exponent + 1, least)
@@ -79,7 +79,8 @@ def _choose(conv, weight, least) -> Tensor:
     return units
 
 
-def _reach(conv) -> Tensor:
+def sums_reach(conv: QuantConv) -> Tensor:
+    """Bound of every sum of a layer, its storage included, (outputs,) float64; see ``LIMIT``."""
     epilogue = conv.epilogue()
     stored = conv.type.offset * pow2.exp2(epilogue.right)  # of an unsigned result
     return conv.reach(conv.indices(), epilogue) + stored
