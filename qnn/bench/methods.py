@@ -183,4 +183,5 @@ def _rounding_options(run: Run):
 
 def _recipe(run: Run) -> Recipe:
     how = run.how
-    return Recipe(method=how.method, epochs=how.epochs, seed=run.seed, **dict(how.options))
+    budget = {"epochs": how.epochs, "steps": how.steps}
+    return Recipe(method=how.method, seed=run.seed, **budget, **dict(how.options))

@@ -37,12 +37,19 @@ class Training:
     -------
     method : of ``qnn.quant.estimators``
     epochs : over all training images
+    steps : instead of epochs
     options : fields of ``qnn.nn.training.Recipe``; the others have its defaults
     """
 
     method: str
-    epochs: int
+    epochs: int = 1
+    steps: int | None = None
     options: Options = ()
+
+    @property
+    def budget(self) -> str:
+        """How long it lasts, for names."""
+        return f"{self.epochs}epochs" if self.steps is None else f"{self.steps}steps"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +73,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """``METHOD-w3a8-MODEL``; with ``x2`` for two terms, with epochs, with a seed above 0."""
+        """``METHOD-w3a8-MODEL``; with ``x2`` for two terms, with a budget, with a seed above 0."""
         terms = f"x{self.terms}" if self.terms > 1 else ""
         activations = "" if self.activation_bits is None else f"a{self.activation_bits}"
         parts = [self.how.method, f"w{self.weight_bits}{terms}{activations}", self.model]
         if isinstance(self.how, Training):
-            parts.append(f"{self.how.epochs}epochs")
+            parts.append(self.how.budget)
         if self.seed:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)
@@ -94,9 +101,11 @@ WINDOW = 128  # tokens that a language model is rounded on at a time
 TOKENS = 1 << 18  # that each method of rounding sees
 IMAGES = 10_000  # unlabelled, of the training set
 SEARCH = (
-    ("steps", 1500),
+    ("steps", 2400),
+    ("batch", 64),
     ("temperature", 4.0),
     ("rho", 20.0),
+    ("inner_weight", 20.0),
     ("tune_bias", True),
     ("bias_steps", 200),
     ("precision", "bf16"),
@@ -118,8 +127,12 @@ ESTIMATORS = (
     "deepshift_ps",
     "s3",
 )
-SMALL_BUDGET = 1  # epochs, in which estimators are compared
-RECIPE = (("temperature", 4.0), ("precision", "bf16"))  # of every training on CIFAR-10
+SMALL_BUDGET = 200  # steps, in which estimators are compared
+SOFT = (("temperature", 4.0), ("precision", "bf16"))  # of every training on CIFAR-10
+RECIPES = {  # by bits of weights: with two, biases have more to make up for
+    2: (*SOFT, ("rate", 5e-3), ("grid_rate", 2.0)),
+    3: (*SOFT, ("rate", 5e-4), ("grid_rate", 10.0)),
+}
 
 ROUNDED = tuple(
     Run(group="Rounding, no labels", model="resnet20", how=how, weight_bits=bits, terms=terms)
@@ -146,7 +159,7 @@ TRAINED = tuple(
     Run(
         group="Training",
         model="resnet20",
-        how=Training(method=method, epochs=epochs, options=RECIPE),
+        how=Training(method=method, epochs=epochs, options=RECIPES[bits]),
         weight_bits=bits,
         activation_bits=activation_bits,
     )
@@ -160,7 +173,7 @@ COMPARED = tuple(
     Run(
         group="Estimators, one budget",
         model="resnet20",
-        how=Training(method=method, epochs=SMALL_BUDGET, options=RECIPE),
+        how=Training(method=method, steps=SMALL_BUDGET, options=RECIPES[3]),
         weight_bits=3,
     )
     for method in ESTIMATORS
@@ -170,7 +183,7 @@ DUEL = tuple(
     Run(
         group="Reconstructed gradient against straight-through, three seeds",
         model="resnet20",
-        how=Training(method=method, epochs=SMALL_BUDGET, options=RECIPE),
+        how=Training(method=method, steps=SMALL_BUDGET, options=RECIPES[bits]),
         weight_bits=bits,
         seed=seed,
     )

@@ -67,8 +67,10 @@ class QuantConv(nn.Module):
     -------
     estimator : how the gradient passes the weights' grid in training; None: clipped
         straight-through. Evaluation needs None: ``qnn.nn.learn.finish`` sees to it
-    statistics : of BatchNorm in training, "frozen", or "batch" in groups of ``ghost_batch``
-        images (None: all), which moves ``mean`` and ``var`` by ``momentum``
+    unit : (outputs,) powers of two that the weights are in: 1 but in training, where it is about
+        the grid's greatest value, so that a step of training means the same in every channel
+    statistics : of BatchNorm in training: "frozen", or "batch", where means are those of groups of
+        ``ghost_batch`` images (None: all) and ``mean`` moves by ``momentum``; its scale is frozen
     exponents : learned ones of the operand, skip operand and result, while training learns them
     """
 
@@ -81,6 +83,7 @@ class QuantConv(nn.Module):
         normalised = plan.eps is not None
         self._hold("gamma", torch.ones(outputs) if normalised else None, learned=True)
         self._hold("beta", torch.zeros(outputs) if normalised else None, learned=True)
+        self.register_buffer("unit", torch.ones(outputs), persistent=False)
         self.register_buffer("mean", torch.zeros(outputs) if normalised else None)
         self.register_buffer("var", torch.ones(outputs) if normalised else None)
         self.register_buffer("weight_exponent", torch.zeros(outputs, dtype=torch.int64))
@@ -111,13 +114,18 @@ class QuantConv(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights (outputs, ...) and bias (outputs,) in float64, BatchNorm and scale applied."""
-        weight, wide, factor = self.weight.double(), torch.float64, self.factor()
-        bias = torch.zeros(len(weight), dtype=wide, device=weight.device)
-        bias = bias if self.bias is None else self.bias.double()
+        factor, scale = self.factor(), self.unit.double() * self.plan.scale
+        bias = torch.zeros_like(scale) if self.bias is None else self.bias.double()
         if factor is not None:
-            weight = weight * factor[:, None, None, None]
+            scale = scale * factor
             bias = (bias - self.mean.double()) * factor + self.beta.double()
-        return weight * self.plan.scale, bias
+        return self.weight.double() * scale[:, None, None, None], bias
+
+    @torch.no_grad()
+    def set_unit(self, unit: Tensor) -> None:
+        """Hold the weights in other units, (outputs,) powers of two, which changes none of them."""
+        self.weight.mul_((self.unit / unit)[:, None, None, None])
+        self.unit.copy_(unit)
 
     @torch.no_grad()
     def set_codes(self, indices: Tensor, exponent: Tensor) -> None:
@@ -135,7 +143,7 @@ class QuantConv(nn.Module):
             self.mean.copy_(torch.where(silent, 0 if self.bias is None else self.bias, self.mean))
             self.gamma.copy_(torch.where(silent, (self.var + self.plan.eps).sqrt(), self.gamma))
             values = values / self.factor()[:, None, None, None]
-        self.weight.copy_(values)
+        self.weight.copy_(values / self.unit.double()[:, None, None, None])
         self.weight_exponent.copy_(exponent)
 
     @torch.no_grad()
@@ -232,10 +240,26 @@ class QuantConv(nn.Module):
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The convolution alone."""
         plan = self.plan
+        if _pools_all(plan, x):
+            return _pool_all(x, weight, bias)
         top, bottom, left, right = plan.padding
         own = (top, left) if (top, left) == (bottom, right) else (0, 0)
         x = x if any(own) else padded(x, plan.padding, 0.0)
         return F.conv2d(x, weight, bias, plan.stride, own, plan.dilation, plan.groups)
+
+
+def _pools_all(plan, x):
+    """Whether each sum takes all pixels of a channel of its own, as in pooling over space."""
+    outputs, inputs, *kernel = plan.weight_shape
+    alone = inputs == 1 and plan.groups == outputs
+    return alone and list(x.shape[2:]) == kernel and not any(plan.padding)
+
+
+def _pool_all(x, weight, bias):
+    """That convolution; a library's depthwise one takes a quarter of a training step for it."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    sums = (x * weight[:, 0]).sum((2, 3), keepdim=True, dtype=wide)
+    return sums if bias is None else sums + bias[:, None, None]
 
 
 class QuantMaxPool(nn.Module):

@@ -15,6 +15,8 @@ from qnn.nn.scales import LIMIT, sums_reach
 from qnn.quant import pow2
 from qnn.quant.estimators import Given, estimator
 
+MOST_UNIT = 60  # of the exponent: beyond, float32 weights could lose bits
+
 
 def learnable(quantized: QuantizedModel) -> Iterator[tuple[str, QuantConv]]:
     """Names and modules of the convolutions whose weights are learnt."""
@@ -45,6 +47,7 @@ def prepare(
     """
     make = estimator(method)
     for _, conv in learnable(quantized):
+        conv.set_unit(_grid_unit(conv))
         made = make(conv.plan.weight_bits, conv.plan.terms, **options)
         made.begin(conv.folded()[0], conv.weight_exponent)
         conv.estimator = made
@@ -81,6 +84,7 @@ def finish(quantized: QuantizedModel) -> None:
         if conv.estimator is not None:
             conv.set_codes(*conv.estimator.codes(weight, conv.weight_exponent))
             conv.estimator = None
+        conv.set_unit(torch.ones_like(conv.unit))
         conv.statistics, conv.ghost_batch = "frozen", None
     _settle_exponents(quantized)
     quantized.eval()
@@ -128,6 +132,15 @@ def _folded_plan(layer):
     if not isinstance(layer, ConvPlan):
         return layer
     return replace(layer, eps=None, scale=1.0, bias=layer.bias or layer.eps is not None)
+
+
+def _grid_unit(conv):
+    """The power of two next to what the grid's greatest value is before BatchNorm's factor."""
+    factor = conv.factor()
+    scale = torch.ones_like(conv.unit) if factor is None else factor.abs()
+    scale = torch.where(scale == 0, 1.0, scale.double()) * abs(conv.plan.scale)
+    exponent = (conv.weight_exponent - scale.log2().round()).clamp(-MOST_UNIT, MOST_UNIT)
+    return pow2.exp2(exponent).to(conv.unit.dtype)
 
 
 def _attach_exponents(quantized):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from qnn.nn.ghost import ghost_batch_norm
+from qnn.nn.center import centered
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import ClippedStraightThrough
 
@@ -76,11 +76,11 @@ def _forward(conv, x, skip):
     weight, bias = conv.folded()
     given = _grid_values(conv, weight)
     operand, skipped, result = _steps(conv)
+    weight = (given * (result / operand)).to(x.dtype)
     if conv.statistics == "batch" and conv.plan.eps is not None:
-        v = _normalised(conv, x, given, operand, result)
+        v = _centered(conv, conv.convolve(x, weight), result)
     else:
-        unit = _grid_bias(conv, bias) * result
-        v = conv.convolve(x, (given * (result / operand)).to(x.dtype), unit.to(x.dtype))
+        v = conv.convolve(x, weight, (_grid_bias(conv, bias) * result).to(x.dtype))
     if skip is not None:
         v = v + skip * (result / skipped)
     return activation.learn_snap(v, *conv.bounds()) if conv.plan.rounded else v
@@ -130,13 +130,13 @@ def _grid_bias(conv, bias):
     return bias + (activation.round_half_up(bias * scale) / scale - bias).detach()
 
 
-def _normalised(conv, x, given, operand, result):
-    """Standard BatchNorm over groups of images, of a convolution with the folded grid's weights."""
+def _centered(conv, v, result):
+    """``v``, which has no bias yet, with the mean that BatchNorm gives each channel of a batch."""
     factor = conv.factor()
-    factor = torch.where(factor == 0, 1.0, factor)
-    weight = given / factor[:, None, None, None] / operand
-    u = conv.convolve(x, weight.to(x.dtype), conv.bias)
-    gamma, beta = (conv.gamma * result).float(), (conv.beta * result).float()
-    return ghost_batch_norm(
-        u, conv.mean, conv.var, gamma, beta, conv.ghost_batch, conv.momentum, conv.plan.eps
-    )
+    scale = torch.where(factor == 0, 1.0, factor) * result
+    bias = 0.0 if conv.bias is None else conv.bias
+    mean = ((conv.mean - bias) * scale).detach()
+    v = centered(v, conv.beta * result, mean, conv.ghost_batch, conv.momentum)
+    with torch.no_grad():
+        conv.mean.copy_(mean / scale + bias)
+    return v

@@ -177,32 +177,45 @@ def test_what_was_learnt_exports_bit_for_bit(statistics, learn_exponents):
 
 
 @torch.no_grad()
-def test_batch_statistics_are_those_of_batchnorm():
+def test_batch_statistics_move_means_and_no_scale():
     quantized, data = small()
     conv = quantized.layer(quantized.plan.layers[1].name)
     x = quantized.input(data)
-    u = conv.convolve(
-        x * 2.0 ** -int(conv.input_exponent),
-        (
-            pow2.values(conv.indices(), conv.weight_exponent, 3)
-            / conv.factor()[:, None, None, None]
-        ).float(),
-    )
-    norm = nn.BatchNorm2d(6, conv.plan.eps)
-    norm.load_state_dict(
-        {"weight": conv.gamma, "bias": conv.beta, "running_mean": conv.mean}
-        | {"running_var": conv.var, "num_batches_tracked": torch.tensor(0)}
-    )
-    wanted = F.relu(norm(u)) * 2.0 ** int(conv.exponent)
+    weight = pow2.values(conv.indices(), conv.weight_exponent, 3).float()
+    sums = conv.convolve(x * 2.0 ** -int(conv.input_exponent), weight)
+    wanted = F.relu(sums - (sums.mean((0, 2, 3)) - conv.beta)[:, None, None])
+    mean, var = conv.mean.clone(), conv.var.clone()
     conv.statistics = "batch"
     got = conv.train()(x)
-    assert float((got - wanted.clamp(max=255)).abs().max()) <= 0.51
-    assert torch.allclose(conv.mean, norm.running_mean, atol=1e-5)
-    assert torch.allclose(conv.var, norm.running_var, rtol=1e-4)
+    wanted = (wanted * 2.0 ** int(conv.exponent)).clamp(max=255)
+    assert float((got - wanted).abs().max()) <= 0.51
+    batch_mean = sums.mean((0, 2, 3)).double() / conv.factor()
+    assert torch.allclose(conv.mean.double(), 0.9 * mean + 0.1 * batch_mean, atol=1e-5)
+    assert torch.equal(conv.var, var)
 
 
 @torch.no_grad()
-def test_ghost_batches_are_normalised_each_by_itself():
+def test_units_of_weights_change_nothing():
+    quantized, data = small()
+    wanted, weights = quantized(data), quantized.layer(quantized.plan.layers[1].name).folded()[0]
+    kept = copy.deepcopy(quantized.state_dict())
+    prepare(quantized)
+    for _, conv in learnable(quantized):
+        greatest = pow2.exp2(conv.weight_exponent) / (1 if conv.factor() is None else conv.factor())
+        assert bool(((conv.unit / greatest).log2().abs() <= 0.51).all())
+    conv = quantized.layer(quantized.plan.layers[1].name)
+    assert not torch.equal(conv.unit, torch.ones_like(conv.unit))
+    assert torch.equal(conv.folded()[0], weights)
+    assert torch.equal(quantized(data), wanted)
+    assert torch.equal(finished(quantized)(data), wanted)
+    for _, conv in learnable(quantized):
+        conv.set_unit(torch.ones_like(conv.unit))
+        assert "unit" not in conv.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in quantized.state_dict().items())
+
+
+@torch.no_grad()
+def test_ghost_batches_are_centered_each_by_itself():
     quantized, data = small()
     conv = quantized.layer(quantized.plan.layers[1].name).train()
     conv.statistics, conv.ghost_batch = "batch", 16

@@ -74,6 +74,17 @@ def test_groups_have_rates_and_decays_of_their_own():
     assert groups == [(1, 0.1, 0.3), (3, 0.2, 0.0), (1, 0.5, 0.0)]
 
 
+def test_weights_in_units_of_their_grid_have_a_rate_of_their_own():
+    named = [
+        ("layers.a.weight", nn.Parameter(torch.ones(1, 1, 1, 1))),
+        ("layers.a.estimator.sign", nn.Parameter(torch.ones(1, 1, 1, 1))),
+        ("layers.a.beta", nn.Parameter(torch.ones(1))),
+    ]
+    optimizer = optimizer_for(named, Recipe(grid_rate=4.0), on_grid=True)
+    set_rate(optimizer, 0.1)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.4, 0.4, 0.1]
+
+
 def test_an_average_follows_and_goes_on_from_what_it_was():
     live = {"w": torch.tensor([0.0, 4.0]), "d": torch.tensor([1.0]).double()}
     average = Average(live, 0.5)

@@ -278,16 +278,6 @@ def test_several_processes_need_lightning_fabric(lacking, monkeypatch):
         ({"steps": 1.5}, "Recipe needs steps to be an integer from 1, not 1.5"),
         ({"ghost_batch": 1}, "Recipe needs ghost_batch to be an integer from 2, not 1"),
         ({"warm_up": 1.5}, "Recipe needs warm_up from 0 to 1, not 1.5"),
-        (
-            {"method": "s3", "freeze_statistics_at": 0.5},
-            "Recipe needs freeze_statistics_at 0 for s3, whose weights do not follow BatchNorm's "
-            "scale, not 0.5",
-        ),
-        (
-            {"method": "inq", "freeze_statistics_at": 0.5},
-            "Recipe needs freeze_statistics_at 0 for inq, whose weights do not follow BatchNorm's "
-            "scale, not 0.5",
-        ),
         ({"warm_up": None}, "Recipe needs warm_up from 0 to 1, not None"),
         ({"rate": None}, "Recipe needs rate above 0 and finite, not None"),
         ({"kl": None}, "Recipe needs kl of at least 0 and finite, not None"),

@@ -24,8 +24,13 @@ def rate_at(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.rate
 
 
-def optimizer_for(named: Iterable[tuple[str, nn.Parameter]], recipe: Recipe):
-    """The recipe's optimizer; each group has its ``scale``, a factor of the rate."""
+def optimizer_for(
+    named: Iterable[tuple[str, nn.Parameter]], recipe: Recipe, on_grid: bool = False
+) -> torch.optim.Optimizer:
+    """The recipe's optimizer; each group has its ``scale``, a factor of the rate.
+
+    ``on_grid``: weights are in units of their grid, and have their own rate.
+    """
     weights, latents, vectors, exponents = [], [], [], []
     for name, parameter in named:
         if any(part in name for part in EXPONENTS):
@@ -34,9 +39,10 @@ def optimizer_for(named: Iterable[tuple[str, nn.Parameter]], recipe: Recipe):
             latents.append(parameter)
         else:
             (weights if parameter.dim() > 1 else vectors).append(parameter)
+    scale = recipe.grid_rate if on_grid else 1.0
     groups = [
-        {"params": weights, "weight_decay": recipe.weight_decay, "scale": 1.0},
-        {"params": latents, "weight_decay": 0.0, "scale": 1.0},
+        {"params": weights, "weight_decay": recipe.weight_decay, "scale": scale},
+        {"params": latents, "weight_decay": 0.0, "scale": scale},
         {"params": vectors, "weight_decay": 0.0, "scale": recipe.norm_rate},
         {"params": exponents, "weight_decay": 0.0, "scale": recipe.exponent_rate},
     ]

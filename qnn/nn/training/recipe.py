@@ -29,6 +29,8 @@ class Recipe:
     optimizer : "adam", "adamw", or "sgd" with ``momentum``
     momentum : of "sgd"
     weight_decay : of convolutions' and linear layers' weights alone
+    grid_rate : times ``rate``: of a quantized model's weights, in units of their grid's greatest
+        value, and of what takes their place
     norm_rate : times ``rate``: of biases and BatchNorm
     exponent_rate : times ``rate``: of learned exponents
     clip : greatest norm of the gradient; None: no bound
@@ -39,8 +41,8 @@ class Recipe:
     label_smoothing : share of each label that goes to all classes
     method, options : estimator of a quantized model, and what it takes
     learn_exponents : whether exponents of activations are learned, for a quantized model
-    freeze_statistics_at : share of the steps after which BatchNorm keeps its statistics; None: 0
-        for a quantized model, 1 for a float one
+    freeze_statistics_at : share of the steps after which BatchNorm keeps its statistics, of which
+        a quantized model moves the means alone; None: 0.9 for a quantized model, 1 for a float one
     ghost_batch : images that share BatchNorm's statistics; None: all that one process has
     ema : decay of the average of the weights that is evaluated and kept; None: the last weights
     precision : "fp32", or "bf16" or "fp16" for what autocast takes; "fp16" on a GPU only
@@ -64,6 +66,7 @@ class Recipe:
     optimizer: str = "adam"
     momentum: float = 0.9
     weight_decay: float = 0.0
+    grid_rate: float = 10.0
     norm_rate: float = 1.0
     exponent_rate: float = 1.0
     clip: float | None = None
@@ -141,11 +144,6 @@ class Recipe:
                 continue
             if not _is_number(value) or not 0 <= value <= 1:
                 raise ValueError(f"Recipe needs {name} from 0 to 1, not {value}")
-        if estimator(self.method).own_weights and self.freeze_statistics_at:
-            raise ValueError(
-                f"Recipe needs freeze_statistics_at 0 for {self.method}, whose weights do not "
-                f"follow BatchNorm's scale, not {self.freeze_statistics_at}"
-            )
 
     def _check_sizes(self):
         for name in ("rate", "temperature", "diverged", "clip"):
@@ -154,7 +152,15 @@ class Recipe:
                 continue
             if not (_is_number(value) and isfinite(value) and value > 0):
                 raise ValueError(f"Recipe needs {name} above 0 and finite, not {value}")
-        for name in ("weight_decay", "norm_rate", "exponent_rate", "kl", "reverse_kl", "labels"):
+        for name in (
+            "weight_decay",
+            "grid_rate",
+            "norm_rate",
+            "exponent_rate",
+            "kl",
+            "reverse_kl",
+            "labels",
+        ):
             value = getattr(self, name)
             if not (_is_number(value) and isfinite(value) and value >= 0):
                 raise ValueError(f"Recipe needs {name} of at least 0 and finite, not {value}")

@@ -52,6 +52,7 @@ class Student:
     """
 
     freezes_at = 1.0  # share of training with moving statistics, if the recipe does not say
+    on_grid = False  # whether weights are in units of their grid
 
     def __init__(self, model: nn.Module, recipe: Recipe, device: torch.device):
         self.recipe = recipe
@@ -113,7 +114,8 @@ class Student:
 class QuantizedStudent(Student):
     """A quantized model in training, whose weights stay on their grid in every forward pass."""
 
-    freezes_at = 0.0
+    freezes_at = 0.9
+    on_grid = True
 
     def prepare(self) -> None:
         """Attach the estimators."""
@@ -138,8 +140,7 @@ class QuantizedStudent(Student):
 
     def statistics(self) -> list[Tensor]:
         """Buffers that BatchNorm moves."""
-        normalised = (m for m in self._convolutions() if m.plan.eps is not None)
-        return [buffer for m in normalised for buffer in (m.mean, m.var)]
+        return [m.mean for m in self._convolutions() if m.plan.eps is not None]
 
     def settled(self, module: QuantizedModel) -> QuantizedModel:
         """``module`` with what it learnt in its weights and exponents."""

@@ -20,8 +20,6 @@ class Estimator(nn.Module):
     -------
     name : under which the method is found
     one_term : the method has no meaning for sums of codes
-    own_weights : values of its own take the place of the weights, at once or by and by; so
-        BatchNorm cannot move them by its statistics, which should be frozen
 
     Raises
     ------
@@ -31,7 +29,6 @@ class Estimator(nn.Module):
 
     name: str
     one_term = False
-    own_weights = False
 
     def __init__(self, bits: int, terms: int = 1):
         super().__init__()

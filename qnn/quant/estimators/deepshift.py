@@ -66,7 +66,6 @@ class DeepShiftPS(Estimator):
 
     name = "deepshift_ps"
     one_term = True
-    own_weights = True
 
     def begin(self, w: Tensor, exponent: Tensor) -> None:
         """Signs and shifts of the nearest codes, with the weight's fraction as far as they let."""

@@ -30,7 +30,6 @@ class Inq(Estimator):
     """
 
     name = "inq"
-    own_weights = True
 
     def __init__(
         self,

@@ -30,7 +30,6 @@ class S3(Estimator):
 
     name = "s3"
     one_term = True
-    own_weights = True
 
     def begin(self, w: Tensor, exponent: Tensor) -> None:
         """Latents whose codes are the nearest ones."""
