@@ -114,7 +114,7 @@ DISCQUANT = Rounding(method="discquant", samples=IMAGES, options=SEARCH)
 ADAROUND = Rounding(  # keeps operands and results of a layer in memory, and more do not fit
     method="adaround", samples=CALIBRATION, options=(("samples", CALIBRATION), ("rate", 0.05))
 )
-GPTQ = Rounding(method="gptq", samples=IMAGES, options=(("samples", IMAGES),))
+GPTQ = Rounding(method="gptq", samples=CALIBRATION, options=(("samples", CALIBRATION),))
 NEAREST = Rounding(method="nearest", samples=CALIBRATION)
 ESTIMATORS = (
     "straight_through",
