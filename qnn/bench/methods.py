@@ -142,6 +142,7 @@ def _rounded_images(run, model, entry, data, work):
             entry,
             data,
             rounding=run.how.method,
+            bias_correction=run.how.bias_correction,
             rounding_options=_rounding_options(run),
             rounding_data=data.x_train[: run.how.samples],
             augment=augment if run.how.augmented else None,

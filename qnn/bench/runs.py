@@ -20,12 +20,14 @@ class Rounding:
     method : of ``qnn.quant.rounding``
     samples : unlabelled images, or tokens in windows, that it may see: the first ones
     augmented : whether images are cropped and flipped in each step
+    bias_correction : whether biases then take back the shift of means
     options : of the method; the others have its defaults
     """
 
     method: str
     samples: int
     augmented: bool = False
+    bias_correction: bool = False
     options: Options = ()
 
 
@@ -101,20 +103,25 @@ WINDOW = 128  # tokens that a language model is rounded on at a time
 TOKENS = 1 << 18  # that each method of rounding sees
 IMAGES = 10_000  # unlabelled, of the training set
 SEARCH = (
-    ("steps", 2400),
+    ("start", "adaround"),
+    ("start_samples", CALIBRATION),
+    ("steps", 800),
     ("batch", 64),
+    ("rate", 0.03),
     ("temperature", 4.0),
-    ("rho", 20.0),
+    ("rho", 100.0),
     ("inner_weight", 20.0),
     ("tune_bias", True),
-    ("bias_steps", 200),
+    ("bias_steps", 100),
     ("precision", "bf16"),
 )
 DISCQUANT = Rounding(method="discquant", samples=IMAGES, options=SEARCH)
 ADAROUND = Rounding(  # keeps operands and results of a layer in memory, and more do not fit
     method="adaround", samples=CALIBRATION, options=(("samples", CALIBRATION), ("rate", 0.05))
 )
-GPTQ = Rounding(method="gptq", samples=CALIBRATION, options=(("samples", CALIBRATION),))
+GPTQ = Rounding(
+    method="gptq", samples=CALIBRATION, bias_correction=True, options=(("samples", CALIBRATION),)
+)
 NEAREST = Rounding(method="nearest", samples=CALIBRATION)
 ESTIMATORS = (
     "straight_through",
@@ -127,7 +134,7 @@ ESTIMATORS = (
     "deepshift_ps",
     "s3",
 )
-SMALL_BUDGET = 200  # steps, in which estimators are compared
+SMALL_BUDGET = 150  # steps, in which estimators are compared
 SOFT = (("temperature", 4.0), ("precision", "bf16"))  # of every training on CIFAR-10
 RECIPES = {  # by bits of weights: with two, biases have more to make up for
     2: (*SOFT, ("rate", 5e-3), ("grid_rate", 2.0)),

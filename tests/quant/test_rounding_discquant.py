@@ -1,4 +1,5 @@
 import copy
+import importlib
 import re
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, DiscQuant, Problem, Weights
+from qnn.quant.rounding.adaround import AdaRound, adaround
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import Measure, divergence, module_teacher, run_distance
 from qnn.quant.rounding.gptq import Gptq, gptq
@@ -80,12 +82,34 @@ def test_it_keeps_answers_better_than_nearest():
     assert found.tuned == {}
 
 
-def test_it_goes_on_from_what_gptq_gives():
+STARTED = {"gptq": (gptq, Gptq()), "adaround": (adaround, AdaRound(steps=30))}
+
+
+@pytest.mark.parametrize("start", STARTED)
+def test_it_goes_on_from_what_another_method_gives(start):
     case = problem(count=256)
-    first = gptq(case, Gptq())
-    kept = discquant(case, DiscQuant(steps=1, rate=1e-9, start="gptq"))
+    method, settings = STARTED[start]
+    first = method(case, settings)
+    kept = discquant(case, DiscQuant(steps=1, rate=1e-9, start=start, start_steps=30))
     assert same(kept, first)
-    assert loss(case, discquant(case, DiscQuant(steps=60, start="gptq"))) < loss(case, first)
+    found = discquant(case, DiscQuant(steps=60, start=start, start_steps=30))
+    assert loss(case, found) < loss(case, first)
+
+
+def test_a_start_by_another_method_is_not_made_again_on_resumption(tmp_path, monkeypatch):
+    case, kept = problem(), Checkpoint(tmp_path / "run.safetensors", every=1)
+    options = replace(SHORT, start="adaround", start_steps=3)
+    whole = discquant(case, options)
+
+    def interrupt(done, total, _share):
+        if (done, total) == (7, SHORT.steps):
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        discquant(case, options, interrupt, kept)
+    module = importlib.import_module("qnn.quant.rounding.discquant")  # the function hides it
+    monkeypatch.setattr(module, "adaround", None)
+    assert same(discquant(case, options, None, kept), whole)
 
 
 def test_weights_on_the_grid_stay_and_end_the_search_at_once():
@@ -225,7 +249,10 @@ def test_no_data_are_refused(data):
         ({"gap_power": float("inf")}, "discquant needs gap_power from 0 to 100, not inf"),
         ({"betas": (0.9,)}, "discquant needs betas of two numbers from 0 to 1, not (0.9,)"),
         ({"betas": (2, 2)}, "discquant needs betas of two numbers from 0 to 1, not (2, 2)"),
-        ({"start": "up"}, "discquant needs start original or uniform or nearest or gptq, not 'up'"),
+        (
+            {"start": "up"},
+            "discquant needs start original or uniform or nearest or gptq or adaround, not 'up'",
+        ),
         ({"precision": "fp8"}, "discquant needs precision float32 or bf16, not 'fp8'"),
     ],
 )

@@ -39,7 +39,7 @@ class AdaRound:
     samples: int = 1024
     batch: int = 32
     seed: int = 0
-    rate: float = 0.01
+    rate: float = 0.05
     regularizer: float = 0.01
     warm_up: float = 0.2
     beta: tuple[float, float] = (20.0, 2.0)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.quant.rounding.adam import Adam
+from qnn.quant.rounding.adaround import AdaRound, adaround
 from qnn.quant.rounding.around import around
 from qnn.quant.rounding.checkpoint import Checkpoint, identity
 from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, Measure, run_distance
@@ -18,7 +19,8 @@ from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
 from qnn.quant.rounding.sampling import generator
 
-STARTS = ("original", "uniform", "nearest", "gptq")
+ROUNDED = ("gptq", "adaround")  # starts that another method gives
+STARTS = ("original", "uniform", "nearest", *ROUNDED)
 SCHEDULES = ("cosine", "constant")
 
 
@@ -32,7 +34,9 @@ class DiscQuant:
     rate, schedule, warm_up : of Adam on x; steps of linear rise, then the schedule
     rho, clip : the gradient of the loss is multiplied and clamped
     start : x before the first step: the original weights', uniform in [0, 1], the nearest's; or
-        the values of ``gptq``, between which and the next ones towards the weights x then is
+        the values of ``gptq`` or ``adaround``, between which and the next ones towards the weights
+        x then is
+    start_samples, start_steps : of that other method; steps of each layer
     gap_power : the linear term is weighted by (gap / its mean)**gap_power; 0: not weighted
     stages : equal parts of the steps; each but the first takes x at its start for y, so that what
         is not rounded yet is pulled to its nearer end, as in the rounds of Lovett and Meka
@@ -54,6 +58,8 @@ class DiscQuant:
     clip: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
     start: str = "original"
+    start_samples: int = 1024
+    start_steps: int = 1000
     gap_power: float = 0.0
     stages: int = 1
     push: float = 0.0
@@ -67,7 +73,7 @@ class DiscQuant:
 
     def __post_init__(self):
         positive("discquant", self, "steps", "batch", "rate", "rho", "clip")
-        positive("discquant", self, "bias_rate", "temperature")
+        positive("discquant", self, "bias_rate", "temperature", "start_samples", "start_steps")
         within("discquant", self, 0, math.inf, "seed", "warm_up")
         within("discquant", self, 0, 100, "gap_power", "push")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -105,9 +111,10 @@ def discquant(
     ``temperature``, ``stages``, biases, and the end as soon as all is rounded, are ours. The
     authors start at random, which is ``start="uniform"``, and their AdamW decays x.
     """
-    run = _Run(problem, options)
     owner = identity("discquant", problem, options) if checkpoint else {}
-    if checkpoint and (kept := checkpoint.load(owner)) is not None:
+    kept = checkpoint.load(owner) if checkpoint else None
+    run = _Run(problem, options, _rounded(problem, options, kept, progress))
+    if kept is not None:
         run.restore(kept)
     while not run.done:
         run.advance()
@@ -124,6 +131,7 @@ class _Run:
 
     problem: Problem
     options: DiscQuant
+    rounded: dict[str, Tensor] | None  # indices to start from
     step: int = 0  # of the search
     bias_step: int = 0  # after it
     share: float = field(init=False)
@@ -131,7 +139,8 @@ class _Run:
 
     def __post_init__(self):
         options, problem = self.options, self.problem
-        self.space = Interpolation.of(_layers(problem, options), problem.device)
+        layers = around(problem.layers, self.rounded) if self.rounded else problem.layers
+        self.space = Interpolation.of(layers, problem.device)
         inner = tuple(problem.scales) if options.inner_weight else ()
         steps = options.steps + options.bias_steps
         self.lessons = Lessons(problem, options.batch, options.seed, steps, inner)
@@ -239,7 +248,8 @@ class _Run:
             "bias_step": torch.tensor(self.bias_step),
             "anchor": self.anchor,
         }
-        return self.x.tensors("x") | self.bias.tensors("bias") | places
+        start = {f"start.{name}": found for name, found in (self.rounded or {}).items()}
+        return self.x.tensors("x") | self.bias.tensors("bias") | places | start
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what ``tensors`` gave."""
@@ -254,17 +264,22 @@ class _Run:
         return Rounded(self.space.indices(self.x.value), biases)
 
 
-def _layers(problem, options):
-    if options.start != "gptq":
-        return problem.layers
-    rounded = gptq(problem, Gptq(seed=options.seed))
-    return around(problem.layers, rounded.indices)
+def _rounded(problem, options, kept, progress):
+    """Indices that another method gives, or gave to the run that is gone on with."""
+    if options.start not in ROUNDED:
+        return None
+    if kept is not None:
+        return {name: kept[f"start.{name}"] for name in problem.layers}
+    shared = {"samples": options.start_samples, "seed": options.seed}
+    if options.start == "gptq":
+        return gptq(problem, Gptq(**shared), progress).indices
+    return adaround(problem, AdaRound(steps=options.start_steps, **shared), progress).indices
 
 
 def _start(space, options):
     if options.start == "original":
         return space.y.clone()
-    if options.start in ("nearest", "gptq"):
+    if options.start in ("nearest", *ROUNDED):
         return space.y.round()
     drawn = torch.rand(space.y.shape, generator=generator(options.seed, "start", 0))
     return torch.where(space.free, drawn.to(space.y.device), 0)
