@@ -17,7 +17,8 @@ class Result:
     -------
     test_accuracy : of the exported integers, on all ``test_images``
     float_perplexity, test_perplexity : of a language model, on ``test_tokens``
-    steps : that the method may take; it may end earlier
+    steps : that the method may take; it may end earlier. DiscQuant's are those of its search: those
+        of the method that it starts from, and of biases alone, are in the definition
     seconds : of the method; evaluation is apart
     codes_before, codes_after : weights with each index from -K to K, all layers and terms
         together: after rounding to nearest, and after the method

@@ -134,7 +134,7 @@ ESTIMATORS = (
     "deepshift_ps",
     "s3",
 )
-SMALL_BUDGET = 150  # steps, in which estimators are compared
+SMALL_BUDGET = 100  # steps, in which estimators are compared
 SOFT = (("temperature", 4.0), ("precision", "bf16"))  # of every training on CIFAR-10
 RECIPES = {  # by bits of weights: with two, biases have more to make up for
     2: (*SOFT, ("rate", 5e-3), ("grid_rate", 2.0)),

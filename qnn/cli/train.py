@@ -32,7 +32,10 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates, instead of epochs.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images an update.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Highest rate; weights on a grid take grid_rate times it."),
+    ] = None,
     method: Annotated[str | None, typer.Option(help="Estimator of the gradient.")] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE that the estimator takes; may be repeated.")

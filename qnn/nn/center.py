@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from qnn.errors import ModelError
+from qnn.nn.ghost import groups
+
 
 def centered(v: Tensor, wanted: Tensor, mean: Tensor, group: int | None, momentum: float) -> Tensor:
     """``v`` with the mean of each group of images moved to ``wanted``, channel by channel.
@@ -14,12 +17,22 @@ def centered(v: Tensor, wanted: Tensor, mean: Tensor, group: int | None, momentu
     mean : (channels,) running mean of ``v``, which moves once, by the mean over groups
     group : images that share a mean; None: all
 
+    Raises
+    ------
+    ModelError
+        A channel has one value, which its mean would take away.
+
     Source
     ------
     Salimans and Kingma, "Weight Normalization" (arXiv 1602.07868), section 4; groups as in Hoffer
     et al., "Train longer, generalize better" (arXiv 1705.08741), algorithm 1.
     """
-    parts = (v,) if group is None or group >= len(v) else v.split(group)
+    if v.numel() == v.shape[1]:
+        raise ModelError(
+            "train needs two values a channel for the means of BatchNorm, but a batch of one image "
+            "has one; take larger batches, or freeze_statistics_at=0"
+        )
+    parts = groups(v, group)
     results, means = zip(*(_Center.apply(part, wanted) for part in parts), strict=True)
     with torch.no_grad():
         mean.lerp_(torch.stack(means).mean(0).to(mean.dtype), momentum)

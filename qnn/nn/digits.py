@@ -32,5 +32,5 @@ def train_on_grid(
     progress: Progress | None = None,
 ) -> None:
     """Let a quantized ``DigitsCnn`` learn what ``model`` answers, without labels, in place."""
-    recipe = Recipe(epochs=4, batch=BATCH, rate=3e-3, seed=seed)
+    recipe = Recipe(epochs=4, batch=BATCH, seed=seed)
     train(quantized, data, recipe, teacher=model, progress=progress, device="cpu")

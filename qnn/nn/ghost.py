@@ -35,9 +35,7 @@ def ghost_batch_norm(
     ------
     Hoffer et al., "Train longer, generalize better" (arXiv 1705.08741), algorithm 1.
     """
-    parts = (x,) if group is None or group >= len(x) else x.split(group)
-    if len(parts) > 1 and len(parts[-1]) < 2:
-        parts = (*parts[:-2], torch.cat(parts[-2:]))  # one image has no spread
+    parts = groups(x, group)
     if len(parts) == 1:
         return F.batch_norm(x, mean, var, weight, bias, True, momentum, eps)
     seen = torch.zeros(len(parts), 2, len(mean), dtype=mean.dtype, device=mean.device)
@@ -48,6 +46,17 @@ def ghost_batch_norm(
     mean.lerp_(seen[:, 0].mean(0), momentum)
     var.lerp_(seen[:, 1].mean(0), momentum)
     return torch.cat(results)
+
+
+def groups(x: Tensor, size: int | None) -> tuple[Tensor, ...]:
+    """Groups of ``size`` images, the last of them smaller or one larger; None: all together."""
+    parts = (x,) if size is None or size >= len(x) else x.split(size)
+    if len(parts) > 1 and len(parts[-1]) < 2:
+        parts = (
+            *parts[:-2],
+            torch.cat(parts[-2:]),
+        )  # one image has no spread
+    return parts
 
 
 @contextmanager

@@ -68,9 +68,10 @@ class QuantConv(nn.Module):
     estimator : how the gradient passes the weights' grid in training; None: clipped
         straight-through. Evaluation needs None: ``qnn.nn.learn.finish`` sees to it
     unit : (outputs,) powers of two that the weights are in: 1 but in training, where it is about
-        the grid's greatest value, so that a step of training means the same in every channel
+        the grid's greatest value, so that a step of Adam means the same in every channel; a state
+        dictionary does not hold it
     statistics : of BatchNorm in training: "frozen", or "batch", where means are those of groups of
-        ``ghost_batch`` images (None: all) and ``mean`` moves by ``momentum``; its scale is frozen
+        ``ghost_batch`` images (None: all) and ``mean`` moves by ``momentum``; ``var`` is frozen
     exponents : learned ones of the operand, skip operand and result, while training learns them
     """
 
@@ -122,6 +123,16 @@ class QuantConv(nn.Module):
         return self.weight.double() * scale[:, None, None, None], bias
 
     @torch.no_grad()
+    def mend_silent(self) -> None:
+        """Give channels that BatchNorm multiplies by 0 weights of 0 instead, which can learn."""
+        if self.plan.eps is None:
+            return
+        silent = self.gamma == 0
+        self.weight[silent] = 0.0
+        self.mean.copy_(torch.where(silent, 0 if self.bias is None else self.bias, self.mean))
+        self.gamma.copy_(torch.where(silent, (self.var + self.plan.eps).sqrt(), self.gamma))
+
+    @torch.no_grad()
     def set_unit(self, unit: Tensor) -> None:
         """Hold the weights in other units, (outputs,) powers of two, which changes none of them."""
         self.weight.mul_((self.unit / unit)[:, None, None, None])
@@ -137,12 +148,10 @@ class QuantConv(nn.Module):
         exponent : (outputs,) integers
         """
         values = pow2.values(indices, exponent, self.plan.weight_bits) / self.plan.scale
+        self.mend_silent()
         factor = self.factor()
         if factor is not None:
-            silent = factor == 0  # a scale of 0 can hold no weights: it becomes 1
-            self.mean.copy_(torch.where(silent, 0 if self.bias is None else self.bias, self.mean))
-            self.gamma.copy_(torch.where(silent, (self.var + self.plan.eps).sqrt(), self.gamma))
-            values = values / self.factor()[:, None, None, None]
+            values = values / factor[:, None, None, None]
         self.weight.copy_(values / self.unit.double()[:, None, None, None])
         self.weight_exponent.copy_(exponent)
 

@@ -46,9 +46,11 @@ def prepare(
         No such estimator, or it takes no such option or format.
     """
     make = estimator(method)
-    for _, conv in learnable(quantized):
+    convs = [conv for _, conv in learnable(quantized)]
+    estimators = [make(conv.plan.weight_bits, conv.plan.terms, **options) for conv in convs]
+    for conv, made in zip(convs, estimators, strict=True):
+        conv.mend_silent()
         conv.set_unit(_grid_unit(conv))
-        made = make(conv.plan.weight_bits, conv.plan.terms, **options)
         made.begin(conv.folded()[0], conv.weight_exponent)
         conv.estimator = made
     if learn_exponents:
@@ -138,9 +140,8 @@ def _grid_unit(conv):
     """The power of two next to what the grid's greatest value is before BatchNorm's factor."""
     factor = conv.factor()
     scale = torch.ones_like(conv.unit) if factor is None else factor.abs()
-    scale = torch.where(scale == 0, 1.0, scale.double()) * abs(conv.plan.scale)
-    exponent = (conv.weight_exponent - scale.log2().round()).clamp(-MOST_UNIT, MOST_UNIT)
-    return pow2.exp2(exponent).to(conv.unit.dtype)
+    exponent = conv.weight_exponent - (scale * abs(conv.plan.scale)).log2().round()
+    return pow2.exp2(exponent.clamp(-MOST_UNIT, MOST_UNIT)).to(conv.unit.dtype)
 
 
 def _attach_exponents(quantized):

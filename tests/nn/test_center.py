@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qnn.errors import ModelError
 from qnn.nn.center import centered
 
 FORMATS = {"last": torch.channels_last, "first": torch.contiguous_format}
@@ -13,7 +14,7 @@ def images(batch, channels, height, width, form="first", dtype=torch.float64):
     return made.to(dtype).contiguous(memory_format=FORMATS[form])
 
 
-@given(*[st.integers(1, 5)] * 4, st.sampled_from(sorted(FORMATS)))
+@given(*[st.integers(2, 5)] * 2, *[st.integers(1, 5)] * 2, st.sampled_from(sorted(FORMATS)))
 def test_each_channel_has_the_mean_that_is_wanted(batch, channels, height, width, form):
     v = images(batch, channels, height, width, form)
     wanted = torch.arange(channels, dtype=torch.float64)
@@ -53,3 +54,12 @@ def test_bfloat16_stays_in_its_format_and_its_mean_is_exact(form):
     assert result.dtype == torch.bfloat16
     assert result.is_contiguous(memory_format=FORMATS[form])
     torch.testing.assert_close(mean, v.double().mean((0, 2, 3)).float(), atol=1e-3, rtol=0)
+
+
+def test_a_channel_of_one_value_has_no_mean_to_take_away():
+    with pytest.raises(ModelError) as error:
+        centered(images(1, 3, 1, 1), torch.zeros(3), torch.zeros(3), None, 0.1)
+    assert str(error.value) == (
+        "train needs two values a channel for the means of BatchNorm, but a batch of one image has "
+        "one; take larger batches, or freeze_statistics_at=0"
+    )

@@ -214,6 +214,51 @@ def test_units_of_weights_change_nothing():
     assert all(torch.equal(kept[name], value) for name, value in quantized.state_dict().items())
 
 
+def test_a_refused_estimator_leaves_the_model_as_it_was():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3))
+    quantized = quantize(model.eval(), torch.randn(8, 2, 4, 4), weight_bits=3, terms=2)
+    kept = copy.deepcopy(quantized.state_dict())
+    with pytest.raises(ValueError, match=r"^s3 needs weights of one term, not 2"):
+        prepare(quantized, "s3")
+    assert all(torch.equal(kept[name], value) for name, value in quantized.state_dict().items())
+
+
+@pytest.mark.parametrize("method", ["straight_through", "s3", "deepshift_ps"])
+@torch.no_grad()
+def test_channels_that_batchnorm_multiplies_by_0_stay_silent_when_means_freeze(method):
+    quantized, data = small()
+    conv = quantized.layer(quantized.plan.layers[1].name)
+    conv.gamma[2] = 0.0
+    wanted = quantized(data)
+    prepare(quantized, method)
+    assert torch.equal(quantized(data), wanted)
+    x = quantized.input(data)
+    frozen = conv(x)
+    conv.statistics = "batch"
+    assert torch.equal(conv(x)[:, 2], frozen[:, 2])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.sampled_from((3, 8)))
+def test_pooling_over_all_of_space_is_that_convolution(bias, channels, height, width, bits):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-9, 9, (3, channels, height, width), generator=generator).double()
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, 2, 1))
+    quantized = quantize(model, x.float() + 0.5, weight_bits=3, activation_bits=bits)
+    pools = [
+        quantized.layer(layer.name)
+        for layer in quantized.plan.layers[1:]
+        if getattr(layer, "weight_shape", None) == (channels, 1, height, width)
+    ]
+    assert pools or channels == height == width == 1
+    for conv in pools:
+        weight = torch.randn(conv.plan.weight_shape, generator=generator).double()
+        shift = torch.randn(channels, generator=generator).double() if bias else None
+        got, wanted = conv.convolve(x, weight, shift), F.conv2d(x, weight, shift, groups=channels)
+        torch.testing.assert_close(got, wanted)
+
+
 @torch.no_grad()
 def test_ghost_batches_are_centered_each_by_itself():
     quantized, data = small()

@@ -228,7 +228,8 @@ def test_gptq_of_an_embedding_is_refused():
         round_module(model, ("tokens.weight",), tokens, "gptq")
     assert str(error.value) == (
         "gptq needs linear layers and 2-d convolutions that pad with zeros, but 'tokens.weight' is "
-        "of a Embedding; leave it out, or choose discquant"
+        "of a Embedding; leave it out, or choose discquant from its own "
+        "start"
     )
 
 

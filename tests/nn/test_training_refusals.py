@@ -276,6 +276,7 @@ def test_several_processes_need_lightning_fabric(lacking, monkeypatch):
         ({"precision": "int8"}, "Recipe needs precision to be one of fp32, bf16, fp16, not 'int8'"),
         ({"epochs": 0}, "Recipe needs epochs to be an integer from 1, not 0"),
         ({"steps": 1.5}, "Recipe needs steps to be an integer from 1, not 1.5"),
+        ({"grid_rate": -1.0}, "Recipe needs grid_rate of at least 0 and finite, not -1.0"),
         ({"ghost_batch": 1}, "Recipe needs ghost_batch to be an integer from 2, not 1"),
         ({"warm_up": 1.5}, "Recipe needs warm_up from 0 to 1, not 1.5"),
         ({"warm_up": None}, "Recipe needs warm_up from 0 to 1, not None"),

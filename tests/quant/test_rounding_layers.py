@@ -177,7 +177,8 @@ def test_a_layer_that_runs_twice_is_refused(method, options):
         method(Problem(Twice(), layers, case.teacher, case.data), options)
     assert str(error.value) == (
         f"{method.__name__} needs layers that run once, but the one of 'inner.weight' runs 2 "
-        f"times; leave it out, or choose discquant"
+        f"times; leave it out, or choose discquant from its own "
+        "start"
     )
 
 
@@ -232,7 +233,8 @@ def test_a_layer_of_another_kind_is_refused():
         columns(nn.Conv1d(1, 1, 1), torch.zeros(1, 1, 1), "c.weight", "gptq")
     assert str(error.value) == (
         "gptq needs linear layers and 2-d convolutions that pad with zeros, but 'c.weight' is of a "
-        "Conv1d; leave it out, or choose discquant"
+        "Conv1d; leave it out, or choose discquant from its own "
+        "start"
     )
 
 

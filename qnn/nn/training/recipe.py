@@ -22,7 +22,7 @@ class Recipe:
     epochs : passes over the training images; each takes whole batches, in an order of its own
     steps : updates of the weights in all, instead of ``epochs``
     batch : images an update, over all processes; fewer if there are no more
-    rate : the highest learning rate
+    rate : the highest learning rate, of weights off the grid; others are multiples of it
     schedule : "cosine" falls to 0, "halving" halves every ``half_life`` steps, "constant" stays
     half_life : steps
     warm_up : share of the steps in which the rate rises to ``rate`` first

@@ -11,7 +11,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from qnn.errors import ModelError
 from qnn.nn import learn
 from qnn.nn.ghost import ghosts
-from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.training.recipe import Recipe
 
@@ -125,8 +124,8 @@ class QuantizedStudent(Student):
             learn_exponents=self.recipe.learn_exponents,
             **self.recipe.options,
         )
-        for module in self._convolutions():
-            module.ghost_batch = self.recipe.ghost_batch
+        for _, conv in learn.learnable(self.module):
+            conv.ghost_batch = self.recipe.ghost_batch
 
     def before_step(self, progress: float, seed: Callable[[], int]) -> None:
         """Also move the estimators on."""
@@ -135,20 +134,18 @@ class QuantizedStudent(Student):
 
     def freeze(self, frozen: bool) -> None:
         """Let BatchNorm keep its statistics, or move them."""
-        for module in self._convolutions():
-            module.statistics = "frozen" if frozen else "batch"
+        for _, conv in learn.learnable(self.module):
+            conv.statistics = "frozen" if frozen else "batch"
 
     def statistics(self) -> list[Tensor]:
         """Buffers that BatchNorm moves."""
-        return [m.mean for m in self._convolutions() if m.plan.eps is not None]
+        convs = (conv for _, conv in learn.learnable(self.module))
+        return [conv.mean for conv in convs if conv.plan.eps is not None]
 
     def settled(self, module: QuantizedModel) -> QuantizedModel:
         """``module`` with what it learnt in its weights and exponents."""
         learn.finish(module)
         return module
-
-    def _convolutions(self):
-        return [m for m in self.module.modules() if isinstance(m, QuantConv)]
 
 
 def student_of(model: nn.Module, recipe: Recipe, device: torch.device) -> Student:

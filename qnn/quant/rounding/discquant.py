@@ -36,7 +36,8 @@ class DiscQuant:
     start : x before the first step: the original weights', uniform in [0, 1], the nearest's; or
         the values of ``gptq`` or ``adaround``, between which and the next ones towards the weights
         x then is
-    start_samples, start_steps : of that other method; steps of each layer
+    start_samples, start_steps : of that other method; steps of each layer, which only ``adaround``
+        takes
     gap_power : the linear term is weighted by (gap / its mean)**gap_power; 0: not weighted
     stages : equal parts of the steps; each but the first takes x at its start for y, so that what
         is not rounded yet is pulled to its nearer end, as in the rounds of Lovett and Meka
@@ -98,11 +99,13 @@ def discquant(
         g = -(2 y - 1) + clamp(rho dL/dx, -clip, clip)      L = KL(teacher || w(x)) / delta**2
 
     It ends when every x is 0 or 1, or else rounds x. The same on every run with the same options.
+    ``progress`` hears of the layers of a start by another method before it hears of the steps.
 
     Raises
     ------
     ModelError
-        There is no data, the loss is not finite, or the checkpoint is another run's.
+        There is no data, the loss is not finite, the checkpoint is another run's, or the method
+        that gives the start cannot take the model.
 
     Source
     ------
@@ -116,6 +119,8 @@ def discquant(
     run = _Run(problem, options, _rounded(problem, options, kept, progress))
     if kept is not None:
         run.restore(kept)
+    elif checkpoint and run.rounded:
+        checkpoint.save(owner, run.tensors())
     while not run.done:
         run.advance()
         if checkpoint and (run.done or run.count % checkpoint.every == 0):
