@@ -80,6 +80,22 @@ def test_steps_of_a_method_that_goes_by_layer_are_those_of_all_layers(tmp_path, 
     assert result.steps == 2 * len(layers)
 
 
+def test_biases_take_back_the_shift_of_means_where_the_run_says_so(tmp_path):
+    accuracies = []
+    for correct in (False, True):
+        how = Rounding(method="nearest", samples=64, bias_correction=correct)
+        run = Run(group="Digits", model="digits_cnn", how=how, weight_bits=2)
+        accuracies.append(measured(run, tmp_path / "results.jsonl")[0].test_accuracy)
+    assert accuracies[1] > accuracies[0] + 10
+
+
+def test_a_budget_in_steps_is_the_recipes_and_in_the_name():
+    how = Training(method="lsq", steps=7)
+    run = Run(group="", model="resnet20", how=how, weight_bits=3)
+    assert definition(run)["settings"]["steps"] == 7
+    assert run.name == "lsq-w3a8-resnet20-7steps"
+
+
 def test_another_definition_of_the_same_name_is_measured_again(tmp_path):
     out = tmp_path / "results.jsonl"
     first, _ = measured(ROUNDED, out)
