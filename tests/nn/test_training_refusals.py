@@ -11,6 +11,7 @@ from qnn.graph.quantize import quantize
 from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, train
 from qnn.nn.training.processes import Processes
+from qnn.nn.training.watch import Tally, Window
 
 RECIPE = Recipe(steps=30, batch=8, rate=1e-3)
 
@@ -163,6 +164,18 @@ def test_a_loss_far_above_its_start_ends_training():
     text = refusal(images(), recipe)
     assert text.startswith("train diverged at step ")
     assert text.endswith("; lower rate (10000), raise warm_up or set clip")
+
+
+def test_a_loss_that_rises_before_the_first_look_ends_training():
+    window = Window(Tally(), guessing=2.0, most=4.0, rate=0.1)
+    for loss in (0.5, 9.0, 40.0):
+        window.add(torch.tensor(loss), torch.tensor(0.0), 8)
+    with pytest.raises(ModelError) as error:
+        window.look(3)
+    assert str(error.value) == (
+        "train diverged at step 2: the loss is 16.5, at the start it was 0.5; lower rate (0.1), "
+        "raise warm_up or set clip"
+    )
 
 
 def test_a_file_of_something_else_is_no_metrics(tmp_path):

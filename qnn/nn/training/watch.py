@@ -15,7 +15,7 @@ class Tally:
 
     Members
     -------
-    start : mean loss of the first window of steps
+    start : loss of the first step, which no update has changed
     seconds : in training
     right, seen : images of this epoch
     """
@@ -69,19 +69,18 @@ class Window:
         self.tally.right += int(torch.stack(self.rights).sum())
         self.tally.seen += self.images
         self.losses, self.rights, self.images = [], [], 0
+        if self.tally.start is None:
+            self.tally.start = losses[0]
         for place, loss in enumerate(losses):
             if not math.isfinite(loss):
-                raise self._end(first + place, loss, losses[0])
+                raise self._end(first + place, loss)
         mean = sum(losses) / len(losses)
-        if self.tally.start is None:
-            self.tally.start = mean
         if mean > self.most * max(self.tally.start, self.guessing):
-            raise self._end(step - 1, mean, mean)
+            raise self._end(step - 1, mean)
         return mean
 
-    def _end(self, step, loss, fallback):
-        start = fallback if self.tally.start is None else self.tally.start
+    def _end(self, step, loss):
         return ModelError(
             f"train diverged at step {step}: the loss is {loss:.4g}, at the start it was "
-            f"{start:.4g}; lower rate ({self.rate:g}), raise warm_up or set clip"
+            f"{self.tally.start:.4g}; lower rate ({self.rate:g}), raise warm_up or set clip"
         )
