@@ -142,6 +142,9 @@ def choose_bits(losses: Losses, sizes: Mapping[str, int], mean_bits: float) -> d
             f"choose_bits needs mean_bits of at least the fewest that layers may have, not "
             f"{mean_bits}"
         )
+    dearest = {name: min(found, key=lambda b, f=found: (f[b], b)) for name, found in losses.items()}
+    if sum(sizes[name] * (bits - least[name]) for name, bits in dearest.items()) <= room:
+        return dearest  # rounded spending could leave a layer out
     unit = max(math.gcd(*sizes.values()), -(-room // MOST_STEPS))
     best, picks = np.zeros(room // unit + 1), []
     for name, found in losses.items():

@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -148,6 +148,7 @@ def test_chosen_bits_are_the_best_of_all_that_fit(cases, mean_bits, factor):
 
 @settings(max_examples=50)
 @given(CASES, st.floats(2, 5))
+@example([(1, [0, 1, 1, 1])] * 2, 5.0)
 def test_a_budget_in_large_units_is_kept(cases, mean_bits):
     sizes = {f"l{i}": 1_000_003 * size + i for i, (size, _) in enumerate(cases)}
     losses = {
