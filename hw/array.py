@@ -7,6 +7,8 @@ from amaranth.lib.wiring import In, Out
 from hw.once import once
 from hw.pe import Control, ProcessingElement
 
+PE = "qnn_pe"  # the module that stands rows x columns times in the Verilog
+
 
 class SvpeArray(wiring.Component):
     """``rows`` by ``columns`` processing elements.
@@ -45,9 +47,7 @@ class SvpeArray(wiring.Component):
         for row, sums in enumerate(self.sums):
             weights, control = self.weights[row], self.controls[row]
             for column, total in enumerate(sums):
-                pe = once(
-                    m.submodules, f"pe_{row}_{column}", "qnn_pe", ProcessingElement, self._config
-                )
+                pe = once(m.submodules, f"pe_{row}_{column}", PE, ProcessingElement, self._config)
                 m.d.comb += [
                     pe.activations.eq(words[column]),
                     pe.weights.eq(weights),

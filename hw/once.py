@@ -9,9 +9,15 @@ from amaranth.lib.wiring import In
 
 
 class Emission:
-    """The platform for which a design becomes Verilog: it gathers the modules to write once."""
+    """The platform for which a design becomes Verilog: it gathers the modules to write once.
 
-    def __init__(self):
+    Parameters
+    ----------
+    circuits : what processing elements are made of (see ``hw.pe``)
+    """
+
+    def __init__(self, circuits):
+        self.circuits = circuits
         self.modules = {}  # module name: component
 
 

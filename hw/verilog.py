@@ -1,21 +1,36 @@
 """The accelerator as Verilog files."""
 
+from hw.array import PE
+from hw.circuits import Words
 from hw.convert import convert
+from hw.mapped import Mapped
 from hw.once import Emission
+from hw.pe import ProcessingElement
 from hw.spec.config import SvpeConfig
 from hw.top import Accelerator
 
 TOP = "qnn_accelerator"
 
 
-def verilog(config: SvpeConfig) -> dict[str, str]:
-    """File name to text, with top module ``qnn_accelerator``; same configuration, same bytes."""
-    return files(Accelerator(config), TOP)
+def verilog(config: SvpeConfig, *, mapped: bool = False) -> dict[str, str]:
+    """File name to text, with top module ``qnn_accelerator``; same configuration, same bytes.
+
+    Parameters
+    ----------
+    mapped : processing elements as UltraScale+ cells, for synthesis; else as words, which any tool
+        takes and which simulate fast. All else is the same.
+    """
+    return files(Accelerator(config), TOP, mapped=mapped)
 
 
-def files(component, name: str) -> dict[str, str]:
+def mapped_element(config: SvpeConfig) -> dict[str, str]:
+    """The one file of ``verilog`` that differs where ``mapped``: synthesis may take it instead."""
+    return files(ProcessingElement(config), PE, mapped=True)
+
+
+def files(component, name: str, *, mapped: bool = False) -> dict[str, str]:
     """File name to text: ``component`` as module ``name``, and what it takes ``once``."""
-    emission = Emission()
+    emission = Emission(Mapped if mapped else Words)
     modules = {name: convert(component, name, emission)}
     while left := emission.modules.keys() - modules.keys():
         module = min(left)

@@ -89,7 +89,8 @@ class Design:
         return Design(load(folder / READ[0]), image, image.config)
 
     def _files(self) -> dict[str, bytes]:
-        from hw.verilog import verilog  # elaboration needs amaranth; reading a design does not
+        # Elaboration needs amaranth; reading a design does not.
+        from hw.verilog import mapped_element, verilog
 
         cycles, totals = layer_cycles(self.image), performance(self.image)
         files = {
@@ -98,7 +99,11 @@ class Design:
             "report/estimate_layer_cycles.json": _json(_marked(cycles, "_cycles")),
             "report/estimate_network_performance.json": _json(_marked(totals)),
         }
-        files |= {f"rtl/{name}": text.encode() for name, text in verilog(self.config).items()}
+        for folder, sources in (
+            ("rtl", verilog(self.config)),
+            ("rtl/ultrascale", mapped_element(self.config)),
+        ):
+            files |= {f"{folder}/{name}": text.encode() for name, text in sources.items()}
         manifest = {
             "format": FORMAT,
             "config": asdict(self.config),

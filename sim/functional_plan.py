@@ -155,8 +155,8 @@ def _load_weights(machine, fields):
     machine.inside(chip, config.weight_words, "the weight buffer")
     count = config.rows * config.lanes
     raw = unpack(machine.payload[places], config.weight_bits, count, signed=False)
-    values = [codes.decode(code, config.weight_bits) for code in range(1 << config.weight_bits)]
-    table = np.array([codes.integer(value) for value in values], np.int64)
+    every = range(1 << config.weight_bits)
+    table = np.array([codes.multiplier(code, config) for code in every], np.int64)
     machine.weights[chip] = table[raw].reshape(-1, config.rows, config.lanes)
     machine.weights_loaded[chip] = True
 

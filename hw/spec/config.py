@@ -8,6 +8,7 @@ from math import ceil
 BUS_BITS = (64, 128)
 ADDRESS_BITS = 20  # of a feature-buffer word, in an instruction
 COORDINATE_BITS = 12  # of a signed row or column, in an instruction
+PES = ("shift", "multiply", "multiply_lut")
 COLUMN_STEPS = 4  # log2 of the most columns that an instruction can place
 SHIFT_BITS = 6  # of each shift amount of the epilogue
 
@@ -25,12 +26,17 @@ class SvpeConfig:
     columns : int
         Output pixels at a time.
     weight_bits, activation_bits, accumulator_bits : int
-        Widths of a weight code (2 to 5), of a stored activation (4 to 16), of a sum (24 to 48).
+        Widths of a weight code (2 to 5; of a multiplier's 2 to 16), of a stored activation (4 to
+        16), of a sum (24 to 48).
     feature_words, weight_words, parameter_words : int
         Depths of the on-chip buffers, in words of ``lanes`` activations, of ``rows * lanes``
         codes, and of ``rows`` channels' epilogue parameters.
     bus_bits : int
         Width of the AXI4 data bus: 64 or 128.
+    pe : str
+        How a processing element makes its products: ``shift``, the product, or for comparison
+        ``multiply`` (in DSP blocks) and ``multiply_lut`` (in LUTs, by Booth's recoding), whose
+        weight codes are integers in two's complement.
 
     Raises
     ------
@@ -48,6 +54,7 @@ class SvpeConfig:
     weight_words: int = 2048
     parameter_words: int = 256
     bus_bits: int = 128
+    pe: str = "shift"
 
     def __post_init__(self):
         for name, least, most in (
@@ -63,8 +70,10 @@ class SvpeConfig:
                 raise ValueError(
                     f"SvpeConfig {name} must be a power of two from {least} to {most}, not {value}"
                 )
+        if self.pe not in PES:
+            raise ValueError(f"SvpeConfig pe must be one of {', '.join(PES)}, not '{self.pe}'")
         for name, least, most in (
-            ("weight_bits", 2, 5),
+            ("weight_bits", 2, 5 if self.pe == "shift" else 16),
             ("activation_bits", 4, 16),
             ("accumulator_bits", 24, 48),
         ):
@@ -128,6 +137,7 @@ class SvpeConfig:
         return (
             f"{self.lanes}x{self.rows}x{self.columns} (lanes x rows x columns), "
             f"{self.weight_bits}-bit weights, {self.activation_bits}-bit activations"
+            + ("" if self.pe == "shift" else f", pe={self.pe}")
         )
 
 

@@ -22,14 +22,34 @@ STORE_LATENCY = 5  # from an accepted store request to its data
 EPILOGUE_STAGES = 10  # from a sum to the value that is stored
 
 
+def tree_triples(terms: int) -> int:
+    """Adders of three terms in a level that has ``terms`` of them; the others wait a cycle.
+
+    Two terms are left in the end, which enter the accumulator.
+    """
+    return min(terms // 3, (terms - 1) // 2)
+
+
 def tree_levels(config: SvpeConfig) -> int:
     """Adder levels of one processing element, a register after each."""
-    return (config.lanes - 1).bit_length()
+    terms, levels = product_terms(config), 0
+    while terms > 2:
+        terms, levels = terms - 2 * tree_triples(terms), levels + 1
+    return levels
+
+
+def product_terms(config: SvpeConfig) -> int:
+    """Terms of the adder tree: with many shifts, products are added to their neighbours' first."""
+    return config.lanes // 2 if config.pe == "shift" and config.weight_bits > 3 else config.lanes
 
 
 def product_stages(config: SvpeConfig) -> int:
-    """Registers from a processing element's operands to its products."""
-    return 1 if config.weight_bits <= 3 else 2
+    """Registers from a processing element's operands to the terms of its tree."""
+    if config.pe == "multiply":
+        return 2
+    if config.pe == "multiply_lut":
+        return (config.weight_bits + 1) // 2  # a row of Booth's digits each
+    return {2: 1, 3: 1, 4: 3, 5: 4}[config.weight_bits]
 
 
 def result_stages(config: SvpeConfig) -> int:

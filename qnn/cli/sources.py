@@ -53,18 +53,19 @@ def read_config(name: str, settings: list[str] | None, graph: "Graph") -> "SvpeC
     """The named configuration for ``graph``, with the sizes that ``settings`` change."""
     from dataclasses import fields
 
-    from hw.spec.config import SvpeConfig
+    from hw.spec.config import PES, SvpeConfig
     from qnn.design import config_for
 
-    sizes = [field.name for field in fields(SvpeConfig)]
+    sizes = [field.name for field in fields(SvpeConfig) if field.name != "pe"]
     changes = {}
     for setting in settings or ():
         key, _, value = setting.partition("=")
-        if key not in sizes or not value.isdecimal():
+        if not (key in sizes and value.isdecimal()) and not (key == "pe" and value in PES):
             raise typer.BadParameter(
-                f"--set needs SIZE=NUMBER, with a size of {', '.join(sizes)}, not '{setting}'"
+                f"--set needs SIZE=NUMBER, with a size of {', '.join(sizes)}, or pe=KIND, with a "
+                f"kind of {', '.join(PES)}, not '{setting}'"
             )
-        changes[key] = int(value)
+        changes[key] = value if key == "pe" else int(value)
     return config_for(name, graph, **changes)
 
 

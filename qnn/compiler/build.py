@@ -1,5 +1,8 @@
 """From a legal graph to its image: layout, instructions, order, tokens, proof, bytes."""
 
+import numpy as np
+
+from hw.spec.codes import integer
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, Layer, TensorLayout
 from hw.spec.instructions import TAG_BITS, TOKEN_BITS
@@ -48,9 +51,9 @@ def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
 
 def _check_widths(graph, config):
     for node in graph.nodes:
-        if isinstance(node, Conv) and node.weight_bits > config.weight_bits:
+        if isinstance(node, Conv) and (bits := _weight_bits(node, config)) > config.weight_bits:
             raise CompileError(
-                f"conv '{node.name}' needs {node.weight_bits}-bit weights, but the configuration "
+                f"conv '{node.name}' needs {bits}-bit weights, but the configuration "
                 f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
             )
         rounded = not isinstance(node, Conv) or node.rounded
@@ -59,6 +62,14 @@ def _check_widths(graph, config):
                 f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "
                 f"configuration has {config.activation_bits} (SvpeConfig.activation_bits); raise it"
             )
+
+
+def _weight_bits(node, config):
+    """Bits of the codes that hold the node's weights."""
+    if config.pe == "shift":
+        return node.weight_bits
+    values = [integer(int(index)) for index in np.unique(node.codes)]
+    return max(max(value, -1 - value).bit_length() + 1 for value in values)
 
 
 def _check_counts(graph, batch):

@@ -35,10 +35,9 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
 
 def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
     """(steps, rows, lanes) indices as memory holds them."""
-    table = [codes.encode(m, config.weight_bits) for m in _indices(config)]
-    encoded = np.array(table, np.int64)[
-        words.astype(np.int64) + codes.most_index(config.weight_bits)
-    ]
+    most = int(np.abs(words).max(initial=0))
+    table = [codes.code(m, config) for m in range(-most, most + 1)]
+    encoded = np.array(table, np.int64)[words.astype(np.int64) + most]
     word_bytes = config.beats(config.weight_word_bits) * config.bus_bytes
     return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()
 
@@ -57,8 +56,3 @@ def pack_parameters(epilogue: Epilogue, group: Group, config: SvpeConfig) -> byt
         word |= value << (row * layout.bits)
     word_bytes = config.beats(config.rows * config.parameter_bits) * config.bus_bytes
     return word.to_bytes(word_bytes, "little")
-
-
-def _indices(config):
-    most = codes.most_index(config.weight_bits)
-    return range(-most, most + 1)

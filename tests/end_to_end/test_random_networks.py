@@ -56,10 +56,10 @@ def quantized_or_dead(case, options):
         raise
 
 
-def compiled(graph, batch):
+def compiled(graph, batch, config=CONFIG):
     """The design, or None where the network is one that this small accelerator refuses."""
     try:
-        return qnn.compile(graph, CONFIG, batch=batch)
+        return qnn.compile(graph, config, batch=batch)
     except CompileError:
         return None
 
@@ -100,3 +100,15 @@ def test_integer_graphs_on_rtl(graph, batch, seed):
     if design is not None:
         report = verify(design, images(graph, batch + 1, seed), "rtl")
         assert report.passed, f"{report}\n{graph}"
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("pe", ["multiply", "multiply_lut"])
+@settings(max_examples=3, suppress_health_check=SLOW)
+@given(graph=graphs(LIMITS), seed=st.integers(0, 2**20))
+def test_multipliers_give_the_same_integers(pe, graph, seed):
+    config = named_config("test", pe=pe, weight_bits=8)
+    if (design := compiled(graph, 1, config)) is not None:
+        for device in ("functional", "rtl"):
+            report = verify(design, images(graph, 1, seed), device)
+            assert report.passed, f"{report}\n{graph}"

@@ -45,21 +45,29 @@ def _pack(values, bits):
     return sum((value & ((1 << bits) - 1)) << (n * bits) for n, value in enumerate(values))
 
 
-def dot(activations, weights, bits):
+def dot(activations, weights, config):
     pairs = zip(activations, weights, strict=True)
-    return sum(a * codes.integer(codes.decode(w, bits)) for a, w in pairs)
+    return sum(a * codes.multiplier(w, config) for a, w in pairs)
 
 
 def single(lanes, activations, weights):
     return activations, weights, {"enable": 1, "first": 1, "last": 1}
 
 
-@pytest.mark.parametrize("weight_bits", [2, 3, 4, 5])
+KINDS = [
+    *(("shift", bits) for bits in (2, 3, 4, 5)),
+    *(("multiply", bits) for bits in (3, 8)),
+    *(("multiply_lut", bits) for bits in (2, 3, 4, 7, 8)),
+]
+
+
+@pytest.mark.parametrize(("pe", "weight_bits"), KINDS)
 @pytest.mark.parametrize("activation_bits", [4, 8, 16])
-def test_every_code_shifts_every_extreme(weight_bits, activation_bits):
+def test_every_code_multiplies_every_extreme(pe, weight_bits, activation_bits):
     config = SvpeConfig(
         lanes=2,
         rows=1,
+        pe=pe,
         weight_bits=weight_bits,
         activation_bits=activation_bits,
         accumulator_bits=48,
@@ -71,13 +79,13 @@ def test_every_code_shifts_every_extreme(weight_bits, activation_bits):
     cases = [((a, b), (w, (w * 3 + 1) % len(every))) for a, b, w in product(values, values, every)]
     steps = [single(2, activations, weights) for activations, weights in cases]
 
-    assert sums(config, steps) == [dot(a, w, weight_bits) for a, w in cases]
+    assert sums(config, steps) == [dot(a, w, config) for a, w in cases]
 
 
-@pytest.mark.parametrize("weight_bits", [2, 3, 4, 5])
+@pytest.mark.parametrize(("pe", "weight_bits"), KINDS)
 @pytest.mark.parametrize("lanes", [2, 8, 16])
-def test_tiles_of_any_length_accumulate_and_wrap(weight_bits, lanes):
-    config = SvpeConfig(lanes=lanes, rows=1, weight_bits=weight_bits, accumulator_bits=24)
+def test_tiles_of_any_length_accumulate_and_wrap(pe, weight_bits, lanes):
+    config = SvpeConfig(lanes=lanes, rows=1, pe=pe, weight_bits=weight_bits, accumulator_bits=24)
     rng = random.Random(weight_bits * lanes)
     steps, expected = [], []
     for length in (1, 1, 2, 3, 9, 40):
@@ -86,7 +94,7 @@ def test_tiles_of_any_length_accumulate_and_wrap(weight_bits, lanes):
             activations = [rng.choice((-128, 127, rng.randint(-128, 127))) for _ in range(lanes)]
             weights = [rng.getrandbits(weight_bits) for _ in range(lanes)]
             enable = n == 0 or rng.random() < 0.8
-            total += dot(activations, weights, weight_bits) if enable else 0
+            total += dot(activations, weights, config) if enable else 0
             control = {"enable": int(enable), "first": int(n == 0), "last": int(n == length - 1)}
             steps.append((activations, weights, control))
         expected.append(wrap(total, 24))

@@ -19,7 +19,7 @@ module top(input clk, input signed [15:0] a, b, output reg signed [31:0] p);
     always @(posedge clk) p <= a * b;
 endmodule
 """
-STATISTICS = {"design": {"num_cells_by_type": {"LUT2": 1}}}
+STATISTICS = {"design": {"num_cells_by_type": {"LUT2": 1}, "estimated_num_lc": 1}}
 
 
 @pytest.fixture
@@ -45,15 +45,18 @@ def test_cells_of_each_kind_are_counted():
         "BUFG": 1,
         "leaf": 2,
     }
-    assert count_cells({"design": {"num_cells_by_type": cells}}) == Resources(
+    resources = count_cells({"design": {"num_cells_by_type": cells, "estimated_num_lc": 6}})
+    assert resources == Resources(
         lut=9,
+        lut_packed=7,
         lut_shift_registers=3,
-        lut_memories=4,
+        lut_memories=16,
         ff=9,
         carry4=8,
         dsp=9,
         bram18=5,
     )
+    assert resources.lut_sites == 28
 
 
 @pytest.mark.rtl
@@ -79,7 +82,7 @@ def test_a_multiplier_is_seen():
 
 
 def test_the_second_run_takes_the_cache(own_cache, monkeypatch):
-    monkeypatch.setattr(synthesis, "_run_yosys", lambda *_: STATISTICS)
+    monkeypatch.setattr(synthesis, "_run_yosys", lambda *_: (STATISTICS, {"modules": {}}))
     first = synthesize({"top.v": MULTIPLIER}, "top")
     monkeypatch.setattr(synthesis, "_run_yosys", lambda *_: pytest.fail("it ran again"))
     assert synthesize({"top.v": MULTIPLIER}, "top") == first

@@ -1,0 +1,200 @@
+"""Boolean functions and adders as UltraScale+ cells: LUTs, two functions in one, carry chains."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from amaranth import *
+from amaranth.hdl import Value
+
+PAIR_INPUTS = 5  # of a LUT6_2, whose sixth input is 1
+CHAIN = 8  # bits of a CARRY8
+
+
+@dataclass(frozen=True)
+class Net:
+    """One bit of a value; two nets with the same key are the same wire."""
+
+    key: tuple[int, int]
+    value: Value = None  # of the same key, the same
+
+    def __eq__(self, other):
+        return isinstance(other, Net) and self.key == other.key
+
+    def __hash__(self):
+        return hash(self.key)
+
+
+Bit = Net | int  # 0 and 1 are constants
+
+
+@dataclass(frozen=True)
+class Function:
+    """A truth table over nets: bit i of ``table`` is its value where net n is bit n of i."""
+
+    nets: tuple[Net, ...]
+    table: int
+
+    @staticmethod
+    def of(rule: Callable[..., int], *inputs: Bit) -> "Function":
+        """``rule`` of bits, without the nets that it does not depend on."""
+        nets = tuple(dict.fromkeys(bit for bit in inputs if isinstance(bit, Net)))
+        table = 0
+        for number, values in enumerate(_assignments(len(nets))):
+            known = dict(zip(nets, values, strict=True))
+            table |= bool(rule(*(known.get(bit, bit) for bit in inputs))) << number
+        made = Function(nets, table)
+        for net in nets:
+            made = made._without(net)
+        return made
+
+    def over(self, nets: Sequence[Net]) -> int:
+        """The truth table over ``nets``, of which its own are some."""
+        places = [nets.index(net) for net in self.nets]
+        table = 0
+        for number in range(1 << len(nets)):
+            own = sum((number >> place & 1) << n for n, place in enumerate(places))
+            table |= (self.table >> own & 1) << number
+        return table
+
+    def _without(self, net):
+        """The same function, not of ``net`` if it does not matter."""
+        rest = tuple(other for other in self.nets if other != net)
+        tables = []
+        for value in (0, 1):
+            table = 0
+            for number in range(1 << len(rest)):
+                bits = {other: number >> n & 1 for n, other in enumerate(rest)} | {net: value}
+                own = sum(bits[other] << n for n, other in enumerate(self.nets))
+                table |= (self.table >> own & 1) << number
+            tables.append(table)
+        return Function(rest, tables[0]) if tables[0] == tables[1] else self
+
+
+def nets(value: Value) -> list[Net]:
+    """The bits of ``value``, lowest first."""
+    return [Net((id(value), n), value[n]) for n in range(len(value))]
+
+
+def net(value: Value) -> Bit:
+    """A value of one bit; the same object is the same net."""
+    return value.value if isinstance(value, Const) else Net((id(value), 0), value)
+
+
+def extended(bits: Sequence[Bit], place: int) -> Bit:
+    """Bit ``place`` of a signed number: 0 below it, its sign above."""
+    return 0 if place < 0 else bits[min(place, len(bits) - 1)]
+
+
+class Cells:
+    """Places cells in a module.
+
+    Parameters
+    ----------
+    m : amaranth.Module
+    """
+
+    def __init__(self, m):
+        self._m = m
+        self._kept = []  # what the keys of nets are the ids of
+
+    def functions(self, wanted: Sequence[Function]) -> list[Bit]:
+        """The values of functions of at most six nets each, two in a LUT where five nets do."""
+        results: list[Bit | None] = [_trivial(function) for function in wanted]
+        left = [n for n, result in enumerate(results) if result is None]
+        while left:
+            first = left.pop(0)
+            second = next((n for n in left if _pairs(wanted[first], wanted[n])), None)
+            if second is None:
+                results[first] = self._single(wanted[first])
+            else:
+                left.remove(second)
+                results[first], results[second] = self.pair(wanted[first], wanted[second])
+        return results
+
+    def pair(self, low: Function, high: Function) -> tuple[Net, Net]:
+        """Two functions of five nets in all, in one LUT: ``low`` comes out at O5."""
+        inputs = list(dict.fromkeys((*low.nets, *high.nets)))
+        padded = inputs + [None] * (PAIR_INPUTS - len(inputs))
+        ports = {f"i_I{n}": 0 if net is None else net.value for n, net in enumerate(padded)}
+        table = low.over(inputs), high.over(inputs)
+        table = [_repeated(half, len(inputs), PAIR_INPUTS) for half in table]
+        o5, o6 = self._wire(), self._wire()
+        self._m.submodules += Instance(
+            "LUT6_2",
+            p_INIT=C(table[0] | table[1] << 32, 64),
+            **ports,
+            i_I5=C(1, 1),
+            o_O5=o5.value,
+            o_O6=o6.value,
+        )
+        return o5, o6
+
+    def chain(self, select: Sequence[Bit], other: Sequence[Bit], carry: Bit) -> Value:
+        """Sum of a carry chain: where ``select`` is 0, ``other`` is carried on."""
+        results, carry = [], _value(carry)
+        for start in range(0, len(select), CHAIN):
+            s, d = (Cat(_value(b) for b in v[start : start + CHAIN]) for v in (select, other))
+            out, carries = Signal(CHAIN), Signal(CHAIN)
+            self._m.submodules += Instance(
+                "CARRY8",
+                p_CARRY_TYPE="SINGLE_CY8",
+                i_S=Cat(s, C(0, CHAIN - len(s))),
+                i_DI=Cat(d, C(0, CHAIN - len(d))),
+                i_CI=carry,
+                i_CI_TOP=C(0, 1),
+                o_O=out,
+                o_CO=carries,
+            )
+            carry = carries[-1]
+            results.append(out[: len(s)])
+        return Cat(results)
+
+    def single(self, function: Function) -> Bit:
+        """The value of one function, in a LUT of its own, as carry chains need it."""
+        return self._single(function) if function.nets else function.table & 1
+
+    def _single(self, function):
+        out, count = self._wire(), len(function.nets)
+        ports = {f"i_I{n}": net.value for n, net in enumerate(function.nets)}
+        self._m.submodules += Instance(
+            f"LUT{count}", p_INIT=C(function.table, 1 << count), **ports, o_O=out.value
+        )
+        return out
+
+    def _wire(self):
+        signal = Signal()
+        self._kept.append(signal)
+        return Net((id(signal), 0), signal)
+
+
+def word(bits: Sequence[Bit]) -> Value:
+    """Bits as one value."""
+    return Cat(_value(bit) for bit in bits)
+
+
+def _value(bit):
+    return bit.value if isinstance(bit, Net) else C(bit, 1)
+
+
+def _assignments(count):
+    """Every value of ``count`` bits, the first changing fastest."""
+    return (values[::-1] for values in product((0, 1), repeat=count))
+
+
+def _trivial(function):
+    """The constant or the net that a function is, or None."""
+    if not function.nets:
+        return function.table & 1
+    return function.nets[0] if len(function.nets) == 1 and function.table == 0b10 else None
+
+
+def _pairs(one, other):
+    return len({*one.nets, *other.nets}) <= PAIR_INPUTS
+
+
+def _repeated(table, count, wanted):
+    """The same table over more nets, which do not matter."""
+    for n in range(count, wanted):
+        table |= table << (1 << n)
+    return table

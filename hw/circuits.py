@@ -1,0 +1,71 @@
+"""The arithmetic of one stage of a processing element, as words: what simulates fast.
+
+``hw.mapped`` has the same circuits as cells. A stage is one LUT level or one adder; what it gives
+goes to a register of the width that it is told.
+"""
+
+from amaranth import *
+
+
+class Words:
+    """Circuits as expressions.
+
+    All numbers are signed. Where a number is negated, it is inverted, which is one less than its
+    negative: who takes it adds the one. Shifts end by leaving out the lowest bit, since the index
+    m of a weight stands for a shift by m - 1.
+    """
+
+    def __init__(self, m):
+        pass
+
+    def shift(self, activation, index, negative, width):
+        """±(activation << (index - 1)), or 0 where the index, of one or two bits, is 0."""
+        shifted = _resized((activation << index)[1:], width)
+        return _inverted(Mux(index.any(), shifted, 0), negative, width)
+
+    def coarse(self, activation, low, width):
+        """activation << low, by two bits."""
+        return activation << low
+
+    def middle(self, value, select, some, width):
+        """value << 4 where ``select``, else value; 0 where not ``some``."""
+        return Mux(some, Mux(select, value << 4, value), 0)
+
+    def last(self, value, select, by, some, negative, width):
+        """±((value << by where select, else value) >> 1), or 0 where not ``some``."""
+        shifted = _resized(Mux(select, value << by, value)[1:], width)
+        return _inverted(Mux(some, shifted, 0), negative, width)
+
+    def add_last(self, other, carry, value, select, by, some, negative, width):
+        """``last`` of the same, plus ``other`` and ``carry``."""
+        return other + self.last(value, select, by, some, negative, width) + carry
+
+    def digit(self, activation, digit, width):
+        """The activation times a radix-4 Booth digit, -2 b2 + b1 + b0."""
+        one = digit[0] ^ digit[1]
+        two = (digit[0] & digit[1] & ~digit[2]) | (digit[2] & ~digit[1] & ~digit[0])
+        multiple = Mux(two, activation << 1, Mux(one, activation, 0))
+        return _inverted(multiple, digit[2], width)
+
+    def add_digit(self, other, activation, digit, width):
+        """``digit`` of the same, the missing one too, plus ``other``."""
+        return other + self.digit(activation, digit, width) + digit[2]
+
+    def add(self, terms, carries, width):
+        """The sum of two or three terms, and of one carry less."""
+        return sum(carries, sum(terms[1:], terms[0]))
+
+    def accumulate(self, accumulator, first, terms, carries):
+        """The accumulator, or 0 where ``first``, plus one or two terms and as many carries."""
+        return sum(carries, sum(terms, Mux(first, 0, accumulator)))
+
+
+def _inverted(value, negative, width):
+    return (_resized(value, width) ^ negative.replicate(width)).as_signed()
+
+
+def _resized(value, width):
+    """A signed value as ``width`` bits."""
+    if len(value) >= width:
+        return value[:width].as_signed()
+    return Cat(value, value[-1].replicate(width - len(value))).as_signed()

@@ -1,0 +1,154 @@
+"""The circuits of a processing element as UltraScale+ cells, for synthesis.
+
+Tools find none of these by themselves: two small functions in a LUT, a shift in the LUT of an
+adder, three terms in one carry chain. Each equals its like in ``hw.circuits``: tests prove it for
+every register of a processing element.
+"""
+
+from hw.cells import Cells, Function, extended, net, nets, word
+
+MULTIPLES = (0, 1, 1, 2, 2, 1, 1, 0)  # magnitude of the Booth digit of each code
+
+
+class Mapped:
+    """``hw.circuits.Words``, as cells."""
+
+    def __init__(self, m):
+        self._cells = Cells(m)
+
+    def shift(self, activation, index, negative, width):
+        """A LUT a bit: three data, two of the index, the sign; edges share."""
+        a, index, negative = nets(activation), nets(index), net(negative)
+        most = (1 << len(index)) - 1
+
+        def rule(*bits):
+            data, m, sign = bits[:most], _number(bits[most:-1]), bits[-1]
+            return (data[m - 1] if m else 0) ^ sign
+
+        return self._level(
+            Function.of(rule, *(extended(a, n - s) for s in range(most)), *index, negative)
+            for n in range(width)
+        )
+
+    def coarse(self, activation, low, width):
+        """Four to one by two bits: a LUT a bit."""
+        a, low = nets(activation), nets(low)
+
+        def rule(*bits):
+            return bits[_number(bits[4:])]
+
+        return self._level(
+            Function.of(rule, *(extended(a, n - s) for s in range(4)), *low) for n in range(width)
+        )
+
+    def middle(self, value, select, some, width):
+        """Bits n and n + 4 share a LUT."""
+        v, select, some = nets(value), net(select), net(some)
+
+        def rule(near, far, select, some):
+            return some and (far if select else near)
+
+        return self._level(
+            Function.of(rule, extended(v, n), extended(v, n - 4), select, some)
+            for n in range(width)
+        )
+
+    def last(self, value, select, by, some, negative, width):
+        """Two data and the sign, the shift and zero: a LUT a bit, or for two."""
+        return self._level(
+            Function.of(_last, *inputs)
+            for inputs in _last_inputs(value, select, by, some, negative, width)
+        )
+
+    def add_last(self, other, carry, value, select, by, some, negative, width):
+        """The same in the LUTs of the adder, whose sixth input is the other term."""
+        inputs = _last_inputs(value, select, by, some, negative, width)
+        return self._add_row(_last, inputs, nets(other), net(carry), width)
+
+    def digit(self, activation, digit, width):
+        """Two data and the digit: a LUT a bit; with a digit of two bits, for two."""
+        inputs = _digit_inputs(activation, digit, width)
+        return self._level(Function.of(_digit, *each) for each in inputs)
+
+    def add_digit(self, other, activation, digit, width):
+        """The same in the LUTs of the adder, whose sixth input is the other term."""
+        inputs = _digit_inputs(activation, digit, width)
+        return self._add_row(_digit, inputs, nets(other), net(digit[2]), width)
+
+    def add(self, terms, carries, width):
+        """A LUT and a bit of a carry chain for each bit of the sum."""
+        return self._sum([nets(term) for term in terms], carries, width)
+
+    def accumulate(self, accumulator, first, terms, carries):
+        """The same, for each bit of the accumulator; ``first`` is the LUTs' fifth input."""
+        terms = [nets(term) for term in (accumulator, *terms)]
+        return self._sum(terms, carries, len(accumulator), net(first))
+
+    def _level(self, functions):
+        return word(self._cells.functions(list(functions))).as_signed()
+
+    def _add_row(self, rule, inputs, other, carry, width):
+        """``other`` plus a row of bits, each a rule of at most five nets."""
+
+        def select(far, *rest):
+            return rule(*rest) ^ far
+
+        far = [extended(other, n) for n in range(width)]
+        chosen = [
+            self._cells.single(Function.of(select, bit, *each))
+            for bit, each in zip(far, inputs, strict=True)
+        ]
+        return self._cells.chain(chosen, far, carry).as_signed()
+
+    def _sum(self, terms, carries, width, clear=0):
+        """Terms, the first of them 0 where ``clear``, and carries, one less than terms."""
+        adder = self._sum_of_two if len(terms) == 2 else self._sum_of_three
+        bits = [[extended(term, n) for term in terms] for n in range(width)]
+        return adder(bits, [net(carry) for carry in carries], clear).as_signed()
+
+    def _sum_of_two(self, bits, carries, clear):
+        def select(first, second, clear):
+            return (first and not clear) ^ second
+
+        chosen = [self._cells.single(Function.of(select, *pair, clear)) for pair in bits]
+        return self._cells.chain(chosen, [second for _, second in bits], carries[0])
+
+    def _sum_of_three(self, bits, carries, clear):
+        """Each LUT adds three bits and the carry of the bit before, and gives its own at O5."""
+
+        def majority(first, second, third, clear):
+            return (first and not clear) + second + third >= 2
+
+        def parity(first, second, third, clear, below):
+            return (first and not clear) ^ second ^ third ^ below
+
+        chosen, others, below = [], [], carries[1]
+        for three in bits:
+            above = Function.of(majority, *three, clear)
+            total = Function.of(parity, *three, clear, below)
+            others.append(below)
+            below, high = self._cells.pair(above, total)
+            chosen.append(high)
+        return self._cells.chain(chosen, others, carries[0])
+
+
+def _last_inputs(value, select, by, some, negative, width):
+    v, controls = nets(value), (net(select), net(some), net(negative))
+    return [(extended(v, n + 1), extended(v, n + 1 - by), *controls) for n in range(width)]
+
+
+def _last(near, far, select, some, negative):
+    return (some and (far if select else near)) ^ negative
+
+
+def _digit_inputs(activation, digit, width):
+    a, digit = nets(activation), [net(bit) for bit in digit]
+    return [(extended(a, n), extended(a, n - 1), *digit) for n in range(width)]
+
+
+def _digit(one, two, *digit):
+    return (0, one, two)[MULTIPLES[_number(digit)]] ^ digit[2]
+
+
+def _number(bits):
+    return sum(bit << n for n, bit in enumerate(bits))

@@ -1,0 +1,58 @@
+"""The adder tree: from many terms to the two that enter an accumulator."""
+
+from dataclasses import dataclass
+
+from amaranth import *
+
+from hw.delay import delay
+from hw.spec.timing import tree_triples
+
+
+@dataclass(frozen=True)
+class Term:
+    """A register, and the bounds of what it holds."""
+
+    value: Signal
+    low: int
+    high: int
+
+
+def register(m, name: str, low: int, high: int) -> Term:
+    """A signed register just wide enough for ``low`` to ``high``; no driver yet."""
+    width = max((-1 - low).bit_length(), high.bit_length()) + 1
+    return Term(Signal(signed(width), name=name, reset_less=True), low, high)
+
+
+def add_in_threes(m, circuits, terms: list[Term], carries: list[Value]):
+    """Levels of adders of three terms and two carries, with a register after each.
+
+    Terms and carries that no adder of a level takes wait for the next. Gives at most two terms,
+    and the carries that are left: of as many carries as terms, as many.
+    """
+    level = 0
+    while len(terms) > 2:
+        level += 1
+        triples, sums = tree_triples(len(terms)), []
+        for n in range(triples):
+            three, two = terms[3 * n : 3 * n + 3], carries[2 * n : 2 * n + 2]
+            low, high = sum(t.low for t in three), sum(t.high for t in three) + len(two)
+            total = register(m, f"tree_{level}_{n}", low, high)
+            m.d.sync += total.value.eq(
+                circuits.add([t.value for t in three], two, len(total.value))
+            )
+            sums.append(total)
+        rest = [
+            Term(delay(m, t.value, 1, name=f"waits_{level}_{n}"), t.low, t.high)
+            for n, t in enumerate(terms[3 * triples :])
+        ]
+        terms = rest + sums  # who waited goes first: nobody waits twice
+        carries = late(m, carries[2 * triples :], f"carries_{level}")
+    return terms, carries
+
+
+def late(m, bits: list[Value], name: str, cycles: int = 1) -> list[Value]:
+    """One-bit values some cycles later, in registers with a reset: no shift register in LUTs."""
+    if not bits:
+        return []
+    word = delay(m, Cat(bits), cycles, name=name, reset_less=False)
+    return [word[n] for n in range(len(bits))]
