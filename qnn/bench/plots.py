@@ -1,19 +1,16 @@
 """Pictures of the results: accuracy against bits, weights over the codes, alpha's schedule."""
 
-import io
 from collections.abc import Sequence
-from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
-from qnn.bench import files
+from qnn.bench.pictures import axes as _axes
+from qnn.bench.pictures import check, save
 from qnn.bench.results import Result
-from qnn.errors import ToolError
 from qnn.quant.estimators import estimator
 
-DOTS = 150  # an inch
 BASELINE = "nearest"
 DRAWN_BITS = 8  # of activations, in pictures of accuracy
 GREY = "#888888"
@@ -36,11 +33,7 @@ def write_plots(results: Sequence[Result], folder: Path) -> list[Path]:
     ModelError
         The folder cannot be written.
     """
-    if find_spec("matplotlib") is None:
-        raise ToolError(
-            "bench accuracy needs matplotlib for --plots, but it is missing; run pip install "
-            "'qnn[bench]'"
-        )
+    check("accuracy", "--plots")
     pictures = {}
     drawn = (r for r in results if r.test_accuracy is not None and r.activation_bits == DRAWN_BITS)
     for model in dict.fromkeys(r.model for r in drawn):
@@ -48,7 +41,7 @@ def write_plots(results: Sequence[Result], folder: Path) -> list[Path]:
     for result in _most_moved(results):
         pictures[f"codes-{result.name}"] = codes_picture(result)
     pictures["alpha"] = alpha_picture()
-    return [_save(figure, folder / f"{name}.png") for name, figure in pictures.items()]
+    return [save(figure, folder / f"{name}.png") for name, figure in pictures.items()]
 
 
 def accuracy_picture(results: Sequence[Result], model: str):
@@ -166,24 +159,3 @@ def _level(index, most):
         return "0"
     sign, halvings = "-" if index < 0 else "", most - abs(index)
     return f"{sign}1" if not halvings else f"{sign}1/{1 << halvings}"
-
-
-def _axes(width, height):
-    """A figure without global state, and its axes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), dpi=DOTS, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.7)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _save(figure, path):
-    data = io.BytesIO()
-    figure.savefig(data, format="png")
-    files.write(path, data.getvalue())
-    return path

@@ -1,10 +1,11 @@
-"""``qnn bench``: accuracies of every method on the exported integers, and the cost of training."""
+"""``qnn bench``: accuracies of every method, the cost of training, the cost of the array."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.bench_array import bench_array
 from qnn.cli.output import Json, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
     from qnn.bench.runs import Run
 
 bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+bench.command("array")(bench_array)
 
 
 @bench.callback()
 def _bench() -> None:
-    """Measure accuracies and the cost of training."""
+    """Measure accuracies, the cost of training and the cost of the array."""
 
 
 @bench.command("accuracy")

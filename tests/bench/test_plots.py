@@ -1,6 +1,6 @@
 import pytest
 
-from qnn.bench import plots
+from qnn.bench import pictures, plots
 from qnn.errors import ToolError
 from tests.bench.results_for_tests import result
 
@@ -18,7 +18,7 @@ def shown():
 
 
 def test_without_matplotlib_the_refusal_says_what_to_install(monkeypatch, tmp_path, shown):
-    monkeypatch.setattr(plots, "find_spec", lambda _: None)
+    monkeypatch.setattr(pictures, "find_spec", lambda _: None)
     with pytest.raises(ToolError) as caught:
         plots.write_plots(shown, tmp_path)
     assert str(caught.value) == (

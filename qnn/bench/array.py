@@ -1,0 +1,192 @@
+"""What a lane costs on the ZCU102: shifts and multipliers in the same array, side by side.
+
+Cells are counted by Yosys for UltraScale+; there is no open place and route for it, so that lanes
+of a full device and operations a second are estimates: counts x an assumed clock.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import product
+from math import floor
+from threading import Lock
+
+from hw.array import PE, SvpeArray
+from hw.spec.config import SvpeConfig
+from hw.verilog import files
+from qnn.bench.machine import machine
+from sim.paths import longest_path
+from sim.synthesis import synthesis
+
+# Of the XCZU9EG on the ZCU102 (AMD DS891, "Zynq UltraScale+ MPSoC Data Sheet: Overview").
+DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = 274_080, 548_160, 2_520
+USABLE = 0.75  # of the LUTs: more is hard to route
+CLOCK_MHZ = 250
+PUBLISHED_VPE_LANES = 1_024  # of the 16-bit multiplier array that the n-BQ-NN paper compares with
+INT8_PER_DSP = 2  # products of one DSP block that shares an operand (Xilinx WP486)
+LONGEST_SUM = 8_192  # terms that no accumulator of the table may overflow in
+ARRAY = {"lanes": 16, "rows": 16, "columns": 8}
+TOP = "qnn_array"
+TITLE = (
+    f"an array of {ARRAY['lanes']} x {ARRAY['rows']} x {ARRAY['columns']} (lanes x rows x "
+    f"columns), counted by Yosys; lanes and GOP/s of a ZCU102 at {USABLE:.0%} of its LUTs and "
+    f"{CLOCK_MHZ} MHz are estimated"
+)
+ELABORATION = Lock()  # Amaranth chooses its Yosys by an environment variable
+BODIES = {"words": False, "mapped": True}
+
+KINDS = (
+    *(("shift", n, a) for n, a in product((2, 3, 4, 5), (4, 8, 16))),
+    *(("multiply", n, a) for n, a in ((3, 8), (4, 8), (8, 8), (16, 16))),
+    *(("multiply_lut", n, a) for n, a in ((3, 8), (4, 8), (8, 8), (3, 16), (4, 16), (16, 16))),
+)
+NAMES = {"shift": "shift", "multiply": "multiply_dsp", "multiply_lut": "multiply_lut"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One kind of processing element, in an array of ``ARRAY``'s size.
+
+    Members
+    -------
+    pe : shift, multiply_dsp or multiply_lut
+    body : words, as the tools map them, or mapped, by ``hw.mapped``; the one of fewer LUTs
+    lut_per_lane : every LUT cell counted as one, shift registers too (measured)
+    lut_packed_per_lane : after packing of small LUTs, by Yosys (estimated)
+    ff_per_lane, carry8_per_lane, dsp_per_lane : measured
+    longest_path_luts, longest_path_carry_bits : between two registers (measured)
+    lanes_zcu102 : that 75 % of the LUTs and all DSP blocks are enough for (estimated)
+    gops_zcu102 : two operations a lane and cycle at ``CLOCK_MHZ`` (estimated)
+    """
+
+    pe: str
+    body: str
+    weight_bits: int
+    activation_bits: int
+    accumulator_bits: int
+    lut_per_lane: float
+    lut_packed_per_lane: float
+    ff_per_lane: float
+    carry8_per_lane: float
+    dsp_per_lane: float
+    longest_path_luts: int
+    longest_path_carry_bits: int
+    lanes_zcu102: int
+    gops_zcu102: float
+
+
+def accumulator_bits(pe: str, weight_bits: int, activation_bits: int) -> int:
+    """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow."""
+    most = (1 << (weight_bits - 1)) - 2 if pe == "shift" else weight_bits - 1  # log2 of a weight
+    needed = activation_bits - 1 + most + (LONGEST_SUM - 1).bit_length() + 1
+    return next(bits for bits in (24, 32, 40, 48) if bits >= needed)
+
+
+def configs() -> list[SvpeConfig]:
+    """What the table has rows for."""
+    return [
+        SvpeConfig(
+            **ARRAY,
+            pe=pe,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            accumulator_bits=accumulator_bits(pe, weight_bits, activation_bits),
+        )
+        for pe, weight_bits, activation_bits in KINDS
+    ]
+
+
+def measure_all(progress=None) -> list[Row]:
+    """A row for each of ``configs``, each in the better of its bodies.
+
+    Raises
+    ------
+    ToolError
+        Yosys is not installed, or fails.
+    """
+    tasks = list(product(configs(), BODIES))
+    found = []
+    with ThreadPoolExecutor(machine().cores) as pool:  # each waits for a process of its own
+        for row in pool.map(lambda task: _row(*task), tasks):
+            found.append(row)
+            if progress is not None:
+                progress(len(found), len(tasks))
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return [min(pair, key=lambda row: row.lut_per_lane) for pair in pairs]
+
+
+def to_fields(rows: list[Row]) -> dict:
+    """Plain values for JSON."""
+    return {
+        "rows": [asdict(row) for row in rows],
+        "ratios": ratios(rows),
+        "array": ARRAY,
+        "assumed_clock_mhz": CLOCK_MHZ,
+        "device": {"lut": DEVICE_LUTS, "usable_lut": USABLE, "ff": DEVICE_FFS, "dsp": DEVICE_DSPS},
+    }
+
+
+def ratios(rows: list[Row]) -> dict[str, float]:
+    """Lanes at equal clock: this array's over those of multipliers."""
+    by_kind = {(row.pe, row.weight_bits, row.activation_bits): row for row in rows}
+    wide, narrow = by_kind["shift", 3, 16], by_kind["shift", 3, 8]
+    full = by_kind["multiply_dsp", 16, 16]
+    return {
+        "throughput_vs_published_vpe": wide.lanes_zcu102 / PUBLISHED_VPE_LANES,
+        "throughput_vs_full_dsp_vpe": wide.lanes_zcu102 / full.lanes_zcu102,
+        "throughput_vs_packed_int8_vpe": narrow.lanes_zcu102 / (INT8_PER_DSP * DEVICE_DSPS),
+    }
+
+
+def lanes_that_fit(lut_per_lane: float, dsp_per_lane: float) -> tuple[int, str]:
+    """Lanes on the ZCU102, and what there is too little of for more."""
+    by_lut = USABLE * DEVICE_LUTS / lut_per_lane
+    by_dsp = DEVICE_DSPS / dsp_per_lane if dsp_per_lane else by_lut
+    return floor(min(by_lut, by_dsp)), "LUT" if by_lut <= by_dsp else "DSP"
+
+
+def findings(rows: list[Row]) -> list[str]:
+    """What the table says, in sentences."""
+    by_kind = {(row.pe, row.weight_bits, row.activation_bits): row for row in rows}
+    found = ratios(rows)
+    texts = [
+        f"3-bit shifts and 16-bit activations, at equal clock: "
+        f"{found['throughput_vs_published_vpe']:.2f} x a multiplier array of the published "
+        f"{PUBLISHED_VPE_LANES:,} lanes, {found['throughput_vs_full_dsp_vpe']:.2f} x one that "
+        f"fills the DSP blocks (estimated)",
+        f"3-bit shifts and 8-bit activations: {found['throughput_vs_packed_int8_vpe']:.2f} x "
+        f"{INT8_PER_DSP} products in each DSP block (estimated)",
+    ]
+    for bits, activations in product((3, 4), (8, 16)):
+        shift = by_kind["shift", bits, activations].lut_per_lane
+        uniform = by_kind["multiply_lut", bits, activations].lut_per_lane
+        texts.append(
+            f"{bits}-bit shifts take {shift:.1f} LUTs a lane at {activations}-bit activations, "
+            f"uniform {bits}-bit weights {uniform:.1f} ({shift / uniform:.2f} x)"
+        )
+    return texts
+
+
+def _row(config, body):
+    with ELABORATION:
+        sources = files(SvpeArray(config), TOP, mapped=BODIES[body])
+    counts, netlist = synthesis(sources, TOP)
+    path = longest_path(netlist, PE)
+    lanes = config.lanes * config.rows * config.columns
+    lut, dsp = counts.lut_sites / lanes, counts.dsp / lanes
+    fitting, _ = lanes_that_fit(lut, dsp)
+    return Row(
+        pe=NAMES[config.pe],
+        body=body,
+        weight_bits=config.weight_bits,
+        activation_bits=config.activation_bits,
+        accumulator_bits=config.accumulator_bits,
+        lut_per_lane=lut,
+        lut_packed_per_lane=counts.lut_packed / lanes,
+        ff_per_lane=counts.ff / lanes,
+        carry8_per_lane=counts.carry4 / 2 / lanes,
+        dsp_per_lane=dsp,
+        longest_path_luts=path.luts,
+        longest_path_carry_bits=path.carry_bits,
+        lanes_zcu102=fitting,
+        gops_zcu102=2 * fitting * CLOCK_MHZ / 1000,
+    )

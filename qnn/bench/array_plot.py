@@ -1,0 +1,37 @@
+"""Picture of the array's table: LUTs of a lane, by kind of product."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qnn.bench.array import Row
+from qnn.bench.pictures import axes, check, save
+
+COLORS = {"shift": "#1f77b4", "multiply_lut": "#d62728", "multiply_dsp": "#888888"}
+
+
+def write_plot(rows: Sequence[Row], path: Path) -> None:
+    """Write ``path``, a .png.
+
+    Raises
+    ------
+    ToolError
+        matplotlib is not installed.
+    ModelError
+        The folder cannot be written.
+    """
+    check("array", "--plot")
+    figure, place = axes(7.5, 5.6)
+    shown = sorted(rows, key=lambda row: (row.activation_bits, row.lut_per_lane), reverse=True)
+    labels = [
+        f"{row.pe.replace('_', ', ')}: {row.weight_bits} x {row.activation_bits} bits"
+        + (f" + {row.dsp_per_lane:.0f} DSP" if row.dsp_per_lane else "")
+        for row in shown
+    ]
+    bars = place.barh(
+        labels, [row.lut_per_lane for row in shown], color=[COLORS[row.pe] for row in shown]
+    )
+    place.bar_label(bars, fmt="%.1f", padding=3, fontsize=7)
+    place.tick_params(axis="y", labelsize=7)
+    place.set_xlabel("LUTs of a lane, of the whole array (Yosys, UltraScale+)")
+    place.set_title("weights x activations, by kind of product", loc="left")
+    save(figure, path)

@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hw.spec import codes
+from hw.spec.config import SvpeConfig
+from qnn.bench import array
+from qnn.bench.array_plot import write_plot
+
+SMALL = {"lanes": 4, "rows": 2, "columns": 2}
+
+
+def row(config):
+    """As if a lane took a LUT for each bit of weight and activation."""
+    lut = float(config.weight_bits * config.activation_bits)
+    lanes, _ = array.lanes_that_fit(lut, float(config.pe == "multiply"))
+    return array.Row(
+        pe=array.NAMES[config.pe],
+        body="mapped",
+        weight_bits=config.weight_bits,
+        activation_bits=config.activation_bits,
+        accumulator_bits=config.accumulator_bits,
+        lut_per_lane=lut,
+        lut_packed_per_lane=lut,
+        ff_per_lane=1.0,
+        carry8_per_lane=1.0,
+        dsp_per_lane=float(config.pe == "multiply"),
+        longest_path_luts=1,
+        longest_path_carry_bits=1,
+        lanes_zcu102=lanes,
+        gops_zcu102=0.0,
+    )
+
+
+@pytest.fixture
+def rows():
+    return [row(config) for config in array.configs()]
+
+
+@pytest.mark.parametrize("config", array.configs(), ids=str)
+def test_the_longest_sum_just_fits_its_accumulator(config):
+    every = (codes.multiplier(code, config) for code in range(1 << config.weight_bits))
+    most = max(map(abs, every)) << (config.activation_bits - 1)
+    assert array.LONGEST_SUM * most <= 1 << (config.accumulator_bits - 1)
+    if config.accumulator_bits > 24:
+        assert array.LONGEST_SUM * most > 1 << (config.accumulator_bits - 8 - 1)
+
+
+@given(st.floats(1, 500), st.sampled_from([0.0, 0.5, 1.0]))
+def test_lanes_fit_and_one_more_does_not(lut, dsp):
+    lanes, limit = array.lanes_that_fit(lut, dsp)
+    usable = array.USABLE * array.DEVICE_LUTS
+    assert lanes * lut <= usable * (1 + 1e-9)
+    assert lanes * dsp <= array.DEVICE_DSPS
+    over = (lanes + 1) * lut > usable if limit == "LUT" else (lanes + 1) * dsp > array.DEVICE_DSPS
+    assert over
+
+
+def test_ratios_are_of_lanes(rows):
+    wide, narrow = 205_560 // (3 * 16), 205_560 // (3 * 8)
+    assert array.ratios(rows) == {
+        "throughput_vs_published_vpe": wide / 1024,
+        "throughput_vs_full_dsp_vpe": wide / (205_560 // 256),
+        "throughput_vs_packed_int8_vpe": narrow / 5040,
+    }
+
+
+def test_json_has_every_kind_once(rows):
+    fields = array.to_fields(rows)
+    kinds = [(r["pe"], r["weight_bits"], r["activation_bits"]) for r in fields["rows"]]
+    assert len(kinds) == len(set(kinds)) == len(array.KINDS)
+    assert {pe for pe, _, _ in kinds} == {"shift", "multiply_dsp", "multiply_lut"}
+    assert fields["rows"][0]["lanes_zcu102"] == rows[0].lanes_zcu102
+
+
+def test_findings_say_who_is_cheaper(rows):
+    cheaper = [
+        replace(r, lut_per_lane=10.0) if (r.pe, r.weight_bits) == ("multiply_lut", 4) else r
+        for r in rows
+    ]
+    assert (
+        "4-bit shifts take 32.0 LUTs a lane at 8-bit activations, uniform 4-bit weights 10.0 "
+        "(3.20 x)"
+    ) in array.findings(cheaper)
+
+
+@pytest.mark.rtl
+def test_a_row_counts_the_whole_array():
+    made = array._row(SvpeConfig(**SMALL), "mapped")
+    assert made.dsp_per_lane == 0
+    assert 10 < made.lut_per_lane < 30
+    assert (made.pe, made.longest_path_luts) == ("shift", 2)
+    words = array._row(SvpeConfig(**SMALL), "words")
+    assert words.lut_per_lane > made.lut_per_lane
+    multiplied = array._row(SvpeConfig(**SMALL, pe="multiply", weight_bits=8), "mapped")
+    assert multiplied.dsp_per_lane == 1
+
+
+def test_the_picture_is_written(rows, tmp_path):
+    write_plot(rows, tmp_path / "array.png")
+    assert (tmp_path / "array.png").read_bytes()[:4] == b"\x89PNG"
