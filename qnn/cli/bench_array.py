@@ -10,6 +10,7 @@ from qnn.cli.output import Json, print_json, print_table, progress
 if TYPE_CHECKING:
     from qnn.bench.array import Row
     from qnn.bench.clocks import Clocks
+    from qnn.bench.energy import Energy
 
 HEADER = (
     *("PE", "weights", "activations", "sum", "LUT/lane", "packed", "FF", "CARRY8", "DSP"),
@@ -18,6 +19,12 @@ HEADER = (
 
 
 def bench_array(
+    energy: Annotated[
+        bool, typer.Option(help="Count toggles of one layer, for energy; takes a minute or two.")
+    ] = True,
+    saif: Annotated[
+        Path | None, typer.Option(help="Folder for the toggles as SAIF, for a vendor's tool.")
+    ] = None,
     route: Annotated[
         bool, typer.Option(help="Also place and route both arrays on an ECP5; takes minutes.")
     ] = False,
@@ -32,17 +39,41 @@ def bench_array(
 
     with progress("synthesise") as report:
         rows = array.measure_all(report)
+    spent = _energy(saif) if energy or saif else None
     routed = clocks.measure() if route else None
     if plot is not None:
         from qnn.bench.array_plot import write_plot
 
         write_plot(rows, plot)
     if as_json:
-        print_json(array.to_fields(rows) | (routed.to_fields() if routed else {}))
+        _print_json(rows, spent, routed)
         return
     _print_rows(rows)
+    if spent:
+        _print_energy(spent)
     if routed:
         _print_clocks(routed)
+
+
+def _energy(saif: Path | None) -> "Energy":
+    from qnn.bench import energy, files
+
+    with progress("count toggles") as report:
+        found, activities = energy.measure(report)
+    for name, counted in activities.items() if saif else ():
+        files.write(saif / f"{name}.saif", counted.saif)
+    return found
+
+
+def _print_json(rows: "list[Row]", spent: "Energy | None", routed: "Clocks | None") -> None:
+    from qnn.bench import array
+
+    fields = array.to_fields(rows)
+    for part in filter(None, (spent, routed)):
+        fields |= part.to_fields()
+    if spent:
+        fields["ratios"]["energy_per_mac"] = spent.energy_per_mac
+    print_json(fields)
 
 
 def _print_rows(rows: "list[Row]") -> None:
@@ -77,3 +108,21 @@ def _print_clocks(clocks: "Clocks") -> None:
         for name, found in clocks.routed.items()
     ]
     print_table(clocks.title, ("PE", "MHz", "LUT4", "FF", "MULT18"), rows)
+
+
+def _print_energy(energy: "Energy") -> None:
+    from qnn.bench.energy import PAPER_PER_OPERATION, PAPER_POWER
+
+    low, high = energy.energy_per_mac_range
+    print(
+        f"energy of a product and its sum, 3-bit shifts over 16-bit multipliers, 16-bit "
+        f"activations: {energy.energy_per_mac:.2f} (estimated; {low:.2f} to {high:.2f} over the "
+        f"published range of energies; the paper: {PAPER_POWER} in power, {PAPER_PER_OPERATION} "
+        f"per operation)"
+    )
+    print(
+        f"toggles of a lane in a cycle (simulated): {energy.shift_toggles:.1f} and "
+        f"{energy.multiply_toggles:.1f} beside a multiplication in a DSP block, worth "
+        f"{energy.dsp_toggles[0]:.0f} to {energy.dsp_toggles[1]:.0f}; equal at "
+        f"{energy.break_even_dsp_toggles:.1f}"
+    )

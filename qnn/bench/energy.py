@@ -1,0 +1,157 @@
+"""Energy of a product and its sum: shifts over multipliers, from toggles of their netlists.
+
+Toggles are simulated; what one costs beside a DSP block's multiplication is published for other
+chips, within a wide range. The ratio is an estimate, and so is the point where both are equal.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from math import sqrt
+
+import numpy as np
+
+from hw.spec.config import SvpeConfig
+from sim.activity import Activity, activity
+
+# Energies of operations in a 45 nm chip, pJ: Horowitz, "Computing's energy problem", ISSCC 2014.
+ADD_32_BITS = 0.1
+MULTIPLY_8_BITS, MULTIPLY_32_BITS = 0.2, 3.1
+# How many times more an FPGA's logic takes than the same logic in a chip of standard cells: Kuon
+# and Rose, "Measuring the gap between FPGAs and ASICs", FPGA 2006. A DSP block lies in between.
+FPGA_OVER_ASIC = 12
+TOGGLES_OF_AN_ADDITION = 32  # of 32 bits in LUTs and carry chain: of random bits, half change
+
+SHIFT = {"weight_bits": 3, "activation_bits": 16, "accumulator_bits": 32}
+MULTIPLY = {"pe": "multiply", "weight_bits": 16, "activation_bits": 16, "accumulator_bits": 48}
+LANES, TAPS, IMAGES = 16, 9, 2
+PAPER_POWER, PAPER_PER_OPERATION = 0.683, 0.237  # of the n-BQ-NN paper: 16-bit arrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """Estimates for one layer on both arrays; a toggle is that of one net of the fabric.
+
+    Members
+    -------
+    shift_toggles, multiply_toggles : of a lane in a cycle, without what is inside a DSP block
+    shift_registers, multiply_registers : flip-flops of a lane; what the clock costs is left out
+    dsp_toggles : that a 16-bit multiplication in a DSP block is worth, least and most
+    energy_per_mac : shifts over multipliers, at the geometric mean of both
+    energy_per_mac_range : at the most, and at the least
+    break_even_dsp_toggles : that a DSP multiplication would be worth if both were equal
+    """
+
+    shift_toggles: float
+    multiply_toggles: float
+    shift_registers: float
+    multiply_registers: float
+    dsp_toggles: tuple[float, float]
+    energy_per_mac: float
+    energy_per_mac_range: tuple[float, float]
+    break_even_dsp_toggles: float
+
+    def to_fields(self) -> dict:
+        """Plain values for JSON."""
+        paper = {"power": PAPER_POWER, "per_operation": PAPER_PER_OPERATION}
+        return {"energy": {**asdict(self), "published": paper}}
+
+
+def measure(progress=None) -> tuple[Energy, dict[str, Activity]]:
+    """Simulate one layer on both netlists; the activities hold their SAIF.
+
+    Raises
+    ------
+    ToolError
+        A tool is missing or fails.
+    """
+    shift = SvpeConfig(lanes=LANES, rows=1, columns=1, **SHIFT)
+    multiply = replace(shift, **MULTIPLY)
+    activations, weights = layer()
+    tasks = {
+        "shift": (shift, power_of_two_codes(weights, shift)),
+        "multiply_dsp": (multiply, uniform_codes(weights, multiply)),
+    }
+    found = {}
+    for name, (config, codes) in tasks.items():
+        found[name] = activity(config, steps(activations, codes))
+        if progress is not None:
+            progress(len(found), len(tasks))
+    return estimate(found["shift"], found["multiply_dsp"]), found
+
+
+def estimate(shift: Activity, multiply: Activity) -> Energy:
+    """What both counts mean."""
+    ours, theirs = (sum(a.toggles.values()) / a.cycles / LANES for a in (shift, multiply))
+    least, most = dsp_toggles()
+    ratios = [ours / (theirs + dsp) for dsp in (most, least, sqrt(least * most))]
+    return Energy(
+        shift_toggles=ours,
+        multiply_toggles=theirs,
+        shift_registers=shift.registers / LANES,
+        multiply_registers=multiply.registers / LANES,
+        dsp_toggles=(least, most),
+        energy_per_mac=ratios[2],
+        energy_per_mac_range=(ratios[0], ratios[1]),
+        break_even_dsp_toggles=ours - theirs,
+    )
+
+
+def dsp_toggles() -> tuple[float, float]:
+    """A 16-bit multiplication in toggles of the fabric: made like a chip's, and like the fabric."""
+    multiply = sqrt(MULTIPLY_8_BITS * MULTIPLY_32_BITS)  # about quadratic in the bits
+    most = multiply / ADD_32_BITS * TOGGLES_OF_AN_ADDITION
+    return most / FPGA_OVER_ASIC, most
+
+
+def layer() -> tuple[np.ndarray, np.ndarray]:
+    """A 3x3 convolution of 16 channels on pictures of digits: operands of one output channel.
+
+    Gives activations, (positions, taps, lanes) of 16 bits as the array stores them, and weights,
+    (taps, lanes) in reals.
+    """
+    from sklearn.datasets import load_digits
+
+    rng = np.random.default_rng(0)
+    images = np.pad(load_digits().images[:IMAGES], ((0, 0), (2, 2), (2, 2)))
+    first = rng.normal(size=(LANES, 3, 3))
+    features = np.maximum(np.einsum("nyxij,cij->nyxc", _windows(images), first), 0)
+    stored = np.rint(features / features.max() * 65_535).astype(np.int64) - 32_768
+    windows = _windows(stored)  # (images, rows, columns, lanes, 3, 3)
+    activations = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, TAPS, LANES)
+    return activations, rng.normal(size=(TAPS, LANES))
+
+
+def power_of_two_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
+    """The nearest codes of the scale that is best for all."""
+    import torch
+
+    from hw.spec import codes
+    from qnn.quant import pow2
+
+    tensor = torch.from_numpy(weights).reshape(1, -1)
+    exponent = pow2.search_exponent(tensor, config.weight_bits, 1)
+    indices = pow2.nearest(tensor, exponent, config.weight_bits, 1)[0, 0]
+    found = [codes.code(int(index), config) for index in indices]
+    return np.array(found).reshape(weights.shape)
+
+
+def uniform_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
+    """The nearest integers of all bits."""
+    most = (1 << (config.weight_bits - 1)) - 1
+    return np.rint(weights / np.abs(weights).max() * most).astype(np.int64)
+
+
+def steps(activations: np.ndarray, codes: np.ndarray) -> list:
+    """A step a tap of each position."""
+    last = len(codes) - 1
+    controls = [
+        {"enable": 1, "first": int(tap == 0), "last": int(tap == last)} for tap in range(last + 1)
+    ]
+    return [
+        (operands, codes[tap].tolist(), controls[tap])
+        for position in activations.tolist()
+        for tap, operands in enumerate(position)
+    ]
+
+
+def _windows(images):
+    return np.lib.stride_tricks.sliding_window_view(images, (3, 3), axis=(1, 2))
