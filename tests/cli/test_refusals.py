@@ -10,10 +10,6 @@ NETS = """
 from torch import nn
 
 
-def grouped():
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=2))
-
-
 def sigmoid():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sigmoid())
 
@@ -39,11 +35,6 @@ def nets(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("factory", "text"),
     [
-        (
-            "grouped",
-            "layer '2' needs groups=1, not groups=2; use an ungrouped Conv2d "
-            "(depthwise comes later)",
-        ),
         (
             "sigmoid",
             "layer '1' (aten.sigmoid) is not supported; supported are Conv2d, Linear, BatchNorm, "

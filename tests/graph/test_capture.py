@@ -210,12 +210,6 @@ def test_what_no_output_needs_is_left_out():
         ),
         (
             lambda m, x: m.conv(x),
-            {"conv": nn.Conv2d(3, 6, 3, groups=3)},
-            "layer 'conv' needs groups=1, not groups=3; use an ungrouped Conv2d (depthwise comes "
-            "later)",
-        ),
-        (
-            lambda m, x: m.conv(x),
             {"conv": nn.Conv2d(3, 6, 3, padding=1, padding_mode="circular")},
             "layer 'conv' needs padding with zeros, not mode 'circular'; pad with zeros",
         ),
