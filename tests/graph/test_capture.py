@@ -61,6 +61,8 @@ def refusal(function, shape=(3, 8, 6), **parts):
         nn.Conv2d(3, 5, 3, padding="same"),
         nn.Conv2d(3, 5, (3, 2), padding="valid"),
         nn.Conv2d(3, 5, (5, 3), padding="same", dilation=(1, 2)),
+        nn.Conv2d(3, 3, 3, groups=3, bias=False),
+        nn.Conv2d(3, 12, (2, 3), 2, groups=3),
     ],
 )
 def test_convolutions(conv):
