@@ -52,11 +52,16 @@ def steps(node: Node, place: dict[str, Place], config: SvpeConfig) -> Steps:
     )
 
 
-def cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
-    """Estimate for ``node``: steps of all tiles, or their writes where those take longer."""
-    down, across = tile.count(node)
+def tile_cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
+    """Estimate for one tile of all channels: steps, or writes where those take longer."""
     writes = passes(node, config) * tile.columns
-    return down * across * sum(count * max(each, writes) for each, count in steps.items())
+    return sum(count * max(each, writes) for each, count in steps.items())
+
+
+def cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
+    """Estimate for all tiles of ``node``."""
+    down, across = tile.count(node)
+    return down * across * tile_cycles(node, tile, steps, config)
 
 
 def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) -> bool:
