@@ -11,6 +11,7 @@ from torch import nn
 from qnn.graph.export import export
 from qnn.graph.quantize import quantize
 from qnn.graph.reference import encode_input, reference
+from qnn.graph.sensitivity import Budget
 from qnn.nn.learn import finish, learnable, prepare
 from qnn.nn.round import round_module
 
@@ -48,6 +49,12 @@ def test_every_method_rounds_groups_and_exports_what_it_evaluates(method):
     options = {"rounding": method, "rounding_options": QUICK[method]}
     graph = same_integers(quantize(model, data, **options), data)
     assert [graph[name].groups for name in ("0", "3", "6")] == [4, 4, 2]
+
+
+def test_bits_by_budget_and_corrected_biases_keep_groups_exact():
+    model, data = network()
+    quantized = quantize(model, data, weight_bits=Budget(3.0), bias_correction=True)
+    same_integers(quantized, data)
 
 
 @pytest.mark.parametrize("statistics", ["frozen", "batch"])
