@@ -57,6 +57,22 @@ def test_bits_by_budget_and_corrected_biases_keep_groups_exact():
     same_integers(quantized, data)
 
 
+class Flat(nn.Module):
+    """An image as the channels of one pixel."""
+
+    def forward(self, x):
+        return x.reshape(len(x), -1, 1, 1)
+
+
+def test_groups_of_a_flattened_image_are_no_linear_layer():
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), Flat(), nn.Conv2d(27, 6, 1, groups=3))
+    data = torch.randn(16, 2, 5, 5)
+    quantized = quantize(model, data, weight_bits=5, terms=3)
+    assert same_integers(quantized, data)["3"].groups == 3
+    assert torch.allclose(quantized(data).float(), model(data), atol=0.05)
+
+
 @pytest.mark.parametrize("statistics", ["frozen", "batch"])
 def test_what_groups_learn_exports_bit_for_bit(statistics):
     model, data = network()
