@@ -37,11 +37,11 @@ class Layout:
     tiles: dict[str, Tile]
 
 
-Steps = Counter[int]
+Steps = Counter[int]  # how many instructions take so many steps for each tile
 
 
 def steps(node: Node, place: dict[str, Place], config: SvpeConfig) -> Steps:
-    """How many instructions of ``node`` take how many steps for each tile."""
+    """The steps of all instructions of ``node``."""
     taps, operand = node.kernel[0] * node.kernel[1], place[node.input].segments
     if isinstance(node, MaxPool):
         return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
