@@ -10,7 +10,7 @@ from qnn.graph.check import check, window_shape
 from qnn.graph.ir import Concat, Conv, Graph, Input, MaxPool, Output
 from qnn.quant.qtype import QType
 
-KINDS = ("conv", "conv", "residual", "depthwise", "identity", "maxpool", "concat")
+KINDS = ("conv", "conv", "residual", "pool", "grouped", "identity", "maxpool", "concat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,30 @@ def _alike(draw, rng, limits, nodes, name, target, channels, **fields):
     )
 
 
-def _depthwise(draw, rng, limits, nodes, name):
+def _grouped(draw, rng, limits, nodes, name):
+    """Any groups: depthwise ones, with several outputs a channel, and some of many channels."""
+    source = draw(st.sampled_from(nodes))
+    channels = source.shape[0]
+    groups = draw(st.sampled_from([n for n in range(1, channels + 1) if channels % n == 0]))
+    outputs = groups * draw(st.integers(1, max(1, 2 * limits.channels // groups)))
+    window = _window(draw, source.shape)
+    shape = (outputs, channels // groups, *window["kernel"])
+    bits, codes = _codes(draw, rng, limits, shape)
+    return _built(
+        draw,
+        rng,
+        limits,
+        nodes,
+        name=name,
+        source=source,
+        codes=codes,
+        weight_bits=bits,
+        window=window,
+        groups=groups,
+    )
+
+
+def _pool(draw, rng, limits, nodes, name):
     """Average pooling: equal codes of the greatest index, or terms that make 1/N."""
     source = draw(st.sampled_from(nodes))
     window = _window(draw, source.shape)
@@ -269,7 +292,8 @@ def _output(draw, node):
 _BUILDERS = {
     "conv": _conv,
     "residual": _residual,
-    "depthwise": _depthwise,
+    "pool": _pool,
+    "grouped": _grouped,
     "identity": _identity,
     "maxpool": _max_pool,
     "concat": _concat,

@@ -1,5 +1,6 @@
 """Random small networks out of every supported operator, for properties of the whole chain."""
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -220,9 +221,11 @@ def _conv(draw, shape, outputs=None, padding=None, stride=None):
         padding = tuple(draw(st.integers(0, 2)) for _ in range(2))
     if padding == "same":
         stride = (1, 1)
-    outputs = outputs or draw(st.sampled_from((1, 3, 4, 6, 8, 9, 12, 17)))
+    outputs = outputs or draw(st.sampled_from((1, 3, 4, 6, 8, 9, 12, 17, shape[0], 2 * shape[0])))
+    shared = math.gcd(shape[0], outputs)
+    groups = draw(st.sampled_from((1, *(n for n in range(1, shared + 1) if shared % n == 0))))
     bias = draw(st.booleans())
-    conv = nn.Conv2d(shape[0], outputs, kernel, stride, padding, dilation, bias=bias)
+    conv = nn.Conv2d(shape[0], outputs, kernel, stride, padding, dilation, groups, bias)
     return conv, _shape_after(conv, shape)
 
 

@@ -64,12 +64,20 @@ def integer_accuracy(
     return 100 * float((answers == y.numpy()).mean())
 
 
+# MLPerf Tiny's performance sets are all there is of their data: every second image is learnt from,
+# without labels, and the others test.
+TINY = {"dscnn": shared.tiny_kws, "mobilenetv1_vww": shared.tiny_vww}
+
+
 def image_task(name: str, folder: Path | None) -> ImageTask:
-    """The task of a model of the zoo: digits, trained on the spot, or CIFAR-10 of the folder."""
+    """The task of a model of the zoo: digits, trained on the spot, or a data set of the folder."""
     if name == "digits_cnn":
         data = digits()
         return ImageTask(trained_digits_cnn(data), ZOO[name], data)
     folder = shared.needed(folder, name)
     model = load_model(name, shared.checkpoint(folder, name))
+    if name in TINY:
+        x, y = TINY[name](folder)
+        return ImageTask(model, ZOO[name], Dataset(x[::2], y[::2], x[1::2], y[1::2]))
     data = Dataset(*shared.cifar10_train(folder), *shared.cifar10_test(folder))
     return ImageTask(model, ZOO[name], data)

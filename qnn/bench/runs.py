@@ -206,6 +206,19 @@ UNTUNED = tuple(
     Run(group="A second network, nothing tuned on it", model="resnet56", how=how, weight_bits=3)
     for how in (NEAREST, ADAROUND, GPTQ, DISCQUANT)
 )
+# Their networks are small and half of a performance set is little: fewer steps are enough.
+TINY_SEARCH = (*((k, v) for k, v in SEARCH if k not in ("steps", "precision")), ("steps", 200))
+TINY = tuple(
+    Run(group="MLPerf Tiny, depthwise convolutions", model=model, how=how, weight_bits=bits)
+    for model, augmented in (("dscnn", False), ("mobilenetv1_vww", True))
+    for bits, how in product(
+        (4, 3),
+        (
+            Rounding(method="nearest", samples=CALIBRATION, bias_correction=True),
+            Rounding(method="discquant", samples=IMAGES, augmented=augmented, options=TINY_SEARCH),
+        ),
+    )
+)
 LANGUAGE = tuple(
     Run(
         group="A language model, weights alone",
@@ -224,7 +237,7 @@ LANGUAGE = tuple(
         ),
     )
 )
-RUNS = ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + LANGUAGE
+RUNS = ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + TINY + LANGUAGE
 
 QUICK_STEPS = (("steps", 60),)
 QUICK = tuple(

@@ -1,4 +1,4 @@
-"""The folder of data and trained weights that benchmarks read: CIFAR-10, checkpoints, stories."""
+"""The folder of data and trained weights that benchmarks read, each set as the networks take it."""
 
 import zipfile
 from collections.abc import Iterable
@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
+from qnn.nn.preprocess import to_bytes
 
 CIFAR10_PART = 10_000  # training images in each of the five arrays
 CHECKPOINTS = {
     "resnet8": "tiny_ic_resnet8.pt",
     "resnet20": "resnet20_cifar10.pt",
     "resnet56": "resnet56_cifar10.pt",
+    "dscnn": "tiny_kws_dscnn.pt",
+    "mobilenetv1_vww": "tiny_vww_mobilenetv1.pt",
+    "mobilenetv1": "mobilenetv1_025_imagenet.pt",
     "stories260k": "stories260k.pt",
 }
 STORY_START = 1  # the token that each story begins with
@@ -74,6 +78,18 @@ def cifar10_train(folder: Path, parts: Iterable[int] = range(5)) -> tuple[Tensor
     chosen = [labels[part * CIFAR10_PART : (part + 1) * CIFAR10_PART] for part in parts]
     images = torch.cat([_images(delta) for delta in deltas])
     return images, torch.from_numpy(np.concatenate(chosen).astype(np.int64))
+
+
+def tiny_kws(folder: Path) -> tuple[Tensor, Tensor]:
+    """MLPerf Tiny's 1000 keywords, (count, 1, 49, 10) uint8 (``to_bytes`` of MFCC), and labels."""
+    maps, labels = _arrays(_file(folder, "tiny_kws01.npz"), "x", "y")
+    return torch.from_numpy(to_bytes(maps))[:, None], torch.from_numpy(labels.astype(np.int64))
+
+
+def tiny_vww(folder: Path) -> tuple[Tensor, Tensor]:
+    """MLPerf Tiny's 1000 visual wake words, (count, 3, 96, 96) uint8, and labels."""
+    delta, labels = _arrays(_file(folder, "tiny_vww01.npz"), "x_delta", "y")
+    return _images(delta), torch.from_numpy(labels.astype(np.int64))
 
 
 def stories(folder: Path) -> list[Tensor]:

@@ -3,14 +3,13 @@
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from qnn.compiler.build import build_image
-from qnn.compiler.match_segments import match_segments
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.remove_unused import remove_unused
 from qnn.graph.bounds import check_bounds
 from qnn.graph.check import check
 from qnn.graph.ir import Graph
 
-PASSES = (remove_unused, place_concats, match_segments)
+PASSES = (remove_unused, place_concats)
 
 
 def run_passes(graph: Graph) -> Graph:

@@ -7,14 +7,21 @@ from qnn.graph.ir import Conv, Node
 
 def copy_channels(name: str, source: Node, weight_bits: int) -> Conv:
     """A copy of ``source`` that keeps its segments: one weight for each channel."""
-    codes = np.ones((1, source.shape[0], 1, 1, 1), np.int8)
-    return _copy(name, source, codes, weight_bits, groups=source.shape[0])
-
-
-def copy_dense(name: str, source: Node, weight_bits: int) -> Conv:
-    """A copy of ``source`` in one segment: a unit matrix of weights."""
-    codes = np.eye(source.shape[0], dtype=np.int8)[None, :, :, None, None]
-    return _copy(name, source, codes, weight_bits, groups=1)
+    zeros = np.zeros(source.shape[0], np.int64)
+    return Conv(
+        name=name,
+        input=source.name,
+        shape=source.shape,
+        type=source.type,
+        codes=np.ones((1, source.shape[0], 1, 1, 1), np.int8),
+        weight_bits=weight_bits,
+        left=zeros,
+        bias=zeros,
+        right=zeros,
+        groups=source.shape[0],
+        low=source.type.low,
+        high=source.type.high,
+    )
 
 
 def weight_bits(graph) -> int:
@@ -30,21 +37,3 @@ def fresh_name(name: str, taken: set[str]) -> str:
         fresh = f"{name}_{number}"
     taken.add(fresh)
     return fresh
-
-
-def _copy(name, source, codes, bits, groups):
-    zeros = np.zeros(source.shape[0], np.int64)
-    return Conv(
-        name=name,
-        input=source.name,
-        shape=source.shape,
-        type=source.type,
-        codes=codes,
-        weight_bits=bits,
-        left=zeros,
-        bias=zeros,
-        right=zeros,
-        groups=groups,
-        low=source.type.low,
-        high=source.type.high,
-    )

@@ -7,7 +7,7 @@ from hw.spec.image import TensorLayout
 from hw.spec.instructions import TILES, Buffer, Op
 from qnn.compiler.epilogue import fold
 from qnn.compiler.program import Instruction, Span
-from qnn.compiler.segments import Group, block_count, groups
+from qnn.compiler.segments import Group, blocks_read, groups
 from qnn.compiler.storage import passes
 from qnn.compiler.tiles import Tile
 from qnn.compiler.words import pack_parameters, pack_weights, weight_words
@@ -68,13 +68,10 @@ def _conv(graph, node, layouts, tile, config, fields):
         words = weight_words(node, group, operand.channels, config)
         fields_ = {**fields, "weight_step": int(len(words) > 1), "output_part": group.part}
         fields_["output_address"] += group.block * result.block_step
-        reads = [_block(operand, group)]
-        if node.groups == 1:
-            fields_["blocks"] = block_count(operand.channels, config.lanes)
-            reads = [_all_blocks(operand, fields_["blocks"])]
-        else:
-            fields_["blocks"] = 1
-            fields_["input_address"] += group.block * operand.block_step
+        read = blocks_read(node, group, operand.channels, config.lanes)
+        fields_["blocks"] = len(read)
+        fields_["input_address"] += read.start * operand.block_step
+        reads = [_blocks(operand, read)]
         if node.skip is not None:
             skip = layouts[node.skip]
             fields_ |= _skip(skip, group, tile)
@@ -176,9 +173,9 @@ def _skip(skip, group, tile):
     return fields
 
 
-def _all_blocks(layout, count):
-    stop = layout.address + (count - 1) * layout.block_step + layout.height * layout.pitch
-    return Span(Buffer.FEATURES, layout.address, stop)
+def _blocks(layout, blocks):
+    first, last = (layout.address + layout.block_step * b for b in (blocks[0], blocks[-1]))
+    return Span(Buffer.FEATURES, first, last + layout.height * layout.pitch)
 
 
 def _block(layout: TensorLayout, group: Group, number: int = 0) -> Span:

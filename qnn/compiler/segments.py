@@ -21,8 +21,8 @@ class Group:
 def segments(graph: Graph) -> dict[str, Segments]:
     """The segments of every tensor.
 
-    What works channel by channel keeps its operand's, and an addition takes those of its skip
-    operand, so that the two meet in the same lanes.
+    What works channel by channel keeps its operand's, so that it reads a word for each that it
+    writes; an addition takes those of its skip operand, so that the two meet in the same lanes.
     """
     of: dict[str, Segments] = {}
     for node in graph.nodes:
@@ -30,8 +30,10 @@ def segments(graph: Graph) -> dict[str, Segments]:
             of[node.name] = tuple(count for name in node.inputs for count in of[name])
         elif isinstance(node, Input):
             of[node.name] = (node.shape[0],)
-        elif isinstance(node, Conv) and node.groups == 1:
-            of[node.name] = (node.shape[0],) if node.skip is None else of[node.skip]
+        elif isinstance(node, Conv) and node.skip is not None:
+            of[node.name] = of[node.skip]
+        elif isinstance(node, Conv) and not node.depthwise:
+            of[node.name] = (node.shape[0],)
         else:
             of[node.name] = of[node.input]
     return of
@@ -60,3 +62,14 @@ def groups(parts: Segments, lanes: int, rows: int) -> tuple[Group, ...]:
     for channel, key in enumerate(zip(block.tolist(), (lane // rows).tolist(), strict=True)):
         members.setdefault(key, []).append(channel)
     return tuple(Group(*key, tuple(channels)) for key, channels in members.items())
+
+
+def blocks_read(conv: Conv, share: Group, operand: Segments, lanes: int) -> range:
+    """The operand's blocks that hold what some output channels are computed from.
+
+    Channels of a group are neighbours, and so are the groups of neighbours: no block between the
+    first and the last is without one.
+    """
+    block, _ = lanes_of(operand, lanes)
+    first, last = (conv.inputs_of(channel) for channel in (share.channels[0], share.channels[-1]))
+    return range(int(block[first.start]), int(block[last.stop - 1]) + 1)

@@ -1,10 +1,11 @@
 """Tile shapes and row pitches that keep the array busiest without a conflict between banks."""
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import product
 
 from hw.spec.config import SvpeConfig
-from qnn.compiler.segments import groups
+from qnn.compiler.segments import blocks_read, groups
 from qnn.compiler.storage import Place, passes
 from qnn.graph.ir import Conv, Graph, MaxPool, Node
 
@@ -36,19 +37,31 @@ class Layout:
     tiles: dict[str, Tile]
 
 
-def steps(node: Node, place: Place) -> int:
-    """Cycles that one tile of ``node`` takes at least, its operand lying at ``place``."""
+Steps = Counter[int]  # how many instructions take so many steps for each tile
+
+
+def steps(node: Node, place: dict[str, Place], config: SvpeConfig) -> Steps:
+    """The steps of all instructions of ``node``."""
+    taps, operand = node.kernel[0] * node.kernel[1], place[node.input].segments
     if isinstance(node, MaxPool):
-        return node.kernel[0] * node.kernel[1]
-    terms, _, _, height, width = node.codes.shape
-    blocks = place.blocks if node.groups == 1 else 1
-    return height * width * blocks * terms + (node.skip is not None)
+        return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
+    taps *= node.codes.shape[0]
+    return Counter(
+        taps * len(blocks_read(node, share, operand, config.lanes)) + (node.skip is not None)
+        for share in groups(place[node.name].segments, config.lanes, config.rows)
+    )
 
 
-def cycles(node: Node, tile: Tile, place: Place, config: SvpeConfig) -> int:
-    """Estimate for one instruction of ``node``: steps, or writes where they take longer."""
+def tile_cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
+    """Estimate for one tile of all channels: steps, or writes where those take longer."""
+    writes = passes(node, config) * tile.columns
+    return sum(count * max(each, writes) for each, count in steps.items())
+
+
+def cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
+    """Estimate for all tiles of ``node``."""
     down, across = tile.count(node)
-    return down * across * max(steps(node, place), passes(node, config) * tile.columns)
+    return down * across * tile_cycles(node, tile, steps, config)
 
 
 def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) -> bool:
@@ -67,14 +80,15 @@ def choose_layout(
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     roots = list(dict.fromkeys(p.root for p in place.values()))
     readers = {root: [n for n in workers if root in _roots(n, place)] for root in roots}
+    taken = {node.name: steps(node, place, config) for node in workers}
     pitches = {}
     for _ in range(SWEEPS):
         for root in roots:
             width = graph[root].shape[2]
             last = width if dense or graph[root].shape[1] == 1 else width + config.banks - 1
             trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
-            pitches = min(trials, key=lambda t: _total(readers[root], t, place, config))
-    tiles = {node.name: _best(node, pitches, place, config)[1] for node in workers}
+            pitches = min(trials, key=lambda t: _total(readers[root], t, place, taken, config))
+    tiles = {node.name: _best(node, pitches, place, taken, config)[1] for node in workers}
     return Layout(pitches, tiles)
 
 
@@ -82,23 +96,19 @@ def _roots(node, place):
     return [place[name].root for name in node.inputs]
 
 
-def _total(readers, pitches, place, config):
-    return sum(_best(node, pitches, place, config)[0] for node in readers)
+def _total(readers, pitches, place, taken, config):
+    return sum(_best(node, pitches, place, taken, config)[0] for node in readers)
 
 
-def _best(node, pitches, place, config):
+def _best(node, pitches, place, taken, config):
     """Estimated cycles of ``node`` and its tile; a pitch that is not chosen yet conflicts never."""
-    operand = place[node.input]
-    count = len(groups(operand.segments, config.lanes, config.lanes))
-    if isinstance(node, Conv):
-        count = len(groups(place[node.name].segments, config.lanes, config.rows))
     sizes = [1 << n for n in range(config.columns.bit_length())]
     best = None
     for width, height in product(sizes, sizes):
         tile = Tile(width, height)
         if tile.columns > config.columns or not _fits(node, tile, pitches, place, config):
             continue
-        score = (count * cycles(node, tile, operand, config), tile.columns, height)
+        score = (cycles(node, tile, taken[node.name], config), tile.columns, height)
         if best is None or score < best[0]:
             best = (score, tile)
     return best[0][0], best[1]

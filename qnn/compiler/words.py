@@ -7,28 +7,24 @@ from hw.spec.config import SvpeConfig
 from hw.spec.instructions import parameters
 from hw.spec.packing import pack
 from qnn.compiler.epilogue import Epilogue
-from qnn.compiler.segments import Group, Segments, block_count, lanes_of
+from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
 from qnn.graph.ir import Conv
 
 
 def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig) -> np.ndarray:
     """Signed indices in the order of the steps: (steps, rows, lanes).
 
-    One word stands for all steps where all are equal.
+    A row's codes stand at the lanes of its own group's channels; the other lanes of those words
+    have weights of zero. One word stands for all steps where all are equal.
     """
     terms, _, _, height, width = node.codes.shape
     block, lane = lanes_of(operand, config.lanes)
-    channels = list(group.channels)
-    rows = np.arange(len(channels))
-    taps = node.codes[:, channels].transpose(3, 4, 0, 1, 2)  # height, width, terms, rows, inputs
-    if node.groups == 1:
-        shape = (height, width, block_count(operand, config.lanes), terms, config.rows)
-        words = np.zeros((*shape, config.lanes), np.int8)
-        for channel, (b, position) in enumerate(zip(block, lane, strict=True)):
-            words[:, :, b, :, : len(rows), position] = taps[..., channel]
-    else:
-        words = np.zeros((height, width, 1, terms, config.rows, config.lanes), np.int8)
-        words[:, :, 0, :, rows, lane[channels]] = taps[..., 0].transpose(3, 0, 1, 2)
+    read = blocks_read(node, group, operand, config.lanes)
+    words = np.zeros((height, width, len(read), terms, config.rows, config.lanes), np.int8)
+    for row, channel in enumerate(group.channels):
+        inputs = node.inputs_of(channel)
+        taps = node.codes[:, channel].transpose(1, 2, 3, 0)  # inputs, height, width, terms
+        words[:, :, block[inputs] - read.start, :, row, lane[inputs]] = taps
     words = words.reshape(-1, config.rows, config.lanes)
     return words[:1] if len(words) > 1 and (words == words[:1]).all() else words
 

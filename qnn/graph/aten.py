@@ -88,12 +88,6 @@ def _pair(value: int | list[int], default: tuple[int, int] = (1, 1)) -> tuple[in
 
 
 def _conv2d(call: Call) -> Conv:
-    if call["groups"] != 1:
-        raise call.refuse(
-            "groups=1",
-            f"groups={call['groups']}",
-            "use an ungrouped Conv2d (depthwise comes later)",
-        )
     weight, dilation = call.weight("weight"), _pair(call["dilation"])
     return Conv(
         name=call.name,
@@ -104,6 +98,7 @@ def _conv2d(call: Call) -> Conv:
         stride=_pair(call["stride"]),
         padding=_conv_padding(call["padding"], weight.shape[2:], dilation),
         dilation=dilation,
+        groups=call["groups"],
     )
 
 

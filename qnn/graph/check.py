@@ -101,12 +101,9 @@ def _check_codes(node, source):
     if node.codes.dtype != np.int8 or node.codes.ndim != 5:
         got = f"{node.codes.dtype} of {node.codes.ndim} axes"
         _refuse(node, "int8 codes of 5 axes", got, "build it again")
-    if node.groups not in (1, source[0]):
-        got = f"groups={node.groups}"
-        _refuse(node, f"groups of 1 or {source[0]}", got, "split the convolution")
-    if node.groups > 1 and node.shape[0] != source[0]:
-        got = f"{node.shape[0]} outputs"
-        _refuse(node, f"{source[0]} outputs, one a group", got, "split the convolution")
+    if node.groups < 1 or source[0] % node.groups or node.shape[0] % node.groups:
+        needs = f"groups that divide {source[0]} inputs and {node.shape[0]} outputs"
+        _refuse(node, needs, f"groups={node.groups}", "correct it")
     wanted = (node.shape[0], source[0] // node.groups)
     terms, *channels = node.codes.shape[:3]
     if tuple(channels) != wanted or not 1 <= terms <= 7 or not all(node.kernel):

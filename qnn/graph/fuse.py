@@ -138,7 +138,8 @@ def fold_flatten(graph: Graph) -> Graph:
 
 
 def _is_linear(node):
-    return isinstance(node, Conv) and node.weight.shape[2:] == (1, 1) and not any(node.padding)
+    whole = isinstance(node, Conv) and node.weight.shape[2:] == (1, 1) and node.groups == 1
+    return whole and not any(node.padding)
 
 
 def _flattening(node, source):

@@ -68,6 +68,17 @@ class Conv:
         """Height and width of the kernel."""
         return self.codes.shape[-2], self.codes.shape[-1]
 
+    @property
+    def depthwise(self) -> bool:
+        """Whether each channel is computed from the one of the same number."""
+        return self.codes.shape[2] == 1 and self.groups == self.shape[0]
+
+    def inputs_of(self, channel: int) -> range:
+        """The operand's channels that an output channel is computed from: those of its group."""
+        inputs = self.codes.shape[2]
+        group = channel // (self.shape[0] // self.groups)
+        return range(group * inputs, (group + 1) * inputs)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MaxPool:

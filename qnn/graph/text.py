@@ -21,9 +21,10 @@ def _input(node: Input):
 
 
 def _conv(node: Conv):
-    kind = "conv" if node.groups == 1 else "depthwise"
+    kind = "depthwise" if node.groups > 1 and node.depthwise else "conv"
     terms, bits = node.codes.shape[0], node.weight_bits
     parts = [f"{kind}({node.input}) {_sizes(node.kernel)} w{bits}" + (f"x{terms}" * (terms > 1))]
+    parts += [f"groups={node.groups}"] * (node.groups > 1 and not node.depthwise)
     parts += _window(node)
     parts.append(f"bias={_range(node.bias)}")
     if node.left.any():

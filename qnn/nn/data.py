@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.nn.folder import Progress, read_folder
+from qnn.nn.preprocess import to_bytes
 
 DIGITS_LEVELS = 15  # per step of scikit-learn's digits, which run from 0 to 16
 DIGITS_TEST = 360  # of 1797 images
@@ -30,8 +31,8 @@ def load_data(name: str, progress: Progress | None = None) -> Dataset:
     """``digits``, or the ``.npz`` file or folder of images of that name.
 
     A file holds ``x_train``, ``y_train``, ``x_test`` and ``y_test``; images are uint8 of shape
-    (count, height, width, channels), or without channels. A folder is one of
-    ``qnn.nn.folder.read_folder``.
+    (count, height, width, channels), or without channels; int8 (spectra, say) becomes uint8 by
+    ``to_bytes``. A folder is one of ``qnn.nn.folder.read_folder``.
 
     Parameters
     ----------
@@ -85,6 +86,7 @@ def _arrays(name):
 
 
 def _images(name, key, array):
+    array = to_bytes(array)
     if array.dtype != np.uint8 or array.ndim not in (3, 4):
         raise ModelError(
             f"data {name}: {key} needs uint8 images (count, height, width, channels), not "

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import isfinite
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,14 @@ def pixel_values(mean: Sequence[float], std: Sequence[float]) -> Tensor:
     pixels = torch.arange(256, dtype=torch.float64) / 255
     centre, spread = (torch.tensor(v, dtype=torch.float64)[:, None] for v in (mean, std))
     return (pixels - centre) / spread
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """8-bit data as the table counts them: uint8 stays, int8 moves up by 128.
+
+    So ``mean`` and ``std`` of signed data are those of ``(value + 128) / 255``.
+    """
+    return (values ^ np.int8(-128)).view(np.uint8) if values.dtype == np.int8 else values
 
 
 def checked(

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
+from qnn.nn.separable import imagenet_mobilenet_v1, tiny_ds_cnn, tiny_mobilenet_v1
 
 
 class OptionABlock(nn.Module):
@@ -135,6 +136,9 @@ class ZooModel:
     shape: tuple[int, int, int]
 
 
+# MFCC come as bytes, whose integers x from -128 to 127 stand for (x - 83) * step: the input of
+# MLPerf Tiny's int8 network. As a byte counts from 0, x = byte - 128.
+_MFCC_ZERO, _MFCC_STEP = 128 + 83, 0.5847029
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CIFAR = (3, 32, 32)
 
@@ -142,6 +146,9 @@ ZOO = {
     "resnet8": ZooModel(TinyResNet8, (0.0,) * 3, (1 / 255,) * 3, _CIFAR),
     "resnet20": ZooModel(lambda: CifarResNet(3), *_IMAGENET, _CIFAR),
     "resnet56": ZooModel(lambda: CifarResNet(9), *_IMAGENET, _CIFAR),
+    "dscnn": ZooModel(tiny_ds_cnn, (_MFCC_ZERO / 255,), (1 / (255 * _MFCC_STEP),), (1, 49, 10)),
+    "mobilenetv1_vww": ZooModel(tiny_mobilenet_v1, (0.0,) * 3, (1.0,) * 3, (3, 96, 96)),
+    "mobilenetv1": ZooModel(imagenet_mobilenet_v1, (0.5,) * 3, (0.5,) * 3, (3, 224, 224)),
     "digits_cnn": ZooModel(DigitsCnn, (0.0,), (1.0,), (1, 8, 8)),
 }
 

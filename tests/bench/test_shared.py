@@ -45,6 +45,18 @@ def test_training_images_come_in_parts_with_their_labels(tmp_path, monkeypatch):
     assert y.tolist() == [2, 3, 0, 1]
 
 
+def test_tiny_sets_come_as_the_networks_take_them(tmp_path):
+    images, maps = random_images(3), np.full((2, 49, 10), -128, np.int8)
+    np.savez(tmp_path / "tiny_vww01.npz", x_delta=deltas(images), y=np.arange(3, dtype=np.uint8))
+    np.savez(tmp_path / "tiny_kws01.npz", x=maps, y=np.array([11, 0], np.uint8))
+    x, y = shared.tiny_vww(tmp_path)
+    assert (x.numpy() == images).all()
+    assert y.tolist() == [0, 1, 2]
+    x, y = shared.tiny_kws(tmp_path)
+    assert (x.shape, x.dtype, int(x.max())) == ((2, 1, 49, 10), torch.uint8, 0)
+    assert y.tolist() == [11, 0]
+
+
 def test_stories_are_split_where_they_begin(tmp_path):
     tokens = np.array([7, 1, 5, 6, 1, 9], np.uint16)
     np.savez(tmp_path / "tinystories_tok512.npz", tokens=tokens)

@@ -10,10 +10,6 @@ NETS = """
 from torch import nn
 
 
-def grouped():
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=2))
-
-
 def sigmoid():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sigmoid())
 
@@ -39,11 +35,6 @@ def nets(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("factory", "text"),
     [
-        (
-            "grouped",
-            "layer '2' needs groups=1, not groups=2; use an ungrouped Conv2d "
-            "(depthwise comes later)",
-        ),
         (
             "sigmoid",
             "layer '1' (aten.sigmoid) is not supported; supported are Conv2d, Linear, BatchNorm, "
@@ -72,9 +63,9 @@ def test_a_model_that_does_not_exist(qnn):
     assert qnn("quantize", "resnet9000") == (
         1,
         "",
-        "error: model needs to be one of resnet8, resnet20, resnet56, digits_cnn or "
-        "module:factory, not 'resnet9000'; name a module that Python can import and a callable "
-        "in it\n",
+        "error: model needs to be one of resnet8, resnet20, resnet56, dscnn, mobilenetv1_vww, "
+        "mobilenetv1, digits_cnn or module:factory, not 'resnet9000'; name a module that Python "
+        "can import and a callable in it\n",
     )
 
 

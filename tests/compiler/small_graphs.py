@@ -107,4 +107,20 @@ def spread():
     return graph(x, a, b, p, q, d, e, both)
 
 
-ALL = (one_conv, residual, max_pool, concat, network, spread)
+def grouped():
+    """Groups that fill half a word, groups of which one straddles two words, two outputs a channel.
+
+    The word is that of 8 lanes.
+    """
+    x = image(12)
+    codes = {"half": (12, 4, 3, 3), "straddling": (10, 6, 1, 1), "twofold": (20, 1, 3, 3)}
+    rng = np.random.default_rng(8)
+    codes = {
+        name: rng.integers(-3, 4, (1, *shape)).astype(np.int8) for name, shape in codes.items()
+    }
+    a = conv("half", x, 12, codes=codes["half"], groups=3)
+    b = conv("straddling", a, 10, kernel=1, codes=codes["straddling"], groups=2)
+    return graph(x, a, b, conv("twofold", b, 20, codes=codes["twofold"], groups=10))
+
+
+ALL = (one_conv, residual, max_pool, concat, network, spread, grouped)

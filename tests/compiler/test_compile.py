@@ -16,7 +16,8 @@ TEST = named_config("test")
 
 
 @pytest.mark.parametrize("make", [small_graphs.one_conv, small_graphs.residual,
-                                  small_graphs.max_pool, small_graphs.concat],
+                                  small_graphs.max_pool, small_graphs.concat,
+                                  small_graphs.grouped],
                          ids=lambda make: make.__name__)  # fmt: skip
 def test_programs_read_as_before(make, golden):
     golden(f"{make.__name__}.txt", program_text(compile_graph(make(), TEST)))

@@ -3,11 +3,10 @@ import pytest
 from hypothesis import given, settings
 
 from qnn.compiler import PASSES, run_passes
-from qnn.compiler.match_segments import match_segments
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.remove_unused import remove_unused
 from qnn.graph.check import check
-from qnn.graph.ir import Concat, Conv, Graph
+from qnn.graph.ir import Concat, Graph
 from qnn.graph.reference import reference
 from tests.compiler import small_graphs
 from tests.graphs import graphs, images
@@ -43,18 +42,6 @@ def test_a_second_place_is_a_copy():
         "x", "a", "b", "p", "b_copy", "a_copy", "a_copy_2", "q", "d", "e", "all",
     ]  # fmt: skip
     assert after["q"].inputs == ("b_copy", "a_copy", "a_copy_2")
-
-
-def test_sums_of_channels_that_lie_differently_are_gathered():
-    after = match_segments(small_graphs.spread())
-    assert after["e"].inputs == ("p_gathered", "d_gathered")
-    assert isinstance(after["p_gathered"], Conv)
-    assert after["p_gathered"].groups == 1
-
-
-def test_dense_sums_stay():
-    graph = small_graphs.network()
-    assert match_segments(graph).nodes == graph.nodes
 
 
 def test_what_reaches_no_output_goes():

@@ -27,7 +27,8 @@ def products(graph, conv, stored):
         rows = slice(dy * conv.dilation[0], None, conv.stride[0])
         columns = slice(dx * conv.dilation[1], None, conv.stride[1])
         taps = x[:, :, rows, columns][:, :, : conv.shape[1], : conv.shape[2]]
-        plane = taps if conv.groups > 1 else taps[:, i : i + 1]
+        first = np.arange(conv.shape[0]) * conv.groups // conv.shape[0] * inputs
+        plane = taps[:, first + i]
         summands.append(plane * weights[term, :, i, dy, dx][:, None, None])
     return np.stack([np.broadcast_to(s, (len(x), *conv.shape)) for s in summands], 2)
 

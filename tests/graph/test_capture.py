@@ -61,6 +61,8 @@ def refusal(function, shape=(3, 8, 6), **parts):
         nn.Conv2d(3, 5, 3, padding="same"),
         nn.Conv2d(3, 5, (3, 2), padding="valid"),
         nn.Conv2d(3, 5, (5, 3), padding="same", dilation=(1, 2)),
+        nn.Conv2d(3, 3, 3, groups=3, bias=False),
+        nn.Conv2d(3, 12, (2, 3), 2, groups=3),
     ],
 )
 def test_convolutions(conv):
@@ -207,12 +209,6 @@ def test_what_no_output_needs_is_left_out():
             {},
             f"layer 'mul' (aten.mul) is not supported; supported are {SUPPORTED}; replace it or "
             f"keep it out of the quantized model",
-        ),
-        (
-            lambda m, x: m.conv(x),
-            {"conv": nn.Conv2d(3, 6, 3, groups=3)},
-            "layer 'conv' needs groups=1, not groups=3; use an ungrouped Conv2d (depthwise comes "
-            "later)",
         ),
         (
             lambda m, x: m.conv(x),

@@ -129,11 +129,15 @@ REFUSALS = [
     ),
     (
         conv(groups=2),
-        "conv 'c' needs groups of 1 or 3, but got groups=2; split the convolution",
+        "conv 'c' needs groups that divide 3 inputs and 4 outputs, but got groups=2; correct it",
     ),
     (
         conv(groups=3),
-        "conv 'c' needs 3 outputs, one a group, but got 4 outputs; split the convolution",
+        "conv 'c' needs groups that divide 3 inputs and 4 outputs, but got groups=3; correct it",
+    ),
+    (
+        conv(groups=0),
+        "conv 'c' needs groups that divide 3 inputs and 4 outputs, but got groups=0; correct it",
     ),
     (
         conv(stride=(0, 1)),

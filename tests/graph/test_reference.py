@@ -30,7 +30,7 @@ def slow_conv(node, image, x, skip=None):
     inputs = node.codes.shape[2]
     for output, row, column in np.ndindex(node.shape):
         total = 0
-        first = output * inputs if node.groups > 1 else 0
+        first = output * node.groups // node.shape[0] * inputs
         for term, i, dy, dx in np.ndindex(node.codes.shape[0], *node.codes.shape[2:]):
             m = int(node.codes[term, output, i, dy, dx])
             a = at(x[first + i], node, row, column, dy, dx)

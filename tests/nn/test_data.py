@@ -37,6 +37,13 @@ def test_an_npz_has_channels_first_afterwards(tmp_path):
     assert (data.x_train.shape, data.x_test.shape) == ((4, 1, 5, 6), (2, 1, 5, 6))
 
 
+def test_signed_bytes_are_counted_from_the_least(tmp_path):
+    maps = np.array([-128, -1, 0, 127], np.int8).reshape(4, 1, 1)
+    data = load_data(write(tmp_path / "a.npz", x_train=maps, x_test=maps[:2]))
+    assert data.x_train.dtype == torch.uint8
+    assert data.x_train.flatten().tolist() == [0, 127, 128, 255]
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -4,31 +4,52 @@ import pytest
 import torch
 from torch import nn
 
+from qnn.bench import shared
 from qnn.errors import ModelError
 from qnn.nn.data import digits
-from qnn.nn.preprocess import to_reals
+from qnn.nn.preprocess import pixel_values, to_reals
 from qnn.nn.training import accuracy
 from qnn.nn.zoo import ZOO, load_model
-from tests.shared_data import cifar_test
+
+CLASSES = {"dscnn": 12, "mobilenetv1_vww": 2, "mobilenetv1": 1000}
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_every_network_gives_ten_logits(name):
+def test_every_network_gives_a_logit_for_each_class(name):
     pixels = torch.zeros(2, *ZOO[name].shape, dtype=torch.uint8)
     model = load_model(name)
     assert not model.training
     with torch.no_grad():
-        assert model(to_reals(pixels, ZOO[name].mean, ZOO[name].std)).shape == (2, 10)
+        logits = model(to_reals(pixels, ZOO[name].mean, ZOO[name].std))
+    assert logits.shape == (2, CLASSES.get(name, 10))
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "least"),
-    [("resnet20", "resnet20_cifar10.pt", 0.89), ("resnet8", "tiny_ic_resnet8.pt", 0.85)],
+    ("name", "test_set", "least"),
+    [
+        ("resnet20", shared.cifar10_test, 0.89),
+        ("resnet8", shared.cifar10_test, 0.85),
+        ("dscnn", shared.tiny_kws, 0.89),
+        ("mobilenetv1_vww", shared.tiny_vww, 0.82),
+    ],
 )
-def test_a_trained_checkpoint_classifies(name, file, least, shared_data):
-    pixels, labels = cifar_test(shared_data)
-    reals = to_reals(pixels[:300], ZOO[name].mean, ZOO[name].std)
-    assert accuracy(load_model(name, shared_data / file), reals, labels[:300]) > least
+def test_a_trained_checkpoint_classifies(name, test_set, least, shared_data):
+    pixels, labels = test_set(shared_data)
+    chosen = slice(None, None, len(labels) // 300)  # some sets are in the order of their labels
+    reals = to_reals(pixels[chosen], ZOO[name].mean, ZOO[name].std)
+    model = load_model(name, shared.checkpoint(shared_data, name))
+    assert accuracy(model, reals, labels[chosen]) > least
+
+
+def test_the_imagenet_checkpoint_fits(shared_data):
+    load_model("mobilenetv1", shared.checkpoint(shared_data, "mobilenetv1"))
+
+
+def test_a_byte_of_an_mfcc_map_is_what_the_int8_network_takes():
+    entry = ZOO["dscnn"]
+    values = pixel_values(entry.mean, entry.std)[0]
+    wanted = (torch.arange(-128, 128, dtype=torch.float64) - 83) * 0.5847029
+    torch.testing.assert_close(values, wanted)
 
 
 def test_a_factory_of_the_user(tmp_path, monkeypatch):
@@ -59,8 +80,9 @@ def test_a_module_that_does_not_parse_is_refused(tmp_path, monkeypatch):
     [
         (
             "resnet",
-            "model needs to be one of resnet8, resnet20, resnet56, digits_cnn or module:factory, "
-            "not 'resnet'; name a module that Python can import and a callable in it",
+            "model needs to be one of resnet8, resnet20, resnet56, dscnn, mobilenetv1_vww, "
+            "mobilenetv1, digits_cnn or module:factory, not 'resnet'; name a module that Python "
+            "can import and a callable in it",
         ),
         (
             "no_such_module:x",

@@ -1,0 +1,83 @@
+"""A weight of another group, and a word of another group, are found by ``verify``."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import qnn
+from hw.spec.config import named_config
+from hw.spec.image import Image
+from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op
+from hw.spec.packing import pack, unpack
+from qnn.compiler.disassemble import instructions
+from sim.verify import verify
+from tests.compiler import small_graphs
+from tests.graphs import images
+
+CONFIG = named_config("test")
+DEVICES = pytest.mark.parametrize(
+    "device", ["functional", pytest.param("rtl", marks=pytest.mark.rtl)]
+)
+
+
+@functools.cache
+def sound():
+    graph = small_graphs.grouped()
+    return qnn.compile(graph, CONFIG), images(graph, 1)
+
+
+def first(design, name, op, **wanted):
+    """Number and fields of the first instruction of a layer."""
+    tag = next(layer.tag for layer in design.image.layers if layer.name == name)
+    return next(
+        (number, fields)
+        for number, fields in enumerate(instructions(design.image))
+        if fields["op"] is op and fields["tag"] == tag
+        if all(fields[key] == value for key, value in wanted.items())
+    )
+
+
+def with_payload(design, start, data):
+    payload = bytearray(design.image.payload)
+    payload[start : start + len(data)] = data
+    assert bytes(payload) != design.image.payload
+    image = Image.from_bytes(replace(design.image, payload=bytes(payload)).to_bytes())
+    return replace(design, image=image)
+
+
+@DEVICES
+@pytest.mark.parametrize("name", ["half", "twofold"])
+def test_a_weight_at_the_lane_of_another_group_is_found(name, device):
+    design, x = sound()
+    _, fields = first(design, name, Op.LOAD, buffer=Buffer.WEIGHTS)
+    size = CONFIG.beats(CONFIG.weight_word_bits) * CONFIG.bus_bytes
+    start = fields["offset"] + 4 * size  # the kernel's middle, which no padding hides
+    word = np.frombuffer(design.image.payload[start : start + size], np.uint8)
+    count = CONFIG.rows * CONFIG.lanes
+    codes = unpack(word, CONFIG.weight_bits, count, signed=False).reshape(-1, CONFIG.lanes)
+    row, lane = np.argwhere(codes)[0]
+    other = (lane + 4) % CONFIG.lanes
+    assert codes[row, other] == 0
+    codes[row, [lane, other]] = codes[row, [other, lane]]
+    packed = pack(codes.reshape(1, -1).astype(np.int64), CONFIG.weight_bits, size)
+    report = verify(with_payload(design, start, packed.tobytes()), x, device)
+    assert not report.passed
+    assert (report.first.layer, report.first.channel) == (name, row)
+    assert report.mismatches <= x[0, 0].size
+
+
+@DEVICES
+def test_a_word_of_another_group_is_found(device):
+    design, x = sound()
+    number, fields = first(design, "half", Op.CONV, output_part=1)
+    fields = {**fields, "input_address": fields["input_address"] + fields["block_step"]}
+    fields["input_address"] %= 1 << 20
+    word = INSTRUCTIONS[Op.CONV].encode(**fields)
+    faulty = with_payload(
+        design, number * INSTRUCTION_BYTES, word.to_bytes(INSTRUCTION_BYTES, "little")
+    )
+    report = verify(faulty, x, device)
+    assert not report.passed
+    assert (report.first.layer, report.first.channel) == ("half", 4)
