@@ -32,6 +32,8 @@ def write_plot(rows: Sequence[Row], path: Path) -> None:
     )
     place.bar_label(bars, fmt="%.1f", padding=3, fontsize=7)
     place.tick_params(axis="y", labelsize=7)
+    place.grid(visible=False, axis="y")
+    place.grid(axis="x", color="#dddddd", linewidth=0.7)
     place.set_xlabel("LUTs of a lane, of the whole array (Yosys, UltraScale+)")
     place.set_title("weights x activations, by kind of product", loc="left")
     save(figure, path)
