@@ -1,13 +1,16 @@
 """From a legal graph to its image: layout, instructions, order, tokens, proof, bytes."""
 
+from dataclasses import replace
+
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Image, Layer, TensorLayout
+from hw.spec.image import Image, Layer
 from hw.spec.instructions import TAG_BITS, TOKEN_BITS
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.check_program import check_program
 from qnn.compiler.emit import behind_program, data_section, encode
 from qnn.compiler.layouts import place_on_chip, private_roots, refuse, requests
 from qnn.compiler.lower import lower
+from qnn.compiler.pack_input import pack_input
 from qnn.compiler.schedule import Transfers, schedule
 from qnn.compiler.segments import block_count
 from qnn.compiler.set_fences import set_fences
@@ -30,14 +33,15 @@ def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
     """
     _check_widths(graph, config)
     _check_counts(graph, batch)
-    layouts, tiles, private = _choose(graph, config, batch)
+    macs = {n.name: _macs(n) for n in graph.nodes if isinstance(n, Conv | MaxPool)}
+    graph, gather, (layouts, tiles, private) = _packed(graph, config, batch)
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     works = [
         work for node in workers for work in lower(graph, node, layouts, tiles[node.name], config)
     ]
     data, memory = data_section(works, config)
-    transfers = _transfers(graph, layouts, batch, private, config)
-    layers = _layers(graph, workers, layouts, batch)
+    transfers = _transfers(graph, gather, layouts, batch, private, config)
+    layers = _layers(workers, macs, layouts, batch)
     tags = {(layer.image, layer.name): layer.tag for layer in layers}
     program = schedule(works, _last_reader(graph, works), transfers, memory, tags, config)
     program, base = behind_program(set_fences(add_tokens(program), config))
@@ -75,6 +79,15 @@ def _check_counts(graph, batch):
         )
 
 
+def _packed(graph, config, batch):
+    """The graph with its input packed, how, and the layout; as it is where only so it fits."""
+    packed, gather = pack_input(graph, config)
+    try:
+        return packed, gather, _choose(packed, config, batch)
+    except CompileError:
+        return graph, None, _choose(graph, config, batch)
+
+
 def _choose(graph, config, batch):
     """The first layout that fits: the fastest pitches, then rows without gaps."""
     place = places(graph, config)
@@ -90,12 +103,12 @@ def _choose(graph, config, batch):
     return refuse(needs, config)
 
 
-def _transfers(graph, layouts, batch, private, config):
+def _transfers(graph, gather, layouts, batch, private, config):
     chip = layouts[graph.input.name]
     names = [output.name for output in graph.outputs]
     inputs, outputs, end = [], [], 0
     for image in range(batch):
-        inputs.append(_at(chip, image * chip.words(config.lanes)))
+        inputs.append(replace(chip, address=image * chip.words(config.lanes), gather=gather))
         row = []
         for name in names:
             row.append(_closed(layouts[name], end, config))
@@ -112,23 +125,17 @@ def _transfers(graph, layouts, batch, private, config):
     )
 
 
-def _at(layout, address):
-    fields = {**vars(layout), "address": address}
-    return TensorLayout(**fields)
-
-
 def _closed(layout, address, config):
     """The layout without gaps between rows."""
     block_step = layout.height * layout.width
     blocks = block_count(layout.channels, config.lanes)
-    fields = {
-        **vars(layout),
-        "address": address,
-        "pitch": layout.width,
-        "block_step": block_step,
-        "pass_step": blocks * block_step if layout.passes > 1 else 0,
-    }
-    return TensorLayout(**fields)
+    return replace(
+        layout,
+        address=address,
+        pitch=layout.width,
+        block_step=block_step,
+        pass_step=blocks * block_step if layout.passes > 1 else 0,
+    )
 
 
 def _finisher(graph, name):
@@ -145,7 +152,7 @@ def _last_reader(graph, works):
     return max((i for i, work in enumerate(works) if work.name in readers), default=-1)
 
 
-def _layers(graph, workers, layouts, batch):
+def _layers(workers, macs, layouts, batch):
     layers = []
     for image in range(batch):
         for node in workers:
@@ -155,7 +162,7 @@ def _layers(graph, workers, layouts, batch):
                 op=type(node).__name__.lower(),
                 image=image,
                 output=layouts[node.name],
-                macs=_macs(node),
+                macs=macs[node.name],
             )
             layers.append(layer)
     return tuple(layers)

@@ -87,9 +87,9 @@ def test_coordinates_that_wrap_are_refused():
 
 
 def test_a_kernel_that_an_instruction_cannot_count_is_refused():
-    x = small_graphs.image(1, 1, 2)
+    x = small_graphs.image(8, 1, 2)
     apart = small_graphs.conv("c", x, 1, kernel=1, padding=(0, 0, 3000, 0), shape=(1, 1, 3002))
-    apart = replace(apart, codes=np.ones((1, 1, 1, 1, 2), np.int8), dilation=(1, 3000))
+    apart = replace(apart, codes=np.ones((1, 1, 8, 1, 2), np.int8), dilation=(1, 3000))
     apart = replace(apart, shape=(1, 1, 2))
     assert refusal(small_graphs.graph(x, apart), TEST) == (
         "conv 'c' does not fit an instruction: TILES.input_x must be from -2048 to 2047, not "
