@@ -1,12 +1,14 @@
 """Cycle model of a run: three engines, instruction fetch, tokens, and a memory of fixed latency.
 
 Next-event simulation: each part says when it can act next, the earliest acts. Latencies are
-``hw.spec.timing``'s. Two things are left out: writes of the load engine that wait for a write of
-the epilogue to the same bank, and reads of the store engine that wait for either.
+``hw.spec.timing``'s. Several cores share the memory's data paths as ``arbiter.sv`` says. Two things
+are left out: writes of the load engine that wait for a write of the epilogue to the same bank, and
+reads of the store engine that wait for either.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 
 from hw.spec.image import Image
 from hw.spec.instructions import INSTRUCTION_BITS, Buffer, Op
@@ -71,8 +73,22 @@ class Timing:
 
 def simulate_cycles(image: Image, latency: int = 32) -> Timing:
     """The timing of one run; ``latency`` is the memory's, from an address to its first beat."""
-    model = _Model(image, latency)
-    model.run()
+    return simulate_cores(image, 1, latency)[0]
+
+
+def simulate_cores(
+    image: Image, cores: int, latency: int = 32, *, paths: int = 1
+) -> tuple[Timing, ...]:
+    """The timing of a run on each of ``cores``, which start in one cycle.
+
+    The memory moves ``paths`` beats a cycle each way, over all cores; each core has a port.
+    """
+    models = [_Model(image, latency) for _ in range(cores)]
+    _run(models, _Paths(cores, paths), _Paths(cores, paths))
+    return tuple(_timing(image, model) for model in models)
+
+
+def _timing(image, model):
     layers = tuple(
         LayerTiming(layer.name, layer.image, *model.layers[layer.tag], layer.macs)
         for layer in image.layers
@@ -87,6 +103,48 @@ def simulate_cycles(image: Image, latency: int = 32) -> Timing:
         stall_cycles={name: model.engines[name].stalled for name in NAMES},
         array_utilisation=sum(layer.macs for layer in image.layers) / capacity,
     )
+
+
+def _run(models, reads, writes):
+    """Let the earliest of all parts act until none can."""
+
+    def serve(paths, ask, take, when):
+        start, port = paths.next([ask(model) for model in models])
+        if when is None:
+            return start
+        paths.take(port, start, take(models[port], start))
+        return None
+
+    actions = [
+        partial(serve, reads, _Model.read_ask, _Model.serve_read),
+        partial(serve, writes, _Model.write_ask, _Model.serve_write),
+        *(action for model in models for action in model.actions()),
+    ]
+    while True:
+        times = [action(None) for action in actions]
+        when = min(times)
+        if when == NEVER:
+            break
+        actions[times.index(when)](when)
+
+
+class _Paths:
+    """Data paths of one beat a cycle, shared by ports round robin, burst by burst."""
+
+    def __init__(self, ports, count):
+        self.free = [0] * count
+        self.ports, self.first = ports, 0
+
+    def next(self, asks):
+        """Cycle and port of the next burst, where port p's is ready at ``asks[p]``."""
+        when = max(min(self.free), min(asks))
+        order = ((self.first + i) % self.ports for i in range(self.ports))
+        return when, next(port for port in order if asks[port] <= when)
+
+    def take(self, port, when, beats):
+        """Give the port a path for a burst."""
+        self.free[self.free.index(min(self.free))] = when + beats
+        self.first = (port + 1) % self.ports
 
 
 @dataclass
@@ -126,12 +184,12 @@ class _Model:
         self.tokens = {(a, b): deque() for a in NAMES for b in NAMES}
         self.bus = _ReadBus(latency)
         self.layers: dict[int, tuple[int, int]] = {}
-        self.done = 0
         self._fetch_setup()
         self.array = _Array(image.config)
         self.load_asks: deque = deque()  # (cycle, beats, index, last)
         self.load_free = 0  # the run generator takes the next instruction
         self.open_loads: dict[int, int] = {}
+        self.store_asks: deque = deque()  # like load_asks
         self.store_free = 0  # the beats of the stores so far are out
         self.ends = 0
 
@@ -147,15 +205,13 @@ class _Model:
         self.dispatched = 0
         self.last_dispatch = 0
 
-    def run(self):
-        actions = (self._serve, self._grant, self._dispatch, *self._takers())
-        while True:
-            times = [action(None) for action in actions]
-            when = min(times)
-            if when == NEVER:
-                break
-            actions[times.index(when)](when)
-        self.done = self.ends + END_LATENCY - 1  # the counter's first cycle follows START's
+    def actions(self):
+        """The parts of one core, which act on nothing of another."""
+        return (self._grant, self._dispatch, *self._takers())
+
+    @property
+    def done(self):
+        return self.ends + END_LATENCY - 1  # the counter's first cycle follows START's
 
     def _takers(self):
         take = {"load": self._take_load, "compute": self._take_compute, "store": self._take_store}
@@ -185,16 +241,31 @@ class _Model:
             self.bus.grant("load", when, _Burst(beats, when + self.latency, index, last))
         return None
 
-    def _serve(self, when):
-        if when is None:
-            return self.bus.next_service()
-        reader, burst, first = self.bus.serve()
+    def read_ask(self):
+        """When the port has a burst of beats to give."""
+        return self.bus.next_service()
+
+    def serve_read(self, first):
+        """Give that burst's beats from cycle ``first`` on; how many they are."""
+        reader, burst = self.bus.serve(first)
         end = first + burst.beats - 1
         if reader == "fetch":
             self._fetched(first, burst.beats)
         elif burst.last:
             self._finish("load", burst.index, end + LOAD_WORD_LATENCY)
-        return None
+        return burst.beats
+
+    def write_ask(self):
+        """When the store engine has a burst of beats."""
+        return max(self.store_asks[0][0], self.store_free) if self.store_asks else NEVER
+
+    def serve_write(self, first):
+        """Take that burst's beats from cycle ``first`` on; how many they are."""
+        _, beats, index, last = self.store_asks.popleft()
+        self.store_free = first + beats
+        if last:
+            self._finish("store", index, self.store_free - 1 + self.latency)
+        return beats
 
     def _fetched(self, first, beats):
         for beat in range(beats):
@@ -299,11 +370,9 @@ class _Model:
     def _take_store(self, index, fields, when):
         if when is None:
             return self._room("store")
-        beats = sum(self._bursts(fields))
-        address = when + STORE_ADDRESS_LATENCY
-        first = max(when + STORE_BEAT_LATENCY, address + 2, self.store_free)
-        self.store_free = first + beats
-        self._finish("store", index, self.store_free - 1 + self.latency)
+        first = when + max(STORE_BEAT_LATENCY, STORE_ADDRESS_LATENCY + 2)
+        for number, beats in enumerate(bursts := self._bursts(fields)):
+            self.store_asks.append((first, beats, index, number == len(bursts) - 1))
         return None
 
     def _take_compute(self, index, fields, when):
@@ -342,13 +411,13 @@ class _ReadBus:
         due = [queue[0].due for queue in self.open.values() if queue]
         return max(self.free, min(due)) if due else NEVER
 
-    def serve(self):
-        """Give the burst that begins next: reader, burst and cycle of its first beat."""
-        now = self.next_service()
+    def serve(self, first):
+        """Give the burst that waits, its beats from cycle ``first`` on: reader and burst."""
+        now = self.next_service()  # which burst is next was settled then
         reader = next(r for r, queue in self.open.items() if queue and queue[0].due <= now)
         burst = self.open[reader].popleft()
-        self.free = self.released[reader] = now + burst.beats
-        return reader, burst, now
+        self.free = self.released[reader] = first + burst.beats
+        return reader, burst
 
 
 class _Array:

@@ -1,17 +1,18 @@
-// Memory behind an AXI4 slave port, for tests: latency, stalls, errors, and a watch on the protocol.
+// An AXI4 slave port of the simulated memory: latency, stalls, errors, and a watch on the protocol.
+// The words are those of the `qnn_storage` that is called `storage` in a module around this one, so
+// that several ports have one memory.
 //
-// Plusargs: memory=FILE (binary, each bus word's bytes reversed, as $fread takes them),
-// words=COUNT of that file, base=HEX address of its first byte, latency=CYCLES from an accepted
-// address to the first beat, seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256 that the channel
-// stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers SLVERR).
+// Plusargs: words=COUNT and base=HEX address of the first byte of the storage, latency=CYCLES from
+// an accepted address to the first beat, seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256 that
+// the channel stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers
+// SLVERR).
 // Addresses outside answer DECERR. Bursts of one id stay in order; with seed other than 0, bursts
 // of different ids overtake one another.
 
 module qnn_memory #(
   parameter DATA_BITS = 64,
   parameter ADDRESS_BITS = 64,
-  parameter ID_BITS = 1,
-  parameter WORDS = 1024
+  parameter ID_BITS = 1
 ) (
   input clk,
   input rst,
@@ -52,15 +53,13 @@ module qnn_memory #(
   localparam DEPTH = 16;  // bursts outstanding, per id for reads
   localparam [1:0] OKAY = 2'd0, SLVERR = 2'd2, DECERR = 2'd3;
 
-  reg [DATA_BITS-1:0] store [0:WORDS-1];
   reg [63:0] base, error_read, error_write;
   reg [31:0] words, latency, seed;
   reg [7:0] stall_ar, stall_r, stall_aw, stall_w, stall_b;
-  reg [8*256-1:0] file;
-  integer handle, got;
+  integer got;
 
   initial begin
-    words = 0; base = 0; latency = 32; seed = 0; file = 0;
+    words = 0; base = 0; latency = 32; seed = 0;
     stall_ar = 0; stall_r = 0; stall_aw = 0; stall_w = 0; stall_b = 0;
     error_read = {64{1'b1}}; error_write = {64{1'b1}};
     got = $value$plusargs("words=%d", words);
@@ -74,17 +73,7 @@ module qnn_memory #(
     got = $value$plusargs("stall_b=%d", stall_b);
     got = $value$plusargs("error_read=%h", error_read);
     got = $value$plusargs("error_write=%h", error_write);
-    if ($value$plusargs("memory=%s", file)) begin
-      handle = $fopen(file, "rb");
-      got = $fread(store, handle, 0, words);
-      $fclose(handle);
-      if (got != words * BYTES) $display("qnn_memory: %0d of %0d bytes read", got, words * BYTES);
-    end
   end
-
-  task dump(input [8*256-1:0] target);
-    $writememh(target, store, 0, words - 1);
-  endtask
 
   // Randomness of our own, so that every simulator draws the same.
   reg [63:0] random;
@@ -200,7 +189,7 @@ module qnn_memory #(
           rvalid <= 1;
           rid <= candidate;
           rlast <= read_left[slot] == 0;
-          rdata <= outside(address) ? {DATA_BITS{1'b1}} : store[(address - base) / BYTES];
+          rdata <= outside(address) ? {DATA_BITS{1'b1}} : storage.store[(address - base) / BYTES];
           rresp <= outside(address) ? DECERR : holds(address, error_read) ? SLVERR : OKAY;
           served <= candidate;
           serving <= read_left[slot] != 0;
@@ -234,7 +223,7 @@ module qnn_memory #(
         if (wlast != (write_left[write_head] == 0)) violation("WLAST at the wrong beat", target);
         for (lane = 0; lane < BYTES; lane = lane + 1)
           if (wstrb[lane] && !outside(target))
-            store[(target - base) / BYTES][8*lane +: 8] <= wdata[8*lane +: 8];
+            storage.store[(target - base) / BYTES][8*lane +: 8] <= wdata[8*lane +: 8];
         write_address[write_head] <= target + BYTES;
         write_left[write_head] <= write_left[write_head] - 1;
         write_response <= outside(target) ? DECERR : holds(target, error_write) ? SLVERR

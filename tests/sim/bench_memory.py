@@ -22,7 +22,7 @@ async def start(dut, connect=True):
     dut.rst.value = 0
     if not connect:
         return None
-    logging.getLogger("cocotb.qnn_memory").setLevel(logging.WARNING)
+    logging.getLogger("cocotb.one_port").setLevel(logging.WARNING)
     return AxiMaster(AxiBus.from_entity(dut), dut.clk, dut.rst)
 
 

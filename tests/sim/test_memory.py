@@ -9,7 +9,8 @@ pytestmark = pytest.mark.rtl
 
 BENCH = "tests.sim.bench_memory"
 BASE, SIZE = 0x40_0000, 16384
-SOURCE = Path(runner.__file__).with_name("memory.sv")
+SIM = Path(runner.__file__).parent
+SOURCES = (SIM / "storage.sv", SIM / "memory.sv", Path(__file__).with_name("one_port.sv"))
 CONTENT = np.array([i * 7 % 251 for i in range(SIZE)], np.uint8)
 
 
@@ -18,8 +19,8 @@ def memory(request, tmp_path):
     """Runs one test of the bench; the arguments are plusargs."""
     bus_bits = request.param
     model = runner.build(
-        {SOURCE.name: SOURCE.read_text()},
-        "qnn_memory",
+        {source.name: source.read_text() for source in SOURCES},
+        "one_port",
         parameters={"DATA_BITS": bus_bits, "ADDRESS_BITS": 40, "WORDS": SIZE * 8 // bus_bits},
     )
     content = tmp_path / "memory.bin"
