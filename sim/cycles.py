@@ -36,19 +36,21 @@ from hw.spec.timing import (
 )
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.program import ENGINES, NAMES
+from sim.spent import Spent, spent
 
 NEVER = 1 << 62
 
 
 @dataclass(frozen=True)
 class LayerTiming:
-    """One layer of one image: cycles of its first step and of its last write."""
+    """One layer of one image: cycles of its first step and of its last write, and what it cost."""
 
     name: str
     image: int
     issue_cycle: int
     last_write_cycle: int
     macs: int
+    spent: Spent  # from the last step of the layer before to its own
 
     @property
     def cycles(self) -> int:
@@ -90,7 +92,9 @@ def simulate_cores(
 
 def _timing(image, model):
     layers = tuple(
-        LayerTiming(layer.name, layer.image, *model.layers[layer.tag], layer.macs)
+        LayerTiming(
+            layer.name, layer.image, *model.layers[layer.tag], layer.macs, model.spent[layer.tag]
+        )
         for layer in image.layers
         if layer.tag in model.layers
     )
@@ -184,6 +188,8 @@ class _Model:
         self.tokens = {(a, b): deque() for a in NAMES for b in NAMES}
         self.bus = _ReadBus(latency)
         self.layers: dict[int, tuple[int, int]] = {}
+        self.spent: dict[int, Spent] = {}
+        self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
         self._fetch_setup()
         self.array = _Array(image.config)
         self.load_asks: deque = deque()  # (cycle, beats, index, last)
@@ -306,17 +312,19 @@ class _Model:
             return NEVER
         index, offered = engine.queue[0]
         fields = self.program[index]
-        waits = [self.tokens[other, name] for other in NAMES if fields[f"wait_{other}"]]
-        if not all(waits):
+        waits = {o: self.tokens[o, name] for o in NAMES if fields[f"wait_{o}"]}
+        if not all(waits.values()):
             return NEVER
         head = max(offered, engine.taken[-1] + 1 if engine.taken else 0)
-        ready = max([head, *(tokens[0] + TOKEN_LATENCY for tokens in waits)])
+        came = {"fetch": head} | {o: tokens[0] + TOKEN_LATENCY for o, tokens in waits.items()}
+        ready = max(came.values())
         free = take(index, fields, None)
         if free == NEVER or when is None:
             return max(ready, free)
-        for tokens in waits:
+        for tokens in waits.values():
             tokens.popleft()
         engine.stalled += ready - head
+        self.came = came
         engine.queue.popleft()
         engine.taken.append(when)
         take(index, fields, when)
@@ -378,9 +386,10 @@ class _Model:
     def _take_compute(self, index, fields, when):
         if when is None:
             return self.array.free
+        tag = fields["tag"]
         issue, last_write, finish = self.array.issue(fields, when)
-        first = self.layers.get(fields["tag"], (issue, 0))[0]
-        self.layers[fields["tag"]] = (first, last_write)
+        self.layers[tag] = (self.layers.get(tag, (issue, 0))[0], last_write)
+        self.spent[tag] = self.spent.get(tag, Spent()) + self.array.spent(self.came)
         self._finish("compute", index, finish)
         return None
 
@@ -432,12 +441,9 @@ class _Array:
     def issue(self, fields, offered):
         """Cycles of the first step, the last write and the ``finished`` pulse."""
         drained = self.last + self.latency + self.interval - fields["fence"]
-        first = max(
-            offered + ISSUE_LATENCY,
-            self.last + INSTRUCTION_GAP,
-            self.first + INSTRUCTION_LEAST,
-            drained,
-        )
+        self.before = max(0, self.last + INSTRUCTION_GAP)
+        self.let = max(drained, self.first + INSTRUCTION_LEAST, self.free + ISSUE_LATENCY)
+        self.start = first = max(offered + ISSUE_LATENCY, self.before, self.let)
         steps = fields["kernel_x"] * fields["kernel_y"] * fields["blocks"] * fields["terms"]
         steps += fields["skip"]
         tiles = fields["tiles_x"] * fields["tiles_y"]
@@ -446,10 +452,21 @@ class _Array:
             first = last
         last += (tiles - 1) * max(steps, fields["interval"])
         self.first, self.last, self.interval = first, last, fields["interval"]
-        self.free = first
+        self.free, self.steps = first, tiles * steps
         writes = fields["passes"] * fields["columns"]
         finish = last + self.latency + writes - 1 + FINISH_LATENCY
         return first, last + self.latency + _last_write(fields), finish
+
+    def spent(self, came):
+        """Of the newest instruction, which came with its tokens at the times ``came``."""
+        ready = {cause: when + ISSUE_LATENCY for cause, when in came.items()}
+        return spent(
+            before=self.before,
+            ready={**ready, "dependence": self.let},
+            start=self.start,
+            last=self.last,
+            steps=self.steps,
+        )
 
 
 def _last_write(fields):

@@ -8,6 +8,7 @@ from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles
 from sim import rtl
 from sim.cycles import simulate_cycles
+from sim.spent import Spent
 from sim.trace import layer_cycles as layer_cycles_of
 from tests.compiler import small_graphs
 from tests.graphs import images
@@ -65,3 +66,21 @@ def test_the_model_meets_the_rtl(make):
         measured = layer_cycles_of(run.trace, layer.tag)
         cycles = measured.last_write - measured.issue
         assert abs(cycles - timing.cycles) <= max(16, timing.cycles // 50), layer.name
+
+
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_what_layers_spend_adds_up_to_the_run(make):
+    image = compile_graph(make(), TEST, 3)
+    timing = simulate_cycles(image)
+    spent = sum((layer.spent for layer in timing.layers), Spent())
+    tail = write_latency(TEST) + 400  # the last tile's way through the epilogue, and its store
+    assert 0 <= timing.cycles - spent.cycles <= tail
+    assert spent.issue + spent.interval >= 3 * sum(layer_cycles(image).values()) * 0.99
+    assert spent.load + spent.fetch > 0  # the first layer waits for its input, or its instruction
+
+
+def test_a_slower_memory_is_told_as_waiting_for_it():
+    image = compile_graph(small_graphs.network(), TEST)
+    fast, slow = (simulate_cycles(image, latency).layers[0].spent for latency in (8, 108))
+    assert slow.load + slow.fetch - fast.load - fast.fetch >= 100
+    assert (slow.issue, slow.interval) == (fast.issue, fast.interval)
