@@ -36,6 +36,7 @@ from hw.spec.timing import (
 )
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.program import ENGINES, NAMES
+from sim.paths import Paths
 from sim.spent import Spent, spent
 
 NEVER = 1 << 62
@@ -86,7 +87,7 @@ def simulate_cores(
     The memory moves ``paths`` beats a cycle each way, over all cores; each core has a port.
     """
     models = [_Model(image, latency) for _ in range(cores)]
-    _run(models, _Paths(cores, paths), _Paths(cores, paths))
+    _run(models, Paths(cores, paths), Paths(cores, paths))
     return tuple(_timing(image, model) for model in models)
 
 
@@ -109,7 +110,7 @@ def _timing(image, model):
     )
 
 
-def _run(models, reads, writes):
+def _run(models, reads: Paths, writes: Paths):
     """Let the earliest of all parts act until none can."""
 
     def serve(paths, ask, take, when):
@@ -130,25 +131,6 @@ def _run(models, reads, writes):
         if when == NEVER:
             break
         actions[times.index(when)](when)
-
-
-class _Paths:
-    """Data paths of one beat a cycle, shared by ports round robin, burst by burst."""
-
-    def __init__(self, ports, count):
-        self.free = [0] * count
-        self.ports, self.first = ports, 0
-
-    def next(self, asks):
-        """Cycle and port of the next burst, where port p's is ready at ``asks[p]``."""
-        when = max(min(self.free), min(asks))
-        order = ((self.first + i) % self.ports for i in range(self.ports))
-        return when, next(port for port in order if asks[port] <= when)
-
-    def take(self, port, when, beats):
-        """Give the port a path for a burst."""
-        self.free[self.free.index(min(self.free))] = when + beats
-        self.first = (port + 1) % self.ports
 
 
 @dataclass

@@ -9,7 +9,8 @@ from qnn.design import Design
 from qnn.errors import DeviceError
 from qnn.graph.reference import reference
 from sim import rtl
-from sim.cycles import simulate_cores, simulate_cycles
+from sim.cycles import NEVER, simulate_cores, simulate_cycles
+from sim.paths import Paths
 from sim.verify import verify
 from tests.compiler import small_graphs
 from tests.graphs import images
@@ -36,6 +37,25 @@ def test_fewer_paths_take_longer_and_no_core_waits_for_ever(make):
     alone = simulate_cycles(image).cycles
     worst = [max(cycles(simulate_cores(image, 4, paths=paths))) for paths in (4, 2, 1)]
     assert worst[0] == alone < worst[1] <= worst[2] <= 4 * alone
+
+
+def bursts(ports, paths, asks):
+    """(cycle, port) of ``asks[p]`` bursts of 4 beats of each port p, all ready at once."""
+    shared, free, done = Paths(ports, paths), [0] * ports, []
+    while any(asks):
+        ready = [free[p] if asks[p] else NEVER for p in range(ports)]
+        when, port = shared.next(ready)
+        shared.take(port, when, 4)
+        free[port] = when + 4
+        asks[port] -= 1
+        done.append((when, port))
+    return done
+
+
+def test_ports_take_turns_burst_by_burst():
+    assert bursts(3, 1, [2, 1, 2]) == [(0, 0), (4, 1), (8, 2), (12, 0), (16, 2)]
+    assert bursts(3, 2, [2, 1, 2]) == [(0, 0), (0, 1), (4, 2), (4, 0), (8, 2)]
+    assert bursts(2, 2, [2, 1]) == [(0, 0), (0, 1), (4, 0)]
 
 
 @pytest.mark.parametrize(
