@@ -9,6 +9,7 @@ from hw.spec.config import named_config
 from qnn.bench import network
 from qnn.bench.network import measure, quantized_graph
 from qnn.errors import DeviceError, ModelError
+from qnn.nn.zoo import ZOO
 from sim.cycles import simulate_cores
 from tests.compiler import small_graphs
 from tests.graphs import images
@@ -80,7 +81,7 @@ def test_a_model_of_unknown_images_needs_data():
         quantized_graph("qnn.nn.zoo:DigitsCnn", None, None, 3)
     assert str(error.value) == (
         "bench network needs --data to know what images 'qnn.nn.zoo:DigitsCnn' takes, but got "
-        "none; give it, or name a model of the zoo (resnet8, resnet20, resnet56, digits_cnn)"
+        f"none; give it, or name a model of the zoo ({', '.join(ZOO)})"
     )
     graph, x = quantized_graph("qnn.nn.zoo:DigitsCnn", None, "digits", 3)
     assert graph.input.shape == x.shape[1:] == (1, 8, 8)
