@@ -73,11 +73,7 @@ def simulate_cycles(image: Image, latency: int = 32) -> Timing:
     """The timing of one run; ``latency`` is the memory's, from an address to its first beat."""
     model = _Model(image, latency)
     model.run()
-    layers = tuple(
-        LayerTiming(layer.name, layer.image, *model.layers[layer.tag], layer.macs)
-        for layer in image.layers
-        if layer.tag in model.layers
-    )
+    layers = _layers(image, model.layers)
     config = image.config
     capacity = config.lanes * config.rows * config.columns * model.done
     return Timing(
@@ -86,6 +82,23 @@ def simulate_cycles(image: Image, latency: int = 32) -> Timing:
         busy_cycles={name: model.engines[name].busy_cycles() for name in NAMES},
         stall_cycles={name: model.engines[name].stalled for name in NAMES},
         array_utilisation=sum(layer.macs for layer in image.layers) / capacity,
+    )
+
+
+def _layers(image, spans):
+    """Each layer of each image, all its parts together."""
+    parts: dict[tuple[str, int], list] = {}
+    for layer in image.layers:
+        if layer.tag in spans:
+            parts.setdefault((layer.name, layer.image), []).append(layer)
+    return tuple(
+        LayerTiming(
+            *key,
+            issue_cycle=min(spans[part.tag][0] for part in own),
+            last_write_cycle=max(spans[part.tag][1] for part in own),
+            macs=sum(part.macs for part in own),
+        )
+        for key, own in parts.items()
     )
 
 
