@@ -1,4 +1,4 @@
-"""Cycle model of a run: three engines, instruction fetch, tokens, and a memory of fixed latency.
+"""Cycle model of a run: engines, instruction fetch, tokens, a memory of fixed latency and rate.
 
 Next-event simulation: each part says when it can act next, the earliest acts. Latencies are
 ``hw.spec.timing``'s. Two things are left out: writes of the load engine that wait for a write of
@@ -30,12 +30,16 @@ from hw.spec.timing import (
     STORE_BEAT_LATENCY,
     TOKEN_LATENCY,
     TRANSFERS_IN_FLIGHT,
+    WRITE_REUSE_LATENCY,
+    WRITES_OUTSTANDING,
     write_latency,
 )
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.program import ENGINES, NAMES
+from sim.dram import Channel
 
 NEVER = 1 << 62
+WRITE_DATA_LATENCY = 2  # of `memory.sv`: from a write's address to its first beat
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,15 @@ class Timing:
     array_utilisation: float
 
 
-def simulate_cycles(image: Image, latency: int = 32) -> Timing:
-    """The timing of one run; ``latency`` is the memory's, from an address to its first beat."""
-    model = _Model(image, latency)
+def simulate_cycles(image: Image, latency: int = 32, bytes_per_cycle: int | None = None) -> Timing:
+    """The timing of one run.
+
+    Parameters
+    ----------
+    latency : of the memory, from an address to its first beat
+    bytes_per_cycle : that the memory moves in each direction; None for the width of the bus
+    """
+    model = _Model(image, latency, bytes_per_cycle or image.config.bus_bytes)
     model.run()
     layers = _layers(image, model.layers)
     config = image.config
@@ -132,12 +142,13 @@ class _Engine:
 
 
 class _Model:
-    def __init__(self, image, latency):
+    def __init__(self, image, latency, rate):
         self.image, self.latency = image, latency
         self.program = instructions(image)
         self.engines = {name: _Engine() for name in NAMES}
         self.tokens = {(a, b): deque() for a in NAMES for b in NAMES}
-        self.bus = _ReadBus(latency)
+        self.bus = _ReadBus(Channel(image.config.bus_bytes, rate))
+        self.writes = _WriteBus(Channel(image.config.bus_bytes, rate), latency)
         self.layers: dict[int, tuple[int, int]] = {}
         self.done = 0
         self._fetch_setup()
@@ -145,7 +156,6 @@ class _Model:
         self.load_asks: deque = deque()  # (cycle, beats, index, last)
         self.load_free = 0  # the run generator takes the next instruction
         self.open_loads: dict[int, int] = {}
-        self.store_free = 0  # the beats of the stores so far are out
         self.ends = 0
 
     def _fetch_setup(self):
@@ -201,19 +211,18 @@ class _Model:
     def _serve(self, when):
         if when is None:
             return self.bus.next_service()
-        reader, burst, first = self.bus.serve()
-        end = first + burst.beats - 1
+        reader, burst, beats = self.bus.serve()
         if reader == "fetch":
-            self._fetched(first, burst.beats)
+            self._fetched(beats)
         elif burst.last:
-            self._finish("load", burst.index, end + LOAD_WORD_LATENCY)
+            self._finish("load", burst.index, beats[-1] + LOAD_WORD_LATENCY)
         return None
 
-    def _fetched(self, first, beats):
-        for beat in range(beats):
+    def _fetched(self, beats):
+        for cycle in beats:
             self.partial += 1
             if self.partial == self.beats_each:
-                self.arrived.append(first + beat)
+                self.arrived.append(cycle)
                 self.partial = 0
 
     # Instructions to queues to engines.
@@ -312,11 +321,8 @@ class _Model:
     def _take_store(self, index, fields, when):
         if when is None:
             return self._room("store")
-        beats = sum(self._bursts(fields))
-        address = when + STORE_ADDRESS_LATENCY
-        first = max(when + STORE_BEAT_LATENCY, address + 2, self.store_free)
-        self.store_free = first + beats
-        self._finish("store", index, self.store_free - 1 + self.latency)
+        address, beat = when + STORE_ADDRESS_LATENCY, when + STORE_BEAT_LATENCY
+        self._finish("store", index, self.writes.send(address, beat, self._bursts(fields)))
         return None
 
     def _take_compute(self, index, fields, when):
@@ -332,8 +338,8 @@ class _Model:
 class _ReadBus:
     """Grants of one burst a cycle, and its beats: the load engine's first, in order of each."""
 
-    def __init__(self, latency):
-        self.latency = latency
+    def __init__(self, channel):
+        self.channel = channel
         self.open = {"load": deque(), "fetch": deque()}
         self.next_grant = 0
         self.free = 0  # the data channel
@@ -353,15 +359,38 @@ class _ReadBus:
 
     def next_service(self):
         due = [queue[0].due for queue in self.open.values() if queue]
-        return max(self.free, min(due)) if due else NEVER
+        return max(self.free, self.channel.free, min(due)) if due else NEVER
 
     def serve(self):
-        """Give the burst that begins next: reader, burst and cycle of its first beat."""
+        """Give the burst that begins next: reader, burst and the cycle of each beat."""
         now = self.next_service()
         reader = next(r for r, queue in self.open.items() if queue and queue[0].due <= now)
         burst = self.open[reader].popleft()
-        self.free = self.released[reader] = now + burst.beats
-        return reader, burst, now
+        beats = self.channel.send(now, burst.beats)
+        self.free = self.released[reader] = beats[-1] + 1
+        return reader, burst, beats
+
+
+class _WriteBus:
+    """Bursts of the store engine in order, and their responses."""
+
+    def __init__(self, channel, latency):
+        self.channel, self.latency = channel, latency
+        self.address = 0  # cycle from which on AW is free
+        self.free = 0  # the data channel
+        self.answers: deque = deque(maxlen=WRITES_OUTSTANDING)
+
+    def send(self, address, beat, bursts):
+        """The cycle of the last response, for the first address and beat at those cycles."""
+        for beats in bursts:
+            at = max(address, self.address)
+            if len(self.answers) == WRITES_OUTSTANDING:
+                at = max(at, self.answers[0] + WRITE_REUSE_LATENCY)
+            self.address = at + 1
+            cycles = self.channel.send(max(beat, at + WRITE_DATA_LATENCY, self.free), beats)
+            self.free = cycles[-1] + 1
+            self.answers.append(cycles[-1] + self.latency)
+        return self.answers[-1]
 
 
 class _Array:

@@ -28,8 +28,9 @@ BENCH = "sim.bench.accelerator"
 class MemoryTiming:
     """How the memory behaves; stalls are chances in 256 that a channel stands still in a cycle.
 
-    With a ``seed`` other than 0, bursts of different ids overtake one another. The addresses
-    answer SLVERR; they count bytes as the accelerator does.
+    Each direction moves ``rate`` bytes a cycle, None as many as the bus is wide. With a ``seed``
+    other than 0, bursts of different ids overtake one another. The addresses answer SLVERR; they
+    count bytes as the accelerator does.
     """
 
     latency: int = 32
@@ -41,6 +42,7 @@ class MemoryTiming:
     stall_b: int = 0
     error_read: int | None = None
     error_write: int | None = None
+    rate: int | None = None
 
     @staticmethod
     def stalled(seed: int, chance: int = 96) -> "MemoryTiming":
@@ -165,7 +167,8 @@ def execute(
     model = build(image, verilog=verilog, words=words, simulator=simulator, use_cache=use_cache)
     timing = timing or MemoryTiming()
     stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
-    limit = limit or cycle_limit(image, timing.latency) * (1 if not stalls else 8)
+    slower = -(-image.config.bus_bytes // (timing.rate or image.config.bus_bytes))
+    limit = limit or cycle_limit(image, timing.latency) * slower * (1 if not stalls else 8)
     result = _simulate(model, image, memory, timing, limit, work)
     after = _read_memory(work / "after.hex", len(memory.content), image.config.bus_bytes)
     _check(result, image, memory, after)
