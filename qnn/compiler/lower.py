@@ -66,10 +66,14 @@ def lower(
     tile: Tile,
     config: SvpeConfig,
     packed: tuple[GroupData, ...] | None = None,
+    blocks: tuple[int, int] | None = None,
 ) -> list[Work]:
     """The instructions of one layer; they need no order among themselves.
 
-    ``packed`` is what ``pack_layer`` gives for the layer, where it is known already.
+    Parameters
+    ----------
+    packed : what ``pack_layer`` gives for the layer, where it is known already
+    blocks : of a convolution, first and past the last block to compute; None for all
     """
     fields = {field.name: 0 for field in TILES.fields} | _loops(node, tile)
     fields |= _input(graph, node, layouts.input, tile)
@@ -80,7 +84,7 @@ def lower(
     else:
         operand, result = layouts.input, layouts.output
         packed = packed or pack_layer(graph, node, operand.channels, result.channels, config)
-        works = _conv(graph, node, layouts, tile, config, fields, packed)
+        works = _conv(graph, node, layouts, tile, config, fields, packed, blocks)
     for work in works:
         _check_fields(node, work.instruction.fields)
     return works
@@ -97,7 +101,7 @@ def _max_pool(node, layouts, config, fields):
     return works
 
 
-def _conv(graph, node, layouts, tile, config, fields, packed):
+def _conv(graph, node, layouts, tile, config, fields, packed, blocks):
     operand, result = layouts.input, layouts.output
     epilogue = fold(graph, node)
     fields = {**fields, "op": Op.CONV, "terms": node.codes.shape[0]}
@@ -105,6 +109,8 @@ def _conv(graph, node, layouts, tile, config, fields, packed):
     works = []
     of_groups = groups(result.channels, config.lanes, config.rows)
     for group, data in zip(of_groups, packed, strict=True):
+        if blocks is not None and not blocks[0] <= group.block < blocks[1]:
+            continue
         fields_ = {**fields, "weight_step": int(data.words > 1), "output_part": group.part}
         fields_["output_address"] += group.block * result.block_step
         reads = [_block(operand, group)]

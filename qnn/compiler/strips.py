@@ -177,19 +177,18 @@ class _Strip:
             network.tiles[node.name],
             network.config,
             network.packed.get(node.name),
+            (first, stop) if isinstance(node, Conv) else None,
         )
-        tasks = []
-        for number, (group, work) in enumerate(zip(self._groups(node), works, strict=True)):
-            if first <= group.block < stop:
-                key = (node.name, number) if isinstance(node, Conv) else None
-                tasks.append(self._task(work.instruction.with_fields(tag=tag), key))
-        return tasks
-
-    def _groups(self, node):
-        config, place = self.network.config, self.network.place
-        if isinstance(node, Conv):
-            return groups(place[node.name].segments, config.lanes, config.rows)
-        return groups(place[node.input].segments, config.lanes, config.lanes)
+        instructions = [work.instruction.with_fields(tag=tag) for work in works]
+        if isinstance(node, MaxPool):
+            return [self._task(instruction) for instruction in instructions]
+        all_groups = groups(result.channels, network.config.lanes, network.config.rows)
+        keys = [
+            (node.name, number)
+            for number, group in enumerate(all_groups)
+            if first <= group.block < stop
+        ]
+        return [self._task(*each) for each in zip(instructions, keys, strict=True)]
 
     def _layer(self, node: Node, tag: int) -> Layer:
         rows = self.rows[node.name]
