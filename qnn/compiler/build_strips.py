@@ -7,7 +7,7 @@ from hw.spec.image import Image, TensorLayout
 from hw.spec.instructions import TAG_BITS, Op, Region
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.allocate import Request, allocate
-from qnn.compiler.choose_runs import Plan, choose_runs
+from qnn.compiler.choose_runs import Plan, check_rows, choose_runs
 from qnn.compiler.emit import behind_program, data_section, encode
 from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.network import Network, network
@@ -20,7 +20,7 @@ from qnn.compiler.strips import STAYS, Map, Places, Spot, strips
 from qnn.errors import CompileError
 from qnn.graph.ir import Concat, Graph, Input
 
-SHRINK = 0.9  # of the words that plans may use, until addresses for all of a plan are found
+SHARES = (1.0, 0.9, 0.8, 0.7)  # of the chip that a plan may fill, until all finds an address
 
 
 def build_strips(graph: Graph, config: SvpeConfig, batch: int, bytes_per_cycle: int) -> Image:
@@ -67,13 +67,17 @@ def build_strips(graph: Graph, config: SvpeConfig, batch: int, bytes_per_cycle: 
 
 def _plan(net: Network):
     """A plan and the address of everything that it has on chip."""
-    capacity = net.config.feature_words
-    while True:
-        plan = choose_runs(net, int(capacity))
-        chip = _allocate(net, plan)
+    words = net.config.feature_words
+    for share in SHARES:
+        plan = choose_runs(net, int(share * words))
+        chip = None if plan is None else _allocate(net, plan)
         if chip is not None:
             return plan, chip
-        capacity *= SHRINK
+    # Where no tensor stays, a run has the chip for itself, and so always finds its addresses.
+    plan = choose_runs(net, words, stays=False)
+    if plan is None:
+        check_rows(net)
+    return plan, _allocate(net, plan)
 
 
 def _allocate(net: Network, plan: Plan):

@@ -24,21 +24,39 @@ class Plan:
         return _alive(network, tuple(run.nodes for run in self.runs), self.spilled)
 
 
-def choose_runs(network: Network, capacity: int) -> Plan:
-    """A plan whose tensors and strips take at most ``capacity`` words at a time.
+def choose_runs(network: Network, capacity: int, *, stays: bool = True) -> Plan | None:
+    """A plan whose tensors and strips take at most ``capacity`` words at a time; None if none does.
 
-    It starts with all tensors on chip and one layer a run. What does not fit sends tensors to
-    memory, each time the one that costs least; then layers join and tensors come back as long as
-    the estimate falls.
+    It starts with all tensors on chip (with none, if nothing ``stays``) and one layer a run. What
+    does not fit sends tensors to memory, each time the one that costs least; then layers join and
+    tensors come back as long as the estimate falls.
+    """
+    runs, fixed = _start(network)
+    if not stays:
+        fixed = frozenset(place.root for place in network.place.values())
+    search = _Search(network, capacity, fixed)
+    state = search.spill(_State(runs, fixed))
+    return None if state is None else search.plan(search.improve(state))
+
+
+def check_rows(network: Network) -> None:
+    """Say which layer is too large: a row of its output, with all that this reads.
 
     Raises
     ------
     CompileError
-        One row of a layer does not fit; the text names the layer.
+        There is one.
     """
-    search = _Search(network, capacity)
-    state = search.spill(_State(*_start(network)))
-    return search.plan(search.improve(state))
+    words = network.config.feature_words
+    everything = frozenset(place.root for place in network.place.values())
+    for nodes in _start(network)[0]:
+        missing = best_run(network, nodes, everything, words).missing
+        if missing:
+            raise CompileError(
+                f"{type(nodes[0]).__name__.lower()} '{nodes[0].name}' needs {words + missing} "
+                f"feature words for one row of its output, but the configuration has {words} "
+                f"(SvpeConfig.feature_words); raise it, or use a narrower image or fewer channels"
+            )
 
 
 @dataclass(frozen=True)
@@ -78,9 +96,8 @@ def _alive(network, runs, spilled):
 
 
 class _Search:
-    def __init__(self, network, capacity):
-        self.network, self.capacity = network, capacity
-        self.fixed = _start(network)[1]
+    def __init__(self, network, capacity, fixed):
+        self.network, self.capacity, self.fixed = network, capacity, fixed
         self.best = cache(lambda nodes, spilled, space: best_run(network, nodes, spilled, space))
 
     def choices(self, state) -> list[Choice]:
@@ -105,7 +122,7 @@ class _Search:
         return Plan(tuple(choice.run for choice in self.choices(state)), state.spilled)
 
     def spill(self, state):
-        """Send tensors to memory until everything fits."""
+        """Send tensors to memory until everything fits; None where that is not enough."""
         while True:
             choices = self.choices(state)
             number = next((i for i, c in enumerate(choices) if c.run is None), None)
@@ -114,7 +131,7 @@ class _Search:
             spans = _alive(self.network, state.runs, state.spilled)
             here = [root for root, (a, b) in spans.items() if a <= number <= b]
             if not here:
-                self._refuse(state.runs[number][-1], choices[number].missing)
+                return None
             trials = [_State(state.runs, state.spilled | {root}) for root in here]
             sizes = [-self.network.root_words(root) for root in here]
             costs = [self.cost(trial) for trial in trials]
@@ -157,12 +174,3 @@ class _Search:
         both = state.runs[number] + state.runs[number + 1]
         runs = (*state.runs[:number], both, *state.runs[number + 2 :])
         return _State(runs, state.spilled - {state.runs[number][-1].name})
-
-    def _refuse(self, node, missing):
-        kind = type(node).__name__.lower()
-        words = self.network.config.feature_words
-        raise CompileError(
-            f"{kind} '{node.name}' needs {words + missing} feature words for one row of its "
-            f"output, but the configuration has {words} (SvpeConfig.feature_words); raise it, or "
-            f"use a narrower image or fewer channels"
-        )

@@ -14,9 +14,7 @@ from qnn.errors import CompileError
 ALIGNMENT = 256  # of the weights behind the program; bursts start on whole lines
 
 
-def data_section(
-    works: Sequence[Work | GroupData], config: SvpeConfig
-) -> tuple[bytes, Memory]:
+def data_section(works: Sequence[Work | GroupData], config: SvpeConfig) -> tuple[bytes, Memory]:
     """Weights, then epilogue numbers, in the order of the works; offsets from its start."""
     weights = b"".join(work.weights for work in works)
     weights += bytes(-len(weights) % ALIGNMENT)

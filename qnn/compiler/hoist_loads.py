@@ -1,4 +1,4 @@
-"""Loads as early as the order of reads and writes lets them be, so that they overlap computation."""
+"""Loads as early as reads and writes before them allow, so that they overlap computation."""
 
 from hw.spec.instructions import Op
 from hw.spec.timing import QUEUE_DEPTH

@@ -65,9 +65,7 @@ class Network:
         """Cycles of a strip of ``rows`` rows."""
         tile = self.tiles[node.name]
         count = -(-rows // tile.height) * -(-node.shape[2] // tile.width)
-        least = max(
-            steps(node, self.place[node.input]), passes(node, self.config) * tile.columns
-        )
+        least = max(steps(node, self.place[node.input]), passes(node, self.config) * tile.columns)
         return group_count(node, self.place, self.config) * count * least
 
     def layout(self, name: str, rows: Rows, address: int, pitch: int, blocks: int) -> TensorLayout:

@@ -1,6 +1,7 @@
 """Which rows of its operands a strip of a layer reads, and the layer as that strip sees it."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from qnn.graph.ir import Conv, Graph, Input, MaxPool, Node
@@ -71,7 +72,7 @@ def rows_by_strip(
         needed.append(_needed(graph, nodes, rows, number == 0, number == len(strips) - 1))
     for node in nodes[:-1]:
         parts = [each[node.name] for each in needed]
-        if any(part.first > before.stop for before, part in zip(parts, parts[1:], strict=False)):
+        if any(part.first > before.stop for before, part in pairwise(parts)):
             return None
     return tuple(needed)
 

@@ -1,7 +1,8 @@
 """Runs: layers that are computed strip by strip together, and what one strip of them takes."""
 
 from dataclasses import dataclass, replace
-from math import inf
+from itertools import pairwise
+from math import ceil, inf
 
 from hw.spec.instructions import TOKEN_BITS
 from qnn.compiler.network import Network
@@ -70,7 +71,7 @@ def slice_blocks(network: Network, node: Node, slices: int) -> tuple[tuple[int, 
     """First and past the last block of each slice of a layer's channels."""
     blocks = network.place[node.name].blocks
     bounds = [blocks * number // slices for number in range(slices + 1)]
-    return tuple(zip(bounds, bounds[1:], strict=False))
+    return tuple(pairwise(bounds))
 
 
 def strip_buffers(
@@ -139,7 +140,7 @@ def _candidates(network, nodes, spilled):
     moves = loaded(network, nodes, spilled) or network.place[last.name].root in spilled
     step = 1 if isinstance(last, Input) else network.tiles[last.name].height
     sizes = dict.fromkeys(
-        min(height, -(-(-(-height // count)) // step) * step) for count in range(1, height + 1)
+        min(height, ceil(ceil(height / count) / step) * step) for count in range(1, height + 1)
     )
     for rows in [*sizes, 1] if moves else [height]:
         if -(-height // rows) > MOST_STRIPS:

@@ -56,7 +56,7 @@ def _chunks(tasks, data, config):
         return [_Chunk(0, len(tasks), tuple(used))]
     half = tuple(size // 2 for size in whole)
     chunks, first, keys = [], 0, {}
-    for start, stop, own in _atoms(tasks):
+    for start, own in _atoms(tasks):
         joined = keys | own
         if keys and len(joined) > len(keys) and not _fits(joined, data, half):
             chunks.append(_Chunk(first, start, tuple(keys)))
@@ -74,7 +74,7 @@ def _atoms(tasks):
     start = 0
     for _, group in groupby(enumerate(tasks), lambda item: item[1].hold or item[0]):
         members = [task for _, task in group]
-        yield start, start + len(members), {t.weights: None for t in members if t.weights}
+        yield start, {t.weights: None for t in members if t.weights}
         start += len(members)
 
 

@@ -30,7 +30,7 @@ def strided(channels=64, outputs=128, height=16, width=56):
     return graph(x, a, b)
 
 
-def pooled(channels=64, height=17, width=40):
+def pooled(channels=64, height=33, width=112):
     """A first layer, 7x7 of stride 2, and the 3x3 pooling of stride 2 behind it."""
     x = image(3, height, width)
     half = (channels, (height + 1) // 2, width // 2)
@@ -41,6 +41,15 @@ def pooled(channels=64, height=17, width=40):
     return graph(x, a, pool)
 
 
+def thin(channels=16, height=60, width=112):
+    """A 1x1 layer of little work, so that its results are better not moved, and a 3x3 pooling."""
+    x = image(channels, height, width, type=U8)
+    a = conv("a", x, channels, kernel=1)
+    half = (channels, height // 2, width // 2)
+    fields = {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 0, 1, 0)}
+    return graph(x, a, MaxPool(name="pool", input="a", shape=half, type=U8, **fields))
+
+
 def deep(channels=512, outputs=64, size=7):
     """A 3x3 layer whose weights are used for few pixels, and a linear layer."""
     x = image(channels, size, size, type=U8)
@@ -48,4 +57,4 @@ def deep(channels=512, outputs=64, size=7):
     return graph(x, a, last(a, 40))
 
 
-ALL = (residual_block, strided, pooled, deep)
+ALL = (residual_block, strided, pooled, thin, deep)
