@@ -167,11 +167,13 @@ class _Model:
         self.fetch_next = FETCH_LATENCY
         self.arrived: list[int] = []  # cycle of each instruction's last beat
         self.partial = 0
+        self.assembled = 0  # instructions that have left the fetch's buffer for its register
+        self.assembled_at = 0
         self.dispatched = 0
-        self.last_dispatch = 0
+        self.last_dispatch = -NEVER
 
     def run(self):
-        actions = (self._serve, self._grant, self._dispatch, *self._takers())
+        actions = (self._serve, self._grant, self._assemble, self._dispatch, *self._takers())
         while True:
             times = [action(None) for action in actions]
             when = min(times)
@@ -227,11 +229,25 @@ class _Model:
 
     # Instructions to queues to engines.
 
+    def _assemble(self, when):
+        """Beats leave the buffer, one a cycle, once the instruction before is out of their way."""
+        if self.assembled > self.dispatched or self.assembled == len(self.arrived):
+            return NEVER
+        there = self.arrived[self.assembled] + DISPATCH_LATENCY - 1
+        ready = max(there, self.last_dispatch + self.beats_each)
+        if when is None:
+            return ready
+        self.assembled += 1
+        self.assembled_at = when
+        self.fetch_room += self.beats_each
+        self.fetch_next = max(self.fetch_next, when + 1)
+        return None
+
     def _dispatch(self, when):
-        if self.dispatched == len(self.arrived):
+        if self.dispatched == self.assembled:
             return NEVER
         fields = self.program[self.dispatched]
-        ready = max(self.arrived[self.dispatched] + DISPATCH_LATENCY - 1, self.last_dispatch + 1)
+        ready = self.assembled_at
         if fields["op"] is not Op.END:
             engine = self.engines[ENGINES[fields["op"]]]
             if len(engine.queue) >= QUEUE_DEPTH:
@@ -246,8 +262,6 @@ class _Model:
             engine.queue.append((self.dispatched, when + 1))
         self.dispatched += 1
         self.last_dispatch = when
-        self.fetch_room += self.beats_each
-        self.fetch_next = max(self.fetch_next, when + 1)
         return None
 
     def _take(self, name, take, when):
