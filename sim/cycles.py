@@ -1,4 +1,4 @@
-"""Cycle model of a run: three engines, instruction fetch, tokens, and a memory of fixed latency.
+"""Cycle model of a run: engines, instruction fetch, tokens, a memory of fixed latency and rate.
 
 Next-event simulation: each part says when it can act next, the earliest acts. Latencies are
 ``hw.spec.timing``'s. Several cores share the memory's data paths as ``arbiter.sv`` says. Two things
@@ -32,14 +32,18 @@ from hw.spec.timing import (
     STORE_BEAT_LATENCY,
     TOKEN_LATENCY,
     TRANSFERS_IN_FLIGHT,
+    WRITE_REUSE_LATENCY,
+    WRITES_OUTSTANDING,
     write_latency,
 )
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.program import ENGINES, NAMES
+from sim.dram import Channel
 from sim.paths import Paths
 from sim.spent import Spent, spent
 
 NEVER = 1 << 62
+WRITE_DATA_LATENCY = 2  # of `memory.sv`: from a write's address to its first beat
 
 
 @dataclass(frozen=True)
@@ -74,31 +78,35 @@ class Timing:
     array_utilisation: float
 
 
-def simulate_cycles(image: Image, latency: int = 32) -> Timing:
-    """The timing of one run; ``latency`` is the memory's, from an address to its first beat."""
-    return simulate_cores(image, 1, latency)[0]
+def simulate_cycles(image: Image, latency: int = 32, bytes_per_cycle: int | None = None) -> Timing:
+    """The timing of one run on one core; see ``simulate_cores``."""
+    return simulate_cores(image, 1, latency, bytes_per_cycle)[0]
 
 
 def simulate_cores(
-    image: Image, cores: int, latency: int = 32, *, paths: int = 1
+    image: Image,
+    cores: int,
+    latency: int = 32,
+    bytes_per_cycle: int | None = None,
+    *,
+    paths: int = 1,
 ) -> tuple[Timing, ...]:
     """The timing of a run on each of ``cores``, which start in one cycle.
 
-    The memory moves ``paths`` beats a cycle each way, over all cores; each core has a port.
+    Parameters
+    ----------
+    latency : of the memory, from an address to its first beat
+    bytes_per_cycle : that each core's port moves in each direction; None for the width of the bus
+    paths : ports that move beats at a time, each way; the rest wait for their turn
     """
-    models = [_Model(image, latency) for _ in range(cores)]
+    rate = bytes_per_cycle or image.config.bus_bytes
+    models = [_Model(image, latency, rate) for _ in range(cores)]
     _run(models, Paths(cores, paths), Paths(cores, paths))
     return tuple(_timing(image, model) for model in models)
 
 
 def _timing(image, model):
-    layers = tuple(
-        LayerTiming(
-            layer.name, layer.image, *model.layers[layer.tag], layer.macs, model.spent[layer.tag]
-        )
-        for layer in image.layers
-        if layer.tag in model.layers
-    )
+    layers = _layers(image, model.layers, model.spent)
     config = image.config
     capacity = config.lanes * config.rows * config.columns * model.done
     return Timing(
@@ -133,6 +141,24 @@ def _run(models, reads: Paths, writes: Paths):
         actions[times.index(when)](when)
 
 
+def _layers(image, spans, spent):
+    """Each layer of each image, all its parts together."""
+    parts: dict[tuple[str, int], list] = {}
+    for layer in image.layers:
+        if layer.tag in spans:
+            parts.setdefault((layer.name, layer.image), []).append(layer)
+    return tuple(
+        LayerTiming(
+            *key,
+            issue_cycle=min(spans[part.tag][0] for part in own),
+            last_write_cycle=max(spans[part.tag][1] for part in own),
+            macs=sum(part.macs for part in own),
+            spent=sum((spent[part.tag] for part in own), Spent()),
+        )
+        for key, own in parts.items()
+    )
+
+
 @dataclass
 class _Burst:
     """A read burst under way, for the instruction ``index``; the fetch has None."""
@@ -163,12 +189,13 @@ class _Engine:
 
 
 class _Model:
-    def __init__(self, image, latency):
+    def __init__(self, image, latency, rate):
         self.image, self.latency = image, latency
         self.program = instructions(image)
         self.engines = {name: _Engine() for name in NAMES}
         self.tokens = {(a, b): deque() for a in NAMES for b in NAMES}
-        self.bus = _ReadBus(latency)
+        self.bus = _ReadBus(Channel(image.config.bus_bytes, rate))
+        self.writes = _WriteBus(Channel(image.config.bus_bytes, rate), latency)
         self.layers: dict[int, tuple[int, int]] = {}
         self.spent: dict[int, Spent] = {}
         self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
@@ -177,8 +204,6 @@ class _Model:
         self.load_asks: deque = deque()  # (cycle, beats, index, last)
         self.load_free = 0  # the run generator takes the next instruction
         self.open_loads: dict[int, int] = {}
-        self.store_asks: deque = deque()  # like load_asks
-        self.store_free = 0  # the beats of the stores so far are out
         self.ends = 0
 
     def _fetch_setup(self):
@@ -190,12 +215,14 @@ class _Model:
         self.fetch_next = FETCH_LATENCY
         self.arrived: list[int] = []  # cycle of each instruction's last beat
         self.partial = 0
+        self.assembled = 0  # instructions that have left the fetch's buffer for its register
+        self.assembled_at = 0
         self.dispatched = 0
-        self.last_dispatch = 0
+        self.last_dispatch = -NEVER
 
     def actions(self):
         """The parts of one core, which act on nothing of another."""
-        return (self._grant, self._dispatch, *self._takers())
+        return (self._grant, self._assemble, self._dispatch, *self._takers())
 
     @property
     def done(self):
@@ -234,41 +261,54 @@ class _Model:
         return self.bus.next_service()
 
     def serve_read(self, first):
-        """Give that burst's beats from cycle ``first`` on; how many they are."""
-        reader, burst = self.bus.serve(first)
-        end = first + burst.beats - 1
+        """Give that burst's beats from cycle ``first`` on; for how many cycles."""
+        reader, burst, beats = self.bus.serve(first)
         if reader == "fetch":
-            self._fetched(first, burst.beats)
+            self._fetched(beats)
         elif burst.last:
-            self._finish("load", burst.index, end + LOAD_WORD_LATENCY)
-        return burst.beats
+            self._finish("load", burst.index, beats[-1] + LOAD_WORD_LATENCY)
+        return beats[-1] + 1 - first
 
     def write_ask(self):
         """When the store engine has a burst of beats."""
-        return max(self.store_asks[0][0], self.store_free) if self.store_asks else NEVER
+        return self.writes.next_service()
 
     def serve_write(self, first):
-        """Take that burst's beats from cycle ``first`` on; how many they are."""
-        _, beats, index, last = self.store_asks.popleft()
-        self.store_free = first + beats
+        """Take that burst's beats from cycle ``first`` on; for how many cycles."""
+        index, last = self.writes.asks[0][3:]
+        beats = self.writes.serve(first)
         if last:
-            self._finish("store", index, self.store_free - 1 + self.latency)
-        return beats
+            self._finish("store", index, self.writes.answers[-1])
+        return beats[-1] + 1 - first
 
-    def _fetched(self, first, beats):
-        for beat in range(beats):
+    def _fetched(self, beats):
+        for cycle in beats:
             self.partial += 1
             if self.partial == self.beats_each:
-                self.arrived.append(first + beat)
+                self.arrived.append(cycle)
                 self.partial = 0
 
     # Instructions to queues to engines.
 
+    def _assemble(self, when):
+        """Beats leave the buffer, one a cycle, once the instruction before is out of their way."""
+        if self.assembled > self.dispatched or self.assembled == len(self.arrived):
+            return NEVER
+        there = self.arrived[self.assembled] + DISPATCH_LATENCY - 1
+        ready = max(there, self.last_dispatch + self.beats_each)
+        if when is None:
+            return ready
+        self.assembled += 1
+        self.assembled_at = when
+        self.fetch_room += self.beats_each
+        self.fetch_next = max(self.fetch_next, when + 1)
+        return None
+
     def _dispatch(self, when):
-        if self.dispatched == len(self.arrived):
+        if self.dispatched == self.assembled:
             return NEVER
         fields = self.program[self.dispatched]
-        ready = max(self.arrived[self.dispatched] + DISPATCH_LATENCY - 1, self.last_dispatch + 1)
+        ready = self.assembled_at
         if fields["op"] is not Op.END:
             engine = self.engines[ENGINES[fields["op"]]]
             if len(engine.queue) >= QUEUE_DEPTH:
@@ -283,8 +323,6 @@ class _Model:
             engine.queue.append((self.dispatched, when + 1))
         self.dispatched += 1
         self.last_dispatch = when
-        self.fetch_room += self.beats_each
-        self.fetch_next = max(self.fetch_next, when + 1)
         return None
 
     def _take(self, name, take, when):
@@ -360,9 +398,9 @@ class _Model:
     def _take_store(self, index, fields, when):
         if when is None:
             return self._room("store")
-        first = when + max(STORE_BEAT_LATENCY, STORE_ADDRESS_LATENCY + 2)
+        address, beat = when + STORE_ADDRESS_LATENCY, when + STORE_BEAT_LATENCY
         for number, beats in enumerate(bursts := self._bursts(fields)):
-            self.store_asks.append((first, beats, index, number == len(bursts) - 1))
+            self.writes.asks.append((address, beat, beats, index, number == len(bursts) - 1))
         return None
 
     def _take_compute(self, index, fields, when):
@@ -379,8 +417,8 @@ class _Model:
 class _ReadBus:
     """Grants of one burst a cycle, and its beats: the load engine's first, in order of each."""
 
-    def __init__(self, latency):
-        self.latency = latency
+    def __init__(self, channel):
+        self.channel = channel
         self.open = {"load": deque(), "fetch": deque()}
         self.next_grant = 0
         self.free = 0  # the data channel
@@ -400,15 +438,48 @@ class _ReadBus:
 
     def next_service(self):
         due = [queue[0].due for queue in self.open.values() if queue]
-        return max(self.free, min(due)) if due else NEVER
+        return max(self.free, self.channel.free, min(due)) if due else NEVER
 
     def serve(self, first):
-        """Give the burst that waits, its beats from cycle ``first`` on: reader and burst."""
+        """Give the burst that waits, from cycle ``first`` on: reader, burst, its beats' cycles."""
         now = self.next_service()  # which burst is next was settled then
         reader = next(r for r, queue in self.open.items() if queue and queue[0].due <= now)
         burst = self.open[reader].popleft()
-        self.free = self.released[reader] = first + burst.beats
-        return reader, burst
+        beats = self.channel.send(first, burst.beats)
+        self.free = self.released[reader] = beats[-1] + 1
+        return reader, burst, beats
+
+
+class _WriteBus:
+    """Bursts of the store engine in order, and their responses."""
+
+    def __init__(self, channel, latency):
+        self.channel, self.latency = channel, latency
+        self.asks: deque = deque()  # (cycles of address and beat at least, beats, index, last)
+        self.address = 0  # cycle from which on AW is free
+        self.free = 0  # the data channel
+        self.answers: deque = deque(maxlen=WRITES_OUTSTANDING)
+
+    def next_service(self):
+        if not self.asks:
+            return NEVER
+        beat = max(self.asks[0][1], self._address() + WRITE_DATA_LATENCY)
+        return max(beat, self.free, self.channel.free)
+
+    def serve(self, first):
+        """Take the burst that waits, from cycle ``first`` on: each beat's cycle."""
+        self.address = self._address() + 1
+        beats = self.channel.send(first, self.asks.popleft()[2])
+        self.free = beats[-1] + 1
+        self.answers.append(beats[-1] + self.latency)
+        return beats
+
+    def _address(self):
+        """When the address of the burst that waits is taken."""
+        at = max(self.asks[0][0], self.address)
+        if len(self.answers) == WRITES_OUTSTANDING:
+            at = max(at, self.answers[0] + WRITE_REUSE_LATENCY)
+        return at
 
 
 class _Array:

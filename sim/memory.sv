@@ -3,8 +3,9 @@
 // that several ports have one memory.
 //
 // Plusargs: words=COUNT and base=HEX address of the first byte of the storage, latency=CYCLES from
-// an accepted address to the first beat, seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256 that
-// the channel stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers
+// an accepted address to the first beat, rate=BYTES that each direction moves in a cycle (see
+// sim/dram.py; the bus's width by default), seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256
+// that the channel stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers
 // SLVERR).
 // Addresses outside answer DECERR. Bursts of one id stay in order; with seed other than 0, bursts
 // of different ids overtake one another.
@@ -54,17 +55,18 @@ module qnn_memory #(
   localparam [1:0] OKAY = 2'd0, SLVERR = 2'd2, DECERR = 2'd3;
 
   reg [63:0] base, error_read, error_write;
-  reg [31:0] words, latency, seed;
+  reg [31:0] words, latency, rate, seed;
   reg [7:0] stall_ar, stall_r, stall_aw, stall_w, stall_b;
   integer got;
 
   initial begin
-    words = 0; base = 0; latency = 32; seed = 0;
+    words = 0; base = 0; latency = 32; rate = BYTES; seed = 0;
     stall_ar = 0; stall_r = 0; stall_aw = 0; stall_w = 0; stall_b = 0;
     error_read = {64{1'b1}}; error_write = {64{1'b1}};
     got = $value$plusargs("words=%d", words);
     got = $value$plusargs("base=%h", base);
     got = $value$plusargs("latency=%d", latency);
+    got = $value$plusargs("rate=%d", rate);
     got = $value$plusargs("seed=%d", seed);
     got = $value$plusargs("stall_ar=%d", stall_ar);
     got = $value$plusargs("stall_r=%d", stall_r);
@@ -94,6 +96,13 @@ module qnn_memory #(
   reg [ID_BITS-1:0] write_id [0:DEPTH-1], answer_id [0:DEPTH-1];
   reg [1:0] answer [0:DEPTH-1];
   reg [3:0] write_head, write_tail, answer_head, answer_tail;
+
+  // Bytes that each direction has moved ahead of its rate: a beat goes if a cycle makes up for them.
+  reg [31:0] read_debt, write_debt;
+  function [31:0] paid(input [31:0] debt);
+    paid = debt > rate ? debt - rate : 0;
+  endfunction
+  wire [31:0] next_write_debt = wvalid && wready ? write_debt + BYTES - rate : paid(write_debt);
 
   reg [63:0] now;
   reg serving;  // a read burst has begun and keeps the channel to its end
@@ -155,7 +164,7 @@ module qnn_memory #(
   // Reads
   always @(posedge clk) begin
     if (rst) begin
-      arready <= 0; rvalid <= 0; serving <= 0; served <= 0;
+      arready <= 0; rvalid <= 0; serving <= 0; served <= 0; read_debt <= 0;
       for (i = 0; i < IDS; i = i + 1) begin read_head[i] <= 0; read_tail[i] <= 0; end
     end else begin
       if (arvalid && arready) begin
@@ -172,6 +181,7 @@ module qnn_memory #(
         if (((read_tail[i] - read_head[i]) & 4'd15) > DEPTH - 4) found = 0;
       arready <= found;
 
+      read_debt <= paid(read_debt);
       if (!rvalid || rready) begin
         // A new burst: the oldest of some id that is due; the search starts at a random id.
         candidate = served;
@@ -183,7 +193,8 @@ module qnn_memory #(
                     && read_due[candidate * DEPTH + read_head[candidate]] <= now;
           end
         rvalid <= 0;
-        if (found && random[23:16] >= stall_r) begin
+        if (found && random[23:16] >= stall_r && read_debt < rate) begin
+          read_debt <= read_debt + BYTES - rate;
           slot = candidate * DEPTH + read_head[candidate];
           address = read_address[slot];
           rvalid <= 1;
@@ -204,7 +215,7 @@ module qnn_memory #(
   // Writes: a beat is taken when its address has been.
   always @(posedge clk) begin
     if (rst) begin
-      awready <= 0; wready <= 0; bvalid <= 0; write_response <= OKAY;
+      awready <= 0; wready <= 0; bvalid <= 0; write_response <= OKAY; write_debt <= 0;
       write_head <= 0; write_tail <= 0; answer_head <= 0; answer_tail <= 0;
     end else begin
       if (awvalid && awready) begin
@@ -239,7 +250,8 @@ module qnn_memory #(
         end
       end
       // The burst that is open after this cycle must have its address.
-      wready <= random[39:32] >= stall_w
+      write_debt <= next_write_debt;
+      wready <= random[39:32] >= stall_w && next_write_debt < rate
                 && ((wvalid && wready && write_left[write_head] == 0)
                     ? ((write_head + 1) & 4'd15) != write_tail : write_head != write_tail);
 

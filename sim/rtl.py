@@ -30,8 +30,9 @@ BENCH_SOURCES = ("storage.sv", "memory.sv", "arbiter.sv", "testbench.sv")
 class MemoryTiming:
     """How the memory behaves; stalls are chances in 256 that a channel stands still in a cycle.
 
-    With a ``seed`` other than 0, bursts of different ids overtake one another. The addresses
-    answer SLVERR; they count bytes as the accelerator does.
+    Each direction moves ``rate`` bytes a cycle, None as many as the bus is wide. With a ``seed``
+    other than 0, bursts of different ids overtake one another. The addresses answer SLVERR; they
+    count bytes as the accelerator does.
     """
 
     latency: int = 32
@@ -43,6 +44,7 @@ class MemoryTiming:
     stall_b: int = 0
     error_read: int | None = None
     error_write: int | None = None
+    rate: int | None = None
 
     @staticmethod
     def stalled(seed: int, chance: int = 96) -> "MemoryTiming":
@@ -182,7 +184,9 @@ def execute(
     )
     timing = timing or MemoryTiming()
     stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
-    limit = limit or cycle_limit(image, timing.latency) * (1 if not stalls else 8) * cores
+    slower = -(-image.config.bus_bytes // (timing.rate or image.config.bus_bytes))
+    slower *= (1 if not stalls else 8) * cores
+    limit = limit or cycle_limit(image, timing.latency) * slower
     plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
     result = _simulate(model, image, memory, cores, plusargs, work)
     after = _read_memory(work / "after.hex", len(memory.content), image.config.bus_bytes)

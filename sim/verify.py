@@ -175,10 +175,11 @@ def _verify_functional(design, x, expected):
     result = functional.run(design.image, x)
     layers = []
     for index in range(len(x)):
+        run, image = divmod(index, design.image.batch)
         for layer in design.image.layers:
-            if layer.image == 0:
-                got = result.tensors[layer.name][index]
-                layers.append(_compare(layer.name, layer.op, index, got, expected))
+            if layer.image == image:
+                got = result.parts[layer.tag][run]
+                layers.append(_compare(layer.name, layer.op, index, got, expected, part=layer))
     layers += _outputs(design.image, result.outputs, expected)
     return Report("functional", tuple(layers), None)
 
@@ -221,6 +222,7 @@ def _rtl_layer(layer: Layer, index, trace, config, expected, timed_out):
         index,
         written.values,
         expected,
+        part=layer,
         present=written.present,
         cycle=written.cycle,
         problem=problem,
@@ -229,9 +231,23 @@ def _rtl_layer(layer: Layer, index, trace, config, expected, timed_out):
 
 
 def _compare(
-    name, op, index, got, expected, *, present=None, cycle=None, problem=None, cycles=None
+    name,
+    op,
+    index,
+    got,
+    expected,
+    *,
+    part=None,
+    present=None,
+    cycle=None,
+    problem=None,
+    cycles=None,
 ):
+    """Hold ``got`` to the tensor, or to the part of it that a layer of the image is."""
     wanted = expected[name][index]
+    start = (0, 0)
+    if part is not None:
+        wanted, start = wanted[part.place], (part.channel, part.row)
     wrong = got.reshape(wanted.shape) != wanted
     if present is not None:
         wrong |= ~present
@@ -243,7 +259,9 @@ def _compare(
         first = Difference(
             name,
             index,
-            *place,
+            channel=start[0] + place[0],
+            row=start[1] + place[1],
+            column=place[2],
             expected=int(wanted[place]),
             got=int(got[place]) if there else None,
             cycle=int(cycle[place]) if there and cycle is not None else None,

@@ -74,14 +74,25 @@ class TensorLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What one tag of the program computes, for traces and reports."""
+    """What one tag of the program computes, for traces and reports: a layer, or a part of it.
+
+    Parts of a layer may overlap: rows that two strips need are computed in both.
+    """
 
     tag: int
     name: str  # the graph node; also the name of its tensor
     op: str
     image: int  # index in the batch
-    output: TensorLayout  # where the epilogue writes it on chip
+    output: TensorLayout  # where the epilogue writes it on chip; its height and channels the part's
     macs: int  # multiply-accumulates of the model (not of padding), for utilisation
+    row: int = 0  # of the tensor, where the part begins
+    channel: int = 0
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Channels and rows of the whole tensor that this part is."""
+        channels = slice(self.channel, self.channel + sum(self.output.channels))
+        return channels, slice(self.row, self.row + self.output.height)
 
 
 @dataclass(frozen=True, kw_only=True)

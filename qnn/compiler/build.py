@@ -6,10 +6,11 @@ from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, Layer
 from hw.spec.instructions import TAG_BITS, TOKEN_BITS
 from qnn.compiler.add_tokens import add_tokens
+from qnn.compiler.build_strips import build_strips
 from qnn.compiler.check_program import check_program
 from qnn.compiler.emit import behind_program, data_section, encode
-from qnn.compiler.layouts import place_on_chip, private_roots, refuse, requests
-from qnn.compiler.lower import lower
+from qnn.compiler.layouts import place_on_chip, private_roots, requests
+from qnn.compiler.lower import Operands, lower
 from qnn.compiler.pack_input import pack_input
 from qnn.compiler.schedule import Transfers, schedule
 from qnn.compiler.segments import block_count
@@ -23,8 +24,12 @@ TAGS = 1 << TAG_BITS
 MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes a token
 
 
-def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
-    """Compile what the passes have made legal.
+def build_image(
+    graph: Graph, config: SvpeConfig, batch: int, bytes_per_cycle: int | None = None
+) -> Image:
+    """Compile what the passes have made legal: all on chip, or, where that is too small, in strips.
+
+    ``bytes_per_cycle`` is the memory's rate in each direction, by default the bus's.
 
     Raises
     ------
@@ -34,20 +39,39 @@ def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
     _check_widths(graph, config)
     _check_counts(graph, batch)
     macs = {n.name: _macs(n) for n in graph.nodes if isinstance(n, Conv | MaxPool)}
-    graph, gather, (layouts, tiles, private) = _packed(graph, config, batch)
+    graph, gather, choice = _packed(graph, config, batch)
+    if choice is None:
+        image = build_strips(graph, config, batch, bytes_per_cycle or config.bus_bytes)
+    else:
+        image = _build_resident(graph, config, batch, macs, *choice)
+    image = replace(image, inputs=tuple(replace(i, gather=gather) for i in image.inputs))
+    check_program(image)
+    return image
+
+
+def _build_resident(graph, config, batch, macs, layouts, tiles, private):
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     works = [
-        work for node in workers for work in lower(graph, node, layouts, tiles[node.name], config)
+        work
+        for node in workers
+        for work in lower(graph, node, _operands(node, layouts), tiles[node.name], config)
     ]
     data, memory = data_section(works, config)
-    transfers = _transfers(graph, gather, layouts, batch, private, config)
+    transfers = _transfers(graph, layouts, batch, private, config)
     layers = _layers(workers, macs, layouts, batch)
     tags = {(layer.image, layer.name): layer.tag for layer in layers}
     program = schedule(works, _last_reader(graph, works), transfers, memory, tags, config)
     program, base = behind_program(set_fences(add_tokens(program), config))
-    image = _image(graph, config, batch, transfers, layers, encode(program), base, data)
-    check_program(image)
-    return image
+    return _image(graph, config, batch, transfers, layers, encode(program), base, data)
+
+
+def _operands(node, layouts):
+    skip = node.skip if isinstance(node, Conv) else None
+    return Operands(
+        input=layouts[node.input],
+        output=layouts[node.name],
+        skip=None if skip is None else layouts[skip],
+    )
 
 
 def _check_widths(graph, config):
@@ -82,17 +106,16 @@ def _check_counts(graph, batch):
 def _packed(graph, config, batch):
     """The graph with its input packed, how, and the layout; as it is where only so it fits."""
     packed, gather = pack_input(graph, config)
-    try:
-        return packed, gather, _choose(packed, config, batch)
-    except CompileError:
+    choice = _choose(packed, config, batch)
+    if choice is None:
         return graph, None, _choose(graph, config, batch)
+    return packed, gather, choice
 
 
 def _choose(graph, config, batch):
-    """The first layout that fits: the fastest pitches, then rows without gaps."""
+    """The first layout that fits: the fastest pitches, then rows without gaps. None if none."""
     place = places(graph, config)
     apart = private_roots(graph, place)
-    needs = []
     for dense in (False, True):
         choice = choose_layout(graph, place, config, dense=dense)
         for private in (apart, frozenset()) if batch > 1 else (frozenset(),):
@@ -100,15 +123,15 @@ def _choose(graph, config, batch):
             layouts = place_on_chip(graph, place, choice.pitches, needs, config)
             if layouts is not None:
                 return layouts, choice.tiles, private
-    return refuse(needs, config)
+    return None
 
 
-def _transfers(graph, gather, layouts, batch, private, config):
+def _transfers(graph, layouts, batch, private, config):
     chip = layouts[graph.input.name]
     names = [output.name for output in graph.outputs]
     inputs, outputs, end = [], [], 0
     for image in range(batch):
-        inputs.append(replace(chip, address=image * chip.words(config.lanes), gather=gather))
+        inputs.append(replace(chip, address=image * chip.words(config.lanes)))
         row = []
         for name in names:
             row.append(_closed(layouts[name], end, config))

@@ -60,3 +60,16 @@ def groups(parts: Segments, lanes: int, rows: int) -> tuple[Group, ...]:
     for channel, key in enumerate(zip(block.tolist(), (lane // rows).tolist(), strict=True)):
         members.setdefault(key, []).append(channel)
     return tuple(Group(*key, tuple(channels)) for key, channels in members.items())
+
+
+def part_of(parts: Segments, lanes: int, first: int, stop: int) -> tuple[int, Segments]:
+    """The first channel in blocks ``first`` to before ``stop``, and their segments."""
+    before, own, start = 0, [], 0
+    for count in parts:
+        blocks = -(-count // lanes)
+        low, high = (min(max(b - start, 0) * lanes, count) for b in (first, stop))
+        before += low
+        if high > low:
+            own.append(high - low)
+        start += blocks
+    return before, tuple(own)

@@ -61,16 +61,24 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
 
 
 def choose_layout(
-    graph: Graph, place: dict[str, Place], config: SvpeConfig, *, dense: bool
+    graph: Graph,
+    place: dict[str, Place],
+    config: SvpeConfig,
+    *,
+    dense: bool,
+    row_words: dict[str, int] | None = None,
 ) -> Layout:
-    """Pitches and tiles of least estimated cycles; ``dense`` leaves no gap between rows."""
+    """Pitches and tiles of least estimated cycles; ``dense`` leaves no gap between rows.
+
+    ``row_words`` are the words of a root's row without a gap, if they are not its pixels.
+    """
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     roots = list(dict.fromkeys(p.root for p in place.values()))
     readers = {root: [n for n in workers if root in _roots(n, place)] for root in roots}
     pitches = {}
     for _ in range(SWEEPS):
         for root in roots:
-            width = graph[root].shape[2]
+            width = graph[root].shape[2] if row_words is None else row_words[root]
             last = width if dense or graph[root].shape[1] == 1 else width + config.banks - 1
             trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
             pitches = min(trials, key=lambda t: _total(readers[root], t, place, config))
@@ -89,9 +97,7 @@ def _total(readers, pitches, place, config):
 def _best(node, pitches, place, config):
     """Estimated cycles of ``node`` and its tile; a pitch that is not chosen yet conflicts never."""
     operand = place[node.input]
-    count = len(groups(operand.segments, config.lanes, config.lanes))
-    if isinstance(node, Conv):
-        count = len(groups(place[node.name].segments, config.lanes, config.rows))
+    count = group_count(node, place, config)
     sizes = [1 << n for n in range(config.columns.bit_length())]
     best = None
     for width, height in product(sizes, sizes):
@@ -102,6 +108,13 @@ def _best(node, pitches, place, config):
         if best is None or score < best[0]:
             best = (score, tile)
     return best[0][0], best[1]
+
+
+def group_count(node: Node, place: dict[str, Place], config: SvpeConfig) -> int:
+    """Instructions that compute ``node``, or one strip of it."""
+    if isinstance(node, Conv):
+        return len(groups(place[node.name].segments, config.lanes, config.rows))
+    return len(groups(place[node.input].segments, config.lanes, config.lanes))
 
 
 def _fits(node, tile, pitches, place, config):

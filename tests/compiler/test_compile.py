@@ -49,10 +49,25 @@ def test_weights_of_one_instruction_that_do_not_fit_are_refused():
     )
 
 
-def test_feature_maps_that_do_not_fit_are_refused():
-    assert refusal(small_graphs.concat(), replace(TEST, feature_words=64)) == (
-        "the feature maps 'both' (90), 'c' (60) need 150 feature words at a time, but the "
-        "configuration has 64 (SvpeConfig.feature_words); raise it, or use a smaller image"
+def test_feature_maps_that_do_not_fit_go_through_memory_strip_by_strip(golden):
+    small = replace(TEST, feature_words=64)
+    golden("strips.txt", program_text(compile_graph(small_graphs.network(), small)))
+
+
+def test_a_row_that_does_not_fit_is_refused():
+    x = small_graphs.image(20, 6, 9)
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 8))
+    assert refusal(graph, replace(TEST, feature_words=64)) == (
+        "conv 'c' needs 90 feature words for one row of its output, but the configuration has 64 "
+        "(SvpeConfig.feature_words); raise it, or use a narrower image or fewer channels"
+    )
+
+
+def test_weights_of_one_instruction_that_do_not_fit_are_refused_in_strips_too():
+    small = replace(TEST, feature_words=64, weight_words=16)
+    assert refusal(small_graphs.network(), small) == (
+        "conv 'last' needs 24 weight words for 4 output channels, but the configuration has 16 "
+        "(SvpeConfig.weight_words); raise it, or use a smaller kernel or fewer channels"
     )
 
 

@@ -51,5 +51,10 @@ def test_keeps_its_latency_and_one_beat_a_cycle(memory):
     memory("keeps_its_latency_and_one_beat_a_cycle", latency=20)
 
 
+@pytest.mark.parametrize("rate", [8, 6, 5, 1])
+def test_keeps_to_its_rate(memory, rate):
+    memory("keeps_to_its_rate", latency=20, rate=rate)
+
+
 def test_counts_what_breaks_the_protocol(memory):
     memory("counts_what_breaks_the_protocol", latency=1)
