@@ -38,18 +38,17 @@ def build_image(
     """
     _check_widths(graph, config)
     _check_counts(graph, batch)
-    macs = {n.name: _macs(n) for n in graph.nodes if isinstance(n, Conv | MaxPool)}
-    graph, gather, choice = _packed(graph, config, batch)
+    packed, gather, choice = _packed(graph, config, batch)
     if choice is None:
-        image = build_strips(graph, config, batch, bytes_per_cycle or config.bus_bytes)
+        image = build_strips(packed, config, batch, bytes_per_cycle or config.bus_bytes)
     else:
-        image = _build_resident(graph, config, batch, macs, *choice)
-    image = replace(image, inputs=tuple(replace(i, gather=gather) for i in image.inputs))
+        image = _build_resident(packed, config, batch, *choice)
+    image = _as_the_host_sees(image, graph, packed, gather)
     check_program(image)
     return image
 
 
-def _build_resident(graph, config, batch, macs, layouts, tiles, private):
+def _build_resident(graph, config, batch, layouts, tiles, private):
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     works = [
         work
@@ -58,7 +57,7 @@ def _build_resident(graph, config, batch, macs, layouts, tiles, private):
     ]
     data, memory = data_section(works, config)
     transfers = _transfers(graph, layouts, batch, private, config)
-    layers = _layers(workers, macs, layouts, batch)
+    layers = _layers(workers, layouts, batch)
     tags = {(layer.image, layer.name): layer.tag for layer in layers}
     program = schedule(works, _last_reader(graph, works), transfers, memory, tags, config)
     program, base = behind_program(set_fences(add_tokens(program), config))
@@ -107,9 +106,23 @@ def _packed(graph, config, batch):
     """The graph with its input packed, how, and the layout; as it is where only so it fits."""
     packed, gather = pack_input(graph, config)
     choice = _choose(packed, config, batch)
-    if choice is None:
-        return graph, None, _choose(graph, config, batch)
+    if choice is None and gather is not None:
+        plain = _choose(graph, config, batch)
+        if plain is not None:
+            return graph, None, plain
     return packed, gather, choice
+
+
+def _as_the_host_sees(image, graph, packed, gather):
+    """The image with how to gather its input, and the multiply-accumulates of ``graph``."""
+    layers = [
+        replace(layer, macs=layer.macs * graph[layer.name].codes.size // codes.size)
+        if (codes := getattr(packed[layer.name], "codes", None)) is not None
+        else layer
+        for layer in image.layers
+    ]
+    inputs = tuple(replace(layout, gather=gather) for layout in image.inputs)
+    return replace(image, inputs=inputs, layers=tuple(layers))
 
 
 def _choose(graph, config, batch):
@@ -175,7 +188,7 @@ def _last_reader(graph, works):
     return max((i for i, work in enumerate(works) if work.name in readers), default=-1)
 
 
-def _layers(workers, macs, layouts, batch):
+def _layers(workers, layouts, batch):
     layers = []
     for image in range(batch):
         for node in workers:
@@ -185,7 +198,7 @@ def _layers(workers, macs, layouts, batch):
                 op=type(node).__name__.lower(),
                 image=image,
                 output=layouts[node.name],
-                macs=macs[node.name],
+                macs=_macs(node),
             )
             layers.append(layer)
     return tuple(layers)

@@ -96,14 +96,14 @@ def test_more_tokens_than_a_counter_holds_are_caught():
         check_program(flooded)
 
 
-def in_strips(batch=1):
+def in_strips(batch=1, make=small_graphs.network):
     """A program whose strips go through memory."""
     config = replace(named_config("test"), feature_words=64)
-    return compile_graph(small_graphs.network(), config, batch)
+    return compile_graph(make(), config, batch)
 
 
 def test_a_strip_that_is_loaded_before_it_is_stored_is_caught():
-    image = in_strips()
+    image = in_strips(make=small_graphs.spread)
     load = first(image, Op.LOAD, region=Region.SCRATCH, wait_store=1)
     program = instructions(image)
     giver = next(i for i, f in enumerate(program) if f["op"] is Op.STORE and f["signal_load"])

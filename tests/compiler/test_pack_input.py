@@ -20,7 +20,7 @@ from qnn.graph.reference import reference
 from qnn.runtime.tensors import gathered
 from sim.functional import run
 from sim.verify import verify
-from tests.compiler import small_graphs
+from tests.compiler import large_graphs, small_graphs
 from tests.graphs import images
 
 TEST, REFERENCE = named_config("test"), named_config("reference")
@@ -138,6 +138,16 @@ def test_an_input_that_fits_only_as_it_is_stays_so():
     assert image.inputs[0].gather is None
     x = images(graph, 2)
     np.testing.assert_array_equal(run(image, x).outputs[0], reference(graph, x)["c"])
+
+
+def test_a_network_in_strips_takes_a_packed_input_too():
+    graph = large_graphs.pooled(height=17)
+    image = compile_graph(graph, TEST)
+    assert image.scratch_bytes or len(image.layers) > 2  # in strips
+    assert image.inputs[0].gather.taps == (1, 2)
+    assert sum(layer.macs for layer in image.layers) == 64 * 3 * 49 * 9 * 56
+    x = images(graph, 2)
+    np.testing.assert_array_equal(run(image, x).outputs[0], reference(graph, x)["pool"])
 
 
 def test_words_of_a_packed_input_as_documented():
