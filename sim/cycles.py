@@ -350,7 +350,7 @@ class _Model:
 
 
 class _ReadBus:
-    """Grants of one burst a cycle, and its beats: the load engine's first, in order of each."""
+    """Grants of one burst a cycle, and its beats, in the order of the grants."""
 
     def __init__(self, channel):
         self.channel = channel
@@ -378,7 +378,8 @@ class _ReadBus:
     def serve(self):
         """Give the burst that begins next: reader, burst and the cycle of each beat."""
         now = self.next_service()
-        reader = next(r for r, queue in self.open.items() if queue and queue[0].due <= now)
+        asked = [name for name, queue in self.open.items() if queue]
+        reader = min(asked, key=lambda name: self.open[name][0].due)
         burst = self.open[reader].popleft()
         beats = self.channel.send(now, burst.beats)
         self.free = self.released[reader] = beats[-1] + 1
