@@ -415,7 +415,7 @@ class _Model:
 
 
 class _ReadBus:
-    """Grants of one burst a cycle, and its beats: the load engine's first, in order of each."""
+    """Grants of one burst a cycle, and its beats, in the order of the grants."""
 
     def __init__(self, channel):
         self.channel = channel
@@ -442,8 +442,8 @@ class _ReadBus:
 
     def serve(self, first):
         """Give the burst that waits, from cycle ``first`` on: reader, burst, its beats' cycles."""
-        now = self.next_service()  # which burst is next was settled then
-        reader = next(r for r, queue in self.open.items() if queue and queue[0].due <= now)
+        asked = [name for name, queue in self.open.items() if queue]
+        reader = min(asked, key=lambda name: self.open[name][0].due)
         burst = self.open[reader].popleft()
         beats = self.channel.send(first, burst.beats)
         self.free = self.released[reader] = beats[-1] + 1

@@ -7,8 +7,8 @@
 // sim/dram.py; the bus's width by default), seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256
 // that the channel stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers
 // SLVERR).
-// Addresses outside answer DECERR. Bursts of one id stay in order; with seed other than 0, bursts
-// of different ids overtake one another.
+// Addresses outside answer DECERR. Bursts are answered in the order of their addresses; with seed
+// other than 0, bursts of different ids overtake one another.
 
 module qnn_memory #(
   parameter DATA_BITS = 64,
@@ -108,7 +108,7 @@ module qnn_memory #(
   reg serving;  // a read burst has begun and keeps the channel to its end
   reg [ID_BITS-1:0] served;
   reg [1:0] write_response;
-  integer i, slot, candidate, lane;
+  integer i, slot, candidate, other, lane;
   reg [63:0] address, target;
   reg found;
 
@@ -183,14 +183,19 @@ module qnn_memory #(
 
       read_debt <= paid(read_debt);
       if (!rvalid || rready) begin
-        // A new burst: the oldest of some id that is due; the search starts at a random id.
+        // A new burst: the oldest that is due, or the oldest of an id, from a random one on.
         candidate = served;
         found = serving;
         for (i = 0; i < IDS; i = i + 1)
-          if (!found) begin
-            candidate = (i + (seed ? random[15:8] : 0)) % IDS;
-            found = read_head[candidate] != read_tail[candidate]
-                    && read_due[candidate * DEPTH + read_head[candidate]] <= now;
+          if (!serving && !(found && seed != 0)) begin
+            other = (i + (seed ? random[15:8] : 0)) % IDS;
+            if (read_head[other] != read_tail[other]
+                && read_due[other * DEPTH + read_head[other]] <= now
+                && !(found && read_due[candidate * DEPTH + read_head[candidate]]
+                              < read_due[other * DEPTH + read_head[other]])) begin
+              candidate = other;
+              found = 1;
+            end
           end
         rvalid <= 0;
         if (found && random[23:16] >= stall_r && read_debt < rate) begin

@@ -41,7 +41,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer and image, or one output as it lies in memory (``op`` is ``store``)."""
+    """One layer and image, or one output as it lies in memory (``op`` is ``store``).
+
+    Of a layer in strips it counts the values of every strip, those that two compute twice.
+    """
 
     name: str
     op: str
@@ -159,6 +162,7 @@ def compare_runs(
                 layers.append(_rtl_layer(layer, index, run.trace, image.config, expected, late))
         if run.failure and failure is None:
             failure = f"run {number}: {run.failure}"
+    layers = _joined(layers)
     if failure is None:
         layers += _outputs(image, result.outputs, expected)
     return Report(
@@ -180,8 +184,28 @@ def _verify_functional(design, x, expected):
             if layer.image == image:
                 got = result.parts[layer.tag][run]
                 layers.append(_compare(layer.name, layer.op, index, got, expected, part=layer))
-    layers += _outputs(design.image, result.outputs, expected)
+    layers = _joined(layers) + _outputs(design.image, result.outputs, expected)
     return Report("functional", tuple(layers), None)
+
+
+def _joined(parts):
+    """One report for all parts of a layer of an image, where the first of them is."""
+    layers: dict[tuple[str, int], LayerReport] = {}
+    for part in parts:
+        key = (part.name, part.image)
+        layers[key] = _sum(layers[key], part) if key in layers else part
+    return list(layers.values())
+
+
+def _sum(one, other):
+    return replace(
+        one,
+        values=one.values + other.values,
+        mismatches=one.mismatches + other.mismatches,
+        first=one.first or other.first,
+        problem=one.problem or other.problem,
+        cycles=None if one.cycles is None else one.cycles.union(other.cycles),
+    )
 
 
 def _absent(design):
