@@ -151,10 +151,10 @@ def test_a_network_costs_cycles(qnn, checkpoint):
 
 
 def test_a_network_that_does_not_fit_is_refused(qnn):
-    command = ("bench", "network", "digits_cnn", "--set", "feature_words=64")
+    command = ("bench", "network", "digits_cnn", "--set", "weight_words=16")
     code, out, err = qnn(*command)
     assert (code, out) == (1, "")
-    assert err.startswith("error: the feature maps ")
+    assert err.startswith("error: conv 'last.0' needs 18 weight words ")
 
 
 @pytest.mark.rtl
