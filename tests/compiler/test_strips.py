@@ -153,3 +153,16 @@ def test_a_slower_memory_never_makes_the_plan_move_more():
         features = loads(image, Buffer.FEATURES, Region.SCRATCH)
         moved.append(sum(f["words"] * f["rows"] for f in features))
     assert moved[1] <= moved[0]
+
+
+def test_as_many_strips_as_tokens_allow():
+    """A tall map whose strips are stored and loaded again one row at a time."""
+    x = image(8, 240, 5, type=small_graphs.U8)
+    a = conv("a", x, 8)
+    g = graph(x, a, conv("b", a, 8, seed=2))
+    config = replace(TEST, feature_words=64)
+    compiled = compile_graph(g, config)
+    assert_equal(g, compiled, images(g, 1))
+    with pytest.raises(CompileError, match="for 2 rows of its output"):
+        wide = image(8, 300, 16, type=small_graphs.U8)
+        compile_graph(graph(wide, conv("c", wide, 8)), config)
