@@ -163,6 +163,3 @@ def test_as_many_strips_as_tokens_allow():
     config = replace(TEST, feature_words=64)
     compiled = compile_graph(g, config)
     assert_equal(g, compiled, images(g, 1))
-    with pytest.raises(CompileError, match="for 2 rows of its output"):
-        wide = image(8, 300, 16, type=small_graphs.U8)
-        compile_graph(graph(wide, conv("c", wide, 8)), config)
