@@ -70,7 +70,9 @@ def _plan(net: Network):
     words = net.config.feature_words
     for share in SHARES:
         plan = choose_runs(net, int(share * words))
-        chip = None if plan is None else _allocate(net, plan)
+        if plan is None:
+            break
+        chip = _allocate(net, plan)
         if chip is not None:
             return plan, chip
     # Where no tensor stays, a run has the chip for itself, and so always finds its addresses.
