@@ -6,7 +6,7 @@ from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, Layer
 from hw.spec.instructions import TAG_BITS, TOKEN_BITS
 from qnn.compiler.add_tokens import add_tokens
-from qnn.compiler.build_strips import build_strips
+from qnn.compiler.build_strips import build_strips, plan_strips
 from qnn.compiler.check_program import check_program
 from qnn.compiler.emit import behind_program, data_section, encode
 from qnn.compiler.layouts import place_on_chip, private_roots, requests
@@ -21,6 +21,7 @@ from qnn.errors import CompileError
 from qnn.graph.ir import Conv, Graph, Input, MaxPool
 
 TAGS = 1 << TAG_BITS
+SURE_GAIN = 0.95  # of estimated cycles
 MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes a token
 
 
@@ -40,10 +41,12 @@ def build_image(
     _check_counts(graph, batch)
     packed, gather, choice = _packed(graph, config, batch)
     if choice is None:
-        image = build_strips(packed, config, batch, bytes_per_cycle or config.bus_bytes)
+        planned = _strips(graph, packed, config, bytes_per_cycle or config.bus_bytes)
+        packed = planned.net.graph
+        image = build_strips(planned, batch)
     else:
         image = _build_resident(packed, config, batch, *choice)
-    image = _as_the_host_sees(image, graph, packed, gather)
+    image = _as_the_host_sees(image, graph, packed, gather if packed is not graph else None)
     check_program(image)
     return image
 
@@ -111,6 +114,21 @@ def _packed(graph, config, batch):
         if plain is not None:
             return graph, None, plain
     return packed, gather, choice
+
+
+def _strips(graph, packed, config, bytes_per_cycle):
+    """Strips of the graph, or of the one with a packed input where they are faster by far enough.
+
+    What halos and waits cost is estimated, so that a small advantage may be none.
+    """
+    plain = plan_strips(graph, config, bytes_per_cycle)
+    if packed is graph:
+        return plain
+    try:
+        trial = plan_strips(packed, config, bytes_per_cycle)
+    except CompileError:  # a row of its words is wider
+        return plain
+    return trial if trial.plan.cycles < SURE_GAIN * plain.plan.cycles else plain
 
 
 def _as_the_host_sees(image, graph, packed, gather):

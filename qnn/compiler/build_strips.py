@@ -1,6 +1,6 @@
 """The image of a network that is larger than the chip: features and weights through memory."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, TensorLayout
@@ -23,8 +23,17 @@ from qnn.graph.ir import Concat, Graph, Input
 SHARES = (1.0, 0.9, 0.8, 0.7)  # of the chip that a plan may fill, until all finds an address
 
 
-def build_strips(graph: Graph, config: SvpeConfig, batch: int, bytes_per_cycle: int) -> Image:
-    """Compile for a memory that gives and takes ``bytes_per_cycle``.
+@dataclass(frozen=True)
+class Strips:
+    """A network, what runs in which strips, and the first word of all that is on chip."""
+
+    net: Network
+    plan: Plan
+    chip: dict[Spot, int]
+
+
+def plan_strips(graph: Graph, config: SvpeConfig, bytes_per_cycle: int) -> Strips:
+    """Plan for a memory that gives and takes ``bytes_per_cycle``.
 
     Raises
     ------
@@ -32,7 +41,19 @@ def build_strips(graph: Graph, config: SvpeConfig, batch: int, bytes_per_cycle: 
         A single row of a layer does not fit; the text names the layer.
     """
     net = network(graph, config, bytes_per_cycle)
-    plan, chip = _plan(net)
+    return Strips(net, *_plan(net))
+
+
+def build_strips(planned: Strips, batch: int) -> Image:
+    """The image of what is planned.
+
+    Raises
+    ------
+    CompileError
+        The program does not fit its fields; the text names the layer.
+    """
+    net, plan, chip = planned.net, planned.plan, planned.chip
+    config, graph = net.config, net.graph
     inputs, outputs = _host_layouts(net, batch)
     scratch, scratch_words = _scratch(net, plan)
     places = Places(
@@ -70,7 +91,9 @@ def _plan(net: Network):
     words = net.config.feature_words
     for share in SHARES:
         plan = choose_runs(net, int(share * words))
-        chip = None if plan is None else _allocate(net, plan)
+        if plan is None:
+            break
+        chip = _allocate(net, plan)
         if chip is not None:
             return plan, chip
     # Where no tensor stays, a run has the chip for itself, and so always finds its addresses.

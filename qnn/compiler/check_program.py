@@ -183,7 +183,7 @@ class _Memory:
             Buffer.FEATURES: config.feature_words,
             Buffer.WEIGHTS: config.weight_words,
             Buffer.PARAMETERS: config.parameter_words,
-            Region.SCRATCH: image.scratch_bytes // config.bus_bytes,
+            Region.SCRATCH: image.scratch_bytes // config.bus_bytes,  # no buffer has its number
         }
         self.writer = {b: np.full(size, NEVER) for b, size in self.sizes.items()}
         self.by = {b: np.full(size, NEVER) for b, size in self.sizes.items()}

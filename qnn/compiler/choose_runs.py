@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from qnn.compiler.network import Network
-from qnn.compiler.runs import Choice, Run, best_run
+from qnn.compiler.runs import Choice, Run, best_run, least_rows
 from qnn.compiler.storage import passes
 from qnn.errors import CompileError
 from qnn.graph.ir import Concat, Conv, Input, MaxPool, Node
@@ -18,6 +18,7 @@ class Plan:
 
     runs: tuple[Run, ...]
     spilled: frozenset[str]
+    cycles: float  # estimated, of one image
 
     def alive(self, network: Network) -> dict[str, tuple[int, int]]:
         """First and last run of every root that stays on chip."""
@@ -40,7 +41,7 @@ def choose_runs(network: Network, capacity: int, *, stays: bool = True) -> Plan 
 
 
 def check_rows(network: Network) -> None:
-    """Say which layer is too large: a row of its output, with all that this reads.
+    """Say which layer is too large for a strip of the fewest rows, with all that it reads.
 
     Raises
     ------
@@ -52,10 +53,13 @@ def check_rows(network: Network) -> None:
     for nodes in _start(network)[0]:
         missing = best_run(network, nodes, everything, words).missing
         if missing:
+            (node,) = nodes
+            rows = least_rows(node)
             raise CompileError(
-                f"{type(nodes[0]).__name__.lower()} '{nodes[0].name}' needs {words + missing} "
-                f"feature words for one row of its output, but the configuration has {words} "
-                f"(SvpeConfig.feature_words); raise it, or use a narrower image or fewer channels"
+                f"{type(node).__name__.lower()} '{node.name}' needs {words + missing} feature "
+                f"words for {'one row' if rows == 1 else f'{rows} rows'} of its output, but the "
+                f"configuration has {words} (SvpeConfig.feature_words); raise it, or use a "
+                f"narrower image or fewer channels"
             )
 
 
@@ -119,7 +123,9 @@ class _Search:
         return impossible, sum(c.missing for c in choices), sum(c.cycles for c in choices)
 
     def plan(self, state):
-        return Plan(tuple(choice.run for choice in self.choices(state)), state.spilled)
+        choices = self.choices(state)
+        cycles = sum(choice.cycles for choice in choices)
+        return Plan(tuple(choice.run for choice in choices), state.spilled, cycles)
 
     def spill(self, state):
         """Send tensors to memory until everything fits; None where that is not enough."""

@@ -11,7 +11,7 @@ from qnn.compiler.segments import groups
 from qnn.compiler.storage import Place, passes
 from qnn.graph.ir import Concat, Conv, Input, Node
 
-MOST_STRIPS = 1 << (TOKEN_BITS - 1)  # of a run: a store of each may give a token that waits
+MOST_STRIPS = (1 << TOKEN_BITS) - 16  # of a run: the store of each may give a token that waits
 STRIP_CYCLES = 64  # of waiting for results to land, a layer and strip: tokens and pipeline
 
 
@@ -111,6 +111,11 @@ def covers(outer: Place, inner: Place) -> bool:
     return outer.first <= inner.first < outer.first + outer.blocks
 
 
+def least_rows(node: Node) -> int:
+    """Rows of a strip of ``node`` at least: one, but for very high images."""
+    return ceil(node.shape[1] / MOST_STRIPS)
+
+
 def best_run(
     network: Network, nodes: tuple[Node, ...], spilled: frozenset[str], space: int
 ) -> Choice:
@@ -142,12 +147,13 @@ def _candidates(network, nodes, spilled):
     sizes = dict.fromkeys(
         min(height, ceil(ceil(height / count) / step) * step) for count in range(1, height + 1)
     )
-    for rows in [*sizes, 1] if moves else [height]:
-        if -(-height // rows) > MOST_STRIPS:
+    for rows in [*sizes, least_rows(last)] if moves else [height]:
+        strips = ceil(height / rows)
+        if strips > MOST_STRIPS:
             continue
         yield Run(nodes, rows, 2)
         yield Run(nodes, rows, 1)
-        for slices in _slice_counts(network, nodes, -(-height // rows)):
+        for slices in _slice_counts(network, nodes, strips):
             yield Run(nodes, rows, 2, slices)
             yield Run(nodes, rows, 1, slices)
 

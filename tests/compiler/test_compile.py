@@ -63,6 +63,15 @@ def test_a_row_that_does_not_fit_is_refused():
     )
 
 
+def test_strips_of_a_very_high_image_have_more_rows_and_are_refused_by_them():
+    x = small_graphs.image(8, 500, 9)
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 8))
+    assert refusal(graph, replace(TEST, feature_words=64)) == (
+        "conv 'c' needs 72 feature words for 3 rows of its output, but the configuration has 64 "
+        "(SvpeConfig.feature_words); raise it, or use a narrower image or fewer channels"
+    )
+
+
 def test_weights_of_one_instruction_that_do_not_fit_are_refused_in_strips_too():
     small = replace(TEST, feature_words=64, weight_words=16)
     assert refusal(small_graphs.network(), small) == (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hw.spec.config import named_config
 from hw.spec.instructions import Buffer, Op, Region
-from qnn.compiler import compile_graph, run_passes
+from qnn.compiler import build_strips, compile_graph, run_passes
 from qnn.compiler.choose_runs import choose_runs
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.network import network
@@ -45,6 +45,14 @@ def test_small_networks_on_a_smaller_chip(make, batch):
     g = make()
     image = compile_graph(g, replace(TEST, feature_words=64), batch)
     assert_equal(g, image, images(g, 3))
+
+
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_where_no_addresses_are_found_no_tensor_stays(make, monkeypatch):
+    monkeypatch.setattr(build_strips, "SHARES", ())
+    g = make()
+    image = compile_graph(g, replace(TEST, feature_words=64), 2)
+    assert_equal(g, image, images(g, 2))
 
 
 @pytest.mark.parametrize("make", large_graphs.ALL, ids=lambda make: make.__name__)
@@ -153,3 +161,13 @@ def test_a_slower_memory_never_makes_the_plan_move_more():
         features = loads(image, Buffer.FEATURES, Region.SCRATCH)
         moved.append(sum(f["words"] * f["rows"] for f in features))
     assert moved[1] <= moved[0]
+
+
+def test_as_many_strips_as_tokens_allow():
+    """A tall map whose strips are stored and loaded again one row at a time."""
+    x = image(8, 240, 5, type=small_graphs.U8)
+    a = conv("a", x, 8)
+    g = graph(x, a, conv("b", a, 8, seed=2))
+    config = replace(TEST, feature_words=64)
+    compiled = compile_graph(g, config)
+    assert_equal(g, compiled, images(g, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw.spec.config import named_config
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op
+from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op, Region
 from qnn.compiler import compile_graph
 from qnn.compiler.disassemble import instructions
 from qnn.design import Design
@@ -137,6 +137,17 @@ def test_a_strip_that_takes_an_inner_border_for_the_images_is_found(change):
             assert report.first_layer == built.image.layers[fields["tag"]].name
             found += 1
     assert found > 10
+
+
+def test_a_strip_that_is_loaded_before_it_is_stored_is_refused():
+    built = design(SMALL["a halo and a skip"](), TEST)
+    index, _ = feature_loads(built)[0]
+    early = with_field(built, index, region=Region.SCRATCH)
+    with pytest.raises(DeviceError) as caught:
+        verify(early, images(built.graph, 1), "functional")
+    assert str(caught.value) == (
+        f"instruction {index} loads words that nothing stored; compile the model again"
+    )
 
 
 @pytest.mark.rtl
