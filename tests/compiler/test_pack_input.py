@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.spec.config import named_config
-from hw.spec.image import Gather, Image
+from hw.spec.image import Gather, Image, ImageError
 from hw.spec.instructions import Op
 from qnn.compiler import compile_graph
 from qnn.compiler.disassemble import instructions
@@ -159,6 +159,16 @@ def test_words_of_a_packed_input_as_documented():
 def test_the_file_keeps_the_gather():
     image = compile_graph(small_graphs.one_conv(), TEST)
     assert Image.from_bytes(image.to_bytes()).inputs[0].gather == image.inputs[0].gather is not None
+
+
+def test_an_image_from_before_inputs_were_packed_is_refused():
+    data = bytearray(compile_graph(small_graphs.one_conv(), TEST).to_bytes())
+    data[8:12] = (1).to_bytes(4, "little")
+    with pytest.raises(ImageError) as error:
+        Image.from_bytes(bytes(data), "old.bin")
+    assert str(error.value) == (
+        "old.bin: image version 1, but this qnn reads version 2; compile the model again"
+    )
 
 
 def test_utilisation_counts_the_products_of_the_network_alone():
