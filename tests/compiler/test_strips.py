@@ -171,3 +171,15 @@ def test_as_many_strips_as_tokens_allow():
     config = replace(TEST, feature_words=64)
     compiled = compile_graph(g, config)
     assert_equal(g, compiled, images(g, 1))
+
+
+def test_a_1x1_layer_of_stride_2_loads_every_other_row():
+    x = image(8, 24, 24, type=small_graphs.U8)
+    fields = {"shape": (8, 12, 12), "stride": (2, 2), "kernel": 1}
+    g = graph(x, conv("a", x, 8, **fields))
+    compiled = compile_graph(g, replace(TEST, feature_words=256))
+    assert_equal(g, compiled, images(g, 2))
+    moved = loads(compiled, Buffer.FEATURES, Region.INPUT)
+    assert len(moved) > 1
+    assert sum(f["words"] * f["rows"] for f in moved) == 12 * 24
+    assert {f["offset_step"] for f in moved if f["rows"] > 1} == {2 * 24 * 8}
