@@ -152,12 +152,13 @@ class _Strip:
         return Task(instruction, key, self.hold)
 
     def _view(self, name):
-        """A strip's own buffer, or the whole tensor where it stays on chip."""
+        """A strip's own buffer, or the whole tensor where it stays on chip, at its first block."""
         if name in self.views:
             return self.views[name]
         place = self.network.place[name]
+        first = place.first + self._blocks(name)[0]
         width = self.network.graph[name].shape[2]
-        address = self.places.chip[Spot(STAYS, place.root, 0)] + place.first * width
+        address = self.places.chip[Spot(STAYS, place.root, 0)] + first * width
         return _View(address, 0, self.network.pitches[place.root])
 
     def _layout(self, name, rows):
