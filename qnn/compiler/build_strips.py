@@ -12,8 +12,8 @@ from qnn.compiler.emit import behind_program, data_section, encode
 from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.network import Network, network
 from qnn.compiler.program import Instruction
-from qnn.compiler.rows import Rows, rows_by_strip
-from qnn.compiler.runs import covers, loaded, strip_buffers
+from qnn.compiler.rows import Rows
+from qnn.compiler.runs import covers, loaded, strip_buffers, strip_rows
 from qnn.compiler.set_fences import set_fences
 from qnn.compiler.stream_weights import stream_weights
 from qnn.compiler.strips import STAYS, Map, Places, Spot, strips
@@ -114,7 +114,7 @@ def _allocate(net: Network, plan: Plan):
         requests[spot] = Request(spot, net.root_words(root), first, last)
     early = []
     for number, run in enumerate(plan.runs):
-        needed = rows_by_strip(net.graph, run.nodes, run.rows)
+        needed = strip_rows(net, run.nodes, run.rows, plan.spilled)
         reads = loaded(net, run.nodes, plan.spilled)
         for buffer in strip_buffers(net, run, needed, plan.spilled):
             for copy in range(buffer.copies):

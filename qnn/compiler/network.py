@@ -41,9 +41,12 @@ class Network:
         node = self.graph[name]
         return passes(node, self.config) * self.place[name].blocks * node.shape[2]
 
-    def pitch(self, name: str) -> int:
-        """Words from row to row in a buffer of a tensor's own."""
-        residue = self.pitches[self.place[name].root] - self.row_words(name)
+    def pitch(self, name: str, step: int = 1) -> int:
+        """Words from row to row in a buffer of a tensor's own, of every ``step``-th row alone.
+
+        Pixels that a tile reads at a time lie in the banks that they have in the whole tensor.
+        """
+        residue = step * self.pitches[self.place[name].root] - self.row_words(name)
         return self.row_words(name) + residue % self.config.banks
 
     def root_words(self, root: str) -> int:

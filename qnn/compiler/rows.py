@@ -1,7 +1,9 @@
 """Which rows of its operands a strip of a layer reads, and the layer as that strip sees it."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil
 from typing import NamedTuple
 
 from qnn.graph.ir import Conv, Graph, Input, MaxPool, Node
@@ -36,6 +38,16 @@ def rows_read(node: Conv | MaxPool, rows: Rows, height: int) -> Rows:
     return Rows(first, max(min(stop, height), first + 1))
 
 
+def row_step(node: Conv | MaxPool) -> int:
+    """Rows of the input from one that is read to the next, where those between never are."""
+    return node.stride[0] if node.kernel[0] == 1 and node.padding[:2] == (0, 0) else 1
+
+
+def without_gaps(node: Conv | MaxPool) -> Conv | MaxPool:
+    """The layer over an input of which only every ``row_step``-th row is there."""
+    return replace(node, stride=(node.stride[0] // row_step(node), node.stride[1]))
+
+
 def strip_node(node: Conv | MaxPool, rows: Rows, read: Rows) -> Conv | MaxPool:
     """The layer that computes ``rows`` from ``read`` alone.
 
@@ -53,7 +65,7 @@ def cut(height: int, size: int) -> tuple[Rows, ...]:
 
 
 def rows_by_strip(
-    graph: Graph, nodes: tuple[Node, ...], size: int
+    graph: Graph, nodes: tuple[Node, ...], size: int, skipped: Collection[str] = ()
 ) -> tuple[dict[str, Rows], ...] | None:
     """For each strip of the last node: rows that it needs of every tensor, computed or read.
 
@@ -61,6 +73,7 @@ def rows_by_strip(
     ----------
     nodes : layers that are computed one after the other in each strip
     size : rows of the last one in a strip
+    skipped : tensors of which only every ``row_step``-th row counts, for their one reader
 
     Returns
     -------
@@ -69,7 +82,8 @@ def rows_by_strip(
     strips = cut(nodes[-1].shape[1], size)
     needed = []
     for number, rows in enumerate(strips):
-        needed.append(_needed(graph, nodes, rows, number == 0, number == len(strips) - 1))
+        ends = (number == 0, number == len(strips) - 1)
+        needed.append(_needed(graph, nodes, rows, ends, skipped))
     for node in nodes[:-1]:
         parts = [each[node.name] for each in needed]
         if any(part.first > before.stop for before, part in pairwise(parts)):
@@ -77,8 +91,9 @@ def rows_by_strip(
     return tuple(needed)
 
 
-def _needed(graph, nodes, rows, is_first, is_last):
+def _needed(graph, nodes, rows, ends, skipped):
     """Backwards from the last node; strips at the ends take what no window reads there too."""
+    is_first, is_last = ends
     needed = {nodes[-1].name: rows}
     for node in reversed(nodes):
         own = needed[node.name]
@@ -87,7 +102,11 @@ def _needed(graph, nodes, rows, is_first, is_last):
             needed[node.name] = own
         if isinstance(node, Input):
             continue
-        reads = {node.input: rows_read(node, own, graph[node.input].shape[1])}
+        height = graph[node.input].shape[1]
+        if node.input in skipped:
+            reads = {node.input: rows_read(without_gaps(node), own, ceil(height / row_step(node)))}
+        else:
+            reads = {node.input: rows_read(node, own, height)}
         if isinstance(node, Conv) and node.skip is not None:
             skip = reads.get(node.skip, own)
             reads[node.skip] = own.union(skip)

@@ -6,7 +6,7 @@ from math import ceil, inf
 
 from hw.spec.instructions import TOKEN_BITS
 from qnn.compiler.network import Network
-from qnn.compiler.rows import Rows, rows_by_strip
+from qnn.compiler.rows import Rows, row_step, rows_by_strip
 from qnn.compiler.segments import groups
 from qnn.compiler.storage import Place, passes
 from qnn.graph.ir import Concat, Conv, Input, Node
@@ -67,6 +67,25 @@ def loaded(network: Network, nodes: tuple[Node, ...], spilled: frozenset[str]) -
     return tuple(n for n in dict.fromkeys(names) if network.place[n].root in spilled)
 
 
+def row_steps(network: Network, nodes: tuple[Node, ...], spilled: frozenset[str]) -> dict[str, int]:
+    """Tensors of which a run loads every n-th row alone, as a 1x1 layer of stride n needs."""
+    steps = {}
+    for name in loaded(network, nodes, spilled):
+        readers = [node for node in nodes if name in node.inputs]
+        if len(readers) == 1 and readers[0].inputs.count(name) == 1:
+            (reader,) = readers
+            if reader.input == name and row_step(reader) > 1:
+                steps[name] = row_step(reader)
+    return steps
+
+
+def strip_rows(
+    network: Network, nodes: tuple[Node, ...], size: int, spilled: frozenset[str]
+) -> tuple[dict[str, Rows], ...] | None:
+    """Rows of every tensor on chip, for each strip of ``size`` rows; see ``rows_by_strip``."""
+    return rows_by_strip(network.graph, nodes, size, row_steps(network, nodes, spilled))
+
+
 def slice_blocks(network: Network, node: Node, slices: int) -> tuple[tuple[int, int], ...]:
     """First and past the last block of each slice of a layer's channels."""
     blocks = network.place[node.name].blocks
@@ -80,8 +99,9 @@ def strip_buffers(
     """What the strips of a run need on chip, besides tensors that stay there."""
     most = {name: max(each[name].count for each in needed) for name in needed[0]}
     copies = run.copies if len(needed) * run.slices > 1 else 1
+    steps = row_steps(network, run.nodes, spilled)
     buffers = [
-        Buffer(name, most[name], network.pitch(name), copies)
+        Buffer(name, most[name], network.pitch(name, steps.get(name, 1)), copies)
         for name in loaded(network, run.nodes, spilled)
     ]
     buffers += [Buffer(n.name, most[n.name], network.pitch(n.name), 1) for n in run.nodes[:-1]]
@@ -123,7 +143,7 @@ def best_run(
     best = Choice(None, inf, missing=-1)
     least = None
     for run in _candidates(network, nodes, spilled):
-        needed = rows_by_strip(network.graph, nodes, run.rows)
+        needed = strip_rows(network, nodes, run.rows, spilled)
         if needed is None:
             continue
         words = sum(b.words * b.copies for b in strip_buffers(network, run, needed, spilled))

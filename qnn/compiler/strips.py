@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import NamedTuple
 
 from hw.spec.image import Layer, TensorLayout
@@ -10,8 +11,16 @@ from qnn.compiler.choose_runs import Plan
 from qnn.compiler.lower import Operands, lower
 from qnn.compiler.network import Network
 from qnn.compiler.program import Instruction, Span
-from qnn.compiler.rows import Rows, rows_by_strip, rows_read, strip_node
-from qnn.compiler.runs import Run, loaded, slice_blocks, stationary, strip_buffers
+from qnn.compiler.rows import Rows, rows_read, strip_node, without_gaps
+from qnn.compiler.runs import (
+    Run,
+    loaded,
+    row_steps,
+    slice_blocks,
+    stationary,
+    strip_buffers,
+    strip_rows,
+)
 from qnn.compiler.segments import groups, part_of
 from qnn.graph.ir import Conv, Input, MaxPool, Node
 
@@ -77,7 +86,7 @@ def strips(network: Network, plan: Plan, places: Places) -> tuple[list[Task], tu
 
 def _walk(network, plan, places, image, number, run) -> Iterator["_Strip"]:
     """Strips of one run; those of the first slice of channels first."""
-    needed = rows_by_strip(network.graph, run.nodes, run.rows)
+    needed = strip_rows(network, run.nodes, run.rows, plan.spilled)
     buffers = {b.name: b for b in strip_buffers(network, run, needed, plan.spilled)}
     count = 0
     for part, blocks in enumerate(slice_blocks(network, run.last, run.slices)):
@@ -135,16 +144,21 @@ class _Strip:
             layers.append(self._layer(node, len(layers)))
         tasks += [self._task(store) for store in self._stores(tag)]
 
+    @property
+    def steps(self):
+        return row_steps(self.network, self.run.nodes, self.plan.spilled)
+
     def _task(self, instruction, key=None):
         return Task(instruction, key, self.hold)
 
     def _view(self, name):
-        """A strip's own buffer, or the whole tensor where it stays on chip."""
+        """A strip's own buffer, or the whole tensor where it stays on chip, at its first block."""
         if name in self.views:
             return self.views[name]
         place = self.network.place[name]
+        first = place.first + self._blocks(name)[0]
         width = self.network.graph[name].shape[2]
-        address = self.places.chip[Spot(STAYS, place.root, 0)] + place.first * width
+        address = self.places.chip[Spot(STAYS, place.root, 0)] + first * width
         return _View(address, 0, self.network.pitches[place.root])
 
     def _layout(self, name, rows):
@@ -161,7 +175,11 @@ class _Strip:
     def _compute(self, node: Conv | MaxPool, tag: int) -> list[Task]:
         network = self.network
         rows = self.rows[node.name]
-        read = rows_read(node, rows, network.graph[node.input].shape[1])
+        height = network.graph[node.input].shape[1]
+        if node.input in self.steps:
+            height = ceil(height / self.steps[node.input])
+            node = without_gaps(node)
+        read = rows_read(node, rows, height)
         result = self._layout(node.name, rows)
         first, stop = self._blocks(node.name)
         skip = node.skip if isinstance(node, Conv) else None
@@ -212,11 +230,10 @@ class _Strip:
 
     def _load(self, name, tag):
         source, rows = self.places.sources[self.image][name], self.rows[name]
-        layout = self._layout(name, rows)
-        start = source.start + rows.first * source.row_step
-        return self._transfer(
-            Op.LOAD, source._replace(start=start), layout, layout.address, self._row(name), tag
-        )
+        layout, step = self._layout(name, rows), source.row_step
+        step *= self.steps.get(name, 1)
+        memory = Map(source.region, source.start + rows.first * step, step)
+        return self._transfer(Op.LOAD, memory, layout, layout.address, self._row(name), tag)
 
     def _row(self, name):
         """Words of a row of this strip's blocks."""

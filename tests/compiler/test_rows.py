@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.compiler.rows import Rows, cut, rows_by_strip, rows_read, strip_node
+from qnn.compiler.rows import (
+    Rows,
+    cut,
+    row_step,
+    rows_by_strip,
+    rows_read,
+    strip_node,
+    without_gaps,
+)
 from qnn.graph.ir import MaxPool
 from tests.compiler import small_graphs
 from tests.compiler.small_graphs import conv, graph, image
@@ -75,3 +83,17 @@ def test_strips_that_would_leave_out_rows_of_a_layer_are_none():
     (whole,) = rows_by_strip(network, network.nodes[1:], 3)
     assert whole["a"] == (0, 9)
     assert np.prod(network["b"].shape) == 48
+
+
+def test_a_layer_over_every_other_row_reads_what_it_reads_of_all_rows():
+    for stride, height in product((2, 3), range(1, 12)):
+        node = pool(height, 1, stride, 1, 0, 0)
+        assert row_step(node) == stride
+        dense, there = without_gaps(node), -(-height // stride)
+        for rows in cut(node.shape[1], 2):
+            read = rows_read(dense, rows, there)
+            part = strip_node(dense, rows, read)
+            for row in range(rows.count):
+                (seen,) = window_rows(part, row)
+                assert {(seen + read.first) * stride} == window_rows(node, rows.first + row)
+    assert row_step(pool(9, 3, 2, 1, 0, 0)) == row_step(pool(9, 1, 2, 1, 1, 0)) == 1

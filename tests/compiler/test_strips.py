@@ -163,6 +163,18 @@ def test_a_slower_memory_never_makes_the_plan_move_more():
     assert moved[1] <= moved[0]
 
 
+def test_slices_of_a_tensor_that_stays_on_chip_lie_side_by_side():
+    """Few weights fit, so that strips of the input come again for each block of channels."""
+    x = image(16, 60, 1, type=small_graphs.U8)
+    a = conv("a", x, 24)
+    g = graph(x, a, conv("b", a, 8, kernel=1, seed=2))
+    config = replace(TEST, feature_words=256, weight_words=64)
+    compiled = compile_graph(g, config, 1, 1)
+    assert not compiled.scratch_bytes
+    assert {layer.channel for layer in compiled.layers if layer.name == "a"} == {0, 8, 16}
+    assert_equal(g, compiled, images(g, 2))
+
+
 def test_as_many_strips_as_tokens_allow():
     """A tall map whose strips are stored and loaded again one row at a time."""
     x = image(8, 240, 5, type=small_graphs.U8)
@@ -171,3 +183,15 @@ def test_as_many_strips_as_tokens_allow():
     config = replace(TEST, feature_words=64)
     compiled = compile_graph(g, config)
     assert_equal(g, compiled, images(g, 1))
+
+
+def test_a_1x1_layer_of_stride_2_loads_every_other_row():
+    x = image(8, 24, 24, type=small_graphs.U8)
+    fields = {"shape": (8, 12, 12), "stride": (2, 2), "kernel": 1}
+    g = graph(x, conv("a", x, 8, **fields))
+    compiled = compile_graph(g, replace(TEST, feature_words=256))
+    assert_equal(g, compiled, images(g, 2))
+    moved = loads(compiled, Buffer.FEATURES, Region.INPUT)
+    assert len(moved) > 1
+    assert sum(f["words"] * f["rows"] for f in moved) == 12 * 24
+    assert {f["offset_step"] for f in moved if f["rows"] > 1} == {2 * 24 * 8}
