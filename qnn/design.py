@@ -115,13 +115,20 @@ class Design:
         return {**files, "manifest.json": _json(manifest)}
 
 
-def compile(graph: Graph, config: str | SvpeConfig = "test", batch: int = 1) -> Design:
+def compile(
+    graph: Graph,
+    config: str | SvpeConfig = "test",
+    batch: int = 1,
+    bytes_per_cycle: int | None = None,
+) -> Design:
     """Compile ``graph`` for ``batch`` images a run.
 
     Parameters
     ----------
     config : a configuration, or the name of one; a named one takes the width of its weights and
         activations from the network
+    bytes_per_cycle : that the memory moves in each direction, by default as many as the bus; for
+        the choice of strips where a network is larger than the chip
 
     Raises
     ------
@@ -139,7 +146,7 @@ def compile(graph: Graph, config: str | SvpeConfig = "test", batch: int = 1) -> 
         raise CompileError(f"batch must be at least 1, not {batch}")
     if isinstance(config, str):
         config = config_for(config, graph)
-    return Design(graph, compile_graph(graph, config, batch), config)
+    return Design(graph, compile_graph(graph, config, batch, bytes_per_cycle), config)
 
 
 def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:

@@ -1,4 +1,4 @@
-"""Where an image's regions lie in simulated memory, with guard bytes around every one."""
+"""Simulated memory: where an image's regions lie in it, guard bytes around each, and its rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,41 @@ from qnn.runtime.driver import Bases
 BASE = 0x12_3400_0000  # over 4 GiB, so that a lost upper address bit shows
 PAGE_BYTES = 4096
 GUARD_SEED = 0x5EED
+
+
+class Channel:
+    """When the beats of one direction go: what ``memory.sv`` does, for the cycle model.
+
+    A direction moves ``rate`` bytes a cycle on average. A beat goes at most a fraction of a cycle
+    early, so that 12 bytes a cycle on a bus of 16 are three beats in four cycles.
+
+    Parameters
+    ----------
+    beat_bytes : int
+        Width of the bus.
+    rate : int
+        From 1 to ``beat_bytes``.
+    """
+
+    def __init__(self, beat_bytes: int, rate: int):
+        if not 1 <= rate <= beat_bytes:
+            raise ValueError(
+                f"a memory with beats of {beat_bytes} bytes needs a rate of 1 to {beat_bytes} "
+                f"bytes a cycle, not {rate}"
+            )
+        self._beat_bytes, self._rate = beat_bytes, rate
+        self._moved = 0  # bytes that the rate allows up to the cycle in which it is made up for
+
+    @property
+    def free(self) -> int:
+        """The first cycle in which another beat can go."""
+        return self._moved // self._rate
+
+    def send(self, start: int, beats: int) -> list[int]:
+        """The cycle of each of ``beats``, the first not before ``start``."""
+        begin = max(start * self._rate, self._moved)
+        self._moved = begin + beats * self._beat_bytes
+        return [(begin + n * self._beat_bytes) // self._rate for n in range(beats)]
 
 
 @dataclass(frozen=True)

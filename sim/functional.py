@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.spec.image import Image
-from hw.spec.instructions import Op
+from hw.spec.instructions import Op, Region
 from qnn.compiler.disassemble import instructions
 from qnn.errors import DeviceError
 from qnn.runtime.device import Run
@@ -30,10 +30,12 @@ class Result:
     -------
     outputs : (images, channels, height, width) integers of each output
     tensors : the same of every layer, by name
+    parts : (runs, channels, height, width) integers of what each tag computed
     """
 
     outputs: tuple[np.ndarray, ...]
     tensors: dict[str, np.ndarray]
+    parts: dict[int, np.ndarray]
 
 
 class FunctionalDevice:
@@ -62,6 +64,7 @@ def run(image: Image, x: np.ndarray) -> Result:
     return Result(
         tuple(np.concatenate(outputs) for outputs in zip(*(p.outputs for p in parts), strict=True)),
         {name: np.concatenate([p.tensors[name] for p in parts]) for name in parts[0].tensors},
+        {tag: np.concatenate([p.parts[tag] for p in parts]) for tag in parts[0].parts},
     )
 
 
@@ -75,44 +78,51 @@ def stream(image: Image, x: np.ndarray) -> Iterator[tuple[int, Result]]:
         recorded: dict[int, np.ndarray] = {}
         data = _execute(image, plan, inputs, recorded)
         tensors = _by_name(image, recorded, len(part))
-        yield start, Result(unpack_outputs(image, data, len(part)), tensors)
+        yield start, Result(unpack_outputs(image, data, len(part)), tensors, recorded)
 
 
 def _by_name(image, recorded, count):
     """Tensors of (images, channels, height, width), the runs' batches one after the other."""
-    images: dict[str, list[np.ndarray]] = {}
+    tensors: dict[str, np.ndarray] = {}
     for layer in image.layers:
-        images.setdefault(layer.name, []).append(recorded[layer.tag])
-    return {
-        name: np.stack(parts, 1).reshape(-1, *parts[0].shape[1:])[:count]
-        for name, parts in images.items()
-    }
+        if layer.name not in tensors:
+            parts = [each for each in image.layers if each.name == layer.name]
+            shape = tuple(max(p.place[axis].stop for p in parts) for axis in range(2))
+            part = recorded[layer.tag]
+            shape = (len(part), image.batch, *shape, layer.output.width)
+            tensors[layer.name] = np.zeros(shape, part.dtype)
+        tensors[layer.name][(slice(None), layer.image, *layer.place)] = recorded[layer.tag]
+    return {name: t.reshape(-1, *t.shape[2:])[:count] for name, t in tensors.items()}
 
 
 def _execute(image: Image, plan: Plan, inputs: np.ndarray, recorded) -> np.ndarray:
     """Run the plan on ``inputs``; returns the OUTPUT region and fills ``recorded`` by tag."""
     config = image.config
     features = np.zeros((len(inputs), config.feature_words + 1, config.lanes), np.int16)
-    outputs = np.zeros((len(inputs), image.output_bytes), np.uint8)
+    memory = {
+        Region.INPUT: inputs,
+        Region.OUTPUT: np.zeros((len(inputs), image.output_bytes), np.uint8),
+        Region.SCRATCH: np.zeros((len(inputs), image.scratch_bytes), np.uint8),
+    }
     for step in plan.steps:
-        _EXECUTE[step.op](step, features, inputs, outputs)
+        _EXECUTE[step.op](step, features, memory)
         if recorded is not None and step.finishes is not None:
             layout = image.layers[step.finishes].output
             words = features[:, layout.address : layout.address + layout.words(config.lanes)]
             recorded[step.finishes] = from_words(words, layout, config.activation_bits)
-    return outputs
+    return memory[Region.OUTPUT]
 
 
-def _load(step: Step, features, inputs, outputs):
-    raw = inputs[:, step.bytes]
+def _load(step: Step, features, memory):
+    raw = memory[step.region][:, step.bytes]
     features[:, step.words] = step.unpack(raw)
 
 
-def _store(step: Step, features, inputs, outputs):
-    outputs[:, step.bytes] = step.pack(features[:, step.words])
+def _store(step: Step, features, memory):
+    memory[step.region][:, step.bytes] = step.pack(features[:, step.words])
 
 
-def _max_pool(step: Step, features, inputs, outputs):
+def _max_pool(step: Step, features, memory):
     features[:, -1] = step.pad_value
     best = features[:, step.reads[:, 0]]
     for number in range(1, step.reads.shape[1]):
@@ -120,7 +130,7 @@ def _max_pool(step: Step, features, inputs, outputs):
     features[:, step.words] = best
 
 
-def _conv(step: Step, features, inputs, outputs):
+def _conv(step: Step, features, memory):
     features[:, -1] = step.pad_value
     pixels, taps = step.reads.shape
     operands = features[:, step.reads.reshape(-1)].astype(step.weights.dtype)

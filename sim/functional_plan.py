@@ -30,6 +30,7 @@ class Step:
     """
 
     op: Op
+    region: Region | None = None  # of a transfer
     finishes: int | None = None  # the tag whose last instruction this is
     bytes: np.ndarray | None = None
     words: np.ndarray | None = None
@@ -92,6 +93,8 @@ class _Machine:
         self.image, self.config, self.index = image, config, 0
         self.payload = np.frombuffer(image.payload, np.uint8)
         self.written = np.zeros((config.feature_words, config.lanes), bool)
+        scratch_words = image.scratch_bytes // word_bytes(config)
+        self.scratch_written = np.zeros((scratch_words, config.lanes), bool)
         self.weights = np.zeros((config.weight_words, config.rows, config.lanes), np.int64)
         self.weights_loaded = np.zeros(config.weight_words, bool)
         self.parameters: dict[int, np.ndarray] = {}  # (4, rows): bias, left, skip_left, right
@@ -131,17 +134,27 @@ class _Machine:
 
 
 def _plan_load(machine: _Machine, fields):
-    config, buffer = machine.config, Buffer(fields["buffer"])
+    buffer = Buffer(fields["buffer"])
     if buffer is Buffer.FEATURES:
-        machine.require(fields["region"] == Region.INPUT, "loads features from no input")
-        chip, places = machine.transfer(fields, word_bytes(config), machine.image.input_bytes)
-        machine.inside(chip, config.feature_words, "the feature buffer")
-        machine.written[chip] = True
-        return Step(op=Op.LOAD, words=chip, bytes=places, unpack=_unpacker(config))
+        return _plan_load_features(machine, fields)
     machine.require(fields["region"] == Region.IMAGE, "loads weights from no image")
     load = _load_weights if buffer is Buffer.WEIGHTS else _load_parameters
     load(machine, fields)
     return None
+
+
+def _plan_load_features(machine, fields):
+    config, region = machine.config, Region(fields["region"])
+    sizes = {Region.INPUT: machine.image.input_bytes, Region.SCRATCH: machine.image.scratch_bytes}
+    machine.require(region in sizes, "loads features from no input")
+    chip, places = machine.transfer(fields, word_bytes(config), sizes[region])
+    machine.inside(chip, config.feature_words, "the feature buffer")
+    machine.written[chip] = True
+    if region is Region.SCRATCH:
+        known = machine.scratch_written[places[:, 0] // word_bytes(config)]
+        machine.require(known.any(1).all(), "loads words that nothing stored")
+        machine.written[chip] = known
+    return Step(op=Op.LOAD, region=region, words=chip, bytes=places, unpack=_unpacker(config))
 
 
 def _unpacker(config):
@@ -175,13 +188,16 @@ def _load_parameters(machine, fields):
 
 
 def _plan_store(machine, fields):
-    config = machine.config
-    machine.require(fields["region"] == Region.OUTPUT, "stores into no output")
-    chip, places = machine.transfer(fields, word_bytes(config), machine.image.output_bytes)
+    config, region = machine.config, Region(fields["region"])
+    sizes = {Region.OUTPUT: machine.image.output_bytes, Region.SCRATCH: machine.image.scratch_bytes}
+    machine.require(region in sizes, "stores into no output")
+    chip, places = machine.transfer(fields, word_bytes(config), sizes[region])
     machine.inside(chip, config.feature_words, "the feature buffer")
     machine.require(machine.written[chip].any(1).all(), "stores words that nothing wrote")
+    if region is Region.SCRATCH:
+        machine.scratch_written[places[:, 0] // word_bytes(config)] = machine.written[chip]
     packer = partial(pack, bits=config.activation_bits, word_bytes=word_bytes(config))
-    return Step(op=Op.STORE, words=chip, bytes=places, pack=packer)
+    return Step(op=Op.STORE, region=region, words=chip, bytes=places, pack=packer)
 
 
 def _reads(machine, fields):

@@ -1,17 +1,19 @@
-// Memory behind an AXI4 slave port, for tests: latency, stalls, errors, and a watch on the protocol.
+// An AXI4 slave port of the simulated memory: latency, stalls, errors, and a watch on the protocol.
+// The words are those of the `qnn_storage` that is called `storage` in a module around this one, so
+// that several ports have one memory.
 //
-// Plusargs: memory=FILE (binary, each bus word's bytes reversed, as $fread takes them),
-// words=COUNT of that file, base=HEX address of its first byte, latency=CYCLES from an accepted
-// address to the first beat, seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256 that the channel
-// stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers SLVERR).
-// Addresses outside answer DECERR. Bursts of one id stay in order; with seed other than 0, bursts
-// of different ids overtake one another.
+// Plusargs: words=COUNT and base=HEX address of the first byte of the storage, latency=CYCLES from
+// an accepted address to the first beat, rate=BYTES that each direction moves in a cycle (see
+// sim/dram.py; the bus's width by default), seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256
+// that the channel stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers
+// SLVERR).
+// Addresses outside answer DECERR. Bursts are answered in the order of their addresses; with seed
+// other than 0, bursts of different ids overtake one another.
 
 module qnn_memory #(
   parameter DATA_BITS = 64,
   parameter ADDRESS_BITS = 64,
-  parameter ID_BITS = 1,
-  parameter WORDS = 1024
+  parameter ID_BITS = 1
 ) (
   input clk,
   input rst,
@@ -52,20 +54,19 @@ module qnn_memory #(
   localparam DEPTH = 16;  // bursts outstanding, per id for reads
   localparam [1:0] OKAY = 2'd0, SLVERR = 2'd2, DECERR = 2'd3;
 
-  reg [DATA_BITS-1:0] store [0:WORDS-1];
   reg [63:0] base, error_read, error_write;
-  reg [31:0] words, latency, seed;
+  reg [31:0] words, latency, rate, seed;
   reg [7:0] stall_ar, stall_r, stall_aw, stall_w, stall_b;
-  reg [8*256-1:0] file;
-  integer handle, got;
+  integer got;
 
   initial begin
-    words = 0; base = 0; latency = 32; seed = 0; file = 0;
+    words = 0; base = 0; latency = 32; rate = BYTES; seed = 0;
     stall_ar = 0; stall_r = 0; stall_aw = 0; stall_w = 0; stall_b = 0;
     error_read = {64{1'b1}}; error_write = {64{1'b1}};
     got = $value$plusargs("words=%d", words);
     got = $value$plusargs("base=%h", base);
     got = $value$plusargs("latency=%d", latency);
+    got = $value$plusargs("rate=%d", rate);
     got = $value$plusargs("seed=%d", seed);
     got = $value$plusargs("stall_ar=%d", stall_ar);
     got = $value$plusargs("stall_r=%d", stall_r);
@@ -74,17 +75,7 @@ module qnn_memory #(
     got = $value$plusargs("stall_b=%d", stall_b);
     got = $value$plusargs("error_read=%h", error_read);
     got = $value$plusargs("error_write=%h", error_write);
-    if ($value$plusargs("memory=%s", file)) begin
-      handle = $fopen(file, "rb");
-      got = $fread(store, handle, 0, words);
-      $fclose(handle);
-      if (got != words * BYTES) $display("qnn_memory: %0d of %0d bytes read", got, words * BYTES);
-    end
   end
-
-  task dump(input [8*256-1:0] target);
-    $writememh(target, store, 0, words - 1);
-  endtask
 
   // Randomness of our own, so that every simulator draws the same.
   reg [63:0] random;
@@ -106,11 +97,18 @@ module qnn_memory #(
   reg [1:0] answer [0:DEPTH-1];
   reg [3:0] write_head, write_tail, answer_head, answer_tail;
 
+  // Bytes that each direction has moved ahead of its rate: a beat goes if a cycle makes up for them.
+  reg [31:0] read_debt, write_debt;
+  function [31:0] paid(input [31:0] debt);
+    paid = debt > rate ? debt - rate : 0;
+  endfunction
+  wire [31:0] next_write_debt = wvalid && wready ? write_debt + BYTES - rate : paid(write_debt);
+
   reg [63:0] now;
   reg serving;  // a read burst has begun and keeps the channel to its end
   reg [ID_BITS-1:0] served;
   reg [1:0] write_response;
-  integer i, slot, candidate, lane;
+  integer i, slot, candidate, other, lane;
   reg [63:0] address, target;
   reg found;
 
@@ -166,7 +164,7 @@ module qnn_memory #(
   // Reads
   always @(posedge clk) begin
     if (rst) begin
-      arready <= 0; rvalid <= 0; serving <= 0; served <= 0;
+      arready <= 0; rvalid <= 0; serving <= 0; served <= 0; read_debt <= 0;
       for (i = 0; i < IDS; i = i + 1) begin read_head[i] <= 0; read_tail[i] <= 0; end
     end else begin
       if (arvalid && arready) begin
@@ -183,24 +181,31 @@ module qnn_memory #(
         if (((read_tail[i] - read_head[i]) & 4'd15) > DEPTH - 4) found = 0;
       arready <= found;
 
+      read_debt <= paid(read_debt);
       if (!rvalid || rready) begin
-        // A new burst: the oldest of some id that is due; the search starts at a random id.
+        // A new burst: the oldest that is due, or the oldest of an id, from a random one on.
         candidate = served;
         found = serving;
         for (i = 0; i < IDS; i = i + 1)
-          if (!found) begin
-            candidate = (i + (seed ? random[15:8] : 0)) % IDS;
-            found = read_head[candidate] != read_tail[candidate]
-                    && read_due[candidate * DEPTH + read_head[candidate]] <= now;
+          if (!serving && !(found && seed != 0)) begin
+            other = (i + (seed ? random[15:8] : 0)) % IDS;
+            if (read_head[other] != read_tail[other]
+                && read_due[other * DEPTH + read_head[other]] <= now
+                && !(found && read_due[candidate * DEPTH + read_head[candidate]]
+                              < read_due[other * DEPTH + read_head[other]])) begin
+              candidate = other;
+              found = 1;
+            end
           end
         rvalid <= 0;
-        if (found && random[23:16] >= stall_r) begin
+        if (found && random[23:16] >= stall_r && read_debt < rate) begin
+          read_debt <= read_debt + BYTES - rate;
           slot = candidate * DEPTH + read_head[candidate];
           address = read_address[slot];
           rvalid <= 1;
           rid <= candidate;
           rlast <= read_left[slot] == 0;
-          rdata <= outside(address) ? {DATA_BITS{1'b1}} : store[(address - base) / BYTES];
+          rdata <= outside(address) ? {DATA_BITS{1'b1}} : storage.store[(address - base) / BYTES];
           rresp <= outside(address) ? DECERR : holds(address, error_read) ? SLVERR : OKAY;
           served <= candidate;
           serving <= read_left[slot] != 0;
@@ -215,7 +220,7 @@ module qnn_memory #(
   // Writes: a beat is taken when its address has been.
   always @(posedge clk) begin
     if (rst) begin
-      awready <= 0; wready <= 0; bvalid <= 0; write_response <= OKAY;
+      awready <= 0; wready <= 0; bvalid <= 0; write_response <= OKAY; write_debt <= 0;
       write_head <= 0; write_tail <= 0; answer_head <= 0; answer_tail <= 0;
     end else begin
       if (awvalid && awready) begin
@@ -234,7 +239,7 @@ module qnn_memory #(
         if (wlast != (write_left[write_head] == 0)) violation("WLAST at the wrong beat", target);
         for (lane = 0; lane < BYTES; lane = lane + 1)
           if (wstrb[lane] && !outside(target))
-            store[(target - base) / BYTES][8*lane +: 8] <= wdata[8*lane +: 8];
+            storage.store[(target - base) / BYTES][8*lane +: 8] <= wdata[8*lane +: 8];
         write_address[write_head] <= target + BYTES;
         write_left[write_head] <= write_left[write_head] - 1;
         write_response <= outside(target) ? DECERR : holds(target, error_write) ? SLVERR
@@ -250,7 +255,8 @@ module qnn_memory #(
         end
       end
       // The burst that is open after this cycle must have its address.
-      wready <= random[39:32] >= stall_w
+      write_debt <= next_write_debt;
+      wready <= random[39:32] >= stall_w && next_write_debt < rate
                 && ((wvalid && wready && write_left[write_head] == 0)
                     ? ((write_head + 1) & 4'd15) != write_tail : write_head != write_tail);
 

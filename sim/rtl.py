@@ -1,4 +1,4 @@
-"""Runs an image on the accelerator's Verilog, with its memory simulated around it."""
+"""Runs an image on one or more copies of the accelerator's Verilog, with one memory around them."""
 
 import json
 import tempfile
@@ -20,16 +20,19 @@ from sim.limit import cycle_limit
 from sim.trace import Trace, read_traces
 
 ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
+MOST_CORES = 4
 LEAST_WORDS = 1 << 17  # of simulated memory: small networks share one build
 BENCH = "sim.bench.accelerator"
+BENCH_SOURCES = ("storage.sv", "memory.sv", "arbiter.sv", "testbench.sv")
 
 
 @dataclass(frozen=True)
 class MemoryTiming:
     """How the memory behaves; stalls are chances in 256 that a channel stands still in a cycle.
 
-    With a ``seed`` other than 0, bursts of different ids overtake one another. The addresses
-    answer SLVERR; they count bytes as the accelerator does.
+    Each direction moves ``rate`` bytes a cycle, None as many as the bus is wide. With a ``seed``
+    other than 0, bursts of different ids overtake one another. The addresses answer SLVERR; they
+    count bytes as the accelerator does.
     """
 
     latency: int = 32
@@ -41,6 +44,7 @@ class MemoryTiming:
     stall_b: int = 0
     error_read: int | None = None
     error_write: int | None = None
+    rate: int | None = None
 
     @staticmethod
     def stalled(seed: int, chance: int = 96) -> "MemoryTiming":
@@ -60,7 +64,7 @@ class MemoryTiming:
 
 @dataclass(frozen=True, eq=False)
 class RtlRun:
-    """One run of the image.
+    """One run of the image, on one core.
 
     ``failure`` says in one line why the run did not end well; ``outcome`` is None after a
     time-out.
@@ -99,6 +103,7 @@ def build(
     *,
     verilog: Mapping[str, str] | None = None,
     words: int = LEAST_WORDS,
+    cores: int = 1,
     simulator: str = "verilator",
     use_cache: bool = True,
 ) -> runner.Build:
@@ -106,7 +111,7 @@ def build(
     if verilog is None:
         verilog = generated(image.config)
     here = Path(__file__).parent
-    bench = {name: (here / name).read_text() for name in ("memory.sv", "testbench.sv")}
+    bench = {name: (here / name).read_text() for name in BENCH_SOURCES}
     return runner.build(
         {**verilog, **bench},
         "qnn_testbench",
@@ -116,6 +121,7 @@ def build(
             "ADDRESS_BITS": ADDRESS_BITS,
             "ID_BITS": ID_BITS,
             "WORDS": words,
+            "CORES": cores,
         },
         simulator=simulator,
         cache=use_cache,
@@ -136,6 +142,8 @@ def execute(
     *,
     verilog: Mapping[str, str] | None = None,
     timing: MemoryTiming | None = None,
+    cores: int = 1,
+    paths: int = 1,
     limit: int | None = None,
     simulator: str = "verilator",
     use_cache: bool = True,
@@ -143,10 +151,13 @@ def execute(
 ) -> RtlResult:
     """Run ``image`` on ``x``, (images, channels, height, width) integers, a batch at a time.
 
-    A run that fails says so in its ``failure``; a time-out ends the simulation.
+    Batches go to the cores in turn, ``cores`` at a time, which start in one cycle. A run that fails
+    says so in its ``failure``; a time-out ends the simulation.
 
     Parameters
     ----------
+    cores : copies of the accelerator, 1 to 4, each with a port of the memory
+    paths : beats that the memory moves in a cycle, each way, over all ports
     limit : cycles after which a run counts as hung
     work : folder that keeps trace, memory and log; None throws them away
 
@@ -155,24 +166,36 @@ def execute(
     DeviceError
         A guard byte changed, the AXI protocol was broken, or the image is for another device.
     """
+    check_cores(cores, paths)
     if work is None:
         with tempfile.TemporaryDirectory(prefix="qnn-rtl-") as folder:
             options = {"timing": timing, "limit": limit, "simulator": simulator}
-            options["use_cache"] = use_cache
+            options |= {"use_cache": use_cache, "cores": cores, "paths": paths}
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
     memory = dram.place(image, pack_inputs(image, x))
     words = max(LEAST_WORDS, 1 << (len(memory.content) // image.config.bus_bytes).bit_length())
-    model = build(image, verilog=verilog, words=words, simulator=simulator, use_cache=use_cache)
+    model = build(
+        image,
+        verilog=verilog,
+        words=words,
+        cores=cores,
+        simulator=simulator,
+        use_cache=use_cache,
+    )
     timing = timing or MemoryTiming()
     stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
-    limit = limit or cycle_limit(image, timing.latency) * (1 if not stalls else 8)
-    result = _simulate(model, image, memory, timing, limit, work)
+    slower = -(-image.config.bus_bytes // (timing.rate or image.config.bus_bytes))
+    slower *= (1 if not stalls else 8) * cores
+    limit = limit or cycle_limit(image, timing.latency) * slower
+    plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
+    result = _simulate(model, image, memory, cores, plusargs, work)
     after = _read_memory(work / "after.hex", len(memory.content), image.config.bus_bytes)
     _check(result, image, memory, after)
 
-    traces = read_traces(work / "trace.txt", image.config)
+    traces = [read_traces(work / f"trace.txt.{core}", image.config) for core in range(cores)]
     runs = tuple(
-        _run(run, trace, image, limit) for run, trace in zip(result["runs"], traces, strict=True)
+        _run(run, traces[number % cores][number // cores], image, limit)
+        for number, run in enumerate(result["runs"])
     )
     regions = np.stack([memory.output(after, run) for run in range(len(runs))])
     outputs = unpack_outputs(image, regions, min(len(x), len(runs) * image.batch))
@@ -181,13 +204,28 @@ def execute(
     return RtlResult(outputs, runs, model.seconds, cycles / seconds if seconds else 0.0)
 
 
-def _simulate(model, image, memory, timing, limit, work):
+def check_cores(cores: int, paths: int) -> None:
+    """Refuse a count that no board has.
+
+    Raises
+    ------
+    ValueError
+        ``cores`` is not 1 to 4, or ``paths`` is none.
+    """
+    if not 1 <= cores <= MOST_CORES:
+        raise ValueError(f"cores must be from 1 to {MOST_CORES}, not {cores}")
+    if paths < 1:
+        raise ValueError(f"paths of the memory must be at least 1, not {paths}")
+
+
+def _simulate(model, image, memory, cores, plusargs, work):
     size = image.config.bus_bytes
     content = memory.content.reshape(-1, size)[:, ::-1]
     content.tofile(work / "memory.bin")
     identity = [image.config.fingerprint]
+    starts = [driver.start_writes(image, memory.bases(run)) for run in range(memory.runs)]
     job = {
-        "runs": [driver.start_writes(image, memory.bases(run)) for run in range(memory.runs)],
+        "rounds": [starts[first : first + cores] for first in range(0, len(starts), cores)],
         "identity": driver.IDENTITY,
         "expected_identity": [driver.MAGIC, *identity],
         "after": driver.AFTER,
@@ -195,10 +233,9 @@ def _simulate(model, image, memory, timing, limit, work):
     }
     (work / "job.json").write_text(json.dumps(job))
     files = {"memory": "memory.bin", "trace": "trace.txt", "dump": "after.hex"}
-    plusargs = [f"{name}={work / file}" for name, file in files.items()]
-    plusargs += [f"words={len(content)}", f"base={dram.BASE:x}", f"limit={limit}"]
+    plusargs = [f"{name}={work / file}" for name, file in files.items()] + plusargs
+    plusargs += [f"words={len(content)}", f"base={dram.BASE:x}"]
     environment = {"QNN_JOB": str(work / "job.json")}
-    plusargs += timing.plusargs()
     runner.run(model, BENCH, plusargs=plusargs, environment=environment, work=work)
     return json.loads((work / "result.json").read_text())
 

@@ -1,6 +1,8 @@
-// The accelerator with its memory, its clock and a trace; cocotb drives the registers and waits.
+// Accelerators with one memory, their clock and traces; cocotb drives the registers and waits.
 //
-// Plusargs, besides the memory's: trace=FILE, dump=FILE, limit=CYCLES of a run.
+// Plusargs, besides the memory's: trace=FILE, to which a dot and the core's number are added,
+// dump=FILE, limit=CYCLES of a run, paths=COUNT of beats that the memory moves in a cycle, each way,
+// over all cores.
 // Trace lines: `I cycle tag` when an instruction's first step issues, `W cycle tag address part
 // all pass hexdata` for each write of the epilogue, `D cycle` at the end of a run,
 // `T cycle` when `limit` ends it. Cycles count from reset.
@@ -10,14 +12,16 @@ module qnn_testbench #(
   parameter FEATURE_BITS = 128,
   parameter ADDRESS_BITS = 40,
   parameter ID_BITS = 1,
-  parameter WORDS = 1024
+  parameter WORDS = 1024,
+  parameter CORES = 1
 ) (
   input rst,
-  input running,  // set by the bench just before it starts a run, cleared after
+  input [CORES-1:0] running,  // cores that the bench is about to start; cleared after
+  input [CORES-1:0] select,  // cores whose registers are accessed
   input dump,  // its rising edge writes the memory to a file
-  output wake,  // the run is over: interrupt or time-out
+  output wake,  // the run is over: interrupts of all that run, or a time-out
   output reg timed_out,
-  output [31:0] violations,
+  output reg [31:0] violations,
   output reg [63:0] cycle,
   output reg clk,
   input [11:0] s_axi_awaddr,
@@ -28,99 +32,144 @@ module qnn_testbench #(
   input [3:0] s_axi_wstrb,
   input s_axi_wvalid,
   output s_axi_wready,
-  output [1:0] s_axi_bresp,
+  output reg [1:0] s_axi_bresp,
   output s_axi_bvalid,
   input s_axi_bready,
   input [11:0] s_axi_araddr,
   input [2:0] s_axi_arprot,
   input s_axi_arvalid,
   output s_axi_arready,
-  output [31:0] s_axi_rdata,
-  output [1:0] s_axi_rresp,
+  output reg [31:0] s_axi_rdata,
+  output reg [1:0] s_axi_rresp,
   output s_axi_rvalid,
   input s_axi_rready
 );
-  wire irq;
-  assign wake = irq | timed_out;
+  wire [CORES-1:0] irq;
+  assign wake = timed_out || (|running && (irq & running) == running);
 
   initial clk = 0;
   always #1 clk = ~clk;
 
-  wire [ID_BITS-1:0] arid, rid, awid, bid;
-  wire [ADDRESS_BITS-1:0] araddr, awaddr;
-  wire [7:0] arlen, awlen;
-  wire [2:0] arsize, awsize;
-  wire [1:0] arburst, awburst, rresp, bresp;
-  wire [BUS_BITS-1:0] rdata, wdata;
-  wire [BUS_BITS/8-1:0] wstrb;
-  wire arvalid, arready, rlast, rvalid, rready, awvalid, awready, wlast, wvalid, wready;
-  wire bvalid, bready;
+  // Registers: a write goes to all cores of `select`, which answer alike; a read names one.
+  wire [CORES-1:0] awready, wready, bvalid, arready, rvalid;
+  wire [31:0] rdata [0:CORES-1];
+  wire [1:0] bresp [0:CORES-1], rresp [0:CORES-1];
+  assign s_axi_awready = &(awready | ~select);
+  assign s_axi_wready = &(wready | ~select);
+  assign s_axi_bvalid = &(bvalid | ~select);
+  assign s_axi_arready = &(arready | ~select);
+  assign s_axi_rvalid = &(rvalid | ~select);
+  integer i;
+  always @* begin
+    s_axi_bresp = 0; s_axi_rresp = 0; s_axi_rdata = 0;
+    for (i = 0; i < CORES; i = i + 1)
+      if (select[i]) begin
+        s_axi_bresp = s_axi_bresp | bresp[i];
+        s_axi_rresp = s_axi_rresp | rresp[i];
+        s_axi_rdata = s_axi_rdata | rdata[i];
+      end
+  end
 
-  qnn_accelerator dut (
-    .clk(clk), .rst(rst), .irq(irq),
-    .s_axi_awaddr(s_axi_awaddr), .s_axi_awprot(s_axi_awprot), .s_axi_awvalid(s_axi_awvalid),
-    .s_axi_awready(s_axi_awready), .s_axi_wdata(s_axi_wdata), .s_axi_wstrb(s_axi_wstrb),
-    .s_axi_wvalid(s_axi_wvalid), .s_axi_wready(s_axi_wready), .s_axi_bresp(s_axi_bresp),
-    .s_axi_bvalid(s_axi_bvalid), .s_axi_bready(s_axi_bready), .s_axi_araddr(s_axi_araddr),
-    .s_axi_arprot(s_axi_arprot), .s_axi_arvalid(s_axi_arvalid), .s_axi_arready(s_axi_arready),
-    .s_axi_rdata(s_axi_rdata), .s_axi_rresp(s_axi_rresp), .s_axi_rvalid(s_axi_rvalid),
-    .s_axi_rready(s_axi_rready),
-    .m_axi_arid(arid), .m_axi_araddr(araddr), .m_axi_arlen(arlen), .m_axi_arsize(arsize),
-    .m_axi_arburst(arburst), .m_axi_arvalid(arvalid), .m_axi_arready(arready),
-    .m_axi_rid(rid), .m_axi_rdata(rdata), .m_axi_rresp(rresp), .m_axi_rlast(rlast),
-    .m_axi_rvalid(rvalid), .m_axi_rready(rready),
-    .m_axi_awid(awid), .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awsize(awsize),
-    .m_axi_awburst(awburst), .m_axi_awvalid(awvalid), .m_axi_awready(awready),
-    .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid),
-    .m_axi_wready(wready), .m_axi_bid(bid), .m_axi_bresp(bresp), .m_axi_bvalid(bvalid),
-    .m_axi_bready(bready)
+  // Memory: a port for each core, and the data paths that the ports share, each way.
+  reg [31:0] paths;
+  wire [CORES-1:0] read_ready, read_last, read_open, write_ready, write_last, write_open;
+  wire [31:0] port_violations [0:CORES-1];
+  qnn_storage #(.DATA_BITS(BUS_BITS), .WORDS(WORDS)) storage ();
+  qnn_arbiter #(.PORTS(CORES)) reads (
+    .clk(clk), .rst(rst), .paths(paths), .ready(read_ready), .last(read_last), .open(read_open)
   );
+  qnn_arbiter #(.PORTS(CORES)) writes (
+    .clk(clk), .rst(rst), .paths(paths), .ready(write_ready), .last(write_last), .open(write_open)
+  );
+  always @* begin
+    violations = 0;
+    for (i = 0; i < CORES; i = i + 1) violations = violations + port_violations[i];
+  end
 
-  qnn_memory #(
-    .DATA_BITS(BUS_BITS), .ADDRESS_BITS(ADDRESS_BITS), .ID_BITS(ID_BITS), .WORDS(WORDS)
-  ) memory (
-    .clk(clk), .rst(rst),
-    .arid(arid), .araddr(araddr), .arlen(arlen), .arsize(arsize), .arburst(arburst),
-    .arvalid(arvalid), .arready(arready), .rid(rid), .rdata(rdata), .rresp(rresp), .rlast(rlast),
-    .rvalid(rvalid), .rready(rready),
-    .awid(awid), .awaddr(awaddr), .awlen(awlen), .awsize(awsize), .awburst(awburst),
-    .awvalid(awvalid), .awready(awready), .wdata(wdata), .wstrb(wstrb), .wlast(wlast),
-    .wvalid(wvalid), .wready(wready), .bid(bid), .bresp(bresp), .bvalid(bvalid), .bready(bready),
-    .violations(violations)
-  );
+  genvar core;
+  generate for (core = 0; core < CORES; core = core + 1) begin : cores
+    wire [ID_BITS-1:0] m_arid, m_rid, m_awid, m_bid;
+    wire [ADDRESS_BITS-1:0] m_araddr, m_awaddr;
+    wire [7:0] m_arlen, m_awlen;
+    wire [2:0] m_arsize, m_awsize;
+    wire [1:0] m_arburst, m_awburst, m_rresp, m_bresp;
+    wire [BUS_BITS-1:0] m_rdata, m_wdata;
+    wire [BUS_BITS/8-1:0] m_wstrb;
+    wire m_arvalid, m_arready, m_rlast, m_rvalid, m_rready, m_awvalid, m_awready, m_wlast;
+    wire m_wvalid, m_wready, m_bvalid, m_bready;
+    assign read_ready[core] = m_rvalid && m_rready;
+    assign read_last[core] = m_rlast;
+    assign write_ready[core] = m_wvalid && m_wready;
+    assign write_last[core] = m_wlast;
 
-  qnn_trace #(.FEATURE_BITS(FEATURE_BITS)) trace (
-    .clk(clk), .cycle(cycle), .irq(irq), .timed_out(timed_out),
-    .issue(dut.compute.issue), .issue_tag(dut.compute.issue_tag),
-    .write_valid(dut.compute.write_valid), .write_tag(dut.compute.write_tag),
-    .write_address(dut.compute.write_address), .write_part(dut.compute.write_part),
-    .write_all(dut.compute.write_all), .write_pass(dut.compute.write_pass),
-    .write_data(dut.compute.write_data)
-  );
+    qnn_accelerator dut (
+      .clk(clk), .rst(rst), .irq(irq[core]),
+      .s_axi_awaddr(s_axi_awaddr), .s_axi_awprot(s_axi_awprot),
+      .s_axi_awvalid(s_axi_awvalid && select[core]), .s_axi_awready(awready[core]),
+      .s_axi_wdata(s_axi_wdata), .s_axi_wstrb(s_axi_wstrb),
+      .s_axi_wvalid(s_axi_wvalid && select[core]), .s_axi_wready(wready[core]),
+      .s_axi_bresp(bresp[core]), .s_axi_bvalid(bvalid[core]), .s_axi_bready(s_axi_bready),
+      .s_axi_araddr(s_axi_araddr), .s_axi_arprot(s_axi_arprot),
+      .s_axi_arvalid(s_axi_arvalid && select[core]), .s_axi_arready(arready[core]),
+      .s_axi_rdata(rdata[core]), .s_axi_rresp(rresp[core]), .s_axi_rvalid(rvalid[core]),
+      .s_axi_rready(s_axi_rready),
+      .m_axi_arid(m_arid), .m_axi_araddr(m_araddr), .m_axi_arlen(m_arlen),
+      .m_axi_arsize(m_arsize), .m_axi_arburst(m_arburst), .m_axi_arvalid(m_arvalid),
+      .m_axi_arready(m_arready), .m_axi_rid(m_rid), .m_axi_rdata(m_rdata), .m_axi_rresp(m_rresp),
+      .m_axi_rlast(m_rlast), .m_axi_rvalid(m_rvalid && read_open[core]), .m_axi_rready(m_rready),
+      .m_axi_awid(m_awid), .m_axi_awaddr(m_awaddr), .m_axi_awlen(m_awlen),
+      .m_axi_awsize(m_awsize), .m_axi_awburst(m_awburst), .m_axi_awvalid(m_awvalid),
+      .m_axi_awready(m_awready), .m_axi_wdata(m_wdata), .m_axi_wstrb(m_wstrb),
+      .m_axi_wlast(m_wlast), .m_axi_wvalid(m_wvalid), .m_axi_wready(m_wready && write_open[core]),
+      .m_axi_bid(m_bid), .m_axi_bresp(m_bresp), .m_axi_bvalid(m_bvalid), .m_axi_bready(m_bready)
+    );
+
+    qnn_memory #(.DATA_BITS(BUS_BITS), .ADDRESS_BITS(ADDRESS_BITS), .ID_BITS(ID_BITS)) port (
+      .clk(clk), .rst(rst), .arid(m_arid), .araddr(m_araddr), .arlen(m_arlen), .arsize(m_arsize),
+      .arburst(m_arburst), .arvalid(m_arvalid), .arready(m_arready), .rid(m_rid), .rdata(m_rdata),
+      .rresp(m_rresp), .rlast(m_rlast), .rvalid(m_rvalid), .rready(m_rready && read_open[core]),
+      .awid(m_awid), .awaddr(m_awaddr), .awlen(m_awlen), .awsize(m_awsize), .awburst(m_awburst),
+      .awvalid(m_awvalid), .awready(m_awready), .wdata(m_wdata), .wstrb(m_wstrb), .wlast(m_wlast),
+      .wvalid(m_wvalid && write_open[core]), .wready(m_wready), .bid(m_bid), .bresp(m_bresp),
+      .bvalid(m_bvalid), .bready(m_bready), .violations(port_violations[core])
+    );
+
+    qnn_trace #(.CORE(core), .FEATURE_BITS(FEATURE_BITS)) trace (
+      .clk(clk), .cycle(cycle), .running(running[core]), .irq(irq[core]), .timed_out(timed_out),
+      .issue(dut.compute.issue), .issue_tag(dut.compute.issue_tag),
+      .write_valid(dut.compute.write_valid), .write_tag(dut.compute.write_tag),
+      .write_address(dut.compute.write_address), .write_part(dut.compute.write_part),
+      .write_all(dut.compute.write_all), .write_pass(dut.compute.write_pass),
+      .write_data(dut.compute.write_data)
+    );
+  end endgenerate
 
   reg [63:0] limit, spent;
   reg [8*256-1:0] target;
   integer got;
   initial begin
-    limit = 64'd1000000000; timed_out = 0; target = 0;
+    limit = 64'd1000000000; timed_out = 0; target = 0; paths = 1;
     got = $value$plusargs("limit=%d", limit);
     got = $value$plusargs("dump=%s", target);
+    got = $value$plusargs("paths=%d", paths);
   end
   always @(posedge clk) begin
     cycle <= rst ? 0 : cycle + 1;
-    spent <= running ? spent + 1 : 0;
-    timed_out <= running && (timed_out || spent >= limit);
+    spent <= |running ? spent + 1 : 0;
+    timed_out <= |running && (timed_out || spent >= limit);
   end
-  always @(posedge dump) memory.dump(target);
+  always @(posedge dump) storage.dump(target);
 endmodule
 
 
-// Writes what happens to the trace file.
+// Writes what happens in one core to its trace file.
 module qnn_trace #(
+  parameter CORE = 0,
   parameter FEATURE_BITS = 128
 ) (
   input clk,
   input [63:0] cycle,
+  input running,
   input irq,
   input timed_out,
   input issue,
@@ -133,23 +182,27 @@ module qnn_trace #(
   input [3:0] write_pass,
   input [FEATURE_BITS-1:0] write_data
 );
-  reg [8*256-1:0] file;
+  reg [8*256-1:0] file, named;
   integer handle;
-  reg irq_before, timed_out_before;
+  reg irq_before, timed_out_before, running_before;
   initial begin
-    handle = 0; irq_before = 0; timed_out_before = 0;
-    if ($value$plusargs("trace=%s", file)) handle = $fopen(file, "w");
+    handle = 0; irq_before = 0; timed_out_before = 0; running_before = 0;
+    if ($value$plusargs("trace=%s", file)) begin
+      $sformat(named, "%0s.%0d", file, CORE);
+      handle = $fopen(named, "w");
+    end
   end
   always @(posedge clk) begin
     irq_before <= irq;
     timed_out_before <= timed_out;
+    running_before <= running;
     if (handle != 0) begin
       if (issue) $fdisplay(handle, "I %0d %0d", cycle, issue_tag);
       if (write_valid)
         $fdisplay(handle, "W %0d %0d %0d %0d %0d %0d %h", cycle, write_tag, write_address,
                   write_part, write_all, write_pass, write_data);
       if (irq && !irq_before) $fdisplay(handle, "D %0d", cycle);
-      if (timed_out && !timed_out_before) begin
+      if (timed_out && !timed_out_before && running_before && !irq) begin
         $fdisplay(handle, "T %0d", cycle);
         $fflush(handle);
       end

@@ -43,6 +43,12 @@ class LayerCycles:
     issue: int | None
     last_write: int | None
 
+    def union(self, other: "LayerCycles") -> "LayerCycles":
+        """From the first step to the last write of either."""
+        issues = [c for c in (self.issue, other.issue) if c is not None]
+        writes = [c for c in (self.last_write, other.last_write) if c is not None]
+        return LayerCycles(min(issues, default=None), max(writes, default=None))
+
 
 def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:
     """The runs in a trace file that ``testbench.sv`` wrote, the last one perhaps cut short."""

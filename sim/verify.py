@@ -41,7 +41,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer and image, or one output as it lies in memory (``op`` is ``store``)."""
+    """One layer and image, or one output as it lies in memory (``op`` is ``store``).
+
+    Of a layer in strips it counts the values of every strip, those that two compute twice.
+    """
 
     name: str
     op: str
@@ -159,6 +162,7 @@ def compare_runs(
                 layers.append(_rtl_layer(layer, index, run.trace, image.config, expected, late))
         if run.failure and failure is None:
             failure = f"run {number}: {run.failure}"
+    layers = _joined(layers)
     if failure is None:
         layers += _outputs(image, result.outputs, expected)
     return Report(
@@ -175,12 +179,33 @@ def _verify_functional(design, x, expected):
     result = functional.run(design.image, x)
     layers = []
     for index in range(len(x)):
+        run, image = divmod(index, design.image.batch)
         for layer in design.image.layers:
-            if layer.image == 0:
-                got = result.tensors[layer.name][index]
-                layers.append(_compare(layer.name, layer.op, index, got, expected))
-    layers += _outputs(design.image, result.outputs, expected)
+            if layer.image == image:
+                got = result.parts[layer.tag][run]
+                layers.append(_compare(layer.name, layer.op, index, got, expected, part=layer))
+    layers = _joined(layers) + _outputs(design.image, result.outputs, expected)
     return Report("functional", tuple(layers), None)
+
+
+def _joined(parts):
+    """One report for all parts of a layer of an image, where the first of them is."""
+    layers: dict[tuple[str, int], LayerReport] = {}
+    for part in parts:
+        key = (part.name, part.image)
+        layers[key] = _sum(layers[key], part) if key in layers else part
+    return list(layers.values())
+
+
+def _sum(one, other):
+    return replace(
+        one,
+        values=one.values + other.values,
+        mismatches=one.mismatches + other.mismatches,
+        first=one.first or other.first,
+        problem=one.problem or other.problem,
+        cycles=None if one.cycles is None else one.cycles.union(other.cycles),
+    )
 
 
 def _absent(design):
@@ -221,6 +246,7 @@ def _rtl_layer(layer: Layer, index, trace, config, expected, timed_out):
         index,
         written.values,
         expected,
+        part=layer,
         present=written.present,
         cycle=written.cycle,
         problem=problem,
@@ -229,9 +255,23 @@ def _rtl_layer(layer: Layer, index, trace, config, expected, timed_out):
 
 
 def _compare(
-    name, op, index, got, expected, *, present=None, cycle=None, problem=None, cycles=None
+    name,
+    op,
+    index,
+    got,
+    expected,
+    *,
+    part=None,
+    present=None,
+    cycle=None,
+    problem=None,
+    cycles=None,
 ):
+    """Hold ``got`` to the tensor, or to the part of it that a layer of the image is."""
     wanted = expected[name][index]
+    start = (0, 0)
+    if part is not None:
+        wanted, start = wanted[part.place], (part.channel, part.row)
     wrong = got.reshape(wanted.shape) != wanted
     if present is not None:
         wrong |= ~present
@@ -243,7 +283,9 @@ def _compare(
         first = Difference(
             name,
             index,
-            *place,
+            channel=start[0] + place[0],
+            row=start[1] + place[1],
+            column=place[2],
             expected=int(wanted[place]),
             got=int(got[place]) if there else None,
             cycle=int(cycle[place]) if there and cycle is not None else None,

@@ -15,12 +15,28 @@ from pathlib import Path
 from hw.spec.config import SvpeConfig
 
 MAGIC = b"QNNIMAGE"
-VERSION = 1
+VERSION = 2
 HEAD = struct.Struct("<8sIIQ32s")
 
 
 class ImageError(ValueError):
     """An image file that is not whole, or not for this reader or accelerator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gather:
+    """How the words of a packed tensor are gathered from it; pairs are (down, across).
+
+    Channel ``(i * taps[1] + j) * channels + c`` of the word in row y, column x holds channel c of
+    the pixel in row ``first[0] + y * step[0] + i * dilation[0]`` and column
+    ``first[1] + x * step[1] + j * dilation[1]``, or 0 where that is outside.
+    """
+
+    shape: tuple[int, int, int]  # of the tensor: channels, height, width
+    taps: tuple[int, int]
+    dilation: tuple[int, int]
+    first: tuple[int, int]
+    step: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +48,7 @@ class TensorLayout:
     each segment starts a new block. ``bits`` is the width of the integers, ``passes`` the words
     that one takes (1 unless unrounded). An unsigned tensor is stored as ``q - 2**(bits - 1)``.
     ``address`` counts feature words on chip, and words of whole beats from the region's base in
-    memory.
+    memory. With ``gather``, channels, height and width are those of the packed words.
     """
 
     name: str
@@ -47,6 +63,7 @@ class TensorLayout:
     block_step: int
     passes: int = 1
     pass_step: int = 0
+    gather: Gather | None = None
 
     def words(self, lanes: int) -> int:
         """Words from the first to past the last."""
@@ -57,14 +74,25 @@ class TensorLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What one tag of the program computes, for traces and reports."""
+    """What one tag of the program computes, for traces and reports: a layer, or a part of it.
+
+    Parts of a layer may overlap: rows that two strips need are computed in both.
+    """
 
     tag: int
     name: str  # the graph node; also the name of its tensor
     op: str
     image: int  # index in the batch
-    output: TensorLayout  # where the epilogue writes it on chip
+    output: TensorLayout  # where the epilogue writes it on chip; its height and channels the part's
     macs: int  # multiply-accumulates of the model (not of padding), for utilisation
+    row: int = 0  # of the tensor, where the part begins
+    channel: int = 0
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Channels and rows of the whole tensor that this part is."""
+        channels = slice(self.channel, self.channel + sum(self.output.channels))
+        return channels, slice(self.row, self.row + self.output.height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +176,8 @@ class Image:
 
 
 def _layout(fields):
-    return TensorLayout(**{**fields, "channels": tuple(fields["channels"])})
+    gather = fields["gather"] and Gather(**{k: tuple(v) for k, v in fields["gather"].items()})
+    return TensorLayout(**{**fields, "channels": tuple(fields["channels"]), "gather": gather})
 
 
 def _from_fields(fields, payload):

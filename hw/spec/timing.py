@@ -113,6 +113,7 @@ LOAD_ADDRESS_LATENCY = 3  # from a taken instruction to its first burst on AR
 LOAD_WORD_LATENCY = 1  # from a word's last beat to its offer to the buffer; the last ends the load
 STORE_ADDRESS_LATENCY = 3  # from a taken instruction to its first burst on AW
 STORE_BEAT_LATENCY = 4 + STORE_LATENCY  # from a taken instruction to its first beat on W
+WRITE_REUSE_LATENCY = 2  # from a burst's response to the address of the one that takes its place
 # A store ends in the cycle of its last burst's response.
 RUN_GAP = 1  # from the last burst of a row of a transfer to the first of the next row, at least
 TRANSFER_GAP = 2  # from the last burst of a transfer to the first of the next, at least

@@ -14,7 +14,7 @@ from hw.array import PE, SvpeArray
 from hw.spec.config import SvpeConfig
 from hw.verilog import files
 from qnn.bench.machine import machine
-from sim.paths import longest_path
+from sim.longest_path import longest_path
 from sim.synthesis import synthesis
 
 # Of the XCZU9EG on the ZCU102 (AMD DS891, "Zynq UltraScale+ MPSoC Data Sheet: Overview").

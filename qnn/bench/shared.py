@@ -11,6 +11,7 @@ from torch import Tensor
 from qnn.errors import ModelError
 from qnn.nn.preprocess import to_bytes
 
+CIFAR10_TEST = "cifar10_test.npz"
 CIFAR10_PART = 10_000  # training images in each of the five arrays
 CHECKPOINTS = {
     "resnet8": "tiny_ic_resnet8.pt",
@@ -66,7 +67,7 @@ def weights(folder: Path, model: str) -> dict[str, Tensor]:
 
 def cifar10_test(folder: Path) -> tuple[Tensor, Tensor]:
     """The 10,000 test images, (count, 3, 32, 32) uint8, and their labels, in official order."""
-    delta, labels = _arrays(_file(folder, "cifar10_test.npz"), "x_delta", "y")
+    delta, labels = _arrays(_file(folder, CIFAR10_TEST), "x_delta", "y")
     return _images(delta), torch.from_numpy(labels.astype(np.int64))
 
 

@@ -1,5 +1,6 @@
-"""``qnn bench``: accuracies of every method, the cost of training, the cost of the array."""
+"""``qnn bench``: accuracies, the cost of training, the cost of a lane, a network's cycles."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,9 +8,11 @@ import typer
 
 from qnn.cli.bench_array import bench_array
 from qnn.cli.output import Json, print_json, print_table, progress
+from qnn.cli.sources import ConfigName, ConfigSettings, read_config
 
 if TYPE_CHECKING:
     from qnn.bench.cost import Costs
+    from qnn.bench.network import NetworkCost
     from qnn.bench.results import Result
     from qnn.bench.runs import Run
 
@@ -17,9 +20,16 @@ bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 bench.command("array")(bench_array)
 
 
+class Simulator(StrEnum):
+    """Where a network's cycles come from."""
+
+    FUNCTIONAL = "functional"
+    RTL = "rtl"
+
+
 @bench.callback()
 def _bench() -> None:
-    """Measure accuracies, the cost of training and the cost of the array."""
+    """Measure accuracies, the cost of training, the array's cost and a network's cycles."""
 
 
 @bench.command("accuracy")
@@ -74,6 +84,57 @@ def bench_training(
         print_json(costs.to_fields())
         return
     _print_costs(costs)
+
+
+@bench.command("network")
+def bench_network(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="module:factory, or a name of the zoo.")
+    ],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Trained weights; else random ones, which cost the same.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="As of 'qnn quantize', or a folder with CIFAR-10; else random images."),
+    ] = None,
+    weight_bits: Annotated[int, typer.Option(min=2, max=5)] = 3,
+    config: ConfigName = "reference",
+    settings: ConfigSettings = None,
+    cores: Annotated[int, typer.Option(min=1, max=4, help="Copies of the accelerator.")] = 1,
+    paths: Annotated[
+        int, typer.Option(min=1, help="Beats that the memory moves a cycle, over all cores.")
+    ] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Images of one run of a core.")] = 8,
+    device: Annotated[Simulator, typer.Option(help="What runs it.")] = Simulator.FUNCTIONAL,
+    as_json: Json = False,
+) -> None:
+    """Measure the cycles that MODEL takes on an accelerator.
+
+    Of a batch on each core and of one image alone. Every value of every layer is compared with the
+    reference.
+    """
+    import sys
+
+    from qnn.bench.network import measure, quantized_graph
+
+    sys.path.insert(0, "")  # module:factory may lie in the current folder
+    graph, images = quantized_graph(model, checkpoint, data, weight_bits)
+    cost = measure(
+        graph,
+        images,
+        read_config(config, settings, graph),
+        model=model,
+        checkpoint=checkpoint,
+        cores=cores,
+        paths=paths,
+        batch=batch,
+        device=device.value,
+    )
+    if as_json:
+        print_json(cost.to_fields())
+    else:
+        _print_network(cost)
 
 
 def _measured(runs: tuple["Run", ...], out: Path, data: Path | None) -> "list[Result]":
@@ -151,3 +212,42 @@ def _print_costs(costs: "Costs") -> None:
                     f"quantized over {other}, {precision}, each at its faster memory format: time "
                     f"{ratio:.2f}, memory {memory:.2f}"
                 )
+
+
+def _print_network(cost: "NetworkCost") -> None:
+    layers = [
+        (
+            layer.name,
+            *(
+                f"{value:,.0f}"
+                for value in (
+                    *(layer.ideal_cycles, layer.issue_cycles, layer.interval_stall_cycles),
+                    *(layer.dependence_stall_cycles, layer.load_stall_cycles),
+                    *(layer.store_stall_cycles, layer.fetch_stall_cycles, layer.latency_cycles),
+                )
+            ),
+        )
+        for layer in cost.layers
+    ]
+    stalls = (f"{cause} stall" for cause in ("interval", "dependence", "load", "store", "fetch"))
+    title = f"cycles of {cost.model} an image, {cost.configuration}; stalls by the cycle model"
+    print_table(title, ("layer", "ideal", "issue", *stalls, "latency"), layers)
+    runs = f"{cost.cores} core{'s' * (cost.cores > 1)}, batch {cost.batch}"
+    print(
+        f"{runs}: {cost.cycles:,} cycles by the {cost.simulator} simulator (cycle model "
+        f"{cost.model_cycles:,}), {cost.values_compared:,} values equal the reference's"
+    )
+    print(
+        f"{cost.cycles_per_image:,.0f} cycles an image, utilisation {cost.utilisation:.3f}; "
+        f"simulated cycles at an assumed 250 MHz: {cost.frames_per_second_at_250_mhz:,.0f} frames "
+        f"a second"
+    )
+    print(
+        f"one image alone: {cost.cold_latency_cycles:,} cycles, "
+        f"{cost.cold_latency_milliseconds_at_250_mhz:.3f} ms at 250 MHz"
+    )
+    if cost.published is not None:
+        print(
+            f"published: {cost.published['system']} on {cost.published['board']} "
+            f"{cost.published['frames_per_second']:,} frames a second ({cost.published['source']})"
+        )

@@ -1,5 +1,7 @@
 """``qnn check``: whether a model fits an accelerator, and with how much room."""
 
+from collections import Counter
+
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import ConfigName, ConfigSettings, Model, read_config, read_graph
 
@@ -24,14 +26,16 @@ def check(
     if as_json:
         print_json({"fits": True, "config": str(target), "layers": len(layers)})
         return
-    macs = {layer.name: layer.macs for layer in image.layers}
+    macs = Counter()
+    for layer in image.layers:
+        macs[layer.name] += layer.macs
     rows = [
         (
             node.name,
             type(node).__name__.lower(),
             "x".join(map(str, node.shape)),
             str(node.type),
-            f"{macs.get(node.name, 0):,}",
+            f"{macs[node.name]:,}",
         )
         for node in layers
     ]

@@ -21,8 +21,13 @@ def run_passes(graph: Graph) -> Graph:
     return graph
 
 
-def compile_graph(graph: Graph, config: SvpeConfig, batch: int = 1) -> Image:
+def compile_graph(
+    graph: Graph, config: SvpeConfig, batch: int = 1, bytes_per_cycle: int | None = None
+) -> Image:
     """The image of ``graph`` for ``batch`` inputs a run.
+
+    ``bytes_per_cycle`` is what the memory gives and takes, by default as much as the bus: a network
+    that is larger than the chip is cut to it.
 
     Raises
     ------
@@ -31,4 +36,4 @@ def compile_graph(graph: Graph, config: SvpeConfig, batch: int = 1) -> Image:
     """
     graph = run_passes(graph)
     check_bounds(graph, config.accumulator_bits)
-    return build_image(graph, config, batch)
+    return build_image(graph, config, batch, bytes_per_cycle)

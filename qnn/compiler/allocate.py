@@ -1,5 +1,6 @@
 """Addresses on chip for tensors that live at different times."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 
@@ -7,13 +8,13 @@ from dataclasses import dataclass
 class Request:
     """``words`` from step ``first`` to step ``last``, both included."""
 
-    name: str
+    name: Hashable
     words: int
     first: int
     last: int
 
 
-def allocate(requests: list[Request], capacity: int) -> dict[str, int] | None:
+def allocate(requests: list[Request], capacity: int) -> dict[Hashable, int] | None:
     """First addresses, or None where these orders find none: largest first, then oldest first."""
     orders = (
         lambda r: (-r.words, r.first, r.name),
@@ -25,16 +26,6 @@ def allocate(requests: list[Request], capacity: int) -> dict[str, int] | None:
         if addresses is not None:
             return addresses
     return None
-
-
-def peak(requests: list[Request]) -> tuple[int, list[Request]]:
-    """The most words alive at one step, and whose they are."""
-    alive = [
-        [r for r in requests if r.first <= step <= r.last]
-        for step in sorted({r.first for r in requests})
-    ]
-    worst = max(alive, key=lambda rs: sum(r.words for r in rs))
-    return sum(r.words for r in worst), worst
 
 
 def _fit(requests, capacity):

@@ -1,16 +1,20 @@
 """From a legal graph to its image: layout, instructions, order, tokens, proof, bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hw.spec.codes import integer
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Image, Layer, TensorLayout
+from hw.spec.image import Image, Layer
 from hw.spec.instructions import TAG_BITS, TOKEN_BITS
 from qnn.compiler.add_tokens import add_tokens
+from qnn.compiler.build_strips import build_strips, plan_strips
 from qnn.compiler.check_program import check_program
 from qnn.compiler.emit import behind_program, data_section, encode
-from qnn.compiler.layouts import place_on_chip, private_roots, refuse, requests
-from qnn.compiler.lower import lower
+from qnn.compiler.layouts import place_on_chip, private_roots, requests
+from qnn.compiler.lower import Operands, lower
+from qnn.compiler.pack_input import pack_input
 from qnn.compiler.schedule import Transfers, schedule
 from qnn.compiler.segments import block_count
 from qnn.compiler.set_fences import set_fences
@@ -20,11 +24,16 @@ from qnn.errors import CompileError
 from qnn.graph.ir import Conv, Graph, Input, MaxPool
 
 TAGS = 1 << TAG_BITS
+SURE_GAIN = 0.95  # of estimated cycles
 MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes a token
 
 
-def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
-    """Compile what the passes have made legal.
+def build_image(
+    graph: Graph, config: SvpeConfig, batch: int, bytes_per_cycle: int | None = None
+) -> Image:
+    """Compile what the passes have made legal: all on chip, or, where that is too small, in strips.
+
+    ``bytes_per_cycle`` is the memory's rate in each direction, by default the bus's.
 
     Raises
     ------
@@ -33,20 +42,41 @@ def build_image(graph: Graph, config: SvpeConfig, batch: int) -> Image:
     """
     _check_widths(graph, config)
     _check_counts(graph, batch)
-    layouts, tiles, private = _choose(graph, config, batch)
+    packed, gather, choice = _packed(graph, config, batch)
+    if choice is None:
+        planned = _strips(graph, packed, config, bytes_per_cycle or config.bus_bytes)
+        packed = planned.net.graph
+        image = build_strips(planned, batch)
+    else:
+        image = _build_resident(packed, config, batch, *choice)
+    image = _as_the_host_sees(image, graph, packed, gather if packed is not graph else None)
+    check_program(image)
+    return image
+
+
+def _build_resident(graph, config, batch, layouts, tiles, private):
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     works = [
-        work for node in workers for work in lower(graph, node, layouts, tiles[node.name], config)
+        work
+        for node in workers
+        for work in lower(graph, node, _operands(node, layouts), tiles[node.name], config)
     ]
     data, memory = data_section(works, config)
     transfers = _transfers(graph, layouts, batch, private, config)
-    layers = _layers(graph, workers, layouts, batch)
+    layers = _layers(workers, layouts, batch)
     tags = {(layer.image, layer.name): layer.tag for layer in layers}
     program = schedule(works, _last_reader(graph, works), transfers, memory, tags, config)
     program, base = behind_program(set_fences(add_tokens(program), config))
-    image = _image(graph, config, batch, transfers, layers, encode(program), base, data)
-    check_program(image)
-    return image
+    return _image(graph, config, batch, transfers, layers, encode(program), base, data)
+
+
+def _operands(node, layouts):
+    skip = node.skip if isinstance(node, Conv) else None
+    return Operands(
+        input=layouts[node.input],
+        output=layouts[node.name],
+        skip=None if skip is None else layouts[skip],
+    )
 
 
 def _check_widths(graph, config):
@@ -86,11 +116,48 @@ def _check_counts(graph, batch):
         )
 
 
+def _packed(graph, config, batch):
+    """The graph with its input packed, how, and the layout; as it is where only so it fits."""
+    packed, gather = pack_input(graph, config)
+    choice = _choose(packed, config, batch)
+    if choice is None and gather is not None:
+        plain = _choose(graph, config, batch)
+        if plain is not None:
+            return graph, None, plain
+    return packed, gather, choice
+
+
+def _strips(graph, packed, config, bytes_per_cycle):
+    """Strips of the graph, or of the one with a packed input where they are faster by far enough.
+
+    What halos and waits cost is estimated, so that a small advantage may be none.
+    """
+    plain = plan_strips(graph, config, bytes_per_cycle)
+    if packed is graph:
+        return plain
+    try:
+        trial = plan_strips(packed, config, bytes_per_cycle)
+    except CompileError:  # a row of its words is wider
+        return plain
+    return trial if trial.plan.cycles < SURE_GAIN * plain.plan.cycles else plain
+
+
+def _as_the_host_sees(image, graph, packed, gather):
+    """The image with how to gather its input, and the multiply-accumulates of ``graph``."""
+    layers = [
+        replace(layer, macs=layer.macs * graph[layer.name].codes.size // codes.size)
+        if (codes := getattr(packed[layer.name], "codes", None)) is not None
+        else layer
+        for layer in image.layers
+    ]
+    inputs = tuple(replace(layout, gather=gather) for layout in image.inputs)
+    return replace(image, inputs=inputs, layers=tuple(layers))
+
+
 def _choose(graph, config, batch):
-    """The first layout that fits: the fastest pitches, then rows without gaps."""
+    """The first layout that fits: the fastest pitches, then rows without gaps. None if none."""
     place = places(graph, config)
     apart = private_roots(graph, place)
-    needs = []
     for dense in (False, True):
         choice = choose_layout(graph, place, config, dense=dense)
         for private in (apart, frozenset()) if batch > 1 else (frozenset(),):
@@ -98,7 +165,7 @@ def _choose(graph, config, batch):
             layouts = place_on_chip(graph, place, choice.pitches, needs, config)
             if layouts is not None:
                 return layouts, choice.tiles, private
-    return refuse(needs, config)
+    return None
 
 
 def _transfers(graph, layouts, batch, private, config):
@@ -106,7 +173,7 @@ def _transfers(graph, layouts, batch, private, config):
     names = [output.name for output in graph.outputs]
     inputs, outputs, end = [], [], 0
     for image in range(batch):
-        inputs.append(_at(chip, image * chip.words(config.lanes)))
+        inputs.append(replace(chip, address=image * chip.words(config.lanes)))
         row = []
         for name in names:
             row.append(_closed(layouts[name], end, config))
@@ -123,23 +190,17 @@ def _transfers(graph, layouts, batch, private, config):
     )
 
 
-def _at(layout, address):
-    fields = {**vars(layout), "address": address}
-    return TensorLayout(**fields)
-
-
 def _closed(layout, address, config):
     """The layout without gaps between rows."""
     block_step = layout.height * layout.width
     blocks = block_count(layout.channels, config.lanes)
-    fields = {
-        **vars(layout),
-        "address": address,
-        "pitch": layout.width,
-        "block_step": block_step,
-        "pass_step": blocks * block_step if layout.passes > 1 else 0,
-    }
-    return TensorLayout(**fields)
+    return replace(
+        layout,
+        address=address,
+        pitch=layout.width,
+        block_step=block_step,
+        pass_step=blocks * block_step if layout.passes > 1 else 0,
+    )
 
 
 def _finisher(graph, name):
@@ -156,7 +217,7 @@ def _last_reader(graph, works):
     return max((i for i, work in enumerate(works) if work.name in readers), default=-1)
 
 
-def _layers(graph, workers, layouts, batch):
+def _layers(workers, layouts, batch):
     layers = []
     for image in range(batch):
         for node in workers:

@@ -167,11 +167,15 @@ def _transfer(index, fields, image):
     _require(start.max() + fields["words"] * word_bytes <= size, index, "outside its region")
     _require(not (start % config.bus_bytes).any(), index, "not at a whole beat")
     on_chip = [(Buffer(fields["buffer"]), chip.reshape(-1))]
-    return ([], on_chip) if fields["op"] is Op.LOAD else (on_chip, [])
+    outside = []
+    if fields["region"] == Region.SCRATCH:
+        beats = np.arange(fields["words"] * (word_bytes // config.bus_bytes))
+        outside = [(Region.SCRATCH, (start[:, None] // config.bus_bytes + beats).reshape(-1))]
+    return (outside, on_chip) if fields["op"] is Op.LOAD else (on_chip, outside)
 
 
 class _Memory:
-    """Newest writer and readers of every word of the buffers, by engine."""
+    """Newest writer and readers of every word of the buffers, and beat of scratch, by engine."""
 
     def __init__(self, image):
         config = image.config
@@ -179,6 +183,7 @@ class _Memory:
             Buffer.FEATURES: config.feature_words,
             Buffer.WEIGHTS: config.weight_words,
             Buffer.PARAMETERS: config.parameter_words,
+            Region.SCRATCH: image.scratch_bytes // config.bus_bytes,  # no buffer has its number
         }
         self.writer = {b: np.full(size, NEVER) for b, size in self.sizes.items()}
         self.by = {b: np.full(size, NEVER) for b, size in self.sizes.items()}

@@ -1,11 +1,12 @@
 """The image of a scheduled network: program, weights and epilogue numbers as bytes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
 from hw.spec.config import SvpeConfig
 from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Region
-from qnn.compiler.lower import Work
+from qnn.compiler.lower import GroupData, Work
 from qnn.compiler.program import Instruction
 from qnn.compiler.schedule import Memory
 from qnn.errors import CompileError
@@ -13,7 +14,7 @@ from qnn.errors import CompileError
 ALIGNMENT = 256  # of the weights behind the program; bursts start on whole lines
 
 
-def data_section(works: list[Work], config: SvpeConfig) -> tuple[bytes, Memory]:
+def data_section(works: Sequence[Work | GroupData], config: SvpeConfig) -> tuple[bytes, Memory]:
     """Weights, then epilogue numbers, in the order of the works; offsets from its start."""
     weights = b"".join(work.weights for work in works)
     weights += bytes(-len(weights) % ALIGNMENT)

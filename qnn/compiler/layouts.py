@@ -2,9 +2,8 @@
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
-from qnn.compiler.allocate import Request, allocate, peak
+from qnn.compiler.allocate import Request, allocate
 from qnn.compiler.storage import Place, passes, root_words
-from qnn.errors import CompileError
 from qnn.graph.ir import Concat, Graph, Node
 
 ALWAYS = 1 << 30
@@ -88,22 +87,6 @@ def chip_layout(
         block_step=block_step,
         passes=passes(node, config),
         pass_step=place.blocks * block_step if passes(node, config) > 1 else 0,
-    )
-
-
-def refuse(needs: list[Request], config: SvpeConfig) -> None:
-    """Say which tensors are too much.
-
-    Raises
-    ------
-    CompileError
-        Always.
-    """
-    words, worst = peak(needs)
-    names = ", ".join(f"'{r.name}' ({r.words})" for r in sorted(worst, key=lambda r: -r.words))
-    raise CompileError(
-        f"the feature maps {names} need {words} feature words at a time, but the configuration "
-        f"has {config.feature_words} (SvpeConfig.feature_words); raise it, or use a smaller image"
     )
 
 

@@ -7,7 +7,7 @@ from hw.spec.image import TensorLayout
 from hw.spec.instructions import TILES, Buffer, Op
 from qnn.compiler.epilogue import fold
 from qnn.compiler.program import Instruction, Span
-from qnn.compiler.segments import Group, blocks_read, groups
+from qnn.compiler.segments import Group, Segments, blocks_read, groups
 from qnn.compiler.storage import passes
 from qnn.compiler.tiles import Tile
 from qnn.compiler.words import pack_parameters, pack_weights, weight_words
@@ -28,27 +28,70 @@ class Work:
     parameters: bytes = b""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Operands:
+    """Where a layer reads and writes."""
+
+    input: TensorLayout
+    output: TensorLayout
+    skip: TensorLayout | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GroupData:
+    """What one group of a layer loads: ``words`` weight words, and one parameter word."""
+
+    words: int
+    weights: bytes
+    parameters: bytes
+
+
+def pack_layer(
+    graph: Graph, node: Conv, operand: Segments, result: Segments, config: SvpeConfig
+) -> tuple[GroupData, ...]:
+    """The data of every group, in the order of ``groups``."""
+    epilogue = fold(graph, node)
+    packed = []
+    for group in groups(result, config.lanes, config.rows):
+        words = weight_words(node, group, operand, config)
+        parameters = pack_parameters(epilogue, group, config)
+        packed.append(GroupData(len(words), pack_weights(words, config), parameters))
+    return tuple(packed)
+
+
 def lower(
     graph: Graph,
     node: Conv | MaxPool,
-    layouts: dict[str, TensorLayout],
+    layouts: Operands,
     tile: Tile,
     config: SvpeConfig,
+    packed: tuple[GroupData, ...] | None = None,
+    blocks: tuple[int, int] | None = None,
 ) -> list[Work]:
-    """The instructions of one layer; they need no order among themselves."""
+    """The instructions of one layer; they need no order among themselves.
+
+    Parameters
+    ----------
+    packed : what ``pack_layer`` gives for the layer, where it is known already
+    blocks : of a convolution, first and past the last block to compute; None for all
+    """
     fields = {field.name: 0 for field in TILES.fields} | _loops(node, tile)
-    fields |= _input(graph, node, layouts[node.input], tile)
-    fields |= _output(node, layouts[node.name], tile, config)
+    fields |= _input(graph, node, layouts.input, tile)
+    fields |= _output(node, layouts.output, tile, config)
     _check_coordinates(node, fields)
-    lower_one = _max_pool if isinstance(node, MaxPool) else _conv
-    works = lower_one(graph, node, layouts, tile, config, fields)
+    if isinstance(node, MaxPool):
+        works = _max_pool(node, layouts, config, fields)
+    else:
+        operand, result = layouts.input, layouts.output
+        packed = packed or pack_layer(graph, node, operand.channels, result.channels, config)
+        works = _conv(graph, node, layouts, tile, config, fields, packed, blocks)
     for work in works:
         _check_fields(node, work.instruction.fields)
     return works
 
 
-def _max_pool(graph, node, layouts, tile, config, fields):
-    operand, result = layouts[node.input], layouts[node.name]
+def _max_pool(node, layouts, config, fields):
+    operand, result = layouts.input, layouts.output
     works = []
     for group in groups(operand.channels, config.lanes, config.lanes):
         fields_ = {**fields, "op": Op.MAXPOOL, "blocks": 1, "terms": 1}
@@ -58,22 +101,24 @@ def _max_pool(graph, node, layouts, tile, config, fields):
     return works
 
 
-def _conv(graph, node, layouts, tile, config, fields):
-    operand, result = layouts[node.input], layouts[node.name]
+def _conv(graph, node, layouts, tile, config, fields, packed, blocks):
+    operand, result = layouts.input, layouts.output
     epilogue = fold(graph, node)
     fields = {**fields, "op": Op.CONV, "terms": node.codes.shape[0]}
     fields |= {"low": epilogue.low, "high": epilogue.high}
     works = []
-    for group in groups(result.channels, config.lanes, config.rows):
-        words = weight_words(node, group, operand.channels, config)
-        fields_ = {**fields, "weight_step": int(len(words) > 1), "output_part": group.part}
+    of_groups = groups(result.channels, config.lanes, config.rows)
+    for group, data in zip(of_groups, packed, strict=True):
+        if blocks is not None and not blocks[0] <= group.block < blocks[1]:
+            continue
+        fields_ = {**fields, "weight_step": int(data.words > 1), "output_part": group.part}
         fields_["output_address"] += group.block * result.block_step
         read = blocks_read(node, group, operand.channels, config.lanes)
         fields_["blocks"] = len(read)
         fields_["input_address"] += read.start * operand.block_step
         reads = [_blocks(operand, read)]
         if node.skip is not None:
-            skip = layouts[node.skip]
+            skip = layouts.skip
             fields_ |= _skip(skip, group, tile)
             reads.append(_block(skip, group))
         writes = [_block(result, group, p) for p in range(passes(node, config))]
@@ -81,9 +126,9 @@ def _conv(graph, node, layouts, tile, config, fields):
         works.append(
             replace(
                 work,
-                weight_words=len(words),
-                weights=pack_weights(words, config),
-                parameters=pack_parameters(epilogue, group, config),
+                weight_words=data.words,
+                weights=data.weights,
+                parameters=data.parameters,
             )
         )
     return works
@@ -175,12 +220,17 @@ def _skip(skip, group, tile):
 
 def _blocks(layout, blocks):
     first, last = (layout.address + layout.block_step * b for b in (blocks[0], blocks[-1]))
-    return Span(Buffer.FEATURES, first, last + layout.height * layout.pitch)
+    return Span(Buffer.FEATURES, first, last + _block_words(layout))
+
+
+def _block_words(layout):
+    """Words from a block's first to past its last; those of other blocks may lie between."""
+    return (layout.height - 1) * layout.pitch + layout.width
 
 
 def _block(layout: TensorLayout, group: Group, number: int = 0) -> Span:
     start = layout.address + number * layout.pass_step + group.block * layout.block_step
-    return Span(Buffer.FEATURES, start, start + layout.height * layout.pitch)
+    return Span(Buffer.FEATURES, start, start + _block_words(layout))
 
 
 def _check_coordinates(node, fields):

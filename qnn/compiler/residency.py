@@ -37,15 +37,10 @@ def chunks(works: list[Work], config: SvpeConfig) -> list[Chunk]:
         One instruction's weights do not fit.
     """
     for work in works:
-        if work.weight_words > config.weight_words:
-            raise CompileError(
-                f"conv '{work.name}' needs {work.weight_words} weight words for "
-                f"{config.rows} output channels, but the configuration has {config.weight_words} "
-                f"(SvpeConfig.weight_words); raise it, or use a smaller kernel or fewer channels"
-            )
+        check_group(work.name, work.weight_words, config)
     fits = resident(works, config)
     limits = (config.weight_words, config.parameter_words)
-    weight_ring, parameter_ring = _Ring(limits[0]), _Ring(limits[1])
+    weight_ring, parameter_ring = Ring(limits[0]), Ring(limits[1])
     result = []
     for first, last in _cuts(works, limits if fits else (limits[0] // 2, limits[1] // 2), fits):
         weights, parameters = _sizes(works[first:last])
@@ -59,6 +54,22 @@ def chunks(works: list[Work], config: SvpeConfig) -> list[Chunk]:
         )
         result.append(chunk)
     return result
+
+
+def check_group(name: str, words: int, config: SvpeConfig) -> None:
+    """Return if the weights of one instruction fit.
+
+    Raises
+    ------
+    CompileError
+        They do not.
+    """
+    if words > config.weight_words:
+        raise CompileError(
+            f"conv '{name}' needs {words} weight words for {config.rows} output channels, but the "
+            f"configuration has {config.weight_words} (SvpeConfig.weight_words); raise it, or use "
+            f"a smaller kernel or fewer channels"
+        )
 
 
 def _sizes(works):
@@ -80,14 +91,15 @@ def _cuts(works, limits, by_layer):
             first = index
 
 
-class _Ring:
+class Ring:
     """Addresses one after the other; at the end of the buffer it starts again."""
 
-    def __init__(self, size):
+    def __init__(self, size: int):
         self.size = size
         self.next = 0
 
-    def place(self, words):
+    def place(self, words: int) -> int:
+        """The first of the next ``words``."""
         start = self.next if self.next + words <= self.size else 0
         self.next = start + words
         return start

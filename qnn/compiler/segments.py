@@ -73,3 +73,16 @@ def blocks_read(conv: Conv, share: Group, operand: Segments, lanes: int) -> rang
     block, _ = lanes_of(operand, lanes)
     first, last = (conv.inputs_of(channel) for channel in (share.channels[0], share.channels[-1]))
     return range(int(block[first.start]), int(block[last.stop - 1]) + 1)
+
+
+def part_of(parts: Segments, lanes: int, first: int, stop: int) -> tuple[int, Segments]:
+    """The first channel in blocks ``first`` to before ``stop``, and their segments."""
+    before, own, start = 0, [], 0
+    for count in parts:
+        blocks = -(-count // lanes)
+        low, high = (min(max(b - start, 0) * lanes, count) for b in (first, stop))
+        before += low
+        if high > low:
+            own.append(high - low)
+        start += blocks
+    return before, tuple(own)

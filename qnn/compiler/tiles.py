@@ -74,9 +74,17 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
 
 
 def choose_layout(
-    graph: Graph, place: dict[str, Place], config: SvpeConfig, *, dense: bool
+    graph: Graph,
+    place: dict[str, Place],
+    config: SvpeConfig,
+    *,
+    dense: bool,
+    row_words: dict[str, int] | None = None,
 ) -> Layout:
-    """Pitches and tiles of least estimated cycles; ``dense`` leaves no gap between rows."""
+    """Pitches and tiles of least estimated cycles; ``dense`` leaves no gap between rows.
+
+    ``row_words`` are the words of a root's row without a gap, if they are not its pixels.
+    """
     workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
     roots = list(dict.fromkeys(p.root for p in place.values()))
     readers = {root: [n for n in workers if root in _roots(n, place)] for root in roots}
@@ -84,7 +92,7 @@ def choose_layout(
     pitches = {}
     for _ in range(SWEEPS):
         for root in roots:
-            width = graph[root].shape[2]
+            width = graph[root].shape[2] if row_words is None else row_words[root]
             last = width if dense or graph[root].shape[1] == 1 else width + config.banks - 1
             trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
             pitches = min(trials, key=lambda t: _total(readers[root], t, place, taken, config))

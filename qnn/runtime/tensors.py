@@ -3,7 +3,7 @@
 import numpy as np
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Image, TensorLayout
+from hw.spec.image import Gather, Image, TensorLayout
 from hw.spec.packing import pack, unpack
 
 
@@ -58,6 +58,25 @@ def to_words(tensor: np.ndarray, layout: TensorLayout, lanes: int) -> np.ndarray
     return words
 
 
+def gathered(tensor: np.ndarray, gather: Gather, size: tuple[int, int]) -> np.ndarray:
+    """The packed tensor of ``size`` (height, width) words.
+
+    Takes (..., channels, height, width); gives the same with the channels of a word.
+    """
+    places = [
+        first + np.arange(count)[:, None] * step + np.arange(taps) * dilation
+        for first, count, step, taps, dilation in zip(
+            gather.first, size, gather.step, gather.taps, gather.dilation, strict=True
+        )
+    ]
+    rows, columns = places[0][:, :, None, None], places[1]
+    height, width = tensor.shape[-2:]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    taken = tensor[..., rows.clip(0, height - 1), columns.clip(0, width - 1)]  # ..., c, y, i, x, j
+    taken = np.moveaxis(taken * inside, (-3, -1), (-5, -4))  # ..., i, j, c, y, x
+    return taken.reshape(*tensor.shape[:-3], -1, *size)
+
+
 def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
     """The INPUT region of each run.
 
@@ -75,8 +94,9 @@ def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
     ValueError
         The shape or the range is not the input's.
     """
-    layout = image.inputs[0]
-    wanted = (sum(layout.channels), layout.height, layout.width)
+    layout, gather = image.inputs[0], image.inputs[0].gather
+    size = (layout.height, layout.width)
+    wanted = (sum(layout.channels), *size) if gather is None else gather.shape
     if x.ndim != 4 or x.shape[1:] != wanted or not len(x):
         raise ValueError(
             f"input '{layout.name}' needs images of shape (N, {', '.join(map(str, wanted))}), not "
@@ -91,6 +111,8 @@ def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
     runs = -(-len(x) // image.batch)
     filled = np.concatenate([x, np.repeat(x[-1:], runs * image.batch - len(x), 0)])
     filled = filled.reshape(runs, image.batch, *wanted)
+    if gather is not None:
+        filled = gathered(filled, gather, size)
     data = np.zeros((runs, image.input_bytes), np.uint8)
     for number, place in enumerate(image.inputs):
         words = to_words(filled[:, number], place, image.config.lanes)

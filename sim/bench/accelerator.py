@@ -1,8 +1,9 @@
-"""cocotb test that runs a job on the accelerator: writes registers, sleeps till the end, reads.
+"""cocotb test that runs a job on the accelerators: writes registers, sleeps till the end, reads.
 
-The environment variable QNN_JOB names a JSON file with ``runs``, each a list of register writes,
-``identity`` and ``after``, the registers to read before the first and after each run, and
-``result``, the file for what was read. Nothing here runs while the accelerator works.
+The environment variable QNN_JOB names a JSON file with ``rounds``, each with a list of register
+writes for every core that runs in it, from core 0 on, ``identity`` and ``after``, the registers to
+read before the first and after each run, and ``result``, the file for what was read. The last write
+of a run starts it; it goes to all cores of a round at once. Nothing here runs while they work.
 """
 
 import json
@@ -21,6 +22,7 @@ async def reset(dut) -> Registers:
     dut.rst.value = 1
     dut.running.value = 0
     dut.dump.value = 0
+    dut.select.value = 1
     registers = Registers(dut)
     await ClockCycles(dut.clk, 4)
     dut.rst.value = 0
@@ -46,28 +48,39 @@ async def finish(dut, job: dict, registers: Registers) -> None:
     """Do the job, and write its result."""
     result = {"identity": await read_all(registers, job["identity"]), "runs": []}
     expected = job.get("expected_identity")
-    for writes in job["runs"] if expected in (None, result["identity"]) else []:
-        for address, value in writes[:-1]:
-            await registers.write(address, value)
-        dut.running.value = 1
-        started, first = time.perf_counter(), dut.cycle.value.to_unsigned()
-        await registers.write(*writes[-1])
-        if dut.wake.value != 1:
-            await RisingEdge(dut.wake)
-        seconds = time.perf_counter() - started
-        run = {
-            "timed_out": bool(dut.timed_out.value),
-            "simulated_cycles": dut.cycle.value.to_unsigned() - first,
-            "seconds": seconds,
-        }
-        if not run["timed_out"]:
-            run["after"] = await read_all(registers, job["after"])
-        dut.running.value = 0
-        result["runs"].append(run)
-        if run["timed_out"]:
+    for writes in job["rounds"] if expected in (None, result["identity"]) else []:
+        runs = await run_round(dut, registers, writes, job["after"])
+        result["runs"] += runs
+        if runs[0]["timed_out"]:
             break
     result["violations"] = dut.violations.value.to_unsigned()
     await ClockCycles(dut.clk, 4)  # the trace has its last line
     dut.dump.value = 1
     await Timer(1, "ns")
     Path(job["result"]).write_text(json.dumps(result))
+
+
+async def run_round(dut, registers: Registers, writes: list, after: list) -> list[dict]:
+    """One run on each of the first cores, started in one cycle; what was measured of each."""
+    for core, own in enumerate(writes):
+        dut.select.value = 1 << core
+        for address, value in own[:-1]:
+            await registers.write(address, value)
+    dut.running.value = dut.select.value = (1 << len(writes)) - 1
+    started, first = time.perf_counter(), dut.cycle.value.to_unsigned()
+    await registers.write(*writes[0][-1])
+    if dut.wake.value != 1:
+        await RisingEdge(dut.wake)
+    measured = {
+        "timed_out": bool(dut.timed_out.value),
+        "simulated_cycles": dut.cycle.value.to_unsigned() - first,
+        "seconds": time.perf_counter() - started,
+    }
+    runs = []
+    for core in range(len(writes)):
+        dut.select.value = 1 << core
+        registers_after = [] if measured["timed_out"] else await read_all(registers, after)
+        runs.append({**measured, "after": registers_after})
+    dut.running.value = 0
+    dut.select.value = 1
+    return runs

@@ -119,3 +119,49 @@ def test_the_cost_of_training_is_a_table_or_json(qnn, costs):
     found = json.loads(out)
     assert (code, found["steps"], found["time_to_float"]["fp32"]) == (0, 3, 1.0)
     assert found["machine"]["cores"] >= 1
+
+
+NETWORK_KEYS = {
+    "cycles_per_image",
+    "utilisation",
+    "frames_per_second_at_250_mhz",
+    "simulator",
+    "cold_latency_cycles",
+    "layers",
+}
+
+
+def test_a_network_costs_cycles(qnn, checkpoint):
+    options = ("--config", "small", "--cores", "2", "--batch", "2")
+    command = ("bench", "network", "digits_cnn", "--checkpoint", checkpoint, "--data", "digits")
+    code, text, _ = qnn(*command, *options, "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert found.keys() >= NETWORK_KEYS
+    assert (found["simulator"], found["cores"], found["images"]) == ("functional", 2, 4)
+    assert 0 < found["utilisation"] < 1
+    assert found["cycles_per_image"] == found["cycles"] / 4
+    assert found["layers"][0]["name"] == "stem.0"
+
+    code, text, _ = qnn(*command, *options)
+    assert code == 0
+    assert text.startswith("cycles of digits_cnn an image, 8x8x4 (lanes x rows x columns)")
+    assert f"utilisation {found['utilisation']:.3f}; simulated cycles at an assumed 250 MHz" in text
+    assert f"one image alone: {found['cold_latency_cycles']:,} cycles" in text
+
+
+def test_a_network_that_does_not_fit_is_refused(qnn):
+    command = ("bench", "network", "digits_cnn", "--set", "weight_words=16")
+    code, out, err = qnn(*command)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: conv 'last.0' needs 18 weight words ")
+
+
+@pytest.mark.rtl
+def test_a_network_costs_cycles_in_rtl(qnn):
+    command = ("bench", "network", "digits_cnn", "--config", "test", "--batch", "2", "--json")
+    code, text, _ = qnn(*command, "--device", "rtl")
+    assert code == 0
+    found = json.loads(text)
+    assert found["simulator"] == "rtl"
+    assert abs(found["cycles"] - found["model_cycles"]) <= found["model_cycles"] // 100

@@ -63,9 +63,9 @@ def test_a_model_that_does_not_exist(qnn):
     assert qnn("quantize", "resnet9000") == (
         1,
         "",
-        "error: model needs to be one of resnet8, resnet20, resnet56, dscnn, mobilenetv1_vww, "
-        "mobilenetv1, digits_cnn or module:factory, not 'resnet9000'; name a module that Python "
-        "can import and a callable in it\n",
+        "error: model needs to be one of resnet8, resnet20, resnet56, resnet18, dscnn, "
+        "mobilenetv1_vww, mobilenetv1, digits_cnn or module:factory, not 'resnet9000'; name a "
+        "module that Python can import and a callable in it\n",
     )
 
 
@@ -180,9 +180,9 @@ def test_a_buffer_that_is_too_small(qnn, model):
     assert qnn("check", model, "--set", "feature_words=64") == (
         1,
         "",
-        "error: the feature maps 'stem.0' (128), 'conv1.0' (128), 'conv2.0' (128) need 384 feature "
-        "words at a time, but the configuration has 64 (SvpeConfig.feature_words); raise it, or "
-        "use a smaller image\n",
+        "error: conv 'conv2.0' needs 72 feature words for one row of its output, but the "
+        "configuration has 64 (SvpeConfig.feature_words); raise it, or use a narrower image or "
+        "fewer channels\n",
     )
 
 

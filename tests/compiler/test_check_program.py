@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from hw.spec.config import named_config
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Op
+from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Op, Region
 from qnn.compiler import compile_graph
 from qnn.compiler.check_program import ProgramError, check_program
 from qnn.compiler.disassemble import instructions
@@ -94,3 +94,42 @@ def test_more_tokens_than_a_counter_holds_are_caught():
     flooded = replace(image, payload=payload, program_bytes=len(data))
     with pytest.raises(ProgramError, match="more than 8 bits of tokens for store"):
         check_program(flooded)
+
+
+def in_strips(batch=1, make=small_graphs.network):
+    """A program whose strips go through memory."""
+    config = replace(named_config("test"), feature_words=64)
+    return compile_graph(make(), config, batch)
+
+
+def test_a_strip_that_is_loaded_before_it_is_stored_is_caught():
+    image = in_strips(make=small_graphs.spread)
+    load = first(image, Op.LOAD, region=Region.SCRATCH, wait_store=1)
+    program = instructions(image)
+    giver = next(i for i, f in enumerate(program) if f["op"] is Op.STORE and f["signal_load"])
+    loose = changed(changed(image, giver, signal_load=0), load, wait_store=0)
+    with pytest.raises(ProgramError, match="touches SCRATCH that store still writes"):
+        check_program(loose)
+
+
+def test_a_strip_that_is_stored_over_one_still_to_be_loaded_is_caught():
+    image = in_strips()
+    load = first(image, Op.LOAD, region=Region.SCRATCH, wait_store=0)
+    store = next(i for i, f in enumerate(instructions(image)) if i > load and f["op"] is Op.STORE)
+    over = changed(image, store, offset=instructions(image)[load]["offset"])
+    with pytest.raises(ProgramError, match="overwrites SCRATCH that load still reads"):
+        check_program(over)
+
+
+def test_rows_of_scratch_that_nothing_stored_are_caught():
+    image = in_strips()
+    load = first(image, Op.LOAD, region=Region.SCRATCH)
+    with pytest.raises(ProgramError, match="reads unwritten words of SCRATCH"):
+        check_program(changed(image, load, offset=instructions(image)[load]["offset"] + 400))
+
+
+def test_a_transfer_past_the_end_of_scratch_is_caught():
+    image = in_strips()
+    store = first(image, Op.STORE, region=Region.SCRATCH)
+    with pytest.raises(ProgramError, match="outside its region"):
+        check_program(changed(image, store, offset=image.scratch_bytes))

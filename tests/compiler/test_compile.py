@@ -50,10 +50,34 @@ def test_weights_of_one_instruction_that_do_not_fit_are_refused():
     )
 
 
-def test_feature_maps_that_do_not_fit_are_refused():
-    assert refusal(small_graphs.concat(), replace(TEST, feature_words=64)) == (
-        "the feature maps 'both' (90), 'c' (60) need 150 feature words at a time, but the "
-        "configuration has 64 (SvpeConfig.feature_words); raise it, or use a smaller image"
+def test_feature_maps_that_do_not_fit_go_through_memory_strip_by_strip(golden):
+    small = replace(TEST, feature_words=64)
+    golden("strips.txt", program_text(compile_graph(small_graphs.network(), small)))
+
+
+def test_a_row_that_does_not_fit_is_refused():
+    x = small_graphs.image(20, 6, 9)
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 8))
+    assert refusal(graph, replace(TEST, feature_words=64)) == (
+        "conv 'c' needs 90 feature words for one row of its output, but the configuration has 64 "
+        "(SvpeConfig.feature_words); raise it, or use a narrower image or fewer channels"
+    )
+
+
+def test_strips_of_a_very_high_image_have_more_rows_and_are_refused_by_them():
+    x = small_graphs.image(8, 500, 9)
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 8))
+    assert refusal(graph, replace(TEST, feature_words=64)) == (
+        "conv 'c' needs 72 feature words for 3 rows of its output, but the configuration has 64 "
+        "(SvpeConfig.feature_words); raise it, or use a narrower image or fewer channels"
+    )
+
+
+def test_weights_of_one_instruction_that_do_not_fit_are_refused_in_strips_too():
+    small = replace(TEST, feature_words=64, weight_words=16)
+    assert refusal(small_graphs.network(), small) == (
+        "conv 'last' needs 24 weight words for 4 output channels, but the configuration has 16 "
+        "(SvpeConfig.weight_words); raise it, or use a smaller kernel or fewer channels"
     )
 
 
@@ -88,9 +112,9 @@ def test_coordinates_that_wrap_are_refused():
 
 
 def test_a_kernel_that_an_instruction_cannot_count_is_refused():
-    x = small_graphs.image(1, 1, 2)
+    x = small_graphs.image(8, 1, 2)
     apart = small_graphs.conv("c", x, 1, kernel=1, padding=(0, 0, 3000, 0), shape=(1, 1, 3002))
-    apart = replace(apart, codes=np.ones((1, 1, 1, 1, 2), np.int8), dilation=(1, 3000))
+    apart = replace(apart, codes=np.ones((1, 1, 8, 1, 2), np.int8), dilation=(1, 3000))
     apart = replace(apart, shape=(1, 1, 2))
     assert refusal(small_graphs.graph(x, apart), TEST) == (
         "conv 'c' does not fit an instruction: TILES.input_x must be from -2048 to 2047, not "

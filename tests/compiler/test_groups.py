@@ -12,6 +12,7 @@ from hw.spec.instructions import Op
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.estimate import layer_cycles
+from qnn.compiler.pack_input import pack_input
 from qnn.compiler.segments import block_count, blocks_read, groups, lanes_of
 from qnn.compiler.storage import places
 from qnn.compiler.tiles import choose_layout, cycles, steps
@@ -93,7 +94,7 @@ def test_tiles_are_chosen_by_the_cycles_that_the_program_takes(graph):
         image = compile_graph(graph, LARGE)
     except CompileError:  # weights of one instruction that do not fit
         return
-    graph = run_passes(graph)
+    graph, _ = pack_input(run_passes(graph), LARGE)
     place = places(graph, LARGE)
     tiles = choose_layout(graph, place, LARGE, dense=False).tiles
     for name, estimate in layer_cycles(image).items():

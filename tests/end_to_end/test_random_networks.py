@@ -1,5 +1,7 @@
 """Random networks: PyTorch = reference = functional simulator = RTL, every tensor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,11 +19,13 @@ from tests.models import at_most, models
 
 # One configuration for all, so that one Verilator build serves them.
 CONFIG = named_config("test", weight_bits=4)
+# And one so small that most networks go through memory in strips.
+STRIPS = replace(CONFIG, feature_words=128, weight_words=128, parameter_words=16)
 LIMITS = Limits(weight_bits=CONFIG.weight_bits)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-def chain(case, batch, devices):
+def chain(case, batch, devices, config=CONFIG):
     """Hold all executors of one random PyTorch model to each other."""
     torch.set_num_threads(1)
     bits = at_most(case.options["weight_bits"], LIMITS.weight_bits)
@@ -38,7 +42,7 @@ def chain(case, batch, devices):
         scale = graph[output.name].type.scale
         whole = expected[output.name].reshape(len(x), *output.shape) * scale
         np.testing.assert_array_equal(value.double().numpy(), whole)
-    design = compiled(graph, batch)
+    design = compiled(graph, batch, config)
     if design is None:
         return
     for device in devices:
@@ -112,3 +116,40 @@ def test_multipliers_give_the_same_integers(pe, graph, seed):
         for device in ("functional", "rtl"):
             report = verify(design, images(graph, 1, seed), device)
             assert report.passed, f"{report}\n{graph}"
+
+
+@settings(max_examples=10, suppress_health_check=SLOW)
+@given(models(), st.integers(1, 3))
+def test_networks_larger_than_the_chip_on_the_functional_simulator(case, batch):
+    chain(case, batch, ["functional"], STRIPS)
+
+
+@pytest.mark.rtl
+@settings(max_examples=5, suppress_health_check=SLOW)
+@given(models(), st.integers(1, 2))
+def test_networks_larger_than_the_chip_on_rtl(case, batch):
+    chain(case, batch, ["functional", "rtl"], STRIPS)
+
+
+def in_strips(graph, batch, seed):
+    """Verify in the RTL, every other time on a memory that stalls."""
+    design = compiled(graph, batch, STRIPS)
+    if design is not None:
+        timing = MemoryTiming.stalled(seed) if seed % 2 else MemoryTiming(rate=1 + seed % 8)
+        report = verify(design, images(graph, batch + 1, seed), "rtl", timing=timing)
+        assert report.passed, f"{report}\n{graph}"
+
+
+@pytest.mark.rtl
+@settings(max_examples=5, suppress_health_check=SLOW)
+@given(graphs(replace(LIMITS, size=14)), st.integers(1, 2), st.integers(0, 2**20))
+def test_integer_graphs_larger_than_the_chip_on_rtl(graph, batch, seed):
+    in_strips(graph, batch, seed)
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@settings(max_examples=100, suppress_health_check=SLOW)
+@given(graphs(replace(LIMITS, size=14)), st.integers(1, 2), st.integers(0, 2**20))
+def test_many_integer_graphs_larger_than_the_chip_on_rtl(graph, batch, seed):
+    in_strips(graph, batch, seed)

@@ -11,7 +11,7 @@ from qnn.nn.preprocess import pixel_values, to_reals
 from qnn.nn.training import accuracy
 from qnn.nn.zoo import ZOO, load_model
 
-CLASSES = {"dscnn": 12, "mobilenetv1_vww": 2, "mobilenetv1": 1000}
+CLASSES = {"resnet18": 1000, "dscnn": 12, "mobilenetv1_vww": 2, "mobilenetv1": 1000}
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -80,9 +80,9 @@ def test_a_module_that_does_not_parse_is_refused(tmp_path, monkeypatch):
     [
         (
             "resnet",
-            "model needs to be one of resnet8, resnet20, resnet56, dscnn, mobilenetv1_vww, "
-            "mobilenetv1, digits_cnn or module:factory, not 'resnet'; name a module that Python "
-            "can import and a callable in it",
+            "model needs to be one of resnet8, resnet20, resnet56, resnet18, dscnn, "
+            "mobilenetv1_vww, mobilenetv1, digits_cnn or module:factory, not 'resnet'; name a "
+            "module that Python can import and a callable in it",
         ),
         (
             "no_such_module:x",

@@ -8,6 +8,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from cocotbext.axi import AxiBus, AxiMaster, AxiResp
 
+from sim.dram import Channel
+
 BASE = 0x40_0000
 SIZE = 16384
 
@@ -22,7 +24,7 @@ async def start(dut, connect=True):
     dut.rst.value = 0
     if not connect:
         return None
-    logging.getLogger("cocotb.qnn_memory").setLevel(logging.WARNING)
+    logging.getLogger("cocotb.one_port").setLevel(logging.WARNING)
     return AxiMaster(AxiBus.from_entity(dut), dut.clk, dut.rst)
 
 
@@ -77,6 +79,63 @@ async def keeps_its_latency_and_one_beat_a_cycle(dut):
             beats.append((cocotb.utils.get_sim_time("ns") - accepted) / 2)
         await RisingEdge(dut.clk)
     assert beats == [20 + i for i in range(8)]  # +latency=20
+
+
+@cocotb.test(timeout_time=10, timeout_unit="us")
+async def keeps_to_its_rate(dut):
+    """Every beat goes in the cycle in which ``sim.dram.Channel`` has it."""
+    await start(dut, connect=False)
+    size = len(dut.rdata) // 8
+    rate = int(cocotb.plusargs["rate"])
+    cycle = {"reads": [], "writes": []}
+
+    async def watch():
+        now = 0
+        while True:
+            await ReadOnly()
+            if dut.rvalid.value and dut.rready.value:
+                cycle["reads"].append(now)
+            if dut.wvalid.value and dut.wready.value:
+                cycle["writes"].append(now)
+            await RisingEdge(dut.clk)
+            now += 1
+
+    cocotb.start_soon(watch())
+    dut.rready.value = dut.bready.value = 1
+    send_read(dut, BASE, 12)
+    await accepted(dut, "ar")
+    send_write(dut, BASE, 12)
+    await accepted(dut, "aw")
+    for beat in range(12):
+        dut.wlast.value = beat == 11
+        await accepted(dut, "w")
+    while len(cycle["reads"]) < 12:
+        await RisingEdge(dut.clk)
+    for name, cycles in cycle.items():
+        assert cycles == Channel(size, rate).send(cycles[0], 12), name
+    assert dut.violations.value == 0
+
+
+async def accepted(dut, channel):
+    """Hold a channel's VALID until it is taken."""
+    getattr(dut, f"{channel}valid").value = 1
+    while True:
+        await ReadOnly()
+        taken = getattr(dut, f"{channel}ready").value
+        await RisingEdge(dut.clk)
+        if taken:
+            break
+    getattr(dut, f"{channel}valid").value = 0
+
+
+def send_write(dut, address, beats):
+    dut.awid.value = 0
+    dut.awaddr.value = address
+    dut.awlen.value = beats - 1
+    dut.awsize.value = (len(dut.wdata) // 8).bit_length() - 1
+    dut.awburst.value = 1
+    dut.wdata.value = 0
+    dut.wstrb.value = (1 << (len(dut.wdata) // 8)) - 1
 
 
 @cocotb.test(timeout_time=10, timeout_unit="us")

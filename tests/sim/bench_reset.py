@@ -13,7 +13,7 @@ WAITS = range(20, 800, 31)  # cycles from start to reset; the job's run is longe
 async def resets_and_then_runs(dut):
     job, registers = read_job(), await reset(dut)
     for wait in WAITS:
-        for write in job["runs"][0]:
+        for write in job["rounds"][0][0]:
             await registers.write(*write)
         await ClockCycles(dut.clk, wait)
         await registers.write(Register.CONTROL, Control.RESET)

@@ -1,5 +1,7 @@
 """The cycle model's own rules; that it meets the RTL's cycles is tested with the RTL."""
 
+from dataclasses import replace
+
 import pytest
 
 from hw.spec.config import named_config
@@ -8,11 +10,14 @@ from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles
 from sim import rtl
 from sim.cycles import simulate_cycles
+from sim.spent import Spent
 from sim.trace import layer_cycles as layer_cycles_of
-from tests.compiler import small_graphs
+from tests.compiler import large_graphs, small_graphs
 from tests.graphs import images
 
 TEST = named_config("test")
+IN_STRIPS = replace(TEST, feature_words=64)
+LARGER = replace(TEST, feature_words=1024)
 
 
 def test_one_instruction_takes_its_steps_and_the_latency_of_the_last_write():
@@ -53,15 +58,72 @@ def test_a_batch_hides_transfers_behind_the_array():
     assert simulate_cycles(compile_graph(graph, TEST, 4)).stall_cycles["load"] > 0
 
 
+def test_a_memory_of_half_the_rate_takes_twice_as_long_to_load():
+    image = compile_graph(small_graphs.one_conv(), TEST)
+    whole, half, quarter = (
+        simulate_cycles(image, bytes_per_cycle=rate).layers[0].issue_cycle for rate in (8, 4, 2)
+    )
+    beats = 7 * 16 + 35 + 2 * 4 + 12 * 2  # instructions, input, parameters and weights
+    assert half - whole == pytest.approx(beats, abs=2)
+    assert quarter - half == pytest.approx(2 * beats, abs=4)
+
+
+def test_a_slow_memory_hides_behind_computation_up_to_a_point():
+    image = compile_graph(large_graphs.residual_block(32, 12, 24), LARGER)
+    cycles = [simulate_cycles(image, bytes_per_cycle=rate).cycles for rate in (8, 4, 2, 1)]
+    assert image.scratch_bytes
+    assert cycles[1] < 1.1 * cycles[0]
+    assert cycles[3] > 1.2 * cycles[0]
+
+
+def test_parts_of_a_layer_count_as_one():
+    image = compile_graph(large_graphs.residual_block(32, 12, 24), LARGER)
+    timing = simulate_cycles(image)
+    assert len(image.layers) > 4
+    assert [layer.name for layer in timing.layers] == ["a", "b"]
+    assert [layer.macs for layer in timing.layers] == [32 * 32 * 9 * 12 * 24] * 2
+
+
+def meet(graph, image, count, rate=None):
+    """Hold the model to the RTL: the whole run, and each layer in it."""
+    (run,) = rtl.execute(image, images(graph, count), timing=rtl.MemoryTiming(rate=rate)).runs
+    model = simulate_cycles(image, bytes_per_cycle=rate)
+    assert abs(run.cycles - model.cycles) <= max(2, model.cycles // 100)
+    for timing in model.layers:
+        tags = [e.tag for e in image.layers if (e.name, e.image) == (timing.name, timing.image)]
+        spans = [layer_cycles_of(run.trace, tag) for tag in tags]
+        cycles = max(s.last_write for s in spans) - min(s.issue for s in spans)
+        assert abs(cycles - timing.cycles) <= max(16, timing.cycles // 50), timing.name
+
+
 @pytest.mark.rtl
 @pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
 def test_the_model_meets_the_rtl(make):
     graph = make()
-    image = compile_graph(graph, TEST, 2)
-    (run,) = rtl.execute(image, images(graph, 2)).runs
-    model = simulate_cycles(image)
-    assert abs(run.cycles - model.cycles) <= max(2, model.cycles // 100)
-    for layer, timing in zip(image.layers, model.layers, strict=True):
-        measured = layer_cycles_of(run.trace, layer.tag)
-        cycles = measured.last_write - measured.issue
-        assert abs(cycles - timing.cycles) <= max(16, timing.cycles // 50), layer.name
+    meet(graph, compile_graph(graph, TEST, 2), 2)
+
+
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_what_layers_spend_adds_up_to_the_run(make):
+    image = compile_graph(make(), TEST, 3)
+    timing = simulate_cycles(image)
+    spent = sum((layer.spent for layer in timing.layers), Spent())
+    tail = write_latency(TEST) + 400  # the last tile's way through the epilogue, and its store
+    assert 0 <= timing.cycles - spent.cycles <= tail
+    assert spent.issue + spent.interval >= 3 * sum(layer_cycles(image).values()) * 0.99
+    assert spent.load + spent.fetch > 0  # the first layer waits for its input, or its instruction
+
+
+def test_a_slower_memory_is_told_as_waiting_for_it():
+    image = compile_graph(small_graphs.network(), TEST)
+    fast, slow = (simulate_cycles(image, latency).layers[0].spent for latency in (8, 108))
+    assert slow.load + slow.fetch - fast.load - fast.fetch >= 100
+    assert (slow.issue, slow.interval) == (fast.issue, fast.interval)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("rate", [8, 6, 4, 3, 1])
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_the_model_meets_the_rtl_at_every_rate_of_the_memory(make, rate):
+    graph = make()
+    meet(graph, compile_graph(graph, IN_STRIPS, 2, rate), 2, rate)

@@ -50,3 +50,34 @@ def test_outputs_may_change_and_inputs_may_not():
         r"is wrong$",
     ):
         memory.check_guards(after)
+
+
+@pytest.mark.parametrize(
+    ("rate", "cycles"),
+    [
+        (16, [0, 1, 2, 3, 4, 5]),
+        (12, [0, 1, 2, 4, 5, 6]),
+        (8, [0, 2, 4, 6, 8, 10]),
+        (5, [0, 3, 6, 9, 12, 16]),
+    ],
+)
+def test_beats_keep_to_the_rate(rate, cycles):
+    assert dram.Channel(16, rate).send(0, 6) == cycles
+
+
+def test_a_channel_that_was_idle_owes_nothing():
+    channel = dram.Channel(16, 4)
+    assert channel.send(3, 2) == [3, 7]
+    assert channel.free == 11
+    assert channel.send(5, 1) == [11]
+    assert channel.send(40, 2) == [40, 44]
+
+
+@pytest.mark.parametrize("rate", [0, 17])
+def test_a_rate_that_the_bus_cannot_have_is_refused(rate):
+    with pytest.raises(
+        ValueError,
+        match=rf"^a memory with beats of 16 bytes needs a rate of 1 to 16 bytes a cycle, not "
+        rf"{rate}$",
+    ):
+        dram.Channel(16, rate)

@@ -9,7 +9,8 @@ pytestmark = pytest.mark.rtl
 
 BENCH = "tests.sim.bench_memory"
 BASE, SIZE = 0x40_0000, 16384
-SOURCE = Path(runner.__file__).with_name("memory.sv")
+SIM = Path(runner.__file__).parent
+SOURCES = (SIM / "storage.sv", SIM / "memory.sv", Path(__file__).with_name("one_port.sv"))
 CONTENT = np.array([i * 7 % 251 for i in range(SIZE)], np.uint8)
 
 
@@ -18,8 +19,8 @@ def memory(request, tmp_path):
     """Runs one test of the bench; the arguments are plusargs."""
     bus_bits = request.param
     model = runner.build(
-        {SOURCE.name: SOURCE.read_text()},
-        "qnn_memory",
+        {source.name: source.read_text() for source in SOURCES},
+        "one_port",
         parameters={"DATA_BITS": bus_bits, "ADDRESS_BITS": 40, "WORDS": SIZE * 8 // bus_bits},
     )
     content = tmp_path / "memory.bin"
@@ -48,6 +49,11 @@ def test_answers_errors_where_told(memory):
 
 def test_keeps_its_latency_and_one_beat_a_cycle(memory):
     memory("keeps_its_latency_and_one_beat_a_cycle", latency=20)
+
+
+@pytest.mark.parametrize("rate", [8, 6, 5, 1])
+def test_keeps_to_its_rate(memory, rate):
+    memory("keeps_to_its_rate", latency=20, rate=rate)
 
 
 def test_counts_what_breaks_the_protocol(memory):

@@ -2,7 +2,7 @@ import pytest
 
 from hw.spec.config import SvpeConfig
 from hw.verilog import mapped_element
-from sim.paths import LUT_BITS, longest_path
+from sim.longest_path import LUT_BITS, longest_path
 from sim.synthesis import synthesis
 
 

@@ -1,0 +1,239 @@
+"""What an accelerator needs for a network: cycles of a batch and of one image, layer by layer.
+
+Every tensor of every image is compared with the reference on the way, so that cycles of wrong
+results are never told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw.spec.config import SvpeConfig
+from qnn.bench import shared
+from qnn.design import Design, compile
+from qnn.errors import DeviceError, ModelError
+from qnn.graph.export import export
+from qnn.graph.ir import Graph
+from qnn.graph.quantize import quantize
+from qnn.nn.data import load_data
+from qnn.nn.zoo import ZOO, load_model
+from sim.cycles import LayerTiming, Timing, simulate_cores
+from sim.spent import Spent
+from sim.verify import Report, verify
+
+CALIBRATION = 256  # images
+CLOCK_HZ = 250_000_000  # assumed: no tool here places and routes for the boards' devices
+PUBLISHED = {  # as its authors report
+    "resnet20": {"system": "NN2FPGA", "board": "KV260", "frames_per_second": 7601},
+    "resnet8": {"system": "NN2FPGA", "board": "KV260", "frames_per_second": 30153},
+}
+PUBLISHED_IN = "arXiv 2309.15631"
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer: cycles of the first core, a mean over the images of its batch.
+
+    Members
+    -------
+    ideal_cycles : its multiply-accumulates over those that the array does in a cycle
+    issue_cycles : steps that the array took
+    stalls : cycles it waited, by cause, as the cycle model has them (``sim.spent``)
+    latency_cycles : first step to last write of the first image, by the device
+    """
+
+    name: str
+    macs: int
+    ideal_cycles: float
+    issue_cycles: float
+    interval_stall_cycles: float
+    dependence_stall_cycles: float
+    load_stall_cycles: float
+    store_stall_cycles: float
+    fetch_stall_cycles: float
+    latency_cycles: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCost:
+    """What was found; cycles are simulated, and frames a second are those times a clock.
+
+    Members
+    -------
+    simulator : "functional" (cycles of the cycle model) or "rtl"
+    batch : images of one run of one core; ``cores`` runs start together
+    paths : beats that the memory moves in a cycle, each way, over all cores
+    cycles : from the start to the last core's end
+    cycles_per_image : of all cores together
+    model_cycles : of the cycle model, for the same
+    cold_latency_cycles : one image alone, from the start to its output in memory
+    outside_cycles : of a batch of the first core, after its last layer's last step
+    """
+
+    model: str
+    checkpoint: str | None
+    configuration: str
+    weight_bits: int
+    simulator: str
+    cores: int
+    paths: int
+    batch: int
+    images: int
+    values_compared: int
+    cycles: int
+    cycles_per_image: float
+    model_cycles: int
+    utilisation: float
+    frames_per_second_at_250_mhz: float
+    cold_latency_cycles: int
+    cold_latency_milliseconds_at_250_mhz: float
+    outside_cycles: int
+    layers: tuple[LayerCost, ...]
+    published: dict | None
+
+    def to_fields(self) -> dict:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def quantized_graph(
+    model: str, checkpoint: Path | None, data: str | None, weight_bits: int, seed: int = 0
+) -> tuple[Graph, np.ndarray]:
+    """The integer graph of a model, and test images, (images, channels, height, width) uint8.
+
+    Without a checkpoint the weights are those of ``seed``; without data, images are random. A model
+    that is not of the zoo takes pixels / 255.
+
+    Raises
+    ------
+    ModelError
+        The model, the checkpoint or the data are not to be had.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = load_model(model, checkpoint)
+    train, test = _images(model, data, seed)
+    mean, std = (ZOO[model].mean, ZOO[model].std) if model in ZOO else (0.0, 1.0)
+    sample = train[:CALIBRATION]
+    quantized = quantize(network, sample, weight_bits=weight_bits, mean=mean, std=std)
+    return export(quantized), test.numpy()
+
+
+def _images(model, data, seed) -> tuple[Tensor, Tensor]:
+    """Images to calibrate on, and images to run."""
+    if data is not None and (Path(data) / shared.CIFAR10_TEST).is_file():
+        return shared.cifar10_train(Path(data), [0])[0], shared.cifar10_test(Path(data))[0]
+    if data is not None:
+        dataset = load_data(data)
+        return dataset.x_train, dataset.x_test
+    if model not in ZOO:
+        raise ModelError(
+            f"bench network needs --data to know what images '{model}' takes, but got none; give "
+            f"it, or name a model of the zoo ({', '.join(ZOO)})"
+        )
+    random = np.random.default_rng(seed)
+    images = torch.from_numpy(random.integers(0, 256, (CALIBRATION, *ZOO[model].shape), np.uint8))
+    return images, images
+
+
+def measure(
+    graph: Graph,
+    x: np.ndarray,
+    config: SvpeConfig,
+    *,
+    model: str,
+    checkpoint: Path | None = None,
+    cores: int = 1,
+    paths: int = 1,
+    batch: int = 8,
+    device: str = "functional",
+) -> NetworkCost:
+    """Run a batch on each core, and one image alone; images repeat where ``x`` has too few.
+
+    Raises
+    ------
+    CompileError
+        The network does not fit the accelerator.
+    DeviceError
+        A value differs from the reference, or a run failed.
+    """
+    design = compile(graph, config, batch)
+    modelled = simulate_cores(design.image, cores, paths=paths)
+    images = x[np.arange(cores * batch) % len(x)]
+    options = {"cores": cores, "paths": paths} if device == "rtl" else {}
+    report = _verified(design, images, device, **options)
+    said = tuple(timing.cycles for timing in modelled)
+    cycles = max(report.run_cycles or said)
+    capacity = config.lanes * config.rows * config.columns
+    layers = _layers(design, modelled[0], report, capacity)
+    macs = sum(layer.macs for layer in layers)
+    cold = _cold(graph, x[:1], config, device)
+    return NetworkCost(
+        model=model,
+        checkpoint=checkpoint and str(checkpoint),
+        configuration=str(config),
+        weight_bits=config.weight_bits,
+        simulator=device,
+        cores=cores,
+        paths=paths,
+        batch=batch,
+        images=len(images),
+        values_compared=report.values_compared,
+        cycles=cycles,
+        cycles_per_image=cycles / len(images),
+        model_cycles=max(said),
+        utilisation=macs * batch / (capacity * cycles),
+        frames_per_second_at_250_mhz=CLOCK_HZ * len(images) / cycles,
+        cold_latency_cycles=cold,
+        cold_latency_milliseconds_at_250_mhz=1000 * cold / CLOCK_HZ,
+        outside_cycles=said[0] - _all_spent(modelled[0].layers).cycles,
+        layers=layers,
+        published=PUBLISHED.get(model) and {**PUBLISHED[model], "source": PUBLISHED_IN},
+    )
+
+
+def _verified(design: Design, images, device, **options) -> Report:
+    report = verify(design, images, device, **options)
+    if not report.passed:
+        raise DeviceError(f"{device}: {report}".replace("\n", ";"))
+    return report
+
+
+def _cold(graph, x, config, device) -> int:
+    design = compile(graph, config)
+    report = _verified(design, x, device)
+    return (report.run_cycles or (simulate_cores(design.image, 1)[0].cycles,))[0]
+
+
+def _layers(design, timing: Timing, report: Report, capacity) -> tuple[LayerCost, ...]:
+    batch = design.image.batch
+    measured = {
+        layer.name: layer.cycles.last_write - layer.cycles.issue
+        for layer in report.layers
+        if layer.image == 0 and layer.cycles is not None
+    }
+    costs = []
+    for first in timing.layers[: len(timing.layers) // batch]:
+        total = _all_spent([layer for layer in timing.layers if layer.name == first.name])
+        cost = LayerCost(
+            name=first.name,
+            macs=first.macs,
+            ideal_cycles=first.macs / capacity,
+            issue_cycles=total.issue / batch,
+            interval_stall_cycles=total.interval / batch,
+            dependence_stall_cycles=total.dependence / batch,
+            load_stall_cycles=total.load / batch,
+            store_stall_cycles=total.store / batch,
+            fetch_stall_cycles=total.fetch / batch,
+            latency_cycles=measured.get(first.name, first.cycles),
+        )
+        costs.append(cost)
+    return tuple(costs)
+
+
+def _all_spent(layers: Sequence[LayerTiming]) -> Spent:
+    return sum((layer.spent for layer in layers), Spent())

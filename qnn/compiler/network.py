@@ -1,0 +1,108 @@
+"""A network that is larger than the chip, as its tiling sees it: sizes in words and cycles.
+
+Every buffer and every map in memory is row by row: the words of all channels of a row of pixels lie
+together, so that a strip of rows is one piece.
+"""
+
+from dataclasses import dataclass
+
+from hw.spec.config import SvpeConfig
+from hw.spec.image import TensorLayout
+from qnn.compiler.lower import GroupData, pack_layer
+from qnn.compiler.rows import Rows
+from qnn.compiler.storage import Place, passes, places
+from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
+from qnn.graph.ir import Conv, Graph, MaxPool
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """What the choice of runs and their instructions need to know.
+
+    Members
+    -------
+    place : every tensor within its root
+    pitches : of every root; that of a buffer is equal to it modulo the banks
+    tiles : of every layer
+    packed : weights and parameters of every convolution, by group
+    bytes_per_cycle : of each direction of the memory port
+    """
+
+    graph: Graph
+    config: SvpeConfig
+    place: dict[str, Place]
+    pitches: dict[str, int]
+    tiles: dict[str, Tile]
+    packed: dict[str, tuple[GroupData, ...]]
+    bytes_per_cycle: int
+
+    def row_words(self, name: str) -> int:
+        """Words of one row of a tensor, in memory and at least on chip."""
+        node = self.graph[name]
+        return passes(node, self.config) * self.place[name].blocks * node.shape[2]
+
+    def pitch(self, name: str, step: int = 1) -> int:
+        """Words from row to row in a buffer of a tensor's own, of every ``step``-th row alone.
+
+        Pixels that a tile reads at a time lie in the banks that they have in the whole tensor.
+        """
+        residue = step * self.pitches[self.place[name].root] - self.row_words(name)
+        return self.row_words(name) + residue % self.config.banks
+
+    def root_words(self, root: str) -> int:
+        """Words of a whole root on chip."""
+        return self.graph[root].shape[1] * self.pitches[root]
+
+    def transfer_cycles(self, words: int) -> float:
+        """Cycles that ``words`` feature words take on the memory port."""
+        config = self.config
+        beats = words * config.beats(config.feature_bits)
+        return beats * config.bus_bytes / self.bytes_per_cycle
+
+    def weight_cycles(self, name: str) -> float:
+        """Cycles that all weights of a layer take on the memory port."""
+        data = self.packed.get(name, ())
+        return sum(len(d.weights) + len(d.parameters) for d in data) / self.bytes_per_cycle
+
+    def compute_cycles(self, node: Conv | MaxPool, rows: int) -> int:
+        """Cycles of a strip of ``rows`` rows."""
+        tile = self.tiles[node.name]
+        count = -(-rows // tile.height) * -(-node.shape[2] // tile.width)
+        return count * tile_cycles(node, tile, steps(node, self.place, self.config), self.config)
+
+    def layout(self, name: str, rows: Rows, address: int, pitch: int, blocks: int) -> TensorLayout:
+        """``rows`` of a tensor, the first at ``address``; ``blocks`` of it are there."""
+        node = self.graph[name]
+        number = passes(node, self.config)
+        return TensorLayout(
+            name=name,
+            channels=self.place[name].segments,
+            height=rows.count,
+            width=node.shape[2],
+            bits=self.config.accumulator_bits if number > 1 else node.type.bits,
+            signed=node.type.signed,
+            exponent=node.type.exponent,
+            address=address,
+            pitch=pitch,
+            block_step=node.shape[2],
+            passes=number,
+            pass_step=blocks * node.shape[2] if number > 1 else 0,
+        )
+
+
+def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int) -> Network:
+    """The network with its tiles and pitches chosen."""
+    place = places(graph, config)
+    rows = {
+        name: passes(graph[name], config) * place[name].blocks * graph[name].shape[2]
+        for name in {p.root for p in place.values()}
+    }
+    layout = choose_layout(graph, place, config, dense=False, row_words=rows)
+    packed = {
+        node.name: pack_layer(
+            graph, node, place[node.input].segments, place[node.name].segments, config
+        )
+        for node in graph.nodes
+        if isinstance(node, Conv)
+    }
+    return Network(graph, config, place, layout.pitches, layout.tiles, packed, bytes_per_cycle)

@@ -1,0 +1,236 @@
+"""Runs: layers that are computed strip by strip together, and what one strip of them takes."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil, inf
+
+from hw.spec.instructions import TOKEN_BITS
+from qnn.compiler.network import Network
+from qnn.compiler.rows import Rows, row_step, rows_by_strip
+from qnn.compiler.segments import groups
+from qnn.compiler.storage import Place, passes
+from qnn.graph.ir import Concat, Conv, Input, Node
+
+MOST_STRIPS = (1 << TOKEN_BITS) - 16  # of a run: the store of each may give a token that waits
+STRIP_CYCLES = 64  # of waiting for results to land, a layer and strip: tokens and pipeline
+
+
+@dataclass(frozen=True)
+class Run:
+    """Layers computed one after the other for each strip of rows of the last one.
+
+    Only the last one's results leave the run. Weights of a run that fit on chip stay there for all
+    strips; with ``slices`` over 1, those of a part of the channels do, and strips come again for
+    each part. Two ``copies`` of strip buffers let transfers overlap computation.
+    """
+
+    nodes: tuple[Node, ...]
+    rows: int
+    copies: int
+    slices: int = 1
+
+    @property
+    def last(self) -> Node:
+        """The layer whose results leave the run."""
+        return self.nodes[-1]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """``rows`` rows of a tensor on chip, a copy for every other strip if there are two."""
+
+    name: str
+    rows: int
+    pitch: int
+    copies: int
+
+    @property
+    def words(self) -> int:
+        """Of one copy."""
+        return self.rows * self.pitch
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best run of some layers, and its estimated cycles; ``missing`` words if none fits."""
+
+    run: Run | None
+    cycles: float
+    missing: int = 0
+
+
+def loaded(network: Network, nodes: tuple[Node, ...], spilled: frozenset[str]) -> tuple[str, ...]:
+    """Tensors that a run reads from memory."""
+    own = {node.name for node in nodes}
+    names = [name for node in nodes for name in node.inputs if name not in own]
+    names += [node.name for node in nodes if isinstance(node, Input)]
+    return tuple(n for n in dict.fromkeys(names) if network.place[n].root in spilled)
+
+
+def row_steps(network: Network, nodes: tuple[Node, ...], spilled: frozenset[str]) -> dict[str, int]:
+    """Tensors of which a run loads every n-th row alone, as a 1x1 layer of stride n needs."""
+    steps = {}
+    for name in loaded(network, nodes, spilled):
+        readers = [node for node in nodes if name in node.inputs]
+        if len(readers) == 1 and readers[0].inputs.count(name) == 1:
+            (reader,) = readers
+            if reader.input == name and row_step(reader) > 1:
+                steps[name] = row_step(reader)
+    return steps
+
+
+def strip_rows(
+    network: Network, nodes: tuple[Node, ...], size: int, spilled: frozenset[str]
+) -> tuple[dict[str, Rows], ...] | None:
+    """Rows of every tensor on chip, for each strip of ``size`` rows; see ``rows_by_strip``."""
+    return rows_by_strip(network.graph, nodes, size, row_steps(network, nodes, spilled))
+
+
+def slice_blocks(network: Network, node: Node, slices: int) -> tuple[tuple[int, int], ...]:
+    """First and past the last block of each slice of a layer's channels."""
+    blocks = network.place[node.name].blocks
+    bounds = [blocks * number // slices for number in range(slices + 1)]
+    return tuple(pairwise(bounds))
+
+
+def strip_buffers(
+    network: Network, run: Run, needed: tuple[dict[str, Rows], ...], spilled: frozenset[str]
+) -> tuple[Buffer, ...]:
+    """What the strips of a run need on chip, besides tensors that stay there."""
+    most = {name: max(each[name].count for each in needed) for name in needed[0]}
+    copies = run.copies if len(needed) * run.slices > 1 else 1
+    steps = row_steps(network, run.nodes, spilled)
+    buffers = [
+        Buffer(name, most[name], network.pitch(name, steps.get(name, 1)), copies)
+        for name in loaded(network, run.nodes, spilled)
+    ]
+    buffers += [Buffer(n.name, most[n.name], network.pitch(n.name), 1) for n in run.nodes[:-1]]
+    last = run.last
+    if network.place[last.name].root in spilled and not isinstance(last, Input):
+        pitch = network.pitch(last.name)
+        if run.slices > 1:
+            widest = max(b - a for a, b in slice_blocks(network, last, run.slices))
+            pitch = passes(last, network.config) * widest * last.shape[2]
+        buffers.append(Buffer(last.name, most[last.name], pitch, copies))
+    return tuple(buffers)
+
+
+def stores(network: Network, name: str, spilled: frozenset[str]) -> int:
+    """How often a tensor's strips are stored: for later layers, and for outputs of the network."""
+    graph, place = network.graph, network.place
+    root = place[name].root
+    members = [n for n, p in place.items() if p.root == root and covers(p, place[name])]
+    is_read = any(not isinstance(user, Concat) for n in members for user in graph.users(n))
+    outputs = sum(output.name in members for output in graph.outputs)
+    source = isinstance(graph[name], Input) and root == name
+    return outputs + (is_read and root in spilled and not source)
+
+
+def covers(outer: Place, inner: Place) -> bool:
+    """Whether a tensor holds another one of its root."""
+    return outer.first <= inner.first < outer.first + outer.blocks
+
+
+def least_rows(node: Node) -> int:
+    """Rows of a strip of ``node`` at least: one, but for very high images."""
+    return ceil(node.shape[1] / MOST_STRIPS)
+
+
+def best_run(
+    network: Network, nodes: tuple[Node, ...], spilled: frozenset[str], space: int
+) -> Choice:
+    """The run of least estimated cycles whose buffers fit in ``space`` words."""
+    best = Choice(None, inf, missing=-1)
+    least = None
+    for run in _candidates(network, nodes, spilled):
+        needed = strip_rows(network, nodes, run.rows, spilled)
+        if needed is None:
+            continue
+        words = sum(b.words * b.copies for b in strip_buffers(network, run, needed, spilled))
+        least = words if least is None else min(words, least)
+        if words > space:
+            continue
+        cycles = _cycles(network, run, needed, spilled)
+        if cycles < best.cycles:
+            best = Choice(run, cycles)
+    if best.run is None and least is not None:
+        return replace(best, missing=least - space)
+    return best
+
+
+def _candidates(network, nodes, spilled):
+    """Every strip height that differs in the number of strips, then variants of each."""
+    last = nodes[-1]
+    height = last.shape[1]
+    moves = loaded(network, nodes, spilled) or network.place[last.name].root in spilled
+    step = 1 if isinstance(last, Input) else network.tiles[last.name].height
+    sizes = dict.fromkeys(
+        min(height, ceil(ceil(height / count) / step) * step) for count in range(1, height + 1)
+    )
+    for rows in [*sizes, least_rows(last)] if moves else [height]:
+        strips = ceil(height / rows)
+        if strips > MOST_STRIPS:
+            continue
+        yield Run(nodes, rows, 2)
+        yield Run(nodes, rows, 1)
+        for slices in _slice_counts(network, nodes, strips):
+            yield Run(nodes, rows, 2, slices)
+            yield Run(nodes, rows, 1, slices)
+
+
+def _slice_counts(network, nodes, strips):
+    """One more choice: as few slices as let the weights of each stay on chip."""
+    if len(nodes) > 1 or not isinstance(nodes[0], Conv) or strips == 1:
+        return
+    blocks = network.place[nodes[0].name].blocks
+    for slices in range(2, blocks + 1):
+        if slices * strips > MOST_STRIPS:
+            return
+        if all(_stays(network, words) for words in _slice_words(network, nodes[0], slices)):
+            yield slices
+            return
+
+
+def _slice_words(network, node, slices):
+    """Weight words and parameter words of each slice."""
+    config = network.config
+    all_groups = groups(network.place[node.name].segments, config.lanes, config.rows)
+    for first, stop in slice_blocks(network, node, slices):
+        data = [
+            d
+            for group, d in zip(all_groups, network.packed[node.name], strict=True)
+            if first <= group.block < stop
+        ]
+        yield sum(d.words for d in data), len(data)
+
+
+def _stays(network, words):
+    return words[0] <= network.config.weight_words and words[1] <= network.config.parameter_words
+
+
+def stationary(network: Network, nodes: tuple[Node, ...]) -> bool:
+    """Whether the weights of all layers of a run fit on chip at a time."""
+    data = [d for node in nodes for d in network.packed.get(node.name, ())]
+    return _stays(network, (sum(d.words for d in data), len(data)))
+
+
+def _cycles(network, run, needed, spilled):
+    """The slowest of array, reads and writes, and what of the transfers nothing hides."""
+    compute, read, written = [], [], []
+    moved = loaded(network, run.nodes, spilled)
+    times = stores(network, run.last.name, spilled)
+    for each in needed:
+        works = [n for n in run.nodes if not isinstance(n, Input)]
+        compute.append(sum(network.compute_cycles(n, each[n.name].count) for n in works))
+        words = sum(each[name].count * network.row_words(name) for name in moved)
+        read.append(network.transfer_cycles(words))
+        words = times * each[run.last.name].count * network.row_words(run.last.name)
+        written.append(network.transfer_cycles(words))
+    weights = sum(network.weight_cycles(node.name) for node in run.nodes)
+    if run.slices == 1 and not stationary(network, run.nodes):
+        weights *= len(needed)
+    overhead = STRIP_CYCLES * len(needed) * run.slices * len(run.nodes)
+    sums = (sum(compute), run.slices * sum(read) + weights, sum(written))
+    if run.copies == 1 and len(needed) * run.slices > 1:
+        return sum(sums) + overhead
+    return max(sums) + read[0] + written[-1] + overhead

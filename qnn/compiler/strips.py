@@ -1,0 +1,281 @@
+"""A plan as instructions, strip by strip: what each loads, computes and stores, in that order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import NamedTuple
+
+from hw.spec.image import Layer, TensorLayout
+from hw.spec.instructions import Buffer, Op, Region
+from qnn.compiler.choose_runs import Plan
+from qnn.compiler.lower import Operands, lower
+from qnn.compiler.network import Network
+from qnn.compiler.program import Instruction, Span
+from qnn.compiler.rows import Rows, rows_read, strip_node, without_gaps
+from qnn.compiler.runs import (
+    Run,
+    loaded,
+    row_steps,
+    slice_blocks,
+    stationary,
+    strip_buffers,
+    strip_rows,
+)
+from qnn.compiler.segments import groups, part_of
+from qnn.graph.ir import Conv, Input, MaxPool, Node
+
+Key = tuple[str, int]  # of weights: a layer, and the number of a group
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One instruction; a convolution names its weights.
+
+    Those of all tasks with the same ``hold`` are on chip at a time, because they come again.
+    """
+
+    instruction: Instruction
+    weights: Key | None = None
+    hold: tuple[int, ...] | None = None
+
+
+class Map(NamedTuple):
+    """A tensor in memory: its first word, in a region, and words from row to row."""
+
+    region: Region
+    start: int
+    row_step: int
+
+
+class Spot(NamedTuple):
+    """A copy of a strip buffer of a run; a root that stays on chip belongs to run ``STAYS``."""
+
+    run: int
+    name: str
+    copy: int
+
+
+STAYS = -1
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything lies.
+
+    Members
+    -------
+    chip : first feature word of every spot
+    sources : of each image, the memory that a tensor is loaded from
+    targets : of each image, the memories that a tensor is stored to
+    """
+
+    chip: dict[Spot, int]
+    sources: tuple[dict[str, Map], ...]
+    targets: tuple[dict[str, tuple[Map, ...]], ...]
+
+
+def strips(network: Network, plan: Plan, places: Places) -> tuple[list[Task], tuple[Layer, ...]]:
+    """All tasks of the batch, right when executed one after the other, and what each tag is."""
+    tasks, layers = [], []
+    for image in range(len(places.sources)):
+        for number, run in enumerate(plan.runs):
+            for strip in _walk(network, plan, places, image, number, run):
+                strip.emit(tasks, layers)
+    return tasks, tuple(layers)
+
+
+def _walk(network, plan, places, image, number, run) -> Iterator["_Strip"]:
+    """Strips of one run; those of the first slice of channels first."""
+    needed = strip_rows(network, run.nodes, run.rows, plan.spilled)
+    buffers = {b.name: b for b in strip_buffers(network, run, needed, plan.spilled)}
+    count = 0
+    for part, blocks in enumerate(slice_blocks(network, run.last, run.slices)):
+        hold = (image, number, part) if len(needed) > 1 and _holds(network, run) else None
+        done = {node.name: 0 for node in run.nodes}
+        for rows in needed:
+            views = {
+                name: _View(
+                    places.chip[Spot(number, name, count % buffer.copies)],
+                    rows[name].first,
+                    buffer.pitch,
+                )
+                for name, buffer in buffers.items()
+            }
+            yield _Strip(network, plan, places, image, run, rows, views, blocks, hold, done)
+            done = {name: rows[name].stop for name in done}
+            count += 1
+
+
+def _holds(network, run):
+    return run.slices > 1 or stationary(network, run.nodes)
+
+
+class _View(NamedTuple):
+    """A tensor on chip: the word where row ``first`` begins."""
+
+    address: int
+    first: int
+    pitch: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Strip:
+    network: Network
+    plan: Plan
+    places: Places
+    image: int
+    run: Run
+    rows: dict[str, Rows]
+    views: dict[str, _View]
+    blocks: tuple[int, int]  # of the last layer
+    hold: tuple[int, ...] | None
+    done: dict[str, int]  # rows that earlier strips have computed
+
+    def emit(self, tasks: list[Task], layers: list[Layer]) -> None:
+        tag = len(layers)
+        for name in loaded(self.network, self.run.nodes, self.plan.spilled):
+            tasks.append(self._task(self._load(name, tag)))
+        for node in self.run.nodes:
+            if isinstance(node, Input):
+                if node.name not in self.views:
+                    tasks.append(self._task(self._load(node.name, tag)))
+                continue
+            tasks += self._compute(node, len(layers))
+            layers.append(self._layer(node, len(layers)))
+        tasks += [self._task(store) for store in self._stores(tag)]
+
+    @property
+    def steps(self):
+        return row_steps(self.network, self.run.nodes, self.plan.spilled)
+
+    def _task(self, instruction, key=None):
+        return Task(instruction, key, self.hold)
+
+    def _view(self, name):
+        """A strip's own buffer, or the whole tensor where it stays on chip, at its first block."""
+        if name in self.views:
+            return self.views[name]
+        place = self.network.place[name]
+        first = place.first + self._blocks(name)[0]
+        width = self.network.graph[name].shape[2]
+        address = self.places.chip[Spot(STAYS, place.root, 0)] + first * width
+        return _View(address, 0, self.network.pitches[place.root])
+
+    def _layout(self, name, rows):
+        view = self._view(name)
+        address = view.address + (rows.first - view.first) * view.pitch
+        first, stop = self._blocks(name)
+        return self.network.layout(name, rows, address, view.pitch, stop - first)
+
+    def _blocks(self, name):
+        """The blocks of a tensor that this strip has."""
+        is_last = name == self.run.last.name
+        return self.blocks if is_last else (0, self.network.place[name].blocks)
+
+    def _compute(self, node: Conv | MaxPool, tag: int) -> list[Task]:
+        network = self.network
+        rows = self.rows[node.name]
+        height = network.graph[node.input].shape[1]
+        if node.input in self.steps:
+            height = ceil(height / self.steps[node.input])
+            node = without_gaps(node)
+        read = rows_read(node, rows, height)
+        result = self._layout(node.name, rows)
+        first, stop = self._blocks(node.name)
+        skip = node.skip if isinstance(node, Conv) else None
+        operands = Operands(
+            input=self._layout(node.input, read),
+            output=replace(result, address=result.address - first * result.width),
+            skip=None if skip is None else self._layout(skip, rows),
+        )
+        works = lower(
+            network.graph,
+            strip_node(node, rows, read),
+            operands,
+            network.tiles[node.name],
+            network.config,
+            network.packed.get(node.name),
+            (first, stop) if isinstance(node, Conv) else None,
+        )
+        instructions = [work.instruction.with_fields(tag=tag) for work in works]
+        if isinstance(node, MaxPool):
+            return [self._task(instruction) for instruction in instructions]
+        all_groups = groups(result.channels, network.config.lanes, network.config.rows)
+        keys = [
+            (node.name, number)
+            for number, group in enumerate(all_groups)
+            if first <= group.block < stop
+        ]
+        return [self._task(*each) for each in zip(instructions, keys, strict=True)]
+
+    def _layer(self, node: Node, tag: int) -> Layer:
+        rows = self.rows[node.name]
+        layout = self._layout(node.name, rows)
+        lanes = self.network.config.lanes
+        channel, segments = part_of(layout.channels, lanes, *self._blocks(node.name))
+        macs = 0
+        if isinstance(node, Conv):
+            new = rows.stop - max(rows.first, self.done[node.name])
+            macs = node.codes[0, 0].size * sum(segments) * new * layout.width
+        return Layer(
+            tag=tag,
+            name=node.name,
+            op=type(node).__name__.lower(),
+            image=self.image,
+            output=replace(layout, channels=segments),
+            macs=macs,
+            row=rows.first,
+            channel=channel,
+        )
+
+    def _load(self, name, tag):
+        source, rows = self.places.sources[self.image][name], self.rows[name]
+        layout, step = self._layout(name, rows), source.row_step
+        step *= self.steps.get(name, 1)
+        memory = Map(source.region, source.start + rows.first * step, step)
+        return self._transfer(Op.LOAD, memory, layout, layout.address, self._row(name), tag)
+
+    def _row(self, name):
+        """Words of a row of this strip's blocks."""
+        first, stop = self._blocks(name)
+        return self.network.row_words(name) * (stop - first) // self.network.place[name].blocks
+
+    def _stores(self, tag):
+        name = self.run.last.name
+        rows, layout = self.rows[name], self._layout(name, self.rows[name])
+        first, stop = self._blocks(name)
+        blocks = self.network.place[name].blocks
+        # Of a part of the blocks, each pass lies apart from the next in memory.
+        passes = 1 if stop - first == blocks else layout.passes
+        for target in self.places.targets[self.image].get(name, ()):
+            start = target.start + rows.first * target.row_step + first * layout.width
+            words = self._row(name) // passes
+            for number in range(passes):
+                place = target._replace(start=start + number * blocks * layout.width)
+                address = layout.address + number * layout.pass_step
+                yield self._transfer(Op.STORE, place, layout, address, words, tag)
+
+    def _transfer(self, op, memory: Map, layout: TensorLayout, address, words, tag):
+        config = self.network.config
+        size = config.beats(config.feature_bits) * config.bus_bytes
+        rows, pitch = layout.height, layout.pitch
+        chip = Span(Buffer.FEATURES, address, address + (rows - 1) * pitch + words)
+        start = memory.start * size
+        stop = start + ((rows - 1) * memory.row_step + words) * size
+        outside = Span(memory.region, start, stop)
+        if words == pitch == memory.row_step:
+            words, rows = words * rows, 1
+        fields = {
+            "op": op,
+            "region": memory.region,
+            "buffer": Buffer.FEATURES,
+            "address": address,
+            "words": words,
+            "rows": rows,
+            "address_step": pitch if rows > 1 else 0,
+            "offset": start,
+            "offset_step": memory.row_step * size if rows > 1 else 0,
+            "tag": tag,
+        }
+        reads, writes = ((outside,), (chip,)) if op is Op.LOAD else ((chip,), (outside,))
+        return Instruction(op=op, fields=fields, reads=reads, writes=writes)

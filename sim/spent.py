@@ -1,0 +1,53 @@
+"""What the array's cycles go to: products, or one of the things that it waits for."""
+
+from dataclasses import astuple, dataclass
+
+CAUSES = ("dependence", "load", "store", "fetch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Cycles of one instruction, or of many; one after another, they add up to a run's.
+
+    Members
+    -------
+    issue : steps of the array, one a cycle
+    interval : the epilogue had not finished the tile before
+    dependence : results that are read had not landed, or the sequencer was not ready for the next
+    load, store : a token of that engine had not come
+    fetch : the instruction had not come
+    """
+
+    issue: int = 0
+    interval: int = 0
+    dependence: int = 0
+    load: int = 0
+    store: int = 0
+    fetch: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        sums = (a + b for a, b in zip(astuple(self), astuple(other), strict=True))
+        return Spent(**dict(zip(self.__dataclass_fields__, sums, strict=True)))
+
+    @property
+    def cycles(self) -> int:
+        """All of them."""
+        return sum(astuple(self))
+
+
+def spent(*, before: int, ready: dict[str, int], start: int, last: int, steps: int) -> Spent:
+    """Of an instruction that took the cycles from ``before`` to ``last``.
+
+    Parameters
+    ----------
+    before : first cycle after the previous instruction's last step
+    ready : when each cause would have let it start
+    start : when the causes let it start, at least ``before``
+    last : cycle of its last step
+    steps : steps of all its tiles
+
+    The whole wait before ``start`` is the cause's that ended last.
+    """
+    cause = max(CAUSES, key=lambda name: ready.get(name, 0))
+    taken = {cause: start - before, "issue": steps, "interval": last + 1 - start - steps}
+    return Spent(**taken)

@@ -1,0 +1,60 @@
+"""Graphs larger than the chips of the tests, one for each kind of layer that a strip cuts."""
+
+import numpy as np
+
+from qnn.graph.ir import MaxPool
+from tests.compiler.small_graphs import U8, conv, graph, image, last
+
+
+def shift(outputs, bits):
+    """Right shifts that keep the results of wide layers in range."""
+    return np.zeros(outputs, np.int64) + bits
+
+
+def residual_block(channels=64, height=12, width=56):
+    """Two 3x3 layers and a skip operand: every strip has a halo, and rows beside it."""
+    x = image(channels, height, width, type=U8)
+    a = conv("a", x, channels, right=shift(channels, 9))
+    b = conv("b", a, channels, skip=x, seed=2, right=shift(channels, 9))
+    return graph(x, a, b)
+
+
+def strided(channels=64, outputs=128, height=16, width=56):
+    """A 3x3 layer of stride 2 and a 1x1 one that adds to it, as where maps become smaller."""
+    x = image(channels, height, width, type=U8)
+    half = (outputs, height // 2, width // 2)
+    right = shift(outputs, 9)
+    a = conv("a", x, outputs, shape=half, stride=(2, 2), padding=(1, 1, 1, 1), right=right)
+    fields = {"shape": half, "stride": (2, 2), "kernel": 1, "skip": a, "seed": 2}
+    b = conv("b", x, outputs, **fields, right=shift(outputs, 8))
+    return graph(x, a, b)
+
+
+def pooled(channels=64, height=33, width=112):
+    """A first layer, 7x7 of stride 2, and the 3x3 pooling of stride 2 behind it."""
+    x = image(3, height, width)
+    half = (channels, (height + 1) // 2, width // 2)
+    a = conv("a", x, channels, kernel=7, shape=half, stride=(2, 2), padding=(3, 3, 3, 2))
+    quarter = (channels, (half[1] + 1) // 2, half[2] // 2)
+    fields = {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 0)}
+    pool = MaxPool(name="pool", input="a", shape=quarter, type=U8, **fields)
+    return graph(x, a, pool)
+
+
+def thin(channels=16, height=60, width=112):
+    """A 1x1 layer of little work, so that its results are better not moved, and a 3x3 pooling."""
+    x = image(channels, height, width, type=U8)
+    a = conv("a", x, channels, kernel=1)
+    half = (channels, height // 2, width // 2)
+    fields = {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 0, 1, 0)}
+    return graph(x, a, MaxPool(name="pool", input="a", shape=half, type=U8, **fields))
+
+
+def deep(channels=512, outputs=64, size=7):
+    """A 3x3 layer whose weights are used for few pixels, and a linear layer."""
+    x = image(channels, size, size, type=U8)
+    a = conv("a", x, outputs, right=shift(outputs, 10))
+    return graph(x, a, last(a, 40))
+
+
+ALL = (residual_block, strided, pooled, thin, deep)
