@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hw.spec.config import SvpeConfig, named_config
+from hw.spec.config import SvpeConfig, accumulator_bits, named_config
 from hw.spec.image import Image, ImageError
 from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles, performance
@@ -152,6 +152,8 @@ def compile(
 def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
     """The configuration called ``name``, as wide as ``graph`` needs, with ``changes``.
 
+    Sums are widened where long ones of that width could overflow.
+
     Raises
     ------
     CompileError
@@ -165,7 +167,11 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
             "weight_bits": max((node.weight_bits for node in convs), default=config.weight_bits),
             "activation_bits": max(4, *rounded),
         }
-        return replace(config, **(widths | changes))
+        sized = replace(config, **(widths | changes))
+        bits = accumulator_bits(sized.pe, sized.weight_bits, sized.activation_bits)
+        if "accumulator_bits" in changes or bits <= sized.accumulator_bits:
+            return sized
+        return replace(sized, accumulator_bits=bits)
     except ValueError as error:
         raise CompileError(str(error)) from None
 

@@ -7,7 +7,7 @@ from torch import nn
 
 import qnn
 from hw.spec.config import named_config
-from qnn.design import Design, compile
+from qnn.design import Design, compile, config_for
 from qnn.errors import CompileError
 from tests.compiler import small_graphs
 
@@ -180,3 +180,13 @@ def test_an_unknown_configuration_is_refused():
 def test_an_empty_batch_is_refused():
     with pytest.raises(CompileError, match=r"^batch must be at least 1, not 0$"):
         compile(small_graphs.network(), batch=0)
+
+
+@pytest.mark.parametrize(
+    ("activation_bits", "changes", "bits"),
+    [(8, {}, 32), (16, {}, 40), (16, {"accumulator_bits": 36}, 36)],
+)
+def test_sums_are_as_wide_as_long_ones_need(activation_bits, changes, bits):
+    graph = small_graphs.network()
+    config = config_for("test", graph, weight_bits=4, activation_bits=activation_bits, **changes)
+    assert config.accumulator_bits == bits

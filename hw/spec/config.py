@@ -141,6 +141,16 @@ class SvpeConfig:
         )
 
 
+LONGEST_SUM = 8192  # products: more than a 3 x 3 window of 512 channels has
+
+
+def accumulator_bits(pe: str, weight_bits: int, activation_bits: int) -> int:
+    """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow."""
+    most = (1 << (weight_bits - 1)) - 2 if pe == "shift" else weight_bits - 1  # log2 of a weight
+    needed = activation_bits - 1 + most + (LONGEST_SUM - 1).bit_length() + 1
+    return next(bits for bits in (24, 32, 40, 48) if bits >= needed)
+
+
 CONFIGS = {
     "test": SvpeConfig(
         lanes=8,

@@ -11,7 +11,7 @@ from math import floor
 from threading import Lock
 
 from hw.array import PE, SvpeArray
-from hw.spec.config import SvpeConfig
+from hw.spec.config import SvpeConfig, accumulator_bits
 from hw.verilog import files
 from qnn.bench.machine import machine
 from sim.longest_path import longest_path
@@ -23,7 +23,6 @@ USABLE = 0.75  # of the LUTs: more is hard to route
 CLOCK_MHZ = 250
 PUBLISHED_VPE_LANES = 1_024  # of the 16-bit multiplier array that the n-BQ-NN paper compares with
 INT8_PER_DSP = 2  # products of one DSP block that shares an operand (Xilinx WP486)
-LONGEST_SUM = 8_192  # terms that no accumulator of the table may overflow in
 ARRAY = {"lanes": 16, "rows": 16, "columns": 8}
 TOP = "qnn_array"
 TITLE = (
@@ -72,13 +71,6 @@ class Row:
     longest_path_carry_bits: int
     lanes_zcu102: int
     gops_zcu102: float
-
-
-def accumulator_bits(pe: str, weight_bits: int, activation_bits: int) -> int:
-    """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow."""
-    most = (1 << (weight_bits - 1)) - 2 if pe == "shift" else weight_bits - 1  # log2 of a weight
-    needed = activation_bits - 1 + most + (LONGEST_SUM - 1).bit_length() + 1
-    return next(bits for bits in (24, 32, 40, 48) if bits >= needed)
 
 
 def configs() -> list[SvpeConfig]:

@@ -1,0 +1,35 @@
+from itertools import product
+
+import pytest
+
+from hw.spec import codes
+from hw.spec.config import LONGEST_SUM, SvpeConfig, accumulator_bits
+
+KINDS = [
+    *product(("shift",), (2, 3, 4, 5), (4, 8, 16)),
+    *product(("multiply",), (2, 4, 8, 16), (4, 8, 16)),
+]
+
+
+@pytest.mark.parametrize(("pe", "weight_bits", "activation_bits"), KINDS)
+def test_the_longest_sum_just_fits_its_accumulator(pe, weight_bits, activation_bits):
+    bits = accumulator_bits(pe, weight_bits, activation_bits)
+    config = SvpeConfig(pe=pe, weight_bits=weight_bits, accumulator_bits=bits)
+    weights = (codes.multiplier(code, config) for code in range(1 << weight_bits))
+    most = max(map(abs, weights)) << (activation_bits - 1)
+    assert LONGEST_SUM * most <= 1 << (bits - 1)
+    if bits > 24:
+        assert LONGEST_SUM * most > 1 << (bits - 8 - 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"pe": "divide"}, "pe must be one of shift, multiply, multiply_lut, not 'divide'"),
+        ({"weight_bits": 6}, "weight_bits must be from 2 to 5, not 6"),
+        ({"pe": "multiply", "weight_bits": 17}, "weight_bits must be from 2 to 16, not 17"),
+    ],
+)
+def test_an_element_that_does_not_exist_is_refused(changed, text):
+    with pytest.raises(ValueError, match=f"^SvpeConfig {text}$"):
+        SvpeConfig(**changed)
