@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.spec.config import named_config
+from hw.spec.config import SvpeConfig, named_config
 from hw.spec.instructions import Buffer, Op, Region
 from qnn.compiler import build_strips, compile_graph, run_passes
 from qnn.compiler.choose_runs import choose_runs
@@ -61,10 +61,17 @@ def test_layers_of_large_networks_on_the_reference_array(make):
     assert_equal(g, compile_graph(g, REFERENCE), images(g, 1))
 
 
+ARRAYS = (
+    TEST,
+    named_config("small", weight_bits=4),
+    SvpeConfig(lanes=4, rows=4, columns=4, weight_bits=4, bus_bits=64),
+    SvpeConfig(lanes=8, rows=2, columns=8, weight_bits=5, activation_bits=12),
+)
 CHIPS = st.builds(
-    lambda features, weights, parameters: replace(
-        TEST, feature_words=features, weight_words=weights, parameter_words=parameters
+    lambda base, features, weights, parameters: replace(
+        base, feature_words=features, weight_words=weights, parameter_words=parameters
     ),
+    st.sampled_from(ARRAYS),
     st.sampled_from((64, 128, 256)),
     st.sampled_from((64, 512)),
     st.sampled_from((4, 64)),

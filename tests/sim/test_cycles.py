@@ -63,9 +63,9 @@ def test_a_memory_of_half_the_rate_takes_twice_as_long_to_load():
     whole, half, quarter = (
         simulate_cycles(image, bytes_per_cycle=rate).layers[0].issue_cycle for rate in (8, 4, 2)
     )
-    beats = 7 * 16 + 35 + 2 * 4 + 12 * 2  # instructions, input, parameters and weights
-    assert half - whole == pytest.approx(beats, abs=2)
-    assert quarter - half == pytest.approx(2 * beats, abs=4)
+    beats = 4 * 16 + 35 + 2 * 4 + 12 * 2  # instructions, input, parameters and weights
+    assert beats <= half - whole <= beats + 3 * 16  # and instructions that were asked for before
+    assert quarter - half == pytest.approx(2 * (half - whole), abs=4)
 
 
 def test_a_slow_memory_hides_behind_computation_up_to_a_point():
