@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qnn.bench.array import Row
     from qnn.bench.clocks import Clocks
     from qnn.bench.energy import Energy
+    from qnn.bench.fit import Share
 
 HEADER = (
     *("PE", "weights", "activations", "sum", "LUT/lane", "packed", "FF", "CARRY8", "DSP"),
@@ -25,6 +26,9 @@ def bench_array(
     saif: Annotated[
         Path | None, typer.Option(help="Folder for the toggles as SAIF, for a vendor's tool.")
     ] = None,
+    accelerator: Annotated[
+        bool, typer.Option(help="Also count whole accelerators; takes minutes.")
+    ] = False,
     route: Annotated[
         bool, typer.Option(help="Also place and route both arrays on an ECP5; takes minutes.")
     ] = False,
@@ -40,17 +44,20 @@ def bench_array(
     with progress("synthesise") as report:
         rows = array.measure_all(report)
     spent = _energy(saif) if energy or saif else None
+    fitting = _fit() if accelerator else None
     routed = clocks.measure() if route else None
     if plot is not None:
         from qnn.bench.array_plot import write_plot
 
         write_plot(rows, plot)
     if as_json:
-        _print_json(rows, spent, routed)
+        _print_json(rows, spent, fitting, routed)
         return
     _print_rows(rows)
     if spent:
         _print_energy(spent)
+    if fitting:
+        _print_fit(fitting)
     if routed:
         _print_clocks(routed)
 
@@ -65,7 +72,23 @@ def _energy(saif: Path | None) -> "Energy":
     return found
 
 
-def _print_json(rows: "list[Row]", spent: "Energy | None", routed: "Clocks | None") -> None:
+def _fit() -> "list[Share]":
+    from qnn.bench import fit
+
+    with progress("synthesise the accelerator") as report:
+        found = fit.measure()
+        report(1, 1)
+    return found
+
+
+def _print_json(
+    rows: "list[Row]",
+    spent: "Energy | None",
+    fitting: "list[Share] | None",
+    routed: "Clocks | None",
+) -> None:
+    from dataclasses import asdict
+
     from qnn.bench import array
 
     fields = array.to_fields(rows)
@@ -73,6 +96,8 @@ def _print_json(rows: "list[Row]", spent: "Energy | None", routed: "Clocks | Non
         fields |= part.to_fields()
     if spent:
         fields["ratios"]["energy_per_mac"] = spent.energy_per_mac
+    if fitting:
+        fields["accelerators"] = [{**asdict(share), "fits": share.fits} for share in fitting]
     print_json(fields)
 
 
@@ -126,3 +151,17 @@ def _print_energy(energy: "Energy") -> None:
         f"{energy.dsp_toggles[0]:.0f} to {energy.dsp_toggles[1]:.0f}; equal at "
         f"{energy.break_even_dsp_toggles:.1f}"
     )
+
+
+def _print_fit(shares: "list[Share]") -> None:
+    rows = [
+        (
+            str(share.cores),
+            *(f"{part:.1%}" for part in (share.lut, share.lut_packed, share.ff, share.bram)),
+            f"{share.dsp:.0%}",
+            "yes" if share.fits else "no",
+        )
+        for share in shares
+    ]
+    header = ("cores", "LUT", "LUT packed", "FF", "block RAM", "DSP", "fits 75 % LUT, 90 % RAM")
+    print_table("whole accelerators of the reference size on a ZCU102 (estimated)", header, rows)
