@@ -38,7 +38,8 @@ class Activity:
     registers : flip-flops, which the clock drives in each cycle
     cycles : that were counted
     sums : of the tiles, as the element gave them
-    saif : the simulator's file, for other tools
+    saif : the simulator's file, for other tools; its names are those of ``netlist``
+    netlist : the synthesised element, as Verilog
     """
 
     toggles: dict[str, int]
@@ -46,6 +47,7 @@ class Activity:
     cycles: int
     sums: list[int]
     saif: str
+    netlist: str
 
 
 def activity(
@@ -69,6 +71,7 @@ def activity(
         _simulate(config, len(steps), folder)
         saif = (folder / "activity.saif").read_text()
         lines = (folder / "sums.hex").read_text().split()
+        verilog_text = (folder / "netlist.v").read_text()
     latency = 3 + product_stages(config) + tree_levels(config)
     lasts = [n for n, (_, _, control) in enumerate(steps) if control["last"]]
     half = 1 << (config.accumulator_bits - 1)
@@ -79,6 +82,7 @@ def activity(
         cycles=len(lines),
         sums=[(int(lines[n + latency - 1], 16) ^ half) - half for n in lasts],
         saif=saif,
+        netlist=verilog_text,
     )
 
 

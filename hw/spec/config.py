@@ -141,7 +141,7 @@ class SvpeConfig:
         )
 
 
-LONGEST_SUM = 8192  # products: more than a 3 x 3 window of 512 channels has
+LONGEST_SUM = 8191  # products: more than a 3 x 3 window of 512 channels has
 
 
 def accumulator_bits(pe: str, weight_bits: int, activation_bits: int) -> int:

@@ -1,7 +1,8 @@
 """Energy of a product and its sum: shifts over multipliers, from toggles of their netlists.
 
-Toggles are simulated; what one costs beside a DSP block's multiplication is published for other
-chips, within a wide range. The ratio is an estimate, and so is the point where both are equal.
+Toggles are simulated; what one costs beside a DSP block's multiplication is bounded by figures for
+other chips. The ratio is an estimate, and so is the point where both are equal. The multipliers'
+sums are in the fabric, as the shifts' are: in the cascade of the DSP blocks they would take less.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -37,7 +38,8 @@ class Energy:
     dsp_toggles : that a 16-bit multiplication in a DSP block is worth, least and most
     energy_per_mac : shifts over multipliers, at the geometric mean of both
     energy_per_mac_range : at the most, and at the least
-    break_even_dsp_toggles : that a DSP multiplication would be worth if both were equal
+    break_even_dsp_toggles : that a DSP multiplication would be worth if both were equal; None:
+        shifts take less even if it were free
     """
 
     shift_toggles: float
@@ -47,7 +49,7 @@ class Energy:
     dsp_toggles: tuple[float, float]
     energy_per_mac: float
     energy_per_mac_range: tuple[float, float]
-    break_even_dsp_toggles: float
+    break_even_dsp_toggles: float | None
 
     def to_fields(self) -> dict:
         """Plain values for JSON."""
@@ -91,7 +93,7 @@ def estimate(shift: Activity, multiply: Activity) -> Energy:
         dsp_toggles=(least, most),
         energy_per_mac=ratios[2],
         energy_per_mac_range=(ratios[0], ratios[1]),
-        break_even_dsp_toggles=ours - theirs,
+        break_even_dsp_toggles=ours - theirs if ours > theirs else None,
     )
 
 

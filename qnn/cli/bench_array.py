@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HEADER = (
     *("PE", "weights", "activations", "sum", "LUT/lane", "packed", "FF", "CARRY8", "DSP"),
-    *("path: LUTs", "+ carry bits", "ZCU102 lanes", "GOP/s"),
+    *("path: LUTs", "+ carry bits", "ZCU102 lanes", "of its FF", "GOP/s"),
 )
 
 
@@ -24,7 +24,7 @@ def bench_array(
         bool, typer.Option(help="Count toggles of one layer, for energy; takes a minute or two.")
     ] = True,
     saif: Annotated[
-        Path | None, typer.Option(help="Folder for the toggles as SAIF, for a vendor's tool.")
+        Path | None, typer.Option(help="Folder for netlists and their toggles, as SAIF.")
     ] = None,
     accelerator: Annotated[
         bool, typer.Option(help="Also count whole accelerators; takes minutes.")
@@ -41,6 +41,7 @@ def bench_array(
     """
     from qnn.bench import array, clocks
 
+    _check(energy or saif is not None, route, plot)
     with progress("synthesise") as report:
         rows = array.measure_all(report)
     spent = _energy(saif) if energy or saif else None
@@ -62,6 +63,20 @@ def bench_array(
         _print_clocks(routed)
 
 
+def _check(energy: bool, route: bool, plot: Path | None) -> None:
+    """Refuse what would fail after minutes."""
+    from qnn.bench.pictures import check
+    from sim import place_and_route, verilator
+
+    if plot is not None:
+        check("array", "--plot")
+    if energy:
+        verilator.root()
+        verilator.compiler()
+    if route:
+        place_and_route.check()
+
+
 def _energy(saif: Path | None) -> "Energy":
     from qnn.bench import energy, files
 
@@ -69,6 +84,7 @@ def _energy(saif: Path | None) -> "Energy":
         found, activities = energy.measure(report)
     for name, counted in activities.items() if saif else ():
         files.write(saif / f"{name}.saif", counted.saif)
+        files.write(saif / f"{name}.v", counted.netlist)
     return found
 
 
@@ -118,6 +134,7 @@ def _print_rows(rows: "list[Row]") -> None:
             str(row.longest_path_luts),
             str(row.longest_path_carry_bits),
             f"{row.lanes_zcu102:,}",
+            f"{row.ff_share_zcu102:.0%}",
             f"{row.gops_zcu102:,.0f}",
         )
         for row in rows
@@ -141,15 +158,14 @@ def _print_energy(energy: "Energy") -> None:
     low, high = energy.energy_per_mac_range
     print(
         f"energy of a product and its sum, 3-bit shifts over 16-bit multipliers, 16-bit "
-        f"activations: {energy.energy_per_mac:.2f} (estimated; {low:.2f} to {high:.2f} over the "
-        f"published range of energies; the paper: {PAPER_POWER} in power, {PAPER_PER_OPERATION} "
+        f"activations: {energy.energy_per_mac:.2f} (estimated; {low:.2f} to {high:.2f} between the "
+        f"bounds of a DSP block's energy; the paper: {PAPER_POWER} in power, {PAPER_PER_OPERATION} "
         f"per operation)"
     )
     print(
         f"toggles of a lane in a cycle (simulated): {energy.shift_toggles:.1f} and "
         f"{energy.multiply_toggles:.1f} beside a multiplication in a DSP block, worth "
-        f"{energy.dsp_toggles[0]:.0f} to {energy.dsp_toggles[1]:.0f}; equal at "
-        f"{energy.break_even_dsp_toggles:.1f}"
+        f"{energy.dsp_toggles[0]:.0f} to {energy.dsp_toggles[1]:.0f}; {_break_even(energy)}"
     )
 
 
@@ -165,3 +181,9 @@ def _print_fit(shares: "list[Share]") -> None:
     ]
     header = ("cores", "LUT", "LUT packed", "FF", "block RAM", "DSP", "fits 75 % LUT, 90 % RAM")
     print_table("whole accelerators of the reference size on a ZCU102 (estimated)", header, rows)
+
+
+def _break_even(energy: "Energy") -> str:
+    if energy.break_even_dsp_toggles is None:
+        return "shifts take less even if it were free"
+    return f"equal if it were worth {energy.break_even_dsp_toggles:.1f}"

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from hw.cells import Function, Net
 from hw.pe import ProcessingElement
-from hw.spec.config import SvpeConfig
-from hw.verilog import files
+from hw.spec.config import SvpeConfig, named_config
+from hw.verilog import files, mapped_element, verilog
+from qnn.bench import array
 from sim.equivalence import compare
 from sim.synthesis import synthesize
 
@@ -34,6 +35,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.rtl
 @pytest.mark.parametrize(("pe", "weight_bits", "activation_bits"), KINDS)
 def test_cells_are_proved_equal_to_words(pe, weight_bits, activation_bits):
     made = config(lanes=4, pe=pe, weight_bits=weight_bits, activation_bits=activation_bits)
@@ -42,6 +44,15 @@ def test_cells_are_proved_equal_to_words(pe, weight_bits, activation_bits):
     assert proved > made.accumulator_bits + made.feature_bits
 
 
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("config_", [c for c in array.configs() if c.weight_bits < 16], ids=str)
+def test_every_element_that_is_measured_is_proved(config_):
+    _, open_ = compare(element(config_, mapped=False), element(config_, mapped=True), NAME)
+    assert open_ == 0
+
+
+@pytest.mark.rtl
 @pytest.mark.parametrize("lanes", [2, 8, 16, 32])
 @pytest.mark.parametrize("weight_bits", [3, 4])
 def test_any_number_of_lanes_is_proved(lanes, weight_bits):
@@ -63,12 +74,20 @@ def test_every_register_is_compared():
         (".CI(", ".CI(1'h1 ^ "),  # a carry
     ],
 )
-def test_a_planted_fault_is_not_proved(good, bad):
-    made = config(lanes=4)
+@pytest.mark.parametrize("kind", [{}, {"weight_bits": 5}, {"pe": "multiply_lut", "weight_bits": 8}])
+def test_a_planted_fault_is_not_proved(kind, good, bad):
+    made = config(lanes=4, **kind)
     cells = element(made, mapped=True)
     assert good in cells
     _, open_ = compare(element(made, mapped=False), cells.replace(good, bad, 1), NAME)
     assert open_ > 0
+
+
+def test_the_mapped_element_is_the_one_file_that_differs():
+    made = named_config("test")
+    words, cells = verilog(made), verilog(made, mapped=True)
+    assert {name for name in cells if cells[name] != words[name]} == {f"{NAME}.v"}
+    assert cells[f"{NAME}.v"] == mapped_element(made)[f"{NAME}.v"]
 
 
 @given(table=st.integers(0, (1 << 16) - 1), order=st.permutations(range(4)))
