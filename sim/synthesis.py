@@ -151,12 +151,23 @@ def _run_yosys(sources, script):
         folder = Path(scratch)
         for name, text in sources.items():
             (folder / name).write_text(text)
-        command = [sys.executable, "-c", YOSYS, "-q", "-p", script]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
-            reason = lines[-1] if lines else done.stderr[-500:]
-            raise ToolError(f"yosys failed with status {done.returncode}: {reason}")
+        run_tool("yosys", YOSYS, folder, "-q", "-p", script)
         files = (folder / name for name in ("stat.json", "netlist.json"))
         statistics, netlist = (json.loads(file.read_text()) for file in files)
         return statistics, netlist
+
+
+def run_tool(name: str, start: str, folder: Path, *arguments: str) -> None:
+    """Run a tool of a YoWASP wheel in ``folder``, by the Python text that starts it.
+
+    Raises
+    ------
+    ToolError
+        It fails; the text has its last line with an error.
+    """
+    command = [sys.executable, "-c", start, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
+        reason = lines[-1] if lines else done.stderr[-500:]
+        raise ToolError(f"{name} failed with status {done.returncode}: {reason}")
