@@ -8,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 class Bank(wiring.Component):
     """Port A reads; port B writes some parts, or reads.
 
-    Data come two cycles after their address. A read sees the writes of earlier cycles. There is
-    one memory for each part, because block RAM has no write enable for any number of bits.
+    Data come two cycles after their address. A read sees the writes of earlier cycles: port B gives
+    what it overwrites, as holding its word would take a register and a LUT a bit. There is one
+    memory for each part, because block RAM has no write enable for any number of bits.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class Bank(wiring.Component):
                 write.en.eq(self.port_write[part]),
                 write.data.eq(self.port_data[bits]),
                 port_read.addr.eq(self.port_row),
-                port_read.en.eq(~self.port_write[part]),
+                port_read.en.eq(1),
             ]
             m.d.sync += [
                 self.word[bits].eq(read.data),

@@ -9,11 +9,11 @@ from hw.columns import bank_bits, row_bits
 from hw.delay import delay
 from hw.layouts import TILES_STRUCT, feature_write
 from hw.once import once
-from hw.router import BANK_STAGES
 from hw.spec.config import ADDRESS_BITS
-from hw.spec.timing import STORE_LATENCY
+from hw.spec.timing import BANK_STAGES, STORE_LATENCY
 
 FOUR = 4  # words that a LUT6 picks from
+SIDES = 2  # even and odd banks: each side has one word of data for the ports of its banks
 
 
 class Write(data.StructLayout):
@@ -34,9 +34,10 @@ class Write(data.StructLayout):
 class Features(wiring.Component):
     """``feature_words`` words; word w lies in bank w % banks.
 
-    In a bank, a result goes before a loaded word, and that before a stored one. A result or a
-    loaded word that is accepted in cycle t is in memory from cycle t + 2 on; a row that is given
-    in that cycle reads it.
+    On a side, a result goes before a loaded word; in a bank, both go before a stored one. Runs of
+    words that meet once are on different sides from the next cycle on. A result or a loaded word
+    that is accepted in cycle t is in memory from cycle t + 2 on; a row that is given in that cycle
+    reads it.
 
     Parameters
     ----------
@@ -71,22 +72,21 @@ class Features(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         write, load, store = self.write, self.load, self.store_request
-        written = delay(m, write.data, 1, name="written")
-        loaded = delay(m, load.p.data, 1, name="loaded")
+        data = self._port_data(m)
 
         stored_words = []
         for number, (row, word) in enumerate(zip(self.rows, self.words, strict=True)):
             bank = self._bank(m, number)
-            is_load = self._schedule(m, number, bank)
+            self._schedule(m, number, bank)
             m.d.comb += [
                 bank.row.eq(row),
                 word.eq(bank.word),
-                bank.port_data.eq(Mux(is_load, loaded, written)),
+                bank.port_data.eq(data[number % SIDES]),
             ]
             stored_words.append(bank.port_word)
 
         m.d.comb += [
-            load.ready.eq(~self._meet(write.valid, write.address, load.p.address)),
+            load.ready.eq(~write.valid | (self._side(write.address) != self._side(load.p.address))),
             store.ready.eq(
                 ~self._meet(write.valid, write.address, store.payload)
                 & ~self._meet(load.valid, load.p.address, store.payload)
@@ -113,16 +113,33 @@ class Features(wiring.Component):
         low = bank_bits(self._config)
         return address[:low], address[low : low + row_bits(self._config)]
 
+    def _side(self, address):
+        return address[: SIDES.bit_length() - 1]
+
+    def _port_data(self, m):
+        """The result of each side, or else the loaded word."""
+        write = self.write
+        written = delay(m, write.data, 1, name="written")
+        loaded = delay(m, self.load.p.data, 1, name="loaded")
+        words = []
+        for side in range(SIDES):
+            is_write = Signal(name=f"is_write_{side}", reset_less=True)
+            word = Signal.like(written, name=f"port_data_{side}")
+            m.d.sync += is_write.eq(write.valid & (self._side(write.address) == side))
+            m.d.comb += word.eq(Mux(is_write, written, loaded))
+            words.append(word)
+        return words
+
     def _meet(self, valid, one, other):
         """Whether two addresses lie in one bank."""
         return valid & (self._split(one)[0] == self._split(other)[0])
 
     def _schedule(self, m, number, bank):
-        """Registers of what port B of a bank does next; returns that its data are a load's."""
+        """Registers of what port B of a bank does next."""
         rows, hits = [], []
         for valid, address in (
             (self.write.valid, self.write.address),
-            (self.load.valid, self.load.p.address),
+            (self.load.valid & self.load.ready, self.load.p.address),
             (self.store_request.valid, self.store_request.payload),
         ):
             index, row = self._split(address)
@@ -130,13 +147,10 @@ class Features(wiring.Component):
             rows.append(row)
         is_write, is_load, _ = hits
         parts = Mux(self.write.all, -1, 1 << self.write.part)[: self._config.parts]
-        load_next = Signal(name=f"load_next_{number}")
         m.d.sync += [
             bank.port_row.eq(Mux(is_write, rows[0], Mux(is_load, rows[1], rows[2]))),
             bank.port_write.eq(Mux(is_write, parts, is_load.replicate(self._config.parts))),
-            load_next.eq(~is_write & is_load),
         ]
-        return load_next
 
     def _give(self, m, words):
         """Pick the stored word, in two stages after the bank's."""

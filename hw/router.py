@@ -6,19 +6,19 @@ from amaranth.lib.wiring import In, Out
 
 from hw.columns import Request, bank_bits, row_bits
 from hw.delay import delay
+from hw.spec.timing import BANK_STAGES, router_stages
 
 COLUMNS_AT_ONCE = 3  # a LUT6 takes a match and a bit of each
 WORDS_AT_ONCE = 4  # a LUT6 picks one of four
-BANK_STAGES = 2  # a bank's memory and its output register
+ANY_AT_ONCE = 6  # or joins six
 REQUEST_STAGES = 3
-WORD_STAGES = 3
 
 
 class Router(wiring.Component):
     """Give each bank the row of the one column that asks for it, and each column its bank's word.
 
     Rows leave ``REQUEST_STAGES`` cycles after the requests. Words must come in ``BANK_STAGES``
-    cycles after the rows left, and leave ``WORD_STAGES`` cycles after that. Requests of one cycle
+    cycles after the rows left, and leave ``router_stages`` cycles after that. Requests of one cycle
     that meet in a bank spoil each other: that there are none is the compiler's proof.
 
     Parameters
@@ -52,10 +52,9 @@ class Router(wiring.Component):
 
         for bank, row in enumerate(self.rows):
             self._row(m, bank, row)
-        pad_value = delay(m, self.pad_value, REQUEST_STAGES + BANK_STAGES + 2, name="pad_value")
-        padding = pad_value.replicate(self._config.lanes)
+        pad_value = delay(m, self.pad_value, REQUEST_STAGES + BANK_STAGES, name="pad_value")
         for column, word in enumerate(self.column_words):
-            m.d.sync += word.eq(self._word(m, column, padding))
+            m.d.comb += word.eq(self._word(m, column, pad_value))
 
         return m
 
@@ -74,22 +73,38 @@ class Router(wiring.Component):
             groups.append(group)
         m.d.sync += row.eq(_any(groups))
 
-    def _word(self, m, column, padding):
-        """Four words to one by the low bits of the bank, then the rest, then the padding."""
-        request = self.requests[column]
-        read = delay(m, request.read, REQUEST_STAGES + BANK_STAGES + 2, name=f"read_{column}")
-        bank = delay(m, request.bank, REQUEST_STAGES + BANK_STAGES, name=f"bank_{column}")
-        split = min(WORDS_AT_ONCE.bit_length() - 1, bank_bits(self._config))
-        coarse = delay(m, bank[split:], 1, name=f"coarse_{column}")
-        fours = []
-        for n in range(0, self._config.banks, WORDS_AT_ONCE):
-            four = Signal(self._config.feature_bits, name=f"four_{column}_{n}", reset_less=True)
+    def _word(self, m, column, pad_value):
+        """One of each four words, all but one of them cleared; then the or of them and padding.
+
+        A register clears for nothing what a multiplexer would take a LUT to choose.
+        """
+        config, request = self._config, self.requests[column]
+        wait = REQUEST_STAGES + BANK_STAGES
+        bank = delay(m, request.bank, wait, name=f"bank_{column}")
+        read = delay(m, request.read, wait, name=f"read_{column}")
+        split = min(WORDS_AT_ONCE.bit_length() - 1, bank_bits(config))
+
+        padding = Signal(config.activation_bits, name=f"padding_{column}", reset_less=True)
+        m.d.sync += padding.eq(Mux(read, 0, pad_value))
+        values = []
+        for n in range(0, config.banks, WORDS_AT_ONCE):
+            four = Signal(config.feature_bits, name=f"four_{column}_{n}", reset_less=True)
+            hit = read & (bank[split:] == n // WORDS_AT_ONCE)
             words = list(self.words)[n : n + WORDS_AT_ONCE]
-            m.d.sync += four.eq(_pick(words, bank[:split]))
-            fours.append(four)
-        word = Signal(self._config.feature_bits, name=f"word_{column}", reset_less=True)
-        m.d.sync += word.eq(_pick(fours, coarse))
-        return Mux(read, word, padding)
+            m.d.sync += four.eq(Mux(hit, Array(words)[bank[:split]], 0))
+            values.append(four)
+        values.append(padding.replicate(config.lanes))
+        for stage in range(1, router_stages(config)):
+            values = [
+                self._joined(m, values[n : n + ANY_AT_ONCE], f"joined_{column}_{stage}_{n}")
+                for n in range(0, len(values), ANY_AT_ONCE)
+            ]
+        return values[0]
+
+    def _joined(self, m, values, name):
+        joined = Signal.like(values[0], name=name, reset_less=True)
+        m.d.sync += joined.eq(_any(values))
+        return joined
 
 
 def _any(values):
@@ -98,7 +113,3 @@ def _any(values):
     for value in values[1:]:
         total = total | value
     return total
-
-
-def _pick(words, index):
-    return words[0] if len(words) == 1 else Array(words)[index]

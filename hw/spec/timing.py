@@ -19,6 +19,7 @@ INSTRUCTION_GAP = 1  # from the last step of an instruction to the start of the 
 INSTRUCTION_LEAST = 2  # from the start of an instruction to the start of the next
 FINISH_LATENCY = 1  # from an instruction's last write to its `finished` pulse, with the signals
 STORE_LATENCY = 5  # from an accepted store request to its data
+BANK_STAGES = 2  # a feature bank's memory and its output register
 EPILOGUE_STAGES = 10  # from a sum to the value that is stored
 
 
@@ -67,9 +68,14 @@ def read_latency(config: SvpeConfig) -> int:
     return 8 + column_stages(config)
 
 
+def router_stages(config: SvpeConfig) -> int:
+    """Registers from the banks' words to a column's: one of four, then any of six at each."""
+    return 2 if config.banks <= 16 else 3
+
+
 def edge_latency(config: SvpeConfig) -> int:
     """From a step's issue to column 0's word at the array's edge; column c's is c later."""
-    return read_latency(config) + 5
+    return read_latency(config) + BANK_STAGES + router_stages(config)
 
 
 def hold_latency(config: SvpeConfig) -> int:

@@ -4,8 +4,9 @@ import random
 import pytest
 
 from hw.columns import bank_bits, row_bits
-from hw.router import BANK_STAGES, REQUEST_STAGES, WORD_STAGES, Router
+from hw.router import REQUEST_STAGES, Router
 from hw.spec.config import SvpeConfig
+from hw.spec.timing import BANK_STAGES, router_stages
 from tests.hw.record import record
 
 CONFIGS = {
@@ -45,7 +46,7 @@ def observed(config, words, requests, pads):
             for bank, port in enumerate(dut.words):
                 ctx.set(port, words[bank][asked[0][bank]])
 
-    end = len(requests) + REQUEST_STAGES + BANK_STAGES + WORD_STAGES
+    end = len(requests) + REQUEST_STAGES + BANK_STAGES + router_stages(config)
     return record(dut, ask, answer, cycles=end, signals=[*dut.rows, *dut.column_words])
 
 
@@ -61,7 +62,7 @@ def test_each_column_gets_its_word_or_padding_whatever_idle_columns_ask_for(colu
     pads = [rng.randrange(-half, half) for _ in range(CYCLES)]
 
     rows = observed(config, words, requests, pads)
-    late = REQUEST_STAGES + BANK_STAGES + WORD_STAGES
+    late = REQUEST_STAGES + BANK_STAGES + router_stages(config)
     for cycle, (asked, pad) in enumerate(zip(requests, pads, strict=True)):
         lane = pad & (2 * half - 1)
         padding = sum(lane << (n * config.activation_bits) for n in range(config.lanes))
