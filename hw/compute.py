@@ -162,6 +162,7 @@ class Compute(wiring.Component):
             tiles.instruction.eq(sequencer.instruction),
             side.read.eq(tiles.side),
             epilogue.element.eq(tiles.element),
+            epilogue.limits.eq(tiles.limits),
         ]
         m.d.comb += _each(epilogue.skips, side.skips)
         for into, sums in zip(epilogue.sums, array.sums, strict=True):

@@ -8,12 +8,18 @@ from hw.spec.config import COLUMN_STEPS, SHIFT_BITS
 
 
 class Element(data.Struct):
-    """What the epilogue needs of one result; it moves from row to row."""
+    """What the epilogue first needs of one result; it moves from row to row."""
 
     column: COLUMN_STEPS
     parameter_address: TILES_STRUCT["parameter_address"].shape
     raw: 1  # a slice of the sum, not rounded and not clamped,
     slice_shift: SHIFT_BITS  # from this bit on
+
+
+class Limits(data.Struct):
+    """What it needs of it in the end; it moves likewise."""
+
+    raw: 1
     low: signed(16)
     high: signed(16)
 

@@ -5,10 +5,12 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Element
-from hw.epilogue_row import EpilogueRow
+from hw.element import Element, Limits
+from hw.epilogue_row import LIMITS_LEAD, EpilogueRow
 from hw.layouts import parameter_write
 from hw.once import once
+from hw.row_memory import ROW_MEMORY_STAGES
+from hw.spec.timing import result_stages
 
 
 class Epilogue(wiring.Component):
@@ -23,7 +25,9 @@ class Epilogue(wiring.Component):
 
     Members
     -------
-    element : In(Element), skips : In(signed(activation_bits)).array(rows)
+    element : In(Element), limits : In(Limits)
+        Of one result, in the same cycle.
+    skips : In(signed(activation_bits)).array(rows)
         See ``EpilogueRow``: ``skips[r]`` is r cycles after row 0's.
     sums : In(signed(accumulator_bits)).array(rows, columns)
     load : In(stream.Signature(parameter_write(config))), always ready
@@ -35,6 +39,7 @@ class Epilogue(wiring.Component):
         super().__init__(
             {
                 "element": In(Element),
+                "limits": In(Limits),
                 "skips": In(signed(config.activation_bits)).array(config.rows),
                 "sums": In(signed(config.accumulator_bits)).array(config.rows, config.columns),
                 "load": In(stream.Signature(parameter_write(config))),
@@ -48,11 +53,14 @@ class Epilogue(wiring.Component):
         loaded = delay(m, self.load.payload, 1, name="loaded")
         loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
 
-        element, results = self.element, []
+        wait = ROW_MEMORY_STAGES + result_stages(config) + LIMITS_LEAD - 1
+        element, limits = self.element, delay(m, self.limits, wait, name="limits")
+        results = []
         for row in range(config.rows):
             one = once(m.submodules, f"row_{row}", "qnn_epilogue_row", EpilogueRow, config)
             m.d.comb += [
                 one.element.eq(element),
+                one.limits.eq(limits),
                 one.skip.eq(self.skips[row]),
                 one.load.eq(loads),
                 one.load_address.eq(loaded.address),
@@ -60,7 +68,7 @@ class Epilogue(wiring.Component):
             ]
             m.d.comb += [to.eq(total) for to, total in zip(one.sums, self.sums[row], strict=True)]
             results.append(delay(m, one.result, config.rows - 1 - row, name=f"result_{row}"))
-            element = one.next_element
+            element, limits = one.next_element, one.next_limits
         m.d.comb += [self.results.eq(Cat(results)), self.load.ready.eq(1)]
 
         return m

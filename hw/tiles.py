@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Destination, Element
+from hw.element import Destination, Element, Limits
 from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, SHIFT_BITS
 from hw.spec.instructions import Op
@@ -58,7 +58,7 @@ class Tiles(wiring.Component):
     -------
     step : In(Step), offsets : In(Offsets), instruction : In(TILES_STRUCT)
         As the sequencer gives them.
-    element : Out(Element), side : Out(SideRead)
+    element : Out(Element), limits : Out(Limits), side : Out(SideRead)
     write : Out(1), final : Out(1), destination : Out(Destination)
         ``write``: the element's pixel lies inside the output. ``final``: it is the last of its
         instruction.
@@ -72,6 +72,7 @@ class Tiles(wiring.Component):
                 "offsets": In(Offsets),
                 "instruction": In(TILES_STRUCT),
                 "element": Out(Element),
+                "limits": Out(Limits),
                 "side": Out(SideRead),
                 "write": Out(1),
                 "final": Out(1),
@@ -102,8 +103,9 @@ class Tiles(wiring.Component):
             self.element.parameter_address.eq(tile.parameter_address),
             self.element.raw.eq(tile.passes != 1),
             self.element.slice_shift.eq(walk.slice_shift),
-            self.element.low.eq(tile.low),
-            self.element.high.eq(tile.high),
+            self.limits.raw.eq(tile.passes != 1),
+            self.limits.low.eq(tile.low),
+            self.limits.high.eq(tile.high),
             self.side.valid.eq(walk.valid),
             self.side.column.eq(walk.column),
             self.side.last.eq(walk.last),

@@ -4,15 +4,16 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hw.spec.config import SvpeConfig, accumulator_bits, named_config
+from hw.spec.config import SvpeConfig, least_width, named_config
 from hw.spec.image import Image, ImageError
 from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles, performance
 from qnn.errors import CompileError
+from qnn.graph.bounds import bounds
 from qnn.graph.ir import Conv, Graph
 from qnn.graph.serialize import load, to_bytes
 
@@ -152,26 +153,25 @@ def compile(
 def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
     """The configuration called ``name``, as wide as ``graph`` needs, with ``changes``.
 
-    Sums are widened where long ones of that width could overflow.
+    Sums and results are widened where they could overflow.
 
     Raises
     ------
     CompileError
         No configuration has that name, or it cannot have those sizes.
     """
+    convs = [node for node in graph.nodes if isinstance(node, Conv)]
+    rounded = [n.type.bits for n in graph.nodes if not isinstance(n, Conv) or n.rounded]
+    widths = {"activation_bits": max(4, *rounded)}
+    if convs:
+        widths["weight_bits"] = max(node.weight_bits for node in convs)
     try:
-        config = named_config(name)
-        convs = [node for node in graph.nodes if isinstance(node, Conv)]
-        rounded = [n.type.bits for n in graph.nodes if not isinstance(n, Conv) or n.rounded]
-        widths = {
-            "weight_bits": max((node.weight_bits for node in convs), default=config.weight_bits),
-            "activation_bits": max(4, *rounded),
-        }
-        sized = replace(config, **(widths | changes))
-        bits = accumulator_bits(sized.pe, sized.weight_bits, sized.activation_bits)
-        if "accumulator_bits" in changes or bits <= sized.accumulator_bits:
-            return sized
-        return replace(sized, accumulator_bits=bits)
+        config = named_config(name, **(widths | changes))
+        for field in ("accumulator_bits", "result_bits"):
+            needed = max((getattr(b, field) for b in bounds(graph).values()), default=0)
+            if needed > getattr(config, field):
+                changes = {field: least_width(needed)} | changes
+        return named_config(name, **(widths | changes))
     except ValueError as error:
         raise CompileError(str(error)) from None
 

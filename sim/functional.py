@@ -136,7 +136,7 @@ def _conv(step: Step, features, memory):
     operands = features[:, step.reads.reshape(-1)].astype(step.weights.dtype)
     operands = operands.reshape(len(features) * pixels, taps * features.shape[2])
     sums = (operands @ step.weights).astype(np.int64).reshape(len(features), pixels, -1)
-    value = (step.cut(sums) << step.left) + step.bias
+    value = (step.cut_sum(sums) << step.left) + step.bias
     if step.skips is not None:
         skip = features[:, step.skips][:, :, step.skip_lanes].astype(np.int64)
         value += skip << step.skip_left

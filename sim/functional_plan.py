@@ -48,6 +48,7 @@ class Step:
     output_lanes: slice | None = None
     low: int = 0
     high: int = 0
+    cut_sum: partial | None = None
     cut: partial | None = None
     slice: partial | None = None
 
@@ -262,7 +263,8 @@ def _plan_conv(machine, fields):
         words=words[0] if fields["passes"] == 1 else words,
         low=fields["low"],
         high=fields["high"],
-        cut=partial(_cut, bits=config.accumulator_bits),
+        cut_sum=partial(_cut, bits=config.accumulator_bits),
+        cut=partial(_cut, bits=config.result_bits),
         slice=partial(_slice, bits=config.activation_bits),
     )
 

@@ -19,7 +19,7 @@ class Limits:
 
     weight_bits: int = 4
     activation_bits: int = 8
-    accumulator_bits: int = 32
+    result_bits: int = 32
     channels: int = 11
     size: int = 9  # of the input's height and width
     nodes: int = 6
@@ -107,7 +107,7 @@ def _finished(draw, rng, limits, nodes, conv):
     most = draw(st.sampled_from((0, 1, 3)))
     conv = replace(conv, left=rng.integers(0, most + 1, outputs))
     graph = Graph((*nodes, conv), ())
-    if bounds(graph)[conv.name].bits > limits.accumulator_bits - 4:
+    if bounds(graph)[conv.name].result_bits > limits.result_bits - 4:
         conv = replace(conv, left=np.zeros(outputs, np.int64))
         graph = Graph((*nodes, conv), ())
     low, high = bounds(graph)[conv.name].result
@@ -279,7 +279,7 @@ def _concat(draw, rng, limits, nodes, name):
 
 
 def _unrounded(draw, rng, limits, nodes):
-    type = QType(limits.accumulator_bits, True, draw(st.integers(0, 20)))
+    type = QType(limits.result_bits, True, draw(st.integers(0, 20)))
     return _conv(draw, rng, limits, nodes, "last", type=type, rounded=False)
 
 

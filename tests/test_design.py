@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -9,6 +10,7 @@ import qnn
 from hw.spec.config import named_config
 from qnn.design import Design, compile, config_for
 from qnn.errors import CompileError
+from qnn.graph.bounds import bounds
 from tests.compiler import small_graphs
 
 
@@ -184,9 +186,19 @@ def test_an_empty_batch_is_refused():
 
 @pytest.mark.parametrize(
     ("activation_bits", "changes", "bits"),
-    [(8, {}, 32), (16, {}, 40), (16, {"accumulator_bits": 36}, 36)],
+    [(8, {}, 32), (16, {}, 40), (16, {"accumulator_bits": 36, "result_bits": 40}, 36)],
 )
 def test_sums_are_as_wide_as_long_ones_need(activation_bits, changes, bits):
     graph = small_graphs.network()
     config = config_for("test", graph, weight_bits=4, activation_bits=activation_bits, **changes)
     assert config.accumulator_bits == bits
+
+
+@pytest.mark.parametrize(("left", "bits"), [(0, 32), (20, 40)])
+def test_results_are_as_wide_as_the_network_needs(left, bits):
+    x = small_graphs.image()
+    shifted = small_graphs.conv("c", x, 8, left=np.full(8, left), right=np.full(8, left + 6))
+    graph = small_graphs.graph(x, shifted)
+    assert bounds(graph)["c"].result_bits <= bits
+    config = config_for("test", graph)
+    assert (config.accumulator_bits, config.result_bits) == (24, bits)

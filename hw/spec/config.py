@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import ceil
 
 BUS_BITS = (64, 128)
 ADDRESS_BITS = 20  # of a feature-buffer word, in an instruction
 COORDINATE_BITS = 12  # of a signed row or column, in an instruction
 PES = ("shift", "multiply", "multiply_lut")
+LONGEST_SUM = 8191  # products: more than a 3 x 3 window of 512 channels has
 COLUMN_STEPS = 4  # log2 of the most columns that an instruction can place
-SHIFT_BITS = 6  # of each shift amount of the epilogue
+SHIFT_BITS = 6  # of the widest shift amount of the epilogue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +26,13 @@ class SvpeConfig:
         Output channels at a time. Divides ``lanes``.
     columns : int
         Output pixels at a time.
-    weight_bits, activation_bits, accumulator_bits : int
-        Widths of a weight code (2 to 5; of a multiplier's 2 to 16), of a stored activation (4 to
-        16), of a sum (24 to 48).
+    weight_bits, activation_bits : int
+        Widths of a weight code (2 to 5; of a multiplier's 2 to 16) and of a stored activation (4
+        to 16).
+    accumulator_bits, result_bits : int
+        Widths of a processing element's sum (24 to 48; by default of one in which
+        ``LONGEST_SUM`` products cannot overflow), and of what the epilogue makes of it before it
+        rounds: no less, by default at least 32.
     feature_words, weight_words, parameter_words : int
         Depths of the on-chip buffers, in words of ``lanes`` activations, of ``rows * lanes``
         codes, and of ``rows`` channels' epilogue parameters.
@@ -49,7 +54,8 @@ class SvpeConfig:
     columns: int = 8
     weight_bits: int = 3
     activation_bits: int = 8
-    accumulator_bits: int = 32
+    accumulator_bits: int | None = None
+    result_bits: int | None = None
     feature_words: int = 16384
     weight_words: int = 2048
     parameter_words: int = 256
@@ -72,14 +78,15 @@ class SvpeConfig:
                 )
         if self.pe not in PES:
             raise ValueError(f"SvpeConfig pe must be one of {', '.join(PES)}, not '{self.pe}'")
-        for name, least, most in (
-            ("weight_bits", 2, 5 if self.pe == "shift" else 16),
-            ("activation_bits", 4, 16),
-            ("accumulator_bits", 24, 48),
-        ):
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise ValueError(f"SvpeConfig {name} must be from {least} to {most}, not {value}")
+        self._check("weight_bits", 2, 5 if self.pe == "shift" else 16)
+        self._check("activation_bits", 4, 16)
+        if self.accumulator_bits is None:
+            bits = accumulator_bits(self.pe, self.weight_bits, self.activation_bits)
+            object.__setattr__(self, "accumulator_bits", bits)
+        self._check("accumulator_bits", 24, 48)
+        if self.result_bits is None:
+            object.__setattr__(self, "result_bits", max(32, self.accumulator_bits))
+        self._check("result_bits", self.accumulator_bits, 48)
         if self.lanes % self.rows:
             raise ValueError(
                 f"SvpeConfig rows must divide lanes, so that one word holds whole groups of output "
@@ -87,6 +94,11 @@ class SvpeConfig:
             )
         if self.bus_bits not in BUS_BITS:
             raise ValueError(f"SvpeConfig bus_bits must be 64 or 128, not {self.bus_bits}")
+
+    def _check(self, name, least, most):
+        value = getattr(self, name)
+        if not least <= value <= most:
+            raise ValueError(f"SvpeConfig {name} must be from {least} to {most}, not {value}")
 
     @property
     def banks(self) -> int:
@@ -101,7 +113,7 @@ class SvpeConfig:
     @property
     def passes(self) -> int:
         """Feature words that one unrounded result takes, ``activation_bits`` at a time."""
-        return ceil(self.accumulator_bits / self.activation_bits)
+        return ceil(self.result_bits / self.activation_bits)
 
     @property
     def feature_bits(self) -> int:
@@ -114,9 +126,14 @@ class SvpeConfig:
         return self.rows * self.lanes * self.weight_bits
 
     @property
+    def shift_bits(self) -> int:
+        """Width of each shift amount of the epilogue, which is less than ``result_bits``."""
+        return (self.result_bits - 1).bit_length()
+
+    @property
     def parameter_bits(self) -> int:
-        """Width of one row's parameters (see ``hw.spec.instructions.PARAMETERS``)."""
-        return self.accumulator_bits + 3 * SHIFT_BITS
+        """Width of one row's parameters (see ``hw.spec.instructions.parameters``)."""
+        return self.result_bits + 3 * self.shift_bits
 
     @property
     def bus_bytes(self) -> int:
@@ -141,32 +158,40 @@ class SvpeConfig:
         )
 
 
-LONGEST_SUM = 8191  # products: more than a 3 x 3 window of 512 channels has
-
-
 def accumulator_bits(pe: str, weight_bits: int, activation_bits: int) -> int:
     """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow."""
     most = (1 << (weight_bits - 1)) - 2 if pe == "shift" else weight_bits - 1  # log2 of a weight
     needed = activation_bits - 1 + most + (LONGEST_SUM - 1).bit_length() + 1
-    return next(bits for bits in (24, 32, 40, 48) if bits >= needed)
+    return least_width(needed)
 
 
-CONFIGS = {
-    "test": SvpeConfig(
-        lanes=8,
-        rows=4,
-        columns=2,
-        feature_words=2048,
-        weight_words=512,
-        parameter_words=64,
-        bus_bits=64,
-    ),
-    "small": SvpeConfig(
-        lanes=8, rows=8, columns=4, feature_words=4096, weight_words=1024, parameter_words=128
-    ),
-    "reference": SvpeConfig(),
-    "zcu102": SvpeConfig(),
+def least_width(bits: int) -> int:
+    """Of 24, 32, 40 and 48 bits, the least that has ``bits``; 48 if none has."""
+    return next((width for width in (24, 32, 40) if width >= bits), 48)
+
+
+_SIZES = {
+    "test": {
+        "lanes": 8,
+        "rows": 4,
+        "columns": 2,
+        "feature_words": 2048,
+        "weight_words": 512,
+        "parameter_words": 64,
+        "bus_bits": 64,
+    },
+    "small": {
+        "lanes": 8,
+        "rows": 8,
+        "columns": 4,
+        "feature_words": 4096,
+        "weight_words": 1024,
+        "parameter_words": 128,
+    },
+    "reference": {},
+    "zcu102": {},
 }
+CONFIGS = {name: SvpeConfig(**sizes) for name, sizes in _SIZES.items()}
 
 
 def named_config(name: str, **changes: int) -> SvpeConfig:
@@ -177,6 +202,6 @@ def named_config(name: str, **changes: int) -> SvpeConfig:
     ValueError
         No configuration has that name.
     """
-    if name not in CONFIGS:
-        raise ValueError(f"config must be one of {', '.join(CONFIGS)}, not '{name}'")
-    return replace(CONFIGS[name], **changes)
+    if name not in _SIZES:
+        raise ValueError(f"config must be one of {', '.join(_SIZES)}, not '{name}'")
+    return SvpeConfig(**(_SIZES[name] | changes))

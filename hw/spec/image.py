@@ -15,7 +15,7 @@ from pathlib import Path
 from hw.spec.config import SvpeConfig
 
 MAGIC = b"QNNIMAGE"
-VERSION = 2
+VERSION = 3
 HEAD = struct.Struct("<8sIIQ32s")
 
 

@@ -8,7 +8,7 @@ and what ``qnn.compile`` checks.
 
 import enum
 
-from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS, SHIFT_BITS, SvpeConfig
+from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS, SvpeConfig
 from hw.spec.layout import Field, Layout
 
 INSTRUCTION_BITS = 1024
@@ -157,9 +157,9 @@ def parameters(config: SvpeConfig) -> Layout:
     return Layout(
         "PARAMETERS",
         (
-            Field("bias", config.accumulator_bits, signed=True),
-            Field("left", SHIFT_BITS),
-            Field("skip_left", SHIFT_BITS),
-            Field("right", SHIFT_BITS),
+            Field("bias", config.result_bits, signed=True),
+            Field("left", config.shift_bits),
+            Field("skip_left", config.shift_bits),
+            Field("right", config.shift_bits),
         ),
     )

@@ -35,5 +35,5 @@ def compile_graph(
         The graph does not fit the accelerator; the text names the layer and the parameter.
     """
     graph = run_passes(graph)
-    check_bounds(graph, config.accumulator_bits)
+    check_bounds(graph, config.accumulator_bits, config.result_bits)
     return build_image(graph, config, batch, bytes_per_cycle)

@@ -79,7 +79,7 @@ def chip_layout(
         channels=place.segments,
         height=node.shape[1],
         width=node.shape[2],
-        bits=config.accumulator_bits if passes(node, config) > 1 else node.type.bits,
+        bits=config.result_bits if passes(node, config) > 1 else node.type.bits,
         signed=node.type.signed,
         exponent=node.type.exponent,
         address=addresses[place.root] + place.first * block_step,

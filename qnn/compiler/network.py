@@ -79,7 +79,7 @@ class Network:
             channels=self.place[name].segments,
             height=rows.count,
             width=node.shape[2],
-            bits=self.config.accumulator_bits if number > 1 else node.type.bits,
+            bits=self.config.result_bits if number > 1 else node.type.bits,
             signed=node.type.signed,
             exponent=node.type.exponent,
             address=address,

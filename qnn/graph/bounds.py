@@ -18,13 +18,21 @@ class Bounds:
     name : the node
     accumulator : least and greatest partial sum of products, in any order
     result : least and greatest value of the epilogue's sum, at each of its steps
-    bits : of the two's complement that holds both, and the stored bias
     """
 
     name: str
     accumulator: tuple[int, int]
     result: tuple[int, int]
-    bits: int
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Of the two's complement that holds every partial sum."""
+        return max(map(_bits, self.accumulator))
+
+    @property
+    def result_bits(self) -> int:
+        """Of the two's complement that holds the epilogue's sums, and the stored bias."""
+        return max(map(_bits, self.result))
 
 
 def bounds(graph: Graph) -> dict[str, Bounds]:
@@ -32,8 +40,8 @@ def bounds(graph: Graph) -> dict[str, Bounds]:
     return {node.name: _bounds(graph, node) for node in graph.nodes if isinstance(node, Conv)}
 
 
-def check_bounds(graph: Graph, accumulator_bits: int) -> None:
-    """Prove that no sum leaves ``accumulator_bits``.
+def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
+    """Prove that no sum of products leaves ``accumulator_bits``, and no result ``result_bits``.
 
     Raises
     ------
@@ -41,12 +49,16 @@ def check_bounds(graph: Graph, accumulator_bits: int) -> None:
         A convolution could overflow; the text names it.
     """
     for bound in bounds(graph).values():
-        if bound.bits > accumulator_bits:
-            raise CompileError(
-                f"conv '{bound.name}' needs {bound.bits} accumulator bits to be safe from "
-                f"overflow, but the accelerator has {accumulator_bits}; take a configuration with "
-                f"accumulator_bits={bound.bits}, or fewer weight or activation bits"
-            )
+        for field, needed, given in (
+            ("accumulator_bits", bound.accumulator_bits, accumulator_bits),
+            ("result_bits", bound.result_bits, result_bits),
+        ):
+            if needed > given:
+                raise CompileError(
+                    f"conv '{bound.name}' needs {needed} bits for its sums to be safe from "
+                    f"overflow, but the accelerator has {given}; take a configuration with "
+                    f"{field}={needed}, or fewer weight or activation bits"
+                )
 
 
 def stored_bias(graph: Graph, conv: Conv) -> list[int]:
@@ -112,13 +124,8 @@ def _bounds(graph: Graph, conv: Conv) -> Bounds:
             results += [(least << left) + step, (most << left) + step]
         results += [(least << left) + bias + (skip[0] << skip_left)]
         results += [(most << left) + bias + (skip[1] << skip_left)]
-    reached = (*sums, *results)  # a stored bias lies between two results
-    return Bounds(
-        conv.name,
-        (min(sums), max(sums)),
-        (min(results), max(results)),
-        max(_bits(min(reached)), _bits(max(reached))),
-    )
+    # A stored bias lies between two results.
+    return Bounds(conv.name, (min(sums), max(sums)), (min(results), max(results)))
 
 
 def _magnitudes(codes):

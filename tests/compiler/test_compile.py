@@ -98,8 +98,8 @@ def test_wider_activations_than_a_lane_are_refused():
 def test_a_sum_that_could_overflow_is_refused():
     x = small_graphs.image()
     wide = small_graphs.conv("c", x, 8, left=np.full(8, 14), right=np.full(8, 20))
-    text = refusal(small_graphs.graph(x, wide), named_config("test", accumulator_bits=24))
-    assert text.startswith("conv 'c' needs 29 accumulator bits to be safe from overflow, ")
+    text = refusal(small_graphs.graph(x, wide), named_config("test", result_bits=24))
+    assert text.startswith("conv 'c' needs 29 bits for its sums to be safe from overflow, ")
 
 
 def test_coordinates_that_wrap_are_refused():

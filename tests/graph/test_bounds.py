@@ -106,7 +106,7 @@ def test_bounds_are_reached_by_the_worst_image(signed):
 )
 def test_bits_are_what_the_extremes_take(codes, left, bias, bits):
     row = np.array(codes, np.int8).reshape(1, 1, -1, 1, 1)
-    assert bounds(one_conv(QType(8, True, 0), row, left, bias))["c"].bits == bits
+    assert bounds(one_conv(QType(8, True, 0), row, left, bias))["c"].result_bits == bits
 
 
 def test_terms_that_cancel_still_count():
@@ -118,17 +118,22 @@ def test_terms_that_cancel_still_count():
 
 def test_an_overflow_is_refused_and_the_exact_width_is_not():
     graph = one_conv(QType(8, True, 0), np.ones((1, 1, 1, 1, 1), np.int8), left=20)
-    check_bounds(graph, 28)
-    with pytest.raises(CompileError) as refusal:
-        check_bounds(graph, 27)
-    assert str(refusal.value) == (
-        "conv 'c' needs 28 accumulator bits to be safe from overflow, but the accelerator has 27; "
-        "take a configuration with accumulator_bits=28, or fewer weight or activation bits"
+    check_bounds(graph, 8, 28)
+    text = (
+        "conv 'c' needs {} bits for its sums to be safe from overflow, but the accelerator has {}; "
+        "take a configuration with {}={}, or fewer weight or activation bits"
     )
+    for accumulator, result, refused in (
+        (7, 28, text.format(8, 7, "accumulator_bits", 8)),
+        (8, 27, text.format(28, 27, "result_bits", 28)),
+    ):
+        with pytest.raises(CompileError) as refusal:
+            check_bounds(graph, accumulator, result)
+        assert str(refusal.value) == refused
 
 
 def test_shifts_past_64_bits_are_still_counted():
     conv = one_conv(QType(8, True, 0), np.ones((1, 1, 1, 1, 1), np.int8))["c"]
     shifted = replace(conv, left=conv.left + 63)
     graph = Graph((Input(name="x", shape=(1, 1, 1), type=QType(8, True, 0)), shifted), ())
-    assert bounds(graph)["c"].bits == 71
+    assert bounds(graph)["c"].result_bits == 71

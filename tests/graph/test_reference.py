@@ -89,9 +89,7 @@ U8 = QType(8, False, 4)
 
 @settings(max_examples=30)
 @given(
-    graphs(
-        Limits(size=5, channels=4, nodes=3, weight_bits=5, activation_bits=16, accumulator_bits=48)
-    )
+    graphs(Limits(size=5, channels=4, nodes=3, weight_bits=5, activation_bits=16, result_bits=48))
 )
 def test_wide_sums_equal_loops_over_python_integers(graph):
     x = images(graph, 1)

@@ -176,11 +176,13 @@ def _channel(state, instruction, window, skip, row, number):
         for activation, code in zip(word, state.weights[address][row], strict=True):
             acc += activation * codes.integer(codes.decode(code, config.weight_bits))
     own = state.parameters[instruction["parameter_address"]][row]
-    bits = config.accumulator_bits
+    acc = wrap(acc, config.accumulator_bits)
     skip_value = 0
     if instruction["skip"]:
         skip_value = skip[instruction["skip_part"] * config.rows + row]
-    value = wrap((acc << own["left"]) + own["bias"] + (skip_value << own["skip_left"]), bits)
+    value = wrap(
+        (acc << own["left"]) + own["bias"] + (skip_value << own["skip_left"]), config.result_bits
+    )
     if instruction["passes"] > 1:
         return wrap(value >> (number * config.activation_bits), config.activation_bits)
     return min(max(value >> own["right"], instruction["low"]), instruction["high"])

@@ -31,14 +31,15 @@ def random_state(config, rng):
         ]
         for _ in range(config.weight_words)
     ]
-    bias = 1 << (config.accumulator_bits - 2)
+    bias = 1 << (config.result_bits - 2)
+    most = config.result_bits - 1  # places of a shift
     channels = [
         [
             {
                 "bias": rng.randint(-bias, bias - 1) >> rng.randint(0, 20),
-                "left": rng.choice((0, 0, rng.randint(0, 63))),
-                "skip_left": rng.choice((0, rng.randint(0, 63))),
-                "right": rng.choice((0, 4, 6, rng.randint(0, 63))),
+                "left": rng.choice((0, 0, rng.randint(0, most))),
+                "skip_left": rng.choice((0, rng.randint(0, most))),
+                "right": rng.choice((0, 4, 6, rng.randint(0, most))),
             }
             for _ in range(config.rows)
         ]

@@ -1,9 +1,10 @@
 import random
 
 import pytest
+from amaranth.lib import data
 from amaranth.sim import Simulator
 
-from hw.epilogue_row import EpilogueRow
+from hw.epilogue_row import LIMITS_LEAD, EpilogueRow
 from hw.row_memory import ROW_MEMORY_STAGES
 from hw.spec import timing
 from hw.spec.config import SvpeConfig
@@ -14,7 +15,10 @@ WORDS = 8
 
 
 def results(config, memory, elements):
-    """What the row gives for each of ``elements``, one a cycle: (element fields, sums, skip)."""
+    """What the row gives for each of ``elements``, one a cycle.
+
+    Each is (element and limits, sums, skip).
+    """
     row = EpilogueRow(config)
     layout = parameters(config)
     lead = ROW_MEMORY_STAGES + timing.result_stages(config)  # from an element to its sum
@@ -32,9 +36,12 @@ def results(config, memory, elements):
         total = lead + timing.EPILOGUE_STAGES
         for cycle in range(len(elements) + total):
             if cycle < len(elements):
-                ctx.set(row.element, elements[cycle][0])
+                ctx.set(row.element, _only(row.element, elements[cycle][0]))
             if 0 <= cycle - lead < len(elements):
                 ctx.set(row.skip, elements[cycle - lead][2])
+            late = cycle - lead - LIMITS_LEAD + 1
+            if 0 <= late < len(elements):
+                ctx.set(row.limits, _only(row.limits, elements[late][0]))
             if cycle >= total:
                 seen.append(ctx.get(row.result))
             await ctx.tick()
@@ -46,8 +53,13 @@ def results(config, memory, elements):
     return seen
 
 
+def _only(port, fields):
+    names = {name for name, _ in data.Layout.cast(port.shape())}
+    return {name: value for name, value in fields.items() if name in names}
+
+
 def expected(config, fields, element, sums, skip):
-    bits, activation_bits = config.accumulator_bits, config.activation_bits
+    bits, activation_bits = config.result_bits, config.activation_bits
     value = wrap(
         (sums[element["column"]] << fields["left"])
         + fields["bias"]
@@ -62,33 +74,47 @@ def expected(config, fields, element, sums, skip):
 
 
 @pytest.mark.parametrize("columns", [1, 2, 8, 16])
-@pytest.mark.parametrize(("activation_bits", "accumulator_bits"), [(4, 24), (8, 32), (16, 48)])
-def test_every_shift_clamp_and_pass_equals_integers(columns, activation_bits, accumulator_bits):
+@pytest.mark.parametrize(
+    ("activation_bits", "accumulator_bits", "result_bits"),
+    [(4, 24, 24), (8, 24, 32), (8, 32, 33), (16, 32, 40), (16, 48, 48)],
+)
+def test_every_shift_limit_and_pass_equals_integers(
+    columns, activation_bits, accumulator_bits, result_bits
+):
     config = SvpeConfig(
         lanes=2,
         rows=1,
         columns=columns,
         activation_bits=activation_bits,
         accumulator_bits=accumulator_bits,
+        result_bits=result_bits,
         parameter_words=WORDS,
     )
     rng = random.Random(columns)
-    half, whole = 1 << (activation_bits - 1), 1 << (accumulator_bits - 1)
-    sums = [rng.choice((-whole, whole - 1, rng.randrange(-whole, whole))) for _ in range(columns)]
-    for shift in range(0, 64, WORDS):
+    half = 1 << (activation_bits - 1)
+
+    def number(bits):
+        whole = 1 << (rng.choice((bits, rng.randint(1, bits))) - 1)
+        return rng.choice((-whole, whole - 1, rng.randrange(-whole, whole)))
+
+    sums = [number(accumulator_bits) for _ in range(columns)]
+    shifts = [n % result_bits for n in range(-(-result_bits // WORDS) * WORDS)]
+    for first in range(0, len(shifts), WORDS):
         memory = [
             {
-                "bias": rng.choice((-whole, whole - 1, rng.randrange(-whole, whole))),
-                "left": rng.choice((0, shift + n)),
-                "skip_left": 63 - shift - n,
-                "right": shift + n,
+                "bias": number(result_bits),
+                "left": rng.choice((0, shift)),
+                "skip_left": result_bits - 1 - shift,
+                "right": shift,
             }
-            for n in range(WORDS)
+            for shift in shifts[first : first + WORDS]
         ]
         elements = []
         for address in range(WORDS):
             for column in range(columns):
-                low, high = sorted(rng.randrange(-half, half) for _ in range(2))
+                low, high = sorted(
+                    rng.choice((-half, half - 1, rng.randrange(-half, half))) for _ in range(2)
+                )
                 element = {
                     "column": column,
                     "parameter_address": address,

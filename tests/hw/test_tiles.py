@@ -90,13 +90,13 @@ def observed(config, schedule):
         ctx.set(dut.step, {"valid": 0})
 
     last = schedule[-1][0] + hold_latency(config) + config.columns * config.passes
-    signals = [dut.side, dut.element, dut.write, dut.final, dut.destination]
+    signals = [dut.side, dut.element, dut.write, dut.final, dut.destination, dut.limits]
     rows = record(dut, drive, cycles=last + 2, signals=signals)
     quiet = [cycle for cycle, row in enumerate(rows[:-1]) if not row[0]["valid"]]
     assert not any(rows[cycle + 1][2] or rows[cycle + 1][3] for cycle in quiet)
     return [
-        (cycle, side, element, *after[2:])
-        for cycle, ((side, element, *_), after) in enumerate(pairwise(rows))
+        (cycle, side, element, *after[2:5], limits)
+        for cycle, ((side, element, *_, limits), after) in enumerate(pairwise(rows))
         if side["valid"]
     ]
 
@@ -133,8 +133,6 @@ def expected(config, schedule):
                     "parameter_address": own["parameter_address"],
                     "raw": passes > 1,
                     "slice_shift": number * config.activation_bits,
-                    "low": own["low"],
-                    "high": own["high"],
                 },
                 x < own["output_width"] and y < own["output_height"],
                 last and tile["final"],
@@ -146,6 +144,7 @@ def expected(config, schedule):
                     "tag": own["tag"],
                     "signals": sum(own[f"signal_{name}"] << n for n, name in enumerate(SIGNALS)),
                 },
+                {"raw": passes > 1, "low": own["low"], "high": own["high"]},
             )
 
 
@@ -153,9 +152,9 @@ def check(config, schedule):
     seen, wanted = observed(config, schedule), list(expected(config, schedule))
     assert [one[0] for one in seen] == [one[0] for one in wanted]
     for (cycle, *got), (_, *fields) in zip(seen, wanted, strict=True):
-        side, element, write, final, destination = fields
+        side, element, write, final, destination, limits = fields
         for view, values in zip(
-            (got[0], got[1], got[4]), (side, element, destination), strict=True
+            (got[0], got[1], got[4], got[5]), (side, element, destination, limits), strict=True
         ):
             assert {name: view[name] for name in values} == values, cycle
         assert (got[2], got[3]) == (write, final), cycle

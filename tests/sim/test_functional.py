@@ -131,7 +131,7 @@ def _changed(image, index, name, value):
 def test_sums_wrap_as_the_accumulator_does():
     x = small_graphs.image(type=small_graphs.S8)
     graph = small_graphs.graph(x, small_graphs.last(x, 10))
-    image = compile_graph(graph, named_config("test", accumulator_bits=24))
+    image = compile_graph(graph, named_config("test", result_bits=24))
     tensor = images(graph, 2)
     start = next(
         f["offset"] for f in instructions(image) if f["op"] is Op.LOAD and f["buffer"] == 2
