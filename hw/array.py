@@ -13,8 +13,10 @@ PE = "qnn_pe"  # the module that stands rows x columns times in the Verilog
 class SvpeArray(wiring.Component):
     """``rows`` by ``columns`` processing elements.
 
-    Element (r, c) works r + c cycles after element (0, 0): column c's word comes in c cycles
-    after column 0's, row r's weights and control r cycles after row 0's.
+    Weights enter at the last column and move towards column 0, and so do sums, half as fast: thus
+    they come out in the order of the columns. Column c works ``columns - 1 - c`` cycles after the
+    last, as its words must come, and row r works r cycles after row 0, as its weights and control
+    must.
 
     Parameters
     ----------
@@ -24,8 +26,8 @@ class SvpeArray(wiring.Component):
     -------
     words : In(feature_bits).array(columns)
     weights : In(lanes * weight_bits).array(rows), controls : In(Control).array(rows)
-    sums : Out(signed(accumulator_bits)).array(rows, columns)
-        Of the newest finished tile, each until the next one's (see ``ProcessingElement``).
+    sums : Out(signed(accumulator_bits)).array(rows)
+        Of a tile, column after column; tiles must end ``columns`` cycles apart or more.
     """
 
     def __init__(self, config):
@@ -36,7 +38,7 @@ class SvpeArray(wiring.Component):
                 "words": In(config.feature_bits).array(columns),
                 "weights": In(config.lanes * config.weight_bits).array(rows),
                 "controls": In(Control).array(rows),
-                "sums": Out(signed(config.accumulator_bits)).array(rows, columns),
+                "sums": Out(signed(config.accumulator_bits)).array(rows),
             }
         )
 
@@ -44,17 +46,19 @@ class SvpeArray(wiring.Component):
         m = Module()
 
         words = list(self.words)
-        for row, sums in enumerate(self.sums):
+        for row, total in enumerate(self.sums):
             weights, control = self.weights[row], self.controls[row]
-            for column, total in enumerate(sums):
+            passing = C(0, total.shape())
+            for column in reversed(range(self._config.columns)):
                 pe = once(m.submodules, f"pe_{row}_{column}", PE, ProcessingElement, self._config)
                 m.d.comb += [
                     pe.activations.eq(words[column]),
                     pe.weights.eq(weights),
                     pe.control.eq(control),
-                    total.eq(pe.sum),
+                    pe.passing.eq(passing),
                 ]
                 words[column] = pe.next_activations
-                weights, control = pe.next_weights, pe.next_control
+                weights, control, passing = pe.next_weights, pe.next_control, pe.sum
+            m.d.comb += total.eq(passing)
 
         return m

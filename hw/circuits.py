@@ -55,6 +55,10 @@ class Words:
         """The sum of two or three terms, and of one carry less."""
         return sum(carries, sum(terms[1:], terms[0]))
 
+    def choose(self, first, one, other):
+        """``one`` where ``first``, else ``other``."""
+        return Mux(first, one, other)
+
     def accumulate(self, accumulator, first, terms, carries):
         """The accumulator, or 0 where ``first``, plus one or two terms and as many carries."""
         return sum(carries, sum(terms, Mux(first, 0, accumulator)))

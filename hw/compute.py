@@ -133,7 +133,7 @@ class Compute(wiring.Component):
         m.d.comb += _each(router.words, features.words)
 
     def _connect_array(self, m, sequencer, router, skew, weights, array, side):
-        """Bring a step's weights and its words to the array's edges in the same cycle."""
+        """Bring a step's weights and its last column's word to the array in the same cycle."""
         step = sequencer.step
         weight_step, edge_step = Signal(WeightStep), Signal(EdgeStep)
         edge = edge_latency(self._config)
@@ -145,7 +145,6 @@ class Compute(wiring.Component):
             weights.step.eq(delay(m, weight_step, edge - WEIGHT_STAGES, name="weight_step")),
             edge_step.load.eq(step.first | step.skip),
             edge_step.last.eq(step.valid & step.last),
-            edge_step.columns.eq(sequencer.instruction.columns),
             # The side buffer counts its words, so that a reset must forget those on their way.
             side.step.eq(delay(m, edge_step, edge, name="edge_step", reset_less=False)),
         ]
@@ -161,12 +160,12 @@ class Compute(wiring.Component):
             tiles.offsets.eq(sequencer.offsets),
             tiles.instruction.eq(sequencer.instruction),
             side.read.eq(tiles.side),
+            epilogue.arrival.eq(tiles.arrival),
             epilogue.element.eq(tiles.element),
             epilogue.limits.eq(tiles.limits),
         ]
         m.d.comb += _each(epilogue.skips, side.skips)
-        for into, sums in zip(epilogue.sums, array.sums, strict=True):
-            m.d.comb += _each(into, sums)
+        m.d.comb += _each(epilogue.sums, array.sums)
 
     def _connect_writes(self, m, features, side, tiles, epilogue):
         """Results and maxima meet in one register; their destinations have waited for them."""

@@ -24,6 +24,13 @@ class Limits(data.Struct):
     high: signed(16)
 
 
+class Arrival(data.Struct):
+    """A sum as it leaves the array; it moves likewise."""
+
+    valid: 1
+    column: COLUMN_STEPS
+
+
 class Destination(data.Struct):
     """Where the results of an element go, and what they are."""
 

@@ -5,12 +5,12 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Element, Limits
+from hw.element import Arrival, Element, Limits
 from hw.epilogue_row import LIMITS_LEAD, EpilogueRow
 from hw.layouts import parameter_write
 from hw.once import once
 from hw.row_memory import ROW_MEMORY_STAGES
-from hw.spec.timing import result_stages
+from hw.spec.timing import RESULT_STAGES
 
 
 class Epilogue(wiring.Component):
@@ -29,7 +29,8 @@ class Epilogue(wiring.Component):
         Of one result, in the same cycle.
     skips : In(signed(activation_bits)).array(rows)
         See ``EpilogueRow``: ``skips[r]`` is r cycles after row 0's.
-    sums : In(signed(accumulator_bits)).array(rows, columns)
+    arrival : In(Arrival), sums : In(signed(accumulator_bits)).array(rows)
+        As they leave the array: ``sums[r]`` is r cycles after row 0's.
     load : In(stream.Signature(parameter_write(config))), always ready
     results : Out(rows * activation_bits)
     """
@@ -41,7 +42,8 @@ class Epilogue(wiring.Component):
                 "element": In(Element),
                 "limits": In(Limits),
                 "skips": In(signed(config.activation_bits)).array(config.rows),
-                "sums": In(signed(config.accumulator_bits)).array(config.rows, config.columns),
+                "arrival": In(Arrival),
+                "sums": In(signed(config.accumulator_bits)).array(config.rows),
                 "load": In(stream.Signature(parameter_write(config))),
                 "results": Out(config.rows * config.activation_bits),
             }
@@ -53,12 +55,15 @@ class Epilogue(wiring.Component):
         loaded = delay(m, self.load.payload, 1, name="loaded")
         loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
 
-        wait = ROW_MEMORY_STAGES + result_stages(config) + LIMITS_LEAD - 1
-        element, limits = self.element, delay(m, self.limits, wait, name="limits")
+        wait = ROW_MEMORY_STAGES + RESULT_STAGES + LIMITS_LEAD - 1
+        arrival, element = self.arrival, self.element
+        limits = delay(m, self.limits, wait, name="limits")
         results = []
         for row in range(config.rows):
             one = once(m.submodules, f"row_{row}", "qnn_epilogue_row", EpilogueRow, config)
             m.d.comb += [
+                one.arrival.eq(arrival),
+                one.sum.eq(self.sums[row]),
                 one.element.eq(element),
                 one.limits.eq(limits),
                 one.skip.eq(self.skips[row]),
@@ -66,9 +71,8 @@ class Epilogue(wiring.Component):
                 one.load_address.eq(loaded.address),
                 one.load_data.eq(loaded.data.word_select(row, config.parameter_bits)),
             ]
-            m.d.comb += [to.eq(total) for to, total in zip(one.sums, self.sums[row], strict=True)]
             results.append(delay(m, one.result, config.rows - 1 - row, name=f"result_{row}"))
-            element, limits = one.next_element, one.next_limits
+            arrival, element, limits = one.next_arrival, one.next_element, one.next_limits
         m.d.comb += [self.results.eq(Cat(results)), self.load.ready.eq(1)]
 
         return m

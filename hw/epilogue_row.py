@@ -1,18 +1,17 @@
 """The epilogue of one row: from a column's sum to the value that is stored."""
 
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Element, Limits
+from hw.element import Arrival, Element, Limits
 from hw.layouts import struct
 from hw.row_memory import ROW_MEMORY_STAGES, RowMemory
 from hw.shifter import LEFT_STAGES, RIGHT_STAGES, shift_left, shift_right
 from hw.spec.instructions import parameters
-from hw.spec.timing import EPILOGUE_STAGES, result_stages
+from hw.spec.timing import EPILOGUE_STAGES, RESULT_STAGES
 
-COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
 ADD_STAGES = 2
 LIMIT_STAGES = 3
 LIMITS_LEAD = LEFT_STAGES + ADD_STAGES + RIGHT_STAGES  # from a sum to the limits that it needs
@@ -22,12 +21,12 @@ assert EPILOGUE_STAGES == LIMITS_LEAD + LIMIT_STAGES
 class EpilogueRow(wiring.Component):
     """``v = (sum << left) + bias + (skip << skip_left)``, then ``clamp(v >> right, low, high)``.
 
-    A raw element gives ``activation_bits`` of ``v`` from bit ``slice_shift`` on instead. Element
-    and limits are out one cycle later, for the next row; a column's sum is looked at
-    ``ROW_MEMORY_STAGES`` cycles after the element came in, one more for the columns from 4 on of
-    their fours; the skip operand must come ``1 + ROW_MEMORY_STAGES`` cycles after the element, one
-    more if there are over four columns; the limits ``LIMITS_LEAD - 1`` cycles after that; and the
-    result is out ``EPILOGUE_STAGES`` cycles after the skip operand.
+    A raw element gives ``activation_bits`` of ``v`` from bit ``slice_shift`` on instead. A sum that
+    arrives is kept until the next of its column. Arrival, element and limits are out one cycle
+    later, for the next row. From the cycle in which an element comes in, its sum must have arrived
+    after ``ROW_MEMORY_STAGES`` cycles, the skip operand must come ``RESULT_STAGES`` after that,
+    and the limits ``LIMITS_LEAD - 1`` later still; the result is out ``EPILOGUE_STAGES`` cycles
+    after the skip operand.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ class EpilogueRow(wiring.Component):
     -------
     element : In(Element), next_element : Out(Element)
     limits : In(Limits), next_limits : Out(Limits)
-    sums : In(signed(accumulator_bits)).array(columns)
+    arrival : In(Arrival), next_arrival : Out(Arrival), sum : In(signed(accumulator_bits))
     skip : In(signed(activation_bits)), 0 if there is none
     load : In(1), load_address : In(range(parameter_words)), load_data : In(parameter_bits)
         One channel's ``hw.spec.instructions.parameters``.
@@ -52,7 +51,9 @@ class EpilogueRow(wiring.Component):
                 "next_element": Out(Element),
                 "limits": In(Limits),
                 "next_limits": Out(Limits),
-                "sums": In(signed(config.accumulator_bits)).array(config.columns),
+                "arrival": In(Arrival),
+                "next_arrival": Out(Arrival),
+                "sum": In(signed(config.accumulator_bits)),
                 "skip": In(signed(config.activation_bits)),
                 "load": In(1),
                 "load_address": In(range(config.parameter_words)),
@@ -66,27 +67,20 @@ class EpilogueRow(wiring.Component):
         config = self._config
         element = delay(m, self.element, 1, name="element")
         limits = delay(m, self.limits, 1, name="limits")
-        m.submodules.parameters = memory = RowMemory(
-            words=config.parameter_words, bits=config.parameter_bits
-        )
         m.d.comb += [
             self.next_element.eq(element),
             self.next_limits.eq(limits),
-            memory.address.eq(element.parameter_address),
-            memory.load.eq(self.load),
-            memory.load_address.eq(self.load_address),
-            memory.load_data.eq(self.load_data),
+            self.next_arrival.eq(delay(m, self.arrival, 1, name="arrival")),
         ]
 
-        # Stages are counted from the cycle in which the chosen sum is there.
-        ready = result_stages(config) - 1
-        layout = struct(parameters(config))
-        fields = layout(delay(m, memory.data, ready, name="parameters"))
+        # Stages are counted from the cycle in which the element's sum is there.
+        ready = RESULT_STAGES - 1
+        fields = self._parameters(m, delay(m, element.parameter_address, ready, name="address"))
         late = delay(m, element, ROW_MEMORY_STAGES + ready, name="late")
         right = Mux(late.raw, late.slice_shift, fields.right)[: config.shift_bits]
 
-        column = delay(m, element.column, ROW_MEMORY_STAGES - 1, name="column")
-        total = self._add(m, self._pick_sum(m, column), fields)
+        column = delay(m, element.column, ROW_MEMORY_STAGES, name="column")
+        total = self._add(m, self._kept(m, column), fields)
         right = delay(m, right, LEFT_STAGES + ADD_STAGES, name="right")
         bits = config.activation_bits
         value, sign, fits = shift_right(m, total, right, bits, name="value")
@@ -94,19 +88,47 @@ class EpilogueRow(wiring.Component):
 
         return m
 
-    def _pick_sum(self, m, column):
-        """Four columns to one, then the rest."""
-        sums = list(self.sums)
-        for stage in range(result_stages(self._config)):
-            low = column[: COLUMNS_AT_ONCE.bit_length() - 1]
-            picked = []
-            for n in range(0, len(sums), COLUMNS_AT_ONCE):
-                one = Signal.like(sums[0], name=f"sum_{stage}_{n}", reset_less=True)
-                m.d.sync += one.eq(Array(sums[n : n + COLUMNS_AT_ONCE])[low])
-                picked.append(one)
-            sums = picked
-            column = delay(m, column[len(low) :], 1, name=f"column_{stage}")
-        return sums[0]
+    def _parameters(self, m, address):
+        """The channel's, ``ROW_MEMORY_STAGES`` cycles later; the bias ``LEFT_STAGES - 1`` after.
+
+        A delay of the address takes less than one of the bias.
+        """
+        config = self._config
+        layout = struct(parameters(config))
+        loaded = Signal(layout)
+        m.d.comb += loaded.eq(self.load_data)
+        fields = Signal(layout, name="parameters")
+        late = delay(m, address, LEFT_STAGES - 1, name="bias_address")
+        shifts = Cat(fields.left, fields.skip_left, fields.right)
+        loaded_shifts = Cat(loaded.left, loaded.skip_left, loaded.right)
+        for name, own, value, from_memory in (
+            ("shifts", address, loaded_shifts, shifts),
+            ("bias", late, loaded.bias, fields.bias),
+        ):
+            m.submodules[name] = words = RowMemory(words=config.parameter_words, bits=len(value))
+            m.d.comb += [
+                words.address.eq(own),
+                words.load.eq(self.load),
+                words.load_address.eq(self.load_address),
+                words.load_data.eq(value),
+                from_memory.eq(words.data),
+            ]
+        return fields
+
+    def _kept(self, m, column):
+        """The newest sum of ``column``, one cycle later."""
+        m.submodules.sums = sums = memory.Memory(
+            shape=self.sum.shape(), depth=self._config.columns, init=[]
+        )
+        write, read = sums.write_port(), sums.read_port()
+        m.d.comb += [
+            write.en.eq(self.arrival.valid),
+            write.addr.eq(self.arrival.column),
+            write.data.eq(self.sum),
+            read.en.eq(1),
+            read.addr.eq(column),
+        ]
+        return read.data
 
     def _add(self, m, chosen, fields):
         """The sum of three, the skip operand last; the compiler proves that it cannot wrap."""
@@ -119,7 +141,7 @@ class EpilogueRow(wiring.Component):
         skip_left = delay(m, fields.skip_left, 1, name="skip_left")
         skip = shift_left(m, skip, skip_left, bits, name="skip")
         m.d.sync += [
-            biased.eq(delay(m, fields.bias, LEFT_STAGES, name="bias") + scaled),
+            biased.eq(delay(m, fields.bias, 1, name="bias") + scaled),
             total.eq(biased + skip),
         ]
         return total

@@ -79,6 +79,15 @@ class Mapped:
         """A LUT and a bit of a carry chain for each bit of the sum."""
         return self._sum([nets(term) for term in terms], carries, width)
 
+    def choose(self, first, one, other):
+        """Two bits of each and the choice: a LUT for two."""
+
+        def rule(one, other, first):
+            return one if first else other
+
+        first, pairs = net(first), zip(nets(one), nets(other), strict=True)
+        return self._level(Function.of(rule, *pair, first) for pair in pairs)
+
     def accumulate(self, accumulator, first, terms, carries):
         """The same, for each bit of the accumulator; ``first`` is the LUTs' fifth input."""
         terms = [nets(term) for term in (accumulator, *terms)]

@@ -1,4 +1,4 @@
-"""The processing element: products, their sum, and an accumulator with its copy."""
+"""The processing element: products, their sum, and a place for it in a chain of sums."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
@@ -16,16 +16,16 @@ class Control(data.Struct):
 
     enable: 1  # add the step's sum,
     first: 1  # to zero instead of to the sum so far,
-    last: 1  # and copy the accumulator for the epilogue
+    last: 1  # and put the accumulator into the chain
 
 
 class ProcessingElement(wiring.Component):
-    """Sum ``lanes`` products a cycle, and pass all operands on one cycle later.
+    """Sum ``lanes`` products a cycle; pass operands on one cycle later, and sums two.
 
     The sum of a tile is out ``3 + product_stages + tree_levels`` cycles after the operands of its
-    last step came in, and stays until that many cycles after the next tile's last step. It wraps:
-    that it cannot is the compiler's proof. A shifted activation is negated by inverting it; the
-    one that is missing then enters at the carry of some adder, of which there are as many as lanes.
+    last step came in, for one cycle; in all others, what came in as ``passing`` is. It wraps: that
+    it cannot is the compiler's proof. A shifted activation is negated by inverting it; the one
+    that is missing then enters at the carry of some adder, of which there are as many as lanes.
 
     The platform may have ``circuits`` of its own, such as ``hw.mapped.Mapped``: registers and
     results are the same.
@@ -40,7 +40,8 @@ class ProcessingElement(wiring.Component):
         To the element of the next row.
     weights : In(lanes * weight_bits), control : In(Control), and next_weights, next_control : Out
         To the element of the next column.
-    sum : Out(signed(accumulator_bits))
+    passing : In(signed(accumulator_bits)), sum : Out(signed(accumulator_bits))
+        From the element of the column before, and to that of the next.
     """
 
     def __init__(self, config):
@@ -54,6 +55,7 @@ class ProcessingElement(wiring.Component):
                 "next_activations": Out(activations),
                 "next_weights": Out(weights),
                 "next_control": Out(Control),
+                "passing": In(signed(config.accumulator_bits)),
                 "sum": Out(signed(config.accumulator_bits)),
             }
         )
@@ -70,6 +72,7 @@ class ProcessingElement(wiring.Component):
             )
         )
         accumulator = Signal.like(self.sum, reset_less=True)
+        passed = Signal.like(self.sum, reset_less=True)
         result = Signal.like(self.sum, reset_less=True)
 
         circuits = getattr(platform, "circuits", Words)(m)
@@ -86,8 +89,10 @@ class ProcessingElement(wiring.Component):
             m.d.sync += accumulator.eq(
                 circuits.accumulate(accumulator, late.first, terms, carries)  # wraps
             )
-        with m.If(copy):
-            m.d.sync += result.eq(accumulator)
+        m.d.sync += [
+            passed.eq(self.passing),
+            result.eq(circuits.choose(copy, accumulator, passed)),
+        ]
 
         m.d.comb += [
             self.next_activations.eq(activations),

@@ -5,8 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.layouts import TILES_STRUCT
-from hw.spec.timing import edge_latency, hold_latency, result_stages, write_latency
+from hw.spec.timing import RESULT_STAGES, edge_latency, hold_latency, write_latency
 from hw.tiles import SideRead
 
 COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
@@ -14,11 +13,10 @@ SKIP_STAGES = 2  # from the address of a skip operand to row 0's lane
 
 
 class EdgeStep(data.Struct):
-    """A step as column 0's word reaches the array's edge."""
+    """A step as the last column's word reaches the array's edge."""
 
     load: 1  # forget the maximum: the word alone counts
     last: 1  # of its tile
-    columns: TILES_STRUCT["columns"].shape
 
 
 def side_depth(config):
@@ -37,11 +35,11 @@ class Side(wiring.Component):
     Members
     -------
     step : In(EdgeStep), words : In(feature_bits).array(columns)
-        Column c's word comes c cycles after its step.
+        Column c's word comes ``columns - 1 - c`` cycles after its step.
     read : In(SideRead)
         Elements in the order of ``Tiles``.
     skips : Out(signed(activation_bits)).array(rows)
-        Row r's operand, ``SKIP_STAGES + result_stages + r`` cycles after its element; 0 if the
+        Row r's operand, ``SKIP_STAGES + RESULT_STAGES + r`` cycles after its element; 0 if the
         element has none.
     maximum : Out(feature_bits)
         The word, ``write_latency - hold_latency + 1`` cycles after its element.
@@ -71,12 +69,12 @@ class Side(wiring.Component):
 
         read = self.read
         start, address = Signal.like(write.addr), Signal.like(write.addr)
-        m.d.sync += address.eq(start + read.column)
+        m.d.sync += address.eq(start + (config.columns - 1) - read.column)
         with m.If(read.valid & read.last):
-            m.d.sync += start.eq(start + read.columns)
+            m.d.sync += start.eq(start + config.columns)
         late = write_latency(config) - hold_latency(config) - 1
         m.d.comb += [
-            skip.addr.eq(delay(m, address, result_stages(config) - 1, name="skip_address")),
+            skip.addr.eq(delay(m, address, RESULT_STAGES - 1, name="skip_address")),
             skip.en.eq(1),
             maximum.addr.eq(delay(m, address, late, name="maximum_address")),
             maximum.en.eq(1),
@@ -87,22 +85,22 @@ class Side(wiring.Component):
         return m
 
     def _write(self, m, write):
-        """Column after column of the tile, picked four to one and then the rest."""
+        """Column after column of the tile, the last first, picked four to one and then the rest."""
         step, maxima = self.step, []
-        for column, word in enumerate(self.words):
+        for column, word in enumerate(reversed(self.words)):
             maxima.append(self._maximum(m, column, word, step.load))
             step = delay(m, step, 1, name=f"step_{column}")
 
-        index, columns = Signal.like(self.step.columns), Signal.like(self.step.columns)
-        active = Signal()
+        columns = self._config.columns
+        index, active = Signal(range(columns)), Signal()
         with m.If(self.step.last):
-            m.d.sync += [active.eq(1), index.eq(0), columns.eq(self.step.columns)]
-        with m.Elif(index + 1 == columns):
+            m.d.sync += [active.eq(1), index.eq(0)]
+        with m.Elif(index == columns - 1):
             m.d.sync += active.eq(0)
         with m.Else():
             m.d.sync += index.eq(index + 1)
 
-        stages = result_stages(self._config)
+        stages = 1 if columns <= COLUMNS_AT_ONCE else 2
         for stage in range(stages):
             low = index[: COLUMNS_AT_ONCE.bit_length() - 1]
             picked = []
@@ -131,7 +129,7 @@ class Side(wiring.Component):
     def _give_skips(self, m, word):
         """Choose the group of lanes, and hand each row its own when its turn comes."""
         config = self._config
-        wait = result_stages(config) + SKIP_STAGES - 1  # of the element's side, for the data
+        wait = RESULT_STAGES + SKIP_STAGES - 1  # of the element's side, for the data
         skip = delay(m, self.read.skip, wait, name="skip")
         part = delay(m, self.read.part, wait, name="part")
         part_bits = config.rows * config.activation_bits

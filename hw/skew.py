@@ -1,4 +1,4 @@
-"""Column c's word c cycles after column 0's, as the array takes them."""
+"""Column c's word a cycle before column c - 1's, as the array takes them."""
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -8,7 +8,7 @@ from hw.delay import delay
 
 
 class Skew(wiring.Component):
-    """Delay value n of ``i`` by n cycles.
+    """Delay the last value of ``i`` not at all, and each of the others a cycle more than the next.
 
     Members
     -------
@@ -22,6 +22,6 @@ class Skew(wiring.Component):
         m = Module()
 
         for n, (value, late) in enumerate(zip(self.i, self.o, strict=True)):
-            m.d.comb += late.eq(delay(m, value, n, name=f"value_{n}"))
+            m.d.comb += late.eq(delay(m, value, len(self.i) - 1 - n, name=f"value_{n}"))
 
         return m

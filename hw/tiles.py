@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Destination, Element, Limits
+from hw.element import Arrival, Destination, Element, Limits
 from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, SHIFT_BITS
 from hw.spec.instructions import Op
@@ -38,7 +38,6 @@ class SideRead(data.Struct):
     column: TILES_STRUCT["columns"].shape
     last: 1  # of its tile
     valid: 1
-    columns: TILES_STRUCT["columns"].shape
     skip: 1
     part: TILES_STRUCT["skip_part"].shape
 
@@ -47,8 +46,9 @@ class Tiles(wiring.Component):
     """Remember each tile, and walk through its passes and columns in turn.
 
     The first element comes ``hold_latency - ELEMENT_LEAD`` cycles after the tile's last step, then
-    one a cycle; its destination comes one cycle later. Tiles must be ``passes * columns`` cycles
-    apart: ``interval``.
+    one a cycle; its destination comes one cycle later. Sums arrive from ``hold_latency`` on, of
+    all columns. Tiles must end so many cycles apart (``interval``) as they have elements, and as
+    the array has columns.
 
     Parameters
     ----------
@@ -58,6 +58,8 @@ class Tiles(wiring.Component):
     -------
     step : In(Step), offsets : In(Offsets), instruction : In(TILES_STRUCT)
         As the sequencer gives them.
+    arrival : Out(Arrival)
+        Of row 0's sums.
     element : Out(Element), limits : Out(Limits), side : Out(SideRead)
     write : Out(1), final : Out(1), destination : Out(Destination)
         ``write``: the element's pixel lies inside the output. ``final``: it is the last of its
@@ -71,6 +73,7 @@ class Tiles(wiring.Component):
                 "step": In(Step),
                 "offsets": In(Offsets),
                 "instruction": In(TILES_STRUCT),
+                "arrival": Out(Arrival),
                 "element": Out(Element),
                 "limits": Out(Limits),
                 "side": Out(SideRead),
@@ -88,6 +91,7 @@ class Tiles(wiring.Component):
         )
         begin = delay(m, ends, wait - RECORD_STAGES, name="begin", reset_less=False)
         tile = self._remember(m, ends, self._record(m), begin, depth=1 << wait.bit_length())
+        self._arrive(m, begin)
         m.submodules.walk = walk = Walk(slice_bits=self._config.activation_bits)
 
         m.d.comb += [
@@ -109,13 +113,23 @@ class Tiles(wiring.Component):
             self.side.valid.eq(walk.valid),
             self.side.column.eq(walk.column),
             self.side.last.eq(walk.last),
-            self.side.columns.eq(tile.columns),
             self.side.skip.eq(tile.skip),
             self.side.part.eq(tile.skip_part),
         ]
         self._place(m, tile, walk)
 
         return m
+
+    def _arrive(self, m, begin):
+        """Count the columns, from the cycle of column 0's sum on."""
+        wait = ELEMENT_LEAD + WALK_STAGES - 1
+        starts = delay(m, begin, wait, name="arrives", reset_less=False)
+        arrival = self.arrival
+        m.d.sync += arrival.column.eq(arrival.column + 1)
+        with m.If(starts):
+            m.d.sync += [arrival.valid.eq(1), arrival.column.eq(0)]
+        with m.Elif(arrival.column == self._config.columns - 1):
+            m.d.sync += arrival.valid.eq(0)
 
     def _record(self, m):
         """The tile of the step of ``RECORD_STAGES`` cycles ago."""

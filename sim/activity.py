@@ -54,6 +54,8 @@ def activity(
 ) -> Activity:
     """Let an element of ``config`` compute steps of (activations, codes, control).
 
+    After each of its sums half a row's others pass, as they do in the middle of a row.
+
     Registers that stand around a product in the netlist are in a DSP block on the device, and are
     not counted where there is one.
 
@@ -71,7 +73,7 @@ def activity(
         saif = (folder / "activity.saif").read_text()
         lines = (folder / "sums.hex").read_text().split()
         verilog_text = (folder / "netlist.v").read_text()
-    latency = 3 + product_stages(config) + tree_levels(config)
+    latency = _latency(config)
     lasts = [n for n, (_, _, control) in enumerate(steps) if control["last"]]
     half = 1 << (config.accumulator_bits - 1)
     counted, registers = _count(module, _toggles(saif), in_dsp=config.pe == "multiply")
@@ -107,7 +109,9 @@ def _simulate(config, steps, folder):
     cells = _cells_file()
     sizes = {
         "STEPS": steps,
-        "DRAIN": 3 + product_stages(config) + tree_levels(config),
+        "LATENCY": _latency(config),
+        "LAST": Control.as_shape()["last"].offset,
+        "PASSING": config.columns // 2,
         "CONTROLS": Control.as_shape().size,
         "WEIGHTS": config.lanes * config.weight_bits,
         "ACTIVATIONS": config.feature_bits,
@@ -127,6 +131,11 @@ def _simulate(config, steps, folder):
     _run(command, folder)
     _run(make + [f"{name}={value}" for name, value in variables.items()], folder)
     _run([f"build/{TOP}"], folder)
+
+
+def _latency(config):
+    """From an element's operands to its sum."""
+    return 3 + product_stages(config) + tree_levels(config)
 
 
 def _cells_file():

@@ -6,8 +6,10 @@ module activity;
   reg [WIDTH-1:0] steps[0:STEPS-1];
   reg clk = 0, rst = 1;
   reg [WIDTH-1:0] step = 0;
+  reg [`SUM-1:0] earlier[0:`PASSING];  // its own sums stand for its neighbours'
+  reg [`SUM-1:0] passing = 0;
   wire [`SUM-1:0] sum;
-  integer n, results;
+  integer n, k, left = 0, results;
 
   qnn_pe pe (
       .clk(clk),
@@ -15,6 +17,7 @@ module activity;
       .control(step[`CONTROLS-1:0]),
       .weights(step[`CONTROLS+:`WEIGHTS]),
       .activations(step[`CONTROLS+`WEIGHTS+:`ACTIVATIONS]),
+      .passing(passing),
       .sum(sum)
   );
 
@@ -27,10 +30,18 @@ module activity;
     rst = 0;
     $dumpfile("activity.saif");
     $dumpvars(0, pe);
-    for (n = 0; n < STEPS + `DRAIN; n = n + 1) begin
+    for (k = 0; k <= `PASSING; k = k + 1) earlier[k] = 0;
+    for (n = 0; n < STEPS + `LATENCY; n = n + 1) begin
       step = n < STEPS ? steps[n] : 0;
       @(negedge clk);
       $fdisplay(results, "%h", sum);
+      passing = left > 0 ? earlier[left] : 0;
+      if (left > 0) left = left - 1;
+      if (n >= `LATENCY - 1 && steps[n-(`LATENCY-1)][`LAST]) begin
+        for (k = `PASSING; k > 0; k = k - 1) earlier[k] = earlier[k-1];
+        earlier[0] = sum;
+        left = `PASSING;
+      end
     end
     $finish;
   end

@@ -127,7 +127,7 @@ TILES = Layout(
         _address("skip_tile_y_step"),  # from tile to tile in x it steps as the output does
         *(_address(f"skip_column_{b}") for b in range(COLUMN_STEPS)),
         # output: tiles of tile_width x tile_height pixels, one word (or part) a pixel
-        Field("interval", 10),  # cycles from this tile's last step to the next tile's, or more
+        Field("interval", 10),  # cycles from this tile's last step to the next's; columns or more
         Field("passes", 4),  # 1: rounded; more: the whole sum, low bits first, a word a pass
         _address("pass_step"),
         Field("output_part", 6),

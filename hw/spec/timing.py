@@ -18,6 +18,7 @@ ISSUE_LATENCY = 2  # from an instruction offered to an idle sequencer to its sta
 INSTRUCTION_GAP = 1  # from the last step of an instruction to the start of the next
 INSTRUCTION_LEAST = 2  # from the start of an instruction to the start of the next
 FINISH_LATENCY = 1  # from an instruction's last write to its `finished` pulse, with the signals
+RESULT_STAGES = 2  # from a sum's end of the array to its row's epilogue: into a memory, and out
 STORE_LATENCY = 5  # from an accepted store request to its data
 BANK_STAGES = 2  # a feature bank's memory and its output register
 EPILOGUE_STAGES = 10  # from a sum to the value that is stored
@@ -53,11 +54,6 @@ def product_stages(config: SvpeConfig) -> int:
     return {2: 1, 3: 1, 4: 3, 5: 4}[config.weight_bits]
 
 
-def result_stages(config: SvpeConfig) -> int:
-    """Registers of the multiplexer that picks a column's sum: four to one at each."""
-    return 1 if config.columns <= 4 else 2
-
-
 def column_stages(config: SvpeConfig) -> int:
     """Adders on the way from column 0's address to the last column's."""
     return (config.columns - 1).bit_length()
@@ -74,18 +70,19 @@ def router_stages(config: SvpeConfig) -> int:
 
 
 def edge_latency(config: SvpeConfig) -> int:
-    """From a step's issue to column 0's word at the array's edge; column c's is c later."""
+    """From a step's issue to the last column's word at the array's edge; the others come later."""
     return read_latency(config) + BANK_STAGES + router_stages(config)
 
 
 def hold_latency(config: SvpeConfig) -> int:
-    """From a tile's last step to row 0, column 0's finished sum; row r, column c is r + c later."""
-    return edge_latency(config) + 3 + product_stages(config) + tree_levels(config)
+    """From a tile's last step to the array's sum of row 0, column 0; others come r + c later."""
+    own = 3 + product_stages(config) + tree_levels(config)
+    return edge_latency(config) + config.columns - 1 + own
 
 
 def sum_latency(config: SvpeConfig) -> int:
     """From a tile's last step to column 0's sum at row 0's epilogue."""
-    return hold_latency(config) + result_stages(config)
+    return hold_latency(config) + RESULT_STAGES
 
 
 def write_latency(config: SvpeConfig) -> int:

@@ -22,8 +22,14 @@ FPGA_OVER_ASIC = 12
 TOGGLES_OF_AN_ADDITION = 32  # of 32 bits in LUTs and carry chain: of random bits, half change
 
 SHIFT = {"weight_bits": 3, "activation_bits": 16, "accumulator_bits": 32}
-MULTIPLY = {"pe": "multiply", "weight_bits": 16, "activation_bits": 16, "accumulator_bits": 48}
-LANES, TAPS, IMAGES = 16, 9, 2
+MULTIPLY = {
+    "pe": "multiply",
+    "weight_bits": 16,
+    "activation_bits": 16,
+    "accumulator_bits": 48,
+    "result_bits": 48,
+}
+LANES, COLUMNS, TAPS, IMAGES = 16, 8, 9, 2
 PAPER_POWER, PAPER_PER_OPERATION = 0.683, 0.237  # of the n-BQ-NN paper: 16-bit arrays
 
 
@@ -65,7 +71,7 @@ def measure(progress=None) -> tuple[Energy, dict[str, Activity]]:
     ToolError
         A tool is missing or fails.
     """
-    shift = SvpeConfig(lanes=LANES, rows=1, columns=1, **SHIFT)
+    shift = SvpeConfig(lanes=LANES, rows=1, columns=COLUMNS, **SHIFT)
     multiply = replace(shift, **MULTIPLY)
     activations, weights = layer()
     tasks = {

@@ -131,9 +131,8 @@ def _accesses(index, fields, image):
         return _transfer(index, fields, image)
     config = image.config
     check_banks(index, fields, config)
-    _require(
-        fields["interval"] >= fields["passes"] * fields["columns"], index, "interval is too short"
-    )
+    least = max(fields["passes"] * fields["columns"], config.columns)
+    _require(fields["interval"] >= least, index, "interval is too short")
     address, inside = access.reads(fields)
     reads = [(Buffer.FEATURES, np.unique(address[inside]))]
     written, valid = access.writes(fields)

@@ -194,7 +194,7 @@ def _column(bit, tile):
 
 def _output(node, result, tile, config):
     return {
-        "interval": passes(node, config) * tile.columns,
+        "interval": max(passes(node, config) * tile.columns, config.columns),
         "passes": passes(node, config),
         "pass_step": result.pass_step,
         "output_address": result.address,

@@ -53,9 +53,9 @@ def steps(node: Node, place: dict[str, Place], config: SvpeConfig) -> Steps:
 
 
 def tile_cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
-    """Estimate for one tile of all channels: steps, or writes where those take longer."""
-    writes = passes(node, config) * tile.columns
-    return sum(count * max(each, writes) for each, count in steps.items())
+    """Estimate for one tile of all channels: steps, or its interval where that is longer."""
+    interval = max(passes(node, config) * tile.columns, config.columns)
+    return sum(count * max(each, interval) for each, count in steps.items())
 
 
 def cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:

@@ -106,7 +106,7 @@ def test_coordinates_that_wrap_are_refused():
     x = small_graphs.image(1, 1, 2047)
     wide = small_graphs.conv("c", x, 1, kernel=1, padding=(0, 0, 1, 1), shape=(1, 1, 2049))
     assert refusal(small_graphs.graph(x, wide), replace(TEST, feature_words=8192)) == (
-        "conv 'c' needs coordinates up to 2049, but an instruction counts to 2047; use a smaller "
+        "conv 'c' needs coordinates up to 2050, but an instruction counts to 2047; use a smaller "
         "image, stride or kernel"
     )
 

@@ -171,7 +171,7 @@ def _draw(config, rng, tag, *, depends):
         "skip_part": rng.randrange(config.parts),
         "skip_address": rng.randint(0, config.feature_words // 4),
         "skip_tile_y_step": out_pitch * tile_height,
-        "interval": passes * columns + rng.choice((0, 0, rng.randint(0, 20))),
+        "interval": max(passes * columns, config.columns) + rng.choice((0, 0, rng.randint(0, 20))),
         "passes": 1 if maximum else passes,
         "pass_step": rng.randint(0, 100),
         "output_part": 0 if maximum else rng.randrange(config.parts),

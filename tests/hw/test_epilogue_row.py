@@ -21,7 +21,7 @@ def results(config, memory, elements):
     """
     row = EpilogueRow(config)
     layout = parameters(config)
-    lead = ROW_MEMORY_STAGES + timing.result_stages(config)  # from an element to its sum
+    lead = ROW_MEMORY_STAGES + timing.RESULT_STAGES  # from an element to its sum
     seen = []
 
     async def drive(ctx):
@@ -31,8 +31,12 @@ def results(config, memory, elements):
             ctx.set(row.load_data, layout.encode(**fields))
             await ctx.tick()
         ctx.set(row.load, 0)
-        for port, value in zip(row.sums, elements[0][1], strict=True):
-            ctx.set(port, value)
+        for column, value in enumerate(elements[0][1]):
+            ctx.set(row.arrival, {"valid": 1, "column": column})
+            ctx.set(row.sum, value)
+            await ctx.tick()
+        ctx.set(row.arrival, {"valid": 0})
+        ctx.set(row.sum, -1)
         total = lead + timing.EPILOGUE_STAGES
         for cycle in range(len(elements) + total):
             if cycle < len(elements):

@@ -119,3 +119,30 @@ def test_operands_pass_on_one_cycle_later():
     simulator.add_clock(1e-6)
     simulator.add_testbench(check)
     simulator.run()
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_a_sum_that_passes_comes_out_two_cycles_later_but_where_the_elements_own_does(last):
+    config = SvpeConfig(lanes=2, rows=1)
+    pe = ProcessingElement(config)
+    latency = 3 + timing.product_stages(config) + timing.tree_levels(config)
+    seen = []
+
+    async def check(ctx):
+        ctx.set(pe.activations, 1)
+        ctx.set(pe.weights, 1)
+        ctx.set(pe.control, {"enable": 1, "first": 1, "last": last})
+        for cycle in range(2 * latency):
+            ctx.set(pe.passing, -cycle)
+            await ctx.tick()
+            ctx.set(pe.control, {"enable": 0, "first": 0, "last": 0})
+            seen.append(ctx.get(pe.sum))
+
+    simulator = Simulator(pe)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(check)
+    simulator.run()
+    expected = [0, *(-cycle for cycle in range(2 * latency - 1))]
+    if last:
+        expected[latency - 1] = codes.multiplier(1, config)
+    assert seen == expected

@@ -5,7 +5,7 @@ import pytest
 
 from hw.side import SKIP_STAGES, Side, side_depth
 from hw.spec.config import SvpeConfig
-from hw.spec.timing import edge_latency, hold_latency, result_stages, write_latency
+from hw.spec.timing import RESULT_STAGES, edge_latency, hold_latency, write_latency
 from hw.tiles import ELEMENT_LEAD
 from tests.hw.compute_model import wrap
 from tests.hw.record import record
@@ -33,7 +33,7 @@ def random_tile(config, rng):
     }
 
 
-def scheduled(tiles):
+def scheduled(tiles, columns):
     """(cycle of its first step, cycle of its last step, tile), the least interval apart."""
     first, last_before, interval, schedule = 0, None, 0, []
     for tile in tiles:
@@ -41,7 +41,8 @@ def scheduled(tiles):
         if last_before is not None and last < last_before + interval:
             first, last = first + last_before + interval - last, last_before + interval
         schedule.append((first, last, tile))
-        first, last_before, interval = last + 1, last, tile["columns"] * tile["passes"]
+        first, last_before = last + 1, last
+        interval = max(tile["columns"] * tile["passes"], columns)
     return schedule
 
 
@@ -53,22 +54,23 @@ def observed(config, schedule):
     for first, last, tile in schedule:
         for n, row in enumerate(tile["steps"]):
             load = not tile["maximum"] or n == 0
-            steps[first + n] = (load, first + n == last, tile["columns"])
-            words |= {(first + n + column, column): word for column, word in enumerate(row)}
+            steps[first + n] = (load, first + n == last)
+            most = config.columns - 1
+            words |= {(first + n + most - column, column): word for column, word in enumerate(row)}
         total = tile["columns"] * tile["passes"]
         for n in range(total):
             reads[last + lead + n] = {
                 "valid": 1,
                 "column": n % tile["columns"],
                 "last": n == total - 1,
-                **{name: tile[name] for name in ("columns", "skip", "part")},
+                **{name: tile[name] for name in ("skip", "part")},
             }
     end = schedule[-1][1] + write_latency(config) + 3 * config.columns
 
     async def drive(ctx):
         for cycle in range(end):
-            load, last, columns = steps.get(cycle, (1, 0, 0))
-            ctx.set(dut.step, {"load": load, "last": last, "columns": columns})
+            load, last = steps.get(cycle, (1, 0))
+            ctx.set(dut.step, {"load": load, "last": last})
             for column, port in enumerate(dut.words):
                 ctx.set(port, words.get((cycle, column), 0))
             ctx.set(dut.read, reads.get(cycle, {"valid": 0}))
@@ -94,7 +96,7 @@ def check(config, schedule):
             at = element + write_latency(config) - hold_latency(config) + 1
             assert lanes(config, rows[at][0]) == best, (last, column)
             for row in range(config.rows):
-                at = element + SKIP_STAGES + result_stages(config) + row
+                at = element + SKIP_STAGES + RESULT_STAGES + row
                 skip = best[tile["part"] * config.rows + row] if tile["skip"] else 0
                 assert rows[at][1 + row] == skip, (last, column, row)
 
@@ -103,7 +105,7 @@ def check(config, schedule):
 def test_skip_words_and_maxima_come_in_time_at_the_least_interval(name):
     config, rng = CONFIGS[name], random.Random(1)
     tiles = [random_tile(config, rng) for _ in range(30)]
-    check(config, scheduled(tiles))
+    check(config, scheduled(tiles, config.columns))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -117,7 +119,7 @@ def test_the_buffer_wraps_around_while_it_is_as_full_as_it_gets(name, whole):
     ]
     for tile in tiles:
         del tile["steps"][1:]
-    check(config, scheduled(tiles))
+    check(config, scheduled(tiles, config.columns))
 
 
 def test_a_tile_that_ends_before_its_interval_spoils_the_one_before():

@@ -74,7 +74,7 @@ def test_registers_of_a_dsp_block_are_the_blocks():
     "kind", [{}, {"pe": "multiply", "weight_bits": 8}, {"pe": "multiply_lut", "weight_bits": 4}]
 )
 def test_the_netlist_gives_the_sums_and_toggles_with_its_operands(kind):
-    config = SvpeConfig(lanes=2, rows=1, columns=1, **kind)
+    config = SvpeConfig(lanes=2, rows=1, columns=8, **kind)
     done = steps(config, 20)
     found = activity(config, done)
     assert found.sums == sums(config, done)
