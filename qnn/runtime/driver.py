@@ -211,6 +211,13 @@ class Driver:
                 ) from error
 
 
+def memory_bytes(image: Image, cores: int = 1) -> int:
+    """What all regions of ``image`` take, in whole pages."""
+    data = [image.input_bytes, image.output_bytes] * PLACES
+    regions = [len(image.payload), *[image.scratch_bytes, *data] * cores]
+    return sum(-(-max(size, 1) // PAGE_BYTES) for size in regions) * PAGE_BYTES
+
+
 def reset(core: Core, name: str) -> None:
     """Stop what a core does: it sends nothing new, and forgets the run when all is answered.
 

@@ -11,7 +11,7 @@ from hw.spec.registers import Register, Status
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
 from qnn.graph.reference import reference
-from qnn.runtime.driver import RESET_POLLS, STALE_INTERRUPTS, Driver
+from qnn.runtime.driver import PAGE_BYTES, RESET_POLLS, STALE_INTERRUPTS, Driver, memory_bytes
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from tests.compiler import small_graphs
 from tests.graphs import images
@@ -159,6 +159,14 @@ def test_an_image_that_is_too_large_for_the_memory_is_refused():
     size = IMAGE.output_bytes
     text = rf"board: the image needs a region of {size} bytes, but of 8,192 bytes of memory only"
     assert re.fullmatch(rf"{text} \d+ are left; give it more", refusal(Driver(board)))
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_memory_that_an_image_takes_is_known_before(cores):
+    needed = memory_bytes(IMAGE, cores)
+    Driver(FakeBoard(IMAGE, cores, needed)).load(IMAGE)
+    with pytest.raises(DeviceError, match=r"are left; give it more$"):
+        Driver(FakeBoard(IMAGE, cores, needed - PAGE_BYTES)).load(IMAGE)
 
 
 def test_memory_that_is_not_on_a_page_is_refused(monkeypatch):
