@@ -158,6 +158,11 @@ class Driver:
         return buffer
 
     def _copy_in(self, place, data):
+        if data.dtype != np.uint8 or data.shape != (place.input.size,):
+            raise ValueError(
+                f"a run needs an input of {place.input.size} bytes, not {data.dtype} {data.shape}; "
+                f"pack images with pack_inputs"
+            )
         started = time.perf_counter()
         place.input.write(data)
         place.input.flush()

@@ -56,6 +56,17 @@ def test_no_runs_are_no_outputs():
     assert run.cycles == ()
 
 
+def test_an_input_of_another_size_is_refused_before_it_is_copied():
+    board, size = FakeBoard(IMAGE), IMAGE.input_bytes
+    with pytest.raises(ValueError, match="pack_inputs") as error:
+        Driver(board).run(IMAGE, np.zeros((1, size + 1), np.uint8))
+    assert str(error.value) == (
+        f"a run needs an input of {size} bytes, not uint8 ({size + 1},); pack images with "
+        f"pack_inputs"
+    )
+    assert board.cores[0].log == ["reset", "reset"]
+
+
 def test_the_next_inputs_are_taken_and_the_last_outputs_given_while_a_run_is_under_way():
     board, order = FakeBoard(IMAGE), []
     core = board.cores[0]

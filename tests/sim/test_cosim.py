@@ -1,6 +1,5 @@
 """The driver of boards on the RTL simulation: the same code, every way to fail, and recovery."""
 
-import os
 import re
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.rtl
 CONFIG = named_config("test")
 GRAPH = small_graphs.network()
 IMAGE = compile_graph(GRAPH, CONFIG, 2)
+COPIES = copy_image(CONFIG, channels=64, height=8, width=8)  # all of it load and store
 HANGS = copy_image(CONFIG, load={"signal_store": 0})
 LEAST_SPEED = 30_000  # cycles a second, while a driver waits
 NO_MEMORY = MemoryTiming(latency=1 << 30)  # an answer would come in hours
@@ -103,18 +104,22 @@ def test_a_new_driver_recovers_what_a_killed_one_left(timing, halfway, tmp_path)
             np.testing.assert_array_equal(outputs(Driver(transport), x), expected(x))
 
 
-def test_a_reset_at_any_time_keeps_to_the_protocol_under_backpressure():
-    x = images(GRAPH, 2)
+@pytest.mark.parametrize("image", [IMAGE, COPIES], ids=["network", "copy"])
+def test_a_reset_at_any_time_keeps_to_the_protocol_under_backpressure(image):
+    x, busy = images(GRAPH, 2), 0
+    data = np.zeros((2, image.input_bytes), np.uint8)
     with rtl_transport(CONFIG, timing=MemoryTiming.stalled(11)) as transport:
         core = transport.cores[0]
         for halfway in range(1, 2000, 67):
-            runs = Driver(transport).stream(IMAGE, pack_inputs(IMAGE, np.repeat(x, 2, 0)))
-            next(runs)
+            runs = Driver(transport).stream(image, data)
+            next(runs)  # the second run has started
             core.wait(halfway)
+            busy += core.read(Register.STATUS) & Status.BUSY
             runs.close()
             assert core.read(Register.STATUS) == 0
         np.testing.assert_array_equal(outputs(Driver(transport), x), expected(x))
         assert transport.state()["violations"] == 0
+    assert busy > 15
 
 
 def test_another_configuration_is_refused():
@@ -252,8 +257,38 @@ def test_a_place_where_nothing_serves_is_one_line():
     )
 
 
+def simulators():
+    """Processes that this one has started."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(child) for path in lists for child in path.read_text().split()}
+
+
 def test_a_simulation_does_not_outlive_the_block():
-    with serve(CONFIG) as port, open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as file:
-        children = file.read().split()
-        assert port
-    assert [child for child in children if os.path.exists(f"/proc/{child}")] == []
+    before = simulators()
+    with serve(CONFIG):
+        started = simulators() - before
+        assert len(started) == 1
+    assert not simulators() & started
+
+
+ORPHANING = """
+import os, signal
+from hw.spec.config import named_config
+from sim.cosim import serve
+from tests.sim.test_cosim import simulators
+
+with serve(named_config("test")):
+    print(*simulators(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_simulation_does_not_outlive_the_process_that_started_it():
+    done = subprocess.run([sys.executable, "-c", ORPHANING], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (orphan,) = done.stdout.split()
+    command = Path("/proc") / orphan / "cmdline"
+    end = time.monotonic() + 30
+    while command.exists() and command.read_bytes() and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not command.exists() or not command.read_bytes()  # gone, or not yet reaped
