@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,20 @@ def main(image: Path, arguments: Sequence[str] | None = None) -> int:
         parser.error("validate needs --dataset, an .npz with x_test and y_test")
     try:
         network = Image.read(image)
-        accelerator = Accelerator(network, open_transport(device))
-        try:
-            _MODES[options.exec_mode](accelerator, options)
-        finally:
-            accelerator.close()
-    except (DeviceError, ImageError, ValueError) as error:
+        with closing(_opened(device, parser)) as transport:
+            _MODES[options.exec_mode](Accelerator(network, transport), options)
+    except (DeviceError, ImageError) as error:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return 0
+
+
+def _opened(device, parser):
+    try:
+        return open_transport(device)
+    except ValueError as error:  # it names none
+        parser.error(str(error))
 
 
 def _refuse(text):

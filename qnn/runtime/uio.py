@@ -20,7 +20,7 @@ from hw.spec.registers import WINDOW_BYTES
 from qnn.errors import DeviceError
 from qnn.runtime.pages import Pages
 
-CLASSES = ("u-dma-buf", "udmabuf")  # in /sys/class; the second in releases before 2.0
+CLASSES = ("u-dma-buf", "udmabuf")  # in /sys/class; the second is the name that it had before
 ENABLE = (1).to_bytes(4, "little")
 COUNT_BYTES = 4  # of what a read of a UIO device gives
 SLACK_SECONDS = 1.0  # that Linux may be late

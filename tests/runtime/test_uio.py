@@ -120,7 +120,7 @@ def test_caches_are_maintained_for_the_bytes_of_the_region(root, monkeypatch, co
     assert written == [flushed, dropped]
 
 
-def test_releases_before_2_have_another_class(root, monkeypatch):
+def test_its_earlier_name_is_known(root, monkeypatch):
     attributes = root / "sys" / "class" / "u-dma-buf"
     attributes.rename(attributes.with_name("udmabuf"))
     with accelerator(root, monkeypatch):
