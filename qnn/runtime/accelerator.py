@@ -53,11 +53,12 @@ class Accelerator:
         """What the quantized model gives for ``images``: ``execute``, as float64."""
         return decode(self.image, self.execute(images))
 
-    def throughput_test(self, batch_size: int = 100) -> dict[str, float]:
+    def throughput_test(self, batch_size: int = 100) -> dict[str, float | None]:
         """Measure ``batch_size`` random images; names are those of FINN's drivers, if it has one.
 
         Times are the host's, in ms, and overlap the accelerators' work, whose clock is
-        ``fclk[mhz]``. Cycles are the accelerators' own: the mean of all runs, an image.
+        ``fclk[mhz]``, if it is known. Cycles are the accelerators' own: the mean of all runs, an
+        image.
         """
         images = self._random(batch_size)
         self.driver.load(self.image)
@@ -74,7 +75,7 @@ class Accelerator:
             "throughput[images/s]": batch_size / seconds,
             "DRAM_in_bandwidth[MB/s]": MEGA * runs * self.image.input_bytes / seconds,
             "DRAM_out_bandwidth[MB/s]": MEGA * runs * self.image.output_bytes / seconds,
-            "fclk[mhz]": MEGA * hertz,
+            "fclk[mhz]": hertz and MEGA * hertz,
             "batch_size": batch_size,
             "pack_input[ms]": 1e3 * self._pack_seconds,
             "copy_input_data_to_device[ms]": 1e3 * spent.copy_in,
@@ -84,7 +85,7 @@ class Accelerator:
             "cores": cores,
             "images_per_run": batch,
             "cycles_per_image": cycles,
-            "throughput_of_cores_alone[images/s]": cores * hertz / cycles,
+            "throughput_of_cores_alone[images/s]": hertz and cores * hertz / cycles,
         } | {
             f"{name}_cycles_per_image": sum(o.counters[name] for o in outcomes) / runs / batch
             for name in (counter.name.lower() for counter in COUNTERS)

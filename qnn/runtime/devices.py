@@ -41,8 +41,9 @@ def _opener(uri):
     if parts.scheme == "uio" and parts.path:
         from qnn.runtime.uio import UioTransport
 
-        memory, hertz = options.pop("memory"), 1e6 * float(options.pop("mhz", 100))
-        if options or hertz <= 0:
+        memory, clock = options.pop("memory"), options.pop("mhz", None)
+        hertz = None if clock is None else 1e6 * float(clock)
+        if options or (hertz is not None and not 0 < hertz < float("inf")):
             raise ValueError
         return lambda: UioTransport(parts.path.split(","), memory, hertz)
     if parts.scheme == "pynq" and parts.path and options in ({}, {"download": "no"}):

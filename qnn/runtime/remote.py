@@ -67,7 +67,7 @@ class RemoteTransport:
     Its clock stands still but for register accesses and ``wait``.
     """
 
-    hertz = 100e6  # nobody knows: simulated
+    hertz = None  # a simulated clock has no frequency
 
     def __init__(self, host: str, port: int):
         self.name = f"rtl://{host}:{port}"

@@ -52,12 +52,12 @@ class Transport(Protocol):
     -------
     name : for errors
     cores : the accelerators
-    hertz : of their clock
+    hertz : of their clock; None where nobody knows it
     """
 
     name: str
     cores: Sequence[Core]
-    hertz: float
+    hertz: float | None
 
     def allocate(self, size: int) -> Buffer:
         """Memory for ``size`` bytes, from a multiple of 4096 on.

@@ -23,6 +23,7 @@ from qnn.runtime.pages import Pages
 CLASSES = ("u-dma-buf", "udmabuf")  # in /sys/class; the second is the name that it had before
 ENABLE = (1).to_bytes(4, "little")
 COUNT_BYTES = 4  # of what a read of a UIO device gives
+SLOWEST_HERTZ = 50e6
 SLACK_SECONDS = 1.0  # that Linux may be late
 
 
@@ -35,8 +36,8 @@ class UioTransport:
         Names in /dev, one an accelerator.
     memory : str
         Name of a u-dma-buf in /dev.
-    hertz : float
-        The accelerators' clock, or less: it says how long a run may take.
+    hertz : float, optional
+        The accelerators' clock; ``SLOWEST_HERTZ`` says how long a run may take if not given.
     root : Path
         Where ``dev`` and ``sys`` are.
 
@@ -47,11 +48,12 @@ class UioTransport:
     """
 
     def __init__(
-        self, uio: Sequence[str], memory: str, hertz: float = 100e6, root: Path = Path("/")
+        self, uio: Sequence[str], memory: str, hertz: float | None = None, root: Path = Path("/")
     ):
         self.name, self.hertz = f"uio:{','.join(uio)}", hertz
         self._memory = UioMemory(self.name, memory, root)
-        self.cores = [UioCore(self.name, root / "dev" / device, hertz) for device in uio]
+        clock = hertz or SLOWEST_HERTZ
+        self.cores = [UioCore(self.name, root / "dev" / device, clock) for device in uio]
 
     def allocate(self, size: int) -> "UioBuffer":
         """See ``Transport``."""

@@ -21,7 +21,7 @@ def test_a_simulation_elsewhere():
 @pytest.mark.parametrize(
     ("uri", "wanted"),
     [
-        ("uio:uio0?memory=udmabuf0", (["uio0"], "udmabuf0", 100e6)),
+        ("uio:uio0?memory=udmabuf0", (["uio0"], "udmabuf0", None)),
         ("uio:uio4,uio5?mhz=250&memory=big", (["uio4", "uio5"], "big", 250e6)),
     ],
 )
@@ -47,7 +47,12 @@ def test_a_bitstream_and_whether_to_load_it(monkeypatch, uri, wanted):
     [
         *("", "rtl", "rtl:", "rtl://", "rtl://host", "rtl://host:port", "rtl://host:1/path"),
         *("rtl://host:1?cores=2", "uio:", "uio:uio0", "uio:uio0?memory=m&mhz=fast"),
-        *("uio:uio0?memory=m&mhz=0", "uio:uio0?memory=m&colour=red", "uio:?memory=m"),
+        *(
+            "uio:uio0?memory=m&mhz=0",
+            "uio:uio0?memory=m&mhz=nan",
+            "uio:uio0?memory=m&colour=red",
+            "uio:?memory=m",
+        ),
         *("pynq:", "pynq:x.bit?download=yes", "usb:0"),
     ],
 )
