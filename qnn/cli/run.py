@@ -53,7 +53,7 @@ def run(
         print_json(result)
         return
     answer = "" if right is None else f", {right:.2f} % right"
-    print(f"{device}: {len(labels)} images in {seconds:.1f} s{answer}")
+    print(f"{device.removesuffix(':')}: {len(labels)} images in {seconds:.1f} s{answer}")
 
 
 @contextmanager
