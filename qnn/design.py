@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,8 +37,16 @@ class Design:
     image: Image
     config: SvpeConfig
 
-    def write(self, folder: str | Path) -> Path:
+    def write(
+        self,
+        folder: str | Path,
+        extra: Callable[[dict[str, bytes]], dict[str, bytes]] | None = None,
+    ) -> Path:
         """Write the build folder whole, or not at all; an earlier build there is replaced.
+
+        Parameters
+        ----------
+        extra : gives further files, path to content, for those that are there
 
         Raises
         ------
@@ -53,7 +62,7 @@ class Design:
         beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         try:
             _check_replaceable(folder)
-            _write_files(beside, self._files())
+            _write_files(beside, self._files(extra))
             _swap(beside, folder)
         except OSError as error:
             raise CompileError(
@@ -88,7 +97,7 @@ class Design:
             raise CompileError(str(error)) from None
         return Design(load(folder / READ[0]), image, image.config)
 
-    def _files(self) -> dict[str, bytes]:
+    def _files(self, extra=None) -> dict[str, bytes]:
         # Elaboration needs amaranth; reading a design does not.
         from hw.verilog import mapped_element, verilog
 
@@ -104,6 +113,7 @@ class Design:
             ("rtl/ultrascale", mapped_element(self.config)),
         ):
             files |= {f"{folder}/{name}": text.encode() for name, text in sources.items()}
+        files |= extra(files) if extra else {}
         manifest = {
             "format": FORMAT,
             "config": asdict(self.config),
