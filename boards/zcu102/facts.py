@@ -4,8 +4,9 @@
 what Vivado's ``apply_board_preset`` applies.
 
 Not confirmed in a document at hand, and so from public block designs for Zynq UltraScale+ only: the
-range of M_AXI_HPM0_FPD (UG1085's table of addresses was not readable), the ports of proc_sys_reset
-(PG164), the names of address segments and the name clk_pl_0. Nothing of this has run in Vivado.
+range of M_AXI_HPM0_FPD and the addresses of DDR (UG1085's table was not readable), which of the
+interrupt numbers belongs to which bit, the ports of proc_sys_reset (PG164), the names of address
+segments and the name clk_pl_0. UG1182 was not readable either. Nothing of this has run in Vivado.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Range:
 
 
 FACTS = {
-    "part": Fact("xczu9eg-ffvb1156-2-e", "UG1182: XCZU9EG-2FFVB1156E; public ZCU102 projects"),
+    "part": Fact("xczu9eg-ffvb1156-2-e", "XilinxBoardStore, zcu102/3.4/board.xml: part_name"),
     "board_part": Fact("*:zcu102:part0:*", "XilinxBoardStore, boards/Xilinx/zcu102"),
     # What M_AXI_HPM0_FPD decodes of the 32-bit addresses.
     "registers_window": Fact(Range(0xA000_0000, 0x1000_0000), DESIGNS),
@@ -43,7 +44,7 @@ FACTS = {
     "ddr_low": Fact(Range(0x0, 0x8000_0000), f"{PRESET_SOURCE}: 64 Bit of 8 Bits, 4096 MBits"),
     "ddr_high": Fact(Range(0x8_0000_0000, 0x8000_0000), f"{DESIGNS}: SAXIGP2/HP0_DDR_HIGH"),
     "hp_ports": Fact(4, "PG201: S_AXI_HP0_FPD to S_AXI_HP3_FPD, in parameters S_AXI_GP2 to GP5"),
-    "hp_widths": Fact((32, 64, 128), "PG201 3.5, AXI4 I/O Compliant Interfaces"),
+    "hp_widths": Fact((32, 64, 128), "PG201 3.5 and UG1085 2.4: 32, 64 or 128 bits"),
     # GIC numbers of pl_ps_irq0[0] to [7].
     "interrupts": Fact(tuple(range(121, 129)), "PG201 3.4, Table: Interrupt Map"),
     "reference_mhz": Fact(33.33, f"{PRESET_SOURCE}: PSU__PSS_REF_CLK__FREQMHZ"),
