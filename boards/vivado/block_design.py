@@ -43,7 +43,10 @@ class BlockDesign:
             raise RefusedError("create_bd_cell: there is no block design; create_bd_design first")
         if name in self._design.cells:
             raise RefusedError(f"create_bd_cell: there is a cell '{name}' already")
-        if call.values.get("type", "ip") == "module":
+        make = call.values.get("type", "ip")
+        if make not in ("ip", "module"):
+            raise RefusedError(f"create_bd_cell: -type is ip or module here, not '{make}'")
+        if make == "module":
             kind, block = self._module(call.values.get("reference", ""))
         else:
             kind, block = self._ip(call.values.get("vlnv", ""))

@@ -76,16 +76,24 @@ class Design:
         pins = self.pins()
         return next((one for one in sorted(self.net(pin)) if pins[one].output), None)
 
-    def reached(self, master: str) -> list[str]:
+    def reached(self, master: str, passed: tuple[str, ...] = ()) -> list[str]:
         """The slaves that a master's transfers can reach, through what lies between."""
         found = []
         for source, slave in self.links:
-            if source != master:
-                continue
             cell = self.cells[slave.partition("/")[0]]
-            onward = [name for name, bus in cell.shape.buses.items() if bus.master]
-            if cell.kind == SMARTCONNECT:
-                found += [one for name in onward for one in self.reached(f"{cell.name}/{name}")]
-            else:
+            if source != master or cell.name in passed:
+                continue
+            if cell.kind != SMARTCONNECT:
                 found.append(slave)
+                continue
+            for name, bus in cell.shape.buses.items():
+                if bus.master:
+                    found += self.reached(f"{cell.name}/{name}", (*passed, cell.name))
         return found
+
+    def loose(self, cell: Cell) -> list[str]:
+        """Connections of a cell to pins and buses that it does not have."""
+        used = {name for net in self.nets for name in net}
+        used |= {name for link in self.links for name in link}
+        own = {f"{cell.name}/{name}" for name in (*cell.shape.pins, *cell.shape.buses)}
+        return sorted(name for name in used - own if name.startswith(f"{cell.name}/"))

@@ -46,7 +46,7 @@ class Folder:
     def file(self, words: list[str]) -> str:
         self._takes("file", words, 2)
         action, *rest = words
-        names = [word for word in rest if not word.startswith("-")]
+        names = [word for word in rest if word not in ("-force", "--")]
         if action == "normalize":
             return posixpath.normpath(posixpath.join("/", names[0]))
         if action == "dirname":
@@ -59,7 +59,7 @@ class Folder:
                 raise RefusedError(f'error copying "{names[0]}": no such file or directory')
             self.write(names[1])
             return ""
-        raise RefusedError(f"'file {action}' is not known here")
+        raise RefusedError(f"'file {action}' of {len(names)} names is not known here")
 
     def glob(self, words: list[str]) -> str:
         self._takes("glob", words, 1)

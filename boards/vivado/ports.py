@@ -29,9 +29,10 @@ class Port:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Those of ``X_INTERFACE_PARAMETER``."""
+        """Those of ``X_INTERFACE_PARAMETER``: NAME VALUE, NAME VALUE and so on."""
         pairs = self.attributes.get("X_INTERFACE_PARAMETER", "").split(",")
-        return dict(pair.split(maxsplit=1) for pair in pairs if pair.strip())
+        words = (pair.strip().partition(" ") for pair in pairs)
+        return {name: value.strip() for name, _, value in words if name}
 
 
 def modules(verilog: str) -> list[str]:
@@ -50,7 +51,7 @@ def ports(verilog: str, module: str) -> list[Port]:
     starts = {found["name"]: found.start() for found in _MODULE.finditer(verilog)}
     if module not in starts:
         raise ValueError(f"no module '{module}' in this Verilog; it has {', '.join(starts)}")
-    body = verilog[starts[module] : verilog.index("endmodule", starts[module])]
+    body = verilog[starts[module] :].partition("endmodule")[0]
     return [
         Port(
             found["name"],

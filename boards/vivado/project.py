@@ -7,7 +7,7 @@ from boards.vivado.commands import Call
 from boards.vivado.design import Design
 from boards.vivado.folder import Folder
 
-NAME, SOURCES, CONSTRAINTS = "qnn", "sources_1", "constrs_1"
+SOURCES, CONSTRAINTS = "sources_1", "constrs_1"
 CLOCK = "clk_pl_0"  # what the processing system's own constraints call its clock
 KNOWN = {  # properties that a script may set or get, by what has them
     "project": ("board_part", "target_language"),
@@ -32,17 +32,19 @@ class Project:
         self._design, self._folder, self._board_part = design, folder, board_part
         self._kinds = {SOURCES: "fileset", CONSTRAINTS: "fileset"}
         self._kinds |= {"synth_1": "run", "impl_1": "run"}
-        self._period_ns = ""
+        self._name, self._place, self._period_ns = "", "", ""
 
     def create_project(self, call: Call) -> str:
         if "part" not in call.values:
             raise RefusedError("create_project needs -part")
         self._design.part = call.values["part"]
-        self._kinds[NAME] = "project"
-        return NAME
+        self._name = call.objects[0]
+        self._place = f"{self._folder.path(call.objects[-1])}/{self._name}"
+        self._kinds[self._name] = "project"
+        return self._name
 
     def current_project(self, call: Call) -> str:
-        return self._known(NAME, "project")
+        return self._known(self._name, "project")
 
     def current_fileset(self, call: Call) -> str:
         return SOURCES
@@ -72,7 +74,7 @@ class Project:
         source = call.values.get("files") or "".join(call.objects)
         if source != f"{self._design.name}.bd":
             raise RefusedError(f"make_wrapper: the project has no block design '{source}'")
-        path = f"vivado/project/{source.removesuffix('.bd')}_wrapper.v"
+        path = f"{self._place}.gen/{source.removesuffix('.bd')}_wrapper.v"
         self._folder.written.add(path)
         return f"/{path}"
 
@@ -97,6 +99,8 @@ class Project:
         if cell.block.parameters[key].isdecimal() and not form.fullmatch(value):
             raise RefusedError(f"set_property: '{name}' is a small number, not '{value}'")
         cell.values[key] = value
+        if loose := self._design.loose(cell):
+            raise RefusedError(f"set_property: {name} {value} takes away {', '.join(loose)}")
         if key.endswith("PL0_REF_CTRL__FREQMHZ"):
             self._period_ns = f"{1000 / float(value):.3f}"
 
@@ -126,10 +130,10 @@ class Project:
                 raise RefusedError(f"wait_on_runs: {run} has not been launched")
             self._design.steps.append(f"{run} done")
             if launched[-1].endswith("write_bitstream"):
-                project, name = "vivado/project/qnn", self._design.name
+                name = self._design.name
                 self._folder.written |= {
-                    f"{project}.runs/impl_1/{self._design.top}.bit",
-                    f"{project}.gen/sources_1/bd/{name}/hw_handoff/{name}.hwh",
+                    f"{self._place}.runs/impl_1/{self._design.top}.bit",
+                    f"{self._place}.gen/sources_1/bd/{name}/hw_handoff/{name}.hwh",
                 }
 
     def get_runs(self, call: Call) -> str:

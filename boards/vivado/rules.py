@@ -32,9 +32,14 @@ def connections(design: Design) -> Iterator[str]:
 
 
 def clocks(design: Design) -> Iterator[str]:
-    """Both ends of a bus run at one clock."""
+    """Each bus has a clock, and both its ends the same."""
     buses = design.buses()
+    for name, bus in sorted(buses.items()):
+        if not bus.clock:
+            yield f"bus {name} has no clock; name it in ASSOCIATED_BUSIF of the clock's port"
     for ends in design.links:
+        if not all(buses[end].clock for end in ends):
+            continue
         pins = [f"{end.partition('/')[0]}/{buses[end].clock}" for end in ends]
         drivers = [design.driver(pin) for pin in pins]
         if None not in drivers and drivers[0] != drivers[1]:
@@ -63,10 +68,10 @@ def addresses(
         for one, two in pairwise(own):
             if two.base < one.end:
                 yield f"addresses of {space} overlap: {one}, and {two}"
-        for segment in own:
-            yield from _aligned(segment)
         reached = [slave for master in masters for slave in design.reached(master)]
         for segment in own:
+            yield from _aligned(segment)
+            yield from _decoded(segment, design.buses()[slaves[segment.slave]].address_bits)
             if slaves[segment.slave] not in reached:
                 yield f"{space} has an address for {segment.slave}, but no bus leads there"
         mapped = {segment.slave for segment in own}
@@ -80,6 +85,14 @@ def _aligned(segment):
         yield f"{segment} has {segment.bytes} bytes; a range is a power of two from 4096 on"
     elif segment.base % segment.bytes:
         yield f"{segment} does not begin at a multiple of its {segment.bytes:#x} bytes"
+
+
+def _decoded(segment, address_bits):
+    if segment.bytes > 1 << address_bits:
+        yield (
+            f"{segment} has {segment.bytes} bytes, more than the {address_bits} address bits of "
+            f"its slave decode"
+        )
 
 
 def sources(design: Design, files: Mapping[str, str]) -> Iterator[str]:

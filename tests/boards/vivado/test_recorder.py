@@ -57,6 +57,7 @@ def blocks(bench):
             "create_bd_cell -type module -reference qnn_core core",
             "create_bd_cell: no Verilog source has a module 'qnn_core'",
         ),
+        ("create_bd_cell -type hier x", "create_bd_cell: -type is ip or module here, not 'hier'"),
         ("create_bd_cell -vlnv", "create_bd_cell -vlnv needs a value"),
         ("create_bd_cell", "create_bd_cell takes 1 to 1 objects, not 0"),
         (
@@ -92,9 +93,10 @@ def blocks(bench):
         ("report_utilization", "report_utilization: no run is open; open_run first"),
         ("write_hw_platform x.xsa", "write_hw_platform: impl_1 has not run to its end"),
         ("get_clocks clk_pl_0", "no clock 'clk_pl_0'; there is none"),
-        ("file delete x", "'file delete' is not known here"),
+        ("file delete x", "'file delete' of 1 names is not known here"),
         ("file dirname", "file takes 2 or more words, not 1"),
         ("file copy a b", 'error copying "a": no such file or directory'),
+        ("file copy -forc a b", "'file copy' of 3 names is not known here"),
         ("glob *.none", 'no files matched glob pattern "*.none"'),
         ("source b.tcl", 'couldn\'t read file "b.tcl": no such file or directory'),
     ],
@@ -135,18 +137,43 @@ def test_ends_of_a_bus_at_two_clocks_are_found(blocks):
     ]
 
 
-def test_an_address_where_no_bus_leads_is_found():
-    design = Design(segments=[Segment("core/m_axi", "ps/low", 0, 4096)])
-    found = rules.addresses(design, {"core/m_axi": ["core/m_axi"]}, {"ps/low": "ps/S_AXI"}, ())
-    assert list(found) == ["core/m_axi has an address for ps/low, but no bus leads there"]
+def test_a_loop_of_switches_reaches_nothing(blocks):
+    blocks("connect_bd_intf_net switch/M00_AXI switch/S00_AXI")
+    assert blocks.design.reached("switch/M00_AXI") == []
+
+
+def test_what_is_connected_cannot_be_taken_away(blocks):
+    blocks("connect_bd_net ps/pl_clk0 switch/aclk")
+    with pytest.raises(RefusedError) as error:
+        blocks("set_property CONFIG.PSU__FPGA_PL0_ENABLE 0 ps")
+    assert str(error.value) == ("set_property: CONFIG.PSU__FPGA_PL0_ENABLE 0 takes away ps/pl_clk0")
+
+
+@pytest.fixture
+def memory(blocks):
+    """A port of the processing system's memory, which no bus leads to."""
+    blocks("set_property CONFIG.PSU__USE__S_AXI_GP2 1 ps")
+    return blocks
+
+
+def lines(bench, base, size):
+    """What is wrong with one address of a space without masters."""
+    segment = Segment("space", "ps/SAXIGP2/HP0_DDR_LOW", base, size)
+    bench.design.segments = [segment]
+    return list(rules.addresses(bench.design, {"space": []}, bench.block_design.slaves(), ()))
+
+
+def test_an_address_where_no_bus_leads_is_found(memory):
+    assert lines(memory, 0, 4096) == [
+        "space has an address for ps/SAXIGP2/HP0_DDR_LOW, but no bus leads there"
+    ]
 
 
 @pytest.mark.parametrize("size", [2048, 12288])
-def test_a_range_is_a_power_of_two(size):
-    design = Design(segments=[Segment("a", "b", 0, size)])
-    found = list(rules.addresses(design, {"a": []}, {"b": "c"}, ()))
-    assert found[0] == (
-        f"b at 0x0 to {size - 1:#x} has {size} bytes; a range is a power of two from 4096 on"
+def test_a_range_is_a_power_of_two(memory, size):
+    assert lines(memory, 0, size)[0] == (
+        f"ps/SAXIGP2/HP0_DDR_LOW at 0x0 to {size - 1:#x} has {size} bytes; a range is a power of "
+        f"two from 4096 on"
     )
 
 

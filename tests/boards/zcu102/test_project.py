@@ -123,6 +123,12 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
         "connect_bd_net $clock [get_bd_pins reset/ext_reset_in]",
         "vivado: reset reset/ext_reset_in is driven by ps/pl_clk0, which is a clock",
     ),
+    "no clock of the buses": (
+        "rtl/qnn_accelerator.v",
+        "ASSOCIATED_BUSIF m_axi:s_axi",
+        "ASSOCIATED_BUSIF s_axi",
+        "vivado: bus core_0/m_axi has no clock; name it in ASSOCIATED_BUSIF of the clock's port",
+    ),
     "no interrupt": (
         PROJECT,
         "connect_bd_net [get_bd_pins core_$core/irq] [get_bd_pins interrupts/In$core]",
@@ -146,8 +152,8 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
         SETTINGS,
         "set registers_bytes 0x1000",
         "set registers_bytes 0x2000",
-        "vivado: core_0/s_axi/reg0 at 0xa0000000 to 0xa0001fff is longer than the 4096 bytes that "
-        "a core decodes",
+        "vivado: core_0/s_axi/reg0 at 0xa0000000 to 0xa0001fff has 8192 bytes, more than the 12 "
+        "address bits of its slave decode",
     ),
     "an address that is no multiple of its range": (
         SETTINGS,
@@ -188,6 +194,13 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
         "set board_part *:zcu1O2:part0:*",
         "vivado/project.tcl, line {line}: no board file fits *:zcu1O2:part0:*; install that of the "
         "ZCU102 from Vivado's board store",
+    ),
+    "another name of the project": (
+        PROJECT,
+        "-part $part qnn ",
+        "-part $part qn ",
+        'vivado/build.tcl, line {line}: error copying "/vivado/project/qnn.runs/impl_1/'
+        'system_wrapper.bit": no such file or directory',
     ),
     "no top": (
         PROJECT,
