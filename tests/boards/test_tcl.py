@@ -66,6 +66,13 @@ def test_the_version_is_that_of_tcl(interpreter):
     assert re.fullmatch(r"8\.\d+\.\d+|9\.\d+\.\d+", tcl.version())
 
 
+def test_an_interpreter_that_dies_is_said(monkeypatch):
+    monkeypatch.setattr(tcl.shutil, "which", lambda name: "/bin/true")
+    with pytest.raises(ToolError) as error:
+        run("a", lambda words: "")
+    assert str(error.value) == "/bin/true ended before the script did; install Tcl 8.6"
+
+
 def test_without_any_tcl_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(tcl.shutil, "which", lambda name: None)
     monkeypatch.setitem(sys.modules, "tkinter", None)

@@ -182,6 +182,18 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
         "set clock_mhz 200",
         "vivado: ps cannot make 200 MHz of 1500 MHz by a whole divisor",
     ),
+    "another PLL": (
+        PROJECT,
+        "PL0_REF_CTRL__SRCSEL IOPLL",
+        "PL0_REF_CTRL__SRCSEL RPLL",
+        "vivado: ps makes its clock from another PLL than IOPLL, whose rate is known",
+    ),
+    "a port of another width": (
+        SETTINGS,
+        "set bus_bits 64",
+        "set bus_bits 256",
+        "vivado: ps has a port of 256 bits (PSU__SAXIGP2__DATA_WIDTH); it can have 32, 64 or 128",
+    ),
     "another part": (
         SETTINGS,
         "xczu9eg-ffvb1156-2-e",
