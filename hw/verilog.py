@@ -3,6 +3,7 @@
 from hw.array import PE
 from hw.circuits import Words
 from hw.convert import convert
+from hw.interfaces import annotated
 from hw.mapped import Mapped
 from hw.once import Emission
 from hw.pe import ProcessingElement
@@ -20,7 +21,8 @@ def verilog(config: SvpeConfig, *, mapped: bool = False) -> dict[str, str]:
     mapped : processing elements as UltraScale+ cells, for synthesis; else as words, which any tool
         takes and which simulate fast. All else is the same.
     """
-    return files(Accelerator(config), TOP, mapped=mapped)
+    sources = files(Accelerator(config), TOP, mapped=mapped)
+    return {**sources, f"{TOP}.v": annotated(sources[f"{TOP}.v"], TOP)}
 
 
 def mapped_element(config: SvpeConfig) -> dict[str, str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,8 +39,16 @@ class Design:
     image: Image
     config: SvpeConfig
 
-    def write(self, folder: str | Path) -> Path:
+    def write(
+        self,
+        folder: str | Path,
+        extra: Callable[[dict[str, bytes]], dict[str, bytes]] | None = None,
+    ) -> Path:
         """Write the build folder whole, or not at all; an earlier build there is replaced.
+
+        Parameters
+        ----------
+        extra : gives further files, path to content, for those that are there
 
         Raises
         ------
@@ -55,7 +64,7 @@ class Design:
         beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         try:
             _check_replaceable(folder)
-            _write_files(beside, self._files())
+            _write_files(beside, self._files(extra))
             _swap(beside, folder)
         except OSError as error:
             raise CompileError(
@@ -90,7 +99,7 @@ class Design:
             raise CompileError(str(error)) from None
         return Design(load(folder / READ[0]), image, image.config)
 
-    def _files(self) -> dict[str, bytes]:
+    def _files(self, extra=None) -> dict[str, bytes]:
         # Elaboration needs amaranth; reading a design does not.
         from hw.verilog import mapped_element, verilog
 
@@ -107,6 +116,7 @@ class Design:
         ):
             files |= {f"{folder}/{name}": text.encode() for name, text in sources.items()}
         files |= {f"driver/{name}": data for name, data in driver_files(self.image).items()}
+        files |= extra(files) if extra else {}
         manifest = {
             "format": FORMAT,
             "config": asdict(self.config),

@@ -2,8 +2,8 @@
 
 Next-event simulation: each part says when it can act next, the earliest acts. Latencies are
 ``hw.spec.timing``'s. Several cores share the memory's data paths as ``arbiter.sv`` says. Two things
-are left out: writes of the load engine that wait for one of the epilogue on their side of the banks,
-and reads of the store engine that wait for either in their bank.
+are left out: writes of the load engine that wait for one of the epilogue on the same side of the
+banks, and reads of the store engine that wait for either in a bank.
 """
 
 from collections import deque

@@ -53,6 +53,19 @@ def test_a_build_folder_holds_verilog_reports_and_hashes(design, built):
     assert 0 < totals["estimated_array_utilisation"] < 1
 
 
+def test_further_files_are_made_from_those_that_are_there_and_are_in_the_manifest(design, tmp_path):
+    def count(files):
+        return {"further/count.txt": str(len(files)).encode()}
+
+    folder = design.write(tmp_path / "build", count)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (folder / "further/count.txt").read_text() == str(len(manifest["files"]) - 1)
+    Design.read(folder)
+    (folder / "further/count.txt").write_text("0")
+    with pytest.raises(CompileError, match=r"count\.txt: missing or altered since it was built"):
+        Design.read(folder)
+
+
 def test_the_same_design_writes_the_same_bytes_over_an_earlier_build(design, built):
     before = {p: p.read_bytes() for p in built.rglob("*") if p.is_file()}
     (built / "left_over").touch()

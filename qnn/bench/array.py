@@ -13,14 +13,14 @@ from threading import Lock
 
 from hw.array import PE, SvpeArray
 from hw.spec.config import SvpeConfig, accumulator_bits
+from hw.spec.resources import USABLE_LUT, XCZU9EG
 from hw.verilog import files
 from qnn.bench.machine import commit, machine
 from sim.longest_path import longest_path
 from sim.synthesis import synthesis
 
-# Of the XCZU9EG on the ZCU102 (AMD DS891, "Zynq UltraScale+ MPSoC Data Sheet: Overview").
-DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = 274_080, 548_160, 2_520
-USABLE = 0.75  # of the LUTs: more is hard to route
+DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = XCZU9EG.lut, XCZU9EG.ff, XCZU9EG.dsp  # of the ZCU102
+USABLE = USABLE_LUT
 CLOCK_MHZ = 250
 # Lanes of the 16-bit multiplier array that the n-BQ-NN paper compares with: derived, the greatest
 # that its 332.2 GOP/s allow for (830 lanes at 200 MHz). The paper's own ratio is 2.88.

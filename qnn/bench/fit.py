@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig, named_config
-from qnn.bench.array import DEVICE_DSPS, DEVICE_FFS, DEVICE_LUTS, USABLE
+from hw.spec.resources import USABLE_BRAM18, USABLE_LUT, XCZU9EG
 from sim.synthesis import Resources, accelerator_resources
 
-DEVICE_RAMS = 1_824  # half block RAMs of 18 Kbit (AMD DS891)
-USABLE_RAMS = 0.9
 CORES = (1, 2, 3, 4)
 
 
@@ -25,7 +23,9 @@ class Share:
     @property
     def fits(self) -> bool:
         """Whether there is room, with every LUT cell counted as one."""
-        return self.lut <= USABLE and self.bram <= USABLE_RAMS and self.dsp <= 1 and self.ff <= 1
+        return (
+            self.lut <= USABLE_LUT and self.bram <= USABLE_BRAM18 and self.dsp <= 1 and self.ff <= 1
+        )
 
 
 def measure(config: SvpeConfig | None = None) -> list[Share]:
@@ -45,11 +45,11 @@ def shares(cells: Resources) -> list[Share]:
     return [
         Share(
             cores=cores,
-            lut=cores * cells.lut_sites / DEVICE_LUTS,
-            lut_packed=cores * packed / DEVICE_LUTS,
-            ff=cores * cells.ff / DEVICE_FFS,
-            bram=cores * cells.bram18 / DEVICE_RAMS,
-            dsp=cores * cells.dsp / DEVICE_DSPS,
+            lut=cores * cells.lut_sites / XCZU9EG.lut,
+            lut_packed=cores * packed / XCZU9EG.lut,
+            ff=cores * cells.ff / XCZU9EG.ff,
+            bram=cores * cells.bram18 / XCZU9EG.bram18,
+            dsp=cores * cells.dsp / XCZU9EG.dsp,
         )
         for cores in CORES
     ]

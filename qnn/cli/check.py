@@ -1,21 +1,31 @@
-"""``qnn check``: whether a model fits an accelerator, and with how much room."""
+"""``qnn check``: whether a model fits an accelerator, or a build's board project is sound."""
 
 from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from qnn.cli.output import Json, print_json, print_table
-from qnn.cli.sources import ConfigName, ConfigSettings, Model, read_config, read_graph
+from qnn.cli.sources import ConfigName, ConfigSettings, read_config, read_graph
 
 
 def check(
-    model: Model,
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file, or a build folder."),
+    ],
     config: ConfigName = "test",
     set_: ConfigSettings = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether MODEL fits an accelerator.
+    """Say whether MODEL fits an accelerator, or the board's project of a build folder is sound.
 
-    Exit code 0 if it does, else 1, and the reason.
+    Exit code 0 if so, else 1, and the reasons.
     """
+    if model.is_dir():
+        _check_build(model, as_json)
+        return
     from qnn.compiler import compile_graph
     from qnn.graph.ir import Input
 
@@ -41,3 +51,20 @@ def check(
     ]
     print_table(str(model), ("layer", "operation", "shape", "type", "multiply-accumulates"), rows)
     print(f"fits {target}")
+
+
+def _check_build(build: Path, as_json: bool) -> None:
+    """The project of a build's board, also where its files were edited since."""
+    from boards import project_of
+
+    board, texts = project_of(build)
+    found = board.findings(texts)
+    if as_json:
+        print_json({"build": str(build), "board": board.name, "findings": found})
+    else:
+        for line in found:
+            print(line)
+        count = f"{len(found)} finding{'' if len(found) == 1 else 's'}"
+        print(f"{build}: {board.name}: {count}; not run in {board.tool}")
+    if found:
+        raise typer.Exit(1)

@@ -6,26 +6,46 @@ from typing import Annotated
 import typer
 
 from qnn.cli.output import Json, print_json
-from qnn.cli.sources import ConfigName, ConfigSettings, Model, read_config, read_graph
+from qnn.cli.sources import ConfigSettings, Model, read_config, read_graph
 
 
 def compile_(
     model: Model,
     out: Annotated[Path, typer.Option("-o", help="Build folder to write.")] = Path("build"),
-    config: ConfigName = "test",
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="Configuration: test, small, reference, zcu102. Without it the board's, or test.",
+            show_default=False,
+        ),
+    ] = None,
     set_: ConfigSettings = None,
     batch: Annotated[int, typer.Option(min=1, help="Images that one run computes.")] = 1,
+    board: Annotated[
+        str | None, typer.Option(help="Add a project that builds a bitstream: zcu102.")
+    ] = None,
+    cores: Annotated[int, typer.Option(min=1, help="Cores on the board.")] = 1,
+    clock_mhz: Annotated[
+        float | None, typer.Option(help="Clock of the board's project; zcu102: 250.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compile MODEL to a build folder.
 
     It holds program and weights as an image, and the accelerator's Verilog.
     """
+    from boards import named
     from qnn.design import compile
 
+    if board is None and (cores != 1 or clock_mhz is not None):
+        raise typer.BadParameter("--cores and --clock-mhz are of a board; name it with --board")
+    target = named(board) if board else None
     graph = read_graph(model)
-    design = compile(graph, config=read_config(config, set_, graph), batch=batch)
-    design.write(out)
+    sizes = read_config(config or (target.config if target else "test"), set_, graph)
+    if target:
+        target.check_fits(sizes, cores, clock_mhz)
+    design = compile(graph, config=sizes, batch=batch)
+    design.write(out, target and (lambda built: target.files(sizes, built, cores, clock_mhz)))
     image = design.image
     result = {
         "build": str(out),
@@ -34,6 +54,8 @@ def compile_(
         "program_bytes": image.program_bytes,
         "image_bytes": len(image.payload),
     }
+    if target:
+        result |= {"board": target.name, "cores": cores}
     if as_json:
         print_json(result)
         return
@@ -41,3 +63,5 @@ def compile_(
         f"{out}: {result['layers']} layers for {result['config']}; "
         f"{result['image_bytes']:,} bytes, {result['program_bytes']:,} of them program"
     )
+    if target:
+        print(f"{out}: {target.summary(sizes, cores, clock_mhz)}")

@@ -80,6 +80,13 @@ def python_library(_name: str) -> str | None:
     return Path(path).name if path else None
 
 
+def tcl_version(_name: str) -> str | None:
+    """Version of Tcl, of ``tclsh`` or of Python's tkinter."""
+    from boards.tcl import version
+
+    return version()
+
+
 def _package(name: str, purpose: str) -> Tool:
     return Tool(name, purpose, distribution_version, f"pip install {name}")
 
@@ -115,6 +122,7 @@ TOOLS = (
     _program("make", "make", "RTL simulation: runs that compiler"),
     _program("perl", "perl", "Verilator's own command, to build simulations by hand", needed=False),
     _program("iverilog", "iverilog", "a second RTL simulator", needed=False),
+    Tool("Tcl", "'qnn check' of a board's project", tcl_version, "apt install tcl", needed=False),
 )
 
 

@@ -1,0 +1,51 @@
+"""The Zynq UltraScale+ processing system as a block: those of its ports that a project here uses.
+
+Source: PG201, and for the names of pins and address segments public block designs for this device.
+"""
+
+from collections.abc import Mapping
+
+from boards.vivado.blocks import Block, Bus, Pin, Shape
+from boards.zcu102.facts import fact
+
+VLNV = "xilinx.com:ip:zynq_ultra_ps_e"
+MASTERS = ("HPM0_FPD", "HPM1_FPD", "HPM0_LPD")  # of M_AXI_GP0 to GP2
+HP_PARAMETER = 2  # HP0 is S_AXI_GP2
+
+PARAMETERS = {
+    "PSU__PRESET_APPLIED": "0",
+    "PSU__FPGA_PL0_ENABLE": "0",
+    "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": "RPLL",
+    "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": "100",
+    "PSU__HIGH_ADDRESS__ENABLE": "0",
+    "PSU__USE__IRQ0": "0",
+    **{f"PSU__USE__M_AXI_GP{n}": "0" for n in range(len(MASTERS))},
+    **{f"PSU__MAXIGP{n}__DATA_WIDTH": "128" for n in range(len(MASTERS))},
+    **{f"PSU__USE__S_AXI_GP{n + HP_PARAMETER}": "0" for n in range(fact("hp_ports"))},
+    **{f"PSU__SAXIGP{n + HP_PARAMETER}__DATA_WIDTH": "128" for n in range(fact("hp_ports"))},
+}
+
+
+def _shape(values: Mapping[str, str]) -> Shape:
+    pins, buses = {}, {}
+    if values["PSU__FPGA_PL0_ENABLE"] == "1":
+        pins["pl_clk0"] = Pin("clock", True)
+        pins["pl_resetn0"] = Pin("reset", True, active_low=True)
+    if values["PSU__USE__IRQ0"] == "1":
+        pins["pl_ps_irq0"] = Pin("interrupt")
+    for number, name in enumerate(MASTERS):
+        if values[f"PSU__USE__M_AXI_GP{number}"] == "1":
+            clock = f"maxi{name.lower()}_aclk"
+            pins[clock] = Pin("clock", needed=True)
+            buses[f"M_AXI_{name}"] = Bus(True, clock)
+    for port in range(fact("hp_ports")):
+        if values[f"PSU__USE__S_AXI_GP{port + HP_PARAMETER}"] == "1":
+            clock = f"saxihp{port}_fpd_aclk"
+            pins[clock] = Pin("clock", needed=True)
+            segment = f"SAXIGP{port + HP_PARAMETER}/HP{port}"
+            buses[f"S_AXI_HP{port}_FPD"] = Bus(False, clock, segment=segment)
+    return Shape(pins, buses)
+
+
+BLOCK = Block(PARAMETERS, _shape)
+MEMORY_SEGMENTS = ("DDR_LOW", "DDR_HIGH", "LPS_OCM", "QSPI")  # of a HP port

@@ -1,0 +1,157 @@
+"""What Vivado's reports of a build say: timing and utilization, read back from their text.
+
+Source of the format: reports of Vivado 2017.4 to 2022.1 that public projects hold. Newer ones have
+a column Prohibited in the tables of utilization.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from qnn.errors import ToolError
+
+TIMING, UTILIZATION = "vivado/reports/timing.rpt", "vivado/reports/utilization.rpt"
+SUMMARY = "Design Timing Summary"
+MET = "All user specified timing constraints are met."
+ROWS = {  # our name: as the report calls it
+    "lut": "CLB LUTs",
+    "lut_logic": "LUT as Logic",
+    "lut_memory": "LUT as Memory",
+    "ff": "CLB Registers",
+    "bram36": "Block RAM Tile",
+    "uram": "URAM",
+    "dsp": "DSPs",
+}
+_HEADER = re.compile(r"^\| (?P<key>Tool Version|Device|Design State) +: (?P<value>.*?) *\|?$", re.M)
+_CLOCK = re.compile(r"^(\S+) +\{[\d. ]+\} +([\d.]+) +([\d.]+) *$", re.M)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Slacks in nanoseconds: the worst, and the sum of those that fail; None where not reported.
+
+    Members
+    -------
+    met : every constraint
+    clocks_mhz : frequency of each clock, as constrained
+    """
+
+    met: bool
+    worst_setup_ns: float | None
+    failing_setup_ns: float | None
+    worst_hold_ns: float | None
+    failing_hold_ns: float | None
+    worst_pulse_width_ns: float | None
+    failing_endpoints: int
+    endpoints: int
+    clocks_mhz: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Use:
+    """Of one kind of site."""
+
+    used: float
+    available: int
+
+    @property
+    def share(self) -> float:
+        return self.used / self.available
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What a build reported (measured by Vivado after routing); None for a report that is missing.
+
+    Members
+    -------
+    uses : by the names of ``ROWS``
+    """
+
+    tool: str
+    device: str
+    state: str
+    timing: Timing | None
+    uses: dict[str, Use] | None
+
+
+def read(build: str | Path) -> Reports | None:
+    """The reports in a build folder; None if it holds none.
+
+    Raises
+    ------
+    ToolError
+        A report is not what Vivado writes.
+    """
+    texts = {name: _text(Path(build) / name) for name in (TIMING, UTILIZATION)}
+    if not any(texts.values()):
+        return None
+    heads = {}
+    for text in texts.values():
+        heads |= {found["key"]: found["value"] for found in _HEADER.finditer(text or "")}
+    return Reports(
+        heads.get("Tool Version", ""),
+        heads.get("Device", ""),
+        heads.get("Design State", ""),
+        timing(texts[TIMING], str(Path(build) / TIMING)) if texts[TIMING] else None,
+        utilization(texts[UTILIZATION], str(Path(build) / UTILIZATION))
+        if texts[UTILIZATION]
+        else None,
+    )
+
+
+def timing(text: str, name: str) -> Timing:
+    """What ``report_timing_summary`` wrote.
+
+    Raises
+    ------
+    ToolError
+        It has no summary.
+    """
+    lines = text.partition(SUMMARY)[2].splitlines()
+    heads = next((n for n, line in enumerate(lines) if line.split()[:1] == ["WNS(ns)"]), None)
+    values = lines[heads + 2].split() if heads is not None and len(lines) > heads + 2 else []
+    if len(values) != 12:
+        raise ToolError(f"{name}: no '{SUMMARY}' of twelve numbers in it; build it again in Vivado")
+    slack, counts = [_number(values[n]) for n in (0, 1, 4, 5, 8)], (2, 6, 10)
+    return Timing(
+        MET in text,
+        *slack,
+        failing_endpoints=sum(int(_number(values[n]) or 0) for n in counts),
+        endpoints=int(_number(values[3]) or 0),
+        clocks_mhz={clock: float(mhz) for clock, _, mhz in _CLOCK.findall(text)},
+    )
+
+
+def utilization(text: str, name: str) -> dict[str, Use]:
+    """What ``report_utilization`` wrote.
+
+    Raises
+    ------
+    ToolError
+        A row is missing.
+    """
+    found, columns = {}, []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] == "Site Type":
+            columns = cells
+        elif "Available" in columns and len(cells) == len(columns):
+            row = dict(zip(columns, cells, strict=True))
+            used, available = _number(row["Used"]), _number(row["Available"])
+            if used is not None and available:
+                found.setdefault(cells[0].rstrip("*"), Use(used, int(available)))
+    if missing := [row for row in ROWS.values() if row not in found and row != "URAM"]:
+        raise ToolError(f"{name}: no row '{missing[0]}' in it; build it again in Vivado")
+    return {ours: found[row] for ours, row in ROWS.items() if row in found}
+
+
+def _text(path):
+    return path.read_text(errors="replace") if path.is_file() else None
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None

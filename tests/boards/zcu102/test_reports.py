@@ -1,0 +1,159 @@
+"""Texts in the format of Vivado's reports; the numbers are made up, and no tool wrote them."""
+
+import pytest
+
+from boards.zcu102.reports import Use, read
+from qnn.errors import ToolError
+
+HEAD = """\
+Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.
+-----------------------------------------------------------------------------------
+| Tool Version : Vivado v.2022.1 (lin64) Build 3526262 Mon Apr 18 15:47:01 MDT 2022
+| Design       : system_wrapper
+| Device       : xczu9eg-ffvb1156
+| Design State : Routed
+-----------------------------------------------------------------------------------
+"""
+TIMING = """
+------------------------------------------------------------------------------------------------
+| Design Timing Summary
+| ---------------------
+------------------------------------------------------------------------------------------------
+
+    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)  \
+THS Failing Endpoints  THS Total Endpoints     WPWS(ns)     TPWS(ns)  TPWS Failing Endpoints  \
+TPWS Total Endpoints
+    -------      -------  ---------------------  -------------------      -------      -------  \
+---------------------  -------------------     --------     --------  ----------------------  \
+--------------------
+      0.187        0.000                      0               123456        0.011        0.000  \
+                    0               123456        1.458        0.000                       0  \
+               45678
+
+
+All user specified timing constraints are met.
+
+
+------------------------------------------------------------------------------------------------
+| Clock Summary
+| -------------
+------------------------------------------------------------------------------------------------
+
+Clock     Waveform(ns)         Period(ns)      Frequency(MHz)
+-----     ------------         ----------      --------------
+clk_pl_0  {0.000 2.000}        4.000           250.000
+"""
+UTILIZATION = """
+1. CLB Logic
+------------
+
++----------------------------+-------+-------+------------+-----------+-------+
+|          Site Type         |  Used | Fixed | Prohibited | Available | Util% |
++----------------------------+-------+-------+------------+-----------+-------+
+| CLB LUTs                   | 61234 |     0 |          0 |    274080 | 22.34 |
+|   LUT as Logic             | 57000 |     0 |          0 |    274080 | 20.80 |
+|   LUT as Memory            |  4234 |     0 |          0 |    144000 |  2.94 |
+|     LUT as Distributed RAM |  3000 |     0 |            |           |       |
+| CLB Registers              | 99876 |     0 |          0 |    548160 | 18.22 |
++----------------------------+-------+-------+------------+-----------+-------+
+* Warning! The Final LUT count may be lower.
+
+3. BLOCKRAM
+-----------
+
++-------------------+-------+-------+------------+-----------+-------+
+|     Site Type     |  Used | Fixed | Prohibited | Available | Util% |
++-------------------+-------+-------+------------+-----------+-------+
+| Block RAM Tile    | 127.5 |     0 |          0 |       912 | 13.98 |
+|   RAMB36/FIFO*    |   120 |     0 |          0 |       912 | 13.16 |
+| URAM              |     0 |     0 |          0 |         0 |  0.00 |
++-------------------+-------+-------+------------+-----------+-------+
+
+4. ARITHMETIC
+-------------
+
++-----------+------+-------+------------+-----------+-------+
+| Site Type | Used | Fixed | Prohibited | Available | Util% |
++-----------+------+-------+------------+-----------+-------+
+| DSPs      |    0 |     0 |          0 |      2520 |  0.00 |
++-----------+------+-------+------------+-----------+-------+
+"""
+
+
+@pytest.fixture
+def build(tmp_path):
+    folder = tmp_path / "vivado" / "reports"
+    folder.mkdir(parents=True)
+    (folder / "timing.rpt").write_text(HEAD + TIMING)
+    (folder / "utilization.rpt").write_text(HEAD + UTILIZATION)
+    return tmp_path
+
+
+def test_both_reports_are_read(build):
+    found = read(build)
+    assert (found.device, found.state) == ("xczu9eg-ffvb1156", "Routed")
+    assert found.tool.startswith("Vivado v.2022.1 ")
+    timing = found.timing
+    assert (timing.met, timing.failing_endpoints, timing.endpoints) == (True, 0, 123456)
+    assert (timing.worst_setup_ns, timing.worst_hold_ns) == (0.187, 0.011)
+    assert (timing.worst_pulse_width_ns, timing.failing_setup_ns) == (1.458, 0.0)
+    assert timing.clocks_mhz == {"clk_pl_0": 250.0}
+    assert found.uses == {
+        "lut": Use(61234, 274080),
+        "lut_logic": Use(57000, 274080),
+        "lut_memory": Use(4234, 144000),
+        "ff": Use(99876, 548160),
+        "bram36": Use(127.5, 912),
+        "dsp": Use(0, 2520),
+    }
+    assert found.uses["lut"].share == pytest.approx(0.2234, abs=1e-4)
+
+
+def test_violations_are_counted(build):
+    path = build / "vivado/reports/timing.rpt"
+    text = path.read_text().replace("All user specified timing constraints are met.", "not met.")
+    text = text.replace("0.187        0.000                      0", "-0.333      -13.146     57")
+    path.write_text(text)
+    timing = read(build).timing
+    assert (timing.met, timing.worst_setup_ns, timing.failing_setup_ns) == (False, -0.333, -13.146)
+    assert timing.failing_endpoints == 57
+
+
+def test_older_reports_have_a_column_less(build):
+    path = build / "vivado/reports/utilization.rpt"
+    text = (
+        path.read_text().replace("| Prohibited ", "").replace("|     0 |          0 ", "|     0 ")
+    )
+    path.write_text(text.replace("|     0 |            |", "|     0 |"))
+    assert read(build).uses["bram36"] == Use(127.5, 912)
+
+
+def test_hold_that_was_not_reported_is_none(build):
+    path = build / "vivado/reports/timing.rpt"
+    path.write_text(path.read_text().replace("0.011        0.000", "   NA           NA"))
+    assert read(build).timing.worst_hold_ns is None
+
+
+def test_without_reports_there_is_nothing(build):
+    (build / "vivado/reports/timing.rpt").unlink()
+    assert read(build).timing is None
+    (build / "vivado/reports/utilization.rpt").unlink()
+    assert read(build) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "reason"),
+    [
+        ("timing", "123456        1.458", "no 'Design Timing Summary' of twelve numbers in it"),
+        ("timing", "| Design Timing Summary", "no 'Design Timing Summary' of twelve numbers in it"),
+        ("utilization", "| DSPs ", "no row 'DSPs' in it"),
+        ("utilization", "| CLB LUTs  ", "no row 'CLB LUTs' in it"),
+    ],
+)
+def test_a_cut_report_is_refused(build, name, cut, reason):
+    path = build / f"vivado/reports/{name}.rpt"
+    text = path.read_text()
+    path.write_text(text[: text.index(cut)])
+    with pytest.raises(ToolError) as error:
+        read(build)
+    assert str(error.value) == f"{path}: {reason}; build it again in Vivado"

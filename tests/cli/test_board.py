@@ -1,0 +1,136 @@
+"""A board's project from the command line: written, checked, refused."""
+
+import hashlib
+import json
+
+import pytest
+
+from boards import tcl
+from tests.boards.builds import sources
+
+COMPILE = ("--board", "zcu102", "--config", "test")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_verilog():
+    """Verilog as short as the check needs it: making the whole takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        texts = {name: content.decode() for name, content in sources().items()}
+        rtl = {name[4:]: text for name, text in texts.items() if name.count("/") == 1}
+        element = {"qnn_pe.v": texts["rtl/ultrascale/qnn_pe.v"]}
+        patch.setattr("hw.verilog.verilog", lambda config: rtl)
+        patch.setattr("hw.verilog.mapped_element", lambda config: element)
+        yield
+
+
+def test_compile_writes_a_project_whose_files_are_in_the_manifest(qnn, model, tmp_path):
+    out = tmp_path / "build"
+    code, text, err = qnn("compile", model, *COMPILE, "--cores", 2, "-o", out)
+    assert (code, err) == (0, "")
+    assert "zcu102, 2 cores at 250 MHz: " in text
+    assert text.endswith("not run in Vivado: vivado -mode batch -source vivado/build.tcl\n")
+    listed = json.loads((out / "manifest.json").read_text())["files"]
+    names = ("project.tcl", "build.tcl", "settings.tcl", "qnn.xdc", "README.md")
+    for name in (*(f"vivado/{name}" for name in names), "report/estimate_board_resources.json"):
+        content = (out / name).read_bytes()
+        assert listed[name] == hashlib.sha256(content).hexdigest()
+    estimated = json.loads((out / "report/estimate_board_resources.json").read_text())
+    blocks = estimated["blocks_of_a_core"]
+    assert set(blocks) == {"array", "buffers", "router", "epilogue", "control", "shell"}
+    one = sum(block["estimated_lut"] for block in blocks.values())
+    assert estimated["all_cores"]["estimated_lut"] == 2 * one > 0
+
+
+def test_two_builds_are_the_same_bytes(qnn, model, tmp_path):
+    for name in ("one", "two"):
+        assert qnn("compile", model, *COMPILE, "--cores", 3, "-o", tmp_path / name)[0] == 0
+    one, two = (
+        {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*.*")}
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert len(one) > 12
+
+
+@pytest.mark.skipif(tcl.version() is None, reason="neither tclsh nor Python's tkinter is installed")
+def test_check_of_a_build_runs_its_project(qnn, model, tmp_path):
+    out = tmp_path / "build"
+    qnn("compile", model, *COMPILE, "-o", out)
+    assert qnn("check", out) == (0, f"{out}: zcu102: 0 findings; not run in Vivado\n", "")
+    path = out / "vivado/project.tcl"
+    path.write_text(path.read_text().replace("\nvalidate_bd_design", "\n"))
+    line = "vivado: the block design is never validated; call validate_bd_design"
+    assert qnn("check", out) == (1, f"{line}\n{out}: zcu102: 1 finding; not run in Vivado\n", "")
+    code, text, _ = qnn("check", out, "--json")
+    assert code == 1
+    assert json.loads(text)["findings"] == [line]
+
+
+def test_a_build_without_a_board_has_no_project_to_check(qnn, model, tmp_path):
+    out = tmp_path / "build"
+    qnn("compile", model, "-o", out)
+    assert qnn("check", out) == (
+        1,
+        "",
+        f"error: {out}: no project of a board is here; make one with 'qnn compile --board NAME'\n",
+    )
+
+
+def test_the_board_brings_its_configuration(qnn, model, tmp_path):
+    out = tmp_path / "build"
+    code, text, _ = qnn("compile", model, "--board", "zcu102", "-o", out, "--json")
+    assert code == 0
+    result = json.loads(text)
+    assert (result["board"], result["cores"]) == ("zcu102", 1)
+    assert result["config"].startswith("16x16x8 ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--board", "zcu104"), "board must be one of zcu102, not 'zcu104'"),
+        (
+            ("--board", "zcu102", "--cores", "5"),
+            "zcu102: cores must be 1 to 4, one for each memory port of the processing system, not "
+            "5",
+        ),
+        (
+            ("--board", "zcu102", "--clock-mhz", "200"),
+            "zcu102: the clock comes from 1500 MHz by a whole divisor, which does not give 200 "
+            "MHz; take 187.5 or 214.286",
+        ),
+        (
+            ("--board", "zcu102", "--clock-mhz", "0"),
+            "zcu102: the clock comes from 1500 MHz by a whole divisor, which does not give 0 MHz; "
+            "take 100 or 107.143",
+        ),
+        (
+            ("--board", "zcu102", "--set", "pe=multiply"),
+            "zcu102: resources are estimated for pe=shift, not for pe=multiply; count those with "
+            "'qnn synth --part accelerator'",
+        ),
+    ],
+)
+def test_what_the_board_cannot_be_is_refused(qnn, model, tmp_path, arguments, text):
+    out = tmp_path / "build"
+    assert qnn("compile", model, *arguments, "-o", out) == (1, "", f"error: {text}\n")
+    assert not out.exists()
+
+
+def test_a_configuration_that_does_not_fit_is_refused_with_the_numbers(qnn, model, tmp_path):
+    out = tmp_path / "build"
+    sizes = ("--set", "lanes=32", "--set", "rows=32", "--set", "columns=16")
+    code, _, err = qnn("compile", model, "--board", "zcu102", *sizes, "-o", out)
+    assert code == 1
+    assert err.startswith("error: zcu102: 1 x 32x32x16 (lanes x rows x columns), 3-bit weights")
+    assert err.endswith(
+        " lut (estimated), but 205,560 of 274,080 are usable; take fewer cores, rows, columns or "
+        "words\n"
+    )
+    assert not out.exists()
+
+
+def test_cores_need_a_board(qnn, model):
+    code, _, err = qnn("compile", model, "--cores", 2)
+    assert code == 2
+    assert "--cores and --clock-mhz are of a board; name it with --board" in err

@@ -1,0 +1,65 @@
+"""Cells that are estimated without synthesis: their form, and how near they are to Yosys's."""
+
+from dataclasses import replace
+
+import pytest
+
+from hw.spec.config import CONFIGS, SvpeConfig
+from hw.spec.resources import XCZU9EG, Cells, block_rams, estimate, total
+from sim.synthesis import accelerator_resources
+
+TEST, REFERENCE = CONFIGS["test"], CONFIGS["reference"]
+BOUND = 0.08  # of LUTs and flip-flops, whole accelerators against Yosys
+NEVER_FITTED = replace(TEST, lanes=16, rows=8, columns=4, activation_bits=6, weight_words=1024)
+
+
+def test_a_whole_is_the_sum_of_its_blocks():
+    blocks = estimate(TEST)
+    assert list(blocks) == ["array", "buffers", "router", "epilogue", "control", "shell"]
+    assert total(TEST).lut == sum(cells.lut for cells in blocks.values())
+    assert all(cells.lut > 0 and cells.ff > 0 for cells in blocks.values())
+    assert total(TEST).dsp == 0
+
+
+@pytest.mark.parametrize("change", [{"lanes": 64}, {"rows": 8}, {"columns": 8}, {"weight_bits": 5}])
+def test_a_larger_array_takes_more(change):
+    before, after = estimate(TEST)["array"], estimate(replace(TEST, **change))["array"]
+    assert after.lut > before.lut
+    assert after.ff > before.ff
+
+
+def test_block_ram_follows_from_the_memories():
+    # 16 banks of 1024 x 128 bits, both ports read: 8 halves of 1024 x 18 each. 16 rows of
+    # 2048 x 48 bits of weights: 6 halves of 1024 x 18 and so on. 16 rows of 256 x 50 bits: 2.
+    assert block_rams(REFERENCE) == {"buffers": 16 * 8 + 16 * 6, "epilogue": 16 * 2}
+    assert block_rams(replace(REFERENCE, parameter_words=64))["epilogue"] == 0
+
+
+def test_cells_add_up_and_multiply():
+    one = Cells(lut=1, ff=2, bram18=3, dsp=4)
+    assert one + one == one.times(2) == Cells(lut=2, ff=4, bram18=6, dsp=8)
+
+
+def test_multipliers_are_not_in_the_table():
+    with pytest.raises(
+        ValueError,
+        match=r"^resources are estimated for pe=shift, not for pe=multiply; count those with 'qnn "
+        r"synth --part accelerator'$",
+    ):
+        estimate(SvpeConfig(pe="multiply", weight_bits=8))
+
+
+def test_three_reference_cores_fit_the_device():
+    cells = total(REFERENCE).times(3)
+    assert cells.lut < XCZU9EG.lut
+    assert cells.bram18 < XCZU9EG.bram18
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("config", [TEST, NEVER_FITTED], ids=["fitted", "never fitted"])
+def test_whole_accelerators_are_near_to_what_yosys_counts(config):
+    counted, estimated = accelerator_resources(config), total(config)
+    assert estimated.lut == pytest.approx(counted.lut_sites, rel=BOUND)
+    assert estimated.ff == pytest.approx(counted.ff, rel=BOUND)
+    assert estimated.bram18 == pytest.approx(counted.bram18, rel=BOUND)
+    assert estimated.dsp == counted.dsp == 0
