@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.spec.timing import RESULT_STAGES, edge_latency, hold_latency, write_latency
+from hw.spec.timing import RESULT_STAGES, hold_latency, side_depth, write_latency
 from hw.tiles import SideRead
 
 COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
@@ -17,12 +17,6 @@ class EdgeStep(data.Struct):
 
     load: 1  # forget the maximum: the word alone counts
     last: 1  # of its tile
-
-
-def side_depth(config):
-    """Words of the circular buffer: those in flight, of tiles begun and not written."""
-    in_flight = write_latency(config) - edge_latency(config) + 3 * config.columns
-    return 1 << in_flight.bit_length()
 
 
 class Side(wiring.Component):
@@ -60,7 +54,12 @@ class Side(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        words = memory.Memory(shape=config.feature_bits, depth=side_depth(config), init=[])
+        words = memory.Memory(
+            shape=config.feature_bits,
+            depth=side_depth(config),
+            init=[],
+            attrs={"ram_style": "block"},  # LUTs are what a device runs out of
+        )
         m.submodules.buffer = words
         write, skip, maximum = words.write_port(), words.read_port(), words.read_port()
 

@@ -17,13 +17,14 @@ from qnn.files import write_whole
 from sim.synthesis import Resources, accelerator_resources, synthesize
 
 KINDS = ("lut", "ff")  # what is fitted
-TEST = named_config("test")
+TEST, REFERENCE = named_config("test"), named_config("reference")
+REFERENCE_WEIGHT = 10  # of its counts in the fit: what is near 75 % of a device must be told well
 SHAPES = (  # what all blocks but the array are counted at
     TEST,
     replace(TEST, bus_bits=128),
     replace(TEST, activation_bits=4),
-    replace(TEST, activation_bits=16, accumulator_bits=40),
-    replace(TEST, accumulator_bits=48, parameter_words=128),
+    replace(TEST, activation_bits=16, accumulator_bits=32, result_bits=40),
+    replace(TEST, accumulator_bits=48, result_bits=48, parameter_words=128),
     replace(TEST, weight_bits=5, columns=1),
     replace(TEST, lanes=16, parameter_words=256),
     replace(TEST, rows=8, columns=4, feature_words=4096),
@@ -32,7 +33,7 @@ SHAPES = (  # what all blocks but the array are counted at
     replace(TEST, rows=2, columns=16, feature_words=8192),
     replace(TEST, feature_words=512, parameter_words=32),
     replace(TEST, weight_words=64, weight_bits=4),
-    named_config("reference"),
+    REFERENCE,
 )
 ELEMENTS = tuple(  # what the array is counted at, for each width of a weight
     SvpeConfig(
@@ -47,7 +48,7 @@ ELEMENTS = tuple(  # what the array is counted at, for each width of a weight
     for lanes, rows, columns, activation_bits, more in (
         *((8, 2, 2, 4, 0), (8, 2, 2, 8, 0), (8, 2, 2, 16, 0), (16, 2, 2, 4, 0)),
         *((16, 2, 2, 8, 0), (16, 2, 2, 16, 0), (16, 2, 2, 8, 8), (32, 2, 2, 8, 0)),
-        *((8, 1, 1, 8, 0), (8, 4, 4, 8, 0), (16, 8, 4, 8, 0)),
+        *((8, 1, 1, 8, 0), (8, 4, 4, 8, 0), (16, 16, 8, 8, 0)),
     )
 )
 
@@ -111,7 +112,7 @@ def fit(progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:
         table |= fit_block("array", configs, progress)
     for block in ("buffers", "router", "epilogue", "control", "shell"):
         table |= fit_block(block, SHAPES, progress)
-    left = _left_over(TEST)
+    left = _left_over(REFERENCE)
     for kind in KINDS:
         constant = table["control"][kind][-1] + getattr(left, kind)
         table["control"][kind][-1] = round(constant, 4)
@@ -130,11 +131,19 @@ def fit_block(
     found = {}
     for kind in KINDS:
         measured = np.array([max(1, getattr(cells, kind)) for cells in counts], float)
-        solved = np.linalg.lstsq(sizes / measured[:, None], np.ones(len(measured)), rcond=1e-9)[0]
+        weights = np.array([_weight(config) for config in configs])
+        relative = sizes * (weights / measured)[:, None]
+        solved = np.linalg.lstsq(relative, weights, rcond=1e-9)[0]
         found[kind] = [round(float(value), 4) for value in solved]
         worst = max(abs(sizes @ solved / measured - 1))
         progress(f"{block}: {kind} within {worst:.1%}")
     return {key(block, configs[0]): found}
+
+
+def _weight(config):
+    shape = (config.lanes, config.rows, config.columns, config.activation_bits)
+    reference = (REFERENCE.lanes, REFERENCE.rows, REFERENCE.columns, REFERENCE.activation_bits)
+    return REFERENCE_WEIGHT if shape == reference else 1
 
 
 def _left_over(config):

@@ -12,6 +12,7 @@ from math import ceil
 from pathlib import Path
 
 from hw.spec.config import SvpeConfig
+from hw.spec.timing import side_depth
 
 TABLE = Path(__file__).with_name("resources.json")
 SIMPLE_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))  # words, bits
@@ -104,10 +105,12 @@ def block_rams(config: SvpeConfig) -> dict[str, int]:
     words = config.feature_words // config.banks
     part = min(_halves(words, part_bits, TRUE_SHAPES), 2 * _halves(words, part_bits))
     codes = _halves(config.weight_words, config.lanes * config.weight_bits)
-    parameters = _halves(config.parameter_words, config.parameter_bits)
+    widths = (config.result_bits, 3 * config.shift_bits)  # memories of a row's parameters
+    parameters = sum(_halves(config.parameter_words, bits) for bits in widths)
+    side = 2 * _always_halves(side_depth(config), config.feature_bits)  # for each reader
     return {
         "buffers": config.banks * config.parts * part + config.rows * codes,
-        "epilogue": config.rows * parameters,
+        "epilogue": config.rows * parameters + side,
     }
 
 
@@ -167,8 +170,8 @@ def _router(config):
 def _epilogue(config):
     fours = ceil(config.columns / 4)
     return (
-        config.rows * config.accumulator_bits * fours,
         config.rows * config.accumulator_bits,
+        config.rows * config.result_bits,
         config.rows * config.activation_bits,
         config.rows,
         config.rows * config.parameter_bits * _luts_deep(config.parameter_words),
@@ -203,8 +206,10 @@ def _sum(block, kind, config):
 
 def _halves(words, bits, shapes=SIMPLE_SHAPES):
     """Half block RAMs of a memory, of the shape that takes the fewest; none of a shallow one."""
-    if words <= LUT_MEMORY_WORDS:
-        return 0
+    return 0 if words <= LUT_MEMORY_WORDS else _always_halves(words, bits, shapes)
+
+
+def _always_halves(words, bits, shapes=SIMPLE_SHAPES):
     return min(ceil(words / depth) * ceil(bits / width) for depth, width in shapes)
 
 

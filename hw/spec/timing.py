@@ -93,6 +93,12 @@ def write_latency(config: SvpeConfig) -> int:
     return sum_latency(config) + EPILOGUE_STAGES + config.rows
 
 
+def side_depth(config: SvpeConfig) -> int:
+    """Words of the side stream's buffer: those in flight, of tiles begun and not written."""
+    in_flight = write_latency(config) - edge_latency(config) + 3 * config.columns
+    return 1 << in_flight.bit_length()
+
+
 def dependent_fence(config: SvpeConfig) -> int:
     """The largest ``fence`` with which an instruction still reads all that was written before."""
     return read_latency(config) - 1

@@ -3,9 +3,15 @@ import random
 
 import pytest
 
-from hw.side import SKIP_STAGES, Side, side_depth
+from hw.side import SKIP_STAGES, Side
 from hw.spec.config import SvpeConfig
-from hw.spec.timing import RESULT_STAGES, edge_latency, hold_latency, write_latency
+from hw.spec.timing import (
+    RESULT_STAGES,
+    edge_latency,
+    hold_latency,
+    side_depth,
+    write_latency,
+)
 from hw.tiles import ELEMENT_LEAD
 from tests.hw.compute_model import wrap
 from tests.hw.record import record
