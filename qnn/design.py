@@ -16,6 +16,7 @@ from qnn.compiler.estimate import layer_cycles, performance
 from qnn.errors import CompileError
 from qnn.graph.ir import Conv, Graph
 from qnn.graph.serialize import load, to_bytes
+from qnn.runtime.folder import driver_files
 
 FORMAT = 1
 READ = ("graph.qgraph", "image.bin")  # files that a build cannot do without
@@ -113,6 +114,7 @@ class Design:
             ("rtl/ultrascale", mapped_element(self.config)),
         ):
             files |= {f"{folder}/{name}": text.encode() for name, text in sources.items()}
+        files |= {f"driver/{name}": data for name, data in driver_files(self.image).items()}
         files |= extra(files) if extra else {}
         manifest = {
             "format": FORMAT,

@@ -7,7 +7,7 @@ import numpy as np
 
 from hw.spec.image import Image
 from qnn.errors import DeviceError
-from qnn.runtime.driver import Bases
+from qnn.runtime.handshake import Bases
 
 BASE = 0x12_3400_0000  # over 4 GiB, so that a lost upper address bit shows
 PAGE_BYTES = 4096

@@ -12,11 +12,11 @@ import numpy as np
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from qnn.errors import DeviceError
-from qnn.runtime import driver
-from qnn.runtime.driver import Outcome
+from qnn.runtime import handshake
+from qnn.runtime.handshake import Outcome
+from qnn.runtime.limit import cycle_limit
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, runner
-from sim.limit import cycle_limit
 from sim.trace import Trace, read_traces
 
 ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
@@ -99,7 +99,7 @@ class RtlResult:
 
 
 def build(
-    image: Image,
+    config: SvpeConfig,
     *,
     verilog: Mapping[str, str] | None = None,
     words: int = LEAST_WORDS,
@@ -107,17 +107,17 @@ def build(
     simulator: str = "verilator",
     use_cache: bool = True,
 ) -> runner.Build:
-    """The executable for ``image``'s configuration; ``verilog`` replaces the generated text."""
+    """The executable for ``config``; ``verilog`` replaces the generated text."""
     if verilog is None:
-        verilog = generated(image.config)
+        verilog = generated(config)
     here = Path(__file__).parent
     bench = {name: (here / name).read_text() for name in BENCH_SOURCES}
     return runner.build(
         {**verilog, **bench},
         "qnn_testbench",
         parameters={
-            "BUS_BITS": image.config.bus_bits,
-            "FEATURE_BITS": image.config.feature_bits,
+            "BUS_BITS": config.bus_bits,
+            "FEATURE_BITS": config.feature_bits,
             "ADDRESS_BITS": ADDRESS_BITS,
             "ID_BITS": ID_BITS,
             "WORDS": words,
@@ -175,7 +175,7 @@ def execute(
     memory = dram.place(image, pack_inputs(image, x))
     words = max(LEAST_WORDS, 1 << (len(memory.content) // image.config.bus_bytes).bit_length())
     model = build(
-        image,
+        image.config,
         verilog=verilog,
         words=words,
         cores=cores,
@@ -189,7 +189,7 @@ def execute(
     limit = limit or cycle_limit(image, timing.latency) * slower
     plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
     result = _simulate(model, image, memory, cores, plusargs, work)
-    after = _read_memory(work / "after.hex", len(memory.content), image.config.bus_bytes)
+    after = read_words(work / "after.hex", image.config.bus_bytes)[: len(memory.content)]
     _check(result, image, memory, after)
 
     traces = [read_traces(work / f"trace.txt.{core}", image.config) for core in range(cores)]
@@ -219,30 +219,29 @@ def check_cores(cores: int, paths: int) -> None:
 
 
 def _simulate(model, image, memory, cores, plusargs, work):
-    size = image.config.bus_bytes
-    content = memory.content.reshape(-1, size)[:, ::-1]
-    content.tofile(work / "memory.bin")
+    write_words(work / "memory.bin", memory.content, image.config.bus_bytes)
     identity = [image.config.fingerprint]
-    starts = [driver.start_writes(image, memory.bases(run)) for run in range(memory.runs)]
+    starts = [handshake.start_writes(image, memory.bases(run)) for run in range(memory.runs)]
     job = {
         "rounds": [starts[first : first + cores] for first in range(0, len(starts), cores)],
-        "identity": driver.IDENTITY,
-        "expected_identity": [driver.MAGIC, *identity],
-        "after": driver.AFTER,
+        "identity": handshake.IDENTITY,
+        "expected_identity": [handshake.MAGIC, *identity],
+        "after": handshake.AFTER,
         "result": str(work / "result.json"),
     }
     (work / "job.json").write_text(json.dumps(job))
     files = {"memory": "memory.bin", "trace": "trace.txt", "dump": "after.hex"}
     plusargs = [f"{name}={work / file}" for name, file in files.items()] + plusargs
-    plusargs += [f"words={len(content)}", f"base={dram.BASE:x}"]
+    words = len(memory.content) // image.config.bus_bytes
+    plusargs += [f"words={words}", f"base={dram.BASE:x}"]
     environment = {"QNN_JOB": str(work / "job.json")}
     runner.run(model, BENCH, plusargs=plusargs, environment=environment, work=work)
     return json.loads((work / "result.json").read_text())
 
 
 def _check(result, image, memory, after):
-    registers = [register for register, _ in driver.IDENTITY]
-    driver.check_identity(dict(zip(registers, result["identity"], strict=True)), image, "rtl")
+    registers = [register for register, _ in handshake.IDENTITY]
+    handshake.check_identity(dict(zip(registers, result["identity"], strict=True)), image, "rtl")
     if result["violations"]:
         raise DeviceError(
             f"rtl: {result['violations']} violations of the AXI4 protocol; the simulation's log "
@@ -256,14 +255,19 @@ def _run(run, trace, image, limit):
     if run["timed_out"]:
         failure = f"time-out: not done after {limit} cycles"
     else:
-        registers = [register for register, _ in driver.AFTER]
-        after = driver.outcome(dict(zip(registers, run["after"], strict=True)))
-        failure = driver.failure(after, image)
+        registers = [register for register, _ in handshake.AFTER]
+        after = handshake.outcome(dict(zip(registers, run["after"], strict=True)))
+        failure = handshake.failure(after, image)
     return RtlRun(after, trace, failure, run["simulated_cycles"], run["seconds"])
 
 
-def _read_memory(path: Path, size: int, word_bytes: int) -> np.ndarray:
+def read_words(path: Path, word_bytes: int) -> np.ndarray:
     """Bytes from what $writememh wrote: a word a line, and comments."""
     lines = [line for line in path.read_text().split("\n") if line and line[0] not in "/@"]
     words = np.frombuffer(bytes.fromhex("".join(lines)), np.uint8).reshape(-1, word_bytes)
-    return np.ascontiguousarray(words[:, ::-1]).reshape(-1)[:size]
+    return np.ascontiguousarray(words[:, ::-1]).reshape(-1)
+
+
+def write_words(path: Path, content: np.ndarray, word_bytes: int) -> None:
+    """Write whole words of bytes as $fread takes them."""
+    content.reshape(-1, word_bytes)[:, ::-1].tofile(path)

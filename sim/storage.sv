@@ -25,7 +25,15 @@ module qnn_storage #(
     end
   end
 
-  task dump(input [8*256-1:0] target);
-    $writememh(target, store, 0, words - 1);
+  task load(input [8*256-1:0] source, input [31:0] first, input [31:0] count);
+    begin
+      handle = $fopen(source, "rb");
+      got = $fread(store, handle, first, count);
+      $fclose(handle);
+    end
+  endtask
+
+  task dump(input [8*256-1:0] target, input [31:0] first, input [31:0] count);
+    $writememh(target, store, first, count == 0 ? words - 1 : first + count - 1);
   endtask
 endmodule

@@ -1,8 +1,8 @@
 // Accelerators with one memory, their clock and traces; cocotb drives the registers and waits.
 //
 // Plusargs, besides the memory's: trace=FILE, to which a dot and the core's number are added,
-// dump=FILE, limit=CYCLES of a run, paths=COUNT of beats that the memory moves in a cycle, each way,
-// over all cores.
+// dump=FILE and load=FILE, limit=CYCLES of a run, paths=COUNT of beats that the memory moves in a
+// cycle, each way, over all cores.
 // Trace lines: `I cycle tag` when an instruction's first step issues, `W cycle tag address part
 // all pass hexdata` for each write of the epilogue, `D cycle` at the end of a run,
 // `T cycle` when `limit` ends it. Cycles count from reset.
@@ -18,7 +18,10 @@ module qnn_testbench #(
   input rst,
   input [CORES-1:0] running,  // cores that the bench is about to start; cleared after
   input [CORES-1:0] select,  // cores whose registers are accessed
-  input dump,  // its rising edge writes the memory to a file
+  input dump,  // its rising edge writes words of the memory to a file ...
+  input load,  // ... and this one's reads them from one, as storage.sv does
+  input [31:0] first,  // of those words
+  input [31:0] count,  // 0: all of the memory
   output wake,  // the run is over: interrupts of all that run, or a time-out
   output reg timed_out,
   output reg [31:0] violations,
@@ -145,12 +148,13 @@ module qnn_testbench #(
   end endgenerate
 
   reg [63:0] limit, spent;
-  reg [8*256-1:0] target;
+  reg [8*256-1:0] target, source;
   integer got;
   initial begin
-    limit = 64'd1000000000; timed_out = 0; target = 0; paths = 1;
+    limit = 64'd1000000000; timed_out = 0; target = 0; source = 0; paths = 1;
     got = $value$plusargs("limit=%d", limit);
     got = $value$plusargs("dump=%s", target);
+    got = $value$plusargs("load=%s", source);
     got = $value$plusargs("paths=%d", paths);
   end
   always @(posedge clk) begin
@@ -158,7 +162,8 @@ module qnn_testbench #(
     spent <= |running ? spent + 1 : 0;
     timed_out <= |running && (timed_out || spent >= limit);
   end
-  always @(posedge dump) storage.dump(target);
+  always @(posedge dump) storage.dump(target, first, count);
+  always @(posedge load) storage.load(source, first, count);
 endmodule
 
 

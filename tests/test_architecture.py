@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "qnn.nn": {"qnn.quant"},
     "qnn.graph": {"qnn.quant", "qnn.nn"},
     "qnn.compiler": {"qnn.graph", "qnn.quant", "hw.spec"},
-    "qnn.design": {"qnn.compiler", "qnn.graph", "hw", "hw.spec"},
+    "qnn.design": {"qnn.compiler", "qnn.graph", "qnn.runtime", "hw", "hw.spec"},
     "qnn.runtime": {"hw.spec"},
     "sim": {
         "qnn.runtime",

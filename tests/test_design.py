@@ -41,6 +41,7 @@ def test_a_build_folder_holds_verilog_reports_and_hashes(design, built):
     files = {str(p.relative_to(built)) for p in built.rglob("*") if p.is_file()}
     assert files == {*manifest["files"], "manifest.json"}
     assert {"rtl/qnn_accelerator.v", "rtl/qnn_pe.v", "rtl/ultrascale/qnn_pe.v"} <= files
+    assert {"driver/driver.py", "driver/image.bin", "driver/qnn_accelerator.h"} <= files
     cells = [(built / folder / "qnn_pe.v").read_text() for folder in ("rtl", "rtl/ultrascale")]
     assert ["CARRY8" in text for text in cells] == [False, True]
     cycles = json.loads((built / "report/estimate_layer_cycles.json").read_text())

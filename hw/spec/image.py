@@ -15,7 +15,7 @@ from pathlib import Path
 from hw.spec.config import SvpeConfig
 
 MAGIC = b"QNNIMAGE"
-VERSION = 2
+VERSION = 3
 HEAD = struct.Struct("<8sIIQ32s")
 
 
@@ -106,6 +106,8 @@ class Image:
     inputs, outputs : per image of the batch, place in the INPUT and OUTPUT region; outputs have
         one entry an image and output of the network, in that order
     output_shapes : as the user's model gives them, without the batch dimension
+    pixel_table : the integer that an 8-bit pixel is, by channel and pixel: (channels, 256); None
+        where inputs are reals
     input_bytes, output_bytes, scratch_bytes : sizes of those regions
     layers : by tag
     payload : bytes of the IMAGE region
@@ -117,6 +119,7 @@ class Image:
     inputs: tuple[TensorLayout, ...]
     outputs: tuple[TensorLayout, ...]
     output_shapes: tuple[tuple[int, ...], ...]
+    pixel_table: tuple[tuple[int, ...], ...] | None = None
     input_bytes: int
     output_bytes: int
     scratch_bytes: int
@@ -181,6 +184,7 @@ def _layout(fields):
 
 
 def _from_fields(fields, payload):
+    table = fields["pixel_table"]
     return Image(
         **{
             **fields,
@@ -188,6 +192,7 @@ def _from_fields(fields, payload):
             "inputs": tuple(_layout(f) for f in fields["inputs"]),
             "outputs": tuple(_layout(f) for f in fields["outputs"]),
             "output_shapes": tuple(tuple(s) for s in fields["output_shapes"]),
+            "pixel_table": None if table is None else tuple(tuple(row) for row in table),
             "layers": tuple(
                 Layer(**{**f, "output": _layout(f["output"])}) for f in fields["layers"]
             ),

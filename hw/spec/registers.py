@@ -34,7 +34,7 @@ class Control(enum.IntFlag):
     """Bits of CONTROL."""
 
     START = 1
-    RESET = 2  # forgets queues, tokens, error and status; only while no transfer is outstanding
+    RESET = 2  # stops a run: BUSY till transfers under way end, then no error, no status
     INTERRUPT_ENABLE = 4
 
 

@@ -13,13 +13,14 @@ from qnn.cli.demo import demo
 from qnn.cli.doctor import doctor
 from qnn.cli.export import export
 from qnn.cli.quantize import quantize
+from qnn.cli.run import run
 from qnn.cli.simulate import simulate
 from qnn.cli.synth import synth
 from qnn.cli.train import train
 from qnn.cli.verify import verify
 from qnn.errors import QnnError
 
-VERBS = (demo, quantize, train, export, check, compile_, simulate, verify, synth, doctor)
+VERBS = (demo, quantize, train, export, check, compile_, simulate, verify, run, synth, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,

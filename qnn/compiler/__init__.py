@@ -1,5 +1,7 @@
 """Integer graph to image. ``PASSES`` keep the graph's results; the rest chooses where and when."""
 
+from dataclasses import replace
+
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from qnn.compiler.build import build_image
@@ -36,4 +38,6 @@ def compile_graph(
     """
     graph = run_passes(graph)
     check_bounds(graph, config.accumulator_bits)
-    return build_image(graph, config, batch, bytes_per_cycle)
+    image = build_image(graph, config, batch, bytes_per_cycle)
+    table = graph.input.table
+    return image if table is None else replace(image, pixel_table=tuple(map(tuple, table.tolist())))

@@ -1,104 +1,245 @@
-"""What any host does to run an image: which registers to write, and what the answers mean."""
+"""Runs images on accelerators, whatever lies between: a board or the RTL simulation.
 
-from collections.abc import Mapping
+Inputs of the next run are copied while runs are under way, and outputs of the last one after the
+next has started: each core has two places in memory, which it uses in turn.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from hw.spec.image import Image
-from hw.spec.registers import MAGIC, Control, Error, Register, Status
+from hw.spec.registers import Control, Register, Status
 from qnn.errors import DeviceError
+from qnn.runtime import handshake
+from qnn.runtime.device import Run
+from qnn.runtime.handshake import Bases, Outcome
+from qnn.runtime.limit import cycle_limit
+from qnn.runtime.pages import PAGE_BYTES
+from qnn.runtime.transport import Buffer, Core, Transport
 
-IDENTITY = ((Register.MAGIC, 1), (Register.FINGERPRINT, 2))  # with the 32-bit words of each
-COUNTERS = (
-    *(Register.LOAD_BUSY, Register.LOAD_STALL, Register.COMPUTE_BUSY),
-    *(Register.COMPUTE_STALL, Register.STORE_BUSY, Register.STORE_STALL),
-)
-AFTER = (
-    *((Register.STATUS, 1), (Register.ERROR, 1), (Register.ERROR_ADDRESS, 2)),
-    *((Register.CYCLES, 2), (Register.TAG, 1)),
-    *((counter, 1) for counter in COUNTERS),
-)
-
-
-@dataclass(frozen=True)
-class Bases:
-    """Memory byte addresses of the four regions, each a multiple of 4096."""
-
-    image: int
-    input: int
-    output: int
-    scratch: int
+PLACES = 2  # of each core
+LATENCY = 1024  # cycles of memory, where nobody says when a run counts as hung
+RESET_POLLS = 1000  # of STATUS; transfers under way take far less, on a memory that answers
+STALE_INTERRUPTS = 3  # of earlier runs, that may come before a run's own
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Registers after a run."""
+class Finished:
+    """One run: its OUTPUT region, and the registers after it."""
 
-    status: Status
-    error: int
-    error_address: int
-    cycles: int
-    tag: int
-    counters: dict[str, int]  # cycles, by register name in lower case
+    output: np.ndarray
+    outcome: Outcome
 
 
-def check_identity(values: Mapping[Register, int], image: Image, device: str) -> None:
-    """Refuse a device that is none of ours, or of another configuration.
+@dataclass
+class Spent:
+    """Seconds of the host: copying, and waiting for accelerators."""
+
+    copy_in: float = 0.0
+    execute: float = 0.0
+    copy_out: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Regions of one run, and the core that works on them."""
+
+    core: int
+    input: Buffer
+    output: Buffer
+    bases: Bases
+
+
+class Driver:
+    """The accelerators behind ``transport`` as one ``Device``.
+
+    Parameters
+    ----------
+    transport : Transport
+    limit : int, optional
+        Cycles after which a run counts as hung; far more than the image needs if not given.
+    """
+
+    def __init__(self, transport: Transport, limit: int | None = None):
+        self.transport = transport
+        self.spent = Spent()
+        self._limit = limit
+        self._image: Image | None = None
+        self._places: list[_Place] = []
+
+    def run(self, image: Image, inputs: np.ndarray) -> Run:
+        """Run ``image`` once for each row of ``inputs``, (runs, input_bytes) uint8.
+
+        Raises
+        ------
+        DeviceError
+            The device is for another configuration, its memory is too small, or a run failed.
+        """
+        finished = list(self.stream(image, inputs))
+        outputs = [run.output for run in finished]
+        shape = (len(outputs), image.output_bytes)
+        cycles = tuple(run.outcome.cycles for run in finished)
+        return Run(np.array(outputs, np.uint8).reshape(shape), cycles)
+
+    def stream(self, image: Image, inputs: Iterable[np.ndarray]) -> Iterator[Finished]:
+        """Run ``image`` on each INPUT region that ``inputs`` gives; the runs, in that order.
+
+        Regions are asked for, and runs are given, while the accelerators work on others. If this
+        is left before its end, the accelerators are reset.
+        """
+        self.load(image)
+        under_way: deque[tuple[int, _Place]] = deque()
+        try:
+            for number, data in enumerate(inputs):
+                place = self._places[number % len(self._places)]
+                self._copy_in(place, data)
+                done = None
+                if len(under_way) == len(self.transport.cores):
+                    done = self._finish(*under_way.popleft())
+                under_way.append((number, place))
+                self._start(place)
+                if done:
+                    yield self._copy_out(*done)
+            while under_way:
+                yield self._copy_out(*self._finish(*under_way.popleft()))
+        except BaseException as error:
+            self._stop(error)
+            raise
+
+    def load(self, image: Image) -> None:
+        """Put ``image`` in memory, if it is not there; accelerators that are at work are reset.
+
+        Raises
+        ------
+        DeviceError
+            The device is for another configuration, does not stop, or its memory is too small.
+        """
+        if image is self._image:
+            return
+        self._image, self._places = None, []
+        for number, core in enumerate(self.transport.cores):
+            name = self._name(number)
+            identity = {register: _read(core, register, n) for register, n in handshake.IDENTITY}
+            handshake.check_identity(identity, image, name)
+            reset(core, name)
+        self.transport.free()
+        code = self._region(len(image.payload))
+        code.write(np.frombuffer(image.payload, np.uint8))
+        code.flush()
+        cores = range(len(self.transport.cores))
+        scratch = [self._region(image.scratch_bytes) for _ in cores]
+        for core in [*cores] * PLACES:
+            data, output = self._region(image.input_bytes), self._region(image.output_bytes)
+            bases = Bases(code.address, data.address, output.address, scratch[core].address)
+            self._places.append(_Place(core, data, output, bases))
+        self._image = image
+
+    def close(self) -> None:
+        """Let go of the device."""
+        self._image, self._places = None, []
+        self.transport.close()
+
+    def _name(self, core):
+        alone = len(self.transport.cores) == 1
+        return self.transport.name if alone else f"{self.transport.name} core {core}"
+
+    def _region(self, size):
+        buffer = self.transport.allocate(max(size, 1))
+        if buffer.address % PAGE_BYTES:
+            raise DeviceError(
+                f"{self.transport.name}: memory must start at a multiple of {PAGE_BYTES}, not at "
+                f"{buffer.address:#x}; give it whole pages"
+            )
+        buffer.flush()  # no line of the cache may be written back over what accelerators write
+        return buffer
+
+    def _copy_in(self, place, data):
+        if data.dtype != np.uint8 or data.shape != (place.input.size,):
+            raise ValueError(
+                f"a run needs an input of {place.input.size} bytes, not {data.dtype} {data.shape}; "
+                f"pack images with pack_inputs"
+            )
+        started = time.perf_counter()
+        place.input.write(data)
+        place.input.flush()
+        self.spent.copy_in += time.perf_counter() - started
+
+    def _start(self, place):
+        core = self.transport.cores[place.core]
+        for address, value in handshake.start_writes(self._image, place.bases):
+            core.write(address, value)
+
+    def _finish(self, number, place):
+        """Wait for the end of a run; gives its place and its registers."""
+        started = time.perf_counter()
+        core, name = self.transport.cores[place.core], f"{self._name(place.core)}: run {number}"
+        limit = self._limit or cycle_limit(self._image, LATENCY) * len(self.transport.cores)
+        for _ in range(1 + STALE_INTERRUPTS):
+            interrupted = core.wait(limit)
+            done = core.read(Register.STATUS) & Status.DONE
+            if done or not interrupted:
+                break
+        if not done:
+            layer = handshake.newest_layer(core.read(Register.TAG), self._image)
+            raise DeviceError(
+                f"{name}: time-out: not done after {limit:,} cycles; {layer}; check the device's "
+                f"clock and memory"
+            )
+        values = {register: _read(core, register, words) for register, words in handshake.AFTER}
+        outcome = handshake.outcome(values)
+        why = handshake.failure(outcome, self._image)
+        if why:
+            raise DeviceError(f"{name}: {why}")
+        self.spent.execute += time.perf_counter() - started
+        return place, outcome
+
+    def _copy_out(self, place, outcome):
+        started = time.perf_counter()
+        place.output.invalidate()
+        output = place.output.read()
+        self.spent.copy_out += time.perf_counter() - started
+        return Finished(output, outcome)
+
+    def _stop(self, error):
+        """Leave no accelerator at work; what cannot be stopped joins the error."""
+        for number, core in enumerate(self.transport.cores):
+            try:
+                reset(core, self._name(number))
+            except DeviceError as second:
+                self._image = None
+                raise DeviceError(
+                    f"{error}; then {second}" if str(error) else str(second)
+                ) from error
+
+
+def memory_bytes(image: Image, cores: int = 1) -> int:
+    """What all regions of ``image`` take, in whole pages."""
+    data = [image.input_bytes, image.output_bytes] * PLACES
+    regions = [len(image.payload), *[image.scratch_bytes, *data] * cores]
+    return sum(-(-max(size, 1) // PAGE_BYTES) for size in regions) * PAGE_BYTES
+
+
+def reset(core: Core, name: str) -> None:
+    """Stop what a core does: it sends nothing new, and forgets the run when all is answered.
 
     Raises
     ------
     DeviceError
-        ``values`` of ``IDENTITY`` are not what ``image`` needs.
+        It stays busy.
     """
-    if values[Register.MAGIC] != MAGIC:
-        raise DeviceError(
-            f"{device}: its first register reads {values[Register.MAGIC]:#010x}, but an "
-            f"accelerator of this version reads {MAGIC:#010x}; check its address and bitstream"
-        )
-    if values[Register.FINGERPRINT] != image.config.fingerprint:
-        raise DeviceError(
-            f"{device}: the image is for {image.config} (fingerprint "
-            f"{image.config.fingerprint:016x}), but the device has fingerprint "
-            f"{values[Register.FINGERPRINT]:016x}; compile the model for the device's configuration"
-        )
-
-
-def start_writes(image: Image, bases: Bases) -> tuple[tuple[int, int], ...]:
-    """Register address and 32-bit value of each write that starts a run, in order."""
-    writes = []
-    for register, base in (
-        (Register.IMAGE_BASE, bases.image),
-        (Register.INPUT_BASE, bases.input),
-        (Register.OUTPUT_BASE, bases.output),
-        (Register.SCRATCH_BASE, bases.scratch),
-    ):
-        writes += [(int(register), base & 0xFFFF_FFFF), (register + 4, base >> 32)]
-    writes.append((int(Register.PROGRAM_BYTES), image.program_bytes))
-    writes.append((int(Register.STATUS), int(Status.INTERRUPT)))
-    writes.append((int(Register.CONTROL), int(Control.START | Control.INTERRUPT_ENABLE)))
-    return tuple(writes)
-
-
-def outcome(values: Mapping[Register, int]) -> Outcome:
-    """The meaning of the values of ``AFTER``."""
-    return Outcome(
-        status=Status(values[Register.STATUS]),
-        error=values[Register.ERROR] & 0xFF,
-        error_address=values[Register.ERROR_ADDRESS],
-        cycles=values[Register.CYCLES],
-        tag=values[Register.TAG],
-        counters={counter.name.lower(): values[counter] for counter in COUNTERS},
+    core.write(Register.CONTROL, Control.RESET)
+    for _ in range(RESET_POLLS):
+        if not core.read(Register.STATUS) & Status.BUSY:
+            return
+    raise DeviceError(
+        f"{name}: still busy after a reset, because its memory has not answered all that is under "
+        f"way; load its bitstream again"
     )
 
 
-def failure(after: Outcome, image: Image) -> str | None:
-    """Why the run failed, in one line; None if it did not."""
-    if not after.status & Status.FAILED:
-        return None
-    what = {
-        Error.READ: "a memory read answered an error",
-        Error.WRITE: "a memory write answered an error",
-        Error.INSTRUCTION: "an instruction has an operation code that does not exist",
-    }.get(after.error, f"error code {after.error}")
-    where = "" if after.error == Error.INSTRUCTION else f" at address {after.error_address:#x}"
-    layer = image.layers[after.tag].name if after.tag < len(image.layers) else "none"
-    return f"{what}{where}; the newest layer was '{layer}'"
+def _read(core, register, words):
+    return sum(core.read(register + 4 * word) << (32 * word) for word in range(words))

@@ -21,7 +21,8 @@ async def reset(dut) -> Registers:
     """Registers of an accelerator that has just left reset."""
     dut.rst.value = 1
     dut.running.value = 0
-    dut.dump.value = 0
+    dut.dump.value = dut.load.value = 0
+    dut.first.value = dut.count.value = 0
     dut.select.value = 1
     registers = Registers(dut)
     await ClockCycles(dut.clk, 4)

@@ -17,6 +17,7 @@ VERBS = (
     "compile",
     "simulate",
     "verify",
+    "run",
     "synth",
     "doctor",
 )

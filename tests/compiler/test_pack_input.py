@@ -167,7 +167,7 @@ def test_an_image_from_before_inputs_were_packed_is_refused():
     with pytest.raises(ImageError) as error:
         Image.from_bytes(bytes(data), "old.bin")
     assert str(error.value) == (
-        "old.bin: image version 1, but this qnn reads version 2; compile the model again"
+        "old.bin: image version 1, but this qnn reads version 3; compile the model again"
     )
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import qnn
 from hw.spec.config import named_config
-from qnn.runtime import driver
+from qnn.runtime import handshake
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, rtl, runner
 from sim.simulate import integers
@@ -33,7 +33,7 @@ def test_idle_x_backpressure_with_cocotbext_axi(bus_bits, tmp_path):
         content = tmp_path / "memory.bin"
         memory.content.tofile(content)
         job = tmp_path / "job.json"
-        writes = driver.start_writes(design.image, memory.bases(0))
+        writes = handshake.start_writes(design.image, memory.bases(0))
         fields = {"memory": str(content), "idle": idle, "backpressure": backpressure}
         job.write_text(json.dumps({"writes": writes, **fields}))
         runner.run(build, "sim.bench.axi_ram", environment={"QNN_JOB": str(job)}, seed=seed)

@@ -1,0 +1,76 @@
+"""``qnn run``: a build folder and images in, a board's answers out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json
+from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
+
+if TYPE_CHECKING:
+    from qnn.design import Design
+    from qnn.runtime.transport import Transport
+
+SIMULATED = "rtl:"  # the device that starts here
+DEVICE_HELP = (
+    "pynq:FILE.bit[?download=no], uio:uio0[,uio1...]?memory=udmabuf0[&mhz=NUMBER], rtl: (the "
+    "simulated Verilog), or rtl://HOST:PORT"
+)
+
+
+def run(
+    build: Build,
+    device: Annotated[str, typer.Option(help=DEVICE_HELP)],
+    data: Data = "digits",
+    images: Images = 2,
+    out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the design in BUILD on a board, with the driver that its folder 'driver' holds."""
+    import numpy as np
+
+    from qnn.runtime.accelerator import Accelerator
+
+    design = read_design(build)
+    pixels, labels = read_test_images(data, images)
+    with opened(device, design) as transport:
+        accelerator = Accelerator(design.image, transport)
+        started = time.perf_counter()
+        outputs = accelerator.execute(np.moveaxis(pixels, 1, 3))
+        seconds = time.perf_counter() - started
+    if out is not None:
+        names = [output.name for output in design.graph.outputs]
+        with out.open("wb") as file:
+            np.savez(file, **dict(zip(names, outputs, strict=True)))
+    classifies = len(outputs) == 1 and outputs[0].ndim == 2
+    right = 100 * float((outputs[0].argmax(1) == labels).mean()) if classifies else None
+    result = {"device": device, "images": len(labels), "accuracy": right, "seconds": seconds}
+    if as_json:
+        print_json(result)
+        return
+    answer = "" if right is None else f", {right:.2f} % right"
+    print(f"{device.removesuffix(':')}: {len(labels)} images in {seconds:.1f} s{answer}")
+
+
+@contextmanager
+def opened(device: str, design: "Design") -> Iterator["Transport"]:
+    """The device, until the end of the block."""
+    if device == SIMULATED:
+        from qnn.runtime.driver import memory_bytes
+        from sim.cosim import rtl_transport
+
+        with rtl_transport(design.config, memory_bytes=memory_bytes(design.image)) as transport:
+            yield transport
+        return
+    from qnn.runtime.devices import open_transport
+
+    try:
+        transport = open_transport(device)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, or {SIMULATED}") from None
+    with closing(transport):
+        yield transport

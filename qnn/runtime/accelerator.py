@@ -1,0 +1,149 @@
+"""A network on a device, as users of FINN's drivers know it: execute, measure, validate."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from hw.spec.image import Image
+from qnn.errors import DeviceError
+from qnn.runtime.driver import Driver, Spent
+from qnn.runtime.handshake import COUNTERS, Outcome
+from qnn.runtime.tensors import pack_inputs, unpack_outputs
+from qnn.runtime.transport import Transport
+from qnn.runtime.values import decode, encode, input_shape
+
+MEGA = 1e-6
+
+
+class Accelerator:
+    """The network ``image`` on the device behind ``transport``.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Cycles after which a run counts as hung.
+    """
+
+    def __init__(self, image: Image, transport: Transport, limit: int | None = None):
+        self.image, self.driver = image, Driver(transport, limit)
+        self._pack_seconds = self._unpack_seconds = 0.0
+
+    def execute(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The integers of each output, (images, *shape in the user's model).
+
+        Parameters
+        ----------
+        images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually
+
+        Raises
+        ------
+        DeviceError
+            The images are of another shape or kind, or the device refused or failed.
+        """
+        parts, count = [tensors for tensors, _ in self._runs(images)], len(images)
+        return tuple(
+            np.concatenate(tensors)[:count].reshape(count, *shape)
+            for tensors, shape in zip(
+                zip(*parts, strict=True), self.image.output_shapes, strict=True
+            )
+        )
+
+    def reals(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What the quantized model gives for ``images``: ``execute``, as float64."""
+        return decode(self.image, self.execute(images))
+
+    def throughput_test(self, batch_size: int = 100) -> dict[str, float | None]:
+        """Measure ``batch_size`` random images; names are those of FINN's drivers, if it has one.
+
+        Times are the host's, in ms, and overlap the accelerators' work, whose clock is
+        ``fclk[mhz]``, if it is known. Cycles are the accelerators' own: the mean of all runs, an
+        image.
+        """
+        images = self._random(batch_size)
+        self.driver.load(self.image)
+        self._pack_seconds = self._unpack_seconds = 0.0
+        self.driver.spent = spent = Spent()
+        started = time.perf_counter()
+        outcomes = [outcome for _, outcome in self._runs(images)]
+        seconds = time.perf_counter() - started
+        runs, batch = len(outcomes), self.image.batch
+        cycles = sum(outcome.cycles for outcome in outcomes) / runs / batch
+        hertz, cores = self.driver.transport.hertz, len(self.driver.transport.cores)
+        return {
+            "runtime[ms]": 1e3 * seconds,
+            "throughput[images/s]": batch_size / seconds,
+            "DRAM_in_bandwidth[MB/s]": MEGA * runs * self.image.input_bytes / seconds,
+            "DRAM_out_bandwidth[MB/s]": MEGA * runs * self.image.output_bytes / seconds,
+            "fclk[mhz]": hertz and MEGA * hertz,
+            "batch_size": batch_size,
+            "pack_input[ms]": 1e3 * self._pack_seconds,
+            "copy_input_data_to_device[ms]": 1e3 * spent.copy_in,
+            "execute[ms]": 1e3 * spent.execute,
+            "copy_output_data_from_device[ms]": 1e3 * spent.copy_out,
+            "unpack_output[ms]": 1e3 * self._unpack_seconds,
+            "cores": cores,
+            "images_per_run": batch,
+            "cycles_per_image": cycles,
+            "throughput_of_cores_alone[images/s]": hertz and cores * hertz / cycles,
+        } | {
+            f"{name}_cycles_per_image": sum(o.counters[name] for o in outcomes) / runs / batch
+            for name in (counter.name.lower() for counter in COUNTERS)
+        }
+
+    def validate(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int = 100,
+        report: Callable[[str], None] = print,
+    ) -> float:
+        """Percent of ``images`` whose greatest output is that of the label.
+
+        Raises
+        ------
+        DeviceError
+            The network gives no classes, or as for ``execute``.
+        """
+        if len(self.image.output_shapes) != 1 or len(self.image.output_shapes[0]) != 1:
+            raise DeviceError(
+                f"validate needs a network with one output of classes, not of shapes "
+                f"{self.image.output_shapes}; use execute"
+            )
+        right, batches = 0, -(-len(images) // batch_size)
+        for number in range(batches):
+            part = slice(number * batch_size, (number + 1) * batch_size)
+            answers = self.execute(images[part])[0].argmax(1)
+            right += int((answers == labels[part]).sum())
+            done = min(len(images), part.stop)
+            report(f"batch {number + 1} / {batches} : total OK {right} NOK {done - right}")
+        accuracy = 100 * right / len(images)
+        report(f"Final accuracy: {accuracy:f}")
+        return accuracy
+
+    def close(self) -> None:
+        """Let go of the device."""
+        self.driver.close()
+
+    def _runs(self, images) -> Iterator[tuple[tuple[np.ndarray, ...], Outcome]]:
+        """Outputs of each run's images, and what the accelerator said of it."""
+        x = encode(self.image, images)
+        for run in self.driver.stream(self.image, self._packed(x)):
+            started = time.perf_counter()
+            tensors = unpack_outputs(self.image, run.output[None], self.image.batch)
+            self._unpack_seconds += time.perf_counter() - started
+            yield tensors, run.outcome
+
+    def _packed(self, x) -> Iterator[np.ndarray]:
+        batch = self.image.batch
+        for start in range(0, len(x), batch):
+            started = time.perf_counter()
+            data = pack_inputs(self.image, x[start : start + batch])[0]
+            self._pack_seconds += time.perf_counter() - started
+            yield data
+
+    def _random(self, count):
+        channels, height, width = input_shape(self.image)
+        pixels = np.random.default_rng(0).integers(0, 256, (count, height, width, channels))
+        is_real = self.image.pixel_table is None
+        return pixels / 256 if is_real else pixels.astype(np.uint8)

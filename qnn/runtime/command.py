@@ -1,0 +1,119 @@
+"""The command line of a build's ``driver`` folder; options are those of FINN's drivers."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from hw.spec.image import Image, ImageError
+from qnn.errors import DeviceError
+from qnn.runtime.accelerator import Accelerator
+from qnn.runtime.devices import FORMS, open_transport
+
+
+def main(image: Path, arguments: Sequence[str] | None = None) -> int:
+    """Do what ``arguments`` say with the network in the file ``image``; gives the exit code.
+
+    0: done. 1: refused, for a reason that standard error has in one line. 2: wrong usage.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    device = options.device or (f"pynq:{options.bitfile}" if options.bitfile else None)
+    if device is None:
+        parser.error(f"a device is needed: --device {FORMS}")
+    if options.exec_mode == "validate" and options.dataset is None:
+        parser.error("validate needs --dataset, an .npz with x_test and y_test")
+    try:
+        network = Image.read(image)
+        with closing(_opened(device, parser)) as transport:
+            _MODES[options.exec_mode](Accelerator(network, transport), options)
+    except (DeviceError, ImageError) as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return 0
+
+
+def _opened(device, parser):
+    try:
+        return open_transport(device)
+    except ValueError as error:  # it names none
+        parser.error(str(error))
+
+
+def _refuse(text):
+    print("error:", " ".join(text.split()), file=sys.stderr)
+    return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="driver", description="Run this build's network.")
+    parser.add_argument("--exec_mode", choices=_MODES, default="execute")
+    parser.add_argument("--device", help=FORMS)
+    parser.add_argument("--bitfile", help="the same as --device pynq:BITFILE")
+    parser.add_argument("--batchsize", type=_positive, default=100, help="images at a time")
+    parser.add_argument("--inputfile", default="input.npy", help="images: N, H, W, C")
+    parser.add_argument("--outputfile", default="output.npy", help="integers; .npz if several")
+    parser.add_argument("--dataset", help="an .npz with x_test (N, H, W, C) and y_test")
+    parser.add_argument("--dataset_root", default=".", help="folder of the data set")
+    return parser
+
+
+def _positive(text):
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"needs to be a number from 1 on, not '{text}'")
+    return int(text)
+
+
+def _execute(accelerator, options):
+    outputs = accelerator.execute(load(Path(options.inputfile)))
+    path = Path(options.outputfile)
+    with path.open("wb") as file:
+        if len(outputs) == 1 and path.suffix != ".npz":
+            np.save(file, outputs[0])
+        else:
+            np.savez(file, *outputs)
+    print(f"{path}: outputs of {len(outputs[0])} images")
+
+
+def _measure(accelerator, options):
+    print(json.dumps(accelerator.throughput_test(options.batchsize), indent=2))
+
+
+def _validate(accelerator, options):
+    path = Path(options.dataset_root) / options.dataset
+    arrays = load(path)
+    if isinstance(arrays, np.ndarray) or not {"x_test", "y_test"} <= set(arrays):
+        raise DeviceError(f"{path}: needs the arrays x_test and y_test; save both in an .npz")
+    images, labels = arrays["x_test"], arrays["y_test"].reshape(-1)
+    if len(images) != len(labels) or not len(images):
+        raise DeviceError(
+            f"{path}: needs a label an image, not {len(labels)} for {len(images)}; save both again"
+        )
+    accelerator.validate(images, labels, options.batchsize)
+
+
+def load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an ``.npy``, or the arrays of an ``.npz``.
+
+    Raises
+    ------
+    DeviceError
+        It is neither.
+    """
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except FileNotFoundError:
+        raise DeviceError(f"{path}: no such file; name one of NumPy's, .npy or .npz") from None
+    except Exception as error:  # any: a cut or foreign file raises many kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DeviceError(f"{path}: cannot be read: {reason}; give an .npy or .npz") from None
+
+
+_MODES = {"execute": _execute, "throughput_test": _measure, "validate": _validate}

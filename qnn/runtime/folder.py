@@ -1,0 +1,68 @@
+"""The ``driver`` folder of a build, which runs alone: NumPy and Python 3.10 are all that it needs.
+
+Its modules are the sources of this package and of ``hw.spec`` as they are, under the same names.
+"""
+
+from importlib.resources import files
+
+from hw.spec.c_header import c_header
+from hw.spec.image import Image
+
+PACKAGES = ("hw.spec", "qnn.runtime")
+LEFT_OUT = ("folder.py", "c_header.py")  # what only makes such folders
+DRIVER = '''"""Runs the network of this build on a device: "python driver.py --help", or in Python:
+
+    from driver import open_device
+    accelerator = open_device("pynq:qnn.bit")
+    outputs = accelerator.execute(images)  # (N, height, width, channels) uint8
+
+`throughput_test` and `validate` are the accelerator's other methods.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # before any other qnn
+
+from hw.spec.image import Image
+from qnn.runtime.accelerator import Accelerator
+from qnn.runtime.command import main
+from qnn.runtime.devices import open_transport
+
+IMAGE = HERE / "image.bin"
+
+
+def open_device(uri):
+    """The network on the device `uri`, as --device takes it."""
+    return Accelerator(Image.read(IMAGE), open_transport(uri))
+
+
+if __name__ == "__main__":
+    sys.exit(main(IMAGE))
+'''
+MAIN = '''"""`python driver` in the folder above does what driver.py does."""
+
+import sys
+
+from driver import IMAGE, main
+
+sys.exit(main(IMAGE))
+'''
+
+
+def driver_files(image: Image) -> dict[str, bytes]:
+    """Name in the folder to content; the same for the same image."""
+    texts = {
+        "driver.py": DRIVER,
+        "__main__.py": MAIN,
+        "qnn_accelerator.h": c_header(image.config),
+        "hw/__init__.py": "",
+        "qnn/__init__.py": '"""The part of qnn that drives boards."""\n',
+        "qnn/errors.py": files("qnn").joinpath("errors.py").read_text(),
+    }
+    for package in PACKAGES:
+        for source in files(package).iterdir():
+            if source.name.endswith(".py") and source.name not in LEFT_OUT:
+                texts[f"{package.replace('.', '/')}/{source.name}"] = source.read_text()
+    return {name: text.encode() for name, text in texts.items()} | {"image.bin": image.to_bytes()}

@@ -1,0 +1,41 @@
+"""Whole pages of one piece of memory, handed out one after the other."""
+
+from qnn.errors import DeviceError
+
+PAGE_BYTES = 4096  # regions start at multiples of it
+
+
+class Pages:
+    """Offsets in ``size`` bytes.
+
+    Parameters
+    ----------
+    name, advice : str
+        Whose memory it is, and what to do where it is too small; for the error.
+    size : int
+    """
+
+    def __init__(self, name: str, size: int, advice: str):
+        self._name, self._size, self._advice = name, size, advice
+        self._used = 0
+
+    def take(self, size: int) -> int:
+        """Where the next ``size`` bytes lie.
+
+        Raises
+        ------
+        DeviceError
+            There are not so many left.
+        """
+        start = self._used
+        if start + size > self._size:
+            raise DeviceError(
+                f"{self._name}: the image needs a region of {size:,} bytes, but of {self._size:,} "
+                f"bytes of memory only {self._size - start:,} are left; {self._advice}"
+            )
+        self._used = min(self._size, -(-(start + size) // PAGE_BYTES) * PAGE_BYTES)
+        return start
+
+    def clear(self) -> None:
+        """Take all back."""
+        self._used = 0

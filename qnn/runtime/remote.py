@@ -1,0 +1,166 @@
+"""Accelerators behind a socket: registers and memory of a simulation in another process.
+
+Each message is a head, ``HEAD``, and as many bytes as it says; the answer has the same form.
+"""
+
+import enum
+import json
+import socket
+import struct
+
+import numpy as np
+
+from qnn.errors import DeviceError
+from qnn.runtime.pages import Pages
+
+HEAD = struct.Struct("<BBxxIQ")  # request or answer, core, bytes that follow, number
+SECONDS = 10  # to connect
+
+
+class Request(enum.IntEnum):
+    """What a client asks for; number and bytes of the request, then of the answer."""
+
+    READ = 1  # address -> value of a register
+    WRITE = 2  # address, value in 4 bytes ->
+    WAIT = 3  # cycles -> 1 if an interrupt came, else 0
+    PUT = 4  # offset in memory, content ->
+    GET = 5  # offset in memory, size in 4 bytes -> content
+    STATE = 6  # -> JSON: cores, base and bytes of the memory, cycle, violations of the protocol
+    STOP = 7  # -> the simulation ends
+
+
+class Answer(enum.IntEnum):
+    """How it went."""
+
+    OK = 0
+    REFUSED = 1  # and the text why
+
+
+def send(channel: socket.socket, kind: int, core: int, number: int, data: bytes = b"") -> None:
+    """Send one message."""
+    channel.sendall(HEAD.pack(kind, core, len(data), number) + data)
+
+
+def receive(channel: socket.socket) -> tuple[int, int, int, bytes] | None:
+    """Kind, core, number and bytes of the next message; None where the other side has left."""
+    head = _exactly(channel, HEAD.size)
+    if head is None:
+        return None
+    kind, core, size, number = HEAD.unpack(head)
+    data = _exactly(channel, size)
+    return None if data is None else (kind, core, number, data)
+
+
+def _exactly(channel, size):
+    data = bytearray()
+    while len(data) < size:
+        part = channel.recv(min(size - len(data), 1 << 20))
+        if not part:
+            return None
+        data += part
+    return bytes(data)
+
+
+class RemoteTransport:
+    """The ``Transport`` of a simulation that serves at ``host`` and ``port``.
+
+    Its clock stands still but for register accesses and ``wait``.
+    """
+
+    hertz = None  # a simulated clock has no frequency
+
+    def __init__(self, host: str, port: int):
+        self.name = f"rtl://{host}:{port}"
+        try:
+            self._channel = socket.create_connection((host, port), SECONDS)
+        except OSError as error:
+            raise DeviceError(
+                f"{self.name}: no simulation answers there ({error.strerror or error}); start one, "
+                f"or correct host and port"
+            ) from None
+        self._channel.settimeout(None)
+        self._channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        state = self.state()
+        self.cores = [RemoteCore(self, number) for number in range(state["cores"])]
+        self._base = state["base"]
+        self._pages = Pages(self.name, state["bytes"], "start a simulation with more memory")
+
+    def ask(
+        self, kind: Request, core: int, number: int = 0, data: bytes = b""
+    ) -> tuple[int, bytes]:
+        """Number and bytes of the answer.
+
+        Raises
+        ------
+        DeviceError
+            The simulation refused, or has ended.
+        """
+        try:
+            send(self._channel, kind, core, number, data)
+            answer = receive(self._channel)
+        except OSError:
+            answer = None
+        if answer is None:
+            raise DeviceError(f"{self.name}: the simulation has ended; its log says why")
+        how, _, value, content = answer
+        if how != Answer.OK:
+            raise DeviceError(f"{self.name}: {content.decode()}")
+        return value, content
+
+    def state(self) -> dict:
+        """What the simulation says of itself."""
+        return json.loads(self.ask(Request.STATE, 0)[1])
+
+    def allocate(self, size: int) -> "RemoteBuffer":
+        """See ``Transport``."""
+        return RemoteBuffer(self, self._base, self._pages.take(size), size)
+
+    def free(self) -> None:
+        """See ``Transport``."""
+        self._pages.clear()
+
+    def close(self) -> None:
+        """Leave; the simulation waits for another client."""
+        self._channel.close()
+
+
+class RemoteCore:
+    """See ``Core``."""
+
+    def __init__(self, transport: RemoteTransport, number: int):
+        self._transport, self._number = transport, number
+
+    def read(self, address: int) -> int:
+        """See ``Core``."""
+        return self._transport.ask(Request.READ, self._number, address)[0]
+
+    def write(self, address: int, value: int) -> None:
+        """See ``Core``."""
+        self._transport.ask(Request.WRITE, self._number, address, struct.pack("<I", value))
+
+    def wait(self, cycles: int) -> bool:
+        """See ``Core``."""
+        return bool(self._transport.ask(Request.WAIT, self._number, cycles)[0])
+
+
+class RemoteBuffer:
+    """See ``Buffer``; no cache lies between."""
+
+    def __init__(self, transport: RemoteTransport, base: int, offset: int, size: int):
+        self._transport, self._offset = transport, offset
+        self.address, self.size = base + offset, size
+
+    def write(self, data: np.ndarray) -> None:
+        """See ``Buffer``."""
+        self._transport.ask(Request.PUT, 0, self._offset, data.tobytes())
+
+    def read(self) -> np.ndarray:
+        """See ``Buffer``."""
+        size = struct.pack("<I", self.size)
+        return np.frombuffer(self._transport.ask(Request.GET, 0, self._offset, size)[1], np.uint8)
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def invalidate(self) -> None:
+        """Nothing to do."""

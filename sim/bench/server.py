@@ -1,0 +1,160 @@
+"""cocotb test that serves the accelerators' wires to a driver in another process.
+
+The environment variable QNN_JOB names a JSON file: ``base`` and ``bytes`` of the memory,
+``word_bytes`` of its words, ``cores``, ``load`` and ``dump``, the files through which its content
+goes, and ``port``, the file for the port number at which this serves. Requests are those of
+``qnn.runtime.remote``. The clock runs for register accesses and while a driver waits, and then
+nothing here does. A new client takes the place of an earlier one.
+"""
+
+import json
+import os
+import select
+import socket
+import struct
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from cocotb.triggers import FallingEdge, First, RisingEdge, Timer
+
+from qnn.files import write_whole
+from qnn.runtime.remote import Answer, Request, receive, send
+from sim.bench.accelerator import read_job, reset
+from sim.rtl import read_words, write_words
+
+CYCLE_NS = 2
+MOST_CYCLES = 1 << 40  # of one wait
+ORPHAN_SECONDS = 1.0  # between looks at whether our parent lives
+
+
+class Refused(Exception):
+    """A request that makes no sense; the text goes to the client."""
+
+
+class Server:
+    """Answers requests, one at a time."""
+
+    def __init__(self, dut, registers, job: dict):
+        self._dut, self._registers, self._job = dut, registers, job
+        self.stopped = False
+
+    async def answer(self, kind: int, core: int, number: int, data: bytes) -> tuple[int, bytes]:
+        """Number and bytes of the answer."""
+        if core >= self._job["cores"]:
+            raise Refused(f"there is no core {core}, but {self._job['cores']} from 0 on")
+        match kind:
+            case Request.READ:
+                self._dut.select.value = 1 << core
+                return await self._registers.read(number), b""
+            case Request.WRITE:
+                self._dut.select.value = 1 << core
+                await self._registers.write(number, *struct.unpack("<I", data))
+            case Request.WAIT:
+                return await self._wait(core, min(number, MOST_CYCLES)), b""
+            case Request.PUT:
+                await self._put(number, np.frombuffer(data, np.uint8))
+            case Request.GET:
+                return 0, (await self._get(number, *struct.unpack("<I", data))).tobytes()
+            case Request.STATE:
+                return 0, json.dumps(self._state()).encode()
+            case Request.STOP:
+                self.stopped = True
+            case _:
+                raise Refused(f"there is no request {kind}")
+        return 0, b""
+
+    def _state(self):
+        known = {name: self._job[name] for name in ("base", "bytes", "cores")}
+        measured = ("cycle", "violations")
+        return known | {name: getattr(self._dut, name).value.to_unsigned() for name in measured}
+
+    async def _wait(self, core, cycles):
+        dut = self._dut
+        dut.running.value = 1 << core
+        await FallingEdge(dut.clk)
+        if dut.wake.value != 1:
+            await First(RisingEdge(dut.wake), Timer(max(cycles, 1) * CYCLE_NS, "ns"))
+        came = int(dut.wake.value == 1)
+        dut.running.value = 0
+        return came
+
+    async def _put(self, offset, data):
+        start, words = self._words(offset, len(data))
+        content = np.zeros(words * self._job["word_bytes"], np.uint8)
+        if len(data) < len(content):
+            content = await self._get(start, len(content))
+        content[offset - start :][: len(data)] = data
+        write_words(Path(self._job["load"]), content, self._job["word_bytes"])
+        await self._move(self._dut.load, start, words)
+
+    async def _get(self, offset, size):
+        start, words = self._words(offset, size)
+        await self._move(self._dut.dump, start, words)
+        content = read_words(Path(self._job["dump"]), self._job["word_bytes"])
+        return content[offset - start :][:size].copy()
+
+    def _words(self, offset, size):
+        """First byte and count of the words that hold ``size`` bytes."""
+        width = self._job["word_bytes"]
+        if not size or offset + size > self._job["bytes"]:
+            raise Refused(
+                f"{size} bytes at {offset} do not lie in memory, which has {self._job['bytes']}"
+            )
+        return offset // width * width, -(-(offset + size) // width) - offset // width
+
+    async def _move(self, edge, start, words):
+        self._dut.first.value = start // self._job["word_bytes"]
+        self._dut.count.value = words
+        await Timer(1, "ps")
+        edge.value = 1
+        await Timer(1, "ps")
+        edge.value = 0
+        await Timer(1, "ps")
+
+
+def orphaned(parent: int) -> bool:
+    """Whether the process that started us has gone."""
+    return os.getppid() != parent
+
+
+async def talk(server: Server, listener: socket.socket) -> None:
+    """Answer whoever is connected, until told to stop or left alone."""
+    parent, client = os.getppid(), None
+    while not server.stopped and not orphaned(parent):
+        waiting = [listener] if client is None else [listener, client]
+        ready, _, _ = select.select(waiting, [], [], ORPHAN_SECONDS)
+        if listener in ready:
+            if client is not None:
+                client.close()
+            client = listener.accept()[0]
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        elif client in ready:
+            try:
+                await serve_one(server, client)
+            except OSError:  # the client has gone
+                client.close()
+                client = None
+
+
+async def serve_one(server: Server, client: socket.socket) -> None:
+    """Answer one request."""
+    request = receive(client)
+    if request is None:
+        raise ConnectionError
+    kind, core, number, data = request
+    try:
+        value, content = await server.answer(kind, core, number, data)
+    except (Refused, struct.error) as error:
+        send(client, Answer.REFUSED, core, 0, str(error).encode())
+    else:
+        send(client, Answer.OK, core, value, content)
+
+
+@cocotb.test()
+async def serve(dut):
+    job = read_job()
+    server = Server(dut, await reset(dut), job)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        write_whole(Path(job["port"]), str(listener.getsockname()[1]))
+        await talk(server, listener)

@@ -1,0 +1,181 @@
+"""Files in a folder play /dev and /sys; a socket plays the interrupt, and computes when enabled."""
+
+import mmap
+import socket
+import struct
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from hw.spec.config import named_config
+from hw.spec.registers import MAGIC, Control, Register, Status
+from qnn.compiler import compile_graph
+from qnn.errors import DeviceError
+from qnn.graph.reference import reference
+from qnn.runtime import uio
+from qnn.runtime.driver import Driver
+from qnn.runtime.tensors import pack_inputs, unpack_outputs
+from qnn.runtime.uio import UioTransport
+from tests.compiler import small_graphs
+from tests.graphs import images
+from tests.runtime.board import compute
+
+CONFIG = named_config("test")
+GRAPH = small_graphs.residual()
+IMAGE = compile_graph(GRAPH, CONFIG, 2)
+ADDRESS, MEMORY_BYTES, WINDOW_BYTES = 0x1E90_0000, 1 << 18, 4096
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A machine with one accelerator and one buffer."""
+    (tmp_path / "dev").mkdir()
+    fingerprint = CONFIG.fingerprint
+    head = struct.pack("<IIQ", MAGIC, 0, fingerprint)
+    (tmp_path / "dev" / "uio0").write_bytes(head.ljust(WINDOW_BYTES, b"\0"))
+    (tmp_path / "dev" / "udmabuf0").write_bytes(bytes(MEMORY_BYTES))
+    attributes = tmp_path / "sys" / "class" / "u-dma-buf" / "udmabuf0"
+    attributes.mkdir(parents=True)
+    (attributes / "phys_addr").write_text(f"{ADDRESS:#018x}\n")
+    (attributes / "size").write_text(f"{MEMORY_BYTES}\n")
+    (attributes / "dma_coherent").write_text("0\n")
+    return tmp_path
+
+
+@contextmanager
+def accelerator(root, monkeypatch, answers=True):
+    """Runs what the registers say when the host enables the interrupt; counts interrupts."""
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(uio, "open_interrupt", lambda path: theirs.detach())
+    with (root / "dev" / "uio0").open("r+b") as file:
+        registers = np.frombuffer(mmap.mmap(file.fileno(), WINDOW_BYTES), "<u4")
+    with (root / "dev" / "udmabuf0").open("r+b") as file:
+        memory = np.frombuffer(mmap.mmap(file.fileno(), MEMORY_BYTES), np.uint8)
+
+    def work():
+        count = 0
+        while ours.recv(4) == b"\1\0\0\0":
+            if registers[Register.CONTROL // 4] & Control.START and answers:
+                known = {4 * place: int(value) for place, value in enumerate(registers[:64])}
+                compute(IMAGE, known, memory, ADDRESS)
+                registers[Register.STATUS // 4] = int(Status.DONE | Status.INTERRUPT)
+                registers[Register.CYCLES // 4] = 77
+                count += 1
+                ours.sendall(struct.pack("<i", count))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    with ours:
+        yield
+        ours.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def transport(root):
+    return UioTransport(["uio0"], "udmabuf0", root=root)
+
+
+def test_runs_are_those_of_the_reference(root, monkeypatch):
+    x = images(GRAPH, 5)
+    with accelerator(root, monkeypatch):
+        driver = Driver(transport(root))
+        run = driver.run(IMAGE, pack_inputs(IMAGE, x))
+        driver.close()
+    assert run.cycles == (77,) * 3
+    got = unpack_outputs(IMAGE, run.outputs, 5)[0]
+    np.testing.assert_array_equal(got, reference(GRAPH, x)[GRAPH.outputs[0].name])
+
+
+def test_a_hung_accelerator_is_a_time_out(root, monkeypatch):
+    monkeypatch.setattr(uio, "SLACK_SECONDS", 0.01)
+    with accelerator(root, monkeypatch, answers=False):
+        driver = Driver(transport(root), limit=1000)
+        with pytest.raises(DeviceError, match=r"^uio:uio0: run 0: time-out: not done after 1,000 "):
+            driver.run(IMAGE, pack_inputs(IMAGE, images(GRAPH, 2)))
+        driver.close()
+
+
+@pytest.mark.parametrize(("coherent", "wanted"), [(0, True), (1, False)])
+def test_caches_are_maintained_for_the_bytes_of_the_region(root, monkeypatch, coherent, wanted):
+    attributes = root / "sys" / "class" / "u-dma-buf" / "udmabuf0"
+    (attributes / "dma_coherent").write_text(f"{coherent}\n")
+    with accelerator(root, monkeypatch):
+        device = transport(root)
+        device.allocate(5000)
+        buffer = device.allocate(600)
+        assert buffer.address == ADDRESS + 8192
+        names = ("sync_offset", "sync_size", "sync_direction", "sync_for_device", "sync_for_cpu")
+        written = []
+        for act in (buffer.flush, buffer.invalidate):
+            act()
+            paths = [attributes / name for name in names]
+            written.append([path.read_text() if path.exists() else None for path in paths])
+            for path in paths:
+                path.unlink(missing_ok=True)
+        device.close()
+    flushed = ["8192", "600", "0", "1", None] if wanted else [None] * 5
+    dropped = ["8192", "600", "0", None, "1"] if wanted else [None] * 5
+    assert written == [flushed, dropped]
+
+
+def test_its_earlier_name_is_known(root, monkeypatch):
+    attributes = root / "sys" / "class" / "u-dma-buf"
+    attributes.rename(attributes.with_name("udmabuf"))
+    with accelerator(root, monkeypatch):
+        device = transport(root)
+        assert device.allocate(1).address == ADDRESS
+        device.close()
+
+
+def refusal(root):
+    with pytest.raises(DeviceError) as error:
+        transport(root)
+    return str(error.value)
+
+
+def test_without_the_driver_of_the_registers(root):
+    (root / "dev" / "uio0").unlink()
+    assert refusal(root) == (
+        f"uio:uio0: {root}/dev/uio0 is needed for its registers, but got 'No such file or "
+        f"directory'; load uio_pdrv_genirq for it"
+    )
+
+
+def test_a_window_that_is_too_small_for_the_registers(root):
+    (root / "dev" / "uio0").write_bytes(b"short")
+    assert refusal(root) == (
+        f"uio:uio0: {root}/dev/uio0 is needed for its registers, but got 'mmap length is greater "
+        f"than file size'; load uio_pdrv_genirq for it"
+    )
+
+
+def test_without_contiguous_memory(root):
+    path = root / "sys" / "class" / "u-dma-buf" / "udmabuf0" / "phys_addr"
+    path.unlink()
+    assert refusal(root) == (
+        f"uio:uio0: {path} is needed to find its memory, but got 'No such file or directory'; load "
+        f"u-dma-buf with that name"
+    )
+
+
+def test_an_address_that_is_no_number(root):
+    path = root / "sys" / "class" / "u-dma-buf" / "udmabuf0" / "phys_addr"
+    path.write_text("(null)\n")
+    assert refusal(root) == (
+        f"uio:uio0: {path} is needed to find its memory, but got 'not a number'; load u-dma-buf "
+        f"with that name"
+    )
+
+
+def test_memory_that_is_too_small_for_an_image(root, monkeypatch):
+    with accelerator(root, monkeypatch):
+        device = transport(root)
+        with pytest.raises(DeviceError) as error:
+            device.allocate(MEMORY_BYTES + 1)
+        device.close()
+    assert str(error.value) == (
+        "uio:uio0: the image needs a region of 262,145 bytes, but of 262,144 bytes of memory only "
+        "262,144 are left; give u-dma-buf more"
+    )
