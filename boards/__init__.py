@@ -7,7 +7,7 @@ from typing import Protocol
 from hw.spec.config import SvpeConfig
 from qnn.errors import CompileError
 
-NAMES = ("zcu102",)
+NAMES = ("zcu102", "ulx3s")
 
 
 class Board(Protocol):
@@ -73,6 +73,10 @@ def named(name: str) -> Board:
         from boards.zcu102.board import Zcu102
 
         return Zcu102()
+    if name == "ulx3s":
+        from boards.ulx3s.board import Ulx3s
+
+        return Ulx3s()
     raise CompileError(f"board must be one of {', '.join(NAMES)}, not '{name}'")
 
 
@@ -90,7 +94,7 @@ def project_of(build: Path) -> tuple[Board, dict[str, str]]:
             texts = {
                 path.relative_to(build).as_posix(): path.read_text(errors="replace")
                 for path in sorted(paths)
-                if path.suffix in (".v", ".tcl", ".xdc")
+                if path.suffix in (".v", ".tcl", ".xdc", ".lpf")
             }
             return board, texts
     raise CompileError(

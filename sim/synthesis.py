@@ -163,11 +163,11 @@ def run_tool(name: str, start: str, folder: Path, *arguments: str) -> None:
     Raises
     ------
     ToolError
-        It fails; the text has its last line with an error.
+        It fails; the text has its first line with an error, which is the one that says why.
     """
     command = [sys.executable, "-c", start, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
-        reason = lines[-1] if lines else done.stderr[-500:]
+        reason = lines[0] if lines else done.stderr[-500:]
         raise ToolError(f"{name} failed with status {done.returncode}: {reason}")

@@ -38,9 +38,17 @@ MAY_IMPORT = {
         "hw",
         "hw.spec",
     },
+    "qnn.report": {
+        "sim",
+        "qnn.graph",
+        "qnn.compiler",
+        "qnn.design",
+        "hw.spec",
+    },
     "qnn.cli": {
         "sim",
         "qnn.bench",
+        "qnn.report",
         "boards",
         "qnn",
         "qnn.nn",

@@ -13,6 +13,7 @@ from qnn.cli.demo import demo
 from qnn.cli.doctor import doctor
 from qnn.cli.export import export
 from qnn.cli.quantize import quantize
+from qnn.cli.report import report
 from qnn.cli.run import run
 from qnn.cli.simulate import simulate
 from qnn.cli.synth import synth
@@ -20,7 +21,10 @@ from qnn.cli.train import train
 from qnn.cli.verify import verify
 from qnn.errors import QnnError
 
-VERBS = (demo, quantize, train, export, check, compile_, simulate, verify, run, synth, doctor)
+VERBS = (
+    *(demo, quantize, train, export, check, compile_, simulate, verify),
+    *(run, synth, report, doctor),
+)
 
 app = typer.Typer(
     no_args_is_help=True,

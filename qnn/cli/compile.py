@@ -22,11 +22,11 @@ def compile_(
     set_: ConfigSettings = None,
     batch: Annotated[int, typer.Option(min=1, help="Images that one run computes.")] = 1,
     board: Annotated[
-        str | None, typer.Option(help="Add a project that builds a bitstream: zcu102.")
+        str | None, typer.Option(help="Add a project that builds a bitstream: zcu102, ulx3s.")
     ] = None,
     cores: Annotated[int, typer.Option(min=1, help="Cores on the board.")] = 1,
     clock_mhz: Annotated[
-        float | None, typer.Option(help="Clock of the board's project; zcu102: 250.")
+        float | None, typer.Option(help="Clock of the board's project; zcu102: 250, ulx3s: 25.")
     ] = None,
     as_json: Json = False,
 ) -> None:

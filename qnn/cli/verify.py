@@ -4,12 +4,16 @@ import time
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qnn.cli.output import Json, print_json
+from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
+
+if TYPE_CHECKING:
+    from sim.verify import Report
 
 
 class Device(StrEnum):
@@ -39,6 +43,7 @@ def verify(
     started = time.perf_counter()
     report = verify(design, pixels, device=device.value)
     seconds = time.perf_counter() - started
+    keep_result(build, f"verify_{device}", record(report, len(pixels), data))
     if junit is not None:
         write_junit(report, junit)
     if as_json:
@@ -59,3 +64,20 @@ def verify(
         print(report)
     if not report.passed:
         raise typer.Exit(1)
+
+
+def record(report: "Report", images: int, data: str) -> dict:
+    """What the report says of it."""
+    kept = {
+        "device": report.device,
+        "data": data,
+        "passed": report.passed,
+        "failure": report.failure,
+        "first_difference": None if report.first is None else str(report.first),
+        "given_images": images,
+        "simulated_values_compared": report.values_compared,
+        "simulated_mismatches": report.mismatches,
+    }
+    if report.run_cycles:
+        kept["simulated_cycles_per_image"] = sum(report.run_cycles) / images
+    return kept

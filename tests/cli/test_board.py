@@ -88,7 +88,7 @@ def test_the_board_brings_its_configuration(qnn, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--board", "zcu104"), "board must be one of zcu102, not 'zcu104'"),
+        (("--board", "zcu104"), "board must be one of zcu102, ulx3s, not 'zcu104'"),
         (
             ("--board", "zcu102", "--cores", "5"),
             "zcu102: cores must be 1 to 4, one for each memory port of the processing system, not "

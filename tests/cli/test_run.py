@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from hw.spec.image import Image
+from qnn.report import records
+from tests.boards.ulx3s.fake import FakeBoard as SerialBoard
 from tests.runtime.board import FakeBoard
 from tests.runtime.served import served
 
@@ -35,7 +37,7 @@ def test_a_device_of_no_known_form_is_wrong_usage(qnn, build):
     code, out, err = qnn("run", build, "--device", "board")
     assert (code, out) == (2, "")
     assert "device must be pynq:FILE.bit" in err
-    assert err.endswith("rtl://HOST:PORT, not 'board', or rtl:\n")
+    assert err.endswith("rtl://HOST:PORT, not 'board', rtl:, or ulx3s:PORT\n")
 
 
 def test_a_device_that_is_not_there_is_one_line(qnn, build):
@@ -45,6 +47,27 @@ def test_a_device_that_is_not_there_is_one_line(qnn, build):
         "error: rtl://127.0.0.1:1: no simulation answers there (Connection refused); start one, "
         "or correct host and port\n"
     )
+
+
+def test_a_serial_board_gives_what_the_simulators_give(qnn, build, tmp_path):
+    board = SerialBoard(Image.read(build / "image.bin"))
+    board.start()
+    answers, simulated = tmp_path / "board.npz", tmp_path / "simulated.npz"
+    arguments = ("--device", f"ulx3s:{board.path}", "--images", 3, "-o", answers)
+    code, text, err = qnn("run", build, *arguments)
+    assert (code, err) == (0, "")
+    assert text.startswith(f"ulx3s:{board.path}: 3 images in ")
+    kept = records.read(build)["run_ulx3s"].values
+    assert kept["given_images"] == 3
+    assert f", {kept['measured_accuracy_percent']:.2f} % right" in text
+    qnn("simulate", build, "--device", "functional", "--images", 3, "-o", simulated)
+    assert np.array_equal(np.load(answers)["fc"], np.load(simulated)["fc"])
+
+
+def test_a_serial_port_that_is_not_there_is_one_line(qnn, build):
+    code, out, err = qnn("run", build, "--device", "ulx3s:/dev/nothing")
+    assert (code, out) == (1, "")
+    assert err == "error: /dev/nothing: No such file or directory\n"
 
 
 @pytest.mark.rtl

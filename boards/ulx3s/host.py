@@ -1,0 +1,135 @@
+"""The laptop's side: sends inputs over USB and takes the answers; a ``Device`` of the runtime.
+
+python -m boards.ulx3s.host BUILD/image.bin images.npy outputs.npz --port /dev/ttyUSB0
+"""
+
+import argparse
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from pathlib import Path
+
+import numpy as np
+
+from boards.ulx3s.board import BAUD
+from hw.spec.image import Image, ImageError
+from hw.spec.registers import Error, Status
+from hw.spec.serial import ANSWER, digest
+from qnn.errors import DeviceError, QnnError
+from qnn.runtime.device import Run
+from qnn.runtime.tensors import pack_inputs, unpack_outputs
+from qnn.runtime.values import encode
+
+SPEED = getattr(termios, f"B{BAUD}")
+PATIENCE_SECONDS = 5.0  # beyond the time that the bytes take on the line
+
+
+class SerialBoard:
+    """The board on the serial port ``path``."""
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def run(self, image: Image, inputs: np.ndarray) -> Run:
+        """See ``qnn.runtime.device.Device``."""
+        port = os.open(self._path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            _set_up(port)
+            answers = [self._exchange(port, image, row.tobytes()) for row in inputs]
+        finally:
+            os.close(port)
+        outputs = [np.frombuffer(output, np.uint8) for _, output in answers]
+        return Run(np.stack(outputs), tuple(cycles for cycles, _ in answers))
+
+    def _exchange(self, port, image, data):
+        """Cycles and OUTPUT region of one input."""
+        count = ANSWER.size + image.output_bytes
+        _send(port, data)
+        answer = self._take(port, count, PATIENCE_SECONDS + 10 * (len(data) + count) / BAUD)
+        cycles, status, error, name = ANSWER.unpack_from(answer)
+        if name != digest(image.payload):
+            raise DeviceError(
+                f"{self._path}: the board holds network {name.hex()}, but the image is "
+                f"{digest(image.payload).hex()}; load the bitstream of this build"
+            )
+        if status & Status.FAILED:
+            raise DeviceError(
+                f"{self._path}: the run failed with error {Error(error).name}; press FIRE 1 and "
+                f"try again, or load the bitstream again"
+            )
+        return cycles, answer[ANSWER.size :]
+
+    def _take(self, port, count, seconds):
+        answer, end = b"", time.monotonic() + seconds
+        while len(answer) < count:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([port], [], [], left)[0]:
+                raise DeviceError(
+                    f"{self._path}: an answer needs {count} bytes, but {len(answer)} came in "
+                    f"{seconds:.0f} seconds; load the bitstream, and check the port"
+                )
+            answer += os.read(port, count - len(answer))
+        return answer
+
+
+def execute(
+    image: Image, path: str, images: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], tuple[int, ...]]:
+    """Integers of each output, (images, *shape in the user's model), and cycles of each run.
+
+    Parameters
+    ----------
+    path : of the serial port
+    images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually
+
+    Raises
+    ------
+    DeviceError
+        The images are of another shape or kind, or the board refused or failed.
+    """
+    run = SerialBoard(path).run(image, pack_inputs(image, encode(image, images)))
+    outputs = unpack_outputs(image, run.outputs, len(images))
+    shaped = zip(outputs, image.output_shapes, strict=True)
+    return tuple(output.reshape(-1, *shape) for output, shape in shaped), run.cycles
+
+
+def _set_up(port):
+    """Raw bytes at the board's speed, and nothing left of an earlier talk."""
+    tty.setraw(port)
+    settings = termios.tcgetattr(port)
+    settings[4] = settings[5] = SPEED
+    termios.tcsetattr(port, termios.TCSANOW, settings)
+    termios.tcflush(port, termios.TCIOFLUSH)
+
+
+def _send(port, data):
+    while data:
+        data = data[os.write(port, data) :]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; 0 done, 1 refused."""
+    parser = argparse.ArgumentParser(description="Run images on a ULX3S.")
+    parser.add_argument("image", type=Path, help="image.bin of the build folder")
+    parser.add_argument(
+        "inputs", type=Path, help=".npy: images, channels last, 8-bit pixels usually"
+    )
+    parser.add_argument("outputs", type=Path, help=".npz to write")
+    parser.add_argument("--port", default="/dev/ttyUSB0")
+    given = parser.parse_args(arguments)
+    try:
+        image, x = Image.read(given.image), np.load(given.inputs, allow_pickle=False)
+        outputs, cycles = execute(image, given.port, x)
+    except (QnnError, ImageError, ValueError, OSError) as error:
+        print("error:", error, file=sys.stderr)
+        raise SystemExit(1) from None
+    with given.outputs.open("wb") as file:
+        np.savez(file, *outputs, cycles=np.array(cycles))
+    print(f"{len(x)} images, {', '.join(map(str, cycles))} cycles each run")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What each layer costs, from the cycle model: cycles of the array, by what they went to."""
+
+from dataclasses import dataclass, fields
+
+from hw.spec.image import Image
+from qnn.compiler.estimate import layer_cycles
+from sim.cycles import Timing, simulate_cycles
+from sim.spent import Spent
+
+STALLS = tuple(field.name for field in fields(Spent) if field.name != "issue")
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer, a mean over the images of a batch.
+
+    Members
+    -------
+    cycles : simulated by the cycle model: steps of the array, and what it waited for
+    issue, stalls : the steps, and the rest by cause
+    estimated : what the compiler estimates, without memory
+    utilisation : products over what the array could do in those cycles, 0 to 1
+    """
+
+    name: str
+    op: str
+    macs: int
+    cycles: float
+    issue: float
+    stalls: dict[str, float]
+    estimated: int
+    utilisation: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """All layers; ``cycles`` is from start to done, over the images of a batch."""
+
+    layers: tuple[LayerCost, ...]
+    cycles: float
+    utilisation: float
+
+
+def costs(image: Image) -> Costs:
+    """Run the cycle model on ``image``."""
+    config, timing = image.config, simulate_cycles(image)
+    capacity = config.lanes * config.rows * config.columns
+    estimated = layer_cycles(image)
+    kinds = {layer.name: layer.op for layer in image.layers}
+    layers = tuple(
+        _layer(name, kinds[name], timing, image.batch, capacity, estimated[name])
+        for name in dict.fromkeys(layer.name for layer in timing.layers)
+    )
+    cycles = timing.cycles / image.batch
+    macs = sum(layer.macs for layer in layers)
+    return Costs(layers, cycles, macs / (capacity * cycles))
+
+
+def _layer(name, op, timing: Timing, batch, capacity, estimated):
+    parts = [layer for layer in timing.layers if layer.name == name]
+    total = sum((layer.spent for layer in parts), Spent())
+    macs = sum(layer.macs for layer in parts) // batch
+    cycles = total.cycles / batch
+    stalls = {cause: getattr(total, cause) / batch for cause in STALLS}
+    utilisation = macs / (capacity * cycles) if cycles else 0.0
+    return LayerCost(name, op, macs, cycles, total.issue / batch, stalls, estimated, utilisation)

@@ -1,0 +1,95 @@
+"""The report of a build folder as one HTML page that needs no other file."""
+
+import json
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from qnn.design import Design
+from qnn.files import write_whole
+from qnn.report import records
+from qnn.report.cards import cards
+from qnn.report.layers import STALLS, costs
+from qnn.report.memory import buffers, places, sections
+from qnn.report.numbers import label, number
+from qnn.report.picture import picture
+from qnn.report.records import Record
+from qnn.report.resources import TITLES, chips
+
+NAME = "index.html"
+CELLS_ONLY = TITLES.keys() - {"vivado"}  # whose other numbers stand in cards
+
+
+def write_page(build: Path) -> Path:
+    """Write ``report/index.html`` in the build folder; the same bytes for the same folder.
+
+    Raises
+    ------
+    CompileError
+        Not a build folder, or it was altered.
+    """
+    design = Design.read(build)
+    path = build / records.FOLDER / NAME
+    path.parent.mkdir(exist_ok=True)
+    estimate = path.with_name("estimate_board_resources.json")
+    board = json.loads(estimate.read_bytes()) if estimate.is_file() else None
+    write_whole(path, page(design, records.read(build), manifest(build), board))
+    return path
+
+
+def page(design: Design, found: dict[str, Record], facts: dict, board: dict | None = None) -> str:
+    """The page's text.
+
+    Parameters
+    ----------
+    found : results by name, as ``qnn.report.records.read`` gives them
+    facts : the build folder's manifest
+    board : its estimate of a board's cells, where it has one
+    """
+    image = design.image
+    cost = costs(image)
+    environment = Environment(
+        loader=PackageLoader("qnn.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    longest = max((max(layer.cycles, layer.estimated) for layer in cost.layers), default=1)
+    return environment.get_template("page.html").render(
+        config=image.config,
+        batch=image.batch,
+        facts=facts,
+        layers=cost.layers,
+        longest=longest or 1,
+        stalls=[cause for cause in STALLS if any(layer.stalls[cause] for layer in cost.layers)],
+        cards=cards(found, cost),
+        picture=picture(design.graph),
+        sections=sections(image),
+        buffers=buffers(image),
+        places=places(image),
+        chips=chips(found, board),
+        runs=[run(record) for name, record in found.items() if name not in CELLS_ONLY],
+        stale=any(record.stale for record in found.values()),
+    )
+
+
+def run(record: Record) -> dict:
+    """A result that is no count of cells: its name, its numbers, and what else it says."""
+    numbers = [
+        (label(key), number(key, value, record.stale))
+        for key, value in record.values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    texts = [
+        (key.replace("_", " "), "yes" if value is True else "no" if value is False else value)
+        for key, value in record.values.items()
+        if isinstance(value, bool | str)
+    ]
+    title = record.name.replace("_", " ")
+    return {"title": title, "stale": record.stale, "numbers": numbers, "texts": texts}
+
+
+def manifest(build: Path) -> dict:
+    """What the build folder says of itself."""
+    return json.loads((build / "manifest.json").read_bytes())

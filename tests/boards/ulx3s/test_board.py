@@ -1,0 +1,265 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from boards import named, project_of
+from boards.ulx3s import board as ulx3s
+from boards.ulx3s.facts import CLOCK, CLOCK_HZ, PINS, RECEIVES, SENDS, TOP, constraints
+from boards.ulx3s.host import SerialBoard, main
+from boards.ulx3s.memory import bases, memory_bytes
+from hw.spec.config import named_config
+from hw.spec.registers import Error, Status
+from hw.spec.serial import ANSWER, PATIENCE_BITS, digest
+from qnn.errors import CompileError, DeviceError
+from qnn.graph.reference import reference
+from qnn.runtime.tensors import pack_inputs, unpack_outputs
+from sim import functional
+from sim.serial_line import Pins, exchange
+from tests.boards.tiny import tiny_design
+from tests.boards.ulx3s.fake import FakeBoard, head
+
+DIVISOR = 4  # of the serial line, so that a simulation is short
+RUN_CYCLES = 20_000
+X = np.random.default_rng(1).integers(0, 256, (3, 1, 4, 4))
+
+
+NAMES = ("qnn_ulx3s.v", "qnn_pe.v", "ulx3s.lpf", "build.sh", "README.md")
+
+
+def board_files(design):
+    built = {"image.bin": design.image.to_bytes()}
+    return named("ulx3s").files(design.config, built, 1)
+
+
+@pytest.fixture(scope="module")
+def design():
+    return tiny_design()
+
+
+def run_in_rtl(image, sources, **options):
+    """Outputs of ``X``, and the answers' heads."""
+    inputs = [row.tobytes() for row in pack_inputs(image, X)]
+    answers = exchange(
+        sources,
+        TOP,
+        Pins(CLOCK, RECEIVES, SENDS),
+        inputs,
+        answer_bytes=ANSWER.size + image.output_bytes,
+        clock_hz=CLOCK_HZ,
+        divisor=DIVISOR,
+        limit_cycles=RUN_CYCLES,
+        **options,
+    )
+    regions = np.stack([np.frombuffer(answer[ANSWER.size :], np.uint8) for answer in answers])
+    (outputs,) = unpack_outputs(image, regions, len(X))
+    return outputs, [ANSWER.unpack_from(answer) for answer in answers]
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("bus_bits", [64, 128])
+def test_the_board_answers_what_the_reference_computes(bus_bits):
+    design = tiny_design(bus_bits)
+    sources = ulx3s.verilog(design.image, divisor=DIVISOR)
+    outputs, heads = run_in_rtl(design.image, sources)
+    np.testing.assert_array_equal(outputs, reference(design.graph, X)["last"])
+    name = digest(design.image.payload)
+    assert all(head[1:] == (Status.DONE | Status.INTERRUPT, 0, name) for head in heads)
+    assert all(0 < head[0] < RUN_CYCLES for head in heads)
+
+
+@pytest.mark.rtl
+def test_an_input_that_stops_half_way_is_forgotten(design):
+    sources = ulx3s.verilog(design.image, divisor=DIVISOR)
+    expected = reference(design.graph, X)["last"]
+    patience = PATIENCE_BITS * DIVISOR
+    options = {"abandoned": b"\xff" * 11, "pause_cycles": patience + 100}
+    np.testing.assert_array_equal(run_in_rtl(design.image, sources, **options)[0], expected)
+    options["pause_cycles"] = patience // 2  # the board still waits for the rest
+    outputs, _ = run_in_rtl(design.image, sources, **options)
+    assert (outputs != expected).any()
+
+
+@pytest.mark.rtl
+def test_a_run_that_fails_is_answered_with_its_error(design):
+    payload = bytearray(design.image.payload)
+    payload[0] |= 0xF  # an operation code that does not exist
+    image = replace(design.image, payload=bytes(payload))
+    _, heads = run_in_rtl(image, ulx3s.verilog(image, divisor=DIVISOR))
+    failed = Status.DONE | Status.FAILED | Status.INTERRUPT
+    assert [head[1:3] for head in heads] == [(failed, Error.INSTRUCTION)] * len(X)
+
+
+@pytest.mark.rtl
+def test_a_flipped_bit_in_the_boards_memory_changes_the_answer(design):
+    expected = reference(design.graph, X)["last"]
+    flipped = next(
+        image
+        for image in one_bit_flipped(design.image)
+        if (functional.run(image, X).outputs[0] != expected).any()
+    )
+    outputs, _ = run_in_rtl(flipped, ulx3s.verilog(flipped, divisor=DIVISOR))
+    assert (outputs != expected).any()
+    np.testing.assert_array_equal(outputs, functional.run(flipped, X).outputs[0])
+
+
+def one_bit_flipped(image):
+    """The image with a bit of weights or parameters flipped, one after the other."""
+    for place in range(image.program_bytes, len(image.payload)):
+        payload = bytearray(image.payload)
+        payload[place] ^= 0b100
+        yield replace(image, payload=bytes(payload))
+
+
+def test_regions_follow_one_another_in_pages(design):
+    image, where = design.image, bases(design.image)
+    assert (where.image, where.input, where.output, where.scratch) == (0, 4096, 8192, 12288)
+    assert len(image.payload) <= 4096
+    assert memory_bytes(image) == 12288
+
+
+def test_the_board_folder_is_the_same_bytes_each_time(design):
+    first, second = board_files(design), board_files(design)
+    assert first == second
+    assert {f"ulx3s/{name}" for name in NAMES} <= first.keys()
+    assert b"--router router2" in first["ulx3s/build.sh"]
+    assert b"115,200 baud" in first["ulx3s/README.md"]
+
+
+def test_each_port_of_the_top_has_its_pin(design):
+    text = ulx3s.verilog(design.image)["qnn_ulx3s.v"]
+    start = text.index(f"module {TOP}(")
+    ports = text[start : text.index(");", start)].partition("(")[2].split(",")
+    assert {port.strip() for port in ports} == {pin.port.partition("[")[0] for pin in PINS}
+    assert constraints().count("LOCATE") == len(PINS) == 13
+    assert 'LOCATE COMP "clk_25mhz" SITE "G2" ;' in constraints()
+    assert 'FREQUENCY PORT "clk_25mhz" 25.000000 MHz ;' in constraints()
+
+
+def test_a_network_larger_than_the_chips_block_ram_is_refused(design):
+    large = replace(design.image, payload=bytes(400_000))
+    with pytest.raises(
+        CompileError,
+        match=r"^ulx3s: the network's 409,600 bytes take 200 block RAMs and the buffers of 4x2x1 "
+        r"\(lanes x rows x columns\), 3-bit weights, 8-bit activations about 10, but an ECP5-85 "
+        r"has 208; choose a smaller network or --config, or --set feature_words$",
+    ):
+        named("ulx3s").files(large.config, {"image.bin": large.to_bytes()}, 1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "cores", "clock_mhz", "text"),
+    [
+        ({}, 2, None, "the board's design has 1 core, but 2 were asked for"),
+        (
+            {},
+            1,
+            50,
+            "the board's clock has 25 MHz, but 50 MHz were asked for; leave out --clock-mhz",
+        ),
+        (
+            {"feature_words": 1 << 15},
+            1,
+            None,
+            r"the buffers of 16x16x8 \(lanes x rows x columns\), 3-bit weights, 8-bit activations "
+            r"need about 416 block RAMs, but an ECP5-85 has 208; choose a smaller --config, or "
+            r"--set feature_words",
+        ),
+    ],
+)
+def test_what_the_board_has_not_is_refused(sizes, cores, clock_mhz, text):
+    with pytest.raises(CompileError, match=f"^ulx3s: {text}$"):
+        named("ulx3s").check_fits(named_config("reference", **sizes), cores, clock_mhz)
+
+
+def test_the_default_configuration_fits():
+    board = named("ulx3s")
+    config = named_config(board.config)
+    board.check_fits(config, 1, 25)
+    assert board.summary(config, 1) == (
+        "ulx3s at 25 MHz: about 28 of 208 block RAMs for buffers (estimated); not run in nextpnr: "
+        "qnn synth BUILD --board ulx3s"
+    )
+
+
+def test_pins_that_do_not_agree_are_found(design, tmp_path):
+    for name, data in board_files(design).items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    board, texts = project_of(tmp_path)
+    assert board.name == "ulx3s"
+    assert board.findings(texts) == []
+    pins = texts["ulx3s/ulx3s.lpf"]
+    pins = pins.replace('"led[3]" SITE "D2"', '"led[3]" SITE "D7"').replace("wifi_gpio0", "wifi")
+    assert board.findings(texts | {"ulx3s/ulx3s.lpf": pins}) == [
+        "ulx3s/ulx3s.lpf: port wifi_gpio0 has no pin",
+        "ulx3s/ulx3s.lpf: wifi is no port of qnn_ulx3s",
+        "ulx3s/ulx3s.lpf: led[3] is on D7, but the board has it on D2",
+    ]
+    del texts["ulx3s/ulx3s.lpf"]
+    assert board.findings(texts) == ["ulx3s/ulx3s.lpf: missing; compile the model again"]
+
+
+def test_the_host_sends_packed_inputs_and_takes_the_answers(design, tmp_path, capsys):
+    image = design.image
+    board = FakeBoard(image)
+    board.start()
+    image.write(tmp_path / "image.bin")
+    reals = X.transpose(0, 2, 3, 1) / 16  # the network has no table of pixels; its step is 1/16
+    np.save(tmp_path / "x.npy", reals)
+    paths = [str(tmp_path / name) for name in ("image.bin", "x.npy", "y.npz")]
+    main([*paths, "--port", board.path])
+    assert capsys.readouterr().out == "3 images, 410, 410, 410 cycles each run\n"
+    assert board.got == [row.tobytes() for row in pack_inputs(image, X)]
+    expected = reference(design.graph, X)["last"]
+    with np.load(tmp_path / "y.npz") as outputs:
+        np.testing.assert_array_equal(outputs["arr_0"].reshape(expected.shape), expected)
+        assert outputs["cycles"].tolist() == [410] * 3
+
+
+def test_images_of_another_shape_are_refused_in_one_line(design, tmp_path, capsys):
+    design.image.write(tmp_path / "image.bin")
+    np.save(tmp_path / "x.npy", np.zeros((2, 5, 4, 1)))
+    paths = [str(tmp_path / name) for name in ("image.bin", "x.npy", "y.npz")]
+    with pytest.raises(SystemExit) as exit_:
+        main([*paths, "--port", "/dev/null"])
+    assert exit_.value.code == 1
+    assert capsys.readouterr().err.startswith("error: input 'x' needs images of shape (N, 4, 4, 1)")
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (
+            {"name": b"\1" * 8},
+            "the board holds network 0101010101010101, but the image is {digest}; load the "
+            "bitstream of this build",
+        ),
+        (
+            {"status": Status.DONE | Status.FAILED, "error": Error.READ},
+            "the run failed with error READ; press FIRE 1 and try again, or load the bitstream "
+            "again",
+        ),
+    ],
+)
+def test_the_host_refuses_other_answers(design, said, text):
+    image = design.image
+    board = FakeBoard(image, head(image, **said) + bytes(image.output_bytes))
+    board.start()
+    text = text.format(digest=digest(image.payload).hex())
+    with pytest.raises(DeviceError, match=f"^{board.path}: {text}$"):
+        SerialBoard(board.path).run(image, pack_inputs(image, X[:1]))
+
+
+def test_the_host_tells_a_silent_board(design, monkeypatch):
+    monkeypatch.setattr("boards.ulx3s.host.PATIENCE_SECONDS", 0.1)
+    image = design.image
+    board = FakeBoard(image, b"\0\0")
+    board.start()
+    with pytest.raises(
+        DeviceError,
+        match=rf"^{board.path}: an answer needs {ANSWER.size + image.output_bytes} bytes, but 2 "
+        rf"came in 0 seconds; load the bitstream, and check the port$",
+    ):
+        SerialBoard(board.path).run(image, pack_inputs(image, X[:1]))

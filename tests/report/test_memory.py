@@ -1,0 +1,31 @@
+import pytest
+
+from hw.spec.config import named_config
+from qnn.compiler import compile_graph
+from qnn.compiler.emit import ALIGNMENT
+from qnn.report.memory import buffers, places, sections
+from tests.compiler import small_graphs
+
+
+@pytest.mark.parametrize("name", ["one_conv", "residual", "concat"])
+def test_sections_of_the_image_are_its_payload(name):
+    image = compile_graph(getattr(small_graphs, name)(), named_config("test"), 1, None)
+    found = {section.name: section.size for section in sections(image)}
+    parts = ("program", "weights", "parameters", "alignment")
+    assert sum(found[part] for part in parts) == len(image.payload)
+    assert 0 <= found["alignment"] < 2 * ALIGNMENT
+    assert min(found["weights"], found["parameters"]) > 0
+    assert (found["input"], found["output"]) == (image.input_bytes, image.output_bytes)
+
+
+def test_buffers_and_places_stay_within_the_configuration():
+    config = named_config("test")
+    image = compile_graph(small_graphs.residual(), config, 1, None)
+    for buffer, words in zip(
+        buffers(image),
+        (config.feature_words, config.weight_words, config.parameter_words),
+        strict=True,
+    ):
+        assert 0 < buffer.used <= buffer.words == words
+    assert [place.name for place in places(image)] == ["c"]
+    assert all(place.start < place.end <= config.feature_words for place in places(image))
