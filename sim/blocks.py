@@ -112,10 +112,14 @@ def fit(progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:
         table |= fit_block("array", configs, progress)
     for block in ("buffers", "router", "epilogue", "control", "shell"):
         table |= fit_block(block, SHAPES, progress)
-    left = _left_over(REFERENCE)
+    # What is left over grows with the array: a line through two sizes, of the terms of control.
+    small, large = _left_over(TEST), _left_over(REFERENCE)
     for kind in KINDS:
-        constant = table["control"][kind][-1] + getattr(left, kind)
-        table["control"][kind][-1] = round(constant, 4)
+        own = table["control"][kind]
+        rise = getattr(large, kind) - getattr(small, kind)
+        slope = rise / (REFERENCE.columns - TEST.columns)
+        constant = getattr(small, kind) - slope * TEST.columns
+        table["control"][kind] = [round(own[0] + slope, 4), round(own[1] + constant, 4)]
     return table
 
 
