@@ -54,6 +54,8 @@ class FakeCore:
         return fixed.get(address, self.registers.get(address, 0))
 
     def write(self, address, value):
+        if address == Register.STATUS:  # as the register map says: 1s clear INTERRUPT, no more
+            value = self.registers.get(address, 0) & ~(value & Status.INTERRUPT)
         self.registers[address] = value
         if address == Register.CONTROL and value & Control.RESET:
             self.log.append("reset")
