@@ -183,6 +183,12 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
         "set clock_mhz 200",
         "vivado: ps cannot make 200 MHz of 1500 MHz by a whole divisor",
     ),
+    "no high memory": (
+        PROJECT,
+        "PSU__HIGH_ADDRESS__ENABLE 1",
+        "PSU__HIGH_ADDRESS__ENABLE 0",
+        "vivado: ps has no memory above 2 GB; set PSU__HIGH_ADDRESS__ENABLE",
+    ),
     "another PLL": (
         PROJECT,
         "PL0_REF_CTRL__SRCSEL IOPLL",
