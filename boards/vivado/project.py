@@ -12,10 +12,10 @@ CLOCK = "clk_pl_0"  # what the processing system's own constraints call its cloc
 KNOWN = {  # properties that a script may set or get, by what has them
     "project": ("board_part", "target_language"),
     "fileset": ("top",),
-    "run": ("PROGRESS", "STATUS", "STATS.WNS", "STATS.WHS"),
+    "run": ("PROGRESS", "STATS.WNS", "STATS.WHS"),
     "clock": ("PERIOD",),
 }
-SLACK_NS = "0.100"  # of a run, since there is none here
+RESULTS = {"PROGRESS": "100%", "STATS.WNS": "0.100", "STATS.WHS": "0.010"}  # of a run gone well
 _COUNT, _FREQUENCY = re.compile(r"\d{1,3}"), re.compile(r"[1-9]\d{0,3}(\.\d+)?")
 _ELEMENT = re.compile(r"\{([^{}]*)\}|(\S+)")
 
@@ -107,9 +107,9 @@ class Project:
     def get_property(self, call: Call) -> str:
         name, target = call.objects
         self._property(target, name)
-        if name == "PROGRESS":
-            return "100%" if f"{target} done" in self._design.steps else "0%"
-        return self._period_ns if name == "PERIOD" else SLACK_NS
+        if name == "PERIOD":
+            return self._period_ns
+        return RESULTS[name] if f"{target} done" in self._design.steps else "0%"
 
     def _property(self, target, name):
         if name not in KNOWN.get(self._kinds.get(target, ""), ()):

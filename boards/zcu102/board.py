@@ -92,6 +92,11 @@ def registers_base(core: int) -> int:
 
 
 def _divisor(clock_mhz):
+    if clock_mhz > fact("most_mhz"):
+        raise CompileError(
+            f"zcu102: the clock must be at most {fact('most_mhz')} MHz, which is what a clock tree "
+            f"of the device can have, not {clock_mhz:g}"
+        )
     found = divisor(clock_mhz)
     if found is None:
         source = fact("iopll_mhz")

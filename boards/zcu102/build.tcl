@@ -37,4 +37,8 @@ set slack [get_property STATS.WNS [get_runs impl_1]]
 if {$slack < 0} {
     error "timing is not met: $slack ns; see reports/timing.rpt, and compile with a lower --clock-mhz"
 }
+set hold [get_property STATS.WHS [get_runs impl_1]]
+if {$hold < 0} {
+    error "hold time is not met: $hold ns, which no lower clock helps; see reports/timing.rpt"
+}
 puts "qnn.bit, qnn.hwh and qnn.xsa are in $here; slack $slack ns at $period ns"

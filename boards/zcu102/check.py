@@ -72,6 +72,8 @@ def _settings(design: Design) -> Iterator[str]:
 def _processing_system(cell: Cell) -> Iterator[str]:
     if cell.values["PSU__PRESET_APPLIED"] != "1":
         yield f"{cell.name} has no DDR4 settings; apply_bd_automation the board's preset"
+    if cell.values["PSU__HIGH_ADDRESS__ENABLE"] != "1":
+        yield f"{cell.name} has no memory above 2 GB; set PSU__HIGH_ADDRESS__ENABLE"
     if cell.values["PSU__CRL_APB__PL0_REF_CTRL__SRCSEL"] != "IOPLL":
         yield f"{cell.name} makes its clock from another PLL than IOPLL, whose rate is known"
     clock = cell.values["PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ"]

@@ -51,6 +51,7 @@ FACTS = {
     # IOPLL_CTRL__FBDIV 45 with DIV2 0: 1499.85 MHz, which tools call 1500.
     "iopll_multiplier": Fact(45, "public ZCU102 block designs, Vivado 2023.2"),
     "iopll_mhz": Fact(1500, "the same: PL0 of 100 MHz is divisor 15"),
+    "most_mhz": Fact(775, "DS925, Clock Buffers and Networks: BUFG at -2, 0.85 V"),
     "pl_clock_divisors": Fact(63, "UG1087, PL0_REF_CTRL: DIVISOR0 and DIVISOR1 of 6 bits each"),
 }
 

@@ -48,4 +48,7 @@ def _shape(values: Mapping[str, str]) -> Shape:
 
 
 BLOCK = Block(PARAMETERS, _shape)
-MEMORY_SEGMENTS = ("DDR_LOW", "DDR_HIGH", "LPS_OCM", "QSPI")  # of a HP port
+MEMORY_SEGMENTS = (  # of a HP port; those of PCIe since the board's preset has it
+    *("DDR_LOW", "DDR_HIGH", "LPS_OCM", "QSPI"),
+    *("PCIE_LOW", "PCIE_HIGH1", "PCIE_HIGH2"),
+)

@@ -9,9 +9,9 @@ if {[llength $board] == 0} {
 }
 set_property board_part [lindex $board 0] [current_project]
 foreach source $sources {
-    add_files -norecurse $here/../$source
+    add_files -norecurse [list $here/../$source]
 }
-add_files -fileset constrs_1 -norecurse $here/qnn.xdc
+add_files -fileset constrs_1 -norecurse [list $here/qnn.xdc]
 update_compile_order -fileset sources_1
 
 create_bd_design system
@@ -87,7 +87,7 @@ for {set core 0} {$core < $cores} {incr core} {
         -target_address_space $space [get_bd_addr_segs ${side}_DDR_LOW]
     assign_bd_address -offset $ddr_high_base -range $ddr_high_bytes \
         -target_address_space $space [get_bd_addr_segs ${side}_DDR_HIGH]
-    foreach other {LPS_OCM QSPI} {
+    foreach other {LPS_OCM QSPI PCIE_LOW PCIE_HIGH1 PCIE_HIGH2} {
         set segment [get_bd_addr_segs -quiet ${side}_$other]
         if {[llength $segment] > 0} {
             exclude_bd_addr_seg -target_address_space $space $segment
@@ -99,6 +99,6 @@ validate_bd_design
 save_bd_design
 
 set wrapper [make_wrapper -top -files [get_files system.bd]]
-add_files -norecurse $wrapper
+add_files -norecurse [list $wrapper]
 set_property top system_wrapper [current_fileset]
 update_compile_order -fileset sources_1

@@ -70,6 +70,7 @@ class Driver:
         self._limit = limit
         self._image: Image | None = None
         self._places: list[_Place] = []
+        self._under_way: deque[tuple[int, _Place]] = deque()
 
     def run(self, image: Image, inputs: np.ndarray) -> Run:
         """Run ``image`` once for each row of ``inputs``, (runs, input_bytes) uint8.
@@ -90,9 +91,19 @@ class Driver:
 
         Regions are asked for, and runs are given, while the accelerators work on others. If this
         is left before its end, the accelerators are reset.
+
+        Raises
+        ------
+        DeviceError
+            As for ``run``, or another stream is under way.
         """
+        if self._under_way:
+            raise DeviceError(
+                f"{self.transport.name}: another stream of runs is under way; take all of its runs "
+                f"or close it first"
+            )
         self.load(image)
-        under_way: deque[tuple[int, _Place]] = deque()
+        under_way = self._under_way
         try:
             for number, data in enumerate(inputs):
                 place = self._places[number % len(self._places)]
@@ -139,9 +150,13 @@ class Driver:
         self._image = image
 
     def close(self) -> None:
-        """Let go of the device."""
-        self._image, self._places = None, []
-        self.transport.close()
+        """Let go of the device; accelerators that are at work are reset."""
+        try:
+            if self._under_way:  # or they would write to memory that is another's by then
+                self._reset()
+        finally:
+            self._image, self._places = None, []
+            self.transport.close()
 
     def _name(self, core):
         alone = len(self.transport.cores) == 1
@@ -206,14 +221,18 @@ class Driver:
 
     def _stop(self, error):
         """Leave no accelerator at work; what cannot be stopped joins the error."""
+        if self._image is None:  # closed meanwhile: they are not ours any more
+            return
+        try:
+            self._reset()
+        except DeviceError as second:
+            self._image = None
+            raise DeviceError(f"{error}; then {second}" if str(error) else str(second)) from error
+
+    def _reset(self):
+        self._under_way.clear()
         for number, core in enumerate(self.transport.cores):
-            try:
-                reset(core, self._name(number))
-            except DeviceError as second:
-                self._image = None
-                raise DeviceError(
-                    f"{error}; then {second}" if str(error) else str(second)
-                ) from error
+            reset(core, self._name(number))
 
 
 def memory_bytes(image: Image, cores: int = 1) -> int:

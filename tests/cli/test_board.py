@@ -105,6 +105,11 @@ def test_the_board_brings_its_configuration(qnn, model, tmp_path):
             "take 100 or 107.143",
         ),
         (
+            ("--board", "zcu102", "--clock-mhz", "1500"),
+            "zcu102: the clock must be at most 775 MHz, which is what a clock tree of the device "
+            "can have, not 1500",
+        ),
+        (
             ("--board", "zcu102", "--set", "pe=multiply"),
             "zcu102: resources are estimated for pe=shift, not for pe=multiply; count those with "
             "'qnn synth --part accelerator'",

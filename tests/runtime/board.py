@@ -2,7 +2,8 @@
 
 A board computes what the functional simulator does, on the bytes that the device would see. Host
 and device see each other's bytes only after ``flush`` and ``invalidate``, and every page that the
-device was not given holds ``GARBAGE``.
+device was not given holds ``GARBAGE``. What the host wrote and did not flush comes out of the cache
+at the worst time: after a run.
 """
 
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class FakeCore:
         return fixed.get(address, self.registers.get(address, 0))
 
     def write(self, address, value):
+        if address == Register.STATUS:  # as the register map says: 1s clear INTERRUPT, no more
+            value = self.registers.get(address, 0) & ~(value & Status.INTERRUPT)
         self.registers[address] = value
         if address == Register.CONTROL and value & Control.RESET:
             self.log.append("reset")
@@ -83,6 +86,8 @@ class FakeCore:
             self.registers[Register.ERROR_ADDRESS] = 0x1000
         else:
             compute(self.board.image, self.registers, self.board.device_memory, BASE)
+            for buffer in self.board.buffers:
+                buffer.evict()
         self.registers[Register.STATUS] = int(status)
         self.registers[Register.CYCLES] = CYCLES
 
@@ -94,18 +99,26 @@ class FakeBuffer:
         self._device = board.device_memory[offset:][:size]
         self.address, self.size = BASE + offset, size
         self.host = np.zeros(size, np.uint8)  # the kernel clears pages through the cache
+        self._dirty = True
 
     def write(self, data):
         self.host[: len(data)] = data
+        self._dirty = True
 
     def read(self):
         return self.host.copy()
 
     def flush(self):
         self._device[:] = self.host
+        self._dirty = False
 
     def invalidate(self):
         self.host[:] = self._device
+        self._dirty = False
+
+    def evict(self):
+        if self._dirty:
+            self.flush()
 
 
 class FakeBoard:
@@ -118,13 +131,15 @@ class FakeBoard:
         self.device_memory = np.full(memory_bytes, GARBAGE, np.uint8)
         self.cores = [FakeCore(self) for _ in range(cores)]
         self._pages = Pages(self.name, memory_bytes, "give it more")
-        self.closed = False
+        self.closed, self.buffers = False, []
 
     def allocate(self, size):
-        return FakeBuffer(self, self._pages.take(size), size)
+        self.buffers.append(FakeBuffer(self, self._pages.take(size), size))
+        return self.buffers[-1]
 
     def free(self):
         self._pages.clear()
+        self.buffers.clear()
 
     def close(self):
         self.closed = True

@@ -272,3 +272,39 @@ def test_close_lets_go_of_the_device():
     board = FakeBoard(IMAGE)
     Driver(board).close()
     assert board.closed
+
+
+def test_a_second_stream_is_refused_while_one_is_under_way():
+    board, x = FakeBoard(IMAGE), images(GRAPH, 6)
+    driver = Driver(board)
+    stream = driver.stream(IMAGE, pack_inputs(IMAGE, x))
+    first = next(stream)
+    assert refusal(driver) == (
+        "board: another stream of runs is under way; take all of its runs or close it first"
+    )
+    rows = np.array([first.output, *(run.output for run in stream)])
+    np.testing.assert_array_equal(unpack_outputs(IMAGE, rows, 6)[0], expected(x))
+    np.testing.assert_array_equal(outputs(driver, x)[0], expected(x))
+
+
+def test_close_stops_the_accelerators_before_their_memory_goes():
+    board = FakeBoard(IMAGE)
+    driver, core = Driver(board), board.cores[0]
+    stream = driver.stream(IMAGE, pack_inputs(IMAGE, images(GRAPH, 6)))
+    next(stream)
+    driver.close()
+    assert (core.registers[Register.STATUS], board.closed) == (0, True)
+    core.log.clear()
+    stream.close()
+    assert core.log == []
+
+
+def test_a_device_that_does_not_stop_is_closed_all_the_same():
+    board = FakeBoard(IMAGE)
+    driver = Driver(board)
+    next(stream := driver.stream(IMAGE, pack_inputs(IMAGE, images(GRAPH, 6))))
+    board.cores[0].stuck = True
+    with pytest.raises(DeviceError, match=r"^board: still busy after a reset"):
+        driver.close()
+    assert board.closed
+    stream.close()

@@ -136,6 +136,17 @@ def test_a_hung_accelerator_is_a_time_out(machine, monkeypatch):
         driver.run(IMAGE, pack_inputs(IMAGE, images(GRAPH, 2)))
 
 
+def test_a_time_out_is_cycles_of_the_clock_in_seconds(machine, monkeypatch):
+    made, clock = machine(cores=1), [0.0]
+    made.board.cores[0].hung = True
+    passing = SimpleNamespace(
+        monotonic=lambda: clock[0], sleep=lambda seconds: clock.__setitem__(0, clock[0] + 0.25)
+    )
+    monkeypatch.setattr(pynq, "time", passing)
+    assert not PynqTransport("qnn.bit").cores[0].wait(400_000_000)  # 2 s at 200 MHz, and slack
+    assert clock == [3.25]
+
+
 def refusal(run):
     with pytest.raises(DeviceError) as error:
         run()

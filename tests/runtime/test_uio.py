@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +96,18 @@ def test_a_hung_accelerator_is_a_time_out(root, monkeypatch):
         with pytest.raises(DeviceError, match=r"^uio:uio0: run 0: time-out: not done after 1,000 "):
             driver.run(IMAGE, pack_inputs(IMAGE, images(GRAPH, 2)))
         driver.close()
+
+
+@pytest.mark.parametrize(("hertz", "wanted"), [(200e6, 3.0), (None, 9.0)])
+def test_a_time_out_is_cycles_of_the_clock_in_seconds(root, monkeypatch, hertz, wanted):
+    waits = []
+    record = SimpleNamespace(select=lambda r, w, x, seconds: (waits.append(seconds) or [], [], []))
+    monkeypatch.setattr(uio, "select", record)
+    with accelerator(root, monkeypatch):
+        device = UioTransport(["uio0"], "udmabuf0", hertz, root)
+        assert not device.cores[0].wait(400_000_000)
+        device.close()
+    assert waits == [wanted]
 
 
 @pytest.mark.parametrize(("coherent", "wanted"), [(0, True), (1, False)])

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from boards import named, tcl
+from boards.vivado.project import RESULTS, Project
 from hw.spec.config import CONFIGS
 from tests.boards.builds import sources
 
@@ -182,6 +183,12 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
         "set clock_mhz 200",
         "vivado: ps cannot make 200 MHz of 1500 MHz by a whole divisor",
     ),
+    "no high memory": (
+        PROJECT,
+        "PSU__HIGH_ADDRESS__ENABLE 1",
+        "PSU__HIGH_ADDRESS__ENABLE 0",
+        "vivado: ps has no memory above 2 GB; set PSU__HIGH_ADDRESS__ENABLE",
+    ),
     "another PLL": (
         PROJECT,
         "PL0_REF_CTRL__SRCSEL IOPLL",
@@ -283,6 +290,44 @@ def test_without_attributes_the_core_has_no_buses():
         "vivado/project.tcl, line {line}: no interface 'core_0/s_axi'; there is ps/M_AXI_HPM0_FPD, "
         "ps/S_AXI_HP0_FPD, registers/M00_AXI, registers/S00_AXI"
     )
+
+
+@pytest.mark.parametrize(
+    ("result", "value", "reason"),
+    [
+        ("PROGRESS", "60%", "synth_1 failed; see runme.log in the project's folder of that run"),
+        (
+            "STATS.WNS",
+            "-0.012",
+            "timing is not met: -0.012 ns; see reports/timing.rpt, and compile with a lower "
+            "--clock-mhz",
+        ),
+        (
+            "STATS.WHS",
+            "-0.003",
+            "hold time is not met: -0.003 ns, which no lower clock helps; see reports/timing.rpt",
+        ),
+    ],
+)
+def test_a_run_that_fails_ends_the_build_with_an_error(monkeypatch, result, value, reason):
+    monkeypatch.setitem(RESULTS, result, value)
+    (found,) = findings(build(cores=1))
+    assert re.sub(r"line \d+", "line {line}", found) == f"{BUILD}, line {{line}}: {reason}"
+
+
+def test_a_clock_slower_than_asked_for_ends_the_build_with_an_error(monkeypatch):
+    monkeypatch.setattr(Project, "get_property", slow(Project.get_property))
+    (found,) = findings(build(cores=1))
+    assert found.endswith("the clock's period is 5.000 ns, longer than 250 MHz allow for")
+
+
+def slow(get_property):
+    """A ``get_property`` of a project whose clock has 200 MHz."""
+
+    def changed(self, call):
+        return "5.000" if call.objects[0] == "PERIOD" else get_property(self, call)
+
+    return changed
 
 
 def test_each_core_has_a_port_registers_and_an_interrupt_of_its_own():
