@@ -92,15 +92,15 @@ def registers_base(core: int) -> int:
 
 
 def _divisor(clock_mhz):
-    if clock_mhz > fact("most_mhz"):
+    if not 0 < clock_mhz <= fact("most_mhz"):
         raise CompileError(
-            f"zcu102: the clock must be at most {fact('most_mhz')} MHz, which is what a clock tree "
-            f"of the device can have, not {clock_mhz:g}"
+            f"zcu102: the clock must be above 0 and at most {fact('most_mhz')} MHz, which is what "
+            f"a clock tree of the device can have, not {clock_mhz:g}"
         )
     found = divisor(clock_mhz)
     if found is None:
         source = fact("iopll_mhz")
-        below = int(source // clock_mhz) + 1 if clock_mhz > 0 else 15
+        below = int(source // clock_mhz) + 1
         near = [f"{source / number:g}" for number in (below, max(1, below - 1))]
         raise CompileError(
             f"zcu102: the clock comes from {source} MHz by a whole divisor, which does not give "

@@ -49,7 +49,6 @@ class PynqTransport:
                 f"{self.name}: needs a bitstream with its .hwh beside it, but got '{error}'; copy "
                 f"both"
             ) from None
-        self.hertz = Clocks.fclk0_mhz * 1e6
         blocks = overlay.ip_dict
         found = sorted(name for name in blocks if IP in name or IP in blocks[name]["type"])
         if not found:
@@ -57,7 +56,14 @@ class PynqTransport:
                 f"{self.name}: needs a block '{IP}' in the overlay, but it has "
                 f"{', '.join(sorted(blocks)) or 'none'}; build the bitstream of this design"
             )
-        self.cores = [PynqCore(self._mmio(blocks[name]), self.hertz) for name in found]
+        try:
+            self.hertz = Clocks.fclk0_mhz * 1e6
+            self.cores = [PynqCore(self._mmio(blocks[name]), self.hertz) for name in found]
+        except (OSError, RuntimeError) as error:
+            raise DeviceError(
+                f"{self.name}: needs to read clocks and registers of the board, but got "
+                f"'{error}'; run this as root"
+            ) from None
 
     def _mmio(self, block):
         return self._pynq.MMIO(block["phys_addr"], block["addr_range"])

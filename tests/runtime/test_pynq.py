@@ -169,6 +169,19 @@ def test_without_a_bitstream(machine):
     )
 
 
+def test_registers_that_need_root(machine, monkeypatch):
+    made = machine()
+
+    def mmio(base_addr, length=4):
+        raise OSError("Root permissions required.")
+
+    monkeypatch.setattr(made.module, "MMIO", mmio)
+    assert refusal(lambda: PynqTransport("qnn.bit")) == (
+        "pynq:qnn.bit: needs to read clocks and registers of the board, but got 'Root permissions "
+        "required.'; run this as root"
+    )
+
+
 def test_an_overlay_without_an_accelerator(machine):
     machine(cores=0)
     assert refusal(lambda: PynqTransport("qnn.bit")) == (

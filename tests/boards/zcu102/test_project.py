@@ -32,6 +32,18 @@ def test_the_project_of_each_number_of_cores_has_no_findings(cores):
     assert findings(build(cores)) == []
 
 
+def test_memory_and_registers_lie_where_the_device_has_them():
+    settings = build(cores=1)[SETTINGS]
+    for name, value in (
+        ("ddr_low_base", "0x0"),
+        ("ddr_low_bytes", "0x80000000"),
+        ("ddr_high_base", "0x800000000"),
+        ("ddr_high_bytes", "0x80000000"),
+    ):
+        assert f"set {name} {value}\n" in settings
+    assert "0xa0000000" in settings
+
+
 FAULTS = {  # name: file, what to replace, by what, and the one finding
     "a typo in a command": (
         PROJECT,
