@@ -18,11 +18,13 @@ class Bounds:
     name : the node
     accumulator : least and greatest partial sum of products, in any order
     result : least and greatest value of the epilogue's sum, at each of its steps
+    shift : most places of a shift
     """
 
     name: str
     accumulator: tuple[int, int]
     result: tuple[int, int]
+    shift: int
 
     @property
     def accumulator_bits(self) -> int:
@@ -31,8 +33,8 @@ class Bounds:
 
     @property
     def result_bits(self) -> int:
-        """Of the two's complement that holds the epilogue's sums, and the stored bias."""
-        return max(map(_bits, self.result))
+        """Of the two's complement that holds the epilogue's sums, with places for each shift."""
+        return max(self.shift + 1, *map(_bits, self.result))
 
 
 def bounds(graph: Graph) -> dict[str, Bounds]:
@@ -124,8 +126,13 @@ def _bounds(graph: Graph, conv: Conv) -> Bounds:
             results += [(least << left) + step, (most << left) + step]
         results += [(least << left) + bias + (skip[0] << skip_left)]
         results += [(most << left) + bias + (skip[1] << skip_left)]
-    # A stored bias lies between two results.
-    return Bounds(conv.name, (min(sums), max(sums)), (min(results), max(results)))
+    shifts = [conv.left, conv.right] if conv.skip is None else [conv.left, conv.right, conv.skip_left]
+    return Bounds(
+        conv.name,
+        (min(sums), max(sums)),
+        (min(results), max(results)),  # a stored bias lies between two
+        max(int(places.max()) for places in shifts),
+    )
 
 
 def _magnitudes(codes):
