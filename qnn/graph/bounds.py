@@ -45,6 +45,8 @@ def bounds(graph: Graph) -> dict[str, Bounds]:
 def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
     """Prove that no sum of products leaves ``accumulator_bits``, and no result ``result_bits``.
 
+    Nor may an unrounded result leave its own type, which is what the reference keeps of it.
+
     Raises
     ------
     CompileError
@@ -61,6 +63,16 @@ def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
                     f"overflow, but the accelerator has {given}; take a configuration with "
                     f"{field}={needed}, or fewer weight or activation bits"
                 )
+        _check_whole(graph, graph[bound.name])
+
+
+def _check_whole(graph, conv):
+    needed = plain_bounds(graph, conv)[1].bit_length() + 1
+    if not conv.rounded and needed > conv.type.bits:
+        raise CompileError(
+            f"conv '{conv.name}' needs {needed} bits for its unrounded result, but its type "
+            f"{conv.type} has {conv.type.bits}; give it a wider one, or shift it less"
+        )
 
 
 def stored_bias(graph: Graph, conv: Conv) -> list[int]:
@@ -126,7 +138,7 @@ def _bounds(graph: Graph, conv: Conv) -> Bounds:
             results += [(least << left) + step, (most << left) + step]
         results += [(least << left) + bias + (skip[0] << skip_left)]
         results += [(most << left) + bias + (skip[1] << skip_left)]
-    shifts = [conv.left, conv.right] if conv.skip is None else [conv.left, conv.right, conv.skip_left]
+    shifts = [conv.left, conv.right, *([] if conv.skip is None else [conv.skip_left])]
     return Bounds(
         conv.name,
         (min(sums), max(sums)),
