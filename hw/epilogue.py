@@ -16,8 +16,8 @@ from hw.spec.timing import RESULT_STAGES
 class Epilogue(wiring.Component):
     """Rows work one cycle after each other; the results of an element come all at once.
 
-    That is ``write_latency - hold_latency`` cycles after row 0 looked at the column's sum, less
-    one for the register in which the caller puts them.
+    That is ``write_latency - hold_latency`` cycles after row 0's sum arrived, less one for the
+    register in which the caller puts them.
 
     Parameters
     ----------

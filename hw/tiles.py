@@ -29,7 +29,7 @@ RECORD = data.StructLayout(
 )
 RECORD_STAGES = 2
 WALK_STAGES = 2  # from a record's read to its first element
-ELEMENT_LEAD = 2  # from row 0's element to the cycle in which row 0 looks at the column's sum
+ELEMENT_LEAD = 2  # from row 0's element to the cycle in which the column's sum arrives
 
 
 class SideRead(data.Struct):

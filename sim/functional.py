@@ -2,8 +2,8 @@
 
 Instructions run in program order, which is a serial order that the hardware's tokens enforce. The
 sums are BLAS products in float32 where the weights prove every sum below 2**24 and in float64
-(below 2**53, for any weights) elsewhere, so that they are exact; the rest is in int64, cut to the
-accumulator's bits.
+(below 2**53, for any weights) elsewhere, so that they are exact; the rest is in int64. Sums are
+cut to the accumulator's bits, and what the epilogue makes of them to its own.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,3 +217,25 @@ def test_results_are_as_wide_as_the_network_needs(left, bits):
     assert bounds(graph)["c"].result_bits <= bits
     config = config_for("test", graph)
     assert (config.accumulator_bits, config.result_bits) == (24, bits)
+
+
+def test_sums_are_as_wide_as_the_network_needs():
+    x = small_graphs.image(2048, 3, 3)
+    long = small_graphs.conv("c", x, 1)
+    graph = small_graphs.graph(x, replace(long, codes=np.full_like(long.codes, 3)))
+    assert bounds(graph)["c"].accumulator_bits == 25
+    config = config_for("test", graph)
+    assert (config.accumulator_bits, config.result_bits) == (32, 32)
+
+
+@pytest.mark.parametrize("shift", ["left", "skip_left", "right"])
+def test_a_shift_of_nothing_still_needs_its_places(shift):
+    x = small_graphs.image()
+    skip = small_graphs.conv("s", x, 8)
+    last = small_graphs.conv("c", skip, 8, skip=skip, **{shift: np.full(8, 39)})
+    if shift == "right":  # what rounding and the stored result's offset add, taken away
+        last = replace(last, bias=last.bias - (1 << 38) + (128 << 39))
+    graph = small_graphs.graph(x, skip, replace(last, codes=np.zeros_like(last.codes)))
+    assert compile(graph, "test").config.result_bits == (48 if shift == "skip_left" else 40)
+    with pytest.raises(CompileError, match=r"^conv 'c' needs \d+ bits for its sums "):
+        compile(graph, named_config("test", result_bits=32))

@@ -18,11 +18,13 @@ class Bounds:
     name : the node
     accumulator : least and greatest partial sum of products, in any order
     result : least and greatest value of the epilogue's sum, at each of its steps
+    shift : most places of a shift
     """
 
     name: str
     accumulator: tuple[int, int]
     result: tuple[int, int]
+    shift: int
 
     @property
     def accumulator_bits(self) -> int:
@@ -31,8 +33,8 @@ class Bounds:
 
     @property
     def result_bits(self) -> int:
-        """Of the two's complement that holds the epilogue's sums, and the stored bias."""
-        return max(map(_bits, self.result))
+        """Of the two's complement that holds the epilogue's sums, with places for each shift."""
+        return max(self.shift + 1, *map(_bits, self.result))
 
 
 def bounds(graph: Graph) -> dict[str, Bounds]:
@@ -42,6 +44,8 @@ def bounds(graph: Graph) -> dict[str, Bounds]:
 
 def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
     """Prove that no sum of products leaves ``accumulator_bits``, and no result ``result_bits``.
+
+    Nor may an unrounded result leave its own type, which is what the reference keeps of it.
 
     Raises
     ------
@@ -59,6 +63,16 @@ def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
                     f"overflow, but the accelerator has {given}; take a configuration with "
                     f"{field}={needed}, or fewer weight or activation bits"
                 )
+        _check_whole(graph, graph[bound.name])
+
+
+def _check_whole(graph, conv):
+    needed = plain_bounds(graph, conv)[1].bit_length() + 1
+    if not conv.rounded and needed > conv.type.bits:
+        raise CompileError(
+            f"conv '{conv.name}' needs {needed} bits for its unrounded result, but its type "
+            f"{conv.type} has {conv.type.bits}; give it a wider one, or shift it less"
+        )
 
 
 def stored_bias(graph: Graph, conv: Conv) -> list[int]:
@@ -124,8 +138,13 @@ def _bounds(graph: Graph, conv: Conv) -> Bounds:
             results += [(least << left) + step, (most << left) + step]
         results += [(least << left) + bias + (skip[0] << skip_left)]
         results += [(most << left) + bias + (skip[1] << skip_left)]
-    # A stored bias lies between two results.
-    return Bounds(conv.name, (min(sums), max(sums)), (min(results), max(results)))
+    shifts = [conv.left, conv.right, *([] if conv.skip is None else [conv.skip_left])]
+    return Bounds(
+        conv.name,
+        (min(sums), max(sums)),
+        (min(results), max(results)),  # a stored bias lies between two
+        max(int(places.max()) for places in shifts),
+    )
 
 
 def _magnitudes(codes):

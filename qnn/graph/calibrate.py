@@ -55,7 +55,7 @@ def choose_types(
 ) -> dict[str, QType]:
     """One type a tensor with the least squared error; tensors that share values share it.
 
-    An unrounded result has the accumulator's bits and exponent 0, until its weights are known.
+    An unrounded result has the epilogue's bits and exponent 0, until its weights are known.
     ``input_signed`` None: signed where the data are.
 
     Raises

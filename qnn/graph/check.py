@@ -146,7 +146,7 @@ def _check_result(node):
         return
     if not node.type.signed or not 24 <= node.type.bits <= 48:
         needs = "a signed type of 24 to 48 bits, as it is unrounded"
-        _refuse(node, needs, node.type, "give it the accumulator's")
+        _refuse(node, needs, node.type, "give it the epilogue's")
     if node.right.any():
         _refuse(node, "no right shift, as it is unrounded", int(node.right.max()), "shift nothing")
 

@@ -42,7 +42,7 @@ class Conv:
     name: str
     input: str
     shape: Shape
-    type: QType  # of the result; unrounded: accumulator bits and the common exponent
+    type: QType  # of the result; unrounded: the epilogue's bits, the common exponent
     codes: np.ndarray  # int8
     weight_bits: int
     left: np.ndarray  # int64, (outputs,)

@@ -56,6 +56,16 @@ def test_a_broken_program_is_caught(rule):
         check_program(changed(image, first(image, op, **having), **values))
 
 
+def test_tiles_that_end_closer_than_the_array_has_columns_are_caught():
+    x = small_graphs.image(8, 1, 1)
+    config = named_config("test", columns=8)
+    image = compile_graph(small_graphs.graph(x, small_graphs.conv("c", x, 8)), config)
+    index = first(image, Op.CONV, columns=1, passes=1)
+    check_program(changed(image, index, interval=8))
+    with pytest.raises(ProgramError, match="interval is too short"):
+        check_program(changed(image, index, interval=7))
+
+
 def test_a_store_that_waits_for_nothing_is_caught():
     image = compile_graph(small_graphs.one_conv(), named_config("test"))
     conv = max(i for i, f in enumerate(instructions(image)) if f["op"] is Op.CONV)

@@ -132,6 +132,20 @@ def test_an_overflow_is_refused_and_the_exact_width_is_not():
         assert str(refusal.value) == refused
 
 
+def test_an_unrounded_result_that_its_type_does_not_hold_is_refused():
+    graph = one_conv(QType(8, True, 0), np.ones((1, 1, 1, 1, 1), np.int8), left=23)
+    check_bounds(graph, 24, 48)
+    wide = one_conv(QType(8, True, 0), np.ones((1, 1, 1, 1, 1), np.int8), left=24)
+    with pytest.raises(CompileError) as refusal:
+        check_bounds(wide, 24, 48)
+    assert str(refusal.value) == (
+        "conv 'c' needs 33 bits for its unrounded result, but its type s32e+0 has 32; give it "
+        "a wider one, or shift it less"
+    )
+    whole = replace(wide["c"], type=QType(40, True, 0))
+    check_bounds(replace(wide, nodes=(wide.input, whole)), 24, 48)
+
+
 def test_shifts_past_64_bits_are_still_counted():
     conv = one_conv(QType(8, True, 0), np.ones((1, 1, 1, 1, 1), np.int8))["c"]
     shifted = replace(conv, left=conv.left + 63)

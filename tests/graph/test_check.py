@@ -197,7 +197,7 @@ REFUSALS = [
     (
         conv(rounded=False),
         "conv 'c' needs a signed type of 24 to 48 bits, as it is unrounded, but got u8e-4; give it "
-        "the accumulator's",
+        "the epilogue's",
     ),
     (
         graph(X, replace(LAST, right=zeros(4) + 2)),

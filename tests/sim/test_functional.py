@@ -128,6 +128,19 @@ def _changed(image, index, name, value):
     return replace(image, payload=payload)
 
 
+@pytest.mark.parametrize("feature_words", [2048, 64])  # on chip, and in strips
+def test_unrounded_results_wider_than_a_sum_come_out_whole(feature_words):
+    x = small_graphs.image(type=small_graphs.S8)
+    last = small_graphs.last(x, 10)
+    graph = small_graphs.graph(x, replace(last, left=last.left + 14))
+    config = named_config("test", feature_words=feature_words)
+    tensor = images(graph, 2)
+    want = reference(graph, tensor)["last"]
+    assert np.abs(want).max() >> (config.accumulator_bits - 1)
+    got = functional.run(compile_graph(graph, config), tensor).outputs[0]
+    np.testing.assert_array_equal(got, want)
+
+
 def test_sums_wrap_as_the_accumulator_does():
     x = small_graphs.image(type=small_graphs.S8)
     graph = small_graphs.graph(x, small_graphs.last(x, 10))
