@@ -8,7 +8,7 @@ from torch import Tensor
 from qnn.errors import ModelError
 from qnn.graph.float_graph import Concat, Conv, Graph, Input, MaxPool
 from qnn.graph.float_run import stream
-from qnn.nn.plan import ACCUMULATOR_BITS
+from qnn.nn.plan import RESULT_BITS
 from qnn.quant.activation import choose_type
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
@@ -64,7 +64,7 @@ def choose_types(
         A tensor is zero on all data, so that no exponent can be chosen.
     """
     whole = unrounded(graph)
-    types = {name: QType(ACCUMULATOR_BITS, True, 0) for name in whole}
+    types = {name: QType(RESULT_BITS, True, 0) for name in whole}
     source = graph.nodes[0].name
     positive = _positive(
         graph, seen[source].least >= 0 if input_signed is None else not input_signed

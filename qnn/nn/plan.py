@@ -5,7 +5,7 @@ Shapes are ``(channels, height, width)`` of one image; paddings are top, bottom,
 
 from dataclasses import asdict, dataclass
 
-ACCUMULATOR_BITS = 32  # of the sums that calibration makes room for, and of an unrounded result
+RESULT_BITS = 32  # of what calibration makes room for: a sum with bias and skip, also unrounded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,14 @@
-"""Weight exponents that leave room: every shift and sum of a convolution fits the accumulator."""
+"""Weight exponents that leave room: every shift and sum of a convolution fits a result."""
 
 import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.nn.layers import QuantConv
-from qnn.nn.plan import ACCUMULATOR_BITS
+from qnn.nn.plan import RESULT_BITS
 from qnn.quant import pow2
 
-LIMIT = 1 << (ACCUMULATOR_BITS - 1)
+LIMIT = 1 << (RESULT_BITS - 1)
 TRIES = 64
 
 
@@ -32,7 +32,7 @@ def set_exponents(conv: QuantConv) -> None:
         least = torch.where(_coarsened(conv, reach, finest), conv.weight_exponent + 1, least)
     raise ModelError(
         f"layer '{conv.plan.name}': channel {int(reach.argmax())} needs more than "
-        f"{ACCUMULATOR_BITS} bits for its sums; scale its weights and bias down"
+        f"{RESULT_BITS} bits for its sums; scale its weights and bias down"
     )
 
 
@@ -60,7 +60,7 @@ def _most_units(conv, weight, bias) -> Tensor:
     else:
         real = real.amax().expand(len(real))
     smallest = torch.finfo(torch.float64).tiny
-    return ACCUMULATOR_BITS - 1 - real.clamp(min=smallest).log2().ceil().to(torch.int64)
+    return RESULT_BITS - 1 - real.clamp(min=smallest).log2().ceil().to(torch.int64)
 
 
 def _choose(conv, weight, least) -> Tensor:
@@ -104,5 +104,5 @@ def _check_fixed(conv, weight) -> None:
     if not torch.equal(pow2.values(wanted, free, plan.weight_bits), got):
         raise ModelError(
             f"layer '{plan.name}': its operands differ too much in scale to meet in "
-            f"{ACCUMULATOR_BITS}-bit sums; scale one of them in the model"
+            f"{RESULT_BITS}-bit sums; scale one of them in the model"
         )
