@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.spec.config import SvpeConfig, named_config
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Op
+from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op
+from hw.spec.packing import pack, unpack
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.disassemble import instructions
 from qnn.errors import CompileError, DeviceError
@@ -141,7 +142,7 @@ def test_unrounded_results_wider_than_a_sum_come_out_whole(feature_words):
     np.testing.assert_array_equal(got, want)
 
 
-def test_sums_wrap_as_the_accumulator_does():
+def test_results_wrap_at_their_width():
     x = small_graphs.image(type=small_graphs.S8)
     graph = small_graphs.graph(x, small_graphs.last(x, 10))
     image = compile_graph(graph, named_config("test", result_bits=24))
@@ -156,6 +157,31 @@ def test_sums_wrap_as_the_accumulator_does():
     want = reference(graph, tensor)["last"][:, 0].astype(np.int64) - bias + 0x7FFFFF
     np.testing.assert_array_equal(bad, (want + (1 << 23)) % (1 << 24) - (1 << 23))
     assert (bad < 0).any()
+
+
+def test_sums_wrap_as_the_accumulator_does():
+    """Weights that no proof allowed: each that is not 0 becomes the largest."""
+    x = small_graphs.image(type=small_graphs.S8)
+    graph = small_graphs.graph(x, small_graphs.last(x, 10))
+    config = named_config("test", weight_bits=5, accumulator_bits=24, result_bits=40)
+    image = compile_graph(graph, config)
+    payload = bytearray(image.payload)
+    size = config.beats(config.weight_word_bits) * config.bus_bytes
+    for fields in instructions(image):
+        if fields["op"] is Op.LOAD and fields["buffer"] == Buffer.WEIGHTS:
+            place = slice(fields["offset"], fields["offset"] + fields["words"] * size)
+            raw = np.frombuffer(payload[place], np.uint8).reshape(-1, size)
+            codes = unpack(raw, config.weight_bits, config.rows * config.lanes, signed=False)
+            payload[place] = pack(np.where(codes, 15, 0), config.weight_bits, size).tobytes()
+    tensor = images(graph, 2)
+    bias = graph["last"].bias[:, None, None]
+    wide, narrow = (
+        functional.run(replace(image, payload=bytes(payload), config=made), tensor).outputs[0]
+        - bias
+        for made in (replace(config, accumulator_bits=40), config)
+    )
+    assert (np.abs(wide) >> 23).any()
+    np.testing.assert_array_equal(narrow, (wide + (1 << 23)) % (1 << 24) - (1 << 23))
 
 
 def test_a_token_that_never_comes_is_refused():
