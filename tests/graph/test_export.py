@@ -81,7 +81,7 @@ def test_a_trained_network_equals_its_integers_in_every_tensor(name, shared_data
     pixels, _ = cifar_test(shared_data)
     quantized = quantize(model, sample[:256], weight_bits=4, mean=entry.mean, std=entry.std)
     graph = export(quantized)
-    check_bounds(graph, 32)
+    check_bounds(graph, 32, 32)
     for part in pixels[:300].split(100):
         expected = reference(graph, encode_input(graph, part.numpy()))
         got = quantized.tensors(part)

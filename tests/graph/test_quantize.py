@@ -26,7 +26,7 @@ def equal_everywhere(quantized, images):
     """Number of values compared: PyTorch against the reference, every tensor and the outputs."""
     graph = export(quantized)
     check(graph)
-    check_bounds(graph, 32)
+    check_bounds(graph, 32, 32)
     expected = reference(graph, encode_input(graph, images.numpy()))
     got = quantized.tensors(images)
     assert got.keys() == expected.keys()
