@@ -85,14 +85,10 @@ class Design:
             Not a build folder, of another version, or a file is missing or altered.
         """
         folder = Path(folder)
-        manifest = _read_manifest(folder)
-        digests = manifest["files"]
-        for name in dict.fromkeys((*READ, *digests)):
-            path = folder / name
-            if not path.is_file() or _hash(path.read_bytes()) != digests.get(name):
-                raise CompileError(
-                    f"{path}: missing or altered since it was built; compile the model again"
-                )
+        for name in altered_files(folder):
+            raise CompileError(
+                f"{folder / name}: missing or altered since it was built; compile the model again"
+            )
         try:
             image = Image.read(folder / READ[1])
         except ImageError as error:
@@ -126,6 +122,22 @@ class Design:
             "files": {name: _hash(data) for name, data in sorted(files.items())},
         }
         return {**files, "manifest.json": _json(manifest)}
+
+
+def altered_files(folder: Path) -> list[str]:
+    """Files of a build folder that are missing, or not as they were written.
+
+    Raises
+    ------
+    CompileError
+        Not a build folder, or of another version.
+    """
+    digests = _read_manifest(folder)["files"]
+    return [
+        name
+        for name in dict.fromkeys((*READ, *digests))
+        if not (folder / name).is_file() or _hash((folder / name).read_bytes()) != digests.get(name)
+    ]
 
 
 def compile(

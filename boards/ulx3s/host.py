@@ -37,12 +37,26 @@ class SerialBoard:
         """See ``qnn.runtime.device.Device``."""
         port = os.open(self._path, os.O_RDWR | os.O_NOCTTY)
         try:
-            _set_up(port)
+            self._set_up(port)
             answers = [self._exchange(port, image, row.tobytes()) for row in inputs]
         finally:
             os.close(port)
         outputs = [np.frombuffer(output, np.uint8) for _, output in answers]
         return Run(np.stack(outputs), tuple(cycles for cycles, _ in answers))
+
+    def _set_up(self, port):
+        """Raw bytes at the board's speed, and nothing left of an earlier talk."""
+        try:
+            tty.setraw(port)
+            settings = termios.tcgetattr(port)
+            settings[4] = settings[5] = SPEED
+            termios.tcsetattr(port, termios.TCSANOW, settings)
+            termios.tcflush(port, termios.TCIOFLUSH)
+        except termios.error as error:
+            raise DeviceError(
+                f"{self._path}: the board answers on a serial port, but this is none ({error}); "
+                f"give the port of its USB connector"
+            ) from None
 
     def _exchange(self, port, image, data):
         """Cycles and OUTPUT region of one input."""
@@ -94,15 +108,6 @@ def execute(
     outputs = unpack_outputs(image, run.outputs, len(images))
     shaped = zip(outputs, image.output_shapes, strict=True)
     return tuple(output.reshape(-1, *shape) for output, shape in shaped), run.cycles
-
-
-def _set_up(port):
-    """Raw bytes at the board's speed, and nothing left of an earlier talk."""
-    tty.setraw(port)
-    settings = termios.tcgetattr(port)
-    settings[4] = settings[5] = SPEED
-    termios.tcsetattr(port, termios.TCSANOW, settings)
-    termios.tcflush(port, termios.TCIOFLUSH)
 
 
 def _send(port, data):

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from boards.zcu102.check import findings
-from boards.zcu102.facts import divisor, fact
+from boards.zcu102.facts import divisor, fact, near_clocks
 from hw.spec.config import SvpeConfig
 from hw.spec.registers import WINDOW_BYTES
 from hw.spec.resources import USABLE_BRAM18, USABLE_LUT, XCZU9EG, Cells, estimate, total
@@ -99,12 +99,10 @@ def _divisor(clock_mhz):
         )
     found = divisor(clock_mhz)
     if found is None:
-        source = fact("iopll_mhz")
-        below = int(source // clock_mhz) + 1
-        near = [f"{source / number:g}" for number in (below, max(1, below - 1))]
+        near = " or ".join(f"{mhz:.6g}" for mhz in near_clocks(clock_mhz))
         raise CompileError(
-            f"zcu102: the clock comes from {source} MHz by a whole divisor, which does not give "
-            f"{clock_mhz:g} MHz; take {near[0]} or {near[1]}"
+            f"zcu102: the clock comes from {fact('iopll_mhz')} MHz by two divisors of at most "
+            f"{fact('pl_clock_divisors')}, which do not give {clock_mhz:g} MHz; take {near}"
         )
     return found
 

@@ -73,9 +73,21 @@ def fact(name: str):
 
 
 def divisor(clock_mhz: float) -> int | None:
-    """What divides the I/O PLL to ``clock_mhz``; None if no whole number does."""
+    """What divides the I/O PLL to ``clock_mhz``; None if two whole numbers in turn do not."""
     number = round(fact("iopll_mhz") / clock_mhz) if clock_mhz > 0 else 0
-    most = fact("pl_clock_divisors")
-    found = any(number % one == 0 and number // one <= most for one in range(1, most + 1))
-    exact = number > 0 and abs(fact("iopll_mhz") / number - clock_mhz) < 0.01
-    return number if exact and found else None
+    exact = number in divisors() and abs(fact("iopll_mhz") / number / clock_mhz - 1) < 1e-5
+    return number if exact else None
+
+
+def near_clocks(clock_mhz: float) -> list[float]:
+    """The nearest below and above that the PLL gives, in MHz."""
+    clocks = [fact("iopll_mhz") / number for number in divisors()]
+    below = [mhz for mhz in clocks if mhz < clock_mhz]
+    above = [mhz for mhz in clocks if clock_mhz < mhz <= fact("most_mhz")]
+    return [*sorted(below)[-1:], *sorted(above)[:1]]
+
+
+def divisors() -> set[int]:
+    """Products of the two divisors of PL0's clock."""
+    each = range(1, fact("pl_clock_divisors") + 1)
+    return {one * other for one in each for other in each}

@@ -9,6 +9,8 @@ import typer
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import ConfigName, ConfigSettings, read_config, read_graph
 
+EDITED = (".tcl", ".xdc", ".lpf", ".md")  # files of a project that its user may change
+
 
 def check(
     model: Annotated[
@@ -54,11 +56,17 @@ def check(
 
 
 def _check_build(build: Path, as_json: bool) -> None:
-    """The project of a build's board, also where its files were edited since."""
+    """The project of a build's board, also where its own files were edited since."""
     from boards import project_of
+    from qnn.design import altered_files
 
     board, texts = project_of(build)
     found = board.findings(texts)
+    found += [
+        f"{name}: missing or altered since it was built; compile the model again"
+        for name in altered_files(build)
+        if not name.endswith(EDITED)
+    ]
     if as_json:
         print_json({"build": str(build), "board": board.name, "findings": found})
     else:

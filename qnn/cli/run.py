@@ -62,7 +62,7 @@ def record(result: dict, data: str) -> dict:
     kept = {"device": kind, "data": data, "given_images": result["images"]}
     if result["accuracy"] is not None:
         kept[f"{how}_accuracy_percent"] = result["accuracy"]
-    return kept | {f"{how}_wall_seconds": result["seconds"]}
+    return kept | {"measured_wall_seconds": result["seconds"]}
 
 
 def execute(
@@ -98,6 +98,6 @@ def opened(device: str, design: "Design") -> Iterator["Transport"]:
     try:
         transport = open_transport(device)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}, {SIMULATED}, or {SERIAL}PORT") from None
+        raise typer.BadParameter(f"{error}; or give {SIMULATED} or {SERIAL}PORT") from None
     with closing(transport):
         yield transport

@@ -14,7 +14,7 @@ DRIVER = '''"""Runs the network of this build on a device: "python driver.py --h
 
     from driver import open_device
     accelerator = open_device("pynq:qnn.bit")
-    outputs = accelerator.execute(images)  # (N, height, width, channels) uint8
+    (logits,) = accelerator.execute(images)  # of (N, height, width, channels) uint8
 
 `throughput_test` and `validate` are the accelerator's other methods.
 """

@@ -66,6 +66,18 @@ def test_check_of_a_build_runs_its_project(qnn, model, tmp_path):
     assert json.loads(text)["findings"] == [line]
 
 
+@pytest.mark.skipif(tcl.version() is None, reason="neither tclsh nor Python's tkinter is installed")
+@pytest.mark.parametrize("name", ["image.bin", "rtl/qnn_accelerator.v", "graph.qgraph"])
+def test_check_of_a_build_finds_what_was_altered(qnn, model, tmp_path, name):
+    out = tmp_path / "build"
+    qnn("compile", model, *COMPILE, "-o", out)
+    with (out / name).open("ab") as file:
+        file.write(b"\n")
+    code, text, _ = qnn("check", out)
+    assert code == 1
+    assert f"{name}: missing or altered since it was built; compile the model again\n" in text
+
+
 def test_a_build_without_a_board_has_no_project_to_check(qnn, model, tmp_path):
     out = tmp_path / "build"
     qnn("compile", model, "-o", out)
@@ -96,8 +108,13 @@ def test_the_board_brings_its_configuration(qnn, model, tmp_path):
         ),
         (
             ("--board", "zcu102", "--clock-mhz", "200"),
-            "zcu102: the clock comes from 1500 MHz by a whole divisor, which does not give 200 "
-            "MHz; take 187.5 or 214.286",
+            "zcu102: the clock comes from 1500 MHz by two divisors of at most 63, which do not "
+            "give 200 MHz; take 187.5 or 214.286",
+        ),
+        (  # 1500 / 67 is nearer, and no product of two divisors
+            ("--board", "zcu102", "--clock-mhz", "22.388"),
+            "zcu102: the clock comes from 1500 MHz by two divisors of at most 63, which do not "
+            "give 22.388 MHz; take 22.0588 or 22.7273",
         ),
         (
             ("--board", "zcu102", "--clock-mhz", "0"),

@@ -37,7 +37,7 @@ def test_a_device_of_no_known_form_is_wrong_usage(qnn, build):
     code, out, err = qnn("run", build, "--device", "board")
     assert (code, out) == (2, "")
     assert "device must be pynq:FILE.bit" in err
-    assert err.endswith("rtl://HOST:PORT, not 'board', rtl:, or ulx3s:PORT\n")
+    assert err.endswith("rtl://HOST:PORT, not 'board'; or give rtl: or ulx3s:PORT\n")
 
 
 def test_a_device_that_is_not_there_is_one_line(qnn, build):

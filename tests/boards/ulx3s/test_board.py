@@ -263,3 +263,10 @@ def test_the_host_tells_a_silent_board(design, monkeypatch):
         rf"came in 0 seconds; load the bitstream, and check the port$",
     ):
         SerialBoard(board.path).run(image, pack_inputs(image, X[:1]))
+
+
+def test_a_file_that_is_no_serial_port_is_one_line(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(DeviceError, match=r"file: the board answers on a serial port, but this is"):
+        SerialBoard(str(path)).run(None, np.zeros((1, 1), np.uint8))
