@@ -191,8 +191,9 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
         widths["weight_bits"] = max(node.weight_bits for node in convs)
     try:
         config = named_config(name, **(widths | changes))
+        proved = bounds(graph).values()
         for field in ("accumulator_bits", "result_bits"):
-            needed = max((getattr(b, field) for b in bounds(graph).values()), default=0)
+            needed = max((getattr(bound, field) for bound in proved), default=0)
             if needed > getattr(config, field):
                 changes = {field: least_width(needed)} | changes
         return named_config(name, **(widths | changes))
