@@ -3,14 +3,14 @@
 from importlib import import_module
 
 _PUBLIC = {  # name: module that defines it
-    "quantize": "qnn.graph.quantize",
-    "Budget": "qnn.graph.sensitivity",
+    "quantize": "qnn.ptq.quantize",
+    "Budget": "qnn.ptq.sensitivity",
     "train": "qnn.nn.training",
     "Recipe": "qnn.nn.training",
-    "export": "qnn.graph.export",
+    "export": "qnn.ptq.export",
     "compile": "qnn.design",
     "Design": "qnn.design",
-    "Graph": "qnn.graph.ir",
+    "Graph": "qnn.ir.graph",
     "simulate": "sim.simulate",
     "verify": "sim.verify",
 }

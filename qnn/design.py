@@ -14,9 +14,9 @@ from hw.spec.image import Image, ImageError
 from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles, performance
 from qnn.errors import CompileError
-from qnn.graph.bounds import bounds
-from qnn.graph.ir import Conv, Graph
-from qnn.graph.serialize import load, to_bytes
+from qnn.ir.bounds import bounds
+from qnn.ir.graph import Conv, Graph
+from qnn.ir.serialize import load, to_bytes
 from qnn.runtime.folder import driver_files
 
 FORMAT = 1

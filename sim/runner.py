@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qnn.eda import verilator
 from qnn.errors import QnnError, ToolError
-from sim import verilator
+from qnn.files import cache_folder
 
 SIMULATORS = ("verilator", "icarus")
 LOG_LINES = 40  # of a failed simulation, in the error
@@ -42,12 +43,6 @@ class Results:
     log: str
 
 
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/qnn/builds``, or the same under ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "qnn" / "builds"
-
-
 def build(
     sources: Mapping[str, str],
     toplevel: str,
@@ -75,7 +70,7 @@ def build(
     tools = verilator.versions() if simulator == "verilator" else _icarus_version()
     flags = (verilator.VERILATE, verilator.OPTIMISE, verilator.REPAIR, waves)
     key = _digest(simulator, tools, flags, toplevel, sorted(parameters.items()), *sources.items())
-    folder = cache_folder() / f"{toplevel}-{key}"
+    folder = cache_folder() / "builds" / f"{toplevel}-{key}"
     if cache and (folder / _executable(simulator, toplevel)).exists():
         return Build(simulator, toplevel, folder, 0.0, True)
     started = time.perf_counter()
@@ -193,7 +188,11 @@ def _verilate(paths, toplevel, parameters, waves, scratch):
     """Verilate and make. The simulator's own runtime is the same for all: compiled once, kept."""
     verilate, make = verilator.commands(paths, toplevel, parameters, scratch, waves=waves)
     _call(verilate, verilator.environment())
-    kept = cache_folder() / f"runtime-{_digest(verilator.versions(), verilator.OPTIMISE, waves)}"
+    kept = (
+        cache_folder()
+        / "builds"
+        / f"runtime-{_digest(verilator.versions(), verilator.OPTIMISE, waves)}"
+    )
     if kept.exists():
         for compiled in kept.iterdir():
             shutil.copy(compiled, scratch)  # newer than its source, so that make takes it

@@ -6,8 +6,8 @@ import numpy as np
 
 from qnn.design import Design
 from qnn.errors import DeviceError
-from qnn.graph.ir import Graph
-from qnn.graph.reference import as_images, encode_input, reference
+from qnn.ir.graph import Graph
+from qnn.ir.reference import as_images, encode_input, reference
 from sim import functional, rtl
 
 DEVICES = ("reference", "functional", "rtl")

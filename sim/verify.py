@@ -8,8 +8,8 @@ import numpy as np
 from hw.spec.image import Image, Layer
 from qnn.compiler import run_passes
 from qnn.design import Design
-from qnn.graph.ir import Conv, Graph, MaxPool
-from qnn.graph.reference import reference
+from qnn.ir.graph import Conv, Graph, MaxPool
+from qnn.ir.reference import reference
 from sim import functional, rtl
 from sim.simulate import integers
 from sim.trace import LayerCycles, layer_cycles, layer_tensor, stray_writes

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from hypothesis import strategies as st
 
-from qnn.graph.bounds import bounds
-from qnn.graph.check import check, window_shape
-from qnn.graph.ir import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.ir.bounds import bounds
+from qnn.ir.check import check, window_shape
+from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
 from qnn.quant.qtype import QType
 
 KINDS = ("conv", "conv", "residual", "pool", "grouped", "identity", "maxpool", "concat")

@@ -11,7 +11,7 @@ import qnn
 from hw.spec.config import named_config
 from qnn.design import Design, compile, config_for
 from qnn.errors import CompileError
-from qnn.graph.bounds import bounds
+from qnn.ir.bounds import bounds
 from tests.compiler import small_graphs
 
 

@@ -1,7 +1,7 @@
 """What an accelerator takes of an UltraScale+ device, estimated block by block without synthesis.
 
 Each block's LUTs and flip-flops are a sum of a few sizes of its parts times coefficients, which are
-fitted to what Yosys counts (``resources.json``, written by ``python -m sim.blocks``). Block RAM
+fitted to what Yosys counts (``resources.json``, written by ``python -m qnn.eda.blocks``). Block RAM
 follows from the shapes of the memories.
 """
 

@@ -16,8 +16,8 @@ from hw.spec.config import SvpeConfig, accumulator_bits
 from hw.spec.resources import USABLE_LUT, XCZU9EG
 from hw.verilog import files
 from qnn.bench.machine import commit, machine
-from sim.longest_path import longest_path
-from sim.synthesis import synthesis
+from qnn.eda.longest_path import longest_path
+from qnn.eda.synthesis import synthesis
 
 DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = XCZU9EG.lut, XCZU9EG.ff, XCZU9EG.dsp  # of the ZCU102
 USABLE = USABLE_LUT

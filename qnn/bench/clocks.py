@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from hw.spec.config import SvpeConfig
-from sim.place_and_route import Routed, route
+from qnn.eda.place_and_route import Routed, route
 
 SIZE = {"lanes": 16, "rows": 8, "columns": 1}  # fits the largest ECP5
 KINDS = {

@@ -11,7 +11,7 @@ from math import sqrt
 import numpy as np
 
 from hw.spec.config import SvpeConfig
-from sim.activity import Activity, activity
+from qnn.eda.activity import Activity, activity
 
 # Energies of operations in a 45 nm chip, pJ: Horowitz, "Computing's energy problem", ISSCC 2014.
 ADD_32_BITS = 0.1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig, named_config
 from hw.spec.resources import USABLE_BRAM18, USABLE_LUT, XCZU9EG
-from sim.synthesis import Resources, accelerator_resources
+from qnn.eda.synthesis import Resources, accelerator_resources
 
 CORES = (1, 2, 3, 4)
 

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from qnn.bench import codes, methods, shared
 from qnn.bench.methods import Applied, Work
 from qnn.bench.runs import Run
-from qnn.graph.export import export
-from qnn.graph.reference import Progress, encode_input, reference
+from qnn.ir.reference import Progress, encode_input, reference
 from qnn.nn.data import Dataset, digits
 from qnn.nn.digits import trained_digits_cnn
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import to_reals
 from qnn.nn.training import accuracy
 from qnn.nn.zoo import ZOO, ZooModel, load_model
+from qnn.ptq.export import export
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from qnn.bench import methods, shared, stories
 from qnn.bench.methods import Applied, Work
 from qnn.bench.runs import WINDOW, Run
-from qnn.graph.reference import Progress
+from qnn.ir.reference import Progress
 
 TESTED = slice(0, 300)  # stories
 SEEN = slice(1000, None)  # stories that rounding may see; none of them is tested

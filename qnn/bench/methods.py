@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from qnn.bench import codes
 from qnn.bench.clock import Clock
 from qnn.bench.runs import CALIBRATION, Rounding, Run
-from qnn.graph.quantize import quantize
 from qnn.nn.augment import augment
 from qnn.nn.data import Dataset
 from qnn.nn.learn import learnable
@@ -18,6 +17,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.round import round_module
 from qnn.nn.training import Recipe, train
 from qnn.nn.zoo import ZooModel
+from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, rounding
 

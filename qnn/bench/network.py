@@ -16,11 +16,11 @@ from hw.spec.config import SvpeConfig
 from qnn.bench import shared
 from qnn.design import Design, compile
 from qnn.errors import DeviceError, ModelError
-from qnn.graph.export import export
-from qnn.graph.ir import Graph
-from qnn.graph.quantize import quantize
+from qnn.ir.graph import Graph
 from qnn.nn.data import load_data
 from qnn.nn.zoo import ZOO, load_model
+from qnn.ptq.export import export
+from qnn.ptq.quantize import quantize
 from sim.cycles import LayerTiming, Timing, simulate_cores
 from sim.spent import Spent
 from sim.verify import Report, verify

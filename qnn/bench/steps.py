@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn.bench import rival
-from qnn.graph.quantize import quantize
 from qnn.nn import learn
 from qnn.nn.zoo import ZOO
+from qnn.ptq.quantize import quantize
 
 MODEL, BATCH = "resnet20", 128
 WEIGHT_BITS, ACTIVATION_BITS = 3, 8

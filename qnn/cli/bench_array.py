@@ -66,7 +66,7 @@ def bench_array(
 def _check(energy: bool, route: bool, plot: Path | None) -> None:
     """Refuse what would fail after minutes."""
     from qnn.bench.pictures import check
-    from sim import place_and_route, verilator
+    from qnn.eda import place_and_route, verilator
 
     if plot is not None:
         check("array", "--plot")

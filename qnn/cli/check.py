@@ -29,7 +29,7 @@ def check(
         _check_build(model, as_json)
         return
     from qnn.compiler import compile_graph
-    from qnn.graph.ir import Input
+    from qnn.ir.graph import Input
 
     graph = read_graph(model)
     target = read_config(config, set_, graph)

@@ -77,7 +77,7 @@ def demo(
 def run_demo(images: int, seed: int, out: Path | None, clock: Clock) -> DemoResult:
     """Run every step. Yosys works beside the others, since it needs the configuration only."""
     from hw.spec.config import named_config
-    from sim.synthesis import array_resources
+    from qnn.eda.synthesis import array_resources
 
     started = time.perf_counter()
     with one_torch_thread(), ThreadPoolExecutor(1) as background:
@@ -109,13 +109,13 @@ def one_torch_thread() -> Iterator[None]:
 def _model_to_rtl(images, seed, out, clock):
     """From training to the comparison: all of the result but what Yosys counts."""
     from qnn.design import compile
-    from qnn.graph.export import export
-    from qnn.graph.quantize import quantize
     from qnn.nn.data import digits
     from qnn.nn.digits import train_on_grid, trained_digits_cnn
     from qnn.nn.preprocess import to_reals
     from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO
+    from qnn.ptq.export import export
+    from qnn.ptq.quantize import quantize
     from sim.verify import verify
 
     entry, data = ZOO["digits_cnn"], digits()
@@ -156,7 +156,8 @@ def _write(folder, model, quantized, design):
     """What the other commands start from."""
     import torch
 
-    from qnn.graph import artifact, serialize
+    from qnn.ir import serialize
+    from qnn.nn import artifact
 
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "digits_cnn.pt"
@@ -169,7 +170,7 @@ def _write(folder, model, quantized, design):
 
 def integer_accuracy(graph, pixels, labels) -> float:
     """Percent of ``pixels`` that the integer reference classifies as ``labels`` say."""
-    from qnn.graph.reference import encode_input, reference
+    from qnn.ir.reference import encode_input, reference
 
     tensors = reference(graph, encode_input(graph, pixels), outputs_only=True)
     answers = tensors[graph.outputs[0].name].reshape(len(labels), -1).argmax(1)

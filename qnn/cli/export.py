@@ -15,7 +15,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write and print the integer graph of MODEL."""
-    from qnn.graph import serialize
+    from qnn.ir import serialize
 
     graph = read_graph(model)
     serialize.save(graph, out)

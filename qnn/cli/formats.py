@@ -8,9 +8,9 @@ import typer
 from qnn.cli.output import print_table
 
 if TYPE_CHECKING:
-    from qnn.graph.formats import Choice
-    from qnn.graph.sensitivity import Fit
     from qnn.nn.plan import Plan
+    from qnn.ptq.formats import Choice
+    from qnn.ptq.sensitivity import Fit
 
 
 def choice(option: str, text: str, least: int, most: int) -> "Choice":

@@ -60,13 +60,13 @@ def quantize(
 
     Weights become signed powers of two, activations integers.
     """
-    from qnn.graph import artifact
-    from qnn.graph.quantize import quantize
-    from qnn.graph.sensitivity import Budget
+    from qnn.nn import artifact
     from qnn.nn.augment import augment as crop_and_flip
     from qnn.nn.preprocess import to_reals
     from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO, load_model
+    from qnn.ptq.quantize import quantize
+    from qnn.ptq.sensitivity import Budget
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     entry = ZOO.get(model)

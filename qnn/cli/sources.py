@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hw.spec.config import SvpeConfig
     from qnn.design import Design
-    from qnn.graph.ir import Graph
+    from qnn.ir.graph import Graph
     from qnn.nn.data import Dataset
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
@@ -31,12 +31,12 @@ ConfigSettings = Annotated[
 def read_graph(path: Path) -> "Graph":
     """The integer graph in ``path``: a ``.qgraph``, or a ``.safetensors`` model, exported."""
     if path.suffix == ".qgraph":
-        from qnn.graph import serialize
+        from qnn.ir import serialize
 
         return serialize.load(path)
     if path.suffix == ".safetensors":
-        from qnn.graph import artifact
-        from qnn.graph.export import export
+        from qnn.nn import artifact
+        from qnn.ptq.export import export
 
         return export(artifact.load(path))
     raise typer.BadParameter(f"{path} is neither a .safetensors nor a .qgraph file")

@@ -61,7 +61,7 @@ def synth(
 
 def count(design: "Design", part: Part) -> tuple[dict, dict]:
     """Cells for UltraScale+: to say, and to keep."""
-    from sim.synthesis import accelerator_resources, array_resources
+    from qnn.eda.synthesis import accelerator_resources, array_resources
 
     counts = array_resources if part is Part.ARRAY else accelerator_resources
     cells = asdict(counts(design.config))
@@ -81,7 +81,7 @@ def make_bitstream(build: Path, board: Board) -> tuple[dict, dict]:
     Cells are counted; a clock that a timing analysis gives is an estimate.
     """
     from boards.ulx3s.commands import BITSTREAM, REPORT, commands
-    from sim import bitstream
+    from qnn.eda import bitstream
 
     folder = build / board.value
     if not folder.is_dir():

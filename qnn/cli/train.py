@@ -122,7 +122,7 @@ def _say(out, teacher, report, as_json):
 
 def _network(model, weights):
     """The model to train, and how it is saved."""
-    from qnn.graph import artifact
+    from qnn.nn import artifact
     from qnn.nn.zoo import load_model
 
     if not model.endswith(".safetensors"):
@@ -133,7 +133,7 @@ def _network(model, weights):
 
 def _teacher(model, teacher, checkpoint):
     """Name and weights of the float network that answers; None: labels alone train."""
-    from qnn.graph import artifact
+    from qnn.nn import artifact
     from qnn.nn.zoo import ZOO
 
     if teacher is not None or not model.endswith(".safetensors"):

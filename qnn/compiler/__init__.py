@@ -7,9 +7,9 @@ from hw.spec.image import Image
 from qnn.compiler.build import build_image
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.remove_unused import remove_unused
-from qnn.graph.bounds import check_bounds
-from qnn.graph.check import check
-from qnn.graph.ir import Graph
+from qnn.ir.bounds import check_bounds
+from qnn.ir.check import check
+from qnn.ir.graph import Graph
 
 PASSES = (remove_unused, place_concats)
 

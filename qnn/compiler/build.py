@@ -21,7 +21,7 @@ from qnn.compiler.set_fences import set_fences
 from qnn.compiler.storage import places
 from qnn.compiler.tiles import choose_layout
 from qnn.errors import CompileError
-from qnn.graph.ir import Conv, Graph, Input, MaxPool
+from qnn.ir.graph import Conv, Graph, Input, MaxPool
 
 TAGS = 1 << TAG_BITS
 SURE_GAIN = 0.95  # of estimated cycles

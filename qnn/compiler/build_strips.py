@@ -18,7 +18,7 @@ from qnn.compiler.set_fences import set_fences
 from qnn.compiler.stream_weights import stream_weights
 from qnn.compiler.strips import STAYS, Map, Places, Spot, strips
 from qnn.errors import CompileError
-from qnn.graph.ir import Concat, Graph, Input
+from qnn.ir.graph import Concat, Graph, Input
 
 SHARES = (1.0, 0.9, 0.8, 0.7)  # of the chip that a plan may fill, until all finds an address
 

@@ -7,7 +7,7 @@ from qnn.compiler.network import Network
 from qnn.compiler.runs import Choice, Run, best_run, least_rows
 from qnn.compiler.storage import passes
 from qnn.errors import CompileError
-from qnn.graph.ir import Concat, Conv, Input, MaxPool, Node
+from qnn.ir.graph import Concat, Conv, Input, MaxPool, Node
 
 MOST_LAYERS = 4  # of a run
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from qnn.graph.bounds import stored_bias
-from qnn.graph.ir import Conv, Graph
+from qnn.ir.bounds import stored_bias
+from qnn.ir.graph import Conv, Graph
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qnn.graph.ir import Conv, Node
+from qnn.ir.graph import Conv, Node
 
 
 def copy_channels(name: str, source: Node, weight_bits: int) -> Conv:

@@ -4,7 +4,7 @@ from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
 from qnn.compiler.allocate import Request, allocate
 from qnn.compiler.storage import Place, passes, root_words
-from qnn.graph.ir import Concat, Graph, Node
+from qnn.ir.graph import Concat, Graph, Node
 
 ALWAYS = 1 << 30
 

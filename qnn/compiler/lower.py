@@ -12,7 +12,7 @@ from qnn.compiler.storage import passes
 from qnn.compiler.tiles import Tile
 from qnn.compiler.words import pack_parameters, pack_weights, weight_words
 from qnn.errors import CompileError
-from qnn.graph.ir import Conv, Graph, MaxPool
+from qnn.ir.graph import Conv, Graph, MaxPool
 
 COORDINATE_LIMIT = 2047
 

@@ -12,7 +12,7 @@ from qnn.compiler.lower import GroupData, pack_layer
 from qnn.compiler.rows import Rows
 from qnn.compiler.storage import Place, passes, places
 from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
-from qnn.graph.ir import Conv, Graph, MaxPool
+from qnn.ir.graph import Conv, Graph, MaxPool
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Gather
-from qnn.graph.ir import Conv, Graph
+from qnn.ir.graph import Conv, Graph
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from qnn.compiler.identity import copy_channels, fresh_name, weight_bits
-from qnn.graph.ir import Concat, Graph
+from qnn.ir.graph import Concat, Graph
 
 
 def place_concats(graph: Graph) -> Graph:

@@ -1,6 +1,6 @@
 """Pass: nodes that reach no output go."""
 
-from qnn.graph.ir import Graph, Input
+from qnn.ir.graph import Graph, Input
 
 
 def remove_unused(graph: Graph) -> Graph:

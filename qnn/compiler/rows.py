@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
 
-from qnn.graph.ir import Conv, Graph, Input, MaxPool, Node
+from qnn.ir.graph import Conv, Graph, Input, MaxPool, Node
 
 
 class Rows(NamedTuple):

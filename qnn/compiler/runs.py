@@ -9,7 +9,7 @@ from qnn.compiler.network import Network
 from qnn.compiler.rows import Rows, row_step, rows_by_strip
 from qnn.compiler.segments import groups
 from qnn.compiler.storage import Place, passes
-from qnn.graph.ir import Concat, Conv, Input, Node
+from qnn.ir.graph import Concat, Conv, Input, Node
 
 MOST_STRIPS = (1 << TOKEN_BITS) - 16  # of a run: the store of each may give a token that waits
 STRIP_CYCLES = 64  # of waiting for results to land, a layer and strip: tokens and pipeline

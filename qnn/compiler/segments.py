@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qnn.graph.ir import Concat, Conv, Graph, Input
+from qnn.ir.graph import Concat, Conv, Graph, Input
 
 Segments = tuple[int, ...]  # channels of each
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import Segments, block_count, segments
-from qnn.graph.ir import Concat, Conv, Graph, Node
+from qnn.ir.graph import Concat, Conv, Graph, Node
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from qnn.compiler.runs import (
     strip_rows,
 )
 from qnn.compiler.segments import groups, part_of
-from qnn.graph.ir import Conv, Input, MaxPool, Node
+from qnn.ir.graph import Conv, Input, MaxPool, Node
 
 Key = tuple[str, int]  # of weights: a layer, and the number of a group
 

@@ -7,7 +7,7 @@ from itertools import product
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import blocks_read, groups
 from qnn.compiler.storage import Place, passes
-from qnn.graph.ir import Conv, Graph, MaxPool, Node
+from qnn.ir.graph import Conv, Graph, MaxPool, Node
 
 SWEEPS = 4  # over all pitches; each can only lower the estimate, two have been enough
 

@@ -8,7 +8,7 @@ from hw.spec.instructions import parameters
 from hw.spec.packing import pack
 from qnn.compiler.epilogue import Epilogue
 from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
-from qnn.graph.ir import Conv
+from qnn.ir.graph import Conv
 
 
 def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig) -> np.ndarray:

@@ -49,7 +49,7 @@ class QuantInput(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Epilogue:
-    """A convolution's integers, (outputs,) int64 each, as ``qnn.graph.ir.Conv`` defines them."""
+    """A convolution's integers, (outputs,) int64 each, as ``qnn.ir.graph.Conv`` defines them."""
 
     left: Tensor
     bias: Tensor

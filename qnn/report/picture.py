@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from qnn.graph.ir import Concat, Conv, Graph, Input, MaxPool, Node
+from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Node
 
 BOX, HIGH, GAP = 250, 46, 22  # pixels: width and height of a box, and the way to the next
 LEFT, TOP = 6, 6

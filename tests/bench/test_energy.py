@@ -6,7 +6,7 @@ import pytest
 from hw.spec import codes
 from hw.spec.config import SvpeConfig
 from qnn.bench import energy
-from sim.activity import Activity
+from qnn.eda.activity import Activity
 
 
 def counted(toggles, registers=160):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from qnn.bench import fit
-from sim.synthesis import Resources
+from qnn.eda.synthesis import Resources
 
 CELLS = Resources(
     lut=40_000,

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from qnn.bench import array, clocks, energy, fit
+from qnn.eda import place_and_route
 from qnn.errors import ToolError
-from sim import place_and_route
 from tests.bench.test_array import row
 from tests.bench.test_energy import counted
 from tests.bench.test_fit import CELLS

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hw.spec.image import Image as Memory
-from qnn.graph import serialize
+from qnn.ir import serialize
 
 VALUES = 3 * 1024 + 2 * 256 + 128 + 512 + 32 + 10  # of all layers, for one image
 

@@ -8,7 +8,7 @@ import pytest
 from hw.spec.config import SvpeConfig
 from qnn.cli import demo
 from qnn.cli.demo import Clock, DemoResult, integer_accuracy, utilisation
-from qnn.graph.ir import Conv, Graph, Input, Output
+from qnn.ir.graph import Conv, Graph, Input, Output
 from qnn.quant.qtype import QType
 
 RESULT = DemoResult(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits
-from qnn.graph import artifact
+from qnn.nn import artifact
 
 NAMES = st.text("abc.*?_0", min_size=1)
 

@@ -5,7 +5,7 @@ import torch
 import typer
 
 from qnn.cli.rounding import rounding_options
-from qnn.graph import artifact
+from qnn.nn import artifact
 
 QUICK = ("--rounding", "discquant", "--set", "steps=3", "--set", "batch=8")
 

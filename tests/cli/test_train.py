@@ -48,7 +48,7 @@ def start(*arguments, processes=None):
 
 
 def test_a_quantized_model_is_trained_and_keeps_its_source(qnn, model, data, tmp_path):
-    from qnn.graph import artifact
+    from qnn.nn import artifact
 
     out, lines, run = (tmp_path / name for name in ("out.safetensors", "m.jsonl", "run"))
     arguments = ("train", model, "--data", data, *SHORT, "--seed", "3", "--crop", "1", "--flip")

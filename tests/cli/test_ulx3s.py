@@ -3,7 +3,7 @@ import json
 import pytest
 
 from boards.ulx3s.facts import CLOCK_HZ
-from qnn.graph import serialize
+from qnn.ir import serialize
 from tests.boards.tiny import CONFIG, tiny_graph
 
 SIZES = [

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qnn.graph.ir import MaxPool
+from qnn.ir.graph import MaxPool
 from tests.compiler.small_graphs import U8, conv, graph, image, last
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from qnn.graph.check import check
-from qnn.graph.ir import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.ir.check import check
+from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
 from qnn.quant.qtype import QType
 
 U8, S8 = QType(8, False, 4), QType(8, True, 4)

@@ -9,7 +9,7 @@ from qnn.compiler.lower import Work
 from qnn.compiler.residency import MOST_RESIDENT_CHUNKS, chunks
 from qnn.compiler.text import program_text
 from qnn.errors import CompileError
-from qnn.graph.ir import Graph, Output
+from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs
 
 TEST = named_config("test")

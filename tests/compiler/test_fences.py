@@ -17,7 +17,7 @@ from hw.spec.timing import (
 )
 from qnn.compiler import access, compile_graph
 from qnn.compiler.disassemble import instructions
-from qnn.graph.ir import Graph, Output
+from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs
 from tests.graphs import graphs
 

@@ -18,7 +18,7 @@ from qnn.compiler.storage import places
 from qnn.compiler.tiles import choose_layout, cycles, steps
 from qnn.compiler.words import weight_words
 from qnn.errors import CompileError
-from qnn.graph.ir import Conv
+from qnn.ir.graph import Conv
 from tests.compiler import small_graphs
 from tests.graphs import graphs
 

@@ -14,9 +14,9 @@ from qnn.compiler import compile_graph
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.pack_input import pack_input
 from qnn.design import Design
-from qnn.graph.check import check, window_shape
-from qnn.graph.ir import Graph, Output
-from qnn.graph.reference import reference
+from qnn.ir.check import check, window_shape
+from qnn.ir.graph import Graph, Output
+from qnn.ir.reference import reference
 from qnn.runtime.tensors import gathered
 from sim.functional import run
 from sim.verify import verify

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from qnn.compiler import PASSES, run_passes
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.remove_unused import remove_unused
-from qnn.graph.check import check
-from qnn.graph.ir import Concat, Graph
-from qnn.graph.reference import reference
+from qnn.ir.check import check
+from qnn.ir.graph import Concat, Graph
+from qnn.ir.reference import reference
 from tests.compiler import small_graphs
 from tests.graphs import graphs, images
 

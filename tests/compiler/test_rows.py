@@ -13,7 +13,7 @@ from qnn.compiler.rows import (
     strip_node,
     without_gaps,
 )
-from qnn.graph.ir import MaxPool
+from qnn.ir.graph import MaxPool
 from tests.compiler import small_graphs
 from tests.compiler.small_graphs import conv, graph, image
 

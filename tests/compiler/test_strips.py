@@ -15,7 +15,7 @@ from qnn.compiler.disassemble import instructions
 from qnn.compiler.network import network
 from qnn.compiler.runs import best_run
 from qnn.errors import CompileError
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from sim import functional
 from tests.compiler import large_graphs, small_graphs
 from tests.compiler.small_graphs import conv, graph, image

@@ -9,7 +9,7 @@ import pytest
 
 import qnn
 from hw.spec.config import named_config
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from qnn.runtime.accelerator import Accelerator
 from qnn.runtime.driver import memory_bytes
 from sim.cosim import HOST, rtl_transport, serve

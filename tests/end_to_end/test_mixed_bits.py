@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 import qnn
-from qnn.graph import artifact
-from qnn.graph.ir import Conv
-from qnn.graph.reference import decode
+from qnn.ir.graph import Conv
+from qnn.ir.reference import decode
+from qnn.nn import artifact
 from qnn.quant.rounding import ROUNDINGS
 from sim.simulate import integers
 from sim.verify import expected_tensors, verify

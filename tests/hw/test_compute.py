@@ -237,7 +237,7 @@ def simulate(state, programs, traffic, folder, seed):
     model = build(files(Compute(config), "qnn_compute"), "qnn_compute")
     run(
         model,
-        "tests.hw.bench_compute",
+        "tests.hw.cocotb.compute",
         environment={"QNN_SCRIPT": str(folder)},
         seed=seed,
         work=folder,

@@ -14,7 +14,7 @@ from hw.spec.resources import (
     estimate,
     total,
 )
-from sim.synthesis import accelerator_resources
+from qnn.eda.synthesis import accelerator_resources
 
 TEST, REFERENCE = CONFIGS["test"], CONFIGS["reference"]
 BOUND = 0.08  # of LUTs and flip-flops, whole accelerators against Yosys

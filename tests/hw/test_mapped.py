@@ -9,8 +9,8 @@ from hw.pe import ProcessingElement
 from hw.spec.config import SvpeConfig, named_config
 from hw.verilog import files, mapped_element, verilog
 from qnn.bench import array
-from sim.equivalence import compare
-from sim.synthesis import synthesize
+from qnn.eda.equivalence import compare
+from qnn.eda.synthesis import synthesize
 
 NAME = "qnn_pe"
 

@@ -3,7 +3,7 @@ from functools import cache
 import pytest
 
 from hw.spec.config import CONFIGS
-from sim.synthesis import accelerator_resources, array_resources
+from qnn.eda.synthesis import accelerator_resources, array_resources
 
 pytestmark = pytest.mark.rtl
 

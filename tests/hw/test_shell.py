@@ -29,7 +29,7 @@ def run_bench(config, seed, simulator):
     runner.simulate_bench(
         {f"{TOP}.v": verilog},
         TOP,
-        "sim.bench.shell",
+        "tests.hw.cocotb.shell",
         seed=seed,
         environment={"QNN_BENCH_CONFIG": config},
         simulator=simulator,

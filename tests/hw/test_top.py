@@ -68,7 +68,7 @@ def test_the_accelerator_over_axi(name, case):
     results = runner.simulate_bench(
         verilog(CONFIGS[name]),
         TOP,
-        "sim.bench.shell",
+        "tests.hw.cocotb.shell",
         environment={"QNN_BENCH_CONFIG": name, "COCOTB_TEST_FILTER": case},
     )
     assert results.tests == 4

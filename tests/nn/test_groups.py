@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from qnn.graph.export import export
-from qnn.graph.quantize import quantize
-from qnn.graph.reference import encode_input, reference
-from qnn.graph.sensitivity import Budget
+from qnn.ir.reference import encode_input, reference
 from qnn.nn.learn import finish, learnable, prepare
 from qnn.nn.round import round_module
+from qnn.ptq.export import export
+from qnn.ptq.quantize import quantize
+from qnn.ptq.sensitivity import Budget
 
 QUICK = {
     "nearest": {},

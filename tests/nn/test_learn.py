@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qnn.errors import ModelError
-from qnn.graph.export import export
-from qnn.graph.quantize import quantize
-from qnn.graph.reference import encode_input, reference
+from qnn.ir.reference import encode_input, reference
 from qnn.nn.learn import finish, finished, folded_copy, learnable, prepare
 from qnn.nn.learning import LearnedExponent
+from qnn.ptq.export import export
+from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.estimators import ESTIMATORS
 from tests.models import models

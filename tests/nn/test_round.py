@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from qnn.errors import ModelError
-from qnn.graph.export import export
-from qnn.graph.quantize import quantize
-from qnn.graph.reference import decode, encode_input, reference
+from qnn.ir.reference import decode, encode_input, reference
 from qnn.nn.learn import learnable
 from qnn.nn.round import Source, round_module, round_quantized
+from qnn.ptq.export import export
+from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.rounding.distillation import divergence
 

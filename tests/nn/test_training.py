@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from qnn.graph.export import export
-from qnn.graph.quantize import quantize
-from qnn.graph.reference import encode_input, reference
+from qnn.ir.reference import encode_input, reference
 from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, accuracy, train
+from qnn.ptq.export import export
+from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.estimators import ESTIMATORS
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from qnn.errors import ModelError, ToolError
-from qnn.graph.quantize import quantize
 from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, train
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.watch import Tally, Window
+from qnn.ptq.quantize import quantize
 
 RECIPE = Recipe(steps=30, batch=8, rate=1e-3)
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qnn.errors import ModelError
-from qnn.graph.quantize import quantize
 from qnn.nn.training import Recipe, train
+from qnn.ptq.quantize import quantize
 from qnn.quant.estimators import ESTIMATORS
 
 MEAN, STD = (0.5,), (0.25,)

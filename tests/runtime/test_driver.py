@@ -10,7 +10,7 @@ from hw.spec.config import named_config
 from hw.spec.registers import Register, Status
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from qnn.runtime.driver import PAGE_BYTES, RESET_POLLS, STALE_INTERRUPTS, Driver, memory_bytes
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from tests.compiler import small_graphs

@@ -12,8 +12,8 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.design import compile
-from qnn.graph.ir import Graph, Input, Output
-from qnn.graph.reference import encode_input, reference
+from qnn.ir.graph import Graph, Input, Output
+from qnn.ir.reference import encode_input, reference
 from qnn.quant.qtype import QType
 from qnn.runtime.accelerator import Accelerator
 from qnn.runtime.devices import FORMS

@@ -10,7 +10,7 @@ from hw.spec.config import named_config
 from hw.spec.registers import Register, Status
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from qnn.runtime import pynq
 from qnn.runtime.driver import Driver
 from qnn.runtime.pynq import PynqTransport

@@ -9,9 +9,9 @@ from hw.spec.config import named_config
 from hw.spec.image import Image
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
-from qnn.graph.ir import Graph, Output
-from qnn.graph.reference import decode as decode_reference
-from qnn.graph.reference import encode_input, reference
+from qnn.ir.graph import Graph, Output
+from qnn.ir.reference import decode as decode_reference
+from qnn.ir.reference import encode_input, reference
 from qnn.quant.qtype import QType
 from qnn.runtime.values import decode, encode, input_shape
 from tests.compiler import small_graphs

@@ -36,7 +36,7 @@ def test_idle_x_backpressure_with_cocotbext_axi(bus_bits, tmp_path):
         writes = handshake.start_writes(design.image, memory.bases(0))
         fields = {"memory": str(content), "idle": idle, "backpressure": backpressure}
         job.write_text(json.dumps({"writes": writes, **fields}))
-        runner.run(build, "sim.bench.axi_ram", environment={"QNN_JOB": str(job)}, seed=seed)
+        runner.run(build, "tests.hw.cocotb.axi_ram", environment={"QNN_JOB": str(job)}, seed=seed)
         after = np.fromfile(content, np.uint8)
         memory.check_guards(after)
         (got,) = unpack_outputs(design.image, memory.output(after, 0)[None], 1)

@@ -7,7 +7,7 @@ from hw.spec.config import named_config
 from qnn.compiler import compile_graph
 from qnn.design import Design
 from qnn.errors import DeviceError
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from sim import rtl
 from sim.cycles import NEVER, simulate_cores, simulate_cycles
 from sim.paths import Paths

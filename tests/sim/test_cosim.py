@@ -16,7 +16,7 @@ from hw.spec.config import named_config
 from hw.spec.registers import Control, Register, Status
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from qnn.runtime.driver import Driver, reset
 from qnn.runtime.remote import RemoteTransport, Request
 from qnn.runtime.tensors import pack_inputs, unpack_outputs

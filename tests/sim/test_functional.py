@@ -11,7 +11,7 @@ from hw.spec.packing import pack, unpack
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.disassemble import instructions
 from qnn.errors import CompileError, DeviceError
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from sim import functional
 from tests.compiler import small_graphs
 from tests.graphs import graphs, images

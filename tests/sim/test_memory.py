@@ -7,7 +7,7 @@ from sim import runner
 
 pytestmark = pytest.mark.rtl
 
-BENCH = "tests.sim.bench_memory"
+BENCH = "tests.hw.cocotb.memory"
 BASE, SIZE = 0x40_0000, 16384
 SIM = Path(runner.__file__).parent
 SOURCES = (SIM / "storage.sv", SIM / "memory.sv", Path(__file__).with_name("one_port.sv"))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from sim import rtl
 from tests.sim.test_faults import sound
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.rtl
 def test_a_reset_in_any_part_of_a_run_leaves_nothing_for_the_next(monkeypatch):
     design, x = sound()
     undisturbed = rtl.execute(design.image, x)
-    monkeypatch.setattr(rtl, "BENCH", "tests.sim.bench_reset")
+    monkeypatch.setattr(rtl, "BENCH", "tests.hw.cocotb.reset")
     after_resets = rtl.execute(design.image, x)
 
     (expected,) = reference(design.graph, x, outputs_only=True).values()

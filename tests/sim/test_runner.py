@@ -2,8 +2,9 @@ import shutil
 
 import pytest
 
+from qnn.eda import verilator
 from qnn.errors import ToolError
-from sim import runner, verilator
+from sim import runner
 
 pytestmark = pytest.mark.rtl
 
@@ -19,7 +20,7 @@ SIMULATORS = [
         marks=pytest.mark.skipif(not shutil.which("iverilog"), reason="iverilog is not installed"),
     ),
 ]
-BENCH = "tests.sim.bench_counter"
+BENCH = "tests.hw.cocotb.counter"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hw.spec.config import named_config
 from hw.spec.registers import Error, Status
 from hw.spec.serial import ANSWER, PATIENCE_BITS, digest
 from qnn.errors import CompileError, DeviceError
-from qnn.graph.reference import reference
+from qnn.ir.reference import reference
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import functional
 from sim.serial_line import Pins, exchange

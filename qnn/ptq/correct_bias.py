@@ -1,0 +1,62 @@
+"""Rounding shifts the mean of what a layer computes; its bias takes the shift back."""
+
+import torch
+from torch import Tensor
+
+from qnn.frontend.float_graph import Graph
+from qnn.frontend.float_run import stream
+from qnn.nn.exact import exact
+from qnn.nn.layers import QuantConv
+from qnn.nn.model import QuantizedModel
+from qnn.nn.scales import set_exponents
+from qnn.quant import pow2
+
+IMAGES = 512  # enough for a mean; their tensors have to fit in memory
+
+
+@torch.no_grad()
+def correct_bias(quantized: QuantizedModel, graph: Graph, images: Tensor) -> None:
+    """Give each output channel the mean on ``images`` that it has in the float ``graph``.
+
+    Means come back, but not what rounding adds around them: it helps most networks, not all. On
+    CIFAR-10 ResNet-20 at 4 bits gained 2 points and at 3 bits lost 22, so ``quantize`` asks.
+
+    What is compared are the sums before bias, skip operand and clamp. Layers follow one another,
+    so that each sees operands that are right already. Layers whose weights the architecture
+    gives, and those without a bias, stay as they are.
+
+    Parameters
+    ----------
+    graph : that ``quantized`` was made of; its nodes are the layers, in order
+    images : (count, channels, height, width), what the float model takes
+
+    Source
+        Bias correction: Nagel et al., arXiv:1906.04721, section 4.2, with sampled operands.
+    """
+    images = images[:IMAGES]
+    last = {name: node.name for node in graph.nodes for name in node.inputs}
+    reals: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
+    for name, real in stream(graph, images):
+        module = quantized.layer(name)
+        inputs = module.plan.inputs
+        if isinstance(module, QuantConv) and not module.plan.fixed:
+            module.add_bias(-_mean_error(module, values[inputs[0]], reals[inputs[0]]))
+            set_exponents(module)
+        reals[name] = real
+        operands = [values[operand] for operand in inputs] or [images]
+        with exact():
+            values[name] = module(*operands)
+        for operand in {operand for operand in inputs if last[operand] == name}:
+            del reals[operand], values[operand]
+
+
+def _mean_error(conv: QuantConv, x: Tensor, real: Tensor) -> Tensor:
+    """What rounded weights and operands add to each output channel on average: (outputs,)."""
+    rounded = pow2.values(conv.indices(), conv.weight_exponent, conv.plan.weight_bits)
+    operand = x * 2.0 ** -int(conv.input_exponent)
+    return _mean_sum(conv, operand, rounded) - _mean_sum(conv, real, conv.folded()[0])
+
+
+def _mean_sum(conv, x, weight):
+    return conv.convolve(x.float(), weight.float()).mean((0, 2, 3), dtype=torch.float64)

@@ -1,0 +1,59 @@
+"""The float network as a teacher: its answers, and what it holds inside."""
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+
+import torch
+from torch import Tensor
+
+from qnn.frontend.float_graph import Graph
+from qnn.frontend.float_run import stream
+from qnn.nn.preprocess import to_reals
+from qnn.quant.rounding import Answers
+
+
+class Teacher:
+    """Answers of a float graph.
+
+    Parameters
+    ----------
+    graph : of the float network; its nodes have the names of the layers
+    preprocessing : mean and std a channel, to take 8-bit pixels; None: it takes reals
+    device : where it computes
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        preprocessing: tuple[Sequence[float], Sequence[float]] | None,
+        device: torch.device,
+    ):
+        nodes = tuple(_moved(node, device) for node in graph.nodes)
+        self._graph = Graph(nodes, graph.outputs)
+        self._preprocessing = preprocessing
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, inner: Sequence[str] = ()) -> Answers:
+        """Answers for (batch, channels, height, width) or (batch, features).
+
+        Parameters
+        ----------
+        x : 8-bit pixels or reals
+        inner : names of tensors inside to give too
+        """
+        x = x if x.dim() == 4 else x[:, :, None, None]
+        x = to_reals(x, *self._preprocessing) if x.dtype == torch.uint8 else x.float()
+        x = x.contiguous(memory_format=torch.channels_last)
+        wanted = {*inner, *(output.name for output in self._graph.outputs)}
+        values = {name: value for name, value in stream(self._graph, x) if name in wanted}
+        outputs = (values[o.name].reshape(-1, *o.shape) for o in self._graph.outputs)
+        return Answers(tuple(outputs), {name: values[name] for name in inner})
+
+
+def _moved(value, device):
+    if isinstance(value, Tensor):
+        return value.detach().to(device)
+    if not is_dataclass(value):
+        return value
+    held = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    return replace(value, **{name: _moved(part, device) for name, part in held.items()})

@@ -1,0 +1,384 @@
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from qnn.errors import ModelError
+from qnn.frontend.capture import capture
+from qnn.frontend.float_run import run
+
+SUPPORTED = (
+    "Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, "
+    "AdaptiveAvgPool2d, mean over space, add, cat over channels, flatten, Dropout, ZeroPad2d, "
+    "strided slices and Identity"
+)
+
+
+class Made(nn.Module):
+    """A module whose forward is a function of the test's."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def captured(function, shape=(3, 8, 6), **parts):
+    torch.manual_seed(0)
+    model = Made(function, **parts)
+    x = torch.randn(2, *shape)
+    graph = capture(model, x)
+    values = run(graph, x if x.dim() == 4 else x[:, :, None, None])
+    with torch.no_grad():
+        wanted = model.eval()(x)
+    wanted = wanted if isinstance(wanted, tuple | list) else (wanted,)
+    for output, expected in zip(graph.outputs, wanted, strict=True):
+        got = values[output.name].reshape(2, *output.shape)
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+    return graph
+
+
+def refusal(function, shape=(3, 8, 6), **parts):
+    with pytest.raises(ModelError) as caught:
+        captured(function, shape, **parts)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(3, 5, 1),
+        nn.Conv2d(3, 5, (2, 3), (2, 1), (1, 0), bias=False),
+        nn.Conv2d(3, 5, 3, dilation=(2, 1), padding=2),
+        nn.Conv2d(3, 5, 3, padding="same"),
+        nn.Conv2d(3, 5, (3, 2), padding="valid"),
+        nn.Conv2d(3, 5, (5, 3), padding="same", dilation=(1, 2)),
+        nn.Conv2d(3, 3, 3, groups=3, bias=False),
+        nn.Conv2d(3, 12, (2, 3), 2, groups=3),
+    ],
+)
+def test_convolutions(conv):
+    assert [node.name for node in captured(lambda m, x: m.conv(x), conv=conv).nodes] == [
+        "x",
+        "conv",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+def test_same_padding_of_an_even_kernel_puts_more_behind():
+    graph = captured(lambda m, x: m.conv(x), conv=nn.Conv2d(3, 5, (4, 2), padding="same"))
+    assert graph["conv"].padding == (1, 2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        F.relu,
+        F.relu6,
+        F.hardtanh,
+        torch.relu,
+        lambda x: F.relu(x.clone(), inplace=True),
+        lambda x: x.clamp(min=0.1),
+        lambda x: torch.clamp(x, -0.5, 0.5),
+        lambda x: x.clamp_max(0.25),
+        lambda x: F.max_pool2d(x, 2),
+        lambda x: F.max_pool2d(x, 3, 2, 1),
+        lambda x: F.max_pool2d(x, (3, 2), ceil_mode=True),
+        lambda x: F.max_pool2d(x, 2, 1, dilation=2),
+        lambda x: F.avg_pool2d(x, 2),
+        lambda x: F.avg_pool2d(x, 3, 1, 1),
+        lambda x: F.avg_pool2d(x, (2, 3), divisor_override=4),
+        lambda x: F.adaptive_avg_pool2d(x, 1),
+        lambda x: F.adaptive_avg_pool2d(x, (4, None)),
+        lambda x: F.adaptive_avg_pool2d(x, (7, 5)),
+        lambda x: x.mean((2, 3)),
+        lambda x: x.mean((-1, -2), keepdim=True),
+        lambda x: x.mean(3, keepdim=True),
+        lambda x: x + x.relu(),
+        lambda x: torch.add(x, x),
+        lambda x: torch.cat([x, x.relu()], 1),
+        lambda x: torch.cat((x, x), dim=-3),
+        lambda x: torch.cat([x.flatten(1), x.flatten(1)], 1),
+        lambda x: x.flatten(1),
+        lambda x: x.view(x.size(0), -1),
+        lambda x: x.reshape(len(x), -1),
+        lambda x: x.mean((2, 3), keepdim=True).squeeze(),
+        lambda x: F.dropout(x, 0.5, training=False),
+        lambda x: F.pad(x, (1, 0, 2, 3)),
+        lambda x: F.pad(x, (0, 0, 0, 0, 2, 1)),
+        lambda x: F.pad(x, (1, 1, 0, 1, 2, 1)),
+        lambda x: x[:, :, ::2, ::2],
+        lambda x: x[:, :, ::3],
+        lambda x: x[..., ::2],
+        lambda x: x.contiguous().float(),
+        lambda x: (x, x.relu()),
+        lambda x: [x.relu()],
+    ],
+)
+def test_functional_forms(function):
+    captured(lambda m, x: function(m.conv(x)), conv=nn.Conv2d(3, 4, 1))
+
+
+def test_modules():
+    graph = captured(
+        lambda m, x: m.net(x),
+        net=nn.Sequential(
+            nn.Identity(),
+            nn.ZeroPad2d((0, 1, 0, 1)),
+            nn.Conv2d(3, 8, 3, 2),
+            nn.BatchNorm2d(8, affine=False),
+            nn.ReLU(inplace=True),
+            nn.Dropout2d(),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Hardtanh(0, 4),
+            nn.Flatten(),
+            nn.Linear(32, 9, bias=False),
+            nn.BatchNorm1d(9),
+            nn.ReLU6(),
+            nn.Linear(9, 3),
+        ),
+    )
+    assert (
+        str(graph)
+        == """\
+x = input() 3x8x6
+net.1 = pad(x) 3x9x7
+net.2 = conv(net.1) 8x4x3 3x3 stride=(2,2)
+net.3 = batchnorm(net.2) 8x4x3
+net.4 = clamp(net.3) 8x4x3
+net.6 = maxpool(net.4) 8x2x2
+net.7 = clamp(net.6) 8x2x2
+net.8 = flatten(net.7) 32x1x1
+net.9 = conv(net.8) 9x1x1 1x1
+net.10 = batchnorm(net.9) 9x1x1
+net.11 = clamp(net.10) 9x1x1
+net.12 = conv(net.11) 3x1x1 1x1
+return net.12"""
+    )
+
+
+def test_vectors():
+    graph = captured(lambda m, x: m.b(m.a(x).relu()), (7,), a=nn.Linear(7, 4), b=nn.Linear(4, 2))
+    assert [node.name for node in graph.nodes] == ["x", "a", "relu", "b"]
+
+
+def test_a_module_that_is_used_twice_gets_two_names():
+    graph = captured(lambda m, x: m.conv(m.conv(x)), conv=nn.Conv2d(3, 3, 1))
+    assert [node.name for node in graph.nodes] == ["x", "conv", "conv_1"]
+
+
+def test_a_parametrized_weight_is_evaluated():
+    conv = parametrizations.weight_norm(nn.Conv2d(3, 3, 1))
+    captured(lambda m, x: m.conv(x), conv=conv)
+
+
+def test_a_model_in_training_is_captured_in_evaluation_and_left_in_training():
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout()).train()
+    model[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    graph = capture(model, torch.randn(1, 3, 5, 5))
+    assert [type(node).__name__ for node in graph.nodes] == ["Input", "Conv", "BatchNorm"]
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_what_no_output_needs_is_left_out():
+    graph = captured(lambda m, x: (m.a(x), m.b(x))[1], a=nn.Conv2d(3, 3, 1), b=nn.Conv2d(3, 4, 1))
+    assert [node.name for node in graph.nodes] == ["x", "b"]
+
+
+@pytest.mark.parametrize(
+    ("function", "parts", "text"),
+    [
+        (
+            lambda m, x: m.net(x),
+            {"net": nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sigmoid())},
+            f"layer 'net.1' (aten.sigmoid) is not supported; supported are {SUPPORTED}; replace it "
+            f"or keep it out of the quantized model",
+        ),
+        (
+            lambda m, x: x * 2,
+            {},
+            f"layer 'mul' (aten.mul) is not supported; supported are {SUPPORTED}; replace it or "
+            f"keep it out of the quantized model",
+        ),
+        (
+            lambda m, x: m.conv(x),
+            {"conv": nn.Conv2d(3, 6, 3, padding=1, padding_mode="circular")},
+            "layer 'conv' needs padding with zeros, not mode 'circular'; pad with zeros",
+        ),
+        (
+            lambda m, x: F.pad(x, (1, 1), value=2.0),
+            {},
+            "layer 'pad' needs padding with zeros, not value=2.0; pad with zeros",
+        ),
+        (
+            lambda m, x: F.pad(x, (1, -1)),
+            {},
+            "layer 'pad' needs amounts of 0 or more, not (1, -1); do not crop with pad",
+        ),
+        (
+            lambda m, x: m.fc(x),
+            {"fc": nn.Linear(6, 4)},
+            "layer 'fc' needs a vector, not a tensor of shape (3, 8, 6); put a flatten before it",
+        ),
+        (
+            lambda m, x: F.batch_norm(x, None, None, training=True),
+            {},
+            "layer 'native_batch_norm_legit' needs running statistics, not statistics of the "
+            "batch; build it with track_running_stats=True",
+        ),
+        (
+            lambda m, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+            {},
+            "layer 'avg_pool2d' needs one divisor for all windows, not count_include_pad=False "
+            "with padding; set count_include_pad=True or padding=0",
+        ),
+        (
+            lambda m, x: F.avg_pool2d(x, 3, 2, ceil_mode=True),
+            {},
+            "layer 'avg_pool2d' needs whole windows, not ceil_mode=True with windows cut at the "
+            "edge; set ceil_mode=False",
+        ),
+        (
+            lambda m, x: F.adaptive_avg_pool2d(x, 5),
+            {},
+            "layer 'adaptive_avg_pool2d' needs an output size that gives windows of one size and "
+            "stride, not 5x5 of 8x6; choose one that divides the input's",
+        ),
+        (
+            lambda m, x: x.mean(1, keepdim=True),
+            {},
+            "layer 'mean' needs to run over height and width, not dim=[1]; use x.mean((2, 3))",
+        ),
+        (
+            lambda m, x: torch.add(x, x, alpha=2),
+            {},
+            "layer 'add' needs alpha=1, not alpha=2; scale inside a Conv2d",
+        ),
+        (
+            lambda m, x: x + x.mean((2, 3), keepdim=True),
+            {},
+            "layer 'add' needs two tensors of one shape, not (3, 8, 6) and (3, 1, 1); do not "
+            "broadcast",
+        ),
+        (
+            lambda m, x: x + 1.0,
+            {},
+            "layer 'add' needs operands computed from the input, not a constant; fold it into a "
+            "Conv2d or Linear",
+        ),
+        (
+            lambda m, x: torch.cat([x, x], 2),
+            {},
+            "layer 'cat' needs dim=1 (channels), not dim=2; concatenate channels",
+        ),
+        (
+            lambda m, x: x.view(-1, 3, 6, 8),
+            {},
+            "layer 'view' needs to keep the shape or flatten all but the batch, not (3, 8, 6) to "
+            "(3, 6, 8); use x.flatten(1)",
+        ),
+        (
+            lambda m, x: x[:, :, 1:],
+            {},
+            "layer 'slice' needs to take every n-th row or column of the whole image, not dim=2, "
+            "start=1, end=9223372036854775807; use x[:, :, ::n, ::n]",
+        ),
+        (
+            lambda m, x: x.flatten(2),
+            {},
+            "layer 'view' needs to give (batch, channels, height, width) or (batch, features), "
+            "but gives ('batch', 3, 48); change the model",
+        ),
+        (
+            lambda m, x: x.double(),
+            {},
+            "layer 'to_copy' needs float32, not torch.float64; leave the cast out",
+        ),
+        (
+            lambda m, x: (m.conv(x), m.conv.weight),
+            {"conv": nn.Conv2d(3, 3, 1)},
+            "model output needs to be a tensor, or a tuple of tensors, computed from the input; "
+            "return nothing else",
+        ),
+        (
+            lambda m, x: {"y": x},
+            {},
+            "model output needs to be a tensor, or a tuple of tensors, computed from the input; "
+            "return nothing else",
+        ),
+        (
+            lambda m, x: x if x.sum() > 0 else -x,
+            {},
+            None,
+        ),
+    ],
+)
+def test_what_is_refused_is_named(function, parts, text):
+    got = refusal(function, **parts)
+    if text is None:
+        pattern = (
+            r"model cannot be captured by torch\.export: .*; make its forward independent of the "
+            r"data's values"
+        )
+        assert re.fullmatch(pattern, got)
+    else:
+        assert got == text
+
+
+def test_parameters_of_another_kind_are_refused():
+    assert refusal(lambda m, x: m.conv(x), conv=nn.Conv2d(3, 4, 1).double()) == (
+        "model needs float32 parameters, but 'conv.weight' is torch.float64; give model.float()"
+    )
+
+
+def test_a_refusal_of_torch_export_is_one_line_without_its_log(capfd):
+    refusal(lambda m, x: x if x.sum() > 0 else -x)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_weights_that_are_not_finite_are_refused():
+    conv = nn.Conv2d(3, 3, 1)
+    conv.weight.data[0, 0] = float("nan")
+    assert refusal(lambda m, x: m.conv(x), conv=conv) == (
+        "layer 'conv': its weight holds NaN or infinity; train or load it again"
+    )
+    norm = nn.BatchNorm2d(3)
+    norm.running_var[1] = float("inf")
+    assert refusal(lambda m, x: m.norm(x), norm=norm) == (
+        "layer 'norm': its running_var holds NaN or infinity; train or load it again"
+    )
+
+
+def test_a_normalised_channel_without_range_is_refused():
+    norm = nn.BatchNorm2d(3, eps=0.0)
+    norm.running_var[1] = 0
+    assert refusal(lambda m, x: m.norm(x), norm=norm) == (
+        "layer 'norm': channel 1 has no range (variance plus eps is 0); give eps a positive value "
+        "or remove the channel"
+    )
+
+
+def test_an_input_that_the_model_does_not_take_is_refused():
+    with pytest.raises(ModelError) as caught:
+        capture(nn.Conv2d(3, 3, 1), torch.zeros(1, 4, 5, 5))
+    assert str(caught.value) == (
+        "model cannot take input of shape (4, 5, 5) (without batch): Given groups=1, weight of "
+        "size [3, 3, 1, 1], expected input[2, 4, 5, 5] to have 3 channels, but got 4 channels "
+        "instead; give data of the shape that the model takes"
+    )
+    with pytest.raises(ModelError) as caught:
+        capture(nn.Identity(), torch.zeros(1, 4, 5))
+    assert str(caught.value) == (
+        "model input needs shape (batch, channels, height, width) or (batch, features), not "
+        "(1, 4, 5); reshape the data"
+    )

@@ -1,0 +1,210 @@
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import qnn
+from qnn.errors import ModelError
+from qnn.ptq import sensitivity as measured
+from qnn.ptq.quantize import quantize
+from qnn.ptq.sensitivity import Budget, Fit, choose_bits, sensitivity
+
+BITS = (2, 3, 4, 5)
+
+
+def message(kind, call):
+    with pytest.raises(kind) as caught:
+        call()
+    return str(caught.value)
+
+
+class Small(nn.Module):
+    def __init__(self, classes=4):
+        super().__init__()
+        self.one = nn.Sequential(nn.Conv2d(2, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6))
+        self.two, self.head = nn.Conv2d(6, 6, 3, padding=1), nn.Linear(6, classes)
+
+    def forward(self, x):
+        x = self.one(x).relu()
+        return self.head((x + self.two(x)).relu().mean((2, 3)))
+
+
+def network(classes=4):
+    torch.manual_seed(0)
+    return Small(classes), 4 * torch.randn(70, 2, 4, 8)  # whose mean divides by a power of two
+
+
+def on_grid(model, bits, exponent=0):
+    """Weights that one term of so many bits holds exactly, each layer at the same scale."""
+    generator = torch.Generator().manual_seed(0)
+    most = (1 << (bits - 1)) - 1
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                shape = module.weight.shape
+                index = torch.randint(1, most + 1, shape, generator=generator)
+                index.flatten(1)[:, 0] = most
+                sign = torch.randint(0, 2, shape, generator=generator) * 2 - 1
+                module.weight.copy_(sign * 2.0 ** (index - most + exponent))
+    return model
+
+
+def test_layers_that_learn_are_measured_at_every_number_of_bits():
+    model, x = network()
+    losses = sensitivity(quantize(model, x), x)
+    assert list(losses) == ["one.0", "two", "head"]
+    assert all(tuple(found) == BITS for found in losses.values())
+    assert all(found[2] > found[3] > 0 < found[5] for found in losses.values())
+
+
+def test_weights_that_a_format_holds_lose_nothing():
+    model, x = network()
+    model.one = model.one[0]
+    losses = sensitivity(quantize(on_grid(model, 3), x, weight_bits=5), x)
+    for name, found in losses.items():
+        assert found[3] == found[4] == found[5] == 0 < found[2], name
+
+
+def test_a_loss_is_the_divergence_of_the_network_in_which_one_layer_alone_rounds():
+    """Of three layers on the 3-bit grid but one, rounding all is rounding that one."""
+    model, x = network()
+    model.one = model.one[0]
+    exact = on_grid(model, 3)
+    nn.init.normal_(exact.two.weight, generator=torch.Generator().manual_seed(1))
+    rounded = quantize(exact, x, weight_bits=3)
+    free = measured.folded_copy(rounded)
+    with torch.no_grad():
+        p, q = (net(x).log_softmax(1) for net in (free, rounded))
+    wanted = float((p.exp() * (p - q)).sum(1).mean())
+    found = sensitivity(rounded, x)
+    assert found["two"][3] == pytest.approx(wanted, rel=1e-4)
+    assert found["one"][3] == found["head"][3] == 0
+
+
+def test_the_bits_that_a_model_has_do_not_matter():
+    model, x = network()
+    wide, narrow = (sensitivity(quantize(model, x, weight_bits=b), x) for b in (5, 2))
+    for name, found in wide.items():
+        assert found == pytest.approx(narrow[name], rel=0.05)
+
+
+def test_one_value_without_classes_is_measured_by_its_error():
+    model, x = network(classes=1)
+    losses = sensitivity(quantize(model, x), x)
+    assert all(found[2] > found[5] > 0 for found in losses.values())
+
+
+def test_vectors_and_several_outputs_are_measured():
+    class Heads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.a, self.b = nn.Linear(5, 8), nn.Linear(8, 3), nn.Linear(8, 2)
+
+        def forward(self, x):
+            x = self.body(x).relu()
+            return self.a(x), self.b(x)
+
+    torch.manual_seed(0)
+    x = torch.randn(40, 5)
+    losses = sensitivity(quantize(Heads(), x), x)
+    assert list(losses) == ["body", "a", "b"]
+    assert all(found[2] > found[5] > 0 for found in losses.values())
+
+
+CASES = st.lists(
+    st.tuples(st.integers(1, 9), st.lists(st.integers(0, 1000), min_size=4, max_size=4)),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=200)
+@given(CASES, st.floats(2, 5), st.sampled_from((1, 7)))
+def test_chosen_bits_are_the_best_of_all_that_fit(cases, mean_bits, factor):
+    names = [f"l{i}" for i in range(len(cases))]
+    sizes = {n: factor * size for n, (size, _) in zip(names, cases, strict=True)}
+    losses = {
+        n: dict(zip(BITS, map(float, found), strict=True))
+        for n, (_, found) in zip(names, cases, strict=True)
+    }
+    chosen = choose_bits(losses, sizes, mean_bits)
+    room = mean_bits * sum(sizes.values()) * (1 + 1e-12)
+
+    def spent(bits):
+        return sum(size * b for size, b in zip(sizes.values(), bits, strict=True))
+
+    def lost(bits):
+        return sum(losses[n][b] for n, b in zip(names, bits, strict=True))
+
+    fitting = [bits for bits in itertools.product(BITS, repeat=len(names)) if spent(bits) <= room]
+    got = tuple(chosen[n] for n in names)
+    assert got in fitting
+    assert lost(got) == min(map(lost, fitting))
+
+
+@settings(max_examples=50)
+@given(CASES, st.floats(2, 5))
+@example([(1, [0, 1, 1, 1])] * 2, 5.0)
+def test_a_budget_in_large_units_is_kept(cases, mean_bits):
+    sizes = {f"l{i}": 1_000_003 * size + i for i, (size, _) in enumerate(cases)}
+    losses = {
+        f"l{i}": dict(zip(BITS, sorted(map(float, found), reverse=True), strict=True))
+        for i, (_, found) in enumerate(cases)
+    }
+    chosen = choose_bits(losses, sizes, mean_bits)
+    fit = Fit(chosen, losses, sizes)
+    assert fit.mean_bits <= mean_bits * (1 + 1e-9)
+    if mean_bits == 5:
+        assert all(losses[n][bits] == losses[n][5] for n, bits in chosen.items())
+
+
+def test_a_budget_below_the_least_bits_is_refused():
+    assert message(ValueError, lambda: choose_bits({"a": {3: 1.0}}, {"a": 4}, 2.5)) == (
+        "choose_bits needs mean_bits of at least the fewest that layers may have, not 2.5"
+    )
+
+
+@pytest.mark.parametrize("mean_bits", [1.9, 5.1, math.nan])
+def test_budgets_that_no_format_has_are_refused(mean_bits):
+    assert message(ValueError, lambda: Budget(mean_bits)) == (
+        f"Budget needs mean_bits from 2 to 5, not {mean_bits}"
+    )
+
+
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_quantize_keeps_to_a_budget_and_reports_it(bias_correction):
+    model, x = network()
+    fits = []
+    budget = qnn.Budget(2.8, fits.append)
+    quantized = quantize(model, x, weight_bits=budget, bias_correction=bias_correction)
+    (fit,) = fits
+    layers = {layer.name: layer for layer in quantized.plan.layers}
+    assert {name: layers[name].weight_bits for name in fit.bits} == fit.bits
+    assert fit.sizes == {"one.0": 108, "two": 324, "head": 24}
+    assert fit.mean_bits <= 2.8
+    assert len(set(fit.bits.values())) > 1
+    assert fit.losses == sensitivity(quantize(model, x, weight_bits=5), x)
+    same = quantize(model, x, weight_bits=fit.bits, bias_correction=bias_correction)
+    assert str(qnn.export(same)) == str(qnn.export(quantized))
+
+
+def test_terms_count_as_codes():
+    model, x = network()
+    fits = []
+    quantize(model, x, weight_bits=Budget(3, fits.append), terms={"two": 2, "*": 1})
+    assert fits[0].sizes == {"one.0": 108, "two": 648, "head": 24}
+
+
+def test_a_network_without_learned_layers_has_no_budget():
+    text = message(
+        ModelError,
+        lambda: quantize(nn.AvgPool2d(2), torch.randn(4, 2, 4, 4), weight_bits=Budget(3)),
+    )
+    assert text == (
+        "Budget needs a layer whose weights are learned, but the network has none; give "
+        "weight_bits as a number"
+    )
