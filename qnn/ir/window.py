@@ -1,0 +1,76 @@
+"""The window that a convolution or a pooling moves over an image, and the rows that it reads."""
+
+from dataclasses import dataclass, replace
+
+from qnn.ir.rows import Rows
+
+Pair = tuple[int, int]  # (vertical, horizontal)
+Padding = tuple[int, int, int, int]  # top, bottom, left, right
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Kernel, stride, padding, dilation and groups: which inputs each result is computed from.
+
+    Members
+    -------
+    kernel : taps of the window, vertical and horizontal
+    stride : rows and columns from one window to the next
+    padding : rows and columns around the image, at its top, bottom, left and right
+    dilation : rows and columns from one tap to the next
+    groups : parts that a convolution splits its channels into, each computed from its like alone;
+        pooling takes each channel alone whatever this says, and leaves it at 1
+    """
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def reach(self) -> Pair:
+        """Rows and columns from the first tap to the last one, both included."""
+        (height, width), (down, right) = self.kernel, self.dilation
+        return (height - 1) * down + 1, (width - 1) * right + 1
+
+    def output_size(self, size: Pair) -> Pair:
+        """Height and width of the result over an image of ``size``; 0 or less if there is none."""
+        top, bottom, left, right = self.padding
+        padded = (size[0] + top + bottom, size[1] + left + right)
+        return tuple(
+            (whole - reach) // stride + 1
+            for whole, reach, stride in zip(padded, self.reach, self.stride, strict=True)
+        )
+
+    def rows_read(self, rows: Rows, height: int) -> Rows:
+        """Rows of an image of ``height`` that ``rows`` of the result read, the halo included.
+
+        What lies outside of the image is padding. Windows that see nothing but padding still read
+        one row, because an operand has at least one.
+        """
+        start = self._first_row(rows)
+        stop = start + (rows.count - 1) * self.stride[0] + self.reach[0]
+        first = min(max(start, 0), height - 1)
+        return Rows(first, max(min(stop, height), first + 1))
+
+    def strip(self, rows: Rows, read: Rows) -> "Window":
+        """The window that computes ``rows`` of the result from the rows ``read`` alone.
+
+        Its upper padding is what the strip's first window has above ``read``: the image's padding
+        at the image's border, and none inside of it.
+        """
+        return replace(self, padding=(read.first - self._first_row(rows), *self.padding[1:]))
+
+    @property
+    def row_step(self) -> int:
+        """Rows of the image from one that is read to the next, where those between never are."""
+        return self.stride[0] if self.kernel[0] == 1 and self.padding[:2] == (0, 0) else 1
+
+    def without_gaps(self) -> "Window":
+        """The window over an image of which only every ``row_step``-th row is there."""
+        return replace(self, stride=(self.stride[0] // self.row_step, self.stride[1]))
+
+    def _first_row(self, rows: Rows) -> int:
+        """The row of the image under the first tap, negative in the upper padding."""
+        return rows.first * self.stride[0] - self.padding[0]
