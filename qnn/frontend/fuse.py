@@ -78,8 +78,9 @@ def fold_batchnorm(graph: Graph) -> Graph:
             name=node.name,
             inputs=node.inputs,
             shape=node.shape,
-            weight=_channel_copy(node.shape[0], 0, 0),
+            weight=torch.ones(node.shape[0], 1, 1, 1),
             batchnorm=node.statistics,
+            groups=node.shape[0],
             fixed=True,
         )
         return graph.rebuilt({node.name: (alone,)})
@@ -119,7 +120,7 @@ def _swapped(graph, clamp, moved):
 
 
 def fold_flatten(graph: Graph) -> Graph:
-    """A linear layer behind a flatten takes the whole image as its kernel."""
+    """A linear or diagonal layer behind a flatten takes the whole image as its kernel."""
 
     def step(graph, node):
         if not isinstance(node, Flatten):
@@ -129,8 +130,9 @@ def fold_flatten(graph: Graph) -> Graph:
         if source.shape[1:] == (1, 1) or not users:
             return graph.rebuilt({node.name: ()}, {node.name: source.name})
         replaced = {u.name: (_whole_image(u, source),) for u in users if _is_linear(u)}
+        replaced |= {u.name: (_each_value(u, source),) for u in users if _is_diagonal(u)}
         if len(replaced) < len(users):
-            replaced[node.name] = (_flattening(node, source),)
+            replaced[node.name] = (_each_value(identity(node.name, node), source),)
             return graph.rebuilt(replaced)
         return graph.rebuilt(replaced | {node.name: ()}, {node.name: source.name})
 
@@ -142,10 +144,16 @@ def _is_linear(node):
     return whole and not any(node.padding)
 
 
-def _flattening(node, source):
-    """The flatten as a convolution that copies each value to a channel."""
-    weight = torch.eye(node.shape[0]).reshape(-1, *source.shape)
-    return Conv(name=node.name, inputs=(source.name,), shape=node.shape, weight=weight, fixed=True)
+def _is_diagonal(node):
+    diagonal = isinstance(node, Conv) and node.fixed and node.weight.shape[1:] == (1, 1, 1)
+    return diagonal and node.groups == node.shape[0] and node.skip is None
+
+
+def _each_value(conv, source):
+    """A diagonal layer on a flattened image, reading the image: an output for each value."""
+    channels, height, width = source.shape
+    place = torch.eye(height * width).reshape(-1, 1, height, width).repeat(channels, 1, 1, 1)
+    return replace(conv, inputs=(source.name,), weight=conv.weight * place, groups=channels)
 
 
 def _whole_image(conv, source):

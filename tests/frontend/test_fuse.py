@@ -81,7 +81,7 @@ def test_a_normalisation_alone_becomes_a_diagonal_convolution():
         fused(graph(norm("b", "x"), conv("d", "b")))
         == """\
 x = input() 2x6x6
-b = conv(x) 2x6x6 1x1 batchnorm
+b = conv(x) 2x6x6 1x1 groups=2 batchnorm
 d = conv(b) 2x6x6 1x1
 return d"""
     )
@@ -203,9 +203,25 @@ def test_a_flatten_that_is_joined_with_others_is_a_convolution():
         fused(graph(flat, both, conv("l", "j", (3, 1, 1), 144)))
         == """\
 x = input() 2x6x6
-f = conv(x) 72x1x1 6x6
+f = conv(x) 72x1x1 6x6 groups=2
 j = concat(f, f) 144x1x1
 l = conv(j) 3x1x1 1x1
+return l"""
+    )
+
+
+def test_a_normalisation_of_a_flattened_image_has_an_output_for_each_value():
+    flat = Flatten(name="f", inputs=("x",), shape=(72, 1, 1))
+    ramp = torch.arange(72) + 1.0
+    norm = BatchNorm(
+        name="b", inputs=("f",), shape=(72, 1, 1), statistics=Statistics(ramp, -ramp, ramp, ramp, 0)
+    )
+    assert (
+        fused(graph(flat, norm, conv("l", "b", (3, 1, 1), 72)))
+        == """\
+x = input() 2x6x6
+b = conv(x) 72x1x1 6x6 groups=2 batchnorm
+l = conv(b) 3x1x1 1x1
 return l"""
     )
 
