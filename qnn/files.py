@@ -1,4 +1,4 @@
-"""Files that a reader never sees half of, and where the product keeps what it can make again."""
+"""Files that a reader never sees half of."""
 
 import os
 from pathlib import Path
@@ -18,9 +18,3 @@ def write_whole(path: Path, data: bytes | str) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def cache_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/qnn``, or the same under ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "qnn"

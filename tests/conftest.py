@@ -12,12 +12,30 @@ settings.register_profile("qnn", deadline=None, print_blob=True)
 settings.load_profile("qnn")
 
 COMPILERS = ("g++", "clang++")
+MOST_WORKERS = 8  # each holds torch, and with RTL tests a compiler: about 1.5 GB
 
 
 def pytest_addoption(parser):
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite tests/**/golden/ from this run"
     )
+
+
+def pytest_xdist_auto_num_workers(config) -> int:
+    """Workers of plain ``pytest``: one a core, but none where they would only be in the way.
+
+    Workers do not show what ``-s`` asks for, and take longer to start than one file takes to run.
+    """
+    files = [argument for argument in config.args if not Path(argument.split("::")[0]).is_dir()]
+    if config.option.capture == "no" or config.option.collectonly or len(config.args) == len(files):
+        return 0
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+def pytest_xdist_setupnodes(config, specs) -> None:
+    """Share the cores among the workers: before any of them loads torch, which reads this once."""
+    threads = max(1, len(os.sched_getaffinity(0)) // len(specs))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 def _missing_for(marker: str) -> str | None:

@@ -73,9 +73,10 @@ MAY_IMPORT = {
     "qnn": set(),  # the public names, which load on first use
 }
 EVERYONE = {
+    "qnn.cache",
     "qnn.errors",
     "qnn.files",
-}  # what a user reads; nothing of ours in them
+}  # what a user reads, files and the cache; nothing of ours in them
 NEVER_AT_IMPORT = ("torch", "amaranth", "cocotb", "sklearn")  # of qnn.cli and qnn itself
 
 

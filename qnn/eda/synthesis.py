@@ -12,8 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 from hw.spec.config import SvpeConfig
+from qnn.cache import alone, cache_folder
 from qnn.errors import ToolError
-from qnn.files import cache_folder
+from qnn.files import write_whole
 
 # -noiopad: what we count is inside the chip; carry chains come out as CARRY4 also for xcup.
 SCRIPT = (
@@ -101,12 +102,11 @@ def synthesis(
     key = hashlib.sha256(repr((version, script, sorted(sources.items()))).encode()).hexdigest()
     stored = cache_folder() / "synthesis" / f"{key[:24]}.json"
     if not (cache and stored.exists()):
-        statistics, netlist = _run_yosys(sources, script)
-        found = {"resources": asdict(count_cells(statistics)), "netlist": netlist}
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        beside = stored.with_suffix(".part")
-        beside.write_text(json.dumps(found))
-        beside.replace(stored)
+        with alone(stored):
+            if not (cache and stored.exists()):  # another process may have run it meanwhile
+                statistics, netlist = _run_yosys(sources, script)
+                found = {"resources": asdict(count_cells(statistics)), "netlist": netlist}
+                write_whole(stored, json.dumps(found))
     found = json.loads(stored.read_text())
     return Resources(**found["resources"]), found["netlist"]
 

@@ -1,0 +1,149 @@
+"""The cache under several processes at once: nothing is made twice, nothing blocks for ever."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qnn.cache import alone, cache_folder, keep_files
+
+ROOT = Path(__file__).resolve().parents[1]
+PROCESSES = 4
+LOOKS_ALIVE = 1.0  # seconds that a waiting process is watched: it would be through in a tenth
+# Makes ``entry`` unless it is there, and tells the log each time that it is made.
+MAKER = """
+import sys, time
+from contextlib import nullcontext
+from pathlib import Path
+from qnn.cache import alone, keep_files
+entry, log, how = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+print("here", flush=True)
+sys.stdin.readline()
+with alone(entry) if how == "alone" else nullcontext():
+    if not entry.exists():
+        with log.open("a") as file:
+            file.write("made\\n")
+        time.sleep(0.5)
+        new = log.parent / f"new-{time.monotonic_ns()}" / "result"
+        new.parent.mkdir()
+        new.write_text("whole")
+        keep_files([new], entry)
+assert (entry / "result").read_text() == "whole"
+"""
+# Holds ``entry`` for a minute, with a program of its own that outlives it.
+HOLDER = """
+import subprocess, sys, time
+from pathlib import Path
+from qnn.cache import alone
+with alone(Path(sys.argv[1])):
+    child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    time.sleep(60)
+"""
+WAITER = """
+import sys
+from pathlib import Path
+from qnn.cache import alone
+print("here", flush=True)
+with alone(Path(sys.argv[1])):
+    pass
+"""
+
+
+def start(text, *arguments):
+    """A Python process that runs ``text``, and its first line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", text, *map(str, arguments)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process, process.stdout.readline().strip()
+
+
+def times_made(folder, how):
+    """How often processes that all start together make one entry."""
+    entry, log = folder / "entry", folder / "log"
+    processes = [start(MAKER, entry, log, how)[0] for _ in range(PROCESSES)]
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate()[1] or process.returncode for process in processes] == (
+        [0] * PROCESSES
+    )
+    assert not list(folder.glob(".part-*"))
+    return log.read_text().count("made")
+
+
+def test_processes_that_want_one_entry_make_it_once(tmp_path):
+    assert times_made(tmp_path, "alone") == 1
+
+
+def test_without_the_lock_they_make_it_several_times_and_still_whole(tmp_path):
+    assert times_made(tmp_path, "together") > 1
+
+
+def test_a_holder_that_is_killed_blocks_nobody_though_its_program_lives_on(tmp_path):
+    holder, child = start(HOLDER, tmp_path / "entry")
+    waiter, _ = start(WAITER, tmp_path / "entry")
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):  # the holder lives: the waiter waits
+            waiter.wait(LOOKS_ALIVE)
+        holder.kill()
+        assert waiter.wait(30) == 0
+        os.kill(int(child), 0)  # raises if the holder's program has ended
+    finally:
+        for process in (holder, waiter):
+            process.kill()
+            process.communicate()
+        os.kill(int(child), 9)
+
+
+def test_different_entries_do_not_wait_for_each_other(tmp_path):
+    with alone(tmp_path / "one"), alone(tmp_path / "other"):
+        waiter, _ = start(WAITER, tmp_path / "third")
+        assert waiter.wait(30) == 0  # raises if it waits
+        waiter.communicate()
+
+
+def test_a_folder_without_locks_is_used_all_the_same(tmp_path, monkeypatch):
+    def refuse(_file, _how):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with alone(tmp_path / "entry"):
+        keep_files([Path(__file__)], tmp_path / "entry")
+    assert (tmp_path / "entry" / Path(__file__).name).read_text() == Path(__file__).read_text()
+
+
+def test_the_lock_ends_with_an_error_in_the_block(tmp_path):
+    with pytest.raises(ZeroDivisionError), alone(tmp_path / "entry"):
+        raise ZeroDivisionError
+    waiter, _ = start(WAITER, tmp_path / "entry")
+    assert waiter.wait(30) == 0
+    waiter.communicate()
+
+
+def test_files_that_are_replaced_stay_open_for_who_reads_them(tmp_path):
+    old, new = tmp_path / "old" / "model", tmp_path / "new" / "model"
+    for path in (old, new):
+        path.parent.mkdir()
+        path.write_text(path.parent.name)
+    keep_files([old], tmp_path / "cache" / "entry")
+    with (tmp_path / "cache" / "entry" / "model").open() as reader:
+        keep_files([new], tmp_path / "cache" / "entry")
+        assert reader.read() == "old"
+    assert (tmp_path / "cache" / "entry" / "model").read_text() == "new"
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["entry"]
+
+
+def test_the_folder_is_the_users_or_the_variables(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "qnn"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "qnn"
