@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hw.axi import AxiSignature
+from hw.spec.axi import PAGE_BYTES
 
-PAGE_BYTES = 4096  # no burst crosses one
 SLVERR = 0b10
 
 

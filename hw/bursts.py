@@ -6,9 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hw.axi import ADDRESS_BITS
-
-MOST_BURST_BEATS = 256  # AXI4
-PAGE_BYTES = 4096  # no burst may cross a multiple of it
+from hw.spec.axi import MOST_BURST_BEATS, PAGE_BYTES
 
 BURST = data.StructLayout(
     {
@@ -33,7 +31,7 @@ class BurstSplitter(wiring.Component):
     Parameters
     ----------
     bus_bytes, burst_beats : int
-        Bytes of a beat and most beats of a burst: powers of two, together at most 4096 bytes.
+        Bytes of a beat and most beats of a burst: powers of two, together at most a page.
     beats_bits : int
         Width of a run's beat count, which is at least 1.
 

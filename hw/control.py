@@ -5,8 +5,8 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.axi import ADDRESS_BITS
+from hw.spec.isa.header import Engine
 from hw.spec.registers import Error
-from hw.tokens import Engine
 
 ERROR_BITS = 8
 CYCLE_BITS = 64

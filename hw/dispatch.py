@@ -5,16 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.queue import Queue
-from hw.spec.instructions import HEADER, INSTRUCTION_BITS, Op
+from hw.spec.isa.header import HEADER, INSTRUCTION_BITS, Engine, Op
 from hw.spec.timing import QUEUE_DEPTH
-from hw.tokens import INSTRUCTION_OF, Engine
-
-ENGINE_OF = {
-    Op.LOAD: Engine.LOAD,
-    Op.STORE: Engine.STORE,
-    Op.CONV: Engine.COMPUTE,
-    Op.MAXPOOL: Engine.COMPUTE,
-}
+from hw.tokens import INSTRUCTION_OF
 
 
 class Dispatch(wiring.Component):
@@ -56,10 +49,10 @@ class Dispatch(wiring.Component):
         open_ = self.i.valid & ~self.ended
         m.d.comb += self.empty.eq(~Cat(queue.o.valid for queue in queues.values()).any())
         with m.Switch(op):
-            for code, engine in ENGINE_OF.items():
+            for code in (code for code in Op if code.engine is not None):
                 with m.Case(code):
-                    m.d.comb += queues[engine].i.valid.eq(open_)
-                    m.d.comb += self.i.ready.eq(queues[engine].i.ready & ~self.ended)
+                    m.d.comb += queues[code.engine].i.valid.eq(open_)
+                    m.d.comb += self.i.ready.eq(queues[code.engine].i.ready & ~self.ended)
             with m.Case(Op.END):
                 m.d.comb += self.i.ready.eq(~self.ended)
                 m.d.sync += self.ended.eq(self.ended | open_)

@@ -9,7 +9,7 @@ from hw.element import Arrival, Element, Limits
 from hw.layouts import struct
 from hw.row_memory import ROW_MEMORY_STAGES, RowMemory
 from hw.shifter import LEFT_STAGES, RIGHT_STAGES, shift_left, shift_right
-from hw.spec.instructions import parameters
+from hw.spec.isa.parameters import parameters
 from hw.spec.timing import EPILOGUE_STAGES, RESULT_STAGES
 
 ADD_STAGES = 2
@@ -39,7 +39,7 @@ class EpilogueRow(wiring.Component):
     arrival : In(Arrival), next_arrival : Out(Arrival), sum : In(signed(accumulator_bits))
     skip : In(signed(activation_bits)), 0 if there is none
     load : In(1), load_address : In(range(parameter_words)), load_data : In(parameter_bits)
-        One channel's ``hw.spec.instructions.parameters``.
+        One channel's ``hw.spec.isa.parameters``.
     result : Out(activation_bits)
     """
 

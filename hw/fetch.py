@@ -9,7 +9,7 @@ from hw.axi import ADDRESS_BITS
 from hw.bursts import BURST, BurstSplitter
 from hw.queue import Queue
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import INSTRUCTION_BITS, INSTRUCTION_BYTES
+from hw.spec.isa.header import INSTRUCTION_BITS, INSTRUCTION_BYTES
 from hw.spec.timing import FETCH_BUFFER_BEATS, FETCH_BURST_BEATS
 
 PROGRAM_BITS = 32  # width of the program's length in bytes

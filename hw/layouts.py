@@ -3,11 +3,11 @@
 from amaranth import *
 from amaranth.lib import data
 
-from hw.spec.instructions import TILES, TRANSFER
+from hw.spec.isa.encoding import TILES, TRANSFER
 
 
 def struct(layout):
-    """The ``data.StructLayout`` of a ``hw.spec.layout.Layout``: same fields, same bits."""
+    """The ``data.StructLayout`` of a ``hw.spec.isa.fields.Layout``: same fields, same bits."""
     return data.StructLayout(
         {f.name: signed(f.bits) if f.signed else unsigned(f.bits) for f in layout.fields}
     )

@@ -8,22 +8,22 @@ from hw.bursts import BURST
 from hw.layouts import TRANSFER_STRUCT, feature_write, parameter_write, weight_write
 from hw.runs import BASES
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import Buffer
+from hw.spec.isa.buffers import Buffer
 from hw.tokens import SIGNALS
 from hw.transfers import Transfers
 from hw.walk import PLACE
 
-PORTS = ("features", "weights", "parameters")  # by hw.spec.instructions.Buffer
+PORTS = ("features", "weights", "parameters")  # by hw.spec.isa.buffers.Buffer
 
 
 def word_writes(config):
-    """The stream into each buffer, by ``hw.spec.instructions.Buffer``."""
+    """The stream into each buffer, by ``hw.spec.isa.buffers.Buffer``."""
     layouts = (feature_write(config), weight_write(config), parameter_write(config))
     return dict(zip(PORTS, map(stream.Signature, layouts), strict=True))
 
 
 def word_beats(config):
-    """Beats of one word of each buffer, by ``hw.spec.instructions.Buffer``."""
+    """Beats of one word of each buffer, by ``hw.spec.isa.buffers.Buffer``."""
     words = (config.feature_bits, config.weight_word_bits, config.rows * config.parameter_bits)
     return tuple(config.beats(bits) for bits in words)
 

@@ -7,7 +7,7 @@ Each takes a list of activations and one of codes, and gives ``product_terms`` t
 from amaranth import *
 
 from hw.delay import delay
-from hw.spec.codes import most_index
+from hw.spec.isa.codes import most_index
 from hw.tree import Term, late, register
 
 

@@ -9,9 +9,9 @@ from hw.axi_lite import RegisterAccess
 from hw.control import COUNTER_BITS, CYCLE_BITS, ERROR_BITS
 from hw.fetch import PROGRAM_BITS
 from hw.runs import BASES
-from hw.spec.instructions import TAG_BITS, Region
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.header import TAG_BITS, Engine
 from hw.spec.registers import MAGIC, Control, Register, Status
-from hw.tokens import Engine
 
 _BASE_REGISTER = {
     Region.IMAGE: Register.IMAGE_BASE,

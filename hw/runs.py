@@ -8,7 +8,7 @@ from hw.axi import ADDRESS_BITS
 from hw.bursts import run
 from hw.layouts import TRANSFER_STRUCT
 from hw.spec.config import ADDRESS_BITS as WORD_ADDRESS_BITS
-from hw.spec.instructions import Region
+from hw.spec.isa.buffers import Region
 
 BASES = data.ArrayLayout(ADDRESS_BITS, len(Region))
 
@@ -31,7 +31,7 @@ class RunGenerator(wiring.Component):
     Parameters
     ----------
     word_beats : tuple[int, ...]
-        Beats of one word of each buffer, by ``hw.spec.instructions.Buffer``.
+        Beats of one word of each buffer, by ``hw.spec.isa.buffers.Buffer``.
 
     Members
     -------

@@ -27,7 +27,7 @@ STEPS = {  # offset: the loop that it follows, the field that it grows by
 
 
 class Sequencer(wiring.Component):
-    """Walk through the loops of each instruction in turn (see ``hw.spec.instructions.TILES``).
+    """Walk through the loops of each instruction in turn (see ``hw.spec.isa.tiles``).
 
     Steps never stall, except for the waits that ``hw.spec.timing`` describes. All outputs belong
     to the cycle in which ``step.valid`` is 1; the others hold between steps.

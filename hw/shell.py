@@ -13,9 +13,10 @@ from hw.load import LoadEngine, word_writes
 from hw.read_channel import ReadChannel, Reader
 from hw.registers_bank import RegisterBank
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
-from hw.spec.instructions import TAG_BITS, Region
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.header import TAG_BITS, Engine
 from hw.store import StoreEngine
-from hw.tokens import INSTRUCTION_OF, Engine, TokenGates
+from hw.tokens import INSTRUCTION_OF, TokenGates
 from hw.write_channel import WriteChannel
 
 

@@ -8,7 +8,7 @@ from hw.delay import delay
 from hw.element import Arrival, Destination, Element, Limits
 from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, SHIFT_BITS
-from hw.spec.instructions import Op
+from hw.spec.isa.header import Op
 from hw.spec.timing import hold_latency
 from hw.step import POSITION, Offsets, Step
 

@@ -1,32 +1,17 @@
 """Dependency tokens: hold each engine's instructions until the engines that they name are done."""
 
-import enum
-
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.layouts import struct
-from hw.spec.instructions import INSTRUCTIONS, TOKEN_BITS, Op
-
-
-class Engine(enum.IntEnum):
-    """The three engines, in the order of the token bits of an instruction."""
-
-    LOAD = 0
-    COMPUTE = 1
-    STORE = 2
-
-    @property
-    def word(self):
-        """Its name in field and port names."""
-        return self.name.lower()
-
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import TOKEN_BITS, Engine, Op
 
 INSTRUCTION_OF = {
-    Engine.LOAD: struct(INSTRUCTIONS[Op.LOAD]),
-    Engine.COMPUTE: struct(INSTRUCTIONS[Op.CONV]),
-    Engine.STORE: struct(INSTRUCTIONS[Op.STORE]),
+    Engine.LOAD: struct(LAYOUTS[Op.LOAD]),
+    Engine.COMPUTE: struct(LAYOUTS[Op.CONV]),
+    Engine.STORE: struct(LAYOUTS[Op.STORE]),
 }
 SIGNALS = data.ArrayLayout(1, len(Engine))  # to whom an instruction gives a token, by Engine
 

@@ -20,7 +20,7 @@ class Transfers(wiring.Component):
     ----------
     bus_bytes : int
     word_beats : tuple[int, ...]
-        Beats of one word of each buffer, by ``hw.spec.instructions.Buffer``.
+        Beats of one word of each buffer, by ``hw.spec.isa.buffers.Buffer``.
 
     Members
     -------

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hw.spec.axi import PAGE_BYTES
 from hw.spec.config import SvpeConfig
 from qnn.errors import DeviceError
-from qnn.runtime.pages import PAGE_BYTES
 from qnn.runtime.remote import RemoteTransport, Request
 from sim import dram, rtl, runner
 from sim.rtl import MemoryTiming

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from hw.spec.image import Image
-from hw.spec.instructions import INSTRUCTION_BITS, Buffer, Op
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.header import INSTRUCTION_BITS, Op
 from hw.spec.timing import (
     DISPATCH_LATENCY,
     END_LATENCY,

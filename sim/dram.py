@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hw.spec.axi import PAGE_BYTES
 from hw.spec.image import Image
 from qnn.errors import DeviceError
 from qnn.runtime.handshake import Bases
 
 BASE = 0x12_3400_0000  # over 4 GiB, so that a lost upper address bit shows
-PAGE_BYTES = 4096
 GUARD_SEED = 0x5EED
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.spec.image import Image
-from hw.spec.instructions import Op, Region
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.header import Op
 from qnn.compiler.disassemble import instructions
 from qnn.errors import DeviceError
 from qnn.runtime.device import Run

@@ -9,10 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from hw.spec import codes
 from hw.spec.image import Image
-from hw.spec.instructions import Buffer, Op, Region, parameters
-from hw.spec.packing import pack, unpack
+from hw.spec.isa.array_codes import array_integer
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import Op
+from hw.spec.isa.packing import pack, unpack
+from hw.spec.isa.parameters import parameters
 from qnn.compiler import access
 from qnn.compiler.program import ENGINES, NAMES
 from qnn.errors import DeviceError
@@ -170,7 +172,7 @@ def _load_weights(machine, fields):
     count = config.rows * config.lanes
     raw = unpack(machine.payload[places], config.weight_bits, count, signed=False)
     every = range(1 << config.weight_bits)
-    table = np.array([codes.multiplier(code, config) for code in every], np.int64)
+    table = np.array([array_integer(code, config) for code in every], np.int64)
     machine.weights[chip] = table[raw].reshape(-1, config.rows, config.lanes)
     machine.weights_loaded[chip] = True
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Layer
-from hw.spec.packing import unpack
+from hw.spec.isa.packing import unpack
 from qnn.runtime.tensors import from_words, places
 
 

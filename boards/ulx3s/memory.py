@@ -1,12 +1,12 @@
 """What the board's block RAM holds: the regions of an image, page by page."""
 
 from boards.ulx3s.facts import BLOCK_RAM_BITS
+from hw.spec.axi import PAGE_BYTES
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from hw.spec.serial import digest
 from hw.standalone import Network
 from qnn.runtime.handshake import Bases, start_writes
-from qnn.runtime.pages import PAGE_BYTES
 
 
 def pages(size: int) -> int:

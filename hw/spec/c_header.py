@@ -1,14 +1,10 @@
 """The register map, the instructions and the epilogue's parameters as a C header."""
 
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import (
-    INSTRUCTION_BYTES,
-    INSTRUCTIONS,
-    Buffer,
-    Op,
-    Region,
-    parameters,
-)
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.parameters import parameters
 from hw.spec.registers import MAGIC, WINDOW_BYTES, Control, Error, Register, Status
 
 ENUMS = {
@@ -64,7 +60,7 @@ def c_header(config: SvpeConfig) -> str:
     ]
     for prefix, members in ENUMS.items():
         lines += ["", *(f"#define QNN_{prefix}_{m.name} {int(m):#04x}u" for m in members)]
-    layouts = {layout.name: layout for layout in INSTRUCTIONS.values()}
+    layouts = {layout.name: layout for layout in LAYOUTS.values()}
     for layout in (*layouts.values(), parameters(config)):
         lines.append("")
         offset = 0

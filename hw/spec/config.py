@@ -5,6 +5,8 @@ import json
 from dataclasses import asdict, dataclass
 from math import ceil
 
+from hw.spec.isa import codes
+
 BUS_BITS = (64, 128)
 ADDRESS_BITS = 20  # of a feature-buffer word, in an instruction
 COORDINATE_BITS = 12  # of a signed row or column, in an instruction
@@ -27,8 +29,8 @@ class SvpeConfig:
     columns : int
         Output pixels at a time.
     weight_bits, activation_bits : int
-        Widths of a weight code (2 to 5; of a multiplier's 2 to 16) and of a stored activation (4
-        to 16).
+        Widths of a weight code (``hw.spec.isa.codes.BITS``; of a multiplier's 2 to 16) and of a
+        stored activation (4 to 16).
     accumulator_bits, result_bits : int
         Widths of a processing element's sum (24 to 48; by default of one in which
         ``LONGEST_SUM`` products cannot overflow), and of what the epilogue makes of it before it
@@ -78,7 +80,7 @@ class SvpeConfig:
                 )
         if self.pe not in PES:
             raise ValueError(f"SvpeConfig pe must be one of {', '.join(PES)}, not '{self.pe}'")
-        self._check("weight_bits", 2, 5 if self.pe == "shift" else 16)
+        self._check("weight_bits", codes.LEAST_BITS, codes.MOST_BITS if self.pe == "shift" else 16)
         self._check("activation_bits", 4, 16)
         if self.accumulator_bits is None:
             bits = accumulator_bits(self.pe, self.weight_bits, self.activation_bits)
@@ -132,7 +134,7 @@ class SvpeConfig:
 
     @property
     def parameter_bits(self) -> int:
-        """Width of one row's parameters (see ``hw.spec.instructions.parameters``)."""
+        """Width of one row's parameters (see ``hw.spec.isa.parameters``)."""
         return self.result_bits + 3 * self.shift_bits
 
     @property
@@ -160,7 +162,8 @@ class SvpeConfig:
 
 def accumulator_bits(pe: str, weight_bits: int, activation_bits: int) -> int:
     """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow."""
-    most = (1 << (weight_bits - 1)) - 2 if pe == "shift" else weight_bits - 1  # log2 of a weight
+    # log2 of the largest weight
+    most = codes.most_index(weight_bits) - 1 if pe == "shift" else weight_bits - 1
     needed = activation_bits - 1 + most + (LONGEST_SUM - 1).bit_length() + 1
     return least_width(needed)
 

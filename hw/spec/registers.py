@@ -3,7 +3,7 @@
 import enum
 
 MAGIC = 0x514E_4E01  # "QNN", version 1 of the register map
-WINDOW_BYTES = 4096
+WINDOW_BYTES = 4096  # of addresses: the least that an AXI interconnect maps
 
 
 class Register(enum.IntEnum):
@@ -16,7 +16,7 @@ class Register(enum.IntEnum):
     ERROR = 0x18  # read: Error code in bits 7:0
     PROGRAM_BYTES = 0x1C  # write: length of the program at the image's start
     ERROR_ADDRESS = 0x20  # read, 64 bits: memory byte address of the failed burst
-    IMAGE_BASE = 0x28  # write, 64 bits, multiple of 4096
+    IMAGE_BASE = 0x28  # write, 64 bits, whole pages (hw.spec.axi)
     INPUT_BASE = 0x30
     OUTPUT_BASE = 0x38
     SCRATCH_BASE = 0x40

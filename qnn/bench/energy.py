@@ -132,13 +132,13 @@ def power_of_two_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
     """The nearest codes of the scale that is best for all."""
     import torch
 
-    from hw.spec import codes
+    from hw.spec.isa.array_codes import array_code
     from qnn.quant import pow2
 
     tensor = torch.from_numpy(weights).reshape(1, -1)
     exponent = pow2.search_exponent(tensor, config.weight_bits, 1)
     indices = pow2.nearest(tensor, exponent, config.weight_bits, 1)[0, 0]
-    found = [codes.code(int(index), config) for index in indices]
+    found = [array_code(int(index), config) for index in indices]
     return np.array(found).reshape(weights.shape)
 
 

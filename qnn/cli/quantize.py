@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits, print_fit
 from qnn.cli.output import Json, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
@@ -28,11 +29,19 @@ def quantize(
     data: Data = "digits",
     samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
     weight_bits: Annotated[
-        str, typer.Option(help="2 to 5; by layer or pattern, the first that matches: conv1=4,*=3.")
+        str,
+        typer.Option(
+            help=f"{LEAST_BITS} to {MOST_BITS}; by layer or pattern, the first that matches: "
+            "conv1=4,*=3."
+        ),
     ] = "3",
     weight_bits_budget: Annotated[
         float | None,
-        typer.Option(min=2, max=5, help="Mean bits, spent on the layers that need them most."),
+        typer.Option(
+            min=LEAST_BITS,
+            max=MOST_BITS,
+            help="Mean bits, spent on the layers that need them most.",
+        ),
     ] = None,
     activation_bits: Annotated[int, typer.Option(min=2, max=16)] = 8,
     terms: Annotated[
@@ -74,7 +83,8 @@ def quantize(
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
     if weight_bits_budget is not None and weight_bits != "3":
         raise typer.BadParameter("--weight-bits-budget replaces --weight-bits; give one of them")
-    bits, codes = choice("--weight-bits", weight_bits, 2, 5), choice("--terms", terms, 1, 7)
+    bits = choice("--weight-bits", weight_bits, LEAST_BITS, MOST_BITS)
+    codes = choice("--terms", terms, 1, 7)
     if weight_bits_budget is not None:
         bits = Budget(weight_bits_budget, None if as_json else print_fit)
     mean_values, std_values = numbers("--mean", mean), numbers("--std", std)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from hw.spec.codes import integer
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, Layer
-from hw.spec.instructions import TAG_BITS, TOKEN_BITS
+from hw.spec.isa.codes import integer
+from hw.spec.isa.header import TAG_BITS, TOKEN_BITS
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.build_strips import build_strips, plan_strips
 from qnn.compiler.check_program import check_program

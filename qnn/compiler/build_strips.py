@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, TensorLayout
-from hw.spec.instructions import TAG_BITS, Op, Region
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.header import TAG_BITS, Op
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.allocate import Request, allocate
 from qnn.compiler.choose_runs import Plan, check_rows, choose_runs

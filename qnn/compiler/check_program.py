@@ -4,7 +4,8 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
-from hw.spec.instructions import TOKEN_BITS, Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import TOKEN_BITS, Op
 from qnn.compiler import access
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.fences import Running

@@ -1,8 +1,9 @@
 """The instructions of an image, decoded from its bytes."""
 
 from hw.spec.image import Image, ImageError
-from hw.spec.instructions import HEADER, INSTRUCTION_BYTES, INSTRUCTIONS, Op
-from hw.spec.layout import Layout
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.fields import Layout
+from hw.spec.isa.header import HEADER, INSTRUCTION_BYTES, Op
 
 _HEADER = Layout("HEADER", HEADER)
 
@@ -27,5 +28,5 @@ def instructions(image: Image) -> list[dict[str, int]]:
                 f"image: instruction {number} has operation code {code}, which does not exist; "
                 f"compile it again"
             )
-        decoded.append({**INSTRUCTIONS[Op(code)].decode(word), "op": Op(code)})
+        decoded.append({**LAYOUTS[Op(code)].decode(word), "op": Op(code)})
     return decoded

@@ -5,7 +5,9 @@ from dataclasses import replace
 from itertools import accumulate
 
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Region
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES
 from qnn.compiler.lower import GroupData, Work
 from qnn.compiler.program import Instruction
 from qnn.compiler.schedule import Memory
@@ -49,7 +51,7 @@ def encode(program: list[Instruction]) -> bytes:
 
 def _word(instruction):
     try:
-        return INSTRUCTIONS[instruction.op].encode(**instruction.fields)
+        return LAYOUTS[instruction.op].encode(**instruction.fields)
     except ValueError as error:
         raise CompileError(
             f"a {instruction.op.name.lower()} does not fit an instruction: {error}; use a smaller "

@@ -1,7 +1,7 @@
 """Cycles that the array needs at least: what reports call estimated, before any simulation."""
 
 from hw.spec.image import Image
-from hw.spec.instructions import Op
+from hw.spec.isa.header import Op
 from qnn.compiler.disassemble import instructions
 
 

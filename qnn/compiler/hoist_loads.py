@@ -1,6 +1,6 @@
 """Loads as early as reads and writes before them allow, so that they overlap computation."""
 
-from hw.spec.instructions import Op
+from hw.spec.isa.header import Op
 from hw.spec.timing import QUEUE_DEPTH
 from qnn.compiler.program import Instruction
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SvpeConfig
 from hw.spec.image import TensorLayout
-from hw.spec.instructions import TILES, Buffer, Op
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import TILES
+from hw.spec.isa.header import Op
 from qnn.compiler.epilogue import fold
 from qnn.compiler.program import Instruction, Span
 from qnn.compiler.segments import Group, Segments, blocks_read, groups

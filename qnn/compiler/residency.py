@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import TOKEN_BITS
+from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.lower import Work
 from qnn.errors import CompileError
 

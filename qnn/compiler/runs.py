@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil, inf
 
-from hw.spec.instructions import TOKEN_BITS
+from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.network import Network
 from qnn.compiler.rows import Rows, row_step, rows_by_strip
 from qnn.compiler.segments import groups

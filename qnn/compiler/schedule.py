@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
-from hw.spec.instructions import Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import Op
 from qnn.compiler.lower import Work
 from qnn.compiler.program import Instruction, Span
 from qnn.compiler.residency import Chunk, chunks, overlap, resident

@@ -6,7 +6,8 @@ from math import ceil
 from typing import NamedTuple
 
 from hw.spec.image import Layer, TensorLayout
-from hw.spec.instructions import Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import Op
 from qnn.compiler.choose_runs import Plan
 from qnn.compiler.lower import Operands, lower
 from qnn.compiler.network import Network

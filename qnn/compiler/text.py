@@ -1,7 +1,8 @@
 """An image's program as text: one line an instruction, for people and golden files."""
 
 from hw.spec.image import Image
-from hw.spec.instructions import Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import Op
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.program import NAMES
 

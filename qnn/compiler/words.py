@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from hw.spec import codes
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import parameters
-from hw.spec.packing import pack
+from hw.spec.isa.array_codes import array_code
+from hw.spec.isa.packing import pack
+from hw.spec.isa.parameters import parameters
 from qnn.compiler.epilogue import Epilogue
 from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
 from qnn.ir.graph import Conv
@@ -32,7 +32,7 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
 def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
     """(steps, rows, lanes) indices as memory holds them."""
     most = int(np.abs(words).max(initial=0))
-    table = [codes.code(m, config) for m in range(-most, most + 1)]
+    table = [array_code(m, config) for m in range(-most, most + 1)]
     encoded = np.array(table, np.int64)[words.astype(np.int64) + most]
     word_bytes = config.beats(config.weight_word_bits) * config.bus_bytes
     return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()

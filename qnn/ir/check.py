@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hw.spec.isa import codes
 from qnn.errors import CompileError
 from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Node, Shape
 from qnn.quant.qtype import QType
@@ -95,9 +96,9 @@ def _check_conv(node: Conv, seen):
 
 
 def _check_codes(node, source):
-    most = (1 << (node.weight_bits - 1)) - 1
-    if not 2 <= node.weight_bits <= 5:
-        _refuse(node, "weight_bits from 2 to 5", node.weight_bits, "quantize it again")
+    most = codes.most_index(node.weight_bits)
+    if node.weight_bits not in codes.BITS:
+        _refuse(node, f"weight_bits {codes.BITS_RANGE}", node.weight_bits, "quantize it again")
     if node.codes.dtype != np.int8 or node.codes.ndim != 5:
         got = f"{node.codes.dtype} of {node.codes.ndim} axes"
         _refuse(node, "int8 codes of 5 axes", got, "build it again")

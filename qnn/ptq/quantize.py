@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from qnn.frontend.float_graph import Concat, Conv, Graph, Input, MaxPool, Node
@@ -56,10 +57,10 @@ def quantize(
     ----------
     data : for calibration, what the float model takes: a tensor (images, ...), or batches (a
         loader's pairs of images and labels too); with ``mean`` and ``std`` also 8-bit pixels
-    weight_bits, activation_bits, terms : the formats; 2 to 5, 2 to 16, 1 to 7. Those of weights
-        may differ by layer: ``{"conv1": 4, "layer3.*": 3, "*": 3}``, where the first pattern that
-        matches a layer's name counts; or ``Budget(2.8)``, the bits of each layer that lose least
-        on ``data`` with such a mean
+    weight_bits, activation_bits, terms : the formats; of ``BITS``, 2 to 16, 1 to 7. Those of
+        weights may differ by layer: ``{"conv1": 4, "layer3.*": 3, "*": 3}``, where the first
+        pattern that matches a layer's name counts; or ``Budget(2.8)``, the bits of each layer that
+        lose least on ``data`` with such a mean
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one a channel;
         without them it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``
@@ -97,7 +98,7 @@ def quantize(
     input_signed = None if values is None else bool((values < 0).any())
     types = choose_types(graph, seen, activation_bits, input_signed)
     if isinstance(weight_bits, Budget):
-        wide = _model(graph, types, values, max(pow2.BITS), activation_bits, terms)
+        wide = _model(graph, types, values, MOST_BITS, activation_bits, terms)
         weight_bits = weight_bits.choose(wide, torch.cat([_images(batch) for batch in batches]))
     quantized = _model(
         graph, types, values, weight_bits, activation_bits, terms, rounding, preprocessing
@@ -115,7 +116,7 @@ def quantize(
 
 def _check_formats(weight_bits, activation_bits, terms):
     if not isinstance(weight_bits, Budget):
-        check_choice("weight_bits", weight_bits, 2, 5)
+        check_choice("weight_bits", weight_bits, LEAST_BITS, MOST_BITS)
     check_number("activation_bits", activation_bits, 2, 16)
     check_choice("terms", terms, 1, 7)
 

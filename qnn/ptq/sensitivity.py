@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hw.spec.isa.codes import BITS, LEAST_BITS, MOST_BITS
 from qnn.errors import ModelError
 from qnn.nn.layers import QuantConv
 from qnn.nn.learn import folded_copy, learnable
@@ -50,7 +51,7 @@ class Budget:
 
     Members
     -------
-    mean_bits : from 2 to 5
+    mean_bits : within ``hw.spec.isa.codes.BITS``
     report : is told what was measured and chosen
     """
 
@@ -58,7 +59,7 @@ class Budget:
     report: Callable[[Fit], None] | None = None
 
     def __post_init__(self):
-        least, most = min(pow2.BITS), max(pow2.BITS)
+        least, most = LEAST_BITS, MOST_BITS
         if not least <= self.mean_bits <= most:
             raise ValueError(f"Budget needs mean_bits from {least} to {most}, not {self.mean_bits}")
 
@@ -172,7 +173,7 @@ def _delayed(values, steps):
 def _trials(conv: QuantConv) -> dict[int, Tensor]:
     """The layer's rounded weights by bits, with exponents as ``quantize`` chooses them."""
     found = {}
-    for bits in pow2.BITS:
+    for bits in BITS:
         trial = copy.deepcopy(conv)
         trial.plan = replace(conv.plan, weight_bits=bits)
         set_exponents(trial)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BITS = range(2, 6)
+from hw.spec.isa import codes as weight_codes
+
 TERMS = range(1, 8)
 DEPTH = 12  # exponents that the search tries, from the one that clips nothing downwards
 _WORDS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}  # mantissa bits
@@ -26,9 +27,9 @@ def most_index(bits: int) -> int:
     ValueError
         No format has that many bits.
     """
-    if bits not in BITS:
-        raise ValueError(f"weight_bits must be from 2 to 5, not {bits}")
-    return (1 << (bits - 1)) - 1
+    if bits not in weight_codes.BITS:
+        raise ValueError(f"weight_bits must be {weight_codes.BITS_RANGE}, not {bits}")
+    return weight_codes.most_index(bits)
 
 
 def exp2(exponent: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ def integers(indices: Tensor) -> Tensor:
     ``indices`` is (terms, ...); the result is (...) int64.
     """
     wide = indices.to(torch.int64)
-    return (wide.sign() * (1 << wide.abs() >> 1)).sum(0)
+    return (wide.sign() * weight_codes.magnitude(wide.abs())).sum(0)
 
 
 def values(indices: Tensor, exponent: Tensor, bits: int) -> Tensor:
@@ -78,11 +79,11 @@ def grid(bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
     most = most_index(bits)
     if terms not in TERMS:
         raise ValueError(f"terms must be from 1 to 7, not {terms}")
-    reach = terms << (most - 1)
+    reach = terms * weight_codes.magnitude(most)
     codes = np.zeros((2 * reach + 1, terms), np.int8)
     known = np.zeros(2 * reach + 1, bool)
     known[reach] = True
-    steps = [(m, 1 << (m - 1)) for m in range(most, 0, -1)]
+    steps = [(m, weight_codes.magnitude(m)) for m in range(most, 0, -1)]
     for term in range(terms):
         shorter = np.flatnonzero(known)
         for index, step in steps + [(-m, -s) for m, s in steps]:
@@ -188,7 +189,7 @@ def power(magnitude: Tensor, bits: int, midpoint: float) -> Tensor:
     whole, mantissa_bits = _WORDS[magnitude.dtype]
     carry = math.ceil((2 - midpoint) * 2**mantissa_bits)  # carries over into the exponent
     value = (magnitude.view(whole) + carry).bitwise_and_(-1 << mantissa_bits)
-    value = value.view(magnitude.dtype).clamp_(1, 1 << (most_index(bits) - 1))
+    value = value.view(magnitude.dtype).clamp_(1, weight_codes.magnitude(most_index(bits)))
     return torch.where(magnitude >= 0.5, value, magnitude * 0)
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from hw.spec.image import Image
-from hw.spec.instructions import Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import Op
 from qnn.compiler.disassemble import instructions
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hw.spec.axi import PAGE_BYTES
 from hw.spec.image import Image
 from hw.spec.registers import Control, Register, Status
 from qnn.errors import DeviceError
@@ -18,7 +19,6 @@ from qnn.runtime import handshake
 from qnn.runtime.device import Run
 from qnn.runtime.handshake import Bases, Outcome
 from qnn.runtime.limit import cycle_limit
-from qnn.runtime.pages import PAGE_BYTES
 from qnn.runtime.transport import Buffer, Core, Transport
 
 PLACES = 2  # of each core

@@ -8,7 +8,7 @@ from importlib.resources import files
 from hw.spec.c_header import c_header
 from hw.spec.image import Image
 
-PACKAGES = ("hw.spec", "qnn.runtime")
+PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.runtime")
 LEFT_OUT = ("folder.py", "c_header.py")  # what only makes such folders
 DRIVER = '''"""Runs the network of this build on a device: "python driver.py --help", or in Python:
 

@@ -21,7 +21,7 @@ AFTER = (
 
 @dataclass(frozen=True)
 class Bases:
-    """Memory byte addresses of the four regions, each a multiple of 4096."""
+    """Memory byte addresses of the four regions, each the start of a page (``hw.spec.axi``)."""
 
     image: int
     input: int

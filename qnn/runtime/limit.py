@@ -1,7 +1,9 @@
 """How many cycles a run may take before it counts as hung."""
 
 from hw.spec.image import Image
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, TRANSFER, Buffer, Op
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import LAYOUTS, TRANSFER
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 
 START_CYCLES = 20_000
 MARGIN = 4  # over the sum of all instructions one after the other
@@ -30,7 +32,7 @@ def _work(word, image, latency):
         beats = config.beats(bits.get(field["buffer"], config.weight_word_bits))
         return field["rows"] * (field["words"] * beats + latency)
     if op in (Op.CONV, Op.MAXPOOL):
-        field = INSTRUCTIONS[Op(op)].decode(word)
+        field = LAYOUTS[Op(op)].decode(word)
         steps = field["kernel_y"] * field["kernel_x"] * field["blocks"] * field["terms"]
         steps = max(steps + field["skip"], field["interval"])
         return field["tiles_y"] * field["tiles_x"] * steps

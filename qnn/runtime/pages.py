@@ -1,8 +1,10 @@
-"""Whole pages of one piece of memory, handed out one after the other."""
+"""Whole pages of one piece of memory, handed out one after the other.
 
+Regions start at pages, so that bursts that end at multiples of their size cross none.
+"""
+
+from hw.spec.axi import PAGE_BYTES
 from qnn.errors import DeviceError
-
-PAGE_BYTES = 4096  # regions start at multiples of it
 
 
 class Pages:

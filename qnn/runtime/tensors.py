@@ -4,7 +4,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Gather, Image, TensorLayout
-from hw.spec.packing import pack, unpack
+from hw.spec.isa.packing import pack, unpack
 
 
 def offset(layout: TensorLayout) -> int:

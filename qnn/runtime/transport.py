@@ -60,7 +60,7 @@ class Transport(Protocol):
     hertz: float | None
 
     def allocate(self, size: int) -> Buffer:
-        """Memory for ``size`` bytes, from a multiple of 4096 on.
+        """Memory for ``size`` bytes, from the start of a page on (``hw.spec.axi``).
 
         Raises
         ------

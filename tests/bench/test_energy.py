@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.spec import codes
 from hw.spec.config import SvpeConfig
+from hw.spec.isa.array_codes import array_integer
 from qnn.bench import energy
 from qnn.eda.activity import Activity
 
@@ -49,7 +49,7 @@ def test_both_arrays_take_the_same_layer():
     shift = SvpeConfig(lanes=16, rows=1, columns=1, **energy.SHIFT)
     multiply = replace(shift, **energy.MULTIPLY)
     rounded = [
-        [codes.multiplier(int(code), shift) for code in row]
+        [array_integer(int(code), shift) for code in row]
         for row in energy.power_of_two_codes(weights, shift)
     ]
     for close, bound in ((rounded, 0.9), (energy.uniform_codes(weights, multiply), 0.9999)):

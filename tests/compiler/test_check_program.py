@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 
 from hw.spec.config import named_config
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Op, Region
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 from qnn.compiler import compile_graph
 from qnn.compiler.check_program import ProgramError, check_program
 from qnn.compiler.disassemble import instructions
@@ -13,7 +15,7 @@ from tests.compiler import small_graphs
 def changed(image, index, **values):
     """``image`` with some fields of one instruction set."""
     fields = {**instructions(image)[index], **values}
-    word = INSTRUCTIONS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
+    word = LAYOUTS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
     start = index * INSTRUCTION_BYTES
     payload = image.payload[:start] + word + image.payload[start + INSTRUCTION_BYTES :]
     return replace(image, payload=payload)
@@ -98,7 +100,7 @@ def test_more_tokens_than_a_counter_holds_are_caught():
     store = next(f for f in program if f["op"] is Op.STORE)
     words += [{**store, "wait_load": 1, "wait_compute": 0}] * 256 + [take, program[-1]]
     data = b"".join(
-        INSTRUCTIONS[f["op"]].encode(**f).to_bytes(INSTRUCTION_BYTES, "little") for f in words
+        LAYOUTS[f["op"]].encode(**f).to_bytes(INSTRUCTION_BYTES, "little") for f in words
     )
     payload = data + image.payload[image.program_bytes :]
     flooded = replace(image, payload=payload, program_bytes=len(data))

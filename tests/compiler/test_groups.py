@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.spec.config import ADDRESS_BITS, named_config
-from hw.spec.instructions import Op
+from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.estimate import layer_cycles

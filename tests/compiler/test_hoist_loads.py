@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.spec.instructions import Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import Op
 from hw.spec.timing import QUEUE_DEPTH
 from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.program import Instruction, Span

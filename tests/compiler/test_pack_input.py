@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hw.spec.config import named_config
 from hw.spec.image import Gather, Image, ImageError
-from hw.spec.instructions import Op
+from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.pack_input import pack_input

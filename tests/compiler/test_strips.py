@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.spec.config import SvpeConfig, named_config
-from hw.spec.instructions import Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.header import Op
 from qnn.compiler import build_strips, compile_graph, run_passes
 from qnn.compiler.choose_runs import choose_runs
 from qnn.compiler.disassemble import instructions

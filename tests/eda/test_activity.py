@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from hw.spec import codes
 from hw.spec.config import SvpeConfig
+from hw.spec.isa.array_codes import array_integer
 from qnn.eda.activity import _count, _toggles, activity
 
 SAIF = r"""
@@ -46,8 +46,7 @@ def steps(config, tiles, taps=3):
 
 def sums(config, done, taps=3):
     totals = [
-        sum(a * codes.multiplier(w, config) for a, w in zip(*step[:2], strict=True))
-        for step in done
+        sum(a * array_integer(w, config) for a, w in zip(*step[:2], strict=True)) for step in done
     ]
     return [sum(totals[n : n + taps]) for n in range(0, len(totals), taps)]
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from itertools import product
 
-from hw.spec import codes, timing
+from hw.spec import timing
 from hw.spec.config import COLUMN_STEPS, SvpeConfig
-from hw.spec.instructions import Op
+from hw.spec.isa import codes
+from hw.spec.isa.header import Op
 
 
 def wrap(value, bits):

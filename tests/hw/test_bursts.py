@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.bursts import PAGE_BYTES, BurstSplitter
+from hw.bursts import BurstSplitter
+from hw.spec.axi import PAGE_BYTES
 from tests.hw.streams import Receiver, Sender, simulate
 
 RUN = st.tuples(st.integers(0, 2**20), st.integers(1, 700), st.booleans())

@@ -8,7 +8,9 @@ import pytest
 
 from hw.spec.c_header import c_header
 from hw.spec.config import CONFIGS
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Op, parameters
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.parameters import parameters
 from hw.spec.registers import MAGIC, Control, Register
 
 CC = shutil.which("cc")
@@ -44,7 +46,7 @@ def encoding(layout, values, size, start=0x00):
 @pytest.mark.parametrize("op", Op, ids=lambda op: op.name)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_an_instruction_has_the_bytes_of_our_encoder(tmp_path, op, seed):
-    rng, layout = random.Random(seed), INSTRUCTIONS[op]
+    rng, layout = random.Random(seed), LAYOUTS[op]
     values = {field.name: rng.randint(field.low, field.high) for field in layout.fields}
     values |= {"op": int(op)}
     expected = layout.encode(**values).to_bytes(INSTRUCTION_BYTES, "little").hex()
@@ -61,7 +63,7 @@ def test_parameters_have_the_bytes_of_our_encoder(tmp_path, config):
 
 
 def test_a_field_is_replaced_and_its_neighbours_stay(tmp_path):
-    layout = INSTRUCTIONS[Op.LOAD]  # all of its fields are unsigned
+    layout = LAYOUTS[Op.LOAD]  # all of its fields are unsigned
     body = encoding(layout, {"address": 5}, "QNN_INSTRUCTION_BYTES", start=0xFF)
     word = int.from_bytes(bytes.fromhex(run(tmp_path, body)), "little")
     ones = {field.name: field.high for field in layout.fields}

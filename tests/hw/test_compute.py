@@ -9,7 +9,9 @@ import pytest
 from hw.compute import Compute
 from hw.spec import timing
 from hw.spec.config import COLUMN_STEPS, SvpeConfig, named_config
-from hw.spec.instructions import TILES, Op, parameters
+from hw.spec.isa.encoding import TILES
+from hw.spec.isa.header import Op
+from hw.spec.isa.parameters import parameters
 from hw.verilog import files
 from sim.runner import build, run
 from tests.hw.compute_model import Clock, State, execute, requests, steps_of, wrap

@@ -2,8 +2,8 @@ from itertools import product
 
 import pytest
 
-from hw.spec import codes
 from hw.spec.config import LONGEST_SUM, SvpeConfig, accumulator_bits
+from hw.spec.isa.array_codes import array_integer
 
 KINDS = [
     *product(("shift",), (2, 3, 4, 5), (4, 8, 16)),
@@ -15,7 +15,7 @@ KINDS = [
 def test_the_longest_sum_just_fits_its_accumulator(pe, weight_bits, activation_bits):
     bits = accumulator_bits(pe, weight_bits, activation_bits)
     config = SvpeConfig(pe=pe, weight_bits=weight_bits, accumulator_bits=bits)
-    weights = (codes.multiplier(code, config) for code in range(1 << weight_bits))
+    weights = (array_integer(code, config) for code in range(1 << weight_bits))
     most = max(map(abs, weights)) << (activation_bits - 1)
     assert LONGEST_SUM * most < 1 << (bits - 1)
     if bits > 24:

@@ -8,7 +8,7 @@ from hw.epilogue_row import LIMITS_LEAD, EpilogueRow
 from hw.row_memory import ROW_MEMORY_STAGES
 from hw.spec import timing
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import parameters
+from hw.spec.isa.parameters import parameters
 from tests.hw.compute_model import wrap
 
 WORDS = 8

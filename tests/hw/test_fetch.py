@@ -4,11 +4,12 @@ import pytest
 from amaranth import *
 from amaranth.lib import wiring
 
-from hw.dispatch import ENGINE_OF, Dispatch
+from hw.dispatch import Dispatch
 from hw.fetch import Fetch
 from hw.read_channel import ReadChannel, Reader
 from hw.spec.config import CONFIGS
-from hw.spec.instructions import INSTRUCTION_BITS, INSTRUCTION_BYTES, INSTRUCTIONS, Op
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BITS, INSTRUCTION_BYTES, Engine, Op
 from hw.spec.timing import (
     DISPATCH_LATENCY,
     FETCH_BUFFER_BEATS,
@@ -16,10 +17,10 @@ from hw.spec.timing import (
     FETCH_LATENCY,
     QUEUE_DEPTH,
 )
-from hw.tokens import Engine
 from tests.hw.streams import simulate
 
 BASE = 0x4000 + 3 * 128
+RUNS = [op for op in Op if op.engine is not None]
 
 
 class FetchPath(wiring.Component):
@@ -101,17 +102,15 @@ class Program:
 def test_instructions_reach_their_engines_in_order_at_the_stated_latencies(name):
     config = CONFIGS[name]
     rng = random.Random(1)
-    words = [
-        rng.getrandbits(INSTRUCTION_BITS) & ~15 | rng.choice(list(ENGINE_OF)) for _ in range(20)
-    ]
+    words = [rng.getrandbits(INSTRUCTION_BITS) & ~15 | rng.choice(RUNS) for _ in range(20)]
     dut = FetchPath(config)
     program = Program(dut, config, [*words, Op.END])
     simulate(dut, program, program.take)
     for engine in Engine:
         expected = [
-            word & ((1 << INSTRUCTIONS[word & 15].bits) - 1)
+            word & ((1 << LAYOUTS[word & 15].bits) - 1)
             for word in words
-            if ENGINE_OF[word & 15] == engine
+            if Op(word & 15).engine == engine
         ]
         assert program.got[engine] == expected
     assert program.first_burst == FETCH_LATENCY - 1  # the run's control took one cycle before

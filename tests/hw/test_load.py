@@ -10,7 +10,9 @@ from hw.bursts import BURST
 from hw.load import PORTS, LoadEngine, word_beats
 from hw.read_channel import ReadChannel, Reader
 from hw.spec.config import CONFIGS
-from hw.spec.instructions import TRANSFER, Buffer, Op
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import TRANSFER
+from hw.spec.isa.header import Op
 from hw.spec.timing import (
     LOAD_ADDRESS_LATENCY,
     LOAD_WORD_LATENCY,

@@ -5,8 +5,9 @@ import pytest
 from amaranth.sim import Simulator
 
 from hw.pe import ProcessingElement
-from hw.spec import codes, timing
+from hw.spec import timing
 from hw.spec.config import SvpeConfig
+from hw.spec.isa.array_codes import array_integer
 from tests.hw.compute_model import wrap
 
 
@@ -47,7 +48,7 @@ def _pack(values, bits):
 
 def dot(activations, weights, config):
     pairs = zip(activations, weights, strict=True)
-    return sum(a * codes.multiplier(w, config) for a, w in pairs)
+    return sum(a * array_integer(w, config) for a, w in pairs)
 
 
 def single(lanes, activations, weights):
@@ -144,5 +145,5 @@ def test_a_sum_that_passes_comes_out_two_cycles_later_but_where_the_elements_own
     simulator.run()
     expected = [0, *(-cycle for cycle in range(2 * latency - 1))]
     if last:
-        expected[latency - 1] = codes.multiplier(1, config)
+        expected[latency - 1] = array_integer(1, config)
     assert seen == expected

@@ -14,7 +14,8 @@ from hw.origin import ORIGIN_STAGES, Origin
 from hw.sequencer import Sequencer
 from hw.spec import timing
 from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SvpeConfig
-from hw.spec.instructions import TILES, Op
+from hw.spec.isa.encoding import TILES
+from hw.spec.isa.header import Op
 from hw.step import Step
 from tests.hw.compute_model import Clock, requests, steps_of
 from tests.hw.record import record

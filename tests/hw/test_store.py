@@ -3,7 +3,7 @@ from amaranth import *
 from amaranth.lib import wiring
 
 from hw.spec.config import CONFIGS, SvpeConfig
-from hw.spec.instructions import Op
+from hw.spec.isa.header import Op
 from hw.spec.timing import STORE_ADDRESS_LATENCY, STORE_BEAT_LATENCY, STORE_LATENCY
 from hw.store import StoreEngine
 from hw.write_channel import WriteChannel

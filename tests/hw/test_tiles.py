@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
-from hw.spec.instructions import Op
+from hw.spec.isa.header import Op
 from hw.spec.timing import hold_latency
 from hw.tiles import ELEMENT_LEAD, Tiles
 from tests.hw.record import record

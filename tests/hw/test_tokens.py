@@ -5,8 +5,9 @@ from amaranth import *
 from amaranth.lib import wiring
 
 from hw.queue import Queue
+from hw.spec.isa.header import Engine
 from hw.spec.timing import TOKEN_LATENCY
-from hw.tokens import INSTRUCTION_OF, Engine, TokenGates
+from hw.tokens import INSTRUCTION_OF, TokenGates
 from tests.hw.streams import put, simulate
 
 

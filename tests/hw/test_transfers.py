@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hw.runs import RunGenerator
 from hw.spec.config import ADDRESS_BITS
-from hw.spec.instructions import Region
+from hw.spec.isa.buffers import Region
 from hw.walk import Walk
 from tests.hw.streams import Receiver, Sender, simulate
 

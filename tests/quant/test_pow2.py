@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.spec import codes
+from hw.spec.isa import codes
 from qnn.quant import pow2
 
 FORMATS = [(bits, terms) for bits in range(2, 6) for terms in (1, 2, 3)]

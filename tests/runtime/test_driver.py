@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hw.spec.axi import PAGE_BYTES
 from hw.spec.config import named_config
 from hw.spec.registers import Register, Status
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
 from qnn.ir.reference import reference
-from qnn.runtime.driver import PAGE_BYTES, RESET_POLLS, STALE_INTERRUPTS, Driver, memory_bytes
+from qnn.runtime.driver import RESET_POLLS, STALE_INTERRUPTS, Driver, memory_bytes
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from tests.compiler import small_graphs
 from tests.graphs import images

@@ -2,7 +2,9 @@
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, TensorLayout
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 
 
 def copy_image(config: SvpeConfig, *, channels=11, height=3, width=5, **changes: dict) -> Image:
@@ -33,7 +35,7 @@ def copy_image(config: SvpeConfig, *, channels=11, height=3, width=5, **changes:
     code = b""
     for name, fields in zip(("load", "store", "end"), program, strict=True):
         fields |= changes.get(name, {})
-        word = INSTRUCTIONS[fields["op"]].encode(**fields)
+        word = LAYOUTS[fields["op"]].encode(**fields)
         word = word & ~0xF | changes.get("code", {}).get(name, fields["op"])
         code += word.to_bytes(INSTRUCTION_BYTES, "little")
     size = words * config.beats(config.feature_bits) * config.bus_bytes

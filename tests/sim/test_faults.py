@@ -11,7 +11,9 @@ from torch import nn
 import qnn
 from hw.spec.config import named_config
 from hw.spec.image import Image
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 from sim import rtl
 from sim.verify import expected_tensors, integers, verify
 
@@ -38,7 +40,7 @@ def program(image):
     """Each instruction's place, layout and fields."""
     for start in range(0, image.program_bytes, INSTRUCTION_BYTES):
         word = int.from_bytes(image.payload[start : start + INSTRUCTION_BYTES], "little")
-        layout = INSTRUCTIONS[Op(word & 0xF)]
+        layout = LAYOUTS[Op(word & 0xF)]
         yield start, layout, layout.decode(word)
 
 

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.spec.config import SvpeConfig, named_config
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op
-from hw.spec.packing import pack, unpack
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.packing import pack, unpack
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.disassemble import instructions
 from qnn.errors import CompileError, DeviceError
@@ -123,7 +125,7 @@ def test_a_changed_field_changes_a_value_or_is_refused(name, value):
 
 def _changed(image, index, name, value):
     fields = {**instructions(image)[index], name: value}
-    word = INSTRUCTIONS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
+    word = LAYOUTS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
     start = index * INSTRUCTION_BYTES
     payload = image.payload[:start] + word + image.payload[start + INSTRUCTION_BYTES :]
     return replace(image, payload=payload)

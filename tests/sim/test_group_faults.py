@@ -9,8 +9,10 @@ import pytest
 import qnn
 from hw.spec.config import named_config
 from hw.spec.image import Image
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op
-from hw.spec.packing import pack, unpack
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.packing import pack, unpack
 from qnn.compiler.disassemble import instructions
 from sim.verify import verify
 from tests.compiler import small_graphs
@@ -74,7 +76,7 @@ def test_a_word_of_another_group_is_found(device):
     number, fields = first(design, "half", Op.CONV, output_part=1)
     fields = {**fields, "input_address": fields["input_address"] + fields["block_step"]}
     fields["input_address"] %= 1 << 20
-    word = INSTRUCTIONS[Op.CONV].encode(**fields)
+    word = LAYOUTS[Op.CONV].encode(**fields)
     faulty = with_payload(
         design, number * INSTRUCTION_BYTES, word.to_bytes(INSTRUCTION_BYTES, "little")
     )

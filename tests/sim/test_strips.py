@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from hw.spec.config import named_config
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 from qnn.compiler import compile_graph
 from qnn.compiler.disassemble import instructions
 from qnn.design import Design
@@ -79,7 +81,7 @@ def test_each_part_is_compared():
 def with_field(built, index, **changes):
     """``built`` with one instruction changed."""
     fields = {**instructions(built.image)[index], **changes}
-    word = INSTRUCTIONS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
+    word = LAYOUTS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
     start = index * INSTRUCTION_BYTES
     payload = built.image.payload
     payload = payload[:start] + word + payload[start + INSTRUCTION_BYTES :]

@@ -4,10 +4,11 @@ import random
 from dataclasses import dataclass, field
 
 from hw.spec.config import SvpeConfig
-from hw.spec.instructions import INSTRUCTION_BYTES, INSTRUCTIONS, Buffer, Op, Region
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 
 KEY_BITS = 32
-PAGE_BYTES = 4096
 MOST_WORDS = 12
 MOST_ROWS = 4
 
@@ -68,7 +69,7 @@ def random_program(
         _phase(rng, config, program, phase, free, transfers, wait_cycles if compute else None)
     program.instructions.append({"op": Op.END})
     program.code = b"".join(
-        INSTRUCTIONS[i["op"]].encode(**i).to_bytes(INSTRUCTION_BYTES, "little")
+        LAYOUTS[i["op"]].encode(**i).to_bytes(INSTRUCTION_BYTES, "little")
         for i in program.instructions
     )
     beats = len(program.code) // config.bus_bytes

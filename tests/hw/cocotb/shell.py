@@ -14,7 +14,8 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
 from hw.spec.config import CONFIGS
-from hw.spec.instructions import INSTRUCTION_BYTES, Region
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.header import INSTRUCTION_BYTES
 from hw.spec.registers import MAGIC, Control, Error, Register, Status
 from hw.spec.timing import MAX_BURST_BEATS
 from tests.hw.cocotb.programs import Loopback, Program, random_program

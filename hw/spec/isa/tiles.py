@@ -1,0 +1,205 @@
+"""Computation tile by tile: one block of output channels over a whole feature map.
+
+Loops, outermost first: tile_y, tile_x, kernel_y, kernel_x, block, term; then, if ``skip``, one step
+that reads the skip operand. Addresses count feature words and wrap at 2**ADDRESS_BITS. Column c
+of the array adds, for each bit b that is set in c, ``column_address[b]``, ``column_x[b]`` and
+``column_y[b]`` to the address, x and y of column 0.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS, SvpeConfig
+from hw.spec.isa.buffers import Buffer, Span
+from hw.spec.isa.checks import require_inside, require_most, require_positive
+from hw.spec.isa.header import Header, Op
+from hw.spec.isa.members import number, numbers
+
+ADDRESS_MASK = (1 << ADDRESS_BITS) - 1
+COUNTS = (
+    "terms",
+    "blocks",
+    "kernel_x",
+    "kernel_y",
+    "tiles_x",
+    "tiles_y",
+    "kernel_y_stride",
+    "input_width",
+    "input_height",
+    "columns",
+    "passes",
+    "tile_width",
+    "tile_height",
+    "output_width",
+    "output_height",
+)  # that are 1 or more
+Four = tuple[int, int, int, int]  # what each bit of a column's number adds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles(Header):
+    """CONV or MAXPOOL. The members are in the order of the word; comments say what each is."""
+
+    OPS: ClassVar[tuple[Op, ...]] = (Op.CONV, Op.MAXPOOL)
+
+    fence: int = number(COORDINATE_BITS)  # start when at most so many cycles of writes remain
+    # Counts, each at least 1.
+    terms: int = number(3)
+    blocks: int = number(COORDINATE_BITS)
+    kernel_x: int = number(COORDINATE_BITS)
+    kernel_y: int = number(COORDINATE_BITS)
+    tiles_x: int = number(COORDINATE_BITS)
+    tiles_y: int = number(COORDINATE_BITS)
+    # Input: address and coordinates of column 0 at the first step, and their steps.
+    input_address: int = number(ADDRESS_BITS)
+    block_step: int = number(ADDRESS_BITS)
+    kernel_y_step: int = number(ADDRESS_BITS)
+    tile_y_step: int = number(ADDRESS_BITS)
+    input_x: int = number(COORDINATE_BITS, signed=True)
+    input_y: int = number(COORDINATE_BITS, signed=True)
+    kernel_x_stride: int = number(COORDINATE_BITS, signed=True)  # of address and x
+    kernel_y_stride: int = number(COORDINATE_BITS, signed=True)  # of y
+    tile_x_stride: int = number(COORDINATE_BITS, signed=True)  # of address and x
+    tile_y_stride: int = number(COORDINATE_BITS, signed=True)  # of y
+    # A read is inside if 0 <= x < width and 0 <= y < height.
+    input_width: int = number(COORDINATE_BITS, signed=True)
+    input_height: int = number(COORDINATE_BITS, signed=True)
+    pad_value: int = number(16, signed=True)  # what a read outside gives, in every lane
+    columns: int = number(COLUMN_STEPS + 1)  # in use, from column 0
+    column_address: Four = numbers(ADDRESS_BITS, COLUMN_STEPS)
+    column_x: Four = numbers(COORDINATE_BITS, COLUMN_STEPS, signed=True)
+    column_y: Four = numbers(COORDINATE_BITS, COLUMN_STEPS, signed=True)
+    # Weights: one word a step, from the same address again for each tile.
+    weight_address: int = number(16)
+    weight_step: int = number(1)  # 0: one word for all steps
+    parameter_address: int = number(12)
+    # Skip operand, read for all columns at once.
+    skip: bool = number(1, kind=bool)
+    skip_part: int = number(6)  # which group of `rows` lanes
+    skip_address: int = number(ADDRESS_BITS)
+    # From tile to tile in x it steps as the output does.
+    skip_tile_y_step: int = number(ADDRESS_BITS)
+    skip_column: Four = numbers(ADDRESS_BITS, COLUMN_STEPS)
+    # Output: tiles of tile_width x tile_height pixels, one word (or part) a pixel.
+    interval: int = number(10)  # cycles from a tile's last step to the next's; columns or more
+    passes: int = number(4)  # 1: rounded; more: the whole sum, low bits first, a word a pass
+    pass_step: int = number(ADDRESS_BITS)
+    output_part: int = number(6)
+    output_address: int = number(ADDRESS_BITS)
+    tile_width: int = number(COLUMN_STEPS + 1)  # also the output's step from tile to tile in x
+    tile_height: int = number(COLUMN_STEPS + 1)
+    output_pitch: int = number(ADDRESS_BITS)  # from row to row
+    output_tile_y_step: int = number(ADDRESS_BITS)
+    output_width: int = number(COORDINATE_BITS, signed=True)  # pixels outside are not written
+    output_height: int = number(COORDINATE_BITS, signed=True)
+    low: int = number(16, signed=True)  # clamp of a rounded value, as stored
+    high: int = number(16, signed=True)
+
+    @property
+    def taps(self) -> int:
+        """Steps of a tile that multiply, or compare: those of the loops, without the skip step."""
+        return self.kernel_x * self.kernel_y * self.blocks * self.terms
+
+    @property
+    def steps(self) -> int:
+        """Steps of a tile, each of one cycle."""
+        return self.taps + self.skip
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of the whole map."""
+        return self.tiles_x * self.tiles_y
+
+    @property
+    def tile_cycles(self) -> int:
+        """Least cycles from a tile's last step to the next's: steps, or writes where those last."""
+        return max(self.steps, self.interval)
+
+    @property
+    def cycles(self) -> int:
+        """Least cycles of all tiles."""
+        return self.tiles * self.tile_cycles
+
+    @property
+    def last_step(self) -> int:
+        """Least cycles from the first step of the first tile to the last step of the last."""
+        return self.steps - 1 + (self.tiles - 1) * self.tile_cycles
+
+    @property
+    def weight_words(self) -> int:
+        """Weight words that a convolution reads."""
+        if self.op is Op.MAXPOOL:
+            return 0
+        return self.taps if self.weight_step else 1
+
+    @property
+    def input_pitch(self) -> int:
+        """Words from row to row of the input."""
+        return self.kernel_y_step // self.kernel_y_stride
+
+    @property
+    def skip_pitch(self) -> int:
+        """Words from row to row of the skip operand."""
+        return self.skip_tile_y_step // self.tile_height
+
+    def reads(self, config: SvpeConfig) -> tuple[Span, ...]:
+        """What the instruction reads: the input's blocks, skip operand, weights and parameters.
+
+        Between rows and between blocks may lie words that it does not read.
+        """
+        spans = [self._input()]
+        if self.skip:
+            size = (self.output_height - 1) * self.skip_pitch + self.output_width
+            spans.append(Span(Buffer.FEATURES, self.skip_address, self.skip_address + size))
+        if self.op is Op.CONV:
+            spans += [self._weights(), self._parameters()]
+        return tuple(spans)
+
+    def writes(self, config: SvpeConfig) -> tuple[Span, ...]:
+        """What the instruction writes: the output's block, once for each pass."""
+        size = (self.output_height - 1) * self.output_pitch + self.output_width
+        starts = (self.output_address + n * self.pass_step for n in range(self.passes))
+        return tuple(Span(Buffer.FEATURES, start, start + size) for start in starts)
+
+    def _input(self):
+        # The first step of column 0 may lie in the padding, so before the map's first word.
+        first = self.input_address - self.input_y * self.input_pitch - self.input_x & ADDRESS_MASK
+        last = first + (self.blocks - 1) * self.block_step
+        stop = last + (self.input_height - 1) * self.input_pitch + self.input_width
+        return Span(Buffer.FEATURES, first, stop)
+
+    def _weights(self):
+        return Span(Buffer.WEIGHTS, self.weight_address, self.weight_address + self.weight_words)
+
+    def _parameters(self):
+        return Span(Buffer.PARAMETERS, self.parameter_address, self.parameter_address + 1)
+
+    def check(self, config: SvpeConfig) -> None:
+        """Return if an accelerator of ``config`` executes the instruction as it says.
+
+        Raises
+        ------
+        ValueError
+            A field is wrong for it; the text names the field.
+        """
+        require_positive(self, COUNTS)
+        require_most(self, "columns", config.columns)
+        require_most(self, "passes", config.passes)
+        require_most(self, "output_part", config.parts - 1)
+        require_most(self, "skip_part", config.parts - 1)
+        least = max(self.passes * self.columns, config.columns)
+        if self.interval < least:
+            raise ValueError(f"Tiles interval must be at least {least}, not {self.interval}")
+        if self.kernel_y_step % self.kernel_y_stride:
+            raise ValueError(
+                f"Tiles kernel_y_step must be whole rows, a multiple of the kernel_y_stride "
+                f"{self.kernel_y_stride}, not {self.kernel_y_step}"
+            )
+        require_inside(self, "input_address", self._input(), config)
+        for span in self.writes(config):
+            require_inside(self, "output_address", span, config)
+        if self.skip:
+            require_inside(self, "skip_address", self.reads(config)[1], config)
+        if self.op is Op.CONV:
+            require_inside(self, "weight_address", self._weights(), config)
+            require_inside(self, "parameter_address", self._parameters(), config)

@@ -1,0 +1,233 @@
+"""What instructions read and write, how long they take, and which a configuration refuses."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.spec.config import CONFIGS
+from hw.spec.isa.buffers import Buffer, Region, Span
+from hw.spec.isa.end import End
+from hw.spec.isa.header import Engine, Op
+from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.transfer import Transfer
+
+TEST = CONFIGS["test"]  # 8 lanes of 8 bits, 4 rows, beats of 8 bytes
+LOAD = Transfer(
+    op=Op.LOAD,
+    region=Region.INPUT,
+    buffer=Buffer.FEATURES,
+    address=10,
+    words=3,
+    rows=2,
+    address_step=5,
+    offset=64,
+    offset_step=80,
+)
+# A 3 x 3 convolution, padding 1, of a 4 x 6 map at word 100 with rows of 7 words, 2 blocks.
+CONV = Tiles(
+    op=Op.CONV,
+    terms=2,
+    blocks=2,
+    kernel_x=3,
+    kernel_y=3,
+    tiles_x=3,
+    tiles_y=4,
+    input_address=100 - 7 - 1,
+    block_step=28,
+    kernel_y_step=7,
+    input_x=-1,
+    input_y=-1,
+    kernel_x_stride=1,
+    kernel_y_stride=1,
+    input_width=6,
+    input_height=4,
+    columns=2,
+    weight_address=7,
+    weight_step=1,
+    parameter_address=5,
+    interval=2,
+    passes=1,
+    output_address=200,
+    tile_width=2,
+    tile_height=1,
+    output_pitch=8,
+    output_width=6,
+    output_height=4,
+)
+
+
+def test_each_operation_has_its_engine():
+    engines = {op: op.engine for op in Op}
+    assert engines == {
+        Op.END: None,
+        Op.LOAD: Engine.LOAD,
+        Op.STORE: Engine.STORE,
+        Op.CONV: Engine.COMPUTE,
+        Op.MAXPOOL: Engine.COMPUTE,
+    }
+    assert LOAD.engine is Engine.LOAD
+    assert End().engine is None
+
+
+def test_a_word_of_each_buffer_takes_whole_beats():
+    assert [buffer.word_bits(TEST) for buffer in Buffer] == [64, 96, 4 * TEST.parameter_bits]
+    assert [buffer.word_beats(TEST) for buffer in Buffer] == [1, 2, 3]
+    assert [buffer.word_bytes(TEST) for buffer in Buffer] == [8, 16, 24]
+    assert [buffer.words(TEST) for buffer in Buffer] == [2048, 512, 64]
+
+
+def test_spans_meet_where_they_share_a_word_of_one_memory():
+    span = Span(Buffer.WEIGHTS, 4, 8)
+    assert span.meets(Span(Buffer.WEIGHTS, 7, 9))
+    assert not span.meets(Span(Buffer.WEIGHTS, 8, 9))
+    assert not span.meets(Span(Buffer.WEIGHTS, 0, 4))
+    assert Region(Buffer.WEIGHTS) == Buffer.WEIGHTS
+    assert not span.meets(Span(Region(Buffer.WEIGHTS), 4, 8))
+
+
+def test_a_load_reads_memory_and_writes_a_buffer_and_a_store_the_reverse():
+    chip = Span(Buffer.FEATURES, 10, 10 + 5 + 3)
+    memory = Span(Region.INPUT, 64, 64 + 80 + 3 * 8)
+    assert (LOAD.reads(TEST), LOAD.writes(TEST)) == ((memory,), (chip,))
+    store = replace(LOAD, op=Op.STORE)
+    assert (store.reads(TEST), store.writes(TEST)) == ((chip,), (memory,))
+
+
+def test_a_transfer_names_every_word():
+    assert LOAD.chip_words().tolist() == [[10, 11, 12], [15, 16, 17]]
+    assert LOAD.memory_bytes(TEST).tolist() == [[64, 72, 80], [144, 152, 160]]
+    assert replace(LOAD, buffer=Buffer.WEIGHTS).run_beats(TEST) == 6
+
+
+def test_a_convolution_reads_its_map_weights_and_parameters():
+    assert CONV.reads(TEST) == (
+        Span(Buffer.FEATURES, 100, 100 + 28 + 3 * 7 + 6),
+        Span(Buffer.WEIGHTS, 7, 7 + 36),
+        Span(Buffer.PARAMETERS, 5, 6),
+    )
+    assert CONV.writes(TEST) == (Span(Buffer.FEATURES, 200, 200 + 3 * 8 + 6),)
+
+
+def test_one_weight_word_may_stand_for_all_steps():
+    assert replace(CONV, weight_step=0).reads(TEST)[1] == Span(Buffer.WEIGHTS, 7, 8)
+
+
+def test_a_map_at_the_buffers_start_is_found_behind_the_wrap():
+    wrapped = replace(CONV, input_address=(0 - 7 - 1) % (1 << 20))
+    assert wrapped.reads(TEST)[0] == Span(Buffer.FEATURES, 0, 28 + 3 * 7 + 6)
+
+
+def test_a_skip_operand_and_passes_are_spans_of_their_own():
+    skipped = replace(CONV, skip=True, skip_address=300, skip_tile_y_step=9, passes=2, pass_step=40)
+    assert skipped.reads(TEST)[1] == Span(Buffer.FEATURES, 300, 300 + 3 * 9 + 6)
+    assert skipped.writes(TEST) == (
+        Span(Buffer.FEATURES, 200, 230),
+        Span(Buffer.FEATURES, 240, 270),
+    )
+
+
+def test_max_pooling_reads_no_weights():
+    pool = replace(CONV, op=Op.MAXPOOL)
+    assert [span.memory for span in pool.reads(TEST)] == [Buffer.FEATURES]
+    assert pool.weight_words == 0
+
+
+def test_end_reads_and_writes_nothing():
+    assert End().reads(TEST) == End().writes(TEST) == ()
+    End().check(TEST)
+
+
+def test_cycles_are_steps_or_writes():
+    assert (CONV.taps, CONV.steps, CONV.tiles) == (36, 36, 12)
+    assert replace(CONV, skip=True).steps == 37
+    assert CONV.cycles == 12 * 36
+    assert CONV.last_step == 12 * 36 - 1
+    slow = replace(CONV, interval=50)
+    assert slow.cycles == 12 * 50
+    assert slow.last_step == 35 + 11 * 50
+
+
+def test_legal_instructions_are_legal():
+    LOAD.check(TEST)
+    CONV.check(TEST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"words": 0}, "Transfer words must be at least 1, not 0"),
+        ({"rows": 0}, "Transfer rows must be at least 1, not 0"),
+        (
+            {"op": Op.STORE, "buffer": Buffer.WEIGHTS},
+            "Transfer buffer of a STORE must be FEATURES, not WEIGHTS",
+        ),
+        (
+            {"offset": 65},
+            "Transfer offset must be a multiple of 8 bytes, which a beat has, not 65",
+        ),
+        (
+            {"offset_step": 4},
+            "Transfer offset_step must be a multiple of 8 bytes, which a beat has, not 4",
+        ),
+        (
+            {"address": 2041},
+            "Transfer address must keep all words within the 2048 of FEATURES, not reach 2049",
+        ),
+        (
+            {"buffer": Buffer.PARAMETERS, "address": 60},
+            "Transfer address must keep all words within the 64 of PARAMETERS, not reach 68",
+        ),
+    ],
+)
+def test_a_wrong_transfer_is_refused_by_its_field(changes, error):
+    with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
+        replace(LOAD, **changes).check(TEST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"terms": 0}, "Tiles terms must be at least 1, not 0"),
+        ({"kernel_y_stride": 0}, "Tiles kernel_y_stride must be at least 1, not 0"),
+        ({"columns": 3}, "Tiles columns must be at most 2, not 3"),
+        ({"passes": 6, "interval": 12}, "Tiles passes must be at most 4, not 6"),
+        ({"output_part": 2}, "Tiles output_part must be at most 1, not 2"),
+        ({"skip_part": 2}, "Tiles skip_part must be at most 1, not 2"),
+        ({"interval": 1}, "Tiles interval must be at least 2, not 1"),
+        ({"passes": 2, "interval": 3}, "Tiles interval must be at least 4, not 3"),
+        (
+            {"kernel_y_stride": 2},
+            "Tiles kernel_y_step must be whole rows, a multiple of the kernel_y_stride 2, not 7",
+        ),
+        (
+            {"input_address": 1993},
+            "Tiles input_address must keep all words within the 2048 of FEATURES, not reach 2056",
+        ),
+        (
+            {"output_address": 2020},
+            "Tiles output_address must keep all words within the 2048 of FEATURES, not reach 2050",
+        ),
+        (
+            {"skip": True, "skip_address": 2040, "skip_tile_y_step": 6},
+            "Tiles skip_address must keep all words within the 2048 of FEATURES, not reach 2064",
+        ),
+        (
+            {"weight_address": 500},
+            "Tiles weight_address must keep all words within the 512 of WEIGHTS, not reach 536",
+        ),
+        (
+            {"parameter_address": 64},
+            "Tiles parameter_address must keep all words within the 64 of PARAMETERS, not reach 65",
+        ),
+    ],
+)
+def test_wrong_tiles_are_refused_by_their_field(changes, error):
+    with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
+        replace(CONV, **changes).check(TEST)
+
+
+def test_numbers_of_numpy_count_as_their_values():
+    tiles = replace(CONV, low=np.int64(-5), high=np.int64(5))
+    assert tiles == replace(CONV, low=-5, high=5)
