@@ -1,0 +1,73 @@
+"""Stands in for Hypothesis so that a seed draws the same network under every release of it.
+
+The strategies in ``tests`` are functions of ``draw``. Here ``draw`` takes its choices from a seeded
+``random.Random``, whose ``random()`` Python promises to keep; Hypothesis promises no such thing.
+"""
+
+import functools
+import importlib
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """``pick`` gives a value from a source of random numbers."""
+
+    pick: Callable[[random.Random], Any]
+
+
+def integers(low: int, high: int) -> Strategy:
+    """One of ``low`` to ``high``, both included."""
+    return Strategy(lambda rng: low + int(rng.random() * (high - low + 1)))
+
+
+def booleans() -> Strategy:
+    """True or False."""
+    return sampled_from((False, True))
+
+
+def sampled_from(values) -> Strategy:
+    """One of ``values``."""
+    values = list(values)
+    return Strategy(lambda rng: values[int(rng.random() * len(values))])
+
+
+def lists(elements: Strategy, *, max_size: int) -> Strategy:
+    """Up to ``max_size`` of ``elements``."""
+    size = integers(0, max_size)
+    return Strategy(lambda rng: [elements.pick(rng) for _ in range(size.pick(rng))])
+
+
+def permutations(values) -> Strategy:
+    """``values`` in any order."""
+    values = list(values)
+    return Strategy(lambda rng: sorted(values, key=lambda _: rng.random()))
+
+
+def composite(function) -> Callable[..., Strategy]:
+    """The strategy that ``function(draw, ...)`` describes."""
+
+    @functools.wraps(function)
+    def strategy(*args, **options):
+        return Strategy(lambda rng: function(lambda s: s.pick(rng), *args, **options))
+
+    return strategy
+
+
+def module(name: str) -> ModuleType:
+    """The module called ``name``, which finds these strategies where it imports Hypothesis's."""
+    before = sys.modules.get("hypothesis")
+    stand_in = ModuleType("hypothesis")
+    stand_in.strategies = sys.modules[__name__]
+    sys.modules["hypothesis"] = stand_in
+    try:
+        return importlib.import_module(name)
+    finally:
+        del sys.modules["hypothesis"]
+        if before is not None:
+            sys.modules["hypothesis"] = before

@@ -1,0 +1,78 @@
+"""What replay uses of the product beyond its public names: each import of an internal is here.
+
+Refactorings that move these change this file and nothing else of replay.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from boards import named as board
+from hw import verilog as hardware
+from hw.spec.c_header import c_header
+from hw.spec.config import SvpeConfig, named_config
+from hw.spec.image import Image
+from qnn.compiler.disassemble import instructions
+from qnn.design import Design, config_for
+from qnn.errors import QnnError
+from qnn.ir.serialize import from_bytes, to_bytes
+from qnn.ir.text import text as graph_text
+from qnn.report.page import manifest, page
+
+__all__ = [
+    "Image",
+    "QnnError",
+    "SvpeConfig",
+    "board",
+    "c_header",
+    "config_for",
+    "from_bytes",
+    "graph_text",
+    "image_parts",
+    "leave_out_verilog",
+    "manifest",
+    "named_config",
+    "report_page",
+    "to_bytes",
+    "verilog",
+]
+
+RTL_FILES = tuple(
+    f"qnn_{name}.v" for name in ("accelerator", "epilogue_row", "feature_bank", "pe", "weight_row")
+)
+_elaborate, _elaborate_mapped = hardware.verilog, hardware.mapped_element
+
+
+def verilog(config: SvpeConfig) -> dict[str, bytes]:
+    """Path to content: both bodies of the accelerator."""
+    plain, mapped = _elaborate(config), _elaborate_mapped(config)
+    files = {f"rtl/{name}": text.encode() for name, text in plain.items()}
+    return files | {f"rtl/ultrascale/{name}": text.encode() for name, text in mapped.items()}
+
+
+def leave_out_verilog() -> None:
+    """Let builds of this process have empty Verilog: it depends on the configuration alone."""
+    hardware.verilog = lambda config, **_: dict.fromkeys(RTL_FILES, "")
+    hardware.mapped_element = lambda config: {"qnn_pe.v": ""}
+
+
+def report_page(design: Design, folder: Path) -> str:
+    """The report of a build without results, and without the versions of the tools here."""
+    facts = manifest(folder) | {"tools": {}}
+    estimate = folder / "report/estimate_board_resources.json"
+    cells = json.loads(estimate.read_bytes()) if estimate.is_file() else None
+    return page(design, {}, facts, cells)
+
+
+def image_parts(image: Image) -> tuple[list[str], bytes, dict]:
+    """Instructions as text, the data behind the program, and the metadata."""
+    program = [_instruction(number, f) for number, f in enumerate(instructions(image))]
+    metadata = asdict(replace(image, payload=b""))
+    del metadata["payload"]
+    return program, image.payload[image.program_bytes :], metadata
+
+
+def _instruction(number: int, fields: Mapping[str, int]) -> str:
+    values = " ".join(f"{name}={int(value)}" for name, value in fields.items() if name != "op")
+    return f"{number} {fields['op'].name} {values}"
