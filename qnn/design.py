@@ -15,7 +15,8 @@ from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles, performance
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds
-from qnn.ir.graph import Conv, Graph
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv
 from qnn.ir.serialize import load, to_bytes
 from qnn.runtime.folder import driver_files
 
@@ -185,7 +186,7 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
         No configuration has that name, or it cannot have those sizes.
     """
     convs = [node for node in graph.nodes if isinstance(node, Conv)]
-    rounded = [n.type.bits for n in graph.nodes if not isinstance(n, Conv) or n.rounded]
+    rounded = [n.type.bits for n in graph.nodes if n.rounded]
     widths = {"activation_bits": max(4, *rounded)}
     if convs:
         widths["weight_bits"] = max(node.weight_bits for node in convs)

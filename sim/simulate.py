@@ -6,8 +6,9 @@ import numpy as np
 
 from qnn.design import Design
 from qnn.errors import DeviceError
+from qnn.ir.encode import as_blocks, as_results, encode_input, is_encoded
 from qnn.ir.graph import Graph
-from qnn.ir.reference import as_images, encode_input, reference
+from qnn.ir.reference import reference
 from sim import functional, rtl
 
 DEVICES = ("reference", "functional", "rtl")
@@ -73,16 +74,14 @@ def simulate(design: Design, x: np.ndarray, device: str = "rtl", **options) -> S
 
 def integers(graph: Graph, x: np.ndarray) -> np.ndarray:
     """``x`` as images of integers of the input's type: 8-bit pixels and floats are encoded."""
-    x = as_images(graph, x)
-    is_encoded = np.issubdtype(x.dtype, np.integer) and x.dtype != np.uint8
-    return x if is_encoded else encode_input(graph, x)
+    if not is_encoded(x):
+        return encode_input(graph, x)
+    blocks = as_blocks(graph, x)
+    return blocks if isinstance(x, tuple) else blocks[0]
 
 
 def _simulation(design, device, tensors, **measured):
     results = design.graph.outputs
-    outputs = tuple(
-        tensor.reshape(len(tensor), *result.shape)
-        for tensor, result in zip(tensors, results, strict=True)
-    )
+    outputs = tuple(as_results(*pair) for pair in zip(results, tensors, strict=True))
     exponents = tuple(design.graph[result.name].type.exponent for result in results)
     return Simulation(device, outputs, exponents, **measured)

@@ -8,7 +8,7 @@ import numpy as np
 from hw.spec.image import Image, Layer
 from qnn.compiler import run_passes
 from qnn.design import Design
-from qnn.ir.graph import Conv, Graph, MaxPool
+from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
 from sim import functional, rtl
 from sim.simulate import integers
@@ -215,7 +215,7 @@ def _absent(design):
     return tuple(
         LayerReport(node.name, "none", 0, 0, 0, None, "the image does not compute it", None)
         for node in nodes
-        if isinstance(node, Conv | MaxPool) and node.name not in present
+        if node.is_computed and node.name not in present
     )
 
 

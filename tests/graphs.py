@@ -1,14 +1,16 @@
 """Random small integer graphs, legal by ``check`` and safe from overflow, for property tests."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 from hypothesis import strategies as st
 
 from qnn.ir.bounds import bounds
-from qnn.ir.check import check, window_shape
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.ir.check import check
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Concat, Input
 from qnn.quant.qtype import QType
+from tests.operators import changed, conv, max_pool
 
 KINDS = ("conv", "conv", "residual", "pool", "grouped", "identity", "maxpool", "concat")
 
@@ -50,11 +52,28 @@ def graphs(draw, limits: Limits = DEFAULT):
 def images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
     """Random integers of the input's type, its least and greatest included."""
     rng = np.random.default_rng(seed)
-    node = graph.input
+    (node,) = graph.inputs
     x = rng.integers(node.type.low, node.type.high + 1, (count, *node.shape))
     x[rng.random(x.shape) < 0.05] = node.type.low
     x[rng.random(x.shape) < 0.05] = node.type.high
     return x
+
+
+def check_same(one, other) -> None:
+    """Fail unless two graphs, or parts of graphs, have the same types and values throughout."""
+    assert type(one) is type(other)
+    if isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    elif isinstance(one, tuple):
+        for left, right in zip(one, other, strict=True):
+            check_same(left, right)
+    elif is_dataclass(one):
+        for field in fields(one):
+            if field.init:
+                check_same(getattr(one, field.name), getattr(other, field.name))
+    else:
+        assert one == other
 
 
 def _type(draw, limits, nodes=()):
@@ -101,45 +120,42 @@ def _finished(draw, rng, limits, nodes, conv):
     outputs = conv.shape[0]
     same = [node.name for node in nodes if node.shape == conv.shape]
     if conv.skip is None and same and draw(st.booleans()):
-        conv = replace(conv, skip=draw(st.sampled_from(same)))
+        conv = changed(conv, skip=draw(st.sampled_from(same)))
     if conv.skip is not None:
-        conv = replace(conv, skip_left=rng.integers(0, 6, outputs))
+        conv = changed(conv, skip_left=rng.integers(0, 6, outputs))
     most = draw(st.sampled_from((0, 1, 3)))
-    conv = replace(conv, left=rng.integers(0, most + 1, outputs))
+    conv = changed(conv, left=rng.integers(0, most + 1, outputs))
     graph = Graph((*nodes, conv), ())
     if bounds(graph)[conv.name].result_bits > limits.result_bits - 4:
-        conv = replace(conv, left=np.zeros(outputs, np.int64))
+        conv = changed(conv, left=np.zeros(outputs, np.int64))
         graph = Graph((*nodes, conv), ())
     low, high = bounds(graph)[conv.name].result
     spread = max(high, -low).bit_length()
-    conv = replace(conv, bias=rng.integers(-(1 << spread) // 4, (1 << spread) // 4 + 1, outputs))
+    conv = changed(conv, bias=rng.integers(-(1 << spread) // 4, (1 << spread) // 4 + 1, outputs))
     if not conv.rounded:
         return conv
     right = max(0, spread - conv.type.bits - draw(st.integers(0, 3)))
     low = draw(st.sampled_from((conv.type.low, 0)))
     high = draw(st.integers(conv.type.high // 2 + 1, conv.type.high))
     shifts = rng.integers(max(0, right - 1), right + 2, outputs)
-    return replace(conv, right=shifts, low=low, high=high)
+    return changed(conv, right=shifts, low=low, high=high)
 
 
 def _built(draw, rng, limits, nodes, *, name, source, codes, weight_bits, window, **fields):
     outputs = codes.shape[1]
     window = {key: value for key, value in window.items() if key != "kernel"}
-    conv = Conv(
+    node = conv(
         name=name,
         input=source.name,
         shape=(outputs, 1, 1),
         type=fields.pop("type", None) or _type(draw, limits, nodes),
         codes=codes,
         weight_bits=weight_bits,
-        left=np.zeros(outputs, np.int64),
-        bias=np.zeros(outputs, np.int64),
-        right=np.zeros(outputs, np.int64),
         **window,
         **fields,
     )
-    conv = replace(conv, shape=(outputs, *window_shape(conv, source.shape)))
-    return [_finished(draw, rng, limits, nodes, conv)]
+    node = replace(node, shape=node.output_shape((source,)))
+    return [_finished(draw, rng, limits, nodes, node)]
 
 
 def _conv(draw, rng, limits, nodes, name, **fields):
@@ -261,8 +277,8 @@ def _identity(draw, rng, limits, nodes, name):
 def _max_pool(draw, rng, limits, nodes, name):
     source = draw(st.sampled_from(nodes))
     fields = {"name": name, "input": source.name, "type": source.type}
-    pool = MaxPool(shape=source.shape, **fields, **_window(draw, source.shape))
-    return [replace(pool, shape=(source.shape[0], *window_shape(pool, source.shape)))]
+    pool = max_pool(shape=source.shape, **fields, **_window(draw, source.shape))
+    return [replace(pool, shape=pool.output_shape((source,)))]
 
 
 def _concat(draw, rng, limits, nodes, name):

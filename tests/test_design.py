@@ -13,6 +13,7 @@ from qnn.design import Design, compile, config_for
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds
 from tests.compiler import small_graphs
+from tests.operators import changed
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +235,7 @@ def test_a_shift_of_nothing_still_needs_its_places(shift):
     skip = small_graphs.conv("s", x, 8)
     last = small_graphs.conv("c", skip, 8, skip=skip, **{shift: np.full(8, 39)})
     if shift == "right":  # what rounding and the stored result's offset add, taken away
-        last = replace(last, bias=last.bias - (1 << 38) + (128 << 39))
+        last = changed(last, bias=last.epilogue.bias - (1 << 38) + (128 << 39))
     graph = small_graphs.graph(x, skip, replace(last, codes=np.zeros_like(last.codes)))
     assert compile(graph, "test").config.result_bits == (48 if shift == "skip_left" else 40)
     with pytest.raises(CompileError, match=r"^conv 'c' needs \d+ bits for its sums "):

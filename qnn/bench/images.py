@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from qnn.bench import codes, methods, shared
 from qnn.bench.methods import Applied, Work
 from qnn.bench.runs import Run
-from qnn.ir.reference import Progress, encode_input, reference
+from qnn.ir.encode import encode_input
+from qnn.ir.reference import Progress, reference
 from qnn.nn.data import Dataset, digits
 from qnn.nn.digits import trained_digits_cnn
 from qnn.nn.model import QuantizedModel

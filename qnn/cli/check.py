@@ -29,7 +29,7 @@ def check(
         _check_build(model, as_json)
         return
     from qnn.compiler import compile_graph
-    from qnn.ir.graph import Input
+    from qnn.ir.ops import Input
 
     graph = read_graph(model)
     target = read_config(config, set_, graph)
@@ -44,7 +44,7 @@ def check(
     rows = [
         (
             node.name,
-            type(node).__name__.lower(),
+            node.kind,
             "x".join(map(str, node.shape)),
             str(node.type),
             f"{macs[node.name]:,}",

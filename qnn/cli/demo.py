@@ -170,7 +170,8 @@ def _write(folder, model, quantized, design):
 
 def integer_accuracy(graph, pixels, labels) -> float:
     """Percent of ``pixels`` that the integer reference classifies as ``labels`` say."""
-    from qnn.ir.reference import encode_input, reference
+    from qnn.ir.encode import encode_input
+    from qnn.ir.reference import reference
 
     tensors = reference(graph, encode_input(graph, pixels), outputs_only=True)
     answers = tensors[graph.outputs[0].name].reshape(len(labels), -1).argmax(1)

@@ -39,5 +39,5 @@ def compile_graph(
     graph = run_passes(graph)
     check_bounds(graph, config.accumulator_bits, config.result_bits)
     image = build_image(graph, config, batch, bytes_per_cycle)
-    table = graph.input.table
+    table = graph.inputs[0].table
     return image if table is None else replace(image, pixel_table=tuple(map(tuple, table.tolist())))

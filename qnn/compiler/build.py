@@ -21,7 +21,8 @@ from qnn.compiler.set_fences import set_fences
 from qnn.compiler.storage import places
 from qnn.compiler.tiles import choose_layout
 from qnn.errors import CompileError
-from qnn.ir.graph import Conv, Graph, Input, MaxPool
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, Input
 
 TAGS = 1 << TAG_BITS
 SURE_GAIN = 0.95  # of estimated cycles
@@ -55,7 +56,7 @@ def build_image(
 
 
 def _build_resident(graph, config, batch, layouts, tiles, private):
-    workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
+    workers = [node for node in graph.nodes if node.is_computed]
     works = [
         work
         for node in workers
@@ -73,7 +74,7 @@ def _build_resident(graph, config, batch, layouts, tiles, private):
 def _operands(node, layouts):
     skip = node.skip if isinstance(node, Conv) else None
     return Operands(
-        input=layouts[node.input],
+        input=layouts[node.inputs[0]],
         output=layouts[node.name],
         skip=None if skip is None else layouts[skip],
     )
@@ -86,8 +87,7 @@ def _check_widths(graph, config):
                 f"conv '{node.name}' needs {bits}-bit weights, but the configuration "
                 f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
             )
-        rounded = not isinstance(node, Conv) or node.rounded
-        if rounded and node.type.bits > config.activation_bits:
+        if node.rounded and node.type.bits > config.activation_bits:
             raise CompileError(
                 f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "
                 f"configuration has {config.activation_bits} (SvpeConfig.activation_bits); raise it"
@@ -103,12 +103,18 @@ def _weight_bits(node, config):
 
 
 def _check_counts(graph, batch):
+    if len(graph.inputs) > 1:
+        names = ", ".join(f"'{node.name}'" for node in graph.inputs)
+        raise CompileError(
+            f"the graph has the inputs {names}, but the accelerator loads one; join them on the "
+            f"host"
+        )
     if len(graph.outputs) > MOST_OUTPUTS:
         raise CompileError(
             f"the graph has {len(graph.outputs)} outputs, but the accelerator counts "
             f"{MOST_OUTPUTS} that wait to be stored; use fewer"
         )
-    layers = sum(isinstance(node, Conv | MaxPool) for node in graph.nodes)
+    layers = sum(node.is_computed for node in graph.nodes)
     if layers * batch > TAGS:
         raise CompileError(
             f"{layers} layers in a batch of {batch} need {layers * batch} tags, but an instruction "
@@ -169,7 +175,7 @@ def _choose(graph, config, batch):
 
 
 def _transfers(graph, layouts, batch, private, config):
-    chip = layouts[graph.input.name]
+    chip = layouts[graph.inputs[0].name]
     names = [output.name for output in graph.outputs]
     inputs, outputs, end = [], [], 0
     for image in range(batch):
@@ -180,7 +186,7 @@ def _transfers(graph, layouts, batch, private, config):
             end += row[-1].words(config.lanes)
         outputs.append(tuple(row))
     return Transfers(
-        input_name=graph.input.name,
+        input_name=graph.inputs[0].name,
         input_chip=chip,
         input_memory=tuple(inputs),
         output_names=tuple(_finisher(graph, name) for name in names),
@@ -206,14 +212,14 @@ def _closed(layout, address, config):
 def _finisher(graph, name):
     """The node that writes the last part of a tensor; the input for what only it writes."""
     node = graph[name]
-    while not isinstance(node, Conv | MaxPool | Input):
+    while not (node.is_computed or isinstance(node, Input)):
         order = {n.name: position for position, n in enumerate(graph.nodes)}
         node = graph[max((_finisher(graph, o) for o in node.inputs), key=order.__getitem__)]
     return node.name
 
 
 def _last_reader(graph, works):
-    readers = {node.name for node in graph.users(graph.input.name)}
+    readers = {node.name for node in graph.users(graph.inputs[0].name)}
     return max((i for i, work in enumerate(works) if work.name in readers), default=-1)
 
 
@@ -224,19 +230,13 @@ def _layers(workers, layouts, batch):
             layer = Layer(
                 tag=len(layers),
                 name=node.name,
-                op=type(node).__name__.lower(),
+                op=node.kind,
                 image=image,
                 output=layouts[node.name],
-                macs=_macs(node),
+                macs=node.macs,
             )
             layers.append(layer)
     return tuple(layers)
-
-
-def _macs(node):
-    if isinstance(node, MaxPool):
-        return 0
-    return node.codes[0].size * node.shape[1] * node.shape[2]
 
 
 def _image(graph, config, batch, transfers, layers, program, base, data):

@@ -13,13 +13,14 @@ from qnn.compiler.emit import behind_program, data_section, encode
 from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.network import Network, network
 from qnn.compiler.program import Instruction
-from qnn.compiler.rows import Rows
 from qnn.compiler.runs import covers, loaded, strip_buffers, strip_rows
 from qnn.compiler.set_fences import set_fences
 from qnn.compiler.stream_weights import stream_weights
 from qnn.compiler.strips import STAYS, Map, Places, Spot, strips
 from qnn.errors import CompileError
-from qnn.ir.graph import Concat, Graph, Input
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Concat, Input
+from qnn.ir.rows import Rows
 
 SHARES = (1.0, 0.9, 0.8, 0.7)  # of the chip that a plan may fill, until all finds an address
 
@@ -138,8 +139,8 @@ def _host_layouts(net: Network, batch: int):
     config, graph = net.config, net.graph
     inputs, outputs, end = [], [], 0
     for image in range(batch):
-        first = _memory_layout(net, graph.input.name, 0)
-        inputs.append(_memory_layout(net, graph.input.name, image * first.words(config.lanes)))
+        first = _memory_layout(net, graph.inputs[0].name, 0)
+        inputs.append(_memory_layout(net, graph.inputs[0].name, image * first.words(config.lanes)))
         row = []
         for output in graph.outputs:
             row.append(_memory_layout(net, output.name, end))

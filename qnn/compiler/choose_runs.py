@@ -7,7 +7,7 @@ from qnn.compiler.network import Network
 from qnn.compiler.runs import Choice, Run, best_run, least_rows
 from qnn.compiler.storage import passes
 from qnn.errors import CompileError
-from qnn.ir.graph import Concat, Conv, Input, MaxPool, Node
+from qnn.ir.ops import Concat, Input, Operator
 
 MOST_LAYERS = 4  # of a run
 
@@ -56,7 +56,7 @@ def check_rows(network: Network) -> None:
             (node,) = nodes
             rows = least_rows(node)
             raise CompileError(
-                f"{type(node).__name__.lower()} '{node.name}' needs {words + missing} feature "
+                f"{node.kind} '{node.name}' needs {words + missing} feature "
                 f"words for {'one row' if rows == 1 else f'{rows} rows'} of its output, but the "
                 f"configuration has {words} (SvpeConfig.feature_words); raise it, or use a "
                 f"narrower image or fewer channels"
@@ -65,7 +65,7 @@ def check_rows(network: Network) -> None:
 
 @dataclass(frozen=True)
 class _State:
-    runs: tuple[tuple[Node, ...], ...]
+    runs: tuple[tuple[Operator, ...], ...]
     spilled: frozenset[str]
 
 
@@ -73,14 +73,14 @@ def _start(network):
     """One run a layer. What can only be in memory is there from the beginning."""
     graph, place = network.graph, network.place
     outputs = {output.name for output in graph.outputs}
-    source = graph.input
+    source = graph.inputs[0]
     runs, spilled = [], set()
     if place[source.name].root == source.name:
         spilled.add(source.name)
     if place[source.name].root != source.name or source.name in outputs:
         runs.append((source,))
     for node in graph.nodes:
-        if isinstance(node, Conv | MaxPool):
+        if node.is_computed:
             runs.append((node,))
             if passes(node, network.config) > 1:
                 spilled.add(node.name)

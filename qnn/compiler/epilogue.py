@@ -1,32 +1,24 @@
 """The epilogue's numbers as the hardware keeps them: every offset and half folds into the bias."""
 
-from dataclasses import dataclass
-
-from qnn.ir.bounds import stored_bias
-from qnn.ir.graph import Conv, Graph
-
-
-@dataclass(frozen=True)
-class Epilogue:
-    """Per channel, for stored operands; ``low`` and ``high`` as stored."""
-
-    bias: tuple[int, ...]
-    left: tuple[int, ...]
-    skip_left: tuple[int, ...]
-    right: tuple[int, ...]
-    low: int
-    high: int
+from qnn.ir.epilogue import Epilogue
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv
 
 
-def fold(graph: Graph, node: Conv) -> Epilogue:
-    """The epilogue of ``node`` over stored values ``q - offset``; ``check_bounds`` proves it."""
-    outputs = node.shape[0]
-    offset = node.type.offset if node.rounded else 0
+def fold(graph: Graph, node: Conv) -> Epilogue[tuple[int, ...]]:
+    """The epilogue of ``node`` over stored values ``q - offset``; ``check_bounds`` proves it.
+
+    Its arrays are Python's integers, one for each channel, and all of them are there. Bounds of the
+    clamp are as stored. What is not rounded is neither shifted right nor clamped.
+    """
+    plain, zeros = node.epilogue, (0,) * node.shape[0]
+    offset = node.type.offset
     return Epilogue(
-        bias=tuple(stored_bias(graph, node)),
-        left=tuple(node.left.tolist()),
-        skip_left=(0,) * outputs if node.skip is None else tuple(node.skip_left.tolist()),
-        right=tuple(node.right.tolist()) if node.rounded else (0,) * outputs,
-        low=node.low - offset if node.rounded else 0,
-        high=node.high - offset if node.rounded else 0,
+        left=tuple(plain.left.tolist()),
+        bias=tuple(node.sums(graph.sources(node)).stored_bias()),
+        right=tuple(plain.right.tolist()) if plain.rounded else zeros,
+        skip_left=zeros if plain.skip_left is None else tuple(plain.skip_left.tolist()),
+        rounded=plain.rounded,
+        low=plain.low - offset if plain.rounded else 0,
+        high=plain.high - offset if plain.rounded else 0,
     )

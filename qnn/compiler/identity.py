@@ -2,25 +2,24 @@
 
 import numpy as np
 
-from qnn.ir.graph import Conv, Node
+from qnn.ir.epilogue import Epilogue
+from qnn.ir.ops import Conv, Operator
+from qnn.ir.window import Window
 
 
-def copy_channels(name: str, source: Node, weight_bits: int) -> Conv:
+def copy_channels(name: str, source: Operator, weight_bits: int) -> Conv:
     """A copy of ``source`` that keeps its segments: one weight for each channel."""
     zeros = np.zeros(source.shape[0], np.int64)
+    low, high = source.type.low, source.type.high
     return Conv(
         name=name,
-        input=source.name,
+        inputs=(source.name,),
         shape=source.shape,
         type=source.type,
+        window=Window(kernel=(1, 1), groups=source.shape[0]),
         codes=np.ones((1, source.shape[0], 1, 1, 1), np.int8),
         weight_bits=weight_bits,
-        left=zeros,
-        bias=zeros,
-        right=zeros,
-        groups=source.shape[0],
-        low=source.type.low,
-        high=source.type.high,
+        epilogue=Epilogue(left=zeros, bias=zeros, right=zeros, low=low, high=high),
     )
 
 

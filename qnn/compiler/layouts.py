@@ -4,7 +4,8 @@ from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
 from qnn.compiler.allocate import Request, allocate
 from qnn.compiler.storage import Place, passes, root_words
-from qnn.ir.graph import Concat, Graph, Node
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Concat, Operator
 
 ALWAYS = 1 << 30
 
@@ -45,7 +46,7 @@ def requests(
 
 def private_roots(graph: Graph, place: dict[str, Place]) -> frozenset[str]:
     """Input and outputs, so that transfers of one image overlap the computation of another."""
-    return frozenset(place[name].root for name in (graph.input.name, *_names(graph)))
+    return frozenset(place[name].root for name in (graph.inputs[0].name, *_names(graph)))
 
 
 def place_on_chip(
@@ -66,7 +67,7 @@ def place_on_chip(
 
 
 def chip_layout(
-    node: Node,
+    node: Operator,
     place: Place,
     pitches: dict[str, int],
     addresses: dict[str, int],

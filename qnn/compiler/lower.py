@@ -14,7 +14,8 @@ from qnn.compiler.storage import passes
 from qnn.compiler.tiles import Tile
 from qnn.compiler.words import pack_parameters, pack_weights, weight_words
 from qnn.errors import CompileError
-from qnn.ir.graph import Conv, Graph, MaxPool
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, MaxPool
 
 COORDINATE_LIMIT = 2047
 
@@ -148,8 +149,8 @@ def _work(node, fields, reads, writes):
 def _loops(node, tile):
     down, across = tile.count(node)
     return {
-        "kernel_y": node.kernel[0],
-        "kernel_x": node.kernel[1],
+        "kernel_y": node.window.kernel[0],
+        "kernel_x": node.window.kernel[1],
         "tiles_y": down,
         "tiles_x": across,
         "columns": tile.columns,
@@ -159,19 +160,19 @@ def _loops(node, tile):
 
 
 def _input(graph, node, operand, tile):
-    top, _, left, _ = node.padding
-    down, across = node.stride
-    qtype = graph[node.input].type
+    top, _, left, _ = node.window.padding
+    down, across = node.window.stride
+    qtype = graph[node.inputs[0]].type
     zero = qtype.low if isinstance(node, MaxPool) else 0
     fields = {
         "input_address": operand.address - top * operand.pitch - left,
         "block_step": operand.block_step,
-        "kernel_y_step": node.dilation[0] * operand.pitch,
+        "kernel_y_step": node.window.dilation[0] * operand.pitch,
         "tile_y_step": tile.height * down * operand.pitch,
         "input_x": -left,
         "input_y": -top,
-        "kernel_x_stride": node.dilation[1],
-        "kernel_y_stride": node.dilation[0],
+        "kernel_x_stride": node.window.dilation[1],
+        "kernel_y_stride": node.window.dilation[0],
         "tile_x_stride": tile.width * across,
         "tile_y_stride": tile.height * down,
         "input_width": operand.width,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
 from qnn.compiler.lower import GroupData, pack_layer
-from qnn.compiler.rows import Rows
 from qnn.compiler.storage import Place, passes, places
 from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
-from qnn.ir.graph import Conv, Graph, MaxPool
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, MaxPool
+from qnn.ir.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int) -> Network:
     layout = choose_layout(graph, place, config, dense=False, row_words=rows)
     packed = {
         node.name: pack_layer(
-            graph, node, place[node.input].segments, place[node.name].segments, config
+            graph, node, place[node.inputs[0]].segments, place[node.name].segments, config
         )
         for node in graph.nodes
         if isinstance(node, Conv)

@@ -13,7 +13,9 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Gather
-from qnn.ir.graph import Conv, Graph
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv
+from qnn.ir.window import Window
 
 
 @dataclass(frozen=True)
@@ -47,34 +49,35 @@ def pack_input(graph: Graph, config: SvpeConfig) -> tuple[Graph, Gather | None]:
     axes = _windows(graph)
     if axes is None:
         return graph, None
-    channels = graph.input.shape[0]
+    channels = graph.inputs[0].shape[0]
     down, across = _fewest_steps(channels, axes, config.lanes)
     if down.taps * across.taps == 1:
         return graph, None
     gather = Gather(
-        shape=graph.input.shape,
+        shape=graph.inputs[0].shape,
         taps=(down.taps, across.taps),
         dilation=(axes[0].dilation, axes[1].dilation),
         first=(down.first, across.first),
         step=(down.step, across.step),
     )
     shape = (down.taps * across.taps * channels, down.words, across.words)
-    packed = replace(graph.input, shape=shape, table=None)
-    readers = {node.name for node in graph.users(graph.input.name)}
+    packed = replace(graph.inputs[0], shape=shape, table=None, axes=None)
+    readers = {node.name for node in graph.users(graph.inputs[0].name)}
     rest = (_over(n, down, across) if n.name in readers else n for n in graph.nodes[1:])
     return Graph((packed, *rest), graph.outputs), gather
 
 
 def _windows(graph):
     """The window that all readers share, down and across; None if the input cannot be packed."""
-    name, (_, *sizes) = graph.input.name, graph.input.shape
+    name, (_, *sizes) = graph.inputs[0].name, graph.inputs[0].shape
     readers = graph.users(name)
     if not readers or name in (output.name for output in graph.outputs):
         return None
-    if not all(isinstance(n, Conv) and n.groups == 1 and n.skip != name for n in readers):
+    if not all(isinstance(n, Conv) and n.window.groups == 1 and n.skip != name for n in readers):
         return None
     windows = {
-        (n.kernel, n.stride, n.dilation, (n.padding[0], n.padding[2]), n.shape[1:]) for n in readers
+        (w.kernel, w.stride, w.dilation, (w.padding[0], w.padding[2]), n.shape[1:])
+        for n, w in ((n, n.window) for n in readers)
     }
     if len(windows) > 1:
         return None
@@ -151,7 +154,10 @@ def _over(node, down, across):
     return replace(
         node,
         codes=codes.reshape(terms, outputs, -1, down.kernel, across.kernel),
-        stride=(down.stride, across.stride),
-        dilation=(down.dilation, across.dilation),
-        padding=(*down.padding, *across.padding),
+        window=Window(
+            kernel=(down.kernel, across.kernel),
+            stride=(down.stride, across.stride),
+            dilation=(down.dilation, across.dilation),
+            padding=(*down.padding, *across.padding),
+        ),
     )

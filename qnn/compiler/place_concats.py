@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from qnn.compiler.identity import copy_channels, fresh_name, weight_bits
-from qnn.ir.graph import Concat, Graph
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Concat
 
 
 def place_concats(graph: Graph) -> Graph:

@@ -1,6 +1,7 @@
 """Pass: nodes that reach no output go."""
 
-from qnn.ir.graph import Graph, Input
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Input
 
 
 def remove_unused(graph: Graph) -> Graph:

@@ -1,71 +1,22 @@
-"""Which rows of its operands a strip of a layer reads, and the layer as that strip sees it."""
+"""Which rows of every tensor the strips of some layers need, computed or read."""
 
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import pairwise
 from math import ceil
-from typing import NamedTuple
 
-from qnn.ir.graph import Conv, Graph, Input, MaxPool, Node
-
-
-class Rows(NamedTuple):
-    """Rows ``first`` to before ``stop`` of a tensor."""
-
-    first: int
-    stop: int
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return self.stop - self.first
-
-    def union(self, other: "Rows") -> "Rows":
-        """Both, and what lies between."""
-        return Rows(min(self.first, other.first), max(self.stop, other.stop))
-
-
-def rows_read(node: Conv | MaxPool, rows: Rows, height: int) -> Rows:
-    """Rows of the input, ``height`` high, that ``rows`` of the output read: the halo included.
-
-    What lies outside is padding. A strip that reads nothing but padding still names one row,
-    because an operand has at least one.
-    """
-    start = rows.first * node.stride[0] - node.padding[0]
-    reach = (node.kernel[0] - 1) * node.dilation[0] + 1
-    stop = (rows.stop - 1) * node.stride[0] - node.padding[0] + reach
-    first = min(max(start, 0), height - 1)
-    return Rows(first, max(min(stop, height), first + 1))
-
-
-def row_step(node: Conv | MaxPool) -> int:
-    """Rows of the input from one that is read to the next, where those between never are."""
-    return node.stride[0] if node.kernel[0] == 1 and node.padding[:2] == (0, 0) else 1
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, MaxPool, Operator
+from qnn.ir.rows import Rows, cut
 
 
 def without_gaps(node: Conv | MaxPool) -> Conv | MaxPool:
     """The layer over an input of which only every ``row_step``-th row is there."""
-    return replace(node, stride=(node.stride[0] // row_step(node), node.stride[1]))
-
-
-def strip_node(node: Conv | MaxPool, rows: Rows, read: Rows) -> Conv | MaxPool:
-    """The layer that computes ``rows`` from ``read`` alone.
-
-    Its upper padding is what the strip's first window has above ``read``: that of the image at the
-    image's border, none inside of it.
-    """
-    top = read.first - (rows.first * node.stride[0] - node.padding[0])
-    shape = (node.shape[0], rows.count, node.shape[2])
-    return replace(node, shape=shape, padding=(top, *node.padding[1:]))
-
-
-def cut(height: int, size: int) -> tuple[Rows, ...]:
-    """Strips of ``size`` rows from the top down; the last may have fewer."""
-    return tuple(Rows(first, min(first + size, height)) for first in range(0, height, size))
+    return replace(node, window=node.window.without_gaps())
 
 
 def rows_by_strip(
-    graph: Graph, nodes: tuple[Node, ...], size: int, skipped: Collection[str] = ()
+    graph: Graph, nodes: tuple[Operator, ...], size: int, skipped: Collection[str] = ()
 ) -> tuple[dict[str, Rows], ...] | None:
     """For each strip of the last node: rows that it needs of every tensor, computed or read.
 
@@ -100,16 +51,16 @@ def _needed(graph, nodes, rows, ends, skipped):
         if is_first or is_last:
             own = Rows(0 if is_first else own.first, node.shape[1] if is_last else own.stop)
             needed[node.name] = own
-        if isinstance(node, Input):
-            continue
-        height = graph[node.input].shape[1]
-        if node.input in skipped:
-            reads = {node.input: rows_read(without_gaps(node), own, ceil(height / row_step(node)))}
-        else:
-            reads = {node.input: rows_read(node, own, height)}
-        if isinstance(node, Conv) and node.skip is not None:
-            skip = reads.get(node.skip, own)
-            reads[node.skip] = own.union(skip)
-        for name, read in reads.items():
+        for name, read in zip(node.inputs, _reads(graph, node, own, skipped), strict=True):
             needed[name] = read.union(needed.get(name, read))
     return needed
+
+
+def _reads(graph, node, rows, skipped):
+    """The rows of each operand that ``rows`` of a layer are computed from."""
+    heights = tuple(source.shape[1] for source in graph.sources(node))
+    if not any(name in skipped for name in node.inputs):
+        return node.rows_read(rows, heights)
+    first, *others = heights
+    sparse = ceil(first / node.window.row_step)
+    return without_gaps(node).rows_read(rows, (sparse, *others))

@@ -6,10 +6,11 @@ from math import ceil, inf
 
 from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.network import Network
-from qnn.compiler.rows import Rows, row_step, rows_by_strip
+from qnn.compiler.rows import rows_by_strip
 from qnn.compiler.segments import groups
 from qnn.compiler.storage import Place, passes
-from qnn.ir.graph import Concat, Conv, Input, Node
+from qnn.ir.ops import Concat, Conv, Input, Operator
+from qnn.ir.rows import Rows
 
 MOST_STRIPS = (1 << TOKEN_BITS) - 16  # of a run: the store of each may give a token that waits
 STRIP_CYCLES = 64  # of waiting for results to land, a layer and strip: tokens and pipeline
@@ -24,13 +25,13 @@ class Run:
     each part. Two ``copies`` of strip buffers let transfers overlap computation.
     """
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[Operator, ...]
     rows: int
     copies: int
     slices: int = 1
 
     @property
-    def last(self) -> Node:
+    def last(self) -> Operator:
         """The layer whose results leave the run."""
         return self.nodes[-1]
 
@@ -59,7 +60,9 @@ class Choice:
     missing: int = 0
 
 
-def loaded(network: Network, nodes: tuple[Node, ...], spilled: frozenset[str]) -> tuple[str, ...]:
+def loaded(
+    network: Network, nodes: tuple[Operator, ...], spilled: frozenset[str]
+) -> tuple[str, ...]:
     """Tensors that a run reads from memory."""
     own = {node.name for node in nodes}
     names = [name for node in nodes for name in node.inputs if name not in own]
@@ -67,26 +70,28 @@ def loaded(network: Network, nodes: tuple[Node, ...], spilled: frozenset[str]) -
     return tuple(n for n in dict.fromkeys(names) if network.place[n].root in spilled)
 
 
-def row_steps(network: Network, nodes: tuple[Node, ...], spilled: frozenset[str]) -> dict[str, int]:
+def row_steps(
+    network: Network, nodes: tuple[Operator, ...], spilled: frozenset[str]
+) -> dict[str, int]:
     """Tensors of which a run loads every n-th row alone, as a 1x1 layer of stride n needs."""
     steps = {}
     for name in loaded(network, nodes, spilled):
         readers = [node for node in nodes if name in node.inputs]
         if len(readers) == 1 and readers[0].inputs.count(name) == 1:
             (reader,) = readers
-            if reader.input == name and row_step(reader) > 1:
-                steps[name] = row_step(reader)
+            if reader.inputs[0] == name and reader.window.row_step > 1:
+                steps[name] = reader.window.row_step
     return steps
 
 
 def strip_rows(
-    network: Network, nodes: tuple[Node, ...], size: int, spilled: frozenset[str]
+    network: Network, nodes: tuple[Operator, ...], size: int, spilled: frozenset[str]
 ) -> tuple[dict[str, Rows], ...] | None:
     """Rows of every tensor on chip, for each strip of ``size`` rows; see ``rows_by_strip``."""
     return rows_by_strip(network.graph, nodes, size, row_steps(network, nodes, spilled))
 
 
-def slice_blocks(network: Network, node: Node, slices: int) -> tuple[tuple[int, int], ...]:
+def slice_blocks(network: Network, node: Operator, slices: int) -> tuple[tuple[int, int], ...]:
     """First and past the last block of each slice of a layer's channels."""
     blocks = network.place[node.name].blocks
     bounds = [blocks * number // slices for number in range(slices + 1)]
@@ -131,13 +136,13 @@ def covers(outer: Place, inner: Place) -> bool:
     return outer.first <= inner.first < outer.first + outer.blocks
 
 
-def least_rows(node: Node) -> int:
+def least_rows(node: Operator) -> int:
     """Rows of a strip of ``node`` at least: one, but for very high images."""
     return ceil(node.shape[1] / MOST_STRIPS)
 
 
 def best_run(
-    network: Network, nodes: tuple[Node, ...], spilled: frozenset[str], space: int
+    network: Network, nodes: tuple[Operator, ...], spilled: frozenset[str], space: int
 ) -> Choice:
     """The run of least estimated cycles whose buffers fit in ``space`` words."""
     best = Choice(None, inf, missing=-1)
@@ -208,7 +213,7 @@ def _stays(network, words):
     return words[0] <= network.config.weight_words and words[1] <= network.config.parameter_words
 
 
-def stationary(network: Network, nodes: tuple[Node, ...]) -> bool:
+def stationary(network: Network, nodes: tuple[Operator, ...]) -> bool:
     """Whether the weights of all layers of a run fit on chip at a time."""
     data = [d for node in nodes for d in network.packed.get(node.name, ())]
     return _stays(network, (sum(d.words for d in data), len(data)))

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qnn.ir.graph import Concat, Conv, Graph, Input
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Concat, Conv, Input
 
 Segments = tuple[int, ...]  # channels of each
 
@@ -35,7 +36,7 @@ def segments(graph: Graph) -> dict[str, Segments]:
         elif isinstance(node, Conv) and not node.depthwise:
             of[node.name] = (node.shape[0],)
         else:
-            of[node.name] = of[node.input]
+            of[node.name] = of[node.inputs[0]]
     return of
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import Segments, block_count, segments
-from qnn.ir.graph import Concat, Conv, Graph, Node
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Concat, Operator
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,9 @@ class Place:
     segments: Segments
 
 
-def passes(node: Node, config: SvpeConfig) -> int:
+def passes(node: Operator, config: SvpeConfig) -> int:
     """Feature words that one value takes."""
-    unrounded = isinstance(node, Conv) and not node.rounded
-    return config.passes if unrounded else 1
+    return 1 if node.rounded else config.passes
 
 
 def places(graph: Graph, config: SvpeConfig) -> dict[str, Place]:

@@ -12,7 +12,7 @@ from qnn.compiler.choose_runs import Plan
 from qnn.compiler.lower import Operands, lower
 from qnn.compiler.network import Network
 from qnn.compiler.program import Instruction, Span
-from qnn.compiler.rows import Rows, rows_read, strip_node, without_gaps
+from qnn.compiler.rows import without_gaps
 from qnn.compiler.runs import (
     Run,
     loaded,
@@ -23,7 +23,8 @@ from qnn.compiler.runs import (
     strip_rows,
 )
 from qnn.compiler.segments import groups, part_of
-from qnn.ir.graph import Conv, Input, MaxPool, Node
+from qnn.ir.ops import Conv, Input, MaxPool, Operator
+from qnn.ir.rows import Rows
 
 Key = tuple[str, int]  # of weights: a layer, and the number of a group
 
@@ -176,22 +177,22 @@ class _Strip:
     def _compute(self, node: Conv | MaxPool, tag: int) -> list[Task]:
         network = self.network
         rows = self.rows[node.name]
-        height = network.graph[node.input].shape[1]
-        if node.input in self.steps:
-            height = ceil(height / self.steps[node.input])
+        height = network.graph[node.inputs[0]].shape[1]
+        if node.inputs[0] in self.steps:
+            height = ceil(height / self.steps[node.inputs[0]])
             node = without_gaps(node)
-        read = rows_read(node, rows, height)
+        read = node.window.rows_read(rows, height)
         result = self._layout(node.name, rows)
         first, stop = self._blocks(node.name)
         skip = node.skip if isinstance(node, Conv) else None
         operands = Operands(
-            input=self._layout(node.input, read),
+            input=self._layout(node.inputs[0], read),
             output=replace(result, address=result.address - first * result.width),
             skip=None if skip is None else self._layout(skip, rows),
         )
         works = lower(
             network.graph,
-            strip_node(node, rows, read),
+            node.strip(rows, read),
             operands,
             network.tiles[node.name],
             network.config,
@@ -209,7 +210,7 @@ class _Strip:
         ]
         return [self._task(*each) for each in zip(instructions, keys, strict=True)]
 
-    def _layer(self, node: Node, tag: int) -> Layer:
+    def _layer(self, node: Operator, tag: int) -> Layer:
         rows = self.rows[node.name]
         layout = self._layout(node.name, rows)
         lanes = self.network.config.lanes

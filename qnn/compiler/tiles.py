@@ -7,7 +7,8 @@ from itertools import product
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import blocks_read, groups
 from qnn.compiler.storage import Place, passes
-from qnn.ir.graph import Conv, Graph, MaxPool, Node
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, MaxPool, Operator
 
 SWEEPS = 4  # over all pitches; each can only lower the estimate, two have been enough
 
@@ -24,7 +25,7 @@ class Tile:
         """Columns in use."""
         return self.width * self.height
 
-    def count(self, node: Node) -> tuple[int, int]:
+    def count(self, node: Operator) -> tuple[int, int]:
         """Tiles down and across the output."""
         return -(-node.shape[1] // self.height), -(-node.shape[2] // self.width)
 
@@ -40,9 +41,9 @@ class Layout:
 Steps = Counter[int]  # how many instructions take so many steps for each tile
 
 
-def steps(node: Node, place: dict[str, Place], config: SvpeConfig) -> Steps:
+def steps(node: Operator, place: dict[str, Place], config: SvpeConfig) -> Steps:
     """The steps of all instructions of ``node``."""
-    taps, operand = node.kernel[0] * node.kernel[1], place[node.input].segments
+    taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
     if isinstance(node, MaxPool):
         return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
     taps *= node.codes.shape[0]
@@ -52,13 +53,13 @@ def steps(node: Node, place: dict[str, Place], config: SvpeConfig) -> Steps:
     )
 
 
-def tile_cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
+def tile_cycles(node: Operator, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
     """Estimate for one tile of all channels: steps, or its interval where that is longer."""
     interval = max(passes(node, config) * tile.columns, config.columns)
     return sum(count * max(each, interval) for each, count in steps.items())
 
 
-def cycles(node: Node, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
+def cycles(node: Operator, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
     """Estimate for all tiles of ``node``."""
     down, across = tile.count(node)
     return down * across * tile_cycles(node, tile, steps, config)
@@ -85,7 +86,7 @@ def choose_layout(
 
     ``row_words`` are the words of a root's row without a gap, if they are not its pixels.
     """
-    workers = [node for node in graph.nodes if isinstance(node, Conv | MaxPool)]
+    workers = [node for node in graph.nodes if node.is_computed]
     roots = list(dict.fromkeys(p.root for p in place.values()))
     readers = {root: [n for n in workers if root in _roots(n, place)] for root in roots}
     taken = {node.name: steps(node, place, config) for node in workers}
@@ -123,7 +124,7 @@ def _best(node, pitches, place, taken, config):
 
 
 def _fits(node, tile, pitches, place, config):
-    reads = [(node.input, node.stride)]
+    reads = [(node.inputs[0], node.window.stride)]
     if isinstance(node, Conv) and node.skip is not None:
         reads.append((node.skip, (1, 1)))
     return all(

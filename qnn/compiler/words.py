@@ -6,9 +6,9 @@ from hw.spec.config import SvpeConfig
 from hw.spec.isa.array_codes import array_code
 from hw.spec.isa.packing import pack
 from hw.spec.isa.parameters import parameters
-from qnn.compiler.epilogue import Epilogue
 from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
-from qnn.ir.graph import Conv
+from qnn.ir.epilogue import Epilogue
+from qnn.ir.ops import Conv
 
 
 def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig) -> np.ndarray:
@@ -38,7 +38,7 @@ def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
     return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()
 
 
-def pack_parameters(epilogue: Epilogue, group: Group, config: SvpeConfig) -> bytes:
+def pack_parameters(epilogue: Epilogue[tuple[int, ...]], group: Group, config: SvpeConfig) -> bytes:
     """The epilogue of one group's channels as one parameter word; rows without a channel are 0."""
     layout = parameters(config)
     word = 0

@@ -24,7 +24,7 @@ from qnn.frontend.float_graph import (
     Slice,
     Statistics,
 )
-from qnn.ir.graph import Shape
+from qnn.ir.shape import Shape
 
 SUPPORTED = (
     "Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, "

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 
 from torch import Tensor
 
-from qnn.ir.graph import Output, Padding, Pair, Shape
+from qnn.ir.graph import Output
+from qnn.ir.shape import Shape
+from qnn.ir.window import Padding, Pair
 
 NO_PADDING = (0, 0, 0, 0)
 

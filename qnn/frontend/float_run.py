@@ -21,7 +21,7 @@ from qnn.frontend.float_graph import (
     Slice,
     Statistics,
 )
-from qnn.ir.graph import Padding
+from qnn.ir.window import Padding
 
 
 def stream(graph: Graph, x: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -4,6 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from qnn.ir.arrays import array_text
+from qnn.ir.reader import Reader, written_name
+
 Array = TypeVar("Array")  # NumPy's in a graph, torch's in a model that may still learn
 
 
@@ -42,3 +47,50 @@ class Epilogue(Generic[Array]):
             low=self.low,
             high=self.high,
         )
+
+    def parts(self, skip: str | None, full: bool) -> list[str]:
+        """The words of text; ``skip`` is the name of the operand that is added, if there is one."""
+        parts = [f"bias={array_text(self.bias, full)}"]
+        if self.left.any():
+            parts.append(f"left={array_text(self.left, full)}")
+        if skip is not None:
+            parts.append(f"+ {written_name(skip)}<<{array_text(self.skip_left, full)}")
+        clamp = f"clamp {self.low}..{self.high}"
+        if self.rounded:
+            return [*parts, f">>{array_text(self.right, full)} {clamp}"]
+        unusual = full and (self.low, self.high) != (0, 0)
+        return [*parts, "unrounded", *[clamp] * unusual]
+
+    @staticmethod
+    def parse(reader: Reader, outputs: int) -> "tuple[Epilogue[np.ndarray], str | None]":
+        """The epilogue whose ``parts`` come next, and the name of the operand that it adds."""
+
+        def channels(literal):
+            return reader.array((outputs,), np.int64) if reader.has(literal) else zeros
+
+        zeros = np.zeros(outputs, np.int64)
+        reader.expect("bias=")
+        bias, left = reader.array((outputs,), np.int64), channels("left=")
+        skip = reader.name() if reader.has("+ ") else None
+        if skip is not None:
+            reader.expect("<<")
+        skip_left = None if skip is None else reader.array((outputs,), np.int64)
+        rounded = not reader.has("unrounded")
+        if rounded:
+            reader.expect(">>")
+        right = reader.array((outputs,), np.int64) if rounded else zeros
+        low = high = 0
+        if reader.has("clamp "):
+            low = reader.integer()
+            reader.expect("..")
+            high = reader.integer()
+        epilogue = Epilogue(
+            left=left,
+            bias=bias,
+            right=right,
+            skip_left=skip_left,
+            rounded=rounded,
+            low=low,
+            high=high,
+        )
+        return epilogue, skip

@@ -8,7 +8,6 @@ order, outputs, each array's type, shape and place) and the arrays' bytes.
 import hashlib
 import json
 import struct
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,14 @@ import numpy as np
 from qnn.errors import QnnError
 from qnn.files import write_whole
 from qnn.ir.check import check
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import OPERATORS
 from qnn.quant.qtype import QType
 
 MAGIC = b"QNNGRAPH"
 VERSION = 1
 HEAD = struct.Struct("<8sIIQ32s")
-KINDS = {"input": Input, "conv": Conv, "maxpool": MaxPool, "concat": Concat}
+_BY_KIND = {operator.kind: operator for operator in OPERATORS}
 
 
 def save(graph: Graph, path: str | Path) -> None:
@@ -67,7 +67,7 @@ def to_bytes(graph: Graph) -> bytes:
     arrays: list[np.ndarray] = []
     header = {
         "nodes": [_node_fields(node, arrays) for node in graph.nodes],
-        "outputs": [[output.name, list(output.shape)] for output in graph.outputs],
+        "outputs": [_output_fields(output) for output in graph.outputs],
     }
     # NumPy's integers, which a graph may hold among its sizes, become plain ones
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), default=int).encode()
@@ -100,9 +100,13 @@ def from_bytes(data: bytes, name: str = "graph") -> Graph:
 
 
 def _node_fields(node, arrays):
-    kind = next(kind for kind, cls in KINDS.items() if isinstance(node, cls))
-    values = {field.name: getattr(node, field.name) for field in fields(node)}
-    return {"kind": kind} | {key: _plain(value, arrays) for key, value in values.items()}
+    values = {key: _plain(value, arrays) for key, value in node.to_fields().items()}
+    return {"kind": node.kind} | values
+
+
+def _output_fields(output):
+    axes = [] if output.axes is None else [output.axes]
+    return [output.name, list(output.shape), *axes]
 
 
 def _plain(value, arrays):
@@ -120,9 +124,10 @@ def _plain(value, arrays):
 def _graph(header, payload):
     nodes = []
     for values in header["nodes"]:
-        kind = KINDS[values.pop("kind")]
-        nodes.append(kind(**{key: _value(value, payload) for key, value in values.items()}))
-    outputs = (Output(name, tuple(shape)) for name, shape in header["outputs"])
+        operator = _BY_KIND[values.pop("kind")]
+        fields = {key: _value(value, payload) for key, value in values.items()}
+        nodes.append(operator.from_fields(fields))
+    outputs = (Output(name, tuple(shape), *axes) for name, shape, *axes in header["outputs"])
     return Graph(tuple(nodes), tuple(outputs))
 
 

@@ -1,70 +1,88 @@
-"""A graph as text: one line a node, what matters to a reader, arrays as their ranges."""
+"""A graph as text, one line a node: short for a reader, or in full, which parses.
 
-import numpy as np
+A line is ``name: type shape = operator(operands) details``; the last one names the outputs. The
+short form shows arrays as ranges and leaves the weights out, the full form has every number.
+"""
 
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool
+from qnn.ir.check import check
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import OPERATORS, Operator
+from qnn.ir.ops.operator import Head
+from qnn.ir.reader import Reader, written_name
+from qnn.ir.shape import AXES, Shape
+
+_BY_WORD = {word: operator for operator in OPERATORS for word in operator.words}
 
 
-def text(graph: Graph) -> str:
-    """One line for each node, ``name: type shape = kind(operands) details``, then the outputs."""
-    lines = [f"{_head(node)} = {_BODIES[type(node)](node)}" for node in graph.nodes]
-    results = ", ".join(f"{output.name} {_sizes(output.shape)}" for output in graph.outputs)
-    return "\n".join([*lines, f"return {results}"])
+def text(graph: Graph, *, full: bool = False) -> str:
+    """One line for each node, then the outputs; in ``full``, what ``parse`` reads."""
+    lines = [f"{_head(node)} = {node.body(full)}" for node in graph.nodes]
+    return "\n".join([*lines, f"return {', '.join(map(_output, graph.outputs))}"])
+
+
+def parse(text: str) -> Graph:
+    """The checked graph of a full text; empty lines count for nothing.
+
+    Raises
+    ------
+    CompileError
+        The text is not a graph's; the error names line, column and what was needed. Or the graph
+        breaks a rule of ``check``.
+    """
+    reader, nodes = Reader(text), {}
+    while not _has_return(reader):
+        node = _node(reader, nodes)
+        nodes[node.name] = node
+    outputs = [_read_output(reader)]
+    while reader.has(","):
+        outputs.append(_read_output(reader))
+    reader.end_of_line()
+    if reader.skip_empty_lines():
+        reader.refuse("nothing behind the outputs")
+    graph = Graph(tuple(nodes.values()), tuple(outputs))
+    check(graph)
+    return graph
+
+
+def _has_return(reader: Reader) -> bool:
+    if not reader.skip_empty_lines():
+        reader.refuse("a line of a node, or 'return' and the outputs")
+    return reader.has("return ")
+
+
+def _node(reader: Reader, nodes: dict[str, Operator]) -> Operator:
+    def shape_of(name: str, place: int) -> Shape:
+        if name not in nodes:
+            reader.refuse("the name of an earlier line", place)
+        return nodes[name].shape
+
+    place = reader.place
+    name = reader.name()
+    if name in nodes:
+        reader.refuse("a name that no earlier line has", place)
+    reader.expect(":")
+    head = Head(name=name, type=reader.qtype(), shape=reader.sizes(3))
+    reader.expect("=")
+    word = reader.one_of(tuple(_BY_WORD))
+    node = _BY_WORD[word].parse(head, word, reader, shape_of)
+    reader.end_of_line()
+    return node
 
 
 def _head(node):
-    return f"{node.name}: {node.type} {_sizes(node.shape)}"
+    return f"{written_name(node.name)}: {node.type} {_sizes(node.shape)}"
 
 
-def _input(node: Input):
-    return "input()" if node.table is None else "input() table"
+def _output(output: Output):
+    axes = "" if output.axes is None else f" axes={output.axes}"
+    return f"{written_name(output.name)} {_sizes(output.shape)}{axes}"
 
 
-def _conv(node: Conv):
-    kind = "depthwise" if node.groups > 1 and node.depthwise else "conv"
-    terms, bits = node.codes.shape[0], node.weight_bits
-    parts = [f"{kind}({node.input}) {_sizes(node.kernel)} w{bits}" + (f"x{terms}" * (terms > 1))]
-    parts += [f"groups={node.groups}"] * (node.groups > 1 and not node.depthwise)
-    parts += _window(node)
-    parts.append(f"bias={_range(node.bias)}")
-    if node.left.any():
-        parts.append(f"left={_range(node.left)}")
-    if node.skip is not None:
-        parts.append(f"+ {node.skip}<<{_range(node.skip_left)}")
-    if node.rounded:
-        parts.append(f">>{_range(node.right)} clamp {node.low}..{node.high}")
-    else:
-        parts.append("unrounded")
-    return " ".join(parts)
-
-
-def _max_pool(node: MaxPool):
-    return " ".join([f"maxpool({node.input}) {_sizes(node.kernel)}", *_window(node)])
-
-
-def _concat(node: Concat):
-    return f"concat({', '.join(node.inputs)})"
-
-
-def _window(node):
-    """What of a window differs from the usual."""
-    parts = []
-    if node.stride != (1, 1):
-        parts.append(f"stride={_sizes(node.stride)}")
-    if any(node.padding):
-        parts.append(f"pad={','.join(map(str, node.padding))}")
-    if node.dilation != (1, 1):
-        parts.append(f"dilation={_sizes(node.dilation)}")
-    return parts
+def _read_output(reader: Reader) -> Output:
+    name, shape = reader.name(), reader.optional_sizes()
+    axes = reader.one_of(tuple(AXES)) if reader.has("axes=") else None
+    return Output(name, shape, axes)
 
 
 def _sizes(sizes):
     return "x".join(map(str, sizes))
-
-
-def _range(values: np.ndarray):
-    least, most = int(values.min()), int(values.max())
-    return str(least) if least == most else f"{least}..{most}"
-
-
-_BODIES = {Input: _input, Conv: _conv, MaxPool: _max_pool, Concat: _concat}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from qnn.ir.reader import Reader
 from qnn.ir.rows import Rows
 
 Pair = tuple[int, int]  # (vertical, horizontal)
@@ -70,6 +71,34 @@ class Window:
     def without_gaps(self) -> "Window":
         """The window over an image of which only every ``row_step``-th row is there."""
         return replace(self, stride=(self.stride[0] // self.row_step, self.stride[1]))
+
+    @property
+    def summary(self) -> str:
+        """Kernel and stride, for a reader: ``3x3 / 2``."""
+        stride = "" if self.stride == (1, 1) else f" / {self.stride[0]}"
+        return f"{'x'.join(map(str, self.kernel))}{stride}"
+
+    def parts(self) -> list[str]:
+        """What of stride, padding and dilation differs from the usual, as words of text."""
+        parts = []
+        if self.stride != (1, 1):
+            parts.append(f"stride={'x'.join(map(str, self.stride))}")
+        if any(self.padding):
+            parts.append(f"pad={','.join(map(str, self.padding))}")
+        if self.dilation != (1, 1):
+            parts.append(f"dilation={'x'.join(map(str, self.dilation))}")
+        return parts
+
+    @staticmethod
+    def parse(reader: Reader, kernel: Pair, groups: int = 1) -> "Window":
+        """The window whose ``parts`` come next."""
+        return Window(
+            kernel=kernel,
+            stride=reader.sizes(2) if reader.has("stride=") else (1, 1),
+            padding=reader.integers(4) if reader.has("pad=") else (0, 0, 0, 0),
+            dilation=reader.sizes(2) if reader.has("dilation=") else (1, 1),
+            groups=groups,
+        )
 
     def _first_row(self, rows: Rows) -> int:
         """The row of the image under the first tap, negative in the upper padding."""

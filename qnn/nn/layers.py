@@ -3,12 +3,11 @@
 Between layers travel integers in float tensors: q, for the reals ``q * 2**-exponent``.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qnn.ir.epilogue import Epilogue
 from qnn.nn import learning
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan
 from qnn.quant import activation, pow2
@@ -45,17 +44,6 @@ class QuantInput(nn.Module):
         """Integers of 8-bit pixels, by the table; (batch, channels, height, width) uint8."""
         channels = torch.arange(len(self.table), device=x.device)[:, None, None]
         return self.table.to(torch.float32)[channels, x.long()]
-
-
-@dataclass(frozen=True, eq=False)
-class Epilogue:
-    """A convolution's integers, (outputs,) int64 each, as ``qnn.ir.graph.Conv`` defines them."""
-
-    left: Tensor
-    bias: Tensor
-    right: Tensor
-    skip_left: Tensor | None
-    exponent: Tensor  # F: the sum with bias and skip is in units of 2**-F
 
 
 class QuantConv(nn.Module):
@@ -197,16 +185,25 @@ class QuantConv(nn.Module):
             weight_exponent = self.estimator.exported_exponent(weight_exponent)
         return self.input_exponent + pow2.most_index(self.plan.weight_bits) - 1 - weight_exponent
 
-    def epilogue(self) -> Epilogue:
-        """Shifts and bias from the exponents and the folded bias."""
+    def epilogue(self) -> Epilogue[Tensor]:
+        """The epilogue's integers, from the exponents, the folded bias and the clamp."""
         units = self.units()
         left = units - self._units_before()
         bias = activation.round_half_up(self.folded()[1] * pow2.exp2(units)).to(torch.int64)
         right = units - self.exponent
         skip_left = None if self.skip_exponent is None else units - self.skip_exponent
-        return Epilogue(left, bias, right, skip_left, units)
+        low, high = self.bounds() if self.plan.rounded else (0, 0)
+        return Epilogue(
+            left=left,
+            bias=bias,
+            right=right,
+            skip_left=skip_left,
+            rounded=self.plan.rounded,
+            low=low,
+            high=high,
+        )
 
-    def reach(self, indices: Tensor, epilogue: Epilogue) -> Tensor:
+    def reach(self, indices: Tensor, epilogue: Epilogue[Tensor]) -> Tensor:
         """Bound of every sum on the way, per output channel, in integers: (outputs,) float64."""
         magnitudes = (1 << indices.to(torch.int64).abs() >> 1).flatten(2).sum((0, 2)).double()
         reach = magnitudes * self.input_reach * pow2.exp2(epilogue.left)
@@ -244,7 +241,7 @@ class QuantConv(nn.Module):
         if not self.plan.rounded:
             return v
         v = activation.round_half_up(v * pow2.exp2(-epilogue.right).to(dtype)[:, None, None])
-        return v.clamp(*self.bounds()).to(torch.float32)
+        return v.clamp(epilogue.low, epilogue.high).to(torch.float32)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The convolution alone."""

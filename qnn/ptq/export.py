@@ -3,7 +3,9 @@
 import numpy as np
 import torch
 
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Node, Output
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Concat, Conv, Input, MaxPool, Operator
+from qnn.ir.window import Window
 from qnn.nn.layers import QuantConv, QuantInput, QuantMaxPool
 from qnn.nn.model import QuantizedModel
 from qnn.quant.qtype import QType
@@ -28,7 +30,7 @@ def export(quantized: QuantizedModel) -> Graph:
     return Graph(nodes, outputs)
 
 
-def _node(quantized: QuantizedModel, name: str) -> Node:
+def _node(quantized: QuantizedModel, name: str) -> Operator:
     layer, type = quantized.layer(name), quantized.type(name)
     match layer:
         case QuantInput():
@@ -38,42 +40,35 @@ def _node(quantized: QuantizedModel, name: str) -> Node:
             return _conv(layer, type)
         case QuantMaxPool():
             plan = layer.plan
-            return MaxPool(
-                name=name,
-                input=plan.inputs[0],
-                shape=plan.shape,
-                type=type,
+            window = Window(
                 kernel=plan.kernel,
                 stride=plan.stride,
                 padding=plan.padding,
                 dilation=plan.dilation,
             )
+            return MaxPool(
+                name=name, inputs=plan.inputs, shape=plan.shape, type=type, window=window
+            )
     return Concat(name=name, inputs=layer.plan.inputs, shape=layer.plan.shape, type=type)
 
 
 def _conv(layer: QuantConv, type: QType) -> Conv:
-    plan, epilogue = layer.plan, layer.epilogue()
-    low, high = layer.bounds() if plan.rounded else (0, 0)
-    skip = plan.inputs[1] if len(plan.inputs) == 2 else None
+    plan = layer.plan
     return Conv(
         name=plan.name,
-        input=plan.inputs[0],
+        inputs=plan.inputs,
         shape=plan.shape,
         type=type,
+        window=Window(
+            kernel=plan.weight_shape[2:],
+            stride=plan.stride,
+            padding=plan.padding,
+            dilation=plan.dilation,
+            groups=plan.groups,
+        ),
         codes=_array(layer.indices()),
         weight_bits=plan.weight_bits,
-        left=_array(epilogue.left),
-        bias=_array(epilogue.bias),
-        right=_array(epilogue.right),
-        skip_left=None if skip is None else _array(epilogue.skip_left),
-        skip=skip,
-        stride=plan.stride,
-        padding=plan.padding,
-        dilation=plan.dilation,
-        groups=plan.groups,
-        rounded=plan.rounded,
-        low=low,
-        high=high,
+        epilogue=layer.epilogue().map(_array),
     )
 
 

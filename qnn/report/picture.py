@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from html import escape
 
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Node
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Operator
 
 BOX, HIGH, GAP = 250, 46, 22  # pixels: width and height of a box, and the way to the next
 LEFT, TOP = 6, 6
 LANE = 12  # between lines at the side
-COLOURS = {Input: "input", Conv: "conv", MaxPool: "pool", Concat: "concat"}
+COLOURS = {"maxpool": "pool"}  # classes of kinds that do not name one themselves
 TITLE_CHARACTERS = 30
 
 
@@ -56,22 +57,7 @@ def lanes_of(sides: Sequence[tuple[int, int]]) -> list[int]:
     return lanes
 
 
-def describe(node: Node) -> str:
-    """What the node does, in a few words."""
-    if isinstance(node, Input):
-        return "input"
-    if isinstance(node, Concat):
-        return "concatenation"
-    kernel = "x".join(map(str, node.kernel))
-    stride = "" if node.stride == (1, 1) else f" / {node.stride[0]}"
-    if isinstance(node, MaxPool):
-        return f"max pooling {kernel}{stride}"
-    kind = "depthwise" if node.groups > 1 and node.depthwise else "conv"
-    groups = f", {node.groups} groups" if node.groups > 1 and not node.depthwise else ""
-    return f"{kind} {kernel}{stride}{groups}, {node.weight_bits}-bit weights"
-
-
-def shape(node: Node) -> str:
+def shape(node: Operator) -> str:
     """Channels, height, width and type of the result."""
     sign = "signed" if node.type.signed else "unsigned"
     return f"{'x'.join(map(str, node.shape))}, {node.type.bits}-bit {sign}"
@@ -82,13 +68,12 @@ def _box(row, node):
     title = node.name
     if len(title) > TITLE_CHARACTERS:
         title = f"{title[: TITLE_CHARACTERS - 1]}…"
-    skip = " + skip" if isinstance(node, Conv) and node.skip is not None else ""
     return (
-        f'<g class="node {COLOURS[type(node)]}"><title>{escape(node.name)}</title>'
+        f'<g class="node {COLOURS.get(node.kind, node.kind)}"><title>{escape(node.name)}</title>'
         f'<rect x="{x}" y="{y}" width="{BOX}" height="{HIGH}" rx="7"/>'
         f'<rect class="stripe" x="{x}" y="{y}" width="5" height="{HIGH}" rx="2"/>'
         f'<text class="title" x="{x + 15}" y="{y + 15}">{escape(title)}</text>'
-        f'<text x="{x + 15}" y="{y + 28}">{escape(describe(node) + skip)}</text>'
+        f'<text x="{x + 15}" y="{y + 28}">{escape(node.summary)}</text>'
         f'<text x="{x + 15}" y="{y + 40}">{escape(shape(node))}</text></g>'
     )
 

@@ -84,7 +84,7 @@ def test_a_model_of_unknown_images_needs_data():
         f"none; give it, or name a model of the zoo ({', '.join(ZOO)})"
     )
     graph, x = quantized_graph("qnn.nn.zoo:DigitsCnn", None, "digits", 3)
-    assert graph.input.shape == x.shape[1:] == (1, 8, 8)
+    assert graph.inputs[0].shape == x.shape[1:] == (1, 8, 8)
 
 
 def test_published_numbers_stand_beside_their_network_alone():

@@ -8,8 +8,10 @@ import pytest
 from hw.spec.config import SvpeConfig
 from qnn.cli import demo
 from qnn.cli.demo import Clock, DemoResult, integer_accuracy, utilisation
-from qnn.ir.graph import Conv, Graph, Input, Output
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Input
 from qnn.quant.qtype import QType
+from tests.operators import conv
 
 RESULT = DemoResult(
     float_accuracy=99.5,
@@ -84,16 +86,13 @@ def test_accuracy_is_of_the_integers():
     # a network that gives back its two inputs: the greater one is the answer
     table = np.tile(np.arange(256, dtype=np.int64), (2, 1))
     pixel = Input(name="x", shape=(2, 1, 1), type=QType(8, False, 0), table=table)
-    same = Conv(
+    same = conv(
         name="y",
         input="x",
         shape=(2, 1, 1),
         type=QType(32, True, 2),
         codes=np.array([[3, 0], [0, 3]], np.int8).reshape(1, 2, 2, 1, 1),
         weight_bits=3,
-        left=np.zeros(2, np.int64),
-        bias=np.zeros(2, np.int64),
-        right=np.zeros(2, np.int64),
         rounded=False,
     )
     graph = Graph((pixel, same), (Output("y", (2,)),))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from qnn.ir.graph import MaxPool
 from tests.compiler.small_graphs import U8, conv, graph, image, last
+from tests.operators import max_pool
 
 
 def shift(outputs, bits):
@@ -37,7 +37,7 @@ def pooled(channels=64, height=33, width=112):
     a = conv("a", x, channels, kernel=7, shape=half, stride=(2, 2), padding=(3, 3, 3, 2))
     quarter = (channels, (half[1] + 1) // 2, half[2] // 2)
     fields = {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 0)}
-    pool = MaxPool(name="pool", input="a", shape=quarter, type=U8, **fields)
+    pool = max_pool(name="pool", input="a", shape=quarter, type=U8, **fields)
     return graph(x, a, pool)
 
 
@@ -47,7 +47,7 @@ def thin(channels=16, height=60, width=112):
     a = conv("a", x, channels, kernel=1)
     half = (channels, height // 2, width // 2)
     fields = {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 0, 1, 0)}
-    return graph(x, a, MaxPool(name="pool", input="a", shape=half, type=U8, **fields))
+    return graph(x, a, max_pool(name="pool", input="a", shape=half, type=U8, **fields))
 
 
 def deep(channels=512, outputs=64, size=7):

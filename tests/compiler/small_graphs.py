@@ -3,8 +3,10 @@
 import numpy as np
 
 from qnn.ir.check import check
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Concat, Input
 from qnn.quant.qtype import QType
+from tests import operators
 
 U8, S8 = QType(8, False, 4), QType(8, True, 4)
 
@@ -33,7 +35,7 @@ def conv(name, source, outputs, *, kernel=3, skip=None, seed=1, **fields):
         "skip_left": None if skip is None else zeros + 4,
         "high": 255,
     }
-    return Conv(**given | fields)
+    return operators.conv(**given | fields)
 
 
 def last(source, outputs):
@@ -72,7 +74,7 @@ def residual():
 def max_pool():
     x = image(8, 6, 6)
     fields = {"kernel": (2, 2), "stride": (2, 2)}
-    return graph(x, MaxPool(name="m", input="x", shape=(8, 3, 3), type=S8, **fields))
+    return graph(x, operators.max_pool(name="m", input="x", shape=(8, 3, 3), type=S8, **fields))
 
 
 def concat():
@@ -88,7 +90,9 @@ def network():
     x = image(3, 8, 7)
     a = conv("a", x, 8)
     b = conv("b", a, 8, skip=a, seed=4)
-    pool = MaxPool(name="pool", input="b", shape=(8, 4, 3), type=U8, kernel=(2, 2), stride=(2, 2))
+    pool = operators.max_pool(
+        name="pool", input="b", shape=(8, 4, 3), type=U8, kernel=(2, 2), stride=(2, 2)
+    )
     c = conv("c", pool, 5, kernel=1, seed=5)
     both = Concat(name="both", inputs=("pool", "c"), shape=(13, 4, 3), type=U8)
     return graph(x, a, b, pool, c, both, last(both, 10))

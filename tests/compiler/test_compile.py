@@ -11,6 +11,7 @@ from qnn.compiler.text import program_text
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs
+from tests.operators import changed
 
 TEST = named_config("test")
 
@@ -114,7 +115,7 @@ def test_coordinates_that_wrap_are_refused():
 def test_a_kernel_that_an_instruction_cannot_count_is_refused():
     x = small_graphs.image(8, 1, 2)
     apart = small_graphs.conv("c", x, 1, kernel=1, padding=(0, 0, 3000, 0), shape=(1, 1, 3002))
-    apart = replace(apart, codes=np.ones((1, 1, 8, 1, 2), np.int8), dilation=(1, 3000))
+    apart = changed(apart, codes=np.ones((1, 1, 8, 1, 2), np.int8), dilation=(1, 3000))
     apart = replace(apart, shape=(1, 1, 2))
     assert refusal(small_graphs.graph(x, apart), TEST) == (
         "conv 'c' does not fit an instruction: TILES.input_x must be from -2048 to 2047, not "

@@ -1,6 +1,5 @@
 """Convolutions of groups: the words that they read, the weights beside them, and the cycles."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,9 +17,10 @@ from qnn.compiler.storage import places
 from qnn.compiler.tiles import choose_layout, cycles, steps
 from qnn.compiler.words import weight_words
 from qnn.errors import CompileError
-from qnn.ir.graph import Conv
+from qnn.ir.ops import Conv
 from tests.compiler import small_graphs
 from tests.graphs import graphs
+from tests.operators import changed
 
 TEST, REFERENCE = named_config("test", weight_bits=4), named_config("reference")
 LARGE = named_config("test", weight_bits=4, feature_words=8192)
@@ -48,12 +48,12 @@ def _segments(draw, channels):
 def dense(conv):
     """The same convolution in one group, with codes of 0 between the groups."""
     terms, outputs, inputs, height, width = conv.codes.shape
-    codes = np.zeros((terms, outputs, inputs * conv.groups, height, width), np.int8)
+    codes = np.zeros((terms, outputs, inputs * conv.window.groups, height, width), np.int8)
     for channel in range(outputs):
-        group = channel // (outputs // conv.groups)
+        group = channel // (outputs // conv.window.groups)
         start = group * inputs
         codes[:, channel, start : start + inputs] = conv.codes[:, channel]
-    return replace(conv, codes=codes, groups=1)
+    return changed(conv, codes=codes, groups=1)
 
 
 @given(grouped())
@@ -64,7 +64,7 @@ def test_an_instruction_reads_the_blocks_of_its_groups_and_no_other(case):
     for share in groups(result, TEST.lanes, TEST.rows):
         touched = np.zeros(len(block), bool)
         for channel in share.channels:
-            start = channel * conv.groups // conv.shape[0] * conv.codes.shape[2]
+            start = channel * conv.window.groups // conv.shape[0] * conv.codes.shape[2]
             touched[start : start + conv.codes.shape[2]] = True
         assert list(blocks_read(conv, share, operand, TEST.lanes)) == sorted(set(block[touched]))
         assert blocks_read(whole, share, operand, TEST.lanes) == range(block_count(operand, 8))

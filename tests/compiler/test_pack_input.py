@@ -14,7 +14,7 @@ from qnn.compiler import compile_graph
 from qnn.compiler.disassemble import instructions
 from qnn.compiler.pack_input import pack_input
 from qnn.design import Design
-from qnn.ir.check import check, window_shape
+from qnn.ir.check import check
 from qnn.ir.graph import Graph, Output
 from qnn.ir.reference import reference
 from qnn.runtime.tensors import gathered
@@ -22,6 +22,7 @@ from sim.functional import run
 from sim.verify import verify
 from tests.compiler import large_graphs, small_graphs
 from tests.graphs import images
+from tests.operators import changed
 
 TEST, REFERENCE = named_config("test"), named_config("reference")
 
@@ -34,7 +35,7 @@ def first_layer(shape, outputs, kernel, **window):
     rng = np.random.default_rng(5)
     codes = rng.integers(-3, 4, (1, outputs, shape[0], *kernel)).astype(np.int8)
     conv = small_graphs.conv("c", x, outputs, **{"codes": codes, "padding": (0,) * 4} | window)
-    conv = replace(conv, shape=(outputs, *window_shape(conv, x.shape)))
+    conv = replace(conv, shape=conv.output_shape((x,)))
     return small_graphs.graph(x, conv)
 
 
@@ -53,10 +54,11 @@ def first_layers(draw):
     window = {"stride": stride, "dilation": dilation, "padding": tuple(padding)}
     graph = first_layer(shape, draw(st.integers(1, 6)), kernel, **window)
     if draw(st.booleans()):
-        x = replace(graph.input, type=small_graphs.U8)
+        x = replace(graph.inputs[0], type=small_graphs.U8)
         graph = Graph((x, *graph.nodes[1:]), graph.outputs)
     if draw(st.booleans()):
-        twin = replace(graph["c"], name="d", codes=-graph["c"].codes[:, ::-1], bias=graph["c"].left)
+        codes, left = -graph["c"].codes[:, ::-1], graph["c"].epilogue.left
+        twin = changed(graph["c"], name="d", codes=codes, bias=left)
         outputs = (*graph.outputs, Output("d", twin.shape))
         graph = Graph((*graph.nodes, twin), outputs)
     check(graph)
@@ -75,19 +77,19 @@ def test_no_value_changes_and_steps_only_fall(graph, config, batch):
     check(packed)
     before, after = graph["c"], packed["c"]
     assert after.shape == before.shape
-    assert np.prod(after.kernel) < np.prod(before.kernel) or gather is None
+    assert np.prod(after.window.kernel) < np.prod(before.window.kernel) or gather is None
     assert after.codes.shape[2] <= config.lanes
     if gather is not None:  # a word an output column, and those that its last steps reach beyond
-        beyond = after.dilation[1] * (after.kernel[1] - 1)
-        plain = graph.input.shape[2] if gather.taps[1] == 1 else 0
-        assert packed.input.shape[2] <= max(plain, before.shape[2] + beyond)
+        beyond = after.window.dilation[1] * (after.window.kernel[1] - 1)
+        plain = graph.inputs[0].shape[2] if gather.taps[1] == 1 else 0
+        assert packed.inputs[0].shape[2] <= max(plain, before.shape[2] + beyond)
 
 
 @given(first_layers())
 def test_the_convolution_over_gathered_words_is_the_convolution(graph):
     packed, gather = pack_input(graph, REFERENCE)
     x = images(graph, 2)
-    words = x if gather is None else gathered(x, gather, packed.input.shape[1:])
+    words = x if gather is None else gathered(x, gather, packed.inputs[0].shape[1:])
     expected, got = reference(graph, x), reference(packed, words)
     for output in graph.outputs:
         np.testing.assert_array_equal(got[output.name], expected[output.name])
@@ -108,8 +110,8 @@ def test_the_convolution_over_gathered_words_is_the_convolution(graph):
 def test_what_a_word_holds(shape, kernel, window, taps, packed_kernel, words):
     packed, gather = pack_input(first_layer(shape, 8, kernel, **window), REFERENCE)
     assert (gather.taps if gather else None) == taps
-    assert packed["c"].kernel == packed_kernel
-    assert packed.input.shape[1:] == words
+    assert packed["c"].window.kernel == packed_kernel
+    assert packed.inputs[0].shape[1:] == words
 
 
 def test_an_input_that_others_read_otherwise_stays():
@@ -121,7 +123,7 @@ def test_an_input_that_others_read_otherwise_stays():
         ((x, conv, other), "cd"),
         ((x, skip), "s"),
         ((x, conv), "cx"),
-        ((x, replace(conv, codes=conv.codes[:, :3, :1], groups=3, shape=(3, 6, 5))), "c"),
+        ((x, changed(conv, codes=conv.codes[:, :3, :1], groups=3, shape=(3, 6, 5))), "c"),
     ):
         same = Graph(nodes, tuple(Output(o, (1,)) for o in outputs))
         assert pack_input(same, TEST) == (same, None)

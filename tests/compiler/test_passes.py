@@ -6,7 +6,8 @@ from qnn.compiler import PASSES, run_passes
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.remove_unused import remove_unused
 from qnn.ir.check import check
-from qnn.ir.graph import Concat, Graph
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Concat
 from qnn.ir.reference import reference
 from tests.compiler import small_graphs
 from tests.graphs import graphs, images

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 import qnn
-from qnn.ir.graph import Conv
-from qnn.ir.reference import decode
+from qnn.ir.encode import decode
+from qnn.ir.ops import Conv
 from qnn.nn import artifact
 from qnn.quant.rounding import ROUNDINGS
 from sim.simulate import integers

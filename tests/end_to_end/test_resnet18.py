@@ -11,7 +11,7 @@ import torch
 
 import qnn
 from hw.spec.config import named_config
-from qnn.ir.reference import decode
+from qnn.ir.encode import decode
 from qnn.nn.preprocess import to_reals
 from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles

@@ -15,7 +15,7 @@ import torch
 
 import qnn
 from hw.spec.config import named_config
-from qnn.ir.reference import decode
+from qnn.ir.encode import decode
 from qnn.nn.zoo import load_model
 from sim.cycles import simulate_cycles
 from sim.simulate import integers

@@ -15,7 +15,7 @@ import qnn
 from hw.spec.config import named_config
 from qnn.bench import shared
 from qnn.bench.images import integer_accuracy
-from qnn.ir.reference import decode
+from qnn.ir.encode import decode
 from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles
 from sim.simulate import integers

@@ -5,29 +5,34 @@ import pytest
 from hypothesis import given, settings
 
 from qnn.errors import CompileError
-from qnn.ir.bounds import bounds, check_bounds, integer_weights, plain_bounds, stored_bias
-from qnn.ir.graph import Conv, Graph, Input, Output
+from qnn.ir.bounds import bounds, check_bounds
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Conv, Input
 from qnn.ir.reference import reference
+from qnn.ir.sums import integer_weights
 from qnn.quant.qtype import QType
+from tests import operators
 from tests.graphs import Limits, graphs, images
+from tests.operators import changed
 
 SMALL = Limits(size=6, channels=5, nodes=4)
 
 
 def products(graph, conv, stored):
     """Every product that one pixel of the array sums: (images, outputs, products, pixels)."""
-    top, bottom, left, right = conv.padding
+    window = conv.window
+    top, bottom, left, right = window.padding
     pads = ((0, 0), (0, 0), (top, bottom), (left, right))
-    x = np.pad(stored, pads, constant_values=-graph[conv.input].type.offset)
+    x = np.pad(stored, pads, constant_values=-graph[conv.inputs[0]].type.offset)
     wide = conv.codes.astype(np.int64)
     weights = np.sign(wide) * 2 ** np.maximum(np.abs(wide) - 1, 0) * (wide != 0)
     terms, _, inputs, height, width = weights.shape
     summands = []
     for term, i, dy, dx in np.ndindex(terms, inputs, height, width):
-        rows = slice(dy * conv.dilation[0], None, conv.stride[0])
-        columns = slice(dx * conv.dilation[1], None, conv.stride[1])
+        rows = slice(dy * window.dilation[0], None, window.stride[0])
+        columns = slice(dx * window.dilation[1], None, window.stride[1])
         taps = x[:, :, rows, columns][:, :, : conv.shape[1], : conv.shape[2]]
-        first = np.arange(conv.shape[0]) * conv.groups // conv.shape[0] * inputs
+        first = np.arange(conv.shape[0]) * window.groups // conv.shape[0] * inputs
         plane = taps[:, first + i]
         summands.append(plane * weights[term, :, i, dy, dx][:, None, None])
     return np.stack([np.broadcast_to(s, (len(x), *conv.shape)) for s in summands], 2)
@@ -41,18 +46,20 @@ def test_stored_integers_stay_in_bounds_in_any_order_and_give_the_reference(grap
     proved = bounds(graph)
     order = np.random.default_rng(0)
     for conv in (node for node in graph.nodes if isinstance(node, Conv)):
-        summands = products(graph, conv, stored[conv.input])
+        summands = products(graph, conv, stored[conv.inputs[0]])
         partial = order.permuted(summands, axis=2).cumsum(2)
         bound = proved[conv.name]
         assert bound.accumulator[0] <= partial.min() <= partial.max() <= bound.accumulator[1]
-        v = summands.sum(2) << conv.left[:, None, None]
-        v += np.array(stored_bias(graph, conv))[:, None, None]
+        v = summands.sum(2) << conv.epilogue.left[:, None, None]
+        v += np.array(conv.sums(graph.sources(conv)).stored_bias())[:, None, None]
         if conv.skip is not None:
-            v += stored[conv.skip] << conv.skip_left[:, None, None]
+            v += stored[conv.skip] << conv.epilogue.skip_left[:, None, None]
         assert bound.result[0] <= v.min() <= v.max() <= bound.result[1]
         if conv.rounded:
             offset = conv.type.offset
-            v = (v >> conv.right[:, None, None]).clip(conv.low - offset, conv.high - offset)
+            v = (v >> conv.epilogue.right[:, None, None]).clip(
+                conv.epilogue.low - offset, conv.epilogue.high - offset
+            )
         np.testing.assert_array_equal(v, stored[conv.name])
 
 
@@ -60,7 +67,7 @@ def one_conv(type, codes, left=0, bias=0):
     outputs = codes.shape[1]
     zeros = np.zeros(outputs, np.int64)
     x = Input(name="x", shape=(codes.shape[2], *codes.shape[3:]), type=type)
-    conv = Conv(
+    node = operators.conv(
         name="c",
         input="x",
         shape=(outputs, 1, 1),
@@ -69,10 +76,9 @@ def one_conv(type, codes, left=0, bias=0):
         weight_bits=4,
         left=zeros + left,
         bias=zeros + bias,
-        right=zeros,
         rounded=False,
     )
-    return Graph((x, conv), (Output("c", (outputs,)),))
+    return Graph((x, node), (Output("c", (outputs,)),))
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -84,7 +90,7 @@ def test_bounds_are_reached_by_the_worst_image(signed):
     best = reference(graph, worst)["c"].item()
     least = reference(graph, np.where(codes[0] > 0, type.low, type.high))["c"].item()
     bound = bounds(graph)["c"]
-    offset = type.offset * int(integer_weights(graph["c"]).sum())
+    offset = type.offset * int(integer_weights(graph["c"].codes).sum())
     assert bound.accumulator == ((least + 77) // 4 - offset, (best + 77) // 4 - offset)
     assert bound.result[1] >= best
     assert bound.result[0] <= least
@@ -113,7 +119,7 @@ def test_terms_that_cancel_still_count():
     cancelling = np.array([7, -7], np.int8).reshape(2, 1, 1, 1, 1)
     graph = one_conv(QType(8, True, 0), cancelling)
     assert bounds(graph)["c"].accumulator == (-128 * 64 - 127 * 64, 127 * 64 + 128 * 64)
-    assert plain_bounds(graph, graph["c"]) == (0, 0)
+    assert graph["c"].sums(graph.sources(graph["c"])).plain_bounds() == (0, 0)
 
 
 def test_an_overflow_is_refused_and_the_exact_width_is_not():
@@ -143,11 +149,11 @@ def test_an_unrounded_result_that_its_type_does_not_hold_is_refused():
         "a wider one, or shift it less"
     )
     whole = replace(wide["c"], type=QType(40, True, 0))
-    check_bounds(replace(wide, nodes=(wide.input, whole)), 24, 48)
+    check_bounds(replace(wide, nodes=(*wide.inputs, whole)), 24, 48)
 
 
 def test_shifts_past_64_bits_are_still_counted():
     conv = one_conv(QType(8, True, 0), np.ones((1, 1, 1, 1, 1), np.int8))["c"]
-    shifted = replace(conv, left=conv.left + 63)
+    shifted = changed(conv, left=conv.epilogue.left + 63)
     graph = Graph((Input(name="x", shape=(1, 1, 1), type=QType(8, True, 0)), shifted), ())
     assert bounds(graph)["c"].result_bits == 71

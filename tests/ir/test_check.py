@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from qnn.errors import CompileError
-from qnn.ir.check import check, window_shape
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.ir.check import check
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Concat, Input
 from qnn.quant.qtype import QType
+from tests import operators
+from tests.operators import changed
 
 U8 = QType(8, False, 4)
 X = Input(name="x", shape=(3, 6, 5), type=U8)
@@ -16,7 +19,7 @@ def zeros(count):
     return np.zeros(count, np.int64)
 
 
-CONV = Conv(
+CONV = operators.conv(
     name="c",
     input="x",
     shape=(4, 6, 5),
@@ -29,9 +32,11 @@ CONV = Conv(
     padding=(1, 1, 1, 1),
     high=255,
 )
-POOL = MaxPool(name="p", input="c", shape=(4, 3, 2), type=U8, kernel=(2, 2), stride=(2, 2))
+POOL = operators.max_pool(
+    name="p", input="c", shape=(4, 3, 2), type=U8, kernel=(2, 2), stride=(2, 2)
+)
 CONCAT = Concat(name="k", inputs=("x", "c"), shape=(7, 6, 5), type=U8)
-LAST = replace(CONV, name="y", type=QType(32, True, 9), rounded=False, high=0)
+LAST = changed(CONV, name="y", type=QType(32, True, 9), rounded=False, high=0)
 
 
 def graph(*nodes, outputs=None):
@@ -40,17 +45,17 @@ def graph(*nodes, outputs=None):
 
 
 def test_a_legal_graph_passes():
-    skipping = replace(LAST, skip="c", skip_left=zeros(4))
+    skipping = changed(LAST, skip="c", skip_left=zeros(4))
     check(graph(X, CONV, POOL, CONCAT, skipping))
     check(graph(replace(X, table=np.zeros((3, 256), np.int64)), CONV))
 
 
 def conv(**changes):
-    return graph(X, replace(CONV, **changes))
+    return graph(X, changed(CONV, **changes))
 
 
 def pool(**changes):
-    return graph(X, CONV, replace(POOL, **changes))
+    return graph(X, CONV, changed(POOL, **changes))
 
 
 def concat(**changes):
@@ -67,8 +72,9 @@ REFUSALS = [
         "a graph needs its input as the first node; put it there",
     ),
     (
-        graph(X, replace(X, name="z")),
-        "input 'z' needs to be the first node, but got a second input; keep one",
+        graph(X, CONV, replace(X, name="z")),
+        "input 'z' needs to stand before all that is computed, but got conv 'c' before it; move it "
+        "up",
     ),
     (
         graph(X, CONV, CONV),
@@ -83,7 +89,7 @@ REFUSALS = [
         "conv 'c' needs 'w' before it, but got no such node; sort the nodes by their use",
     ),
     (
-        graph(X, LAST, replace(CONV, input="y")),
+        graph(X, LAST, changed(CONV, input="y")),
         "conv 'c' needs rounded operands, but got the unrounded conv 'y'; round it, or use it as "
         "an output only",
     ),
@@ -200,7 +206,7 @@ REFUSALS = [
         "the epilogue's",
     ),
     (
-        graph(X, replace(LAST, right=zeros(4) + 2)),
+        graph(X, changed(LAST, right=zeros(4) + 2)),
         "conv 'y' needs no right shift, as it is unrounded, but got 2; shift nothing",
     ),
     (
@@ -261,8 +267,3 @@ def test_a_broken_rule_is_refused(broken, text):
     with pytest.raises(CompileError) as refusal:
         check(broken)
     assert str(refusal.value) == text
-
-
-def test_window_shape_counts_every_whole_step():
-    wide = replace(POOL, kernel=(3, 2), stride=(2, 3), dilation=(2, 1), padding=(1, 0, 2, 1))
-    assert window_shape(wide, (4, 9, 10)) == (3, 4)

@@ -8,12 +8,15 @@ import torch
 from hypothesis import given, settings
 
 from qnn.errors import CompileError, ModelError
-from qnn.ir.bounds import integer_weights
 from qnn.ir.check import check
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
-from qnn.ir.reference import BATCH, decode, encode_input, reference, stream
+from qnn.ir.encode import decode, encode_input
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Concat, Conv, Input, MaxPool
+from qnn.ir.reference import BATCH, reference, stream
+from qnn.ir.sums import Sums, integer_weights
 from qnn.quant.qtype import QType
 from tests.graphs import Limits, graphs, images
+from tests.operators import conv, max_pool
 
 
 def slow(graph, image):
@@ -30,19 +33,19 @@ def slow_conv(node, image, x, skip=None):
     inputs = node.codes.shape[2]
     for output, row, column in np.ndindex(node.shape):
         total = 0
-        first = output * node.groups // node.shape[0] * inputs
+        first = output * node.window.groups // node.shape[0] * inputs
         for term, i, dy, dx in np.ndindex(node.codes.shape[0], *node.codes.shape[2:]):
             m = int(node.codes[term, output, i, dy, dx])
             a = at(x[first + i], node, row, column, dy, dx)
             if m and a is not None:
                 total += (1 if m > 0 else -1) * (a << (abs(m) - 1))
-        v = (total << int(node.left[output])) + int(node.bias[output])
+        v = (total << int(node.epilogue.left[output])) + int(node.epilogue.bias[output])
         if skip is not None:
-            v += int(skip[output, row, column]) << int(node.skip_left[output])
+            v += int(skip[output, row, column]) << int(node.epilogue.skip_left[output])
         if node.rounded:
-            right = int(node.right[output])
+            right = int(node.epilogue.right[output])
             half = 2 ** (right - 1) if right else 0
-            v = min(max((v + half) // 2**right, node.low), node.high)
+            v = min(max((v + half) // 2**right, node.epilogue.low), node.epilogue.high)
         y[output, row, column] = v
     return y
 
@@ -50,7 +53,7 @@ def slow_conv(node, image, x, skip=None):
 def slow_max_pool(node, image, x):
     y = np.zeros(node.shape, object)
     for channel, row, column in np.ndindex(node.shape):
-        taps = itertools.product(range(node.kernel[0]), range(node.kernel[1]))
+        taps = itertools.product(range(node.window.kernel[0]), range(node.window.kernel[1]))
         seen = [at(x[channel], node, row, column, dy, dx) for dy, dx in taps]
         y[channel, row, column] = max(
             [value for value in seen if value is not None], default=node.type.low
@@ -60,8 +63,8 @@ def slow_max_pool(node, image, x):
 
 def at(plane, node, row, column, dy, dx):
     """The pixel under a tap, or None in the padding."""
-    y = row * node.stride[0] + dy * node.dilation[0] - node.padding[0]
-    x = column * node.stride[1] + dx * node.dilation[1] - node.padding[2]
+    y = row * node.window.stride[0] + dy * node.window.dilation[0] - node.window.padding[0]
+    x = column * node.window.stride[1] + dx * node.window.dilation[1] - node.window.padding[2]
     inside = 0 <= y < plane.shape[0] and 0 <= x < plane.shape[1]
     return int(plane[y, x]) if inside else None
 
@@ -105,7 +108,7 @@ def test_every_arithmetic_gives_the_same(products, graph):
     x = images(graph, 2)
     expected = reference(graph, x)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qnn.ir.reference.plain_bounds", lambda *_: (products, 2**62))
+        patch.setattr(Sums, "plain_bounds", lambda _: (products, 2**62))
         for name, tensor in reference(graph, x).items():
             np.testing.assert_array_equal(tensor, expected[name])
 
@@ -113,21 +116,17 @@ def test_every_arithmetic_gives_the_same(products, graph):
 def conv_graph(codes, source=U8, **fields):
     """One convolution, unrounded unless ``fields`` say so, over an input as large as its kernel."""
     outputs = codes.shape[1]
-    zeros = np.zeros(outputs, np.int64)
     x = Input(name="x", shape=codes.shape[2:], type=source)
     last = {"type": QType(48, True, 6), "rounded": False} | fields
-    conv = Conv(
+    node = conv(
         name="c",
         input="x",
         shape=(outputs, 1, 1),
         codes=codes,
         weight_bits=5,
-        left=last.pop("left", zeros),
-        bias=last.pop("bias", zeros),
-        right=last.pop("right", zeros),
         **last,
     )
-    graph = Graph((x, conv), (Output("c", (outputs,)),))
+    graph = Graph((x, node), (Output("c", (outputs,)),))
     check(graph)
     return graph
 
@@ -139,9 +138,9 @@ def test_sums_are_exact_below_and_above_what_a_float_holds(count, most):
     codes = rng.integers(-most, most + 1, (1, 2, count, 1, 1)).astype(np.int8)
     graph = conv_graph(codes, QType(16, False, 0), bias=np.array([1, -(2**40)]))
     x = images(graph, 3)
-    expected = x[:, :, 0, 0].astype(object) @ integer_weights(graph["c"])[:, :, 0, 0].T.astype(
-        object
-    )
+    expected = x[:, :, 0, 0].astype(object) @ integer_weights(graph["c"].codes)[
+        :, :, 0, 0
+    ].T.astype(object)
     expected += np.array([1, -(2**40)], object)
     result = reference(graph, x)["c"]
     assert result.dtype == np.int64
@@ -231,7 +230,7 @@ def test_batches_join_and_report_progress():
 
 def test_the_input_is_left_alone():
     x = np.ones((1, 1, 2, 2), np.int32)
-    pool = MaxPool(
+    pool = max_pool(
         name="p", input="x", shape=(1, 2, 2), type=QType(8, True, 0), kernel=(1, 1), stride=(1, 1)
     )
     graph = Graph(

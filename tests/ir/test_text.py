@@ -1,16 +1,16 @@
-from dataclasses import replace
-
 import numpy as np
 
-from qnn.ir.graph import Concat, Conv, Graph, Input, MaxPool, Output
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Concat, Input
 from qnn.quant.qtype import QType
+from tests.operators import changed, conv, max_pool
 
 
 def test_every_kind_of_node_prints_what_matters(golden):
     u8, s6 = QType(8, False, 4), QType(6, True, -1)
     zeros = np.zeros(4, np.int64)
     image = Input(name="x", shape=(3, 9, 8), type=u8, table=np.zeros((3, 256), np.int64))
-    plain = Conv(
+    plain = conv(
         name="plain",
         input="x",
         shape=(4, 9, 8),
@@ -23,7 +23,7 @@ def test_every_kind_of_node_prints_what_matters(golden):
         low=-32,
         high=31,
     )
-    rich = replace(
+    rich = changed(
         plain,
         name="rich",
         input="plain",
@@ -40,11 +40,11 @@ def test_every_kind_of_node_prints_what_matters(golden):
         groups=4,
         low=0,
     )
-    pool = MaxPool(
+    pool = max_pool(
         name="pool", input="rich", shape=(4, 4, 4), type=s6, kernel=(3, 2), stride=(2, 2)
     )
     stack = Concat(name="stack", inputs=("pool", "pool"), shape=(8, 4, 4), type=s6)
-    last = replace(
+    last = changed(
         plain,
         name="last",
         input="stack",

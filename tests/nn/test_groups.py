@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from qnn.ir.reference import encode_input, reference
+from qnn.ir.encode import encode_input
+from qnn.ir.reference import reference
 from qnn.nn.learn import finish, learnable, prepare
 from qnn.nn.round import round_module
 from qnn.ptq.export import export

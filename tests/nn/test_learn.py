@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qnn.errors import ModelError
-from qnn.ir.reference import encode_input, reference
+from qnn.ir.encode import encode_input
+from qnn.ir.reference import reference
 from qnn.nn.learn import finish, finished, folded_copy, learnable, prepare
 from qnn.nn.learning import LearnedExponent
 from qnn.ptq.export import export

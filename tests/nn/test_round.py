@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from qnn.errors import ModelError
-from qnn.ir.reference import decode, encode_input, reference
+from qnn.ir.encode import decode, encode_input
+from qnn.ir.reference import reference
 from qnn.nn.learn import learnable
 from qnn.nn.round import Source, round_module, round_quantized
 from qnn.ptq.export import export

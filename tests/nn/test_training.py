@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from qnn.ir.reference import encode_input, reference
+from qnn.ir.encode import encode_input
+from qnn.ir.reference import reference
 from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, accuracy, train
 from qnn.ptq.export import export

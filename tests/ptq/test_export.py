@@ -5,7 +5,8 @@ from torch import nn
 
 from qnn.ir.bounds import check_bounds
 from qnn.ir.check import check
-from qnn.ir.reference import encode_input, reference
+from qnn.ir.encode import encode_input
+from qnn.ir.reference import reference
 from qnn.nn.zoo import ZOO, DigitsCnn, load_model
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
@@ -43,7 +44,7 @@ def test_names_are_paths_of_modules():
     assert graph["conv2.0"].skip == "stem.0"
     assert [(output.name, output.shape) for output in graph.outputs] == [("fc", (10,))]
     assert not graph["fc"].rounded
-    assert not graph["fc"].right.any()
+    assert not graph["fc"].epilogue.right.any()
     assert graph["wide.0"].type == graph["narrow.0"].type == graph["cat"].type
 
 
@@ -55,8 +56,12 @@ def test_an_average_over_7_values_is_close_and_the_same_in_every_channel(terms):
     pool = graph["1"]
     flat = pool.codes.reshape(len(pool.codes), -1).astype(np.int64)
     assert (flat == flat[:, :1]).all()
-    assert pool.groups == 5
-    units = graph["0"].type.exponent + 2 - (pool.right + pool.type.exponent - pool.left)
+    assert pool.window.groups == 5
+    units = (
+        graph["0"].type.exponent
+        + 2
+        - (pool.epilogue.right + pool.type.exponent - pool.epilogue.left)
+    )
     weight = (np.sign(flat) * (1 << abs(flat) >> 1)).sum(0)[0] * 2.0 ** (units[0] - 2)
     assert abs(weight * 7 - 1) < 2**-5
 

@@ -7,7 +7,8 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.ir.bounds import check_bounds
 from qnn.ir.check import check
-from qnn.ir.reference import decode, encode_input, reference
+from qnn.ir.encode import decode, encode_input
+from qnn.ir.reference import reference
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from tests.models import models
@@ -77,11 +78,11 @@ def test_one_case_by_hand():
     graph = export(quantized)
     first = graph["0"]
     # 0.3 lies nearest 0.25 = 2**(2 - 3) * 2**-1; F = 6 + 3 - 1 + 1 = 9; bias = 0.1 * 2**9
-    assert (str(graph.input.type), int(first.codes.item())) == ("s8e-6", 2)
-    assert (first.left.item(), first.bias.item()) == (0, 51)
+    assert (str(graph.inputs[0].type), int(first.codes.item())) == ("s8e-6", 2)
+    assert (first.epilogue.left.item(), first.epilogue.bias.item()) == (0, 51)
     # the greatest result is 0.4: 8 unsigned bits, all behind the point, reach 0.498
-    assert (str(first.type), first.right.item()) == ("u8e-9", 0)
-    assert (first.low, first.high) == (0, 255)
+    assert (str(first.type), first.epilogue.right.item()) == ("u8e-9", 0)
+    assert (first.epilogue.low, first.epilogue.high) == (0, 255)
     got = quantized.tensors(torch.tensor([0.5, -1.0]).reshape(2, 1, 1, 1))["0"]
     assert got.flatten().tolist() == [32 * 2 + 51, 0]
 

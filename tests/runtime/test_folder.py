@@ -12,8 +12,10 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.design import compile
-from qnn.ir.graph import Graph, Input, Output
-from qnn.ir.reference import encode_input, reference
+from qnn.ir.encode import encode_input
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Input
+from qnn.ir.reference import reference
 from qnn.quant.qtype import QType
 from qnn.runtime.accelerator import Accelerator
 from qnn.runtime.devices import FORMS

@@ -9,9 +9,10 @@ from hw.spec.config import named_config
 from hw.spec.image import Image
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
+from qnn.ir.encode import decode as decode_reference
+from qnn.ir.encode import encode_input
 from qnn.ir.graph import Graph, Output
-from qnn.ir.reference import decode as decode_reference
-from qnn.ir.reference import encode_input, reference
+from qnn.ir.reference import reference
 from qnn.quant.qtype import QType
 from qnn.runtime.values import decode, encode, input_shape
 from tests.compiler import small_graphs
@@ -35,7 +36,7 @@ def image_of(graph):
 
 def test_the_file_keeps_the_table_of_pixels():
     graph = network()
-    assert np.array_equal(image_of(graph).pixel_table, graph.input.table)
+    assert np.array_equal(image_of(graph).pixel_table, graph.inputs[0].table)
     assert image_of(network(table=False)).pixel_table is None
 
 

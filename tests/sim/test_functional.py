@@ -17,6 +17,7 @@ from qnn.ir.reference import reference
 from sim import functional
 from tests.compiler import small_graphs
 from tests.graphs import graphs, images
+from tests.operators import changed
 
 CONFIGS = {
     "test": named_config("test", weight_bits=4),
@@ -135,7 +136,7 @@ def _changed(image, index, name, value):
 def test_unrounded_results_wider_than_a_sum_come_out_whole(feature_words):
     x = small_graphs.image(type=small_graphs.S8)
     last = small_graphs.last(x, 10)
-    graph = small_graphs.graph(x, replace(last, left=last.left + 14))
+    graph = small_graphs.graph(x, changed(last, left=last.epilogue.left + 14))
     config = named_config("test", feature_words=feature_words)
     tensor = images(graph, 2)
     want = reference(graph, tensor)["last"]
@@ -155,7 +156,7 @@ def test_results_wrap_at_their_width():
     payload = bytearray(image.payload)
     payload[start : start + 3] = (0x7FFFFF).to_bytes(3, "little")  # the bias of channel 0
     bad = functional.run(replace(image, payload=bytes(payload)), tensor).outputs[0][:, 0]
-    bias = int(graph["last"].bias[0])
+    bias = int(graph["last"].epilogue.bias[0])
     want = reference(graph, tensor)["last"][:, 0].astype(np.int64) - bias + 0x7FFFFF
     np.testing.assert_array_equal(bad, (want + (1 << 23)) % (1 << 24) - (1 << 23))
     assert (bad < 0).any()
@@ -176,7 +177,7 @@ def test_sums_wrap_as_the_accumulator_does():
             codes = unpack(raw, config.weight_bits, config.rows * config.lanes, signed=False)
             payload[place] = pack(np.where(codes, 15, 0), config.weight_bits, size).tobytes()
     tensor = images(graph, 2)
-    bias = graph["last"].bias[:, None, None]
+    bias = graph["last"].epilogue.bias[:, None, None]
     wide, narrow = (
         functional.run(replace(image, payload=bytes(payload), config=made), tensor).outputs[0]
         - bias

@@ -99,7 +99,7 @@ def feature_loads(built):
 def row_bytes(built, fields):
     """Of a row in memory: a strip of whole rows is one run, or one run a row."""
     layer = built.image.layers[fields["tag"]]
-    name = built.graph[layer.name].input
+    name = built.graph[layer.name].inputs[0]
     channels, _, width = built.graph[name].shape
     config = built.config
     return -(-channels // config.lanes) * width * config.feature_bits // 8

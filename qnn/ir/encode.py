@@ -1,0 +1,126 @@
+"""What a user gives and gets: arrays to blocks of integers for the inputs, and results to reals.
+
+A tuple of arrays is several inputs, in the graph's order; a list is batches, one after the other,
+and belongs one level up. An array may have its input's axes or be blocks already, (images,
+channels, height, width).
+"""
+
+import numpy as np
+import torch
+
+from qnn.errors import ModelError
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Input
+from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
+from qnn.quant import activation
+
+Arrays = np.ndarray | tuple[np.ndarray, ...]  # for one input, or one for each
+
+
+def as_blocks(graph: Graph, x: Arrays) -> tuple[np.ndarray, ...]:
+    """One array of blocks, (images, channels, height, width), for each of the graph's inputs.
+
+    Raises
+    ------
+    ModelError
+        There is not one array for each input, of its shape, or they have not as many images.
+    """
+    nodes = graph.inputs
+    arrays = x if isinstance(x, tuple) else (x,)
+    if len(arrays) != len(nodes):
+        names = ", ".join(f"'{node.name}'" for node in nodes)
+        got = f"a tuple of {len(x)}" if isinstance(x, tuple) else "one array"
+        raise ModelError(
+            f"the network needs a tuple of {len(nodes)} arrays, for its inputs {names}, but got "
+            f"{got}; give each input its own"
+        )
+    blocks = tuple(_blocks(node, array) for node, array in zip(nodes, arrays, strict=True))
+    for node, array in zip(nodes, blocks, strict=True):
+        if len(array) != len(blocks[0]):
+            raise ModelError(
+                f"input '{node.name}' needs {len(blocks[0])} images, as many as input "
+                f"'{nodes[0].name}', but got {len(array)}; pair them"
+            )
+    return blocks
+
+
+def encode_input(graph: Graph, x: Arrays) -> Arrays:
+    """Blocks of integers of the inputs' types: an array, or a tuple where ``x`` is one.
+
+    Parameters
+    ----------
+    x : for each input 8-bit pixels, which the input's table maps, or what the float model takes,
+        rounded half up
+
+    Raises
+    ------
+    ModelError
+        An array has not its input's shape, is not finite, or is pixels without a table.
+    """
+    blocks = as_blocks(graph, x)
+    encoded = tuple(_encoded(node, part) for node, part in zip(graph.inputs, blocks, strict=True))
+    return encoded if isinstance(x, tuple) else encoded[0]
+
+
+def is_encoded(x: Arrays) -> bool:
+    """Whether ``x`` is integers of the inputs' types already, and neither pixels nor reals."""
+    arrays = x if isinstance(x, tuple) else (x,)
+    kinds = [np.asarray(array).dtype for array in arrays]
+    return all(np.issubdtype(kind, np.integer) and kind != np.uint8 for kind in kinds)
+
+
+def as_results(output: Output, blocks: np.ndarray) -> np.ndarray:
+    """A tensor's blocks in the shape that the user's model gives, (images, ...)."""
+    if output.axes is not None:
+        return from_blocks(blocks, output.axes)
+    return blocks.reshape(len(blocks), *output.shape)
+
+
+def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Reals of each output, in the shape that the user's model gives: (images, ...) float64."""
+    reals = []
+    for output in graph.outputs:
+        integers = np.asarray(tensors[output.name])
+        scaled = integers.astype(np.float64) * graph[output.name].type.scale
+        reals.append(as_results(output, scaled))
+    return tuple(reals)
+
+
+def _blocks(node: Input, x: np.ndarray) -> np.ndarray:
+    if isinstance(x, list | tuple):
+        raise ModelError(
+            f"input '{node.name}' needs an array, but got a {type(x).__name__}; a tuple of arrays "
+            f"is several inputs, and the arrays of a list are to be joined first"
+        )
+    x = to_blocks(np.asarray(x), node.axes)
+    if x.ndim == 4 and x.shape[1:] == node.shape and len(x):
+        return x
+    wanted = ", ".join(map(str, node.shape))
+    needs, do = f"images of shape (N, {wanted})", "reshape them, channels first"
+    if node.axes not in ("CHW", "C"):
+        wanted = ", ".join(map(str, user_shape(node.shape, node.axes)))
+        needs, do = f"arrays of shape (N, {wanted})", f"give it {AXES[node.axes]}"
+    raise ModelError(
+        f"input '{node.name}' needs {needs} with N at least 1, but got {tuple(x.shape)}; {do}"
+    )
+
+
+def _encoded(node: Input, x: np.ndarray) -> np.ndarray:
+    if x.dtype == np.uint8:
+        if node.table is None:
+            raise ModelError(
+                f"input '{node.name}' takes real numbers, but got 8-bit pixels; quantize with "
+                f"mean= and std= so that the network knows its pixels, or pass floats"
+            )
+        channels = np.arange(node.shape[0])[:, None, None]
+        return node.table[channels, x].astype(np.int32)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise ModelError(
+            f"input '{node.name}' takes 8-bit pixels or floats, but got {x.dtype}; convert "
+            f"the images"
+        )
+    if not np.isfinite(x).all():
+        raise ModelError(
+            f"input '{node.name}' takes finite numbers, but got NaN or infinity; clean the images"
+        )
+    return activation.encode(torch.from_numpy(x), node.type).numpy().astype(np.int32)

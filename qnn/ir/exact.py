@@ -1,0 +1,92 @@
+"""Exact integer arithmetic in torch: convolution, pooling and epilogue of integer tensors.
+
+A convolution runs in the fastest arithmetic that is proved exact: float32 while no partial sum
+reaches 2**24, float64 while none reaches 2**53, else int64. No algorithm that transforms its input
+is allowed, since those round.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from qnn.ir.epilogue import Epilogue
+from qnn.ir.window import Padding, Window
+from qnn.quant.qtype import QType
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """No Winograd (NNPACK), no bfloat16 products, no autocast, no gradients."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(torch.autocast("cpu", enabled=False))
+        stack.enter_context(torch.backends.nnpack.flags(enabled=False))
+        precision = getattr(torch.backends.mkldnn, "conv", None)
+        if precision is not None:  # a torch that can be told to convolve in bfloat16
+            stack.callback(setattr, precision, "fp32_precision", precision.fp32_precision)
+            precision.fp32_precision = "ieee"
+        yield
+
+
+def product_type(reach: int) -> torch.dtype:
+    """The fastest type whose sums of products are exact while none exceeds ``reach``."""
+    if reach < 1 << 24:
+        return torch.float32
+    return torch.float64 if reach < 1 << 53 else torch.int64
+
+
+def sum_type(reach: int) -> torch.dtype:
+    """The narrowest type that holds sums up to ``reach``."""
+    return torch.int32 if reach < 1 << 31 else torch.int64
+
+
+def tensor_type(type: QType) -> torch.dtype:
+    """What holds a tensor of the graph."""
+    return torch.int32 if -(1 << 31) <= type.low and type.high < 1 << 31 else torch.int64
+
+
+def convolved(x: Tensor, weights: Tensor, window: Window) -> Tensor:
+    """Sums of products, in the arithmetic of ``weights``; padding is zeros."""
+    return F.conv2d(
+        padded(x.to(weights.dtype), window.padding, 0),
+        weights,
+        stride=window.stride,
+        dilation=window.dilation,
+        groups=window.groups,
+    )
+
+
+def finished(acc: Tensor, epilogue: Epilogue[Tensor], skip: Tensor | None) -> Tensor:
+    """The result of the sums ``acc``; the bias of a rounded ``epilogue`` has half included."""
+    v = acc.to(epilogue.bias.dtype)
+    v <<= epilogue.left
+    v += epilogue.bias
+    if skip is not None:
+        v += skip.to(v.dtype) << epilogue.skip_left
+    if epilogue.rounded:
+        v >>= epilogue.right
+        v.clamp_(epilogue.low, epilogue.high)
+    return v
+
+
+def greatest(x: Tensor, window: Window, least: int) -> Tensor:
+    """The maximum over each window; padding is ``least`` and so never wins."""
+    height, width = window.output_size(tuple(x.shape[2:]))
+    x = padded(x, window.padding, least)
+    best = None
+    for row in range(window.kernel[0]):
+        for column in range(window.kernel[1]):
+            top, left = row * window.dilation[0], column * window.dilation[1]
+            tap = x[:, :, top :: window.stride[0], left :: window.stride[1]]
+            tap = tap[:, :, :height, :width]
+            best = tap if best is None else torch.maximum(best, tap)
+    return best.clone() if best is tap else best
+
+
+def padded(x: Tensor, padding: Padding, value: int) -> Tensor:
+    """``x`` with ``value`` around each image."""
+    top, bottom, left, right = padding
+    return F.pad(x, (left, right, top, bottom), value=value) if any(padding) else x

@@ -1,0 +1,76 @@
+"""Concat: the channels of several tensors, one after the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from qnn.ir.ops.operator import Head, Operator, check_same_type, refuse
+from qnn.ir.reader import Reader, written_name
+from qnn.ir.rows import Rows
+from qnn.ir.shape import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concat(Operator):
+    """The channels of all operands, which have this ``type`` too, in their order."""
+
+    kind = "concat"
+    words = ("concat",)
+
+    @property
+    def is_computed(self) -> bool:
+        return False
+
+    @property
+    def rounded(self) -> bool:
+        return True
+
+    @property
+    def summary(self) -> str:
+        return "concatenation"
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
+        return sum(source.shape[0] for source in sources), *sources[0].shape[1:]
+
+    def check(self, sources: tuple[Operator, ...]) -> None:
+        if not self.inputs:
+            refuse(self, "operands", "none", "remove it")
+        for source in sources:
+            check_same_type(self, source)
+        shapes = [source.shape for source in sources]
+        ragged = any(shape[1:] != shapes[0][1:] for shape in shapes)
+        if ragged or self.shape != self.output_shape(sources):
+            needs = "a shape that stacks its operands' channels"
+            got = f"{self.shape} of operands {', '.join(map(str, shapes))}"
+            refuse(self, needs, got, "make the shapes agree")
+
+    def prepare(self, sources: tuple[Operator, ...]) -> Callable:
+        import torch  # slow to import; only the reference needs it
+
+        return lambda *operands: torch.cat(operands, 1)
+
+    def bounds(self, sources: tuple[Operator, ...]) -> None:
+        return None
+
+    def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        return (rows,) * len(self.inputs)
+
+    def strip(self, rows: Rows, read: Rows) -> "Concat":
+        return replace(self, shape=(self.shape[0], rows.count, self.shape[2]))
+
+    def body(self, full: bool) -> str:
+        return f"concat({', '.join(map(written_name, self.inputs))})"
+
+    @classmethod
+    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "Concat":
+        return cls(name=head.name, inputs=reader.names(), shape=head.shape, type=head.type)
+
+    def to_fields(self) -> dict:
+        return {"name": self.name, "inputs": self.inputs, "shape": self.shape, "type": self.type}
+
+    @classmethod
+    def from_fields(cls, fields: dict) -> "Concat":
+        return cls(**fields)

@@ -1,0 +1,295 @@
+"""Conv: a convolution by signed powers of two, with the epilogue that finishes its sums."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hw.spec.isa import codes
+from qnn.errors import CompileError
+from qnn.ir.arrays import array_text
+from qnn.ir.epilogue import Epilogue
+from qnn.ir.ops.operator import (
+    Head,
+    Operator,
+    check_activation_type,
+    check_shape,
+    check_window,
+    check_within,
+    refuse,
+)
+from qnn.ir.reader import Reader, written_name
+from qnn.ir.rows import Rows
+from qnn.ir.shape import Shape
+from qnn.ir.sums import Bounds, Sums, integer_weights
+from qnn.ir.window import Window
+
+MOST_SHIFT = 63
+MOST_TERMS = 7
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Operator):
+    """Sums of shifted activations, then the epilogue; padding is zeros.
+
+    A weight is ``sign(m) * 2**(abs(m) - 1)`` (0 for m = 0), summed over its terms.
+
+    Members
+    -------
+    inputs : the operand, and the skip operand if the epilogue adds one
+    type : of the result; unrounded: the epilogue's bits, the exponent of all channels
+    codes : (terms, outputs, inputs / groups, kernel height, kernel width) int8, signed indices m
+        from -K to K, K = 2**(weight_bits - 1) - 1
+    """
+
+    kind = "conv"
+    words = ("conv", "depthwise")
+
+    window: Window
+    codes: np.ndarray
+    weight_bits: int
+    epilogue: Epilogue[np.ndarray]
+
+    @property
+    def skip(self) -> str | None:
+        """The name of the operand that the epilogue adds."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each channel is computed from the one of the same number."""
+        return self.codes.shape[2] == 1 and self.window.groups == self.shape[0]
+
+    def inputs_of(self, channel: int) -> range:
+        """The operand's channels that an output channel is computed from: those of its group."""
+        inputs = self.codes.shape[2]
+        group = channel // (self.shape[0] // self.window.groups)
+        return range(group * inputs, (group + 1) * inputs)
+
+    @property
+    def is_computed(self) -> bool:
+        return True
+
+    @property
+    def rounded(self) -> bool:
+        return self.epilogue.rounded
+
+    @property
+    def summary(self) -> str:
+        groups = self.window.groups
+        parts = f", {groups} groups" if self._word == "conv" and groups > 1 else ""
+        skip = "" if self.skip is None else " + skip"
+        return f"{self._word} {self.window.summary}{parts}, {self.weight_bits}-bit weights{skip}"
+
+    @property
+    def macs(self) -> int:
+        return self.codes[0].size * self.shape[1] * self.shape[2]
+
+    def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
+        return self.codes.shape[1], *self.window.output_size(sources[0].shape[1:])
+
+    def check(self, sources: tuple[Operator, ...]) -> None:
+        check_shape(self)
+        self._check_operands()
+        self._check_codes(sources[0].shape)
+        check_window(self, self.window, sources[0])
+        self._check_epilogue_arrays()
+        self._check_skip(sources)
+        self._check_result()
+
+    def sums(self, sources: tuple[Operator, ...]) -> Sums:
+        """Its sums over operands of the types of ``sources``."""
+        return Sums(
+            codes=self.codes,
+            epilogue=self.epilogue,
+            result=self.type,
+            operand=sources[0].type,
+            skip=None if self.skip is None else sources[1].type,
+        )
+
+    def prepare(self, sources: tuple[Operator, ...]) -> Callable:
+        import torch  # slow to import; only the reference needs it
+
+        from qnn.ir import exact
+
+        products, result = self.sums(sources).plain_bounds()
+        if result >= 1 << 63:
+            raise CompileError(
+                f"conv '{self.name}' needs sums of {result.bit_length() + 1} bits, but the "
+                f"reference has 64; quantize to fewer bits"
+            )
+
+        def channels(values):
+            wide = torch.from_numpy(np.asarray(values, np.int64))[:, None, None]
+            return wide.to(exact.sum_type(result))
+
+        weights = torch.from_numpy(integer_weights(self.codes)).to(exact.product_type(products))
+        half = 1 << self.epilogue.right >> 1  # 0 where nothing is shifted out
+        epilogue = replace(self.epilogue, bias=self.epilogue.bias + half).map(channels)
+        dtype = exact.tensor_type(self.type)
+
+        def run(x, skip=None):
+            acc = exact.convolved(x, weights, self.window)
+            return exact.finished(acc, epilogue, skip).to(dtype)
+
+        return run
+
+    def bounds(self, sources: tuple[Operator, ...]) -> Bounds:
+        return self.sums(sources).bounds(self.name)
+
+    def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        skips = (rows,) * (self.skip is not None)
+        return self.window.rows_read(rows, heights[0]), *skips
+
+    def strip(self, rows: Rows, read: Rows) -> "Conv":
+        shape = (self.shape[0], rows.count, self.shape[2])
+        return replace(self, shape=shape, window=self.window.strip(rows, read))
+
+    def body(self, full: bool) -> str:
+        terms, kernel = self.codes.shape[0], "x".join(map(str, self.window.kernel))
+        groups = self.window.groups
+        parts = [f"{self._word}({written_name(self.inputs[0])}) {kernel}"]
+        parts.append(f"w{self.weight_bits}" + f"x{terms}" * (terms > 1))
+        parts += [f"groups={groups}"] * (self._word == "conv" and groups > 1)
+        parts += [*self.window.parts(), *self.epilogue.parts(self.skip, full)]
+        if full:
+            parts.append(f"codes={array_text(self.codes, full)}")
+        return " ".join(parts)
+
+    @classmethod
+    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "Conv":
+        reader.expect("(")
+        place = reader.place
+        name = reader.name()
+        reader.expect(")")
+        kernel = reader.sizes(2)
+        reader.expect("w")
+        weight_bits, *terms = reader.sizes()
+        terms = terms[0] if terms else 1
+        outputs = head.shape[0]
+        groups = outputs if word == "depthwise" else 1
+        if word == "conv" and reader.has("groups="):
+            groups = reader.integer()
+        window = Window.parse(reader, kernel, groups)
+        epilogue, skip = Epilogue.parse(reader, outputs)
+        reader.expect("codes=")
+        inputs = shape_of(name, place)[0] // max(groups, 1)
+        return cls(
+            name=head.name,
+            inputs=(name,) if skip is None else (name, skip),
+            shape=head.shape,
+            type=head.type,
+            window=window,
+            codes=reader.array((terms, outputs, inputs, *kernel), np.int8),
+            weight_bits=weight_bits,
+            epilogue=epilogue,
+        )
+
+    def to_fields(self) -> dict:
+        window, epilogue = self.window, self.epilogue
+        return {
+            "name": self.name,
+            "input": self.inputs[0],
+            "shape": self.shape,
+            "type": self.type,
+            "codes": self.codes,
+            "weight_bits": self.weight_bits,
+            "left": epilogue.left,
+            "bias": epilogue.bias,
+            "right": epilogue.right,
+            "skip_left": epilogue.skip_left,
+            "skip": self.skip,
+            "stride": window.stride,
+            "padding": window.padding,
+            "dilation": window.dilation,
+            "groups": window.groups,
+            "rounded": epilogue.rounded,
+            "low": epilogue.low,
+            "high": epilogue.high,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: dict) -> "Conv":
+        fields = dict(fields)
+        operand, skip = fields.pop("input"), fields.pop("skip")
+        parts = ("stride", "padding", "dilation", "groups")
+        window = {part: fields.pop(part) for part in parts}
+        parts = ("left", "bias", "right", "skip_left", "rounded", "low", "high")
+        epilogue = Epilogue(**{part: fields.pop(part) for part in parts})
+        return cls(
+            inputs=(operand,) if skip is None else (operand, skip),
+            window=Window(kernel=fields["codes"].shape[-2:], **window),
+            epilogue=epilogue,
+            **fields,
+        )
+
+    @property
+    def _word(self):
+        return "depthwise" if self.window.groups > 1 and self.depthwise else "conv"
+
+    def _check_operands(self):
+        if len(self.inputs) > 2:
+            refuse(self, "an operand and at most a skip", f"{len(self.inputs)} inputs", "add first")
+
+    def _check_codes(self, source):
+        most = codes.most_index(self.weight_bits)
+        groups = self.window.groups
+        if self.weight_bits not in codes.BITS:
+            needs = f"weight_bits {codes.BITS_RANGE}"
+            refuse(self, needs, self.weight_bits, "quantize it again")
+        if self.codes.dtype != np.int8 or self.codes.ndim != 5:
+            got = f"{self.codes.dtype} of {self.codes.ndim} axes"
+            refuse(self, "int8 codes of 5 axes", got, "build it again")
+        if groups < 1 or source[0] % groups or self.shape[0] % groups:
+            needs = f"groups that divide {source[0]} inputs and {self.shape[0]} outputs"
+            refuse(self, needs, f"groups={groups}", "correct it")
+        wanted = (self.shape[0], source[0] // groups)
+        terms, *channels = self.codes.shape[:3]
+        if tuple(channels) != wanted or not 1 <= terms <= MOST_TERMS or not all(self._taps):
+            got = f"codes of shape {self.codes.shape}"
+            outputs, inputs = wanted
+            needs = f"codes of shape (1 to 7, {outputs}, {inputs}, kernel height, kernel width)"
+            refuse(self, needs, got, "build it again")
+        if self._taps != self.window.kernel:
+            refuse(self, f"codes of its kernel {self.window.kernel}", self._taps, "build it again")
+        if int(self.codes.min()) < -most or int(self.codes.max()) > most:
+            got = f"{self.codes.min()} to {self.codes.max()}"
+            refuse(self, f"codes from {-most} to {most}", got, "quantize it again")
+
+    @property
+    def _taps(self):
+        return self.codes.shape[-2:]
+
+    def _check_epilogue_arrays(self):
+        for name in ("left", "bias", "right", *(["skip_left"] * (self.skip is not None))):
+            array = getattr(self.epilogue, name)
+            if not isinstance(array, np.ndarray) or array.dtype != np.int64:
+                got = getattr(array, "dtype", type(array).__name__)
+                refuse(self, f"int64 {name}", got, "build it again")
+            if array.shape != (self.shape[0],):
+                refuse(self, f"{name} of shape ({self.shape[0]},)", array.shape, "build it again")
+            if name != "bias" and not 0 <= int(array.min()) <= int(array.max()) <= MOST_SHIFT:
+                got = f"{array.min()} to {array.max()}"
+                do = "quantize it with other exponents"
+                refuse(self, f"{name} shifts from 0 to {MOST_SHIFT}", got, do)
+
+    def _check_skip(self, sources):
+        if self.skip is None:
+            if self.epilogue.skip_left is not None:
+                refuse(self, "skip_left only with a skip", "skip_left alone", "remove it")
+            return
+        if sources[1].shape != self.shape:
+            got = f"{sources[1].shape} of '{self.skip}'"
+            refuse(self, f"a skip of shape {self.shape}", got, "make the shapes equal")
+
+    def _check_result(self):
+        if self.rounded:
+            check_activation_type(self)
+            check_within(self, "a clamp", self.epilogue.low, self.epilogue.high)
+            return
+        if not self.type.signed or not 24 <= self.type.bits <= 48:
+            needs = "a signed type of 24 to 48 bits, as it is unrounded"
+            refuse(self, needs, self.type, "give it the epilogue's")
+        if self.epilogue.right.any():
+            most = int(self.epilogue.right.max())
+            refuse(self, "no right shift, as it is unrounded", most, "shift nothing")

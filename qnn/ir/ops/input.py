@@ -1,0 +1,135 @@
+"""Input: an image, vector, sequence or row of tokens that the user gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qnn.ir.arrays import array_text
+from qnn.ir.ops.operator import (
+    Head,
+    Operator,
+    check_activation_type,
+    check_shape,
+    check_within,
+    refuse,
+)
+from qnn.ir.reader import Reader
+from qnn.ir.rows import Rows
+from qnn.ir.shape import AXES, Shape, fits_axes, usual_axes
+
+PIXELS = 256  # of the 8 bits that a table maps
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Input(Operator):
+    """What the network is run on.
+
+    Members
+    -------
+    table : (channels, 256) integers, what each 8-bit pixel becomes in each channel; None: the user
+        gives reals, rounded to ``type``
+    axes : of the user's array, see ``qnn.ir.shape``; by default a vector's where the shape is one
+        pixel, else an image's
+    """
+
+    kind = "input"
+    words = ("input",)
+
+    inputs: tuple[str, ...] = field(default=(), init=False)
+    table: np.ndarray | None = None
+    axes: str | None = None
+
+    def __post_init__(self):
+        if self.axes is None:
+            object.__setattr__(self, "axes", usual_axes(self.shape))
+
+    @property
+    def is_computed(self) -> bool:
+        return False
+
+    @property
+    def rounded(self) -> bool:
+        return True
+
+    @property
+    def summary(self) -> str:
+        return "input"
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
+        return self.shape
+
+    def check(self, sources: tuple[Operator, ...]) -> None:
+        check_shape(self)
+        check_activation_type(self)
+        self._check_axes()
+        if self.table is not None:
+            self._check_table()
+
+    def prepare(self, sources: tuple[Operator, ...]) -> Callable:
+        return lambda images: images
+
+    def bounds(self, sources: tuple[Operator, ...]) -> None:
+        return None
+
+    def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        return ()
+
+    def strip(self, rows: Rows, read: Rows) -> "Input":
+        shape = (self.shape[0], rows.count, self.shape[2])
+        return Input(name=self.name, shape=shape, type=self.type, table=self.table, axes=self.axes)
+
+    def body(self, full: bool) -> str:
+        parts = ["input()"]
+        if self.table is not None:
+            parts.append(self._table_text() if full else "table")
+        parts += self._unusual_axes()
+        return " ".join(parts)
+
+    @classmethod
+    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "Input":
+        reader.expect("(")
+        reader.expect(")")
+        table = axes = None
+        if reader.has("table"):
+            dtype = reader.one_of(INTEGERS) if reader.has(":") else "int64"
+            reader.expect("=")
+            table = reader.array((head.shape[0], PIXELS), dtype)
+        if reader.has("axes="):
+            axes = reader.one_of(tuple(AXES))
+        return cls(name=head.name, shape=head.shape, type=head.type, table=table, axes=axes)
+
+    def to_fields(self) -> dict:
+        fields = {"name": self.name, "shape": self.shape, "type": self.type, "table": self.table}
+        return fields if self.axes == usual_axes(self.shape) else {**fields, "axes": self.axes}
+
+    @classmethod
+    def from_fields(cls, fields: dict) -> "Input":
+        return cls(**fields)
+
+    def _check_axes(self):
+        if self.axes not in AXES:
+            refuse(self, f"axes {', '.join(AXES)}", repr(self.axes), "name one of them")
+        if not fits_axes(self.shape, self.axes):
+            needs = f"a shape of axes {self.axes}, {AXES[self.axes]}"
+            refuse(self, needs, self.shape, "put what is not a channel along the height")
+
+    def _check_table(self):
+        wanted = (self.shape[0], PIXELS)
+        if self.table.shape != wanted or not np.issubdtype(self.table.dtype, np.integer):
+            got = f"{self.table.dtype} {self.table.shape}"
+            refuse(self, f"a table of integers of shape {wanted}", got, "build it again")
+        check_within(self, "a table", int(self.table.min()), int(self.table.max()))
+
+    def _table_text(self):
+        """The table, and its type where that is not the usual one."""
+        dtype = "" if self.table.dtype == np.int64 else f":{self.table.dtype}"
+        return f"table{dtype}={array_text(self.table, full=True)}"
+
+    def _unusual_axes(self):
+        return [] if self.axes == usual_axes(self.shape) else [f"axes={self.axes}"]

@@ -1,0 +1,103 @@
+"""MaxPool: the maximum over each window."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from qnn.ir.ops.operator import (
+    Head,
+    Operator,
+    check_same_type,
+    check_shape,
+    check_window,
+    refuse,
+)
+from qnn.ir.reader import Reader, written_name
+from qnn.ir.rows import Rows
+from qnn.ir.shape import Shape
+from qnn.ir.window import Window
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaxPool(Operator):
+    """The maximum over each window of each channel; padding never wins."""
+
+    kind = "maxpool"
+    words = ("maxpool",)
+
+    window: Window
+
+    @property
+    def is_computed(self) -> bool:
+        return True
+
+    @property
+    def rounded(self) -> bool:
+        return True
+
+    @property
+    def summary(self) -> str:
+        return f"max pooling {self.window.summary}"
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+    def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
+        channels, *size = sources[0].shape
+        return channels, *self.window.output_size(tuple(size))
+
+    def check(self, sources: tuple[Operator, ...]) -> None:
+        (source,) = sources
+        check_shape(self)
+        check_same_type(self, source)
+        if self.shape[0] != source.shape[0]:
+            refuse(self, f"{source.shape[0]} channels", self.shape[0], "keep the channels")
+        check_window(self, self.window, source)
+
+    def prepare(self, sources: tuple[Operator, ...]) -> Callable:
+        from qnn.ir.exact import greatest  # torch is slow to import; only the reference needs it
+
+        return lambda x: greatest(x, self.window, self.type.low)
+
+    def bounds(self, sources: tuple[Operator, ...]) -> None:
+        return None
+
+    def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        return (self.window.rows_read(rows, heights[0]),)
+
+    def strip(self, rows: Rows, read: Rows) -> "MaxPool":
+        shape = (self.shape[0], rows.count, self.shape[2])
+        return replace(self, shape=shape, window=self.window.strip(rows, read))
+
+    def body(self, full: bool) -> str:
+        kernel = "x".join(map(str, self.window.kernel))
+        head = f"maxpool({written_name(self.inputs[0])}) {kernel}"
+        return " ".join([head, *self.window.parts()])
+
+    @classmethod
+    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "MaxPool":
+        reader.expect("(")
+        name = reader.name()
+        reader.expect(")")
+        window = Window.parse(reader, reader.sizes(2))
+        return cls(name=head.name, inputs=(name,), shape=head.shape, type=head.type, window=window)
+
+    def to_fields(self) -> dict:
+        window = self.window
+        return {
+            "name": self.name,
+            "input": self.inputs[0],
+            "shape": self.shape,
+            "type": self.type,
+            "kernel": window.kernel,
+            "stride": window.stride,
+            "padding": window.padding,
+            "dilation": window.dilation,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: dict) -> "MaxPool":
+        fields = dict(fields)
+        parts = ("kernel", "stride", "padding", "dilation")
+        window = Window(**{part: fields.pop(part) for part in parts})
+        return cls(inputs=(fields.pop("input"),), window=window, **fields)

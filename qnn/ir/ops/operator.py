@@ -1,0 +1,171 @@
+"""The interface that every operator of the integer graph answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn, Self
+
+from qnn.errors import CompileError
+from qnn.ir.reader import Reader
+from qnn.ir.rows import Rows
+from qnn.ir.shape import Shape
+from qnn.ir.sums import Bounds
+from qnn.ir.window import Window
+from qnn.quant.qtype import QType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What stands before the ``=`` of a line of text: the result's name, type and shape."""
+
+    name: str
+    type: QType
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Operator(ABC):
+    """One tensor of a graph and how it is computed, in integers.
+
+    The methods get ``sources``, the operators that compute ``inputs``, in the same order.
+
+    Members
+    -------
+    kind : the operator's name in messages and in files
+    words : the names that its lines of text begin with
+    name : of the tensor, and of the operator
+    inputs : names of the tensors that it reads
+    shape : (channels, height, width) of the result for one image
+    type : of the result
+    """
+
+    kind: ClassVar[str]
+    words: ClassVar[tuple[str, ...]]
+
+    name: str
+    inputs: tuple[str, ...]
+    shape: Shape
+    type: QType
+
+    @property
+    @abstractmethod
+    def is_computed(self) -> bool:
+        """Whether the accelerator computes it, rather than finds its values in their place."""
+
+    @property
+    @abstractmethod
+    def rounded(self) -> bool:
+        """Whether the result has an activation's type, so that other operators may read it."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What it does, in a few words for a reader."""
+
+    @property
+    @abstractmethod
+    def macs(self) -> int:
+        """The products that one image takes, each of an activation and a weight."""
+
+    @abstractmethod
+    def output_shape(self, sources: "tuple[Operator, ...]") -> Shape:
+        """The shape that the result has, by the operator's rule; sizes of 0 or less: none."""
+
+    @abstractmethod
+    def check(self, sources: "tuple[Operator, ...]") -> None:
+        """Return if the fields are legal over ``sources``.
+
+        Raises
+        ------
+        CompileError
+            A rule is broken; the text names the operator, what it needs, what it got, what to do.
+        """
+
+    @abstractmethod
+    def prepare(self, sources: "tuple[Operator, ...]") -> Callable:
+        """The meaning: a function of the operands' tensors that gives the result, exactly.
+
+        Tensors are torch's, (images, channels, height, width) of integers. What does not depend on
+        the images is computed here, once for all of them. The function of an input gets the images.
+        """
+
+    @abstractmethod
+    def bounds(self, sources: "tuple[Operator, ...]") -> Bounds | None:
+        """What its sums can reach, whatever the image; None where it sums nothing."""
+
+    @abstractmethod
+    def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        """The rows of each operand, which has a height, that ``rows`` are computed from."""
+
+    @abstractmethod
+    def strip(self, rows: Rows, read: Rows) -> Self:
+        """The operator that computes ``rows`` alone, from the rows ``read`` of its first input."""
+
+    @abstractmethod
+    def body(self, full: bool) -> str:
+        """What stands behind the ``=`` of its line; in ``full``, with arrays whole."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> Self:
+        """The operator of a line of full text, of which ``head`` and ``word`` have been read.
+
+        ``shape_of`` gives the shape of an earlier tensor by its name.
+        """
+
+    @abstractmethod
+    def to_fields(self) -> dict:
+        """The fields as a file has them; arrays stand in the file in this order."""
+
+    @classmethod
+    @abstractmethod
+    def from_fields(cls, fields: dict) -> Self:
+        """The operator of what ``to_fields`` gave."""
+
+
+def refuse(node: Operator, needs: object, got: object, do: str) -> NoReturn:
+    """Raise a CompileError that says what ``node`` needs, what it got and what to do."""
+    raise CompileError(f"{node.kind} '{node.name}' needs {needs}, but got {got}; {do}")
+
+
+def check_shape(node: Operator) -> None:
+    """Refuse a shape that is no block of at least one pixel."""
+    whole = all(isinstance(size, int) and size > 0 for size in node.shape)
+    if not isinstance(node.shape, tuple) or len(node.shape) != 3 or not whole:
+        needs = "a shape of three sizes of at least 1"
+        refuse(node, needs, node.shape, "give it (channels, height, width)")
+
+
+def check_window(node: Operator, window: Window, source: Operator) -> None:
+    """Refuse a window that is none, or that makes another height and width than the result's."""
+    for name, count, least in (("stride", 2, 1), ("dilation", 2, 1), ("padding", 4, 0)):
+        sizes = getattr(window, name)
+        if len(sizes) != count or min(sizes) < least:
+            needs = f"{name} of {count} sizes of at least {least}"
+            refuse(node, needs, sizes, "correct it")
+    if min(window.kernel) < 1:
+        refuse(node, "a kernel of at least 1 x 1", window.kernel, "correct it")
+    wanted = window.output_size(source.shape[1:])
+    if node.shape[1:] != wanted:
+        needs = f"height and width {wanted}, from {source.shape} of '{source.name}'"
+        refuse(node, needs, node.shape[1:], "correct its shape, kernel or padding")
+
+
+def check_activation_type(node: Operator) -> None:
+    """Refuse a type that no operator reads."""
+    if node.type.bits > 16:
+        refuse(node, "a type of 2 to 16 bits", node.type, "round it to fewer bits")
+
+
+def check_same_type(node: Operator, source: Operator) -> None:
+    """Refuse an operand of another type than the result's."""
+    if source.type != node.type:
+        got = f"{source.type} of '{source.name}'"
+        refuse(node, f"operands of its type {node.type}", got, "requantize the operand first")
+
+
+def check_within(node: Operator, what: str, low: int, high: int) -> None:
+    """Refuse bounds that leave the result's type, or that lie the wrong way round."""
+    if not node.type.low <= low <= high <= node.type.high:
+        needs = f"{what} within {node.type.low} to {node.type.high}"
+        refuse(node, needs, f"{low} to {high}", "clamp it to its type")

@@ -1,0 +1,174 @@
+"""Reads a graph's text word by word, and says where it does not fit and what was needed there."""
+
+import json
+import re
+from math import prod
+from typing import NoReturn
+
+import numpy as np
+
+from qnn.errors import CompileError
+from qnn.quant.qtype import QType
+
+PLAIN_NAME = re.compile(r"[^\s(),:\"<=]+")
+QUOTED_NAME = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+TYPE = re.compile(r"([us])(\d+)e([+-]\d+)")
+SIZES = re.compile(r"\d+(?:x\d+)*")
+NUMBER = re.compile(r"-?\d+")
+NUMBERS = re.compile(r"\[[\d,*-]+\]")
+RUN = re.compile(r"(?:(\d+)\*)?(-?\d+)")
+LETTERS = re.compile(r"[A-Za-z]\w*")
+
+
+def written_name(name: str) -> str:
+    """A tensor's name as text has it: quoted where it would not be read as one word."""
+    return name if PLAIN_NAME.fullmatch(name) else json.dumps(name)
+
+
+class Reader:
+    """A place in a text, which moves on with each thing that is read.
+
+    Every method raises CompileError where the text does not fit: line, column, need.
+    """
+
+    def __init__(self, text: str):
+        self.text = text
+        self.place = 0
+
+    def refuse(self, needed: str, place: int | None = None) -> NoReturn:
+        """Say that ``needed`` was to stand at ``place``, by default here."""
+        place = self.place if place is None else place
+        line = self.text.count("\n", 0, place) + 1
+        column = place - (self.text.rfind("\n", 0, place) + 1) + 1
+        rest = self.text[place:].partition("\n")[0]
+        if rest:
+            got = f"'{rest[:20]}{'...' * (len(rest) > 20)}'"
+        else:
+            got = "the end of the line" if place < len(self.text) else "the end of the text"
+        raise CompileError(f"line {line}, column {column}: needs {needed}, but got {got}")
+
+    def has(self, literal: str) -> bool:
+        """Whether ``literal`` stands here; it is read if so."""
+        self._skip_spaces()
+        found = self.text.startswith(literal, self.place)
+        self.place += len(literal) * found
+        return found
+
+    def expect(self, literal: str) -> None:
+        """Read ``literal``."""
+        if not self.has(literal):
+            self.refuse(f"'{literal}'")
+
+    def end_of_line(self) -> None:
+        """Read the end of a line, or of the text."""
+        self._skip_spaces()
+        if self.place < len(self.text):
+            self.expect("\n")
+
+    def skip_empty_lines(self) -> bool:
+        """Move to the next line that holds something; False if there is none."""
+        self.place += len(self.text[self.place :]) - len(self.text[self.place :].lstrip())
+        return self.place < len(self.text)
+
+    def one_of(self, words: tuple[str, ...]) -> str:
+        """Read one of ``words``."""
+        self._skip_spaces()
+        start, word = self.place, self._match(LETTERS, f"one of {', '.join(words)}")[0]
+        if word not in words:
+            self.refuse(f"one of {', '.join(words)}", start)
+        return word
+
+    def name(self) -> str:
+        """Read a tensor's name."""
+        self._skip_spaces()
+        if self.text.startswith('"', self.place):
+            return json.loads(self._match(QUOTED_NAME, "the end of a quoted name")[0])
+        return self._match(PLAIN_NAME, "a tensor's name")[0]
+
+    def names(self) -> tuple[str, ...]:
+        """Read names in parentheses, which may be none."""
+        self.expect("(")
+        if self.has(")"):
+            return ()
+        names = [self.name()]
+        while self.has(","):
+            names.append(self.name())
+        self.expect(")")
+        return tuple(names)
+
+    def qtype(self) -> QType:
+        """Read a type such as ``s8e-4``."""
+        self._skip_spaces()
+        start = self.place
+        sign, bits, exponent = self._match(TYPE, "a type such as s8e-4").groups()
+        try:
+            return QType(int(bits), sign == "s", -int(exponent))
+        except ValueError:
+            self.refuse("a type of 2 to 48 bits", start)
+
+    def sizes(self, count: int | None = None) -> tuple[int, ...]:
+        """Read sizes such as ``3x9x8``, of which there are ``count`` if that is given."""
+        needed = "sizes such as 3x9x8" if count is None else f"{count} sizes joined by 'x'"
+        self._skip_spaces()
+        start = self.place
+        sizes = tuple(map(int, self._match(SIZES, needed)[0].split("x")))
+        if count is not None and len(sizes) != count:
+            self.refuse(needed, start)
+        return sizes
+
+    def optional_sizes(self) -> tuple[int, ...]:
+        """Read sizes if some stand here; the shape of a single value has none."""
+        self._skip_spaces()
+        return self.sizes() if SIZES.match(self.text, self.place) else ()
+
+    def integer(self) -> int:
+        """Read one number."""
+        return int(self._match(NUMBER, "a number")[0])
+
+    def integers(self, count: int) -> tuple[int, ...]:
+        """Read ``count`` numbers with commas between them."""
+        numbers = [self.integer()]
+        for _ in range(count - 1):
+            self.expect(",")
+            numbers.append(self.integer())
+        return tuple(numbers)
+
+    def array(self, shape: tuple[int, ...], dtype: type | str) -> np.ndarray:
+        """Read every entry of an array: a list in brackets, or one number for all of them."""
+        self._skip_spaces()
+        start, needed = self.place, f"{prod(shape)} numbers"
+        values, counts = [], [prod(shape)]
+        if self.text.startswith("[", start):
+            runs = self._runs(self._match(NUMBERS, f"a list of {needed}")[0], start)
+            values, counts = [int(run[2]) for run in runs], [int(run[1] or 1) for run in runs]
+        else:
+            values = [int(self._match(NUMBER, f"a list of {needed}")[0])]
+        if self.text.startswith("..", self.place):
+            self.refuse(f"the {needed} themselves, not their range", start)
+        if sum(counts) != prod(shape):
+            self.refuse(f"a list of {needed}, not of {sum(counts)}", start)
+        limits = np.iinfo(dtype)
+        if not limits.min <= min(values) <= max(values) <= limits.max:
+            self.refuse(f"numbers from {limits.min} to {limits.max}", start)
+        return np.repeat(np.array(values, dtype), counts).reshape(shape)
+
+    def _runs(self, text, start):
+        runs = []
+        for item in text[1:-1].split(","):
+            run = RUN.fullmatch(item)
+            if run is None:
+                self.refuse("numbers, or counts such as 3*0, with commas between them", start)
+            runs.append(run)
+        return runs
+
+    def _match(self, pattern, needed):
+        self._skip_spaces()
+        match = pattern.match(self.text, self.place)
+        if match is None:
+            self.refuse(needed)
+        self.place = match.end()
+        return match
+
+    def _skip_spaces(self):
+        while self.text.startswith(" ", self.place):
+            self.place += 1
