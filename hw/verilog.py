@@ -1,5 +1,9 @@
 """The accelerator as Verilog files."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
 from hw.array import PE
 from hw.circuits import Words
 from hw.convert import convert
@@ -11,9 +15,11 @@ from hw.spec.config import SvpeConfig
 from hw.top import Accelerator
 
 TOP = "qnn_accelerator"
+KEPT = 8  # texts of as many configurations stay in a process, up to 6 MB each
 
 
-def verilog(config: SvpeConfig, *, mapped: bool = False) -> dict[str, str]:
+@lru_cache(KEPT)  # elaboration takes seconds: build, simulation and synthesis share one
+def verilog(config: SvpeConfig, *, mapped: bool = False) -> Mapping[str, str]:
     """File name to text, with top module ``qnn_accelerator``; same configuration, same bytes.
 
     Parameters
@@ -22,12 +28,13 @@ def verilog(config: SvpeConfig, *, mapped: bool = False) -> dict[str, str]:
         takes and which simulate fast. All else is the same.
     """
     sources = files(Accelerator(config), TOP, mapped=mapped)
-    return {**sources, f"{TOP}.v": annotated(sources[f"{TOP}.v"], TOP)}
+    return MappingProxyType({**sources, f"{TOP}.v": annotated(sources[f"{TOP}.v"], TOP)})
 
 
-def mapped_element(config: SvpeConfig) -> dict[str, str]:
+@lru_cache(KEPT)
+def mapped_element(config: SvpeConfig) -> Mapping[str, str]:
     """The one file of ``verilog`` that differs where ``mapped``: synthesis may take it instead."""
-    return files(ProcessingElement(config), PE, mapped=True)
+    return MappingProxyType(files(ProcessingElement(config), PE, mapped=True))
 
 
 def files(component, name: str, *, mapped: bool = False) -> dict[str, str]:

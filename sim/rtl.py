@@ -4,7 +4,6 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -128,9 +127,8 @@ def build(
     )
 
 
-@cache
 def generated(config: SvpeConfig) -> Mapping[str, str]:
-    """The accelerator's Verilog; elaborating it takes seconds, so once a process."""
+    """The accelerator's Verilog. Amaranth is loaded when it is first asked for."""
     from hw.verilog import verilog
 
     return verilog(config)
