@@ -14,7 +14,6 @@ import numpy as np
 from hw.spec.image import Image
 from hw.spec.isa.buffers import Region
 from hw.spec.isa.header import Op
-from qnn.compiler.disassemble import instructions
 from qnn.errors import DeviceError
 from qnn.runtime.device import Run
 from qnn.runtime.tensors import from_words, pack_inputs, unpack_outputs
@@ -44,7 +43,7 @@ class FunctionalDevice:
 
     def run(self, image: Image, inputs: np.ndarray) -> Run:
         """Run ``image`` once for each row of ``inputs``; it counts no cycles."""
-        plan = make_plan(image, instructions(image))
+        plan = make_plan(image)
         parts = [
             _execute(image, plan, inputs[start : start + SLAB], None)
             for start in range(0, len(inputs), SLAB)
@@ -71,7 +70,7 @@ def run(image: Image, x: np.ndarray) -> Result:
 
 def stream(image: Image, x: np.ndarray) -> Iterator[tuple[int, Result]]:
     """What ``run`` gives, some images at a time, each with its first image's index."""
-    plan = make_plan(image, instructions(image))
+    plan = make_plan(image)
     size = SLAB * image.batch
     for start in range(0, len(x), size):
         part = x[start : start + size]

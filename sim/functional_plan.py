@@ -10,15 +10,15 @@ from functools import partial
 import numpy as np
 
 from hw.spec.image import Image
+from hw.spec.isa import access
 from hw.spec.isa.array_codes import array_integer
 from hw.spec.isa.buffers import Buffer, Region
-from hw.spec.isa.header import Op
+from hw.spec.isa.end import End
+from hw.spec.isa.header import Engine, Op
 from hw.spec.isa.packing import pack, unpack
 from hw.spec.isa.parameters import parameters
-from qnn.compiler import access
-from qnn.compiler.program import ENGINES, NAMES
+from hw.spec.isa.transfer import Transfer
 from qnn.errors import DeviceError
-from qnn.runtime.tensors import word_bytes
 
 FLOAT32_EXACT = 1 << 24
 
@@ -62,7 +62,7 @@ class Plan:
     steps: tuple[Step, ...]
 
 
-def make_plan(image: Image, program: list[dict[str, int]]) -> Plan:
+def make_plan(image: Image) -> Plan:
     """The plan of ``image``.
 
     Raises
@@ -71,17 +71,17 @@ def make_plan(image: Image, program: list[dict[str, int]]) -> Plan:
         The program reads what nothing wrote, waits for a token that never comes, or leaves a
         buffer or region; the text names the instruction.
     """
-    last = {f["tag"]: i for i, f in enumerate(program) if ENGINES.get(f["op"]) == "compute"}
+    last = {i.tag: n for n, i in enumerate(image.program) if i.engine is Engine.COMPUTE}
     machine = _Machine(image)
     steps = []
-    for index, fields in enumerate(program):
+    for index, instruction in enumerate(image.program):
         machine.index = index
-        if fields["op"] is Op.END:
+        if isinstance(instruction, End):
             break
-        machine.tokens(fields)
-        step = _PLANNERS[fields["op"]](machine, fields)
+        machine.tokens(instruction)
+        step = _PLANNERS[instruction.op](machine, instruction)
         if step is not None:
-            done = fields["tag"] if last.get(fields["tag"]) == index else None
+            done = instruction.tag if last.get(instruction.tag) == index else None
             known = done is not None and done < len(image.layers)
             steps.append(Step(**{**vars(step), "finishes": done if known else None}))
     machine.all_written([layer.tag for layer in image.layers], last)
@@ -96,27 +96,25 @@ class _Machine:
         self.image, self.config, self.index = image, config, 0
         self.payload = np.frombuffer(image.payload, np.uint8)
         self.written = np.zeros((config.feature_words, config.lanes), bool)
-        scratch_words = image.scratch_bytes // word_bytes(config)
+        scratch_words = image.scratch_bytes // Buffer.FEATURES.word_bytes(config)
         self.scratch_written = np.zeros((scratch_words, config.lanes), bool)
         self.weights = np.zeros((config.weight_words, config.rows, config.lanes), np.int64)
         self.weights_loaded = np.zeros(config.weight_words, bool)
         self.parameters: dict[int, np.ndarray] = {}  # (4, rows): bias, left, skip_left, right
-        self.counts: dict[tuple[str, str], int] = {}
+        self.counts: dict[tuple[Engine, Engine], int] = {}
 
     def require(self, condition, why):
         if not condition:
             raise DeviceError(f"instruction {self.index} {why}; compile the model again")
 
-    def tokens(self, fields):
-        engine = ENGINES[fields["op"]]
-        for other in NAMES:
-            if fields[f"wait_{other}"]:
-                left = self.counts.get((other, engine), 0)
-                self.require(left, f"waits for a token from {other} that never comes")
-                self.counts[other, engine] = left - 1
-        for other in NAMES:
-            if fields[f"signal_{other}"]:
-                self.counts[engine, other] = self.counts.get((engine, other), 0) + 1
+    def tokens(self, instruction):
+        engine = instruction.engine
+        for other in sorted(instruction.waits):
+            left = self.counts.get((other, engine), 0)
+            self.require(left, f"waits for a token from {other.word} that never comes")
+            self.counts[other, engine] = left - 1
+        for other in instruction.signals:
+            self.counts[engine, other] = self.counts.get((engine, other), 0) + 1
 
     def inside(self, words, size, what):
         self.require(words.size and words.max() < size, f"leaves {what} of {size}")
@@ -126,49 +124,59 @@ class _Machine:
         if missing:
             raise DeviceError(f"no instruction computes '{missing[0]}'; compile the model again")
 
-    def transfer(self, fields, size, region_bytes):
-        """Buffer words (words,) and their bytes in memory (words, size)."""
-        runs, words = np.arange(fields["rows"])[:, None], np.arange(fields["words"])
-        chip = (fields["address"] + runs * fields["address_step"] + words).reshape(-1)
-        start = fields["offset"] + runs * fields["offset_step"] + words * size
-        places = start.reshape(-1, 1) + np.arange(size)
-        self.inside(places, region_bytes, f"region {Region(fields['region']).name} of bytes")
+    def transfer(self, transfer):
+        """Buffer words (words,) and their bytes in memory (words, bytes of a word)."""
+        buffer, region = transfer.buffer, transfer.region
+        starts = transfer.memory_bytes(self.config).reshape(-1, 1)
+        places = starts + np.arange(buffer.word_bytes(self.config))
+        size = self.image.region_bytes(region)
+        self.inside(places, size, f"region {region.name} of bytes")
+        chip = transfer.chip_words().reshape(-1)
+        self.inside(chip, buffer.words(self.config), _BUFFERS[buffer])
         return chip, places
 
 
-def _plan_load(machine: _Machine, fields):
-    buffer = Buffer(fields["buffer"])
-    if buffer is Buffer.FEATURES:
-        return _plan_load_features(machine, fields)
-    machine.require(fields["region"] == Region.IMAGE, "loads weights from no image")
-    load = _load_weights if buffer is Buffer.WEIGHTS else _load_parameters
-    load(machine, fields)
+_BUFFERS = {
+    Buffer.FEATURES: "the feature buffer",
+    Buffer.WEIGHTS: "the weight buffer",
+    Buffer.PARAMETERS: "the parameter buffer",
+}
+
+
+def _plan_load(machine: _Machine, load: Transfer):
+    if load.buffer is Buffer.FEATURES:
+        return _plan_load_features(machine, load)
+    machine.require(load.region is Region.IMAGE, "loads weights from no image")
+    keep = _load_weights if load.buffer is Buffer.WEIGHTS else _load_parameters
+    keep(machine, load)
     return None
 
 
-def _plan_load_features(machine, fields):
-    config, region = machine.config, Region(fields["region"])
-    sizes = {Region.INPUT: machine.image.input_bytes, Region.SCRATCH: machine.image.scratch_bytes}
-    machine.require(region in sizes, "loads features from no input")
-    chip, places = machine.transfer(fields, word_bytes(config), sizes[region])
-    machine.inside(chip, config.feature_words, "the feature buffer")
+def _plan_load_features(machine, load):
+    region = load.region
+    machine.require(region in (Region.INPUT, Region.SCRATCH), "loads features from no input")
+    chip, places = machine.transfer(load)
     machine.written[chip] = True
     if region is Region.SCRATCH:
-        known = machine.scratch_written[places[:, 0] // word_bytes(config)]
+        known = machine.scratch_written[_scratch_words(machine, places)]
         machine.require(known.any(1).all(), "loads words that nothing stored")
         machine.written[chip] = known
-    return Step(op=Op.LOAD, region=region, words=chip, bytes=places, unpack=_unpacker(config))
+    unpacker = _unpacker(machine.config)
+    return Step(op=Op.LOAD, region=region, words=chip, bytes=places, unpack=unpacker)
+
+
+def _scratch_words(machine, places):
+    """Numbers of the feature words that begin at the bytes ``places``, in the scratch region."""
+    return places[:, 0] // Buffer.FEATURES.word_bytes(machine.config)
 
 
 def _unpacker(config):
     return partial(unpack, bits=config.activation_bits, count=config.lanes, signed=True)
 
 
-def _load_weights(machine, fields):
+def _load_weights(machine, load):
     config = machine.config
-    size = config.beats(config.weight_word_bits) * config.bus_bytes
-    chip, places = machine.transfer(fields, size, len(machine.payload))
-    machine.inside(chip, config.weight_words, "the weight buffer")
+    chip, places = machine.transfer(load)
     count = config.rows * config.lanes
     raw = unpack(machine.payload[places], config.weight_bits, count, signed=False)
     every = range(1 << config.weight_bits)
@@ -177,11 +185,9 @@ def _load_weights(machine, fields):
     machine.weights_loaded[chip] = True
 
 
-def _load_parameters(machine, fields):
+def _load_parameters(machine, load):
     config = machine.config
-    size = config.beats(config.rows * config.parameter_bits) * config.bus_bytes
-    chip, places = machine.transfer(fields, size, len(machine.payload))
-    machine.inside(chip, config.parameter_words, "the parameter buffer")
+    chip, places = machine.transfer(load)
     layout = parameters(config)
     for address, place in zip(chip.tolist(), places, strict=True):
         word = int.from_bytes(machine.payload[place].tobytes(), "little")
@@ -190,32 +196,31 @@ def _load_parameters(machine, fields):
         machine.parameters[address] = np.array([[r[n] for r in rows] for n in names], np.int64)
 
 
-def _plan_store(machine, fields):
-    config, region = machine.config, Region(fields["region"])
-    sizes = {Region.OUTPUT: machine.image.output_bytes, Region.SCRATCH: machine.image.scratch_bytes}
-    machine.require(region in sizes, "stores into no output")
-    chip, places = machine.transfer(fields, word_bytes(config), sizes[region])
-    machine.inside(chip, config.feature_words, "the feature buffer")
+def _plan_store(machine, store):
+    config, region = machine.config, store.region
+    machine.require(region in (Region.OUTPUT, Region.SCRATCH), "stores into no output")
+    chip, places = machine.transfer(store)
     machine.require(machine.written[chip].any(1).all(), "stores words that nothing wrote")
     if region is Region.SCRATCH:
-        machine.scratch_written[places[:, 0] // word_bytes(config)] = machine.written[chip]
-    packer = partial(pack, bits=config.activation_bits, word_bytes=word_bytes(config))
+        machine.scratch_written[_scratch_words(machine, places)] = machine.written[chip]
+    word_bytes = Buffer.FEATURES.word_bytes(config)
+    packer = partial(pack, bits=config.activation_bits, word_bytes=word_bytes)
     return Step(op=Op.STORE, region=region, words=chip, bytes=places, pack=packer)
 
 
-def _reads(machine, fields):
+def _reads(machine, tiles):
     """(pixels, taps) words; the padding word for what lies outside."""
-    address, inside = access.reads(fields)
-    _, valid = access.writes(fields)
+    address, inside = access.reads(tiles)
+    _, valid = access.writes(tiles)
     padded = np.where(inside, address, machine.config.feature_words)
     padded = padded.transpose(0, 2, 1)[valid]
     machine.inside(padded, machine.config.feature_words + 1, "the feature buffer")
     return padded, valid
 
 
-def _writes(machine, fields, valid):
+def _writes(machine, tiles, valid):
     """(passes, pixels) words."""
-    address, _ = access.writes(fields)
+    address, _ = access.writes(tiles)
     words = address.transpose(1, 0, 2)[:, valid]
     machine.inside(words, machine.config.feature_words, "the feature buffer")
     return words
@@ -226,34 +231,34 @@ def _written(machine):
     return np.concatenate([machine.written, np.ones((1, machine.config.lanes), bool)])
 
 
-def _plan_max_pool(machine, fields):
-    reads, valid = _reads(machine, fields)
-    words = _writes(machine, fields, valid)[0]
+def _plan_max_pool(machine, tiles):
+    reads, valid = _reads(machine, tiles)
+    words = _writes(machine, tiles, valid)[0]
     lanes = _written(machine)[reads].all((0, 1))
     machine.require(lanes.any(), "reads words that nothing wrote")
     machine.written[words] = lanes
-    return Step(op=Op.MAXPOOL, reads=reads, words=words, pad_value=fields["pad_value"])
+    return Step(op=Op.MAXPOOL, reads=reads, words=words, pad_value=tiles.pad_value)
 
 
-def _plan_conv(machine, fields):
+def _plan_conv(machine, tiles):
     config = machine.config
-    reads, valid = _reads(machine, fields)
-    words = _writes(machine, fields, valid)
-    matrix = _weight_matrix(machine, fields, reads.shape[1])
+    reads, valid = _reads(machine, tiles)
+    words = _writes(machine, tiles, valid)
+    matrix = _weight_matrix(machine, tiles, reads.shape[1])
     used = (matrix != 0).any(2)  # (taps, lanes)
     known = _written(machine)[reads].all(0)
     machine.require((known | ~used).all(), "reads activations that nothing wrote")
-    machine.require(fields["parameter_address"] in machine.parameters, "has no parameters")
-    bias, left, skip_left, right = machine.parameters[fields["parameter_address"]]
-    skips, skip_lanes = _skip(machine, fields, valid)
-    output_lanes = _lanes(machine, fields["output_part"])
+    machine.require(tiles.parameter_address in machine.parameters, "has no parameters")
+    bias, left, skip_left, right = machine.parameters[tiles.parameter_address]
+    skips, skip_lanes = _skip(machine, tiles, valid)
+    output_lanes = _lanes(machine, tiles.output_part)
     machine.written[words, output_lanes] = True
     reach = int(np.abs(matrix).sum((0, 1)).max()) << (config.activation_bits - 1)
     dtype = np.float32 if reach < FLOAT32_EXACT else np.float64
     return Step(
         op=Op.CONV,
         reads=reads,
-        pad_value=fields["pad_value"],
+        pad_value=tiles.pad_value,
         weights=matrix.reshape(-1, config.rows).astype(dtype),
         bias=bias,
         left=left,
@@ -262,18 +267,18 @@ def _plan_conv(machine, fields):
         skips=skips,
         skip_lanes=skip_lanes,
         output_lanes=output_lanes,
-        words=words[0] if fields["passes"] == 1 else words,
-        low=fields["low"],
-        high=fields["high"],
+        words=words[0] if tiles.passes == 1 else words,
+        low=tiles.low,
+        high=tiles.high,
         cut_sum=partial(_cut, bits=config.accumulator_bits),
         cut=partial(_cut, bits=config.result_bits),
         slice=partial(_slice, bits=config.activation_bits),
     )
 
 
-def _weight_matrix(machine, fields, taps):
+def _weight_matrix(machine, tiles, taps):
     """(taps, lanes, rows) integers, in the order of the steps."""
-    numbers = fields["weight_address"] + np.arange(taps) * fields["weight_step"]
+    numbers = tiles.weight_address + np.arange(taps) * tiles.weight_step
     machine.inside(numbers, machine.config.weight_words, "the weight buffer")
     machine.require(machine.weights_loaded[numbers].all(), "reads weights that nothing loaded")
     return machine.weights[numbers].transpose(0, 2, 1)
@@ -284,11 +289,11 @@ def _lanes(machine, part):
     return slice(part * machine.config.rows, (part + 1) * machine.config.rows)
 
 
-def _skip(machine, fields, valid):
-    if not fields["skip"]:
+def _skip(machine, tiles, valid):
+    if not tiles.skip:
         return None, None
-    words = access.skip_reads(fields)[valid]
-    lanes = _lanes(machine, fields["skip_part"])
+    words = access.skip_reads(tiles)[valid]
+    lanes = _lanes(machine, tiles.skip_part)
     machine.inside(words, machine.config.feature_words, "the feature buffer")
     machine.require(machine.written[words, lanes].any(), "adds words that nothing wrote")
     return words, lanes

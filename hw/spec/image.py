@@ -10,9 +10,13 @@ import json
 import os
 import struct
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from hw.spec.config import SvpeConfig
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.encoding import InstructionError
+from hw.spec.isa.program import Program
 
 MAGIC = b"QNNIMAGE"
 VERSION = 3
@@ -126,6 +130,25 @@ class Image:
     layers: tuple[Layer, ...]
     program_bytes: int
     payload: bytes
+
+    @cached_property
+    def program(self) -> Program:
+        """The instructions, decoded from the payload.
+
+        Raises
+        ------
+        ImageError
+            An operation code that does not exist, or bytes after the last instruction.
+        """
+        try:
+            return Program.decode(self.payload[: self.program_bytes], "image")
+        except InstructionError as error:
+            raise ImageError(str(error)) from None
+
+    def region_bytes(self, region: Region) -> int:
+        """Size of a region of memory."""
+        image = len(self.payload)
+        return (image, self.input_bytes, self.output_bytes, self.scratch_bytes)[region]
 
     def to_bytes(self) -> bytes:
         """The file."""

@@ -1,58 +1,65 @@
 """Tokens: the waits and signals that keep what one engine needs of another in program order."""
 
-from qnn.compiler.program import NAMES, Instruction
+from dataclasses import replace
+
+from hw.spec.config import SvpeConfig
+from hw.spec.isa.encoding import Instruction
+from hw.spec.isa.header import Engine
 
 
-def add_tokens(program: list[Instruction]) -> list[Instruction]:
-    """Set wait and signal fields so that no word is read or written too early.
+def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instruction]:
+    """Set waits and signals so that no word is read or written too early.
 
     An engine finishes its instructions in order, so that a wait for one covers all before it:
     for each pair of engines only a dependency on a later instruction than the last needs a token.
     """
-    covered = {(a, b): -1 for a in NAMES for b in NAMES}
+    covered = {(a, b): -1 for a in Engine for b in Engine}
     seen = _History()
-    flags: list[dict[str, int]] = [{} for _ in program]
+    waits: list[set[Engine]] = [set() for _ in program]
+    signals: list[set[Engine]] = [set() for _ in program]
     for index, instruction in enumerate(program):
         engine = instruction.engine
         if engine is None:
             continue
-        for other in NAMES:
+        reads, writes = instruction.reads(config), instruction.writes(config)
+        for other in Engine:
             if other == engine:
                 continue
-            needed = seen.last_conflict(instruction, other, covered[other, engine])
+            needed = seen.last_conflict(reads, writes, other, covered[other, engine])
             if needed > covered[other, engine]:
                 covered[other, engine] = needed
-                flags[needed][f"signal_{engine}"] = 1
-                flags[index][f"wait_{other}"] = 1
-        seen.add(index, instruction)
-    return [i.with_fields(**flag) for i, flag in zip(program, flags, strict=True)]
+                signals[needed].add(engine)
+                waits[index].add(other)
+        seen.add(index, engine, reads, writes)
+    return [
+        replace(instruction, waits=frozenset(taken), signals=frozenset(given))
+        for instruction, taken, given in zip(program, waits, signals, strict=True)
+    ]
 
 
 class _History:
     """The spans that each engine has read and written, newest last."""
 
     def __init__(self):
-        self.reads = {engine: [] for engine in NAMES}
-        self.writes = {engine: [] for engine in NAMES}
+        self.reads = {engine: [] for engine in Engine}
+        self.writes = {engine: [] for engine in Engine}
 
-    def last_conflict(self, instruction, engine, covered):
+    def last_conflict(self, reads, writes, engine, covered):
         """Index of the engine's newest instruction that must come first, if over ``covered``."""
-        after_write = [*instruction.reads, *instruction.writes]
         return max(
-            _newest(self.writes[engine], after_write, covered),
-            _newest(self.reads[engine], instruction.writes, covered),
+            _newest(self.writes[engine], (*reads, *writes), covered),
+            _newest(self.reads[engine], writes, covered),
         )
 
-    def add(self, index, instruction):
-        self.reads[instruction.engine] += [(index, span) for span in instruction.reads]
-        self.writes[instruction.engine] += [(index, span) for span in instruction.writes]
+    def add(self, index, engine, reads, writes):
+        self.reads[engine] += [(index, span) for span in reads]
+        self.writes[engine] += [(index, span) for span in writes]
 
 
 def _newest(entries, spans, covered):
     for index, old in reversed(entries):
         if index <= covered:
             return covered
-        for span in spans:
-            if old.memory is span.memory and old.start < span.stop and span.start < old.stop:
-                return index
+        if any(old.meets(span) for span in spans):
+            return index
     return covered

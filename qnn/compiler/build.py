@@ -6,6 +6,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, Layer
+from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.codes import integer
 from hw.spec.isa.header import TAG_BITS, TOKEN_BITS
 from qnn.compiler.add_tokens import add_tokens
@@ -67,7 +68,7 @@ def _build_resident(graph, config, batch, layouts, tiles, private):
     layers = _layers(workers, layouts, batch)
     tags = {(layer.image, layer.name): layer.tag for layer in layers}
     program = schedule(works, _last_reader(graph, works), transfers, memory, tags, config)
-    program, base = behind_program(set_fences(add_tokens(program), config))
+    program, base = behind_program(set_fences(add_tokens(program, config), config))
     return _image(graph, config, batch, transfers, layers, encode(program), base, data)
 
 
@@ -240,7 +241,7 @@ def _layers(workers, layouts, batch):
 
 
 def _image(graph, config, batch, transfers, layers, program, base, data):
-    word_bytes = config.beats(config.feature_bits) * config.bus_bytes
+    word_bytes = Buffer.FEATURES.word_bytes(config)
     regions = [
         max((layout.address + layout.words(config.lanes) for layout in tensors), default=0)
         for tensors in (transfers.input_memory, sum(transfers.output_memory, ()))

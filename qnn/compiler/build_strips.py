@@ -4,15 +4,15 @@ from dataclasses import dataclass, replace
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, TensorLayout
-from hw.spec.isa.buffers import Region
-from hw.spec.isa.header import TAG_BITS, Op
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.end import End
+from hw.spec.isa.header import TAG_BITS
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.allocate import Request, allocate
 from qnn.compiler.choose_runs import Plan, check_rows, choose_runs
 from qnn.compiler.emit import behind_program, data_section, encode
 from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.network import Network, network
-from qnn.compiler.program import Instruction
 from qnn.compiler.runs import covers, loaded, strip_buffers, strip_rows
 from qnn.compiler.set_fences import set_fences
 from qnn.compiler.stream_weights import stream_weights
@@ -68,11 +68,11 @@ def build_strips(planned: Strips, batch: int) -> Image:
     keys = dict.fromkeys(task.weights for task in tasks if task.weights)
     groups = {(name, number): net.packed[name][number] for name, number in keys}
     data, memory = data_section(list(groups.values()), config)
-    program = hoist_loads(stream_weights(tasks, groups, memory, config))
-    program.append(Instruction(op=Op.END, fields={"op": Op.END}))
-    program, base = behind_program(set_fences(add_tokens(program), config))
+    program = hoist_loads(stream_weights(tasks, groups, memory, config), config)
+    program.append(End())
+    program, base = behind_program(set_fences(add_tokens(program, config), config))
     code = encode(program)
-    word_bytes = config.beats(config.feature_bits) * config.bus_bytes
+    word_bytes = Buffer.FEATURES.word_bytes(config)
     return Image(
         config=config,
         batch=batch,

@@ -6,10 +6,11 @@ from itertools import accumulate
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Region
-from hw.spec.isa.encoding import LAYOUTS
+from hw.spec.isa.encoding import Instruction
+from hw.spec.isa.encoding import encode as encode_word
 from hw.spec.isa.header import INSTRUCTION_BYTES
+from hw.spec.isa.transfer import Transfer
 from qnn.compiler.lower import GroupData, Work
-from qnn.compiler.program import Instruction
 from qnn.compiler.schedule import Memory
 from qnn.errors import CompileError
 
@@ -24,9 +25,6 @@ def data_section(works: Sequence[Work | GroupData], config: SvpeConfig) -> tuple
     memory = Memory(
         weight_offsets=_starts(0, (len(work.weights) for work in works)),
         parameter_offsets=_starts(len(weights), (len(work.parameters) for work in works)),
-        weight_bytes=config.beats(config.weight_word_bits) * config.bus_bytes,
-        parameter_bytes=config.beats(config.rows * config.parameter_bits) * config.bus_bytes,
-        feature_bytes=config.beats(config.feature_bits) * config.bus_bytes,
     )
     return weights + numbers, memory
 
@@ -51,7 +49,7 @@ def encode(program: list[Instruction]) -> bytes:
 
 def _word(instruction):
     try:
-        return LAYOUTS[instruction.op].encode(**instruction.fields)
+        return encode_word(instruction)
     except ValueError as error:
         raise CompileError(
             f"a {instruction.op.name.lower()} does not fit an instruction: {error}; use a smaller "
@@ -64,10 +62,6 @@ def _starts(first, sizes):
 
 
 def _moved(instruction, base):
-    if not any(span.memory is Region.IMAGE for span in instruction.reads):
+    if not isinstance(instruction, Transfer) or instruction.region is not Region.IMAGE:
         return instruction
-    reads = tuple(
-        span._replace(start=span.start + base, stop=span.stop + base) for span in instruction.reads
-    )
-    moved = instruction.with_fields(offset=instruction.fields["offset"] + base)
-    return replace(moved, reads=reads)
+    return replace(instruction, offset=instruction.offset + base)

@@ -1,24 +1,16 @@
 """Cycles that the array needs at least: what reports call estimated, before any simulation."""
 
 from hw.spec.image import Image
-from hw.spec.isa.header import Op
-from qnn.compiler.disassemble import instructions
-
-
-def instruction_cycles(fields: dict[str, int]) -> int:
-    """Steps of all tiles of one TILES instruction, or their writes where those take longer."""
-    steps = fields["kernel_x"] * fields["kernel_y"] * fields["blocks"] * fields["terms"]
-    steps += fields["skip"]
-    return fields["tiles_x"] * fields["tiles_y"] * max(steps, fields["interval"])
+from hw.spec.isa.tiles import Tiles
 
 
 def layer_cycles(image: Image) -> dict[str, int]:
     """Cycles for one image, by layer."""
     cycles: dict[str, int] = {}
-    for fields in instructions(image):
-        if fields["op"] in (Op.CONV, Op.MAXPOOL) and image.layers[fields["tag"]].image == 0:
-            name = image.layers[fields["tag"]].name
-            cycles[name] = cycles.get(name, 0) + instruction_cycles(fields)
+    for instruction in image.program:
+        if isinstance(instruction, Tiles) and image.layers[instruction.tag].image == 0:
+            name = image.layers[instruction.tag].name
+            cycles[name] = cycles.get(name, 0) + instruction.cycles
     return cycles
 
 

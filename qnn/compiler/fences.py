@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.spec.config import SvpeConfig
+from hw.spec.isa import access
+from hw.spec.isa.tiles import Tiles
 from hw.spec.timing import INSTRUCTION_GAP, dependent_fence
-from qnn.compiler import access
 
 NO_FENCE = 4095  # more cycles of writes than ever remain
 NEVER = 1 << 40
@@ -37,9 +38,9 @@ class Running:
         self.newest: list[tuple[_Written, int]] = []  # with the least cycles that each takes
         self.interval = 0  # of the newest, which the drain counts; an older one's may be longer
 
-    def limit(self, fields: dict[str, int]) -> int:
+    def limit(self, tiles: Tiles) -> int:
         """The largest safe fence of the next instruction."""
-        first = _first_reads(fields, self.feature_words)
+        first = _first_reads(tiles, self.feature_words)
         fence, age = NO_FENCE, 0
         for written, cycles in reversed(self.newest):
             landed = self.landed + age + self.interval
@@ -49,10 +50,10 @@ class Running:
             age += cycles
         return max(fence, 0)  # drained is enough: each tile ends an interval after the last one
 
-    def add(self, fields: dict[str, int]) -> None:
+    def add(self, tiles: Tiles) -> None:
         """Count an instruction as issued."""
-        self.interval = fields["interval"]
-        self.newest.append((_writes(fields), INSTRUCTION_GAP + _last_steps(fields)[-1]))
+        self.interval = tiles.interval
+        self.newest.append((_writes(tiles), INSTRUCTION_GAP + tiles.last_step))
         total = 0
         for kept, (_, cycles) in enumerate(reversed(self.newest)):
             total += cycles
@@ -61,38 +62,31 @@ class Running:
                 break
 
 
-def _steps(fields):
-    steps = fields["kernel_x"] * fields["kernel_y"] * fields["blocks"] * fields["terms"]
-    return steps + fields["skip"]
-
-
-def _last_steps(fields):
+def _last_steps(tiles):
     """Least cycles from an instruction's first step to the last step of each tile: (tiles,)."""
-    steps = _steps(fields)
-    tiles = np.arange(fields["tiles_x"] * fields["tiles_y"])
-    return steps - 1 + tiles * max(steps, fields["interval"])
+    return tiles.steps - 1 + np.arange(tiles.tiles) * tiles.tile_cycles
 
 
-def _first_reads(fields, feature_words):
+def _first_reads(tiles, feature_words):
     """Least cycles from an instruction's first step until it reads each word; ``NEVER`` if not."""
-    address, inside = access.reads(fields)
-    steps, last = _steps(fields), _last_steps(fields)[:, None]
+    address, inside = access.reads(tiles)
+    last = _last_steps(tiles)[:, None]
     cycle = np.arange(address.shape[1])
     cycle = np.where(np.arange(len(last))[:, None] > 0, cycle + np.roll(last, 1) + 1, cycle)
-    cycle[:, steps - 1 :] = last
+    cycle[:, tiles.steps - 1 :] = last
     first = np.full(feature_words, NEVER)
     np.minimum.at(first, address[inside], np.broadcast_to(cycle[..., None], address.shape)[inside])
-    if fields["skip"]:
-        skip = access.skip_reads(fields)
+    if tiles.skip:
+        skip = access.skip_reads(tiles)
         exists = skip < feature_words  # a column without a pixel may name any word
         np.minimum.at(first, skip[exists], np.broadcast_to(last, skip.shape)[exists])
     return first
 
 
-def _writes(fields):
-    address, valid = access.writes(fields)
-    last = _last_steps(fields)
-    slot = np.arange(fields["passes"])[:, None] * fields["columns"] + np.arange(fields["columns"])
+def _writes(tiles):
+    address, valid = access.writes(tiles)
+    last = _last_steps(tiles)
+    slot = np.arange(tiles.passes)[:, None] * tiles.columns + np.arange(tiles.columns)
     early = (last[-1] - last)[:, None, None] - 1 - slot
     valid = np.broadcast_to(valid[:, None], address.shape)
     return _Written(address[valid], early[valid], int(early.min()))

@@ -1,31 +1,45 @@
 """Loads as early as reads and writes before them allow, so that they overlap computation."""
 
-from hw.spec.isa.header import Op
+from typing import NamedTuple
+
+from hw.spec.config import SvpeConfig
+from hw.spec.isa.buffers import Span
+from hw.spec.isa.encoding import Instruction
+from hw.spec.isa.header import Engine, Op
 from hw.spec.timing import QUEUE_DEPTH
-from qnn.compiler.program import Instruction
 
 
-def hoist_loads(program: list[Instruction]) -> list[Instruction]:
+class _Placed(NamedTuple):
+    """An instruction with what it touches, which is asked for many times."""
+
+    instruction: Instruction
+    reads: tuple[Span, ...]
+    writes: tuple[Span, ...]
+
+
+def hoist_loads(program: list[Instruction], config: SvpeConfig) -> list[Instruction]:
     """The same program, right in the same way when executed serially, with each load moved up.
 
     A load passes whatever touches none of its words, but no other load, and no computation that
     ``QUEUE_DEPTH`` loads have passed: they would keep it from its queue.
     """
-    result: list[Instruction] = []
+    result: list[_Placed] = []
     passed: list[int] = []  # by loads, of each in `result`
     for instruction in program:
+        own = _Placed(instruction, instruction.reads(config), instruction.writes(config))
         place = len(result)
         if instruction.op is Op.LOAD:
-            while place and _may_pass(instruction, result[place - 1], passed[place - 1]):
+            while place and _may_pass(own, result[place - 1], passed[place - 1]):
                 place -= 1
                 passed[place] += 1
-        result.insert(place, instruction)
+        result.insert(place, own)
         passed.insert(place, 0)
-    return result
+    return [placed.instruction for placed in result]
 
 
 def _may_pass(load, other, count):
-    if other.op is Op.LOAD or (other.engine == "compute" and count >= QUEUE_DEPTH):
+    engine = other.instruction.engine
+    if engine is Engine.LOAD or (engine is Engine.COMPUTE and count >= QUEUE_DEPTH):
         return False
     return not (
         _meet(load.writes, other.reads)
@@ -35,8 +49,4 @@ def _may_pass(load, other, count):
 
 
 def _meet(spans, others):
-    return any(
-        a.memory is b.memory and a.start < b.stop and b.start < a.stop
-        for a in spans
-        for b in others
-    )
+    return any(a.meets(b) for a in spans for b in others)

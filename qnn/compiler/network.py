@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
+from hw.spec.isa.buffers import Buffer
 from qnn.compiler.lower import GroupData, pack_layer
 from qnn.compiler.storage import Place, passes, places
 from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
@@ -56,9 +57,7 @@ class Network:
 
     def transfer_cycles(self, words: int) -> float:
         """Cycles that ``words`` feature words take on the memory port."""
-        config = self.config
-        beats = words * config.beats(config.feature_bits)
-        return beats * config.bus_bytes / self.bytes_per_cycle
+        return words * Buffer.FEATURES.word_bytes(self.config) / self.bytes_per_cycle
 
     def weight_cycles(self, name: str) -> float:
         """Cycles that all weights of a layer take on the memory port."""

@@ -1,13 +1,15 @@
 """The program in an order that is right when executed one instruction after the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.encoding import Instruction
+from hw.spec.isa.end import End
 from hw.spec.isa.header import Op
+from hw.spec.isa.transfer import Transfer
 from qnn.compiler.lower import Work
-from qnn.compiler.program import Instruction, Span
 from qnn.compiler.residency import Chunk, chunks, overlap, resident
 from qnn.compiler.segments import block_count
 
@@ -17,13 +19,10 @@ FIRST_WEIGHTS, STORES, INPUTS, INPUT_STORES, WEIGHTS, COMPUTE = range(6)
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Where the payload keeps what is loaded: byte offsets by work, and whole words."""
+    """Where the payload keeps what is loaded: byte offsets by work."""
 
     weight_offsets: list[int]
     parameter_offsets: list[int]
-    weight_bytes: int  # of a word
-    parameter_bytes: int
-    feature_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +57,11 @@ def schedule(
         base = image * len(works)
         events += _computes(works, parts, image, base, tags)
         at = base if image == 0 or not transfers.prefetch else base - len(works) + last_reader + 1
-        events.append((at, INPUTS, _load_input(transfers, image, memory, config)))
-        events += _stores(works, transfers, image, base, memory, config)
+        events.append((at, INPUTS, _load_input(transfers, image, config)))
+        events += _stores(works, transfers, image, base, config)
     events += _load_chunks(parts, works, memory, tags, config)
     ordered = sorted(events, key=lambda event: event[:2])  # stable: else as they were added
-    return [*(event[2] for event in ordered), Instruction(op=Op.END, fields={"op": Op.END})]
+    return [*(event[2] for event in ordered), End()]
 
 
 @dataclass(frozen=True)
@@ -103,20 +102,9 @@ def _computes(works, parts, image, base, tags):
 
 
 def _placed(work, weight, parameter, tag):
-    instruction = work.instruction.with_fields(tag=tag)
     if not work.parameters:
-        return instruction
-    spans = (
-        Span(Buffer.WEIGHTS, weight, weight + work.weight_words),
-        Span(Buffer.PARAMETERS, parameter, parameter + 1),
-    )
-    fields = {**instruction.fields, "weight_address": weight, "parameter_address": parameter}
-    return Instruction(
-        op=instruction.op,
-        fields=fields,
-        reads=(*instruction.reads, *spans),
-        writes=instruction.writes,
-    )
+        return replace(work.instruction, tag=tag)
+    return replace(work.instruction, tag=tag, weight_address=weight, parameter_address=parameter)
 
 
 def _load_chunks(parts, works, memory, tags, config):
@@ -138,32 +126,47 @@ def _load_chunks(parts, works, memory, tags, config):
 
 def _chunk_loads(chunk, memory, tag):
     plans = (
-        (Buffer.PARAMETERS, chunk.parameter_address, chunk.parameters, memory.parameter_bytes),
-        (Buffer.WEIGHTS, chunk.weight_address, chunk.weights, memory.weight_bytes),
+        (
+            Buffer.PARAMETERS,
+            chunk.parameter_address,
+            chunk.parameters,
+            memory.parameter_offsets[chunk.first],
+        ),
+        (Buffer.WEIGHTS, chunk.weight_address, chunk.weights, memory.weight_offsets[chunk.first]),
     )
-    offsets = (memory.parameter_offsets[chunk.first], memory.weight_offsets[chunk.first])
     return [
-        _transfer(Op.LOAD, buffer, Region.IMAGE, address, words, offset, word_bytes, tag)
-        for (buffer, address, words, word_bytes), offset in zip(plans, offsets, strict=True)
+        Transfer(
+            op=Op.LOAD,
+            region=Region.IMAGE,
+            buffer=buffer,
+            address=address,
+            words=words,
+            offset=offset,
+            tag=tag,
+        )
+        for buffer, address, words, offset in plans
         if words
     ]
 
 
-def _load_input(transfers, image, memory, config):
+def _load_input(transfers, image, config):
     place, source = transfers.input_chip, transfers.input_memory[image]
-    words = source.words(config.lanes)
-    offset = source.address * memory.feature_bytes
-    return _transfer(
-        Op.LOAD, Buffer.FEATURES, Region.INPUT, place.address, words, offset, memory.feature_bytes
+    return Transfer(
+        op=Op.LOAD,
+        region=Region.INPUT,
+        buffer=Buffer.FEATURES,
+        address=place.address,
+        words=source.words(config.lanes),
+        offset=source.address * Buffer.FEATURES.word_bytes(config),
     )
 
 
-def _stores(works, transfers, image, base, memory, config):
+def _stores(works, transfers, image, base, config):
     events = []
     names = [work.name for work in works]
     for index, name in enumerate(transfers.output_names):
         place, target = transfers.output_chip[index], transfers.output_memory[image][index]
-        store = _store(place, target, memory, config)
+        store = _store(place, target, config)
         if name == transfers.input_name:
             events.append((base, INPUT_STORES, store))
         else:
@@ -172,40 +175,21 @@ def _stores(works, transfers, image, base, memory, config):
     return events
 
 
-def _store(place, target, memory, config):
+def _store(place, target, config):
     """A run a row: memory has no gaps. Blocks and passes follow each other like rows."""
     rows = target.passes * block_count(target.channels, config.lanes) * target.height
     size = rows * place.width
-    span = Span(Buffer.FEATURES, place.address, place.address + rows * place.pitch)
     if place.pitch == place.width:
         rows = 1
-    fields = {
-        "op": Op.STORE,
-        "region": Region.OUTPUT,
-        "buffer": Buffer.FEATURES,
-        "address": place.address,
-        "words": size // rows,
-        "rows": rows,
-        "address_step": place.pitch,
-        "offset": target.address * memory.feature_bytes,
-        "offset_step": place.width * memory.feature_bytes,
-    }
-    start = fields["offset"]
-    written = Span(Region.OUTPUT, start, start + size * memory.feature_bytes)
-    return Instruction(op=Op.STORE, fields=fields, reads=(span,), writes=(written,))
-
-
-def _transfer(op, buffer, region, address, words, offset, word_bytes, tag=0):
-    fields = {
-        "op": op,
-        "region": region,
-        "buffer": buffer,
-        "address": address,
-        "words": words,
-        "rows": 1,
-        "offset": offset,
-        "tag": tag,
-    }
-    chip = Span(buffer, address, address + words)
-    memory = Span(region, offset, offset + words * word_bytes)
-    return Instruction(op=op, fields=fields, reads=(memory,), writes=(chip,))
+    word_bytes = Buffer.FEATURES.word_bytes(config)
+    return Transfer(
+        op=Op.STORE,
+        region=Region.OUTPUT,
+        buffer=Buffer.FEATURES,
+        address=place.address,
+        words=size // rows,
+        rows=rows,
+        address_step=place.pitch,
+        offset=target.address * word_bytes,
+        offset_step=place.width * word_bytes,
+    )

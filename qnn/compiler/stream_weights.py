@@ -1,13 +1,14 @@
 """Weights for tasks in their order: which are on chip together, where, and the loads of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.header import Op
+from hw.spec.isa.transfer import Transfer
 from qnn.compiler.lower import GroupData
-from qnn.compiler.program import Instruction, Span
 from qnn.compiler.residency import Ring, check_group
 from qnn.compiler.schedule import Memory
 from qnn.compiler.strips import Key, Task
@@ -90,7 +91,7 @@ def _chunk_program(chunk, tasks, data, memory, order, rings, config):
     pieces = _pieces(chunk.keys, data, order, config)
     program, loaded = [], set()
     for task in tasks[chunk.first : chunk.stop]:
-        key, tag = task.weights, task.instruction.fields["tag"]
+        key, tag = task.weights, task.instruction.tag
         if key and not loaded:
             for run in _adjacent(chunk.keys, order):
                 program.append(_load_parameters(run, parameters, memory, order, tag))
@@ -98,7 +99,7 @@ def _chunk_program(chunk, tasks, data, memory, order, rings, config):
             piece = pieces[key]
             loaded.update(piece)
             program.append(_load_weights(piece, weights, data, memory, order, tag))
-        program.append(_placed(task, weights, parameters, data))
+        program.append(_placed(task, weights, parameters))
     return program
 
 
@@ -129,45 +130,32 @@ def _pieces(keys, data, order, config):
 
 def _load_parameters(keys, addresses, memory, order, tag):
     offset = memory.parameter_offsets[order[keys[0]]]
-    address = addresses[keys[0]]
-    size = memory.parameter_bytes
-    return _load(Buffer.PARAMETERS, address, len(keys), offset, size, tag)
+    return _load(Buffer.PARAMETERS, addresses[keys[0]], len(keys), offset, tag)
 
 
 def _load_weights(keys, addresses, data, memory, order, tag):
     words = sum(data[key].words for key in keys)
     offset = memory.weight_offsets[order[keys[0]]]
-    return _load(Buffer.WEIGHTS, addresses[keys[0]], words, offset, memory.weight_bytes, tag)
+    return _load(Buffer.WEIGHTS, addresses[keys[0]], words, offset, tag)
 
 
-def _load(buffer, address, words, offset, word_bytes, tag):
-    fields = {
-        "op": Op.LOAD,
-        "region": Region.IMAGE,
-        "buffer": buffer,
-        "address": address,
-        "words": words,
-        "rows": 1,
-        "offset": offset,
-        "tag": tag,
-    }
-    outside = Span(Region.IMAGE, offset, offset + words * word_bytes)
-    chip = Span(buffer, address, address + words)
-    return Instruction(op=Op.LOAD, fields=fields, reads=(outside,), writes=(chip,))
+def _load(buffer, address, words, offset, tag):
+    return Transfer(
+        op=Op.LOAD,
+        region=Region.IMAGE,
+        buffer=buffer,
+        address=address,
+        words=words,
+        offset=offset,
+        tag=tag,
+    )
 
 
-def _placed(task, weights, parameters, data):
+def _placed(task, weights, parameters):
     if task.weights is None:
         return task.instruction
-    weight, parameter = weights[task.weights], parameters[task.weights]
-    spans = (
-        Span(Buffer.WEIGHTS, weight, weight + data[task.weights].words),
-        Span(Buffer.PARAMETERS, parameter, parameter + 1),
-    )
-    instruction = task.instruction.with_fields(weight_address=weight, parameter_address=parameter)
-    return Instruction(
-        op=instruction.op,
-        fields=instruction.fields,
-        reads=(*instruction.reads, *spans),
-        writes=instruction.writes,
+    return replace(
+        task.instruction,
+        weight_address=weights[task.weights],
+        parameter_address=parameters[task.weights],
     )

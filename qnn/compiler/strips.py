@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from hw.spec.image import Layer, TensorLayout
 from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.header import Op
+from hw.spec.isa.transfer import Transfer
 from qnn.compiler.choose_runs import Plan
 from qnn.compiler.lower import Operands, lower
 from qnn.compiler.network import Network
-from qnn.compiler.program import Instruction, Span
 from qnn.compiler.rows import without_gaps
 from qnn.compiler.runs import (
     Run,
@@ -199,7 +200,7 @@ class _Strip:
             network.packed.get(node.name),
             (first, stop) if isinstance(node, Conv) else None,
         )
-        instructions = [work.instruction.with_fields(tag=tag) for work in works]
+        instructions = [replace(work.instruction, tag=tag) for work in works]
         if isinstance(node, MaxPool):
             return [self._task(instruction) for instruction in instructions]
         all_groups = groups(result.channels, network.config.lanes, network.config.rows)
@@ -258,26 +259,19 @@ class _Strip:
                 yield self._transfer(Op.STORE, place, layout, address, words, tag)
 
     def _transfer(self, op, memory: Map, layout: TensorLayout, address, words, tag):
-        config = self.network.config
-        size = config.beats(config.feature_bits) * config.bus_bytes
+        size = Buffer.FEATURES.word_bytes(self.network.config)
         rows, pitch = layout.height, layout.pitch
-        chip = Span(Buffer.FEATURES, address, address + (rows - 1) * pitch + words)
-        start = memory.start * size
-        stop = start + ((rows - 1) * memory.row_step + words) * size
-        outside = Span(memory.region, start, stop)
         if words == pitch == memory.row_step:
             words, rows = words * rows, 1
-        fields = {
-            "op": op,
-            "region": memory.region,
-            "buffer": Buffer.FEATURES,
-            "address": address,
-            "words": words,
-            "rows": rows,
-            "address_step": pitch if rows > 1 else 0,
-            "offset": start,
-            "offset_step": memory.row_step * size if rows > 1 else 0,
-            "tag": tag,
-        }
-        reads, writes = ((outside,), (chip,)) if op is Op.LOAD else ((chip,), (outside,))
-        return Instruction(op=op, fields=fields, reads=reads, writes=writes)
+        return Transfer(
+            op=op,
+            region=memory.region,
+            buffer=Buffer.FEATURES,
+            address=address,
+            words=words,
+            rows=rows,
+            address_step=pitch if rows > 1 else 0,
+            offset=memory.start * size,
+            offset_step=memory.row_step * size if rows > 1 else 0,
+            tag=tag,
+        )

@@ -4,6 +4,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.array_codes import array_code
+from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.packing import pack
 from hw.spec.isa.parameters import parameters
 from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
@@ -34,7 +35,7 @@ def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
     most = int(np.abs(words).max(initial=0))
     table = [array_code(m, config) for m in range(-most, most + 1)]
     encoded = np.array(table, np.int64)[words.astype(np.int64) + most]
-    word_bytes = config.beats(config.weight_word_bits) * config.bus_bytes
+    word_bytes = Buffer.WEIGHTS.word_bytes(config)
     return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()
 
 
@@ -50,5 +51,5 @@ def pack_parameters(epilogue: Epilogue[tuple[int, ...]], group: Group, config: S
             right=epilogue.right[channel],
         )
         word |= value << (row * layout.bits)
-    word_bytes = config.beats(config.rows * config.parameter_bits) * config.bus_bytes
+    word_bytes = Buffer.PARAMETERS.word_bytes(config)
     return word.to_bytes(word_bytes, "little")

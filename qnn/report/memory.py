@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
-from qnn.compiler.disassemble import instructions
+from hw.spec.isa.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,15 @@ class Place:
 def sections(image: Image) -> list[Section]:
     """What the IMAGE region holds, and the other regions."""
     loads = _loads(image)
-    sizes = {
-        Buffer.WEIGHTS: image.config.beats(image.config.weight_word_bits),
-        Buffer.PARAMETERS: image.config.beats(image.config.rows * image.config.parameter_bits),
-    }
     found = [Section("program", image.program_bytes)]
-    for buffer, beats in sizes.items():
+    for buffer in (Buffer.WEIGHTS, Buffer.PARAMETERS):
         words = {
-            fields["offset"] + row * fields["offset_step"]: fields["words"]
-            for fields in loads
-            if fields["buffer"] == buffer and fields["region"] == Region.IMAGE
-            for row in range(fields["rows"])
+            load.offset + row * load.offset_step: load.words
+            for load in loads
+            if load.buffer is buffer and load.region is Region.IMAGE
+            for row in range(load.rows)
         }
-        size = sum(words.values()) * beats * image.config.bus_bytes
+        size = sum(words.values()) * buffer.word_bytes(image.config)
         found.append(Section(buffer.name.lower(), size))
     found.append(Section("alignment", len(image.payload) - sum(part.size for part in found)))
     for name in ("input", "output", "scratch"):
@@ -66,17 +62,14 @@ def sections(image: Image) -> list[Section]:
 def buffers(image: Image) -> list[Use]:
     """What is used of each on-chip buffer."""
     config, highest = image.config, dict.fromkeys(Buffer, 0)
-    for fields in _loads(image):
-        end = fields["address"] + (fields["rows"] - 1) * fields["address_step"] + fields["words"]
-        highest[fields["buffer"]] = max(highest[fields["buffer"]], end)
+    for load in _loads(image):
+        highest[load.buffer] = max(highest[load.buffer], load.on_chip().stop)
     places_end = max((place.end for place in places(image)), default=0)
     highest[Buffer.FEATURES] = max(highest[Buffer.FEATURES], places_end)
-    sizes = {
-        Buffer.FEATURES: (config.feature_words, config.feature_bits),
-        Buffer.WEIGHTS: (config.weight_words, config.weight_word_bits),
-        Buffer.PARAMETERS: (config.parameter_words, config.rows * config.parameter_bits),
-    }
-    return [Use(buffer.name.lower(), highest[buffer], *sizes[buffer]) for buffer in Buffer]
+    return [
+        Use(buffer.name.lower(), highest[buffer], buffer.words(config), buffer.word_bits(config))
+        for buffer in Buffer
+    ]
 
 
 def places(image: Image) -> list[Place]:
@@ -92,4 +85,4 @@ def places(image: Image) -> list[Place]:
 
 
 def _loads(image):
-    return [fields for fields in instructions(image) if fields["op"] == Op.LOAD]
+    return [i for i in image.program if isinstance(i, Transfer) and i.op is Op.LOAD]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hw.spec.config import SvpeConfig
 from hw.spec.image import Gather, Image, TensorLayout
+from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.packing import pack, unpack
 
 
@@ -140,20 +140,15 @@ def unpack_outputs(image: Image, data: np.ndarray, count: int) -> tuple[np.ndarr
     )
 
 
-def word_bytes(config: SvpeConfig) -> int:
-    """Bytes of a feature word in memory."""
-    return config.beats(config.feature_bits) * config.bus_bytes
-
-
 def _put(data, words, layout, config):
-    size = word_bytes(config)
+    size = Buffer.FEATURES.word_bytes(config)
     packed = pack(words, config.activation_bits, size).reshape(len(data), -1)
     start = layout.address * size
     data[:, start : start + packed.shape[1]] = packed
 
 
 def _get(data, layout, config):
-    size, count = word_bytes(config), layout.words(config.lanes)
+    size, count = Buffer.FEATURES.word_bytes(config), layout.words(config.lanes)
     raw = data[:, layout.address * size : (layout.address + count) * size]
     raw = raw.reshape(len(data), count, size)
     words = unpack(raw, config.activation_bits, config.lanes, signed=True)

@@ -5,9 +5,9 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.compiler import compile_graph
+from qnn.compiler.listing import listing
 from qnn.compiler.lower import Work
 from qnn.compiler.residency import MOST_RESIDENT_CHUNKS, chunks
-from qnn.compiler.text import program_text
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs
@@ -21,16 +21,16 @@ TEST = named_config("test")
                                   small_graphs.grouped],
                          ids=lambda make: make.__name__)  # fmt: skip
 def test_programs_read_as_before(make, golden):
-    golden(f"{make.__name__}.txt", program_text(compile_graph(make(), TEST)))
+    golden(f"{make.__name__}.txt", listing(compile_graph(make(), TEST)))
 
 
 def test_a_batch_loads_weights_once_and_the_next_image_early(golden):
-    golden("batch.txt", program_text(compile_graph(small_graphs.residual(), TEST, batch=2)))
+    golden("batch.txt", listing(compile_graph(small_graphs.residual(), TEST, batch=2)))
 
 
 def test_weights_that_do_not_fit_stream_through_half_the_buffer(golden):
     small = replace(TEST, weight_words=64, parameter_words=4)
-    golden("streamed.txt", program_text(compile_graph(small_graphs.concat(), small)))
+    golden("streamed.txt", listing(compile_graph(small_graphs.concat(), small)))
 
 
 def test_the_same_graph_gives_the_same_bytes():
@@ -53,7 +53,7 @@ def test_weights_of_one_instruction_that_do_not_fit_are_refused():
 
 def test_feature_maps_that_do_not_fit_go_through_memory_strip_by_strip(golden):
     small = replace(TEST, feature_words=64)
-    golden("strips.txt", program_text(compile_graph(small_graphs.network(), small)))
+    golden("strips.txt", listing(compile_graph(small_graphs.network(), small)))
 
 
 def test_a_row_that_does_not_fit_is_refused():

@@ -1,6 +1,7 @@
 """The sequencer's rule, cycle by cycle with random delays, against the fences of the compiler."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.spec.config import named_config
+from hw.spec.isa import access
+from hw.spec.isa.tiles import Tiles
 from hw.spec.timing import (
     INSTRUCTION_GAP,
     INSTRUCTION_LEAST,
@@ -15,8 +18,7 @@ from hw.spec.timing import (
     read_latency,
     write_latency,
 )
-from qnn.compiler import access, compile_graph
-from qnn.compiler.disassemble import instructions
+from qnn.compiler import compile_graph
 from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs
 from tests.graphs import graphs
@@ -32,24 +34,24 @@ def timeline(program, config, delay):
     latency = write_latency(config)
     first = last = -(10**6)
     interval = 0
-    for fields in program:
+    for tiles in program:
         issue = max(last + INSTRUCTION_GAP, first + INSTRUCTION_LEAST)
-        issue = max(issue, last + latency + interval - fields["fence"]) + delay()
-        address, inside = access.reads(fields)
-        written, valid = access.writes(fields)
+        issue = max(issue, last + latency + interval - tiles.fence) + delay()
+        address, inside = access.reads(tiles)
+        written, valid = access.writes(tiles)
         reads, writes, cycle = [], [], issue
         for tile in range(len(address)):
             steps = [address[tile, step][inside[tile, step]] for step in range(address.shape[1])]
-            if fields["skip"]:
-                steps.append(access.skip_reads(fields)[tile][valid[tile]])
+            if tiles.skip:
+                steps.append(access.skip_reads(tiles)[tile][valid[tile]])
             for number, words in enumerate(steps):
                 if number == len(steps) - 1:
                     cycle = max(cycle, last + interval)
-                    last, interval = cycle, fields["interval"]
+                    last, interval = cycle, tiles.interval
                 reads += [(int(w), cycle + read_latency(config)) for w in words]
                 cycle += 1
             for p, words in enumerate(written[tile]):
-                at = last + latency + p * fields["columns"]
+                at = last + latency + p * tiles.columns
                 writes += [(int(w), at + c) for c, w in enumerate(words) if valid[tile, c]]
         first = issue
         yield reads, writes
@@ -69,7 +71,7 @@ def early_reads(program, config, delay):
 
 
 def compute(image):
-    return [fields for fields in instructions(image) if "kernel_x" in fields]
+    return [each for each in image.program if isinstance(each, Tiles)]
 
 
 @settings(max_examples=30)
@@ -94,7 +96,7 @@ def test_an_instruction_of_fewer_columns_between_writer_and_reader_shortens_the_
     c = small_graphs.conv("c", a, 4, kernel=1)
     graph = Graph((x, a, b, c), (Output("b", b.shape), Output("c", c.shape)))
     program = compute(compile_graph(graph, config))
-    columns = {fields["columns"] for fields in program}
+    columns = {tiles.columns for tiles in program}
     assert columns == {config.columns, 1}
     late, least = early_reads(program, config, lambda: 0)
     assert not late
@@ -107,13 +109,13 @@ def test_a_larger_fence_would_read_early():
     assert (late, least) == ([], 0)
     early = []
     for index in range(len(program)):
-        wrong = [dict(fields) for fields in program]
-        wrong[index]["fence"] += 1
+        wrong = list(program)
+        wrong[index] = replace(wrong[index], fence=wrong[index].fence + 1)
         early += early_reads(wrong, CONFIG, lambda: 0)[0]
     assert early
 
 
 def test_dependent_layers_overlap():
     program = compute(compile_graph(small_graphs.network(), CONFIG))
-    fences = np.array([fields["fence"] for fields in program])
+    fences = np.array([tiles.fence for tiles in program])
     assert (fences > dependent_fence(CONFIG)).all()

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hw.spec.config import ADDRESS_BITS, named_config
 from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph, run_passes
-from qnn.compiler.disassemble import instructions
 from qnn.compiler.estimate import layer_cycles
 from qnn.compiler.pack_input import pack_input
 from qnn.compiler.segments import block_count, blocks_read, groups, lanes_of
@@ -105,7 +104,7 @@ def test_tiles_are_chosen_by_the_cycles_that_the_program_takes(graph):
 def program(node, x):
     """The convolution instructions of a network of ``node`` alone, for the reference's sizes."""
     image = compile_graph(small_graphs.graph(x, node), REFERENCE)
-    return [fields for fields in instructions(image) if fields["op"] is Op.CONV]
+    return [fields for fields in image.program if fields.op is Op.CONV]
 
 
 def test_groups_of_4_in_64_channels_read_one_word_of_four():
@@ -113,9 +112,9 @@ def test_groups_of_4_in_64_channels_read_one_word_of_four():
     codes = np.arange(64 * 4 * 9).reshape(1, 64, 4, 3, 3) % 7 - 3
     conv = small_graphs.conv("c", x, 64, codes=codes.astype(np.int8), groups=16)
     fields = program(conv, x)
-    assert [f["blocks"] for f in fields] == [1, 1, 1, 1]
-    assert [f["weight_address"] for f in fields] == [0, 9, 18, 27]
-    starts = [f["input_address"] for f in fields]
+    assert [f.blocks for f in fields] == [1, 1, 1, 1]
+    assert [f.weight_address for f in fields] == [0, 9, 18, 27]
+    starts = [f.input_address for f in fields]
     assert {(b - a) % (1 << ADDRESS_BITS) for a, b in pairwise(starts)} == {6 * 5}  # a block
 
 
@@ -123,14 +122,14 @@ def test_groups_of_24_channels_read_the_words_that_they_straddle():
     x = small_graphs.image(48)
     codes = np.ones((1, 48, 24, 1, 1), np.int8)
     conv = small_graphs.conv("c", x, 48, kernel=1, codes=codes, groups=2)
-    assert [f["blocks"] for f in program(conv, x)] == [2, 3, 2]  # channels 0-23, both, 24-47
+    assert [f.blocks for f in program(conv, x)] == [2, 3, 2]  # channels 0-23, both, 24-47
 
 
 def test_a_depthwise_layer_takes_a_step_for_each_tap():
     x = small_graphs.image(48)
     codes = np.ones((1, 96, 1, 3, 3), np.int8)
     conv = small_graphs.conv("c", x, 96, codes=codes, groups=48)
-    assert [f["blocks"] for f in program(conv, x)] == [1] * 6
+    assert [f.blocks for f in program(conv, x)] == [1] * 6
 
 
 def test_channels_meet_a_skip_operand_that_lies_otherwise_without_a_copy():

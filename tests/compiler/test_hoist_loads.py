@@ -1,24 +1,50 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hw.spec.config import CONFIGS
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
+from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.transfer import Transfer
 from hw.spec.timing import QUEUE_DEPTH
 from qnn.compiler.hoist_loads import hoist_loads
-from qnn.compiler.program import Instruction, Span
 
-SPANS = st.builds(
-    lambda memory, start, words: Span(memory, start, start + words),
-    st.sampled_from((Buffer.FEATURES, Buffer.WEIGHTS, Region.SCRATCH)),
-    st.integers(0, 12),
-    st.integers(1, 4),
+TEST = CONFIGS["test"]
+WORDS = st.integers(0, 12)
+COUNTS = st.integers(1, 4)
+TRANSFERS = st.builds(
+    Transfer,
+    op=st.sampled_from((Op.LOAD, Op.STORE)),
+    region=st.just(Region.SCRATCH),
+    buffer=st.sampled_from((Buffer.FEATURES, Buffer.WEIGHTS)),
+    address=WORDS,
+    words=COUNTS,
+    offset=st.integers(0, 12).map(lambda word: word * Buffer.FEATURES.word_bytes(TEST)),
 )
-INSTRUCTIONS = st.builds(
-    lambda op, reads, writes: Instruction(op=op, fields={}, reads=reads, writes=writes),
-    st.sampled_from((Op.LOAD, Op.STORE, Op.CONV)),
-    st.tuples(SPANS),
-    st.tuples(SPANS),
-)
+
+
+def compute(source, target, words, weight):
+    """A 1 x 1 convolution of a row of pixels."""
+    return Tiles(
+        op=Op.CONV,
+        kernel_x=1,
+        kernel_y=1,
+        blocks=1,
+        terms=1,
+        passes=1,
+        tile_height=1,
+        kernel_y_stride=1,
+        input_address=source,
+        input_height=1,
+        input_width=words,
+        weight_address=weight,
+        output_address=target,
+        output_height=1,
+        output_width=words,
+    )
+
+
+COMPUTES = st.builds(compute, WORDS, WORDS, COUNTS, WORDS)
 
 
 def depends(later, earlier):
@@ -29,14 +55,14 @@ def depends(later, earlier):
             (later.writes, earlier.reads),
             (later.writes, earlier.writes),
         )
-        for a in one
-        for b in other
+        for a in one(TEST)
+        for b in other(TEST)
     )
 
 
-@given(st.lists(INSTRUCTIONS, max_size=30))
+@given(st.lists(st.one_of(TRANSFERS, COMPUTES), max_size=30))
 def test_what_depends_keeps_its_order_and_so_does_every_engine(program):
-    moved = hoist_loads(program)
+    moved = hoist_loads(program, TEST)
     places = {id(instruction): place for place, instruction in enumerate(moved)}
     order = [places[id(instruction)] for instruction in program]
     assert sorted(order) == list(range(len(program)))
@@ -47,10 +73,10 @@ def test_what_depends_keeps_its_order_and_so_does_every_engine(program):
 
 
 def load(start):
-    return Instruction(op=Op.LOAD, fields={}, writes=(Span(Buffer.FEATURES, start, start + 1),))
+    return Transfer(op=Op.LOAD, buffer=Buffer.FEATURES, address=start, words=1)
 
 
 def test_a_computation_is_not_kept_from_its_queue_by_loads_of_later_ones():
-    compute = Instruction(op=Op.CONV, fields={}, reads=(Span(Buffer.FEATURES, 99, 100),))
-    program = [compute, *(load(number) for number in range(QUEUE_DEPTH + 3))]
-    assert hoist_loads(program).index(compute) == QUEUE_DEPTH
+    wait = compute(99, 100, 1, 0)
+    program = [wait, *(load(number) for number in range(QUEUE_DEPTH + 3))]
+    assert hoist_loads(program, TEST).index(wait) == QUEUE_DEPTH

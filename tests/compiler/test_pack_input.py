@@ -11,7 +11,6 @@ from hw.spec.config import named_config
 from hw.spec.image import Gather, Image, ImageError
 from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph
-from qnn.compiler.disassemble import instructions
 from qnn.compiler.pack_input import pack_input
 from qnn.design import Design
 from qnn.ir.check import check
@@ -207,7 +206,7 @@ def test_the_rtl_computes_the_same(shape, kernel, window):
     graph = first_layer(shape, 8, kernel, **window)
     image = compile_graph(graph, TEST, 2)
     assert image.inputs[0].gather is not None
-    convs = [i for i in instructions(image) if i["op"] is Op.CONV]
-    assert convs[0]["kernel_x"] * convs[0]["kernel_y"] < kernel[0] * kernel[1]
+    convs = [i for i in image.program if i.op is Op.CONV]
+    assert convs[0].kernel_x * convs[0].kernel_y < kernel[0] * kernel[1]
     report = verify(Design(graph, image, TEST), images(graph, 3), "rtl")
     assert report.passed, str(report)

@@ -12,7 +12,6 @@ from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
 from qnn.compiler import build_strips, compile_graph, run_passes
 from qnn.compiler.choose_runs import choose_runs
-from qnn.compiler.disassemble import instructions
 from qnn.compiler.network import network
 from qnn.compiler.runs import best_run
 from qnn.errors import CompileError
@@ -120,24 +119,20 @@ def test_small_tensors_stay_on_chip_where_large_ones_do_not():
     plan = choose_runs(net, config.feature_words)
     assert not plan.spilled & {"b", "c", "d"}
     image = compile_graph(pyramid(), config)
-    moved = [
-        f for f in instructions(image) if f["op"] is Op.LOAD and f["buffer"] == Buffer.FEATURES
-    ]
-    tensors = {image.layers[f["tag"]].name for f in moved}
+    moved = [f for f in image.program if f.op is Op.LOAD and f.buffer == Buffer.FEATURES]
+    tensors = {image.layers[f.tag].name for f in moved}
     assert tensors <= {"a", "b"}
 
 
 def loads(image, buffer, region):
     return [
-        f
-        for f in instructions(image)
-        if f["op"] is Op.LOAD and f["buffer"] == buffer and f["region"] == region
+        f for f in image.program if f.op is Op.LOAD and f.buffer == buffer and f.region == region
     ]
 
 
 def test_weights_that_fit_are_loaded_once_for_all_strips():
     image = compile_graph(large_graphs.residual_block(), REFERENCE)
-    words = sum(f["words"] for f in loads(image, Buffer.WEIGHTS, Region.IMAGE))
+    words = sum(f.words for f in loads(image, Buffer.WEIGHTS, Region.IMAGE))
     assert words == 2 * 4 * 36  # two layers, groups of 16 channels, steps of a tile
     assert len({layer.row for layer in image.layers}) > 2
     assert image.scratch_bytes == 12 * 4 * 56 * 16
@@ -167,7 +162,7 @@ def test_a_slower_memory_never_makes_the_plan_move_more():
         image = compile_graph(g, config, 1, rate)
         assert_equal(g, image, images(g, 1))
         features = loads(image, Buffer.FEATURES, Region.SCRATCH)
-        moved.append(sum(f["words"] * f["rows"] for f in features))
+        moved.append(sum(f.words * f.rows for f in features))
     assert moved[1] <= moved[0]
 
 
@@ -201,5 +196,5 @@ def test_a_1x1_layer_of_stride_2_loads_every_other_row():
     assert_equal(g, compiled, images(g, 2))
     moved = loads(compiled, Buffer.FEATURES, Region.INPUT)
     assert len(moved) > 1
-    assert sum(f["words"] * f["rows"] for f in moved) == 12 * 24
-    assert {f["offset_step"] for f in moved if f["rows"] > 1} == {2 * 24 * 8}
+    assert sum(f.words * f.rows for f in moved) == 12 * 24
+    assert {f.offset_step for f in moved if f.rows > 1} == {2 * 24 * 8}

@@ -4,7 +4,6 @@ Refactorings that move these change this file and nothing else of replay.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hw import verilog as hardware
 from hw.spec.c_header import c_header
 from hw.spec.config import SvpeConfig, named_config
 from hw.spec.image import Image
-from qnn.compiler.disassemble import instructions
+from hw.spec.isa.encoding import LAYOUTS, Instruction, encode
 from qnn.design import Design, config_for
 from qnn.errors import QnnError
 from qnn.ir.serialize import from_bytes, to_bytes
@@ -67,12 +66,13 @@ def report_page(design: Design, folder: Path) -> str:
 
 def image_parts(image: Image) -> tuple[list[str], bytes, dict]:
     """Instructions as text, the data behind the program, and the metadata."""
-    program = [_instruction(number, f) for number, f in enumerate(instructions(image))]
+    program = [_instruction(number, each) for number, each in enumerate(image.program)]
     metadata = asdict(replace(image, payload=b""))
     del metadata["payload"]
     return program, image.payload[image.program_bytes :], metadata
 
 
-def _instruction(number: int, fields: Mapping[str, int]) -> str:
+def _instruction(number: int, instruction: Instruction) -> str:
+    fields = LAYOUTS[instruction.op].decode(encode(instruction))
     values = " ".join(f"{name}={int(value)}" for name, value in fields.items() if name != "op")
-    return f"{number} {fields['op'].name} {values}"
+    return f"{number} {instruction.op.name} {values}"

@@ -1,14 +1,18 @@
 """An image that only copies its input to its output: load, store, end."""
 
+from dataclasses import replace
+
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image, TensorLayout
 from hw.spec.isa.buffers import Buffer, Region
-from hw.spec.isa.encoding import LAYOUTS
-from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.encoding import encode
+from hw.spec.isa.end import End
+from hw.spec.isa.header import INSTRUCTION_BYTES, Engine, Op
+from hw.spec.isa.transfer import Transfer
 
 
 def copy_image(config: SvpeConfig, *, channels=11, height=3, width=5, **changes: dict) -> Image:
-    """The image; ``changes`` replace fields of the instruction ``load``, ``store`` or ``end``.
+    """The image; ``changes`` replace members of the instruction ``load``, ``store`` or ``end``.
 
     ``code`` replaces operation codes, also by ones that do not exist.
     """
@@ -26,19 +30,19 @@ def copy_image(config: SvpeConfig, *, channels=11, height=3, width=5, **changes:
         pitch=width,
         block_step=height * width,
     )
-    transfer = {"buffer": Buffer.FEATURES, "words": words, "rows": 1}
-    program = [
-        {"op": Op.LOAD, "region": Region.INPUT, "signal_store": 1, **transfer},
-        {"op": Op.STORE, "region": Region.OUTPUT, "wait_load": 1, **transfer},
-        {"op": Op.END},
-    ]
+    size = words * Buffer.FEATURES.word_bytes(config)
+    transfer = {"buffer": Buffer.FEATURES, "words": words}
+    give, take = frozenset({Engine.STORE}), frozenset({Engine.LOAD})
+    program = {
+        "load": Transfer(op=Op.LOAD, region=Region.INPUT, signals=give, **transfer),
+        "store": Transfer(op=Op.STORE, region=Region.OUTPUT, waits=take, **transfer),
+        "end": End(),
+    }
     code = b""
-    for name, fields in zip(("load", "store", "end"), program, strict=True):
-        fields |= changes.get(name, {})
-        word = LAYOUTS[fields["op"]].encode(**fields)
-        word = word & ~0xF | changes.get("code", {}).get(name, fields["op"])
+    for name, instruction in program.items():
+        word = encode(replace(instruction, **changes.get(name, {})))
+        word = word & ~0xF | changes.get("code", {}).get(name, instruction.op)
         code += word.to_bytes(INSTRUCTION_BYTES, "little")
-    size = words * config.beats(config.feature_bits) * config.bus_bytes
     return Image(
         config=config,
         batch=1,

@@ -9,7 +9,8 @@ from qnn.design import Design
 from qnn.errors import DeviceError
 from qnn.ir.reference import reference
 from sim import rtl
-from sim.cycles import NEVER, simulate_cores, simulate_cycles
+from sim.cycles import simulate_cores, simulate_cycles
+from sim.cycles.never import NEVER
 from sim.paths import Paths
 from sim.verify import verify
 from tests.compiler import small_graphs
@@ -123,7 +124,7 @@ def test_verify_names_the_image_of_the_core_that_is_wrong():
 
 @pytest.mark.rtl
 def test_a_hang_ends_the_round_of_all_cores():
-    image = copy_image(TEST, load={"signal_store": 0})
+    image = copy_image(TEST, load={"signals": frozenset()})
     result = rtl.execute(image, np.zeros((3, 11, 3, 5), int), cores=2, limit=5000)
     assert [run.failure for run in result.runs] == ["time-out: not done after 5000 cycles"] * 2
     assert all(run.trace.timed_out for run in result.runs)

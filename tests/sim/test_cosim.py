@@ -34,7 +34,7 @@ CONFIG = named_config("test")
 GRAPH = small_graphs.network()
 IMAGE = compile_graph(GRAPH, CONFIG, 2)
 COPIES = copy_image(CONFIG, channels=64, height=8, width=8)  # all of it load and store
-HANGS = copy_image(CONFIG, load={"signal_store": 0})
+HANGS = copy_image(CONFIG, load={"signals": frozenset()})
 LEAST_SPEED = 30_000  # cycles a second, while a driver waits
 NO_MEMORY = MemoryTiming(latency=1 << 30)  # an answer would come in hours
 PAGE = dram.PAGE_BYTES

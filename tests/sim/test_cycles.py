@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hw.spec.config import named_config
+from hw.spec.isa.header import Engine
 from hw.spec.timing import write_latency
 from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles
@@ -47,7 +48,7 @@ def test_a_slower_memory_delays_the_first_step_and_not_the_array():
     fast, slow = simulate_cycles(image, latency=8), simulate_cycles(image, latency=108)
     assert slow.layers[0].issue_cycle - fast.layers[0].issue_cycle >= 100
     assert slow.layers[0].cycles == fast.layers[0].cycles
-    assert slow.busy_cycles["load"] > fast.busy_cycles["load"]
+    assert slow.busy_cycles[Engine.LOAD] > fast.busy_cycles[Engine.LOAD]
 
 
 def test_a_batch_hides_transfers_behind_the_array():
@@ -55,7 +56,7 @@ def test_a_batch_hides_transfers_behind_the_array():
     one = simulate_cycles(compile_graph(graph, TEST, 1)).cycles
     four = simulate_cycles(compile_graph(graph, TEST, 4)).cycles
     assert four < 4 * one
-    assert simulate_cycles(compile_graph(graph, TEST, 4)).stall_cycles["load"] > 0
+    assert simulate_cycles(compile_graph(graph, TEST, 4)).stall_cycles[Engine.LOAD] > 0
 
 
 def test_a_memory_of_half_the_rate_takes_twice_as_long_to_load():

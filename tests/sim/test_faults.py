@@ -12,10 +12,10 @@ import qnn
 from hw.spec.config import named_config
 from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer
-from hw.spec.isa.encoding import LAYOUTS
-from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.header import Engine, Op
 from sim import rtl
 from sim.verify import expected_tensors, integers, verify
+from tests.programs import with_members
 
 pytestmark = pytest.mark.rtl
 
@@ -36,14 +36,6 @@ def sound():
     return design, integers(design.graph, images[:1].numpy())
 
 
-def program(image):
-    """Each instruction's place, layout and fields."""
-    for start in range(0, image.program_bytes, INSTRUCTION_BYTES):
-        word = int.from_bytes(image.payload[start : start + INSTRUCTION_BYTES], "little")
-        layout = LAYOUTS[Op(word & 0xF)]
-        yield start, layout, layout.decode(word)
-
-
 def with_payload(design, start, data):
     """``design`` with other bytes at ``start`` of its image, checksums redone."""
     payload = bytearray(design.image.payload)
@@ -55,12 +47,14 @@ def with_payload(design, start, data):
 
 def with_field(design, ops, tag, **changes):
     """``design`` with fields changed in the first instruction of ``ops`` and ``tag``."""
-    for start, layout, fields in program(design.image):
-        if fields["op"] in ops and fields["tag"] == tag:
-            changed = {name: change(fields[name]) for name, change in changes.items()}
-            word = layout.encode(**{**fields, **changed})
-            return with_payload(design, start, word.to_bytes(INSTRUCTION_BYTES, "little"))
-    raise AssertionError("no such instruction")
+    index, old = next(
+        (number, each)
+        for number, each in enumerate(design.image.program)
+        if each.op in ops and each.tag == tag
+    )
+    changed = {name: change(getattr(old, name)) for name, change in changes.items()}
+    image = with_members(design.image, index, **changed)
+    return with_payload(design, 0, image.payload[: image.program_bytes])
 
 
 def layer_names(design):
@@ -79,11 +73,9 @@ def test_a_flipped_weight_bit_is_found_in_its_layer(number):
     design, x = sound()
     layer = design.image.layers[number]
     start = next(
-        fields["offset"]
-        for _, _, fields in program(design.image)
-        if fields["op"] == Op.LOAD
-        and fields["buffer"] == Buffer.WEIGHTS
-        and fields["tag"] == layer.tag
+        each.offset
+        for each in design.image.program
+        if each.op is Op.LOAD and each.buffer is Buffer.WEIGHTS and each.tag == layer.tag
     )
     for bit in range(64):  # the first that this input notices
         byte = design.image.payload[start + bit // 8] ^ 1 << bit % 8
@@ -107,7 +99,7 @@ def test_a_flipped_weight_bit_is_found_in_its_layer(number):
         (1, "parameter_address", lambda value: value + 1),
         (2, "kernel_y_step", lambda value: value + 1),
         (3, "input_address", lambda value: value + 1),
-        (3, "op", lambda value: int(Op.MAXPOOL)),
+        (3, "op", lambda value: Op.MAXPOOL),
     ],
 )
 def test_a_changed_instruction_field_is_found_in_its_layer(number, field, change):
@@ -159,7 +151,9 @@ def test_a_lost_token_ends_by_a_time_out_that_names_the_layer(number):
         design,
         (Op.CONV, Op.MAXPOOL),
         layer.tag,
-        wait_store=lambda value: 1 - value,  # the store engine gives no token before the end
+        waits=lambda value: (
+            value | {Engine.STORE}
+        ),  # the store engine gives no token before the end
     )
     report = verify(faulty, x, limit=LIMIT)
     assert report.failure == f"run 0: time-out: not done after {LIMIT} cycles"

@@ -7,17 +7,16 @@ from hypothesis import strategies as st
 
 from hw.spec.config import SvpeConfig, named_config
 from hw.spec.isa.buffers import Buffer
-from hw.spec.isa.encoding import LAYOUTS
-from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.header import Engine, Op
 from hw.spec.isa.packing import pack, unpack
 from qnn.compiler import compile_graph, run_passes
-from qnn.compiler.disassemble import instructions
 from qnn.errors import CompileError, DeviceError
 from qnn.ir.reference import reference
 from sim import functional
 from tests.compiler import small_graphs
 from tests.graphs import graphs, images
 from tests.operators import changed
+from tests.programs import with_members
 
 CONFIGS = {
     "test": named_config("test", weight_bits=4),
@@ -98,15 +97,13 @@ def test_any_flipped_weight_that_is_used_changes_its_layer():
 def _weights_of(image, tag):
     """Byte in the payload of the first weight that a layer's load brings."""
     return next(
-        f["offset"]
-        for f in instructions(image)
-        if f["op"] is Op.LOAD and f["buffer"] == 1 and f["tag"] == tag
+        f.offset for f in image.program if f.op is Op.LOAD and f.buffer == 1 and f.tag == tag
     )
 
 
 FIELDS = (
     ("kernel_x", 2), ("blocks", 2), ("input_address", 500), ("tile_y_step", 1),
-    ("column_address_0", 0), ("input_width", 3), ("pad_value", 9), ("weight_address", 1),
+    ("column_address", (0, 0, 0, 0)), ("input_width", 3), ("pad_value", 9), ("weight_address", 1),
     ("weight_step", 0), ("parameter_address", 1), ("output_part", 1), ("output_address", 0),
     ("output_pitch", 1), ("output_width", 2), ("low", 3), ("high", -120),
 )  # fmt: skip
@@ -116,7 +113,7 @@ FIELDS = (
 def test_a_changed_field_changes_a_value_or_is_refused(name, value):
     _, image, x = network()
     good = functional.run(image, x)
-    index = next(i for i, f in enumerate(instructions(image)) if f["op"] is Op.CONV)
+    index = next(i for i, f in enumerate(image.program) if f.op is Op.CONV)
     try:
         bad = functional.run(_changed(image, index, name, value), x)
     except DeviceError:
@@ -125,11 +122,7 @@ def test_a_changed_field_changes_a_value_or_is_refused(name, value):
 
 
 def _changed(image, index, name, value):
-    fields = {**instructions(image)[index], name: value}
-    word = LAYOUTS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
-    start = index * INSTRUCTION_BYTES
-    payload = image.payload[:start] + word + image.payload[start + INSTRUCTION_BYTES :]
-    return replace(image, payload=payload)
+    return with_members(image, index, **{name: value})
 
 
 @pytest.mark.parametrize("feature_words", [2048, 64])  # on chip, and in strips
@@ -150,9 +143,7 @@ def test_results_wrap_at_their_width():
     graph = small_graphs.graph(x, small_graphs.last(x, 10))
     image = compile_graph(graph, named_config("test", result_bits=24))
     tensor = images(graph, 2)
-    start = next(
-        f["offset"] for f in instructions(image) if f["op"] is Op.LOAD and f["buffer"] == 2
-    )
+    start = next(f.offset for f in image.program if f.op is Op.LOAD and f.buffer == 2)
     payload = bytearray(image.payload)
     payload[start : start + 3] = (0x7FFFFF).to_bytes(3, "little")  # the bias of channel 0
     bad = functional.run(replace(image, payload=bytes(payload)), tensor).outputs[0][:, 0]
@@ -169,10 +160,10 @@ def test_sums_wrap_as_the_accumulator_does():
     config = named_config("test", weight_bits=5, accumulator_bits=24, result_bits=40)
     image = compile_graph(graph, config)
     payload = bytearray(image.payload)
-    size = config.beats(config.weight_word_bits) * config.bus_bytes
-    for fields in instructions(image):
-        if fields["op"] is Op.LOAD and fields["buffer"] == Buffer.WEIGHTS:
-            place = slice(fields["offset"], fields["offset"] + fields["words"] * size)
+    size = Buffer.WEIGHTS.word_bytes(config)
+    for fields in image.program:
+        if fields.op is Op.LOAD and fields.buffer == Buffer.WEIGHTS:
+            place = slice(fields.offset, fields.offset + fields.words * size)
             raw = np.frombuffer(payload[place], np.uint8).reshape(-1, size)
             codes = unpack(raw, config.weight_bits, config.rows * config.lanes, signed=False)
             payload[place] = pack(np.where(codes, 15, 0), config.weight_bits, size).tobytes()
@@ -189,7 +180,7 @@ def test_sums_wrap_as_the_accumulator_does():
 
 def test_a_token_that_never_comes_is_refused():
     _, image, x = network()
-    index = next(i for i, f in enumerate(instructions(image)) if f["signal_compute"])
+    index = next(i for i, f in enumerate(image.program) if Engine.COMPUTE in f.signals)
     with pytest.raises(DeviceError, match=r"^instruction \d+ waits for a token from load that "
                                           r"never comes; compile the model again$"):  # fmt: skip
-        functional.run(_changed(image, index, "signal_compute", 0), x)
+        functional.run(_changed(image, index, "signals", frozenset()), x)

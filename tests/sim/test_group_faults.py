@@ -10,13 +10,12 @@ import qnn
 from hw.spec.config import named_config
 from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer
-from hw.spec.isa.encoding import LAYOUTS
-from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.header import Op
 from hw.spec.isa.packing import pack, unpack
-from qnn.compiler.disassemble import instructions
 from sim.verify import verify
 from tests.compiler import small_graphs
 from tests.graphs import images
+from tests.programs import with_members
 
 CONFIG = named_config("test")
 DEVICES = pytest.mark.parametrize(
@@ -35,9 +34,9 @@ def first(design, name, op, **wanted):
     tag = next(layer.tag for layer in design.image.layers if layer.name == name)
     return next(
         (number, fields)
-        for number, fields in enumerate(instructions(design.image))
-        if fields["op"] is op and fields["tag"] == tag
-        if all(fields[key] == value for key, value in wanted.items())
+        for number, fields in enumerate(design.image.program)
+        if fields.op is op and fields.tag == tag
+        if all(getattr(fields, key) == value for key, value in wanted.items())
     )
 
 
@@ -54,8 +53,8 @@ def with_payload(design, start, data):
 def test_a_weight_at_the_lane_of_another_group_is_found(name, device):
     design, x = sound()
     _, fields = first(design, name, Op.LOAD, buffer=Buffer.WEIGHTS)
-    size = CONFIG.beats(CONFIG.weight_word_bits) * CONFIG.bus_bytes
-    start = fields["offset"] + 4 * size  # the kernel's middle, which no padding hides
+    size = Buffer.WEIGHTS.word_bytes(CONFIG)
+    start = fields.offset + 4 * size  # the kernel's middle, which no padding hides
     word = np.frombuffer(design.image.payload[start : start + size], np.uint8)
     count = CONFIG.rows * CONFIG.lanes
     codes = unpack(word, CONFIG.weight_bits, count, signed=False).reshape(-1, CONFIG.lanes)
@@ -74,12 +73,9 @@ def test_a_weight_at_the_lane_of_another_group_is_found(name, device):
 def test_a_word_of_another_group_is_found(device):
     design, x = sound()
     number, fields = first(design, "half", Op.CONV, output_part=1)
-    fields = {**fields, "input_address": fields["input_address"] + fields["block_step"]}
-    fields["input_address"] %= 1 << 20
-    word = LAYOUTS[Op.CONV].encode(**fields)
-    faulty = with_payload(
-        design, number * INSTRUCTION_BYTES, word.to_bytes(INSTRUCTION_BYTES, "little")
-    )
+    address = (fields.input_address + fields.block_step) % (1 << 20)
+    image = with_members(design.image, number, input_address=address)
+    faulty = with_payload(design, 0, image.payload[: image.program_bytes])
     report = verify(faulty, x, device)
     assert not report.passed
     assert (report.first.layer, report.first.channel) == ("half", 4)

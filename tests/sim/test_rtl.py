@@ -55,7 +55,7 @@ def test_an_instruction_that_does_not_exist_ends_the_run():
 
 
 def test_a_hang_ends_by_a_time_out():
-    image = copy_image(CONFIG, load={"signal_store": 0})
+    image = copy_image(CONFIG, load={"signals": frozenset()})
     result = rtl.execute(image, X, limit=5000)
     assert [run.failure for run in result.runs] == ["time-out: not done after 5000 cycles"]
     assert result.runs[0].trace.timed_out

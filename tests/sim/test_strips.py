@@ -7,10 +7,8 @@ import pytest
 
 from hw.spec.config import named_config
 from hw.spec.isa.buffers import Buffer, Region
-from hw.spec.isa.encoding import LAYOUTS
-from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph
-from qnn.compiler.disassemble import instructions
 from qnn.design import Design
 from qnn.errors import DeviceError
 from sim.cycles import simulate_cycles
@@ -18,6 +16,7 @@ from sim.rtl import MemoryTiming
 from sim.verify import verify
 from tests.compiler import large_graphs
 from tests.graphs import images
+from tests.programs import with_members
 
 TEST = replace(named_config("test"), feature_words=256, weight_words=128)
 REFERENCE = replace(named_config("reference"), feature_words=2048, weight_words=512)
@@ -80,25 +79,20 @@ def test_each_part_is_compared():
 
 def with_field(built, index, **changes):
     """``built`` with one instruction changed."""
-    fields = {**instructions(built.image)[index], **changes}
-    word = LAYOUTS[fields["op"]].encode(**fields).to_bytes(INSTRUCTION_BYTES, "little")
-    start = index * INSTRUCTION_BYTES
-    payload = built.image.payload
-    payload = payload[:start] + word + payload[start + INSTRUCTION_BYTES :]
-    return replace(built, image=replace(built.image, payload=payload))
+    return replace(built, image=with_members(built.image, index, **changes))
 
 
 def feature_loads(built):
     return [
         (index, fields)
-        for index, fields in enumerate(instructions(built.image))
-        if fields["op"] is Op.LOAD and fields["buffer"] == Buffer.FEATURES
+        for index, fields in enumerate(built.image.program)
+        if fields.op is Op.LOAD and fields.buffer == Buffer.FEATURES
     ]
 
 
 def row_bytes(built, fields):
     """Of a row in memory: a strip of whole rows is one run, or one run a row."""
-    layer = built.image.layers[fields["tag"]]
+    layer = built.image.layers[fields.tag]
     name = built.graph[layer.name].inputs[0]
     channels, _, width = built.graph[name].shape
     config = built.config
@@ -112,14 +106,14 @@ def test_any_strip_that_is_loaded_a_row_off_is_found_in_its_layer(kind, rows):
     x = images(built.graph, 1)
     found = 0
     for index, fields in feature_loads(built):
-        offset = fields["offset"] + rows * row_bytes(built, fields)
+        offset = fields.offset + rows * row_bytes(built, fields)
         if offset < 0:
             continue
         try:
             report = verify(with_field(built, index, offset=offset), x, "functional")
         except DeviceError:  # it leaves its region, or reads what is stored later
             continue
-        layer = built.image.layers[fields["tag"]]
+        layer = built.image.layers[fields.tag]
         assert not report.passed
         assert report.first_layer == report.first.layer == layer.name
         found += 1
@@ -130,14 +124,14 @@ def test_any_strip_that_is_loaded_a_row_off_is_found_in_its_layer(kind, rows):
 def test_a_strip_that_takes_an_inner_border_for_the_images_is_found(change):
     built, found = design(SMALL["a halo and a skip"](), TEST), 0
     x = images(built.graph, 1)
-    for index, fields in enumerate(instructions(built.image)):
-        if fields["op"] is Op.CONV:
-            wrong = with_field(built, index, input_y=fields["input_y"] + change)
+    for index, fields in enumerate(built.image.program):
+        if fields.op is Op.CONV:
+            wrong = with_field(built, index, input_y=fields.input_y + change)
             try:
                 report = verify(wrong, x, "functional")
             except DeviceError:  # it reads past the buffer, or what nothing wrote
                 continue
-            assert report.first_layer == built.image.layers[fields["tag"]].name
+            assert report.first_layer == built.image.layers[fields.tag].name
             found += 1
     assert found > 10
 
@@ -159,9 +153,9 @@ def test_a_row_off_is_found_in_rtl_with_layer_row_and_cycle():
     x = images(built.graph, 1)
     middle = len(feature_loads(built)) // 4
     index, fields = feature_loads(built)[middle]
-    layer = built.image.layers[fields["tag"]]
+    layer = built.image.layers[fields.tag]
     assert 0 < layer.row < built.graph[layer.name].shape[1] - layer.output.height
-    offset = fields["offset"] + row_bytes(built, fields)
+    offset = fields.offset + row_bytes(built, fields)
     report = verify(with_field(built, index, offset=offset), x, "rtl")
     assert not report.passed
     assert report.first.layer == layer.name

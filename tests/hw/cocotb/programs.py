@@ -1,12 +1,16 @@
 """Random programs for the shell's bench, and what they do to memory with its stand-in core."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hw.spec.config import SvpeConfig
+from hw.spec.isa import program as isa
 from hw.spec.isa.buffers import Buffer, Region
-from hw.spec.isa.encoding import LAYOUTS
-from hw.spec.isa.header import INSTRUCTION_BYTES, Op
+from hw.spec.isa.encoding import Instruction
+from hw.spec.isa.end import End
+from hw.spec.isa.header import TAG_BITS, Engine, Op
+from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.transfer import Transfer
 
 KEY_BITS = 32
 MOST_WORDS = 12
@@ -19,28 +23,18 @@ class Program:
 
     bases: dict[Region, int]
     code: bytes = b""
-    instructions: list[dict[str, int]] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
     runs: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     writes: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def last_tag(self) -> int:
         """Tag of the last compute instruction."""
-        return [i["tag"] for i in self.instructions if i["op"] == Op.CONV][-1]
+        return [i.tag for i in self.instructions if i.op is Op.CONV][-1]
 
     def writable(self) -> set[int]:
         """Every memory byte that a store may change."""
         return {byte for start, count in self.writes for byte in range(start, start + count)}
-
-
-def word_bits(config: SvpeConfig, buffer: int) -> int:
-    """Width of a word of ``buffer``."""
-    widths = {
-        Buffer.FEATURES: config.feature_bits,
-        Buffer.WEIGHTS: config.weight_word_bits,
-        Buffer.PARAMETERS: config.rows * config.parameter_bits,
-    }
-    return widths[Buffer(buffer)]
 
 
 def random_program(
@@ -67,17 +61,14 @@ def random_program(
     free = {Region.OUTPUT: 0, Region.SCRATCH: 0}  # stores go up, and never overlap
     for phase in range(phases):
         _phase(rng, config, program, phase, free, transfers, wait_cycles if compute else None)
-    program.instructions.append({"op": Op.END})
-    program.code = b"".join(
-        LAYOUTS[i["op"]].encode(**i).to_bytes(INSTRUCTION_BYTES, "little")
-        for i in program.instructions
-    )
+    program.instructions.append(End())
+    program.code = isa.Program(tuple(program.instructions)).encode()
     beats = len(program.code) // config.bus_bytes
     program.runs = {"program": [(0, beats)], "load": [], "store": []}
     for instruction in program.instructions:
-        if instruction["op"] in (Op.LOAD, Op.STORE):
-            kind = "load" if instruction["op"] == Op.LOAD else "store"
-            program.runs[kind] += _memory_runs(config, program, instruction)
+        if isinstance(instruction, Transfer):
+            runs = _memory_runs(config, program, instruction)
+            program.runs[instruction.engine.word] += runs
     program.writes = [(start, n * config.bus_bytes) for start, n in program.runs["store"]]
     return program
 
@@ -87,32 +78,42 @@ def _phase(rng, config, program, phase, free, transfers, wait_cycles):
     first = phase % 2 * half
     buffers = [Buffer.FEATURES, *rng.choices(list(Buffer), k=transfers - 1)]
     loads = [_load(rng, config, buffer, first=first, limit=half) for buffer in buffers]
-    sources = [load for load in loads if load["buffer"] == Buffer.FEATURES]
-    for load in loads:
-        load["region"] = Region.INPUT
-        load["offset"] = rng.randrange(256) * config.bus_bytes
+    sources = [load for load in loads if load.buffer is Buffer.FEATURES]
+    loads = [replace(load, offset=rng.randrange(256) * config.bus_bytes) for load in loads]
     stores = []
     for _ in range(transfers):
         store = _store(rng, config, rng.choice(sources))
         region = rng.choice(list(free))
-        store |= {"region": region, "offset": free[region]}
-        free[region] += store["rows"] * store["offset_step"] + config.bus_bytes
-        stores.append(store)
+        stores.append(replace(store, region=region, offset=free[region]))
+        free[region] += store.rows * store.offset_step + config.bus_bytes
 
-    loads[0] |= {"wait_store": phase >= 2}
-    stores[-1] |= {"signal_load": 1}
+    again, over = phase >= 1, phase >= 2
     if wait_cycles is None:
-        loads[-1]["signal_store"] = 1
-        stores[0]["wait_load"] = 1
+        loads[0] = _tokens(loads[0], waits={Engine.STORE: over})
+        loads[-1] = _tokens(loads[-1], signals={Engine.STORE: True})
+        stores[0] = _tokens(stores[0], waits={Engine.LOAD: True})
+        stores[-1] = _tokens(stores[-1], signals={Engine.LOAD: True})
         program.instructions += [*loads, *stores]
         return
-    loads[0] |= {"wait_compute": phase >= 1}
-    loads[-1]["signal_compute"] = 1
-    stores[0]["wait_compute"] = 1
-    stores[-1] |= {"signal_compute": 1}
-    compute = {"op": Op.CONV, "blocks": rng.randrange(wait_cycles), "tag": rng.randrange(1 << 16)}
-    compute |= {"wait_load": 1, "wait_store": phase >= 1, "signal_load": 1, "signal_store": 1}
+    loads[0] = _tokens(loads[0], waits={Engine.STORE: over, Engine.COMPUTE: again})
+    loads[-1] = _tokens(loads[-1], signals={Engine.COMPUTE: True})
+    stores[0] = _tokens(stores[0], waits={Engine.COMPUTE: True})
+    stores[-1] = _tokens(stores[-1], signals={Engine.LOAD: True, Engine.COMPUTE: True})
+    compute = Tiles(op=Op.CONV, blocks=rng.randrange(wait_cycles), tag=rng.randrange(1 << TAG_BITS))
+    compute = _tokens(
+        compute,
+        waits={Engine.LOAD: True, Engine.STORE: again},
+        signals={Engine.LOAD: True, Engine.STORE: True},
+    )
     program.instructions += [*loads, compute, *stores]
+
+
+def _tokens(instruction, *, waits=None, signals=None):
+    """The instruction with the engines added that are given as true."""
+    taken = {engine for engine, there in (waits or {}).items() if there}
+    given = {engine for engine, there in (signals or {}).items() if there}
+    waits, signals = instruction.waits | taken, instruction.signals | given
+    return replace(instruction, waits=waits, signals=signals)
 
 
 def _load(rng, config, buffer, *, first, limit):
@@ -120,38 +121,39 @@ def _load(rng, config, buffer, *, first, limit):
     step = words + rng.randrange(3)
     if buffer != Buffer.FEATURES:
         first, limit = 0, config.parameter_words
-    beats = words * config.beats(word_bits(config, buffer))
-    return {
-        "op": Op.LOAD,
-        "buffer": buffer,
-        "address": first + rng.randrange(max(1, limit - rows * step)),
-        "words": words,
-        "rows": rows,
-        "address_step": step,
-        "offset_step": (beats + rng.randrange(5)) * config.bus_bytes,
-    }
+    beats = words * buffer.word_beats(config)
+    return Transfer(
+        op=Op.LOAD,
+        region=Region.INPUT,
+        buffer=buffer,
+        address=first + rng.randrange(max(1, limit - rows * step)),
+        words=words,
+        rows=rows,
+        address_step=step,
+        offset_step=(beats + rng.randrange(5)) * config.bus_bytes,
+    )
 
 
 def _store(rng, config, load):
     """Some of the words that ``load`` brought: those of others are not defined."""
-    words, rows = rng.randint(1, load["words"]), rng.randint(1, load["rows"])
-    beats = words * config.beats(config.feature_bits)
-    return {
-        "op": Op.STORE,
-        "buffer": Buffer.FEATURES,
-        "address": load["address"],
-        "words": words,
-        "rows": rows,
-        "address_step": load["address_step"],
-        "offset_step": (beats + rng.randrange(5)) * config.bus_bytes,
-    }
+    words, rows = rng.randint(1, load.words), rng.randint(1, load.rows)
+    beats = words * Buffer.FEATURES.word_beats(config)
+    return Transfer(
+        op=Op.STORE,
+        buffer=Buffer.FEATURES,
+        address=load.address,
+        words=words,
+        rows=rows,
+        address_step=load.address_step,
+        offset_step=(beats + rng.randrange(5)) * config.bus_bytes,
+    )
 
 
 def _memory_runs(config, program, transfer):
     """First byte and beats of each row of a transfer, from the memory's start."""
-    beats = transfer["words"] * config.beats(word_bits(config, transfer["buffer"]))
-    start = program.bases[transfer["region"]] + transfer["offset"]
-    return [(start + row * transfer["offset_step"], beats) for row in range(transfer["rows"])]
+    start = program.bases[transfer.region] + transfer.offset
+    beats = transfer.run_beats(config)
+    return [(start + row * transfer.offset_step, beats) for row in range(transfer.rows)]
 
 
 class Loopback:
@@ -165,23 +167,25 @@ class Loopback:
     def execute(self, program: Program, memory: bytearray) -> None:
         """Do to ``memory`` what the program does."""
         for instruction in program.instructions:
-            if instruction["op"] == Op.CONV:
+            if instruction.op is Op.CONV:
                 self._key = self._gathered
-            elif instruction["op"] != Op.END:
+            elif isinstance(instruction, Transfer):
                 self._transfer(program, instruction, memory)
 
     def _transfer(self, program, transfer, memory):
-        bits = word_bits(self._config, transfer["buffer"])
-        word_bytes = self._config.beats(bits) * self._config.bus_bytes
-        for row, (start, _) in enumerate(_memory_runs(self._config, program, transfer)):
-            for n in range(transfer["words"]):
-                address = transfer["address"] + row * transfer["address_step"] + n
-                place = slice(start + n * word_bytes, start + (n + 1) * word_bytes)
-                if transfer["op"] == Op.LOAD:
-                    word = int.from_bytes(memory[place], "little") & ((1 << bits) - 1)
-                    self._load(transfer["buffer"], address, word)
-                else:
-                    memory[place] = self._stored(address, bits).to_bytes(word_bytes, "little")
+        buffer = transfer.buffer
+        bits, word_bytes = buffer.word_bits(self._config), buffer.word_bytes(self._config)
+        base = program.bases[transfer.region]
+        starts = base + transfer.memory_bytes(self._config).reshape(-1)
+        for start, address in zip(
+            starts.tolist(), transfer.chip_words().reshape(-1).tolist(), strict=True
+        ):
+            place = slice(start, start + word_bytes)
+            if transfer.op is Op.LOAD:
+                word = int.from_bytes(memory[place], "little") & ((1 << bits) - 1)
+                self._load(buffer, address, word)
+            else:
+                memory[place] = self._stored(address, bits).to_bytes(word_bytes, "little")
 
     def _load(self, buffer, address, word):
         if buffer == Buffer.FEATURES:

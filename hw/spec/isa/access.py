@@ -1,0 +1,71 @@
+"""The exact words that computation reads and writes, step by step and column by column."""
+
+import numpy as np
+
+from hw.spec.config import COLUMN_STEPS
+from hw.spec.isa.tiles import ADDRESS_MASK, Four, Tiles
+
+
+def reads(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
+    """Feature words that the columns read, without the skip step.
+
+    Returns
+    -------
+    addresses : (tiles, steps, columns) int64
+    inside : the same shape, bool: others give the padding value
+    """
+
+    def axis(tile_y, tile_x, kernel_y, kernel_x, block):
+        outer = _loops((tiles.tiles_y, tile_y), (tiles.tiles_x, tile_x))
+        kernel = ((tiles.kernel_y, kernel_y), (tiles.kernel_x, kernel_x))
+        inner = _loops(*kernel, (tiles.blocks, block), (tiles.terms, 0))
+        return outer[:, None, None] + inner[None, :, None]
+
+    across, along = tiles.tile_x_stride, tiles.kernel_x_stride
+    address = axis(tiles.tile_y_step, across, tiles.kernel_y_step, along, tiles.block_step)
+    address = tiles.input_address + address + _columns(tiles, tiles.column_address)
+    x = tiles.input_x + axis(0, across, 0, along, 0) + _columns(tiles, tiles.column_x)
+    y = axis(tiles.tile_y_stride, 0, tiles.kernel_y_stride, 0, 0)
+    y = tiles.input_y + y + _columns(tiles, tiles.column_y)
+    inside = (x >= 0) & (x < tiles.input_width) & (y >= 0) & (y < tiles.input_height)
+    return address & ADDRESS_MASK, inside
+
+
+def skip_reads(tiles: Tiles) -> np.ndarray:
+    """Feature words of the skip step: (tiles, columns)."""
+    outer = _loops((tiles.tiles_y, tiles.skip_tile_y_step), (tiles.tiles_x, tiles.tile_width))
+    address = tiles.skip_address + outer[:, None] + _columns(tiles, tiles.skip_column)
+    return address & ADDRESS_MASK
+
+
+def writes(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
+    """Feature words that the columns write.
+
+    Returns
+    -------
+    addresses : (tiles, passes, columns) int64
+    valid : (tiles, columns) bool: the others' pixels are outside the output
+    """
+    columns = np.arange(tiles.columns)
+    dx, dy = columns % tiles.tile_width, columns // tiles.tile_width
+    outer = _loops((tiles.tiles_y, tiles.output_tile_y_step), (tiles.tiles_x, tiles.tile_width))
+    passes = np.arange(tiles.passes) * tiles.pass_step
+    address = tiles.output_address + outer[:, None, None] + passes[:, None]
+    x = _loops((tiles.tiles_y, 0), (tiles.tiles_x, tiles.tile_width))[:, None] + dx
+    y = _loops((tiles.tiles_y, tiles.tile_height), (tiles.tiles_x, 0))[:, None] + dy
+    valid = (x < tiles.output_width) & (y < tiles.output_height)
+    return (address + dy * tiles.output_pitch + dx) & ADDRESS_MASK, valid
+
+
+def _columns(tiles: Tiles, steps: Four) -> np.ndarray:
+    """What each column adds: (columns,)."""
+    numbers = np.arange(tiles.columns)
+    return np.sum([(numbers >> b & 1) * steps[b] for b in range(COLUMN_STEPS)], axis=0)
+
+
+def _loops(*counts_and_steps: tuple[int, int]) -> np.ndarray:
+    """Sums of all loop steps, outermost first, as one axis."""
+    total = np.zeros(1, np.int64)
+    for count, step in counts_and_steps:
+        total = (total[:, None] + np.arange(count) * step).reshape(-1)
+    return total

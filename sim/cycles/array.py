@@ -1,0 +1,59 @@
+"""The sequencer and the array behind it: when each computation starts, writes and ends."""
+
+from hw.spec.config import SvpeConfig
+from hw.spec.isa.tiles import Tiles
+from hw.spec.timing import (
+    FINISH_LATENCY,
+    INSTRUCTION_GAP,
+    INSTRUCTION_LEAST,
+    ISSUE_LATENCY,
+    write_latency,
+)
+from sim.cycles.never import NEVER
+from sim.spent import Spent, spent
+
+
+class Array:
+    """The sequencer: see ``hw.spec.timing`` for the rule."""
+
+    def __init__(self, config: SvpeConfig):
+        self.latency = write_latency(config)
+        self.free = 0  # from when on one instruction can wait at the sequencer
+        self.first = self.last = -NEVER
+        self.interval = 0
+
+    def issue(self, tiles: Tiles, offered: int) -> tuple[int, int, int]:
+        """Cycles of the first step, the last write and the ``finished`` pulse."""
+        drained = self.last + self.latency + self.interval - tiles.fence
+        self.before = max(0, self.last + INSTRUCTION_GAP)
+        self.let = max(drained, self.first + INSTRUCTION_LEAST, self.free + ISSUE_LATENCY)
+        self.start = first = max(offered + ISSUE_LATENCY, self.before, self.let)
+        last = max(first + tiles.steps - 1, self.last + self.interval)
+        if tiles.steps == 1:
+            first = last
+        last += (tiles.tiles - 1) * tiles.tile_cycles
+        self.first, self.last, self.interval = first, last, tiles.interval
+        self.free, self.steps = first, tiles.tiles * tiles.steps
+        writes = tiles.passes * tiles.columns
+        finish = last + self.latency + writes - 1 + FINISH_LATENCY
+        return first, last + self.latency + _last_write(tiles), finish
+
+    def spent(self, came: dict[str, int]) -> Spent:
+        """Of the newest instruction, which came with its tokens at the times ``came``."""
+        ready = {cause: when + ISSUE_LATENCY for cause, when in came.items()}
+        return spent(
+            before=self.before,
+            ready={**ready, "dependence": self.let},
+            start=self.start,
+            last=self.last,
+            steps=self.steps,
+        )
+
+
+def _last_write(tiles):
+    """Cycles from a last tile's first write to its last one that is inside the output."""
+    x = tiles.output_width - (tiles.tiles_x - 1) * tiles.tile_width
+    y = tiles.output_height - (tiles.tiles_y - 1) * tiles.tile_height
+    column = (min(y, tiles.tile_height) - 1) * tiles.tile_width
+    column += min(x, tiles.tile_width) - 1
+    return (tiles.passes - 1) * tiles.columns + column

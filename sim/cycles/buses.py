@@ -1,0 +1,88 @@
+"""The buses of one core: bursts of reads and of writes, and when their beats go."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from hw.spec.timing import READS_OUTSTANDING, WRITE_REUSE_LATENCY, WRITES_OUTSTANDING
+from sim.cycles.never import NEVER
+from sim.dram import Channel
+
+WRITE_DATA_LATENCY = 2  # of `memory.sv`: from a write's address to its first beat
+
+
+@dataclass
+class Burst:
+    """A read burst under way, for the transfer ``index``; the fetch has None."""
+
+    beats: int
+    due: int
+    index: int | None
+    last: bool
+
+
+class ReadBus:
+    """Grants of one burst a cycle, and its beats, in the order of the grants."""
+
+    def __init__(self, channel: Channel):
+        self.channel = channel
+        self.open = {"load": deque(), "fetch": deque()}
+        self.next_grant = 0
+        self.free = 0  # the data channel
+        self.released = {"load": 0, "fetch": 0}
+
+    def earliest(self, reader, ask):
+        """When a burst asked for at ``ask`` can be granted."""
+        if ask == NEVER or len(self.open[reader]) >= READS_OUTSTANDING:
+            return NEVER
+        if len(self.open[reader]) == READS_OUTSTANDING - 1:
+            ask = max(ask, self.released[reader] + 1)
+        return max(ask, self.next_grant)
+
+    def grant(self, reader, when, burst):
+        self.open[reader].append(burst)
+        self.next_grant = when + 1
+
+    def next_service(self):
+        due = [queue[0].due for queue in self.open.values() if queue]
+        return max(self.free, self.channel.free, min(due)) if due else NEVER
+
+    def serve(self, first):
+        """Give the burst that waits, from cycle ``first`` on: reader, burst, its beats' cycles."""
+        asked = [name for name, queue in self.open.items() if queue]
+        reader = min(asked, key=lambda name: self.open[name][0].due)
+        burst = self.open[reader].popleft()
+        beats = self.channel.send(first, burst.beats)
+        self.free = self.released[reader] = beats[-1] + 1
+        return reader, burst, beats
+
+
+class WriteBus:
+    """Bursts of the store engine in order, and their responses."""
+
+    def __init__(self, channel: Channel, latency: int):
+        self.channel, self.latency = channel, latency
+        self.asks: deque = deque()  # (cycles of address and beat at least, beats, index, last)
+        self.address = 0  # cycle from which on AW is free
+        self.free = 0  # the data channel
+        self.answers: deque = deque(maxlen=WRITES_OUTSTANDING)
+
+    def next_service(self):
+        if not self.asks:
+            return NEVER
+        beat = max(self.asks[0][1], self._address() + WRITE_DATA_LATENCY)
+        return max(beat, self.free, self.channel.free)
+
+    def serve(self, first):
+        """Take the burst that waits, from cycle ``first`` on: each beat's cycle."""
+        self.address = self._address() + 1
+        beats = self.channel.send(first, self.asks.popleft()[2])
+        self.free = beats[-1] + 1
+        self.answers.append(beats[-1] + self.latency)
+        return beats
+
+    def _address(self):
+        """When the address of the burst that waits is taken."""
+        at = max(self.asks[0][0], self.address)
+        if len(self.answers) == WRITES_OUTSTANDING:
+            at = max(at, self.answers[0] + WRITE_REUSE_LATENCY)
+        return at

@@ -1,0 +1,201 @@
+"""One core of the cycle model: its fetch, queues, tokens and engines, and the buses' two ends."""
+
+from collections import deque
+from collections.abc import Callable
+
+from hw.spec.config import SvpeConfig
+from hw.spec.image import Image
+from hw.spec.isa.end import End
+from hw.spec.isa.header import Engine
+from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.transfer import Transfer
+from hw.spec.timing import (
+    END_LATENCY,
+    LOAD_ADDRESS_LATENCY,
+    LOAD_WORD_LATENCY,
+    MAX_BURST_BEATS,
+    RUN_GAP,
+    STORE_ADDRESS_LATENCY,
+    STORE_BEAT_LATENCY,
+    TOKEN_LATENCY,
+)
+from sim.cycles.array import Array
+from sim.cycles.buses import Burst, ReadBus, WriteBus
+from sim.cycles.engine import EngineState
+from sim.cycles.fetch import Fetch
+from sim.cycles.never import NEVER
+from sim.dram import Channel
+from sim.spent import Spent
+
+
+class Core:
+    """A run of ``image`` on a memory of ``latency`` cycles and ``rate`` bytes a cycle.
+
+    The methods that take ``when`` are parts that act: called with None, each says when it can act
+    next; called with that cycle, it acts.
+    """
+
+    def __init__(self, image: Image, latency: int, rate: int):
+        config = image.config
+        self.config, self.latency = config, latency
+        self.program = image.program.instructions
+        self.fetch = Fetch(config, len(self.program))
+        self.engines = {engine: EngineState() for engine in Engine}
+        self.tokens = {(a, b): deque() for a in Engine for b in Engine}
+        self.bus = ReadBus(Channel(config.bus_bytes, rate))
+        self.writes = WriteBus(Channel(config.bus_bytes, rate), latency)
+        self.array = Array(config)
+        self.layers: dict[int, tuple[int, int]] = {}
+        self.spent: dict[int, Spent] = {}
+        self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
+        self.load_asks: deque = deque()  # (cycle, beats, index, last)
+        self.load_free = 0  # the run generator takes the next instruction
+        self.ends = 0
+
+    def actions(self) -> tuple[Callable, ...]:
+        """The parts of one core, which act on nothing of another."""
+        take = {
+            Engine.LOAD: self._take_load,
+            Engine.COMPUTE: self._take_compute,
+            Engine.STORE: self._take_store,
+        }
+        takers = [lambda when, e=engine, t=take[engine]: self._take(e, t, when) for engine in take]
+        return (self._grant, self.fetch.assemble, self._dispatch, *takers)
+
+    @property
+    def done(self) -> int:
+        """Cycles of the run."""
+        return self.ends + END_LATENCY - 1  # the counter's first cycle follows START's
+
+    # The bus: address grants, then beats.
+
+    def _grant(self, when):
+        fetch, beats = self.fetch.ask()
+        fetch = self.bus.earliest("fetch", fetch)
+        load = self.bus.earliest("load", self.load_asks[0][0] if self.load_asks else NEVER)
+        if when is None:
+            return min(fetch, load)
+        if fetch <= load:
+            self.bus.grant("fetch", when, Burst(beats, when + self.latency, None, False))
+            self.fetch.granted(when, beats)
+        else:
+            _, beats, index, last = self.load_asks.popleft()
+            self.bus.grant("load", when, Burst(beats, when + self.latency, index, last))
+        return None
+
+    def read_ask(self) -> int:
+        """When the port has a burst of beats to give."""
+        return self.bus.next_service()
+
+    def serve_read(self, first: int) -> int:
+        """Give that burst's beats from cycle ``first`` on; for how many cycles."""
+        reader, burst, beats = self.bus.serve(first)
+        if reader == "fetch":
+            self.fetch.came(beats)
+        elif burst.last:
+            self._finish(Engine.LOAD, burst.index, beats[-1] + LOAD_WORD_LATENCY)
+        return beats[-1] + 1 - first
+
+    def write_ask(self) -> int:
+        """When the store engine has a burst of beats."""
+        return self.writes.next_service()
+
+    def serve_write(self, first: int) -> int:
+        """Take that burst's beats from cycle ``first`` on; for how many cycles."""
+        index, last = self.writes.asks[0][3:]
+        beats = self.writes.serve(first)
+        if last:
+            self._finish(Engine.STORE, index, self.writes.answers[-1])
+        return beats[-1] + 1 - first
+
+    # Instructions to queues to engines.
+
+    def _dispatch(self, when):
+        ready = self.fetch.ready()
+        if ready == NEVER:
+            return NEVER
+        index = self.fetch.dispatched
+        instruction = self.program[index]
+        over = isinstance(instruction, End)
+        if not over:
+            ready = max(ready, self.engines[instruction.engine].queue_ready())
+        if when is None or ready == NEVER:
+            return ready
+        if over:
+            self.ends = max(self.ends, when)
+        else:
+            self.engines[instruction.engine].queue.append((index, when + 1))
+        self.fetch.dispatch(when)
+        return None
+
+    def _take(self, engine, take, when):
+        """The head of a queue passes when its tokens are there and its engine is free."""
+        state = self.engines[engine]
+        if not state.queue:
+            return NEVER
+        index = state.queue[0][0]
+        instruction = self.program[index]
+        waits = {other: self.tokens[other, engine] for other in instruction.waits}
+        if not all(waits.values()):
+            return NEVER
+        head = state.head()
+        came = {"fetch": head}
+        came |= {other.word: tokens[0] + TOKEN_LATENCY for other, tokens in waits.items()}
+        ready = max(came.values())
+        free = take(index, instruction, None)
+        if free == NEVER or when is None:
+            return max(ready, free)
+        for tokens in waits.values():
+            tokens.popleft()
+        self.came = came
+        state.take(when, ready - head)
+        take(index, instruction, when)
+        return None
+
+    def _finish(self, engine, index, when):
+        for other in self.program[index].signals:
+            self.tokens[engine, other].append(when)
+        self.engines[engine].finish(when)
+        self.ends = max(self.ends, when)
+
+    def _take_load(self, index, load, when):
+        if when is None:
+            room = self.engines[Engine.LOAD].next_take()
+            return max(room, self.load_free if not self.load_asks else NEVER)
+        cycle = when + LOAD_ADDRESS_LATENCY
+        for number, beats in enumerate(bursts := _bursts(load, self.config)):
+            self.load_asks.append((cycle, beats, index, number == len(bursts) - 1))
+            cycle += 1 if beats == MAX_BURST_BEATS else RUN_GAP
+        self.load_free = when + 2
+        return None
+
+    def _take_store(self, index, store, when):
+        if when is None:
+            return self.engines[Engine.STORE].next_take()
+        address, beat = when + STORE_ADDRESS_LATENCY, when + STORE_BEAT_LATENCY
+        for number, beats in enumerate(bursts := _bursts(store, self.config)):
+            self.writes.asks.append((address, beat, beats, index, number == len(bursts) - 1))
+        return None
+
+    def _take_compute(self, index, tiles: Tiles, when):
+        if when is None:
+            return self.array.free
+        tag = tiles.tag
+        issue, last_write, finish = self.array.issue(tiles, when)
+        self.layers[tag] = (self.layers.get(tag, (issue, 0))[0], last_write)
+        self.spent[tag] = self.spent.get(tag, Spent()) + self.array.spent(self.came)
+        self._finish(Engine.COMPUTE, index, finish)
+        return None
+
+
+def _bursts(transfer: Transfer, config: SvpeConfig) -> list[int]:
+    """Beats of every burst of a transfer: runs are cut at multiples of the longest burst."""
+    result = []
+    for row in range(transfer.rows):
+        beat = (transfer.offset + row * transfer.offset_step) // config.bus_bytes
+        left = transfer.run_beats(config)
+        while left:
+            beats = min(left, MAX_BURST_BEATS - beat % MAX_BURST_BEATS)
+            result.append(beats)
+            beat, left = beat + beats, left - beats
+    return result

@@ -1,0 +1,59 @@
+"""Cores and their shared memory, event by event, until nothing is left to do."""
+
+from functools import partial
+
+from hw.spec.image import Image
+from sim.cycles.core import Core
+from sim.cycles.never import NEVER
+from sim.cycles.timing import Timing, timing
+from sim.paths import Paths
+
+
+def simulate_cycles(image: Image, latency: int = 32, bytes_per_cycle: int | None = None) -> Timing:
+    """The timing of one run on one core; see ``simulate_cores``."""
+    return simulate_cores(image, 1, latency, bytes_per_cycle)[0]
+
+
+def simulate_cores(
+    image: Image,
+    cores: int,
+    latency: int = 32,
+    bytes_per_cycle: int | None = None,
+    *,
+    paths: int = 1,
+) -> tuple[Timing, ...]:
+    """The timing of a run on each of ``cores``, which start in one cycle.
+
+    Parameters
+    ----------
+    latency : of the memory, from an address to its first beat
+    bytes_per_cycle : that each core's port moves in each direction; None for the width of the bus
+    paths : ports that move beats at a time, each way; the rest wait for their turn
+    """
+    rate = bytes_per_cycle or image.config.bus_bytes
+    running = [Core(image, latency, rate) for _ in range(cores)]
+    _run(running, Paths(cores, paths), Paths(cores, paths))
+    return tuple(timing(image, core) for core in running)
+
+
+def _run(cores, reads: Paths, writes: Paths):
+    """Let the earliest of all parts act until none can."""
+
+    def serve(paths, ask, take, when):
+        start, port = paths.next([ask(core) for core in cores])
+        if when is None:
+            return start
+        paths.take(port, start, take(cores[port], start))
+        return None
+
+    actions = [
+        partial(serve, reads, Core.read_ask, Core.serve_read),
+        partial(serve, writes, Core.write_ask, Core.serve_write),
+        *(action for core in cores for action in core.actions()),
+    ]
+    while True:
+        times = [action(None) for action in actions]
+        when = min(times)
+        if when == NEVER:
+            break
+        actions[times.index(when)](when)

@@ -1,0 +1,72 @@
+"""What the cycle model says of a run: cycles of each layer and of each engine."""
+
+from dataclasses import dataclass
+
+from hw.spec.image import Image
+from hw.spec.isa.header import Engine
+from sim.cycles.core import Core
+from sim.spent import Spent
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """One layer of one image: cycles of its first step and of its last write, and what it cost."""
+
+    name: str
+    image: int
+    issue_cycle: int
+    last_write_cycle: int
+    macs: int
+    spent: Spent  # from the last step of the layer before to its own
+
+    @property
+    def cycles(self) -> int:
+        """From the first step to the last write."""
+        return self.last_write_cycle - self.issue_cycle
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One run, in cycles from the write of START.
+
+    ``busy_cycles`` and ``stall_cycles`` are by engine: it works, or holds an instruction that
+    waits for a token.
+    """
+
+    cycles: int
+    layers: tuple[LayerTiming, ...]
+    busy_cycles: dict[Engine, int]
+    stall_cycles: dict[Engine, int]
+    array_utilisation: float
+
+
+def timing(image: Image, core: Core) -> Timing:
+    """The timing of a run of ``image`` that ``core`` has finished."""
+    layers = _layers(image, core.layers, core.spent)
+    config = image.config
+    capacity = config.lanes * config.rows * config.columns * core.done
+    return Timing(
+        cycles=core.done,
+        layers=layers,
+        busy_cycles={engine: core.engines[engine].busy_cycles() for engine in Engine},
+        stall_cycles={engine: core.engines[engine].stalled for engine in Engine},
+        array_utilisation=sum(layer.macs for layer in image.layers) / capacity,
+    )
+
+
+def _layers(image, spans, spent):
+    """Each layer of each image, all its parts together."""
+    parts: dict[tuple[str, int], list] = {}
+    for layer in image.layers:
+        if layer.tag in spans:
+            parts.setdefault((layer.name, layer.image), []).append(layer)
+    return tuple(
+        LayerTiming(
+            *key,
+            issue_cycle=min(spans[part.tag][0] for part in own),
+            last_write_cycle=max(spans[part.tag][1] for part in own),
+            macs=sum(part.macs for part in own),
+            spent=sum((spent[part.tag] for part in own), Spent()),
+        )
+        for key, own in parts.items()
+    )
