@@ -1,67 +1,30 @@
-"""The boards that a design can be built for."""
+"""The registry of boards: each file in a family's folder ``boards`` is one board.
 
-from collections.abc import Mapping
+Listing them reads file names only, so that the command line can name them without delay; loading
+one loads plain Python.
+"""
+
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from hw.spec.config import SvpeConfig
 from qnn.errors import CompileError
 
-NAMES = ("zcu102", "ulx3s")
+if TYPE_CHECKING:
+    from boards.board import Board
+
+HERE = Path(__file__).parent
+# A build for no board of a family is measured against this one of it.
+REFERENCES = {"zynqmp": "zcu102", "ecp5": "ulx3s"}
+TEXTS = (".v", ".tcl", ".xdc", ".lpf")  # files of a project that its check reads
 
 
-class Board(Protocol):
-    """What a board adds to a build folder.
-
-    Members
-    -------
-    name : as ``--board`` takes it
-    config : name of the configuration that it has by default
-    tool : what builds its bitstream
-    project : file of a build folder by which its project is known
-    """
-
-    name: str
-    config: str
-    tool: str
-    project: str
-
-    def check_fits(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> None:
-        """Refuse what the board has no room, no ports or no clock for.
-
-        Raises
-        ------
-        CompileError
-            The text has the numbers.
-        """
-        ...
-
-    def files(
-        self,
-        config: SvpeConfig,
-        built: Mapping[str, bytes],
-        cores: int,
-        clock_mhz: float | None = None,
-    ) -> dict[str, bytes]:
-        """Further files for the build folder, path to content; ``built`` is what is there."""
-        ...
-
-    def summary(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> str:
-        """What was made, and how to build it, in one line."""
-        ...
-
-    def findings(self, files: Mapping[str, str]) -> list[str]:
-        """What is wrong with the board's files in a build folder, a line each; none if all is well.
-
-        Raises
-        ------
-        ToolError
-            What they are checked with is missing on this machine.
-        """
-        ...
+def names() -> tuple[str, ...]:
+    """The names of all boards, in alphabetical order."""
+    return tuple(sorted(_families()))
 
 
-def named(name: str) -> Board:
+def named(name: str) -> "Board":
     """The board called ``name``.
 
     Raises
@@ -69,18 +32,59 @@ def named(name: str) -> Board:
     CompileError
         There is none.
     """
-    if name == "zcu102":
-        from boards.zcu102.board import Zcu102
-
-        return Zcu102()
-    if name == "ulx3s":
-        from boards.ulx3s.board import Ulx3s
-
-        return Ulx3s()
-    raise CompileError(f"board must be one of {', '.join(NAMES)}, not '{name}'")
+    family = _families().get(name)
+    if family is None:
+        raise CompileError(f"board must be one of {', '.join(names())}, not '{name}'")
+    return import_module(f"boards.{family}.boards.{name}").BOARD
 
 
-def project_of(build: Path) -> tuple[Board, dict[str, str]]:
+def every() -> "list[Board]":
+    """All boards, by name."""
+    return [named(name) for name in names()]
+
+
+def family(board: "Board") -> str:
+    """The family that a board belongs to: the name of its package."""
+    return _families()[board.name]
+
+
+def reference(family: str = "zynqmp") -> "Board":
+    """The board of ``family`` that a design for none of it is measured against."""
+    return named(REFERENCES[family])
+
+
+def board_of(build: Path) -> "Board | None":
+    """The board that a build folder has a project of; None if it has none.
+
+    Raises
+    ------
+    CompileError
+        The project is no known board's.
+    """
+    found = max(every(), key=lambda board: board.evidence(build))
+    if found.evidence(build):
+        return found
+    for project in {board.project for board in every()}:
+        if (build / project).is_file():
+            raise CompileError(
+                f"{build}: {project} is of no board that is known here; compile the model again"
+            )
+    return None
+
+
+def shown(build: Path | None = None) -> "tuple[Board, ...]":
+    """Boards whose results a build's report shows: its own, and the reference of other families."""
+    own = build and board_of(build)
+    others = [named(name) for name in REFERENCES.values() if not own or family(own) != _of(name)]
+    return (own, *others) if own else tuple(others)
+
+
+def counted_for(build: Path) -> "Board":
+    """The board that counts of UltraScale+ cells of a build are set against."""
+    return next(board for board in shown(build) if family(board) == "zynqmp")
+
+
+def project_of(build: Path) -> "tuple[Board, dict[str, str]]":
     """The board of a build folder, and the texts of the folder's sources and scripts.
 
     Raises
@@ -88,15 +92,25 @@ def project_of(build: Path) -> tuple[Board, dict[str, str]]:
     CompileError
         The folder has no board's project.
     """
-    for board in map(named, NAMES):
-        if (build / board.project).is_file():
-            paths = [*build.glob("rtl/**/*.v"), *build.glob(f"{Path(board.project).parent}/*")]
-            texts = {
-                path.relative_to(build).as_posix(): path.read_text(errors="replace")
-                for path in sorted(paths)
-                if path.suffix in (".v", ".tcl", ".xdc", ".lpf")
-            }
-            return board, texts
-    raise CompileError(
-        f"{build}: no project of a board is here; make one with 'qnn compile --board NAME'"
-    )
+    board = board_of(build)
+    if board is None:
+        raise CompileError(
+            f"{build}: no project of a board is here; make one with 'qnn compile --board NAME'"
+        )
+    paths = [*build.glob("rtl/**/*.v"), *build.glob(f"{Path(board.project).parent}/*")]
+    texts = {
+        path.relative_to(build).as_posix(): path.read_text(errors="replace")
+        for path in sorted(paths)
+        if path.suffix in TEXTS
+    }
+    return board, texts
+
+
+def _families() -> dict[str, str]:
+    """The family of each board, by the board's name."""
+    files = HERE.glob("*/boards/*.py")
+    return {path.stem: path.parts[-3] for path in files if path.stem != "__init__"}
+
+
+def _of(name):
+    return _families()[name]

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "boards": {"qnn.eda", "qnn.runtime", "hw", "hw.spec"},
     "qnn.bench": {
         "sim",
+        "boards",
         "qnn.eda",
         "qnn.nn",
         "qnn.quant",
@@ -47,6 +48,7 @@ MAY_IMPORT = {
     },
     "qnn.report": {
         "sim",
+        "boards",
         "qnn.eda",
         "qnn.ir",
         "qnn.compiler",

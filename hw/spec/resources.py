@@ -32,17 +32,18 @@ class Device:
     source: str
 
 
-XCZU9EG = Device(
-    name="XCZU9EG",
-    lut=274_080,
-    ff=548_160,
-    bram18=1_824,
-    dsp=2_520,
-    source='AMD DS891, "Zynq UltraScale+ MPSoC Data Sheet: Overview"',
-)
-
 # Of what a device has; more is hard to place and route. A judgement, not a limit of the device.
 USABLE_LUT, USABLE_BRAM18 = 0.75, 0.9
+
+
+def usable(device: Device) -> dict[str, int]:
+    """Cells of ``device`` that a design may take, by kind."""
+    return {
+        "lut": int(device.lut * USABLE_LUT),
+        "ff": device.ff,
+        "bram18": int(device.bram18 * USABLE_BRAM18),
+        "dsp": device.dsp,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

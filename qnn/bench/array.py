@@ -1,4 +1,4 @@
-"""What a lane costs on the ZCU102: shifts and multipliers in the same array, side by side.
+"""What a lane costs on UltraScale+: shifts and multipliers in the same array, side by side.
 
 Cells are counted by Yosys for UltraScale+; there is no open place and route for it, so that lanes
 of a full device and operations a second are estimates: counts x an assumed clock.
@@ -11,15 +11,17 @@ from itertools import product
 from math import floor
 from threading import Lock
 
+import boards
 from hw.array import PE, SvpeArray
 from hw.spec.config import SvpeConfig, accumulator_bits
-from hw.spec.resources import USABLE_LUT, XCZU9EG
+from hw.spec.resources import USABLE_LUT
 from hw.verilog import files
 from qnn.bench.machine import commit, machine
 from qnn.eda.longest_path import longest_path
 from qnn.eda.synthesis import synthesis
 
-DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = XCZU9EG.lut, XCZU9EG.ff, XCZU9EG.dsp  # of the ZCU102
+BOARD = boards.reference()  # whose device is filled
+DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = BOARD.device.lut, BOARD.device.ff, BOARD.device.dsp
 USABLE = USABLE_LUT
 CLOCK_MHZ = 250
 # Lanes of the 16-bit multiplier array that the n-BQ-NN paper compares with: derived, the greatest
@@ -31,8 +33,8 @@ ARRAY = {"lanes": 16, "rows": 16, "columns": 8}
 TOP = "qnn_array"
 TITLE = (
     f"an array of {ARRAY['lanes']} x {ARRAY['rows']} x {ARRAY['columns']} (lanes x rows x "
-    f"columns), counted by Yosys; lanes and GOP/s of a ZCU102 at {USABLE:.0%} of its LUTs and "
-    f"{CLOCK_MHZ} MHz are estimated"
+    f"columns), counted by Yosys; lanes and GOP/s of a {BOARD.title} at {USABLE:.0%} of its LUTs "
+    f"and {CLOCK_MHZ} MHz are estimated"
 )
 ELABORATION = Lock()  # Amaranth chooses its Yosys by an environment variable
 BODIES = {"words": False, "mapped": True}
@@ -57,9 +59,9 @@ class Row:
     lut_packed_per_lane : after packing of small LUTs, by Yosys (estimated)
     ff_per_lane, carry8_per_lane, dsp_per_lane : measured
     longest_path_luts, longest_path_carry_bits : between two registers (measured)
-    lanes_zcu102 : that 75 % of the LUTs and all DSP blocks are enough for (estimated)
-    ff_share_zcu102 : of its flip-flops that those lanes take; above 1, they are too few (estimated)
-    gops_zcu102 : two operations a lane and cycle at ``CLOCK_MHZ`` (estimated)
+    device_lanes : that 75 % of the device's LUTs and all its DSP blocks are enough for (estimated)
+    device_ff_share : of its flip-flops that those lanes take; above 1, they are too few (estimated)
+    device_gops : two operations a lane and cycle at ``CLOCK_MHZ`` (estimated)
     """
 
     pe: str
@@ -74,9 +76,9 @@ class Row:
     dsp_per_lane: float
     longest_path_luts: int
     longest_path_carry_bits: int
-    lanes_zcu102: int
-    ff_share_zcu102: float
-    gops_zcu102: float
+    device_lanes: int
+    device_ff_share: float
+    device_gops: float
 
 
 def configs() -> list[SvpeConfig]:
@@ -131,22 +133,22 @@ def ratios(rows: list[Row]) -> dict[str, float]:
     wide, narrow = by_kind["shift", 3, 16], by_kind["shift", 3, 8]
     full = by_kind["multiply_dsp", 16, 16]
     return {
-        "throughput_vs_published_vpe": wide.lanes_zcu102 / PUBLISHED_VPE_LANES,
-        "throughput_vs_full_dsp_vpe": wide.lanes_zcu102 / full.lanes_zcu102,
-        "throughput_vs_packed_int8_vpe": narrow.lanes_zcu102 / (INT8_PER_DSP * DEVICE_DSPS),
-        "throughput_vs_dsp_and_lut_vpe": wide.lanes_zcu102
-        / (full.lanes_zcu102 + _beside(full, by_kind["multiply_lut", 16, 16])),
+        "throughput_vs_published_vpe": wide.device_lanes / PUBLISHED_VPE_LANES,
+        "throughput_vs_full_dsp_vpe": wide.device_lanes / full.device_lanes,
+        "throughput_vs_packed_int8_vpe": narrow.device_lanes / (INT8_PER_DSP * DEVICE_DSPS),
+        "throughput_vs_dsp_and_lut_vpe": wide.device_lanes
+        / (full.device_lanes + _beside(full, by_kind["multiply_lut", 16, 16])),
     }
 
 
 def _beside(full: Row, other: Row) -> float:
     """Lanes of multipliers in the LUTs that those in all DSP blocks leave."""
-    left = USABLE * DEVICE_LUTS - full.lanes_zcu102 * full.lut_per_lane
+    left = USABLE * DEVICE_LUTS - full.device_lanes * full.lut_per_lane
     return left / other.lut_per_lane
 
 
 def lanes_that_fit(lut_per_lane: float, dsp_per_lane: float) -> tuple[int, str]:
-    """Lanes on the ZCU102, and what there is too little of for more."""
+    """Lanes on the device, and what there is too little of for more."""
     by_lut = USABLE * DEVICE_LUTS / lut_per_lane
     by_dsp = DEVICE_DSPS / dsp_per_lane if dsp_per_lane else by_lut
     return floor(min(by_lut, by_dsp)), "LUT" if by_lut <= by_dsp else "DSP"
@@ -196,7 +198,7 @@ def _row(config, body):
         dsp_per_lane=dsp,
         longest_path_luts=path.luts,
         longest_path_carry_bits=path.carry_bits,
-        lanes_zcu102=fitting,
-        ff_share_zcu102=fitting * counts.ff / lanes / DEVICE_FFS,
-        gops_zcu102=2 * fitting * CLOCK_MHZ / 1000,
+        device_lanes=fitting,
+        device_ff_share=fitting * counts.ff / lanes / DEVICE_FFS,
+        device_gops=2 * fitting * CLOCK_MHZ / 1000,
     )

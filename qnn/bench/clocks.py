@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+import boards
 from hw.spec.config import SvpeConfig
 from qnn.eda.place_and_route import Routed, route
 
@@ -21,9 +22,10 @@ class Clocks:
     @property
     def title(self) -> str:
         """What it is, for people."""
+        other = boards.reference().title
         return (
             f"an array of {SIZE['lanes']} x {SIZE['rows']} x {SIZE['columns']}, placed and routed "
-            f"on ECP5-85 (speed 8) by nextpnr: measured there, no clock of a ZCU102"
+            f"on ECP5-85 (speed 8) by nextpnr: measured there, no clock of a {other}"
         )
 
     def to_fields(self) -> dict:

@@ -1,9 +1,10 @@
-"""How many whole accelerators a ZCU102 has room for, by the cells that Yosys counts."""
+"""How many whole accelerators a device has room for, by the cells that Yosys counts."""
 
 from dataclasses import dataclass
 
+import boards
 from hw.spec.config import SvpeConfig, named_config
-from hw.spec.resources import USABLE_BRAM18, USABLE_LUT, XCZU9EG
+from hw.spec.resources import USABLE_BRAM18, USABLE_LUT, Device
 from qnn.eda.synthesis import Resources, accelerator_resources
 
 CORES = (1, 2, 3, 4)
@@ -36,20 +37,21 @@ def measure(config: SvpeConfig | None = None) -> list[Share]:
     ToolError
         Yosys is not installed, or fails.
     """
-    return shares(accelerator_resources(config or named_config("reference")))
+    cells = accelerator_resources(config or named_config("reference"))
+    return shares(cells, boards.reference().device)
 
 
-def shares(cells: Resources) -> list[Share]:
-    """Shares of the device that one to four times ``cells`` take (estimated)."""
+def shares(cells: Resources, device: Device) -> list[Share]:
+    """Shares of ``device`` that one to four times ``cells`` take (estimated)."""
     packed = cells.lut_sites - cells.lut + cells.lut_packed
     return [
         Share(
             cores=cores,
-            lut=cores * cells.lut_sites / XCZU9EG.lut,
-            lut_packed=cores * packed / XCZU9EG.lut,
-            ff=cores * cells.ff / XCZU9EG.ff,
-            bram=cores * cells.bram18 / XCZU9EG.bram18,
-            dsp=cores * cells.dsp / XCZU9EG.dsp,
+            lut=cores * cells.lut_sites / device.lut,
+            lut_packed=cores * packed / device.lut,
+            ff=cores * cells.ff / device.ff,
+            bram=cores * cells.bram18 / device.bram18,
+            dsp=cores * cells.dsp / device.dsp,
         )
         for cores in CORES
     ]

@@ -28,8 +28,8 @@ from sim.verify import Report, verify
 CALIBRATION = 256  # images
 CLOCK_HZ = 250_000_000  # assumed: no tool here places and routes for the boards' devices
 PUBLISHED = {  # as its authors report
-    "resnet20": {"system": "NN2FPGA", "board": "KV260", "frames_per_second": 7601},
-    "resnet8": {"system": "NN2FPGA", "board": "KV260", "frames_per_second": 30153},
+    "resnet20": {"system": "NN2FPGA", "device": "XCK26", "frames_per_second": 7601},
+    "resnet8": {"system": "NN2FPGA", "device": "XCK26", "frames_per_second": 30153},
 }
 PUBLISHED_IN = "arXiv 2309.15631"
 

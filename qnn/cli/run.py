@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import boards
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
@@ -15,14 +16,14 @@ from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
 if TYPE_CHECKING:
     import numpy as np
 
+    from boards.board import SerialHost
     from qnn.design import Design
     from qnn.runtime.transport import Transport
 
 SIMULATED = "rtl:"  # the device that starts here
-SERIAL = "ulx3s:"  # one that has its network, and takes images over a serial line
 DEVICE_HELP = (
     "pynq:FILE.bit[?download=no], uio:uio0[,uio1...]?memory=udmabuf0[&mhz=NUMBER], rtl: (the "
-    "simulated Verilog), rtl://HOST:PORT, or ulx3s:PORT (a serial port)"
+    "simulated Verilog), rtl://HOST:PORT, or BOARD:PORT (a board on a serial port)"
 )
 
 
@@ -69,11 +70,10 @@ def execute(
     device: str, design: "Design", images: "np.ndarray"
 ) -> tuple[tuple["np.ndarray", ...], float]:
     """What the device gives for ``images``, channels last, and the seconds that it took."""
-    if device.startswith(SERIAL):
-        from boards.ulx3s import host
-
+    kind, colon, port = device.partition(":")
+    if colon and kind in serial_boards():
         started = time.perf_counter()
-        outputs, _ = host.execute(design.image, device.removeprefix(SERIAL), images)
+        outputs, _ = serial_boards()[kind](design.image, port, images)
         return outputs, time.perf_counter() - started
     from qnn.runtime.accelerator import Accelerator
 
@@ -81,6 +81,11 @@ def execute(
         accelerator = Accelerator(design.image, transport)
         started = time.perf_counter()
         return accelerator.execute(images), time.perf_counter() - started
+
+
+def serial_boards() -> "dict[str, SerialHost]":
+    """What runs images on each board that has its network, and takes images over a serial line."""
+    return {board.name: board.serial for board in boards.every() if board.serial}
 
 
 @contextmanager
@@ -98,6 +103,7 @@ def opened(device: str, design: "Design") -> Iterator["Transport"]:
     try:
         transport = open_transport(device)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}; or give {SIMULATED} or {SERIAL}PORT") from None
+        forms = " or ".join((SIMULATED, *(f"{name}:PORT" for name in serial_boards())))
+        raise typer.BadParameter(f"{error}; or give {forms}") from None
     with closing(transport):
         yield transport

@@ -1,10 +1,13 @@
 """What commands read: models, graphs, build folders, configurations and images."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hw.spec.config import CONFIGS
 from qnn.cli.output import progress
 
 if TYPE_CHECKING:
@@ -22,7 +25,8 @@ DATA_HELP = (
 )
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
-ConfigName = Annotated[str, typer.Option(help="Configuration: test, small, reference, zcu102.")]
+CONFIG_NAMES = ", ".join(CONFIGS)
+ConfigName = Annotated[str, typer.Option(help=f"Configuration: {CONFIG_NAMES}.")]
 ConfigSettings = Annotated[
     list[str] | None, typer.Option("--set", help="NAME=VALUE changes a size; may be repeated.")
 ]
@@ -49,15 +53,25 @@ def read_design(folder: Path) -> "Design":
     return Design.read(folder)
 
 
-def read_config(name: str, settings: list[str] | None, graph: "Graph") -> "SvpeConfig":
-    """The named configuration for ``graph``, with the sizes that ``settings`` change."""
+def read_config(
+    name: str,
+    settings: list[str] | None,
+    graph: "Graph",
+    given: Mapping[str, int] = MappingProxyType({}),
+) -> "SvpeConfig":
+    """The named configuration for ``graph``, with the sizes that ``settings`` change.
+
+    Parameters
+    ----------
+    given : sizes that differ from the named ones where ``settings`` do not name them
+    """
     from dataclasses import fields
 
     from hw.spec.config import PES, SvpeConfig
     from qnn.design import config_for
 
     sizes = [field.name for field in fields(SvpeConfig) if field.name != "pe"]
-    changes = {}
+    changes: dict = dict(given)
     for setting in settings or ():
         key, _, value = setting.partition("=")
         if not (key in sizes and value.isdecimal()) and not (key == "pe" and value in PES):

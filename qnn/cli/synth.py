@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import boards
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, read_design
@@ -24,31 +25,25 @@ class Part(StrEnum):
     ACCELERATOR = "accelerator"
 
 
-class Board(StrEnum):
-    """Boards whose bitstream open tools make."""
-
-    ULX3S = "ulx3s"
-
-
 def synth(
     build: Build,
     part: Annotated[Part, typer.Option(help="What to count.")] = Part.ARRAY,
     board: Annotated[
-        Board | None, typer.Option(help="Make this board's bitstream instead; takes minutes.")
+        str | None, typer.Option(help="Make this board's bitstream instead; takes minutes.")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", help="Counts as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
     """Count the FPGA cells of the design in BUILD.
 
-    Yosys synthesises it for UltraScale+. With --board ulx3s, Yosys, nextpnr and ecppack make the
+    Yosys synthesises it for UltraScale+. With --board, Yosys, nextpnr and ecppack make the
     bitstream of a build that was compiled for that board.
     """
     from qnn.report import records
 
     design = read_design(build)
-    said, kept = count(design, part) if board is None else make_bitstream(build, board)
-    name = (board or part).value
+    said, kept = count(build, design, part) if board is None else make_bitstream(build, board)
+    name = board or part.value
     keep_result(build, f"synth_{name}", kept)
     said = {"part": name, **said}
     if out is not None:
@@ -59,40 +54,46 @@ def synth(
     print_table(f"{name} of {design.config}", ("cells", "count"), rows(said))
 
 
-def count(design: "Design", part: Part) -> tuple[dict, dict]:
-    """Cells for UltraScale+: to say, and to keep."""
+def count(build: Path, design: "Design", part: Part) -> tuple[dict, dict]:
+    """Cells for UltraScale+: to say, and to keep beside those of the board's chip."""
     from qnn.eda.synthesis import accelerator_resources, array_resources
 
     counts = array_resources if part is Part.ARRAY else accelerator_resources
     cells = asdict(counts(design.config))
-    return cells, {"measured_cells": cells, "given_available_cells": zcu102()}
+    device = boards.counted_for(build).device
+    available = {kind: getattr(device, kind) for kind in ("lut", "ff", "dsp", "bram18")}
+    return cells, {"measured_cells": cells, "given_available_cells": available}
 
 
-def zcu102() -> dict[str, int]:
-    """Cells of the ZCU102's chip, which the counts are for."""
-    from hw.spec.resources import XCZU9EG
-
-    return {kind: getattr(XCZU9EG, kind) for kind in ("lut", "ff", "dsp", "bram18")}
-
-
-def make_bitstream(build: Path, board: Board) -> tuple[dict, dict]:
+def make_bitstream(build: Path, board: str) -> tuple[dict, dict]:
     """Run the board's commands in its folder: what to say, and what to keep.
 
     Cells are counted; a clock that a timing analysis gives is an estimate.
+
+    Raises
+    ------
+    CompileError
+        Open tools do not know the board's device, or the build is for another board.
     """
-    from boards.ulx3s.commands import BITSTREAM, REPORT, commands
     from qnn.eda import bitstream
 
-    folder = build / board.value
+    flow = boards.named(board).open_flow
+    if flow is None:
+        known = ", ".join(one.name for one in boards.every() if one.open_flow)
+        raise CompileError(
+            f"{board}: its bitstream needs {boards.named(board).tool}, which is not open; boards "
+            f"whose bitstream 'qnn synth' makes: {known}"
+        )
+    folder = build / flow.folder
     if not folder.is_dir():
         raise CompileError(
             f"{build}: a bitstream needs the board's files, but this build has no {folder.name}/; "
-            f"compile the model with --board {board.value}"
+            f"compile the model with --board {board}"
         )
     sources = sorted(path.name for path in folder.glob("*.v"))
     started = time.perf_counter()
-    with progress(f"{board.value}: yosys, nextpnr, ecppack") as report:
-        made = bitstream.build(folder, commands(sources), BITSTREAM, REPORT, report)
+    with progress(f"{board}: yosys, nextpnr, ecppack") as report:
+        made = bitstream.build(folder, flow.commands(sources), flow.bitstream, flow.report, report)
     kept = {
         "tools": made.versions,
         "measured_cells": made.used,

@@ -1,6 +1,6 @@
 """Real place and route of an array, on ECP5: the only open flow with timing for a part this large.
 
-The clock that it reaches says how arrays compare, not what the ZCU102 reaches.
+The clock that it reaches says how arrays compare, not what an UltraScale+ device reaches.
 """
 
 import json

@@ -1,8 +1,9 @@
 """The few numbers that a reader looks for first, or how to get them where they are missing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from boards.board import Board, ClockCheck
 from qnn.report.layers import Costs
 from qnn.report.numbers import Number, number
 from qnn.report.records import Record
@@ -32,8 +33,9 @@ class Card:
     verdict: str = ""
 
 
-def cards(records: Records, costs: Costs) -> list[Card]:
-    """From verification to clock, in the order in which one asks."""
+def cards(records: Records, costs: Costs, shown: Sequence[Board]) -> list[Card]:
+    """From verification to the clocks of ``shown`` boards, in the order in which one asks."""
+    clocks = sorted((board.clock for board in shown), key=lambda clock: clock.stage)
     return [
         _verified(records),
         _accuracy(records),
@@ -43,8 +45,7 @@ def cards(records: Records, costs: Costs) -> list[Card]:
             number("simulated_utilisation", costs.utilisation),
             "cycle model, start to done",
         ),
-        _routed(records),
-        _implemented(records),
+        *(_clock(records, clock) for clock in clocks),
     ]
 
 
@@ -92,27 +93,13 @@ def _cycles(records, costs):
     return Card("Cycles an image", found, "cycle model; RTL not run: qnn simulate BUILD")
 
 
-def _routed(records):
-    record = records.get("synth_ulx3s")
-    if record is None:
-        todo = "qnn synth BUILD --board ulx3s"
-        return Card("Clock on ECP5-85", None, todo)
-    clock = record.values["given_clock_mhz"]
-    fmax = record.values["estimated_fmax_mhz"]
-    beside = "above" if fmax >= clock else "below"
-    note = f"timing analysis of the routed design; {beside} the board's clock"
-    shown = number("estimated_fmax_mhz", fmax, record.stale)
-    return Card("Clock on ECP5-85", shown, note, _verdict(fmax >= clock, record))
-
-
-def _implemented(records):
-    record = records.get("vivado")
+def _clock(records: Records, clock: ClockCheck) -> Card:
+    record = records.get(clock.record)
     if record is None or "estimated_fmax_mhz" not in record.values:
-        return Card("Clock on ZCU102", None, "Vivado, on the project of qnn compile")
+        return Card(clock.title, None, clock.todo)
+    note, met = clock.judge(record.values)
     shown = number("estimated_fmax_mhz", record.values["estimated_fmax_mhz"], record.stale)
-    met = record.values["timing_met"] is True
-    note = f"Vivado's timing analysis; constraints {'met' if met else 'not met'}"
-    return Card("Clock on ZCU102", shown, note, _verdict(met, record))
+    return Card(clock.title, shown, note, _verdict(met, record))
 
 
 def _verdict(good, record):

@@ -1,10 +1,13 @@
 """The report of a build folder as one HTML page that needs no other file."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+import boards
+from boards.board import Board
 from qnn.design import Design
 from qnn.files import write_whole
 from qnn.report import records
@@ -14,10 +17,9 @@ from qnn.report.memory import buffers, places, sections
 from qnn.report.numbers import label, number
 from qnn.report.picture import picture
 from qnn.report.records import Record
-from qnn.report.resources import TITLES, chips
+from qnn.report.resources import chips, counts
 
 NAME = "index.html"
-CELLS_ONLY = TITLES.keys() - {"vivado"}  # whose other numbers stand in cards
 
 
 def write_page(build: Path) -> Path:
@@ -32,19 +34,27 @@ def write_page(build: Path) -> Path:
     path = build / records.FOLDER / NAME
     path.parent.mkdir(exist_ok=True)
     estimate = path.with_name("estimate_board_resources.json")
-    board = json.loads(estimate.read_bytes()) if estimate.is_file() else None
-    write_whole(path, page(design, records.read(build), manifest(build), board))
+    cells = json.loads(estimate.read_bytes()) if estimate.is_file() else None
+    shown = boards.shown(build)
+    write_whole(path, page(design, records.read(build), manifest(build), shown, cells))
     return path
 
 
-def page(design: Design, found: dict[str, Record], facts: dict, board: dict | None = None) -> str:
+def page(
+    design: Design,
+    found: dict[str, Record],
+    facts: dict,
+    shown: Sequence[Board],
+    estimate: dict | None = None,
+) -> str:
     """The page's text.
 
     Parameters
     ----------
     found : results by name, as ``qnn.report.records.read`` gives them
     facts : the build folder's manifest
-    board : its estimate of a board's cells, where it has one
+    shown : boards whose results the page shows, first that of the build
+    estimate : the build folder's estimate of a board's cells, where it has one
     """
     image = design.image
     cost = costs(image)
@@ -55,6 +65,8 @@ def page(design: Design, found: dict[str, Record], facts: dict, board: dict | No
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    ways = [way for way in counts(shown) if not way.other_numbers]
+    cells_only = {name for way in ways for name in way.titles}
     longest = max((max(layer.cycles, layer.estimated) for layer in cost.layers), default=1)
     return environment.get_template("page.html").render(
         config=image.config,
@@ -63,13 +75,13 @@ def page(design: Design, found: dict[str, Record], facts: dict, board: dict | No
         layers=cost.layers,
         longest=longest or 1,
         stalls=[cause for cause in STALLS if any(layer.stalls[cause] for layer in cost.layers)],
-        cards=cards(found, cost),
+        cards=cards(found, cost, shown),
         picture=picture(design.graph),
         sections=sections(image),
         buffers=buffers(image),
         places=places(image),
-        chips=chips(found, board),
-        runs=[run(record) for name, record in found.items() if name not in CELLS_ONLY],
+        chips=chips(found, shown, estimate),
+        runs=[run(record) for name, record in found.items() if name not in cells_only],
         stale=any(record.stale for record in found.values()),
     )
 

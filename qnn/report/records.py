@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import boards
 from qnn.files import write_whole
 
 FOLDER = "report"
@@ -18,7 +19,7 @@ NEEDED = {  # beginning of a name: keys without which a file is no result
     "verify_": ("passed", "failure", "simulated_mismatches", "simulated_values_compared"),
     "simulate_": ("device", "given_images"),
     "synth_": ("measured_cells",),
-    "synth_ulx3s": ("given_clock_mhz", "estimated_fmax_mhz"),
+    **{f"synth_{name}": ("given_clock_mhz", "estimated_fmax_mhz") for name in boards.names()},
 }
 OF = "image_sha256"  # of image.bin, as the manifest has it
 

@@ -1,17 +1,12 @@
 """Cells that the design takes of each chip for which they were counted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from boards.board import Board, CellCount
 from qnn.report.numbers import Number, number
 from qnn.report.records import Record
 
-TITLES = {
-    "synth_array": "The array alone, of a ZCU102 (Yosys, before packing)",
-    "synth_accelerator": "The accelerator, of a ZCU102 (Yosys, before packing)",
-    "synth_ulx3s": "The whole design on ECP5-85 (nextpnr, routed)",
-    "vivado": "The board's design on ZCU102 (Vivado)",
-}
 NAMES = {
     "lut": "LUT",
     "lut4": "LUT4 and carry",
@@ -55,31 +50,35 @@ class Chip:
         return any(cell.available for cell in self.cells)
 
 
-def chips(records: Mapping[str, Record], board: Mapping | None = None) -> list[Chip]:
+def counts(shown: Sequence[Board]) -> list[CellCount]:
+    """The ways to count the cells of ``shown`` boards, from synthesis to implementation."""
+    return sorted((way for board in shown for way in board.cells), key=lambda way: way.stage)
+
+
+def chips(
+    records: Mapping[str, Record], shown: Sequence[Board], estimate: Mapping | None = None
+) -> list[Chip]:
     """What a board's project estimates, each result of a synthesis, and what was not run.
 
     Parameters
     ----------
-    board : ``report/estimate_board_resources.json``, which a build for a ZCU102 has
+    shown : boards whose results the page shows, first that of the build
+    estimate : ``report/estimate_board_resources.json``, which some boards' builds have
     """
-    found = [] if board is None else [_estimated(board)]
-    found += [_chip(TITLES[name], records[name]) for name in TITLES if name in records]
-    if not any(name in records for name in ("synth_array", "synth_accelerator")):
-        found.append(Chip("ZCU102 (Yosys)", (), "qnn synth BUILD"))
-    if "synth_ulx3s" not in records:
-        todo = "qnn compile MODEL --board ulx3s, then qnn synth BUILD --board ulx3s"
-        found.append(Chip("ECP5-85 (nextpnr, routed)", (), todo))
-    if "vivado" not in records:
-        todo = "Vivado, on the project of qnn compile MODEL --board zcu102"
-        found.append(Chip("ZCU102 (Vivado, implemented)", (), todo))
-    return found
+    ways = counts(shown)
+    found = [] if estimate is None else [_estimated(estimate, shown[0].title)]
+    for way in ways:
+        named = ((name, title) for name, title in way.titles.items() if name in records)
+        found += [_chip(title, records[name]) for name, title in named]
+    missing = (way for way in ways if not way.titles.keys() & records.keys())
+    return [*found, *(Chip(way.missing, (), way.todo) for way in missing)]
 
 
-def _estimated(board):
-    cores, all_cores = board["cores"], board["all_cores"]
+def _estimated(estimate, board):
+    cores, all_cores = estimate["cores"], estimate["all_cores"]
     used = {key.removeprefix("estimated_"): count for key, count in all_cores.items()}
-    title = f"{cores} core{'s' if cores > 1 else ''} on ZCU102 (before any synthesis)"
-    return Chip(title, tuple(_cells(used, board["device"], "estimated")))
+    title = f"{cores} core{'s' if cores > 1 else ''} on {board} (before any synthesis)"
+    return Chip(title, tuple(_cells(used, estimate["device"], "estimated")))
 
 
 def _chip(title, record):

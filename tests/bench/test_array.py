@@ -28,9 +28,9 @@ def row(config):
         dsp_per_lane=float(config.pe == "multiply"),
         longest_path_luts=1,
         longest_path_carry_bits=1,
-        lanes_zcu102=lanes,
-        ff_share_zcu102=0.5,
-        gops_zcu102=0.0,
+        device_lanes=lanes,
+        device_ff_share=0.5,
+        device_gops=0.0,
     )
 
 
@@ -65,7 +65,7 @@ def test_json_has_every_kind_once(rows):
     kinds = [(r["pe"], r["weight_bits"], r["activation_bits"]) for r in fields["rows"]]
     assert len(kinds) == len(set(kinds)) == len(array.KINDS)
     assert {pe for pe, _, _ in kinds} == {"shift", "multiply_dsp", "multiply_lut"}
-    assert fields["rows"][0]["lanes_zcu102"] == rows[0].lanes_zcu102
+    assert fields["rows"][0]["device_lanes"] == rows[0].device_lanes
 
 
 def test_findings_say_who_is_cheaper(rows):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from boards.zynqmp.devices import XCZU9EG
 from qnn.bench import fit
 from qnn.eda.synthesis import Resources
 
@@ -18,7 +19,7 @@ CELLS = Resources(
 
 
 def test_shares_grow_with_the_cores():
-    one, two, _, four = fit.shares(CELLS)
+    one, two, _, four = fit.shares(CELLS, XCZU9EG)
     assert one.lut == pytest.approx(41_500 / 274_080)
     assert one.lut_packed == pytest.approx(31_500 / 274_080)
     assert two.bram == pytest.approx(2 * 256 / 1_824)
@@ -28,5 +29,5 @@ def test_shares_grow_with_the_cores():
 
 @pytest.mark.parametrize("more", [{"lut": 50_000}, {"bram18": 420}, {"ff": 140_000}, {"dsp": 640}])
 def test_too_much_of_anything_does_not_fit(more):
-    assert fit.shares(CELLS)[-1].fits
-    assert not fit.shares(replace(CELLS, **more))[-1].fits
+    assert fit.shares(CELLS, XCZU9EG)[-1].fits
+    assert not fit.shares(replace(CELLS, **more), XCZU9EG)[-1].fits

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from boards.zynqmp.devices import XCZU9EG
 from qnn.bench import array, clocks, energy, fit
 from qnn.eda import place_and_route
 from qnn.errors import ToolError
@@ -20,7 +21,7 @@ def measured(monkeypatch):
     routed = place_and_route.Routed(mhz=131.6, luts=1200, ffs=900, dsps=0)
     monkeypatch.setattr(array, "measure_all", lambda _progress: rows)
     monkeypatch.setattr(energy, "measure", lambda _progress: (spent, activities))
-    monkeypatch.setattr(fit, "measure", lambda: fit.shares(CELLS))
+    monkeypatch.setattr(fit, "measure", lambda: fit.shares(CELLS, XCZU9EG))
     monkeypatch.setattr(clocks, "measure", lambda: clocks.Clocks({"shift": routed}))
     monkeypatch.setattr(place_and_route, "check", lambda: None)
 

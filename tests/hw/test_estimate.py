@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from boards.zynqmp.devices import XCZU9EG
 from hw.spec.config import CONFIGS, SvpeConfig
 from hw.spec.resources import (
     USABLE_BRAM18,
     USABLE_LUT,
-    XCZU9EG,
     Cells,
     block_rams,
     estimate,

@@ -1,6 +1,6 @@
 """The work of a replay in independent jobs; each gives artifacts by name.
 
-Verilog, the C header and the project of a ZCU102 depend on the configuration alone, so each
+Verilog, the C header and the projects of most boards depend on the configuration alone, so each
 configuration gives them once; all else is of a network, or of a network and a configuration.
 """
 
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product as pairs
 from pathlib import Path
 
 import qnn
@@ -44,11 +45,16 @@ def _variant(config, changes=None, **fields):
     return Variant(config, tuple((changes or {}).items()), **fields)
 
 
+def _for_board(name):
+    board = product.board(name)
+    return _variant(board.config, board.sizes, board=name)
+
+
 NAMED = {
     "test": _variant("test"),
     "small": _variant("small"),
     "reference": _variant("reference"),
-    "zcu102": _variant("zcu102", board="zcu102"),
+    **{name: _for_board(name) for name in product.PROJECTS},
     "test-multiply": _variant("test", MULTIPLY),
     "reference-multiply": _variant("reference", MULTIPLY),
 }
@@ -56,9 +62,9 @@ OF_SMALL_NETWORKS = {
     "test-strips": _variant("test", STRIPS),
     "test-batch3": _variant("test", batch=3),
 }
-ULX3S = ("zoo/", "made/tiny_graph", "made/network", "made/residual_block", "drawn/model0")
+IN_MEMORY = ("zoo/", "made/tiny_graph", "made/network", "made/residual_block", "drawn/model0")
 CONFIGS = {
-    **{name: (name, {}) for name in ("test", "small", "reference", "zcu102")},
+    **{name: (name, {}) for name in product.CONFIGS},
     **{f"{name}-multiply": (name, MULTIPLY) for name in ("test", "small", "reference")},
     "test-multiply_lut": ("test", {"pe": "multiply_lut", "weight_bits": 8}),
     **{f"test-weights{bits}": ("test", {"weight_bits": bits}) for bits in (2, 4, 5)},
@@ -68,7 +74,7 @@ CONFIGS = {
     "smallest": ("test", SMALLEST),
 }
 QUICK_CONFIGS = ("test", "test-multiply", "smallest")
-QUICK_VARIANTS = ("test", "zcu102", "test-multiply", "test-strips")
+QUICK_VARIANTS = ("test", *product.PROJECTS, "test-multiply", "test-strips")
 
 
 def network_jobs(quick: bool) -> dict[str, Callable[[Path], Artifacts]]:
@@ -84,8 +90,8 @@ def build_jobs(quick: bool) -> dict[str, Callable[[Path], Artifacts]]:
         for label, variant in variants.items():
             if not quick or label in QUICK_VARIANTS:
                 builds[f"builds/{name}/{label}"] = partial(build, name, variant)
-        if name.startswith(ULX3S) and (not quick or name == "made/tiny_graph"):
-            builds[f"boards/ulx3s/{name}"] = partial(ulx3s, name)
+        if name.startswith(IN_MEMORY) and (not quick or name == "made/tiny_graph"):
+            builds[f"boards/{product.SERIAL}/{name}"] = partial(in_memory, name)
     for label in QUICK_CONFIGS if quick else CONFIGS:
         configs[f"configs/{label}"] = partial(config, label)
     long = {name: job for name, job in builds.items() if "/zoo/" in name}
@@ -132,10 +138,10 @@ def config(label: str, folder: Path) -> Artifacts:
     artifacts = {f"configs/{label}/{path}": of_bytes(data) for path, data in files.items()}
     header = product.c_header(sizes).encode()
     artifacts[f"configs/{label}/qnn_accelerator.h"] = of_bytes(header)
-    for cores, clock_mhz in ((1, None), (4, 187.5)):
-        own = f"configs/{label}/zcu102-{cores}"
+    for board, (cores, clock_mhz) in pairs(product.PROJECTS, ((1, None), (4, 187.5))):
+        own = f"configs/{label}/{board}-{cores}"
         try:
-            target = product.board("zcu102")
+            target = product.board(board)
             target.check_fits(sizes, cores, clock_mhz)
             texts = target.files(sizes, files, cores, clock_mhz)
         except product.QnnError as error:
@@ -145,14 +151,14 @@ def config(label: str, folder: Path) -> Artifacts:
     return artifacts
 
 
-def ulx3s(name: str, folder: Path) -> Artifacts:
-    """The project of a ULX3S, which has the network in its memory."""
+def in_memory(name: str, folder: Path) -> Artifacts:
+    """The project of a board that has the network in its memory."""
     graph = _graph(folder, name)
     if graph is None:
         return {}
-    own = f"boards/ulx3s/{name}"
+    own = f"boards/{product.SERIAL}/{name}"
     try:
-        target = product.board("ulx3s")
+        target = product.board(product.SERIAL)
         design = qnn.compile(graph, target.config)
         target.check_fits(design.config, 1)
         files = target.files(design.config, {"image.bin": design.image.to_bytes()}, 1)

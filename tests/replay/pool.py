@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests.replay import product
 from tests.replay.artifact import Artifact
 from tests.replay.jobs import build_jobs, network_jobs
 
@@ -35,7 +36,9 @@ def _is_chosen(name, chosen):
 
 def _is_needed(name, needed):
     network = name.removeprefix("networks/")
-    return any(f"{part}/".startswith((f"{network}/", f"ulx3s/{network}/")) for part in needed)
+    return any(
+        f"{part}/".startswith((f"{network}/", f"{product.SERIAL}/{network}/")) for part in needed
+    )
 
 
 @contextmanager

@@ -7,10 +7,11 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import boards
 from boards import named as board
 from hw import verilog as hardware
 from hw.spec.c_header import c_header
-from hw.spec.config import SvpeConfig, named_config
+from hw.spec.config import CONFIGS, SvpeConfig, named_config
 from hw.spec.image import Image
 from hw.spec.isa.encoding import LAYOUTS, Instruction, encode
 from qnn.design import Design, config_for
@@ -20,6 +21,9 @@ from qnn.ir.text import text as graph_text
 from qnn.report.page import manifest, page
 
 __all__ = [
+    "CONFIGS",
+    "PROJECTS",
+    "SERIAL",
     "Image",
     "QnnError",
     "SvpeConfig",
@@ -37,6 +41,9 @@ __all__ = [
     "verilog",
 ]
 
+# Boards whose projects are of a configuration, and the one whose memory holds a network.
+PROJECTS = tuple(one.name for one in boards.every() if boards.family(one) == "zynqmp")
+SERIAL = boards.reference("ecp5").name
 RTL_FILES = tuple(
     f"qnn_{name}.v" for name in ("accelerator", "epilogue_row", "feature_bank", "pe", "weight_row")
 )
@@ -61,7 +68,7 @@ def report_page(design: Design, folder: Path) -> str:
     facts = manifest(folder) | {"tools": {}}
     estimate = folder / "report/estimate_board_resources.json"
     cells = json.loads(estimate.read_bytes()) if estimate.is_file() else None
-    return page(design, {}, facts, cells)
+    return page(design, {}, facts, boards.shown(folder), cells)
 
 
 def image_parts(image: Image) -> tuple[list[str], bytes, dict]:

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+import boards
 from hw.spec.config import named_config
 from qnn.design import Design, compile
 from qnn.report import records
@@ -10,6 +11,7 @@ from qnn.report.page import manifest, page, write_page
 from tests.compiler import small_graphs
 from tests.report.page_reader import fetched, read, unmarked
 
+ZYNQ, SERIAL = boards.shown()
 RESULTS = {
     "verify_rtl": {
         "device": "rtl",
@@ -25,7 +27,7 @@ RESULTS = {
         "given_images": 360,
         "measured_accuracy_percent": 99.44,
     },
-    "synth_ulx3s": {
+    f"synth_{SERIAL.name}": {
         "measured_cells": {"lut4": 16690, "ff": 14993, "block_ram": 42, "dsp": 0},
         "given_available_cells": {"lut4": 83640, "ff": 83640, "block_ram": 208, "dsp": 156},
         "estimated_fmax_mhz": 64.67,
@@ -109,7 +111,8 @@ def test_what_was_not_run_says_so(build):
     page = written(build)
     cards = cards_of(page)
     missing = [next(card.all("h3")).text for card in cards if was_not_run(card)]
-    assert missing == ["Values that differ", "Accuracy", "Clock on ECP5-85", "Clock on ZCU102"]
+    clocks = ["Clock on ECP5-85", f"Clock on {ZYNQ.title}"]
+    assert missing == ["Values that differ", "Accuracy", *clocks]
     keep_all(build)
     cards = cards_of(written(build))
     assert [was_not_run(card) for card in cards] == [False] * 6
@@ -151,13 +154,24 @@ def test_results_and_page_leave_the_build_readable(build):
 @pytest.mark.parametrize("name", ["concat", "max_pool", "one_conv"])
 def test_other_networks_have_pages(build, name):
     design = compile(getattr(small_graphs, name)(), "test")
-    assert unmarked(page(design, {}, manifest(build))) == []
+    assert unmarked(page(design, {}, manifest(build), boards.shown())) == []
 
 
 def test_a_boards_estimate_is_shown_as_one(build):
-    cells = {"estimated_lut": 28_000, "estimated_ff": 40_000}
-    board = {"cores": 2, "all_cores": cells, "device": {"name": "xczu9eg", "lut": 274_080}}
-    text = page(Design.read(build), {}, manifest(build), board)
-    assert "2 cores on ZCU102" in text
+    counted = {"estimated_lut": 28_000, "estimated_ff": 40_000}
+    cells = {"cores": 2, "all_cores": counted, "device": {"name": "xczu9eg", "lut": 274_080}}
+    text = page(Design.read(build), {}, manifest(build), boards.shown(), cells)
+    assert f"2 cores on {ZYNQ.title}" in text
     assert "28,000" in text
+    assert unmarked(text) == []
+
+
+@pytest.mark.parametrize("board", boards.every(), ids=lambda board: board.name)
+def test_a_page_shows_the_builds_board_beside_the_other_family(build, board):
+    others = [one for one in boards.shown() if boards.family(one) != boards.family(board)]
+    shown = (board, *others)
+    text = page(Design.read(build), {}, manifest(build), shown)
+    everyone = {other.clock.title for other in boards.every()}
+    assert {title for title in everyone if title in text} == {one.clock.title for one in shown}
+    assert all(way.missing in text for one in shown for way in one.cells)
     assert unmarked(text) == []

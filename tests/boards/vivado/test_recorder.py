@@ -10,7 +10,7 @@ from boards.vivado.folder import Folder
 from boards.vivado.ports import modules, ports
 from boards.vivado.project import Project
 from boards.vivado.recorder import Recorder
-from boards.zcu102.processing_system import BLOCK, VLNV
+from boards.zynqmp.processing_system import BLOCK, VLNV
 from tests.boards.builds import sources
 
 

@@ -6,7 +6,7 @@ Source: PG201, and for the names of pins and address segments public block desig
 from collections.abc import Mapping
 
 from boards.vivado.blocks import Block, Bus, Pin, Shape
-from boards.zcu102.facts import fact
+from boards.zynqmp.facts import HP_PORTS, Facts
 
 VLNV = "xilinx.com:ip:zynq_ultra_ps_e"
 MASTERS = ("HPM0_FPD", "HPM1_FPD", "HPM0_LPD")  # of M_AXI_GP0 to GP2
@@ -21,8 +21,8 @@ PARAMETERS = {
     "PSU__USE__IRQ0": "0",
     **{f"PSU__USE__M_AXI_GP{n}": "0" for n in range(len(MASTERS))},
     **{f"PSU__MAXIGP{n}__DATA_WIDTH": "128" for n in range(len(MASTERS))},
-    **{f"PSU__USE__S_AXI_GP{n + HP_PARAMETER}": "0" for n in range(fact("hp_ports"))},
-    **{f"PSU__SAXIGP{n + HP_PARAMETER}__DATA_WIDTH": "128" for n in range(fact("hp_ports"))},
+    **{f"PSU__USE__S_AXI_GP{n + HP_PARAMETER}": "0" for n in range(HP_PORTS.value)},
+    **{f"PSU__SAXIGP{n + HP_PARAMETER}__DATA_WIDTH": "128" for n in range(HP_PORTS.value)},
 }
 
 
@@ -38,7 +38,7 @@ def _shape(values: Mapping[str, str]) -> Shape:
             clock = f"maxi{name.lower()}_aclk"
             pins[clock] = Pin("clock", needed=True)
             buses[f"M_AXI_{name}"] = Bus(True, clock)
-    for port in range(fact("hp_ports")):
+    for port in range(HP_PORTS.value):
         if values[f"PSU__USE__S_AXI_GP{port + HP_PARAMETER}"] == "1":
             clock = f"saxihp{port}_fpd_aclk"
             pins[clock] = Pin("clock", needed=True)
@@ -48,7 +48,10 @@ def _shape(values: Mapping[str, str]) -> Shape:
 
 
 BLOCK = Block(PARAMETERS, _shape)
-MEMORY_SEGMENTS = (  # of a HP port; those of PCIe since the board's preset has it
-    *("DDR_LOW", "DDR_HIGH", "LPS_OCM", "QSPI"),
-    *("PCIE_LOW", "PCIE_HIGH1", "PCIE_HIGH2"),
-)
+
+
+def memory_segments(facts: Facts) -> tuple[str, ...]:
+    """What lies behind a HP port of the board: ends of the names of its address segments."""
+    memory = (f"DDR_{window.upper()}" for window in facts.memory)
+    pcie = ("PCIE_LOW", "PCIE_HIGH1", "PCIE_HIGH2") if facts.pcie.value else ()
+    return (*memory, "LPS_OCM", "QSPI", *pcie)

@@ -1,6 +1,6 @@
 """The laptop's side: sends inputs over USB and takes the answers; a ``Device`` of the runtime.
 
-python -m boards.ulx3s.host BUILD/image.bin images.npy outputs.npz --port /dev/ttyUSB0
+python -m boards.ecp5.host BUILD/image.bin images.npy outputs.npz --port /dev/ttyUSB0
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boards.ulx3s.board import BAUD
+from boards.ecp5.facts import BAUD
 from hw.spec.image import Image, ImageError
 from hw.spec.registers import Error, Status
 from hw.spec.serial import ANSWER, digest
@@ -28,10 +28,10 @@ PATIENCE_SECONDS = 5.0  # beyond the time that the bytes take on the line
 
 
 class SerialBoard:
-    """The board on the serial port ``path``."""
+    """The board on the serial port ``path``, whose ``button`` starts it over."""
 
-    def __init__(self, path: str):
-        self._path = path
+    def __init__(self, path: str, button: str = "its button"):
+        self._path, self._button = path, button
 
     def run(self, image: Image, inputs: np.ndarray) -> Run:
         """See ``qnn.runtime.device.Device``."""
@@ -71,8 +71,8 @@ class SerialBoard:
             )
         if status & Status.FAILED:
             raise DeviceError(
-                f"{self._path}: the run failed with error {Error(error).name}; press FIRE 1 and "
-                f"try again, or load the bitstream again"
+                f"{self._path}: the run failed with error {Error(error).name}; press "
+                f"{self._button} and try again, or load the bitstream again"
             )
         return cycles, answer[ANSWER.size :]
 
@@ -90,7 +90,7 @@ class SerialBoard:
 
 
 def execute(
-    image: Image, path: str, images: np.ndarray
+    image: Image, path: str, images: np.ndarray, button: str = "its button"
 ) -> tuple[tuple[np.ndarray, ...], tuple[int, ...]]:
     """Integers of each output, (images, *shape in the user's model), and cycles of each run.
 
@@ -98,13 +98,14 @@ def execute(
     ----------
     path : of the serial port
     images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually
+    button : what the board's button is called, for messages
 
     Raises
     ------
     DeviceError
         The images are of another shape or kind, or the board refused or failed.
     """
-    run = SerialBoard(path).run(image, pack_inputs(image, encode(image, images)))
+    run = SerialBoard(path, button).run(image, pack_inputs(image, encode(image, images)))
     outputs = unpack_outputs(image, run.outputs, len(images))
     shaped = zip(outputs, image.output_shapes, strict=True)
     return tuple(output.reshape(-1, *shape) for output, shape in shaped), run.cycles
@@ -117,7 +118,7 @@ def _send(port, data):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; 0 done, 1 refused."""
-    parser = argparse.ArgumentParser(description="Run images on a ULX3S.")
+    parser = argparse.ArgumentParser(description="Run images on a board that holds the network.")
     parser.add_argument("image", type=Path, help="image.bin of the build folder")
     parser.add_argument(
         "inputs", type=Path, help=".npy: images, channels last, 8-bit pixels usually"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boards.zcu102.reports import Use, read
+from boards.vivado.reports import Use, read
 from qnn.errors import ToolError
 
 HEAD = """\

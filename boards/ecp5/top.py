@@ -5,47 +5,54 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
+from boards.ecp5.facts import Facts
 from hw.standalone import Network, Standalone
 
 RESET_CYCLES = 15  # after configuration, which ends at no edge of the clock
+LEDS = 8
 
 
-class Ulx3sTop(wiring.Component):
+class Ecp5Top(wiring.Component):
     """A network that answers on the USB connector.
 
     Parameters
     ----------
+    facts : Facts
+        The board, which names the ports.
     network : Network
     divisor : int
         Cycles of a bit of the serial line.
 
     Members
     -------
-    clk_25mhz, btn_fire1, ftdi_txd : In(1)
-        The button starts over. Names of serial pins are those of the FTDI chip: it sends on
-        ``txd``.
-    ftdi_rxd, wifi_gpio0 : Out(1)
-    led : Out(8)
+    clock, button, receives : In(1)
+        The button starts over.
+    sends, and each of ``facts.high`` : Out(1)
+    leds : Out(8)
         Bit 0: busy; 1: done; 2: failed; 7: configured.
     """
 
-    def __init__(self, network: Network, *, divisor: int):
-        self._network, self._divisor = network, divisor
+    def __init__(self, facts: Facts, network: Network, *, divisor: int):
+        self._facts, self._network, self._divisor = facts, network, divisor
         super().__init__(
-            {name: In(1) for name in ("clk_25mhz", "btn_fire1", "ftdi_txd")}
-            | {"ftdi_rxd": Out(1), "led": Out(8), "wifi_gpio0": Out(1)}
+            {name: In(1) for name in (facts.clock, facts.button, facts.receives)}
+            | {facts.sends: Out(1), facts.leds: Out(LEDS)}
+            | {name: Out(1) for name in facts.high}
         )
 
     def elaborate(self, platform):
         m = Module()
+        facts = self._facts
+        clock, leds = getattr(self, facts.clock), getattr(self, facts.leds)
         m.domains.sync = ClockDomain()
         m.domains.start = ClockDomain(reset_less=True)
         m.d.comb += [
-            ClockSignal("sync").eq(self.clk_25mhz),
-            ClockSignal("start").eq(self.clk_25mhz),
+            ClockSignal("sync").eq(clock),
+            ClockSignal("start").eq(clock),
         ]
         pressed, waited = Signal(), Signal(range(RESET_CYCLES + 1))
-        m.submodules.button = FFSynchronizer(self.btn_fire1, pressed, o_domain="start")
+        button = getattr(self, facts.button)
+        m.submodules.button = FFSynchronizer(button, pressed, o_domain="start")
         m.d.comb += ResetSignal("sync").eq(waited != RESET_CYCLES)
         with m.If(pressed):
             m.d.start += waited.eq(0)
@@ -54,12 +61,12 @@ class Ulx3sTop(wiring.Component):
 
         m.submodules.standalone = inner = Standalone(self._network, divisor=self._divisor)
         m.d.comb += [
-            inner.rx.eq(self.ftdi_txd),
-            self.ftdi_rxd.eq(inner.tx),
-            self.led[0].eq(inner.busy),
-            self.led[1].eq(inner.done),
-            self.led[2].eq(inner.failed),
-            self.led[7].eq(1),
-            self.wifi_gpio0.eq(1),
+            inner.rx.eq(getattr(self, facts.receives)),
+            getattr(self, facts.sends).eq(inner.tx),
+            leds[0].eq(inner.busy),
+            leds[1].eq(inner.done),
+            leds[2].eq(inner.failed),
+            leds[7].eq(1),
         ]
+        m.d.comb += [getattr(self, name).eq(1) for name in facts.high]
         return m

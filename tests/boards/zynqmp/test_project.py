@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from boards import named, tcl
+from boards import every, family, named, tcl
 from boards.vivado.project import RESULTS, Project
 from hw.spec.config import CONFIGS
 from tests.boards.builds import sources
@@ -13,37 +13,40 @@ pytestmark = pytest.mark.skipif(
     tcl.version() is None, reason="neither tclsh nor Python's tkinter is installed"
 )
 CONFIG = CONFIGS["test"]
+BOARDS = [board for board in every() if family(board) == "zynqmp"]
 PROJECT, BUILD, SETTINGS = (f"vivado/{name}.tcl" for name in ("project", "build", "settings"))
 
 
-def build(cores=2):
+@pytest.fixture(params=BOARDS, ids=lambda board: board.name)
+def board(request):
+    return request.param
+
+
+def build(board, cores=2):
     """Path to text of a build folder for the board."""
     built = sources()
-    files = {**built, **named("zcu102").files(CONFIG, built, cores)}
+    files = {**built, **board.files(CONFIG, built, cores)}
     return {name: content.decode() for name, content in files.items()}
 
 
-def findings(files):
-    return named("zcu102").findings(files)
-
-
 @pytest.mark.parametrize("cores", [1, 2, 3, 4])
-def test_the_project_of_each_number_of_cores_has_no_findings(cores):
-    assert findings(build(cores)) == []
+def test_the_project_of_each_number_of_cores_has_no_findings(board, cores):
+    assert board.findings(build(board, cores)) == []
 
 
-def test_memory_and_registers_lie_where_the_device_has_them():
-    settings = build(cores=1)[SETTINGS]
-    for name, value in (
-        ("ddr_low_base", "0x0"),
-        ("ddr_low_bytes", "0x80000000"),
-        ("ddr_high_base", "0x800000000"),
-        ("ddr_high_bytes", "0x80000000"),
-    ):
-        assert f"set {name} {value}\n" in settings
-    assert "0xa0000000" in settings
+LOW = {"ddr_low_base": "0x0", "ddr_low_bytes": "0x80000000"}
+HIGH = {"ddr_high_base": "0x800000000", "ddr_high_bytes": "0x80000000"}
+MEMORY = {"zcu102": LOW | HIGH, "kv260": LOW | HIGH, "zcu104": LOW}
 
 
+def test_memory_and_registers_lie_where_the_device_has_them(board):
+    settings = build(board, cores=1)[SETTINGS]
+    found = dict(re.findall(r"^set (ddr_\w+) (\w+)$", settings, re.MULTILINE))
+    assert found == MEMORY[board.name]
+    assert "set registers_base 0xa0000000\n" in settings
+
+
+# Braces hold facts of the board: its part, its pattern of board files, its title and its clock.
 FAULTS = {  # name: file, what to replace, by what, and the one finding
     "a typo in a command": (
         PROJECT,
@@ -191,15 +194,15 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
     ),
     "a clock that the board cannot make": (
         SETTINGS,
-        "set clock_mhz 250",
+        "set clock_mhz {clock}",
         "set clock_mhz 200",
         "vivado: ps cannot make 200 MHz of 1500 MHz by a whole divisor",
     ),
-    "no high memory": (
-        PROJECT,
-        "PSU__HIGH_ADDRESS__ENABLE 1",
-        "PSU__HIGH_ADDRESS__ENABLE 0",
-        "vivado: ps has no memory above 2 GB; set PSU__HIGH_ADDRESS__ENABLE",
+    "more memory than the board has": (
+        SETTINGS,
+        "set ddr_low_bytes 0x80000000",
+        "set ddr_low_bytes 0x100000000",
+        "vivado: ps/SAXIGP2/HP0_DDR_LOW at 0x0 to 0xffffffff is outside 0x0 to 0x7fffffff",
     ),
     "another PLL": (
         PROJECT,
@@ -215,16 +218,16 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
     ),
     "another part": (
         SETTINGS,
-        "xczu9eg-ffvb1156-2-e",
-        "xczu7ev-ffvc1156-2-e",
-        "vivado: the part is xczu7ev-ffvc1156-2-e, but a ZCU102 has xczu9eg-ffvb1156-2-e",
+        "{part}",
+        "xczu3eg-sbva484-1-e",
+        "vivado: the part is xczu3eg-sbva484-1-e, but a {title} has {part}",
     ),
     "no board file": (
         SETTINGS,
-        "set board_part *:zcu102:part0:*",
-        "set board_part *:zcu1O2:part0:*",
-        "vivado/project.tcl, line {line}: no board file fits *:zcu1O2:part0:*; install that of the "
-        "ZCU102 from Vivado's board store",
+        "set board_part {board_part}",
+        "set board_part {board_part}O",
+        "vivado/project.tcl, line {line}: no board file fits {board_part}O; install that of the "
+        "{title} from Vivado's board store",
     ),
     "another name of the project": (
         PROJECT,
@@ -268,36 +271,82 @@ FAULTS = {  # name: file, what to replace, by what, and the one finding
 }
 
 
+def fault(board, name):
+    """File, what to replace, by what, and the one finding, for one board."""
+    facts = board.facts
+    words = {
+        "{part}": facts.part.value,
+        "{board_part}": facts.board_part.value,
+        "{title}": facts.title,
+        "{clock}": f"{facts.clock_mhz:g}",
+    }
+    texts = FAULTS[name]
+    for word, value in words.items():
+        texts = tuple(text.replace(word, value) for text in texts)
+    return texts
+
+
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_found_in_one_line(name):
-    file, old, new, expected = FAULTS[name]
-    files = build(cores=2 if "overlap" in expected or "saxihp1" in expected else 1)
+def test_a_fault_is_found_in_one_line(board, name):
+    file, old, new, expected = fault(board, name)
+    files = build(board, cores=2 if "overlap" in expected or "saxihp1" in expected else 1)
     assert old in files[file]
     files[file] = files[file].replace(old, new, 1)
-    (found,) = findings(files)
+    (found,) = board.findings(files)
     assert re.sub(r"line \d+", "line {line}", found) == expected
 
 
-def test_a_failure_names_its_line():
-    files = build()
+def test_high_memory_is_enabled_where_there_is_some_and_only_there(board):
+    high = "high" in board.facts.memory
+    files = build(board, cores=1)
+    enable = "PSU__HIGH_ADDRESS__ENABLE"
+    assert f"{enable} {int(high)} " in files[PROJECT]
+    files[PROJECT] = files[PROJECT].replace(f"{enable} {int(high)}", f"{enable} {int(not high)}")
+    assert board.findings(files) == [
+        f"vivado: ps has no memory above 2 GB; set {enable}"
+        if high
+        else f"vivado: ps has addresses for memory above 2 GB, but a {board.title} has 2 GB; clear "
+        f"{enable}"
+    ]
+
+
+def test_an_address_of_memory_that_the_board_has_not_is_found():
+    board = named("zcu104")
+    files = build(board, cores=1)
+    files[PROJECT] = files[PROJECT].replace("${side}_DDR_LOW", "${side}_DDR_HIGH")
+    (found,) = board.findings(files)
+    assert re.sub(r"line \d+", "line {line}", found) == (
+        "vivado/project.tcl, line {line}: no address segment 'ps/SAXIGP2/HP0_DDR_HIGH'; there is "
+        "ps/SAXIGP2/HP0_DDR_LOW, ps/SAXIGP2/HP0_LPS_OCM, ps/SAXIGP2/HP0_QSPI"
+    )
+
+
+@pytest.mark.parametrize("other", BOARDS, ids=lambda board: board.name)
+def test_the_project_of_another_board_is_found(board, other):
+    found = board.findings(build(other, cores=1))
+    assert (found == []) == (board is other)
+
+
+def test_a_failure_names_its_line(board):
+    files = build(board)
     lines = files[PROJECT].splitlines()
     number = next(n for n, line in enumerate(lines) if "xlconcat" in line)
     lines[number] = lines[number].replace("xlconcat", "xlconkat")
     files[PROJECT] = "\n".join(lines)
-    assert findings(files) == [
+    assert board.findings(files) == [
         f"vivado/project.tcl, line {number + 1}: create_bd_cell: no IP 'xilinx.com:ip:xlconkat' is "
         f"known here; known: xilinx.com:ip:proc_sys_reset, xilinx.com:ip:smartconnect, "
         f"xilinx.com:ip:xlconcat, xilinx.com:ip:zynq_ultra_ps_e"
     ]
 
 
-def test_without_attributes_the_core_has_no_buses():
-    files = build(cores=1)
+def test_without_attributes_the_core_has_no_buses(board):
+    files = build(board, cores=1)
     text = files["rtl/qnn_accelerator.v"]
     files["rtl/qnn_accelerator.v"] = "\n".join(
         line for line in text.splitlines() if "X_INTERFACE" not in line
     )
-    (found,) = findings(files)
+    (found,) = board.findings(files)
     assert re.sub(r"line \d+", "line {line}", found) == (
         "vivado/project.tcl, line {line}: no interface 'core_0/s_axi'; there is ps/M_AXI_HPM0_FPD, "
         "ps/S_AXI_HP0_FPD, registers/M00_AXI, registers/S00_AXI"
@@ -321,29 +370,30 @@ def test_without_attributes_the_core_has_no_buses():
         ),
     ],
 )
-def test_a_run_that_fails_ends_the_build_with_an_error(monkeypatch, result, value, reason):
+def test_a_run_that_fails_ends_the_build_with_an_error(board, monkeypatch, result, value, reason):
     monkeypatch.setitem(RESULTS, result, value)
-    (found,) = findings(build(cores=1))
+    (found,) = board.findings(build(board, cores=1))
     assert re.sub(r"line \d+", "line {line}", found) == f"{BUILD}, line {{line}}: {reason}"
 
 
-def test_a_clock_slower_than_asked_for_ends_the_build_with_an_error(monkeypatch):
+def test_a_clock_slower_than_asked_for_ends_the_build_with_an_error(board, monkeypatch):
     monkeypatch.setattr(Project, "get_property", slow(Project.get_property))
-    (found,) = findings(build(cores=1))
-    assert found.endswith("the clock's period is 5.000 ns, longer than 250 MHz allow for")
+    (found,) = board.findings(build(board, cores=1))
+    clock = f"{board.clock_mhz:g}"
+    assert found.endswith(f"the clock's period is 8.000 ns, longer than {clock} MHz allow for")
 
 
 def slow(get_property):
-    """A ``get_property`` of a project whose clock has 200 MHz."""
+    """A ``get_property`` of a project whose clock has 125 MHz."""
 
     def changed(self, call):
-        return "5.000" if call.objects[0] == "PERIOD" else get_property(self, call)
+        return "8.000" if call.objects[0] == "PERIOD" else get_property(self, call)
 
     return changed
 
 
-def test_each_core_has_a_port_registers_and_an_interrupt_of_its_own():
-    readme = build(cores=4)["vivado/README.md"]
+def test_each_core_has_a_port_registers_and_an_interrupt_of_its_own(board):
+    readme = build(board, cores=4)["vivado/README.md"]
     rows = [line for line in readme.splitlines() if line.startswith("| core_")]
     columns = list(zip(*(row.strip("| ").split(" | ") for row in rows), strict=True))
     assert [len(set(column)) for column in columns] == [4, 4, 4, 4]
@@ -351,8 +401,8 @@ def test_each_core_has_a_port_registers_and_an_interrupt_of_its_own():
     assert "Not run in Vivado" in readme
 
 
-def test_the_same_inputs_give_the_same_bytes():
-    assert build() == build()
+def test_the_same_inputs_give_the_same_bytes(board):
+    assert build(board) == build(board)
 
 
 LEFT_OUT_UNSEEN = (  # commands that a project can do without, as far as the check can tell
@@ -377,13 +427,13 @@ def commands(text):
 
 
 @pytest.mark.parametrize("file", [PROJECT, BUILD])
-def test_no_command_can_be_left_out_unseen(file):
-    files = build(cores=1)
+def test_no_command_can_be_left_out_unseen(board, file):
+    files = build(board, cores=1)
     lines = files[file].splitlines()
     seen = []
     for first, last in commands(files[file]):
         if not lines[first].strip().startswith(LEFT_OUT_UNSEEN):
             text = "\n".join([*lines[:first], *lines[last + 1 :]])
-            seen.append((lines[first].strip(), findings({**files, file: text})))
+            seen.append((lines[first].strip(), board.findings({**files, file: text})))
     assert len(seen) > 10
     assert [command for command, found in seen if not found] == []

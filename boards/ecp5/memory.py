@@ -1,12 +1,17 @@
-"""What the board's block RAM holds: the regions of an image, page by page."""
+"""What the board's block RAM holds: the regions of an image, page by page, beside the buffers."""
 
-from boards.ulx3s.facts import BLOCK_RAM_BITS
+from typing import TYPE_CHECKING
+
+from boards.ecp5.facts import BLOCK_RAM_BITS, Facts
 from hw.spec.axi import PAGE_BYTES
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from hw.spec.serial import digest
-from hw.standalone import Network
+from qnn.errors import CompileError
 from qnn.runtime.handshake import Bases, start_writes
+
+if TYPE_CHECKING:
+    from hw.standalone import Network
 
 
 def pages(size: int) -> int:
@@ -27,8 +32,10 @@ def memory_bytes(image: Image) -> int:
     return bases(image).scratch + pages(image.scratch_bytes)
 
 
-def network(image: Image) -> Network:
+def network(image: Image) -> "Network":
     """``image`` as an accelerator by itself holds it."""
+    from hw.standalone import Network  # with Amaranth, which the rest of this file does without
+
     where = bases(image)
     return Network(
         config=image.config,
@@ -39,6 +46,39 @@ def network(image: Image) -> Network:
         starts=start_writes(image, where),
         digest=digest(image.payload),
     )
+
+
+def check_buffers(facts: Facts, config: SvpeConfig) -> None:
+    """Refuse a core whose buffers the board's block RAM cannot hold.
+
+    Raises
+    ------
+    CompileError
+        The text has the numbers.
+    """
+    needed, most = buffer_rams(config), facts.device.bram18
+    if needed > most:
+        raise CompileError(
+            f"{facts.name}: the buffers of {config} need about {needed} block RAMs, but an "
+            f"{facts.chip} has {most}; choose a smaller --config, or --set feature_words"
+        )
+
+
+def check_memory(facts: Facts, image: Image) -> None:
+    """Refuse a network that the block RAM cannot hold beside the core's buffers.
+
+    Raises
+    ------
+    CompileError
+        The text has the numbers.
+    """
+    buffers, memory, most = buffer_rams(image.config), memory_rams(image), facts.device.bram18
+    if buffers + memory > most:
+        raise CompileError(
+            f"{facts.name}: the network's {memory_bytes(image):,} bytes take {memory} block RAMs "
+            f"and the buffers of {image.config} about {buffers}, but an {facts.chip} has {most}; "
+            f"choose a smaller network or --config, or --set feature_words"
+        )
 
 
 def memory_rams(image: Image) -> int:

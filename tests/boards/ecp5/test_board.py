@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from boards import named, project_of
-from boards.ulx3s import board as ulx3s
-from boards.ulx3s.facts import CLOCK, CLOCK_HZ, PINS, RECEIVES, SENDS, TOP, constraints
-from boards.ulx3s.host import SerialBoard, main
-from boards.ulx3s.memory import bases, memory_bytes
+from boards.ecp5.design import verilog
+from boards.ecp5.facts import constraints
+from boards.ecp5.host import SerialBoard, main
+from boards.ecp5.memory import bases, memory_bytes
 from hw.spec.config import named_config
 from hw.spec.registers import Error, Status
 from hw.spec.serial import ANSWER, PATIENCE_BITS, digest
@@ -16,11 +16,12 @@ from qnn.ir.reference import reference
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import functional
 from sim.serial_line import Pins, exchange
+from tests.boards.ecp5.fake import FakeBoard, head
 from tests.boards.tiny import tiny_design
-from tests.boards.ulx3s.fake import FakeBoard, head
 
 DIVISOR = 4  # of the serial line, so that a simulation is short
 RUN_CYCLES = 20_000
+FACTS = named("ulx3s").facts
 X = np.random.default_rng(1).integers(0, 256, (3, 1, 4, 4))
 
 
@@ -42,11 +43,11 @@ def run_in_rtl(image, sources, **options):
     inputs = [row.tobytes() for row in pack_inputs(image, X)]
     answers = exchange(
         sources,
-        TOP,
-        Pins(CLOCK, RECEIVES, SENDS),
+        FACTS.top,
+        Pins(FACTS.clock, FACTS.receives, FACTS.sends),
         inputs,
         answer_bytes=ANSWER.size + image.output_bytes,
-        clock_hz=CLOCK_HZ,
+        clock_hz=FACTS.clock_hz,
         divisor=DIVISOR,
         limit_cycles=RUN_CYCLES,
         **options,
@@ -60,7 +61,7 @@ def run_in_rtl(image, sources, **options):
 @pytest.mark.parametrize("bus_bits", [64, 128])
 def test_the_board_answers_what_the_reference_computes(bus_bits):
     design = tiny_design(bus_bits)
-    sources = ulx3s.verilog(design.image, divisor=DIVISOR)
+    sources = verilog(FACTS, design.image, divisor=DIVISOR)
     outputs, heads = run_in_rtl(design.image, sources)
     np.testing.assert_array_equal(outputs, reference(design.graph, X)["last"])
     name = digest(design.image.payload)
@@ -70,7 +71,7 @@ def test_the_board_answers_what_the_reference_computes(bus_bits):
 
 @pytest.mark.rtl
 def test_an_input_that_stops_half_way_is_forgotten(design):
-    sources = ulx3s.verilog(design.image, divisor=DIVISOR)
+    sources = verilog(FACTS, design.image, divisor=DIVISOR)
     expected = reference(design.graph, X)["last"]
     patience = PATIENCE_BITS * DIVISOR
     options = {"abandoned": b"\xff" * 11, "pause_cycles": patience + 100}
@@ -85,7 +86,7 @@ def test_a_run_that_fails_is_answered_with_its_error(design):
     payload = bytearray(design.image.payload)
     payload[0] |= 0xF  # an operation code that does not exist
     image = replace(design.image, payload=bytes(payload))
-    _, heads = run_in_rtl(image, ulx3s.verilog(image, divisor=DIVISOR))
+    _, heads = run_in_rtl(image, verilog(FACTS, image, divisor=DIVISOR))
     failed = Status.DONE | Status.FAILED | Status.INTERRUPT
     assert [head[1:3] for head in heads] == [(failed, Error.INSTRUCTION)] * len(X)
 
@@ -98,7 +99,7 @@ def test_a_flipped_bit_in_the_boards_memory_changes_the_answer(design):
         for image in one_bit_flipped(design.image)
         if (functional.run(image, X).outputs[0] != expected).any()
     )
-    outputs, _ = run_in_rtl(flipped, ulx3s.verilog(flipped, divisor=DIVISOR))
+    outputs, _ = run_in_rtl(flipped, verilog(FACTS, flipped, divisor=DIVISOR))
     assert (outputs != expected).any()
     np.testing.assert_array_equal(outputs, functional.run(flipped, X).outputs[0])
 
@@ -127,13 +128,13 @@ def test_the_board_folder_is_the_same_bytes_each_time(design):
 
 
 def test_each_port_of_the_top_has_its_pin(design):
-    text = ulx3s.verilog(design.image)["qnn_ulx3s.v"]
-    start = text.index(f"module {TOP}(")
+    text = verilog(FACTS, design.image)["qnn_ulx3s.v"]
+    start = text.index(f"module {FACTS.top}(")
     ports = text[start : text.index(");", start)].partition("(")[2].split(",")
-    assert {port.strip() for port in ports} == {pin.port.partition("[")[0] for pin in PINS}
-    assert constraints().count("LOCATE") == len(PINS) == 13
-    assert 'LOCATE COMP "clk_25mhz" SITE "G2" ;' in constraints()
-    assert 'FREQUENCY PORT "clk_25mhz" 25.000000 MHz ;' in constraints()
+    assert {port.strip() for port in ports} == {pin.port.partition("[")[0] for pin in FACTS.pins}
+    assert constraints(FACTS).count("LOCATE") == len(FACTS.pins) == 13
+    assert 'LOCATE COMP "clk_25mhz" SITE "G2" ;' in constraints(FACTS)
+    assert 'FREQUENCY PORT "clk_25mhz" 25.000000 MHz ;' in constraints(FACTS)
 
 
 def test_a_network_larger_than_the_chips_block_ram_is_refused(design):
@@ -249,11 +250,11 @@ def test_the_host_refuses_other_answers(design, said, text):
     board.start()
     text = text.format(digest=digest(image.payload).hex())
     with pytest.raises(DeviceError, match=f"^{board.path}: {text}$"):
-        SerialBoard(board.path).run(image, pack_inputs(image, X[:1]))
+        SerialBoard(board.path, FACTS.button_label).run(image, pack_inputs(image, X[:1]))
 
 
 def test_the_host_tells_a_silent_board(design, monkeypatch):
-    monkeypatch.setattr("boards.ulx3s.host.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("boards.ecp5.host.PATIENCE_SECONDS", 0.1)
     image = design.image
     board = FakeBoard(image, b"\0\0")
     board.start()

@@ -3,38 +3,40 @@
 import re
 from collections.abc import Mapping
 
-from boards.ulx3s.facts import PINS, TOP
+from boards.ecp5.facts import Facts
 
-VERILOG, PINS_FILE = f"ulx3s/{TOP}.v", "ulx3s/ulx3s.lpf"
 _PORT = re.compile(r"^  (?:input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 _PIN = re.compile(r'^LOCATE COMP "([^"]+)" SITE "(\w+)"', re.MULTILINE)
 
 
-def findings(files: Mapping[str, str]) -> list[str]:
+def findings(files: Mapping[str, str], facts: Facts) -> list[str]:
     """What does not agree, a line each.
 
     Parameters
     ----------
     files : path in the build folder to text
     """
-    missing = [name for name in (VERILOG, PINS_FILE) if name not in files]
+    verilog, pins_file = (
+        f"{facts.name}/{name}" for name in (f"{facts.top}.v", f"{facts.name}.lpf")
+    )
+    missing = [name for name in (verilog, pins_file) if name not in files]
     if missing:
         return [f"{name}: missing; compile the model again" for name in missing]
-    ports, pins = _ports(files[VERILOG]), _PIN.findall(files[PINS_FILE])
-    named, board = {port for port, _ in pins}, {pin.port: pin.site for pin in PINS}
-    found = [f"{PINS_FILE}: port {port} has no pin" for port in sorted(ports - named)]
-    found += [f"{PINS_FILE}: {port} is no port of {TOP}" for port in sorted(named - ports)]
+    ports, pins = _ports(files[verilog], facts.top), _PIN.findall(files[pins_file])
+    named, board = {port for port, _ in pins}, {pin.port: pin.site for pin in facts.pins}
+    found = [f"{pins_file}: port {port} has no pin" for port in sorted(ports - named)]
+    found += [f"{pins_file}: {port} is no port of {facts.top}" for port in sorted(named - ports)]
     found += [
-        f"{PINS_FILE}: {port} is on {site}, but the board has it on {board[port]}"
+        f"{pins_file}: {port} is on {site}, but the board has it on {board[port]}"
         for port, site in pins
         if site != board.get(port, site)
     ]
     return found
 
 
-def _ports(verilog):
+def _ports(verilog, top):
     """Each bit of each port of the top module."""
-    module = verilog.partition(f"module {TOP}(")[2].partition("endmodule")[0]
+    module = verilog.partition(f"module {top}(")[2].partition("endmodule")[0]
     found = set()
     for last, name in _PORT.findall(module):
         found |= {f"{name}[{bit}]" for bit in range(int(last) + 1)} if last else {name}

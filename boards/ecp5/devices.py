@@ -1,0 +1,13 @@
+"""The ECP5 devices of the boards here, with their cells."""
+
+from hw.spec.resources import Device
+
+LFE5U_85F = Device(
+    name="LFE5U-85F",
+    lut=83_640,
+    ff=83_640,
+    bram18=208,
+    dsp=156,
+    source="nextpnr's own database of the chip, which its reports print as available: "
+    "TRELLIS_COMB, TRELLIS_FF, DP16KD, MULT18X18D",
+)
