@@ -23,6 +23,7 @@ from qnn.report.page import manifest, page
 __all__ = [
     "CONFIGS",
     "PROJECTS",
+    "REFERENCE",
     "SERIAL",
     "Image",
     "QnnError",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 # Boards whose projects are of a configuration, and the one whose memory holds a network.
+REFERENCE = boards.reference().name
 PROJECTS = tuple(one.name for one in boards.every() if boards.family(one) == "zynqmp")
 SERIAL = boards.reference("ecp5").name
 RTL_FILES = tuple(
