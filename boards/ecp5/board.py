@@ -10,7 +10,6 @@ from boards.board import CellCount, ClockCheck, OpenFlow, SerialHost, Stage
 from boards.ecp5.check import findings
 from boards.ecp5.commands import REPORT, bitstream, commands
 from boards.ecp5.facts import Facts
-from boards.ecp5.memory import buffer_rams, check_buffers
 from hw.spec.config import SvpeConfig
 from hw.spec.resources import Device
 from qnn.errors import CompileError
@@ -107,6 +106,8 @@ class Ecp5:
                 f"{self.name}: the board's clock has {self.clock_mhz:g} MHz, but {clock_mhz:g} MHz "
                 f"were asked for; leave out --clock-mhz"
             )
+        from boards.ecp5.memory import check_buffers  # with the image's format, and NumPy
+
         check_buffers(self.facts, config)
 
     def files(
@@ -122,6 +123,8 @@ class Ecp5:
         return files(self.facts, built["image.bin"])
 
     def summary(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> str:
+        from boards.ecp5.memory import buffer_rams
+
         return (
             f"{self.name} at {self.clock_mhz:g} MHz: about {buffer_rams(config)} of "
             f"{self.device.bram18} block RAMs for buffers (estimated); not run in nextpnr: qnn "
