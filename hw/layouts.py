@@ -3,6 +3,7 @@
 from amaranth import *
 from amaranth.lib import data
 
+from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.encoding import TILES, TRANSFER
 
 
@@ -19,17 +20,17 @@ TILES_STRUCT = struct(TILES)
 
 def feature_write(config):
     """One word on its way into the feature buffer."""
-    return _write(TILES_STRUCT["input_address"], config.feature_bits)
+    return _write(TILES_STRUCT["input_address"], Buffer.FEATURES.word_bits(config))
 
 
 def weight_write(config):
     """One word on its way into the weight buffer."""
-    return _write(TILES_STRUCT["weight_address"], config.weight_word_bits)
+    return _write(TILES_STRUCT["weight_address"], Buffer.WEIGHTS.word_bits(config))
 
 
 def parameter_write(config):
     """One word on its way into the parameter buffer."""
-    return _write(TILES_STRUCT["parameter_address"], config.rows * config.parameter_bits)
+    return _write(TILES_STRUCT["parameter_address"], Buffer.PARAMETERS.word_bits(config))
 
 
 def _write(address, data_bits):

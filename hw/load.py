@@ -13,7 +13,7 @@ from hw.tokens import SIGNALS
 from hw.transfers import Transfers
 from hw.walk import PLACE
 
-PORTS = ("features", "weights", "parameters")  # by hw.spec.isa.buffers.Buffer
+PORTS = tuple(buffer.name.lower() for buffer in Buffer)
 
 
 def word_writes(config):
@@ -24,8 +24,7 @@ def word_writes(config):
 
 def word_beats(config):
     """Beats of one word of each buffer, by ``hw.spec.isa.buffers.Buffer``."""
-    words = (config.feature_bits, config.weight_word_bits, config.rows * config.parameter_bits)
-    return tuple(config.beats(bits) for bits in words)
+    return tuple(buffer.word_beats(config) for buffer in Buffer)
 
 
 class WordAssembler(wiring.Component):

@@ -9,6 +9,7 @@ from hw.layouts import TRANSFER_STRUCT
 from hw.queue import Queue
 from hw.runs import BASES
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
+from hw.spec.isa.buffers import Buffer
 from hw.spec.timing import STORE_BUFFER_WORDS
 from hw.tokens import SIGNALS
 from hw.transfers import Transfers
@@ -49,7 +50,7 @@ class WordReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits, bus_bits = self._config.feature_bits, self._config.bus_bits
-        count = self._config.beats(bits)
+        count = Buffer.FEATURES.word_beats(self._config)
         m.submodules.words = words = Queue(shape=bits, depth=STORE_BUFFER_WORDS)
 
         room = Signal(range(STORE_BUFFER_WORDS + 1), init=STORE_BUFFER_WORDS)
@@ -117,7 +118,7 @@ class StoreEngine(wiring.Component):
         m = Module()
         config = self._config
         m.submodules.transfers = transfers = Transfers(
-            bus_bytes=config.bus_bytes, word_beats=(config.beats(config.feature_bits),)
+            bus_bytes=config.bus_bytes, word_beats=(Buffer.FEATURES.word_beats(config),)
         )
         m.submodules.reader = reader = WordReader(config)
 

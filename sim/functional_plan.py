@@ -127,11 +127,11 @@ class _Machine:
     def transfer(self, transfer):
         """Buffer words (words,) and their bytes in memory (words, bytes of a word)."""
         buffer, region = transfer.buffer, transfer.region
-        starts = transfer.memory_bytes(self.config).reshape(-1, 1)
+        starts = access.memory_bytes(transfer, self.config).reshape(-1, 1)
         places = starts + np.arange(buffer.word_bytes(self.config))
         size = self.image.region_bytes(region)
         self.inside(places, size, f"region {region.name} of bytes")
-        chip = transfer.chip_words().reshape(-1)
+        chip = access.chip_words(transfer).reshape(-1)
         self.inside(chip, buffer.words(self.config), _BUFFERS[buffer])
         return chip, places
 

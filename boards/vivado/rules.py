@@ -7,6 +7,7 @@ from itertools import pairwise
 from boards.vivado.design import Design
 from boards.vivado.ports import modules
 
+LEAST_RANGE_BYTES = 4096  # the smallest range that Vivado's address editor assigns
 _INSTANCE = re.compile(r"^ +(qnn_\w+) +\S+ +\($", re.MULTILINE)
 
 
@@ -81,8 +82,11 @@ def addresses(
 
 
 def _aligned(segment):
-    if segment.bytes < 4096 or segment.bytes & (segment.bytes - 1):
-        yield f"{segment} has {segment.bytes} bytes; a range is a power of two from 4096 on"
+    if segment.bytes < LEAST_RANGE_BYTES or segment.bytes & (segment.bytes - 1):
+        yield (
+            f"{segment} has {segment.bytes} bytes; a range is a power of two from "
+            f"{LEAST_RANGE_BYTES} on"
+        )
     elif segment.base % segment.bytes:
         yield f"{segment} does not begin at a multiple of its {segment.bytes:#x} bytes"
 

@@ -12,6 +12,7 @@ from math import ceil
 from pathlib import Path
 
 from hw.spec.config import SvpeConfig
+from hw.spec.isa.buffers import Buffer
 from hw.spec.timing import side_depth
 
 TABLE = Path(__file__).with_name("resources.json")
@@ -175,7 +176,7 @@ def _epilogue(config):
         config.rows * config.result_bits,
         config.rows * config.activation_bits,
         config.rows,
-        config.rows * config.parameter_bits * _luts_deep(config.parameter_words),
+        Buffer.PARAMETERS.word_bits(config) * _luts_deep(config.parameter_words),
         config.columns * config.feature_bits,
         fours * config.feature_bits,
     )

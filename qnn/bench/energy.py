@@ -11,6 +11,7 @@ from math import sqrt
 import numpy as np
 
 from hw.spec.config import SvpeConfig
+from hw.spec.isa.fields import Field
 from qnn.eda.activity import Activity, activity
 
 # Energies of operations in a 45 nm chip, pJ: Horowitz, "Computing's energy problem", ISSCC 2014.
@@ -144,7 +145,7 @@ def power_of_two_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
 
 def uniform_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
     """The nearest integers of all bits."""
-    most = (1 << (config.weight_bits - 1)) - 1
+    most = Field("weight", config.weight_bits, signed=True).high
     return np.rint(weights / np.abs(weights).max() * most).astype(np.int64)
 
 

@@ -15,6 +15,7 @@ from qnn.cli.export import export
 from qnn.cli.quantize import quantize
 from qnn.cli.report import report
 from qnn.cli.run import run
+from qnn.cli.show import show
 from qnn.cli.simulate import simulate
 from qnn.cli.synth import synth
 from qnn.cli.train import train
@@ -23,7 +24,7 @@ from qnn.errors import QnnError
 
 VERBS = (
     *(demo, quantize, train, export, check, compile_, simulate, verify),
-    *(run, synth, report, doctor),
+    *(show, run, synth, report, doctor),
 )
 
 app = typer.Typer(

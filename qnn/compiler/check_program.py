@@ -158,8 +158,8 @@ def _transfer(index, transfer, image):
     config, region = image.config, transfer.region
     inside = transfer.in_memory(config).stop <= image.region_bytes(region)
     _require(inside, index, "outside its region")
-    starts = transfer.memory_bytes(config)
-    on_chip = [(transfer.buffer, transfer.chip_words().reshape(-1))]
+    starts = access.memory_bytes(transfer, config)
+    on_chip = [(transfer.buffer, access.chip_words(transfer).reshape(-1))]
     outside = []
     if region is Region.SCRATCH:
         beats = np.arange(transfer.buffer.word_beats(config))

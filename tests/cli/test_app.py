@@ -17,6 +17,7 @@ VERBS = (
     "compile",
     "simulate",
     "verify",
+    "show",
     "run",
     "synth",
     "doctor",

@@ -1,9 +1,22 @@
-"""The exact words that computation reads and writes, step by step and column by column."""
+"""The exact words and bytes that instructions read and write, in the order in which they do."""
 
 import numpy as np
 
-from hw.spec.config import COLUMN_STEPS
+from hw.spec.config import COLUMN_STEPS, SvpeConfig
 from hw.spec.isa.tiles import ADDRESS_MASK, Four, Tiles
+from hw.spec.isa.transfer import Transfer
+
+
+def chip_words(transfer: Transfer) -> np.ndarray:
+    """Every buffer word of a copy: (rows, words)."""
+    starts = transfer.address + np.arange(transfer.rows) * transfer.address_step
+    return starts[:, None] + np.arange(transfer.words)
+
+
+def memory_bytes(transfer: Transfer, config: SvpeConfig) -> np.ndarray:
+    """The first byte in the region of every word of a copy: (rows, words)."""
+    starts = transfer.offset + np.arange(transfer.rows) * transfer.offset_step
+    return starts[:, None] + np.arange(transfer.words) * transfer.buffer.word_bytes(config)
 
 
 def reads(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
 from hw.spec.isa.buffers import Buffer, Region, Span
 from hw.spec.isa.checks import require_inside, require_positive
@@ -56,18 +54,6 @@ class Transfer(Header):
     def writes(self, config: SvpeConfig) -> tuple[Span, ...]:
         """What the instruction writes: words of a buffer, or bytes of a region."""
         return (self.on_chip() if self.op is Op.LOAD else self.in_memory(config),)
-
-    def chip_words(self) -> np.ndarray:
-        """Every buffer word in the order of the copy: (rows, words)."""
-        return self.address + np.arange(self.rows)[:, None] * self.address_step + self._run()
-
-    def memory_bytes(self, config: SvpeConfig) -> np.ndarray:
-        """The first byte in the region of every word, in the order of the copy: (rows, words)."""
-        starts = self.offset + np.arange(self.rows)[:, None] * self.offset_step
-        return starts + self._run() * self.buffer.word_bytes(config)
-
-    def _run(self):
-        return np.arange(self.words)
 
     def run_beats(self, config: SvpeConfig) -> int:
         """Beats of one run."""

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field, replace
 
 from hw.spec.config import SvpeConfig
+from hw.spec.isa import access
 from hw.spec.isa import program as isa
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.encoding import Instruction
@@ -176,9 +177,9 @@ class Loopback:
         buffer = transfer.buffer
         bits, word_bytes = buffer.word_bits(self._config), buffer.word_bytes(self._config)
         base = program.bases[transfer.region]
-        starts = base + transfer.memory_bytes(self._config).reshape(-1)
+        starts = base + access.memory_bytes(transfer, self._config).reshape(-1)
         for start, address in zip(
-            starts.tolist(), transfer.chip_words().reshape(-1).tolist(), strict=True
+            starts.tolist(), access.chip_words(transfer).reshape(-1).tolist(), strict=True
         ):
             place = slice(start, start + word_bytes)
             if transfer.op is Op.LOAD:

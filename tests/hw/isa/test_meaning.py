@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hw.spec.config import CONFIGS
+from hw.spec.isa import access
 from hw.spec.isa.buffers import Buffer, Region, Span
 from hw.spec.isa.end import End
 from hw.spec.isa.header import Engine, Op
@@ -96,8 +97,8 @@ def test_a_load_reads_memory_and_writes_a_buffer_and_a_store_the_reverse():
 
 
 def test_a_transfer_names_every_word():
-    assert LOAD.chip_words().tolist() == [[10, 11, 12], [15, 16, 17]]
-    assert LOAD.memory_bytes(TEST).tolist() == [[64, 72, 80], [144, 152, 160]]
+    assert access.chip_words(LOAD).tolist() == [[10, 11, 12], [15, 16, 17]]
+    assert access.memory_bytes(LOAD, TEST).tolist() == [[64, 72, 80], [144, 152, 160]]
     assert replace(LOAD, buffer=Buffer.WEIGHTS).run_beats(TEST) == 6
 
 

@@ -1,0 +1,42 @@
+"""``qnn show``: the program of a build, or a graph, as text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json
+from qnn.cli.sources import read_design, read_graph
+
+
+def show(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BUILD|GRAPH", help="A build folder, or a .qgraph or .safetensors file."
+        ),
+    ],
+    full: Annotated[
+        bool, typer.Option("--full", help="Every number of a graph, in text that parses.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the program of BUILD, or the integer GRAPH, as text.
+
+    A program has a line for each instruction and its layer as a comment; a graph has a line for
+    each node.
+    """
+    if path.is_dir():
+        if full:
+            raise typer.BadParameter("--full is of a graph; the text of a program always is")
+        from qnn.compiler.listing import listing
+
+        kind, text = "program", listing(read_design(path).image)
+    else:
+        from qnn.ir.text import text as graph_text
+
+        kind, text = "graph", graph_text(read_graph(path), full=full)
+    if as_json:
+        print_json({kind: text.splitlines()})
+    else:
+        print(text.rstrip("\n"))

@@ -1,0 +1,121 @@
+"""Counts that the sources keep to: each rule of the instruction set stands in its one home."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a copy of a rule looks like, where the rule lives, and what looks alike elsewhere.
+
+    Members
+    -------
+    pattern : of a line that has the rule in it
+    home : the file that owns the rule
+    others : file to what its own line is, which is another rule of that look
+    copy : a line that must be found, for the negative test
+    """
+
+    pattern: str
+    home: str
+    copy: str
+    others: dict[str, str] = field(default_factory=dict)
+
+
+RULES = {
+    "bytes that a buffer's word takes in memory": Rule(
+        pattern=r"\bbeats\(.*\* *[\w.]*bus_bytes|\bbeats \* [\w.]*bus_bytes",
+        home="hw/spec/isa/buffers.py",
+        copy="size = config.beats(config.feature_bits) * config.bus_bytes",
+    ),
+    "bits of a parameter word": Rule(
+        pattern=r"\brows \* [\w.]*parameter_bits",
+        home="hw/spec/isa/buffers.py",
+        copy="bits = config.rows * config.parameter_bits",
+    ),
+    "steps of a tile": Rule(
+        pattern=r"\bkernel_[xy]\b.*\*.*\bkernel_[xy]\b.*\*.*\bblocks\b",
+        home="hw/spec/isa/tiles.py",
+        copy="steps = tiles.kernel_x * tiles.kernel_y * tiles.blocks * tiles.terms",
+    ),
+    "cycles of a tile": Rule(
+        pattern=r"\bmax\([^()]*\bsteps\b[^()]*, [\w.]*interval\)",
+        home="hw/spec/isa/tiles.py",
+        copy="cycles = count * max(tiles.steps, tiles.interval)",
+    ),
+    "a mapping of field names instead of an instruction": Rule(
+        pattern=r"(?<!STRUCT)\[f?\"(kernel_[xy]|tiles_[xy]|wait_|signal_|"
+        r"(input|output|weight|parameter|skip)_address|(block|kernel_y|pass|address|offset)_step)",
+        home="hw/spec/isa/encoding.py",
+        copy='steps = fields["kernel_x"]',
+        others={"hw/tokens.py": "members of an Amaranth structure"},
+    ),
+    "the page that no burst crosses": Rule(
+        pattern=r"\b(4_?096|0x1000|1 << 12)\b",
+        home="hw/spec/axi.py",
+        copy="PAGE_BYTES = 4096",
+        others={
+            "hw/spec/config.py": "depths of buffers, in words",
+            "hw/spec/registers.py": "the window of the registers, in bytes",
+            "hw/spec/resources.py": "a shape of a block RAM, in words",
+            "qnn/eda/blocks.py": "the depth of a buffer, in words",
+            "boards/vivado/rules.py": "the smallest range of Vivado's address editor, in bytes",
+            "boards/zcu102/facts.py": "the size of a memory chip, in Mbit",
+        },
+    ),
+    "bits of a weight code": Rule(
+        pattern=r"\b2 to 5\b|\brange\(2, 6\)|\bweight_bits, 2, 5\b|\b2 <= \w+ <= 5\b",
+        home="hw/spec/isa/codes.py",
+        copy='raise ValueError(f"weight_bits must be from 2 to 5, not {bits}")',
+    ),
+    "the largest index of a code": Rule(
+        pattern=r"\(1 << \([\w.]*bits - 1\)\) - [12]",
+        home="hw/spec/isa/codes.py",
+        copy="most = (1 << (config.weight_bits - 1)) - 1",
+    ),
+    "what an index multiplies by": Rule(
+        pattern=r"1 << \(?(m - 1|\w*\.?abs\(|abs\(|\w*index\w* - 1)",
+        home="hw/spec/isa/codes.py",
+        copy="value = 1 << (m - 1)",
+    ),
+}
+
+
+def copies(rule: Rule, path: str, text: str) -> Iterator[str]:
+    """Lines of the file ``path`` that have the rule in them, and should not."""
+    if path == rule.home or path in rule.others:
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.search(rule.pattern, line):
+            yield f"{path}:{number}: {line.strip()}"
+
+
+def sources() -> dict[str, str]:
+    files = (p for top in ("hw", "qnn", "sim", "boards") for p in (ROOT / top).rglob("*.py"))
+    return {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_of_the_instruction_set_has_one_home(name):
+    found = [line for item in sources().items() for line in copies(RULES[name], *item)]
+    assert not found, f"copies of {name}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_planted_copy_is_found(name):
+    rule = RULES[name]
+    planted = f"import numpy as np\n\n    {rule.copy}  # for now\n"
+    assert list(copies(rule, "sim/new.py", planted)) == [f"sim/new.py:3: {rule.copy}  # for now"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_home_and_every_other_rule_of_that_look_is_still_there(name):
+    rule, files = RULES[name], sources()
+    assert rule.home in files
+    assert [p for p in rule.others if not re.search(rule.pattern, files.get(p, ""))] == []
