@@ -18,7 +18,7 @@ from hw.spec.isa.header import Engine, Op
 from hw.spec.isa.packing import pack, unpack
 from hw.spec.isa.parameters import parameters
 from hw.spec.isa.transfer import Transfer
-from qnn.errors import DeviceError
+from sim.machine import Machine
 
 FLOAT32_EXACT = 1 << 24
 
@@ -72,7 +72,7 @@ def make_plan(image: Image) -> Plan:
         buffer or region; the text names the instruction.
     """
     last = {i.tag: n for n, i in enumerate(image.program) if i.engine is Engine.COMPUTE}
-    machine = _Machine(image)
+    machine = Machine(image)
     steps = []
     for index, instruction in enumerate(image.program):
         machine.index = index
@@ -88,62 +88,7 @@ def make_plan(image: Image) -> Plan:
     return Plan(tuple(steps))
 
 
-class _Machine:
-    """The state that is the same for every input."""
-
-    def __init__(self, image: Image):
-        config = image.config
-        self.image, self.config, self.index = image, config, 0
-        self.payload = np.frombuffer(image.payload, np.uint8)
-        self.written = np.zeros((config.feature_words, config.lanes), bool)
-        scratch_words = image.scratch_bytes // Buffer.FEATURES.word_bytes(config)
-        self.scratch_written = np.zeros((scratch_words, config.lanes), bool)
-        self.weights = np.zeros((config.weight_words, config.rows, config.lanes), np.int64)
-        self.weights_loaded = np.zeros(config.weight_words, bool)
-        self.parameters: dict[int, np.ndarray] = {}  # (4, rows): bias, left, skip_left, right
-        self.counts: dict[tuple[Engine, Engine], int] = {}
-
-    def require(self, condition, why):
-        if not condition:
-            raise DeviceError(f"instruction {self.index} {why}; compile the model again")
-
-    def tokens(self, instruction):
-        engine = instruction.engine
-        for other in sorted(instruction.waits):
-            left = self.counts.get((other, engine), 0)
-            self.require(left, f"waits for a token from {other.word} that never comes")
-            self.counts[other, engine] = left - 1
-        for other in instruction.signals:
-            self.counts[engine, other] = self.counts.get((engine, other), 0) + 1
-
-    def inside(self, words, size, what):
-        self.require(words.size and words.max() < size, f"leaves {what} of {size}")
-
-    def all_written(self, tags, last):
-        missing = [self.image.layers[tag].name for tag in tags if tag not in last]
-        if missing:
-            raise DeviceError(f"no instruction computes '{missing[0]}'; compile the model again")
-
-    def transfer(self, transfer):
-        """Buffer words (words,) and their bytes in memory (words, bytes of a word)."""
-        buffer, region = transfer.buffer, transfer.region
-        starts = access.memory_bytes(transfer, self.config).reshape(-1, 1)
-        places = starts + np.arange(buffer.word_bytes(self.config))
-        size = self.image.region_bytes(region)
-        self.inside(places, size, f"region {region.name} of bytes")
-        chip = access.chip_words(transfer).reshape(-1)
-        self.inside(chip, buffer.words(self.config), _BUFFERS[buffer])
-        return chip, places
-
-
-_BUFFERS = {
-    Buffer.FEATURES: "the feature buffer",
-    Buffer.WEIGHTS: "the weight buffer",
-    Buffer.PARAMETERS: "the parameter buffer",
-}
-
-
-def _plan_load(machine: _Machine, load: Transfer):
+def _plan_load(machine: Machine, load: Transfer):
     if load.buffer is Buffer.FEATURES:
         return _plan_load_features(machine, load)
     machine.require(load.region is Region.IMAGE, "loads weights from no image")

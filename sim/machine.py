@@ -1,0 +1,69 @@
+"""The state of a run that is the same for every input: weights, and which words are written."""
+
+import numpy as np
+
+from hw.spec.image import Image
+from hw.spec.isa import access
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import Instruction
+from hw.spec.isa.header import Engine
+from hw.spec.isa.transfer import Transfer
+from qnn.errors import DeviceError
+
+BUFFERS = {
+    Buffer.FEATURES: "the feature buffer",
+    Buffer.WEIGHTS: "the weight buffer",
+    Buffer.PARAMETERS: "the parameter buffer",
+}
+
+
+class Machine:
+    """What instructions have done so far; ``index`` is the number of the one that is looked at."""
+
+    def __init__(self, image: Image):
+        config = image.config
+        self.image, self.config, self.index = image, config, 0
+        self.payload = np.frombuffer(image.payload, np.uint8)
+        self.written = np.zeros((config.feature_words, config.lanes), bool)
+        scratch_words = image.scratch_bytes // Buffer.FEATURES.word_bytes(config)
+        self.scratch_written = np.zeros((scratch_words, config.lanes), bool)
+        self.weights = np.zeros((config.weight_words, config.rows, config.lanes), np.int64)
+        self.weights_loaded = np.zeros(config.weight_words, bool)
+        self.parameters: dict[int, np.ndarray] = {}  # (4, rows): bias, left, skip_left, right
+        self.counts: dict[tuple[Engine, Engine], int] = {}
+
+    def require(self, condition: bool, why: str) -> None:
+        """Return if the condition holds; else raise what is wrong with the instruction."""
+        if not condition:
+            raise DeviceError(f"instruction {self.index} {why}; compile the model again")
+
+    def tokens(self, instruction: Instruction) -> None:
+        """Take the tokens that it waits for, and give those that it signals."""
+        engine = instruction.engine
+        for other in sorted(instruction.waits):
+            left = self.counts.get((other, engine), 0)
+            self.require(left, f"waits for a token from {other.word} that never comes")
+            self.counts[other, engine] = left - 1
+        for other in instruction.signals:
+            self.counts[engine, other] = self.counts.get((engine, other), 0) + 1
+
+    def inside(self, words: np.ndarray, size: int, what: str) -> None:
+        """Return if all of ``words`` are less than the ``size`` of ``what``."""
+        self.require(words.size and words.max() < size, f"leaves {what} of {size}")
+
+    def all_written(self, tags: list[int], last: dict[int, int]) -> None:
+        """Return if every tag has a last instruction."""
+        missing = [self.image.layers[tag].name for tag in tags if tag not in last]
+        if missing:
+            raise DeviceError(f"no instruction computes '{missing[0]}'; compile the model again")
+
+    def transfer(self, transfer: Transfer) -> tuple[np.ndarray, np.ndarray]:
+        """Buffer words (words,) and their bytes in memory (words, bytes of a word)."""
+        buffer, region = transfer.buffer, transfer.region
+        starts = access.memory_bytes(transfer, self.config).reshape(-1, 1)
+        places = starts + np.arange(buffer.word_bytes(self.config))
+        size = self.image.region_bytes(region)
+        self.inside(places, size, f"region {region.name} of bytes")
+        chip = access.chip_words(transfer).reshape(-1)
+        self.inside(chip, buffer.words(self.config), BUFFERS[buffer])
+        return chip, places
