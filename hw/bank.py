@@ -4,6 +4,8 @@ from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.ports import read_port
+
 
 class Bank(wiring.Component):
     """Port A reads; port B writes some parts, or reads.
@@ -49,7 +51,7 @@ class Bank(wiring.Component):
             read, write, port_read = (
                 part_memory.read_port(),
                 part_memory.write_port(),
-                part_memory.read_port(),
+                read_port(part_memory, "port_read"),
             )
             m.d.comb += [
                 read.addr.eq(self.row),

@@ -90,8 +90,12 @@ class BlockMemory(wiring.Component):
 
     def _reads(self, m, port):
         bus, host = self.bus, self.host
-        active, beyond = Signal(), Signal()
-        index, left, identity = Signal.like(host.index), Signal(8), Signal.like(bus.arid)
+        active, beyond = Signal(), Signal(name="beyond")
+        index, left, identity = (
+            Signal.like(host.index),
+            Signal(8),
+            Signal.like(bus.arid, name="identity"),
+        )
         advance = Signal()
         m.d.comb += [
             advance.eq(~bus.rvalid | bus.rready),
@@ -114,7 +118,7 @@ class BlockMemory(wiring.Component):
 
     def _writes(self, m, port):
         bus, host = self.bus, self.host
-        active, beyond, index = Signal(), Signal(), Signal.like(host.index)
+        active, beyond, index = Signal(), Signal(), Signal.like(host.index, name="index")
         taken = Signal()
         m.d.comb += [
             bus.awready.eq(~active & ~bus.bvalid),

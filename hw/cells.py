@@ -135,7 +135,7 @@ class Cells:
         results, carry = [], _value(carry)
         for start in range(0, len(select), CHAIN):
             s, d = (Cat(_value(b) for b in v[start : start + CHAIN]) for v in (select, other))
-            out, carries = Signal(CHAIN), Signal(CHAIN)
+            out, carries = Signal(CHAIN), Signal(CHAIN, name="carries")
             self._m.submodules += Instance(
                 "CARRY8",
                 p_CARRY_TYPE="SINGLE_CY8",

@@ -135,7 +135,7 @@ class Compute(wiring.Component):
     def _connect_array(self, m, sequencer, router, skew, weights, array, side):
         """Bring a step's weights and its last column's word to the array in the same cycle."""
         step = sequencer.step
-        weight_step, edge_step = Signal(WeightStep), Signal(EdgeStep)
+        weight_step, edge_step = Signal(WeightStep), Signal(EdgeStep, name="edge_step")
         edge = edge_latency(self._config)
         m.d.comb += [
             weight_step.address.eq(step.weight_address),

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.delay import delay
 from hw.element import Arrival, Element, Limits
 from hw.layouts import struct
+from hw.ports import read_port
 from hw.row_memory import ROW_MEMORY_STAGES, RowMemory
 from hw.shifter import LEFT_STAGES, RIGHT_STAGES, shift_left, shift_right
 from hw.spec.isa.parameters import parameters
@@ -120,7 +121,7 @@ class EpilogueRow(wiring.Component):
         m.submodules.sums = sums = memory.Memory(
             shape=self.sum.shape(), depth=self._config.columns, init=[]
         )
-        write, read = sums.write_port(), sums.read_port()
+        write, read = sums.write_port(), read_port(sums, "read")
         m.d.comb += [
             write.en.eq(self.arrival.valid),
             write.addr.eq(self.arrival.column),
@@ -151,7 +152,7 @@ class EpilogueRow(wiring.Component):
         bits = self._config.activation_bits
         most = 1 << (bits - 1)
         near, kept = (Signal(signed(bits), name=name, reset_less=True) for name in ("near", "kept"))
-        below, above = Signal(reset_less=True), Signal(reset_less=True)
+        below, above = Signal(reset_less=True), Signal(reset_less=True, name="above")
         later = delay(m, limits, 1, name="limits_late")
         low, high = later.low[:bits].as_signed(), later.high[:bits].as_signed()
         is_whole = limits.raw | (fits & (value[-1] == sign))

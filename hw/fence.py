@@ -53,7 +53,7 @@ class Fence(wiring.Component):
         wait = Signal.like(self.interval)  # cycles until a tile may end, plus one
         drain = Signal(range(most))  # two cycles less than hw.spec.timing's, at least zero
         span = Signal(range(most))  # what that will be right after this instruction's next tile
-        offered, free, free_at_end = Signal(), Signal(), Signal()
+        offered, free, free_at_end = Signal(), Signal(), Signal(name="free_at_end")
 
         # All comparisons are made a cycle early; `drain` is stale in the cycle of a tile's end
         # and in the one after, for which `span` stands in.

@@ -29,7 +29,7 @@ class Loop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        count, before_last = Signal.like(self.limit), Signal.like(self.limit)
+        count, before_last = Signal.like(self.limit), Signal.like(self.limit, name="before_last")
         single = Signal()
 
         # `last` is a register, so that a nest of loops is one gate deep.

@@ -4,6 +4,8 @@ from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.ports import write_port
+
 ROW_MEMORY_STAGES = 2  # the memory and its output register
 
 
@@ -40,7 +42,7 @@ class RowMemory(wiring.Component):
         m.submodules.words = words = memory.Memory(
             shape=unsigned(self._bits), depth=self._words, init=[]
         )
-        read, write = words.read_port(), words.write_port()
+        read, write = words.read_port(), write_port(words, "write")
 
         m.d.comb += [
             read.addr.eq(self.address),

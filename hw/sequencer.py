@@ -63,9 +63,9 @@ class Sequencer(wiring.Component):
         loops = {name: Loop() for name in (*INNER, *OUTER)}
         for name, loop in loops.items():
             m.submodules[name] = loop
-        instruction, running, skipping = self.instruction, Signal(), Signal()
-        inner_last, tile_ends = Signal(), Signal()
-        go, start = self.step.valid, Signal()
+        instruction, running, skipping = self.instruction, Signal(), Signal(name="skipping")
+        inner_last, tile_ends = Signal(), Signal(name="tile_ends")
+        go, start = self.step.valid, Signal(name="start")
 
         m.d.comb += [
             inner_last.eq(Cat(loops[name].last for name in INNER).all()),

@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
+from hw.ports import read_port
 from hw.spec.timing import RESULT_STAGES, hold_latency, side_depth, write_latency
 from hw.tiles import SideRead
 
@@ -61,13 +62,13 @@ class Side(wiring.Component):
             attrs={"ram_style": "block"},  # LUTs are what a device runs out of
         )
         m.submodules.buffer = words
-        write, skip, maximum = words.write_port(), words.read_port(), words.read_port()
+        write, skip, maximum = words.write_port(), words.read_port(), read_port(words, "maximum")
 
         self._write(m, write)
         m.d.sync += write.addr.eq(write.addr + write.en)
 
         read = self.read
-        start, address = Signal.like(write.addr), Signal.like(write.addr)
+        start, address = Signal.like(write.addr), Signal.like(write.addr, name="address")
         m.d.sync += address.eq(start + (config.columns - 1) - read.column)
         with m.If(read.valid & read.last):
             m.d.sync += start.eq(start + config.columns)
@@ -91,7 +92,7 @@ class Side(wiring.Component):
             step = delay(m, step, 1, name=f"step_{column}")
 
         columns = self._config.columns
-        index, active = Signal(range(columns)), Signal()
+        index, active = Signal(range(columns)), Signal(name="active")
         with m.If(self.step.last):
             m.d.sync += [active.eq(1), index.eq(0)]
         with m.Elif(index == columns - 1):

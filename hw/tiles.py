@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.delay import delay
 from hw.element import Arrival, Destination, Element, Limits
 from hw.layouts import TILES_STRUCT
+from hw.ports import read_port
 from hw.spec.config import ADDRESS_BITS, SHIFT_BITS
 from hw.spec.isa.header import Op
 from hw.spec.timing import hold_latency
@@ -158,7 +159,7 @@ class Tiles(wiring.Component):
     def _remember(self, m, ends, record, begin, *, depth):
         """Write a record at each tile's end; read it for the walk, which keeps it."""
         m.submodules.records = records = memory.Memory(shape=RECORD, depth=depth, init=[])
-        write, read = records.write_port(), records.read_port()
+        write, read = records.write_port(), read_port(records, "read")
         m.d.comb += [write.en.eq(ends), write.data.eq(record), read.en.eq(begin)]
         m.d.sync += [write.addr.eq(write.addr + ends), read.addr.eq(read.addr + begin)]
         return read.data
@@ -234,7 +235,7 @@ class Walk(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        line_ends, pass_ends = Signal(), Signal()
+        line_ends, pass_ends = Signal(), Signal(name="pass_ends")
         in_pass = (self.column, self.x, self.y, self.line_offset)
         in_tile = (self.number, self.slice_shift, self.pass_offset)
 

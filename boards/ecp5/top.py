@@ -50,7 +50,7 @@ class Ecp5Top(wiring.Component):
             ClockSignal("sync").eq(clock),
             ClockSignal("start").eq(clock),
         ]
-        pressed, waited = Signal(), Signal(range(RESET_CYCLES + 1))
+        pressed, waited = Signal(), Signal(range(RESET_CYCLES + 1), name="waited")
         button = getattr(self, facts.button)
         m.submodules.button = FFSynchronizer(button, pressed, o_domain="start")
         m.d.comb += ResetSignal("sync").eq(waited != RESET_CYCLES)

@@ -57,7 +57,13 @@ OF_SMALL_NETWORKS = {
     "test-strips": _variant("test", STRIPS),
     "test-batch3": _variant("test", batch=3),
 }
-IN_MEMORY = ("zoo/", "made/tiny_graph", "made/network", "made/residual_block", "drawn/model0")
+# most of these fit; one is refused
+IN_MEMORY = (
+    *("zoo/digits_cnn", "zoo/dscnn", "zoo/resnet8", "zoo/resnet20"),
+    *("made/tiny_graph", "made/network", "drawn/model0"),
+)
+# networks that take minutes to compile, for which some configurations suffice
+LARGE, OF_LARGE = ("zoo/resnet18", "zoo/mobilenetv1"), ("test", "small", product.REFERENCE)
 CONFIGS = {
     **{name: (name, {}) for name in product.CONFIGS},
     **{f"{name}-multiply": (name, MULTIPLY) for name in ("test", "small", "reference")},
@@ -81,11 +87,9 @@ def build_jobs(quick: bool) -> dict[str, Callable[[Path], Artifacts]]:
     """Jobs that need the graphs, in an order in which long ones start early."""
     builds, configs = {}, {}
     for name in networks(quick):
-        variants = NAMED | ({} if name.startswith("zoo/") else OF_SMALL_NETWORKS)
-        for label, variant in variants.items():
-            if not quick or label in QUICK_VARIANTS:
-                builds[f"builds/{name}/{label}"] = partial(build, name, variant)
-        if name.startswith(IN_MEMORY) and (not quick or name == "made/tiny_graph"):
+        for label, variant in _variants(name, quick).items():
+            builds[f"builds/{name}/{label}"] = partial(build, name, variant)
+        if name in IN_MEMORY and (not quick or name == "made/tiny_graph"):
             builds[f"boards/{product.SERIAL}/{name}"] = partial(in_memory, name)
     for label in QUICK_CONFIGS if quick else CONFIGS:
         configs[f"configs/{label}"] = partial(config, label)
@@ -160,6 +164,12 @@ def in_memory(name: str, folder: Path) -> Artifacts:
     except product.QnnError as error:
         return {own: of_refusal(str(error))}
     return {f"{own}/{path.partition('/')[2]}": of_bytes(data) for path, data in files.items()}
+
+
+def _variants(name, quick):
+    every = NAMED if name.startswith("zoo/") else NAMED | OF_SMALL_NETWORKS
+    labels = OF_LARGE if name in LARGE else every
+    return {n: every[n] for n in labels if not quick or n in QUICK_VARIANTS}
 
 
 def _label(variant):
