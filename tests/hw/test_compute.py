@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -232,13 +233,18 @@ def check(config, folder, seed, *, instructions, depends=False):
     _compare(config, state, [program], log)
 
 
+@cache
+def model(config):
+    """The core of ``config``, elaborated once for all tests of a process."""
+    return build(files(Compute(config), "qnn_compute"), "qnn_compute")
+
+
 def simulate(state, programs, traffic, folder, seed):
     """What the bench recorded of the core."""
     config = state.config
     (folder / "script.json").write_text(json.dumps(script(state, programs, traffic)))
-    model = build(files(Compute(config), "qnn_compute"), "qnn_compute")
     run(
-        model,
+        model(config),
         "tests.hw.cocotb.compute",
         environment={"QNN_SCRIPT": str(folder)},
         seed=seed,
