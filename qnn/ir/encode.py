@@ -29,7 +29,7 @@ def as_blocks(graph: Graph, x: Arrays) -> tuple[np.ndarray, ...]:
     arrays = x if isinstance(x, tuple) else (x,)
     if len(arrays) != len(nodes):
         names = ", ".join(f"'{node.name}'" for node in nodes)
-        got = f"a tuple of {len(x)}" if isinstance(x, tuple) else "one array"
+        got = f"a tuple of {len(x)}" if isinstance(x, tuple) else f"one {_kind(x)}"
         raise ModelError(
             f"the network needs a tuple of {len(nodes)} arrays, for its inputs {names}, but got "
             f"{got}; give each input its own"
@@ -86,22 +86,27 @@ def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ..
     return tuple(reals)
 
 
+def _kind(x: object) -> str:
+    return "list" if isinstance(x, list) else "array"
+
+
 def _blocks(node: Input, x: np.ndarray) -> np.ndarray:
     if isinstance(x, list | tuple):
         raise ModelError(
             f"input '{node.name}' needs an array, but got a {type(x).__name__}; a tuple of arrays "
             f"is several inputs, and the arrays of a list are to be joined first"
         )
-    x = to_blocks(np.asarray(x), node.axes)
-    if x.ndim == 4 and x.shape[1:] == node.shape and len(x):
-        return x
+    given = np.asarray(x)
+    blocks = to_blocks(given, node.axes)
+    if blocks.ndim == 4 and blocks.shape[1:] == node.shape and len(blocks):
+        return blocks
     wanted = ", ".join(map(str, node.shape))
     needs, do = f"images of shape (N, {wanted})", "reshape them, channels first"
     if node.axes not in ("CHW", "C"):
         wanted = ", ".join(map(str, user_shape(node.shape, node.axes)))
         needs, do = f"arrays of shape (N, {wanted})", f"give it {AXES[node.axes]}"
     raise ModelError(
-        f"input '{node.name}' needs {needs} with N at least 1, but got {tuple(x.shape)}; {do}"
+        f"input '{node.name}' needs {needs} with N at least 1, but got {given.shape}; {do}"
     )
 
 

@@ -62,8 +62,8 @@ class Reader:
     def end_of_line(self) -> None:
         """Read the end of a line, or of the text."""
         self._skip_spaces()
-        if self.place < len(self.text):
-            self.expect("\n")
+        if self.place < len(self.text) and not self.has("\n"):
+            self.refuse("the end of the line")
 
     def skip_empty_lines(self) -> bool:
         """Move to the next line that holds something; False if there is none."""
@@ -120,6 +120,14 @@ class Reader:
         """Read sizes if some stand here; the shape of a single value has none."""
         self._skip_spaces()
         return self.sizes() if SIZES.match(self.text, self.place) else ()
+
+    def bits_and_terms(self) -> tuple[int, int]:
+        """Read the format of weights: ``4``, or ``4x2`` for codes of two terms."""
+        start = self.place
+        bits, *terms = self.sizes()
+        if len(terms) > 1:
+            self.refuse("bits of a code, and terms if there are more than one", start)
+        return bits, terms[0] if terms else 1
 
     def integer(self) -> int:
         """Read one number."""

@@ -50,18 +50,20 @@ class Window:
         What lies outside of the image is padding. Windows that see nothing but padding still read
         one row, because an operand has at least one.
         """
-        start = self._first_row(rows)
-        stop = start + (rows.count - 1) * self.stride[0] + self.reach[0]
-        first = min(max(start, 0), height - 1)
-        return Rows(first, max(min(stop, height), first + 1))
+        seen = self._rows_seen(rows)
+        first = min(max(seen.first, 0), height - 1)
+        return Rows(first, max(min(seen.stop, height), first + 1))
 
     def strip(self, rows: Rows, read: Rows) -> "Window":
         """The window that computes ``rows`` of the result from the rows ``read`` alone.
 
-        Its upper padding is what the strip's first window has above ``read``: the image's padding
-        at the image's border, and none inside of it.
+        Its padding is what the strip's first window has above ``read`` and its last one below: the
+        image's at the image's borders, and none inside of it. It is negative where the windows see
+        nothing but padding, which lies past the one row that they read.
         """
-        return replace(self, padding=(read.first - self._first_row(rows), *self.padding[1:]))
+        seen = self._rows_seen(rows)
+        above, below = read.first - seen.first, seen.stop - read.stop
+        return replace(self, padding=(above, below, *self.padding[2:]))
 
     @property
     def row_step(self) -> int:
@@ -100,6 +102,7 @@ class Window:
             groups=groups,
         )
 
-    def _first_row(self, rows: Rows) -> int:
-        """The row of the image under the first tap, negative in the upper padding."""
-        return rows.first * self.stride[0] - self.padding[0]
+    def _rows_seen(self, rows: Rows) -> Rows:
+        """Rows of the image under the windows; negative ones and those past it are padding."""
+        first = rows.first * self.stride[0] - self.padding[0]
+        return Rows(first, first + (rows.count - 1) * self.stride[0] + self.reach[0])

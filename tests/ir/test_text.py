@@ -1,25 +1,30 @@
 import numpy as np
+import pytest
+from hypothesis import given, settings
 
+from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Input
+from qnn.ir.serialize import to_bytes
+from qnn.ir.text import parse, text
 from qnn.quant.qtype import QType
+from tests.graphs import Limits, check_same, graphs
 from tests.operators import changed, conv, max_pool
 
+U8, S6 = QType(8, False, 4), QType(6, True, -1)
 
-def test_every_kind_of_node_prints_what_matters(golden):
-    u8, s6 = QType(8, False, 4), QType(6, True, -1)
+
+def every_kind():
+    """A graph of every operator and every detail that a line can hold."""
     zeros = np.zeros(4, np.int64)
-    image = Input(name="x", shape=(3, 9, 8), type=u8, table=np.zeros((3, 256), np.int64))
+    image = Input(name="x", shape=(3, 9, 8), type=U8, table=np.zeros((3, 256), np.int64))
     plain = conv(
         name="plain",
         input="x",
         shape=(4, 9, 8),
-        type=s6,
+        type=S6,
         codes=np.ones((1, 4, 3, 1, 1), np.int8),
         weight_bits=3,
-        left=zeros,
-        bias=zeros,
-        right=zeros,
         low=-32,
         high=31,
     )
@@ -34,16 +39,15 @@ def test_every_kind_of_node_prints_what_matters(golden):
         right=np.array([3, 4, 3, 3]),
         skip="plain",
         skip_left=zeros + 2,
-        stride=(1, 1),
         dilation=(2, 1),
         padding=(1, 1, 2, 0),
         groups=4,
         low=0,
     )
     pool = max_pool(
-        name="pool", input="rich", shape=(4, 4, 4), type=s6, kernel=(3, 2), stride=(2, 2)
+        name="pool", input="rich", shape=(4, 4, 4), type=S6, kernel=(3, 2), stride=(2, 2)
     )
-    stack = Concat(name="stack", inputs=("pool", "pool"), shape=(8, 4, 4), type=s6)
+    stack = Concat(name="stack", inputs=("pool", "pool"), shape=(8, 4, 4), type=S6)
     last = changed(
         plain,
         name="last",
@@ -57,5 +61,129 @@ def test_every_kind_of_node_prints_what_matters(golden):
         rounded=False,
     )
     outputs = (Output("last", (2,)), Output("pool", (4, 4, 4)))
-    graph = Graph((image, plain, rich, pool, stack, last), outputs)
-    golden("every_kind.txt", str(graph) + "\n")
+    return Graph((image, plain, rich, pool, stack, last), outputs)
+
+
+def test_every_kind_of_node_prints_what_matters(golden):
+    golden("every_kind.txt", str(every_kind()) + "\n")
+
+
+@settings(max_examples=60)
+@given(graphs(Limits(size=5, channels=5, nodes=5, weight_bits=5, activation_bits=16)))
+def test_the_full_text_parses_to_the_same_graph(graph):
+    back = parse(text(graph, full=True))
+    check_same(back, graph)
+    assert to_bytes(back) == to_bytes(graph)
+
+
+TOKENS = Input(name="tokens", shape=(4, 7, 1), type=S6, axes="TC")
+ODD = 'an odd, "name" (1)'
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        Graph((TOKENS, Input(name="y", shape=(2, 1, 1), type=U8)), (Output("y", (2,)),)),
+        Graph((TOKENS,), (Output("tokens", (7, 4), "TC"), Output("tokens", (28,)))),
+        Graph(
+            (Input(name=ODD, shape=(1, 1, 1), type=U8), *[
+                max_pool(name="return", input=ODD, shape=(1, 1, 1), type=U8, kernel=(1, 1))
+            ]),
+            (Output("return", ()), Output(ODD, (1, 1, 1), "CHW")),
+        ),
+        Graph(
+            (Input(name="x", shape=(2, 3, 3), type=S6, table=np.arange(512, dtype=np.int16)
+                .reshape(2, 256) % 31),),
+            (Output("x", (18,)),),
+        ),
+        Graph((*every_kind().nodes[:-1], changed(every_kind()["last"], low=-3, high=5)),
+            every_kind().outputs),
+    ],
+    ids=["two inputs", "axes", "names", "a table of 16 bits", "an unrounded clamp"],
+)  # fmt: skip
+def test_what_is_rare_comes_back_too(graph):
+    check_same(parse(text(graph, full=True)), graph)
+
+
+def test_a_line_can_be_written_by_hand():
+    graph = parse("""
+
+x: u8e-4 2x4x4 = input()
+
+  c: s8e-2 2x2x2 = conv(x) 3x3 w3 bias=[5,-5] >>4 clamp -128..127 codes=[9*1,-2,26*0]
+return c 8
+""")
+    assert graph["c"].codes.ravel().tolist() == [1] * 9 + [-2] + [0] * 26
+    assert graph["c"].epilogue.right.tolist() == [4, 4]
+    assert graph.outputs == (Output("c", (8,)),)
+
+
+HEAD = "x: u8e-4 2x4x4 = input()\n"
+POOL = "p: u8e-4 2x2x2 = maxpool(x) 2x2 stride=2x2"
+CONV = "c: s8e-2 2x2x2 = conv(x) 3x3 w3 bias=[5,-5] >>4 clamp -128..127 codes=[9*1,-2,26*0]"
+
+REFUSALS = [
+    ("", "line 1, column 1: needs a line of a node, or 'return' and the outputs, but got the end "
+     "of the text"),
+    (HEAD, "line 2, column 1: needs a line of a node, or 'return' and the outputs, but got the end "
+     "of the text"),
+    (",", "line 1, column 1: needs a tensor's name, but got ','"),
+    ('"x: u8', "line 1, column 1: needs the end of a quoted name, but got '\"x: u8'"),
+    ("x u8e-4", "line 1, column 3: needs ':', but got 'u8e-4'"),
+    ("x: 8", "line 1, column 4: needs a type such as s8e-4, but got '8'"),
+    ("x: u64e+0 1", "line 1, column 4: needs a type of 2 to 48 bits, but got 'u64e+0 1'"),
+    ("x: u8e-4 2x4", "line 1, column 10: needs 3 sizes joined by 'x', but got '2x4'"),
+    ("x: u8e-4 2x4x4\n", "line 1, column 15: needs '=', but got the end of the line"),
+    ("x: u8e-4 2x4x4 = inputs()", "line 1, column 18: needs one of input, conv, depthwise, "
+     "maxpool, concat, but got 'inputs()'"),
+    ("x: u8e-4 2x4x4 = 5", "line 1, column 18: needs one of input, conv, depthwise, "
+     "maxpool, concat, but got '5'"),
+    ("x: u8e-4 2x4x4 = input() table", "line 1, column 31: needs '=', but got the end of the text"),
+    ("x: u8e-4 2x4x4 = input() table=[1,2]", "line 1, column 32: needs a list of 512 numbers, not "
+     "of 2, but got '[1,2]'"),
+    ("x: u8e-4 2x4x4 = input() axes=XY", "line 1, column 31: needs one of CHW, C, CL, TC, but got "
+     "'XY'"),
+    (HEAD + HEAD, "line 2, column 1: needs a name that no earlier line has, but got 'x: u8e-4 "
+     "2x4x4 = inp...'"),
+    (HEAD + POOL + " more", "line 2, column 44: needs the end of the line, but got 'more'"),
+    (HEAD + POOL.replace("(x)", "x"), "line 2, column 18: needs one of input, conv, depthwise, "
+     "maxpool, concat, but got 'maxpoolx 2x2 stride=...'"),
+    (HEAD + POOL.replace("(x)", ""), "line 2, column 26: needs '(', but got '2x2 stride=2x2'"),
+    (HEAD + CONV.replace("(x)", "(y)"), "line 2, column 23: needs the name of an earlier line, but "
+     "got 'y) 3x3 w3 bias=[5,-5...'"),
+    (HEAD + CONV.replace("[5,-5]", "-5..5"), "line 2, column 38: needs the 2 numbers themselves, "
+     "not their range, but got '-5..5 >>4 clamp -128...'"),
+    (HEAD + CONV.replace("[5,-5]", "[5,,5]"), "line 2, column 38: needs numbers, or counts such as "
+     "3*0, with commas between them, but got '[5,,5] >>4 clamp -12...'"),
+    (HEAD + CONV.replace("[5,-5]", "five"), "line 2, column 38: needs a list of 2 numbers, but got "
+     "'five >>4 clamp -128....'"),
+    (HEAD + CONV.replace("-2,", "200,"), "line 2, column 71: needs numbers from -128 to 127, but "
+     "got '[9*1,200,26*0]'"),
+    (HEAD + CONV.partition(" codes")[0], "line 2, column 64: needs 'codes=', but got the end of "
+     "the text"),
+    (HEAD + CONV.replace(">>4 ", ""), "line 2, column 45: needs '>>', but got 'clamp -128..127 "
+     "code...'"),
+    (HEAD + CONV.replace("-128..127", "-128"), "line 2, column 60: needs '..', but got "
+     "'codes=[9*1,-2,26*0]'"),
+    (HEAD + CONV.replace("w3", "w3x1x2"), "line 2, column 31: needs bits of a code, and terms if "
+     "there are more than one, but got '3x1x2 bias=[5,-5] >>...'"),
+    (HEAD + "return x 32\nmore", "line 3, column 1: needs nothing behind the outputs, but got "
+     "'more'"),
+    (HEAD + "return", "line 2, column 7: needs ':', but got the end of the text"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("broken", "expected"), REFUSALS, ids=range(len(REFUSALS)))
+def test_what_does_not_fit_is_named_by_line_and_column(broken, expected):
+    with pytest.raises(CompileError) as refusal:
+        parse(broken)
+    assert str(refusal.value) == expected
+
+
+def test_a_graph_that_breaks_a_rule_is_refused():
+    with pytest.raises(CompileError) as refusal:
+        parse(HEAD + POOL.replace("2x2x2", "2x2x3") + "\nreturn p 12")
+    assert str(refusal.value) == (
+        "maxpool 'p' needs height and width (2, 2), from (2, 4, 4) of 'x', but got (2, 3); correct "
+        "its shape, kernel or padding"
+    )

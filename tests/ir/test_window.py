@@ -62,6 +62,7 @@ def test_every_window_of_every_strip_sees_its_rows_and_real_padding_only():
                 read = window.rows_read(rows, height)
                 part = window.strip(rows, read)
                 assert 0 <= read.first < read.stop <= height
+                assert part.output_size((read.count, 1)) == (rows.count, 1)
                 for row in range(rows.count):
                     whole = {r for r in window_rows(window, first + row) if 0 <= r < height}
                     seen = {r for r in window_rows(part, row) if 0 <= r < read.count}

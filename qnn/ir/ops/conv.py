@@ -164,8 +164,7 @@ class Conv(Operator):
         reader.expect(")")
         kernel = reader.sizes(2)
         reader.expect("w")
-        weight_bits, *terms = reader.sizes()
-        terms = terms[0] if terms else 1
+        weight_bits, terms = reader.bits_and_terms()
         outputs = head.shape[0]
         groups = outputs if word == "depthwise" else 1
         if word == "conv" and reader.has("groups="):
