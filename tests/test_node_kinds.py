@@ -1,0 +1,70 @@
+"""An operator answers for itself: little code outside its own file may ask which kind it is."""
+
+import ast
+
+from tests.test_shared_names import sources
+
+MOST = 98  # questions; it may only fall
+OPERATORS = ("qnn/ir/ops/", "qnn/frontend/ops/")  # where an operator is at home
+HOMES = (*OPERATORS, "qnn/frontend/", "qnn/nn/plan.py", "qnn/nn/layers.py")
+
+
+def node_kinds(files: dict[str, str]) -> set[str]:
+    """The classes of nodes: in the integer graph, in the float graph, in the plan, as layers."""
+    return {
+        statement.name
+        for path, text in files.items()
+        if path.startswith(HOMES)
+        for statement in ast.parse(text).body
+        if isinstance(statement, ast.ClassDef)
+    }
+
+
+def questions(files: dict[str, str], kinds: set[str]) -> list[str]:
+    """The place of each ``isinstance`` and ``case`` that names one of ``kinds``."""
+    found = []
+    for path, text in files.items():
+        for node in ast.walk(ast.parse(text)):
+            asked = _asked(node)
+            names = [part for part in ast.walk(asked) if isinstance(part, ast.Name)]
+            attributes = [part for part in ast.walk(asked) if isinstance(part, ast.Attribute)]
+            if kinds & {*(name.id for name in names), *(each.attr for each in attributes)}:
+                found.append(f"{path}:{asked.lineno}")
+    return sorted(found)
+
+
+def _asked(node: ast.AST) -> ast.AST:
+    """The classes that ``node`` asks for; an empty tuple where it asks for none."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "isinstance":
+        return node.args[1]
+    return node.cls if isinstance(node, ast.MatchClass) else ast.Tuple([])
+
+
+def test_few_ask_which_kind_a_node_is():
+    files = sources()
+    outside = {path: text for path, text in files.items() if not path.startswith(OPERATORS)}
+    found = questions(outside, node_kinds(files))
+    assert len(found) <= MOST, "\n".join(found)
+
+
+def test_the_kinds_are_those_of_all_forms_of_a_network():
+    kinds = node_kinds(sources())
+    assert {"Conv", "MaxPool", "Concat", "Input", "ConvPlan", "QuantConv", "BatchNorm"} <= kinds
+
+
+def test_planted_questions_are_found():
+    planted = """
+def f(node):
+    if isinstance(node, Conv | MaxPool) and not isinstance(node, int):
+        return isinstance(node, (ops.Conv, str))
+    match node:
+        case Conv(name=name):
+            return name
+        case str():
+            return node
+"""
+    assert questions({"qnn/report/new.py": planted}, {"Conv"}) == [
+        "qnn/report/new.py:3",
+        "qnn/report/new.py:4",
+        "qnn/report/new.py:6",
+    ]
