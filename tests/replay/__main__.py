@@ -46,16 +46,17 @@ def main() -> int:
 
 
 def _show(options, names, artifacts):
-    jobs = sorted({_job(name) for name in names})
+    jobs = sorted({job_of(name) for name in names})
     there = shown_there(options.against.resolve(), jobs, options.jobs)
     for name in names:
         print(difference(name, there.get(name, ""), artifacts[name].shown))
 
 
-def _job(name):
+def job_of(name: str) -> str:
     """The job that builds an artifact, of which all names have so many parts."""
     parts = {"networks": 3, "configs": 2, "builds": 4, "boards": 4}
-    return "/".join(name.split("/")[: parts[name.partition("/")[0]]]).removesuffix(".qgraph")
+    job = "/".join(name.split("/")[: parts[name.partition("/")[0]]])
+    return job.removesuffix(".qgraph").removesuffix(".txt")
 
 
 def _options():

@@ -18,14 +18,16 @@ class Changes:
         return bool(self.differ or self.missing or self.new)
 
 
-def read(folder: Path = FOLDER) -> dict[str, str]:
+def read(folder: Path | None = None) -> dict[str, str]:
     """Name of each artifact to its summary."""
-    lines = [line for path in sorted(folder.glob("*.txt")) for line in path.read_text().split("\n")]
+    paths = sorted((folder or FOLDER).glob("*.txt"))
+    lines = [line for path in paths for line in path.read_text().split("\n")]
     return dict(line.split(" ", 1) for line in lines if line)
 
 
-def write(summaries: dict[str, str], folder: Path = FOLDER) -> None:
+def write(summaries: dict[str, str], folder: Path | None = None) -> None:
     """One file for each first part of a name."""
+    folder = folder or FOLDER
     folder.mkdir(exist_ok=True)
     kinds: dict[str, list[str]] = {}
     for name, summary in sorted(summaries.items()):
