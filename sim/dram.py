@@ -50,7 +50,7 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Region:
+class DramRegion:
     """``size`` bytes from ``start``, counted from the memory's first byte."""
 
     name: str
@@ -70,11 +70,11 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Memory:
+class DramImage:
     """Content before a run, and its regions: image, scratch, then each run's input and output."""
 
     content: np.ndarray
-    regions: tuple[Region, ...]
+    regions: tuple[DramRegion, ...]
     runs: int
 
     def bases(self, run: int) -> Bases:
@@ -111,7 +111,7 @@ class Memory:
             )
 
 
-def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = None) -> Memory:
+def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = None) -> DramImage:
     """Memory for one run of ``image`` on each of ``inputs`` (INPUT regions, as bytes)."""
     payload = image.payload if payload is None else payload
     wanted = [("image", len(payload), False), ("scratch", image.scratch_bytes, True)]
@@ -120,14 +120,14 @@ def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = No
         wanted.append((f"output {run}", image.output_bytes, True))
     regions, start = [], PAGE_BYTES
     for name, size, writable in wanted:
-        regions.append(Region(name, start, size, writable))
+        regions.append(DramRegion(name, start, size, writable))
         start = -(-(start + size + 1) // PAGE_BYTES) * PAGE_BYTES  # a guard byte at least
     rng = np.random.default_rng(GUARD_SEED)
     content = rng.integers(0, 256, start + PAGE_BYTES, np.uint8)
     _put(content, regions[0], np.frombuffer(payload, np.uint8))
     for run, data in enumerate(inputs):
         _put(content, regions[2 + 2 * run], data)
-    return Memory(content, tuple(regions), len(inputs))
+    return DramImage(content, tuple(regions), len(inputs))
 
 
 def _put(content, region, data):

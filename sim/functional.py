@@ -17,13 +17,13 @@ from hw.spec.isa.header import Op
 from qnn.errors import DeviceError
 from qnn.runtime.device import Run
 from qnn.runtime.tensors import from_words, pack_inputs, unpack_outputs
-from sim.functional_plan import Plan, Step, make_plan
+from sim.functional_plan import FunctionalPlan, FunctionalStep, make_plan
 
 SLAB = 16  # runs at a time: their feature buffers stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class FunctionalRuns:
     """What the runs computed.
 
     Members
@@ -51,7 +51,7 @@ class FunctionalDevice:
         return Run(np.concatenate(parts))
 
 
-def run(image: Image, x: np.ndarray) -> Result:
+def run(image: Image, x: np.ndarray) -> FunctionalRuns:
     """Every output and every layer's tensor for ``x``, (images, channels, height, width).
 
     Raises
@@ -61,14 +61,14 @@ def run(image: Image, x: np.ndarray) -> Result:
         buffer; the text names the instruction.
     """
     parts = [result for _, result in stream(image, x)]
-    return Result(
+    return FunctionalRuns(
         tuple(np.concatenate(outputs) for outputs in zip(*(p.outputs for p in parts), strict=True)),
         {name: np.concatenate([p.tensors[name] for p in parts]) for name in parts[0].tensors},
         {tag: np.concatenate([p.parts[tag] for p in parts]) for tag in parts[0].parts},
     )
 
 
-def stream(image: Image, x: np.ndarray) -> Iterator[tuple[int, Result]]:
+def stream(image: Image, x: np.ndarray) -> Iterator[tuple[int, FunctionalRuns]]:
     """What ``run`` gives, some images at a time, each with its first image's index."""
     plan = make_plan(image)
     size = SLAB * image.batch
@@ -78,7 +78,7 @@ def stream(image: Image, x: np.ndarray) -> Iterator[tuple[int, Result]]:
         recorded: dict[int, np.ndarray] = {}
         data = _execute(image, plan, inputs, recorded)
         tensors = _by_name(image, recorded, len(part))
-        yield start, Result(unpack_outputs(image, data, len(part)), tensors, recorded)
+        yield start, FunctionalRuns(unpack_outputs(image, data, len(part)), tensors, recorded)
 
 
 def _by_name(image, recorded, count):
@@ -95,7 +95,7 @@ def _by_name(image, recorded, count):
     return {name: t.reshape(-1, *t.shape[2:])[:count] for name, t in tensors.items()}
 
 
-def _execute(image: Image, plan: Plan, inputs: np.ndarray, recorded) -> np.ndarray:
+def _execute(image: Image, plan: FunctionalPlan, inputs: np.ndarray, recorded) -> np.ndarray:
     """Run the plan on ``inputs``; returns the OUTPUT region and fills ``recorded`` by tag."""
     config = image.config
     features = np.zeros((len(inputs), config.feature_words + 1, config.lanes), np.int16)
@@ -113,16 +113,16 @@ def _execute(image: Image, plan: Plan, inputs: np.ndarray, recorded) -> np.ndarr
     return memory[Region.OUTPUT]
 
 
-def _load(step: Step, features, memory):
+def _load(step: FunctionalStep, features, memory):
     raw = memory[step.region][:, step.bytes]
     features[:, step.words] = step.unpack(raw)
 
 
-def _store(step: Step, features, memory):
+def _store(step: FunctionalStep, features, memory):
     memory[step.region][:, step.bytes] = step.pack(features[:, step.words])
 
 
-def _max_pool(step: Step, features, memory):
+def _max_pool(step: FunctionalStep, features, memory):
     features[:, -1] = step.pad_value
     best = features[:, step.reads[:, 0]]
     for number in range(1, step.reads.shape[1]):
@@ -130,7 +130,7 @@ def _max_pool(step: Step, features, memory):
     features[:, step.words] = best
 
 
-def _conv(step: Step, features, memory):
+def _conv(step: FunctionalStep, features, memory):
     features[:, -1] = step.pad_value
     pixels, taps = step.reads.shape
     operands = features[:, step.reads.reshape(-1)].astype(step.weights.dtype)

@@ -24,7 +24,7 @@ FLOAT32_EXACT = 1 << 24
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Step:
+class FunctionalStep:
     """One instruction, ready to run. Which members it has is its operation's.
 
     ``reads`` (pixels, taps) holds the last word of the feature buffer, which holds the padding
@@ -56,13 +56,13 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class FunctionalPlan:
     """Every instruction that moves features, in program order."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[FunctionalStep, ...]
 
 
-def make_plan(image: Image) -> Plan:
+def make_plan(image: Image) -> FunctionalPlan:
     """The plan of ``image``.
 
     Raises
@@ -83,9 +83,9 @@ def make_plan(image: Image) -> Plan:
         if step is not None:
             done = instruction.tag if last.get(instruction.tag) == index else None
             known = done is not None and done < len(image.layers)
-            steps.append(Step(**{**vars(step), "finishes": done if known else None}))
+            steps.append(FunctionalStep(**{**vars(step), "finishes": done if known else None}))
     machine.all_written([layer.tag for layer in image.layers], last)
-    return Plan(tuple(steps))
+    return FunctionalPlan(tuple(steps))
 
 
 def _plan_load(machine: Machine, load: Transfer):
@@ -107,7 +107,7 @@ def _plan_load_features(machine, load):
         machine.require(known.any(1).all(), "loads words that nothing stored")
         machine.written[chip] = known
     unpacker = _unpacker(machine.config)
-    return Step(op=Op.LOAD, region=region, words=chip, bytes=places, unpack=unpacker)
+    return FunctionalStep(op=Op.LOAD, region=region, words=chip, bytes=places, unpack=unpacker)
 
 
 def _scratch_words(machine, places):
@@ -150,7 +150,7 @@ def _plan_store(machine, store):
         machine.scratch_written[_scratch_words(machine, places)] = machine.written[chip]
     word_bytes = Buffer.FEATURES.word_bytes(config)
     packer = partial(pack, bits=config.activation_bits, word_bytes=word_bytes)
-    return Step(op=Op.STORE, region=region, words=chip, bytes=places, pack=packer)
+    return FunctionalStep(op=Op.STORE, region=region, words=chip, bytes=places, pack=packer)
 
 
 def _reads(machine, tiles):
@@ -182,7 +182,7 @@ def _plan_max_pool(machine, tiles):
     lanes = _written(machine)[reads].all((0, 1))
     machine.require(lanes.any(), "reads words that nothing wrote")
     machine.written[words] = lanes
-    return Step(op=Op.MAXPOOL, reads=reads, words=words, pad_value=tiles.pad_value)
+    return FunctionalStep(op=Op.MAXPOOL, reads=reads, words=words, pad_value=tiles.pad_value)
 
 
 def _plan_conv(machine, tiles):
@@ -200,7 +200,7 @@ def _plan_conv(machine, tiles):
     machine.written[words, output_lanes] = True
     reach = int(np.abs(matrix).sum((0, 1)).max()) << (config.activation_bits - 1)
     dtype = np.float32 if reach < FLOAT32_EXACT else np.float64
-    return Step(
+    return FunctionalStep(
         op=Op.CONV,
         reads=reads,
         pad_value=tiles.pad_value,

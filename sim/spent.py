@@ -6,7 +6,7 @@ CAUSES = ("dependence", "load", "store", "fetch")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
+class SpentCycles:
     """Cycles of one instruction, or of many; one after another, they add up to a run's.
 
     Members
@@ -25,9 +25,9 @@ class Spent:
     store: int = 0
     fetch: int = 0
 
-    def __add__(self, other: "Spent") -> "Spent":
+    def __add__(self, other: "SpentCycles") -> "SpentCycles":
         sums = (a + b for a, b in zip(astuple(self), astuple(other), strict=True))
-        return Spent(**dict(zip(self.__dataclass_fields__, sums, strict=True)))
+        return SpentCycles(**dict(zip(self.__dataclass_fields__, sums, strict=True)))
 
     @property
     def cycles(self) -> int:
@@ -35,7 +35,7 @@ class Spent:
         return sum(astuple(self))
 
 
-def spent(*, before: int, ready: dict[str, int], start: int, last: int, steps: int) -> Spent:
+def spent(*, before: int, ready: dict[str, int], start: int, last: int, steps: int) -> SpentCycles:
     """Of an instruction that took the cycles from ``before`` to ``last``.
 
     Parameters
@@ -50,4 +50,4 @@ def spent(*, before: int, ready: dict[str, int], start: int, last: int, steps: i
     """
     cause = max(CAUSES, key=lambda name: ready.get(name, 0))
     taken = {cause: start - before, "issue": steps, "interval": last + 1 - start - steps}
-    return Spent(**taken)
+    return SpentCycles(**taken)

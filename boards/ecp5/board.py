@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from boards.board import CellCount, ClockCheck, OpenFlow, SerialHost, Stage
 from boards.ecp5.check import findings
 from boards.ecp5.commands import REPORT, bitstream, commands
-from boards.ecp5.facts import Facts
+from boards.ecp5.facts import Ecp5Facts
 from hw.spec.config import SvpeConfig
 from hw.spec.resources import Device
 from qnn.errors import CompileError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Ecp5:
     """See ``boards.board.Board``."""
 
-    facts: Facts
+    facts: Ecp5Facts
     tool = "nextpnr"
 
     @property

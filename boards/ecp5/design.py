@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from boards.ecp5.commands import pins_file, script
-from boards.ecp5.facts import BAUD, Facts, constraints
+from boards.ecp5.facts import BAUD, Ecp5Facts, constraints
 from boards.ecp5.memory import check_memory, memory_bytes, network
 from boards.ecp5.top import Ecp5Top
 from hw.spec.image import Image
@@ -11,7 +11,7 @@ from hw.spec.serial import ANSWER, PATIENCE_BITS
 from hw.verilog import files as verilog_files
 
 
-def files(facts: Facts, image: bytes) -> dict[str, bytes]:
+def files(facts: Ecp5Facts, image: bytes) -> dict[str, bytes]:
     """Path in the build folder to content, for the network in the bytes of an ``image.bin``.
 
     Raises
@@ -31,7 +31,7 @@ def files(facts: Facts, image: bytes) -> dict[str, bytes]:
     return {f"{facts.name}/{name}": text.encode() for name, text in texts.items()}
 
 
-def verilog(facts: Facts, image: Image, *, divisor: int | None = None) -> dict[str, str]:
+def verilog(facts: Ecp5Facts, image: Image, *, divisor: int | None = None) -> dict[str, str]:
     """The design as Verilog, file name to text; ``image`` is in its memory.
 
     Parameters
@@ -42,7 +42,7 @@ def verilog(facts: Facts, image: Image, *, divisor: int | None = None) -> dict[s
     return verilog_files(Ecp5Top(facts, network(image), divisor=divisor), facts.top)
 
 
-def readme(facts: Facts, image: Image) -> str:
+def readme(facts: Ecp5Facts, image: Image) -> str:
     """How to build and use the folder."""
     text = (Path(__file__).parent / "readme.txt").read_text()
     return text.format(

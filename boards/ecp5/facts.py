@@ -19,7 +19,7 @@ class Pin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class Ecp5Facts:
     """One board.
 
     Members
@@ -71,7 +71,7 @@ class Facts:
         return self.clock_hz / 1e6
 
 
-def constraints(facts: Facts) -> str:
+def constraints(facts: Ecp5Facts) -> str:
     """The ``.lpf`` file of the board's design."""
     lines = [f"# Pins of {facts.pins_source}; written by qnn"]
     lines += ["BLOCK RESETPATHS ;", "BLOCK ASYNCPATHS ;"]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from boards.ecp5.facts import BLOCK_RAM_BITS, Facts
+from boards.ecp5.facts import BLOCK_RAM_BITS, Ecp5Facts
 from hw.spec.axi import PAGE_BYTES
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
@@ -48,7 +48,7 @@ def network(image: Image) -> "Network":
     )
 
 
-def check_buffers(facts: Facts, config: SvpeConfig) -> None:
+def check_buffers(facts: Ecp5Facts, config: SvpeConfig) -> None:
     """Refuse a core whose buffers the board's block RAM cannot hold.
 
     Raises
@@ -64,7 +64,7 @@ def check_buffers(facts: Facts, config: SvpeConfig) -> None:
         )
 
 
-def check_memory(facts: Facts, image: Image) -> None:
+def check_memory(facts: Ecp5Facts, image: Image) -> None:
     """Refuse a network that the block RAM cannot hold beside the core's buffers.
 
     Raises

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from boards.ecp5.facts import Facts
+from boards.ecp5.facts import Ecp5Facts
 from hw.standalone import Network, Standalone
 
 RESET_CYCLES = 15  # after configuration, which ends at no edge of the clock
@@ -32,7 +32,7 @@ class Ecp5Top(wiring.Component):
         Bit 0: busy; 1: done; 2: failed; 7: configured.
     """
 
-    def __init__(self, facts: Facts, network: Network, *, divisor: int):
+    def __init__(self, facts: Ecp5Facts, network: Network, *, divisor: int):
         self._facts, self._network, self._divisor = facts, network, divisor
         super().__init__(
             {name: In(1) for name in (facts.clock, facts.button, facts.receives)}

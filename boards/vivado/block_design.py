@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from boards.tcl import RefusedError
 from boards.vivado.blocks import BLOCKS, SMARTCONNECT, Block, module_reference
-from boards.vivado.commands import Call
-from boards.vivado.design import Cell, Design, Segment
+from boards.vivado.commands import Invocation
+from boards.vivado.design import Cell, RecordedDesign, Segment
 from boards.vivado.folder import Folder
 from boards.vivado.ports import modules
 
@@ -24,7 +24,7 @@ class BlockDesign:
 
     def __init__(
         self,
-        design: Design,
+        design: RecordedDesign,
         folder: Folder,
         blocks: Mapping[str, Block],
         preset: tuple[str, Mapping[str, str]],
@@ -34,10 +34,10 @@ class BlockDesign:
         self._blocks = {**BLOCKS, **blocks}
         self._preset, self._segments = preset, tuple(segments)
 
-    def create_bd_design(self, call: Call) -> None:
+    def create_bd_design(self, call: Invocation) -> None:
         self._design.name = call.objects[0]
 
-    def create_bd_cell(self, call: Call) -> str:
+    def create_bd_cell(self, call: Invocation) -> str:
         name = call.objects[0]
         if not self._design.name:
             raise RefusedError("create_bd_cell: there is no block design; create_bd_design first")
@@ -67,7 +67,7 @@ class BlockDesign:
                 return name, module_reference(text, name)
         raise RefusedError(f"create_bd_cell: no Verilog source has a module '{name}'")
 
-    def apply_bd_automation(self, call: Call) -> None:
+    def apply_bd_automation(self, call: Invocation) -> None:
         cell = self._design.cells[self._one(call.objects[0], self._design.cells, "cell")]
         kind, values = self._preset
         if not self._design.board_part:
@@ -76,19 +76,19 @@ class BlockDesign:
             raise RefusedError("apply_bd_automation: only the board's preset is known here")
         cell.values |= values
 
-    def get_bd_cells(self, call: Call) -> str:
+    def get_bd_cells(self, call: Invocation) -> str:
         return self._get(call, self._design.cells, "cell")
 
-    def get_bd_pins(self, call: Call) -> str:
+    def get_bd_pins(self, call: Invocation) -> str:
         return self._get(call, self._design.pins(), "pin")
 
-    def get_bd_intf_pins(self, call: Call) -> str:
+    def get_bd_intf_pins(self, call: Invocation) -> str:
         return self._get(call, self._design.buses(), "interface")
 
-    def get_bd_addr_spaces(self, call: Call) -> str:
+    def get_bd_addr_spaces(self, call: Invocation) -> str:
         return self._get(call, self.spaces(), "address space")
 
-    def get_bd_addr_segs(self, call: Call) -> str:
+    def get_bd_addr_segs(self, call: Invocation) -> str:
         return self._get(call, self.slaves(), "address segment")
 
     def _get(self, call, known, what):
@@ -104,7 +104,7 @@ class BlockDesign:
             raise RefusedError(f"no {what} '{name}'; there is {', '.join(sorted(near)) or 'none'}")
         return name
 
-    def connect_bd_net(self, call: Call) -> None:
+    def connect_bd_net(self, call: Invocation) -> None:
         pins = self._design.pins()
         joined = {self._one(name, pins, "pin") for name in call.objects}
         others = [net for net in self._design.nets if not net & joined]
@@ -114,7 +114,7 @@ class BlockDesign:
             raise RefusedError(f"connect_bd_net: {' and '.join(drivers)} drive one net")
         self._design.nets = [*others, joined]
 
-    def connect_bd_intf_net(self, call: Call) -> None:
+    def connect_bd_intf_net(self, call: Invocation) -> None:
         buses = self._design.buses()
         one, two = (self._one(name, buses, "interface") for name in call.objects[:2])
         for name in (one, two):
@@ -147,7 +147,7 @@ class BlockDesign:
                 found |= {f"{cell.name}/{bus.segment}{end}": name for end in ends}
         return found
 
-    def assign_bd_address(self, call: Call) -> None:
+    def assign_bd_address(self, call: Invocation) -> None:
         missing = {"target_address_space", "offset", "range"} - call.values.keys()
         if missing or not call.objects:
             raise RefusedError("assign_bd_address: needs -target_address_space, -offset and -range")
@@ -156,14 +156,14 @@ class BlockDesign:
         base, size = (_number(call.values[name]) for name in ("offset", "range"))
         self._design.segments.append(Segment(space, slave, base, size))
 
-    def exclude_bd_addr_seg(self, call: Call) -> None:
+    def exclude_bd_addr_seg(self, call: Invocation) -> None:
         self._one(call.values.get("target_address_space", ""), self.spaces(), "address space")
         self._one(call.objects[0], self.slaves(), "address segment")
 
-    def validate_bd_design(self, call: Call) -> None:
+    def validate_bd_design(self, call: Invocation) -> None:
         self._design.steps.append("validated")
 
-    def save_bd_design(self, call: Call) -> None:
+    def save_bd_design(self, call: Invocation) -> None:
         self._design.steps.append("saved")
 
 

@@ -11,7 +11,7 @@ from boards.vivado.ports import ports
 
 
 @dataclass(frozen=True)
-class Pin:
+class BlockPin:
     """A pin: ``kind`` is clock, reset, interrupt or data; ``active_low`` is of a reset."""
 
     kind: str
@@ -34,7 +34,7 @@ class Bus:
 class Shape:
     """Pins and buses of a block."""
 
-    pins: dict[str, Pin] = field(default_factory=dict)
+    pins: dict[str, BlockPin] = field(default_factory=dict)
     buses: dict[str, Bus] = field(default_factory=dict)
 
 
@@ -47,8 +47,8 @@ class Block:
 
 
 SMARTCONNECT = "xilinx.com:ip:smartconnect"
-CLOCK = Pin("clock", needed=True)
-RESET_LOW = Pin("reset", active_low=True, needed=True)
+CLOCK = BlockPin("clock", needed=True)
+RESET_LOW = BlockPin("reset", active_low=True, needed=True)
 
 
 def smartconnect(values: Mapping[str, str]) -> Shape:
@@ -61,26 +61,26 @@ def smartconnect(values: Mapping[str, str]) -> Shape:
 def proc_sys_reset(values: Mapping[str, str]) -> Shape:
     """Resets that leave with the clock; those whose names end in n are active low."""
     outputs = {
-        "mb_reset": Pin("reset", True),
-        "bus_struct_reset": Pin("reset", True),
-        "peripheral_reset": Pin("reset", True),
-        "interconnect_aresetn": Pin("reset", True, active_low=True),
-        "peripheral_aresetn": Pin("reset", True, active_low=True),
+        "mb_reset": BlockPin("reset", True),
+        "bus_struct_reset": BlockPin("reset", True),
+        "peripheral_reset": BlockPin("reset", True),
+        "interconnect_aresetn": BlockPin("reset", True, active_low=True),
+        "peripheral_aresetn": BlockPin("reset", True, active_low=True),
     }
     inputs = {
         "slowest_sync_clk": CLOCK,
         "ext_reset_in": RESET_LOW,
-        "aux_reset_in": Pin("reset", active_low=True),
-        "mb_debug_sys_rst": Pin("reset"),
-        "dcm_locked": Pin("data"),
+        "aux_reset_in": BlockPin("reset", active_low=True),
+        "mb_debug_sys_rst": BlockPin("reset"),
+        "dcm_locked": BlockPin("data"),
     }
     return Shape(outputs | inputs)
 
 
 def xlconcat(values: Mapping[str, str]) -> Shape:
     """NUM_PORTS inputs side by side."""
-    inputs = {f"In{n}": Pin("interrupt") for n in range(int(values["NUM_PORTS"]))}
-    return Shape({**inputs, "dout": Pin("interrupt", True)})
+    inputs = {f"In{n}": BlockPin("interrupt") for n in range(int(values["NUM_PORTS"]))}
+    return Shape({**inputs, "dout": BlockPin("interrupt", True)})
 
 
 BLOCKS = {
@@ -114,10 +114,10 @@ def module_reference(verilog: str, module: str) -> Block:
 def _pin(kind, port):
     output = port.direction == "output"
     if kind.startswith("xilinx.com:signal:clock:"):
-        return Pin("clock", output, needed=not output)
+        return BlockPin("clock", output, needed=not output)
     if kind.startswith("xilinx.com:signal:reset:"):
         low = port.parameters.get("POLARITY", "ACTIVE_LOW") == "ACTIVE_LOW"
-        return Pin("reset", output, active_low=low, needed=not output)
+        return BlockPin("reset", output, active_low=low, needed=not output)
     if kind.startswith("xilinx.com:signal:interrupt:"):
-        return Pin("interrupt", output)
-    return Pin("data", output)
+        return BlockPin("interrupt", output)
+    return BlockPin("data", output)

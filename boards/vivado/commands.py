@@ -29,7 +29,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Call:
+class Invocation:
     """A command as a script gave it."""
 
     name: str
@@ -118,7 +118,7 @@ COMMANDS = {
 }
 
 
-def parse(words: list[str]) -> Call:
+def parse(words: list[str]) -> Invocation:
     """The call that ``words`` are.
 
     Raises
@@ -149,4 +149,4 @@ def parse(words: list[str]) -> Call:
         raise RefusedError(
             f"{name} takes {command.least} to {command.most} objects, not {len(objects)}"
         )
-    return Call(name, values, frozenset(flags), tuple(objects))
+    return Invocation(name, values, frozenset(flags), tuple(objects))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from boards.vivado.blocks import SMARTCONNECT, Block, Bus, Pin, Shape
+from boards.vivado.blocks import SMARTCONNECT, Block, BlockPin, Bus, Shape
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Segment:
 
 
 @dataclass
-class Design:
+class RecordedDesign:
     """A project as recorded."""
 
     part: str = ""
@@ -51,7 +51,7 @@ class Design:
     segments: list[Segment] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)  # of its validation and of the runs
 
-    def pins(self) -> dict[str, Pin]:
+    def pins(self) -> dict[str, BlockPin]:
         """Every pin, as cell/pin."""
         return {
             f"{cell.name}/{name}": pin

@@ -3,8 +3,8 @@
 import re
 
 from boards.tcl import RefusedError
-from boards.vivado.commands import Call
-from boards.vivado.design import Design
+from boards.vivado.commands import Invocation
+from boards.vivado.design import RecordedDesign
 from boards.vivado.folder import Folder
 
 SOURCES, CONSTRAINTS = "sources_1", "constrs_1"
@@ -28,13 +28,13 @@ class Project:
     board_part : what the installed board files are called
     """
 
-    def __init__(self, design: Design, folder: Folder, board_part: str):
+    def __init__(self, design: RecordedDesign, folder: Folder, board_part: str):
         self._design, self._folder, self._board_part = design, folder, board_part
         self._kinds = {SOURCES: "fileset", CONSTRAINTS: "fileset"}
         self._kinds |= {"synth_1": "run", "impl_1": "run"}
         self._name, self._place, self._period_ns = "", "", ""
 
-    def create_project(self, call: Call) -> str:
+    def create_project(self, call: Invocation) -> str:
         if "part" not in call.values:
             raise RefusedError("create_project needs -part")
         self._design.part = call.values["part"]
@@ -43,17 +43,17 @@ class Project:
         self._kinds[self._name] = "project"
         return self._name
 
-    def current_project(self, call: Call) -> str:
+    def current_project(self, call: Invocation) -> str:
         return self._known(self._name, "project")
 
-    def current_fileset(self, call: Call) -> str:
+    def current_fileset(self, call: Invocation) -> str:
         return SOURCES
 
-    def get_board_parts(self, call: Call) -> str:
+    def get_board_parts(self, call: Invocation) -> str:
         wanted = re.escape(call.objects[0] if call.objects else "*").replace(r"\*", ".*")
         return self._board_part if re.fullmatch(wanted, self._board_part) else ""
 
-    def add_files(self, call: Call) -> None:
+    def add_files(self, call: Invocation) -> None:
         fileset = self._known(call.values.get("fileset", SOURCES), "fileset")
         for name in elements(call.objects[0]):
             path = self._folder.path(name)
@@ -62,15 +62,15 @@ class Project:
             if fileset == SOURCES:
                 self._design.sources.append(path)
 
-    def get_files(self, call: Call) -> str:
+    def get_files(self, call: Invocation) -> str:
         if call.objects[0] != f"{self._design.name}.bd":
             raise RefusedError(f"get_files: the project has no '{call.objects[0]}'")
         return call.objects[0]
 
-    def update_compile_order(self, call: Call) -> None:
+    def update_compile_order(self, call: Invocation) -> None:
         self._known(call.values.get("fileset", SOURCES), "fileset")
 
-    def make_wrapper(self, call: Call) -> str:
+    def make_wrapper(self, call: Invocation) -> str:
         source = call.values.get("files") or "".join(call.objects)
         if source != f"{self._design.name}.bd":
             raise RefusedError(f"make_wrapper: the project has no block design '{source}'")
@@ -78,7 +78,7 @@ class Project:
         self._folder.written.add(path)
         return f"/{path}"
 
-    def set_property(self, call: Call) -> None:
+    def set_property(self, call: Invocation) -> None:
         words = [*elements(call.values.get("dict", "")), *call.objects[:-1]]
         if not words or len(words) % 2:
             raise RefusedError("set_property takes names with values, and one object")
@@ -104,7 +104,7 @@ class Project:
         if key.endswith("PL0_REF_CTRL__FREQMHZ"):
             self._period_ns = f"{1000 / float(value):.3f}"
 
-    def get_property(self, call: Call) -> str:
+    def get_property(self, call: Invocation) -> str:
         name, target = call.objects
         self._property(target, name)
         if name == "PERIOD":
@@ -115,7 +115,7 @@ class Project:
         if name not in KNOWN.get(self._kinds.get(target, ""), ()):
             raise RefusedError(f"'{target}' has no property '{name}' here")
 
-    def launch_runs(self, call: Call) -> None:
+    def launch_runs(self, call: Invocation) -> None:
         for run in call.objects:
             self._known(run, "run")
             if run == "impl_1" and "synth_1 done" not in self._design.steps:
@@ -123,7 +123,7 @@ class Project:
             step = f"{run} launched {call.values.get('to_step', '')}"
             self._design.steps.append(step.strip())
 
-    def wait_on_runs(self, call: Call) -> None:
+    def wait_on_runs(self, call: Invocation) -> None:
         for run in call.objects:
             launched = [step for step in self._design.steps if step.startswith(f"{run} launched")]
             if not launched:
@@ -136,17 +136,17 @@ class Project:
                     f"{self._place}.gen/sources_1/bd/{name}/hw_handoff/{name}.hwh",
                 }
 
-    def get_runs(self, call: Call) -> str:
+    def get_runs(self, call: Invocation) -> str:
         return self._known(call.objects[0], "run")
 
-    def open_run(self, call: Call) -> None:
+    def open_run(self, call: Invocation) -> None:
         self._done(call, call.objects[0])
         self._kinds[CLOCK] = "clock"
 
-    def get_clocks(self, call: Call) -> str:
+    def get_clocks(self, call: Invocation) -> str:
         return self._known(call.objects[0], "clock")
 
-    def report_timing_summary(self, call: Call) -> None:
+    def report_timing_summary(self, call: Invocation) -> None:
         if CLOCK not in self._kinds:
             raise RefusedError(f"{call.name}: no run is open; open_run first")
         if "file" in call.values:
@@ -154,7 +154,7 @@ class Project:
 
     report_utilization = report_timing_summary
 
-    def write_hw_platform(self, call: Call) -> None:
+    def write_hw_platform(self, call: Invocation) -> None:
         self._done(call, "impl_1")
         self._folder.write(call.objects[0])
 

@@ -27,7 +27,7 @@ _CLOCK = re.compile(r"^(\S+) +\{[\d. ]+\} +([\d.]+) +([\d.]+) *$", re.M)
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimingSummary:
     """Slacks in nanoseconds: the worst, and the sum of those that fail; None where not reported.
 
     Members
@@ -48,7 +48,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Use:
+class SiteUse:
     """Of one kind of site."""
 
     used: float
@@ -71,8 +71,8 @@ class Reports:
     tool: str
     device: str
     state: str
-    timing: Timing | None
-    uses: dict[str, Use] | None
+    timing: TimingSummary | None
+    uses: dict[str, SiteUse] | None
 
 
 def read(build: str | Path) -> Reports | None:
@@ -100,7 +100,7 @@ def read(build: str | Path) -> Reports | None:
     )
 
 
-def timing(text: str, name: str) -> Timing:
+def timing(text: str, name: str) -> TimingSummary:
     """What ``report_timing_summary`` wrote.
 
     Raises
@@ -114,7 +114,7 @@ def timing(text: str, name: str) -> Timing:
     if len(values) != 12:
         raise ToolError(f"{name}: no '{SUMMARY}' of twelve numbers in it; build it again in Vivado")
     slack, counts = [_number(values[n]) for n in (0, 1, 4, 5, 8)], (2, 6, 10)
-    return Timing(
+    return TimingSummary(
         MET in text,
         *slack,
         failing_endpoints=sum(int(_number(values[n]) or 0) for n in counts),
@@ -123,7 +123,7 @@ def timing(text: str, name: str) -> Timing:
     )
 
 
-def utilization(text: str, name: str) -> dict[str, Use]:
+def utilization(text: str, name: str) -> dict[str, SiteUse]:
     """What ``report_utilization`` wrote.
 
     Raises
@@ -140,7 +140,7 @@ def utilization(text: str, name: str) -> dict[str, Use]:
             row = dict(zip(columns, cells, strict=True))
             used, available = _number(row["Used"]), _number(row["Available"])
             if used is not None and available:
-                found.setdefault(cells[0].rstrip("*"), Use(used, int(available)))
+                found.setdefault(cells[0].rstrip("*"), SiteUse(used, int(available)))
     if missing := [row for row in ROWS.values() if row not in found and row != "URAM"]:
         raise ToolError(f"{name}: no row '{missing[0]}' in it; build it again in Vivado")
     return {ours: found[row] for ours, row in ROWS.items() if row in found}

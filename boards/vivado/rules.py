@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from itertools import pairwise
 
-from boards.vivado.design import Design
+from boards.vivado.design import RecordedDesign
 from boards.vivado.ports import modules
 
 LEAST_RANGE_BYTES = 4096  # the smallest range that Vivado's address editor assigns
 _INSTANCE = re.compile(r"^ +(qnn_\w+) +\S+ +\($", re.MULTILINE)
 
 
-def connections(design: Design) -> Iterator[str]:
+def connections(design: RecordedDesign) -> Iterator[str]:
     """Every bus has two ends, and every input that must not be open has a driver of its kind."""
     connected = {name for link in design.links for name in link}
     if loose := sorted(design.buses().keys() - connected):
@@ -32,7 +32,7 @@ def connections(design: Design) -> Iterator[str]:
             )
 
 
-def clocks(design: Design) -> Iterator[str]:
+def clocks(design: RecordedDesign) -> Iterator[str]:
     """Each bus has a clock, and both its ends the same."""
     buses = design.buses()
     for name, bus in sorted(buses.items()):
@@ -47,7 +47,7 @@ def clocks(design: Design) -> Iterator[str]:
             yield f"{ends[0]} runs at {drivers[0]}, but {ends[1]} at {drivers[1]}"
 
 
-def interrupts(design: Design) -> Iterator[str]:
+def interrupts(design: RecordedDesign) -> Iterator[str]:
     """Every interrupt goes somewhere, and none comes from nowhere."""
     names = [name for name, pin in design.pins().items() if pin.kind == "interrupt"]
     if loose := sorted(name for name in names if len(design.net(name)) < 2):
@@ -55,7 +55,10 @@ def interrupts(design: Design) -> Iterator[str]:
 
 
 def addresses(
-    design: Design, spaces: Mapping[str, list[str]], slaves: Mapping[str, str], needed: tuple
+    design: RecordedDesign,
+    spaces: Mapping[str, list[str]],
+    slaves: Mapping[str, str],
+    needed: tuple,
 ) -> Iterator[str]:
     """No two segments of a space overlap, and each master reaches what it is connected with.
 
@@ -99,7 +102,7 @@ def _decoded(segment, address_bits):
         )
 
 
-def sources(design: Design, files: Mapping[str, str]) -> Iterator[str]:
+def sources(design: RecordedDesign, files: Mapping[str, str]) -> Iterator[str]:
     """No module is defined twice, and every one that is instantiated is there."""
     where = {}
     for path in design.sources:
@@ -117,7 +120,7 @@ def _instantiated(text):
     return set(_INSTANCE.findall(text))
 
 
-def build(design: Design, written: Set[str], needed: tuple[str, ...]) -> Iterator[str]:
+def build(design: RecordedDesign, written: Set[str], needed: tuple[str, ...]) -> Iterator[str]:
     """The design was validated, and all files that are ``needed`` were written."""
     if "validated" not in design.steps:
         yield "the block design is never validated; call validate_bd_design"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from boards.tcl import run
 from boards.vivado import rules
 from boards.vivado.block_design import BlockDesign
-from boards.vivado.design import Cell, Design
+from boards.vivado.design import Cell, RecordedDesign
 from boards.vivado.folder import Folder
 from boards.vivado.project import Project
 from boards.vivado.recorder import Recorder
@@ -26,7 +26,7 @@ def findings(files: Mapping[str, str], facts: Facts) -> list[str]:
     ----------
     files : sources and scripts of a build folder, path to text
     """
-    design, folder = Design(), Folder(files)
+    design, folder = RecordedDesign(), Folder(files)
     project = Project(design, folder, facts.installed.value)
     preset = (VLNV, facts.preset.value)
     block_design = BlockDesign(design, folder, {VLNV: BLOCK}, preset, memory_segments(facts))
@@ -41,7 +41,7 @@ def findings(files: Mapping[str, str], facts: Facts) -> list[str]:
 
 
 def _rules(
-    design: Design, folder: Folder, block_design: BlockDesign, facts: Facts
+    design: RecordedDesign, folder: Folder, block_design: BlockDesign, facts: Facts
 ) -> Iterator[Iterator[str]]:
     yield rules.sources(design, folder.texts)
     yield rules.connections(design)
@@ -53,7 +53,7 @@ def _rules(
     yield rules.build(design, folder.written, WRITTEN)
 
 
-def _windows(design: Design, facts: Facts) -> Iterator[str]:
+def _windows(design: RecordedDesign, facts: Facts) -> Iterator[str]:
     """Registers lie in what the processing system's port decodes, memory where there is some."""
     for segment in design.segments:
         window = REGISTERS_WINDOW.value
@@ -63,7 +63,7 @@ def _windows(design: Design, facts: Facts) -> Iterator[str]:
             yield f"{segment} is outside {window.base:#x} to {window.end - 1:#x}"
 
 
-def _settings(design: Design, facts: Facts) -> Iterator[str]:
+def _settings(design: RecordedDesign, facts: Facts) -> Iterator[str]:
     if design.part != facts.part.value:
         yield f"the part is {design.part}, but a {facts.title} has {facts.part.value}"
     for cell in design.cells.values():

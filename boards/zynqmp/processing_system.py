@@ -5,7 +5,7 @@ Source: PG201, and for the names of pins and address segments public block desig
 
 from collections.abc import Mapping
 
-from boards.vivado.blocks import Block, Bus, Pin, Shape
+from boards.vivado.blocks import Block, BlockPin, Bus, Shape
 from boards.zynqmp.facts import HP_PORTS, Facts
 
 VLNV = "xilinx.com:ip:zynq_ultra_ps_e"
@@ -29,19 +29,19 @@ PARAMETERS = {
 def _shape(values: Mapping[str, str]) -> Shape:
     pins, buses = {}, {}
     if values["PSU__FPGA_PL0_ENABLE"] == "1":
-        pins["pl_clk0"] = Pin("clock", True)
-        pins["pl_resetn0"] = Pin("reset", True, active_low=True)
+        pins["pl_clk0"] = BlockPin("clock", True)
+        pins["pl_resetn0"] = BlockPin("reset", True, active_low=True)
     if values["PSU__USE__IRQ0"] == "1":
-        pins["pl_ps_irq0"] = Pin("interrupt")
+        pins["pl_ps_irq0"] = BlockPin("interrupt")
     for number, name in enumerate(MASTERS):
         if values[f"PSU__USE__M_AXI_GP{number}"] == "1":
             clock = f"maxi{name.lower()}_aclk"
-            pins[clock] = Pin("clock", needed=True)
+            pins[clock] = BlockPin("clock", needed=True)
             buses[f"M_AXI_{name}"] = Bus(True, clock)
     for port in range(HP_PORTS.value):
         if values[f"PSU__USE__S_AXI_GP{port + HP_PARAMETER}"] == "1":
             clock = f"saxihp{port}_fpd_aclk"
-            pins[clock] = Pin("clock", needed=True)
+            pins[clock] = BlockPin("clock", needed=True)
             segment = f"SAXIGP{port + HP_PARAMETER}/HP{port}"
             buses[f"S_AXI_HP{port}_FPD"] = Bus(False, clock, segment=segment)
     return Shape(pins, buses)

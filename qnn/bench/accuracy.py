@@ -11,17 +11,17 @@ from qnn.bench import results
 from qnn.bench.images import image_task
 from qnn.bench.language import language_task
 from qnn.bench.machine import commit, machine
-from qnn.bench.methods import Work, definition
+from qnn.bench.methods import MethodRun, definition
 from qnn.bench.results import Result
-from qnn.bench.runs import LANGUAGE_MODELS, Run
+from qnn.bench.runs import LANGUAGE_MODELS, TableRun
 
 Report = Callable[[int, int], None]  # done, in all
 Bar = Callable[[str], AbstractContextManager[Report]]  # a progress bar with that text
 
 
 def carry_out(
-    runs: Sequence[Run], out: Path, folder: Path | None, bar: Bar
-) -> Iterator[tuple[Run, Result, bool]]:
+    runs: Sequence[TableRun], out: Path, folder: Path | None, bar: Bar
+) -> Iterator[tuple[TableRun, Result, bool]]:
     """Each run with its result, and whether it was measured now or stood in ``out`` already.
 
     An interrupted run goes on from its method's own checkpoint, in ``OUT.work`` beside ``out``.
@@ -50,7 +50,7 @@ def carry_out(
         yield run, result, True
 
 
-def work_folder(out: Path, run: Run, defined: dict) -> Path:
+def work_folder(out: Path, run: TableRun, defined: dict) -> Path:
     """Where a run keeps checkpoints; another definition has another folder."""
     mark = hashlib.sha256(json.dumps(defined, sort_keys=True).encode()).hexdigest()[:8]
     return out.with_name(f"{out.name}.work") / f"{run.name}-{mark}"
@@ -58,7 +58,7 @@ def work_folder(out: Path, run: Run, defined: dict) -> Path:
 
 def _measure(run, defined, task, place, bar):
     with bar(run.name) as report:
-        work = Work(place, report)
+        work = MethodRun(place, report)
         applied = task.apply(run, work)
     with bar(f"{run.name}: test") as report:
         scores = task.scores(run, applied.network, report) | task.float_scores()

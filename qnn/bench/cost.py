@@ -44,7 +44,7 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Costs:
+class FormCosts:
     """All forms, and how ours compare, each network in the faster of its memory formats.
 
     Members
@@ -71,7 +71,7 @@ class Costs:
         return asdict(self)
 
 
-def measure(steps: int, setups: tuple[Setup, ...] = SETUPS, progress=None) -> Costs:
+def measure(steps: int, setups: tuple[Setup, ...] = SETUPS, progress=None) -> FormCosts:
     """Costs of every form, ``steps`` steps of each.
 
     Raises
@@ -97,7 +97,7 @@ def measure(steps: int, setups: tuple[Setup, ...] = SETUPS, progress=None) -> Co
         for setup in setups
     )
     found = machine()
-    return Costs(
+    return FormCosts(
         model=MODEL,
         weight_bits=WEIGHT_BITS,
         batch=BATCH,

@@ -7,8 +7,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from qnn.bench import codes, methods, shared
-from qnn.bench.methods import Applied, Work
-from qnn.bench.runs import Run
+from qnn.bench.methods import Applied, MethodRun
+from qnn.bench.runs import TableRun
 from qnn.ir.encode import encode_input
 from qnn.ir.reference import Progress, reference
 from qnn.nn.data import Dataset, digits
@@ -37,11 +37,13 @@ class ImageTask:
         reals = to_reals(self.data.x_test, self.entry.mean, self.entry.std)
         return 100 * accuracy(self.model, reals, self.data.y_test)
 
-    def apply(self, run: Run, work: Work) -> Applied:
+    def apply(self, run: TableRun, work: MethodRun) -> Applied:
         """Quantize by the run's method."""
         return methods.apply_to_images(run, self.model, self.entry, self.data, work)
 
-    def scores(self, run: Run, quantized: QuantizedModel, progress: Progress | None = None) -> dict:
+    def scores(
+        self, run: TableRun, quantized: QuantizedModel, progress: Progress | None = None
+    ) -> dict:
         """Fields of a result that the exported integers decide, on every test image."""
         x, y = self.data.x_test, self.data.y_test
         return {

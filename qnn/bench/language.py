@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from qnn.bench import methods, shared, stories
-from qnn.bench.methods import Applied, Work
-from qnn.bench.runs import WINDOW, Run
+from qnn.bench.methods import Applied, MethodRun
+from qnn.bench.runs import WINDOW, TableRun
 from qnn.ir.reference import Progress
 
 TESTED = slice(0, 300)  # stories
@@ -32,14 +32,14 @@ class LanguageTask:
     def _float_perplexity(self):
         return math.exp(stories.loss(self.model, self.tested))
 
-    def apply(self, run: Run, work: Work) -> Applied:
+    def apply(self, run: TableRun, work: MethodRun) -> Applied:
         """Round the weights of all linear layers by the run's method."""
         data = stories.windows(self.seen, WINDOW)[: run.how.samples // WINDOW]
         return methods.apply_to_module(
             run, self.model, stories.linear_weights(self.model), data, work
         )
 
-    def scores(self, run: Run, rounded: nn.Module, progress: Progress | None = None) -> dict:
+    def scores(self, run: TableRun, rounded: nn.Module, progress: Progress | None = None) -> dict:
         """Fields of a result that the rounded network decides, on every tested token."""
         names = stories.linear_weights(self.model)
         return {

@@ -13,7 +13,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class BenchMachine:
     """The parts of a machine that decide how fast it is."""
 
     cpu: str
@@ -28,10 +28,10 @@ class Machine:
         return asdict(self)
 
 
-def machine() -> Machine:
+def machine() -> BenchMachine:
     """This one, with the threads that torch uses now."""
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    return Machine(
+    return BenchMachine(
         cpu=_cpu(),
         cores=_cores(),
         gpu=gpu,

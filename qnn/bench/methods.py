@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qnn.bench import codes
 from qnn.bench.clock import Clock
-from qnn.bench.runs import CALIBRATION, Rounding, Run
+from qnn.bench.runs import CALIBRATION, Rounding, TableRun
 from qnn.nn.augment import augment
 from qnn.nn.data import Dataset
 from qnn.nn.learn import learnable
@@ -25,7 +25,7 @@ AUGMENTED = ("resnet8", "resnet20", "resnet56")  # crops and flips keep what the
 
 
 @dataclass(eq=False)
-class Work:
+class MethodRun:
     """Where a run is under way: what it has on disk, and who is told of its steps.
 
     Members
@@ -69,20 +69,20 @@ class Applied:
     codes_before: list[int]
 
 
-def settings(run: Run) -> dict:
+def settings(run: TableRun) -> dict:
     """Every option of the run's method, defaults included, as JSON gives them back."""
     if isinstance(run.how, Rounding):
         return json.loads(json.dumps(asdict(_rounding_options(run))))
     return _recipe(run).to_fields()
 
 
-def definition(run: Run) -> dict:
+def definition(run: TableRun) -> dict:
     """All that a result depends on but code and data."""
     return run.definition() | {"settings": settings(run)}
 
 
 def apply_to_images(
-    run: Run, model: nn.Module, entry: ZooModel, data: Dataset, work: Work
+    run: TableRun, model: nn.Module, entry: ZooModel, data: Dataset, work: MethodRun
 ) -> Applied:
     """A quantized classifier, rounded or trained."""
     if isinstance(run.how, Rounding):
@@ -103,7 +103,7 @@ def apply_to_images(
 
 
 def apply_to_module(
-    run: Run, model: nn.Module, names: tuple[str, ...], data: Tensor, work: Work
+    run: TableRun, model: nn.Module, names: tuple[str, ...], data: Tensor, work: MethodRun
 ) -> Applied:
     """A copy of any module, with the named weights rounded and the rest as it was."""
     with work.clock.running():
@@ -122,7 +122,7 @@ def apply_to_module(
 
 
 def module_codes(
-    run: Run, model: nn.Module, original: nn.Module, names: tuple[str, ...]
+    run: TableRun, model: nn.Module, original: nn.Module, names: tuple[str, ...]
 ) -> list[int]:
     """Counts of the codes of the named weights, on the grids of the original ones."""
     bits, terms = run.weight_bits, run.terms
@@ -174,7 +174,7 @@ def _quantized(run, model, entry, data, **more) -> QuantizedModel:
     )
 
 
-def _rounding_options(run: Run):
+def _rounding_options(run: TableRun):
     method = rounding(run.how.method)
     options = dict(run.how.options)
     if "seed" in {option.name for option in fields(method.options)}:
@@ -182,7 +182,7 @@ def _rounding_options(run: Run):
     return method.choose(options)
 
 
-def _recipe(run: Run) -> Recipe:
+def _recipe(run: TableRun) -> Recipe:
     how = run.how
     budget = {"epochs": how.epochs, "steps": how.steps}
     return Recipe(method=how.method, seed=run.seed, **budget, **dict(how.options))

@@ -22,7 +22,7 @@ from qnn.nn.zoo import ZOO, load_model
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from sim.cycles import LayerTiming, Timing, simulate_cores
-from sim.spent import Spent
+from sim.spent import SpentCycles
 from sim.verify import Report, verify
 
 CALIBRATION = 256  # images
@@ -35,7 +35,7 @@ PUBLISHED_IN = "arXiv 2309.15631"
 
 
 @dataclass(frozen=True)
-class LayerCost:
+class SimulatedLayer:
     """One layer: cycles of the first core, a mean over the images of its batch.
 
     Members
@@ -92,7 +92,7 @@ class NetworkCost:
     cold_latency_cycles: int
     cold_latency_milliseconds_at_250_mhz: float
     outside_cycles: int
-    layers: tuple[LayerCost, ...]
+    layers: tuple[SimulatedLayer, ...]
     published: dict | None
 
     def to_fields(self) -> dict:
@@ -209,7 +209,7 @@ def _cold(graph, x, config, device) -> int:
     return (report.run_cycles or (simulate_cores(design.image, 1)[0].cycles,))[0]
 
 
-def _layers(design, timing: Timing, report: Report, capacity) -> tuple[LayerCost, ...]:
+def _layers(design, timing: Timing, report: Report, capacity) -> tuple[SimulatedLayer, ...]:
     batch = design.image.batch
     measured = {
         layer.name: layer.cycles.last_write - layer.cycles.issue
@@ -219,7 +219,7 @@ def _layers(design, timing: Timing, report: Report, capacity) -> tuple[LayerCost
     costs = []
     for first in timing.layers[: len(timing.layers) // batch]:
         total = _all_spent([layer for layer in timing.layers if layer.name == first.name])
-        cost = LayerCost(
+        cost = SimulatedLayer(
             name=first.name,
             macs=first.macs,
             ideal_cycles=first.macs / capacity,
@@ -235,5 +235,5 @@ def _layers(design, timing: Timing, report: Report, capacity) -> tuple[LayerCost
     return tuple(costs)
 
 
-def _all_spent(layers: Sequence[LayerTiming]) -> Spent:
-    return sum((layer.spent for layer in layers), Spent())
+def _all_spent(layers: Sequence[LayerTiming]) -> SpentCycles:
+    return sum((layer.spent for layer in layers), SpentCycles())

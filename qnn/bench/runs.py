@@ -55,7 +55,7 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TableRun:
     """One row of the table.
 
     Members
@@ -142,7 +142,7 @@ RECIPES = {  # by bits of weights: with two, biases have more to make up for
 }
 
 ROUNDED = tuple(
-    Run(group="Rounding, no labels", model="resnet20", how=how, weight_bits=bits, terms=terms)
+    TableRun(group="Rounding, no labels", model="resnet20", how=how, weight_bits=bits, terms=terms)
     for how, bits, terms in (
         (NEAREST, 4, 1),
         (ADAROUND, 4, 1),
@@ -163,7 +163,7 @@ ROUNDED = tuple(
     )
 )
 TRAINED = tuple(
-    Run(
+    TableRun(
         group="Training",
         model="resnet20",
         how=Training(method=method, epochs=epochs, options=RECIPES[bits]),
@@ -177,7 +177,7 @@ TRAINED = tuple(
     )
 )
 COMPARED = tuple(
-    Run(
+    TableRun(
         group="Estimators, one budget",
         model="resnet20",
         how=Training(method=method, steps=SMALL_BUDGET, options=RECIPES[3]),
@@ -193,7 +193,7 @@ DUEL_RECIPES = {
     3: RECIPES[3],
 }
 DUEL = tuple(
-    Run(
+    TableRun(
         group="Reconstructed gradient against straight-through, three seeds",
         model="resnet20",
         how=Training(method=method, steps=SMALL_BUDGET, options=DUEL_RECIPES[bits]),
@@ -203,13 +203,15 @@ DUEL = tuple(
     for bits, method, seed in product((3, 2), ("straight_through", "reconstructed"), range(3))
 )
 UNTUNED = tuple(
-    Run(group="A second network, nothing tuned on it", model="resnet56", how=how, weight_bits=3)
+    TableRun(
+        group="A second network, nothing tuned on it", model="resnet56", how=how, weight_bits=3
+    )
     for how in (NEAREST, ADAROUND, GPTQ, DISCQUANT)
 )
 # Their networks are small and half of a performance set is little: fewer steps are enough.
 TINY_SEARCH = (*((k, v) for k, v in SEARCH if k not in ("steps", "precision")), ("steps", 200))
 TINY = tuple(
-    Run(group="MLPerf Tiny, depthwise convolutions", model=model, how=how, weight_bits=bits)
+    TableRun(group="MLPerf Tiny, depthwise convolutions", model=model, how=how, weight_bits=bits)
     for model, augmented in (("dscnn", False), ("mobilenetv1_vww", True))
     for bits, how in product(
         (4, 3),
@@ -220,7 +222,7 @@ TINY = tuple(
     )
 )
 LANGUAGE = tuple(
-    Run(
+    TableRun(
         group="A language model, weights alone",
         model="stories260k",
         how=how,
@@ -241,7 +243,7 @@ RUNS = ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + TINY + LANGUAGE
 
 QUICK_STEPS = (("steps", 60),)
 QUICK = tuple(
-    Run(group="Digits", model="digits_cnn", how=how, weight_bits=bits, activation_bits=8)
+    TableRun(group="Digits", model="digits_cnn", how=how, weight_bits=bits, activation_bits=8)
     for how, bits in (
         (Rounding(method="nearest", samples=512), 3),
         (Rounding(method="nearest", samples=512), 2),
@@ -254,7 +256,7 @@ QUICK = tuple(
 )
 
 
-def select(runs: Iterable[Run], patterns: Iterable[str]) -> tuple[Run, ...]:
+def select(runs: Iterable[TableRun], patterns: Iterable[str]) -> tuple[TableRun, ...]:
     """The runs whose names match one of ``patterns`` (``*`` and ``?``); without any, all.
 
     Raises

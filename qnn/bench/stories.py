@@ -48,7 +48,7 @@ class FeedForward(nn.Module):
         return self.w2(F.silu(self.w1(x)) * self.w3(x))
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and feed-forward, each behind a norm and added to its operand."""
 
     def __init__(self):
@@ -75,7 +75,7 @@ class Stories(nn.Module):
     def __init__(self):
         super().__init__()
         self.tok_embeddings = nn.Embedding(VOCABULARY, WIDTH)
-        self.layers = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.layers = nn.ModuleList(TransformerBlock() for _ in range(BLOCKS))
         self.norm = nn.RMSNorm(WIDTH, EPSILON)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.sources import ConfigName, ConfigSettings, read_config
 
 if TYPE_CHECKING:
-    from qnn.bench.cost import Costs
+    from qnn.bench.cost import FormCosts
     from qnn.bench.network import NetworkCost
     from qnn.bench.results import Result
-    from qnn.bench.runs import Run
+    from qnn.bench.runs import TableRun
 
 bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 bench.command("array")(bench_array)
@@ -137,7 +137,7 @@ def bench_network(
         _print_network(cost)
 
 
-def _measured(runs: tuple["Run", ...], out: Path, data: Path | None) -> "list[Result]":
+def _measured(runs: tuple["TableRun", ...], out: Path, data: Path | None) -> "list[Result]":
     import sys
 
     from qnn.bench.accuracy import carry_out
@@ -151,7 +151,7 @@ def _measured(runs: tuple["Run", ...], out: Path, data: Path | None) -> "list[Re
     return found
 
 
-def _known(runs: tuple["Run", ...], out: Path) -> "list[Result]":
+def _known(runs: tuple["TableRun", ...], out: Path) -> "list[Result]":
     from qnn.bench import results
     from qnn.bench.methods import definition
 
@@ -168,7 +168,7 @@ def _plot(results: "list[Result]", folder: Path) -> None:
         print(path, file=sys.stderr)
 
 
-def _print_list(runs: tuple["Run", ...], as_json: bool) -> None:
+def _print_list(runs: tuple["TableRun", ...], as_json: bool) -> None:
     if as_json:
         print_json([run.definition() | {"name": run.name, "group": run.group} for run in runs])
         return
@@ -189,7 +189,7 @@ def _print(results: "list[Result]", markdown: bool, as_json: bool) -> None:
             print_table(part.title, HEADER, part.rows)
 
 
-def _print_costs(costs: "Costs") -> None:
+def _print_costs(costs: "FormCosts") -> None:
     rows = [
         (
             cost.network,

@@ -36,7 +36,7 @@ class DemoResult:
 
 
 @dataclass(frozen=True)
-class Clock:
+class StepClock:
     """Says which step runs, and keeps the seconds of each."""
 
     steps: dict[str, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ def demo(
     Trains a small CNN, quantizes it, trains it on its grid, compiles it, simulates its Verilog and
     compares every value.
     """
-    clock = Clock()
+    clock = StepClock()
     result = run_demo(images, seed, out, clock)
     if as_json:
         print_json(asdict(result))
@@ -74,7 +74,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def run_demo(images: int, seed: int, out: Path | None, clock: Clock) -> DemoResult:
+def run_demo(images: int, seed: int, out: Path | None, clock: StepClock) -> DemoResult:
     """Run every step. Yosys works beside the others, since it needs the configuration only."""
     from hw.spec.config import named_config
     from qnn.eda.synthesis import array_resources
@@ -162,7 +162,7 @@ def _write(folder, model, quantized, design):
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "digits_cnn.pt"
     torch.save(model.state_dict(), weights)
-    source = artifact.Source("digits_cnn", str(weights))
+    source = artifact.ModelSource("digits_cnn", str(weights))
     artifact.save(quantized, folder / "model.safetensors", source)
     serialize.save(design.graph, folder / "model.qgraph")
     design.write(folder / "build")
@@ -185,7 +185,7 @@ def utilisation(image, cycles: float) -> float:
     return macs / (cycles * config.lanes * config.rows * config.columns)
 
 
-def rows(result: DemoResult, clock: Clock) -> Iterator[tuple[str, str]]:
+def rows(result: DemoResult, clock: StepClock) -> Iterator[tuple[str, str]]:
     """The table."""
     yield "float accuracy", f"{result.float_accuracy:.2f} %"
     yield f"quantized accuracy, {WEIGHT_BITS}-bit weights", f"{result.quantized_accuracy:.2f} %"

@@ -112,7 +112,7 @@ def quantize(
             progress=report,
             checkpoint=resume,
         )
-    artifact.save(quantized, out, artifact.Source(model, checkpoint and str(checkpoint)))
+    artifact.save(quantized, out, artifact.ModelSource(model, checkpoint and str(checkpoint)))
     count = min(samples, len(images.x_test))
     reals = to_reals(images.x_test[:count], quantized.plan.mean, quantized.plan.std)
     labels = images.y_test[:count]

@@ -12,7 +12,7 @@ from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
 
 
-class Device(StrEnum):
+class SimulatedDevice(StrEnum):
     """What can run a design without hardware."""
 
     REFERENCE = "reference"
@@ -24,7 +24,7 @@ def simulate(
     build: Build,
     data: Data = "digits",
     images: Images = 2,
-    device: Annotated[Device, typer.Option(help="What runs it.")] = Device.RTL,
+    device: Annotated[SimulatedDevice, typer.Option(help="What runs it.")] = SimulatedDevice.RTL,
     out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -65,7 +65,7 @@ def simulate(
 
 def record(result: dict, data: str) -> dict:
     """What the report says of it. The reference is the integers' meaning: it measures."""
-    how = "measured" if result["device"] == Device.REFERENCE else "simulated"
+    how = "measured" if result["device"] == SimulatedDevice.REFERENCE else "simulated"
     kept = {"device": result["device"], "data": data, "given_images": result["images"]}
     if result["accuracy"] is not None:
         kept[f"{how}_accuracy_percent"] = result["accuracy"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qnn.design import Design
 
 
-class Part(StrEnum):
+class SynthesisPart(StrEnum):
     """What to count."""
 
     ARRAY = "array"
@@ -27,7 +27,7 @@ class Part(StrEnum):
 
 def synth(
     build: Build,
-    part: Annotated[Part, typer.Option(help="What to count.")] = Part.ARRAY,
+    part: Annotated[SynthesisPart, typer.Option(help="What to count.")] = SynthesisPart.ARRAY,
     board: Annotated[
         str | None, typer.Option(help="Make this board's bitstream instead; takes minutes.")
     ] = None,
@@ -54,11 +54,11 @@ def synth(
     print_table(f"{name} of {design.config}", ("cells", "count"), rows(said))
 
 
-def count(build: Path, design: "Design", part: Part) -> tuple[dict, dict]:
+def count(build: Path, design: "Design", part: SynthesisPart) -> tuple[dict, dict]:
     """Cells for UltraScale+: to say, and to keep beside those of the board's chip."""
     from qnn.eda.synthesis import accelerator_resources, array_resources
 
-    counts = array_resources if part is Part.ARRAY else accelerator_resources
+    counts = array_resources if part is SynthesisPart.ARRAY else accelerator_resources
     cells = asdict(counts(design.config))
     device = boards.counted_for(build).device
     available = {kind: getattr(device, kind) for kind in ("lut", "ff", "dsp", "bram18")}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sim.verify import Report
 
 
-class Device(StrEnum):
+class VerifiedDevice(StrEnum):
     """What can be held to the reference."""
 
     FUNCTIONAL = "functional"
@@ -27,7 +27,7 @@ def verify(
     build: Build,
     data: Data = "digits",
     images: Images = 2,
-    device: Annotated[Device, typer.Option(help="What is compared.")] = Device.RTL,
+    device: Annotated[VerifiedDevice, typer.Option(help="What is compared.")] = VerifiedDevice.RTL,
     junit: Annotated[Path | None, typer.Option(help="JUnit report to write, for a CI.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from qnn.ir.arrays import array_text
-from qnn.ir.reader import Reader, written_name
+from qnn.ir.reader import TextReader, written_name
 
 Array = TypeVar("Array")  # NumPy's in a graph, torch's in a model that may still learn
 
@@ -62,7 +62,7 @@ class Epilogue(Generic[Array]):
         return [*parts, "unrounded", *[clamp] * unusual]
 
     @staticmethod
-    def parse(reader: Reader, outputs: int) -> "tuple[Epilogue[np.ndarray], str | None]":
+    def parse(reader: TextReader, outputs: int) -> "tuple[Epilogue[np.ndarray], str | None]":
         """The epilogue whose ``parts`` come next, and the name of the operand that it adds."""
 
         def channels(literal):

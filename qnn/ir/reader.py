@@ -25,7 +25,7 @@ def written_name(name: str) -> str:
     return name if PLAIN_NAME.fullmatch(name) else json.dumps(name)
 
 
-class Reader:
+class TextReader:
     """A place in a text, which moves on with each thing that is read.
 
     Every method raises CompileError where the text does not fit: line, column, need.

@@ -8,7 +8,7 @@ from qnn.ir.check import check
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import OPERATORS, Operator
 from qnn.ir.ops.operator import Head
-from qnn.ir.reader import Reader, written_name
+from qnn.ir.reader import TextReader, written_name
 from qnn.ir.shape import AXES, Shape
 
 _BY_WORD = {word: operator for operator in OPERATORS for word in operator.words}
@@ -29,7 +29,7 @@ def parse(text: str) -> Graph:
         The text is not a graph's; the error names line, column and what was needed. Or the graph
         breaks a rule of ``check``.
     """
-    reader, nodes = Reader(text), {}
+    reader, nodes = TextReader(text), {}
     while not _has_return(reader):
         node = _node(reader, nodes)
         nodes[node.name] = node
@@ -44,13 +44,13 @@ def parse(text: str) -> Graph:
     return graph
 
 
-def _has_return(reader: Reader) -> bool:
+def _has_return(reader: TextReader) -> bool:
     if not reader.skip_empty_lines():
         reader.refuse("a line of a node, or 'return' and the outputs")
     return reader.has("return ")
 
 
-def _node(reader: Reader, nodes: dict[str, Operator]) -> Operator:
+def _node(reader: TextReader, nodes: dict[str, Operator]) -> Operator:
     def shape_of(name: str, place: int) -> Shape:
         if name not in nodes:
             reader.refuse("the name of an earlier line", place)
@@ -78,7 +78,7 @@ def _output(output: Output):
     return f"{written_name(output.name)} {_sizes(output.shape)}{axes}"
 
 
-def _read_output(reader: Reader) -> Output:
+def _read_output(reader: TextReader) -> Output:
     name, shape = reader.name(), reader.optional_sizes()
     axes = reader.one_of(tuple(AXES)) if reader.has("axes=") else None
     return Output(name, shape, axes)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from qnn.ir.reader import Reader
+from qnn.ir.reader import TextReader
 from qnn.ir.rows import Rows
 
 Pair = tuple[int, int]  # (vertical, horizontal)
@@ -92,7 +92,7 @@ class Window:
         return parts
 
     @staticmethod
-    def parse(reader: Reader, kernel: Pair, groups: int = 1) -> "Window":
+    def parse(reader: TextReader, kernel: Pair, groups: int = 1) -> "Window":
         """The window whose ``parts`` come next."""
         return Window(
             kernel=kernel,

@@ -20,14 +20,14 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """Where a quantized model came from: ``module:factory`` or a name of the zoo, and weights."""
 
     architecture: str
     checkpoint: str | None = None
 
 
-def save(quantized: QuantizedModel, path: str | Path, source: Source | None = None) -> None:
+def save(quantized: QuantizedModel, path: str | Path, source: ModelSource | None = None) -> None:
     """Write the file; a reader never sees half of it.
 
     Raises
@@ -80,12 +80,12 @@ def load(path: str | Path) -> QuantizedModel:
     return quantized.eval()
 
 
-def source(path: str | Path) -> Source | None:
+def source(path: str | Path) -> ModelSource | None:
     """Where the model of a file came from, if the file says so; raises as ``load`` does."""
     metadata, _ = _read(Path(path))
     if not metadata.get("architecture"):
         return None
-    return Source(metadata["architecture"], metadata.get("checkpoint") or None)
+    return ModelSource(metadata["architecture"], metadata.get("checkpoint") or None)
 
 
 def _read(path):

@@ -15,10 +15,10 @@ from qnn.quant import pow2
 from qnn.quant.rounding import (
     Answers,
     Checkpoint,
+    LayerWeights,
     Problem,
     Progress,
     Teacher,
-    Weights,
     rounding,
 )
 from qnn.quant.rounding.distillation import module_teacher
@@ -93,7 +93,7 @@ def _check_learnable(method, layers):
 
 def _on_grid(weight, bits, terms):
     weight = weight.detach().cpu()  # grids live there, wherever the network is
-    return Weights(weight, pow2.search_exponent(weight, bits, terms), bits, terms)
+    return LayerWeights(weight, pow2.search_exponent(weight, bits, terms), bits, terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def round_quantized(
     entry.to(memory_format=torch.channels_last)
     keys = {name: _key(entry, conv) for name, conv in learn.learnable(entry.quantized)}
     layers = {
-        f"{key}.weight": Weights(
+        f"{key}.weight": LayerWeights(
             conv.folded()[0],
             conv.weight_exponent,
             conv.plan.weight_bits,

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 from hw.spec.image import Image
 from qnn.compiler.estimate import layer_cycles
 from sim.cycles import Timing, simulate_cycles
-from sim.spent import Spent
+from sim.spent import SpentCycles
 
-STALLS = tuple(field.name for field in fields(Spent) if field.name != "issue")
+STALLS = tuple(field.name for field in fields(SpentCycles) if field.name != "issue")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def costs(image: Image) -> Costs:
 
 def _layer(name, op, timing: Timing, batch, capacity, estimated):
     parts = [layer for layer in timing.layers if layer.name == name]
-    total = sum((layer.spent for layer in parts), Spent())
+    total = sum((layer.spent for layer in parts), SpentCycles())
     macs = sum(layer.macs for layer in parts) // batch
     cycles = total.cycles / batch
     stalls = {cause: getattr(total, cause) / batch for cause in STALLS}

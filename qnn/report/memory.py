@@ -32,7 +32,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorSpan:
     """A tensor in the feature buffer: first word, and past the last."""
 
     name: str
@@ -72,7 +72,7 @@ def buffers(image: Image) -> list[Use]:
     ]
 
 
-def places(image: Image) -> list[Place]:
+def places(image: Image) -> list[TensorSpan]:
     """Each layer's tensor of the first image on chip, in order; parts of a layer as one."""
     spans: dict[str, tuple[int, int]] = {}
     for layer in image.layers:
@@ -81,7 +81,7 @@ def places(image: Image) -> list[Place]:
             end = start + layer.output.words(image.config.lanes)
             low, high = spans.get(layer.name, (start, end))
             spans[layer.name] = (min(low, start), max(high, end))
-    return [Place(name, *span) for name, span in spans.items()]
+    return [TensorSpan(name, *span) for name, span in spans.items()]
 
 
 def _loads(image):

@@ -27,7 +27,7 @@ ESTIMATED = ("lut_packed",)
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellShare:
     """One kind of cell: used, and, where the chip is known, available and the share, 0 to 1."""
 
     name: str
@@ -41,7 +41,7 @@ class Chip:
     """Cells of one result; ``todo`` says what to run where there is none."""
 
     title: str
-    cells: tuple[Cell, ...]
+    cells: tuple[CellShare, ...]
     todo: str = ""
 
     @property
@@ -92,7 +92,7 @@ def _cells(used, available, how, stale=False):
         count = used[key]
         most = available.get(key)
         mark = "estimated" if key in ESTIMATED else how
-        yield Cell(
+        yield CellShare(
             NAMES.get(key, key),
             number(f"{mark}_{key}", count, stale),
             None if most is None else number(f"given_{key}", most, stale),

@@ -10,7 +10,7 @@ from hw.spec.timing import (
     write_latency,
 )
 from sim.cycles.never import NEVER
-from sim.spent import Spent, spent
+from sim.spent import SpentCycles, spent
 
 
 class Array:
@@ -38,7 +38,7 @@ class Array:
         finish = last + self.latency + writes - 1 + FINISH_LATENCY
         return first, last + self.latency + _last_write(tiles), finish
 
-    def spent(self, came: dict[str, int]) -> Spent:
+    def spent(self, came: dict[str, int]) -> SpentCycles:
         """Of the newest instruction, which came with its tokens at the times ``came``."""
         ready = {cause: when + ISSUE_LATENCY for cause, when in came.items()}
         return spent(

@@ -22,13 +22,13 @@ from hw.spec.timing import (
 from sim.cycles.array import Array
 from sim.cycles.buses import Burst, ReadBus, WriteBus
 from sim.cycles.engine import EngineState
-from sim.cycles.fetch import Fetch
+from sim.cycles.fetch import FetchModel
 from sim.cycles.never import NEVER
 from sim.dram import Channel
-from sim.spent import Spent
+from sim.spent import SpentCycles
 
 
-class Core:
+class CoreModel:
     """A run of ``image`` on a memory of ``latency`` cycles and ``rate`` bytes a cycle.
 
     The methods that take ``when`` are parts that act: called with None, each says when it can act
@@ -39,14 +39,14 @@ class Core:
         config = image.config
         self.config, self.latency = config, latency
         self.program = image.program.instructions
-        self.fetch = Fetch(config, len(self.program))
+        self.fetch = FetchModel(config, len(self.program))
         self.engines = {engine: EngineState() for engine in Engine}
         self.tokens = {(a, b): deque() for a in Engine for b in Engine}
         self.bus = ReadBus(Channel(config.bus_bytes, rate))
         self.writes = WriteBus(Channel(config.bus_bytes, rate), latency)
         self.array = Array(config)
         self.layers: dict[int, tuple[int, int]] = {}
-        self.spent: dict[int, Spent] = {}
+        self.spent: dict[int, SpentCycles] = {}
         self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
         self.load_asks: deque = deque()  # (cycle, beats, index, last)
         self.load_free = 0  # the run generator takes the next instruction
@@ -183,7 +183,7 @@ class Core:
         tag = tiles.tag
         issue, last_write, finish = self.array.issue(tiles, when)
         self.layers[tag] = (self.layers.get(tag, (issue, 0))[0], last_write)
-        self.spent[tag] = self.spent.get(tag, Spent()) + self.array.spent(self.came)
+        self.spent[tag] = self.spent.get(tag, SpentCycles()) + self.array.spent(self.came)
         self._finish(Engine.COMPUTE, index, finish)
         return None
 

@@ -6,7 +6,7 @@ from hw.spec.timing import DISPATCH_LATENCY, FETCH_BUFFER_BEATS, FETCH_BURST_BEA
 from sim.cycles.never import NEVER
 
 
-class Fetch:
+class FetchModel:
     """The program's beats on their way to the dispatch, which takes the instructions in order."""
 
     def __init__(self, config: SvpeConfig, instructions: int):

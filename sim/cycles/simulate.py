@@ -3,7 +3,7 @@
 from functools import partial
 
 from hw.spec.image import Image
-from sim.cycles.core import Core
+from sim.cycles.core import CoreModel
 from sim.cycles.never import NEVER
 from sim.cycles.timing import Timing, timing
 from sim.paths import Paths
@@ -31,7 +31,7 @@ def simulate_cores(
     paths : ports that move beats at a time, each way; the rest wait for their turn
     """
     rate = bytes_per_cycle or image.config.bus_bytes
-    running = [Core(image, latency, rate) for _ in range(cores)]
+    running = [CoreModel(image, latency, rate) for _ in range(cores)]
     _run(running, Paths(cores, paths), Paths(cores, paths))
     return tuple(timing(image, core) for core in running)
 
@@ -47,8 +47,8 @@ def _run(cores, reads: Paths, writes: Paths):
         return None
 
     actions = [
-        partial(serve, reads, Core.read_ask, Core.serve_read),
-        partial(serve, writes, Core.write_ask, Core.serve_write),
+        partial(serve, reads, CoreModel.read_ask, CoreModel.serve_read),
+        partial(serve, writes, CoreModel.write_ask, CoreModel.serve_write),
         *(action for core in cores for action in core.actions()),
     ]
     while True:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from hw.spec.image import Image
 from hw.spec.isa.header import Engine
-from sim.cycles.core import Core
-from sim.spent import Spent
+from sim.cycles.core import CoreModel
+from sim.spent import SpentCycles
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LayerTiming:
     issue_cycle: int
     last_write_cycle: int
     macs: int
-    spent: Spent  # from the last step of the layer before to its own
+    spent: SpentCycles  # from the last step of the layer before to its own
 
     @property
     def cycles(self) -> int:
@@ -40,7 +40,7 @@ class Timing:
     array_utilisation: float
 
 
-def timing(image: Image, core: Core) -> Timing:
+def timing(image: Image, core: CoreModel) -> Timing:
     """The timing of a run of ``image`` that ``core`` has finished."""
     layers = _layers(image, core.layers, core.spent)
     config = image.config
@@ -66,7 +66,7 @@ def _layers(image, spans, spent):
             issue_cycle=min(spans[part.tag][0] for part in own),
             last_write_cycle=max(spans[part.tag][1] for part in own),
             macs=sum(part.macs for part in own),
-            spent=sum((spent[part.tag] for part in own), Spent()),
+            spent=sum((spent[part.tag] for part in own), SpentCycles()),
         )
         for key, own in parts.items()
     )

@@ -6,17 +6,17 @@ from qnn.bench import accuracy, results
 from qnn.bench.accuracy import carry_out, work_folder
 from qnn.bench.images import image_task
 from qnn.bench.methods import definition
-from qnn.bench.runs import Rounding, Run, Training
+from qnn.bench.runs import Rounding, TableRun, Training
 from qnn.errors import ModelError
 
 STEPS = (("steps", 8), ("batch", 32))
-ROUNDED = Run(
+ROUNDED = TableRun(
     group="Digits",
     model="digits_cnn",
     how=Rounding(method="discquant", samples=64, options=STEPS),
     weight_bits=2,
 )
-TRAINED = Run(
+TRAINED = TableRun(
     group="Digits",
     model="digits_cnn",
     how=Training(method="reconstructed", epochs=2, options=(("batch", 256),)),
@@ -74,7 +74,7 @@ def test_a_result_is_measured_once_and_then_known(tmp_path):
 
 def test_steps_of_a_method_that_goes_by_layer_are_those_of_all_layers(tmp_path, digits_task):
     how = Rounding(method="adaround", samples=64, options=(("steps", 2), ("samples", 64)))
-    run = Run(group="Digits", model="digits_cnn", how=how, weight_bits=3)
+    run = TableRun(group="Digits", model="digits_cnn", how=how, weight_bits=3)
     result, _ = measured(run, tmp_path / "results.jsonl")
     layers = [p for p in digits_task.model.parameters() if p.dim() > 1]
     assert result.steps == 2 * len(layers)
@@ -84,14 +84,14 @@ def test_biases_take_back_the_shift_of_means_where_the_run_says_so(tmp_path):
     accuracies = []
     for correct in (False, True):
         how = Rounding(method="nearest", samples=64, bias_correction=correct)
-        run = Run(group="Digits", model="digits_cnn", how=how, weight_bits=2)
+        run = TableRun(group="Digits", model="digits_cnn", how=how, weight_bits=2)
         accuracies.append(measured(run, tmp_path / "results.jsonl")[0].test_accuracy)
     assert accuracies[1] > accuracies[0] + 10
 
 
 def test_a_budget_in_steps_is_the_recipes_and_in_the_name():
     how = Training(method="lsq", steps=7)
-    run = Run(group="", model="resnet20", how=how, weight_bits=3)
+    run = TableRun(group="", model="resnet20", how=how, weight_bits=3)
     assert definition(run)["settings"]["steps"] == 7
     assert run.name == "lsq-w3a8-resnet20-7steps"
 
@@ -100,7 +100,7 @@ def test_another_definition_of_the_same_name_is_measured_again(tmp_path):
     out = tmp_path / "results.jsonl"
     first, _ = measured(ROUNDED, out)
     how = Rounding(method="discquant", samples=64, options=(("steps", 4), ("batch", 32)))
-    other = Run(group="Digits", model="digits_cnn", how=how, weight_bits=2)
+    other = TableRun(group="Digits", model="digits_cnn", how=how, weight_bits=2)
     assert other.name == ROUNDED.name
     second, now = measured(other, out)
     assert now
@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, run, goes_on_at)
 
 def test_a_run_that_needs_data_is_refused_without_it(tmp_path, monkeypatch):
     monkeypatch.undo()
-    run = Run(group="", model="resnet20", how=ROUNDED.how, weight_bits=3)
+    run = TableRun(group="", model="resnet20", how=ROUNDED.how, weight_bits=3)
     with pytest.raises(ModelError) as caught:
         measured(run, tmp_path / "results.jsonl")
     assert str(caught.value) == (

@@ -7,7 +7,7 @@ import pytest
 
 from hw.spec.config import SvpeConfig
 from qnn.cli import demo
-from qnn.cli.demo import Clock, DemoResult, integer_accuracy, utilisation
+from qnn.cli.demo import DemoResult, StepClock, integer_accuracy, utilisation
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.quant.qtype import QType
@@ -68,7 +68,7 @@ def test_a_mismatch_leaves_with_1(qnn, measured):
 
 
 def test_seconds_of_each_step_are_kept_and_said(capsys):
-    clock = Clock()
+    clock = StepClock()
     with clock.step("think") as report:
         report(1, 2)
     assert list(clock.steps) == ["think"]

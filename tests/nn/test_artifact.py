@@ -25,12 +25,12 @@ def refusal(call):
 
 def test_a_model_comes_back_whole(quantized, tmp_path):
     path = tmp_path / "m.safetensors"
-    artifact.save(quantized, path, artifact.Source("mine:net", "net.pt"))
+    artifact.save(quantized, path, artifact.ModelSource("mine:net", "net.pt"))
     back = artifact.load(path)
     assert back.plan == quantized.plan
     pixels = torch.randint(0, 256, (4, 2, 6, 6), dtype=torch.uint8)
     assert torch.equal(back.from_pixels(pixels), quantized.from_pixels(pixels))
-    assert artifact.source(path) == artifact.Source("mine:net", "net.pt")
+    assert artifact.source(path) == artifact.ModelSource("mine:net", "net.pt")
     assert [file.name for file in tmp_path.iterdir()] == ["m.safetensors"]
 
 

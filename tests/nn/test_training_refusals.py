@@ -10,7 +10,7 @@ from qnn.errors import ModelError, ToolError
 from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, train
 from qnn.nn.training.processes import Processes
-from qnn.nn.training.watch import Tally, Window
+from qnn.nn.training.watch import LossWindow, Tally
 from qnn.ptq.quantize import quantize
 
 RECIPE = Recipe(steps=30, batch=8, rate=1e-3)
@@ -167,7 +167,7 @@ def test_a_loss_far_above_its_start_ends_training():
 
 
 def test_a_loss_that_rises_before_the_first_look_ends_training():
-    window = Window(Tally(), guessing=2.0, most=4.0, rate=0.1)
+    window = LossWindow(Tally(), guessing=2.0, most=4.0, rate=0.1)
     for loss in (0.5, 9.0, 40.0):
         window.add(torch.tensor(loss), torch.tensor(0.0), 8)
     with pytest.raises(ModelError) as error:

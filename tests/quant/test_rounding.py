@@ -6,12 +6,12 @@ from torch import nn
 
 from qnn.errors import ModelError
 from qnn.quant import pow2
-from qnn.quant.rounding import DiscQuant, Nearest, Problem, Weights, rounding
+from qnn.quant.rounding import DiscQuant, LayerWeights, Nearest, Problem, rounding
 
 
 def weights(*shape, bits=3, terms=1, seed=3):
     w = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return Weights(w, pow2.search_exponent(w, bits, terms), bits, terms)
+    return LayerWeights(w, pow2.search_exponent(w, bits, terms), bits, terms)
 
 
 def linear(*sizes, seed=0):

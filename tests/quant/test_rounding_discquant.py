@@ -11,7 +11,7 @@ from torch import nn
 
 from qnn.errors import ModelError
 from qnn.quant import pow2
-from qnn.quant.rounding import Checkpoint, DiscQuant, Problem, Weights
+from qnn.quant.rounding import Checkpoint, DiscQuant, LayerWeights, Problem
 from qnn.quant.rounding.adaround import AdaRound, adaround
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import Measure, divergence, module_teacher, run_distance
@@ -29,7 +29,7 @@ def network(seed=0):
 def problem(seed=0, *, bits=3, terms=1, count=64, **more):
     model = network(seed)
     layers = {
-        name: Weights(p.detach(), pow2.search_exponent(p, bits, terms), bits, terms)
+        name: LayerWeights(p.detach(), pow2.search_exponent(p, bits, terms), bits, terms)
         for name, p in model.named_parameters()
         if p.dim() == 2
     }

@@ -9,7 +9,7 @@ from torch import nn
 
 from qnn.errors import ModelError
 from qnn.quant import pow2
-from qnn.quant.rounding import AdaRound, Checkpoint, DiscQuant, Gptq, Problem, Rounded, Weights
+from qnn.quant.rounding import AdaRound, Checkpoint, DiscQuant, Gptq, LayerWeights, Problem, Rounded
 from qnn.quant.rounding.adaround import adaround
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
@@ -23,7 +23,7 @@ BOTH = pytest.mark.parametrize(("method", "options"), METHODS, ids=["gptq", "ada
 
 def matrix(seed, *, bits=3, terms=1, outputs=8, inputs=24):
     w = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(seed)).double()
-    return Weights(w, pow2.search_exponent(w, bits, terms), bits, terms)
+    return LayerWeights(w, pow2.search_exponent(w, bits, terms), bits, terms)
 
 
 def moments(seed, inputs=24):
@@ -172,7 +172,7 @@ class Twice(nn.Module):
 def test_a_layer_that_runs_twice_is_refused(method, options):
     case = problem()
     w = torch.randn(6, 6)
-    layers = {"inner.weight": Weights(w, pow2.search_exponent(w, 3), 3)}
+    layers = {"inner.weight": LayerWeights(w, pow2.search_exponent(w, 3), 3)}
     with pytest.raises(ModelError) as error:
         method(Problem(Twice(), layers, case.teacher, case.data), options)
     assert str(error.value) == (

@@ -11,7 +11,7 @@ from qnn.compiler import compile_graph
 from qnn.compiler.estimate import layer_cycles
 from sim import rtl
 from sim.cycles import simulate_cycles
-from sim.spent import Spent
+from sim.spent import SpentCycles
 from sim.trace import layer_cycles as layer_cycles_of
 from tests.compiler import large_graphs, small_graphs
 from tests.graphs import images
@@ -108,7 +108,7 @@ def test_the_model_meets_the_rtl(make):
 def test_what_layers_spend_adds_up_to_the_run(make):
     image = compile_graph(make(), TEST, 3)
     timing = simulate_cycles(image)
-    spent = sum((layer.spent for layer in timing.layers), Spent())
+    spent = sum((layer.spent for layer in timing.layers), SpentCycles())
     tail = write_latency(TEST) + 400  # the last tile's way through the epilogue, and its store
     assert 0 <= timing.cycles - spent.cycles <= tail
     assert spent.issue + spent.interval >= 3 * sum(layer_cycles(image).values()) * 0.99

@@ -11,7 +11,7 @@ Part : https://github.com/amaranth-lang/amaranth-boards, ``amaranth_boards/ulx3s
 
 from boards.ecp5.board import Ecp5
 from boards.ecp5.devices import LFE5U_85F
-from boards.ecp5.facts import Facts, Pin
+from boards.ecp5.facts import Ecp5Facts, Pin
 
 PINS = (  # Constraints, line by line
     # Constraints, line by line
@@ -33,7 +33,7 @@ PINS = (  # Constraints, line by line
 )
 
 BOARD = Ecp5(
-    Facts(
+    Ecp5Facts(
         name="ulx3s",
         title="ULX3S",
         config="test",

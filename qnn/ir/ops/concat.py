@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from qnn.ir.ops.operator import Head, Operator, check_same_type, refuse
-from qnn.ir.reader import Reader, written_name
+from qnn.ir.reader import TextReader, written_name
 from qnn.ir.rows import Rows
 from qnn.ir.shape import Shape
 
@@ -65,7 +65,7 @@ class Concat(Operator):
         return f"concat({', '.join(map(written_name, self.inputs))})"
 
     @classmethod
-    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "Concat":
+    def parse(cls, head: Head, word: str, reader: TextReader, shape_of: Callable) -> "Concat":
         return cls(name=head.name, inputs=reader.names(), shape=head.shape, type=head.type)
 
     def to_fields(self) -> dict:

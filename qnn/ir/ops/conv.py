@@ -18,7 +18,7 @@ from qnn.ir.ops.operator import (
     check_within,
     refuse,
 )
-from qnn.ir.reader import Reader, written_name
+from qnn.ir.reader import TextReader, written_name
 from qnn.ir.rows import Rows
 from qnn.ir.shape import Shape
 from qnn.ir.sums import Bounds, Sums, integer_weights
@@ -157,7 +157,7 @@ class Conv(Operator):
         return " ".join(parts)
 
     @classmethod
-    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "Conv":
+    def parse(cls, head: Head, word: str, reader: TextReader, shape_of: Callable) -> "Conv":
         reader.expect("(")
         place = reader.place
         name = reader.name()

@@ -14,7 +14,7 @@ from qnn.ir.ops.operator import (
     check_within,
     refuse,
 )
-from qnn.ir.reader import Reader
+from qnn.ir.reader import TextReader
 from qnn.ir.rows import Rows
 from qnn.ir.shape import AXES, Shape, fits_axes, usual_axes
 
@@ -92,7 +92,7 @@ class Input(Operator):
         return " ".join(parts)
 
     @classmethod
-    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "Input":
+    def parse(cls, head: Head, word: str, reader: TextReader, shape_of: Callable) -> "Input":
         reader.expect("(")
         reader.expect(")")
         table = axes = None

@@ -11,7 +11,7 @@ from qnn.ir.ops.operator import (
     check_window,
     refuse,
 )
-from qnn.ir.reader import Reader, written_name
+from qnn.ir.reader import TextReader, written_name
 from qnn.ir.rows import Rows
 from qnn.ir.shape import Shape
 from qnn.ir.window import Window
@@ -75,7 +75,7 @@ class MaxPool(Operator):
         return " ".join([head, *self.window.parts()])
 
     @classmethod
-    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> "MaxPool":
+    def parse(cls, head: Head, word: str, reader: TextReader, shape_of: Callable) -> "MaxPool":
         reader.expect("(")
         name = reader.name()
         reader.expect(")")

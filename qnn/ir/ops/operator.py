@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NoReturn, Self
 
 from qnn.errors import CompileError
-from qnn.ir.reader import Reader
+from qnn.ir.reader import TextReader
 from qnn.ir.rows import Rows
 from qnn.ir.shape import Shape
 from qnn.ir.sums import Bounds
@@ -107,7 +107,7 @@ class Operator(ABC):
 
     @classmethod
     @abstractmethod
-    def parse(cls, head: Head, word: str, reader: Reader, shape_of: Callable) -> Self:
+    def parse(cls, head: Head, word: str, reader: TextReader, shape_of: Callable) -> Self:
         """The operator of a line of full text, of which ``head`` and ``word`` have been read.
 
         ``shape_of`` gives the shape of an earlier tensor by its name.

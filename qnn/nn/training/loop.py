@@ -16,7 +16,7 @@ from qnn.nn.training.metrics import Measured, Metrics
 from qnn.nn.training.processes import processes
 from qnn.nn.training.rates import rate_at
 from qnn.nn.training.recipe import Recipe
-from qnn.nn.training.run import Run
+from qnn.nn.training.run import RunState
 from qnn.nn.training.samples import Augment, samples
 from qnn.nn.training.task import task_of
 
@@ -26,7 +26,7 @@ SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 
 
 @dataclass(frozen=True)
-class Report:
+class TrainingReport:
     """What a run came to.
 
     Members
@@ -60,7 +60,7 @@ def train(
     std: float | Sequence[float] | None = None,
     tensorboard: str | Path | None = None,
     save_seconds: float = SAVE_SECONDS,
-) -> Report:
+) -> TrainingReport:
     """Train ``model`` in place, and leave it in evaluation mode.
 
     A quantized model learns on its grid: every forward pass has weights of the grid. The model
@@ -103,7 +103,7 @@ def train(
     saved = None if path is None else checkpoints.load(path, mark)
     team.wait()  # all have read before the first one writes
     with _own_random_numbers(team.device), task.student.running():
-        run = Run(task)
+        run = RunState(task)
         if saved is not None:
             run.restore(saved)
         files = (metrics and Path(metrics), tensorboard and Path(tensorboard))
@@ -116,7 +116,9 @@ def train(
         result = run.finished()
     model.load_state_dict(result.state_dict())
     model.eval()
-    return Report(run.steps, run.tally.seconds, last and last.loss, test_accuracy, team.first)
+    return TrainingReport(
+        run.steps, run.tally.seconds, last and last.loss, test_accuracy, team.first
+    )
 
 
 @contextmanager
@@ -130,7 +132,7 @@ def _own_random_numbers(device):
 class _Loop:
     """Goes through a run, and writes what ``train`` was asked to; the paths are None elsewhere."""
 
-    run: Run
+    run: RunState
     metrics: Metrics
     mark: dict
     checkpoint: Path | None

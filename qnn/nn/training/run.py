@@ -17,12 +17,12 @@ from qnn.nn.training.rates import (
 )
 from qnn.nn.training.seeds import Draw, seed_of
 from qnn.nn.training.task import Task
-from qnn.nn.training.watch import Tally, Window
+from qnn.nn.training.watch import LossWindow, Tally
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class Run:
+class RunState:
     """The state of a run after ``step`` updates."""
 
     def __init__(self, task: Task):
@@ -41,7 +41,7 @@ class Run:
         self.average = None if live is None else Average(live, self.recipe.ema)
         self.tally = Tally()
         start = guessing(task.classes, task.teacher is not None, self.recipe)
-        self.window = Window(self.tally, start, self.recipe.diverged, self.recipe.rate)
+        self.window = LossWindow(self.tally, start, self.recipe.diverged, self.recipe.rate)
 
     def update(self) -> None:
         """One step; nothing in it waits for the device."""

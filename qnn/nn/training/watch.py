@@ -31,7 +31,7 @@ class Tally:
 
 
 @dataclass
-class Window:
+class LossWindow:
     """Losses and counts of the steps since the last look, on the device: a look waits for it.
 
     Parameters

@@ -11,11 +11,11 @@ from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.nearest import Nearest, nearest
 from qnn.quant.rounding.problem import (
     Answers,
+    LayerWeights,
     Problem,
     Progress,
     Rounded,
     Teacher,
-    Weights,
 )
 
 __all__ = [
@@ -25,13 +25,13 @@ __all__ = [
     "Checkpoint",
     "DiscQuant",
     "Gptq",
+    "LayerWeights",
     "Method",
     "Nearest",
     "Problem",
     "Progress",
     "Rounded",
     "Teacher",
-    "Weights",
     "rounding",
 ]
 

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
-from qnn.quant.rounding.problem import Weights
+from qnn.quant.rounding.problem import LayerWeights
 
 NEAR = 0.25  # of the gap: where a weight lies beside the value that it was rounded to
 NUDGE = -8  # exponent of what is added to look beside a value, in units of the top level
 
 
-def around(layers: Mapping[str, Weights], indices: Mapping[str, Tensor]) -> dict[str, Weights]:
+def around(
+    layers: Mapping[str, LayerWeights], indices: Mapping[str, Tensor]
+) -> dict[str, LayerWeights]:
     """Weights beside the values that they were rounded to, on the side where they were before.
 
     The two neighbours of each are the value that ``indices`` give it and the next one towards

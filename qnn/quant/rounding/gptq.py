@@ -10,7 +10,7 @@ from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.layer import columns, inputs_of, samples
 from qnn.quant.rounding.layer_by_layer import layer_by_layer
 from qnn.quant.rounding.options import positive, within
-from qnn.quant.rounding.problem import Problem, Progress, Rounded, Weights
+from qnn.quant.rounding.problem import LayerWeights, Problem, Progress, Rounded
 
 BLOCK = 128  # columns whose errors reach the rest together
 
@@ -90,7 +90,7 @@ def _second_moments(problem, owner, given, batches) -> Tensor:
     return sums[0] * (2 / count)
 
 
-def _round_groups(layer: Weights, moments: Tensor, options: Gptq) -> Tensor:
+def _round_groups(layer: LayerWeights, moments: Tensor, options: Gptq) -> Tensor:
     """Values of the grid, in the shape of the layer's weights."""
     groups = len(moments)
     flat = layer.w.detach().double().cpu().reshape(groups, len(layer.w) // groups, -1)
@@ -102,7 +102,9 @@ def _round_groups(layer: Weights, moments: Tensor, options: Gptq) -> Tensor:
     return torch.cat(rounded).reshape(layer.w.shape)
 
 
-def round_columns(layer: Weights, moments: Tensor, options: Gptq, block: int = BLOCK) -> Tensor:
+def round_columns(
+    layer: LayerWeights, moments: Tensor, options: Gptq, block: int = BLOCK
+) -> Tensor:
     """Values of the grid for one matrix.
 
     Parameters

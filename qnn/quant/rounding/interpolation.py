@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
-from qnn.quant.rounding.problem import Weights
+from qnn.quant.rounding.problem import LayerWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Interpolation:
     step2 : mean over layers of 12 times the mean squared error of the nearest values
     """
 
-    layers: Mapping[str, Weights]
+    layers: Mapping[str, LayerWeights]
     down: Tensor
     gap: Tensor
     y: Tensor
@@ -30,7 +30,7 @@ class Interpolation:
     step2: float
 
     @staticmethod
-    def of(layers: Mapping[str, Weights], device: torch.device) -> "Interpolation":
+    def of(layers: Mapping[str, LayerWeights], device: torch.device) -> "Interpolation":
         """Of weights and their grids."""
         downs, gaps, ys, errors = [], [], [], []
         for layer in layers.values():

@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from qnn.errors import ModelError
 from qnn.quant.rounding.problem import Problem
-from qnn.quant.rounding.sampling import Batches
+from qnn.quant.rounding.sampling import ShuffledBatches
 
 
 class _Enough(Exception):
@@ -79,7 +79,7 @@ def samples(problem: Problem, count: int, batch: int, seed: int) -> list[Tensor]
     have = 0 if problem.data is None else len(problem.data)
     count = max(1, min(count, have))
     size = min(batch, count)
-    draw = Batches(problem, size, seed)
+    draw = ShuffledBatches(problem, size, seed)
     return [draw(step) for step in range(count // size)]
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from qnn.quant.rounding.problem import Answers, Problem
-from qnn.quant.rounding.sampling import Batches
+from qnn.quant.rounding.sampling import ShuffledBatches
 
 CHUNK = 256  # samples that the teacher answers at a time
 MOST_VALUES = 1 << 26  # that are kept, of all outputs together
@@ -24,7 +24,7 @@ class Lessons:
 
     def __init__(self, problem: Problem, size: int, seed: int, steps: int, inner: tuple[str, ...]):
         self._problem, self._inner = problem, inner
-        self._batches = Batches(problem, size, seed)
+        self._batches = ShuffledBatches(problem, size, seed)
         fixed = problem.prepare is None and not inner
         self._kept = self._ask_all() if fixed and steps * size >= len(problem.data) else None
 

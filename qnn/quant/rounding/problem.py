@@ -13,7 +13,7 @@ Progress = Callable[[int, int, float], None]  # done, in all, share of weights a
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class LayerWeights:
     """One layer's weights and their grid.
 
     Members
@@ -75,7 +75,7 @@ class Problem:
     """
 
     model: nn.Module
-    layers: Mapping[str, Weights]
+    layers: Mapping[str, LayerWeights]
     teacher: Teacher | None = None
     data: Tensor | None = None
     prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None

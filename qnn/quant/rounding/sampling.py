@@ -18,7 +18,7 @@ def generator(seed: int, purpose: str, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed)
 
 
-class Batches:
+class ShuffledBatches:
     """Batches of a problem's data, each image once in every pass.
 
     Raises

@@ -5,7 +5,7 @@ import pytest
 from boards.tcl import RefusedError, Script
 from boards.vivado import rules
 from boards.vivado.block_design import BlockDesign
-from boards.vivado.design import Design, Segment
+from boards.vivado.design import RecordedDesign, Segment
 from boards.vivado.folder import Folder
 from boards.vivado.ports import modules, ports
 from boards.vivado.project import Project
@@ -19,7 +19,7 @@ class Bench:
 
     def __init__(self):
         texts = {name: content.decode() for name, content in sources().items()}
-        self.design, self.folder = Design(), Folder({**texts, "vivado/a.tcl": "set x 1"})
+        self.design, self.folder = RecordedDesign(), Folder({**texts, "vivado/a.tcl": "set x 1"})
         project = Project(self.design, self.folder, "xilinx.com:zcu102:part0:3.4")
         self.block_design = BlockDesign(
             self.design, self.folder, {VLNV: BLOCK}, (VLNV, {"PSU__USE__IRQ0": "1"}), ("DDR_LOW",)

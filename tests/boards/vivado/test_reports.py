@@ -2,7 +2,7 @@
 
 import pytest
 
-from boards.vivado.reports import Use, read
+from boards.vivado.reports import SiteUse, read
 from qnn.errors import ToolError
 
 HEAD = """\
@@ -99,12 +99,12 @@ def test_both_reports_are_read(build):
     assert (timing.worst_pulse_width_ns, timing.failing_setup_ns) == (1.458, 0.0)
     assert timing.clocks_mhz == {"clk_pl_0": 250.0}
     assert found.uses == {
-        "lut": Use(61234, 274080),
-        "lut_logic": Use(57000, 274080),
-        "lut_memory": Use(4234, 144000),
-        "ff": Use(99876, 548160),
-        "bram36": Use(127.5, 912),
-        "dsp": Use(0, 2520),
+        "lut": SiteUse(61234, 274080),
+        "lut_logic": SiteUse(57000, 274080),
+        "lut_memory": SiteUse(4234, 144000),
+        "ff": SiteUse(99876, 548160),
+        "bram36": SiteUse(127.5, 912),
+        "dsp": SiteUse(0, 2520),
     }
     assert found.uses["lut"].share == pytest.approx(0.2234, abs=1e-4)
 
@@ -125,7 +125,7 @@ def test_older_reports_have_a_column_less(build):
         path.read_text().replace("| Prohibited ", "").replace("|     0 |          0 ", "|     0 ")
     )
     path.write_text(text.replace("|     0 |            |", "|     0 |"))
-    assert read(build).uses["bram36"] == Use(127.5, 912)
+    assert read(build).uses["bram36"] == SiteUse(127.5, 912)
 
 
 def test_hold_that_was_not_reported_is_none(build):
