@@ -16,5 +16,6 @@ def array_text(values: np.ndarray, full: bool) -> str:
         return str(least)
     if not full:
         return f"{least}..{most}"
+    # Epilogues and codes of zeros are mostly runs; counting them keeps lines short.
     runs = ((len(list(same)), value) for value, same in groupby(values.ravel().tolist()))
     return f"[{','.join(f'{count}*{value}' if count > 1 else str(value) for count, value in runs)}]"

@@ -38,6 +38,7 @@ def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
 def _check_whole(graph, node):
     if node.rounded:
         return
+    # Magnitudes here are of plain integers: the type must hold what the user reads.
     needed = node.sums(graph.sources(node)).plain_bounds()[1].bit_length() + 1
     if needed > node.type.bits:
         raise CompileError(

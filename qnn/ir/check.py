@@ -21,6 +21,7 @@ def check(graph: Graph) -> None:
         raise CompileError("a graph needs its input as the first node; put it there")
     seen: dict[str, Operator] = {}
     for node in graph.nodes:
+        # In this order each check may rely on those before it: names, place, operands, fields.
         _check_name(node, seen)
         _check_place(node, seen)
         _check_operands(node, seen)
@@ -39,6 +40,8 @@ def _check_name(node, seen):
 def _check_place(node, seen):
     if not isinstance(node, Input):
         return
+    # Inputs stand first, so that their order, which drivers and callers count on, is that of the
+    # nodes, and a pass that inserts nodes cannot change it.
     for earlier in seen.values():
         if not isinstance(earlier, Input):
             got = f"{earlier.kind} '{earlier.name}' before it"
@@ -68,6 +71,7 @@ def _check_outputs(graph):
                 f"output '{output.name}' needs a node of that name, but there is none; name a node"
             )
         shape = names[output.name].shape
+        # A shape () is one value, whose product is 1 as well.
         if np.prod(output.shape, dtype=int) != np.prod(shape, dtype=int):
             raise CompileError(
                 f"output '{output.name}' needs as many values as its node's shape {shape}, but "

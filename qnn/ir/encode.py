@@ -59,12 +59,14 @@ def encode_input(graph: Graph, x: Arrays) -> Arrays:
     """
     blocks = as_blocks(graph, x)
     encoded = tuple(_encoded(node, part) for node, part in zip(graph.inputs, blocks, strict=True))
+    # A caller with one input gets an array for an array, as in and out of a model.
     return encoded if isinstance(x, tuple) else encoded[0]
 
 
 def is_encoded(x: Arrays) -> bool:
     """Whether ``x`` is integers of the inputs' types already, and neither pixels nor reals."""
     arrays = x if isinstance(x, tuple) else (x,)
+    # uint8 means pixels, for which an input has a table; encoded integers are wider.
     kinds = [np.asarray(array).dtype for array in arrays]
     return all(np.issubdtype(kind, np.integer) and kind != np.uint8 for kind in kinds)
 
@@ -91,6 +93,7 @@ def _kind(x: object) -> str:
 
 
 def _blocks(node: Input, x: np.ndarray) -> np.ndarray:
+    # np.asarray would join batches into an axis of their own, and the error would be of shapes.
     if isinstance(x, list | tuple):
         raise ModelError(
             f"input '{node.name}' needs an array, but got a {type(x).__name__}; a tuple of arrays "
@@ -101,6 +104,7 @@ def _blocks(node: Input, x: np.ndarray) -> np.ndarray:
     if blocks.ndim == 4 and blocks.shape[1:] == node.shape and len(blocks):
         return blocks
     wanted = ", ".join(map(str, node.shape))
+    # Vectors are named by their block too: both (N, C) and (N, C, 1, 1) are taken.
     needs, do = f"images of shape (N, {wanted})", "reshape them, channels first"
     if node.axes not in ("CHW", "C"):
         wanted = ", ".join(map(str, user_shape(node.shape, node.axes)))
@@ -117,6 +121,7 @@ def _encoded(node: Input, x: np.ndarray) -> np.ndarray:
                 f"input '{node.name}' takes real numbers, but got 8-bit pixels; quantize with "
                 f"mean= and std= so that the network knows its pixels, or pass floats"
             )
+        # One row of the table a channel, broadcast over rows and columns.
         channels = np.arange(node.shape[0])[:, None, None]
         return node.table[channels, x].astype(np.int32)
     if not np.issubdtype(x.dtype, np.floating):

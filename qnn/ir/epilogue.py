@@ -58,6 +58,7 @@ class Epilogue(Generic[Array]):
         clamp = f"clamp {self.low}..{self.high}"
         if self.rounded:
             return [*parts, f">>{array_text(self.right, full)} {clamp}"]
+        # Bounds of an unrounded result mean nothing, but a full text keeps every field.
         unusual = full and (self.low, self.high) != (0, 0)
         return [*parts, "unrounded", *[clamp] * unusual]
 
@@ -75,6 +76,7 @@ class Epilogue(Generic[Array]):
         if skip is not None:
             reader.expect("<<")
         skip_left = None if skip is None else reader.array((outputs,), np.int64)
+        # What is not rounded has no right shift, so that none is written either.
         rounded = not reader.has("unrounded")
         if rounded:
             reader.expect(">>")

@@ -20,6 +20,8 @@ from qnn.quant.qtype import QType
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
     """No Winograd (NNPACK), no bfloat16 products, no autocast, no gradients."""
+    # NNPACK chooses Winograd by a layer's shape, and oneDNN computes in bfloat16 where a setting
+    # of the process allows it: both round, so both are off, whatever the caller has set.
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
         stack.enter_context(torch.autocast("cpu", enabled=False))
@@ -33,6 +35,7 @@ def exact_arithmetic() -> Iterator[None]:
 
 def product_type(reach: int) -> torch.dtype:
     """The fastest type whose sums of products are exact while none exceeds ``reach``."""
+    # float32 has 24 bits of mantissa, float64 has 53: integers below are exact.
     if reach < 1 << 24:
         return torch.float32
     return torch.float64 if reach < 1 << 53 else torch.int64
@@ -40,6 +43,7 @@ def product_type(reach: int) -> torch.dtype:
 
 def sum_type(reach: int) -> torch.dtype:
     """The narrowest type that holds sums up to ``reach``."""
+    # Sums of nearly all layers fit 32 bits, and the epilogue is bound by memory.
     return torch.int32 if reach < 1 << 31 else torch.int64
 
 
@@ -62,6 +66,7 @@ def convolved(x: Tensor, weights: Tensor, window: Window) -> Tensor:
 def finished(acc: Tensor, epilogue: Epilogue[Tensor], skip: Tensor | None) -> Tensor:
     """The result of the sums ``acc``; the bias of a rounded ``epilogue`` has half included."""
     v = acc.to(epilogue.bias.dtype)
+    # In place: a copy of a large map costs more than its shift.
     v <<= epilogue.left
     v += epilogue.bias
     if skip is not None:
@@ -74,6 +79,8 @@ def finished(acc: Tensor, epilogue: Epilogue[Tensor], skip: Tensor | None) -> Te
 
 def greatest(x: Tensor, window: Window, least: int) -> Tensor:
     """The maximum over each window; padding is ``least`` and so never wins."""
+    # Each tap of the window is a strided view of the map, and the maximum goes tap by tap, so that
+    # integers stay integers and no copy for each tap is made.
     height, width = window.output_size(tuple(x.shape[2:]))
     x = padded(x, window.padding, least)
     best = None
@@ -83,6 +90,7 @@ def greatest(x: Tensor, window: Window, least: int) -> Tensor:
             tap = x[:, :, top :: window.stride[0], left :: window.stride[1]]
             tap = tap[:, :, :height, :width]
             best = tap if best is None else torch.maximum(best, tap)
+    # A pool of one tap would else be a view of its operand, and changes with it.
     return best.clone() if best is tap else best
 
 

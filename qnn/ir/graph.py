@@ -29,6 +29,7 @@ class Graph:
     _by_name: dict = field(init=False, repr=False)
 
     def __post_init__(self):
+        # Names are looked up in every pass, so the index is made once; the graph is frozen.
         object.__setattr__(self, "_by_name", {node.name: node for node in self.nodes})
 
     def __getitem__(self, name: str) -> Operator:

@@ -10,6 +10,7 @@ import numpy as np
 from qnn.errors import CompileError
 from qnn.quant.qtype import QType
 
+# Anything but what the grammar puts behind a name: blanks, brackets, "," ":" "=" "<<".
 PLAIN_NAME = re.compile(r"[^\s(),:\"<=]+")
 QUOTED_NAME = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 TYPE = re.compile(r"([us])(\d+)e([+-]\d+)")
@@ -33,6 +34,7 @@ class TextReader:
 
     def __init__(self, text: str):
         self.text = text
+        # The place is all the state: a refusal may name an earlier one, kept by who reads.
         self.place = 0
 
     def refuse(self, needed: str, place: int | None = None) -> NoReturn:
@@ -40,6 +42,7 @@ class TextReader:
         place = self.place if place is None else place
         line = self.text.count("\n", 0, place) + 1
         column = place - (self.text.rfind("\n", 0, place) + 1) + 1
+        # One line is enough to find the place; 20 characters are enough to recognise it.
         rest = self.text[place:].partition("\n")[0]
         if rest:
             got = f"'{rest[:20]}{'...' * (len(rest) > 20)}'"
@@ -50,6 +53,7 @@ class TextReader:
     def has(self, literal: str) -> bool:
         """Whether ``literal`` stands here; it is read if so."""
         self._skip_spaces()
+        # Blanks never matter within a line, and ends of lines do: a line is a node.
         found = self.text.startswith(literal, self.place)
         self.place += len(literal) * found
         return found
@@ -151,10 +155,12 @@ class TextReader:
             values, counts = [int(run[2]) for run in runs], [int(run[1] or 1) for run in runs]
         else:
             values = [int(self._match(NUMBER, f"a list of {needed}")[0])]
+        # The commonest mistake: the short text, which shows arrays as ranges, is parsed.
         if self.text.startswith("..", self.place):
             self.refuse(f"the {needed} themselves, not their range", start)
         if sum(counts) != prod(shape):
             self.refuse(f"a list of {needed}, not of {sum(counts)}", start)
+        # NumPy would wrap, or fail without a place, where a number is too large.
         limits = np.iinfo(dtype)
         if not limits.min <= min(values) <= max(values) <= limits.max:
             self.refuse(f"numbers from {limits.min} to {limits.max}", start)

@@ -64,6 +64,7 @@ def _run(
     graph: Graph, prepared: dict[str, Callable], images: dict[str, Tensor], outputs_only: bool
 ) -> dict[str, Tensor]:
     tensors, last_use = {}, {}
+    # A node that nobody reads is last used where it is made.
     for node in graph.nodes:
         last_use |= dict.fromkeys((node.name, *node.inputs), node.name)
     wanted = {output.name for output in graph.outputs}
@@ -71,6 +72,7 @@ def _run(
         is_input = node.name in images
         operands = [images[node.name]] if is_input else [tensors[name] for name in node.inputs]
         tensors[node.name] = prepared[node.name](*operands)
+        # Freed as soon as the last reader is done: ResNet-50 would else keep all its maps.
         if outputs_only:
             unused = {name for name in tensors if last_use[name] == node.name} - wanted
             for name in unused:

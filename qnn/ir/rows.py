@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 
+# A tuple, so that range(*rows) and slice(*rows) take it as it is.
 class Rows(NamedTuple):
     """Rows ``first`` to before ``stop`` of a tensor."""
 

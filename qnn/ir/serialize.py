@@ -21,6 +21,8 @@ from qnn.quant.qtype import QType
 
 MAGIC = b"QNNGRAPH"
 VERSION = 1
+# The head has a fixed size and holds both lengths, so that a file that was cut short is told
+# from one that was altered: the first has too few bytes, the second another hash.
 HEAD = struct.Struct("<8sIIQ32s")
 _BY_KIND = {operator.kind: operator for operator in OPERATORS}
 
@@ -72,6 +74,7 @@ def to_bytes(graph: Graph) -> bytes:
     # NumPy's integers, which a graph may hold among its sizes, become plain ones
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), default=int).encode()
     payload = b"".join(array.tobytes() for array in arrays)
+    # Of all behind it: one flipped bit anywhere is found before anything is read.
     digest = hashlib.sha256(text + payload).digest()
     return HEAD.pack(MAGIC, VERSION, len(text), len(payload), digest) + text + payload
 
@@ -114,6 +117,7 @@ def _plain(value, arrays):
     if isinstance(value, QType):
         return {"bits": value.bits, "signed": value.signed, "exponent": value.exponent}
     if isinstance(value, np.ndarray):
+        # Little-endian on every machine, so that equal graphs are equal bytes.
         little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
         place = sum(array.nbytes for array in arrays)
         arrays.append(little)
@@ -136,6 +140,7 @@ def _value(value, payload):
         return tuple(value)
     if not isinstance(value, dict):
         return value
+    # An object is a type or the place of an array; its keys say which.
     if "bits" in value:
         return QType(**value)
     dtype = np.dtype(value["dtype"])

@@ -9,6 +9,7 @@ import numpy as np
 
 Shape = tuple[int, int, int]  # (channels, height, width)
 
+# Named by their letters in order: C channels, H height, W width, L length, T tokens.
 AXES = {
     "CHW": "an image, (channels, height, width)",
     "C": "a vector, (channels,)",
@@ -26,6 +27,7 @@ def fits_axes(block: Shape, axes: str) -> bool:
     """Whether an array of ``axes`` can be the block: but for images, no width is left over."""
     if axes not in AXES:
         return False
+    # An image of one column is a legal image, so only the other axes bind the width.
     return axes == "CHW" or (block[1:] == (1, 1) if axes == "C" else block[2] == 1)
 
 
@@ -44,6 +46,7 @@ def to_blocks(x: np.ndarray, axes: str) -> np.ndarray:
     """
     if axes == "CHW" or x.ndim != 1 + len(axes):
         return x
+    # Blocks have channels first, because the accelerator's words are along channels.
     if axes == "TC":
         x = x.swapaxes(1, 2)
     return x.reshape(*x.shape, *(1,) * (4 - x.ndim))

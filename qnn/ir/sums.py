@@ -62,10 +62,12 @@ class Sums:
         sums, results = [], []
         for channel, bias in enumerate(self.stored_bias()):
             plus, minus = positive[channel], negative[channel]
+            # Any order of the products stays within: each sums at its own extreme.
             least, most = plus * low - minus * high, plus * high - minus * low
             sums += [least, most]
             left = int(epilogue.left[channel])
             skip_left = 0 if self.skip is None else int(epilogue.skip_left[channel])
+            # The epilogue adds bias, then skip: each step is a value that must fit.
             for step in (0, bias):
                 results += [(least << left) + step, (most << left) + step]
             results += [(least << left) + bias + (skip[0] << skip_left)]
@@ -91,6 +93,7 @@ class Sums:
         epilogue, results = self.epilogue, []
         for channel, total in enumerate(sums):
             result = (total << int(epilogue.left[channel])) + abs(int(epilogue.bias[channel]))
+            # The half that rounding adds is of the last place that is shifted out.
             result += 1 << int(epilogue.right[channel]) >> 1
             if self.skip is not None:
                 result += skip << int(epilogue.skip_left[channel])
@@ -111,6 +114,7 @@ class Sums:
             bias = int(epilogue.bias[channel]) + (self.operand.offset * total << left)
             if self.skip is not None:
                 bias += self.skip.offset << int(epilogue.skip_left[channel])
+            # The result is stored less its offset, in units before the right shift.
             if epilogue.rounded:
                 bias += (1 << right >> 1) - (self.result.offset << right)
             folded.append(bias)
@@ -118,6 +122,7 @@ class Sums:
 
     def _term_sums(self):
         """For each output channel: the sum of its positive terms, and less its negative ones."""
+        # Terms count one by one: sums that cancel at the end pass through their extremes.
         terms = magnitudes(self.codes).swapaxes(0, 1).reshape(self.codes.shape[1], -1)
         positive = [int(total) for total in terms.clip(min=0).sum(1)]
         return positive, [int(total) for total in -terms.clip(max=0).sum(1)]

@@ -11,6 +11,7 @@ from qnn.ir.ops.operator import Head
 from qnn.ir.reader import TextReader, written_name
 from qnn.ir.shape import AXES, Shape
 
+# A word may be an operator's special case, as "depthwise" is of conv.
 _BY_WORD = {word: operator for operator in OPERATORS for word in operator.words}
 
 
@@ -39,6 +40,7 @@ def parse(text: str) -> Graph:
     reader.end_of_line()
     if reader.skip_empty_lines():
         reader.refuse("nothing behind the outputs")
+    # Lines are read one by one, so rules between them are left to the check of the whole.
     graph = Graph(tuple(nodes.values()), tuple(outputs))
     check(graph)
     return graph
@@ -46,6 +48,7 @@ def parse(text: str) -> Graph:
 
 def _has_return(reader: TextReader) -> bool:
     if not reader.skip_empty_lines():
+        # Text that ends early has lost its outputs; say so rather than guess them.
         reader.refuse("a line of a node, or 'return' and the outputs")
     return reader.has("return ")
 

@@ -6,6 +6,7 @@ from qnn.ir.reader import TextReader
 from qnn.ir.rows import Rows
 
 Pair = tuple[int, int]  # (vertical, horizontal)
+# ONNX has top, left, bottom, right; torch's F.pad has left, right, top, bottom.
 Padding = tuple[int, int, int, int]  # top, bottom, left, right
 
 
@@ -39,6 +40,7 @@ class Window:
         """Height and width of the result over an image of ``size``; 0 or less if there is none."""
         top, bottom, left, right = self.padding
         padded = (size[0] + top + bottom, size[1] + left + right)
+        # The last window starts where it still fits; what is left below is not read.
         return tuple(
             (whole - reach) // stride + 1
             for whole, reach, stride in zip(padded, self.reach, self.stride, strict=True)
@@ -51,6 +53,7 @@ class Window:
         one row, because an operand has at least one.
         """
         seen = self._rows_seen(rows)
+        # The row at the nearer border stands for windows that lie in the padding.
         first = min(max(seen.first, 0), height - 1)
         return Rows(first, max(min(seen.stop, height), first + 1))
 
@@ -68,6 +71,7 @@ class Window:
     @property
     def row_step(self) -> int:
         """Rows of the image from one that is read to the next, where those between never are."""
+        # With several taps, or with padding, neighbours of read rows are read too.
         return self.stride[0] if self.kernel[0] == 1 and self.padding[:2] == (0, 0) else 1
 
     def without_gaps(self) -> "Window":

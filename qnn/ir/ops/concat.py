@@ -41,6 +41,7 @@ class Concat(Operator):
         for source in sources:
             check_same_type(self, source)
         shapes = [source.shape for source in sources]
+        # Heights and widths first: a sum of channels says nothing where maps differ.
         ragged = any(shape[1:] != shapes[0][1:] for shape in shapes)
         if ragged or self.shape != self.output_shape(sources):
             needs = "a shape that stacks its operands' channels"

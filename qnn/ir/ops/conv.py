@@ -1,4 +1,8 @@
-"""Conv: a convolution by signed powers of two, with the epilogue that finishes its sums."""
+"""Conv: a convolution by signed powers of two, with the epilogue that finishes its sums.
+
+The file is longer than others because an operator stands whole in one file, and this one has most
+fields: a third of it are their checks.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +28,9 @@ from qnn.ir.shape import Shape
 from qnn.ir.sums import Bounds, Sums, integer_weights
 from qnn.ir.window import Window
 
+# An int64 shifted by 64 places or more is undefined, in NumPy as in C.
 MOST_SHIFT = 63
+# The instruction counts terms in 3 bits, of which 0 is no term.
 MOST_TERMS = 7
 
 
@@ -89,6 +95,7 @@ class Conv(Operator):
         return self.codes.shape[1], *self.window.output_size(sources[0].shape[1:])
 
     def check(self, sources: tuple[Operator, ...]) -> None:
+        # Codes come before the window: a kernel of another shape is the codes' fault.
         check_shape(self)
         self._check_operands()
         self._check_codes(sources[0].shape)
@@ -112,6 +119,7 @@ class Conv(Operator):
 
         from qnn.ir import exact
 
+        # The arithmetic is chosen by proof, not by trial: two bounds decide both types.
         products, result = self.sums(sources).plain_bounds()
         if result >= 1 << 63:
             raise CompileError(
@@ -120,10 +128,12 @@ class Conv(Operator):
             )
 
         def channels(values):
+            # Shapes (outputs, 1, 1) broadcast over rows and columns of every image.
             wide = torch.from_numpy(np.asarray(values, np.int64))[:, None, None]
             return wide.to(exact.sum_type(result))
 
         weights = torch.from_numpy(integer_weights(self.codes)).to(exact.product_type(products))
+        # Adding half before the shift rounds half up; it rides in the bias.
         half = 1 << self.epilogue.right >> 1  # 0 where nothing is shifted out
         epilogue = replace(self.epilogue, bias=self.epilogue.bias + half).map(channels)
         dtype = exact.tensor_type(self.type)
@@ -138,6 +148,7 @@ class Conv(Operator):
         return self.sums(sources).bounds(self.name)
 
     def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        # A skip operand is read where the result is written.
         skips = (rows,) * (self.skip is not None)
         return self.window.rows_read(rows, heights[0]), *skips
 
@@ -159,6 +170,7 @@ class Conv(Operator):
     @classmethod
     def parse(cls, head: Head, word: str, reader: TextReader, shape_of: Callable) -> "Conv":
         reader.expect("(")
+        # The name is looked up only when the line is whole, so that a wrong line is told first.
         place = reader.place
         name = reader.name()
         reader.expect(")")
@@ -166,12 +178,14 @@ class Conv(Operator):
         reader.expect("w")
         weight_bits, terms = reader.bits_and_terms()
         outputs = head.shape[0]
+        # "depthwise" says the groups itself, as each output channel is one.
         groups = outputs if word == "depthwise" else 1
         if word == "conv" and reader.has("groups="):
             groups = reader.integer()
         window = Window.parse(reader, kernel, groups)
         epilogue, skip = Epilogue.parse(reader, outputs)
         reader.expect("codes=")
+        # Groups of 0 are for check to refuse; here they must only divide.
         inputs = shape_of(name, place)[0] // max(groups, 1)
         return cls(
             name=head.name,
@@ -217,6 +231,7 @@ class Conv(Operator):
         epilogue = Epilogue(**{part: fields.pop(part) for part in parts})
         return cls(
             inputs=(operand,) if skip is None else (operand, skip),
+            # The file holds the kernel once: as the shape of the codes.
             window=Window(kernel=fields["codes"].shape[-2:], **window),
             epilogue=epilogue,
             **fields,
@@ -260,6 +275,7 @@ class Conv(Operator):
         return self.codes.shape[-2:]
 
     def _check_epilogue_arrays(self):
+        # The reference adds and shifts these in int64, so other types would change results.
         for name in ("left", "bias", "right", *(["skip_left"] * (self.skip is not None))):
             array = getattr(self.epilogue, name)
             if not isinstance(array, np.ndarray) or array.dtype != np.int64:
@@ -286,9 +302,11 @@ class Conv(Operator):
             check_activation_type(self)
             check_within(self, "a clamp", self.epilogue.low, self.epilogue.high)
             return
+        # The epilogue's sums are signed and as wide as SvpeConfig.result_bits allows.
         if not self.type.signed or not 24 <= self.type.bits <= 48:
             needs = "a signed type of 24 to 48 bits, as it is unrounded"
             refuse(self, needs, self.type, "give it the epilogue's")
+        # Channels of an unrounded result share one exponent, which only left shifts reach.
         if self.epilogue.right.any():
             most = int(self.epilogue.right.max())
             refuse(self, "no right shift, as it is unrounded", most, "shift nothing")

@@ -18,7 +18,9 @@ from qnn.ir.reader import TextReader
 from qnn.ir.rows import Rows
 from qnn.ir.shape import AXES, Shape, fits_axes, usual_axes
 
+# Bytes are what cameras, files and data sets give.
 PIXELS = 256  # of the 8 bits that a table maps
+# Those that a graph's file can hold; quantization makes int64.
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
@@ -42,6 +44,7 @@ class Input(Operator):
     axes: str | None = None
 
     def __post_init__(self):
+        # Fixed here, so that readers of a graph find axes and never a missing value.
         if self.axes is None:
             object.__setattr__(self, "axes", usual_axes(self.shape))
 
@@ -105,6 +108,7 @@ class Input(Operator):
         return cls(name=head.name, shape=head.shape, type=head.type, table=table, axes=axes)
 
     def to_fields(self) -> dict:
+        # Usual axes are left out: files of graphs that have no others stay as they were.
         fields = {"name": self.name, "shape": self.shape, "type": self.type, "table": self.table}
         return fields if self.axes == usual_axes(self.shape) else {**fields, "axes": self.axes}
 
@@ -128,6 +132,7 @@ class Input(Operator):
 
     def _table_text(self):
         """The table, and its type where that is not the usual one."""
+        # Whatever integers a table came in go to the file as they are, and so to the text.
         dtype = "" if self.table.dtype == np.int64 else f":{self.table.dtype}"
         return f"table{dtype}={array_text(self.table, full=True)}"
 

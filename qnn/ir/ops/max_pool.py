@@ -57,6 +57,7 @@ class MaxPool(Operator):
     def prepare(self, sources: tuple[Operator, ...]) -> Callable:
         from qnn.ir.exact import greatest  # torch is slow to import; only the reference needs it
 
+        # No value is less than the type's least, so that padding never wins.
         return lambda x: greatest(x, self.window, self.type.low)
 
     def bounds(self, sources: tuple[Operator, ...]) -> None:

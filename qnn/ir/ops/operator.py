@@ -145,6 +145,7 @@ def check_window(node: Operator, window: Window, source: Operator) -> None:
             refuse(node, needs, sizes, "correct it")
     if min(window.kernel) < 1:
         refuse(node, "a kernel of at least 1 x 1", window.kernel, "correct it")
+    # Only now that all its sizes are legal can the window be asked for a result.
     wanted = window.output_size(source.shape[1:])
     if node.shape[1:] != wanted:
         needs = f"height and width {wanted}, from {source.shape} of '{source.name}'"
@@ -153,6 +154,7 @@ def check_window(node: Operator, window: Window, source: Operator) -> None:
 
 def check_activation_type(node: Operator) -> None:
     """Refuse a type that no operator reads."""
+    # Feature words hold 16 bits at most (SvpeConfig.activation_bits).
     if node.type.bits > 16:
         refuse(node, "a type of 2 to 16 bits", node.type, "round it to fewer bits")
 
