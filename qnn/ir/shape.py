@@ -34,9 +34,8 @@ def fits_axes(block: Shape, axes: str) -> bool:
 def user_shape(block: Shape, axes: str) -> tuple[int, ...]:
     """The shape of a user's array of ``axes``, without its batch."""
     channels, height, _ = block
-    return {"CHW": block, "C": (channels,), "CL": (channels, height), "TC": (height, channels)}[
-        axes
-    ]
+    sizes = {"C": (channels,), "CL": (channels, height), "TC": (height, channels)}
+    return sizes.get(axes, block)
 
 
 def to_blocks(x: np.ndarray, axes: str) -> np.ndarray:

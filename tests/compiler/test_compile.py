@@ -10,6 +10,7 @@ from qnn.compiler.lower import Work
 from qnn.compiler.residency import MOST_RESIDENT_CHUNKS, chunks
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
+from qnn.ir.text import parse
 from tests.compiler import small_graphs
 from tests.operators import changed
 
@@ -42,6 +43,19 @@ def refusal(graph, config):
     with pytest.raises(CompileError) as error:
         compile_graph(graph, config)
     return str(error.value)
+
+
+def test_several_inputs_are_refused_by_their_names():
+    two = parse("""
+x: u8e-4 2x4x4 = input()
+y: u8e-4 2x4x4 = input()
+p: u8e-4 4x4x4 = concat(x, y)
+q: u8e-4 4x4x4 = maxpool(p) 1x1
+return q 64
+""")
+    assert refusal(two, TEST) == (
+        "the graph has the inputs 'x', 'y', but the accelerator loads one; join them on the host"
+    )
 
 
 def test_weights_of_one_instruction_that_do_not_fit_are_refused():
