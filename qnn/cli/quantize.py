@@ -71,7 +71,6 @@ def quantize(
     """
     from qnn.nn import artifact
     from qnn.nn.augment import augment as crop_and_flip
-    from qnn.nn.preprocess import to_reals
     from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO, load_model
     from qnn.ptq.quantize import quantize
@@ -114,7 +113,7 @@ def quantize(
         )
     artifact.save(quantized, out, artifact.ModelSource(model, checkpoint and str(checkpoint)))
     count = min(samples, len(images.x_test))
-    reals = to_reals(images.x_test[:count], quantized.plan.mean, quantized.plan.std)
+    reals = quantized.inputs[0].plan.pixels.reals(images.x_test[:count])
     labels = images.y_test[:count]
     classifies = gives_classes(network, reals)
     result = {

@@ -219,7 +219,7 @@ class _Strip:
         macs = 0
         if isinstance(node, Conv):
             new = rows.stop - max(rows.first, self.done[node.name])
-            macs = node.codes[0, 0].size * sum(segments) * new * layout.width
+            macs = node.macs * sum(segments) * new // (node.shape[0] * node.shape[1])
         return Layer(
             tag=tag,
             name=node.name,

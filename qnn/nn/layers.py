@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from qnn.ir.epilogue import Epilogue
 from qnn.nn import learning
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan
+from qnn.nn.selecting import QuantConcat, QuantMaxPool, padded
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import Estimator
 from qnn.quant.qtype import QType
 
+PIXELS = 256  # that 8 bits tell apart
 FLOAT32_LIMIT = 1 << 23  # below 2**24, with a bit to spare for adding one half
 
 
@@ -28,7 +30,8 @@ class QuantInput(nn.Module):
         super().__init__()
         self.plan = plan
         self.register_buffer("exponent", _exponent())
-        table = torch.zeros(plan.shape[0], 256, dtype=torch.int32) if plan.pixels else None
+        shape = (plan.shape[0], PIXELS)
+        table = None if plan.pixels is None else torch.zeros(shape, dtype=torch.int32)
         self.register_buffer("table", table)
 
     @property
@@ -161,10 +164,10 @@ class QuantConv(nn.Module):
         -------
         (batch * positions, groups, channels / groups * kernel height * kernel width)
         """
-        plan = self.plan
-        x = padded(x, plan.padding, 0.0) * 2.0 ** -int(self.input_exponent)
-        taken = F.unfold(x, plan.weight_shape[2:], dilation=plan.dilation, stride=plan.stride)
-        return taken.unflatten(1, (plan.groups, -1)).movedim(3, 1).flatten(0, 1)
+        window = self.plan.window
+        x = padded(x, window.padding, 0.0) * 2.0 ** -int(self.input_exponent)
+        taken = F.unfold(x, window.kernel, dilation=window.dilation, stride=window.stride)
+        return taken.unflatten(1, (window.groups, -1)).movedim(3, 1).flatten(0, 1)
 
     def indices(self) -> Tensor:
         """Signed weight indices, (terms, outputs, inputs / groups, height, width) int8."""
@@ -186,18 +189,14 @@ class QuantConv(nn.Module):
         return self.input_exponent + pow2.most_index(self.plan.weight_bits) - 1 - weight_exponent
 
     def epilogue(self) -> Epilogue[Tensor]:
-        """The epilogue's integers, from the exponents, the folded bias and the clamp."""
+        """Shifts and bias from the exponents and the folded bias, and the clamp."""
         units = self.units()
-        left = units - self._units_before()
-        bias = activation.round_half_up(self.folded()[1] * pow2.exp2(units)).to(torch.int64)
-        right = units - self.exponent
-        skip_left = None if self.skip_exponent is None else units - self.skip_exponent
         low, high = self.bounds() if self.plan.rounded else (0, 0)
         return Epilogue(
-            left=left,
-            bias=bias,
-            right=right,
-            skip_left=skip_left,
+            left=units - self._units_before(),
+            bias=activation.round_half_up(self.folded()[1] * pow2.exp2(units)).to(torch.int64),
+            right=units - self.exponent,
+            skip_left=None if self.skip_exponent is None else units - self.skip_exponent,
             rounded=self.plan.rounded,
             low=low,
             high=high,
@@ -238,27 +237,27 @@ class QuantConv(nn.Module):
         v = self.convolve(x.to(dtype), weight) + epilogue.bias.to(dtype)[:, None, None]
         if skip is not None:
             v = v + skip.to(dtype) * pow2.exp2(epilogue.skip_left).to(dtype)[:, None, None]
-        if not self.plan.rounded:
+        if not epilogue.rounded:
             return v
         v = activation.round_half_up(v * pow2.exp2(-epilogue.right).to(dtype)[:, None, None])
         return v.clamp(epilogue.low, epilogue.high).to(torch.float32)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The convolution alone."""
-        plan = self.plan
-        if _pools_all(plan, x):
+        window = self.plan.window
+        if _pools_all(self.plan, x):
             return _pool_all(x, weight, bias)
-        top, bottom, left, right = plan.padding
+        top, bottom, left, right = window.padding
         own = (top, left) if (top, left) == (bottom, right) else (0, 0)
-        x = x if any(own) else padded(x, plan.padding, 0.0)
-        return F.conv2d(x, weight, bias, plan.stride, own, plan.dilation, plan.groups)
+        x = x if any(own) else padded(x, window.padding, 0.0)
+        return F.conv2d(x, weight, bias, window.stride, own, window.dilation, window.groups)
 
 
 def _pools_all(plan, x):
     """Whether each sum takes all pixels of a channel of its own, as in pooling over space."""
     outputs, inputs, *kernel = plan.weight_shape
-    alone = inputs == 1 and plan.groups == outputs
-    return alone and list(x.shape[2:]) == kernel and not any(plan.padding)
+    alone = inputs == 1 and plan.window.groups == outputs
+    return alone and list(x.shape[2:]) == kernel and not any(plan.window.padding)
 
 
 def _pool_all(x, weight, bias):
@@ -266,37 +265,6 @@ def _pool_all(x, weight, bias):
     wide = torch.promote_types(x.dtype, torch.float32)
     sums = (x * weight[:, 0]).sum((2, 3), keepdim=True, dtype=wide)
     return sums if bias is None else sums + bias[:, None, None]
-
-
-class QuantMaxPool(nn.Module):
-    """The maximum over each window."""
-
-    def __init__(self, plan: MaxPoolPlan):
-        super().__init__()
-        self.plan = plan
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Integers of the operand's type."""
-        x = padded(x, self.plan.padding, float("-inf"))
-        return F.max_pool2d(x, self.plan.kernel, self.plan.stride, dilation=self.plan.dilation)
-
-
-class QuantConcat(nn.Module):
-    """Channels one after the other."""
-
-    def __init__(self, plan: ConcatPlan):
-        super().__init__()
-        self.plan = plan
-
-    def forward(self, *operands: Tensor) -> Tensor:
-        """Integers of the operands' common type."""
-        return torch.cat(operands, 1)
-
-
-def padded(x: Tensor, padding: tuple[int, int, int, int], value: float) -> Tensor:
-    """``x`` with ``value`` around each image: top, bottom, left, right."""
-    top, bottom, left, right = padding
-    return F.pad(x, (left, right, top, bottom), value=value) if any(padding) else x
 
 
 LAYERS = {

@@ -1,6 +1,7 @@
 """Before and after training on the grid: what learns is attached to a model, and taken off."""
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,7 +11,6 @@ from qnn.errors import ModelError
 from qnn.nn.layers import QuantConv
 from qnn.nn.learning import Exponents, LearnedExponent, settle_exponents
 from qnn.nn.model import QuantizedModel
-from qnn.nn.plan import ConvPlan
 from qnn.nn.scales import LIMIT, sums_reach
 from qnn.quant import pow2
 from qnn.quant.estimators import Given, estimator
@@ -20,8 +20,8 @@ MOST_UNIT = 60  # of the exponent: beyond, float32 weights could lose bits
 
 def learnable(quantized: QuantizedModel) -> Iterator[tuple[str, QuantConv]]:
     """Names and modules of the convolutions whose weights are learnt."""
-    for layer in quantized.plan.layers:
-        if isinstance(layer, ConvPlan) and not layer.fixed:
+    for layer in quantized.plan.convs:
+        if not layer.fixed:
             yield layer.name, quantized.layer(layer.name)
 
 
@@ -114,26 +114,25 @@ def folded_copy(quantized: QuantizedModel) -> QuantizedModel:
     Rounding methods look for weights with it: what they put into ``layers.NAME.weight`` is what
     the layer computes with, on and off the grid.
     """
-    layers = tuple(_folded_plan(layer) for layer in quantized.plan.layers)
+    folded = {
+        layer.name: replace(layer, eps=None, scale=1.0, bias=layer.bias or layer.eps is not None)
+        for layer in quantized.plan.convs
+    }
+    layers = tuple(folded.get(layer.name, layer) for layer in quantized.plan.layers)
     result = QuantizedModel(replace(quantized.plan, layers=layers))
     for layer in layers:
         source, target = quantized.layer(layer.name), result.layer(layer.name)
-        if isinstance(source, QuantConv):
-            weight, bias = source.folded()
-            target.weight.copy_(weight)
-            if target.bias is not None:
-                target.bias.copy_(bias)
-            target.estimator = None if layer.fixed else Given(layer.weight_bits, layer.terms)
         for name, buffer in source.named_buffers(recurse=False):
             if "exponent" in name or name == "table":
                 getattr(target, name).copy_(buffer)
+    for layer in folded.values():
+        source, target = quantized.layer(layer.name), result.layer(layer.name)
+        weight, bias = source.folded()
+        target.weight.copy_(weight)
+        if target.bias is not None:
+            target.bias.copy_(bias)
+        target.estimator = None if layer.fixed else Given(layer.weight_bits, layer.terms)
     return result.train()
-
-
-def _folded_plan(layer):
-    if not isinstance(layer, ConvPlan):
-        return layer
-    return replace(layer, eps=None, scale=1.0, bias=layer.bias or layer.eps is not None)
 
 
 def _grid_unit(conv):
@@ -147,40 +146,34 @@ def _grid_unit(conv):
 def _attach_exponents(quantized):
     """One learned exponent for each tensor that a convolution rounds and nothing else shares."""
     learned = {}
-    for layer in quantized.plan.layers:
-        if _rounds_alone(quantized, layer):
-            count = layer.shape[0] * layer.shape[1] * layer.shape[2]
-            conv = quantized.layer(layer.name)
-            made = LearnedExponent(int(conv.exponent), conv.type.high, count)
-            learned[layer.name] = made.to(conv.exponent.device)
-    for layer in quantized.plan.layers:
-        if isinstance(layer, ConvPlan):
-            source, skip = (*layer.inputs, None)[:2]
-            quantized.layer(layer.name).exponents = Exponents(
-                learned.get(source), learned.get(skip), learned.get(layer.name)
-            )
+    for layer in _rounding_alone(quantized.plan):
+        conv = quantized.layer(layer.name)
+        made = LearnedExponent(int(conv.exponent), conv.type.high, math.prod(layer.shape))
+        learned[layer.name] = made.to(conv.exponent.device)
+    for layer in quantized.plan.convs:
+        source, skip = (*layer.inputs, None)[:2]
+        quantized.layer(layer.name).exponents = Exponents(
+            learned.get(source), learned.get(skip), learned.get(layer.name)
+        )
     quantized.learned_exponents = torch.nn.ModuleDict(
         {str(index): exponent for index, exponent in enumerate(learned.values())}
     )
 
 
-def _rounds_alone(quantized, layer):
-    """Whether only learnt convolutions read what ``layer`` rounds: its exponent is its own."""
-    if not isinstance(layer, ConvPlan) or layer.fixed or not layer.rounded:
-        return False
-    readers = [other for other in quantized.plan.layers if layer.name in other.inputs]
-    results = {name for name, _ in quantized.plan.outputs}
-    return layer.name not in results and all(
-        isinstance(reader, ConvPlan) and not reader.fixed for reader in readers
-    )
+def _rounding_alone(plan):
+    """Learnt convolutions whose result only such read: its exponent is its own."""
+    learnt = {layer.name for layer in plan.convs if not layer.fixed}
+    others = (layer for layer in plan.layers if layer.name not in learnt)
+    shared = {name for name, _ in plan.outputs} | {name for o in others for name in o.inputs}
+    alone = learnt - shared
+    return [layer for layer in plan.convs if layer.rounded and layer.name in alone]
 
 
 def _settle_exponents(quantized):
-    for layer in quantized.plan.layers:
+    for layer in quantized.plan.convs:
         module = quantized.layer(layer.name)
-        if isinstance(module, QuantConv):
-            settle_exponents(module)
-            module.exponents = None
+        settle_exponents(module)
+        module.exponents = None
     if hasattr(quantized, "learned_exponents"):
         del quantized.learned_exponents
 

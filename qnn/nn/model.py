@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from qnn.errors import ModelError
 from qnn.nn.exact import exact
-from qnn.nn.layers import LAYERS, QuantConcat, QuantConv, QuantInput, QuantMaxPool
+from qnn.nn.layers import LAYERS, QuantInput
 from qnn.nn.plan import Plan
 from qnn.quant.qtype import QType
 
@@ -31,72 +31,66 @@ class QuantizedModel(nn.Module):
         """Give each convolution the range of its operands, which their plans fix."""
         reach = {}
         for layer in self.plan.layers:
-            module = self.layer(layer.name)
-            if isinstance(module, QuantConv):
-                module.input_reach = reach[layer.inputs[0]]
-                module.skip_reach = reach[layer.inputs[-1]] if len(layer.inputs) == 2 else 0
-            if isinstance(module, QuantMaxPool | QuantConcat):
+            if layer.selects:
                 reach[layer.name] = max(reach[name] for name in layer.inputs)
             else:
                 reach[layer.name] = 1 << (layer.bits - layer.signed)
+        for layer in self.plan.convs:
+            module = self.layer(layer.name)
+            module.input_reach = reach[layer.inputs[0]]
+            module.skip_reach = reach[layer.inputs[-1]] if len(layer.inputs) == 2 else 0
 
     def layer(self, name: str) -> nn.Module:
         """The layer that computes the tensor ``name``."""
         return self.layers[_key(name)]
 
     @property
-    def input(self) -> QuantInput:
-        """The first layer."""
-        return self.layer(self.plan.layers[0].name)
+    def inputs(self) -> tuple[QuantInput, ...]:
+        """The layers that take what the user gives, in order."""
+        return tuple(self.layer(plan.name) for plan in self.plan.network_inputs)
 
     def type(self, name: str) -> QType:
         """The type of the tensor ``name``."""
         module = self.layer(name)
-        if isinstance(module, QuantMaxPool | QuantConcat):
-            return self.type(module.plan.inputs[0])
+        while module.plan.selects:
+            module = self.layer(module.plan.inputs[0])
         return module.type
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the float model gives, on the grid: a tensor, or a tuple if there are several."""
-        return self._results(self._run(self._encode(x)))
+        return self._results(self._run(self._encode(inputs, [False] * len(inputs))))
 
-    def from_pixels(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """``forward`` of 8-bit pixels, (batch, channels, height, width) uint8."""
-        return self._results(self._run(self._encode(x, pixels=True)))
+    def from_pixels(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """``forward`` of 8-bit pixels, (batch, channels, height, width) uint8.
+
+        Of several inputs, those that were quantized without mean and std get reals here too.
+        """
+        tables = [source.table is not None for source in self.inputs]
+        pixels = tables if any(tables) else [True] * len(inputs)
+        return self._results(self._run(self._encode(inputs, pixels)))
 
     @torch.no_grad()
-    def tensors(self, x: Tensor) -> dict[str, Tensor]:
+    def tensors(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Integers of every tensor, int64 (batch, channels, ...), of 8-bit pixels or reals."""
-        values = self._run(self._encode(x, pixels=x.dtype == torch.uint8), keep=True)
+        pixels = [x.dtype == torch.uint8 for x in inputs]
+        values = self._run(self._encode(inputs, pixels), keep=True)
         return {name: value.to(torch.int64) for name, value in values.items()}
 
-    def _encode(self, x, pixels=False):
-        shape = self.input.plan.shape
-        if x.dim() == 2:
-            x = x[:, :, None, None]
-        if x.dim() != 4 or tuple(x.shape[1:]) != shape:
+    def _encode(self, inputs, pixels):
+        """Integers of each input, by name; ``pixels`` tells which are 8-bit pixels."""
+        sources = self.inputs
+        if len(inputs) != len(sources):
+            names = ", ".join(f"'{source.plan.name}'" for source in sources)
             raise ModelError(
-                f"input '{self.input.plan.name}' needs shape (batch, "
-                f"{', '.join(map(str, shape))}), not {tuple(x.shape)}; reshape the data"
+                f"model needs {len(sources)} inputs ({names}), not {len(inputs)}; give one tensor "
+                f"for each"
             )
-        self._check_kind(x.dtype, pixels)
-        return self.input.from_pixels(x) if pixels else self.input(x)
+        each = zip(sources, inputs, pixels, strict=True)
+        return {source.plan.name: _encoded(source, x, coded) for source, x, coded in each}
 
-    def _check_kind(self, dtype, pixels):
-        name = f"input '{self.input.plan.name}'"
-        if pixels and dtype != torch.uint8:
-            raise ModelError(
-                f"{name} takes 8-bit pixels here, not {dtype}; pass uint8, or call the model"
-            )
-        if pixels and self.input.table is None:
-            raise ModelError(f"{name} takes reals, not 8-bit pixels; quantize with mean and std")
-        if not pixels and dtype == torch.uint8:
-            raise ModelError(f"{name} takes reals here, not 8-bit pixels; use from_pixels")
-
-    def _run(self, x, keep=False):
+    def _run(self, values, keep=False):
         """Integers of the outputs, or of every tensor, as floats."""
-        first, *rest = self.plan.layers
-        values = {first.name: x}
+        rest = [layer for layer in self.plan.layers if layer.name not in values]
         last = {name: layer.name for layer in rest for name in layer.inputs}
         kept = {name for name, _ in self.plan.outputs}
         with nullcontext() if self.training else exact():
@@ -113,6 +107,32 @@ class QuantizedModel(nn.Module):
             for name, shape in self.plan.outputs
         )
         return results if len(results) > 1 else results[0]
+
+
+def _encoded(source, x, pixels):
+    """Integers of one input's images or vectors."""
+    plan = source.plan
+    if x.dim() == 2:
+        x = x[:, :, None, None]
+    if x.dim() != 4 or tuple(x.shape[1:]) != plan.shape:
+        raise ModelError(
+            f"input '{plan.name}' needs shape (batch, {', '.join(map(str, plan.shape))}), not "
+            f"{tuple(x.shape)}; reshape the data"
+        )
+    _check_kind(source, x.dtype, pixels)
+    return source.from_pixels(x) if pixels else source(x)
+
+
+def _check_kind(source, dtype, pixels):
+    name = f"input '{source.plan.name}'"
+    if pixels and dtype != torch.uint8:
+        raise ModelError(
+            f"{name} takes 8-bit pixels here, not {dtype}; pass uint8, or call the model"
+        )
+    if pixels and source.table is None:
+        raise ModelError(f"{name} takes reals, not 8-bit pixels; quantize with mean and std")
+    if not pixels and dtype == torch.uint8:
+        raise ModelError(f"{name} takes reals here, not 8-bit pixels; use from_pixels")
 
 
 def _key(name):

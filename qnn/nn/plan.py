@@ -1,24 +1,35 @@
 """What is fixed about each layer of a quantized network: everything but its numbers.
 
-Shapes are ``(channels, height, width)`` of one image; paddings are top, bottom, left, right.
+Shapes are ``(channels, height, width)`` of one image.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
+from qnn.ir.shape import Shape
+from qnn.ir.window import Window
+from qnn.nn.preprocess import Pixels
 
 RESULT_BITS = 32  # of what calibration makes room for: a sum with bias and skip, also unrounded
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputPlan:
-    """The image, in integers of ``bits`` bits."""
+    """An image or a vector that the user gives, in integers of ``bits`` bits.
+
+    Members
+    -------
+    pixels : what 8-bit pixels stand for, which a table takes to integers; None: it takes reals
+    """
 
     name: str
-    shape: tuple[int, int, int]
+    shape: Shape
     bits: int
     signed: bool
-    pixels: bool  # whether a table takes 8-bit pixels to integers
+    pixels: Pixels | None = None
 
     inputs = ()
+    selects: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +50,8 @@ class ConvPlan:
 
     name: str
     inputs: tuple[str, ...]
-    shape: tuple[int, int, int]
+    shape: Shape
+    window: Window
     weight_shape: tuple[int, int, int, int]
     weight_bits: int
     terms: int
@@ -49,13 +61,11 @@ class ConvPlan:
     fixed: bool = False
     scale: float = 1.0
     eps: float | None = None
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
     low: float | None = None
     high: float | None = None
     rounded: bool = True
+
+    selects: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +74,10 @@ class MaxPoolPlan:
 
     name: str
     inputs: tuple[str, ...]
-    shape: tuple[int, int, int]
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int]
-    dilation: tuple[int, int]
+    shape: Shape
+    window: Window
+
+    selects: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +86,9 @@ class ConcatPlan:
 
     name: str
     inputs: tuple[str, ...]
-    shape: tuple[int, int, int]
+    shape: Shape
+
+    selects: ClassVar[bool] = True  # whether all results are values of operands, of one type
 
 
 LayerPlan = InputPlan | ConvPlan | MaxPoolPlan | ConcatPlan
@@ -90,10 +101,9 @@ class Plan:
 
     Members
     -------
-    layers : in topological order, the input first
+    layers : in topological order, the inputs first
     outputs : names of the results, and their shapes in the user's model without the batch
     weight_bits, terms : the greatest of the layers'
-    mean, std : of the pixels, per channel: the model takes ``(pixel / 255 - mean) / std``
     """
 
     layers: tuple[LayerPlan, ...]
@@ -102,13 +112,26 @@ class Plan:
     activation_bits: int
     terms: int
     rounding: str
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+
+    @property
+    def network_inputs(self) -> tuple[InputPlan, ...]:
+        """What the network is run on, in the order in which the user gives it."""
+        return tuple(layer for layer in self.layers if not layer.inputs)
+
+    @property
+    def convs(self) -> tuple[ConvPlan, ...]:
+        """The convolutions."""
+        return tuple(layer for layer in self.layers if isinstance(layer, ConvPlan))
 
     def to_fields(self) -> dict:
         """Plain values for JSON."""
-        layers = [{"kind": type(layer).__name__, **asdict(layer)} for layer in self.layers]
-        return {**asdict(self), "layers": layers}
+        pixels = [layer.pixels for layer in self.network_inputs]
+        return {
+            **asdict(self),
+            "layers": [_layer_fields(layer) for layer in self.layers],
+            "mean": _joined([each and each.mean for each in pixels]),
+            "std": _joined([each and each.std for each in pixels]),
+        }
 
     @staticmethod
     def from_fields(fields: dict) -> "Plan":
@@ -116,12 +139,53 @@ class Plan:
         fields = {name: _frozen(value) for name, value in fields.items() if name != "layers"} | {
             "layers": tuple(_layer(dict(layer)) for layer in fields["layers"])
         }
-        return Plan(**fields)
+        mean, std = fields.pop("mean"), fields.pop("std")
+        return Plan(**fields | {"layers": _with_pixels(fields["layers"], mean, std)})
+
+
+# A file has a layer's window as fields of the layer, a kernel only where no weight says it, and
+# the mean and std of an only input's pixels as they are; of several inputs, one entry for each.
+
+
+def _layer_fields(layer):
+    fields = {"kind": type(layer).__name__, **asdict(layer)}
+    if isinstance(layer, InputPlan):
+        return fields | {"pixels": layer.pixels is not None}
+    if "window" in fields:
+        fields |= fields.pop("window")
+        del fields["groups" if isinstance(layer, MaxPoolPlan) else "kernel"]
+    return fields
 
 
 def _layer(fields):
     kind = KINDS[fields.pop("kind")]
-    return kind(**{name: _frozen(value) for name, value in fields.items()})
+    fields = {name: _frozen(value) for name, value in fields.items()}
+    if kind is InputPlan:
+        fields["pixels"] = None
+    if kind in (ConvPlan, MaxPoolPlan):
+        parts = ("kernel", "stride", "padding", "dilation", "groups")
+        window = {part: fields.pop(part) for part in parts if part in fields}
+        kernel = window.pop("kernel", None) or fields["weight_shape"][2:]
+        fields["window"] = Window(kernel=kernel, **window)
+    return kind(**fields)
+
+
+def _joined(values):
+    return values if len(values) > 1 else values[0]
+
+
+def _with_pixels(layers, mean, std):
+    """The layers, with what the pixels of each input stand for."""
+    inputs = [layer for layer in layers if isinstance(layer, InputPlan)]
+    means, stds = (mean, std) if len(inputs) > 1 else ((mean,), (std,))
+    pixels = {
+        layer.name: None if m is None else Pixels(m, s)
+        for layer, m, s in zip(inputs, means, stds, strict=True)
+    }
+    return tuple(
+        replace(layer, pixels=pixels[layer.name]) if layer.name in pixels else layer
+        for layer in layers
+    )
 
 
 def _frozen(value):

@@ -1,6 +1,7 @@
 """What stands between pixels and the network: ``(pixel / 255 - mean) / std``, in float64."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
@@ -8,6 +9,27 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What 8-bit pixels stand for: the model takes ``(pixel / 255 - mean) / std``.
+
+    Members
+    -------
+    mean, std : one entry for each channel
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def values(self) -> Tensor:
+        """What each 8-bit pixel means to the model: (channels, 256) float64."""
+        return pixel_values(self.mean, self.std)
+
+    def reals(self, pixels: Tensor) -> Tensor:
+        """What the float model takes, (batch, channels, height, width) float32, of uint8 pixels."""
+        return to_reals(pixels, self.mean, self.std)
 
 
 def pixel_values(mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -27,8 +49,8 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
 
 def checked(
     mean: float | Sequence[float] | None, std: float | Sequence[float] | None, channels: int
-) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """``mean`` and ``std`` with one entry a channel; None if neither is given.
+) -> Pixels | None:
+    """What pixels stand for, with one entry for each channel; None if neither is given.
 
     Raises
     ------
@@ -51,7 +73,34 @@ def checked(
         raise ModelError(
             f"quantize needs a finite mean and a positive std, not {mean} and {std}; correct them"
         )
-    return mean, std
+    return Pixels(mean, std)
+
+
+Statistic = float | Sequence[float] | None  # of one input: a number, one for each channel, or none
+
+
+def checked_inputs(
+    mean: Statistic | Sequence[Statistic],
+    std: Statistic | Sequence[Statistic],
+    channels: Sequence[int],
+) -> tuple[Pixels | None, ...]:
+    """What the pixels of each input stand for; ``channels`` has an entry for each input.
+
+    Of several inputs, ``mean`` and ``std`` have an entry for each, None for one that takes reals; a
+    number is for all of them. Raises as ``checked`` does.
+    """
+    if len(channels) == 1:
+        return (checked(mean, std, channels[0]),)
+    means, stds = (
+        [value] * len(channels) if value is None or isinstance(value, int | float) else value
+        for value in (mean, std)
+    )
+    if len(means) != len(channels) or len(stds) != len(channels):
+        raise ModelError(
+            f"quantize needs mean and std of {len(channels)} inputs, not {len(means)} and "
+            f"{len(stds)}; give one entry for each input, None for one that takes reals"
+        )
+    return tuple(checked(*each) for each in zip(means, stds, channels, strict=True))
 
 
 def to_reals(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

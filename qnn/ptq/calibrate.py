@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.frontend.float_graph import Concat, Conv, Graph, Input, MaxPool
-from qnn.frontend.float_run import stream
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.run import stream
 from qnn.nn.plan import RESULT_BITS
 from qnn.quant.activation import choose_type
 from qnn.quant.histogram import Histogram
@@ -16,8 +16,12 @@ from qnn.quant.qtype import QType
 INPUT_BITS = 8  # at least: images have as many
 
 
-def observe(graph: Graph, batches: Iterable[Tensor]) -> dict[str, Histogram]:
+def observe(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> dict[str, Histogram]:
     """What each tensor of a fused graph holds on the data.
+
+    Parameters
+    ----------
+    batches : one tensor (batch, channels, height, width) for each input of the graph
 
     Raises
     ------
@@ -27,7 +31,7 @@ def observe(graph: Graph, batches: Iterable[Tensor]) -> dict[str, Histogram]:
     seen: dict[str, Histogram] = {}
     with torch.no_grad():
         for batch in batches:
-            for name, value in stream(graph, batch):
+            for name, value in stream(graph, *batch):
                 if not bool(torch.isfinite(value).all()):
                     raise ModelError(
                         f"layer '{name}' gives NaN or infinity on the calibration data; check the "
@@ -38,25 +42,29 @@ def observe(graph: Graph, batches: Iterable[Tensor]) -> dict[str, Histogram]:
     return seen
 
 
-def unrounded(graph: Graph) -> set[str]:
+def unrounded(graph: FloatGraph) -> set[str]:
     """Convolutions whose whole sum is a result of the network: outputs that nothing else reads."""
     return {
         node.name
-        for node in graph.nodes
-        if isinstance(node, Conv)
-        and graph.is_output(node.name)
-        and not graph.users(node.name)
-        and not node.clamped
+        for node in graph.convs
+        if graph.is_output(node.name) and not graph.users(node.name) and not node.clamped
     }
 
 
 def choose_types(
-    graph: Graph, seen: Mapping[str, Histogram], activation_bits: int, input_signed: bool | None
+    graph: FloatGraph,
+    seen: Mapping[str, Histogram],
+    activation_bits: int,
+    input_signed: Mapping[str, bool],
 ) -> dict[str, QType]:
     """One type a tensor with the least squared error; tensors that share values share it.
 
     An unrounded result has the epilogue's bits and exponent 0, until its weights are known.
-    ``input_signed`` None: signed where the data are.
+
+    Parameters
+    ----------
+    input_signed : whether an input may be negative, by its name; where it says nothing, an input
+        is signed where the data are
 
     Raises
     ------
@@ -65,13 +73,13 @@ def choose_types(
     """
     whole = unrounded(graph)
     types = {name: QType(RESULT_BITS, True, 0) for name in whole}
-    source = graph.nodes[0].name
-    positive = _positive(
-        graph, seen[source].least >= 0 if input_signed is None else not input_signed
-    )
+    inputs = {source.name for source in graph.inputs}
+    signed = {name: input_signed.get(name, seen[name].least < 0) for name in inputs}
+    positive = _positive(graph, {name for name in inputs if not signed[name]})
     for group in _groups(graph, whole):
         together = _together(group, seen)
-        bits = max(activation_bits, INPUT_BITS) if source in group else activation_bits
+        given = not inputs.isdisjoint(group)
+        bits = max(activation_bits, INPUT_BITS) if given else activation_bits
         chosen = choose_type(together, bits, signed=not positive.issuperset(group))
         types |= dict.fromkeys(group, chosen)
     return types
@@ -90,28 +98,23 @@ def _together(group, seen):
 
 def _groups(graph, whole):
     """Tensors that must have one type: pooled, copied and concatenated ones and their sources."""
-    group = {}
+    group = {node.name: [node.name] for node in graph.nodes}
     for node in graph.nodes:
-        group[node.name] = {node.name}
-        copied = isinstance(node, Conv) and node.copies and not node.requantize
-        shares = isinstance(node, MaxPool | Concat) or (copied and node.name not in whole)
-        for name in node.inputs if shares else ():
-            joined = group[node.name] | group[name]
-            group |= dict.fromkeys(joined, joined)
-    groups = {min(members): members for members in group.values()}
-    return [sorted(members) for members in groups.values() if not members & whole]
+        if not node.shares_type or node.name in whole:
+            continue
+        for name in node.inputs:
+            small, large = sorted((group[node.name], group[name]), key=len)
+            if small is not large:
+                large += small
+                group |= dict.fromkeys(small, large)
+    groups = {id(members): sorted(members) for members in group.values()}
+    return [members for members in groups.values() if whole.isdisjoint(members)]
 
 
-def _positive(graph, input_positive):
-    """Tensors that cannot be negative, whatever the image."""
-    positive = set()
-    for node in graph.nodes:
-        operands = positive.issuperset(node.inputs)
-        if isinstance(node, Input):
-            operands = input_positive
-        elif isinstance(node, Conv):
-            sums = node.fixed and node.batchnorm is None and operands
-            operands = sums or (node.low is not None and node.low >= 0)
-        if operands:
+def _positive(graph, inputs):
+    """Tensors that cannot be negative, whatever the images."""
+    positive = set(inputs)
+    for node in graph.nodes[len(graph.inputs) :]:
+        if node.never_negative(positive.issuperset(node.inputs)):
             positive.add(node.name)
     return positive

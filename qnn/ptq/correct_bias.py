@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from qnn.frontend.float_graph import Graph
-from qnn.frontend.float_run import stream
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.run import stream
 from qnn.nn.exact import exact
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
@@ -15,7 +15,7 @@ IMAGES = 512  # enough for a mean; their tensors have to fit in memory
 
 
 @torch.no_grad()
-def correct_bias(quantized: QuantizedModel, graph: Graph, images: Tensor) -> None:
+def correct_bias(quantized: QuantizedModel, graph: FloatGraph, images: tuple[Tensor, ...]) -> None:
     """Give each output channel the mean on ``images`` that it has in the float ``graph``.
 
     Means come back, but not what rounding adds around them: it helps most networks, not all. On
@@ -28,23 +28,24 @@ def correct_bias(quantized: QuantizedModel, graph: Graph, images: Tensor) -> Non
     Parameters
     ----------
     graph : that ``quantized`` was made of; its nodes are the layers, in order
-    images : (count, channels, height, width), what the float model takes
+    images : (count, channels, height, width) of each input, what the float model takes
 
     Source
         Bias correction: Nagel et al., arXiv:1906.04721, section 4.2, with sampled operands.
     """
-    images = images[:IMAGES]
+    images = tuple(each[:IMAGES] for each in images)
+    given = dict(zip((source.name for source in graph.inputs), images, strict=True))
     last = {name: node.name for node in graph.nodes for name in node.inputs}
     reals: dict[str, Tensor] = {}
     values: dict[str, Tensor] = {}
-    for name, real in stream(graph, images):
+    for name, real in stream(graph, *images):
         module = quantized.layer(name)
         inputs = module.plan.inputs
         if isinstance(module, QuantConv) and not module.plan.fixed:
             module.add_bias(-_mean_error(module, values[inputs[0]], reals[inputs[0]]))
             set_exponents(module)
         reals[name] = real
-        operands = [values[operand] for operand in inputs] or [images]
+        operands = [values[operand] for operand in inputs] or [given[name]]
         with exact():
             values[name] = module(*operands)
         for operand in {operand for operand in inputs if last[operand] == name}:

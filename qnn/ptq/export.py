@@ -5,9 +5,9 @@ import torch
 
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Conv, Input, MaxPool, Operator
-from qnn.ir.window import Window
-from qnn.nn.layers import QuantConv, QuantInput, QuantMaxPool
+from qnn.nn.layers import QuantConv, QuantInput
 from qnn.nn.model import QuantizedModel
+from qnn.nn.selecting import QuantMaxPool
 from qnn.quant.qtype import QType
 
 
@@ -25,51 +25,40 @@ def export(quantized: QuantizedModel) -> Graph:
             f"export needs a quantized model, not {type(quantized).__name__}; give it what "
             f"qnn.quantize makes of a float one"
         )
-    nodes = tuple(_node(quantized, layer.name) for layer in quantized.plan.layers)
+    types = _types(quantized)
+    nodes = tuple(_node(quantized.layer(name), type) for name, type in types.items())
     outputs = tuple(Output(name, shape) for name, shape in quantized.plan.outputs)
     return Graph(nodes, outputs)
 
 
-def _node(quantized: QuantizedModel, name: str) -> Operator:
-    layer, type = quantized.layer(name), quantized.type(name)
+def _types(quantized: QuantizedModel) -> dict[str, QType]:
+    """The type of every tensor, in order; what selects has that of its operands."""
+    types: dict[str, QType] = {}
+    for plan in quantized.plan.layers:
+        selected = plan.inputs[0] if plan.selects else None
+        types[plan.name] = types[selected] if selected else quantized.layer(plan.name).type
+    return types
+
+
+def _node(layer: torch.nn.Module, type: QType) -> Operator:
+    plan = layer.plan
+    common = {"name": plan.name, "shape": plan.shape, "type": type}
     match layer:
         case QuantInput():
             table = None if layer.table is None else _array(layer.table).astype(np.int64)
-            return Input(name=name, shape=layer.plan.shape, type=type, table=table)
+            return Input(**common, table=table)
         case QuantConv():
-            return _conv(layer, type)
+            return Conv(
+                **common,
+                inputs=plan.inputs,
+                window=plan.window,
+                codes=_array(layer.indices()),
+                weight_bits=plan.weight_bits,
+                epilogue=layer.epilogue().map(_array),
+            )
         case QuantMaxPool():
-            plan = layer.plan
-            window = Window(
-                kernel=plan.kernel,
-                stride=plan.stride,
-                padding=plan.padding,
-                dilation=plan.dilation,
-            )
-            return MaxPool(
-                name=name, inputs=plan.inputs, shape=plan.shape, type=type, window=window
-            )
-    return Concat(name=name, inputs=layer.plan.inputs, shape=layer.plan.shape, type=type)
-
-
-def _conv(layer: QuantConv, type: QType) -> Conv:
-    plan = layer.plan
-    return Conv(
-        name=plan.name,
-        inputs=plan.inputs,
-        shape=plan.shape,
-        type=type,
-        window=Window(
-            kernel=plan.weight_shape[2:],
-            stride=plan.stride,
-            padding=plan.padding,
-            dilation=plan.dilation,
-            groups=plan.groups,
-        ),
-        codes=_array(layer.indices()),
-        weight_bits=plan.weight_bits,
-        epilogue=layer.epilogue().map(_array),
-    )
+            return MaxPool(**common, inputs=plan.inputs, window=plan.window)
+    return Concat(**common, inputs=plan.inputs)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

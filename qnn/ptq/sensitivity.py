@@ -16,6 +16,7 @@ from qnn.nn.layers import QuantConv
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import set_exponents
+from qnn.ptq.data import as_images
 from qnn.quant import pow2
 
 IMAGES, CHUNK = 128, 64  # that measure; at a time
@@ -63,7 +64,9 @@ class Budget:
         if not least <= self.mean_bits <= most:
             raise ValueError(f"Budget needs mean_bits from {least} to {most}, not {self.mean_bits}")
 
-    def choose(self, quantized: QuantizedModel, images: Tensor) -> dict[str, int]:
+    def choose(
+        self, quantized: QuantizedModel, images: Tensor | tuple[Tensor, ...]
+    ) -> dict[str, int]:
         """Bits of each layer that learns; the arguments are those of ``sensitivity``.
 
         Raises
@@ -85,7 +88,9 @@ class Budget:
 
 
 @torch.no_grad()
-def sensitivity(quantized: QuantizedModel, images: Tensor) -> dict[str, dict[int, float]]:
+def sensitivity(
+    quantized: QuantizedModel, images: Tensor | tuple[Tensor, ...]
+) -> dict[str, dict[int, float]]:
     """The loss of each layer at 2, 3, 4 and 5 bits: how far the answers move when it alone rounds.
 
     Answers are compared with those of the same network whose weights are not rounded and whose
@@ -96,7 +101,7 @@ def sensitivity(quantized: QuantizedModel, images: Tensor) -> dict[str, dict[int
     Parameters
     ----------
     quantized : of any weight bits, its weights not yet replaced by a rounding method
-    images : (count, ...) what the float model takes; the first ``IMAGES`` count
+    images : (count, ...) what the float model takes, of each input; the first ``IMAGES`` count
 
     Returns
     -------
@@ -105,10 +110,11 @@ def sensitivity(quantized: QuantizedModel, images: Tensor) -> dict[str, dict[int
     free = folded_copy(quantized)
     trials = {name: _trials(conv) for name, conv in learnable(quantized)}
     losses = {name: dict.fromkeys(found, 0.0) for name, found in trials.items()}
-    images = images[:IMAGES]
-    for part in images.split(CHUNK):
+    given = images if isinstance(images, tuple) else (images,)
+    images = tuple(as_images(each[:IMAGES]) for each in given)
+    for part in zip(*(each.split(CHUNK) for each in images), strict=True):
         wanted = _tensors(free, part)
-        share = len(part) / len(images)
+        share = len(part[0]) / len(images[0])
         for name, weights in trials.items():
             for bits, weight in weights.items():
                 got = _with_weight(free, wanted, name, weight)
@@ -182,10 +188,8 @@ def _trials(conv: QuantConv) -> dict[int, Tensor]:
 
 
 def _tensors(free, images):
-    first, *rest = free.plan.layers
-    images = images if images.dim() == 4 else images[:, :, None, None]
-    values = {first.name: free.input(images)}
-    for layer in rest:
+    values = {s.plan.name: s(x) for s, x in zip(free.inputs, images, strict=True)}
+    for layer in free.plan.layers[len(images) :]:
         values[layer.name] = free.layer(layer.name)(*(values[n] for n in layer.inputs))
     return values
 

@@ -6,9 +6,9 @@ from dataclasses import fields, is_dataclass, replace
 import torch
 from torch import Tensor
 
-from qnn.frontend.float_graph import Graph
-from qnn.frontend.float_run import stream
-from qnn.nn.preprocess import to_reals
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.run import stream
+from qnn.nn.preprocess import Pixels
 from qnn.quant.rounding import Answers
 
 
@@ -17,20 +17,20 @@ class Teacher:
 
     Parameters
     ----------
-    graph : of the float network; its nodes have the names of the layers
-    preprocessing : mean and std a channel, to take 8-bit pixels; None: it takes reals
+    graph : of the float network, which has one input; its nodes have the names of the layers
+    pixels : what 8-bit pixels stand for; None: it takes reals
     device : where it computes
     """
 
     def __init__(
         self,
-        graph: Graph,
-        preprocessing: tuple[Sequence[float], Sequence[float]] | None,
-        device: torch.device,
+        graph: FloatGraph,
+        pixels: Pixels | None,
+        device: torch.device | str,
     ):
         nodes = tuple(_moved(node, device) for node in graph.nodes)
-        self._graph = Graph(nodes, graph.outputs)
-        self._preprocessing = preprocessing
+        self._graph = FloatGraph(nodes, graph.outputs)
+        self._pixels = pixels
 
     @torch.no_grad()
     def __call__(self, x: Tensor, inner: Sequence[str] = ()) -> Answers:
@@ -42,7 +42,7 @@ class Teacher:
         inner : names of tensors inside to give too
         """
         x = x if x.dim() == 4 else x[:, :, None, None]
-        x = to_reals(x, *self._preprocessing) if x.dtype == torch.uint8 else x.float()
+        x = self._pixels.reals(x) if x.dtype == torch.uint8 else x.float()
         x = x.contiguous(memory_format=torch.channels_last)
         wanted = {*inner, *(output.name for output in self._graph.outputs)}
         values = {name: value for name, value in stream(self._graph, x) if name in wanted}

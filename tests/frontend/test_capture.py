@@ -8,7 +8,7 @@ from torch.nn.utils import parametrizations
 
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
-from qnn.frontend.float_run import run
+from qnn.frontend.run import run
 
 SUPPORTED = (
     "Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, "
@@ -75,7 +75,7 @@ def test_convolutions(conv):
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 def test_same_padding_of_an_even_kernel_puts_more_behind():
     graph = captured(lambda m, x: m.conv(x), conv=nn.Conv2d(3, 5, (4, 2), padding="same"))
-    assert graph["conv"].padding == (1, 2, 0, 1)
+    assert graph["conv"].window.padding == (1, 2, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +150,17 @@ def test_modules():
         str(graph)
         == """\
 x = input() 3x8x6
-net.1 = pad(x) 3x9x7
-net.2 = conv(net.1) 8x4x3 3x3 stride=(2,2)
+net.1 = pad(x) 3x9x7 padding=(0,1,0,1)
+net.2 = conv(net.1) 8x4x3 3x3 stride=(2,2) bias
 net.3 = batchnorm(net.2) 8x4x3
-net.4 = clamp(net.3) 8x4x3
-net.6 = maxpool(net.4) 8x2x2
-net.7 = clamp(net.6) 8x2x2
+net.4 = clamp(net.3) 8x4x3 low=0.0
+net.6 = maxpool(net.4) 8x2x2 2x2 stride=(2,2) padding=(0,0,0,1)
+net.7 = clamp(net.6) 8x2x2 low=0.0 high=4.0
 net.8 = flatten(net.7) 32x1x1
 net.9 = conv(net.8) 9x1x1 1x1
 net.10 = batchnorm(net.9) 9x1x1
-net.11 = clamp(net.10) 9x1x1
-net.12 = conv(net.11) 3x1x1 1x1
+net.11 = clamp(net.10) 9x1x1 low=0.0 high=6.0
+net.12 = conv(net.11) 3x1x1 1x1 bias
 return net.12"""
     )
 
@@ -185,7 +185,7 @@ def test_a_model_in_training_is_captured_in_evaluation_and_left_in_training():
     model[1].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     graph = capture(model, torch.randn(1, 3, 5, 5))
-    assert [type(node).__name__ for node in graph.nodes] == ["Input", "Conv", "BatchNorm"]
+    assert [node.kind for node in graph.nodes] == ["input", "conv", "batchnorm"]
     assert [module.training for module in model.modules()] == [True, True, False, True]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

@@ -49,7 +49,7 @@ def test_every_method_rounds_groups_and_exports_what_it_evaluates(method):
     model, data = network()
     options = {"rounding": method, "rounding_options": QUICK[method]}
     graph = same_integers(quantize(model, data, **options), data)
-    assert [graph[name].groups for name in ("0", "3", "6")] == [4, 4, 2]
+    assert [graph[name].window.groups for name in ("0", "3", "6")] == [4, 4, 2]
 
 
 def test_bits_by_budget_and_corrected_biases_keep_groups_exact():
@@ -70,7 +70,7 @@ def test_groups_of_a_flattened_image_are_no_linear_layer():
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), Flat(), nn.Conv2d(27, 6, 1, groups=3))
     data = torch.randn(16, 2, 5, 5)
     quantized = quantize(model, data, weight_bits=5, terms=3)
-    assert same_integers(quantized, data)["3"].groups == 3
+    assert same_integers(quantized, data)["3"].window.groups == 3
     assert torch.allclose(quantized(data).float(), model(data), atol=0.05)
 
 

@@ -96,6 +96,10 @@ def test_a_model_that_did_not_learn_is_what_it_was_and_exports(case, method):
     integers_equal(quantized, case.images)
 
 
+def every_tensor(model, data):
+    return model._run(model._encode((data,), [False]), keep=True)
+
+
 def activated(activation, weight_bits=3):
     """Two convolutions and a linear layer without BatchNorm, quantized."""
     torch.manual_seed(0)
@@ -122,7 +126,9 @@ def test_training_computes_what_is_kept_where_exponents_moved(activation, more):
     for _, conv in learnable(quantized):
         conv.estimator.log_scale.add_(more)
     kept = finished(quantized)
-    trained, evaluated = (model._run(model._encode(data), keep=True) for model in (quantized, kept))
+    trained, evaluated = (
+        model._run(model._encode((data,), [False]), keep=True) for model in (quantized, kept)
+    )
     for layer in quantized.plan.layers[:-1]:
         assert torch.equal(trained[layer.name], evaluated[layer.name]), layer.name
     last = kept.layer(kept.plan.layers[-1].name)
@@ -136,7 +142,9 @@ def test_training_computes_what_is_kept_of_the_authors_levels():
     for _, conv in learnable(quantized):
         conv.estimator.advance(1.0)
     kept = finished(quantized)
-    trained, evaluated = (model._run(model._encode(data), keep=True) for model in (quantized, kept))
+    trained, evaluated = (
+        model._run(model._encode((data,), [False]), keep=True) for model in (quantized, kept)
+    )
     for layer in quantized.plan.layers[:-1]:
         assert torch.equal(trained[layer.name], evaluated[layer.name]), layer.name
 
@@ -182,7 +190,7 @@ def test_what_was_learnt_exports_bit_for_bit(statistics, learn_exponents):
 def test_batch_statistics_move_means_and_no_scale():
     quantized, data = small()
     conv = quantized.layer(quantized.plan.layers[1].name)
-    x = quantized.input(data)
+    x = quantized.inputs[0](data)
     weight = pow2.values(conv.indices(), conv.weight_exponent, 3).float()
     sums = conv.convolve(x * 2.0 ** -int(conv.input_exponent), weight)
     wanted = F.relu(sums - (sums.mean((0, 2, 3)) - conv.beta)[:, None, None])
@@ -235,7 +243,7 @@ def test_channels_that_batchnorm_multiplies_by_0_stay_silent_when_means_freeze(m
     wanted = quantized(data)
     prepare(quantized, method)
     assert torch.equal(quantized(data), wanted)
-    x = quantized.input(data)
+    x = quantized.inputs[0](data)
     frozen = conv(x)
     conv.statistics = "batch"
     assert torch.equal(conv(x)[:, 2], frozen[:, 2])
@@ -265,7 +273,7 @@ def test_ghost_batches_are_centered_each_by_itself():
     quantized, data = small()
     conv = quantized.layer(quantized.plan.layers[1].name).train()
     conv.statistics, conv.ghost_batch = "batch", 16
-    x = quantized.input(data)
+    x = quantized.inputs[0](data)
     together = conv(x)[16:32]
     conv.ghost_batch = None
     alone, all_of_them = conv(x[16:32]), conv(x)[16:32]
@@ -336,7 +344,7 @@ def test_a_folded_copy_computes_the_same_and_uses_weights_as_given():
 def test_columns_are_what_the_sums_read():
     quantized, data = small()
     conv = quantized.layer(quantized.plan.layers[2].name)
-    x = quantized.layer(quantized.plan.layers[1].name)(quantized.input(data))
+    x = quantized.layer(quantized.plan.layers[1].name)(quantized.inputs[0](data))
     columns = conv.columns(x)
     assert columns.shape == (64 * 16, 1, 54)
     weight = conv.folded()[0].float()

@@ -172,8 +172,8 @@ def test_vectors_may_be_pixels():
 def test_raw_pixels_of_0_to_255_stay_themselves():
     pixels = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
     quantized = quantize(nn.Conv2d(1, 1, 1), pixels, mean=0, std=1 / 255)
-    assert quantized.input.table.tolist() == [list(range(256))]
-    assert str(quantized.input.type) == "u8e+0"
+    assert quantized.inputs[0].table.tolist() == [list(range(256))]
+    assert str(quantized.inputs[0].type) == "u8e+0"
 
 
 def test_the_input_keeps_8_bits_when_others_have_fewer():

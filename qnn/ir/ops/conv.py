@@ -6,6 +6,7 @@ fields: a third of it are their checks.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -87,9 +88,22 @@ class Conv(Operator):
         skip = "" if self.skip is None else " + skip"
         return f"{self._word} {self.window.summary}{parts}, {self.weight_bits}-bit weights{skip}"
 
+    @cached_property
+    def moves(self) -> bool:
+        """Whether each channel is one operand times one weight, or the sum of one's whole window.
+
+        Copies, averages and normalisations that stand alone are such, which lowering puts where the
+        network has no layer to multiply; a layer of the network's own is one only in the smallest
+        case, without channels or taps to sum over.
+        """
+        weights = integer_weights(self.codes).reshape(self.codes.shape[1], -1)
+        single = np.count_nonzero(weights, axis=1) <= 1
+        even = (weights == weights[:, :1]).all(1) & (self.codes.shape[2] == 1)
+        return bool((single | even).all())
+
     @property
     def macs(self) -> int:
-        return self.codes[0].size * self.shape[1] * self.shape[2]
+        return 0 if self.moves else self.codes[0].size * self.shape[1] * self.shape[2]
 
     def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
         return self.codes.shape[1], *self.window.output_size(sources[0].shape[1:])

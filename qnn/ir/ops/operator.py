@@ -65,7 +65,7 @@ class Operator(ABC):
     @property
     @abstractmethod
     def macs(self) -> int:
-        """The products that one image takes, each of an activation and a weight."""
+        """The products of an activation and a weight that one image takes in the user's network."""
 
     @abstractmethod
     def output_shape(self, sources: "tuple[Operator, ...]") -> Shape:

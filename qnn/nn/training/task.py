@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from qnn.errors import ModelError
 from qnn.nn.model import QuantizedModel
-from qnn.nn.preprocess import checked, pixel_values
+from qnn.nn.plan import InputPlan
+from qnn.nn.preprocess import Pixels, checked
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.samples import Augment, Batches, Samples, check_labels
@@ -63,9 +64,11 @@ def task_of(
             "either"
         )
     quantized = next((m for m in (model, teacher) if isinstance(m, QuantizedModel)), None)
-    if quantized is not None:
-        preprocessing = (quantized.plan.mean, quantized.plan.std)
-    reader = Reader(_table(preprocessing, found.x_train, device))
+    if quantized is None:
+        pixels = checked(*preprocessing, found.x_train.shape[1])
+    else:
+        pixels = _only_input(quantized).pixels
+    reader = Reader(_table(pixels, device))
     classes = _classes("model", reader, _on(device, model), found.x_train[:2].to(device))
     check_labels(found, classes)
     if teacher is not None:
@@ -86,10 +89,19 @@ def _on(device, model):
     return copy.deepcopy(model).to(device).eval()
 
 
-def _table(preprocessing, x, device) -> Tensor | None:
+def _only_input(quantized: QuantizedModel) -> InputPlan:
+    inputs = quantized.plan.network_inputs
+    if len(inputs) > 1:
+        raise ModelError(
+            f"train needs a model of one input, not {len(inputs)}; train the float model and "
+            f"quantize it"
+        )
+    return inputs[0]
+
+
+def _table(pixels: Pixels | None, device) -> Tensor | None:
     """What 8-bit pixels mean to a float model, (channels, 256) float32."""
-    values = checked(*preprocessing, x.shape[1])
-    return None if values is None else pixel_values(*values).to(device, torch.float32)
+    return None if pixels is None else pixels.values().to(device, torch.float32)
 
 
 @torch.no_grad()

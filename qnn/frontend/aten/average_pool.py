@@ -1,0 +1,87 @@
+"""ATen's averages over space: average pooling, to a size or by a window, and the mean."""
+
+import math
+
+from qnn.frontend.aten.call import Call
+from qnn.frontend.ops.average_pool import AveragePool
+from qnn.ir.window import Pair, Window
+
+
+def avg_pool2d(call: Call) -> AveragePool:
+    """Average pooling by windows that are whole and have one divisor."""
+    source, shape, kernel = call.source(), call.shape, call.pair("kernel_size")
+    stride, padding = call.pair("stride", kernel), call.pair("padding")
+    if any(padding) and not call["count_include_pad"]:
+        raise call.refuse(
+            "one divisor for all windows",
+            "count_include_pad=False with padding",
+            "set count_include_pad=True or padding=0",
+        )
+    around = (padding[0], padding[0], padding[1], padding[1])
+    window = Window(kernel=kernel, stride=stride, padding=around)
+    if shape[1:] != window.output_size(source.shape[1:]):
+        raise call.refuse(
+            "whole windows", "ceil_mode=True with windows cut at the edge", "set ceil_mode=False"
+        )
+    return AveragePool(
+        name=call.name,
+        inputs=(source.name,),
+        shape=shape,
+        window=window,
+        divisor=call["divisor_override"] or math.prod(kernel),
+    )
+
+
+def adaptive_avg_pool2d(call: Call) -> AveragePool:
+    """Average pooling to a size; a size of None keeps the image's."""
+    sizes = zip(call["output_size"], call.source().shape[1:], strict=True)
+    down, right = (own if wanted is None else wanted for wanted, own in sizes)
+    return _pool_to(call, (down, right))
+
+
+def mean(call: Call) -> AveragePool:
+    """The mean over height, width or both."""
+    source, shape = call.source(), call.shape
+    dims = {d % 4 for d in call["dim"] or ()}
+    size = tuple(1 if axis in dims else source.shape[axis - 1] for axis in (2, 3))
+    if not dims or not dims <= {2, 3} or shape != (source.shape[0], *size):
+        raise call.refuse(
+            "to run over height and width", f"dim={call['dim']}", "use x.mean((2, 3))"
+        )
+    return _pool_to(call, size)
+
+
+def _pool_to(call: Call, size: Pair) -> AveragePool:
+    """Average pooling to a size, where all of its windows are alike."""
+    source = call.source()
+    windows = [_windows(n, count) for n, count in zip(source.shape[1:], size, strict=True)]
+    if None in windows:
+        raise call.refuse(
+            "an output size that gives windows of one size and stride",
+            f"{size[0]}x{size[1]} of {source.shape[1]}x{source.shape[2]}",
+            "choose one that divides the input's",
+        )
+    kernel, stride = zip(*windows, strict=True)
+    return AveragePool(
+        name=call.name,
+        inputs=(source.name,),
+        shape=(source.shape[0], *size),
+        window=Window(kernel=kernel, stride=stride),
+        divisor=math.prod(kernel),
+    )
+
+
+def _windows(size: int, count: int) -> Pair | None:
+    """Kernel and stride of the ``count`` windows that PyTorch lays over ``size``, if all alike."""
+    stride = size // count
+    kernel = size - (count - 1) * stride
+    spans = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    alike = spans == [(i * stride, i * stride + kernel) for i in range(count)]
+    return (kernel, stride) if stride and alike else None
+
+
+OPERATORS = {
+    "aten.avg_pool2d": avg_pool2d,
+    "aten.adaptive_avg_pool2d": adaptive_avg_pool2d,
+    "aten.mean": mean,
+}

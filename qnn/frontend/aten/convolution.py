@@ -1,0 +1,58 @@
+"""ATen's convolutions and linear layers."""
+
+from qnn.frontend.aten.call import Call
+from qnn.frontend.ops.conv import FloatConv
+from qnn.ir.window import Window
+
+
+def conv2d(call: Call) -> FloatConv:
+    """A convolution of an image, with zeros for padding."""
+    weight, dilation = call.weight("weight"), call.pair("dilation")
+    kernel = tuple(weight.shape[2:])
+    return FloatConv(
+        name=call.name,
+        inputs=(call.source().name,),
+        shape=call.shape,
+        window=Window(
+            kernel=kernel,
+            stride=call.pair("stride"),
+            padding=_padding(call, kernel, dilation),
+            dilation=dilation,
+            groups=call["groups"],
+        ),
+        weight=weight,
+        bias=call.weight("bias"),
+    )
+
+
+def _padding(call, kernel, dilation):
+    if call["padding"] == "same":
+        total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        (top, left), (bottom, right) = ([t // 2 for t in total], [t - t // 2 for t in total])
+        return (top, bottom, left, right)
+    vertical, horizontal = (0, 0) if call["padding"] == "valid" else call.pair("padding")
+    return (vertical, vertical, horizontal, horizontal)
+
+
+def linear(call: Call) -> FloatConv:
+    """A linear layer on vectors, which is a convolution of images of one pixel."""
+    weight, shape = call.weight("weight"), call.shape
+    if call.source().shape[1:] != (1, 1) or shape[1:] != (1, 1):
+        raise call.refuse(
+            "a vector", f"a tensor of shape {call.source().shape}", "put a flatten before it"
+        )
+    return FloatConv(
+        name=call.name,
+        inputs=(call.source().name,),
+        shape=shape,
+        window=Window(kernel=(1, 1)),
+        weight=weight[:, :, None, None],
+        bias=call.weight("bias"),
+    )
+
+
+OPERATORS = {
+    "aten.conv2d": conv2d,
+    "aten.convolution": conv2d,
+    "aten.linear": linear,
+}

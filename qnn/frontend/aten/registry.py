@@ -1,0 +1,36 @@
+"""The ATen operators that capture reads, by name."""
+
+from collections.abc import Mapping
+
+from qnn.frontend.aten import (
+    average_pool,
+    batch_norm,
+    clamp,
+    convolution,
+    identity,
+    joins,
+    layout,
+    max_pool,
+)
+from qnn.frontend.aten.call import Reader
+
+SUPPORTED = (
+    "Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, "
+    "AdaptiveAvgPool2d, mean over space, add, cat over channels, flatten, Dropout, ZeroPad2d, "
+    "strided slices and Identity"
+)
+
+FAMILIES = (
+    convolution,
+    batch_norm,
+    clamp,
+    max_pool,
+    average_pool,
+    joins,
+    layout,
+    identity,
+)
+
+OPERATORS: Mapping[str, Reader] = {
+    name: reader for family in FAMILIES for name, reader in family.OPERATORS.items()
+}

@@ -1,0 +1,39 @@
+"""BatchNorm: a normalisation with the statistics of training, one for each channel."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from qnn.frontend.ops.operator import FloatOperator
+from qnn.ir.shape import Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """``(x - mean) / sqrt(var + eps) * gamma + beta``, each tensor (channels,)."""
+
+    gamma: Tensor
+    beta: Tensor
+    mean: Tensor
+    var: Tensor
+    eps: float
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """The normalisation of (batch, channels, height, width)."""
+        return F.batch_norm(x, self.mean, self.var, self.gamma, self.beta, eps=self.eps)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BatchNorm(FloatOperator):
+    """A normalisation that no convolution has taken in yet."""
+
+    kind = "batchnorm"
+
+    statistics: Statistics
+
+    def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
+        return sources[0]
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        return self.statistics.normalised(x)

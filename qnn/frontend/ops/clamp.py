@@ -1,0 +1,36 @@
+"""Clamp: ReLU, ReLU6, Hardtanh and clamp, which bound each value by two numbers."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qnn.frontend.ops.operator import FloatOperator, options
+from qnn.ir.shape import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Clamp(FloatOperator):
+    """Each value, at least ``low`` and at most ``high``; None is no bound. ReLU has ``low`` 0."""
+
+    kind = "clamp"
+
+    low: float | None
+    high: float | None
+
+    @property
+    def passes_factor(self) -> bool:
+        return self.low == 0 and self.high is None
+
+    def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
+        return sources[0]
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        return clamped(x, self.low, self.high)
+
+    def details(self) -> list[str]:
+        return options({"low": self.low, "high": self.high}, {"low": None, "high": None})
+
+
+def clamped(x: Tensor, low: float | None, high: float | None) -> Tensor:
+    """``x`` within the bounds that there are."""
+    return x if low is None and high is None else x.clamp(low, high)

@@ -1,0 +1,26 @@
+"""FloatConcat: the channels of several tensors, one after the other."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qnn.frontend.ops.operator import FloatOperator
+from qnn.ir.shape import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloatConcat(FloatOperator):
+    """The channels of all operands in their order."""
+
+    kind = "concat"
+
+    @property
+    def shares_type(self) -> bool:
+        return True
+
+    def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
+        return sum(channels for channels, *_ in sources), *sources[0][1:]
+
+    def evaluate(self, *operands: Tensor) -> Tensor:
+        return torch.cat(operands, 1)

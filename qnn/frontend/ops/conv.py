@@ -1,0 +1,129 @@
+"""FloatConv: a convolution with what fusion has put around it."""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from qnn.frontend.ops.batch_norm import Statistics
+from qnn.frontend.ops.clamp import clamped
+from qnn.frontend.ops.operator import FloatOperator, options
+from qnn.frontend.ops.window import bordered, window_text, windowed
+from qnn.ir.shape import Shape
+from qnn.ir.window import Window
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FloatConv(FloatOperator):
+    """``clamp(batchnorm(conv(x, weight * scale) + bias) + skip, low, high)``; padding is zeros.
+
+    Members
+    -------
+    inputs : the operand, and the skip operand if there is one
+    weight : (outputs, inputs / groups, kernel height, kernel width)
+    fixed : whether the weights are the architecture's and not learned: they select, sum, average
+        or, with a normalisation of its own, scale
+    requantize : asks for a type of its own where the values are only copied
+    """
+
+    kind = "conv"
+
+    window: Window
+    weight: Tensor
+    bias: Tensor | None = None
+    batchnorm: Statistics | None = None
+    scale: float = 1.0
+    low: float | None = None
+    high: float | None = None
+    fixed: bool = False
+    requantize: bool = False
+
+    @property
+    def learned(self) -> bool:
+        return not self.fixed
+
+    @property
+    def skip(self) -> str | None:
+        """Name of the operand that is added after the sum."""
+        return self.inputs[1] if len(self.inputs) == 2 else None
+
+    @property
+    def clamped(self) -> bool:
+        """Whether an activation was fused in."""
+        return self.low is not None or self.high is not None
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each result is computed from the values at one place of the image."""
+        return self.window.kernel == (1, 1) and not any(self.window.padding)
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether each channel is the one of the same number times a weight of its own."""
+        return self.weight.shape[1:] == (1, 1, 1) and self.window.groups == self.shape[0]
+
+    @property
+    def copies(self) -> bool:
+        """Whether every result is one operand or zero, so that nothing needs rounding."""
+        plain = self.fixed and self.window.kernel == (1, 1) and not self.clamped
+        if not plain or self.skip is not None or self.batchnorm is not None:
+            return False
+        ones = (self.weight == 1).sum((1, 2, 3))
+        return bool(((self.weight == 0) | (self.weight == 1)).all() and (ones <= 1).all())
+
+    @property
+    def shares_type(self) -> bool:
+        return self.copies and not self.requantize
+
+    def never_negative(self, operands: bool) -> bool:
+        sums = self.fixed and self.batchnorm is None and operands
+        return sums or (self.low is not None and self.low >= 0)
+
+    def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
+        return windowed(self.window, len(self.weight), sources[0])
+
+    def evaluate(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        y = F.conv2d(
+            bordered(x, self.window.padding),
+            self.weight * self.scale,
+            self.bias,
+            stride=self.window.stride,
+            dilation=self.window.dilation,
+            groups=self.window.groups,
+        )
+        y = y if self.batchnorm is None else self.batchnorm.normalised(y)
+        return clamped(y if skip is None else y + skip, self.low, self.high)
+
+    def details(self) -> list[str]:
+        kernel, *window = window_text(self.window)
+        bounds = options({"low": self.low, "high": self.high}, {"low": None, "high": None})
+        held = {"bias": self.bias, "batchnorm": self.batchnorm}
+        flags = [name for name, value in held.items() if value is not None]
+        flags += [name for name in ("fixed", "requantize") if getattr(self, name)]
+        return [kernel, *options({"scale": self.scale}, {"scale": 1.0}), *window, *bounds, *flags]
+
+
+def identity(name: str, source: FloatOperator) -> FloatConv:
+    """A convolution that copies ``source`` channel by channel."""
+    channels = source.shape[0]
+    return FloatConv(
+        name=name,
+        inputs=(source.name,),
+        shape=source.shape,
+        window=Window(kernel=(1, 1), groups=channels),
+        weight=torch.ones(channels, 1, 1, 1),
+        fixed=True,
+    )
+
+
+def each_value(conv: FloatConv, image: FloatOperator) -> FloatConv:
+    """A diagonal layer on the flattened ``image`` as one on the image: an output for each value."""
+    channels, height, width = image.shape
+    place = torch.eye(height * width).reshape(-1, 1, height, width).repeat(channels, 1, 1, 1)
+    return replace(
+        conv,
+        inputs=(image.name, *conv.inputs[1:]),
+        weight=conv.weight * place,
+        window=Window(kernel=(height, width), groups=channels),
+    )

@@ -1,0 +1,29 @@
+"""Flatten: an image as a vector."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qnn.frontend.ops.operator import FloatOperator
+from qnn.ir.shape import Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Flatten(FloatOperator):
+    """All values of the image, channel by channel and row by row."""
+
+    kind = "flatten"
+
+    @property
+    def passes_factor(self) -> bool:
+        return True
+
+    def passes_clamp(self, low: float | None, high: float | None) -> bool:
+        return True
+
+    def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
+        return math.prod(sources[0]), 1, 1
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), -1, 1, 1)

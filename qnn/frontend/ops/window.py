@@ -1,0 +1,33 @@
+"""Windows of float operators: their text, their shape rule, and the border around an image."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from qnn.frontend.ops.operator import options
+from qnn.ir.shape import Shape
+from qnn.ir.window import Padding, Window
+
+USUAL: Mapping = MappingProxyType(
+    {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+)
+
+
+def window_text(window: Window) -> list[str]:
+    """The kernel, and what of the window differs from the usual."""
+    values = asdict(window)
+    return ["x".join(map(str, values.pop("kernel"))), *options(values, USUAL)]
+
+
+def windowed(window: Window, channels: int, source: Shape) -> Shape:
+    """The shape of ``channels`` results over an image of shape ``source``."""
+    return channels, *window.output_size(source[1:])
+
+
+def bordered(x: Tensor, padding: Padding, value: float = 0.0) -> Tensor:
+    """``x`` with ``value`` around each image."""
+    top, bottom, left, right = padding
+    return F.pad(x, (left, right, top, bottom), value=value)

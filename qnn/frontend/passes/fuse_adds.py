@@ -1,0 +1,36 @@
+"""Each sum is taken by a convolution that only it reads, the other operand its skip."""
+
+from dataclasses import replace
+
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.add import Add
+from qnn.frontend.ops.conv import FloatConv, identity
+from qnn.frontend.rewrite import Rewrite
+
+
+def fuse_adds(graph: FloatGraph) -> FloatGraph:
+    """Let convolutions add.
+
+    Prefer a convolution that computes over one that copies, whose result loses nothing by being
+    stored; break ties by the later one. Where there is none, a copy of the later operand adds.
+    """
+    rewrite = Rewrite(graph)
+    for add in rewrite.each(Add):
+        free = [name for name in add.inputs if _takes_skip(name, rewrite)]
+        if not free:
+            first, second = sorted(add.inputs, key=rewrite.place)
+            copy = identity(add.name, rewrite[second])
+            rewrite.exchange(add.name, replace(copy, inputs=(second, first)))
+            continue
+        taker = rewrite[max(free, key=lambda name: (not rewrite[name].copies, rewrite.place(name)))]
+        skip = add.inputs[1 - add.inputs.index(taker.name)]
+        rewrite.exchange(taker.name)
+        rewrite.exchange(add.name, replace(taker, inputs=(taker.inputs[0], skip)))
+        rewrite.redirect(add.name, taker.name)
+    return rewrite.graph()
+
+
+def _takes_skip(name, rewrite):
+    node = rewrite[name]
+    plain = isinstance(node, FloatConv) and not node.clamped and node.skip is None
+    return plain and rewrite.uses(name) == 1

@@ -1,0 +1,37 @@
+"""An input, whose type is its own, is copied where it joins others in a concatenation."""
+
+from dataclasses import replace
+
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.concat import FloatConcat
+from qnn.frontend.ops.conv import identity
+from qnn.frontend.rewrite import Rewrite
+
+
+def separate_inputs(graph: FloatGraph) -> FloatGraph:
+    """Requantize each tensor of one input's values before it meets those of another type."""
+    owner = _owners(graph)
+    rewrite = Rewrite(graph)
+    copied: dict[str, str] = {}
+    for concat in rewrite.each(FloatConcat):
+        if owner[concat.name] is not None:
+            continue
+        new = [n for n in dict.fromkeys(concat.inputs) if owner[n] is not None and n not in copied]
+        copies = [_copy(rewrite[name]) for name in new]
+        copied |= {name: copy.name for name, copy in zip(new, copies, strict=True)}
+        inputs = tuple(copied.get(name, name) for name in concat.inputs)
+        rewrite.exchange(concat.name, *copies, replace(concat, inputs=inputs))
+    return rewrite.graph()
+
+
+def _owners(graph):
+    """The one input whose values a tensor holds and nothing else; None if it computes."""
+    owner: dict[str, str | None] = {source.name: source.name for source in graph.inputs}
+    for node in graph.nodes[len(owner) :]:
+        sources = {owner[name] for name in node.inputs}
+        owner[node.name] = sources.pop() if len(sources) == 1 and node.shares_type else None
+    return owner
+
+
+def _copy(source):
+    return replace(identity(f"{source.name}.requantized", source), requantize=True)

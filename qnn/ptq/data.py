@@ -1,0 +1,133 @@
+"""What a user gives as data: batches of images, for one input or for several.
+
+A tuple is several inputs and a list is batches, everywhere. So data are a tensor, or a tuple with
+one tensor for each input, of all images; or any other iterable of batches. A batch is a tensor, or
+a tuple or list that begins with one tensor for each input; what follows them (labels, say) is not
+read. The inputs may also stand together in a tuple at the batch's beginning, as a loader of pairs
+of inputs and labels gives them.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.nn.preprocess import Pixels
+
+Batch = Tensor | Sequence[Tensor | Sequence[Tensor]]
+Data = Tensor | tuple[Tensor, ...] | Iterable[Batch]
+CHUNK = 128  # images at a time in calibration, so that one batch of all of them fits in memory
+
+EMPTY = (
+    "quantize needs calibration data, a tensor of images or batches of them, not an empty or other "
+    "set; give some hundred images"
+)
+
+
+def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
+    """Batches with one tensor for each input, checked, on the CPU.
+
+    Parameters
+    ----------
+    inputs : how many inputs the model may have; a batch that does not tell has the least number
+
+    Raises
+    ------
+    ModelError
+        There are no data, or they are for other inputs, or shapes or counts of images differ.
+    """
+    if isinstance(data, Tensor):
+        batches = [(data,)]
+    elif isinstance(data, tuple):
+        batches = [data]
+        _check_count(len(data), inputs)
+    else:
+        batches = [_batch(part, inputs[0]) for part in data]
+    if not batches or not all(_filled(batch) for batch in batches):
+        raise ModelError(EMPTY)
+    for batch in batches:
+        _check_count(len(batch), inputs)
+        _check_images(batch)
+        inputs = range(len(batch), len(batch) + 1)  # the first batch tells for all
+    for images in zip(*batches, strict=True):
+        _check_shapes(images)
+    return [tuple(images.detach().cpu() for images in batch) for batch in batches]
+
+
+def _batch(part, count):
+    if not isinstance(part, tuple | list):
+        return (part,)
+    if part and isinstance(part[0], tuple):
+        return part[0]
+    return tuple(part[:count])
+
+
+def _filled(batch):
+    return bool(batch) and all(isinstance(images, Tensor) and len(images) for images in batch)
+
+
+def _check_count(count, inputs):
+    if count not in inputs:
+        wanted = f"{inputs[0]} to {inputs[-1]}" if len(inputs) > 1 else str(inputs[0])
+        raise ModelError(
+            f"quantize needs data for {wanted} input{'s' * (wanted != '1')}, not {count}; a tuple "
+            f"holds one tensor for each input, a list holds batches"
+        )
+
+
+def _check_images(batch):
+    counts = [len(images) for images in batch]
+    if len(set(counts)) > 1:
+        raise ModelError(
+            f"quantize needs as many images for each input, not {', '.join(map(str, counts))}; "
+            f"give one of each for every sample"
+        )
+
+
+def _check_shapes(parts):
+    if any(x.dim() not in (2, 4) or x.shape[1:] != parts[0].shape[1:] for x in parts):
+        shapes = ", ".join(sorted({str(tuple(x.shape)) for x in parts}))
+        raise ModelError(
+            f"quantize needs calibration data of one shape (images, channels, height, width) or "
+            f"(images, features), not {shapes}; reshape them"
+        )
+
+
+def reals(images: Tensor, pixels: Pixels | None) -> Tensor:
+    """What the float model takes of one input's images or vectors, float32.
+
+    Raises
+    ------
+    ModelError
+        Pixels without what they stand for, or reals that are not finite.
+    """
+    if images.dtype == torch.uint8:
+        if pixels is None:
+            raise ModelError(
+                "quantize needs mean and std to take 8-bit pixels, not pixels alone; give both, or "
+                "what the float model takes"
+            )
+        return pixels.reals(as_images(images)).reshape(images.shape)
+    images = images.float()
+    if not bool(torch.isfinite(images).all()):
+        raise ModelError(
+            "quantize needs finite calibration data, not NaN or infinity; remove those images"
+        )
+    return images
+
+
+def as_images(x: Tensor) -> Tensor:
+    """Images, (batch, channels, height, width), of images or of vectors (batch, features)."""
+    return x if x.dim() == 4 else x[:, :, None, None]
+
+
+def joined(batches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """All images of each input in one tensor, (count, channels, height, width)."""
+    return tuple(as_images(torch.cat(parts)) for parts in zip(*batches, strict=True))
+
+
+def chunks(batches: Iterable[tuple[Tensor, ...]]) -> Iterable[tuple[Tensor, ...]]:
+    """The batches' images, (count, channels, height, width) of each input, ``CHUNK`` at a time."""
+    for batch in batches:
+        yield from zip(*(as_images(images).split(CHUNK) for images in batch), strict=True)

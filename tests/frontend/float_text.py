@@ -1,0 +1,94 @@
+"""Float graphs from their text, with weights drawn by each node's name."""
+
+import ast
+import re
+import zlib
+
+import torch
+
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.add import Add
+from qnn.frontend.ops.average_pool import AveragePool
+from qnn.frontend.ops.batch_norm import BatchNorm, Statistics
+from qnn.frontend.ops.clamp import Clamp
+from qnn.frontend.ops.concat import FloatConcat
+from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.flatten import Flatten
+from qnn.frontend.ops.input import FloatInput
+from qnn.frontend.ops.max_pool import FloatMaxPool
+from qnn.frontend.ops.pad import Pad
+from qnn.frontend.ops.slice import Slice
+from qnn.ir.graph import Output
+from qnn.ir.window import Window
+
+LINE = re.compile(r"(\S+) = (\w+)\((.*?)\) (\S+)(.*)")
+PLAIN = (FloatInput, Add, FloatConcat, Flatten, Clamp, Pad, Slice)
+PARTS = ("stride", "padding", "dilation", "groups")
+
+
+def parse(text: str) -> FloatGraph:
+    """The graph of lines as ``str`` of a graph gives them.
+
+    Fixed weights are all 1, which is what a copy has.
+    """
+    *lines, last = text.strip().splitlines()
+    nodes = {}
+    for line in lines:
+        name, kind, operands, shape, rest = LINE.fullmatch(line).groups()
+        common = {
+            "name": name,
+            "inputs": tuple(operands.split(", ")) if operands else (),
+            "shape": tuple(map(int, shape.split("x"))),
+        }
+        words = rest.split()
+        values = {k: ast.literal_eval(v) for k, _, v in (w.partition("=") for w in words) if v}
+        flags = {word for word in words if "=" not in word}
+        nodes[name] = _node(kind, common, values, flags, nodes)
+    names = last.removeprefix("return ").split(", ")
+    outputs = tuple(Output(name, nodes[name].shape) for name in names)
+    return FloatGraph(tuple(nodes.values()), outputs)
+
+
+def drawn(name: str, *shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    return torch.randn(shape, generator=generator)
+
+
+def _node(kind, common, values, flags, nodes):
+    plain = {cls.kind: cls for cls in PLAIN}
+    if kind == "clamp":
+        values = {"low": None, "high": None} | values
+    if kind in plain:
+        return plain[kind](**common, **values)
+    if kind == "batchnorm":
+        return BatchNorm(**common, statistics=_statistics(common["name"], common["shape"][0]))
+    window = Window(
+        kernel=tuple(map(int, next(f for f in flags if re.fullmatch(r"\d+x\d+", f)).split("x"))),
+        **{part: values.pop(part) for part in PARTS if part in values},
+    )
+    if kind == "maxpool":
+        return FloatMaxPool(**common, window=window)
+    if kind == "averagepool":
+        return AveragePool(**common, window=window, **values)
+    return _conv(common, window, values, flags, nodes)
+
+
+def _conv(common, window, values, flags, nodes):
+    name, outputs = common["name"], common["shape"][0]
+    inputs = nodes[common["inputs"][0]].shape[0] // window.groups
+    shape = (outputs, inputs, *window.kernel)
+    return FloatConv(
+        **common,
+        window=window,
+        weight=torch.ones(shape) if "fixed" in flags else drawn(name, *shape),
+        bias=drawn(f"{name}.bias", outputs) if "bias" in flags else None,
+        batchnorm=_statistics(name, outputs) if "batchnorm" in flags else None,
+        fixed="fixed" in flags,
+        requantize="requantize" in flags,
+        **values,
+    )
+
+
+def _statistics(name, channels):
+    gamma, beta, mean, var = drawn(name, 4, channels)
+    return Statistics(gamma, beta, mean, var.abs() + 0.1, 1e-5)

@@ -1,0 +1,311 @@
+"""Each pass alone: a graph as text before and after, and equal values."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qnn.frontend import fuse as fusion
+from qnn.frontend.check import check
+from qnn.frontend.fuse import PASSES, Pass, fuse
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.add import Add
+from qnn.frontend.ops.conv import identity
+from qnn.frontend.rewrite import Rewrite
+from qnn.frontend.run import run
+from qnn.ir.graph import Output
+from tests.frontend.float_text import parse
+
+STEPS = {step.run.__name__: step.run for step in PASSES}
+
+
+def after(name: str, before: str) -> str:
+    """The text that the pass ``name`` makes of a graph's, after a test that values stay."""
+    graph = parse(before)
+    assert str(graph) == before.strip()
+    check(graph)
+    changed = STEPS[name](graph)
+    check(changed)
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.randn(2, *source.shape, generator=generator) for source in graph.inputs]
+    old, new = run(graph, *images), run(changed, *images)
+    for was, now in zip(graph.outputs, changed.outputs, strict=True):
+        got = new[now.name].reshape(old[was.name].shape)
+        torch.testing.assert_close(got, old[was.name], atol=1e-4, rtol=1e-4)
+    return str(changed)
+
+
+CASES = {
+    "fold_batchnorm": (
+        """\
+x = input() 2x4x4
+c = conv(x) 3x4x4 1x1 bias
+b = batchnorm(c) 3x4x4
+d = batchnorm(b) 3x4x4
+return d""",
+        """\
+x = input() 2x4x4
+c = conv(x) 3x4x4 1x1 bias batchnorm
+d = conv(c) 3x4x4 1x1 groups=3 batchnorm fixed
+return d""",
+    ),
+    "hoist_clamps": (
+        """\
+x = input() 2x4x4
+c = conv(x) 3x4x4 1x1
+m = maxpool(c) 3x2x2 2x2 stride=(2,2)
+f = flatten(m) 12x1x1
+r = clamp(f) 12x1x1 low=0.0
+s = clamp(r) 12x1x1 high=0.5
+return s""",
+        """\
+x = input() 2x4x4
+c = conv(x) 3x4x4 1x1
+r = clamp(c) 3x4x4 low=0.0
+s = clamp(r) 3x4x4 high=0.5
+m = maxpool(s) 3x2x2 2x2 stride=(2,2)
+f = flatten(m) 12x1x1
+return f""",
+    ),
+    "move_divisors": (
+        """\
+x = input() 2x6x6
+a = averagepool(x) 2x2x2 3x3 stride=(3,3) divisor=9
+r = clamp(a) 2x2x2 low=0.0
+c = conv(r) 3x2x2 1x1
+p = averagepool(c) 3x1x1 2x2 stride=(2,2) divisor=4
+d = conv(p) 3x1x1 1x1
+return d""",
+        """\
+x = input() 2x6x6
+a = averagepool(x) 2x2x2 3x3 stride=(3,3) divisor=1
+r = clamp(a) 2x2x2 low=0.0
+c = conv(r) 3x2x2 1x1 scale=0.1111111111111111
+p = averagepool(c) 3x1x1 2x2 stride=(2,2) divisor=4
+d = conv(p) 3x1x1 1x1
+return d""",
+    ),
+    "lower_pools": (
+        """\
+x = input() 2x4x4
+a = averagepool(x) 2x5x3 2x2 stride=(1,2) padding=(1,1,1,1) divisor=4
+return a""",
+        """\
+x = input() 2x4x4
+a = conv(x) 2x5x3 2x2 stride=(1,2) padding=(1,1,1,1) groups=2 fixed
+return a""",
+    ),
+    "fold_flatten": (
+        """\
+x = input() 2x3x2
+f = flatten(x) 12x1x1
+l = conv(f) 4x1x1 1x1 bias
+r = clamp(f) 12x1x1 low=0.0
+return l, r""",
+        """\
+x = input() 2x3x2
+f = conv(x) 12x1x1 3x2 groups=2 fixed
+l = conv(x) 4x1x1 3x2 bias
+r = clamp(f) 12x1x1 low=0.0
+return l, r""",
+    ),
+    "lower_shortcuts": (
+        """\
+x = input() 2x4x4
+s = slice(x) 2x2x2 stride=(2,2)
+p = pad(s) 5x2x2 padding=(0,0,0,0) channels=(1,2)
+return p""",
+        """\
+x = input() 2x4x4
+p = conv(x) 5x2x2 1x1 stride=(2,2) fixed
+return p""",
+    ),
+    "fold_pads": (
+        """\
+x = input() 2x4x4
+p = pad(x) 2x6x5 padding=(1,1,0,1)
+c = conv(p) 3x6x5 3x3 padding=(1,1,1,1)
+m = maxpool(p) 2x5x4 2x2
+return c, m""",
+        """\
+x = input() 2x4x4
+p = conv(x) 2x6x5 1x1 padding=(1,1,0,1) groups=2 fixed
+c = conv(x) 3x6x5 3x3 padding=(2,2,1,2)
+m = maxpool(p) 2x5x4 2x2
+return c, m""",
+    ),
+    "lower_slices": (
+        """\
+x = input() 2x4x4
+s = slice(x) 2x2x4 stride=(2,1)
+return s""",
+        """\
+x = input() 2x4x4
+s = conv(x) 2x2x4 1x1 stride=(2,1) groups=2 fixed
+return s""",
+    ),
+    "fuse_clamps": (
+        """\
+x = input() 2x4x4
+c = conv(x) 3x4x4 1x1
+r = clamp(c) 3x4x4 low=0.0
+s = clamp(r) 3x4x4 low=-1.0 high=0.5
+t = clamp(x) 2x4x4 low=0.0
+return s, t""",
+        """\
+x = input() 2x4x4
+c = conv(x) 3x4x4 1x1 low=0.0 high=0.5
+t = clamp(x) 2x4x4 low=0.0
+return c, t""",
+    ),
+    "fuse_adds": (
+        """\
+x = input() 2x4x4
+c = conv(x) 2x4x4 1x1
+d = conv(x) 2x4x4 1x1 groups=2 fixed
+s = add(c, d) 2x4x4
+t = add(s, s) 2x4x4
+return t""",
+        """\
+x = input() 2x4x4
+d = conv(x) 2x4x4 1x1 groups=2 fixed
+c = conv(x, d) 2x4x4 1x1
+t = conv(c, c) 2x4x4 1x1 groups=2 fixed
+return t""",
+    ),
+    "lower_clamps": (
+        """\
+x = input() 2x4x4
+r = clamp(x) 2x4x4 low=0.0 high=6.0
+return r""",
+        """\
+x = input() 2x4x4
+r = conv(x) 2x4x4 1x1 groups=2 low=0.0 high=6.0 fixed
+return r""",
+    ),
+    "close_outputs": (
+        """\
+x = input() 2x4x4
+y = input() 3x1x1
+c = conv(x) 3x4x4 1x1
+return y, c, y""",
+        """\
+x = input() 2x4x4
+y = input() 3x1x1
+y.output = conv(y) 3x1x1 1x1 groups=3 fixed
+c = conv(x) 3x4x4 1x1
+return y.output, c, y.output""",
+    ),
+    "separate_inputs": (
+        """\
+x = input() 2x4x4
+y = input() 2x4x4
+m = maxpool(x) 2x4x4 1x1
+o = concat(x, m) 4x4x4
+j = concat(o, y) 6x4x4
+k = concat(y, j) 8x4x4
+return j, k""",
+        """\
+x = input() 2x4x4
+y = input() 2x4x4
+m = maxpool(x) 2x4x4 1x1
+o = concat(x, m) 4x4x4
+o.requantized = conv(o) 4x4x4 1x1 groups=4 fixed requantize
+y.requantized = conv(y) 2x4x4 1x1 groups=2 fixed requantize
+j = concat(o.requantized, y.requantized) 6x4x4
+k = concat(y.requantized, j) 8x4x4
+return j, k""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_pass_gives_its_text(name):
+    before, wanted = CASES[name]
+    assert after(name, before) == wanted
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_pass_leaves_what_is_not_its_own(name):
+    text = """\
+x = input() 2x4x4
+c = conv(x) 3x4x4 3x3 padding=(1,1,1,1) low=0.0
+m = maxpool(c) 3x2x2 2x2 stride=(2,2)
+j = concat(m, m) 6x2x2
+return j"""
+    assert after(name, text) == text
+
+
+def chain(layers: int) -> FloatGraph:
+    """Units of convolution, normalisation, ReLU, a sum, and a normalisation that stands alone."""
+    lines, last = ["x = input() 2x4x4"], "x"
+    for index in range(layers):
+        lines += [
+            f"c{index} = conv({last}) 2x4x4 1x1",
+            f"b{index} = batchnorm(c{index}) 2x4x4",
+            f"r{index} = clamp(b{index}) 2x4x4 low=0.0",
+            f"d{index} = conv(r{index}) 2x4x4 1x1",
+            f"s{index} = add(d{index}, {last}) 2x4x4",
+            f"n{index} = batchnorm(s{index}) 2x4x4",
+        ]
+        last = f"n{index}"
+    return parse("\n".join([*lines, f"return {last}"]))
+
+
+def steps_of(monkeypatch, graph: FloatGraph) -> int:
+    """Nodes that fusion made or moved, and reads that it counted."""
+    counted = 0
+    count = Rewrite._count
+
+    def counting(self, node, change):
+        nonlocal counted
+        counted += 1
+        count(self, node, change)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rewrite, "_count", counting)
+        fuse(graph)
+    return counted
+
+
+def test_fusion_is_linear_in_the_nodes(monkeypatch):
+    few, many = (steps_of(monkeypatch, chain(layers)) for layers in (20, 200))
+    assert 0 < many <= 10.5 * few
+
+
+def wrong(message: str, run, **more):
+    """Check that fusion with one more step, ``run``, fails with ``message``."""
+    step = Pass(run, **more)
+    graph = parse("x = input() 2x4x4\nc = conv(x) 3x4x4 1x1\nreturn c")
+    with pytest.raises(AssertionError) as caught:
+        fusion._check_step(step, (), graph, step.run(graph))
+    assert str(caught.value) == message
+
+
+def doubled(graph: FloatGraph) -> FloatGraph:
+    total = Add(name="s", inputs=("c", "c"), shape=graph["c"].shape)
+    return FloatGraph((*graph.nodes, total), (Output("s", total.shape),))
+
+
+def narrowed(graph: FloatGraph) -> FloatGraph:
+    return replace(graph, outputs=(Output("c", (3, 16)),))
+
+
+def with_another_input(graph: FloatGraph) -> FloatGraph:
+    source = replace(graph.inputs[0], name="y")
+    return replace(graph, nodes=(source, *graph.nodes))
+
+
+def test_a_pass_that_breaks_its_word_is_named():
+    wrong("doubled needs passes before it that remove Add", doubled, needs=(Add,))
+    wrong("doubled left Add", doubled, removes=(Add,))
+    wrong("narrowed changed the shapes of the outputs", narrowed)
+    wrong("with_another_input changed the inputs", with_another_input)
+
+
+def test_the_order_of_passes_holds():
+    graph = parse("x = input() 2x4x4\nreturn x")
+    assert str(fuse(graph, checked=True)) == str(fuse(graph))
+    copy = identity("c", graph.inputs[0])
+    both = replace(graph, nodes=(*graph.nodes, copy), outputs=(Output("c", copy.shape),))
+    assert str(fuse(both, checked=True)) == str(both)
