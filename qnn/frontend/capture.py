@@ -33,6 +33,7 @@ def capture(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> FloatGrap
     for number, x in enumerate(given, 1):
         _check_rank(x, f"input {number}" if len(given) > 1 else "input")
     _check_parameters(model)
+    # One image is enough: the graph does not depend on the values.
     images = tuple(x[:1].expand(BATCH, *x.shape[1:]).contiguous() for x in given)
     with _evaluating(model), torch.no_grad(), _quiet():
         _try(model, images)
@@ -72,6 +73,7 @@ def _check_parameters(model):
 
 @contextmanager
 def _evaluating(model):
+    # Module by module: a user may have frozen some of them in evaluation.
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -115,6 +117,7 @@ def _try(model, images):
 
 def _export(model, images):
     try:
+        # Not strict: it traces the module as Python runs it, which takes more models.
         return torch.export.export(model, images, strict=False).run_decompositions({})
     except Exception as error:  # any: torch.export raises many kinds
         raise ModelError(

@@ -75,10 +75,13 @@ class _Walk:
 
     def _call(self, node):
         if node.target is operator.getitem:
+            # Only normalisation gives several results; those but the first are saved statistics,
+            # which evaluation does not use.
             return self.values[node.args[0]] if node.args[1] == 0 else None
         if _target(node) in CHECKS:
             return None
         tensors = [self.values[n] for n in node.all_input_nodes]
+        # Computed from weights alone, as parametrizations do: a constant of the network.
         if tensors and all(isinstance(t, Tensor) for t in tensors):
             return _evaluate(node, self.values)
         return self._operator(node)
@@ -108,6 +111,7 @@ class _Walk:
         """The module's path; with the operator behind it, if a larger module computes it."""
         stack = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())
         path, kind = stack[-1]
+        # torch.export marks later calls of one module with @ and a number.
         path = path.split("@")[0]
         leaf = str(kind).removeprefix("<class '").startswith("torch.nn.modules.")
         called = _target(node).split(".")[-1].strip("_")
@@ -152,6 +156,7 @@ def _arguments(node, values):
     schema = node.target._schema.arguments
     given = dict(zip((argument.name for argument in schema), node.args, strict=False))
     given |= node.kwargs
+    # The program leaves out what equals the schema's default.
     filled = {a.name: given.get(a.name, a.default_value) for a in schema}
     return {key: fx.map_arg(value, lambda n: values[n]) for key, value in filled.items()}
 
@@ -170,6 +175,7 @@ def _shape(node, name):
 def _reached(nodes, outputs):
     """Nodes that an output needs, and the inputs, in their order."""
     needed = {output.name for output in outputs}
+    # From the outputs back: every reader comes before what it reads.
     for name in reversed(nodes):
         if name in needed:
             needed.update(nodes[name].inputs)

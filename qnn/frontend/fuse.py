@@ -82,6 +82,7 @@ def fuse(graph: FloatGraph, *, checked: bool = False) -> FloatGraph:
     """
     if checked:
         check(graph)
+    # What a pass has removed no later one may bring back.
     gone: Kinds = ()
     for step in PASSES:
         before, graph = graph, step.run(graph)
@@ -97,6 +98,7 @@ def _check_step(step: Pass, gone: Kinds, before: FloatGraph, after: FloatGraph) 
     missing = [kind.__name__ for kind in step.needs if kind not in gone]
     assert not missing, f"{name} needs passes before it that remove {', '.join(missing)}"
     check(after)
+    # By class alone: no kind of node derives from another.
     left = {type(node) for node in after.nodes} & {*gone, *step.removes}
     assert not left, f"{name} left {', '.join(sorted(kind.__name__ for kind in left))}"
     kept = [output.shape for output in after.outputs] == [o.shape for o in before.outputs]

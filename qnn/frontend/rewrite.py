@@ -33,6 +33,7 @@ class Rewrite:
 
     def each(self, kind: type[Kind]) -> Iterator[Kind]:
         """The nodes of a class in order, as they are when it is their turn."""
+        # A copy: the pass may change the places while it walks.
         for names in list(self._places):
             for name in names:
                 node = self._nodes.get(name)
@@ -45,6 +46,7 @@ class Rewrite:
 
     def uses(self, name: str) -> int:
         """How often ``name`` is read, as an output of the network too."""
+        # A node that reads a tensor twice counts twice, unlike in ``users``.
         return self._readers.get(name, Counter()).total() + self._results[name]
 
     def users(self, name: str) -> tuple[FloatOperator, ...]:
@@ -65,6 +67,7 @@ class Rewrite:
 
     def redirect(self, name: str, other: str) -> None:
         """Let everything that reads ``name``, the network's outputs too, read ``other``."""
+        # Only readers change, so that the cost is that of the reads and not of the graph.
         for user in self.users(name):
             inputs = tuple(other if n == name else n for n in user.inputs)
             self.exchange(user.name, replace(user, inputs=inputs))
@@ -82,5 +85,6 @@ class Rewrite:
         for name in node.inputs:
             readers = self._readers.setdefault(name, Counter())
             readers[node.name] += change
+            # Counters keep zeros, which would be listed as readers.
             if not readers[node.name]:
                 del readers[node.name]

@@ -31,6 +31,7 @@ def build(plan: Plan, graph: FloatGraph, types: Mapping[str, QType]) -> Quantize
     quantized = QuantizedModel(plan).eval()
     for source in quantized.inputs:
         _fill_input(source, types[source.plan.name])
+    # In order: the exponents of operands come from the types, not from earlier layers.
     for node in graph.convs:
         conv = quantized.layer(node.name)
         _fill_weights(conv, node)

@@ -72,12 +72,14 @@ def choose_types(
         A tensor is zero on all data, so that no exponent can be chosen.
     """
     whole = unrounded(graph)
+    # Their exponents follow from the weights, which are chosen after the types.
     types = {name: QType(RESULT_BITS, True, 0) for name in whole}
     inputs = {source.name for source in graph.inputs}
     signed = {name: input_signed.get(name, seen[name].least < 0) for name in inputs}
     positive = _positive(graph, {name for name in inputs if not signed[name]})
     for group in _groups(graph, whole):
         together = _together(group, seen)
+        # Few bits of activations are a choice for the inside; an image keeps its own.
         given = not inputs.isdisjoint(group)
         bits = max(activation_bits, INPUT_BITS) if given else activation_bits
         chosen = choose_type(together, bits, signed=not positive.issuperset(group))
@@ -87,6 +89,7 @@ def choose_types(
 
 def _together(group, seen):
     for name in group:
+        # A dead tensor has no scale, and whatever is chosen would be wrong for the first value.
         if seen[name].least == seen[name].most == 0:
             raise ModelError(
                 f"layer '{name}' has no range: it is zero for all calibration data; give data that "
@@ -103,6 +106,7 @@ def _groups(graph, whole):
         if not node.shares_type or node.name in whole:
             continue
         for name in node.inputs:
+            # The smaller joins the larger, so that no name moves more than log(nodes) times.
             small, large = sorted((group[node.name], group[name]), key=len)
             if small is not large:
                 large += small

@@ -39,6 +39,7 @@ def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
     """
     if isinstance(data, Tensor):
         batches = [(data,)]
+    # Never batches: what a tuple means must not depend on how many tensors it holds.
     elif isinstance(data, tuple):
         batches = [data]
         _check_count(len(data), inputs)
@@ -58,6 +59,7 @@ def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
 def _batch(part, count):
     if not isinstance(part, tuple | list):
         return (part,)
+    # A loader of (inputs, labels), where inputs are several.
     if part and isinstance(part[0], tuple):
         return part[0]
     return tuple(part[:count])

@@ -33,6 +33,7 @@ def export(quantized: QuantizedModel) -> Graph:
 
 def _types(quantized: QuantizedModel) -> dict[str, QType]:
     """The type of every tensor, in order; what selects has that of its operands."""
+    # Operands come first, so that their types are known here.
     types: dict[str, QType] = {}
     for plan in quantized.plan.layers:
         selected = plan.inputs[0] if plan.selects else None

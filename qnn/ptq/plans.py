@@ -96,11 +96,14 @@ def _conv_plan(node: FloatConv, type: QType, bits: int, terms: int, rounded: boo
 
 def _fixed_terms(node: FloatConv, bits: int, terms: int) -> int:
     """Terms that bring weights which nothing can train close to what they are."""
+    # Every channel has a factor of its own, and no later layer can make up for its error.
     if node.batchnorm is not None:
         return max(terms, MOST_FIXED_TERMS)
+    # All channels are alike: copies, sums or averages.
     one = node.weight[:1] * node.scale
     most = MOST_FIXED_TERMS_2_BITS if bits == 2 else MOST_FIXED_TERMS
     errors = [_relative_error(one, bits, count) for count in range(1, most + 1)]
+    # Terms that do not bring it closer are not spent, even where none is close.
     target = max(min(errors), CLOSE)
     return 1 + next(index for index, error in enumerate(errors) if error <= target)
 

@@ -81,6 +81,7 @@ def quantize(
     roundings.rounding(rounding).choose(rounding_options)
     counts = _input_counts(model)
     given = batches_of(data, counts)
+    # Checked before anything is computed, which may take minutes.
     learnt = given if rounding_data is None else batches_of(rounding_data, counts)
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
@@ -89,6 +90,7 @@ def quantize(
         graph, observe(graph, chunks(batches)), activation_bits, _signs(graph, pixels)
     )
     if isinstance(weight_bits, Budget):
+        # The widest formats: what is measured is each layer's own rounding.
         wide = plan_of(graph, types, pixels, MOST_BITS, activation_bits, terms, "nearest")
         weight_bits = weight_bits.choose(build(wide, graph, types), joined(batches))
     plan = plan_of(graph, types, pixels, weight_bits, activation_bits, terms, rounding)
@@ -116,6 +118,7 @@ def _check_model(model):
 def _check_formats(weight_bits, activation_bits, terms):
     if not isinstance(weight_bits, Budget):
         check_choice("weight_bits", weight_bits, LEAST_BITS, MOST_BITS)
+    # More than 16 bits are an unrounded result's alone.
     check_number("activation_bits", activation_bits, 2, 16)
     check_choice("terms", terms, 1, 7)
 

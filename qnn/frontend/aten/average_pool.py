@@ -11,6 +11,7 @@ def avg_pool2d(call: Call) -> AveragePool:
     """Average pooling by windows that are whole and have one divisor."""
     source, shape, kernel = call.source(), call.shape, call.pair("kernel_size")
     stride, padding = call.pair("stride", kernel), call.pair("padding")
+    # At the border it would divide by fewer values, while weights are the same everywhere.
     if any(padding) and not call["count_include_pad"]:
         raise call.refuse(
             "one divisor for all windows",

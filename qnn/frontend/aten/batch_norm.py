@@ -16,6 +16,7 @@ def batch_norm(call: Call) -> BatchNorm:
     gamma, beta = call.weight("weight"), call.weight("bias")
     gamma = torch.ones_like(mean) if gamma is None else gamma
     beta = torch.zeros_like(mean) if beta is None else beta
+    # Without eps a dead channel would be divided by 0, and its calibration be all NaN.
     if not bool((var + call["eps"] > 0).all()):
         raise ModelError(
             f"layer '{call.name}': channel {int((var + call['eps'] <= 0).nonzero()[0])} has no "

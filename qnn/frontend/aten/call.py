@@ -44,6 +44,7 @@ class Call:
 
     def source(self, key: str = "input") -> FloatOperator:
         """The node behind an activation operand."""
+        # Schemas call the first operand input or self.
         value = self.arguments.get(key, self.arguments.get("self"))
         if not isinstance(value, str):
             raise self.refuse(

@@ -15,6 +15,7 @@ def clamp(call: Call, low: float | Tensor | None, high: float | Tensor | None) -
         raise call.refuse("numbers as bounds", "tensors", "use one bound for all channels")
     if low is not None and high is not None and low > high:
         raise call.refuse("a lower bound under the upper one", f"{low} and {high}", "swap them")
+    # An infinite bound lets everything pass.
     low, high = (None if b is None or math.isinf(b) else float(b) for b in (low, high))
     return Clamp(name=call.name, inputs=(source.name,), shape=source.shape, low=low, high=high)
 

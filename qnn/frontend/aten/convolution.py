@@ -27,6 +27,7 @@ def conv2d(call: Call) -> FloatConv:
 
 def _padding(call, kernel, dilation):
     if call["padding"] == "same":
+        # PyTorch puts the odd row or column of an even kernel behind the image.
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         (top, left), (bottom, right) = ([t // 2 for t in total], [t - t // 2 for t in total])
         return (top, bottom, left, right)
@@ -36,6 +37,7 @@ def _padding(call, kernel, dilation):
 
 def linear(call: Call) -> FloatConv:
     """A linear layer on vectors, which is a convolution of images of one pixel."""
+    # On more axes it would be a product for each row, which is no convolution of an image.
     weight, shape = call.weight("weight"), call.shape
     if call.source().shape[1:] != (1, 1) or shape[1:] != (1, 1):
         raise call.refuse(

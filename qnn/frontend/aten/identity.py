@@ -8,6 +8,7 @@ from qnn.frontend.aten.call import Call
 def identity(call: Call) -> str:
     """The operand, unless it is cast to another type."""
     source = call.source()
+    # Integers have no other float types: a cast would change values in PyTorch alone.
     if call.arguments.get("dtype") not in (None, torch.float32):
         raise call.refuse("float32", f"{call['dtype']}", "leave the cast out")
     return source.name

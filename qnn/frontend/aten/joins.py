@@ -22,6 +22,7 @@ def concat(call: Call) -> FloatConcat | str:
     names, shape = call["tensors"], call.shape
     if not all(isinstance(name, str) for name in names):
         raise call.refuse("operands computed from the input", "a constant", "pad instead")
+    # dim may be negative or a vector's: the shapes tell whether channels were joined.
     if sum(call.nodes[name].shape[0] for name in names) != shape[0]:
         raise call.refuse("dim=1 (channels)", f"dim={call['dim']}", "concatenate channels")
     if len(names) == 1:

@@ -33,6 +33,7 @@ def pad(call: Call) -> Pad | str:
         raise call.refuse("amounts of 0 or more", f"{tuple(amounts)}", "do not crop with pad")
     if not any(amounts):
         return source.name
+    # F.pad counts from the last axis, and may name only the first few.
     left, right, top, bottom, front, behind = (amounts + [0] * 6)[:6]
     if any(amounts[6:]):
         raise call.refuse("to leave the batch", f"{tuple(amounts)}", "pad images only")
@@ -60,6 +61,7 @@ def slice_(call: Call) -> Slice | str:
         )
     stride = (call["step"], 1) if dim == 2 else (1, call["step"])
     previous = source
+    # Rows and columns are sliced one after the other, by two operators.
     if isinstance(previous, Slice):
         stride = (stride[0] * previous.stride[0], stride[1] * previous.stride[1])
         source = call.nodes[previous.inputs[0]]

@@ -28,6 +28,7 @@ def max_pool2d(call: Call) -> FloatMaxPool:
 
 def _padding(size, out, kernel, stride, dilation, before):
     """(before, behind) so that exactly ``out`` windows fit."""
+    # With ceil_mode the last window may reach further than the padding.
     return before, max((out - 1) * stride + dilation * (kernel - 1) + 1 - size - before, 0)
 
 

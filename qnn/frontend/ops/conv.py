@@ -69,6 +69,7 @@ class FloatConv(FloatOperator):
         plain = self.fixed and self.window.kernel == (1, 1) and not self.clamped
         if not plain or self.skip is not None or self.batchnorm is not None:
             return False
+        # At most one 1 in each row, and nothing else: what is selected is exact.
         ones = (self.weight == 1).sum((1, 2, 3))
         return bool(((self.weight == 0) | (self.weight == 1)).all() and (ones <= 1).all())
 

@@ -13,5 +13,6 @@ def close_outputs(graph: FloatGraph) -> FloatGraph:
     outputs = tuple(
         replace(o, name=copies[o.name].name) if o.name in copies else o for o in graph.outputs
     )
+    # Inputs stay first: where they end is where computing begins.
     computed = graph.nodes[len(graph.inputs) :]
     return FloatGraph((*graph.inputs, *copies.values(), *computed), outputs)

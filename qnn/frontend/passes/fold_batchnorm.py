@@ -14,10 +14,12 @@ def fold_batchnorm(graph: FloatGraph) -> FloatGraph:
     for norm in rewrite.each(BatchNorm):
         source = rewrite[norm.inputs[0]]
         if source.learned and source.batchnorm is None and rewrite.uses(source.name) == 1:
+            # The convolution keeps its own name, which is that of the module with the weights.
             rewrite.exchange(source.name, replace(source, batchnorm=norm.statistics))
             rewrite.exchange(norm.name)
             rewrite.redirect(norm.name, source.name)
         else:
+            # One group for each channel: a dense layer's zeros would be most of a DenseNet's.
             alone = replace(identity(norm.name, source), batchnorm=norm.statistics)
             rewrite.exchange(norm.name, alone)
     return rewrite.graph()

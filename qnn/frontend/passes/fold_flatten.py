@@ -14,6 +14,7 @@ def fold_flatten(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     for flatten in rewrite.each(Flatten):
         source, users = rewrite[flatten.inputs[0]], rewrite.users(flatten.name)
+        # One pixel is a vector already; an output without readers differs in its shape alone.
         if source.shape[1:] == (1, 1) or not users:
             _remove(flatten, rewrite)
             continue
@@ -36,10 +37,12 @@ def _remove(flatten, rewrite):
 def _is_layer(node):
     if not isinstance(node, FloatConv) or not node.pointwise:
         return False
+    # Groups of a flattened image mix pixels of other channels, which no kernel does.
     return node.window.groups == 1 or (node.diagonal and node.fixed)
 
 
 def _on_image(layer, source):
+    # Its weights would become mostly zeros, which only fixed ones may: nothing learns them.
     if layer.window.groups > 1:
         return each_value(layer, source)
     return replace(

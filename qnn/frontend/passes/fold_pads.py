@@ -14,8 +14,10 @@ def fold_pads(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     for pad in rewrite.each(Pad):
         for user in rewrite.users(pad.name):
+            # A skip operand has no window that could take the border in.
             if isinstance(user, FloatConv) and user.inputs[0] == pad.name:
                 rewrite.exchange(user.name, _padded(user, pad))
+        # Maximum pooling pads with what never wins, not with zeros, and so cannot take it in.
         if rewrite.uses(pad.name):
             copy = identity(pad.name, rewrite[pad.inputs[0]])
             window = Window(kernel=(1, 1), padding=pad.padding, groups=copy.window.groups)

@@ -17,6 +17,7 @@ def fuse_adds(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     for add in rewrite.each(Add):
         free = [name for name in add.inputs if _takes_skip(name, rewrite)]
+        # The later operand, so that the earlier one is stored when the sum is taken.
         if not free:
             first, second = sorted(add.inputs, key=rewrite.place)
             copy = identity(add.name, rewrite[second])
@@ -24,6 +25,7 @@ def fuse_adds(graph: FloatGraph) -> FloatGraph:
             continue
         taker = rewrite[max(free, key=lambda name: (not rewrite[name].copies, rewrite.place(name)))]
         skip = add.inputs[1 - add.inputs.index(taker.name)]
+        # It moves to the sum's place, where both operands have been computed.
         rewrite.exchange(taker.name)
         rewrite.exchange(add.name, replace(taker, inputs=(taker.inputs[0], skip)))
         rewrite.redirect(add.name, taker.name)
@@ -32,5 +34,6 @@ def fuse_adds(graph: FloatGraph) -> FloatGraph:
 
 def _takes_skip(name, rewrite):
     node = rewrite[name]
+    # The epilogue adds before it clamps, and one operand alone.
     plain = isinstance(node, FloatConv) and not node.clamped and node.skip is None
     return plain and rewrite.uses(name) == 1

@@ -27,6 +27,7 @@ def _both(conv, clamp):
         bound = bound if clamp.low is None else max(bound, clamp.low)
         return bound if clamp.high is None else min(bound, clamp.high)
 
+    # A clamp of a clamp is one: the inner bounds, as far as the outer ones let them.
     low = clamp.low if conv.low is None else within(conv.low)
     high = clamp.high if conv.high is None else within(conv.high)
     return replace(conv, low=low, high=high)

@@ -14,6 +14,7 @@ def hoist_clamps(graph: FloatGraph) -> FloatGraph:
     """Move each clamp up over what commutes with it and has no other reader."""
     rewrite = Rewrite(graph)
     for clamp in rewrite.each(Clamp):
+        # Several may lie in a row: each is passed before the next clamp has its turn.
         while _moves_over(clamp, rewrite[clamp.inputs[0]], rewrite):
             clamp = _moved(clamp, rewrite)
     return rewrite.graph()
@@ -28,6 +29,7 @@ def _moved(clamp, rewrite):
     over = rewrite[clamp.inputs[0]]
     shape = rewrite[over.inputs[0]].shape
     first = replace(clamp, inputs=over.inputs, shape=shape)
+    # Readers of the clamp's result read what it moves over, whose values are now the same.
     rewrite.redirect(clamp.name, over.name)
     rewrite.exchange(clamp.name)
     rewrite.exchange(over.name, first, replace(over, inputs=(clamp.name,)))

@@ -16,6 +16,7 @@ def lower_pools(graph: FloatGraph) -> FloatGraph:
     for pool in rewrite.each(AveragePool):
         channels = pool.shape[0]
         copy = identity(pool.name, rewrite[pool.inputs[0]])
+        # One group for each channel, so that no zeros are stored between channels.
         weight = torch.full((channels, 1, *pool.window.kernel), 1 / pool.divisor)
         window = replace(pool.window, groups=channels)
         rewrite.exchange(pool.name, replace(copy, shape=pool.shape, weight=weight, window=window))

@@ -17,6 +17,7 @@ def lower_shortcuts(graph: FloatGraph) -> FloatGraph:
         if not any(pad.channels):
             continue
         source, stride = rewrite[pad.inputs[0]], (1, 1)
+        # With a border, the slice's rows would be counted from the padded image.
         if isinstance(source, Slice) and not any(pad.padding) and rewrite.uses(source.name) == 1:
             rewrite.exchange(source.name)
             source, stride = rewrite[source.inputs[0]], source.stride
@@ -34,6 +35,7 @@ def lower_shortcuts(graph: FloatGraph) -> FloatGraph:
 
 def _placed(inputs, front, behind):
     """Weights (front + inputs + behind, inputs, 1, 1) that place the inputs among zeros."""
+    # Dense, as groups cannot leave outputs without an input.
     weight = torch.zeros(front + inputs + behind, inputs, 1, 1)
     weight[front + torch.arange(inputs), torch.arange(inputs)] = 1
     return weight

@@ -15,6 +15,7 @@ def move_divisors(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     for pool in rewrite.each(AveragePool):
         layer = _layer_behind(pool, rewrite)
+        # A power of two is a shift, exact wherever it stands.
         if layer is not None and pool.divisor & (pool.divisor - 1):
             rewrite.exchange(pool.name, replace(pool, divisor=1))
             rewrite.exchange(layer.name, replace(layer, scale=layer.scale / pool.divisor))
@@ -30,4 +31,5 @@ def _layer_behind(pool, rewrite):
             return last
         if not last.passes_factor:
             return None
+    # An output of the network, or of several readers: there is no one layer to divide.
     return None

@@ -14,11 +14,13 @@ def separate_inputs(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     copied: dict[str, str] = {}
     for concat in rewrite.each(FloatConcat):
+        # All from one input: the joined tensor keeps the input's own type.
         if owner[concat.name] is not None:
             continue
         new = [n for n in dict.fromkeys(concat.inputs) if owner[n] is not None and n not in copied]
         copies = [_copy(rewrite[name]) for name in new]
         copied |= {name: copy.name for name, copy in zip(new, copies, strict=True)}
+        # One copy serves every concatenation behind it.
         inputs = tuple(copied.get(name, name) for name in concat.inputs)
         rewrite.exchange(concat.name, *copies, replace(concat, inputs=inputs))
     return rewrite.graph()
