@@ -1,17 +1,36 @@
-"""Addresses on chip for tensors that live at different times."""
+"""Addresses on chip for buffers that live at different times."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+
+Span = tuple[int, int]  # first and last step, both included
 
 
 @dataclass(frozen=True)
 class Request:
-    """``words`` from step ``first`` to step ``last``, both included."""
+    """``words`` during ``lives``: a span of steps, or two where a life reaches the next image."""
 
     name: Hashable
     words: int
-    first: int
-    last: int
+    lives: tuple[Span, ...]
+
+    @property
+    def first(self) -> int:
+        """The step in which the life begins."""
+        return self.lives[0][0]
+
+    @property
+    def steps(self) -> int:
+        """How many steps the life has."""
+        return sum(last - first + 1 for first, last in self.lives)
+
+    def meets(self, other: "Request") -> bool:
+        """Whether both live in some step."""
+        return any(
+            first <= stop and start <= last
+            for first, last in self.lives
+            for start, stop in other.lives
+        )
 
 
 def allocate(requests: list[Request], capacity: int) -> dict[Hashable, int] | None:
@@ -19,7 +38,7 @@ def allocate(requests: list[Request], capacity: int) -> dict[Hashable, int] | No
     orders = (
         lambda r: (-r.words, r.first, r.name),
         lambda r: (r.first, -r.words, r.name),
-        lambda r: (-r.words * (r.last - r.first + 1), r.first, r.name),
+        lambda r: (-r.words * r.steps, r.first, r.name),
     )
     for order in orders:
         addresses = _fit(sorted(requests, key=order), capacity)
@@ -28,22 +47,10 @@ def allocate(requests: list[Request], capacity: int) -> dict[Hashable, int] | No
     return None
 
 
-def _fit(requests, capacity):
-    placed: list[tuple[Request, int]] = []
-    for request in requests:
-        address = _best_gap(request, placed, capacity)
-        if address is None:
-            return None
-        placed.append((request, address))
-    return {request.name: address for request, address in placed}
-
-
-def _best_gap(request, placed, capacity):
-    """The smallest gap that holds the request among those that live with it."""
+def best_gap(request: Request, placed: Iterable[tuple[Request, int]], capacity: int) -> int | None:
+    """The first word of the smallest gap among the requests that live with this one."""
     busy = sorted(
-        (address, address + other.words)
-        for other, address in placed
-        if other.first <= request.last and request.first <= other.last
+        (address, address + other.words) for other, address in placed if request.meets(other)
     )
     best, end = None, 0
     for start, stop in [*busy, (capacity, capacity)]:
@@ -52,3 +59,13 @@ def _best_gap(request, placed, capacity):
             best = (room, end)
         end = max(end, stop)
     return None if best is None else best[1]
+
+
+def _fit(requests, capacity):
+    placed: list[tuple[Request, int]] = []
+    for request in requests:
+        address = best_gap(request, placed, capacity)
+        if address is None:
+            return None
+        placed.append((request, address))
+    return {request.name: address for request, address in placed}

@@ -1,15 +1,17 @@
 """Which tensors stay on chip, and which layers run strip by strip together: the cheapest found."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from qnn.compiler.network import Network
 from qnn.compiler.runs import Choice, Run, best_run, least_rows
 from qnn.compiler.storage import passes
 from qnn.errors import CompileError
-from qnn.ir.ops import Concat, Input, Operator
+from qnn.ir.ops import Operator
 
 MOST_LAYERS = 4  # of a run
+NO_CHANGE = (0, 0, 0.0)  # of a cost
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ def choose_runs(network: Network, capacity: int, *, stays: bool = True) -> Plan 
     if not stays:
         fixed = frozenset(place.root for place in network.place.values())
     search = _Search(network, capacity, fixed)
-    state = search.spill(_State(runs, fixed))
-    return None if state is None else search.plan(search.improve(state))
+    state = search.spill(search.state(runs, fixed))
+    return None if state is None else search.improve(state).plan()
 
 
 def check_rows(network: Network) -> None:
@@ -63,22 +65,17 @@ def check_rows(network: Network) -> None:
             )
 
 
-@dataclass(frozen=True)
-class _State:
-    runs: tuple[tuple[Operator, ...], ...]
-    spilled: frozenset[str]
-
-
 def _start(network):
     """One run a layer. What can only be in memory is there from the beginning."""
     graph, place = network.graph, network.place
     outputs = {output.name for output in graph.outputs}
-    source = graph.inputs[0]
     runs, spilled = [], set()
-    if place[source.name].root == source.name:
-        spilled.add(source.name)
-    if place[source.name].root != source.name or source.name in outputs:
-        runs.append((source,))
+    for source in graph.inputs:
+        alone = place[source.name].root == source.name
+        if alone:
+            spilled.add(source.name)
+        if not alone or source.name in outputs:
+            runs.append((source,))
     for node in graph.nodes:
         if node.is_computed:
             runs.append((node,))
@@ -91,92 +88,169 @@ def _alive(network, runs, spilled):
     inner = {node.name for nodes in runs for node in nodes[:-1]}
     spans = {}
     for number, nodes in enumerate(runs):
-        for node in nodes:
-            for name in (node.name, *node.inputs):
-                root = network.place[name].root
-                if root not in spilled and root not in inner:
-                    spans[root] = (spans.get(root, (number,))[0], number)
+        for root in network.roots(nodes):
+            if root not in spilled and root not in inner:
+                spans[root] = (spans.get(root, (number,))[0], number)
     return spans
 
 
+@dataclass(frozen=True)
+class _Cost:
+    """Runs that no strip height makes possible, words that are missing, then cycles."""
+
+    impossible: int
+    missing: int
+    cycles: float
+
+    @staticmethod
+    def of(choices: Iterable[Choice]) -> "_Cost":
+        choices = tuple(choices)
+        return _Cost(
+            sum(c.missing < 0 for c in choices),
+            sum(c.missing for c in choices),
+            sum(c.cycles for c in choices),
+        )
+
+    def change(self, before: "_Cost") -> tuple:
+        """What this costs more than ``before`` did, to be compared in this order."""
+        cycles = 0.0 if self.cycles == before.cycles else self.cycles - before.cycles
+        return self.impossible - before.impossible, self.missing - before.missing, cycles
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Runs and what lies in memory; each derived value is computed once."""
+
+    search: "_Search"
+    runs: tuple[tuple[Operator, ...], ...]
+    spilled: frozenset[str]
+
+    @cached_property
+    def alive(self) -> dict[str, tuple[int, int]]:
+        """First and last run of every root that stays on chip."""
+        return _alive(self.search.network, self.runs, self.spilled)
+
+    @cached_property
+    def taken(self) -> list[int]:
+        """Words that the roots which stay take during each run."""
+        words = [0] * len(self.runs)
+        for root, (first, last) in self.alive.items():
+            for number in range(first, last + 1):
+                words[number] += self.search.network.root_words(root)
+        return words
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """The best of every run in the space that tensors leave."""
+        return [
+            self.search.choice(nodes, self.spilled, words)
+            for nodes, words in zip(self.runs, self.taken, strict=True)
+        ]
+
+    def plan(self) -> Plan:
+        cycles = sum(choice.cycles for choice in self.choices)
+        return Plan(tuple(choice.run for choice in self.choices), self.spilled, cycles)
+
+
 class _Search:
+    """Changes are tried one at a time; what one costs is found from the runs that it touches."""
+
     def __init__(self, network, capacity, fixed):
         self.network, self.capacity, self.fixed = network, capacity, fixed
         self.best = cache(lambda nodes, spilled, space: best_run(network, nodes, spilled, space))
 
-    def choices(self, state) -> list[Choice]:
-        """The best of every run in the space that tensors leave."""
-        spans = _alive(self.network, state.runs, state.spilled)
-        result = []
-        for number, nodes in enumerate(state.runs):
-            alive = [root for root, (a, b) in spans.items() if a <= number <= b]
-            space = self.capacity - sum(self.network.root_words(root) for root in alive)
-            names = {name for node in nodes for name in (node.name, *node.inputs)}
-            roots = frozenset(self.network.place[name].root for name in names)
-            result.append(self.best(nodes, state.spilled & roots, space))
-        return result
+    def state(self, runs, spilled) -> _State:
+        return _State(self, runs, spilled)
 
-    def cost(self, state):
-        """Words that are missing, then cycles."""
-        choices = self.choices(state)
-        impossible = sum(c.missing < 0 for c in choices)
-        return impossible, sum(c.missing for c in choices), sum(c.cycles for c in choices)
+    def choice(self, nodes, spilled, taken) -> Choice:
+        return self.best(nodes, spilled & self.network.roots(nodes), self.capacity - taken)
 
-    def plan(self, state):
-        choices = self.choices(state)
-        cycles = sum(choice.cycles for choice in choices)
-        return Plan(tuple(choice.run for choice in choices), state.spilled, cycles)
-
-    def spill(self, state):
+    def spill(self, state: _State) -> _State | None:
         """Send tensors to memory until everything fits; None where that is not enough."""
         while True:
-            choices = self.choices(state)
-            number = next((i for i, c in enumerate(choices) if c.run is None), None)
+            number = next((i for i, c in enumerate(state.choices) if c.run is None), None)
             if number is None:
                 return state
-            spans = _alive(self.network, state.runs, state.spilled)
-            here = [root for root, (a, b) in spans.items() if a <= number <= b]
+            here = [root for root, (a, b) in state.alive.items() if a <= number <= b]
             if not here:
                 return None
-            trials = [_State(state.runs, state.spilled | {root}) for root in here]
-            sizes = [-self.network.root_words(root) for root in here]
-            costs = [self.cost(trial) for trial in trials]
-            state = trials[min(range(len(trials)), key=lambda i: (costs[i], sizes[i]))]
+            least = min(here, key=lambda root: self._spill_order(state, root))
+            state = self.state(state.runs, state.spilled | {least})
 
-    def improve(self, state):
-        """Take every single change that lowers the cost, until there is none."""
-        cost = self.cost(state)
+    def _spill_order(self, state, root):
+        """What it costs to send a tensor to memory; of equals, the largest goes first."""
+        words = self.network.root_words(root)
+        first, last = state.alive[root]
+        moved = self._moved(state, (first, last), state.spilled | {root}, -words)
+        return moved.change(_Cost.of(state.choices[first : last + 1])), -words
+
+    def _moved(self, state, span, spilled, words) -> _Cost:
+        """The cost of some runs with other tensors in memory, which take ``words`` more on chip."""
+        numbers = range(span[0], span[1] + 1)
+        return _Cost.of(
+            self.choice(state.runs[n], spilled, state.taken[n] + words) for n in numbers
+        )
+
+    def improve(self, state: _State) -> _State:
+        """Take every single change that lowers the cost, until a round finds none."""
         while True:
-            for trial in self._changes(state):
-                lower = self.cost(trial)
-                if lower < cost:
-                    state, cost = trial, lower
-                    break
-            else:
+            before = state
+            state = self._join(state)
+            state = self._return(state)
+            if state is before:
                 return state
 
-    def _changes(self, state):
-        for number in range(len(state.runs) - 1):
-            if self._joins(state.runs[number], state.runs[number + 1]):
-                yield self._joined(state, number)
+    def _join(self, state):
+        """Neighbouring runs become one where that is cheaper."""
+        number = 0
+        while number < len(state.runs) - 1:
+            nodes, following = state.runs[number : number + 2]
+            trial = self._joined(state, number) if self._joins(nodes, following) else None
+            if trial is None:
+                number += 1
+            else:
+                state = trial
+        return state
+
+    def _joined(self, state, number):
+        """The state with a run and the next one joined; None where that is no cheaper."""
+        nodes, following = state.runs[number : number + 2]
+        name = nodes[-1].name
+        both = nodes + following
+        spilled = state.spilled - {name}
+        alive = {
+            root
+            for root, (first, last) in state.alive.items()
+            if first <= number + 1 and number <= last and root != name
+        }
+        choice = self.choice(both, spilled, sum(map(self.network.root_words, alive)))
+        change = _Cost.of([choice]).change(_Cost.of(state.choices[number : number + 2]))
+        if change >= NO_CHANGE:
+            return None
+        return self.state((*state.runs[:number], both, *state.runs[number + 2 :]), spilled)
+
+    def _return(self, state):
+        """Tensors come back from memory where that is cheaper."""
         for root in sorted(state.spilled - self.fixed):
-            yield _State(state.runs, state.spilled - {root})
+            trial = self.state(state.runs, state.spilled - {root})
+            span = trial.alive.get(root)
+            if span is None:
+                continue
+            moved = self._moved(state, span, trial.spilled, self.network.root_words(root))
+            if moved.change(_Cost.of(state.choices[span[0] : span[1] + 1])) < NO_CHANGE:
+                state = trial
+        return state
 
     def _joins(self, nodes, following):
         """Whether only the following run needs the results of a run."""
         graph, name = self.network.graph, nodes[-1].name
         users = graph.users(name)
         return (
-            not isinstance(nodes[-1], Input)
+            nodes[-1].is_computed
             and len(nodes) + len(following) <= MOST_LAYERS
             and bool(users)
-            and all(user in following and not isinstance(user, Concat) for user in users)
+            and all(user in following and user.is_computed for user in users)
             and all(output.name != name for output in graph.outputs)
             and self.network.place[name].root == name
             and passes(nodes[-1], self.network.config) == 1
         )
-
-    def _joined(self, state, number):
-        both = state.runs[number] + state.runs[number + 1]
-        runs = (*state.runs[:number], both, *state.runs[number + 2 :])
-        return _State(runs, state.spilled - {state.runs[number][-1].name})

@@ -6,27 +6,32 @@ from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Span
 from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.header import Engine, Op
-from hw.spec.timing import QUEUE_DEPTH
+from hw.spec.timing import QUEUE_DEPTH, TRANSFERS_IN_FLIGHT
 
 
 class _Placed(NamedTuple):
-    """An instruction with what it touches, which is asked for many times."""
+    """An instruction with what it touches, and how many loads may pass it."""
 
     instruction: Instruction
     reads: tuple[Span, ...]
     writes: tuple[Span, ...]
+    most: int
 
 
 def hoist_loads(program: list[Instruction], config: SvpeConfig) -> list[Instruction]:
     """The same program, right in the same way when executed serially, with each load moved up.
 
     A load passes whatever touches none of its words, but no other load, and no computation that
-    ``QUEUE_DEPTH`` loads have passed: they would keep it from its queue.
+    ``QUEUE_DEPTH`` loads have passed: they would keep it from its queue. Fewer pass the first
+    computations, which would wait for the others' fetch and transfers with nothing to hide them.
     """
     result: list[_Placed] = []
     passed: list[int] = []  # by loads, of each in `result`
+    computes = 0
     for instruction in program:
-        own = _Placed(instruction, instruction.reads(config), instruction.writes(config))
+        computes += instruction.engine is Engine.COMPUTE
+        most = TRANSFERS_IN_FLIGHT if computes <= QUEUE_DEPTH else QUEUE_DEPTH
+        own = _Placed(instruction, instruction.reads(config), instruction.writes(config), most)
         place = len(result)
         if instruction.op is Op.LOAD:
             while place and _may_pass(own, result[place - 1], passed[place - 1]):
@@ -39,7 +44,7 @@ def hoist_loads(program: list[Instruction], config: SvpeConfig) -> list[Instruct
 
 def _may_pass(load, other, count):
     engine = other.instruction.engine
-    if engine is Engine.LOAD or (engine is Engine.COMPUTE and count >= QUEUE_DEPTH):
+    if engine is Engine.LOAD or (engine is Engine.COMPUTE and count >= other.most):
         return False
     return not (
         _meet(load.writes, other.reads)

@@ -19,17 +19,6 @@ from qnn.ir.ops import Conv, MaxPool
 COORDINATE_LIMIT = 2047
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Work:
-    """An instruction before its weights have an address."""
-
-    name: str
-    instruction: Tiles
-    weight_words: int = 0
-    weights: bytes = b""
-    parameters: bytes = b""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Operands:
     """Where a layer reads and writes."""
@@ -67,43 +56,38 @@ def lower(
     layouts: Operands,
     tile: Tile,
     config: SvpeConfig,
-    packed: tuple[GroupData, ...] | None = None,
-    blocks: tuple[int, int] | None = None,
-) -> list[Work]:
-    """The instructions of one layer; they need no order among themselves.
+    packed: tuple[GroupData, ...],
+    blocks: tuple[int, int],
+) -> list[Tiles]:
+    """The instructions of one layer; they need no order among themselves, and no weights yet.
 
     Parameters
     ----------
-    packed : what ``pack_layer`` gives for the layer, where it is known already
-    blocks : of a convolution, first and past the last block to compute; None for all
+    packed : of a convolution, what ``pack_layer`` gives for it
+    blocks : of a convolution, first and past the last block to compute
     """
     tiles = _whole_map(graph, node, layouts, tile, config)
     _check_coordinates(node, tiles)
     if isinstance(node, MaxPool):
-        works = _max_pool(node, layouts, config, tiles)
+        instructions = _max_pool(layouts, config, tiles)
     else:
-        operand, result = layouts.input, layouts.output
-        packed = packed or pack_layer(graph, node, operand.channels, result.channels, config)
-        works = _conv(graph, node, layouts, tile, config, tiles, packed, blocks)
-    for work in works:
-        _check_fields(node, work.instruction)
-    return works
+        instructions = _conv(graph, node, layouts, tile, config, tiles, packed, blocks)
+    for instruction in instructions:
+        _check_fields(node, instruction)
+    return instructions
 
 
-def _max_pool(node, layouts, config, tiles):
-    works = []
-    for group in groups(layouts.input.channels, config.lanes, config.lanes):
-        moved = _at_block(tiles, layouts, group.block, group.block)
-        works.append(Work(name=node.name, instruction=moved))
-    return works
+def _max_pool(layouts, config, tiles):
+    shares = groups(layouts.input.channels, config.lanes, config.lanes)
+    return [_at_block(tiles, layouts, share.block, share.block) for share in shares]
 
 
 def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
     epilogue = fold(graph, node)
-    works = []
+    instructions = []
     of_groups = groups(layouts.output.channels, config.lanes, config.rows)
     for group, data in zip(of_groups, packed, strict=True):
-        if blocks is not None and not blocks[0] <= group.block < blocks[1]:
+        if not blocks[0] <= group.block < blocks[1]:
             continue
         read = blocks_read(node, group, layouts.input.channels, config.lanes)
         own = replace(
@@ -117,16 +101,8 @@ def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
         )
         if node.skip is not None:
             own = _with_skip(own, layouts.skip, group, tile)
-        works.append(
-            Work(
-                name=node.name,
-                instruction=own,
-                weight_words=data.words,
-                weights=data.weights,
-                parameters=data.parameters,
-            )
-        )
-    return works
+        instructions.append(own)
+    return instructions
 
 
 def _whole_map(graph, node, layouts, tile, config):

@@ -4,16 +4,16 @@ Every buffer and every map in memory is row by row: the words of all channels of
 together, so that a strip of rows is one piece.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Buffer
 from qnn.compiler.lower import GroupData, pack_layer
-from qnn.compiler.storage import Place, passes, places
+from qnn.compiler.storage import Place, passes, places, row_words
 from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Conv, MaxPool
+from qnn.ir.ops import Conv, MaxPool, Operator
 from qnn.ir.rows import Rows
 
 
@@ -28,6 +28,8 @@ class Network:
     tiles : of every layer
     packed : weights and parameters of every convolution, by group
     bytes_per_cycle : of each direction of the memory port
+    tile_cycles : of one tile of all channels of every layer
+    batch : images of one run
     """
 
     graph: Graph
@@ -37,11 +39,20 @@ class Network:
     tiles: dict[str, Tile]
     packed: dict[str, tuple[GroupData, ...]]
     bytes_per_cycle: int
+    tile_cycles: dict[str, int]
+    batch: int = 1
+    _roots: dict[tuple[Operator, ...], frozenset[str]] = field(default_factory=dict)
+
+    def roots(self, nodes: tuple[Operator, ...]) -> frozenset[str]:
+        """The roots of all tensors that some layers read or write."""
+        if nodes not in self._roots:
+            names = {name for node in nodes for name in (node.name, *node.inputs)}
+            self._roots[nodes] = frozenset(self.place[name].root for name in names)
+        return self._roots[nodes]
 
     def row_words(self, name: str) -> int:
         """Words of one row of a tensor, in memory and at least on chip."""
-        node = self.graph[name]
-        return passes(node, self.config) * self.place[name].blocks * node.shape[2]
+        return row_words(self.graph[name], self.place[name], self.config)
 
     def pitch(self, name: str, step: int = 1) -> int:
         """Words from row to row in a buffer of a tensor's own, of every ``step``-th row alone.
@@ -68,7 +79,7 @@ class Network:
         """Cycles of a strip of ``rows`` rows."""
         tile = self.tiles[node.name]
         count = -(-rows // tile.height) * -(-node.shape[2] // tile.width)
-        return count * tile_cycles(node, tile, steps(node, self.place, self.config), self.config)
+        return count * self.tile_cycles[node.name]
 
     def layout(self, name: str, rows: Rows, address: int, pitch: int, blocks: int) -> TensorLayout:
         """``rows`` of a tensor, the first at ``address``; ``blocks`` of it are there."""
@@ -90,14 +101,10 @@ class Network:
         )
 
 
-def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int) -> Network:
+def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int, batch: int) -> Network:
     """The network with its tiles and pitches chosen."""
     place = places(graph, config)
-    rows = {
-        name: passes(graph[name], config) * place[name].blocks * graph[name].shape[2]
-        for name in {p.root for p in place.values()}
-    }
-    layout = choose_layout(graph, place, config, dense=False, row_words=rows)
+    layout = choose_layout(graph, place, config)
     packed = {
         node.name: pack_layer(
             graph, node, place[node.inputs[0]].segments, place[node.name].segments, config
@@ -105,4 +112,10 @@ def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int) -> Network:
         for node in graph.nodes
         if isinstance(node, Conv)
     }
-    return Network(graph, config, place, layout.pitches, layout.tiles, packed, bytes_per_cycle)
+    cycles = {
+        name: tile_cycles(graph[name], tile, steps(graph[name], place, config), config)
+        for name, tile in layout.tiles.items()
+    }
+    return Network(
+        graph, config, place, layout.pitches, layout.tiles, packed, bytes_per_cycle, cycles, batch
+    )

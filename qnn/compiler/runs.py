@@ -147,40 +147,46 @@ def best_run(
     """The run of least estimated cycles whose buffers fit in ``space`` words."""
     best = Choice(None, inf, missing=-1)
     least = None
-    for run in _candidates(network, nodes, spilled):
-        needed = strip_rows(network, nodes, run.rows, spilled)
+    for rows in _heights(network, nodes, spilled):
+        needed = strip_rows(network, nodes, rows, spilled)
         if needed is None:
             continue
-        words = sum(b.words * b.copies for b in strip_buffers(network, run, needed, spilled))
-        least = words if least is None else min(words, least)
-        if words > space:
-            continue
-        cycles = _cycles(network, run, needed, spilled)
-        if cycles < best.cycles:
-            best = Choice(run, cycles)
+        for run in _variants(network, nodes, rows, len(needed)):
+            words = sum(b.words * b.copies for b in strip_buffers(network, run, needed, spilled))
+            least = words if least is None else min(words, least)
+            if words > space:
+                continue
+            cycles = _cycles(network, run, needed, spilled)
+            if cycles < best.cycles:
+                best = Choice(run, cycles)
     if best.run is None and least is not None:
         return replace(best, missing=least - space)
     return best
 
 
-def _candidates(network, nodes, spilled):
-    """Every strip height that differs in the number of strips, then variants of each."""
+def _heights(network, nodes, spilled):
+    """Every height of strips that differs in their number."""
     last = nodes[-1]
     height = last.shape[1]
-    moves = loaded(network, nodes, spilled) or network.place[last.name].root in spilled
-    step = 1 if isinstance(last, Input) else network.tiles[last.name].height
-    sizes = dict.fromkeys(
+    if not loaded(network, nodes, spilled) and network.place[last.name].root not in spilled:
+        return [height]
+    step = network.tiles[last.name].height if last.is_computed else 1
+    sizes = (
         min(height, ceil(ceil(height / count) / step) * step) for count in range(1, height + 1)
     )
-    for rows in [*sizes, least_rows(last)] if moves else [height]:
-        strips = ceil(height / rows)
-        if strips > MOST_STRIPS:
-            continue
-        yield Run(nodes, rows, 2)
-        yield Run(nodes, rows, 1)
-        for slices in _slice_counts(network, nodes, strips):
-            yield Run(nodes, rows, 2, slices)
-            yield Run(nodes, rows, 1, slices)
+    different = dict.fromkeys([*sizes, least_rows(last)])
+    return [rows for rows in different if ceil(height / rows) <= MOST_STRIPS]
+
+
+def _variants(network, nodes, rows, strips):
+    """The runs of one height: of equal ones, the first is taken."""
+    if strips > 2:
+        yield Run(nodes, rows, strips)
+    yield Run(nodes, rows, 2)
+    yield Run(nodes, rows, 1)
+    for slices in _slice_counts(network, nodes, strips):
+        yield Run(nodes, rows, 2, slices)
+        yield Run(nodes, rows, 1, slices)
 
 
 def _slice_counts(network, nodes, strips):
@@ -238,4 +244,7 @@ def _cycles(network, run, needed, spilled):
     sums = (sum(compute), run.slices * sum(read) + weights, sum(written))
     if run.copies == 1 and len(needed) * run.slices > 1:
         return sum(sums) + overhead
-    return max(sums) + read[0] + written[-1] + overhead
+    sources = {source.name for source in network.graph.inputs}
+    # All images but the first of a batch are loaded while the one before is computed.
+    images = network.batch if sources.issuperset(moved) else 1
+    return max(sums) + read[0] / images + written[-1] + overhead

@@ -40,7 +40,6 @@ def places(graph: Graph, config: SvpeConfig) -> dict[str, Place]:
     }
 
 
-def root_words(graph: Graph, root: str, place: Place, pitch: int, config: SvpeConfig) -> int:
-    """Feature words of a root, rows and blocks closed up to ``pitch``."""
-    node = graph[root]
-    return passes(node, config) * place.blocks * node.shape[1] * pitch
+def row_words(node: Operator, place: Place, config: SvpeConfig) -> int:
+    """Feature words of one row of a tensor, its blocks and passes without a gap."""
+    return passes(node, config) * place.blocks * node.shape[2]

@@ -1,19 +1,20 @@
-"""Weights for tasks in their order: which are on chip together, where, and the loads of them."""
+"""Pass: which weights are on chip together, where, and the loads of them before they are needed."""
 
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Buffer, Region
-from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.header import Op
 from hw.spec.isa.transfer import Transfer
-from qnn.compiler.lower import GroupData
-from qnn.compiler.residency import Ring, check_group
-from qnn.compiler.schedule import Memory
-from qnn.compiler.strips import Key, Task
+from qnn.compiler.compilation import Compilation
+from qnn.compiler.task import Key
+from qnn.errors import CompileError
 
-PIECES = 16  # loads of a full buffer, at most twice as many: each may give a token that waits
+# Loads of a full buffer, at most twice as many: each may give a token that waits.
+PIECES = 16
+# The first loads of a program are small, so that work begins soon; each is this much larger than
+# the one before, so that few instructions are fetched for them.
+GROWTH = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,50 +26,67 @@ class _Chunk:
     keys: tuple[Key, ...]  # in the order of their first use
 
 
-def stream_weights(
-    tasks: list[Task],
-    data: dict[Key, GroupData],
-    memory: Memory,
-    config: SvpeConfig,
-) -> list[Instruction]:
-    """Every instruction, each load of weights before the first that needs it.
+class _Ring:
+    """Addresses one after the other; at the end of the buffer it starts again."""
 
-    ``memory`` has offsets in the order of ``data``.
+    def __init__(self, size: int):
+        self.size = size
+        self.next = 0
+
+    def place(self, words: int) -> int:
+        """The first of the next ``words``."""
+        start = self.next if self.next + words <= self.size else 0
+        self.next = start + words
+        return start
+
+
+def stream_weights(state: Compilation) -> Compilation:
+    """The state with a program: every instruction, and loads of weights before the first that needs
+    them.
 
     Raises
     ------
     CompileError
         One instruction's weights do not fit.
     """
-    for (name, _), group in data.items():
-        check_group(name, group.words, config)
-    order = {key: number for number, key in enumerate(data)}
-    rings = Ring(config.weight_words), Ring(config.parameter_words)
+    tasks, data, config = state.tasks, state.data, state.config
+    for (name, _), words in data.words.items():
+        _check_group(name, words, config)
+    rings = _Ring(config.weight_words), _Ring(config.parameter_words)
     program = []
-    for chunk in _chunks(tasks, data, config):
-        program += _chunk_program(chunk, tasks, data, memory, order, rings, config)
-    return program
+    for chunk in _chunks(tasks, data.words, config):
+        program += _chunk_program(chunk, tasks, data, rings, config)
+    return replace(state, program=tuple(program))
 
 
-def _chunks(tasks, data, config):
+def _check_group(name, words, config):
+    if words > config.weight_words:
+        raise CompileError(
+            f"conv '{name}' needs {words} weight words for {config.rows} output channels, but the "
+            f"configuration has {config.weight_words} (SvpeConfig.weight_words); raise it, or use "
+            f"a smaller kernel or fewer channels"
+        )
+
+
+def _chunks(tasks, words, config):
     """As much as half of the buffers holds, so that two meet; more only for what stays together."""
     whole = (config.weight_words, config.parameter_words)
     used = dict.fromkeys(task.weights for task in tasks if task.weights)
-    if _fits(used, data, whole):
+    if _fits(used, words, whole):
         return [_Chunk(0, len(tasks), tuple(used))]
     half = tuple(size // 2 for size in whole)
     chunks, first, keys = [], 0, {}
     for start, own in _atoms(tasks):
         joined = keys | own
-        if keys and len(joined) > len(keys) and not _fits(joined, data, half):
+        if keys and len(joined) > len(keys) and not _fits(joined, words, half):
             chunks.append(_Chunk(first, start, tuple(keys)))
             first, joined = start, own
         keys = joined
     return [*chunks, _Chunk(first, len(tasks), tuple(keys))]
 
 
-def _fits(keys, data, sizes):
-    return sum(data[key].words for key in keys) <= sizes[0] and len(keys) <= sizes[1]
+def _fits(keys, words, sizes):
+    return sum(words[key] for key in keys) <= sizes[0] and len(keys) <= sizes[1]
 
 
 def _atoms(tasks):
@@ -80,25 +98,28 @@ def _atoms(tasks):
         start += len(members)
 
 
-def _chunk_program(chunk, tasks, data, memory, order, rings, config):
+def _chunk_program(chunk, tasks, data, rings, config):
     weights, parameters = {}, {}
-    address = rings[0].place(sum(data[key].words for key in chunk.keys))
+    address = rings[0].place(sum(data.words[key] for key in chunk.keys))
     parameter = rings[1].place(len(chunk.keys))
     for number, key in enumerate(chunk.keys):
         weights[key] = address
         parameters[key] = parameter + number
-        address += data[key].words
-    pieces = _pieces(chunk.keys, data, order, config)
+        address += data.words[key]
+    pieces = _pieces(chunk, data, config)
     program, loaded = [], set()
+    is_first = chunk.first == 0
     for task in tasks[chunk.first : chunk.stop]:
         key, tag = task.weights, task.instruction.tag
-        if key and not loaded:
-            for run in _adjacent(chunk.keys, order):
-                program.append(_load_parameters(run, parameters, memory, order, tag))
         if key and key not in loaded:
             piece = pieces[key]
             loaded.update(piece)
-            program.append(_load_weights(piece, weights, data, memory, order, tag))
+            if is_first:
+                program.append(_load_parameters(piece, parameters, data, tag))
+            elif len(loaded) == len(piece):
+                for run in _adjacent(chunk.keys, data.order):
+                    program.append(_load_parameters(run, parameters, data, tag))
+            program.append(_load_weights(piece, weights, data, tag))
         program.append(_placed(task, weights, parameters))
     return program
 
@@ -114,28 +135,30 @@ def _adjacent(keys, order):
     return runs
 
 
-def _pieces(keys, data, order, config):
-    """The keys that are loaded with each key: so few that work can begin soon."""
-    least = config.weight_words // PIECES
+def _pieces(chunk, data, config):
+    """The keys that are loaded with each key: one at first, so that work can begin, then more."""
+    most = config.weight_words // PIECES
+    least = 1 if chunk.first == 0 else most
     pieces = {}
-    for run in _adjacent(keys, order):
-        piece = []
+    for run in _adjacent(chunk.keys, data.order):
+        piece, words = [], 0
         for key in run:
+            if words >= least:
+                piece, words, least = [], 0, min(GROWTH * least, most)
             piece.append(key)
+            words += data.words[key]
             pieces[key] = piece
-            if sum(data[k].words for k in piece) >= least:
-                piece = []
     return pieces
 
 
-def _load_parameters(keys, addresses, memory, order, tag):
-    offset = memory.parameter_offsets[order[keys[0]]]
+def _load_parameters(keys, addresses, data, tag):
+    offset = data.parameter_offsets[data.order[keys[0]]]
     return _load(Buffer.PARAMETERS, addresses[keys[0]], len(keys), offset, tag)
 
 
-def _load_weights(keys, addresses, data, memory, order, tag):
-    words = sum(data[key].words for key in keys)
-    offset = memory.weight_offsets[order[keys[0]]]
+def _load_weights(keys, addresses, data, tag):
+    words = sum(data.words[key] for key in keys)
+    offset = data.weight_offsets[data.order[keys[0]]]
     return _load(Buffer.WEIGHTS, addresses[keys[0]], words, offset, tag)
 
 
@@ -152,6 +175,7 @@ def _load(buffer, address, words, offset, tag):
 
 
 def _placed(task, weights, parameters):
+    """The task's instruction, told where its weights are."""
     if task.weights is None:
         return task.instruction
     return replace(

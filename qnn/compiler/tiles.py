@@ -6,7 +6,7 @@ from itertools import product
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import blocks_read, groups
-from qnn.compiler.storage import Place, passes
+from qnn.compiler.storage import Place, passes, row_words
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool, Operator
 
@@ -74,18 +74,8 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
     return len(offsets) == tile.columns
 
 
-def choose_layout(
-    graph: Graph,
-    place: dict[str, Place],
-    config: SvpeConfig,
-    *,
-    dense: bool,
-    row_words: dict[str, int] | None = None,
-) -> Layout:
-    """Pitches and tiles of least estimated cycles; ``dense`` leaves no gap between rows.
-
-    ``row_words`` are the words of a root's row without a gap, if they are not its pixels.
-    """
+def choose_layout(graph: Graph, place: dict[str, Place], config: SvpeConfig) -> Layout:
+    """Pitches and tiles of least estimated cycles."""
     workers = [node for node in graph.nodes if node.is_computed]
     roots = list(dict.fromkeys(p.root for p in place.values()))
     readers = {root: [n for n in workers if root in _roots(n, place)] for root in roots}
@@ -93,8 +83,8 @@ def choose_layout(
     pitches = {}
     for _ in range(SWEEPS):
         for root in roots:
-            width = graph[root].shape[2] if row_words is None else row_words[root]
-            last = width if dense or graph[root].shape[1] == 1 else width + config.banks - 1
+            width = row_words(graph[root], place[root], config)
+            last = width if graph[root].shape[1] == 1 else width + config.banks - 1
             trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
             pitches = min(trials, key=lambda t: _total(readers[root], t, place, taken, config))
     tiles = {node.name: _best(node, pitches, place, taken, config)[1] for node in workers}

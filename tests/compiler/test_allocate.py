@@ -1,11 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.compiler.allocate import Request, allocate
+from qnn.compiler.allocate import Request, allocate, best_gap
 
 
 def request(name, words, first, last):
-    return Request(name, words, first, last)
+    return Request(name, words, ((first, last),))
 
 
 def test_words_are_used_again_after_the_last_read():
@@ -43,6 +43,25 @@ def test_tensors_that_live_together_share_no_word(items):
     for a in requests:
         assert 0 <= addresses[a.name] <= 200 - a.words
         for b in requests:
-            if a.name < b.name and a.first <= b.last and b.first <= a.last:
+            if a.name < b.name and a.meets(b):
                 start, other = addresses[a.name], addresses[b.name]
                 assert start + a.words <= other or other + b.words <= start
+
+
+def test_a_life_that_reaches_the_next_image_leaves_the_middle_free():
+    around = Request("around", 60, ((0, 0), (3, 3)))
+    assert around.steps == 2
+    addresses = allocate([around, request("middle", 60, 1, 2), request("late", 40, 2, 3)], 100)
+    assert addresses == {"around": 0, "middle": 0, "late": 60}
+
+
+def test_the_best_gap_is_found_among_those_that_live_at_the_same_time():
+    placed = [
+        (request("a", 40, 0, 3), 0),
+        (request("b", 10, 0, 0), 45),
+        (request("c", 9, 5, 5), 40),
+    ]
+    assert best_gap(request("new", 5, 0, 5), placed, 100) == 55  # behind a, b and c
+    assert best_gap(request("new", 5, 0, 4), placed, 100) == 40  # between a and b
+    assert best_gap(request("new", 5, 5, 5), placed, 100) == 0
+    assert best_gap(request("new", 61, 0, 4), placed, 100) is None

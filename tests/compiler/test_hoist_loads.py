@@ -6,7 +6,7 @@ from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
 from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
-from hw.spec.timing import QUEUE_DEPTH
+from hw.spec.timing import QUEUE_DEPTH, TRANSFERS_IN_FLIGHT
 from qnn.compiler.hoist_loads import hoist_loads
 
 TEST = CONFIGS["test"]
@@ -77,6 +77,15 @@ def load(start):
 
 
 def test_a_computation_is_not_kept_from_its_queue_by_loads_of_later_ones():
-    wait = compute(99, 100, 1, 0)
-    program = [wait, *(load(number) for number in range(QUEUE_DEPTH + 3))]
-    assert hoist_loads(program, TEST).index(wait) == QUEUE_DEPTH
+    begun = [compute(99, 100, 1, 0) for _ in range(QUEUE_DEPTH)]
+    wait = compute(98, 101, 1, 0)
+    program = [*begun, wait, *(load(number) for number in range(3 * QUEUE_DEPTH))]
+    moved = hoist_loads(program, TEST)
+    place = next(index for index, each in enumerate(moved) if each is wait)
+    assert sum(each.op is Op.LOAD for each in moved[:place]) == QUEUE_DEPTH
+
+
+def test_few_loads_pass_the_first_computations_which_hide_nothing():
+    first = compute(99, 100, 1, 0)
+    program = [first, *(load(number) for number in range(QUEUE_DEPTH + 3))]
+    assert hoist_loads(program, TEST).index(first) == TRANSFERS_IN_FLIGHT

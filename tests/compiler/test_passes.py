@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from qnn.compiler import PASSES, run_passes
+from qnn.compiler import GRAPH_PASSES, run_passes
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.remove_unused import remove_unused
 from qnn.ir.check import check
@@ -20,7 +20,7 @@ def same_tensors(before, after, x):
     return {output.name for output in before.outputs} <= got.keys()
 
 
-@pytest.mark.parametrize("transform", PASSES, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("transform", GRAPH_PASSES, ids=lambda p: p.__name__)
 @settings(max_examples=25)
 @given(graph=graphs())
 def test_a_pass_keeps_every_tensor_that_stays(transform, graph):

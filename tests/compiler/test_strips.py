@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hw.spec.config import SvpeConfig, named_config
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
-from qnn.compiler import build_strips, compile_graph, run_passes
+from qnn.compiler import choose_plan, compile_graph, run_passes
 from qnn.compiler.choose_runs import choose_runs
 from qnn.compiler.network import network
 from qnn.compiler.runs import best_run
@@ -49,7 +49,7 @@ def test_small_networks_on_a_smaller_chip(make, batch):
 
 @pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
 def test_where_no_addresses_are_found_no_tensor_stays(make, monkeypatch):
-    monkeypatch.setattr(build_strips, "SHARES", ())
+    monkeypatch.setattr(choose_plan, "SHARES", ())
     g = make()
     image = compile_graph(g, replace(TEST, feature_words=64), 2)
     assert_equal(g, image, images(g, 2))
@@ -115,7 +115,7 @@ def pyramid():
 
 def test_small_tensors_stay_on_chip_where_large_ones_do_not():
     config = replace(TEST, feature_words=512)
-    net = network(run_passes(pyramid()), config, config.bus_bytes)
+    net = network(run_passes(pyramid()), config, config.bus_bytes, 1)
     plan = choose_runs(net, config.feature_words)
     assert not plan.spilled & {"b", "c", "d"}
     image = compile_graph(pyramid(), config)
@@ -145,7 +145,7 @@ def test_weights_come_again_for_each_strip_or_strips_for_each_slice_as_costs_les
     g = graph(x, conv("c", x, 16))
     runs = []
     for rate in (8, 1):
-        net = network(g, config, rate)
+        net = network(g, config, rate, 1)
         runs.append(best_run(net, g.nodes[1:], frozenset({"x", "c"}), config.feature_words).run)
         compiled = compile_graph(g, config, 1, rate)
         assert_equal(g, compiled, images(g, 2))

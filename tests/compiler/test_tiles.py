@@ -21,13 +21,17 @@ def test_stride_two_along_a_row_meets_no_conflict_and_stride_four_does():
 def test_narrow_images_use_every_column():
     x = small_graphs.image(16, 4, 4)
     graph = small_graphs.graph(x, small_graphs.conv("c", x, 16))
-    layout = choose_layout(graph, places(graph, REFERENCE), REFERENCE, dense=False)
+    layout = choose_layout(graph, places(graph, REFERENCE), REFERENCE)
     assert layout.tiles["c"].columns == 8
     assert distinct_banks(layout.tiles["c"], (1, 1), layout.pitches["x"], 16)
 
 
-def test_dense_rows_have_no_gap():
-    x = small_graphs.image(16, 6, 5)
+def test_a_single_row_has_no_gap_and_any_other_no_more_than_the_banks():
+    x = small_graphs.image(40, 1, 5)
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 16, kernel=1))
+    layout = choose_layout(graph, places(graph, REFERENCE), REFERENCE)
+    assert layout.pitches == {"x": 3 * 5, "c": 5}
+    x = small_graphs.image(40, 6, 5)
     graph = small_graphs.graph(x, small_graphs.conv("c", x, 16))
-    layout = choose_layout(graph, places(graph, REFERENCE), REFERENCE, dense=True)
-    assert layout.pitches == {"x": 5, "c": 5}
+    layout = choose_layout(graph, places(graph, REFERENCE), REFERENCE)
+    assert 15 <= layout.pitches["x"] < 15 + REFERENCE.banks

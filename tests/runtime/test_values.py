@@ -78,7 +78,7 @@ def test_outputs_are_the_reals_of_the_reference():
 def test_an_input_that_is_packed_keeps_its_shape():
     image = image_of(small_graphs.network())
     assert image.inputs[0].gather is not None
-    assert input_shape(image) == small_graphs.network().input.shape
+    assert input_shape(image) == small_graphs.network().inputs[0].shape
 
 
 @pytest.mark.parametrize(

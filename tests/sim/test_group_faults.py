@@ -40,6 +40,17 @@ def first(design, name, op, **wanted):
     )
 
 
+def weight_byte(design, word):
+    """Where in the image a word of the weight buffer is loaded from."""
+    load = next(
+        each
+        for each in design.image.program
+        if each.op is Op.LOAD and each.buffer is Buffer.WEIGHTS
+        if each.address <= word < each.address + each.words
+    )
+    return load.offset + (word - load.address) * Buffer.WEIGHTS.word_bytes(CONFIG)
+
+
 def with_payload(design, start, data):
     payload = bytearray(design.image.payload)
     payload[start : start + len(data)] = data
@@ -52,9 +63,10 @@ def with_payload(design, start, data):
 @pytest.mark.parametrize("name", ["half", "twofold"])
 def test_a_weight_at_the_lane_of_another_group_is_found(name, device):
     design, x = sound()
-    _, fields = first(design, name, Op.LOAD, buffer=Buffer.WEIGHTS)
+    _, conv = first(design, name, Op.CONV)
     size = Buffer.WEIGHTS.word_bytes(CONFIG)
-    start = fields.offset + 4 * size  # the kernel's middle, which no padding hides
+    # The kernel's middle, which no padding hides.
+    start = weight_byte(design, conv.weight_address + 4)
     word = np.frombuffer(design.image.payload[start : start + size], np.uint8)
     count = CONFIG.rows * CONFIG.lanes
     codes = unpack(word, CONFIG.weight_bits, count, signed=False).reshape(-1, CONFIG.lanes)

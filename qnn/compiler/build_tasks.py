@@ -1,4 +1,4 @@
-"""A plan as instructions, strip by strip: what each loads, computes and stores, in that order."""
+"""Pass: a plan as instructions, strip by strip: what each loads, computes and stores, in order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,13 +6,14 @@ from math import ceil
 from typing import NamedTuple
 
 from hw.spec.image import Layer, TensorLayout
-from hw.spec.isa.buffers import Buffer, Region
-from hw.spec.isa.encoding import Instruction
-from hw.spec.isa.header import Op
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.header import TAG_BITS, Op
 from hw.spec.isa.transfer import Transfer
 from qnn.compiler.choose_runs import Plan
+from qnn.compiler.compilation import Compilation
 from qnn.compiler.lower import Operands, lower
 from qnn.compiler.network import Network
+from qnn.compiler.places import STAYS, Map, Places, Spot
 from qnn.compiler.rows import without_gaps
 from qnn.compiler.runs import (
     Run,
@@ -24,67 +25,36 @@ from qnn.compiler.runs import (
     strip_rows,
 )
 from qnn.compiler.segments import groups, part_of
+from qnn.compiler.task import Task
+from qnn.errors import CompileError
 from qnn.ir.ops import Conv, Input, MaxPool, Operator
 from qnn.ir.rows import Rows
 
-Key = tuple[str, int]  # of weights: a layer, and the number of a group
 
+def build_tasks(state: Compilation) -> Compilation:
+    """The state with all tasks of the batch, and with what each of their tags computes.
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One instruction; a convolution names its weights.
-
-    Those of all tasks with the same ``hold`` are on chip at a time, because they come again.
+    Raises
+    ------
+    CompileError
+        There are more strips than tags; the text says what to change.
     """
-
-    instruction: Instruction
-    weights: Key | None = None
-    hold: tuple[int, ...] | None = None
-
-
-class Map(NamedTuple):
-    """A tensor in memory: its first word, in a region, and words from row to row."""
-
-    region: Region
-    start: int
-    row_step: int
-
-
-class Spot(NamedTuple):
-    """A copy of a strip buffer of a run; a root that stays on chip belongs to run ``STAYS``."""
-
-    run: int
-    name: str
-    copy: int
-
-
-STAYS = -1
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where everything lies.
-
-    Members
-    -------
-    chip : first feature word of every spot
-    sources : of each image, the memory that a tensor is loaded from
-    targets : of each image, the memories that a tensor is stored to
-    """
-
-    chip: dict[Spot, int]
-    sources: tuple[dict[str, Map], ...]
-    targets: tuple[dict[str, tuple[Map, ...]], ...]
-
-
-def strips(network: Network, plan: Plan, places: Places) -> tuple[list[Task], tuple[Layer, ...]]:
-    """All tasks of the batch, right when executed one after the other, and what each tag is."""
+    network, plan, places = state.network, state.plan, state.places
     tasks, layers = [], []
-    for image in range(len(places.sources)):
+    for image in range(state.batch):
         for number, run in enumerate(plan.runs):
             for strip in _walk(network, plan, places, image, number, run):
                 strip.emit(tasks, layers)
-    return tasks, tuple(layers)
+    _check_tags(len(layers))
+    return replace(state, tasks=tuple(tasks), layers=tuple(layers))
+
+
+def _check_tags(count):
+    if count > 1 << TAG_BITS:
+        raise CompileError(
+            f"the strips of all layers need {count} tags, but an instruction counts "
+            f"{1 << TAG_BITS}; raise SvpeConfig.feature_words, or use a smaller batch"
+        )
 
 
 def _walk(network, plan, places, image, number, run) -> Iterator["_Strip"]:
@@ -191,16 +161,16 @@ class _Strip:
             output=replace(result, address=result.address - first * result.width),
             skip=None if skip is None else self._layout(skip, rows),
         )
-        works = lower(
+        instructions = lower(
             network.graph,
             node.strip(rows, read),
             operands,
             network.tiles[node.name],
             network.config,
-            network.packed.get(node.name),
-            (first, stop) if isinstance(node, Conv) else None,
+            network.packed.get(node.name, ()),
+            (first, stop),
         )
-        instructions = [replace(work.instruction, tag=tag) for work in works]
+        instructions = [replace(each, tag=tag) for each in instructions]
         if isinstance(node, MaxPool):
             return [self._task(instruction) for instruction in instructions]
         all_groups = groups(result.channels, network.config.lanes, network.config.rows)

@@ -1,0 +1,71 @@
+"""Pass: the image, proved from its own bytes."""
+
+from dataclasses import replace
+
+from hw.spec.image import Image
+from hw.spec.isa.buffers import Buffer
+from hw.spec.isa.encoding import encode
+from hw.spec.isa.header import INSTRUCTION_BYTES
+from qnn.compiler.check_program import check_program
+from qnn.compiler.compilation import Compilation
+from qnn.compiler.data_section import data_start
+from qnn.errors import CompileError
+
+
+def assemble(state: Compilation) -> Compilation:
+    """The state with its image.
+
+    Raises
+    ------
+    CompileError
+        A number does not fit its field; the text names the field.
+    ProgramError
+        The program breaks a rule that hardware relies on, which is a mistake of the compiler.
+    """
+    config, places = state.config, state.places
+    code = b"".join(_word(each).to_bytes(INSTRUCTION_BYTES, "little") for each in state.program)
+    word_bytes = Buffer.FEATURES.word_bytes(config)
+    inputs = tuple(
+        replace(layout, gather=state.gathers.get(layout.name)) for layout in sum(places.inputs, ())
+    )
+    outputs = sum(places.outputs, ())
+    image = Image(
+        config=config,
+        batch=state.batch,
+        inputs=inputs,
+        outputs=outputs,
+        output_shapes=tuple(output.shape for output in state.graph.outputs),
+        pixel_table=_table(state.graph.inputs[0]),
+        input_bytes=_words(inputs, config) * word_bytes,
+        output_bytes=_words(outputs, config) * word_bytes,
+        scratch_bytes=places.scratch_words * word_bytes,
+        layers=tuple(_as_in_the_model(layer, state) for layer in state.layers),
+        program_bytes=len(code),
+        payload=code + bytes(data_start(len(state.program)) - len(code)) + state.data.content,
+    )
+    check_program(image)
+    return replace(state, image=image)
+
+
+def _word(instruction):
+    try:
+        return encode(instruction)
+    except ValueError as error:
+        raise CompileError(
+            f"a {instruction.op.name.lower()} does not fit an instruction: {error}; use a smaller "
+            f"image or batch"
+        ) from None
+
+
+def _table(node):
+    return None if node.table is None else tuple(map(tuple, node.table.tolist()))
+
+
+def _words(layouts, config):
+    return max((each.address + each.words(config.lanes) for each in layouts), default=0)
+
+
+def _as_in_the_model(layer, state):
+    """The layer with the products of the user's kernel, which a packed input has more taps than."""
+    given, packed = state.graph[layer.name].macs, state.network.graph[layer.name].macs
+    return layer if given == packed else replace(layer, macs=layer.macs * given // packed)

@@ -1,0 +1,61 @@
+"""Pass: codes, activations and counts are within what the configuration has."""
+
+import numpy as np
+
+from hw.spec.isa.codes import integer
+from hw.spec.isa.header import TAG_BITS, TOKEN_BITS
+from qnn.compiler.compilation import Compilation
+from qnn.errors import CompileError
+from qnn.ir.ops import Conv
+
+TAGS = 1 << TAG_BITS
+MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes a token
+
+
+def check_limits(state: Compilation) -> Compilation:
+    """The same state, of a network that the configuration can hold.
+
+    Raises
+    ------
+    CompileError
+        A number is too large; the text names the tensor and the parameter of ``SvpeConfig``.
+    """
+    _check_widths(state.graph, state.config)
+    _check_counts(state.graph, state.batch)
+    return state
+
+
+def _check_widths(graph, config):
+    for node in graph.nodes:
+        if isinstance(node, Conv) and (bits := _weight_bits(node, config)) > config.weight_bits:
+            raise CompileError(
+                f"conv '{node.name}' needs {bits}-bit weights, but the configuration "
+                f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
+            )
+        if node.rounded and node.type.bits > config.activation_bits:
+            raise CompileError(
+                f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "
+                f"configuration has {config.activation_bits} (SvpeConfig.activation_bits); raise it"
+            )
+
+
+def _weight_bits(node, config):
+    """The bits of the codes that hold the node's weights."""
+    if config.pe == "shift":
+        return node.weight_bits
+    values = [integer(int(index)) for index in np.unique(node.codes)]
+    return max(max(value, -1 - value).bit_length() + 1 for value in values)
+
+
+def _check_counts(graph, batch):
+    if len(graph.outputs) > MOST_OUTPUTS:
+        raise CompileError(
+            f"the graph has {len(graph.outputs)} outputs, but the accelerator counts "
+            f"{MOST_OUTPUTS} that wait to be stored; use fewer"
+        )
+    layers = sum(node.is_computed for node in graph.nodes)
+    if layers * batch > TAGS:
+        raise CompileError(
+            f"{layers} layers in a batch of {batch} need {layers * batch} tags, but an instruction "
+            f"counts {TAGS}; use a smaller batch"
+        )

@@ -1,0 +1,136 @@
+"""What must hold between two passes, as code that says what is wrong."""
+
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+
+from hw.spec.isa.buffers import Buffer, Region
+from hw.spec.isa.end import End
+from hw.spec.isa.header import INSTRUCTION_BYTES, Engine
+from hw.spec.isa.program import Program
+from hw.spec.isa.tiles import Tiles
+from qnn.compiler.compilation import Compilation
+from qnn.compiler.place_buffers import requests
+from qnn.errors import CompileError
+from qnn.ir.check import check
+from qnn.ir.ops import Concat
+
+
+def graph_is_legal(state: Compilation) -> None:
+    """Every operator obeys its own rules."""
+    try:
+        check(state.graph)
+    except CompileError as error:
+        raise AssertionError(str(error)) from None
+
+
+def every_node_is_used(state: Compilation) -> None:
+    """Every node but an input is an output, or is read by a later node."""
+    graph = state.graph
+    read = {name for node in graph.nodes for name in node.inputs}
+    read |= {output.name for output in graph.outputs}
+    for node in graph.nodes:
+        assert node in graph.inputs or node.name in read, f"nothing reads '{node.name}'"
+
+
+def each_tensor_has_one_place(state: Compilation) -> None:
+    """No tensor is an operand of two concatenations, or of one twice."""
+    operands = Counter(
+        name for node in state.graph.nodes if isinstance(node, Concat) for name in node.inputs
+    )
+    for name, count in operands.items():
+        assert count == 1, f"'{name}' has {count} places in concatenations"
+
+
+def every_layer_runs_once(state: Compilation) -> None:
+    """Each layer that is computed belongs to one run, in the order of the graph."""
+    planned = [n.name for run in state.plan.runs for n in run.nodes if n.is_computed]
+    wanted = [node.name for node in state.network.graph.nodes if node.is_computed]
+    assert planned == wanted, f"the runs compute {planned}, not {wanted}"
+
+
+def buffers_keep_apart(state: Compilation) -> None:
+    """Buffers that live in one run share no word, and all are on the chip."""
+    needs = requests(state.network, state.plan)
+    size = state.config.feature_words
+    for spot, need in needs.items():
+        stop = state.chip[spot] + need.words
+        assert stop <= size, f"{spot} ends at word {stop}, behind the buffer's {size}"
+    for one, other in combinations(needs.values(), 2):
+        a, b = state.chip[one.name], state.chip[other.name]
+        apart = a + one.words <= b or b + other.words <= a
+        assert apart or not one.meets(other), f"{one.name} and {other.name} share words"
+
+
+def memory_keeps_apart(state: Compilation) -> None:
+    """Inputs and outputs of all images lie one behind the other."""
+    for kind, images in (("inputs", state.places.inputs), ("outputs", state.places.outputs)):
+        end = 0
+        for layout in sum(images, ()):
+            assert layout.address >= end, f"{kind}: '{layout.name}' begins before word {end}"
+            end = layout.address + layout.words(state.config.lanes)
+
+
+def tags_name_layers(state: Compilation) -> None:
+    """The tag of every computation is the number of its layer."""
+    assert [layer.tag for layer in state.layers] == list(range(len(state.layers))), "tags in order"
+    for task in state.tasks:
+        tag = task.instruction.tag
+        computes = isinstance(task.instruction, Tiles)
+        assert not computes or tag < len(state.layers), f"no layer has the tag {tag}"
+
+
+def tasks_have_weights(state: Compilation) -> None:
+    """Every key of a task names a group of its layer."""
+    for task in state.tasks:
+        if task.weights is not None:
+            name, number = task.weights
+            count = len(state.network.packed.get(name, ()))
+            assert number < count, f"'{name}' has {count} groups, and none of number {number}"
+
+
+def reads_follow_writes(state: Compilation) -> None:
+    """Executed one after the other, every instruction finds in its buffers what it reads."""
+    written = {buffer: np.zeros(buffer.words(state.config), bool) for buffer in Buffer}
+    for index, instruction in enumerate(state.program):
+        for memory, start, stop in instruction.reads(state.config):
+            if isinstance(memory, Region):
+                continue
+            # Words between rows and blocks belong to nobody: the ends are surely read.
+            found = written[memory][start] and written[memory][stop - 1]
+            assert found, (
+                f"instruction {index} reads words {start} to {stop} of {memory.name} "
+                f"that nothing has written"
+            )
+        for memory, start, stop in instruction.writes(state.config):
+            if isinstance(memory, Buffer):
+                written[memory][start:stop] = True
+
+
+def program_ends(state: Compilation) -> None:
+    """The last instruction is END, and no other one is."""
+    ends = [index for index, each in enumerate(state.program) if isinstance(each, End)]
+    assert ends == [len(state.program) - 1], f"END stands at {ends} of {len(state.program)}"
+
+
+def tokens_are_taken(state: Compilation) -> None:
+    """Each engine takes as many tokens from each other as it is given, and none too early."""
+    tokens = Counter()
+    for index, instruction in enumerate(state.program):
+        engine = instruction.engine
+        for other in instruction.waits:
+            assert tokens[other, engine], f"instruction {index} waits for {other.name} for ever"
+            tokens[other, engine] -= 1
+        for other in instruction.signals:
+            tokens[engine, other] += 1
+    for (giver, taker), count in tokens.items():
+        assert not count, f"{count} tokens of {Engine(giver).name} wait for {Engine(taker).name}"
+
+
+def image_holds_program(state: Compilation) -> None:
+    """The image's bytes decode to the program, and its data lie behind them."""
+    image = state.image
+    code = image.payload[: len(state.program) * INSTRUCTION_BYTES]
+    assert Program.decode(code).instructions == tuple(state.program), "the program's bytes differ"
+    assert image.payload.endswith(state.data.content), "the data are not at the image's end"

@@ -1,0 +1,70 @@
+"""Weights and epilogue numbers behind the program, and the program that reads them there."""
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from hw.spec.isa.buffers import Region
+from hw.spec.isa.end import End
+from hw.spec.isa.header import INSTRUCTION_BYTES
+from hw.spec.isa.transfer import Transfer
+from qnn.compiler.task import Key
+
+ALIGNMENT = 256  # of the weights behind the program; bursts start on whole lines
+
+
+@dataclass(frozen=True, eq=False)
+class DataSection:
+    """What the program loads as weights and parameters.
+
+    Members
+    -------
+    order : the number of each group's data, in memory
+    words : weight words of each group
+    weight_offsets, parameter_offsets : bytes from the section's start, by number
+    content : the bytes, weights first
+    """
+
+    order: dict[Key, int]
+    words: dict[Key, int]
+    weight_offsets: tuple[int, ...]
+    parameter_offsets: tuple[int, ...]
+    content: bytes
+
+
+def lay_out_data(state):
+    """The state with the data of all tasks, in the order in which they first need them."""
+    keys = tuple(dict.fromkeys(task.weights for task in state.tasks if task.weights))
+    groups = [state.network.packed[name][number] for name, number in keys]
+    weights = b"".join(group.weights for group in groups)
+    weights += bytes(-len(weights) % ALIGNMENT)
+    section = DataSection(
+        order={key: number for number, key in enumerate(keys)},
+        words={key: group.words for key, group in zip(keys, groups, strict=True)},
+        weight_offsets=_starts(0, (len(group.weights) for group in groups)),
+        parameter_offsets=_starts(len(weights), (len(group.parameters) for group in groups)),
+        content=weights + b"".join(group.parameters for group in groups),
+    )
+    return replace(state, data=section)
+
+
+def data_start(instructions: int) -> int:
+    """The byte of the image at which the data begin, behind so many instructions."""
+    end = instructions * INSTRUCTION_BYTES
+    return end + -end % ALIGNMENT
+
+
+def link(state):
+    """The state with a program that ends, and whose loads read behind its own bytes."""
+    start = data_start(len(state.program) + 1)
+    program = (*(_moved(instruction, start) for instruction in state.program), End())
+    return replace(state, program=program)
+
+
+def _starts(first, sizes):
+    return tuple(accumulate(sizes, initial=first))
+
+
+def _moved(instruction, start):
+    if not isinstance(instruction, Transfer) or instruction.region is not Region.IMAGE:
+        return instruction
+    return replace(instruction, offset=instruction.offset + start)

@@ -1,0 +1,94 @@
+"""Addresses on chip for a plan: tensors that stay, strip buffers, and room to move data early."""
+
+from collections.abc import Iterator
+
+from qnn.compiler.allocate import Request, Span, allocate, best_gap
+from qnn.compiler.choose_runs import Plan
+from qnn.compiler.network import Network
+from qnn.compiler.places import STAYS, Spot
+from qnn.compiler.runs import loaded, strip_buffers, strip_rows
+
+
+def place_buffers(network: Network, plan: Plan, batch: int) -> dict[Spot, int] | None:
+    """First words by ``Spot``; None if there is no room for all.
+
+    A buffer that is loaded gets an address of its own also in the runs before, and one that is
+    stored also in the run behind, as far as there is room: transfers then overlap computation. In
+    a batch the last run of an image comes before the first of the next.
+    """
+    needs = requests(network, plan)
+    chip = allocate(list(needs.values()), network.config.feature_words)
+    if chip is None:
+        return None
+    for spot, lives in _wishes(network, plan, batch, needs):
+        others = [(need, chip[name]) for name, need in needs.items() if name != spot]
+        for wider in lives:
+            need = Request(spot, needs[spot].words, wider)
+            address = best_gap(need, others, network.config.feature_words)
+            if address is not None:
+                needs[spot], chip[spot] = need, address
+                break
+    return chip
+
+
+def requests(network: Network, plan: Plan) -> dict[Spot, Request]:
+    """What must be placed: the roots that stay, and the copies of the strip buffers of each run."""
+    needs = {}
+    for root, span in plan.alive(network).items():
+        spot = Spot(STAYS, root, 0)
+        needs[spot] = Request(spot, network.root_words(root), (span,))
+    for number, run in enumerate(plan.runs):
+        needed = strip_rows(network, run.nodes, run.rows, plan.spilled)
+        for buffer in strip_buffers(network, run, needed, plan.spilled):
+            for copy in range(buffer.copies):
+                spot = Spot(number, buffer.name, copy)
+                needs[spot] = Request(spot, buffer.words, ((number, number),))
+    return needs
+
+
+def _wishes(network, plan, batch, needs) -> Iterator[tuple[Spot, list[tuple[Span, ...]]]]:
+    """Longer lives that are worth a try, the best first."""
+    work = [_compute_cycles(network, run) for run in plan.runs]
+    outputs = {network.place[output.name].root for output in network.graph.outputs}
+    reads = [loaded(network, run.nodes, plan.spilled) for run in plan.runs]
+    for spot, need in needs.items():
+        if spot.run == STAYS:
+            if spot.name in outputs:
+                yield spot, [_behind(need.lives[0], len(work), batch)]
+        elif spot.name in reads[spot.run]:
+            cycles = network.transfer_cycles(need.words) * (1 + spot.copy)
+            yield spot, list(_before(spot.run, work, cycles, batch))
+        elif spot.name == plan.runs[spot.run].last.name:
+            yield spot, [_behind(need.lives[0], len(work), batch)]
+
+
+def _compute_cycles(network, run):
+    works = (node for node in run.nodes if node.is_computed)
+    return sum(network.compute_cycles(node, node.shape[1]) for node in works)
+
+
+def _before(number: int, work: list[int], cycles: float, batch: int) -> Iterator[tuple[Span, ...]]:
+    """Lives from runs before on whose computation hides a transfer, the longest first.
+
+    The first of all begins as early as can be: what is loaded long before leaves the memory to the
+    fetch of instructions, when those are short.
+    """
+    count = len(work)
+    most = number if batch == 1 else count - 1
+    reach, hidden = 0, 0
+    while reach < most and hidden < cycles:
+        reach += 1
+        hidden += work[(number - reach) % count]
+    for back in (most, *range(reach, 0, -1)):
+        if not back:
+            continue
+        first = number - back
+        yield ((first, number),) if first >= 0 else ((0, number), (first + count, count - 1))
+
+
+def _behind(span: Span, count: int, batch: int) -> tuple[Span, ...]:
+    """The life with the run behind it."""
+    first, last = span
+    if last + 1 < count:
+        return ((first, last + 1),)
+    return (span, (0, 0)) if batch > 1 and first > 0 else (span,)

@@ -1,0 +1,46 @@
+"""The names of places: on chip, and in the regions of memory."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hw.spec.image import TensorLayout
+from hw.spec.isa.buffers import Region
+
+STAYS = -1  # the run of a root that stays on chip for its whole life
+
+
+class Spot(NamedTuple):
+    """A copy of a strip buffer of a run; a root that stays on chip belongs to run ``STAYS``."""
+
+    run: int
+    name: str
+    copy: int
+
+
+class Map(NamedTuple):
+    """A tensor in memory: its first word, in a region, and words from row to row."""
+
+    region: Region
+    start: int
+    row_step: int
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything lies.
+
+    Members
+    -------
+    chip : first feature word of every spot
+    inputs, outputs : of each image, the tensors that the host writes and reads
+    sources : of each image, the memory that a tensor is loaded from
+    targets : of each image, the memories that a tensor is stored to
+    scratch_words : feature words of the scratch region
+    """
+
+    chip: dict[Spot, int]
+    inputs: tuple[tuple[TensorLayout, ...], ...]
+    outputs: tuple[tuple[TensorLayout, ...], ...]
+    sources: tuple[dict[str, Map], ...]
+    targets: tuple[dict[str, tuple[Map, ...]], ...]
+    scratch_words: int

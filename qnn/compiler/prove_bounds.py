@@ -1,0 +1,16 @@
+"""Pass: no sum of products and no result can overflow, whatever the images."""
+
+from qnn.compiler.compilation import Compilation
+from qnn.ir.bounds import check_bounds
+
+
+def prove_bounds(state: Compilation) -> Compilation:
+    """The same state, of a network whose sums fit the configuration.
+
+    Raises
+    ------
+    CompileError
+        A convolution could overflow; the text names it.
+    """
+    check_bounds(state.graph, state.config.accumulator_bits, state.config.result_bits)
+    return state
