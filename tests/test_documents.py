@@ -1,4 +1,4 @@
-"""What README and the example workflow tell a user to type exists."""
+"""What README, the pages in docs and the example workflow tell a user to type exists."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ import qnn
 from qnn.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "examples/verify.yml")
+DOCUMENTS = ("README.md", "docs/boards.md", "docs/results.md", "examples/verify.yml")
 
 
 def shown_commands(text):
