@@ -16,7 +16,6 @@ from qnn.compiler.estimate import layer_cycles, performance
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Conv
 from qnn.ir.serialize import load, to_bytes
 from qnn.runtime.folder import driver_files
 
@@ -185,11 +184,10 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
     CompileError
         No configuration has that name, or it cannot have those sizes.
     """
-    convs = [node for node in graph.nodes if isinstance(node, Conv)]
     rounded = [n.type.bits for n in graph.nodes if n.rounded]
     widths = {"activation_bits": max(4, *rounded)}
-    if convs:
-        widths["weight_bits"] = max(node.weight_bits for node in convs)
+    if graph.convs:
+        widths["weight_bits"] = max(node.weight_bits for node in graph.convs)
     try:
         config = named_config(name, **(widths | changes))
         proved = bounds(graph).values()

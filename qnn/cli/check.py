@@ -29,12 +29,11 @@ def check(
         _check_build(model, as_json)
         return
     from qnn.compiler import compile_graph
-    from qnn.ir.ops import Input
 
     graph = read_graph(model)
     target = read_config(config, set_, graph)
     image = compile_graph(graph, target)
-    layers = [node for node in graph.nodes if not isinstance(node, Input)]
+    layers = graph.nodes[len(graph.inputs) :]
     if as_json:
         print_json({"fits": True, "config": str(target), "layers": len(layers)})
         return

@@ -7,7 +7,7 @@ Span = tuple[int, int]  # first and last step, both included
 
 
 @dataclass(frozen=True)
-class Request:
+class BufferRequest:
     """``words`` during ``lives``: a span of steps, or two where a life reaches the next image."""
 
     name: Hashable
@@ -24,7 +24,7 @@ class Request:
         """How many steps the life has."""
         return sum(last - first + 1 for first, last in self.lives)
 
-    def meets(self, other: "Request") -> bool:
+    def meets(self, other: "BufferRequest") -> bool:
         """Whether both live in some step."""
         return any(
             first <= stop and start <= last
@@ -33,7 +33,7 @@ class Request:
         )
 
 
-def allocate(requests: list[Request], capacity: int) -> dict[Hashable, int] | None:
+def allocate(requests: list[BufferRequest], capacity: int) -> dict[Hashable, int] | None:
     """First addresses, or None where these orders find none: largest first, then oldest first."""
     orders = (
         lambda r: (-r.words, r.first, r.name),
@@ -47,7 +47,9 @@ def allocate(requests: list[Request], capacity: int) -> dict[Hashable, int] | No
     return None
 
 
-def best_gap(request: Request, placed: Iterable[tuple[Request, int]], capacity: int) -> int | None:
+def best_gap(
+    request: BufferRequest, placed: Iterable[tuple[BufferRequest, int]], capacity: int
+) -> int | None:
     """The first word of the smallest gap among the requests that live with this one."""
     busy = sorted(
         (address, address + other.words) for other, address in placed if request.meets(other)
@@ -62,7 +64,7 @@ def best_gap(request: Request, placed: Iterable[tuple[Request, int]], capacity: 
 
 
 def _fit(requests, capacity):
-    placed: list[tuple[Request, int]] = []
+    placed: list[tuple[BufferRequest, int]] = []
     for request in requests:
         address = best_gap(request, placed, capacity)
         if address is None:

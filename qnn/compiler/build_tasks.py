@@ -9,14 +9,14 @@ from hw.spec.image import Layer, TensorLayout
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.header import TAG_BITS, Op
 from hw.spec.isa.transfer import Transfer
-from qnn.compiler.choose_runs import Plan
+from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.lower import Operands, lower
-from qnn.compiler.network import Network
+from qnn.compiler.network import MappedNetwork
 from qnn.compiler.places import STAYS, Map, Places, Spot
 from qnn.compiler.rows import without_gaps
 from qnn.compiler.runs import (
-    Run,
+    FusedGroup,
     loaded,
     row_steps,
     slice_blocks,
@@ -27,7 +27,7 @@ from qnn.compiler.runs import (
 from qnn.compiler.segments import groups, part_of
 from qnn.compiler.task import Task
 from qnn.errors import CompileError
-from qnn.ir.ops import Conv, Input, MaxPool, Operator
+from qnn.ir.ops import Conv, MaxPool, Operator
 from qnn.ir.rows import Rows
 
 
@@ -93,11 +93,11 @@ class _View(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Strip:
-    network: Network
-    plan: Plan
+    network: MappedNetwork
+    plan: Schedule
     places: Places
     image: int
-    run: Run
+    run: FusedGroup
     rows: dict[str, Rows]
     views: dict[str, _View]
     blocks: tuple[int, int]  # of the last layer
@@ -109,7 +109,7 @@ class _Strip:
         for name in loaded(self.network, self.run.nodes, self.plan.spilled):
             tasks.append(self._task(self._load(name, tag)))
         for node in self.run.nodes:
-            if isinstance(node, Input):
+            if not node.is_computed:
                 if node.name not in self.views:
                     tasks.append(self._task(self._load(node.name, tag)))
                 continue
@@ -155,11 +155,11 @@ class _Strip:
         read = node.window.rows_read(rows, height)
         result = self._layout(node.name, rows)
         first, stop = self._blocks(node.name)
-        skip = node.skip if isinstance(node, Conv) else None
+        skips = [self._layout(name, rows) for name in node.inputs[1:]]
         operands = Operands(
             input=self._layout(node.inputs[0], read),
             output=replace(result, address=result.address - first * result.width),
-            skip=None if skip is None else self._layout(skip, rows),
+            skip=skips[0] if skips else None,
         )
         instructions = lower(
             network.graph,
@@ -186,10 +186,9 @@ class _Strip:
         layout = self._layout(node.name, rows)
         lanes = self.network.config.lanes
         channel, segments = part_of(layout.channels, lanes, *self._blocks(node.name))
-        macs = 0
-        if isinstance(node, Conv):
-            new = rows.stop - max(rows.first, self.done[node.name])
-            macs = node.macs * sum(segments) * new // (node.shape[0] * node.shape[1])
+        # Rows that two strips both compute are work of the first one alone.
+        new = rows.stop - max(rows.first, self.done[node.name])
+        macs = node.macs * sum(segments) * new // (node.shape[0] * node.shape[1])
         return Layer(
             tag=tag,
             name=node.name,

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from qnn.compiler.network import Network
-from qnn.compiler.runs import Choice, Run, best_run, least_rows
+from qnn.compiler.network import MappedNetwork
+from qnn.compiler.runs import Choice, FusedGroup, best_run, least_rows
 from qnn.compiler.storage import passes
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
@@ -15,19 +15,19 @@ NO_CHANGE = (0, 0, 0.0)  # of a cost
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """Runs in their order; tensors of ``spilled`` roots lie in memory, all others on chip."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[FusedGroup, ...]
     spilled: frozenset[str]
     cycles: float  # estimated, of one image
 
-    def alive(self, network: Network) -> dict[str, tuple[int, int]]:
+    def alive(self, network: MappedNetwork) -> dict[str, tuple[int, int]]:
         """First and last run of every root that stays on chip."""
         return _alive(network, tuple(run.nodes for run in self.runs), self.spilled)
 
 
-def choose_runs(network: Network, capacity: int, *, stays: bool = True) -> Plan | None:
+def choose_runs(network: MappedNetwork, capacity: int, *, stays: bool = True) -> Schedule | None:
     """A plan whose tensors and strips take at most ``capacity`` words at a time; None if none does.
 
     It starts with all tensors on chip (with none, if nothing ``stays``) and one layer a run. What
@@ -42,7 +42,7 @@ def choose_runs(network: Network, capacity: int, *, stays: bool = True) -> Plan 
     return None if state is None else search.improve(state).plan()
 
 
-def check_rows(network: Network) -> None:
+def check_rows(network: MappedNetwork) -> None:
     """Say which layer is too large for a strip of the fewest rows, with all that it reads.
 
     Raises
@@ -147,9 +147,9 @@ class _State:
             for nodes, words in zip(self.runs, self.taken, strict=True)
         ]
 
-    def plan(self) -> Plan:
+    def plan(self) -> Schedule:
         cycles = sum(choice.cycles for choice in self.choices)
-        return Plan(tuple(choice.run for choice in self.choices), self.spilled, cycles)
+        return Schedule(tuple(choice.run for choice in self.choices), self.spilled, cycles)
 
 
 class _Search:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Gather, Image, Layer
 from hw.spec.isa.encoding import Instruction
-from qnn.compiler.choose_runs import Plan
+from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.data_section import DataSection
-from qnn.compiler.network import Network
+from qnn.compiler.network import MappedNetwork
 from qnn.compiler.places import Places, Spot
 from qnn.compiler.task import Task
 from qnn.ir.graph import Graph
@@ -39,8 +39,8 @@ class Compilation:
     batch: int
     bytes_per_cycle: int
     gathers: dict[str, Gather] = field(default_factory=dict)
-    network: Network | None = None
-    plan: Plan | None = None
+    network: MappedNetwork | None = None
+    plan: Schedule | None = None
     chip: dict[Spot, int] | None = None
     places: Places | None = None
     tasks: tuple[Task, ...] = ()

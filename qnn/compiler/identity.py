@@ -25,7 +25,7 @@ def copy_channels(name: str, source: Operator, weight_bits: int) -> Conv:
 
 def weight_bits(graph) -> int:
     """The width of the network's weight codes; any width holds the weight 1."""
-    return max((node.weight_bits for node in graph.nodes if isinstance(node, Conv)), default=2)
+    return max((conv.weight_bits for conv in graph.convs), default=2)
 
 
 def fresh_name(name: str, taken: set[str]) -> str:

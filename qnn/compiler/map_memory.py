@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Region
-from qnn.compiler.choose_runs import Plan
+from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.compilation import Compilation
-from qnn.compiler.network import Network
+from qnn.compiler.network import MappedNetwork
 from qnn.compiler.places import Map, Places
 from qnn.compiler.runs import covers
 from qnn.ir.rows import Rows
@@ -30,7 +30,7 @@ def map_memory(state: Compilation) -> Compilation:
     return replace(state, places=places)
 
 
-def _host_layouts(net: Network, names: list[str], batch: int):
+def _host_layouts(net: MappedNetwork, names: list[str], batch: int):
     """Tensors that the host has, one behind the other, for each image."""
     images, end = [], 0
     for _ in range(batch):
@@ -48,7 +48,7 @@ def _memory_layout(net, name, address) -> TensorLayout:
     return net.layout(name, rows, address, net.row_words(name), blocks)
 
 
-def _scratch(net: Network, plan: Plan):
+def _scratch(net: MappedNetwork, plan: Schedule):
     """First word of every root that lies in the scratch region, and the words of that."""
     inner = {node.name for run in plan.runs for node in run.nodes[:-1]}
     starts, end = {}, 0

@@ -10,7 +10,7 @@ from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Buffer
 from qnn.compiler.lower import GroupData, pack_layer
-from qnn.compiler.storage import Place, passes, places, row_words
+from qnn.compiler.storage import Placement, passes, places, row_words
 from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool, Operator
@@ -18,7 +18,7 @@ from qnn.ir.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class MappedNetwork:
     """What the choice of runs and their instructions need to know.
 
     Members
@@ -34,7 +34,7 @@ class Network:
 
     graph: Graph
     config: SvpeConfig
-    place: dict[str, Place]
+    place: dict[str, Placement]
     pitches: dict[str, int]
     tiles: dict[str, Tile]
     packed: dict[str, tuple[GroupData, ...]]
@@ -101,21 +101,20 @@ class Network:
         )
 
 
-def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int, batch: int) -> Network:
+def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int, batch: int) -> MappedNetwork:
     """The network with its tiles and pitches chosen."""
     place = places(graph, config)
     layout = choose_layout(graph, place, config)
     packed = {
-        node.name: pack_layer(
-            graph, node, place[node.inputs[0]].segments, place[node.name].segments, config
+        conv.name: pack_layer(
+            graph, conv, place[conv.inputs[0]].segments, place[conv.name].segments, config
         )
-        for node in graph.nodes
-        if isinstance(node, Conv)
+        for conv in graph.convs
     }
     cycles = {
         name: tile_cycles(graph[name], tile, steps(graph[name], place, config), config)
         for name, tile in layout.tiles.items()
     }
-    return Network(
+    return MappedNetwork(
         graph, config, place, layout.pitches, layout.tiles, packed, bytes_per_cycle, cycles, batch
     )

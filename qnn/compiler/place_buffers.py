@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from qnn.compiler.allocate import Request, Span, allocate, best_gap
-from qnn.compiler.choose_runs import Plan
-from qnn.compiler.network import Network
+from qnn.compiler.allocate import BufferRequest, Span, allocate, best_gap
+from qnn.compiler.choose_runs import Schedule
+from qnn.compiler.network import MappedNetwork
 from qnn.compiler.places import STAYS, Spot
 from qnn.compiler.runs import loaded, strip_buffers, strip_rows
 
 
-def place_buffers(network: Network, plan: Plan, batch: int) -> dict[Spot, int] | None:
+def place_buffers(network: MappedNetwork, plan: Schedule, batch: int) -> dict[Spot, int] | None:
     """First words by ``Spot``; None if there is no room for all.
 
     A buffer that is loaded gets an address of its own also in the runs before, and one that is
@@ -23,7 +23,7 @@ def place_buffers(network: Network, plan: Plan, batch: int) -> dict[Spot, int] |
     for spot, lives in _wishes(network, plan, batch, needs):
         others = [(need, chip[name]) for name, need in needs.items() if name != spot]
         for wider in lives:
-            need = Request(spot, needs[spot].words, wider)
+            need = BufferRequest(spot, needs[spot].words, wider)
             address = best_gap(need, others, network.config.feature_words)
             if address is not None:
                 needs[spot], chip[spot] = need, address
@@ -31,18 +31,18 @@ def place_buffers(network: Network, plan: Plan, batch: int) -> dict[Spot, int] |
     return chip
 
 
-def requests(network: Network, plan: Plan) -> dict[Spot, Request]:
+def requests(network: MappedNetwork, plan: Schedule) -> dict[Spot, BufferRequest]:
     """What must be placed: the roots that stay, and the copies of the strip buffers of each run."""
     needs = {}
     for root, span in plan.alive(network).items():
         spot = Spot(STAYS, root, 0)
-        needs[spot] = Request(spot, network.root_words(root), (span,))
+        needs[spot] = BufferRequest(spot, network.root_words(root), (span,))
     for number, run in enumerate(plan.runs):
         needed = strip_rows(network, run.nodes, run.rows, plan.spilled)
         for buffer in strip_buffers(network, run, needed, plan.spilled):
             for copy in range(buffer.copies):
                 spot = Spot(number, buffer.name, copy)
-                needs[spot] = Request(spot, buffer.words, ((number, number),))
+                needs[spot] = BufferRequest(spot, buffer.words, ((number, number),))
     return needs
 
 

@@ -1,7 +1,6 @@
 """Pass: nodes that reach no output go."""
 
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Input
 
 
 def remove_unused(graph: Graph) -> Graph:
@@ -10,5 +9,5 @@ def remove_unused(graph: Graph) -> Graph:
     for node in reversed(graph.nodes):
         if node.name in used:
             used.update(node.inputs)
-    kept = (node for node in graph.nodes if node.name in used or isinstance(node, Input))
+    kept = (node for node in graph.nodes if node.name in used or node in graph.inputs)
     return Graph(tuple(kept), graph.outputs)

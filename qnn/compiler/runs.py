@@ -5,11 +5,11 @@ from itertools import pairwise
 from math import ceil, inf
 
 from hw.spec.isa.header import TOKEN_BITS
-from qnn.compiler.network import Network
+from qnn.compiler.network import MappedNetwork
 from qnn.compiler.rows import rows_by_strip
 from qnn.compiler.segments import groups
-from qnn.compiler.storage import Place, passes
-from qnn.ir.ops import Concat, Conv, Input, Operator
+from qnn.compiler.storage import Placement, passes
+from qnn.ir.ops import Concat, Conv, Operator
 from qnn.ir.rows import Rows
 
 MOST_STRIPS = (1 << TOKEN_BITS) - 16  # of a run: the store of each may give a token that waits
@@ -17,8 +17,8 @@ STRIP_CYCLES = 64  # of waiting for results to land, a layer and strip: tokens a
 
 
 @dataclass(frozen=True)
-class Run:
-    """Layers computed one after the other for each strip of rows of the last one.
+class FusedGroup:
+    """A run: layers computed one after the other for each strip of rows of the last one.
 
     Only the last one's results leave the run. Weights of a run that fit on chip stay there for all
     strips; with ``slices`` over 1, those of a part of the channels do, and strips come again for
@@ -37,7 +37,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Buffer:
+class StripBuffer:
     """``rows`` rows of a tensor on chip, a copy for every other strip if there are two."""
 
     name: str
@@ -55,23 +55,23 @@ class Buffer:
 class Choice:
     """The best run of some layers, and its estimated cycles; ``missing`` words if none fits."""
 
-    run: Run | None
+    run: FusedGroup | None
     cycles: float
     missing: int = 0
 
 
 def loaded(
-    network: Network, nodes: tuple[Operator, ...], spilled: frozenset[str]
+    network: MappedNetwork, nodes: tuple[Operator, ...], spilled: frozenset[str]
 ) -> tuple[str, ...]:
     """Tensors that a run reads from memory."""
     own = {node.name for node in nodes}
     names = [name for node in nodes for name in node.inputs if name not in own]
-    names += [node.name for node in nodes if isinstance(node, Input)]
+    names += [node.name for node in nodes if not node.is_computed]
     return tuple(n for n in dict.fromkeys(names) if network.place[n].root in spilled)
 
 
 def row_steps(
-    network: Network, nodes: tuple[Operator, ...], spilled: frozenset[str]
+    network: MappedNetwork, nodes: tuple[Operator, ...], spilled: frozenset[str]
 ) -> dict[str, int]:
     """Tensors of which a run loads every n-th row alone, as a 1x1 layer of stride n needs."""
     steps = {}
@@ -85,13 +85,15 @@ def row_steps(
 
 
 def strip_rows(
-    network: Network, nodes: tuple[Operator, ...], size: int, spilled: frozenset[str]
+    network: MappedNetwork, nodes: tuple[Operator, ...], size: int, spilled: frozenset[str]
 ) -> tuple[dict[str, Rows], ...] | None:
     """Rows of every tensor on chip, for each strip of ``size`` rows; see ``rows_by_strip``."""
     return rows_by_strip(network.graph, nodes, size, row_steps(network, nodes, spilled))
 
 
-def slice_blocks(network: Network, node: Operator, slices: int) -> tuple[tuple[int, int], ...]:
+def slice_blocks(
+    network: MappedNetwork, node: Operator, slices: int
+) -> tuple[tuple[int, int], ...]:
     """First and past the last block of each slice of a layer's channels."""
     blocks = network.place[node.name].blocks
     bounds = [blocks * number // slices for number in range(slices + 1)]
@@ -99,39 +101,42 @@ def slice_blocks(network: Network, node: Operator, slices: int) -> tuple[tuple[i
 
 
 def strip_buffers(
-    network: Network, run: Run, needed: tuple[dict[str, Rows], ...], spilled: frozenset[str]
-) -> tuple[Buffer, ...]:
+    network: MappedNetwork,
+    run: FusedGroup,
+    needed: tuple[dict[str, Rows], ...],
+    spilled: frozenset[str],
+) -> tuple[StripBuffer, ...]:
     """What the strips of a run need on chip, besides tensors that stay there."""
     most = {name: max(each[name].count for each in needed) for name in needed[0]}
     copies = run.copies if len(needed) * run.slices > 1 else 1
     steps = row_steps(network, run.nodes, spilled)
     buffers = [
-        Buffer(name, most[name], network.pitch(name, steps.get(name, 1)), copies)
+        StripBuffer(name, most[name], network.pitch(name, steps.get(name, 1)), copies)
         for name in loaded(network, run.nodes, spilled)
     ]
-    buffers += [Buffer(n.name, most[n.name], network.pitch(n.name), 1) for n in run.nodes[:-1]]
+    buffers += [StripBuffer(n.name, most[n.name], network.pitch(n.name), 1) for n in run.nodes[:-1]]
     last = run.last
-    if network.place[last.name].root in spilled and not isinstance(last, Input):
+    if network.place[last.name].root in spilled and last.is_computed:
         pitch = network.pitch(last.name)
         if run.slices > 1:
             widest = max(b - a for a, b in slice_blocks(network, last, run.slices))
             pitch = passes(last, network.config) * widest * last.shape[2]
-        buffers.append(Buffer(last.name, most[last.name], pitch, copies))
+        buffers.append(StripBuffer(last.name, most[last.name], pitch, copies))
     return tuple(buffers)
 
 
-def stores(network: Network, name: str, spilled: frozenset[str]) -> int:
+def stores(network: MappedNetwork, name: str, spilled: frozenset[str]) -> int:
     """How often a tensor's strips are stored: for later layers, and for outputs of the network."""
     graph, place = network.graph, network.place
     root = place[name].root
     members = [n for n, p in place.items() if p.root == root and covers(p, place[name])]
     is_read = any(not isinstance(user, Concat) for n in members for user in graph.users(n))
     outputs = sum(output.name in members for output in graph.outputs)
-    source = isinstance(graph[name], Input) and root == name
+    source = not graph[name].is_computed and root == name
     return outputs + (is_read and root in spilled and not source)
 
 
-def covers(outer: Place, inner: Place) -> bool:
+def covers(outer: Placement, inner: Placement) -> bool:
     """Whether a tensor holds another one of its root."""
     return outer.first <= inner.first < outer.first + outer.blocks
 
@@ -142,7 +147,7 @@ def least_rows(node: Operator) -> int:
 
 
 def best_run(
-    network: Network, nodes: tuple[Operator, ...], spilled: frozenset[str], space: int
+    network: MappedNetwork, nodes: tuple[Operator, ...], spilled: frozenset[str], space: int
 ) -> Choice:
     """The run of least estimated cycles whose buffers fit in ``space`` words."""
     best = Choice(None, inf, missing=-1)
@@ -181,12 +186,12 @@ def _heights(network, nodes, spilled):
 def _variants(network, nodes, rows, strips):
     """The runs of one height: of equal ones, the first is taken."""
     if strips > 2:
-        yield Run(nodes, rows, strips)
-    yield Run(nodes, rows, 2)
-    yield Run(nodes, rows, 1)
+        yield FusedGroup(nodes, rows, strips)
+    yield FusedGroup(nodes, rows, 2)
+    yield FusedGroup(nodes, rows, 1)
     for slices in _slice_counts(network, nodes, strips):
-        yield Run(nodes, rows, 2, slices)
-        yield Run(nodes, rows, 1, slices)
+        yield FusedGroup(nodes, rows, 2, slices)
+        yield FusedGroup(nodes, rows, 1, slices)
 
 
 def _slice_counts(network, nodes, strips):
@@ -219,7 +224,7 @@ def _stays(network, words):
     return words[0] <= network.config.weight_words and words[1] <= network.config.parameter_words
 
 
-def stationary(network: Network, nodes: tuple[Operator, ...]) -> bool:
+def stationary(network: MappedNetwork, nodes: tuple[Operator, ...]) -> bool:
     """Whether the weights of all layers of a run fit on chip at a time."""
     data = [d for node in nodes for d in network.packed.get(node.name, ())]
     return _stays(network, (sum(d.words for d in data), len(data)))
@@ -231,7 +236,7 @@ def _cycles(network, run, needed, spilled):
     moved = loaded(network, run.nodes, spilled)
     times = stores(network, run.last.name, spilled)
     for each in needed:
-        works = [n for n in run.nodes if not isinstance(n, Input)]
+        works = [n for n in run.nodes if n.is_computed]
         compute.append(sum(network.compute_cycles(n, each[n.name].count) for n in works))
         words = sum(each[name].count * network.row_words(name) for name in moved)
         read.append(network.transfer_cycles(words))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Concat, Conv, Input
+from qnn.ir.ops import Conv
 
 Segments = tuple[int, ...]  # channels of each
 
@@ -27,16 +27,8 @@ def segments(graph: Graph) -> dict[str, Segments]:
     """
     of: dict[str, Segments] = {}
     for node in graph.nodes:
-        if isinstance(node, Concat):
-            of[node.name] = tuple(count for name in node.inputs for count in of[name])
-        elif isinstance(node, Input):
-            of[node.name] = (node.shape[0],)
-        elif isinstance(node, Conv) and node.skip is not None:
-            of[node.name] = of[node.skip]
-        elif isinstance(node, Conv) and not node.depthwise:
-            of[node.name] = (node.shape[0],)
-        else:
-            of[node.name] = of[node.inputs[0]]
+        taken = tuple(count for name in node.channels_of for count in of[name])
+        of[node.name] = taken or (node.shape[0],)
     return of
 
 

@@ -6,9 +6,9 @@ from itertools import product
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import blocks_read, groups
-from qnn.compiler.storage import Place, passes, row_words
+from qnn.compiler.storage import Placement, passes, row_words
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Conv, MaxPool, Operator
+from qnn.ir.ops import MaxPool, Operator
 
 SWEEPS = 4  # over all pitches; each can only lower the estimate, two have been enough
 
@@ -31,7 +31,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Tiling:
     """The choice: rows of a root are ``pitches[root]`` words apart."""
 
     pitches: dict[str, int]
@@ -41,7 +41,7 @@ class Layout:
 Steps = Counter[int]  # how many instructions take so many steps for each tile
 
 
-def steps(node: Operator, place: dict[str, Place], config: SvpeConfig) -> Steps:
+def steps(node: Operator, place: dict[str, Placement], config: SvpeConfig) -> Steps:
     """The steps of all instructions of ``node``."""
     taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
     if isinstance(node, MaxPool):
@@ -74,7 +74,7 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
     return len(offsets) == tile.columns
 
 
-def choose_layout(graph: Graph, place: dict[str, Place], config: SvpeConfig) -> Layout:
+def choose_layout(graph: Graph, place: dict[str, Placement], config: SvpeConfig) -> Tiling:
     """Pitches and tiles of least estimated cycles."""
     workers = [node for node in graph.nodes if node.is_computed]
     roots = list(dict.fromkeys(p.root for p in place.values()))
@@ -88,7 +88,7 @@ def choose_layout(graph: Graph, place: dict[str, Place], config: SvpeConfig) -> 
             trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
             pitches = min(trials, key=lambda t: _total(readers[root], t, place, taken, config))
     tiles = {node.name: _best(node, pitches, place, taken, config)[1] for node in workers}
-    return Layout(pitches, tiles)
+    return Tiling(pitches, tiles)
 
 
 def _roots(node, place):
@@ -114,9 +114,8 @@ def _best(node, pitches, place, taken, config):
 
 
 def _fits(node, tile, pitches, place, config):
-    reads = [(node.inputs[0], node.window.stride)]
-    if isinstance(node, Conv) and node.skip is not None:
-        reads.append((node.skip, (1, 1)))
+    # The operands after the first are skips, which are read pixel by pixel as they are added.
+    reads = [(node.inputs[0], node.window.stride), *((name, (1, 1)) for name in node.inputs[1:])]
     return all(
         place[name].root not in pitches
         or distinct_banks(tile, stride, pitches[place[name].root], config.banks)

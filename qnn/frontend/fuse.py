@@ -35,7 +35,7 @@ Kinds = tuple[type[FloatOperator], ...]
 
 
 @dataclass(frozen=True)
-class Pass:
+class FusionPass:
     """A step of fusion, with what must hold before it and after it.
 
     Members
@@ -51,20 +51,20 @@ class Pass:
 
 
 PASSES = (
-    Pass(fold_batchnorm, removes=(BatchNorm,)),
-    Pass(hoist_clamps),
-    Pass(move_divisors, needs=(BatchNorm,)),
-    Pass(lower_pools, removes=(AveragePool,)),
-    Pass(fold_flatten, needs=(BatchNorm, AveragePool), removes=(Flatten,)),
-    Pass(lower_shortcuts),
-    Pass(fold_pads, needs=(BatchNorm, AveragePool), removes=(Pad,)),
-    Pass(lower_slices, removes=(Slice,)),
-    Pass(fuse_clamps),
-    Pass(fuse_adds, needs=(BatchNorm, AveragePool, Pad, Slice), removes=(Add,)),
-    Pass(fuse_clamps, needs=(Add,)),
-    Pass(lower_clamps, removes=(Clamp,)),
-    Pass(close_outputs),
-    Pass(separate_inputs, needs=(Pad, Slice, Clamp)),
+    FusionPass(fold_batchnorm, removes=(BatchNorm,)),
+    FusionPass(hoist_clamps),
+    FusionPass(move_divisors, needs=(BatchNorm,)),
+    FusionPass(lower_pools, removes=(AveragePool,)),
+    FusionPass(fold_flatten, needs=(BatchNorm, AveragePool), removes=(Flatten,)),
+    FusionPass(lower_shortcuts),
+    FusionPass(fold_pads, needs=(BatchNorm, AveragePool), removes=(Pad,)),
+    FusionPass(lower_slices, removes=(Slice,)),
+    FusionPass(fuse_clamps),
+    FusionPass(fuse_adds, needs=(BatchNorm, AveragePool, Pad, Slice), removes=(Add,)),
+    FusionPass(fuse_clamps, needs=(Add,)),
+    FusionPass(lower_clamps, removes=(Clamp,)),
+    FusionPass(close_outputs),
+    FusionPass(separate_inputs, needs=(Pad, Slice, Clamp)),
 )
 
 
@@ -92,7 +92,7 @@ def fuse(graph: FloatGraph, *, checked: bool = False) -> FloatGraph:
     return graph
 
 
-def _check_step(step: Pass, gone: Kinds, before: FloatGraph, after: FloatGraph) -> None:
+def _check_step(step: FusionPass, gone: Kinds, before: FloatGraph, after: FloatGraph) -> None:
     """What holds between two passes; a failure is a mistake in a pass or in their order."""
     name = step.run.__name__
     missing = [kind.__name__ for kind in step.needs if kind not in gone]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from qnn.ir.ops import Input, Operator
+from qnn.ir.ops import Conv, Input, Operator
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Graph:
     def inputs(self) -> tuple[Input, ...]:
         """The network's inputs."""
         return tuple(node for node in self.nodes if isinstance(node, Input))
+
+    @property
+    def convs(self) -> tuple[Conv, ...]:
+        """The convolutions, which alone have weights."""
+        return tuple(node for node in self.nodes if isinstance(node, Conv))
 
     def sources(self, node: Operator) -> tuple[Operator, ...]:
         """The nodes that compute the operands of ``node``, in the order of its inputs."""

@@ -1,11 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.compiler.allocate import Request, allocate, best_gap
+from qnn.compiler.allocate import BufferRequest, allocate, best_gap
 
 
 def request(name, words, first, last):
-    return Request(name, words, ((first, last),))
+    return BufferRequest(name, words, ((first, last),))
 
 
 def test_words_are_used_again_after_the_last_read():
@@ -49,7 +49,7 @@ def test_tensors_that_live_together_share_no_word(items):
 
 
 def test_a_life_that_reaches_the_next_image_leaves_the_middle_free():
-    around = Request("around", 60, ((0, 0), (3, 3)))
+    around = BufferRequest("around", 60, ((0, 0), (3, 3)))
     assert around.steps == 2
     addresses = allocate([around, request("middle", 60, 1, 2), request("late", 40, 2, 3)], 100)
     assert addresses == {"around": 0, "middle": 0, "late": 60}

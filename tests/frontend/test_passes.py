@@ -7,7 +7,7 @@ import torch
 
 from qnn.frontend import fuse as fusion
 from qnn.frontend.check import check
-from qnn.frontend.fuse import PASSES, Pass, fuse
+from qnn.frontend.fuse import PASSES, FusionPass, fuse
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.conv import identity
@@ -275,7 +275,7 @@ def test_fusion_is_linear_in_the_nodes(monkeypatch):
 
 def wrong(message: str, run, **more):
     """Check that fusion with one more step, ``run``, fails with ``message``."""
-    step = Pass(run, **more)
+    step = FusionPass(run, **more)
     graph = parse("x = input() 2x4x4\nc = conv(x) 3x4x4 1x1\nreturn c")
     with pytest.raises(AssertionError) as caught:
         fusion._check_step(step, (), graph, step.run(graph))

@@ -25,6 +25,10 @@ class Concat(Operator):
         return True
 
     @property
+    def channels_of(self) -> tuple[str, ...]:
+        return self.inputs
+
+    @property
     def summary(self) -> str:
         return "concatenation"
 

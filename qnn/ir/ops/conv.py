@@ -82,6 +82,12 @@ class Conv(Operator):
         return self.epilogue.rounded
 
     @property
+    def channels_of(self) -> tuple[str, ...]:
+        if self.skip is not None:
+            return (self.skip,)
+        return self.inputs if self.depthwise else ()
+
+    @property
     def summary(self) -> str:
         groups = self.window.groups
         parts = f", {groups} groups" if self._word == "conv" and groups > 1 else ""

@@ -57,6 +57,10 @@ class Input(Operator):
         return True
 
     @property
+    def channels_of(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def summary(self) -> str:
         return "input"
 

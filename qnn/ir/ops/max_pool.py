@@ -35,6 +35,10 @@ class MaxPool(Operator):
         return True
 
     @property
+    def channels_of(self) -> tuple[str, ...]:
+        return self.inputs
+
+    @property
     def summary(self) -> str:
         return f"max pooling {self.window.summary}"
 

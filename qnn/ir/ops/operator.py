@@ -59,6 +59,14 @@ class Operator(ABC):
 
     @property
     @abstractmethod
+    def channels_of(self) -> tuple[str, ...]:
+        """The operands whose channels, one behind the other, are the result's; none: it mixes them.
+
+        The result is best laid out as they are, so that both meet in the same lanes.
+        """
+
+    @property
+    @abstractmethod
     def summary(self) -> str:
         """What it does, in a few words for a reader."""
 

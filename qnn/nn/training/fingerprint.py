@@ -22,7 +22,7 @@ def fingerprint(
     augment: Callable | None,
     table: Tensor | None,
 ) -> dict:
-    """Plain values for JSON, which ``difference`` compares; ``table`` is of ``task.Reader``."""
+    """Plain values for JSON, which ``difference`` compares; ``table`` is an ``ImageReader``'s."""
     state = model.state_dict()
     quantized = isinstance(model, QuantizedModel)
     pixels = found.x_train.reshape(-1)

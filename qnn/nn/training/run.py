@@ -16,7 +16,7 @@ from qnn.nn.training.rates import (
     set_rate,
 )
 from qnn.nn.training.seeds import Draw, seed_of
-from qnn.nn.training.task import Task
+from qnn.nn.training.task import TrainingTask
 from qnn.nn.training.watch import LossWindow, Tally
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -25,7 +25,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class RunState:
     """The state of a run after ``step`` updates."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: TrainingTask):
         self.task, self.recipe, self.step = task, task.recipe, 0
         self.steps = task.recipe.steps_for(len(task.samples.x_train))
         self.epoch_steps = task.recipe.epoch_steps(len(task.samples.x_train))

@@ -16,7 +16,7 @@ from qnn.nn.training.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
-class Reader:
+class ImageReader:
     """Calls a model on images as they are stored.
 
     Members

@@ -14,13 +14,13 @@ from qnn.nn.preprocess import Pixels, checked
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.samples import Augment, Batches, Samples, check_labels
-from qnn.nn.training.student import Reader, Student, student_of
+from qnn.nn.training.student import ImageReader, Student, student_of
 
 Numbers = float | Sequence[float] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainingTask:
     """What is trained on what; the same in every process.
 
     Members
@@ -35,7 +35,7 @@ class Task:
     batches: Batches
     recipe: Recipe
     classes: int
-    reader: Reader
+    reader: ImageReader
     processes: Processes
 
 
@@ -47,7 +47,7 @@ def task_of(
     augment: Augment | None,
     preprocessing: tuple[Numbers, Numbers],
     processes: Processes,
-) -> Task:
+) -> TrainingTask:
     """The task, with copies of both models on this process's device.
 
     Raises
@@ -68,7 +68,7 @@ def task_of(
         pixels = checked(*preprocessing, found.x_train.shape[1])
     else:
         pixels = _only_input(quantized).pixels
-    reader = Reader(_table(pixels, device))
+    reader = ImageReader(_table(pixels, device))
     classes = _classes("model", reader, _on(device, model), found.x_train[:2].to(device))
     check_labels(found, classes)
     if teacher is not None:
@@ -82,7 +82,7 @@ def task_of(
     share = processes.share(min(recipe.batch, len(found.x_train)))
     batches = Batches(found.to(device), recipe, augment, share)
     student = student_of(model, recipe, device)
-    return Task(student, teacher, found, batches, recipe, classes, reader, processes)
+    return TrainingTask(student, teacher, found, batches, recipe, classes, reader, processes)
 
 
 def _on(device, model):
