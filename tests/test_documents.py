@@ -54,6 +54,23 @@ def test_a_wrong_command_is_seen():
     assert wrong == ["--loud", "paint", None, "--loud", "paint", None]
 
 
+def named_paths(text):
+    """The paths in the last column of each table, which says where a thing lives."""
+    cells = (line.split("|")[-2] for line in text.splitlines() if line.startswith("| **"))
+    return [path for cell in cells for path in re.findall(r"`([\w./]+)`", cell) if "/" in path]
+
+
+def test_every_file_of_the_glossary_exists():
+    paths = named_paths((ROOT / "GLOSSARY.md").read_text())
+    assert len(paths) > 40
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_a_planted_path_is_seen():
+    text = "| term | where |\n| **tile** | `hw/tile.py` (`columns`), `hw/tiles.py` |\n"
+    assert named_paths(text) == ["hw/tile.py", "hw/tiles.py"]
+
+
 def own_project():
     """What the tutorial imports: a small network with random weights and images."""
     project = ModuleType("my_project")
