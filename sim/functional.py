@@ -16,6 +16,7 @@ from hw.spec.isa.buffers import Region
 from hw.spec.isa.header import Op
 from qnn.errors import DeviceError
 from qnn.runtime.device import Run
+from qnn.runtime.given import Given, image_count, images_of
 from qnn.runtime.tensors import from_words, pack_inputs, unpack_outputs
 from sim.functional_plan import FunctionalPlan, FunctionalStep, make_plan
 
@@ -51,8 +52,13 @@ class FunctionalDevice:
         return Run(np.concatenate(parts))
 
 
-def run(image: Image, x: np.ndarray) -> FunctionalRuns:
-    """Every output and every layer's tensor for ``x``, (images, channels, height, width).
+def run(image: Image, x: Given) -> FunctionalRuns:
+    """Every output and every layer's tensor for ``x``.
+
+    Parameters
+    ----------
+    x : (images, channels, height, width) integers of the input's type; a tuple of such arrays where
+        there are several inputs
 
     Raises
     ------
@@ -68,17 +74,17 @@ def run(image: Image, x: np.ndarray) -> FunctionalRuns:
     )
 
 
-def stream(image: Image, x: np.ndarray) -> Iterator[tuple[int, FunctionalRuns]]:
+def stream(image: Image, x: Given) -> Iterator[tuple[int, FunctionalRuns]]:
     """What ``run`` gives, some images at a time, each with its first image's index."""
     plan = make_plan(image)
-    size = SLAB * image.batch
-    for start in range(0, len(x), size):
-        part = x[start : start + size]
-        inputs = pack_inputs(image, part)
+    size, count = SLAB * image.batch, image_count(x)
+    for start in range(0, count, size):
+        part = images_of(x, slice(start, start + size))
+        inputs, images = pack_inputs(image, part), image_count(part)
         recorded: dict[int, np.ndarray] = {}
         data = _execute(image, plan, inputs, recorded)
-        tensors = _by_name(image, recorded, len(part))
-        yield start, FunctionalRuns(unpack_outputs(image, data, len(part)), tensors, recorded)
+        tensors = _by_name(image, recorded, images)
+        yield start, FunctionalRuns(unpack_outputs(image, data, images), tensors, recorded)
 
 
 def _by_name(image, recorded, count):

@@ -12,6 +12,7 @@ from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from qnn.errors import DeviceError
 from qnn.runtime import handshake
+from qnn.runtime.given import Given, image_count
 from qnn.runtime.handshake import Outcome
 from qnn.runtime.limit import cycle_limit
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
@@ -136,7 +137,7 @@ def generated(config: SvpeConfig) -> Mapping[str, str]:
 
 def execute(
     image: Image,
-    x: np.ndarray,
+    x: Given,
     *,
     verilog: Mapping[str, str] | None = None,
     timing: MemoryTiming | None = None,
@@ -147,7 +148,7 @@ def execute(
     use_cache: bool = True,
     work: Path | None = None,
 ) -> RtlResult:
-    """Run ``image`` on ``x``, (images, channels, height, width) integers, a batch at a time.
+    """Run ``image`` on ``x``, as ``sim.functional.run`` takes it, a batch at a time.
 
     Batches go to the cores in turn, ``cores`` at a time, which start in one cycle. A run that fails
     says so in its ``failure``; a time-out ends the simulation.
@@ -196,7 +197,7 @@ def execute(
         for number, run in enumerate(result["runs"])
     )
     regions = np.stack([memory.output(after, run) for run in range(len(runs))])
-    outputs = unpack_outputs(image, regions, min(len(x), len(runs) * image.batch))
+    outputs = unpack_outputs(image, regions, min(image_count(x), len(runs) * image.batch))
     seconds = sum(run.seconds for run in runs)
     cycles = sum(run.simulated_cycles for run in runs)
     return RtlResult(outputs, runs, model.seconds, cycles / seconds if seconds else 0.0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from qnn.design import Design
 from qnn.errors import DeviceError
-from qnn.ir.encode import as_blocks, as_results, encode_input, is_encoded
+from qnn.ir.encode import Arrays, as_blocks, as_results, encode_input, is_encoded
 from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
 from sim import functional, rtl
@@ -35,13 +35,14 @@ class Simulation:
     build_seconds: float | None = None
 
 
-def simulate(design: Design, x: np.ndarray, device: str = "rtl", **options) -> Simulation:
+def simulate(design: Design, x: Arrays, device: str = "rtl", **options) -> Simulation:
     """Run ``design`` on ``x``.
 
     Parameters
     ----------
     x : (images, channels, height, width), or (vectors, features): integers of the input's type, or
-        what ``encode_input`` takes: 8-bit pixels or floats
+        what ``encode_input`` takes: 8-bit pixels or floats; a tuple of such arrays or tensors,
+        where there are several inputs
     device : "reference", "functional" or "rtl"
     options : for the RTL run, see ``sim.rtl.execute``
 
@@ -72,8 +73,9 @@ def simulate(design: Design, x: np.ndarray, device: str = "rtl", **options) -> S
     )
 
 
-def integers(graph: Graph, x: np.ndarray) -> np.ndarray:
-    """``x`` as images of integers of the input's type: 8-bit pixels and floats are encoded."""
+def integers(graph: Graph, x: Arrays) -> Arrays:
+    """``x`` as images of integers of the inputs' types: 8-bit pixels and floats are encoded."""
+    x = tuple(map(np.asarray, x)) if isinstance(x, tuple) else np.asarray(x)
     if not is_encoded(x):
         return encode_input(graph, x)
     blocks = as_blocks(graph, x)

@@ -8,8 +8,10 @@ import numpy as np
 from hw.spec.image import Image, Layer
 from qnn.compiler import run_passes
 from qnn.design import Design
+from qnn.ir.encode import Arrays
 from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
+from qnn.runtime.given import image_count
 from sim import functional, rtl
 from sim.simulate import integers
 from sim.trace import LayerCycles, layer_cycles, layer_tensor, stray_writes
@@ -112,7 +114,7 @@ class Report:
 
 def verify(
     design: Design,
-    x: np.ndarray,
+    x: Arrays,
     device: str = "rtl",
     *,
     expected: Mapping[str, np.ndarray] | None = None,
@@ -140,11 +142,11 @@ def verify(
         report = _verify_functional(design, x, expected)
     else:
         result = rtl.execute(design.image, x, **options)
-        report = compare_runs(design.image, result, expected, len(x))
+        report = compare_runs(design.image, result, expected, image_count(x))
     return replace(report, layers=(*report.layers, *_absent(design)))
 
 
-def expected_tensors(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
+def expected_tensors(graph: Graph, x: Arrays) -> dict[str, np.ndarray]:
     """The reference's tensors, those of nodes that only the compiler's passes make included."""
     return reference(run_passes(graph), x) | reference(graph, x)
 
@@ -178,7 +180,7 @@ def compare_runs(
 def _verify_functional(design, x, expected):
     result = functional.run(design.image, x)
     layers = []
-    for index in range(len(x)):
+    for index in range(image_count(x)):
         run, image = divmod(index, design.image.batch)
         for layer in design.image.layers:
             if layer.image == image:

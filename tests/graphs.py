@@ -26,6 +26,7 @@ class Limits:
     size: int = 9  # of the input's height and width
     nodes: int = 6
     terms: int = 3
+    inputs: int = 1
 
 
 DEFAULT = Limits()
@@ -35,7 +36,7 @@ DEFAULT = Limits()
 def graphs(draw, limits: Limits = DEFAULT):
     """One graph; the arrays in it come from a drawn seed."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    nodes = [_input(draw, rng, limits)]
+    nodes = [_input(draw, rng, limits, name) for name in ("x", "y")[: limits.inputs]]
     for number in range(draw(st.integers(1, limits.nodes))):
         kind = draw(st.sampled_from(KINDS))
         nodes += _BUILDERS[kind](draw, rng, limits, nodes, f"{kind}{number}")
@@ -43,16 +44,20 @@ def graphs(draw, limits: Limits = DEFAULT):
         nodes += _unrounded(draw, rng, limits, nodes)
     results = [nodes[-1]]
     if draw(st.booleans()):
-        results.append(draw(st.sampled_from(nodes[1:])))
+        results.append(draw(st.sampled_from(nodes[limits.inputs :])))
     graph = Graph(tuple(nodes), tuple(_output(draw, node) for node in dict.fromkeys(results)))
     check(graph)
     return graph
 
 
-def images(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
-    """Random integers of the input's type, its least and greatest included."""
+def images(graph: Graph, count: int, seed: int = 0) -> np.ndarray | tuple[np.ndarray, ...]:
+    """Random integers of the input's type, its least and greatest included; a tuple of several."""
     rng = np.random.default_rng(seed)
-    (node,) = graph.inputs
+    arrays = tuple(_images(rng, node, count) for node in graph.inputs)
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _images(rng, node, count):
     x = rng.integers(node.type.low, node.type.high + 1, (count, *node.shape))
     x[rng.random(x.shape) < 0.05] = node.type.low
     x[rng.random(x.shape) < 0.05] = node.type.high
@@ -84,14 +89,14 @@ def _type(draw, limits, nodes=()):
     return QType(bits, draw(st.booleans()), draw(st.integers(-2, 9)))
 
 
-def _input(draw, rng, limits):
+def _input(draw, rng, limits, name):
     size = st.integers(1, limits.size)
     shape = (draw(st.integers(1, limits.channels)), draw(size), draw(size))
     type = _type(draw, limits)
     table = None
     if draw(st.booleans()):
         table = rng.integers(type.low, type.high + 1, (shape[0], 256))
-    return Input(name="x", shape=shape, type=type, table=table)
+    return Input(name=name, shape=shape, type=type, table=table)
 
 
 def _window(draw, source):

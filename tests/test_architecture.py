@@ -12,13 +12,14 @@ MAY_IMPORT = {
     "hw.spec": {"hw.spec.isa.codes"},
     "hw": {"hw.spec", "hw.spec.isa.codes"},
     "qnn.quant": {"hw.spec.isa.codes"},
-    "qnn.ir": {"qnn.quant", "hw.spec.isa.codes"},
-    "qnn.nn": {"qnn.ir", "qnn.quant"},
-    "qnn.frontend": {"qnn.ir"},
+    "qnn.ir.shape": set(),  # which axes a user's array has, also for drivers
+    "qnn.ir": {"qnn.ir.shape", "qnn.quant", "hw.spec.isa.codes"},
+    "qnn.nn": {"qnn.ir", "qnn.ir.shape", "qnn.quant"},
+    "qnn.frontend": {"qnn.ir", "qnn.ir.shape"},
     "qnn.ptq": {"qnn.frontend", "qnn.nn", "qnn.ir", "qnn.quant", "hw.spec.isa.codes"},
     "qnn.compiler": {"qnn.ir", "qnn.quant", "hw.spec", "hw.spec.isa.codes"},
     "qnn.design": {"qnn.compiler", "qnn.ir", "qnn.runtime", "hw", "hw.spec"},
-    "qnn.runtime": {"hw.spec"},
+    "qnn.runtime": {"qnn.ir.shape", "hw.spec"},
     "qnn.eda": {"hw", "hw.spec"},
     "sim": {
         "qnn.runtime",

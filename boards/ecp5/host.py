@@ -19,9 +19,11 @@ from hw.spec.image import Image, ImageError
 from hw.spec.registers import Error, Status
 from hw.spec.serial import ANSWER, digest
 from qnn.errors import DeviceError, QnnError
+from qnn.runtime.arrays import read_inputs
 from qnn.runtime.device import Run
+from qnn.runtime.given import Given, image_count
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
-from qnn.runtime.values import encode
+from qnn.runtime.values import as_results, encode
 
 SPEED = getattr(termios, f"B{BAUD}")
 PATIENCE_SECONDS = 5.0  # beyond the time that the bytes take on the line
@@ -90,14 +92,15 @@ class SerialBoard:
 
 
 def execute(
-    image: Image, path: str, images: np.ndarray, button: str = "its button"
+    image: Image, path: str, images: Given, button: str = "its button"
 ) -> tuple[tuple[np.ndarray, ...], tuple[int, ...]]:
     """Integers of each output, (images, *shape in the user's model), and cycles of each run.
 
     Parameters
     ----------
     path : of the serial port
-    images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually
+    images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually; a
+        tuple with one array for each input where there are several
     button : what the board's button is called, for messages
 
     Raises
@@ -106,9 +109,8 @@ def execute(
         The images are of another shape or kind, or the board refused or failed.
     """
     run = SerialBoard(path, button).run(image, pack_inputs(image, encode(image, images)))
-    outputs = unpack_outputs(image, run.outputs, len(images))
-    shaped = zip(outputs, image.output_shapes, strict=True)
-    return tuple(output.reshape(-1, *shape) for output, shape in shaped), run.cycles
+    outputs = unpack_outputs(image, run.outputs, image_count(images))
+    return as_results(image, outputs), run.cycles
 
 
 def _send(port, data):
@@ -121,20 +123,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Run images on a board that holds the network.")
     parser.add_argument("image", type=Path, help="image.bin of the build folder")
     parser.add_argument(
-        "inputs", type=Path, help=".npy: images, channels last, 8-bit pixels usually"
+        "inputs",
+        type=Path,
+        help=".npy: images, channels last, 8-bit pixels usually; of several inputs an .npz with an "
+        "array for each, by its name",
     )
     parser.add_argument("outputs", type=Path, help=".npz to write")
     parser.add_argument("--port", default="/dev/ttyUSB0")
     given = parser.parse_args(arguments)
     try:
-        image, x = Image.read(given.image), np.load(given.inputs, allow_pickle=False)
+        image = Image.read(given.image)
+        x = read_inputs(image, given.inputs)
         outputs, cycles = execute(image, given.port, x)
     except (QnnError, ImageError, ValueError, OSError) as error:
         print("error:", error, file=sys.stderr)
         raise SystemExit(1) from None
     with given.outputs.open("wb") as file:
         np.savez(file, *outputs, cycles=np.array(cycles))
-    print(f"{len(x)} images, {', '.join(map(str, cycles))} cycles each run")
+    print(f"{image_count(x)} images, {', '.join(map(str, cycles))} cycles each run")
 
 
 if __name__ == "__main__":

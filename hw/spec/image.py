@@ -19,7 +19,7 @@ from hw.spec.isa.encoding import InstructionError
 from hw.spec.isa.program import Program
 
 MAGIC = b"QNNIMAGE"
-VERSION = 3
+VERSION = 4
 HEAD = struct.Struct("<8sIIQ32s")
 
 
@@ -69,6 +69,13 @@ class TensorLayout:
     pass_step: int = 0
     gather: Gather | None = None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the tensor, before its words were packed."""
+        if self.gather is not None:
+            return self.gather.shape
+        return sum(self.channels), self.height, self.width
+
     def words(self, lanes: int) -> int:
         """Words from the first to past the last."""
         blocks = sum(-(-count // lanes) for count in self.channels)
@@ -107,11 +114,13 @@ class Image:
     -------
     config : the accelerator that it is for
     batch : images that one run computes
-    inputs, outputs : per image of the batch, place in the INPUT and OUTPUT region; outputs have
-        one entry an image and output of the network, in that order
+    inputs, outputs : places in the INPUT and OUTPUT region; one entry an image of the batch and
+        input or output of the network, in that order: all inputs of the first image come first
+    input_axes : of each input's array as the user gives it, see ``qnn.ir.shape``
     output_shapes : as the user's model gives them, without the batch dimension
-    pixel_table : the integer that an 8-bit pixel is, by channel and pixel: (channels, 256); None
-        where inputs are reals
+    output_axes : what their sizes are; None: any, of values in the order (channels, height, width)
+    pixel_tables : for each input the integer that an 8-bit pixel is, by channel and pixel:
+        (channels, 256); None where the user gives reals
     input_bytes, output_bytes, scratch_bytes : sizes of those regions
     layers : by tag
     payload : bytes of the IMAGE region
@@ -122,8 +131,10 @@ class Image:
     batch: int
     inputs: tuple[TensorLayout, ...]
     outputs: tuple[TensorLayout, ...]
+    input_axes: tuple[str, ...]
     output_shapes: tuple[tuple[int, ...], ...]
-    pixel_table: tuple[tuple[int, ...], ...] | None = None
+    output_axes: tuple[str | None, ...]
+    pixel_tables: tuple[tuple[tuple[int, ...], ...] | None, ...]
     input_bytes: int
     output_bytes: int
     scratch_bytes: int
@@ -144,6 +155,16 @@ class Image:
             return Program.decode(self.payload[: self.program_bytes], "image")
         except InstructionError as error:
             raise ImageError(str(error)) from None
+
+    @property
+    def network_inputs(self) -> tuple[TensorLayout, ...]:
+        """Each input of the network once, as the first image of the batch has it."""
+        return self.inputs[: len(self.input_axes)]
+
+    @property
+    def network_outputs(self) -> tuple[TensorLayout, ...]:
+        """Each output of the network once, as the first image of the batch has it."""
+        return self.outputs[: len(self.output_shapes)]
 
     def region_bytes(self, region: Region) -> int:
         """Size of a region of memory."""
@@ -207,15 +228,17 @@ def _layout(fields):
 
 
 def _from_fields(fields, payload):
-    table = fields["pixel_table"]
+    tables = fields["pixel_tables"]
     return Image(
         **{
             **fields,
             "config": SvpeConfig(**fields["config"]),
             "inputs": tuple(_layout(f) for f in fields["inputs"]),
             "outputs": tuple(_layout(f) for f in fields["outputs"]),
+            "input_axes": tuple(fields["input_axes"]),
             "output_shapes": tuple(tuple(s) for s in fields["output_shapes"]),
-            "pixel_table": None if table is None else tuple(tuple(row) for row in table),
+            "output_axes": tuple(fields["output_axes"]),
+            "pixel_tables": tuple(t and tuple(tuple(row) for row in t) for t in tables),
             "layers": tuple(
                 Layer(**{**f, "output": _layout(f["output"])}) for f in fields["layers"]
             ),

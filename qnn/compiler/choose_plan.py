@@ -1,7 +1,7 @@
 """Pass: what runs strip by strip together, and where it lies on chip, in the fewest cycles found.
 
-A network that fits on chip is the case of one strip a layer. Inputs are packed where the plan for
-packed inputs takes no more cycles than the plan for plain ones.
+A network that fits on chip is the case of one strip a layer. Inputs are packed one after the other,
+each where the plan with it packed takes no more cycles than the plan without.
 """
 
 from dataclasses import replace
@@ -24,16 +24,18 @@ def choose_plan(state: Compilation) -> Compilation:
     CompileError
         A single row of a layer does not fit; the text names the layer.
     """
-    graph, gather = pack_input(state.graph, state.config)
-    if gather is None:
-        return _planned(state, state.graph)
-    gathers = {graph.inputs[0].name: gather}
-    plain, packed = _tried(state, state.graph), _tried(replace(state, gathers=gathers), graph)
-    if plain is None and packed is None:
+    graph, best = state.graph, _tried(state, state.graph)
+    for source in state.graph.inputs:
+        packed, gather = pack_input(graph, source.name, state.config)
+        if gather is None:
+            continue
+        gathers = {**(best or state).gathers, source.name: gather}
+        other = _tried(replace(state, gathers=gathers), packed)
+        if other is not None and (best is None or other.plan.cycles <= best.plan.cycles):
+            graph, best = packed, other
+    if best is None:
         return _planned(state, state.graph)  # which says what does not fit
-    if plain is None or (packed is not None and packed.plan.cycles <= plain.plan.cycles):
-        return packed
-    return plain
+    return best
 
 
 def _tried(state, graph):

@@ -1,7 +1,7 @@
-"""Several kernel taps in one feature word of the input: the first layer then takes fewer steps.
+"""Several kernel taps in one feature word of an input: its first layer then takes fewer steps.
 
 An image has few channels, so that a word of its pixels leaves most lanes idle. Where every reader
-of the input is a dense convolution with the same window, a word can hold what several taps of that
+of an input is a dense convolution with the same window, a word can hold what several taps of that
 window read: the host gathers it (``hw.spec.image.Gather``), and the convolution becomes one with
 more channels and a smaller kernel. Sums have the same terms, so that no value changes.
 """
@@ -44,32 +44,33 @@ class _Packed:
     padding: tuple[int, int]
 
 
-def pack_input(graph: Graph, config: SvpeConfig) -> tuple[Graph, Gather | None]:
-    """``graph`` with its input packed, and how; the graph itself and None where it stays."""
-    axes = _windows(graph)
+def pack_input(graph: Graph, name: str, config: SvpeConfig) -> tuple[Graph, Gather | None]:
+    """``graph`` with the input ``name`` packed, and how; itself and None where that stays."""
+    given = graph[name]
+    axes = _windows(graph, given)
     if axes is None:
         return graph, None
-    channels = graph.inputs[0].shape[0]
+    channels = given.shape[0]
     down, across = _fewest_steps(channels, axes, config.lanes)
     if down.taps * across.taps == 1:
         return graph, None
     gather = Gather(
-        shape=graph.inputs[0].shape,
+        shape=given.shape,
         taps=(down.taps, across.taps),
         dilation=(axes[0].dilation, axes[1].dilation),
         first=(down.first, across.first),
         step=(down.step, across.step),
     )
     shape = (down.taps * across.taps * channels, down.words, across.words)
-    packed = replace(graph.inputs[0], shape=shape, table=None, axes=None)
-    readers = {node.name for node in graph.users(graph.inputs[0].name)}
-    rest = (_over(n, down, across) if n.name in readers else n for n in graph.nodes[1:])
-    return Graph((packed, *rest), graph.outputs), gather
+    changed = {node.name: _over(node, down, across) for node in graph.users(name)}
+    changed[name] = replace(given, shape=shape, table=None, axes=None)
+    nodes = tuple(changed.get(node.name, node) for node in graph.nodes)
+    return Graph(nodes, graph.outputs), gather
 
 
-def _windows(graph):
+def _windows(graph, given):
     """The window that all readers share, down and across; None if the input cannot be packed."""
-    name, (_, *sizes) = graph.inputs[0].name, graph.inputs[0].shape
+    name, (_, *sizes) = given.name, given.shape
     readers = graph.users(name)
     if not readers or name in (output.name for output in graph.outputs):
         return None

@@ -8,10 +8,11 @@ import numpy as np
 from hw.spec.image import Image
 from qnn.errors import DeviceError
 from qnn.runtime.driver import Driver, Spent
+from qnn.runtime.given import Given, image_count, images_of
 from qnn.runtime.handshake import COUNTERS, Outcome
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from qnn.runtime.transport import Transport
-from qnn.runtime.values import decode, encode, input_shape
+from qnn.runtime.values import as_results, decode, encode, example
 
 MEGA = 1e-6
 
@@ -29,27 +30,24 @@ class Accelerator:
         self.image, self.driver = image, Driver(transport, limit)
         self._pack_seconds = self._unpack_seconds = 0.0
 
-    def execute(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+    def execute(self, images: Given) -> tuple[np.ndarray, ...]:
         """The integers of each output, (images, *shape in the user's model).
 
         Parameters
         ----------
-        images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually
+        images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually; a
+            tuple with one array for each input where there are several
 
         Raises
         ------
         DeviceError
             The images are of another shape or kind, or the device refused or failed.
         """
-        parts, count = [tensors for tensors, _ in self._runs(images)], len(images)
-        return tuple(
-            np.concatenate(tensors)[:count].reshape(count, *shape)
-            for tensors, shape in zip(
-                zip(*parts, strict=True), self.image.output_shapes, strict=True
-            )
-        )
+        parts, count = [tensors for tensors, _ in self._runs(images)], image_count(images)
+        blocks = tuple(np.concatenate(tensors)[:count] for tensors in zip(*parts, strict=True))
+        return as_results(self.image, blocks)
 
-    def reals(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+    def reals(self, images: Given) -> tuple[np.ndarray, ...]:
         """What the quantized model gives for ``images``: ``execute``, as float64."""
         return decode(self.image, self.execute(images))
 
@@ -60,7 +58,7 @@ class Accelerator:
         ``fclk[mhz]``, if it is known. Cycles are the accelerators' own: the mean of all runs, an
         image.
         """
-        images = self._random(batch_size)
+        images = example(self.image, batch_size)
         self.driver.load(self.image)
         self._pack_seconds = self._unpack_seconds = 0.0
         self.driver.spent = spent = Spent()
@@ -93,7 +91,7 @@ class Accelerator:
 
     def validate(
         self,
-        images: np.ndarray,
+        images: Given,
         labels: np.ndarray,
         batch_size: int = 100,
         report: Callable[[str], None] = print,
@@ -110,14 +108,15 @@ class Accelerator:
                 f"validate needs a network with one output of classes, not of shapes "
                 f"{self.image.output_shapes}; use execute"
             )
-        right, batches = 0, -(-len(images) // batch_size)
+        count, right = image_count(images), 0
+        batches = -(-count // batch_size)
         for number in range(batches):
             part = slice(number * batch_size, (number + 1) * batch_size)
-            answers = self.execute(images[part])[0].argmax(1)
+            answers = self.execute(images_of(images, part))[0].argmax(1)
             right += int((answers == labels[part]).sum())
-            done = min(len(images), part.stop)
+            done = min(count, part.stop)
             report(f"batch {number + 1} / {batches} : total OK {right} NOK {done - right}")
-        accuracy = 100 * right / len(images)
+        accuracy = 100 * right / count
         report(f"Final accuracy: {accuracy:f}")
         return accuracy
 
@@ -136,14 +135,8 @@ class Accelerator:
 
     def _packed(self, x) -> Iterator[np.ndarray]:
         batch = self.image.batch
-        for start in range(0, len(x), batch):
+        for start in range(0, image_count(x), batch):
             started = time.perf_counter()
-            data = pack_inputs(self.image, x[start : start + batch])[0]
+            data = pack_inputs(self.image, images_of(x, slice(start, start + batch)))[0]
             self._pack_seconds += time.perf_counter() - started
             yield data
-
-    def _random(self, count):
-        channels, height, width = input_shape(self.image)
-        pixels = np.random.default_rng(0).integers(0, 256, (count, height, width, channels))
-        is_real = self.image.pixel_table is None
-        return pixels / 256 if is_real else pixels.astype(np.uint8)

@@ -12,7 +12,9 @@ import numpy as np
 from hw.spec.image import Image, ImageError
 from qnn.errors import DeviceError
 from qnn.runtime.accelerator import Accelerator
+from qnn.runtime.arrays import read_inputs, read_test_set
 from qnn.runtime.devices import FORMS, open_transport
+from qnn.runtime.given import image_count
 
 
 def main(image: Path, arguments: Sequence[str] | None = None) -> int:
@@ -56,9 +58,16 @@ def _parser():
     parser.add_argument("--device", help=FORMS)
     parser.add_argument("--bitfile", help="the same as --device pynq:BITFILE")
     parser.add_argument("--batchsize", type=_positive, default=100, help="images at a time")
-    parser.add_argument("--inputfile", default="input.npy", help="images: N, H, W, C")
+    parser.add_argument(
+        "--inputfile",
+        default="input.npy",
+        help="images: N, H, W, C; of several inputs an .npz with an array for each, by its name",
+    )
     parser.add_argument("--outputfile", default="output.npy", help="integers; .npz if several")
-    parser.add_argument("--dataset", help="an .npz with x_test (N, H, W, C) and y_test")
+    parser.add_argument(
+        "--dataset",
+        help="an .npz with x_test (N, H, W, C) and y_test; x_test_NAME for each of several inputs",
+    )
     parser.add_argument("--dataset_root", default=".", help="folder of the data set")
     return parser
 
@@ -70,7 +79,7 @@ def _positive(text):
 
 
 def _execute(accelerator, options):
-    outputs = accelerator.execute(load(Path(options.inputfile)))
+    outputs = accelerator.execute(read_inputs(accelerator.image, Path(options.inputfile)))
     path = Path(options.outputfile)
     with path.open("wb") as file:
         if len(outputs) == 1 and path.suffix != ".npz":
@@ -86,34 +95,13 @@ def _measure(accelerator, options):
 
 def _validate(accelerator, options):
     path = Path(options.dataset_root) / options.dataset
-    arrays = load(path)
-    if isinstance(arrays, np.ndarray) or not {"x_test", "y_test"} <= set(arrays):
-        raise DeviceError(f"{path}: needs the arrays x_test and y_test; save both in an .npz")
-    images, labels = arrays["x_test"], arrays["y_test"].reshape(-1)
-    if len(images) != len(labels) or not len(images):
+    images, labels = read_test_set(accelerator.image, path)
+    count = image_count(images)
+    if count != len(labels) or not count:
         raise DeviceError(
-            f"{path}: needs a label an image, not {len(labels)} for {len(images)}; save both again"
+            f"{path}: needs a label an image, not {len(labels)} for {count}; save both again"
         )
     accelerator.validate(images, labels, options.batchsize)
-
-
-def load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
-    """The array of an ``.npy``, or the arrays of an ``.npz``.
-
-    Raises
-    ------
-    DeviceError
-        It is neither.
-    """
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
-    except FileNotFoundError:
-        raise DeviceError(f"{path}: no such file; name one of NumPy's, .npy or .npz") from None
-    except Exception as error:  # any: a cut or foreign file raises many kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DeviceError(f"{path}: cannot be read: {reason}; give an .npy or .npz") from None
 
 
 _MODES = {"execute": _execute, "throughput_test": _measure, "validate": _validate}

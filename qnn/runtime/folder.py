@@ -1,6 +1,7 @@
 """The ``driver`` folder of a build, which runs alone: NumPy and Python 3.10 are all that it needs.
 
-Its modules are the sources of this package and of ``hw.spec`` as they are, under the same names.
+Its modules are the sources of this package and of ``hw.spec``, and of two files beside them, as
+they are, under the same names.
 """
 
 from importlib.resources import files
@@ -15,6 +16,8 @@ DRIVER = '''"""Runs the network of this build on a device: "python driver.py --h
     from driver import open_device
     accelerator = open_device("pynq:qnn.bit")
     (logits,) = accelerator.execute(images)  # of (N, height, width, channels) uint8
+
+of several inputs: accelerator.execute((left, right)), one array for each, in their order.
 
 `throughput_test` and `validate` are the accelerator's other methods.
 """
@@ -60,6 +63,8 @@ def driver_files(image: Image) -> dict[str, bytes]:
         "hw/__init__.py": "",
         "qnn/__init__.py": '"""The part of qnn that drives boards."""\n',
         "qnn/errors.py": files("qnn").joinpath("errors.py").read_text(),
+        "qnn/ir/__init__.py": "",
+        "qnn/ir/shape.py": files("qnn.ir").joinpath("shape.py").read_text(),
     }
     for package in PACKAGES:
         for source in files(package).iterdir():

@@ -5,6 +5,7 @@ import numpy as np
 from hw.spec.image import Gather, Image, TensorLayout
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.packing import pack, unpack
+from qnn.runtime.given import Given, each_input
 
 
 def offset(layout: TensorLayout) -> int:
@@ -77,13 +78,13 @@ def gathered(tensor: np.ndarray, gather: Gather, size: tuple[int, int]) -> np.nd
     return taken.reshape(*tensor.shape[:-3], -1, *size)
 
 
-def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
+def pack_inputs(image: Image, x: Given) -> np.ndarray:
     """The INPUT region of each run.
 
     Parameters
     ----------
-    x : (images, channels, height, width) integers of the input's type; the last run is filled up
-        with copies of the last image
+    x : (images, channels, height, width) integers of the input's type, a tuple of such arrays where
+        there are several inputs; the last run is filled up with copies of the last image
 
     Returns
     -------
@@ -92,11 +93,28 @@ def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        The shape or the range is not the input's.
+        The shape or the range is not the input's; the text names it.
+    DeviceError
+        There is not one array for each input, of as many images.
     """
-    layout, gather = image.inputs[0], image.inputs[0].gather
-    size = (layout.height, layout.width)
-    wanted = (sum(layout.channels), *size) if gather is None else gather.shape
+    arrays = each_input(image, x)
+    for layout, array in zip(image.network_inputs, arrays, strict=True):
+        _check_input(layout, array)
+    runs = -(-len(arrays[0]) // image.batch)
+    data = np.zeros((runs, image.input_bytes), np.uint8)
+    for first, array in enumerate(arrays):
+        filled = np.concatenate([array, np.repeat(array[-1:], runs * image.batch - len(array), 0)])
+        filled = filled.reshape(runs, image.batch, *array.shape[1:])
+        for number, layout in enumerate(image.inputs[first :: len(arrays)]):
+            tensor = filled[:, number]
+            if layout.gather is not None:
+                tensor = gathered(tensor, layout.gather, (layout.height, layout.width))
+            _put(data, to_words(tensor, layout, image.config.lanes), layout, image.config)
+    return data
+
+
+def _check_input(layout, x):
+    wanted = layout.shape
     if x.ndim != 4 or x.shape[1:] != wanted or not len(x):
         raise ValueError(
             f"input '{layout.name}' needs images of shape (N, {', '.join(map(str, wanted))}), not "
@@ -108,16 +126,6 @@ def pack_inputs(image: Image, x: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"input '{layout.name}' needs integers from {low} to {high}, not {x.min()} to {x.max()}"
         )
-    runs = -(-len(x) // image.batch)
-    filled = np.concatenate([x, np.repeat(x[-1:], runs * image.batch - len(x), 0)])
-    filled = filled.reshape(runs, image.batch, *wanted)
-    if gather is not None:
-        filled = gathered(filled, gather, size)
-    data = np.zeros((runs, image.input_bytes), np.uint8)
-    for number, place in enumerate(image.inputs):
-        words = to_words(filled[:, number], place, image.config.lanes)
-        _put(data, words, place, image.config)
-    return data
 
 
 def unpack_outputs(image: Image, data: np.ndarray, count: int) -> tuple[np.ndarray, ...]:

@@ -4,68 +4,109 @@ import numpy as np
 
 from hw.spec.image import Image
 from qnn.errors import DeviceError
+from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
+from qnn.runtime.given import Given, each_input
+
+# Files and cameras give an image's channels last; what a pixel is to a vector needs no order.
+CHANNELS_LAST = ("CHW", "C")
 
 
-def input_shape(image: Image) -> tuple[int, int, int]:
-    """Channels, height and width of an input."""
-    layout = image.inputs[0]
-    gather = layout.gather
-    return (sum(layout.channels), layout.height, layout.width) if gather is None else gather.shape
-
-
-def encode(image: Image, x: np.ndarray) -> np.ndarray:
-    """Integers of the input's type, (images, channels, height, width).
+def encode(image: Image, x: Given) -> Given:
+    """Integers of the input's type, (images, channels, height, width); a tuple where ``x`` is one.
 
     Parameters
     ----------
     x : (images, height, width, channels), or without channels if there is one, or (vectors,
-        features); uint8, or int8 of signed data, where the network knows its pixels, else floats,
-        which are rounded half up
+        features), or (images, *axes) of a sequence or of tokens; uint8, or int8 of signed data,
+        where the network knows its pixels, else floats, which are rounded half up; a tuple with one
+        such array for each input where there are several
 
     Raises
     ------
     DeviceError
-        ``x`` is of another shape or kind.
+        An array is of another shape or kind, or there is not one for each input.
     """
-    x = _channels_first(image, np.asarray(x))
-    if image.pixel_table is None:
-        return _rounded(image, x)
-    if x.dtype == np.int8:
-        x = (x ^ np.int8(-128)).view(np.uint8)
-    if x.dtype != np.uint8:
-        raise DeviceError(
-            f"input '{image.inputs[0].name}' needs 8-bit pixels, not {x.dtype}; give the images as "
-            f"they are in their files"
-        )
-    table = np.array(image.pixel_table, np.int64)
-    return table[np.arange(len(table))[:, None, None], x]
+    inputs = zip(image.network_inputs, image.input_axes, image.pixel_tables, strict=True)
+    encoded = tuple(
+        _encoded(*place, array) for place, array in zip(inputs, each_input(image, x), strict=True)
+    )
+    return encoded if isinstance(x, tuple) else encoded[0]
 
 
 def decode(image: Image, outputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Reals (float64) of each output's integers."""
-    layouts = image.outputs[: len(outputs)]
     return tuple(
         np.ldexp(tensor.astype(np.float64), -layout.exponent)
-        for tensor, layout in zip(outputs, layouts, strict=True)
+        for tensor, layout in zip(outputs, image.network_outputs, strict=True)
     )
 
 
-def _channels_first(image, x):
-    channels, height, width = wanted = input_shape(image)
-    if x.ndim == 2 and (height, width) == (1, 1):
+def as_results(image: Image, blocks: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """Each output's blocks in the shape that the user's model gives, (images, ...)."""
+    return tuple(
+        x.reshape(len(x), *shape) if axes is None else from_blocks(x, axes)
+        for x, shape, axes in zip(blocks, image.output_shapes, image.output_axes, strict=True)
+    )
+
+
+def example(image: Image, count: int) -> Given:
+    """``count`` random images of each input, as ``encode`` takes them; the same each time."""
+    rng, arrays = np.random.default_rng(0), []
+    for place in zip(image.network_inputs, image.input_axes, image.pixel_tables, strict=True):
+        layout, axes, table = place
+        pixels = rng.integers(0, 256, (count, *_given_shape(layout, axes)))
+        arrays.append(pixels / 256 if table is None else pixels.astype(np.uint8))
+    return tuple(arrays) if len(arrays) > 1 else arrays[0]
+
+
+def _given_shape(layout, axes):
+    channels, height, width = layout.shape
+    is_last = axes in CHANNELS_LAST
+    return (height, width, channels) if is_last else user_shape(layout.shape, axes)
+
+
+def _encoded(layout, axes, table, x):
+    x = _blocks(layout, axes, x)
+    if table is None:
+        return _rounded(layout, x)
+    if x.dtype == np.int8:
+        x = (x ^ np.int8(-128)).view(np.uint8)
+    if x.dtype != np.uint8:
+        raise DeviceError(
+            f"input '{layout.name}' needs 8-bit pixels, not {x.dtype}; give the images as they are "
+            f"in their files"
+        )
+    table = np.array(table, np.int64)
+    return table[np.arange(len(table))[:, None, None], x]
+
+
+def _blocks(layout, axes, x):
+    """The array as blocks, channels first."""
+    given, wanted = x.shape, _given_shape(layout, axes)
+    if axes not in CHANNELS_LAST:
+        if given[1:] != wanted or not len(x):
+            raise DeviceError(
+                f"input '{layout.name}' needs arrays of shape (N, {_sizes(wanted)}), each "
+                f"{AXES[axes]}, not {given}; reshape them"
+            )
+        return to_blocks(x, axes)
+    if x.ndim == 2 and wanted[:2] == (1, 1):
         x = x[:, None, None]
     elif x.ndim == 3:
         x = x[..., None]
-    if x.ndim != 4 or x.shape[1:] != (height, width, channels) or not len(x):
+    if x.ndim != 4 or x.shape[1:] != wanted or not len(x):
         raise DeviceError(
-            f"input '{image.inputs[0].name}' needs images of shape (N, {height}, {width}, "
-            f"{channels}), which are {wanted} channels first, not {np.shape(x)}; put channels last"
+            f"input '{layout.name}' needs images of shape (N, {_sizes(wanted)}), which are "
+            f"{layout.shape} channels first, not {x.shape}; put channels last"
         )
     return np.moveaxis(x, 3, 1)
 
 
-def _rounded(image, x):
-    layout = image.inputs[0]
+def _sizes(shape):
+    return ", ".join(map(str, shape))
+
+
+def _rounded(layout, x):
     if not np.issubdtype(x.dtype, np.floating) or not np.isfinite(x).all():
         raise DeviceError(
             f"input '{layout.name}' needs finite real numbers, not {x.dtype}"

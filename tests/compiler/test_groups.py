@@ -93,7 +93,7 @@ def test_tiles_are_chosen_by_the_cycles_that_the_program_takes(graph):
         image = compile_graph(graph, LARGE)
     except CompileError:  # weights of one instruction that do not fit
         return
-    graph, _ = pack_input(run_passes(graph), LARGE)
+    graph, _ = pack_input(run_passes(graph), "x", LARGE)
     place = places(graph, LARGE)
     tiles = choose_layout(graph, place, LARGE).tiles
     for name, estimate in layer_cycles(image).items():

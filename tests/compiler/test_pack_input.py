@@ -72,7 +72,7 @@ def test_no_value_changes_and_steps_only_fall(graph, config, batch):
     result, expected = run(image, x), reference(graph, x)
     for output, got in zip(graph.outputs, result.outputs, strict=True):
         np.testing.assert_array_equal(got, expected[output.name])
-    packed, gather = pack_input(graph, config)
+    packed, gather = pack_input(graph, "x", config)
     check(packed)
     before, after = graph["c"], packed["c"]
     assert after.shape == before.shape
@@ -86,7 +86,7 @@ def test_no_value_changes_and_steps_only_fall(graph, config, batch):
 
 @given(first_layers())
 def test_the_convolution_over_gathered_words_is_the_convolution(graph):
-    packed, gather = pack_input(graph, REFERENCE)
+    packed, gather = pack_input(graph, "x", REFERENCE)
     x = images(graph, 2)
     words = x if gather is None else gathered(x, gather, packed.inputs[0].shape[1:])
     expected, got = reference(graph, x), reference(packed, words)
@@ -107,7 +107,7 @@ def test_the_convolution_over_gathered_words_is_the_convolution(graph):
     ids=["3x3", "7x7 stride 2", "10x4 stride 2", "linear", "full word", "1x1"],
 )  # fmt: skip
 def test_what_a_word_holds(shape, kernel, window, taps, packed_kernel, words):
-    packed, gather = pack_input(first_layer(shape, 8, kernel, **window), REFERENCE)
+    packed, gather = pack_input(first_layer(shape, 8, kernel, **window), "x", REFERENCE)
     assert (gather.taps if gather else None) == taps
     assert packed["c"].window.kernel == packed_kernel
     assert packed.inputs[0].shape[1:] == words
@@ -125,7 +125,7 @@ def test_an_input_that_others_read_otherwise_stays():
         ((x, changed(conv, codes=conv.codes[:, :3, :1], groups=3, shape=(3, 6, 5))), "c"),
     ):
         same = Graph(nodes, tuple(Output(o, (1,)) for o in outputs))
-        assert pack_input(same, TEST) == (same, None)
+        assert pack_input(same, "x", TEST) == (same, None)
 
 
 def test_an_input_that_fits_only_as_it_is_stays_so():
@@ -168,7 +168,7 @@ def test_an_image_from_before_inputs_were_packed_is_refused():
     with pytest.raises(ImageError) as error:
         Image.from_bytes(bytes(data), "old.bin")
     assert str(error.value) == (
-        "old.bin: image version 1, but this qnn reads version 3; compile the model again"
+        "old.bin: image version 1, but this qnn reads version 4; compile the model again"
     )
 
 

@@ -1,0 +1,72 @@
+"""Arrays in NumPy's files: what a network is run on, each input by its name, and labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hw.spec.image import Image
+from qnn.errors import DeviceError
+from qnn.runtime.given import Given
+
+
+def read_inputs(image: Image, path: Path) -> Given:
+    """The array of an ``.npy``, or of an ``.npz`` the array that each input's name has.
+
+    Raises
+    ------
+    DeviceError
+        It is neither, or an input's array is missing.
+    """
+    loaded, names = load(path), [layout.name for layout in image.network_inputs]
+    if isinstance(loaded, np.ndarray) and len(names) == 1:
+        return loaded
+    return _one_or_all(_arrays(loaded, names, path))
+
+
+def read_test_set(image: Image, path: Path) -> tuple[Given, np.ndarray]:
+    """Images and labels, which are one row, of an ``.npz`` with ``x_test`` and ``y_test``.
+
+    Of several inputs, each has an ``x_test_NAME``.
+
+    Raises
+    ------
+    DeviceError
+        It is no such file, or an array is missing.
+    """
+    names = [layout.name for layout in image.network_inputs]
+    keys = [f"x_test_{name}" for name in names] if len(names) > 1 else ["x_test"]
+    *images, labels = _arrays(load(path), [*keys, "y_test"], path)
+    return _one_or_all(images), labels.reshape(-1)
+
+
+def _one_or_all(arrays: Sequence[np.ndarray]) -> Given:
+    return tuple(arrays) if len(arrays) > 1 else arrays[0]
+
+
+def _arrays(loaded, keys, path):
+    if isinstance(loaded, np.ndarray) or not set(keys) <= set(loaded):
+        *first, last = keys
+        listed = f"arrays {', '.join(first)} and {last}" if first else f"array {last}"
+        these = {0: "it", 1: "both"}.get(len(first), "all")
+        raise DeviceError(f"{path}: needs the {listed}; save {these} in an .npz")
+    return [loaded[key] for key in keys]
+
+
+def load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an ``.npy``, or the arrays of an ``.npz``.
+
+    Raises
+    ------
+    DeviceError
+        It is neither.
+    """
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except FileNotFoundError:
+        raise DeviceError(f"{path}: no such file; name one of NumPy's, .npy or .npz") from None
+    except Exception as error:  # any: a cut or foreign file raises many kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DeviceError(f"{path}: cannot be read: {reason}; give an .npy or .npz") from None
