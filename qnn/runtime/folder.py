@@ -17,8 +17,7 @@ DRIVER = '''"""Runs the network of this build on a device: "python driver.py --h
     accelerator = open_device("pynq:qnn.bit")
     (logits,) = accelerator.execute(images)  # of (N, height, width, channels) uint8
 
-of several inputs: accelerator.execute((left, right)), one array for each, in their order.
-
+A network of several inputs takes a tuple, with one array for each in their order.
 `throughput_test` and `validate` are the accelerator's other methods.
 """
 

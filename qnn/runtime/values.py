@@ -86,8 +86,8 @@ def _blocks(layout, axes, x):
     if axes not in CHANNELS_LAST:
         if given[1:] != wanted or not len(x):
             raise DeviceError(
-                f"input '{layout.name}' needs arrays of shape (N, {_sizes(wanted)}), each "
-                f"{AXES[axes]}, not {given}; reshape them"
+                f"input '{layout.name}' needs arrays of shape (N, {_sizes(wanted)}) with N at "
+                f"least 1, but got {given}; give it {AXES[axes]}"
             )
         return to_blocks(x, axes)
     if x.ndim == 2 and wanted[:2] == (1, 1):
