@@ -13,10 +13,10 @@ PE = "qnn_pe"  # the module that stands rows x columns times in the Verilog
 class SvpeArray(wiring.Component):
     """``rows`` by ``columns`` processing elements.
 
-    Weights enter at the last column and move towards column 0, and so do sums, half as fast: thus
-    they come out in the order of the columns. Column c works ``columns - 1 - c`` cycles after the
-    last, as its words must come, and row r works r cycles after row 0, as its weights and control
-    must.
+    Weights enter at the last column and move towards column 0. Sums move in the same direction at
+    half that speed, so that they come out in the order of the columns. Column c works
+    ``columns - 1 - c`` cycles after the last column, and its words must come as late. Row r works r
+    cycles after row 0, and its weights and control must come as late.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class SvpeArray(wiring.Component):
     words : In(feature_bits).array(columns)
     weights : In(lanes * weight_bits).array(rows), controls : In(Control).array(rows)
     sums : Out(signed(accumulator_bits)).array(rows)
-        Of a tile, column after column; tiles must end ``columns`` cycles apart or more.
+        The sums of a tile, column after column. Tiles must end at least ``columns`` cycles apart.
     """
 
     def __init__(self, config):
@@ -49,6 +49,7 @@ class SvpeArray(wiring.Component):
         for row, total in enumerate(self.sums):
             weights, control = self.weights[row], self.controls[row]
             passing = C(0, total.shape())
+            # The last column comes first: weights and sums both move from it towards column 0.
             for column in reversed(range(self._config.columns)):
                 pe = once(m.submodules, f"pe_{row}_{column}", PE, ProcessingElement, self._config)
                 m.d.comb += [

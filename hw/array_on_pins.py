@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.array import SvpeArray
 
-WAY = 4  # bits that each register of the way out joins
+# A register joins four bits on the way out, which is one LUT4 of an ECP5.
+WAY = 4
 
 
 class ArrayOnPins(wiring.Component):
@@ -27,6 +28,7 @@ class ArrayOnPins(wiring.Component):
         m = Module()
         m.submodules.array = array = SvpeArray(self._config)
         operands = [*array.words, *array.weights, *(c.as_value() for c in array.controls)]
+        # One shift register holds all operands, so that a single pin can set every one of them.
         held = Signal(sum(len(operand) for operand in operands))
         m.d.sync += held.eq(Cat(self.i, held))
         start = 0

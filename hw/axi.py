@@ -5,7 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 ADDRESS_BITS = 40  # of memory, in bytes
+# One bit of identity tells the two readers apart; see hw.read_channel.Reader.
 ID_BITS = 1
+# A window of 4 KiB, the least that Vivado's address editor gives a block.
 REGISTER_ADDRESS_BITS = 12
 REGISTER_BITS = 32
 
@@ -15,9 +17,11 @@ BUFFERABLE = 0b0011  # xCACHE: normal memory, not cacheable, bufferable; what PL
 
 def is_error(response):
     """Whether a response is SLVERR or DECERR."""
+    # OKAY is 0b00, EXOKAY 0b01, SLVERR 0b10, DECERR 0b11: the high bit says it.
     return response[1]
 
 
+# Names and widths are those of AXI4; unused signals stay, so that tools see whole channels.
 def _address_channel(prefix):
     return {
         f"{prefix}id": Out(ID_BITS),

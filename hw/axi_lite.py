@@ -6,11 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from hw.axi import REGISTER_ADDRESS_BITS, REGISTER_BITS, AxiLiteSignature
 
+# A register has four bytes, so that the lowest two address bits choose none.
 INDEX_BITS = REGISTER_ADDRESS_BITS - 2
 
 
 class RegisterAccess(wiring.Signature):
-    """One access a cycle; indices count registers, and ``read_data`` answers at once."""
+    """One access per cycle. Indices count registers; ``read_data`` answers in the same cycle."""
 
     def __init__(self):
         super().__init__(
@@ -49,6 +50,8 @@ class AxiLiteTarget(wiring.Component):
         m.d.comb += [
             bus.awready.eq(~has_address),
             bus.wready.eq(~has_data),
+            # The write waits while an earlier response is not taken: there is one response
+            # register.
             registers.write.eq(has_address & has_data & (~bus.bvalid | bus.bready)),
         ]
         with m.If(bus.bready):
@@ -63,6 +66,7 @@ class AxiLiteTarget(wiring.Component):
         with m.If(registers.write):
             m.d.sync += [has_address.eq(0), has_data.eq(0), bus.bvalid.eq(1)]
 
+        # The index is a register, so that the multiplexer of all registers has a cycle of its own.
         reading = Signal()
         m.d.comb += bus.arready.eq(~reading & ~bus.rvalid)
         with m.If(bus.arvalid & bus.arready):

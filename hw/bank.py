@@ -10,9 +10,10 @@ from hw.ports import read_port
 class Bank(wiring.Component):
     """Port A reads; port B writes some parts, or reads.
 
-    Data come two cycles after their address. A read sees the writes of earlier cycles: port B gives
-    what it overwrites, as holding its word would take a register and a LUT a bit. There is one
-    memory for each part, because block RAM has no write enable for any number of bits.
+    Data come two cycles after their address. A read sees the writes of earlier cycles. While it
+    writes, port B also gives the word that it overwrites, because holding its output would take a
+    register and a LUT per bit. There is one memory for each part, because block RAM has no write
+    enable for an arbitrary number of bits.
 
     Parameters
     ----------
@@ -62,6 +63,7 @@ class Bank(wiring.Component):
                 port_read.addr.eq(self.port_row),
                 port_read.en.eq(1),
             ]
+            # A second register behind the memory is the block RAM's own output register.
             m.d.sync += [
                 self.word[bits].eq(read.data),
                 self.port_word[bits].eq(port_read.data),

@@ -8,11 +8,12 @@ from amaranth.utils import exact_log2
 from hw.axi import AxiSignature
 from hw.spec.axi import PAGE_BYTES
 
+# AXI's response for an address that the target has, but cannot serve.
 SLVERR = 0b10
 
 
 class HostPort(wiring.Signature):
-    """Words for one who has the memory to himself; ``read_data`` comes one cycle after its index.
+    """Access to words while the bus is idle; ``read_data`` comes one cycle after its index.
 
     Members
     -------
@@ -107,6 +108,7 @@ class BlockMemory(wiring.Component):
         ]
         with m.If(advance):
             m.d.sync += bus.rvalid.eq(active)
+        # A beat that nobody has taken holds the port, so that no word has to be kept beside it.
         with m.If(advance & active):
             m.d.sync += [index.eq(index + 1), left.eq(left - 1), active.eq(left != 0)]
             m.d.sync += [bus.rid.eq(identity), bus.rlast.eq(left == 0)]
@@ -127,6 +129,7 @@ class BlockMemory(wiring.Component):
             port.addr.eq(Mux(host.owns, host.index, index)),
             port.data.eq(Mux(host.owns, host.write_data, bus.wdata)),
         ]
+        # Beats beyond the memory are taken and dropped; the response says so at the burst's end.
         strobes = Mux(taken & ~beyond, bus.wstrb, 0)
         m.d.comb += port.en.eq(Mux(host.owns, host.write.replicate(self._word_bytes), strobes))
         with m.If(bus.bready):

@@ -70,6 +70,7 @@ class BurstSplitter(wiring.Component):
 
         offset = current.address[self._beat_bits : block_start]
         m.d.comb += [
+            # The first burst ends at the next multiple; every later one starts at a multiple.
             room.eq(self._burst_beats - offset),
             ends_run.eq(current.beats <= room),
             beats.eq(Mux(ends_run, current.beats[: len(beats)], room)),
@@ -77,10 +78,13 @@ class BurstSplitter(wiring.Component):
             self.o.p.address.eq(current.address),
             self.o.p.length.eq(beats - 1),
             self.o.p.last.eq(ends_run & current.last),
+            # The next run is taken in the cycle of the last burst, so that bursts come without a
+            # gap.
             self.i.ready.eq(~busy | (self.o.ready & ends_run)),
         ]
 
         with m.If(busy & self.o.ready):
+            # The low bits become zero: all but the first burst are aligned.
             m.d.sync += current.address.eq(
                 Cat(C(0, block_start), current.address[block_start:] + 1)
             )

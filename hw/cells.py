@@ -7,7 +7,8 @@ from itertools import product
 from amaranth import *
 from amaranth.hdl import Value
 
-PAIR_INPUTS = 5  # of a LUT6_2, whose sixth input is 1
+# A LUT6_2 gives two functions of the same five inputs when its sixth input is 1 (UG974).
+PAIR_INPUTS = 5
 CHAIN = 8  # bits of a CARRY8
 
 
@@ -37,19 +38,20 @@ class Function:
 
     @staticmethod
     def of(rule: Callable[..., int], *inputs: Bit) -> "Function":
-        """``rule`` of bits, without the nets that it does not depend on."""
+        """The function ``rule`` of the bits, without the nets that it does not depend on."""
         nets = tuple(dict.fromkeys(bit for bit in inputs if isinstance(bit, Net)))
         table = 0
         for number, values in enumerate(_assignments(len(nets))):
             known = dict(zip(nets, values, strict=True))
             table |= bool(rule(*(known.get(bit, bit) for bit in inputs))) << number
+        # A net without influence would take an input that a second function could use.
         made = Function(nets, table)
         for net in nets:
             made = made._without(net)
         return made
 
     def over(self, nets: Sequence[Net]) -> int:
-        """The truth table over ``nets``, of which its own are some."""
+        """The truth table over ``nets``, which must contain the function's own."""
         places = [nets.index(net) for net in self.nets]
         table = 0
         for number in range(1 << len(nets)):
@@ -58,7 +60,7 @@ class Function:
         return table
 
     def _without(self, net):
-        """The same function, not of ``net`` if it does not matter."""
+        """The same function, without ``net`` if its value does not depend on it."""
         rest = tuple(other for other in self.nets if other != net)
         tables = []
         for value in (0, 1):
@@ -101,6 +103,7 @@ class Cells:
     def functions(self, wanted: Sequence[Function]) -> list[Bit]:
         """The values of functions of at most six nets each, two in a LUT where five nets do."""
         results: list[Bit | None] = [_trivial(function) for function in wanted]
+        # Pairs are found greedily: functions of one stage come in order and neighbours share nets.
         left = [n for n, result in enumerate(results) if result is None]
         while left:
             first = left.pop(0)
@@ -133,6 +136,7 @@ class Cells:
     def chain(self, select: Sequence[Bit], other: Sequence[Bit], carry: Bit) -> Value:
         """Sum of a carry chain: where ``select`` is 0, ``other`` is carried on."""
         results, carry = [], _value(carry)
+        # The carry out of the highest bit of one CARRY8 goes into the next one's lowest.
         for start in range(0, len(select), CHAIN):
             s, d = (Cat(_value(b) for b in v[start : start + CHAIN]) for v in (select, other))
             out, carries = Signal(CHAIN), Signal(CHAIN, name="carries")
@@ -169,7 +173,7 @@ class Cells:
 
 
 def word(bits: Sequence[Bit]) -> Value:
-    """Bits as one value."""
+    """The bits as one value, lowest first."""
     return Cat(_value(bit) for bit in bits)
 
 
@@ -194,7 +198,7 @@ def _pairs(one, other):
 
 
 def _repeated(table, count, wanted):
-    """The same table over more nets, which do not matter."""
+    """The same table over ``wanted`` nets; those after the first ``count`` do not matter."""
     for n in range(count, wanted):
         table |= table << (1 << n)
     return table

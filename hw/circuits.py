@@ -10,9 +10,9 @@ from amaranth import *
 class Words:
     """Circuits as expressions.
 
-    All numbers are signed. Where a number is negated, it is inverted, which is one less than its
-    negative: who takes it adds the one. Shifts end by leaving out the lowest bit, since the index
-    m of a weight stands for a shift by m - 1.
+    All numbers are signed. A number is negated by inverting it, which gives one less than the
+    negative; the adder that takes the number adds the missing one. A shift ends by leaving out the
+    lowest bit, since the index m of a weight stands for a shift by m - 1.
     """
 
     def __init__(self, m):
@@ -24,7 +24,7 @@ class Words:
         return _inverted(Mux(index.any(), shifted, 0), negative, width)
 
     def coarse(self, activation, low, width):
-        """activation << low, by two bits."""
+        """activation << low, where ``low`` has two bits."""
         return activation << low
 
     def middle(self, value, select, some, width):
@@ -37,22 +37,23 @@ class Words:
         return _inverted(Mux(some, shifted, 0), negative, width)
 
     def add_last(self, other, carry, value, select, by, some, negative, width):
-        """``last`` of the same, plus ``other`` and ``carry``."""
+        """What ``last`` gives for the same operands, plus ``other`` and ``carry``."""
         return other + self.last(value, select, by, some, negative, width) + carry
 
     def digit(self, activation, digit, width):
         """The activation times a radix-4 Booth digit, -2 b2 + b1 + b0."""
+        # Radix-4 Booth: the digit -2 b2 + b1 + b0 selects 0, 1 or 2 times the activation.
         one = digit[0] ^ digit[1]
         two = (digit[0] & digit[1] & ~digit[2]) | (digit[2] & ~digit[1] & ~digit[0])
         multiple = Mux(two, activation << 1, Mux(one, activation, 0))
         return _inverted(multiple, digit[2], width)
 
     def add_digit(self, other, activation, digit, width):
-        """``digit`` of the same, the missing one too, plus ``other``."""
+        """What ``digit`` gives for the same operands, with its missing one, plus ``other``."""
         return other + self.digit(activation, digit, width) + digit[2]
 
     def add(self, terms, carries, width):
-        """The sum of two or three terms, and of one carry less."""
+        """The sum of two or three terms and of one carry fewer than terms."""
         return sum(carries, sum(terms[1:], terms[0]))
 
     def choose(self, first, one, other):

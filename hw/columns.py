@@ -11,17 +11,17 @@ from hw.spec.timing import column_stages
 
 
 def bank_bits(config):
-    """Low bits of a word's address, which say its bank."""
+    """The number of low address bits that choose a bank."""
     return (config.banks - 1).bit_length()
 
 
 def row_bits(config):
-    """Width of the rest of the address that a bank needs."""
+    """The number of address bits that choose a row within a bank."""
     return (config.feature_words // config.banks - 1).bit_length()
 
 
 class Request(data.StructLayout):
-    """A column's read: of ``row`` in ``bank`` if ``read``; else the column gets the padding."""
+    """A column's read of ``row`` in ``bank``; without ``read`` the column gets the padding."""
 
     def __init__(self, config):
         super().__init__({"read": 1, "bank": bank_bits(config), "row": row_bits(config)})
@@ -63,9 +63,11 @@ class Columns(wiring.Component):
         frame = delay(m, self.frame, stages, name="frame")
 
         places = [self.place]
+        # Each stage doubles the columns: bit b of a column's number adds steps[b], one adder a bit.
         for bit in range(stages):
             step = delay(m, self.steps[bit], bit, name=f"step_{bit}")
             moved = [_add(m, f"moved_{bit}_{n}", place, step) for n, place in enumerate(places)]
+            # Columns without this bit wait a stage, so that all places leave in the same cycle.
             kept = [delay(m, place, 1, name=f"kept_{bit}_{n}") for n, place in enumerate(places)]
             places = kept + moved
 
@@ -76,8 +78,10 @@ class Columns(wiring.Component):
         return m
 
     def _request(self, m, request, column, place, frame):
+        # Coordinates decide about padding, since addresses beyond a row's end are other pixels.
         inside = (place.x >= 0) & (place.x < frame.width)
         inside &= (place.y >= 0) & (place.y < frame.height)
+        # Columns behind the tile's last pixel must not read: they could meet others in a bank.
         used = frame.valid & (frame.columns > column)
         split = bank_bits(self._config)
         m.d.sync += [

@@ -20,6 +20,7 @@ from hw.spec.timing import FINISH_LATENCY, edge_latency, hold_latency, write_lat
 from hw.tiles import ELEMENT_LEAD, Tiles
 from hw.weights import WEIGHT_STAGES, Weights, WeightStep
 
+# More instructions than can begin before the last write of the oldest one has landed.
 IN_FLIGHT_BITS = 8  # of the count of instructions that have begun and not finished
 TAG = TILES_STRUCT["tag"].shape
 _DESTINATION_LEAD = ELEMENT_LEAD - 1  # a destination comes one cycle after its element
@@ -28,7 +29,7 @@ _DESTINATION_LEAD = ELEMENT_LEAD - 1  # a destination comes one cycle after its 
 class Compute(wiring.Component):
     """Sequencer, buffers, array and epilogue; after issue, nothing stalls.
 
-    When which cycle does what is in ``hw.spec.timing``.
+    ``hw.spec.timing`` says what happens in which cycle.
 
     Parameters
     ----------
@@ -107,6 +108,7 @@ class Compute(wiring.Component):
 
     def _connect_instructions(self, m, sequencer):
         connect(m, flipped(self.i), sequencer.i)
+        # The core is busy until the last write of the newest instruction has landed.
         in_flight = Signal(IN_FLIGHT_BITS)
         begins = sequencer.i.valid & sequencer.i.ready
         m.d.sync += in_flight.eq(in_flight + begins - self.finished)
@@ -143,6 +145,8 @@ class Compute(wiring.Component):
             weight_step.control.first.eq(step.first),
             weight_step.control.last.eq(step.valid & step.last),
             weights.step.eq(delay(m, weight_step, edge - WEIGHT_STAGES, name="weight_step")),
+            # The skip step's word replaces the maximum, so that one buffer serves residuals and
+            # pooling.
             edge_step.load.eq(step.first | step.skip),
             edge_step.last.eq(step.valid & step.last),
             # The side buffer counts its words, so that a reset must forget those on their way.
@@ -174,6 +178,7 @@ class Compute(wiring.Component):
         to = delay(m, tiles.destination, wait, name="destination")
         valid = delay(m, tiles.write, wait + 1, name="write", reset_less=False)
         final = delay(m, tiles.final, wait + 1, name="final", reset_less=False)
+        # Only the enabled part of a word is written, so its lanes may stand in every part.
         results = epilogue.results.replicate(config.parts)
         m.d.sync += [
             self.write_address.eq(to.address),

@@ -8,15 +8,18 @@ from hw.axi import ADDRESS_BITS
 from hw.spec.isa.header import Engine
 from hw.spec.registers import Error
 
+# Codes of hw.spec.registers.Error; a byte of the status register.
 ERROR_BITS = 8
+# A 32-bit count of cycles would wrap after 17 seconds at 250 MHz.
 CYCLE_BITS = 64
+# Engines' counts are for tuning, and one register each is enough for a run.
 COUNTER_BITS = 32
 
 FAULT = data.StructLayout({"code": ERROR_BITS, "address": ADDRESS_BITS})
 
 
 class State(enum.Enum, shape=2):
-    """Of a run."""
+    """The states of a run."""
 
     IDLE = 0
     BEGIN = 1  # the fetch starts
@@ -88,10 +91,12 @@ class RunControl(wiring.Component):
                     self._clear(m)
                 with m.If(self.start & ~self.reset):
                     m.d.sync += state.eq(State.BEGIN)
+            # One cycle in which everything is cleared and the fetch is told to begin.
             with m.Case(State.BEGIN):
                 m.d.sync += state.eq(State.RUN)
             with m.Case(State.RUN):
                 self._note_faults(m)
+                # Later faults follow from the first one, which is the only one that is kept.
                 fault = self.read_error | self.write_error | self.instruction_error
                 with m.If(self.complete | fault | stop):
                     m.d.sync += state.eq(State.DRAIN)
@@ -107,6 +112,8 @@ class RunControl(wiring.Component):
         return m
 
     def _note_faults(self, m):
+        # The last assignment wins when several come in one cycle: a read error before a write
+        # error.
         for code, error, address in (
             (Error.INSTRUCTION, self.instruction_error, self.instruction_error_address),
             (Error.WRITE, self.write_error, self.write_error_address),

@@ -12,6 +12,7 @@ def convert(component, name: str, platform=None) -> str:
     """``component`` as module ``name``; member ``b`` of interface ``a`` becomes port ``a_b``."""
     ports = {}
     for path, _, value in component.signature.flatten(component):
+        # A flat name for each port, in the order of the signature, so that wrappers can rely on it.
         ports["_".join(map(str, path))] = (Value.cast(value), None)  # direction: from its use
     with _packaged_yosys():
         text = verilog.convert(

@@ -45,6 +45,7 @@ class Dispatch(wiring.Component):
             m.d.comb += Value.cast(queue.i.payload).eq(self.i.payload)  # fields are the low bits
             wiring.connect(m, queue.o, wiring.flipped(getattr(self, engine.word)))
 
+        # END is remembered, so that whatever bytes follow the program are never taken as one.
         op = self.i.payload[: HEADER[0].bits]
         open_ = self.i.valid & ~self.ended
         m.d.comb += self.empty.eq(~Cat(queue.o.valid for queue in queues.values()).any())
@@ -58,6 +59,7 @@ class Dispatch(wiring.Component):
                 m.d.sync += self.ended.eq(self.ended | open_)
             with m.Default():
                 m.d.comb += self.error.eq(open_)
+        # A program that ends without END would leave its engines waiting for ever.
         with m.If(self.exhausted & ~self.ended):
             m.d.comb += self.error.eq(1)
 

@@ -8,7 +8,7 @@ from hw.spec.config import COLUMN_STEPS, SHIFT_BITS
 
 
 class Element(data.Struct):
-    """What the epilogue first needs of one result; it moves from row to row."""
+    """What the epilogue needs at the start of one result; it moves from row to row."""
 
     column: COLUMN_STEPS
     parameter_address: TILES_STRUCT["parameter_address"].shape
@@ -17,7 +17,7 @@ class Element(data.Struct):
 
 
 class Limits(data.Struct):
-    """What it needs of it in the end; it moves likewise."""
+    """What the epilogue needs at the end of one result; it moves from row to row, too."""
 
     raw: 1
     low: signed(16)
@@ -25,14 +25,14 @@ class Limits(data.Struct):
 
 
 class Arrival(data.Struct):
-    """A sum as it leaves the array; it moves likewise."""
+    """The column whose sum leaves the array in this cycle; it moves from row to row, too."""
 
     valid: 1
     column: COLUMN_STEPS
 
 
 class Destination(data.Struct):
-    """Where the results of an element go, and what they are."""
+    """Where the results of an element are written, and what they are."""
 
     address: TILES_STRUCT["output_address"].shape
     part: TILES_STRUCT["output_part"].shape

@@ -14,10 +14,10 @@ from hw.spec.timing import RESULT_STAGES
 
 
 class Epilogue(wiring.Component):
-    """Rows work one cycle after each other; the results of an element come all at once.
+    """Rows work one cycle after each other, and the results of an element come out together.
 
-    That is ``write_latency - hold_latency`` cycles after row 0's sum arrived, less one for the
-    register in which the caller puts them.
+    They come ``write_latency - hold_latency - 1`` cycles after row 0's sum arrived. The caller puts
+    them into a register, which is the last of those cycles.
 
     Parameters
     ----------
@@ -52,9 +52,11 @@ class Epilogue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
+        # A register of its own splits the way from the load engine to all rows.
         loaded = delay(m, self.load.payload, 1, name="loaded")
         loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
 
+        # Limits are needed late, and are delayed once for all rows and not in each of them.
         wait = ROW_MEMORY_STAGES + RESULT_STAGES + LIMITS_LEAD - 1
         arrival, element = self.arrival, self.element
         limits = delay(m, self.limits, wait, name="limits")
@@ -71,6 +73,7 @@ class Epilogue(wiring.Component):
                 one.load_address.eq(loaded.address),
                 one.load_data.eq(loaded.data.word_select(row, config.parameter_bits)),
             ]
+            # Row r is r cycles late; waiting rows - 1 - r more brings all results into one cycle.
             results.append(delay(m, one.result, config.rows - 1 - row, name=f"result_{row}"))
             arrival, element, limits = one.next_arrival, one.next_element, one.next_limits
         m.d.comb += [self.results.eq(Cat(results)), self.load.ready.eq(1)]

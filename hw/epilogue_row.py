@@ -13,7 +13,9 @@ from hw.shifter import LEFT_STAGES, RIGHT_STAGES, shift_left, shift_right
 from hw.spec.isa.parameters import parameters
 from hw.spec.timing import EPILOGUE_STAGES, RESULT_STAGES
 
+# The bias is added first and the residual operand second, so that its shift has a cycle more.
 ADD_STAGES = 2
+# Saturate to the width of an activation, compare with the limits, choose.
 LIMIT_STAGES = 3
 LIMITS_LEAD = LEFT_STAGES + ADD_STAGES + RIGHT_STAGES  # from a sum to the limits that it needs
 assert EPILOGUE_STAGES == LIMITS_LEAD + LIMIT_STAGES
@@ -23,11 +25,17 @@ class EpilogueRow(wiring.Component):
     """``v = (sum << left) + bias + (skip << skip_left)``, then ``clamp(v >> right, low, high)``.
 
     A raw element gives ``activation_bits`` of ``v`` from bit ``slice_shift`` on instead. A sum that
-    arrives is kept until the next of its column. Arrival, element and limits are out one cycle
-    later, for the next row. From the cycle in which an element comes in, its sum must have arrived
-    after ``ROW_MEMORY_STAGES`` cycles, the skip operand must come ``RESULT_STAGES`` after that,
-    and the limits ``LIMITS_LEAD - 1`` later still; the result is out ``EPILOGUE_STAGES`` cycles
-    after the skip operand.
+    arrives is kept until the next sum of its column. Arrival, element and limits are out one cycle
+    later, for the next row.
+
+    ======================================================= ================================
+    Cycles after an element came in                         What happens
+    ======================================================= ================================
+    ``ROW_MEMORY_STAGES``                                   at the latest, its sum arrives
+    ``ROW_MEMORY_STAGES + RESULT_STAGES``                   its skip operand comes in
+    ``... + RESULT_STAGES + LIMITS_LEAD - 1``               its limits come in
+    ``... + RESULT_STAGES + EPILOGUE_STAGES``               its result is out
+    ======================================================= ================================
 
     Parameters
     ----------
@@ -90,9 +98,10 @@ class EpilogueRow(wiring.Component):
         return m
 
     def _parameters(self, m, address):
-        """The channel's, ``ROW_MEMORY_STAGES`` cycles later; the bias ``LEFT_STAGES - 1`` after.
+        """The channel's numbers, ``ROW_MEMORY_STAGES`` cycles later; the bias comes after them.
 
-        A delay of the address takes less than one of the bias.
+        The bias is read ``LEFT_STAGES - 1`` cycles later than the shifts. Delaying its address takes
+        fewer registers than delaying the bias.
         """
         config = self._config
         layout = struct(parameters(config))
@@ -148,13 +157,14 @@ class EpilogueRow(wiring.Component):
         return total
 
     def _limit(self, m, value, sign, fits, limits):
-        """Replace what does not fit by the nearest that does; compare; choose."""
+        """Saturate the value to the width of an activation, compare it with its limits, choose."""
         bits = self._config.activation_bits
         most = 1 << (bits - 1)
         near, kept = (Signal(signed(bits), name=name, reset_less=True) for name in ("near", "kept"))
         below, above = Signal(reset_less=True), Signal(reset_less=True, name="above")
         later = delay(m, limits, 1, name="limits_late")
         low, high = later.low[:bits].as_signed(), later.high[:bits].as_signed()
+        # A raw slice keeps its bits: the host puts the slices of a sum together again.
         is_whole = limits.raw | (fits & (value[-1] == sign))
         m.d.sync += [
             near.eq(Mux(is_whole, value, Mux(sign, -most, most - 1))),

@@ -12,12 +12,13 @@ from hw.once import once
 from hw.spec.config import ADDRESS_BITS
 from hw.spec.timing import BANK_STAGES, STORE_LATENCY
 
+# A LUT6 has room for four words' bits and two bits that choose.
 FOUR = 4  # words that a LUT6 picks from
 SIDES = 2  # even and odd banks: each side has one word of data for the ports of its banks
 
 
 class Write(data.StructLayout):
-    """A result: ``rows`` lanes of group ``part`` of a word, or all its lanes."""
+    """A result to write: the ``rows`` lanes of ``part`` of a word, or all lanes of the word."""
 
     def __init__(self, config):
         super().__init__(
@@ -34,10 +35,10 @@ class Write(data.StructLayout):
 class Features(wiring.Component):
     """``feature_words`` words; word w lies in bank w % banks.
 
-    On a side, a result goes before a loaded word; in a bank, both go before a stored one. Runs of
-    words that meet once are on different sides from the next cycle on. A result or a loaded word
-    that is accepted in cycle t is in memory from cycle t + 2 on; a row that is given in that cycle
-    reads it.
+    On one side, results go before loaded words; in one bank, both go before reads of the store
+    engine. Two runs of consecutive words that meet once are on different sides from the next cycle
+    on. A result or a loaded word that is accepted in cycle t is in memory from cycle t + 2 on, and
+    a row that is given in that cycle reads it.
 
     Parameters
     ----------
@@ -86,6 +87,7 @@ class Features(wiring.Component):
             stored_words.append(bank.port_word)
 
         m.d.comb += [
+            # Results never wait, since the array behind them cannot stall; loads and stores can.
             load.ready.eq(~write.valid | (self._side(write.address) != self._side(load.p.address))),
             store.ready.eq(
                 ~self._meet(write.valid, write.address, store.payload)
@@ -113,6 +115,7 @@ class Features(wiring.Component):
         low = bank_bits(self._config)
         return address[:low], address[low : low + row_bits(self._config)]
 
+    # The lowest address bit is the side, since banks are numbered by the low bits.
     def _side(self, address):
         return address[: SIDES.bit_length() - 1]
 
@@ -158,6 +161,7 @@ class Features(wiring.Component):
         accepted = delay(
             m, store.valid & store.ready, STORE_LATENCY, name="stored", reset_less=False
         )
+        # The bank's number arrives with its word: one cycle of schedule, then the bank's stages.
         index = delay(m, self._split(store.payload)[0], 1 + BANK_STAGES, name="index")
         fours = []
         for n in range(0, len(words), FOUR):

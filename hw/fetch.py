@@ -12,6 +12,7 @@ from hw.spec.config import SvpeConfig
 from hw.spec.isa.header import INSTRUCTION_BITS, INSTRUCTION_BYTES
 from hw.spec.timing import FETCH_BUFFER_BEATS, FETCH_BURST_BEATS
 
+# The register PROGRAM_BYTES has 32 bits: 32 million instructions.
 PROGRAM_BITS = 32  # width of the program's length in bytes
 
 
@@ -64,6 +65,7 @@ class Fetch(wiring.Component):
         )
         m.submodules.buffer = buffer = Queue(shape=bus_bits, depth=FETCH_BUFFER_BEATS)
 
+        # Bytes behind the last whole instruction are never asked for.
         instructions = self.program_bytes >> exact_log2(INSTRUCTION_BYTES)
         left = Signal.like(instructions)
         m.d.comb += [
@@ -73,6 +75,7 @@ class Fetch(wiring.Component):
             self.exhausted.eq(left == 0),
         ]
 
+        # Room is taken when beats are asked for, so that they never wait on the shared bus.
         room = Signal(range(FETCH_BUFFER_BEATS + 1), init=FETCH_BUFFER_BEATS)
         fits = bursts.o.p.length < room  # the length is one less
         asked = Signal()
@@ -93,6 +96,7 @@ class Fetch(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         with m.If(popped):
             m.d.sync += [
+                # Beats enter at the top and move down: the first one ends up lowest.
                 self.o.payload.eq(Cat(self.o.payload[bus_bits:], buffer.o.payload)),
                 self.o.valid.eq(beat == instruction_beats - 1),
                 beat.eq(beat + 1),  # wraps: instructions have a power of two of beats

@@ -33,12 +33,12 @@ def annotated(verilog: str, top: str) -> str:
 
 
 def attributes(port: str) -> dict[str, str]:
-    """Attribute to value, for one port.
+    """The attributes of one port, by name.
 
     Raises
     ------
     ValueError
-        It belongs to no interface.
+        The port belongs to no interface.
     """
     if port in SIGNALS:
         kind, logical, parameters = SIGNALS[port]

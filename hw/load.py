@@ -62,6 +62,7 @@ class WordAssembler(wiring.Component):
         m = Module()
         counts = word_beats(self._config)
 
+        # One register holds the word of any buffer; narrow words use its low beats.
         word = Signal(max(counts) * self._config.bus_bits)
         place = Signal(PLACE)
         full = Signal()
@@ -75,6 +76,7 @@ class WordAssembler(wiring.Component):
                 with m.Case(buffer):
                     m.d.comb += word_ends.eq(beat == counts[buffer] - 1)
         m.d.comb += [
+            # A beat is taken only when its word's place is known and the word register is free.
             self.beats.ready.eq(self.places.valid & (~full | taken)),
             accept.eq(self.beats.valid & self.beats.ready),
             self.places.ready.eq(accept & word_ends),
@@ -85,6 +87,7 @@ class WordAssembler(wiring.Component):
             chosen = place.buffer == buffer
             m.d.comb += [
                 output.valid.eq(full & chosen),
+                # Three buffers share one register: a word goes to the one that its transfer names.
                 output.p.address.eq(place.address),  # cut to the width of this buffer
                 output.p.data.eq(word),
             ]

@@ -8,7 +8,7 @@ from hw.spec.config import COORDINATE_BITS
 
 
 class Loop(wiring.Component):
-    """Count from 1 to ``limit``, again and again.
+    """Count from 1 to ``limit`` and begin again.
 
     Members
     -------
@@ -16,7 +16,7 @@ class Loop(wiring.Component):
         Takes ``limit`` and begins at 1; the count is there in the next cycle.
     limit : In(COORDINATE_BITS), at least 1
     advance : In(1)
-        Goes on by one at the end of this cycle.
+        The count goes on by one at the end of this cycle.
     last : Out(1)
         The count is ``limit``.
     """

@@ -11,13 +11,13 @@ MULTIPLES = (0, 1, 1, 2, 2, 1, 1, 0)  # magnitude of the Booth digit of each cod
 
 
 class Mapped:
-    """``hw.circuits.Words``, as cells."""
+    """The circuits of ``hw.circuits.Words`` as UltraScale+ cells."""
 
     def __init__(self, m):
         self._cells = Cells(m)
 
     def shift(self, activation, index, negative, width):
-        """A LUT a bit: three data, two of the index, the sign; edges share."""
+        """One LUT per bit, with three bits of data, two of the index and the sign; edges share."""
         a, index, negative = nets(activation), nets(index), net(negative)
         most = (1 << len(index)) - 1
 
@@ -31,7 +31,7 @@ class Mapped:
         )
 
     def coarse(self, activation, low, width):
-        """Four to one by two bits: a LUT a bit."""
+        """A multiplexer of four to one: one LUT per bit."""
         a, low = nets(activation), nets(low)
 
         def rule(*bits):
@@ -42,7 +42,7 @@ class Mapped:
         )
 
     def middle(self, value, select, some, width):
-        """Bits n and n + 4 share a LUT."""
+        """A shift by 0 or 4, in which bits n and n + 4 share a LUT."""
         v, select, some = nets(value), net(select), net(some)
 
         def rule(near, far, select, some):
@@ -54,7 +54,7 @@ class Mapped:
         )
 
     def last(self, value, select, by, some, negative, width):
-        """Two data and the sign, the shift and zero: a LUT a bit, or for two."""
+        """Two bits of data, sign, shift and zero: one LUT for one bit or for two."""
         return self._level(
             Function.of(_last, *inputs)
             for inputs in _last_inputs(value, select, by, some, negative, width)
@@ -66,7 +66,7 @@ class Mapped:
         return self._add_row(_last, inputs, nets(other), net(carry), width)
 
     def digit(self, activation, digit, width):
-        """Two data and the digit: a LUT a bit; with a digit of two bits, for two."""
+        """Two bits of data and the digit: one LUT per bit, or for two bits if the digit has two."""
         inputs = _digit_inputs(activation, digit, width)
         return self._level(Function.of(_digit, *each) for each in inputs)
 
@@ -76,11 +76,11 @@ class Mapped:
         return self._add_row(_digit, inputs, nets(other), net(digit[2]), width)
 
     def add(self, terms, carries, width):
-        """A LUT and a bit of a carry chain for each bit of the sum."""
+        """One LUT and one bit of a carry chain for each bit of the sum."""
         return self._sum([nets(term) for term in terms], carries, width)
 
     def choose(self, first, one, other):
-        """Two bits of each and the choice: a LUT for two."""
+        """Two bits of each operand and the choice: one LUT for two bits."""
 
         def rule(one, other, first):
             return one if first else other
@@ -89,7 +89,7 @@ class Mapped:
         return self._level(Function.of(rule, *pair, first) for pair in pairs)
 
     def accumulate(self, accumulator, first, terms, carries):
-        """The same, for each bit of the accumulator; ``first`` is the LUTs' fifth input."""
+        """The same as ``add``, for the accumulator; ``first`` is the fifth input of the LUTs."""
         terms = [nets(term) for term in (accumulator, *terms)]
         return self._sum(terms, carries, len(accumulator), net(first))
 
@@ -97,8 +97,9 @@ class Mapped:
         return word(self._cells.functions(list(functions))).as_signed()
 
     def _add_row(self, rule, inputs, other, carry, width):
-        """``other`` plus a row of bits, each a rule of at most five nets."""
+        """``other`` plus a number whose bits are each a function of at most five nets."""
 
+        # A carry chain wants the exclusive or of its addends, and one addend as it is.
         def select(far, *rest):
             return rule(*rest) ^ far
 
@@ -110,7 +111,7 @@ class Mapped:
         return self._cells.chain(chosen, far, carry).as_signed()
 
     def _sum(self, terms, carries, width, clear=0):
-        """Terms, the first of them 0 where ``clear``, and carries, one less than terms."""
+        """The sum of terms and carries, one fewer than terms; the first term is 0 where ``clear``."""
         adder = self._sum_of_two if len(terms) == 2 else self._sum_of_three
         bits = [[extended(term, n) for term in terms] for n in range(width)]
         return adder(bits, [net(carry) for carry in carries], clear).as_signed()
@@ -131,6 +132,8 @@ class Mapped:
         def parity(first, second, third, clear, below):
             return (first and not clear) ^ second ^ third ^ below
 
+        # Three terms become two, the parities and the carries of the bits below, which one chain
+        # adds.
         chosen, others, below = [], [], carries[1]
         for three in bits:
             above = Function.of(majority, *three, clear)

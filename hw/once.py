@@ -29,6 +29,7 @@ class _Once(Elaboratable):
     def elaborate(self, platform):
         if not isinstance(platform, Emission):
             return self._component
+        # Equal components have equal Verilog, so the first one stands for all of them.
         platform.modules.setdefault(self._module, self._component)
         return Instance(
             self._module,

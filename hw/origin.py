@@ -1,4 +1,4 @@
-"""Column 0's address and coordinates of each step, from the offsets of its loops."""
+"""The address generator of column 0: address and coordinates of each step, from its loops."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
@@ -9,11 +9,12 @@ from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS
 from hw.step import POSITION, Offsets
 
+# Six addends in pairs take three adders, and the choice of the skip operand one stage more.
 ORIGIN_STAGES = 4
 
 
 class Place(data.Struct):
-    """Of one column's word: its address, and its coordinates in the image."""
+    """Address and image coordinates of the word that one column reads."""
 
     address: ADDRESS_BITS
     x: POSITION
@@ -37,9 +38,9 @@ class Origin(wiring.Component):
     Members
     -------
     valid, skip : In(1), offsets : In(Offsets), instruction : In(TILES_STRUCT)
-        Of a step, as the sequencer gives them.
+        The step, as the sequencer gives it.
     place : Out(Place)
-        Of column 0; the skip operand's in the skip step.
+        The place of column 0; in the skip step, that of the skip operand.
     steps : Out(COLUMN_STEPS of Place)
         What bit b of a column's number adds.
     frame : Out(Frame)
@@ -68,6 +69,7 @@ class Origin(wiring.Component):
     def _address(self, m, skip):
         """Two operands of the last adder, chosen before it: input or skip operand."""
         offsets, instruction = self.offsets, self.instruction
+        # Sums are made in pairs, one adder a stage, so that no path has two carry chains.
         pairs = (
             ("near", offsets.block, offsets.kernel_x),
             ("far", offsets.kernel_y, offsets.tile_x),
@@ -96,6 +98,8 @@ class Origin(wiring.Component):
             skip_step, *steps = (
                 delay(m, instruction[f"{name}_{bit}"], 3, name=f"{name}_{bit}") for name in fields
             )
+            # The choice is made a stage late, since the steps are added to a place that is late,
+            # too.
             late = delay(m, skip, 1, name=f"skip_{bit}")
             address, x, y = steps
             m.d.sync += [

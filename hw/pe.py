@@ -20,12 +20,13 @@ class Control(data.Struct):
 
 
 class ProcessingElement(wiring.Component):
-    """Sum ``lanes`` products a cycle; pass operands on one cycle later, and sums two.
+    """Sum ``lanes`` products per cycle; pass operands on one cycle later, and sums two cycles later.
 
-    The sum of a tile is out ``3 + product_stages + tree_levels`` cycles after the operands of its
-    last step came in, for one cycle; in all others, what came in as ``passing`` is. It wraps: that
-    it cannot is the compiler's proof. A shifted activation is negated by inverting it; the one
-    that is missing then enters at the carry of some adder, of which there are as many as lanes.
+    It is an SVPE, a shift vector processing element, where ``config.pe`` is ``shift``. The sum of a
+    tile is out for one cycle, ``3 + product_stages + tree_levels`` cycles after the operands of its
+    last step came in. In all other cycles, what came in as ``passing`` is out. The sum would wrap,
+    but the compiler proves that it cannot overflow. A shifted activation is negated by inverting
+    it; the missing +1s use the adder tree's carry inputs, one per lane.
 
     The platform may have ``circuits`` of its own, such as ``hw.mapped.Mapped``: registers and
     results are the same.
@@ -77,7 +78,9 @@ class ProcessingElement(wiring.Component):
 
         circuits = getattr(platform, "circuits", Words)(m)
         terms, carries = self._sum_products(m, circuits, activations, weights)
+        # Control keeps its reset, so that nothing is accumulated before the first real step.
         late = delay(m, control, latency, name="control", reset_less=False)
+        # The accumulator enters the chain of sums one cycle after its last step.
         copy = delay(m, late.last, 1, name="copy")
 
         m.d.sync += [
@@ -85,6 +88,7 @@ class ProcessingElement(wiring.Component):
             weights.eq(self.weights),
             control.eq(self.control),
         ]
+        # Only enabled steps touch the accumulator: skip steps and idle cycles leave it alone.
         with m.If(late.enable):
             m.d.sync += accumulator.eq(
                 circuits.accumulate(accumulator, late.first, terms, carries)  # wraps

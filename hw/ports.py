@@ -6,6 +6,7 @@ from amaranth.utils import ceil_log2
 
 def read_port(memory: Memory, name: str) -> ReadPort:
     """A synchronous read port; its signals are ``name__addr``, ``name__en`` and ``name__data``."""
+    # Amaranth would take the name from the caller's bytecode, which differs between Pythons.
     signature = ReadPort.Signature(addr_width=ceil_log2(memory.depth), shape=memory.shape)
     return ReadPort(signature, memory=memory, domain="sync", path=(name,))
 

@@ -23,7 +23,7 @@ def products(m, circuits, config, activations, weights):
 
 
 def _shifted(m, circuits, config, activations, weights):
-    """At most three places for each bit: one LUT level."""
+    """Products of codes of up to 3 bits: three places for each bit, so one LUT level."""
     terms, signs = [], []
     for lane, (activation, code) in enumerate(zip(activations, weights, strict=True)):
         product = _product(m, config, f"product_{lane}")
@@ -35,7 +35,8 @@ def _shifted(m, circuits, config, activations, weights):
 
 
 def _shifted_pairs(m, circuits, config, activations, weights):
-    """A shift in stages; the last of each second lane is in the adder that joins its pair."""
+    """Products of wider codes: shifts in stages, the last of every second lane in its pair's adder."""
+    # The highest bit of the index shifts last: 4 places with 4-bit codes, 8 with 5-bit codes.
     by = 1 << (config.weight_bits - 2)  # places of the last stage
     terms, signs = [], []
     lanes = zip(activations, weights, strict=True)
@@ -65,6 +66,7 @@ def _shifted_pairs(m, circuits, config, activations, weights):
     return terms, late(m, signs, "negative")
 
 
+# The shift of wide codes: low two bits first, then the middle one, and the highest at the end.
 class _Shift:
     """One lane's activation, shifted by all but the last bit of the index."""
 
@@ -81,7 +83,7 @@ class _Shift:
             self._step(circuits.middle(self.value, middle, some, width), 4)
 
     def wait(self):
-        """Stay the same for a cycle."""
+        """Keep the value for one more cycle."""
         self._step(self.value, 0)
 
     @property
@@ -116,18 +118,20 @@ def _multiplied(m, circuits, config, activations, weights):
         product = register(m, f"product_{lane}", low, high)
         m.d.sync += product.value.eq(activation * weight.as_signed())
         terms.append(Term(delay(m, product.value, 1, name=f"late_{lane}"), low, high))
+    # A multiplier negates by itself, so that no carry is left to add.
     return terms, [C(0, 1)] * len(terms)
 
 
 def _recoded(m, circuits, config, activations, weights):
-    """A row of Booth's digits a stage, each added to those before it.
+    """Multipliers in LUTs: one row of Booth's digits per stage, added to the rows before it.
 
-    Where the first digit is negative, the one that inverting it lacks is a carry.
+    Where the first digit is negative, the one that inverting lacks is a carry of the tree.
     """
     low, high = _multiples(config)
     terms, signs = [], []
     for lane, (activation, weight) in enumerate(zip(activations, weights, strict=True)):
         bits = [weight[n] for n in range(len(weight))]
+        # Booth's digits take two bits each, so a weight of odd width repeats its sign.
         if len(bits) % 2:
             bits.append(bits[-1])
         width = config.activation_bits + 1
@@ -162,6 +166,6 @@ def _product(m, config, name):
 
 
 def _multiples(config):
-    """Bounds of an activation times an integer weight."""
+    """The least and the greatest product of an activation and an integer weight."""
     half, most = 1 << (config.activation_bits - 1), 1 << (config.weight_bits - 1)
     return min(half, most) - half * most, half * most

@@ -14,7 +14,7 @@ from hw.spec.timing import READS_OUTSTANDING
 
 
 class Reader(enum.IntEnum):
-    """Who reads; the number is the AXI id."""
+    """The two readers of the bus; the number of each is its AXI id."""
 
     LOAD = 0
     FETCH = 1
@@ -70,6 +70,7 @@ class ReadChannel(wiring.Component):
             bus.arsize.eq(self._size),
             bus.arburst.eq(INCREMENT),
             bus.arcache.eq(BUFFERABLE),
+            # A run may end only when no answer can come any more.
             self.idle.eq(~Cat(queue.o.valid for queue in pending).any()),
             self.error.eq(bus.rvalid & bus.rready & is_error(bus.rresp)),
         ]
@@ -78,6 +79,7 @@ class ReadChannel(wiring.Component):
         m.d.comb += free.eq((~bus.arvalid | bus.arready) & ~self.halt)
         with m.If(bus.arready):
             m.d.sync += bus.arvalid.eq(0)
+        # The order is the priority: who comes first has the address register first.
         for reader in (Reader.FETCH, Reader.LOAD):
             request, queue = self.requests[reader], pending[reader]
             granted = Signal(name=f"granted_{reader.name.lower()}")
@@ -101,6 +103,8 @@ class ReadChannel(wiring.Component):
                 m.d.comb += [
                     self.beats[reader].valid.eq(bus.rvalid & ~self.halt),
                     bus.rready.eq(self.beats[reader].ready | self.halt),
+                    # Answers of one id come in order, so that the oldest address is the failing
+                    # burst's.
                     pending[reader].o.ready.eq(bus.rvalid & bus.rready & bus.rlast),
                     self.error_address.eq(pending[reader].o.payload),
                 ]

@@ -74,6 +74,7 @@ class RegisterBank(wiring.Component):
         enable = Signal()
 
         with m.Switch(self.access.read_index):
+            # Values wider than a register take the following ones, low bits first.
             for register, value in self._values().items():
                 for word in range(-(-len(value) // REGISTER_BITS)):
                     with m.Case(_index(register) + word):
@@ -90,6 +91,7 @@ class RegisterBank(wiring.Component):
         m.d.comb += self.reset.eq(command & self._bit(Control.RESET))
         with m.If(command):
             m.d.sync += enable.eq(self._bit(Control.INTERRUPT_ENABLE))
+        # Writing a one clears the interrupt, as drivers expect of status registers.
         acknowledge = self._command(Register.STATUS) & self._bit(Status.INTERRUPT)
         with m.If(self.over):
             m.d.sync += self.irq.eq(enable)

@@ -1,4 +1,4 @@
-"""Requests of columns to banks, and words of banks back to the columns."""
+"""The crossbar: requests of columns to banks, and words of banks back to the columns."""
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -11,6 +11,7 @@ from hw.spec.timing import BANK_STAGES, router_stages
 COLUMNS_AT_ONCE = 3  # a LUT6 takes a match and a bit of each
 WORDS_AT_ONCE = 4  # a LUT6 picks one of four
 ANY_AT_ONCE = 6  # or joins six
+# Match the bank, join columns in threes, join the groups.
 REQUEST_STAGES = 3
 
 
@@ -52,6 +53,7 @@ class Router(wiring.Component):
 
         for bank, row in enumerate(self.rows):
             self._row(m, bank, row)
+        # The padding value takes as long as the words that it stands beside.
         pad_value = delay(m, self.pad_value, REQUEST_STAGES + BANK_STAGES, name="pad_value")
         for column, word in enumerate(self.column_words):
             m.d.comb += word.eq(self._word(m, column, pad_value))
@@ -59,7 +61,7 @@ class Router(wiring.Component):
         return m
 
     def _row(self, m, bank, row):
-        """Match the bank's number; then an or of what matched, in two stages."""
+        """Compare with the bank's number, then join what matched in two stages of ors."""
         masked = []
         for column, request in enumerate(self.requests):
             match = Signal(name=f"match_{bank}_{column}")
@@ -74,9 +76,9 @@ class Router(wiring.Component):
         m.d.sync += row.eq(_any(groups))
 
     def _word(self, m, column, pad_value):
-        """One of each four words, all but one of them cleared; then the or of them and padding.
+        """Pick one of each four words, clear all but the wanted one, and or them with the padding.
 
-        A register clears for nothing what a multiplexer would take a LUT to choose.
+        A register's reset clears a word without a LUT, whereas a multiplexer would take one.
         """
         config, request = self._config, self.requests[column]
         wait = REQUEST_STAGES + BANK_STAGES
@@ -108,7 +110,7 @@ class Router(wiring.Component):
 
 
 def _any(values):
-    """The or of ``values``, bit by bit."""
+    """The bitwise or of ``values``."""
     total = values[0]
     for value in values[1:]:
         total = total | value

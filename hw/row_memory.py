@@ -51,6 +51,7 @@ class RowMemory(wiring.Component):
             write.en.eq(self.load),
             write.data.eq(self.load_data),
         ]
+        # The second stage is the output register that block RAM has.
         m.d.sync += self.data.eq(read.data)
 
         return m

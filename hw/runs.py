@@ -1,4 +1,4 @@
-"""The memory side of a transfer instruction: one run of beats for each of its rows."""
+"""The address generator of a transfer's memory side: one run of beats for each of its rows."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
@@ -14,7 +14,7 @@ BASES = data.ArrayLayout(ADDRESS_BITS, len(Region))
 
 
 def beats_bits(word_beats):
-    """Width that holds the beats of the longest run of words of these sizes."""
+    """The width of a count of beats in the longest run of words of these sizes."""
     return WORD_ADDRESS_BITS + max(word_beats).bit_length()
 
 
@@ -63,6 +63,7 @@ class RunGenerator(wiring.Component):
             for buffer, word_beats in enumerate(self._word_beats):
                 with m.Case(buffer):
                     m.d.comb += beats.eq(times(transfer.words, word_beats))
+        # One transfer at a time: its runs take cycles on the bus in any case.
         m.d.comb += self.i.ready.eq(~self.o.valid)
         m.d.comb += self.o.p.last.eq(rows == 1)
 

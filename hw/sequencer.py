@@ -68,8 +68,10 @@ class Sequencer(wiring.Component):
         go, start = self.step.valid, Signal(name="start")
 
         m.d.comb += [
+            # Each loop says one cycle early whether its count is the last, so this is one gate.
             inner_last.eq(Cat(loops[name].last for name in INNER).all()),
             tile_ends.eq(Mux(instruction.skip, skipping, inner_last)),
+            # Only the last step of a tile may wait, for the epilogue of the tile before.
             go.eq(running & (~tile_ends | fence.tile_may_end)),
             self.step.last.eq(tile_ends),
             self.step.final.eq(tile_ends & Cat(loops[name].last for name in OUTER).all()),
@@ -85,6 +87,7 @@ class Sequencer(wiring.Component):
             fence.next_interval.eq(self.i.p.interval),
         ]
 
+        # After the loops of a tile comes its skip step, if it has one.
         with m.If(go & tile_ends):
             m.d.sync += skipping.eq(0)
         with m.Elif(go & inner_last):
@@ -135,6 +138,7 @@ class Sequencer(wiring.Component):
     def _follow_offsets(self, m, loops, start):
         for name, (loop, field) in STEPS.items():
             offset, advance, last = self.offsets[name], loops[loop].advance, loops[loop].last
+            # An offset starts again with its loop; addresses are sums of offsets, never products.
             with m.If(start | (advance & last)):
                 m.d.sync += offset.eq(0)
             with m.Elif(advance):

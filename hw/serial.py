@@ -10,7 +10,7 @@ LEAST_DIVISOR = 4  # cycles of a bit: the receiver needs two before it sees a ch
 
 
 def check_divisor(who, divisor):
-    """Refuse a bit too short for the receiver."""
+    """Raise a ValueError where a bit is too short for the receiver."""
     if divisor < LEAST_DIVISOR:
         raise ValueError(
             f"{who} divisor must be at least {LEAST_DIVISOR} cycles of a bit, not {divisor}"
@@ -25,12 +25,12 @@ class Receiver(wiring.Component):
     Parameters
     ----------
     divisor : int
-        Cycles of a bit.
+        Cycles that one bit takes.
 
     Members
     -------
     rx : In(1)
-        Of no clock.
+        The line; it may change at any time.
     o : Out(stream.Signature(8, always_ready=True))
     """
 
@@ -47,6 +47,8 @@ class Receiver(wiring.Component):
         timer = Signal(range(self._divisor))
         left = Signal(range(FRAME + 1))
         with m.If(left == 0):
+            # Half a bit after the edge is the middle of the start bit; whole bits follow from
+            # there.
             m.d.sync += timer.eq(self._divisor // 2)
             with m.If(~level):
                 m.d.sync += left.eq(FRAME)

@@ -21,7 +21,7 @@ from hw.write_channel import WriteChannel
 
 
 class ComputePorts(wiring.Signature):
-    """Between shell and compute core, as the shell drives it; named as in ``hw.compute``.
+    """The wires between shell and compute core, as the shell drives them; named as in ``hw.compute``.
 
     Members
     -------
@@ -53,7 +53,7 @@ class ComputePorts(wiring.Signature):
 
 
 class Shell(wiring.Component):
-    """Connect the memory side.
+    """Connect the memory side: bus, registers, fetch, dispatch, tokens, load and store engines.
 
     Parameters
     ----------
@@ -100,6 +100,7 @@ class Shell(wiring.Component):
             "read_channel": reads,
             "write_channel": writes,
         }.items():
+            # Everything that holds the state of a run returns to its initial state between runs.
             m.submodules[name] = ResetInserter(control.clear)(part)
 
         self._connect_bus(m, axi_lite, bank, reads, writes)
@@ -191,6 +192,7 @@ class Shell(wiring.Component):
                 counters.busy[engine].eq(part.busy),
                 counters.stalled[engine].eq(gates.stalled[engine]),
             ]
+        # END may be fetched long before the engines have finished what was queued before it.
         idle = dispatch.empty & ~load.busy & ~compute.busy & ~store.busy
         m.d.comb += [
             compute.clear.eq(control.clear),

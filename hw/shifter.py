@@ -8,8 +8,11 @@ from amaranth import *
 
 from hw.delay import delay
 
+# A LUT6 picks one of four places: four bits of data and two of the amount.
 STEP_BITS = 2
-LEFT_STAGES = 2  # then one more choice, for which an adder has room in its LUTs
+# Four low bits of the amount in two registered stages, and the rest in the adder's LUTs.
+LEFT_STAGES = 2
+# An amount has at most six bits, two for each stage.
 RIGHT_STAGES = 3
 JOINED = 6  # bits that a LUT6 joins
 
@@ -48,6 +51,7 @@ def shift_right(m, value, amount, bits, *, name):
         width = min(len(value), bits + unit - 1)
         shifted = Signal(signed(width), name=f"{name}_{rest}", reset_less=True)
         m.d.sync += shifted.eq(Array(value >> n * unit for n in range(1 << step))[amount[rest:]])
+        # A bit that a stage drops must equal the sign, else the result does not fit.
         fits = [
             *_joined(m, fits, f"{name}_fits_{rest}"),
             *_left_out(m, checked[width:], amount[rest:], unit, sign, f"{name}_left_out_{rest}"),

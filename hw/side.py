@@ -1,4 +1,4 @@
-"""The side stream: words that pass the array by, as skip operands or as maxima."""
+"""The bypass: words that pass the array by, as residual (skip) operands or as maxima of pooling."""
 
 from amaranth import *
 from amaranth.lib import data, memory, wiring
@@ -10,6 +10,7 @@ from hw.spec.timing import RESULT_STAGES, hold_latency, side_depth, write_latenc
 from hw.tiles import SideRead
 
 COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
+# The buffer's read, then the choice of lanes.
 SKIP_STAGES = 2  # from the address of a skip operand to row 0's lane
 
 
@@ -68,6 +69,7 @@ class Side(wiring.Component):
         m.d.sync += write.addr.eq(write.addr + write.en)
 
         read = self.read
+        # Column c's word was written c-th from the end, since the last column comes first.
         start, address = Signal.like(write.addr), Signal.like(write.addr, name="address")
         m.d.sync += address.eq(start + (config.columns - 1) - read.column)
         with m.If(read.valid & read.last):
@@ -88,6 +90,7 @@ class Side(wiring.Component):
         """Column after column of the tile, the last first, picked four to one and then the rest."""
         step, maxima = self.step, []
         for column, word in enumerate(reversed(self.words)):
+            # The step moves with the skew of the columns, a cycle each.
             maxima.append(self._maximum(m, column, word, step.load))
             step = delay(m, step, 1, name=f"step_{column}")
 

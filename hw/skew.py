@@ -1,4 +1,4 @@
-"""Column c's word a cycle before column c - 1's, as the array takes them."""
+"""The skew of the columns: column c's word comes one cycle before that of column c - 1."""
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -8,7 +8,7 @@ from hw.delay import delay
 
 
 class Skew(wiring.Component):
-    """Delay the last value of ``i`` not at all, and each of the others a cycle more than the next.
+    """Delay value n by ``count - 1 - n`` cycles.
 
     Members
     -------

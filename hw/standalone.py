@@ -82,6 +82,7 @@ class Standalone(wiring.Component):
         ]
 
         cycles, status, error = starter.values
+        # The order and the widths are those of hw.spec.serial.ANSWER.
         head = Cat(
             *(cycles, status[:8], error[:8], C(0, 16)),
             C(int.from_bytes(network.digest, "little"), 64),
@@ -94,6 +95,7 @@ class Standalone(wiring.Component):
                 with m.If(starter.done):
                     m.d.sync += [self.done.eq(1), self.failed.eq((status & Status.FAILED) != 0)]
                     m.next = "HEAD"
+            # Counters are read after the run; the head is made of what the starter has read.
             with m.State("HEAD"):
                 m.d.sync += word.eq(head)
                 m.next = "ANSWER"
@@ -108,6 +110,7 @@ class Standalone(wiring.Component):
         width = len(word) // 8
         shift = exact_log2(width)
         count = Signal(range(size + 1))  # bytes that came
+        # An input that stops half way is forgotten, so that the next byte begins a new one.
         patience = PATIENCE_BITS * self._divisor
         idle = Signal(range(patience))
         filled = Signal()  # a word is whole

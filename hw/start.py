@@ -75,6 +75,7 @@ class Starter(wiring.Component):
             m.d.sync += bus.awvalid.eq(0)
         with m.If(bus.wready):
             m.d.sync += bus.wvalid.eq(0)
+        # The next write is offered only after the response: their order matters, START is last.
         with m.If(bus.bvalid):
             m.d.sync += number.eq(Mux(number == last, 0, number + 1))
             with m.If(number == last):

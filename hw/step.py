@@ -22,6 +22,7 @@ class Step(data.Struct):
     weight_address: TILES_STRUCT["weight_address"].shape
 
 
+# Offsets of addresses wrap like addresses; those of coordinates have room for padding.
 class Offsets(data.Struct):
     """Sums of steps, loop by loop; each is zero at the start of its loop."""
 

@@ -51,8 +51,10 @@ class WordReader(wiring.Component):
         m = Module()
         bits, bus_bits = self._config.feature_bits, self._config.bus_bits
         count = Buffer.FEATURES.word_beats(self._config)
+        # Answers come a fixed time after their requests, whether the bus is free or not.
         m.submodules.words = words = Queue(shape=bits, depth=STORE_BUFFER_WORDS)
 
+        # Room is taken when a word is asked for, because its answer cannot wait.
         room = Signal(range(STORE_BUFFER_WORDS + 1), init=STORE_BUFFER_WORDS)
         asked = Signal()
         beat = Signal(range(count))

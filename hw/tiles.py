@@ -13,6 +13,7 @@ from hw.spec.isa.header import Op
 from hw.spec.timing import hold_latency
 from hw.step import POSITION, Offsets, Step
 
+# Fields of the instruction that the results need, after the next instruction has begun.
 _KEPT = (
     *("columns", "passes", "pass_step", "tile_width", "output_pitch"),
     *("output_width", "output_height", "output_part", "parameter_address"),
@@ -28,13 +29,14 @@ RECORD = data.StructLayout(
         **{name: TILES_STRUCT[name].shape for name in _KEPT},
     }
 )
+# The two adders of the first pixel's address.
 RECORD_STAGES = 2
 WALK_STAGES = 2  # from a record's read to its first element
 ELEMENT_LEAD = 2  # from row 0's element to the cycle in which the column's sum arrives
 
 
 class SideRead(data.Struct):
-    """What an element needs of the side stream."""
+    """What an element needs of the bypass."""
 
     column: TILES_STRUCT["columns"].shape
     last: 1  # of its tile
@@ -46,10 +48,10 @@ class SideRead(data.Struct):
 class Tiles(wiring.Component):
     """Remember each tile, and walk through its passes and columns in turn.
 
-    The first element comes ``hold_latency - ELEMENT_LEAD`` cycles after the tile's last step, then
-    one a cycle; its destination comes one cycle later. Sums arrive from ``hold_latency`` on, of
-    all columns. Tiles must end so many cycles apart (``interval``) as they have elements, and as
-    the array has columns.
+    The first element comes ``hold_latency - ELEMENT_LEAD`` cycles after the tile's last step, and
+    then one per cycle. The destination of an element comes one cycle after it. The sums of all
+    columns arrive from ``hold_latency`` on. Tiles must end at least as many cycles apart
+    (``interval``) as they have elements and as the array has columns.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class Tiles(wiring.Component):
     step : In(Step), offsets : In(Offsets), instruction : In(TILES_STRUCT)
         As the sequencer gives them.
     arrival : Out(Arrival)
-        Of row 0's sums.
+        The arrival of row 0's sums.
     element : Out(Element), limits : Out(Limits), side : Out(SideRead)
     write : Out(1), final : Out(1), destination : Out(Destination)
         ``write``: the element's pixel lies inside the output. ``final``: it is the last of its
@@ -86,6 +88,7 @@ class Tiles(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # A short tile may end while earlier ones are still on their way, so records queue up.
         wait = hold_latency(self._config) - ELEMENT_LEAD - WALK_STAGES
         ends = delay(
             m, self.step.valid & self.step.last, RECORD_STAGES, name="ends", reset_less=False
@@ -122,7 +125,7 @@ class Tiles(wiring.Component):
         return m
 
     def _arrive(self, m, begin):
-        """Count the columns, from the cycle of column 0's sum on."""
+        """Count the columns from the cycle in which column 0's sum arrives."""
         wait = ELEMENT_LEAD + WALK_STAGES - 1
         starts = delay(m, begin, wait, name="arrives", reset_less=False)
         arrival = self.arrival
@@ -133,7 +136,7 @@ class Tiles(wiring.Component):
             m.d.sync += arrival.valid.eq(0)
 
     def _record(self, m):
-        """The tile of the step of ``RECORD_STAGES`` cycles ago."""
+        """The record of the tile whose step was ``RECORD_STAGES`` cycles ago."""
         offsets, instruction = self.offsets, self.instruction
         kept = Signal(RECORD, name="kept")
         m.d.comb += [kept[name].eq(instruction[name]) for name in _KEPT]
@@ -157,7 +160,7 @@ class Tiles(wiring.Component):
         return record
 
     def _remember(self, m, ends, record, begin, *, depth):
-        """Write a record at each tile's end; read it for the walk, which keeps it."""
+        """Write a record at each tile's end, and read it when the walk through the tile begins."""
         m.submodules.records = records = memory.Memory(shape=RECORD, depth=depth, init=[])
         write, read = records.write_port(), read_port(records, "read")
         m.d.comb += [write.en.eq(ends), write.data.eq(record), read.en.eq(begin)]
@@ -178,10 +181,13 @@ class Tiles(wiring.Component):
         late = delay(m, tile, 1, name="late")
         signals = Cat(late.signal_load, late.signal_compute, late.signal_store)
         m.d.sync += [
+            # Tiles at the right and lower border reach beyond the output; those pixels are not
+            # written.
             self.write.eq(valid & (x < late.output_width) & (y < late.output_height)),
             self.final.eq(delay(m, walk.last & tile.final, 1, name="last", reset_less=False)),
             self.destination.address.eq(line + start),
             self.destination.part.eq(late.output_part),
+            # A maximum is written to all lanes at once, since pooling works on whole words.
             self.destination.all.eq(late.op == Op.MAXPOOL),
             self.destination.number.eq(delay(m, walk.number, 1, name="number")),
             self.destination.tag.eq(late.tag),
@@ -189,8 +195,9 @@ class Tiles(wiring.Component):
         ]
 
 
+# Sums of steps, never products: y * pitch would be a multiplier.
 class Walk(wiring.Component):
-    """Passes, and columns in each, from the cycle after ``begin`` on.
+    """Walk through the passes of a tile, and the columns in each, from the cycle after ``begin``.
 
     Members
     -------

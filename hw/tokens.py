@@ -24,8 +24,9 @@ def signals_of(instruction):
 class TokenGates(wiring.Component):
     """Let an instruction pass once each engine that it waits for has given it a token.
 
-    One counter for each ordered pair of engines. A token that is given can be taken in the next
-    cycle. An instruction's bits about its own engine mean nothing: its order does that.
+    There is one counter for each ordered pair of engines. A token can be taken in the cycle after it
+    was given. The bits of an instruction about its own engine mean nothing, because an engine keeps
+    its own order.
 
     Members
     -------
@@ -62,6 +63,7 @@ class TokenGates(wiring.Component):
             ]
             held = Signal(name=f"held_{engine.word}")
             m.d.comb += [
+                # All tokens are taken at the same time as the instruction, never one by one.
                 held.eq(Cat(missing).any()),
                 o.payload.eq(i.payload),
                 o.valid.eq(i.valid & ~held),
@@ -75,5 +77,6 @@ class TokenGates(wiring.Component):
         tokens = Signal(TOKEN_BITS, name=f"{giver.word}_to_{taker.word}")
         waits = i.p[f"wait_{giver.word}"]
         given = self.finished[giver] & self.signals[giver][taker]
+        # A token may be given and taken in one cycle, which leaves the count as it is.
         m.d.sync += tokens.eq(tokens + given - (taken & waits))
         return waits & (tokens == 0)

@@ -11,7 +11,7 @@ from hw.spec.config import SvpeConfig
 
 
 class Accelerator(wiring.Component):
-    """What ``qnn`` images run on.
+    """The accelerator that runs ``qnn`` images.
 
     Parameters
     ----------
@@ -40,6 +40,7 @@ class Accelerator(wiring.Component):
         m = Module()
         m.submodules.shell = shell = Shell(self._config)
         compute = Compute(self._config)
+        # The core forgets everything between runs, as the shell's engines do.
         m.submodules.compute = ResetInserter(shell.compute.clear)(compute)
 
         connect(m, flipped(self.s_axi), shell.s_axi)

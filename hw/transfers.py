@@ -14,7 +14,7 @@ from hw.walk import PLACE, WALK, Walk, walk_of
 
 
 class Transfers(wiring.Component):
-    """Up to ``TRANSFERS_IN_FLIGHT`` instructions at a time, in order.
+    """Execute up to ``TRANSFERS_IN_FLIGHT`` transfer instructions at a time, in order.
 
     Parameters
     ----------
@@ -76,6 +76,7 @@ class Transfers(wiring.Component):
             signals.i.payload.eq(signals_of(self.i.payload)),
             signals.o.ready.eq(self.finished),
             self.signals.eq(signals.o.payload),
+            # An instruction is busy until its signals have left, which is when it is finished.
             self.busy.eq(signals.o.valid),
         ]
         connect(m, runs.o, bursts.i)

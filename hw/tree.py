@@ -10,7 +10,7 @@ from hw.spec.timing import tree_triples
 
 @dataclass(frozen=True)
 class Term:
-    """A register, and the bounds of what it holds."""
+    """A register and the bounds of its value."""
 
     value: Signal
     low: int
@@ -26,8 +26,9 @@ def register(m, name: str, low: int, high: int) -> Term:
 def add_in_threes(m, circuits, terms: list[Term], carries: list[Value]):
     """Levels of adders of three terms and two carries, with a register after each.
 
-    Terms and carries that no adder of a level takes wait for the next. Gives at most two terms,
-    and the carries that are left: of as many carries as terms, as many.
+    Terms and carries that no adder of a level takes wait for the next level. The result is at most
+    two terms and the remaining carries. If there were as many carries as terms at first, there
+    are as many in the end.
     """
     level = 0
     while len(terms) > 2:
@@ -35,6 +36,8 @@ def add_in_threes(m, circuits, terms: list[Term], carries: list[Value]):
         triples, sums = tree_triples(len(terms)), []
         for n in range(triples):
             three, two = terms[3 * n : 3 * n + 3], carries[2 * n : 2 * n + 2]
+            # Exact bounds keep each register as narrow as its value, which saves LUTs on every
+            # level.
             low, high = sum(t.low for t in three), sum(t.high for t in three) + len(two)
             total = register(m, f"tree_{level}_{n}", low, high)
             m.d.sync += total.value.eq(

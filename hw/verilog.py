@@ -15,7 +15,8 @@ from hw.spec.config import SvpeConfig
 from hw.top import Accelerator
 
 TOP = "qnn_accelerator"
-KEPT = 8  # texts of as many configurations stay in a process, up to 6 MB each
+# Texts of as many configurations stay in a process: at up to 6 MB each, 48 MB.
+KEPT = 8
 
 
 @lru_cache(KEPT)  # elaboration takes seconds: build, simulation and synthesis share one
@@ -42,6 +43,7 @@ def files(component, name: str, *, mapped: bool = False) -> dict[str, str]:
     emission = Emission(Mapped if mapped else Words)
     modules = {name: convert(component, name, emission)}
     while left := emission.modules.keys() - modules.keys():
+        # In alphabetical order, so that the same design gives the same files.
         module = min(left)
         modules[module] = convert(emission.modules[module], module, emission)
     return {f"{module}.v": text for module, text in modules.items()}

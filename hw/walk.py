@@ -1,4 +1,4 @@
-"""The buffer side of a transfer instruction: the address of each of its words."""
+"""The address generator of a transfer's buffer side: the address of each of its words."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
@@ -50,6 +50,7 @@ class Walk(wiring.Component):
             self.o.p.buffer.eq(current.buffer),
             self.o.p.address.eq(place),
             self.o.p.last.eq(row_ends & (current.rows == 1)),
+            # The next transfer is taken with the last word of this one, so that no cycle is lost.
             self.i.ready.eq(~self.o.valid | (self.o.ready & self.o.p.last)),
         ]
 

@@ -21,7 +21,7 @@ class WeightStep(data.Struct):
 
 
 class Weights(wiring.Component):
-    """``weight_words`` words of a row of codes for each row.
+    """Hold ``weight_words`` words of codes for each row.
 
     Row r's codes and control come ``WEIGHT_STAGES + r`` cycles after the step. A word that is
     loaded in cycle t is there for steps from cycle t + 1 on.
@@ -51,6 +51,7 @@ class Weights(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits = self._config.lanes * self._config.weight_bits
+        # A register of its own splits the way from the load engine to all rows.
         loaded = delay(m, self.load.payload, 1, name="loaded")
         loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
         m.d.comb += self.load.ready.eq(1)
@@ -65,6 +66,7 @@ class Weights(wiring.Component):
                 words=self._config.weight_words,
                 bits=bits,
             )
+            # Row r's memory reads r cycles after row 0's, as the activations reach it.
             step = delay(m, step, 1, name=f"step_{row}")
             late = delay(m, step.control, ROW_MEMORY_STAGES, name=f"control_{row}")
             m.d.comb += [

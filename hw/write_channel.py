@@ -85,6 +85,7 @@ class WriteChannel(wiring.Component):
             m.d.sync += bus.awaddr.eq(request.p.address)
             m.d.sync += bus.awlen.eq(request.p.length)
 
+        # Beats follow their addresses by a queue of lengths, so that neither waits for the other.
         beat = Signal.like(lengths.o.payload)
         last = Signal()
         taken = Signal()
@@ -105,6 +106,7 @@ class WriteChannel(wiring.Component):
         failed = is_error(bus.bresp)
         m.d.comb += [
             pending.o.ready.eq(bus.bvalid),
+            # A transfer counts as done when memory has answered, not when its beats were sent.
             self.finished.eq(bus.bvalid & pending.o.p.last & ~failed),
             self.error.eq(bus.bvalid & failed),
             self.error_address.eq(pending.o.p.address),
