@@ -16,6 +16,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import Plan
 
 FORMAT = "qnn-quantized-model"
+# Raised whenever an older reader would read a new file wrongly.
 VERSION = 1
 
 
@@ -37,10 +38,12 @@ def save(quantized: QuantizedModel, path: str | Path, source: ModelSource | None
     """
     path = Path(path)
     state = quantized.state_dict()
+    # Files are equal whatever device and memory format a network was trained in.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
+        # Sorted, so that equal models are equal bytes.
         "plan": json.dumps(quantized.plan.to_fields(), sort_keys=True),
         "architecture": source.architecture if source else "",
         "checkpoint": (source.checkpoint or "") if source else "",
@@ -73,6 +76,7 @@ def load(path: str | Path) -> QuantizedModel:
     try:
         quantized = QuantizedModel(Plan.from_fields(json.loads(metadata["plan"])))
         quantized.load_state_dict(state)
+    # What building a plan from foreign fields raises, and load_state_dict's RuntimeError.
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise QnnError(
             f"{path}: its tensors and its plan disagree; quantize the model again"

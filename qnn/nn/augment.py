@@ -37,8 +37,11 @@ def augment(images: Tensor, generator: torch.Generator, pad: int = 4, flip: bool
             f"{tuple(images.shape)} and {pad}"
         )
     count, _, height, width = images.shape
+    # Drawn where the generator lives, so that a GPU and a CPU see the same crops.
     top, left = _draw(2 * pad + 1, (2, count), generator).to(images.device)
+    # Drawn even if nothing is flipped: the offsets of the next batch do not depend on it.
     mirrored = _draw(2, (count, 1, 1, 1), generator).to(images.device, torch.bool)
+    # Views of every window, without a copy: indexing takes one for each image at once.
     windows = F.pad(images, (pad,) * 4).unfold(2, height, 1).unfold(3, width, 1)
     crops = windows[torch.arange(count, device=images.device), :, top, left]
     if flip:

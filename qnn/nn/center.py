@@ -51,6 +51,7 @@ class _Center(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient, _):
         mean = _mean(gradient)
+        # The second is the gradient's sum: `wanted` is added to every value of its channel.
         return _add(gradient, -mean), mean * (gradient.numel() // len(mean))
 
 
@@ -66,6 +67,7 @@ def _rows(v):
 def _mean(v):
     """(channels,) in float32 at least."""
     rows, last = _rows(v)
+    # Sums of half-precision values lose their low digits after a few hundred of them.
     wide = torch.promote_types(v.dtype, torch.float32)
     sums = rows.sum(0, dtype=wide)
     channels = v.shape[1]

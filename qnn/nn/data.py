@@ -11,7 +11,9 @@ from qnn.errors import ModelError
 from qnn.nn.folder import Progress, read_folder
 from qnn.nn.preprocess import to_bytes
 
+# 16 * 15 = 240: the brightest value stays a byte, and steps stay even.
 DIGITS_LEVELS = 15  # per step of scikit-learn's digits, which run from 0 to 16
+# A fifth, as is usual.
 DIGITS_TEST = 360  # of 1797 images
 MOST_CLASSES = 1 << 20  # far more than any head has; beyond, a label is a mistake
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -97,11 +99,13 @@ def _images(name, key, array):
             f"data {name}: {key} needs at least one image of one pixel, not {array.shape}; add some"
         )
     array = array[..., None] if array.ndim == 3 else array
+    # Made contiguous once here: every batch would gather from a transposed view otherwise.
     return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
 
 
 def _labels(name, key, arrays):
     array, images = arrays[key], arrays["x" + key[1:]]
+    # CIFAR's files, as Keras gives them, have labels of shape (count, 1).
     array = array.reshape(-1) if array.ndim == 2 and array.shape[1] == 1 else array
     if not np.issubdtype(array.dtype, np.integer) or array.shape != (len(images),):
         raise ModelError(

@@ -12,7 +12,9 @@ from qnn.errors import ModelError
 
 Progress = Callable[[int, int], None]  # images done, images in all
 PARTS = ("train", "test")
+# Those that Pillow decodes itself: others start external programs.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM", "TIFF", "GIF")
+# A palette may hold colours, and CMYK and YCbCr are colours in other coordinates.
 CHANNELS = {"1": 1, "L": 1, "P": 3, "RGB": 3, "YCbCr": 3, "CMYK": 3}  # by Pillow's mode
 CONVERTED = {1: "L", 3: "RGB"}
 
@@ -56,6 +58,7 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> tuple[T
     done, found = 0, []
     for entries in parts:
         width, height = entries[0].size
+        # Made at once: a list of decoded images and their stack would take twice the memory.
         images = torch.empty(len(entries), channels, height, width, dtype=torch.uint8)
         for index, entry in enumerate(entries):
             images[index] = _pixels(folder, entry.path, channels)
@@ -107,6 +110,7 @@ def _entries(folder, part, classes) -> list[Entry]:
                 f"images or remove the class"
             )
         entries += [_entry(folder, path, label) for path in paths]
+    # Sorted by class, every batch would be of one label. The seed is fixed: the order is data.
     order = np.random.default_rng(0).permutation(len(entries))
     return [entries[index] for index in order]
 

@@ -38,6 +38,7 @@ def ghost_batch_norm(
     parts = groups(x, group)
     if len(parts) == 1:
         return F.batch_norm(x, mean, var, weight, bias, True, momentum, eps)
+    # With a momentum of 1, batch_norm writes a group's own statistics there, unmixed.
     seen = torch.zeros(len(parts), 2, len(mean), dtype=mean.dtype, device=mean.device)
     results = [
         F.batch_norm(part, own[0], own[1], weight, bias, True, 1.0, eps)
@@ -65,6 +66,7 @@ def ghosts(model: nn.Module, group: int | None) -> Iterator[None]:
     layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     changed = layers if group is not None else []
     for layer in changed:
+        # On the instance, not the class: other models of the process keep theirs.
         layer.forward = partial(_forward, layer, group)
     try:
         yield
@@ -79,6 +81,7 @@ def _forward(layer, group, x):
     layer.num_batches_tracked.add_(1)
     momentum = layer.momentum
     if momentum is None:
+        # What torch does where momentum is None: a plain average over all batches.
         momentum = 1.0 / float(layer.num_batches_tracked)
     return ghost_batch_norm(
         x,

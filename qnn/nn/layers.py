@@ -41,6 +41,7 @@ class QuantInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Integers of reals, rounded half up."""
+        # Rounded in float64, and then small enough for float32 to hold exactly.
         return activation.encode(x, self.type).to(torch.float32)
 
     def from_pixels(self, x: Tensor) -> Tensor:
@@ -75,6 +76,7 @@ class QuantConv(nn.Module):
         normalised = plan.eps is not None
         self._hold("gamma", torch.ones(outputs) if normalised else None, learned=True)
         self._hold("beta", torch.zeros(outputs) if normalised else None, learned=True)
+        # In no file: folded weights do not depend on it, and a kept model has 1 everywhere.
         self.register_buffer("unit", torch.ones(outputs), persistent=False)
         self.register_buffer("mean", torch.zeros(outputs) if normalised else None)
         self.register_buffer("var", torch.ones(outputs) if normalised else None)
@@ -118,6 +120,7 @@ class QuantConv(nn.Module):
         """Give channels that BatchNorm multiplies by 0 weights of 0 instead, which can learn."""
         if self.plan.eps is None:
             return
+        # Weights times 0 get no gradient, for ever; weights of 0 times a positive factor do.
         silent = self.gamma == 0
         self.weight[silent] = 0.0
         self.mean.copy_(torch.where(silent, 0 if self.bias is None else self.bias, self.mean))
@@ -178,6 +181,8 @@ class QuantConv(nn.Module):
         """F of each output channel, (outputs,) int64: its sum is in units of 2**-F."""
         least = self.exponent
         if self.skip_exponent is not None:
+            # A sum has units at least as fine as all that enters or leaves it: each shifts one way
+            # only.
             least = torch.maximum(least, self.skip_exponent)
         return torch.maximum(self._units_before(), least)
 
@@ -204,8 +209,10 @@ class QuantConv(nn.Module):
 
     def reach(self, indices: Tensor, epilogue: Epilogue[Tensor]) -> Tensor:
         """Bound of every sum on the way, per output channel, in integers: (outputs,) float64."""
+        # 2**(abs(m) - 1), and 1 >> 1 = 0 for m = 0.
         magnitudes = (1 << indices.to(torch.int64).abs() >> 1).flatten(2).sum((0, 2)).double()
         reach = magnitudes * self.input_reach * pow2.exp2(epilogue.left)
+        # Half of the last place is added before the right shift, to round half up.
         reach = reach + epilogue.bias.double().abs() + pow2.exp2(epilogue.right) / 2
         if epilogue.skip_left is not None:
             reach = reach + self.skip_reach * pow2.exp2(epilogue.skip_left)
@@ -233,6 +240,7 @@ class QuantConv(nn.Module):
         small = bool((self.reach(indices, epilogue) < FLOAT32_LIMIT).all())
         dtype = torch.float32 if small else torch.float64
         weight = pow2.integers(indices).double()
+        # The left shift goes into the weights: exact, as it is a power of two, and one pass fewer.
         weight = (weight * pow2.exp2(epilogue.left)[:, None, None, None]).to(dtype)
         v = self.convolve(x.to(dtype), weight) + epilogue.bias.to(dtype)[:, None, None]
         if skip is not None:
@@ -248,6 +256,7 @@ class QuantConv(nn.Module):
         if _pools_all(self.plan, x):
             return _pool_all(x, weight, bias)
         top, bottom, left, right = window.padding
+        # Even padding is the convolution's own, which saves a copy of the operand.
         own = (top, left) if (top, left) == (bottom, right) else (0, 0)
         x = x if any(own) else padded(x, window.padding, 0.0)
         return F.conv2d(x, weight, bias, window.stride, own, window.dilation, window.groups)

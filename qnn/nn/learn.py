@@ -47,8 +47,10 @@ def prepare(
     """
     make = estimator(method)
     convs = [conv for _, conv in learnable(quantized)]
+    # All of them before the first one is attached: an error leaves the model as it was.
     estimators = [make(conv.plan.weight_bits, conv.plan.terms, **options) for conv in convs]
     for conv, made in zip(convs, estimators, strict=True):
+        # Before the unit, which is taken from BatchNorm's factor.
         conv.mend_silent()
         conv.set_unit(_grid_unit(conv))
         made.begin(conv.folded()[0], conv.weight_exponent)
@@ -77,6 +79,7 @@ def finish(quantized: QuantizedModel) -> None:
     """
     for name, conv in learnable(quantized):
         weight, bias = conv.folded()
+        # Some estimators learn in place of the weights, which then stay finite whatever happens.
         own = () if conv.estimator is None else conv.estimator.parameters()
         if not all(bool(part.isfinite().all()) for part in (weight, bias, *own)):
             raise ModelError(
@@ -164,6 +167,7 @@ def _rounding_alone(plan):
     """Learnt convolutions whose result only such read: its exponent is its own."""
     learnt = {layer.name for layer in plan.convs if not layer.fixed}
     others = (layer for layer in plan.layers if layer.name not in learnt)
+    # A concatenation or a pooling has its operands' type: one of them cannot move alone.
     shared = {name for name, _ in plan.outputs} | {name for o in others for name in o.inputs}
     alone = learnt - shared
     return [layer for layer in plan.convs if layer.rounded and layer.name in alone]
@@ -186,5 +190,6 @@ def _settle_result(conv):
     floor = conv.input_exponent if conv.skip_exponent is None else conv.skip_exponent
     conv.exponent.copy_(floor)
     conv.exponent.copy_(torch.where(used, conv.units(), floor).max())
+    # The weights' exponent with which a channel of zeros has the result's units, as it must.
     silent = conv.input_exponent + pow2.most_index(conv.plan.weight_bits) - 1 - conv.exponent
     conv.weight_exponent.copy_(torch.where(used, conv.weight_exponent, silent))

@@ -31,6 +31,8 @@ class LearnedExponent(nn.Module):
     def __init__(self, exponent: int, high: int, count: int):
         super().__init__()
         self.value = nn.Parameter(torch.tensor(float(exponent), dtype=torch.float64))
+        # The paper's 1 / sqrt(N Q): steps of a scale become as large, relatively, as those of
+        # weights.
         self.gain = (count * high) ** -0.5
 
     def __int__(self) -> int:
@@ -39,6 +41,8 @@ class LearnedExponent(nn.Module):
     def steps(self) -> Tensor:
         """Steps of the grid in one unit, 2**exponent, with a gradient."""
         held = self.value.detach()
+        # The value is unchanged, its gradient is multiplied: "gradient scale" of the paper's
+        # appendix.
         eased = held + (self.value - held) * self.gain
         return torch.exp2(eased + (eased.round() - eased).detach())
 
@@ -68,6 +72,7 @@ def forward(conv: "QuantConv", x: Tensor, skip: Tensor | None) -> Tensor:
 
 def _outgrows(conv, dtype):
     """Whether float16, which ends at 65504, is too narrow for the result's integers."""
+    # 16 bits reach 65535, which float16 does not.
     return dtype == torch.float16 and (not conv.plan.rounded or conv.plan.bits > 15)
 
 
@@ -127,12 +132,14 @@ def _step(learned, frozen):
 def _grid_bias(conv, bias):
     """The bias in steps of the sum's last place, where its rounding is that of evaluation."""
     scale = pow2.exp2(conv.units())
+    # Rounded in the forward pass alone; the gradient is that of the bias itself.
     return bias + (activation.round_half_up(bias * scale) / scale - bias).detach()
 
 
 def _centered(conv, v, result):
     """``v``, which has no bias yet, with the mean that BatchNorm gives each channel of a batch."""
     factor = conv.factor()
+    # A channel with a factor of 0 gives a constant; any scale will do that can be divided by.
     scale = torch.where(factor == 0, 1.0, factor) * result
     bias = 0.0 if conv.bias is None else conv.bias
     mean = ((conv.mean - bias) * scale).detach()

@@ -90,9 +90,14 @@ class QuantizedModel(nn.Module):
 
     def _run(self, values, keep=False):
         """Integers of the outputs, or of every tensor, as floats."""
+        # Inputs are there already, encoded as the caller said.
         rest = [layer for layer in self.plan.layers if layer.name not in values]
+        # The last reader of each tensor, behind which it can go: memory is that of the widest
+        # place.
         last = {name: layer.name for layer in rest for name in layer.inputs}
         kept = {name for name, _ in self.plan.outputs}
+        # Training may use TF32 and autocast, as its rounding is noise among others; evaluation may
+        # not.
         with nullcontext() if self.training else exact():
             for layer in rest:
                 values[layer.name] = self.layer(layer.name)(*(values[n] for n in layer.inputs))
@@ -138,4 +143,5 @@ def _check_kind(source, dtype, pixels):
 def _key(name):
     """A tensor's name as ``nn.ModuleDict`` takes it: no dots, and none of its own attributes."""
     key = name.replace(".", "/")
+    # A layer called "items" or "keys" would hide the method of that name.
     return f"{key}/" if hasattr(nn.ModuleDict(), key) else key

@@ -44,6 +44,7 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
 
     So ``mean`` and ``std`` of signed data are those of ``(value + 128) / 255``.
     """
+    # Inverting the sign bit adds 128 modulo 256, without a wider type on the way.
     return (values ^ np.int8(-128)).view(np.uint8) if values.dtype == np.int8 else values
 
 

@@ -63,6 +63,7 @@ def round_module(
     """
     chosen = rounding(method)
     settings = chosen.choose(options)
+    # Its own weights stay float until all are rounded: the same module is its teacher.
     result = copy.deepcopy(module).eval().requires_grad_(False)
     parameters = dict(result.named_parameters(remove_duplicate=False))
     absent = torch.zeros(1)  # the problem refuses a name that is no parameter
@@ -137,6 +138,7 @@ def round_quantized(
     if not any(learn.learnable(quantized)):
         return
     entry = _Entry(learn.folded_copy(quantized)).requires_grad_(False).to(device)
+    # The CPU's convolutions are faster in it.
     entry.to(memory_format=torch.channels_last)
     keys = {name: _key(entry, conv) for name, conv in learn.learnable(entry.quantized)}
     layers = {
@@ -166,6 +168,7 @@ def round_quantized(
         conv = quantized.layer(name)
         bias = found.tuned.get(f"{key}.bias")
         if bias is not None:
+            # The method learnt the folded bias; the difference goes where the layer keeps it.
             conv.add_bias(bias.cpu() - conv.folded()[1])
         conv.set_codes(found.indices[f"{key}.weight"], conv.weight_exponent)
     learn.finish(quantized)

@@ -9,6 +9,7 @@ from qnn.nn.plan import RESULT_BITS
 from qnn.quant import pow2
 
 LIMIT = 1 << (RESULT_BITS - 1)
+# Each round coarsens some channel by an octave, and a result has no more than 32 of them.
 TRIES = 64
 
 
@@ -58,6 +59,7 @@ def _most_units(conv, weight, bias) -> Tensor:
     if conv.plan.rounded:
         real = real + 2.0 ** -int(conv.exponent)
     else:
+        # An unrounded result has one exponent for all channels: the largest decides.
         real = real.amax().expand(len(real))
     smallest = torch.finfo(torch.float64).tiny
     return RESULT_BITS - 1 - real.clamp(min=smallest).log2().ceil().to(torch.int64)
@@ -68,6 +70,7 @@ def _choose(conv, weight, least) -> Tensor:
     plan = conv.plan
     exponent = pow2.search_exponent(weight, plan.weight_bits, plan.terms, least=least)
     indices = pow2.nearest(weight, exponent, plan.weight_bits, plan.terms)
+    # A channel of zeros has any units; it takes the coarsest that its bias can be shifted to.
     dead = ~indices.transpose(0, 1).flatten(1).any(1)
     units, floor = _units(conv) - exponent, _least_units(conv)
     if not plan.rounded:
@@ -82,6 +85,7 @@ def _choose(conv, weight, least) -> Tensor:
 def sums_reach(conv: QuantConv) -> Tensor:
     """Bound of every sum of a layer, its storage included, (outputs,) float64; see ``LIMIT``."""
     epilogue = conv.epilogue()
+    # Storage subtracts the offset inside the sum, before the right shift.
     stored = conv.type.offset * pow2.exp2(epilogue.right)  # of an unsigned result
     return conv.reach(conv.indices(), epilogue) + stored
 

@@ -29,7 +29,9 @@ class Separable(nn.Module):
 
 def _unit(inputs, outputs, kernel, stride=1, padding=NONE, groups=1, bias=True, activation=nn.ReLU):
     pad = [] if padding is None else [nn.ZeroPad2d(padding)]
+    # Padding is a layer of its own, as Keras has it: it is uneven, which nn.Conv2d cannot say.
     conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=bias)
+    # Keras' epsilon; torch's own is 1e-5.
     return [*pad, conv, nn.BatchNorm2d(outputs, eps=1e-3), activation()]
 
 

@@ -23,6 +23,7 @@ class OptionABlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
+        # Half of the new channels on each side, as the published checkpoints were trained.
         self.stride, self.more = stride, (outputs - inputs) // 2
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,6 +62,7 @@ class TinyResNet8(nn.Module):
 
     def __init__(self):
         super().__init__()
+        # With biases, which Keras gives convolutions even before a BatchNorm.
         self.conv0, self.bn0 = nn.Conv2d(3, 16, 3, 1, 1), _keras_norm(16)
         self.conv1, self.bn1 = nn.Conv2d(16, 16, 3, 1, 1), _keras_norm(16)
         self.conv2, self.bn2 = nn.Conv2d(16, 16, 3, 1, 1), _keras_norm(16)
@@ -182,6 +184,7 @@ class ZooModel:
 # MFCC come as bytes, whose integers x from -128 to 127 stand for (x - 83) * step: the input of
 # MLPerf Tiny's int8 network. As a byte counts from 0, x = byte - 128.
 _MFCC_ZERO, _MFCC_STEP = 128 + 83, 0.5847029
+# Of torchvision, as are those of the CIFAR checkpoints, which were trained with them too.
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CIFAR = (3, 32, 32)
 
@@ -192,6 +195,7 @@ ZOO = {
     "resnet18": ZooModel(ImageNetResNet18, *_IMAGENET, (3, 224, 224)),
     "dscnn": ZooModel(tiny_ds_cnn, (_MFCC_ZERO / 255,), (1 / (255 * _MFCC_STEP),), (1, 49, 10)),
     "mobilenetv1_vww": ZooModel(tiny_mobilenet_v1, (0.0,) * 3, (1.0,) * 3, (3, 96, 96)),
+    # TensorFlow scales pixels to -1 .. 1.
     "mobilenetv1": ZooModel(imagenet_mobilenet_v1, (0.5,) * 3, (0.5,) * 3, (3, 224, 224)),
     "digits_cnn": ZooModel(DigitsCnn, (0.0,), (1.0,), (1, 8, 8)),
 }

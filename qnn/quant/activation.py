@@ -9,11 +9,14 @@ from torch import Tensor
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
 
+# Each further exponent halves the range that is kept; the twelfth keeps 1/2048 of it.
 DEPTH = 12  # exponents that the search tries, from the one that clips nothing upwards
 
 
 def round_half_up(x: Tensor) -> Tensor:
     """floor(x + 1/2), in the dtype of ``x``."""
+    # torch.round takes ties to even, which hardware would need the bit above the half for; adding
+    # half and dropping bits is what the epilogue does.
     return torch.floor(x + 0.5)
 
 
@@ -24,6 +27,8 @@ def snap(x: Tensor, type: QType) -> Tensor:
 
 def encode(x: Tensor, type: QType) -> Tensor:
     """Integers (int64) of reals: floor(x * 2**exponent + 1/2) in float64, clamped."""
+    # In float64 a product with a power of two is exact, and 29 bits more than float32 has hold the
+    # half that is added: no result depends on the order of the arithmetic.
     scaled = round_half_up(x.to(torch.float64) * 2.0**type.exponent)
     return scaled.clamp(type.low, type.high).to(torch.int64)
 
@@ -34,6 +39,7 @@ def learn_snap(v: Tensor, low: int, high: int) -> Tensor:
     The gradient passes where ``v`` lies between the bounds and is 0 elsewhere. In bfloat16, whose
     values often lie halfway, ties go to even, because all of them going up would shift the mean.
     """
+    # hardtanh rather than clamp, whose gradient is 1 at the bounds themselves.
     return _Round.apply(F.hardtanh(v, low, high))
 
 
@@ -42,6 +48,7 @@ class _Round(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, v):
+        # hardtanh has made this tensor for nobody else, so that no copy of it is needed.
         ctx.mark_dirty(v)
         return v.round_() if v.dtype in (torch.bfloat16, torch.float16) else v.add_(0.5).floor_()
 
@@ -68,6 +75,7 @@ def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None)
     """
     seen = seen if isinstance(seen, Histogram) else Histogram.of(seen)
     signed = seen.least < 0 if signed is None else signed
+    # Of exponent 0, so that its bounds are plain integers; only they are read.
     widest = QType(bits, signed, 0)
     start = _unclipped(seen, widest)
     trials = [QType(bits, signed, start + step) for step in range(DEPTH)]
@@ -77,7 +85,10 @@ def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None)
 def squared_error(seen: Histogram, type: QType) -> float:
     """Sum of squared errors of ``snap`` over a histogram, values spread evenly in each bin."""
     centres, width = seen.centres, seen.width
+    # A value within a bin is off its centre by a uniform error, whose variance is width**2 / 12.
     error = (centres - snap(centres, type)).square() + width * width / 12
+    # Steps finer than bins: every level between the clamps has values spread evenly around it,
+    # whose error is the step's own variance, scale**2 / 12, wherever the centres happen to fall.
     if type.scale <= width:
         inside = (centres >= type.low * type.scale) & (centres <= type.high * type.scale)
         error = torch.where(inside, type.scale**2 / 12, error)
@@ -91,4 +102,5 @@ def _unclipped(seen, type):
     if top == bottom == 0.0:
         top = 1.0
     room = [limit / reach for limit, reach in ((type.high, top), (type.low, bottom)) if reach]
+    # Rounded down: half a step more would clip the greatest value.
     return math.floor(math.log2(min(room)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# A bin is then 1/8192 of the range: 64 bins for each step of 8 bits, and 128 KiB a tensor.
 BINS = 1 << 13  # on each side of zero
 LEAST_REACH = -126  # of a tensor of zeros: wherever float32 goes, more values widen it
 
@@ -43,12 +44,16 @@ class Histogram:
         least, most = (float(limit) for limit in torch.aminmax(flat))
         if not (math.isfinite(least) and math.isfinite(most)):
             raise ValueError("Histogram needs finite values, not NaN or infinity")
+        # The range is a power of two, so that ranges of two batches differ by whole bins and add
+        # exactly.
         greatest = max(-least, most)
+        # frexp gives a mantissa below 1: every value lies strictly inside the range.
         reach = max(LEAST_REACH, math.frexp(greatest)[1]) if greatest else LEAST_REACH
         scaled = flat.to(torch.float64) * (BINS * 2.0**-reach)
         places = scaled.floor_().to(torch.int32) + BINS
         counts = torch.bincount(places, minlength=2 * BINS).cpu()
         zeros = flat.numel() - int(flat.count_nonzero())
+        # Zero falls into the first bin above it, whose centre would charge it half a bin of error.
         counts[BINS] -= zeros
         return Histogram(reach, counts, zeros, least, most)
 
@@ -75,5 +80,7 @@ class Histogram:
 
     def _widened(self, reach):
         """Counts over a range that is 2**(reach - self.reach) times as wide."""
+        # An arithmetic shift keeps the signs apart: bin -1, the first below zero, stays -1. By 62
+        # all bins have long fallen into the two beside zero; shifts by 64 and more are undefined.
         places = torch.arange(-BINS, BINS) >> min(reach - self.reach, 62)
         return torch.zeros_like(self.counts).index_add_(0, places + BINS, self.counts)

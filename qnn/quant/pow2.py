@@ -15,6 +15,8 @@ from torch import Tensor
 from hw.spec.isa import codes as weight_codes
 
 TERMS = range(1, 8)
+# A grid whose top is 1/2048 of the greatest weight errs by nearly all of that weight: only some
+# 2**22 others, too small for larger grids, could outweigh it.
 DEPTH = 12  # exponents that the search tries, from the one that clips nothing downwards
 _WORDS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}  # mantissa bits
 
@@ -34,6 +36,7 @@ def most_index(bits: int) -> int:
 
 def exp2(exponent: Tensor) -> Tensor:
     """2**exponent in float64, exact for integer exponents from -1022 to 1023."""
+    # By the bits of a double: torch.exp2 promises no exact result.
     return ((exponent.to(torch.int64) + 1023) << 52).view(torch.float64)
 
 
@@ -83,10 +86,13 @@ def grid(bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
     codes = np.zeros((2 * reach + 1, terms), np.int8)
     known = np.zeros(2 * reach + 1, bool)
     known[reach] = True
+    # The greatest first, so that of two ways of equal length the same one is always found.
     steps = [(m, weight_codes.magnitude(m)) for m in range(most, 0, -1)]
     for term in range(terms):
         shorter = np.flatnonzero(known)
         for index, step in steps + [(-m, -s) for m, s in steps]:
+            # Term by term, as in a breadth-first search: a sum is first met with the fewest codes
+            # not zero.
             start = shorter[(shorter + step >= 0) & (shorter + step <= 2 * reach)]
             start = start[~known[start + step]]
             codes[start + step] = codes[start]
@@ -111,6 +117,7 @@ def nearest(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
     place = _place(_scaled(w, exponent, bits), bits, terms)
     codes = grid(bits, terms)[1].to(w.device)[place]
     codes = torch.where((w < 0).unsqueeze(-1), -codes, codes)
+    # Terms come first: each is a convolution's codes of their own to the array.
     return codes.movedim(-1, 0).contiguous()
 
 
@@ -132,6 +139,7 @@ def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[
     levels = torch.cat((-sums[1:].flip(0), sums))
     step = _per_channel(exp2(exponent - (most_index(bits) - 1)), w)
     scaled = w.detach().to(torch.float64) / step
+    # The two searches differ only where a weight lies on a level: there both give that level.
     down = torch.bucketize(scaled, levels, right=True) - 1
     up = torch.bucketize(scaled, levels)
     last = len(levels) - 1
@@ -172,6 +180,7 @@ def in_steps(w: Tensor, exponent: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     step : (outputs, 1, ...) of the same dtype
     """
     exponent = exponent - (most_index(bits) - 1)
+    # A divisor that is a power of two leaves the mantissa alone, unless the result is denormal.
     narrow = w.dtype != torch.float64 and int(exponent.min()) >= -126  # normal numbers
     dtype = torch.float32 if narrow else torch.float64
     step = _per_channel(exp2(exponent), w).to(dtype)
@@ -188,6 +197,8 @@ def power(magnitude: Tensor, bits: int, midpoint: float) -> Tensor:
     """
     whole, mantissa_bits = _WORDS[magnitude.dtype]
     carry = math.ceil((2 - midpoint) * 2**mantissa_bits)  # carries over into the exponent
+    # In the bits of a float, adding to the mantissa carries into the exponent: one integer addition
+    # rounds to a power of two, without a logarithm and without an error at the midpoints.
     value = (magnitude.view(whole) + carry).bitwise_and_(-1 << mantissa_bits)
     value = value.view(magnitude.dtype).clamp_(1, weight_codes.magnitude(most_index(bits)))
     return torch.where(magnitude >= 0.5, value, magnitude * 0)
@@ -229,6 +240,8 @@ def search_exponent(
         trial = _bounded(top - depth, least, most)
         trial_error = _squared_error(flat, trial, bits, terms)
         better = trial_error < error
+        # Strictly better only: of equal errors the one found first wins, which is the larger
+        # exponent.
         best = torch.where(better, trial, best)
         error = torch.where(better, trial_error, error)
     return best
@@ -247,6 +260,7 @@ def _scaled(w, exponent, bits):
 @lru_cache
 def _by_halves(bits, terms, dtype, device):
     """The nearest sum to each multiple of one half, and so to all up to the next multiple."""
+    # All sums are integers and so all midpoints multiples of one half: a table by halves is exact.
     halves = torch.arange(2 * (terms << (most_index(bits) - 1)) + 1, dtype=torch.float64) / 2
     return grid(bits, terms)[0][_place(halves, bits, terms)].to(device, dtype)
 

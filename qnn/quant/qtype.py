@@ -12,6 +12,7 @@ class QType:
     exponent: int
 
     def __post_init__(self):
+        # One bit has no sign and a scale; 48 are the most that the epilogue's sums can have.
         if not 2 <= self.bits <= 48:
             raise ValueError(f"QType bits must be from 2 to 48, not {self.bits}")
 

@@ -15,4 +15,5 @@ def accuracy(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, batch: int
 def correct(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, batch: int = 500) -> int:
     """How many images have their label as the greatest output."""
     parts = zip(x.split(batch), y.split(batch), strict=True)
+    # Of equal outputs, the first class counts, as the driver's argmax has it.
     return sum(int((model(images).argmax(1) == labels).sum()) for images, labels in parts)

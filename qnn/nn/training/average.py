@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+# As in TensorFlow's ExponentialMovingAverage, (1 + step) / (10 + step): weights at the start are
+# forgotten in the first hundred steps, even with a decay that remembers thousands.
 WARM = 10  # updates after which the decay is about half of what it can be
 
 
@@ -23,6 +25,8 @@ class Average:
     def update(self, step: int) -> None:
         """Take in the values after update ``step``."""
         decay = min(self.decay, (1 + step) / (WARM + step))
+        # The fused operation takes one type at a time: one launch for all float32, one for
+        # counters.
         groups: dict[torch.dtype, tuple[list, list]] = {}
         for name, tensor in self.live.items():
             olds, news = groups.setdefault(tensor.dtype, ([], []))

@@ -42,6 +42,7 @@ def save(saved: Saved, path: Path) -> None:
     ModelError
         The folder is missing or not writable, or the disk is full.
     """
+    # Cloned: safetensors refuses tensors that share memory, as the average and the weights may.
     tensors = {n: t.detach().cpu().contiguous().clone() for n, t in saved.tensors.items()}
     metadata = {
         "format": FORMAT,
@@ -75,6 +76,7 @@ def load(path: Path, fingerprint: dict) -> Saved | None:
             f"checkpoint {path} is no training checkpoint of this qnn; name another file, or "
             f"remove it"
         )
+    # JSON knows no tuples: what is compared with this must have gone through it too.
     kept = json.loads(metadata["fingerprint"])
     other = difference(kept, fingerprint)
     if other:

@@ -11,6 +11,8 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.training.recipe import Recipe, first_difference
 from qnn.nn.training.samples import Samples
 
+# CIFAR gives five pixels of every image, ImageNet one of every fifth; hashing all of the latter
+# would take minutes.
 PIXELS = 1 << 18  # of the images that the fingerprint of data takes, evenly spread
 
 
@@ -31,6 +33,7 @@ def fingerprint(
         "shapes": {name: list(tensor.shape) for name, tensor in state.items()},
         "grid": model.plan.to_fields()["layers"] if quantized else [],
         "start": digest(state),
+        # Weights alone: the class is the user's code, whose changes no hash of ours could judge.
         "teacher": digest(teacher.state_dict()) if isinstance(teacher, nn.Module) else None,
         "data": [list(found.x_train.shape), digest(data)],
         "augment": _described(augment),
@@ -73,6 +76,7 @@ def digest(tensors: dict[str, Tensor | None]) -> str:
         if tensor is None:
             continue
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        # In one memory format, so that channels_last has no fingerprint of its own.
         plain = tensor.detach().cpu().contiguous().reshape(-1)
         found.update(plain.view(torch.uint8).numpy().tobytes())
     return found.hexdigest()

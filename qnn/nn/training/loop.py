@@ -21,7 +21,9 @@ from qnn.nn.training.samples import Augment, samples
 from qnn.nn.training.task import task_of
 
 Progress = Callable[[int, int], None]  # steps done, in all
+# A look waits until the device has done all that it was given.
 LOOK_STEPS = 20  # between looks at the losses, each of which waits for the device
+# No more than a minute of work is lost, and a minute's work is far more than a file's writing.
 SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 
 
@@ -99,6 +101,7 @@ def train(
     path = None if checkpoint is None else Path(checkpoint)
     team = processes(device)
     task = task_of(model, teacher, found, recipe, augment, (mean, std), team)
+    # Before training touches anything, so that a resumed run computes the same.
     mark = fingerprint(model, teacher, found, recipe, augment, task.reader.table)
     saved = None if path is None else checkpoints.load(path, mark)
     team.wait()  # all have read before the first one writes
@@ -114,6 +117,7 @@ def train(
         log.close()
         test_accuracy = run.test_accuracy() if last is None else last.test_accuracy
         result = run.finished()
+    # Only now: an exception above leaves the user's model as it was.
     model.load_state_dict(result.state_dict())
     model.eval()
     return TrainingReport(
@@ -147,6 +151,7 @@ class _Loop:
         while run.step < run.steps:
             run.update()
             images += self.run.task.batches.size
+            # The last step may be inside an epoch, where `steps` says so.
             ends = run.step % run.epoch_steps == 0 or run.step == run.steps
             late = self.checkpoint and time.perf_counter() - saved >= self.save_seconds
             if ends or late or run.step % LOOK_STEPS == 0:
@@ -155,6 +160,8 @@ class _Loop:
                 run.tally.seconds += now - looked
                 last = self._measured(loss, images / (now - looked), ends)
                 self.metrics.write(last)
+                # Taken again after the look, whose own time and that of the test images is not
+                # training's.
                 looked, images = time.perf_counter(), 0
             if (ends or late) and self.checkpoint is not None:
                 checkpoints.save(run.state(self.mark), self.checkpoint)
@@ -176,5 +183,6 @@ class _Loop:
             images_per_second=speed,
         )
         if ends:
+            # Training accuracy is of one epoch; it would trail behind if it were of the whole run.
             run.tally.right = run.tally.seen = 0
         return line

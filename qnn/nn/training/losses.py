@@ -38,6 +38,7 @@ def reverse_kl(logits: Tensor, teacher: Tensor, temperature: float = 1.0) -> Ten
 
 def _kl(of, from_, temperature):
     of, from_ = (F.log_softmax(x / temperature, 1) for x in (of, from_))
+    # torch's argument order is (input, target) for KL(target || input), both as logarithms.
     return F.kl_div(from_, of, reduction="batchmean", log_target=True) * temperature**2
 
 
@@ -49,6 +50,7 @@ def loss(logits: Tensor, teacher: Tensor | None, labels: Tensor | None, recipe: 
     logits, teacher : (batch, classes); None: no teacher
     labels : (batch,) int64, where the recipe needs them
     """
+    # Under autocast they come in half precision, whose softmax has too few digits for a loss.
     logits = logits.float()
     if teacher is None:
         return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
@@ -66,4 +68,6 @@ def loss(logits: Tensor, teacher: Tensor | None, labels: Tensor | None, recipe: 
 def guessing(classes: int, teacher: bool, recipe: Recipe) -> float:
     """About the loss of a model whose answers are all alike."""
     weights = recipe.kl + recipe.reverse_kl + recipe.labels if teacher else 1.0
+    # All classes alike have an entropy of log(classes), whether they are compared with labels or
+    # answers.
     return weights * log(classes)

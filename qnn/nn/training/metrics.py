@@ -7,6 +7,7 @@ from pathlib import Path
 from qnn.errors import ModelError, ToolError
 from qnn.files import write_whole
 
+# A file that begins in another way is not ours, and is never rewritten.
 START = '{"step": '  # of each line
 
 
@@ -59,6 +60,8 @@ class Metrics:
         """Add one line, at once on disk."""
         fields = asdict(measured)
         if self.path is not None:
+            # Opened anew for each line: what is written is on its way to the disk, and a file that
+            # was moved or removed meanwhile is simply begun again.
             with self.path.open("a") as file:
                 file.write(json.dumps(fields) + "\n")
         if self.board is not None:
@@ -100,4 +103,5 @@ def _board(folder, step):
             "train needs tensorboard to write its event files, but it is missing; run pip install "
             "'qnn[train]'"
         ) from None
+    # Points of steps that are done again are hidden from then on.
     return SummaryWriter(str(folder), purge_step=step + 1)

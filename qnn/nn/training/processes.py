@@ -54,6 +54,7 @@ class Processes:
         for tensor in tensors:
             groups.setdefault(tensor.dtype, []).append(tensor)
         for group in groups.values():
+            # One message rather than hundreds: each costs a round trip, whatever its size.
             flat = torch.cat([tensor.reshape(-1) for tensor in group])
             torch.distributed.all_reduce(flat)
             parts = flat.split([tensor.numel() for tensor in group])
@@ -82,6 +83,7 @@ def processes(device: torch.device | str | None) -> Processes:
     """
     kind = _found(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     count = int(os.environ.get("WORLD_SIZE", "1"))
+    # A scheduler may set WORLD_SIZE for jobs that torchrun did not start.
     if count == 1 or not torch.distributed.is_torchelastic_launched():
         return Processes(0, 1, kind)
     try:
@@ -91,6 +93,7 @@ def processes(device: torch.device | str | None) -> Processes:
             f"train needs lightning-fabric for {count} processes, but it is missing; run pip "
             f"install 'qnn[train]'"
         ) from None
+    # torchrun sets it on each machine; fabric wants devices by machine, not in all.
     here = int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = Fabric(
         accelerator=kind.type, strategy="ddp", devices=here, num_nodes=max(1, count // here)

@@ -16,6 +16,7 @@ def rate_at(recipe: Recipe, step: int, steps: int) -> float:
     """The learning rate of update ``step`` of ``steps``."""
     rise = round(recipe.warm_up * steps)
     if step < rise:
+        # From step 0 on above 0: a first step of no size would be wasted.
         return recipe.rate * (step + 1) / rise
     if recipe.schedule == "cosine":
         return recipe.rate * (1 + math.cos(math.pi * (step - rise) / (steps - rise))) / 2
@@ -38,6 +39,8 @@ def optimizer_for(
         elif LATENTS in name:
             latents.append(parameter)
         else:
+            # Decay of biases and BatchNorm would pull activations, not complexity; He et al. leave
+            # them out.
             (weights if parameter.dim() > 1 else vectors).append(parameter)
     scale = recipe.grid_rate if on_grid else 1.0
     groups = [
@@ -48,6 +51,7 @@ def optimizer_for(
     ]
     groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "sgd":
+        # Fused: one launch for all parameters.
         return torch.optim.SGD(groups, recipe.rate, recipe.momentum, fused=True)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, recipe.rate, fused=True)
@@ -79,5 +83,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Tensor]
     optimizer.load_state_dict({"state": kept, "param_groups": groups})
     for parameter, held in optimizer.state.items():
         for name, tensor in held.items():
+            # Counters are scalars, and stay as they are.
             if tensor.shape == parameter.shape:  # fused updates need the parameter's memory format
                 held[name] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

@@ -66,6 +66,7 @@ class Recipe:
     optimizer: str = "adam"
     momentum: float = 0.9
     weight_decay: float = 0.0
+    # Weights off the grid are of the order of 0.1; in units of their grid, of the order of 1.
     grid_rate: float = 10.0
     norm_rate: float = 1.0
     exponent_rate: float = 1.0
@@ -83,6 +84,7 @@ class Recipe:
     ema: float | None = None
     precision: str = "fp32"
     channels_last: bool = True
+    # Four times the loss of guessing is no noise of a batch.
     diverged: float = 4.0
     seed: int = 0
 
@@ -134,6 +136,7 @@ class Recipe:
             value = getattr(self, name)
             if value is None and name in ("steps", "ghost_batch"):
                 continue
+            # True is an int to Python; as a count it is a mistake.
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"Recipe needs {name} to be an integer from {least}, not {value}")
 
@@ -167,6 +170,7 @@ class Recipe:
 
     def to_fields(self) -> dict:
         """Plain values, as JSON gives them back."""
+        # There and back, so that tuples are lists, as in a checkpoint that was read.
         return json.loads(json.dumps(asdict(self)))
 
     def steps_for(self, images: int) -> int:
@@ -175,6 +179,7 @@ class Recipe:
 
     def epoch_steps(self, images: int) -> int:
         """Updates in one pass over so many training images."""
+        # A data set below one batch still makes steps, each of all of it.
         return max(1, images // self.batch)
 
 

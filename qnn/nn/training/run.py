@@ -40,6 +40,8 @@ class RunState:
         live = task.student.averaged() if self.recipe.ema is not None else None
         self.average = None if live is None else Average(live, self.recipe.ema)
         self.tally = Tally()
+        # A student that starts from its teacher has a first loss near 0: four times that would end
+        # good runs.
         start = guessing(task.classes, task.teacher is not None, self.recipe)
         self.window = LossWindow(self.tally, start, self.recipe.diverged, self.recipe.rate)
 
@@ -53,7 +55,10 @@ class RunState:
         with self._autocast():
             logits = task.reader(task.student.module, x)
             answers = self._answers(x)
+        # Divided before the gradients are summed over processes: the sum is then the whole batch's
+        # mean.
         share = loss(logits, answers, y, self.recipe) / task.processes.count
+        # float16 loses gradients below 6e-8; scaled ones are, and other precisions scale by 1.
         self.scaler.scale(share).backward()
         right = torch.zeros((), device=device)
         if y is not None:
@@ -70,6 +75,7 @@ class RunState:
     def _before(self):
         """All that depends on the step alone."""
         seed, step = self.recipe.seed, self.step
+        # For dropout and the like, which draw from the global numbers: another for each process.
         torch.manual_seed(seed_of(seed, Draw.MODULE, step, self.task.processes.rank))
         self.task.student.before_step(
             step / self.steps, lambda: seed_of(seed, Draw.ESTIMATOR, step)
@@ -95,12 +101,15 @@ class RunState:
                 statistics = self.task.student.statistics()
                 processes.add_up(statistics)
                 for tensor in statistics:
+                    # Statistics are means of the processes' own; gradients and counts are sums.
                     tensor.div_(processes.count)
         if self.recipe.clip is not None:
+            # The norm to clip is that of the true gradients.
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        # None rather than zeros: an optimizer then leaves out parameters that no loss reached.
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         if self.average is not None:

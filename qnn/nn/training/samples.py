@@ -13,6 +13,7 @@ from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.seeds import Draw, generator
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+# CIFAR takes 150 MiB; ImageNet's 190 GB would never fit, and 4 GiB leave room on an 8 GiB card.
 RESIDENT_BYTES = 4 << 30  # of images that a GPU keeps; more stay with the host
 
 
@@ -130,10 +131,13 @@ class Batches:
             x = x[x_chosen[self.share]]
         else:
             draws = generator(self.recipe.seed, Draw.AUGMENT, step)
+            # The whole batch is drawn for, then shared: its images do not depend on the number of
+            # processes.
             x = self.augment(x[x_chosen], draws)[self.share]
         return x, None if y is None else y[x_chosen[self.share]]
 
 
+# Two: an epoch's end and the next one's begin are asked for in turn.
 @lru_cache(maxsize=2)
 def _order(seed, epoch, count):
     return torch.randperm(count, generator=generator(seed, Draw.ORDER, epoch))

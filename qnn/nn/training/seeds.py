@@ -9,6 +9,7 @@ import torch
 class Draw(IntEnum):
     """What is drawn; each has numbers of its own."""
 
+    # The numbers are part of every run's bits: new draws get new ones.
     ORDER = 0
     AUGMENT = 1
     ESTIMATOR = 2
@@ -17,6 +18,8 @@ class Draw(IntEnum):
 
 def seed_of(seed: int, draw: Draw, *place: int) -> int:
     """A seed for one draw at one place: an epoch, a step, a process."""
+    # SeedSequence mixes its words, so that neighbouring steps are unrelated; 63 bits are what torch
+    # takes.
     return int(np.random.SeedSequence((seed, draw, *place)).generate_state(1, np.uint64)[0] >> 1)
 
 

@@ -92,6 +92,7 @@ class Student:
 
     def averaged(self) -> dict[str, Tensor]:
         """What an average of the weights averages: parameters and moving statistics, by name."""
+        # By address, as statistics are given without their names.
         moving = {buffer.data_ptr() for buffer in self.statistics()}
         buffers = self.module.named_buffers()
         return {name: p.detach() for name, p in self.module.named_parameters()} | {
@@ -113,6 +114,8 @@ class Student:
 class QuantizedStudent(Student):
     """A quantized model in training, whose weights stay on their grid in every forward pass."""
 
+    # In the last tenth the means stand still: evaluation has the very ones with which the weights
+    # learnt last.
     freezes_at = 0.9
     on_grid = True
 

@@ -63,6 +63,7 @@ def task_of(
             "train needs labels, or a teacher that answers for them, but got images alone; give "
             "either"
         )
+    # A quantized model knows what pixels mean; a float one beside it must read them alike.
     quantized = next((m for m in (model, teacher) if isinstance(m, QuantizedModel)), None)
     if quantized is None:
         pixels = checked(*preprocessing, found.x_train.shape[1])
@@ -79,6 +80,7 @@ def task_of(
                 f"train needs a teacher of {classes} classes, as the model has, not {answers}; "
                 f"give the model's own"
             )
+    # A data set below a batch is the batch.
     share = processes.share(min(recipe.batch, len(found.x_train)))
     batches = Batches(found.to(device), recipe, augment, share)
     student = student_of(model, recipe, device)

@@ -64,6 +64,7 @@ class LossWindow:
         """
         if not self.losses:
             return None
+        # One transfer for the whole window, and the only wait in it.
         losses = torch.stack(self.losses).tolist()
         first = step - len(losses)
         self.tally.right += int(torch.stack(self.rights).sum())
@@ -75,6 +76,8 @@ class LossWindow:
             if not math.isfinite(loss):
                 raise self._end(first + place, loss)
         mean = sum(losses) / len(losses)
+        # The mean, as single batches may be far off; the larger of the two, as a network that
+        # starts from a trained one is allowed to be as bad as one that guesses.
         if mean > self.most * max(self.tally.start, self.guessing):
             raise self._end(step - 1, mean)
         return mean

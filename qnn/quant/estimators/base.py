@@ -32,6 +32,7 @@ class Estimator(nn.Module):
 
     def __init__(self, bits: int, terms: int = 1):
         super().__init__()
+        # Called for its refusals alone: formats are checked before any weight is touched.
         pow2.grid(bits, terms)
         if self.one_term and terms != 1:
             raise ValueError(

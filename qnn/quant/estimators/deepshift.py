@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from qnn.quant import pow2
 from qnn.quant.estimators.base import Estimator
 
+# Less than one half, so that rounding gives the code back, in float32 too.
 ROOM = 0.49  # how far a shift may start from its code
 
 
@@ -40,6 +41,8 @@ class _LogSnap(torch.autograd.Function):
     @staticmethod
     def forward(ctx, w, exponent, bits):
         magnitude, step = pow2.in_steps(w, exponent, bits)
+        # Halfway between 2**k and 2**(k + 1) in the logarithm is sqrt(2) * 2**k; in value it is 1.5
+        # * 2**k.
         value = pow2.power(magnitude, bits, math.sqrt(2)) * step
         return value.to(w.dtype).copysign(w)
 
@@ -74,6 +77,7 @@ class DeepShiftPS(Estimator):
         most = pow2.most_index(self.bits)
         shift = (index.abs() - most).clamp(min=1 - most)
         exact = magnitude.log2().maximum(shift - ROOM).minimum(shift + ROOM)
+        # A weight of code 0 keeps its sign and its size in steps: the larger, the sooner it wakes.
         small = (magnitude * 2.0 ** (most - 1)).clamp(max=ROOM).copysign(w)
         self.sign = nn.Parameter(torch.where(index == 0, small, index.sign()))
         self.shift = nn.Parameter(exact.clamp(1 - most, 0))
@@ -81,6 +85,7 @@ class DeepShiftPS(Estimator):
     @torch.no_grad()
     def advance(self, progress: float, generator: torch.Generator) -> None:
         """Bring signs and shifts back into their ranges, after a step of the optimizer."""
+        # Beyond the range the rounded value no longer changes, and what drifts there returns late.
         self.sign.clamp_(-1, 1)
         self.shift.clamp_(1 - pow2.most_index(self.bits), 0)
 
@@ -105,4 +110,6 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (product,) = ctx.saved_tensors
+        # d(s 2**p) / dp = s 2**p ln 2, which is the product times ln 2; that of s is g, as said
+        # above.
         return gradient, gradient * product * math.log(2), None

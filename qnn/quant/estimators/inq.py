@@ -44,6 +44,7 @@ class Inq(Estimator):
             raise ValueError(
                 f"portions must grow from above 0 to 1, not {', '.join(map(str, portions))}"
             )
+        # Through a set, so that equal neighbours count as not growing.
         growing = list(points) == sorted(set(points)) and all(0 <= point <= 1 for point in points)
         if len(points) != len(portions) or not growing:
             raise ValueError(
@@ -51,6 +52,7 @@ class Inq(Estimator):
                 f"{', '.join(map(str, points))}"
             )
         self.portions, self.points = tuple(portions), tuple(points)
+        # In float64, so that 0.875 times a layer's weights rounds as it does in Python.
         self.register_buffer("due", torch.zeros((), dtype=torch.float64))
 
     def begin(self, w: Tensor, exponent: Tensor) -> None:
@@ -78,10 +80,13 @@ class Inq(Estimator):
         return super().codes(torch.where(self.frozen, self.values.to(w.dtype), w), exponent)
 
     def _freeze(self, w, exponent):
+        # Over the whole layer, as in the paper, not channel by channel.
         missing = round(float(self.due) * w.numel()) - int(self.frozen.sum())
         if missing <= 0:
             return
+        # Below every magnitude, so that what is frozen sorts behind all that is not.
         size = (w.abs() / pow2.reach(w, exponent)).masked_fill(self.frozen, -1.0)
+        # Stable, so that equal weights freeze in the same order on every machine.
         largest = size.flatten().argsort(descending=True, stable=True)[:missing]
         fresh = torch.zeros_like(self.frozen)
         fresh.view(-1)[largest] = True

@@ -34,6 +34,8 @@ class Lsq(Estimator):
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
         """The nearest values of the learnt grid."""
         levels = len(pow2.grid(self.bits, self.terms)[0]) - 1
+        # ln 2 of the chain rule, and the paper's 1 / sqrt(N Q), which makes the relative updates of
+        # scales as large as those of weights.
         gain = math.log(2) / math.sqrt(w[0].numel() * levels)
         return _LearnedSnap.apply(w, self.log_scale, gain, self.bits, self.terms)
 
@@ -57,11 +59,14 @@ class _LearnedSnap(torch.autograd.Function):
         inside = w.abs() <= pow2.reach(w, exponent, terms)
         value = pow2.snap(w, exponent, bits, terms)
         ctx.gain = gain
+        # One tensor serves both cases: value - w inside, and the value alone where the weight is
+        # clipped.
         ctx.save_for_backward(inside, value - w * inside)
         return value
 
     @staticmethod
     def backward(ctx, gradient):
         inside, slope = ctx.saved_tensors
+        # The slope already has the factor s in it: it is in units of weights, not of steps.
         scale = (gradient * slope).flatten(1).sum(1) * ctx.gain
         return gradient * inside, scale.float(), None, None, None

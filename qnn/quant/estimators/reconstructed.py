@@ -70,6 +70,8 @@ class Reconstructed(Estimator):
         """Note the layer's greatest weight, for the authors' levels."""
         if self.levels == "authors":
             greatest = float((w.detach().double().abs() / pow2.reach(w.double(), exponent)).amax())
+            # A layer of zeros has no greatest weight; any scale will do, but not one whose
+            # logarithm is -inf.
             greatest = greatest or 1.0
             self.greatest = torch.full_like(self.greatest, greatest, device=w.device)
             shift = round(math.log2(AUTHORS_SCALE * greatest))
@@ -79,6 +81,8 @@ class Reconstructed(Estimator):
     def advance(self, progress: float, generator: torch.Generator | None = None) -> None:
         """Move ``alpha``."""
         if self.epochs is not None:
+            # The authors' schedule counts epochs from 1, so that the last one trains with alpha = 1
+            # throughout.
             progress = min(math.floor(progress * self.epochs) + 1, self.epochs) / self.epochs
         self.alpha.fill_(0.5 * 2.0**progress)
 
@@ -87,6 +91,7 @@ class Reconstructed(Estimator):
         limit = self._limit(w, exponent)
         kept = w.clamp(-limit, limit)
         level = self._level(kept.detach(), exponent)
+        # In this order the sum is the level itself, bit for bit, once alpha is 1.
         return level + (1 - self.alpha) * (kept - level)
 
     def exported_exponent(self, exponent: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from qnn.quant import pow2
 from qnn.quant.estimators.base import Estimator
 
+# Not 0, whose side of the threshold would be that of the comparison; 2**-7 is also a bfloat16.
 LEAST = 2.0**-7  # magnitude of a latent at the start, where its weight lies on a threshold
 
 
@@ -40,6 +41,8 @@ class S3(Estimator):
         self.sign = nn.Parameter(_latent(scaled, index >= 0))
         self.dense = nn.Parameter(_latent(steps - 0.5, index != 0))
         over = torch.arange(most - 1, 0, -1, device=w.device).reshape(-1, *[1] * w.dim())
+        # Bounds in the logarithm lie half an octave over a level, those in value log2(1.5) = 0.585
+        # of one: between the two the given sign decides.
         above = steps.log2() - (over - 0.5)
         shift = _latent(above, index.abs() > over)
         self.shift = nn.Parameter(shift) if most > 1 else None
@@ -47,6 +50,8 @@ class S3(Estimator):
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
         """Values of the grid, by the bits that the latents have."""
         shift = torch.zeros_like(self.sign)
+        # From the innermost bit outwards: each product lets the shifts counted so far go on, or
+        # starts at 0.
         for bit in () if self.shift is None else _Bit.apply(self.shift):
             shift = bit * (shift + 1)
         value = _Sign.apply(self.sign) * _Bit.apply(self.dense) * shift.exp2()
@@ -60,6 +65,7 @@ class S3(Estimator):
 
 def _latent(distance, positive):
     """Distances from a threshold, cut to [-1, 1], with signs that are given."""
+    # Cut to 1, so that a far weight can still change its bit within a few steps.
     sized = distance.abs().clamp(LEAST, 1)
     return torch.where(positive, sized, -sized)
 

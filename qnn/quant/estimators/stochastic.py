@@ -32,6 +32,7 @@ class Stochastic(Estimator):
 
     def advance(self, progress: float, generator: torch.Generator) -> None:
         """Draw the seed of this step."""
+        # 62 bits, which an int64 holds with room to spare; generators take any of them as a seed.
         self.seed.fill_(int(torch.randint(1 << 62, (), generator=generator)))
 
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
@@ -47,8 +48,10 @@ class _Draw(torch.autograd.Function):
         ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, terms))
         magnitude, step = pow2.in_steps(w, exponent, bits)
         down, gap = _by_wholes(bits, terms, magnitude.dtype, w.device)
+        # fmin, because the minimum with NaN would be NaN, and NaN as an index is undefined.
         place = torch.fmin(magnitude, magnitude.new_tensor(len(down) - 1)).to(torch.int32)
         down, gap = down[place], gap[place]
+        # At the last level the gap is 0, so that what lies beyond it can only stay there.
         value = torch.where(magnitude - down > chance * gap, down + gap, down)
         value = torch.where(magnitude.isnan(), magnitude, value)
         return (value * step).to(w.dtype).copysign(w)

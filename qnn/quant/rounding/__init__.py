@@ -65,6 +65,7 @@ class Method:
             raise TypeError(
                 f"{self.name} needs options as a dict or a {self.options.__name__}, not {options}"
             )
+        # In the order of the class, in which the documentation lists them.
         known = [field.name for field in fields(self.options)]
         for name in options:
             if name not in known:

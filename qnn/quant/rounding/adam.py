@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# As the paper and torch have it: far below any gradient's size, it only keeps 0 / 0 from happening.
 EPSILON = 1e-8
 
 
@@ -31,10 +32,13 @@ class Adam:
     @torch.no_grad()
     def step(self, gradient: Tensor, rate: float) -> None:
         """Move against ``gradient``, by about ``rate``."""
+        # torch.optim.Adam would do, but its state is keyed by parameters; a checkpoint needs names.
         self.count += 1
         first, second = self.betas
         self.mean.lerp_(gradient, 1 - first)
         self.square.lerp_(gradient.square(), 1 - second)
+        # Both means start at 0; dividing by 1 - beta**count takes that bias out, as section 3
+        # derives.
         size = (self.square / (1 - second**self.count)).sqrt_().add_(EPSILON)
         self.value.addcdiv_(self.mean, size, value=-rate / (1 - first**self.count))
 

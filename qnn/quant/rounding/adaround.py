@@ -16,7 +16,10 @@ from qnn.quant.rounding.options import positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
 from qnn.quant.rounding.sampling import generator
 
+# The paper's zeta and gamma: beyond [0, 1], so that a sigmoid reaches the ends where it still
+# learns.
 LOW, HIGH = -0.1, 1.1  # the rectified sigmoid's reach
+# At 0 or 1 itself the clamp may pass no gradient; just inside, every weight can still move.
 SHARP = 1e-4  # how near to 0 or 1 the start may be
 
 
@@ -113,6 +116,7 @@ class _Layer:
     def rounded(self) -> Tensor:
         """Indices of the neighbours that were learnt."""
         v = Adam.of(_logit(self.space.y))
+        # A layer whose results are all 0 has no mean square to be a share of.
         least = torch.finfo(torch.float32).tiny
         unit = float(self.wanted.float().square().mean()) or least
         for step in range(self.options.steps):
@@ -122,6 +126,7 @@ class _Layer:
     def _step(self, v, step, unit):
         options = self.options
         drawn = generator(options.seed, f"layer {self.place}", step)
+        # Drawn on the CPU, so that a GPU sees the same samples.
         chosen = torch.randint(len(self.wanted), (options.batch,), generator=drawn)
         chosen = chosen.to(self.wanted.device)
         value = v.value.detach().requires_grad_()
@@ -137,6 +142,7 @@ class _Layer:
                 f"infinite; check the data"
             )
         (gradient,) = torch.autograd.grad(loss, value)
+        # A weight on the grid has equal neighbours: nothing to choose, and nothing that may drift.
         v.step(gradient * self.space.free, options.rate)
 
     def _channels(self):
@@ -148,6 +154,7 @@ class _Layer:
         if progress < options.warm_up:
             return 0.0
         first, last = options.beta
+        # Linear over the steps that are left after the warm-up.
         left = (1 - progress) / (1 - options.warm_up)
         beta = last + (first - last) * left
         away = 1 - (2 * h - 1).abs().pow(beta)

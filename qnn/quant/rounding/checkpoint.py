@@ -66,6 +66,7 @@ class Checkpoint:
 
     def save(self, identity: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
         """Replace the file by these tensors, at once or not at all."""
+        # safetensors stores plain memory alone: no views, no strides, no device.
         held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         metadata = {"rounding": json.dumps({"format": FORMAT, **identity})}
         try:
@@ -109,6 +110,7 @@ def identity(method: str, problem: Problem, options) -> dict[str, str]:
 def _name(function) -> str:
     if function is None:
         return "none"
+    # An object that is called has no name of its own; its address would change from run to run.
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{named.__module__}.{named.__qualname__}"
 
@@ -117,6 +119,7 @@ def _digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
     digest = hashlib.sha256()
     for name, tensor in tensors:
         held = tensor.detach().cpu().contiguous()
+        # With name, shape and kind: equal bytes under another name are another model.
         digest.update(f"{name} {tuple(held.shape)} {held.dtype} ".encode())
         digest.update(held.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

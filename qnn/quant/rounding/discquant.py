@@ -55,6 +55,7 @@ class DiscQuant:
     rate: float = 0.1
     schedule: str = "cosine"
     warm_up: int = 0
+    # For losses in units of the grid's step squared, so that one value serves every width.
     rho: float = 200.0
     clip: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
@@ -114,11 +115,13 @@ def discquant(
     ``temperature``, ``stages``, biases, and the end as soon as all is rounded, are ours. The
     authors start at random, which is ``start="uniform"``, and their AdamW decays x.
     """
+    # Hashing a large network takes seconds, which only a checkpoint needs to spend.
     owner = identity("discquant", problem, options) if checkpoint else {}
     kept = checkpoint.load(owner) if checkpoint else None
     run = _Run(problem, options, _rounded(problem, options, kept, progress))
     if kept is not None:
         run.restore(kept)
+    # Another method's start took minutes: an interruption in the first steps must not lose it.
     elif checkpoint and run.rounded:
         checkpoint.save(owner, run.tensors())
     while not run.done:
@@ -144,6 +147,7 @@ class _Run:
 
     def __post_init__(self):
         options, problem = self.options, self.problem
+        # Neighbours of a rounded value are that value twice; beside it there is one to go to.
         layers = around(problem.layers, self.rounded) if self.rounded else problem.layers
         self.space = Interpolation.of(layers, problem.device)
         inner = tuple(problem.scales) if options.inner_weight else ()
@@ -190,26 +194,31 @@ class _Run:
 
     def _search(self):
         options, progress = self.options, self.step / self.options.steps
+        # Rounded up, so that the parts are never more than were asked for.
         if self.step and self.step % -(-options.steps // options.stages) == 0:
             self.anchor = self.x.value.clone()
         by_weights, by_biases = self._gradients(self.x.value)
+        # The chain rule through w = down + x gap; step2 is the delta**2 of the loss.
         by_x = by_weights * self.space.gap * (options.rho / self.space.step2)
         pull = _pull(self.space, self.anchor, self.x.value, options, progress)
         gradient = pull + by_x.clamp(-options.clip, options.clip)
         faded = _fade(progress, options) * min(1.0, (self.step + 1) / max(1, options.warm_up))
         self.x.step(gradient * self.space.free, options.rate * faded)
+        # After the step, not in the loss: Adam's means then know of no bound.
         self.x.value.clamp_(0, 1)
         if self.tuned:
             self.bias.step(by_biases, options.bias_rate * faded)
         self.step += 1
         self.share = self.space.share(self.x.value)
         if not self.searching:
+            # The steps are over: what is still between its neighbours goes to the nearer one.
             self.x.value.round_()
             self.share = 1.0
 
     def _tune(self):
         options = self.options
         _, by_biases = self._gradients(self.x.value, self.step + self.bias_step)
+        # The tail has a schedule of its own, whatever the search had: its biases should settle.
         faded = 0.5 + 0.5 * math.cos(math.pi * self.bias_step / self.tail)
         self.bias.step(by_biases, options.bias_rate * faded)
         self.bias_step += 1
@@ -234,6 +243,8 @@ class _Run:
             )
         found = torch.autograd.grad(loss, [*weights.values(), *biases.values()])
         parts = [part.flatten() for part in found]
+        # A concatenation of nothing is an error to torch, and not every network has biases to
+        # learn.
         empty = x.new_zeros(0)
         return torch.cat(parts[: len(weights)]), torch.cat([empty, *parts[len(weights) :]])
 
@@ -286,6 +297,7 @@ def _start(space, options):
         return space.y.clone()
     if options.start in ("nearest", *ROUNDED):
         return space.y.round()
+    # Step 0 of its own purpose: the batches' draws stay those of the other starts.
     drawn = torch.rand(space.y.shape, generator=generator(options.seed, "start", 0))
     return torch.where(space.free, drawn.to(space.y.device), 0)
 
@@ -294,8 +306,12 @@ def _pull(space, y, x, options, progress):
     """The gradient of the linear term, and of the push away from the middle."""
     pull = 1 - 2 * y
     if options.gap_power:
+        # Of the weights that can move alone; those on the grid have a gap of 0 and would pull it
+        # down.
         mean = space.gap.sum() / space.free.sum().clamp(min=1)
         pull = pull * (space.gap / mean).pow(options.gap_power)
+    # In proportion to progress: early on the loss decides, and in the end nothing stays in the
+    # middle.
     return pull - options.push * progress * (2 * x - 1)
 
 

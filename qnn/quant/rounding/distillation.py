@@ -31,7 +31,10 @@ def divergence(wanted: Tensor, got: Tensor, temperature: float = 1.0) -> Tensor:
         raise ModelError(
             "rounding by KL needs outputs of two classes or more, not one value; use loss='squared'"
         )
+    # In float32: a softmax of bfloat16 has three digits, and the difference of two near ones has
+    # none.
     p, q = (F.log_softmax(logits.float() / temperature, classes) for logits in (wanted, got))
+    # T**2 keeps the size of the gradient, which falls by 1 / T twice; Hinton et al., section 2.
     return (p.exp() * (p - q)).sum(classes).mean() * temperature**2
 
 
@@ -63,6 +66,7 @@ class Measure:
         total = sum(self._of_outputs(a, b) for a, b in pairs)
         if self.inner_weight and got.inner:
             inside = [relative_error(wanted.inner[name], got.inner[name]) for name in got.inner]
+            # Their mean, so that a deeper network does not weigh its inside more.
             total = total + self.inner_weight * sum(inside) / len(inside)
         return total
 
@@ -77,6 +81,7 @@ def answers(
 ) -> Answers:
     """What ``model`` gives with some parameters replaced, and what its modules ``inner`` give."""
     with _listening(model, inner) as heard:
+        # Not strict: only the rounded parameters are given, the others stay the model's own.
         result = functional_call(model, dict(replaced), (x,), strict=False)
     return Answers(result if isinstance(result, tuple) else (result,), heard)
 

@@ -12,6 +12,7 @@ from qnn.quant.rounding.layer_by_layer import layer_by_layer
 from qnn.quant.rounding.options import positive, within
 from qnn.quant.rounding.problem import LayerWeights, Problem, Progress, Rounded
 
+# As in the paper: the product with the rest is then a matrix product, and the block stays in cache.
 BLOCK = 128  # columns whose errors reach the rest together
 
 
@@ -29,6 +30,7 @@ class Gptq:
     samples: int = 1024
     batch: int = 128
     seed: int = 0
+    # The paper's 1 %.
     damping: float = 0.01
     activation_order: bool = True
 
@@ -77,6 +79,7 @@ def _second_moments(problem, owner, given, batches) -> Tensor:
     def take(operands):
         nonlocal count
         x = columns(owner.module, operands[0], owner.name, "gptq").float()
+        # Products in float32, sums of batches in float64: the Cholesky factor needs the digits.
         moments = torch.einsum("ngi,ngj->gij", x, x).double().cpu()
         sums[:] = [sums[0] + moments] if sums else [moments]
         count += len(x)
@@ -119,6 +122,7 @@ def round_columns(
     scale = moments.diagonal()
     order = torch.arange(len(scale))
     if options.activation_order:
+        # Large inputs first, while there are many columns left that can take their errors up.
         order = torch.argsort(scale, descending=True, stable=True)
     w = layer.w[:, order].clone()
     result = torch.empty_like(w)
@@ -128,8 +132,12 @@ def round_columns(
         errors = torch.zeros_like(w[:, start:stop])
         for column in range(start, stop):
             one = replace(layer, w=w[:, column : column + 1])
+            # Also at the ends of the grid: what clips is an error like another, which later columns
+            # take up.
             result[:, column] = one.values(one.nearest())[:, 0]
             error = (w[:, column] - result[:, column]) / factor[column, column]
+            # Row `column` of the upper factor is all that the inverse of the rest has to say: the
+            # paper's Cholesky form.
             w[:, column:stop] -= error[:, None] * factor[column, column:stop]
             errors[:, column - start] = error
         w[:, stop:] -= errors @ factor[start:stop, stop:]
@@ -140,6 +148,8 @@ def _inverse_factor(moments, damping):
     """Upper Cholesky factor of the inverse; inputs that are always zero stand alone."""
     damped = moments.clone()
     diagonal = damped.diagonal()
+    # An input that is always 0 has a row of zeros; 1 on its diagonal makes it independent of all
+    # others.
     diagonal.add_(torch.where(diagonal == 0, 1.0, damping * diagonal.mean()))
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
     return torch.linalg.cholesky(inverse, upper=True)

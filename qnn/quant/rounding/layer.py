@@ -78,6 +78,7 @@ def samples(problem: Problem, count: int, batch: int, seed: int) -> list[Tensor]
     """
     have = 0 if problem.data is None else len(problem.data)
     count = max(1, min(count, have))
+    # One size for all, so that sums over batches are means over equally many samples.
     size = min(batch, count)
     draw = ShuffledBatches(problem, size, seed)
     return [draw(step) for step in range(count // size)]
@@ -95,6 +96,7 @@ def inputs_of(
 
     def hook(_module, operands):
         take(tuple(operand.detach() for operand in operands))
+        # The rest of the network would be computed for nothing, for each of its layers once.
         raise _Enough
 
     handle = owner.module.register_forward_pre_hook(hook)
@@ -122,6 +124,7 @@ def columns(module: nn.Module, x: Tensor, name: str, method: str) -> Tensor:
     if hasattr(module, "columns"):
         return module.columns(x)
     if isinstance(module, nn.Linear):
+        # A linear layer may be given a sequence: each of its positions is a sum.
         return x.reshape(-1, 1, x.shape[-1])
     if isinstance(module, nn.Conv2d) and module.padding_mode == "zeros":
         padding = module.padding
@@ -139,6 +142,7 @@ def _same(module, x):
     """Padding by name, as ``nn.Conv2d`` itself pads."""
     if module.padding == "valid":
         return x
+    # Of an odd total, the pixel more is behind, as torch has it.
     total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
     (height, width) = total
     return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))

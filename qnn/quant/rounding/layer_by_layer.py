@@ -32,12 +32,14 @@ def layer_by_layer(
     indices = (checkpoint.load(owner_of_file) if checkpoint else None) or {}
     given = {name: problem.given(name, found) for name, found in indices.items()}
     total = sum(layer.w.numel() for layer in problem.layers.values())
+    # A checkpoint holds whole layers, the first of the order: the run goes on behind them.
     for place, owner in enumerate(order[len(indices) :], len(indices)):
         indices[owner.name] = round_layer(owner, place, given)
         given[owner.name] = problem.given(owner.name, indices[owner.name])
         if checkpoint:
             checkpoint.save(owner_of_file, indices)
         if progress is not None:
+            # In weights, not layers: the last linear layer is often half of a network.
             done = sum(problem.layers[name].w.numel() for name in indices)
             progress(len(indices), len(order), done / total)
     return Rounded(indices)

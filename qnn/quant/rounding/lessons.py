@@ -5,7 +5,9 @@ import torch
 from qnn.quant.rounding.problem import Answers, Problem
 from qnn.quant.rounding.sampling import ShuffledBatches
 
+# Memory for activations stays below that of a training step.
 CHUNK = 256  # samples that the teacher answers at a time
+# 256 MiB in float32.
 MOST_VALUES = 1 << 26  # that are kept, of all outputs together
 
 
@@ -25,6 +27,7 @@ class Lessons:
     def __init__(self, problem: Problem, size: int, seed: int, steps: int, inner: tuple[str, ...]):
         self._problem, self._inner = problem, inner
         self._batches = ShuffledBatches(problem, size, seed)
+        # Results inside are as large as activations: far too many to keep for a whole data set.
         fixed = problem.prepare is None and not inner
         self._kept = self._ask_all() if fixed and steps * size >= len(problem.data) else None
 

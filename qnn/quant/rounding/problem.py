@@ -83,6 +83,7 @@ class Problem:
     scales: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
+        # With duplicates: a tied weight has two names, and rounding one would round the other too.
         parameters = dict(self.model.named_parameters(remove_duplicate=False))
         for name in (*self.layers, *self.tuned):
             _check_parameter(name, parameters)

@@ -14,6 +14,7 @@ def generator(seed: int, purpose: str, index: int) -> torch.Generator:
 
     The CPU's generator takes 32 bits of a seed, so the three are mixed down to as many.
     """
+    # Not Python's hash, which is another in each process.
     mixed = zlib.crc32(f"{seed} {purpose} {index}".encode())
     return torch.Generator().manual_seed(mixed)
 
@@ -47,7 +48,10 @@ class ShuffledBatches:
         """Which samples are the batch of ``step``, (size,) int64."""
         count = len(self._problem.data)
         start, stop = step * self._size, (step + 1) * self._size
+        # A batch may reach from the end of one pass into the next, or over several of a small set.
         first, last = start // count, (stop - 1) // count
+        # Only the passes of this batch are kept: two at most, unless the data are fewer than a
+        # batch.
         self._orders = {n: self._order(n) for n in range(first, last + 1)}
         return torch.cat(list(self._orders.values()))[start - first * count : stop - first * count]
 
