@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.once import once
 from hw.pe import Control, ProcessingElement
 
+# One module text for all elements: files and synthesis do not grow with the array.
 PE = "qnn_pe"  # the module that stands rows x columns times in the Verilog
 
 
@@ -48,8 +49,10 @@ class SvpeArray(wiring.Component):
         words = list(self.words)
         for row, total in enumerate(self.sums):
             weights, control = self.weights[row], self.controls[row]
+            # The chain of sums begins at the last column, where nothing comes in.
             passing = C(0, total.shape())
             # The last column comes first: weights and sums both move from it towards column 0.
+            # Weights enter at the last column, so that its results leave last and column 0's first.
             for column in reversed(range(self._config.columns)):
                 pe = once(m.submodules, f"pe_{row}_{column}", PE, ProcessingElement, self._config)
                 m.d.comb += [
@@ -58,6 +61,7 @@ class SvpeArray(wiring.Component):
                     pe.control.eq(control),
                     pe.passing.eq(passing),
                 ]
+                # Downwards: the next row reads a column's word one cycle later.
                 words[column] = pe.next_activations
                 weights, control, passing = pe.next_weights, pe.next_control, pe.sum
             m.d.comb += total.eq(passing)

@@ -8,6 +8,7 @@ from amaranth import *
 from amaranth.hdl import Value
 
 # A LUT6_2 gives two functions of the same five inputs when its sixth input is 1 (UG974).
+# A LUT6 is two LUT5 and a multiplexer; with its sixth input at 1 both are at its pins.
 PAIR_INPUTS = 5
 CHAIN = 8  # bits of a CARRY8
 
@@ -16,6 +17,7 @@ CHAIN = 8  # bits of a CARRY8
 class Net:
     """One bit of a value; two nets with the same key are the same wire."""
 
+    # The identity of a value and a bit: Amaranth's values compare by building hardware.
     key: tuple[int, int]
     value: Value = None  # of the same key, the same
 
@@ -47,6 +49,7 @@ class Function:
         # A net without influence would take an input that a second function could use.
         made = Function(nets, table)
         for net in nets:
+            # Fewer nets let two functions share a LUT more often.
             made = made._without(net)
         return made
 
@@ -107,6 +110,8 @@ class Cells:
         left = [n for n, result in enumerate(results) if result is None]
         while left:
             first = left.pop(0)
+            # The first that fits: neighbours of a word share nets, so that a search finds nothing
+            # better.
             second = next((n for n in left if _pairs(wanted[first], wanted[n])), None)
             if second is None:
                 results[first] = self._single(wanted[first])
@@ -121,6 +126,7 @@ class Cells:
         padded = inputs + [None] * (PAIR_INPUTS - len(inputs))
         ports = {f"i_I{n}": 0 if net is None else net.value for n, net in enumerate(padded)}
         table = low.over(inputs), high.over(inputs)
+        # Inputs without a net are tied to 0, but the table must not depend on what they are.
         table = [_repeated(half, len(inputs), PAIR_INPUTS) for half in table]
         o5, o6 = self._wire(), self._wire()
         self._m.submodules += Instance(
@@ -143,6 +149,8 @@ class Cells:
             self._m.submodules += Instance(
                 "CARRY8",
                 p_CARRY_TYPE="SINGLE_CY8",
+                # A chain that ends inside a CARRY8 leaves the rest unused; nothing reads their
+                # outputs.
                 i_S=Cat(s, C(0, CHAIN - len(s))),
                 i_DI=Cat(d, C(0, CHAIN - len(d))),
                 i_CI=carry,
@@ -168,6 +176,7 @@ class Cells:
 
     def _wire(self):
         signal = Signal()
+        # Without it Python may give the id of a signal that is gone to a new one.
         self._kept.append(signal)
         return Net((id(signal), 0), signal)
 

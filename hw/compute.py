@@ -21,6 +21,7 @@ from hw.tiles import ELEMENT_LEAD, Tiles
 from hw.weights import WEIGHT_STAGES, Weights, WeightStep
 
 # More instructions than can begin before the last write of the oldest one has landed.
+# Each takes INSTRUCTION_LEAST cycles, so that 256 cover 512 cycles: more than any write_latency.
 IN_FLIGHT_BITS = 8  # of the count of instructions that have begun and not finished
 TAG = TILES_STRUCT["tag"].shape
 _DESTINATION_LEAD = ELEMENT_LEAD - 1  # a destination comes one cycle after its element
@@ -111,6 +112,7 @@ class Compute(wiring.Component):
         # The core is busy until the last write of the newest instruction has landed.
         in_flight = Signal(IN_FLIGHT_BITS)
         begins = sequencer.i.valid & sequencer.i.ready
+        # Both may happen in one cycle, so that it is one sum and not two branches.
         m.d.sync += in_flight.eq(in_flight + begins - self.finished)
         m.d.comb += [
             self.busy.eq(in_flight.any()),
@@ -176,9 +178,11 @@ class Compute(wiring.Component):
         config = self._config
         wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
         to = delay(m, tiles.destination, wait, name="destination")
+        # With a reset, unlike data: a write that was under way must not land in the next run.
         valid = delay(m, tiles.write, wait + 1, name="write", reset_less=False)
         final = delay(m, tiles.final, wait + 1, name="final", reset_less=False)
         # Only the enabled part of a word is written, so its lanes may stand in every part.
+        # In every part of the word: the bank writes the one that the destination names.
         results = epilogue.results.replicate(config.parts)
         m.d.sync += [
             self.write_address.eq(to.address),

@@ -24,6 +24,7 @@ class State(enum.Enum, shape=2):
     IDLE = 0
     BEGIN = 1  # the fetch starts
     RUN = 2
+    # AXI has no way to take a burst back: what was asked for must be answered.
     DRAIN = 3  # nothing new goes out; transfers under way end
 
 
@@ -97,6 +98,7 @@ class RunControl(wiring.Component):
             with m.Case(State.RUN):
                 self._note_faults(m)
                 # Later faults follow from the first one, which is the only one that is kept.
+                # Any of them ends the run; which one came first is noted below.
                 fault = self.read_error | self.write_error | self.instruction_error
                 with m.If(self.complete | fault | stop):
                     m.d.sync += state.eq(State.DRAIN)
@@ -104,6 +106,7 @@ class RunControl(wiring.Component):
                 self._note_faults(m)
                 with m.If(self.drained):
                     m.d.sync += [state.eq(State.IDLE), self.done.eq(1)]
+                    # A run that software stopped gives no interrupt: nobody waits for it.
                     m.d.comb += self.over.eq(~stop)
                     with m.If(stop):
                         self._clear(m)
@@ -119,6 +122,7 @@ class RunControl(wiring.Component):
             (Error.WRITE, self.write_error, self.write_error_address),
             (Error.READ, self.read_error, self.read_error_address),
         ):
+            # The last `If` that holds wins: of faults of one cycle, a read's is told.
             with m.If(error & ~self.failed):
                 m.d.sync += self.failed.eq(1)
                 m.d.sync += self.fault.code.eq(code)

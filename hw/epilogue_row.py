@@ -86,6 +86,7 @@ class EpilogueRow(wiring.Component):
         ready = RESULT_STAGES - 1
         fields = self._parameters(m, delay(m, element.parameter_address, ready, name="address"))
         late = delay(m, element, ROW_MEMORY_STAGES + ready, name="late")
+        # A raw element is cut out by the same shifter: only its amount is another.
         right = Mux(late.raw, late.slice_shift, fields.right)[: config.shift_bits]
 
         column = delay(m, element.column, ROW_MEMORY_STAGES, name="column")
@@ -109,6 +110,7 @@ class EpilogueRow(wiring.Component):
         m.d.comb += loaded.eq(self.load_data)
         fields = Signal(layout, name="parameters")
         late = delay(m, address, LEFT_STAGES - 1, name="bias_address")
+        # Two memories of the same words, as the bias is read later than the shifts are.
         shifts = Cat(fields.left, fields.skip_left, fields.right)
         loaded_shifts = Cat(loaded.left, loaded.skip_left, loaded.right)
         for name, own, value, from_memory in (
@@ -167,6 +169,7 @@ class EpilogueRow(wiring.Component):
         # A raw slice keeps its bits: the host puts the slices of a sum together again.
         is_whole = limits.raw | (fits & (value[-1] == sign))
         m.d.sync += [
+            # Saturated to a lane's width first, so that both comparisons are as narrow as a lane.
             near.eq(Mux(is_whole, value, Mux(sign, -most, most - 1))),
             below.eq(~later.raw & (near < low)),
             above.eq(~later.raw & (near > high)),

@@ -48,6 +48,8 @@ class Fence(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # The longest drain: a tile's writes begin a latency after its end and take an interval at
+        # most.
         most = self._write_latency + (1 << len(self.interval))
 
         wait = Signal.like(self.interval)  # cycles until a tile may end, plus one
@@ -68,6 +70,7 @@ class Fence(wiring.Component):
             wait.eq(Mux(self.tile_ended, self.interval, wait - wait.any())),
             drain.eq(Mux(self.tile_ended, span - 1, drain - drain.any())),
         ]
+        # Computed at the start, as the interval of an instruction does not change under way.
         with m.If(self.started):
             m.d.sync += span.eq(self.next_interval + (self._write_latency - 2))
 

@@ -14,6 +14,7 @@ SIGNALS = {  # port: kind of signal, its logical name, parameters
     "rst": ("reset", "RST", "POLARITY ACTIVE_HIGH"),
     "irq": ("interrupt", "INTERRUPT", "SENSITIVITY LEVEL_HIGH"),
 }
+# Any signal of the bus would do; this one is in both protocols.
 CARRIER = "awaddr"  # of a bus's signals, the one with the parameters of all
 _DECLARATION = re.compile(r"^  (?:input|output) (?:\[[\d:]+\] )?(?P<port>\w+);$", re.MULTILINE)
 
@@ -26,6 +27,7 @@ def annotated(verilog: str, top: str) -> str:
     ValueError
         A port belongs to no interface.
     """
+    # Of the top module alone: other modules may have ports of the same names.
     start = verilog.index(f"module {top}(")
     end = verilog.index("endmodule", start)
     ports = _DECLARATION.sub(lambda found: _lines(found["port"]) + found[0], verilog[start:end])

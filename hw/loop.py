@@ -30,6 +30,8 @@ class Loop(wiring.Component):
         m = Module()
 
         count, before_last = Signal.like(self.limit), Signal.like(self.limit, name="before_last")
+        # A loop of one step is at its last one from the start, which no count before it can
+        # announce.
         single = Signal()
 
         # `last` is a register, so that a nest of loops is one gate deep.

@@ -7,6 +7,7 @@ every register of a processing element.
 
 from hw.cells import Cells, Function, extended, net, nets, word
 
+# Codes 0 to 7 of -2 b2 + b1 + b0 are 0, 1, 1, 2, -2, -1, -1, 0.
 MULTIPLES = (0, 1, 1, 2, 2, 1, 1, 0)  # magnitude of the Booth digit of each code
 
 
@@ -134,6 +135,8 @@ class Mapped:
 
         # Three terms become two, the parities and the carries of the bits below, which one chain
         # adds.
+        # Three terms and a ripple: the majority of a bit's three is the fourth input of the next,
+        # so that a sum of three takes one LUT a bit and no second chain.
         chosen, others, below = [], [], carries[1]
         for three in bits:
             above = Function.of(majority, *three, clear)

@@ -56,6 +56,7 @@ class Origin(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # The choice falls where both sums are there, two adders behind the offsets.
         skip = delay(m, self.skip, 2, name="skip")
 
         m.d.sync += self.place.address.eq(self._address(m, skip))
@@ -112,6 +113,7 @@ class Origin(wiring.Component):
             frame.valid.eq(self.valid),
             frame.width.eq(instruction.input_width),
             frame.height.eq(instruction.input_height),
+            # A skip operand is read where the result is written, which is never outside.
             frame.anywhere.eq(self.skip),
             frame.pad_value.eq(instruction.pad_value),
             frame.columns.eq(instruction.columns),

@@ -80,6 +80,7 @@ class ReadChannel(wiring.Component):
         with m.If(bus.arready):
             m.d.sync += bus.arvalid.eq(0)
         # The order is the priority: who comes first has the address register first.
+        # In the order of their right: what the first is granted the second finds taken.
         for reader in (Reader.FETCH, Reader.LOAD):
             request, queue = self.requests[reader], pending[reader]
             granted = Signal(name=f"granted_{reader.name.lower()}")
@@ -102,6 +103,8 @@ class ReadChannel(wiring.Component):
             with m.If(bus.rid == reader):
                 m.d.comb += [
                     self.beats[reader].valid.eq(bus.rvalid & ~self.halt),
+                    # Halted, beats are taken and thrown away: the memory must be left with nothing
+                    # to answer.
                     bus.rready.eq(self.beats[reader].ready | self.halt),
                     # Answers of one id come in order, so that the oldest address is the failing
                     # burst's.

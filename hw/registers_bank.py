@@ -95,6 +95,8 @@ class RegisterBank(wiring.Component):
         acknowledge = self._command(Register.STATUS) & self._bit(Status.INTERRUPT)
         with m.If(self.over):
             m.d.sync += self.irq.eq(enable)
+        # A start acknowledges too, so that a late interrupt of the run before cannot be taken for
+        # its own.
         with m.Elif(acknowledge | self.start | self.reset):
             m.d.sync += self.irq.eq(0)
 

@@ -8,6 +8,7 @@ from hw.columns import Request, bank_bits, row_bits
 from hw.delay import delay
 from hw.spec.timing import BANK_STAGES, router_stages
 
+# Two inputs for each of three columns are the six of a LUT.
 COLUMNS_AT_ONCE = 3  # a LUT6 takes a match and a bit of each
 WORDS_AT_ONCE = 4  # a LUT6 picks one of four
 ANY_AT_ONCE = 6  # or joins six
@@ -66,8 +67,10 @@ class Router(wiring.Component):
         for column, request in enumerate(self.requests):
             match = Signal(name=f"match_{bank}_{column}")
             m.d.sync += match.eq(request.read & (request.bank == bank))
+            # Beside the match, which is a register as well.
             late = delay(m, request.row, 1, name=f"row_{bank}_{column}")
             masked.append(Mux(match, late, 0))
+        # An or, not a multiplexer: at most one column matches, and the rest are zeros.
         groups = []
         for n in range(0, len(masked), COLUMNS_AT_ONCE):
             group = Signal.like(row, name=f"group_{bank}_{n}")

@@ -9,6 +9,7 @@ from hw.layouts import TILES_STRUCT
 from hw.loop import Loop
 from hw.step import Offsets, Step
 
+# Terms are innermost, as all of them read the same word.
 INNER = ("terms", "blocks", "kernel_x", "kernel_y")  # from the innermost on, within a tile
 OUTER = ("tiles_x", "tiles_y")
 STEPS = {  # offset: the loop that it follows, the field that it grows by
@@ -72,6 +73,8 @@ class Sequencer(wiring.Component):
             inner_last.eq(Cat(loops[name].last for name in INNER).all()),
             tile_ends.eq(Mux(instruction.skip, skipping, inner_last)),
             # Only the last step of a tile may wait, for the epilogue of the tile before.
+            # Only the last step of a tile waits: what it would collide with are the tile's own
+            # writes.
             go.eq(running & (~tile_ends | fence.tile_may_end)),
             self.step.last.eq(tile_ends),
             self.step.final.eq(tile_ends & Cat(loops[name].last for name in OUTER).all()),
@@ -113,6 +116,8 @@ class Sequencer(wiring.Component):
                     loop.limit.eq(self.i.payload[name]),
                     loop.advance.eq(advance),
                 ]
+                # Each loop's `last` is a register, so that this chain is one gate a loop and no
+                # comparison.
                 advance = advance & loop.last
 
     def _follow_weights(self, m, start, step, inner_last):

@@ -9,6 +9,7 @@ from amaranth import *
 from hw.delay import delay
 
 # A LUT6 picks one of four places: four bits of data and two of the amount.
+# Four data and two of the amount are a LUT6.
 STEP_BITS = 2
 # Four low bits of the amount in two registered stages, and the rest in the adder's LUTs.
 LEFT_STAGES = 2
@@ -26,6 +27,7 @@ def shift_left(m, value, amount, width, *, name):
     for stage in range(LEFT_STAGES):
         unit = 1 << (STEP_BITS * stage)
         choices = [value << n * unit for n in range(1 << STEP_BITS)]
+        # What lies above the result's width can no longer come back: shifts go up only.
         shape = signed(min(width, len(choices[-1])))
         shifted = Signal(shape, name=f"{name}_{stage}", reset_less=True)
         m.d.sync += shifted.eq(Array(choices)[amount[:STEP_BITS]])
@@ -48,6 +50,7 @@ def shift_right(m, value, amount, bits, *, name):
         step = min(STEP_BITS, len(amount))
         rest = len(amount) - step
         unit = 1 << rest
+        # The steps to come take away at most `unit` - 1 places.
         width = min(len(value), bits + unit - 1)
         shifted = Signal(signed(width), name=f"{name}_{rest}", reset_less=True)
         m.d.sync += shifted.eq(Array(value >> n * unit for n in range(1 << step))[amount[rest:]])

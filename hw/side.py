@@ -9,6 +9,7 @@ from hw.ports import read_port
 from hw.spec.timing import RESULT_STAGES, hold_latency, side_depth, write_latency
 from hw.tiles import SideRead
 
+# As in the router: two of the index and four of data.
 COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
 # The buffer's read, then the choice of lanes.
 SKIP_STAGES = 2  # from the address of a skip operand to row 0's lane
@@ -66,6 +67,7 @@ class Side(wiring.Component):
         write, skip, maximum = words.write_port(), words.read_port(), read_port(words, "maximum")
 
         self._write(m, write)
+        # A ring: its depth is a power of two that covers all that can be under way.
         m.d.sync += write.addr.eq(write.addr + write.en)
 
         read = self.read
@@ -138,6 +140,7 @@ class Side(wiring.Component):
         part_bits = config.rows * config.activation_bits
         parts = Array(word[n * part_bits : (n + 1) * part_bits] for n in range(config.parts))
         lanes = Signal(part_bits, reset_less=True)
+        # Cleared, and not left out: an element without a skip adds zero in the same adder.
         m.d.sync += lanes.eq(Mux(skip, parts[part], 0))
         for row, lane in enumerate(self.skips):
             own = lanes.word_select(row, config.activation_bits)

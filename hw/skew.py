@@ -22,6 +22,7 @@ class Skew(wiring.Component):
         m = Module()
 
         for n, (value, late) in enumerate(zip(self.i, self.o, strict=True)):
+            # A triangle of registers, which synthesis makes into shift registers of LUTs.
             m.d.comb += late.eq(delay(m, value, len(self.i) - 1 - n, name=f"value_{n}"))
 
         return m

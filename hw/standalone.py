@@ -87,6 +87,7 @@ class Standalone(wiring.Component):
             *(cycles, status[:8], error[:8], C(0, 16)),
             C(int.from_bytes(network.digest, "little"), 64),
         )
+        # One register takes words in, and sends head and words out: never at the same time.
         word = Signal(max(bits, len(head)))
         with m.FSM() as states:
             with m.State("INPUT"):
@@ -111,6 +112,7 @@ class Standalone(wiring.Component):
         shift = exact_log2(width)
         count = Signal(range(size + 1))  # bytes that came
         # An input that stops half way is forgotten, so that the next byte begins a new one.
+        # A host that stopped in the middle of an input must not spoil the next one.
         patience = PATIENCE_BITS * self._divisor
         idle = Signal(range(patience))
         filled = Signal()  # a word is whole

@@ -13,12 +13,15 @@ def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instructi
     An engine finishes its instructions in order, so that a wait for one covers all before it:
     for each pair of engines only a dependency on a later instruction than the last needs a token.
     """
+    # The newest instruction of a that b is known to have waited for; -1: none yet.
     covered = {(a, b): -1 for a in Engine for b in Engine}
     seen = _History()
+    # Sets, as an instruction may have several reasons to wait for one engine, but one token does.
     waits: list[set[Engine]] = [set() for _ in program]
     signals: list[set[Engine]] = [set() for _ in program]
     for index, instruction in enumerate(program):
         engine = instruction.engine
+        # END has no engine: control waits for all of them to be idle.
         if engine is None:
             continue
         reads, writes = instruction.reads(config), instruction.writes(config)
@@ -30,6 +33,7 @@ def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instructi
                 covered[other, engine] = needed
                 signals[needed].add(engine)
                 waits[index].add(other)
+        # Only now: an instruction does not wait for itself, and its own engine runs in order.
         seen.add(index, engine, reads, writes)
     return [
         replace(instruction, waits=frozenset(taken), signals=frozenset(given))
@@ -47,6 +51,7 @@ class _History:
     def last_conflict(self, reads, writes, engine, covered):
         """Index of the engine's newest instruction that must come first, if over ``covered``."""
         return max(
+            # After a write both reading and writing must wait; after a read only writing must.
             _newest(self.writes[engine], (*reads, *writes), covered),
             _newest(self.reads[engine], writes, covered),
         )
@@ -57,6 +62,7 @@ class _History:
 
 
 def _newest(entries, spans, covered):
+    # Backwards: the newest conflict covers all that came before it.
     for index, old in reversed(entries):
         if index <= covered:
             return covered

@@ -36,6 +36,9 @@ class BufferRequest:
 def allocate(requests: list[BufferRequest], capacity: int) -> dict[Hashable, int] | None:
     """First addresses, or None where these orders find none: largest first, then oldest first."""
     orders = (
+        # Large buffers first leave small gaps that small ones fill; in order of time, buffers reuse
+        # what just became free; by area, long lives of large buffers come first. Names make each
+        # order total.
         lambda r: (-r.words, r.first, r.name),
         lambda r: (r.first, -r.words, r.name),
         lambda r: (-r.words * r.steps, r.first, r.name),
@@ -55,10 +58,13 @@ def best_gap(
         (address, address + other.words) for other, address in placed if request.meets(other)
     )
     best, end = None, 0
+    # The end of memory as one more neighbour, so that the last gap is a gap like others.
     for start, stop in [*busy, (capacity, capacity)]:
         room = start - end
+        # Strictly smaller: of equal gaps the lowest wins, which keeps the top free for large ones.
         if room >= request.words and (best is None or room < best[0]):
             best = (room, end)
+        # Neighbours in address need not live together, and so may overlap.
         end = max(end, stop)
     return None if best is None else best[1]
 

@@ -45,6 +45,7 @@ def assemble(state: Compilation) -> Compilation:
         program_bytes=len(code),
         payload=code + bytes(data_start(len(state.program)) - len(code)) + state.data.content,
     )
+    # From the bytes, not from what they were made of: the proof covers the encoding too.
     check_program(image)
     return replace(state, image=image)
 
@@ -70,4 +71,5 @@ def _words(layouts, config):
 def _as_in_the_model(layer, state):
     """The layer with the products of the user's kernel, which a packed input has more taps than."""
     given, packed = state.graph[layer.name].macs, state.network.graph[layer.name].macs
+    # In proportion, as a layer's entry may be one strip of it.
     return layer if given == packed else replace(layer, macs=layer.macs * given // packed)

@@ -63,11 +63,14 @@ def _walk(network, plan, places, image, number, run) -> Iterator["_Strip"]:
     buffers = {b.name: b for b in strip_buffers(network, run, needed, plan.spilled)}
     count = 0
     for part, blocks in enumerate(slice_blocks(network, run.last, run.slices)):
+        # With one strip no weights come again: none has to be held.
         hold = (image, number, part) if len(needed) > 1 and _holds(network, run) else None
         done = {node.name: 0 for node in run.nodes}
         for rows in needed:
             views = {
                 name: _View(
+                    # In turn: while one strip is computed from a copy, the next one is loaded into
+                    # the other.
                     places.chip[Spot(number, name, count % buffer.copies)],
                     rows[name].first,
                     buffer.pitch,
@@ -105,6 +108,8 @@ class _Strip:
     done: dict[str, int]  # rows that earlier strips have computed
 
     def emit(self, tasks: list[Task], layers: list[Layer]) -> None:
+        # A load has the tag of the first computation behind it, so that a trace shows what it is
+        # for.
         tag = len(layers)
         for name in loaded(self.network, self.run.nodes, self.plan.spilled):
             tasks.append(self._task(self._load(name, tag)))
@@ -150,6 +155,7 @@ class _Strip:
         rows = self.rows[node.name]
         height = network.graph[node.inputs[0]].shape[1]
         if node.inputs[0] in self.steps:
+            # On chip lie only the rows that are read, as many as the stride leaves.
             height = ceil(height / self.steps[node.inputs[0]])
             node = without_gaps(node)
         read = node.window.rows_read(rows, height)
@@ -158,6 +164,7 @@ class _Strip:
         skips = [self._layout(name, rows) for name in node.inputs[1:]]
         operands = Operands(
             input=self._layout(node.inputs[0], read),
+            # As if the blocks before were there: instructions count blocks from the tensor's first.
             output=replace(result, address=result.address - first * result.width),
             skip=skips[0] if skips else None,
         )
@@ -230,6 +237,7 @@ class _Strip:
     def _transfer(self, op, memory: Map, layout: TensorLayout, address, words, tag):
         size = Buffer.FEATURES.word_bytes(self.network.config)
         rows, pitch = layout.height, layout.pitch
+        # Rows that follow each other in both memories are one long run: one burst after the other.
         if words == pitch == memory.row_step:
             words, rows = words * rows, 1
         return Transfer(
@@ -239,6 +247,7 @@ class _Strip:
             address=address,
             words=words,
             rows=rows,
+            # A step that is not used is 0, so that equal transfers are equal bytes.
             address_step=pitch if rows > 1 else 0,
             offset=memory.start * size,
             offset_step=memory.row_step * size if rows > 1 else 0,

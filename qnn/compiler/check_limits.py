@@ -43,7 +43,10 @@ def _weight_bits(node, config):
     """The bits of the codes that hold the node's weights."""
     if config.pe == "shift":
         return node.weight_bits
+    # An array that multiplies holds integers in two's complement, whose bits are those of the
+    # largest.
     values = [integer(int(index)) for index in np.unique(node.codes)]
+    # -1 - v has as many bits as v, for negative v, and one more is the sign.
     return max(max(value, -1 - value).bit_length() + 1 for value in values)
 
 
@@ -53,6 +56,7 @@ def _check_counts(graph, batch):
             f"the graph has {len(graph.outputs)} outputs, but the accelerator counts "
             f"{MOST_OUTPUTS} that wait to be stored; use fewer"
         )
+    # A lower bound: strips take a tag each, which is known when they are chosen.
     layers = sum(node.is_computed for node in graph.nodes)
     if layers * batch > TAGS:
         raise CompileError(

@@ -46,11 +46,13 @@ def check_program(image: Image) -> None:
 def check_banks(index: int, tiles: Tiles, config: SvpeConfig) -> None:
     """Prove over the real addresses that no step reads a bank twice."""
     address, inside = access.reads(tiles)
+    # The skip step reads by itself: its words may meet a bank of the steps before.
     places = [(address, inside)]
     if tiles.skip:
         skip = access.skip_reads(tiles)[:, None]
         places.append((skip, np.ones(skip.shape, bool)))
     for where, valid in places:
+        # A column that reads nothing gets a bank of its own, below all real ones.
         bank = np.where(valid, where % config.banks, -1 - np.arange(tiles.columns))
         bank = np.sort(bank, axis=-1)
         clash = (bank[..., 1:] == bank[..., :-1]).any()
@@ -79,6 +81,7 @@ def _check_tokens(program):
     known = []
     for index, instruction in enumerate(program[:-1]):
         engine = instruction.engine
+        # What an engine has been told it still knows for all that it does later.
         knows = dict(at_end[engine])
         for other in Engine:
             if other in instruction.waits:
@@ -88,6 +91,7 @@ def _check_tokens(program):
                 for name, value in queues[other, engine].pop(0).items():
                     knows[name] = max(knows[name], value)
         known.append(knows)
+        # The instruction itself is over too once it gives its tokens.
         at_end[engine] = {**knows, engine: index}
         for other in Engine:
             if other in instruction.signals:
@@ -123,6 +127,7 @@ def _check_ahead(program, slow):
         for other in Engine:
             counts[other, name] -= other in instruction.waits
             counts[name, other] += other in instruction.signals
+            # Tokens are counters in hardware, which wrap without a trace.
             full = counts[name, other] >= 1 << TOKEN_BITS
             _require(not full, index, f"more than {TOKEN_BITS} bits of tokens for {other.word}")
         position[name] += 1
@@ -130,6 +135,7 @@ def _check_ahead(program, slow):
 
     fast = [name for name in Engine if name != slow]
     while True:
+        # Until each of the others is held up: that is as far ahead as any timing can take them.
         while any(step(name) for name in fast):
             pass
         if not step(slow):
@@ -150,6 +156,7 @@ def _accesses(index, instruction, image):
     for span in instruction.reads(config):
         if span.memory in (Buffer.WEIGHTS, Buffer.PARAMETERS):
             reads.append((span.memory, np.arange(span.start, span.stop)))
+    # Passes last, as `valid` says which pixels exist, for all passes alike.
     words = np.unique(written.transpose(0, 2, 1)[valid])
     return reads, [(Buffer.FEATURES, words)]
 
@@ -177,6 +184,7 @@ class _Memory:
             Region.SCRATCH: image.scratch_bytes // config.bus_bytes,  # no buffer has its number
         }
         self.writer = {b: np.full(size, NEVER) for b, size in self.sizes.items()}
+        # The engine of the newest writer: its number, or NEVER, which is none's.
         self.by = {b: np.full(size, NEVER) for b, size in self.sizes.items()}
         self.reader = {(b, e): np.full(n, NEVER) for b, n in self.sizes.items() for e in Engine}
 
@@ -195,6 +203,7 @@ class _Memory:
             self._check_order(index, engine, buffer, words, known)
             for other in Engine:
                 last = self.reader[buffer, other][words].max(initial=NEVER)
+                # An engine's own reads are over before its next instruction writes.
                 early = other != engine and last > known[other]
                 _require(
                     not early, index, f"overwrites {buffer.name} that {other.word} still reads"
@@ -210,6 +219,8 @@ class _Memory:
             last = self.writer[buffer][words][self.by[buffer][words] == number]
             if not len(last):
                 continue
+            # Its own writes have landed for the next transfer; a computation has its fence for
+            # that.
             over = known[other] if other != engine else index
             _require(
                 last.max() <= over, index, f"touches {buffer.name} that {other.word} still writes"

@@ -13,6 +13,7 @@ from qnn.compiler.pack_input import pack_input
 from qnn.compiler.place_buffers import place_buffers
 from qnn.errors import CompileError
 
+# The search counts words alone; real addresses leave gaps. A smaller share leaves room for them.
 SHARES = (1.0, 0.9, 0.8, 0.7)  # of the chip that a plan may fill, until all finds an address
 
 
@@ -34,6 +35,7 @@ def choose_plan(state: Compilation) -> Compilation:
         if other is not None and (best is None or other.plan.cycles <= best.plan.cycles):
             graph, best = packed, other
     if best is None:
+        # Once more for its error, which is then the plain graph's.
         return _planned(state, state.graph)  # which says what does not fit
     return best
 
@@ -48,6 +50,7 @@ def _tried(state, graph):
 def _planned(state, graph):
     net = network(graph, state.config, state.bytes_per_cycle, state.batch)
     words = state.config.feature_words
+    # The first that has addresses is taken: a smaller share has more to send to memory.
     for share in SHARES:
         plan = choose_runs(net, int(share * words))
         if plan is None:

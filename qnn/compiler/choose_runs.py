@@ -10,6 +10,8 @@ from qnn.compiler.storage import passes
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
 
+# Each layer of a run computes the rows at its strips' borders again: with 3x3 kernels four of them
+# repeat up to six rows of the first one a strip, and so much more with each further layer.
 MOST_LAYERS = 4  # of a run
 NO_CHANGE = (0, 0, 0.0)  # of a cost
 
@@ -36,6 +38,7 @@ def choose_runs(network: MappedNetwork, capacity: int, *, stays: bool = True) ->
     """
     runs, fixed = _start(network)
     if not stays:
+        # The fallback: every run has the chip for itself, so that the worst case is a single row.
         fixed = frozenset(place.root for place in network.place.values())
     search = _Search(network, capacity, fixed)
     state = search.spill(search.state(runs, fixed))
@@ -79,6 +82,8 @@ def _start(network):
     for node in graph.nodes:
         if node.is_computed:
             runs.append((node,))
+            # An unrounded result has a word for each pass, which no later layer reads: it only
+            # leaves.
             if passes(node, network.config) > 1:
                 spilled.add(node.name)
     return tuple(runs), frozenset(spilled)
@@ -98,6 +103,7 @@ def _alive(network, runs, spilled):
 class _Cost:
     """Runs that no strip height makes possible, words that are missing, then cycles."""
 
+    # Compared first: a plan that cannot be is worse than any that lacks words, however many.
     impossible: int
     missing: int
     cycles: float
@@ -113,6 +119,7 @@ class _Cost:
 
     def change(self, before: "_Cost") -> tuple:
         """What this costs more than ``before`` did, to be compared in this order."""
+        # Infinity less infinity is no number: both impossible is no change.
         cycles = 0.0 if self.cycles == before.cycles else self.cycles - before.cycles
         return self.impossible - before.impossible, self.missing - before.missing, cycles
 
@@ -157,12 +164,15 @@ class _Search:
 
     def __init__(self, network, capacity, fixed):
         self.network, self.capacity, self.fixed = network, capacity, fixed
+        # A change touches two runs of many: all others' answers are remembered.
         self.best = cache(lambda nodes, spilled, space: best_run(network, nodes, spilled, space))
 
     def state(self, runs, spilled) -> _State:
         return _State(self, runs, spilled)
 
     def choice(self, nodes, spilled, taken) -> Choice:
+        # Only spills that the run can see are part of the key, so that far away ones change
+        # nothing.
         return self.best(nodes, spilled & self.network.roots(nodes), self.capacity - taken)
 
     def spill(self, state: _State) -> _State | None:
@@ -171,6 +181,7 @@ class _Search:
             number = next((i for i, c in enumerate(state.choices) if c.run is None), None)
             if number is None:
                 return state
+            # Only what stays during the run that does not fit can make room for it.
             here = [root for root, (a, b) in state.alive.items() if a <= number <= b]
             if not here:
                 return None
@@ -182,6 +193,7 @@ class _Search:
         words = self.network.root_words(root)
         first, last = state.alive[root]
         moved = self._moved(state, (first, last), state.spilled | {root}, -words)
+        # Ties go to the largest, which makes the most room.
         return moved.change(_Cost.of(state.choices[first : last + 1])), -words
 
     def _moved(self, state, span, spilled, words) -> _Cost:
@@ -251,6 +263,8 @@ class _Search:
             and bool(users)
             and all(user in following and user.is_computed for user in users)
             and all(output.name != name for output in graph.outputs)
+            # A tensor inside a concatenation is read with the others, so that its strips alone are
+            # no use.
             and self.network.place[name].root == name
             and passes(nodes[-1], self.network.config) == 1
         )

@@ -37,6 +37,7 @@ class Compilation:
     graph: Graph
     config: SvpeConfig
     batch: int
+    # Of the memory port as the board has it, which may be less than the bus is wide.
     bytes_per_cycle: int
     gathers: dict[str, Gather] = field(default_factory=dict)
     network: MappedNetwork | None = None

@@ -33,6 +33,8 @@ class DataSection:
 
 def lay_out_data(state):
     """The state with the data of all tasks, in the order in which they first need them."""
+    # In the order of first use: neighbours in the program are neighbours in memory, so that one
+    # load can bring several groups.
     keys = tuple(dict.fromkeys(task.weights for task in state.tasks if task.weights))
     groups = [state.network.packed[name][number] for name, number in keys]
     weights = b"".join(group.weights for group in groups)
@@ -55,6 +57,7 @@ def data_start(instructions: int) -> int:
 
 def link(state):
     """The state with a program that ends, and whose loads read behind its own bytes."""
+    # One more for END, which moves no data but takes its place before them.
     start = data_start(len(state.program) + 1)
     program = (*(_moved(instruction, start) for instruction in state.program), End())
     return replace(state, program=program)
@@ -65,6 +68,7 @@ def _starts(first, sizes):
 
 
 def _moved(instruction, start):
+    # Offsets of the other regions are the host's, and known before the program's length is.
     if not isinstance(instruction, Transfer) or instruction.region is not Region.IMAGE:
         return instruction
     return replace(instruction, offset=instruction.offset + start)

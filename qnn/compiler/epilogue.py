@@ -12,6 +12,7 @@ def fold(graph: Graph, node: Conv) -> Epilogue[tuple[int, ...]]:
     clamp are as stored. What is not rounded is neither shifted right nor clamped.
     """
     plain, zeros = node.epilogue, (0,) * node.shape[0]
+    # The offset of a result is subtracted before the clamp, whose bounds are then the lane's own.
     offset = node.type.offset
     return Epilogue(
         left=tuple(plain.left.tolist()),

@@ -8,6 +8,7 @@ def layer_cycles(image: Image) -> dict[str, int]:
     """Cycles for one image, by layer."""
     cycles: dict[str, int] = {}
     for instruction in image.program:
+        # Images of a batch are alike: the first one speaks for all.
         if isinstance(instruction, Tiles) and image.layers[instruction.tag].image == 0:
             name = image.layers[instruction.tag].name
             cycles[name] = cycles.get(name, 0) + instruction.cycles

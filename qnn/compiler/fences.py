@@ -13,7 +13,10 @@ from hw.spec.isa import access
 from hw.spec.isa.tiles import Tiles
 from hw.spec.timing import INSTRUCTION_GAP, dependent_fence
 
+# All ones in the field's 12 bits.
+# All ones in the field's 12 bits.
 NO_FENCE = 4095  # more cycles of writes than ever remain
+# Far beyond any cycle of one instruction, and far below where int64 sums would wrap.
 NEVER = 1 << 40
 
 
@@ -42,8 +45,12 @@ class Running:
         """The largest safe fence of the next instruction."""
         first = _first_reads(tiles, self.feature_words)
         fence, age = NO_FENCE, 0
+        # Newest first: the further back, the more cycles have passed at least, and the less it can
+        # matter.
         for written, cycles in reversed(self.newest):
             landed = self.landed + age + self.interval
+            # `least` bounds every word of it: most instructions of the past are left out by one
+            # comparison.
             if landed + written.least < fence:
                 needed = first[written.words] + written.early
                 fence = min(fence, landed + int(needed.min(initial=NEVER)))
@@ -57,6 +64,7 @@ class Running:
         total = 0
         for kept, (_, cycles) in enumerate(reversed(self.newest)):
             total += cycles
+            # Older writes have landed whatever the fence is.
             if total > NO_FENCE:
                 self.newest = self.newest[-1 - kept :]
                 break
@@ -73,6 +81,7 @@ def _first_reads(tiles, feature_words):
     last = _last_steps(tiles)[:, None]
     cycle = np.arange(address.shape[1])
     cycle = np.where(np.arange(len(last))[:, None] > 0, cycle + np.roll(last, 1) + 1, cycle)
+    # Steps issue one a cycle, except that the last of a tile may wait for its interval.
     cycle[:, tiles.steps - 1 :] = last
     first = np.full(feature_words, NEVER)
     np.minimum.at(first, address[inside], np.broadcast_to(cycle[..., None], address.shape)[inside])
@@ -86,6 +95,7 @@ def _first_reads(tiles, feature_words):
 def _writes(tiles):
     address, valid = access.writes(tiles)
     last = _last_steps(tiles)
+    # Results of a tile are written pass by pass, column by column, one a cycle.
     slot = np.arange(tiles.passes)[:, None] * tiles.columns + np.arange(tiles.columns)
     early = (last[-1] - last)[:, None, None] - 1 - slot
     valid = np.broadcast_to(valid[:, None], address.shape)

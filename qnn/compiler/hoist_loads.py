@@ -30,12 +30,16 @@ def hoist_loads(program: list[Instruction], config: SvpeConfig) -> list[Instruct
     computes = 0
     for instruction in program:
         computes += instruction.engine is Engine.COMPUTE
+        # While the first computations wait for their own data, loads that passed them would take
+        # the port.
         most = TRANSFERS_IN_FLIGHT if computes <= QUEUE_DEPTH else QUEUE_DEPTH
         own = _Placed(instruction, instruction.reads(config), instruction.writes(config), most)
         place = len(result)
         if instruction.op is Op.LOAD:
             while place and _may_pass(own, result[place - 1], passed[place - 1]):
                 place -= 1
+                # Counted on what is passed: it says how many loads stand between it and its place
+                # in the queue.
                 passed[place] += 1
         result.insert(place, own)
         passed.insert(place, 0)
@@ -44,6 +48,7 @@ def hoist_loads(program: list[Instruction], config: SvpeConfig) -> list[Instruct
 
 def _may_pass(load, other, count):
     engine = other.instruction.engine
+    # Loads keep their order, so that what is needed first comes first.
     if engine is Engine.LOAD or (engine is Engine.COMPUTE and count >= other.most):
         return False
     return not (

@@ -16,6 +16,7 @@ from qnn.errors import CompileError
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool
 
+# Coordinates have 12 bits with a sign: what lies in the padding is negative.
 COORDINATE_LIMIT = 2047
 
 
@@ -94,6 +95,7 @@ def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
             _at_block(tiles, layouts, read.start, group.block),
             terms=node.codes.shape[0],
             blocks=len(read),
+            # A group whose steps all have one word of weights stays at it.
             weight_step=int(data.words > 1),
             output_part=group.part,
             low=epilogue.low,
@@ -111,6 +113,7 @@ def _whole_map(graph, node, layouts, tile, config):
     stride_y, stride_x = node.window.stride
     operand, result = layouts.input, layouts.output
     qtype = graph[node.inputs[0]].type
+    # Padding never wins a maximum, and adds nothing to a sum.
     zero = qtype.low if isinstance(node, MaxPool) else 0
     tiles_y, tiles_x = tile.count(node)
     columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]  # x, y of the output
@@ -141,6 +144,8 @@ def _whole_map(graph, node, layouts, tile, config):
         column_x=tuple(x * stride_x for x, _ in columns),
         column_y=tuple(y * stride_y for _, y in columns),
         column_address=tuple(x * stride_x + y * stride_y * operand.pitch for x, y in columns),
+        # The epilogue takes a result a cycle, and the array's sums come out over all of its
+        # columns.
         interval=max(passes(node, config) * tile.columns, config.columns),
         passes=passes(node, config),
         pass_step=result.pass_step,
@@ -167,6 +172,7 @@ def _column(bit, tile):
     column = 1 << bit
     if column >= tile.columns:
         return 0, 0
+    # Both sides of a tile are powers of two: a bit of the column's number is one of x or one of y.
     return (column, 0) if column < tile.width else (0, column // tile.width)
 
 
@@ -193,6 +199,8 @@ def _check_coordinates(node, tiles):
         (tiles.kernel_y - 1) * tiles.kernel_y_stride,
     )
     for (first, stride, count, side), further in zip(axes, kernel, strict=True):
+        # One tile further than there is: columns without a pixel are computed too, and must not
+        # wrap.
         reach = max(first + stride * count + further, side * count)
         if reach > COORDINATE_LIMIT:
             raise CompileError(

@@ -55,6 +55,7 @@ def _scratch(net: MappedNetwork, plan: Schedule):
     for root in dict.fromkeys(place.root for place in net.place.values()):
         members = [n for n, p in net.place.items() if p.root == root]
         is_read = any(user.is_computed for name in members for user in net.graph.users(name))
+        # Inside a run tensors never leave the chip; what nobody reads again only goes to the host.
         if root in plan.spilled and root not in inner and is_read:
             if net.graph[root] not in net.graph.inputs:
                 starts[root] = end
@@ -70,6 +71,7 @@ def _sources(net, scratch, inputs):
         if place.root in scratch
     }
     for layout in inputs:
+        # Inputs last: an input is read from where the host put it, whatever else is in memory.
         sources[layout.name] = Map(Region.INPUT, layout.address, layout.pitch)
     return sources
 
@@ -87,6 +89,8 @@ def _targets(net, scratch, outputs):
         maps = [_scratch_map(net, scratch, name)] if place.root in scratch else []
         for layout in outputs:
             outer = net.place[layout.name]
+            # An output that is a concatenation is stored operand by operand, each as it is
+            # computed.
             if outer.root == place.root and covers(outer, place):
                 start = layout.address + (place.first - outer.first) * layout.width
                 maps.append(Map(Region.OUTPUT, start, layout.pitch))

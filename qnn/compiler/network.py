@@ -111,6 +111,7 @@ def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int, batch: int) 
         )
         for conv in graph.convs
     }
+    # Once for each layer: the search asks for them thousands of times.
     cycles = {
         name: tile_cycles(graph[name], tile, steps(graph[name], place, config), config)
         for name, tile in layout.tiles.items()

@@ -72,6 +72,7 @@ def _windows(graph, given):
     """The window that all readers share, down and across; None if the input cannot be packed."""
     name, (_, *sizes) = given.name, given.shape
     readers = graph.users(name)
+    # An input that is an output too must stay as the user gave it.
     if not readers or name in (output.name for output in graph.outputs):
         return None
     if not all(isinstance(n, Conv) and n.window.groups == 1 and n.skip != name for n in readers):
@@ -97,6 +98,7 @@ def _fewest_steps(channels, axes, lanes):
     fitting = [
         (down, across)
         for down, across in pairs
+        # Packed taps must fit one word; one tap is the plain input, of any number of channels.
         if down.taps * across.taps in (1, *range(2, lanes // channels + 1))
     ]
     return min(fitting, key=cost)
@@ -131,6 +133,7 @@ def _pack(axis, taps):
     if kernel > 1 and pixels % step:
         return None
     dilation = pixels // step if kernel > 1 else 1
+    # Exactly the words that some output reads, so that the window never leaves them before the end.
     needed = axis.outputs + (kernel - 1) * dilation
     words = min(needed, -(-(axis.size + axis.before) // step))  # those behind hold padding only
     return _Packed(

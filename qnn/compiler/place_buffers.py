@@ -26,6 +26,7 @@ def place_buffers(network: MappedNetwork, plan: Schedule, batch: int) -> dict[Sp
             need = BufferRequest(spot, needs[spot].words, wider)
             address = best_gap(need, others, network.config.feature_words)
             if address is not None:
+                # At once, so that later wishes see the room that is left.
                 needs[spot], chip[spot] = need, address
                 break
     return chip
@@ -56,6 +57,7 @@ def _wishes(network, plan, batch, needs) -> Iterator[tuple[Spot, list[tuple[Span
             if spot.name in outputs:
                 yield spot, [_behind(need.lives[0], len(work), batch)]
         elif spot.name in reads[spot.run]:
+            # The second copy is loaded after the first, through the same port.
             cycles = network.transfer_cycles(need.words) * (1 + spot.copy)
             yield spot, list(_before(spot.run, work, cycles, batch))
         elif spot.name == plan.runs[spot.run].last.name:
@@ -82,6 +84,7 @@ def _before(number: int, work: list[int], cycles: float, batch: int) -> Iterator
     for back in (most, *range(reach, 0, -1)):
         if not back:
             continue
+        # Before the first run of a batch lies the last one of the image before.
         first = number - back
         yield ((first, number),) if first >= 0 else ((0, number), (first + count, count - 1))
 

@@ -12,6 +12,7 @@ from qnn.compiler.storage import Placement, passes
 from qnn.ir.ops import Concat, Conv, Operator
 from qnn.ir.rows import Rows
 
+# 16 less than a counter holds: other transfers give tokens that wait at the same time.
 MOST_STRIPS = (1 << TOKEN_BITS) - 16  # of a run: the store of each may give a token that waits
 STRIP_CYCLES = 64  # of waiting for results to land, a layer and strip: tokens and pipeline
 
@@ -79,6 +80,7 @@ def row_steps(
         readers = [node for node in nodes if name in node.inputs]
         if len(readers) == 1 and readers[0].inputs.count(name) == 1:
             (reader,) = readers
+            # A skip operand is read at every row, whatever the stride.
             if reader.inputs[0] == name and reader.window.row_step > 1:
                 steps[name] = reader.window.row_step
     return steps
@@ -108,6 +110,7 @@ def strip_buffers(
 ) -> tuple[StripBuffer, ...]:
     """What the strips of a run need on chip, besides tensors that stay there."""
     most = {name: max(each[name].count for each in needed) for name in needed[0]}
+    # One strip is loaded once: a second copy would be room for nothing.
     copies = run.copies if len(needed) * run.slices > 1 else 1
     steps = row_steps(network, run.nodes, spilled)
     buffers = [
@@ -150,6 +153,7 @@ def best_run(
     network: MappedNetwork, nodes: tuple[Operator, ...], spilled: frozenset[str], space: int
 ) -> Choice:
     """The run of least estimated cycles whose buffers fit in ``space`` words."""
+    # -1 says that no height of strips is possible at all, whatever the space.
     best = Choice(None, inf, missing=-1)
     least = None
     for rows in _heights(network, nodes, spilled):
@@ -162,6 +166,7 @@ def best_run(
             if words > space:
                 continue
             cycles = _cycles(network, run, needed, spilled)
+            # Strictly: of equals the first, which has fewer and larger strips.
             if cycles < best.cycles:
                 best = Choice(run, cycles)
     if best.run is None and least is not None:
@@ -179,6 +184,7 @@ def _heights(network, nodes, spilled):
     sizes = (
         min(height, ceil(ceil(height / count) / step) * step) for count in range(1, height + 1)
     )
+    # By count of strips, not by rows: most heights differ from a neighbour in nothing.
     different = dict.fromkeys([*sizes, least_rows(last)])
     return [rows for rows in different if ceil(height / rows) <= MOST_STRIPS]
 
@@ -187,6 +193,7 @@ def _variants(network, nodes, rows, strips):
     """The runs of one height: of equal ones, the first is taken."""
     if strips > 2:
         yield FusedGroup(nodes, rows, strips)
+    # Two copies before one: where both fit, overlapped transfers cost nothing.
     yield FusedGroup(nodes, rows, 2)
     yield FusedGroup(nodes, rows, 1)
     for slices in _slice_counts(network, nodes, strips):
@@ -243,6 +250,7 @@ def _cycles(network, run, needed, spilled):
         words = times * each[run.last.name].count * network.row_words(run.last.name)
         written.append(network.transfer_cycles(words))
     weights = sum(network.weight_cycles(node.name) for node in run.nodes)
+    # Weights that do not stay come again with every strip.
     if run.slices == 1 and not stationary(network, run.nodes):
         weights *= len(needed)
     overhead = STRIP_CYCLES * len(needed) * run.slices * len(run.nodes)
@@ -252,4 +260,5 @@ def _cycles(network, run, needed, spilled):
     sources = {source.name for source in network.graph.inputs}
     # All images but the first of a batch are loaded while the one before is computed.
     images = network.batch if sources.issuperset(moved) else 1
+    # Nothing hides the first read and the last write.
     return max(sums) + read[0] / images + written[-1] + overhead

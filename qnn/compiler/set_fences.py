@@ -10,6 +10,7 @@ from qnn.compiler.fences import Running
 
 def set_fences(program: list[Instruction], config: SvpeConfig) -> list[Instruction]:
     """Give each compute instruction the largest fence that is safe."""
+    # Last of all passes that move instructions: a fence is right for one order alone.
     running, result = Running(config), []
     for instruction in program:
         if isinstance(instruction, Tiles):

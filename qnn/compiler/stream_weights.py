@@ -35,6 +35,7 @@ class _Ring:
 
     def place(self, words: int) -> int:
         """The first of the next ``words``."""
+        # A chunk is never cut in two: its instructions count addresses upwards.
         start = self.next if self.next + words <= self.size else 0
         self.next = start + words
         return start
@@ -74,10 +75,12 @@ def _chunks(tasks, words, config):
     used = dict.fromkeys(task.weights for task in tasks if task.weights)
     if _fits(used, words, whole):
         return [_Chunk(0, len(tasks), tuple(used))]
+    # One half is loaded while the other is computed with.
     half = tuple(size // 2 for size in whole)
     chunks, first, keys = [], 0, {}
     for start, own in _atoms(tasks):
         joined = keys | own
+        # Only new weights can make a chunk too large.
         if keys and len(joined) > len(keys) and not _fits(joined, words, half):
             chunks.append(_Chunk(first, start, tuple(keys)))
             first, joined = start, own
@@ -92,6 +95,7 @@ def _fits(keys, words, sizes):
 def _atoms(tasks):
     """What must not be cut: tasks that hold the same weights, else each by itself."""
     start = 0
+    # A task without a hold has its number as key, which no neighbour has.
     for _, group in groupby(enumerate(tasks), lambda item: item[1].hold or item[0]):
         members = [task for _, task in group]
         yield start, {t.weights: None for t in members if t.weights}
@@ -116,6 +120,7 @@ def _chunk_program(chunk, tasks, data, rings, config):
             loaded.update(piece)
             if is_first:
                 program.append(_load_parameters(piece, parameters, data, tag))
+            # Parameters are one word a group: after the first chunk they come all at once.
             elif len(loaded) == len(piece):
                 for run in _adjacent(chunk.keys, data.order):
                     program.append(_load_parameters(run, parameters, data, tag))

@@ -10,6 +10,7 @@ from qnn.compiler.storage import Placement, passes, row_words
 from qnn.ir.graph import Graph
 from qnn.ir.ops import MaxPool, Operator
 
+# A pitch is chosen for the tiles that the others allow: each round may open better ones.
 SWEEPS = 4  # over all pitches; each can only lower the estimate, two have been enough
 
 
@@ -84,6 +85,8 @@ def choose_layout(graph: Graph, place: dict[str, Placement], config: SvpeConfig)
     for _ in range(SWEEPS):
         for root in roots:
             width = row_words(graph[root], place[root], config)
+            # Pitches that differ by a multiple of the banks put rows into the same banks: one round
+            # of them is all there is to try. A tensor of one row has no pitch to choose.
             last = width if graph[root].shape[1] == 1 else width + config.banks - 1
             trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
             pitches = min(trials, key=lambda t: _total(readers[root], t, place, taken, config))
@@ -107,6 +110,8 @@ def _best(node, pitches, place, taken, config):
         tile = Tile(width, height)
         if tile.columns > config.columns or not _fits(node, tile, pitches, place, config):
             continue
+        # Of equals the one of fewer columns, then the flattest: the choice must not depend on their
+        # order.
         score = (cycles(node, tile, taken[node.name], config), tile.columns, height)
         if best is None or score < best[0]:
             best = (score, tile)

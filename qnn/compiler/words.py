@@ -27,12 +27,14 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
         taps = node.codes[:, channel].transpose(1, 2, 3, 0)  # inputs, height, width, terms
         words[:, :, block[inputs] - read.start, :, row, lane[inputs]] = taps
     words = words.reshape(-1, config.rows, config.lanes)
+    # Sums and copies have equal words: one is loaded, and the instruction's step is 0.
     return words[:1] if len(words) > 1 and (words == words[:1]).all() else words
 
 
 def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
     """(steps, rows, lanes) indices as memory holds them."""
     most = int(np.abs(words).max(initial=0))
+    # A table of all indices: one by one, millions of weights would each be a call of Python.
     table = [array_code(m, config) for m in range(-most, most + 1)]
     encoded = np.array(table, np.int64)[words.astype(np.int64) + most]
     word_bytes = Buffer.WEIGHTS.word_bytes(config)
