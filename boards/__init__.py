@@ -61,9 +61,11 @@ def board_of(build: Path) -> "Board | None":
     CompileError
         The project is no known board's.
     """
+    # Two boards may share a part; the one whose name stands in the project has more evidence.
     found = max(every(), key=lambda board: board.evidence(build))
     if found.evidence(build):
         return found
+    # A project of an unknown board is an error, not a build for none.
     for project in {board.project for board in every()}:
         if (build / project).is_file():
             raise CompileError(
@@ -108,6 +110,7 @@ def project_of(build: Path) -> "tuple[Board, dict[str, str]]":
 
 def _families() -> dict[str, str]:
     """The family of each board, by the board's name."""
+    # File names alone, so that the command line need not import any board.
     files = HERE.glob("*/boards/*.py")
     return {path.stem: path.parts[-3] for path in files if path.stem != "__init__"}
 

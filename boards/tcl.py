@@ -49,6 +49,7 @@ def run(first: str, answer: Answer) -> Failure | None:
         There is no Tcl interpreter on this machine.
     """
     tclsh = shutil.which("tclsh")
+    # The program where there is one: Python's tkinter is often a package of its own.
     words = _through_pipe(tclsh, first, answer) if tclsh else _through_tkinter(first, answer)
     return Failure(words[0], int(words[1]), words[2]) if words else None
 
@@ -73,7 +74,9 @@ def _through_pipe(tclsh, first, answer):
         [tclsh, HERE / "pipe.tcl", first], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         for line in process.stdout:
+            # Words go as hexadecimal, so that blanks, braces and line ends need no quoting.
             command, *rest = (bytes.fromhex(word[1:]).decode() for word in line.split())
+            # An empty command is the driver's last word: where the script failed, if it did.
             if command == "":
                 return rest
             reply = _reply(answer, [command, *rest])
@@ -89,6 +92,7 @@ def _through_tkinter(first, answer):
         raise ToolError(
             "checking Tcl needs 'tclsh' or Python's tkinter, but neither is here; apt install tcl"
         ) from None
+    # Tcl without Tk needs no display.
     interpreter = tkinter.Tcl()
     found = []
 

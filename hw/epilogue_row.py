@@ -99,10 +99,10 @@ class EpilogueRow(wiring.Component):
         return m
 
     def _parameters(self, m, address):
-        """The channel's numbers, ``ROW_MEMORY_STAGES`` cycles later; the bias comes after them.
+        """The channel's numbers, ``ROW_MEMORY_STAGES`` cycles later, and its bias after them.
 
-        The bias is read ``LEFT_STAGES - 1`` cycles later than the shifts. Delaying its address takes
-        fewer registers than delaying the bias.
+        The bias is read ``LEFT_STAGES - 1`` cycles later than the shifts. Delaying its address
+        takes fewer registers than delaying the bias.
         """
         config = self._config
         layout = struct(parameters(config))

@@ -112,7 +112,7 @@ class Mapped:
         return self._cells.chain(chosen, far, carry).as_signed()
 
     def _sum(self, terms, carries, width, clear=0):
-        """The sum of terms and carries, one fewer than terms; the first term is 0 where ``clear``."""
+        """The sum of terms and of one carry fewer; the first term is 0 where ``clear``."""
         adder = self._sum_of_two if len(terms) == 2 else self._sum_of_three
         bits = [[extended(term, n) for term in terms] for n in range(width)]
         return adder(bits, [net(carry) for carry in carries], clear).as_signed()

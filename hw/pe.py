@@ -20,7 +20,7 @@ class Control(data.Struct):
 
 
 class ProcessingElement(wiring.Component):
-    """Sum ``lanes`` products per cycle; pass operands on one cycle later, and sums two cycles later.
+    """Sum ``lanes`` products per cycle; pass operands on one cycle later, and sums two.
 
     It is an SVPE, a shift vector processing element, where ``config.pe`` is ``shift``. The sum of a
     tile is out for one cycle, ``3 + product_stages + tree_levels`` cycles after the operands of its

@@ -36,7 +36,7 @@ def _shifted(m, circuits, config, activations, weights):
 
 
 def _shifted_pairs(m, circuits, config, activations, weights):
-    """Products of wider codes: shifts in stages, the last of every second lane in its pair's adder."""
+    """Products of wider codes: shifts in stages, half of the last ones in the adders of pairs."""
     # The highest bit of the index shifts last: 4 places with 4-bit codes, 8 with 5-bit codes.
     by = 1 << (config.weight_bits - 2)  # places of the last stage
     terms, signs = [], []

@@ -21,7 +21,7 @@ from hw.write_channel import WriteChannel
 
 
 class ComputePorts(wiring.Signature):
-    """The wires between shell and compute core, as the shell drives them; named as in ``hw.compute``.
+    """The wires between shell and core, as the shell drives them; named as in ``hw.compute``.
 
     Members
     -------

@@ -24,9 +24,9 @@ def signals_of(instruction):
 class TokenGates(wiring.Component):
     """Let an instruction pass once each engine that it waits for has given it a token.
 
-    There is one counter for each ordered pair of engines. A token can be taken in the cycle after it
-    was given. The bits of an instruction about its own engine mean nothing, because an engine keeps
-    its own order.
+    There is one counter for each ordered pair of engines. A token can be taken in the cycle after
+    it was given. The bits of an instruction about its own engine mean nothing, because an engine
+    keeps its own order.
 
     Members
     -------

@@ -61,6 +61,7 @@ def serve(
     DeviceError
         At the end: the AXI protocol was broken.
     """
+    # Before a model is compiled, which takes a minute.
     rtl.check_cores(cores, paths)
     if work is None:
         with tempfile.TemporaryDirectory(prefix="qnn-cosim-") as folder:
@@ -68,6 +69,7 @@ def serve(
             with serve(config, **options, memory_bytes=memory_bytes, work=Path(folder)) as port:
                 yield port
         return
+    # A power of two, so that simulations of similar sizes share a compiled model.
     words = 1 << (-(-memory_bytes // config.bus_bytes) - 1).bit_length()
     model = rtl.build(config, words=max(rtl.LEAST_WORDS, words), cores=cores)
     files = {name: str(work / f"{name}.mem") for name in ("load", "dump")}
@@ -90,6 +92,7 @@ def serve(
         yield port
     finally:
         state = simulation.stop(port)
+    # Looked at when all is over, since a driver would not notice.
     if state["violations"]:
         raise DeviceError(
             f"rtl: {state['violations']} violations of the AXI4 protocol; the simulation's log "
@@ -104,6 +107,7 @@ class _Simulation:
         self._port, self._error = work / "port", None
         options = {"environment": {"QNN_JOB": str(work / "job.json")}, "work": work}
         options["plusargs"] = plusargs
+        # A daemon, so that a broken driver does not keep the process alive.
         self._thread = threading.Thread(target=self._run, args=(model, options), daemon=True)
 
     def _run(self, model, options):
@@ -115,6 +119,7 @@ class _Simulation:
     def start(self) -> int:
         """The port, once the simulation serves."""
         self._thread.start()
+        # The simulator writes the file when it listens, whole or not at all.
         while not self._port.exists():
             if not self._thread.is_alive():
                 raise DeviceError(f"rtl: the simulation did not start: {self._error}")

@@ -11,6 +11,7 @@ from qnn.errors import DeviceError
 from qnn.runtime.handshake import Bases
 
 BASE = 0x12_3400_0000  # over 4 GiB, so that a lost upper address bit shows
+# Any seed: the guard bytes must only be known and not all equal.
 GUARD_SEED = 0x5EED
 
 
@@ -44,6 +45,7 @@ class Channel:
 
     def send(self, start: int, beats: int) -> list[int]:
         """The cycle of each of ``beats``, the first not before ``start``."""
+        # Counted in bytes: a rate that does not divide a beat needs no fractions.
         begin = max(start * self._rate, self._moved)
         self._moved = begin + beats * self._beat_bytes
         return [(begin + n * self._beat_bytes) // self._rate for n in range(beats)]
@@ -103,6 +105,7 @@ class DramImage:
         changed = np.flatnonzero(kept & (after != self.content))
         if len(changed):
             first = int(changed[0])
+            # The region that a wrong address most probably meant.
             near = min(self.regions, key=lambda r: max(r.start - first, first - r.end + 1, 0))
             raise DeviceError(
                 f"rtl: {len(changed)} bytes outside the writable regions changed, the first at "
@@ -113,11 +116,13 @@ class DramImage:
 
 def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = None) -> DramImage:
     """Memory for one run of ``image`` on each of ``inputs`` (INPUT regions, as bytes)."""
+    # Tests plant faults in the payload that is placed.
     payload = image.payload if payload is None else payload
     wanted = [("image", len(payload), False), ("scratch", image.scratch_bytes, True)]
     for run in range(len(inputs)):
         wanted.append((f"input {run}", image.input_bytes, False))
         wanted.append((f"output {run}", image.output_bytes, True))
+    # A page of guard bytes comes first, and one after the last region.
     regions, start = [], PAGE_BYTES
     for name, size, writable in wanted:
         regions.append(DramRegion(name, start, size, writable))

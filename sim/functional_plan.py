@@ -20,6 +20,7 @@ from hw.spec.isa.parameters import parameters
 from hw.spec.isa.transfer import Transfer
 from sim.machine import Machine
 
+# Integers up to here are exact in float32, and so are sums that stay below.
 FLOAT32_EXACT = 1 << 24
 
 
@@ -84,6 +85,7 @@ def make_plan(image: Image) -> FunctionalPlan:
             done = instruction.tag if last.get(instruction.tag) == index else None
             known = done is not None and done < len(image.layers)
             steps.append(FunctionalStep(**{**vars(step), "finishes": done if known else None}))
+    # A layer that no instruction computes would look like one of zeros.
     machine.all_written([layer.tag for layer in image.layers], last)
     return FunctionalPlan(tuple(steps))
 
@@ -124,6 +126,7 @@ def _load_weights(machine, load):
     chip, places = machine.transfer(load)
     count = config.rows * config.lanes
     raw = unpack(machine.payload[places], config.weight_bits, count, signed=False)
+    # A table of all codes, as there are at most 65,536, and weights are many.
     every = range(1 << config.weight_bits)
     table = np.array([array_integer(code, config) for code in every], np.int64)
     machine.weights[chip] = table[raw].reshape(-1, config.rows, config.lanes)
@@ -157,6 +160,7 @@ def _reads(machine, tiles):
     """(pixels, taps) words; the padding word for what lies outside."""
     address, inside = access.reads(tiles)
     _, valid = access.writes(tiles)
+    # The word behind the buffer's last one stands for padding.
     padded = np.where(inside, address, machine.config.feature_words)
     padded = padded.transpose(0, 2, 1)[valid]
     machine.inside(padded, machine.config.feature_words + 1, "the feature buffer")
@@ -190,6 +194,7 @@ def _plan_conv(machine, tiles):
     reads, valid = _reads(machine, tiles)
     words = _writes(machine, tiles, valid)
     matrix = _weight_matrix(machine, tiles, reads.shape[1])
+    # Lanes with weights of zero may hold anything, also what nothing wrote.
     used = (matrix != 0).any(2)  # (taps, lanes)
     known = _written(machine)[reads].all(0)
     machine.require((known | ~used).all(), "reads activations that nothing wrote")
@@ -198,6 +203,7 @@ def _plan_conv(machine, tiles):
     skips, skip_lanes = _skip(machine, tiles, valid)
     output_lanes = _lanes(machine, tiles.output_part)
     machine.written[words, output_lanes] = True
+    # The greatest sum that any activation can give, over all rows.
     reach = int(np.abs(matrix).sum((0, 1)).max()) << (config.activation_bits - 1)
     dtype = np.float32 if reach < FLOAT32_EXACT else np.float64
     return FunctionalStep(
@@ -246,6 +252,7 @@ def _skip(machine, tiles, valid):
 
 def _cut(values, bits):
     """Two's complement of ``bits``."""
+    # Up and down again in int64 keeps the low bits with their sign.
     shift = 64 - bits
     return values << shift >> shift
 

@@ -33,6 +33,7 @@ def junit(report: Report) -> str:
     if report.failure or not report.values_compared:
         text = report.failure or "no value was compared"
         ElementTree.SubElement(run, "failure", message=text).text = str(report)
+    # The run itself is a case, so that one without any layer fails, too.
     cases.insert(0, run)
     failures = sum(case.find("failure") is not None for case in cases)
     suite = ElementTree.Element(
@@ -41,6 +42,7 @@ def junit(report: Report) -> str:
     suite.extend(cases)
     root = ElementTree.Element("testsuites")
     root.append(suite)
+    # A person may have to read it.
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -24,6 +24,7 @@ class Machine:
         config = image.config
         self.image, self.config, self.index = image, config, 0
         self.payload = np.frombuffer(image.payload, np.uint8)
+        # By lane, because a group of channels fills a part of a word.
         self.written = np.zeros((config.feature_words, config.lanes), bool)
         scratch_words = image.scratch_bytes // Buffer.FEATURES.word_bytes(config)
         self.scratch_written = np.zeros((scratch_words, config.lanes), bool)
@@ -41,6 +42,7 @@ class Machine:
         """Take the tokens that it waits for, and give those that it signals."""
         engine = instruction.engine
         for other in sorted(instruction.waits):
+            # Program order is serial here: a token that is not there now never comes.
             left = self.counts.get((other, engine), 0)
             self.require(left, f"waits for a token from {other.word} that never comes")
             self.counts[other, engine] = left - 1

@@ -10,6 +10,7 @@ class Paths:
 
     def next(self, asks: list[int]) -> tuple[int, int]:
         """Cycle and port of the next burst, where port p's is ready at ``asks[p]``."""
+        # A burst needs a free path and a port that asks.
         when = max(min(self.free), min(asks))
         order = ((self.first + i) % self.ports for i in range(self.ports))
         return when, next(port for port in order if asks[port] <= when)
@@ -17,4 +18,5 @@ class Paths:
     def take(self, port: int, when: int, beats: int) -> None:
         """Give the port a path for a burst of ``beats``, from cycle ``when`` on."""
         self.free[self.free.index(min(self.free))] = when + beats
+        # Round robin: who was served comes last the next time.
         self.first = (port + 1) % self.ports

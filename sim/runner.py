@@ -16,6 +16,7 @@ from qnn.eda import verilator
 from qnn.errors import QnnError, ToolError
 
 SIMULATORS = ("verilator", "icarus")
+# A screen.
 LOG_LINES = 40  # of a failed simulation, in the error
 # Up to so much C++, one compilation of all of it takes less time than the headers precompiled for
 # one of each file, which is 5 s of CPU beside the 9 s of the configuration ``test``, of 3 MB.
@@ -67,10 +68,12 @@ def build(
     ToolError
         A tool is missing, or the Verilog does not compile.
     """
+    # Before any tool is asked for, so that the error names the mistake.
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not '{simulator}'")
     parameters = dict(parameters or {})
     tools = verilator.versions() if simulator == "verilator" else _icarus_version()
+    # All that the executable depends on is in the key, so that it never has to be invalidated.
     flags = (verilator.VERILATE, verilator.OPTIMISE, verilator.REPAIR, waves)
     key = _digest(simulator, tools, flags, toplevel, sorted(parameters.items()), *sources.items())
     folder = cache_folder() / "builds" / f"{toplevel}-{key}"
@@ -135,6 +138,7 @@ def run(
     seconds = time.perf_counter() - started
     text = log.read_text(errors="replace") if log.exists() else ""
     tests, failed = _count(results)
+    # A bench in which nothing ran has proved nothing.
     if failed or not tests:
         what = f"{failed} of {tests} tests failed" if tests else "no test ran"
         tail = "\n".join(text.splitlines()[-LOG_LINES:])

@@ -46,6 +46,7 @@ def exchange(
     SimulationFailed
         An answer did not come, or was no row of bytes.
     """
+    # Whole nanoseconds: the bench's time has no fractions.
     period = round(1e9 / clock_hz)
     model = runner.build(sources, top)
     with tempfile.TemporaryDirectory(prefix="qnn-serial-") as folder:

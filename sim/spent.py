@@ -2,6 +2,7 @@
 
 from dataclasses import astuple, dataclass
 
+# In the order in which a tie is decided: nearer to the array first.
 CAUSES = ("dependence", "load", "store", "fetch")
 
 

@@ -55,6 +55,7 @@ def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:
     runs, lines = [], []
     for line in path.read_text().splitlines():
         lines.append(line.split())
+        # Done, or timed out: the last line of a run.
         if lines[-1][0] in "DT":
             runs.append(_trace(lines, config))
             lines = []
@@ -73,6 +74,7 @@ def layer_cycles(trace: Trace, tag: int) -> LayerCycles:
 def layer_tensor(trace: Trace, layer: Layer, config: SvpeConfig) -> Written:
     """What ``layer`` wrote, read through its layout; the newest write of a lane counts."""
     layout, count = layer.output, layer.output.words(config.lanes)
+    # A write elsewhere with this tag is not the layer's tensor; stray_writes counts it.
     address = trace.write_address - layout.address
     mine = np.flatnonzero((trace.write_tag == layer.tag) & (address >= 0) & (address < count))
     group = np.arange(config.lanes) // config.rows
@@ -105,6 +107,7 @@ def _trace(lines, config):
     writes = [line for line in lines if line[0] == "W"]
     numbers = np.array([line[1:7] for line in writes], np.int64).reshape(-1, 6)
     size = -(-config.feature_bits // 8)
+    # The simulator leaves out leading zeros.
     text = "".join(line[7].zfill(2 * size) for line in writes)
     data = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(-1, size)[:, ::-1]
     numbers_of_issues = np.array([line[1:3] for line in issues], np.int64).reshape(-1, 2)

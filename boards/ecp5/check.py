@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from boards.ecp5.facts import Ecp5Facts
 
+# The forms in which Amaranth's Verilog declares ports and our own file places pins.
 _PORT = re.compile(r"^  (?:input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
 _PIN = re.compile(r'^LOCATE COMP "([^"]+)" SITE "(\w+)"', re.MULTILINE)
 
@@ -19,6 +20,7 @@ def findings(files: Mapping[str, str], facts: Ecp5Facts) -> list[str]:
     verilog, pins_file = (
         f"{facts.name}/{name}" for name in (f"{facts.top}.v", f"{facts.name}.lpf")
     )
+    # Without both files there is nothing to compare.
     missing = [name for name in (verilog, pins_file) if name not in files]
     if missing:
         return [f"{name}: missing; compile the model again" for name in missing]
@@ -36,6 +38,7 @@ def findings(files: Mapping[str, str], facts: Ecp5Facts) -> list[str]:
 
 def _ports(verilog, top):
     """Each bit of each port of the top module."""
+    # Only the top module's ports are pins; inner modules have ports of the same names.
     module = verilog.partition(f"module {top}(")[2].partition("endmodule")[0]
     found = set()
     for last, name in _PORT.findall(module):

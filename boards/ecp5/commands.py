@@ -24,9 +24,12 @@ def commands(facts: Ecp5Facts, sources: Iterable[str]) -> list[Command]:
 
     nextpnr's default router did not end within 15 minutes for arrays of 256 lanes; router2 does.
     """
+    # Sorted, so that the script and its netlist do not depend on the order of a folder.
     files, config = " ".join(sorted(sources)), f"{facts.name}.config"
     script = f"read_verilog {files}; synth_ecp5 -top {facts.top} -json netlist.json"
     route = (
+        # A fixed seed makes place and route repeatable; router2 is nextpnr's faster router for
+        # large designs.
         *("-q", *facts.part, "--router", "router2", "--seed", "1", "--lpf", pins_file(facts)),
         *("--json", "netlist.json", "--textcfg", config, "--report", REPORT),
     )

@@ -20,6 +20,7 @@ def files(facts: Ecp5Facts, image: bytes) -> dict[str, bytes]:
         The board's block RAM cannot hold the network.
     """
     held = Image.from_bytes(image)
+    # Before any Verilog is made, which takes seconds.
     check_memory(facts, held)
     sources = verilog(facts, held)
     texts = {
@@ -38,6 +39,7 @@ def verilog(facts: Ecp5Facts, image: Image, *, divisor: int | None = None) -> di
     ----------
     divisor : clock cycles of a bit of the serial line; by default those of ``BAUD``
     """
+    # A simulation takes a small divisor, because real bits last hundreds of cycles.
     divisor = divisor or round(facts.clock_hz / BAUD)
     return verilog_files(Ecp5Top(facts, network(image), divisor=divisor), facts.top)
 

@@ -2,6 +2,7 @@
 
 from hw.spec.resources import Device
 
+# A TRELLIS_COMB is a LUT4 or a bit of a carry chain, so carries count as LUTs here.
 LFE5U_85F = Device(
     name="LFE5U-85F",
     lut=83_640,

@@ -74,6 +74,7 @@ class Ecp5Facts:
 def constraints(facts: Ecp5Facts) -> str:
     """The ``.lpf`` file of the board's design."""
     lines = [f"# Pins of {facts.pins_source}; written by qnn"]
+    # Paths of reset and of asynchronous inputs have no timing to meet.
     lines += ["BLOCK RESETPATHS ;", "BLOCK ASYNCPATHS ;"]
     for pin in facts.pins:
         lines.append(f'LOCATE COMP "{pin.port}" SITE "{pin.site}" ;')

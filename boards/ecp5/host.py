@@ -51,8 +51,10 @@ class SerialBoard:
         try:
             tty.setraw(port)
             settings = termios.tcgetattr(port)
+            # Input and output speed, in the list that termios uses.
             settings[4] = settings[5] = SPEED
             termios.tcsetattr(port, termios.TCSANOW, settings)
+            # What an earlier, interrupted exchange left must not count as an answer.
             termios.tcflush(port, termios.TCIOFLUSH)
         except termios.error as error:
             raise DeviceError(
@@ -64,8 +66,10 @@ class SerialBoard:
         """Cycles and OUTPUT region of one input."""
         count = ANSWER.size + image.output_bytes
         _send(port, data)
+        # A byte takes ten bits on the line: start, eight of data, stop.
         answer = self._take(port, count, PATIENCE_SECONDS + 10 * (len(data) + count) / BAUD)
         cycles, status, error, name = ANSWER.unpack_from(answer)
+        # A board that was loaded before answers for its own network.
         if name != digest(image.payload):
             raise DeviceError(
                 f"{self._path}: the board holds network {name.hex()}, but the image is "
@@ -114,6 +118,7 @@ def execute(
 
 
 def _send(port, data):
+    # A write to a serial port may take a part of the bytes.
     while data:
         data = data[os.write(port, data) :]
 

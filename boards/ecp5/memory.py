@@ -21,6 +21,7 @@ def pages(size: int) -> int:
 
 def bases(image: Image) -> Bases:
     """Where the regions begin, one after the other from address 0."""
+    # Regions follow each other, each on whole pages, which no burst crosses.
     starts = [0]
     for size in (len(image.payload), image.input_bytes, image.output_bytes):
         starts.append(starts[-1] + pages(size))
@@ -56,6 +57,7 @@ def check_buffers(facts: Ecp5Facts, config: SvpeConfig) -> None:
     CompileError
         The text has the numbers.
     """
+    # The buffers alone may be too large; how large the network is comes later.
     needed, most = buffer_rams(config), facts.device.bram18
     if needed > most:
         raise CompileError(
@@ -84,6 +86,7 @@ def check_memory(facts: Ecp5Facts, image: Image) -> None:
 def memory_rams(image: Image) -> int:
     """DP16KD of the memory: a byte has nine bits there."""
     config = image.config
+    # Byte enables need 9-bit lanes: eight bits of each are used.
     return _blocks(config.bus_bits * 9 // 8, memory_bytes(image) * 8 // config.bus_bits, 36)
 
 
@@ -96,6 +99,7 @@ def buffer_rams(config: SvpeConfig) -> int:
     write, 512 x 36 bits with one of each.
     """
     bank_words = config.feature_words // config.banks
+    # True dual-port banks have at most 18 bits; simple ones, with a port each way, 36.
     features = config.banks * _blocks(config.feature_bits, bank_words, 18)
     weights = config.rows * _blocks(config.lanes * config.weight_bits, config.weight_words, 36)
     parameters = config.rows * _blocks(config.parameter_bits, config.parameter_words, 36)

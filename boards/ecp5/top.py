@@ -9,6 +9,7 @@ from boards.ecp5.facts import Ecp5Facts
 from hw.standalone import Network, Standalone
 
 RESET_CYCLES = 15  # after configuration, which ends at no edge of the clock
+# The board's row of LEDs.
 LEDS = 8
 
 
@@ -45,6 +46,7 @@ class Ecp5Top(wiring.Component):
         facts = self._facts
         clock, leds = getattr(self, facts.clock), getattr(self, facts.leds)
         m.domains.sync = ClockDomain()
+        # The domain that counts the reset cannot itself be reset.
         m.domains.start = ClockDomain(reset_less=True)
         m.d.comb += [
             ClockSignal("sync").eq(clock),
@@ -66,6 +68,7 @@ class Ecp5Top(wiring.Component):
             leds[0].eq(inner.busy),
             leds[1].eq(inner.done),
             leds[2].eq(inner.failed),
+            # Lit as soon as the device is configured.
             leds[7].eq(1),
         ]
         m.d.comb += [getattr(self, name).eq(1) for name in facts.high]

@@ -46,6 +46,7 @@ class BlockDesign:
         make = call.values.get("type", "ip")
         if make not in ("ip", "module"):
             raise RefusedError(f"create_bd_cell: -type is ip or module here, not '{make}'")
+        # A cell is either an IP of the catalogue or a reference to a Verilog module.
         if make == "module":
             kind, block = self._module(call.values.get("reference", ""))
         else:
@@ -100,6 +101,7 @@ class BlockDesign:
     def _one(self, name, known, what):
         if name not in known:
             cell = name.partition("/")[0]
+            # The error lists what the same cell has, or all if there is no such cell.
             near = [one for one in known if one.partition("/")[0] == cell] or list(known)
             raise RefusedError(f"no {what} '{name}'; there is {', '.join(sorted(near)) or 'none'}")
         return name
@@ -108,6 +110,7 @@ class BlockDesign:
         pins = self._design.pins()
         joined = {self._one(name, pins, "pin") for name in call.objects}
         others = [net for net in self._design.nets if not net & joined]
+        # A pin that is on a net already joins that net with the new one.
         joined = joined.union(*(net for net in self._design.nets if net & joined))
         drivers = sorted(pin for pin in joined if pins[pin].output)
         if len(drivers) > 1:
@@ -131,6 +134,7 @@ class BlockDesign:
         spaces = {}
         for name, bus in self._design.buses().items():
             cell = self._design.cells[name.partition("/")[0]]
+            # An interconnect passes addresses on and has no space of its own.
             if bus.master and cell.kind != SMARTCONNECT:
                 space = f"{cell.name}/Data" if cell.kind in self._blocks else name
                 spaces.setdefault(space, []).append(name)
@@ -143,6 +147,7 @@ class BlockDesign:
             cell = self._design.cells[name.partition("/")[0]]
             if bus.segment:
                 of_ip = cell.kind in self._blocks
+                # An IP's memory has a segment for each window; a module's registers have one.
                 ends = [f"_{end}" for end in self._segments] if of_ip else [""]
                 found |= {f"{cell.name}/{bus.segment}{end}": name for end in ends}
         return found

@@ -53,6 +53,7 @@ RESET_LOW = BlockPin("reset", active_low=True, needed=True)
 
 def smartconnect(values: Mapping[str, str]) -> Shape:
     """NUM_SI slave interfaces and NUM_MI master interfaces at one clock."""
+    # The interconnect has one clock here, so that all its ports belong to it.
     inputs = {f"S{n:02}_AXI": Bus(False, "aclk") for n in range(int(values["NUM_SI"]))}
     outputs = {f"M{n:02}_AXI": Bus(True, "aclk") for n in range(int(values["NUM_MI"]))}
     return Shape({"aclk": CLOCK, "aresetn": RESET_LOW}, inputs | outputs)
@@ -98,6 +99,7 @@ def module_reference(verilog: str, module: str) -> Block:
     for port in ports(verilog, module):
         kind, name, logical = port.interface or ("", port.name, "")
         if kind.startswith("xilinx.com:interface:aximm:"):
+            # The write address is in every bus, and its direction says who the manager is.
             if logical == "AWADDR":
                 widths[name], masters[name] = port.width, port.direction == "output"
             continue
@@ -116,6 +118,7 @@ def _pin(kind, port):
     if kind.startswith("xilinx.com:signal:clock:"):
         return BlockPin("clock", output, needed=not output)
     if kind.startswith("xilinx.com:signal:reset:"):
+        # Vivado takes a reset without a polarity as active low (UG994).
         low = port.parameters.get("POLARITY", "ACTIVE_LOW") == "ACTIVE_LOW"
         return BlockPin("reset", output, active_low=low, needed=not output)
     if kind.startswith("xilinx.com:signal:interrupt:"):

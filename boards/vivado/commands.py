@@ -128,12 +128,14 @@ def parse(words: list[str]) -> Invocation:
     """
     name, *rest = words
     if name not in COMMANDS:
+        # In Tcl's own words, as Vivado would say it.
         raise RefusedError(f"invalid command name '{name}'")
     command = COMMANDS[name]
     values, flags, objects = {}, set(), []
     while rest:
         word = rest.pop(0)
         option = word.removeprefix("-")
+        # A negative number or a lone dash is an object, not an option.
         if not word.startswith("-") or not option[:1].isalpha():
             objects.append(word)
         elif option in command.valued:

@@ -83,6 +83,7 @@ class RecordedDesign:
             cell = self.cells[slave.partition("/")[0]]
             if source != master or cell.name in passed:
                 continue
+            # What is behind an interconnect is reached through each of its managers.
             if cell.kind != SMARTCONNECT:
                 found.append(slave)
                 continue
@@ -93,6 +94,7 @@ class RecordedDesign:
 
     def loose(self, cell: Cell) -> list[str]:
         """Connections of a cell to pins and buses that it does not have."""
+        # A parameter may take pins away that are connected already.
         used = {name for net in self.nets for name in net}
         used |= {name for link in self.links for name in link}
         own = {f"{cell.name}/{name}" for name in (*cell.shape.pins, *cell.shape.buses)}

@@ -24,6 +24,7 @@ class Folder:
 
     def path(self, name: str) -> str:
         """``name`` as a path in the folder."""
+        # The build folder is the root, so that paths are the same on every machine.
         return posixpath.normpath(name).lstrip("/")
 
     def has(self, path: str) -> bool:
@@ -32,6 +33,7 @@ class Folder:
     def write(self, name: str) -> None:
         """Note that ``name`` is written, into a folder that is there."""
         path = self.path(name)
+        # Tcl makes no folder by itself.
         if posixpath.dirname(path) not in self._folders:
             raise RefusedError(f'couldn\'t write "{path}": no such folder; file mkdir it')
         self.written.add(path)
@@ -63,6 +65,7 @@ class Folder:
 
     def glob(self, words: list[str]) -> str:
         self._takes("glob", words, 1)
+        # Of Tcl's patterns the projects use the star alone.
         pattern = re.escape(self.path(words[-1])).replace(r"\*", "[^/]*")
         names = sorted({*self.texts, *self.written})
         found = [f"/{name}" for name in names if re.fullmatch(pattern, name)]

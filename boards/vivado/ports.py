@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+# Verilog as Amaranth writes it: one port a line, attributes on lines before it.
 _MODULE = re.compile(r"^module (?P<name>\w+) ?\(", re.MULTILINE)
 _PORT = re.compile(
     r"(?P<attributes>(?:^ +\(\* .*? \*\)\n)*)"
@@ -24,6 +25,7 @@ class Port:
     @property
     def interface(self) -> tuple[str, str, str] | None:
         """Type, name and logical name of ``X_INTERFACE_INFO``; None without it."""
+        # 'VLNV NAME LOGICAL', as UG994 has it.
         words = self.attributes.get("X_INTERFACE_INFO", "").split()
         return (words[0], words[1], words[2]) if len(words) == 3 else None
 

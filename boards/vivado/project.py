@@ -50,6 +50,7 @@ class Project:
         return SOURCES
 
     def get_board_parts(self, call: Invocation) -> str:
+        # The script asks with stars for any version of the board's files.
         wanted = re.escape(call.objects[0] if call.objects else "*").replace(r"\*", ".*")
         return self._board_part if re.fullmatch(wanted, self._board_part) else ""
 
@@ -59,6 +60,7 @@ class Project:
             path = self._folder.path(name)
             if not self._folder.has(path):
                 raise RefusedError(f"add_files: there is no {path} in this build")
+            # Constraints are not Verilog, and no rule looks into them.
             if fileset == SOURCES:
                 self._design.sources.append(path)
 
@@ -95,6 +97,7 @@ class Project:
         key = name.removeprefix("CONFIG.")
         if key == name or key not in cell.block.parameters:
             raise RefusedError(f"set_property: cell '{target}' has no parameter '{name}' here")
+        # Numbers are checked by their form alone.
         form = _FREQUENCY if key.endswith("FREQMHZ") else _COUNT
         if cell.block.parameters[key].isdecimal() and not form.fullmatch(value):
             raise RefusedError(f"set_property: '{name}' is a small number, not '{value}'")
@@ -102,6 +105,7 @@ class Project:
         if loose := self._design.loose(cell):
             raise RefusedError(f"set_property: {name} {value} takes away {', '.join(loose)}")
         if key.endswith("PL0_REF_CTRL__FREQMHZ"):
+            # Three decimals, as Vivado's PERIOD has.
             self._period_ns = f"{1000 / float(value):.3f}"
 
     def get_property(self, call: Invocation) -> str:
@@ -131,6 +135,7 @@ class Project:
             self._design.steps.append(f"{run} done")
             if launched[-1].endswith("write_bitstream"):
                 name = self._design.name
+                # What a run that goes to the bitstream leaves in the project's folder.
                 self._folder.written |= {
                     f"{self._place}.runs/impl_1/{self._design.top}.bit",
                     f"{self._place}.gen/sources_1/bd/{name}/hw_handoff/{name}.hwh",
@@ -152,6 +157,7 @@ class Project:
         if "file" in call.values:
             self._folder.write(call.values["file"])
 
+    # Both write one file and need an open run.
     report_utilization = report_timing_summary
 
     def write_hw_platform(self, call: Invocation) -> None:

@@ -18,6 +18,7 @@ class Recorder:
         self._folder, self._parts = folder, (project, block_design)
 
     def __call__(self, words: list[str]) -> str | Script:
+        # Commands of Tcl that touch files must see the build folder, not this machine's.
         if words[0] in Folder.COMMANDS:
             return getattr(self._folder, words[0])(words[1:])
         call = parse(words)

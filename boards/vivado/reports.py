@@ -109,10 +109,12 @@ def timing(text: str, name: str) -> TimingSummary:
         It has no summary.
     """
     lines = text.partition(SUMMARY)[2].splitlines()
+    # The table's heading is found by its first column; values are two lines below.
     heads = next((n for n, line in enumerate(lines) if line.split()[:1] == ["WNS(ns)"]), None)
     values = lines[heads + 2].split() if heads is not None and len(lines) > heads + 2 else []
     if len(values) != 12:
         raise ToolError(f"{name}: no '{SUMMARY}' of twelve numbers in it; build it again in Vivado")
+    # WNS, TNS, WHS, THS and WPWS, and the counts of failing endpoints.
     slack, counts = [_number(values[n]) for n in (0, 1, 4, 5, 8)], (2, 6, 10)
     return TimingSummary(
         MET in text,
@@ -140,6 +142,7 @@ def utilization(text: str, name: str) -> dict[str, SiteUse]:
             row = dict(zip(columns, cells, strict=True))
             used, available = _number(row["Used"]), _number(row["Available"])
             if used is not None and available:
+                # A star marks a footnote; the first table is that of the whole device.
                 found.setdefault(cells[0].rstrip("*"), SiteUse(used, int(available)))
     if missing := [row for row in ROWS.values() if row not in found and row != "URAM"]:
         raise ToolError(f"{name}: no row '{missing[0]}' in it; build it again in Vivado")

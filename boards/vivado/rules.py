@@ -23,6 +23,7 @@ def connections(design: RecordedDesign) -> Iterator[str]:
         driver = design.driver(name)
         if driver is None:
             yield f"{pin.kind} {name} is not driven; connect_bd_net it"
+        # A clock that drives a reset, for instance, is a slip of the script.
         elif pins[driver].kind != pin.kind:
             yield f"{pin.kind} {name} is driven by {driver}, which is a {pins[driver].kind}"
         elif pin.kind == "reset" and pins[driver].active_low != pin.active_low:
@@ -43,6 +44,7 @@ def clocks(design: RecordedDesign) -> Iterator[str]:
             continue
         pins = [f"{end.partition('/')[0]}/{buses[end].clock}" for end in ends]
         drivers = [design.driver(pin) for pin in pins]
+        # A bus between two clocks would need a converter, which no project here has.
         if None not in drivers and drivers[0] != drivers[1]:
             yield f"{ends[0]} runs at {drivers[0]}, but {ends[1]} at {drivers[1]}"
 
@@ -85,6 +87,7 @@ def addresses(
 
 
 def _aligned(segment):
+    # Address decoding compares upper bits, so that a range is a power of two.
     if segment.bytes < LEAST_RANGE_BYTES or segment.bytes & (segment.bytes - 1):
         yield (
             f"{segment} has {segment.bytes} bytes; a range is a power of two from "
@@ -111,6 +114,7 @@ def sources(design: RecordedDesign, files: Mapping[str, str]) -> Iterator[str]:
                 yield f"module {name} is in {where[name]} and in {path}; add one of them"
             where[name] = path
     for path in design.sources:
+        # Yosys and Vivado would take such a module as a black box.
         for name in sorted(_instantiated(files.get(path, "")) - where.keys()):
             yield f"{path} instantiates {name}, which no source defines; add its file"
 

@@ -16,6 +16,7 @@ from boards.zynqmp.processing_system import BLOCK, VLNV, memory_segments
 
 SCRIPT = "vivado/build.tcl"
 WRITTEN = ("vivado/qnn.bit", "vivado/qnn.hwh", "vivado/qnn.xsa", TIMING, UTILIZATION)
+# What every core must reach; other segments of the processing system may stay excluded.
 NEEDED_SEGMENTS = ("/reg0", "_DDR_LOW")  # ends of their names
 
 
@@ -32,6 +33,7 @@ def findings(files: Mapping[str, str], facts: Facts) -> list[str]:
     block_design = BlockDesign(design, folder, {VLNV: BLOCK}, preset, memory_segments(facts))
     failure = run(SCRIPT, Recorder(folder, project, block_design))
     if failure is not None:
+        # Tcl's reasons have line ends, and a finding is one line.
         reason = " ".join(failure.reason.split())
         return [f"{failure.name.lstrip('/')}, line {failure.line}: {reason}"]
     for rule in _rules(design, folder, block_design, facts):
@@ -72,6 +74,7 @@ def _settings(design: RecordedDesign, facts: Facts) -> Iterator[str]:
 
 
 def _processing_system(cell: Cell, facts: Facts) -> Iterator[str]:
+    # The preset holds the settings of the DDR4 controller, which nothing else here sets.
     if cell.values["PSU__PRESET_APPLIED"] != "1":
         yield f"{cell.name} has no DDR4 settings; apply_bd_automation the board's preset"
     high, enabled = "high" in facts.memory, cell.values["PSU__HIGH_ADDRESS__ENABLE"] == "1"

@@ -8,6 +8,7 @@ def divisor(facts: Facts, clock_mhz: float) -> int | None:
     """What divides the I/O PLL to ``clock_mhz``; None if two whole numbers in turn do not."""
     pll_mhz = facts.iopll_mhz.value
     number = round(pll_mhz / clock_mhz) if clock_mhz > 0 else 0
+    # 1e-5 is what a clock's text of six digits loses.
     exact = number in divisors() and abs(pll_mhz / number / clock_mhz - 1) < 1e-5
     return number if exact else None
 
@@ -23,6 +24,7 @@ def near_clocks(facts: Facts, clock_mhz: float) -> list[float]:
 def divisors() -> set[int]:
     """Products of the two divisors of PL0's clock."""
     each = range(1, PL_CLOCK_DIVISORS.value + 1)
+    # Two dividers in turn, of 6 bits each: not every number up to 63 * 63.
     return {one * other for one in each for other in each}
 
 

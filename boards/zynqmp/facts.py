@@ -75,6 +75,7 @@ class Facts:
     @property
     def memory(self) -> dict[str, Range]:
         """Where the memory lies: ``low``, and ``high`` of a board with more than 2 GB."""
+        # Memory beyond 2 GB lies in a window of its own.
         low = min(self.ddr_bytes.value, DDR_LOW.value.bytes)
         windows = {"low": Range(DDR_LOW.value.base, low)}
         if self.ddr_bytes.value > low:

@@ -15,6 +15,7 @@ HP_PARAMETER = 2  # HP0 is S_AXI_GP2
 PARAMETERS = {
     "PSU__PRESET_APPLIED": "0",
     "PSU__FPGA_PL0_ENABLE": "0",
+    # Defaults of the IP, which the board's preset and the project change.
     "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": "RPLL",
     "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": "100",
     "PSU__HIGH_ADDRESS__ENABLE": "0",
@@ -35,6 +36,7 @@ def _shape(values: Mapping[str, str]) -> Shape:
         pins["pl_ps_irq0"] = BlockPin("interrupt")
     for number, name in enumerate(MASTERS):
         if values[f"PSU__USE__M_AXI_GP{number}"] == "1":
+            # Each port runs at a clock of its own, which the design has to connect.
             clock = f"maxi{name.lower()}_aclk"
             pins[clock] = BlockPin("clock", needed=True)
             buses[f"M_AXI_{name}"] = Bus(True, clock)

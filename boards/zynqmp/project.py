@@ -15,6 +15,7 @@ from hw.spec.resources import Cells, estimate, total, usable
 HERE = Path(__file__).parent
 SETTINGS = "vivado/settings.tcl"
 COPIED = ("build.tcl", "qnn.xdc")
+# 64 KiB: more than a core's 4 KiB, so that addresses are easy to read.
 REGISTERS_STEP = 0x1_0000  # from one core's registers to the next's
 JOBS = 4
 PLAIN_ELEMENT, MAPPED_ELEMENT = "rtl/qnn_pe.v", "rtl/ultrascale/qnn_pe.v"
@@ -27,6 +28,7 @@ ASSIGN_MEMORY = """\
 class TclTemplate(Template):
     """Tcl with placeholders behind @, because $ is Tcl's own."""
 
+    # Tcl uses the dollar itself.
     delimiter = "@"
 
 
@@ -35,6 +37,7 @@ def files(
 ) -> dict[str, bytes]:
     """Path in the build folder to content; ``built`` is what is there already."""
     verilog = sorted(name for name in built if name.startswith("rtl/") and name.count("/") == 1)
+    # Synthesis takes the processing element as cells, simulation the one in words.
     sources = [MAPPED_ELEMENT if name == PLAIN_ELEMENT else name for name in verilog]
     texts = {
         "settings.tcl": _settings(facts, config, sources, cores, clock_mhz),
@@ -53,6 +56,7 @@ def evidence(facts: Facts, build: Path) -> int:
     """2 if the project of a build folder names the board, 1 if only its part, else 0."""
     path = build / SETTINGS
     text = path.read_text(errors="replace") if path.is_file() else ""
+    # Boards may share a part; only one has this board_part.
     if f"set board_part {facts.board_part.value}\n" in text:
         return 2
     return int(f"set part {facts.part.value}\n" in text)

@@ -39,7 +39,9 @@ def _values(found: Reports) -> dict:
 
 def _clock(clocks_mhz: dict[str, float], slack_ns: float | None) -> dict[str, float]:
     """The clock asked for, and what the worst slack would allow; nothing of several clocks."""
+    # With several clocks the worst slack belongs to one that the summary does not name.
     if len(clocks_mhz) != 1 or slack_ns is None:
         return {}
     (mhz,) = clocks_mhz.values()
+    # The period less its slack is the shortest that the worst path would meet.
     return {"given_clock_mhz": mhz, "estimated_fmax_mhz": 1000 / (1000 / mhz - slack_ns)}

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def augment(images: Tensor, generator: torch.Generator, pad: int = 4, flip: bool = True) -> Tensor:
-    """Each image at a random offset of at most ``pad`` pixels, and mirrored with one half.
+    """Move each image by a random offset of at most ``pad`` pixels; mirror it with chance one half.
 
     All offsets are equally likely; what lies outside of the image is 0. One pass over a batch,
     without a loop over images; the same ``generator`` state gives the same result.

@@ -65,7 +65,7 @@ def _rows(v):
 
 
 def _mean(v):
-    """(channels,) in float32 at least."""
+    """The mean of each channel, (channels,), in float32 or wider."""
     rows, last = _rows(v)
     # Sums of half-precision values lose their low digits after a few hundred of them.
     wide = torch.promote_types(v.dtype, torch.float32)

@@ -13,6 +13,7 @@ def exact() -> Iterator[None]:
     oneDNN's convolutions on the CPU are direct ones. cuDNN and NNPACK may choose Winograd or FFT,
     and are off.
     """
+    # The user's settings come back when the block ends.
     precision = torch.get_float32_matmul_precision()
     with ExitStack() as stack:
         for device in ("cpu", "cuda"):

@@ -36,7 +36,7 @@ class QuantInput(nn.Module):
 
     @property
     def type(self) -> QType:
-        """Of the result."""
+        """The type of the result."""
         return QType(self.plan.bits, self.plan.signed, int(self.exponent))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class QuantConv(nn.Module):
 
     @property
     def type(self) -> QType:
-        """Of the result."""
+        """The type of the result."""
         return QType(self.plan.bits, self.plan.signed, int(self.exponent))
 
     def factor(self) -> Tensor | None:
@@ -187,7 +187,7 @@ class QuantConv(nn.Module):
         return torch.maximum(self._units_before(), least)
 
     def _units_before(self):
-        """F without a left shift."""
+        """F of each output channel, without a left shift."""
         weight_exponent = self.weight_exponent
         if self.estimator is not None:
             weight_exponent = self.estimator.exported_exponent(weight_exponent)
@@ -235,7 +235,7 @@ class QuantConv(nn.Module):
         return self._exact(x, skip)
 
     def _exact(self, x, skip):
-        """In float32, and in float64 only where float32 could round."""
+        """Compute in float32, and in float64 only where float32 could round."""
         indices, epilogue = self.indices(), self.epilogue()
         small = bool((self.reach(indices, epilogue) < FLOAT32_LIMIT).all())
         dtype = torch.float32 if small else torch.float64
@@ -270,7 +270,7 @@ def _pools_all(plan, x):
 
 
 def _pool_all(x, weight, bias):
-    """That convolution; a library's depthwise one takes a quarter of a training step for it."""
+    """Compute that convolution as a sum: a library's takes a quarter of a training step."""
     wide = torch.promote_types(x.dtype, torch.float32)
     sums = (x * weight[:, 0]).sum((2, 3), keepdim=True, dtype=wide)
     return sums if bias is None else sums + bias[:, None, None]

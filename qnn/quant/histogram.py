@@ -59,7 +59,7 @@ class Histogram:
 
     @property
     def width(self) -> float:
-        """Of one bin."""
+        """The width of one bin."""
         return 2.0**self.reach / BINS
 
     @property
@@ -68,7 +68,7 @@ class Histogram:
         return (torch.arange(-BINS, BINS, dtype=torch.float64) + 0.5) * self.width
 
     def __add__(self, other: "Histogram") -> "Histogram":
-        """Both together, over the wider range."""
+        """The counts of both histograms, over the wider range."""
         reach = max(self.reach, other.reach)
         return Histogram(
             reach,

@@ -47,6 +47,7 @@ async def run_job(dut):
 
 async def finish(dut, job: dict, registers: Registers) -> None:
     """Do the job, and write its result."""
+    # An accelerator of another configuration is told by its registers, and nothing is run on it.
     result = {"identity": await read_all(registers, job["identity"]), "runs": []}
     expected = job.get("expected_identity")
     for writes in job["rounds"] if expected in (None, result["identity"]) else []:
@@ -69,7 +70,9 @@ async def run_round(dut, registers: Registers, writes: list, after: list) -> lis
             await registers.write(address, value)
     dut.running.value = dut.select.value = (1 << len(writes)) - 1
     started, first = time.perf_counter(), dut.cycle.value.to_unsigned()
+    # The last write is START; all selected cores take it in one cycle.
     await registers.write(*writes[0][-1])
+    # The bench raises `wake` at the interrupt or the limit: Python sleeps until then.
     if dut.wake.value != 1:
         await RisingEdge(dut.wake)
     measured = {

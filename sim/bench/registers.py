@@ -21,6 +21,7 @@ class Registers:
         self._pin("awaddr").value = address
         self._pin("wdata").value = value
         self._pin("bready").value = 1
+        # Address and data go out together; each is dropped when its own partner has taken it.
         waiting = {"awvalid": "awready", "wvalid": "wready", "bready": "bvalid"}
         self._pin("awvalid").value = self._pin("wvalid").value = 1
         await self._finish(waiting)
@@ -43,7 +44,9 @@ class Registers:
     async def _finish(self, waiting):
         """Drop each of our pins (keys) after the edge at which its partner (value) was set."""
         self._taken = {}
+        # More than any access takes; without it a hung register would hang the simulation.
         for _ in range(1000):
+            # Values of this cycle are settled only then.
             await ReadOnly()
             for pin in ("bresp", "rresp", "rdata"):
                 if self._pin(f"{pin[0]}valid").value == 1:

@@ -25,6 +25,7 @@ async def exchange(dut):
     rx.value = 1
     cocotb.start_soon(Clock(clock, job["period_ns"], "ns").start())
     await Timer(START_NS, "ns")
+    # An input that stops half way must not shift the bytes of the next one.
     await send(rx, bytes.fromhex(job["abandoned"]), job["bit_ns"])
     await Timer(START_NS + job["pause_ns"], "ns")
     answers = []
@@ -48,6 +49,7 @@ async def take(tx, count: int, bit_ns: int) -> bytes:
     data = []
     for _ in range(count):
         await FallingEdge(tx)
+        # The middle of the first data bit, one and a half bits after the start bit's edge.
         await Timer(bit_ns + bit_ns // 2, "ns")
         byte = 0
         for n in range(8):

@@ -23,6 +23,7 @@ from qnn.runtime.remote import Answer, Request, receive, send
 from sim.bench.accelerator import read_job, reset
 from sim.rtl import read_words, write_words
 
+# Of the bench's clock; its rate means nothing, cycles are what is counted.
 CYCLE_NS = 2
 MOST_CYCLES = 1 << 40  # of one wait
 ORPHAN_SECONDS = 1.0  # between looks at whether our parent lives
@@ -82,6 +83,7 @@ class Server:
     async def _put(self, offset, data):
         start, words = self._words(offset, len(data))
         content = np.zeros(words * self._job["word_bytes"], np.uint8)
+        # A part of a word keeps its other bytes.
         if len(data) < len(content):
             content = await self._get(start, len(content))
         content[offset - start :][: len(data)] = data
@@ -115,6 +117,7 @@ class Server:
 
 def orphaned(parent: int) -> bool:
     """Whether the process that started us has gone."""
+    # A process whose parent has gone gets another one.
     return os.getppid() != parent
 
 
@@ -122,12 +125,14 @@ async def talk(server: Server, listener: socket.socket) -> None:
     """Answer whoever is connected, until told to stop or left alone."""
     parent, client = os.getppid(), None
     while not server.stopped and not orphaned(parent):
+        # One client at a time; a new one is accepted at any time and takes its place.
         waiting = [listener] if client is None else [listener, client]
         ready, _, _ = select.select(waiting, [], [], ORPHAN_SECONDS)
         if listener in ready:
             if client is not None:
                 client.close()
             client = listener.accept()[0]
+            # Requests are small and wait for their answers.
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         elif client in ready:
             try:

@@ -28,18 +28,21 @@ class Array:
         self.before = max(0, self.last + INSTRUCTION_GAP)
         self.let = max(drained, self.first + INSTRUCTION_LEAST, self.free + ISSUE_LATENCY)
         self.start = first = max(offered + ISSUE_LATENCY, self.before, self.let)
+        # The last step of the first tile also waits for the interval of the tile before.
         last = max(first + tiles.steps - 1, self.last + self.interval)
         if tiles.steps == 1:
             first = last
         last += (tiles.tiles - 1) * tiles.tile_cycles
         self.first, self.last, self.interval = first, last, tiles.interval
         self.free, self.steps = first, tiles.tiles * tiles.steps
+        # The epilogue gives one word per cycle, also for pixels that it then does not write.
         writes = tiles.passes * tiles.columns
         finish = last + self.latency + writes - 1 + FINISH_LATENCY
         return first, last + self.latency + _last_write(tiles), finish
 
     def spent(self, came: dict[str, int]) -> SpentCycles:
         """Of the newest instruction, which came with its tokens at the times ``came``."""
+        # A cause is over when the instruction could have started without it.
         ready = {cause: when + ISSUE_LATENCY for cause, when in came.items()}
         return spent(
             before=self.before,
@@ -52,6 +55,7 @@ class Array:
 
 def _last_write(tiles):
     """Cycles from a last tile's first write to its last one that is inside the output."""
+    # The last tile may reach beyond the output.
     x = tiles.output_width - (tiles.tiles_x - 1) * tiles.tile_width
     y = tiles.output_height - (tiles.tiles_y - 1) * tiles.tile_height
     column = (min(y, tiles.tile_height) - 1) * tiles.tile_width

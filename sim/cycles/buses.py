@@ -34,6 +34,7 @@ class ReadBus:
         """When a burst asked for at ``ask`` can be granted."""
         if ask == NEVER or len(self.open[reader]) >= READS_OUTSTANDING:
             return NEVER
+        # A place in the queue is free one cycle after the burst that left it.
         if len(self.open[reader]) == READS_OUTSTANDING - 1:
             ask = max(ask, self.released[reader] + 1)
         return max(ask, self.next_grant)
@@ -49,6 +50,7 @@ class ReadBus:
     def serve(self, first):
         """Give the burst that waits, from cycle ``first`` on: reader, burst, its beats' cycles."""
         asked = [name for name, queue in self.open.items() if queue]
+        # The memory answers in the order in which addresses came.
         reader = min(asked, key=lambda name: self.open[name][0].due)
         burst = self.open[reader].popleft()
         beats = self.channel.send(first, burst.beats)
@@ -77,12 +79,14 @@ class WriteBus:
         self.address = self._address() + 1
         beats = self.channel.send(first, self.asks.popleft()[2])
         self.free = beats[-1] + 1
+        # The response comes a latency after the last beat.
         self.answers.append(beats[-1] + self.latency)
         return beats
 
     def _address(self):
         """When the address of the burst that waits is taken."""
         at = max(self.asks[0][0], self.address)
+        # The oldest write must be answered before another address may go out.
         if len(self.answers) == WRITES_OUTSTANDING:
             at = max(at, self.answers[0] + WRITE_REUSE_LATENCY)
         return at

@@ -75,6 +75,7 @@ class CoreModel:
         load = self.bus.earliest("load", self.load_asks[0][0] if self.load_asks else NEVER)
         if when is None:
             return min(fetch, load)
+        # The fetch goes first, as in hw.read_channel.
         if fetch <= load:
             self.bus.grant("fetch", when, Burst(beats, when + self.latency, None, False))
             self.fetch.granted(when, beats)
@@ -142,6 +143,7 @@ class CoreModel:
         came = {"fetch": head}
         came |= {other.word: tokens[0] + TOKEN_LATENCY for other, tokens in waits.items()}
         ready = max(came.values())
+        # None asks the engine when it could take the instruction.
         free = take(index, instruction, None)
         if free == NEVER or when is None:
             return max(ready, free)
@@ -153,6 +155,7 @@ class CoreModel:
         return None
 
     def _finish(self, engine, index, when):
+        # Tokens are given when the last write has landed, not when the instruction was taken.
         for other in self.program[index].signals:
             self.tokens[engine, other].append(when)
         self.engines[engine].finish(when)
@@ -165,6 +168,7 @@ class CoreModel:
         cycle = when + LOAD_ADDRESS_LATENCY
         for number, beats in enumerate(bursts := _bursts(load, self.config)):
             self.load_asks.append((cycle, beats, index, number == len(bursts) - 1))
+            # Bursts of one run follow each other; the next run starts after a gap.
             cycle += 1 if beats == MAX_BURST_BEATS else RUN_GAP
         self.load_free = when + 2
         return None

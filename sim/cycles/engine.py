@@ -19,6 +19,7 @@ class EngineState:
     def busy_cycles(self) -> int:
         """Cycles covered by any span."""
         total, end = 0, 0
+        # Spans overlap: an engine has several transfers in flight.
         for start, stop in sorted(self.spans):
             total += max(0, stop - max(start, end))
             end = max(end, stop)

@@ -25,6 +25,7 @@ class FetchModel:
         """When the next burst can be asked for, and its beats."""
         if not self._left:
             return NEVER, 0
+        # The last burst of a program is shorter.
         beats = min(FETCH_BURST_BEATS, self._left)
         return (self._next, beats) if beats <= self._room else (NEVER, 0)
 
@@ -47,11 +48,13 @@ class FetchModel:
         if self._assembled > self.dispatched or self._assembled == len(self._arrived):
             return NEVER
         there = self._arrived[self._assembled] + DISPATCH_LATENCY - 1
+        # One instruction is put together at a time, a beat a cycle.
         ready = max(there, self._last_dispatch + self._beats_each)
         if when is None:
             return ready
         self._assembled += 1
         self._assembled_at = when
+        # The buffer's room comes back with an instruction that leaves it.
         self._room += self._beats_each
         self._next = max(self._next, when + 1)
         return None

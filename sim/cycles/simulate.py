@@ -52,8 +52,10 @@ def _run(cores, reads: Paths, writes: Paths):
         *(action for core in cores for action in core.actions()),
     ]
     while True:
+        # Every part says when it could act; nothing changes by asking.
         times = [action(None) for action in actions]
         when = min(times)
         if when == NEVER:
             break
+        # Of several in one cycle the first in the list acts: the buses before the engines.
         actions[times.index(when)](when)

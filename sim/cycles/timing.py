@@ -44,6 +44,7 @@ def timing(image: Image, core: CoreModel) -> Timing:
     """The timing of a run of ``image`` that ``core`` has finished."""
     layers = _layers(image, core.layers, core.spent)
     config = image.config
+    # What the array could multiply in all cycles of the run, waiting included.
     capacity = config.lanes * config.rows * config.columns * core.done
     return Timing(
         cycles=core.done,
@@ -58,6 +59,7 @@ def _layers(image, spans, spent):
     """Each layer of each image, all its parts together."""
     parts: dict[tuple[str, int], list] = {}
     for layer in image.layers:
+        # A run that was cut off has not computed every layer.
         if layer.tag in spans:
             parts.setdefault((layer.name, layer.image), []).append(layer)
     return tuple(

@@ -13,6 +13,7 @@ from boards.ecp5.board import Ecp5
 from boards.ecp5.devices import LFE5U_85F
 from boards.ecp5.facts import Ecp5Facts, Pin
 
+# Sites and settings are copied line by line; comments quote the words of their source.
 PINS = (  # Constraints, line by line
     # Constraints, line by line
     Pin("clk_25mhz", "G2", "PULLMODE=NONE"),

@@ -13,7 +13,9 @@ from qnn.nn.training.samples import Samples
 
 # CIFAR gives five pixels of every image, ImageNet one of every fifth; hashing all of the latter
 # would take minutes.
-PIXELS = 1 << 18  # of the images that the fingerprint of data takes, evenly spread
+# Pixels of the images that the fingerprint takes, evenly spread: hashing all of ImageNet would
+# take minutes at every start.
+PIXELS = 1 << 18
 
 
 def fingerprint(

@@ -144,7 +144,7 @@ class _Loop:
     save_seconds: float
 
     def go(self) -> Measured | None:
-        """All steps that are left; the last line of the metrics."""
+        """Run all steps that are left; returns the last line of the metrics."""
         run, last = self.run, None
         looked = saved = time.perf_counter()
         images = 0

@@ -66,7 +66,7 @@ def loss(logits: Tensor, teacher: Tensor | None, labels: Tensor | None, recipe: 
 
 
 def guessing(classes: int, teacher: bool, recipe: Recipe) -> float:
-    """About the loss of a model whose answers are all alike."""
+    """The approximate loss of a model whose answers are all alike."""
     weights = recipe.kl + recipe.reverse_kl + recipe.labels if teacher else 1.0
     # All classes alike have an entropy of log(classes), whether they are compared with labels or
     # answers.

@@ -26,7 +26,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes and speaks for all."""
+        """Whether this process writes files and reports for all."""
         return self.rank == 0
 
     def share(self, batch: int) -> slice:
@@ -62,7 +62,7 @@ class Processes:
                 tensor.copy_(part.view(tensor.shape))
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes are here."""
         if self.count > 1:
             torch.distributed.barrier()
 

@@ -19,6 +19,7 @@ from qnn.nn.training.seeds import Draw, seed_of
 from qnn.nn.training.task import TrainingTask
 from qnn.nn.training.watch import LossWindow, Tally
 
+# What autocast computes in; sums, losses and weights stay in float32.
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -67,13 +68,13 @@ class RunState:
         self.window.add(share.detach(), right, len(x) * task.processes.count)
 
     def _placed(self, x):
-        """On the device, in the recipe's memory format."""
+        """The images on the device, in the recipe's memory format."""
         last = self.recipe.channels_last and x.dim() == 4
         form = torch.channels_last if last else torch.contiguous_format
         return x.to(self.task.processes.device, non_blocking=True).contiguous(memory_format=form)
 
     def _before(self):
-        """All that depends on the step alone."""
+        """Prepare all that depends on the step alone: seeds, estimators, statistics, rate."""
         seed, step = self.recipe.seed, self.step
         # For dropout and the like, which draw from the global numbers: another for each process.
         torch.manual_seed(seed_of(seed, Draw.MODULE, step, self.task.processes.rank))

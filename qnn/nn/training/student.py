@@ -131,7 +131,7 @@ class QuantizedStudent(Student):
             conv.ghost_batch = self.recipe.ghost_batch
 
     def before_step(self, progress: float, seed: Callable[[], int]) -> None:
-        """Also move the estimators on."""
+        """Do what every student does, and move the estimators on."""
         super().before_step(progress, seed)
         learn.advance(self.module, progress, seed())
 

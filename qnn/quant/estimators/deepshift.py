@@ -13,7 +13,7 @@ ROOM = 0.49  # how far a shift may start from its code
 
 
 class DeepShiftQ(Estimator):
-    """``sign(w) 2**round(log2 abs(w))``, of the exponents that the grid has.
+    """Round to ``sign(w) 2**round(log2 abs(w))``, within the exponents that the grid has.
 
     Over the greatest value it is the greatest; under half the least one it is 0. The authors have
     no zero there, but the least value.
@@ -33,7 +33,7 @@ class DeepShiftQ(Estimator):
         return _LogSnap.apply(w, exponent, self.bits)
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of the values."""
+        """The codes of the values that ``forward`` gives."""
         return super().codes(self(w.detach(), exponent), exponent)
 
 
@@ -96,7 +96,7 @@ class DeepShiftPS(Estimator):
         return product.to(w.dtype) * pow2.reach(w, exponent)
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of signs and shifts."""
+        """The codes of the learnt signs and shifts."""
         return super().codes(self(w.double(), exponent), exponent)
 
 

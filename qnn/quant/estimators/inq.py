@@ -76,7 +76,7 @@ class Inq(Estimator):
         return torch.where(self.frozen, self.values.to(w.dtype), w)
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of frozen values; of the other weights, the nearest."""
+        """The codes of frozen values, and the nearest codes of the other weights."""
         return super().codes(torch.where(self.frozen, self.values.to(w.dtype), w), exponent)
 
     def _freeze(self, w, exponent):

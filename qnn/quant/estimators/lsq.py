@@ -40,7 +40,7 @@ class Lsq(Estimator):
         return _LearnedSnap.apply(w, self.log_scale, gain, self.bits, self.terms)
 
     def exported_exponent(self, exponent: Tensor) -> Tensor:
-        """The learnt ones, rounded."""
+        """The learnt exponents, rounded to whole numbers."""
         return _whole(self.log_scale)
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:

@@ -79,7 +79,7 @@ class Reconstructed(Estimator):
         self.alpha = self.alpha.to(w.device)
 
     def advance(self, progress: float, generator: torch.Generator | None = None) -> None:
-        """Move ``alpha``."""
+        """Move ``alpha`` towards 1."""
         if self.epochs is not None:
             # The authors' schedule counts epochs from 1, so that the last one trains with alpha = 1
             # throughout.
@@ -99,7 +99,7 @@ class Reconstructed(Estimator):
         return exponent + self.shift if self.levels == "authors" else exponent
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of ``Q``."""
+        """The codes of ``Q``, the levels of the clipped weights."""
         limit = self._limit(w, exponent)
         exported = self.exported_exponent(exponent)
         level = self._level(w.detach().clamp(-limit, limit), exponent)

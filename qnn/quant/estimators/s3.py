@@ -59,7 +59,7 @@ class S3(Estimator):
         return value.to(w.dtype) * step
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of the latents' bits."""
+        """The codes that the bits of the latents stand for."""
         return super().codes(self(w.double(), exponent), exponent)
 
 

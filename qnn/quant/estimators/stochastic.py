@@ -36,7 +36,7 @@ class Stochastic(Estimator):
         self.seed.fill_(int(torch.randint(1 << 62, (), generator=generator)))
 
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
-        """Values of the grid, drawn."""
+        """Values of the grid, drawn with this step's seed."""
         drawn = torch.Generator(w.device).manual_seed(int(self.seed))
         chance = torch.rand(w.shape, generator=drawn, device=w.device)
         return _Draw.apply(w, chance, exponent, self.bits, self.terms)

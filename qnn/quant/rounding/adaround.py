@@ -166,6 +166,6 @@ def _rectified(v):
 
 
 def _logit(y):
-    """v of which the rectified sigmoid is ``y``."""
+    """The v whose rectified sigmoid is ``y``."""
     share = (y.clamp(SHARP, 1 - SHARP) - LOW) / (HIGH - LOW)
     return (share / (1 - share)).log()

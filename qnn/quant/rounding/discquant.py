@@ -170,7 +170,7 @@ class _Run:
 
     @property
     def tail(self) -> int:
-        """Steps of the biases alone."""
+        """The number of steps in which the biases alone learn."""
         return self.options.bias_steps if self.tuned else 0
 
     @property
@@ -225,7 +225,7 @@ class _Run:
 
     @torch.enable_grad()
     def _gradients(self, x: Tensor, step: int | None = None) -> tuple[Tensor, Tensor]:
-        """Of the loss on this step's batch, with respect to all weights and to all biases."""
+        """The loss's gradients on this step's batch, by all weights and by all biases."""
         options, step = self.options, self.step if step is None else step
         weights = {name: w.requires_grad_() for name, w in self.space.weights(x).items()}
         biases = {name: b.requires_grad_() for name, b in self._biases().items()}

@@ -36,6 +36,7 @@ class Interpolation:
         for layer in layers.values():
             down, up = pow2.neighbours(layer.w, layer.exponent, layer.bits, layer.terms)
             w = layer.w.detach().double()
+            # Beyond the grid's ends both neighbours are one value, and nothing is left to choose.
             gap = up - down
             # The inner choice keeps 0 / 0 from being computed at all.
             y = torch.where(gap > 0, (w - down) / torch.where(gap > 0, gap, 1), 0)
