@@ -131,7 +131,7 @@ class Board(Protocol):
         ...
 
     def check_fits(self, config: SvpeConfig, cores: int, clock_mhz: float | None = None) -> None:
-        """Refuse what the board has no room, no ports or no clock for.
+        """Raise where the board has no room, no ports or no clock for the design.
 
         Raises
         ------

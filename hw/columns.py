@@ -1,4 +1,4 @@
-"""From column 0's place to a request of each column to the feature banks."""
+"""The address generator of the other columns: from column 0's place to each column's request."""
 
 from amaranth import *
 from amaranth.lib import data, wiring

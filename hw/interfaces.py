@@ -20,7 +20,7 @@ _DECLARATION = re.compile(r"^  (?:input|output) (?:\[[\d:]+\] )?(?P<port>\w+);$"
 
 
 def annotated(verilog: str, top: str) -> str:
-    """The same text, with attributes before each declaration of a port of module ``top``.
+    """The Verilog with attributes before each declaration of a port of module ``top``.
 
     Raises
     ------

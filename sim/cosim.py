@@ -127,7 +127,7 @@ class _Simulation:
         return int(self._port.read_text())
 
     def stop(self, port: int) -> dict:
-        """End the simulation; gives its last state."""
+        """End the simulation; return its last state."""
         state = {"violations": 0}
         if self._thread.is_alive():
             last = RemoteTransport(HOST, port)

@@ -62,12 +62,12 @@ class DramRegion:
 
     @property
     def end(self) -> int:
-        """Past the last byte."""
+        """The place after the last byte."""
         return self.start + self.size
 
     @property
     def address(self) -> int:
-        """What the accelerator calls the first byte."""
+        """The address that the accelerator has for the first byte."""
         return BASE + self.start
 
 

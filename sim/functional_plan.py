@@ -157,7 +157,7 @@ def _plan_store(machine, store):
 
 
 def _reads(machine, tiles):
-    """(pixels, taps) words; the padding word for what lies outside."""
+    """The words that are read, (pixels, taps); what lies outside is the padding word."""
     address, inside = access.reads(tiles)
     _, valid = access.writes(tiles)
     # The word behind the buffer's last one stands for padding.
@@ -168,7 +168,7 @@ def _reads(machine, tiles):
 
 
 def _writes(machine, tiles, valid):
-    """(passes, pixels) words."""
+    """The words that are written, (passes, pixels)."""
     address, _ = access.writes(tiles)
     words = address.transpose(1, 0, 2)[:, valid]
     machine.inside(words, machine.config.feature_words, "the feature buffer")
@@ -251,7 +251,7 @@ def _skip(machine, tiles, valid):
 
 
 def _cut(values, bits):
-    """Two's complement of ``bits``."""
+    """The values cut to ``bits`` bits, in two's complement."""
     # Up and down again in int64 keeps the low bits with their sign.
     shift = 64 - bits
     return values << shift >> shift

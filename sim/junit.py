@@ -27,7 +27,7 @@ def write_junit(report: Report, path: str | Path) -> None:
 
 
 def junit(report: Report) -> str:
-    """The XML."""
+    """The text of the JUnit report of ``report``."""
     cases = [_case(layer, report.device) for layer in report.layers]
     run = ElementTree.Element("testcase", classname=SUITE, name="run")
     if report.failure or not report.values_compared:

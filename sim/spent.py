@@ -1,4 +1,4 @@
-"""What the array's cycles go to: products, or one of the things that it waits for."""
+"""The stall breakdown: what the array's cycles go to, products or one cause of waiting."""
 
 from dataclasses import astuple, dataclass
 
@@ -32,12 +32,12 @@ class SpentCycles:
 
     @property
     def cycles(self) -> int:
-        """All of them."""
+        """The sum of all causes."""
         return sum(astuple(self))
 
 
 def spent(*, before: int, ready: dict[str, int], start: int, last: int, steps: int) -> SpentCycles:
-    """Of an instruction that took the cycles from ``before`` to ``last``.
+    """The cycles of an instruction that ran from ``before`` to ``last``, by what they went to.
 
     Parameters
     ----------

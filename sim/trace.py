@@ -63,7 +63,7 @@ def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:
 
 
 def layer_cycles(trace: Trace, tag: int) -> LayerCycles:
-    """Of the layer called ``tag``."""
+    """The first step and the last write of the layer with this tag."""
     issues = trace.issue_cycle[trace.issue_tag == tag]
     writes = trace.write_cycle[trace.write_tag == tag]
     return LayerCycles(

@@ -20,7 +20,7 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True)
 class Ecp5Facts:
-    """One board.
+    """The facts of one ECP5 board.
 
     Members
     -------

@@ -63,7 +63,7 @@ class SerialBoard:
             ) from None
 
     def _exchange(self, port, image, data):
-        """Cycles and OUTPUT region of one input."""
+        """The cycles and the OUTPUT region for one input."""
         count = ANSWER.size + image.output_bytes
         _send(port, data)
         # A byte takes ten bits on the line: start, eight of data, stop.

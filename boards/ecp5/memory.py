@@ -20,7 +20,7 @@ def pages(size: int) -> int:
 
 
 def bases(image: Image) -> Bases:
-    """Where the regions begin, one after the other from address 0."""
+    """The first byte of each region; they follow each other from address 0."""
     # Regions follow each other, each on whole pages, which no burst crosses.
     starts = [0]
     for size in (len(image.payload), image.input_bytes, image.output_bytes):

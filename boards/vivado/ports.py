@@ -31,7 +31,7 @@ class Port:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Those of ``X_INTERFACE_PARAMETER``: NAME VALUE, NAME VALUE and so on."""
+        """The parameters in ``X_INTERFACE_PARAMETER``: NAME VALUE, NAME VALUE and so on."""
         pairs = self.attributes.get("X_INTERFACE_PARAMETER", "").split(",")
         words = (pair.strip().partition(" ") for pair in pairs)
         return {name: value.strip() for name, _, value in words if name}

@@ -49,7 +49,7 @@ class TimingSummary:
 
 @dataclass(frozen=True)
 class SiteUse:
-    """Of one kind of site."""
+    """How many sites of one kind are used, and how many there are."""
 
     used: float
     available: int

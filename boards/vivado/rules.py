@@ -34,7 +34,7 @@ def connections(design: RecordedDesign) -> Iterator[str]:
 
 
 def clocks(design: RecordedDesign) -> Iterator[str]:
-    """Each bus has a clock, and both its ends the same."""
+    """A line for each bus that has no clock, or two different ones at its ends."""
     buses = design.buses()
     for name, bus in sorted(buses.items()):
         if not bus.clock:

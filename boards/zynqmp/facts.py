@@ -39,7 +39,7 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """One board.
+    """The facts of one Zynq UltraScale+ board.
 
     Members
     -------

@@ -82,7 +82,7 @@ class Row:
 
 
 def configs() -> list[SvpeConfig]:
-    """What the table has rows for."""
+    """The configurations that the table has rows for."""
     return [
         SvpeConfig(
             **ARRAY,

@@ -35,7 +35,7 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """In all, so far."""
+        """The seconds of all processes so far."""
         return self.before + (0 if self.started is None else time.perf_counter() - self.started)
 
     @contextmanager

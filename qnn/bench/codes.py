@@ -22,6 +22,6 @@ def counted(indices, bits: int) -> list[int]:
 
 
 def of_model(quantized: QuantizedModel) -> list[int]:
-    """Of all layers whose weights are learnt."""
+    """The counts of all layers whose weights are learnt, from ``counted``."""
     found = (conv.indices() for _, conv in learnable(quantized))
     return counted(found, quantized.plan.weight_bits)

@@ -133,7 +133,7 @@ def _ratios(costs, other, what):
 
 
 def _child(*arguments) -> dict[str, float]:
-    """What a fresh process measures, by the form's name."""
+    """What a fresh process measures, by the name of the form."""
     command = (sys.executable, "-m", "qnn.bench.cost", *arguments)
     paths = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, **FASTEST_RIVAL, "PYTHONPATH": paths}
@@ -145,7 +145,7 @@ def _child(*arguments) -> dict[str, float]:
 
 
 def times(steps: dict[str, Step], count: int) -> dict[str, float]:
-    """Median milliseconds of each step. They take turns, in an order that rotates."""
+    """The median milliseconds of each step; steps take turns, in an order that rotates."""
     spent = {name: [] for name in steps}
     names = list(steps)
     for turn in range(WARM_UP + count):

@@ -88,7 +88,7 @@ def measure(progress=None) -> tuple[Energy, dict[str, Activity]]:
 
 
 def estimate(shift: Activity, multiply: Activity) -> Energy:
-    """What both counts mean."""
+    """The energy that follows from the toggle counts of both arrays."""
     ours, theirs = (sum(a.toggles.values()) / a.cycles / LANES for a in (shift, multiply))
     least, most = dsp_toggles()
     ratios = [ours / (theirs + dsp) for dsp in (most, least, sqrt(least * most))]
@@ -130,7 +130,7 @@ def layer() -> tuple[np.ndarray, np.ndarray]:
 
 
 def power_of_two_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
-    """The nearest codes of the scale that is best for all."""
+    """The nearest codes at the one scale that suits all weights best."""
     import torch
 
     from hw.spec.isa.array_codes import array_code
@@ -144,13 +144,13 @@ def power_of_two_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
 
 
 def uniform_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
-    """The nearest integers of all bits."""
+    """The nearest integers that use all bits of a weight."""
     most = Field("weight", config.weight_bits, signed=True).high
     return np.rint(weights / np.abs(weights).max() * most).astype(np.int64)
 
 
 def steps(activations: np.ndarray, codes: np.ndarray) -> list:
-    """A step a tap of each position."""
+    """One step for each tap of each position."""
     last = len(codes) - 1
     controls = [
         {"enable": 1, "first": int(tap == 0), "last": int(tap == last)} for tap in range(last + 1)

@@ -12,7 +12,7 @@ CORES = (1, 2, 3, 4)
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """Of the device, for some cores: LUTs with every cell as one, and after Yosys's packing."""
+    """The share of a device that some cores take; LUTs are counted before and after packing."""
 
     cores: int
     lut: float

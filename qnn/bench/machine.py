@@ -29,7 +29,7 @@ class BenchMachine:
 
 
 def machine() -> BenchMachine:
-    """This one, with the threads that torch uses now."""
+    """The machine that this runs on, with the threads that torch uses now."""
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     return BenchMachine(
         cpu=_cpu(),
@@ -54,7 +54,7 @@ def commit() -> str | None:
 
 
 def _cpu() -> str:
-    """Its model, or at least its architecture."""
+    """The model of the CPU, or at least its architecture."""
     text = CPU_INFO.read_text() if CPU_INFO.is_file() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return found.group(1).strip() if found else platform.processor() or platform.machine()

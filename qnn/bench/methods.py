@@ -55,7 +55,7 @@ class MethodRun:
 
 @dataclass(frozen=True, eq=False)
 class Applied:
-    """What a method gave.
+    """The network that a method gave, with its steps and codes.
 
     Members
     -------
@@ -156,7 +156,7 @@ def _rounded_images(run, model, entry, data, work):
 
 
 def _steps(run, layers):
-    """In all: AdaRound's are of each layer."""
+    """The steps of the whole run; AdaRound takes its steps for each layer."""
     steps = settings(run).get("steps", 0)
     return steps * layers if run.how.method == "adaround" else steps
 

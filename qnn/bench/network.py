@@ -60,7 +60,7 @@ class SimulatedLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCost:
-    """What was found; cycles are simulated, and frames a second are those times a clock.
+    """What a network costs; cycles are simulated, and frames per second follow from a clock.
 
     Members
     -------

@@ -137,7 +137,7 @@ def _cut(axes, found, lines):
 
 
 def _legend(axes):
-    """Beside the picture, where it covers nothing."""
+    """Put the legend beside the picture, where it covers nothing."""
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 

@@ -109,7 +109,7 @@ def of_runs(results: Iterable[Result], definitions: Mapping[str, dict]) -> dict[
 
 
 def _whole(text):
-    """Without a last line that the end of its process cut short."""
+    """The text without a last line that the end of its process cut short."""
     return text[: text.rfind("\n") + 1]
 
 

@@ -67,6 +67,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def refuse(text: str) -> None:
-    """Say ``text`` in one line on standard error and leave with 1."""
+    """Print ``text`` in one line on standard error, and leave with exit code 1."""
     print("error:", " ".join(text.split()), file=sys.stderr)
     raise SystemExit(1)

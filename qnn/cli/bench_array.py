@@ -65,7 +65,7 @@ def bench_array(
 
 
 def _check(energy: bool, route: bool, plot: Path | None) -> None:
-    """Refuse what would fail after minutes."""
+    """Raise now what would otherwise fail after minutes."""
     from qnn.bench.pictures import check
     from qnn.eda import place_and_route, verilator
 

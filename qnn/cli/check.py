@@ -55,7 +55,7 @@ def check(
 
 
 def _check_build(build: Path, as_json: bool) -> None:
-    """The project of a build's board, also where its own files were edited since."""
+    """Check the project of a build's board, also where its user has edited its files."""
     from boards import project_of
     from qnn.design import altered_files
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def choice(option: str, text: str, least: int, most: int) -> "Choice":
-    """What ``3`` or ``conv1=4,*=3`` says."""
+    """The formats that a text such as ``3`` or ``conv1=4,*=3`` names."""
     pairs = [part.rpartition("=")[::2] for part in text.split(",")]
     names = [name.strip() for name, _ in pairs]
     whole = all(number.strip().isdecimal() for _, number in pairs)
@@ -30,12 +30,12 @@ def choice(option: str, text: str, least: int, most: int) -> "Choice":
 
 
 def layer_bits(plan: "Plan") -> dict[str, int]:
-    """Of each layer whose weights are learned."""
+    """The bits of each layer whose weights are learned, by its name."""
     return {layer.name: layer.weight_bits for layer in _learned(plan)}
 
 
 def mean_weight_bits(plan: "Plan") -> float | None:
-    """Over all codes; None: no weights are learned."""
+    """The mean bits of all codes; None where no weights are learned."""
     codes = {layer.name: layer.terms * prod(layer.weight_shape) for layer in _learned(plan)}
     spent = sum(codes[name] * bits for name, bits in layer_bits(plan).items())
     return spent / sum(codes.values()) if codes else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def keep_result(build: Path, name: str, values: Mapping[str, object]) -> None:
-    """Keep ``values`` as ``report/NAME.json``; a folder that cannot be written is only told."""
+    """Keep ``values`` as ``report/NAME.json``; print a note where the folder cannot be written."""
     from qnn.report import records
 
     try:

@@ -154,7 +154,7 @@ def _save_weights(network: "nn.Module", path: Path) -> None:
 
 
 def _preprocessing(model, mean, std):
-    """Of a float model: as given, or as the zoo says."""
+    """The mean and std of a float model: as given, or as the zoo has them."""
     from qnn.nn.zoo import ZOO
 
     entry = ZOO.get(model)
@@ -163,7 +163,7 @@ def _preprocessing(model, mean, std):
 
 
 def _recipe(given: dict, settings: list[str], options: list[str]) -> "Recipe":
-    """The recipe of what was given; all else as it is by default."""
+    """The recipe with the values that were given, and defaults for all others."""
     from dataclasses import fields
 
     from qnn.nn.training import Recipe
@@ -197,7 +197,7 @@ def _named(option, texts) -> dict:
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse a path that nothing could be written to, before training and not after it."""
+    """Raise before the training, not after it, where nothing can be written to the path."""
     import os
 
     from qnn.errors import ModelError
@@ -209,7 +209,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _check_method(network, recipe) -> None:
-    """Refuse estimators and options that do not suit a quantized model."""
+    """Raise where an estimator or its options do not suit a quantized model."""
     import copy
 
     from qnn.nn.learn import prepare

@@ -215,7 +215,7 @@ class _Strip:
         return self._transfer(Op.LOAD, memory, layout, layout.address, self._row(name), tag)
 
     def _row(self, name):
-        """Words of a row of this strip's blocks."""
+        """The words that a row of this strip's blocks takes."""
         first, stop = self._blocks(name)
         return self.network.row_words(name) * (stop - first) // self.network.place[name].blocks
 

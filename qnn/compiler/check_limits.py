@@ -13,7 +13,7 @@ MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes 
 
 
 def check_limits(state: Compilation) -> Compilation:
-    """The same state, of a network that the configuration can hold.
+    """Return the same state if the configuration can hold its network.
 
     Raises
     ------

@@ -104,7 +104,7 @@ def _check_tokens(program):
 
 
 def _check_counters(program):
-    """No token counter overflows, however far an engine runs ahead of one that stands still."""
+    """Check that no token counter overflows, however far one engine runs ahead of another."""
     for slow in Engine:
         _check_ahead(program, slow)
 
@@ -214,7 +214,7 @@ class _Memory:
             self.reader[buffer, engine][words] = index
 
     def _check_order(self, index, engine, buffer, words, known):
-        """Whatever wrote these words has finished: known by tokens, or by the fence."""
+        """Check that whatever wrote these words has finished, by tokens or by the fence."""
         for number, other in enumerate(Engine):
             last = self.writer[buffer][words][self.by[buffer][words] == number]
             if not len(last):

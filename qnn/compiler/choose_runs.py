@@ -69,7 +69,7 @@ def check_rows(network: MappedNetwork) -> None:
 
 
 def _start(network):
-    """One run a layer. What can only be in memory is there from the beginning."""
+    """One run per layer; what can only lie in memory lies there from the beginning."""
     graph, place = network.graph, network.place
     outputs = {output.name for output in graph.outputs}
     runs, spilled = [], set()
@@ -213,7 +213,7 @@ class _Search:
                 return state
 
     def _join(self, state):
-        """Neighbouring runs become one where that is cheaper."""
+        """Join neighbouring runs where that is cheaper."""
         number = 0
         while number < len(state.runs) - 1:
             nodes, following = state.runs[number : number + 2]
@@ -242,7 +242,7 @@ class _Search:
         return self.state((*state.runs[:number], both, *state.runs[number + 2 :]), spilled)
 
     def _return(self, state):
-        """Tensors come back from memory where that is cheaper."""
+        """Bring tensors back from memory where that is cheaper."""
         for root in sorted(state.spilled - self.fixed):
             trial = self.state(state.runs, state.spilled - {root})
             span = trial.alive.get(root)

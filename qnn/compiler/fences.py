@@ -22,7 +22,7 @@ NEVER = 1 << 40
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """Words of one instruction, each written ``early + 1`` cycles before its last tile's first.
+    """Words that one instruction writes, each ``early + 1`` cycles before its last tile's first.
 
     Of the last tile itself, ``early`` is negative.
     """

@@ -19,7 +19,7 @@ class _Placed(NamedTuple):
 
 
 def hoist_loads(program: list[Instruction], config: SvpeConfig) -> list[Instruction]:
-    """The same program, right in the same way when executed serially, with each load moved up.
+    """The same program with each load moved up; executed serially, it gives the same results.
 
     A load passes whatever touches none of its words, but no other load, and no computation that
     ``QUEUE_DEPTH`` loads have passed: they would keep it from its queue. Fewer pass the first

@@ -22,7 +22,7 @@ COORDINATE_LIMIT = 2047
 
 @dataclass(frozen=True, kw_only=True)
 class Operands:
-    """Where a layer reads and writes."""
+    """The places that a layer reads and writes."""
 
     input: TensorLayout
     output: TensorLayout
@@ -189,7 +189,7 @@ def _with_skip(tiles, skip, group, tile):
 
 
 def _check_coordinates(node, tiles):
-    """No x or y of a step, of a column without a pixel neither, wraps."""
+    """Check that no x or y of any column wraps, not even of columns without a pixel."""
     axes = (
         (tiles.input_x, tiles.tile_x_stride, tiles.tiles_x, tiles.tile_width),
         (tiles.input_y, tiles.tile_y_stride, tiles.tiles_y, tiles.tile_height),

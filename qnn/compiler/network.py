@@ -1,4 +1,4 @@
-"""A network that is larger than the chip, as its tiling sees it: sizes in words and cycles.
+"""A network as the choice of strips sees it: sizes in words, and costs in cycles.
 
 Every buffer and every map in memory is row by row: the words of all channels of a row of pixels lie
 together, so that a strip of rows is one piece.
@@ -19,7 +19,7 @@ from qnn.ir.rows import Rows
 
 @dataclass(frozen=True, eq=False)
 class MappedNetwork:
-    """What the choice of runs and their instructions need to know.
+    """A network with the layout, the tiles and the packed weights of its layers.
 
     Members
     -------
@@ -63,7 +63,7 @@ class MappedNetwork:
         return self.row_words(name) + residue % self.config.banks
 
     def root_words(self, root: str) -> int:
-        """Words of a whole root on chip."""
+        """The words that a whole root takes on chip."""
         return self.graph[root].shape[1] * self.pitches[root]
 
     def transfer_cycles(self, words: int) -> float:
@@ -76,7 +76,7 @@ class MappedNetwork:
         return sum(len(d.weights) + len(d.parameters) for d in data) / self.bytes_per_cycle
 
     def compute_cycles(self, node: Conv | MaxPool, rows: int) -> int:
-        """Cycles of a strip of ``rows`` rows."""
+        """The cycles that the array takes for a strip of ``rows`` rows."""
         tile = self.tiles[node.name]
         count = -(-rows // tile.height) * -(-node.shape[2] // tile.width)
         return count * self.tile_cycles[node.name]

@@ -121,13 +121,13 @@ def _options(axis):
 
 
 def _reach(axis):
-    """Past the last pixel that the window reads."""
+    """The pixel after the last one that the window reads."""
     last = (axis.outputs - 1) * axis.stride + axis.dilation * (axis.kernel - 1)
     return last + 1 - axis.before
 
 
 def _pack(axis, taps):
-    """``taps`` a word; None where the words of two steps would not lie on one grid."""
+    """The axis with ``taps`` in a word; None where words of two steps would not share a grid."""
     kernel, pixels = -(-axis.kernel // taps), taps * axis.dilation
     step = axis.stride if axis.outputs > 1 else pixels
     if kernel > 1 and pixels % step:

@@ -90,7 +90,7 @@ def _before(number: int, work: list[int], cycles: float, batch: int) -> Iterator
 
 
 def _behind(span: Span, count: int, batch: int) -> tuple[Span, ...]:
-    """The life with the run behind it."""
+    """The life, longer by the run after it."""
     first, last = span
     if last + 1 < count:
         return ((first, last + 1),)

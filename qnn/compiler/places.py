@@ -27,7 +27,7 @@ class Map(NamedTuple):
 
 @dataclass(frozen=True)
 class Places:
-    """Where everything lies.
+    """The places of a network's tensors, on chip and in memory.
 
     Members
     -------

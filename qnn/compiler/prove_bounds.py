@@ -5,7 +5,7 @@ from qnn.ir.bounds import check_bounds
 
 
 def prove_bounds(state: Compilation) -> Compilation:
-    """The same state, of a network whose sums fit the configuration.
+    """Return the same state if the sums of its network fit the configuration.
 
     Raises
     ------

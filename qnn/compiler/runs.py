@@ -1,4 +1,4 @@
-"""Runs: layers that are computed strip by strip together, and what one strip of them takes."""
+"""Fused groups, here called runs: layers that are computed strip by strip together."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -48,7 +48,7 @@ class StripBuffer:
 
     @property
     def words(self) -> int:
-        """Of one copy."""
+        """The words of one copy."""
         return self.rows * self.pitch
 
 
@@ -145,7 +145,7 @@ def covers(outer: Placement, inner: Placement) -> bool:
 
 
 def least_rows(node: Operator) -> int:
-    """Rows of a strip of ``node`` at least: one, but for very high images."""
+    """The least rows of a strip of ``node``: one, except for very high images."""
     return ceil(node.shape[1] / MOST_STRIPS)
 
 
@@ -175,7 +175,7 @@ def best_run(
 
 
 def _heights(network, nodes, spilled):
-    """Every height of strips that differs in their number."""
+    """The heights of strips that give different numbers of strips."""
     last = nodes[-1]
     height = last.shape[1]
     if not loaded(network, nodes, spilled) and network.place[last.name].root not in spilled:
@@ -202,7 +202,7 @@ def _variants(network, nodes, rows, strips):
 
 
 def _slice_counts(network, nodes, strips):
-    """One more choice: as few slices as let the weights of each stay on chip."""
+    """One slice, and as few slices as let the weights of each stay on chip."""
     if len(nodes) > 1 or not isinstance(nodes[0], Conv) or strips == 1:
         return
     blocks = network.place[nodes[0].name].blocks

@@ -70,7 +70,7 @@ def _check_group(name, words, config):
 
 
 def _chunks(tasks, words, config):
-    """As much as half of the buffers holds, so that two meet; more only for what stays together."""
+    """Tasks in chunks that fill half of the buffers, so that two fit; more only where they must."""
     whole = (config.weight_words, config.parameter_words)
     used = dict.fromkeys(task.weights for task in tasks if task.weights)
     if _fits(used, words, whole):

@@ -134,7 +134,7 @@ def _simulate(config, steps, folder):
 
 
 def _latency(config):
-    """From an element's operands to its sum."""
+    """The cycles from an element's operands to its sum."""
     return 3 + product_stages(config) + tree_levels(config)
 
 

@@ -54,7 +54,7 @@ ELEMENTS = tuple(  # what the array is counted at, for each width of a weight
 
 
 def parts(config: SvpeConfig) -> dict[str, tuple[Callable, ...]]:
-    """What makes the components of each block."""
+    """Functions that make the components of each block."""
     from hw.array import SvpeArray
     from hw.columns import Columns
     from hw.epilogue import Epilogue

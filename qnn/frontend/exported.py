@@ -108,7 +108,7 @@ class _Walk:
         return node.name
 
     def _name(self, node):
-        """The module's path; with the operator behind it, if a larger module computes it."""
+        """The path of the module, and the operator after it where the module computes more."""
         stack = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())
         path, kind = stack[-1]
         # torch.export marks later calls of one module with @ and a number.

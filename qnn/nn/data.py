@@ -122,7 +122,7 @@ def _labels(name, key, arrays):
 
 
 def _check_parts(name, images, labels):
-    """Both parts are of the same images and classes."""
+    """Check that both parts have images of one shape, and the same classes."""
     train, test = (tuple(x.shape[1:]) for x in images.values())
     if train != test:
         raise ModelError(

@@ -219,7 +219,7 @@ class QuantConv(nn.Module):
         return reach
 
     def bounds(self) -> tuple[int, int]:
-        """Least and greatest result, as integers of its type."""
+        """The least and the greatest result, as integers of its type."""
         type = self.type
         low, high = (
             None if bound is None else int(activation.encode(torch.tensor(bound), type))

@@ -183,7 +183,7 @@ def _settle_exponents(quantized):
 
 
 def _settle_result(conv):
-    """An unrounded result has the exponent of its finest channel, which training may move."""
+    """Give an unrounded result the exponent of its finest channel, which training may move."""
     if conv.plan.rounded:
         return
     used = conv.indices().transpose(0, 1).flatten(1).any(1)

@@ -57,7 +57,7 @@ def choose_types(
     activation_bits: int,
     input_signed: Mapping[str, bool],
 ) -> dict[str, QType]:
-    """One type a tensor with the least squared error; tensors that share values share it.
+    """The type of each tensor, of least squared error; tensors that share values share it.
 
     An unrounded result has the epilogue's bits and exponent 0, until its weights are known.
 

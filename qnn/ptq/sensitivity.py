@@ -27,7 +27,7 @@ Losses = Mapping[str, Mapping[int, float]]  # by layer and bits
 
 @dataclass(frozen=True)
 class Fit:
-    """What a budget came to.
+    """The bits that a budget gives each layer.
 
     Members
     -------
@@ -42,7 +42,7 @@ class Fit:
 
     @property
     def mean_bits(self) -> float:
-        """Of a code."""
+        """The mean of the bits over all codes."""
         return sum(self.sizes[n] * b for n, b in self.bits.items()) / sum(self.sizes.values())
 
 
@@ -218,7 +218,7 @@ def _loss(free, wanted, got) -> float:
 
 
 def _divergence(wanted, got):
-    """Of (batch, classes, height, width) outputs."""
+    """The divergence of outputs (batch, classes, height, width) from the teacher's."""
     if wanted.shape[1] == 1:
         least = torch.finfo(torch.float32).tiny
         return (got - wanted).square().sum() / wanted.square().sum().clamp(min=least)

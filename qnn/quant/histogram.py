@@ -64,7 +64,7 @@ class Histogram:
 
     @property
     def centres(self) -> Tensor:
-        """Middle of each bin, (2 * BINS,) float64."""
+        """The middle of each bin, (2 * BINS,) float64."""
         return (torch.arange(-BINS, BINS, dtype=torch.float64) + 0.5) * self.width
 
     def __add__(self, other: "Histogram") -> "Histogram":

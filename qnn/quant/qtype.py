@@ -18,12 +18,12 @@ class QType:
 
     @property
     def low(self) -> int:
-        """Least integer."""
+        """The least integer of the type."""
         return -(1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:
-        """Greatest integer."""
+        """The greatest integer of the type."""
         return (1 << (self.bits - self.signed)) - 1
 
     @property
@@ -33,7 +33,7 @@ class QType:
 
     @property
     def scale(self) -> float:
-        """Value of one step."""
+        """The real value of one step."""
         return 2.0**-self.exponent
 
     def __str__(self) -> str:

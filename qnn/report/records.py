@@ -26,7 +26,7 @@ OF = "image_sha256"  # of image.bin, as the manifest has it
 
 @dataclass(frozen=True)
 class Record:
-    """One result.
+    """One result that a command left in a build folder.
 
     Members
     -------
@@ -78,7 +78,7 @@ def keep(build: Path, name: str, values: Mapping[str, object]) -> Path:
 
 
 def text(values: Mapping[str, object]) -> str:
-    """As JSON, the same bytes for the same values."""
+    """The values as JSON, the same bytes for the same values."""
     return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 

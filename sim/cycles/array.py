@@ -41,7 +41,7 @@ class Array:
         return first, last + self.latency + _last_write(tiles), finish
 
     def spent(self, came: dict[str, int]) -> SpentCycles:
-        """Of the newest instruction, which came with its tokens at the times ``came``."""
+        """The stall breakdown of the newest instruction, whose tokens came at ``came``."""
         # A cause is over when the instruction could have started without it.
         ready = {cause: when + ISSUE_LATENCY for cause, when in came.items()}
         return spent(

@@ -64,7 +64,7 @@ class CoreModel:
 
     @property
     def done(self) -> int:
-        """Cycles of the run."""
+        """The cycles of the whole run."""
         return self.ends + END_LATENCY - 1  # the counter's first cycle follows START's
 
     # The bus: address grants, then beats.

@@ -21,7 +21,7 @@ class LayerTiming:
 
     @property
     def cycles(self) -> int:
-        """From the first step to the last write."""
+        """The cycles from the first step to the last write."""
         return self.last_write_cycle - self.issue_cycle
 
 

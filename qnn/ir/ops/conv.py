@@ -125,7 +125,7 @@ class Conv(Operator):
         self._check_result()
 
     def sums(self, sources: tuple[Operator, ...]) -> Sums:
-        """Its sums over operands of the types of ``sources``."""
+        """The sums of the convolution over operands of the types of ``sources``."""
         return Sums(
             codes=self.codes,
             epilogue=self.epilogue,

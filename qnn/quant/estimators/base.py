@@ -58,7 +58,7 @@ class Estimator(nn.Module):
         """Take note, before each step, of how far training is: from 0 to 1."""
 
     def exported_exponent(self, exponent: Tensor) -> Tensor:
-        """Of the values that ``forward`` gives, (outputs,) int64: what ``codes`` exports."""
+        """The exponents of what ``forward`` gives, (outputs,) int64, which ``codes`` exports."""
         return exponent
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:

@@ -95,7 +95,7 @@ class Reconstructed(Estimator):
         return level + (1 - self.alpha) * (kept - level)
 
     def exported_exponent(self, exponent: Tensor) -> Tensor:
-        """With the authors' levels, a power of two for the layer is in it."""
+        """The given exponents; the authors' levels add a power of two for the layer."""
         return exponent + self.shift if self.levels == "authors" else exponent
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ class Adam:
 
     @staticmethod
     def of(value: Tensor, betas: tuple[float, float] = (0.9, 0.999)) -> "Adam":
-        """At the start; ``value`` is changed in place from now on."""
+        """Adam before its first step; ``value`` changes in place from now on."""
         return Adam(value, torch.zeros_like(value), torch.zeros_like(value), betas)
 
     @torch.no_grad()

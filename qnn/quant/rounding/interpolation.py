@@ -31,7 +31,7 @@ class Interpolation:
 
     @staticmethod
     def of(layers: Mapping[str, LayerWeights], device: torch.device) -> "Interpolation":
-        """Of weights and their grids."""
+        """The interpolation of the weights of ``layers`` between their neighbours on the grid."""
         downs, gaps, ys, errors = [], [], [], []
         for layer in layers.values():
             down, up = pow2.neighbours(layer.w, layer.exponent, layer.bits, layer.terms)

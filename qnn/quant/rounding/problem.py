@@ -96,7 +96,7 @@ class Problem:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device that the network is on."""
         return next(self.model.parameters()).device
 
     def given(self, name: str, indices: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Rounded:
-    """What a method found.
+    """The codes, and the tuned parameters, that a method found.
 
     Members
     -------
