@@ -1,4 +1,8 @@
-"""What a board is to the rest of ``qnn``: its device, its limits, its files and its results."""
+"""What a board is to the rest of ``qnn``: its device, its limits, its files and its results.
+
+Boards hold the designs of the back end that they name. So far that is the array: configurations,
+images and register maps here are the array's.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -91,6 +95,7 @@ class Board(Protocol):
     -------
     name : as ``--board`` takes it
     title : as its maker writes it
+    backend : whose designs it holds
     device : the chip that cells are counted against
     config, sizes : the named configuration that it has by default, and the sizes of it that differ
     clock_mhz : its default clock
@@ -105,6 +110,8 @@ class Board(Protocol):
     def name(self) -> str: ...
     @property
     def title(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
     @property
     def device(self) -> Device: ...
     @property

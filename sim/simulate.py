@@ -9,9 +9,8 @@ from qnn.errors import DeviceError
 from qnn.ir.encode import Arrays, as_blocks, as_results, encode_input, is_encoded
 from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
-from sim import functional, rtl
 
-DEVICES = ("reference", "functional", "rtl")
+REFERENCE = "reference"  # the device that every design has: the meaning of its graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +21,8 @@ class Simulation:
     -------
     outputs : integers of each output of the network, (images, *shape in the user's model)
     exponents : an output's real value is ``integer * 2**-exponent``
-    cycles : of each run of the image, which computes ``design.image.batch`` inputs; None where the
-        device has no clock
+    cycles : of each run, which computes ``design.artifact.batch`` inputs; None where the device
+        has no clock
     cycles_per_second, build_seconds : of the RTL simulator, else None
     """
 
@@ -35,7 +34,7 @@ class Simulation:
     build_seconds: float | None = None
 
 
-def simulate(design: Design, x: Arrays, device: str = "rtl", **options) -> Simulation:
+def simulate(design: Design, x: Arrays, device: str | None = None, **options) -> Simulation:
     """Run ``design`` on ``x``.
 
     Parameters
@@ -43,31 +42,31 @@ def simulate(design: Design, x: Arrays, device: str = "rtl", **options) -> Simul
     x : (images, channels, height, width), or (vectors, features): integers of the input's type, or
         what ``encode_input`` takes: 8-bit pixels or floats; a tuple of such arrays or tensors,
         where there are several inputs
-    device : "reference", "functional" or "rtl"
-    options : for the RTL run, see ``sim.rtl.execute``
+    device : "reference" or one of the back end's, by default the closest to hardware; the array
+        has "functional" and "rtl"
+    options : of the device; for "rtl" see ``sim.rtl.execute``
 
     Raises
     ------
     DeviceError
         A run failed or timed out.
     """
-    if device not in DEVICES:
-        raise ValueError(f"simulate: device must be one of {', '.join(DEVICES)}, not '{device}'")
+    devices = (REFERENCE, *design.backend.devices)
+    device = device or devices[-1]
+    if device not in devices:
+        raise ValueError(f"simulate: device must be one of {', '.join(devices)}, not '{device}'")
     x = integers(design.graph, x)
-    if device == "reference":
+    if device == REFERENCE:
         tensors = reference(design.graph, x, outputs_only=True)
         return _simulation(design, device, [tensors[o.name] for o in design.graph.outputs])
-    if device == "functional":
-        return _simulation(design, device, functional.run(design.image, x).outputs)
-    result = rtl.execute(design.image, x, **options)
-    for number, run in enumerate(result.runs):
-        if run.failure:
-            raise DeviceError(f"rtl: run {number}: {run.failure}")
+    result = design.backend.run(design.artifact, x, device, **options)
+    if result.failure:
+        raise DeviceError(f"{device}: {result.failure}")
     return _simulation(
         design,
         device,
         result.outputs,
-        cycles=tuple(run.cycles for run in result.runs),
+        cycles=result.cycles,
         cycles_per_second=result.cycles_per_second,
         build_seconds=result.build_seconds,
     )

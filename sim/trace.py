@@ -8,6 +8,7 @@ import numpy as np
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Layer
 from hw.spec.isa.packing import unpack
+from qnn.backend.execution import LayerCycles
 from qnn.runtime.tensors import from_words, places
 
 
@@ -34,20 +35,6 @@ class Written:
     values: np.ndarray
     present: np.ndarray
     cycle: np.ndarray
-
-
-@dataclass(frozen=True)
-class LayerCycles:
-    """When a layer's first step issued and its last write happened; None if it never did."""
-
-    issue: int | None
-    last_write: int | None
-
-    def union(self, other: "LayerCycles") -> "LayerCycles":
-        """From the first step to the last write of either."""
-        issues = [c for c in (self.issue, other.issue) if c is not None]
-        writes = [c for c in (self.last_write, other.last_write) if c is not None]
-        return LayerCycles(min(issues, default=None), max(writes, default=None))
 
 
 def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:

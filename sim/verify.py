@@ -5,18 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hw.spec.image import Image, Layer
-from qnn.compiler import run_passes
+from qnn.backend.execution import Execution, LayerCycles, TensorPart
+from qnn.backend.protocol import Backend
+from qnn.backend.registry import DEFAULT, named
 from qnn.design import Design
 from qnn.ir.encode import Arrays
 from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
-from qnn.runtime.given import image_count
-from sim import functional, rtl
 from sim.simulate import integers
-from sim.trace import LayerCycles, layer_cycles, layer_tensor, stray_writes
-
-DEVICES = ("rtl", "functional")
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ class Report:
 def verify(
     design: Design,
     x: Arrays,
-    device: str = "rtl",
+    device: str | None = None,
     *,
     expected: Mapping[str, np.ndarray] | None = None,
     **options,
@@ -125,69 +121,42 @@ def verify(
     Parameters
     ----------
     x : what ``simulate`` takes
-    device : "rtl" or "functional"
+    device : one of the back end's, by default the closest to hardware; the array has "functional"
+        and "rtl"
     expected : tensors by name, if not the reference's
-    options : for the RTL run, see ``sim.rtl.execute``
+    options : of the device; for "rtl" see ``sim.rtl.execute``
 
     Raises
     ------
     DeviceError
         The device broke a rule that belongs to no layer: a guard byte, the AXI protocol.
     """
-    if device not in DEVICES:
-        raise ValueError(f"verify: device must be one of {', '.join(DEVICES)}, not '{device}'")
+    devices = design.backend.devices
+    device = device or devices[-1]
+    if device not in devices:
+        raise ValueError(f"verify: device must be one of {', '.join(devices)}, not '{device}'")
     x = integers(design.graph, x)
-    expected = expected or expected_tensors(design.graph, x)
-    if device == "functional":
-        report = _verify_functional(design, x, expected)
-    else:
-        result = rtl.execute(design.image, x, **options)
-        report = compare_runs(design.image, result, expected, image_count(x))
-    return replace(report, layers=(*report.layers, *_absent(design)))
-
-
-def expected_tensors(graph: Graph, x: Arrays) -> dict[str, np.ndarray]:
-    """The reference's tensors, those of nodes that only the compiler's passes make included."""
-    return reference(run_passes(graph), x) | reference(graph, x)
-
-
-def compare_runs(
-    image: Image, result: rtl.RtlResult, expected: Mapping[str, np.ndarray], images: int
-) -> Report:
-    """The report of an RTL simulation."""
-    layers, failure = [], None
-    for number, run in enumerate(result.runs):
-        late = run.trace.timed_out
-        for layer in image.layers:
-            index = number * image.batch + layer.image
-            if index < images:
-                layers.append(_rtl_layer(layer, index, run.trace, image.config, expected, late))
-        if run.failure and failure is None:
-            failure = f"run {number}: {run.failure}"
-    layers = _joined(layers)
-    if failure is None:
-        layers += _outputs(image, result.outputs, expected)
+    expected = expected or expected_tensors(design.graph, x, design.backend)
+    execution = design.backend.run(design.artifact, x, device, tensors=True, **options)
+    layers = _joined(_compare(part, expected) for part in execution.parts)
+    if execution.failure is None:
+        layers += _outputs(design.graph, execution, expected)
     return Report(
-        device="rtl",
-        layers=tuple(layers),
-        failure=failure,
-        run_cycles=tuple(run.cycles for run in result.runs),
-        cycles_per_second=result.cycles_per_second,
-        build_seconds=result.build_seconds,
+        device=device,
+        layers=(*layers, *_absent(design, execution)),
+        failure=execution.failure,
+        run_cycles=execution.cycles or (),
+        cycles_per_second=execution.cycles_per_second,
+        build_seconds=execution.build_seconds,
     )
 
 
-def _verify_functional(design, x, expected):
-    result = functional.run(design.image, x)
-    layers = []
-    for index in range(image_count(x)):
-        run, image = divmod(index, design.image.batch)
-        for layer in design.image.layers:
-            if layer.image == image:
-                got = result.parts[layer.tag][run]
-                layers.append(_compare(layer.name, layer.op, index, got, expected, part=layer))
-    layers = _joined(layers) + _outputs(design.image, result.outputs, expected)
-    return Report("functional", tuple(layers), None)
+def expected_tensors(
+    graph: Graph, x: Arrays, backend: Backend | None = None
+) -> dict[str, np.ndarray]:
+    """The reference's tensors, and those of nodes that only the back end's lowering makes."""
+    backend = backend or named(DEFAULT)
+    return reference(backend.lower(graph), x) | reference(graph, x)
 
 
 def _joined(parts):
@@ -210,10 +179,10 @@ def _sum(one, other):
     )
 
 
-def _absent(design):
-    """A report for each node of the network that no layer of the image computes."""
-    present = {layer.name for layer in design.image.layers}
-    nodes = run_passes(design.graph).nodes
+def _absent(design, execution: Execution):
+    """A report for each node of the network that nothing computed."""
+    present = {part.name for part in execution.parts}
+    nodes = design.backend.lower(design.graph).nodes
     return tuple(
         LayerReport(node.name, "none", 0, 0, 0, None, "the image does not compute it", None)
         for node in nodes
@@ -221,75 +190,41 @@ def _absent(design):
     )
 
 
-def _outputs(image, outputs, expected):
-    """Each output as memory holds it; ``image.outputs`` names them, for every image of a batch."""
-    names = [layout.name for layout in image.outputs[: len(outputs)]]
+def _outputs(graph, execution, expected):
+    """Each output as memory holds it."""
     return [
-        _compare(name, "store", index, got, expected)
-        for name, tensor in zip(names, outputs, strict=True)
+        _compare(TensorPart(name=node.name, op="store", image=index, values=got), expected)
+        for node, tensor in zip(graph.outputs, execution.outputs, strict=True)
         for index, got in enumerate(tensor)
     ]
 
 
-def _rtl_layer(layer: Layer, index, trace, config, expected, timed_out):
-    written = layer_tensor(trace, layer, config)
-    cycles = layer_cycles(trace, layer.tag)
-    stray = stray_writes(trace, layer, config)
-    missing = written.present.size - int(written.present.sum())
-    problem = None
-    if missing:
-        why = "when the run timed out" if timed_out else "at the end"
-        problem = f"{missing} of {written.present.size} values were not written {why}"
-    elif stray:
-        problem = f"{stray} writes outside its tensor"
-    return _compare(
-        layer.name,
-        layer.op,
-        index,
-        written.values,
-        expected,
-        part=layer,
-        present=written.present,
-        cycle=written.cycle,
-        problem=problem,
-        cycles=cycles,
-    )
-
-
-def _compare(
-    name,
-    op,
-    index,
-    got,
-    expected,
-    *,
-    part=None,
-    present=None,
-    cycle=None,
-    problem=None,
-    cycles=None,
-):
-    """Hold ``got`` to the tensor, or to the part of it that a layer of the image is."""
-    wanted = expected[name][index]
-    start = (0, 0)
-    if part is not None:
-        wanted, start = wanted[part.place], (part.channel, part.row)
-    wrong = got.reshape(wanted.shape) != wanted
-    if present is not None:
-        wrong |= ~present
+def _compare(part: TensorPart, expected) -> LayerReport:
+    """Hold a tensor, or a part of one, to the values that it should have."""
+    wanted, got = expected[part.name][part.image][part.place], part.values
+    if got.shape != wanted.shape:
+        raise ValueError(
+            f"verify: tensor '{part.name}' has {wanted.shape} values where the back end gave "
+            f"{got.shape}"
+        )
+    wrong = got != wanted
+    if part.present is not None:
+        wrong |= ~part.present
     count = int(wrong.sum())
     first = None
     if count:
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        there = present is None or bool(present[place])
+        there = part.present is None or bool(part.present[place])
         first = Difference(
-            name,
-            index,
-            channel=start[0] + place[0],
-            row=start[1] + place[1],
+            part.name,
+            part.image,
+            channel=part.channel + place[0],
+            row=part.row + place[1],
             column=place[2],
             expected=int(wanted[place]),
             got=int(got[place]) if there else None,
-            cycle=int(cycle[place]) if there and cycle is not None else None,
+            cycle=int(part.cycle[place]) if there and part.cycle is not None else None,
         )
-    return LayerReport(name, op, index, wanted.size, count, first, problem, cycles)
+    return LayerReport(
+        part.name, part.op, part.image, wanted.size, count, first, part.problem, part.cycles
+    )

@@ -10,7 +10,8 @@ from torch import nn
 import qnn
 from hw.spec.config import named_config
 from hw.verilog import mapped_element, verilog
-from qnn.design import Design, compile, config_for
+from qnn.backend.array.configure import config_for
+from qnn.design import Design, compile
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds
 from tests.compiler import small_graphs
@@ -35,7 +36,7 @@ def built(written, tmp_path):
 
 def test_a_build_folder_gives_the_design_back(design, built):
     again = Design.read(built)
-    assert again.image == design.image
+    assert again.artifact == design.artifact
     assert again.config == design.config
     assert str(again.graph) == str(design.graph)
 
@@ -50,7 +51,7 @@ def test_a_build_folder_holds_verilog_reports_and_hashes(design, built):
     cells = [(built / folder / "qnn_pe.v").read_text() for folder in ("rtl", "rtl/ultrascale")]
     assert ["CARRY8" in text for text in cells] == [False, True]
     cycles = json.loads((built / "report/estimate_layer_cycles.json").read_text())
-    assert set(cycles) == {f"estimated_{layer.name}_cycles" for layer in design.image.layers}
+    assert set(cycles) == {f"estimated_{layer.name}_cycles" for layer in design.artifact.layers}
     totals = json.loads((built / "report/estimate_network_performance.json").read_text())
     assert totals["estimated_cycles_per_image"] == sum(cycles.values())
     assert 0 < totals["estimated_array_utilisation"] < 1
@@ -135,7 +136,7 @@ def test_another_format_is_refused(built):
     with pytest.raises(CompileError) as error:
         Design.read(built)
     assert str(error.value) == (
-        f"{built}: a build of format 0, but this qnn reads 1; compile the model again"
+        f"{built}: a build of format 0, but this qnn reads 2; compile the model again"
     )
 
 

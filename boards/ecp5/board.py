@@ -37,6 +37,10 @@ class Ecp5:
         return self.facts.title
 
     @property
+    def backend(self) -> str:
+        return "array"
+
+    @property
     def device(self) -> Device:
         return self.facts.device
 

@@ -32,6 +32,10 @@ class ZynqMp:
         return self.facts.title
 
     @property
+    def backend(self) -> str:
+        return "array"
+
+    @property
     def device(self) -> Device:
         return self.facts.device
 

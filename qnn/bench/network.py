@@ -162,7 +162,7 @@ def measure(
         A value differs from the reference, or a run failed.
     """
     design = compile(graph, config, batch)
-    modelled = simulate_cores(design.image, cores, paths=paths)
+    modelled = simulate_cores(design.artifact, cores, paths=paths)
     images = x[np.arange(cores * batch) % len(x)]
     options = {"cores": cores, "paths": paths} if device == "rtl" else {}
     report = _verified(design, images, device, **options)
@@ -206,11 +206,11 @@ def _verified(design: Design, images, device, **options) -> Report:
 def _cold(graph, x, config, device) -> int:
     design = compile(graph, config)
     report = _verified(design, x, device)
-    return (report.run_cycles or (simulate_cores(design.image, 1)[0].cycles,))[0]
+    return (report.run_cycles or (simulate_cores(design.artifact, 1)[0].cycles,))[0]
 
 
 def _layers(design, timing: Timing, report: Report, capacity) -> tuple[SimulatedLayer, ...]:
-    batch = design.image.batch
+    batch = design.artifact.batch
     measured = {
         layer.name: layer.cycles.last_write - layer.cycles.issue
         for layer in report.layers

@@ -1,6 +1,5 @@
 """``qnn check``: whether a model fits an accelerator, or a build's board project is sound."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -28,25 +27,22 @@ def check(
     if model.is_dir():
         _check_build(model, as_json)
         return
-    from qnn.compiler import compile_graph
+    from qnn.design import compile
 
     graph = read_graph(model)
     target = read_config(config, set_, graph)
-    image = compile_graph(graph, target)
+    compile(graph, target)
     layers = graph.nodes[len(graph.inputs) :]
     if as_json:
         print_json({"fits": True, "config": str(target), "layers": len(layers)})
         return
-    macs = Counter()
-    for layer in image.layers:
-        macs[layer.name] += layer.macs
     rows = [
         (
             node.name,
             node.kind,
             "x".join(map(str, node.shape)),
             str(node.type),
-            f"{macs[node.name]:,}",
+            f"{node.macs:,}",
         )
         for node in layers
     ]

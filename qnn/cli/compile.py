@@ -1,14 +1,17 @@
 """``qnn compile``: a quantized model in, a build folder out."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import boards
+from qnn.backend import registry
 from qnn.cli.output import Json, print_json
 from qnn.cli.sources import CONFIG_NAMES, ConfigSettings, Model, read_config, read_graph
 
+BACKENDS = ", ".join(registry.names())
 BOARDS = ", ".join(boards.names())
 
 
@@ -32,6 +35,7 @@ def compile_(
         float | None,
         typer.Option(help="Clock of the board's project, in MHz. Without it the board's."),
     ] = None,
+    backend: Annotated[str, typer.Option(help=f"Back end: {BACKENDS}.")] = registry.DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Compile MODEL to a build folder.
@@ -43,23 +47,21 @@ def compile_(
     if board is None and (cores != 1 or clock_mhz is not None):
         raise typer.BadParameter("--cores and --clock-mhz are of a board; name it with --board")
     target = boards.named(board) if board else None
+    if target and target.backend != backend:
+        raise typer.BadParameter(
+            f"board {board} holds designs of back end '{target.backend}', not of '{backend}'"
+        )
     graph = read_graph(model)
     if config is None and target:
         sizes = read_config(target.config, set_, graph, target.sizes)
     else:
-        sizes = read_config(config or "test", set_, graph)
+        sizes = read_config(config, set_, graph, backend=backend)
     if target:
         target.check_fits(sizes, cores, clock_mhz)
-    design = compile(graph, config=sizes, batch=batch)
+    design = compile(graph, config=sizes, batch=batch, backend=backend)
     design.write(out, target and (lambda built: target.files(sizes, built, cores, clock_mhz)))
-    image = design.image
-    result = {
-        "build": str(out),
-        "config": str(image.config),
-        "layers": len({layer.name for layer in image.layers}),
-        "program_bytes": image.program_bytes,
-        "image_bytes": len(image.payload),
-    }
+    size = design.backend.size(design.artifact)
+    result = {"build": str(out), "config": str(design.config), **asdict(size)}
     if target:
         result |= {"board": target.name, "cores": cores}
     if as_json:

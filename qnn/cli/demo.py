@@ -148,7 +148,7 @@ def _model_to_rtl(images, seed, out, clock):
         "values_compared": checked.values_compared,
         "mismatches": checked.mismatches,
         "cycles_per_image": cycles,
-        "array_utilisation": utilisation(design.image, cycles),
+        "array_utilisation": utilisation(design.artifact, cycles),
     }
 
 

@@ -11,7 +11,7 @@ import typer
 import boards
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
-from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
+from qnn.cli.sources import Build, Data, Images, read_array_design, read_test_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ def run(
     """Run the design in BUILD on a board, with the driver that its folder 'driver' holds."""
     import numpy as np
 
-    design = read_design(build)
+    design = read_array_design(build, "run")
     pixels, labels = read_test_images(data, images)
     outputs, seconds = execute(device, design, np.moveaxis(pixels, 1, 3))
     if out is not None:
@@ -73,12 +73,12 @@ def execute(
     kind, colon, port = device.partition(":")
     if colon and kind in serial_boards():
         started = time.perf_counter()
-        outputs, _ = serial_boards()[kind](design.image, port, images)
+        outputs, _ = serial_boards()[kind](design.artifact, port, images)
         return outputs, time.perf_counter() - started
     from qnn.runtime.accelerator import Accelerator
 
     with opened(device, design) as transport:
-        accelerator = Accelerator(design.image, transport)
+        accelerator = Accelerator(design.artifact, transport)
         started = time.perf_counter()
         return accelerator.execute(images), time.perf_counter() - started
 
@@ -95,7 +95,7 @@ def opened(device: str, design: "Design") -> Iterator["Transport"]:
         from qnn.runtime.driver import memory_bytes
         from sim.cosim import rtl_transport
 
-        with rtl_transport(design.config, memory_bytes=memory_bytes(design.image)) as transport:
+        with rtl_transport(design.config, memory_bytes=memory_bytes(design.artifact)) as transport:
             yield transport
         return
     from qnn.runtime.devices import open_transport

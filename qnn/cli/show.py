@@ -29,9 +29,8 @@ def show(
     if path.is_dir():
         if full:
             raise typer.BadParameter("--full is of a graph; the text of a program always is")
-        from qnn.compiler.listing import listing
-
-        kind, text = "program", listing(read_design(path).image)
+        design = read_design(path)
+        kind, text = "program", design.backend.listing(design.artifact)
     else:
         from qnn.ir.text import text as graph_text
 

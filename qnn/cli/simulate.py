@@ -1,7 +1,6 @@
 """``qnn simulate``: a build folder and images in, the network's outputs out."""
 
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,22 +8,24 @@ import typer
 
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
-from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
+from qnn.cli.sources import (
+    Build,
+    Data,
+    DeviceName,
+    Images,
+    device_of,
+    read_design,
+    read_test_images,
+)
 
-
-class SimulatedDevice(StrEnum):
-    """What can run a design without hardware."""
-
-    REFERENCE = "reference"
-    FUNCTIONAL = "functional"
-    RTL = "rtl"
+REFERENCE = "reference"  # the device of every back end: the meaning of the integers
 
 
 def simulate(
     build: Build,
     data: Data = "digits",
     images: Images = 2,
-    device: Annotated[SimulatedDevice, typer.Option(help="What runs it.")] = SimulatedDevice.RTL,
+    device: DeviceName = None,
     out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -34,9 +35,10 @@ def simulate(
     from sim.simulate import simulate
 
     design = read_design(build)
+    device = device_of(device, (REFERENCE, *design.backend.devices))
     pixels, labels = read_test_images(data, images)
     started = time.perf_counter()
-    run = simulate(design, pixels, device=device.value)
+    run = simulate(design, pixels, device=device)
     seconds = time.perf_counter() - started
     if out is not None:
         names = [output.name for output in design.graph.outputs]
@@ -45,7 +47,7 @@ def simulate(
     classifies = len(run.outputs) == 1 and run.outputs[0].ndim == 2
     right = 100 * float((run.outputs[0].argmax(1) == labels).mean()) if classifies else None
     result = {
-        "device": device.value,
+        "device": device,
         "images": len(labels),
         "accuracy": right,
         "cycles_per_image": None if run.cycles is None else sum(run.cycles) / len(labels),
@@ -58,14 +60,14 @@ def simulate(
         print_json(result)
         return
     answer = "" if right is None else f", {right:.2f} % right"
-    print(f"{device.value}: {len(labels)} images in {seconds:.1f} s{answer}")
+    print(f"{device}: {len(labels)} images in {seconds:.1f} s{answer}")
     if run.cycles is not None:
         print(f"{result['cycles_per_image']:,.0f} cycles an image")
 
 
 def record(result: dict, data: str) -> dict:
     """What the report says of it. The reference is the integers' meaning: it measures."""
-    how = "measured" if result["device"] == SimulatedDevice.REFERENCE else "simulated"
+    how = "measured" if result["device"] == REFERENCE else "simulated"
     kept = {"device": result["device"], "data": data, "given_images": result["images"]}
     if result["accuracy"] is not None:
         kept[f"{how}_accuracy_percent"] = result["accuracy"]

@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hw.spec.config import CONFIGS
+from qnn.backend.registry import DEFAULT, named
 from qnn.cli.output import progress
+from qnn.errors import CompileError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hw.spec.config import SvpeConfig
     from qnn.design import Design
     from qnn.ir.graph import Graph
     from qnn.nn.data import Dataset
@@ -25,6 +26,15 @@ DATA_HELP = (
 )
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
+DeviceName = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="What runs it: reference, functional or rtl; a back end may have others. Without it "
+        "the one that is closest to hardware.",
+        show_default=False,
+    ),
+]
 CONFIG_NAMES = ", ".join(CONFIGS)
 ConfigName = Annotated[str, typer.Option(help=f"Configuration: {CONFIG_NAMES}.")]
 ConfigSettings = Annotated[
@@ -46,6 +56,13 @@ def read_graph(path: Path) -> "Graph":
     raise typer.BadParameter(f"{path} is neither a .safetensors nor a .qgraph file")
 
 
+def device_of(name: str | None, devices: tuple[str, ...]) -> str:
+    """The device called ``name``, by default the last of ``devices``."""
+    if name is not None and name not in devices:
+        raise typer.BadParameter(f"--device must be one of {', '.join(devices)}, not '{name}'")
+    return name or devices[-1]
+
+
 def read_design(folder: Path) -> "Design":
     """The build folder of ``qnn compile``."""
     from qnn.design import Design
@@ -53,34 +70,52 @@ def read_design(folder: Path) -> "Design":
     return Design.read(folder)
 
 
+def read_array_design(folder: Path, verb: str) -> "Design":
+    """The build folder of ``qnn compile`` for the array, which ``qnn VERB`` is about.
+
+    Raises
+    ------
+    CompileError
+        Another back end made it.
+    """
+    design = read_design(folder)
+    if design.backend.name != DEFAULT:
+        raise CompileError(
+            f"{folder}: 'qnn {verb}' needs a build of back end '{DEFAULT}', but this is of "
+            f"'{design.backend.name}'; compile the model for that"
+        )
+    return design
+
+
 def read_config(
-    name: str,
+    name: str | None,
     settings: list[str] | None,
     graph: "Graph",
     given: Mapping[str, int] = MappingProxyType({}),
-) -> "SvpeConfig":
+    backend: str = DEFAULT,
+) -> Any:
     """The named configuration for ``graph``, with the sizes that ``settings`` change.
 
     Parameters
     ----------
     given : sizes that differ from the named ones where ``settings`` do not name them
     """
-    from dataclasses import fields
-
-    from hw.spec.config import PES, SvpeConfig
-    from qnn.design import config_for
-
-    sizes = [field.name for field in fields(SvpeConfig) if field.name != "pe"]
+    target = named(backend)
+    words = {name: known for name, known in target.parameters.items() if known}
+    sizes = [name for name in target.parameters if name not in words]
+    kinds = "".join(
+        f", or {name}=KIND, with a kind of {', '.join(known)}" for name, known in words.items()
+    )
     changes: dict = dict(given)
     for setting in settings or ():
         key, _, value = setting.partition("=")
-        if not (key in sizes and value.isdecimal()) and not (key == "pe" and value in PES):
+        if not (key in sizes and value.isdecimal()) and value not in words.get(key, ()):
             raise typer.BadParameter(
-                f"--set needs SIZE=NUMBER, with a size of {', '.join(sizes)}, or pe=KIND, with a "
-                f"kind of {', '.join(PES)}, not '{setting}'"
+                f"--set needs SIZE=NUMBER, with a size of {', '.join(sizes)}{kinds}, not "
+                f"'{setting}'"
             )
-        changes[key] = value if key == "pe" else int(value)
-    return config_for(name, graph, **changes)
+        changes[key] = value if key in words else int(value)
+    return target.configure(graph, name, changes)
 
 
 def read_data(name: str) -> "Dataset":

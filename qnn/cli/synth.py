@@ -11,7 +11,7 @@ import typer
 import boards
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.results import keep_result
-from qnn.cli.sources import Build, read_design
+from qnn.cli.sources import Build, read_array_design
 from qnn.errors import CompileError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def synth(
     """
     from qnn.report import records
 
-    design = read_design(build)
+    design = read_array_design(build, "synth")
     said, kept = count(build, design, part) if board is None else make_bitstream(build, board)
     name = board or part.value
     keep_result(build, f"synth_{name}", kept)

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,24 +9,25 @@ import typer
 
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
-from qnn.cli.sources import Build, Data, Images, read_design, read_test_images
+from qnn.cli.sources import (
+    Build,
+    Data,
+    DeviceName,
+    Images,
+    device_of,
+    read_design,
+    read_test_images,
+)
 
 if TYPE_CHECKING:
     from sim.verify import Report
-
-
-class VerifiedDevice(StrEnum):
-    """What can be held to the reference."""
-
-    FUNCTIONAL = "functional"
-    RTL = "rtl"
 
 
 def verify(
     build: Build,
     data: Data = "digits",
     images: Images = 2,
-    device: Annotated[VerifiedDevice, typer.Option(help="What is compared.")] = VerifiedDevice.RTL,
+    device: DeviceName = None,
     junit: Annotated[Path | None, typer.Option(help="JUnit report to write, for a CI.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -39,9 +39,10 @@ def verify(
     from sim.verify import verify
 
     design = read_design(build)
+    device = device_of(device, design.backend.devices)
     pixels, _ = read_test_images(data, images)
     started = time.perf_counter()
-    report = verify(design, pixels, device=device.value)
+    report = verify(design, pixels, device=device)
     seconds = time.perf_counter() - started
     keep_result(build, f"verify_{device}", record(report, len(pixels), data))
     if junit is not None:
@@ -49,7 +50,7 @@ def verify(
     if as_json:
         print_json(
             {
-                "device": device.value,
+                "device": device,
                 "passed": report.passed,
                 "images": len(pixels),
                 "values_compared": report.values_compared,

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from boards.board import Board, ClockCheck
-from qnn.report.layers import Costs
+from qnn.backend.costs import Costs
 from qnn.report.numbers import Number, number
 from qnn.report.records import Record
 
-DEVICES = {
-    "reference": "integer reference",
-    "functional": "functional simulator",
-    "rtl": "RTL in Verilator",
+DEVICES = {  # what each is, and the same inside a sentence; a back end may have others
+    "reference": ("integer reference", "the reference"),
+    "functional": ("functional simulator", "the functional simulator"),
+    "rtl": ("RTL in Verilator", "RTL"),
 }
 Records = Mapping[str, Record]
 
@@ -33,13 +34,20 @@ class Card:
     verdict: str = ""
 
 
-def cards(records: Records, costs: Costs, shown: Sequence[Board]) -> list[Card]:
-    """From verification to the clocks of ``shown`` boards, in the order in which one asks."""
+def cards(
+    records: Records, costs: Costs, shown: Sequence[Board], devices: Sequence[str]
+) -> list[Card]:
+    """From verification to the clocks of ``shown`` boards, in the order in which one asks.
+
+    Parameters
+    ----------
+    devices : of the back end, the closest to hardware last, whose results count first
+    """
     clocks = sorted((board.clock for board in shown), key=lambda clock: clock.stage)
     return [
-        _verified(records),
-        _accuracy(records),
-        _cycles(records, costs),
+        _verified(records, devices),
+        _accuracy(records, devices),
+        _cycles(records, costs, devices),
         Card(
             "Array utilisation",
             number("simulated_utilisation", costs.utilisation),
@@ -49,25 +57,25 @@ def cards(records: Records, costs: Costs, shown: Sequence[Board]) -> list[Card]:
     ]
 
 
-def _verified(records):
+def _verified(records, devices):
     title = "Values that differ"
-    for name, what in (("verify_rtl", "RTL"), ("verify_functional", "the functional simulator")):
-        record = records.get(name)
+    for device in reversed(devices):
+        record = records.get(f"verify_{device}")
         if record is not None:
             values = record.values
             differ = number("simulated_mismatches", values["simulated_mismatches"], record.stale)
             compared = number("simulated", values["simulated_values_compared"]).text
             passed = values["passed"] is True
-            note = f"of {compared} compared between {what} and the reference"
+            note = f"of {compared} compared between {_said(device)[1]} and the reference"
             note += "" if passed else f"; {values['failure'] or 'failed'}"
             return Card(title, differ, note, _verdict(passed, record))
     return Card(title, None, "qnn verify BUILD")
 
 
-def _accuracy(records):
+def _accuracy(records, devices):
     best = None
-    for name in ("simulate_reference", "simulate_functional", "simulate_rtl"):
-        record = records.get(name)
+    for device in ("reference", *devices):
+        record = records.get(f"simulate_{device}")
         if record is None or "given_images" not in record.values:
             continue
         keys = [key for key in record.values if key.endswith("_accuracy_percent")]
@@ -78,19 +86,24 @@ def _accuracy(records):
     images, key, record = best
     percent = number(key, record.values[key], record.stale)
     return Card(
-        "Accuracy", percent, f"of {images:,} test images; {DEVICES[record.values['device']]}"
+        "Accuracy", percent, f"of {images:,} test images; {_said(record.values['device'])[0]}"
     )
 
 
-def _cycles(records, costs):
-    for name in ("verify_rtl", "simulate_rtl"):
-        record = records.get(name)
+def _cycles(records, costs, devices):
+    for device, verb in product(reversed(devices), ("verify", "simulate")):
+        record = records.get(f"{verb}_{device}")
         cycles = record and record.values.get("simulated_cycles_per_image")
         if cycles:
             found = number("simulated_cycles_per_image", cycles, record.stale)
-            return Card("Cycles an image", found, "RTL in Verilator")
+            return Card("Cycles an image", found, _said(device)[0])
     found = number("simulated_cycles_per_image", costs.cycles)
-    return Card("Cycles an image", found, "cycle model; RTL not run: qnn simulate BUILD")
+    missing = f"cycle model; {_said(devices[-1])[1]} not run: qnn simulate BUILD"
+    return Card("Cycles an image", found, missing)
+
+
+def _said(device):
+    return DEVICES.get(device, (device, device))
 
 
 def _clock(records: Records, clock: ClockCheck) -> Card:

@@ -12,8 +12,6 @@ from qnn.design import Design
 from qnn.files import write_whole
 from qnn.report import records
 from qnn.report.cards import cards
-from qnn.report.layers import STALLS, costs
-from qnn.report.memory import buffers, places, sections
 from qnn.report.numbers import label, number
 from qnn.report.picture import picture
 from qnn.report.records import Record
@@ -56,8 +54,8 @@ def page(
     shown : boards whose results the page shows, first that of the build
     estimate : the build folder's estimate of a board's cells, where it has one
     """
-    image = design.image
-    cost = costs(image)
+    artifact, backend = design.artifact, design.backend
+    cost, memory = backend.costs(artifact), backend.memory(artifact)
     environment = Environment(
         loader=PackageLoader("qnn.report", "."),
         autoescape=True,
@@ -67,19 +65,20 @@ def page(
     )
     ways = [way for way in counts(shown) if not way.other_numbers]
     cells_only = {name for way in ways for name in way.titles}
+    causes = dict.fromkeys(cause for layer in cost.layers for cause in layer.stalls)
     longest = max((max(layer.cycles, layer.estimated) for layer in cost.layers), default=1)
     return environment.get_template("page.html").render(
-        config=image.config,
-        batch=image.batch,
+        config=artifact.config,
+        batch=artifact.batch,
         facts=facts,
         layers=cost.layers,
         longest=longest or 1,
-        stalls=[cause for cause in STALLS if any(layer.stalls[cause] for layer in cost.layers)],
-        cards=cards(found, cost, shown),
+        stalls=[cause for cause in causes if any(layer.stalls[cause] for layer in cost.layers)],
+        cards=cards(found, cost, shown, backend.devices),
         picture=picture(design.graph),
-        sections=sections(image),
-        buffers=buffers(image),
-        places=places(image),
+        sections=memory.sections,
+        buffers=memory.buffers,
+        places=memory.places,
         chips=chips(found, shown, estimate),
         runs=[run(record) for name, record in found.items() if name not in cells_only],
         stale=any(record.stale for record in found.values()),

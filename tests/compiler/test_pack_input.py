@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hw.spec.config import named_config
 from hw.spec.image import Gather, Image, ImageError
 from hw.spec.isa.header import Op
+from qnn.backend.array.backend import BACKEND as ARRAY
 from qnn.compiler import compile_graph
 from qnn.compiler.pack_input import pack_input
 from qnn.design import Design
@@ -185,7 +186,7 @@ def _tampered(image):
 
 def test_verify_reports_an_input_gathered_one_pixel_off():
     graph = small_graphs.network()
-    design = Design(graph, _tampered(compile_graph(graph, TEST)), TEST)
+    design = Design(graph, _tampered(compile_graph(graph, TEST)), ARRAY)
     report = verify(design, images(graph, 1), "functional")
     assert report.first_layer == "a"
 
@@ -208,5 +209,5 @@ def test_the_rtl_computes_the_same(shape, kernel, window):
     assert image.inputs[0].gather is not None
     convs = [i for i in image.program if i.op is Op.CONV]
     assert convs[0].kernel_x * convs[0].kernel_y < kernel[0] * kernel[1]
-    report = verify(Design(graph, image, TEST), images(graph, 3), "rtl")
+    report = verify(Design(graph, image, ARRAY), images(graph, 3), "rtl")
     assert report.passed, str(report)

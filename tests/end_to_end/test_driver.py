@@ -47,9 +47,9 @@ def test_resnet20_on_the_reference_array(shared_data):
     design = qnn.compile(graph, config(8), batch=BATCH)
     pixels = cifar_test(shared_data)[0][:IMAGES_OF_CIFAR].numpy()
     result = reference(graph, integers(graph, pixels), outputs_only=True)
-    memory = memory_bytes(design.image)
+    memory = memory_bytes(design.artifact)
     with rtl_transport(design.config, memory_bytes=memory) as transport:
-        accelerator = Accelerator(design.image, transport)
+        accelerator = Accelerator(design.artifact, transport)
         started, before = time.perf_counter(), transport.state()["cycle"]
         (got,) = accelerator.execute(np.moveaxis(pixels, 1, 3))
         seconds = time.perf_counter() - started

@@ -44,7 +44,7 @@ def test_pytorch_reference_and_functional_agree():
         real = quantized.from_pixels(pixels).double().numpy()
     np.testing.assert_array_equal(real, decode(graph, expected)[0])
     design = qnn.compile(graph, CONFIG)
-    assert design.image.scratch_bytes
+    assert design.artifact.scratch_bytes
     report = verify(design, x, "functional", expected=expected)
     assert report.passed, str(report)
     assert report.values_compared > sum(tensor[0].size for tensor in expected.values()) * 0.9
@@ -62,7 +62,7 @@ def without_first(timing):
 def test_the_array_is_busy():
     """All layers but the first have nine tenths of the lanes busy, and no transfer to wait for."""
     _, graph, _ = network()
-    timing = simulate_cycles(qnn.compile(graph, CONFIG).image)
+    timing = simulate_cycles(qnn.compile(graph, CONFIG).artifact)
     assert sum(layer.macs for layer in timing.layers) == MACS
     print(
         f"{timing.cycles} cycles, {timing.array_utilisation:.1%} of lanes; but the first layer "
@@ -78,7 +78,7 @@ def test_every_value_in_rtl_and_every_cycle_of_the_model():
     design = qnn.compile(graph, CONFIG)
     report = verify(design, integers(graph, pixels.numpy()), "rtl")
     assert report.passed, str(report)
-    timing = simulate_cycles(design.image)
+    timing = simulate_cycles(design.artifact)
     print(f"{report}; {report.run_cycles[0]} cycles, the model has {timing.cycles}")
     assert abs(report.run_cycles[0] - timing.cycles) <= timing.cycles // 1000
     measured = {layer.name: layer.cycles for layer in report.layers if layer.cycles}

@@ -80,10 +80,10 @@ def test_rtl_equals_the_reference(shared_data, columns, images):
     started = time.perf_counter()
     report = verify(design, pixels[:images].numpy(), "rtl")
     assert report.passed, str(report)
-    model = simulate_cycles(design.image)
+    model = simulate_cycles(design.artifact)
     worst = worst_layer_error(report, model)
 
-    macs = sum(layer.macs for layer in design.image.layers)
+    macs = sum(layer.macs for layer in design.artifact.layers)
     lanes = design.config.lanes * design.config.rows * columns
     measured = {
         "configuration": str(design.config),

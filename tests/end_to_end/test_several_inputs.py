@@ -133,7 +133,7 @@ def test_pixels_beside_reals():
     options = {"mean": (0.5, None), "std": (0.25, None)}
     graph = qnn.export(qnn.quantize(ImageAndVector(), (pixels, state), **options))
     design = qnn.compile(graph, CONFIG)
-    assert [table is None for table in design.image.pixel_tables] == [False, True]
+    assert [table is None for table in design.artifact.pixel_tables] == [False, True]
     assert verify(design, (pixels, state), "functional").passed
 
 
@@ -223,24 +223,24 @@ def test_one_value_of_the_second_input_is_found():
 
 def test_places_of_two_inputs_that_are_exchanged_are_found():
     design, x = two_alike()
-    first, second = design.image.network_inputs
+    first, second = design.artifact.network_inputs
     exchanged = {first.address: second.address, second.address: first.address}
     places = tuple(
         replace(layout, address=exchanged.get(layout.address, layout.address))
-        for layout in design.image.inputs
+        for layout in design.artifact.inputs
     )
-    wrong = replace(design, image=replace(design.image, inputs=places))
+    wrong = replace(design, artifact=replace(design.artifact, inputs=places))
     assert not verify(wrong, x, "functional").passed
 
 
 def test_the_second_batch_of_each_input_lies_behind_the_first():
     design, (left, right) = two_alike()
-    data = pack_inputs(design.image, (left, right))
-    assert data.shape == (2, design.image.input_bytes)
-    alone = pack_inputs(design.image, (left[2:], right[2:]))
+    data = pack_inputs(design.artifact, (left, right))
+    assert data.shape == (2, design.artifact.input_bytes)
+    alone = pack_inputs(design.artifact, (left[2:], right[2:]))
     np.testing.assert_array_equal(data[1], alone[0])
     np.testing.assert_array_equal(
-        run(design.image, (left, right)).outputs[0],
+        run(design.artifact, (left, right)).outputs[0],
         reference(design.graph, (left, right))[design.graph.outputs[0].name],
     )
 

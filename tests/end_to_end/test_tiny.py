@@ -74,7 +74,7 @@ def test_rtl_equals_the_reference_and_the_cycle_model(name, weight_bits, shared_
     _, pixels, _ = data(name, shared_data)
     report = verify(design, pixels[::250].numpy(), "rtl")
     assert report.passed, str(report)
-    model = simulate_cycles(design.image)
+    model = simulate_cycles(design.artifact)
     assert abs(report.run_cycles[0] - model.cycles) <= model.cycles // 100
     print(f"{name}: {report.values_compared} values compared, {report.run_cycles[0]} cycles")
 

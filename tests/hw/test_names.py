@@ -148,7 +148,7 @@ def test_every_name_of_the_named_configurations_is_given_or_plain(name, pe):
 
 @pytest.mark.usefixtures("quick")
 def test_every_name_of_a_design_with_its_network_is_given_or_plain():
-    facts, image = boards.reference("ecp5").facts, tiny_design().image
+    facts, image = boards.reference("ecp5").facts, tiny_design().artifact
     assert new_faults(lambda: design.verilog(facts, image)) == []
 
 

@@ -160,7 +160,7 @@ def in_memory(name: str, folder: Path) -> Artifacts:
         target = product.board(product.SERIAL)
         design = qnn.compile(graph, target.config)
         target.check_fits(design.config, 1)
-        files = target.files(design.config, {"image.bin": design.image.to_bytes()}, 1)
+        files = target.files(design.config, {"image.bin": design.artifact.to_bytes()}, 1)
     except product.QnnError as error:
         return {own: of_refusal(str(error))}
     return {f"{own}/{path.partition('/')[2]}": of_bytes(data) for path, data in files.items()}

@@ -14,7 +14,8 @@ from hw.spec.c_header import c_header
 from hw.spec.config import CONFIGS, SvpeConfig, named_config
 from hw.spec.image import Image
 from hw.spec.isa.encoding import LAYOUTS, Instruction, encode
-from qnn.design import Design, config_for
+from qnn.backend.array.configure import config_for
+from qnn.design import Design
 from qnn.errors import QnnError
 from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ir.text import text as graph_text

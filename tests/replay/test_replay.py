@@ -19,7 +19,7 @@ NAME = "builds/made/residual/test/image.bin"
 
 @pytest.fixture(scope="module")
 def image():
-    return qnn.compile(small_graphs.residual(), "test").image
+    return qnn.compile(small_graphs.residual(), "test").artifact
 
 
 def with_byte(image, place):

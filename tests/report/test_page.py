@@ -148,7 +148,7 @@ def test_a_new_build_keeps_no_result_of_the_old_one(build):
 def test_results_and_page_leave_the_build_readable(build):
     keep_all(build)
     written(build)
-    assert Design.read(build).image.layers
+    assert Design.read(build).artifact.layers
 
 
 @pytest.mark.parametrize("name", ["concat", "max_pool", "one_conv"])

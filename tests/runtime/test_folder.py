@@ -62,7 +62,7 @@ def folder(built, tmp_path):
 
 @pytest.fixture
 def device():
-    with served(FakeBoard(DESIGN.image, cores=2)) as uri:
+    with served(FakeBoard(DESIGN.artifact, cores=2)) as uri:
         yield uri
 
 
@@ -110,7 +110,7 @@ def test_throughput_test_says_where_the_time_goes(folder, device):
     parts = ("pack_input", "copy_input_data_to_device", "execute", "unpack_output")
     spent = [measured[f"{part}[ms]"] for part in (*parts, "copy_output_data_from_device")]
     assert all(0 < part < measured["runtime[ms]"] for part in spent)
-    bytes_in = 5 * DESIGN.image.input_bytes  # 9 images are 5 runs
+    bytes_in = 5 * DESIGN.artifact.input_bytes  # 9 images are 5 runs
     megabytes = measured["DRAM_in_bandwidth[MB/s]"] * measured["runtime[ms]"] * 1e-3
     assert megabytes == pytest.approx(bytes_in * 1e-6)
     assert measured["compute_busy_cycles_per_image"] == 0  # this board counts none
@@ -227,7 +227,7 @@ def test_a_data_set_of_another_kind_is_one_line(folder, device, tmp_path, arrays
 
 
 def test_every_module_is_of_the_oldest_python():
-    sources = {n: t for n, t in driver_files(DESIGN.image).items() if n.endswith(".py")}
+    sources = {n: t for n, t in driver_files(DESIGN.artifact).items() if n.endswith(".py")}
     assert len(sources) > 20
     for name, text in sources.items():
         ast.parse(text, name, feature_version=OLDEST)
@@ -235,7 +235,7 @@ def test_every_module_is_of_the_oldest_python():
 
 def test_the_same_image_gives_the_same_bytes():
     again = compile(pixel_network(), named_config("test"), batch=2)
-    assert driver_files(again.image) == driver_files(DESIGN.image)
+    assert driver_files(again.artifact) == driver_files(DESIGN.artifact)
 
 
 def test_another_process_with_another_hash_seed_builds_the_same_bytes(built, tmp_path):
@@ -249,14 +249,14 @@ def test_another_process_with_another_hash_seed_builds_the_same_bytes(built, tmp
 
 
 def test_the_board_s_clock_says_what_the_cores_alone_would_do():
-    accelerator = Accelerator(DESIGN.image, FakeBoard(DESIGN.image, cores=2))
+    accelerator = Accelerator(DESIGN.artifact, FakeBoard(DESIGN.artifact, cores=2))
     measured = accelerator.throughput_test(3)
     assert measured["fclk[mhz]"] == pytest.approx(100)
     assert measured["throughput_of_cores_alone[images/s]"] == pytest.approx(4e8 / CYCLES)
 
 
 def test_the_build_holds_the_folder(built):
-    files = driver_files(DESIGN.image)
+    files = driver_files(DESIGN.artifact)
     manifest = json.loads((built / "manifest.json").read_text())
     held = {str(p.relative_to(built / "driver")) for p in (built / "driver").rglob("*")}
     assert set(files) <= held

@@ -28,16 +28,16 @@ def test_idle_x_backpressure_with_cocotbext_axi(bus_bits, tmp_path):
     expected = expected_tensors(design.graph, x)[design.graph.outputs[0].name]
 
     build = runner.build(rtl.generated(config), "qnn_accelerator")
-    memory = dram.place(design.image, pack_inputs(design.image, x))
+    memory = dram.place(design.artifact, pack_inputs(design.artifact, x))
     for seed, (idle, backpressure) in enumerate(product((0.0, 0.5), repeat=2), 1):
         content = tmp_path / "memory.bin"
         memory.content.tofile(content)
         job = tmp_path / "job.json"
-        writes = handshake.start_writes(design.image, memory.bases(0))
+        writes = handshake.start_writes(design.artifact, memory.bases(0))
         fields = {"memory": str(content), "idle": idle, "backpressure": backpressure}
         job.write_text(json.dumps({"writes": writes, **fields}))
         runner.run(build, "tests.hw.cocotb.axi_ram", environment={"QNN_JOB": str(job)}, seed=seed)
         after = np.fromfile(content, np.uint8)
         memory.check_guards(after)
-        (got,) = unpack_outputs(design.image, memory.output(after, 0)[None], 1)
+        (got,) = unpack_outputs(design.artifact, memory.output(after, 0)[None], 1)
         np.testing.assert_array_equal(got, expected)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hw.spec.config import named_config
+from qnn.backend.array.backend import BACKEND as ARRAY
 from qnn.compiler import compile_graph
 from qnn.design import Design
 from qnn.errors import DeviceError
@@ -92,7 +93,7 @@ def test_every_tensor_of_every_core_is_right(make):
     image = compile_graph(graph, TEST, 2)
     timing = rtl.MemoryTiming.stalled(1)
     for options in ({}, {"timing": timing}):
-        design = Design(graph, image, TEST)
+        design = Design(graph, image, ARRAY)
         report = verify(design, images(graph, 4), "rtl", cores=2, **options)
         assert report.passed, str(report)
     model = cycles(simulate_cores(image, 2))
@@ -116,7 +117,7 @@ def test_verify_names_the_image_of_the_core_that_is_wrong():
     x = images(graph, 2)
     expected = {name: tensor.copy() for name, tensor in reference(graph, x).items()}
     expected["c"][1, 2, 3, 4] += 1
-    report = verify(Design(graph, image, TEST), x, "rtl", expected=expected, cores=2)
+    report = verify(Design(graph, image, ARRAY), x, "rtl", expected=expected, cores=2)
     first = report.first
     assert (first.image, first.channel, first.row, first.column) == (1, 2, 3, 4)
     assert report.mismatches == 2  # the tensor, and the output in memory

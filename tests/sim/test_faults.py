@@ -38,27 +38,27 @@ def sound():
 
 def with_payload(design, start, data):
     """``design`` with other bytes at ``start`` of its image, checksums redone."""
-    payload = bytearray(design.image.payload)
+    payload = bytearray(design.artifact.payload)
     payload[start : start + len(data)] = data
-    assert bytes(payload) != design.image.payload
-    image = Image.from_bytes(replace(design.image, payload=bytes(payload)).to_bytes())
-    return replace(design, image=image)
+    assert bytes(payload) != design.artifact.payload
+    image = Image.from_bytes(replace(design.artifact, payload=bytes(payload)).to_bytes())
+    return replace(design, artifact=image)
 
 
 def with_field(design, ops, tag, **changes):
     """``design`` with fields changed in the first instruction of ``ops`` and ``tag``."""
     index, old = next(
         (number, each)
-        for number, each in enumerate(design.image.program)
+        for number, each in enumerate(design.artifact.program)
         if each.op in ops and each.tag == tag
     )
     changed = {name: change(getattr(old, name)) for name, change in changes.items()}
-    image = with_members(design.image, index, **changed)
+    image = with_members(design.artifact, index, **changed)
     return with_payload(design, 0, image.payload[: image.program_bytes])
 
 
 def layer_names(design):
-    return [layer.name for layer in design.image.layers]
+    return [layer.name for layer in design.artifact.layers]
 
 
 def test_the_sound_design_passes():
@@ -71,14 +71,14 @@ def test_the_sound_design_passes():
 @pytest.mark.parametrize("number", [0, 1, 3])
 def test_a_flipped_weight_bit_is_found_in_its_layer(number):
     design, x = sound()
-    layer = design.image.layers[number]
+    layer = design.artifact.layers[number]
     start = next(
         each.offset
-        for each in design.image.program
+        for each in design.artifact.program
         if each.op is Op.LOAD and each.buffer is Buffer.WEIGHTS and each.tag == layer.tag
     )
     for bit in range(64):  # the first that this input notices
-        byte = design.image.payload[start + bit // 8] ^ 1 << bit % 8
+        byte = design.artifact.payload[start + bit // 8] ^ 1 << bit % 8
         faulty = with_payload(design, start + bit // 8, bytes([byte]))
         if not verify(faulty, x, "functional").passed:
             break
@@ -104,7 +104,7 @@ def test_a_flipped_weight_bit_is_found_in_its_layer(number):
 )
 def test_a_changed_instruction_field_is_found_in_its_layer(number, field, change):
     design, x = sound()
-    layer = design.image.layers[number]
+    layer = design.artifact.layers[number]
     faulty = with_field(design, (Op.CONV, Op.MAXPOOL), layer.tag, **{field: change})
     report = verify(faulty, x, limit=LIMIT)
     assert not report.passed
@@ -146,7 +146,7 @@ def test_a_broken_wire_of_a_lane_is_found_in_the_first_layer():
 @pytest.mark.parametrize("number", [0, 2])
 def test_a_lost_token_ends_by_a_time_out_that_names_the_layer(number):
     design, x = sound()
-    layer = design.image.layers[number]
+    layer = design.artifact.layers[number]
     faulty = with_field(
         design,
         (Op.CONV, Op.MAXPOOL),
@@ -167,8 +167,8 @@ def test_a_lost_token_ends_by_a_time_out_that_names_the_layer(number):
 
 def test_a_missing_layer_is_found():
     design, x = sound()
-    image = replace(design.image, layers=design.image.layers[:-1])
-    report = verify(replace(design, image=image), x, "functional")
+    image = replace(design.artifact, layers=design.artifact.layers[:-1])
+    report = verify(replace(design, artifact=image), x, "functional")
     assert report.first_layer == layer_names(design)[-1]
     assert "the image does not compute it" in str(report)
 

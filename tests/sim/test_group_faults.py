@@ -31,10 +31,10 @@ def sound():
 
 def first(design, name, op, **wanted):
     """Number and fields of the first instruction of a layer."""
-    tag = next(layer.tag for layer in design.image.layers if layer.name == name)
+    tag = next(layer.tag for layer in design.artifact.layers if layer.name == name)
     return next(
         (number, fields)
-        for number, fields in enumerate(design.image.program)
+        for number, fields in enumerate(design.artifact.program)
         if fields.op is op and fields.tag == tag
         if all(getattr(fields, key) == value for key, value in wanted.items())
     )
@@ -44,7 +44,7 @@ def weight_byte(design, word):
     """Where in the image a word of the weight buffer is loaded from."""
     load = next(
         each
-        for each in design.image.program
+        for each in design.artifact.program
         if each.op is Op.LOAD and each.buffer is Buffer.WEIGHTS
         if each.address <= word < each.address + each.words
     )
@@ -52,11 +52,11 @@ def weight_byte(design, word):
 
 
 def with_payload(design, start, data):
-    payload = bytearray(design.image.payload)
+    payload = bytearray(design.artifact.payload)
     payload[start : start + len(data)] = data
-    assert bytes(payload) != design.image.payload
-    image = Image.from_bytes(replace(design.image, payload=bytes(payload)).to_bytes())
-    return replace(design, image=image)
+    assert bytes(payload) != design.artifact.payload
+    image = Image.from_bytes(replace(design.artifact, payload=bytes(payload)).to_bytes())
+    return replace(design, artifact=image)
 
 
 @DEVICES
@@ -67,7 +67,7 @@ def test_a_weight_at_the_lane_of_another_group_is_found(name, device):
     size = Buffer.WEIGHTS.word_bytes(CONFIG)
     # The kernel's middle, which no padding hides.
     start = weight_byte(design, conv.weight_address + 4)
-    word = np.frombuffer(design.image.payload[start : start + size], np.uint8)
+    word = np.frombuffer(design.artifact.payload[start : start + size], np.uint8)
     count = CONFIG.rows * CONFIG.lanes
     codes = unpack(word, CONFIG.weight_bits, count, signed=False).reshape(-1, CONFIG.lanes)
     row, lane = np.argwhere(codes)[0]
@@ -86,7 +86,7 @@ def test_a_word_of_another_group_is_found(device):
     design, x = sound()
     number, fields = first(design, "half", Op.CONV, output_part=1)
     address = (fields.input_address + fields.block_step) % (1 << 20)
-    image = with_members(design.image, number, input_address=address)
+    image = with_members(design.artifact, number, input_address=address)
     faulty = with_payload(design, 0, image.payload[: image.program_bytes])
     report = verify(faulty, x, device)
     assert not report.passed

@@ -10,9 +10,9 @@ pytestmark = pytest.mark.rtl
 
 def test_a_reset_in_any_part_of_a_run_leaves_nothing_for_the_next(monkeypatch):
     design, x = sound()
-    undisturbed = rtl.execute(design.image, x)
+    undisturbed = rtl.execute(design.artifact, x)
     monkeypatch.setattr(rtl, "BENCH", "tests.hw.cocotb.reset")
-    after_resets = rtl.execute(design.image, x)
+    after_resets = rtl.execute(design.artifact, x)
 
     (expected,) = reference(design.graph, x, outputs_only=True).values()
     np.testing.assert_array_equal(undisturbed.outputs[0], expected)

@@ -8,6 +8,7 @@ import pytest
 from hw.spec.config import named_config
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
+from qnn.backend.array.backend import BACKEND as ARRAY
 from qnn.compiler import compile_graph
 from qnn.design import Design
 from qnn.errors import DeviceError
@@ -30,14 +31,14 @@ SMALL = {
 
 
 def design(graph, config, batch=1, rate=None):
-    return Design(graph, compile_graph(graph, config, batch, rate), config)
+    return Design(graph, compile_graph(graph, config, batch, rate), ARRAY)
 
 
 def in_rtl(built, count, rate=None):
     """Verify in the RTL, at a rate of the memory, and hold the cycle model to it."""
     report = verify(built, images(built.graph, count), "rtl", timing=MemoryTiming(rate=rate))
     assert report.passed, str(report)
-    model = simulate_cycles(built.image, bytes_per_cycle=rate).cycles
+    model = simulate_cycles(built.artifact, bytes_per_cycle=rate).cycles
     # The model leaves out that loads wait for results on their side of the banks.
     assert abs(report.run_cycles[0] - model) <= max(2, model // 50)
 
@@ -70,8 +71,8 @@ def test_each_part_is_compared():
     built = design(SMALL["two layers a strip"](), TEST, rate=2)
     report = verify(built, images(built.graph, 1), "functional")
     assert report.passed
-    assert not built.image.scratch_bytes
-    rows = [layer.output.height for layer in built.image.layers if layer.name == "a"]
+    assert not built.artifact.scratch_bytes
+    rows = [layer.output.height for layer in built.artifact.layers if layer.name == "a"]
     assert sum(rows) > built.graph["a"].shape[1]
     values = sum(layer.values for layer in report.layers if layer.name == "a")
     assert values == sum(rows) * 8 * 20
@@ -79,20 +80,20 @@ def test_each_part_is_compared():
 
 def with_field(built, index, **changes):
     """``built`` with one instruction changed."""
-    return replace(built, image=with_members(built.image, index, **changes))
+    return replace(built, artifact=with_members(built.artifact, index, **changes))
 
 
 def feature_loads(built):
     return [
         (index, fields)
-        for index, fields in enumerate(built.image.program)
+        for index, fields in enumerate(built.artifact.program)
         if fields.op is Op.LOAD and fields.buffer == Buffer.FEATURES
     ]
 
 
 def row_bytes(built, fields):
     """Of a row in memory: a strip of whole rows is one run, or one run a row."""
-    layer = built.image.layers[fields.tag]
+    layer = built.artifact.layers[fields.tag]
     name = built.graph[layer.name].inputs[0]
     channels, _, width = built.graph[name].shape
     config = built.config
@@ -113,7 +114,7 @@ def test_any_strip_that_is_loaded_a_row_off_is_found_in_its_layer(kind, rows):
             report = verify(with_field(built, index, offset=offset), x, "functional")
         except DeviceError:  # it leaves its region, or reads what is stored later
             continue
-        layer = built.image.layers[fields.tag]
+        layer = built.artifact.layers[fields.tag]
         assert not report.passed
         assert report.first_layer == report.first.layer == layer.name
         found += 1
@@ -124,14 +125,14 @@ def test_any_strip_that_is_loaded_a_row_off_is_found_in_its_layer(kind, rows):
 def test_a_strip_that_takes_an_inner_border_for_the_images_is_found(change):
     built, found = design(SMALL["a halo and a skip"](), TEST), 0
     x = images(built.graph, 1)
-    for index, fields in enumerate(built.image.program):
+    for index, fields in enumerate(built.artifact.program):
         if fields.op is Op.CONV:
             wrong = with_field(built, index, input_y=fields.input_y + change)
             try:
                 report = verify(wrong, x, "functional")
             except DeviceError:  # it reads past the buffer, or what nothing wrote
                 continue
-            assert report.first_layer == built.image.layers[fields.tag].name
+            assert report.first_layer == built.artifact.layers[fields.tag].name
             found += 1
     assert found > 10
 
@@ -153,7 +154,7 @@ def test_a_row_off_is_found_in_rtl_with_layer_row_and_cycle():
     x = images(built.graph, 1)
     middle = len(feature_loads(built)) // 4
     index, fields = feature_loads(built)[middle]
-    layer = built.image.layers[fields.tag]
+    layer = built.artifact.layers[fields.tag]
     assert 0 < layer.row < built.graph[layer.name].shape[1] - layer.output.height
     offset = fields.offset + row_bytes(built, fields)
     report = verify(with_field(built, index, offset=offset), x, "rtl")

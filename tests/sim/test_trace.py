@@ -3,7 +3,8 @@ import pytest
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Layer, TensorLayout
-from sim.trace import LayerCycles, layer_cycles, layer_tensor, read_traces, stray_writes
+from qnn.backend.execution import LayerCycles
+from sim.trace import layer_cycles, layer_tensor, read_traces, stray_writes
 
 CONFIG = SvpeConfig(lanes=4, rows=2, columns=2, activation_bits=8, accumulator_bits=24)
 

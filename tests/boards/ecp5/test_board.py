@@ -29,7 +29,7 @@ NAMES = ("qnn_ulx3s.v", "qnn_pe.v", "ulx3s.lpf", "build.sh", "README.md")
 
 
 def board_files(design):
-    built = {"image.bin": design.image.to_bytes()}
+    built = {"image.bin": design.artifact.to_bytes()}
     return named("ulx3s").files(design.config, built, 1)
 
 
@@ -61,31 +61,31 @@ def run_in_rtl(image, sources, **options):
 @pytest.mark.parametrize("bus_bits", [64, 128])
 def test_the_board_answers_what_the_reference_computes(bus_bits):
     design = tiny_design(bus_bits)
-    sources = verilog(FACTS, design.image, divisor=DIVISOR)
-    outputs, heads = run_in_rtl(design.image, sources)
+    sources = verilog(FACTS, design.artifact, divisor=DIVISOR)
+    outputs, heads = run_in_rtl(design.artifact, sources)
     np.testing.assert_array_equal(outputs, reference(design.graph, X)["last"])
-    name = digest(design.image.payload)
+    name = digest(design.artifact.payload)
     assert all(head[1:] == (Status.DONE | Status.INTERRUPT, 0, name) for head in heads)
     assert all(0 < head[0] < RUN_CYCLES for head in heads)
 
 
 @pytest.mark.rtl
 def test_an_input_that_stops_half_way_is_forgotten(design):
-    sources = verilog(FACTS, design.image, divisor=DIVISOR)
+    sources = verilog(FACTS, design.artifact, divisor=DIVISOR)
     expected = reference(design.graph, X)["last"]
     patience = PATIENCE_BITS * DIVISOR
     options = {"abandoned": b"\xff" * 11, "pause_cycles": patience + 100}
-    np.testing.assert_array_equal(run_in_rtl(design.image, sources, **options)[0], expected)
+    np.testing.assert_array_equal(run_in_rtl(design.artifact, sources, **options)[0], expected)
     options["pause_cycles"] = patience // 2  # the board still waits for the rest
-    outputs, _ = run_in_rtl(design.image, sources, **options)
+    outputs, _ = run_in_rtl(design.artifact, sources, **options)
     assert (outputs != expected).any()
 
 
 @pytest.mark.rtl
 def test_a_run_that_fails_is_answered_with_its_error(design):
-    payload = bytearray(design.image.payload)
+    payload = bytearray(design.artifact.payload)
     payload[0] |= 0xF  # an operation code that does not exist
-    image = replace(design.image, payload=bytes(payload))
+    image = replace(design.artifact, payload=bytes(payload))
     _, heads = run_in_rtl(image, verilog(FACTS, image, divisor=DIVISOR))
     failed = Status.DONE | Status.FAILED | Status.INTERRUPT
     assert [head[1:3] for head in heads] == [(failed, Error.INSTRUCTION)] * len(X)
@@ -96,7 +96,7 @@ def test_a_flipped_bit_in_the_boards_memory_changes_the_answer(design):
     expected = reference(design.graph, X)["last"]
     flipped = next(
         image
-        for image in one_bit_flipped(design.image)
+        for image in one_bit_flipped(design.artifact)
         if (functional.run(image, X).outputs[0] != expected).any()
     )
     outputs, _ = run_in_rtl(flipped, verilog(FACTS, flipped, divisor=DIVISOR))
@@ -113,7 +113,7 @@ def one_bit_flipped(image):
 
 
 def test_regions_follow_one_another_in_pages(design):
-    image, where = design.image, bases(design.image)
+    image, where = design.artifact, bases(design.artifact)
     assert (where.image, where.input, where.output, where.scratch) == (0, 4096, 8192, 12288)
     assert len(image.payload) <= 4096
     assert memory_bytes(image) == 12288
@@ -128,7 +128,7 @@ def test_the_board_folder_is_the_same_bytes_each_time(design):
 
 
 def test_each_port_of_the_top_has_its_pin(design):
-    text = verilog(FACTS, design.image)["qnn_ulx3s.v"]
+    text = verilog(FACTS, design.artifact)["qnn_ulx3s.v"]
     start = text.index(f"module {FACTS.top}(")
     ports = text[start : text.index(");", start)].partition("(")[2].split(",")
     assert {port.strip() for port in ports} == {pin.port.partition("[")[0] for pin in FACTS.pins}
@@ -138,7 +138,7 @@ def test_each_port_of_the_top_has_its_pin(design):
 
 
 def test_a_network_larger_than_the_chips_block_ram_is_refused(design):
-    large = replace(design.image, payload=bytes(400_000))
+    large = replace(design.artifact, payload=bytes(400_000))
     with pytest.raises(
         CompileError,
         match=r"^ulx3s: the network's 409,600 bytes take 200 block RAMs and the buffers of 4x2x1 "
@@ -203,7 +203,7 @@ def test_pins_that_do_not_agree_are_found(design, tmp_path):
 
 
 def test_the_host_sends_packed_inputs_and_takes_the_answers(design, tmp_path, capsys):
-    image = design.image
+    image = design.artifact
     board = FakeBoard(image)
     board.start()
     image.write(tmp_path / "image.bin")
@@ -220,7 +220,7 @@ def test_the_host_sends_packed_inputs_and_takes_the_answers(design, tmp_path, ca
 
 
 def test_images_of_another_shape_are_refused_in_one_line(design, tmp_path, capsys):
-    design.image.write(tmp_path / "image.bin")
+    design.artifact.write(tmp_path / "image.bin")
     np.save(tmp_path / "x.npy", np.zeros((2, 5, 4, 1)))
     paths = [str(tmp_path / name) for name in ("image.bin", "x.npy", "y.npz")]
     with pytest.raises(SystemExit) as exit_:
@@ -245,7 +245,7 @@ def test_images_of_another_shape_are_refused_in_one_line(design, tmp_path, capsy
     ],
 )
 def test_the_host_refuses_other_answers(design, said, text):
-    image = design.image
+    image = design.artifact
     board = FakeBoard(image, head(image, **said) + bytes(image.output_bytes))
     board.start()
     text = text.format(digest=digest(image.payload).hex())
@@ -255,7 +255,7 @@ def test_the_host_refuses_other_answers(design, said, text):
 
 def test_the_host_tells_a_silent_board(design, monkeypatch):
     monkeypatch.setattr("boards.ecp5.host.PATIENCE_SECONDS", 0.1)
-    image = design.image
+    image = design.artifact
     board = FakeBoard(image, b"\0\0")
     board.start()
     with pytest.raises(

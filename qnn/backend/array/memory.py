@@ -1,49 +1,21 @@
-"""Where a compiled network lies: sections of its image, regions of memory, buffers on chip."""
-
-from dataclasses import dataclass
+"""Where an image lies: its sections, regions of memory, buffers on chip."""
 
 from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
 from hw.spec.isa.transfer import Transfer
+from qnn.backend.memory import MemoryUse, Section, TensorSpan, Use
 
 
-@dataclass(frozen=True)
-class Section:
-    """Some bytes of memory."""
-
-    name: str
-    size: int  # bytes
-
-
-@dataclass(frozen=True)
-class Use:
-    """An on-chip buffer: words up to the highest that is used, of all, and bits of a word."""
-
-    name: str
-    used: int
-    words: int
-    word_bits: int
-
-    @property
-    def share(self) -> float:
-        """Of the buffer, 0 to 1."""
-        return self.used / self.words
-
-
-@dataclass(frozen=True)
-class TensorSpan:
-    """A tensor in the feature buffer: first word, and past the last."""
-
-    name: str
-    start: int
-    end: int
+def memory(image: Image) -> MemoryUse:
+    """All of it."""
+    return MemoryUse(tuple(sections(image)), tuple(buffers(image)), tuple(places(image)))
 
 
 def sections(image: Image) -> list[Section]:
     """What the IMAGE region holds, and the other regions."""
     loads = _loads(image)
-    found = [Section("program", image.program_bytes)]
+    found = [Section("program", image.program_bytes, in_image=True)]
     for buffer in (Buffer.WEIGHTS, Buffer.PARAMETERS):
         words = {
             load.offset + row * load.offset_step: load.words
@@ -52,8 +24,9 @@ def sections(image: Image) -> list[Section]:
             for row in range(load.rows)
         }
         size = sum(words.values()) * buffer.word_bytes(image.config)
-        found.append(Section(buffer.name.lower(), size))
-    found.append(Section("alignment", len(image.payload) - sum(part.size for part in found)))
+        found.append(Section(buffer.name.lower(), size, in_image=True))
+    alignment = len(image.payload) - sum(part.size for part in found)
+    found.append(Section("alignment", alignment, in_image=True))
     for name in ("input", "output", "scratch"):
         found.append(Section(name, getattr(image, f"{name}_bytes")))
     return found

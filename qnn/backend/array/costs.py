@@ -1,44 +1,14 @@
-"""What each layer costs, from the cycle model: cycles of the array, by what they went to."""
+"""What each layer of an image costs: the cycle model's cycles of the array, by cause."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from hw.spec.image import Image
+from qnn.backend.costs import Costs, LayerCost
 from qnn.compiler.estimate import layer_cycles
 from sim.cycles import Timing, simulate_cycles
 from sim.spent import SpentCycles
 
 STALLS = tuple(field.name for field in fields(SpentCycles) if field.name != "issue")
-
-
-@dataclass(frozen=True)
-class LayerCost:
-    """One layer, a mean over the images of a batch.
-
-    Members
-    -------
-    cycles : simulated by the cycle model: steps of the array, and what it waited for
-    issue, stalls : the steps, and the rest by cause
-    estimated : what the compiler estimates, without memory
-    utilisation : products over what the array could do in those cycles, 0 to 1
-    """
-
-    name: str
-    op: str
-    macs: int
-    cycles: float
-    issue: float
-    stalls: dict[str, float]
-    estimated: int
-    utilisation: float
-
-
-@dataclass(frozen=True)
-class Costs:
-    """All layers; ``cycles`` is from start to done, over the images of a batch."""
-
-    layers: tuple[LayerCost, ...]
-    cycles: float
-    utilisation: float
 
 
 def costs(image: Image) -> Costs:

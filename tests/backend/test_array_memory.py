@@ -1,9 +1,9 @@
 import pytest
 
 from hw.spec.config import named_config
+from qnn.backend.array.memory import buffers, places, sections
 from qnn.compiler import compile_graph
 from qnn.compiler.data_section import ALIGNMENT
-from qnn.report.memory import buffers, places, sections
 from tests.compiler import small_graphs
 
 

@@ -1,0 +1,32 @@
+"""The configuration of the array that a network needs: a named one, as wide as its numbers are."""
+
+from hw.spec.config import SvpeConfig, least_width, named_config
+from qnn.errors import CompileError
+from qnn.ir.bounds import bounds
+from qnn.ir.graph import Graph
+
+
+def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
+    """The configuration called ``name``, as wide as ``graph`` needs, with ``changes``.
+
+    Sums and results are widened where they could overflow.
+
+    Raises
+    ------
+    CompileError
+        No configuration has that name, or it cannot have those sizes.
+    """
+    rounded = [n.type.bits for n in graph.nodes if n.rounded]
+    widths = {"activation_bits": max(4, *rounded)}
+    if graph.convs:
+        widths["weight_bits"] = max(node.weight_bits for node in graph.convs)
+    try:
+        config = named_config(name, **(widths | changes))
+        proved = bounds(graph).values()
+        for field in ("accumulator_bits", "result_bits"):
+            needed = max((getattr(bound, field) for bound in proved), default=0)
+            if needed > getattr(config, field):
+                changes = {field: least_width(needed)} | changes
+        return named_config(name, **(widths | changes))
+    except ValueError as error:
+        raise CompileError(str(error)) from None

@@ -1,0 +1,83 @@
+"""Runs an image on the simulators, and gives every tensor its place in the network."""
+
+from collections.abc import Iterator
+
+from hw.spec.image import Image, Layer
+from qnn.backend.execution import Execution, TensorPart
+from sim import functional as simulator
+from sim import rtl
+from sim.trace import layer_cycles, layer_tensor, stray_writes
+
+
+def functional(image: Image, x, tensors: bool) -> Execution:
+    """Run on the functional simulator, which has no clock."""
+    result = simulator.run(image, x)
+    parts = tuple(_functional_parts(image, result)) if tensors else ()
+    return Execution(outputs=result.outputs, parts=parts)
+
+
+def in_rtl(image: Image, x, tensors: bool, **options) -> Execution:
+    """Run the Verilog; for ``options`` see ``sim.rtl.execute``.
+
+    A run that failed is the execution's failure.
+    """
+    result = rtl.execute(image, x, **options)
+    failures = (f"run {n}: {run.failure}" for n, run in enumerate(result.runs) if run.failure)
+    return Execution(
+        outputs=result.outputs,
+        parts=tuple(_rtl_parts(image, result)) if tensors else (),
+        failure=next(failures, None),
+        cycles=tuple(run.cycles for run in result.runs),
+        cycles_per_second=result.cycles_per_second,
+        build_seconds=result.build_seconds,
+    )
+
+
+def _functional_parts(image, result) -> Iterator[TensorPart]:
+    for index in range(len(result.outputs[0])):
+        run, of_batch = divmod(index, image.batch)
+        for layer in image.layers:
+            if layer.image == of_batch:
+                yield _part(layer, index, result.parts[layer.tag][run])
+
+
+def _rtl_parts(image, result) -> Iterator[TensorPart]:
+    images = len(result.outputs[0])
+    for number, run in enumerate(result.runs):
+        for layer in image.layers:
+            index = number * image.batch + layer.image
+            if index < images:
+                yield _rtl_part(layer, index, run.trace, image.config)
+
+
+def _rtl_part(layer, index, trace, config):
+    written = layer_tensor(trace, layer, config)
+    stray = stray_writes(trace, layer, config)
+    missing = written.present.size - int(written.present.sum())
+    problem = None
+    if missing:
+        why = "when the run timed out" if trace.timed_out else "at the end"
+        problem = f"{missing} of {written.present.size} values were not written {why}"
+    elif stray:
+        problem = f"{stray} writes outside its tensor"
+    return _part(
+        layer,
+        index,
+        written.values,
+        present=written.present,
+        cycle=written.cycle,
+        problem=problem,
+        cycles=layer_cycles(trace, layer.tag),
+    )
+
+
+def _part(layer: Layer, index, values, **found) -> TensorPart:
+    return TensorPart(
+        name=layer.name,
+        op=layer.op,
+        image=index,
+        values=values,
+        channel=layer.channel,
+        row=layer.row,
+        **found,
+    )

@@ -1,0 +1,51 @@
+"""What a compiled network costs: cycles of each layer, and cells."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Numbers by formula.
+
+    Members
+    -------
+    layer_cycles : cycles for one image, by layer
+    performance : the whole network, by name of the number
+    cells : of the hardware, by kind; empty where they cannot be estimated
+    """
+
+    layer_cycles: Mapping[str, int]
+    performance: Mapping[str, int | float | str]
+    cells: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer, a mean over the images of a batch.
+
+    Members
+    -------
+    cycles : from the back end's model: steps, and what they waited for
+    issue, stalls : the steps, and the rest by cause
+    estimated : what the compiler estimates, without memory
+    utilisation : products over what the hardware could do in those cycles, 0 to 1
+    """
+
+    name: str
+    op: str
+    macs: int
+    cycles: float
+    issue: float
+    stalls: Mapping[str, float]
+    estimated: int
+    utilisation: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """All layers; ``cycles`` is from start to done, over the images of a batch."""
+
+    layers: tuple[LayerCost, ...]
+    cycles: float
+    utilisation: float

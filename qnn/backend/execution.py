@@ -1,0 +1,74 @@
+"""What a device computed for a design: outputs, and each tensor by its place in the network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LayerCycles:
+    """When a layer's first step issued and its last write happened; None if it never did."""
+
+    issue: int | None
+    last_write: int | None
+
+    def union(self, other: "LayerCycles") -> "LayerCycles":
+        """From the first step to the last write of either."""
+        issues = [c for c in (self.issue, other.issue) if c is not None]
+        writes = [c for c in (self.last_write, other.last_write) if c is not None]
+        return LayerCycles(min(issues, default=None), max(writes, default=None))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TensorPart:
+    """The tensor of a layer for one image, or a part of it, such as a strip of its rows.
+
+    Members
+    -------
+    name, op : of the node of the lowered graph
+    image : which of the inputs
+    values : (channels, height, width) integers
+    channel, row : of the tensor, where the part begins
+    present : of the shape of ``values``, whether each was written; None if all were
+    cycle : of the shape of ``values``, when each was written; None where the device has no clock
+    problem : what is wrong beyond values, in one line
+    """
+
+    name: str
+    op: str
+    image: int
+    values: np.ndarray
+    channel: int = 0
+    row: int = 0
+    present: np.ndarray | None = None
+    cycle: np.ndarray | None = None
+    problem: str | None = None
+    cycles: LayerCycles | None = None
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Channels and rows of the whole tensor that this part is."""
+        channels, height = self.values.shape[:2]
+        rows = slice(self.row, self.row + height)
+        return slice(self.channel, self.channel + channels), rows
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Execution:
+    """What came out of all runs.
+
+    Members
+    -------
+    outputs : (images, channels, height, width) integers of each output of the graph, in its order
+    parts : every tensor that was computed, in the order of the layers, if it was asked for
+    failure : why a run did not end well, in one line; ``outputs`` may then be short
+    cycles : of each run, from start to done; None where the device has no clock
+    cycles_per_second, build_seconds : of the simulator, where it has a clock
+    """
+
+    outputs: tuple[np.ndarray, ...]
+    parts: tuple[TensorPart, ...] = ()
+    failure: str | None = None
+    cycles: tuple[int, ...] | None = None
+    cycles_per_second: float | None = None
+    build_seconds: float | None = None

@@ -1,0 +1,45 @@
+"""Where a compiled network lies: sections of memory, buffers on chip, tensors in them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Section:
+    """Some bytes of memory; ``in_image`` says whether they come with the artifact."""
+
+    name: str
+    size: int  # bytes
+    in_image: bool = False
+
+
+@dataclass(frozen=True)
+class Use:
+    """An on-chip buffer: words up to the highest that is used, of all, and bits of a word."""
+
+    name: str
+    used: int
+    words: int
+    word_bits: int
+
+    @property
+    def share(self) -> float:
+        """Of the buffer, 0 to 1."""
+        return self.used / self.words
+
+
+@dataclass(frozen=True)
+class TensorSpan:
+    """A tensor in the buffer of features: first word, and past the last."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """All of it; ``places`` are the tensors of the first image, in the order of the layers."""
+
+    sections: tuple[Section, ...]
+    buffers: tuple[Use, ...]
+    places: tuple[TensorSpan, ...]

@@ -1,0 +1,150 @@
+"""``Backend``: what turns an integer graph into something that runs, and answers for it.
+
+The rest of ``qnn`` speaks of designs through this protocol alone. A back end is one folder of
+``qnn/backend`` whose file ``backend.py`` holds it as ``BACKEND``; nothing else names it. The array
+is one of them: its compiler is ``qnn.compiler``, its simulators are ``sim.functional``, ``sim.rtl``
+and ``sim.cycles``, its driver is ``qnn.runtime``, its hardware is ``hw``, and the boards hold it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from qnn.backend.costs import Costs, Estimate
+from qnn.backend.execution import Execution
+from qnn.backend.memory import MemoryUse
+from qnn.ir.encode import Arrays
+from qnn.ir.graph import Graph
+
+
+class Artifact(Protocol):
+    """What a back end makes of a graph; only that back end looks inside.
+
+    Members
+    -------
+    batch : images that one run computes
+    config : what it was compiled for, in the back end's own terms; its text is one line
+    """
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def config(self) -> object: ...
+
+    def to_bytes(self) -> bytes:
+        """The file, from which ``Backend.read`` makes the artifact again."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactSize:
+    """How large an artifact is; ``program_bytes`` are those of ``image_bytes`` that instruct."""
+
+    layers: int
+    program_bytes: int
+    image_bytes: int
+
+
+class Backend(Protocol):
+    """What a back end owns.
+
+    Members
+    -------
+    name : as ``--backend`` and the manifest of a build have it; also the name of its folder
+    devices : what runs its artifacts without hardware, the closest to hardware last
+    parameters : what ``configure`` may change, to the words that it may be; no words: a whole
+        number
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def devices(self) -> tuple[str, ...]: ...
+    @property
+    def parameters(self) -> Mapping[str, tuple[str, ...]]: ...
+
+    def configure(self, graph: Graph, name: str | None, changes: Mapping[str, int | str]) -> object:
+        """What to compile ``graph`` for: the configuration ``name``, or the default, changed.
+
+        Raises
+        ------
+        CompileError
+            There is no such configuration.
+        """
+        ...
+
+    def compile(self, graph: Graph, config: object, batch: int, **options: object) -> Artifact:
+        """The artifact of ``graph`` for ``batch`` images a run.
+
+        Raises
+        ------
+        CompileError
+            The graph does not fit; the text says what to change.
+        """
+        ...
+
+    def read(self, data: bytes, name: str) -> Artifact:
+        """What ``Artifact.to_bytes`` gave; ``name`` is the file's, for the error.
+
+        Raises
+        ------
+        CompileError
+            The bytes are no artifact of this back end, or of another version.
+        """
+        ...
+
+    def lower(self, graph: Graph) -> Graph:
+        """The graph as its artifacts compute it; every tensor that stays keeps its integers."""
+        ...
+
+    def run(
+        self,
+        artifact: Artifact,
+        inputs: Arrays,
+        device: str,
+        *,
+        tensors: bool = False,
+        **options: object,
+    ) -> Execution:
+        """Run ``artifact`` on ``inputs``, the integers that the reference takes.
+
+        Parameters
+        ----------
+        device : one of ``devices``
+        tensors : whether the execution holds every tensor that was computed, or outputs alone
+        options : of the device
+
+        Raises
+        ------
+        DeviceError
+            The device broke a rule that belongs to no layer.
+        """
+        ...
+
+    def estimate(self, artifact: Artifact) -> Estimate:
+        """Cycles and cells, before any simulation or synthesis."""
+        ...
+
+    def costs(self, artifact: Artifact) -> Costs:
+        """Cycles of each layer by what they went to, from a model of the hardware."""
+        ...
+
+    def memory(self, artifact: Artifact) -> MemoryUse:
+        """Where the network lies, in memory and on chip."""
+        ...
+
+    def size(self, artifact: Artifact) -> ArtifactSize:
+        """Layers and bytes."""
+        ...
+
+    def facts(self, artifact: Artifact) -> dict[str, object]:
+        """What a build's manifest says of it: ``config``, and the hardware's ``fingerprint``."""
+        ...
+
+    def files(self, artifact: Artifact) -> dict[str, bytes]:
+        """The Verilog and what else a user of it needs, by path in the build folder."""
+        ...
+
+    def listing(self, artifact: Artifact) -> str:
+        """The artifact as text for people, as ``qnn show`` prints it."""
+        ...
