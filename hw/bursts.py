@@ -23,7 +23,7 @@ def run(beats_bits):
 
 
 class BurstSplitter(wiring.Component):
-    """Cut each run at every multiple of ``burst_beats``, one burst a cycle.
+    """Cut each run at every multiple of ``burst_beats``, one burst per cycle.
 
     Bursts that end at multiples of their greatest size cannot cross a 4 KiB boundary, and all but
     the first are whole. The first burst of a run is out one cycle after the run.

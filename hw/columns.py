@@ -63,7 +63,7 @@ class Columns(wiring.Component):
         frame = delay(m, self.frame, stages, name="frame")
 
         places = [self.place]
-        # Each stage doubles the columns: bit b of a column's number adds steps[b], one adder a bit.
+        # Each stage doubles the columns: bit b of a column's number adds steps[b] by one adder.
         for bit in range(stages):
             step = delay(m, self.steps[bit], bit, name=f"step_{bit}")
             moved = [_add(m, f"moved_{bit}_{n}", place, step) for n, place in enumerate(places)]

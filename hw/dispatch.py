@@ -11,7 +11,7 @@ from hw.tokens import INSTRUCTION_OF
 
 
 class Dispatch(wiring.Component):
-    """Route each instruction by its operation code, one a cycle, until END.
+    """Route each instruction by its operation code, one per cycle, until END.
 
     An instruction for a full queue holds those behind it. That cannot lock up: the oldest
     instruction that is not finished is always in an engine, or next in its queue.

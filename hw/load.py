@@ -28,7 +28,7 @@ def word_beats(config):
 
 
 class WordAssembler(wiring.Component):
-    """Put each word together from its beats, one beat a cycle.
+    """Put each word together from its beats, one beat per cycle.
 
     A word is at its buffer's port one cycle after its last beat. The padding in that beat is left
     out.

@@ -136,7 +136,7 @@ class Mapped:
         # Three terms become two, the parities and the carries of the bits below, which one chain
         # adds.
         # Three terms and a ripple: the majority of a bit's three is the fourth input of the next,
-        # so that a sum of three takes one LUT a bit and no second chain.
+        # so that a sum of three takes one LUT per bit and no second chain.
         chosen, others, below = [], [], carries[1]
         for three in bits:
             above = Function.of(majority, *three, clear)

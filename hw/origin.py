@@ -70,7 +70,7 @@ class Origin(wiring.Component):
     def _address(self, m, skip):
         """Two operands of the last adder, chosen before it: input or skip operand."""
         offsets, instruction = self.offsets, self.instruction
-        # Sums are made in pairs, one adder a stage, so that no path has two carry chains.
+        # Sums are made in pairs, one adder per stage, so that no path has two carry chains.
         pairs = (
             ("near", offsets.block, offsets.kernel_x),
             ("far", offsets.kernel_y, offsets.tile_x),

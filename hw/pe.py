@@ -96,7 +96,7 @@ class ProcessingElement(wiring.Component):
             )
         m.d.sync += [
             passed.eq(self.passing),
-            # The chain has one place a column: a sum enters when its turn has come, and passes
+            # The chain has one place per column: a sum enters when its turn has come, and passes
             # else.
             result.eq(circuits.choose(copy, accumulator, passed)),
         ]

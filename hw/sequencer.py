@@ -1,4 +1,4 @@
-"""The sequencer: one instruction in, one step a cycle out."""
+"""The sequencer: one instruction in, one step per cycle out."""
 
 from amaranth import *
 from amaranth.lib import stream, wiring

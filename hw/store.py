@@ -17,7 +17,7 @@ from hw.walk import PLACE
 
 
 class WordReader(wiring.Component):
-    """Read feature words and cut them into beats, one beat a cycle.
+    """Read feature words and cut them into beats, one beat per cycle.
 
     It asks for no more words than it has room for, because the buffer's answer cannot wait.
 

@@ -1,4 +1,4 @@
-"""From a tile's last step to its elements: one result a cycle, when its sums are there."""
+"""From a tile's last step to its elements: one result per cycle, when its sums are there."""
 
 from amaranth import *
 from amaranth.lib import data, memory, wiring

@@ -24,7 +24,7 @@ def walk_of(transfer):
 
 
 class Walk(wiring.Component):
-    """Give the place of every word of each transfer, one a cycle, without a gap between transfers.
+    """Give the place of each word of a transfer, one per cycle, without a gap between transfers.
 
     The first place is out one cycle after the transfer.
 

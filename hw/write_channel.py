@@ -12,7 +12,7 @@ from hw.spec.timing import WRITES_OUTSTANDING
 
 
 class WriteChannel(wiring.Component):
-    """Send bursts and their beats, one beat a cycle, and wait for the responses.
+    """Send bursts and their beats, one beat per cycle, and wait for the responses.
 
     Up to ``WRITES_OUTSTANDING`` bursts are under way. Address and beats each pass one register.
 

@@ -144,7 +144,7 @@ def compile(
     backend: str = DEFAULT,
     **options: object,
 ) -> Design:
-    """Compile ``graph`` for ``batch`` images a run.
+    """Compile ``graph`` for ``batch`` images per run.
 
     Parameters
     ----------

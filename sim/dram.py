@@ -18,8 +18,8 @@ GUARD_SEED = 0x5EED
 class Channel:
     """When the beats of one direction go: what ``memory.sv`` does, for the cycle model.
 
-    A direction moves ``rate`` bytes a cycle on average. A beat goes at most a fraction of a cycle
-    early, so that 12 bytes a cycle on a bus of 16 are three beats in four cycles.
+    A direction moves ``rate`` bytes per cycle on average. A beat goes at most a fraction of a cycle
+    early, so that 12 bytes per cycle on a bus of 16 are three beats in four cycles.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 
 class Paths:
-    """``count`` data paths, each of one beat a cycle, that ``ports`` share."""
+    """``count`` data paths, each of one beat per cycle, that ``ports`` share."""
 
     def __init__(self, ports: int, count: int):
         self.free = [0] * count

@@ -30,7 +30,7 @@ BENCH_SOURCES = ("storage.sv", "memory.sv", "arbiter.sv", "testbench.sv")
 class MemoryTiming:
     """How the memory behaves; stalls are chances in 256 that a channel stands still in a cycle.
 
-    Each direction moves ``rate`` bytes a cycle, None as many as the bus is wide. With a ``seed``
+    Each direction moves ``rate`` bytes per cycle, None as many as the bus is wide. With a ``seed``
     other than 0, bursts of different ids overtake one another. The addresses answer SLVERR; they
     count bytes as the accelerator does.
     """
@@ -261,7 +261,7 @@ def _run(run, trace, image, limit):
 
 
 def read_words(path: Path, word_bytes: int) -> np.ndarray:
-    """Bytes from what $writememh wrote: a word a line, and comments."""
+    """Bytes from what $writememh wrote: a word per line, and comments."""
     lines = [line for line in path.read_text().split("\n") if line and line[0] not in "/@"]
     words = np.frombuffer(bytes.fromhex("".join(lines)), np.uint8).reshape(-1, word_bytes)
     return np.ascontiguousarray(words[:, ::-1]).reshape(-1)

@@ -12,7 +12,7 @@ class SpentCycles:
 
     Members
     -------
-    issue : steps of the array, one a cycle
+    issue : steps of the array, one per cycle
     interval : the epilogue had not finished the tile before
     dependence : results that are read had not landed, or the sequencer was not ready for the next
     load, store : a token of that engine had not come

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-# Verilog as Amaranth writes it: one port a line, attributes on lines before it.
+# Verilog as Amaranth writes it: one port per line, attributes on lines before it.
 _MODULE = re.compile(r"^module (?P<name>\w+) ?\(", re.MULTILINE)
 _PORT = re.compile(
     r"(?P<attributes>(?:^ +\(\* .*? \*\)\n)*)"

@@ -24,7 +24,7 @@ def missing() -> str | None:
 
 
 def rival(blocks: int = 3) -> nn.Module:
-    """A ``CifarResNet`` that rounds what ours rounds, once a tensor: weights, images, ReLUs, sums.
+    """A ``CifarResNet`` that rounds each tensor once, as ours: weights, images, ReLUs, sums.
 
     Brevitas has scales of weights by layer or by channel; by layer is the cheaper one.
     """

@@ -11,7 +11,7 @@ from qnn.errors import CompileError
 from qnn.ir.ops import Operator
 
 # Each layer of a run computes the rows at its strips' borders again: with 3x3 kernels four of them
-# repeat up to six rows of the first one a strip, and so much more with each further layer.
+# repeat up to six rows of the first one per strip, and so much more with each further layer.
 MOST_LAYERS = 4  # of a run
 NO_CHANGE = (0, 0, 0.0)  # of a cost
 

@@ -81,7 +81,7 @@ def _first_reads(tiles, feature_words):
     last = _last_steps(tiles)[:, None]
     cycle = np.arange(address.shape[1])
     cycle = np.where(np.arange(len(last))[:, None] > 0, cycle + np.roll(last, 1) + 1, cycle)
-    # Steps issue one a cycle, except that the last of a tile may wait for its interval.
+    # Steps issue one per cycle, except that the last of a tile may wait for its interval.
     cycle[:, tiles.steps - 1 :] = last
     first = np.full(feature_words, NEVER)
     np.minimum.at(first, address[inside], np.broadcast_to(cycle[..., None], address.shape)[inside])
@@ -95,7 +95,7 @@ def _first_reads(tiles, feature_words):
 def _writes(tiles):
     address, valid = access.writes(tiles)
     last = _last_steps(tiles)
-    # Results of a tile are written pass by pass, column by column, one a cycle.
+    # Results of a tile are written pass by pass, column by column, one per cycle.
     slot = np.arange(tiles.passes)[:, None] * tiles.columns + np.arange(tiles.columns)
     early = (last[-1] - last)[:, None, None] - 1 - slot
     valid = np.broadcast_to(valid[:, None], address.shape)

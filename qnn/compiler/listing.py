@@ -1,4 +1,4 @@
-"""An image's program as text for people: one line an instruction, with its layer as a comment."""
+"""An image's program as text for people: one line per instruction, with its layer as a comment."""
 
 from hw.spec.image import Image
 from hw.spec.isa.text import line

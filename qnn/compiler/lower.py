@@ -144,7 +144,7 @@ def _whole_map(graph, node, layouts, tile, config):
         column_x=tuple(x * stride_x for x, _ in columns),
         column_y=tuple(y * stride_y for _, y in columns),
         column_address=tuple(x * stride_x + y * stride_y * operand.pitch for x, y in columns),
-        # The epilogue takes a result a cycle, and the array's sums come out over all of its
+        # The epilogue takes a result per cycle, and the array's sums come out over all of its
         # columns.
         interval=max(passes(node, config) * tile.columns, config.columns),
         passes=passes(node, config),

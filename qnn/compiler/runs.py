@@ -202,7 +202,7 @@ def _variants(network, nodes, rows, strips):
 
 
 def _slice_counts(network, nodes, strips):
-    """One slice, and as few slices as let the weights of each stay on chip."""
+    """The fewest slices, two or more, that let the weights of each stay on chip; or nothing."""
     if len(nodes) > 1 or not isinstance(nodes[0], Conv) or strips == 1:
         return
     blocks = network.place[nodes[0].name].blocks

@@ -10,7 +10,7 @@ from qnn.ir.ops import Concat, Operator
 
 @dataclass(frozen=True)
 class Placement:
-    """A tensor in its root: ``blocks`` feature words a pixel, from block ``first``."""
+    """A tensor in its root: ``blocks`` feature words per pixel, from block ``first``."""
 
     root: str
     first: int

@@ -120,7 +120,7 @@ def _chunk_program(chunk, tasks, data, rings, config):
             loaded.update(piece)
             if is_first:
                 program.append(_load_parameters(piece, parameters, data, tag))
-            # Parameters are one word a group: after the first chunk they come all at once.
+            # Parameters are one word per group: after the first chunk they come all at once.
             elif len(loaded) == len(piece):
                 for run in _adjacent(chunk.keys, data.order):
                     program.append(_load_parameters(run, parameters, data, tag))

@@ -55,10 +55,8 @@ class _Center(torch.autograd.Function):
         return _add(gradient, -mean), mean * (gradient.numel() // len(mean))
 
 
-# A row an image, whichever dimension varies fastest: reductions and sums over a handful of channels
-# are several times slower.
-
-
+# One row per image, whichever dimension varies fastest: reductions and sums over a handful of
+# channels are several times slower.
 def _rows(v):
     last = v.is_contiguous(memory_format=torch.channels_last)
     return (v.permute(0, 2, 3, 1) if last else v).reshape(len(v), -1), last

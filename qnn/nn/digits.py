@@ -7,8 +7,8 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.training import Progress, Recipe, train
 from qnn.nn.zoo import ZOO, DigitsCnn
 
-# 22 steps an epoch on the 1437 training images.
-# 1437 training images make 22 steps an epoch: enough steps in ten epochs, in seconds.
+# 22 steps per epoch on the 1437 training images.
+# 1437 training images make 22 steps per epoch: enough steps in ten epochs, in seconds.
 BATCH = 64
 
 

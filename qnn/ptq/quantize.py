@@ -57,7 +57,7 @@ def quantize(
         weights may differ by layer: ``{"conv1": 4, "layer3.*": 3, "*": 3}``, where the first
         pattern that matches a layer's name counts; or ``Budget(2.8)``, the bits of each layer that
         lose least on ``data`` with such a mean
-    mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one a channel;
+    mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one per channel;
         without them it takes reals; of several inputs one entry each, None where it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``
     rounding, rounding_options : how weights go to their grid, of ``qnn.quant.rounding.ROUNDINGS``,

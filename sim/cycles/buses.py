@@ -21,7 +21,7 @@ class Burst:
 
 
 class ReadBus:
-    """Grants of one burst a cycle, and its beats, in the order of the grants."""
+    """Grants of one burst per cycle, and its beats, in the order of the grants."""
 
     def __init__(self, channel: Channel):
         self.channel = channel

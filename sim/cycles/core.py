@@ -29,7 +29,7 @@ from sim.spent import SpentCycles
 
 
 class CoreModel:
-    """A run of ``image`` on a memory of ``latency`` cycles and ``rate`` bytes a cycle.
+    """A run of ``image`` on a memory of ``latency`` cycles and ``rate`` bytes per cycle.
 
     The methods that take ``when`` are parts that act: called with None, each says when it can act
     next; called with that cycle, it acts.

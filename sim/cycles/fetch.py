@@ -44,11 +44,11 @@ class FetchModel:
                 self._partial = 0
 
     def assemble(self, when: int | None) -> int | None:
-        """Beats leave the buffer, one a cycle, once the instruction before is out of their way."""
+        """Move beats out of the buffer, one per cycle, once the instruction before has left."""
         if self._assembled > self.dispatched or self._assembled == len(self._arrived):
             return NEVER
         there = self._arrived[self._assembled] + DISPATCH_LATENCY - 1
-        # One instruction is put together at a time, a beat a cycle.
+        # One instruction is put together at a time, a beat per cycle.
         ready = max(there, self._last_dispatch + self._beats_each)
         if when is None:
             return ready

@@ -27,7 +27,7 @@ def separate_inputs(graph: FloatGraph) -> FloatGraph:
 
 
 def _owners(graph):
-    """The one input whose values a tensor holds and nothing else; None if it computes."""
+    """The one input whose values, and nothing else, a tensor holds; None if it computes."""
     owner: dict[str, str | None] = {source.name: source.name for source in graph.inputs}
     for node in graph.nodes[len(owner) :]:
         sources = {owner[name] for name in node.inputs}

@@ -40,7 +40,7 @@ def samples(data: Dataset | Tensor | Sequence[Tensor]) -> Samples:
     Raises
     ------
     ModelError
-        There are no images, or labels that are not one a image.
+        There are no images, or labels that are not one per image.
     """
     if isinstance(data, Dataset):
         found = Samples(data.x_train, data.y_train, data.x_test, data.y_test)

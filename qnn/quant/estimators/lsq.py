@@ -12,12 +12,12 @@ from qnn.quant.estimators.base import Estimator
 class Lsq(Estimator):
     """``s g(w / s)``, the nearest value of the grid whose scale is ``s = 2**round(p)``.
 
-    ``p``, one a channel, is learnt and starts from the given exponent; ``round(p)`` is exported.
+    ``p``, one per channel, is learnt and starts from the given exponent; ``round(p)`` is exported.
 
     Backward
         To ``w``, the gradient is passed through where ``abs(w) <= terms * s`` and is 0 elsewhere.
         To ``p`` goes the sum over a channel of ``gradient * (g(w / s) - w / s) * s ln 2``, without
-        ``w / s`` where it is clipped, times ``1 / sqrt(N Q)``: N weights a channel, Q positive
+        ``w / s`` where it is clipped, times ``1 / sqrt(N Q)``: N weights per channel, Q positive
         values of the grid. Rounding of ``p`` is passed straight through.
 
     Source
