@@ -139,7 +139,7 @@ def test_pixels_beside_reals():
 
 def test_each_input_is_packed_where_that_helps():
     quantized, _ = quantized_and_data("two sizes")
-    image = qnn.compile(qnn.export(quantized), CONFIG, batch=2).image
+    image = qnn.compile(qnn.export(quantized), CONFIG, batch=2).artifact
     assert [layout.name for layout in image.inputs] == ["wide", "narrow"] * 2
     assert [layout.shape for layout in image.network_inputs] == [(3, 14, 12), (1, 9, 8)]
     assert all(layout.gather is not None for layout in image.inputs)

@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def device():
-    with served(FakeBoard(DESIGN.image, cores=2)) as uri:
+    with served(FakeBoard(DESIGN.artifact, cores=2)) as uri:
         yield uri
 
 
@@ -109,7 +109,7 @@ def test_from_python_it_takes_a_tuple(folder, device):
 
 
 def test_reals_are_those_of_the_reference():
-    accelerator = Accelerator(DESIGN.image, FakeBoard(DESIGN.image))
+    accelerator = Accelerator(DESIGN.artifact, FakeBoard(DESIGN.artifact))
     (got,) = accelerator.reals((SCENES, STATES))
     np.testing.assert_array_equal(got, decode(GRAPH, {"last": expected()})[0])
 
@@ -139,7 +139,7 @@ def test_a_test_set_without_an_input_is_one_line(tmp_path):
     path = tmp_path / "set.npz"
     np.savez(path, x_test=SCENES, y_test=np.zeros(5, int))
     with pytest.raises(DeviceError) as error:
-        read_test_set(DESIGN.image, path)
+        read_test_set(DESIGN.artifact, path)
     assert str(error.value) == (
         f"{path}: needs the arrays x_test_scene, x_test_state and y_test; save all in an .npz"
     )
@@ -197,7 +197,7 @@ def test_a_network_of_one_input_takes_its_array_by_name_too(tmp_path):
 )
 def test_what_is_not_an_array_for_each_input_is_refused(x, text):
     with pytest.raises(DeviceError) as error:
-        encode(DESIGN.image, x)
+        encode(DESIGN.artifact, x)
     assert str(error.value) == text
 
 
@@ -214,7 +214,7 @@ def test_a_tuple_for_one_input_holds_one():
 def test_integers_of_the_second_input_are_checked_by_its_name():
     x = np.zeros((1, 3, 6, 5), int), np.full((1, 7, 1, 1), 300)
     with pytest.raises(ValueError, match="state") as error:
-        pack_inputs(DESIGN.image, x)
+        pack_inputs(DESIGN.artifact, x)
     assert str(error.value) == "input 'state' needs integers from -128 to 127, not 300 to 300"
 
 
