@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from qnn.compiler.network import MappedNetwork
-from qnn.compiler.runs import Choice, FusedGroup, best_run, least_rows
+from qnn.compiler.runs import Choice, FusedGroup, best_run, candidates, least_rows
 from qnn.compiler.storage import passes
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
@@ -56,7 +56,7 @@ def check_rows(network: MappedNetwork) -> None:
     words = network.config.feature_words
     everything = frozenset(place.root for place in network.place.values())
     for nodes in _start(network)[0]:
-        missing = best_run(network, nodes, everything, words).missing
+        missing = best_run(candidates(network, nodes, everything), words).missing
         if missing:
             (node,) = nodes
             rows = least_rows(node)
@@ -165,7 +165,8 @@ class _Search:
     def __init__(self, network, capacity, fixed):
         self.network, self.capacity, self.fixed = network, capacity, fixed
         # A change touches two runs of many: all others' answers are remembered.
-        self.best = cache(lambda nodes, spilled, space: best_run(network, nodes, spilled, space))
+        # No space changes what a run costs, only which of them there is room for.
+        self.candidates = cache(lambda nodes, spilled: candidates(network, nodes, spilled))
 
     def state(self, runs, spilled) -> _State:
         return _State(self, runs, spilled)
@@ -173,7 +174,9 @@ class _Search:
     def choice(self, nodes, spilled, taken) -> Choice:
         # Only spills that the run can see are part of the key, so that far away ones change
         # nothing.
-        return self.best(nodes, spilled & self.network.roots(nodes), self.capacity - taken)
+        return best_run(
+            self.candidates(nodes, spilled & self.network.roots(nodes)), self.capacity - taken
+        )
 
     def spill(self, state: _State) -> _State | None:
         """Send tensors to memory until everything fits; None where that is not enough."""
@@ -242,7 +245,7 @@ class _Search:
         return self.state((*state.runs[:number], both, *state.runs[number + 2 :]), spilled)
 
     def _return(self, state):
-        """Bring tensors back from memory where that is cheaper."""
+        """One tensor comes back from memory, if that is cheaper; then more runs may join."""
         for root in sorted(state.spilled - self.fixed):
             trial = self.state(state.runs, state.spilled - {root})
             span = trial.alive.get(root)
@@ -250,7 +253,7 @@ class _Search:
                 continue
             moved = self._moved(state, span, trial.spilled, self.network.root_words(root))
             if moved.change(_Cost.of(state.choices[span[0] : span[1] + 1])) < NO_CHANGE:
-                state = trial
+                return trial
         return state
 
     def _joins(self, nodes, following):

@@ -53,11 +53,10 @@ def _scratch(net: MappedNetwork, plan: Schedule):
     inner = {node.name for run in plan.runs for node in run.nodes[:-1]}
     starts, end = {}, 0
     for root in dict.fromkeys(place.root for place in net.place.values()):
-        members = [n for n, p in net.place.items() if p.root == root]
-        is_read = any(user.is_computed for name in members for user in net.graph.users(name))
+        is_read = any(name in net.computed_from for name in net.members[root])
         # Inside a run tensors never leave the chip; what nobody reads again only goes to the host.
         if root in plan.spilled and root not in inner and is_read:
-            if net.graph[root] not in net.graph.inputs:
+            if root not in net.input_names:
                 starts[root] = end
                 end += net.row_words(root) * net.graph[root].shape[1]
     return starts, end

@@ -21,15 +21,31 @@ def place_buffers(network: MappedNetwork, plan: Schedule, batch: int) -> dict[Sp
     if chip is None:
         return None
     for spot, lives in _wishes(network, plan, batch, needs):
-        others = [(need, chip[name]) for name, need in needs.items() if name != spot]
-        for wider in lives:
-            need = BufferRequest(spot, needs[spot].words, wider)
-            address = best_gap(need, others, network.config.feature_words)
-            if address is not None:
-                # At once, so that later wishes see the room that is left.
-                needs[spot], chip[spot] = need, address
-                break
+        if not _moved(spot, lives, needs, chip, network.config.feature_words):
+            _all_moved(spot, lives[-1], needs, chip, network.config.feature_words)
     return chip
+
+
+def _moved(spot, lives, needs, chip, words):
+    """Give a buffer the first of some lives for which there is a gap, and an address for it."""
+    others = [(need, chip[name]) for name, need in needs.items() if name != spot]
+    for life in lives:
+        need = BufferRequest(spot, needs[spot].words, life)
+        address = best_gap(need, others, words)
+        if address is not None:
+            # At once, so that later wishes see the room that is left.
+            needs[spot], chip[spot] = need, address
+            return True
+    return not lives
+
+
+def _all_moved(spot, life, needs, chip, words):
+    """Give a buffer a life for which all others have to move, if they find addresses."""
+    trial = {**needs, spot: BufferRequest(spot, needs[spot].words, life)}
+    found = allocate(list(trial.values()), words)
+    if found is not None:
+        needs.update(trial)
+        chip.update(found)
 
 
 def requests(network: MappedNetwork, plan: Schedule) -> dict[Spot, BufferRequest]:

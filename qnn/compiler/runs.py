@@ -1,6 +1,6 @@
 """Fused groups, here called runs: layers that are computed strip by strip together."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, inf
 
@@ -9,7 +9,7 @@ from qnn.compiler.network import MappedNetwork
 from qnn.compiler.rows import rows_by_strip
 from qnn.compiler.segments import groups
 from qnn.compiler.storage import Placement, passes
-from qnn.ir.ops import Concat, Conv, Operator
+from qnn.ir.ops import Conv, Operator
 from qnn.ir.rows import Rows
 
 # 16 less than a counter holds: other transfers give tokens that wait at the same time.
@@ -132,8 +132,8 @@ def stores(network: MappedNetwork, name: str, spilled: frozenset[str]) -> int:
     """How often a tensor's strips are stored: for later layers, and for outputs of the network."""
     graph, place = network.graph, network.place
     root = place[name].root
-    members = [n for n, p in place.items() if p.root == root and covers(p, place[name])]
-    is_read = any(not isinstance(user, Concat) for n in members for user in graph.users(n))
+    members = [n for n in network.members[root] if covers(place[n], place[name])]
+    is_read = any(member in network.computed_from for member in members)
     outputs = sum(output.name in members for output in graph.outputs)
     source = not graph[name].is_computed and root == name
     return outputs + (is_read and root in spilled and not source)
@@ -149,29 +149,41 @@ def least_rows(node: Operator) -> int:
     return ceil(node.shape[1] / MOST_STRIPS)
 
 
-def best_run(
-    network: MappedNetwork, nodes: tuple[Operator, ...], spilled: frozenset[str], space: int
-) -> Choice:
-    """The run of least estimated cycles whose buffers fit in ``space`` words."""
-    # -1 says that no height of strips is possible at all, whatever the space.
-    best = Choice(None, inf, missing=-1)
-    least = None
+@dataclass(frozen=True)
+class Candidate:
+    """A run of some layers, the words of its strip buffers, and its estimated cycles."""
+
+    run: FusedGroup
+    words: int
+    cycles: float
+
+
+def candidates(
+    network: MappedNetwork, nodes: tuple[Operator, ...], spilled: frozenset[str]
+) -> tuple[Candidate, ...]:
+    """Every run of some layers that is worth a look, those of fewer and larger strips first."""
+    found = []
     for rows in _heights(network, nodes, spilled):
         needed = strip_rows(network, nodes, rows, spilled)
         if needed is None:
             continue
         for run in _variants(network, nodes, rows, len(needed)):
             words = sum(b.words * b.copies for b in strip_buffers(network, run, needed, spilled))
-            least = words if least is None else min(words, least)
-            if words > space:
-                continue
-            cycles = _cycles(network, run, needed, spilled)
-            # Strictly: of equals the first, which has fewer and larger strips.
-            if cycles < best.cycles:
-                best = Choice(run, cycles)
-    if best.run is None and least is not None:
-        return replace(best, missing=least - space)
-    return best
+            found.append(Candidate(run, words, _cycles(network, run, needed, spilled)))
+    return tuple(found)
+
+
+def best_run(among: tuple[Candidate, ...], space: int) -> Choice:
+    """The run of least estimated cycles whose buffers fit in ``space`` words."""
+    # -1 says that no height of strips is possible at all, whatever the space.
+    if not among:
+        return Choice(None, inf, missing=-1)
+    fitting = [each for each in among if each.words <= space]
+    if not fitting:
+        return Choice(None, inf, missing=min(each.words for each in among) - space)
+    # Of equals the first, which has fewer and larger strips.
+    best = min(fitting, key=lambda each: each.cycles)
+    return Choice(best.run, best.cycles)
 
 
 def _heights(network, nodes, spilled):
@@ -257,8 +269,9 @@ def _cycles(network, run, needed, spilled):
     sums = (sum(compute), run.slices * sum(read) + weights, sum(written))
     if run.copies == 1 and len(needed) * run.slices > 1:
         return sum(sums) + overhead
-    sources = {source.name for source in network.graph.inputs}
     # All images but the first of a batch are loaded while the one before is computed.
-    images = network.batch if sources.issuperset(moved) else 1
-    # Nothing hides the first read and the last write.
-    return max(sums) + read[0] / images + written[-1] + overhead
+    images = network.batch if network.input_names.issuperset(moved) else 1
+    # Nothing hides the first read and the last write; where loads are the limit throughout, an
+    # early start gains nothing.
+    first = 0 if network.load_bound else read[0] / images
+    return max(sums) + first + written[-1] + overhead

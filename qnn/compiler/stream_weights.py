@@ -56,7 +56,7 @@ def stream_weights(state: Compilation) -> Compilation:
     rings = _Ring(config.weight_words), _Ring(config.parameter_words)
     program = []
     for chunk in _chunks(tasks, data.words, config):
-        program += _chunk_program(chunk, tasks, data, rings, config)
+        program += _chunk_program(chunk, tasks, data, rings, config, state.network.load_bound)
     return replace(state, program=tuple(program))
 
 
@@ -102,7 +102,7 @@ def _atoms(tasks):
         start += len(members)
 
 
-def _chunk_program(chunk, tasks, data, rings, config):
+def _chunk_program(chunk, tasks, data, rings, config, load_bound):
     weights, parameters = {}, {}
     address = rings[0].place(sum(data.words[key] for key in chunk.keys))
     parameter = rings[1].place(len(chunk.keys))
@@ -110,7 +110,7 @@ def _chunk_program(chunk, tasks, data, rings, config):
         weights[key] = address
         parameters[key] = parameter + number
         address += data.words[key]
-    pieces = _pieces(chunk, data, config)
+    pieces = _pieces(chunk, data, config, load_bound)
     program, loaded = [], set()
     is_first = chunk.first == 0
     for task in tasks[chunk.first : chunk.stop]:
@@ -118,15 +118,25 @@ def _chunk_program(chunk, tasks, data, rings, config):
         if key and key not in loaded:
             piece = pieces[key]
             loaded.update(piece)
-            if is_first:
-                program.append(_load_parameters(piece, parameters, data, tag))
             # Parameters are one word per group: after the first chunk they come all at once.
-            elif len(loaded) == len(piece):
-                for run in _adjacent(chunk.keys, data.order):
-                    program.append(_load_parameters(run, parameters, data, tag))
-            program.append(_load_weights(piece, weights, data, tag))
+            first = len(loaded) == len(piece)
+            keys = piece if is_first else chunk.keys if first else ()
+            loads = [
+                _load_parameters(run, parameters, data, tag) for run in _adjacent(keys, data.order)
+            ]
+            loads.append(_load_weights(piece, weights, data, tag))
+            place = _before_loads(program)
+            program[place:place] = loads
         program.append(_placed(task, weights, parameters))
     return program
+
+
+def _before_loads(program):
+    """The place before the loads that end a program: weights are few beside what they wait for."""
+    place = len(program)
+    while place and program[place - 1].op is Op.LOAD:
+        place -= 1
+    return place
 
 
 def _adjacent(keys, order):
@@ -140,15 +150,25 @@ def _adjacent(keys, order):
     return runs
 
 
-def _pieces(chunk, data, config):
-    """The keys that are loaded with each key: one at first, so that work can begin, then more."""
+def _pieces(chunk, data, config, load_bound):
+    """The keys that are loaded with each key.
+
+    One at first, so that work can begin, then more. Where work waits for loads all the time, whole
+    layers: each load costs the memory port some cycles.
+    """
     most = config.weight_words // PIECES
-    least = 1 if chunk.first == 0 else most
+    least = most if chunk.first else 1
+    # Of very many layers, several at a time: whole layers are then no more loads than pieces are.
+    many = len({name for name, _ in chunk.keys}) > 2 * PIECES
+    share = sum(data.words[key] for key in chunk.keys) // (2 * PIECES) if many else 1
     pieces = {}
     for run in _adjacent(chunk.keys, data.order):
         piece, words = [], 0
         for key in run:
-            if words >= least:
+            full = words >= least
+            if load_bound:
+                full = words >= share and key[0] != piece[-1][0]
+            if full:
                 piece, words, least = [], 0, min(GROWTH * least, most)
             piece.append(key)
             words += data.words[key]

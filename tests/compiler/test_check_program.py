@@ -136,7 +136,11 @@ def in_strips(batch=1, make=small_graphs.network):
 def test_a_strip_that_is_loaded_before_it_is_stored_is_caught():
     image = in_strips(make=small_graphs.spread)
     load = first(image, Op.LOAD, lambda load: from_scratch(load) and Engine.STORE in load.waits)
-    giver = first(image, Op.STORE, lambda store: Engine.LOAD in store.signals)
+    takers = [i for i, f in enumerate(image.program) if Engine.STORE in f.waits and f.op is Op.LOAD]
+    givers = [
+        i for i, f in enumerate(image.program) if Engine.LOAD in f.signals and f.op is Op.STORE
+    ]
+    giver = givers[takers.index(load)]
     loose = without(without(image, giver, signals=LOAD), load, waits=STORE)
     with pytest.raises(ProgramError, match="touches SCRATCH that store still writes"):
         check_program(loose)
