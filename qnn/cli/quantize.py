@@ -10,10 +10,14 @@ from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits, print_fit
 from qnn.cli.output import Json, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
-from qnn.cli.sources import Data, read_data
+from qnn.cli.sources import Data, read_data_for
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from qnn.nn.data import Dataset
+    from qnn.nn.model import QuantizedModel
+    from qnn.nn.named_data import NamedDataset
 
 
 def quantize(
@@ -71,10 +75,10 @@ def quantize(
     """
     from qnn.nn import artifact
     from qnn.nn.augment import augment as crop_and_flip
-    from qnn.nn.training import accuracy
     from qnn.nn.zoo import ZOO, load_model
     from qnn.ptq.quantize import quantize
     from qnn.ptq.sensitivity import Budget
+    from qnn.runtime.given import images_of
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     entry = ZOO.get(model)
@@ -93,55 +97,81 @@ def quantize(
         std_values = entry.std
     options = rounding_options(rounding, settings)
     network = load_model(model, checkpoint)
-    images = read_data(data)
+    images = read_data_for(data, network)
     with progress_of_rounding(rounding) as report:
         quantized = quantize(
             network,
-            images.x_train[:samples],
+            images_of(images.x_train, slice(samples)),
             weight_bits=bits,
             activation_bits=activation_bits,
             rounding=rounding,
             terms=codes,
-            mean=mean_values,
-            std=std_values,
+            mean=for_pixels(mean_values, images.x_train),
+            std=for_pixels(std_values, images.x_train),
             bias_correction=bias_correction,
             rounding_options=options,
-            rounding_data=images.x_train[:rounding_samples],
+            rounding_data=images_of(images.x_train, slice(rounding_samples)),
             augment=crop_and_flip if augment else None,
             progress=report,
             checkpoint=resume,
         )
     artifact.save(quantized, out, artifact.ModelSource(model, checkpoint and str(checkpoint)))
-    count = min(samples, len(images.x_test))
-    reals = quantized.inputs[0].plan.pixels.reals(images.x_test[:count])
-    labels = images.y_test[:count]
-    classifies = gives_classes(network, reals)
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),
         "mean_weight_bits": mean_weight_bits(quantized.plan),
-        "test_images": count,
-        "float_accuracy": 100 * accuracy(network, reals, labels) if classifies else None,
-        "quantized_accuracy": 100 * accuracy(quantized, reals, labels) if classifies else None,
+        **accuracies(network, quantized, images, samples),
     }
     if as_json:
         print_json(result)
         return
     text = f"{out}: {described(quantized.plan)}"
-    if classifies:
+    if result["float_accuracy"] is not None:
         text += (
-            f"; of {count} test images float gets {result['float_accuracy']:.2f} %, quantized "
-            f"{result['quantized_accuracy']:.2f} %"
+            f"; of {result['test_images']} test images float gets "
+            f"{result['float_accuracy']:.2f} %, quantized {result['quantized_accuracy']:.2f} %"
         )
     print(text)
 
 
-def gives_classes(network: "nn.Module", images: "Tensor") -> bool:
+def for_pixels(
+    values: float | tuple[float, ...] | None, images: "Tensor | tuple[Tensor, ...]"
+) -> float | tuple | None:
+    """``values`` for each of several inputs that has 8-bit pixels; of one, as they are."""
+    import torch
+
+    if not isinstance(images, tuple):
+        return values
+    return tuple(values if x.dtype == torch.uint8 else None for x in images)
+
+
+def accuracies(
+    network: "nn.Module", quantized: "QuantizedModel", images: "Dataset | NamedDataset", most: int
+) -> dict:
+    """Test images and percent right of both models, None where these give no classes."""
+    from qnn.nn.training import accuracy
+    from qnn.ptq.data import reals as reals_of
+    from qnn.runtime.given import image_count, images_of
+
+    given = images_of(images.x_test, slice(most))
+    count = image_count(given)
+    each = given if isinstance(given, tuple) else (given,)
+    pairs = zip(quantized.inputs, each, strict=True)
+    reals = tuple(reals_of(x, source.plan.pixels) for source, x in pairs)
+    right = {"float_accuracy": None, "quantized_accuracy": None}
+    if images.y_test is not None and gives_classes(network, reals):
+        labels = images.y_test[:count]
+        right["float_accuracy"] = 100 * accuracy(network, reals, labels)
+        right["quantized_accuracy"] = 100 * accuracy(quantized, reals, labels)
+    return {"test_images": count, **right}
+
+
+def gives_classes(network: "nn.Module", images: "tuple[Tensor, ...]") -> bool:
     """Whether ``network`` gives one vector an image, so that its greatest value is a class."""
     import torch
 
     with torch.no_grad():
-        result = network(images[:1])
+        result = network(*(x[:1] for x in images))
     return isinstance(result, torch.Tensor) and result.dim() == 2
 
 

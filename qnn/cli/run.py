@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from boards.board import SerialHost
     from qnn.design import Design
+    from qnn.runtime.given import Given
     from qnn.runtime.transport import Transport
 
 SIMULATED = "rtl:"  # the device that starts here
@@ -38,22 +39,25 @@ def run(
     """Run the design in BUILD on a board, with the driver that its folder 'driver' holds."""
     import numpy as np
 
+    from qnn.runtime.given import image_count
+
     design = read_array_design(build, "run")
-    pixels, labels = read_test_images(data, images)
-    outputs, seconds = execute(device, design, np.moveaxis(pixels, 1, 3))
+    pixels, labels = read_test_images(data, design.graph, images)
+    count = image_count(pixels)
+    outputs, seconds = execute(device, design, channels_last(pixels))
     if out is not None:
         names = [output.name for output in design.graph.outputs]
         with out.open("wb") as file:
             np.savez(file, **dict(zip(names, outputs, strict=True)))
-    classifies = len(outputs) == 1 and outputs[0].ndim == 2
+    classifies = labels is not None and len(outputs) == 1 and outputs[0].ndim == 2
     right = 100 * float((outputs[0].argmax(1) == labels).mean()) if classifies else None
-    result = {"device": device, "images": len(labels), "accuracy": right, "seconds": seconds}
+    result = {"device": device, "images": count, "accuracy": right, "seconds": seconds}
     keep_result(build, f"run_{device.partition(':')[0]}", record(result, data))
     if as_json:
         print_json(result)
         return
     answer = "" if right is None else f", {right:.2f} % right"
-    print(f"{device.removesuffix(':')}: {len(labels)} images in {seconds:.1f} s{answer}")
+    print(f"{device.removesuffix(':')}: {count} images in {seconds:.1f} s{answer}")
 
 
 def record(result: dict, data: str) -> dict:
@@ -66,8 +70,15 @@ def record(result: dict, data: str) -> dict:
     return kept | {"measured_wall_seconds": result["seconds"]}
 
 
+def channels_last(images: "Given") -> "Given":
+    """Images as the driver takes them, channels last; what is no image stays as it is."""
+    if isinstance(images, tuple):
+        return tuple(map(channels_last, images))
+    return images.transpose(0, 2, 3, 1) if images.ndim == 4 else images
+
+
 def execute(
-    device: str, design: "Design", images: "np.ndarray"
+    device: str, design: "Design", images: "Given"
 ) -> tuple[tuple["np.ndarray", ...], float]:
     """What the device gives for ``images``, channels last, and the seconds that it took."""
     kind, colon, port = device.partition(":")

@@ -32,11 +32,13 @@ def simulate(
     """Run the design in BUILD on test images."""
     import numpy as np
 
+    from qnn.runtime.given import image_count
     from sim.simulate import simulate
 
     design = read_design(build)
     device = device_of(device, (REFERENCE, *design.backend.devices))
-    pixels, labels = read_test_images(data, images)
+    pixels, labels = read_test_images(data, design.graph, images)
+    count = image_count(pixels)
     started = time.perf_counter()
     run = simulate(design, pixels, device=device)
     seconds = time.perf_counter() - started
@@ -44,13 +46,13 @@ def simulate(
         names = [output.name for output in design.graph.outputs]
         with out.open("wb") as file:
             np.savez(file, **dict(zip(names, run.outputs, strict=True)))
-    classifies = len(run.outputs) == 1 and run.outputs[0].ndim == 2
+    classifies = labels is not None and len(run.outputs) == 1 and run.outputs[0].ndim == 2
     right = 100 * float((run.outputs[0].argmax(1) == labels).mean()) if classifies else None
     result = {
         "device": device,
-        "images": len(labels),
+        "images": count,
         "accuracy": right,
-        "cycles_per_image": None if run.cycles is None else sum(run.cycles) / len(labels),
+        "cycles_per_image": None if run.cycles is None else sum(run.cycles) / count,
         "simulator_cycles_per_second": run.cycles_per_second,
         "simulator_build_seconds": run.build_seconds,
         "seconds": seconds,
@@ -60,7 +62,7 @@ def simulate(
         print_json(result)
         return
     answer = "" if right is None else f", {right:.2f} % right"
-    print(f"{device}: {len(labels)} images in {seconds:.1f} s{answer}")
+    print(f"{device}: {count} images in {seconds:.1f} s{answer}")
     if run.cycles is not None:
         print(f"{result['cycles_per_image']:,.0f} cycles an image")
 

@@ -14,15 +14,19 @@ from qnn.errors import CompileError
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
     from qnn.design import Design
     from qnn.ir.graph import Graph
     from qnn.nn.data import Dataset
+    from qnn.nn.named_data import NamedDataset
+    from qnn.runtime.given import Given
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
 DATA_HELP = (
-    "'digits', an .npz with uint8 NHWC x_train ... y_test, or a folder train/CLASS/*.png ..."
+    "'digits', an .npz with uint8 NHWC x_train ... y_test, or a folder train/CLASS/*.png ...; of "
+    "several inputs an .npz with x_train_NAME and x_test_NAME for each, and y_test if labelled."
 )
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
@@ -126,7 +130,32 @@ def read_data(name: str) -> "Dataset":
         return load_data(name, report)
 
 
-def read_test_images(data: str, count: int) -> tuple["np.ndarray", "np.ndarray"]:
-    """The first test images, (images, channels, height, width) uint8, and their labels."""
-    dataset = read_data(data)
-    return dataset.x_test[:count].numpy(), dataset.y_test[:count].numpy()
+def read_data_for(name: str, model: "nn.Module") -> "Dataset | NamedDataset":
+    """The data set called ``name``; of several inputs, in the order of the model's ``forward``."""
+    from inspect import signature
+
+    from qnn.nn.named_data import load_named, named_inputs
+
+    named = named_inputs(name)
+    if not named:
+        return read_data(name)
+    parameters = signature(model.forward).parameters.values()
+    taken = [p.name for p in parameters if p.name in named or p.default is p.empty]
+    # A float model takes images or vectors: what has no channels is an image of one.
+    return load_named(name, dict.fromkeys(taken, "CHW"))
+
+
+def read_test_images(data: str, graph: "Graph", count: int) -> tuple["Given", "np.ndarray | None"]:
+    """The first test images as the graph's inputs take them, and their labels.
+
+    Of one input they are (images, channels, height, width) uint8; of several a tuple of uint8 or
+    floats, each of its input's axes, and there may be no labels.
+    """
+    if len(graph.inputs) == 1:
+        dataset = read_data(data)
+        return dataset.x_test[:count].numpy(), dataset.y_test[:count].numpy()
+    from qnn.nn.named_data import TEST, read_part
+
+    x, labels = read_part(data, TEST, {node.name: node.axes for node in graph.inputs})
+    given = tuple(images[:count].numpy() for images in x)
+    return given, None if labels is None else labels[:count].numpy()

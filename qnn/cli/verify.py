@@ -35,16 +35,18 @@ def verify(
 
     Every value of every layer is compared. Exit code 0 if all are equal, else 1.
     """
+    from qnn.runtime.given import image_count
     from sim.junit import write_junit
     from sim.verify import verify
 
     design = read_design(build)
     device = device_of(device, design.backend.devices)
-    pixels, _ = read_test_images(data, images)
+    pixels, _ = read_test_images(data, design.graph, images)
+    count = image_count(pixels)
     started = time.perf_counter()
     report = verify(design, pixels, device=device)
     seconds = time.perf_counter() - started
-    keep_result(build, f"verify_{device}", record(report, len(pixels), data))
+    keep_result(build, f"verify_{device}", record(report, count, data))
     if junit is not None:
         write_junit(report, junit)
     if as_json:
@@ -52,7 +54,7 @@ def verify(
             {
                 "device": device,
                 "passed": report.passed,
-                "images": len(pixels),
+                "images": count,
                 "values_compared": report.values_compared,
                 "mismatches": report.mismatches,
                 "first": None if report.first is None else asdict(report.first),

@@ -1,10 +1,13 @@
 """Labelled images: scikit-learn's digits, or an ``.npz`` or a folder of the user's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from torch import Tensor
 
 from qnn.errors import ModelError
@@ -55,7 +58,10 @@ def load_data(name: str, progress: Progress | None = None) -> Dataset:
         )
     arrays = _arrays(name)
     images = {key: _images(name, key, arrays[key]) for key in ("x_train", "x_test")}
-    labels = {key: _labels(name, key, arrays) for key in ("y_train", "y_test")}
+    labels = {
+        key: labels_of(name, key, arrays[key], len(arrays["x" + key[1:]]))
+        for key in ("y_train", "y_test")
+    }
     _check_parts(name, images, labels)
     return Dataset(**images, **labels)
 
@@ -74,12 +80,28 @@ def digits(seed: int = 0) -> Dataset:
 
 def _arrays(name):
     try:
-        with open(name, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with opened(name) as file:
             return {key: file[key] for key in ARRAYS}
     except KeyError:
         raise ModelError(
             f"data {name} needs the arrays {', '.join(ARRAYS)}, but one is missing; save all four"
         ) from None
+
+
+@contextmanager
+def opened(name: str) -> Iterator[NpzFile]:
+    """The arrays of the ``.npz`` of that name, each of which is read when it is asked for.
+
+    Raises
+    ------
+    ModelError
+        The file, or an array that was asked for, cannot be read.
+    """
+    try:
+        with open(name, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except (KeyError, ModelError):  # of who reads
+        raise
     except Exception as error:  # any: a cut or foreign file raises many kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
@@ -103,13 +125,19 @@ def _images(name, key, array):
     return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
 
 
-def _labels(name, key, arrays):
-    array, images = arrays[key], arrays["x" + key[1:]]
+def labels_of(name: str, key: str, array: np.ndarray, images: int) -> Tensor:
+    """The labels in the array ``key`` of the file ``name``, (count,) int64, one an image.
+
+    Raises
+    ------
+    ModelError
+        They are of another shape or kind.
+    """
     # CIFAR's files, as Keras gives them, have labels of shape (count, 1).
     array = array.reshape(-1) if array.ndim == 2 and array.shape[1] == 1 else array
-    if not np.issubdtype(array.dtype, np.integer) or array.shape != (len(images),):
+    if not np.issubdtype(array.dtype, np.integer) or array.shape != (images,):
         raise ModelError(
-            f"data {name}: {key} needs {len(images)} integer labels, not {array.dtype} "
+            f"data {name}: {key} needs {images} integer labels, not {array.dtype} "
             f"{array.shape}; give one an image"
         )
     if array.min() < 0 or array.max() >= MOST_CLASSES:
