@@ -248,6 +248,6 @@ def _print_network(cost: "NetworkCost") -> None:
     )
     if cost.published is not None:
         print(
-            f"published: {cost.published['system']} on {cost.published['board']} "
+            f"published: {cost.published['system']} on {cost.published['device']} "
             f"{cost.published['frames_per_second']:,} frames a second ({cost.published['source']})"
         )

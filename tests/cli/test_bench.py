@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from qnn.bench import network
 from qnn.bench.runs import QUICK, RUNS
 
 KEYS = {
@@ -131,7 +132,8 @@ NETWORK_KEYS = {
 }
 
 
-def test_a_network_costs_cycles(qnn, checkpoint):
+def test_a_network_costs_cycles(qnn, checkpoint, monkeypatch):
+    monkeypatch.setitem(network.PUBLISHED, "digits_cnn", network.PUBLISHED["resnet20"])
     options = ("--config", "small", "--cores", "2", "--batch", "2")
     command = ("bench", "network", "digits_cnn", "--checkpoint", checkpoint, "--data", "digits")
     code, text, _ = qnn(*command, *options, "--json")
@@ -148,6 +150,7 @@ def test_a_network_costs_cycles(qnn, checkpoint):
     assert text.startswith("cycles of digits_cnn an image, 8x8x4 (lanes x rows x columns)")
     assert f"utilisation {found['utilisation']:.3f}; simulated cycles at an assumed 250 MHz" in text
     assert f"one image alone: {found['cold_latency_cycles']:,} cycles" in text
+    assert "published: NN2FPGA on XCK26 7,601 frames a second (arXiv 2309.15631)" in text
 
 
 def test_a_network_that_does_not_fit_is_refused(qnn):
