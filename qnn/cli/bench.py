@@ -92,18 +92,21 @@ def bench_network(
         str, typer.Argument(metavar="MODEL", help="module:factory, or a name of the zoo.")
     ],
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Trained weights; else random ones, which cost the same.")
+        Path | None,
+        typer.Option(help="Trained weights; random ones, which cost the same, by default."),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="As of 'qnn quantize', or a folder with CIFAR-10; else random images."),
+        typer.Option(
+            help="Data as for 'qnn quantize', or a folder with CIFAR-10; random by default."
+        ),
     ] = None,
     weight_bits: Annotated[int, typer.Option(min=2, max=5)] = 3,
     config: ConfigName = "reference",
     settings: ConfigSettings = None,
     cores: Annotated[int, typer.Option(min=1, max=4, help="Copies of the accelerator.")] = 1,
     paths: Annotated[
-        int, typer.Option(min=1, help="Beats that the memory moves a cycle, over all cores.")
+        int, typer.Option(min=1, help="Beats that the memory moves per cycle, over all cores.")
     ] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images of one run of a core.")] = 8,
     device: Annotated[Simulator, typer.Option(help="What runs it.")] = Simulator.FUNCTIONAL,

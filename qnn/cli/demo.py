@@ -53,9 +53,10 @@ class StepClock:
 
 def demo(
     images: Annotated[int, typer.Option(min=1, max=360, help="Images to simulate.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     out: Annotated[
-        Path | None, typer.Option("-o", help="Folder for model, graph and build; else not kept.")
+        Path | None,
+        typer.Option("-o", help="Folder for model, graph and build; without it, nothing is kept."),
     ] = None,
     as_json: Json = False,
 ) -> None:

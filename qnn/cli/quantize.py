@@ -51,21 +51,28 @@ def quantize(
     terms: Annotated[
         str, typer.Option(help="Codes that a weight sums, 1 to 7; by layer too.")
     ] = "1",
-    mean: Annotated[str | None, typer.Option(help="Of pixels / 255; one or one a channel.")] = None,
-    std: Annotated[str | None, typer.Option(help="Likewise: 0.229,0.224,0.225.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Mean of pixels / 255: one number, or one per channel.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Standard deviation, as --mean: 0.229,0.224,0.225.")
+    ] = None,
     bias_correction: Annotated[
         bool, typer.Option(help="Let biases take back the shift of means that rounding made.")
     ] = False,
     rounding: Method = "nearest",
     settings: Settings = None,
     rounding_samples: Annotated[
-        int | None, typer.Option(min=1, help="Training images to round with; else all.")
+        int | None, typer.Option(min=1, help="Training images that rounding sees; all by default.")
     ] = None,
     augment: Annotated[
         bool, typer.Option(help="Crop and mirror the images that rounding sees.")
     ] = False,
     resume: Annotated[
-        Path | None, typer.Option(help="File that rounding writes; if it exists, it goes on.")
+        Path | None,
+        typer.Option(
+            help="Checkpoint that rounding writes; if it exists, rounding continues from it."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

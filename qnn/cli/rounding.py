@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-Method = Annotated[str, typer.Option(help="Of weights: nearest, discquant, adaround or gptq.")]
+Method = Annotated[
+    str, typer.Option(help="How weights are rounded: nearest, discquant, adaround or gptq.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="NAME=VALUE is an option of the rounding; may be repeated."),

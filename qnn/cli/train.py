@@ -31,7 +31,7 @@ def train(
     ] = "digits",
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates, instead of epochs.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images an update.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images per update.")] = None,
     rate: Annotated[
         float | None,
         typer.Option(help="Highest rate; weights on a grid take grid_rate times it."),
@@ -43,21 +43,37 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE of the recipe; may be repeated.")
     ] = None,
-    crop: Annotated[int, typer.Option(min=0, help="Random crops, of images padded so.")] = 0,
+    crop: Annotated[
+        int, typer.Option(min=0, help="Random crops of images that are padded by so many pixels.")
+    ] = 0,
     flip: Annotated[bool, typer.Option(help="Random flips, left to right.")] = False,
     teacher: Annotated[
-        str | None, typer.Option(help="Float model: else the one that was quantized; or 'none'.")
+        str | None,
+        typer.Option(
+            help="Float model that teaches; by default the one that was quantized; or 'none'."
+        ),
     ] = None,
-    teacher_checkpoint: Annotated[Path | None, typer.Option(help="Its trained weights.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A float model starts from them.")] = None,
-    mean: Annotated[str | None, typer.Option(help="For a float model: as 'qnn quantize'.")] = None,
-    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    teacher_checkpoint: Annotated[
+        Path | None, typer.Option(help="Trained weights of the teacher.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights that a float model starts from.")
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Mean for a float model, as in 'qnn quantize'.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Standard deviation, as in 'qnn quantize'.")
+    ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="File of the run; if it exists, the run goes on from it.")
+        Path | None,
+        typer.Option(help="Checkpoint of the run; if it exists, the run continues from it."),
     ] = None,
     metrics: Annotated[Path | None, typer.Option(help="File of JSON lines to write.")] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder of event files.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; else what there is.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; by default what the machine has.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     as_json: Json = False,
 ) -> None:

@@ -14,7 +14,6 @@ from hw.spec.isa.tiles import Tiles
 from hw.spec.timing import INSTRUCTION_GAP, dependent_fence
 
 # All ones in the field's 12 bits.
-# All ones in the field's 12 bits.
 NO_FENCE = 4095  # more cycles of writes than ever remain
 # Far beyond any cycle of one instruction, and far below where int64 sums would wrap.
 NEVER = 1 << 40

