@@ -33,6 +33,7 @@ def named(name: str) -> "Board":
         There is none.
     """
     family = _families().get(name)
+    # Names come from the command line: a name of no board is a user's mistake, told in one line.
     if family is None:
         raise CompileError(f"board must be one of {', '.join(names())}, not '{name}'")
     return import_module(f"boards.{family}.boards.{name}").BOARD
@@ -102,6 +103,7 @@ def project_of(build: Path) -> "tuple[Board, dict[str, str]]":
     paths = [*build.glob("rtl/**/*.v"), *build.glob(f"{Path(board.project).parent}/*")]
     texts = {
         path.relative_to(build).as_posix(): path.read_text(errors="replace")
+        # Sorted, so that findings come in the same order on every machine.
         for path in sorted(paths)
         if path.suffix in TEXTS
     }

@@ -24,6 +24,7 @@ Command = tuple[str, tuple[str, ...]]  # a tool and its arguments
 class Stage(IntEnum):
     """How far a tool takes a design; results are shown in this order."""
 
+    # Numbers, as results are sorted by them.
     SYNTHESISED = 1
     ROUTED = 2
     IMPLEMENTED = 3

@@ -60,6 +60,7 @@ def version() -> str | None:
 
     def answer(words):
         told.append(words[-1])
+        # Asked of the interpreter itself: tclsh has no option that prints its version.
         return Script("version", "say [info patchlevel]") if words[0] == "source" else ""
 
     try:
@@ -81,6 +82,7 @@ def _through_pipe(tclsh, first, answer):
                 return rest
             reply = _reply(answer, [command, *rest])
             process.stdin.write(" ".join("x" + word.encode().hex() for word in reply) + "\n")
+            # The script waits for the answer, and would wait for ever for one in a buffer.
             process.stdin.flush()
     raise ToolError(f"{tclsh} ended before the script did; install Tcl 8.6")
 

@@ -52,7 +52,6 @@ class SvpeArray(wiring.Component):
             # The chain of sums begins at the last column, where nothing comes in.
             passing = C(0, total.shape())
             # The last column comes first: weights and sums both move from it towards column 0.
-            # Weights enter at the last column, so that its results leave last and column 0's first.
             for column in reversed(range(self._config.columns)):
                 pe = once(m.submodules, f"pe_{row}_{column}", PE, ProcessingElement, self._config)
                 m.d.comb += [
@@ -61,7 +60,6 @@ class SvpeArray(wiring.Component):
                     pe.control.eq(control),
                     pe.passing.eq(passing),
                 ]
-                # Downwards: the next row reads a column's word one cycle later.
                 words[column] = pe.next_activations
                 weights, control, passing = pe.next_weights, pe.next_control, pe.sum
             m.d.comb += total.eq(passing)

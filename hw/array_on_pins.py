@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 from hw.array import SvpeArray
 
 # A register joins four bits on the way out, which is one LUT4 of an ECP5.
-# A LUT4 of the ECP5 joins as many: no level of the way out is longer than one LUT.
 WAY = 4
 
 
@@ -30,7 +29,6 @@ class ArrayOnPins(wiring.Component):
         m.submodules.array = array = SvpeArray(self._config)
         operands = [*array.words, *array.weights, *(c.as_value() for c in array.controls)]
         # One shift register holds all operands, so that a single pin can set every one of them.
-        # One long shift register: every operand bit has a register of its own in front.
         held = Signal(sum(len(operand) for operand in operands))
         m.d.sync += held.eq(Cat(self.i, held))
         start = 0
@@ -40,8 +38,6 @@ class ArrayOnPins(wiring.Component):
 
         bits = Cat(array.sums)
         while len(bits) > 1:
-            # An exclusive or keeps every bit alive: one that could not be seen would be optimised
-            # away.
             joined = Signal(-(-len(bits) // WAY))
             m.d.sync += joined.eq(Cat(bits[n : n + WAY].xor() for n in range(0, len(bits), WAY)))
             bits = joined

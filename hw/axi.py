@@ -7,10 +7,8 @@ from amaranth.lib.wiring import In, Out
 # Zynq UltraScale+ has physical addresses of 40 bits.
 ADDRESS_BITS = 40  # of memory, in bytes
 # One bit of identity tells the two readers apart; see hw.read_channel.Reader.
-# Enough to tell two readers apart; the write side leaves it 0.
 ID_BITS = 1
 # A window of 4 KiB, the least that Vivado's address editor gives a block.
-# A window of 4 KiB, the smallest that Vivado's address editor gives.
 REGISTER_ADDRESS_BITS = 12
 REGISTER_BITS = 32
 
@@ -21,7 +19,6 @@ BUFFERABLE = 0b0011  # xCACHE: normal memory, not cacheable, bufferable; what PL
 def is_error(response):
     """Whether a response is SLVERR or DECERR."""
     # OKAY is 0b00, EXOKAY 0b01, SLVERR 0b10, DECERR 0b11: the high bit says it.
-    # SLVERR is 0b10 and DECERR 0b11; OKAY and EXOKAY have the upper bit clear.
     return response[1]
 
 

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 from hw.axi import REGISTER_ADDRESS_BITS, REGISTER_BITS, AxiLiteSignature
 
 # A register has four bytes, so that the lowest two address bits choose none.
-# A register has four bytes.
 INDEX_BITS = REGISTER_ADDRESS_BITS - 2
 
 
@@ -53,7 +52,6 @@ class AxiLiteTarget(wiring.Component):
             bus.wready.eq(~has_data),
             # The write waits while an earlier response is not taken: there is one response
             # register.
-            # Not before the last response is on its way: there is one register for it.
             registers.write.eq(has_address & has_data & (~bus.bvalid | bus.bready)),
         ]
         with m.If(bus.bready):
@@ -70,7 +68,6 @@ class AxiLiteTarget(wiring.Component):
 
         # The index is a register, so that the multiplexer of all registers has a cycle of its own.
         reading = Signal()
-        # One read at a time: software asks far less often.
         m.d.comb += bus.arready.eq(~reading & ~bus.rvalid)
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += reading.eq(1)

@@ -48,10 +48,8 @@ class Bank(wiring.Component):
         for part in range(self._parts):
             bits = slice(part * self._part_bits, (part + 1) * self._part_bits)
             part_memory = memory.Memory(shape=unsigned(self._part_bits), depth=self._words, init=[])
-            # Each part has as many bits as the rows write at once.
             m.submodules[f"part_{part}"] = part_memory
             read, write, port_read = (
-                # Port A never writes: block RAM then needs no rule for two writes to one word.
                 part_memory.read_port(),
                 part_memory.write_port(),
                 read_port(part_memory, "port_read"),
@@ -67,8 +65,6 @@ class Bank(wiring.Component):
             ]
             # A second register behind the memory is the block RAM's own output register.
             m.d.sync += [
-                # The block RAM's own output register, whose clock-to-output is much shorter than
-                # the memory's.
                 self.word[bits].eq(read.data),
                 self.port_word[bits].eq(port_read.data),
             ]

@@ -9,7 +9,6 @@ from hw.axi import AxiSignature
 from hw.spec.axi import PAGE_BYTES
 
 # AXI's response for an address that the target has, but cannot serve.
-# The code of AXI for a slave that cannot do what it was asked.
 SLVERR = 0b10
 
 
@@ -100,7 +99,6 @@ class BlockMemory(wiring.Component):
         )
         advance = Signal()
         m.d.comb += [
-            # The memory has no queue behind it: its output register is the beat on the bus.
             advance.eq(~bus.rvalid | bus.rready),
             bus.arready.eq(~active),
             bus.rdata.eq(port.data),
@@ -132,7 +130,6 @@ class BlockMemory(wiring.Component):
             port.data.eq(Mux(host.owns, host.write_data, bus.wdata)),
         ]
         # Beats beyond the memory are taken and dropped; the response says so at the burst's end.
-        # A burst beyond the memory is taken to its end, as AXI demands, and written nowhere.
         strobes = Mux(taken & ~beyond, bus.wstrb, 0)
         m.d.comb += port.en.eq(Mux(host.owns, host.write.replicate(self._word_bytes), strobes))
         with m.If(bus.bready):

@@ -42,7 +42,6 @@ class BurstSplitter(wiring.Component):
     """
 
     def __init__(self, *, bus_bytes, burst_beats, beats_bits):
-        # AXI counts beats in 8 bits, and no burst may cross a page.
         most = min(MOST_BURST_BEATS, PAGE_BYTES // bus_bytes)
         if not 1 < burst_beats <= most or burst_beats & (burst_beats - 1):
             raise ValueError(
@@ -72,11 +71,8 @@ class BurstSplitter(wiring.Component):
         offset = current.address[self._beat_bits : block_start]
         m.d.comb += [
             # The first burst ends at the next multiple; every later one starts at a multiple.
-            # Up to the next multiple of the longest burst: only the first of a run can begin
-            # inside.
             room.eq(self._burst_beats - offset),
             ends_run.eq(current.beats <= room),
-            # Cut to the width of a burst's count, which holds it wherever the run ends.
             beats.eq(Mux(ends_run, current.beats[: len(beats)], room)),
             self.o.valid.eq(busy),
             self.o.p.address.eq(current.address),
@@ -84,14 +80,12 @@ class BurstSplitter(wiring.Component):
             self.o.p.last.eq(ends_run & current.last),
             # The next run is taken in the cycle of the last burst, so that bursts come without a
             # gap.
-            # The next run is taken in the cycle of the last burst: runs follow without a gap.
             self.i.ready.eq(~busy | (self.o.ready & ends_run)),
         ]
 
         with m.If(busy & self.o.ready):
             # The low bits become zero: all but the first burst are aligned.
             m.d.sync += current.address.eq(
-                # The next burst begins at a multiple: an adder of the upper bits alone.
                 Cat(C(0, block_start), current.address[block_start:] + 1)
             )
             m.d.sync += current.beats.eq(current.beats - beats)

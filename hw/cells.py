@@ -8,7 +8,6 @@ from amaranth import *
 from amaranth.hdl import Value
 
 # A LUT6_2 gives two functions of the same five inputs when its sixth input is 1 (UG974).
-# A LUT6 is two LUT5 and a multiplexer; with its sixth input at 1 both are at its pins.
 PAIR_INPUTS = 5
 CHAIN = 8  # bits of a CARRY8
 
@@ -49,7 +48,6 @@ class Function:
         # A net without influence would take an input that a second function could use.
         made = Function(nets, table)
         for net in nets:
-            # Fewer nets let two functions share a LUT more often.
             made = made._without(net)
         return made
 
@@ -110,8 +108,6 @@ class Cells:
         left = [n for n, result in enumerate(results) if result is None]
         while left:
             first = left.pop(0)
-            # The first that fits: neighbours of a word share nets, so that a search finds nothing
-            # better.
             second = next((n for n in left if _pairs(wanted[first], wanted[n])), None)
             if second is None:
                 results[first] = self._single(wanted[first])
@@ -149,8 +145,6 @@ class Cells:
             self._m.submodules += Instance(
                 "CARRY8",
                 p_CARRY_TYPE="SINGLE_CY8",
-                # A chain that ends inside a CARRY8 leaves the rest unused; nothing reads their
-                # outputs.
                 i_S=Cat(s, C(0, CHAIN - len(s))),
                 i_DI=Cat(d, C(0, CHAIN - len(d))),
                 i_CI=carry,

@@ -69,8 +69,6 @@ class Columns(wiring.Component):
             moved = [_add(m, f"moved_{bit}_{n}", place, step) for n, place in enumerate(places)]
             # Columns without this bit wait a stage, so that all places leave in the same cycle.
             kept = [delay(m, place, 1, name=f"kept_{bit}_{n}") for n, place in enumerate(places)]
-            # Doubling: bit b of a column's number adds step b to all columns before, so that 16
-            # columns take four adders in a row, and not one wide one each.
             places = kept + moved
 
         for column, (request, place) in enumerate(zip(self.requests, places, strict=True)):
@@ -81,8 +79,6 @@ class Columns(wiring.Component):
 
     def _request(self, m, request, column, place, frame):
         # Coordinates decide about padding, since addresses beyond a row's end are other pixels.
-        # Signs and two comparisons; what lies in the padding has a negative place or one beyond the
-        # map.
         inside = (place.x >= 0) & (place.x < frame.width)
         inside &= (place.y >= 0) & (place.y < frame.height)
         # Columns behind the tile's last pixel must not read: they could meet others in a bank.

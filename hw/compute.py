@@ -21,7 +21,6 @@ from hw.tiles import ELEMENT_LEAD, Tiles
 from hw.weights import WEIGHT_STAGES, Weights, WeightStep
 
 # More instructions than can begin before the last write of the oldest one has landed.
-# Each takes INSTRUCTION_LEAST cycles, so that 256 cover 512 cycles: more than any write_latency.
 IN_FLIGHT_BITS = 8  # of the count of instructions that have begun and not finished
 TAG = TILES_STRUCT["tag"].shape
 _DESTINATION_LEAD = ELEMENT_LEAD - 1  # a destination comes one cycle after its element
@@ -112,7 +111,6 @@ class Compute(wiring.Component):
         # The core is busy until the last write of the newest instruction has landed.
         in_flight = Signal(IN_FLIGHT_BITS)
         begins = sequencer.i.valid & sequencer.i.ready
-        # Both may happen in one cycle, so that it is one sum and not two branches.
         m.d.sync += in_flight.eq(in_flight + begins - self.finished)
         m.d.comb += [
             self.busy.eq(in_flight.any()),

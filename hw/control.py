@@ -98,7 +98,6 @@ class RunControl(wiring.Component):
             with m.Case(State.RUN):
                 self._note_faults(m)
                 # Later faults follow from the first one, which is the only one that is kept.
-                # Any of them ends the run; which one came first is noted below.
                 fault = self.read_error | self.write_error | self.instruction_error
                 with m.If(self.complete | fault | stop):
                     m.d.sync += state.eq(State.DRAIN)
@@ -122,7 +121,6 @@ class RunControl(wiring.Component):
             (Error.WRITE, self.write_error, self.write_error_address),
             (Error.READ, self.read_error, self.read_error_address),
         ):
-            # The last `If` that holds wins: of faults of one cycle, a read's is told.
             with m.If(error & ~self.failed):
                 m.d.sync += self.failed.eq(1)
                 m.d.sync += self.fault.code.eq(code)

@@ -24,7 +24,6 @@ def convert(component, name: str, platform=None) -> str:
             emit_src=False,
             strip_internal_attrs=True,
         )
-    # The same contents, in five lines instead of thousands.
     return _CLEARED_WORDS.sub(_cleared_by_loop, text)
 
 

@@ -46,7 +46,6 @@ class Dispatch(wiring.Component):
             wiring.connect(m, queue.o, wiring.flipped(getattr(self, engine.word)))
 
         # END is remembered, so that whatever bytes follow the program are never taken as one.
-        # The operation code is the lowest field of every instruction.
         op = self.i.payload[: HEADER[0].bits]
         open_ = self.i.valid & ~self.ended
         m.d.comb += self.empty.eq(~Cat(queue.o.valid for queue in queues.values()).any())
@@ -61,7 +60,6 @@ class Dispatch(wiring.Component):
             with m.Default():
                 m.d.comb += self.error.eq(open_)
         # A program that ends without END would leave its engines waiting for ever.
-        # A program without END would leave the run waiting for ever.
         with m.If(self.exhausted & ~self.ended):
             m.d.comb += self.error.eq(1)
 

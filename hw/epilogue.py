@@ -53,8 +53,6 @@ class Epilogue(wiring.Component):
         m = Module()
         config = self._config
         # A register of its own splits the way from the load engine to all rows.
-        # A register between the load engine and all rows: one net of as many sinks as there are
-        # rows.
         loaded = delay(m, self.load.payload, 1, name="loaded")
         loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
 
@@ -76,8 +74,6 @@ class Epilogue(wiring.Component):
                 one.load_data.eq(loaded.data.word_select(row, config.parameter_bits)),
             ]
             # Row r is r cycles late; waiting rows - 1 - r more brings all results into one cycle.
-            # Row r is r cycles late: the earlier rows wait for the last, so that a word is written
-            # at once.
             results.append(delay(m, one.result, config.rows - 1 - row, name=f"result_{row}"))
             arrival, element, limits = one.next_arrival, one.next_element, one.next_limits
         m.d.comb += [self.results.eq(Cat(results)), self.load.ready.eq(1)]

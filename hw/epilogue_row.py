@@ -169,7 +169,6 @@ class EpilogueRow(wiring.Component):
         # A raw slice keeps its bits: the host puts the slices of a sum together again.
         is_whole = limits.raw | (fits & (value[-1] == sign))
         m.d.sync += [
-            # Saturated to a lane's width first, so that both comparisons are as narrow as a lane.
             near.eq(Mux(is_whole, value, Mux(sign, -most, most - 1))),
             below.eq(~later.raw & (near < low)),
             above.eq(~later.raw & (near > high)),

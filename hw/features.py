@@ -13,7 +13,6 @@ from hw.spec.config import ADDRESS_BITS
 from hw.spec.timing import BANK_STAGES, STORE_LATENCY
 
 # A LUT6 has room for four words' bits and two bits that choose.
-# Two bits of the index and four of data are a LUT6.
 FOUR = 4  # words that a LUT6 picks from
 # With one word of data for all banks a load would wait for every result; with a word for each bank
 # there would be a multiplexer a bank.
@@ -148,13 +147,10 @@ class Features(wiring.Component):
             (self.load.valid & self.load.ready, self.load.p.address),
             (self.store_request.valid, self.store_request.payload),
         ):
-            # Each bank compares the number itself, which is a LUT, and takes the row, which is a
-            # wire.
             index, row = self._split(address)
             hits.append(valid & (index == number))
             rows.append(row)
         is_write, is_load, _ = hits
-        # A maximum has all lanes of its word; a result those of its rows alone.
         parts = Mux(self.write.all, -1, 1 << self.write.part)[: self._config.parts]
         m.d.sync += [
             bank.port_row.eq(Mux(is_write, rows[0], Mux(is_load, rows[1], rows[2]))),

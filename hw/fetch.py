@@ -69,7 +69,6 @@ class Fetch(wiring.Component):
         instructions = self.program_bytes >> exact_log2(INSTRUCTION_BYTES)
         left = Signal.like(instructions)
         m.d.comb += [
-            # A program of no instructions asks for nothing, and is exhausted at once.
             bursts.i.valid.eq(self.start & instructions.any()),
             bursts.i.p.address.eq(self.base),
             bursts.i.p.beats.eq(instructions << exact_log2(instruction_beats)),
@@ -99,7 +98,6 @@ class Fetch(wiring.Component):
             m.d.sync += [
                 # Beats enter at the top and move down: the first one ends up lowest.
                 self.o.payload.eq(Cat(self.o.payload[bus_bits:], buffer.o.payload)),
-                # Lowest bytes first: the newest beat goes to the top and pushes the others down.
                 self.o.valid.eq(beat == instruction_beats - 1),
                 beat.eq(beat + 1),  # wraps: instructions have a power of two of beats
             ]

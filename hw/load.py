@@ -63,7 +63,6 @@ class WordAssembler(wiring.Component):
         counts = word_beats(self._config)
 
         # One register holds the word of any buffer; narrow words use its low beats.
-        # One register for all buffers: transfers come one after the other.
         word = Signal(max(counts) * self._config.bus_bits)
         place = Signal(PLACE)
         full = Signal()
@@ -98,8 +97,6 @@ class WordAssembler(wiring.Component):
         with m.If(taken):
             m.d.sync += full.eq(0)
         with m.If(accept):
-            # In place, not shifted: words of fewer beats then lie at the bottom, where their port
-            # reads.
             m.d.sync += word.word_select(beat, self._config.bus_bits).eq(self.beats.payload)
             m.d.sync += beat.eq(beat + 1)
             with m.If(word_ends):

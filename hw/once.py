@@ -31,7 +31,6 @@ class _Once(Elaboratable):
         if not isinstance(platform, Emission):
             return self._component
         # Equal components have equal Verilog, so the first one stands for all of them.
-        # The first stands for all: its Verilog is written once, for every instance.
         platform.modules.setdefault(self._module, self._component)
         return Instance(
             self._module,

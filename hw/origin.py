@@ -56,7 +56,6 @@ class Origin(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # The choice falls where both sums are there, two adders behind the offsets.
         skip = delay(m, self.skip, 2, name="skip")
 
         m.d.sync += self.place.address.eq(self._address(m, skip))

@@ -18,7 +18,6 @@ def products(m, circuits, config, activations, weights):
     elif config.pe == "multiply_lut":
         front_end = _recoded
     else:
-        # Codes of 2 and 3 bits have one to three places: a single LUT chooses among them.
         front_end = _shifted if config.weight_bits <= 3 else _shifted_pairs
     return front_end(m, circuits, config, activations, weights)
 
@@ -49,7 +48,6 @@ def _shifted_pairs(m, circuits, config, activations, weights):
             first.value, first.select, by, first.some, first.sign, len(product.value)
         )
         m.d.sync += product.value.eq(shifted)
-        # Inverting lacks one, which enters the pair's own adder as its carry.
         (carry,) = late(m, [first.sign], f"carry_{n}")
         second.wait()
         total = circuits.add_last(
@@ -136,7 +134,6 @@ def _recoded(m, circuits, config, activations, weights):
         bits = [weight[n] for n in range(len(weight))]
         # Booth's digits take two bits each, so a weight of odd width repeats its sign.
         if len(bits) % 2:
-            # The sign again: Booth's digits take bits in pairs.
             bits.append(bits[-1])
         width = config.activation_bits + 1
         partial = Signal(signed(width), name=f"row_{lane}_0", reset_less=True)

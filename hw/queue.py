@@ -31,7 +31,6 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # The memory knows bits alone, whatever layout the payload has.
         incoming, outgoing = Value.cast(self.i.payload), Value.cast(self.o.payload)
         # Distributed memory reads at once, so that a payload may leave one cycle after it came.
         m.submodules.fifo = fifo = SyncFIFO(width=len(incoming), depth=self._depth)

@@ -80,7 +80,6 @@ class ReadChannel(wiring.Component):
         with m.If(bus.arready):
             m.d.sync += bus.arvalid.eq(0)
         # The order is the priority: who comes first has the address register first.
-        # In the order of their right: what the first is granted the second finds taken.
         for reader in (Reader.FETCH, Reader.LOAD):
             request, queue = self.requests[reader], pending[reader]
             granted = Signal(name=f"granted_{reader.name.lower()}")

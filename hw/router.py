@@ -67,7 +67,6 @@ class Router(wiring.Component):
         for column, request in enumerate(self.requests):
             match = Signal(name=f"match_{bank}_{column}")
             m.d.sync += match.eq(request.read & (request.bank == bank))
-            # Beside the match, which is a register as well.
             late = delay(m, request.row, 1, name=f"row_{bank}_{column}")
             masked.append(Mux(match, late, 0))
         # An or, not a multiplexer: at most one column matches, and the rest are zeros.

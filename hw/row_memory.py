@@ -39,7 +39,6 @@ class RowMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Synthesis chooses distributed memory or block RAM, by its size.
         m.submodules.words = words = memory.Memory(
             shape=unsigned(self._bits), depth=self._words, init=[]
         )

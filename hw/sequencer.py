@@ -73,8 +73,6 @@ class Sequencer(wiring.Component):
             inner_last.eq(Cat(loops[name].last for name in INNER).all()),
             tile_ends.eq(Mux(instruction.skip, skipping, inner_last)),
             # Only the last step of a tile may wait, for the epilogue of the tile before.
-            # Only the last step of a tile waits: what it would collide with are the tile's own
-            # writes.
             go.eq(running & (~tile_ends | fence.tile_may_end)),
             self.step.last.eq(tile_ends),
             self.step.final.eq(tile_ends & Cat(loops[name].last for name in OUTER).all()),
@@ -116,8 +114,6 @@ class Sequencer(wiring.Component):
                     loop.limit.eq(self.i.payload[name]),
                     loop.advance.eq(advance),
                 ]
-                # Each loop's `last` is a register, so that this chain is one gate a loop and no
-                # comparison.
                 advance = advance & loop.last
 
     def _follow_weights(self, m, start, step, inner_last):

@@ -49,7 +49,6 @@ class Receiver(wiring.Component):
         with m.If(left == 0):
             # Half a bit after the edge is the middle of the start bit; whole bits follow from
             # there.
-            # Half a bit from its edge: from there on every sample is in the middle of a bit.
             m.d.sync += timer.eq(self._divisor // 2)
             with m.If(~level):
                 m.d.sync += left.eq(FRAME)

@@ -101,7 +101,6 @@ class Shell(wiring.Component):
             "write_channel": writes,
         }.items():
             # Everything that holds the state of a run returns to its initial state between runs.
-            # One reset for all that remembers something of a run; bus and registers outlive it.
             m.submodules[name] = ResetInserter(control.clear)(part)
 
         self._connect_bus(m, axi_lite, bank, reads, writes)

@@ -9,7 +9,6 @@ from amaranth import *
 from hw.delay import delay
 
 # A LUT6 picks one of four places: four bits of data and two of the amount.
-# Four data and two of the amount are a LUT6.
 STEP_BITS = 2
 # Four low bits of the amount in two registered stages, and the rest in the adder's LUTs.
 LEFT_STAGES = 2

@@ -9,7 +9,6 @@ from hw.ports import read_port
 from hw.spec.timing import RESULT_STAGES, hold_latency, side_depth, write_latency
 from hw.tiles import SideRead
 
-# As in the router: two of the index and four of data.
 COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
 # The buffer's read, then the choice of lanes.
 SKIP_STAGES = 2  # from the address of a skip operand to row 0's lane

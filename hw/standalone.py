@@ -87,7 +87,6 @@ class Standalone(wiring.Component):
             *(cycles, status[:8], error[:8], C(0, 16)),
             C(int.from_bytes(network.digest, "little"), 64),
         )
-        # One register takes words in, and sends head and words out: never at the same time.
         word = Signal(max(bits, len(head)))
         with m.FSM() as states:
             with m.State("INPUT"):

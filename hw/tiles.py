@@ -30,7 +30,6 @@ RECORD = data.StructLayout(
     }
 )
 # The two adders of the first pixel's address.
-# Two adders: of the tile's offsets, and of the output's address.
 RECORD_STAGES = 2
 WALK_STAGES = 2  # from a record's read to its first element
 ELEMENT_LEAD = 2  # from row 0's element to the cycle in which the column's sum arrives

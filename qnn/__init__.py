@@ -20,4 +20,5 @@ __all__ = sorted(_PUBLIC)
 def __getattr__(name):
     if name not in _PUBLIC:
         raise AttributeError(f"module 'qnn' has no attribute '{name}'")
+    # On first use: `import qnn` takes milliseconds, torch takes seconds.
     return getattr(import_module(_PUBLIC[name]), name)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 def cache_folder() -> Path:
     """Return ``$XDG_CACHE_HOME/qnn``, or the same under ``~/.cache``."""
+    # The XDG rule: an empty variable counts as none.
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "qnn"
 
@@ -44,6 +45,7 @@ def keep_files(files: Iterable[Path], folder: Path) -> None:
     try:
         staged.chmod(0o755)  # mkdtemp shuts others out, also of a cache that users share
         for file in files:
+            # With its times, by which make decides what is new.
             shutil.copy2(file, staged)
         try:
             staged.rename(folder)

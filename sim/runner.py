@@ -187,7 +187,9 @@ def _verilate(paths, toplevel, parameters, waves, scratch):
     verilate, make = verilator.commands(paths, toplevel, parameters, scratch, waves=waves)
     _call(verilate, verilator.environment())
     if sum(file.stat().st_size for file in scratch.glob("*.cpp")) <= MOST_AT_ONCE_BYTES:
+        # One compiler run over all files, without precompiled headers.
         make.append("VM_PARALLEL_BUILDS=0")
+    # No design in it: Verilator's own runtime is the same for all.
     tools = _digest(verilator.versions(), verilator.OPTIMISE, waves)
     kept = cache_folder() / "builds" / f"runtime-{tools}"
     if not kept.exists():
@@ -212,6 +214,7 @@ def _call(command, environment):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
+        # Error, error and %Error, of Verilator and of the compiler.
         errors = [line for line in lines if "rror" in line] or lines[-LOG_LINES:]
         text = "\n".join(errors[:LOG_LINES])
         raise ToolError(f"{Path(command[0]).name} failed with status {done.returncode}:\n{text}")

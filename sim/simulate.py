@@ -77,6 +77,7 @@ def integers(graph: Graph, x: Arrays) -> Arrays:
     x = tuple(map(np.asarray, x)) if isinstance(x, tuple) else np.asarray(x)
     if not is_encoded(x):
         return encode_input(graph, x)
+    # Integers already: only their axes are brought into the graph's order.
     blocks = as_blocks(graph, x)
     return blocks if isinstance(x, tuple) else blocks[0]
 

@@ -65,6 +65,7 @@ def layer_tensor(trace: Trace, layer: Layer, config: SvpeConfig) -> Written:
     address = trace.write_address - layout.address
     mine = np.flatnonzero((trace.write_tag == layer.tag) & (address >= 0) & (address < count))
     group = np.arange(config.lanes) // config.rows
+    # A maximum is written to all lanes, a result to those of its part.
     covered = trace.write_all[mine, None] | (trace.write_part[mine, None] == group)
     data = unpack(trace.write_data[mine], config.activation_bits, config.lanes, signed=True)
 
@@ -96,6 +97,7 @@ def _trace(lines, config):
     size = -(-config.feature_bits // 8)
     # The simulator leaves out leading zeros.
     text = "".join(line[7].zfill(2 * size) for line in writes)
+    # Verilog prints the highest digit first; lane 0 is the lowest.
     data = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(-1, size)[:, ::-1]
     numbers_of_issues = np.array([line[1:3] for line in issues], np.int64).reshape(-1, 2)
     return Trace(

@@ -183,6 +183,7 @@ def _absent(design, execution: Execution):
     """A report for each node of the network that nothing computed."""
     present = {part.name for part in execution.parts}
     nodes = design.backend.lower(design.graph).nodes
+    # A layer that was never computed has no value that could differ.
     return tuple(
         LayerReport(node.name, "none", 0, 0, 0, None, "the image does not compute it", None)
         for node in nodes
@@ -210,6 +211,7 @@ def _compare(part: TensorPart, expected) -> LayerReport:
     wrong = got != wanted
     if part.present is not None:
         wrong |= ~part.present
+    # All are counted, and the first is named: where an error begins says most about it.
     count = int(wrong.sum())
     first = None
     if count:

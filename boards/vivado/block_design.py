@@ -55,6 +55,7 @@ class BlockDesign:
         return name
 
     def _ip(self, vlnv):
+        # Without the version: it differs from one Vivado to the next, and the ports do not.
         kind = ":".join(vlnv.split(":")[:3])
         if kind not in self._blocks:
             known = ", ".join(sorted(self._blocks))
@@ -94,6 +95,7 @@ class BlockDesign:
 
     def _get(self, call, known, what):
         name = call.objects[0].lstrip("/") if call.objects else ""
+        # As Vivado has it: a quiet search for nothing gives nothing.
         if "quiet" in call.flags and name not in known:
             return ""
         return self._one(name, known, what)

@@ -73,6 +73,7 @@ def proc_sys_reset(values: Mapping[str, str]) -> Shape:
         "ext_reset_in": RESET_LOW,
         "aux_reset_in": BlockPin("reset", active_low=True),
         "mb_debug_sys_rst": BlockPin("reset"),
+        # Left open, it counts as locked.
         "dcm_locked": BlockPin("data"),
     }
     return Shape(outputs | inputs)

@@ -39,6 +39,7 @@ class Invocation:
 
 
 _GET = Command(("filter", "of_objects"), ("hierarchical", "regexp"))
+# Only what a project here uses: a command that is missing is refused, and then looked up.
 COMMANDS = {
     "create_project": Command(("part",), ("force", "in_memory"), 1, 2),
     "current_project": Command(),
@@ -143,6 +144,7 @@ def parse(words: list[str]) -> Invocation:
                 raise RefusedError(f"{name} {word} needs a value")
             values[option] = rest.pop(0)
         elif option in (*command.flags, *EVERYWHERE):
+            # Abbreviated options, which Vivado takes, are refused: scripts here spell them out.
             flags.add(option)
         else:
             known = ", ".join(f"-{known}" for known in command.options)

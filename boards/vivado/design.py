@@ -81,6 +81,7 @@ class RecordedDesign:
         found = []
         for source, slave in self.links:
             cell = self.cells[slave.partition("/")[0]]
+            # A ring of interconnects would be walked round for ever.
             if source != master or cell.name in passed:
                 continue
             # What is behind an interconnect is reached through each of its managers.

@@ -58,6 +58,7 @@ def ports(verilog: str, module: str) -> list[Port]:
         Port(
             found["name"],
             found["direction"],
+            # A port without a range has one bit.
             int(found["high"] or 0) + 1,
             {pair["name"]: pair["value"] for pair in _ATTRIBUTE.finditer(found["attributes"])},
         )

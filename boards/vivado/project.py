@@ -7,6 +7,7 @@ from boards.vivado.commands import Invocation
 from boards.vivado.design import RecordedDesign
 from boards.vivado.folder import Folder
 
+# The names that Vivado gives to the filesets of a new project.
 SOURCES, CONSTRAINTS = "sources_1", "constrs_1"
 CLOCK = "clk_pl_0"  # what the processing system's own constraints call its clock
 KNOWN = {  # properties that a script may set or get, by what has them

@@ -22,6 +22,7 @@ def results(build: Path) -> dict[str, dict]:
 
 def judge(values: Mapping[str, object]) -> tuple[str, bool]:
     """What the result's clock is of, and whether every constraint is met."""
+    # Hold and pulse widths count too, which a clock's frequency does not tell.
     met = values["timing_met"] is True
     return f"Vivado's timing analysis; constraints {'met' if met else 'not met'}", met
 
@@ -30,6 +31,7 @@ def _values(found: Reports) -> dict:
     kept: dict = {"tool": found.tool, "device": found.device, "state": found.state}
     if found.uses is not None:
         kept["measured_cells"] = {name: use.used for name, use in found.uses.items()}
+        # By Vivado's own count of the chip, which is the one that it checks against.
         kept["given_available_cells"] = {name: use.available for name, use in found.uses.items()}
     if found.timing is not None:
         kept["timing_met"] = found.timing.met

@@ -17,6 +17,7 @@ class Estimate:
 
     layer_cycles: Mapping[str, int]
     performance: Mapping[str, int | float | str]
+    # Kinds differ from one family of chips to the next, so that they are names and not fields.
     cells: Mapping[str, int]
 
 
@@ -37,6 +38,7 @@ class LayerCost:
     macs: int
     cycles: float
     issue: float
+    # Causes are the back end's own: the report takes whatever it names.
     stalls: Mapping[str, float]
     estimated: int
     utilisation: float

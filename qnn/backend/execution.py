@@ -16,6 +16,7 @@ class LayerCycles:
         """From the first step to the last write of either."""
         issues = [c for c in (self.issue, other.issue) if c is not None]
         writes = [c for c in (self.last_write, other.last_write) if c is not None]
+        # Of a layer that hung, one of both may be missing; the other still says something.
         return LayerCycles(min(issues, default=None), max(writes, default=None))
 
 
@@ -50,6 +51,7 @@ class TensorPart:
         """Channels and rows of the whole tensor that this part is."""
         channels, height = self.values.shape[:2]
         rows = slice(self.row, self.row + height)
+        # The width is never cut: strips are of rows, and parts of channels.
         return slice(self.channel, self.channel + channels), rows
 
 
@@ -68,7 +70,9 @@ class Execution:
 
     outputs: tuple[np.ndarray, ...]
     parts: tuple[TensorPart, ...] = ()
+    # A text and no exception: what was computed before it is worth comparing.
     failure: str | None = None
+    # None and not 0, so that nobody takes it for a measurement.
     cycles: tuple[int, ...] | None = None
     cycles_per_second: float | None = None
     build_seconds: float | None = None

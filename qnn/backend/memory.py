@@ -9,6 +9,7 @@ class Section:
 
     name: str
     size: int  # bytes
+    # Such a section takes space in a file; the others are only addresses.
     in_image: bool = False
 
 
@@ -24,6 +25,7 @@ class Use:
     @property
     def share(self) -> float:
         """Of the buffer, 0 to 1."""
+        # By the highest word, as a gap below it is lost too.
         return self.used / self.words
 
 

@@ -17,6 +17,7 @@ from qnn.ir.encode import Arrays
 from qnn.ir.graph import Graph
 
 
+# Protocols, not base classes: a back end shares no code with another, and inherits none.
 class Artifact(Protocol):
     """What a back end makes of a graph; only that back end looks inside.
 
@@ -93,6 +94,7 @@ class Backend(Protocol):
         """
         ...
 
+    # Needed by who compares: the reference runs this graph where passes have made new tensors.
     def lower(self, graph: Graph) -> Graph:
         """The graph as its artifacts compute it; every tensor that stays keeps its integers."""
         ...
@@ -104,6 +106,8 @@ class Backend(Protocol):
         device: str,
         *,
         tensors: bool = False,
+        # What a device may be told is its own affair: how fast a memory is, or how many cores there
+        # are.
         **options: object,
     ) -> Execution:
         """Run ``artifact`` on ``inputs``, the integers that the reference takes.

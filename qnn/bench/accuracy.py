@@ -40,11 +40,13 @@ def carry_out(
             continue
         if run.model not in tasks:
             load = language_task if run.model in LANGUAGE_MODELS else image_task
+            # Runs of one model follow each other, so that each is loaded once.
             tasks = {run.model: load(run.model, folder)}  # the one before is let go
         place = work_folder(out, run, definitions[run.name])
         result = _measure(run, definitions[run.name], tasks[run.model], place, bar)
         results.append(out, result)
         shutil.rmtree(place, ignore_errors=True)
+        # The folder of all runs goes with the last of them.
         if not any(place.parent.iterdir()):
             place.parent.rmdir()
         yield run, result, True
@@ -52,6 +54,7 @@ def carry_out(
 
 def work_folder(out: Path, run: TableRun, defined: dict) -> Path:
     """Where a run keeps checkpoints; another definition has another folder."""
+    # Eight digits tell the few definitions of one name apart.
     mark = hashlib.sha256(json.dumps(defined, sort_keys=True).encode()).hexdigest()[:8]
     return out.with_name(f"{out.name}.work") / f"{run.name}-{mark}"
 
@@ -61,6 +64,7 @@ def _measure(run, defined, task, place, bar):
         work = MethodRun(place, report)
         applied = task.apply(run, work)
     with bar(f"{run.name}: test") as report:
+        # Outside of the clock: evaluation is no part of a method's time.
         scores = task.scores(run, applied.network, report) | task.float_scores()
     found = machine()
     return Result(

@@ -23,12 +23,14 @@ from qnn.eda.synthesis import synthesis
 BOARD = boards.reference()  # whose device is filled
 DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = BOARD.device.lut, BOARD.device.ff, BOARD.device.dsp
 USABLE = USABLE_LUT
+# Assumed; equal for all rows, so that ratios do not depend on it.
 CLOCK_MHZ = 250
 # Lanes of the 16-bit multiplier array that the n-BQ-NN paper compares with: derived, the greatest
 # that its 332.2 GOP/s allow for (830 lanes at 200 MHz). The paper's own ratio is 2.88.
 PUBLISHED_VPE_LANES = 1_024
 PUBLISHED_RATIO = 2.88
 INT8_PER_DSP = 2  # products of one DSP block that shares an operand (Xilinx WP486)
+# The reference configuration's: the costs of edges are shared by as many elements as there.
 ARRAY = {"lanes": 16, "rows": 16, "columns": 8}
 TOP = "qnn_array"
 TITLE = (
@@ -37,10 +39,12 @@ TITLE = (
     f"and {CLOCK_MHZ} MHz are estimated"
 )
 ELABORATION = Lock()  # Amaranth chooses its Yosys by an environment variable
+# Both are tried, and the smaller is told: neither is the better for all kinds.
 BODIES = {"words": False, "mapped": True}
 
 KINDS = (
     *(("shift", n, a) for n, a in product((2, 3, 4, 5), (4, 8, 16))),
+    # Uniform weights of the same bits, and the two sizes that DSP blocks are compared at elsewhere.
     *(("multiply", n, a) for n, a in ((3, 8), (4, 8), (8, 8), (16, 16))),
     *(("multiply_lut", n, a) for n, a in ((3, 8), (4, 8), (8, 8), (3, 16), (4, 16), (16, 16))),
 )
@@ -105,6 +109,7 @@ def measure_all(progress=None) -> list[Row]:
     """
     tasks = list(product(configs(), BODIES))
     found = []
+    # Threads, not processes: the work is in Yosys.
     with ThreadPoolExecutor(machine().cores) as pool:  # each waits for a process of its own
         for row in pool.map(lambda task: _row(*task), tasks):
             found.append(row)
@@ -157,6 +162,7 @@ def lanes_that_fit(lut_per_lane: float, dsp_per_lane: float) -> tuple[int, str]:
 def findings(rows: list[Row]) -> list[str]:
     """What the table says, in sentences."""
     by_kind = {(row.pe, row.weight_bits, row.activation_bits): row for row in rows}
+    # Sentences are made from the rows, so that no number stands in two places.
     found = ratios(rows)
     texts = [
         f"3-bit shifts and 16-bit activations, at equal clock: "
@@ -194,11 +200,13 @@ def _row(config, body):
         lut_per_lane=lut,
         lut_packed_per_lane=counts.lut_packed / lanes,
         ff_per_lane=counts.ff / lanes,
+        # Yosys counts CARRY4, of which a CARRY8 is two.
         carry8_per_lane=counts.carry4 / 2 / lanes,
         dsp_per_lane=dsp,
         longest_path_luts=path.luts,
         longest_path_carry_bits=path.carry_bits,
         device_lanes=fitting,
         device_ff_share=fitting * counts.ff / lanes / DEVICE_FFS,
+        # A product and a sum are two operations, as papers count them.
         device_gops=2 * fitting * CLOCK_MHZ / 1000,
     )

@@ -21,6 +21,7 @@ def write_plot(rows: Sequence[Row], path: Path) -> None:
     """
     check("array", "--plot")
     figure, place = axes(7.5, 5.6)
+    # Cheapest on top within each width of activations: bars are drawn from below.
     shown = sorted(rows, key=lambda row: (row.activation_bits, row.lut_per_lane), reverse=True)
     labels = [
         f"{row.pe.replace('_', ', ')}: {row.weight_bits} x {row.activation_bits} bits"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qnn.bench import files
 
+# No more than 5 s are lost to a process that is killed, and a note is a small file.
 EVERY = 5.0  # seconds between two notes on disk
 
 
@@ -28,6 +29,7 @@ class Clock:
     def at(path: Path) -> "Clock":
         """Goes on from what the file says; a file that cannot be read says 0."""
         try:
+            # A clock is no result: a broken file costs its seconds, not the run.
             before = float(json.loads(path.read_text())["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             before = 0.0

@@ -8,6 +8,7 @@ from qnn.eda.place_and_route import Routed, route
 
 SIZE = {"lanes": 16, "rows": 8, "columns": 1}  # fits the largest ECP5
 KINDS = {
+    # The reference's kind and width.
     "shift, 3 x 8 bits": {},
     "multiply, 8 x 8 bits": {"pe": "multiply", "weight_bits": 8},
 }
@@ -41,4 +42,5 @@ def measure() -> Clocks:
     ToolError
         nextpnr's wheel is not installed, or a tool fails.
     """
+    # With one seed for both: results of place and route vary from seed to seed.
     return Clocks({name: route(SvpeConfig(**SIZE, **kind)) for name, kind in KINDS.items()})

@@ -17,6 +17,7 @@ def counted(indices, bits: int) -> list[int]:
     most = most_index(bits)
     total = torch.zeros(2 * most + 1, dtype=torch.int64)
     for layer in indices:
+        # Shifted by K, as counts begin at 0.
         total += torch.bincount(layer.flatten().cpu().long() + most, minlength=2 * most + 1)
     return total.tolist()
 

@@ -19,6 +19,8 @@ from qnn.bench.machine import commit, machine
 from qnn.bench.steps import BATCH, MODEL, SETUPS, WEIGHT_BITS, Setup, Step, step
 from qnn.errors import ToolError
 
+# The first step allocates and chooses kernels, the second may still; from the third on all are
+# alike.
 WARM_UP, MEMORY_STEPS = 2, 3  # steps
 STATUS = Path("/proc/self/status")
 FASTEST_RIVAL = {"BREVITAS_JIT": "1"}  # Brevitas compiles its quantizers where it is told to
@@ -80,6 +82,7 @@ def measure(steps: int, setups: tuple[Setup, ...] = SETUPS, progress=None) -> Fo
         A process that measures fails.
     """
     skipped = rival.missing()
+    # The table keeps a row for what was skipped, with the reason.
     chosen = [setup for setup in setups if not (skipped and setup.network == "brevitas")]
     milliseconds = _child("time", str(steps), *(setup.name for setup in chosen))
     mebibytes = {}
@@ -135,6 +138,7 @@ def _ratios(costs, other, what):
 def _child(*arguments) -> dict[str, float]:
     """What a fresh process measures, by the name of the form."""
     command = (sys.executable, "-m", "qnn.bench.cost", *arguments)
+    # The child must import the same packages, also those of a checkout that is not installed.
     paths = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, **FASTEST_RIVAL, "PYTHONPATH": paths}
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -150,10 +154,12 @@ def times(steps: dict[str, Step], count: int) -> dict[str, float]:
     names = list(steps)
     for turn in range(WARM_UP + count):
         shift = turn % len(names)
+        # Rotated, so that no form always follows the same one, whose data it finds in the cache.
         for name in names[shift:] + names[:shift]:
             started = time.perf_counter()
             steps[name]()
             spent[name].append(1000 * (time.perf_counter() - started))
+    # A median: another process on the machine slows single steps down.
     return {name: statistics.median(values[WARM_UP:]) for name, values in spent.items()}
 
 

@@ -27,9 +27,12 @@ MULTIPLY = {
     "pe": "multiply",
     "weight_bits": 16,
     "activation_bits": 16,
+    # A DSP block's sums have 48 bits whether they are needed or not.
     "accumulator_bits": 48,
     "result_bits": 48,
 }
+# A row of the reference's sizes, a 3x3 kernel, and two pictures: some hundred positions of real
+# data.
 LANES, COLUMNS, TAPS, IMAGES = 16, 8, 9, 2
 PAPER_POWER, PAPER_PER_OPERATION = 0.683, 0.237  # of the n-BQ-NN paper: 16-bit arrays
 
@@ -91,6 +94,7 @@ def estimate(shift: Activity, multiply: Activity) -> Energy:
     """The energy that follows from the toggle counts of both arrays."""
     ours, theirs = (sum(a.toggles.values()) / a.cycles / LANES for a in (shift, multiply))
     least, most = dsp_toggles()
+    # The geometric mean, as the bounds are a factor apart and not a difference.
     ratios = [ours / (theirs + dsp) for dsp in (most, least, sqrt(least * most))]
     return Energy(
         shift_toggles=ours,
@@ -106,6 +110,7 @@ def estimate(shift: Activity, multiply: Activity) -> Energy:
 
 def dsp_toggles() -> tuple[float, float]:
     """A 16-bit multiplication in toggles of the fabric: made like a chip's, and like the fabric."""
+    # 16 is the geometric mean of 8 and 32.
     multiply = sqrt(MULTIPLY_8_BITS * MULTIPLY_32_BITS)  # about quadratic in the bits
     most = multiply / ADD_32_BITS * TOGGLES_OF_AN_ADDITION
     return most / FPGA_OVER_ASIC, most
@@ -123,6 +128,7 @@ def layer() -> tuple[np.ndarray, np.ndarray]:
     images = np.pad(load_digits().images[:IMAGES], ((0, 0), (2, 2), (2, 2)))
     first = rng.normal(size=(LANES, 3, 3))
     features = np.maximum(np.einsum("nyxij,cij->nyxc", _windows(images), first), 0)
+    # The whole range of 16 bits, less the offset that storage subtracts.
     stored = np.rint(features / features.max() * 65_535).astype(np.int64) - 32_768
     windows = _windows(stored)  # (images, rows, columns, lanes, 3, 3)
     activations = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, TAPS, LANES)

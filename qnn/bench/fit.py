@@ -43,6 +43,7 @@ def measure(config: SvpeConfig | None = None) -> list[Share]:
 
 def shares(cells: Resources, device: Device) -> list[Share]:
     """Shares of ``device`` that one to four times ``cells`` take (estimated)."""
+    # Packing joins small LUTs alone: shift registers and memories stay.
     packed = cells.lut_sites - cells.lut + cells.lut_packed
     return [
         Share(

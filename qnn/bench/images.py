@@ -63,6 +63,8 @@ def integer_accuracy(
     graph = export(quantized)
     encoded = encode_input(graph, x.numpy())
     tensors = reference(graph, encoded, outputs_only=True, progress=progress)
+    # On integers: all classes share one exponent, so that the greatest integer is the greatest
+    # value.
     answers = tensors[graph.outputs[0].name].reshape(len(y), -1).argmax(1)
     return 100 * float((answers == y.numpy()).mean())
 

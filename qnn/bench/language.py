@@ -30,6 +30,7 @@ class LanguageTask:
 
     @cached_property
     def _float_perplexity(self):
+        # Perplexity is the exponential of the mean loss in nats.
         return math.exp(stories.loss(self.model, self.tested))
 
     def apply(self, run: TableRun, work: MethodRun) -> Applied:

@@ -43,6 +43,7 @@ def machine() -> BenchMachine:
 
 def commit() -> str | None:
     """The commit of this package's source, ``-dirty`` if files differ; None outside of git."""
+    # Tags excluded: a commit has one name.
     command = ("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
     try:
         run = subprocess.run(
@@ -63,5 +64,6 @@ def _cpu() -> str:
 def _cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
+        # In a container the machine's cores are more than what one may use.
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

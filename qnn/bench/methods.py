@@ -149,6 +149,7 @@ def _rounded_images(run, model, entry, data, work):
             checkpoint=work.checkpoint,
             progress=work.progress,
         )
+    # The counts to compare with are those of nearest rounding, which is computed again.
     other = run.how.method != "nearest"
     nearest = _quantized(run, model, entry, data) if other else quantized
     layers = sum(1 for _ in learnable(quantized))
@@ -178,6 +179,7 @@ def _rounding_options(run: TableRun):
     method = rounding(run.how.method)
     options = dict(run.how.options)
     if "seed" in {option.name for option in fields(method.options)}:
+        # A run's own options win, and methods without randomness have no seed.
         options.setdefault("seed", run.seed)
     return method.choose(options)
 

@@ -25,6 +25,7 @@ from sim.cycles import LayerTiming, Timing, simulate_cores
 from sim.spent import SpentCycles
 from sim.verify import Report, verify
 
+# Enough for ranges; cycles do not depend on them.
 CALIBRATION = 256  # images
 CLOCK_HZ = 250_000_000  # assumed: no tool here places and routes for the boards' devices
 PUBLISHED = {  # as its authors report
@@ -114,6 +115,7 @@ def quantized_graph(
         The model, the checkpoint or the data are not to be had.
     """
     with torch.random.fork_rng(devices=[]):
+        # Random weights are the same each time: images, and so cycles, can be compared.
         torch.manual_seed(seed)
         network = load_model(model, checkpoint)
     train, test = _images(model, data, seed)
@@ -163,10 +165,12 @@ def measure(
     """
     design = compile(graph, config, batch)
     modelled = simulate_cores(design.artifact, cores, paths=paths)
+    # Cycles do not depend on what the images show, but all their values are compared.
     images = x[np.arange(cores * batch) % len(x)]
     options = {"cores": cores, "paths": paths} if device == "rtl" else {}
     report = _verified(design, images, device, **options)
     said = tuple(timing.cycles for timing in modelled)
+    # Of all cores: frames are done when the last one is.
     cycles = max(report.run_cycles or said)
     capacity = config.lanes * config.rows * config.columns
     layers = _layers(design, modelled[0], report, capacity)
@@ -199,6 +203,7 @@ def measure(
 def _verified(design: Design, images, device, **options) -> Report:
     report = verify(design, images, device, **options)
     if not report.passed:
+        # A refusal is one line.
         raise DeviceError(f"{device}: {report}".replace("\n", ";"))
     return report
 
@@ -217,6 +222,7 @@ def _layers(design, timing: Timing, report: Report, capacity) -> tuple[Simulated
         if layer.image == 0 and layer.cycles is not None
     }
     costs = []
+    # Layers come image by image: the first image's are all of them.
     for first in timing.layers[: len(timing.layers) // batch]:
         total = _all_spent([layer for layer in timing.layers if layer.name == first.name])
         cost = SimulatedLayer(

@@ -27,6 +27,7 @@ def check(command: str, option: str) -> None:
 
 def axes(width: float, height: float):
     """A figure of some inches, and its axes."""
+    # Not pyplot, which keeps every figure and may open a window.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -14,6 +14,7 @@ from qnn.quant.estimators import estimator
 BASELINE = "nearest"
 DRAWN_BITS = 8  # of activations, in pictures of accuracy
 GREY = "#888888"
+# What is far below float is told in words beside the picture.
 SHOWN, ABOVE = 18, 1  # points of accuracy below and above float
 BESIDE = 0.035  # bits between methods of equal bits, so that none hides another
 MARKERS = "osD^vPX*<>hd"
@@ -58,6 +59,7 @@ def accuracy_picture(results: Sequence[Result], model: str):
         beside = BESIDE * (place - (len(lines) - 1) / 2)
         axes.plot(
             [b + beside for b in bits],
+            # The best run of a method, whatever its budget: the title says so.
             [max(points[b]) for b in bits],
             marker=MARKERS[place % len(MARKERS)],
             markersize=5.5,
@@ -145,6 +147,7 @@ def _most_moved(results):
     """Of each model and format, the best result of a method other than nearest."""
     best: dict[tuple, Result] = {}
     for result in results:
+        # The first seed stands for all.
         if result.method == BASELINE or result.seed or result.test_accuracy is None:
             continue
         key = (result.model, result.weight_bits, result.terms, result.steps > 0)

@@ -88,9 +88,11 @@ def append(path: Path, result: Result) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+") as file:
             file.seek(0)
+            # A line that a killed process left half would join the next one to nonsense.
             file.truncate(len(_whole(file.read()).encode()))
             file.write(line)
             file.flush()
+            # Hours of work are in this line.
             os.fsync(file.fileno())
     except OSError as error:
         raise ModelError(
@@ -117,6 +119,7 @@ def _result(path, number, line):
     try:
         held = json.loads(line)
         names = {field.name for field in fields(Result)}
+        # Fields of newer versions are left out: old code reads new results.
         return Result(**{name: value for name, value in held.items() if name in names})
     except (ValueError, TypeError, AttributeError):
         raise ModelError(

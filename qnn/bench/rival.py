@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from qnn.nn.zoo import CifarResNet, OptionABlock
 
+# Names of quantizers change between its series.
 PACKAGE, SERIES = "brevitas", "0.13"
 WEIGHT_BITS = 4
 REACH = 4.0  # of activations, to start from: no statistics are collected, so that no step is slow
@@ -31,6 +32,7 @@ def rival(blocks: int = 3) -> nn.Module:
     model = CifarResNet(blocks)
     for module in list(model.modules()):
         if isinstance(module, OptionABlock):
+            # The same modules and parameters, with another forward pass: both networks start alike.
             module.__class__ = _Block
             module.relu1, module.relu2 = _relu(), _relu()
     model.__class__ = _Network
@@ -62,6 +64,7 @@ def _identity() -> nn.Module:
     from brevitas.quant.fixed_point import Int8ActPerTensorFixedPointMinMaxInit
 
     quantizer = Int8ActPerTensorFixedPointMinMaxInit
+    # Given bounds: collecting statistics would slow its first steps.
     return QuantIdentity(act_quant=quantizer, min_val=-REACH, max_val=REACH)
 
 

@@ -93,13 +93,16 @@ class TableRun:
     def definition(self) -> dict:
         """All that the result depends on but code and data, as JSON gives it back."""
         fields = asdict(self)
+        # Lists, as JSON knows no tuples: what was read must equal what is.
         fields["how"]["options"] = [list(option) for option in self.how.options]
+        # Where a row stands in the table changes no result.
         del fields["group"]
         return fields
 
 
 CALIBRATION = 2048  # images that choose the types of activations, in every run
 WINDOW = 128  # tokens that a language model is rounded on at a time
+# 2048 windows of 128, as many as the images that choose types of activations.
 TOKENS = 1 << 18  # that each method of rounding sees
 IMAGES = 10_000  # unlabelled, of the training set
 SEARCH = (
@@ -239,6 +242,7 @@ LANGUAGE = tuple(
         ),
     )
 )
+# In the order of the table.
 RUNS = ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + TINY + LANGUAGE
 
 QUICK_STEPS = (("steps", 60),)

@@ -12,6 +12,7 @@ from qnn.errors import ModelError
 from qnn.nn.preprocess import to_bytes
 
 CIFAR10_TEST = "cifar10_test.npz"
+# As the data set comes: five batches.
 CIFAR10_PART = 10_000  # training images in each of the five arrays
 CHECKPOINTS = {
     "resnet8": "tiny_ic_resnet8.pt",
@@ -104,6 +105,7 @@ def stories(folder: Path) -> list[Tensor]:
 def _images(delta):
     """Undo the differences along width, height and colour: exact."""
     x = delta.cumsum(3, dtype=np.uint8).cumsum(2, dtype=np.uint8)
+    # Red and blue are stored as differences to green, which compress better.
     x[:, 0] += x[:, 1]
     x[:, 2] += x[:, 1]
     return torch.from_numpy(x)

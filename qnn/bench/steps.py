@@ -13,6 +13,7 @@ from qnn.nn import learn
 from qnn.nn.zoo import ZOO
 from qnn.ptq.quantize import quantize
 
+# The network of the CIFAR runs, with the batch of He et al.
 MODEL, BATCH = "resnet20", 128
 WEIGHT_BITS, ACTIVATION_BITS = 3, 8
 RATE = 1e-3
@@ -46,11 +47,13 @@ def batch() -> tuple[Tensor, Tensor]:
 
 def step(setup: Setup) -> Step:
     """A training step: cross-entropy, its gradient, and Adam."""
+    # One batch for all steps: reading data is not what is compared.
     x, y = batch()
     memory_format = FORMATS[setup.memory_format]
     model = NETWORKS[setup.network]().to(memory_format=memory_format)
     x = x.contiguous(memory_format=memory_format)
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=RATE)
+    # Autocast takes what it knows; gradients and Adam stay float32.
     narrow = setup.precision == "bf16"
 
     def run():

@@ -26,8 +26,10 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, tokens, WIDTH), and the same back."""
         q, k, v = (part(x).unflatten(-1, (-1, HEAD)) for part in (self.wq, self.wk, self.wv))
+        # Neighbouring values are a pair, as in Llama's own code, not halves of a head.
         cos, sin = _angles(x.shape[1], x.device)
         q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
+        # Eight query heads on four of keys and values.
         k, v = (part.repeat_interleave(HEADS // KEY_HEADS, 2) for part in (k, v))
         heads = (part.transpose(1, 2) for part in (q, k, v))
         mixed = F.scaled_dot_product_attention(*heads, is_causal=True)
@@ -99,6 +101,7 @@ def loss(model: nn.Module, stories: Iterable[Tensor]) -> float:
     for story in stories:
         story = story[: CONTEXT + 1]
         logits = model(story[None, :-1])[0]
+        # Summed in float64: a mean over many tokens must not depend on their order.
         total += float(F.cross_entropy(logits.double(), story[1:], reduction="sum"))
         count += len(story) - 1
     return total / count

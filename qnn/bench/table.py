@@ -46,6 +46,7 @@ def markdown(results: Iterable[Result]) -> str:
 
 def _but_seed(result):
     """What results share that differ in their seed alone, as text."""
+    # The seed stands in the settings of its method too.
     settings = {**result.definition.get("settings", {}), "seed": None}
     return json.dumps({**result.definition, "settings": settings, "seed": None}, sort_keys=True)
 
@@ -80,6 +81,7 @@ def _spread(values, digits):
     mean = f"{statistics.mean(values):.{digits}f}"
     if len(values) == 1:
         return mean
+    # The sample's deviation, with n - 1: there are three seeds.
     return f"{mean} ± {statistics.stdev(values):.{digits}f} ({len(values)} seeds)"
 
 

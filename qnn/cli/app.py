@@ -28,11 +28,16 @@ VERBS = (
 )
 
 app = typer.Typer(
+    # Without arguments a newcomer sees what there is, and no error.
     no_args_is_help=True,
+    # Completion would add two options to every help page.
     add_completion=False,
+    # A refusal is one line, which main prints; what is not one is a fault, whose plain trace we
+    # want.
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would double the time of --help
 )
+# Verbs import what they need when they run: importing torch takes seconds, and help must not.
 for verb in VERBS:
     app.command(verb.__name__.strip("_"))(verb)
 app.add_typer(bench, name="bench")
@@ -62,11 +67,13 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments, prog_name="qnn")
     except (QnnError, ImageError) as error:
         refuse(str(error))
+    # A file that is missing or closed is the user's affair as much as a refusal.
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def refuse(text: str) -> None:
     """Print ``text`` in one line on standard error, and leave with exit code 1."""
+    # In one line, whatever line breaks the text has, so that scripts can take it.
     print("error:", " ".join(text.split()), file=sys.stderr)
     raise SystemExit(1)

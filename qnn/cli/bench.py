@@ -10,6 +10,7 @@ from qnn.cli.bench_array import bench_array
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.sources import ConfigName, ConfigSettings, read_config
 
+# For annotations alone: the modules load torch.
 if TYPE_CHECKING:
     from qnn.bench.cost import FormCosts
     from qnn.bench.network import NetworkCost
@@ -28,6 +29,7 @@ class Simulator(StrEnum):
 
 
 @bench.callback()
+# typer makes a group of commands only of an app that has a callback.
 def _bench() -> None:
     """Measure accuracies, the cost of training, the array's cost and a network's cycles."""
 
@@ -62,6 +64,7 @@ def bench_accuracy(
         _print_list(runs, as_json)
         return
     results = _known(runs, out) if markdown else _measured(runs, out, data)
+    # Before the table, so that the paths do not come after it.
     if plots is not None:
         _plot(results, plots)
     _print(results, markdown, as_json)
@@ -69,6 +72,7 @@ def bench_accuracy(
 
 @bench.command("training")
 def bench_training(
+    # A median, which a few slow steps do not move.
     steps: Annotated[int, typer.Option(min=1, help="Steps of each form, after warm-up.")] = 15,
     as_json: Json = False,
 ) -> None:
@@ -78,6 +82,7 @@ def bench_training(
     """
     from qnn.bench.cost import measure
 
+    # A minute or two: on a terminal one wants to see that it moves.
     with progress("measure") as report:
         costs = measure(steps, progress=report)
     if as_json:
@@ -105,9 +110,11 @@ def bench_network(
     config: ConfigName = "reference",
     settings: ConfigSettings = None,
     cores: Annotated[int, typer.Option(min=1, max=4, help="Copies of the accelerator.")] = 1,
+    # One path for all cores is a single port of the memory; a board may give each core its own.
     paths: Annotated[
         int, typer.Option(min=1, help="Beats that the memory moves per cycle, over all cores.")
     ] = 1,
+    # In a batch the first load and the last store of an image hide behind others.
     batch: Annotated[int, typer.Option(min=1, help="Images of one run of a core.")] = 8,
     device: Annotated[Simulator, typer.Option(help="What runs it.")] = Simulator.FUNCTIONAL,
     as_json: Json = False,
@@ -150,6 +157,7 @@ def _measured(runs: tuple["TableRun", ...], out: Path, data: Path | None) -> "li
         found.append(result)
         score, unit = result.score
         text = f"{run.name}: {score:.2f}{unit}, {result.seconds:.1f} s" + ("" if now else ", known")
+        # On standard error: standard output has the table, or JSON alone.
         print(text, file=sys.stderr)
     return found
 
@@ -158,6 +166,7 @@ def _known(runs: tuple["TableRun", ...], out: Path) -> "list[Result]":
     from qnn.bench import results
     from qnn.bench.methods import definition
 
+    # Only results of runs as they are defined now: a changed recipe is another run.
     known = results.of_runs(results.read(out), {run.name: definition(run) for run in runs})
     return [known[run.name] for run in runs if run.name in known]
 

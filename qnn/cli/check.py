@@ -8,6 +8,7 @@ import typer
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import ConfigName, ConfigSettings, read_config, read_graph
 
+# Their contents are checked by the board's rules, not by the hash that the build wrote.
 EDITED = (".tcl", ".xdc", ".lpf", ".md")  # files of a project that its user may change
 
 
@@ -32,6 +33,7 @@ def check(
     graph = read_graph(model)
     target = read_config(config, set_, graph)
     compile(graph, target)
+    # Inputs stand first, and take no work.
     layers = graph.nodes[len(graph.inputs) :]
     if as_json:
         print_json({"fits": True, "config": str(target), "layers": len(layers)})
@@ -67,7 +69,10 @@ def _check_build(build: Path, as_json: bool) -> None:
     else:
         for line in found:
             print(line)
+        # Said with every result: a clean check is no run of the board's own tool.
         count = f"{len(found)} finding{'' if len(found) == 1 else 's'}"
         print(f"{build}: {board.name}: {count}; not run in {board.tool}")
+    # After the print, so that a CI log has the findings, and the exit code says that there are
+    # some.
     if found:
         raise typer.Exit(1)

@@ -44,6 +44,7 @@ def compile_(
     """
     from qnn.design import compile
 
+    # An option that is silently ignored would leave another build than was asked for.
     if board is None and (cores != 1 or clock_mhz is not None):
         raise typer.BadParameter("--cores and --clock-mhz are of a board; name it with --board")
     target = boards.named(board) if board else None
@@ -57,6 +58,7 @@ def compile_(
     else:
         sizes = read_config(config, set_, graph, backend=backend)
     if target:
+        # Before compiling, which may take minutes.
         target.check_fits(sizes, cores, clock_mhz)
     design = compile(graph, config=sizes, batch=batch, backend=backend)
     design.write(out, target and (lambda built: target.files(sizes, built, cores, clock_mhz)))

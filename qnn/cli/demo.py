@@ -14,8 +14,11 @@ import typer
 from qnn.cli.output import Json, Progress, print_json, print_table, progress
 from qnn.errors import DeviceError
 
+# The smallest configuration: its Verilog compiles in seconds.
 CONFIG = "test"
+# The width of the reference configuration.
 WEIGHT_BITS = 3
+# About a third of the training images; ranges change little with more.
 CALIBRATION_IMAGES = 512
 
 
@@ -71,6 +74,7 @@ def demo(
         print_json(asdict(result))
     else:
         print_table("qnn demo", ("measured", "value"), rows(result, clock))
+    # After the table: it says where to look.
     if result.mismatches:
         raise typer.Exit(1)
 
@@ -81,6 +85,7 @@ def run_demo(images: int, seed: int, out: Path | None, clock: StepClock) -> Demo
     from qnn.eda.synthesis import array_resources
 
     started = time.perf_counter()
+    # Yosys is another process: a thread that waits for it takes no time from Python.
     with one_torch_thread(), ThreadPoolExecutor(1) as background:
         cells = background.submit(array_resources, named_config(CONFIG, weight_bits=WEIGHT_BITS))
         measured = _model_to_rtl(images, seed, out, clock)
@@ -138,6 +143,7 @@ def _model_to_rtl(images, seed, out, clock):
         with clock.step("write"):
             _write(out, model, quantized, design)
     with clock.step("simulate and verify"):
+        # On the Verilog, as the accuracy above is the integers' and needs no simulation.
         checked = verify(design, data.x_test[:images].numpy(), device="rtl")
     if checked.failure:
         raise DeviceError(f"demo: the RTL simulation failed: {checked.failure}")
@@ -160,8 +166,10 @@ def _write(folder, model, quantized, design):
     from qnn.ir import serialize
     from qnn.nn import artifact
 
+    # As every later command is given a path in it.
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "digits_cnn.pt"
+    # In the format that `--checkpoint` takes, so that every further step can be tried by hand.
     torch.save(model.state_dict(), weights)
     source = artifact.ModelSource("digits_cnn", str(weights))
     artifact.save(quantized, folder / "model.safetensors", source)
@@ -174,6 +182,7 @@ def integer_accuracy(graph, pixels, labels) -> float:
     from qnn.ir.encode import encode_input
     from qnn.ir.reference import reference
 
+    # Inner tensors are dropped on the way: 360 images of all of them would be kept for nothing.
     tensors = reference(graph, encode_input(graph, pixels), outputs_only=True)
     answers = tensors[graph.outputs[0].name].reshape(len(labels), -1).argmax(1)
     return 100 * float((answers == labels).mean())

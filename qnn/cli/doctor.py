@@ -23,6 +23,7 @@ class Tool:
     purpose: str
     find: Callable[[str], str | None]  # version of the tool of that name, or None
     fix: str
+    # False where only some commands need it: its absence is told, but is no failure.
     needed: bool = True
 
 
@@ -38,6 +39,7 @@ class Finding:
     fix: str | None  # None if it was found
 
 
+# Importing torch to ask for its version would take seconds.
 def distribution_version(name: str) -> str | None:
     """Version of an installed Python distribution, which is not imported."""
     try:
@@ -50,14 +52,18 @@ def program_version(name: str) -> str | None:
     """First version number that ``name --version`` (or ``-V``) prints; ``found`` if it has none."""
     if shutil.which(name) is None:
         return None
+    # Programs differ in which of the two they know.
     for option in ("--version", "-V"):
         try:
+            # A tool that asks for a licence or a display must not hang the doctor.
             run = subprocess.run([name, option], capture_output=True, text=True, timeout=20)
         except (OSError, subprocess.TimeoutExpired):
             return None
+        # Some tools print their version on standard error.
         number = re.search(r"\d+\.\d+[\w.]*", run.stdout + run.stderr)
         if run.returncode == 0 and number:
             return number.group()
+    # It is there, and says nothing of its version: that is no reason to call it missing.
     return "found"
 
 
@@ -75,6 +81,7 @@ def python_library(_name: str) -> str | None:
     """File name of Python's shared library, which the simulator loads."""
     if distribution_version("find_libpython") is None:
         return None
+    # The simulator loads Python as a library; a static Python has none.
     from find_libpython import find_libpython
 
     path = find_libpython()
@@ -139,6 +146,7 @@ def examine(tool: Tool) -> Finding:
     """Look for one tool on this machine."""
     version = tool.find(tool.name)
     found = version is not None
+    # Nothing to do is None and not an empty text, so that JSON says it too.
     fix = None if found else tool.fix
     return Finding(tool.name, found, version, tool.needed, purpose(tool), fix)
 
@@ -165,5 +173,6 @@ def doctor(as_json: Json = False) -> None:
             if not finding.found:
                 kind = "needed" if finding.needed else "optional"
                 print(f"{finding.name} is missing ({kind}): {finding.fix}")
+    # After all of them: whoever sets a machine up wants the whole list.
     if any(finding.needed and not finding.found for finding in findings):
         raise typer.Exit(1)

@@ -22,4 +22,5 @@ def export(
     if as_json:
         print_json({"graph": str(out), "nodes": len(graph.nodes)})
         return
+    # The summary, a line a node; `qnn show --full` gives every number.
     print(graph)

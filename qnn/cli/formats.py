@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 def choice(option: str, text: str, least: int, most: int) -> "Choice":
     """The formats that a text such as ``3`` or ``conv1=4,*=3`` names."""
+    # From the right: a layer's name may have an equals sign in it, a number has none.
     pairs = [part.rpartition("=")[::2] for part in text.split(",")]
     names = [name.strip() for name, _ in pairs]
     whole = all(number.strip().isdecimal() for _, number in pairs)
     numbers = [int(number) for _, number in pairs] if whole else []
+    # `*=3` is a pattern, and not the same as 3: it may match no layer, which is then told.
     one = len(pairs) == 1 and "=" not in text
     named = all(names) and len(set(names)) == len(names)
     if not numbers or not (one or named) or not all(least <= n <= most for n in numbers):
@@ -36,6 +38,7 @@ def layer_bits(plan: "Plan") -> dict[str, int]:
 
 def mean_weight_bits(plan: "Plan") -> float | None:
     """The mean bits of all codes; None where no weights are learned."""
+    # Of two terms, both are stored: a weight has the bits of both.
     codes = {layer.name: layer.terms * prod(layer.weight_shape) for layer in _learned(plan)}
     spent = sum(codes[name] * bits for name, bits in layer_bits(plan).items())
     return spent / sum(codes.values()) if codes else None
@@ -43,6 +46,7 @@ def mean_weight_bits(plan: "Plan") -> float | None:
 
 def described(plan: "Plan") -> str:
     """``3-bit weights``, or the range and the mean of the bits."""
+    # A network whose weights are all given by its architecture has none that are learned.
     bits = set(layer_bits(plan).values()) or {plan.weight_bits}
     if len(bits) == 1:
         return f"{bits.pop()}-bit weights"

@@ -10,6 +10,7 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Progress = Callable[[int, int], None]  # done, in all
+# Wide enough for the widest table, so that a file or a pipe never has cut cells.
 PIPE_WIDTH = 160  # columns of a table that no terminal shows
 
 
@@ -27,18 +28,21 @@ def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]
     table = Table(*header, title=title, title_justify="left", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
+    # Without highlighting: colours of numbers mean nothing here.
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
 
 
 @contextmanager
 def progress(text: str) -> Iterator[Progress]:
     """Give a function of (done, in all) that moves a bar on standard error, if it is a terminal."""
+    # A log of a bar's every move would hide what else is said.
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
     from rich.progress import Progress as Bars
 
+    # Gone at the end: the result is what stays on the terminal.
     with Bars(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(text, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

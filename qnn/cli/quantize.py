@@ -32,6 +32,7 @@ def quantize(
     ] = None,
     data: Data = "digits",
     samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
+    # A text and not a number: it may name layers.
     weight_bits: Annotated[
         str,
         typer.Option(
@@ -89,13 +90,16 @@ def quantize(
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     entry = ZOO.get(model)
+    # Quantizing random weights would succeed, and mean nothing.
     if entry and checkpoint is None:
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
+    # The default cannot be told from a given 3, which asks for the same.
     if weight_bits_budget is not None and weight_bits != "3":
         raise typer.BadParameter("--weight-bits-budget replaces --weight-bits; give one of them")
     bits = choice("--weight-bits", weight_bits, LEAST_BITS, MOST_BITS)
     codes = choice("--terms", terms, 1, 7)
     if weight_bits_budget is not None:
+        # The fit is a table, which must not mix with JSON.
         bits = Budget(weight_bits_budget, None if as_json else print_fit)
     mean_values, std_values = numbers("--mean", mean), numbers("--std", std)
     if entry and mean_values is None:

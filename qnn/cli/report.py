@@ -16,8 +16,11 @@ def report(build: Build, as_json: Json = False) -> None:
     from qnn.report import records
     from qnn.report.page import write_page
 
+    # For its refusals: a page of an altered build would be of no network.
     read_design(build)
+    # First, so that the page shows what the board's own tool has left since.
     keep_results(build)
+    # The page is one file: it can be sent, and opened without a server.
     path = write_page(build)
     found = records.read(build)
     result = {

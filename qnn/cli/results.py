@@ -11,6 +11,7 @@ def keep_result(build: Path, name: str, values: Mapping[str, object]) -> None:
 
     try:
         records.keep(build, name, values)
+    # A note and no refusal: the command has done what it was asked for.
     except OSError as error:
         print(
             f"note: {build / records.FOLDER}: 'qnn report' will not show this result, because "

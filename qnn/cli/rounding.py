@@ -26,6 +26,7 @@ def rounding_options(method: str, settings: list[str] | None) -> dict[str, objec
         chosen = rounding(method)
         defaults = asdict(chosen.choose())
         pairs = [setting.partition("=") for setting in settings or ()]
+        # Kinds come from the defaults: options are a dataclass, whose annotations are texts.
         given = {name: _like(name, defaults.get(name), text) for name, _, text in pairs}
         chosen.choose(given)
     except ValueError as error:
@@ -35,6 +36,7 @@ def rounding_options(method: str, settings: list[str] | None) -> dict[str, objec
 
 def _like(name, default, text):
     """``text`` as a value of the kind of ``default``."""
+    # By exact type, as a bool is an int too.
     kinds = {bool: _truth, int: int, float: float, tuple: _numbers}
     try:
         return kinds.get(type(default), str)(text)

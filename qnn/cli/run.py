@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qnn.runtime.given import Given
     from qnn.runtime.transport import Transport
 
+# With a colon, as all devices are URIs.
 SIMULATED = "rtl:"  # the device that starts here
 DEVICE_HELP = (
     "pynq:FILE.bit[?download=no], uio:uio0[,uio1...]?memory=udmabuf0[&mhz=NUMBER], rtl: (the "
@@ -82,6 +83,7 @@ def execute(
 ) -> tuple[tuple["np.ndarray", ...], float]:
     """What the device gives for ``images``, channels last, and the seconds that it took."""
     kind, colon, port = device.partition(":")
+    # Before URIs: a board's name is no scheme that the driver knows.
     if colon and kind in serial_boards():
         started = time.perf_counter()
         outputs, _ = serial_boards()[kind](design.artifact, port, images)
@@ -91,6 +93,7 @@ def execute(
     with opened(device, design) as transport:
         accelerator = Accelerator(design.artifact, transport)
         started = time.perf_counter()
+        # Without opening the device, which loads a bitstream or compiles a simulation.
         return accelerator.execute(images), time.perf_counter() - started
 
 

@@ -57,6 +57,7 @@ def simulate(
         "simulator_build_seconds": run.build_seconds,
         "seconds": seconds,
     }
+    # One record a device: a later run of the same replaces it.
     keep_result(build, f"simulate_{device}", record(result, data))
     if as_json:
         print_json(result)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
+# The layout of rows and columns is NHWC, as files and cameras give it.
 DATA_HELP = (
     "'digits', an .npz with uint8 NHWC x_train ... y_test, or a folder train/CLASS/*.png ...; of "
     "several inputs an .npz with x_train_NAME and x_test_NAME for each, and y_test if labelled."
@@ -110,6 +111,7 @@ def read_config(
     kinds = "".join(
         f", or {name}=KIND, with a kind of {', '.join(known)}" for name, known in words.items()
     )
+    # The board's first, so that a user's settings win.
     changes: dict = dict(given)
     for setting in settings or ():
         key, _, value = setting.partition("=")

@@ -42,10 +42,12 @@ def synth(
     from qnn.report import records
 
     design = read_array_design(build, "synth")
+    # What is said has times; what is kept does not, so that equal builds have equal records.
     said, kept = count(build, design, part) if board is None else make_bitstream(build, board)
     name = board or part.value
     keep_result(build, f"synth_{name}", kept)
     said = {"part": name, **said}
+    # A file besides the output: a CI keeps it.
     if out is not None:
         out.write_text(records.text(said))
     if as_json:
@@ -90,8 +92,10 @@ def make_bitstream(build: Path, board: str) -> tuple[dict, dict]:
             f"{build}: a bitstream needs the board's files, but this build has no {folder.name}/; "
             f"compile the model with --board {board}"
         )
+    # Sorted, as the order of files decides names in the netlist.
     sources = sorted(path.name for path in folder.glob("*.v"))
     started = time.perf_counter()
+    # The names of the tools, as one wonders for minutes what is running.
     with progress(f"{board}: yosys, nextpnr, ecppack") as report:
         made = bitstream.build(folder, flow.commands(sources), flow.bitstream, flow.report, report)
     kept = {

@@ -90,9 +90,11 @@ def train(
     from qnn.nn.zoo import load_model
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
+    # None where not given: the recipe's own defaults then hold, in one place.
     given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
     recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
     network, save = _network(model, weights)
+    # All that can be refused is refused before data are read and a first step is made.
     _check_method(network, recipe)
     _check_folder(out)
     taught = _teacher(model, teacher, teacher_checkpoint)
@@ -113,6 +115,7 @@ def train(
             tensorboard=tensorboard,
             **preprocessing,
         )
+    # Of several processes one writes; all hold the same weights.
     if report.first:
         save(network, out)
         _say(out, taught and taught[0], report, as_json)
@@ -131,6 +134,7 @@ def _say(out, teacher, report, as_json):
             }
         )
         return
+    # Data without labels have no accuracy.
     accuracy = "" if report.test_accuracy is None else f", test {report.test_accuracy:.2f} %"
     taught = "labels" if teacher is None else f"answers of {teacher}"
     print(f"{out}: {report.steps} steps on {taught} in {report.seconds:.1f} s{accuracy}")
@@ -156,6 +160,7 @@ def _teacher(model, teacher, checkpoint):
         return None if teacher in (None, "none") else (teacher, checkpoint)
     source = artifact.source(model)
     checkpoint = checkpoint or (source and source.checkpoint)
+    # A network of the zoo without weights would answer at random.
     if source is None or (source.architecture in ZOO and checkpoint is None):
         return None
     return source.architecture, checkpoint
@@ -165,6 +170,7 @@ def _save_weights(network: "nn.Module", path: Path) -> None:
     """A flat dictionary of tensors, which ``--checkpoint`` of 'qnn quantize' takes."""
     from safetensors.torch import save
 
+    # Cloned: safetensors refuses tensors that share memory, as tied weights do.
     state = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
     write_whole(path, save(state))
 
@@ -175,6 +181,7 @@ def _preprocessing(model, mean, std):
 
     entry = ZOO.get(model)
     values = numbers("--mean", mean), numbers("--std", std)
+    # What was given wins over the zoo's.
     return values if entry is None or any(values) else (entry.mean, entry.std)
 
 
@@ -185,6 +192,7 @@ def _recipe(given: dict, settings: list[str], options: list[str]) -> "Recipe":
     from qnn.nn.training import Recipe
 
     values = {name: value for name, value in given.items() if value is not None}
+    # After the options of their own, which a setting of the same name overrules.
     values |= _named("--set", settings)
     known = [field.name for field in fields(Recipe) if field.name != "options"]
     for name in values:
@@ -206,6 +214,7 @@ def _named(option, texts) -> dict:
         if not name or not equals:
             raise typer.BadParameter(f"{option} needs NAME=VALUE, not '{text}'")
         try:
+            # JSON first: `--set ema=null` and `--set learn_exponents=true` are no texts.
             values[name] = json.loads(value)
         except ValueError:
             values[name] = value
@@ -218,6 +227,7 @@ def _check_folder(out: Path) -> None:
 
     from qnn.errors import ModelError
 
+    # Hours of training would be lost to a misspelt path.
     if not os.access(out.parent, os.W_OK | os.X_OK) or out.is_dir():
         raise ModelError(
             f"{out}: a trained model needs a file in a writable folder; choose another"
@@ -234,6 +244,7 @@ def _check_method(network, recipe) -> None:
     if not isinstance(network, QuantizedModel):
         return
     try:
+        # On a copy, as it changes what it is given.
         prepare(copy.deepcopy(network), recipe.method, recipe.learn_exponents, **recipe.options)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(f"--method {recipe.method}: {error}") from None

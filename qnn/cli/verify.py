@@ -47,6 +47,7 @@ def verify(
     report = verify(design, pixels, device=device)
     seconds = time.perf_counter() - started
     keep_result(build, f"verify_{device}", record(report, count, data))
+    # Also when values differ: that is when a CI shows it.
     if junit is not None:
         write_junit(report, junit)
     if as_json:
@@ -81,6 +82,7 @@ def record(report: "Report", images: int, data: str) -> dict:
         "simulated_values_compared": report.values_compared,
         "simulated_mismatches": report.mismatches,
     }
+    # The functional simulator has none.
     if report.run_cycles:
         kept["simulated_cycles_per_image"] = sum(report.run_cycles) / images
     return kept

@@ -18,8 +18,10 @@ from qnn.eda import verilator
 from qnn.eda.synthesis import YOSYS, run_tool, synthesis
 from qnn.errors import ToolError
 
+# In SystemVerilog: Python would be called in every cycle.
 BENCH = Path(__file__).with_suffix(".sv")
 TOP = BENCH.stem
+# By beginning of the cell's type; outputs of each.
 KINDS = {"LUT": ("O", "O5", "O6"), "CARRY": ("O", "CO"), "FD": ("Q",), "SRL": ("Q",)}
 IN_DSP, AFTER_DSP = re.compile(r"product_\d+"), re.compile(r"late_\d+_1")  # its M and P registers
 NET = re.compile(r"\((?P<name>\S+) \(T0 \d+\) .*\(TC (?P<count>\d+)\)")
@@ -81,6 +83,7 @@ def activity(
         toggles=counted,
         registers=registers,
         cycles=len(lines),
+        # Flipping the sign bit and subtracting it extends a number of any width.
         sums=[(int(lines[n + latency - 1], 16) ^ half) - half for n in lasts],
         saif=saif,
         netlist=verilog_text,
@@ -117,6 +120,7 @@ def _simulate(config, steps, folder):
         "ACTIVATIONS": config.feature_bits,
         "SUM": config.accumulator_bits,
     }
+    # Verilator's own program, as its Perl front end may be missing.
     command = [
         str(verilator.root() / "bin" / "verilator_bin"),
         *("-cc", "--exe", "--main", "--timing", "--prefix", "Vtop", "--trace-saif"),
@@ -175,6 +179,7 @@ def _count(module, toggles, *, in_dsp):
         kind = next((kind for kind in KINDS if cell["type"].startswith(kind)), None)
         for port in KINDS.get(kind, ()):
             for bit in cell["connections"].get(port, ()):
+                # A constant, or an output that nothing reads.
                 if bit not in names:
                     continue
                 name, place = names[bit]
@@ -182,5 +187,6 @@ def _count(module, toggles, *, in_dsp):
                     continue
                 after = in_dsp and kind == "FD" and AFTER_DSP.fullmatch(name)
                 counted["DSP" if after else kind] += toggles[name, place]
+                # The clock drives them in every cycle, whether they toggle or not.
                 registers += kind == "FD" and not after
     return dict(counted), registers

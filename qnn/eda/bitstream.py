@@ -68,6 +68,7 @@ def build(
     check()
     with tempfile.TemporaryDirectory(prefix="qnn-bitstream-") as scratch:
         work = Path(scratch)
+        # In a copy: a tool that fails must not leave halves in the user's folder.
         for file in folder.iterdir():
             if file.is_file():
                 shutil.copy(file, work)
@@ -87,6 +88,7 @@ def read_report(text: str) -> Bitstream:
         The design has another count of clocks than one.
     """
     found = json.loads(text)
+    # More clocks would need a choice of which one is told; our designs have one.
     if len(found["fmax"]) != 1:
         raise ToolError(f"nextpnr: the design needs one clock, but has {len(found['fmax'])}")
     (clock,) = found["fmax"].values()

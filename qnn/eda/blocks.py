@@ -18,6 +18,7 @@ from qnn.files import write_whole
 
 KINDS = ("lut", "ff")  # what is fitted
 TEST, REFERENCE = named_config("test"), named_config("reference")
+# It has one row of fourteen, and would count little without.
 REFERENCE_WEIGHT = 10  # of its counts in the fit: what is near 75 % of a device must be told well
 SHAPES = (  # what all blocks but the array are counted at
     TEST,
@@ -136,8 +137,10 @@ def fit_block(
     for kind in KINDS:
         measured = np.array([max(1, getattr(cells, kind)) for cells in counts], float)
         weights = np.array([_weight(config) for config in configs])
+        # Divided by what was measured, the residuals are relative errors.
         relative = sizes * (weights / measured)[:, None]
         solved = np.linalg.lstsq(relative, weights, rcond=1e-9)[0]
+        # Four decimals of a cell: the file stays readable, and no count changes.
         found[kind] = [round(float(value), 4) for value in solved]
         worst = max(abs(sizes @ solved / measured - 1))
         progress(f"{block}: {kind} within {worst:.1%}")

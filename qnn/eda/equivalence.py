@@ -16,6 +16,7 @@ SCRIPT = (
     "read_verilog +/xilinx/cells_sim.v; read_verilog second.v; prep -flatten -top {top}; "
     "opt_clean; {hide}; design -stash second; "
     "design -copy-from first -as first {top}; design -copy-from second -as second {top}; "
+    # equiv_simple proves bit by bit, by SAT over the logic in front of it.
     "equiv_make first second both; prep -top both; equiv_simple; equiv_status"
 )
 HIDE = r"rename -hide w:$* w:U$*"  # wires of no name: their numbers are not the same in both

@@ -53,6 +53,7 @@ def _inputs(cell, output):
     """The bits that an output depends on: a LUT of two functions has two sets of them."""
     ports = cell["connections"]
     inputs = {name: bits[0] for name, bits in ports.items() if name not in OUTPUTS}
+    # A LUT of one function depends on all its inputs, or synthesis would have left them out.
     if cell["type"] != "LUT6_2":
         return list(inputs.values())
     table, half = int(cell["parameters"]["INIT"], 2), 1 << 32
@@ -80,6 +81,7 @@ def _follow_carry(ports, drivers):
 
 def _order(drivers):
     """Bits, each after those that it comes from."""
+    # Sources without a driver here are registers, DSP blocks or ports, where paths begin.
     waiting = {bit: {b for b, _ in s if b in drivers} for bit, (s, _) in drivers.items()}
     users = defaultdict(list)
     for bit, sources in waiting.items():

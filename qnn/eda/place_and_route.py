@@ -58,6 +58,7 @@ def check() -> None:
         ) from None
 
 
+# The seed is nextpnr's, whose placement begins at random.
 def route(config: SvpeConfig, seed: int = 1) -> Routed:
     """Synthesise, place and route the array of ``config``; takes minutes.
 
@@ -88,6 +89,7 @@ def route(config: SvpeConfig, seed: int = 1) -> Routed:
 
 def _read(report: str) -> Routed:
     found = json.loads(report)
+    # The frame has one clock, and no other path than the array's.
     (clock,) = found["fmax"].values()
     used = {name: kind["used"] for name, kind in found["utilization"].items()}
     return Routed(

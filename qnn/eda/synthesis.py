@@ -32,6 +32,7 @@ CELLS = {  # field of Resources: the cells that it counts, and how many each is
         (r"RAM32M16|RAM64M8|RAM256X1D|RAM512X1S", 8),
     ),
     "ff": ((r"FD[RSCP]E(_1)?", 1),),
+    # A CARRY8 is two CARRY4 in a row.
     "carry4": ((r"CARRY4", 1), (r"CARRY8", 2)),
     "dsp": ((r"DSP\w*", 1),),
     "bram18": ((r"RAMB18\w*", 1), (r"RAMB36\w*", 2)),
@@ -99,6 +100,7 @@ def synthesis(
         keep=f"setattr -mod -set keep_hierarchy 1 {kept}; " if flatten and kept else "",
         flatten="-flatten " if flatten else "",
     )
+    # By content and tool: a cached count is what would be counted again.
     key = hashlib.sha256(repr((version, script, sorted(sources.items()))).encode()).hexdigest()
     stored = cache_folder() / "synthesis" / f"{key[:24]}.json"
     if not (cache and stored.exists()):

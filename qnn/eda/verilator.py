@@ -112,6 +112,7 @@ def commands(
         "PYTHON3": shutil.which("python3") or "python3",
         "VM_TRACE": int(waves),
     }
+    # One job a core: Verilator splits its C++ into many files.
     make = ["make", f"-j{os.cpu_count()}", "-C", str(build_dir), "-f", "Vtop.mk"]
     return verilate, make + [f"{name}={value}" for name, value in variables.items()]
 

@@ -32,6 +32,7 @@ def capture(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> FloatGrap
     given = example if isinstance(example, tuple) else (example,)
     for number, x in enumerate(given, 1):
         _check_rank(x, f"input {number}" if len(given) > 1 else "input")
+    # Before export, whose own error would name an operator and not the parameter.
     _check_parameters(model)
     # One image is enough: the graph does not depend on the values.
     images = tuple(x[:1].expand(BATCH, *x.shape[1:]).contiguous() for x in given)

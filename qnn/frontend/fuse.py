@@ -50,6 +50,7 @@ class FusionPass:
     removes: Kinds = ()
 
 
+# BatchNorm is folded first, as later passes look for plain convolutions.
 PASSES = (
     FusionPass(fold_batchnorm, removes=(BatchNorm,)),
     FusionPass(hoist_clamps),
@@ -61,6 +62,7 @@ PASSES = (
     FusionPass(lower_slices, removes=(Slice,)),
     FusionPass(fuse_clamps),
     FusionPass(fuse_adds, needs=(BatchNorm, AveragePool, Pad, Slice), removes=(Add,)),
+    # Once more: a sum that became a skip operand may have a clamp behind it.
     FusionPass(fuse_clamps, needs=(Add,)),
     FusionPass(lower_clamps, removes=(Clamp,)),
     FusionPass(close_outputs),

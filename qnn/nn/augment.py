@@ -46,6 +46,7 @@ def augment(images: Tensor, generator: torch.Generator, pad: int = 4, flip: bool
     crops = windows[torch.arange(count, device=images.device), :, top, left]
     if flip:
         crops = torch.where(mirrored, crops.flip(3), crops)
+    # Indexing gives rows of images one after the other, whatever the format before.
     return crops.contiguous(memory_format=_memory_format(images))
 
 

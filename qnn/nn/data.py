@@ -140,6 +140,7 @@ def labels_of(name: str, key: str, array: np.ndarray, images: int) -> Tensor:
             f"data {name}: {key} needs {images} integer labels, not {array.dtype} "
             f"{array.shape}; give one an image"
         )
+    # A label of -1 marks images without one in some data sets; they cannot be learnt from.
     if array.min() < 0 or array.max() >= MOST_CLASSES:
         wrong = array.min() if array.min() < 0 else array.max()
         raise ModelError(

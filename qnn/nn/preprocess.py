@@ -34,6 +34,8 @@ class Pixels:
 
 def pixel_values(mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """What each 8-bit pixel means to the model: (channels, 256) float64."""
+    # In float64, so that the table of integers does not depend on the machine's rounding of
+    # float32.
     pixels = torch.arange(256, dtype=torch.float64) / 255
     centre, spread = (torch.tensor(v, dtype=torch.float64)[:, None] for v in (mean, std))
     return (pixels - centre) / spread

@@ -276,6 +276,8 @@ def _difference(wanted, state):
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         return "it is no flat dictionary of tensors"
     for name, tensor in wanted.items():
+        # Checkpoints of old versions of PyTorch lack these counters, which evaluation does not
+        # read.
         if name not in state and not name.endswith("num_batches_tracked"):
             return f"it lacks '{name}'"
         if name in state and state[name].shape != tensor.shape:

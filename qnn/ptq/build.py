@@ -34,6 +34,7 @@ def build(plan: Plan, graph: FloatGraph, types: Mapping[str, QType]) -> Quantize
     # In order: the exponents of operands come from the types, not from earlier layers.
     for node in graph.convs:
         conv = quantized.layer(node.name)
+        # Weights before exponents, which are searched for them.
         _fill_weights(conv, node)
         conv.input_exponent.fill_(types[node.inputs[0]].exponent)
         if node.skip is not None:
@@ -50,6 +51,7 @@ def _fill_input(source: QuantInput, type: QType) -> None:
 
 
 def _fill_weights(conv: QuantConv, node: FloatConv) -> None:
+    # Folded with nothing: the layer keeps BatchNorm apart, so that training can move both.
     conv.weight.copy_(node.weight)
     if node.bias is not None:
         conv.bias.copy_(node.bias)

@@ -13,6 +13,7 @@ from qnn.quant.activation import choose_type
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
 
+# A file's pixels have 256 values; fewer bits would lose some before the first layer.
 INPUT_BITS = 8  # at least: images have as many
 
 
@@ -38,6 +39,7 @@ def observe(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> dict[st
                         f"data's scale and the weights"
                     )
                 found = Histogram.of(value)
+                # Histograms add up, so that no batch has to stay in memory.
                 seen[name] = seen[name] + found if name in seen else found
     return seen
 

@@ -11,6 +11,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import set_exponents
 from qnn.quant import pow2
 
+# A channel's mean is over images and pixels: its error falls with both.
 IMAGES = 512  # enough for a mean; their tensors have to fit in memory
 
 
@@ -35,6 +36,7 @@ def correct_bias(quantized: QuantizedModel, graph: FloatGraph, images: tuple[Ten
     """
     images = tuple(each[:IMAGES] for each in images)
     given = dict(zip((source.name for source in graph.inputs), images, strict=True))
+    # The last reader of each tensor, after which it can go.
     last = {name: node.name for node in graph.nodes for name in node.inputs}
     reals: dict[str, Tensor] = {}
     values: dict[str, Tensor] = {}
@@ -42,6 +44,7 @@ def correct_bias(quantized: QuantizedModel, graph: FloatGraph, images: tuple[Ten
         module = quantized.layer(name)
         inputs = module.plan.inputs
         if isinstance(module, QuantConv) and not module.plan.fixed:
+            # Before the exponents, whose room depends on the bias.
             module.add_bias(-_mean_error(module, values[inputs[0]], reals[inputs[0]]))
             set_exponents(module)
         reals[name] = real
@@ -60,4 +63,5 @@ def _mean_error(conv: QuantConv, x: Tensor, real: Tensor) -> Tensor:
 
 
 def _mean_sum(conv, x, weight):
+    # Summed in float64: float32 loses digits over millions of pixels.
     return conv.convolve(x.float(), weight.float()).mean((0, 2, 3), dtype=torch.float64)

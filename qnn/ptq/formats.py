@@ -60,6 +60,7 @@ def by_layer(
     names = (*learned, *fixed)
     if not isinstance(choice, Mapping):
         return dict.fromkeys(names, choice)
+    # Case counts, as it does in Python's names; fnmatch itself would follow the file system.
     first = {name: next((p for p in choice if fnmatchcase(name, p)), None) for name in names}
     for name in learned:
         if first[name] is None:
@@ -68,6 +69,7 @@ def by_layer(
                 f"{', '.join(map(repr, choice))} matches '{name}'; end with '*'"
             )
     for pattern in choice:
+        # A pattern without effect is a misspelt name more often than a wish.
         if pattern not in first.values():
             _refuse_unused(option, pattern, names)
     most = greatest(choice)

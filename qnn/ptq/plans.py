@@ -17,6 +17,7 @@ from qnn.ptq.formats import Choice, by_layer, greatest
 from qnn.quant import pow2
 from qnn.quant.qtype import QType
 
+# Half of the last place of 8-bit activations at full range is 2**-9: four times less.
 CLOSE = 2.0**-7  # relative error at which a fixed weight needs no further term
 MOST_FIXED_TERMS = 4  # of 3 to 5 bits, whose further terms are below what activations can show
 MOST_FIXED_TERMS_2_BITS = 7  # of 2 bits, where terms add no finer steps, only more of them
@@ -86,6 +87,8 @@ def _conv_plan(node: FloatConv, type: QType, bits: int, terms: int, rounded: boo
         signed=type.signed,
         bias=node.bias is not None,
         fixed=node.fixed,
+        # Kept apart from the weights, which are then the trained ones, whatever they are multiplied
+        # by.
         scale=node.scale,
         eps=None if node.batchnorm is None else node.batchnorm.eps,
         low=node.low,

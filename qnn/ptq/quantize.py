@@ -95,12 +95,14 @@ def quantize(
         weight_bits = weight_bits.choose(build(wide, graph, types), joined(batches))
     plan = plan_of(graph, types, pixels, weight_bits, activation_bits, terms, rounding)
     quantized = build(plan, graph, types)
+    # Building has rounded to nearest already.
     if rounding != "nearest":
         _check_one_input(graph, rounding)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         source = Source(Teacher(graph, pixels[0], device), _learnt(learnt, pixels), augment)
         kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
         round_quantized(quantized, source, rounding_options, progress, kept, device)
+    # Last, as it takes back what all of the rounding before has shifted.
     if bias_correction:
         correct_bias(quantized, graph, joined(batches))
     return quantized

@@ -43,6 +43,7 @@ class Teacher:
         """
         x = x if x.dim() == 4 else x[:, :, None, None]
         x = self._pixels.reals(x) if x.dtype == torch.uint8 else x.float()
+        # As the student computes, so that both run the same kernels.
         x = x.contiguous(memory_format=torch.channels_last)
         wanted = {*inner, *(output.name for output in self._graph.outputs)}
         values = {name: value for name, value in stream(self._graph, x) if name in wanted}
@@ -55,5 +56,6 @@ def _moved(value, device):
         return value.detach().to(device)
     if not is_dataclass(value):
         return value
+    # Node by node, through nested values: a graph is frozen, and so is made anew.
     held = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
     return replace(value, **{name: _moved(part, device) for name, part in held.items()})

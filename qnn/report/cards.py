@@ -43,6 +43,7 @@ def cards(
     ----------
     devices : of the back end, the closest to hardware last, whose results count first
     """
+    # From estimate to measurement, as tools come one after the other.
     clocks = sorted((board.clock for board in shown), key=lambda clock: clock.stage)
     return [
         _verified(records, devices),
@@ -79,6 +80,7 @@ def _accuracy(records, devices):
         if record is None or "given_images" not in record.values:
             continue
         keys = [key for key in record.values if key.endswith("_accuracy_percent")]
+        # The most images: all devices give the same integers, so that only their number matters.
         if keys and (best is None or record.values["given_images"] > best[0]):
             best = record.values["given_images"], keys[0], record
     if best is None:
@@ -116,4 +118,5 @@ def _clock(records: Records, clock: ClockCheck) -> Card:
 
 
 def _verdict(good, record):
+    # A stale result is of another network: that it passed says nothing of this one.
     return "good" if good and not record.stale else "bad"

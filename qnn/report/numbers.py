@@ -37,6 +37,7 @@ def number(key: str, value: float, stale: bool = False) -> Number:
     for ending, (factor, decimals, unit) in UNITS.items():
         if key.endswith(ending):
             return Number(f"{value * factor:,.{decimals}f} {unit}".rstrip(), mark, stale)
+    # Counts have no decimals, and means of counts have two.
     return Number(f"{value:,.0f}" if value == int(value) else f"{value:,.2f}", mark, stale)
 
 

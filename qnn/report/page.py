@@ -58,12 +58,15 @@ def page(
     cost, memory = backend.costs(artifact), backend.memory(artifact)
     environment = Environment(
         loader=PackageLoader("qnn.report", "."),
+        # Names of layers are the user's, and may have angle brackets.
         autoescape=True,
+        # A misspelt name in the template is a fault, not an empty place on the page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     ways = [way for way in counts(shown) if not way.other_numbers]
+    # Shown among the chips already.
     cells_only = {name for way in ways for name in way.titles}
     causes = dict.fromkeys(cause for layer in cost.layers for cause in layer.stalls)
     longest = max((max(layer.cycles, layer.estimated) for layer in cost.layers), default=1)
@@ -72,6 +75,7 @@ def page(
         batch=artifact.batch,
         facts=facts,
         layers=cost.layers,
+        # A network without layers has bars of no length, but no division by zero.
         longest=longest or 1,
         stalls=[cause for cause in causes if any(layer.stalls[cause] for layer in cost.layers)],
         cards=cards(found, cost, shown, backend.devices),

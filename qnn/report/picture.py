@@ -10,6 +10,7 @@ BOX, HIGH, GAP = 250, 46, 22  # pixels: width and height of a box, and the way t
 LEFT, TOP = 6, 6
 LANE = 12  # between lines at the side
 COLOURS = {"maxpool": "pool"}  # classes of kinds that do not name one themselves
+# What a box of 250 pixels holds at the page's size of letters.
 TITLE_CHARACTERS = 30
 
 
@@ -20,6 +21,7 @@ def picture(graph: Graph) -> str:
         (place[source], row)
         for row, node in enumerate(graph.nodes)
         for source in node.inputs
+        # Neighbours are joined by a line between the boxes; all others at the side.
         if place[source] != row - 1
     ]
     lanes = lanes_of(sides)
@@ -49,6 +51,7 @@ def lanes_of(sides: Sequence[tuple[int, int]]) -> list[int]:
     """A lane for each (first, last) row, so that lines beside one another never overlap."""
     ends: list[int] = []  # last row of each lane
     lanes = [0] * len(sides)
+    # By first row, each into the first lane that is free: no more lanes than lines that overlap.
     for index in sorted(range(len(sides)), key=sides.__getitem__):
         first, last = sides[index]
         free = next((lane for lane, end in enumerate(ends) if end <= first), len(ends))

@@ -52,6 +52,7 @@ def check_marks(values: Mapping[str, object], where: str = "") -> None:
         if isinstance(value, Mapping):
             if not key.startswith(MARKS):
                 check_marks(value, f"{where}{key}.")
+        # A truth value is a verdict, not a number that was got somehow.
         elif isinstance(value, int | float) and not isinstance(value, bool):
             if not key.startswith(MARKS):
                 raise ValueError(
@@ -79,11 +80,13 @@ def keep(build: Path, name: str, values: Mapping[str, object]) -> Path:
 
 def text(values: Mapping[str, object]) -> str:
     """The values as JSON, the same bytes for the same values."""
+    # Sorted and indented: such files are compared and read.
     return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 
 def read(build: Path) -> dict[str, Record]:
     """All results that ``keep`` wrote, by name; other files of the folder are left out."""
+    # Once for all files of the folder.
     current = image_digest(build)
     records = {}
     for path in sorted((build / FOLDER).glob("*.json")):
@@ -91,6 +94,7 @@ def read(build: Path) -> dict[str, Record]:
             values = json.loads(path.read_bytes())
         except ValueError:
             continue
+        # Other tools write JSON into the folder too; ours name the image that they are of.
         if isinstance(values, dict) and isinstance(values.get(OF), str):
             digest = values.pop(OF)
             if _whole(path.stem, values):

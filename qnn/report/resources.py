@@ -88,6 +88,7 @@ def _chip(title, record):
 
 
 def _cells(used, available, how, stale=False):
+    # Known kinds in the table's order, then whatever else a tool counted.
     for key in (*(key for key in NAMES if key in used), *sorted(used.keys() - NAMES.keys())):
         count = used[key]
         most = available.get(key)

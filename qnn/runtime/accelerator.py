@@ -59,6 +59,7 @@ class Accelerator:
         image.
         """
         images = example(self.image, batch_size)
+        # Before the clock starts: an image is put in memory once, whatever is run on it.
         self.driver.load(self.image)
         self._pack_seconds = self._unpack_seconds = 0.0
         self.driver.spent = spent = Spent()
@@ -73,6 +74,8 @@ class Accelerator:
             "throughput[images/s]": batch_size / seconds,
             "DRAM_in_bandwidth[MB/s]": MEGA * runs * self.image.input_bytes / seconds,
             "DRAM_out_bandwidth[MB/s]": MEGA * runs * self.image.output_bytes / seconds,
+            # None where nobody knows the clock, as in a simulation: a made-up one would be taken
+            # for measured.
             "fclk[mhz]": hertz and MEGA * hertz,
             "batch_size": batch_size,
             "pack_input[ms]": 1e3 * self._pack_seconds,

@@ -24,13 +24,16 @@ def main(image: Path, arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    # FINN's option, for scripts that have it.
     device = options.device or (f"pynq:{options.bitfile}" if options.bitfile else None)
     if device is None:
         parser.error(f"a device is needed: --device {FORMS}")
+    # Before the device is opened, which may load a bitstream.
     if options.exec_mode == "validate" and options.dataset is None:
         parser.error("validate needs --dataset, an .npz with x_test and y_test")
     try:
         network = Image.read(image)
+        # Closed however it ends: accelerators at work would go on writing.
         with closing(_opened(device, parser)) as transport:
             _MODES[options.exec_mode](Accelerator(network, transport), options)
     except (DeviceError, ImageError) as error:
@@ -57,6 +60,7 @@ def _parser():
     parser.add_argument("--exec_mode", choices=_MODES, default="execute")
     parser.add_argument("--device", help=FORMS)
     parser.add_argument("--bitfile", help="the same as --device pynq:BITFILE")
+    # One image would measure the call, a hundred measure the accelerator.
     parser.add_argument("--batchsize", type=_positive, default=100, help="images at a time")
     parser.add_argument(
         "--inputfile",

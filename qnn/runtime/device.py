@@ -19,6 +19,7 @@ class Run:
     """
 
     outputs: np.ndarray
+    # Empty where the device has no clock, so that nobody takes 0 for a measurement.
     cycles: tuple[int, ...] = field(default=())
 
 

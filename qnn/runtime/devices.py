@@ -30,8 +30,10 @@ def open_transport(uri: str) -> Transport:
 
 def _opener(uri):
     parts = urlsplit(uri)
+    # Strict: a misspelt option is refused, and not ignored.
     options = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
     if parts.scheme == "rtl" and not options and parts.path in ("", "/"):
+        # Here, as a board needs no sockets and a simulation no PYNQ.
         from qnn.runtime.remote import RemoteTransport
 
         host, port = parts.hostname, parts.port

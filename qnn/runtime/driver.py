@@ -21,7 +21,9 @@ from qnn.runtime.handshake import Bases, Outcome
 from qnn.runtime.limit import cycle_limit
 from qnn.runtime.transport import Buffer, Core, Transport
 
+# While one is computed from, the other is filled: more would wait in memory for nothing.
 PLACES = 2  # of each core
+# Far more than any DRAM takes, also one that video or Linux shares.
 LATENCY = 1024  # cycles of memory, where nobody says when a run counts as hung
 RESET_POLLS = 1000  # of STATUS; transfers under way take far less, on a memory that answers
 STALE_INTERRUPTS = 3  # of earlier runs, that may come before a run's own
@@ -163,6 +165,7 @@ class Driver:
         return self.transport.name if alone else f"{self.transport.name} core {core}"
 
     def _region(self, size):
+        # A region may be empty, and still needs an address to give to the accelerator.
         buffer = self.transport.allocate(max(size, 1))
         if buffer.address % PAGE_BYTES:
             raise DeviceError(
@@ -192,6 +195,7 @@ class Driver:
         """Wait for the end of a run; gives its place and its registers."""
         started = time.perf_counter()
         core, name = self.transport.cores[place.core], f"{self._name(place.core)}: run {number}"
+        # Cores share the memory: each may wait for all the others.
         limit = self._limit or cycle_limit(self._image, LATENCY) * len(self.transport.cores)
         for _ in range(1 + STALE_INTERRUPTS):
             interrupted = core.wait(limit)

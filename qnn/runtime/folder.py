@@ -10,6 +10,7 @@ from hw.spec.c_header import c_header
 from hw.spec.image import Image
 
 PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.runtime")
+# They read packages that the folder does not have.
 LEFT_OUT = ("folder.py", "c_header.py")  # what only makes such folders
 DRIVER = '''"""Runs the network of this build on a device: "python driver.py --help", or in Python:
 
@@ -61,6 +62,7 @@ def driver_files(image: Image) -> dict[str, bytes]:
         "qnn_accelerator.h": c_header(image.config),
         "hw/__init__.py": "",
         "qnn/__init__.py": '"""The part of qnn that drives boards."""\n',
+        # As it is, under its own name: one class of an error is caught everywhere.
         "qnn/errors.py": files("qnn").joinpath("errors.py").read_text(),
         "qnn/ir/__init__.py": "",
         "qnn/ir/shape.py": files("qnn.ir").joinpath("shape.py").read_text(),

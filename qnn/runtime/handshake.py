@@ -71,8 +71,10 @@ def start_writes(image: Image, bases: Bases) -> tuple[tuple[int, int], ...]:
         (Register.OUTPUT_BASE, bases.output),
         (Register.SCRATCH_BASE, bases.scratch),
     ):
+        # The bus of the registers has 32 bits: low word first, as the register map lists them.
         writes += [(int(register), base & 0xFFFF_FFFF), (register + 4, base >> 32)]
     writes.append((int(Register.PROGRAM_BYTES), image.program_bytes))
+    # An interrupt of the run before is cleared before this one may give its own.
     writes.append((int(Register.STATUS), int(Status.INTERRUPT)))
     writes.append((int(Register.CONTROL), int(Control.START | Control.INTERRUPT_ENABLE)))
     return tuple(writes)
@@ -82,6 +84,7 @@ def outcome(values: Mapping[Register, int]) -> Outcome:
     """The meaning of the values of ``AFTER``."""
     return Outcome(
         status=Status(values[Register.STATUS]),
+        # The code has eight bits; those above are none of it.
         error=values[Register.ERROR] & 0xFF,
         error_address=values[Register.ERROR_ADDRESS],
         cycles=values[Register.CYCLES],
@@ -99,6 +102,7 @@ def failure(after: Outcome, image: Image) -> str | None:
         Error.WRITE: "a memory write answered an error",
         Error.INSTRUCTION: "an instruction has an operation code that does not exist",
     }.get(after.error, f"error code {after.error}")
+    # An instruction's address says nothing to a user, the layer does.
     where = "" if after.error == Error.INSTRUCTION else f" at address {after.error_address:#x}"
     return f"{what}{where}; {newest_layer(after.tag, image)}"
 

@@ -5,7 +5,9 @@ from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
 
+# Room for a program of a few instructions, whose sum is small.
 START_CYCLES = 20_000
+# The sum has no overlap at all, so that a run that goes on is over long before.
 MARGIN = 4  # over the sum of all instructions one after the other
 INSTRUCTION_CYCLES = 200  # latency of fetch, pipeline and tokens
 

@@ -13,6 +13,7 @@ from hw.spec.registers import Register, Status
 from qnn.errors import DeviceError
 
 IP = "qnn_accelerator"  # in the names or types of the overlay's blocks
+# A small network runs for some 100 us: the wait for a look must not be as long.
 POLL_SECONDS = 20e-6
 SLACK_SECONDS = 1.0  # that Linux may be late
 
@@ -50,6 +51,7 @@ class PynqTransport:
                 f"both"
             ) from None
         blocks = overlay.ip_dict
+        # Sorted, so that core 0 is the same in every process.
         found = sorted(name for name in blocks if IP in name or IP in blocks[name]["type"])
         if not found:
             raise DeviceError(
@@ -128,6 +130,7 @@ class PynqBuffer:
 
     def read(self) -> np.ndarray:
         """See ``Buffer``."""
+        # A copy, and a plain array: PYNQ's own would be freed with the buffer.
         return np.array(self._memory, subok=False)
 
     def flush(self) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 from qnn.errors import DeviceError
 from qnn.runtime.pages import Pages
 
+# 16 bytes, with every number at a multiple of its size.
 HEAD = struct.Struct("<BBxxIQ")  # request or answer, core, bytes that follow, number
+# A simulation that serves answers at once; one that still compiles has no port.
 SECONDS = 10  # to connect
 
 
@@ -54,6 +56,7 @@ def receive(channel: socket.socket) -> tuple[int, int, int, bytes] | None:
 def _exactly(channel, size):
     data = bytearray()
     while len(data) < size:
+        # A stream has no messages: it gives what has come, in any pieces.
         part = channel.recv(min(size - len(data), 1 << 20))
         if not part:
             return None
@@ -78,7 +81,9 @@ class RemoteTransport:
                 f"{self.name}: no simulation answers there ({error.strerror or error}); start one, "
                 f"or correct host and port"
             ) from None
+        # Only connecting is bounded: a simulated run may take hours.
         self._channel.settimeout(None)
+        # Messages are small and each is waited for: collecting them would cost 40 ms each.
         self._channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         state = self.state()
         self.cores = [RemoteCore(self, number) for number in range(state["cores"])]

@@ -41,11 +41,13 @@ def from_words(words: np.ndarray, layout: TensorLayout, activation_bits: int) ->
     """
     word, lane = places(layout, words.shape[-1])
     if layout.passes == 1:
+        # In 32 bits, as 16-bit lanes and their offset need 17.
         return words[..., word, lane] + np.int32(offset(layout))
     total = 0
     for number in range(layout.passes):
         piece = words[..., word + number * layout.pass_step, lane].astype(np.int64)
         if number < layout.passes - 1:
+            # Lower slices are unsigned; the last one has the sign.
             piece &= (1 << activation_bits) - 1
         total = total + (piece << (number * activation_bits))
     return total
@@ -73,6 +75,7 @@ def gathered(tensor: np.ndarray, gather: Gather, size: tuple[int, int]) -> np.nd
     rows, columns = places[0][:, :, None, None], places[1]
     height, width = tensor.shape[-2:]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    # Clipped so that every index is legal; what was outside is cleared in the next line.
     taken = tensor[..., rows.clip(0, height - 1), columns.clip(0, width - 1)]  # ..., c, y, i, x, j
     taken = np.moveaxis(taken * inside, (-3, -1), (-5, -4))  # ..., i, j, c, y, x
     return taken.reshape(*tensor.shape[:-3], -1, *size)

@@ -57,6 +57,7 @@ class Transport(Protocol):
 
     name: str
     cores: Sequence[Core]
+    # None rather than a guess: rates in seconds are then left out.
     hertz: float | None
 
     def allocate(self, size: int) -> Buffer:
@@ -68,6 +69,7 @@ class Transport(Protocol):
             There is not so much.
         """
 
+    # All at once, as an image's regions live and end together.
     def free(self) -> None:
         """Give back all that was allocated."""
 

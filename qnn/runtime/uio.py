@@ -23,6 +23,7 @@ from qnn.runtime.pages import Pages
 CLASSES = ("u-dma-buf", "udmabuf")  # in /sys/class; the second is the name that it had before
 ENABLE = (1).to_bytes(4, "little")
 COUNT_BYTES = 4  # of what a read of a UIO device gives
+# Slower clocks are rare: what is too low only makes a time-out late.
 SLOWEST_HERTZ = 50e6
 SLACK_SECONDS = 1.0  # that Linux may be late
 
@@ -122,6 +123,7 @@ class UioMemory:
 
     def sync(self, owner: str, offset: int, size: int) -> None:
         """Give ``size`` bytes to ``owner``, cpu or device: caches are dropped, or written."""
+        # Ports that snoop the caches need no copy of them.
         if self._coherent:
             return
         for attribute, value in (

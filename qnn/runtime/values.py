@@ -70,6 +70,7 @@ def _encoded(layout, axes, table, x):
     if table is None:
         return _rounded(layout, x)
     if x.dtype == np.int8:
+        # Inverting the sign bit adds 128, as the table counts from 0.
         x = (x ^ np.int8(-128)).view(np.uint8)
     if x.dtype != np.uint8:
         raise DeviceError(
@@ -114,5 +115,6 @@ def _rounded(layout, x):
             f"of pixels"
         )
     low = -(1 << (layout.bits - 1)) if layout.signed else 0
+    # ldexp multiplies by a power of two exactly; adding one half and flooring rounds half up.
     scaled = np.floor(np.ldexp(x.astype(np.float64), layout.exponent) + 0.5)
     return scaled.clip(low, low + (1 << layout.bits) - 1).astype(np.int64)

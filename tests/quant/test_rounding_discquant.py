@@ -107,7 +107,7 @@ def test_a_start_by_another_method_is_not_made_again_on_resumption(tmp_path, mon
 
     with pytest.raises(Interrupted):
         discquant(case, options, interrupt, kept)
-    module = importlib.import_module("qnn.quant.rounding.discquant")  # the function hides it
+    module = importlib.import_module("qnn.quant.rounding.discquant_start")
     monkeypatch.setattr(module, "adaround", None)
     assert same(discquant(case, options, None, kept), whole)
 

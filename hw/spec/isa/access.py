@@ -9,6 +9,7 @@ from hw.spec.isa.transfer import Transfer
 
 def chip_words(transfer: Transfer) -> np.ndarray:
     """Every buffer word of a copy: (rows, words)."""
+    # As many words as are copied, and no span: rows may leave others between them.
     starts = transfer.address + np.arange(transfer.rows) * transfer.address_step
     return starts[:, None] + np.arange(transfer.words)
 
@@ -31,6 +32,7 @@ def reads(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     def axis(tile_y, tile_x, kernel_y, kernel_x, block):
         outer = _loops((tiles.tiles_y, tile_y), (tiles.tiles_x, tile_x))
         kernel = ((tiles.kernel_y, kernel_y), (tiles.kernel_x, kernel_x))
+        # Terms read the same word again, so that they add nothing.
         inner = _loops(*kernel, (tiles.blocks, block), (tiles.terms, 0))
         return outer[:, None, None] + inner[None, :, None]
 
@@ -41,6 +43,7 @@ def reads(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     y = axis(tiles.tile_y_stride, 0, tiles.kernel_y_stride, 0, 0)
     y = tiles.input_y + y + _columns(tiles, tiles.column_y)
     inside = (x >= 0) & (x < tiles.input_width) & (y >= 0) & (y < tiles.input_height)
+    # Hardware's adders wrap: a place in the padding may begin before the buffer.
     return address & ADDRESS_MASK, inside
 
 
@@ -60,6 +63,7 @@ def writes(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     valid : (tiles, columns) bool: the others' pixels are outside the output
     """
     columns = np.arange(tiles.columns)
+    # Columns run along the tile's rows, as pixels lie in memory.
     dx, dy = columns % tiles.tile_width, columns // tiles.tile_width
     outer = _loops((tiles.tiles_y, tiles.output_tile_y_step), (tiles.tiles_x, tiles.tile_width))
     passes = np.arange(tiles.passes) * tiles.pass_step

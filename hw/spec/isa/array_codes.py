@@ -32,4 +32,5 @@ def array_integer(code: int, config: SvpeConfig) -> int:
     if config.pe == "shift":
         return codes.integer(codes.decode(code, config.weight_bits))
     sign = 1 << (config.weight_bits - 1)
+    # Flipping the sign bit and subtracting it extends the sign, whatever the width.
     return (code ^ sign) - sign

@@ -18,6 +18,7 @@ class Buffer(enum.IntEnum):
 
     def words(self, config: SvpeConfig) -> int:
         """Words that the buffer holds."""
+        # In the order of the enumeration, whose numbers are part of the image format.
         return (config.feature_words, config.weight_words, config.parameter_words)[self]
 
     def word_bits(self, config: SvpeConfig) -> int:

@@ -38,6 +38,7 @@ def encode(instruction: Instruction) -> int:
     ValueError
         A value does not fit its field; the text names the field.
     """
+    # Bits that an instruction is silent about stay 0: equal programs are equal bytes.
     values = {"op": instruction.op, "tag": instruction.tag}
     values |= {f"wait_{engine.word}": 1 for engine in instruction.waits}
     values |= {f"signal_{engine.word}": 1 for engine in instruction.signals}

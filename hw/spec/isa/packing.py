@@ -31,5 +31,7 @@ def unpack(words: np.ndarray, bits: int, count: int, *, signed: bool) -> np.ndar
     flat = flat.reshape(*words.shape[:-1], count, bits).astype(np.int64)
     values = (flat << np.arange(bits, dtype=np.int64)).sum(-1)
     if signed:
+        # A negative number's highest bit weighs -2**(bits - 1), which is 2**bits less than it was
+        # counted.
         values -= (values >> (bits - 1)) << bits
     return values

@@ -97,6 +97,7 @@ def parse(lines: str, name: str = "program") -> Program:
     """
     found = []
     for number, written in enumerate(lines.splitlines(), start=1):
+        # No operand has a # in it, so that all behind one is a comment.
         words = written.partition("#")[0].split()
         if not words:
             continue

@@ -24,6 +24,7 @@ class ArrayBackend:
     """One array of processing elements that runs a program; artifacts are ``Image``."""
 
     name: str = "array"
+    # In the order in which they are asked for: the fast one finds most mistakes.
     devices: tuple[str, ...] = ("functional", "rtl")
 
     @property
@@ -38,6 +39,8 @@ class ArrayBackend:
 
     def read(self, data: bytes, name: str) -> Image:
         try:
+            # The errors of an image know nothing of commands, which is why they are translated
+            # here.
             return Image.from_bytes(data, name)
         except ImageError as error:
             raise CompileError(str(error)) from None
@@ -70,6 +73,7 @@ class ArrayBackend:
 
     def size(self, artifact: Image) -> ArtifactSize:
         return ArtifactSize(
+            # By name: a layer in strips has an entry for each of them.
             layers=len({layer.name for layer in artifact.layers}),
             program_bytes=artifact.program_bytes,
             image_bytes=len(artifact.payload),

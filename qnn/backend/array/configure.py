@@ -17,6 +17,7 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
         No configuration has that name, or it cannot have those sizes.
     """
     rounded = [n.type.bits for n in graph.nodes if n.rounded]
+    # Four is the least that a configuration can have.
     widths = {"activation_bits": max(4, *rounded)}
     if graph.convs:
         widths["weight_bits"] = max(node.weight_bits for node in graph.convs)
@@ -26,6 +27,7 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
         for field in ("accumulator_bits", "result_bits"):
             needed = max((getattr(bound, field) for bound in proved), default=0)
             if needed > getattr(config, field):
+                # What the user asked for wins, even if it is too narrow: the compiler then says so.
                 changes = {field: least_width(needed)} | changes
         return named_config(name, **(widths | changes))
     except ValueError as error:

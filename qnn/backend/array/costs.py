@@ -19,8 +19,10 @@ def costs(image: Image) -> Costs:
     kinds = {layer.name: layer.op for layer in image.layers}
     layers = tuple(
         _layer(name, kinds[name], timing, image.batch, capacity, estimated[name])
+        # Once for each name, in the order in which layers first run.
         for name in dict.fromkeys(layer.name for layer in timing.layers)
     )
+    # A mean: in a batch, images overlap.
     cycles = timing.cycles / image.batch
     macs = sum(layer.macs for layer in layers)
     return Costs(layers, cycles, macs / (capacity * cycles))

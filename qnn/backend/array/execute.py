@@ -12,6 +12,7 @@ from sim.trace import layer_cycles, layer_tensor, stray_writes
 def functional(image: Image, x, tensors: bool) -> Execution:
     """Run on the functional simulator, which has no clock."""
     result = simulator.run(image, x)
+    # Only on request: all tensors of many images are far larger than their outputs.
     parts = tuple(_functional_parts(image, result)) if tensors else ()
     return Execution(outputs=result.outputs, parts=parts)
 
@@ -35,6 +36,7 @@ def in_rtl(image: Image, x, tensors: bool, **options) -> Execution:
 
 def _functional_parts(image, result) -> Iterator[TensorPart]:
     for index in range(len(result.outputs[0])):
+        # A run computes a batch: layers of its program are each of one image.
         run, of_batch = divmod(index, image.batch)
         for layer in image.layers:
             if layer.image == of_batch:
@@ -58,6 +60,7 @@ def _rtl_part(layer, index, trace, config):
     if missing:
         why = "when the run timed out" if trace.timed_out else "at the end"
         problem = f"{missing} of {written.present.size} values were not written {why}"
+    # Missing values first: where both happen, the stray writes are most often the missing ones.
     elif stray:
         problem = f"{stray} writes outside its tensor"
     return _part(

@@ -17,6 +17,7 @@ def sections(image: Image) -> list[Section]:
     loads = _loads(image)
     found = [Section("program", image.program_bytes, in_image=True)]
     for buffer in (Buffer.WEIGHTS, Buffer.PARAMETERS):
+        # By address, as several loads may read the same words: strips bring weights again.
         words = {
             load.offset + row * load.offset_step: load.words
             for load in loads
@@ -25,6 +26,7 @@ def sections(image: Image) -> list[Section]:
         }
         size = sum(words.values()) * buffer.word_bytes(image.config)
         found.append(Section(buffer.name.lower(), size, in_image=True))
+    # What is left over, so that the sections add up to the image.
     alignment = len(image.payload) - sum(part.size for part in found)
     found.append(Section("alignment", alignment, in_image=True))
     for name in ("input", "output", "scratch"):
@@ -38,6 +40,7 @@ def buffers(image: Image) -> list[Use]:
     for load in _loads(image):
         highest[load.buffer] = max(highest[load.buffer], load.on_chip().stop)
     places_end = max((place.end for place in places(image)), default=0)
+    # Most features are computed, not loaded.
     highest[Buffer.FEATURES] = max(highest[Buffer.FEATURES], places_end)
     return [
         Use(buffer.name.lower(), highest[buffer], buffer.words(config), buffer.word_bits(config))
@@ -49,6 +52,7 @@ def places(image: Image) -> list[TensorSpan]:
     """Each layer's tensor of the first image on chip, in order; parts of a layer as one."""
     spans: dict[str, tuple[int, int]] = {}
     for layer in image.layers:
+        # Other images of a batch use the same buffers, at other times.
         if layer.image == 0:
             start = layer.output.address
             end = start + layer.output.words(image.config.lanes)

@@ -10,6 +10,7 @@ from qnn.ir.window import Pair, Window
 def avg_pool2d(call: Call) -> AveragePool:
     """Average pooling by windows that are whole and have one divisor."""
     source, shape, kernel = call.source(), call.shape, call.pair("kernel_size")
+    # An empty stride is PyTorch's way to say the kernel's.
     stride, padding = call.pair("stride", kernel), call.pair("padding")
     # At the border it would divide by fewer values, while weights are the same everywhere.
     if any(padding) and not call["count_include_pad"]:
@@ -43,6 +44,7 @@ def adaptive_avg_pool2d(call: Call) -> AveragePool:
 def mean(call: Call) -> AveragePool:
     """The mean over height, width or both."""
     source, shape = call.source(), call.shape
+    # Axes of a batch of images; negative ones count from the end.
     dims = {d % 4 for d in call["dim"] or ()}
     size = tuple(1 if axis in dims else source.shape[axis - 1] for axis in (2, 3))
     if not dims or not dims <= {2, 3} or shape != (source.shape[0], *size):
@@ -76,6 +78,7 @@ def _windows(size: int, count: int) -> Pair | None:
     """Kernel and stride of the ``count`` windows that PyTorch lays over ``size``, if all alike."""
     stride = size // count
     kernel = size - (count - 1) * stride
+    # PyTorch's rule: from the floor of a share to the ceiling of the next.
     spans = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
     alike = spans == [(i * stride, i * stride + kernel) for i in range(count)]
     return (kernel, stride) if stride and alike else None

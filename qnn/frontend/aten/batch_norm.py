@@ -14,6 +14,7 @@ def batch_norm(call: Call) -> BatchNorm:
     source = call.source()
     mean, var = call.weight("running_mean"), call.weight("running_var")
     gamma, beta = call.weight("weight"), call.weight("bias")
+    # affine=False has none.
     gamma = torch.ones_like(mean) if gamma is None else gamma
     beta = torch.zeros_like(mean) if beta is None else beta
     # Without eps a dead channel would be divided by 0, and its calibration be all NaN.

@@ -63,6 +63,7 @@ class Call:
             raise ModelError(
                 f"layer '{self.name}': its {key} holds NaN or infinity; train or load it again"
             )
+        # Detached: the float graph outlives the model, and is never trained.
         return value.detach().to(torch.float32).contiguous()
 
     def pair(self, key: str, default: Pair = (1, 1)) -> Pair:
@@ -70,6 +71,7 @@ class Call:
         value = self.arguments[key]
         if isinstance(value, int):
             return (value, value)
+        # One number stands for both: it is the first and the last.
         return (value[0], value[-1]) if value else default
 
 

@@ -22,6 +22,7 @@ def clamp(call: Call, low: float | Tensor | None, high: float | Tensor | None) -
 
 OPERATORS = {
     "aten.relu": lambda call: clamp(call, 0.0, None),
+    # Its bound is a number of the operator, not an argument.
     "aten.relu6": lambda call: clamp(call, 0.0, 6.0),
     "aten.hardtanh": lambda call: clamp(call, call["min_val"], call["max_val"]),
     "aten.clamp": lambda call: clamp(call, call["min"], call["max"]),

@@ -48,6 +48,7 @@ def linear(call: Call) -> FloatConv:
         inputs=(call.source().name,),
         shape=shape,
         window=Window(kernel=(1, 1)),
+        # A kernel of one pixel.
         weight=weight[:, :, None, None],
         bias=call.weight("bias"),
     )

@@ -25,6 +25,7 @@ def concat(call: Call) -> FloatConcat | str:
     # dim may be negative or a vector's: the shapes tell whether channels were joined.
     if sum(call.nodes[name].shape[0] for name in names) != shape[0]:
         raise call.refuse("dim=1 (channels)", f"dim={call['dim']}", "concatenate channels")
+    # Nothing is joined: the result is the operand.
     if len(names) == 1:
         return names[0]
     return FloatConcat(name=call.name, inputs=tuple(names), shape=shape)

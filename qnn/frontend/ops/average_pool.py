@@ -26,6 +26,7 @@ class AveragePool(FloatOperator):
     def evaluate(self, x: Tensor) -> Tensor:
         window = self.window
         x = bordered(x, window.padding)
+        # The border is there already, so that its zeros count as they do in weights.
         return F.avg_pool2d(x, window.kernel, window.stride, divisor_override=self.divisor)
 
     def details(self) -> list[str]:

@@ -21,6 +21,7 @@ class Statistics:
 
     def normalised(self, x: Tensor) -> Tensor:
         """The normalisation of (batch, channels, height, width)."""
+        # Not in training mode: the statistics are given, and stay.
         return F.batch_norm(x, self.mean, self.var, self.gamma, self.beta, eps=self.eps)
 
 

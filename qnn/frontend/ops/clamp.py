@@ -19,6 +19,7 @@ class Clamp(FloatOperator):
 
     @property
     def passes_factor(self) -> bool:
+        # Only ReLU: relu(k x) = k relu(x) for k > 0, while other bounds would scale too.
         return self.low == 0 and self.high is None
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
@@ -33,4 +34,5 @@ class Clamp(FloatOperator):
 
 def clamped(x: Tensor, low: float | None, high: float | None) -> Tensor:
     """``x`` within the bounds that there are."""
+    # torch's clamp refuses a call without any bound.
     return x if low is None and high is None else x.clamp(low, high)

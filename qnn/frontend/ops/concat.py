@@ -17,6 +17,7 @@ class FloatConcat(FloatOperator):
 
     @property
     def shares_type(self) -> bool:
+        # Values of all operands lie side by side in one tensor, which has one exponent.
         return True
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:

@@ -78,6 +78,8 @@ class FloatConv(FloatOperator):
         return self.copies and not self.requantize
 
     def never_negative(self, operands: bool) -> bool:
+        # Weights of the architecture are shares and ones, never negative, unless a normalisation is
+        # theirs.
         sums = self.fixed and self.batchnorm is None and operands
         return sums or (self.low is not None and self.low >= 0)
 
@@ -93,6 +95,7 @@ class FloatConv(FloatOperator):
             dilation=self.window.dilation,
             groups=self.window.groups,
         )
+        # Not folded into the weights: calibration computes what the model does, in its order.
         y = y if self.batchnorm is None else self.batchnorm.normalised(y)
         return clamped(y if skip is None else y + skip, self.low, self.high)
 
@@ -121,6 +124,8 @@ def identity(name: str, source: FloatOperator) -> FloatConv:
 def each_value(conv: FloatConv, image: FloatOperator) -> FloatConv:
     """A diagonal layer on the flattened ``image`` as one on the image: an output for each value."""
     channels, height, width = image.shape
+    # A kernel as large as the image with a single one in it picks one pixel; one kernel for each
+    # pixel puts all of them into channels.
     place = torch.eye(height * width).reshape(-1, 1, height, width).repeat(channels, 1, 1, 1)
     return replace(
         conv,

@@ -23,7 +23,9 @@ class Flatten(FloatOperator):
         return True
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
+        # Channels first, then rows: the order in which PyTorch lays an image out.
         return math.prod(sources[0]), 1, 1
 
     def evaluate(self, x: Tensor) -> Tensor:
+        # A vector is an image of one pixel, so that linear layers are convolutions.
         return x.reshape(len(x), -1, 1, 1)

@@ -18,4 +18,5 @@ class FloatInput(FloatOperator):
         return self.shape
 
     def evaluate(self, *operands: Tensor) -> Tensor:
+        # The walk over a graph gives inputs their values itself.
         raise AssertionError(f"input '{self.name}' is given, not computed")

@@ -31,6 +31,7 @@ class FloatMaxPool(FloatOperator):
 
     def evaluate(self, x: Tensor) -> Tensor:
         window = self.window
+        # Minus infinity never wins, also where all values are negative.
         x = bordered(x, window.padding, float("-inf"))
         return F.max_pool2d(x, window.kernel, window.stride, dilation=window.dilation)
 

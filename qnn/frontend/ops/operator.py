@@ -35,6 +35,8 @@ class FloatOperator(ABC):
     def evaluate(self, *operands: Tensor) -> Tensor:
         """The result for operands (batch, channels, height, width)."""
 
+    # From here on each has an answer that is safe: an operator that says nothing is never moved
+    # past.
     def details(self) -> list[str]:
         """What its text says beside its operands and shape."""
         return []
@@ -60,6 +62,7 @@ class FloatOperator(ABC):
 
     def never_negative(self, operands: bool) -> bool:
         """Whether no result is negative; ``operands`` tells the same of all that it reads."""
+        # True of all that only selects, averages or sums what it reads.
         return operands
 
     def __str__(self) -> str:

@@ -29,6 +29,7 @@ class Pad(FloatOperator):
 
     def evaluate(self, x: Tensor) -> Tensor:
         top, bottom, left, right = self.padding
+        # PyTorch counts from the last axis: width, height, then channels.
         return F.pad(x, (left, right, top, bottom, *self.channels))
 
     def details(self) -> list[str]:

@@ -23,10 +23,12 @@ class Slice(FloatOperator):
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         channels, height, width = sources[0]
         down, right = self.stride
+        # Rounded up: the first row and column are always taken.
         return channels, -(-height // down), -(-width // right)
 
     def evaluate(self, x: Tensor) -> Tensor:
         down, right = self.stride
+        # A view: nothing is copied until a layer reads it.
         return x[:, :, ::down, ::right]
 
     def details(self) -> list[str]:

@@ -18,6 +18,7 @@ USUAL: Mapping = MappingProxyType(
 
 def window_text(window: Window) -> list[str]:
     """The kernel, and what of the window differs from the usual."""
+    # In the window's own order, so that the text of equal windows is equal.
     values = asdict(window)
     return ["x".join(map(str, values.pop("kernel"))), *options(values, USUAL)]
 

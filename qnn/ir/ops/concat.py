@@ -18,6 +18,7 @@ class Concat(Operator):
 
     @property
     def is_computed(self) -> bool:
+        # Its operands are computed in their places inside it.
         return False
 
     @property

@@ -83,8 +83,10 @@ class Conv(Operator):
 
     @property
     def channels_of(self) -> tuple[str, ...]:
+        # A sum of two: in the same lanes as the one that is there already.
         if self.skip is not None:
             return (self.skip,)
+        # Any other convolution mixes channels, so that its results may lie as they like.
         return self.inputs if self.depthwise else ()
 
     @property

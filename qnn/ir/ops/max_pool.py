@@ -36,6 +36,7 @@ class MaxPool(Operator):
 
     @property
     def channels_of(self) -> tuple[str, ...]:
+        # A maximum is taken channel by channel.
         return self.inputs
 
     @property
@@ -43,7 +44,9 @@ class MaxPool(Operator):
         return f"max pooling {self.window.summary}"
 
     @property
+    # Comparisons, no products.
     def macs(self) -> int:
+        # Comparisons, no products.
         return 0
 
     def output_shape(self, sources: tuple[Operator, ...]) -> Shape:

@@ -151,6 +151,7 @@ def check_window(node: Operator, window: Window, source: Operator) -> None:
         if len(sizes) != count or min(sizes) < least:
             needs = f"{name} of {count} sizes of at least {least}"
             refuse(node, needs, sizes, "correct it")
+    # After the other sizes, which say more of what went wrong.
     if min(window.kernel) < 1:
         refuse(node, "a kernel of at least 1 x 1", window.kernel, "correct it")
     # Only now that all its sizes are legal can the window be asked for a result.

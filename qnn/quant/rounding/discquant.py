@@ -8,19 +8,15 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.quant.rounding.adam import Adam
-from qnn.quant.rounding.adaround import AdaRound, adaround
 from qnn.quant.rounding.around import around
 from qnn.quant.rounding.checkpoint import Checkpoint, identity
+from qnn.quant.rounding.discquant_start import STARTS, rounded_before, start_of
 from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, Measure, run_distance
-from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.rounding.lessons import Lessons
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
-from qnn.quant.rounding.sampling import generator
 
-ROUNDED = ("gptq", "adaround")  # starts that another method gives
-STARTS = ("original", "uniform", "nearest", *ROUNDED)
 SCHEDULES = ("cosine", "constant")
 
 
@@ -118,7 +114,7 @@ def discquant(
     # Hashing a large network takes seconds, which only a checkpoint needs to spend.
     owner = identity("discquant", problem, options) if checkpoint else {}
     kept = checkpoint.load(owner) if checkpoint else None
-    run = _Run(problem, options, _rounded(problem, options, kept, progress))
+    run = _Run(problem, options, rounded_before(problem, options, kept, progress))
     if kept is not None:
         run.restore(kept)
     # Another method's start took minutes: an interruption in the first steps must not lose it.
@@ -154,7 +150,7 @@ class _Run:
         steps = options.steps + options.bias_steps
         self.lessons = Lessons(problem, options.batch, options.seed, steps, inner)
         self.anchor = self.space.y
-        self.x = Adam.of(_start(self.space, options), options.betas)
+        self.x = Adam.of(start_of(self.space, options), options.betas)
         parameters = dict(problem.model.named_parameters())
         names = problem.tuned if options.tune_bias else ()
         self.tuned = {name: parameters[name].detach().clone().float() for name in names}
@@ -278,28 +274,6 @@ class _Run:
     def result(self) -> Rounded:
         biases = {name: value.clone() for name, value in self._biases().items()}
         return Rounded(self.space.indices(self.x.value), biases)
-
-
-def _rounded(problem, options, kept, progress):
-    """Indices that another method gives, or gave to the run that is gone on with."""
-    if options.start not in ROUNDED:
-        return None
-    if kept is not None:
-        return {name: kept[f"start.{name}"] for name in problem.layers}
-    shared = {"samples": options.start_samples, "seed": options.seed}
-    if options.start == "gptq":
-        return gptq(problem, Gptq(**shared), progress).indices
-    return adaround(problem, AdaRound(steps=options.start_steps, **shared), progress).indices
-
-
-def _start(space, options):
-    if options.start == "original":
-        return space.y.clone()
-    if options.start in ("nearest", *ROUNDED):
-        return space.y.round()
-    # Step 0 of its own purpose: the batches' draws stay those of the other starts.
-    drawn = torch.rand(space.y.shape, generator=generator(options.seed, "start", 0))
-    return torch.where(space.free, drawn.to(space.y.device), 0)
 
 
 def _pull(space, y, x, options, progress):

@@ -1,13 +1,8 @@
-"""Counts that the sources keep to: each rule of the instruction set stands in its one home."""
+"""Each rule of the instruction set stands in its one home; what a copy of it looks like."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,30 +89,3 @@ def copies(rule: Rule, path: str, text: str) -> Iterator[str]:
     for number, line in enumerate(text.splitlines(), start=1):
         if re.search(rule.pattern, line):
             yield f"{path}:{number}: {line.strip()}"
-
-
-def sources() -> dict[str, str]:
-    files = (p for top in ("hw", "qnn", "sim", "boards") for p in (ROOT / top).rglob("*.py"))
-    return {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_a_rule_of_the_instruction_set_has_one_home(name):
-    found = [line for item in sources().items() for line in copies(RULES[name], *item)]
-    assert not found, f"copies of {name}:\n" + "\n".join(found)
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_a_planted_copy_is_found(name):
-    rule = RULES[name]
-    planted = f"import numpy as np\n\n    {rule.copy}  # for now\n"
-    assert list(copies(rule, "sim/new.py", planted)) == [f"sim/new.py:3: {rule.copy}  # for now"]
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_every_home_and_every_other_rule_of_that_look_is_still_there(name):
-    rule, files = RULES[name], sources()
-    assert rule.home in files
-    for other in rule.others:
-        alike = (text for path, text in files.items() if path.startswith(other))
-        assert any(re.search(rule.pattern, text) for text in alike), other
