@@ -1,6 +1,7 @@
 """Addresses on chip for buffers that live at different times."""
 
-from collections.abc import Hashable, Iterable
+from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 Span = tuple[int, int]  # first and last step, both included
@@ -20,9 +21,9 @@ class BufferRequest:
         return self.lives[0][0]
 
     @property
-    def steps(self) -> int:
-        """How many steps the life has."""
-        return sum(last - first + 1 for first, last in self.lives)
+    def steps(self) -> tuple[int, ...]:
+        """Every step of the life."""
+        return tuple(step for first, last in self.lives for step in range(first, last + 1))
 
     def meets(self, other: "BufferRequest") -> bool:
         """Whether both live in some step."""
@@ -33,6 +34,28 @@ class BufferRequest:
         )
 
 
+class Placement:
+    """Requests that have an address, by the steps in which they live."""
+
+    def __init__(self):
+        # By step: lives are short beside a network, so that few requests meet any one.
+        self._at: defaultdict[int, dict[Hashable, Span]] = defaultdict(dict)
+
+    def put(self, request: BufferRequest, address: int) -> None:
+        """Note a request's address."""
+        for step in request.steps:
+            self._at[step][request.name] = (address, address + request.words)
+
+    def remove(self, request: BufferRequest) -> None:
+        """Forget a request that was put."""
+        for step in request.steps:
+            del self._at[step][request.name]
+
+    def busy(self, request: BufferRequest) -> list[Span]:
+        """First and past the last word of all that lives with a request, by address."""
+        return sorted({span for step in request.steps for span in self._at[step].values()})
+
+
 def allocate(requests: list[BufferRequest], capacity: int) -> dict[Hashable, int] | None:
     """First addresses, or None where these orders find none: largest first, then oldest first."""
     orders = (
@@ -41,7 +64,7 @@ def allocate(requests: list[BufferRequest], capacity: int) -> dict[Hashable, int
         # order total.
         lambda r: (-r.words, r.first, r.name),
         lambda r: (r.first, -r.words, r.name),
-        lambda r: (-r.words * r.steps, r.first, r.name),
+        lambda r: (-r.words * len(r.steps), r.first, r.name),
     )
     for order in orders:
         addresses = _fit(sorted(requests, key=order), capacity)
@@ -50,16 +73,11 @@ def allocate(requests: list[BufferRequest], capacity: int) -> dict[Hashable, int
     return None
 
 
-def best_gap(
-    request: BufferRequest, placed: Iterable[tuple[BufferRequest, int]], capacity: int
-) -> int | None:
+def best_gap(request: BufferRequest, placed: Placement, capacity: int) -> int | None:
     """The first word of the smallest gap among the requests that live with this one."""
-    busy = sorted(
-        (address, address + other.words) for other, address in placed if request.meets(other)
-    )
     best, end = None, 0
     # The end of memory as one more neighbour, so that the last gap is a gap like others.
-    for start, stop in [*busy, (capacity, capacity)]:
+    for start, stop in [*placed.busy(request), (capacity, capacity)]:
         room = start - end
         # Strictly smaller: of equal gaps the lowest wins, which keeps the top free for large ones.
         if room >= request.words and (best is None or room < best[0]):
@@ -70,10 +88,11 @@ def best_gap(
 
 
 def _fit(requests, capacity):
-    placed: list[tuple[BufferRequest, int]] = []
+    placed, addresses = Placement(), {}
     for request in requests:
         address = best_gap(request, placed, capacity)
         if address is None:
             return None
-        placed.append((request, address))
-    return {request.name: address for request, address in placed}
+        placed.put(request, address)
+        addresses[request.name] = address
+    return addresses

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from qnn.compiler.allocate import BufferRequest, Span, allocate, best_gap
+from qnn.compiler.allocate import BufferRequest, Placement, Span, allocate, best_gap
 from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.places import STAYS, Spot
@@ -16,30 +16,40 @@ def place_buffers(network: MappedNetwork, plan: Schedule, batch: int) -> dict[Sp
     stored also in the run behind, as far as there is room: transfers then overlap computation. In
     a batch the last run of an image comes before the first of the next.
     """
-    needs = requests(network, plan)
-    chip = allocate(list(needs.values()), network.config.feature_words)
+    needs, words = requests(network, plan), network.config.feature_words
+    chip = allocate(list(needs.values()), words)
     if chip is None:
         return None
+    placed = _placement(needs, chip)
     for spot, lives in _wishes(network, plan, batch, needs):
-        if not _moved(spot, lives, needs, chip, network.config.feature_words):
-            _all_moved(spot, lives[-1], needs, chip, network.config.feature_words)
+        placed.remove(needs[spot])
+        # At once, so that later wishes see the room that is left.
+        needs[spot], chip[spot] = _moved(needs[spot], chip[spot], lives, placed, words)
+        placed.put(needs[spot], chip[spot])
+        if lives and needs[spot].lives not in lives:
+            _move_all(spot, lives[-1], needs, chip, words)
+            placed = _placement(needs, chip)
     return chip
 
 
-def _moved(spot, lives, needs, chip, words):
-    """Give a buffer the first of some lives for which there is a gap, and an address for it."""
-    others = [(need, chip[name]) for name, need in needs.items() if name != spot]
+def _placement(needs, chip):
+    placed = Placement()
+    for spot, need in needs.items():
+        placed.put(need, chip[spot])
+    return placed
+
+
+def _moved(need, address, lives, placed, words):
+    """A buffer with the first of some lives for which there is a gap, and its address there."""
     for life in lives:
-        need = BufferRequest(spot, needs[spot].words, life)
-        address = best_gap(need, others, words)
-        if address is not None:
-            # At once, so that later wishes see the room that is left.
-            needs[spot], chip[spot] = need, address
-            return True
-    return not lives
+        longer = BufferRequest(need.name, need.words, life)
+        found = best_gap(longer, placed, words)
+        if found is not None:
+            return longer, found
+    return need, address
 
 
-def _all_moved(spot, life, needs, chip, words):
+def _move_all(spot, life, needs, chip, words):
     """Give a buffer a life for which all others have to move, if they find addresses."""
     trial = {**needs, spot: BufferRequest(spot, needs[spot].words, life)}
     found = allocate(list(trial.values()), words)

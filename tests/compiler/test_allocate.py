@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.compiler.allocate import BufferRequest, allocate, best_gap
+from qnn.compiler.allocate import BufferRequest, Placement, allocate, best_gap
 
 
 def request(name, words, first, last):
@@ -50,18 +50,25 @@ def test_tensors_that_live_together_share_no_word(items):
 
 def test_a_life_that_reaches_the_next_image_leaves_the_middle_free():
     around = BufferRequest("around", 60, ((0, 0), (3, 3)))
-    assert around.steps == 2
+    assert around.steps == (0, 3)
     addresses = allocate([around, request("middle", 60, 1, 2), request("late", 40, 2, 3)], 100)
     assert addresses == {"around": 0, "middle": 0, "late": 60}
 
 
 def test_the_best_gap_is_found_among_those_that_live_at_the_same_time():
-    placed = [
-        (request("a", 40, 0, 3), 0),
-        (request("b", 10, 0, 0), 45),
-        (request("c", 9, 5, 5), 40),
-    ]
+    placed = Placement()
+    for life, address in ((("a", 40, 0, 3), 0), (("b", 10, 0, 0), 45), (("c", 9, 5, 5), 40)):
+        placed.put(request(*life), address)
     assert best_gap(request("new", 5, 0, 5), placed, 100) == 55  # behind a, b and c
     assert best_gap(request("new", 5, 0, 4), placed, 100) == 40  # between a and b
     assert best_gap(request("new", 5, 5, 5), placed, 100) == 0
     assert best_gap(request("new", 61, 0, 4), placed, 100) is None
+
+
+def test_what_is_removed_leaves_its_words():
+    placed = Placement()
+    placed.put(request("a", 60, 0, 2), 0)
+    placed.put(request("b", 30, 2, 3), 60)
+    assert placed.busy(request("new", 1, 1, 2)) == [(0, 60), (60, 90)]
+    placed.remove(request("a", 60, 0, 2))
+    assert placed.busy(request("new", 1, 0, 9)) == [(60, 90)]
