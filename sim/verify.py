@@ -55,7 +55,7 @@ class LayerReport:
 
     @property
     def passed(self) -> bool:
-        """Nothing is wrong with it."""
+        """Whether nothing is wrong with the layer."""
         return not self.mismatches and self.problem is None
 
 
@@ -72,12 +72,12 @@ class Report:
 
     @property
     def mismatches(self) -> int:
-        """Over all layers."""
+        """The mismatches of all layers together."""
         return sum(layer.mismatches for layer in self.layers)
 
     @property
     def values_compared(self) -> int:
-        """Over all layers."""
+        """The values of all layers together."""
         return sum(layer.values for layer in self.layers)
 
     @property
@@ -92,7 +92,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Every value is there and right, and the run ended well."""
+        """Whether every value is there and right, and the run ended well."""
         return bool(self.values_compared) and not self.failure and self.first_layer is None
 
     def __str__(self) -> str:

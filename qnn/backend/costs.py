@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """Numbers by formula.
+    """What a formula says of a compiled network, before any simulation.
 
     Members
     -------
@@ -46,7 +46,7 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Costs:
-    """All layers; ``cycles`` is from start to done, over the images of a batch."""
+    """The costs of all layers; ``cycles`` is from start to done, over the images of a batch."""
 
     layers: tuple[LayerCost, ...]
     cycles: float

@@ -13,7 +13,7 @@ class LayerCycles:
     last_write: int | None
 
     def union(self, other: "LayerCycles") -> "LayerCycles":
-        """From the first step to the last write of either."""
+        """The cycles from the first step to the last write of either."""
         issues = [c for c in (self.issue, other.issue) if c is not None]
         writes = [c for c in (self.last_write, other.last_write) if c is not None]
         # Of a layer that hung, one of both may be missing; the other still says something.
@@ -57,7 +57,7 @@ class TensorPart:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Execution:
-    """What came out of all runs.
+    """What all runs of an artifact gave.
 
     Members
     -------

@@ -24,7 +24,7 @@ class Use:
 
     @property
     def share(self) -> float:
-        """Of the buffer, 0 to 1."""
+        """The used share of the buffer, 0 to 1."""
         # By the highest word, as a gap below it is lost too.
         return self.used / self.words
 
@@ -40,7 +40,7 @@ class TensorSpan:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """All of it; ``places`` are the tensors of the first image, in the order of the layers."""
+    """The memory of a network; ``places`` has the first image's tensors, layer by layer."""
 
     sections: tuple[Section, ...]
     buffers: tuple[Use, ...]

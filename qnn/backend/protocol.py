@@ -138,7 +138,7 @@ class Backend(Protocol):
         ...
 
     def size(self, artifact: Artifact) -> ArtifactSize:
-        """Layers and bytes."""
+        """The number of layers, and the sizes of the artifact in bytes."""
         ...
 
     def facts(self, artifact: Artifact) -> dict[str, object]:

@@ -8,7 +8,7 @@ from qnn.backend.memory import MemoryUse, Section, TensorSpan, Use
 
 
 def memory(image: Image) -> MemoryUse:
-    """All of it."""
+    """The memory of ``image``: its sections, its buffers and its tensors."""
     return MemoryUse(tuple(sections(image)), tuple(buffers(image)), tuple(places(image)))
 
 
