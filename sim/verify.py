@@ -180,14 +180,15 @@ def _sum(one, other):
 
 
 def _absent(design, execution: Execution):
-    """A report for each node of the network that nothing computed."""
-    present = {part.name for part in execution.parts}
-    nodes = design.backend.lower(design.graph).nodes
+    """A report for each node of the network, and image, that nothing computed."""
+    present = {(part.name, part.image) for part in execution.parts}
+    nodes = [node for node in design.backend.lower(design.graph).nodes if node.is_computed]
     # A layer that was never computed has no value that could differ.
     return tuple(
-        LayerReport(node.name, "none", 0, 0, 0, None, "the image does not compute it", None)
+        LayerReport(node.name, "none", image, 0, 0, None, "the image does not compute it", None)
+        for image in range(len(execution.outputs[0]))
         for node in nodes
-        if node.is_computed and node.name not in present
+        if (node.name, image) not in present
     )
 
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from qnn.backend.registry import DEFAULT
 from qnn.cli.output import Json, print_json, print_table
-from qnn.cli.sources import ConfigName, ConfigSettings, read_config, read_graph
+from qnn.cli.sources import CONFIG_NAMES, BackendName, ConfigSettings, read_config, read_graph
 
 # Their contents are checked by the board's rules, not by the hash that the build wrote.
 EDITED = (".tcl", ".xdc", ".lpf", ".md")  # files of a project that its user may change
@@ -17,8 +18,12 @@ def check(
         Path,
         typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file, or a build folder."),
     ],
-    config: ConfigName = "test",
+    config: Annotated[
+        str | None,
+        typer.Option(help=f"Configuration: {CONFIG_NAMES}. Without it test.", show_default=False),
+    ] = None,
     set_: ConfigSettings = None,
+    backend: BackendName = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Say whether MODEL fits an accelerator, or the board's project of a build folder is sound.
@@ -31,8 +36,8 @@ def check(
     from qnn.design import compile
 
     graph = read_graph(model)
-    target = read_config(config, set_, graph)
-    compile(graph, target)
+    target = read_config(config, set_, graph, backend=backend)
+    compile(graph, target, backend=backend)
     # Inputs stand first, and take no work.
     layers = graph.nodes[len(graph.inputs) :]
     if as_json:

@@ -7,11 +7,17 @@ from typing import Annotated
 import typer
 
 import boards
-from qnn.backend import registry
+from qnn.backend.registry import DEFAULT
 from qnn.cli.output import Json, print_json
-from qnn.cli.sources import CONFIG_NAMES, ConfigSettings, Model, read_config, read_graph
+from qnn.cli.sources import (
+    CONFIG_NAMES,
+    BackendName,
+    ConfigSettings,
+    Model,
+    read_config,
+    read_graph,
+)
 
-BACKENDS = ", ".join(registry.names())
 BOARDS = ", ".join(boards.names())
 
 
@@ -35,7 +41,7 @@ def compile_(
         float | None,
         typer.Option(help="Clock of the board's project, in MHz. Without it the board's."),
     ] = None,
-    backend: Annotated[str, typer.Option(help=f"Back end: {BACKENDS}.")] = registry.DEFAULT,
+    backend: BackendName = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Compile MODEL to a build folder.

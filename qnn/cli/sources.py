@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hw.spec.config import CONFIGS
-from qnn.backend.registry import DEFAULT, named
+from qnn.backend.registry import DEFAULT, named, names
 from qnn.cli.output import progress
 from qnn.errors import CompileError
 
@@ -40,6 +40,7 @@ DeviceName = Annotated[
         show_default=False,
     ),
 ]
+BackendName = Annotated[str, typer.Option("--backend", help=f"Back end: {', '.join(names())}.")]
 CONFIG_NAMES = ", ".join(CONFIGS)
 ConfigName = Annotated[str, typer.Option(help=f"Configuration: {CONFIG_NAMES}.")]
 ConfigSettings = Annotated[

@@ -137,17 +137,20 @@ def test_a_wrong_value_is_named_by_layer_and_place(design):
 
 
 def test_a_layer_that_is_not_computed_is_named(design, monkeypatch):
-    last = design.graph.outputs[0].name
+    last = design.graph.outputs[0].name, 1
     run = type(design.backend).run
 
     def without_last(self, *arguments, **options):
         execution = run(self, *arguments, **options)
-        return replace(execution, parts=tuple(p for p in execution.parts if p.name != last))
+        return replace(
+            execution, parts=tuple(p for p in execution.parts if (p.name, p.image) != last)
+        )
 
     monkeypatch.setattr(type(design.backend), "run", without_last)
-    report = qnn.verify(design, images(design.graph, 1))
-    assert report.first_layer == last
+    report = qnn.verify(design, images(design.graph, 2))
+    assert report.first_layer == last[0]
     assert report.layers[-1].problem == "the image does not compute it"
+    assert report.layers[-1].image == 1
 
 
 def test_a_tensor_of_another_shape_is_refused(design, monkeypatch):
@@ -182,6 +185,8 @@ def test_the_command_line_takes_its_builds(command, tmp_path):
     layers = sum(node.is_computed for node in graph.nodes)
     assert out.startswith(f"{build}: {layers} layers for 4 products a cycle; ")
     assert command("show", build) == (0, text(graph) + "\n", "")
+    code, out, err = command("check", path, "--backend", "interpreter")
+    assert (code, err, out.splitlines()[-1]) == (0, "", "fits 1 products a cycle")
     for verb in ("simulate", "verify"):
         code, out, err = command(verb, build, "--data", data, "--json")
         assert (code, err) == (0, "")
