@@ -11,7 +11,7 @@ from hw.spec.config import SvpeConfig
 from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Buffer
 from qnn.compiler.lower import GroupData, pack_layer
-from qnn.compiler.storage import Placement, passes, places, row_words
+from qnn.compiler.storage import RootPlace, passes, places, row_words
 from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool, Operator
@@ -39,7 +39,7 @@ class MappedNetwork:
 
     graph: Graph
     config: SvpeConfig
-    place: dict[str, Placement]
+    place: dict[str, RootPlace]
     pitches: dict[str, int]
     tiles: dict[str, Tile]
     packed: dict[str, tuple[GroupData, ...]]

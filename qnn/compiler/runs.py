@@ -8,7 +8,7 @@ from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.rows import rows_by_strip
 from qnn.compiler.segments import groups
-from qnn.compiler.storage import Placement, passes
+from qnn.compiler.storage import RootPlace, passes
 from qnn.ir.ops import Conv, Operator
 from qnn.ir.rows import Rows
 
@@ -142,7 +142,7 @@ def stores(network: MappedNetwork, name: str, spilled: frozenset[str]) -> int:
     return outputs + (is_read and root in spilled and not source)
 
 
-def covers(outer: Placement, inner: Placement) -> bool:
+def covers(outer: RootPlace, inner: RootPlace) -> bool:
     """Whether a tensor holds another one of its root."""
     return outer.first <= inner.first < outer.first + outer.blocks
 

@@ -9,7 +9,7 @@ from qnn.ir.ops import Concat, Operator
 
 
 @dataclass(frozen=True)
-class Placement:
+class RootPlace:
     """A tensor in its root: ``blocks`` feature words per pixel, from block ``first``."""
 
     root: str
@@ -23,7 +23,7 @@ def passes(node: Operator, config: SvpeConfig) -> int:
     return 1 if node.rounded else config.passes
 
 
-def places(graph: Graph, config: SvpeConfig) -> dict[str, Placement]:
+def places(graph: Graph, config: SvpeConfig) -> dict[str, RootPlace]:
     """Every tensor's place. A pass has made sure that none has two."""
     of = segments(graph)
     counts = {name: block_count(parts, config.lanes) for name, parts in of.items()}
@@ -36,10 +36,10 @@ def places(graph: Graph, config: SvpeConfig) -> dict[str, Placement]:
             home[name] = (root, first)
             first += counts[name]
     return {
-        name: Placement(root, first, counts[name], of[name]) for name, (root, first) in home.items()
+        name: RootPlace(root, first, counts[name], of[name]) for name, (root, first) in home.items()
     }
 
 
-def row_words(node: Operator, place: Placement, config: SvpeConfig) -> int:
+def row_words(node: Operator, place: RootPlace, config: SvpeConfig) -> int:
     """Feature words of one row of a tensor, its blocks and passes without a gap."""
     return passes(node, config) * place.blocks * node.shape[2]

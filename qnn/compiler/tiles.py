@@ -6,7 +6,7 @@ from itertools import product
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import blocks_read, groups
-from qnn.compiler.storage import Placement, passes, row_words
+from qnn.compiler.storage import RootPlace, passes, row_words
 from qnn.ir.graph import Graph
 from qnn.ir.ops import MaxPool, Operator
 
@@ -42,7 +42,7 @@ class Tiling:
 Steps = Counter[int]  # how many instructions take so many steps for each tile
 
 
-def steps(node: Operator, place: dict[str, Placement], config: SvpeConfig) -> Steps:
+def steps(node: Operator, place: dict[str, RootPlace], config: SvpeConfig) -> Steps:
     """The steps of all instructions of ``node``."""
     taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
     if isinstance(node, MaxPool):
@@ -75,7 +75,7 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
     return len(offsets) == tile.columns
 
 
-def choose_layout(graph: Graph, place: dict[str, Placement], config: SvpeConfig) -> Tiling:
+def choose_layout(graph: Graph, place: dict[str, RootPlace], config: SvpeConfig) -> Tiling:
     """Pitches and tiles of least estimated cycles."""
     workers = [node for node in graph.nodes if node.is_computed]
     roots = list(dict.fromkeys(p.root for p in place.values()))
