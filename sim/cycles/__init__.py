@@ -1,9 +1,9 @@
 """Cycle model of a run: engines, instruction fetch, tokens, a memory of fixed latency and rate.
 
 Next-event simulation: each part says when it can act next, the earliest acts. Latencies are
-``hw.spec.timing``'s. Several cores share the memory's data paths as ``arbiter.sv`` says. Two things
-are left out: writes of the load engine that wait for one of the epilogue on the same side of the
-banks, and reads of the store engine that wait for either in a bank.
+``hw.spec.timing``'s. Several cores share the memory's data paths as ``arbiter.sv`` says. A feature
+word that is loaded waits for writes of the epilogue on its side of the banks. One thing is left
+out: reads of the store engine that wait for either in a bank.
 """
 
 from sim.cycles.simulate import simulate_cores, simulate_cycles

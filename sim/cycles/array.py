@@ -1,6 +1,9 @@
 """The sequencer and the array behind it: when each computation starts, writes and ends."""
 
+import numpy as np
+
 from hw.spec.config import SvpeConfig
+from hw.spec.isa import access
 from hw.spec.isa.tiles import Tiles
 from hw.spec.timing import (
     FINISH_LATENCY,
@@ -21,6 +24,24 @@ class Array:
         self.free = 0  # from when on one instruction can wait at the sequencer
         self.first = self.last = -NEVER
         self.interval = 0
+        self.writing: dict[int, int] = {}  # sides of the banks, as bits, by cycle
+
+    def _note_writes(self, tiles, last_of_first):
+        """Note the side of the banks that each write of the epilogue takes, and its cycle."""
+        address, valid = access.writes(tiles)
+        number, passes, columns = address.shape
+        cycle = last_of_first + self.latency + np.arange(number)[:, None, None] * tiles.tile_cycles
+        cycle = cycle + np.arange(passes)[:, None] * columns + np.arange(columns)
+        valid = np.broadcast_to(valid[:, None], address.shape)
+        sides = 1 << (address[valid] & 1)
+        for when, side in zip(cycle[valid].tolist(), sides.tolist(), strict=True):
+            self.writing[when] = self.writing.get(when, 0) | side
+
+    def free_to_load(self, when: int, address: int) -> int:
+        """The first cycle from ``when`` on in which a load may write a feature word."""
+        while self.writing.get(when, 0) >> (address & 1) & 1:
+            when += 1
+        return when
 
     def issue(self, tiles: Tiles, offered: int) -> tuple[int, int, int]:
         """Cycles of the first step, the last write and the ``finished`` pulse."""
@@ -35,6 +56,7 @@ class Array:
         last += (tiles.tiles - 1) * tiles.tile_cycles
         self.first, self.last, self.interval = first, last, tiles.interval
         self.free, self.steps = first, tiles.tiles * tiles.steps
+        self._note_writes(tiles, last - (tiles.tiles - 1) * tiles.tile_cycles)
         # The epilogue gives one word per cycle, also for pixels that it then does not write.
         writes = tiles.passes * tiles.columns
         finish = last + self.latency + writes - 1 + FINISH_LATENCY

@@ -57,6 +57,11 @@ class ReadBus:
         self.free = self.released[reader] = beats[-1] + 1
         return reader, burst, beats
 
+    def hold(self, reader, cycles):
+        """Let the newest burst of a reader take so many cycles more."""
+        self.free += cycles
+        self.released[reader] += cycles
+
 
 class WriteBus:
     """Bursts of the store engine in order, and their responses."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
+from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.end import End
 from hw.spec.isa.header import Engine
 from hw.spec.isa.tiles import Tiles
@@ -45,6 +46,8 @@ class CoreModel:
         self.bus = ReadBus(Channel(config.bus_bytes, rate))
         self.writes = WriteBus(Channel(config.bus_bytes, rate), latency)
         self.array = Array(config)
+        self.delivered: dict[int, int] = {}  # beats of each load of features
+        self.loaded = 0  # cycle in which the newest word was written
         self.layers: dict[int, tuple[int, int]] = {}
         self.spent: dict[int, SpentCycles] = {}
         self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
@@ -93,9 +96,34 @@ class CoreModel:
         reader, burst, beats = self.bus.serve(first)
         if reader == "fetch":
             self.fetch.came(beats)
-        elif burst.last:
-            self._finish(Engine.LOAD, burst.index, beats[-1] + LOAD_WORD_LATENCY)
-        return beats[-1] + 1 - first
+            return beats[-1] + 1 - first
+        written, held = self._written(burst, beats)
+        self.bus.hold(reader, held)
+        if burst.last:
+            self._finish(Engine.LOAD, burst.index, written)
+        return beats[-1] + 1 + held - first
+
+    def _written(self, burst, beats):
+        """When the last word of a burst is in its buffer, and for how long it held the bus.
+
+        A feature word waits for writes of the epilogue on its side of the banks; behind it waits
+        the next word, of which there is room for one.
+        """
+        load = self.program[burst.index]
+        if load.buffer is not Buffer.FEATURES:
+            self.loaded = beats[-1] + LOAD_WORD_LATENCY
+            return self.loaded, 0
+        held, each = 0, load.buffer.word_beats(self.config)
+        done = self.delivered.get(burst.index, 0)
+        for beat in beats:
+            done += 1
+            if done % each == 0:
+                row, word = divmod(done // each - 1, load.words)
+                address = load.address + row * load.address_step + word
+                held = max(held, self.loaded - beat)
+                self.loaded = self.array.free_to_load(beat + held + LOAD_WORD_LATENCY, address)
+        self.delivered[burst.index] = done
+        return self.loaded, held
 
     def write_ask(self) -> int:
         """When the store engine has a burst of beats."""

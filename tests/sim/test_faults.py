@@ -36,6 +36,20 @@ def sound():
     return design, integers(design.graph, images[:1].numpy())
 
 
+def weights_of(image, tag):
+    """Where in the image the weights of a layer's first computation are loaded from."""
+    word = next(
+        each.weight_address for each in image.program if each.op is Op.CONV and each.tag == tag
+    )
+    load = next(
+        each
+        for each in image.program
+        if each.op is Op.LOAD and each.buffer is Buffer.WEIGHTS
+        if each.address <= word < each.address + each.words
+    )
+    return load.offset + (word - load.address) * Buffer.WEIGHTS.word_bytes(CONFIG)
+
+
 def with_payload(design, start, data):
     """``design`` with other bytes at ``start`` of its image, checksums redone."""
     payload = bytearray(design.artifact.payload)
@@ -72,11 +86,7 @@ def test_the_sound_design_passes():
 def test_a_flipped_weight_bit_is_found_in_its_layer(number):
     design, x = sound()
     layer = design.artifact.layers[number]
-    start = next(
-        each.offset
-        for each in design.artifact.program
-        if each.op is Op.LOAD and each.buffer is Buffer.WEIGHTS and each.tag == layer.tag
-    )
+    start = weights_of(design.artifact, layer.tag)
     for bit in range(64):  # the first that this input notices
         byte = design.artifact.payload[start + bit // 8] ^ 1 << bit % 8
         faulty = with_payload(design, start + bit // 8, bytes([byte]))
