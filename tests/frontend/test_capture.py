@@ -382,3 +382,19 @@ def test_an_input_that_the_model_does_not_take_is_refused():
         "model input needs shape (batch, channels, height, width) or (batch, features), not "
         "(1, 4, 5); reshape the data"
     )
+
+
+def test_a_transposed_convolution_of_a_plain_ones_shape_is_refused():
+    weight = torch.randn(3, 3, 3, 3)
+
+    def general(transposed):
+        def run(model, x):
+            sizes = [1, 1], [1, 1], [1, 1]
+            return torch.convolution(x, weight, None, *sizes, transposed, [0, 0], 1)
+
+        return run
+
+    assert captured(general(False)).nodes[-1].shape == (3, 8, 6)
+    assert refusal(general(True)).endswith(
+        "needs a convolution, not a transposed one; enlarge images on the host"
+    )

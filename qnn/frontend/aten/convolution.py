@@ -54,8 +54,16 @@ def linear(call: Call) -> FloatConv:
     )
 
 
+def convolution(call: Call) -> FloatConv:
+    """The general form of a convolution, which says beside the rest whether it is transposed."""
+    # A transposed one may have the shape of a plain one, and would be taken for it.
+    if call["transposed"]:
+        raise call.refuse("a convolution", "a transposed one", "enlarge images on the host")
+    return conv2d(call)
+
+
 OPERATORS = {
     "aten.conv2d": conv2d,
-    "aten.convolution": conv2d,
+    "aten.convolution": convolution,
     "aten.linear": linear,
 }
