@@ -60,14 +60,16 @@ def composite(function) -> Callable[..., Strategy]:
 
 
 def module(name: str) -> ModuleType:
-    """The module called ``name``, which finds these strategies where it imports Hypothesis's."""
-    before = sys.modules.get("hypothesis")
+    """A copy of the module called ``name`` that finds these strategies in place of Hypothesis's."""
     stand_in = ModuleType("hypothesis")
     stand_in.strategies = sys.modules[__name__]
+    # Who has imported the module before keeps it, with the strategies that it found then.
+    before = {known: sys.modules.pop(known, None) for known in ("hypothesis", name)}
     sys.modules["hypothesis"] = stand_in
     try:
         return importlib.import_module(name)
     finally:
-        del sys.modules["hypothesis"]
-        if before is not None:
-            sys.modules["hypothesis"] = before
+        for known, theirs in before.items():
+            sys.modules.pop(known, None)
+            if theirs is not None:
+                sys.modules[known] = theirs

@@ -1,3 +1,4 @@
+import importlib
 import random
 import sys
 from dataclasses import replace
@@ -144,9 +145,11 @@ def test_draws_are_the_same_for_ever():
 
 
 def test_strategies_of_a_module_are_drawn_without_hypothesis():
+    usual = importlib.import_module("tests.graphs")  # which found Hypothesis
     hypothesis = sys.modules.get("hypothesis")
     graphs = draw.module("tests.graphs").graphs
     assert sys.modules.get("hypothesis") is hypothesis
+    assert sys.modules["tests.graphs"] is usual
     one, other = (graphs().pick(random.Random(3)) for _ in range(2))
     assert [node.name for node in one.nodes] == [node.name for node in other.nodes]
 
