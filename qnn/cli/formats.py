@@ -1,6 +1,5 @@
 """Formats of weights on the command line: one number, or one by name or pattern of layers."""
 
-from math import prod
 from typing import TYPE_CHECKING
 
 import typer
@@ -36,33 +35,41 @@ def layer_bits(plan: "Plan") -> dict[str, int]:
     return {layer.name: layer.weight_bits for layer in _learned(plan)}
 
 
-def mean_weight_bits(plan: "Plan") -> float | None:
-    """The mean bits of all codes; None where no weights are learned."""
-    # Of two terms, both are stored: a weight has the bits of both.
-    codes = {layer.name: layer.terms * prod(layer.weight_shape) for layer in _learned(plan)}
-    spent = sum(codes[name] * bits for name, bits in layer_bits(plan).items())
-    return spent / sum(codes.values()) if codes else None
+def layer_terms(plan: "Plan") -> dict[str, int]:
+    """The terms of each layer whose weights are learned, by its name; the most of its channels."""
+    return {layer.name: layer.terms for layer in _learned(plan)}
+
+
+def mean_terms(plan: "Plan") -> float | None:
+    """The mean terms of all products; None where no weights are learned."""
+    products = sum(layer.products for layer in _learned(plan))
+    spent = sum(layer.products * layer.mean_terms for layer in _learned(plan))
+    return spent / products if products else None
 
 
 def described(plan: "Plan") -> str:
-    """``3-bit weights``, or the range and the mean of the bits."""
+    """``3-bit weights of 2 terms``, or the ranges and the mean of the terms."""
     # A network whose weights are all given by its architecture has none that are learned.
     bits = set(layer_bits(plan).values()) or {plan.weight_bits}
-    if len(bits) == 1:
-        return f"{bits.pop()}-bit weights"
-    return f"{min(bits)}- to {max(bits)}-bit weights, {mean_weight_bits(plan):.2f} bits on average"
+    width = f"{bits.pop()}-bit" if len(bits) == 1 else f"{min(bits)}- to {max(bits)}-bit"
+    mean, most = mean_terms(plan), max(layer_terms(plan).values(), default=1)
+    if mean is None or mean == most == 1:
+        return f"{width} weights"
+    if mean == most:
+        return f"{width} weights of {most} terms"
+    return f"{width} weights of up to {most} terms, {mean:.2f} on average"
 
 
 def print_fit(fit: "Fit") -> None:
     """Print what a budget came to, layer by layer."""
-    options = sorted(next(iter(fit.losses.values())))
+    options = sorted({terms for found in fit.losses.values() for terms in found})
     print_table(
-        f"weight bits of least loss: {fit.mean_bits:.2f} on average",
-        ["layer", "codes", "bits", "loss", *(f"loss at {bits}" for bits in options)],
+        f"terms of least loss: {fit.mean_terms:.2f} on average",
+        ["layer", "products", "terms", "loss", *(f"loss with {terms}" for terms in options)],
         (
-            [name, str(fit.sizes[name]), str(bits), f"{found[bits]:.2g}"]
-            + [f"{found[option]:.2g}" for option in options]
-            for name, bits in fit.bits.items()
+            [name, str(fit.products[name]), str(terms), f"{found[terms]:.2g}"]
+            + [f"{found[option]:.2g}" if option in found else "" for option in options]
+            for name, terms in fit.terms.items()
             for found in [fit.losses[name]]
         ),
     )

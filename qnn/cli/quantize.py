@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
-from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits, print_fit
+from qnn.cli.formats import choice, described, layer_bits, layer_terms, mean_terms, print_fit
 from qnn.cli.output import Json, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
 from qnn.cli.sources import Data, read_data_for
@@ -40,18 +40,15 @@ def quantize(
             "conv1=4,*=3."
         ),
     ] = "3",
-    weight_bits_budget: Annotated[
-        float | None,
-        typer.Option(
-            min=LEAST_BITS,
-            max=MOST_BITS,
-            help="Mean bits, spent on the layers that need them most.",
-        ),
-    ] = None,
     activation_bits: Annotated[int, typer.Option(min=2, max=16)] = 8,
     terms: Annotated[
-        str, typer.Option(help="Codes that a weight sums, 1 to 7; by layer too.")
+        str,
+        typer.Option(help="Codes that a weight sums, each a step, 1 to 7; by layer too: fc=2,*=1."),
     ] = "1",
+    terms_budget: Annotated[
+        float | None,
+        typer.Option(min=1, max=7, help="Mean terms, spent on the layers that need them most."),
+    ] = None,
     mean: Annotated[
         str | None, typer.Option(help="Mean of pixels / 255: one number, or one per channel.")
     ] = None,
@@ -93,14 +90,14 @@ def quantize(
     # Quantizing random weights would succeed, and mean nothing.
     if entry and checkpoint is None:
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
-    # The default cannot be told from a given 3, which asks for the same.
-    if weight_bits_budget is not None and weight_bits != "3":
-        raise typer.BadParameter("--weight-bits-budget replaces --weight-bits; give one of them")
+    # The default cannot be told from a given 1, which asks for the same.
+    if terms_budget is not None and terms != "1":
+        raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
     bits = choice("--weight-bits", weight_bits, LEAST_BITS, MOST_BITS)
     codes = choice("--terms", terms, 1, 7)
-    if weight_bits_budget is not None:
+    if terms_budget is not None:
         # The fit is a table, which must not mix with JSON.
-        bits = Budget(weight_bits_budget, None if as_json else print_fit)
+        codes = Budget(terms_budget, None if as_json else print_fit)
     mean_values, std_values = numbers("--mean", mean), numbers("--std", std)
     if entry and mean_values is None:
         mean_values = entry.mean
@@ -130,7 +127,8 @@ def quantize(
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),
-        "mean_weight_bits": mean_weight_bits(quantized.plan),
+        "terms": layer_terms(quantized.plan),
+        "mean_terms": mean_terms(quantized.plan),
         **accuracies(network, quantized, images, samples),
     }
     if as_json:

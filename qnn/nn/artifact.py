@@ -17,7 +17,7 @@ from qnn.nn.plan import Plan
 
 FORMAT = "qnn-quantized-model"
 # Raised whenever an older reader would read a new file wrongly.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

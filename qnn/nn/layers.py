@@ -108,12 +108,17 @@ class QuantConv(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights (outputs, ...) and bias (outputs,) in float64, BatchNorm and scale applied."""
+        return self.weight.double() * self._folded_scale()[:, None, None, None], self.folded_bias()
+
+    def folded_bias(self) -> Tensor:
+        """The bias alone, (outputs,) float64."""
+        factor = self.factor()
+        bias = torch.zeros_like(self.unit.double()) if self.bias is None else self.bias.double()
+        return bias if factor is None else (bias - self.mean.double()) * factor + self.beta.double()
+
+    def _folded_scale(self):
         factor, scale = self.factor(), self.unit.double() * self.plan.scale
-        bias = torch.zeros_like(scale) if self.bias is None else self.bias.double()
-        if factor is not None:
-            scale = scale * factor
-            bias = (bias - self.mean.double()) * factor + self.beta.double()
-        return self.weight.double() * scale[:, None, None, None], bias
+        return scale if factor is None else scale * factor
 
     @torch.no_grad()
     def mend_silent(self) -> None:
@@ -174,8 +179,8 @@ class QuantConv(nn.Module):
 
     def indices(self) -> Tensor:
         """Signed weight indices, (terms, outputs, inputs / groups, height, width) int8."""
-        weight = self.folded()[0]
-        return pow2.nearest(weight, self.weight_exponent, self.plan.weight_bits, self.plan.terms)
+        plan, weight = self.plan, self.folded()[0]
+        return pow2.nearest(weight, self.weight_exponent, plan.weight_bits, plan.grid_terms)
 
     def units(self) -> Tensor:
         """F of each output channel, (outputs,) int64: its sum is in units of 2**-F."""
@@ -191,7 +196,7 @@ class QuantConv(nn.Module):
         weight_exponent = self.weight_exponent
         if self.estimator is not None:
             weight_exponent = self.estimator.exported_exponent(weight_exponent)
-        return self.input_exponent + pow2.most_index(self.plan.weight_bits) - 1 - weight_exponent
+        return self.input_exponent + self.plan.fraction_bits - weight_exponent
 
     def epilogue(self) -> Epilogue[Tensor]:
         """Shifts and bias from the exponents and the folded bias, and the clamp."""
@@ -199,7 +204,7 @@ class QuantConv(nn.Module):
         low, high = self.bounds() if self.plan.rounded else (0, 0)
         return Epilogue(
             left=units - self._units_before(),
-            bias=activation.round_half_up(self.folded()[1] * pow2.exp2(units)).to(torch.int64),
+            bias=activation.round_half_up(self.folded_bias() * pow2.exp2(units)).to(torch.int64),
             right=units - self.exponent,
             skip_left=None if self.skip_exponent is None else units - self.skip_exponent,
             rounded=self.plan.rounded,
@@ -209,9 +214,8 @@ class QuantConv(nn.Module):
 
     def reach(self, indices: Tensor, epilogue: Epilogue[Tensor]) -> Tensor:
         """Bound of every sum on the way, per output channel, in integers: (outputs,) float64."""
-        # 2**(abs(m) - 1), and 1 >> 1 = 0 for m = 0.
-        magnitudes = (1 << indices.to(torch.int64).abs() >> 1).flatten(2).sum((0, 2)).double()
-        reach = magnitudes * self.input_reach * pow2.exp2(epilogue.left)
+        weights = pow2.reach_of(indices, self.plan.weight_bits)
+        reach = weights * self.input_reach * pow2.exp2(epilogue.left)
         # Half of the last place is added before the right shift, to round half up.
         reach = reach + epilogue.bias.double().abs() + pow2.exp2(epilogue.right) / 2
         if epilogue.skip_left is not None:
@@ -239,7 +243,7 @@ class QuantConv(nn.Module):
         indices, epilogue = self.indices(), self.epilogue()
         small = bool((self.reach(indices, epilogue) < FLOAT32_LIMIT).all())
         dtype = torch.float32 if small else torch.float64
-        weight = pow2.integers(indices).double()
+        weight = pow2.integers(indices, self.plan.weight_bits).double()
         # The left shift goes into the weights: exact, as it is a power of two, and one pass fewer.
         weight = (weight * pow2.exp2(epilogue.left)[:, None, None, None]).to(dtype)
         v = self.convolve(x.to(dtype), weight) + epilogue.bias.to(dtype)[:, None, None]

@@ -48,7 +48,7 @@ def prepare(
     make = estimator(method)
     convs = [conv for _, conv in learnable(quantized)]
     # All of them before the first one is attached: an error leaves the model as it was.
-    estimators = [make(conv.plan.weight_bits, conv.plan.terms, **options) for conv in convs]
+    estimators = [make(conv.plan.weight_bits, conv.plan.grid_terms, **options) for conv in convs]
     for conv, made in zip(convs, estimators, strict=True):
         # Before the unit, which is taken from BatchNorm's factor.
         conv.mend_silent()
@@ -95,7 +95,7 @@ def finish(quantized: QuantizedModel) -> None:
     quantized.eval()
     for name, conv in learnable(quantized):
         _settle_result(conv)
-        reach = sums_reach(conv)
+        reach = sums_reach(conv, conv.indices())
         if not bool((reach < LIMIT).all()):
             raise ModelError(
                 f"layer '{name}': channel {int(reach.argmax())} outgrew the accumulator in "
@@ -134,7 +134,7 @@ def folded_copy(quantized: QuantizedModel) -> QuantizedModel:
         target.weight.copy_(weight)
         if target.bias is not None:
             target.bias.copy_(bias)
-        target.estimator = None if layer.fixed else Given(layer.weight_bits, layer.terms)
+        target.estimator = None if layer.fixed else Given(layer.weight_bits, layer.grid_terms)
     return result.train()
 
 
@@ -191,5 +191,5 @@ def _settle_result(conv):
     conv.exponent.copy_(floor)
     conv.exponent.copy_(torch.where(used, conv.units(), floor).max())
     # The weights' exponent with which a channel of zeros has the result's units, as it must.
-    silent = conv.input_exponent + pow2.most_index(conv.plan.weight_bits) - 1 - conv.exponent
+    silent = conv.input_exponent + conv.plan.fraction_bits - conv.exponent
     conv.weight_exponent.copy_(torch.where(used, conv.weight_exponent, silent))

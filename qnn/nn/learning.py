@@ -108,7 +108,7 @@ def _grid_values(conv, weight):
     if conv.plan.fixed:
         return pow2.values(conv.indices(), conv.weight_exponent, conv.plan.weight_bits)
     if conv.estimator is None:
-        default = ClippedStraightThrough(conv.plan.weight_bits, conv.plan.terms)
+        default = ClippedStraightThrough(conv.plan.weight_bits, conv.plan.grid_terms)
         return default(weight, conv.weight_exponent)
     return conv.estimator(weight, conv.weight_exponent)
 

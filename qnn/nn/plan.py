@@ -4,11 +4,14 @@ Shapes are ``(channels, height, width)`` of one image.
 """
 
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from typing import ClassVar
 
 from qnn.ir.shape import Shape
 from qnn.ir.window import Window
 from qnn.nn.preprocess import Pixels
+from qnn.quant import pow2
+from qnn.quant.by_terms import Terms
 
 RESULT_BITS = 32  # of what calibration makes room for: a sum with bias and skip, also unrounded
 
@@ -41,6 +44,7 @@ class ConvPlan:
     inputs : the operand, and the skip operand if there is one
     weight_shape : (outputs, inputs / groups, kernel height, kernel width)
     weight_bits, terms : the weights' format
+    channel_terms : of each output channel, where not all have ``terms``, the greatest of them
     fixed : whether the weights are not learned
     scale : what the weights are multiplied by before they are quantized
     eps : of its BatchNorm; None: it has none
@@ -64,8 +68,30 @@ class ConvPlan:
     low: float | None = None
     high: float | None = None
     rounded: bool = True
+    channel_terms: tuple[int, ...] | None = None
 
     selects: ClassVar[bool] = False
+
+    @property
+    def grid_terms(self) -> Terms:
+        """The terms as ``qnn.quant.pow2`` takes them: one number, or one for each channel."""
+        return self.terms if self.channel_terms is None else self.channel_terms
+
+    @property
+    def mean_terms(self) -> float:
+        """The terms of a weight, on average over the output channels."""
+        channels = self.channel_terms or (self.terms,)
+        return sum(channels) / len(channels)
+
+    @property
+    def products(self) -> int:
+        """Multiplications per image and term: one for each weight and position."""
+        return prod(self.weight_shape) * prod(self.shape[1:])
+
+    @property
+    def fraction_bits(self) -> int:
+        """Binary places of the weights' integers below 2**e, of channels with fewer terms too."""
+        return pow2.fraction_bits(self.weight_bits, self.terms)
 
 
 @dataclass(frozen=True, kw_only=True)

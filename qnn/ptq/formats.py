@@ -6,10 +6,18 @@ from fnmatch import fnmatchcase
 from qnn.errors import ModelError
 
 Choice = int | Mapping[str, int]  # for all layers, or by name or pattern
+# Of a layer, one number or one for each output channel.
+ChannelChoice = int | Mapping[str, int | Sequence[int]]
 
 
-def check_choice(option: str, choice: Choice, least: int, most: int) -> None:
+def check_choice(
+    option: str, choice: ChannelChoice, least: int, most: int, *, by_channel: bool = False
+) -> None:
     """Hold every number of ``choice`` to its bounds.
+
+    Parameters
+    ----------
+    by_channel : whether a layer may have a sequence of numbers
 
     Raises
     ------
@@ -18,30 +26,39 @@ def check_choice(option: str, choice: Choice, least: int, most: int) -> None:
     ValueError
         A number is none, or out of bounds; or there is no number.
     """
-    for value in choice.values() if isinstance(choice, Mapping) else [choice]:
-        check_number(option, value, least, most)
-    if choice == {}:
+    if not isinstance(choice, Mapping):
+        check_number(option, choice, least, most)
+        return
+    if not choice:
         raise ValueError(f"quantize needs {option} from {least} to {most}, not an empty mapping")
-    for name in choice if isinstance(choice, Mapping) else ():
+    for name, value in choice.items():
         if not isinstance(name, str):
             raise TypeError(f"quantize needs {option} by names of layers, not {name!r}")
+        for number in value if by_channel and is_sequence(value) else [value]:
+            check_number(option, number, least, most, f" for '{name}'")
 
 
-def check_number(option: str, value: int, least: int, most: int) -> None:
+def check_number(option: str, value: int, least: int, most: int, where: str = "") -> None:
     """Hold one number to its bounds; raises as ``check_choice`` does."""
     if not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"quantize needs {option} from {least} to {most}, not {value}")
+        raise ValueError(f"quantize needs {option} from {least} to {most}{where}, not {value}")
 
 
-def greatest(choice: Choice) -> int:
+def is_sequence(value: int | Sequence[int]) -> bool:
+    """Whether ``value`` has numbers for the output channels of a layer."""
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def greatest(choice: ChannelChoice) -> int:
     """The greatest number of ``choice``."""
-    return max(choice.values()) if isinstance(choice, Mapping) else choice
+    values = choice.values() if isinstance(choice, Mapping) else [choice]
+    return max(max(value, default=1) if is_sequence(value) else value for value in values)
 
 
 def by_layer(
-    option: str, choice: Choice, learned: Sequence[str], fixed: Sequence[str]
-) -> dict[str, int]:
-    """The number of each layer: that of the first pattern, in order, which matches its name.
+    option: str, choice: ChannelChoice, learned: Sequence[str], fixed: Sequence[str]
+) -> dict[str, int | Sequence[int]]:
+    """What each layer has: that of the first pattern, in order, which matches its name.
 
     A name is a pattern that matches itself; others are as in ``fnmatch``, case counts. A layer
     whose weights the architecture gives takes the greatest number if no pattern matches it.

@@ -1,6 +1,6 @@
 """The plan of a quantized network: the format of every layer of a fused float graph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -13,14 +13,16 @@ from qnn.frontend.ops.operator import FloatOperator
 from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, Plan
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.calibrate import unrounded
-from qnn.ptq.formats import Choice, by_layer, greatest
+from qnn.ptq.formats import ChannelChoice, Choice, by_layer, greatest, is_sequence
 from qnn.quant import pow2
 from qnn.quant.qtype import QType
+from qnn.quant.search_exponent import search_exponent
 
 # Half of the last place of 8-bit activations at full range is 2**-9: four times less.
 CLOSE = 2.0**-7  # relative error at which a fixed weight needs no further term
-MOST_FIXED_TERMS = 4  # of 3 to 5 bits, whose further terms are below what activations can show
-MOST_FIXED_TERMS_2_BITS = 7  # of 2 bits, where terms add no finer steps, only more of them
+# Terms that bring any number as close. With 3 to 5 bits, one leaves up to a third of a number, two
+# 1/11, three 1/43 and four 1/171; k terms of 2 bits leave 2**-k.
+CLOSE_TERMS = {2: 7, 3: 4, 4: 4, 5: 4}
 
 
 def plan_of(
@@ -29,7 +31,7 @@ def plan_of(
     pixels: tuple[Pixels | None, ...],
     weight_bits: Choice,
     activation_bits: int,
-    terms: Choice,
+    terms: ChannelChoice,
     rounding: str,
 ) -> Plan:
     """The plan of the network that computes a fused ``graph`` with those formats.
@@ -38,6 +40,12 @@ def plan_of(
     ----------
     types : of every tensor, by name
     pixels : what the pixels of each input stand for; None: it takes reals
+    terms : of layers that learn; others take the fewest that bring their weights close
+
+    Raises
+    ------
+    ModelError
+        A layer has no format, a format no layer, or terms are not one for each output channel.
     """
     formats = _formats(graph, weight_bits, terms)
     whole = unrounded(graph)
@@ -61,7 +69,9 @@ def plan_of(
     )
 
 
-def _formats(graph: FloatGraph, weight_bits: Choice, terms: Choice) -> dict[str, tuple[int, int]]:
+def _formats(
+    graph: FloatGraph, weight_bits: Choice, terms: ChannelChoice
+) -> dict[str, tuple[int, int | Sequence[int]]]:
     """Bits and terms of each convolution."""
     learned = [node.name for node in graph.convs if not node.fixed]
     fixed = [node.name for node in graph.convs if node.fixed]
@@ -74,7 +84,10 @@ def _input_plan(name, shape, type, pixels):
     return InputPlan(name=name, shape=shape, bits=type.bits, signed=type.signed, pixels=pixels)
 
 
-def _conv_plan(node: FloatConv, type: QType, bits: int, terms: int, rounded: bool) -> ConvPlan:
+def _conv_plan(
+    node: FloatConv, type: QType, bits: int, terms: int | Sequence[int], rounded: bool
+) -> ConvPlan:
+    most, channel_terms = (_fixed_terms(node, bits), None) if node.fixed else _terms(node, terms)
     return ConvPlan(
         name=node.name,
         inputs=node.inputs,
@@ -82,7 +95,8 @@ def _conv_plan(node: FloatConv, type: QType, bits: int, terms: int, rounded: boo
         window=node.window,
         weight_shape=tuple(node.weight.shape),
         weight_bits=bits,
-        terms=_fixed_terms(node, bits, terms) if node.fixed else terms,
+        terms=most,
+        channel_terms=channel_terms,
         bits=type.bits,
         signed=type.signed,
         bias=node.bias is not None,
@@ -97,22 +111,33 @@ def _conv_plan(node: FloatConv, type: QType, bits: int, terms: int, rounded: boo
     )
 
 
-def _fixed_terms(node: FloatConv, bits: int, terms: int) -> int:
-    """Terms that bring weights which nothing can train close to what they are."""
-    # Every channel has a factor of its own, and no later layer can make up for its error.
+def _terms(node: FloatConv, terms: int | Sequence[int]) -> tuple[int, tuple[int, ...] | None]:
+    """The most terms of a channel, and those of all channels where they differ."""
+    if not is_sequence(terms):
+        return terms, None
+    outputs = len(node.weight)
+    if len(terms) != outputs:
+        raise ModelError(
+            f"layer '{node.name}' needs terms for each of its {outputs} output channels, not "
+            f"{len(terms)} numbers; give {outputs}, or one number for all"
+        )
+    return max(terms), None if len(set(terms)) == 1 else tuple(terms)
+
+
+def _fixed_terms(node: FloatConv, bits: int) -> int:
+    """The fewest terms that bring weights which nothing can train close to what they are."""
+    most = CLOSE_TERMS[bits]
+    # Every channel has a factor of its own, which moves in training, and no later layer can make
+    # up for its error.
     if node.batchnorm is not None:
-        return max(terms, MOST_FIXED_TERMS)
+        return most
     # All channels are alike: copies, sums or averages.
     one = node.weight[:1] * node.scale
-    most = MOST_FIXED_TERMS_2_BITS if bits == 2 else MOST_FIXED_TERMS
-    errors = [_relative_error(one, bits, count) for count in range(1, most + 1)]
-    # Terms that do not bring it closer are not spent, even where none is close.
-    target = max(min(errors), CLOSE)
-    return 1 + next(index for index, error in enumerate(errors) if error <= target)
+    return next((k for k in range(1, most) if _relative_error(one, bits, k) <= CLOSE), most)
 
 
 def _relative_error(weight: Tensor, bits: int, terms: int) -> float:
-    exponent = pow2.search_exponent(weight, bits, terms)
+    exponent = search_exponent(weight, bits, terms)
     got = pow2.values(pow2.nearest(weight, exponent, bits, terms), exponent, bits)
     wanted = weight.double()
     return float(((got - wanted).abs() / wanted.abs().clamp(min=1e-300)).max())

@@ -20,21 +20,22 @@ from qnn.ptq.build import build
 from qnn.ptq.calibrate import choose_types, observe
 from qnn.ptq.correct_bias import correct_bias
 from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, reals
-from qnn.ptq.formats import Choice, check_choice, check_number
+from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
 from qnn.ptq.plans import plan_of
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
+from qnn.quant.pow2 import TERMS
 from qnn.quant.rounding import Checkpoint, Progress
 
 
 def quantize(
     model: nn.Module | FloatGraph,
     data: Data,
-    weight_bits: Choice | Budget = 3,
+    weight_bits: Choice = 3,
     activation_bits: int = 8,
     rounding: str = "nearest",
-    terms: Choice = 1,
+    terms: ChannelChoice | Budget = 1,
     mean: Statistic | Sequence[Statistic] = None,
     std: Statistic | Sequence[Statistic] = None,
     bias_correction: bool = False,
@@ -54,9 +55,10 @@ def quantize(
         each input, or batches (a loader's pairs of images and labels too; see ``qnn.ptq.data``);
         with ``mean`` and ``std`` also 8-bit pixels
     weight_bits, activation_bits, terms : the formats; of ``BITS``, 2 to 16, 1 to 7. Those of
-        weights may differ by layer: ``{"conv1": 4, "layer3.*": 3, "*": 3}``, where the first
-        pattern that matches a layer's name counts; or ``Budget(2.8)``, the bits of each layer that
-        lose least on ``data`` with such a mean
+        weights may differ by layer: ``{"conv1": 3, "layer3.*": 1, "*": 2}``, where the first
+        pattern that matches a layer's name counts, and terms by output channel of a layer:
+        ``{"conv1": [2, 1, 1, 2], "*": 1}``; or, for terms, ``Budget(1.6)``, the terms of each
+        layer that lose least on ``data`` with such a mean. Each term takes a step of the array
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one per channel;
         without them it takes reals; of several inputs one entry each, None where it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``
@@ -89,10 +91,10 @@ def quantize(
     types = choose_types(
         graph, observe(graph, chunks(batches)), activation_bits, _signs(graph, pixels)
     )
-    if isinstance(weight_bits, Budget):
-        # The widest formats: what is measured is each layer's own rounding.
-        wide = plan_of(graph, types, pixels, MOST_BITS, activation_bits, terms, "nearest")
-        weight_bits = weight_bits.choose(build(wide, graph, types), joined(batches))
+    if isinstance(terms, Budget):
+        # Of one term, whatever is chosen: what is measured is each layer's own rounding.
+        one = plan_of(graph, types, pixels, weight_bits, activation_bits, 1, "nearest")
+        terms = terms.choose(build(one, graph, types), joined(batches))
     plan = plan_of(graph, types, pixels, weight_bits, activation_bits, terms, rounding)
     quantized = build(plan, graph, types)
     # Building has rounded to nearest already.
@@ -118,11 +120,16 @@ def _check_model(model):
 
 
 def _check_formats(weight_bits, activation_bits, terms):
-    if not isinstance(weight_bits, Budget):
-        check_choice("weight_bits", weight_bits, LEAST_BITS, MOST_BITS)
+    if isinstance(weight_bits, Budget):
+        raise TypeError(
+            "quantize needs weight_bits as a number, because an array has codes of one width, not "
+            "a Budget; give it as terms"
+        )
+    check_choice("weight_bits", weight_bits, LEAST_BITS, MOST_BITS)
     # More than 16 bits are an unrounded result's alone.
     check_number("activation_bits", activation_bits, 2, 16)
-    check_choice("terms", terms, 1, 7)
+    if not isinstance(terms, Budget):
+        check_choice("terms", terms, TERMS[0], TERMS[-1], by_channel=True)
 
 
 def _check_one_input(graph, rounding):

@@ -1,4 +1,4 @@
-"""How much each layer loses at each number of weight bits, and the best use of a mean of bits."""
+"""How much each layer loses with each number of terms, and the best use of a mean of terms."""
 
 import copy
 import math
@@ -10,68 +10,72 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hw.spec.isa.codes import BITS, LEAST_BITS, MOST_BITS
 from qnn.errors import ModelError
 from qnn.nn.layers import QuantConv
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import set_exponents
 from qnn.ptq.data import as_images
+from qnn.ptq.plans import CLOSE_TERMS
 from qnn.quant import pow2
 
-# Every layer is tried at four widths, each a pass over all that lies behind it.
-# Every layer is tried at four widths: 128 images keep that to some four passes a layer.
+# Every layer is tried with four terms or seven: 128 images keep that to some passes per layer.
 IMAGES, CHUNK = 128, 64  # that measure; at a time
-# A table of so many float64 takes 1 MiB a layer and width.
-# A table of so many float64 takes 1 MiB a layer and width, and an update well below a millisecond.
-MOST_STEPS = 1 << 17  # of the budget; networks with more codes are counted in larger units
+# A table of so many float64 takes 1 MiB per layer and term, and an update well below a millisecond.
+MOST_STEPS = 1 << 17  # of the budget; networks with more products are counted in larger units
 
-Losses = Mapping[str, Mapping[int, float]]  # by layer and bits
+Losses = Mapping[str, Mapping[int, float]]  # by layer and terms
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The bits that a budget gives each layer.
+    """The terms that a budget gives each layer.
 
     Members
     -------
-    bits : by layer
-    losses : by layer and bits, what ``sensitivity`` measured
-    sizes : codes by layer
+    terms : by layer
+    losses : by layer and terms, what ``sensitivity`` measured
+    products : of an image, by layer
     """
 
-    bits: dict[str, int]
+    terms: dict[str, int]
     losses: Losses
-    sizes: dict[str, int]
+    products: dict[str, int]
 
     @property
-    def mean_bits(self) -> float:
-        """The mean of the bits over all codes."""
-        return sum(self.sizes[n] * b for n, b in self.bits.items()) / sum(self.sizes.values())
+    def mean_terms(self) -> float:
+        """The mean of the terms over all products."""
+        spent = sum(self.products[name] * terms for name, terms in self.terms.items())
+        return spent / sum(self.products.values())
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Bits per layer with the least loss whose mean over all weight codes is ``mean_bits`` or less.
+    """Terms per layer with the least loss whose mean over all products is ``mean_terms`` or less.
+
+    Each term of a product takes a lane of the array for a step, so that this mean is what the
+    network's steps are multiplied by.
 
     Members
     -------
-    mean_bits : within ``hw.spec.isa.codes.BITS``
+    mean_terms : within ``qnn.quant.pow2.TERMS``
     report : is told what was measured and chosen
     """
 
-    mean_bits: float
+    mean_terms: float
     report: Callable[[Fit], None] | None = None
 
     def __post_init__(self):
-        least, most = LEAST_BITS, MOST_BITS
-        if not least <= self.mean_bits <= most:
-            raise ValueError(f"Budget needs mean_bits from {least} to {most}, not {self.mean_bits}")
+        least, most = pow2.TERMS[0], pow2.TERMS[-1]
+        if not least <= self.mean_terms <= most:
+            raise ValueError(
+                f"Budget needs mean_terms from {least} to {most}, not {self.mean_terms}"
+            )
 
     def choose(
         self, quantized: QuantizedModel, images: Tensor | tuple[Tensor, ...]
     ) -> dict[str, int]:
-        """Bits of each layer that learns; the arguments are those of ``sensitivity``.
+        """Terms of each layer that learns; the arguments are those of ``sensitivity``.
 
         Raises
         ------
@@ -82,34 +86,35 @@ class Budget:
         if not losses:
             raise ModelError(
                 "Budget needs a layer whose weights are learned, but the network has none; give "
-                "weight_bits as a number"
+                "terms as a number"
             )
-        sizes = {name: conv.weight.numel() * conv.plan.terms for name, conv in learnable(quantized)}
-        fit = Fit(choose_bits(losses, sizes, self.mean_bits), losses, sizes)
+        products = {name: conv.plan.products for name, conv in learnable(quantized)}
+        fit = Fit(choose_terms(losses, products, self.mean_terms), losses, products)
         if self.report is not None:
             self.report(fit)
-        return fit.bits
+        return fit.terms
 
 
 @torch.no_grad()
 def sensitivity(
     quantized: QuantizedModel, images: Tensor | tuple[Tensor, ...]
 ) -> dict[str, dict[int, float]]:
-    """The loss of each layer at 2, 3, 4 and 5 bits: how far the answers move when it alone rounds.
+    """The loss of each layer with each number of terms: how far answers move when it alone rounds.
 
     Answers are compared with those of the same network whose weights are not rounded and whose
     activations are: so what is measured is the rounding of weights alone, and 0 without it. The
+    Terms are tried up to those that bring any weight close, 4, and 7 of 2-bit codes. The
     loss is KL(p || q) of the softmax over classes, averaged over images; of an output with one
     class, the squared error over the square of what is wanted. Several outputs add up.
 
     Parameters
     ----------
-    quantized : of any weight bits, its weights not yet replaced by a rounding method
+    quantized : of any terms, its weights not yet replaced by a rounding method
     images : (count, ...) what the float model takes, of each input; the first ``IMAGES`` count
 
     Returns
     -------
-    Losses by layer, of those that learn, and by bits
+    Losses by layer, of those that learn, and by terms
     """
     free = folded_copy(quantized)
     trials = {name: _trials(conv) for name, conv in learnable(quantized)}
@@ -120,51 +125,51 @@ def sensitivity(
         wanted = _tensors(free, part)
         share = len(part[0]) / len(images[0])
         for name, weights in trials.items():
-            for bits, weight in weights.items():
+            for terms, weight in weights.items():
                 got = _with_weight(free, wanted, name, weight)
-                losses[name][bits] += share * _loss(free, wanted, got)
+                losses[name][terms] += share * _loss(free, wanted, got)
     return losses
 
 
-def choose_bits(losses: Losses, sizes: Mapping[str, int], mean_bits: float) -> dict[str, int]:
-    """Bits of each layer with the least sum of losses under a mean of bits.
+def choose_terms(losses: Losses, products: Mapping[str, int], mean_terms: float) -> dict[str, int]:
+    """Terms of each layer with the least sum of losses under a mean of terms.
 
-    Exact, by dynamic programming over the bits that are spent, as long as those are at most
-    ``MOST_STEPS`` times what divides all sizes; beyond, spending is rounded up to such a share of
-    the budget. Of equal sums, fewer bits win.
+    Exact, by dynamic programming over the terms that are spent, as long as those are at most
+    ``MOST_STEPS`` times what divides all products; beyond, spending is rounded up to such a share
+    of the budget. Of equal sums, fewer terms win.
 
     Parameters
     ----------
-    losses : by layer and bits
-    sizes : codes by layer
-    mean_bits : over all codes, at most
+    losses : by layer and terms
+    products : by layer
+    mean_terms : over all products, at most
 
     Raises
     ------
     ValueError
-        The least bits of every layer together are more than the budget.
+        The fewest terms of every layer together are more than the budget.
     """
     least = {name: min(found) for name, found in losses.items()}
     room = math.floor(
-        # The factor forgives a mean like 2.8, which no binary number is.
-        sum(sizes[name] * (mean_bits - bits) for name, bits in least.items()) * (1 + 1e-12)
+        # The factor forgives a mean like 1.6, which no binary number is.
+        sum(products[name] * (mean_terms - terms) for name, terms in least.items()) * (1 + 1e-12)
     )
     if room < 0:
         raise ValueError(
-            f"choose_bits needs mean_bits of at least the fewest that layers may have, not "
-            f"{mean_bits}"
+            f"choose_terms needs mean_terms of at least the fewest that layers may have, not "
+            f"{mean_terms}"
         )
-    dearest = {name: min(found, key=lambda b, f=found: (f[b], b)) for name, found in losses.items()}
-    if sum(sizes[name] * (bits - least[name]) for name, bits in dearest.items()) <= room:
+    dearest = {name: min(found, key=lambda k, f=found: (f[k], k)) for name, found in losses.items()}
+    if sum(products[name] * (terms - least[name]) for name, terms in dearest.items()) <= room:
         return dearest  # rounded spending could leave a layer out
-    unit = max(math.gcd(*sizes.values()), -(-room // MOST_STEPS))
+    unit = max(math.gcd(*products.values()), -(-room // MOST_STEPS))
     best, picks = np.zeros(room // unit + 1), []
     for name, found in losses.items():
         options = sorted(found)
         # Rounded up: the budget is never exceeded, whatever the unit.
-        steps = [-(-(bits - options[0]) * sizes[name] // unit) for bits in options]
+        steps = [-(-(terms - options[0]) * products[name] // unit) for terms in options]
         table = np.stack(
-            [_delayed(best + found[b], s) for b, s in zip(options, steps, strict=True)]
+            [_delayed(best + found[k], s) for k, s in zip(options, steps, strict=True)]
         )
         chosen = table.argmin(0)
         best = table.min(0)
@@ -184,13 +189,13 @@ def _delayed(values, steps):
 
 
 def _trials(conv: QuantConv) -> dict[int, Tensor]:
-    """The layer's rounded weights by bits, with exponents as ``quantize`` chooses them."""
-    found = {}
-    for bits in BITS:
+    """The layer's rounded weights by terms, with exponents as ``quantize`` chooses them."""
+    found, bits = {}, conv.plan.weight_bits
+    for terms in range(1, CLOSE_TERMS[bits] + 1):
         trial = copy.deepcopy(conv)
-        trial.plan = replace(conv.plan, weight_bits=bits)
+        trial.plan = replace(conv.plan, terms=terms, channel_terms=None)
         set_exponents(trial)
-        found[bits] = pow2.values(trial.indices(), trial.weight_exponent, bits).float()
+        found[terms] = pow2.values(trial.indices(), trial.weight_exponent, bits).float()
     return found
 
 

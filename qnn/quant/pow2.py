@@ -1,23 +1,27 @@
-"""Weights that are sums of signed powers of two: their grid, indices, values and scales.
+"""Weights that are sums of signed powers of two: their grid, indices, values and rounding.
 
 A code of ``bits`` bits is a signed index m from -K to K, K = 2**(bits - 1) - 1: m = 0 is zero,
-else the value ±2**(abs(m) - K) * 2**e, with one integer exponent e for each output channel. A
-weight is the sum of ``terms`` such codes.
+else the integer ±2**(abs(m) - 1). A weight of k terms is the integer sum over its codes, term 0
+first, each times 2**(r (k - 1 - t)), and with one exponent e for each output channel the real
+``integer * 2**(e - (K - 1) - r (k - 1))``: the greatest value of the first term is 2**e.
+
+Where ``terms`` may be a number for each output channel, a channel's codes beyond its own are zero.
 """
 
 import math
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hw.spec.isa import codes as weight_codes
+from qnn.quant.by_terms import Terms, by_terms
+from qnn.quant.shortest_sums import shortest_sums
 
 TERMS = range(1, 8)
-# A grid whose top is 1/2048 of the greatest weight errs by nearly all of that weight: only some
-# 2**22 others, too small for larger grids, could outweigh it.
-DEPTH = 12  # exponents that the search tries, from the one that clips nothing downwards
+# Weights that are looked at together: the temporary float64 tensors of a larger piece leave the
+# caches. Measured with VGG-16: 2**14 to 2**17 differ by little, 2**20 takes twice the time.
+PIECE = 1 << 16
 _WORDS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}  # mantissa bits
 
 
@@ -40,13 +44,39 @@ def exp2(exponent: Tensor) -> Tensor:
     return ((exponent.to(torch.int64) + 1023) << 52).view(torch.float64)
 
 
-def integers(indices: Tensor) -> Tensor:
-    """What the array multiplies by: sign(m) * 2**(abs(m) - 1), summed over terms.
+def fraction_bits(bits: int, terms: int = 1) -> int:
+    """Binary places of a weight below 2**e: its integer is in units of 2**(e - these)."""
+    # The one place of this package that knows r: the weight of terms elsewhere follows from it.
+    return most_index(bits) - 1 + weight_codes.term_shift(bits) * (terms - 1)
+
+
+def integers(indices: Tensor, bits: int) -> Tensor:
+    """What the array multiplies by: sign(m) * 2**(abs(m) - 1), summed over terms as they weigh.
 
     ``indices`` is (terms, ...); the result is (...) int64.
     """
     wide = indices.to(torch.int64)
-    return (wide.sign() * weight_codes.magnitude(wide.abs())).sum(0)
+    return _summed(wide.sign() * weight_codes.magnitude(wide.abs()), bits)
+
+
+def reach_of(indices: Tensor, bits: int) -> Tensor:
+    """What bounds all sums on the way through each output channel: (outputs,) float64.
+
+    It is the sum of the magnitudes of all codes, as their terms weigh: terms are added one by one,
+    and of 3 = 4 - 1 the partial sums reach 4 - and, where products differ in sign, 5.
+
+    Parameters
+    ----------
+    indices : (terms, outputs, ...)
+    """
+    outputs = indices.transpose(0, 1)
+    sums = torch.zeros(len(outputs), dtype=torch.float64, device=indices.device)
+    for rows in pieces(outputs):
+        # Terms, whose integers have 15 bits at most, are summed before they are shifted.
+        magnitudes = weight_codes.magnitude(outputs[rows].to(torch.int32).abs())
+        terms = magnitudes.reshape(*magnitudes.shape[:2], -1).sum(2).T.to(torch.int64)
+        sums[rows] = _summed(terms, bits).double()
+    return sums
 
 
 def values(indices: Tensor, exponent: Tensor, bits: int) -> Tensor:
@@ -61,18 +91,20 @@ def values(indices: Tensor, exponent: Tensor, bits: int) -> Tensor:
     -------
     (outputs, ...) float64, exact
     """
-    whole = integers(indices).to(torch.float64)
-    return whole * _per_channel(exp2(exponent - (most_index(bits) - 1)), whole)
+    whole = integers(indices, bits).to(torch.float64)
+    return whole * _per_channel(exp2(exponent - fraction_bits(bits, len(indices))), whole)
 
 
 @lru_cache
 def grid(bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
-    """Every weight from zero upwards, for e = K - 1: sums of integers ±2**(m - 1).
+    """Every weight from zero upwards, in units of the least step: sums of integers ±2**(m - 1).
 
     Returns
     -------
     sums : (count,) int64, ascending
-    codes : (count, terms) int8; of the ways to write a sum, one with the fewest indices not zero
+    codes : (count, terms) int8; of the ways to write a sum, one with the fewest indices not zero,
+        of these one that ends with zeros, and then of small magnitudes, which bound what is summed
+        on the way
 
     Raises
     ------
@@ -82,27 +114,13 @@ def grid(bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
     most = most_index(bits)
     if terms not in TERMS:
         raise ValueError(f"terms must be from 1 to 7, not {terms}")
-    reach = terms * weight_codes.magnitude(most)
-    codes = np.zeros((2 * reach + 1, terms), np.int8)
-    known = np.zeros(2 * reach + 1, bool)
-    known[reach] = True
-    # The greatest first, so that of two ways of equal length the same one is always found.
-    steps = [(m, weight_codes.magnitude(m)) for m in range(most, 0, -1)]
-    for term in range(terms):
-        shorter = np.flatnonzero(known)
-        for index, step in steps + [(-m, -s) for m, s in steps]:
-            # Term by term, as in a breadth-first search: a sum is first met with the fewest codes
-            # not zero.
-            start = shorter[(shorter + step >= 0) & (shorter + step <= 2 * reach)]
-            start = start[~known[start + step]]
-            codes[start + step] = codes[start]
-            codes[start + step, term] = index
-            known[start + step] = True
-    sums = np.flatnonzero(known[reach:])
-    return torch.from_numpy(sums), torch.from_numpy(codes[reach + sums])
+    magnitudes = [weight_codes.magnitude(m) for m in range(1, most + 1)]
+    sums, codes = shortest_sums(magnitudes, terms, weight_codes.term_shift(bits))
+    return torch.from_numpy(sums), torch.from_numpy(codes)
 
 
-def nearest(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
+@by_terms
+def nearest(w: Tensor, exponent: Tensor, bits: int, terms: Terms = 1) -> Tensor:
     """Signed indices of the grid's nearest value to each weight; a tie goes away from zero.
 
     Parameters
@@ -114,14 +132,20 @@ def nearest(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
     -------
     (terms, outputs, ...) int8
     """
-    place = _place(_scaled(w, exponent, bits), bits, terms)
-    codes = grid(bits, terms)[1].to(w.device)[place]
-    codes = torch.where((w < 0).unsqueeze(-1), -codes, codes)
-    # Terms come first: each is a convolution's codes of their own to the array.
-    return codes.movedim(-1, 0).contiguous()
+    codes = _codes_by_halves(bits, terms, w.device)
+    result = torch.empty((terms, *w.shape), dtype=torch.int8, device=w.device)
+    for rows in pieces(w):
+        magnitude, _ = in_steps(w[rows].to(torch.float64), exponent[rows], bits, terms)
+        place = _halves(magnitude, len(codes[0]))
+        sign = torch.where(w[rows] < 0, -1, 1).to(torch.int8)
+        # Terms come first: each is a convolution's codes of their own to the array.
+        for term, table in enumerate(codes):
+            torch.mul(table[place], sign, out=result[term, rows])
+    return result
 
 
-def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
+@by_terms
+def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: Terms = 1) -> tuple[Tensor, Tensor]:
     """The greatest value of the grid that is not over each weight, and the least not under it.
 
     Both are the weight itself where it lies on the grid, and the last level where it is beyond.
@@ -137,7 +161,7 @@ def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[
     """
     sums = grid(bits, terms)[0].to(w.device, torch.float64)
     levels = torch.cat((-sums[1:].flip(0), sums))
-    step = _per_channel(exp2(exponent - (most_index(bits) - 1)), w)
+    step = _per_channel(exp2(exponent - fraction_bits(bits, terms)), w)
     scaled = w.detach().to(torch.float64) / step
     # The two searches differ only where a weight lies on a level: there both give that level.
     down = torch.bucketize(scaled, levels, right=True) - 1
@@ -146,7 +170,8 @@ def neighbours(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[
     return levels[down.clamp(min=0)] * step, levels[up.clamp(max=last)] * step
 
 
-def snap(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
+@by_terms
+def snap(w: Tensor, exponent: Tensor, bits: int, terms: Terms = 1) -> Tensor:
     """Values of the codes that ``nearest`` gives, in the dtype of ``w``; NaN stays NaN.
 
     It is for every forward pass of training: float32 stays float32, which is enough, because
@@ -161,17 +186,16 @@ def snap(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> Tensor:
     -------
     (outputs, ...) without a gradient
     """
-    magnitude, step = in_steps(w, exponent, bits)
+    magnitude, step = in_steps(w, exponent, bits, terms)
     if terms == 1:
         value = power(magnitude, bits, 1.5)
     else:
-        table = _by_halves(bits, terms, magnitude.dtype, w.device)
-        place = torch.fmin(magnitude * 2, magnitude.new_tensor(len(table) - 1)).to(torch.int32)
-        value = torch.where(magnitude.isnan(), magnitude, table[place])
+        value = nearest_sum(magnitude, bits, terms)
+        value = torch.where(magnitude.isnan(), magnitude, value)
     return (value * step).to(w.dtype).copysign(w.detach())
 
 
-def in_steps(w: Tensor, exponent: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+def in_steps(w: Tensor, exponent: Tensor, bits: int, terms: int = 1) -> tuple[Tensor, Tensor]:
     """Magnitudes in units of the grid's least step, and that step, exact and without a gradient.
 
     Returns
@@ -179,12 +203,18 @@ def in_steps(w: Tensor, exponent: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     magnitude : of the shape of ``w``, float32 or float64: what ``w`` is and the step needs
     step : (outputs, 1, ...) of the same dtype
     """
-    exponent = exponent - (most_index(bits) - 1)
+    exponent = exponent - fraction_bits(bits, terms)
     # A divisor that is a power of two leaves the mantissa alone, unless the result is denormal.
     narrow = w.dtype != torch.float64 and int(exponent.min()) >= -126  # normal numbers
     dtype = torch.float32 if narrow else torch.float64
     step = _per_channel(exp2(exponent), w).to(dtype)
     return w.detach().to(dtype).abs() / step, step
+
+
+def nearest_sum(magnitude: Tensor, bits: int, terms: int) -> Tensor:
+    """The grid's nearest value to each magnitude, both in its least steps, for all but NaN."""
+    table = _by_halves(bits, terms, magnitude.dtype, magnitude.device)
+    return table[_halves(magnitude, len(table))]
 
 
 def power(magnitude: Tensor, bits: int, midpoint: float) -> Tensor:
@@ -204,82 +234,54 @@ def power(magnitude: Tensor, bits: int, midpoint: float) -> Tensor:
     return torch.where(magnitude >= 0.5, value, magnitude * 0)
 
 
-def reach(w: Tensor, exponent: Tensor, terms: int = 1) -> Tensor:
-    """The grid's greatest value, (outputs, 1, ...) in the dtype of ``w``."""
-    return _per_channel(exp2(exponent) * terms, w).to(w.dtype)
+@by_terms
+def reach(w: Tensor, exponent: Tensor, bits: int, terms: Terms = 1) -> Tensor:
+    """The grid's greatest value, (outputs, 1, ...) in the dtype of ``w``: 2**e for one term."""
+    most = int(grid(bits, terms)[0][-1])
+    return _per_channel(exp2(exponent - fraction_bits(bits, terms)) * most, w).to(w.dtype)
 
 
-def search_exponent(
-    w: Tensor,
-    bits: int,
-    terms: int = 1,
-    *,
-    least: Tensor | None = None,
-    most: Tensor | None = None,
-) -> Tensor:
-    """The exponent of each output channel with the least squared error after ``nearest``.
+def pieces(w: Tensor) -> list[slice]:
+    """Slices of the output channels, each of about ``PIECE`` weights: what a cache holds."""
+    count = max(1, PIECE // max(1, w[:1].numel()))
+    return [slice(start, start + count) for start in range(0, len(w), count)]
 
-    Tries ``DEPTH`` exponents, from the least one whose 2**e no weight exceeds downwards; of equal
-    errors the larger exponent wins. A channel of zeros gets 0.
 
-    Parameters
-    ----------
-    w : (outputs, ...) float
-    least, most : (outputs,) integers that bound the result; ``least`` wins over ``most``
-
-    Returns
-    -------
-    (outputs,) int64
-    """
-    flat = w.detach().to(torch.float64).reshape(len(w), -1)
-    mantissa, top = torch.frexp(flat.abs().amax(1))
-    top = torch.where(mantissa == 0, 0, top.to(torch.int64) - (mantissa == 0.5).to(torch.int64))
-    best = _bounded(top, least, most)
-    error = _squared_error(flat, best, bits, terms)
-    for depth in range(1, DEPTH):
-        trial = _bounded(top - depth, least, most)
-        trial_error = _squared_error(flat, trial, bits, terms)
-        better = trial_error < error
-        # Strictly better only: of equal errors the one found first wins, which is the larger
-        # exponent.
-        best = torch.where(better, trial, best)
-        error = torch.where(better, trial_error, error)
-    return best
+def _summed(terms, bits):
+    """The sum of the integers of all terms, (terms, ...), each shifted over the next ones."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = (total << weight_codes.term_shift(bits)) + term
+    return total
 
 
 def _per_channel(scale, like):
     return scale.reshape(-1, *[1] * (like.dim() - 1))
 
 
-def _scaled(w, exponent, bits):
-    """Magnitudes in units of the grid's least step."""
-    scale = exp2(most_index(bits) - 1 - exponent)
-    return w.detach().to(torch.float64).abs() * _per_channel(scale, w)
+def _halves(magnitude, count):
+    """The place of each magnitude in a table of multiples of one half, whose last stands for more.
+
+    All sums of the grid are integers and so all midpoints multiples of one half: a table of what is
+    nearest to each multiple, and so to all up to the next one, is exact.
+    """
+    return torch.fmin(magnitude * 2, magnitude.new_tensor(count - 1)).to(torch.int32)
+
+
+@lru_cache
+def _places_by_halves(bits, terms):
+    sums = grid(bits, terms)[0].to(torch.float64)
+    halves = torch.arange(2 * int(sums[-1]) + 1, dtype=torch.float64) / 2
+    return torch.bucketize(halves, (sums[1:] + sums[:-1]) / 2, right=True)
 
 
 @lru_cache
 def _by_halves(bits, terms, dtype, device):
-    """The nearest sum to each multiple of one half, and so to all up to the next multiple."""
-    # All sums are integers and so all midpoints multiples of one half: a table by halves is exact.
-    halves = torch.arange(2 * (terms << (most_index(bits) - 1)) + 1, dtype=torch.float64) / 2
-    return grid(bits, terms)[0][_place(halves, bits, terms)].to(device, dtype)
+    """The nearest sum to each multiple of one half, in 16 MiB at most: 5 bits in seven terms."""
+    return grid(bits, terms)[0][_places_by_halves(bits, terms)].to(device, dtype)
 
 
-def _place(magnitude, bits, terms):
-    sums = grid(bits, terms)[0].to(magnitude.device, torch.float64)
-    return torch.bucketize(magnitude, (sums[1:] + sums[:-1]) / 2, right=True)
-
-
-def _squared_error(flat, exponent, bits, terms):
-    magnitude = _scaled(flat, exponent, bits)
-    sums = grid(bits, terms)[0].to(flat.device, torch.float64)
-    step = exp2(exponent - (most_index(bits) - 1))
-    return (magnitude - sums[_place(magnitude, bits, terms)]).square().sum(1) * step.square()
-
-
-def _bounded(exponent, least, most):
-    if most is not None:
-        exponent = exponent.minimum(most.to(exponent))
-    if least is not None:
-        exponent = exponent.maximum(least.to(exponent))
-    return exponent
+@lru_cache
+def _codes_by_halves(bits, terms, device):
+    """The codes of that sum, (terms, multiples)."""
+    return grid(bits, terms)[1][_places_by_halves(bits, terms)].T.contiguous().to(device)

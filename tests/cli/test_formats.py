@@ -5,7 +5,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.cli.formats import choice, described, layer_bits, mean_weight_bits
+from qnn.cli.formats import choice, described, layer_bits, layer_terms, mean_terms
 from qnn.nn import artifact
 
 NAMES = st.text("abc.*?_0", min_size=1)
@@ -55,11 +55,12 @@ def test_layers_may_have_bits_and_terms_of_their_own(qnn, checkpoint, tmp_path):
         "last.0": 3,
         "fc": 2,
     }
-    assert (layers["fc"].terms, layers["stem.0"].terms) == (2, 1)
-    codes = 144 + 3 * 2304 + 128 + 6912 + 640
-    mean = 3 + (2 * 144 - 640) / codes
-    assert mean_weight_bits(plan) == pytest.approx(mean)
-    assert described(plan) == f"2- to 5-bit weights, {mean:.2f} bits on average"
+    assert layer_terms(plan) == {name: 2 if name == "fc" else 1 for name in layer_bits(plan)}
+    products = {name: layers[name].products for name in layer_bits(plan)}
+    assert products["fc"] == 320
+    mean = 1 + 320 / sum(products.values())
+    assert mean_terms(plan) == pytest.approx(mean)
+    assert described(plan) == "2- to 5-bit weights of up to 2 terms, 1.00 on average"
     assert text.startswith(f"{out}: {described(plan)}; of 64 test images float gets ")
     build = tmp_path / "build"
     assert qnn("compile", out, "-o", build)[0] == 0
@@ -68,21 +69,25 @@ def test_layers_may_have_bits_and_terms_of_their_own(qnn, checkpoint, tmp_path):
 
 def test_a_budget_is_kept_and_its_use_is_printed(qnn, checkpoint, tmp_path):
     out = tmp_path / "m.safetensors"
-    code, text, err = quantized(qnn, checkpoint, out, "--weight-bits-budget", "2.8")
+    code, text, err = quantized(qnn, checkpoint, out, "--terms-budget", "1.6")
     assert (code, err) == (0, "")
     plan = artifact.load(out).plan
-    bits, mean = layer_bits(plan), mean_weight_bits(plan)
-    assert mean <= 2.8
+    terms, mean = layer_terms(plan), mean_terms(plan)
+    assert mean <= 1.6
+    assert len(set(terms.values())) > 1
+    most = max(terms.values())
+    assert described(plan) == f"3-bit weights of up to {most} terms, {mean:.2f} on average"
     title, header, *rows, last = text.splitlines()
-    assert title.strip() == f"weight bits of least loss: {mean:.2f} on average"
-    names = "layer codes bits loss loss at 2 loss at 3 loss at 4 loss at 5"
+    assert title.strip() == f"terms of least loss: {mean:.2f} on average"
+    names = "layer products terms loss loss with 1 loss with 2 loss with 3 loss with 4"
     assert header.split() == names.split()
-    assert {row.split()[0]: int(row.split()[2]) for row in rows} == bits
+    assert {row.split()[0]: int(row.split()[2]) for row in rows} == terms
     assert last.startswith(f"{out}: {described(plan)}; of 64 test images")
-    code, text, err = quantized(qnn, checkpoint, out, "--weight-bits-budget", "2.8", "--json")
+    code, text, err = quantized(qnn, checkpoint, out, "--terms-budget", "1.6", "--json")
     assert (code, err) == (0, "")
     result = json.loads(text)
-    assert (result["weight_bits"], result["mean_weight_bits"]) == (bits, mean)
+    assert (result["terms"], result["mean_terms"]) == (terms, mean)
+    assert result["weight_bits"] == layer_bits(plan)
 
 
 def test_patterns_that_match_no_layer_are_one_line(qnn, checkpoint, tmp_path):
@@ -95,10 +100,8 @@ def test_patterns_that_match_no_layer_are_one_line(qnn, checkpoint, tmp_path):
     )
 
 
-def test_bits_and_a_budget_together_are_refused(qnn, checkpoint, tmp_path):
-    options = ("--weight-bits", "4", "--weight-bits-budget", "3")
+def test_terms_and_a_budget_together_are_refused(qnn, checkpoint, tmp_path):
+    options = ("--terms", "2", "--terms-budget", "3")
     code, out, err = quantized(qnn, checkpoint, tmp_path / "m.safetensors", *options)
     assert (code, out) == (2, "")
-    assert err.endswith(
-        "Invalid value: --weight-bits-budget replaces --weight-bits; give one of them\n"
-    )
+    assert err.endswith("Invalid value: --terms-budget replaces --terms; give one of them\n")

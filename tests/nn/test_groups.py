@@ -52,9 +52,9 @@ def test_every_method_rounds_groups_and_exports_what_it_evaluates(method):
     assert [graph[name].window.groups for name in ("0", "3", "6")] == [4, 4, 2]
 
 
-def test_bits_by_budget_and_corrected_biases_keep_groups_exact():
+def test_terms_by_budget_and_corrected_biases_keep_groups_exact():
     model, data = network()
-    quantized = quantize(model, data, weight_bits=Budget(3.0), bias_correction=True)
+    quantized = quantize(model, data, terms=Budget(1.7), bias_correction=True)
     same_integers(quantized, data)
 
 

@@ -66,11 +66,25 @@ def test_patterns_that_do_not_fit_the_network_are_refused(choice, text):
     assert message(ModelError, lambda: by_layer("weight_bits", choice, LEARNED, FIXED)) == text
 
 
-@pytest.mark.parametrize("choice", [1, 6, "3", 3.0, {"a": 3, "*": 6}, {"*": None}])
+@pytest.mark.parametrize("choice", [1, 6, "3", 3.0, (3, 4)])
 def test_numbers_out_of_bounds_are_refused(choice):
-    wrong = choice if not isinstance(choice, dict) else choice["*"]
     text = message(ValueError, lambda: check_choice("weight_bits", choice, 2, 5))
-    assert text == f"quantize needs weight_bits from 2 to 5, not {wrong}"
+    assert text == f"quantize needs weight_bits from 2 to 5, not {choice}"
+
+
+@pytest.mark.parametrize("number", [6, None, [3, 3], "33"])
+def test_numbers_of_layers_out_of_bounds_are_refused(number):
+    choice = {"a": 3, "conv*": number, "*": 7}
+    text = message(ValueError, lambda: check_choice("weight_bits", choice, 2, 5))
+    assert text == f"quantize needs weight_bits from 2 to 5 for 'conv*', not {number}"
+
+
+def test_channels_may_have_numbers_of_their_own_where_they_make_sense():
+    choice = {"a": [1, 2, 7], "b": (3,), "*": 2}
+    check_choice("terms", choice, 1, 7, by_channel=True)
+    assert greatest(choice) == 7
+    text = message(ValueError, lambda: check_choice("terms", {"a": [1, 8]}, 1, 7, by_channel=True))
+    assert text == "quantize needs terms from 1 to 7 for 'a', not 8"
 
 
 def test_an_empty_mapping_is_refused():

@@ -110,11 +110,11 @@ def test_two_images_and_two_outputs_equal_their_integers():
     equal_to_its_integers(quantized, data)
 
 
-def test_the_bits_of_layers_can_be_chosen(both):
+def test_the_terms_of_layers_can_be_chosen(both):
     model, data = both
     fits = []
-    quantize(model, data, weight_bits=Budget(3.5, fits.append))
-    assert set(fits[0].bits) == {"conv", "fc", "head"}
+    quantize(model, data, terms=Budget(1.5, fits.append))
+    assert set(fits[0].terms) == {"conv", "fc", "head"}
 
 
 def test_pixels_beside_reals(both):

@@ -323,6 +323,8 @@ def test_a_bias_without_room_is_refused():
         ({"weight_bits": 6}, "quantize needs weight_bits from 2 to 5, not 6"),
         ({"activation_bits": 1}, "quantize needs activation_bits from 2 to 16, not 1"),
         ({"terms": 0}, "quantize needs terms from 1 to 7, not 0"),
+        ({"terms": [1, 1]}, "quantize needs terms from 1 to 7, not [1, 1]"),
+        ({"terms": {"0": [1, 8]}}, "quantize needs terms from 1 to 7 for '0', not 8"),
         (
             {"rounding": "up"},
             "rounding must be one of nearest, discquant, adaround, gptq, not 'up'",

@@ -11,9 +11,9 @@ import qnn
 from qnn.errors import ModelError
 from qnn.ptq import sensitivity as measured
 from qnn.ptq.quantize import quantize
-from qnn.ptq.sensitivity import Budget, Fit, choose_bits, sensitivity
+from qnn.ptq.sensitivity import Budget, Fit, choose_terms, sensitivity
 
-BITS = (2, 3, 4, 5)
+TERMS = (1, 2, 3, 4)
 
 
 def message(kind, call):
@@ -53,20 +53,30 @@ def on_grid(model, bits, exponent=0):
     return model
 
 
-def test_layers_that_learn_are_measured_at_every_number_of_bits():
+def test_layers_that_learn_are_measured_with_every_number_of_terms():
     model, x = network()
     losses = sensitivity(quantize(model, x), x)
     assert list(losses) == ["one.0", "two", "head"]
-    assert all(tuple(found) == BITS for found in losses.values())
-    assert all(found[2] > found[3] > 0 < found[5] for found in losses.values())
+    assert all(tuple(found) == TERMS for found in losses.values())
+    assert all(found[1] > found[3] > 0 for found in losses.values())
+    assert all(found[2] > found[4] > 0 for found in losses.values())
+
+
+def test_weights_of_two_bits_are_measured_with_more_terms():
+    model, x = network()
+    losses = sensitivity(quantize(model, x, weight_bits={"two": 2, "*": 3}), x)
+    assert [tuple(found) for found in losses.values()] == [TERMS, tuple(range(1, 8)), TERMS]
 
 
 def test_weights_that_a_format_holds_lose_nothing():
     model, x = network()
     model.one = model.one[0]
-    losses = sensitivity(quantize(on_grid(model, 3), x, weight_bits=5), x)
+    losses = sensitivity(quantize(on_grid(model, 3), x), x)
     for name, found in losses.items():
-        assert found[3] == found[4] == found[5] == 0 < found[2], name
+        assert found[1] == found[2] == found[3] == found[4] == 0, name
+    losses = sensitivity(quantize(on_grid(model, 4), x), x)
+    for name, found in losses.items():
+        assert found[1] > 0 == found[4], name
 
 
 def test_a_loss_is_the_divergence_of_the_network_in_which_one_layer_alone_rounds():
@@ -81,21 +91,23 @@ def test_a_loss_is_the_divergence_of_the_network_in_which_one_layer_alone_rounds
         p, q = (net(x).log_softmax(1) for net in (free, rounded))
     wanted = float((p.exp() * (p - q)).sum(1).mean())
     found = sensitivity(rounded, x)
-    assert found["two"][3] == pytest.approx(wanted, rel=1e-4)
-    assert found["one"][3] == found["head"][3] == 0
+    assert found["two"][1] == pytest.approx(wanted, rel=1e-4)
+    assert found["one"][1] == found["head"][1] == 0
 
 
-def test_the_bits_that_a_model_has_do_not_matter():
+def test_the_terms_that_a_model_has_do_not_matter():
     model, x = network()
-    wide, narrow = (sensitivity(quantize(model, x, weight_bits=b), x) for b in (5, 2))
+    mixed = {"two": [1, 2] * 3, "*": 1}
+    wide, narrow = (sensitivity(quantize(model, x, terms=terms), x) for terms in (3, mixed))
     for name, found in wide.items():
-        assert found == pytest.approx(narrow[name], rel=0.05)
+        # Biases are rounded in units of the weights' last place: some 1e-6 is noise.
+        assert found == pytest.approx(narrow[name], rel=0.05, abs=2e-6)
 
 
 def test_one_value_without_classes_is_measured_by_its_error():
     model, x = network(classes=1)
     losses = sensitivity(quantize(model, x), x)
-    assert all(found[2] > found[5] > 0 for found in losses.values())
+    assert all(found[1] > found[4] > 0 for found in losses.values())
 
 
 def test_vectors_and_several_outputs_are_measured():
@@ -112,7 +124,7 @@ def test_vectors_and_several_outputs_are_measured():
     x = torch.randn(40, 5)
     losses = sensitivity(quantize(Heads(), x), x)
     assert list(losses) == ["body", "a", "b"]
-    assert all(found[2] > found[5] > 0 for found in losses.values())
+    assert all(found[1] > found[4] > 0 for found in losses.values())
 
 
 CASES = st.lists(
@@ -123,55 +135,56 @@ CASES = st.lists(
 
 
 @settings(max_examples=200)
-@given(CASES, st.floats(2, 5), st.sampled_from((1, 7)))
-def test_chosen_bits_are_the_best_of_all_that_fit(cases, mean_bits, factor):
+@given(CASES, st.floats(1, 4), st.sampled_from((1, 7)))
+def test_chosen_terms_are_the_best_of_all_that_fit(cases, mean_terms, factor):
     names = [f"l{i}" for i in range(len(cases))]
-    sizes = {n: factor * size for n, (size, _) in zip(names, cases, strict=True)}
+    products = {n: factor * product for n, (product, _) in zip(names, cases, strict=True)}
     losses = {
-        n: dict(zip(BITS, map(float, found), strict=True))
+        n: dict(zip(TERMS, map(float, found), strict=True))
         for n, (_, found) in zip(names, cases, strict=True)
     }
-    chosen = choose_bits(losses, sizes, mean_bits)
-    room = mean_bits * sum(sizes.values()) * (1 + 1e-12)
+    chosen = choose_terms(losses, products, mean_terms)
+    room = mean_terms * sum(products.values()) * (1 + 1e-12)
 
-    def spent(bits):
-        return sum(size * b for size, b in zip(sizes.values(), bits, strict=True))
+    def spent(terms):
+        return sum(product * k for product, k in zip(products.values(), terms, strict=True))
 
-    def lost(bits):
-        return sum(losses[n][b] for n, b in zip(names, bits, strict=True))
+    def lost(terms):
+        return sum(losses[n][k] for n, k in zip(names, terms, strict=True))
 
-    fitting = [bits for bits in itertools.product(BITS, repeat=len(names)) if spent(bits) <= room]
+    every = itertools.product(TERMS, repeat=len(names))
+    fitting = [terms for terms in every if spent(terms) <= room]
     got = tuple(chosen[n] for n in names)
     assert got in fitting
     assert lost(got) == min(map(lost, fitting))
 
 
 @settings(max_examples=50)
-@given(CASES, st.floats(2, 5))
-@example([(1, [0, 1, 1, 1])] * 2, 5.0)
-def test_a_budget_in_large_units_is_kept(cases, mean_bits):
-    sizes = {f"l{i}": 1_000_003 * size + i for i, (size, _) in enumerate(cases)}
+@given(CASES, st.floats(1, 4))
+@example([(1, [0, 1, 1, 1])] * 2, 4.0)
+def test_a_budget_in_large_units_is_kept(cases, mean_terms):
+    products = {f"l{i}": 1_000_003 * product + i for i, (product, _) in enumerate(cases)}
     losses = {
-        f"l{i}": dict(zip(BITS, sorted(map(float, found), reverse=True), strict=True))
+        f"l{i}": dict(zip(TERMS, sorted(map(float, found), reverse=True), strict=True))
         for i, (_, found) in enumerate(cases)
     }
-    chosen = choose_bits(losses, sizes, mean_bits)
-    fit = Fit(chosen, losses, sizes)
-    assert fit.mean_bits <= mean_bits * (1 + 1e-9)
-    if mean_bits == 5:
-        assert all(losses[n][bits] == losses[n][5] for n, bits in chosen.items())
+    chosen = choose_terms(losses, products, mean_terms)
+    fit = Fit(chosen, losses, products)
+    assert fit.mean_terms <= mean_terms * (1 + 1e-9)
+    if mean_terms == 4:
+        assert all(losses[n][terms] == losses[n][4] for n, terms in chosen.items())
 
 
-def test_a_budget_below_the_least_bits_is_refused():
-    assert message(ValueError, lambda: choose_bits({"a": {3: 1.0}}, {"a": 4}, 2.5)) == (
-        "choose_bits needs mean_bits of at least the fewest that layers may have, not 2.5"
+def test_a_budget_below_the_fewest_terms_is_refused():
+    assert message(ValueError, lambda: choose_terms({"a": {2: 1.0}}, {"a": 4}, 1.5)) == (
+        "choose_terms needs mean_terms of at least the fewest that layers may have, not 1.5"
     )
 
 
-@pytest.mark.parametrize("mean_bits", [1.9, 5.1, math.nan])
-def test_budgets_that_no_format_has_are_refused(mean_bits):
-    assert message(ValueError, lambda: Budget(mean_bits)) == (
-        f"Budget needs mean_bits from 2 to 5, not {mean_bits}"
+@pytest.mark.parametrize("mean_terms", [0.9, 7.1, math.nan])
+def test_budgets_that_no_format_has_are_refused(mean_terms):
+    assert message(ValueError, lambda: Budget(mean_terms)) == (
+        f"Budget needs mean_terms from 1 to 7, not {mean_terms}"
     )
 
 
@@ -179,32 +192,34 @@ def test_budgets_that_no_format_has_are_refused(mean_bits):
 def test_quantize_keeps_to_a_budget_and_reports_it(bias_correction):
     model, x = network()
     fits = []
-    budget = qnn.Budget(2.8, fits.append)
-    quantized = quantize(model, x, weight_bits=budget, bias_correction=bias_correction)
+    budget = qnn.Budget(1.7, fits.append)
+    quantized = quantize(model, x, terms=budget, bias_correction=bias_correction)
     (fit,) = fits
     layers = {layer.name: layer for layer in quantized.plan.layers}
-    assert {name: layers[name].weight_bits for name in fit.bits} == fit.bits
-    assert fit.sizes == {"one.0": 108, "two": 324, "head": 24}
-    assert fit.mean_bits <= 2.8
-    assert len(set(fit.bits.values())) > 1
-    assert fit.losses == sensitivity(quantize(model, x, weight_bits=5), x)
-    same = quantize(model, x, weight_bits=fit.bits, bias_correction=bias_correction)
+    assert {name: layers[name].terms for name in fit.terms} == fit.terms
+    # The first two have an image of 4 x 8, which each of their weights meets at every position.
+    assert fit.products == {"one.0": 108 * 32, "two": 324 * 32, "head": 24}
+    assert fit.mean_terms <= 1.7
+    assert len(set(fit.terms.values())) > 1
+    assert fit.losses == sensitivity(quantize(model, x), x)
+    same = quantize(model, x, terms=fit.terms, bias_correction=bias_correction)
     assert str(qnn.export(same)) == str(qnn.export(quantized))
 
 
-def test_terms_count_as_codes():
+def test_bits_take_no_budget():
     model, x = network()
-    fits = []
-    quantize(model, x, weight_bits=Budget(3, fits.append), terms={"two": 2, "*": 1})
-    assert fits[0].sizes == {"one.0": 108, "two": 648, "head": 24}
+    assert message(TypeError, lambda: quantize(model, x, weight_bits=Budget(3))) == (
+        "quantize needs weight_bits as a number, because an array has codes of one width, not a "
+        "Budget; give it as terms"
+    )
 
 
 def test_a_network_without_learned_layers_has_no_budget():
     text = message(
         ModelError,
-        lambda: quantize(nn.AvgPool2d(2), torch.randn(4, 2, 4, 4), weight_bits=Budget(3)),
+        lambda: quantize(nn.AvgPool2d(2), torch.randn(4, 2, 4, 4), terms=Budget(3)),
     )
     assert text == (
         "Budget needs a layer whose weights are learned, but the network has none; give "
-        "weight_bits as a number"
+        "terms as a number"
     )

@@ -28,14 +28,14 @@ def test_the_scale_starts_from_the_exponent_and_is_rounded():
     assert torch.equal(indices, pow2.nearest(W, moved, 3))
 
 
-@pytest.mark.parametrize(("terms", "positive_levels"), [(1, 3), (2, 7)])
+@pytest.mark.parametrize(("terms", "positive_levels"), [(1, 3), (2, 17), (3, 77)])
 def test_gradients_are_those_of_the_paper(terms, positive_levels):
     assert len(pow2.grid(3, terms)[0]) - 1 == positive_levels
     made, w = started(terms), W.clone().requires_grad_()
     gradient = torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]], dtype=torch.float64)
     made(w, EXPONENT).backward(gradient)
     scale = pow2.exp2(EXPONENT)[:, None]
-    inside = W.abs() / scale <= terms
+    inside = W.abs() / scale <= sum(4.0**-term for term in range(terms))
     assert torch.equal(w.grad, gradient * inside)
     level = pow2.snap(W, EXPONENT, 3, terms) / scale  # g(w / s)
     slope = torch.where(inside, level - W / scale, level)  # of w_hat by s

@@ -35,7 +35,8 @@ def test_values_lie_between_the_clipped_weight_and_its_level(bits, terms):
     w = torch.linspace(-3, 3, 97, dtype=torch.float64)[None]
     exponent = torch.tensor([0])
     level = pow2.snap(w, exponent, bits, terms)
-    kept = w.clamp(-terms, terms)
+    limit = sum(4.0**-term for term in range(terms))  # of 3 bits; others have one term
+    kept = w.clamp(-limit, limit)
     for progress in (0.0, 0.6, 1.0):
         alpha = 0.5 * 2**progress
         got = made(bits, terms, progress)(w, exponent)

@@ -16,7 +16,8 @@ def draws(w, exponent, bits, terms, count):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("bits", "terms"), [(2, 1), (3, 1), (4, 1), (3, 2)])
 def test_every_draw_is_a_neighbour_and_their_mean_is_the_weight(bits, terms, dtype):
-    w = torch.linspace(-1, 1, 41, dtype=dtype)[None] * terms
+    reach = sum(4.0**-term for term in range(terms))  # of 3 bits; others have one term
+    w = torch.linspace(-1, 1, 41, dtype=dtype)[None] * reach
     exponent = torch.tensor([0])
     drawn = torch.stack(list(draws(w, exponent, bits, terms, 500)))
     down, up = pow2.neighbours(w, exponent, bits, terms)

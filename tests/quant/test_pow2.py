@@ -1,6 +1,7 @@
 import itertools
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 import pytest
 import torch
@@ -9,25 +10,38 @@ from hypothesis import strategies as st
 
 from hw.spec.isa import codes
 from qnn.quant import pow2
+from qnn.quant.search_exponent import search_exponent
 
-FORMATS = [(bits, terms) for bits in range(2, 6) for terms in (1, 2, 3)]
-SMALL = [(bits, terms) for bits, terms in FORMATS if bits < 5 or terms < 3]
+FORMATS = [(bits, terms) for bits in range(2, 6) for terms in (1, 2, 3, 4)]
+SMALL = [(bits, terms) for bits, terms in FORMATS if (bits, terms) not in ((4, 4), (5, 3), (5, 4))]
+SHIFTS = {2: 1, 3: 2, 4: 2, 5: 1}  # places by which a term weighs more than the next one
 
 
 def exact_value(indices, exponent, bits):
-    """The definition, in fractions: each term is ±2**(abs(m) - K) * 2**e."""
+    """The definition, in fractions: term t is ±2**(abs(m) - K) * 2**(e - r t)."""
     most = 2 ** (bits - 1) - 1
     terms = [
-        math.copysign(1, m) * Fraction(2) ** (abs(m) - most) if m else Fraction(0) for m in indices
+        math.copysign(1, m) * Fraction(2) ** (abs(m) - most - SHIFTS[bits] * term)
+        for term, m in enumerate(indices)
+        if m
     ]
     return sum(terms, Fraction(0)) * Fraction(2) ** exponent
 
 
+def every_index(bits):
+    most = 2 ** (bits - 1) - 1
+    return range(-most, most + 1)
+
+
+@lru_cache
 def every_sum(bits, terms):
     """Values of all combinations of codes, for e = 0."""
-    most = 2 ** (bits - 1) - 1
-    combinations = itertools.combinations_with_replacement(range(-most, most + 1), terms)
-    return sorted({exact_value(indices, 0, bits) for indices in combinations})
+    if not terms:
+        return [Fraction(0)]
+    # The first term and, a shift below it, what the others add.
+    rest = [value / 2 ** SHIFTS[bits] for value in every_sum(bits, terms - 1)]
+    firsts = [exact_value([m], 0, bits) for m in every_index(bits)]
+    return sorted({first + other for first in firsts for other in rest})
 
 
 def one_channel(numbers):
@@ -48,17 +62,86 @@ def test_every_index_has_its_value(bits, exponent):
 def test_indices_and_integers_are_those_of_the_hardware(bits):
     most = pow2.most_index(bits)
     assert most == codes.most_index(bits)
-    for index in range(-most, most + 1):
+    for index in every_index(bits):
         assert codes.decode(codes.encode(index, bits), bits) == index
-        assert int(pow2.integers(torch.tensor([index]))) == codes.integer(index)
+        assert int(pow2.integers(torch.tensor([index]), bits)) == codes.integer(index)
+
+
+@pytest.mark.parametrize(("bits", "terms"), [(2, 1), (2, 7), (3, 2), (3, 4), (4, 3), (5, 2)])
+def test_each_term_weighs_more_than_the_next_in_integers_and_in_values(bits, terms):
+    tuples = list(itertools.product(every_index(bits), repeat=terms))
+    indices = torch.tensor(tuples, dtype=torch.int8).T
+    shift = codes.term_shift(bits)
+    assert shift == SHIFTS[bits]
+    wanted = [
+        sum(codes.integer(m) << shift * (terms - 1 - term) for term, m in enumerate(each))
+        for each in tuples
+    ]
+    assert pow2.integers(indices, bits).tolist() == wanted
+    exponent = torch.tensor([-3])
+    values = pow2.values(indices[:, None], exponent, bits)[0].tolist()
+    assert values == [whole * 2.0 ** (-3 - pow2.fraction_bits(bits, terms)) for whole in wanted]
+    assert pow2.fraction_bits(bits, terms) == pow2.most_index(bits) - 1 + shift * (terms - 1)
+    picked = range(0, len(tuples), 1 + len(tuples) // 500)
+    assert [values[i] for i in picked] == [float(exact_value(tuples[i], -3, bits)) for i in picked]
+
+
+def test_the_reach_of_codes_adds_magnitudes_as_their_terms_weigh():
+    indices = torch.tensor([[[1, -1], [3, 0]], [[-1, 2], [0, -3]]], dtype=torch.int8)
+    # 3 = 4 - 1 and -2 = -4 + 2 of the first channel reach 5 and 6, 16 and -4 of the second 20.
+    assert pow2.integers(indices, 3).tolist() == [[3, -2], [16, -4]]
+    assert pow2.reach_of(indices, 3).tolist() == [5 + 6, 16 + 4]
 
 
 @pytest.mark.parametrize(("bits", "terms"), FORMATS)
 def test_grid_is_every_sum_of_codes_once(bits, terms):
     sums, indices = pow2.grid(bits, terms)
-    scale = 2 ** (pow2.most_index(bits) - 1)
+    scale = 2 ** pow2.fraction_bits(bits, terms)
     assert sums.tolist() == [int(value * scale) for value in every_sum(bits, terms) if value >= 0]
-    assert torch.equal(pow2.integers(indices.T), sums)
+    assert torch.equal(pow2.integers(indices.T, bits), sums)
+
+
+@pytest.mark.parametrize(("bits", "terms"), [(2, 1), (2, 2), (2, 5), (3, 2), (3, 4), (4, 2)])
+def test_no_way_to_write_a_sum_is_shorter_or_ends_with_more_zeros(bits, terms):
+    tuples = torch.tensor(list(itertools.product(every_index(bits), repeat=terms)))
+    places = torch.arange(1, terms + 1)
+
+    def cost(indices):
+        used = indices != 0
+        weights = [codes.magnitude(m) for m in range(pow2.most_index(bits) + 1)]
+        shifts = SHIFTS[bits] * (terms - places)
+        spans = (torch.tensor(weights)[indices.abs().long()] << shifts).sum(1)
+        # Codes that are not zero; of as many, the last that is not; then what is summed at most,
+        # which is the least for up to three terms.
+        order = used.sum(1) * 10 + (used * places).amax(1)
+        return order * 10**6 + (spans if terms < 4 else 0)
+
+    sums, found = pow2.grid(bits, terms)
+    wholes = pow2.integers(tuples.T, bits)
+    least = torch.full((2 * int(sums[-1]) + 1,), 10**9)
+    least.scatter_reduce_(0, wholes + sums[-1], cost(tuples), "amin")
+    assert torch.equal(cost(found)[1:], least[sums + sums[-1]][1:])
+    assert not found[0].any()
+
+
+@pytest.mark.parametrize("bits", range(2, 6))
+def test_the_largest_grids_are_whole_too(bits):
+    sums, indices = pow2.grid(bits, 7)
+    assert torch.equal(pow2.integers(indices.T, bits), sums)
+    greatest = codes.magnitude(pow2.most_index(bits))
+    assert int(sums[-1]) == sum(greatest << SHIFTS[bits] * term for term in range(7))
+    w = torch.tensor([[0.3, -0.7001, 1.2]], dtype=torch.float64)
+    exponent = torch.tensor([0])
+    values = pow2.values(pow2.nearest(w, exponent, bits, 7), exponent, bits)
+    assert torch.equal(pow2.snap(w, exponent, bits, 7), values)
+    assert float((values - w).abs().max()) < (0.008 if bits == 2 else 1e-4)
+
+
+@pytest.mark.parametrize(("bits", "terms"), FORMATS)
+def test_twice_a_value_is_a_value_up_to_the_first_term_s_greatest(bits, terms):
+    """So a larger exponent than the least one that clips nothing has nothing to offer."""
+    grid = set(every_sum(bits, terms))
+    assert all(2 * value in grid for value in grid if abs(2 * value) <= 1)
 
 
 @pytest.mark.parametrize(("bits", "terms"), SMALL)
@@ -146,7 +229,8 @@ def test_snap_of_half_precision_is_that_of_its_float_and_keeps_nan(terms):
         snapped = pow2.snap(w.to(dtype), torch.tensor([0]), 3, terms)
         assert snapped.dtype == dtype
         assert snapped.isnan().tolist() == [[False, False, True, False, False]]
-        expected = torch.tensor([0.25, -0.75 if terms == 2 else -0.5, 1.0 * terms, 0.0])
+        expected = [0.25, -0.5, 1.0, 0.0] if terms == 1 else [0.3125, -0.75, 1.25, 0.0]
+        expected = torch.tensor(expected)
         assert torch.equal(snapped[0, [0, 1, 3, 4]].float(), expected)
 
 
@@ -173,9 +257,11 @@ def test_steps_are_float32_only_where_they_are_normal_numbers():
 
 def test_reach_is_the_greatest_sum_of_the_grid():
     w = torch.zeros(2, 3, 1, 1)
-    reach = pow2.reach(w, torch.tensor([-1, 3]), 2)
-    assert reach.dtype == w.dtype
-    assert reach.tolist() == [[[[1.0]]], [[[16.0]]]]
+    for (bits, terms), wanted in {(3, 1): 1, (3, 2): 1.25, (4, 3): 1.3125, (2, 2): 1.5}.items():
+        reach = pow2.reach(w, torch.tensor([-1, 3]), bits, terms)
+        assert reach.dtype == w.dtype
+        assert reach.tolist() == [[[[wanted / 2]]], [[[wanted * 8]]]]
+        assert wanted == max(every_sum(bits, terms))
 
 
 def error(w, exponent, bits, terms):
@@ -184,13 +270,13 @@ def error(w, exponent, bits, terms):
 
 
 @given(
-    st.sampled_from([(2, 1), (3, 1), (4, 1), (5, 1), (3, 2)]),
+    st.sampled_from([*SMALL, (4, 4), (5, 3)]),
     st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=12),
     st.integers(-40, 40),
 )
 def test_no_exponent_is_better_than_the_found_one(format, weights, scale):
     w = one_channel(weights) * 2.0**scale
-    found = pow2.search_exponent(w, *format)
+    found = search_exponent(w, *format)
     least = error(w, found, *format)
     tried = range(int(found) - 12, int(found) + 12)
     assert all(error(w, torch.tensor([other]), *format) >= least * (1 - 1e-12) for other in tried)
@@ -198,34 +284,34 @@ def test_no_exponent_is_better_than_the_found_one(format, weights, scale):
 
 def test_many_small_weights_outvote_one_that_is_then_clipped():
     w = torch.cat([torch.ones(1), torch.full((5000,), 2.0**-5)])[None]
-    assert pow2.search_exponent(w, 2).tolist() == [-5]
+    assert search_exponent(w, 2).tolist() == [-5]
 
 
 def test_each_channel_has_its_own_exponent():
     w = torch.randn(3, 4, 3, 3, generator=torch.Generator().manual_seed(1))
     scales = torch.tensor([1.0, 2.0**-20, 2.0**9])
-    alone = pow2.search_exponent(w, 3)
-    scaled = pow2.search_exponent(w * scales[:, None, None, None], 3)
+    alone = search_exponent(w, 3)
+    scaled = search_exponent(w * scales[:, None, None, None], 3)
     assert (scaled - alone).tolist() == [0, -20, 9]
 
 
 def test_an_exact_power_of_two_takes_the_greatest_index():
     w = torch.tensor([[0.25], [-8.0]])
-    exponent = pow2.search_exponent(w, 4)
+    exponent = search_exponent(w, 4)
     assert exponent.tolist() == [-2, 3]
     assert pow2.nearest(w, exponent, 4).flatten().tolist() == [7, -7]
 
 
 def test_a_channel_of_zeros_has_exponent_zero_and_index_zero():
     w = torch.zeros(2, 3)
-    exponent = pow2.search_exponent(w, 3)
+    exponent = search_exponent(w, 3)
     assert exponent.tolist() == [0, 0]
     assert not pow2.nearest(w, exponent, 3).any()
 
 
 def test_bounds_hold_and_the_least_wins():
     w = torch.tensor([[1.0], [2.0**-30], [0.0], [1.0]])
-    exponent = pow2.search_exponent(
+    exponent = search_exponent(
         w, 3, least=torch.tensor([-4, -4, -4, 2]), most=torch.tensor([-1, 9, -2, 1])
     )
     assert exponent.tolist() == [-1, -4, -2, 2]
@@ -258,3 +344,24 @@ def test_neighbours_enclose_each_weight(bits, terms, exponent):
     down, up = pow2.neighbours(weights, torch.tensor([exponent]), bits, terms)
     assert torch.equal(down, one_channel([*levels, *levels[:-1], levels[0], levels[-1]]))
     assert torch.equal(up, one_channel([*levels, *levels[1:], levels[0], levels[-1]]))
+
+
+@pytest.mark.parametrize("bits", range(2, 6))
+def test_channels_may_have_terms_of_their_own(bits):
+    terms = (2, 1, 3, 1, 2, 2)
+    w = torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(bits))
+    least = torch.tensor([-9, 0, -9, -9, 1, -9])
+    exponent = search_exponent(w, bits, terms, least=least)
+    indices, snapped = (f(w, exponent, bits, terms) for f in (pow2.nearest, pow2.snap))
+    reach, sides = pow2.reach(w, exponent, bits, terms), pow2.neighbours(w, exponent, bits, terms)
+    assert indices.shape == (3, 6, 5, 3)
+    assert torch.equal(pow2.values(indices, exponent, bits), snapped.double())
+    for row, k in enumerate(terms):
+        one, e = w[row : row + 1], exponent[row : row + 1]
+        assert e == search_exponent(one, bits, k, least=least[row : row + 1])
+        assert torch.equal(indices[:k, row : row + 1], pow2.nearest(one, e, bits, k))
+        assert not indices[k:, row].any()
+        assert torch.equal(snapped[row : row + 1], pow2.snap(one, e, bits, k))
+        assert torch.equal(reach[row : row + 1], pow2.reach(one, e, bits, k))
+        alone = pow2.neighbours(one, e, bits, k)
+        assert all(torch.equal(a[row], b[0]) for a, b in zip(sides, alone, strict=True))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.quant import pow2
+from qnn.quant.by_terms import Terms, most_terms
 
 
 class Estimator(nn.Module):
@@ -14,7 +15,7 @@ class Estimator(nn.Module):
 
     Parameters
     ----------
-    bits, terms : the format, as in ``qnn.quant.pow2``
+    bits, terms : the format, as in ``qnn.quant.pow2``; terms may differ by output channel
 
     Members
     -------
@@ -30,13 +31,13 @@ class Estimator(nn.Module):
     name: str
     one_term = False
 
-    def __init__(self, bits: int, terms: int = 1):
+    def __init__(self, bits: int, terms: Terms = 1):
         super().__init__()
         # Called for its refusals alone: formats are checked before any weight is touched.
-        pow2.grid(bits, terms)
-        if self.one_term and terms != 1:
+        pow2.grid(bits, most_terms(terms))
+        if self.one_term and most_terms(terms) != 1:
             raise ValueError(
-                f"{self.name} needs weights of one term, not {terms}; quantize with "
+                f"{self.name} needs weights of one term, not {most_terms(terms)}; quantize with "
                 f"terms=1 or train with another estimator"
             )
         self.bits, self.terms = bits, terms

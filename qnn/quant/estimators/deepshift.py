@@ -73,7 +73,9 @@ class DeepShiftPS(Estimator):
     def begin(self, w: Tensor, exponent: Tensor) -> None:
         """Signs and shifts of the nearest codes, with the weight's fraction as far as they let."""
         index = pow2.nearest(w, exponent, self.bits)[0].float()
-        magnitude = (w.detach().double().abs() / pow2.reach(w.double(), exponent)).float()
+        magnitude = (
+            w.detach().double().abs() / pow2.reach(w.double(), exponent, self.bits)
+        ).float()
         most = pow2.most_index(self.bits)
         shift = (index.abs() - most).clamp(min=1 - most)
         exact = magnitude.log2().maximum(shift - ROOM).minimum(shift + ROOM)
@@ -93,7 +95,7 @@ class DeepShiftPS(Estimator):
         """Values of the grid, by sign and shift."""
         least = 1 - pow2.most_index(self.bits)
         product = _Product.apply(self.sign, self.shift, least)
-        return product.to(w.dtype) * pow2.reach(w, exponent)
+        return product.to(w.dtype) * pow2.reach(w, exponent, self.bits)
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
         """The codes of the learnt signs and shifts."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
+from qnn.quant.by_terms import Terms
 from qnn.quant.estimators.base import Estimator
 
 
@@ -13,8 +14,8 @@ class Inq(Estimator):
     """Frozen weights at the grid's nearest values; the others as they are, in full precision.
 
     In the first forward pass at or after each of ``points``, shares of training that is done, the
-    largest weights of the layer in units of their channel's ``2**e`` are frozen, until a portion
-    ``portions`` of all is.
+    largest weights of the layer, in units of their channel's greatest value, are frozen, until a
+    portion ``portions`` of all is.
 
     Backward
         The true derivative: ``d loss / d w`` for weights that are not frozen, 0 for the others.
@@ -34,7 +35,7 @@ class Inq(Estimator):
     def __init__(
         self,
         bits: int,
-        terms: int = 1,
+        terms: Terms = 1,
         *,
         portions: Sequence[float] = (0.5, 0.75, 0.875, 1.0),
         points: Sequence[float] = (0.0, 0.3, 0.6, 0.9),
@@ -85,7 +86,9 @@ class Inq(Estimator):
         if missing <= 0:
             return
         # Below every magnitude, so that what is frozen sorts behind all that is not.
-        size = (w.abs() / pow2.reach(w, exponent)).masked_fill(self.frozen, -1.0)
+        size = (w.abs() / pow2.reach(w, exponent, self.bits, self.terms)).masked_fill(
+            self.frozen, -1.0
+        )
         # Stable, so that equal weights freeze in the same order on every machine.
         largest = size.flatten().argsort(descending=True, stable=True)[:missing]
         fresh = torch.zeros_like(self.frozen)

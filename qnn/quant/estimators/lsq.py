@@ -15,7 +15,7 @@ class Lsq(Estimator):
     ``p``, one per channel, is learnt and starts from the given exponent; ``round(p)`` is exported.
 
     Backward
-        To ``w``, the gradient is passed through where ``abs(w) <= terms * s`` and is 0 elsewhere.
+        To ``w``, the gradient is passed through within the grid's reach and is 0 elsewhere.
         To ``p`` goes the sum over a channel of ``gradient * (g(w / s) - w / s) * s ln 2``, without
         ``w / s`` where it is clipped, times ``1 / sqrt(N Q)``: N weights per channel, Q positive
         values of the grid. Rounding of ``p`` is passed straight through.
@@ -33,11 +33,20 @@ class Lsq(Estimator):
 
     def forward(self, w: Tensor, exponent: Tensor) -> Tensor:
         """The nearest values of the learnt grid."""
-        levels = len(pow2.grid(self.bits, self.terms)[0]) - 1
-        # ln 2 of the chain rule, and the paper's 1 / sqrt(N Q), which makes the relative updates of
-        # scales as large as those of weights.
-        gain = math.log(2) / math.sqrt(w[0].numel() * levels)
-        return _LearnedSnap.apply(w, self.log_scale, gain, self.bits, self.terms)
+        return _LearnedSnap.apply(w, self.log_scale, self._gain(w), self.bits, self.terms)
+
+    def _gain(self, w):
+        """ln 2 of the chain rule, and the paper's 1 / sqrt(N Q), for each channel if they differ.
+
+        The second makes the relative updates of scales as large as those of weights.
+        """
+
+        def gain(terms):
+            levels = len(pow2.grid(self.bits, terms)[0]) - 1
+            return math.log(2) / math.sqrt(w[0].numel() * levels)
+
+        alike = isinstance(self.terms, int)
+        return gain(self.terms) if alike else w.new_tensor([gain(k) for k in self.terms])
 
     def exported_exponent(self, exponent: Tensor) -> Tensor:
         """The learnt exponents, rounded to whole numbers."""
@@ -56,7 +65,7 @@ class _LearnedSnap(torch.autograd.Function):
     @staticmethod
     def forward(ctx, w, log_scale, gain, bits, terms):
         exponent = _whole(log_scale)
-        inside = w.abs() <= pow2.reach(w, exponent, terms)
+        inside = w.abs() <= pow2.reach(w, exponent, bits, terms)
         value = pow2.snap(w, exponent, bits, terms)
         ctx.gain = gain
         # One tensor serves both cases: value - w inside, and the value alone where the weight is

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
+from qnn.quant.by_terms import Terms
 from qnn.quant.estimators.base import Estimator
 
 AUTHORS_THRESHOLDS = (0.02, 0.07, 0.14)  # of the layer's greatest weight, for 3 bits
@@ -23,8 +24,7 @@ class Reconstructed(Estimator):
         The true derivative: ``1 - alpha``, and 0 where the clip is active. It goes to 0 as
         ``alpha`` goes to 1: that is the method.
 
-    With ``levels="scaled"``, ``Q`` is the nearest value of the grid and the clip is at its reach,
-    ``terms * 2**e``.
+    With ``levels="scaled"``, ``Q`` is the nearest value of the grid and the clip is at its reach.
 
     With ``levels="authors"`` (3 bits, one term), ``Q`` has the authors' thresholds: 0.02, 0.07 and
     0.14 of the layer's greatest weight divide the levels 0, 1/4, 1/2 and 1. They store no scale,
@@ -47,7 +47,7 @@ class Reconstructed(Estimator):
     name = "reconstructed"
 
     def __init__(
-        self, bits: int, terms: int = 1, *, levels: str = "scaled", epochs: int | None = None
+        self, bits: int, terms: Terms = 1, *, levels: str = "scaled", epochs: int | None = None
     ):
         super().__init__(bits, terms)
         if levels not in LEVELS:
@@ -69,7 +69,9 @@ class Reconstructed(Estimator):
     def begin(self, w: Tensor, exponent: Tensor) -> None:
         """Note the layer's greatest weight, for the authors' levels."""
         if self.levels == "authors":
-            greatest = float((w.detach().double().abs() / pow2.reach(w.double(), exponent)).amax())
+            greatest = float(
+                (w.detach().double().abs() / pow2.reach(w.double(), exponent, 3)).amax()
+            )
             # A layer of zeros has no greatest weight; any scale will do, but not one whose
             # logarithm is -inf.
             greatest = greatest or 1.0
@@ -106,7 +108,7 @@ class Reconstructed(Estimator):
         return pow2.nearest(level, exported, self.bits, self.terms), exported
 
     def _limit(self, w, exponent):
-        limit = pow2.reach(w, exponent, self.terms)
+        limit = pow2.reach(w, exponent, self.bits, self.terms)
         return limit * self.greatest.to(w.dtype) if self.levels == "authors" else limit
 
     def _level(self, w, exponent):
@@ -117,4 +119,4 @@ class Reconstructed(Estimator):
         level = torch.where(magnitude > middle, 0.5, 0.25)
         level = torch.where(magnitude > most, 1.0, level)
         level = torch.where(magnitude > least, level, 0.0).to(w.dtype)
-        return level.copysign(w) * pow2.reach(w, exponent + self.shift)
+        return level.copysign(w) * pow2.reach(w, exponent + self.shift, self.bits)

@@ -36,7 +36,7 @@ class S3(Estimator):
         """Latents whose codes are the nearest ones."""
         most = pow2.most_index(self.bits)
         index = pow2.nearest(w, exponent, self.bits)[0].float()
-        scaled = (w.detach().double() / pow2.reach(w.double(), exponent)).float()
+        scaled = (w.detach().double() / pow2.reach(w.double(), exponent, self.bits)).float()
         steps = scaled.abs() * 2.0 ** (most - 1)
         self.sign = nn.Parameter(_latent(scaled, index >= 0))
         self.dense = nn.Parameter(_latent(steps - 0.5, index != 0))
@@ -55,7 +55,7 @@ class S3(Estimator):
         for bit in () if self.shift is None else _Bit.apply(self.shift):
             shift = bit * (shift + 1)
         value = _Sign.apply(self.sign) * _Bit.apply(self.dense) * shift.exp2()
-        step = pow2.reach(w, exponent - (pow2.most_index(self.bits) - 1))
+        step = pow2.reach(w, exponent - pow2.fraction_bits(self.bits), self.bits)
         return value.to(w.dtype) * step
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
+from qnn.quant.by_terms import Terms, by_terms
 from qnn.quant.estimators.base import Estimator
 
 
@@ -17,7 +18,7 @@ class Stochastic(Estimator):
     is exported is the nearest value, which is one of the two.
 
     Backward
-        ``d loss / d w`` is passed through where ``abs(w) <= terms * 2**e``, and is 0 elsewhere.
+        ``d loss / d w`` is passed through within the grid's reach, and is 0 elsewhere.
 
     Source
         Gupta et al., arXiv:1502.02551, "rounding modes", for levels that are not evenly spaced;
@@ -26,7 +27,7 @@ class Stochastic(Estimator):
 
     name = "stochastic"
 
-    def __init__(self, bits: int, terms: int = 1):
+    def __init__(self, bits: int, terms: Terms = 1):
         super().__init__(bits, terms)
         self.register_buffer("seed", torch.zeros((), dtype=torch.int64))
 
@@ -45,21 +46,26 @@ class Stochastic(Estimator):
 class _Draw(torch.autograd.Function):
     @staticmethod
     def forward(ctx, w, chance, exponent, bits, terms):
-        ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, terms))
-        magnitude, step = pow2.in_steps(w, exponent, bits)
-        down, gap = _by_wholes(bits, terms, magnitude.dtype, w.device)
-        # fmin, because the minimum with NaN would be NaN, and NaN as an index is undefined.
-        place = torch.fmin(magnitude, magnitude.new_tensor(len(down) - 1)).to(torch.int32)
-        down, gap = down[place], gap[place]
-        # At the last level the gap is 0, so that what lies beyond it can only stay there.
-        value = torch.where(magnitude - down > chance * gap, down + gap, down)
-        value = torch.where(magnitude.isnan(), magnitude, value)
-        return (value * step).to(w.dtype).copysign(w)
+        ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, bits, terms))
+        return _drawn(w, exponent, bits, terms, chance)
 
     @staticmethod
     def backward(ctx, gradient):
         (inside,) = ctx.saved_tensors
         return gradient * inside, None, None, None, None
+
+
+@by_terms
+def _drawn(w, exponent, bits, terms, chance):
+    magnitude, step = pow2.in_steps(w, exponent, bits, terms)
+    down, gap = _by_wholes(bits, terms, magnitude.dtype, w.device)
+    # fmin, because the minimum with NaN would be NaN, and NaN as an index is undefined.
+    place = torch.fmin(magnitude, magnitude.new_tensor(len(down) - 1)).to(torch.int32)
+    down, gap = down[place], gap[place]
+    # At the last level the gap is 0, so that what lies beyond it can only stay there.
+    value = torch.where(magnitude - down > chance * gap, down + gap, down)
+    value = torch.where(magnitude.isnan(), magnitude, value)
+    return (value * step).to(w.dtype).copysign(w)
 
 
 @lru_cache

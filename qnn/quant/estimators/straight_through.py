@@ -28,8 +28,7 @@ class ClippedStraightThrough(Estimator):
     """``Q(w)``, the nearest value of the grid.
 
     Backward
-        ``d loss / d w`` is passed through where ``abs(w) <= terms * 2**e``, the grid's greatest
-        value, and is 0 elsewhere.
+        ``d loss / d w`` is passed through up to the grid's greatest value, and is 0 beyond.
 
     Source
         Bengio et al., arXiv:1308.3432, "straight-through estimator"; with the clip, Hubara et al.,
@@ -56,7 +55,7 @@ class _Snap(torch.autograd.Function):
 class _ClippedSnap(torch.autograd.Function):
     @staticmethod
     def forward(ctx, w, exponent, bits, terms):
-        ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, terms))
+        ctx.save_for_backward(w.abs() <= pow2.reach(w, exponent, bits, terms))
         return pow2.snap(w, exponent, bits, terms)
 
     @staticmethod

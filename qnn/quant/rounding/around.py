@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
+from qnn.quant.by_terms import most_terms
 from qnn.quant.rounding.problem import LayerWeights
 
 # A quarter: rounding to nearest gives the rounded value back, and a search still has a side to go
 # to.
 NEAR = 0.25  # of the gap: where a weight lies beside the value that it was rounded to
-NUDGE = -8  # exponent of what is added to look beside a value, in units of the top level
+NUDGE = -8  # exponent of what is added to look beside a value, in units of the least gap
 
 
 def around(
@@ -28,8 +29,9 @@ def around(
 
 def _beside(layer, rounded):
     side = (layer.w.detach().double().cpu() - rounded).sign()
-    # 2**-9 of the least gap between values, 2**(e - K + 1): beside the value, and before any other.
-    step = pow2.exp2(layer.exponent - pow2.most_index(layer.bits) + NUDGE)
+    # 2**-8 of the least gap between values: beside the value, and before any other.
+    least = layer.exponent - pow2.fraction_bits(layer.bits, most_terms(layer.terms))
+    step = pow2.exp2(least + NUDGE)
     nudged = rounded + side * step.reshape(-1, *[1] * (rounded.dim() - 1))
     down, up = pow2.neighbours(nudged, layer.exponent, layer.bits, layer.terms)
     other = torch.where(side > 0, up, down)

@@ -98,9 +98,13 @@ def _round_groups(layer: LayerWeights, moments: Tensor, options: Gptq) -> Tensor
     groups = len(moments)
     flat = layer.w.detach().double().cpu().reshape(groups, len(layer.w) // groups, -1)
     exponents = layer.exponent.cpu().reshape(groups, -1)
+    terms = [layer.terms] * groups
+    if not isinstance(layer.terms, int):
+        rows = len(layer.w) // groups
+        terms = [layer.terms[group * rows : (group + 1) * rows] for group in range(groups)]
     rounded = [
-        round_columns(replace(layer, w=w, exponent=exponent), h, options)
-        for w, exponent, h in zip(flat, exponents, moments, strict=True)
+        round_columns(replace(layer, w=w, exponent=exponent, terms=k), h, options)
+        for w, exponent, k, h in zip(flat, exponents, terms, moments, strict=True)
     ]
     return torch.cat(rounded).reshape(layer.w.shape)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from qnn.errors import ModelError
 from qnn.quant import pow2
+from qnn.quant.by_terms import Terms
 
 Progress = Callable[[int, int, float], None]  # done, in all, share of weights already rounded
 
@@ -20,13 +21,13 @@ class LayerWeights:
     -------
     w : (outputs, ...) float, BatchNorm folded
     exponent : (outputs,) integers
-    bits, terms : the format, as in ``qnn.quant.pow2``
+    bits, terms : the format, as in ``qnn.quant.pow2``; terms may differ by output channel
     """
 
     w: Tensor
     exponent: Tensor
     bits: int
-    terms: int = 1
+    terms: Terms = 1
 
     def nearest(self) -> Tensor:
         """Signed indices of the nearest values, (terms, outputs, ...) int8."""
