@@ -60,9 +60,18 @@ class Words:
         """``one`` where ``first``, else ``other``."""
         return Mux(first, one, other)
 
-    def accumulate(self, accumulator, first, terms, carries):
-        """The accumulator, or 0 where ``first``, plus one or two terms and as many carries."""
-        return sum(carries, sum(terms, Mux(first, 0, accumulator)))
+    def accumulate(self, accumulator, places, shift, first, terms, carries):
+        """The accumulator plus one or two terms and as many carries.
+
+        It moves left by ``places`` where ``shift``, and counts as 0 where ``first``, with which
+        ``shift`` always comes.
+        """
+        kept = Mux(first, 0, accumulator)
+        if places:
+            high = Mux(shift, accumulator[:-places], accumulator[places:])
+            # Where a tile begins, ``shift`` alone clears the low bits: that saves them a LUT.
+            kept = Cat(Mux(shift, 0, accumulator[:places]), Mux(first, 0, high)).as_signed()
+        return sum(carries, sum(terms, kept))
 
 
 def _inverted(value, negative, width):

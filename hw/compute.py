@@ -143,6 +143,7 @@ class Compute(wiring.Component):
             weight_step.address.eq(step.weight_address),
             weight_step.control.enable.eq(step.valid & ~step.skip),
             weight_step.control.first.eq(step.first),
+            weight_step.control.shift.eq(step.term),
             weight_step.control.last.eq(step.valid & step.last),
             weights.step.eq(delay(m, weight_step, edge - WEIGHT_STAGES, name="weight_step")),
             # The skip step's word replaces the maximum, so that one buffer serves residuals and

@@ -89,10 +89,21 @@ class Mapped:
         first, pairs = net(first), zip(nets(one), nets(other), strict=True)
         return self._level(Function.of(rule, *pair, first) for pair in pairs)
 
-    def accumulate(self, accumulator, first, terms, carries):
-        """The same as ``add``, for the accumulator; ``first`` is the fifth input of the LUTs."""
-        terms = [nets(term) for term in (accumulator, *terms)]
-        return self._sum(terms, carries, len(accumulator), net(first))
+    def accumulate(self, accumulator, places, shift, first, terms, carries):
+        """A LUT for two bits that may move; clearing is the fifth input of the adder's LUTs."""
+
+        def rule(near, far, shift):
+            return far if shift else near
+
+        kept, shift, width = nets(accumulator), net(shift), len(accumulator)
+        if places:
+            moves = (
+                Function.of(rule, kept[n], kept[n - places], shift) for n in range(places, width)
+            )
+            kept = [*kept[:places], *self._cells.functions(list(moves))]
+        # Nothing moves into the low bits, so that they are cleared instead, without a LUT.
+        clear = [shift] * places + [net(first)] * (width - places)
+        return self._sum([kept, *map(nets, terms)], carries, width, clear)
 
     def _level(self, functions):
         return word(self._cells.functions(list(functions))).as_signed()
@@ -111,20 +122,21 @@ class Mapped:
         ]
         return self._cells.chain(chosen, far, carry).as_signed()
 
-    def _sum(self, terms, carries, width, clear=0):
-        """The sum of terms and of one carry fewer; the first term is 0 where ``clear``."""
+    def _sum(self, terms, carries, width, clear=None):
+        """The sum of terms and of one carry fewer; bit n of the first is 0 where ``clear[n]``."""
         adder = self._sum_of_two if len(terms) == 2 else self._sum_of_three
         bits = [[extended(term, n) for term in terms] for n in range(width)]
-        return adder(bits, [net(carry) for carry in carries], clear).as_signed()
+        return adder(bits, [net(carry) for carry in carries], clear or [0] * width).as_signed()
 
-    def _sum_of_two(self, bits, carries, clear):
+    def _sum_of_two(self, bits, carries, clears):
         def select(first, second, clear):
             return (first and not clear) ^ second
 
-        chosen = [self._cells.single(Function.of(select, *pair, clear)) for pair in bits]
+        pairs = zip(bits, clears, strict=True)
+        chosen = [self._cells.single(Function.of(select, *pair, clear)) for pair, clear in pairs]
         return self._cells.chain(chosen, [second for _, second in bits], carries[0])
 
-    def _sum_of_three(self, bits, carries, clear):
+    def _sum_of_three(self, bits, carries, clears):
         """Each LUT adds three bits and the carry of the bit before, and gives its own at O5."""
 
         def majority(first, second, third, clear):
@@ -138,7 +150,7 @@ class Mapped:
         # Three terms and a ripple: the majority of a bit's three is the fourth input of the next,
         # so that a sum of three takes one LUT per bit and no second chain.
         chosen, others, below = [], [], carries[1]
-        for three in bits:
+        for three, clear in zip(bits, clears, strict=True):
             above = Function.of(majority, *three, clear)
             total = Function.of(parity, *three, clear, below)
             others.append(below)

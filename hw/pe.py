@@ -15,7 +15,8 @@ class Control(data.Struct):
     """What a step does to the accumulator."""
 
     enable: 1  # add the step's sum,
-    first: 1  # to zero instead of to the sum so far,
+    shift: 1  # to the sum so far moved left, as a term of the weights begins,
+    first: 1  # to zero instead, as a tile begins: always together with ``shift``,
     last: 1  # and put the accumulator into the chain
 
 
@@ -26,7 +27,8 @@ class ProcessingElement(wiring.Component):
     tile is out for one cycle, ``3 + product_stages + tree_levels`` cycles after the operands of its
     last step came in. In all other cycles, what came in as ``passing`` is out. The sum would wrap,
     but the compiler proves that it cannot overflow. A shifted activation is negated by inverting
-    it; the missing +1s use the adder tree's carry inputs, one per lane.
+    it; the missing +1s use the adder tree's carry inputs, one per lane. Between two terms of the
+    weights the sum moves left by ``config.term_shift`` places on its way to the adder.
 
     The platform may have ``circuits`` of its own, such as ``hw.mapped.Mapped``: registers and
     results are the same.
@@ -91,9 +93,9 @@ class ProcessingElement(wiring.Component):
         ]
         # Only enabled steps touch the accumulator: skip steps and idle cycles leave it alone.
         with m.If(late.enable):
-            m.d.sync += accumulator.eq(
-                circuits.accumulate(accumulator, late.first, terms, carries)  # wraps
-            )
+            places = self._config.term_shift
+            total = circuits.accumulate(accumulator, places, late.shift, late.first, terms, carries)
+            m.d.sync += accumulator.eq(total)  # wraps
         m.d.sync += [
             passed.eq(self.passing),
             # The chain has one place per column: a sum enters when its turn has come, and passes

@@ -9,8 +9,9 @@ from hw.layouts import TILES_STRUCT
 from hw.loop import Loop
 from hw.step import Offsets, Step
 
-# Terms are innermost, as all of them read the same word.
-INNER = ("terms", "blocks", "kernel_x", "kernel_y")  # from the innermost on, within a tile
+TERM = ("blocks", "kernel_x", "kernel_y")  # loops of one term, from the innermost on
+# The sum moves between terms, so that each is summed whole before the next one.
+INNER = (*TERM, "terms")  # within a tile
 OUTER = ("tiles_x", "tiles_y")
 STEPS = {  # offset: the loop that it follows, the field that it grows by
     "block": ("blocks", "block_step"),
@@ -65,12 +66,14 @@ class Sequencer(wiring.Component):
         for name, loop in loops.items():
             m.submodules[name] = loop
         instruction, running, skipping = self.instruction, Signal(), Signal(name="skipping")
-        inner_last, tile_ends = Signal(), Signal(name="tile_ends")
+        term_last, inner_last = Signal(name="term_last"), Signal(name="inner_last")
+        tile_ends = Signal(name="tile_ends")
         go, start = self.step.valid, Signal(name="start")
 
         m.d.comb += [
             # Each loop says one cycle early whether its count is the last, so this is one gate.
-            inner_last.eq(Cat(loops[name].last for name in INNER).all()),
+            term_last.eq(Cat(loops[name].last for name in TERM).all()),
+            inner_last.eq(term_last & loops["terms"].last),
             tile_ends.eq(Mux(instruction.skip, skipping, inner_last)),
             # Only the last step of a tile may wait, for the epilogue of the tile before.
             go.eq(running & (~tile_ends | fence.tile_may_end)),
@@ -99,7 +102,7 @@ class Sequencer(wiring.Component):
             m.d.sync += [self.begins.eq(1), running.eq(1), instruction.eq(self.i.payload)]
 
         self._connect_loops(m, loops, start, go & ~skipping, go & tile_ends)
-        self._follow_weights(m, start, go & ~skipping, inner_last)
+        self._follow_weights(m, start, go & ~skipping, term_last, inner_last)
         self._follow_offsets(m, loops, start)
 
         return m
@@ -116,17 +119,19 @@ class Sequencer(wiring.Component):
                 ]
                 advance = advance & loop.last
 
-    def _follow_weights(self, m, start, step, inner_last):
+    def _follow_weights(self, m, start, step, term_last, inner_last):
         """Weight words from the same address again in each tile; the skip step reads none."""
         instruction = self.instruction
         with m.If(start):
             m.d.sync += [
                 self.step.first.eq(1),
+                self.step.term.eq(1),
                 self.step.weight_address.eq(self.i.p.weight_address),
             ]
         with m.Elif(step):
             m.d.sync += [
                 self.step.first.eq(inner_last),
+                self.step.term.eq(term_last),
                 self.step.weight_address.eq(
                     Mux(
                         inner_last,

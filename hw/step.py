@@ -16,6 +16,7 @@ class Step(data.Struct):
 
     valid: 1
     first: 1  # of its tile
+    term: 1  # the first of a term
     last: 1  # of its tile: the results follow
     final: 1  # the last of its instruction
     skip: 1  # reads the skip operand, not the input; adds nothing

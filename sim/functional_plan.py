@@ -193,7 +193,9 @@ def _plan_conv(machine, tiles):
     config = machine.config
     reads, valid = _reads(machine, tiles)
     words = _writes(machine, tiles, valid)
-    matrix = _weight_matrix(machine, tiles, reads.shape[1])
+    # Every term reads the same words, so that one matrix of whole weights does for all.
+    reads = reads[:, : tiles.taps // tiles.terms]
+    matrix = _weight_matrix(machine, tiles)
     # Lanes with weights of zero may hold anything, also what nothing wrote.
     used = (matrix != 0).any(2)  # (taps, lanes)
     known = _written(machine)[reads].all(0)
@@ -227,12 +229,19 @@ def _plan_conv(machine, tiles):
     )
 
 
-def _weight_matrix(machine, tiles, taps):
-    """(taps, lanes, rows) integers, in the order of the steps."""
-    numbers = tiles.weight_address + np.arange(taps) * tiles.weight_step
-    machine.inside(numbers, machine.config.weight_words, "the weight buffer")
+def _weight_matrix(machine, tiles):
+    """(taps of a term, lanes, rows) integers: what the array makes of all terms, moved and summed.
+
+    Its accumulator wraps, which a sum that is cut in the end equals.
+    """
+    config = machine.config
+    numbers = tiles.weight_address + np.arange(tiles.taps) * tiles.weight_step
+    machine.inside(numbers, config.weight_words, "the weight buffer")
     machine.require(machine.weights_loaded[numbers].all(), "reads weights that nothing loaded")
-    return machine.weights[numbers].transpose(0, 2, 1)
+    total = 0
+    for term in machine.weights[numbers.reshape(tiles.terms, -1)]:
+        total = (total << config.term_shift) + term
+    return total.transpose(0, 2, 1)
 
 
 def _lanes(machine, part):

@@ -25,7 +25,7 @@ class Limits:
     channels: int = 11
     size: int = 9  # of the input's height and width
     nodes: int = 6
-    terms: int = 3
+    terms: int = 4
     inputs: int = 1
 
 
@@ -117,7 +117,13 @@ def _codes(draw, rng, limits, shape):
     bits = draw(st.integers(2, limits.weight_bits))
     most = (1 << (bits - 1)) - 1
     terms = draw(st.integers(1, limits.terms))
-    return bits, rng.integers(-most, most + 1, (terms, *shape)).astype(np.int8)
+    codes = rng.integers(-most, most + 1, (terms, *shape)).astype(np.int8)
+    if draw(st.booleans()):
+        # Channels of fewer terms, sorted so that those of one instruction may agree.
+        first, stop = draw(st.integers(0, terms - 1)), np.sort(rng.integers(1, terms + 1, shape[0]))
+        number = np.arange(terms)[:, None]
+        codes[(number < first) | (number >= stop)] = 0
+    return bits, codes
 
 
 def _finished(draw, rng, limits, nodes, conv):

@@ -103,6 +103,14 @@ class SvpeConfig:
             raise ValueError(f"SvpeConfig {name} must be from {least} to {most}, not {value}")
 
     @property
+    def term_shift(self) -> int:
+        """Places that a sum moves by between two terms of its weights.
+
+        Multipliers take a weight of any terms as one integer.
+        """
+        return codes.term_shift(self.weight_bits) if self.pe == "shift" else 0
+
+    @property
     def banks(self) -> int:
         """Feature banks: twice the columns, so that stride 2 meets no conflict."""
         return 2 * self.columns

@@ -19,7 +19,7 @@ from hw.spec.isa.encoding import InstructionError
 from hw.spec.isa.program import Program
 
 MAGIC = b"QNNIMAGE"
-VERSION = 4
+VERSION = 5
 HEAD = struct.Struct("<8sIIQ32s")
 
 

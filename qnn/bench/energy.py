@@ -160,7 +160,8 @@ def steps(activations: np.ndarray, codes: np.ndarray) -> list:
     """One step for each tap of each position."""
     last = len(codes) - 1
     controls = [
-        {"enable": 1, "first": int(tap == 0), "last": int(tap == last)} for tap in range(last + 1)
+        {"enable": 1, "shift": int(tap == 0), "first": int(tap == 0), "last": int(tap == last)}
+        for tap in range(last + 1)
     ]
     return [
         (operands, codes[tap].tolist(), controls[tap])

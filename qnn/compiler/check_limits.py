@@ -1,8 +1,5 @@
 """Pass: codes, activations and counts are within what the configuration has."""
 
-import numpy as np
-
-from hw.spec.isa.codes import integer
 from hw.spec.isa.header import TAG_BITS, TOKEN_BITS
 from qnn.compiler.compilation import Compilation
 from qnn.errors import CompileError
@@ -45,9 +42,9 @@ def _weight_bits(node, config):
         return node.weight_bits
     # An array that multiplies holds integers in two's complement, whose bits are those of the
     # largest.
-    values = [integer(int(index)) for index in np.unique(node.codes)]
+    extremes = int(node.integers.min()), int(node.integers.max())
     # -1 - v has as many bits as v, for negative v, and one more is the sign.
-    return max(max(value, -1 - value).bit_length() + 1 for value in values)
+    return max(max(value, -1 - value).bit_length() + 1 for value in extremes)
 
 
 def _check_counts(graph, batch):

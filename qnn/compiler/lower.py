@@ -10,6 +10,7 @@ from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
 from qnn.compiler.epilogue import fold
 from qnn.compiler.segments import Segments, blocks_read, groups
 from qnn.compiler.storage import passes
+from qnn.compiler.terms import terms_of
 from qnn.compiler.tiles import Tile
 from qnn.compiler.words import pack_parameters, pack_weights, weight_words
 from qnn.errors import CompileError
@@ -31,8 +32,9 @@ class Operands:
 
 @dataclass(frozen=True, eq=False)
 class GroupData:
-    """What one group of a layer loads: ``words`` weight words, and one parameter word."""
+    """What one group of a layer loads: a parameter word, and the weight words of all its terms."""
 
+    terms: int
     words: int
     weights: bytes
     parameters: bytes
@@ -46,8 +48,13 @@ def pack_layer(
     packed = []
     for group in groups(result, config.lanes, config.rows):
         words = weight_words(node, group, operand, config)
-        parameters = pack_parameters(epilogue, group, config)
-        packed.append(GroupData(len(words), pack_weights(words, config), parameters))
+        data = GroupData(
+            terms=len(terms_of(node, group, config)),
+            words=len(words),
+            weights=pack_weights(words, config),
+            parameters=pack_parameters(node, epilogue, group, config),
+        )
+        packed.append(data)
     return tuple(packed)
 
 
@@ -93,7 +100,7 @@ def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
         read = blocks_read(node, group, layouts.input.channels, config.lanes)
         own = replace(
             _at_block(tiles, layouts, read.start, group.block),
-            terms=node.codes.shape[0],
+            terms=data.terms,
             blocks=len(read),
             # A group whose steps all have one word of weights stays at it.
             weight_step=int(data.words > 1),

@@ -17,6 +17,7 @@ from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.map_memory import map_memory
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.prove_bounds import prove_bounds
+from qnn.compiler.recode_weights import recode_weights
 from qnn.compiler.remove_unused import remove_unused
 from qnn.compiler.set_fences import set_fences
 from qnn.compiler.stream_weights import stream_weights
@@ -99,6 +100,7 @@ PASSES = (
         after=(conditions.graph_is_legal, conditions.each_tensor_has_one_place),
     ),
     Pass(check_limits),
+    Pass(recode_weights, after=(conditions.graph_is_legal,)),
     Pass(prove_bounds, before=(conditions.graph_is_legal,)),
     # What runs together, in how many strips, and where its tensors lie.
     Pass(

@@ -7,6 +7,7 @@ from itertools import product
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import blocks_read, groups
 from qnn.compiler.storage import RootPlace, passes, row_words
+from qnn.compiler.terms import terms_of
 from qnn.ir.graph import Graph
 from qnn.ir.ops import MaxPool, Operator
 
@@ -47,9 +48,11 @@ def steps(node: Operator, place: dict[str, RootPlace], config: SvpeConfig) -> St
     taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
     if isinstance(node, MaxPool):
         return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
-    taps *= node.codes.shape[0]
     return Counter(
-        taps * len(blocks_read(node, share, operand, config.lanes)) + (node.skip is not None)
+        taps
+        * len(terms_of(node, share, config))
+        * len(blocks_read(node, share, operand, config.lanes))
+        + (node.skip is not None)
         for share in groups(place[node.name].segments, config.lanes, config.rows)
     )
 

@@ -8,47 +8,55 @@ from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.packing import pack
 from hw.spec.isa.parameters import parameters
 from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
+from qnn.compiler.terms import moved_left, terms_of
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.ops import Conv
 
 
 def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig) -> np.ndarray:
-    """Signed indices in the order of the steps: (steps, rows, lanes).
+    """Signed indices, or a multiplier's integers, in the order of the steps: (steps, rows, lanes).
 
     A row's codes stand at the lanes of its own group's channels; the other lanes of those words
     have weights of zero. One word stands for all steps where all are equal.
     """
-    terms, _, _, height, width = node.codes.shape
+    weights = node.codes if config.pe == "shift" else node.integers[None]
+    terms = terms_of(node, group, config)
+    weights = weights[terms.start : terms.stop]
+    height, width = node.window.kernel
     block, lane = lanes_of(operand, config.lanes)
     read = blocks_read(node, group, operand, config.lanes)
-    words = np.zeros((height, width, len(read), terms, config.rows, config.lanes), np.int8)
+    shape = (len(terms), height, width, len(read), config.rows, config.lanes)
+    words = np.zeros(shape, weights.dtype)
     for row, channel in enumerate(group.channels):
         inputs = node.inputs_of(channel)
-        taps = node.codes[:, channel].transpose(1, 2, 3, 0)  # inputs, height, width, terms
-        words[:, :, block[inputs] - read.start, :, row, lane[inputs]] = taps
+        taps = weights[:, channel].transpose(0, 2, 3, 1)  # terms, height, width, inputs
+        words[:, :, :, block[inputs] - read.start, row, lane[inputs]] = taps
     words = words.reshape(-1, config.rows, config.lanes)
     # Sums and copies have equal words: one is loaded, and the instruction's step is 0.
     return words[:1] if len(words) > 1 and (words == words[:1]).all() else words
 
 
 def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
-    """(steps, rows, lanes) indices as memory holds them."""
+    """(steps, rows, lanes) indices, or a multiplier's integers, as memory holds them."""
     most = int(np.abs(words).max(initial=0))
-    # A table of all indices: one by one, millions of weights would each be a call of Python.
-    table = [array_code(m, config) for m in range(-most, most + 1)]
+    # A table of all values: one by one, millions of weights would each be a call of Python.
+    table = [array_code(value, config) for value in range(-most, most + 1)]
     encoded = np.array(table, np.int64)[words.astype(np.int64) + most]
     word_bytes = Buffer.WEIGHTS.word_bytes(config)
     return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()
 
 
-def pack_parameters(epilogue: Epilogue[tuple[int, ...]], group: Group, config: SvpeConfig) -> bytes:
+def pack_parameters(
+    node: Conv, epilogue: Epilogue[tuple[int, ...]], group: Group, config: SvpeConfig
+) -> bytes:
     """The epilogue of one group's channels as one parameter word; rows without a channel are 0."""
     layout = parameters(config)
+    more_left = moved_left(node, terms_of(node, group, config), config)
     word = 0
     for row, channel in enumerate(group.channels):
         value = layout.encode(
             bias=epilogue.bias[channel],
-            left=epilogue.left[channel],
+            left=epilogue.left[channel] + more_left,
             skip_left=epilogue.skip_left[channel],
             right=epilogue.right[channel],
         )

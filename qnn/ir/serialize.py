@@ -20,7 +20,7 @@ from qnn.ir.ops import OPERATORS
 from qnn.quant.qtype import QType
 
 MAGIC = b"QNNGRAPH"
-VERSION = 1
+VERSION = 2
 # The head has a fixed size and holds both lengths, so that a file that was cut short is told
 # from one that was altered: the first has too few bytes, the second another hash.
 HEAD = struct.Struct("<8sIIQ32s")

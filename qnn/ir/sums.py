@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.spec.isa.codes import magnitude
+from hw.spec.isa.codes import magnitude, term_shift
 from qnn.ir.epilogue import Epilogue
 from qnn.quant.qtype import QType
 
@@ -16,7 +16,7 @@ class Bounds:
     Members
     -------
     name : the node
-    accumulator : least and greatest partial sum of products, in any order
+    accumulator : least and greatest partial sum of products, term by term, else in any order
     result : least and greatest value of the epilogue's sum, at each of its steps
     shift : most places of a shift
     """
@@ -44,10 +44,12 @@ class Sums:
     Members
     -------
     codes : signed indices, (terms, outputs, inputs / groups, kernel height, kernel width)
+    weight_bits : the width of a code
     result, operand, skip : types of the result and of the operands; None where no skip is added
     """
 
     codes: np.ndarray
+    weight_bits: int
     epilogue: Epilogue[np.ndarray]
     result: QType
     operand: QType
@@ -55,16 +57,12 @@ class Sums:
 
     def bounds(self, name: str) -> Bounds:
         """The least and greatest sums over values as the array stores them."""
-        positive, negative = self._term_sums()
-        low, high = _stored_range(self.operand)
         skip = (0, 0) if self.skip is None else _stored_range(self.skip)
-        epilogue = self.epilogue
+        epilogue, partial, whole = self.epilogue, self._partial_sums(), self._ranges(self.weights)
         sums, results = [], []
         for channel, bias in enumerate(self.stored_bias()):
-            plus, minus = positive[channel], negative[channel]
-            # Any order of the products stays within: each sums at its own extreme.
-            least, most = plus * low - minus * high, plus * high - minus * low
-            sums += [least, most]
+            sums += partial[channel]
+            least, most = whole[channel]
             left = int(epilogue.left[channel])
             skip_left = 0 if self.skip is None else int(epilogue.skip_left[channel])
             # The epilogue adds bias, then skip: each step is a value that must fit.
@@ -86,7 +84,7 @@ class Sums:
 
         Integers are those of the graph, without storage offsets: what the reference computes with.
         """
-        weights = np.abs(integer_weights(self.codes))
+        weights = np.abs(self.weights)
         reach = _reach(self.operand)
         sums = [int(total) * reach for total in weights.reshape(len(weights), -1).sum(1)]
         skip = 0 if self.skip is None else _reach(self.skip)
@@ -106,7 +104,7 @@ class Sums:
         With operands stored as ``q - offset`` (padding too), the result stored likewise is
         ``((acc << left) + stored_bias + (skip << skip_left)) >> right``, then clamped.
         """
-        weights, epilogue = integer_weights(self.codes), self.epilogue
+        weights, epilogue = self.weights, self.epilogue
         sums = [int(total) for total in weights.reshape(len(weights), -1).sum(1)]
         folded = []
         for channel, total in enumerate(sums):
@@ -120,17 +118,41 @@ class Sums:
             folded.append(bias)
         return folded
 
-    def _term_sums(self):
-        """For each output channel: the sum of its positive terms, and less its negative ones."""
-        # Terms count one by one: sums that cancel at the end pass through their extremes.
-        terms = magnitudes(self.codes).swapaxes(0, 1).reshape(self.codes.shape[1], -1)
-        positive = [int(total) for total in terms.clip(min=0).sum(1)]
-        return positive, [int(total) for total in -terms.clip(max=0).sum(1)]
+    @property
+    def weights(self) -> np.ndarray:
+        """The integers that the codes stand for."""
+        return integer_weights(self.codes, self.weight_bits)
+
+    def _partial_sums(self):
+        """For each output channel: the least and the greatest sum on the array, term by term."""
+        places, ranges = term_shift(self.weight_bits), [(0, 0)] * self.codes.shape[1]
+        # Terms count one by one: sums that cancel at the end pass through their extremes. These
+        # never shrink, as zero lies within what each term adds.
+        for term in magnitudes(self.codes):
+            ranges = [
+                ((least << places) + low, (most << places) + high)
+                for (least, most), (low, high) in zip(ranges, self._ranges(term), strict=True)
+            ]
+        return ranges
+
+    def _ranges(self, weights):
+        """For each output channel: the least and greatest sum of its products, in any order."""
+        low, high = _stored_range(self.operand)
+        rows = weights.reshape(len(weights), -1)
+        # Any order of the products stays within: each sums at its own extreme.
+        pairs = zip(rows.clip(min=0).sum(1).tolist(), rows.clip(max=0).sum(1).tolist(), strict=True)
+        return [(plus * low + minus * high, plus * high + minus * low) for plus, minus in pairs]
 
 
-def integer_weights(codes: np.ndarray) -> np.ndarray:
-    """Weights as the array multiplies by them, terms summed: int64, the shape of ``codes[0]``."""
-    return magnitudes(codes).sum(0)
+def integer_weights(codes: np.ndarray, weight_bits: int) -> np.ndarray:
+    """Weights as the array multiplies by them: int64, the shape of ``codes[0]``.
+
+    Each term weighs ``2**term_shift(weight_bits)`` times the next one.
+    """
+    total = np.zeros(codes.shape[1:], np.int64)
+    for term in magnitudes(codes):
+        total = (total << term_shift(weight_bits)) + term
+    return total
 
 
 def magnitudes(codes: np.ndarray) -> np.ndarray:

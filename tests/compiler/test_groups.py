@@ -11,8 +11,10 @@ from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.estimate import layer_cycles
 from qnn.compiler.pack_input import pack_input
+from qnn.compiler.recode_weights import recoded
 from qnn.compiler.segments import block_count, blocks_read, groups, lanes_of
 from qnn.compiler.storage import places
+from qnn.compiler.terms import terms_of
 from qnn.compiler.tiles import choose_layout, cycles, steps
 from qnn.compiler.words import weight_words
 from qnn.errors import CompileError
@@ -72,11 +74,14 @@ def test_an_instruction_reads_the_blocks_of_its_groups_and_no_other(case):
 @given(grouped())
 def test_weights_are_those_of_the_dense_layer_without_the_words_of_zeros(case):
     conv, operand, result = case
-    terms, _, _, height, width = conv.codes.shape
+    height, width = conv.window.kernel
     for share in groups(result, TEST.lanes, TEST.rows):
-        read = blocks_read(conv, share, operand, TEST.lanes)
+        read, terms = (
+            blocks_read(conv, share, operand, TEST.lanes),
+            len(terms_of(conv, share, TEST)),
+        )
         got, wanted = (weight_words(c, share, operand, TEST) for c in (conv, dense(conv)))
-        shape = (height * width, -1, terms, TEST.rows, TEST.lanes)
+        shape = (terms * height * width, -1, TEST.rows, TEST.lanes)
         steps_of = [height * width * n * terms for n in (len(read), block_count(operand, 8))]
         got, wanted = (
             np.broadcast_to(words, (count, *words.shape[1:])).reshape(shape)
@@ -93,7 +98,7 @@ def test_tiles_are_chosen_by_the_cycles_that_the_program_takes(graph):
         image = compile_graph(graph, LARGE)
     except CompileError:  # weights of one instruction that do not fit
         return
-    graph, _ = pack_input(run_passes(graph), "x", LARGE)
+    graph, _ = pack_input(recoded(run_passes(graph), LARGE), "x", LARGE)
     place = places(graph, LARGE)
     tiles = choose_layout(graph, place, LARGE).tiles
     for name, estimate in layer_cycles(image).items():

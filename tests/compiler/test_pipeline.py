@@ -36,6 +36,7 @@ def test_the_passes_read_as_the_story_of_a_compilation():
         "remove_unused",
         "place_concats",
         "check_limits",
+        "recode_weights",
         "prove_bounds",
         "choose_plan",
         "map_memory",

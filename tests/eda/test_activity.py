@@ -37,7 +37,12 @@ def steps(config, tiles, taps=3):
         (
             [rng.randrange(-half, half) for _ in range(config.lanes)],
             [rng.getrandbits(config.weight_bits) for _ in range(config.lanes)],
-            {"enable": 1, "first": int(tap == 0), "last": int(tap == taps - 1)},
+            {
+                "enable": 1,
+                "shift": int(tap == 0),
+                "first": int(tap == 0),
+                "last": int(tap == taps - 1),
+            },
         )
         for _ in range(tiles)
         for tap in range(taps)

@@ -104,7 +104,7 @@ def requests(config, instruction, step, tile_y, tile_x):
             )
             yield address % config.feature_words, True
             continue
-        kernel_y, kernel_x, block, _ = step
+        _, kernel_y, kernel_x, block = step
         across = kernel_x * instruction["kernel_x_stride"] + tile_x * instruction["tile_x_stride"]
         down = kernel_y * instruction["kernel_y_stride"] + tile_y * instruction["tile_y_stride"]
         x = instruction["input_x"] + across + sum(instruction[f"column_x_{b}"] for b in bits)
@@ -122,9 +122,9 @@ def requests(config, instruction, step, tile_y, tile_x):
 
 
 def steps_of(instruction):
-    """(kernel_y, kernel_x, block, term) of each step of a tile, without the skip step."""
+    """(term, kernel_y, kernel_x, block) of each step of a tile, without the skip step."""
     return product(
-        *(range(instruction[name]) for name in ("kernel_y", "kernel_x", "blocks", "terms"))
+        *(range(instruction[name]) for name in ("terms", "kernel_y", "kernel_x", "blocks"))
     )
 
 
@@ -171,8 +171,10 @@ def _words(state, instruction, step, tile_y, tile_x):
 
 def _channel(state, instruction, window, skip, row, number):
     config = state.config
-    acc = 0
+    acc, term_steps = 0, len(window) // instruction["terms"]
     for n, word in enumerate(window):
+        if n % term_steps == 0:
+            acc <<= config.term_shift
         address = instruction["weight_address"] + n * instruction["weight_step"]
         for activation, code in zip(word, state.weights[address][row], strict=True):
             acc += activation * codes.integer(codes.decode(code, config.weight_bits))

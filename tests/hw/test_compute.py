@@ -147,7 +147,7 @@ def _draw(config, rng, tag, *, depends):
         if depends
         else rng.choice((0, timing.dependent_fence(config), rng.randint(0, 200), 4095)),
         **{f"signal_{name}": rng.randint(0, 1) for name in ("load", "compute", "store")},
-        "terms": 1 if maximum else rng.choice((1, 1, 2)),
+        "terms": 1 if maximum else rng.choice((1, 1, 2, 3, 4)),
         "blocks": 1 if maximum else rng.randint(1, 3),
         "kernel_x": kernel_x,
         "kernel_y": kernel_y,
@@ -167,7 +167,7 @@ def _draw(config, rng, tag, *, depends):
         "input_height": height,
         "pad_value": -half if maximum else rng.randint(-half, half - 1),
         "columns": columns,
-        "weight_address": rng.randint(0, config.weight_words - 100),
+        "weight_address": rng.randint(0, config.weight_words - 110),
         "weight_step": weight_step,
         "parameter_address": rng.randrange(config.parameter_words),
         "skip": skip,

@@ -1,14 +1,19 @@
 import random
 from itertools import product
 
+import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
 from hw.pe import ProcessingElement
 from hw.spec import timing
 from hw.spec.config import SvpeConfig
+from hw.spec.isa import codes
 from hw.spec.isa.array_codes import array_integer
+from qnn.ir.sums import integer_weights
 from tests.hw.compute_model import wrap
+
+IDLE = {"enable": 0, "shift": 0, "first": 0, "last": 0}
 
 
 def sums(config, steps):
@@ -23,7 +28,7 @@ def sums(config, steps):
             ctx.set(pe.weights, _pack(weights, config.weight_bits))
             ctx.set(pe.control, control)
             await ctx.tick()
-        ctx.set(pe.control, {"enable": 0, "first": 0, "last": 0})
+        ctx.set(pe.control, IDLE)
 
     async def watch(ctx):
         lasts = [n for n, (_, _, control) in enumerate(steps) if control["last"]]
@@ -52,7 +57,7 @@ def dot(activations, weights, config):
 
 
 def single(lanes, activations, weights):
-    return activations, weights, {"enable": 1, "first": 1, "last": 1}
+    return activations, weights, {"enable": 1, "shift": 1, "first": 1, "last": 1}
 
 
 KINDS = [
@@ -94,13 +99,45 @@ def test_tiles_of_any_length_accumulate_and_wrap(pe, weight_bits, lanes):
         for n in range(length):
             activations = [rng.choice((-128, 127, rng.randint(-128, 127))) for _ in range(lanes)]
             weights = [rng.getrandbits(weight_bits) for _ in range(lanes)]
-            enable = n == 0 or rng.random() < 0.8
-            total += dot(activations, weights, config) if enable else 0
-            control = {"enable": int(enable), "first": int(n == 0), "last": int(n == length - 1)}
+            enable, shift = n == 0 or rng.random() < 0.8, n == 0 or rng.random() < 0.2
+            if enable:
+                total <<= config.term_shift * shift
+                total += dot(activations, weights, config)
+            flags = {"enable": enable, "shift": shift, "first": n == 0, "last": n == length - 1}
+            control = {name: int(flag) for name, flag in flags.items()}
             steps.append((activations, weights, control))
         expected.append(wrap(total, 24))
 
     assert sums(config, steps) == expected
+
+
+def term_by_term(activation, weight):
+    """The steps of a tile that multiplies one activation by one weight, given by its codes."""
+    last = len(weight) - 1
+    for term, code in enumerate(weight):
+        control = {"enable": 1, "shift": 1, "first": int(term == 0), "last": int(term == last)}
+        yield [activation, 0], [code, 0], control
+
+
+# More terms of wider codes: every one of their combinations is tried in the simulated Verilog.
+EVERY = [(2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2), (5, 1), (5, 2)]
+
+
+@pytest.mark.parametrize(("bits", "terms"), EVERY)
+def test_every_weight_of_every_code_multiplies(bits, terms):
+    config = SvpeConfig(lanes=2, rows=1, weight_bits=bits, accumulator_bits=48)
+    every = list(product(range(1 << bits), repeat=terms))
+    rng = random.Random(bits * terms)
+    tiles = [(rng.choice((-128, 127, rng.randint(-128, 127))), weight) for weight in every]
+    indices = np.array([[codes.decode(code, bits) for code in weight] for weight in every], np.int8)
+    integers = integer_weights(indices.T, bits).tolist()
+
+    got = sums(config, [step for tile in tiles for step in term_by_term(*tile)])
+    assert got == [a * w for (a, _), w in zip(tiles, integers, strict=True)]
+    assert integers == [
+        sum(codes.integer(m) << config.term_shift * n for n, m in enumerate(weight[::-1]))
+        for weight in indices.tolist()
+    ]
 
 
 def test_operands_pass_on_one_cycle_later():
@@ -110,11 +147,11 @@ def test_operands_pass_on_one_cycle_later():
     async def check(ctx):
         ctx.set(pe.activations, 0xBEEF)
         ctx.set(pe.weights, 0x2A)
-        ctx.set(pe.control, {"enable": 1, "first": 0, "last": 1})
+        ctx.set(pe.control, {"enable": 1, "shift": 0, "first": 0, "last": 1})
         await ctx.tick()
         assert ctx.get(pe.next_activations) == 0xBEEF
         assert ctx.get(pe.next_weights) == 0x2A
-        assert ctx.get(pe.next_control.as_value()) == 0b101
+        assert ctx.get(pe.next_control.as_value()) == 0b1001
 
     simulator = Simulator(pe)
     simulator.add_clock(1e-6)
@@ -132,11 +169,11 @@ def test_a_sum_that_passes_comes_out_two_cycles_later_but_where_the_elements_own
     async def check(ctx):
         ctx.set(pe.activations, 1)
         ctx.set(pe.weights, 1)
-        ctx.set(pe.control, {"enable": 1, "first": 1, "last": last})
+        ctx.set(pe.control, {"enable": 1, "shift": 1, "first": 1, "last": last})
         for cycle in range(2 * latency):
             ctx.set(pe.passing, -cycle)
             await ctx.tick()
-            ctx.set(pe.control, {"enable": 0, "first": 0, "last": 0})
+            ctx.set(pe.control, IDLE)
             seen.append(ctx.get(pe.sum))
 
     simulator = Simulator(pe)

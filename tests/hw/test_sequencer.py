@@ -90,7 +90,8 @@ def observed(config, offers, cycles):
     rows = record(dut, offer, cycles=cycles + lead, signals=signals)
     for cycle, (step, begins, tag, *columns) in enumerate(rows):
         if step["valid"]:
-            names = ("last", "final", "skip") if step["skip"] else ("first", "last", "final")
+            ends = ("last", "final")
+            names = (*ends, "skip") if step["skip"] else ("first", "term", *ends)
             flags = tuple(name for name in names if step[name])
             weight = None if step["skip"] else step["weight_address"]
             steps.append((cycle, tag, flags, weight, begins))
@@ -107,13 +108,16 @@ def predicted(config, offers):
     for instruction, wait in offers:
         at = clock.begin(instruction, offered + wait)
         offered = at
-        nest = [*steps_of(instruction), *([None] * instruction["skip"])]
+        taps = list(steps_of(instruction))
+        term_steps = len(taps) // instruction["terms"]
+        nest = [*taps, *([None] * instruction["skip"])]
         tiles = list(product(range(instruction["tiles_y"]), range(instruction["tiles_x"])))
         for tile, (n, step) in product(tiles, enumerate(nest)):
             last = n == len(nest) - 1
             at = clock.end_tile(at, instruction) if last else at
             flags = {
                 "first": n == 0,
+                "term": step is not None and n % term_steps == 0,
                 "last": last,
                 "final": last and tile == tiles[-1],
                 "skip": step is None,
@@ -161,7 +165,7 @@ def instructions(draw, columns):
     return fields | {
         "op": Op.CONV,
         "tag": draw(st.integers(0, 65535)),
-        "terms": draw(st.sampled_from((1, 1, 2))),
+        "terms": draw(st.sampled_from((1, 1, 2, 3))),
         "fence": draw(st.one_of(st.integers(0, 80), st.just(4095))),
         "columns": draw(st.integers(1, columns)),
         "weight_address": draw(st.integers(0, 60000)),

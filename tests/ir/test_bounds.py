@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from hw.spec.isa.codes import term_shift
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds, check_bounds
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Conv, Input
 from qnn.ir.reference import reference
-from qnn.ir.sums import integer_weights
 from qnn.quant.qtype import QType
 from tests import operators
 from tests.graphs import Limits, graphs, images
@@ -19,7 +19,7 @@ SMALL = Limits(size=6, channels=5, nodes=4)
 
 
 def products(graph, conv, stored):
-    """Every product that one pixel of the array sums: (images, outputs, products, pixels)."""
+    """What one pixel of the array sums: (terms, images, outputs, products of a term, pixels)."""
     window = conv.window
     top, bottom, left, right = window.padding
     pads = ((0, 0), (0, 0), (top, bottom), (left, right))
@@ -35,22 +35,25 @@ def products(graph, conv, stored):
         first = np.arange(conv.shape[0]) * window.groups // conv.shape[0] * inputs
         plane = taps[:, first + i]
         summands.append(plane * weights[term, :, i, dy, dx][:, None, None])
-    return np.stack([np.broadcast_to(s, (len(x), *conv.shape)) for s in summands], 2)
+    whole = np.stack([np.broadcast_to(s, (len(x), *conv.shape)) for s in summands], 2)
+    return np.stack(np.split(whole, terms, 2))
 
 
 @settings(max_examples=40)
 @given(graphs(SMALL))
-def test_stored_integers_stay_in_bounds_in_any_order_and_give_the_reference(graph):
+def test_stored_integers_stay_in_bounds_term_by_term_and_give_the_reference(graph):
     tensors = reference(graph, images(graph, 2))
     stored = {name: x.astype(np.int64) - graph[name].type.offset for name, x in tensors.items()}
     proved = bounds(graph)
     order = np.random.default_rng(0)
     for conv in (node for node in graph.nodes if isinstance(node, Conv)):
-        summands = products(graph, conv, stored[conv.inputs[0]])
-        partial = order.permuted(summands, axis=2).cumsum(2)
-        bound = proved[conv.name]
-        assert bound.accumulator[0] <= partial.min() <= partial.max() <= bound.accumulator[1]
-        v = summands.sum(2) << conv.epilogue.left[:, None, None]
+        bound, acc = proved[conv.name], 0
+        for summands in products(graph, conv, stored[conv.inputs[0]]):
+            moved = np.expand_dims(acc << term_shift(conv.weight_bits), 2) if np.ndim(acc) else 0
+            partial = moved + order.permuted(summands, axis=2).cumsum(2)
+            assert bound.accumulator[0] <= partial.min() <= partial.max() <= bound.accumulator[1]
+            acc = partial[:, :, -1]
+        v = acc << conv.epilogue.left[:, None, None]
         v += np.array(conv.sums(graph.sources(conv)).stored_bias())[:, None, None]
         if conv.skip is not None:
             v += stored[conv.skip] << conv.epilogue.skip_left[:, None, None]
@@ -90,7 +93,7 @@ def test_bounds_are_reached_by_the_worst_image(signed):
     best = reference(graph, worst)["c"].item()
     least = reference(graph, np.where(codes[0] > 0, type.low, type.high))["c"].item()
     bound = bounds(graph)["c"]
-    offset = type.offset * int(integer_weights(graph["c"].codes).sum())
+    offset = type.offset * int(graph["c"].integers.sum())
     assert bound.accumulator == ((least + 77) // 4 - offset, (best + 77) // 4 - offset)
     assert bound.result[1] >= best
     assert bound.result[0] <= least
@@ -116,10 +119,29 @@ def test_bits_are_what_the_extremes_take(codes, left, bias, bits):
 
 
 def test_terms_that_cancel_still_count():
-    cancelling = np.array([7, -7], np.int8).reshape(2, 1, 1, 1, 1)
+    cancelling = np.array([5, -7], np.int8).reshape(2, 1, 1, 1, 1)
     graph = one_conv(QType(8, True, 0), cancelling)
-    assert bounds(graph)["c"].accumulator == (-128 * 64 - 127 * 64, 127 * 64 + 128 * 64)
+    bound = bounds(graph)["c"]
+    # 16 << 2 and then 64: the sum passes through what the first term alone reaches.
+    assert bound.accumulator == (-128 * 64 - 127 * 64, 127 * 64 + 128 * 64)
+    assert bound.result == (0, 0)
     assert graph["c"].sums(graph.sources(graph["c"])).plain_bounds() == (0, 0)
+
+
+def test_a_weight_that_fits_as_a_whole_but_not_on_its_way_is_refused():
+    # 3 = 4 - 1: 300 of them sum to at most 300 * 3 * 128, but pass through 300 * 5 * 128.
+    codes = np.array([1, -1], np.int8).reshape(2, 1, 1, 1, 1).repeat(300, 2)
+    graph = one_conv(QType(8, True, 0), codes)
+    assert graph["c"].integers.tolist() == np.full((1, 300, 1, 1), 3).tolist()
+    whole = (300 * 3 * 128).bit_length() + 1
+    assert whole == 18
+    with pytest.raises(CompileError) as refusal:
+        check_bounds(graph, whole, 32)
+    assert str(refusal.value) == (
+        "conv 'c' needs 19 bits for its sums to be safe from overflow, but the accelerator has 18; "
+        "take a configuration with accumulator_bits=19, or fewer weight or activation bits"
+    )
+    check_bounds(graph, whole + 1, 32)
 
 
 def test_an_overflow_is_refused_and_the_exact_width_is_not():

@@ -7,13 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from hw.spec.isa.codes import term_shift
 from qnn.errors import CompileError, ModelError
 from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Conv, Input, MaxPool
 from qnn.ir.reference import BATCH, reference, stream
-from qnn.ir.sums import Sums, integer_weights
+from qnn.ir.sums import Sums
 from qnn.quant.qtype import QType
 from tests.graphs import Limits, graphs, images
 from tests.operators import conv, max_pool
@@ -38,7 +39,8 @@ def slow_conv(node, image, x, skip=None):
             m = int(node.codes[term, output, i, dy, dx])
             a = at(x[first + i], node, row, column, dy, dx)
             if m and a is not None:
-                total += (1 if m > 0 else -1) * (a << (abs(m) - 1))
+                places = term_shift(node.weight_bits) * (len(node.codes) - 1 - term)
+                total += (1 if m > 0 else -1) * (a << (abs(m) - 1 + places))
         v = (total << int(node.epilogue.left[output])) + int(node.epilogue.bias[output])
         if skip is not None:
             v += int(skip[output, row, column]) << int(node.epilogue.skip_left[output])
@@ -138,9 +140,7 @@ def test_sums_are_exact_below_and_above_what_a_float_holds(count, most):
     codes = rng.integers(-most, most + 1, (1, 2, count, 1, 1)).astype(np.int8)
     graph = conv_graph(codes, QType(16, False, 0), bias=np.array([1, -(2**40)]))
     x = images(graph, 3)
-    expected = x[:, :, 0, 0].astype(object) @ integer_weights(graph["c"].codes)[
-        :, :, 0, 0
-    ].T.astype(object)
+    expected = x[:, :, 0, 0].astype(object) @ graph["c"].integers[:, :, 0, 0].T.astype(object)
     expected += np.array([1, -(2**40)], object)
     result = reference(graph, x)["c"]
     assert result.dtype == np.int64
@@ -159,10 +159,10 @@ def test_float32_is_left_where_it_would_first_be_wrong(count):
 def test_float64_is_left_where_it_would_first_be_wrong():
     count = 1_300_000
     codes = np.full((7, 1, count, 1, 1), 15, np.int8)
-    codes[:, 0, 0, 0, 0] = [1, 0, 0, 0, 0, 0, 0]
+    codes[:, 0, 0, 0, 0] = [0, 0, 0, 0, 0, 0, 1]
     graph = conv_graph(codes, QType(16, False, 0))
     x = np.full((1, count, 1, 1), 2**16 - 1)
-    expected = (2**16 - 1) * ((count - 1) * 7 * 2**14 + 1)
+    expected = (2**16 - 1) * ((count - 1) * (2**7 - 1) * 2**14 + 1)
     assert float(expected) != expected
     assert reference(graph, x)["c"].item() == expected
 

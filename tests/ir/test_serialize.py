@@ -77,7 +77,7 @@ def test_another_version_is_refused():
     data = bytearray(serialize.to_bytes(GRAPH))
     data[8] = 2
     assert refusal(bytes(data)) == (
-        "net.qgraph: graph version 2, but this qnn reads version 1; export the model again"
+        "net.qgraph: graph version 3, but this qnn reads version 2; export the model again"
     )
 
 

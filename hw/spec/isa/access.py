@@ -32,8 +32,8 @@ def reads(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     def axis(tile_y, tile_x, kernel_y, kernel_x, block):
         outer = _loops((tiles.tiles_y, tile_y), (tiles.tiles_x, tile_x))
         kernel = ((tiles.kernel_y, kernel_y), (tiles.kernel_x, kernel_x))
-        # Terms read the same word again, so that they add nothing.
-        inner = _loops(*kernel, (tiles.blocks, block), (tiles.terms, 0))
+        # Each term reads the same words again, so that its loop adds nothing.
+        inner = _loops((tiles.terms, 0), *kernel, (tiles.blocks, block))
         return outer[:, None, None] + inner[None, :, None]
 
     across, along = tiles.tile_x_stride, tiles.kernel_x_stride

@@ -8,8 +8,8 @@ from hw.spec.config import SvpeConfig
 from hw.spec.isa import codes
 
 
-def array_code(index: int, config: SvpeConfig) -> int:
-    """The code that the array of ``config`` takes for a signed index.
+def array_code(value: int, config: SvpeConfig) -> int:
+    """What the array of ``config`` takes for a signed index, or for an integer if it multiplies.
 
     Raises
     ------
@@ -17,8 +17,8 @@ def array_code(index: int, config: SvpeConfig) -> int:
         Its codes are too narrow.
     """
     if config.pe == "shift":
-        return codes.encode(index, config.weight_bits)
-    value, half = codes.integer(index), 1 << (config.weight_bits - 1)
+        return codes.encode(value, config.weight_bits)
+    half = 1 << (config.weight_bits - 1)
     if not -half <= value < half:
         raise ValueError(
             f"a {config.weight_bits}-bit multiplier needs a weight from {-half} to {half - 1}, "

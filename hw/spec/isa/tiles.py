@@ -1,7 +1,10 @@
 """Computation tile by tile: one block of output channels over a whole feature map.
 
-Loops, outermost first: tile_y, tile_x, kernel_y, kernel_x, block, term; then, if ``skip``, one step
-that reads the skip operand. Addresses count feature words and wrap at 2**ADDRESS_BITS. Column c
+Loops, outermost first: tile_y, tile_x, term, kernel_y, kernel_x, block; then, if ``skip``, one step
+that reads the skip operand. Every term reads the same features. The first step of each term but the
+first moves the sum so far left by ``SvpeConfig.term_shift`` before it adds to it.
+
+Addresses count feature words and wrap at 2**ADDRESS_BITS. Column c
 of the array adds, for each bit b that is set in c, ``column_address[b]``, ``column_x[b]`` and
 ``column_y[b]`` to the address, x and y of column 0.
 """

@@ -1,6 +1,7 @@
 """The configuration of the array that a network needs: a named one, as wide as its numbers are."""
 
 from hw.spec.config import SvpeConfig, least_width, named_config
+from qnn.compiler.recode_weights import recoded
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds
 from qnn.ir.graph import Graph
@@ -23,7 +24,8 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
         widths["weight_bits"] = max(node.weight_bits for node in graph.convs)
     try:
         config = named_config(name, **(widths | changes))
-        proved = bounds(graph).values()
+        # In the array's terms sums may pass through other values than in the network's own.
+        proved = bounds(recoded(graph, config)).values()
         for field in ("accumulator_bits", "result_bits"):
             needed = max((getattr(bound, field) for bound in proved), default=0)
             if needed > getattr(config, field):

@@ -39,7 +39,9 @@ MOST_TERMS = 7
 class Conv(Operator):
     """Sums of shifted activations, then the epilogue; padding is zeros.
 
-    A weight is ``sign(m) * 2**(abs(m) - 1)`` (0 for m = 0), summed over its terms.
+    A code is ``sign(m) * 2**(abs(m) - 1)``, or 0 for m = 0. A weight is the sum over its terms, of
+    which each weighs ``2**term_shift(weight_bits)`` times the next one, and the last one counts as
+    it is. A channel that needs fewer terms than its layer has zeros in the last ones.
 
     Members
     -------
@@ -96,6 +98,11 @@ class Conv(Operator):
         skip = "" if self.skip is None else " + skip"
         return f"{self._word} {self.window.summary}{parts}, {self.weight_bits}-bit weights{skip}"
 
+    @property
+    def integers(self) -> np.ndarray:
+        """The weights: (outputs, inputs / groups, kernel height, kernel width) int64."""
+        return integer_weights(self.codes, self.weight_bits)
+
     @cached_property
     def moves(self) -> bool:
         """Whether each channel is one operand times one weight, or the sum of one's whole window.
@@ -104,7 +111,7 @@ class Conv(Operator):
         network has no layer to multiply; a layer of the network's own is one only in the smallest
         case, without channels or taps to sum over.
         """
-        weights = integer_weights(self.codes).reshape(self.codes.shape[1], -1)
+        weights = self.integers.reshape(self.codes.shape[1], -1)
         single = np.count_nonzero(weights, axis=1) <= 1
         even = (weights == weights[:, :1]).all(1) & (self.codes.shape[2] == 1)
         return bool((single | even).all())
@@ -130,6 +137,7 @@ class Conv(Operator):
         """The sums of the convolution over operands of the types of ``sources``."""
         return Sums(
             codes=self.codes,
+            weight_bits=self.weight_bits,
             epilogue=self.epilogue,
             result=self.type,
             operand=sources[0].type,
@@ -154,7 +162,7 @@ class Conv(Operator):
             wide = torch.from_numpy(np.asarray(values, np.int64))[:, None, None]
             return wide.to(exact.sum_type(result))
 
-        weights = torch.from_numpy(integer_weights(self.codes)).to(exact.product_type(products))
+        weights = torch.from_numpy(self.integers).to(exact.product_type(products))
         # Adding half before the shift rounds half up; it rides in the bias.
         half = 1 << self.epilogue.right >> 1  # 0 where nothing is shifted out
         epilogue = replace(self.epilogue, bias=self.epilogue.bias + half).map(channels)
