@@ -11,7 +11,7 @@ FENCE = TILES_STRUCT["fence"].shape
 
 
 class Fence(wiring.Component):
-    """Count down to the next tile's end and to the last write; the rule is in ``hw.spec.timing``.
+    """Count the cycles to the next tile's end and to the last write, as ``hw.spec.timing`` rules.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class Place(data.Struct):
 
 
 class Frame(data.Struct):
-    """What all columns of a step share."""
+    """The part of a read request that all columns of a step share."""
 
     valid: 1
     width: signed(COORDINATE_BITS)

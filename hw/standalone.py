@@ -18,7 +18,7 @@ from hw.top import Accelerator
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """What such an accelerator holds and does. Addresses and sizes are bytes.
+    """The network that a standalone accelerator runs. Addresses and sizes count bytes.
 
     Members
     -------

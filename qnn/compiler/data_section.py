@@ -14,7 +14,7 @@ ALIGNMENT = 256  # of the weights behind the program; bursts start on whole line
 
 @dataclass(frozen=True, eq=False)
 class DataSection:
-    """What the program loads as weights and parameters.
+    """The weights and epilogue parameters that the program loads.
 
     Members
     -------

@@ -23,7 +23,7 @@ class Tile:
 
     @property
     def columns(self) -> int:
-        """Columns in use."""
+        """The number of columns that the tile uses."""
         return self.width * self.height
 
     def count(self, node: Operator) -> tuple[int, int]:
@@ -43,7 +43,7 @@ Steps = Counter[int]  # how many instructions take so many steps for each tile
 
 
 def steps(node: Operator, place: dict[str, RootPlace], config: SvpeConfig) -> Steps:
-    """The steps of all instructions of ``node``."""
+    """How many instructions of ``node`` take each number of steps per tile."""
     taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
     if isinstance(node, MaxPool):
         return Counter(taps for _ in groups(operand, config.lanes, config.lanes))

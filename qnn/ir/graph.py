@@ -37,7 +37,7 @@ class Graph:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The network's inputs."""
+        """The network's inputs, in the order in which the user gives them."""
         return tuple(node for node in self.nodes if isinstance(node, Input))
 
     @property

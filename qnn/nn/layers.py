@@ -157,7 +157,7 @@ class QuantConv(nn.Module):
             held.add_(more)
 
     def columns(self, x: Tensor) -> Tensor:
-        """What each sum reads of an operand, in reals.
+        """The reals of an operand that each sum reads, one row per output position.
 
         Parameters
         ----------
@@ -251,7 +251,7 @@ class QuantConv(nn.Module):
         return v.clamp(epilogue.low, epilogue.high).to(torch.float32)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The convolution alone."""
+        """The sums of the convolution over ``x``, without its epilogue."""
         window = self.plan.window
         if _pools_all(self.plan, x):
             return _pool_all(x, weight, bias)

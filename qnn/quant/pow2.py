@@ -50,7 +50,7 @@ def integers(indices: Tensor) -> Tensor:
 
 
 def values(indices: Tensor, exponent: Tensor, bits: int) -> Tensor:
-    """Real weights.
+    """The real weights that signed indices stand for.
 
     Parameters
     ----------

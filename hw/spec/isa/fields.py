@@ -13,12 +13,12 @@ class Field:
 
     @property
     def low(self) -> int:
-        """Least value."""
+        """The least value that the field can hold."""
         return -(1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:
-        """Greatest value."""
+        """The greatest value that the field can hold."""
         return (1 << (self.bits - self.signed)) - 1
 
 
@@ -31,7 +31,7 @@ class Layout:
 
     @property
     def bits(self) -> int:
-        """Width of the whole."""
+        """The width of all fields together, in bits."""
         return sum(field.bits for field in self.fields)
 
     def encode(self, **values: int) -> int:

@@ -1,4 +1,4 @@
-"""ATen's convolutions and linear layers."""
+"""ATen's convolutions and linear layers; transposed convolutions are rejected here."""
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.ops.conv import FloatConv

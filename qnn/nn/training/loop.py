@@ -29,7 +29,7 @@ SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a run came to.
+    """The result of a training run.
 
     Members
     -------
