@@ -9,7 +9,7 @@ with ``drain(t) <= fence`` that also is
 * at least ``INSTRUCTION_GAP`` after the previous instruction's last step, and
 * at least ``INSTRUCTION_LEAST`` after the previous instruction's start.
 
-From there on it issues one step a cycle, except that a tile's last step waits until ``interval``
+From then on it issues one step per cycle, except that a tile's last step waits until ``interval``
 cycles (of the previous tile's instruction) have passed since the previous tile's last step.
 
 Those of the memory side are at the end of the file. On an idle bus, a load of n beats in one row

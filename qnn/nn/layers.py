@@ -101,7 +101,7 @@ class QuantConv(nn.Module):
         return QType(self.plan.bits, self.plan.signed, int(self.exponent))
 
     def factor(self) -> Tensor | None:
-        """What BatchNorm multiplies each channel by, (outputs,) float64; None: it has none."""
+        """BatchNorm's factor of each channel, (outputs,) float64; None if there is no BatchNorm."""
         if self.plan.eps is None:
             return None
         return self.gamma.double() / (self.var.double() + self.plan.eps).sqrt()

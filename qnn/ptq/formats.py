@@ -34,7 +34,7 @@ def check_number(option: str, value: int, least: int, most: int) -> None:
 
 
 def greatest(choice: Choice) -> int:
-    """The greatest number of ``choice``."""
+    """The greatest number of any layer in ``choice``."""
     return max(choice.values()) if isinstance(choice, Mapping) else choice
 
 
