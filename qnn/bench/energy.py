@@ -141,9 +141,10 @@ def power_of_two_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
 
     from hw.spec.isa.array_codes import array_code
     from qnn.quant import pow2
+    from qnn.quant.search_exponent import search_exponent
 
     tensor = torch.from_numpy(weights).reshape(1, -1)
-    exponent = pow2.search_exponent(tensor, config.weight_bits, 1)
+    exponent = search_exponent(tensor, config.weight_bits, 1)
     indices = pow2.nearest(tensor, exponent, config.weight_bits, 1)[0, 0]
     found = [array_code(int(index), config) for index in indices]
     return np.array(found).reshape(weights.shape)

@@ -20,6 +20,7 @@ from qnn.nn.zoo import ZooModel
 from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, rounding
+from qnn.quant.search_exponent import search_exponent
 
 AUGMENTED = ("resnet8", "resnet20", "resnet56")  # crops and flips keep what these pictures show
 
@@ -129,7 +130,7 @@ def module_codes(
     found = []
     for name in names:
         weight, start = model.get_parameter(name), original.get_parameter(name)
-        exponent = pow2.search_exponent(start, bits, terms)
+        exponent = search_exponent(start, bits, terms)
         found.append(pow2.nearest(weight, exponent, bits, terms))
     return codes.counted(found, bits)
 

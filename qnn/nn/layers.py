@@ -108,12 +108,17 @@ class QuantConv(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights (outputs, ...) and bias (outputs,) in float64, BatchNorm and scale applied."""
+        return self.weight.double() * self._folded_scale()[:, None, None, None], self.folded_bias()
+
+    def folded_bias(self) -> Tensor:
+        """The bias alone, (outputs,) float64."""
+        factor = self.factor()
+        bias = torch.zeros_like(self.unit.double()) if self.bias is None else self.bias.double()
+        return bias if factor is None else (bias - self.mean.double()) * factor + self.beta.double()
+
+    def _folded_scale(self):
         factor, scale = self.factor(), self.unit.double() * self.plan.scale
-        bias = torch.zeros_like(scale) if self.bias is None else self.bias.double()
-        if factor is not None:
-            scale = scale * factor
-            bias = (bias - self.mean.double()) * factor + self.beta.double()
-        return self.weight.double() * scale[:, None, None, None], bias
+        return scale if factor is None else scale * factor
 
     @torch.no_grad()
     def mend_silent(self) -> None:
@@ -199,7 +204,7 @@ class QuantConv(nn.Module):
         low, high = self.bounds() if self.plan.rounded else (0, 0)
         return Epilogue(
             left=units - self._units_before(),
-            bias=activation.round_half_up(self.folded()[1] * pow2.exp2(units)).to(torch.int64),
+            bias=activation.round_half_up(self.folded_bias() * pow2.exp2(units)).to(torch.int64),
             right=units - self.exponent,
             skip_left=None if self.skip_exponent is None else units - self.skip_exponent,
             rounded=self.plan.rounded,
@@ -209,9 +214,7 @@ class QuantConv(nn.Module):
 
     def reach(self, indices: Tensor, epilogue: Epilogue[Tensor]) -> Tensor:
         """Bound of every sum on the way, per output channel, in integers: (outputs,) float64."""
-        # 2**(abs(m) - 1), and 1 >> 1 = 0 for m = 0.
-        magnitudes = (1 << indices.to(torch.int64).abs() >> 1).flatten(2).sum((0, 2)).double()
-        reach = magnitudes * self.input_reach * pow2.exp2(epilogue.left)
+        reach = pow2.reach_of(indices) * self.input_reach * pow2.exp2(epilogue.left)
         # Half of the last place is added before the right shift, to round half up.
         reach = reach + epilogue.bias.double().abs() + pow2.exp2(epilogue.right) / 2
         if epilogue.skip_left is not None:

@@ -95,7 +95,7 @@ def finish(quantized: QuantizedModel) -> None:
     quantized.eval()
     for name, conv in learnable(quantized):
         _settle_result(conv)
-        reach = sums_reach(conv)
+        reach = sums_reach(conv, conv.indices())
         if not bool((reach < LIMIT).all()):
             raise ModelError(
                 f"layer '{name}': channel {int(reach.argmax())} outgrew the accumulator in "

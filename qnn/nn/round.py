@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from qnn.errors import ModelError
 from qnn.nn import learn
 from qnn.nn.model import QuantizedModel
-from qnn.quant import pow2
 from qnn.quant.rounding import (
     Answers,
     Checkpoint,
@@ -22,6 +21,7 @@ from qnn.quant.rounding import (
     rounding,
 )
 from qnn.quant.rounding.distillation import module_teacher
+from qnn.quant.search_exponent import search_exponent
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -94,7 +94,7 @@ def _check_learnable(method, layers):
 
 def _on_grid(weight, bits, terms):
     weight = weight.detach().cpu()  # grids live there, wherever the network is
-    return LayerWeights(weight, pow2.search_exponent(weight, bits, terms), bits, terms)
+    return LayerWeights(weight, search_exponent(weight, bits, terms), bits, terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def round_quantized(
         bias = found.tuned.get(f"{key}.bias")
         if bias is not None:
             # The method learnt the folded bias; the difference goes where the layer keeps it.
-            conv.add_bias(bias.cpu() - conv.folded()[1])
+            conv.add_bias(bias.cpu() - conv.folded_bias())
         conv.set_codes(found.indices[f"{key}.weight"], conv.weight_exponent)
     learn.finish(quantized)
 

@@ -1,5 +1,7 @@
 """Weight exponents that leave room: every shift and sum of a convolution fits a result."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,7 @@ from qnn.errors import ModelError
 from qnn.nn.layers import QuantConv
 from qnn.nn.plan import RESULT_BITS
 from qnn.quant import pow2
+from qnn.quant.search_exponent import search_exponent
 
 LIMIT = 1 << (RESULT_BITS - 1)
 # Each round coarsens some channel by an octave, and a result has no more than 32 of them.
@@ -27,7 +30,9 @@ def set_exponents(conv: QuantConv) -> None:
     least = _units(conv) - _most_units(conv, weight, bias)
     for _ in range(TRIES):
         finest = _choose(conv, weight, least)
-        reach = sums_reach(conv)
+        plan = conv.plan
+        indices = pow2.nearest(weight, conv.weight_exponent, plan.weight_bits, plan.terms)
+        reach = sums_reach(conv, indices)
         if bool((reach < LIMIT).all()):
             return _check_fixed(conv, weight)
         least = torch.where(_coarsened(conv, reach, finest), conv.weight_exponent + 1, least)
@@ -68,10 +73,11 @@ def _most_units(conv, weight, bias) -> Tensor:
 def _choose(conv, weight, least) -> Tensor:
     """Set the exponents, at least ``least``; returns each channel's F before left shifts."""
     plan = conv.plan
-    exponent = pow2.search_exponent(weight, plan.weight_bits, plan.terms, least=least)
-    indices = pow2.nearest(weight, exponent, plan.weight_bits, plan.terms)
-    # A channel of zeros has any units; it takes the coarsest that its bias can be shifted to.
-    dead = ~indices.transpose(0, 1).flatten(1).any(1)
+    exponent = search_exponent(weight, plan.weight_bits, plan.terms, least=least)
+    # A channel of zeros has any units; it takes the coarsest that its bias can be shifted to. Where
+    # the greatest weight is nearest to zero, all are.
+    greatest = torch.linalg.vector_norm(weight.flatten(1), math.inf, 1)
+    dead = ~pow2.nearest(greatest, exponent, plan.weight_bits, plan.terms).any(0)
     units, floor = _units(conv) - exponent, _least_units(conv)
     if not plan.rounded:
         finest = [int(units[~dead].max())] if bool((~dead).any()) else []
@@ -82,12 +88,15 @@ def _choose(conv, weight, least) -> Tensor:
     return units
 
 
-def sums_reach(conv: QuantConv) -> Tensor:
-    """Bound of every sum of a layer, its storage included, (outputs,) float64; see ``LIMIT``."""
+def sums_reach(conv: QuantConv, indices: Tensor) -> Tensor:
+    """Bound of every sum of a layer, its storage included, (outputs,) float64; see ``LIMIT``.
+
+    ``indices`` are those of its weights, as ``QuantConv.indices`` gives them.
+    """
     epilogue = conv.epilogue()
     # Storage subtracts the offset inside the sum, before the right shift.
     stored = conv.type.offset * pow2.exp2(epilogue.right)  # of an unsigned result
-    return conv.reach(conv.indices(), epilogue) + stored
+    return conv.reach(indices, epilogue) + stored
 
 
 def _coarsened(conv, reach, units) -> Tensor:
@@ -102,7 +111,7 @@ def _check_fixed(conv, weight) -> None:
     plan = conv.plan
     if not plan.fixed:
         return
-    free = pow2.search_exponent(weight, plan.weight_bits, plan.terms)
+    free = search_exponent(weight, plan.weight_bits, plan.terms)
     wanted = pow2.nearest(weight, free, plan.weight_bits, plan.terms)
     got = pow2.values(conv.indices(), conv.weight_exponent, plan.weight_bits)
     if not torch.equal(pow2.values(wanted, free, plan.weight_bits), got):

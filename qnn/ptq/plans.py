@@ -16,6 +16,7 @@ from qnn.ptq.calibrate import unrounded
 from qnn.ptq.formats import Choice, by_layer, greatest
 from qnn.quant import pow2
 from qnn.quant.qtype import QType
+from qnn.quant.search_exponent import search_exponent
 
 # Half of the last place of 8-bit activations at full range is 2**-9: four times less.
 CLOSE = 2.0**-7  # relative error at which a fixed weight needs no further term
@@ -112,7 +113,7 @@ def _fixed_terms(node: FloatConv, bits: int, terms: int) -> int:
 
 
 def _relative_error(weight: Tensor, bits: int, terms: int) -> float:
-    exponent = pow2.search_exponent(weight, bits, terms)
+    exponent = search_exponent(weight, bits, terms)
     got = pow2.values(pow2.nearest(weight, exponent, bits, terms), exponent, bits)
     wanted = weight.double()
     return float(((got - wanted).abs() / wanted.abs().clamp(min=1e-300)).max())

@@ -13,6 +13,7 @@ from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.rounding.distillation import divergence
+from qnn.quant.search_exponent import search_exponent
 
 EVERY = ("nearest", "discquant", "adaround", "gptq")
 QUICK = {
@@ -182,7 +183,7 @@ def test_any_module_can_be_rounded(method):
     found = round_module(model, NAMES, tokens, method, 3, options=QUICK[method])
     for name, value in found.state_dict().items():
         if name in NAMES:
-            exponent = pow2.search_exponent(before[name], 3)
+            exponent = search_exponent(before[name], 3)
             indices = pow2.nearest(value, exponent, 3)
             assert torch.equal(pow2.values(indices, exponent, 3), value.double())
         else:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from qnn.quant import pow2
 from qnn.quant.estimators import ESTIMATORS, Estimator, estimator
+from qnn.quant.search_exponent import search_exponent
 
 ONE_TERM = {"deepshift_q", "deepshift_ps", "s3"}
 FORMATS = {
@@ -22,7 +23,7 @@ def weights(seed=0, shape=(4, 3, 3, 3), dtype=torch.float64):
     """Weights of channels of several scales, and the exponents that fit them."""
     w = torch.randn(shape, generator=generator(seed), dtype=torch.float64)
     w = w * 2.0 ** torch.arange(-2, shape[0] - 2).reshape(-1, *[1] * (len(shape) - 1))
-    return w.to(dtype), pow2.search_exponent(w, 3)
+    return w.to(dtype), search_exponent(w, 3)
 
 
 def started(name, w, exponent, bits, terms=1, **options):

@@ -7,11 +7,12 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.rounding import DiscQuant, LayerWeights, Nearest, Problem, rounding
+from qnn.quant.search_exponent import search_exponent
 
 
 def weights(*shape, bits=3, terms=1, seed=3):
     w = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return LayerWeights(w, pow2.search_exponent(w, bits, terms), bits, terms)
+    return LayerWeights(w, search_exponent(w, bits, terms), bits, terms)
 
 
 def linear(*sizes, seed=0):

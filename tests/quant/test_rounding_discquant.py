@@ -17,6 +17,7 @@ from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import Measure, divergence, module_teacher, run_distance
 from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.interpolation import Interpolation
+from qnn.quant.search_exponent import search_exponent
 
 SHORT = DiscQuant(steps=20, batch=16)
 
@@ -29,7 +30,7 @@ def network(seed=0):
 def problem(seed=0, *, bits=3, terms=1, count=64, **more):
     model = network(seed)
     layers = {
-        name: LayerWeights(p.detach(), pow2.search_exponent(p, bits, terms), bits, terms)
+        name: LayerWeights(p.detach(), search_exponent(p, bits, terms), bits, terms)
         for name, p in model.named_parameters()
         if p.dim() == 2
     }

@@ -15,6 +15,7 @@ from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.rounding.gptq import gptq, round_columns
 from qnn.quant.rounding.layer import columns, samples
+from qnn.quant.search_exponent import search_exponent
 from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
 
 METHODS = [(gptq, Gptq(samples=64, batch=16)), (adaround, AdaRound(steps=30, samples=64, batch=16))]
@@ -23,7 +24,7 @@ BOTH = pytest.mark.parametrize(("method", "options"), METHODS, ids=["gptq", "ada
 
 def matrix(seed, *, bits=3, terms=1, outputs=8, inputs=24):
     w = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(seed)).double()
-    return LayerWeights(w, pow2.search_exponent(w, bits, terms), bits, terms)
+    return LayerWeights(w, search_exponent(w, bits, terms), bits, terms)
 
 
 def moments(seed, inputs=24):
@@ -172,7 +173,7 @@ class Twice(nn.Module):
 def test_a_layer_that_runs_twice_is_refused(method, options):
     case = problem()
     w = torch.randn(6, 6)
-    layers = {"inner.weight": LayerWeights(w, pow2.search_exponent(w, 3), 3)}
+    layers = {"inner.weight": LayerWeights(w, search_exponent(w, 3), 3)}
     with pytest.raises(ModelError) as error:
         method(Problem(Twice(), layers, case.teacher, case.data), options)
     assert str(error.value) == (
