@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 
 Span = tuple[int, int]  # first and last step, both included
 
@@ -20,7 +21,7 @@ class BufferRequest:
         """The step in which the life begins."""
         return self.lives[0][0]
 
-    @property
+    @cached_property
     def steps(self) -> tuple[int, ...]:
         """Every step of the life."""
         return tuple(step for first, last in self.lives for step in range(first, last + 1))
@@ -40,16 +41,24 @@ class Placement:
     def __init__(self):
         # By step: lives are short beside a network, so that few requests meet any one.
         self._at: defaultdict[int, dict[Hashable, Span]] = defaultdict(dict)
+        self._words: defaultdict[int, int] = defaultdict(int)
 
     def put(self, request: BufferRequest, address: int) -> None:
         """Note a request's address."""
+        span = (address, address + request.words)
         for step in request.steps:
-            self._at[step][request.name] = (address, address + request.words)
+            self._at[step][request.name] = span
+            self._words[step] += request.words
 
     def remove(self, request: BufferRequest) -> None:
         """Forget a request that was put."""
         for step in request.steps:
             del self._at[step][request.name]
+            self._words[step] -= request.words
+
+    def leaves(self, request: BufferRequest, capacity: int) -> bool:
+        """Whether in every step of a life so many words are free, wherever they lie."""
+        return all(self._words[step] + request.words <= capacity for step in request.steps)
 
     def busy(self, request: BufferRequest) -> list[Span]:
         """First and past the last word of all that lives with a request, by address."""

@@ -7,7 +7,7 @@ from hw.spec.image import TensorLayout
 from hw.spec.isa.encoding import encode
 from hw.spec.isa.header import Op
 from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
-from qnn.compiler.epilogue import fold
+from qnn.compiler.epilogue import clamp, fold
 from qnn.compiler.segments import Segments, blocks_read, groups
 from qnn.compiler.storage import passes
 from qnn.compiler.tiles import Tile
@@ -72,7 +72,7 @@ def lower(
     if isinstance(node, MaxPool):
         instructions = _max_pool(layouts, config, tiles)
     else:
-        instructions = _conv(graph, node, layouts, tile, config, tiles, packed, blocks)
+        instructions = _conv(node, layouts, tile, config, tiles, packed, blocks)
     for instruction in instructions:
         _check_fields(node, instruction)
     return instructions
@@ -83,8 +83,8 @@ def _max_pool(layouts, config, tiles):
     return [_at_block(tiles, layouts, share.block, share.block) for share in shares]
 
 
-def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
-    epilogue = fold(graph, node)
+def _conv(node, layouts, tile, config, tiles, packed, blocks):
+    low, high = clamp(node)
     instructions = []
     of_groups = groups(layouts.output.channels, config.lanes, config.rows)
     for group, data in zip(of_groups, packed, strict=True):
@@ -98,8 +98,8 @@ def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
             # A group whose steps all have one word of weights stays at it.
             weight_step=int(data.words > 1),
             output_part=group.part,
-            low=epilogue.low,
-            high=epilogue.high,
+            low=low,
+            high=high,
         )
         if node.skip is not None:
             own = _with_skip(own, layouts.skip, group, tile)

@@ -25,9 +25,11 @@ def place_buffers(network: MappedNetwork, plan: Schedule, batch: int) -> dict[Sp
         placed.remove(needs[spot])
         # At once, so that later wishes see the room that is left.
         needs[spot], chip[spot] = _moved(needs[spot], chip[spot], lives, placed, words)
+        last = None if not lives or needs[spot].lives in lives else _with(needs[spot], lives[-1])
+        # Where too many words live at a time, no order can place them.
+        worth = last is not None and placed.leaves(last, words)
         placed.put(needs[spot], chip[spot])
-        if lives and needs[spot].lives not in lives:
-            _move_all(spot, lives[-1], needs, chip, words)
+        if worth and _move_all(last, needs, chip, words):
             placed = _placement(needs, chip)
     return chip
 
@@ -39,23 +41,29 @@ def _placement(needs, chip):
     return placed
 
 
+def _with(need, life):
+    return BufferRequest(need.name, need.words, life)
+
+
 def _moved(need, address, lives, placed, words):
     """A buffer with the first of some lives for which there is a gap, and its address there."""
     for life in lives:
-        longer = BufferRequest(need.name, need.words, life)
+        longer = _with(need, life)
         found = best_gap(longer, placed, words)
         if found is not None:
             return longer, found
     return need, address
 
 
-def _move_all(spot, life, needs, chip, words):
-    """Give a buffer a life for which all others have to move, if they find addresses."""
-    trial = {**needs, spot: BufferRequest(spot, needs[spot].words, life)}
+def _move_all(longer, needs, chip, words):
+    """Give a buffer a life for which all others have to move; returns whether they find places."""
+    trial = {**needs, longer.name: longer}
     found = allocate(list(trial.values()), words)
-    if found is not None:
-        needs.update(trial)
-        chip.update(found)
+    if found is None:
+        return False
+    needs.update(trial)
+    chip.update(found)
+    return True
 
 
 def requests(network: MappedNetwork, plan: Schedule) -> dict[Spot, BufferRequest]:
