@@ -1,7 +1,7 @@
 """Pass: what runs strip by strip together, and where it lies on chip, in the fewest cycles found.
 
-A network that fits on chip is the case of one strip a layer. Inputs are packed one after the other,
-each where the plan with it packed takes no more cycles than the plan without.
+A network that fits on chip is the case of one strip per layer. Inputs are packed one after the
+other, each where the plan with it packed takes no more cycles than the plan without.
 """
 
 from dataclasses import replace
@@ -36,8 +36,8 @@ def choose_plan(state: Compilation) -> Compilation:
         if other is not None and (best is None or other.plan.cycles <= best.plan.cycles):
             graph, best = packed, other
     if best is None:
-        # Once more for its error, which is then the plain graph's.
-        return _planned(state, state.graph, None)  # which says what does not fit
+        # Once more for its error, which then says what of the plain graph does not fit.
+        return _planned(state, state.graph, None)
     return best
 
 

@@ -1,4 +1,4 @@
-"""Fused groups, here called runs: layers that are computed strip by strip together."""
+"""Runs, which others call fused groups: layers that are computed together, strip by strip."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,7 +22,7 @@ STRIP_CYCLES = 64
 
 
 @dataclass(frozen=True)
-class FusedGroup:
+class LayerRun:
     """A run: layers computed one after the other for each strip of rows of the last one.
 
     Only the last one's results leave the run. Weights of a run that fit on chip stay there for all
@@ -60,7 +60,7 @@ class StripBuffer:
 class Choice:
     """The best run of some layers, and its estimated cycles; ``missing`` words if none fits."""
 
-    run: FusedGroup | None
+    run: LayerRun | None
     cycles: float
     missing: int = 0
 
@@ -108,7 +108,7 @@ def slice_blocks(
 
 def strip_buffers(
     network: MappedNetwork,
-    run: FusedGroup,
+    run: LayerRun,
     needed: tuple[dict[str, Rows], ...],
     spilled: frozenset[str],
 ) -> tuple[StripBuffer, ...]:
@@ -157,7 +157,7 @@ def least_rows(node: Operator) -> int:
 class Candidate:
     """A run of some layers, the words of its strip buffers, and its estimated cycles."""
 
-    run: FusedGroup
+    run: LayerRun
     words: int
     cycles: float
 
@@ -209,13 +209,13 @@ def _heights(network, nodes, spilled):
 def _variants(network, nodes, rows, strips):
     """The runs of one height: of equal ones, the first is taken."""
     if strips > 2:
-        yield FusedGroup(nodes, rows, strips)
+        yield LayerRun(nodes, rows, strips)
     # Two copies before one: where both fit, overlapped transfers cost nothing.
-    yield FusedGroup(nodes, rows, 2)
-    yield FusedGroup(nodes, rows, 1)
+    yield LayerRun(nodes, rows, 2)
+    yield LayerRun(nodes, rows, 1)
     for slices in _slice_counts(network, nodes, strips):
-        yield FusedGroup(nodes, rows, 2, slices)
-        yield FusedGroup(nodes, rows, 1, slices)
+        yield LayerRun(nodes, rows, 2, slices)
+        yield LayerRun(nodes, rows, 1, slices)
 
 
 def _slice_counts(network, nodes, strips):
