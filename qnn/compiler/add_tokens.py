@@ -1,7 +1,6 @@
 """Tokens: the waits and signals that keep what one engine needs of another in program order."""
 
 from collections import defaultdict
-from dataclasses import replace
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.encoding import Instruction
@@ -38,7 +37,7 @@ def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instructi
         # Only now: an instruction does not wait for itself, and its own engine runs in order.
         seen.add(index, engine, reads, writes)
     return [
-        replace(instruction, waits=frozenset(taken), signals=frozenset(given))
+        instruction.having(waits=frozenset(taken), signals=frozenset(given))
         for instruction, taken, given in zip(program, waits, signals, strict=True)
     ]
 

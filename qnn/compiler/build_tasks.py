@@ -177,7 +177,7 @@ class _Strip:
             network.packed.get(node.name, ()),
             (first, stop),
         )
-        instructions = [replace(each, tag=tag) for each in instructions]
+        instructions = [each.having(tag=tag) for each in instructions]
         if isinstance(node, MaxPool):
             return [self._task(instruction) for instruction in instructions]
         all_groups = groups(result.channels, network.config.lanes, network.config.rows)

@@ -1,6 +1,5 @@
 """Proof over the finished program: no deadlock, no overrun, nothing read too early."""
 
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -154,7 +153,7 @@ def _accesses(index, instruction, image):
         return _transfer(index, instruction, image)
     config = image.config
     # Terms read the same words again.
-    address, inside = access.reads(replace(instruction, terms=1))
+    address, inside = access.reads(instruction.having(terms=1))
     _check_banks(index, instruction, inside, config)
     reads = [(Buffer.FEATURES, _distinct(address[inside]))]
     written, valid = access.writes(instruction)

@@ -71,4 +71,4 @@ def _moved(instruction, start):
     # Offsets of the other regions are the host's, and known before the program's length is.
     if not isinstance(instruction, Transfer) or instruction.region is not Region.IMAGE:
         return instruction
-    return replace(instruction, offset=instruction.offset + start)
+    return instruction.having(offset=instruction.offset + start)

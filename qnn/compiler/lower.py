@@ -1,6 +1,6 @@
 """One TILES instruction for each group of output channels of each layer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hw.spec.config import COLUMN_STEPS, SvpeConfig
 from hw.spec.image import TensorLayout
@@ -91,8 +91,7 @@ def _conv(node, layouts, tile, config, tiles, packed, blocks):
         if not blocks[0] <= group.block < blocks[1]:
             continue
         read = blocks_read(node, group, layouts.input.channels, config.lanes)
-        own = replace(
-            _at_block(tiles, layouts, read.start, group.block),
+        own = _at_block(tiles, layouts, read.start, group.block).having(
             terms=node.codes.shape[0],
             blocks=len(read),
             # A group whose steps all have one word of weights stays at it.
@@ -159,8 +158,7 @@ def _whole_map(graph, node, layouts, tile, config):
 
 def _at_block(tiles, layouts, read, written):
     """The instruction with the numbers of the first block that it reads, and of its output's."""
-    return replace(
-        tiles,
+    return tiles.having(
         # The first step may lie in the padding, before the buffer: addresses wrap.
         input_address=tiles.input_address + read * layouts.input.block_step & ADDRESS_MASK,
         output_address=tiles.output_address + written * layouts.output.block_step,
@@ -178,8 +176,7 @@ def _column(bit, tile):
 
 def _with_skip(tiles, skip, group, tile):
     columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]
-    return replace(
-        tiles,
+    return tiles.having(
         skip=True,
         skip_part=group.part,
         skip_address=skip.address + group.block * skip.block_step,

@@ -106,10 +106,9 @@ class Sums:
         With operands stored as ``q - offset`` (padding too), the result stored likewise is
         ``((acc << left) + stored_bias + (skip << skip_left)) >> right``, then clamped.
         """
-        weights, epilogue = integer_weights(self.codes), self.epilogue
-        sums = [int(total) for total in weights.reshape(len(weights), -1).sum(1)]
-        folded = []
-        for channel, total in enumerate(sums):
+        epilogue, folded = self.epilogue, []
+        for channel, (positive, negative) in enumerate(zip(*self._term_sums(), strict=True)):
+            total = positive - negative
             left, right = int(epilogue.left[channel]), int(epilogue.right[channel])
             bias = int(epilogue.bias[channel]) + (self.operand.offset * total << left)
             if self.skip is not None:
@@ -123,9 +122,23 @@ class Sums:
     def _term_sums(self):
         """For each output channel: the sum of its positive terms, and less its negative ones."""
         # Terms count one by one: sums that cancel at the end pass through their extremes.
-        terms = magnitudes(self.codes).swapaxes(0, 1).reshape(self.codes.shape[1], -1)
-        positive = [int(total) for total in terms.clip(min=0).sum(1)]
-        return positive, [int(total) for total in -terms.clip(max=0).sum(1)]
+        codes = self.codes.swapaxes(0, 1).reshape(self.codes.shape[1], -1)
+        # By how many codes there are of each index, as millions of weights would take eight times
+        # their memory as integers.
+        indices = range(1, int(np.abs(codes).max(initial=0)) + 1)
+        return tuple(
+            [sum(each) for each in zip(*counts, strict=True)]
+            for counts in (
+                [[0] * len(codes), *(_counted(codes, sign * index) for index in indices)]
+                for sign in (1, -1)
+            )
+        )
+
+
+def _counted(codes, index):
+    """What all codes of a signed index sum up to, without its sign, for each row."""
+    counts = np.count_nonzero(codes == index, axis=1)
+    return [magnitude(abs(index)) * count for count in counts.tolist()]
 
 
 def integer_weights(codes: np.ndarray) -> np.ndarray:
@@ -135,8 +148,10 @@ def integer_weights(codes: np.ndarray) -> np.ndarray:
 
 def magnitudes(codes: np.ndarray) -> np.ndarray:
     """The signed power of two of each code, 0 for code 0: int64 of the same shape."""
-    wide = codes.astype(np.int64)
-    return np.sign(wide) * magnitude(np.abs(wide))
+    most = int(np.abs(codes).max(initial=0))
+    positive = [magnitude(index) for index in range(most + 1)]
+    # Those below zero stand at the end, where negative places count from.
+    return np.array([*positive, *(-value for value in positive[:0:-1])], np.int64)[codes]
 
 
 def _reach(type: QType) -> int:

@@ -236,6 +236,20 @@ def test_numbers_of_numpy_count_as_their_values():
     assert tiles == replace(CONV, low=-5, high=5)
 
 
+def test_an_instruction_having_other_members_is_the_one_built_with_them():
+    changed = CONV.having(fence=7, tag=2, waits=frozenset({Engine.LOAD}))
+    assert changed == replace(CONV, fence=7, tag=2, waits=frozenset({Engine.LOAD}))
+    assert changed != CONV
+    assert CONV.fence == CONV.tag == 0
+
+
+@pytest.mark.parametrize("members", [{"op": Op.MAXPOOL}, {"tag": 1, "words": 3}])
+def test_an_operation_or_a_member_of_others_is_not_set(members):
+    text = f"no other values can be set for {sorted(members)}"
+    with pytest.raises(AssertionError, match=f"^{re.escape(text)}$"):
+        CONV.having(**members)
+
+
 ADDRESSES = st.integers(0, (1 << ADDRESS_BITS) - 1)
 SHORT = st.one_of(st.integers(0, 9), ADDRESSES)  # most of a program are short steps, some wrap
 FOUR = st.tuples(SHORT, SHORT, SHORT, SHORT)
