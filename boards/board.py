@@ -10,8 +10,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from boards.shared import BoardFacts
 from hw.spec.config import SvpeConfig
-from hw.spec.resources import Device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,17 +89,12 @@ Outputs = tuple[tuple["np.ndarray", ...], tuple[int, ...]]  # integers of each o
 SerialHost = Callable[["Image", str, "np.ndarray"], Outputs]  # image, port, images
 
 
-class Board(Protocol):
-    """What a board owns.
+class Board(BoardFacts, Protocol):
+    """What a board owns: its facts, and what is made of them.
 
     Members
     -------
-    name : as ``--board`` takes it
-    title : as its maker writes it
     backend : whose designs it holds
-    device : the chip that cells are counted against
-    config, sizes : the named configuration that it has by default, and the sizes of it that differ
-    clock_mhz : its default clock
     tool : what builds its bitstream
     project : the file of a build folder that starts this build
     cells, clock : results that a report shows
@@ -108,19 +103,7 @@ class Board(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
     def backend(self) -> str: ...
-    @property
-    def device(self) -> Device: ...
-    @property
-    def config(self) -> str: ...
-    @property
-    def sizes(self) -> Mapping[str, int]: ...
-    @property
-    def clock_mhz(self) -> float: ...
     @property
     def tool(self) -> str: ...
     @property

@@ -1,4 +1,4 @@
-"""The array: rows of output channels by columns of pixels, operands moving one element a cycle."""
+"""The array: rows of output channels by columns of pixels, operands move one element per cycle."""
 
 from amaranth import *
 from amaranth.lib import wiring

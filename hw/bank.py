@@ -8,7 +8,7 @@ from hw.ports import read_port
 
 
 class Bank(wiring.Component):
-    """Port A reads; port B writes some parts, or reads.
+    """Hold words that port A reads, and of which port B writes some parts or reads all.
 
     Data come two cycles after their address. A read sees the writes of earlier cycles. While it
     writes, port B also gives the word that it overwrites, because holding its output would take a

@@ -44,7 +44,7 @@ class BlockMemory(wiring.Component):
     size : int
         Bytes; whole pages.
     content : bytes
-        From address 0 on, when configured; the rest is 0.
+        The memory's bytes from address 0 on after configuration; the rest is 0.
 
     Members
     -------

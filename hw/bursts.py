@@ -1,4 +1,4 @@
-"""Runs of consecutive beats cut into AXI4 bursts."""
+"""Runs of consecutive beats are cut into AXI4 bursts here, none of which crosses 4 KiB."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring

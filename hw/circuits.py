@@ -1,14 +1,14 @@
-"""The arithmetic of one stage of a processing element, as words: what simulates fast.
+"""A processing element's arithmetic as expressions: the shift by a weight code, digits and adders.
 
-``hw.mapped`` has the same circuits as cells. A stage is one LUT level or one adder; what it gives
-goes to a register of the width that it is told.
+Simulators run expressions fast; ``hw.mapped`` has the same circuits as cells. Each method is one
+stage, of one LUT level or one adder. Its result goes to a register of ``width`` bits.
 """
 
 from amaranth import *
 
 
 class Words:
-    """Circuits as expressions.
+    """The circuits of a processing element as Amaranth expressions.
 
     All numbers are signed. A number is negated by inverting it, which gives one less than the
     negative; the adder that takes the number adds the missing one. A shift ends by leaving out the
@@ -42,7 +42,7 @@ class Words:
 
     def digit(self, activation, digit, width):
         """The activation times a radix-4 Booth digit, -2 b2 + b1 + b0."""
-        # Radix-4 Booth: the digit -2 b2 + b1 + b0 selects 0, 1 or 2 times the activation.
+        # The digit selects 0, 1 or 2 times the activation; its sign inverts that.
         one = digit[0] ^ digit[1]
         two = (digit[0] & digit[1] & ~digit[2]) | (digit[2] & ~digit[1] & ~digit[0])
         multiple = Mux(two, activation << 1, Mux(one, activation, 0))

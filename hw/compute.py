@@ -27,7 +27,7 @@ _DESTINATION_LEAD = ELEMENT_LEAD - 1  # a destination comes one cycle after its 
 
 
 class Compute(wiring.Component):
-    """Sequencer, buffers, array and epilogue; after issue, nothing stalls.
+    """Execute CONV and MAXPOOL: sequencer, buffers, array and epilogue. No step stalls after issue.
 
     ``hw.spec.timing`` says what happens in which cycle.
 

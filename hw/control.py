@@ -137,7 +137,7 @@ class EngineCounters(wiring.Component):
     Members
     -------
     clear, run : In(1)
-        Start again; count.
+        ``clear`` sets all counts to 0; they count while ``run`` is set.
     busy, stalled : In(1).array(3), by ``Engine``
     busy_cycles, stall_cycles : Out(COUNTER_BITS).array(3), by ``Engine``
     """

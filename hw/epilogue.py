@@ -26,11 +26,11 @@ class Epilogue(wiring.Component):
     Members
     -------
     element : In(Element), limits : In(Limits)
-        Of one result, in the same cycle.
+        The element and the limits of one result come in the same cycle.
     skips : In(signed(activation_bits)).array(rows)
         See ``EpilogueRow``: ``skips[r]`` is r cycles after row 0's.
     arrival : In(Arrival), sums : In(signed(accumulator_bits)).array(rows)
-        As they leave the array: ``sums[r]`` is r cycles after row 0's.
+        The sums as they leave the array: ``sums[r]`` is r cycles after row 0's.
     load : In(stream.Signature(parameter_write(config))), always ready
     results : Out(rows * activation_bits)
     """

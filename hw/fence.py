@@ -11,7 +11,7 @@ FENCE = TILES_STRUCT["fence"].shape
 
 
 class Fence(wiring.Component):
-    """Count down to the next tile's end and to the last write; the rule is in ``hw.spec.timing``.
+    """Count the cycles to the next tile's end and to the last write, as ``hw.spec.timing`` rules.
 
     Parameters
     ----------
@@ -21,16 +21,17 @@ class Fence(wiring.Component):
     Members
     -------
     offered : In(1), next_fence, next_interval : In
-        An instruction waits, and does not start in this cycle; it stays until it starts.
+        An instruction is waiting to start. It stays offered until it starts.
     may_start : Out(1)
-        It may start in this cycle if the one before it ends in this cycle or has ended: its first
-        step is in the next.
+        The offered instruction may start in this cycle, if the one before it ends in this cycle or
+        has ended. Its first step is then in the next cycle.
     started : In(1)
-        It does; ``next_interval`` is ``interval`` from the next cycle on.
+        The offered instruction starts in this cycle. From the next cycle on, its ``next_interval``
+        is ``interval``.
     tile_ended : In(1), interval : In
         The last step of a tile is in this cycle.
     tile_may_end : Out(1)
-        One may be.
+        The last step of a tile may be in this cycle.
     """
 
     offered: In(1)

@@ -145,10 +145,8 @@ class Mapped:
         def parity(first, second, third, clear, below):
             return (first and not clear) ^ second ^ third ^ below
 
-        # Three terms become two, the parities and the carries of the bits below, which one chain
-        # adds.
-        # Three terms and a ripple: the majority of a bit's three is the fourth input of the next,
-        # so that a sum of three takes one LUT per bit and no second chain.
+        # Three terms become two, which one chain adds: the parity of each bit, and the majority of
+        # the bit below. A LUT gives both, so that a sum of three takes one LUT per bit.
         chosen, others, below = [], [], carries[1]
         for three, clear in zip(bits, clears, strict=True):
             above = Function.of(majority, *three, clear)

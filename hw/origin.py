@@ -22,7 +22,7 @@ class Place(data.Struct):
 
 
 class Frame(data.Struct):
-    """What all columns of a step share."""
+    """The part of a read request that all columns of a step share."""
 
     valid: 1
     width: signed(COORDINATE_BITS)
@@ -42,7 +42,7 @@ class Origin(wiring.Component):
     place : Out(Place)
         The place of column 0; in the skip step, that of the skip operand.
     steps : Out(COLUMN_STEPS of Place)
-        What bit b of a column's number adds.
+        The offset that bit b of a column's number adds to column 0's place.
     frame : Out(Frame)
     """
 

@@ -80,8 +80,7 @@ class ProcessingElement(wiring.Component):
 
         circuits = getattr(platform, "circuits", Words)(m)
         terms, carries = self._sum_products(m, circuits, activations, weights)
-        # Control keeps its reset, so that nothing is accumulated before the first real step.
-        # With a reset: an enable from before it would add to an accumulator that counts again.
+        # Control keeps its reset: an enable from before it would add to the first real step's sum.
         late = delay(m, control, latency, name="control", reset_less=False)
         # The accumulator enters the chain of sums one cycle after its last step.
         copy = delay(m, late.last, 1, name="copy")

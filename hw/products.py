@@ -1,7 +1,8 @@
 """From operands to the terms of the adder tree: a front end for each kind of product.
 
 Each takes a list of activations and one of codes, and gives ``product_terms`` terms after
-``product_stages`` registers, with as many carries of weight one that are still to be added.
+``product_stages`` registers, with as many carries of weight one that are still to be added. The
+shift that a code stands for is ``circuits.shift``, of ``hw.circuits`` or of ``hw.mapped``.
 """
 
 from amaranth import *

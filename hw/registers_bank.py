@@ -26,7 +26,7 @@ def _index(register):
 
 
 class RegisterBank(wiring.Component):
-    """What software sees. What it may not write, and what is not there, ignores writes.
+    """The registers that software sees; writes to read-only or missing registers are ignored.
 
     Parameters
     ----------

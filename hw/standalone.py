@@ -18,7 +18,7 @@ from hw.top import Accelerator
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """What such an accelerator holds and does. Addresses and sizes are bytes.
+    """The network that a standalone accelerator runs. Addresses and sizes count bytes.
 
     Members
     -------
@@ -54,7 +54,7 @@ class Standalone(wiring.Component):
     busy : Out(1)
         An input is coming, or is computed.
     done, failed : Out(1)
-        Of the last run, until the next input.
+        How the last run ended; they hold until the next input.
     """
 
     def __init__(self, network: Network, *, divisor):

@@ -24,7 +24,7 @@ class Starter(wiring.Component):
     done : Out(1)
         For one cycle, that all is read.
     values : Out(REGISTER_BITS).array(len(reads))
-        What was read last.
+        The values that were read last, in the order of ``reads``.
     """
 
     def __init__(self, *, writes, reads):

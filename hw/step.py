@@ -12,7 +12,7 @@ POSITION = signed(COORDINATE_BITS + 2)
 
 
 class Step(data.Struct):
-    """One step of a tile."""
+    """One step of a tile, as the sequencer issues it."""
 
     valid: 1
     first: 1  # of its tile

@@ -36,7 +36,7 @@ ELEMENT_LEAD = 2  # from row 0's element to the cycle in which the column's sum 
 
 
 class SideRead(data.Struct):
-    """What an element needs of the bypass."""
+    """The request of an element to the bypass: which column's word, and whether it is added."""
 
     column: TILES_STRUCT["columns"].shape
     last: 1  # of its tile

@@ -39,7 +39,7 @@ class Design:
 
     @property
     def config(self) -> Any:
-        """What it is compiled for, in the back end's terms; of the array, the configuration."""
+        """The configuration that it is compiled for, in the back end's terms."""
         return self.artifact.config
 
     def write(

@@ -44,7 +44,7 @@ class Channel:
         return self._moved // self._rate
 
     def send(self, start: int, beats: int) -> list[int]:
-        """The cycle of each of ``beats``, the first not before ``start``."""
+        """Move ``beats`` beats, the first not before cycle ``start``; gives the cycle of each."""
         # Counted in bytes: a rate that does not divide a beat needs no fractions.
         begin = max(start * self._rate, self._moved)
         self._moved = begin + beats * self._beat_bytes

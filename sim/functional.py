@@ -25,7 +25,7 @@ SLAB = 16  # runs at a time: their feature buffers stay in the cache
 
 @dataclass(frozen=True, eq=False)
 class FunctionalRuns:
-    """What the runs computed.
+    """The integers that the runs computed.
 
     Members
     -------

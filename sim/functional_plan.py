@@ -26,7 +26,7 @@ FLOAT32_EXACT = 1 << 24
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FunctionalStep:
-    """One instruction, ready to run. Which members it has is its operation's.
+    """One instruction, ready to run; its operation decides which members it has.
 
     ``reads`` (pixels, taps) holds the last word of the feature buffer, which holds the padding
     value, for what lies outside; ``words`` is (pixels,), or (passes, pixels) where unrounded.

@@ -18,7 +18,7 @@ BUFFERS = {
 
 
 class Machine:
-    """What instructions have done so far; ``index`` is the number of the one that is looked at."""
+    """The state that instructions have left; ``index`` numbers the one that is looked at."""
 
     def __init__(self, image: Image):
         config = image.config

@@ -53,7 +53,7 @@ class MemoryTiming:
         return MemoryTiming(3, seed, chance, chance, chance, chance, chance)
 
     def plusargs(self) -> list[str]:
-        """For ``memory.sv``."""
+        """The settings as Verilog plusargs, which ``memory.sv`` reads."""
         arguments = []
         for field in fields(self):
             value = getattr(self, field.name)

@@ -40,7 +40,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Results:
-    """What a bench left. ``seconds`` is wall-clock time of the process, Python's start included."""
+    """The results of a bench; ``seconds`` is the wall-clock time of its process."""
 
     tests: int
     seconds: float

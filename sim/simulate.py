@@ -15,7 +15,7 @@ REFERENCE = "reference"  # the device that every design has: the meaning of its 
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What a simulation gave.
+    """The result of a simulation.
 
     Members
     -------

@@ -14,7 +14,7 @@ from qnn.runtime.tensors import from_words, places
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One run. Every array has one entry an event, in order of time."""
+    """The trace of one run. Every array has one entry per event, in order of time."""
 
     issue_cycle: np.ndarray
     issue_tag: np.ndarray

@@ -17,7 +17,7 @@ from sim.simulate import integers
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is wrong. ``got`` is None if it was never written."""
+    """A value that is not as expected; ``got`` is None if it was never written."""
 
     layer: str
     image: int
@@ -39,9 +39,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer and image, or one output as it lies in memory (``op`` is ``store``).
+    """The comparison of one layer of one image, or of one output in memory (``op`` is ``store``).
 
-    Of a layer in strips it counts the values of every strip, those that two compute twice.
+    For a layer in strips it counts the values of every strip; rows of two strips count twice.
     """
 
     name: str

@@ -10,8 +10,8 @@ from boards.board import CellCount, ClockCheck, OpenFlow, SerialHost, Stage
 from boards.ecp5.check import findings
 from boards.ecp5.commands import REPORT, bitstream, commands
 from boards.ecp5.facts import Ecp5Facts
+from boards.shared import ArrayBoard
 from hw.spec.config import SvpeConfig
-from hw.spec.resources import Device
 from qnn.errors import CompileError
 
 if TYPE_CHECKING:
@@ -22,39 +22,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ecp5:
-    """See ``boards.board.Board``."""
+class Ecp5(ArrayBoard[Ecp5Facts]):
+    """An ECP5 board as a ``boards.board.Board``: open tools, images over a serial line."""
 
-    facts: Ecp5Facts
     tool = "nextpnr"
-
-    @property
-    def name(self) -> str:
-        return self.facts.name
-
-    @property
-    def title(self) -> str:
-        return self.facts.title
-
-    @property
-    def backend(self) -> str:
-        return "array"
-
-    @property
-    def device(self) -> Device:
-        return self.facts.device
-
-    @property
-    def config(self) -> str:
-        return self.facts.config
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return self.facts.sizes
-
-    @property
-    def clock_mhz(self) -> float:
-        return self.facts.clock_mhz
 
     @property
     def project(self) -> str:

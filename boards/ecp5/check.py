@@ -11,7 +11,7 @@ _PIN = re.compile(r'^LOCATE COMP "([^"]+)" SITE "(\w+)"', re.MULTILINE)
 
 
 def findings(files: Mapping[str, str], facts: Ecp5Facts) -> list[str]:
-    """What does not agree, a line each.
+    """The contradictions between the board's files and its facts, a line each.
 
     Parameters
     ----------

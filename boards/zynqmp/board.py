@@ -5,51 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.board import CellCount, ClockCheck, Stage
+from boards.shared import ArrayBoard
 from boards.zynqmp import project, results
 from boards.zynqmp.clock import check_clock
 from boards.zynqmp.facts import HP_PORTS, Facts
 from hw.spec.config import SvpeConfig
-from hw.spec.resources import Device, total, usable
+from hw.spec.resources import total, usable
 from qnn.errors import CompileError
 
 
 @dataclass(frozen=True)
-class ZynqMp:
-    """See ``boards.board.Board``."""
+class ZynqMp(ArrayBoard[Facts]):
+    """A Zynq UltraScale+ board as a ``boards.board.Board``: a Vivado project, PYNQ or UIO."""
 
-    facts: Facts
     tool = "Vivado"
     project = "vivado/build.tcl"
     open_flow = None
     serial = None
-
-    @property
-    def name(self) -> str:
-        return self.facts.name
-
-    @property
-    def title(self) -> str:
-        return self.facts.title
-
-    @property
-    def backend(self) -> str:
-        return "array"
-
-    @property
-    def device(self) -> Device:
-        return self.facts.device
-
-    @property
-    def config(self) -> str:
-        return self.facts.config
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return self.facts.sizes
-
-    @property
-    def clock_mhz(self) -> float:
-        return self.facts.clock_mhz
 
     @property
     def cells(self) -> tuple[CellCount, ...]:

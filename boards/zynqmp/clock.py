@@ -5,7 +5,7 @@ from qnn.errors import CompileError
 
 
 def divisor(facts: Facts, clock_mhz: float) -> int | None:
-    """What divides the I/O PLL to ``clock_mhz``; None if two whole numbers in turn do not."""
+    """The divisor from the I/O PLL to ``clock_mhz``; None if it is no product of two divisors."""
     pll_mhz = facts.iopll_mhz.value
     number = round(pll_mhz / clock_mhz) if clock_mhz > 0 else 0
     # 1e-5 is what a clock's text of six digits loses.

@@ -63,7 +63,7 @@ def evidence(facts: Facts, build: Path) -> int:
 
 
 def registers_base(core: int) -> int:
-    """Where a core's registers are, for the processing system."""
+    """The address of a core's registers, as the processing system counts."""
     return REGISTERS_WINDOW.value.base + core * REGISTERS_STEP
 
 

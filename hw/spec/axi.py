@@ -1,4 +1,4 @@
-"""Facts of AXI4 that hardware, drivers and simulated memories share.
+"""The 4 KiB rule and other facts of AXI4 that hardware, drivers and simulated memories share.
 
 Source: AMBA AXI and ACE Protocol Specification (ARM IHI 0022), section A3.4.1.
 """

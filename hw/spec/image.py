@@ -1,8 +1,8 @@
 """The image: what the accelerator's memory holds for one network, and how to talk to it.
 
 File format, little-endian: 8 bytes ``QNNIMAGE``, a 32-bit version, 32 bits of metadata length,
-64 bits of payload length, the SHA-256 of all that follows; then the metadata (JSON) and the
-payload. The payload goes to ``IMAGE_BASE`` as it is: the program first.
+64 bits of payload length, a checksum, which is the SHA-256 of all that follows; then the metadata
+(JSON) and the payload. The payload goes to ``IMAGE_BASE`` as it is: the program first.
 """
 
 import hashlib
@@ -108,7 +108,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A compiled network.
+    """A compiled network, as the memory of an accelerator holds it.
 
     Members
     -------
@@ -172,7 +172,7 @@ class Image:
         return (image, self.input_bytes, self.output_bytes, self.scratch_bytes)[region]
 
     def to_bytes(self) -> bytes:
-        """The file."""
+        """The bytes of the image's file."""
         fields = asdict(replace(self, payload=b""))
         del fields["payload"]
         metadata = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()

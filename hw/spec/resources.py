@@ -65,7 +65,7 @@ class Cells:
         )
 
     def times(self, count: int) -> "Cells":
-        """``count`` of these."""
+        """The cells of ``count`` such blocks."""
         return Cells(
             lut=self.lut * count,
             ff=self.ff * count,

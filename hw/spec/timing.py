@@ -1,6 +1,7 @@
-"""Latencies in cycles that hardware keeps and the cycle model counts on; RTL tests assert them.
+"""Latencies in cycles of computation, loads and stores: hardware keeps them, RTL tests assert them.
 
-With T the cycle in which the newest tile's last step issued and ``interval`` of its instruction,
+The cycle model computes with them. Those of computation come first. With T the cycle in which the
+newest tile's last step issued and ``interval`` of its instruction,
 ``drain(t) = max(0, T + write_latency + interval - t)``. An instruction starts at the first cycle t
 with ``drain(t) <= fence`` that also is
 
@@ -8,8 +9,12 @@ with ``drain(t) <= fence`` that also is
 * at least ``INSTRUCTION_GAP`` after the previous instruction's last step, and
 * at least ``INSTRUCTION_LEAST`` after the previous instruction's start.
 
-From there on it issues one step a cycle, except that a tile's last step waits until ``interval``
+From then on it issues one step per cycle, except that a tile's last step waits until ``interval``
 cycles (of the previous tile's instruction) have passed since the previous tile's last step.
+
+Those of the memory side are at the end of the file. On an idle bus, a load of n beats in one row
+that is taken in cycle t ends in cycle ``t + LOAD_ADDRESS_LATENCY + L + n - 1 + LOAD_WORD_LATENCY``,
+where the memory gives a beat per cycle, the first one L cycles after its address.
 """
 
 from hw.spec.config import SvpeConfig

@@ -65,7 +65,7 @@ class Backend(Protocol):
     def parameters(self) -> Mapping[str, tuple[str, ...]]: ...
 
     def configure(self, graph: Graph, name: str | None, changes: Mapping[str, int | str]) -> object:
-        """What to compile ``graph`` for: the configuration ``name``, or the default, changed.
+        """The configuration to compile ``graph`` for: ``name``'s, or the default, with ``changes``.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Backend(Protocol):
         ...
 
     def read(self, data: bytes, name: str) -> Artifact:
-        """What ``Artifact.to_bytes`` gave; ``name`` is the file's, for the error.
+        """The artifact whose ``to_bytes`` gave ``data``; errors name the file ``name``.
 
         Raises
         ------

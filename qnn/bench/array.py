@@ -160,7 +160,7 @@ def lanes_that_fit(lut_per_lane: float, dsp_per_lane: float) -> tuple[int, str]:
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """What the table says, in sentences."""
+    """The conclusions from the table, one sentence each."""
     by_kind = {(row.pe, row.weight_bits, row.activation_bits): row for row in rows}
     # Sentences are made from the rows, so that no number stands in two places.
     found = ratios(rows)

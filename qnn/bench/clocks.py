@@ -16,13 +16,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Clocks:
-    """What was routed, by kind of processing element."""
+    """Routed arrays, by kind of processing element."""
 
     routed: dict[str, Routed]
 
     @property
     def title(self) -> str:
-        """What it is, for people."""
+        """A heading that says what was routed, and how."""
         other = boards.reference().title
         return (
             f"an array of {SIZE['lanes']} x {SIZE['rows']} x {SIZE['columns']}, placed and routed "

@@ -28,7 +28,7 @@ FASTEST_RIVAL = {"BREVITAS_JIT": "1"}  # Brevitas compiles its quantizers where 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Of a training step in one form.
+    """The time and memory of a training step in one form.
 
     Members
     -------
@@ -47,7 +47,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class FormCosts:
-    """All forms, and how ours compare, each network in the faster of its memory formats.
+    """The costs of all forms, and their ratios, each network in its faster memory format.
 
     Members
     -------

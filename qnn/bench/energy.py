@@ -157,7 +157,7 @@ def uniform_codes(weights: np.ndarray, config: SvpeConfig) -> np.ndarray:
 
 
 def steps(activations: np.ndarray, codes: np.ndarray) -> list:
-    """One step for each tap of each position."""
+    """The steps of the layer: one for each tap of each output position."""
     last = len(codes) - 1
     controls = [
         {"enable": 1, "shift": int(tap == 0), "first": int(tap == 0), "last": int(tap == last)}

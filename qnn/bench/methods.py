@@ -49,7 +49,7 @@ class MethodRun:
         return self.folder / "checkpoint.safetensors"
 
     def progress(self, done: int, total: int, _share: float = 0.0) -> None:
-        """What methods call after each step."""
+        """Called by methods after each step"""
         self.clock.tick()
         self.report(done, total)
 

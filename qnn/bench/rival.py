@@ -14,7 +14,7 @@ REACH = 4.0  # of activations, to start from: no statistics are collected, so th
 
 
 def missing() -> str | None:
-    """Why there is no comparison with Brevitas here; None: there is one."""
+    """Why there is no comparison with Brevitas here; None if there is one."""
     try:
         found = metadata.version(PACKAGE)
     except metadata.PackageNotFoundError:

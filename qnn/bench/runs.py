@@ -56,7 +56,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class TableRun:
-    """One row of the table.
+    """One run of ``qnn bench accuracy``, which is one row of its table.
 
     Members
     -------

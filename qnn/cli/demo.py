@@ -24,7 +24,7 @@ CALIBRATION_IMAGES = 512
 
 @dataclass(frozen=True, kw_only=True)
 class DemoResult:
-    """What the demo measured. Accuracies are in percent, of the whole test set."""
+    """The numbers that the demo measured. Accuracies are in percent of the whole test set."""
 
     float_accuracy: float
     quantized_accuracy: float
@@ -196,7 +196,7 @@ def utilisation(image, cycles: float) -> float:
 
 
 def rows(result: DemoResult, clock: StepClock) -> Iterator[tuple[str, str]]:
-    """The table."""
+    """The rows of the table that ``qnn demo`` prints: what, and its value."""
     yield "float accuracy", f"{result.float_accuracy:.2f} %"
     yield f"quantized accuracy, {WEIGHT_BITS}-bit weights", f"{result.quantized_accuracy:.2f} %"
     yield "images simulated in RTL", f"{result.images_simulated}"

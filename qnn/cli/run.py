@@ -62,7 +62,7 @@ def run(
 
 
 def record(result: dict, data: str) -> dict:
-    """What the report says of it: a board measures, the simulated Verilog simulates."""
+    """The run's entry in the report: a board's numbers are measured, those of Verilog simulated."""
     kind = result["device"].partition(":")[0]
     how = "simulated" if kind == SIMULATED.removesuffix(":") else "measured"
     kept = {"device": kind, "data": data, "given_images": result["images"]}
@@ -81,7 +81,7 @@ def channels_last(images: "Given") -> "Given":
 def execute(
     device: str, design: "Design", images: "Given"
 ) -> tuple[tuple["np.ndarray", ...], float]:
-    """What the device gives for ``images``, channels last, and the seconds that it took."""
+    """The device's outputs for ``images`` (channels last), and the seconds that it took."""
     kind, colon, port = device.partition(":")
     # Before URIs: a board's name is no scheme that the driver knows.
     if colon and kind in serial_boards():
@@ -98,13 +98,13 @@ def execute(
 
 
 def serial_boards() -> "dict[str, SerialHost]":
-    """What runs images on each board that has its network, and takes images over a serial line."""
+    """Functions that run images on boards with a serial line, by the board's name."""
     return {board.name: board.serial for board in boards.every() if board.serial}
 
 
 @contextmanager
 def opened(device: str, design: "Design") -> Iterator["Transport"]:
-    """The device, until the end of the block."""
+    """Open the device for the block, and close it behind."""
     if device == SIMULATED:
         from qnn.runtime.driver import memory_bytes
         from sim.cosim import rtl_transport

@@ -69,7 +69,7 @@ def simulate(
 
 
 def record(result: dict, data: str) -> dict:
-    """What the report says of it. The reference is the integers' meaning: it measures."""
+    """The run's entry in the report: numbers of the reference are measured, others simulated."""
     how = "measured" if result["device"] == REFERENCE else "simulated"
     kept = {"device": result["device"], "data": data, "given_images": result["images"]}
     if result["accuracy"] is not None:

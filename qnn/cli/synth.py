@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SynthesisPart(StrEnum):
-    """What to count."""
+    """The part of the design whose cells are counted."""
 
     ARRAY = "array"
     ACCELERATOR = "accelerator"

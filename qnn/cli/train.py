@@ -152,7 +152,7 @@ def _network(model, weights):
 
 
 def _teacher(model, teacher, checkpoint):
-    """Name and weights of the float network that answers; None: labels alone train."""
+    """Name and weights of the float network that teaches; None where labels alone train."""
     from qnn.nn import artifact
     from qnn.nn.zoo import ZOO
 

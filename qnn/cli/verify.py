@@ -71,7 +71,7 @@ def verify(
 
 
 def record(report: "Report", images: int, data: str) -> dict:
-    """What the report says of it."""
+    """The verification's entry in the report."""
     kept = {
         "device": report.device,
         "data": data,

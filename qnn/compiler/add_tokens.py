@@ -1,10 +1,11 @@
 """Tokens: the waits and signals that keep what one engine needs of another in program order."""
 
-from dataclasses import replace
+from collections import defaultdict
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.header import Engine
+from qnn.compiler.newest import NONE, Newest
 
 
 def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instruction]:
@@ -14,7 +15,7 @@ def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instructi
     for each pair of engines only a dependency on a later instruction than the last needs a token.
     """
     # The newest instruction of a that b is known to have waited for; -1: none yet.
-    covered = {(a, b): -1 for a in Engine for b in Engine}
+    covered = {(a, b): NONE for a in Engine for b in Engine}
     seen = _History()
     # Sets, as an instruction may have several reasons to wait for one engine, but one token does.
     waits: list[set[Engine]] = [set() for _ in program]
@@ -28,7 +29,7 @@ def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instructi
         for other in Engine:
             if other == engine:
                 continue
-            needed = seen.last_conflict(reads, writes, other, covered[other, engine])
+            needed = seen.last_conflict(reads, writes, other)
             if needed > covered[other, engine]:
                 covered[other, engine] = needed
                 signals[needed].add(engine)
@@ -36,36 +37,37 @@ def add_tokens(program: list[Instruction], config: SvpeConfig) -> list[Instructi
         # Only now: an instruction does not wait for itself, and its own engine runs in order.
         seen.add(index, engine, reads, writes)
     return [
-        replace(instruction, waits=frozenset(taken), signals=frozenset(given))
+        instruction.having(waits=frozenset(taken), signals=frozenset(given))
         for instruction, taken, given in zip(program, waits, signals, strict=True)
     ]
 
 
 class _History:
-    """The spans that each engine has read and written, newest last."""
+    """The newest instruction of each engine that read, and that wrote, each word."""
 
     def __init__(self):
-        self.reads = {engine: [] for engine in Engine}
-        self.writes = {engine: [] for engine in Engine}
+        self.reads = {engine: defaultdict(Newest) for engine in Engine}
+        self.writes = {engine: defaultdict(Newest) for engine in Engine}
 
-    def last_conflict(self, reads, writes, engine, covered):
-        """Index of the engine's newest instruction that must come first, if over ``covered``."""
+    def last_conflict(self, reads, writes, engine):
+        """Number of the engine's newest instruction that must come first; -1: none."""
         return max(
             # After a write both reading and writing must wait; after a read only writing must.
-            _newest(self.writes[engine], (*reads, *writes), covered),
-            _newest(self.reads[engine], writes, covered),
+            _newest(self.writes[engine], (*reads, *writes)),
+            _newest(self.reads[engine], writes),
         )
 
     def add(self, index, engine, reads, writes):
-        self.reads[engine] += [(index, span) for span in reads]
-        self.writes[engine] += [(index, span) for span in writes]
+        for memories, spans in ((self.reads, reads), (self.writes, writes)):
+            for span in spans:
+                memories[engine][_key(span)].set(span.start, span.stop, index)
 
 
-def _newest(entries, spans, covered):
-    # Backwards: the newest conflict covers all that came before it.
-    for index, old in reversed(entries):
-        if index <= covered:
-            return covered
-        if any(old.meets(span) for span in spans):
-            return index
-    return covered
+def _newest(memories, spans):
+    found = (memories[_key(span)].of(span.start, span.stop) for span in spans)
+    return max(found, default=NONE)
+
+
+def _key(span):
+    # A buffer and a region of one number are equal integers, but two memories.
+    return type(span.memory), span.memory

@@ -1,8 +1,11 @@
 """Addresses on chip for buffers that live at different times."""
 
+from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 
 Span = tuple[int, int]  # first and last step, both included
 
@@ -20,7 +23,7 @@ class BufferRequest:
         """The step in which the life begins."""
         return self.lives[0][0]
 
-    @property
+    @cached_property
     def steps(self) -> tuple[int, ...]:
         """Every step of the life."""
         return tuple(step for first, last in self.lives for step in range(first, last + 1))
@@ -40,37 +43,64 @@ class Placement:
     def __init__(self):
         # By step: lives are short beside a network, so that few requests meet any one.
         self._at: defaultdict[int, dict[Hashable, Span]] = defaultdict(dict)
+        self._words: defaultdict[int, int] = defaultdict(int)
 
     def put(self, request: BufferRequest, address: int) -> None:
         """Note a request's address."""
+        span = (address, address + request.words)
         for step in request.steps:
-            self._at[step][request.name] = (address, address + request.words)
+            self._at[step][request.name] = span
+            self._words[step] += request.words
 
     def remove(self, request: BufferRequest) -> None:
         """Forget a request that was put."""
         for step in request.steps:
             del self._at[step][request.name]
+            self._words[step] -= request.words
+
+    def leaves(self, request: BufferRequest, capacity: int) -> bool:
+        """Whether in every step of a life so many words are free, wherever they lie."""
+        return all(self._words[step] + request.words <= capacity for step in request.steps)
 
     def busy(self, request: BufferRequest) -> list[Span]:
         """First and past the last word of all that lives with a request, by address."""
         return sorted({span for step in request.steps for span in self._at[step].values()})
 
 
-def allocate(requests: list[BufferRequest], capacity: int) -> dict[Hashable, int] | None:
-    """First addresses, or None where these orders find none: largest first, then oldest first."""
-    orders = (
-        # Large buffers first leave small gaps that small ones fill; in order of time, buffers reuse
-        # what just became free; by area, long lives of large buffers come first. Names make each
-        # order total.
-        lambda r: (-r.words, r.first, r.name),
-        lambda r: (r.first, -r.words, r.name),
-        lambda r: (-r.words * len(r.steps), r.first, r.name),
-    )
-    for order in orders:
-        addresses = _fit(sorted(requests, key=order), capacity)
-        if addresses is not None:
-            return addresses
-    return None
+# Large buffers first leave small gaps that small ones fill; in order of time, buffers reuse what
+# just became free; by area, long lives of large buffers come first. Names make each order total.
+ORDERS = (
+    lambda r: (-r.words, r.first, r.name),
+    lambda r: (r.first, -r.words, r.name),
+    lambda r: (-r.words * len(r.steps), r.first, r.name),
+)
+
+
+class Requests:
+    """Requests in every order in which they are given addresses."""
+
+    def __init__(self, requests: Iterable[BufferRequest]):
+        requests = tuple(requests)
+        # With their keys, as one request after the other is replaced and sorting takes longer than
+        # all the rest.
+        self._orders = [sorted((key(each), each) for each in requests) for key in ORDERS]
+
+    def with_other(self, old: BufferRequest, new: BufferRequest) -> "Requests":
+        """The requests with one replaced by another of the same name."""
+        result = Requests(())
+        result._orders = [list(order) for order in self._orders]
+        for key, order in zip(ORDERS, result._orders, strict=True):
+            del order[bisect_left(order, key(old), key=itemgetter(0))]
+            insort(order, (key(new), new), key=itemgetter(0))
+        return result
+
+    def allocate(self, capacity: int) -> dict[Hashable, int] | None:
+        """First addresses by name, or None where none of the orders finds any."""
+        for order in self._orders:
+            addresses = _fit((request for _, request in order), capacity)
+            if addresses is not None:
+                return addresses
+        return None
 
 
 def best_gap(request: BufferRequest, placed: Placement, capacity: int) -> int | None:

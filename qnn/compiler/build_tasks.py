@@ -16,7 +16,7 @@ from qnn.compiler.network import MappedNetwork
 from qnn.compiler.places import STAYS, Map, Places, Spot
 from qnn.compiler.rows import without_gaps
 from qnn.compiler.runs import (
-    FusedGroup,
+    LayerRun,
     loaded,
     row_steps,
     slice_blocks,
@@ -100,7 +100,7 @@ class _Strip:
     plan: Schedule
     places: Places
     image: int
-    run: FusedGroup
+    run: LayerRun
     rows: dict[str, Rows]
     views: dict[str, _View]
     blocks: tuple[int, int]  # of the last layer
@@ -177,7 +177,7 @@ class _Strip:
             network.packed.get(node.name, ()),
             (first, stop),
         )
-        instructions = [replace(each, tag=tag) for each in instructions]
+        instructions = [each.having(tag=tag) for each in instructions]
         if isinstance(node, MaxPool):
             return [self._task(instruction) for instruction in instructions]
         all_groups = groups(result.channels, network.config.lanes, network.config.rows)

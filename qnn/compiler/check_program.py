@@ -1,14 +1,15 @@
 """Proof over the finished program: no deadlock, no overrun, nothing read too early."""
 
+from itertools import combinations
+
 import numpy as np
 
-from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from hw.spec.isa import access
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.end import End
 from hw.spec.isa.header import TOKEN_BITS, Engine, Op
-from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
 from hw.spec.isa.transfer import Transfer
 from qnn.compiler.fences import Running
 
@@ -43,20 +44,24 @@ def check_program(image: Image) -> None:
             running.add(instruction)
 
 
-def check_banks(index: int, tiles: Tiles, config: SvpeConfig) -> None:
-    """Prove over the real addresses that no step reads a bank twice."""
-    address, inside = access.reads(tiles)
-    # The skip step reads by itself: its words may meet a bank of the steps before.
-    places = [(address, inside)]
-    if tiles.skip:
-        skip = access.skip_reads(tiles)[:, None]
-        places.append((skip, np.ones(skip.shape, bool)))
-    for where, valid in places:
-        # A column that reads nothing gets a bank of its own, below all real ones.
-        bank = np.where(valid, where % config.banks, -1 - np.arange(tiles.columns))
-        bank = np.sort(bank, axis=-1)
-        clash = (bank[..., 1:] == bank[..., :-1]).any()
+def _check_banks(index, tiles, inside, config):
+    """Prove over the real columns that no step reads a bank twice."""
+    # A step moves all columns alike, and banks divide the addresses at which they wrap: two columns
+    # meet in one bank either in every step or in none.
+    for one, other in _meeting(tiles, tiles.column_address, config):
+        # A column that reads padding reads no bank.
+        clash = (inside[..., one] & inside[..., other]).any()
         _require(not clash, index, "two columns must not read one bank in one step")
+    # The skip step reads by itself: its words may meet a bank of the steps before.
+    clash = tiles.skip and _meeting(tiles, tiles.skip_column, config)
+    _require(not clash, index, "two columns must not read one bank in one step")
+
+
+def _meeting(tiles, steps, config):
+    """Pairs of columns whose words lie in one bank."""
+    banks = (access.column_offsets(tiles, steps) % config.banks).tolist()
+    pairs = combinations(range(tiles.columns), 2)
+    return [(one, other) for one, other in pairs if banks[one] == banks[other]]
 
 
 def _require(condition, index, rule):
@@ -147,18 +152,30 @@ def _accesses(index, instruction, image):
     if isinstance(instruction, Transfer):
         return _transfer(index, instruction, image)
     config = image.config
-    check_banks(index, instruction, config)
-    address, inside = access.reads(instruction)
-    reads = [(Buffer.FEATURES, np.unique(address[inside]))]
+    # Terms read the same words again.
+    address, inside = access.reads(instruction.having(terms=1))
+    _check_banks(index, instruction, inside, config)
+    reads = [(Buffer.FEATURES, _distinct(address[inside]))]
     written, valid = access.writes(instruction)
     if instruction.skip:
-        reads.append((Buffer.FEATURES, np.unique(access.skip_reads(instruction)[valid])))
+        reads.append((Buffer.FEATURES, _distinct(access.skip_reads(instruction)[valid])))
     for span in instruction.reads(config):
         if span.memory in (Buffer.WEIGHTS, Buffer.PARAMETERS):
             reads.append((span.memory, np.arange(span.start, span.stop)))
     # Passes last, as `valid` says which pixels exist, for all passes alike.
-    words = np.unique(written.transpose(0, 2, 1)[valid])
+    words = _distinct(written.transpose(0, 2, 1)[valid])
     return reads, [(Buffer.FEATURES, words)]
+
+
+def _distinct(words):
+    """Every word once, ascending."""
+    # By a mark for each word of the range: sorting, as `np.unique` does, takes several times as
+    # long.
+    flat = words.reshape(-1)
+    first = int(flat.min(initial=ADDRESS_MASK))
+    marks = np.zeros(max(0, int(flat.max(initial=-1)) + 1 - first), bool)
+    marks[flat - first] = True
+    return np.flatnonzero(marks) + first
 
 
 def _transfer(index, transfer, image):

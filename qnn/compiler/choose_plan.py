@@ -1,7 +1,7 @@
 """Pass: what runs strip by strip together, and where it lies on chip, in the fewest cycles found.
 
-A network that fits on chip is the case of one strip a layer. Inputs are packed one after the other,
-each where the plan with it packed takes no more cycles than the plan without.
+A network that fits on chip is the case of one strip per layer. Inputs are packed one after the
+other, each where the plan with it packed takes no more cycles than the plan without.
 """
 
 from dataclasses import replace
@@ -25,30 +25,32 @@ def choose_plan(state: Compilation) -> Compilation:
     CompileError
         A single row of a layer does not fit; the text names the layer.
     """
-    graph, best = state.graph, _tried(state, state.graph)
+    graph, best = state.graph, _tried(state, state.graph, None)
     for source in state.graph.inputs:
         packed, gather = pack_input(graph, source.name, state.config)
         if gather is None:
             continue
         gathers = {**(best or state).gathers, source.name: gather}
-        other = _tried(replace(state, gathers=gathers), packed)
+        like = None if best is None else best.network
+        other = _tried(replace(state, gathers=gathers), packed, like)
         if other is not None and (best is None or other.plan.cycles <= best.plan.cycles):
             graph, best = packed, other
     if best is None:
-        # Once more for its error, which is then the plain graph's.
-        return _planned(state, state.graph)  # which says what does not fit
+        # Once more for its error, which then says what of the plain graph does not fit.
+        return _planned(state, state.graph, None)
     return best
 
 
-def _tried(state, graph):
+def _tried(state, graph, like):
     try:
-        return _planned(state, graph)
+        return _planned(state, graph, like)
     except CompileError:  # a row of plain words, or of packed ones, is wider than the other's
         return None
 
 
-def _planned(state, graph):
-    net = network(graph, state.config, state.bytes_per_cycle, state.batch)
+def _planned(state, graph, like):
+    # What only some inputs differ in from the network before is not packed again.
+    net = network(graph, state.config, state.bytes_per_cycle, state.batch, like)
     words = state.config.feature_words
     # The first that has addresses is taken: a smaller share has more to send to memory.
     for share in SHARES:

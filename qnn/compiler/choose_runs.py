@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from qnn.compiler.network import MappedNetwork
-from qnn.compiler.runs import Choice, FusedGroup, best_run, candidates, least_rows
+from qnn.compiler.runs import Choice, LayerRun, best_run, candidates, least_rows
 from qnn.compiler.storage import passes
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
@@ -22,7 +22,7 @@ NO_CHANGE = (0, 0, 0.0)  # of a cost
 class Schedule:
     """Runs in their order; tensors of ``spilled`` roots lie in memory, all others on chip."""
 
-    runs: tuple[FusedGroup, ...]
+    runs: tuple[LayerRun, ...]
     spilled: frozenset[str]
     cycles: float  # estimated, of one image
 

@@ -14,7 +14,7 @@ ALIGNMENT = 256  # of the weights behind the program; bursts start on whole line
 
 @dataclass(frozen=True, eq=False)
 class DataSection:
-    """What the program loads as weights and parameters.
+    """The weights and epilogue parameters that the program loads.
 
     Members
     -------
@@ -71,4 +71,4 @@ def _moved(instruction, start):
     # Offsets of the other regions are the host's, and known before the program's length is.
     if not isinstance(instruction, Transfer) or instruction.region is not Region.IMAGE:
         return instruction
-    return replace(instruction, offset=instruction.offset + start)
+    return instruction.having(offset=instruction.offset + start)

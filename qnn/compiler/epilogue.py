@@ -12,14 +12,20 @@ def fold(graph: Graph, node: Conv) -> Epilogue[tuple[int, ...]]:
     clamp are as stored. What is not rounded is neither shifted right nor clamped.
     """
     plain, zeros = node.epilogue, (0,) * node.shape[0]
-    # The offset of a result is subtracted before the clamp, whose bounds are then the lane's own.
-    offset = node.type.offset
+    low, high = clamp(node)
     return Epilogue(
         left=tuple(plain.left.tolist()),
         bias=tuple(node.sums(graph.sources(node)).stored_bias()),
         right=tuple(plain.right.tolist()) if plain.rounded else zeros,
         skip_left=zeros if plain.skip_left is None else tuple(plain.skip_left.tolist()),
         rounded=plain.rounded,
-        low=plain.low - offset if plain.rounded else 0,
-        high=plain.high - offset if plain.rounded else 0,
+        low=low,
+        high=high,
     )
+
+
+def clamp(node: Conv) -> tuple[int, int]:
+    """The bounds of a result as stored; zeros where it is not rounded."""
+    plain, offset = node.epilogue, node.type.offset
+    # The offset of a result is subtracted before the clamp, whose bounds are then the lane's own.
+    return (plain.low - offset, plain.high - offset) if plain.rounded else (0, 0)

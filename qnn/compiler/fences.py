@@ -10,7 +10,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa import access
-from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
 from hw.spec.timing import INSTRUCTION_GAP, dependent_fence
 
 # All ones in the field's 12 bits.
@@ -29,6 +29,12 @@ class _Written:
     words: np.ndarray
     early: np.ndarray
     least: int  # of `early`
+    first: int  # of `words`
+    stop: int  # past the last of them
+
+    def meets(self, bounds):
+        """Whether some words may lie in one of the bounds."""
+        return any(self.first < stop and first < self.stop for first, stop in bounds)
 
 
 class Running:
@@ -42,15 +48,18 @@ class Running:
 
     def limit(self, tiles: Tiles) -> int:
         """The largest safe fence of the next instruction."""
-        first = _first_reads(tiles, self.feature_words)
         fence, age = NO_FENCE, 0
+        bounds, first = access.read_bounds(tiles), None
         # Newest first: the further back, the more cycles have passed at least, and the less it can
         # matter.
         for written, cycles in reversed(self.newest):
             landed = self.landed + age + self.interval
             # `least` bounds every word of it: most instructions of the past are left out by one
-            # comparison.
-            if landed + written.least < fence:
+            # comparison, and of the others those that write elsewhere, as the groups of one layer
+            # do.
+            if landed + written.least < fence and written.meets(bounds):
+                # Once, and only if it is needed: it takes as long as all the rest.
+                first = _first_reads(tiles, self.feature_words) if first is None else first
                 needed = first[written.words] + written.early
                 fence = min(fence, landed + int(needed.min(initial=NEVER)))
             age += cycles
@@ -83,7 +92,9 @@ def _first_reads(tiles, feature_words):
     # Steps issue one per cycle, except that the last of a tile may wait for its interval.
     cycle[:, tiles.steps - 1 :] = last
     first = np.full(feature_words, NEVER)
-    np.minimum.at(first, address[inside], np.broadcast_to(cycle[..., None], address.shape)[inside])
+    # Backwards: of equal words the last assignment stays, which is then the earliest read.
+    cycles = np.broadcast_to(cycle[..., None], address.shape)[inside]
+    first[address[inside][::-1]] = cycles[::-1]
     if tiles.skip:
         skip = access.skip_reads(tiles)
         exists = skip < feature_words  # a column without a pixel may name any word
@@ -98,4 +109,6 @@ def _writes(tiles):
     slot = np.arange(tiles.passes)[:, None] * tiles.columns + np.arange(tiles.columns)
     early = (last[-1] - last)[:, None, None] - 1 - slot
     valid = np.broadcast_to(valid[:, None], address.shape)
-    return _Written(address[valid], early[valid], int(early.min()))
+    words = address[valid]
+    first, stop = int(words.min(initial=ADDRESS_MASK)), int(words.max(initial=-1)) + 1
+    return _Written(words, early[valid], int(early.min()), first, stop)

@@ -1,13 +1,13 @@
 """One TILES instruction for each group of output channels of each layer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hw.spec.config import COLUMN_STEPS, SvpeConfig
 from hw.spec.image import TensorLayout
 from hw.spec.isa.encoding import encode
 from hw.spec.isa.header import Op
 from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
-from qnn.compiler.epilogue import fold
+from qnn.compiler.epilogue import clamp, fold
 from qnn.compiler.segments import Segments, blocks_read, groups
 from qnn.compiler.storage import passes
 from qnn.compiler.terms import terms_of
@@ -79,7 +79,7 @@ def lower(
     if isinstance(node, MaxPool):
         instructions = _max_pool(layouts, config, tiles)
     else:
-        instructions = _conv(graph, node, layouts, tile, config, tiles, packed, blocks)
+        instructions = _conv(node, layouts, tile, config, tiles, packed, blocks)
     for instruction in instructions:
         _check_fields(node, instruction)
     return instructions
@@ -90,23 +90,22 @@ def _max_pool(layouts, config, tiles):
     return [_at_block(tiles, layouts, share.block, share.block) for share in shares]
 
 
-def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
-    epilogue = fold(graph, node)
+def _conv(node, layouts, tile, config, tiles, packed, blocks):
+    low, high = clamp(node)
     instructions = []
     of_groups = groups(layouts.output.channels, config.lanes, config.rows)
     for group, data in zip(of_groups, packed, strict=True):
         if not blocks[0] <= group.block < blocks[1]:
             continue
         read = blocks_read(node, group, layouts.input.channels, config.lanes)
-        own = replace(
-            _at_block(tiles, layouts, read.start, group.block),
+        own = _at_block(tiles, layouts, read.start, group.block).having(
             terms=data.terms,
             blocks=len(read),
             # A group whose steps all have one word of weights stays at it.
             weight_step=int(data.words > 1),
             output_part=group.part,
-            low=epilogue.low,
-            high=epilogue.high,
+            low=low,
+            high=high,
         )
         if node.skip is not None:
             own = _with_skip(own, layouts.skip, group, tile)
@@ -166,8 +165,7 @@ def _whole_map(graph, node, layouts, tile, config):
 
 def _at_block(tiles, layouts, read, written):
     """The instruction with the numbers of the first block that it reads, and of its output's."""
-    return replace(
-        tiles,
+    return tiles.having(
         # The first step may lie in the padding, before the buffer: addresses wrap.
         input_address=tiles.input_address + read * layouts.input.block_step & ADDRESS_MASK,
         output_address=tiles.output_address + written * layouts.output.block_step,
@@ -185,8 +183,7 @@ def _column(bit, tile):
 
 def _with_skip(tiles, skip, group, tile):
     columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]
-    return replace(
-        tiles,
+    return tiles.having(
         skip=True,
         skip_part=group.part,
         skip_address=skip.address + group.block * skip.block_step,

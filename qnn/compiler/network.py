@@ -12,7 +12,7 @@ from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Buffer
 from qnn.compiler.lower import GroupData, pack_layer
 from qnn.compiler.storage import RootPlace, passes, places, row_words
-from qnn.compiler.tiles import Tile, choose_layout, steps, tile_cycles
+from qnn.compiler.tiles import Tile, choose_layout
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool, Operator
 from qnn.ir.rows import Rows
@@ -73,12 +73,31 @@ class MappedNetwork:
 
     def transfer_cycles(self, words: int) -> float:
         """Cycles that ``words`` feature words take on the memory port."""
-        return words * Buffer.FEATURES.word_bytes(self.config) / self.bytes_per_cycle
+        return words * self._word_bytes / self.bytes_per_cycle
+
+    @cached_property
+    def _word_bytes(self):
+        return Buffer.FEATURES.word_bytes(self.config)
 
     def weight_cycles(self, name: str) -> float:
         """Cycles that all weights of a layer take on the memory port."""
-        data = self.packed.get(name, ())
-        return sum(len(d.weights) + len(d.parameters) for d in data) / self.bytes_per_cycle
+        return self._weight_sizes[name][0] / self.bytes_per_cycle if name in self.packed else 0.0
+
+    def weight_words(self, name: str) -> tuple[int, int]:
+        """Words of weights and of parameters that all groups of a layer take on chip."""
+        return self._weight_sizes[name][1:] if name in self.packed else (0, 0)
+
+    @cached_property
+    def _weight_sizes(self):
+        # Once for each layer, which may have hundreds of groups: bytes, and words of both buffers.
+        return {
+            name: (
+                sum(len(each.weights) + len(each.parameters) for each in data),
+                sum(each.words for each in data),
+                len(data),
+            )
+            for name, data in self.packed.items()
+        }
 
     @cached_property
     def input_names(self) -> frozenset[str]:
@@ -135,21 +154,40 @@ class MappedNetwork:
         )
 
 
-def network(graph: Graph, config: SvpeConfig, bytes_per_cycle: int, batch: int) -> MappedNetwork:
-    """The network with its tiles and pitches chosen."""
+def network(
+    graph: Graph,
+    config: SvpeConfig,
+    bytes_per_cycle: int,
+    batch: int,
+    like: MappedNetwork | None = None,
+) -> MappedNetwork:
+    """The network with its tiles and pitches chosen.
+
+    ``like`` is one of a graph that shares layers with this one: their weights are packed already.
+    """
     place = places(graph, config)
     layout = choose_layout(graph, place, config)
-    packed = {
-        conv.name: pack_layer(
-            graph, conv, place[conv.inputs[0]].segments, place[conv.name].segments, config
-        )
-        for conv in graph.convs
-    }
-    # Once for each layer: the search asks for them thousands of times.
-    cycles = {
-        name: tile_cycles(graph[name], tile, steps(graph[name], place, config), config)
-        for name, tile in layout.tiles.items()
-    }
+    packed = {conv.name: _packed(graph, conv, place, config, like) for conv in graph.convs}
     return MappedNetwork(
-        graph, config, place, layout.pitches, layout.tiles, packed, bytes_per_cycle, cycles, batch
+        graph=graph,
+        config=config,
+        place=place,
+        pitches=layout.pitches,
+        tiles=layout.tiles,
+        packed=packed,
+        bytes_per_cycle=bytes_per_cycle,
+        # Once for each layer: the search asks for them thousands of times.
+        tile_cycles=layout.tile_cycles,
+        batch=batch,
     )
+
+
+def _packed(graph, conv, place, config, like):
+    names = (conv.inputs[0], conv.name)
+    given = tuple(place[name].segments for name in names)
+    if like is not None and like.graph[conv.name] is conv:
+        types = [[source.type for source in each.sources(conv)] for each in (graph, like.graph)]
+        # The epilogue folds in what the operands are.
+        if types[0] == types[1] and given == tuple(like.place[name].segments for name in names):
+            return like.packed[conv.name]
+    return pack_layer(graph, conv, *given, config)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from qnn.compiler.allocate import BufferRequest, Placement, Span, allocate, best_gap
+from qnn.compiler.allocate import BufferRequest, Placement, Requests, Span, best_gap
 from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.places import STAYS, Spot
@@ -17,17 +17,30 @@ def place_buffers(network: MappedNetwork, plan: Schedule, batch: int) -> dict[Sp
     a batch the last run of an image comes before the first of the next.
     """
     needs, words = requests(network, plan), network.config.feature_words
-    chip = allocate(list(needs.values()), words)
+    orders = Requests(needs.values())
+    chip = orders.allocate(words)
     if chip is None:
         return None
     placed = _placement(needs, chip)
     for spot, lives in _wishes(network, plan, batch, needs):
-        placed.remove(needs[spot])
+        given = needs[spot]
+        placed.remove(given)
         # At once, so that later wishes see the room that is left.
-        needs[spot], chip[spot] = _moved(needs[spot], chip[spot], lives, placed, words)
+        needs[spot], chip[spot] = _moved(given, chip[spot], lives, placed, words)
+        if needs[spot] is not given:
+            orders = orders.with_other(given, needs[spot])
+        last = None if not lives or needs[spot].lives in lives else _with(needs[spot], lives[-1])
+        # Where too many words live at a time, no order can place them.
+        worth = last is not None and placed.leaves(last, words)
         placed.put(needs[spot], chip[spot])
-        if lives and needs[spot].lives not in lives:
-            _move_all(spot, lives[-1], needs, chip, words)
+        if not worth:
+            continue
+        # All others have to move for this life, if they find addresses.
+        moved = orders.with_other(needs[spot], last)
+        found = moved.allocate(words)
+        if found is not None:
+            orders, needs[spot] = moved, last
+            chip.update(found)
             placed = _placement(needs, chip)
     return chip
 
@@ -39,23 +52,18 @@ def _placement(needs, chip):
     return placed
 
 
+def _with(need, life):
+    return BufferRequest(need.name, need.words, life)
+
+
 def _moved(need, address, lives, placed, words):
     """A buffer with the first of some lives for which there is a gap, and its address there."""
     for life in lives:
-        longer = BufferRequest(need.name, need.words, life)
+        longer = _with(need, life)
         found = best_gap(longer, placed, words)
         if found is not None:
             return longer, found
     return need, address
-
-
-def _move_all(spot, life, needs, chip, words):
-    """Give a buffer a life for which all others have to move, if they find addresses."""
-    trial = {**needs, spot: BufferRequest(spot, needs[spot].words, life)}
-    found = allocate(list(trial.values()), words)
-    if found is not None:
-        needs.update(trial)
-        chip.update(found)
 
 
 def requests(network: MappedNetwork, plan: Schedule) -> dict[Spot, BufferRequest]:

@@ -1,8 +1,9 @@
-"""Fused groups, here called runs: layers that are computed strip by strip together."""
+"""Runs, which others call fused groups: layers that are computed together, strip by strip."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, inf
+from typing import NamedTuple
 
 from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.network import MappedNetwork
@@ -21,7 +22,7 @@ STRIP_CYCLES = 64
 
 
 @dataclass(frozen=True)
-class FusedGroup:
+class LayerRun:
     """A run: layers computed one after the other for each strip of rows of the last one.
 
     Only the last one's results leave the run. Weights of a run that fit on chip stay there for all
@@ -59,7 +60,7 @@ class StripBuffer:
 class Choice:
     """The best run of some layers, and its estimated cycles; ``missing`` words if none fits."""
 
-    run: FusedGroup | None
+    run: LayerRun | None
     cycles: float
     missing: int = 0
 
@@ -107,7 +108,7 @@ def slice_blocks(
 
 def strip_buffers(
     network: MappedNetwork,
-    run: FusedGroup,
+    run: LayerRun,
     needed: tuple[dict[str, Rows], ...],
     spilled: frozenset[str],
 ) -> tuple[StripBuffer, ...]:
@@ -156,7 +157,7 @@ def least_rows(node: Operator) -> int:
 class Candidate:
     """A run of some layers, the words of its strip buffers, and its estimated cycles."""
 
-    run: FusedGroup
+    run: LayerRun
     words: int
     cycles: float
 
@@ -170,9 +171,10 @@ def candidates(
         needed = strip_rows(network, nodes, rows, spilled)
         if needed is None:
             continue
+        times = _times(network, nodes, needed, spilled)
         for run in _variants(network, nodes, rows, len(needed)):
             words = sum(b.words * b.copies for b in strip_buffers(network, run, needed, spilled))
-            found.append(Candidate(run, words, _cycles(network, run, needed, spilled)))
+            found.append(Candidate(run, words, _cycles(network, run, len(needed), times)))
     return tuple(found)
 
 
@@ -207,13 +209,13 @@ def _heights(network, nodes, spilled):
 def _variants(network, nodes, rows, strips):
     """The runs of one height: of equal ones, the first is taken."""
     if strips > 2:
-        yield FusedGroup(nodes, rows, strips)
+        yield LayerRun(nodes, rows, strips)
     # Two copies before one: where both fit, overlapped transfers cost nothing.
-    yield FusedGroup(nodes, rows, 2)
-    yield FusedGroup(nodes, rows, 1)
+    yield LayerRun(nodes, rows, 2)
+    yield LayerRun(nodes, rows, 1)
     for slices in _slice_counts(network, nodes, strips):
-        yield FusedGroup(nodes, rows, 2, slices)
-        yield FusedGroup(nodes, rows, 1, slices)
+        yield LayerRun(nodes, rows, 2, slices)
+        yield LayerRun(nodes, rows, 1, slices)
 
 
 def _slice_counts(network, nodes, strips):
@@ -248,33 +250,43 @@ def _stays(network, words):
 
 def stationary(network: MappedNetwork, nodes: tuple[Operator, ...]) -> bool:
     """Whether the weights of all layers of a run fit on chip at a time."""
-    data = [d for node in nodes for d in network.packed.get(node.name, ())]
-    return _stays(network, (sum(d.words for d in data), len(data)))
+    words = [network.weight_words(node.name) for node in nodes]
+    return _stays(network, tuple(map(sum, zip(*words, strict=True))))
 
 
-def _cycles(network, run, needed, spilled):
-    """The slowest of array, reads and writes, and what of the transfers nothing hides."""
-    compute, read, written = [], [], []
-    moved = loaded(network, run.nodes, spilled)
-    times = stores(network, run.last.name, spilled)
-    for each in needed:
-        works = [n for n in run.nodes if n.is_computed]
-        compute.append(sum(network.compute_cycles(n, each[n.name].count) for n in works))
-        words = sum(each[name].count * network.row_words(name) for name in moved)
-        read.append(network.transfer_cycles(words))
-        words = times * each[run.last.name].count * network.row_words(run.last.name)
-        written.append(network.transfer_cycles(words))
-    weights = sum(network.weight_cycles(node.name) for node in run.nodes)
-    # Weights that do not stay come again with every strip.
-    if run.slices == 1 and not stationary(network, run.nodes):
-        weights *= len(needed)
-    overhead = STRIP_CYCLES * len(needed) * run.slices * len(run.nodes)
-    sums = (sum(compute), run.slices * sum(read) + weights, sum(written))
-    if run.copies == 1 and len(needed) * run.slices > 1:
-        return sum(sums) + overhead
+class _Times(NamedTuple):
+    """Cycles of all strips of one height, whatever the copies and slices."""
+
+    computed: int
+    read: float  # without weights
+    first: float  # read before anything is computed
+    written: float
+    last: float  # written after everything is computed
+    weights: float  # all of them once
+
+
+def _times(network, nodes, needed, spilled):
+    works, last = [node for node in nodes if node.is_computed], nodes[-1].name
+    moved = {name: network.row_words(name) for name in loaded(network, nodes, spilled)}
+    stored = stores(network, last, spilled) * network.row_words(last)
+    reads = (sum(each[name].count * words for name, words in moved.items()) for each in needed)
+    read = [network.transfer_cycles(words) for words in reads]
+    written = [network.transfer_cycles(each[last].count * stored) for each in needed]
     # All images but the first of a batch are loaded while the one before is computed.
     images = network.batch if network.input_names.issuperset(moved) else 1
-    # Nothing hides the first read and the last write; where loads are the limit throughout, an
-    # early start gains nothing.
+    counts = (network.compute_cycles(n, each[n.name].count) for each in needed for n in works)
+    weights = sum(network.weight_cycles(node.name) for node in nodes)
+    # Where loads are the limit throughout, an early start gains nothing.
     first = 0 if network.load_bound else read[0] / images
-    return max(sums) + first + written[-1] + overhead
+    return _Times(sum(counts), sum(read), first, sum(written), written[-1], weights)
+
+
+def _cycles(network, run, strips, times):
+    """The slowest of array, reads and writes, and what of the transfers nothing hides."""
+    # Weights that do not stay come again with every strip.
+    again = 1 if run.slices > 1 or stationary(network, run.nodes) else strips
+    overhead = STRIP_CYCLES * strips * run.slices * len(run.nodes)
+    sums = (times.computed, run.slices * times.read + again * times.weights, times.written)
+    if run.copies == 1 and strips * run.slices > 1:
+        return sum(sums) + overhead
+    return max(sums) + times.first + times.last + overhead

@@ -1,6 +1,7 @@
 """Which channels lie in which feature word: every segment of a concatenation starts a new block."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv
 
 Segments = tuple[int, ...]  # channels of each
+# Every strip and every group of a layer asks for those of its tensors again: enough for the tensors
+# of some hundred layers, which few networks have of different numbers of channels.
+CACHED = 1024
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ def block_count(parts: Segments, lanes: int) -> int:
     return sum(-(-count // lanes) for count in parts)
 
 
+@lru_cache(CACHED)
 def lanes_of(parts: Segments, lanes: int) -> tuple[np.ndarray, np.ndarray]:
     """Block and lane of every channel, each ``(channels,)``."""
     blocks, positions, first = [], [], 0
@@ -45,9 +50,13 @@ def lanes_of(parts: Segments, lanes: int) -> tuple[np.ndarray, np.ndarray]:
         blocks.append(first + within // lanes)
         positions.append(within % lanes)
         first += -(-count // lanes)
-    return np.concatenate(blocks), np.concatenate(positions)
+    found = np.concatenate(blocks), np.concatenate(positions)
+    for array in found:
+        array.flags.writeable = False  # callers share them
+    return found
 
 
+@lru_cache(CACHED)
 def groups(parts: Segments, lanes: int, rows: int) -> tuple[Group, ...]:
     """The instructions' shares of a tensor, in the order of its channels."""
     block, lane = lanes_of(parts, lanes)

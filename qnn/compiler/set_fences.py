@@ -1,7 +1,5 @@
 """Fences for a program: the latest start that is needed, so that layers overlap."""
 
-from dataclasses import replace
-
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.tiles import Tiles
@@ -14,7 +12,7 @@ def set_fences(program: list[Instruction], config: SvpeConfig) -> list[Instructi
     running, result = Running(config), []
     for instruction in program:
         if isinstance(instruction, Tiles):
-            instruction = replace(instruction, fence=running.limit(instruction))
+            instruction = instruction.having(fence=running.limit(instruction))
             running.add(instruction)
         result.append(instruction)
     return result

@@ -205,8 +205,7 @@ def _placed(task, weights, parameters):
     """The task's instruction, told where its weights are."""
     if task.weights is None:
         return task.instruction
-    return replace(
-        task.instruction,
+    return task.instruction.having(
         weight_address=weights[task.weights],
         parameter_address=parameters[task.weights],
     )

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
+from typing import NamedTuple
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import blocks_read, groups
@@ -24,7 +26,7 @@ class Tile:
 
     @property
     def columns(self) -> int:
-        """Columns in use."""
+        """The number of columns that the tile uses."""
         return self.width * self.height
 
     def count(self, node: Operator) -> tuple[int, int]:
@@ -34,17 +36,23 @@ class Tile:
 
 @dataclass(frozen=True)
 class Tiling:
-    """The choice: rows of a root are ``pitches[root]`` words apart."""
+    """The choice: rows of a root are ``pitches[root]`` words apart.
+
+    Members
+    -------
+    tile_cycles : of one tile of all channels, by layer
+    """
 
     pitches: dict[str, int]
     tiles: dict[str, Tile]
+    tile_cycles: dict[str, int]
 
 
 Steps = Counter[int]  # how many instructions take so many steps for each tile
 
 
 def steps(node: Operator, place: dict[str, RootPlace], config: SvpeConfig) -> Steps:
-    """The steps of all instructions of ``node``."""
+    """How many instructions of ``node`` take each number of steps per tile."""
     taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
     if isinstance(node, MaxPool):
         return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
@@ -69,6 +77,7 @@ def cycles(node: Operator, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
     return down * across * tile_cycles(node, tile, steps, config)
 
 
+@cache
 def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) -> bool:
     """Whether one step's reads meet in no bank, wherever the tile lies."""
     offsets = {
@@ -80,52 +89,98 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
 
 def choose_layout(graph: Graph, place: dict[str, RootPlace], config: SvpeConfig) -> Tiling:
     """Pitches and tiles of least estimated cycles."""
-    workers = [node for node in graph.nodes if node.is_computed]
-    roots = list(dict.fromkeys(p.root for p in place.values()))
-    readers = {root: [n for n in workers if root in _roots(n, place)] for root in roots}
-    taken = {node.name: steps(node, place, config) for node in workers}
-    pitches = {}
+    options = {n.name: _options(n, place, config) for n in graph.nodes if n.is_computed}
+    readers: dict[str, list[_Options]] = {each.root: [] for each in place.values()}
+    for each in options.values():
+        for root in dict(each.reads):
+            readers[root].append(each)
+    pitches: dict[str, int] = {}
     for _ in range(SWEEPS):
-        for root in roots:
-            width = row_words(graph[root], place[root], config)
-            # Pitches that differ by a multiple of the banks put rows into the same banks: one round
-            # of them is all there is to try. A tensor of one row has no pitch to choose.
-            last = width if graph[root].shape[1] == 1 else width + config.banks - 1
-            trials = [{**pitches, root: pitch} for pitch in range(width, last + 1)]
-            pitches = min(trials, key=lambda t: _total(readers[root], t, place, taken, config))
-    tiles = {node.name: _best(node, pitches, place, taken, config)[1] for node in workers}
-    return Tiling(pitches, tiles)
-
-
-def _roots(node, place):
-    return [place[name].root for name in node.inputs]
-
-
-def _total(readers, pitches, place, taken, config):
-    return sum(_best(node, pitches, place, taken, config)[0] for node in readers)
-
-
-def _best(node, pitches, place, taken, config):
-    """Estimated cycles of ``node`` and its tile; a pitch that is not chosen yet conflicts never."""
-    sizes = [1 << n for n in range(config.columns.bit_length())]
-    best = None
-    for width, height in product(sizes, sizes):
-        tile = Tile(width, height)
-        if tile.columns > config.columns or not _fits(node, tile, pitches, place, config):
-            continue
-        # Of equals the one of fewer columns, then the flattest: the choice must not depend on their
-        # order.
-        score = (cycles(node, tile, taken[node.name], config), tile.columns, height)
-        if best is None or score < best[0]:
-            best = (score, tile)
-    return best[0][0], best[1]
-
-
-def _fits(node, tile, pitches, place, config):
-    # The operands after the first are skips, which are read pixel by pixel as they are added.
-    reads = [(node.inputs[0], node.window.stride), *((name, (1, 1)) for name in node.inputs[1:])]
-    return all(
-        place[name].root not in pitches
-        or distinct_banks(tile, stride, pitches[place[name].root], config.banks)
-        for name, stride in reads
+        before = dict(pitches)
+        for root, those in readers.items():
+            pitches[root] = _best_pitch(root, those, graph, place, pitches, config)
+        # What changed nothing would change nothing again.
+        if pitches == before:
+            break
+    best = {name: each.best(pitches, config) for name, each in options.items()}
+    return Tiling(
+        pitches,
+        {name: option.tile for name, option in best.items()},
+        {name: option.tile_cycles for name, option in best.items()},
     )
+
+
+def _best_pitch(root, readers, graph, place, pitches, config):
+    """The least pitch of a root for which its readers take the fewest cycles."""
+    width = row_words(graph[root], place[root], config)
+    # Pitches that differ by a multiple of the banks put rows into the same banks: one round of them
+    # is all there is to try. A tensor of one row has no pitch to choose.
+    last = width if graph[root].shape[1] == 1 else width + config.banks - 1
+
+    def total(pitch):
+        trial = _Trial(pitches, root, pitch)
+        return sum(each.best(trial, config).cycles for each in readers)
+
+    return min(range(width, last + 1), key=total)
+
+
+class _Trial(NamedTuple):
+    """Pitches, but for one root that gets another."""
+
+    pitches: dict[str, int]
+    root: str
+    pitch: int
+
+    def get(self, root):
+        return self.pitch if root == self.root else self.pitches.get(root)
+
+
+class _Option(NamedTuple):
+    """A tile of a layer, and its estimated cycles; in the order of preference.
+
+    Of equals the one of fewer columns, then the flattest: no order of theirs decides.
+    """
+
+    cycles: int
+    columns: int
+    height: int
+    tile_cycles: int
+    tile: Tile
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The tiles of one layer, the best first, whatever the pitches.
+
+    Members
+    -------
+    reads : the root and the stride of each operand; a skip is read pixel by pixel as it is added
+    """
+
+    reads: tuple[tuple[str, tuple[int, int]], ...]
+    tiles: tuple[_Option, ...]
+
+    def best(self, pitches, config: SvpeConfig) -> _Option:
+        """The first whose reads meet in no bank; a pitch that is not chosen yet conflicts never."""
+        given = [(stride, pitches.get(root)) for root, stride in self.reads]
+        banks = config.banks
+        known = [(stride, pitch % banks) for stride, pitch in given if pitch is not None]
+        return next(
+            each
+            for each in self.tiles
+            if all(distinct_banks(each.tile, stride, pitch, banks) for stride, pitch in known)
+        )
+
+
+def _options(node, place, config):
+    taken = steps(node, place, config)
+    sizes = [1 << n for n in range(config.columns.bit_length())]
+    tiles = [Tile(width, height) for width, height in product(sizes, sizes)]
+    found = []
+    for tile in tiles:
+        if tile.columns <= config.columns:
+            whole, each = (count(node, tile, taken, config) for count in (cycles, tile_cycles))
+            found.append(_Option(whole, tile.columns, tile.height, each, tile))
+    reads = [(node.inputs[0], node.window.stride), *((name, (1, 1)) for name in node.inputs[1:])]
+    roots = tuple((place[name].root, stride) for name, stride in reads)
+    return _Options(roots, tuple(sorted(found)))

@@ -1,5 +1,7 @@
 """Weights and epilogue numbers as the words that the array reads, one set per group."""
 
+from itertools import groupby
+
 import numpy as np
 
 from hw.spec.config import SvpeConfig
@@ -27,10 +29,15 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
     read = blocks_read(node, group, operand, config.lanes)
     shape = (len(terms), height, width, len(read), config.rows, config.lanes)
     words = np.zeros(shape, weights.dtype)
-    for row, channel in enumerate(group.channels):
-        inputs = node.inputs_of(channel)
-        taps = weights[:, channel].transpose(0, 2, 3, 1)  # terms, height, width, inputs
-        words[:, :, :, block[inputs] - read.start, row, lane[inputs]] = taps
+    # Rows that are computed from the same channels at once: of a dense layer, all.
+    first = 0
+    for inputs, same in groupby(map(node.inputs_of, group.channels)):
+        rows = slice(first, first + len(list(same)))
+        channels = list(group.channels[rows])
+        # Two lists of places, apart from each other: NumPy puts their axis, the inputs, first.
+        taps = weights[:, channels].transpose(2, 0, 3, 4, 1)
+        words[:, :, :, block[inputs] - read.start, rows, lane[inputs]] = taps
+        first = rows.stop
     words = words.reshape(-1, config.rows, config.lanes)
     # Sums and copies have equal words: one is loaded, and the instruction's step is 0.
     return words[:1] if len(words) > 1 and (words == words[:1]).all() else words
@@ -39,9 +46,10 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
 def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
     """(steps, rows, lanes) indices, or a multiplier's integers, as memory holds them."""
     most = int(np.abs(words).max(initial=0))
-    # A table of all values: one by one, millions of weights would each be a call of Python.
-    table = [array_code(value, config) for value in range(-most, most + 1)]
-    encoded = np.array(table, np.int64)[words.astype(np.int64) + most]
+    # A table of all values: one by one, millions of weights would each be a call of Python. Those
+    # below zero stand at its end, where Python's negative places count from.
+    table = [array_code(m, config) for m in (*range(most + 1), *range(-most, 0))]
+    encoded = np.array(table)[words]
     word_bytes = Buffer.WEIGHTS.word_bytes(config)
     return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()
 

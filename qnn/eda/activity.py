@@ -31,7 +31,7 @@ NAMED = "rename -hide w:$* w:*$*; rename -enumerate -pattern net%"
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """What was counted.
+    """The toggles that a simulation of the netlist counted.
 
     Members
     -------

@@ -48,7 +48,7 @@ def sum_type(reach: int) -> torch.dtype:
 
 
 def tensor_type(type: QType) -> torch.dtype:
-    """What holds a tensor of the graph."""
+    """The torch type that holds a tensor of the graph: int32 where it fits, else int64."""
     return torch.int32 if -(1 << 31) <= type.low and type.high < 1 << 31 else torch.int64
 
 

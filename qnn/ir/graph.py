@@ -1,6 +1,7 @@
 """The integer graph: immutable, in topological order; every number in it is an integer."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from qnn.ir.ops import Conv, Input, Operator
 
@@ -32,12 +33,20 @@ class Graph:
         # Names are looked up in every pass, so the index is made once; the graph is frozen.
         object.__setattr__(self, "_by_name", {node.name: node for node in self.nodes})
 
+    @cached_property
+    def _readers(self) -> dict[str, tuple[Operator, ...]]:
+        found: dict[str, list[Operator]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found.setdefault(name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
     def __getitem__(self, name: str) -> Operator:
         return self._by_name[name]
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The network's inputs."""
+        """The network's inputs, in the order in which the user gives them."""
         return tuple(node for node in self.nodes if isinstance(node, Input))
 
     @property
@@ -51,7 +60,7 @@ class Graph:
 
     def users(self, name: str) -> tuple[Operator, ...]:
         """Nodes that read ``name``, in order."""
-        return tuple(node for node in self.nodes if name in node.inputs)
+        return self._readers.get(name, ())
 
     def __str__(self) -> str:
         from qnn.ir.text import text

@@ -59,7 +59,7 @@ class TextReader:
         return found
 
     def expect(self, literal: str) -> None:
-        """Read ``literal``."""
+        """Read the text ``literal``, which must come next."""
         if not self.has(literal):
             self.refuse(f"'{literal}'")
 

@@ -1,10 +1,11 @@
 """How large a convolution's sums can get, whatever the image, from weights and operands' types."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from hw.spec.isa.codes import magnitude, term_shift
+from hw.spec.isa.codes import integer, magnitude, term_shift
 from qnn.ir.epilogue import Epilogue
 from qnn.quant.qtype import QType
 
@@ -58,7 +59,11 @@ class Sums:
     def bounds(self, name: str) -> Bounds:
         """The least and greatest sums over values as the array stores them."""
         skip = (0, 0) if self.skip is None else _stored_range(self.skip)
-        epilogue, partial, whole = self.epilogue, self._partial_sums(), self._ranges(self.weights)
+        epilogue, partial, whole = (
+            self.epilogue,
+            self._partial_sums(),
+            self._ranges(self._weight_sums),
+        )
         sums, results = [], []
         for channel, bias in enumerate(self.stored_bias()):
             sums += partial[channel]
@@ -84,9 +89,8 @@ class Sums:
 
         Integers are those of the graph, without storage offsets: what the reference computes with.
         """
-        weights = np.abs(self.weights)
         reach = _reach(self.operand)
-        sums = [int(total) * reach for total in weights.reshape(len(weights), -1).sum(1)]
+        sums = [(positive - negative) * reach for positive, negative in self._weight_sums]
         skip = 0 if self.skip is None else _reach(self.skip)
         epilogue, results = self.epilogue, []
         for channel, total in enumerate(sums):
@@ -104,10 +108,9 @@ class Sums:
         With operands stored as ``q - offset`` (padding too), the result stored likewise is
         ``((acc << left) + stored_bias + (skip << skip_left)) >> right``, then clamped.
         """
-        weights, epilogue = self.weights, self.epilogue
-        sums = [int(total) for total in weights.reshape(len(weights), -1).sum(1)]
-        folded = []
-        for channel, total in enumerate(sums):
+        epilogue, folded = self.epilogue, []
+        for channel, (positive, negative) in enumerate(self._weight_sums):
+            total = positive + negative
             left, right = int(epilogue.left[channel]), int(epilogue.right[channel])
             bias = int(epilogue.bias[channel]) + (self.operand.offset * total << left)
             if self.skip is not None:
@@ -118,30 +121,47 @@ class Sums:
             folded.append(bias)
         return folded
 
-    @property
-    def weights(self) -> np.ndarray:
-        """The integers that the codes stand for."""
-        return integer_weights(self.codes, self.weight_bits)
+    @cached_property
+    def _weight_sums(self):
+        """For each output channel: the sum of its positive weights, and of its negative ones."""
+        sums = []
+        # Channel by channel: millions of weights would take eight times their codes' memory.
+        for codes in self.codes.swapaxes(0, 1):
+            weights = integer_weights(codes, self.weight_bits)
+            positive = int(weights.sum(where=weights > 0))
+            sums.append((positive, int(weights.sum()) - positive))
+        return sums
 
     def _partial_sums(self):
         """For each output channel: the least and the greatest sum on the array, term by term."""
         places, ranges = term_shift(self.weight_bits), [(0, 0)] * self.codes.shape[1]
         # Terms count one by one: sums that cancel at the end pass through their extremes. These
         # never shrink, as zero lies within what each term adds.
-        for term in magnitudes(self.codes):
+        for own in map(_code_sums, self.codes):
             ranges = [
                 ((least << places) + low, (most << places) + high)
-                for (least, most), (low, high) in zip(ranges, self._ranges(term), strict=True)
+                for (least, most), (low, high) in zip(ranges, self._ranges(own), strict=True)
             ]
         return ranges
 
-    def _ranges(self, weights):
-        """For each output channel: the least and greatest sum of its products, in any order."""
+    def _ranges(self, sums):
+        """The least and the greatest sum of products, in any order, by sums of weights."""
         low, high = _stored_range(self.operand)
-        rows = weights.reshape(len(weights), -1)
         # Any order of the products stays within: each sums at its own extreme.
-        pairs = zip(rows.clip(min=0).sum(1).tolist(), rows.clip(max=0).sum(1).tolist(), strict=True)
-        return [(plus * low + minus * high, plus * high + minus * low) for plus, minus in pairs]
+        return [(plus * low + minus * high, plus * high + minus * low) for plus, minus in sums]
+
+
+def _code_sums(codes):
+    """For each output channel: the sum of one term's positive integers, and of its negative."""
+    rows = codes.reshape(len(codes), -1)
+    most = int(np.abs(rows).max(initial=0))
+    # By how many codes there are of each index, as millions of weights would take eight times their
+    # memory as integers.
+    positive, negative = (
+        sum(np.count_nonzero(rows == index, axis=1) * integer(index) for index in indices)
+        for indices in (range(most + 1), range(-most, 1))
+    )
+    return list(zip(positive.tolist(), negative.tolist(), strict=True))
 
 
 def integer_weights(codes: np.ndarray, weight_bits: int) -> np.ndarray:
@@ -157,8 +177,10 @@ def integer_weights(codes: np.ndarray, weight_bits: int) -> np.ndarray:
 
 def magnitudes(codes: np.ndarray) -> np.ndarray:
     """The signed power of two of each code, 0 for code 0: int64 of the same shape."""
-    wide = codes.astype(np.int64)
-    return np.sign(wide) * magnitude(np.abs(wide))
+    most = int(np.abs(codes).max(initial=0))
+    positive = [magnitude(index) for index in range(most + 1)]
+    # Those below zero stand at the end, where negative places count from.
+    return np.array([*positive, *(-value for value in positive[:0:-1])], np.int64)[codes]
 
 
 def _reach(type: QType) -> int:

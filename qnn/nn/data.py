@@ -126,7 +126,7 @@ def _images(name, key, array):
 
 
 def labels_of(name: str, key: str, array: np.ndarray, images: int) -> Tensor:
-    """The labels in the array ``key`` of the file ``name``, (count,) int64, one an image.
+    """The labels in the array ``key`` of the file ``name``, (count,) int64, one per image.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def ghost_batch_norm(
 
 
 def groups(x: Tensor, size: int | None) -> tuple[Tensor, ...]:
-    """Groups of ``size`` images, the last of them smaller or one larger; None: all together."""
+    """Groups of ``size`` images, the last smaller or one larger; one group where it is None."""
     parts = (x,) if size is None or size >= len(x) else x.split(size)
     if len(parts) > 1 and len(parts[-1]) < 2:
         parts = (

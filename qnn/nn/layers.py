@@ -101,7 +101,7 @@ class QuantConv(nn.Module):
         return QType(self.plan.bits, self.plan.signed, int(self.exponent))
 
     def factor(self) -> Tensor | None:
-        """What BatchNorm multiplies each channel by, (outputs,) float64; None: it has none."""
+        """BatchNorm's factor of each channel, (outputs,) float64; None if there is no BatchNorm."""
         if self.plan.eps is None:
             return None
         return self.gamma.double() / (self.var.double() + self.plan.eps).sqrt()
@@ -162,7 +162,7 @@ class QuantConv(nn.Module):
             held.add_(more)
 
     def columns(self, x: Tensor) -> Tensor:
-        """What each sum reads of an operand, in reals.
+        """The reals of an operand that each sum reads, one row per output position.
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ class QuantConv(nn.Module):
         return v.clamp(epilogue.low, epilogue.high).to(torch.float32)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The convolution alone."""
+        """The sums of the convolution over ``x``, without its epilogue."""
         window = self.plan.window
         if _pools_all(self.plan, x):
             return _pool_all(x, weight, bias)

@@ -49,7 +49,7 @@ class LearnedExponent(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Exponents:
-    """Learned exponents around one convolution; None: the frozen one."""
+    """Learned exponents around one convolution; None where the frozen exponent stays."""
 
     operand: LearnedExponent | None
     skip: LearnedExponent | None

@@ -161,7 +161,7 @@ class Plan:
 
     @staticmethod
     def from_fields(fields: dict) -> "Plan":
-        """What ``to_fields`` gave, after JSON."""
+        """The plan whose ``to_fields`` gave ``fields``, after JSON."""
         fields = {name: _frozen(value) for name, value in fields.items() if name != "layers"} | {
             "layers": tuple(_layer(dict(layer)) for layer in fields["layers"])
         }

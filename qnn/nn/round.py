@@ -99,7 +99,7 @@ def _on_grid(weight, bits, terms):
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What a rounding method learns from.
+    """A teacher and data, from which a rounding method learns.
 
     Members
     -------

@@ -48,7 +48,7 @@ def _units(conv) -> int:
 
 
 def _least_units(conv) -> int | None:
-    """The least F that every operand and the result can be shifted to; None: there is no such."""
+    """The least F that every operand and the result can be shifted to; None if there is none."""
     exponents = [int(conv.exponent)] if conv.plan.rounded else []
     if conv.skip_exponent is not None:
         exponents.append(int(conv.skip_exponent))

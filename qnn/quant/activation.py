@@ -1,4 +1,4 @@
-"""Activations: reals to integers with one power-of-two scale, and the choice of that scale."""
+"""Activations: reals rounded half up to integers of one power-of-two scale, and its choice."""
 
 import math
 

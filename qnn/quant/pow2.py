@@ -80,7 +80,7 @@ def reach_of(indices: Tensor, bits: int) -> Tensor:
 
 
 def values(indices: Tensor, exponent: Tensor, bits: int) -> Tensor:
-    """Real weights.
+    """The real weights that signed indices stand for.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ Records = Mapping[str, Record]
 
 @dataclass(frozen=True)
 class Card:
-    """One answer.
+    """One of the answers at the top of the page.
 
     Members
     -------

@@ -16,7 +16,7 @@ UNITS = {  # ending of a key: factor, decimals, unit, where the label has none
 
 @dataclass(frozen=True)
 class Number:
-    """A value that says what it is.
+    """A value with its unit and how it was got.
 
     Members
     -------

@@ -45,7 +45,7 @@ def page(
     shown: Sequence[Board],
     estimate: dict | None = None,
 ) -> str:
-    """The page's text.
+    """The HTML text of the page.
 
     Parameters
     ----------

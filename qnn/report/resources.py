@@ -46,7 +46,7 @@ class Chip:
 
     @property
     def known(self) -> bool:
-        """Whether the chip's own cells are."""
+        """Whether it is known how many cells the chip has."""
         return any(cell.available for cell in self.cells)
 
 

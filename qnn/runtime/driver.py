@@ -240,7 +240,7 @@ class Driver:
 
 
 def memory_bytes(image: Image, cores: int = 1) -> int:
-    """What all regions of ``image`` take, in whole pages."""
+    """The bytes that all regions of ``image`` take, each in whole pages."""
     data = [image.input_bytes, image.output_bytes] * PLACES
     regions = [len(image.payload), *[image.scratch_bytes, *data] * cores]
     return sum(-(-max(size, 1) // PAGE_BYTES) for size in regions) * PAGE_BYTES

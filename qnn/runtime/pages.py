@@ -39,5 +39,5 @@ class Pages:
         return start
 
     def clear(self) -> None:
-        """Take all back."""
+        """Free all pages."""
         self._used = 0

@@ -94,7 +94,7 @@ class PynqTransport:
 
 
 class PynqCore:
-    """See ``Core``."""
+    """The registers of one accelerator through PYNQ's MMIO; see ``Core``."""
 
     def __init__(self, mmio, hertz: float):
         self._mmio, self._hertz = mmio, hertz
@@ -118,7 +118,7 @@ class PynqCore:
 
 
 class PynqBuffer:
-    """See ``Buffer``."""
+    """Memory that PYNQ has allocated; see ``Buffer``."""
 
     def __init__(self, memory):
         self._memory = memory

@@ -32,14 +32,14 @@ class Request(enum.IntEnum):
 
 
 class Answer(enum.IntEnum):
-    """How it went."""
+    """Whether a request was carried out."""
 
     OK = 0
     REFUSED = 1  # and the text why
 
 
 def send(channel: socket.socket, kind: int, core: int, number: int, data: bytes = b"") -> None:
-    """Send one message."""
+    """Send one message: its kind, core, number and bytes."""
     channel.sendall(HEAD.pack(kind, core, len(data), number) + data)
 
 
@@ -125,12 +125,12 @@ class RemoteTransport:
         self._pages.clear()
 
     def close(self) -> None:
-        """Leave; the simulation waits for another client."""
+        """Close the connection; the simulation waits for another client."""
         self._channel.close()
 
 
 class RemoteCore:
-    """See ``Core``."""
+    """One accelerator of a simulation that runs elsewhere; see ``Core``."""
 
     def __init__(self, transport: RemoteTransport, number: int):
         self._transport, self._number = transport, number
@@ -149,7 +149,7 @@ class RemoteCore:
 
 
 class RemoteBuffer:
-    """See ``Buffer``; no cache lies between."""
+    """A part of the simulated memory, with no cache between; see ``Buffer``."""
 
     def __init__(self, transport: RemoteTransport, base: int, offset: int, size: int):
         self._transport, self._offset = transport, offset
@@ -165,7 +165,7 @@ class RemoteBuffer:
         return np.frombuffer(self._transport.ask(Request.GET, 0, self._offset, size)[1], np.uint8)
 
     def flush(self) -> None:
-        """Nothing to do."""
+        """Return at once, as there is no cache."""
 
     def invalidate(self) -> None:
-        """Nothing to do."""
+        """Return at once, as there is no cache."""

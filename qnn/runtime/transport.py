@@ -13,7 +13,7 @@ class Core(Protocol):
         """The 32-bit register at byte ``address``."""
 
     def write(self, address: int, value: int) -> None:
-        """Set that register."""
+        """Set the 32-bit register at byte ``address`` to ``value``."""
 
     def wait(self, cycles: int) -> bool:
         """Whether an interrupt came within so many cycles of the accelerator's clock.
@@ -33,7 +33,7 @@ class Buffer(Protocol):
     size: int
 
     def write(self, data: np.ndarray) -> None:
-        """Put uint8 at the start."""
+        """Copy uint8 ``data`` to the start of the buffer."""
 
     def read(self) -> np.ndarray:
         """All bytes, as uint8 that later transfers do not change."""

@@ -71,7 +71,7 @@ class UioTransport:
 
 
 class UioCore:
-    """See ``Core``."""
+    """The registers and interrupt of one UIO device; see ``Core``."""
 
     def __init__(self, name: str, path: Path, hertz: float):
         self._hertz = hertz
@@ -103,7 +103,7 @@ class UioCore:
 
 
 def open_interrupt(path: Path) -> int:
-    """What is written to enable the interrupt, and read when it came."""
+    """Open the UIO file of an interrupt: writing it enables the interrupt, reading it waits."""
     return os.open(path, os.O_RDWR)
 
 
@@ -145,7 +145,7 @@ class UioMemory:
 
 
 class UioBuffer:
-    """See ``Buffer``."""
+    """A part of a u-dma-buf; see ``Buffer``."""
 
     def __init__(self, memory: UioMemory, offset: int, size: int):
         self._memory, self._offset = memory, offset

@@ -48,7 +48,7 @@ class ReadBus:
         return max(self.free, self.channel.free, min(due)) if due else NEVER
 
     def serve(self, first):
-        """Give the burst that waits, from cycle ``first`` on: reader, burst, its beats' cycles."""
+        """Give the waiting burst from cycle ``first`` on: its reader, it, and its beats' cycles."""
         asked = [name for name, queue in self.open.items() if queue]
         # The memory answers in the order in which addresses came.
         reader = min(asked, key=lambda name: self.open[name][0].due)

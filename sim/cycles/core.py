@@ -92,7 +92,7 @@ class CoreModel:
         return self.bus.next_service()
 
     def serve_read(self, first: int) -> int:
-        """Give that burst's beats from cycle ``first`` on; for how many cycles."""
+        """Give that burst's beats from cycle ``first`` on; returns for how many cycles."""
         reader, burst, beats = self.bus.serve(first)
         if reader == "fetch":
             self.fetch.came(beats)
@@ -130,7 +130,7 @@ class CoreModel:
         return self.writes.next_service()
 
     def serve_write(self, first: int) -> int:
-        """Take that burst's beats from cycle ``first`` on; for how many cycles."""
+        """Take that burst's beats from cycle ``first`` on; returns for how many cycles."""
         index, last = self.writes.asks[0][3:]
         beats = self.writes.serve(first)
         if last:

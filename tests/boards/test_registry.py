@@ -93,7 +93,7 @@ def test_the_default_configuration_and_clock_fit(name):
     board.check_fits(config, 1, board.clock_mhz)
 
 
-# README's table has these numbers.
+# docs/boards.md has these numbers.
 @pytest.mark.parametrize(("name", "cores"), [("zcu102", 4), ("zcu104", 2), ("kv260", 1)])
 def test_as_many_cores_fit_as_the_estimate_says(name, cores):
     board = boards.named(name)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.compiler.allocate import BufferRequest, Placement, allocate, best_gap
+from qnn.compiler.allocate import BufferRequest, Placement, Requests, best_gap
 
 
 def request(name, words, first, last):
@@ -10,12 +10,12 @@ def request(name, words, first, last):
 
 def test_words_are_used_again_after_the_last_read():
     requests = [request("a", 60, 0, 1), request("b", 40, 1, 2), request("c", 60, 2, 3)]
-    assert allocate(requests, 100) == {"a": 0, "b": 60, "c": 0}
+    assert Requests(requests).allocate(100) == {"a": 0, "b": 60, "c": 0}
 
 
 def test_what_does_not_fit_is_none():
     requests = [request("a", 60, 0, 1), request("b", 41, 1, 2)]
-    assert allocate(requests, 100) is None
+    assert Requests(requests).allocate(100) is None
 
 
 def test_the_smallest_gap_is_taken():
@@ -25,7 +25,7 @@ def test_the_smallest_gap_is_taken():
         request("big", 30, 0, 3),
         request("late", 9, 5, 9),
     ]
-    addresses = allocate(requests, 100)
+    addresses = Requests(requests).allocate(100)
     assert addresses == {"left": 0, "big": 50, "small": 80, "late": 90}
 
 
@@ -36,7 +36,7 @@ def test_the_smallest_gap_is_taken():
 )
 def test_tensors_that_live_together_share_no_word(items):
     requests = [request(str(i), w, first, first + n) for i, (w, first, n) in enumerate(items)]
-    addresses = allocate(requests, 200)
+    addresses = Requests(requests).allocate(200)
     if addresses is None:
         assert sum(r.words for r in requests) > 100
         return
@@ -51,7 +51,8 @@ def test_tensors_that_live_together_share_no_word(items):
 def test_a_life_that_reaches_the_next_image_leaves_the_middle_free():
     around = BufferRequest("around", 60, ((0, 0), (3, 3)))
     assert around.steps == (0, 3)
-    addresses = allocate([around, request("middle", 60, 1, 2), request("late", 40, 2, 3)], 100)
+    requests = Requests([around, request("middle", 60, 1, 2), request("late", 40, 2, 3)])
+    addresses = requests.allocate(100)
     assert addresses == {"around": 0, "middle": 0, "late": 60}
 
 
@@ -72,3 +73,26 @@ def test_what_is_removed_leaves_its_words():
     assert placed.busy(request("new", 1, 1, 2)) == [(0, 60), (60, 90)]
     placed.remove(request("a", 60, 0, 2))
     assert placed.busy(request("new", 1, 0, 9)) == [(60, 90)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 40), st.integers(0, 9), st.integers(0, 5)), min_size=1, max_size=12
+    ),
+    st.integers(1, 40),
+)
+def test_requests_with_another_are_those_requests(items, words):
+    requests = [request(str(i), w, first, first + n) for i, (w, first, n) in enumerate(items)]
+    other = request("0", words, 2, 7)
+    changed = Requests(requests).with_other(requests[0], other)
+    assert changed.allocate(100) == Requests([other, *requests[1:]]).allocate(100)
+
+
+def test_a_life_leaves_room_only_where_in_every_step_its_words_are_free():
+    placed = Placement()
+    placed.put(request("a", 60, 0, 2), 0)
+    placed.put(request("b", 30, 2, 3), 60)
+    assert placed.leaves(request("new", 10, 0, 9), 100)
+    assert not placed.leaves(request("new", 11, 0, 9), 100)
+    placed.remove(request("b", 30, 2, 3))
+    assert placed.leaves(request("new", 40, 0, 9), 100)

@@ -398,3 +398,13 @@ def test_a_transposed_convolution_of_a_plain_ones_shape_is_refused():
     assert refusal(general(True)).endswith(
         "needs a convolution, not a transposed one; enlarge images on the host"
     )
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_transposed_convolution_is_refused_as_such(stride):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2, stride))
+    with pytest.raises(ModelError) as caught:
+        capture(model, torch.zeros(1, 3, 8, 6))
+    assert str(caught.value) == (
+        "layer '1' needs a convolution, not a transposed one; enlarge images on the host"
+    )

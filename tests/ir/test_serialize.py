@@ -75,7 +75,7 @@ def test_every_flipped_bit_is_refused():
 
 def test_another_version_is_refused():
     data = bytearray(serialize.to_bytes(GRAPH))
-    data[8] = 2
+    data[8] = 3
     assert refusal(bytes(data)) == (
         "net.qgraph: graph version 3, but this qnn reads version 2; export the model again"
     )

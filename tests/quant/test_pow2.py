@@ -264,59 +264,6 @@ def test_reach_is_the_greatest_sum_of_the_grid():
         assert wanted == max(every_sum(bits, terms))
 
 
-def error(w, exponent, bits, terms):
-    indices = pow2.nearest(w, exponent, bits, terms)
-    return (pow2.values(indices, exponent, bits) - w).square().flatten(1).sum(1)
-
-
-@given(
-    st.sampled_from([*SMALL, (4, 4), (5, 3)]),
-    st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=12),
-    st.integers(-40, 40),
-)
-def test_no_exponent_is_better_than_the_found_one(format, weights, scale):
-    w = one_channel(weights) * 2.0**scale
-    found = search_exponent(w, *format)
-    least = error(w, found, *format)
-    tried = range(int(found) - 12, int(found) + 12)
-    assert all(error(w, torch.tensor([other]), *format) >= least * (1 - 1e-12) for other in tried)
-
-
-def test_many_small_weights_outvote_one_that_is_then_clipped():
-    w = torch.cat([torch.ones(1), torch.full((5000,), 2.0**-5)])[None]
-    assert search_exponent(w, 2).tolist() == [-5]
-
-
-def test_each_channel_has_its_own_exponent():
-    w = torch.randn(3, 4, 3, 3, generator=torch.Generator().manual_seed(1))
-    scales = torch.tensor([1.0, 2.0**-20, 2.0**9])
-    alone = search_exponent(w, 3)
-    scaled = search_exponent(w * scales[:, None, None, None], 3)
-    assert (scaled - alone).tolist() == [0, -20, 9]
-
-
-def test_an_exact_power_of_two_takes_the_greatest_index():
-    w = torch.tensor([[0.25], [-8.0]])
-    exponent = search_exponent(w, 4)
-    assert exponent.tolist() == [-2, 3]
-    assert pow2.nearest(w, exponent, 4).flatten().tolist() == [7, -7]
-
-
-def test_a_channel_of_zeros_has_exponent_zero_and_index_zero():
-    w = torch.zeros(2, 3)
-    exponent = search_exponent(w, 3)
-    assert exponent.tolist() == [0, 0]
-    assert not pow2.nearest(w, exponent, 3).any()
-
-
-def test_bounds_hold_and_the_least_wins():
-    w = torch.tensor([[1.0], [2.0**-30], [0.0], [1.0]])
-    exponent = search_exponent(
-        w, 3, least=torch.tensor([-4, -4, -4, 2]), most=torch.tensor([-1, 9, -2, 1])
-    )
-    assert exponent.tolist() == [-1, -4, -2, 2]
-
-
 def test_exp2_is_exact():
     exponents = torch.arange(-1022, 1024)
     assert pow2.exp2(exponents).tolist() == [math.ldexp(1, int(e)) for e in exponents]

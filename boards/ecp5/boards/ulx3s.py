@@ -15,7 +15,6 @@ from boards.ecp5.facts import Ecp5Facts, Pin
 
 # Sites and settings are copied line by line; comments quote the words of their source.
 PINS = (  # Constraints, line by line
-    # Constraints, line by line
     Pin("clk_25mhz", "G2", "PULLMODE=NONE"),
     Pin("ftdi_rxd", "L4", "PULLMODE=UP DRIVE=4"),  # "FPGA transmits to ftdi"
     Pin("ftdi_txd", "M1", "PULLMODE=UP"),  # "FPGA receives from ftdi"

@@ -6,6 +6,9 @@ from hw.spec.config import COLUMN_STEPS, SvpeConfig
 from hw.spec.isa.tiles import ADDRESS_MASK, Four, Tiles
 from hw.spec.isa.transfer import Transfer
 
+# The bits of every column's number: (columns, bits).
+_COLUMN_BITS = np.arange(1 << COLUMN_STEPS)[:, None] >> np.arange(COLUMN_STEPS) & 1
+
 
 def chip_words(transfer: Transfer) -> np.ndarray:
     """Every buffer word of a copy: (rows, words)."""
@@ -38,19 +41,47 @@ def reads(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
 
     across, along = tiles.tile_x_stride, tiles.kernel_x_stride
     address = axis(tiles.tile_y_step, across, tiles.kernel_y_step, along, tiles.block_step)
-    address = tiles.input_address + address + _columns(tiles, tiles.column_address)
-    x = tiles.input_x + axis(0, across, 0, along, 0) + _columns(tiles, tiles.column_x)
+    address = tiles.input_address + address + column_offsets(tiles, tiles.column_address)
+    x = tiles.input_x + axis(0, across, 0, along, 0) + column_offsets(tiles, tiles.column_x)
     y = axis(tiles.tile_y_stride, 0, tiles.kernel_y_stride, 0, 0)
-    y = tiles.input_y + y + _columns(tiles, tiles.column_y)
+    y = tiles.input_y + y + column_offsets(tiles, tiles.column_y)
     inside = (x >= 0) & (x < tiles.input_width) & (y >= 0) & (y < tiles.input_height)
     # Hardware's adders wrap: a place in the padding may begin before the buffer.
     return address & ADDRESS_MASK, inside
 
 
+def read_bounds(tiles: Tiles) -> tuple[tuple[int, int], ...]:
+    """First and past the last word of all that the columns read, and of the skip step if it is.
+
+    Reads outside the map count too, so that the bounds are wide but cost no loop over the steps.
+    """
+    loops = (
+        (tiles.tiles_y, tiles.tile_y_step),
+        (tiles.tiles_x, tiles.tile_x_stride),
+        (tiles.kernel_y, tiles.kernel_y_step),
+        (tiles.kernel_x, tiles.kernel_x_stride),
+        (tiles.blocks, tiles.block_step),
+    )
+    bounds = _bounds(tiles, tiles.input_address, loops, tiles.column_address)
+    if not tiles.skip:
+        return (bounds,)
+    loops = ((tiles.tiles_y, tiles.skip_tile_y_step), (tiles.tiles_x, tiles.tile_width))
+    return bounds, _bounds(tiles, tiles.skip_address, loops, tiles.skip_column)
+
+
+def _bounds(tiles, first, loops, columns):
+    ends = [(count - 1) * step for count, step in loops]
+    offsets = column_offsets(tiles, columns)
+    low = first + sum(min(end, 0) for end in ends) + int(offsets.min())
+    high = first + sum(max(end, 0) for end in ends) + int(offsets.max())
+    # What wraps may be anywhere.
+    return (low, high + 1) if 0 <= low and high <= ADDRESS_MASK else (0, ADDRESS_MASK + 1)
+
+
 def skip_reads(tiles: Tiles) -> np.ndarray:
     """Feature words of the skip step: (tiles, columns)."""
     outer = _loops((tiles.tiles_y, tiles.skip_tile_y_step), (tiles.tiles_x, tiles.tile_width))
-    address = tiles.skip_address + outer[:, None] + _columns(tiles, tiles.skip_column)
+    address = tiles.skip_address + outer[:, None] + column_offsets(tiles, tiles.skip_column)
     return address & ADDRESS_MASK
 
 
@@ -74,15 +105,16 @@ def writes(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     return (address + dy * tiles.output_pitch + dx) & ADDRESS_MASK, valid
 
 
-def _columns(tiles: Tiles, steps: Four) -> np.ndarray:
-    """What each column adds: (columns,)."""
-    numbers = np.arange(tiles.columns)
-    return np.sum([(numbers >> b & 1) * steps[b] for b in range(COLUMN_STEPS)], axis=0)
+def column_offsets(tiles: Tiles, steps: Four) -> np.ndarray:
+    """What each column adds to an address or a coordinate: (columns,)."""
+    return _COLUMN_BITS[: tiles.columns] @ np.array(steps)
 
 
 def _loops(*counts_and_steps: tuple[int, int]) -> np.ndarray:
     """Sums of all loop steps, outermost first, as one axis."""
     total = np.zeros(1, np.int64)
     for count, step in counts_and_steps:
+        if count == 1:
+            continue
         total = (total[:, None] + np.arange(count) * step).reshape(-1)
     return total

@@ -10,7 +10,7 @@ from hw.spec.config import SvpeConfig
 
 
 class Buffer(enum.IntEnum):
-    """On-chip buffers."""
+    """The on-chip buffers of an accelerator."""
 
     FEATURES = 0
     WEIGHTS = 1

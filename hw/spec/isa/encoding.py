@@ -27,11 +27,11 @@ _HEADER = Layout("HEADER", HEADER)
 
 
 class InstructionError(ValueError):
-    """Bits or text that no instruction has."""
+    """Raised for bits or text that no instruction has."""
 
 
 def encode(instruction: Instruction) -> int:
-    """The instruction's word.
+    """The word of ``INSTRUCTION_BYTES`` bytes that encodes ``instruction``.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def encode(instruction: Instruction) -> int:
 
 
 def decode(word: int) -> Instruction:
-    """The instruction of a word.
+    """The instruction that ``word`` encodes.
 
     Raises
     ------

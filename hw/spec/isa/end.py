@@ -25,4 +25,4 @@ class End(Header):
         return ()
 
     def check(self, config: SvpeConfig) -> None:
-        """Return: END is right for every configuration."""
+        """Return at once: every accelerator executes END."""

@@ -1,6 +1,8 @@
 """Bit layouts that software encodes and hardware decodes, each declared once."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 
 @dataclass(frozen=True)
@@ -13,12 +15,12 @@ class Field:
 
     @property
     def low(self) -> int:
-        """Least value."""
+        """The least value that the field can hold."""
         return -(1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:
-        """Greatest value."""
+        """The greatest value that the field can hold."""
         return (1 << (self.bits - self.signed)) - 1
 
 
@@ -31,7 +33,7 @@ class Layout:
 
     @property
     def bits(self) -> int:
-        """Width of the whole."""
+        """The width of all fields together, in bits."""
         return sum(field.bits for field in self.fields)
 
     def encode(self, **values: int) -> int:
@@ -44,20 +46,29 @@ class Layout:
         ValueError
             A value does not fit its field.
         """
-        unknown = values.keys() - {field.name for field in self.fields}
+        unknown = values.keys() - self._names
         if unknown:
             raise KeyError(f"{self.name} has no field {', '.join(sorted(unknown))}")
-        word = offset = 0
-        for field in self.fields:
-            value = int(values.get(field.name, 0))
-            if not field.low <= value <= field.high:
-                raise ValueError(
-                    f"{self.name}.{field.name} must be from {field.low} to {field.high}, "
-                    f"not {value}"
-                )
-            word |= (value & ((1 << field.bits) - 1)) << offset
-            offset += field.bits
+        word = 0
+        for name, low, high, mask, offset in self._places:
+            value = int(values.get(name, 0))
+            if not low <= value <= high:
+                raise ValueError(f"{self.name}.{name} must be from {low} to {high}, not {value}")
+            word |= (value & mask) << offset
         return word
+
+    @cached_property
+    def _names(self):
+        return frozenset(field.name for field in self.fields)
+
+    @cached_property
+    def _places(self):
+        # Once, as a program is thousands of words: name, least and greatest value, mask, first bit.
+        offsets = accumulate((field.bits for field in self.fields), initial=0)
+        return tuple(
+            (field.name, field.low, field.high, (1 << field.bits) - 1, offset)
+            for field, offset in zip(self.fields, offsets, strict=False)
+        )
 
     def decode(self, word: int) -> dict[str, int]:
         """Every field's value in ``word``."""

@@ -8,7 +8,7 @@ and what ``qnn.compiler.check_program`` checks.
 
 import enum
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from hw.spec.isa.fields import Field
 
@@ -25,10 +25,10 @@ class Engine(enum.IntEnum):
     COMPUTE = 1
     STORE = 2
 
-    @property
-    def word(self) -> str:
-        """Its name in the names of fields and ports, in text and in reports."""
-        return self.name.lower()
+    def __init__(self, _number):
+        # Its name in the names of fields and ports, in text and in reports. Once, as encoding asks
+        # for it six times for every instruction.
+        self.word = self._name_.lower()
 
 
 class Op(enum.IntEnum):
@@ -95,3 +95,16 @@ class Header:
     def engine(self) -> Engine | None:
         """The engine that executes the instruction; none executes END."""
         return self.op.engine
+
+    def having(self, **members: object) -> Self:
+        """The instruction with other values of some members, but the same operation.
+
+        It is ``dataclasses.replace`` without the checks of ``op``. That sets each of some fifty
+        members again and takes ten times as long, which counts where every pass over a program of
+        tens of thousands of instructions changes all of them.
+        """
+        known = members.keys() <= self.__dict__.keys() and "op" not in members
+        assert known, f"no other values can be set for {sorted(members)}"
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__ | members)
+        return other

@@ -15,9 +15,11 @@ def pack(values: np.ndarray, bits: int, word_bytes: int) -> np.ndarray:
     -------
     (..., word_bytes) uint8
     """
-    values = np.asarray(values, dtype=np.int64)
-    shifts = np.arange(bits, dtype=np.int64)
-    flat = ((values[..., None] >> shifts) & 1).astype(np.uint8)
+    values = np.asarray(values)
+    # Whole bytes of each value, lowest first; millions of weights have eight bits at most.
+    kind = np.uint8 if bits <= 8 else np.dtype("<i8")
+    octets = values.astype(kind)[..., None].view(np.uint8)
+    flat = np.unpackbits(octets, axis=-1, count=bits, bitorder="little")
     flat = flat.reshape(*values.shape[:-1], values.shape[-1] * bits)
     packed = np.packbits(flat, axis=-1, bitorder="little")
     out = np.zeros((*values.shape[:-1], word_bytes), np.uint8)

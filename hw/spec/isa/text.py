@@ -1,4 +1,4 @@
-"""A program as text, one line an instruction, and back.
+"""A program as text, one line per instruction, and back.
 
 A line is an operation and operands ``name=value`` in any order; an operand that is not there is
 at its default. ``#`` begins a comment. What ``text`` prints, ``parse`` reads as the same program.
@@ -72,7 +72,7 @@ _DEFAULTS = {op: CLASSES[op](op=op) for op in Op}
 
 
 def text(program: Iterable[Instruction]) -> str:
-    """One line an instruction, each with its line end."""
+    """One line per instruction, each with its line end."""
     return "".join(f"{line(instruction)}\n" for instruction in program)
 
 

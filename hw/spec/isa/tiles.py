@@ -72,7 +72,7 @@ class Tiles(Header):
     column_address: Four = numbers(ADDRESS_BITS, COLUMN_STEPS)
     column_x: Four = numbers(COORDINATE_BITS, COLUMN_STEPS, signed=True)
     column_y: Four = numbers(COORDINATE_BITS, COLUMN_STEPS, signed=True)
-    # Weights: one word a step, from the same address again for each tile.
+    # Weights: one word per step, from the same address again for each tile.
     weight_address: int = number(16)
     weight_step: int = number(1)  # 0: one word for all steps
     parameter_address: int = number(12)

@@ -13,7 +13,7 @@ def memory(image: Image) -> MemoryUse:
 
 
 def sections(image: Image) -> list[Section]:
-    """What the IMAGE region holds, and the other regions."""
+    """The sections of the IMAGE region, and the sizes of the other regions, in bytes."""
     loads = _loads(image)
     found = [Section("program", image.program_bytes, in_image=True)]
     for buffer in (Buffer.WEIGHTS, Buffer.PARAMETERS):
@@ -35,7 +35,7 @@ def sections(image: Image) -> list[Section]:
 
 
 def buffers(image: Image) -> list[Use]:
-    """What is used of each on-chip buffer."""
+    """The highest word used of each on-chip buffer, and the buffer's size."""
     config, highest = image.config, dict.fromkeys(Buffer, 0)
     for load in _loads(image):
         highest[load.buffer] = max(highest[load.buffer], load.on_chip().stop)

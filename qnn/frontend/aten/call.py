@@ -34,7 +34,7 @@ class Call:
         return self.arguments[key]
 
     def refuse(self, needs: str, got: str, do: str) -> ModelError:
-        """The error that this layer is none of ours."""
+        """The error that this layer is not supported."""
         return ModelError(f"layer '{self.name}' needs {needs}, not {got}; {do}")
 
     @property

@@ -1,4 +1,6 @@
-"""ATen's convolutions and linear layers."""
+"""ATen's convolutions and linear layers; transposed convolutions are rejected here."""
+
+from typing import NoReturn
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.ops.conv import FloatConv
@@ -57,13 +59,17 @@ def linear(call: Call) -> FloatConv:
 def convolution(call: Call) -> FloatConv:
     """The general form of a convolution, which says beside the rest whether it is transposed."""
     # A transposed one may have the shape of a plain one, and would be taken for it.
-    if call["transposed"]:
-        raise call.refuse("a convolution", "a transposed one", "enlarge images on the host")
-    return conv2d(call)
+    return transposed(call) if call["transposed"] else conv2d(call)
+
+
+def transposed(call: Call) -> NoReturn:
+    """Reject a transposed convolution, which enlarges an image."""
+    raise call.refuse("a convolution", "a transposed one", "enlarge images on the host")
 
 
 OPERATORS = {
     "aten.conv2d": conv2d,
+    "aten.conv_transpose2d": transposed,
     "aten.convolution": convolution,
     "aten.linear": linear,
 }

@@ -29,7 +29,7 @@ def windowed(window: Window, channels: int, source: Shape) -> Shape:
 
 
 def bordered(x: Tensor, padding: Padding, value: float = 0.0) -> Tensor:
-    """``x`` with ``value`` around each image."""
+    """``x`` (batch, channels, height, width) with a border of ``value`` around each image."""
     top, bottom, left, right = padding
     # PyTorch's own padding is the same on both sides of an axis.
     return F.pad(x, (left, right, top, bottom), value=value)

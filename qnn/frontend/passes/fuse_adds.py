@@ -9,7 +9,7 @@ from qnn.frontend.rewrite import Rewrite
 
 
 def fuse_adds(graph: FloatGraph) -> FloatGraph:
-    """Let convolutions add.
+    """Fuse each add into a convolution, whose epilogue then adds the other operand.
 
     Prefer a convolution that computes over one that copies, whose result loses nothing by being
     stored; break ties by the later one. Where there is none, a copy of the later operand adds.

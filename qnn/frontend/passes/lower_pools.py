@@ -11,7 +11,7 @@ from qnn.frontend.rewrite import Rewrite
 
 
 def lower_pools(graph: FloatGraph) -> FloatGraph:
-    """Exchange each average pooling for such a convolution."""
+    """Exchange each average pooling for a convolution of each channel with equal weights."""
     rewrite = Rewrite(graph)
     for pool in rewrite.each(AveragePool):
         channels = pool.shape[0]

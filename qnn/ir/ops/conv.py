@@ -111,10 +111,13 @@ class Conv(Operator):
         network has no layer to multiply; a layer of the network's own is one only in the smallest
         case, without channels or taps to sum over.
         """
-        weights = self.integers.reshape(self.codes.shape[1], -1)
-        single = np.count_nonzero(weights, axis=1) <= 1
-        even = (weights == weights[:, :1]).all(1) & (self.codes.shape[2] == 1)
-        return bool((single | even).all())
+        # One after the other: of a layer that multiplies, the first channel tells.
+        return all(self._moves(channel) for channel in range(self.shape[0]))
+
+    def _moves(self, channel):
+        weights = integer_weights(self.codes[:, channel], self.weight_bits).reshape(-1)
+        even = self.codes.shape[2] == 1 and bool((weights == weights[0]).all())
+        return even or np.count_nonzero(weights) <= 1
 
     @property
     def macs(self) -> int:

@@ -36,6 +36,6 @@ class Average:
             torch._foreach_lerp_(olds, news, 1 - decay)
 
     def restore(self, values: dict[str, Tensor]) -> None:
-        """Take back ``values``."""
+        """Restore the averages ``values``."""
         for name, tensor in values.items():
             self.values[name].copy_(tensor)

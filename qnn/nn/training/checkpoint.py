@@ -61,7 +61,7 @@ def save(saved: Saved, path: Path) -> None:
 
 
 def load(path: Path, fingerprint: dict) -> Saved | None:
-    """The run in ``path`` if it is of ``fingerprint``; None: there is no such file.
+    """The run that ``path`` holds, which must be of ``fingerprint``; None if there is no such file.
 
     Raises
     ------

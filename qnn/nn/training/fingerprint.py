@@ -45,7 +45,7 @@ def fingerprint(
 
 
 def difference(kept: dict, given: dict) -> str | None:
-    """What first tells two fingerprints apart, as the end of a sentence; None: nothing."""
+    """The first difference of two fingerprints, as the end of a sentence; None if there is none."""
     if kept["shapes"] != given["shapes"]:
         return "is of another model"
     for old, new in zip(kept["grid"], given["grid"], strict=False):

@@ -29,7 +29,7 @@ SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a run came to.
+    """The result of a training run.
 
     Members
     -------
@@ -69,9 +69,9 @@ def train(
     changes when all has gone well; until then, and if training is refused or interrupted, it
     stays as it was. Under ``torchrun`` each process takes its share of every batch, the first one
     writes, and all end with the same weights; BatchNorm's statistics are of a process's share, or
-    of groups of ``ghost_batch`` images, and then do not depend on the number of processes. What
-    several come to differs from what one comes to by the order of sums; over many steps on a grid
-    rounding makes more of it.
+    of groups of ``ghost_batch`` images, and then do not depend on the number of processes. With
+    several processes, sums have another order than with one; over many steps on a grid, rounding
+    makes the weights differ by more than that.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ START = '{"step": '  # of each line
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One line of the metrics.
+    """One line of the metrics file, which a run writes at regular steps.
 
     Members
     -------

@@ -62,13 +62,13 @@ class Student:
         self.prepare()
 
     def prepare(self) -> None:
-        """What training needs to have on the model."""
+        """Put the model into training mode and into the recipe's memory format."""
         self.module.train()
         if self.recipe.channels_last:
             _to_channels_last(self.module)
 
     def running(self):
-        """Context of a training run."""
+        """The context manager inside which a training run takes its steps."""
         return ghosts(self.module, self.recipe.ghost_batch)
 
     def before_step(self, progress: float, seed: Callable[[], int]) -> None:
@@ -85,7 +85,7 @@ class Student:
                 module.train(not frozen)
 
     def statistics(self) -> list[Tensor]:
-        """Buffers that BatchNorm moves."""
+        """The buffers that BatchNorm moves: running means and variances."""
         layers = [m for m in self.module.modules() if isinstance(m, _BatchNorm)]
         pairs = ((m.running_mean, m.running_var) for m in layers if m.track_running_stats)
         return [buffer for pair in pairs for buffer in pair]
@@ -120,7 +120,7 @@ class QuantizedStudent(Student):
     on_grid = True
 
     def prepare(self) -> None:
-        """Attach the estimators."""
+        """Attach an estimator to each layer that learns."""
         learn.prepare(
             self.module,
             self.recipe.method,
@@ -141,7 +141,7 @@ class QuantizedStudent(Student):
             conv.statistics = "frozen" if frozen else "batch"
 
     def statistics(self) -> list[Tensor]:
-        """Buffers that BatchNorm moves."""
+        """The running means, which are all that BatchNorm moves on the grid."""
         convs = (conv for _, conv in learn.learnable(self.module))
         return [conv.mean for conv in convs if conv.plan.eps is not None]
 

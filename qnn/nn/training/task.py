@@ -21,7 +21,7 @@ Numbers = float | Sequence[float] | None
 
 @dataclass(frozen=True, eq=False)
 class TrainingTask:
-    """What is trained on what; the same in every process.
+    """A model, its teacher, data and recipe; the same in every process.
 
     Members
     -------

@@ -11,7 +11,7 @@ from qnn.errors import ModelError
 
 @dataclass
 class Tally:
-    """What a run has seen; saved with it.
+    """Totals of a training run so far, which are saved with it.
 
     Members
     -------
@@ -55,7 +55,7 @@ class LossWindow:
         self.images += images
 
     def look(self, step: int) -> float | None:
-        """The mean loss of the window, which ends before ``step``; None: it is empty.
+        """The mean loss of the window, which ends before ``step``; None if the window is empty.
 
         Raises
         ------

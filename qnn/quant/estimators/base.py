@@ -63,7 +63,7 @@ class Estimator(nn.Module):
         return exponent
 
     def codes(self, w: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-        """What is exported at the end.
+        """The codes that are exported at the end, as signed indices with their exponents.
 
         Returns
         -------

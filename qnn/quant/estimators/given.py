@@ -1,4 +1,4 @@
-"""Weights as they are: another method chooses them."""
+"""Weights pass as they are: another method chooses them, or they are rounded at the end."""
 
 from torch import Tensor
 
@@ -6,7 +6,10 @@ from qnn.quant.estimators.base import Estimator
 
 
 class Given(Estimator):
-    """``w``, on the grid or off it; its true gradient. Exported is the nearest value."""
+    """Pass the weights ``w`` on unchanged, on the grid or off it, with their true gradient.
+
+    The exported codes are those of the nearest values.
+    """
 
     name = "given"
 

@@ -57,7 +57,7 @@ class Inq(Estimator):
         self.register_buffer("due", torch.zeros((), dtype=torch.float64))
 
     def begin(self, w: Tensor, exponent: Tensor) -> None:
-        """Freeze nothing yet."""
+        """Begin with no weight frozen."""
         self.register_buffer("frozen", torch.zeros_like(w, dtype=torch.bool))
         self.register_buffer("values", torch.zeros_like(w))
 

@@ -52,7 +52,7 @@ class Adam:
         }
 
     def restore(self, prefix: str, tensors: dict[str, Tensor]) -> None:
-        """Take back what ``tensors`` gave."""
+        """Restore the state that ``tensors`` gave."""
         for name in ("value", "mean", "square"):
             getattr(self, name).copy_(tensors[f"{prefix}.{name}"])
         self.count = int(tensors[f"{prefix}.count"])

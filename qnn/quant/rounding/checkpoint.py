@@ -35,7 +35,7 @@ class Checkpoint:
     every: int = 50
 
     def load(self, identity: Mapping[str, str]) -> dict[str, Tensor] | None:
-        """The tensors of a run of the same ``identity``; None: there is no file yet.
+        """The tensors of a run of the same ``identity``; None if there is no file yet.
 
         Raises
         ------

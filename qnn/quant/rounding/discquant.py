@@ -264,7 +264,7 @@ class _Run:
         return self.x.tensors("x") | self.bias.tensors("bias") | places | start
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what ``tensors`` gave."""
+        """Restore the state that ``tensors`` gave."""
         self.x.restore("x", tensors)
         self.bias.restore("bias", tensors)
         self.anchor = tensors["anchor"].to(self.anchor)

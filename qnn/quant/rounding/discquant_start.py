@@ -13,7 +13,9 @@ STARTS = ("original", "uniform", "nearest", *ROUNDED)
 
 
 def rounded_before(problem, options, kept, progress) -> dict[str, Tensor] | None:
-    """The indices that another method gives, or gave to the run that goes on; None: no other's.
+    """The indices that another method gives to start from, or gave before an interruption.
+
+    None where the start is no other method's.
 
     Parameters
     ----------

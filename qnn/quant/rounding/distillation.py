@@ -1,4 +1,4 @@
-"""How far a network's answers are from its teacher's; no labels are needed."""
+"""The loss of DiscQuant: how far a network's answers are from its teacher's, without labels."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager

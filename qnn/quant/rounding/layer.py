@@ -34,7 +34,7 @@ class Owner:
     parameter: str
 
     def run(self, weight: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        """What the module gives with that weight."""
+        """The module's result with that weight."""
         return functional_call(self.module, {self.parameter: weight}, tuple(inputs), strict=False)
 
 

@@ -44,7 +44,7 @@ class LayerWeights:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a network gives for a batch.
+    """The results of a network for a batch, at its outputs and inside of it.
 
     Members
     -------

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hw.spec.config import CONFIGS
+from hw.spec.config import ADDRESS_BITS, CONFIGS
 from hw.spec.isa import access
 from hw.spec.isa.buffers import Buffer, Region, Span
 from hw.spec.isa.end import End
@@ -232,3 +234,48 @@ def test_wrong_tiles_are_refused_by_their_field(changes, error):
 def test_numbers_of_numpy_count_as_their_values():
     tiles = replace(CONV, low=np.int64(-5), high=np.int64(5))
     assert tiles == replace(CONV, low=-5, high=5)
+
+
+def test_an_instruction_having_other_members_is_the_one_built_with_them():
+    changed = CONV.having(fence=7, tag=2, waits=frozenset({Engine.LOAD}))
+    assert changed == replace(CONV, fence=7, tag=2, waits=frozenset({Engine.LOAD}))
+    assert changed != CONV
+    assert CONV.fence == CONV.tag == 0
+
+
+@pytest.mark.parametrize("members", [{"op": Op.MAXPOOL}, {"tag": 1, "words": 3}])
+def test_an_operation_or_a_member_of_others_is_not_set(members):
+    text = f"no other values can be set for {sorted(members)}"
+    with pytest.raises(AssertionError, match=f"^{re.escape(text)}$"):
+        CONV.having(**members)
+
+
+ADDRESSES = st.integers(0, (1 << ADDRESS_BITS) - 1)
+SHORT = st.one_of(st.integers(0, 9), ADDRESSES)  # most of a program are short steps, some wrap
+FOUR = st.tuples(SHORT, SHORT, SHORT, SHORT)
+WALKS = {
+    **dict.fromkeys(("tiles_y", "tiles_x", "kernel_y", "kernel_x", "blocks"), st.integers(1, 3)),
+    **dict.fromkeys(("tile_x_stride", "kernel_x_stride"), st.integers(-9, 9)),
+    **dict.fromkeys(("input_address", "skip_address"), ADDRESSES),
+    **dict.fromkeys(("tile_y_step", "kernel_y_step", "block_step", "skip_tile_y_step"), SHORT),
+    **dict.fromkeys(("column_address", "skip_column"), FOUR),
+    "columns": st.integers(1, 16),
+    "tile_width": st.integers(1, 16),
+    "skip": st.booleans(),
+}
+
+
+@given(st.fixed_dictionaries(WALKS))
+def test_all_that_an_instruction_may_read_lies_in_its_bounds(walk):
+    tiles = replace(CONV, **walk)
+    read = [access.reads(tiles)[0], *([access.skip_reads(tiles)] if tiles.skip else [])]
+    for addresses, (first, stop) in zip(read, access.read_bounds(tiles), strict=True):
+        assert first <= addresses.min()
+        assert addresses.max() < stop
+
+
+def test_bounds_are_no_wider_than_the_reads_where_no_address_wraps():
+    inner = replace(CONV, input_x=0, input_y=0, input_address=100, kernel_x=1, kernel_y=1)
+    address, _ = access.reads(replace(inner, column_address=(1, 0, 0, 0)))
+    (bounds,) = access.read_bounds(replace(inner, column_address=(1, 0, 0, 0)))
+    assert bounds == (address.min(), address.max() + 1)
