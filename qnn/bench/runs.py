@@ -159,6 +159,7 @@ ROUNDED = tuple(
         (ADAROUND, 3, 2),
         (GPTQ, 3, 2),
         (DISCQUANT, 3, 2),
+        (NEAREST, 3, 3),
         (NEAREST, 2, 1),
         (ADAROUND, 2, 1),
         (GPTQ, 2, 1),
@@ -207,22 +208,34 @@ DUEL = tuple(
 )
 UNTUNED = tuple(
     TableRun(
-        group="A second network, nothing tuned on it", model="resnet56", how=how, weight_bits=3
+        group="A second network, nothing tuned on it",
+        model="resnet56",
+        how=how,
+        weight_bits=3,
+        terms=terms,
     )
-    for how in (NEAREST, ADAROUND, GPTQ, DISCQUANT)
+    for terms, how in product((1, 2), (NEAREST, ADAROUND, GPTQ, DISCQUANT))
 )
 # Their networks are small and half of a performance set is little: fewer steps are enough.
 TINY_SEARCH = (*((k, v) for k, v in SEARCH if k not in ("steps", "precision")), ("steps", 200))
+TINY_NEAREST = Rounding(method="nearest", samples=CALIBRATION, bias_correction=True)
 TINY = tuple(
-    TableRun(group="MLPerf Tiny, depthwise convolutions", model=model, how=how, weight_bits=bits)
+    TableRun(
+        group="MLPerf Tiny, depthwise convolutions",
+        model=model,
+        how=how,
+        weight_bits=bits,
+        terms=terms,
+    )
     for model, augmented in (("dscnn", False), ("mobilenetv1_vww", True))
-    for bits, how in product(
-        (4, 3),
+    for how, formats in (
+        (TINY_NEAREST, ((4, 1), (3, 1), (3, 2), (3, 3), (3, 4))),
         (
-            Rounding(method="nearest", samples=CALIBRATION, bias_correction=True),
             Rounding(method="discquant", samples=IMAGES, augmented=augmented, options=TINY_SEARCH),
+            ((4, 1), (3, 1), (3, 2)),
         ),
     )
+    for bits, terms in formats
 )
 LANGUAGE = tuple(
     TableRun(
@@ -230,10 +243,11 @@ LANGUAGE = tuple(
         model="stories260k",
         how=how,
         weight_bits=bits,
+        terms=terms,
         activation_bits=None,
     )
-    for bits, how in product(
-        (4, 3),
+    for (bits, terms), how in product(
+        ((4, 1), (3, 1), (3, 2)),
         (
             Rounding(method="nearest", samples=0),
             Rounding(method="gptq", samples=TOKENS, options=(("samples", TOKENS // WINDOW),)),
