@@ -89,6 +89,13 @@ def extended(bits: Sequence[Bit], place: int) -> Bit:
     return 0 if place < 0 else bits[min(place, len(bits) - 1)]
 
 
+def widened(value: Value, width: int) -> list[Bit]:
+    """The lowest ``width`` bits of a number, which its shape says to be signed or not."""
+    bits = nets(value)
+    above = bits[-1] if value.shape().signed else 0
+    return [bits[n] if n < len(bits) else above for n in range(width)]
+
+
 class Cells:
     """Places cells in a module.
 

@@ -10,18 +10,19 @@ from amaranth import *
 class Words:
     """The circuits of a processing element as Amaranth expressions.
 
-    All numbers are signed. A number is negated by inverting it, which gives one less than the
-    negative; the adder that takes the number adds the missing one. A shift ends by leaving out the
-    lowest bit, since the index m of a weight stands for a shift by m - 1.
+    A number is negated by inverting it, which gives one less than the negative; the adder that
+    takes the number adds the missing one. A shift ends by leaving out the lowest bit, since the
+    index m of a weight stands for a shift by m - 1. What shifts end in is raised by
+    ``2**(width - 1)``, so that it is never negative; all else is signed.
     """
 
     def __init__(self, m):
         pass
 
     def shift(self, activation, index, negative, width):
-        """±(activation << (index - 1)), or 0 where the index, of one or two bits, is 0."""
+        """±(activation << (index - 1)), or 0 where the index, of one or two bits, is 0; raised."""
         shifted = _resized((activation << index)[1:], width)
-        return _inverted(Mux(index.any(), shifted, 0), negative, width)
+        return _raised(Mux(index.any(), shifted, 0), negative, width)
 
     def coarse(self, activation, low, width):
         """activation << low, where ``low`` has two bits."""
@@ -32,9 +33,9 @@ class Words:
         return Mux(some, Mux(select, value << 4, value), 0)
 
     def last(self, value, select, by, some, negative, width):
-        """±((value << by where select, else value) >> 1), or 0 where not ``some``."""
+        """±((value << by where select, else value) >> 1), or 0 where not ``some``; raised."""
         shifted = _resized(Mux(select, value << by, value)[1:], width)
-        return _inverted(Mux(some, shifted, 0), negative, width)
+        return _raised(Mux(some, shifted, 0), negative, width)
 
     def add_last(self, other, carry, value, select, by, some, negative, width):
         """What ``last`` gives for the same operands, plus ``other`` and ``carry``."""
@@ -60,8 +61,8 @@ class Words:
         """``one`` where ``first``, else ``other``."""
         return Mux(first, one, other)
 
-    def accumulate(self, accumulator, places, shift, first, terms, carries):
-        """The accumulator plus one or two terms and as many carries.
+    def accumulate(self, accumulator, places, shift, first, terms, carries, raised):
+        """The accumulator plus one or two terms and as many carries, less what is too much.
 
         It moves left by ``places`` where ``shift``, and counts as 0 where ``first``, with which
         ``shift`` always comes.
@@ -71,7 +72,13 @@ class Words:
             high = Mux(shift, accumulator[:-places], accumulator[places:])
             # Where a tile begins, ``shift`` alone clears the low bits: that saves them a LUT.
             kept = Cat(Mux(shift, 0, accumulator[:places]), Mux(first, 0, high)).as_signed()
-        return sum(carries, sum(terms, kept))
+        return sum(carries, sum(terms, kept)) - raised
+
+
+def _raised(value, negative, width):
+    number = _inverted(value, negative, width)[:width]
+    # Half of the range is one in the highest bit, which told the sign.
+    return Cat(number[:-1], ~number[-1])
 
 
 def _inverted(value, negative, width):

@@ -5,7 +5,9 @@ adder, three terms in one carry chain. Each equals its like in ``hw.circuits``: 
 every register of a processing element.
 """
 
-from hw.cells import Cells, Function, extended, net, nets, word
+from typing import NamedTuple
+
+from hw.cells import Bit, Cells, Function, extended, net, nets, widened, word
 
 # Codes 0 to 7 of -2 b2 + b1 + b0 are 0, 1, 1, 2, -2, -1, -1, 0.
 MULTIPLES = (0, 1, 1, 2, 2, 1, 1, 0)  # magnitude of the Booth digit of each code
@@ -26,8 +28,9 @@ class Mapped:
             data, m, sign = bits[:most], _number(bits[most:-1]), bits[-1]
             return (data[m - 1] if m else 0) ^ sign
 
+        rules = _raised(rule, width)
         return self._level(
-            Function.of(rule, *(extended(a, n - s) for s in range(most)), *index, negative)
+            Function.of(rules[n], *(extended(a, n - s) for s in range(most)), *index, negative)
             for n in range(width)
         )
 
@@ -56,29 +59,32 @@ class Mapped:
 
     def last(self, value, select, by, some, negative, width):
         """Two bits of data, sign, shift and zero: one LUT for one bit or for two."""
-        return self._level(
-            Function.of(_last, *inputs)
-            for inputs in _last_inputs(value, select, by, some, negative, width)
-        )
+        inputs = _last_inputs(value, select, by, some, negative, width)
+        return self._level(map(Function.of, _raised(_last, width), *zip(*inputs, strict=True)))
 
     def add_last(self, other, carry, value, select, by, some, negative, width):
         """The same in the LUTs of the adder, whose sixth input is the other term."""
         inputs = _last_inputs(value, select, by, some, negative, width)
-        return self._add_row(_last, inputs, nets(other), net(carry), width)
+        # Neither number is negative: the carry alone is the bit above both.
+        rules, inputs = [*_raised(_last, width), lambda: 0], [*inputs, ()]
+        return self._add_row(rules, inputs, widened(other, width + 1), net(carry))
 
     def digit(self, activation, digit, width):
         """Two bits of data and the digit: one LUT per bit, or for two bits if the digit has two."""
         inputs = _digit_inputs(activation, digit, width)
-        return self._level(Function.of(_digit, *each) for each in inputs)
+        return self._level(Function.of(_digit, *each) for each in inputs).as_signed()
 
     def add_digit(self, other, activation, digit, width):
         """The same in the LUTs of the adder, whose sixth input is the other term."""
         inputs = _digit_inputs(activation, digit, width)
-        return self._add_row(_digit, inputs, nets(other), net(digit[2]), width)
+        row = self._add_row([_digit] * width, inputs, widened(other, width), net(digit[2]))
+        return row.as_signed()
 
     def add(self, terms, carries, width):
         """One LUT and one bit of a carry chain for each bit of the sum."""
-        return self._sum([nets(term) for term in terms], carries, width)
+        rows = zip(*(widened(term, width) for term in terms), [0] * width, strict=True)
+        chosen, others, _ = self._ripple(rows, net(carries[1]))
+        return self._cells.chain(chosen, others, net(carries[0]))
 
     def choose(self, first, one, other):
         """Two bits of each operand and the choice: one LUT for two bits."""
@@ -89,72 +95,105 @@ class Mapped:
         first, pairs = net(first), zip(nets(one), nets(other), strict=True)
         return self._level(Function.of(rule, *pair, first) for pair in pairs)
 
-    def accumulate(self, accumulator, places, shift, first, terms, carries):
-        """A LUT for two bits that may move; clearing is the fifth input of the adder's LUTs."""
+    def accumulate(self, accumulator, places, shift, first, terms, carries, raised):
+        """Bits that terms reach take half a LUT to move and one to add; those above one for both.
 
-        def rule(near, far, shift):
-            return far if shift else near
-
-        kept, shift, width = nets(accumulator), net(shift), len(accumulator)
-        if places:
-            moves = (
-                Function.of(rule, kept[n], kept[n - places], shift) for n in range(places, width)
-            )
-            kept = [*kept[:places], *self._cells.functions(list(moves))]
-        # Nothing moves into the low bits, so that they are cleared instead, without a LUT.
-        clear = [shift] * places + [net(first)] * (width - places)
-        return self._sum([kept, *map(nets, terms)], carries, width, clear)
+        Clearing is an input of the adder's LUTs. Nothing moves into the low bits, so that these
+        are cleared instead of moved.
+        """
+        kept, width, first, shift = nets(accumulator), len(accumulator), net(first), net(shift)
+        bits = [_Kept(kept[n], kept[n - places], shift, first) for n in range(places, width)]
+        bits = [*(_Kept(bit, bit, 0, shift) for bit in kept[:places]), *bits]
+        top = min(raised.bit_length() - 1, width) if raised else width
+        small, big = [[0] * width, *(widened(t, width) for t in sorted(terms, key=len))][-2:]
+        # Less 2**top, the only bit of the terms there tells the sign of both: 1 where it is 0.
+        sign = big[top] if top < width else 0
+        moved = self._cells.functions([Function.of(_move, *bit[:3]) for bit in bits[: top + 1]])
+        rows = [(moved[n], small[n], big[n], bits[n].clear) for n in range(top)]
+        carry, below = [*map(net, carries), 0][:2]
+        chosen, others, below = self._ripple(rows, below)
+        if top < width:
+            last = Function.of(_add_sign, moved[top], bits[top].clear, sign, below)
+            chosen.append(self._cells.single(last))
+            others.append(below)
+            # One more there and one less above it cancel, so that above remains one less or not.
+            (less,) = self._cells.functions([Function.of(_borrow, *bits[top], sign)])
+            above = [Function.of(_take, *bit, less) for bit in bits[top + 1 :]]
+            chosen += map(self._cells.single, above)
+            others += [less] * len(above)
+        return self._cells.chain(chosen, others, carry)
 
     def _level(self, functions):
-        return word(self._cells.functions(list(functions))).as_signed()
+        return word(self._cells.functions(list(functions)))
 
-    def _add_row(self, rule, inputs, other, carry, width):
+    def _add_row(self, rules, inputs, other, carry):
         """``other`` plus a number whose bits are each a function of at most five nets."""
 
         # A carry chain wants the exclusive or of its addends, and one addend as it is.
-        def select(far, *rest):
-            return rule(*rest) ^ far
+        def select(rule):
+            return lambda far, *rest: rule(*rest) ^ far
 
-        far = [extended(other, n) for n in range(width)]
         chosen = [
-            self._cells.single(Function.of(select, bit, *each))
-            for bit, each in zip(far, inputs, strict=True)
+            self._cells.single(Function.of(select(rule), bit, *each))
+            for rule, bit, each in zip(rules, other, inputs, strict=True)
         ]
-        return self._cells.chain(chosen, far, carry).as_signed()
+        return self._cells.chain(chosen, other, carry)
 
-    def _sum(self, terms, carries, width, clear=None):
-        """The sum of terms and of one carry fewer; bit n of the first is 0 where ``clear[n]``."""
-        adder = self._sum_of_two if len(terms) == 2 else self._sum_of_three
-        bits = [[extended(term, n) for term in terms] for n in range(width)]
-        return adder(bits, [net(carry) for carry in carries], clear or [0] * width).as_signed()
+    def _ripple(self, rows, below):
+        """What a chain adds for three bits a place, the first of which another one clears.
 
-    def _sum_of_two(self, bits, carries, clears):
-        def select(first, second, clear):
-            return (first and not clear) ^ second
-
-        pairs = zip(bits, clears, strict=True)
-        chosen = [self._cells.single(Function.of(select, *pair, clear)) for pair, clear in pairs]
-        return self._cells.chain(chosen, [second for _, second in bits], carries[0])
-
-    def _sum_of_three(self, bits, carries, clears):
-        """Each LUT adds three bits and the carry of the bit before, and gives its own at O5."""
-
-        def majority(first, second, third, clear):
-            return (first and not clear) + second + third >= 2
-
-        def parity(first, second, third, clear, below):
-            return (first and not clear) ^ second ^ third ^ below
-
-        # Three terms become two, which one chain adds: the parity of each bit, and the majority of
-        # the bit below. A LUT gives both, so that a sum of three takes one LUT per bit.
-        chosen, others, below = [], [], carries[1]
-        for three, clear in zip(bits, clears, strict=True):
-            above = Function.of(majority, *three, clear)
-            total = Function.of(parity, *three, clear, below)
+        Each LUT adds three bits and the carry of the place before, and gives its own at O5: three
+        terms become two, the parities and the carries of the bits below. So a sum of three takes
+        one LUT per bit and no second chain. Also gives the carry of the last place.
+        """
+        chosen, others = [], []
+        for row in rows:
+            above, total = Function.of(_majority, *row), Function.of(_parity, *row, below)
             others.append(below)
-            below, high = self._cells.pair(above, total)
+            if above.nets:
+                below, high = self._cells.pair(above, total)
+            else:  # no sum but of what comes from below
+                below, high = above.table & 1, self._cells.single(total)
             chosen.append(high)
-        return self._cells.chain(chosen, others, carries[0])
+        return chosen, others, below
+
+
+class _Kept(NamedTuple):
+    """A bit of the accumulator as a step finds it: itself or one below, or cleared."""
+
+    near: Bit
+    far: Bit
+    shift: Bit
+    clear: Bit
+
+
+def _move(near, far, shift):
+    return far if shift else near
+
+
+def _majority(first, second, third, clear):
+    return (first and not clear) + second + third >= 2
+
+
+def _parity(first, second, third, clear, below):
+    return (first and not clear) ^ second ^ third ^ below
+
+
+def _add_sign(kept, clear, positive, below):
+    return (kept and not clear) ^ (not positive) ^ below
+
+
+def _borrow(near, far, shift, clear, positive):
+    return not positive and (clear or not _move(near, far, shift))
+
+
+def _take(near, far, shift, clear, less):
+    return (_move(near, far, shift) and not clear) ^ less
+
+
+def _raised(rule, width):
+    """The rule of each bit of a number that is raised by half of its range: the sign inverted."""
+    return [rule] * (width - 1) + [lambda *bits: not rule(*bits)]
 
 
 def _last_inputs(value, select, by, some, negative, width):

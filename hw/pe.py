@@ -27,8 +27,9 @@ class ProcessingElement(wiring.Component):
     tile is out for one cycle, ``3 + product_stages + tree_levels`` cycles after the operands of its
     last step came in. In all other cycles, what came in as ``passing`` is out. The sum would wrap,
     but the compiler proves that it cannot overflow. A shifted activation is negated by inverting
-    it; the missing +1s use the adder tree's carry inputs, one per lane. Between two terms of the
-    weights the sum moves left by ``config.term_shift`` places on its way to the adder.
+    it; the missing +1s use the adder tree's carry inputs, one per lane. Products are raised above
+    zero in the tree, and the accumulator takes back by how much. Between two terms of the weights
+    the sum moves left by ``config.term_shift`` places on its way to the adder.
 
     The platform may have ``circuits`` of its own, such as ``hw.mapped.Mapped``: registers and
     results are the same.
@@ -79,7 +80,7 @@ class ProcessingElement(wiring.Component):
         result = Signal.like(self.sum, reset_less=True)
 
         circuits = getattr(platform, "circuits", Words)(m)
-        terms, carries = self._sum_products(m, circuits, activations, weights)
+        terms, carries, raised = self._sum_products(m, circuits, activations, weights)
         # Control keeps its reset: an enable from before it would add to the first real step's sum.
         late = delay(m, control, latency, name="control", reset_less=False)
         # The accumulator enters the chain of sums one cycle after its last step.
@@ -93,8 +94,8 @@ class ProcessingElement(wiring.Component):
         # Only enabled steps touch the accumulator: skip steps and idle cycles leave it alone.
         with m.If(late.enable):
             places = self._config.term_shift
-            total = circuits.accumulate(accumulator, places, late.shift, late.first, terms, carries)
-            m.d.sync += accumulator.eq(total)  # wraps
+            kept = accumulator, places, late.shift, late.first
+            m.d.sync += accumulator.eq(circuits.accumulate(*kept, terms, carries, raised))  # wraps
         m.d.sync += [
             passed.eq(self.passing),
             # The chain has one place per column: a sum enters when its turn has come, and passes
@@ -112,7 +113,7 @@ class ProcessingElement(wiring.Component):
         return m
 
     def _sum_products(self, m, circuits, activations, weights):
-        """At most two terms that make the step's sum, and as many carries."""
+        """At most two terms that make the step's sum, as many carries, and what is too much."""
         config = self._config
         lanes = range(config.lanes)
         terms, carries = products(
@@ -123,4 +124,4 @@ class ProcessingElement(wiring.Component):
             [weights.word_select(n, config.weight_bits) for n in lanes],
         )
         terms, carries = add_in_threes(m, circuits, terms, carries)
-        return [term.value for term in terms], carries
+        return [term.value for term in terms], carries, sum(term.raised for term in terms)

@@ -44,7 +44,7 @@ def _shifted_pairs(m, circuits, config, activations, weights):
     shifts = [_Shift(m, circuits, config, n, *operands) for n, operands in enumerate(lanes)]
     for n, (first, second) in enumerate(zip(shifts[::2], shifts[1::2], strict=True)):
         product = _product(m, config, f"product_{n}")
-        pair = register(m, f"pair_{n}", 2 * product.low, 2 * product.high + 1)
+        pair = register(m, f"pair_{n}", 0, 2 * product.high + 1, 2 * product.raised)
         shifted = circuits.last(
             first.value, first.select, by, first.some, first.sign, len(product.value)
         )
@@ -59,7 +59,7 @@ def _shifted_pairs(m, circuits, config, activations, weights):
             by,
             second.some,
             second.sign,
-            len(pair.value),
+            len(product.value),
         )
         m.d.sync += pair.value.eq(total)
         terms.append(pair)
@@ -162,9 +162,9 @@ def _recoded(m, circuits, config, activations, weights):
 
 
 def _product(m, config, name):
-    """A register for one shifted activation, inverted or not."""
+    """A register for one shifted activation, inverted or not, and raised above zero."""
     reach = 1 << (config.activation_bits - 1 + most_index(config.weight_bits) - 1)
-    return register(m, name, -reach, reach - 1)
+    return register(m, name, 0, 2 * reach - 1, reach)
 
 
 def _multiples(config):

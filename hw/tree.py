@@ -1,6 +1,6 @@
 """The adder tree: from many terms to the two that enter an accumulator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amaranth import *
 
@@ -10,17 +10,22 @@ from hw.spec.timing import tree_triples
 
 @dataclass(frozen=True)
 class Term:
-    """A register and the bounds of its value."""
+    """A register and the bounds of its value, which is ``raised`` above the number it stands for.
+
+    What is never negative needs no sign, and an adder of three of those no LUT for its highest bit.
+    """
 
     value: Signal
     low: int
     high: int
+    raised: int = 0
 
 
-def register(m, name: str, low: int, high: int) -> Term:
-    """A signed register just wide enough for ``low`` to ``high``; no driver yet."""
-    width = max((-1 - low).bit_length(), high.bit_length()) + 1
-    return Term(Signal(signed(width), name=name, reset_less=True), low, high)
+def register(m, name: str, low: int, high: int, raised: int = 0) -> Term:
+    """A register just wide enough for ``low`` to ``high``, signed if it must be; no driver yet."""
+    width = max((-1 - low).bit_length(), high.bit_length()) + (low < 0)
+    shape = signed(width) if low < 0 else unsigned(width)
+    return Term(Signal(shape, name=name, reset_less=True), low, high, raised)
 
 
 def add_in_threes(m, circuits, terms: list[Term], carries: list[Value]):
@@ -39,13 +44,13 @@ def add_in_threes(m, circuits, terms: list[Term], carries: list[Value]):
             # Exact bounds keep each register as narrow as its value, which saves LUTs on every
             # level.
             low, high = sum(t.low for t in three), sum(t.high for t in three) + len(two)
-            total = register(m, f"tree_{level}_{n}", low, high)
+            total = register(m, f"tree_{level}_{n}", low, high, sum(t.raised for t in three))
             m.d.sync += total.value.eq(
                 circuits.add([t.value for t in three], two, len(total.value))
             )
             sums.append(total)
         rest = [
-            Term(delay(m, t.value, 1, name=f"waits_{level}_{n}"), t.low, t.high)
+            replace(t, value=delay(m, t.value, 1, name=f"waits_{level}_{n}"))
             for n, t in enumerate(terms[3 * triples :])
         ]
         terms = rest + sums  # who waited goes first: nobody waits twice
