@@ -93,12 +93,13 @@ def _by_name(image, recorded, count):
     for layer in image.layers:
         if layer.name not in tensors:
             parts = [each for each in image.layers if each.name == layer.name]
-            shape = tuple(max(p.place[axis].stop for p in parts) for axis in range(2))
-            part = recorded[layer.tag]
-            shape = (len(part), image.batch, *shape, layer.output.width)
+            channels = 1 + max(max(each.channels) for each in parts)
+            height, part = max(each.rows.stop for each in parts), recorded[layer.tag]
+            shape = (len(part), image.batch, channels, height, layer.output.width)
             tensors[layer.name] = np.zeros(shape, part.dtype)
         # Strips that compute a row twice give the same values: whichever comes last may stay.
-        tensors[layer.name][(slice(None), layer.image, *layer.place)] = recorded[layer.tag]
+        place = slice(None), layer.image, list(layer.channels), layer.rows
+        tensors[layer.name][place] = recorded[layer.tag]
     return {name: t.reshape(-1, *t.shape[2:])[:count] for name, t in tensors.items()}
 
 

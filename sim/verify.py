@@ -203,7 +203,8 @@ def _outputs(graph, execution, expected):
 
 def _compare(part: TensorPart, expected) -> LayerReport:
     """Hold a tensor, or a part of one, to the values that it should have."""
-    wanted, got = expected[part.name][part.image][part.place], part.values
+    channels, rows = part.place
+    wanted, got = expected[part.name][part.image][channels, rows], part.values
     if got.shape != wanted.shape:
         raise ValueError(
             f"verify: tensor '{part.name}' has {wanted.shape} values where the back end gave "
@@ -221,7 +222,7 @@ def _compare(part: TensorPart, expected) -> LayerReport:
         first = Difference(
             part.name,
             part.image,
-            channel=part.channel + place[0],
+            channel=channels[place[0]],
             row=part.row + place[1],
             column=place[2],
             expected=int(wanted[place]),

@@ -98,12 +98,19 @@ class Layer:
     macs: int  # multiply-accumulates of the model (not of padding), for utilisation
     row: int = 0  # of the tensor, where the part begins
     channel: int = 0
+    order: tuple[int, ...] | None = None  # of its channels, where it is not the tensor's own
 
     @property
-    def place(self) -> tuple[slice, slice]:
-        """Channels and rows of the whole tensor that this part is."""
-        channels = slice(self.channel, self.channel + sum(self.output.channels))
-        return channels, slice(self.row, self.row + self.output.height)
+    def channels(self) -> tuple[int, ...]:
+        """The tensor's channels that this part has, in its order."""
+        if self.order is not None:
+            return self.order
+        return tuple(range(self.channel, self.channel + sum(self.output.channels)))
+
+    @property
+    def rows(self) -> slice:
+        """The tensor's rows that this part has."""
+        return slice(self.row, self.row + self.output.height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +182,10 @@ class Image:
         """The bytes of the image's file."""
         fields = asdict(replace(self, payload=b""))
         del fields["payload"]
+        for layer in fields["layers"]:
+            # Few networks have any, so that most images do not name it.
+            if layer["order"] is None:
+                del layer["order"]
         metadata = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
         body = metadata + self.payload
         digest = hashlib.sha256(body).digest()
@@ -227,6 +238,12 @@ def _layout(fields):
     return TensorLayout(**{**fields, "channels": tuple(fields["channels"]), "gather": gather})
 
 
+def _layer(fields):
+    order = fields.get("order")
+    order = None if order is None else tuple(order)
+    return Layer(**{**fields, "output": _layout(fields["output"]), "order": order})
+
+
 def _from_fields(fields, payload):
     tables = fields["pixel_tables"]
     return Image(
@@ -239,9 +256,7 @@ def _from_fields(fields, payload):
             "output_shapes": tuple(tuple(s) for s in fields["output_shapes"]),
             "output_axes": tuple(fields["output_axes"]),
             "pixel_tables": tuple(t and tuple(tuple(row) for row in t) for t in tables),
-            "layers": tuple(
-                Layer(**{**f, "output": _layout(f["output"])}) for f in fields["layers"]
-            ),
+            "layers": tuple(_layer(f) for f in fields["layers"]),
             "payload": payload,
         }
     )

@@ -29,7 +29,8 @@ class TensorPart:
     name, op : of the node of the lowered graph
     image : which of the inputs
     values : (channels, height, width) integers
-    channel, row : of the tensor, where the part begins
+    channels : of the tensor, those that the part has, in its order; None: all from the first one
+    row : of the tensor, where the part begins
     present : of the shape of ``values``, whether each was written; None if all were
     cycle : of the shape of ``values``, when each was written; None where the device has no clock
     problem : what is wrong beyond values, in one line
@@ -39,7 +40,7 @@ class TensorPart:
     op: str
     image: int
     values: np.ndarray
-    channel: int = 0
+    channels: tuple[int, ...] | None = None
     row: int = 0
     present: np.ndarray | None = None
     cycle: np.ndarray | None = None
@@ -47,12 +48,12 @@ class TensorPart:
     cycles: LayerCycles | None = None
 
     @property
-    def place(self) -> tuple[slice, slice]:
+    def place(self) -> tuple[list[int], slice]:
         """Channels and rows of the whole tensor that this part is."""
-        channels, height = self.values.shape[:2]
-        rows = slice(self.row, self.row + height)
+        count, height = self.values.shape[:2]
+        channels = range(count) if self.channels is None else self.channels
         # The width is never cut: strips are of rows, and parts of channels.
-        return slice(self.channel, self.channel + channels), rows
+        return list(channels), slice(self.row, self.row + height)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

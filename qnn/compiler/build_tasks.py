@@ -46,7 +46,16 @@ def build_tasks(state: Compilation) -> Compilation:
             for strip in _walk(network, plan, places, image, number, run):
                 strip.emit(tasks, layers)
     _check_tags(len(layers))
-    return replace(state, tasks=tuple(tasks), layers=tuple(layers))
+    layers = tuple(_in_order(layer, state.orders) for layer in layers)
+    return replace(state, tasks=tuple(tasks), layers=layers)
+
+
+def _in_order(layer: Layer, orders: dict[str, tuple[int, ...]]) -> Layer:
+    """The layer with the numbers that its channels have in the user's network."""
+    if layer.name not in orders:
+        return layer
+    first, *_, last = layer.channels
+    return replace(layer, order=orders[layer.name][first : last + 1])
 
 
 def _check_tags(count):

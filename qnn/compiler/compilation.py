@@ -19,9 +19,10 @@ class Compilation:
 
     Members
     -------
-    graph : the network, equal in every tensor that stays to the user's
+    graph : the network, equal in every tensor that stays to the user's, but for ``orders``
     batch : images of one run
     bytes_per_cycle : that the memory gives and takes, each
+    orders : of tensors whose channels stand in another order than in the user's network, that order
     gathers : how the host gathers the words of the inputs that are packed, by name
     network : the graph, with packed inputs, and where its tensors lie relative to each other
     plan : which layers run strip by strip together, and what lies in memory
@@ -39,6 +40,7 @@ class Compilation:
     batch: int
     # Of the memory port as the board has it, which may be less than the bus is wide.
     bytes_per_cycle: int
+    orders: dict[str, tuple[int, ...]] = field(default_factory=dict)
     gathers: dict[str, Gather] = field(default_factory=dict)
     network: MappedNetwork | None = None
     plan: Schedule | None = None

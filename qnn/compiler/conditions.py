@@ -43,6 +43,13 @@ def each_tensor_has_one_place(state: Compilation) -> None:
         assert count == 1, f"'{name}' has {count} places in concatenations"
 
 
+def orders_keep_channels(state: Compilation) -> None:
+    """An order names each channel of its tensor once."""
+    for name, order in state.orders.items():
+        channels = list(range(state.graph[name].shape[0]))
+        assert sorted(order) == channels, f"the order of '{name}' is {order}"
+
+
 def every_layer_runs_once(state: Compilation) -> None:
     """Each layer that is computed belongs to one run, in the order of the graph."""
     planned = [n.name for run in state.plan.runs for n in run.nodes if n.is_computed]

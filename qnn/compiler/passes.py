@@ -15,6 +15,7 @@ from qnn.compiler.compilation import Compilation
 from qnn.compiler.data_section import lay_out_data, link
 from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.map_memory import map_memory
+from qnn.compiler.order_channels import order_channels
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.prove_bounds import prove_bounds
 from qnn.compiler.recode_weights import recode_weights
@@ -102,6 +103,7 @@ PASSES = (
     Pass(check_limits),
     Pass(recode_weights, after=(conditions.graph_is_legal,)),
     Pass(prove_bounds, before=(conditions.graph_is_legal,)),
+    Pass(order_channels, after=(conditions.graph_is_legal, conditions.orders_keep_channels)),
     # What runs together, in how many strips, and where its tensors lie.
     Pass(
         choose_plan,

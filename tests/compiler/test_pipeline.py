@@ -38,6 +38,7 @@ def test_the_passes_read_as_the_story_of_a_compilation():
         "check_limits",
         "recode_weights",
         "prove_bounds",
+        "order_channels",
         "choose_plan",
         "map_memory",
         "build_tasks",

@@ -80,7 +80,7 @@ def _part(layer: Layer, index, values, **found) -> TensorPart:
         op=layer.op,
         image=index,
         values=values,
-        channel=layer.channel,
+        channels=layer.channels,
         row=layer.row,
         **found,
     )

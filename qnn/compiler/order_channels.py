@@ -1,0 +1,147 @@
+"""Pass: channels that take as many terms lie together, where their order is free.
+
+An instruction computes a group of channels, in as many terms as the longest of them takes. So the
+channels of a tensor are put in the order of their terms, and whoever reads the tensor follows. What
+the order of a tensor is decides no value of it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hw.spec.config import SvpeConfig
+from qnn.compiler.compilation import Compilation
+from qnn.compiler.segments import groups
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, MaxPool, Operator
+
+Order = tuple[int, ...]  # which channel of the tensor stands at each place
+
+
+def order_channels(state: Compilation) -> Compilation:
+    """The state with a graph of ordered channels, and the orders of the tensors that have one."""
+    if state.config.pe != "shift":  # a multiplier takes the whole weight in one step
+        return state
+    orders = free_orders(state.graph, state.config)
+    return replace(state, graph=ordered(state.graph, orders), orders=orders)
+
+
+def free_orders(graph: Graph, config: SvpeConfig) -> dict[str, Order]:
+    """The orders that save steps, by the name of the tensor."""
+    orders: dict[str, Order] = {}
+    for family in _families(graph):
+        order = None if family.fixed else _best_order(family.makers, config)
+        if order is not None:
+            orders |= dict.fromkeys(family.names, order)
+    return orders
+
+
+def ordered(graph: Graph, orders: Mapping[str, Order]) -> Graph:
+    """The same network with the channels of some tensors in other orders."""
+    return Graph(
+        tuple(_ordered(node, orders) if isinstance(node, Conv) else node for node in graph.nodes),
+        graph.outputs,
+    )
+
+
+@dataclass(eq=False)
+class _Family:
+    """Tensors whose channels must have one order, as some operators work channel by channel."""
+
+    names: list[str] = field(default_factory=list)
+    makers: list[Conv] = field(default_factory=list)  # the convolutions that compute them
+    fixed: bool = False  # whether an order is given from outside
+
+
+def _families(graph) -> list[_Family]:
+    of: dict[str, _Family] = {}
+    for node in graph.nodes:
+        own = _Family([node.name], [node] if isinstance(node, Conv) else [])
+        # Users know the channels of inputs and outputs; a concatenation puts them side by side.
+        own.fixed = not isinstance(node, Conv | MaxPool) or _is_output(graph, node)
+        of[node.name] = own
+        for name in _channel_by_channel(node):
+            _join(of, own, of[name])
+        if _has_groups(node):
+            # A group of PyTorch's reads neighbours, and makes neighbours.
+            own.fixed = of[node.inputs[0]].fixed = True
+        if not isinstance(node, Conv | MaxPool):
+            for name in node.inputs:
+                of[name].fixed = True
+    return list({id(family): family for family in of.values()}.values())
+
+
+def _is_output(graph, node):
+    return any(output.name == node.name for output in graph.outputs)
+
+
+def _channel_by_channel(node: Operator) -> tuple[str, ...]:
+    """The operands whose channels stand where the result's do."""
+    if isinstance(node, MaxPool):
+        return node.inputs
+    if isinstance(node, Conv):
+        return node.inputs if node.depthwise else node.inputs[1:]
+    return ()
+
+
+def _has_groups(node: Operator) -> bool:
+    return isinstance(node, Conv) and node.window.groups > 1 and not node.depthwise
+
+
+def _join(of, own, other):
+    if own is other:
+        return
+    own.names += other.names
+    own.makers += other.makers
+    own.fixed |= other.fixed
+    of |= dict.fromkeys(other.names, own)
+
+
+def _best_order(makers: list[Conv], config: SvpeConfig) -> Order | None:
+    """The order in which ``makers`` take the fewest steps; None if that is the one there is."""
+    needs = [(_steps_of_a_term(conv), _terms_needed(conv)) for conv in makers]
+    weighted = sum(steps * terms for steps, terms in needs)
+    count = len(weighted)
+    # Both ways round: a last group of few channels is the place for few long ones, or short ones.
+    by_need = np.argsort(weighted, kind="stable")
+    tried = [np.arange(count), by_need, np.argsort(-weighted, kind="stable")]
+    costs = [_steps(needs, order, config) for order in tried]
+    best = int(np.argmin(costs))  # of equal ones the first: no order where none saves
+    return tuple(tried[best].tolist()) if best else None
+
+
+def _terms_needed(conv: Conv) -> np.ndarray:
+    """For each channel, the terms up to its last code that is not zero, at least one."""
+    used = conv.codes.any(axis=(2, 3, 4))  # terms, outputs
+    last = len(used) - used[::-1].argmax(0)
+    return np.where(used.any(0), last, 1)
+
+
+def _steps_of_a_term(conv: Conv) -> int:
+    """Steps of one term and group over the whole map, but for a factor that all layers share."""
+    _, _, inputs, height, width = conv.codes.shape
+    return inputs * height * width * conv.shape[1] * conv.shape[2]
+
+
+def _steps(needs, order, config) -> int:
+    shares = groups((len(order),), config.lanes, config.rows)
+    return sum(
+        steps * int(terms[order[list(share.channels)]].max())
+        for steps, terms in needs
+        for share in shares
+    )
+
+
+def _ordered(conv: Conv, orders: Mapping[str, Order]) -> Conv:
+    """The convolution with outputs, and inputs where it mixes them, in their tensors' orders."""
+    own, source = orders.get(conv.name), orders.get(conv.inputs[0])
+    if own is not None:
+        conv = replace(conv, codes=conv.codes[:, own, ...], epilogue=conv.epilogue.map(_taken(own)))
+    if source is not None and not conv.depthwise:
+        conv = replace(conv, codes=conv.codes[:, :, source, ...])
+    return conv
+
+
+def _taken(order: Order) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda values: values[list(order)]
