@@ -13,7 +13,7 @@ class Words:
     A number is negated by inverting it, which gives one less than the negative; the adder that
     takes the number adds the missing one. A shift ends by leaving out the lowest bit, since the
     index m of a weight stands for a shift by m - 1. What shifts end in is raised by
-    ``2**(width - 1)``, so that it is never negative; all else is signed.
+    ``2**(width - 1)``, so that it is never negative; all else is signed, or said to be raised.
     """
 
     def __init__(self, m):
@@ -41,17 +41,18 @@ class Words:
         """What ``last`` gives for the same operands, plus ``other`` and ``carry``."""
         return other + self.last(value, select, by, some, negative, width) + carry
 
-    def digit(self, activation, digit, width):
-        """The activation times a radix-4 Booth digit, -2 b2 + b1 + b0."""
+    def digit(self, activation, digit, width, raised):
+        """The activation times a radix-4 Booth digit, -2 b2 + b1 + b0; raised on demand."""
         # The digit selects 0, 1 or 2 times the activation; its sign inverts that.
         one = digit[0] ^ digit[1]
         two = (digit[0] & digit[1] & ~digit[2]) | (digit[2] & ~digit[1] & ~digit[0])
         multiple = Mux(two, activation << 1, Mux(one, activation, 0))
-        return _inverted(multiple, digit[2], width)
+        return (_raised if raised else _inverted)(multiple, digit[2], width)
 
-    def add_digit(self, other, activation, digit, width):
+    def add_digit(self, other, activation, digit, width, raised):
         """What ``digit`` gives for the same operands, with its missing one, plus ``other``."""
-        return other + self.digit(activation, digit, width) + digit[2]
+        total = (other + self.digit(activation, digit, width, False) + digit[2])[:width]
+        return Cat(total[:-1], ~total[-1]) if raised else total
 
     def add(self, terms, carries, width):
         """The sum of two or three terms and of one carry fewer than terms."""

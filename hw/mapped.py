@@ -28,7 +28,7 @@ class Mapped:
             data, m, sign = bits[:most], _number(bits[most:-1]), bits[-1]
             return (data[m - 1] if m else 0) ^ sign
 
-        rules = _raised(rule, width)
+        rules = _rules(rule, width)
         return self._level(
             Function.of(rules[n], *(extended(a, n - s) for s in range(most)), *index, negative)
             for n in range(width)
@@ -60,25 +60,24 @@ class Mapped:
     def last(self, value, select, by, some, negative, width):
         """Two bits of data, sign, shift and zero: one LUT for one bit or for two."""
         inputs = _last_inputs(value, select, by, some, negative, width)
-        return self._level(map(Function.of, _raised(_last, width), *zip(*inputs, strict=True)))
+        return self._level(map(Function.of, _rules(_last, width), *zip(*inputs, strict=True)))
 
     def add_last(self, other, carry, value, select, by, some, negative, width):
         """The same in the LUTs of the adder, whose sixth input is the other term."""
         inputs = _last_inputs(value, select, by, some, negative, width)
         # Neither number is negative: the carry alone is the bit above both.
-        rules, inputs = [*_raised(_last, width), lambda: 0], [*inputs, ()]
+        rules, inputs = [*_rules(_last, width), lambda: 0], [*inputs, ()]
         return self._add_row(rules, inputs, widened(other, width + 1), net(carry))
 
-    def digit(self, activation, digit, width):
+    def digit(self, activation, digit, width, raised):
         """Two bits of data and the digit: one LUT per bit, or for two bits if the digit has two."""
-        inputs = _digit_inputs(activation, digit, width)
-        return self._level(Function.of(_digit, *each) for each in inputs).as_signed()
+        rules, inputs = _rules(_digit, width, raised), _digit_inputs(activation, digit, width)
+        return self._level(map(Function.of, rules, *zip(*inputs, strict=True)))
 
-    def add_digit(self, other, activation, digit, width):
+    def add_digit(self, other, activation, digit, width, raised):
         """The same in the LUTs of the adder, whose sixth input is the other term."""
-        inputs = _digit_inputs(activation, digit, width)
-        row = self._add_row([_digit] * width, inputs, widened(other, width), net(digit[2]))
-        return row.as_signed()
+        rules, inputs = _rules(_digit, width, raised), _digit_inputs(activation, digit, width)
+        return self._add_row(rules, inputs, widened(other, width), net(digit[2]))
 
     def add(self, terms, carries, width):
         """One LUT and one bit of a carry chain for each bit of the sum."""
@@ -191,9 +190,9 @@ def _take(near, far, shift, clear, less):
     return (_move(near, far, shift) and not clear) ^ less
 
 
-def _raised(rule, width):
-    """The rule of each bit of a number that is raised by half of its range: the sign inverted."""
-    return [rule] * (width - 1) + [lambda *bits: not rule(*bits)]
+def _rules(rule, width, raised=True):
+    """The rule of each bit of a number: if it is raised by half of its range, an inverted sign."""
+    return [rule] * (width - 1) + [(lambda *bits: not rule(*bits)) if raised else rule]
 
 
 def _last_inputs(value, select, by, some, negative, width):

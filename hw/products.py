@@ -138,9 +138,11 @@ def _recoded(m, circuits, config, activations, weights):
             bits.append(bits[-1])
         width = config.activation_bits + 1
         partial = Signal(signed(width), name=f"row_{lane}_0", reset_less=True)
-        m.d.sync += partial.eq(circuits.digit(activation, [C(0, 1), *bits[:2]], width))
+        rows = len(bits) // 2
+        first = circuits.digit(activation, [C(0, 1), *bits[:2]], width, rows == 1)
+        m.d.sync += partial.eq(first)
         sign = bits[1]
-        for row in range(1, len(bits) // 2):
+        for row in range(1, rows):
             name = f"row_{lane}_{row}"
             activation = delay(m, activation, 1, name=f"{name}_activation")
             sign, *bits[2 * row - 1 :] = late(m, [sign, *bits[2 * row - 1 :]], f"{name}_digits")
@@ -150,13 +152,15 @@ def _recoded(m, circuits, config, activations, weights):
             digit = bits[2 * row - 1 : 2 * row + 2]
             if is_half:  # its two upper bits are one
                 digit[2] = digit[1]
-            total = circuits.add_digit(above, activation, digit, width)
+            total = circuits.add_digit(above, activation, digit, width, row == rows - 1)
             settled, partial = (
                 partial[: 2 * row],
                 Signal(signed(2 * row + width), name=name, reset_less=True),
             )
             m.d.sync += partial.eq(Cat(settled, total))
-        terms.append(Term(partial, low - 1, high))
+        # The last row leaves its highest bit inverted, which raises the product above zero.
+        raised = 1 << len(partial) - 1
+        terms.append(Term(partial.as_unsigned(), low - 1 + raised, high + raised, raised))
         signs.append(sign)
     return terms, late(m, signs, "negative")
 
