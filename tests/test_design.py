@@ -233,6 +233,16 @@ def test_sums_are_as_wide_as_the_network_needs():
     assert (config.accumulator_bits, config.result_bits) == (32, 32)
 
 
+def test_sums_are_as_wide_as_their_terms_on_the_array_need():
+    x = small_graphs.image(2048, 3, 3)
+    long = small_graphs.conv("c", x, 1, weight_bits=2, codes=np.ones((2, 1, 2048, 3, 3), np.int8))
+    graph = small_graphs.graph(x, long)
+    # 3 is 2 + 1 in terms of 2-bit codes, and 4 - 1 in those of 3-bit codes.
+    assert bounds(graph)["c"].accumulator_bits == 24
+    assert config_for("test", graph).accumulator_bits == 24
+    assert config_for("test", graph, weight_bits=3).accumulator_bits == 32
+
+
 @pytest.mark.parametrize("shift", ["left", "skip_left", "right"])
 def test_a_shift_of_nothing_still_needs_its_places(shift):
     x = small_graphs.image()

@@ -30,7 +30,7 @@ def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
                 raise CompileError(
                     f"conv '{bound.name}' needs {needed} bits for its sums to be safe from "
                     f"overflow, but the accelerator has {given}; take a configuration with "
-                    f"{field}={needed}, or fewer weight or activation bits"
+                    f"{field}={needed}, or fewer terms, weight bits or activation bits"
                 )
         _check_whole(graph, graph[bound.name])
 

@@ -139,7 +139,8 @@ def test_a_weight_that_fits_as_a_whole_but_not_on_its_way_is_refused():
         check_bounds(graph, whole, 32)
     assert str(refusal.value) == (
         "conv 'c' needs 19 bits for its sums to be safe from overflow, but the accelerator has 18; "
-        "take a configuration with accumulator_bits=19, or fewer weight or activation bits"
+        "take a configuration with accumulator_bits=19, or fewer terms, weight bits or activation "
+        "bits"
     )
     check_bounds(graph, whole + 1, 32)
 
@@ -149,7 +150,7 @@ def test_an_overflow_is_refused_and_the_exact_width_is_not():
     check_bounds(graph, 8, 28)
     text = (
         "conv 'c' needs {} bits for its sums to be safe from overflow, but the accelerator has {}; "
-        "take a configuration with {}={}, or fewer weight or activation bits"
+        "take a configuration with {}={}, or fewer terms, weight bits or activation bits"
     )
     for accumulator, result, refused in (
         (7, 28, text.format(8, 7, "accumulator_bits", 8)),
