@@ -144,6 +144,30 @@ class Cells:
 
     def chain(self, select: Sequence[Bit], other: Sequence[Bit], carry: Bit) -> Value:
         """Sum of a carry chain: where ``select`` is 0, ``other`` is carried on."""
+        return Cat(sums for sums, _ in self._carries(select, other, carry))
+
+    def carried(self, select: Sequence[Bit], other: Sequence[Bit], carry: Bit) -> Value:
+        """The carry out of the last bit of such a chain."""
+        return self._carries(select, other, carry)[-1][1][-1]
+
+    def choose(
+        self, kind: str, zeros: Sequence[Bit], ones: Sequence[Bit], select: Net
+    ) -> list[Bit]:
+        """Bits of ``ones`` where ``select``, else of ``zeros``, by cells MUXF7 or MUXF8.
+
+        Both must come from LUTs of their own, or from the kind of multiplexer before.
+        """
+        results = []
+        for zero, one in zip(zeros, ones, strict=True):
+            out = self._wire()
+            self._m.submodules += Instance(
+                kind, i_I0=_value(zero), i_I1=_value(one), i_S=select.value, o_O=out.value
+            )
+            results.append(out)
+        return results
+
+    def _carries(self, select, other, carry):
+        """Sums and carries of each CARRY8 of a chain, as far as it has bits."""
         results, carry = [], _value(carry)
         # The carry out of the highest bit of one CARRY8 goes into the next one's lowest.
         for start in range(0, len(select), CHAIN):
@@ -160,8 +184,8 @@ class Cells:
                 o_CO=carries,
             )
             carry = carries[-1]
-            results.append(out[: len(s)])
-        return Cat(results)
+            results.append((out[: len(s)], carries[: len(s)]))
+        return results
 
     def single(self, function: Function) -> Bit:
         """The value of one function, in a LUT of its own, as carry chains need it."""

@@ -1,10 +1,13 @@
-"""A processing element's arithmetic as expressions: the shift by a weight code, digits and adders.
+"""Circuits of one stage as expressions: arithmetic of a processing element, choices, comparisons.
 
 Simulators run expressions fast; ``hw.mapped`` has the same circuits as cells. Each method is one
 stage, of one LUT level or one adder. Its result goes to a register of ``width`` bits.
 """
 
 from amaranth import *
+
+# Four LUTs of a slice and the multiplexers behind them; more would need another slice's.
+MOST_PICKED = 16  # words of which one is picked
 
 
 class Words:
@@ -74,6 +77,27 @@ class Words:
             # Where a tile begins, ``shift`` alone clears the low bits: that saves them a LUT.
             kept = Cat(Mux(shift, 0, accumulator[:places]), Mux(first, 0, high)).as_signed()
         return sum(carries, sum(terms, kept)) - raised
+
+    def pick(self, words, index):
+        """Word ``index`` of ``2**len(index)``, ``MOST_PICKED`` at most."""
+        return Array(words)[index]
+
+    def exceeds(self, one, other, anyway):
+        """Whether ``one`` is greater than ``other``, or ``anyway`` is 1."""
+        return anyway | (one > other)
+
+    def up(self, value, amount, unit, width):
+        """value << unit * amount, where ``amount`` has one or two bits."""
+        return Array(value << n * unit for n in range(1 << len(amount)))[amount]
+
+    def down(self, value, amount, unit, width):
+        """value >> unit * amount, where ``amount`` has one or two bits."""
+        return Array(value >> n * unit for n in range(1 << len(amount)))[amount]
+
+    def saturate(self, value, whole, sign):
+        """The value where it is ``whole``, else the least or the greatest of its width."""
+        most = 1 << (len(value) - 1)
+        return Mux(whole, value, Mux(sign, -most, most - 1))
 
 
 def _raised(value, negative, width):

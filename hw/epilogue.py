@@ -6,10 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
 from hw.element import Arrival, Element, Limits
-from hw.epilogue_row import LIMITS_LEAD, EpilogueRow
+from hw.epilogue_row import EpilogueRow
 from hw.layouts import parameter_write
 from hw.once import once
 from hw.row_memory import ROW_MEMORY_STAGES
+from hw.scale import LIMITS_LEAD
 from hw.spec.timing import RESULT_STAGES
 
 

@@ -1,4 +1,4 @@
-"""The epilogue of one row: from a column's sum to the value that is stored."""
+"""The epilogue of one row: a column's sum and its channel's parameters, in time for ``Scale``."""
 
 from amaranth import *
 from amaranth.lib import memory, wiring
@@ -7,24 +7,19 @@ from amaranth.lib.wiring import In, Out
 from hw.delay import delay
 from hw.element import Arrival, Element, Limits
 from hw.layouts import struct
+from hw.once import once
 from hw.ports import read_port
 from hw.row_memory import ROW_MEMORY_STAGES, RowMemory
-from hw.shifter import LEFT_STAGES, RIGHT_STAGES, shift_left, shift_right
+from hw.scale import SCALE, Scale
+from hw.shifter import LEFT_STAGES
 from hw.spec.isa.parameters import parameters
-from hw.spec.timing import EPILOGUE_STAGES, RESULT_STAGES
-
-# The bias is added first and the residual operand second, so that its shift has a cycle more.
-ADD_STAGES = 2
-# Saturate to the width of an activation, compare with the limits, choose.
-LIMIT_STAGES = 3
-LIMITS_LEAD = LEFT_STAGES + ADD_STAGES + RIGHT_STAGES  # from a sum to the limits that it needs
-assert EPILOGUE_STAGES == LIMITS_LEAD + LIMIT_STAGES
+from hw.spec.timing import RESULT_STAGES
 
 
 class EpilogueRow(wiring.Component):
-    """``v = (sum << left) + bias + (skip << skip_left)``, then ``clamp(v >> right, low, high)``.
+    """What ``Scale`` computes of an element's column and channel.
 
-    A raw element gives ``activation_bits`` of ``v`` from bit ``slice_shift`` on instead. A sum that
+    A raw element is ``activation_bits`` of the value from bit ``slice_shift`` on. A sum that
     arrives is kept until the next sum of its column. Arrival, element and limits are out one cycle
     later, for the next row.
 
@@ -90,11 +85,17 @@ class EpilogueRow(wiring.Component):
         right = Mux(late.raw, late.slice_shift, fields.right)[: config.shift_bits]
 
         column = delay(m, element.column, ROW_MEMORY_STAGES, name="column")
-        total = self._add(m, self._kept(m, column), fields)
-        right = delay(m, right, LEFT_STAGES + ADD_STAGES, name="right")
-        bits = config.activation_bits
-        value, sign, fits = shift_right(m, total, right, bits, name="value")
-        self._limit(m, value, sign, fits, limits)
+        scale = once(m.submodules, "scale", SCALE, Scale, config)
+        m.d.comb += [
+            scale.sum.eq(self._kept(m, column)),
+            scale.skip.eq(self.skip),
+            scale.left.eq(fields.left),
+            scale.skip_left.eq(fields.skip_left),
+            scale.right.eq(right),
+            scale.bias.eq(fields.bias),
+            scale.limits.eq(limits),
+            self.result.eq(scale.result),
+        ]
 
         return m
 
@@ -141,38 +142,3 @@ class EpilogueRow(wiring.Component):
             read.addr.eq(column),
         ]
         return read.data
-
-    def _add(self, m, chosen, fields):
-        """The sum of three, the skip operand last; the compiler proves that it cannot wrap."""
-        bits = self._config.result_bits
-        biased, total = (
-            Signal(signed(bits), name=name, reset_less=True) for name in ("biased", "total")
-        )
-        scaled = shift_left(m, chosen, fields.left, bits, name="scaled")
-        skip = delay(m, self.skip, 1, name="skip_late")
-        skip_left = delay(m, fields.skip_left, 1, name="skip_left")
-        skip = shift_left(m, skip, skip_left, bits, name="skip")
-        m.d.sync += [
-            biased.eq(delay(m, fields.bias, 1, name="bias") + scaled),
-            total.eq(biased + skip),
-        ]
-        return total
-
-    def _limit(self, m, value, sign, fits, limits):
-        """Saturate the value to the width of an activation, compare it with its limits, choose."""
-        bits = self._config.activation_bits
-        most = 1 << (bits - 1)
-        near, kept = (Signal(signed(bits), name=name, reset_less=True) for name in ("near", "kept"))
-        below, above = Signal(reset_less=True), Signal(reset_less=True, name="above")
-        later = delay(m, limits, 1, name="limits_late")
-        low, high = later.low[:bits].as_signed(), later.high[:bits].as_signed()
-        # A raw slice keeps its bits: the host puts the slices of a sum together again.
-        is_whole = limits.raw | (fits & (value[-1] == sign))
-        m.d.sync += [
-            near.eq(Mux(is_whole, value, Mux(sign, -most, most - 1))),
-            below.eq(~later.raw & (near < low)),
-            above.eq(~later.raw & (near > high)),
-            kept.eq(near),
-        ]
-        low, high = (delay(m, one, 1, name=name) for one, name in ((low, "low"), (high, "high")))
-        m.d.sync += self.result.eq(Mux(below, low, Mux(above, high, kept)))

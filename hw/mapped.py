@@ -1,14 +1,18 @@
-"""The circuits of a processing element as UltraScale+ cells, for synthesis.
+"""The circuits of ``hw.circuits`` as UltraScale+ cells, for synthesis.
 
 Tools find none of these by themselves: two small functions in a LUT, a shift in the LUT of an
-adder, three terms in one carry chain. Each equals its like in ``hw.circuits``: tests prove it for
-every register of a processing element.
+adder, three terms in one carry chain, a comparison of two bits a LUT, one of sixteen words in four
+LUTs. Each equals its like in ``hw.circuits``: tests prove it for every register of the components
+that are made of them.
 """
 
 from typing import NamedTuple
 
 from hw.cells import Bit, Cells, Function, extended, net, nets, widened, word
 
+MULTIPLEXERS = ("MUXF7", "MUXF8")  # of two LUTs, and of two of those
+LUT_PICKS = 2  # bits of an index: a LUT6 picks one of four
+COMPARED = 2  # bits of each of two numbers, and one input more for a LUT of two functions
 # Codes 0 to 7 of -2 b2 + b1 + b0 are 0, 1, 1, 2, -2, -1, -1, 0.
 MULTIPLES = (0, 1, 1, 2, 2, 1, 1, 0)  # magnitude of the Booth digit of each code
 
@@ -36,14 +40,7 @@ class Mapped:
 
     def coarse(self, activation, low, width):
         """A multiplexer of four to one: one LUT per bit."""
-        a, low = nets(activation), nets(low)
-
-        def rule(*bits):
-            return bits[_number(bits[4:])]
-
-        return self._level(
-            Function.of(rule, *(extended(a, n - s) for s in range(4)), *low) for n in range(width)
-        )
+        return self._one_of(activation, low, -1, width)
 
     def middle(self, value, select, some, width):
         """A shift by 0 or 4, in which bits n and n + 4 share a LUT."""
@@ -121,6 +118,89 @@ class Mapped:
             chosen += map(self._cells.single, above)
             others += [less] * len(above)
         return self._cells.chain(chosen, others, carry)
+
+    def pick(self, words, index):
+        """One LUT for one of four bits; the dedicated multiplexers of a slice choose among them."""
+        bits, index = [nets(word) for word in words], nets(index)
+        low, high = index[:LUT_PICKS], index[LUT_PICKS:]
+        size = 1 << len(low)
+
+        def rule(*bits):
+            return bits[_number(bits[size:])]
+
+        def one_of(group):
+            return [Function.of(rule, *each, *low) for each in zip(*group, strict=True)]
+
+        picked = [
+            self._cells.functions(one_of(bits[n : n + size])) for n in range(0, len(bits), size)
+        ]
+        for kind, select in zip(MULTIPLEXERS, high, strict=False):
+            pairs = zip(picked[::2], picked[1::2], strict=True)
+            picked = [self._cells.choose(kind, zero, one, select) for zero, one in pairs]
+        return word(picked[0])
+
+    def exceeds(self, one, other, anyway):
+        """A carry chain from the lowest bits up: unequal bits decide, equal ones pass the carry."""
+        ones, others = nets(one), nets(other)
+        # With their signs exchanged, signed numbers compare as numbers without a sign do.
+        ones[-1], others[-1] = others[-1], ones[-1]
+        starts = range(0, len(ones), COMPARED)
+        # The LUT of the highest bits has the last word, and an input left for ``anyway``.
+        anyways = [0] * (len(starts) - 1) + [net(anyway)]
+        compared = [
+            self._compared(ones[n : n + COMPARED], others[n : n + COMPARED], last)
+            for n, last in zip(starts, anyways, strict=True)
+        ]
+        greater, equal = zip(*compared, strict=True)
+        return self._cells.carried(equal, greater, 0)
+
+    def up(self, value, amount, unit, width):
+        """One of four bits in a LUT; edges, of which fewer bits matter, share."""
+        return self._one_of(value, amount, -unit, width)
+
+    def down(self, value, amount, unit, width):
+        """The same, towards the lowest bit."""
+        return self._one_of(value, amount, unit, width)
+
+    def saturate(self, value, whole, sign):
+        """Two bits share a LUT: what they need beside their own is the same."""
+        v, controls = nets(value), (net(whole), net(sign))
+
+        def lower(bit, whole, sign):
+            return bit if whole else not sign
+
+        def highest(bit, whole, sign):
+            return bit if whole else sign
+
+        rules = [lower] * (len(v) - 1) + [highest]
+        return self._level(
+            Function.of(rule, bit, *controls) for rule, bit in zip(rules, v, strict=True)
+        )
+
+    def _one_of(self, value, amount, step, width):
+        v, amount = nets(value), nets(amount)
+        count = 1 << len(amount)
+
+        def rule(*bits):
+            return bits[_number(bits[count:])]
+
+        return self._level(
+            Function.of(rule, *(extended(v, n + step * i) for i in range(count)), *amount)
+            for n in range(width)
+        )
+
+    def _compared(self, ones, others, anyway):
+        """Whether bits are greater than others, and whether they are equal, in one LUT."""
+        count = len(ones)
+
+        def greater(*bits):
+            return bits[-1] or _number(bits[:count]) > _number(bits[count:-1])
+
+        def equal(*bits):
+            return not bits[-1] and bits[:count] == bits[count:-1]
+
+        inputs = (*ones, *others, anyway)
+        return self._cells.pair(Function.of(greater, *inputs), Function.of(equal, *inputs))
 
     def _level(self, functions):
         return word(self._cells.functions(list(functions)))

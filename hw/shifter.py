@@ -17,7 +17,7 @@ RIGHT_STAGES = 3
 JOINED = 6  # bits that a LUT6 joins
 
 
-def shift_left(m, value, amount, width, *, name):
+def shift_left(m, circuits, value, amount, width, *, name):
     """``value << amount`` cut to ``width`` bits: its low four amount bits, then the rest.
 
     The first are applied ``LEFT_STAGES`` cycles later; the result is a choice of the register that
@@ -25,11 +25,10 @@ def shift_left(m, value, amount, width, *, name):
     """
     for stage in range(LEFT_STAGES):
         unit = 1 << (STEP_BITS * stage)
-        choices = [value << n * unit for n in range(1 << STEP_BITS)]
         # What lies above the result's width can no longer come back: shifts go up only.
-        shape = signed(min(width, len(choices[-1])))
-        shifted = Signal(shape, name=f"{name}_{stage}", reset_less=True)
-        m.d.sync += shifted.eq(Array(choices)[amount[:STEP_BITS]])
+        own = min(width, len(value) + (unit << STEP_BITS) - unit)
+        shifted = Signal(signed(own), name=f"{name}_{stage}", reset_less=True)
+        m.d.sync += shifted.eq(circuits.up(value, amount[:STEP_BITS], unit, own))
         value, amount = shifted, delay(m, amount[STEP_BITS:], 1, name=f"{name}_amount_{stage}")
     unit = 1 << (STEP_BITS * LEFT_STAGES)
     choices = [value << n * unit for n in range(1 << len(amount)) if n * unit < width]
@@ -38,7 +37,7 @@ def shift_left(m, value, amount, width, *, name):
     return result
 
 
-def shift_right(m, value, amount, bits, *, name):
+def shift_right(m, circuits, value, amount, bits, *, name):
     """The low ``bits`` of ``value >> amount``, the sign, and whether all bits above are the sign.
 
     All of them ``RIGHT_STAGES`` cycles later, for an amount of five or six bits.
@@ -52,7 +51,7 @@ def shift_right(m, value, amount, bits, *, name):
         # The steps to come take away at most `unit` - 1 places.
         width = min(len(value), bits + unit - 1)
         shifted = Signal(signed(width), name=f"{name}_{rest}", reset_less=True)
-        m.d.sync += shifted.eq(Array(value >> n * unit for n in range(1 << step))[amount[rest:]])
+        m.d.sync += shifted.eq(circuits.down(value, amount[rest:], unit, width))
         # A bit that a stage drops must equal the sign, else the result does not fit.
         fits = [
             *_joined(m, fits, f"{name}_fits_{rest}"),

@@ -5,11 +5,12 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
+from hw.maxima import MAXIMA, Maxima, pick_stages
+from hw.once import once
 from hw.ports import read_port
 from hw.spec.timing import RESULT_STAGES, hold_latency, side_depth, write_latency
 from hw.tiles import SideRead
 
-COLUMNS_AT_ONCE = 4  # a LUT6 picks one of four
 # The buffer's read, then the choice of lanes.
 SKIP_STAGES = 2  # from the address of a skip operand to row 0's lane
 
@@ -88,13 +89,7 @@ class Side(wiring.Component):
         return m
 
     def _write(self, m, write):
-        """Column after column of the tile, the last first, picked four to one and then the rest."""
-        step, maxima = self.step, []
-        for column, word in enumerate(reversed(self.words)):
-            # The step moves with the skew of the columns, a cycle each.
-            maxima.append(self._maximum(m, column, word, step.load))
-            step = delay(m, step, 1, name=f"step_{column}")
-
+        """Column after column of the tile, the last first."""
         columns = self._config.columns
         index, active = Signal(range(columns)), Signal(name="active")
         with m.If(self.step.last):
@@ -104,31 +99,15 @@ class Side(wiring.Component):
         with m.Else():
             m.d.sync += index.eq(index + 1)
 
-        stages = 1 if columns <= COLUMNS_AT_ONCE else 2
-        for stage in range(stages):
-            low = index[: COLUMNS_AT_ONCE.bit_length() - 1]
-            picked = []
-            for n in range(0, len(maxima), COLUMNS_AT_ONCE):
-                one = Signal.like(maxima[0], name=f"picked_{stage}_{n}", reset_less=True)
-                m.d.sync += one.eq(Array(maxima[n : n + COLUMNS_AT_ONCE])[low])
-                picked.append(one)
-            maxima = picked
-            index = delay(m, index[len(low) :], 1, name=f"index_{stage}")
+        maxima = once(m.submodules, "maxima", MAXIMA, Maxima, self._config)
+        wait = pick_stages(self._config)
         m.d.comb += [
-            write.en.eq(delay(m, active, stages, name="active", reset_less=False)),
-            write.data.eq(maxima[0]),
+            maxima.load.eq(self.step.load),
+            maxima.index.eq(index),
+            write.en.eq(delay(m, active, wait, name="active", reset_less=False)),
+            write.data.eq(maxima.o),
         ]
-
-    def _maximum(self, m, column, word, load):
-        """Running maximum of each lane."""
-        config = self._config
-        best = Signal.like(word, name=f"best_{column}", reset_less=True)
-        for lane in range(config.lanes):
-            old = best.word_select(lane, config.activation_bits)
-            new = word.word_select(lane, config.activation_bits)
-            with m.If(load | (new.as_signed() > old.as_signed())):
-                m.d.sync += old.eq(new)
-        return best
+        m.d.comb += [own.eq(word) for own, word in zip(maxima.words, self.words, strict=True)]
 
     def _give_skips(self, m, word):
         """Choose the group of lanes, and hand each row its own when its turn comes."""

@@ -9,7 +9,7 @@ from torch import nn
 
 import qnn
 from hw.spec.config import named_config
-from hw.verilog import mapped_element, verilog
+from hw.verilog import MAPPED, mapped_files, verilog
 from qnn.backend.array.configure import config_for
 from qnn.design import Design, compile
 from qnn.errors import CompileError
@@ -47,6 +47,9 @@ def test_a_build_folder_holds_verilog_reports_and_hashes(design, built):
     files = {str(p.relative_to(built)) for p in built.rglob("*") if p.is_file()}
     assert files == {*manifest["files"], "manifest.json"}
     assert {"rtl/qnn_accelerator.v", "rtl/qnn_pe.v", "rtl/ultrascale/qnn_pe.v"} <= files
+    mapped = {name for name in files if name.startswith("rtl/ultrascale/")}
+    assert mapped == {f"rtl/ultrascale/{name}.v" for name in MAPPED}
+    assert {name.replace("ultrascale/", "") for name in mapped} <= files
     assert {"driver/driver.py", "driver/image.bin", "driver/qnn_accelerator.h"} <= files
     cells = [(built / folder / "qnn_pe.v").read_text() for folder in ("rtl", "rtl/ultrascale")]
     assert ["CARRY8" in text for text in cells] == [False, True]
@@ -74,7 +77,7 @@ def test_the_same_design_writes_the_same_bytes_over_an_earlier_build(design, bui
     before = {p: p.read_bytes() for p in built.rglob("*") if p.is_file()}
     (built / "left_over").touch()
     verilog.cache_clear()  # so that all is elaborated again
-    mapped_element.cache_clear()
+    mapped_files.cache_clear()
     design.write(built)
     assert {p: p.read_bytes() for p in built.rglob("*") if p.is_file()} == before
     assert os.listdir(built.parent) == ["build"]

@@ -18,7 +18,7 @@ COPIED = ("build.tcl", "qnn.xdc")
 # 64 KiB: more than a core's 4 KiB, so that addresses are easy to read.
 REGISTERS_STEP = 0x1_0000  # from one core's registers to the next's
 JOBS = 4
-PLAIN_ELEMENT, MAPPED_ELEMENT = "rtl/qnn_pe.v", "rtl/ultrascale/qnn_pe.v"
+PLAIN, MAPPED = "rtl/", "rtl/ultrascale/"  # folders of Verilog in words and in cells
 ASSIGN_MEMORY = """\
     assign_bd_address -offset $ddr_@{low}_base -range $ddr_@{low}_bytes \\
         -target_address_space $space [get_bd_addr_segs ${side}_DDR_@{LOW}]
@@ -36,9 +36,10 @@ def files(
     facts: Facts, config: SvpeConfig, built: Mapping[str, bytes], cores: int, clock_mhz: float
 ) -> dict[str, bytes]:
     """Path in the build folder to content; ``built`` is what is there already."""
-    verilog = sorted(name for name in built if name.startswith("rtl/") and name.count("/") == 1)
-    # Synthesis takes the processing element as cells, simulation the one in words.
-    sources = [MAPPED_ELEMENT if name == PLAIN_ELEMENT else name for name in verilog]
+    names = sorted(n for n in built if n.startswith(PLAIN) and n.count("/") == 1)
+    # Synthesis takes as cells what there is as cells, simulation all in words.
+    cells = {name: MAPPED + name.removeprefix(PLAIN) for name in names}
+    sources = [cells[name] if cells[name] in built else name for name in names]
     texts = {
         "settings.tcl": _settings(facts, config, sources, cores, clock_mhz),
         "README.md": _readme(facts, config, cores, clock_mhz),

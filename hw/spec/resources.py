@@ -161,7 +161,7 @@ def _router(config):
     words = config.columns * config.feature_bits
     return (
         words * fours,
-        words * ceil(fours / 4) * (fours > 1),
+        words * (config.banks > 16),
         words,
         config.banks * row_bits * threes,
         config.banks * row_bits * (threes > 1),
@@ -170,7 +170,6 @@ def _router(config):
 
 
 def _epilogue(config):
-    fours = ceil(config.columns / 4)
     return (
         config.rows * config.accumulator_bits,
         config.rows * config.result_bits,
@@ -178,7 +177,8 @@ def _epilogue(config):
         config.rows,
         Buffer.PARAMETERS.word_bits(config) * _luts_deep(config.parameter_words),
         config.columns * config.feature_bits,
-        fours * config.feature_bits,
+        # The registers behind the choice of a column: one, or two where it takes two stages.
+        (1 + (config.columns > 4)) * config.feature_bits,
     )
 
 

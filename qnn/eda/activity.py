@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.array import PE
-from hw.pe import Control
+from hw.pe import Control, ProcessingElement
 from hw.spec.config import SvpeConfig
 from hw.spec.timing import product_stages, tree_levels
-from hw.verilog import mapped_element
+from hw.verilog import files
 from qnn.eda import verilator
 from qnn.eda.synthesis import YOSYS, run_tool, synthesis
 from qnn.errors import ToolError
@@ -66,7 +66,7 @@ def activity(
     ToolError
         A tool is missing or fails.
     """
-    _, netlist = synthesis(mapped_element(config), PE)
+    _, netlist = synthesis(files(ProcessingElement(config), PE, mapped=True), PE)
     with tempfile.TemporaryDirectory(prefix="qnn-activity-") as scratch:
         folder = Path(scratch)
         module = _write_netlist(netlist, folder)

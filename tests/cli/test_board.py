@@ -32,7 +32,7 @@ def short_verilog():
         rtl = {name[4:]: text for name, text in texts.items() if name.count("/") == 1}
         element = {"qnn_pe.v": texts["rtl/ultrascale/qnn_pe.v"]}
         patch.setattr("hw.verilog.verilog", lambda config: rtl)
-        patch.setattr("hw.verilog.mapped_element", lambda config: element)
+        patch.setattr("hw.verilog.mapped_files", lambda config: element)
         yield
 
 

@@ -1,7 +1,8 @@
 import pytest
 
+from hw.pe import ProcessingElement
 from hw.spec.config import SvpeConfig
-from hw.verilog import mapped_element
+from hw.verilog import files
 from qnn.eda.longest_path import longest_path
 from qnn.eda.synthesis import synthesis
 
@@ -67,7 +68,7 @@ def test_a_loop_without_a_register_is_refused():
 def test_a_stage_of_a_processing_element_is_a_lut_or_one_adder(weight_bits):
     """An adder of three terms has a LUT for its carries before the LUTs of its chain."""
     config = SvpeConfig(lanes=8, rows=1, columns=1, weight_bits=weight_bits)
-    _, found = synthesis(mapped_element(config), "qnn_pe")
+    _, found = synthesis(files(ProcessingElement(config), "qnn_pe", mapped=True), "qnn_pe")
     path = longest_path(found, "qnn_pe")
     assert path.luts == 2
     assert path.carry_bits <= config.accumulator_bits

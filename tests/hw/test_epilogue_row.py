@@ -4,8 +4,9 @@ import pytest
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
-from hw.epilogue_row import LIMITS_LEAD, EpilogueRow
+from hw.epilogue_row import EpilogueRow
 from hw.row_memory import ROW_MEMORY_STAGES
+from hw.scale import LIMITS_LEAD
 from hw.spec import timing
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.parameters import parameters

@@ -5,14 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.cells import Function, Net
+from hw.maxima import MAXIMA, Maxima
 from hw.pe import ProcessingElement
+from hw.pick import PICK, Pick
+from hw.scale import SCALE, Scale
 from hw.spec.config import SvpeConfig, named_config
-from hw.verilog import files, mapped_element, verilog
+from hw.verilog import files, mapped_files, verilog
 from qnn.bench import array
 from qnn.eda.equivalence import compare
 from qnn.eda.synthesis import synthesize
 
 NAME = "qnn_pe"
+WIDE = {PICK: Pick, MAXIMA: Maxima, SCALE: Scale}  # what has cells beside the processing element
 
 
 def config(**sizes):
@@ -23,9 +27,14 @@ def element(config, *, mapped):
     return files(ProcessingElement(config), NAME, mapped=mapped)[f"{NAME}.v"]
 
 
-def registers(config):
+def bodies(module, config):
+    """A component of ``WIDE`` in words and in cells."""
+    return [files(WIDE[module](config), module, mapped=m)[f"{module}.v"] for m in (False, True)]
+
+
+def registers(text, module=NAME):
     """Bits that must be compared: of every register, some of which are outputs."""
-    return synthesize({f"{NAME}.v": element(config, mapped=True)}, NAME).ff
+    return synthesize({f"{module}.v": text}, module).ff
 
 
 KINDS = [
@@ -64,7 +73,7 @@ def test_any_number_of_lanes_is_proved(lanes, weight_bits):
 def test_every_register_is_compared():
     made = config(lanes=4)
     proved, _ = compare(element(made, mapped=False), element(made, mapped=True), NAME)
-    assert proved == registers(made)
+    assert proved == registers(element(made, mapped=True))
 
 
 @pytest.mark.parametrize(
@@ -83,11 +92,64 @@ def test_a_planted_fault_is_not_proved(kind, good, bad):
     assert open_ > 0
 
 
-def test_the_mapped_element_is_the_one_file_that_differs():
+@pytest.mark.rtl
+@pytest.mark.parametrize("module", WIDE)
+@pytest.mark.parametrize("activation_bits", [4, 5, 8, 16])
+@pytest.mark.parametrize("columns", [1, 2, 4, 8, 16])
+def test_any_number_of_columns_is_proved(columns, activation_bits, module):
+    made = SvpeConfig(lanes=2, rows=1, columns=columns, activation_bits=activation_bits)
+    words, cells = bodies(module, made)
+    proved, open_ = compare(words, cells, module)
+    assert (proved, open_) == (registers(cells, module), 0)
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("module", WIDE)
+def test_the_reference_is_proved(module):
+    _, open_ = compare(*bodies(module, named_config("reference")), module)
+    assert open_ == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "good", "bad"),
+    [
+        (PICK, ".INIT(64'h", ".INIT(64'h1 ^ 64'h"),
+        (PICK, ".S(bank[2])", ".S(bank[3])"),  # the choice of a MUXF7
+        (MAXIMA, ".INIT(64'h", ".INIT(64'h2 ^ 64'h"),
+        (MAXIMA, ".S(index[2])", ".S(1'h0)"),
+        (SCALE, ".INIT(64'h", ".INIT(64'h1 ^ 64'h"),
+        (SCALE, ".CI(1'h0)", ".CI(1'h1)"),  # equal limits exceed
+    ],
+)
+def test_a_planted_fault_in_a_wide_part_is_not_proved(module, good, bad):
+    words, cells = bodies(module, SvpeConfig(lanes=2, rows=1, columns=8))
+    assert good in cells
+    _, open_ = compare(words, cells.replace(good, bad, 1), module)
+    assert open_ > 0
+
+
+@pytest.mark.rtl
+def test_a_bit_of_a_column_takes_four_luts_and_two_registers():
+    """Of sixteen banks, with the padding: what clears and sets are wires of registers."""
+    made = SvpeConfig(lanes=4, rows=1, columns=8)
+    counted = synthesize({f"{PICK}.v": bodies(PICK, made)[1]}, PICK)
+    assert counted.lut - 4 * made.feature_bits in (0, 1)  # an inverter for all
+    assert counted.ff == 2 * made.feature_bits + made.activation_bits
+
+
+@pytest.mark.rtl
+def test_a_running_maximum_takes_half_a_lut_for_each_bit():
+    made = SvpeConfig(lanes=4, rows=1, columns=4)
+    counted = synthesize({f"{MAXIMA}.v": bodies(MAXIMA, made)[1]}, MAXIMA)
+    # A LUT6 for each bit picks one of the four columns.
+    assert counted.lut == made.columns * made.feature_bits / 2 + made.feature_bits
+
+
+def test_the_mapped_files_are_those_that_differ():
     made = named_config("test")
     words, cells = verilog(made), verilog(made, mapped=True)
-    assert {name for name in cells if cells[name] != words[name]} == {f"{NAME}.v"}
-    assert cells[f"{NAME}.v"] == mapped_element(made)[f"{NAME}.v"]
+    assert {name: cells[name] for name in cells if cells[name] != words[name]} == mapped_files(made)
 
 
 @given(table=st.integers(0, (1 << 16) - 1), order=st.permutations(range(4)))

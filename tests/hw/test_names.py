@@ -49,9 +49,9 @@ NAMELESS = {
 HASHED = """
 import hashlib, sys
 from hw.spec.config import SvpeConfig
-from hw.verilog import mapped_element, verilog
+from hw.verilog import mapped_files, verilog
 config = SvpeConfig(**eval(sys.argv[1]))
-print(hashlib.sha256(repr((verilog(config), mapped_element(config))).encode()).hexdigest())
+print(hashlib.sha256(repr((verilog(config), mapped_files(config))).encode()).hexdigest())
 """
 BY_BYTECODE = "takes its name from bytecode, which is not the same in every Python; give name="
 WITHOUT = "has no name; give name="

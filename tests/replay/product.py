@@ -48,9 +48,13 @@ REFERENCE = boards.reference().name
 PROJECTS = tuple(one.name for one in boards.every() if boards.family(one) == "zynqmp")
 SERIAL = boards.reference("ecp5").name
 RTL_FILES = tuple(
-    f"qnn_{name}.v" for name in ("accelerator", "epilogue_row", "feature_bank", "pe", "weight_row")
+    f"qnn_{name}.v"
+    for name in (
+        *("accelerator", "epilogue_row", "feature_bank", "maxima", "pe", "pick", "scale"),
+        "weight_row",
+    )
 )
-_elaborate, _elaborate_mapped = hardware.verilog, hardware.mapped_element
+_elaborate, _elaborate_mapped = hardware.verilog, hardware.mapped_files
 
 
 def verilog(config: SvpeConfig) -> dict[str, bytes]:
@@ -63,7 +67,7 @@ def verilog(config: SvpeConfig) -> dict[str, bytes]:
 def leave_out_verilog() -> None:
     """Let builds of this process have empty Verilog: it depends on the configuration alone."""
     hardware.verilog = lambda config, **_: dict.fromkeys(RTL_FILES, "")
-    hardware.mapped_element = lambda config: {"qnn_pe.v": ""}
+    hardware.mapped_files = lambda config: {f"{name}.v": "" for name in hardware.MAPPED}
 
 
 def report_page(design: Design, folder: Path) -> str:

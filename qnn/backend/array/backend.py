@@ -85,9 +85,9 @@ class ArrayBackend:
 
     def files(self, artifact: Image) -> dict[str, bytes]:
         # Elaboration needs amaranth; reading a design does not.
-        from hw.verilog import mapped_element, verilog
+        from hw.verilog import mapped_files, verilog
 
-        plain, mapped = verilog(artifact.config), mapped_element(artifact.config)
+        plain, mapped = verilog(artifact.config), mapped_files(artifact.config)
         files = {f"rtl/{name}": text.encode() for name, text in plain.items()}
         files |= {f"rtl/ultrascale/{name}": text.encode() for name, text in mapped.items()}
         return files | {f"driver/{name}": data for name, data in driver_files(artifact).items()}
