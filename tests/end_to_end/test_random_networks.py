@@ -107,6 +107,19 @@ def test_integer_graphs_on_rtl(graph, batch, seed):
 
 
 @pytest.mark.rtl
+@pytest.mark.parametrize("bits", [2, 3, 5])  # those of 4 bits are above
+@settings(max_examples=3, suppress_health_check=SLOW)
+@given(data=st.data(), seed=st.integers(0, 2**20))
+def test_terms_of_any_width_on_rtl(bits, data, seed):
+    config = named_config("test", weight_bits=bits, accumulator_bits=40)
+    limits = replace(LIMITS, weight_bits=bits, result_bits=config.result_bits, nodes=3)
+    graph = data.draw(graphs(limits))
+    if (design := compiled(graph, 1, config)) is not None:
+        report = verify(design, images(graph, 1, seed), "rtl")
+        assert report.passed, f"{report}\n{graph}"
+
+
+@pytest.mark.rtl
 @pytest.mark.parametrize("pe", ["multiply", "multiply_lut"])
 @settings(max_examples=3, suppress_health_check=SLOW)
 @given(graph=graphs(LIMITS), seed=st.integers(0, 2**20))

@@ -14,7 +14,7 @@ from qnn.errors import CompileError, DeviceError
 from qnn.ir.reference import reference
 from sim import functional
 from tests.compiler import small_graphs
-from tests.graphs import graphs, images
+from tests.graphs import Limits, graphs, images
 from tests.operators import changed
 from tests.programs import with_members
 
@@ -37,6 +37,12 @@ def compiled(graph, config, batch):
         return None
 
 
+def of_width(bits):
+    """What keeps random networks to codes of at most ``bits`` bits, and an array of as many."""
+    config = named_config("test", weight_bits=bits, accumulator_bits=40)
+    return Limits(weight_bits=bits, result_bits=config.result_bits), config
+
+
 def assert_equal(graph, image, x):
     """Every tensor and every output of the image is the reference's."""
     want = reference(run_passes(graph), x)
@@ -45,6 +51,15 @@ def assert_equal(graph, image, x):
         np.testing.assert_array_equal(tensor, want[name], err_msg=name)
     for output, tensor in zip(graph.outputs, got.outputs, strict=True):
         np.testing.assert_array_equal(tensor, want[output.name], err_msg=output.name)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 5])
+@settings(max_examples=15)
+@given(data=st.data())
+def test_terms_of_any_width_equal_the_reference(bits, data):
+    limits, config = of_width(bits)
+    graph = data.draw(graphs(limits))
+    assert_equal(graph, compile_graph(graph, config), images(graph, 3))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
