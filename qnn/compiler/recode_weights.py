@@ -8,7 +8,6 @@ from hw.spec.config import SvpeConfig
 from hw.spec.isa.codes import term_shift
 from qnn.compiler.compilation import Compilation
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Conv
 
 
 def recode_weights(state: Compilation) -> Compilation:
@@ -23,11 +22,8 @@ def recoded(graph: Graph, config: SvpeConfig) -> Graph:
     """
     if config.pe != "shift":
         return graph
-    nodes = (
-        _recoded(node, config.weight_bits) if isinstance(node, Conv) else node
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=tuple(nodes))
+    made = {conv.name: _recoded(conv, config.weight_bits) for conv in graph.convs}
+    return replace(graph, nodes=tuple(made.get(node.name, node) for node in graph.nodes))
 
 
 def _recoded(node, weight_bits):
