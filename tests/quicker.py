@@ -31,7 +31,8 @@ def _export_quicker():
     import torch.export.exported_program as exported
 
     # All composite operators that are registered: no test registers one.
-    if collect := getattr(exported, "_collect_all_valid_cia_ops", None):
+    collect = getattr(exported, "_collect_all_valid_cia_ops", None)
+    if collect and not hasattr(collect, "cache_info"):
         exported._collect_all_valid_cia_ops = functools.cache(collect)
     # Annotations of a function that is made 11,000 times an export: typing keeps what it made of
     # them, collections.abc does not.
