@@ -1,6 +1,6 @@
 """Which tensors stay on chip, and which layers run strip by strip together: the cheapest found."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -35,16 +35,21 @@ def choose_runs(network: MappedNetwork, capacity: int, *, stays: bool = True) ->
     """A plan whose tensors and strips take at most ``capacity`` words at a time; None if none does.
 
     It starts with all tensors on chip (with none, if nothing ``stays``) and one layer a run. What
-    does not fit sends tensors to memory, each time the one that costs least; then layers join and
-    tensors come back as long as the estimate falls.
+    does not fit sends tensors to memory, each time the one that costs least, and in a second plan
+    the largest; then layers join and tensors come back as long as the estimate falls.
     """
     runs, fixed = _start(network)
     if not stays:
         # The fallback: every run has the chip for itself, so that the worst case is a single row.
         fixed = frozenset(place.root for place in network.place.values())
     search = _Search(network, capacity, fixed)
-    state = search.spill(search.state(runs, fixed))
-    return None if state is None else search.improve(state).plan()
+    # Neither order is best for all networks: the plan of one is often much dearer than the other's.
+    plans = []
+    for order in (search.cost, search.size):
+        state = search.spill(search.state(runs, fixed), order)
+        if state is not None:
+            plans.append(search.improve(state).plan())
+    return min(plans, key=lambda plan: plan.cycles, default=None)
 
 
 def check_rows(network: MappedNetwork) -> None:
@@ -183,8 +188,8 @@ class _Search:
             self.candidates(nodes, spilled & self.network.roots(nodes)), self.capacity - taken
         )
 
-    def spill(self, state: _State) -> _State | None:
-        """Send tensors to memory until everything fits; None where that is not enough."""
+    def spill(self, state: _State, order: Callable[[_State, str], tuple]) -> _State | None:
+        """Send tensors to memory, least first, until all fits; None where that is not enough."""
         while True:
             number = next((i for i, c in enumerate(state.choices) if c.run is None), None)
             if number is None:
@@ -193,11 +198,15 @@ class _Search:
             here = [root for root, (a, b) in state.alive.items() if a <= number <= b]
             if not here:
                 return None
-            least = min(here, key=lambda root: self._spill_order(state, root))
+            least = min(here, key=lambda root: order(state, root))
             state = self.state(state.runs, state.spilled | {least})
 
-    def _spill_order(self, state, root):
-        """What it costs to send a tensor to memory; of equals, the largest goes first."""
+    def size(self, state: _State, root: str) -> tuple:
+        """An order to ``spill`` by: the largest tensor first."""
+        return (-self.network.root_words(root),)
+
+    def cost(self, state: _State, root: str) -> tuple:
+        """An order to ``spill`` by: what it costs to send a tensor to memory."""
         words = self.network.root_words(root)
         first, last = state.alive[root]
         moved = self._moved(state, (first, last), state.spilled | {root}, -words)
