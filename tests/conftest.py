@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.quicker import quicker
+
 # A loaded machine must not fail a property: only its answer counts, never its time.
 settings.register_profile("qnn", deadline=None, print_blob=True)
 settings.load_profile("qnn")
@@ -36,6 +38,12 @@ def pytest_xdist_setupnodes(config, specs) -> None:
     """Share the cores among the workers: before any of them loads torch, which reads this once."""
     threads = max(1, len(os.sched_getaffinity(0)) // len(specs))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def pytest_collection_finish(session) -> None:
+    """All is imported: what follows are the tests alone."""
+    if session.items:
+        quicker()
 
 
 def _missing_for(marker: str) -> str | None:

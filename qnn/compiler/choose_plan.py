@@ -57,12 +57,12 @@ def _planned(state, graph, like):
         plan = choose_runs(net, int(share * words))
         if plan is None:
             break
-        chip = place_buffers(net, plan, state.batch)
-        if chip is not None:
-            return replace(state, network=net, plan=plan, chip=chip)
+        placed = place_buffers(net, plan, state.batch)
+        if placed is not None:
+            return replace(state, network=net, plan=placed[0], chip=placed[1])
     # Where no tensor stays, a run has the chip for itself, and so always finds its addresses.
     plan = choose_runs(net, words, stays=False)
     if plan is None:
         check_rows(net)
-    chip = place_buffers(net, plan, state.batch)
+    plan, chip = place_buffers(net, plan, state.batch)
     return replace(state, network=net, plan=plan, chip=chip)

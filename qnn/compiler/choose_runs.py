@@ -1,6 +1,6 @@
 """Which tensors stay on chip, and which layers run strip by strip together: the cheapest found."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -12,8 +12,8 @@ from qnn.ir.ops import Operator
 
 # Each layer of a run computes the rows at its strips' borders again: with 3x3 kernels four of them
 # repeat up to six rows of the first one per strip, and so much more with each further layer.
-# Measured by the cycle model: ResNet-18 takes 1,055,693 cycles with one layer per run and 1,019,096
-# with two, and no fewer with 3, 4 or 6; ResNet-20 in 1,024 feature words takes 35,195 and 29,186.
+# Measured by the cycle model: ResNet-18 takes 1,048,599 cycles with one layer per run and 1,017,987
+# with two, and no fewer with 3, 4 or 6; ResNet-20 in 1,024 feature words takes 34,889 and 29,361.
 MOST_LAYERS = 4
 NO_CHANGE = (0, 0, 0.0)  # of a cost
 
@@ -35,16 +35,21 @@ def choose_runs(network: MappedNetwork, capacity: int, *, stays: bool = True) ->
     """A plan whose tensors and strips take at most ``capacity`` words at a time; None if none does.
 
     It starts with all tensors on chip (with none, if nothing ``stays``) and one layer a run. What
-    does not fit sends tensors to memory, each time the one that costs least; then layers join and
-    tensors come back as long as the estimate falls.
+    does not fit sends tensors to memory, each time the one that costs least, and in a second plan
+    the largest; then layers join and tensors come back as long as the estimate falls.
     """
     runs, fixed = _start(network)
     if not stays:
         # The fallback: every run has the chip for itself, so that the worst case is a single row.
         fixed = frozenset(place.root for place in network.place.values())
     search = _Search(network, capacity, fixed)
-    state = search.spill(search.state(runs, fixed))
-    return None if state is None else search.improve(state).plan()
+    # Neither order is best for all networks: the plan of one is often much dearer than the other's.
+    plans = []
+    for order in (search.cost, search.size):
+        state = search.spill(search.state(runs, fixed), order)
+        if state is not None:
+            plans.append(search.improve(state).plan())
+    return min(plans, key=lambda plan: plan.cycles, default=None)
 
 
 def check_rows(network: MappedNetwork) -> None:
@@ -116,14 +121,17 @@ class _Cost:
         return _Cost(
             sum(c.missing < 0 for c in choices),
             sum(c.missing for c in choices),
-            sum(c.cycles for c in choices),
+            # Of what fits: infinite cycles of others would hide what a change costs these.
+            sum(c.cycles for c in choices if c.run is not None),
         )
 
     def change(self, before: "_Cost") -> tuple:
         """What this costs more than ``before`` did, to be compared in this order."""
-        # Infinity less infinity is no number: both impossible is no change.
-        cycles = 0.0 if self.cycles == before.cycles else self.cycles - before.cycles
-        return self.impossible - before.impossible, self.missing - before.missing, cycles
+        return (
+            self.impossible - before.impossible,
+            self.missing - before.missing,
+            self.cycles - before.cycles,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +188,8 @@ class _Search:
             self.candidates(nodes, spilled & self.network.roots(nodes)), self.capacity - taken
         )
 
-    def spill(self, state: _State) -> _State | None:
-        """Send tensors to memory until everything fits; None where that is not enough."""
+    def spill(self, state: _State, order: Callable[[_State, str], tuple]) -> _State | None:
+        """Send tensors to memory, least first, until all fits; None where that is not enough."""
         while True:
             number = next((i for i, c in enumerate(state.choices) if c.run is None), None)
             if number is None:
@@ -190,11 +198,15 @@ class _Search:
             here = [root for root, (a, b) in state.alive.items() if a <= number <= b]
             if not here:
                 return None
-            least = min(here, key=lambda root: self._spill_order(state, root))
+            least = min(here, key=lambda root: order(state, root))
             state = self.state(state.runs, state.spilled | {least})
 
-    def _spill_order(self, state, root):
-        """What it costs to send a tensor to memory; of equals, the largest goes first."""
+    def size(self, state: _State, root: str) -> tuple:
+        """An order to ``spill`` by: the largest tensor first."""
+        return (-self.network.root_words(root),)
+
+    def cost(self, state: _State, root: str) -> tuple:
+        """An order to ``spill`` by: what it costs to send a tensor to memory."""
         words = self.network.root_words(root)
         first, last = state.alive[root]
         moved = self._moved(state, (first, last), state.spilled | {root}, -words)

@@ -16,8 +16,9 @@ from qnn.ir.rows import Rows
 # 16 less than a counter holds: other transfers give tokens that wait at the same time.
 MOST_STRIPS = (1 << TOKEN_BITS) - 16  # of a run: the store of each may give a token that waits
 # The estimated wait for results to land, per layer and strip: tokens and pipeline. Measured by the
-# cycle model: with 32, 64 and 128, ResNet-18 takes 1,015,327, 1,019,096 and 1,022,868 cycles, and
-# ResNet-20 in 1,024 feature words 27,941, 29,186 and 30,582.
+# cycle model: with 32, 64 and 128, ResNet-18 takes 1,014,779, 1,017,987 and 1,019,026 cycles, and
+# ResNet-20 in 1,024 feature words 28,222, 29,361 and 30,632. Of other networks some take more
+# with 32 than with 64, some less.
 STRIP_CYCLES = 64
 
 
@@ -208,8 +209,6 @@ def _heights(network, nodes, spilled):
 
 def _variants(network, nodes, rows, strips):
     """The runs of one height: of equal ones, the first is taken."""
-    if strips > 2:
-        yield LayerRun(nodes, rows, strips)
     # Two copies before one: where both fit, overlapped transfers cost nothing.
     yield LayerRun(nodes, rows, 2)
     yield LayerRun(nodes, rows, 1)

@@ -11,7 +11,7 @@ from qnn.compiler.task import Key
 from qnn.errors import CompileError
 
 # Loads of a full buffer, at most twice as many: each may give a token that waits. Measured by the
-# cycle model: with 4, 8 and 16, ResNet-20 in 1,024 feature words takes 30,676, 30,099 and 29,186
+# cycle model: with 4, 8 and 16, ResNet-20 in 1,024 feature words takes 30,703, 30,199 and 29,361
 # cycles; ResNet-18 differs by 0.3 %.
 PIECES = 16
 # The first loads of a program are small, so that work begins soon; each is this much larger than
@@ -113,16 +113,18 @@ def _chunk_program(chunk, tasks, data, rings, config, load_bound):
         parameters[key] = parameter + number
         address += data.words[key]
     pieces = _pieces(chunk, data, config, load_bound)
-    program, loaded = [], set()
-    is_first = chunk.first == 0
+    program, loaded, known = [], set(), set()
+    most = _most(config)
     for task in tasks[chunk.first : chunk.stop]:
         key, tag = task.weights, task.instruction.tag
         if key and key not in loaded:
             piece = pieces[key]
             loaded.update(piece)
-            # Parameters are one word per group: after the first chunk they come all at once.
-            first = len(loaded) == len(piece)
-            keys = piece if is_first else chunk.keys if first else ()
+            # Parameters are one word per group: the small loads of the beginning bring their own,
+            # the first large one brings all others.
+            is_small = chunk.first == 0 and sum(data.words[k] for k in piece) < most
+            keys = [k for k in (piece if is_small else chunk.keys) if k not in known]
+            known.update(keys)
             loads = [
                 _load_parameters(run, parameters, data, tag) for run in _adjacent(keys, data.order)
             ]
@@ -152,13 +154,18 @@ def _adjacent(keys, order):
     return runs
 
 
+def _most(config):
+    """The weight words of a load that is not small."""
+    return config.weight_words // PIECES
+
+
 def _pieces(chunk, data, config, load_bound):
     """The keys that are loaded with each key.
 
     One at first, so that work can begin, then more. Where work waits for loads all the time, whole
     layers: each load costs the memory port some cycles.
     """
-    most = config.weight_words // PIECES
+    most = _most(config)
     least = most if chunk.first else 1
     # Of very many layers, several at a time: whole layers are then no more loads than pieces are.
     many = len({name for name, _ in chunk.keys}) > 2 * PIECES

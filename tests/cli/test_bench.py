@@ -45,7 +45,11 @@ def test_the_quick_runs_are_measured_kept_and_told(qnn, tmp_path):
     assert all(result.keys() >= KEYS for result in found)
     assert all(result["test_images"] == 360 for result in found)
     accuracies = {result["name"]: result["test_accuracy"] for result in found}
-    assert accuracies["discquant-w2a8-digits_cnn"] > accuracies["nearest-w2a8-digits_cnn"] + 50
+    nearest = accuracies["nearest-w2a8-digits_cnn"]
+    assert accuracies["discquant-w2a8-digits_cnn"] > nearest + 50
+    learnt = [name for name in accuracies if name.startswith("discquant") or "epochs" in name]
+    assert len(learnt) == 3
+    assert all(accuracies[name] > nearest + 30 for name in learnt)
     assert accuracies["nearest-w3a8-digits_cnn"] > 85
     assert len(err.splitlines()) == len(QUICK)
     _is_known(qnn, out, found)

@@ -124,6 +124,18 @@ def test_small_tensors_stay_on_chip_where_large_ones_do_not():
     assert tensors <= {"a", "b"}
 
 
+def test_of_equal_tensors_the_one_goes_to_memory_that_costs_least_there():
+    x = image(8, 12, 12, type=small_graphs.U8)
+    a = conv("a", x, 8, kernel=1)
+    b = conv("b", a, 8)
+    c = conv("c", b, 8, skip=a)
+    g = run_passes(graph(x, a, b, c, small_graphs.last(c, 10)))
+    # Room for less than two of the maps, and a memory that is the limit. Two strips of `c` read
+    # rows of `b` twice, while rows of `c` are read once.
+    plan = choose_runs(network(g, TEST, 1, 1), 230)
+    assert plan.spilled == {"x", "a", "c", "last"}
+
+
 def loads(image, buffer, region):
     return [
         f for f in image.program if f.op is Op.LOAD and f.buffer == buffer and f.region == region
@@ -136,6 +148,20 @@ def test_weights_that_fit_are_loaded_once_for_all_strips():
     assert words == 2 * 4 * 36  # two layers, groups of 16 channels, steps of a tile
     assert len({layer.row for layer in image.layers}) > 2
     assert image.scratch_bytes == 12 * 4 * 56 * 16
+
+
+def test_small_loads_of_weights_bring_their_parameters_and_the_first_large_one_all_others():
+    x = image(8, 6, 5, type=small_graphs.U8)
+    a = conv("a", x, 8, kernel=1)
+    b = conv("b", a, 32)
+    c = conv("c", b, 32)
+    d = conv("d", c, 32)
+    compiled = compile_graph(graph(x, a, b, c, d), replace(TEST, weight_words=1024))
+    weights = [f.words for f in loads(compiled, Buffer.WEIGHTS, Region.IMAGE)]
+    numbers = [f.words for f in loads(compiled, Buffer.PARAMETERS, Region.IMAGE)]
+    assert weights == [1, 10, 9, 9, 18, 63, 72, 72, 72, 72, 72, 72, 72, 36]
+    # A load of 1024 / 16 words is large; there are 26 groups of four channels.
+    assert numbers == [1, 2, 1, 1, 2, 4, 15]
 
 
 def test_weights_come_again_for_each_strip_or_strips_for_each_slice_as_costs_less():

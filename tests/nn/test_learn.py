@@ -1,4 +1,5 @@
 import copy
+import functools
 from itertools import product
 
 import numpy as np
@@ -43,15 +44,22 @@ def run(quantized, images):
     return result if isinstance(result, tuple) else (result,)
 
 
-def small(*, eps=1e-5, weight_bits=3):
-    """Two convolutions with BatchNorm and a linear layer, quantized."""
+def small():
+    """Two convolutions with BatchNorm and a linear layer, quantized, and data: copies."""
+    made = copy.deepcopy(_small())
+    torch.manual_seed(1)  # what a test draws does not depend on who made the original
+    return made
+
+
+@functools.cache
+def _small():
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(2, 6, 3, 1, 1, bias=False),
-        nn.BatchNorm2d(6, eps),
+        nn.BatchNorm2d(6),
         nn.ReLU(),
         nn.Conv2d(6, 5, 3, 2, 1),
-        nn.BatchNorm2d(5, eps),
+        nn.BatchNorm2d(5),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(5 * 16, 4),
@@ -60,7 +68,7 @@ def small(*, eps=1e-5, weight_bits=3):
     model.train()
     for _ in range(20):
         model(data)
-    return quantize(model.eval(), data, weight_bits=weight_bits), data
+    return quantize(model.eval(), data, weight_bits=3), data
 
 
 def integers_equal(quantized, images):
@@ -249,23 +257,42 @@ def test_channels_that_batchnorm_multiplies_by_0_stay_silent_when_means_freeze(m
     assert torch.equal(conv(x)[:, 2], frozen[:, 2])
 
 
-@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.sampled_from((3, 8)))
-def test_pooling_over_all_of_space_is_that_convolution(channels, height, width, bits):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randint(-9, 9, (3, channels, height, width), generator=generator).double()
-    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, 2, 1))
-    quantized = quantize(model, x.float() + 0.5, weight_bits=3, activation_bits=bits)
-    pools = [
-        quantized.layer(layer.name)
-        for layer in quantized.plan.layers[1:]
-        if getattr(layer, "weight_shape", None) == (channels, 1, height, width)
-    ]
-    assert pools or channels == height == width == 1
-    for conv, bias in product(pools, (True, False)):
-        weight = torch.randn(conv.plan.weight_shape, generator=generator).double()
-        shift = torch.randn(channels, generator=generator).double() if bias else None
-        got, wanted = conv.convolve(x, weight, shift), F.conv2d(x, weight, shift, groups=channels)
-        torch.testing.assert_close(got, wanted)
+class Pooled(nn.Module):
+    """For each of its inputs, pooling over all of space and a convolution."""
+
+    def __init__(self, inputs, channels):
+        super().__init__()
+        one = (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, 2, 1)) for _ in inputs)
+        self.branches = nn.ModuleList(one)
+
+    def forward(self, *images):
+        return tuple(branch(x) for branch, x in zip(self.branches, images, strict=True))
+
+
+@pytest.mark.parametrize("bits", [3, 8])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pooling_over_all_of_space_is_that_convolution(channels, bits):
+    images = {}  # of all sizes at once, because a capture takes longer than all that is compared
+    for size in product(range(1, 6), repeat=2):
+        generator = torch.Generator().manual_seed(0)
+        images[size] = torch.randint(-9, 9, (3, channels, *size), generator=generator).double()
+    data = tuple(x.float() + 0.5 for x in images.values())
+    quantized = quantize(Pooled(images, channels), data, weight_bits=3, activation_bits=bits)
+    for (height, width), x in images.items():
+        pools = [
+            quantized.layer(layer.name)
+            for layer in quantized.plan.layers
+            if getattr(layer, "weight_shape", None) == (channels, 1, height, width)
+        ]
+        assert pools or channels == height == width == 1
+        for conv, bias in product(pools, (True, False)):
+            weight = torch.randn(conv.plan.weight_shape, generator=generator).double()
+            shift = torch.randn(channels, generator=generator).double() if bias else None
+            got, wanted = (
+                conv.convolve(x, weight, shift),
+                F.conv2d(x, weight, shift, groups=channels),
+            )
+            torch.testing.assert_close(got, wanted)
 
 
 @torch.no_grad()

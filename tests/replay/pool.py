@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests.quicker import quicker
 from tests.replay import product
 from tests.replay.artifact import Artifact
 from tests.replay.jobs import build_jobs, network_jobs
@@ -56,6 +57,7 @@ def _prepare():
     import torch
 
     torch.set_num_threads(1)
+    quicker()
 
 
 def _timed(job, folder):

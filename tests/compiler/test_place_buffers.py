@@ -1,0 +1,62 @@
+"""Addresses of a plan's buffers: apart from each other, and a copy for each strip or none more."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+
+from hw.spec.config import named_config
+from qnn.compiler import run_passes
+from qnn.compiler.choose_runs import choose_runs
+from qnn.compiler.network import network
+from qnn.compiler.place_buffers import place_buffers, requests
+from qnn.compiler.runs import strip_rows
+from tests.compiler import large_graphs
+from tests.compiler.small_graphs import U8, conv, graph, image
+
+SMALL = replace(named_config("reference"), feature_words=2048, weight_words=512)
+
+
+def placed(make, words):
+    """A plan for less than all words, what it is with its addresses, and those."""
+    net = network(run_passes(make()), SMALL, SMALL.bus_bytes, 1)
+    plan = choose_runs(net, words)
+    return net, plan, *place_buffers(net, plan, 1)
+
+
+def strips(net, plan, run):
+    return run.slices * len(strip_rows(net, run.nodes, run.rows, plan.spilled))
+
+
+@pytest.mark.parametrize("make", large_graphs.ALL, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("words", [2048, 1433])
+def test_each_buffer_lies_apart_from_all_that_live_with_it(make, words):
+    net, _, plan, chip = placed(make, words)
+    needs = requests(net, plan)
+    assert chip.keys() == needs.keys()
+    for spot, need in needs.items():
+        assert 0 <= chip[spot] <= SMALL.feature_words - need.words
+    for a, b in combinations(needs.values(), 2):
+        apart = chip[a.name] + a.words <= chip[b.name] or chip[b.name] + b.words <= chip[a.name]
+        assert apart or not a.meets(b)
+
+
+@pytest.mark.parametrize("make", large_graphs.ALL, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("words", [2048, 1433])
+def test_a_run_has_the_copies_that_were_chosen_or_one_for_each_strip(make, words):
+    net, chosen, plan, _ = placed(make, words)
+    assert plan.spilled == chosen.spilled
+    for before, after in zip(chosen.runs, plan.runs, strict=True):
+        assert replace(after, copies=before.copies) == before
+        assert after.copies in (before.copies, strips(net, plan, after))
+
+
+def test_where_there_is_room_each_strip_has_a_copy():
+    x = image(8, 24, 24, type=U8)
+    net = network(run_passes(graph(x, conv("a", x, 8))), SMALL, SMALL.bus_bytes, 1)
+    (chosen,) = choose_runs(net, 512).runs
+    plan, chip = place_buffers(net, choose_runs(net, 512), 1)
+    (run,) = plan.runs
+    assert chosen.copies == 2
+    assert run.copies == strips(net, plan, run) > 2
+    assert {spot.copy for spot in chip if spot.name == "x"} == set(range(run.copies))
