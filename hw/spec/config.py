@@ -168,12 +168,20 @@ class SvpeConfig:
         )
 
 
-def accumulator_bits(pe: str, weight_bits: int, activation_bits: int) -> int:
-    """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow."""
-    # log2 of the largest weight
-    most = codes.most_index(weight_bits) - 1 if pe == "shift" else weight_bits - 1
-    needed = activation_bits - 1 + most + (LONGEST_SUM - 1).bit_length() + 1
-    return least_width(needed)
+def accumulator_bits(pe: str, weight_bits: int, activation_bits: int, terms: int = 1) -> int:
+    """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow.
+
+    Shifts add the products of all ``terms`` of a weight; a multiplier's weight is one integer.
+    """
+    weight = 1 << (weight_bits - 1)
+    if pe == "shift":
+        greatest, shift = (
+            codes.integer(codes.most_index(weight_bits)),
+            codes.term_shift(weight_bits),
+        )
+        weight = sum(greatest << (shift * term) for term in range(terms))
+    # One bit more is the sign.
+    return least_width((LONGEST_SUM * weight << (activation_bits - 1)).bit_length() + 1)
 
 
 def least_width(bits: int) -> int:

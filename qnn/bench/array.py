@@ -46,8 +46,11 @@ KINDS = (
     *(("shift", n, a) for n, a in product((2, 3, 4, 5), (4, 8, 16))),
     # Uniform weights of the same bits, and the two sizes that DSP blocks are compared at elsewhere.
     *(("multiply", n, a) for n, a in ((3, 8), (4, 8), (8, 8), (16, 16))),
-    *(("multiply_lut", n, a) for n, a in ((3, 8), (4, 8), (8, 8), (3, 16), (4, 16), (16, 16))),
+    *(("multiply_lut", n, 8) for n in (3, 4, 5, 6, 7, 8)),
+    *(("multiply_lut", n, 16) for n in (3, 4, 16)),
 )
+# Arrays of shifts whose accumulators hold the sums of several terms too.
+TERMS_KINDS = tuple(("shift", n, 8, terms) for n, terms in product((2, 3, 4, 5), (2, 3, 4)))
 NAMES = {"shift": "shift", "multiply": "multiply_dsp", "multiply_lut": "multiply_lut"}
 
 
@@ -86,17 +89,10 @@ class Row:
 
 
 def configs() -> list[SvpeConfig]:
-    """The configurations that the table has rows for."""
-    return [
-        SvpeConfig(
-            **ARRAY,
-            pe=pe,
-            weight_bits=weight_bits,
-            activation_bits=activation_bits,
-            accumulator_bits=accumulator_bits(pe, weight_bits, activation_bits),
-        )
-        for pe, weight_bits, activation_bits in KINDS
-    ]
+    """The configurations that the table has rows for; of equal kinds, that of one term first."""
+    wanted = [_config(*kind) for kind in (*KINDS, *TERMS_KINDS)]
+    # More terms seldom need a wider accumulator: most of those arrays are there already.
+    return list(dict.fromkeys(wanted))
 
 
 def measure_all(progress=None) -> list[Row]:
@@ -132,17 +128,23 @@ def to_fields(rows: list[Row]) -> dict:
     }
 
 
+def by_kind(rows: list[Row]) -> dict[tuple[str, int, int], Row]:
+    """The row for one term of each kind, by element, bits of weights and of activations."""
+    # Rows with the wider accumulators of more terms come later.
+    return {(row.pe, row.weight_bits, row.activation_bits): row for row in reversed(rows)}
+
+
 def ratios(rows: list[Row]) -> dict[str, float]:
     """Lanes at equal clock: this array's over those of multipliers."""
-    by_kind = {(row.pe, row.weight_bits, row.activation_bits): row for row in rows}
-    wide, narrow = by_kind["shift", 3, 16], by_kind["shift", 3, 8]
-    full = by_kind["multiply_dsp", 16, 16]
+    kinds = by_kind(rows)
+    wide, narrow = kinds["shift", 3, 16], kinds["shift", 3, 8]
+    full = kinds["multiply_dsp", 16, 16]
     return {
         "throughput_vs_published_vpe": wide.device_lanes / PUBLISHED_VPE_LANES,
         "throughput_vs_full_dsp_vpe": wide.device_lanes / full.device_lanes,
         "throughput_vs_packed_int8_vpe": narrow.device_lanes / (INT8_PER_DSP * DEVICE_DSPS),
         "throughput_vs_dsp_and_lut_vpe": wide.device_lanes
-        / (full.device_lanes + _beside(full, by_kind["multiply_lut", 16, 16])),
+        / (full.device_lanes + _beside(full, kinds["multiply_lut", 16, 16])),
     }
 
 
@@ -161,7 +163,7 @@ def lanes_that_fit(lut_per_lane: float, dsp_per_lane: float) -> tuple[int, str]:
 
 def findings(rows: list[Row]) -> list[str]:
     """The conclusions from the table, one sentence each."""
-    by_kind = {(row.pe, row.weight_bits, row.activation_bits): row for row in rows}
+    kinds = by_kind(rows)
     # Sentences are made from the rows, so that no number stands in two places.
     found = ratios(rows)
     texts = [
@@ -174,13 +176,23 @@ def findings(rows: list[Row]) -> list[str]:
         f"{INT8_PER_DSP} products in each DSP block (estimated)",
     ]
     for bits, activations in product((3, 4), (8, 16)):
-        shift = by_kind["shift", bits, activations].lut_per_lane
-        uniform = by_kind["multiply_lut", bits, activations].lut_per_lane
+        shift = kinds["shift", bits, activations].lut_per_lane
+        uniform = kinds["multiply_lut", bits, activations].lut_per_lane
         texts.append(
             f"{bits}-bit shifts take {shift:.1f} LUTs a lane at {activations}-bit activations, "
             f"uniform {bits}-bit weights {uniform:.1f} ({shift / uniform:.2f} x)"
         )
     return texts
+
+
+def _config(pe, weight_bits, activation_bits, terms=1):
+    return SvpeConfig(
+        **ARRAY,
+        pe=pe,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        accumulator_bits=accumulator_bits(pe, weight_bits, activation_bits, terms),
+    )
 
 
 def _row(config, body):

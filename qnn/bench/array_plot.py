@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from qnn.bench.array import Row
+from qnn.bench.array import Row, by_kind
 from qnn.bench.pictures import axes, check, save
 
 COLORS = {"shift": "#1f77b4", "multiply_lut": "#d62728", "multiply_dsp": "#888888"}
@@ -22,7 +22,11 @@ def write_plot(rows: Sequence[Row], path: Path) -> None:
     check("array", "--plot")
     figure, place = axes(7.5, 5.6)
     # Cheapest on top within each width of activations: bars are drawn from below.
-    shown = sorted(rows, key=lambda row: (row.activation_bits, row.lut_per_lane), reverse=True)
+    shown = sorted(
+        by_kind(rows).values(),
+        key=lambda row: (row.activation_bits, row.lut_per_lane),
+        reverse=True,
+    )
     labels = [
         f"{row.pe.replace('_', ', ')}: {row.weight_bits} x {row.activation_bits} bits"
         + (f" + {row.dsp_per_lane:.0f} DSP" if row.dsp_per_lane else "")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qnn.bench.clocks import Clocks
     from qnn.bench.energy import Energy
     from qnn.bench.fit import Share
+    from qnn.bench.precision import Row as Precision
 
 # In the order of a reader's questions: what it is, what it costs, how fast, how many fit.
 HEADER = (
@@ -39,15 +40,17 @@ def bench_array(
 ) -> None:
     """Measure what a lane of the array costs, beside multipliers in DSP blocks and in LUTs.
 
-    Yosys counts the cells for UltraScale+; what fits a device is estimated from them.
+    Yosys counts the cells for UltraScale+; what fits a device is estimated from them. A second
+    table has the precision of weights in one to four terms, and what it costs.
     """
-    from qnn.bench import array, clocks
+    from qnn.bench import array, clocks, precision
 
     # First of all, as the rest takes minutes.
     _check(energy or saif is not None, route, plot)
     # Minutes without the cache, which holds every netlist by its content.
     with progress("synthesise") as report:
         rows = array.measure_all(report)
+    precisions = precision.table(rows)
     spent = _energy(saif) if energy or saif else None
     fitting = _fit() if accelerator else None
     routed = clocks.measure() if route else None
@@ -56,9 +59,10 @@ def bench_array(
 
         write_plot(rows, plot)
     if as_json:
-        _print_json(rows, spent, fitting, routed)
+        _print_json(rows, precisions, spent, fitting, routed)
         return
     _print_rows(rows)
+    _print_precision(precisions)
     if spent:
         _print_energy(spent)
     if fitting:
@@ -104,15 +108,17 @@ def _fit() -> "list[Share]":
 
 def _print_json(
     rows: "list[Row]",
+    precisions: "list[Precision]",
     spent: "Energy | None",
     fitting: "list[Share] | None",
     routed: "Clocks | None",
 ) -> None:
     from dataclasses import asdict
 
-    from qnn.bench import array
+    from qnn.bench import array, precision
 
     fields = array.to_fields(rows)
+    fields["precision"] = precision.to_fields(precisions)
     # What was not asked for has no entry, rather than an empty one.
     for part in filter(None, (spent, routed)):
         fields |= part.to_fields()
@@ -150,6 +156,14 @@ def _print_rows(rows: "list[Row]") -> None:
     header = [title.format(board=array.BOARD.title) for title in HEADER]
     print_table(array.TITLE, header, table)
     for text in array.findings(rows):
+        print(text)
+
+
+def _print_precision(rows: "list[Precision]") -> None:
+    from qnn.bench import precision
+
+    print_table(precision.TITLE, precision.HEADER, precision.cells(rows))
+    for text in precision.findings(rows):
         print(text)
 
 

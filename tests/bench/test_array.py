@@ -63,9 +63,19 @@ def test_ratios_are_of_lanes(rows):
 def test_json_has_every_kind_once(rows):
     fields = array.to_fields(rows)
     kinds = [(r["pe"], r["weight_bits"], r["activation_bits"]) for r in fields["rows"]]
-    assert len(kinds) == len(set(kinds)) == len(array.KINDS)
+    assert set(kinds) == {(array.NAMES[pe], *bits) for pe, *bits in array.KINDS}
+    whole = [(*kind, r["accumulator_bits"]) for kind, r in zip(kinds, fields["rows"], strict=True)]
+    assert len(whole) == len(set(whole)) == len(array.configs())
+    # Wider accumulators, of several terms, come behind: their kinds are there already.
+    assert len(set(kinds[: len(array.KINDS)])) == len(array.KINDS)
     assert {pe for pe, _, _ in kinds} == {"shift", "multiply_dsp", "multiply_lut"}
     assert fields["rows"][0]["device_lanes"] == rows[0].device_lanes
+
+
+def test_terms_add_three_arrays_of_wider_accumulators(rows):
+    added = [(r.pe, r.weight_bits, r.accumulator_bits) for r in rows[len(array.KINDS) :]]
+    assert added == [("shift", 2, 32), ("shift", 3, 32), ("shift", 4, 40)]
+    assert array.by_kind(rows)["shift", 3, 8].accumulator_bits == 24
 
 
 def test_findings_say_who_is_cheaper(rows):

@@ -34,13 +34,19 @@ def test_the_table_and_what_it_says(qnn):
     assert "of its FF" in out
     assert "fits 75 % LUT, 90 % RAM" in out
     assert "132" in out  # MHz
+    assert "precision by terms" in out
+    assert "multipliers in LUTs take the fewest LUTs x steps" in out
 
 
 def test_json_has_every_part(qnn):
     code, out, _ = qnn("bench", "array", "--accelerator", "--route", "--json")
     found = json.loads(out)
     assert code == 0
-    assert len(found["rows"]) == len(array.KINDS)
+    assert len(found["rows"]) == len(array.configs())
+    assert set(found["precision"]["rows"][0]) == {
+        *("kind", "bits", "terms", "lut", "steps", "lut_steps", "snr_db", "best")
+    }
+    assert found["precision"]["weights"] == {"seed": 0, "channels": 64, "per_channel": 1024}
     assert set(found["ratios"]) == {
         "throughput_vs_published_vpe",
         "throughput_vs_full_dsp_vpe",

@@ -22,6 +22,20 @@ def test_the_longest_sum_just_fits_its_accumulator(pe, weight_bits, activation_b
         assert LONGEST_SUM * most > 1 << (bits - 8 - 1)
 
 
+@pytest.mark.parametrize(("bits", "terms"), list(product((2, 3, 4, 5), (1, 2, 3, 4))))
+def test_the_longest_sum_of_terms_just_fits_its_accumulator(bits, terms):
+    found = accumulator_bits("shift", bits, 8, terms)
+    config = SvpeConfig(weight_bits=bits, accumulator_bits=found)
+    code = max(abs(array_integer(code, config)) for code in range(1 << bits))
+    # The sum of a term is moved before that of the next one is added.
+    most = 0
+    for _ in range(terms):
+        most = (most << config.term_shift) + LONGEST_SUM * (code << 7)
+    assert most < 1 << (found - 1)
+    if found > 24:
+        assert most > 1 << (found - 8 - 1)
+
+
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
