@@ -1,8 +1,10 @@
 """Precision against cost: its numbers by brute force, its table from fixed counts, its winners."""
 
+import json
 import math
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from hw.spec.isa import codes
 from qnn.bench import array, precision
 from tests.bench.test_array import row
 
+ROOT = Path(__file__).resolve().parents[2]
 EXPONENTS = range(-14, 6)
 
 
@@ -97,3 +100,18 @@ def test_the_best_have_no_other_of_as_many_db_for_less(costs):
     for _, wanted in costs:
         cheapest = min(cost for cost, snr_db in costs if snr_db >= wanted)
         assert cheapest in [cost for cost, snr_db in best if snr_db >= wanted]
+
+
+def test_kept_results_are_marked_by_their_own_numbers():
+    kept = json.loads((ROOT / "results/array.json").read_text())["precision"]["rows"]
+    costs = [(r["lut_steps"], r["snr_db"]) for r in kept]
+    assert [r["best"] for r in kept] == [precision.is_best(one, costs) for one in costs]
+    assert [(r["kind"], r["bits"], r["terms"]) for r in kept] == list(precision.SCHEMES)
+    assert [r["lut"] * r["steps"] for r in kept] == [r["lut_steps"] for r in kept]
+
+
+def test_the_page_of_results_shows_the_kept_ones():
+    kept = json.loads((ROOT / "results/array.json").read_text())["precision"]["rows"]
+    page = (ROOT / "docs/results.md").read_text()
+    for texts in precision.cells([precision.Row(**fields) for fields in kept]):
+        assert f"| {' | '.join(texts)} |" in page
