@@ -121,13 +121,13 @@ def uniform_snr_db(w: Tensor, bits: int) -> float:
     ----------
     w : (outputs, weights) float64
     """
-    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    half = 2 ** (bits - 1)
     # From twice the scale that clips next to nothing downwards, as far as the search for shifts.
     _, top = torch.frexp(w.abs().amax(1, keepdim=True))
     best = torch.zeros_like(w)
     for depth in range(DEPTH):
         scale = pow2.exp2(top + 2 - bits - depth)
-        rounded = (w / scale).round().clamp(least, most) * scale
+        rounded = (w / scale).round().clamp(-half, half - 1) * scale
         better = (w - rounded).square().sum(1) < (w - best).square().sum(1)
         best[better] = rounded[better]
     return _snr_db(w, best)

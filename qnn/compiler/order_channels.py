@@ -14,7 +14,7 @@ from hw.spec.config import SvpeConfig
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.segments import groups
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Conv, MaxPool, Operator
+from qnn.ir.ops import Conv
 
 Order = tuple[int, ...]  # which channel of the tensor stands at each place
 
@@ -56,37 +56,20 @@ class _Family:
 
 def _families(graph) -> list[_Family]:
     of: dict[str, _Family] = {}
+    # Users know the channels of the network's results.
+    fixed = {output.name for output in graph.outputs}
     for node in graph.nodes:
-        own = _Family([node.name], [node] if isinstance(node, Conv) else [])
-        # Users know the channels of inputs and outputs; a concatenation puts them side by side.
-        own.fixed = not isinstance(node, Conv | MaxPool) or _is_output(graph, node)
-        of[node.name] = own
-        for name in _channel_by_channel(node):
+        conv = node if isinstance(node, Conv) else None
+        of[node.name] = own = _Family([node.name], [] if conv is None else [conv])
+        for name in node.aligned:
             _join(of, own, of[name])
-        if _has_groups(node):
-            # A group of PyTorch's reads neighbours, and makes neighbours.
-            own.fixed = of[node.inputs[0]].fixed = True
-        if not isinstance(node, Conv | MaxPool):
-            for name in node.inputs:
-                of[name].fixed = True
+        mixes_all = conv is not None and conv.window.groups == 1
+        # An input, a concatenation, or groups of PyTorch's: neighbours are read as such.
+        if not mixes_all and not set(node.inputs[:1]) & set(node.aligned):
+            fixed |= {node.name, *node.inputs}
+    for name in fixed:
+        of[name].fixed = True
     return list({id(family): family for family in of.values()}.values())
-
-
-def _is_output(graph, node):
-    return any(output.name == node.name for output in graph.outputs)
-
-
-def _channel_by_channel(node: Operator) -> tuple[str, ...]:
-    """The operands whose channels stand where the result's do."""
-    if isinstance(node, MaxPool):
-        return node.inputs
-    if isinstance(node, Conv):
-        return node.inputs if node.depthwise else node.inputs[1:]
-    return ()
-
-
-def _has_groups(node: Operator) -> bool:
-    return isinstance(node, Conv) and node.window.groups > 1 and not node.depthwise
 
 
 def _join(of, own, other):

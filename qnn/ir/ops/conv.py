@@ -92,6 +92,10 @@ class Conv(Operator):
         return self.inputs if self.depthwise else ()
 
     @property
+    def aligned(self) -> tuple[str, ...]:
+        return self.inputs if self.depthwise else self.inputs[1:]
+
+    @property
     def summary(self) -> str:
         groups = self.window.groups
         parts = f", {groups} groups" if self._word == "conv" and groups > 1 else ""

@@ -40,6 +40,10 @@ class MaxPool(Operator):
         return self.inputs
 
     @property
+    def aligned(self) -> tuple[str, ...]:
+        return self.inputs
+
+    @property
     def summary(self) -> str:
         return f"max pooling {self.window.summary}"
 

@@ -66,6 +66,11 @@ class Operator(ABC):
         """
 
     @property
+    def aligned(self) -> tuple[str, ...]:
+        """The operands of which channel c counts in the result's channel c, and in no other."""
+        return ()
+
+    @property
     @abstractmethod
     def summary(self) -> str:
         """What it does, in a few words for a reader."""
