@@ -10,6 +10,7 @@ from hw.spec.config import ADDRESS_BITS, named_config
 from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.estimate import layer_cycles
+from qnn.compiler.order_channels import free_orders, ordered
 from qnn.compiler.pack_input import pack_input
 from qnn.compiler.recode_weights import recoded
 from qnn.compiler.segments import block_count, blocks_read, groups, lanes_of
@@ -98,7 +99,8 @@ def test_tiles_are_chosen_by_the_cycles_that_the_program_takes(graph):
         image = compile_graph(graph, LARGE)
     except CompileError:  # weights of one instruction that do not fit
         return
-    graph, _ = pack_input(recoded(run_passes(graph), LARGE), "x", LARGE)
+    graph = recoded(run_passes(graph), LARGE)
+    graph, _ = pack_input(ordered(graph, free_orders(graph, LARGE)), "x", LARGE)
     place = places(graph, LARGE)
     tiles = choose_layout(graph, place, LARGE).tiles
     for name, estimate in layer_cycles(image).items():
