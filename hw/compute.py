@@ -5,15 +5,15 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.array import SvpeArray
+from hw.bypass import Bypass, EdgeStep
 from hw.columns import Columns
+from hw.crossbar import Crossbar
 from hw.delay import delay
 from hw.epilogue import Epilogue
 from hw.features import Features
 from hw.layouts import TILES_STRUCT, feature_write, parameter_write, weight_write
 from hw.origin import Origin
-from hw.router import Router
 from hw.sequencer import Sequencer
-from hw.side import EdgeStep, Side
 from hw.skew import Skew
 from hw.spec.config import ADDRESS_BITS
 from hw.spec.timing import FINISH_LATENCY, edge_latency, hold_latency, write_latency
@@ -88,20 +88,20 @@ class Compute(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(write_latency=write_latency(config))
         m.submodules.origin = origin = Origin()
         m.submodules.columns = columns = Columns(config)
-        m.submodules.router = router = Router(config)
+        m.submodules.crossbar = crossbar = Crossbar(config)
         m.submodules.features = features = Features(config)
         m.submodules.skew = skew = Skew(shape=config.feature_bits, count=config.columns)
         m.submodules.weights = weights = Weights(config)
         m.submodules.array = array = SvpeArray(config)
-        m.submodules.side = side = Side(config)
+        m.submodules.bypass = bypass = Bypass(config)
         m.submodules.tiles = tiles = Tiles(config)
         m.submodules.epilogue = epilogue = Epilogue(config)
 
         self._connect_instructions(m, sequencer)
-        self._connect_reads(m, sequencer, origin, columns, router, features)
-        self._connect_array(m, sequencer, router, skew, weights, array, side)
-        self._connect_results(m, sequencer, array, side, tiles, epilogue)
-        self._connect_writes(m, features, side, tiles, epilogue)
+        self._connect_reads(m, sequencer, origin, columns, crossbar, features)
+        self._connect_array(m, sequencer, crossbar, skew, weights, array, bypass)
+        self._connect_results(m, sequencer, array, bypass, tiles, epilogue)
+        self._connect_writes(m, features, bypass, tiles, epilogue)
         self._connect_memory(m, features, weights, epilogue)
 
         return m
@@ -119,7 +119,7 @@ class Compute(wiring.Component):
             self.issue_tag.eq(sequencer.instruction.tag),
         ]
 
-    def _connect_reads(self, m, sequencer, origin, columns, router, features):
+    def _connect_reads(self, m, sequencer, origin, columns, crossbar, features):
         m.d.comb += [
             origin.valid.eq(sequencer.step.valid),
             origin.skip.eq(sequencer.step.skip),
@@ -128,13 +128,13 @@ class Compute(wiring.Component):
             columns.place.eq(origin.place),
             columns.steps.eq(origin.steps),
             columns.frame.eq(origin.frame),
-            router.pad_value.eq(columns.pad_value),
+            crossbar.pad_value.eq(columns.pad_value),
         ]
-        m.d.comb += _each(router.requests, columns.requests)
-        m.d.comb += _each(features.rows, router.rows)
-        m.d.comb += _each(router.words, features.words)
+        m.d.comb += _each(crossbar.requests, columns.requests)
+        m.d.comb += _each(features.rows, crossbar.rows)
+        m.d.comb += _each(crossbar.words, features.words)
 
-    def _connect_array(self, m, sequencer, router, skew, weights, array, side):
+    def _connect_array(self, m, sequencer, crossbar, skew, weights, array, bypass):
         """Bring a step's weights and its last column's word to the array in the same cycle."""
         step = sequencer.step
         weight_step, edge_step = Signal(WeightStep), Signal(EdgeStep, name="edge_step")
@@ -150,29 +150,29 @@ class Compute(wiring.Component):
             # pooling.
             edge_step.load.eq(step.first | step.skip),
             edge_step.last.eq(step.valid & step.last),
-            # The side buffer counts its words, so that a reset must forget those on their way.
-            side.step.eq(delay(m, edge_step, edge, name="edge_step", reset_less=False)),
+            # The bypass counts its words, so that a reset must forget those on their way.
+            bypass.step.eq(delay(m, edge_step, edge, name="edge_step", reset_less=False)),
         ]
-        m.d.comb += _each(skew.i, router.column_words)
+        m.d.comb += _each(skew.i, crossbar.column_words)
         m.d.comb += _each(array.words, skew.o)
-        m.d.comb += _each(side.words, skew.o)
+        m.d.comb += _each(bypass.words, skew.o)
         m.d.comb += _each(array.weights, weights.weights)
         m.d.comb += _each(array.controls, weights.controls)
 
-    def _connect_results(self, m, sequencer, array, side, tiles, epilogue):
+    def _connect_results(self, m, sequencer, array, bypass, tiles, epilogue):
         m.d.comb += [
             tiles.step.eq(sequencer.step),
             tiles.offsets.eq(sequencer.offsets),
             tiles.instruction.eq(sequencer.instruction),
-            side.read.eq(tiles.side),
+            bypass.read.eq(tiles.bypass),
             epilogue.arrival.eq(tiles.arrival),
             epilogue.element.eq(tiles.element),
             epilogue.limits.eq(tiles.limits),
         ]
-        m.d.comb += _each(epilogue.skips, side.skips)
+        m.d.comb += _each(epilogue.skips, bypass.skips)
         m.d.comb += _each(epilogue.sums, array.sums)
 
-    def _connect_writes(self, m, features, side, tiles, epilogue):
+    def _connect_writes(self, m, features, bypass, tiles, epilogue):
         """Results and maxima meet in one register; their destinations have waited for them."""
         config = self._config
         wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
@@ -187,7 +187,7 @@ class Compute(wiring.Component):
             self.write_address.eq(to.address),
             self.write_part.eq(to.part),
             self.write_all.eq(to.all),
-            self.write_data.eq(Mux(to.all, side.maximum, results)),
+            self.write_data.eq(Mux(to.all, bypass.maximum, results)),
             self.write_pass.eq(to.number),
             self.write_tag.eq(to.tag),
         ]

@@ -6,14 +6,14 @@ from amaranth.lib.wiring import In, Out
 
 from hw.circuits import MOST_PICKED, Words
 from hw.columns import bank_bits
-from hw.spec.timing import router_stages
+from hw.spec.timing import crossbar_stages
 
 PICK = "qnn_pick"  # the module that stands once for each column in the Verilog
 ANY_AT_ONCE = 6  # a LUT6 joins six
 
 
 class Pick(wiring.Component):
-    """Pick the word of ``bank`` where ``read``, else the padding; ``router_stages`` cycles later.
+    """Pick the word of ``bank`` where ``read``, else the padding; ``crossbar_stages`` cycles later.
 
     Resets clear what a column does not read and sets bring in the padding, so that neither takes a
     LUT. The platform may have ``circuits`` of its own, such as ``hw.mapped.Mapped``.
@@ -49,7 +49,7 @@ class Pick(wiring.Component):
         m.d.sync += padding.eq(Mux(self.read, 0, self.pad_value))
 
         # All but the first stage and the last join what was picked of more than sixteen banks.
-        for stage in range(1, router_stages(self._config) - 1):
+        for stage in range(1, crossbar_stages(self._config) - 1):
             values = [
                 self._joined(m, values[n : n + ANY_AT_ONCE], f"joined_{stage}_{n}")
                 for n in range(0, len(values), ANY_AT_ONCE)

@@ -35,7 +35,7 @@ WALK_STAGES = 2  # from a record's read to its first element
 ELEMENT_LEAD = 2  # from row 0's element to the cycle in which the column's sum arrives
 
 
-class SideRead(data.Struct):
+class BypassRead(data.Struct):
     """The request of an element to the bypass: which column's word, and whether it is added."""
 
     column: TILES_STRUCT["columns"].shape
@@ -63,7 +63,7 @@ class Tiles(wiring.Component):
         As the sequencer gives them.
     arrival : Out(Arrival)
         The arrival of row 0's sums.
-    element : Out(Element), limits : Out(Limits), side : Out(SideRead)
+    element : Out(Element), limits : Out(Limits), bypass : Out(BypassRead)
     write : Out(1), final : Out(1), destination : Out(Destination)
         ``write``: the element's pixel lies inside the output. ``final``: it is the last of its
         instruction.
@@ -79,7 +79,7 @@ class Tiles(wiring.Component):
                 "arrival": Out(Arrival),
                 "element": Out(Element),
                 "limits": Out(Limits),
-                "side": Out(SideRead),
+                "bypass": Out(BypassRead),
                 "write": Out(1),
                 "final": Out(1),
                 "destination": Out(Destination),
@@ -114,11 +114,11 @@ class Tiles(wiring.Component):
             self.limits.raw.eq(tile.passes != 1),
             self.limits.low.eq(tile.low),
             self.limits.high.eq(tile.high),
-            self.side.valid.eq(walk.valid),
-            self.side.column.eq(walk.column),
-            self.side.last.eq(walk.last),
-            self.side.skip.eq(tile.skip),
-            self.side.part.eq(tile.skip_part),
+            self.bypass.valid.eq(walk.valid),
+            self.bypass.column.eq(walk.column),
+            self.bypass.last.eq(walk.last),
+            self.bypass.skip.eq(tile.skip),
+            self.bypass.part.eq(tile.skip_part),
         ]
         self._place(m, tile, walk)
 

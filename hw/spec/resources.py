@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Buffer
-from hw.spec.timing import side_depth
+from hw.spec.timing import bypass_depth
 
 TABLE = Path(__file__).with_name("resources.json")
 SIMPLE_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))  # words, bits
@@ -109,10 +109,10 @@ def block_rams(config: SvpeConfig) -> dict[str, int]:
     codes = _halves(config.weight_words, config.lanes * config.weight_bits)
     widths = (config.result_bits, 3 * config.shift_bits)  # memories of a row's parameters
     parameters = sum(_halves(config.parameter_words, bits) for bits in widths)
-    side = 2 * _always_halves(side_depth(config), config.feature_bits)  # for each reader
+    bypass = 2 * _always_halves(bypass_depth(config), config.feature_bits)  # for each reader
     return {
         "buffers": config.banks * config.parts * part + config.rows * codes,
-        "epilogue": config.rows * parameters + side,
+        "epilogue": config.rows * parameters + bypass,
     }
 
 
@@ -155,7 +155,7 @@ def _buffers(config):
     )
 
 
-def _router(config):
+def _crossbar(config):
     fours, threes = ceil(config.banks / 4), ceil(config.columns / 3)
     row_bits = (config.feature_words // config.banks - 1).bit_length()
     words = config.columns * config.feature_bits
@@ -193,7 +193,7 @@ def _shell(config):
 TERMS = {
     "array": _array,
     "buffers": _buffers,
-    "router": _router,
+    "crossbar": _crossbar,
     "epilogue": _epilogue,
     "control": _control,
     "shell": _shell,

@@ -69,14 +69,14 @@ def read_latency(config: SvpeConfig) -> int:
     return 8 + column_stages(config)
 
 
-def router_stages(config: SvpeConfig) -> int:
+def crossbar_stages(config: SvpeConfig) -> int:
     """Registers from the banks' words to a column's: one of four, then any of six at each."""
     return 2 if config.banks <= 16 else 3
 
 
 def edge_latency(config: SvpeConfig) -> int:
     """From a step's issue to the last column's word at the array's edge; the others come later."""
-    return read_latency(config) + BANK_STAGES + router_stages(config)
+    return read_latency(config) + BANK_STAGES + crossbar_stages(config)
 
 
 def hold_latency(config: SvpeConfig) -> int:
@@ -98,8 +98,8 @@ def write_latency(config: SvpeConfig) -> int:
     return sum_latency(config) + EPILOGUE_STAGES + config.rows
 
 
-def side_depth(config: SvpeConfig) -> int:
-    """Words of the side stream's buffer: those in flight, of tiles begun and not written."""
+def bypass_depth(config: SvpeConfig) -> int:
+    """Words of the bypass: those in flight, of tiles begun and not written."""
     in_flight = write_latency(config) - edge_latency(config) + 3 * config.columns
     return 1 << in_flight.bit_length()
 

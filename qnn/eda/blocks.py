@@ -57,13 +57,13 @@ ELEMENTS = tuple(  # what the array is counted at, for each width of a weight
 def parts(config: SvpeConfig) -> dict[str, tuple[Callable, ...]]:
     """Functions that make the components of each block."""
     from hw.array import SvpeArray
+    from hw.bypass import Bypass
     from hw.columns import Columns
+    from hw.crossbar import Crossbar
     from hw.epilogue import Epilogue
     from hw.features import Features
-    from hw.router import Router
     from hw.sequencer import Sequencer
     from hw.shell import Shell
-    from hw.side import Side
     from hw.skew import Skew
     from hw.spec.timing import write_latency
     from hw.tiles import Tiles
@@ -72,11 +72,11 @@ def parts(config: SvpeConfig) -> dict[str, tuple[Callable, ...]]:
     return {
         "array": (lambda: SvpeArray(config),),
         "buffers": (lambda: Features(config), lambda: Weights(config)),
-        "router": (
-            lambda: Router(config),
+        "crossbar": (
+            lambda: Crossbar(config),
             lambda: Skew(shape=config.feature_bits, count=config.columns),
         ),
-        "epilogue": (lambda: Epilogue(config), lambda: Side(config)),
+        "epilogue": (lambda: Epilogue(config), lambda: Bypass(config)),
         # Yosys 0.70 fails on the origin of addresses by itself: it is in ``_left_over``.
         "control": (
             lambda: Sequencer(write_latency=write_latency(config)),
@@ -111,7 +111,7 @@ def fit(progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:
     for weight_bits in (2, 3, 4, 5):
         configs = [config for config in ELEMENTS if config.weight_bits == weight_bits]
         table |= fit_block("array", configs, progress)
-    for block in ("buffers", "router", "epilogue", "control", "shell"):
+    for block in ("buffers", "crossbar", "epilogue", "control", "shell"):
         table |= fit_block(block, SHAPES, progress)
     # What is left over grows with the array: a line through two sizes, of the terms of control.
     small, large = _left_over(TEST), _left_over(REFERENCE)

@@ -33,7 +33,7 @@ def test_the_array_has_coefficients_for_each_width_of_a_weight(monkeypatch):
     table = blocks.fit(lambda text: None)
     assert set(table) == {
         *(f"array, {bits}-bit weights" for bits in (2, 3, 4, 5)),
-        *("buffers", "router", "epilogue", "control", "shell"),
+        *("buffers", "crossbar", "epilogue", "control", "shell"),
     }
     # 100 - 6 blocks of 10: what is in no block belongs to control.
     control = sum(

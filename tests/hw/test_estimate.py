@@ -23,7 +23,7 @@ NEVER_FITTED = replace(TEST, lanes=16, rows=8, columns=4, activation_bits=6, wei
 
 def test_a_whole_is_the_sum_of_its_blocks():
     blocks = estimate(TEST)
-    assert list(blocks) == ["array", "buffers", "router", "epilogue", "control", "shell"]
+    assert list(blocks) == ["array", "buffers", "crossbar", "epilogue", "control", "shell"]
     assert total(TEST).lut == sum(cells.lut for cells in blocks.values())
     assert all(cells.lut > 0 and cells.ff > 0 for cells in blocks.values())
     assert total(TEST).dsp == 0
@@ -39,7 +39,7 @@ def test_a_larger_array_takes_more(change):
 def test_block_ram_follows_from_the_memories():
     # 16 banks of 1024 x 128 bits, both ports read: 8 halves of 1024 x 18 each. 16 rows of
     # 2048 x 48 bits of weights: 6 halves of 1024 x 18 and so on. 16 rows of 256 x 32 and x 15
-    # bits: 2. Two copies of the side stream, 128 x 128 bits: 4 halves of 512 x 36 each.
+    # bits: 2. Two copies of the bypass, 128 x 128 bits: 4 halves of 512 x 36 each.
     assert block_rams(REFERENCE) == {"buffers": 16 * 8 + 16 * 6, "epilogue": 16 * 2 + 2 * 4}
     assert block_rams(replace(REFERENCE, parameter_words=64))["epilogue"] == 2 * 4
 

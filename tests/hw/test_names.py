@@ -43,7 +43,7 @@ NAMELESS = {
     "hw/loop.py": {"count"},
     "hw/row_memory.py": {"read"},
     "hw/sequencer.py": {"running", "inner_last"},
-    "hw/side.py": {"write", "skip", "start", "index"},
+    "hw/bypass.py": {"write", "skip", "start", "index"},
     "hw/tiles.py": {"write", "line_ends"},
 }
 HASHED = """

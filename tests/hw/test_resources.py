@@ -9,7 +9,7 @@ pytestmark = pytest.mark.rtl
 
 CONFIG = CONFIGS["test"]
 HALF_RAMS_OF_A_PART = 2  # 32 bits wide, and both ports read: two of 18 bits
-HALF_RAMS_OF_A_SIDE_WORD = 2  # 64 bits, 36 in each
+HALF_RAMS_OF_A_BYPASS_WORD = 2  # 64 bits, 36 in each
 
 
 @cache
@@ -31,5 +31,5 @@ def test_the_accelerator_has_no_multiplier():
 
 def test_feature_banks_and_weight_rows_are_block_ram():
     features = CONFIG.banks * CONFIG.parts * HALF_RAMS_OF_A_PART
-    side = 2 * HALF_RAMS_OF_A_SIDE_WORD  # one for each reader
-    assert accelerator().bram18 == features + CONFIG.rows + side
+    bypass = 2 * HALF_RAMS_OF_A_BYPASS_WORD  # one for each reader
+    assert accelerator().bram18 == features + CONFIG.rows + bypass

@@ -90,7 +90,7 @@ def observed(config, schedule):
         ctx.set(dut.step, {"valid": 0})
 
     last = schedule[-1][0] + hold_latency(config) + config.columns * (config.passes + 1)
-    signals = [dut.side, dut.element, dut.write, dut.final, dut.destination, dut.limits]
+    signals = [dut.bypass, dut.element, dut.write, dut.final, dut.destination, dut.limits]
     signals += [dut.arrival]
     rows = record(dut, drive, cycles=last + 2, signals=signals)
     quiet = [cycle for cycle, row in enumerate(rows[:-1]) if not row[0]["valid"]]
@@ -102,9 +102,9 @@ def observed(config, schedule):
         for column in range(config.columns)
     }
     return [
-        (cycle, side, element, *after[2:5], limits)
-        for cycle, ((side, element, *_, limits, _), after) in enumerate(pairwise(rows))
-        if side["valid"]
+        (cycle, bypass, element, *after[2:5], limits)
+        for cycle, ((bypass, element, *_, limits, _), after) in enumerate(pairwise(rows))
+        if bypass["valid"]
     ]
 
 
@@ -158,9 +158,9 @@ def check(config, schedule):
     seen, wanted = observed(config, schedule), list(expected(config, schedule))
     assert [one[0] for one in seen] == [one[0] for one in wanted]
     for (cycle, *got), (_, *fields) in zip(seen, wanted, strict=True):
-        side, element, write, final, destination, limits = fields
+        bypass, element, write, final, destination, limits = fields
         for view, values in zip(
-            (got[0], got[1], got[4], got[5]), (side, element, destination, limits), strict=True
+            (got[0], got[1], got[4], got[5]), (bypass, element, destination, limits), strict=True
         ):
             assert {name: view[name] for name in values} == values, cycle
         assert (got[2], got[3]) == (write, final), cycle

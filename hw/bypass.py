@@ -8,8 +8,8 @@ from hw.delay import delay
 from hw.maxima import MAXIMA, Maxima, pick_stages
 from hw.once import once
 from hw.ports import read_port
-from hw.spec.timing import RESULT_STAGES, hold_latency, side_depth, write_latency
-from hw.tiles import SideRead
+from hw.spec.timing import RESULT_STAGES, bypass_depth, hold_latency, write_latency
+from hw.tiles import BypassRead
 
 # The buffer's read, then the choice of lanes.
 SKIP_STAGES = 2  # from the address of a skip operand to row 0's lane
@@ -22,7 +22,7 @@ class EdgeStep(data.Struct):
     last: 1  # of its tile
 
 
-class Side(wiring.Component):
+class Bypass(wiring.Component):
     """Keep each column's word of a tile's last step, or its maximum, until the epilogue's turn.
 
     Parameters
@@ -33,7 +33,7 @@ class Side(wiring.Component):
     -------
     step : In(EdgeStep), words : In(feature_bits).array(columns)
         Column c's word comes ``columns - 1 - c`` cycles after its step.
-    read : In(SideRead)
+    read : In(BypassRead)
         Elements in the order of ``Tiles``.
     skips : Out(signed(activation_bits)).array(rows)
         Row r's operand, ``SKIP_STAGES + RESULT_STAGES + r`` cycles after its element; 0 if the
@@ -48,7 +48,7 @@ class Side(wiring.Component):
             {
                 "step": In(EdgeStep),
                 "words": In(config.feature_bits).array(config.columns),
-                "read": In(SideRead),
+                "read": In(BypassRead),
                 "skips": Out(signed(config.activation_bits)).array(config.rows),
                 "maximum": Out(config.feature_bits),
             }
@@ -59,7 +59,7 @@ class Side(wiring.Component):
         config = self._config
         words = memory.Memory(
             shape=config.feature_bits,
-            depth=side_depth(config),
+            depth=bypass_depth(config),
             init=[],
             attrs={"ram_style": "block"},  # LUTs are what a device runs out of
         )
@@ -112,7 +112,7 @@ class Side(wiring.Component):
     def _give_skips(self, m, word):
         """Choose the group of lanes, and hand each row its own when its turn comes."""
         config = self._config
-        wait = RESULT_STAGES + SKIP_STAGES - 1  # of the element's side, for the data
+        wait = RESULT_STAGES + SKIP_STAGES - 1  # of the element's read, for the data
         skip = delay(m, self.read.skip, wait, name="skip")
         part = delay(m, self.read.part, wait, name="part")
         part_bits = config.rows * config.activation_bits

@@ -4,9 +4,9 @@ import random
 import pytest
 
 from hw.columns import bank_bits, row_bits
-from hw.router import REQUEST_STAGES, Router
+from hw.crossbar import REQUEST_STAGES, Crossbar
 from hw.spec.config import SvpeConfig
-from hw.spec.timing import BANK_STAGES, router_stages
+from hw.spec.timing import BANK_STAGES, crossbar_stages
 from tests.hw.record import record
 
 CONFIGS = {
@@ -29,7 +29,7 @@ def random_requests(config, rng):
 
 def observed(config, words, requests, pads):
     """Rows of (bank rows, column words); each bank gives ``words[bank][row]`` in time."""
-    dut = Router(config)
+    dut = Crossbar(config)
 
     async def ask(ctx):
         for columns, pad in zip(requests, pads, strict=True):
@@ -46,7 +46,7 @@ def observed(config, words, requests, pads):
             for bank, port in enumerate(dut.words):
                 ctx.set(port, words[bank][asked[0][bank]])
 
-    end = len(requests) + REQUEST_STAGES + BANK_STAGES + router_stages(config)
+    end = len(requests) + REQUEST_STAGES + BANK_STAGES + crossbar_stages(config)
     return record(dut, ask, answer, cycles=end, signals=[*dut.rows, *dut.column_words])
 
 
@@ -62,7 +62,7 @@ def test_each_column_gets_its_word_or_padding_whatever_idle_columns_ask_for(colu
     pads = [rng.randrange(-half, half) for _ in range(CYCLES)]
 
     rows = observed(config, words, requests, pads)
-    late = REQUEST_STAGES + BANK_STAGES + router_stages(config)
+    late = REQUEST_STAGES + BANK_STAGES + crossbar_stages(config)
     for cycle, (asked, pad) in enumerate(zip(requests, pads, strict=True)):
         lane = pad & (2 * half - 1)
         padding = sum(lane << (n * config.activation_bits) for n in range(config.lanes))

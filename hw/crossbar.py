@@ -16,12 +16,12 @@ COLUMNS_AT_ONCE = 3  # a LUT6 takes a match and a bit of each
 REQUEST_STAGES = 3
 
 
-class Router(wiring.Component):
+class Crossbar(wiring.Component):
     """Give each bank the row of the one column that asks for it, and each column its bank's word.
 
     Rows leave ``REQUEST_STAGES`` cycles after the requests. Words must come in ``BANK_STAGES``
-    cycles after the rows left, and leave ``router_stages`` cycles after that. Requests of one cycle
-    that meet in a bank spoil each other: that there are none is the compiler's proof.
+    cycles after the rows left, and leave ``crossbar_stages`` cycles after that. Requests of one
+    cycle that meet in a bank spoil each other: that there are none is the compiler's proof.
 
     Parameters
     ----------

@@ -3,13 +3,13 @@ import random
 
 import pytest
 
-from hw.side import SKIP_STAGES, Side
+from hw.bypass import SKIP_STAGES, Bypass
 from hw.spec.config import SvpeConfig
 from hw.spec.timing import (
     RESULT_STAGES,
+    bypass_depth,
     edge_latency,
     hold_latency,
-    side_depth,
     write_latency,
 )
 from hw.tiles import ELEMENT_LEAD
@@ -54,7 +54,7 @@ def scheduled(tiles, columns):
 
 def observed(config, schedule):
     """Rows of (maximum, skips) of each cycle."""
-    dut = Side(config)
+    dut = Bypass(config)
     steps, words, reads = {}, {}, {}
     lead = hold_latency(config) - edge_latency(config) - ELEMENT_LEAD
     for first, last, tile in schedule:
@@ -121,7 +121,7 @@ def test_the_buffer_wraps_around_while_it_is_as_full_as_it_gets(name, whole):
     columns = config.columns if whole else 1
     tiles = [
         random_tile(config, rng) | {"columns": columns, "passes": 1}
-        for _ in range(3 * side_depth(config) // columns)
+        for _ in range(3 * bypass_depth(config) // columns)
     ]
     for tile in tiles:
         del tile["steps"][1:]
