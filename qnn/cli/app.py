@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from hw.spec.image import ImageError
 from qnn.cli.bench import bench
 from qnn.cli.check import check
 from qnn.cli.compile import compile_
@@ -65,11 +64,18 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave: 0 done, 1 mismatch or refusal, 2 wrong usage."""
     try:
         app(arguments, prog_name="qnn")
-    except (QnnError, ImageError) as error:
+    except _refusals() as error:
         refuse(str(error))
     # A file that is missing or closed is the user's affair as much as a refusal.
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """The errors whose text says in one line what is wrong with what the user gave."""
+    # Only what has read an image can raise its error: --help need not wait for the import.
+    image = sys.modules.get("hw.spec.image")
+    return (QnnError,) if image is None else (QnnError, image.ImageError)
 
 
 def refuse(text: str) -> None:
