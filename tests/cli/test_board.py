@@ -51,7 +51,7 @@ def test_compile_writes_a_project_whose_files_are_in_the_manifest(
         assert listed[name] == hashlib.sha256(content).hexdigest()
     estimated = json.loads((out / "report/estimate_board_resources.json").read_text())
     blocks = estimated["blocks_of_a_core"]
-    assert set(blocks) == {"array", "buffers", "router", "epilogue", "control", "shell"}
+    assert set(blocks) == {"array", "buffers", "crossbar", "epilogue", "control", "shell"}
     one = sum(block["estimated_lut"] for block in blocks.values())
     assert estimated["all_cores"]["estimated_lut"] == 2 * one > 0
 
