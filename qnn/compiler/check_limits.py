@@ -42,7 +42,8 @@ def _weight_bits(node, config):
         return node.weight_bits
     # An array that multiplies holds integers in two's complement, whose bits are those of the
     # largest.
-    extremes = int(node.integers.min()), int(node.integers.max())
+    integers = node.integers
+    extremes = int(integers.min()), int(integers.max())
     # -1 - v has as many bits as v, for negative v, and one more is the sign.
     return max(max(value, -1 - value).bit_length() + 1 for value in extremes)
 

@@ -47,8 +47,12 @@ def choose_runs(network: MappedNetwork, capacity: int, *, stays: bool = True) ->
         # The fallback: every run has the chip for itself, so that the worst case is a single row.
         fixed = frozenset(place.root for place in network.place.values())
     search = _Search(network, capacity, fixed)
+    start = _State(search, runs, fixed)
+    cheap = search.plan(start, search.cost)
+    if start.fits:
+        return cheap
     # Neither order is best for all networks: the plan of one is often much dearer than the other's.
-    cheap, large = (search.plan(runs, fixed, order) for order in (search.cost, search.size))
+    large = search.plan(start, search.size)
     if cheap is None or (large is not None and large.cycles < cheap.cycles * (1 - CLOSE)):
         return large
     return cheap
@@ -166,6 +170,11 @@ class _State:
             for nodes, words in zip(self.runs, self.taken, strict=True)
         ]
 
+    @property
+    def fits(self) -> bool:
+        """Whether no tensor more has to go to memory."""
+        return all(choice.run is not None for choice in self.choices)
+
     def plan(self) -> Schedule:
         cycles = sum(choice.cycles for choice in self.choices)
         return Schedule(tuple(choice.run for choice in self.choices), self.spilled, cycles)
@@ -180,9 +189,6 @@ class _Search:
         # No space changes what a run costs, only which of them there is room for.
         self.candidates = cache(lambda nodes, spilled: candidates(network, nodes, spilled))
 
-    def state(self, runs, spilled) -> _State:
-        return _State(self, runs, spilled)
-
     def choice(self, nodes, spilled, taken) -> Choice:
         # Only spills that the run can see are part of the key, so that far away ones change
         # nothing.
@@ -190,9 +196,9 @@ class _Search:
             self.candidates(nodes, spilled & self.network.roots(nodes)), self.capacity - taken
         )
 
-    def plan(self, runs, spilled, order) -> Schedule | None:
-        """What comes of runs when tensors go to memory in an order; None where no order helps."""
-        state = self.spill(self.state(runs, spilled), order)
+    def plan(self, start: _State, order) -> Schedule | None:
+        """What comes of a state when tensors go to memory in an order; None where that is no help."""
+        state = self.spill(start, order)
         return None if state is None else self.improve(state).plan()
 
     def spill(self, state: _State, order: Callable[[_State, str], tuple]) -> _State | None:
@@ -206,7 +212,7 @@ class _Search:
             if not here:
                 return None
             least = min(here, key=lambda root: order(state, root))
-            state = self.state(state.runs, state.spilled | {least})
+            state = _State(self, state.runs, state.spilled | {least})
 
     def size(self, state: _State, root: str) -> tuple:
         """An order to ``spill`` by: the largest tensor first."""
@@ -263,12 +269,12 @@ class _Search:
         change = _Cost.of([choice]).change(_Cost.of(state.choices[number : number + 2]))
         if change >= NO_CHANGE:
             return None
-        return self.state((*state.runs[:number], both, *state.runs[number + 2 :]), spilled)
+        return _State(self, (*state.runs[:number], both, *state.runs[number + 2 :]), spilled)
 
     def _return(self, state):
         """One tensor comes back from memory, if that is cheaper; then more runs may join."""
         for root in sorted(state.spilled - self.fixed):
-            trial = self.state(state.runs, state.spilled - {root})
+            trial = _State(self, state.runs, state.spilled - {root})
             span = trial.alive.get(root)
             if span is None:
                 continue

@@ -83,6 +83,8 @@ def _join(of, own, other):
 
 def _best_order(makers: list[Conv], config: SvpeConfig) -> Order | None:
     """The order in which ``makers`` take the fewest steps; None if that is the one there is."""
+    if all(len(conv.codes) == 1 for conv in makers):
+        return None
     needs = [(_steps_of_a_term(conv), _terms_needed(conv)) for conv in makers]
     weighted = sum(steps * terms for steps, terms in needs)
     count = len(weighted)

@@ -13,6 +13,7 @@ from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
 from qnn.compiler.terms import moved_left, terms_of
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.ops import Conv
+from qnn.ir.sums import integer_weights
 
 
 def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig) -> np.ndarray:
@@ -21,9 +22,13 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
     A row's codes stand at the lanes of its own group's channels; the other lanes of those words
     have weights of zero. One word stands for all steps where all are equal.
     """
-    weights = node.codes if config.pe == "shift" else node.integers[None]
     terms = terms_of(node, group, config)
-    weights = weights[terms.start : terms.stop]
+    # Of this group alone, as there may be hundreds of a layer.
+    weights = node.codes[:, list(group.channels)]
+    if config.pe == "shift":
+        weights = weights[terms.start : terms.stop]
+    else:
+        weights = integer_weights(weights, node.weight_bits)[None]
     height, width = node.window.kernel
     block, lane = lanes_of(operand, config.lanes)
     read = blocks_read(node, group, operand, config.lanes)
@@ -33,9 +38,8 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
     first = 0
     for inputs, same in groupby(map(node.inputs_of, group.channels)):
         rows = slice(first, first + len(list(same)))
-        channels = list(group.channels[rows])
         # Two lists of places, apart from each other: NumPy puts their axis, the inputs, first.
-        taps = weights[:, channels].transpose(2, 0, 3, 4, 1)
+        taps = weights[:, rows].transpose(2, 0, 3, 4, 1)
         words[:, :, :, block[inputs] - read.start, rows, lane[inputs]] = taps
         first = rows.stop
     words = words.reshape(-1, config.rows, config.lanes)
