@@ -197,7 +197,7 @@ class _Search:
         )
 
     def plan(self, start: _State, order) -> Schedule | None:
-        """What comes of a state when tensors go to memory in an order; None where that is no help."""
+        """What comes of a state with tensors sent to memory in an order; None if that cannot do."""
         state = self.spill(start, order)
         return None if state is None else self.improve(state).plan()
 
