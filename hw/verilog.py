@@ -15,9 +15,9 @@ from hw.pe import ProcessingElement
 from hw.pick import PICK, Pick
 from hw.scale import SCALE, Scale
 from hw.spec.config import SvpeConfig
+from hw.spec.verilog_files import TOP
 from hw.top import Accelerator
 
-TOP = "qnn_accelerator"
 # Texts of as many configurations stay in a process: at up to 6 MB each, 48 MB.
 KEPT = 8
 # What stands in the design many times or is wide, so that cells of its own choice pay.

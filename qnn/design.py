@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,11 +31,14 @@ class Design:
     graph : what the user exported
     artifact : what the back end made of it; of the array, the image of the accelerator's memory
     backend : what compiled it, and runs it
+    built : of a design that was read, the files of its folder, path to content; its hardware is
+        simulated and synthesised from these; None where the design was not read from a folder
     """
 
     graph: Graph
     artifact: Artifact
     backend: Backend
+    built: Mapping[str, bytes] | None = None
 
     @property
     def config(self) -> Any:
@@ -91,14 +94,17 @@ class Design:
         """
         folder = Path(folder)
         backend = _backend_of(folder)
-        # The first is enough to refuse.
-        for name in altered_files(folder):
-            raise CompileError(
-                f"{folder / name}: missing or altered since it was built; compile the model again"
-            )
-        path = folder / READ[1]
-        artifact = backend.read(path.read_bytes(), str(path))
-        return Design(load(folder / READ[0]), artifact, backend)
+        built: dict[str, bytes] = {}
+        for name, data in _read_files(folder):
+            # The first is enough to refuse.
+            if data is None:
+                raise CompileError(
+                    f"{folder / name}: missing or altered since it was built; compile the model "
+                    f"again"
+                )
+            built[name] = data
+        artifact = backend.read(built[READ[1]], str(folder / READ[1]))
+        return Design(load(folder / READ[0]), artifact, backend, built)
 
     def _files(self, extra=None) -> dict[str, bytes]:
         backend, artifact = self.backend, self.artifact
@@ -131,13 +137,7 @@ def altered_files(folder: Path) -> list[str]:
     CompileError
         Not a build folder, or of another version.
     """
-    digests = _read_manifest(folder)["files"]
-    return [
-        name
-        # Those that a build cannot do without first, also where the manifest does not name them.
-        for name in dict.fromkeys((*READ, *digests))
-        if not (folder / name).is_file() or _hash((folder / name).read_bytes()) != digests.get(name)
-    ]
+    return [name for name, data in _read_files(folder) if data is None]
 
 
 def compile(
@@ -237,6 +237,17 @@ def _read_manifest(folder):
             f"{path}: a build needs its list of files, but this names none; compile the model again"
         )
     return manifest
+
+
+def _read_files(folder):
+    """Name and content of each file of a build; None for one that is missing or altered."""
+    digests = _read_manifest(folder)["files"]
+    # Those that a build cannot do without first, also where the manifest does not name them.
+    for name in dict.fromkeys((*READ, *digests)):
+        path = folder / name
+        # Read once: what is used is what was held to the manifest.
+        data = path.read_bytes() if path.is_file() else None
+        yield name, data if data is not None and _hash(data) == digests.get(name) else None
 
 
 def _backend_of(folder):

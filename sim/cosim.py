@@ -4,7 +4,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,7 @@ def serve(
     *,
     cores: int = 1,
     paths: int = 1,
+    verilog: Mapping[str, str] | None = None,
     timing: MemoryTiming | None = None,
     memory_bytes: int = MEMORY_BYTES,
     work: Path | None = None,
@@ -52,7 +53,7 @@ def serve(
 
     Parameters
     ----------
-    cores, paths, timing : as in ``sim.rtl.execute``
+    cores, paths, timing, verilog : as in ``sim.rtl.execute``
     memory_bytes : for an image's regions
     work : folder that keeps the log; None throws it away
 
@@ -65,13 +66,14 @@ def serve(
     rtl.check_cores(cores, paths)
     if work is None:
         with tempfile.TemporaryDirectory(prefix="qnn-cosim-") as folder:
-            options = {"cores": cores, "paths": paths, "timing": timing}
+            options = {"cores": cores, "paths": paths, "timing": timing, "verilog": verilog}
             with serve(config, **options, memory_bytes=memory_bytes, work=Path(folder)) as port:
                 yield port
         return
     # A power of two, so that simulations of similar sizes share a compiled model.
     words = 1 << (-(-memory_bytes // config.bus_bytes) - 1).bit_length()
-    model = rtl.build(config, words=max(rtl.LEAST_WORDS, words), cores=cores)
+    words = max(rtl.LEAST_WORDS, words)
+    model = rtl.build(config, verilog=verilog, words=words, cores=cores)
     files = {name: str(work / f"{name}.mem") for name in ("load", "dump")}
     job = {
         "base": dram.BASE,

@@ -111,6 +111,8 @@ def build(
     """The executable for ``config``; ``verilog`` replaces the generated text."""
     if verilog is None:
         verilog = generated(config)
+    # In one order, so that files of a build and equal ones that were just made share an executable.
+    verilog = dict(sorted(verilog.items()))
     here = Path(__file__).parent
     bench = {name: (here / name).read_text() for name in BENCH_SOURCES}
     return runner.build(

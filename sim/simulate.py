@@ -59,7 +59,7 @@ def simulate(design: Design, x: Arrays, device: str | None = None, **options) ->
     if device == REFERENCE:
         tensors = reference(design.graph, x, outputs_only=True)
         return _simulation(design, device, [tensors[o.name] for o in design.graph.outputs])
-    result = design.backend.run(design.artifact, x, device, **options)
+    result = design.backend.run(design.artifact, x, device, built=design.built, **options)
     if result.failure:
         raise DeviceError(f"{device}: {result.failure}")
     return _simulation(

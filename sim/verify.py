@@ -137,7 +137,9 @@ def verify(
         raise ValueError(f"verify: device must be one of {', '.join(devices)}, not '{device}'")
     x = integers(design.graph, x)
     expected = expected or expected_tensors(design.graph, x, design.backend)
-    execution = design.backend.run(design.artifact, x, device, tensors=True, **options)
+    execution = design.backend.run(
+        design.artifact, x, device, tensors=True, built=design.built, **options
+    )
     layers = _joined(_compare(part, expected) for part in execution.parts)
     if execution.failure is None:
         layers += _outputs(design.graph, execution, expected)

@@ -1,9 +1,10 @@
-"""Whether a build folder's files for the board agree: ports of the top, and pins."""
+"""Whether a build folder's files for the board agree: ports of the top, pins, shared modules."""
 
 import re
 from collections.abc import Mapping
 
 from boards.ecp5.facts import Ecp5Facts
+from hw.spec.verilog_files import WORDS
 
 # The forms in which Amaranth's Verilog declares ports and our own file places pins.
 _PORT = re.compile(r"^  (?:input|output) (?:\[(\d+):0\] )?(\w+);", re.MULTILINE)
@@ -33,7 +34,18 @@ def findings(files: Mapping[str, str], facts: Ecp5Facts) -> list[str]:
         for port, site in pins
         if site != board.get(port, site)
     ]
-    return found
+    return found + _other_modules(files, facts)
+
+
+def _other_modules(files, facts):
+    """The board's copies of the accelerator's modules that are not those that are simulated."""
+    copies = ((path, WORDS + path.rpartition("/")[2]) for path in sorted(files))
+    return [
+        f"{path}: differs from {simulated}, which is what 'qnn verify' simulates; compile the "
+        f"model again"
+        for path, simulated in copies
+        if path.startswith(f"{facts.name}/") and files.get(simulated, files[path]) != files[path]
+    ]
 
 
 def _ports(verilog, top):

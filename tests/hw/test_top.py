@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from hw.spec.config import CONFIGS
-from hw.verilog import TOP, verilog
+from hw.spec.verilog_files import TOP
+from hw.verilog import verilog
 from sim import runner
 
 WRITE = """\

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from hw.spec import resources
 from hw.spec.config import PES, SvpeConfig
 from hw.spec.image import Image, ImageError
+from hw.spec.verilog_files import CELLS, WORDS
 from qnn.backend.array.configure import config_for
 from qnn.backend.costs import Costs, Estimate
 from qnn.backend.execution import Execution
@@ -49,12 +50,13 @@ class ArrayBackend:
         return run_passes(graph)
 
     def run(
-        self, artifact: Image, inputs, device: str, *, tensors: bool = False, **options
+        self, artifact: Image, inputs, device: str, *, tensors: bool = False, built=None, **options
     ) -> Execution:
         from qnn.backend.array import execute  # the simulators; reading a design needs none
 
-        run = execute.functional if device == "functional" else execute.in_rtl
-        return run(artifact, inputs, tensors, **options)
+        if device == "functional":
+            return execute.functional(artifact, inputs, tensors, **options)
+        return execute.in_rtl(artifact, inputs, tensors, built, **options)
 
     def estimate(self, artifact: Image) -> Estimate:
         shifts = artifact.config.pe == "shift"  # the table of cells has no other
@@ -88,8 +90,8 @@ class ArrayBackend:
         from hw.verilog import mapped_files, verilog
 
         plain, mapped = verilog(artifact.config), mapped_files(artifact.config)
-        files = {f"rtl/{name}": text.encode() for name, text in plain.items()}
-        files |= {f"rtl/ultrascale/{name}": text.encode() for name, text in mapped.items()}
+        files = {WORDS + name: text.encode() for name, text in plain.items()}
+        files |= {CELLS + name: text.encode() for name, text in mapped.items()}
         return files | {f"driver/{name}": data for name, data in driver_files(artifact).items()}
 
     def listing(self, artifact: Image) -> str:

@@ -1,8 +1,9 @@
 """Runs an image on the simulators, and gives every tensor its place in the network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hw.spec.image import Image, Layer
+from hw.spec.verilog_files import simulation_texts
 from qnn.backend.execution import Execution, TensorPart
 from sim import functional as simulator
 from sim import rtl
@@ -17,11 +18,16 @@ def functional(image: Image, x, tensors: bool) -> Execution:
     return Execution(outputs=result.outputs, parts=parts)
 
 
-def in_rtl(image: Image, x, tensors: bool, **options) -> Execution:
-    """Run the Verilog; for ``options`` see ``sim.rtl.execute``.
+def in_rtl(
+    image: Image, x, tensors: bool, built: Mapping[str, bytes] | None = None, **options
+) -> Execution:
+    """Run the Verilog of ``built``; for ``options`` see ``sim.rtl.execute``.
 
     A run that failed is the execution's failure.
     """
+    if built is not None:
+        # Never made anew: what is proved is what the board gets.
+        options = {"verilog": simulation_texts(built), **options}
     result = rtl.execute(image, x, **options)
     failures = (f"run {n}: {run.failure}" for n, run in enumerate(result.runs) if run.failure)
     return Execution(

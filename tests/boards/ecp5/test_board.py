@@ -207,6 +207,17 @@ def test_pins_that_do_not_agree_are_found(files, tmp_path):
     assert board.findings(texts) == ["ulx3s/ulx3s.lpf: missing; compile the model again"]
 
 
+def test_a_module_that_is_not_the_one_that_is_simulated_is_found(files):
+    texts = {name: data.decode() for name, data in files.items() if name.endswith((".v", ".lpf"))}
+    same = {"rtl/qnn_pe.v": texts["ulx3s/qnn_pe.v"]}
+    board = named("ulx3s")
+    assert board.findings(texts | same) == []
+    assert board.findings(texts | {"rtl/qnn_pe.v": "module qnn_pe; endmodule\n"}) == [
+        "ulx3s/qnn_pe.v: differs from rtl/qnn_pe.v, which is what 'qnn verify' simulates; compile "
+        "the model again"
+    ]
+
+
 def test_the_host_sends_packed_inputs_and_takes_the_answers(design, tmp_path, capsys):
     image = design.artifact
     board = FakeBoard(image)

@@ -74,7 +74,7 @@ class InterpreterBackend:
     def lower(self, graph):
         return graph
 
-    def run(self, artifact, inputs, device, *, tensors=False, **options) -> Execution:
+    def run(self, artifact, inputs, device, *, tensors=False, built=None, **options) -> Execution:
         graph, found = artifact.graph, reference(artifact.graph, inputs)
         if self.wrong:
             name, *place = self.wrong
