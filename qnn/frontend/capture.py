@@ -36,7 +36,7 @@ def capture(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> FloatGrap
     _check_parameters(model)
     # One image is enough: the graph does not depend on the values.
     images = tuple(x[:1].expand(BATCH, *x.shape[1:]).contiguous() for x in given)
-    with _evaluating(model), torch.no_grad(), _quiet():
+    with torch.no_grad(), _evaluating(model), _quiet():
         _try(model, images)
         program = _export(model, images)
     return read(program)
@@ -76,12 +76,22 @@ def _check_parameters(model):
 def _evaluating(model):
     # Module by module: a user may have frozen some of them in evaluation.
     training = [module for module in model.modules() if module.training]
+    # A run may count in buffers, or keep there what it computed.
+    held = [
+        (module._buffers, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
     model.eval()
     try:
         yield
     finally:
         for module in training:
             module.training = True
+        for buffers, name, buffer, before in held:
+            buffers[name] = buffer
+            buffer.copy_(before)
 
 
 @contextmanager

@@ -42,7 +42,11 @@ def nets(tmp_path, monkeypatch):
             "space, add, cat over channels, flatten, Dropout, ZeroPad2d, strided slices and "
             "Identity; replace it or keep it out of the quantized model",
         ),
-        ("nan", "layer 'conv2d': its weight holds NaN or infinity; train or load it again"),
+        (
+            "nan",
+            "model (aten.conv2d) needs a finite weight, not NaN or infinity; train or load it "
+            "again",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_quantized(qnn, nets, factory, text):

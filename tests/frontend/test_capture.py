@@ -49,7 +49,7 @@ def refusal(function, shape=(3, 8, 6), **parts):
     with pytest.raises(ModelError) as caught:
         captured(function, shape, **parts)
     assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return re.sub(r"test_capture\.py:\d+", "HERE", str(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -201,108 +201,116 @@ def test_what_no_output_needs_is_left_out():
         (
             lambda m, x: m.net(x),
             {"net": nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sigmoid())},
-            f"layer 'net.1' (aten.sigmoid) is not supported; supported are {SUPPORTED}; replace it "
-            f"or keep it out of the quantized model",
+            "layer 'net.1' (aten.sigmoid, HERE) is not supported; supported are Conv2d, Linear, "
+            "BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, "
+            "mean over space, add, cat over channels, flatten, Dropout, ZeroPad2d, strided "
+            "slices and Identity; replace it or keep it out of the quantized model",
         ),
         (
             lambda m, x: x * 2,
             {},
-            f"layer 'mul' (aten.mul) is not supported; supported are {SUPPORTED}; replace it or "
-            f"keep it out of the quantized model",
+            "model (aten.mul, HERE) is not supported; supported are Conv2d, Linear, BatchNorm, "
+            "ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, mean over "
+            "space, add, cat over channels, flatten, Dropout, ZeroPad2d, strided slices and "
+            "Identity; replace it or keep it out of the quantized model",
         ),
         (
             lambda m, x: m.conv(x),
             {"conv": nn.Conv2d(3, 6, 3, padding=1, padding_mode="circular")},
-            "layer 'conv' needs padding with zeros, not mode 'circular'; pad with zeros",
+            "layer 'conv' (aten.pad, HERE) needs padding with zeros, not mode 'circular'; pad "
+            "with zeros",
         ),
         (
             lambda m, x: F.pad(x, (1, 1), value=2.0),
             {},
-            "layer 'pad' needs padding with zeros, not value=2.0; pad with zeros",
+            "model (aten.pad, HERE) needs padding with zeros, not value=2.0; pad with zeros",
         ),
         (
             lambda m, x: F.pad(x, (1, -1)),
             {},
-            "layer 'pad' needs amounts of 0 or more, not (1, -1); do not crop with pad",
+            "model (aten.pad, HERE) needs amounts of 0 or more, not (1, -1); do not crop with pad",
         ),
         (
             lambda m, x: m.fc(x),
             {"fc": nn.Linear(6, 4)},
-            "layer 'fc' needs a vector, not a tensor of shape (3, 8, 6); put a flatten before it",
+            "layer 'fc' (aten.linear, HERE) needs a vector, not a tensor of shape (3, 8, 6); put "
+            "a flatten before it",
         ),
         (
             lambda m, x: F.batch_norm(x, None, None, training=True),
             {},
-            "layer 'native_batch_norm_legit' needs running statistics, not statistics of the "
-            "batch; build it with track_running_stats=True",
+            "model (aten.batch_norm, HERE) needs running statistics, not statistics of the "
+            "batch; build it with track_running_stats=True, and export it in evaluation "
+            "(model.eval())",
         ),
         (
             lambda m, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
             {},
-            "layer 'avg_pool2d' needs one divisor for all windows, not count_include_pad=False "
-            "with padding; set count_include_pad=True or padding=0",
+            "model (aten.avg_pool2d, HERE) needs one divisor for all windows, not "
+            "count_include_pad=False with padding; set count_include_pad=True or padding=0",
         ),
         (
             lambda m, x: F.avg_pool2d(x, 3, 2, ceil_mode=True),
             {},
-            "layer 'avg_pool2d' needs whole windows, not ceil_mode=True with windows cut at the "
-            "edge; set ceil_mode=False",
+            "model (aten.avg_pool2d, HERE) needs whole windows, not ceil_mode=True with windows "
+            "cut at the edge; set ceil_mode=False",
         ),
         (
             lambda m, x: F.adaptive_avg_pool2d(x, 5),
             {},
-            "layer 'adaptive_avg_pool2d' needs an output size that gives windows of one size and "
-            "stride, not 5x5 of 8x6; choose one that divides the input's",
+            "model (aten.adaptive_avg_pool2d, HERE) needs an output size that gives windows of "
+            "one size and stride, not 5x5 of 8x6; choose one that divides the input's",
         ),
         (
             lambda m, x: x.mean(1, keepdim=True),
             {},
-            "layer 'mean' needs to run over height and width, not dim=[1]; use x.mean((2, 3))",
+            "model (aten.mean, HERE) needs to run over height and width, not dim=[1]; use "
+            "x.mean((2, 3))",
         ),
         (
             lambda m, x: torch.add(x, x, alpha=2),
             {},
-            "layer 'add' needs alpha=1, not alpha=2; scale inside a Conv2d",
+            "model (aten.add, HERE) needs alpha=1, not alpha=2; scale inside a Conv2d",
         ),
         (
             lambda m, x: x + x.mean((2, 3), keepdim=True),
             {},
-            "layer 'add' needs two tensors of one shape, not (3, 8, 6) and (3, 1, 1); do not "
-            "broadcast",
+            "model (aten.add, HERE) needs two tensors of one shape, not (3, 8, 6) and (3, 1, 1); "
+            "do not broadcast",
         ),
         (
             lambda m, x: x + 1.0,
             {},
-            "layer 'add' needs operands computed from the input, not a constant; fold it into a "
-            "Conv2d or Linear",
+            "model (aten.add, HERE) needs operands computed from the input, not a constant; fold "
+            "it into a Conv2d or Linear",
         ),
         (
             lambda m, x: torch.cat([x, x], 2),
             {},
-            "layer 'cat' needs dim=1 (channels), not dim=2; concatenate channels",
+            "model (aten.cat, HERE) needs dim=1 (channels), not dim=2; concatenate channels",
         ),
         (
             lambda m, x: x.view(-1, 3, 6, 8),
             {},
-            "layer 'view' needs to keep the shape or flatten all but the batch, not (3, 8, 6) to "
-            "(3, 6, 8); use x.flatten(1)",
+            "model (aten.view, HERE) needs to keep the shape or flatten all but the batch, not "
+            "(3, 8, 6) to (3, 6, 8); use x.flatten(1)",
         ),
         (
             lambda m, x: x[:, :, 1:],
             {},
-            "layer 'slice' needs to take every n-th row or column of the whole image, not dim=2, "
-            "start=1, end=9223372036854775807; use x[:, :, ::n, ::n]",
+            "model (aten.slice, HERE) needs to take every n-th row or column of the whole image, "
+            "not dim=2 from 1 to the end; use x[:, :, ::n, ::n]",
         ),
         (
             lambda m, x: x.flatten(2),
             {},
-            "layer 'view' needs to give (batch, channels, height, width) or (batch, features), "
-            "but gives ('batch', 3, 48); change the model",
+            "model (aten.view, HERE) needs to give (batch, channels, height, width) or (batch, "
+            "features), but gives ('batch', 3, 48); change the model",
         ),
         (
             lambda m, x: x.double(),
             {},
-            "layer 'to_copy' needs float32, not torch.float64; leave the cast out",
+            "model (aten.to, HERE) needs float32, not torch.float64; leave the cast out",
         ),
         (
             lambda m, x: (m.conv(x), m.conv.weight),
@@ -350,12 +358,14 @@ def test_weights_that_are_not_finite_are_refused():
     conv = nn.Conv2d(3, 3, 1)
     conv.weight.data[0, 0] = float("nan")
     assert refusal(lambda m, x: m.conv(x), conv=conv) == (
-        "layer 'conv': its weight holds NaN or infinity; train or load it again"
+        "layer 'conv' (aten.conv2d, HERE) needs a finite weight, not NaN or infinity; train or "
+        "load it again"
     )
     norm = nn.BatchNorm2d(3)
     norm.running_var[1] = float("inf")
     assert refusal(lambda m, x: m.norm(x), norm=norm) == (
-        "layer 'norm': its running_var holds NaN or infinity; train or load it again"
+        "layer 'norm' (aten.batch_norm, HERE) needs a finite running_var, not NaN or infinity; "
+        "train or load it again"
     )
 
 
@@ -363,8 +373,8 @@ def test_a_normalised_channel_without_range_is_refused():
     norm = nn.BatchNorm2d(3, eps=0.0)
     norm.running_var[1] = 0
     assert refusal(lambda m, x: m.norm(x), norm=norm) == (
-        "layer 'norm': channel 1 has no range (variance plus eps is 0); give eps a positive value "
-        "or remove the channel"
+        "layer 'norm' (aten.batch_norm, HERE) needs variance plus eps over 0 in every channel, not "
+        "0.0 in channel 1; give eps a positive value or remove the channel"
     )
 
 
@@ -406,5 +416,60 @@ def test_a_transposed_convolution_is_refused_as_such(stride):
     with pytest.raises(ModelError) as caught:
         capture(model, torch.zeros(1, 3, 8, 6))
     assert str(caught.value) == (
-        "layer '1' needs a convolution, not a transposed one; enlarge images on the host"
+        "layer '1' (aten.conv_transpose2d) needs a convolution, not a transposed one; enlarge "
+        "images on the host"
+    )
+
+
+def test_an_input_that_is_changed_in_place_is_no_output():
+    def changed(model, x):
+        x.clamp_(min=0.1)
+        x += x.relu()
+        return model.conv(x)
+
+    torch.manual_seed(0)
+    model, x = Made(changed, conv=nn.Conv2d(3, 4, 1)).eval(), torch.randn(2, 3, 8, 6)
+    given = x.clone()
+    graph = capture(model, x)
+    assert torch.equal(x, given)
+    assert [output.name for output in graph.outputs] == ["conv"]
+    with torch.no_grad():
+        torch.testing.assert_close(run(graph, x)["conv"], model(given))
+
+
+class Counting(nn.Module):
+    """Counts its runs, and keeps what it computed last."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.register_buffer("runs", torch.zeros((), dtype=torch.long))
+        self.register_buffer("last", torch.zeros(2, 4, 8, 6))
+
+    def forward(self, x):
+        self.runs += 1
+        self.last.copy_(self.conv(x))
+        return self.last.relu()
+
+
+def test_a_counter_is_no_output_and_a_model_is_left_as_it_was():
+    model = Counting()
+    graph = capture(model, torch.randn(2, 3, 8, 6))
+    assert [node.kind for node in graph.nodes] == ["input", "conv", "clamp"]
+    assert [output.name for output in graph.outputs] == ["relu"]
+    assert not model.runs
+    assert not model.last.any()
+
+
+def test_a_state_that_one_run_leaves_to_the_next_is_refused():
+    class Recurrent(Counting):
+        def forward(self, x):
+            self.last.add_(self.conv(x))
+            return self.last.relu()
+
+    with pytest.raises(ModelError) as caught:
+        capture(Recurrent(), torch.randn(2, 3, 8, 6))
+    assert str(caught.value) == (
+        "model output needs to depend on the input alone, but buffer 'last' is changed by each run "
+        "and read by the next; take it as an input and return it"
     )

@@ -13,12 +13,18 @@ def avg_pool2d(call: Call) -> AveragePool:
     # An empty stride is PyTorch's way to say the kernel's.
     stride, padding = call.pair("stride", kernel), call.pair("padding")
     # At the border it would divide by fewer values, while weights are the same everywhere.
-    if any(padding) and not call["count_include_pad"]:
+    if not call["count_include_pad"] and any(padding):
         raise call.refuse(
             "one divisor for all windows",
             "count_include_pad=False with padding",
             "set count_include_pad=True or padding=0",
         )
+    divisor = call["divisor_override"] or math.prod(kernel)
+    # Averages of what is never negative are never negative, which later stages rely on.
+    if divisor < 0:
+        raise call.refuse("a positive divisor", f"divisor_override={divisor}", "negate weights")
+    # The result's shape says how many windows there are.
+    call.neutral("ceil_mode")
     around = (padding[0], padding[0], padding[1], padding[1])
     window = Window(kernel=kernel, stride=stride, padding=around)
     if shape[1:] != window.output_size(source.shape[1:]):
@@ -30,7 +36,7 @@ def avg_pool2d(call: Call) -> AveragePool:
         inputs=(source.name,),
         shape=shape,
         window=window,
-        divisor=call["divisor_override"] or math.prod(kernel),
+        divisor=divisor,
     )
 
 
@@ -45,18 +51,22 @@ def mean(call: Call) -> AveragePool:
     """The mean over height, width or both."""
     source, shape = call.source(), call.shape
     # Axes of a batch of images; negative ones count from the end.
-    dims = {d % 4 for d in call["dim"] or ()}
+    dims = {d % call.rank() for d in call.get("dim") or ()}
+    # The result's shape says whether the axes are kept.
+    call.neutral("keepdim")
     size = tuple(1 if axis in dims else source.shape[axis - 1] for axis in (2, 3))
     if not dims or not dims <= {2, 3} or shape != (source.shape[0], *size):
         raise call.refuse(
-            "to run over height and width", f"dim={call['dim']}", "use x.mean((2, 3))"
+            "to run over height and width", f"dim={call.get('dim')}", "use x.mean((2, 3))"
         )
     return _pool_to(call, size)
 
 
 def _pool_to(call: Call, size: Pair) -> AveragePool:
     """Average pooling to a size, where all of its windows are alike."""
-    source = call.source()
+    # A result without values has no windows, which the result's shape refuses in the same words as
+    # any other.
+    source, _ = call.source(), call.shape
     windows = [_windows(n, count) for n, count in zip(source.shape[1:], size, strict=True)]
     if None in windows:
         raise call.refuse(
@@ -87,5 +97,6 @@ def _windows(size: int, count: int) -> Pair | None:
 OPERATORS = {
     "aten.avg_pool2d": avg_pool2d,
     "aten.adaptive_avg_pool2d": adaptive_avg_pool2d,
+    "aten._adaptive_avg_pool2d": adaptive_avg_pool2d,
     "aten.mean": mean,
 }

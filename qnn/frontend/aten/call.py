@@ -1,16 +1,25 @@
-"""Call: one operator call of an exported program, as the readers of operators see it."""
+"""Call: one operator call of an exported program, as the readers of operators see it.
+
+Every argument of a call is used or rejected. A reader takes what it understands; whatever it left,
+and is not the operator's default, is an error that names the argument and its value.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from qnn.errors import ModelError
+from qnn.frontend.faults import Fault, FaultyModel, Site
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.ir.shape import Shape
 from qnn.ir.window import Pair
+
+# Arguments that change no value, whatever they are. The type of the result is checked for itself.
+NEUTRAL = {"dtype", "device", "memory_format", "non_blocking", "copy", "pin_memory"}
+# torch.export writes this for the end of an axis.
+TO_THE_END = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -20,60 +29,133 @@ class Call:
     Members
     -------
     name : of the result
-    arguments : by the names of its schema; activations are names of nodes, weights are tensors
+    site : of the call in the model
+    arguments : by the names of its schema; activations are nodes, weights are tensors
+    usual : the defaults of the schema, by argument; those that are required have none
+    ranks : number of axes of each activation operand, the batch's too, by argument
     nodes : what was read so far
     result_shape : gives the result's shape, or raises that it is none of ours
+    taken : arguments that were used
     """
 
     name: str
+    site: Site
     arguments: Mapping[str, Any]
+    usual: Mapping[str, Any]
+    ranks: Mapping[str, int]
     nodes: Mapping[str, FloatOperator]
     result_shape: Callable[[], Shape]
+    taken: set[str] = field(default_factory=set)
 
     def __getitem__(self, key: str) -> Any:
+        self.taken.add(key)
         return self.arguments[key]
 
-    def refuse(self, needs: str, got: str, do: str) -> ModelError:
+    def get(self, key: str, default: Any = None) -> Any:
+        """The argument, or ``default`` where this overload of the operator has none."""
+        return self[key] if key in self.arguments else default
+
+    def neutral(self, *keys: str) -> None:
+        """Take arguments that the result's shape tells, or that change no value here."""
+        self.taken.update(keys)
+
+    def check_all_taken(self) -> None:
+        """Return if every argument was used, changes no value or has its default.
+
+        Raises
+        ------
+        FaultyModel
+            One was given that the reader does not know.
+        """
+        for key in self.arguments.keys() - self.taken - NEUTRAL:
+            value = self.arguments[key]
+            if key not in self.usual or not _same(value, self.usual[key]):
+                needs = f"{key}={said(self.usual[key])}" if key in self.usual else f"no {key}"
+                raise self.refuse(needs, f"{key}={said(value)}", f"leave {key} out")
+
+    def refuse(self, needs: str, got: str, do: str) -> FaultyModel:
         """The error that this layer is not supported."""
-        return ModelError(f"layer '{self.name}' needs {needs}, not {got}; {do}")
+        return FaultyModel([Fault(self.site, f"needs {needs}, not {got}", do)])
 
     @property
     def shape(self) -> Shape:
         """The result's shape; raises as ``result_shape`` does."""
         return self.result_shape()
 
-    def source(self, key: str = "input") -> FloatOperator:
-        """The node behind an activation operand."""
-        # Schemas call the first operand input or self.
-        value = self.arguments.get(key, self.arguments.get("self"))
-        if not isinstance(value, str):
+    @property
+    def operand(self) -> str:
+        """The name of the first operand in the schema."""
+        # Schemas call it input or self.
+        return "input" if "input" in self.arguments else "self"
+
+    def source(self, key: str | None = None) -> FloatOperator:
+        """The node behind an activation operand, the first without ``key``."""
+        value = self[key or self.operand]
+        if not computed(value):
             raise self.refuse(
                 "operands computed from the input", "a constant", "fold it into a Conv2d or Linear"
             )
-        return self.nodes[value]
+        return value
+
+    def rank(self, key: str | None = None) -> int:
+        """The number of axes of an activation operand: 4 for images, 2 for vectors."""
+        return self.ranks[key or self.operand]
 
     def weight(self, key: str) -> Tensor | None:
         """A weight operand: float32, finite."""
-        value = self.arguments[key]
+        value = self[key]
         if value is None:
             return None
         if not isinstance(value, Tensor):
             raise self.refuse(f"a constant {key}", "one computed from the input", "use a parameter")
         if not bool(torch.isfinite(value).all()):
-            raise ModelError(
-                f"layer '{self.name}': its {key} holds NaN or infinity; train or load it again"
-            )
+            raise self.refuse(f"a finite {key}", "NaN or infinity", "train or load it again")
         # Detached: the float graph outlives the model, and is never trained.
         return value.detach().to(torch.float32).contiguous()
 
+    def number(self, key: str, do: str) -> float | None:
+        """An argument that is one number or a constant of one element; None stays None."""
+        value = self[key]
+        if value is None or isinstance(value, int | float):
+            return value
+        if isinstance(value, Tensor) and value.numel() == 1:
+            return float(value)
+        raise self.refuse(f"one number as {key}", said(value), do)
+
     def pair(self, key: str, default: Pair = (1, 1)) -> Pair:
         """An argument that is one number for both directions, a list of one or two, or empty."""
-        value = self.arguments[key]
+        value = self[key]
         if isinstance(value, int):
             return (value, value)
         # One number stands for both: it is the first and the last.
         return (value[0], value[-1]) if value else default
 
 
-# Reads a call: a node, or the name of the node that the result is equal to.
-Reader = Callable[[Call], FloatOperator | str]
+def computed(value: Any) -> bool:
+    """Whether a value of the program depends on the network's input."""
+    return isinstance(value, FloatOperator)
+
+
+def said(value: Any) -> str:
+    """An argument's value as an error says it."""
+    if computed(value):
+        return "a tensor that is computed from the input"
+    if isinstance(value, Tensor):
+        return f"a constant of shape {tuple(value.shape)}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(said, value))}]"
+    # The largest number of 64 bits is no number that a user gave.
+    return "the end" if value == TO_THE_END else str(value)
+
+
+def _same(value: Any, usual: Any) -> bool:
+    if isinstance(value, Tensor) or computed(value):
+        return False
+    if isinstance(value, list | tuple) and isinstance(usual, list | tuple):
+        return list(value) == list(usual)
+    # True is 1 in Python, and no number to a user.
+    return isinstance(value, bool) == isinstance(usual, bool) and value == usual
+
+
+# Reads a call: a node, or the node that the result is equal to.
+Reader = Callable[[Call], FloatOperator]

@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 from qnn.frontend.aten.call import Call
+from qnn.frontend.faults import FaultyModel
 from qnn.frontend.ops.conv import FloatConv
 from qnn.ir.window import Window
 
@@ -39,37 +40,62 @@ def _padding(call, kernel, dilation):
 
 def linear(call: Call) -> FloatConv:
     """A linear layer on vectors, which is a convolution of images of one pixel."""
+    return _product(call, None, call.weight("weight"), call.weight("bias"))
+
+
+def addmm(call: Call) -> FloatConv:
+    """A linear layer as core ATen has it: bias plus vectors times the weights' columns."""
+    return _product(call, "mat1", call.weight("mat2").T.contiguous(), call.weight("self"))
+
+
+def mm(call: Call) -> FloatConv:
+    """A linear layer without bias as core ATen has it."""
+    return _product(call, None, call.weight("mat2").T.contiguous(), None)
+
+
+def _product(call, key, weight, bias):
+    source = call.source(key)
     # On more axes it would be a product for each row, which is no convolution of an image.
-    weight, shape = call.weight("weight"), call.shape
-    if call.source().shape[1:] != (1, 1) or shape[1:] != (1, 1):
-        raise call.refuse(
-            "a vector", f"a tensor of shape {call.source().shape}", "put a flatten before it"
-        )
+    if call.rank(key) != 2:
+        shape = f"a tensor of shape {source.shape}"
+        raise call.refuse("a vector", shape, "put a flatten before it")
+    # A bias of one element for all outputs.
+    bias = None if bias is None else bias.expand(len(weight)).contiguous()
     return FloatConv(
         name=call.name,
-        inputs=(call.source().name,),
-        shape=shape,
+        inputs=(source.name,),
+        shape=call.shape,
         window=Window(kernel=(1, 1)),
         # A kernel of one pixel.
         weight=weight[:, :, None, None],
-        bias=call.weight("bias"),
+        bias=bias,
     )
 
 
 def convolution(call: Call) -> FloatConv:
     """The general form of a convolution, which says beside the rest whether it is transposed."""
     # A transposed one may have the shape of a plain one, and would be taken for it.
-    return transposed(call) if call["transposed"] else conv2d(call)
+    if call["transposed"]:
+        raise transposed(call)
+    # Only a transposed one has a choice of sizes; PyTorch ignores it in others.
+    call.neutral("output_padding")
+    return conv2d(call)
 
 
-def transposed(call: Call) -> NoReturn:
-    """Reject a transposed convolution, which enlarges an image."""
-    raise call.refuse("a convolution", "a transposed one", "enlarge images on the host")
+def transposed(call: Call) -> FaultyModel:
+    """Why a transposed convolution, which enlarges an image, is rejected."""
+    return call.refuse("a convolution", "a transposed one", "enlarge images on the host")
+
+
+def _refuse_transposed(call: Call) -> NoReturn:
+    raise transposed(call)
 
 
 OPERATORS = {
     "aten.conv2d": conv2d,
-    "aten.conv_transpose2d": transposed,
+    "aten.conv_transpose2d": _refuse_transposed,
     "aten.convolution": convolution,
     "aten.linear": linear,
+    "aten.addmm": addmm,
+    "aten.mm": mm,
 }

@@ -1,26 +1,32 @@
 """ATen's operators that give their operand in evaluation."""
 
-import torch
-
 from qnn.frontend.aten.call import Call
+from qnn.frontend.ops.operator import FloatOperator
 
 
-def identity(call: Call) -> str:
-    """The operand, unless it is cast to another type."""
-    source = call.source()
-    # Integers have no other float types: a cast would change values in PyTorch alone.
-    if call.arguments.get("dtype") not in (None, torch.float32):
-        raise call.refuse("float32", f"{call['dtype']}", "leave the cast out")
-    return source.name
+def identity(call: Call) -> FloatOperator:
+    """The operand; a cast to another type is found by the result's."""
+    # Of ``x.to(y)``: only y's type and device count.
+    call.neutral("other")
+    return call.source()
 
 
-def dropout(call: Call) -> str:
+def dropout(call: Call) -> FloatOperator:
     """The operand: dropout does nothing in evaluation."""
-    return call.source().name
+    probability, train = call["p"], call["train"]
+    # PyTorch takes None for True.
+    if (train or train is None) and probability:
+        raise call.refuse(
+            "to do nothing in evaluation",
+            "train=True",
+            "use nn.Dropout, or pass training=self.training",
+        )
+    return call.source()
 
 
 OPERATORS = {
     "aten.dropout": dropout,
+    "aten.native_dropout": dropout,
     "aten.feature_dropout": dropout,
     "aten.alpha_dropout": dropout,
     # Views and copies are alike here: tensors of a graph never change.

@@ -9,6 +9,8 @@ def max_pool2d(call: Call) -> FloatMaxPool:
     """Maximum pooling of an image, with ceil_mode as padding behind it."""
     source, shape, kernel = call.source(), call.shape, call.pair("kernel_size")
     stride, dilation = call.pair("stride", kernel), call.pair("dilation")
+    # The result's shape says how many windows there are.
+    call.neutral("ceil_mode")
     padding = [
         _padding(source.shape[a + 1], shape[a + 1], kernel[a], stride[a], dilation[a], before)
         for a, before in enumerate(call.pair("padding"))
@@ -32,4 +34,5 @@ def _padding(size, out, kernel, stride, dilation, before):
     return before, max((out - 1) * stride + dilation * (kernel - 1) + 1 - size - before, 0)
 
 
-OPERATORS = {"aten.max_pool2d": max_pool2d}
+# The second has the places of the maxima too, which nothing here may read.
+OPERATORS = {"aten.max_pool2d": max_pool2d, "aten.max_pool2d_with_indices": max_pool2d}

@@ -1,0 +1,239 @@
+"""Every argument of every call that capture takes is used, or rejected by name."""
+
+import operator
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, fx
+from torch.export.graph_signature import OutputKind
+
+from qnn.errors import ModelError
+from qnn.frontend.aten.registry import OPERATORS
+from qnn.frontend.exported import read
+from qnn.frontend.run import run
+
+IMAGES = {"x": torch.randn(2, 4, 8, 6), "other": torch.randn(2, 4, 8, 6)}
+VECTORS = {"x": torch.randn(2, 5), "other": torch.randn(2, 5)}
+# What a call is given where the test changes another argument; "x" is the activation.
+USUAL = {
+    "weight": torch.randn(3, 4, 3, 3),
+    "bias": None,
+    "kernel_size": [2, 2],
+    "output_size": [2, 2],
+    "pad": [1, 0, 2, 1],
+    "p": 0.5,
+    "train": False,
+    "training": False,
+    "min": -0.5,
+    "max": 0.5,
+    "running_mean": torch.tensor([0.1, 0.2, -0.1, 0.0]),
+    "running_var": torch.tensor([1.0, 2.0, 0.5, 1.5]),
+    "momentum": 0.1,
+    "eps": 1e-3,
+    "cudnn_enabled": False,
+    "size": [2, -1],
+    "shape": [2, -1],
+    "stride": [1, 1],
+    "padding": [1, 1],
+    "dilation": [1, 1],
+    "transposed": False,
+    "output_padding": [0, 0],
+    "groups": 1,
+    "tensors": ["x", "other"],
+    "out_dtype": torch.float32,
+}
+POOLED = {"padding": [0, 0], "stride": [2, 1]}
+NORMALISED = {"weight": torch.tensor([1.0, -2.0, 0.5, 0.1])}
+# By operator, where an argument of that name is another thing.
+OWN = {
+    "linear": {"weight": torch.randn(3, 5)},
+    "addmm": {"self": torch.randn(3), "mat1": "x", "mat2": torch.randn(5, 3)},
+    "mm": {"mat2": torch.randn(5, 3)},
+    "conv_transpose2d": {"weight": torch.randn(4, 3, 3, 3)},
+    "slice": {"dim": 2, "step": 2},
+    "squeeze": {"dim": 1},
+    "unsqueeze": {"dim": 1},
+    "cat": {"dim": 1},
+    "concat": {"dim": 1},
+    "mean": {"dim": [2, 3]},
+    "view": {"dtype": torch.float32},
+    "to": {"dtype": torch.float32, "device": torch.device("cpu")},
+    "max_pool2d": POOLED,
+    "max_pool2d_with_indices": POOLED,
+    "avg_pool2d": POOLED,
+}
+TYPES = [torch.float64, torch.float16, torch.int32, torch.float32]
+# What an argument is changed to, by its type in the schema.
+CHANGES = {
+    "bool": [True, False],
+    "int": [-1, 0, 1, 2, 3, 4, 100],
+    "float": [0.0, 0.25, -1.0, float("nan"), float("inf")],
+    "number": [0, 2, -1, 0.5, float("nan"), float("inf")],
+    "str": ["same", "valid", "constant", "reflect", "replicate", "circular"],
+    "List[int]": [
+        *([], [0], [1], [2], [-1], [0, 0], [1, 0], [0, 1], [2, 1], [1, 2], [2, 2], [3, 3], [3, 2]),
+        *([7, 5], [8, 6], [2, 192], [2, 4, 48], [2, 4, 8, 6], [1, 0, 1, 1, 2, 1], [-1, 1]),
+    ],
+    "Tensor": ["x", "other", torch.tensor(0.25), torch.tensor([0.25, -0.5, 1.0, 2.0])],
+    "List[Tensor]": [["x"], ["other", "x"], ["x", torch.zeros(2, 4, 8, 6)]],
+    "ScalarType": TYPES,
+    "Layout": [torch.sparse_coo, torch.strided],
+    "Device": [torch.device("meta"), torch.device("cpu")],
+    "MemoryFormat": [torch.channels_last, torch.contiguous_format],
+}
+FAILURES = (RuntimeError, IndexError, TypeError, ValueError, NotImplementedError)
+
+
+def kind_of(argument):
+    return str(argument.real_type).removeprefix("Optional[").removesuffix("]" * _optional(argument))
+
+
+def _optional(argument):
+    return str(argument.real_type).startswith("Optional[")
+
+
+def changes_of(overload, argument):
+    none = [None] * _optional(argument)
+    given = usual(overload).get(argument.name)
+    # Some kernels check nothing: a tensor of another shape would end the process.
+    if isinstance(given, Tensor):
+        return [*none, given + 1]
+    if argument.name == "training" and "no_stats" in overload._overloadname:
+        return [True]
+    if argument.name == "bias":
+        return [*none, torch.randn(4 if "batch_norm" in overload._opname else 3)]
+    return none + CHANGES[kind_of(argument)]
+
+
+def overloads():
+    """All that torch.export may call: not those of TorchScript alone, nor results given."""
+    for name in OPERATORS:
+        packet = getattr(torch.ops.aten, name.removeprefix("aten."))
+        for overload in (getattr(packet, each) for each in packet.overloads()):
+            arguments = overload._schema.arguments
+            tensors = any("Tensor" in str(a.type) for a in arguments)
+            # Those with a type of the sum exist for GPUs alone.
+            other = overload._overloadname.startswith("prim_") or any(
+                a.name == "out_dtype" for a in arguments
+            )
+            if tensors and not other and not any(a.is_out for a in arguments):
+                yield overload
+
+
+def usual(overload):
+    """Arguments of one call that is usual, an activation for the first operand."""
+    own = OWN.get(overload._opname, NORMALISED if "batch_norm" in overload._opname else {})
+    chosen = {}
+    for number, argument in enumerate(overload._schema.arguments):
+        if argument.name in own:
+            chosen[argument.name] = own[argument.name]
+        elif argument.name in USUAL and not argument.has_default_value():
+            chosen[argument.name] = USUAL[argument.name]
+            if argument.name == "training" and "no_stats" in overload._overloadname:
+                chosen[argument.name] = True
+        elif not argument.has_default_value():
+            chosen[argument.name] = "other" if number else "x"
+    return chosen
+
+
+class Program:
+    """What torch.export would give for one call; much faster, and of calls that it decomposes."""
+
+    def __init__(self, overload, chosen):
+        self.inputs = VECTORS if overload._opname in ("linear", "addmm", "mm") else IMAGES
+        self.graph, self.constants, self.state_dict = fx.Graph(), {}, {}
+        self.nodes = {name: self._placed(name, x) for name, x in self.inputs.items()}
+        arguments = {key: self._argument(value) for key, value in chosen.items()}
+        held = self.inputs | self.constants
+        real = fx.map_arg(arguments, lambda node: held[node.name])
+        keys = [argument.name for argument in overload._schema.arguments]
+        # By position as far as nothing is left out, as torch.export writes calls.
+        count = next((n for n, key in enumerate(keys) if key not in real), len(keys))
+        first = [a.name for a in overload._schema.arguments if not a.kwarg_only][:count]
+        rest = [key for key in keys if key in real and key not in first]
+        with torch.no_grad():
+            result = overload(*(real[k] for k in first), **{k: real[k] for k in rest})
+        node = self.graph.call_function(
+            overload, tuple(arguments[k] for k in first), {k: arguments[k] for k in rest}
+        )
+        node.meta["val"] = result
+        if isinstance(result, tuple):
+            node, result = self.graph.call_function(operator.getitem, (node, 0)), result[0]
+            node.meta["val"] = result
+        # The other input is added, so that each reaches an output.
+        self.graph.output((node, self.nodes["x"], self.nodes["other"]))
+        self.result = result
+        self.graph_signature = SimpleNamespace(
+            inputs_to_parameters={},
+            inputs_to_buffers={},
+            inputs_to_lifted_tensor_constants={name: name for name in self.constants},
+            buffers_to_mutate={},
+            user_outputs=[node.name],
+            output_specs=[SimpleNamespace(kind=OutputKind.USER_OUTPUT)] * 3,
+        )
+
+    def _placed(self, name, value):
+        node = self.graph.placeholder(name)
+        node.meta["val"] = value
+        return node
+
+    def _argument(self, value):
+        if isinstance(value, list):
+            return [self._argument(item) for item in value]
+        if isinstance(value, Tensor):
+            name = f"constant_{len(self.constants)}"
+            self.constants[name] = value
+            return self._placed(name, value)
+        return self.nodes.get(value, value) if isinstance(value, str) else value
+
+
+def outcome(overload, chosen):
+    """How capture takes one call: "right", "refused", or "not" where PyTorch itself rejects it."""
+    try:
+        program = Program(overload, chosen)
+    except FAILURES:
+        return "not"
+    try:
+        graph = read(program)
+    except ModelError:
+        return "refused"
+    images = (x if x.dim() == 4 else x[:, :, None, None] for x in program.inputs.values())
+    output = graph.outputs[0]
+    got = run(graph, *images)[output.name].reshape(2, *output.shape)
+    torch.testing.assert_close(got, program.result, atol=1e-5, rtol=1e-5, equal_nan=True)
+    return "right"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("overload", list(overloads()), ids=str)
+def test_an_argument_is_used_as_pytorch_does_or_rejected(overload):
+    torch.manual_seed(0)
+    found = [outcome(overload, usual(overload))]
+    for argument in overload._schema.arguments:
+        for value in changes_of(overload, argument):
+            found.append(outcome(overload, usual(overload) | {argument.name: value}))
+    # A test that PyTorch rejects all calls of would say nothing.
+    assert {"right", "refused"} & set(found)
+
+
+def test_an_argument_that_no_reader_uses_is_named():
+    product = {"self": torch.randn(3), "mat1": "x", "mat2": torch.randn(5, 3), "beta": 2}
+    with pytest.raises(ModelError) as caught:
+        read(Program(torch.ops.aten.addmm.default, product))
+    assert str(caught.value) == "model (aten.addmm) needs beta=1, not beta=2; leave beta out"
+    normalised = usual(torch.ops.aten.mean.dim) | {"dtype": torch.float64}
+    with pytest.raises(ModelError) as caught:
+        read(Program(torch.ops.aten.mean.dim, normalised))
+    assert str(caught.value) == (
+        "model (aten.mean) needs float32, not torch.float64; leave the cast out"
+    )
+
+
+def test_the_end_of_a_slice_is_said_in_words():
+    with pytest.raises(ModelError) as caught:
+        read(Program(torch.ops.aten.slice.Tensor, {"self": "x", "dim": 2, "start": 1}))
+    assert str(caught.value) == (
+        "model (aten.slice) needs to take every n-th row or column of the whole image, not dim=2 "
+        "from 1 to the end; use x[:, :, ::n, ::n]"
+    )
