@@ -6,7 +6,7 @@ sums are BLAS products in float32 where the weights prove every sum below 2**24 
 cut to the accumulator's bits, and what the epilogue makes of them to its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from qnn.errors import DeviceError
 from qnn.runtime.device import Run
 from qnn.runtime.given import Given, image_count, images_of
 from qnn.runtime.tensors import from_words, pack_inputs, unpack_outputs
+from sim.footprint import Write
 from sim.functional_plan import FunctionalPlan, FunctionalStep, make_plan
 
 SLAB = 16  # runs at a time: their feature buffers stay in the cache
@@ -39,12 +40,32 @@ class FunctionalRuns:
     parts: dict[int, np.ndarray]
 
 
+@dataclass(frozen=True, eq=False)
+class FunctionalTrace:
+    """What the runs of a program computed, which may be one that cannot end.
+
+    Members
+    -------
+    outputs : as of ``FunctionalRuns``
+    parts : those of the tags whose instructions all ran
+    writes : what the instructions of each tag write
+    failure : why the program did not go on, in one line; None if it ended
+    stopped : the layer of the instruction that could not run
+    """
+
+    outputs: tuple[np.ndarray, ...]
+    parts: dict[int, np.ndarray]
+    writes: Mapping[int, Sequence[Write]]
+    failure: str | None
+    stopped: str | None
+
+
 class FunctionalDevice:
     """The functional simulator as a device."""
 
     def run(self, image: Image, inputs: np.ndarray) -> Run:
         """Run ``image`` once for each row of ``inputs``; it counts no cycles."""
-        plan = make_plan(image)
+        plan = _whole_plan(image)
         parts = [
             _execute(image, plan, inputs[start : start + SLAB], None)
             for start in range(0, len(inputs), SLAB)
@@ -76,7 +97,7 @@ def run(image: Image, x: Given) -> FunctionalRuns:
 
 def stream(image: Image, x: Given) -> Iterator[tuple[int, FunctionalRuns]]:
     """What ``run`` gives, some images at a time, each with its first image's index."""
-    plan = make_plan(image)
+    plan = _whole_plan(image)
     size, count = SLAB * image.batch, image_count(x)
     for start in range(0, count, size):
         part = images_of(x, slice(start, start + size))
@@ -85,6 +106,25 @@ def stream(image: Image, x: Given) -> Iterator[tuple[int, FunctionalRuns]]:
         data = _execute(image, plan, inputs, recorded)
         tensors = _by_name(image, recorded, images)
         yield start, FunctionalRuns(unpack_outputs(image, data, images), tensors, recorded)
+
+
+def trace(image: Image, x: Given) -> FunctionalTrace:
+    """What the runs on ``x`` compute, as ``run`` takes it, up to what an instruction cannot do."""
+    plan, inputs, found = make_plan(image), pack_inputs(image, x), []
+    memory = []
+    for start in range(0, len(inputs), SLAB):
+        found.append({})
+        memory.append(_execute(image, plan, inputs[start : start + SLAB], found[-1]))
+    parts = {tag: np.concatenate([each[tag] for each in found]) for tag in found[0]}
+    outputs = unpack_outputs(image, np.concatenate(memory), image_count(x))
+    return FunctionalTrace(outputs, parts, plan.writes, plan.failure, plan.stopped)
+
+
+def _whole_plan(image):
+    plan = make_plan(image)
+    if plan.failure:
+        raise DeviceError(plan.failure)
+    return plan
 
 
 def _by_name(image, recorded, count):
@@ -161,8 +201,3 @@ def _conv(step: FunctionalStep, features, memory):
 
 
 _EXECUTE = {Op.LOAD: _load, Op.STORE: _store, Op.MAXPOOL: _max_pool, Op.CONV: _conv}
-
-
-def refuse(index: int, why: str) -> None:
-    """Raise the error of an instruction that cannot run."""
-    raise DeviceError(f"instruction {index} {why}; compile the model again")

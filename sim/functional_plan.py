@@ -4,6 +4,7 @@ Everything but the activations is the same for every input, so that weights and 
 are read here, and so is every mistake of a program found here.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +19,8 @@ from hw.spec.isa.header import Engine, Op
 from hw.spec.isa.packing import pack, unpack
 from hw.spec.isa.parameters import parameters
 from hw.spec.isa.transfer import Transfer
+from qnn.errors import DeviceError
+from sim.footprint import Write
 from sim.machine import Machine
 
 # Integers up to here are exact in float32, and so are sums that stay below.
@@ -58,25 +61,42 @@ class FunctionalStep:
 
 @dataclass(frozen=True, eq=False)
 class FunctionalPlan:
-    """Every instruction that moves features, in program order."""
+    """Every instruction that moves features, in program order.
+
+    Members
+    -------
+    writes : what the instructions of each tag write
+    failure : why the program cannot go on after these steps, in one line; None if it can
+    stopped : the layer of the instruction that cannot run
+    """
 
     steps: tuple[FunctionalStep, ...]
+    writes: Mapping[int, Sequence[Write]]
+    failure: str | None = None
+    stopped: str | None = None
 
 
 def make_plan(image: Image) -> FunctionalPlan:
-    """The plan of ``image``.
+    """The plan of ``image``, up to an instruction that cannot run.
 
-    Raises
-    ------
-    DeviceError
-        The program reads what nothing wrote, waits for a token that never comes, or leaves a
-        buffer or region; the text names the instruction.
+    Such a one reads what nothing wrote, waits for a token that never comes, or leaves a buffer or
+    region; the plan's failure names it.
     """
-    last = {i.tag: n for n, i in enumerate(image.program) if i.engine is Engine.COMPUTE}
     machine = Machine(image)
-    steps = []
+    steps: list[FunctionalStep] = []
+    failure = stopped = None
+    try:
+        _plan(machine, image, steps)
+    # What runs until then is worth comparing: the mistake may be in a layer before.
+    except DeviceError as error:
+        failure, stopped = str(error), machine.layer
+    return FunctionalPlan(tuple(steps), machine.writes, failure, stopped)
+
+
+def _plan(machine, image, steps):
+    last = {i.tag: n for n, i in enumerate(image.program) if i.engine is Engine.COMPUTE}
     for index, instruction in enumerate(image.program):
-        machine.index = index
+        machine.begin(index, instruction)
         if isinstance(instruction, End):
             break
         machine.tokens(instruction)
@@ -87,7 +107,6 @@ def make_plan(image: Image) -> FunctionalPlan:
             steps.append(FunctionalStep(**{**vars(step), "finishes": done if known else None}))
     # A layer that no instruction computes would look like one of zeros.
     machine.all_written([layer.tag for layer in image.layers], last)
-    return FunctionalPlan(tuple(steps))
 
 
 def _plan_load(machine: Machine, load: Transfer):
@@ -186,6 +205,7 @@ def _plan_max_pool(machine, tiles):
     lanes = _written(machine)[reads].all((0, 1))
     machine.require(lanes.any(), "reads words that nothing wrote")
     machine.written[words] = lanes
+    machine.write(tiles.tag, words, slice(None))
     return FunctionalStep(op=Op.MAXPOOL, reads=reads, words=words, pad_value=tiles.pad_value)
 
 
@@ -205,6 +225,7 @@ def _plan_conv(machine, tiles):
     skips, skip_lanes = _skip(machine, tiles, valid)
     output_lanes = _lanes(machine, tiles.output_part)
     machine.written[words, output_lanes] = True
+    machine.write(tiles.tag, words, output_lanes)
     # The greatest sum that any activation can give, over all rows.
     reach = int(np.abs(matrix).sum((0, 1)).max()) << (config.activation_bits - 1)
     dtype = np.float32 if reach < FLOAT32_EXACT else np.float64

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from qnn.errors import DeviceError
-from sim.verify import LayerReport, Report
+from sim.verification import LayerReport, Report
 
 SUITE = "qnn verify"
 

@@ -9,6 +9,7 @@ from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.header import Engine
 from hw.spec.isa.transfer import Transfer
 from qnn.errors import DeviceError
+from sim.footprint import Write
 
 BUFFERS = {
     Buffer.FEATURES: "the feature buffer",
@@ -23,6 +24,9 @@ class Machine:
     def __init__(self, image: Image):
         config = image.config
         self.image, self.config, self.index = image, config, 0
+        self.layer: str | None = None  # that the instruction computes, or moves data for
+        # By tag, for who asks what a layer wrote.
+        self.writes: dict[int, list[Write]] = {}
         self.payload = np.frombuffer(image.payload, np.uint8)
         # By lane, because a group of channels fills a part of a word.
         self.written = np.zeros((config.feature_words, config.lanes), bool)
@@ -36,7 +40,18 @@ class Machine:
     def require(self, condition: bool, why: str) -> None:
         """Return if the condition holds; else raise what is wrong with the instruction."""
         if not condition:
-            raise DeviceError(f"instruction {self.index} {why}; compile the model again")
+            # Only the layer says something to a user.
+            whose = f" of layer '{self.layer}'" if self.layer else ""
+            raise DeviceError(f"instruction {self.index}{whose} {why}; compile the model again")
+
+    def begin(self, index: int, instruction: Instruction) -> None:
+        """Look at the instruction with this number in the program."""
+        layers, self.index = self.image.layers, index
+        self.layer = layers[instruction.tag].name if instruction.tag < len(layers) else None
+
+    def write(self, tag: int, words: np.ndarray, lanes: slice) -> None:
+        """Note that an instruction with ``tag`` writes these lanes of these words."""
+        self.writes.setdefault(tag, []).append((words, lanes))
 
     def tokens(self, instruction: Instruction) -> None:
         """Take the tokens that it waits for, and give those that it signals."""
@@ -57,7 +72,8 @@ class Machine:
         """Return if every tag has a last instruction."""
         missing = [self.image.layers[tag].name for tag in tags if tag not in last]
         if missing:
-            raise DeviceError(f"no instruction computes '{missing[0]}'; compile the model again")
+            self.layer = missing[0]
+            raise DeviceError(f"no instruction computes '{self.layer}'; compile the model again")
 
     def transfer(self, transfer: Transfer) -> tuple[np.ndarray, np.ndarray]:
         """Buffer words (words,) and their bytes in memory (words, bytes of a word)."""

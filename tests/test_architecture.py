@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "qnn.frontend": {"qnn.ir", "qnn.ir.shape"},
     "qnn.ptq": {"qnn.frontend", "qnn.nn", "qnn.ir", "qnn.quant", "hw.spec.isa.codes"},
     "qnn.compiler": {"qnn.ir", "qnn.quant", "hw.spec", "hw.spec.isa.codes"},
-    "qnn.backend": {"qnn.ir"},  # the protocol, what it speaks of, and the registry
+    "qnn.backend": {"qnn.ir", "qnn.quant"},  # the protocol, what it speaks of, and the registry
     "qnn.design": {"qnn.backend", "qnn.ir"},
     "qnn.runtime": {"qnn.ir.shape", "hw.spec"},
     "qnn.eda": {"hw", "hw.spec"},
@@ -42,11 +42,21 @@ MAY_IMPORT = {
         "hw.spec",
     },
     "sim.simulate": {"qnn.backend", "qnn.design", "qnn.ir"},  # of any back end
-    "sim.verify": {"sim.simulate", "qnn.backend", "qnn.design", "qnn.ir"},
-    "sim.junit": {"sim.verify"},
+    "sim.verification": {"qnn.backend"},
+    "sim.compare": {"sim.verification", "qnn.backend", "qnn.ir"},
+    "sim.verify": {
+        "sim.compare",
+        "sim.simulate",
+        "sim.verification",
+        "qnn.backend",
+        "qnn.design",
+        "qnn.ir",
+    },
+    "sim.junit": {"sim.verification"},
     "boards": {"qnn.eda", "qnn.runtime", "hw", "hw.spec"},
     "qnn.bench": {
         "sim",
+        "sim.verification",
         "sim.verify",
         "boards",
         "qnn.eda",
@@ -70,6 +80,7 @@ MAY_IMPORT = {
     "qnn.cli": {
         "sim",
         "sim.simulate",
+        "sim.verification",
         "sim.verify",
         "sim.junit",
         "qnn.backend",

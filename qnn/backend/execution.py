@@ -65,6 +65,7 @@ class Execution:
     outputs : (images, channels, height, width) integers of each output of the graph, in its order
     parts : every tensor that was computed, in the order of the layers, if it was asked for
     failure : why a run did not end well, in one line; ``outputs`` may then be short
+    stopped : the layer that the failing step belongs to, where the device knows
     cycles : of each run, from start to done; None where the device has no clock
     cycles_per_second, build_seconds : of the simulator, where it has a clock
     """
@@ -73,6 +74,8 @@ class Execution:
     parts: tuple[TensorPart, ...] = ()
     # A text and no exception: what was computed before it is worth comparing.
     failure: str | None = None
+    # Beside the text, as layers that did nothing wrong may be as incomplete as this one.
+    stopped: str | None = None
     # None and not 0, so that nobody takes it for a measurement.
     cycles: tuple[int, ...] | None = None
     cycles_per_second: float | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from qnn.backend.claims import Claim
 from qnn.backend.costs import Costs, Estimate
 from qnn.backend.execution import Execution
 from qnn.backend.memory import MemoryUse
@@ -134,6 +135,10 @@ class Backend(Protocol):
 
     def costs(self, artifact: Artifact) -> Costs:
         """Cycles of each layer by what they went to, from a model of the hardware."""
+        ...
+
+    def claims(self, artifact: Artifact) -> tuple[Claim, ...]:
+        """What the artifact says of inputs, outputs and layers, in the order of the network."""
         ...
 
     def memory(self, artifact: Artifact) -> MemoryUse:

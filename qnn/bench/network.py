@@ -23,7 +23,8 @@ from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from sim.cycles import LayerTiming, Timing, simulate_cores
 from sim.spent import SpentCycles
-from sim.verify import Report, verify
+from sim.verification import Report
+from sim.verify import verify
 
 # Enough for ranges; cycles do not depend on them.
 CALIBRATION = 256  # images

@@ -22,7 +22,7 @@ from qnn.cli.sources import (
 HARDWARE = "rtl"  # the device whose sources are what a board gets
 
 if TYPE_CHECKING:
-    from sim.verify import Report
+    from sim.verification import Report
 
 
 def verify(

@@ -7,7 +7,7 @@ import pytest
 
 import boards
 from qnn.ir import serialize
-from sim.verify import Report
+from sim.verification import Report
 from tests.boards.tiny import CONFIG, tiny_graph
 from tests.cli.test_altered_hardware import accept
 

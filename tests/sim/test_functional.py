@@ -196,6 +196,6 @@ def test_sums_wrap_as_the_accumulator_does():
 def test_a_token_that_never_comes_is_refused():
     _, image, x = network()
     index = next(i for i, f in enumerate(image.program) if Engine.COMPUTE in f.signals)
-    with pytest.raises(DeviceError, match=r"^instruction \d+ waits for a token from load that "
-                                          r"never comes; compile the model again$"):  # fmt: skip
+    line = r"^instruction \d+ of layer 'last' waits for a token from load that never comes; "
+    with pytest.raises(DeviceError, match=line + "compile the model again$"):
         functional.run(_changed(image, index, "signals", frozenset()), x)

@@ -4,7 +4,7 @@ import pytest
 
 from qnn.errors import DeviceError
 from sim.junit import junit, write_junit
-from sim.verify import Difference, LayerReport, Report
+from sim.verification import Difference, LayerReport, Report
 
 GOOD = LayerReport("conv1", "conv", 0, 12, 0, None, None, None)
 FIRST = Difference("conv2", 0, 1, 2, 3, expected=5, got=6, cycle=78)

@@ -8,6 +8,7 @@ from hw.spec.config import PES, SvpeConfig
 from hw.spec.image import Image, ImageError
 from hw.spec.verilog_files import CELLS, WORDS
 from qnn.backend.array.configure import config_for
+from qnn.backend.claims import Claim
 from qnn.backend.costs import Costs, Estimate
 from qnn.backend.execution import Execution
 from qnn.backend.memory import MemoryUse
@@ -67,6 +68,11 @@ class ArrayBackend:
         from qnn.backend.array.costs import costs
 
         return costs(artifact)
+
+    def claims(self, artifact: Image) -> tuple[Claim, ...]:
+        from qnn.backend.array.claims import image_claims
+
+        return image_claims(artifact)
 
     def memory(self, artifact: Image) -> MemoryUse:
         from qnn.backend.array.memory import memory

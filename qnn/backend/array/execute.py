@@ -7,15 +7,22 @@ from hw.spec.verilog_files import simulation_texts
 from qnn.backend.execution import Execution, TensorPart
 from sim import functional as simulator
 from sim import rtl
+from sim.footprint import footprint
 from sim.trace import layer_cycles, layer_tensor, stray_writes
 
 
 def functional(image: Image, x, tensors: bool) -> Execution:
-    """Run on the functional simulator, which has no clock."""
-    result = simulator.run(image, x)
+    """Run on the functional simulator, which has no clock.
+
+    A program that cannot go on is the execution's failure.
+    """
     # Only on request: all tensors of many images are far larger than their outputs.
-    parts = tuple(_functional_parts(image, result)) if tensors else ()
-    return Execution(outputs=result.outputs, parts=parts)
+    if not tensors:
+        return Execution(outputs=simulator.run(image, x).outputs)
+    result = simulator.trace(image, x)
+    parts = tuple(_functional_parts(image, result))
+    failed = {"failure": result.failure, "stopped": result.stopped}
+    return Execution(outputs=result.outputs, parts=parts, **failed)
 
 
 def in_rtl(
@@ -41,12 +48,21 @@ def in_rtl(
 
 
 def _functional_parts(image, result) -> Iterator[TensorPart]:
+    # The same for all inputs: which values are written is a matter of addresses.
+    found = {
+        layer.tag: footprint(result.writes[layer.tag], layer, image.config)
+        for layer in image.layers
+        if layer.tag in result.parts
+    }
     for index in range(len(result.outputs[0])):
         # A run computes a batch: layers of its program are each of one image.
         run, of_batch = divmod(index, image.batch)
         for layer in image.layers:
-            if layer.image == of_batch:
-                yield _part(layer, index, result.parts[layer.tag][run])
+            # A layer that the program did not come to is one that nothing computed.
+            if layer.image == of_batch and layer.tag in found:
+                own, values = found[layer.tag], result.parts[layer.tag][run]
+                problem = _problem(own.present, own.stray, "at the end")
+                yield _part(layer, index, values, present=own.present, problem=problem)
 
 
 def _rtl_parts(image, result) -> Iterator[TensorPart]:
@@ -61,14 +77,9 @@ def _rtl_parts(image, result) -> Iterator[TensorPart]:
 def _rtl_part(layer, index, trace, config):
     written = layer_tensor(trace, layer, config)
     stray = stray_writes(trace, layer, config)
-    missing = written.present.size - int(written.present.sum())
-    problem = None
-    if missing:
-        why = "when the run timed out" if trace.timed_out else "at the end"
-        problem = f"{missing} of {written.present.size} values were not written {why}"
-    # Missing values first: where both happen, the stray writes are most often the missing ones.
-    elif stray:
-        problem = f"{stray} writes outside its tensor"
+    problem = _problem(
+        written.present, stray, "when the run timed out" if trace.timed_out else "at the end"
+    )
     return _part(
         layer,
         index,
@@ -78,6 +89,14 @@ def _rtl_part(layer, index, trace, config):
         problem=problem,
         cycles=layer_cycles(trace, layer.tag),
     )
+
+
+def _problem(present, stray, when):
+    missing = present.size - int(present.sum())
+    # Missing values first: where both happen, the stray writes are most often the missing ones.
+    if missing:
+        return f"{missing} of {present.size} values were not written {when}"
+    return f"{stray} writes outside its tensor" if stray else None
 
 
 def _part(layer: Layer, index, values, **found) -> TensorPart:

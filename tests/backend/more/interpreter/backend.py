@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qnn.backend.claims import graph_claims
 from qnn.backend.costs import Costs, Estimate, LayerCost
 from qnn.backend.execution import Execution, LayerCycles, TensorPart
 from qnn.backend.memory import MemoryUse, Section
@@ -109,6 +110,9 @@ class InterpreterBackend:
             for name, cycles in artifact.cycles().items()
         )
         return Costs(layers, sum(layer.cycles for layer in layers), 1.0)
+
+    def claims(self, artifact):
+        return tuple(graph_claims(artifact.graph, artifact.graph).values())
 
     def memory(self, artifact) -> MemoryUse:
         return MemoryUse((Section("graph", len(artifact.to_bytes()), in_image=True),), (), ())

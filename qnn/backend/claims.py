@@ -1,0 +1,126 @@
+"""What an artifact says of its tensors to drivers and tools, and what the network says of them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from qnn.ir.graph import Graph
+from qnn.quant.qtype import QType
+
+TABLE = "pixel table"  # the fact that is compared value by value
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Facts of one tensor, by name.
+
+    Members
+    -------
+    kind : ``input``, ``output`` or ``layer``: who is told
+    name : of the tensor's node
+    """
+
+    kind: str
+    name: str
+    facts: Mapping[str, object]
+
+
+def type_facts(type: QType) -> dict[str, object]:
+    """The facts of a tensor's type."""
+    return {"bits": type.bits, "signed": type.signed, "exponent": type.exponent}
+
+
+def table_fact(table: Iterable[Iterable[int]] | None) -> tuple[tuple[int, ...], ...] | None:
+    """A pixel table, (channels, 256), as a fact: rows of plain integers."""
+    # NumPy's integers compare as arrays and print their type.
+    return None if table is None else tuple(tuple(int(value) for value in row) for row in table)
+
+
+def graph_claims(graph: Graph, lowered: Graph) -> dict[tuple[str, str], Claim]:
+    """What the network itself says, by kind and name.
+
+    Parameters
+    ----------
+    lowered : the graph that artifacts compute, whose nodes are their layers
+    """
+    inputs = [
+        Claim(
+            "input",
+            node.name,
+            {
+                "shape": tuple(node.shape),
+                "axes": node.axes,
+                **type_facts(node.type),
+                TABLE: table_fact(node.table),
+            },
+        )
+        for node in graph.inputs
+    ]
+    outputs = [
+        Claim(
+            "output",
+            output.name,
+            {
+                "shape": tuple(output.shape),
+                "axes": output.axes,
+                **type_facts(graph[output.name].type),
+            },
+        )
+        for output in graph.outputs
+    ]
+    layers = [
+        Claim("layer", node.name, type_facts(node.type))
+        for node in lowered.nodes
+        if node.is_computed
+    ]
+    return {(claim.kind, claim.name): claim for claim in (*inputs, *outputs, *layers)}
+
+
+def contradictions(
+    claims: Iterable[Claim], wanted: Mapping[tuple[str, str], Claim]
+) -> Iterator[tuple[str, str, str]]:
+    """Kind, name and problem of each fact that is not the network's, or that is missing.
+
+    Parameters
+    ----------
+    claims : the artifact's; of a batch, those of each of its images
+    wanted : the network's, of which inputs and outputs must be claimed
+    """
+    # Kept beside the facts: a claim that is left out must not pass for one that is right.
+    claimed = set()
+    for claim in claims:
+        key = claim.kind, claim.name
+        claimed.add(key)
+        if key not in wanted:
+            yield *key, f"the image has it, but the network has no such {claim.kind}"
+            continue
+        for fact, right in wanted[key].facts.items():
+            got = claim.facts.get(fact)
+            if got != right:
+                yield *key, _difference(fact, got, right)
+    for kind, name in wanted:
+        # Layers that are missing have no values, which the comparison of values tells.
+        if kind != "layer" and (kind, name) not in claimed:
+            yield kind, name, "the image says nothing of it"
+
+
+def _difference(fact, got, right):
+    if fact == TABLE and got is not None and right is not None:
+        # As objects, since an image's rows may have any lengths.
+        one, other = np.array(got, object), np.array(right, object)
+        if one.shape == other.shape:
+            wrong = np.argwhere(one != other)
+            channel, pixel = (int(number) for number in wrong[0])
+            return (
+                f"{len(wrong)} of {other.size} values of the image's pixel table differ, the first "
+                f"for channel {channel}, pixel {pixel}: expected {other[channel, pixel]}, got "
+                f"{one[channel, pixel]}"
+            )
+    if fact == TABLE:
+        got, right = (_size(table) for table in (got, right))
+    return f"the image claims {fact} {got}, but the network has {right}"
+
+
+def _size(table):
+    return None if table is None else f"of {len(table)} channels"

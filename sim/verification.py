@@ -1,0 +1,108 @@
+"""What a verification found: values that differ, layer by layer, and how the run ended."""
+
+from dataclasses import dataclass
+
+from qnn.backend.execution import LayerCycles
+
+PORTS = ("input", "output")  # kinds of tensors that a user gives or takes
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value that is not as expected; ``got`` is None if it was never written."""
+
+    layer: str
+    image: int
+    channel: int
+    row: int
+    column: int
+    expected: int
+    got: int | None
+    cycle: int | None  # of the write, where the device has cycles
+
+    def __str__(self) -> str:
+        got = "nothing was written" if self.got is None else f"got {self.got}"
+        when = "" if self.cycle is None else f" in cycle {self.cycle}"
+        return (
+            f"layer '{self.layer}', image {self.image}, channel {self.channel}, row {self.row}, "
+            f"column {self.column}: expected {self.expected}, {got}{when}"
+        )
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """The comparison of one layer of one image, or of one output in memory (``op`` is ``store``).
+
+    For a layer in strips it counts the values of every strip; rows of two strips count twice. What
+    an artifact says of an input or output (``op``) has a report where that is wrong.
+    """
+
+    name: str
+    op: str
+    image: int
+    values: int
+    mismatches: int  # values that differ or were never written, and writes outside the tensor
+    first: Difference | None
+    problem: str | None  # beyond values: the layer hung, or wrote where it must not
+    cycles: LayerCycles | None
+
+    @property
+    def title(self) -> str:
+        """What it is the report of, for people."""
+        if self.op in PORTS:
+            return f"{self.op} '{self.name}'"
+        return f"layer '{self.name}', image {self.image}"
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong with the layer."""
+        return not self.mismatches and self.problem is None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``verify`` found; ``layers`` are in the order in which they run, image by image."""
+
+    device: str
+    layers: tuple[LayerReport, ...]
+    failure: str | None  # the run did not end, or ended with an error
+    run_cycles: tuple[int, ...] = ()  # of each run of the image, from start to done
+    cycles_per_second: float | None = None  # of the simulator
+    build_seconds: float | None = None  # 0 if cached
+
+    @property
+    def mismatches(self) -> int:
+        """The mismatches of all layers together."""
+        return sum(layer.mismatches for layer in self.layers)
+
+    @property
+    def values_compared(self) -> int:
+        """The values of all layers together."""
+        return sum(layer.values for layer in self.layers)
+
+    @property
+    def first(self) -> Difference | None:
+        """The first difference of the first layer that has one."""
+        return next((layer.first for layer in self.layers if layer.first), None)
+
+    @property
+    def first_layer(self) -> str | None:
+        """The first layer with anything wrong."""
+        return next((layer.name for layer in self.layers if not layer.passed), None)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every value is there and right, and the run ended well."""
+        return bool(self.values_compared) and not self.failure and self.first_layer is None
+
+    def __str__(self) -> str:
+        verdict = "PASS" if self.passed else "FAIL"
+        lines = [f"verify: {verdict} {self.mismatches}/{self.values_compared} mismatches"]
+        if self.failure:
+            lines.append(f"  {self.failure}")
+        problem = next((layer for layer in self.layers if layer.problem), None)
+        if problem:
+            lines.append(f"  {problem.title}: {problem.problem}")
+        if self.first:
+            lines.append(f"  first: {self.first}")
+        return "\n".join(lines)
