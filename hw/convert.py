@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from amaranth.back import verilog
 from amaranth.hdl import Value
 
+from hw.spec.licence import SPDX
+
 
 def convert(component, name: str, platform=None) -> str:
     """``component`` as module ``name``; member ``b`` of interface ``a`` becomes port ``a_b``."""
@@ -24,7 +26,14 @@ def convert(component, name: str, platform=None) -> str:
             emit_src=False,
             strip_internal_attrs=True,
         )
-    return _CLEARED_WORDS.sub(_cleared_by_loop, text)
+    text = _TRIGGER.sub(r"  reg \g<name>;\n  initial \g<name>= 0;", text)
+    return f"// {SPDX}\n" + _CLEARED_WORDS.sub(_cleared_by_loop, text)
+
+
+# Yosys wakes each `always @*` by a register that gets its value at time 0. SystemVerilog gives it
+# as it declares it, before any process waits, and so do simulators that read Verilog by its rules:
+# what depends on constants alone would stay unknown.
+_TRIGGER = re.compile(r"  reg (?P<name>\\\$auto\$verilog_backend\S+ )\s*= 0;")
 
 
 # Yosys clears a memory by one statement a word; simulators compile each, for every instance.

@@ -15,6 +15,7 @@ from qnn.backend.registry import DEFAULT, named, names
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph
 from qnn.ir.serialize import load, to_bytes
+from qnn.testbench import make_runnable, portable_bench
 
 # Raised whenever an older qnn would read a new build folder wrongly.
 FORMAT = 2
@@ -126,7 +127,9 @@ class Design:
             # Sorted: equal builds are equal bytes.
             "files": {name: _hash(data) for name, data in sorted(files.items())},
         }
-        return {**files, "manifest.json": _json(manifest)}
+        # Not in the manifest: a test bench is there to be changed, and the build stays what it is.
+        bench = portable_bench(self.graph, artifact, backend, files)
+        return {**files, **bench, "manifest.json": _json(manifest)}
 
 
 def altered_files(folder: Path) -> list[str]:
@@ -202,6 +205,7 @@ def _write_files(folder, files):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+        make_runnable(path)
 
 
 def _swap(new, folder):

@@ -2,18 +2,20 @@
 // The words are those of the `qnn_storage` that is called `storage` in a module around this one, so
 // that several ports have one memory.
 //
-// Plusargs: words=COUNT and base=HEX address of the first byte of the storage, latency=CYCLES from
-// an accepted address to the first beat, rate=BYTES that each direction moves in a cycle (see
-// sim/dram.py; the bus's width by default), seed=N and stall_{ar,r,aw,w,b}=0..255 (chance in 256
-// that the channel stands still in a cycle), error_read=HEX and error_write=HEX (byte that answers
-// SLVERR).
+// Plusargs: words=COUNT and base=HEX address of the first byte of the storage, by default those of
+// the parameters; latency=CYCLES from an accepted address to the first beat; rate=BYTES that each
+// direction moves in a cycle (see sim/dram.py; the bus's width by default); seed=N and
+// stall_{ar,r,aw,w,b}=0..255 (chance in 256 that the channel stands still in a cycle);
+// error_read=HEX and error_write=HEX (byte that answers SLVERR).
 // Addresses outside answer DECERR. Bursts are answered in the order of their addresses; with seed
 // other than 0, bursts of different ids overtake one another.
 
 module qnn_memory #(
   parameter DATA_BITS = 64,
   parameter ADDRESS_BITS = 64,
-  parameter ID_BITS = 1
+  parameter ID_BITS = 1,
+  parameter [63:0] BASE = 0,
+  parameter [31:0] WORDS = 0
 ) (
   input clk,
   input rst,
@@ -60,7 +62,7 @@ module qnn_memory #(
   integer got;
 
   initial begin
-    words = 0; base = 0; latency = 32; rate = BYTES; seed = 0;
+    words = WORDS; base = BASE; latency = 32; rate = BYTES; seed = 0;
     stall_ar = 0; stall_r = 0; stall_aw = 0; stall_w = 0; stall_b = 0;
     error_read = {64{1'b1}}; error_write = {64{1'b1}};
     got = $value$plusargs("words=%d", words);

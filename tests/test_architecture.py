@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "qnn.ptq": {"qnn.frontend", "qnn.nn", "qnn.ir", "qnn.quant", "hw.spec.isa.codes"},
     "qnn.compiler": {"qnn.ir", "qnn.quant", "hw.spec", "hw.spec.isa.codes"},
     "qnn.backend": {"qnn.ir", "qnn.quant"},  # the protocol, what it speaks of, and the registry
-    "qnn.design": {"qnn.backend", "qnn.ir"},
+    "qnn.testbench": {"qnn.backend", "qnn.ir"},
+    "qnn.design": {"qnn.testbench", "qnn.backend", "qnn.ir"},
     "qnn.runtime": {"qnn.ir.shape", "hw.spec"},
     "qnn.eda": {"hw", "hw.spec"},
     "sim": {  # simulators of the array
@@ -95,6 +96,7 @@ MAY_IMPORT = {
         "qnn.ptq",
         "qnn.compiler",
         "qnn.design",
+        "qnn.testbench",
         "qnn.runtime",
         "qnn.eda",
         "hw",

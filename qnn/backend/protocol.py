@@ -6,9 +6,9 @@ is one of them: its compiler is ``qnn.compiler``, its simulators are ``sim.funct
 and ``sim.cycles``, its driver is ``qnn.runtime``, its hardware is ``hw``, and the boards hold it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from qnn.backend.claims import Claim
 from qnn.backend.costs import Costs, Estimate
@@ -16,6 +16,9 @@ from qnn.backend.execution import Execution
 from qnn.backend.memory import MemoryUse
 from qnn.ir.encode import Arrays
 from qnn.ir.graph import Graph
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 # Protocols, not base classes: a back end shares no code with another, and inherits none.
@@ -155,6 +158,23 @@ class Backend(Protocol):
 
     def files(self, artifact: Artifact) -> dict[str, bytes]:
         """The Verilog and what else a user of it needs, by path in the build folder."""
+        ...
+
+    def testbench(
+        self,
+        artifact: Artifact,
+        inputs: Arrays,
+        outputs: tuple["np.ndarray", ...],
+        built: Iterable[str],
+    ) -> dict[str, bytes]:
+        """A simulation of the Verilog of a build without ``qnn``, by path from a folder in it.
+
+        Parameters
+        ----------
+        inputs : integers that the reference takes
+        outputs : (images, channels, height, width) integers that each output must be
+        built : paths of the files of the build
+        """
         ...
 
     def listing(self, artifact: Artifact) -> str:

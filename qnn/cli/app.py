@@ -17,6 +17,7 @@ from qnn.cli.run import run
 from qnn.cli.show import show
 from qnn.cli.simulate import simulate
 from qnn.cli.synth import synth
+from qnn.cli.testbench import write_testbench
 from qnn.cli.train import train
 from qnn.cli.verify import verify
 from qnn.errors import QnnError
@@ -39,6 +40,8 @@ app = typer.Typer(
 # Verbs import what they need when they run: importing torch takes seconds, and help must not.
 for verb in VERBS:
     app.command(verb.__name__.strip("_"))(verb)
+# A function called so would be taken for a test.
+app.command("testbench")(write_testbench)
 app.add_typer(bench, name="bench")
 
 

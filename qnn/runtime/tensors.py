@@ -53,11 +53,18 @@ def from_words(words: np.ndarray, layout: TensorLayout, activation_bits: int) ->
     return total
 
 
-def to_words(tensor: np.ndarray, layout: TensorLayout, lanes: int) -> np.ndarray:
-    """The inverse of ``from_words`` for one pass: (..., words, lanes) int64; the rest is 0."""
+def to_words(
+    tensor: np.ndarray, layout: TensorLayout, lanes: int, activation_bits: int
+) -> np.ndarray:
+    """The inverse of ``from_words``: (..., words, lanes) int64; the rest is 0.
+
+    Only the low ``activation_bits`` bits of a lane count.
+    """
     word, lane = places(layout, lanes)
     words = np.zeros((*tensor.shape[:-3], layout.words(lanes), lanes), np.int64)
-    words[..., word, lane] = tensor - offset(layout)
+    stored = tensor - offset(layout)
+    for number in range(layout.passes):
+        words[..., word + number * layout.pass_step, lane] = stored >> (number * activation_bits)
     return words
 
 
@@ -112,7 +119,8 @@ def pack_inputs(image: Image, x: Given) -> np.ndarray:
             tensor = filled[:, number]
             if layout.gather is not None:
                 tensor = gathered(tensor, layout.gather, (layout.height, layout.width))
-            _put(data, to_words(tensor, layout, image.config.lanes), layout, image.config)
+            words = to_words(tensor, layout, image.config.lanes, image.config.activation_bits)
+            _put(data, words, layout, image.config)
     return data
 
 

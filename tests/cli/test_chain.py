@@ -170,3 +170,13 @@ def test_synth_finds_no_multiplier(qnn, build, tmp_path):
     assert cells["part"] == "array"
     assert cells["dsp"] == 0
     assert cells["lut"] > 0
+
+
+def test_the_test_bench_of_a_build_takes_a_users_images(qnn, build):
+    code, out, _ = qnn("testbench", build, "--images", 3)
+    script = build / "testbench/run.sh"
+    assert (code, out) == (0, f"{build / 'testbench'}: 3 images; start {script}\n")
+    assert "localparam integer RUNS = 3;\n" in (build / "testbench/parameters.svh").read_text()
+    result = json.loads(qnn("testbench", build, "--json")[1])
+    assert result["images"] == 2
+    assert "testbench/expected.hex" in result["files"]

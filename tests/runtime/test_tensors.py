@@ -38,14 +38,14 @@ def test_words_hold_every_value(channels, size, signed, gap, seed):
     low = -128 if signed else 0
     rng = np.random.default_rng(seed)
     tensor = rng.integers(low, low + 256, (2, sum(channels), *size))
-    words = to_words(tensor, place, 8)
+    words = to_words(tensor, place, 8, 8)
     assert words.min() >= -128
     assert words.max() <= 127
     np.testing.assert_array_equal(from_words(words, place, 8), tensor)
 
 
 def test_each_segment_starts_a_block():
-    words = to_words(np.arange(4).reshape(4, 1, 1), layout((3, 1), 1, 1), 4)
+    words = to_words(np.arange(4).reshape(4, 1, 1), layout((3, 1), 1, 1), 4, 8)
     np.testing.assert_array_equal(words, [[0, 1, 2, 0], [3, 0, 0, 0]])
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from hw.spec import resources
 from hw.spec.config import PES, SvpeConfig
 from hw.spec.image import Image, ImageError
-from hw.spec.verilog_files import CELLS, WORDS
+from hw.spec.verilog_files import CELLS, WORDS, simulation_files
 from qnn.backend.array.configure import config_for
 from qnn.backend.claims import Claim
 from qnn.backend.costs import Costs, Estimate
@@ -99,6 +99,11 @@ class ArrayBackend:
         files = {WORDS + name: text.encode() for name, text in plain.items()}
         files |= {CELLS + name: text.encode() for name, text in mapped.items()}
         return files | {f"driver/{name}": data for name, data in driver_files(artifact).items()}
+
+    def testbench(self, artifact: Image, inputs, outputs, built) -> dict[str, bytes]:
+        from sim.portable.folder import bench_files
+
+        return bench_files(artifact, inputs, outputs, [f"../{n}" for n in simulation_files(built)])
 
     def listing(self, artifact: Image) -> str:
         return listing(artifact)

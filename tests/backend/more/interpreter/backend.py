@@ -127,6 +127,9 @@ class InterpreterBackend:
     def files(self, artifact) -> dict[str, bytes]:
         return {"rtl/none.v": b"module none; endmodule\n"}
 
+    def testbench(self, artifact, inputs, outputs, built) -> dict[str, bytes]:
+        return {}
+
     def listing(self, artifact) -> str:
         return text(artifact.graph)
 
