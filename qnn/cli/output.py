@@ -20,6 +20,11 @@ def print_json(value: object) -> None:
     print()
 
 
+def note(text: str) -> None:
+    """Print one line on standard error that a user should know of and that stops nothing."""
+    print("note:", text, file=sys.stderr)
+
+
 def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Print a table on standard output, as wide as the terminal."""
     from rich.console import Console

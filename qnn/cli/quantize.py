@@ -8,7 +8,7 @@ import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.formats import choice, described, layer_bits, layer_terms, mean_terms, print_fit
-from qnn.cli.output import Json, print_json
+from qnn.cli.output import Json, note, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
 from qnn.cli.sources import Data, read_data_for
 
@@ -27,8 +27,12 @@ def quantize(
     out: Annotated[Path, typer.Option("-o", help="Quantized model to write.")] = Path(
         "model.safetensors"
     ),
+    # A text and not a path: 'none' is no file.
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Trained weights, .pt or .safetensors; needed by the zoo.")
+        str | None,
+        typer.Option(
+            help="Trained weights, .pt or .safetensors; 'none' for those that the factory gives."
+        ),
     ] = None,
     data: Data = "digits",
     samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
@@ -80,7 +84,7 @@ def quantize(
     """
     from qnn.nn import artifact
     from qnn.nn.augment import augment as crop_and_flip
-    from qnn.nn.zoo import ZOO, load_model
+    from qnn.nn.zoo import NO_CHECKPOINT, ZOO, load_trained
     from qnn.ptq.quantize import quantize
     from qnn.ptq.sensitivity import Budget
     from qnn.runtime.given import images_of
@@ -104,7 +108,7 @@ def quantize(
     if entry and std_values is None:
         std_values = entry.std
     options = rounding_options(rounding, settings)
-    network = load_model(model, checkpoint)
+    network = load_trained(model, checkpoint, note)
     images = read_data_for(data, network)
     with progress_of_rounding(rounding) as report:
         quantized = quantize(
@@ -123,7 +127,8 @@ def quantize(
             progress=report,
             checkpoint=resume,
         )
-    artifact.save(quantized, out, artifact.ModelSource(model, checkpoint and str(checkpoint)))
+    weights = None if checkpoint == NO_CHECKPOINT else checkpoint
+    artifact.save(quantized, out, artifact.ModelSource(model, weights))
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),

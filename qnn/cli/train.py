@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qnn.cli.output import Json, print_json, progress
+from qnn.cli.output import Json, note, print_json, progress
 from qnn.cli.quantize import numbers
 from qnn.files import write_whole
 
@@ -87,7 +87,7 @@ def train(
     from qnn.nn.augment import augment
     from qnn.nn.data import load_data
     from qnn.nn.training import train as run
-    from qnn.nn.zoo import load_model
+    from qnn.nn.zoo import load_trained
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     # None where not given: the recipe's own defaults then hold, in one place.
@@ -98,7 +98,7 @@ def train(
     _check_method(network, recipe)
     _check_folder(out)
     taught = _teacher(model, teacher, teacher_checkpoint)
-    answers = taught and load_model(*taught)
+    answers = taught and load_trained(*taught, note)
     images = load_data(data)
     preprocessing = dict(zip(("mean", "std"), _preprocessing(model, mean, std), strict=True))
     with progress("train") as bar:
@@ -146,7 +146,7 @@ def _network(model, weights):
     from qnn.nn.zoo import load_model
 
     if not model.endswith(".safetensors"):
-        return load_model(model, weights), _save_weights
+        return load_model(model, weights, note), _save_weights
     source = artifact.source(model)
     return artifact.load(model), lambda network, path: artifact.save(network, path, source)
 
@@ -154,14 +154,14 @@ def _network(model, weights):
 def _teacher(model, teacher, checkpoint):
     """Name and weights of the float network that teaches; None where labels alone train."""
     from qnn.nn import artifact
-    from qnn.nn.zoo import ZOO
+    from qnn.nn.zoo import random_tensor
 
     if teacher is not None or not model.endswith(".safetensors"):
         return None if teacher in (None, "none") else (teacher, checkpoint)
     source = artifact.source(model)
     checkpoint = checkpoint or (source and source.checkpoint)
-    # A network of the zoo without weights would answer at random.
-    if source is None or (source.architecture in ZOO and checkpoint is None):
+    # A network without trained weights would answer at random.
+    if source is None or (checkpoint is None and random_tensor(source.architecture)):
         return None
     return source.architecture, checkpoint
 

@@ -1,7 +1,5 @@
 """Networks that come with qnn, and what their inputs need."""
 
-import importlib
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
+from qnn.nn.factory import from_factory
+from qnn.nn.fresh import check_values, differing, looks_untrained
 from qnn.nn.separable import imagenet_mobilenet_v1, tiny_ds_cnn, tiny_mobilenet_v1
+from qnn.nn.weights import load_weights
 
 
 class OptionABlock(nn.Module):
@@ -200,88 +201,78 @@ ZOO = {
     "digits_cnn": ZooModel(DigitsCnn, (0.0,), (1.0,), (1, 8, 8)),
 }
 
+NO_CHECKPOINT = "none"  # what a user writes who wants the weights that a factory gives
 
-def load_model(name: str, checkpoint: Path | str | None = None) -> nn.Module:
+
+def load_model(
+    name: str,
+    checkpoint: Path | str | None = None,
+    note: Callable[[str], None] | None = None,
+) -> nn.Module:
     """The model called ``name``, in evaluation mode, with the checkpoint's weights.
 
     Parameters
     ----------
     name : of the zoo, or ``module:factory`` for a callable of yours that gives a module
-    checkpoint : a ``.pt`` file with a flat dictionary of tensors, or ``.safetensors``
+    checkpoint : a file that ``qnn.nn.weights.load_weights`` takes
+    note : takes one line that says what was taken of the checkpoint and how, if not all as it is
 
     Raises
     ------
     ModelError
-        There is no such model, it cannot be built, or the checkpoint does not fit.
+        There is no such model, it cannot be built, or the checkpoint does not fit; or
+        weights have no values.
     """
-    model = ZOO[name].build() if name in ZOO else _built(name)
+    model = _built(name)
     if checkpoint is not None:
-        _load(model, name, Path(checkpoint))
+        load_weights(model, name, Path(checkpoint), note)
+    check_values(model, name)
     return model.eval()
 
 
-def _built(name):
-    module, colon, factory = name.partition(":")
-    if not colon or not module or not factory:
+def load_trained(
+    name: str, checkpoint: Path | str | None, note: Callable[[str], None]
+) -> nn.Module:
+    """As ``load_model``; without a checkpoint, the factory must give the same weights each time.
+
+    Parameters
+    ----------
+    checkpoint : a file, ``"none"`` for the weights that the factory gives, or None, the same if
+        these are not drawn at random
+    note : also takes a line about weights that look untrained
+
+    Raises
+    ------
+    ModelError
+        As ``load_model`` does, or the weights are random and no checkpoint is given.
+    """
+    if checkpoint is not None:
+        return load_model(name, None if str(checkpoint) == NO_CHECKPOINT else checkpoint, note)
+    model = load_model(name)
+    if other := random_tensor(name, model):
         raise ModelError(
-            f"model needs to be one of {', '.join(ZOO)} or module:factory, not '{name}'; "
-            f"name a module that Python can import and a callable in it"
+            f"model '{name}' has other weights each time that it is built, as '{other}' has, so "
+            f"they are random; give trained ones with --checkpoint FILE, or go on with these by "
+            f"--checkpoint {NO_CHECKPOINT}"
         )
-    try:
-        found = getattr(importlib.import_module(module), factory)
-    except Exception as error:  # any: it is the user's code
-        raise ModelError(
-            f"model '{name}' cannot be imported: {error}; check the name and PYTHONPATH"
-        ) from error
-    try:
-        model = found if isinstance(found, nn.Module) else found()
-    except Exception as error:  # any: it is the user's code
-        raise ModelError(
-            f"model '{name}' cannot be built: {type(error).__name__}: {error}; it is called "
-            f"without arguments"
-        ) from error
-    if not isinstance(model, nn.Module):
-        kind = "a class" if inspect.isclass(model) else type(model).__name__
-        raise ModelError(
-            f"model '{name}' needs to give an nn.Module, not {kind}; return the network"
+    # A warning and no refusal: a seeded factory may be meant, for sizes and for trials.
+    if looks_untrained(model):
+        note(
+            f"model '{name}' looks untrained: its weights are as PyTorch's layers begin; give "
+            f"trained ones with --checkpoint FILE"
         )
     return model
 
 
-def _load(model, name, path):
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+def random_tensor(name: str, model: nn.Module | None = None) -> str | None:
+    """A parameter that is other in each model that the factory gives; None if there is none.
 
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # any: a missing, cut or foreign file raises many kinds
-        reason = getattr(error, "strerror", None) or "it holds something else, or is cut short"
-        raise ModelError(
-            f"checkpoint {path} cannot be read: {reason}; give a dictionary of tensors that "
-            f"torch.save or safetensors wrote"
-        ) from error
-    difference = _difference(model.state_dict(), state)
-    if difference:
-        raise ModelError(
-            f"checkpoint {path} does not fit model '{name}': {difference}; give the checkpoint of "
-            f"this model"
-        )
-    model.load_state_dict(state, strict=False)  # what may be missing are BatchNorm's counters
+    Parameters
+    ----------
+    model : one that the factory gave, if there is one already
+    """
+    return differing(model or _built(name), _built(name))
 
 
-def _difference(wanted, state):
-    """What first keeps ``state`` from being loaded, or None."""
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        return "it is no flat dictionary of tensors"
-    for name, tensor in wanted.items():
-        # Checkpoints of old versions of PyTorch lack these counters, which evaluation does not
-        # read.
-        if name not in state and not name.endswith("num_batches_tracked"):
-            return f"it lacks '{name}'"
-        if name in state and state[name].shape != tensor.shape:
-            got, needs = tuple(state[name].shape), tuple(tensor.shape)
-            return f"its '{name}' has shape {got}, not {needs}"
-    unknown = [name for name in state if name not in wanted]
-    return f"the model has no '{unknown[0]}'" if unknown else None
+def _built(name):
+    return ZOO[name].build() if name in ZOO else from_factory(name, ZOO)

@@ -34,7 +34,8 @@ def test_quantize_takes_a_factory_of_the_current_folder(qnn, tmp_path, monkeypat
         "    first = nn.Conv2d(1, 4, 3), nn.ReLU()\n"
         "    return nn.Sequential(*first, nn.Flatten(), nn.Linear(144, 10))\n"
     )
-    code, _, err = qnn("quantize", "my_digits_net:build", "--mean", "0", "--std", "1")
+    weights = ("--checkpoint", "none")
+    code, _, err = qnn("quantize", "my_digits_net:build", *weights, "--mean", "0", "--std", "1")
     assert (code, err) == (0, "")
     assert (tmp_path / "model.safetensors").exists()
 
@@ -55,7 +56,9 @@ def test_a_network_that_gives_no_classes_has_no_accuracy(qnn, tmp_path, monkeypa
     np.savez("colour.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     data = ("--data", "colour.npz")
     wanted = (0, "model.safetensors: 3-bit weights\n", "")
-    assert qnn("quantize", "two_heads:Heads", *data, "--mean", "0.5", "--std", "0.25") == wanted
+    pixels = ("--mean", "0.5", "--std", "0.25")
+    weights = ("--checkpoint", "none")
+    assert qnn("quantize", "two_heads:Heads", *weights, *data, *pixels) == wanted
     assert qnn("compile", "model.safetensors", "-o", "build")[0] == 0
     run = ("simulate", "build", *data, "--device", "functional", "-o", "outputs.npz")
     code, text, err = qnn(*run, "--json")

@@ -50,12 +50,14 @@ def nets(tmp_path, monkeypatch):
     ],
 )
 def test_a_model_that_cannot_be_quantized(qnn, nets, factory, text):
-    arguments = ("quantize", f"bad_nets:{factory}", "--mean", "0", "--std", "1")
+    weights = ("--checkpoint", "none")
+    arguments = ("quantize", f"bad_nets:{factory}", *weights, "--mean", "0", "--std", "1")
     assert qnn(*arguments) == (1, "", f"error: {text}\n")
 
 
 def test_data_that_does_not_fit_the_model(qnn, nets):
-    code, out, err = qnn("quantize", "bad_nets:colour", "--mean", "0", "--std", "1")
+    weights = ("--checkpoint", "none")
+    code, out, err = qnn("quantize", "bad_nets:colour", *weights, "--mean", "0", "--std", "1")
     assert (code, out) == (1, "")
     first, _, last = err.partition(": Given groups=1, ")  # between the two it is torch's text
     assert first == "error: model cannot take input of shape (1, 8, 8) (without batch)"
@@ -82,11 +84,21 @@ def test_a_zoo_model_without_weights(qnn):
 
 
 def test_pixels_without_mean_and_std(qnn, nets):
-    assert qnn("quantize", "bad_nets:colour") == (
+    assert qnn("quantize", "bad_nets:colour", "--checkpoint", "none") == (
         1,
         "",
         "error: quantize needs mean and std to take 8-bit pixels, not pixels alone; give both, or "
         "what the float model takes\n",
+    )
+
+
+def test_random_weights_are_refused_unless_they_are_asked_for(qnn, nets):
+    assert qnn("quantize", "bad_nets:colour", "--mean", "0", "--std", "1") == (
+        1,
+        "",
+        "error: model 'bad_nets:colour' has other weights each time that it is built, as 'weight' "
+        "has, so they are random; give trained ones with --checkpoint FILE, or go on with these "
+        "by --checkpoint none\n",
     )
 
 

@@ -41,6 +41,7 @@ def built(qnn, tmp_path, monkeypatch):
     np.savez("data.npz", **parts, y_test=np.arange(6) % 4)
     np.savez("bare.npz", **parts)
     options = ("--data", "data.npz", "--mean", "0.5", "--std", "0.25", "--json")
+    options = ("--checkpoint", "none", *options)
     code, text, err = qnn("quantize", "policy_of_two:policy", "-o", "m.safetensors", *options)
     assert (code, err) == (0, "")
     assert json.loads(text)["test_images"] == 6
@@ -70,8 +71,19 @@ def test_data_without_labels(qnn, built):
     assert (code, err) == (0, "")
     assert text.startswith("reference: 2 images in ")
     assert "% right" not in text
-    code, text, _ = qnn("quantize", "policy_of_two:policy", "-o", "n.safetensors", *options[:2],
-                        "--mean", "0.5", "--std", "0.25", "--json")  # fmt: skip
+    code, text, _ = qnn(
+        "quantize",
+        "policy_of_two:policy",
+        "-o",
+        "n.safetensors",
+        *options[:2],
+        "--mean",
+        "0.5",
+        "--std",
+        "0.25",
+        "--json",
+    )
+    options = ("--checkpoint", "none", *options)  # fmt: skip
     assert (code, json.loads(text)["float_accuracy"]) == (0, None)
 
 
@@ -87,7 +99,8 @@ def test_data_of_one_input_are_one_line(qnn, built):
 def test_a_missing_input_is_one_line(qnn, built):
     with np.load("data.npz") as file:
         np.savez("less.npz", **{key: file[key] for key in file.files if key != "x_train_state"})
-    code, out, err = qnn("quantize", "policy_of_two:policy", "--data", "less.npz")
+    quantize = ("quantize", "policy_of_two:policy", "--checkpoint", "none")
+    code, out, err = qnn(*quantize, "--data", "less.npz")
     assert (code, out) == (1, "")
     assert err == (
         "error: data less.npz: input 'state' needs the array x_train_state, but the file has "

@@ -9,7 +9,7 @@ from qnn.errors import ModelError
 from qnn.nn.data import digits
 from qnn.nn.preprocess import pixel_values, to_reals
 from qnn.nn.training import accuracy
-from qnn.nn.zoo import ZOO, load_model
+from qnn.nn.zoo import ZOO, load_model, load_trained
 
 CLASSES = {"resnet18": 1000, "dscnn": 12, "mobilenetv1_vww": 2, "mobilenetv1": 1000}
 
@@ -109,37 +109,79 @@ def test_a_model_that_cannot_be_had_is_refused(name, text):
     assert refusal(name) == text
 
 
-def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
-    state = load_model("digits_cnn").state_dict()
-    file = tmp_path / "x.pt"
-    tail = "; give the checkpoint of this model"
-    fit = f"checkpoint {file} does not fit model 'digits_cnn': "
-    for change, text in (
-        ({}, "it lacks 'stem.0.weight'"),
-        (state | {"more": torch.zeros(1)}, "the model has no 'more'"),
-        (state | {"fc.bias": torch.zeros(3)}, "its 'fc.bias' has shape (3,), not (10,)"),
-        ({"state_dict": state}, "it is no flat dictionary of tensors"),
-    ):
-        torch.save(change, file)
-        assert refusal("digits_cnn", file) == fit + text + tail
-
-
-def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path):
-    missing, cut = tmp_path / "none.pt", tmp_path / "cut.pt"
-    torch.save(load_model("digits_cnn").state_dict(), cut)
-    cut.write_bytes(cut.read_bytes()[:1000])
-    tail = "; give a dictionary of tensors that torch.save or safetensors wrote"
-    assert refusal("digits_cnn", missing) == (
-        f"checkpoint {missing} cannot be read: No such file or directory{tail}"
-    )
-    assert refusal("digits_cnn", cut) == (
-        f"checkpoint {cut} cannot be read: it holds something else, or is cut short{tail}"
-    )
-
-
 def test_a_checkpoint_of_this_model_is_loaded(tmp_path):
     torch.manual_seed(0)
     model = load_model("digits_cnn")
     torch.save(model.state_dict(), tmp_path / "x.pt")
     x = to_reals(digits().x_test[:4], (0.0,), (1.0,))
     assert torch.equal(load_model("digits_cnn", tmp_path / "x.pt")(x), model(x))
+
+
+FACTORIES = """
+import torch
+from torch import nn
+
+def normed():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+
+def seeded():
+    torch.manual_seed(3)
+    return normed()
+
+def plain():
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv2d(1, 16, 3), nn.Linear(16, 16))
+
+def trained():
+    model = seeded()
+    model[1].running_mean += 1
+    return model
+
+def meta():
+    with torch.device("meta"):
+        return normed()
+
+def lazy():
+    return nn.LazyConv2d(2, 3)
+"""
+
+
+@pytest.fixture
+def factories(tmp_path, monkeypatch):
+    (tmp_path / "qnn_zoo_nets.py").write_text(FACTORIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("qnn_zoo_nets", None)
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"), [("seeded", True), ("plain", True), ("trained", False)]
+)
+def test_weights_that_look_untrained_are_told(factories, factory, said):
+    notes = []
+    load_trained(f"qnn_zoo_nets:{factory}", None, notes.append)
+    text = (
+        f"model 'qnn_zoo_nets:{factory}' looks untrained: its weights are as PyTorch's layers "
+        f"begin; give trained ones with --checkpoint FILE"
+    )
+    assert notes == [text] * said
+
+
+def test_random_weights_need_to_be_asked_for(factories):
+    with pytest.raises(ModelError) as caught:
+        load_trained("qnn_zoo_nets:normed", None, print)
+    assert str(caught.value) == (
+        "model 'qnn_zoo_nets:normed' has other weights each time that it is built, as '0.weight' "
+        "has, so they are random; give trained ones with --checkpoint FILE, or go on with these by "
+        "--checkpoint none"
+    )
+    load_trained("qnn_zoo_nets:normed", "none", pytest.fail)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize(("factory", "name"), [("meta", "0.weight"), ("lazy", "weight")])
+def test_weights_without_values_are_refused(factories, factory, name):
+    assert refusal(f"qnn_zoo_nets:{factory}") == (
+        f"model 'qnn_zoo_nets:{factory}' needs values for its weights, but '{name}' has none yet; "
+        f"build it on the CPU, and call a lazy module once"
+    )
