@@ -19,3 +19,7 @@ class DeviceError(QnnError):
 
 class ToolError(QnnError):
     """Something that is missing on the machine."""
+
+
+class QnnWarning(UserWarning):
+    """What a user should know and nothing stops for; the command line prints it in one line."""

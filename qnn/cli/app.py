@@ -1,6 +1,9 @@
 """The ``qnn`` command: one verb for each arrow, and one line for each refusal."""
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -20,7 +23,7 @@ from qnn.cli.synth import synth
 from qnn.cli.testbench import write_testbench
 from qnn.cli.train import train
 from qnn.cli.verify import verify
-from qnn.errors import QnnError
+from qnn.errors import QnnError, QnnWarning
 
 VERBS = (
     *(demo, quantize, train, export, check, compile_, simulate, verify),
@@ -66,12 +69,31 @@ def qnn(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave: 0 done, 1 mismatch or refusal, 2 wrong usage."""
     try:
-        app(arguments, prog_name="qnn")
+        with plain_warnings():
+            app(arguments, prog_name="qnn")
     except _refusals() as error:
         refuse(str(error))
     # A file that is missing or closed is the user's affair as much as a refusal.
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print what a user should know in one line on standard error, as refusals are."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message, category, *where) -> None:
+            if issubclass(category, QnnWarning):
+                print("warning:", " ".join(str(message).split()), file=sys.stderr)
+            else:
+                others(message, category, *where)
+
+        warnings.showwarning = show
+        # Each time, and not once for each place of the code: texts name layers.
+        warnings.simplefilter("always", QnnWarning)
+        yield
 
 
 def _refusals() -> tuple[type[Exception], ...]:

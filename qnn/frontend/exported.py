@@ -2,6 +2,7 @@
 
 import math
 import operator
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor, fx
 from torch.export.graph_signature import OutputKind
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, QnnWarning
 from qnn.frontend.aten.call import Call, computed
 from qnn.frontend.aten.registry import OPERATORS, SUPPORTED
-from qnn.frontend.faults import Fault, FaultyModel, module_of, site_of, target_of
+from qnn.frontend.faults import Fault, FaultyModel, listed, module_of, site_of, target_of
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
@@ -66,6 +67,7 @@ class _Walk:
                 self.values[node] = self._call(node)
             elif node.op == "output":
                 outputs = self._outputs(node)
+        self._warn_of_unread()
         return FloatGraph(_reached(self.nodes, outputs), outputs)
 
     def _check_state(self):
@@ -81,6 +83,22 @@ class _Walk:
                     f"model output needs to depend on the input alone, but buffer '{name}' is "
                     f"changed by each run and read by the next; take it as an input and return it"
                 )
+
+    def _warn_of_unread(self):
+        """Tell of inputs and layers that no output reads: often a mistake in forward."""
+        signature, layers = self.program.graph_signature, []
+        results = set(signature.user_outputs)
+        for node in self.program.graph.find_nodes(op="placeholder"):
+            if not results.isdisjoint(_behind(node)):
+                continue
+            if computed(self.values[node]):
+                text = f"model input '{node.name}' is read by no output; it stays an input, which "
+                _warn(text + "changes nothing")
+            name = signature.inputs_to_parameters.get(node.name, "")
+            layers += [name.rpartition(".")[0] or name] * bool(name)
+        if layers:
+            names = listed(f"'{layer}'" for layer in dict.fromkeys(layers))
+            _warn(f"weights of {names} are read by no output; they are left out")
 
     def _placeholder(self, node):
         if node.name in self.constants:
@@ -201,6 +219,10 @@ def _behind(node):
     return found
 
 
+def _warn(text):
+    warnings.warn(text, QnnWarning, stacklevel=2)
+
+
 def _given(node, schema):
     """Arguments by their names in the operator's schema, with the defaults of those left out."""
     # Positional ones first, in the order of the schema.
@@ -245,10 +267,5 @@ def _reached(nodes, outputs):
     for name in reversed(nodes):
         if name in needed:
             needed.update(nodes[name].inputs)
-    for name, node in nodes.items():
-        if not node.inputs and name not in needed:
-            raise ModelError(
-                f"model input '{name}' needs to reach an output, but none is computed from it; "
-                f"take it out of the model"
-            )
-    return tuple(node for node in nodes.values() if node.name in needed)
+    # What is given stays given, so that inputs keep their number and order.
+    return tuple(node for node in nodes.values() if node.name in needed or not node.inputs)

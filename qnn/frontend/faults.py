@@ -118,10 +118,15 @@ def _told(faults):
 def _line(alike):
     """The sentence of faults that differ in their sites alone."""
     sites = list(dict.fromkeys(str(fault.site) for fault in alike))
-    # A network may call one operator some hundred times.
-    more = f" and {len(sites) - NAMED} more" if len(sites) > NAMED else ""
     plural = alike[0].problem
     for one, many in (("is ", "are "), ("needs ", "need ")):
         if len(sites) > 1 and plural.startswith(one):
             plural = many + plural.removeprefix(one)
-    return f"{', '.join(sites[:NAMED])}{more} {plural}; {alike[0].cure}"
+    return f"{listed(sites)} {plural}; {alike[0].cure}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    # A network may call one operator some hundred times.
+    first, more = (names := list(names))[:NAMED], len(names) - NAMED
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")

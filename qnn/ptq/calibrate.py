@@ -67,11 +67,6 @@ def choose_types(
     ----------
     input_signed : whether an input may be negative, by its name; where it says nothing, an input
         is signed where the data are
-
-    Raises
-    ------
-    ModelError
-        A tensor is zero on all data, so that no exponent can be chosen.
     """
     whole = unrounded(graph)
     # Their exponents follow from the weights, which are chosen after the types.
@@ -90,13 +85,6 @@ def choose_types(
 
 
 def _together(group, seen):
-    for name in group:
-        # A dead tensor has no scale, and whatever is chosen would be wrong for the first value.
-        if seen[name].least == seen[name].most == 0:
-            raise ModelError(
-                f"layer '{name}' has no range: it is zero for all calibration data; give data that "
-                f"reach it, or remove the layer"
-            )
     first, *rest = (seen[name] for name in group)
     return sum(rest, first)
 

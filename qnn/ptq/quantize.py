@@ -23,6 +23,7 @@ from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
 from qnn.ptq.plans import plan_of
 from qnn.ptq.sensitivity import Budget
+from qnn.ptq.silence import silence
 from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
 from qnn.quant.pow2 import TERMS
@@ -88,9 +89,9 @@ def quantize(
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
     graph = fuse(_float_graph(model, batches[0]))
-    types = choose_types(
-        graph, observe(graph, chunks(batches)), activation_bits, _signs(graph, pixels)
-    )
+    seen = observe(graph, chunks(batches))
+    graph = silence(graph, seen)
+    types = choose_types(graph, seen, activation_bits, _signs(graph, pixels))
     if isinstance(terms, Budget):
         # Of one term, whatever is chosen: what is measured is each layer's own rounding.
         one = plan_of(graph, types, pixels, weight_bits, activation_bits, 1, "nearest")

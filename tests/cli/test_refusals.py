@@ -18,6 +18,12 @@ def colour():
     return nn.Conv2d(3, 4, 3)
 
 
+def dead():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    nn.init.constant_(net[0].bias, -100.0)
+    return net
+
+
 def nan():
     net = nn.Conv2d(1, 4, 3)
     nn.init.constant_(net.weight, float("nan"))
@@ -53,6 +59,16 @@ def test_a_model_that_cannot_be_quantized(qnn, nets, factory, text):
     weights = ("--checkpoint", "none")
     arguments = ("quantize", f"bad_nets:{factory}", *weights, "--mean", "0", "--std", "1")
     assert qnn(*arguments) == (1, "", f"error: {text}\n")
+
+
+def test_a_layer_that_never_fires_is_told_in_one_line_and_costs_nothing_else(qnn, nets):
+    arguments = ("quantize", "bad_nets:dead", "--mean", "0", "--std", "1", "--samples", "8")
+    code, out, err = qnn(*arguments)
+    assert (code, out.count("\n")) == (0, 1)
+    assert err == (
+        "warning: layer '0' is zero for all calibration data and becomes the constant 0; give data "
+        "that reach it, or remove the layer\n"
+    )
 
 
 def test_data_that_does_not_fit_the_model(qnn, nets):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, QnnWarning
 from qnn.frontend.capture import capture
 from qnn.frontend.run import run
 
@@ -191,8 +191,13 @@ def test_a_model_in_training_is_captured_in_evaluation_and_left_in_training():
 
 
 def test_what_no_output_needs_is_left_out():
-    graph = captured(lambda m, x: (m.a(x), m.b(x))[1], a=nn.Conv2d(3, 3, 1), b=nn.Conv2d(3, 4, 1))
+    parts = {name: nn.Conv2d(3, 3, 1) for name in "abcdef"}
+    with pytest.warns(QnnWarning) as caught:
+        graph = captured(lambda m, x: (m.a(x), m.b(x))[1], **parts)
     assert [node.name for node in graph.nodes] == ["x", "b"]
+    assert [str(warning.message) for warning in caught] == [
+        "weights of 'a', 'c', 'd' and 2 more are read by no output; they are left out"
+    ]
 
 
 @pytest.mark.parametrize(

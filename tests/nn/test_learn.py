@@ -1,5 +1,6 @@
 import copy
 import functools
+import warnings
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, QnnWarning
 from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.nn.learn import finish, finished, folded_copy, learnable, prepare
@@ -24,12 +25,11 @@ from tests.models import models
 EVERY_TERM = ("straight_through", "clipped_straight_through", "reconstructed", "lsq", "inq")
 
 
-def quantized_or_dead(case):
-    try:
+def quantize_any(case):
+    """The quantized model; layers that are zero for all of so few data become constants."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QnnWarning)
         return quantize(case.model, case.calibration, **case.options)
-    except ModelError as error:
-        assume("has no range" not in str(error))
-        raise
 
 
 def images_of(quantized, case):
@@ -81,7 +81,7 @@ def integers_equal(quantized, images):
 @settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
 @given(models())
 def test_training_computes_what_evaluation_computes(case):
-    quantized = quantized_or_dead(case)
+    quantized = quantize_any(case)
     for module in quantized.modules():
         if hasattr(module, "weight") and hasattr(module, "reach"):
             assume(float(module.reach(module.indices(), module.epilogue()).max()) < 1 << 23)
@@ -95,7 +95,7 @@ def test_training_computes_what_evaluation_computes(case):
 @given(models(), st.sampled_from(sorted(ESTIMATORS)))
 def test_a_model_that_did_not_learn_is_what_it_was_and_exports(case, method):
     case.options["terms"] = case.options["terms"] if method in EVERY_TERM else 1
-    quantized = quantized_or_dead(case)
+    quantized = quantize_any(case)
     try:
         prepare(quantized, method)
     except ValueError:

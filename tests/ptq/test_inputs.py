@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from qnn.errors import ModelError
+import qnn
+from qnn.errors import ModelError, QnnWarning
 from qnn.frontend.capture import capture, input_counts
 from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
@@ -209,16 +210,21 @@ def test_data_of_other_inputs_are_refused(both):
     )
 
 
-def test_an_input_that_nothing_reads_is_refused():
+def test_an_input_that_nothing_reads_stays_an_input_with_a_warning():
     class Deaf(nn.Module):
         def forward(self, x, mask):
             return x.relu()
 
     x = images(4, 2, 5, 5)
-    assert refusal(ModelError, lambda: quantize(Deaf(), (x, x))) == (
-        "model input 'mask' needs to reach an output, but none is computed from it; take it out of "
-        "the model"
-    )
+    with pytest.warns(QnnWarning) as caught:
+        quantized = quantize(Deaf(), (x, x))
+    assert [str(warning.message) for warning in caught] == [
+        "model input 'mask' is read by no output; it stays an input, which changes nothing"
+    ]
+    with torch.no_grad():
+        assert torch.equal(quantized(x, x), quantized(x, 0 * x))
+    design = qnn.compile(export(quantized), config="test")
+    assert qnn.verify(design, (x[:1].numpy(), x[:1].numpy()), device="functional").passed
 
 
 def test_a_model_called_with_too_few_inputs_is_refused(both):

@@ -8,6 +8,9 @@ from torch import nn
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 
+# Every example has a normalisation, which few of them use.
+pytestmark = pytest.mark.filterwarnings("ignore:weights of 'norm':qnn.errors.QnnWarning")
+
 
 class Made(nn.Module):
     """A convolution, then a function of its result and of the image."""
