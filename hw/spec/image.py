@@ -7,16 +7,18 @@ File format, little-endian: 8 bytes ``QNNIMAGE``, a 32-bit version, 32 bits of m
 
 import hashlib
 import json
-import os
 import struct
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Region
 from hw.spec.isa.encoding import InstructionError
 from hw.spec.isa.program import Program
+from qnn.fields import Count, Exponent, Place, Whole, parsed, typed
+from qnn.files import read_file, write_whole
 
 MAGIC = b"QNNIMAGE"
 VERSION = 5
@@ -36,11 +38,11 @@ class Gather:
     ``first[1] + x * step[1] + j * dilation[1]``, or 0 where that is outside.
     """
 
-    shape: tuple[int, int, int]  # of the tensor: channels, height, width
-    taps: tuple[int, int]
-    dilation: tuple[int, int]
+    shape: tuple[Count, Count, Count]  # of the tensor: channels, height, width
+    taps: tuple[Count, Count]
+    dilation: tuple[Count, Count]
     first: tuple[int, int]
-    step: tuple[int, int]
+    step: tuple[Count, Count]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +58,17 @@ class TensorLayout:
     """
 
     name: str
-    channels: tuple[int, ...]  # of each segment of a concatenation; one, usually
-    height: int
-    width: int
-    bits: int
+    channels: tuple[Count, ...]  # of each segment of a concatenation; one, usually
+    height: Count
+    width: Count
+    bits: Annotated[int, Whole(2, 48)]
     signed: bool
-    exponent: int  # value = q * 2**-exponent
-    address: int
-    pitch: int
-    block_step: int
-    passes: int = 1
-    pass_step: int = 0
+    exponent: Exponent  # value = q * 2**-exponent
+    address: Place
+    pitch: Place
+    block_step: Place
+    passes: Count = 1
+    pass_step: Place = 0
     gather: Gather | None = None
 
     @property
@@ -90,15 +92,15 @@ class Layer:
     Parts of a layer may overlap: rows that two strips need are computed in both.
     """
 
-    tag: int
+    tag: Place
     name: str  # the graph node; also the name of its tensor
     op: str
-    image: int  # index in the batch
+    image: Place  # index in the batch
     output: TensorLayout  # where the epilogue writes it on chip; its height and channels the part's
-    macs: int  # multiply-accumulates of the model (not of padding), for utilisation
-    row: int = 0  # of the tensor, where the part begins
-    channel: int = 0
-    order: tuple[int, ...] | None = None  # of its channels, where it is not the tensor's own
+    macs: Annotated[int, Whole(0)]  # of the model (not of padding), for utilisation
+    row: Place = 0  # of the tensor, where the part begins
+    channel: Place = 0
+    order: tuple[Place, ...] | None = None  # of its channels, where it is not the tensor's own
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -135,19 +137,19 @@ class Image:
     """
 
     config: SvpeConfig
-    batch: int
+    batch: Count
     inputs: tuple[TensorLayout, ...]
     outputs: tuple[TensorLayout, ...]
     input_axes: tuple[str, ...]
-    output_shapes: tuple[tuple[int, ...], ...]
+    output_shapes: tuple[tuple[Count, ...], ...]
     output_axes: tuple[str | None, ...]
     pixel_tables: tuple[tuple[tuple[int, ...], ...] | None, ...]
-    input_bytes: int
-    output_bytes: int
-    scratch_bytes: int
+    input_bytes: Place
+    output_bytes: Place
+    scratch_bytes: Place
     layers: tuple[Layer, ...]
-    program_bytes: int
-    payload: bytes
+    program_bytes: Place
+    payload: Any
 
     @cached_property
     def program(self) -> Program:
@@ -216,47 +218,28 @@ class Image:
             )
         if hashlib.sha256(body).digest() != digest:
             raise ImageError(f"{name}: its checksum does not match; copy or compile it again")
-        return _from_fields(json.loads(body[:metadata_bytes]), body[metadata_bytes:])
+        return _checked(body[:metadata_bytes], body[metadata_bytes:], name)
 
     def write(self, path: Path) -> None:
         """Write the file beside ``path``, then rename it."""
-        beside = path.with_name(path.name + ".part")
-        try:
-            beside.write_bytes(self.to_bytes())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, self.to_bytes())
 
     @staticmethod
     def read(path: Path) -> "Image":
         """Read a file; raises as ``from_bytes`` does."""
-        return Image.from_bytes(path.read_bytes(), str(path))
+        return Image.from_bytes(read_file(path), str(path))
 
 
-def _layout(fields):
-    gather = fields["gather"] and Gather(**{k: tuple(v) for k, v in fields["gather"].items()})
-    return TensorLayout(**{**fields, "channels": tuple(fields["channels"]), "gather": gather})
+def _checked(metadata, payload, name):
+    """The image of a file's two parts; all that its readers rely on holds of it."""
+    from hw.spec.image_check import check_image  # which knows images
 
-
-def _layer(fields):
-    order = fields.get("order")
-    order = None if order is None else tuple(order)
-    return Layer(**{**fields, "output": _layout(fields["output"]), "order": order})
-
-
-def _from_fields(fields, payload):
-    tables = fields["pixel_tables"]
-    return Image(
-        **{
-            **fields,
-            "config": SvpeConfig(**fields["config"]),
-            "inputs": tuple(_layout(f) for f in fields["inputs"]),
-            "outputs": tuple(_layout(f) for f in fields["outputs"]),
-            "input_axes": tuple(fields["input_axes"]),
-            "output_shapes": tuple(tuple(s) for s in fields["output_shapes"]),
-            "output_axes": tuple(fields["output_axes"]),
-            "pixel_tables": tuple(t and tuple(tuple(row) for row in t) for t in tables),
-            "layers": tuple(_layer(f) for f in fields["layers"]),
-            "payload": payload,
-        }
-    )
+    try:
+        fields = parsed(metadata)
+        if isinstance(fields, dict):
+            fields["payload"] = payload
+        image = typed(Image, fields)
+        check_image(image)
+    except ValueError as error:
+        raise ImageError(f"{name}: {error}; compile the model again") from None
+    return image

@@ -1,8 +1,23 @@
-"""How a graph's text shows arrays: as ranges for a reader, or whole for a parser."""
+"""How a graph's text shows arrays, as ranges or whole, and how its file says where they lie."""
 
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
+
+from qnn.fields import Count, Place
+
+# Those that a graph's file can hold; quantization makes int64.
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """Where a file has an array: NumPy's name of its type, its shape, and its first byte."""
+
+    dtype: str
+    shape: tuple[Count, ...]
+    place: Place
 
 
 def array_text(values: np.ndarray, full: bool) -> str:

@@ -1,6 +1,6 @@
 """The legality check of an integer graph: what every reader of a graph may rely on."""
 
-import numpy as np
+from math import prod
 
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
@@ -72,7 +72,7 @@ def _check_outputs(graph):
             )
         shape = names[output.name].shape
         # A shape () is one value, whose product is 1 as well.
-        if np.prod(output.shape, dtype=int) != np.prod(shape, dtype=int):
+        if prod(output.shape) != prod(shape):
             raise CompileError(
                 f"output '{output.name}' needs as many values as its node's shape {shape}, but "
                 f"got shape {output.shape}; correct it"

@@ -8,12 +8,15 @@ order, outputs, each array's type, shape and place) and the arrays' bytes.
 import hashlib
 import json
 import struct
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from qnn.errors import QnnError
-from qnn.files import write_whole
+from qnn.fields import FieldsError, Place, parsed, typed, typed_fields
+from qnn.files import read_file, write_whole
+from qnn.ir.arrays import INTEGERS, StoredArray
 from qnn.ir.check import check
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import OPERATORS
@@ -25,6 +28,8 @@ VERSION = 2
 # from one that was altered: the first has too few bytes, the second another hash.
 HEAD = struct.Struct("<8sIIQ32s")
 _BY_KIND = {operator.kind: operator for operator in OPERATORS}
+# As NumPy writes the types whose bytes have an order, and those of one byte.
+_DTYPES = {np.dtype(name).newbyteorder("<").str for name in INTEGERS}
 
 
 def save(graph: Graph, path: str | Path) -> None:
@@ -55,7 +60,7 @@ def load(path: str | Path) -> Graph:
         No such file, not a graph, another version, cut short, altered, or not legal.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_file(Path(path))
     except OSError as error:
         raise QnnError(
             f"{path}: reading a graph needs a file, but got '{error.strerror}'; write one with "
@@ -97,7 +102,10 @@ def from_bytes(data: bytes, name: str = "graph") -> Graph:
         )
     if hashlib.sha256(body).digest() != digest:
         raise QnnError(f"{name}: its checksum does not match; copy or export it again")
-    graph = _graph(json.loads(body[:text_bytes]), body[text_bytes:])
+    try:
+        graph = _graph(parsed(body[:text_bytes]), body[text_bytes:])
+    except FieldsError as error:
+        raise QnnError(f"{name}: {error}; export the model again") from None
     check(graph)
     return graph
 
@@ -126,24 +134,43 @@ def _plain(value, arrays):
 
 
 def _graph(header, payload):
-    nodes = []
-    for values in header["nodes"]:
-        operator = _BY_KIND[values.pop("kind")]
-        fields = {key: _value(value, payload) for key, value in values.items()}
+    held = typed_fields({"nodes": list[dict], "outputs": list[list]}, header)
+    nodes, stored = [], 0
+    for number, values in enumerate(held["nodes"]):
+        try:
+            operator, fields = _typed_node(values)
+        except FieldsError as error:
+            raise error.inside(number).inside("nodes") from None
+        arrays = {key: value for key, value in fields.items() if isinstance(value, StoredArray)}
+        fields |= {key: _array(array, payload) for key, array in arrays.items()}
         nodes.append(operator.from_fields(fields))
-    outputs = (Output(name, tuple(shape), *axes) for name, shape, *axes in header["outputs"])
-    return Graph(tuple(nodes), tuple(outputs))
+        stored += sum(fields[key].nbytes for key in arrays)
+        # Each byte is one array's: else a small file could ask for any amount of memory.
+        if stored > len(payload):
+            raise FieldsError(f"arrays of {len(payload)} bytes in all", stored)
+    return Graph(tuple(nodes), tuple(map(_output, held["outputs"])))
 
 
-def _value(value, payload):
-    if isinstance(value, list):
-        return tuple(value)
-    if not isinstance(value, dict):
-        return value
-    # An object is a type or the place of an array; its keys say which.
-    if "bits" in value:
-        return QType(**value)
-    dtype = np.dtype(value["dtype"])
-    count = int(np.prod(value["shape"], dtype=np.int64))
-    array = np.frombuffer(payload, dtype, count, value["place"])
-    return array.astype(dtype.newbyteorder("=")).reshape(value["shape"])
+def _typed_node(values):
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str) or kind not in _BY_KIND:
+        raise FieldsError(f"a kind of {', '.join(_BY_KIND)}", repr(kind)[:40])
+    operator = _BY_KIND[kind]
+    return operator, typed_fields(operator.file_fields, values, operator.optional_fields)
+
+
+def _output(values):
+    name, shape, *axes = (*values, None, None)[: max(len(values), 2)]
+    axes = typed(tuple[str] if axes else tuple[()], axes)
+    return Output(typed(str, name), typed(tuple[Place, ...], shape), *axes)
+
+
+def _array(stored, payload):
+    if stored.dtype not in _DTYPES:
+        raise FieldsError(f"arrays of {', '.join(INTEGERS)}", f"'{stored.dtype[:40]}'")
+    dtype, count = np.dtype(stored.dtype), prod(stored.shape)
+    if stored.place + count * dtype.itemsize > len(payload):
+        end = stored.place + count * dtype.itemsize
+        raise FieldsError(f"arrays within {len(payload)} bytes", f"one up to {end}")
+    array = np.frombuffer(payload, dtype, count, stored.place)
+    return array.astype(dtype.newbyteorder("=")).reshape(stored.shape)

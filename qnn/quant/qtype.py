@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from qnn.fields import Exponent
+
 
 @dataclass(frozen=True)
 class QType:
@@ -9,7 +11,7 @@ class QType:
 
     bits: int
     signed: bool
-    exponent: int
+    exponent: Exponent
 
     def __post_init__(self):
         # One bit has no sign and a scale; 48 are the most that the epilogue's sums can have.

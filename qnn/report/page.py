@@ -1,6 +1,5 @@
 """The report of a build folder as one HTML page that needs no other file."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import boards
 from boards.board import Board
 from qnn.design import Design
-from qnn.files import write_whole
+from qnn.errors import CompileError
+from qnn.fields import Count, FieldsError, parsed, typed_fields
+from qnn.files import read_file, write_whole
+from qnn.manifest import read_manifest
 from qnn.report import records
 from qnn.report.cards import cards
 from qnn.report.numbers import label, number
@@ -32,7 +34,7 @@ def write_page(build: Path) -> Path:
     path = build / records.FOLDER / NAME
     path.parent.mkdir(exist_ok=True)
     estimate = path.with_name("estimate_board_resources.json")
-    cells = json.loads(estimate.read_bytes()) if estimate.is_file() else None
+    cells = _estimate(estimate) if estimate.is_file() else None
     shown = boards.shown(build)
     write_whole(path, page(design, records.read(build), manifest(build), shown, cells))
     return path
@@ -50,7 +52,7 @@ def page(
     Parameters
     ----------
     found : results by name, as ``qnn.report.records.read`` gives them
-    facts : the build folder's manifest
+    facts : the build folder's manifest, with what its back end says
     shown : boards whose results the page shows, first that of the build
     estimate : the build folder's estimate of a board's cells, where it has one
     """
@@ -107,4 +109,18 @@ def run(record: Record) -> dict:
 
 def manifest(build: Path) -> dict:
     """What the build folder says of itself."""
-    return json.loads((build / "manifest.json").read_bytes())
+    found = read_manifest(build)
+    return {**found.facts, "files": found.files, "tools": found.tools}
+
+
+def _estimate(path):
+    """A board's estimate of cells, of which the numbers of its device count."""
+    kinds = {"cores": Count, "all_cores": dict[str, float], "device": dict[str, float | str]}
+    try:
+        found = parsed(read_file(path))
+        found = found if isinstance(found, dict) else {}
+        held = typed_fields(kinds, {key: found[key] for key in kinds if key in found})
+    except (OSError, FieldsError) as error:
+        raise CompileError(f"{path}: {error}; compile the model again") from None
+    device = {key: value for key, value in held["device"].items() if not isinstance(value, str)}
+    return {**held, "device": device}

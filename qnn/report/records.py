@@ -11,16 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boards
-from qnn.files import write_whole
+from qnn.errors import CompileError
+from qnn.fields import FieldsError, parsed, typed
+from qnn.files import read_file, write_whole
+from qnn.manifest import NAME as MANIFEST
 
 FOLDER = "report"
 MARKS = ("measured", "simulated", "estimated", "given")
-NEEDED = {  # beginning of a name: keys without which a file is no result
-    "verify_": ("passed", "failure", "simulated_mismatches", "simulated_values_compared"),
-    "simulate_": ("device", "given_images"),
-    "synth_": ("measured_cells",),
-    **{f"synth_{name}": ("given_clock_mhz", "estimated_fmax_mhz") for name in boards.names()},
+NEEDED: dict[str, dict[str, object]] = {  # beginning of a name: what a result of it has
+    "verify_": {
+        "passed": bool,
+        "failure": str | None,
+        "simulated_mismatches": int,
+        "simulated_values_compared": int,
+    },
+    "simulate_": {"device": str, "given_images": int},
+    "synth_": {"measured_cells": dict[str, float]},
+    **{
+        f"synth_{name}": {"given_clock_mhz": float, "estimated_fmax_mhz": float}
+        for name in boards.names()
+    },
 }
+CELLS = ("measured_cells", "given_available_cells")  # by kind; nothing else is an object of numbers
 OF = "image_sha256"  # of image.bin, as the manifest has it
 
 
@@ -91,8 +103,8 @@ def read(build: Path) -> dict[str, Record]:
     records = {}
     for path in sorted((build / FOLDER).glob("*.json")):
         try:
-            values = json.loads(path.read_bytes())
-        except ValueError:
+            values = parsed(read_file(path))
+        except (OSError, FieldsError):
             continue
         # Other tools write JSON into the folder too; ours name the image that they are of.
         if isinstance(values, dict) and isinstance(values.get(OF), str):
@@ -104,14 +116,34 @@ def read(build: Path) -> dict[str, Record]:
 
 def _whole(name, values):
     """Whether a file has what its name promises, and every number its mark."""
-    needed = [key for start, keys in NEEDED.items() if name.startswith(start) for key in keys]
+    needed = [kinds for start, kinds in NEEDED.items() if name.startswith(start)]
     try:
         check_marks(values)
-    except ValueError:
+        for key, value in values.items():
+            if key.startswith(MARKS):
+                typed(dict[str, float] if key in CELLS else float, value)
+        # Pages format and compare these: what is missing or of another kind would end a report.
+        for key, kind in (item for kinds in needed for item in kinds.items()):
+            typed(kind, values[key])
+    except (KeyError, ValueError):
         return False
-    return all(key in values for key in needed)
+    return True
 
 
 def image_digest(build: Path) -> str:
-    """The image's hash, from the build folder's manifest."""
-    return json.loads((build / "manifest.json").read_bytes())["files"]["image.bin"]
+    """The image's hash, from the build folder's manifest.
+
+    Raises
+    ------
+    CompileError
+        The folder has no manifest that names one.
+    """
+    path = build / MANIFEST
+    try:
+        found = parsed(read_file(path))
+        return typed(dict[str, str], typed(dict, found).get("files"))["image.bin"]
+    except (OSError, KeyError, FieldsError):
+        raise CompileError(
+            f"{path}: results need the hash of their image, but this names none; compile the model "
+            f"again"
+        ) from None

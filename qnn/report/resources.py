@@ -97,5 +97,5 @@ def _cells(used, available, how, stale=False):
             NAMES.get(key, key),
             number(f"{mark}_{key}", count, stale),
             None if most is None else number(f"given_{key}", most, stale),
-            None if most is None else count / most,
+            count / most if most else None,
         )

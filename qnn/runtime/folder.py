@@ -1,6 +1,6 @@
 """The ``driver`` folder of a build, which runs alone: NumPy and Python 3.10 are all that it needs.
 
-Its modules are the sources of this package and of ``hw.spec``, and of two files beside them, as
+Its modules are the sources of this package and of ``hw.spec``, and of a few files of ``qnn``, as
 they are, under the same names.
 """
 
@@ -10,6 +10,7 @@ from hw.spec.c_header import c_header
 from hw.spec.image import Image
 
 PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.runtime")
+BESIDE = ("errors.py", "fields.py", "files.py")  # of ``qnn`` itself
 # They read packages that the folder does not have.
 LEFT_OUT = ("folder.py", "c_header.py")  # what only makes such folders
 DRIVER = '''"""Runs the network of this build on a device: "python driver.py --help", or in Python:
@@ -62,11 +63,12 @@ def driver_files(image: Image) -> dict[str, bytes]:
         "qnn_accelerator.h": c_header(image.config),
         "hw/__init__.py": "",
         "qnn/__init__.py": '"""The part of qnn that drives boards."""\n',
-        # As it is, under its own name: one class of an error is caught everywhere.
-        "qnn/errors.py": files("qnn").joinpath("errors.py").read_text(),
         "qnn/ir/__init__.py": "",
         "qnn/ir/shape.py": files("qnn.ir").joinpath("shape.py").read_text(),
     }
+    for name in BESIDE:
+        # As they are, under their own names: one class of an error is caught everywhere.
+        texts[f"qnn/{name}"] = files("qnn").joinpath(name).read_text()
     for package in PACKAGES:
         for source in files(package).iterdir():
             if source.name.endswith(".py") and source.name not in LEFT_OUT:

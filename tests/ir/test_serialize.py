@@ -141,3 +141,65 @@ def test_a_full_disk_is_refused_and_the_old_file_stays(tmp_path, monkeypatch):
         serialize.save(GRAPH, path)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["net.qgraph"]
+
+
+def rewritten(change, payload=None):
+    """The bytes of ``GRAPH`` with its header changed, and a right checksum."""
+    data = serialize.to_bytes(GRAPH)
+    magic, version, size, *_ = serialize.HEAD.unpack_from(data)
+    text, held = data[serialize.HEAD.size :][:size], data[serialize.HEAD.size + size :]
+    text, held = change(text), held if payload is None else payload
+    digest = hashlib.sha256(text + held).digest()
+    return serialize.HEAD.pack(magic, version, len(text), len(held), digest) + text + held
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (b'"kind":"input"', b'"kind":"output"', "nodes[0] needs a kind of input, conv, maxpool, "),
+        (b'"bits":8', b'"bits":99', "nodes[0].type needs values that keep its rules, not those: "),
+        (b'"<i8"', b'"|O"', "it needs arrays of int8, int16, int32, int64, uint8, uint16, uint32"),
+        (b'"place":0', b'"place":8', "it needs arrays within 2048 bytes, not one up to 2056"),
+        (b"[1,2,2]", b"[1,2]", "nodes[0].shape needs a list of 3, not [1, 2]"),
+        (b'"exponent":0', b'"exponent":1e9', "nodes[0].type.exponent needs a whole number"),
+        (b'["x",[4]]', b'["x"]', "it needs "),
+    ],
+)
+def test_a_header_that_is_no_graphs_is_refused_with_its_place(old, new, text):
+    data = rewritten(lambda header: header.replace(old, new))
+    said = refusal(data)
+    assert said.startswith(f"net.qgraph: {text}")
+    assert said.endswith("; export the model again")
+
+
+@pytest.mark.parametrize("header", [b"{}", b"[]", b"[" * 100_000, b"null", b'{"nodes":5}'])
+def test_a_header_of_another_kind_is_refused(header):
+    assert refusal(rewritten(lambda _: header)).startswith("net.qgraph: ")
+
+
+def test_arrays_that_share_their_bytes_cannot_ask_for_more_than_the_file_has():
+    def twice(header):
+        node = header[header.index(b"[{") + 1 : header.index(b"}]") + 1]
+        return header.replace(node, node + b"," + node.replace(b'"x"', b'"y"'), 1)
+
+    assert refusal(rewritten(twice)) == (
+        "net.qgraph: it needs arrays of 2048 bytes in all, not 4096; export the model again"
+    )
+
+
+def test_a_shape_of_more_values_than_any_image_is_refused():
+    shape = b"[1,2147483647,2147483647]"
+    assert refusal(rewritten(lambda header: header.replace(b"[1,2,2]", shape))) == (
+        "input 'x' needs a shape of at most 2,147,483,648 values, but got "
+        "(1, 2147483647, 2147483647); split the image"
+    )
+
+
+def test_a_pipe_is_no_graph_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "net.qgraph")
+    with pytest.raises(QnnError) as caught:
+        serialize.load(tmp_path / "net.qgraph")
+    assert str(caught.value) == (
+        f"{tmp_path / 'net.qgraph'}: reading a graph needs a file, but got 'Not a regular file'; "
+        f"write one with 'qnn export'"
+    )

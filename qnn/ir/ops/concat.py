@@ -1,9 +1,10 @@
 """Concat: the channels of several tensors, one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-from qnn.ir.ops.operator import Head, Operator, check_same_type, refuse
+from qnn.ir.ops.operator import HEAD_FIELDS, Head, Operator, check_same_type, refuse
 from qnn.ir.reader import TextReader, written_name
 from qnn.ir.rows import Rows
 from qnn.ir.shape import Shape
@@ -15,6 +16,7 @@ class Concat(Operator):
 
     kind = "concat"
     words = ("concat",)
+    file_fields: ClassVar[Mapping[str, Any]] = {**HEAD_FIELDS, "inputs": tuple[str, ...]}
 
     @property
     def is_computed(self) -> bool:

@@ -4,17 +4,20 @@ The file is longer than others because an operator stands whole in one file, and
 fields: a third of it are their checks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hw.spec.isa import codes
 from qnn.errors import CompileError
-from qnn.ir.arrays import array_text
+from qnn.ir.arrays import StoredArray, array_text
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.ops.operator import (
+    HEAD_FIELDS,
+    WINDOW_FIELDS,
     Head,
     Operator,
     check_activation_type,
@@ -53,6 +56,22 @@ class Conv(Operator):
 
     kind = "conv"
     words = ("conv", "depthwise")
+    file_fields: ClassVar[Mapping[str, Any]] = {
+        **HEAD_FIELDS,
+        **WINDOW_FIELDS,
+        "input": str,
+        "skip": str | None,
+        "codes": StoredArray,
+        "weight_bits": int,
+        "groups": int,
+        "left": StoredArray,
+        "bias": StoredArray,
+        "right": StoredArray,
+        "skip_left": StoredArray | None,
+        "rounded": bool,
+        "low": int,
+        "high": int,
+    }
 
     window: Window
     codes: np.ndarray
@@ -283,11 +302,11 @@ class Conv(Operator):
             refuse(self, "an operand and at most a skip", f"{len(self.inputs)} inputs", "add first")
 
     def _check_codes(self, source):
-        most = codes.most_index(self.weight_bits)
         groups = self.window.groups
         if self.weight_bits not in codes.BITS:
             needs = f"weight_bits {codes.BITS_RANGE}"
             refuse(self, needs, self.weight_bits, "quantize it again")
+        most = codes.most_index(self.weight_bits)
         if self.codes.dtype != np.int8 or self.codes.ndim != 5:
             got = f"{self.codes.dtype} of {self.codes.ndim} axes"
             refuse(self, "int8 codes of 5 axes", got, "build it again")

@@ -1,12 +1,14 @@
 """Input: an image, vector, sequence or row of tokens that the user gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
-from qnn.ir.arrays import array_text
+from qnn.ir.arrays import INTEGERS, StoredArray, array_text
 from qnn.ir.ops.operator import (
+    HEAD_FIELDS,
     Head,
     Operator,
     check_activation_type,
@@ -20,8 +22,6 @@ from qnn.ir.shape import AXES, Shape, fits_axes, usual_axes
 
 # Bytes are what cameras, files and data sets give.
 PIXELS = 256  # of the 8 bits that a table maps
-# Those that a graph's file can hold; quantization makes int64.
-INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,6 +38,12 @@ class Input(Operator):
 
     kind = "input"
     words = ("input",)
+    file_fields: ClassVar[Mapping[str, Any]] = {
+        **HEAD_FIELDS,
+        "table": StoredArray | None,
+        "axes": str,
+    }
+    optional_fields: ClassVar[tuple[str, ...]] = ("axes",)
 
     inputs: tuple[str, ...] = field(default=(), init=False)
     table: np.ndarray | None = None

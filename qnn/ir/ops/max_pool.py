@@ -1,9 +1,13 @@
 """MaxPool: the maximum over each window."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
+from qnn.fields import Count
 from qnn.ir.ops.operator import (
+    HEAD_FIELDS,
+    WINDOW_FIELDS,
     Head,
     Operator,
     check_same_type,
@@ -23,6 +27,12 @@ class MaxPool(Operator):
 
     kind = "maxpool"
     words = ("maxpool",)
+    file_fields: ClassVar[Mapping[str, Any]] = {
+        **HEAD_FIELDS,
+        "input": str,
+        "kernel": tuple[Count, Count],
+        **WINDOW_FIELDS,
+    }
 
     window: Window
 

@@ -1,17 +1,30 @@
 """The interface that every operator of the integer graph answers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn, Self
+from math import prod
+from typing import Annotated, Any, ClassVar, NoReturn, Self
 
 from qnn.errors import CompileError
+from qnn.fields import Count, Whole
 from qnn.ir.reader import TextReader
 from qnn.ir.rows import Rows
 from qnn.ir.shape import Shape
 from qnn.ir.sums import Bounds
 from qnn.ir.window import Window
 from qnn.quant.qtype import QType
+
+# A map of 46,000 by 46,000: sizes that pass are no mistake, and their products fit 64 bits.
+MOST_VALUES = 1 << 31
+# What a file has of every operator, and of every window; the kernel may stand elsewhere.
+HEAD_FIELDS = {"name": str, "shape": tuple[Count, Count, Count], "type": QType}
+_PAD = Annotated[int, Whole(0, MOST_VALUES)]
+WINDOW_FIELDS = {
+    "stride": tuple[Count, Count],
+    "padding": tuple[_PAD, _PAD, _PAD, _PAD],
+    "dilation": tuple[Count, Count],
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +46,8 @@ class Operator(ABC):
     -------
     kind : the operator's name in messages and in files
     words : the names that its lines of text begin with
+    file_fields : kinds of the fields that ``to_fields`` gives, by name, see ``qnn.fields``
+    optional_fields : those of them that may be left out
     name : of the tensor, and of the operator
     inputs : names of the tensors that it reads
     shape : (channels, height, width) of the result for one image
@@ -41,6 +56,8 @@ class Operator(ABC):
 
     kind: ClassVar[str]
     words: ClassVar[tuple[str, ...]]
+    file_fields: ClassVar[Mapping[str, Any]]
+    optional_fields: ClassVar[tuple[str, ...]] = ()
 
     name: str
     inputs: tuple[str, ...]
@@ -147,6 +164,8 @@ def check_shape(node: Operator) -> None:
     if not isinstance(node.shape, tuple) or len(node.shape) != 3 or not whole:
         needs = "a shape of three sizes of at least 1"
         refuse(node, needs, node.shape, "give it (channels, height, width)")
+    if prod(node.shape) > MOST_VALUES:
+        refuse(node, f"a shape of at most {MOST_VALUES:,} values", node.shape, "split the image")
 
 
 def check_window(node: Operator, window: Window, source: Operator) -> None:
