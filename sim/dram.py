@@ -7,7 +7,6 @@ import numpy as np
 
 from hw.spec.axi import PAGE_BYTES
 from hw.spec.image import Image
-from qnn.errors import DeviceError
 from qnn.runtime.handshake import Bases
 
 BASE = 0x12_3400_0000  # over 4 GiB, so that a lost upper address bit shows
@@ -90,13 +89,15 @@ class DramImage:
         region = self.regions[3 + 2 * run]
         return after[region.start : region.end]
 
-    def check_guards(self, after: np.ndarray) -> None:
-        """Hold everything outside the writable regions to what it was.
+    def disturbance(
+        self, after: np.ndarray, stores: Sequence[tuple[int, int]] | None = None
+    ) -> str | None:
+        """What changed outside the writable regions, by its nearest region; None if nothing did.
 
-        Raises
-        ------
-        DeviceError
-            A byte changed; the text names it by its nearest region.
+        Parameters
+        ----------
+        after : the content behind the runs
+        stores : address and size in bytes of each burst that an accelerator wrote, where known
         """
         kept = np.ones(len(after), bool)
         for region in self.regions:
@@ -107,11 +108,20 @@ class DramImage:
             first = int(changed[0])
             # The region that a wrong address most probably meant.
             near = min(self.regions, key=lambda r: max(r.start - first, first - r.end + 1, 0))
-            raise DeviceError(
-                f"rtl: {len(changed)} bytes outside the writable regions changed, the first at "
-                f"address {BASE + first:#x}, {first - near.start} bytes from the start of "
-                f"'{near.name}' ({near.size} bytes); a store instruction is wrong"
+            return (
+                f"{len(changed)} bytes outside the writable regions changed, the first at address "
+                f"{BASE + first:#x}, {first - near.start} bytes from the start of '{near.name}' "
+                f"({near.size} bytes); {_culprit(BASE + first, stores)}"
             )
+        return None
+
+
+def _culprit(address, stores):
+    if stores is None:
+        return "a store instruction is wrong, or something else changed the memory"
+    if any(start <= address < start + size for start, size in stores):
+        return "the accelerator wrote there: a store instruction is wrong"
+    return "the accelerator did not write there: something else changed the memory"
 
 
 def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = None) -> DramImage:

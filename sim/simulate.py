@@ -49,7 +49,7 @@ def simulate(design: Design, x: Arrays, device: str | None = None, **options) ->
     Raises
     ------
     DeviceError
-        A run failed or timed out.
+        A run failed or timed out, or the device broke a rule of its own.
     """
     devices = (REFERENCE, *design.backend.devices)
     device = device or devices[-1]
@@ -60,8 +60,8 @@ def simulate(design: Design, x: Arrays, device: str | None = None, **options) ->
         tensors = reference(design.graph, x, outputs_only=True)
         return _simulation(design, device, [tensors[o.name] for o in design.graph.outputs])
     result = design.backend.run(design.artifact, x, device, built=design.built, **options)
-    if result.failure:
-        raise DeviceError(f"{device}: {result.failure}")
+    if result.failure or result.broken:
+        raise DeviceError(f"{device}: {result.failure or result.broken}")
     return _simulation(
         design,
         device,

@@ -4,7 +4,9 @@
 // dump=FILE and load=FILE, limit=CYCLES of a run, paths=COUNT of beats that the memory moves in a
 // cycle, each way, over all cores.
 // Trace lines: `I cycle tag` when an instruction's first step issues, `W cycle tag address part
-// all pass hexdata` for each write of the epilogue, `D cycle` at the end of a run,
+// all pass hexdata` for each write of the epilogue, `A cycle address beats` for each burst that is
+// written to memory, `C load load compute compute store store run` with the cycles in which each
+// engine worked and waited for a token, and those of the run, `D cycle` at the end of a run,
 // `T cycle` when `limit` ends it. Cycles count from reset.
 
 module qnn_testbench #(
@@ -137,13 +139,25 @@ module qnn_testbench #(
       .bvalid(m_bvalid), .bready(m_bready), .violations(port_violations[core])
     );
 
-    qnn_trace #(.CORE(core), .FEATURE_BITS(FEATURE_BITS)) trace (
+    qnn_trace #(
+      .CORE(core), .FEATURE_BITS(FEATURE_BITS), .ADDRESS_BITS(ADDRESS_BITS)
+    ) trace (
       .clk(clk), .cycle(cycle), .running(running[core]), .irq(irq[core]), .timed_out(timed_out),
       .issue(dut.compute.issue), .issue_tag(dut.compute.issue_tag),
       .write_valid(dut.compute.write_valid), .write_tag(dut.compute.write_tag),
       .write_address(dut.compute.write_address), .write_part(dut.compute.write_part),
       .write_all(dut.compute.write_all), .write_pass(dut.compute.write_pass),
-      .write_data(dut.compute.write_data)
+      .write_data(dut.compute.write_data),
+      .store(m_awvalid && m_awready), .store_address(m_awaddr), .store_length(m_awlen),
+      .busy(dut.shell.control.busy), .clear(dut.shell.control.clear),
+      .offered({dut.shell.gates.store_i__valid, dut.shell.gates.compute_i__valid,
+                dut.shell.gates.load_i__valid}),
+      .passed({dut.shell.gates.store_o__valid, dut.shell.gates.compute_o__valid,
+               dut.shell.gates.load_o__valid}),
+      .taken({dut.shell.gates.store_o__ready, dut.shell.gates.compute_o__ready,
+              dut.shell.gates.load_o__ready}),
+      .finished({dut.shell.gates.finished__2, dut.shell.gates.finished__1,
+                 dut.shell.gates.finished__0})
     );
   end endgenerate
 
@@ -170,7 +184,8 @@ endmodule
 // Writes what happens in one core to its trace file.
 module qnn_trace #(
   parameter CORE = 0,
-  parameter FEATURE_BITS = 128
+  parameter FEATURE_BITS = 128,
+  parameter ADDRESS_BITS = 40
 ) (
   input clk,
   input [63:0] cycle,
@@ -185,7 +200,17 @@ module qnn_trace #(
   input [5:0] write_part,
   input write_all,
   input [3:0] write_pass,
-  input [FEATURE_BITS-1:0] write_data
+  input [FEATURE_BITS-1:0] write_data,
+  input store,  // a burst's address was taken
+  input [ADDRESS_BITS-1:0] store_address,
+  input [7:0] store_length,
+  input busy,  // from START to DONE
+  input clear,
+  // By engine: load, compute, store.
+  input [2:0] offered,  // an instruction stands before its tokens
+  input [2:0] passed,  // ... and has them
+  input [2:0] taken,  // the engine takes it, if so
+  input [2:0] finished
 );
   reg [8*256-1:0] file, named;
   integer handle;
@@ -197,6 +222,25 @@ module qnn_trace #(
       handle = $fopen(named, "w");
     end
   end
+  // What the accelerator counts, counted from the traffic of instructions: those that an engine has
+  // taken and not finished make it busy, and one that is offered and not passed waits for a token.
+  reg [63:0] worked [0:2], waited [0:2], spent;
+  reg [7:0] open [0:2];
+  reg busy_before;
+  integer e;
+  initial begin busy_before = 0; spent = 0; end
+  always @(posedge clk) begin
+    busy_before <= busy;
+    if (busy) spent <= (busy_before ? spent : 0) + 1;
+    for (e = 0; e < 3; e = e + 1) begin
+      open[e] <= clear ? 0 : open[e] + (passed[e] && taken[e]) - finished[e];
+      if (busy) begin
+        worked[e] <= (busy_before ? worked[e] : 0) + (open[e] != 0);
+        waited[e] <= (busy_before ? waited[e] : 0) + (offered[e] && !passed[e]);
+      end
+    end
+  end
+
   always @(posedge clk) begin
     irq_before <= irq;
     timed_out_before <= timed_out;
@@ -206,7 +250,12 @@ module qnn_trace #(
       if (write_valid)
         $fdisplay(handle, "W %0d %0d %0d %0d %0d %0d %h", cycle, write_tag, write_address,
                   write_part, write_all, write_pass, write_data);
-      if (irq && !irq_before) $fdisplay(handle, "D %0d", cycle);
+      if (store) $fdisplay(handle, "A %0d %0d %0d", cycle, store_address, store_length + 1);
+      if (irq && !irq_before) begin
+        $fdisplay(handle, "C %0d %0d %0d %0d %0d %0d %0d", worked[0], waited[0], worked[1],
+                  waited[1], worked[2], waited[2], spent);
+        $fdisplay(handle, "D %0d", cycle);
+      end
       if (timed_out && !timed_out_before && running_before && !irq) begin
         $fdisplay(handle, "T %0d", cycle);
         $fflush(handle);

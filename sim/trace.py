@@ -24,6 +24,11 @@ class Trace:
     write_part: np.ndarray
     write_all: np.ndarray
     write_data: np.ndarray  # (writes, bytes of a feature word)
+    store_address: np.ndarray  # in memory, of each burst that was written
+    store_beats: np.ndarray
+    # Cycles that load, compute and store engine worked and waited for a token, and of the run; none
+    # of a run that timed out.
+    counted: tuple[int, ...]
     end_cycle: int
     timed_out: bool
 
@@ -93,6 +98,8 @@ def stray_writes(trace: Trace, layer: Layer, config: SvpeConfig) -> int:
 def _trace(lines, config):
     issues = [line for line in lines if line[0] == "I"]
     writes = [line for line in lines if line[0] == "W"]
+    stores = np.array([line[1:4] for line in lines if line[0] == "A"], np.int64).reshape(-1, 3)
+    counted = [tuple(map(int, line[1:])) for line in lines if line[0] == "C"]
     numbers = np.array([line[1:7] for line in writes], np.int64).reshape(-1, 6)
     size = -(-config.feature_bits // 8)
     # The simulator leaves out leading zeros.
@@ -109,6 +116,9 @@ def _trace(lines, config):
         write_part=numbers[:, 3],
         write_all=numbers[:, 4].astype(bool),
         write_data=data,
+        store_address=stores[:, 1],
+        store_beats=stores[:, 2],
+        counted=counted[0] if counted else (),
         end_cycle=int(lines[-1][1]),
         timed_out=lines[-1][0] == "T",
     )

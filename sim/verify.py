@@ -55,7 +55,7 @@ def verify(
     return Report(
         device=device,
         layers=(*inputs, *compare(execution, expected, design.graph, lowered), *others),
-        failure=execution.failure,
+        failure=execution.failure or execution.broken,
         run_cycles=execution.cycles or (),
         cycles_per_second=execution.cycles_per_second,
         build_seconds=execution.build_seconds,

@@ -66,6 +66,8 @@ class Execution:
     parts : every tensor that was computed, in the order of the layers, if it was asked for
     failure : why a run did not end well, in one line; ``outputs`` may then be short
     stopped : the layer that the failing step belongs to, where the device knows
+    broken : a rule that the device broke and that belongs to no layer, in one line; everything was
+        computed
     cycles : of each run, from start to done; None where the device has no clock
     cycles_per_second, build_seconds : of the simulator, where it has a clock
     """
@@ -76,6 +78,7 @@ class Execution:
     failure: str | None = None
     # Beside the text, as layers that did nothing wrong may be as incomplete as this one.
     stopped: str | None = None
+    broken: str | None = None
     # None and not 0, so that nobody takes it for a measurement.
     cycles: tuple[int, ...] | None = None
     cycles_per_second: float | None = None

@@ -41,6 +41,7 @@ def in_rtl(
         outputs=result.outputs,
         parts=tuple(_rtl_parts(image, result)) if tensors else (),
         failure=next(failures, None),
+        broken=result.broken,
         cycles=tuple(run.cycles for run in result.runs),
         cycles_per_second=result.cycles_per_second,
         build_seconds=result.build_seconds,
