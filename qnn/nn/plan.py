@@ -5,14 +5,17 @@ Shapes are ``(channels, height, width)`` of one image.
 
 from dataclasses import asdict, dataclass, replace
 from math import prod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from qnn.ir.shape import Shape
+from qnn.fields import Count, FieldsError, Whole, typed, typed_fields
 from qnn.ir.window import Window
 from qnn.nn.preprocess import Pixels
 from qnn.quant import pow2
 from qnn.quant.by_terms import Terms
 
+Shape = tuple[Count, Count, Count]
+Bits = Annotated[int, Whole(2, 48)]  # of a tensor's integers
+TermCount = Annotated[int, Whole(1, 7)]  # an instruction counts them in 3 bits
 RESULT_BITS = 32  # of what calibration makes room for: a sum with bias and skip, also unrounded
 
 
@@ -27,7 +30,7 @@ class InputPlan:
 
     name: str
     shape: Shape
-    bits: int
+    bits: Bits
     signed: bool
     pixels: Pixels | None = None
 
@@ -56,10 +59,10 @@ class ConvPlan:
     inputs: tuple[str, ...]
     shape: Shape
     window: Window
-    weight_shape: tuple[int, int, int, int]
-    weight_bits: int
-    terms: int
-    bits: int
+    weight_shape: tuple[Count, Count, Count, Count]
+    weight_bits: Annotated[int, Whole(2, 5)]
+    terms: TermCount
+    bits: Bits
     signed: bool
     bias: bool
     fixed: bool = False
@@ -68,7 +71,7 @@ class ConvPlan:
     low: float | None = None
     high: float | None = None
     rounded: bool = True
-    channel_terms: tuple[int, ...] | None = None
+    channel_terms: tuple[TermCount, ...] | None = None
 
     selects: ClassVar[bool] = False
 
@@ -133,7 +136,7 @@ class Plan:
     """
 
     layers: tuple[LayerPlan, ...]
-    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    outputs: tuple[tuple[str, tuple[Count, ...]], ...]
     weight_bits: int
     activation_bits: int
     terms: int
@@ -161,12 +164,18 @@ class Plan:
 
     @staticmethod
     def from_fields(fields: dict) -> "Plan":
-        """The plan whose ``to_fields`` gave ``fields``, after JSON."""
-        fields = {name: _frozen(value) for name, value in fields.items() if name != "layers"} | {
-            "layers": tuple(_layer(dict(layer)) for layer in fields["layers"])
-        }
-        mean, std = fields.pop("mean"), fields.pop("std")
-        return Plan(**fields | {"layers": _with_pixels(fields["layers"], mean, std)})
+        """The plan whose ``to_fields`` gave ``fields``, after JSON.
+
+        Raises
+        ------
+        FieldsError
+            They are no plan's, or name an operand that no earlier layer computes.
+        """
+        found = typed_fields(_FILE_FIELDS, fields)
+        layers = [_layer(number, dict(layer)) for number, layer in enumerate(found["layers"])]
+        layers = _with_pixels(layers, found.pop("mean"), found.pop("std"))
+        _check_names(layers, found["outputs"])
+        return Plan(**found | {"layers": layers})
 
 
 # A file has a layer's window as fields of the layer, a kernel only where no weight says it, and
@@ -183,17 +192,44 @@ def _layer_fields(layer):
     return fields
 
 
-def _layer(fields):
-    kind = KINDS[fields.pop("kind")]
-    fields = {name: _frozen(value) for name, value in fields.items()}
-    if kind is InputPlan:
-        fields["pixels"] = None
-    if kind in (ConvPlan, MaxPoolPlan):
-        parts = ("kernel", "stride", "padding", "dilation", "groups")
-        window = {part: fields.pop(part) for part in parts if part in fields}
-        kernel = window.pop("kernel", None) or fields["weight_shape"][2:]
-        fields["window"] = Window(kernel=kernel, **window)
-    return kind(**fields)
+def _layer(number, fields):
+    kind = KINDS.get(str(fields.pop("kind", None)))
+    try:
+        if kind is None:
+            raise FieldsError(f"a kind of {', '.join(KINDS)}", "another")
+        if kind is InputPlan:
+            fields["pixels"] = None
+        if kind in (ConvPlan, MaxPoolPlan):
+            parts = ("kernel", "stride", "padding", "dilation", "groups")
+            window = {part: fields.pop(part) for part in parts if part in fields}
+            window.setdefault("kernel", _kernel(fields.get("weight_shape")))
+            fields["window"] = window
+        return typed(kind, fields)
+    except FieldsError as error:
+        raise error.inside(number).inside("layers") from None
+
+
+def _kernel(weight_shape):
+    # Of another shape than weights have, this is no kernel either, and is refused as none.
+    return weight_shape[2:] if isinstance(weight_shape, list | tuple) else None
+
+
+def _check_names(layers, outputs):
+    """Refuse operands that are not computed before, as the network is built in this order."""
+    known = {None: False}  # names to whether the tensor may be read
+    for layer in layers:
+        readable = [known.get(name, False) for name in layer.inputs]
+        counts = {InputPlan: (0,), ConvPlan: (1, 2), MaxPoolPlan: (1,)}.get(type(layer))
+        right = len(readable) in counts if counts else len(readable) > 0
+        if not right or not all(readable) or layer.name in known:
+            wrong = ", ".join(layer.inputs) or "none"
+            raise FieldsError(f"a name of its own and earlier operands in '{layer.name}'", wrong)
+        known[layer.name] = getattr(layer, "rounded", True)
+    for name, _ in outputs:
+        if name not in known:
+            raise FieldsError("layers for its outputs", f"none for '{name}'")
+    if not outputs or not any(isinstance(layer, InputPlan) for layer in layers):
+        raise FieldsError("an input and an output", "none")
 
 
 def _joined(values):
@@ -204,9 +240,12 @@ def _with_pixels(layers, mean, std):
     """The layers, with what the pixels of each input stand for."""
     inputs = [layer for layer in layers if isinstance(layer, InputPlan)]
     means, stds = (mean, std) if len(inputs) > 1 else ((mean,), (std,))
+    each = tuple[tuple[float, ...] | None, ...]
+    means, stds = typed(each, means), typed(each, stds)
+    if not len(inputs) == len(means) == len(stds):
+        raise FieldsError(f"mean and std of {len(inputs)} inputs", f"of {len(means)}")
     pixels = {
-        layer.name: None if m is None else Pixels(m, s)
-        for layer, m, s in zip(inputs, means, stds, strict=True)
+        layer.name: _pixels(layer, m, s) for layer, m, s in zip(inputs, means, stds, strict=True)
     }
     return tuple(
         replace(layer, pixels=pixels[layer.name]) if layer.name in pixels else layer
@@ -214,5 +253,23 @@ def _with_pixels(layers, mean, std):
     )
 
 
-def _frozen(value):
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+def _pixels(layer, mean, std):
+    if mean is None and std is None:
+        return None
+    channels = layer.shape[0]
+    if not len(mean or ()) == len(std or ()) == channels or min(std) <= 0:
+        raise FieldsError(f"mean and std of {channels} channels of '{layer.name}'", "others")
+    return Pixels(mean, std)
+
+
+_FILE_FIELDS = {
+    "layers": list[dict],
+    "outputs": tuple[tuple[str, tuple[Count, ...]], ...],
+    "weight_bits": int,
+    "activation_bits": int,
+    "terms": int,
+    "rounding": str,
+    # Of an only input one entry a channel, of several inputs a list of such, null for no pixels.
+    "mean": object,
+    "std": object,
+}

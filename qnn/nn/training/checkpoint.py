@@ -4,16 +4,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.files import write_whole
+from qnn.fields import FieldsError, Place, parsed, typed, typed_fields
 from qnn.nn.training.fingerprint import difference
+from qnn.nn.training.watch import Tally
+from qnn.tensor_file import TensorFileError, read_tensors, write_tensors
 
 FORMAT = "qnn-training-checkpoint"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,6 @@ def save(saved: Saved, path: Path) -> None:
     ModelError
         The folder is missing or not writable, or the disk is full.
     """
-    # Cloned: safetensors refuses tensors that share memory, as the average and the weights may.
-    tensors = {n: t.detach().cpu().contiguous().clone() for n, t in saved.tensors.items()}
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
@@ -52,7 +50,7 @@ def save(saved: Saved, path: Path) -> None:
         "tally": json.dumps(saved.tally),
     }
     try:
-        write_whole(path, to_bytes(tensors, metadata))
+        write_tensors(path, saved.tensors, metadata)
     except OSError as error:
         raise ModelError(
             f"checkpoint {path} needs a writable folder with room, but got '{error.strerror}'; "
@@ -70,26 +68,52 @@ def load(path: Path, fingerprint: dict) -> Saved | None:
     """
     if not path.exists():
         return None
-    metadata, tensors = _read(path)
-    if metadata.get("format") != FORMAT or metadata.get("version") != str(VERSION):
+    texts, tensors, is_whole = _read(path)
+    if texts.get("format") != FORMAT or texts.get("version") != str(VERSION):
         raise ModelError(
             f"checkpoint {path} is no training checkpoint of this qnn; name another file, or "
             f"remove it"
         )
-    # JSON knows no tuples: what is compared with this must have gone through it too.
-    kept = json.loads(metadata["fingerprint"])
-    other = difference(kept, fingerprint)
+    if not is_whole:
+        raise ModelError(
+            f"checkpoint {path} needs the bytes that training wrote, but its checksum does not "
+            f"match; name another file, or remove it"
+        )
+    try:
+        step, kept, tally = _texts(texts, fingerprint)
+    except FieldsError as error:
+        raise ModelError(f"checkpoint {path}: {error}; name another file, or remove it") from None
+    other = difference(kept, fingerprint) or _other_shape(tensors, fingerprint["shapes"])
     if other:
         raise ModelError(f"checkpoint {path} {other}; name another file, or remove it")
-    return Saved(int(metadata["step"]), tensors, kept, json.loads(metadata["tally"]))
+    return Saved(step, tensors, kept, tally.to_fields())
+
+
+def _texts(texts, fingerprint):
+    """Step, fingerprint and tally of a file's texts."""
+    texts = {name: texts.get(name, "") for name in ("step", "fingerprint", "tally")}
+    # JSON knows no tuples: what is compared with this must have gone through it too.
+    kinds = dict.fromkeys(fingerprint, object)
+    kinds |= {"shapes": dict[str, tuple[Place, ...]], "grid": list[dict], "recipe": dict}
+    kept = parsed(texts["fingerprint"])
+    typed_fields(kinds, kept)
+    return typed(Place, parsed(texts["step"])), kept, typed(Tally, parsed(texts["tally"]))
+
+
+def _other_shape(tensors, shapes):
+    for name, shape in shapes.items():
+        held = tensors.get(f"model/{name}")
+        if held is None or list(held.shape) != list(shape):
+            return f"has no tensor '{name}' of shape {tuple(shape)}"
+    return None
 
 
 def _read(path):
     try:
-        with safe_open(path, "pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        file = read_tensors(path)
+    except (TensorFileError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(
             f"checkpoint {path} cannot be read: {reason}; name another file, or remove it"
         ) from None
+    return file.texts, file.tensors, file.is_whole

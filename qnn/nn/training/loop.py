@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from qnn.errors import ModelError
 from qnn.nn.data import Dataset
 from qnn.nn.training import checkpoint as checkpoints
 from qnn.nn.training.fingerprint import fingerprint
@@ -108,7 +109,14 @@ def train(
     with _own_random_numbers(team.device), task.student.running():
         run = RunState(task)
         if saved is not None:
-            run.restore(saved)
+            try:
+                run.restore(saved)
+            # Of tensors that are missing or of another shape: of the optimizer or the average.
+            except (KeyError, ValueError, RuntimeError):
+                raise ModelError(
+                    f"checkpoint {path} holds other tensors than this run needs; name another "
+                    f"file, or remove it"
+                ) from None
         files = (metrics and Path(metrics), tensorboard and Path(tensorboard))
         log = Metrics(*(files if team.first else (None, None)), run.step)
         progress = progress if team.first else None

@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.files import write_whole
+from qnn.fields import FieldsError, parsed, typed
 from qnn.quant.rounding.problem import Problem
+from qnn.tensor_file import TensorFileError, read_tensors, write_tensors
 
-FORMAT = "qnn rounding checkpoint 1"
+FORMAT = "qnn rounding checkpoint 2"
 PARTS = {  # of an identity, and what a refusal calls those of another run
     "method": "another method",
     "options": "other options",
@@ -45,32 +44,31 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with safe_open(self.path, "pt") as file:
-                found = json.loads((file.metadata() or {}).get("rounding", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (SafetensorError, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
+            file = read_tensors(self.path)
+            found = typed(dict, parsed(file.texts.get("rounding", "{}")))
+        except (TensorFileError, FieldsError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise ModelError(
                 f"{self.path}: cannot be read as a rounding checkpoint: {reason}; remove it to "
                 f"start again"
             ) from None
         if found.get("format") != FORMAT:
             raise ModelError(f"{self.path}: not a rounding checkpoint; choose another path")
+        if not file.is_whole:
+            raise ModelError(f"{self.path}: its checksum does not match; remove it to start again")
         for part, other in PARTS.items():
             if found.get(part) != identity[part]:
                 raise ModelError(
                     f"{self.path}: a rounding checkpoint of {other}; choose another path, or "
                     f"remove it to start again"
                 )
-        return tensors
+        return file.tensors
 
     def save(self, identity: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
         """Replace the file by these tensors, at once or not at all."""
-        # safetensors stores plain memory alone: no views, no strides, no device.
-        held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         metadata = {"rounding": json.dumps({"format": FORMAT, **identity})}
         try:
-            write_whole(self.path, to_bytes(held, metadata))
+            write_tensors(self.path, tensors, metadata)
         except OSError as error:
             raise ModelError(
                 f"{self.path}: a rounding checkpoint needs a writable folder with room, but got "
