@@ -2,23 +2,39 @@
 
 
 class QnnError(Exception):
-    """A refusal; the command line prints it without a stack trace and exits with 1."""
+    """A refusal; the command line prints it without a stack trace and exits with 3.
+
+    Members
+    -------
+    kind : the word for the error in the JSON that ``--json`` prints
+    """
+
+    # Of the class and not of an instance: programs depend on it, so no raiser chooses its own.
+    kind = "refusal"
 
 
 class ModelError(QnnError):
     """A model or its data that cannot be quantized."""
 
+    kind = "model"
+
 
 class CompileError(QnnError):
     """A graph that does not fit the accelerator."""
+
+    kind = "compile"
 
 
 class DeviceError(QnnError):
     """A device, simulated or real, that refused or failed."""
 
+    kind = "device"
+
 
 class ToolError(QnnError):
     """Something that is missing on the machine."""
+
+    kind = "tool"
 
 
 class QnnWarning(UserWarning):

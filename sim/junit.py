@@ -4,9 +4,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from qnn.errors import DeviceError
+from qnn.files import write_whole
 from sim.verification import LayerReport, Report
 
 SUITE = "qnn verify"
+KINDS = ("failure", "error")  # of a case: values differ, or nothing could be compared
 
 
 def write_junit(report: Report, path: str | Path) -> None:
@@ -17,8 +19,25 @@ def write_junit(report: Report, path: str | Path) -> None:
     DeviceError
         The file cannot be written.
     """
+    _write(junit(report), path)
+
+
+def write_error(kind: str, message: str, path: str | Path) -> None:
+    """Write for a CI service that an error of ``kind`` kept anything from being compared.
+
+    Raises
+    ------
+    DeviceError
+        The file cannot be written.
+    """
+    run = ElementTree.Element("testcase", classname=SUITE, name="run")
+    ElementTree.SubElement(run, "error", type=kind, message=_readable(message))
+    _write(_suite([run]), path)
+
+
+def _write(text, path):
     try:
-        Path(path).write_text(junit(report))
+        write_whole(Path(path), text)
     except OSError as error:
         raise DeviceError(
             f"{path}: a JUnit report needs a writable place, but got '{error.strerror}'; "
@@ -35,9 +54,17 @@ def junit(report: Report) -> str:
         ElementTree.SubElement(run, "failure", message=text).text = str(report)
     # The run itself is a case, so that one without any layer fails, too.
     cases.insert(0, run)
-    failures = sum(case.find("failure") is not None for case in cases)
+    return _suite(cases)
+
+
+def _suite(cases):
+    found = {kind: sum(case.find(kind) is not None for case in cases) for kind in KINDS}
     suite = ElementTree.Element(
-        "testsuite", name=SUITE, tests=str(len(cases)), failures=str(failures), errors="0"
+        "testsuite",
+        name=SUITE,
+        tests=str(len(cases)),
+        failures=str(found["failure"]),
+        errors=str(found["error"]),
     )
     suite.extend(cases)
     root = ElementTree.Element("testsuites")
@@ -45,6 +72,13 @@ def junit(report: Report) -> str:
     # A person may have to read it.
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _readable(text):
+    """``text`` without what XML cannot hold, not even escaped: most control characters."""
+    return "".join(
+        c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def _case(layer: LayerReport, device: str):

@@ -1,9 +1,7 @@
 """The ``qnn`` command: one verb for each arrow, and one line for each refusal."""
 
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext, suppress
 from typing import Annotated
 
 import typer
@@ -13,7 +11,18 @@ from qnn.cli.check import check
 from qnn.cli.compile import compile_
 from qnn.cli.demo import demo
 from qnn.cli.doctor import doctor
+from qnn.cli.endings import Ending, ending_of
+from qnn.cli.exit_codes import SUMMARY, ExitCode
 from qnn.cli.export import export
+from qnn.cli.output import (
+    discard_output,
+    flush,
+    json_alone,
+    open_missing,
+    plain_warnings,
+    print_error,
+    print_json,
+)
 from qnn.cli.quantize import quantize
 from qnn.cli.report import report
 from qnn.cli.run import run
@@ -23,7 +32,7 @@ from qnn.cli.synth import synth
 from qnn.cli.testbench import write_testbench
 from qnn.cli.train import train
 from qnn.cli.verify import verify
-from qnn.errors import QnnError, QnnWarning
+from qnn.errors import DeviceError
 
 VERBS = (
     *(demo, quantize, train, export, check, compile_, simulate, verify),
@@ -31,21 +40,17 @@ VERBS = (
 )
 
 app = typer.Typer(
-    # Without arguments a newcomer sees what there is, and no error.
-    no_args_is_help=True,
     # Completion would add two options to every help page.
     add_completion=False,
-    # A refusal is one line, which main prints; what is not one is a fault, whose plain trace we
-    # want.
-    pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would double the time of --help
+    epilog=SUMMARY,
 )
 # Verbs import what they need when they run: importing torch takes seconds, and help must not.
 for verb in VERBS:
-    app.command(verb.__name__.strip("_"))(verb)
+    app.command(verb.__name__.strip("_"), epilog=SUMMARY)(verb)
 # A function called so would be taken for a test.
-app.command("testbench")(write_testbench)
-app.add_typer(bench, name="bench")
+app.command("testbench", epilog=SUMMARY)(write_testbench)
+app.add_typer(bench, name="bench", epilog=SUMMARY)
 
 
 def print_version(wanted: bool) -> None:
@@ -67,44 +72,71 @@ def qnn(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave: 0 done, 1 mismatch or refusal, 2 wrong usage."""
+    """Run the command line and leave with an ``ExitCode``.
+
+    No error passes: each is one line on standard error and, with ``--json``, an object on standard
+    output.
+    """
+    # Without arguments a newcomer sees what there is, and no error.
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    as_json = "--json" in arguments
+    open_missing()
+    with json_alone() if as_json else nullcontext():
+        code = _run(arguments, as_json)
+    raise SystemExit(int(code))
+
+
+def _run(arguments: list[str], as_json: bool) -> int:
     try:
         with plain_warnings():
-            app(arguments, prog_name="qnn")
-    except _refusals() as error:
-        refuse(str(error))
-    # A file that is missing or closed is the user's affair as much as a refusal.
-    except OSError as error:
-        refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            code = _invoke(arguments)
+        flush()
+    # Whoever reads the output, as `head` does, may leave before its end: that is no error.
+    except BrokenPipeError:
+        discard_output()
+        return ExitCode.PIPE
+    except BaseException as error:  # any: what left here would be a trace
+        return _tell(ending_of(error, arguments), arguments, as_json)
+    return code
 
 
-@contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Print what a user should know in one line on standard error, as refusals are."""
-    with warnings.catch_warnings():
-        others = warnings.showwarning
-
-        def show(message, category, *where) -> None:
-            if issubclass(category, QnnWarning):
-                print("warning:", " ".join(str(message).split()), file=sys.stderr)
-            else:
-                others(message, category, *where)
-
-        warnings.showwarning = show
-        # Each time, and not once for each place of the code: texts name layers.
-        warnings.simplefilter("always", QnnWarning)
-        yield
+def _invoke(arguments: list[str]) -> int:
+    try:
+        # Without typer's own main, which tells errors in its own way and drops their text.
+        command = typer.main.get_command(app)
+        with command.make_context("qnn", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as left:
+        return left.exit_code
+    return ExitCode.SUCCESS
 
 
-def _refusals() -> tuple[type[Exception], ...]:
-    """The errors whose text says in one line what is wrong with what the user gave."""
-    # Only what has read an image can raise its error: --help need not wait for the import.
-    image = sys.modules.get("hw.spec.image")
-    return (QnnError,) if image is None else (QnnError, image.ImageError)
+def _tell(ending: Ending, arguments: list[str], as_json: bool) -> int:
+    print_error(ending.message)
+    path = _junit_of(arguments)
+    if path is not None:
+        from sim.junit import write_error
+
+        # The error that is told already comes first.
+        with suppress(DeviceError):
+            write_error(ending.kind, ending.message, path)
+    try:
+        if as_json:
+            print_json(ending.fields())
+        flush()
+    except OSError:
+        discard_output()
+    return ending.code
 
 
-def refuse(text: str) -> None:
-    """Print ``text`` in one line on standard error, and leave with exit code 1."""
-    # In one line, whatever line breaks the text has, so that scripts can take it.
-    print("error:", " ".join(text.split()), file=sys.stderr)
-    raise SystemExit(1)
+def _junit_of(arguments: list[str]) -> str | None:
+    """The JUnit report that a CI waits for, also of a command line that cannot be parsed."""
+    if arguments[0] != verify.__name__:
+        return None
+    following = [*arguments[1:], None]
+    for argument, value in zip(arguments, following, strict=True):
+        if argument == "--junit":
+            return value
+        if argument.startswith("--junit="):
+            return argument.partition("=")[2]
+    return None

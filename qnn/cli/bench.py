@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnn.cli.bench_array import bench_array
+from qnn.cli.exit_codes import SUMMARY
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.sources import ConfigName, ConfigSettings, read_config
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from qnn.bench.results import Result
     from qnn.bench.runs import TableRun
 
-bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-bench.command("array")(bench_array)
+bench = typer.Typer(rich_markup_mode=None)
+bench.command("array", epilog=SUMMARY)(bench_array)
 
 
 class Simulator(StrEnum):
@@ -28,13 +29,16 @@ class Simulator(StrEnum):
     RTL = "rtl"
 
 
-@bench.callback()
+@bench.callback(invoke_without_command=True)
 # typer makes a group of commands only of an app that has a callback.
-def _bench() -> None:
+def _bench(context: typer.Context) -> None:
     """Measure accuracies, the cost of training, the array's cost and a network's cycles."""
+    # Without a command one sees what there is, as with 'qnn' alone.
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
-@bench.command("accuracy")
+@bench.command("accuracy", epilog=SUMMARY)
 def bench_accuracy(
     data: Annotated[
         Path | None, typer.Option(help="Folder with CIFAR-10, stories and trained weights.")
@@ -70,7 +74,7 @@ def bench_accuracy(
     _print(results, markdown, as_json)
 
 
-@bench.command("training")
+@bench.command("training", epilog=SUMMARY)
 def bench_training(
     # A median, which a few slow steps do not move.
     steps: Annotated[int, typer.Option(min=1, help="Steps of each form, after warm-up.")] = 15,
@@ -91,7 +95,7 @@ def bench_training(
     _print_costs(costs)
 
 
-@bench.command("network")
+@bench.command("network", epilog=SUMMARY)
 def bench_network(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="module:factory, or a name of the zoo.")

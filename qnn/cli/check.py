@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from qnn.backend.registry import DEFAULT
+from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import CONFIG_NAMES, BackendName, ConfigSettings, read_config, read_graph
 
@@ -28,7 +29,7 @@ def check(
 ) -> None:
     """Say whether MODEL fits an accelerator, or the board's project of a build folder is sound.
 
-    Exit code 0 if so, else 1, and the reasons.
+    Exit code 0 if so; 3 if the model does not fit; 1 if the project has findings.
     """
     if model.is_dir():
         _check_build(model, as_json)
@@ -80,4 +81,4 @@ def _check_build(build: Path, as_json: bool) -> None:
     # After the print, so that a CI log has the findings, and the exit code says that there are
     # some.
     if found:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.MISMATCH)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, Progress, print_json, print_table, progress
 from qnn.errors import DeviceError
 
@@ -76,7 +77,7 @@ def demo(
         print_table("qnn demo", ("measured", "value"), rows(result, clock))
     # After the table: it says where to look.
     if result.mismatches:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.MISMATCH)
 
 
 def run_demo(images: int, seed: int, out: Path | None, clock: StepClock) -> DemoResult:

@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 import boards
+from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, print_table
 
 
@@ -175,4 +176,4 @@ def doctor(as_json: Json = False) -> None:
                 print(f"{finding.name} is missing ({kind}): {finding.fix}")
     # After all of them: whoever sets a machine up wants the whole list.
     if any(finding.needed and not finding.found for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.REFUSAL)

@@ -1,12 +1,17 @@
 """What the command prints: tables for people, JSON alone for machines, bars on a terminal."""
 
+import contextlib
 import json
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
+
+from qnn.errors import QnnWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Progress = Callable[[int, int], None]  # done, in all
@@ -14,15 +19,114 @@ Progress = Callable[[int, int], None]  # done, in all
 PIPE_WIDTH = 160  # columns of a table that no terminal shows
 
 
+def open_missing() -> None:
+    """Let outputs that the shell closed lead nowhere.
+
+    Otherwise the next file that is opened would take the descriptor, and get what is printed.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
+
+
+class Aside:
+    """A standard output whose text goes to standard error; ``results`` is the true one."""
+
+    def __init__(self, results: TextIO):
+        self.results = results
+
+    def __getattr__(self, name):
+        return getattr(sys.stderr, name)
+
+
+@contextmanager
+def json_alone() -> Iterator[None]:
+    """Inside, only ``print_json`` writes on standard output; all else goes to standard error.
+
+    A model's own code prints, libraries warn, and programs in C write past Python: one line of
+    theirs would make the JSON unreadable.
+    """
+    with contextlib.ExitStack() as stack:
+        results = stack.enter_context(_own_descriptor())
+        stack.enter_context(contextlib.redirect_stdout(Aside(results)))
+        yield
+
+
+@contextmanager
+def _own_descriptor():
+    """Standard output on a descriptor of its own, while 1 leads to standard error."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(sys.stdout.fileno())
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # A test, or a program that calls main, may have put something without descriptors there.
+    except (AttributeError, OSError, ValueError):
+        yield sys.stdout
+        return
+    stream = sys.stdout
+    try:
+        # Not closed with the stream: a full disk makes closing fail, a second time.
+        with open(kept, "w", encoding=stream.encoding, closefd=False) as results:
+            yield results
+    finally:
+        os.dup2(kept, stream.fileno())
+        os.close(kept)
+
+
+def flush() -> None:
+    """Write out what was printed, so that a full disk or a closed pipe is found now.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    stream = getattr(sys.stdout, "results", sys.stdout)
+    stream.flush()
+
+
+def discard_output() -> None:
+    """Let standard output lead nowhere: Python writes what is left once more when it ends."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, getattr(sys.stdout, "results", sys.stdout).fileno())
+        os.close(nowhere)
+
+
 def print_json(value: object) -> None:
     """Print ``value`` as JSON on standard output."""
-    json.dump(value, sys.stdout, indent=2)
-    print()
+    stream = getattr(sys.stdout, "results", sys.stdout)
+    print(json.dumps(value, indent=2), file=stream)
+
+
+def print_error(text: str) -> None:
+    """Print ``text`` on standard error, as the one line that says why a command ended."""
+    # Where even that is closed or full, the exit code is what is left to tell.
+    with contextlib.suppress(OSError, ValueError):
+        print("error:", text, file=sys.stderr, flush=True)
 
 
 def note(text: str) -> None:
     """Print one line on standard error that a user should know of and that stops nothing."""
     print("note:", text, file=sys.stderr)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print what a user should know in one line on standard error, as refusals are."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message, category, *where) -> None:
+            if issubclass(category, QnnWarning):
+                print("warning:", " ".join(str(message).split()), file=sys.stderr)
+            else:
+                others(message, category, *where)
+
+        warnings.showwarning = show
+        # Each time, and not once for each place of the code: texts name layers.
+        warnings.simplefilter("always", QnnWarning)
+        yield
 
 
 def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
 from qnn.cli.sources import (
@@ -30,12 +31,14 @@ def verify(
     data: Data = "digits",
     images: Images = 2,
     device: DeviceName = None,
-    junit: Annotated[Path | None, typer.Option(help="JUnit report to write, for a CI.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="JUnit report to write, for a CI; also of an error.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare the design in BUILD with the reference.
 
-    Every value of every layer is compared. Exit code 0 if all are equal, else 1.
+    Every value of every layer is compared. Exit code 0 if all are equal, 1 if any differs.
     """
     from qnn.runtime.given import image_count
     from sim.junit import write_junit
@@ -71,7 +74,7 @@ def verify(
     else:
         print(report)
     if not report.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.MISMATCH)
 
 
 def contradiction(build: Path) -> str | None:

@@ -3,9 +3,7 @@ import sys
 
 import pytest
 
-from hw.spec.image import ImageError
 from qnn.cli import app
-from qnn.errors import ModelError
 
 HEAVY = ("torch", "amaranth", "cocotb", "sklearn", "numpy", "rich")
 VERBS = (
@@ -31,18 +29,6 @@ def loaded_after(code):
     return run.stdout.splitlines()[-1].split()
 
 
-def leave(error, monkeypatch, capsys):
-    """Exit code and standard error of a command that raises ``error``."""
-
-    def command(*_, **__):
-        raise error
-
-    monkeypatch.setattr(app, "app", command)
-    with pytest.raises(SystemExit) as exit_:
-        app.main([])
-    return exit_.value.code, capsys.readouterr().err
-
-
 def test_importing_qnn_loads_nothing_heavy():
     assert loaded_after("import qnn") == []
 
@@ -52,45 +38,36 @@ def test_help_loads_nothing_heavy():
     assert loaded_after(code) == []
 
 
-def test_help_names_every_verb(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        app.main(["--help"])
-    assert exit_.value.code == 0
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
+@pytest.mark.parametrize("arguments", [["--help"], []], ids=["asked for", "without arguments"])
+def test_help_names_every_verb(qnn, arguments):
+    code, out, err = qnn(*arguments)
+    assert (code, err) == (0, "")
+    listed = [line.split()[0] for line in out.splitlines() if line.strip()]
     assert [verb for verb in VERBS if verb not in listed] == []
 
 
-def test_a_refusal_is_one_line_and_exit_code_1(monkeypatch, capsys):
-    error = ModelError("conv 'a': weights hold NaN;\nretrain it")
-    assert leave(error, monkeypatch, capsys) == (
-        1,
-        "error: conv 'a': weights hold NaN; retrain it\n",
-    )
+def test_a_group_of_commands_alone_shows_its_commands(qnn):
+    code, out, err = qnn("bench")
+    assert (code, err) == (0, "")
+    assert out == qnn("bench", "--help")[1]
 
 
-def test_a_bad_image_is_one_line_and_exit_code_1(monkeypatch, capsys):
-    assert leave(ImageError("x: cut"), monkeypatch, capsys) == (1, "error: x: cut\n")
+@pytest.mark.parametrize("verb", [[], *([verb] for verb in VERBS), ["bench", "network"]])
+def test_every_help_page_has_the_exit_codes(qnn, verb):
+    code, out, _ = qnn(*verb, "--help")
+    assert code == 0
+    assert " ".join(app.SUMMARY.split()) in " ".join(out.split())
 
 
-def test_a_full_disk_is_one_line_and_exit_code_1(monkeypatch, capsys):
-    error = OSError(28, "No space left on device", "out/image.bin")
-    assert leave(error, monkeypatch, capsys) == (
-        1,
-        "error: out/image.bin: No space left on device\n",
-    )
-
-
-def test_our_own_mistake_is_not_hidden(monkeypatch):
-    def command(*_, **__):
-        raise AssertionError("ours")
-
-    monkeypatch.setattr(app, "app", command)
-    with pytest.raises(AssertionError, match=r"^ours$"):
-        app.main([])
-
-
-def test_an_unknown_verb_is_wrong_usage(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        app.main(["paint"])
-    assert exit_.value.code == 2
-    assert "No such command 'paint'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["paint"], "error: qnn: No such command 'paint'. Did you mean 'train'?\n"),
+        (["bench", "paint"], "error: qnn bench: No such command 'paint'.\n"),
+        (["verify"], "error: qnn verify: Missing argument 'BUILD'.\n"),
+        (["doctor", "--loud"], "error: qnn doctor: No such option: --loud\n"),
+        (["synth", "build", "-o"], "error: qnn synth: Option '-o' requires an argument.\n"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(qnn, arguments, text):
+    assert qnn(*arguments) == (2, "", text)

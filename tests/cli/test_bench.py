@@ -76,13 +76,13 @@ def test_runs_that_need_data_are_refused_without_it(qnn, tmp_path):
     out = tmp_path / "results.jsonl"
     arguments = ("bench", "accuracy", "--only", "nearest-w3a8-resnet20", "--out", out)
     assert qnn(*arguments) == (
-        1,
+        3,
         "",
         "error: bench accuracy needs --data with the folder of data and weights for resnet20, but "
         "got none; give it, or use --quick\n",
     )
     assert qnn(*arguments, "--data", tmp_path) == (
-        1,
+        3,
         "",
         f"error: data folder {tmp_path} needs the file resnet20_cifar10.pt, but has none; name "
         f"the folder that has it with --data\n",
@@ -92,7 +92,7 @@ def test_runs_that_need_data_are_refused_without_it(qnn, tmp_path):
 
 def test_a_name_that_is_no_run_is_refused(qnn):
     assert qnn("bench", "accuracy", "--only", "resnet9000") == (
-        1,
+        3,
         "",
         "error: bench accuracy needs the name of a run or a pattern, but none matches "
         "'resnet9000'; --list shows them\n",
@@ -160,7 +160,7 @@ def test_a_network_costs_cycles(qnn, checkpoint, monkeypatch):
 def test_a_network_that_does_not_fit_is_refused(qnn):
     command = ("bench", "network", "digits_cnn", "--set", "weight_words=16")
     code, out, err = qnn(*command)
-    assert (code, out) == (1, "")
+    assert (code, out) == (3, "")
     assert err.startswith("error: conv 'last.0' needs 18 weight words ")
 
 

@@ -80,4 +80,4 @@ def test_a_missing_tool_is_said_before_anything_is_measured(qnn, monkeypatch):
 
     monkeypatch.setattr(place_and_route, "check", missing)
     monkeypatch.setattr(array, "measure_all", lambda _progress: pytest.fail("it measured"))
-    assert qnn("bench", "array", "--route") == (1, "", "error: place and route needs nextpnr\n")
+    assert qnn("bench", "array", "--route") == (3, "", "error: place and route needs nextpnr\n")

@@ -99,7 +99,7 @@ def test_a_build_without_a_board_has_no_project_to_check(qnn, model, tmp_path):
     out = tmp_path / "build"
     qnn("compile", model, "-o", out)
     assert qnn("check", out) == (
-        1,
+        3,
         "",
         f"error: {out}: no project of a board is here; make one with 'qnn compile --board NAME'\n",
     )
@@ -129,7 +129,7 @@ def test_a_size_that_is_set_goes_before_the_boards(qnn, model, tmp_path):
 def refused(qnn, model, out, arguments):
     """The one line that a refusal prints; nothing is written."""
     code, text, err = qnn("compile", model, *arguments, "-o", out)
-    assert (code, text) == (1, "")
+    assert (code, text) == (3, "")
     assert not out.exists()
     return err
 

@@ -36,7 +36,7 @@ def test_a_missing_tool_is_said_in_one_line_with_its_fix(monkeypatch, capsys):
     absent = Tool("frobnicator", "tests", program_version, "apt install frobnicator")
     monkeypatch.setattr(doctor, "TOOLS", (absent,))
     code, out = run(capsys)
-    assert code == 1
+    assert code == 3
     assert "frobnicator is missing (needed): apt install frobnicator" in out.splitlines()
 
 

@@ -93,7 +93,7 @@ def test_a_budget_is_kept_and_its_use_is_printed(qnn, checkpoint, tmp_path):
 def test_patterns_that_match_no_layer_are_one_line(qnn, checkpoint, tmp_path):
     out = tmp_path / "m.safetensors"
     assert quantized(qnn, checkpoint, out, "--weight-bits", "conv9=4,*=3") == (
-        1,
+        3,
         "",
         "error: weight_bits needs patterns that match a layer, not 'conv9'; the layers are stem.0, "
         "conv1.0, conv2.0, wide.0, narrow.0, last.0, fc, mean\n",

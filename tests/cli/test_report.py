@@ -56,7 +56,7 @@ def test_a_result_that_cannot_be_kept_is_told_and_fails_nothing(qnn, build):
 
 def test_what_is_no_build_folder_has_no_report(qnn, tmp_path):
     code, _, err = qnn("report", tmp_path)
-    assert code == 1
+    assert code == 3
     assert err == (
         f"error: {tmp_path}: not a build folder; make one with 'qnn compile' or Design.write\n"
     )
@@ -82,5 +82,5 @@ def test_a_vivado_report_that_is_cut_short_is_refused(qnn, build):
     folder.mkdir(parents=True)
     (folder / "timing.rpt").write_text(HEAD)
     code, _, err = qnn("report", build)
-    assert code == 1
+    assert code == 3
     assert err.endswith("of twelve numbers in it; build it again in Vivado\n")

@@ -45,7 +45,7 @@ def test_a_device_of_no_known_form_is_wrong_usage(qnn, build):
 
 def test_a_device_that_is_not_there_is_one_line(qnn, build):
     code, out, err = qnn("run", build, "--device", "rtl://127.0.0.1:1")
-    assert (code, out) == (1, "")
+    assert (code, out) == (3, "")
     assert err == (
         "error: rtl://127.0.0.1:1: no simulation answers there (Connection refused); start one, "
         "or correct host and port\n"
@@ -69,7 +69,7 @@ def test_a_serial_board_gives_what_the_simulators_give(qnn, build, tmp_path):
 
 def test_a_serial_port_that_is_not_there_is_one_line(qnn, build):
     code, out, err = qnn("run", build, "--device", f"{SERIAL}:/dev/nothing")
-    assert (code, out) == (1, "")
+    assert (code, out) == (3, "")
     assert err == "error: /dev/nothing: No such file or directory\n"
 
 

@@ -89,7 +89,7 @@ def test_data_without_labels(qnn, built):
 
 def test_data_of_one_input_are_one_line(qnn, built):
     assert qnn("verify", built, "--device", "functional") == (
-        1,
+        3,
         "",
         "error: data for the inputs 'scene', 'state' need to be an .npz file with an array "
         "x_test_NAME for each, not 'digits'; save one\n",
@@ -101,7 +101,7 @@ def test_a_missing_input_is_one_line(qnn, built):
         np.savez("less.npz", **{key: file[key] for key in file.files if key != "x_train_state"})
     quantize = ("quantize", "policy_of_two:policy", "--checkpoint", "none")
     code, out, err = qnn(*quantize, "--data", "less.npz")
-    assert (code, out) == (1, "")
+    assert (code, out) == (3, "")
     assert err == (
         "error: data less.npz: input 'state' needs the array x_train_state, but the file has "
         "x_train_scene, x_test_state, x_test_scene, y_test; save one for each input\n"

@@ -57,7 +57,7 @@ def test_both_come_as_json(qnn, build, graph):
 
 def test_a_folder_that_is_no_build_is_refused(qnn, tmp_path):
     code, out, err = qnn("show", tmp_path)
-    assert (code, out) == (1, "")
+    assert (code, out) == (3, "")
     assert err.startswith(f"error: {tmp_path}")
     assert err.count("\n") == 1
 
@@ -65,7 +65,7 @@ def test_a_folder_that_is_no_build_is_refused(qnn, tmp_path):
 def test_a_file_that_is_not_there_is_refused(qnn, tmp_path):
     path = tmp_path / "none.qgraph"
     assert qnn("show", path) == (
-        1,
+        3,
         "",
         f"error: {path}: reading a graph needs a file, but got 'No such file or directory'; write "
         f"one with 'qnn export'\n",

@@ -109,7 +109,7 @@ def test_a_checkpoint_of_another_recipe_is_one_line_and_nothing_is_overwritten(
     qnn(*given)
     before = out.read_bytes(), run.read_bytes()
     code, said, err = qnn(*given, "--rate", "0.5")
-    assert (code, said) == (1, "")
+    assert (code, said) == (3, "")
     assert err == (
         f"error: checkpoint {run} is of another recipe: its rate is 0.001, not 0.5; name another "
         f"file, or remove it\n"
@@ -143,7 +143,7 @@ def test_options_that_make_no_sense_are_wrong_usage(qnn, model, arguments, text)
 def test_a_path_that_cannot_be_written_is_refused_before_training(qnn, model, tmp_path, place):
     out = tmp_path / place
     code, said, err = qnn("train", model, "-o", str(out), "--checkpoint", str(tmp_path / "run"))
-    assert (code, said) == (1, "")
+    assert (code, said) == (3, "")
     assert err == (
         f"error: {out}: a trained model needs a file in a writable folder; choose another\n"
     )
