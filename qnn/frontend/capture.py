@@ -4,22 +4,29 @@ import inspect
 import io
 import logging
 import sys
+import traceback
 import warnings
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.utils import _pytree
 
 from qnn.errors import ModelError
-from qnn.frontend.exported import BATCH, OUTPUT, read
+from qnn.frontend.exported import OUTPUT, read
+from qnn.frontend.faults import TORCH
 from qnn.frontend.graph import FloatGraph
+from qnn.frontend.unwrap import check_parameters, fixed_batch, plain_module
 
 
-def capture(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> FloatGraph:
+def capture(model: nn.Module | ExportedProgram, example: Tensor | tuple[Tensor, ...]) -> FloatGraph:
     """The float graph of ``model`` in evaluation mode; the model itself is left as it was.
 
     Parameters
     ----------
+    model : a module, also compiled or of several devices, or a program of torch.export
     example : what the model takes, (batch, channels, height, width) or (batch, features); a tuple
         holds one tensor for each input of a model that has several
 
@@ -27,25 +34,28 @@ def capture(model: nn.Module, example: Tensor | tuple[Tensor, ...]) -> FloatGrap
     ------
     ModelError
         The model refuses the example, cannot be exported, or does what integers of shifts and
-        adds cannot; the text names the layer.
+        adds cannot; then it is a ``FaultyModel``, which tells every fault.
     """
     given = example if isinstance(example, tuple) else (example,)
     for number, x in enumerate(given, 1):
         _check_rank(x, f"input {number}" if len(given) > 1 else "input")
+    model = plain_module(model)
     # Before export, whose own error would name an operator and not the parameter.
-    _check_parameters(model)
+    check_parameters(model)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    batch = fixed_batch(model)
     # One image is enough: the graph does not depend on the values.
-    images = tuple(x[:1].expand(BATCH, *x.shape[1:]).contiguous() for x in given)
+    images = tuple(x[:1].expand(batch, *x.shape[1:]).to(device, copy=True) for x in given)
     with torch.no_grad(), _evaluating(model), _quiet():
         _try(model, images)
         program = _export(model, images)
     return read(program)
 
 
-def input_counts(model: nn.Module) -> range:
+def input_counts(model: nn.Module | ExportedProgram) -> range:
     """How many tensors the model's forward takes: those without a default at least, but one."""
     try:
-        parameters = inspect.signature(model.forward).parameters.values()
+        parameters = inspect.signature(plain_module(model).forward).parameters.values()
     except (TypeError, ValueError):  # a forward that Python cannot look into
         return range(1, sys.maxsize)
     named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -63,15 +73,6 @@ def _check_rank(x, which):
         )
 
 
-def _check_parameters(model):
-    for name, parameter in model.named_parameters():
-        if parameter.dtype != torch.float32:
-            raise ModelError(
-                f"model needs float32 parameters, but '{name}' is {parameter.dtype}; give "
-                f"model.float()"
-            )
-
-
 @contextmanager
 def _evaluating(model):
     # Module by module: a user may have frozen some of them in evaluation.
@@ -83,7 +84,9 @@ def _evaluating(model):
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
-    model.eval()
+    # What was exported stays as it was then: PyTorch refuses to change it.
+    with suppress(NotImplementedError):
+        model.eval()
     try:
         yield
     finally:
@@ -111,6 +114,15 @@ def _first_line(error):
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
+def _where(error):
+    """The line of the user's code that failed, in brackets; nothing where it is unknown."""
+    frames = traceback.extract_tb(error.__traceback__)
+    # Behind this file's call, and neither PyTorch's nor Python's own.
+    ours = max((i for i, f in enumerate(frames) if f.filename == __file__), default=-1)
+    files = [f for f in frames[ours + 1 :] if not f.filename.startswith((TORCH, "<"))]
+    return f" ({Path(files[-1].filename).name}:{files[-1].lineno})" if files else ""
+
+
 def _try(model, images):
     try:
         result = model(*images)
@@ -118,12 +130,14 @@ def _try(model, images):
         shapes = ", ".join(str(tuple(x.shape[1:])) for x in images)
         given = f"inputs of shapes {shapes}" if len(images) > 1 else f"input of shape {shapes}"
         raise ModelError(
-            f"model cannot take {given} (without batch): {_first_line(error)}; give data of the "
-            f"shape that the model takes"
+            f"model{_where(error)} cannot take {given} (without batch): {_first_line(error)}; give "
+            f"data of the shape that the model takes"
         ) from error
-    results = result if isinstance(result, tuple | list) else (result,)
-    if not results or not all(isinstance(item, Tensor) for item in results):
-        raise ModelError(OUTPUT)
+    leaves = [leaf for leaf in _pytree.tree_leaves(result) if leaf is not None]
+    other = next((leaf for leaf in leaves if not isinstance(leaf, Tensor)), None)
+    if other is not None or not leaves:
+        got = f", not {type(other).__name__}" if leaves else ""
+        raise ModelError(f"model {OUTPUT}{got}; return tensors in a tuple, list or dictionary")
 
 
 def _export(model, images):
@@ -132,6 +146,6 @@ def _export(model, images):
         return torch.export.export(model, images, strict=False).run_decompositions({})
     except Exception as error:  # any: torch.export raises many kinds
         raise ModelError(
-            f"model cannot be captured by torch.export: {_first_line(error)}; make its forward "
-            f"independent of the data's values"
+            f"model{_where(error)} cannot be captured by torch.export: {_first_line(error)}; make "
+            f"its forward independent of the data's values"
         ) from error

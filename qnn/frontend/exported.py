@@ -2,51 +2,59 @@
 
 import math
 import operator
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.export.graph_signature import OutputKind
+from torch.export import ExportedProgram
 
-from qnn.errors import ModelError, QnnWarning
+from qnn.frontend.aten.advice import cure_of
 from qnn.frontend.aten.call import Call, computed
-from qnn.frontend.aten.registry import OPERATORS, SUPPORTED
-from qnn.frontend.faults import Fault, FaultyModel, listed, module_of, site_of, target_of
+from qnn.frontend.aten.registry import OPERATORS
+from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.signature import live_nodes, results, states, warn_of_unread
 from qnn.ir.graph import Output
 
-OUTPUT = (
-    "model output needs to be a tensor, or a tuple of tensors, computed from the input; return "
-    "nothing else"
-)
-CHECKS = {"aten._assert_tensor_metadata"}  # torch.export's own, without a result
-BATCH = 2  # exported with this many images, so that no dimension of 1 is taken for the batch
+OUTPUT = "output needs to be a tensor, or a tuple of tensors, computed from the input"
+# torch.export's own checks of types and values, without a result.
+CHECKS = {"aten._assert_tensor_metadata", "aten._assert_scalar", "aten._assert_async"}
 
 
-def read(program: torch.export.ExportedProgram) -> FloatGraph:
-    """The float graph of ``program``, which was exported with ``BATCH`` images.
+def read(program: ExportedProgram) -> FloatGraph:
+    """The float graph of ``program``, whose inputs have one fixed number of images.
 
     Raises
     ------
-    ModelError
-        The program does what integers of shifts and adds cannot; the text names the layer.
+    FaultyModel
+        The program does what integers of shifts and adds cannot; it has every fault.
     """
     return _Walk(program).graph()
 
 
 @dataclass
 class _Walk:
-    """One walk over an exported program."""
+    """One walk over an exported program, which goes on behind what it cannot take.
 
-    program: torch.export.ExportedProgram
+    Members
+    -------
+    values : what was computed at each node: an operator of the float graph, or a constant
+    states : buffers that are no constants, each with its fault
+    unknown : names of stand-ins for results that no float graph has, of whatever shape
+    """
+
+    program: ExportedProgram
     nodes: dict[str, FloatOperator] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+    states: dict[fx.Node, Fault] = field(default_factory=dict)
     constants: dict[str, str] = field(init=False)  # placeholder to the name of its tensor
+    batch: int = field(init=False)  # images of each input, the first axis of all that is computed
 
     def __post_init__(self):
         signature = self.program.graph_signature  # whose tables are made anew whenever asked for
@@ -55,90 +63,75 @@ class _Walk:
             **signature.inputs_to_buffers,
             **signature.inputs_to_lifted_tensor_constants,
         }
+        placeholders = self.program.graph.find_nodes(op="placeholder")
+        images = [node for node in placeholders if node.name in signature.user_inputs]
+        self.batch = next((node.meta["val"].shape[0] for node in images if _is_tensor(node)), 0)
 
     def graph(self) -> FloatGraph:
-        outputs = ()
-        # Before its operators, whose faults would hide it.
-        self._check_state()
+        # What no result needs is not read: it may be whatever it is.
+        live = live_nodes(self.program)
+        self.states = states(self.program, live)
+        readers = {"placeholder": self._placeholder, "call_function": self._call}
         for node in self.program.graph.nodes:
-            if node.op == "placeholder":
-                self.values[node] = self._placeholder(node)
-            elif node.op == "call_function":
-                self.values[node] = self._call(node)
-            elif node.op == "output":
-                outputs = self._outputs(node)
-        self._warn_of_unread()
+            if node in live or node.op == "placeholder":
+                try:
+                    self.values[node] = readers.get(node.op, self._attribute)(node)
+                except FaultyModel as error:
+                    self.faults += error.faults
+                    self.values[node] = self._stand_in(node)
+        outputs = self._outputs()
+        if self.faults:
+            raise FaultyModel(dict.fromkeys(self.faults))
+        warn_of_unread(self.program, live)
         return FloatGraph(_reached(self.nodes, outputs), outputs)
 
-    def _check_state(self):
-        """Return if no output depends on a buffer that each run changes, such as a state."""
-        signature = self.program.graph_signature
-        changed = set(signature.buffers_to_mutate.values())
-        results = set(signature.user_outputs)
-        for node in self.program.graph.nodes:
-            name = signature.inputs_to_buffers.get(node.name) if node.op == "placeholder" else None
-            # A counter that nothing reads back is no state.
-            if name in changed and not results.isdisjoint(_behind(node)):
-                raise ModelError(
-                    f"model output needs to depend on the input alone, but buffer '{name}' is "
-                    f"changed by each run and read by the next; take it as an input and return it"
-                )
-
-    def _warn_of_unread(self):
-        """Tell of inputs and layers that no output reads: often a mistake in forward."""
-        signature, layers = self.program.graph_signature, []
-        results = set(signature.user_outputs)
-        for node in self.program.graph.find_nodes(op="placeholder"):
-            if not results.isdisjoint(_behind(node)):
-                continue
-            if computed(self.values[node]):
-                text = f"model input '{node.name}' is read by no output; it stays an input, which "
-                _warn(text + "changes nothing")
-            name = signature.inputs_to_parameters.get(node.name, "")
-            layers += [name.rpartition(".")[0] or name] * bool(name)
-        if layers:
-            names = listed(f"'{layer}'" for layer in dict.fromkeys(layers))
-            _warn(f"weights of {names} are read by no output; they are left out")
-
     def _placeholder(self, node):
+        if node in self.states:
+            raise FaultyModel([self.states[node]])
         if node.name in self.constants:
             return self._constant(self.constants[node.name])
-        return self._add(FloatInput(name=node.name, shape=_shape(node)))
+        # Inputs that are no tensors were fixed when the program was exported.
+        if not _is_tensor(node):
+            return node.meta.get("val")
+        return self._add(FloatInput(name=node.name, shape=self._shape(node)))
 
     def _constant(self, name):
         program = self.program
         held = program.state_dict if name in program.state_dict else program.constants
         return held[name].detach().cpu()
 
+    def _attribute(self, node):
+        """A constant, or a part of a model that a control flow operator calls."""
+        return getattr(self.program.graph_module, node.target, None)
+
     def _call(self, node):
         if node.target is operator.getitem:
             return self._item(node)
         if target_of(node) in CHECKS:
             return None
-        operands = [self.values[n] for n in node.all_input_nodes]
         # Computed from weights alone, as parametrizations do: a constant of the network.
-        if not any(map(computed, operands)):
+        if not any(computed(self.values[n]) for n in node.all_input_nodes):
             return self._evaluated(node)
         return self._operator(node)
 
     def _item(self, node):
         """One of several results: of a constant any, else the first, as the readers give it."""
-        results, index = self.values[node.args[0]], node.args[1]
-        if not computed(results):
-            return results[index]
+        found, index = self.values[node.args[0]], node.args[1]
+        if not computed(found):
+            return found[index]
+        if found.name in self.unknown:
+            return self._stand_in(node)
         # Others are statistics of training, masks and places, which evaluation has no use for.
-        if index and node.users:
-            problem = f"needs its first result alone, not result {index}"
+        if index:
+            problem = f"needs its first result alone to be used, not result {index}"
             raise FaultyModel([Fault(site_of(node.args[0]), problem, "leave the other out")])
-        return results
+        return found
 
     def _evaluated(self, node):
         """The result of an operator on constants: what every run of the model would give."""
-        tags = getattr(node.target, "tags", ())
-        if torch.Tag.nondeterministic_seeded in tags:
-            raise FaultyModel(
-                [Fault(site_of(node), "needs no random numbers", "take them as an input")]
-            )
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            cure = "take them as an input, or leave them out"
+            raise FaultyModel([Fault(site_of(node), "needs no random numbers", cure)])
         args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: self.values[n])
         with torch.no_grad():
             return node.target(*args, **kwargs)
@@ -146,15 +139,11 @@ class _Walk:
     def _operator(self, node):
         target = target_of(node)
         if target not in OPERATORS:
-            raise FaultyModel(
-                [
-                    Fault(
-                        site_of(node),
-                        f"is not supported; supported are {SUPPORTED}",
-                        "replace it or keep it out of the quantized model",
-                    )
-                ]
-            )
+            raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target))])
+        # What it reads is told already, and would be blamed here once more.
+        operands = [self.values[n] for n in node.all_input_nodes]
+        if any(computed(each) and each.name in self.unknown for each in operands):
+            return self._stand_in(node)
         schema = node.target._schema.arguments
         given = _given(node, schema)
         call = Call(
@@ -166,7 +155,7 @@ class _Walk:
             usual={a.name: a.default_value for a in schema if a.has_default_value()},
             ranks={key: _rank(value) for key, value in given.items()},
             nodes=self.nodes,
-            result_shape=lambda: _shape(node),
+            result_shape=lambda: self._shape(node),
         )
         _check_type(node, call)
         result = OPERATORS[target](call)
@@ -176,6 +165,15 @@ class _Walk:
     def _add(self, node):
         self.nodes[node.name] = node
         return node
+
+    def _stand_in(self, node):
+        """What stands for the result of an operator that has a fault, so that the walk goes on."""
+        result = FloatInput(name=self._unique(node.name), shape=())
+        # Of integers and of other axes nothing is known that a reader could rely on.
+        if _is_tensor(node) and node.meta["val"].dtype == torch.float32 and self._fits(node):
+            return self._add(FloatInput(name=result.name, shape=self._shape(node)))
+        self.unknown.add(result.name)
+        return self._add(result)
 
     def _name(self, node):
         """The path of the module, and the operator after it where the module computes more."""
@@ -194,33 +192,42 @@ class _Walk:
         self.counts[name] = count  # all below are taken, and stay so
         return result
 
-    def _outputs(self, node):
-        found = node.args[0] if isinstance(node.args[0], (tuple, list)) else (node.args[0],)
+    def _outputs(self):
         outputs = []
-        for item, spec in zip(found, self.program.graph_signature.output_specs, strict=True):
-            # What a run would write back to buffers and inputs is no result of it.
-            if spec.kind is not OutputKind.USER_OUTPUT:
-                continue
+        for item in results(self.program):
             value = self.values.get(item) if isinstance(item, fx.Node) else None
             if not computed(value):
-                raise ModelError(OUTPUT)
-            outputs.append(Output(value.name, tuple(item.meta["val"].shape[1:])))
+                self.faults.append(Fault(Site("", ""), OUTPUT, "return nothing else"))
+                continue
+            outputs.append(Output(value.name, tuple(_result(item).shape[1:])))
         return tuple(outputs)
 
+    def _fits(self, node):
+        shape = tuple(_result(node).shape)
+        return len(shape) in (2, 4) and shape[0] == self.batch and math.prod(shape) > 0
 
-def _behind(node):
-    """Names of all that is computed from ``node``, and its own."""
-    # Names and not nodes: the signature tells results by name.
-    found, open_ = {node.name}, [node]
-    while open_:
-        new = [user for user in open_.pop().users if user.name not in found]
-        found.update(user.name for user in new)
-        open_ += new
-    return found
+    def _shape(self, node):
+        shape = tuple(_result(node).shape)
+        if self._fits(node):
+            return (*shape[1:], *(1,) * (4 - len(shape)))
+        # The first axis is the images', unless the operator has moved it.
+        got = ", ".join(map(str, shape[1:] if shape[:1] == (self.batch,) else shape))
+        got = f"(batch, {got})" if shape[:1] == (self.batch,) else f"({got}) without a batch"
+        problem = (
+            f"needs to give (batch, channels, height, width) or (batch, features), but gives {got}"
+        )
+        cure = "keep these axes throughout; x.flatten(1) makes features of an image"
+        raise FaultyModel([Fault(site_of(node), problem, cure)])
 
 
-def _warn(text):
-    warnings.warn(text, QnnWarning, stacklevel=2)
+def _is_tensor(node):
+    return isinstance(node.meta.get("val"), Tensor)
+
+
+def _result(node):
+    """The shape and type of what a node gives, of several results the first's."""
+    found = node.meta["val"]
+    return found[0] if isinstance(found, tuple | list) else found
 
 
 def _given(node, schema):
@@ -239,25 +246,12 @@ def _rank(value):
 
 
 def _check_type(node, call):
-    results = node.meta["val"]
-    first = results[0] if isinstance(results, tuple | list) else results
+    first = _result(node)
     # Integers have no other float types: a cast would change values in PyTorch alone.
     if first.dtype != torch.float32:
         raise call.refuse("float32", f"{first.dtype}", "leave the cast out")
     if first.device.type == "meta":
         raise call.refuse("a device with values", "meta", "leave the device out")
-
-
-def _shape(node):
-    results = node.meta["val"]
-    shape = tuple((results[0] if isinstance(results, tuple | list) else results).shape)
-    if len(shape) not in (2, 4) or shape[0] != BATCH or not math.prod(shape):
-        got = ("batch", *shape[1:]) if shape[:1] == (BATCH,) else shape
-        problem = (
-            f"needs to give (batch, channels, height, width) or (batch, features), but gives {got}"
-        )
-        raise FaultyModel([Fault(site_of(node), problem, "change the model")])
-    return (*shape[1:], *(1,) * (4 - len(shape)))
 
 
 def _reached(nodes, outputs):

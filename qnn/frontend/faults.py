@@ -30,7 +30,7 @@ class Site:
     Members
     -------
     path : of the module, as in ``named_modules``; empty for the model itself
-    operator : of PyTorch, ``aten.relu``
+    operator : of PyTorch, ``aten.relu``; empty for what the model as a whole does
     file, line : of the model's source, 0 where torch.export recorded none
     """
 
@@ -50,7 +50,8 @@ class Site:
         return ", ".join(part for part in (self.operator, self.source) if part)
 
     def __str__(self) -> str:
-        return f"layer '{self.path}' ({self.called})" if self.path else f"model ({self.called})"
+        where = f"layer '{self.path}'" if self.path else "model"
+        return f"{where} ({self.called})" if self.called else where
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,6 @@ from qnn.errors import ModelError, QnnWarning
 from qnn.frontend.capture import capture
 from qnn.frontend.run import run
 
-SUPPORTED = (
-    "Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, "
-    "AdaptiveAvgPool2d, mean over space, add, cat over channels, flatten, Dropout, ZeroPad2d, "
-    "strided slices and Identity"
-)
-
 
 class Made(nn.Module):
     """A module whose forward is a function of the test's."""
@@ -206,18 +200,16 @@ def test_what_no_output_needs_is_left_out():
         (
             lambda m, x: m.net(x),
             {"net": nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sigmoid())},
-            "layer 'net.1' (aten.sigmoid, HERE) is not supported; supported are Conv2d, Linear, "
-            "BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, "
-            "mean over space, add, cat over channels, flatten, Dropout, ZeroPad2d, strided "
-            "slices and Identity; replace it or keep it out of the quantized model",
+            "layer 'net.1' (aten.sigmoid, HERE) is not supported; at an output leave it out, and "
+            "let the host apply it; inside the network replace it with nn.ReLU6, or leave its "
+            "gate out, and train the network again",
         ),
         (
             lambda m, x: x * 2,
             {},
-            "model (aten.mul, HERE) is not supported; supported are Conv2d, Linear, BatchNorm, "
-            "ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, mean over "
-            "space, add, cat over channels, flatten, Dropout, ZeroPad2d, strided slices and "
-            "Identity; replace it or keep it out of the quantized model",
+            "model (aten.mul, HERE) is not supported; put a constant factor into the weights of "
+            "a layer before or behind it; a product of two computed tensors, as in gates and in "
+            "squeeze and excitation, is not computed: leave it out and train the network again",
         ),
         (
             lambda m, x: m.conv(x),
@@ -310,7 +302,8 @@ def test_what_no_output_needs_is_left_out():
             lambda m, x: x.flatten(2),
             {},
             "model (aten.view, HERE) needs to give (batch, channels, height, width) or (batch, "
-            "features), but gives ('batch', 3, 48); change the model",
+            "features), but gives (batch, 3, 48); keep these axes throughout; x.flatten(1) makes "
+            "features of an image",
         ),
         (
             lambda m, x: x.double(),
@@ -324,10 +317,10 @@ def test_what_no_output_needs_is_left_out():
             "return nothing else",
         ),
         (
-            lambda m, x: {"y": x},
+            lambda m, x: (x, "name"),
             {},
-            "model output needs to be a tensor, or a tuple of tensors, computed from the input; "
-            "return nothing else",
+            "model output needs to be a tensor, or a tuple of tensors, computed from the input, "
+            "not str; return tensors in a tuple, list or dictionary",
         ),
         (
             lambda m, x: x if x.sum() > 0 else -x,
@@ -340,8 +333,8 @@ def test_what_is_refused_is_named(function, parts, text):
     got = refusal(function, **parts)
     if text is None:
         pattern = (
-            r"model cannot be captured by torch\.export: .*; make its forward independent of the "
-            r"data's values"
+            r"model \(HERE\) cannot be captured by torch\.export: .*; make its forward independent "
+            r"of the data's values"
         )
         assert re.fullmatch(pattern, got)
     else:

@@ -169,7 +169,7 @@ class Program:
             inputs_to_buffers={},
             inputs_to_lifted_tensor_constants={name: name for name in self.constants},
             buffers_to_mutate={},
-            user_outputs=[node.name],
+            user_inputs=list(self.inputs),
             output_specs=[SimpleNamespace(kind=OutputKind.USER_OUTPUT)] * 3,
         )
 

@@ -1,0 +1,129 @@
+"""What to do about PyTorch's operators that are not supported, by kind of operator."""
+
+from collections.abc import Mapping
+
+from qnn.frontend.aten.registry import SUPPORTED
+
+TRAIN = "and train the network again"
+KINDS = {
+    # Activation functions.
+    f"replace it with nn.ReLU or nn.ReLU6, {TRAIN}": (
+        *("silu", "gelu", "elu", "celu", "selu", "leaky_relu", "hardswish", "mish", "softplus"),
+        *("prelu", "_prelu_kernel", "rrelu", "rrelu_with_noise", "hardshrink", "softshrink"),
+        *("threshold", "log_sigmoid_forward", "log_sigmoid", "softsign", "tanhshrink", "glu"),
+    ),
+    "at an output leave it out, and let the host apply it; inside the network replace it with "
+    f"nn.ReLU6, or leave its gate out, {TRAIN}": ("sigmoid", "hardsigmoid", "tanh", "logit"),
+    "at an output leave it out: the greatest stays the greatest, and the host can apply it; "
+    f"inside, as in attention, replace the block with convolutions {TRAIN}": (
+        *("softmax", "_softmax", "log_softmax", "_log_softmax", "_safe_softmax"),
+    ),
+    f"no other function of a value is computed: replace it with nn.ReLU {TRAIN}, or let the host "
+    "compute it before or behind the network": (
+        *("pow", "sqrt", "rsqrt", "exp", "exp2", "expm1", "log", "log2", "log1p", "log10", "abs"),
+        *("square", "reciprocal", "sin", "cos", "erf", "round", "floor", "ceil", "sign", "trunc"),
+        *("atan", "remainder", "fmod", "nan_to_num", "isnan"),
+    ),
+    # Arithmetic of two tensors, or with constants.
+    "put a constant factor into the weights of a layer before or behind it; a product of two "
+    "computed tensors, as in gates and in squeeze and excitation, is not computed: leave it out "
+    f"{TRAIN}": ("mul", "div", "addcmul", "true_divide", "floor_divide", "addcdiv"),
+    "add instead, with the weights of the layer that gives the second operand negated; a constant "
+    "goes into a bias": ("sub", "rsub", "neg"),
+    f"add or concatenate the two tensors instead {TRAIN}": ("maximum", "minimum", "fmax", "fmin"),
+    f"use convolutions in place of a product of two computed tensors {TRAIN}": (
+        *("matmul", "bmm", "baddbmm", "einsum", "dot", "mv", "outer", "bilinear"),
+        *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),
+        *("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention"),
+        *("_native_multi_head_attention", "cdist", "pairwise_distance", "cosine_similarity"),
+    ),
+    # Normalisation by the values of the one image.
+    f"replace it with nn.BatchNorm2d {TRAIN}": (
+        *("native_layer_norm", "layer_norm", "native_group_norm", "group_norm", "instance_norm"),
+        *("rms_norm", "_fused_rms_norm", "linalg_vector_norm", "norm", "var", "std", "var_mean"),
+        *("std_mean", "renorm", "weight_norm"),
+    ),
+    # Shapes and places.
+    "nothing enlarges a feature map but padding: let the network end before it, and the host do "
+    "the rest": (
+        *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d"),
+        *("upsample_bicubic2d", "upsample_linear1d", "upsample_trilinear3d", "pixel_shuffle"),
+        *("_upsample_nearest_exact2d", "_upsample_bilinear2d_aa", "conv_transpose1d"),
+        *("conv_transpose3d", "max_unpool2d", "grid_sampler_2d", "grid_sampler", "fold", "col2im"),
+        *("affine_grid_generator", "repeat_interleave"),
+    ),
+    "let one convolution compute each part in place of one that is split; a selection of channels "
+    "in any order is an nn.Conv2d of kernel 1 with weights 0 and 1": (
+        *("split", "split_with_sizes", "chunk", "unbind", "select", "narrow", "tensor_split"),
+        *("index", "index_select", "gather", "take", "flip", "roll", "channel_shuffle"),
+        *("_unsafe_index", "unsafe_split", "unsafe_chunk"),
+    ),
+    "keep (batch, channels, height, width) throughout; channels in another order are an nn.Conv2d "
+    "of kernel 1 with weights 0 and 1": (
+        *("permute", "transpose", "t", "movedim", "swapaxes", "rot90", "numpy_T", "adjoint"),
+        *("expand", "repeat", "tile", "expand_as", "broadcast_to", "stack", "unfold", "im2col"),
+        *("as_strided", "diagonal", "tril", "triu", "meshgrid", "atleast_2d"),
+    ),
+    f"use an nn.Conv2d with a stride in its place {TRAIN}": ("pixel_unshuffle",),
+    "pad with zeros": (
+        *("reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d"),
+        *("replication_pad2d", "replication_pad3d", "_pad_circular"),
+    ),
+    "compute the new tensor as a whole, without writing into a part of one": (
+        *("copy", "slice_scatter", "select_scatter", "index_put", "index_copy", "scatter"),
+        *("masked_scatter", "scatter_add", "index_add", "scatter_reduce", "slice_inverse"),
+    ),
+    # Sums and choices over axes.
+    "take the mean over space, x.mean((2, 3)), and let the layer behind it scale": (
+        *("sum", "prod", "cumsum", "logsumexp", "nansum", "cumprod"),
+    ),
+    "leave it out, and let the host choose from the outputs": (
+        *("argmax", "argmin", "topk", "sort", "argsort", "multinomial", "nonzero", "unique"),
+        *("median", "kthvalue", "mode", "searchsorted", "bucketize"),
+    ),
+    "for the greatest value over space use nn.MaxPool2d with the image's size as its kernel; leave "
+    "other choices to the host": ("amax", "amin", "max", "min", "aminmax"),
+    "use nn.MaxPool2d with a kernel and a stride that give this size": (
+        *("adaptive_max_pool2d", "fractional_max_pool2d", "lp_pool2d"),
+    ),
+    "use nn.ReLU, or let the host decide; the network cannot choose by value": (
+        *("where", "gt", "lt", "ge", "le", "eq", "ne", "masked_fill", "logical_and", "logical_or"),
+        *("logical_not", "bitwise_and", "bitwise_or", "bitwise_not", "any", "all", "isinf"),
+        *("cond", "while_loop", "map_impl", "scan", "heaviside"),
+    ),
+    # Layers of other data.
+    "lay the sequence along the height, (batch, channels, length, 1), and use the layer for images "
+    "with a kernel of (n, 1)": (
+        *("conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d"),
+        *("max_pool1d_with_indices",),
+    ),
+    f"use layers for images {TRAIN}; volumes are not computed": (
+        *("conv3d", "max_pool3d", "avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d"),
+        *("max_pool3d_with_indices", "_adaptive_avg_pool3d"),
+    ),
+    f"use convolutions over time in place of recurrence {TRAIN}": (
+        *("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "_thnn_fused_lstm_cell"),
+        *("rnn_tanh_cell", "rnn_relu_cell", "_thnn_fused_gru_cell"),
+    ),
+    "look vectors up on the host, and give them as an input": (
+        *("embedding", "_embedding_bag", "embedding_bag", "one_hot"),
+    ),
+    "take the quantization out, and give the float model": (
+        *("quantize_per_tensor", "quantize_per_channel", "dequantize", "dequantize_per_tensor"),
+        *("fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine"),
+        *("_fake_quantize_learnable_per_tensor_affine", "_make_per_tensor_quantized_tensor"),
+    ),
+    "leave grad modes, autocast and checkpointing out of forward": (
+        *("wrap_with_set_grad_enabled", "wrap_with_autocast", "tag_activation_checkpoint"),
+        *("autograd_function_apply", "wrap_activation_checkpoint"),
+    ),
+}
+CURES: Mapping[str, str] = {name: cure for cure, names in KINDS.items() for name in names}
+
+
+def cure_of(operator: str) -> str:
+    """What a user can do about ``operator``, ``aten.silu``, which is not supported."""
+    name = operator.rpartition(".")[2]
+    return CURES.get(
+        name, f"replace it, or keep it out of the quantized model; supported are {SUPPORTED}"
+    )

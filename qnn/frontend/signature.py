@@ -1,0 +1,78 @@
+"""What an exported program gives its user, and what it does beside that."""
+
+import warnings
+
+from torch import fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind
+
+from qnn.errors import QnnWarning
+from qnn.frontend.faults import Fault, Site, listed
+
+
+def results(program: ExportedProgram) -> list:
+    """The nodes and constants that the user gets, in order; None is no result."""
+    found = program.graph.output_node().args[0]
+    found = found if isinstance(found, tuple | list) else (found,)
+    # What a run would write back to buffers and inputs is no result of it.
+    pairs = zip(found, program.graph_signature.output_specs, strict=True)
+    given = [item for item, spec in pairs if spec.kind is OutputKind.USER_OUTPUT]
+    return [item for item in given if item is not None]
+
+
+def live_nodes(program: ExportedProgram) -> set[fx.Node]:
+    """The nodes that a result is computed from, and the results."""
+    live: set[fx.Node] = set()
+    open_ = [item for item in results(program) if isinstance(item, fx.Node)]
+    while open_:
+        node = open_.pop()
+        if node not in live:
+            live.add(node)
+            open_ += node.all_input_nodes
+    return live
+
+
+def states(program: ExportedProgram, live: set[fx.Node]) -> dict[fx.Node, Fault]:
+    """The buffers that each run changes and a result depends on, such as a state: their faults."""
+    signature = program.graph_signature
+    # A counter that nothing reads back is no state, and does not matter.
+    changed = set(signature.buffers_to_mutate.values())
+    found = {}
+    for node in _placeholders(program, live):
+        name = signature.inputs_to_buffers.get(node.name)
+        if name in changed:
+            problem = (
+                f"output needs to depend on the input alone, but buffer '{name}' is changed by "
+                f"each run and read by the next"
+            )
+            cure = "take it as an input and return it"
+            found[node] = Fault(Site("", ""), problem, cure)
+    return found
+
+
+def warn_of_unread(program: ExportedProgram, live: set[fx.Node]) -> None:
+    """Tell of inputs and weights that no result reads: often a mistake in forward."""
+    signature, layers = program.graph_signature, {}
+    for node in _placeholders(program):
+        if node in live:
+            continue
+        if node.name in signature.user_inputs:
+            _warn(
+                f"model input '{node.name}' is read by no output; it stays an input, which "
+                f"changes nothing"
+            )
+        name = signature.inputs_to_parameters.get(node.name)
+        if name is not None:
+            layers[name.rpartition(".")[0] or name] = None
+    if layers:
+        names = listed(f"'{layer}'" for layer in layers)
+        _warn(f"weights of {names} are read by no output; they are left out")
+
+
+def _placeholders(program, among=None):
+    found = program.graph.find_nodes(op="placeholder")
+    return [node for node in found if among is None or node in among]
+
+
+def _warn(text):
+    warnings.warn(text, QnnWarning, stacklevel=2)

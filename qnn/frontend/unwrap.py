@@ -1,0 +1,71 @@
+"""The module that capture reads, behind what people put around a network."""
+
+import torch
+from torch import Tensor, jit, nn
+from torch.export import ExportedProgram
+from torch.nn.parameter import UninitializedTensorMixin
+
+from qnn.errors import ModelError
+
+BATCH = 2  # exported with this many images, so that no dimension of 1 is taken for the batch
+
+
+def plain_module(model: nn.Module | ExportedProgram) -> nn.Module:
+    """The network without wrappers for several devices or for speed, which change no value.
+
+    Raises
+    ------
+    ModelError
+        TorchScript, which torch.export cannot read.
+    """
+    if isinstance(model, ExportedProgram):
+        return model.module()
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return plain_module(model.module)
+    # What torch.compile gives holds the module as it was.
+    original = getattr(model, "_orig_mod", None)
+    if isinstance(original, nn.Module):
+        return plain_module(original)
+    if isinstance(model, jit.ScriptModule):
+        raise ModelError(
+            "model needs to be Python's nn.Module, not TorchScript; give the module that it was "
+            "scripted or traced from, with its weights loaded"
+        )
+    return model
+
+
+def fixed_batch(model: nn.Module) -> int:
+    """The number of images that capture gives ``model``: its own where an export has fixed it."""
+    graph = getattr(model, "graph", None)
+    for node in graph.find_nodes(op="placeholder") if graph is not None else ():
+        value = node.meta.get("val")
+        # A batch that was exported as dynamic is a symbol.
+        if isinstance(value, Tensor) and value.dim() and isinstance(value.shape[0], int):
+            return value.shape[0]
+    return BATCH
+
+
+def check_parameters(model: nn.Module) -> None:
+    """Return if every parameter has values in float32.
+
+    Raises
+    ------
+    ModelError
+        One has another type, or none yet; the text names it.
+    """
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, UninitializedTensorMixin):
+            raise ModelError(
+                f"model needs weights, but '{name}' has no shape yet; run the model once, and load "
+                f"its weights"
+            )
+        if parameter.is_meta:
+            raise ModelError(
+                f"model needs weights, but '{name}' is on device meta, without values; build it on "
+                f"the CPU, and load its weights"
+            )
+        if parameter.dtype != torch.float32:
+            raise ModelError(
+                f"model needs float32 parameters, but '{name}' is {parameter.dtype}; give "
+                f"model.float()"
+            )

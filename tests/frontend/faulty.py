@@ -1,0 +1,197 @@
+"""Networks of usual kinds that have much of what cannot be taken; goldens name these lines."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Excited(nn.Module):
+    """An inverted residual block with squeeze and excitation."""
+
+    def __init__(self, activation, gate):
+        super().__init__()
+        self.expand, self.act = nn.Conv2d(8, 16, 1), activation
+        self.depth = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        self.squeeze, self.excite, self.gate = nn.Conv2d(16, 4, 1), nn.Conv2d(4, 16, 1), gate
+        self.project = nn.Conv2d(16, 8, 1)
+
+    def forward(self, x):
+        y = self.depth(self.act(self.expand(x)))
+        scale = self.excite(F.relu(self.squeeze(y.mean((2, 3), keepdim=True))))
+        return x + self.project(y * self.gate(scale))
+
+
+def mobile():
+    """MobileNetV3's blocks."""
+    blocks = [Excited(nn.Hardswish(), nn.Hardsigmoid()) for _ in range(2)]
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Hardswish(), *blocks)
+
+
+def efficient():
+    """EfficientNet's blocks, five of them."""
+    blocks = [Excited(nn.SiLU(), nn.Sigmoid()) for _ in range(5)]
+    return nn.Sequential(nn.Conv2d(3, 8, 3), *blocks, nn.Flatten(), nn.Linear(288, 4))
+
+
+class Shuffled(nn.Module):
+    """ShuffleNet's unit."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.branch = nn.Conv2d(3, 8, 1), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        left, right = self.first(x).chunk(2, 1)
+        x = torch.cat([left, self.branch(right)], 1)
+        b, c, h, w = x.shape
+        x = x.view(b, 2, c // 2, h, w)
+        return x.transpose(1, 2).reshape(b, c, h, w)
+
+
+class Enlarging(nn.Module):
+    """A U-Net of one level, with both ways up."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 8, 3, 2, 1), nn.ConvTranspose2d(8, 8, 2, 2)
+        self.last = nn.Conv2d(16, 1, 1)
+
+    def forward(self, x):
+        y = F.leaky_relu(self.down(x), 0.1)
+        z = F.interpolate(y, scale_factor=2, mode="bilinear")
+        return torch.sigmoid(self.last(torch.cat([self.up(y), z], 1)))
+
+
+class Attending(nn.Module):
+    """A vision transformer's block behind its patches."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.norm = nn.Conv2d(3, 16, 4, 4), nn.LayerNorm(16)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        y = self.norm(x)
+        x = x + self.attention(y, y, y, need_weights=False)[0]
+        return self.head((x + self.mlp(x)).mean(1))
+
+
+class Recurring(nn.Module):
+    """A recurrent layer over the rows of an image."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.rnn, self.head = nn.Conv2d(3, 1, 3), nn.GRU(6, 8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        rows = self.conv(x).squeeze(1)
+        return F.log_softmax(self.head(self.rnn(rows)[0][:, -1]), 1)
+
+
+class Modern(nn.Module):
+    """ConvNeXt's block."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.depth = nn.Conv2d(3, 8, 2, 2), nn.Conv2d(8, 8, 7, padding=3, groups=8)
+        self.norm, self.one, self.two = nn.LayerNorm(8), nn.Linear(8, 16), nn.Linear(16, 8)
+        self.scale = nn.Parameter(torch.full((8,), 0.1))
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.norm(self.depth(x).permute(0, 2, 3, 1))
+        y = self.two(F.gelu(self.one(y))) * self.scale
+        return x + y.permute(0, 3, 1, 2)
+
+
+class Detecting(nn.Module):
+    """A detector's head, which gives boxes and scores by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.act = nn.Conv2d(12, 8, 3), nn.SiLU()
+        self.boxes, self.scores = nn.Conv2d(8, 4, 1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        parts = [x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        y = self.act(self.stem(torch.cat(parts, 1)))
+        boxes = self.boxes(y).permute(0, 2, 3, 1).reshape(len(x), -1, 4)
+        scores = self.scores(y).flatten(2).softmax(1)
+        return {"boxes": boxes.exp(), "scores": scores, "best": scores.argmax(1)}
+
+
+def generating():
+    """A generator of images from vectors."""
+    return nn.Sequential(
+        nn.Linear(10, 48),
+        nn.Unflatten(1, (3, 4, 4)),
+        nn.ConvTranspose2d(3, 8, 4, 2, 1),
+        nn.InstanceNorm2d(8),
+        nn.PReLU(),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(8, 3, 3, padding=1, padding_mode="reflect"),
+        nn.Tanh(),
+    )
+
+
+class Pooling(nn.Module):
+    """Poolings of unusual kinds."""
+
+    def __init__(self):
+        super().__init__()
+        self.most, self.mean = nn.AdaptiveMaxPool2d(2), nn.AdaptiveAvgPool2d(3)
+        self.cut = nn.AvgPool2d(3, 2, 1, count_include_pad=False)
+        self.ceil = nn.AvgPool2d(3, 2, ceil_mode=True)
+        self.power = nn.LPPool2d(2, 2)
+
+    def forward(self, x):
+        pooled = [self.most(x), self.mean(x), self.cut(x), self.ceil(x), self.power(x)]
+        places = F.max_pool2d(x, 2, return_indices=True)
+        return *pooled, x.amax((2, 3)), x.sum((2, 3)), places
+
+
+class Arithmetic(nn.Module):
+    """Operators in one forward, none of which is a layer's."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.full((3, 1, 1), 0.5))
+
+    def forward(self, x):
+        x = (x - self.mean) / 0.25
+        x = x + 1.0 + x.mean((2, 3), keepdim=True)
+        x = torch.where(x > 0, x, x * 0.1)[:, 1:, 2:]
+        x = F.dropout(x, 0.5, training=True)
+        x = F.pad(x, (1, -1)) + torch.rand(2, 6, 8)
+        return x.flip(3).norm(dim=1).double()
+
+
+class Normed(nn.Module):
+    """Normalisations by an image's own values, or its batch's."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.group = nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8)
+        self.batch = nn.BatchNorm2d(8, track_running_stats=False)
+
+    def forward(self, x):
+        return F.normalize(self.batch(self.group(self.conv(x))).flatten(1))
+
+
+NETWORKS = {
+    "mobile": (mobile, (3, 8, 8)),
+    "efficient": (efficient, (3, 8, 8)),
+    "shuffled": (Shuffled, (3, 8, 8)),
+    "enlarging": (Enlarging, (3, 8, 8)),
+    "attending": (Attending, (3, 8, 8)),
+    "recurring": (Recurring, (3, 8, 8)),
+    "modern": (Modern, (3, 8, 8)),
+    "detecting": (Detecting, (3, 8, 8)),
+    "generating": (generating, (10,)),
+    "pooling": (Pooling, (3, 8, 8)),
+    "arithmetic": (Arithmetic, (3, 8, 8)),
+    "normed": (Normed, (3, 8, 8)),
+}
