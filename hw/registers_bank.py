@@ -11,7 +11,7 @@ from hw.fetch import PROGRAM_BITS
 from hw.runs import BASES
 from hw.spec.isa.buffers import Region
 from hw.spec.isa.header import TAG_BITS, Engine
-from hw.spec.registers import MAGIC, Control, Register, Status
+from hw.spec.registers import MAGIC, RUN_BITS, RUN_OFFSET, Control, Register, Status
 
 _BASE_REGISTER = {
     Region.IMAGE: Register.IMAGE_BASE,
@@ -72,10 +72,11 @@ class RegisterBank(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         enable = Signal()
+        run = Signal(RUN_BITS)  # the number of the run that STATUS tells of
 
         with m.Switch(self.access.read_index):
             # Values wider than a register take the following ones, low bits first.
-            for register, value in self._values().items():
+            for register, value in self._values(run).items():
                 for word in range(-(-len(value) // REGISTER_BITS)):
                     with m.Case(_index(register) + word):
                         m.d.comb += self.access.read_data.eq(value[word * REGISTER_BITS :])
@@ -91,6 +92,10 @@ class RegisterBank(wiring.Component):
         m.d.comb += self.reset.eq(command & self._bit(Control.RESET))
         with m.If(command):
             m.d.sync += enable.eq(self._bit(Control.INTERRUPT_ENABLE))
+        # In the cycle that clears DONE: a host that reads its number reads of its own run, and one
+        # whose START was lost, or came within another run, never reads it.
+        with m.If(self.reset | (self.start & ~self.busy)):
+            m.d.sync += run.eq(self.access.write_data[RUN_OFFSET:])
         # Writing a one clears the interrupt, as drivers expect of status registers.
         acknowledge = self._command(Register.STATUS) & self._bit(Status.INTERRUPT)
         with m.If(self.over):
@@ -102,17 +107,18 @@ class RegisterBank(wiring.Component):
 
         return m
 
-    def _values(self):
+    def _values(self, run):
         status = {
             Status.BUSY: self.busy,
             Status.DONE: self.done,
             Status.FAILED: self.failed,
             Status.INTERRUPT: self.irq,
         }
+        flags = [status[bit] for bit in Status]
         values = {
             Register.MAGIC: C(MAGIC, REGISTER_BITS),
             Register.FINGERPRINT: C(self._fingerprint, 2 * REGISTER_BITS),
-            Register.STATUS: Cat(status[bit] for bit in Status),
+            Register.STATUS: Cat(*flags, C(0, RUN_OFFSET - len(flags)), run),
             Register.ERROR: self.error,
             Register.PROGRAM_BYTES: self.program_bytes,
             Register.ERROR_ADDRESS: self.error_address,

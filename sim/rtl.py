@@ -202,7 +202,7 @@ def execute(
 
     traces = [read_traces(work / f"trace.txt.{core}", image.config) for core in range(cores)]
     runs = tuple(
-        _run(run, traces[number % cores][number // cores], image, limit)
+        _run(run, traces[number % cores][number // cores], image, limit, number // cores)
         for number, run in enumerate(result["runs"])
     )
     # Of the runs that were made: a time-out ends the simulation before the others.
@@ -237,7 +237,11 @@ def check_cores(cores: int, paths: int) -> None:
 def _simulate(model, image, memory, cores, plusargs, work):
     write_words(work / "memory.bin", memory.content, image.config.bus_bytes)
     identity = [image.config.fingerprint]
-    starts = [handshake.start_writes(image, memory.bases(run)) for run in range(memory.runs)]
+    # All cores of a round start by one write, and so have one number.
+    starts = [
+        handshake.start_writes(image, memory.bases(run), handshake.next_number(run // cores))
+        for run in range(memory.runs)
+    ]
     job = {
         "rounds": [starts[first : first + cores] for first in range(0, len(starts), cores)],
         "identity": handshake.IDENTITY,
@@ -260,14 +264,14 @@ def _check_identity(result, image):
     handshake.check_identity(dict(zip(registers, result["identity"], strict=True)), image, "rtl")
 
 
-def _run(run, trace, image, limit):
+def _run(run, trace, image, limit, turn):
     after = None
     if run["timed_out"]:
         failure = f"time-out: not done after {limit} cycles"
     else:
         registers = [register for register, _ in handshake.AFTER]
         after = handshake.outcome(dict(zip(registers, run["after"], strict=True)))
-        failure = handshake.failure(after, image)
+        failure = handshake.failure(after, image, handshake.next_number(turn))
     return RtlRun(after, trace, failure, run["simulated_cycles"], run["seconds"])
 
 

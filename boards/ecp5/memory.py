@@ -44,7 +44,7 @@ def network(image: Image) -> "Network":
         size=memory_bytes(image),
         input=(where.input, image.input_bytes),
         output=(where.output, image.output_bytes),
-        starts=start_writes(image, where),
+        starts=start_writes(image, where, 0),
         digest=digest(image.payload),
     )
 

@@ -5,7 +5,16 @@ from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.encoding import LAYOUTS
 from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 from hw.spec.isa.parameters import parameters
-from hw.spec.registers import MAGIC, WINDOW_BYTES, Control, Error, Register, Status
+from hw.spec.registers import (
+    MAGIC,
+    RUN_BITS,
+    RUN_OFFSET,
+    WINDOW_BYTES,
+    Control,
+    Error,
+    Register,
+    Status,
+)
 
 ENUMS = {
     "REGISTER": Register,
@@ -56,6 +65,9 @@ def c_header(config: SvpeConfig) -> str:
         f"#define QNN_MAGIC {MAGIC:#010x}u",
         f"#define QNN_FINGERPRINT UINT64_C({config.fingerprint:#018x})",
         f"#define QNN_WINDOW_BYTES {WINDOW_BYTES}u",
+        "/* The number of a run: written with CONTROL, and read with STATUS. */",
+        f"#define QNN_RUN_OFFSET {RUN_OFFSET}u",
+        f"#define QNN_RUN_BITS {RUN_BITS}u",
         f"#define QNN_INSTRUCTION_BYTES {INSTRUCTION_BYTES}u",
     ]
     for prefix, members in ENUMS.items():

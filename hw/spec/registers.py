@@ -2,8 +2,13 @@
 
 import enum
 
-MAGIC = 0x514E_4E01  # "QNN", version 1 of the register map
+MAGIC = 0x514E_4E02  # "QNN", version 2 of the register map
 WINDOW_BYTES = 4096  # of addresses: the least that an AXI interconnect maps
+
+# A host numbers its runs. One word holds a command and its number, and one read tells how the run
+# went and which run it was, so that a START that was lost cannot pass as the run before.
+RUN_OFFSET = 8  # of the number, in CONTROL and in STATUS
+RUN_BITS = 24
 
 
 class Register(enum.IntEnum):
@@ -11,8 +16,9 @@ class Register(enum.IntEnum):
 
     MAGIC = 0x00  # read: MAGIC
     FINGERPRINT = 0x08  # read, 64 bits: SvpeConfig.fingerprint
-    CONTROL = 0x10  # write: Control bits; reads 0
-    STATUS = 0x14  # read: Status bits; writing 1s to INTERRUPT clears it
+    CONTROL = 0x10  # write: Control bits, and the run's number in bits 31:8; reads 0
+    # Read: Status bits, and in bits 31:8 the number of the newest RESET, or START that counted.
+    STATUS = 0x14  # writing 1s to INTERRUPT clears it
     ERROR = 0x18  # read: Error code in bits 7:0
     PROGRAM_BYTES = 0x1C  # write: length of the program at the image's start
     ERROR_ADDRESS = 0x20  # read, 64 bits: memory byte address of the failed burst
@@ -33,7 +39,7 @@ class Register(enum.IntEnum):
 class Control(enum.IntFlag):
     """Bits of CONTROL."""
 
-    START = 1
+    START = 1  # counts only while not BUSY
     RESET = 2  # stops a run: BUSY till transfers under way end, then no error, no status
     INTERRUPT_ENABLE = 4
 

@@ -13,20 +13,17 @@ import numpy as np
 
 from hw.spec.axi import PAGE_BYTES
 from hw.spec.image import Image
-from hw.spec.registers import Control, Register, Status
 from qnn.errors import DeviceError
-from qnn.runtime import handshake
 from qnn.runtime.device import Run
 from qnn.runtime.handshake import Bases, Outcome
 from qnn.runtime.limit import cycle_limit
-from qnn.runtime.transport import Buffer, Core, Transport
+from qnn.runtime.proven import ProvenCore
+from qnn.runtime.transport import Buffer, Transport
 
 # While one is computed from, the other is filled: more would wait in memory for nothing.
 PLACES = 2  # of each core
 # Far more than any DRAM takes, also one that video or Linux shares.
 LATENCY = 1024  # cycles of memory, where nobody says when a run counts as hung
-RESET_POLLS = 1000  # of STATUS; transfers under way take far less, on a memory that answers
-STALE_INTERRUPTS = 3  # of earlier runs, that may come before a run's own
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,7 @@ class Driver:
         self.transport = transport
         self.spent = Spent()
         self._limit = limit
+        self._cores = [ProvenCore(c, self._name(n)) for n, c in enumerate(transport.cores)]
         self._image: Image | None = None
         self._places: list[_Place] = []
         self._under_way: deque[tuple[int, _Place]] = deque()
@@ -109,12 +107,14 @@ class Driver:
         try:
             for number, data in enumerate(inputs):
                 place = self._places[number % len(self._places)]
+                # Another driver may have come meanwhile, whose memory it would be.
+                self._cores[place.core].check_ours(number)
                 self._copy_in(place, data)
                 done = None
                 if len(under_way) == len(self.transport.cores):
                     done = self._finish(*under_way.popleft())
                 under_way.append((number, place))
-                self._start(place)
+                self._cores[place.core].start(number, image, place.bases)
                 if done:
                     yield self._copy_out(*done)
             while under_way:
@@ -126,19 +126,19 @@ class Driver:
     def load(self, image: Image) -> None:
         """Put ``image`` in memory, if it is not there; accelerators that are at work are reset.
 
+        It is not there any more when another driver has used the device in between.
+
         Raises
         ------
         DeviceError
             The device is for another configuration, does not stop, or its memory is too small.
         """
-        if image is self._image:
+        if image is self._image and all(core.is_ours() for core in self._cores):
             return
         self._image, self._places = None, []
-        for number, core in enumerate(self.transport.cores):
-            name = self._name(number)
-            identity = {register: _read(core, register, n) for register, n in handshake.IDENTITY}
-            handshake.check_identity(identity, image, name)
-            reset(core, name)
+        for core in self._cores:
+            core.check_identity(image)
+            core.reset()
         self.transport.free()
         code = self._region(len(image.payload))
         code.write(np.frombuffer(image.payload, np.uint8))
@@ -186,33 +186,12 @@ class Driver:
         place.input.flush()
         self.spent.copy_in += time.perf_counter() - started
 
-    def _start(self, place):
-        core = self.transport.cores[place.core]
-        for address, value in handshake.start_writes(self._image, place.bases):
-            core.write(address, value)
-
     def _finish(self, number, place):
         """Wait for the end of a run; gives its place and its registers."""
         started = time.perf_counter()
-        core, name = self.transport.cores[place.core], f"{self._name(place.core)}: run {number}"
         # Cores share the memory: each may wait for all the others.
         limit = self._limit or cycle_limit(self._image, LATENCY) * len(self.transport.cores)
-        for _ in range(1 + STALE_INTERRUPTS):
-            interrupted = core.wait(limit)
-            done = core.read(Register.STATUS) & Status.DONE
-            if done or not interrupted:
-                break
-        if not done:
-            layer = handshake.newest_layer(core.read(Register.TAG), self._image)
-            raise DeviceError(
-                f"{name}: time-out: not done after {limit:,} cycles; {layer}; check the device's "
-                f"clock and memory"
-            )
-        values = {register: _read(core, register, words) for register, words in handshake.AFTER}
-        outcome = handshake.outcome(values)
-        why = handshake.failure(outcome, self._image)
-        if why:
-            raise DeviceError(f"{name}: {why}")
+        outcome = self._cores[place.core].finish(number, self._image, limit)
         self.spent.execute += time.perf_counter() - started
         return place, outcome
 
@@ -235,8 +214,10 @@ class Driver:
 
     def _reset(self):
         self._under_way.clear()
-        for number, core in enumerate(self.transport.cores):
-            reset(core, self._name(number))
+        for core in self._cores:
+            # What another driver has taken is at work for it.
+            if core.is_ours():
+                core.reset()
 
 
 def memory_bytes(image: Image, cores: int = 1) -> int:
@@ -244,25 +225,3 @@ def memory_bytes(image: Image, cores: int = 1) -> int:
     data = [image.input_bytes, image.output_bytes] * PLACES
     regions = [len(image.payload), *[image.scratch_bytes, *data] * cores]
     return sum(-(-max(size, 1) // PAGE_BYTES) for size in regions) * PAGE_BYTES
-
-
-def reset(core: Core, name: str) -> None:
-    """Stop what a core does: it sends nothing new, and forgets the run when all is answered.
-
-    Raises
-    ------
-    DeviceError
-        It stays busy.
-    """
-    core.write(Register.CONTROL, Control.RESET)
-    for _ in range(RESET_POLLS):
-        if not core.read(Register.STATUS) & Status.BUSY:
-            return
-    raise DeviceError(
-        f"{name}: still busy after a reset, because its memory has not answered all that is under "
-        f"way; load its bitstream again"
-    )
-
-
-def _read(core, register, words):
-    return sum(core.read(register + 4 * word) << (32 * word) for word in range(words))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hw.spec.image import Image
-from hw.spec.registers import MAGIC, Control, Error, Register, Status
+from hw.spec.registers import MAGIC, RUN_BITS, RUN_OFFSET, Control, Error, Register, Status
 from qnn.errors import DeviceError
 
 IDENTITY = ((Register.MAGIC, 1), (Register.FINGERPRINT, 2))  # with the 32-bit words of each
@@ -34,6 +34,7 @@ class Outcome:
     """Registers after a run."""
 
     status: Status
+    number: int  # of the run that they tell of
     error: int
     error_address: int
     cycles: int
@@ -62,8 +63,13 @@ def check_identity(values: Mapping[Register, int], image: Image, device: str) ->
         )
 
 
-def start_writes(image: Image, bases: Bases) -> tuple[tuple[int, int], ...]:
-    """Register address and 32-bit value of each write that starts a run, in order."""
+def start_writes(image: Image, bases: Bases, number: int) -> tuple[tuple[int, int], ...]:
+    """Register address and 32-bit value of each write that starts run ``number``, in order."""
+    return settings(image, bases) + commands(number)
+
+
+def settings(image: Image, bases: Bases) -> tuple[tuple[int, int], ...]:
+    """Register address and 32-bit value of what a run reads; each reads back as it was written."""
     writes = []
     for register, base in (
         (Register.IMAGE_BASE, bases.image),
@@ -74,16 +80,39 @@ def start_writes(image: Image, bases: Bases) -> tuple[tuple[int, int], ...]:
         # The bus of the registers has 32 bits: low word first, as the register map lists them.
         writes += [(int(register), base & 0xFFFF_FFFF), (register + 4, base >> 32)]
     writes.append((int(Register.PROGRAM_BYTES), image.program_bytes))
-    # An interrupt of the run before is cleared before this one may give its own.
-    writes.append((int(Register.STATUS), int(Status.INTERRUPT)))
-    writes.append((int(Register.CONTROL), int(Control.START | Control.INTERRUPT_ENABLE)))
     return tuple(writes)
+
+
+def commands(number: int) -> tuple[tuple[int, int], ...]:
+    """The writes that start run ``number`` with the settings that were made."""
+    start = int(Control.START | Control.INTERRUPT_ENABLE)
+    # An interrupt of the run before is cleared before this one may give its own.
+    return (
+        (int(Register.STATUS), int(Status.INTERRUPT)),
+        (int(Register.CONTROL), start | number << RUN_OFFSET),
+    )
+
+
+def run_number(status: int) -> int:
+    """The number of the run that the STATUS register tells of."""
+    return status >> RUN_OFFSET
+
+
+def next_number(number: int) -> int:
+    """The number of the run after ``number``."""
+    return (number + 1) % (1 << RUN_BITS)
+
+
+def flags(status: int) -> Status:
+    """The bits of the STATUS register that are no number."""
+    return Status(status & ((1 << RUN_OFFSET) - 1))
 
 
 def outcome(values: Mapping[Register, int]) -> Outcome:
     """The meaning of the values of ``AFTER``."""
     return Outcome(
-        status=Status(values[Register.STATUS]),
+        status=flags(values[Register.STATUS]),
+        number=run_number(values[Register.STATUS]),
         # The code has eight bits; those above are none of it.
         error=values[Register.ERROR] & 0xFF,
         error_address=values[Register.ERROR_ADDRESS],
@@ -93,8 +122,10 @@ def outcome(values: Mapping[Register, int]) -> Outcome:
     )
 
 
-def failure(after: Outcome, image: Image) -> str | None:
-    """Why the run failed, in one line; None if it did not."""
+def failure(after: Outcome, image: Image, number: int) -> str | None:
+    """Why run ``number`` failed, in one line; None if it did not."""
+    if after.number != number:
+        return another_run(after.number, number)
     if not after.status & Status.FAILED:
         return None
     what = {
@@ -105,6 +136,14 @@ def failure(after: Outcome, image: Image) -> str | None:
     # An instruction's address says nothing to a user, the layer does.
     where = "" if after.error == Error.INSTRUCTION else f" at address {after.error_address:#x}"
     return f"{what}{where}; {newest_layer(after.tag, image)}"
+
+
+def another_run(got: int, wanted: int) -> str:
+    """Why registers are not believed that tell of a run which is not the one that was started."""
+    return (
+        f"its STATUS register tells of run number {got}, not of {wanted}: the START was lost, or "
+        f"another driver has taken the accelerator; run again, with one driver at a time"
+    )
 
 
 def newest_layer(tag: int, image: Image) -> str:

@@ -4,6 +4,7 @@ Source: pynq.readthedocs.io, "Overlay", "MMIO", "Allocate" (``device_address``, 
 ``invalidate``), and ``pynq.ps.Clocks``.
 """
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from hw.spec.registers import Register, Status
 from qnn.errors import DeviceError
+from qnn.runtime.lock import DeviceLock
 
 IP = "qnn_accelerator"  # in the names or types of the overlay's blocks
 # A small network runs for some 100 us: the wait for a look must not be as long.
@@ -29,7 +31,8 @@ class PynqTransport:
     Raises
     ------
     DeviceError
-        PYNQ is not here, the bitstream cannot be loaded, or it has no accelerator.
+        PYNQ is not here, another driver has the FPGA, the bitstream cannot be loaded, or it has no
+        accelerator.
     """
 
     def __init__(self, bitfile: Path, download: bool = True):
@@ -43,8 +46,26 @@ class PynqTransport:
                 f"board with PYNQ's image, in its environment"
             ) from None
         self._pynq, self._buffers = pynq, []
+        # Before the bitstream is loaded, which would end the runs of another driver.
+        self._lock = DeviceLock(self.name, [lock_file()])
         try:
-            overlay = pynq.Overlay(str(bitfile), download=download)
+            blocks = self._blocks(bitfile, download)
+            self.hertz = Clocks.fclk0_mhz * 1e6
+            self.cores = [PynqCore(self._mmio(block), self.hertz) for block in blocks]
+        except (OSError, RuntimeError) as error:
+            self._lock.release()
+            raise DeviceError(
+                f"{self.name}: needs to read clocks and registers of the board, but got "
+                f"'{error}'; run this as root"
+            ) from None
+        except DeviceError:
+            self._lock.release()
+            raise
+
+    def _blocks(self, bitfile, download):
+        """Load the bitstream; the accelerators in it."""
+        try:
+            overlay = self._pynq.Overlay(str(bitfile), download=download)
         except (OSError, RuntimeError, ValueError) as error:
             raise DeviceError(
                 f"{self.name}: needs a bitstream with its .hwh beside it, but got '{error}'; copy "
@@ -58,14 +79,7 @@ class PynqTransport:
                 f"{self.name}: needs a block '{IP}' in the overlay, but it has "
                 f"{', '.join(sorted(blocks)) or 'none'}; build the bitstream of this design"
             )
-        try:
-            self.hertz = Clocks.fclk0_mhz * 1e6
-            self.cores = [PynqCore(self._mmio(blocks[name]), self.hertz) for name in found]
-        except (OSError, RuntimeError) as error:
-            raise DeviceError(
-                f"{self.name}: needs to read clocks and registers of the board, but got "
-                f"'{error}'; run this as root"
-            ) from None
+        return [blocks[name] for name in found]
 
     def _mmio(self, block):
         return self._pynq.MMIO(block["phys_addr"], block["addr_range"])
@@ -91,6 +105,12 @@ class PynqTransport:
     def close(self) -> None:
         """See ``Transport``."""
         self.free()
+        self._lock.release()
+
+
+def lock_file() -> Path:
+    """The file that is locked by who uses the FPGA, of which a board has one."""
+    return Path(tempfile.gettempdir()) / "qnn-fpga.lock"
 
 
 class PynqCore:

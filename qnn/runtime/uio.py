@@ -18,6 +18,7 @@ import numpy as np
 
 from hw.spec.registers import WINDOW_BYTES
 from qnn.errors import DeviceError
+from qnn.runtime.lock import DeviceLock
 from qnn.runtime.pages import Pages
 
 CLASSES = ("u-dma-buf", "udmabuf")  # in /sys/class; the second is the name that it had before
@@ -45,7 +46,7 @@ class UioTransport:
     Raises
     ------
     DeviceError
-        A device is missing, closed to this user, or not of its kind.
+        A device is missing, closed to this user, not of its kind, or in use.
     """
 
     def __init__(
@@ -55,6 +56,12 @@ class UioTransport:
         self._memory = UioMemory(self.name, memory, root)
         clock = hertz or SLOWEST_HERTZ
         self.cores = [UioCore(self.name, root / "dev" / device, clock) for device in uio]
+        try:
+            # The memory, too: other accelerators that share it would get the same regions.
+            self._lock = DeviceLock(self.name, [root / "dev" / file for file in (memory, *uio)])
+        except DeviceError:
+            self._close_cores()
+            raise
 
     def allocate(self, size: int) -> "UioBuffer":
         """See ``Transport``."""
@@ -66,6 +73,10 @@ class UioTransport:
 
     def close(self) -> None:
         """See ``Transport``."""
+        self._close_cores()
+        self._lock.release()
+
+    def _close_cores(self):
         for core in self.cores:
             core.close()
 
@@ -76,8 +87,7 @@ class UioCore:
     def __init__(self, name: str, path: Path, hertz: float):
         self._hertz = hertz
         with _opened(name, path, "its registers", "load uio_pdrv_genirq for it") as file:
-            window = mmap.mmap(file, WINDOW_BYTES)
-        self._registers = np.frombuffer(window, "<u4")  # whole words, as the bus needs
+            self._registers = map_registers(file)
         self._interrupt = open_interrupt(path)
 
     def read(self, address: int) -> int:
@@ -100,6 +110,11 @@ class UioCore:
     def close(self) -> None:
         """Close the interrupt."""
         os.close(self._interrupt)
+
+
+def map_registers(file: int) -> np.ndarray:
+    """The 32-bit registers of an open UIO file."""
+    return np.frombuffer(mmap.mmap(file, WINDOW_BYTES), "<u4")  # whole words, as the bus needs
 
 
 def open_interrupt(path: Path) -> int:

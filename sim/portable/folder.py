@@ -98,7 +98,7 @@ def parameters(image: Image, memory: dram.DramImage) -> str:
         "ADDRESS_BITS": ADDRESS_BITS,
         "ID_BITS": ID_BITS,
         "RUNS": memory.runs,
-        "HOST_WRITES": len(handshake.start_writes(image, memory.bases(0))),
+        "HOST_WRITES": len(handshake.start_writes(image, memory.bases(0), 0)),
         "WORDS": len(memory.content) // size,
         "IMAGE_FIRST": code.start // size,
         "IMAGE_WORDS": -(-code.size // size),
@@ -131,7 +131,8 @@ def _host(image, memory):
     names = {int(register): register.name for register in Register}
     lines = [LICENCE + "//\n// The host's writes to registers: address_data, run by run.\n"]
     for run in range(memory.runs):
-        for address, value in handshake.start_writes(image, memory.bases(run)):
+        number = handshake.next_number(run)
+        for address, value in handshake.start_writes(image, memory.bases(run), number):
             # The upper half of a register of 64 bits has no name of its own.
             name = names.get(address) or f"{names[address - 4]} + 4"
             lines.append(f"{address:04x}_{value:08x} // {name}\n")

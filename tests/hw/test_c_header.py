@@ -11,7 +11,7 @@ from hw.spec.config import CONFIGS
 from hw.spec.isa.encoding import LAYOUTS
 from hw.spec.isa.header import INSTRUCTION_BYTES, Op
 from hw.spec.isa.parameters import parameters
-from hw.spec.registers import MAGIC, Control, Register
+from hw.spec.registers import MAGIC, RUN_OFFSET, Control, Register
 
 CC = shutil.which("cc")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wno-sign-conversion", "-pedantic")
@@ -73,10 +73,11 @@ def test_a_field_is_replaced_and_its_neighbours_stay(tmp_path):
 def test_registers_and_identity_are_ours(tmp_path):
     body = (
         '    printf("%u %llu %u %u", QNN_MAGIC, (unsigned long long)QNN_FINGERPRINT, '
-        "QNN_REGISTER_SCRATCH_BASE, QNN_CONTROL_START | QNN_CONTROL_INTERRUPT_ENABLE);"
+        "QNN_REGISTER_SCRATCH_BASE, "
+        "QNN_CONTROL_START | QNN_CONTROL_INTERRUPT_ENABLE | 5u << QNN_RUN_OFFSET);"
     )
     fingerprint = CONFIGS["test"].fingerprint
-    both = int(Control.START | Control.INTERRUPT_ENABLE)
+    both = int(Control.START | Control.INTERRUPT_ENABLE) | 5 << RUN_OFFSET
     expected = f"{MAGIC} {fingerprint} {int(Register.SCRATCH_BASE)} {both}"
     assert run(tmp_path, body) == expected
 

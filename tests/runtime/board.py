@@ -6,26 +6,47 @@ device was not given holds ``GARBAGE``. What the host wrote and did not flush co
 at the worst time: after a run.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hw.spec.image import Image
-from hw.spec.registers import MAGIC, Control, Register, Status
+from hw.spec.registers import MAGIC, RUN_OFFSET, Control, Register, Status
 from qnn.runtime.pages import Pages
 from sim.functional import FunctionalDevice
 
 BASE, GARBAGE, CYCLES = 0x7_0000_0000, 0xA5, 1234
 _BASES = (Register.IMAGE_BASE, Register.INPUT_BASE, Register.OUTPUT_BASE, Register.SCRATCH_BASE)
+_HIGH_WORD_MASK = 0xFF  # addresses have 40 bits
+# What a host may write as it likes, with the bits that hardware keeps.
+_KEPT = {Register.PROGRAM_BYTES: 0xFFFF_FFFF}
+_KEPT |= {int(base): 0xFFFF_FFFF for base in _BASES}
+_KEPT |= {base + 4: _HIGH_WORD_MASK for base in _BASES}
+_CLEARED = (Register.ERROR, Register.ERROR_ADDRESS, Register.ERROR_ADDRESS + 4, Register.CYCLES)
 
 
-def compute(image: Image, registers: dict[int, int], memory: np.ndarray, base: int) -> None:
-    """One run: the image that ``registers`` name, from ``memory`` to ``memory``."""
-    places = [registers[r] + (registers[r + 4] << 32) - base for r in _BASES]
+class Garbage(Exception):
+    """A run read what is no image, or lies outside memory: on a board anything may follow."""
+
+
+def compute(
+    images: Iterable[Image], registers: dict[int, int], memory: np.ndarray, base: int
+) -> None:
+    """One run: the one of ``images`` that ``registers`` name, from ``memory`` to ``memory``."""
+    places = [registers.get(r, 0) + (registers.get(r + 4, 0) << 32) - base for r in _BASES]
     code, data, output, _ = places
-    payload = memory[code:][: len(image.payload)].tobytes()
-    assert payload == image.payload, "the image is not in memory"
-    assert registers[Register.PROGRAM_BYTES] == image.program_bytes
+    if not all(0 <= place < len(memory) for place in places):
+        raise Garbage("a region does not lie in memory")
+    found = [
+        image
+        for image in images
+        if memory[code:][: len(image.payload)].tobytes() == image.payload
+        and registers.get(Register.PROGRAM_BYTES) == image.program_bytes
+    ]
+    if not found:
+        raise Garbage("the image is not in memory")
+    image = found[0]
     result = FunctionalDevice().run(image, memory[data:][None, : image.input_bytes])
     memory[output:][: image.output_bytes] = result.outputs[0]
 
@@ -47,25 +68,37 @@ class FakeCore:
     log: list[str] = field(default_factory=list)
     registers: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def status(self) -> Status:
+        """The bits of STATUS, without the run's number."""
+        return Status(self.registers.get(Register.STATUS, 0) & ((1 << RUN_OFFSET) - 1))
+
     def read(self, address):
-        image = self.board.image
-        fixed = {Register.MAGIC: MAGIC, Register.FINGERPRINT: image.config.fingerprint & 0xFFFFFFFF}
-        fixed[Register.FINGERPRINT + 4] = image.config.fingerprint >> 32
-        fixed |= self.board.identity
-        return fixed.get(address, self.registers.get(address, 0))
+        return self.board.identity.get(address, self.registers.get(address, 0))
 
     def write(self, address, value):
-        if address == Register.STATUS:  # as the register map says: 1s clear INTERRUPT, no more
-            value = self.registers.get(address, 0) & ~(value & Status.INTERRUPT)
-        self.registers[address] = value
-        if address == Register.CONTROL and value & Control.RESET:
-            self.log.append("reset")
-            if not self.stuck:
-                self.registers[Register.STATUS] = 0
+        """As the register map says; a write to what is read-only is ignored."""
+        if address in _KEPT:
+            self.registers[address] = value & _KEPT[address]
+        elif address == Register.STATUS:
+            self.registers[address] = self.registers.get(address, 0) & ~int(
+                value & Status.INTERRUPT
+            )
         elif address == Register.CONTROL:
-            assert not self.registers.get(Register.STATUS, 0) & Status.BUSY
+            self._command(value)
+
+    def _command(self, value):
+        number = value >> RUN_OFFSET << RUN_OFFSET
+        if value & Control.RESET:
+            self.log.append("reset")
+            self._begin(number | (Status.BUSY if self.stuck and Status.BUSY in self.status else 0))
+        elif value & Control.START and Status.BUSY not in self.status:
             self.log.append("start")
-            self.registers[Register.STATUS] = int(Status.BUSY)
+            self._begin(number | Status.BUSY)
+
+    def _begin(self, status):
+        self.registers |= dict.fromkeys(_CLEARED, 0)
+        self.registers[Register.STATUS] = int(status)
 
     def wait(self, cycles):
         self.board.waits.append(cycles)
@@ -74,8 +107,9 @@ class FakeCore:
             return True
         if self.hung:
             return False
-        self.finish()
-        return not self.silent
+        if Status.BUSY in self.status:
+            self.finish()
+        return not self.silent and Status.INTERRUPT in self.status
 
     def finish(self):
         self.log.append("done")
@@ -85,10 +119,11 @@ class FakeCore:
             self.registers[Register.ERROR], self.failure = self.failure, 0
             self.registers[Register.ERROR_ADDRESS] = 0x1000
         else:
-            compute(self.board.image, self.registers, self.board.device_memory, BASE)
+            compute(self.board.images, self.registers, self.board.device_memory, BASE)
             for buffer in self.board.buffers:
                 buffer.evict()
-        self.registers[Register.STATUS] = int(status)
+        number = self.registers[Register.STATUS] >> RUN_OFFSET << RUN_OFFSET
+        self.registers[Register.STATUS] = int(number | status)
         self.registers[Register.CYCLES] = CYCLES
 
 
@@ -122,12 +157,15 @@ class FakeBuffer:
 
 
 class FakeBoard:
-    """A ``Transport``."""
+    """A ``Transport`` to accelerators of the configuration of ``images``, which it can compute."""
 
     name, hertz = "board", 100e6
 
-    def __init__(self, image: Image, cores: int = 1, memory_bytes: int = 1 << 20):
-        self.image, self.identity, self.waits = image, {}, []
+    def __init__(self, *images: Image, cores: int = 1, memory_bytes: int = 1 << 20):
+        self.images, self.waits = images, []
+        fingerprint = images[0].config.fingerprint
+        self.identity = {Register.MAGIC: MAGIC, Register.FINGERPRINT: fingerprint & 0xFFFFFFFF}
+        self.identity[Register.FINGERPRINT + 4] = fingerprint >> 32
         self.device_memory = np.full(memory_bytes, GARBAGE, np.uint8)
         self.cores = [FakeCore(self) for _ in range(cores)]
         self._pages = Pages(self.name, memory_bytes, "give it more")

@@ -48,7 +48,7 @@ class Machine:
     """A board with an overlay of accelerators; its module is ``module``."""
 
     def __init__(self, cores=2, memory_bytes=1 << 20):
-        self.board = FakeBoard(IMAGE, cores, memory_bytes)
+        self.board = FakeBoard(IMAGE, cores=cores, memory_bytes=memory_bytes)
         self.freed, self.downloads, self.asynchronous = [], [], True
         self.blocks = {
             name: {"phys_addr": base, "addr_range": 4096, "type": f"xilinx.com:module_ref:{name}"}
@@ -92,8 +92,9 @@ class Machine:
 
 
 @pytest.fixture
-def machine(monkeypatch):
+def machine(monkeypatch, tmp_path):
     """A function that makes this machine a board."""
+    monkeypatch.setattr(pynq, "lock_file", lambda: tmp_path / "lock")
 
     def install(**options):
         made = Machine(**options)
@@ -196,4 +197,32 @@ def test_an_image_that_is_too_large_for_the_memory(machine):
     assert refusal(lambda: driver.load(IMAGE)) == (
         f"pynq:qnn.bit: the image needs a region of {len(IMAGE.payload):,} bytes of contiguous "
         f"memory, but got 'Failed to allocate Memory!'; free some, or give Linux a larger cma"
+    )
+
+
+def test_a_second_driver_is_refused_before_it_loads_the_bitstream(machine, tmp_path):
+    made = machine()
+    first = PynqTransport("qnn.bit")
+    assert refusal(lambda: PynqTransport("other.bit")) == (
+        f"pynq:other.bit: another driver has {tmp_path}/lock, in this process or another one; "
+        f"close it, or end its process"
+    )
+    assert made.downloads == [True]
+    first.close()
+    PynqTransport("other.bit").close()
+
+
+def test_a_refusal_keeps_no_lock(machine):
+    made = machine(cores=0)
+    error = refusal(lambda: PynqTransport("qnn.bit"))
+    assert refusal(lambda: PynqTransport("qnn.bit")) == error
+    assert made.downloads == [True, True]
+
+
+def test_a_lock_that_nobody_may_take(machine, tmp_path):
+    machine()
+    (tmp_path / "lock").mkdir()
+    assert refusal(lambda: PynqTransport("qnn.bit")) == (
+        f"pynq:qnn.bit: {tmp_path}/lock is needed to keep other drivers away, but got 'Is a "
+        f"directory'; make it writable for this user"
     )

@@ -3,15 +3,17 @@
 import mmap
 import socket
 import struct
+import subprocess
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hw.spec.config import named_config
-from hw.spec.registers import MAGIC, Control, Register, Status
+from hw.spec.registers import MAGIC, Register, Status
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
 from qnn.ir.reference import reference
@@ -21,12 +23,12 @@ from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from qnn.runtime.uio import UioTransport
 from tests.compiler import small_graphs
 from tests.graphs import images
-from tests.runtime.board import compute
+from tests.runtime.board import BASE, CYCLES, FakeBoard
 
 CONFIG = named_config("test")
 GRAPH = small_graphs.residual()
 IMAGE = compile_graph(GRAPH, CONFIG, 2)
-ADDRESS, MEMORY_BYTES, WINDOW_BYTES = 0x1E90_0000, 1 << 18, 4096
+ADDRESS, MEMORY_BYTES, WINDOW_BYTES = BASE, 1 << 18, 4096
 
 
 @pytest.fixture
@@ -45,24 +47,46 @@ def root(tmp_path):
     return tmp_path
 
 
+class Window:
+    """The registers of a core as an array of words, as a mapped file gives them."""
+
+    def __init__(self, core):
+        self.core = core
+
+    def __getitem__(self, word):
+        return self.core.read(4 * word)
+
+    def __setitem__(self, word, value):
+        self.core.write(4 * word, value)
+
+
+def test_registers_are_the_words_of_the_file(root):
+    with closing(transport(root)) as device:
+        core = device.cores[0]
+        assert core.read(Register.MAGIC) == MAGIC
+        assert core.read(Register.FINGERPRINT + 4) == CONFIG.fingerprint >> 32
+        core.write(Register.SCRATCH_BASE, 0x1234_5678)
+    content = (root / "dev" / "uio0").read_bytes()
+    assert content[Register.SCRATCH_BASE :][:4] == b"\x78\x56\x34\x12"
+
+
 @contextmanager
 def accelerator(root, monkeypatch, answers=True):
     """Runs what the registers say when the host enables the interrupt; counts interrupts."""
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(uio, "open_interrupt", lambda path: theirs.detach())
-    with (root / "dev" / "uio0").open("r+b") as file:
-        registers = np.frombuffer(mmap.mmap(file.fileno(), WINDOW_BYTES), "<u4")
     with (root / "dev" / "udmabuf0").open("r+b") as file:
         memory = np.frombuffer(mmap.mmap(file.fileno(), MEMORY_BYTES), np.uint8)
+
+    board = FakeBoard(IMAGE)
+    board.device_memory, (core,) = memory, board.cores
+    monkeypatch.setattr(uio, "map_registers", lambda file: Window(core))
 
     def work():
         count = 0
         while ours.recv(4) == b"\1\0\0\0":
-            if registers[Register.CONTROL // 4] & Control.START and answers:
-                known = {4 * place: int(value) for place, value in enumerate(registers[:64])}
-                compute(IMAGE, known, memory, ADDRESS)
-                registers[Register.STATUS // 4] = int(Status.DONE | Status.INTERRUPT)
-                registers[Register.CYCLES // 4] = 77
+            if Status.BUSY in core.status and answers:
+                core.finish()
                 count += 1
                 ours.sendall(struct.pack("<i", count))
 
@@ -84,7 +108,7 @@ def test_runs_are_those_of_the_reference(root, monkeypatch):
         driver = Driver(transport(root))
         run = driver.run(IMAGE, pack_inputs(IMAGE, x))
         driver.close()
-    assert run.cycles == (77,) * 3
+    assert run.cycles == (CYCLES,) * 3
     got = unpack_outputs(IMAGE, run.outputs, 5)[0]
     np.testing.assert_array_equal(got, reference(GRAPH, x)[GRAPH.outputs[0].name])
 
@@ -192,3 +216,29 @@ def test_memory_that_is_too_small_for_an_image(root, monkeypatch):
         "uio:uio0: the image needs a region of 262,145 bytes, but of 262,144 bytes of memory only "
         "262,144 are left; give u-dma-buf more"
     )
+
+
+@pytest.mark.parametrize("taken", ["uio0", "udmabuf0"])
+def test_a_device_that_another_process_uses(root, taken):
+    program = (
+        "import fcntl, sys\nfile = open(sys.argv[1], 'r+b')\nfcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('taken', flush=True)\nsys.stdin.read()\n"
+    )
+    path = root / "dev" / taken
+    command = [sys.executable, "-c", program, str(path)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with other:
+        assert other.stdout.readline() == "taken\n"
+        assert refusal(root) == (
+            f"uio:uio0: another driver has {path}, in this process or another one; close it, or "
+            f"end its process"
+        )
+        other.kill()
+    transport(root).close()  # what a killed process had is free
+
+
+def test_a_driver_that_is_dropped_lets_go_of_the_device(root):
+    first = transport(root)
+    assert "another driver has" in refusal(root)
+    del first
+    transport(root).close()

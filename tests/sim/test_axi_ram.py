@@ -33,7 +33,7 @@ def test_idle_x_backpressure_with_cocotbext_axi(bus_bits, tmp_path):
         content = tmp_path / "memory.bin"
         memory.content.tofile(content)
         job = tmp_path / "job.json"
-        writes = handshake.start_writes(design.artifact, memory.bases(0))
+        writes = handshake.start_writes(design.artifact, memory.bases(0), 0)
         fields = {"memory": str(content), "idle": idle, "backpressure": backpressure}
         job.write_text(json.dumps({"writes": writes, **fields}))
         runner.run(build, "tests.hw.cocotb.axi_ram", environment={"QNN_JOB": str(job)}, seed=seed)

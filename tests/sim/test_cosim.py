@@ -17,7 +17,9 @@ from hw.spec.registers import Control, Register, Status
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
 from qnn.ir.reference import reference
-from qnn.runtime.driver import Driver, reset
+from qnn.runtime.driver import Driver
+from qnn.runtime.handshake import flags
+from qnn.runtime.proven import ProvenCore
 from qnn.runtime.remote import RemoteTransport, Request
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram
@@ -26,6 +28,7 @@ from sim.cycles import simulate_cycles
 from sim.rtl import MemoryTiming
 from tests.compiler import small_graphs
 from tests.graphs import images
+from tests.runtime.faulty import FaultyTransport, Plan, each_fault
 from tests.sim.copy_image import copy_image
 
 pytestmark = pytest.mark.rtl
@@ -53,6 +56,10 @@ def refusal(driver, image=IMAGE, runs=2):
         driver.run(image, np.zeros((runs, image.input_bytes), np.uint8))
     assert "\n" not in str(error.value)
     return str(error.value).partition(": ")[2]  # behind the name, which has the port
+
+
+def status(core):
+    return flags(core.read(Register.STATUS))
 
 
 @pytest.mark.parametrize("cores", [1, 2, 4])
@@ -116,7 +123,7 @@ def test_a_reset_at_any_time_keeps_to_the_protocol_under_backpressure(image):
             core.wait(halfway)
             busy += core.read(Register.STATUS) & Status.BUSY
             runs.close()
-            assert core.read(Register.STATUS) == 0
+            assert status(core) == 0
         np.testing.assert_array_equal(outputs(Driver(transport), x), expected(x))
         assert transport.state()["violations"] == 0
     assert busy > 15
@@ -149,7 +156,7 @@ def test_an_engine_that_hangs_is_a_time_out_and_the_next_run_is_right():
             "run 0: time-out: not done after 5,000 cycles; the newest layer was 'none'; check the "
             "device's clock and memory"
         )
-        assert transport.cores[0].read(Register.STATUS) == 0
+        assert status(transport.cores[0]) == 0
         np.testing.assert_array_equal(outputs(driver, x), expected(x))
 
 
@@ -162,7 +169,7 @@ def test_a_memory_that_never_answers_is_told_and_cannot_be_reset():
             "way; load its bitstream again"
         )
         with pytest.raises(DeviceError, match=r"^x: still busy after a reset"):
-            reset(transport.cores[0], "x")
+            ProvenCore(transport.cores[0], "x").reset()
 
 
 @pytest.mark.parametrize("kind", ["read", "write"])
@@ -179,7 +186,7 @@ def test_an_error_of_the_memory_is_one_line_and_the_next_run_is_right(kind):
             rf"was '\w+'",
             refusal(driver),
         )
-        assert transport.cores[0].read(Register.STATUS) == 0
+        assert status(transport.cores[0]) == 0
         np.testing.assert_array_equal(outputs(driver, x), expected(x))  # in the first place
 
 
@@ -292,3 +299,31 @@ def test_a_simulation_does_not_outlive_the_process_that_started_it():
     while command.exists() and command.read_bytes() and time.monotonic() < end:
         time.sleep(0.2)
     assert not command.exists() or not command.read_bytes()  # gone, or not yet reaped
+
+
+@pytest.mark.parametrize(
+    "kinds", [("write", "wait"), pytest.param(("read",), marks=pytest.mark.slow)]
+)
+def test_whichever_access_is_lost_repeated_or_misread_the_outputs_are_right_or_refused(kinds):
+    graph = small_graphs.one_conv()
+    image, x = compile_graph(graph, CONFIG), images(graph, 4)
+    answers = reference(graph, x)[graph.outputs[0].name]
+    with rtl_transport(CONFIG) as transport:
+
+        def use(plan):
+            faulty = FaultyTransport(transport, plan)
+            drivers = Driver(faulty), Driver(faulty)
+            for driver, first in zip((*drivers, drivers[0]), (0, 2, 1), strict=True):
+                got = outputs(driver, x[first:][:2], image)
+                np.testing.assert_array_equal(got, answers[first:][:2])
+
+        clean, refused = Plan(), 0
+        use(clean)
+        plans = [p for p in each_fault(clean.seen, bits=(1, 2, 8)) if clean.seen[p.place] in kinds]
+        for plan in plans:
+            try:
+                use(plan)
+            except DeviceError:
+                refused += 1
+        assert 20 < refused < len(plans) - 20
+        assert transport.state()["violations"] == 0

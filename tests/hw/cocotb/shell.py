@@ -16,7 +16,7 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 from hw.spec.config import CONFIGS
 from hw.spec.isa.buffers import Region
 from hw.spec.isa.header import INSTRUCTION_BYTES
-from hw.spec.registers import MAGIC, Control, Error, Register, Status
+from hw.spec.registers import MAGIC, RUN_BITS, RUN_OFFSET, Control, Error, Register, Status
 from hw.spec.timing import MAX_BURST_BEATS
 from tests.hw.cocotb.programs import Loopback, Program, random_program
 
@@ -145,8 +145,8 @@ class Bench:
             await self.write(register, BASE + program.bases[region], 8)
 
     async def run(self):
-        """One run; the status at its end."""
-        await self.write(Register.CONTROL, Control.START | Control.INTERRUPT_ENABLE)
+        """One run, of a number of its own; the status at its end."""
+        number = await self.command(Control.START | Control.INTERRUPT_ENABLE)
         for _ in range(PATIENCE):
             if self.dut.irq.value:
                 break
@@ -157,7 +157,14 @@ class Bench:
         await self.write(Register.STATUS, Status.INTERRUPT)
         assert await self.read(Register.STATUS) == status & ~Status.INTERRUPT
         assert not self.dut.irq.value
-        return Status(status)
+        assert status >> RUN_OFFSET == number
+        return Status(status - (number << RUN_OFFSET))
+
+    async def command(self, bits):
+        """Write CONTROL; gives the number that goes with it."""
+        number = self.rng.getrandbits(RUN_BITS)
+        await self.write(Register.CONTROL, bits | number << RUN_OFFSET)
+        return number
 
     async def check_quiet(self):
         """All that was asked for was answered, and nothing new is offered."""
@@ -290,14 +297,34 @@ async def reset_stops_a_run_once_its_transfers_are_over(dut, stall):
     for _ in range(8):
         program = random_program(bench.rng, CONFIG, phases=4, memory_bytes=MEMORY_BYTES)
         await bench.load(program)
-        await bench.write(Register.CONTROL, Control.START | Control.INTERRUPT_ENABLE)
+        await bench.command(Control.START | Control.INTERRUPT_ENABLE)
         await ClockCycles(dut.clk, bench.rng.randrange(400))
-        await bench.write(Register.CONTROL, Control.RESET | Control.INTERRUPT_ENABLE)
+        number = await bench.command(Control.RESET | Control.INTERRUPT_ENABLE)
         while await bench.read(Register.STATUS) & Status.BUSY:
             pass
-        assert await bench.read(Register.STATUS) == 0
+        assert await bench.read(Register.STATUS) == number << RUN_OFFSET
         await bench.check_quiet()
     await bench.check_run(program, Loopback(CONFIG))
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def a_start_within_a_run_leaves_its_number(dut):
+    bench = Bench(dut)
+    await bench.start()
+    program = random_program(
+        bench.rng, CONFIG, phases=2, memory_bytes=MEMORY_BYTES, transfers=20, wait_cycles=300
+    )
+    await bench.load(program)
+    number = await bench.command(Control.START)
+    await bench.command(Control.START)
+    assert await bench.read(Register.STATUS) == number << RUN_OFFSET | Status.BUSY
+    await bench.command(0)
+    assert await bench.read(Register.STATUS) == number << RUN_OFFSET | Status.BUSY
+    while await bench.read(Register.STATUS) & Status.BUSY:
+        pass
+    assert await bench.read(Register.STATUS) == number << RUN_OFFSET | Status.DONE
+    other = await bench.command(Control.START)  # clears DONE in the cycle that takes the number
+    assert await bench.read(Register.STATUS) == other << RUN_OFFSET | Status.BUSY
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
