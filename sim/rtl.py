@@ -10,6 +10,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
+from qnn.backend.waves import Waves
 from qnn.runtime import handshake
 from qnn.runtime.given import Given, image_count
 from qnn.runtime.handshake import Outcome
@@ -18,6 +19,7 @@ from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, runner
 from sim.trace import Trace, read_traces
 from sim.watch import disturbances, miscounts, violations
+from sim.wave_file import keep_waves, wave_arguments
 
 ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
 # One for each memory port that a Zynq UltraScale+ lends to its logic.
@@ -110,8 +112,14 @@ def build(
     cores: int = 1,
     simulator: str = "verilator",
     use_cache: bool = True,
+    waves: str | None = None,
 ) -> runner.Build:
-    """The executable for ``config``; ``verilog`` replaces the generated text."""
+    """The executable for ``config``; ``verilog`` replaces the generated text.
+
+    Parameters
+    ----------
+    waves : "fst" or "vcd" for one that can record them
+    """
     if verilog is None:
         verilog = generated(config)
     # In one order, so that files of a build and equal ones that were just made share an executable.
@@ -131,6 +139,7 @@ def build(
         },
         simulator=simulator,
         cache=use_cache,
+        waves=waves,
     )
 
 
@@ -153,6 +162,7 @@ def execute(
     simulator: str = "verilator",
     use_cache: bool = True,
     work: Path | None = None,
+    waves: Waves | None = None,
 ) -> RtlResult:
     """Run ``image`` on ``x``, as ``sim.functional.run`` takes it, a batch at a time.
 
@@ -165,6 +175,7 @@ def execute(
     paths : beats that the memory moves in a cycle, each way, over all ports
     limit : cycles after which a run counts as hung
     work : folder that keeps trace, memory and log; None throws them away
+    waves : what to record; the simulation ends with it, as by a time-out
 
     Raises
     ------
@@ -175,7 +186,7 @@ def execute(
     if work is None:
         with tempfile.TemporaryDirectory(prefix="qnn-rtl-") as folder:
             options = {"timing": timing, "limit": limit, "simulator": simulator}
-            options |= {"use_cache": use_cache, "cores": cores, "paths": paths}
+            options |= {"use_cache": use_cache, "cores": cores, "paths": paths, "waves": waves}
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
     memory = dram.place(image, pack_inputs(image, x))
     # Rounded up to a power of two: the size is a parameter of the build, and each size is a build.
@@ -187,6 +198,7 @@ def execute(
         cores=cores,
         simulator=simulator,
         use_cache=use_cache,
+        waves=waves and waves.format,
     )
     timing = timing or MemoryTiming()
     stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
@@ -196,7 +208,10 @@ def execute(
     slower *= (1 if not stalls else 8) * cores
     limit = limit or cycle_limit(image, timing.latency) * slower
     plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
+    plusargs += wave_arguments(waves, work) if waves else []
     result, log = _simulate(model, image, memory, cores, plusargs, work)
+    if waves:
+        keep_waves(waves, work)
     after = read_words(work / "after.hex", image.config.bus_bytes)[: len(memory.content)]
     _check_identity(result, image)
 

@@ -54,7 +54,7 @@ def build(
     parameters: Mapping[str, object] | None = None,
     simulator: str = "verilator",
     cache: bool = True,
-    waves: bool = False,
+    waves: str | None = None,
 ) -> Build:
     """Compile ``sources`` (file name to text), or take the executable from the cache.
 
@@ -62,6 +62,8 @@ def build(
     ----------
     parameters : Verilog parameters of ``toplevel``
     cache : False builds anew, and replaces what the cache has
+    waves : "fst" or "vcd" for an executable of its own, which records waves on request; None for
+        one that cannot and is faster
 
     Raises
     ------
@@ -72,6 +74,8 @@ def build(
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not '{simulator}'")
     parameters = dict(parameters or {})
+    if waves and simulator == "verilator":
+        verilator.check_waves(waves)
     tools = verilator.versions() if simulator == "verilator" else _icarus_version()
     # All that the executable depends on is in the key, so that it never has to be invalidated.
     flags = (verilator.VERILATE, verilator.OPTIMISE, verilator.REPAIR, waves)

@@ -1,14 +1,18 @@
 """Runs a design on inputs and gives its outputs, on any of the devices that are software."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from qnn.backend.waves import Waves
 from qnn.design import Design
 from qnn.errors import DeviceError
 from qnn.ir.encode import Arrays, as_blocks, as_results, encode_input, is_encoded
 from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
+from sim.record_waves import CYCLES, check_waves, record_waves
 
 REFERENCE = "reference"  # the device that every design has: the meaning of its graph
 
@@ -23,18 +27,30 @@ class Simulation:
     exponents : an output's real value is ``integer * 2**-exponent``
     cycles : of each run, which computes ``design.artifact.batch`` inputs; None where the device
         has no clock
+    layer_cycles : of each layer for one image, which add up to all; empty without a clock
     cycles_per_second, build_seconds : of the RTL simulator, else None
+    waves : what was recorded, where it was asked for
     """
 
     device: str
     outputs: tuple[np.ndarray, ...]
     exponents: tuple[int, ...]
     cycles: tuple[int, ...] | None = None
+    layer_cycles: Mapping[str, float] = field(default_factory=dict)
     cycles_per_second: float | None = None
     build_seconds: float | None = None
+    waves: Waves | None = None
 
 
-def simulate(design: Design, x: Arrays, device: str | None = None, **options) -> Simulation:
+def simulate(
+    design: Design,
+    x: Arrays,
+    device: str | None = None,
+    *,
+    waves: str | Path | None = None,
+    waves_cycles: int = CYCLES,
+    **options,
+) -> Simulation:
     """Run ``design`` on ``x``.
 
     Parameters
@@ -44,6 +60,8 @@ def simulate(design: Design, x: Arrays, device: str | None = None, **options) ->
         where there are several inputs
     device : "reference" or one of the back end's, by default the closest to hardware; the array
         has "functional" and "rtl"
+    waves : file of all signals, ``.fst`` or ``.vcd``, which a second run records
+    waves_cycles : how many cycles, from the start
     options : of the device; for "rtl" see ``sim.rtl.execute``
 
     Raises
@@ -55,6 +73,8 @@ def simulate(design: Design, x: Arrays, device: str | None = None, **options) ->
     device = device or devices[-1]
     if device not in devices:
         raise ValueError(f"simulate: device must be one of {', '.join(devices)}, not '{device}'")
+    if waves is not None:
+        check_waves(design, device, waves, waves_cycles)
     x = integers(design.graph, x)
     if device == REFERENCE:
         tensors = reference(design.graph, x, outputs_only=True)
@@ -62,11 +82,16 @@ def simulate(design: Design, x: Arrays, device: str | None = None, **options) ->
     result = design.backend.run(design.artifact, x, device, built=design.built, **options)
     if result.failure or result.broken:
         raise DeviceError(f"{device}: {result.failure or result.broken}")
+    recorded = None
+    if waves is not None:
+        recorded = record_waves(design, x, device, waves, waves_cycles, **options)
     return _simulation(
         design,
         device,
         result.outputs,
+        waves=recorded,
         cycles=result.cycles,
+        layer_cycles=result.layer_cycles,
         cycles_per_second=result.cycles_per_second,
         build_seconds=result.build_seconds,
     )

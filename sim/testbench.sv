@@ -3,6 +3,7 @@
 // Plusargs, besides the memory's: trace=FILE, to which a dot and the core's number are added,
 // dump=FILE and load=FILE, limit=CYCLES of a run, paths=COUNT of beats that the memory moves in a
 // cycle, each way, over all cores.
+// waves=FILE records all signals from cycle first=CYCLE to cycle last=CYCLE, which ends the run.
 // Trace lines: `I cycle tag` when an instruction's first step issues, `W cycle tag address part
 // all pass hexdata` for each write of the epilogue, `A cycle address beats` for each burst that is
 // written to memory, `C load load compute compute store store run` with the cycles in which each
@@ -161,8 +162,8 @@ module qnn_testbench #(
     );
   end endgenerate
 
-  reg [63:0] limit, spent;
-  reg [8*256-1:0] target, source;
+  reg [63:0] limit, spent, first_recorded, last_recorded;
+  reg [8*256-1:0] target, source, waves;
   integer got;
   initial begin
     limit = 64'd1000000000; timed_out = 0; target = 0; source = 0; paths = 1;
@@ -170,11 +171,20 @@ module qnn_testbench #(
     got = $value$plusargs("dump=%s", target);
     got = $value$plusargs("load=%s", source);
     got = $value$plusargs("paths=%d", paths);
+    waves = 0; first_recorded = 0; last_recorded = {64{1'b1}};
+    got = $value$plusargs("waves=%s", waves);
+    got = $value$plusargs("first=%d", first_recorded);
+    got = $value$plusargs("last=%d", last_recorded);
   end
   always @(posedge clk) begin
     cycle <= rst ? 0 : cycle + 1;
     spent <= |running ? spent + 1 : 0;
-    timed_out <= |running && (timed_out || spent >= limit);
+    timed_out <= |running && (timed_out || spent >= limit || cycle >= last_recorded);
+    // In a simulator that was built without waves this does nothing.
+    if (waves != 0 && !rst && cycle == first_recorded) begin
+      $dumpfile(waves);
+      $dumpvars(0, qnn_testbench);
+    end
   end
   always @(posedge dump) storage.dump(target, first, count);
   always @(posedge load) storage.load(source, first, count);

@@ -63,6 +63,22 @@ def layer_cycles(trace: Trace, tag: int) -> LayerCycles:
     )
 
 
+def cycles_by_tag(trace: Trace, cycles: int) -> dict[int | None, int]:
+    """The cycles of a run, by the tag of the instruction that the array was at or waited behind.
+
+    An instruction has the cycles from its first step to that of the next one, or to the end.
+
+    Parameters
+    ----------
+    cycles : of the run, from start to done; what comes before the first step has the tag None
+    """
+    ends = np.append(trace.issue_cycle, trace.end_cycle)
+    spans: dict[int | None, int] = {None: int(ends[0]) - (trace.end_cycle - cycles)}
+    for tag, span in zip(trace.issue_tag.tolist(), np.diff(ends).tolist(), strict=True):
+        spans[tag] = spans.get(tag, 0) + span
+    return spans
+
+
 def layer_tensor(trace: Trace, layer: Layer, config: SvpeConfig) -> Written:
     """What ``layer`` wrote, read through its layout; the newest write of a lane counts."""
     layout, count = layer.output, layer.output.words(config.lanes)

@@ -1,8 +1,10 @@
 """What a verification found: values that differ, layer by layer, and how the run ended."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from qnn.backend.execution import LayerCycles
+from qnn.backend.waves import Waves
 
 PORTS = ("input", "output")  # kinds of tensors that a user gives or takes
 
@@ -67,8 +69,11 @@ class Report:
     layers: tuple[LayerReport, ...]
     failure: str | None  # the run did not end, or ended with an error
     run_cycles: tuple[int, ...] = ()  # of each run of the image, from start to done
+    # Of each layer for one image, which add up to all; empty where the device has no clock.
+    layer_cycles: Mapping[str, float] = field(default_factory=dict)
     cycles_per_second: float | None = None  # of the simulator
     build_seconds: float | None = None  # 0 if cached
+    waves: Waves | None = None  # where they were asked for
 
     @property
     def mismatches(self) -> int:
@@ -105,4 +110,6 @@ class Report:
             lines.append(f"  {problem.title}: {problem.problem}")
         if self.first:
             lines.append(f"  first: {self.first}")
+        if self.waves:
+            lines.append(f"  {self.waves}")
         return "\n".join(lines)

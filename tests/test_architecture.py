@@ -43,11 +43,14 @@ MAY_IMPORT = {
         "hw",
         "hw.spec",
     },
-    "sim.simulate": {"qnn.backend", "qnn.design", "qnn.ir"},  # of any back end
+    # of any back end
+    "sim.record_waves": {"sim.verification", "qnn.backend", "qnn.design", "qnn.ir"},
+    "sim.simulate": {"sim.record_waves", "qnn.backend", "qnn.design", "qnn.ir"},
     "sim.verification": {"qnn.backend"},
     "sim.compare": {"sim.verification", "qnn.backend", "qnn.ir"},
     "sim.verify": {
         "sim.compare",
+        "sim.record_waves",
         "sim.simulate",
         "sim.verification",
         "qnn.backend",
@@ -82,6 +85,7 @@ MAY_IMPORT = {
     },
     "qnn.cli": {
         "sim",
+        "sim.record_waves",
         "sim.simulate",
         "sim.verification",
         "sim.verify",

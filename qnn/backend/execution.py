@@ -1,6 +1,7 @@
 """What a device computed for a design: outputs, and each tensor by its place in the network."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -69,6 +70,7 @@ class Execution:
     broken : a rule that the device broke and that belongs to no layer, in one line; everything was
         computed
     cycles : of each run, from start to done; None where the device has no clock
+    layer_cycles : of each layer for one image, which add up to ``cycles``; empty without a clock
     cycles_per_second, build_seconds : of the simulator, where it has a clock
     """
 
@@ -81,5 +83,6 @@ class Execution:
     broken: str | None = None
     # None and not 0, so that nobody takes it for a measurement.
     cycles: tuple[int, ...] | None = None
+    layer_cycles: Mapping[str, float] = field(default_factory=dict)
     cycles_per_second: float | None = None
     build_seconds: float | None = None

@@ -60,12 +60,8 @@ def quantize(
         str | None, typer.Option(help="Standard deviation, as --mean: 0.229,0.224,0.225.")
     ] = None,
     bias_correction: Annotated[
-        bool | None,
-        typer.Option(
-            help="Let biases take back the shift of means that rounding made; by default, where "
-            "that helps the other half of the calibration images."
-        ),
-    ] = None,
+        bool, typer.Option(help="Let biases take back the shift of means that rounding made.")
+    ] = False,
     rounding: Method = "nearest",
     settings: Settings = None,
     rounding_samples: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
 from qnn.cli.sources import (
@@ -17,6 +18,7 @@ from qnn.cli.sources import (
     read_design,
     read_test_images,
 )
+from qnn.cli.waves import DEFAULT_CYCLES, WavesCycles, WavesFile, check_options, waves_result
 
 REFERENCE = "reference"  # the device of every back end: the meaning of the integers
 
@@ -27,6 +29,8 @@ def simulate(
     images: Images = 2,
     device: DeviceName = None,
     out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
+    waves: WavesFile = None,
+    waves_cycles: WavesCycles = DEFAULT_CYCLES,
     as_json: Json = False,
 ) -> None:
     """Run the design in BUILD on test images."""
@@ -37,10 +41,11 @@ def simulate(
 
     design = read_design(build)
     device = device_of(device, (REFERENCE, *design.backend.devices))
+    check_options(design, device, waves, waves_cycles)
     pixels, labels = read_test_images(data, design.graph, images)
     count = image_count(pixels)
     started = time.perf_counter()
-    run = simulate(design, pixels, device=device)
+    run = simulate(design, pixels, device=device, waves=waves, waves_cycles=waves_cycles)
     seconds = time.perf_counter() - started
     if out is not None:
         names = [output.name for output in design.graph.outputs]
@@ -53,6 +58,8 @@ def simulate(
         "images": count,
         "accuracy": right,
         "cycles_per_image": None if run.cycles is None else sum(run.cycles) / count,
+        "layer_cycles": dict(run.layer_cycles),
+        "waves": waves_result(run.waves),
         "simulator_cycles_per_second": run.cycles_per_second,
         "simulator_build_seconds": run.build_seconds,
         "seconds": seconds,
@@ -66,6 +73,10 @@ def simulate(
     print(f"{device}: {count} images in {seconds:.1f} s{answer}")
     if run.cycles is not None:
         print(f"{result['cycles_per_image']:,.0f} cycles an image")
+    if run.layer_cycles:
+        print_layer_cycles(run.layer_cycles)
+    if run.waves is not None:
+        print(run.waves)
 
 
 def record(result: dict, data: str) -> dict:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
@@ -19,6 +20,7 @@ from qnn.cli.sources import (
     read_design,
     read_test_images,
 )
+from qnn.cli.waves import DEFAULT_CYCLES, WavesCycles, WavesFile, check_options, waves_result
 
 HARDWARE = "rtl"  # the device whose sources are what a board gets
 
@@ -34,6 +36,8 @@ def verify(
     junit: Annotated[
         Path | None, typer.Option(help="JUnit report to write, for a CI; also of an error.")
     ] = None,
+    waves: WavesFile = None,
+    waves_cycles: WavesCycles = DEFAULT_CYCLES,
     as_json: Json = False,
 ) -> None:
     """Compare the design in BUILD with the reference.
@@ -46,10 +50,11 @@ def verify(
 
     design = read_design(build)
     device = device_of(device, design.backend.devices)
+    check_options(design, device, waves, waves_cycles)
     pixels, _ = read_test_images(data, design.graph, images)
     count = image_count(pixels)
     started = time.perf_counter()
-    report = verify(design, pixels, device=device)
+    report = verify(design, pixels, device=device, waves=waves, waves_cycles=waves_cycles)
     if device == HARDWARE and report.failure is None:
         report = replace(report, failure=contradiction(build))
     seconds = time.perf_counter() - started
@@ -68,11 +73,15 @@ def verify(
                 "first": None if report.first is None else asdict(report.first),
                 "first_layer": report.first_layer,
                 "failure": report.failure,
+                "layer_cycles": dict(report.layer_cycles),
+                "waves": waves_result(report.waves),
                 "seconds": seconds,
             }
         )
     else:
         print(report)
+        if report.layer_cycles:
+            print_layer_cycles(report.layer_cycles)
     if not report.passed:
         raise typer.Exit(ExitCode.MISMATCH)
 

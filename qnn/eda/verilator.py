@@ -28,6 +28,9 @@ VERILATE = (
     *("--output-split", "8000", "--output-split-cfuncs", "4000"),
     *("-Wno-fatal", "-Wno-WIDTH", "-Wno-TIMESCALEMOD", "--timescale", "1ns/1ps"),
 )
+WAVES = {"fst": "--trace-fst", "vcd": "--trace-vcd"}
+# What Verilator's writer of FST includes, and the packages that have it.
+FST_HEADERS = {"lz4.h": "liblz4-dev", "zlib.h": "zlib1g-dev"}
 # On a 16x16x8 array, -O3 runs no faster than -O2 and takes longer to compile.
 OPTIMISE = {"OPT_FAST": "-O2", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
 
@@ -67,6 +70,28 @@ def compiler() -> str:
     return found
 
 
+def check_waves(format: str) -> None:
+    """Raise where an executable that records waves would not compile.
+
+    Raises
+    ------
+    ToolError
+        A header is missing; the text names the packages, and the format that needs none.
+    """
+    if format != "fst":
+        return
+    include = "".join(f"#include <{name}>\n" for name in FST_HEADERS)
+    done = subprocess.run(
+        [compiler(), "-E", "-x", "c++", "-"], input=include, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ToolError(
+            f"waves as .fst need {' and '.join(FST_HEADERS)}, which the C++ compiler does not "
+            f"find; apt install {' '.join(FST_HEADERS.values())}, or take a file that ends with "
+            f".vcd"
+        )
+
+
 def versions() -> str:
     """Text that changes with any tool that shapes the executable."""
     from cocotb_tools import config
@@ -89,16 +114,21 @@ def commands(
     parameters: Mapping[str, object],
     build_dir: Path,
     *,
-    waves: bool = False,
+    waves: str | None = None,
 ) -> tuple[list[str], list[str]]:
-    """The two commands, verilate and make, that leave the executable ``toplevel`` in a folder."""
+    """The two commands, verilate and make, that leave the executable ``toplevel`` in a folder.
+
+    Parameters
+    ----------
+    waves : a key of ``WAVES`` for an executable that can record them in this format
+    """
     from cocotb_tools import config
 
     link = f"-Wl,-rpath,{config.libs_dir} -L{config.libs_dir} -lcocotbvpi_verilator"
     verilate = [
         str(root() / "bin" / "verilator_bin"),
         *VERILATE,
-        *(["--trace"] if waves else []),
+        *([WAVES[waves]] if waves else []),
         *("--top-module", toplevel, "-o", toplevel, "-Mdir", str(build_dir), "-LDFLAGS", link),
         *(f"-G{name}={value}" for name, value in parameters.items()),
         str(Path(config.share_dir) / "lib" / "verilator" / "verilator.cpp"),
@@ -110,7 +140,7 @@ def commands(
         "CXX": compiler(),
         "LINK": compiler(),
         "PYTHON3": shutil.which("python3") or "python3",
-        "VM_TRACE": int(waves),
+        "VM_TRACE": int(waves is not None),
     }
     # One job a core: Verilator splits its C++ into many files.
     make = ["make", f"-j{os.cpu_count()}", "-C", str(build_dir), "-f", "Vtop.mk"]

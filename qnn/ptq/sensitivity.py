@@ -226,16 +226,12 @@ def _loss(free, wanted, got) -> float:
     for name, _ in free.plan.outputs:
         if name in got:
             scale = free.type(name).scale
-            total += float(divergence(wanted[name] * scale, got[name] * scale))
+            total += float(_divergence(wanted[name] * scale, got[name] * scale))
     return total
 
 
-def divergence(wanted: Tensor, got: Tensor) -> Tensor:
-    """How far outputs (batch, classes, height, width) are from the wanted ones, on average.
-
-    KL of the softmax over classes; of one class, the squared error over the square of what is
-    wanted.
-    """
+def _divergence(wanted, got):
+    """The divergence of outputs (batch, classes, height, width) from the teacher's."""
     if wanted.shape[1] == 1:
         least = torch.finfo(torch.float32).tiny
         return (got - wanted).square().sum() / wanted.square().sum().clamp(min=least)

@@ -44,8 +44,7 @@ def zoo(name: str):
     model = entry.build().eval()
     exact.fill(model, name)
     images = exact.pixels(f"{name}/images", (CALIBRATION_IMAGES, *entry.shape))
-    quantized = qnn.quantize(model, images, mean=entry.mean, std=entry.std, bias_correction=False)
-    return qnn.export(quantized)
+    return qnn.export(qnn.quantize(model, images, mean=entry.mean, std=entry.std))
 
 
 def made(quick: bool):
@@ -63,7 +62,7 @@ def drawn_model(number: int):
     name = f"model{number}"
     exact.replace_all(case.model, name)
     data = exact.replaced(case.calibration, f"{name}/data")
-    return qnn.export(qnn.quantize(case.model, data, **{"bias_correction": False, **case.options}))
+    return qnn.export(qnn.quantize(case.model, data, **case.options))
 
 
 def drawn_graph(number: int):

@@ -4,7 +4,7 @@ import pytest
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Layer, TensorLayout
 from qnn.backend.execution import LayerCycles
-from sim.trace import layer_cycles, layer_tensor, read_traces, stray_writes
+from sim.trace import cycles_by_tag, layer_cycles, layer_tensor, read_traces, stray_writes
 
 CONFIG = SvpeConfig(lanes=4, rows=2, columns=2, activation_bits=8, accumulator_bits=24)
 
@@ -83,3 +83,15 @@ def test_each_run_has_its_own_trace(tmp_path):
     assert first.issue_cycle.tolist() == [1]
     assert second.issue_tag.tolist() == [0, 1]
     np.testing.assert_array_equal(second.write_data.shape, (0, 4))
+
+
+def test_the_cycles_of_tags_add_up_to_the_run(tmp_path):
+    (trace,) = traces(tmp_path, "I 12 0\nI 15 1\nI 20 0\nD 40\n")
+    found = cycles_by_tag(trace, 33)
+    assert found == {None: 5, 0: 3 + 20, 1: 5}
+    assert sum(found.values()) == 33
+
+
+def test_a_run_without_steps_spent_all_its_cycles_before_the_first(tmp_path):
+    (trace,) = traces(tmp_path, "D 40\n")
+    assert cycles_by_tag(trace, 33) == {None: 33}

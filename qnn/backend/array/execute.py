@@ -8,7 +8,9 @@ from qnn.backend.execution import Execution, TensorPart
 from sim import functional as simulator
 from sim import rtl
 from sim.footprint import footprint
-from sim.trace import layer_cycles, layer_tensor, stray_writes
+from sim.trace import cycles_by_tag, layer_cycles, layer_tensor, stray_writes
+
+BEFORE = "(before the first layer)"  # loads that the array waits for; no layer is called so
 
 
 def functional(image: Image, x, tensors: bool) -> Execution:
@@ -43,9 +45,22 @@ def in_rtl(
         failure=next(failures, None),
         broken=result.broken,
         cycles=tuple(run.cycles for run in result.runs),
+        layer_cycles=_layer_cycles(image, result),
         cycles_per_second=result.cycles_per_second,
         build_seconds=result.build_seconds,
     )
+
+
+def _layer_cycles(image, result) -> dict[str, float]:
+    """Cycles of each layer for one image, a mean over all runs that ended."""
+    names = {layer.tag: layer.name for layer in image.layers}
+    totals = {BEFORE: 0, **dict.fromkeys(names.values(), 0)}
+    for run in result.runs:
+        if run.outcome is not None:
+            for tag, cycles in cycles_by_tag(run.trace, run.cycles).items():
+                totals[names.get(tag, BEFORE)] += cycles
+    images = max(len(result.outputs[0]), 1)
+    return {name: cycles / images for name, cycles in totals.items()}
 
 
 def _functional_parts(image, result) -> Iterator[TensorPart]:
