@@ -91,7 +91,9 @@ def read_tensors(path: Path) -> TensorFile:
         texts = typed(dict[str, str], header.get("__metadata__") or {})
     # Of an unknown type of tensor, the library says its name as a key.
     except (SafetensorError, FieldsError, KeyError, struct.error) as error:
-        raise TensorFileError(str(error).splitlines()[0].rstrip(".")) from None
+        # The library names the header only where it reads a file by its name.
+        reason = str(error).splitlines()[0].replace("deserializing:", "deserializing header:")
+        raise TensorFileError(reason.rstrip(".")) from None
     return TensorFile(tensors, texts, _is_whole(data, texts.get(SEAL)))
 
 

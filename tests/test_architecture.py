@@ -112,6 +112,7 @@ MAY_IMPORT = {
     "qnn": set(),  # the public names, which load on first use
 }
 EVERYONE = {
+    "qnn.array_file",
     "qnn.cache",
     "qnn.errors",
     "qnn.fields",

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from qnn.errors import ModelError
+from qnn.fields import FieldsError, parsed, typed
+from qnn.files import read_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,19 @@ def read(path: Path) -> list[Result]:
     Raises
     ------
     ModelError
-        A line is no result.
+        It is no file, or a line is no result.
     """
     if not path.exists():
         return []
-    lines = _whole(path.read_text(errors="replace")).splitlines()
+    try:
+        text = read_file(path).decode(errors="replace")
+    except OSError as error:
+        raise ModelError(
+            f"results {path} need to be a file, but got '{error.strerror}'; choose another with "
+            f"--out"
+        ) from None
+    # Lines end in line feeds alone: a text may have any other separator in it.
+    lines = _whole(text).split("\n")
     return [_result(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -117,12 +127,23 @@ def _whole(text):
 
 def _result(path, number, line):
     try:
-        held = json.loads(line)
+        held = typed(dict, parsed(line))
         names = {field.name for field in fields(Result)}
         # Fields of newer versions are left out: old code reads new results.
-        return Result(**{name: value for name, value in held.items() if name in names})
-    except (ValueError, TypeError, AttributeError):
+        result = typed(Result, {name: value for name, value in held.items() if name in names})
+        _check(result)
+    except FieldsError:
         raise ModelError(
             f"results {path} need one result a line, but line {number} is none; remove it, or "
             f"choose another file with --out"
         ) from None
+    return result
+
+
+def _check(result):
+    """Refuse a result without the numbers and names that every table has of it."""
+    if result.test_accuracy is None and result.test_perplexity is None:
+        raise FieldsError("an accuracy or a perplexity", "none of both")
+    typed(str, result.machine.get("cpu"))
+    typed(str | None, result.machine.get("gpu"))
+    typed(dict, result.definition.get("settings", {}))

@@ -1,6 +1,5 @@
 """The folder of data and trained weights that benchmarks read, each set as the networks take it."""
 
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qnn.array_file import ArrayFileError, open_arrays
 from qnn.errors import ModelError
 from qnn.nn.preprocess import to_bytes
 
@@ -124,12 +124,11 @@ def _file(folder, name):
 def _arrays(path, *names):
     """Arrays of an ``.npz``, each decompressed once."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with open_arrays(path) as file:
             return [file[name] for name in names]
     except KeyError as error:
         raise ModelError(
             f"data {path} needs the array {error.args[0].split()[0]}, but has none; copy it again"
         ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"data {path} cannot be read: {reason}; copy it again") from error
+    except (ArrayFileError, OSError) as error:
+        raise ModelError(f"data {path} cannot be read: {error}; copy it again") from error

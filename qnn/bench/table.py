@@ -22,7 +22,8 @@ def table(results: Iterable[Result]) -> list[Part]:
     """Groups and rows, in the order of the results."""
     groups: dict[str, dict[str, list[Result]]] = {}
     for result in results:
-        key = _but_seed(result)
+        # Accuracies and perplexities have no mean in common.
+        key = f"{result.test_accuracy is None} {_but_seed(result)}"
         groups.setdefault(result.group, {}).setdefault(key, []).append(result)
     return [
         Part(title, tuple(_row(seeds) for seeds in rows.values())) for title, rows in groups.items()
@@ -72,9 +73,13 @@ def _scores(seeds):
     """The result and float's, in percent, or as perplexities."""
     if seeds[0].test_accuracy is not None:
         found = [result.test_accuracy for result in seeds]
-        return f"{_spread(found, 2)} %", f"{seeds[0].float_accuracy:.2f} %"
+        return f"{_spread(found, 2)} %", _number(seeds[0].float_accuracy, ".2f", " %")
     found = [result.test_perplexity for result in seeds]
-    return f"perplexity {_spread(found, 3)}", f"{seeds[0].float_perplexity:.3f}"
+    return f"perplexity {_spread(found, 3)}", _number(seeds[0].float_perplexity, ".3f")
+
+
+def _number(value, digits, unit=""):
+    return "-" if value is None else f"{value:{digits}}{unit}"
 
 
 def _spread(values, digits):

@@ -8,9 +8,8 @@ from qnn.ir.check import check
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Conv, Input, MaxPool, Operator
-from qnn.nn.layers import QuantConv, QuantInput
 from qnn.nn.model import QuantizedModel
-from qnn.nn.selecting import QuantMaxPool
+from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan
 
 # Of every scale: values of float32 reach from 2**-149 to 2**128.
 MOST_EXPONENT = 160
@@ -70,18 +69,24 @@ def _outline(quantized) -> Graph:
 def _node(quantized, layer) -> Operator:
     plan = layer.plan
     common = {"name": plan.name, "shape": plan.shape, "type": quantized.type(plan.name)}
-    match layer:
-        case QuantInput():
-            table = None if layer.table is None else layer.table.numpy().astype(np.int64)
-            return Input(**common, table=table)
-        case QuantConv():
-            return _conv(plan, common)
-        case QuantMaxPool():
-            return MaxPool(**common, inputs=plan.inputs, window=plan.window)
-    return Concat(**common, inputs=plan.inputs)
+    return _NODES[type(plan)](layer, common)
 
 
-def _conv(plan, common):
+def _input(layer, common):
+    table = None if layer.table is None else layer.table.numpy().astype(np.int64)
+    return Input(**common, table=table)
+
+
+def _max_pool(layer, common):
+    return MaxPool(**common, inputs=layer.plan.inputs, window=layer.plan.window)
+
+
+def _concat(layer, common):
+    return Concat(**common, inputs=layer.plan.inputs)
+
+
+def _conv(layer, common):
+    plan = layer.plan
     zeros = np.zeros(plan.weight_shape[0], np.int64)
     epilogue = Epilogue(
         left=zeros,
@@ -99,3 +104,6 @@ def _conv(plan, common):
         weight_bits=plan.weight_bits,
         epilogue=epilogue,
     )
+
+
+_NODES = {InputPlan: _input, ConvPlan: _conv, MaxPoolPlan: _max_pool, ConcatPlan: _concat}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.npyio import NpzFile
 from torch import Tensor
 
+from qnn.array_file import ArrayFile, ArrayFileError, open_arrays
 from qnn.errors import ModelError
 from qnn.nn.folder import Progress, read_folder
 from qnn.nn.preprocess import to_bytes
@@ -89,7 +89,7 @@ def _arrays(name):
 
 
 @contextmanager
-def opened(name: str) -> Iterator[NpzFile]:
+def opened(name: str) -> Iterator[ArrayFile]:
     """The arrays of the ``.npz`` of that name, each of which is read when it is asked for.
 
     Raises
@@ -98,14 +98,11 @@ def opened(name: str) -> Iterator[NpzFile]:
         The file, or an array that was asked for, cannot be read.
     """
     try:
-        with open(name, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_arrays(Path(name)) as arrays:
             yield arrays
-    except (KeyError, ModelError):  # of who reads
-        raise
-    except Exception as error:  # any: a cut or foreign file raises many kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except (ArrayFileError, OSError) as error:
         raise ModelError(
-            f"data {name} cannot be read: {reason}; give an .npz with {', '.join(ARRAYS)}"
+            f"data {name} cannot be read: {error}; give an .npz with {', '.join(ARRAYS)}"
         ) from error
 
 

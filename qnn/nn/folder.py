@@ -1,5 +1,8 @@
 """Labelled images in folders: ``FOLDER/train/CLASS/IMAGE`` and ``FOLDER/test/CLASS/IMAGE``."""
 
+import struct
+import warnings
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,7 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
+from qnn.files import open_file
 
 Progress = Callable[[int, int], None]  # images done, images in all
 PARTS = ("train", "test")
@@ -17,6 +21,15 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM", "TIFF", "GIF")
 # A palette may hold colours, and CMYK and YCbCr are colours in other coordinates.
 CHANNELS = {"1": 1, "L": 1, "P": 3, "RGB": 3, "YCbCr": 3, "CMYK": 3}  # by Pillow's mode
 CONVERTED = {1: "L", 3: "RGB"}
+# All images together may have as many values as this, or as many times those of their files' bytes:
+# formats write what is of one colour in a thousandth, and photographs in a tenth.
+LEAST_LIMIT, MOST_RATIO = 1 << 28, 200
+# What decoders raise for files that are cut or altered, each in its own way; running out of memory
+# is none of it, as sizes are checked before.
+BROKEN = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RuntimeError, struct.error, zlib.error),
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,7 @@ class Entry:
     label: int
     size: tuple[int, int]  # width, height
     channels: int
+    file_bytes: int
 
 
 def read_folder(folder: str | Path, progress: Progress | None = None) -> tuple[Tensor, ...]:
@@ -55,6 +69,7 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> tuple[T
     together = [entry for entries in parts for entry in entries]
     _check_sizes(folder, together)
     channels = max(entry.channels for entry in together)
+    _check_values(folder, together, channels)
     done, found = 0, []
     for entries in parts:
         width, height = entries[0].size
@@ -116,14 +131,17 @@ def _entries(folder, part, classes) -> list[Entry]:
 
 
 def _entry(folder, path, label) -> Entry:
-    with _opened(folder, path) as image:
-        channels = CHANNELS.get(image.mode)
-        if channels is None or image.has_transparency_data:
-            raise ModelError(
-                f"data {folder}: {path.relative_to(folder)} needs 8-bit grey or RGB pixels, not "
-                f"mode {image.mode} or transparency; convert it"
-            )
-        return Entry(path, label, image.size, channels)
+    def look(image):
+        return image.mode, image.has_transparency_data, image.size
+
+    mode, transparent, size = _read(folder, path, look)
+    channels = CHANNELS.get(mode)
+    if channels is None or transparent:
+        raise ModelError(
+            f"data {folder}: {path.relative_to(folder)} needs 8-bit grey or RGB pixels, not mode "
+            f"{mode} or transparency; convert it"
+        )
+    return Entry(path, label, size, channels, path.stat().st_size)
 
 
 def _check_sizes(folder, entries):
@@ -139,22 +157,38 @@ def _check_sizes(folder, entries):
             )
 
 
-def _opened(folder, path):
-    from PIL import Image  # only folders need it
-
-    try:
-        return Image.open(path, formats=FORMATS)
-    except Exception as error:  # any: decoders of a cut or foreign file raise many kinds
-        raise _unreadable(folder, path) from error
+def _check_values(folder, entries, channels):
+    """Refuse images whose headers ask for far more memory than their files have bytes."""
+    width, height = entries[0].size
+    values = len(entries) * channels * width * height
+    most = max(LEAST_LIMIT, MOST_RATIO * sum(entry.file_bytes for entry in entries))
+    if values > most:
+        raise ModelError(
+            f"data {folder} needs images that fill their files, but {len(entries)} of {width} x "
+            f"{height} would take {values:,} bytes, more than {most:,}; make them smaller"
+        )
 
 
 def _pixels(folder, path, channels):
-    with _opened(folder, path) as image:
-        try:
-            pixels = np.array(image.convert(CONVERTED[channels]))
-        except Exception as error:  # any: as above
-            raise _unreadable(folder, path) from error
+    def decode(image):
+        return np.array(image.convert(CONVERTED[channels]))
+
+    pixels = _read(folder, path, decode)
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1)
+
+
+def _read(folder, path, what):
+    """What the function ``what`` gives of the image in a file."""
+    from PIL import Image  # only folders need it
+
+    try:
+        with open_file(path) as file, warnings.catch_warnings():
+            # Of metadata that is broken, which nobody asked for.
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=FORMATS) as image:
+                return what(image)
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise _unreadable(folder, path) from error
 
 
 def _unreadable(folder, path):

@@ -173,8 +173,8 @@ class Plan:
         """
         found = typed_fields(_FILE_FIELDS, fields)
         layers = [_layer(number, dict(layer)) for number, layer in enumerate(found["layers"])]
-        layers = _with_pixels(layers, found.pop("mean"), found.pop("std"))
         _check_names(layers, found["outputs"])
+        layers = _with_pixels(layers, found.pop("mean"), found.pop("std"))
         return Plan(**found | {"layers": layers})
 
 
@@ -228,7 +228,7 @@ def _check_names(layers, outputs):
     for name, _ in outputs:
         if name not in known:
             raise FieldsError("layers for its outputs", f"none for '{name}'")
-    if not outputs or not any(isinstance(layer, InputPlan) for layer in layers):
+    if not outputs or all(layer.inputs for layer in layers):
         raise FieldsError("an input and an output", "none")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hw.spec.image import Image
+from qnn.array_file import ArrayFileError, read_arrays
 from qnn.errors import DeviceError
 from qnn.runtime.given import Given
 
@@ -62,11 +63,9 @@ def load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
         It is neither.
     """
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+        return read_arrays(path)
     except FileNotFoundError:
         raise DeviceError(f"{path}: no such file; name one of NumPy's, .npy or .npz") from None
-    except Exception as error:  # any: a cut or foreign file raises many kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except (ArrayFileError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DeviceError(f"{path}: cannot be read: {reason}; give an .npy or .npz") from None

@@ -10,7 +10,7 @@ from hw.spec.c_header import c_header
 from hw.spec.image import Image
 
 PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.runtime")
-BESIDE = ("errors.py", "fields.py", "files.py")  # of ``qnn`` itself
+BESIDE = ("array_file.py", "errors.py", "fields.py", "files.py")  # of ``qnn`` itself
 # They read packages that the folder does not have.
 LEFT_OUT = ("folder.py", "c_header.py")  # what only makes such folders
 DRIVER = '''"""Runs the network of this build on a device: "python driver.py --help", or in Python:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from qnn.bench import results
@@ -70,3 +72,34 @@ def test_a_result_counts_for_the_run_that_is_still_defined_so():
 def test_the_score_is_an_accuracy_or_a_perplexity():
     assert result(test_accuracy=90.0).score == (90.0, " %")
     assert result(test_accuracy=None, test_perplexity=4.5).score == (4.5, " perplexity")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"machine": {}},
+        {"machine": 5},
+        {"definition": {"settings": 3}},
+        {"seconds": "1"},
+        {"codes_after": [None]},
+        {"test_accuracy": None},
+        {"seed": 10**30},
+    ],
+)
+def test_a_result_of_other_kinds_is_refused_before_a_table_meets_it(tmp_path, change):
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps(result().to_fields() | change) + "\n")
+    with pytest.raises(ModelError) as error:
+        results.read(path)
+    assert str(error.value) == (
+        f"results {path} need one result a line, but line 1 is none; remove it, or choose another "
+        f"file with --out"
+    )
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{}", "\ud800"])
+def test_a_line_that_is_no_object_is_refused(tmp_path, text):
+    path = tmp_path / "results.jsonl"
+    path.write_text(text + "\n", errors="surrogatepass")
+    with pytest.raises(ModelError, match="need one result a line, but line 1 is none"):
+        results.read(path)

@@ -47,7 +47,7 @@ def test_a_file_that_is_cut_is_refused(quantized, tmp_path):
     artifact.save(quantized, path)
     path.write_bytes(path.read_bytes()[:-100])
     assert refusal(lambda: artifact.load(path)) == (
-        f"{path}: cannot be read as a quantized model: Error while deserializing: "
+        f"{path}: cannot be read as a quantized model: Error while deserializing header: "
         f"incomplete metadata, file not fully covered; copy or quantize it again"
     )
 

@@ -1,3 +1,7 @@
+import os
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -200,4 +204,62 @@ def test_a_missing_or_empty_part_is_refused(tmp_path, part):
     write(tmp_path / part / "loose.png", picture(0))
     assert message(lambda: read_folder(tmp_path)) == (
         f"data {tmp_path} needs a folder of images for each class, but {part} has none; make them"
+    )
+
+
+def altered(folder, path):
+    """Whatever is made of one image of a folder, the refusal names it."""
+    name = path.relative_to(folder)
+    assert message(lambda: read_folder(folder)) == (
+        f"data {folder}: {name} cannot be read as an image; it is cut short, or none of "
+        f"{', '.join(FORMATS)}: replace or remove it"
+    )
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "circle", "folder"])
+def test_what_is_no_file_is_refused_and_nobody_waits(tmp_path, kind):
+    filled(tmp_path)
+    path = tmp_path / "train/cat/0.png"
+    path.unlink()
+    make = {
+        "pipe": lambda: os.mkfifo(path),
+        "device": lambda: path.symlink_to("/dev/zero"),
+        "circle": lambda: path.symlink_to(path),
+        "folder": path.mkdir,
+    }
+    make[kind]()
+    altered(tmp_path, path)
+
+
+def test_a_link_to_an_image_elsewhere_is_one(tmp_path):
+    filled(tmp_path / "data")
+    path = tmp_path / "data/train/cat/0.png"
+    path.rename(tmp_path / "kept.png")
+    path.symlink_to(tmp_path / "kept.png")
+    assert len(read_folder(tmp_path / "data")[0]) == 6
+
+
+def test_a_png_whose_text_is_a_bomb_is_refused(tmp_path):
+    filled(tmp_path)
+    path = tmp_path / "train/cat/0.png"
+    bomb = b"Comment\0\0" + zlib.compress(bytes(1 << 26))
+    chunk = struct.pack(">I", len(bomb)) + b"zTXt" + bomb
+    chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
+    data = path.read_bytes()
+    for place in (33, data.index(b"IEND") - 4):  # before and behind the pixels
+        path.write_bytes(data[:place] + chunk + data[place:])
+        altered(tmp_path, path)
+
+
+def test_images_whose_sizes_are_far_above_their_files_are_refused(tmp_path):
+    for part, classes in COUNTS.items():
+        for name in classes:
+            path = tmp_path / part / name / "0.png"
+            path.parent.mkdir(parents=True)
+            Image.new("L", (9000, 9000)).save(path)
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
+    assert 200 * size < 1 << 28
+    assert message(lambda: read_folder(tmp_path)) == (
+        f"data {tmp_path} needs images that fill their files, but 6 of 9000 x 9000 would take "
+        f"486,000,000 bytes, more than {1 << 28:,}; make them smaller"
     )

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qnn.errors import ModelError, ToolError
-from qnn.files import write_whole
+from qnn.fields import parsed, typed
+from qnn.files import read_file, write_whole
 
 # A file that begins in another way is not ours, and is never rewritten.
 START = '{"step": '  # of each line
@@ -78,11 +79,12 @@ class Metrics:
 
 def _rewind(path, step):
     try:
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        text = read_file(path).decode() if path.exists() else ""
+        lines = text.splitlines(keepends=True)
         if lines and lines[-1].startswith(START) and not lines[-1].endswith("\n"):
             del lines[-1]  # cut short by the end of its process
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-    except (ValueError, KeyError, TypeError, IsADirectoryError):
+        kept = [line for line in lines if typed(int, typed(dict, parsed(line))["step"]) <= step]
+    except (ValueError, KeyError, OSError):
         raise ModelError(
             f"metrics {path} holds something else than metrics of a run; name another file"
         ) from None

@@ -13,6 +13,8 @@ from qnn.nn.weights.foreign import placeholders
 from qnn.nn.weights.signs import check_file, is_safetensors, unreadable
 
 ADVICE = "give a dictionary of tensors that torch.save or safetensors wrote"
+# PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
+MOST_RATIO = 20
 SAVE = "save its weights alone: torch.save(model.state_dict(), FILE)"
 
 
@@ -44,6 +46,8 @@ def _safetensors(path):
 
 
 def _torch(path):
+    if (size := _unpacked_bytes(path)) > MOST_RATIO * path.stat().st_size:
+        raise unreadable(path, f"its members would take {size:,} bytes", "save it again")
     try:
         with warnings.catch_warnings(), placeholders(_foreign_classes(path)):
             # Of old formats and protocols, which are read all the same.
@@ -51,6 +55,16 @@ def _torch(path):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # any: a cut or foreign file raises many kinds
         raise unreadable(path, *_reason(path, error)) from error
+
+
+def _unpacked_bytes(path):
+    """What the members of an archive say to be in all; 0 for another file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    # Of an older format, or an archive that the reader itself refuses.
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return 0
 
 
 def _foreign_classes(path):
