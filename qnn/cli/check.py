@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from qnn.backend.registry import DEFAULT
+from qnn.cli.check_model import Target, check_model
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import CONFIG_NAMES, BackendName, ConfigSettings, read_config, read_graph
@@ -16,27 +17,49 @@ EDITED = (".tcl", ".xdc", ".lpf", ".md")  # files of a project that its user may
 
 def check(
     model: Annotated[
-        Path,
-        typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file, or a build folder."),
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A float model as module:factory or a name of the zoo, a .safetensors or .qgraph "
+            "file, or a build folder.",
+        ),
     ],
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of a float model that does not say it: 3,224,224, without the batch; once for "
+            "each input."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights of a float model, .pt or .safetensors.")
+    ] = None,
     config: Annotated[
         str | None,
-        typer.Option(help=f"Configuration: {CONFIG_NAMES}. Without it test.", show_default=False),
+        typer.Option(
+            help=f"Configuration: {CONFIG_NAMES}. Without it test, or none for a float model.",
+            show_default=False,
+        ),
     ] = None,
     set_: ConfigSettings = None,
     backend: BackendName = DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Say whether MODEL fits an accelerator, or the board's project of a build folder is sound.
+    """Say what MODEL lacks or whether it fits an accelerator, or check a build's board project.
 
-    Exit code 0 if so; 3 if the model does not fit; 1 if the project has findings.
+    Exit code 0 if all is well; 3 if the model does not fit; 1 if the project has findings.
     """
-    if model.is_dir():
-        _check_build(model, as_json)
+    path = Path(model)
+    if path.is_dir():
+        _check_build(path, as_json)
+        return
+    if path.suffix not in (".qgraph", ".safetensors"):
+        target = Target(config, set_, backend)
+        check_model(model, checkpoint, input_shape or [], target, as_json)
         return
     from qnn.design import compile
 
-    graph = read_graph(model)
+    graph = read_graph(path)
     target = read_config(config, set_, graph, backend=backend)
     compile(graph, target, backend=backend)
     # Inputs stand first, and take no work.
