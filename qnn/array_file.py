@@ -151,7 +151,9 @@ def _array(file: IO[bytes], size: int, name: str) -> np.ndarray:
         if wanted != held:
             raise ArrayFileError(f"{name} needs {wanted} bytes for its shape {shape}, not {held}")
         order = "F" if b"True" in text else "C"
-        return _filled(file, wanted, name).view(dtype).reshape(shape, order=order)
+        array = _filled(file, wanted, name).view(dtype).reshape(shape, order=order)
+        # In the machine's own order of bytes, which torch alone takes; most files have it.
+        return array.astype(dtype.newbyteorder("="), copy=False)
     except (TypeError, ValueError) as error:
         raise ArrayFileError(_reason(error)) from None
 

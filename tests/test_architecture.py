@@ -60,6 +60,9 @@ MAY_IMPORT = {
     "sim.junit": {"sim.verification"},
     "boards": {"qnn.eda", "qnn.runtime", "hw", "hw.spec"},
     "qnn.bench": {
+        "qnn.report",
+        "qnn.manifest",
+        "qnn.backend",
         "sim",
         "sim.verification",
         "sim.verify",

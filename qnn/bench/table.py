@@ -38,7 +38,7 @@ def markdown(results: Iterable[Result]) -> str:
         lines += [f"**{part.title}**", "", _line(HEADER), _line(["---"] * len(HEADER))]
         lines += [*map(_line, part.rows), ""]
     places = {
-        f"{r.machine['gpu'] or r.machine['cpu']}, {r.threads} "
+        f"{r.machine.get('gpu') or r.machine['cpu']}, {r.threads} "
         f"{'thread' if r.threads == 1 else 'threads'}, torch {r.torch_version}, commit {r.commit}"
         for r in results
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnn.cli.bench_array import bench_array
+from qnn.cli.bench_fuzz import bench_fuzz
 from qnn.cli.exit_codes import SUMMARY
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.sources import ConfigName, ConfigSettings, read_config
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 bench = typer.Typer(rich_markup_mode=None)
 bench.command("array", epilog=SUMMARY)(bench_array)
+bench.command("fuzz", epilog=SUMMARY)(bench_fuzz)
 
 
 class Simulator(StrEnum):

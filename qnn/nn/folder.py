@@ -28,7 +28,7 @@ LEAST_LIMIT, MOST_RATIO = 1 << 28, 200
 # is none of it, as sizes are checked before.
 BROKEN = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError),
-    *(ArithmeticError, RuntimeError, struct.error, zlib.error),
+    *(ArithmeticError, RuntimeError, AssertionError, struct.error, zlib.error),
 )
 
 

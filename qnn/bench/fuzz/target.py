@@ -1,0 +1,25 @@
+"""One reader that a campaign attacks, and what makes a hostile file for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+Make = Callable[[Random, Path, Path], Path]  # chance, the valid files, an empty place; the input
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader.
+
+    Members
+    -------
+    valid : its file or folder among the valid ones
+    make : writes a hostile input into a place, and says where it is
+    read : takes it as a user's command would, and raises where it refuses it
+    """
+
+    name: str
+    valid: str
+    make: Make
+    read: Callable[[Path, Path], object]  # the input, and the valid files
