@@ -11,18 +11,26 @@ MAY_IMPORT = {
     "hw.spec.isa.codes": set(),  # what a weight code is, also for training
     "hw.spec": {"hw.spec.isa.codes", "qnn.ir.shape"},
     "hw": {"hw.spec", "hw.spec.isa.codes"},
-    "qnn.quant": {"hw.spec.isa.codes"},
+    "qnn.tasks": set(),  # what outputs are for, also for drivers
+    "qnn.quant": {"qnn.tasks", "hw.spec.isa.codes"},
     "qnn.ir.shape": set(),  # which axes a user's array has, also for drivers
     "qnn.ir": {"qnn.ir.shape", "qnn.quant", "hw.spec.isa.codes"},
-    "qnn.nn": {"qnn.ir", "qnn.ir.shape", "qnn.quant"},
+    "qnn.nn": {"qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
     "qnn.frontend": {"qnn.ir", "qnn.ir.shape"},
-    "qnn.ptq": {"qnn.frontend", "qnn.nn", "qnn.ir", "qnn.quant", "hw.spec.isa.codes"},
+    "qnn.ptq": {
+        "qnn.frontend",
+        "qnn.nn",
+        "qnn.ir",
+        "qnn.quant",
+        "qnn.tasks",
+        "hw.spec.isa.codes",
+    },
     "qnn.compiler": {"qnn.ir", "qnn.quant", "hw.spec", "hw.spec.isa.codes"},
     "qnn.backend": {"qnn.ir", "qnn.quant"},  # the protocol, what it speaks of, and the registry
     "qnn.testbench": {"qnn.backend", "qnn.ir"},
     "qnn.manifest": set(),  # what a build folder says of itself
     "qnn.design": {"qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
-    "qnn.runtime": {"qnn.ir.shape", "hw.spec"},
+    "qnn.runtime": {"qnn.ir.shape", "qnn.tasks", "hw.spec"},
     "qnn.eda": {"hw", "hw.spec"},
     "sim": {  # simulators of the array
         "qnn.backend",
@@ -76,6 +84,7 @@ MAY_IMPORT = {
         "qnn.compiler",
         "qnn.design",
         "qnn.runtime",
+        "qnn.tasks",
         "hw",
         "hw.spec",
     },
@@ -101,12 +110,14 @@ MAY_IMPORT = {
         "qnn.nn",
         "qnn.quant",
         "qnn.ir",
+        "qnn.ir.shape",
         "qnn.frontend",
         "qnn.ptq",
         "qnn.compiler",
         "qnn.design",
         "qnn.testbench",
         "qnn.runtime",
+        "qnn.tasks",
         "qnn.eda",
         "hw",
         "hw.spec",

@@ -180,13 +180,14 @@ def _write(folder, model, quantized, design):
 
 def integer_accuracy(graph, pixels, labels) -> float:
     """Percent of ``pixels`` that the integer reference classifies as ``labels`` say."""
-    from qnn.ir.encode import encode_input
+    from qnn.ir.encode import as_results, encode_input
     from qnn.ir.reference import reference
+    from qnn.tasks.measures import measured
 
     # Inner tensors are dropped on the way: 360 images of all of them would be kept for nothing.
     tensors = reference(graph, encode_input(graph, pixels), outputs_only=True)
-    answers = tensors[graph.outputs[0].name].reshape(len(labels), -1).argmax(1)
-    return 100 * float((answers == labels).mean())
+    _, found = measured(as_results(graph.outputs[0], tensors[graph.outputs[0].name]), labels)
+    return found["accuracy"]
 
 
 def utilisation(image, cycles: float) -> float:

@@ -10,14 +10,11 @@ from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.formats import choice, described, layer_bits, layer_terms, mean_terms, print_fit
 from qnn.cli.output import Json, note, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
-from qnn.cli.sources import Data, read_data_for
+from qnn.cli.sources import Data, Layout, checked_layout, read_data_for
+from qnn.cli.tasks import Task, asked_task, spoken
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from qnn.nn.data import Dataset
-    from qnn.nn.model import QuantizedModel
-    from qnn.nn.named_data import NamedDataset
+    from torch import Tensor
 
 
 def quantize(
@@ -35,6 +32,8 @@ def quantize(
         ),
     ] = None,
     data: Data = "digits",
+    layout: Layout = None,
+    task: Task = None,
     samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
     # A text and not a number: it may name layers.
     weight_bits: Annotated[
@@ -85,10 +84,12 @@ def quantize(
     from qnn.nn import artifact
     from qnn.nn.augment import augment as crop_and_flip
     from qnn.nn.zoo import NO_CHECKPOINT, ZOO, load_trained
+    from qnn.ptq.compare import TestSet
     from qnn.ptq.quantize import quantize
     from qnn.ptq.sensitivity import Budget
     from qnn.runtime.given import images_of
 
+    asked, layout = asked_task(task), checked_layout(layout)
     sys.path.insert(0, "")  # module:factory may lie in the current folder
     entry = ZOO.get(model)
     # Quantizing random weights would succeed, and mean nothing.
@@ -109,7 +110,9 @@ def quantize(
         std_values = entry.std
     options = rounding_options(rounding, settings)
     network = load_trained(model, checkpoint, note)
-    images = read_data_for(data, network)
+    images = read_data_for(data, network, layout)
+    mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
+    test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
     with progress_of_rounding(rounding) as report:
         quantized = quantize(
             network,
@@ -118,14 +121,15 @@ def quantize(
             activation_bits=activation_bits,
             rounding=rounding,
             terms=codes,
-            mean=for_pixels(mean_values, images.x_train),
-            std=for_pixels(std_values, images.x_train),
+            mean=mean_values,
+            std=std_values,
             bias_correction=bias_correction,
             rounding_options=options,
             rounding_data=images_of(images.x_train, slice(rounding_samples)),
             augment=crop_and_flip if augment else None,
             progress=report,
             checkpoint=resume,
+            task=[kind.value for kind in test.kinds],
         )
     weights = None if checkpoint == NO_CHECKPOINT else checkpoint
     artifact.save(quantized, out, artifact.ModelSource(model, weights))
@@ -134,18 +138,22 @@ def quantize(
         "weight_bits": layer_bits(quantized.plan),
         "terms": layer_terms(quantized.plan),
         "mean_terms": mean_terms(quantized.plan),
-        **accuracies(network, quantized, images, samples),
+        **test.compared(network, quantized),
     }
     if as_json:
         print_json(result)
         return
-    text = f"{out}: {described(quantized.plan)}"
-    if result["float_accuracy"] is not None:
-        text += (
-            f"; of {result['test_images']} test images float gets "
-            f"{result['float_accuracy']:.2f} %, quantized {result['quantized_accuracy']:.2f} %"
-        )
-    print(text)
+    print(f"{out}: {described(quantized.plan)}{_said(result)}")
+
+
+def _said(result) -> str:
+    """The numbers of both models in words."""
+    count, quantized = result["test_images"], spoken(result["quantized"])
+    if not result["task"]:
+        return f"; on {count} test images without labels for its outputs it keeps {quantized}"
+    words = [spoken(result[name]).removesuffix(" right") for name in ("float", "quantized")]
+    verb = "gets" if result["float_accuracy"] is not None else "has"
+    return f"; of {count} test images float {verb} {words[0]}, quantized {words[1]}"
 
 
 def for_pixels(
@@ -157,36 +165,6 @@ def for_pixels(
     if not isinstance(images, tuple):
         return values
     return tuple(values if x.dtype == torch.uint8 else None for x in images)
-
-
-def accuracies(
-    network: "nn.Module", quantized: "QuantizedModel", images: "Dataset | NamedDataset", most: int
-) -> dict:
-    """Test images and percent right of both models, None where these give no classes."""
-    from qnn.nn.training import accuracy
-    from qnn.ptq.data import reals as reals_of
-    from qnn.runtime.given import image_count, images_of
-
-    given = images_of(images.x_test, slice(most))
-    count = image_count(given)
-    each = given if isinstance(given, tuple) else (given,)
-    pairs = zip(quantized.inputs, each, strict=True)
-    reals = tuple(reals_of(x, source.plan.pixels) for source, x in pairs)
-    right = {"float_accuracy": None, "quantized_accuracy": None}
-    if images.y_test is not None and gives_classes(network, reals):
-        labels = images.y_test[:count]
-        right["float_accuracy"] = 100 * accuracy(network, reals, labels)
-        right["quantized_accuracy"] = 100 * accuracy(quantized, reals, labels)
-    return {"test_images": count, **right}
-
-
-def gives_classes(network: "nn.Module", images: "tuple[Tensor, ...]") -> bool:
-    """Whether ``network`` gives one vector an image, so that its greatest value is a class."""
-    import torch
-
-    with torch.no_grad():
-        result = network(*(x[:1] for x in images))
-    return isinstance(result, torch.Tensor) and result.dim() == 2
 
 
 def numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:

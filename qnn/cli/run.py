@@ -11,7 +11,16 @@ import typer
 import boards
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
-from qnn.cli.sources import Build, Data, Images, read_array_design, read_test_images
+from qnn.cli.sources import (
+    Build,
+    Data,
+    Images,
+    Layout,
+    checked_layout,
+    read_array_design,
+    read_test_images,
+)
+from qnn.cli.tasks import Task, asked_task, design_tasks, outputs_measured, spoken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +43,9 @@ def run(
     device: Annotated[str, typer.Option(help=DEVICE_HELP)],
     data: Data = "digits",
     images: Images = 2,
+    layout: Layout = None,
     out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
+    task: Task = None,
     as_json: Json = False,
 ) -> None:
     """Run the design in BUILD on a board, with the driver that its folder 'driver' holds."""
@@ -42,22 +53,24 @@ def run(
 
     from qnn.runtime.given import image_count
 
+    asked = asked_task(task)
     design = read_array_design(build, "run")
-    pixels, labels = read_test_images(data, design.graph, images)
+    pixels, labels = read_test_images(data, design.graph, images, checked_layout(layout))
+    kinds, labels = design_tasks(design.graph, labels, asked)
     count = image_count(pixels)
     outputs, seconds = execute(device, design, channels_last(pixels))
     if out is not None:
         names = [output.name for output in design.graph.outputs]
         with out.open("wb") as file:
             np.savez(file, **dict(zip(names, outputs, strict=True)))
-    classifies = labels is not None and len(outputs) == 1 and outputs[0].ndim == 2
-    right = 100 * float((outputs[0].argmax(1) == labels).mean()) if classifies else None
-    result = {"device": device, "images": count, "accuracy": right, "seconds": seconds}
+    found = outputs_measured(design.graph, outputs, labels, kinds, pixels)
+    result = {"device": device, "images": count, **found, "seconds": seconds}
     keep_result(build, f"run_{device.partition(':')[0]}", record(result, data))
     if as_json:
         print_json(result)
         return
-    answer = "" if right is None else f", {right:.2f} % right"
+    said = spoken(found["measures"])
+    answer = f", {said}" if said else ""
     print(f"{device.removesuffix(':')}: {count} images in {seconds:.1f} s{answer}")
 
 

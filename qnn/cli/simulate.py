@@ -14,10 +14,13 @@ from qnn.cli.sources import (
     Data,
     DeviceName,
     Images,
+    Layout,
+    checked_layout,
     device_of,
     read_design,
     read_test_images,
 )
+from qnn.cli.tasks import Task, asked_task, design_tasks, outputs_measured, spoken
 from qnn.cli.waves import DEFAULT_CYCLES, WavesCycles, WavesFile, check_options, waves_result
 
 REFERENCE = "reference"  # the device of every back end: the meaning of the integers
@@ -27,8 +30,10 @@ def simulate(
     build: Build,
     data: Data = "digits",
     images: Images = 2,
+    layout: Layout = None,
     device: DeviceName = None,
     out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
+    task: Task = None,
     waves: WavesFile = None,
     waves_cycles: WavesCycles = DEFAULT_CYCLES,
     as_json: Json = False,
@@ -39,10 +44,12 @@ def simulate(
     from qnn.runtime.given import image_count
     from sim.simulate import simulate
 
+    asked = asked_task(task)
     design = read_design(build)
     device = device_of(device, (REFERENCE, *design.backend.devices))
     check_options(design, device, waves, waves_cycles)
-    pixels, labels = read_test_images(data, design.graph, images)
+    pixels, labels = read_test_images(data, design.graph, images, checked_layout(layout))
+    kinds, labels = design_tasks(design.graph, labels, asked)
     count = image_count(pixels)
     started = time.perf_counter()
     run = simulate(design, pixels, device=device, waves=waves, waves_cycles=waves_cycles)
@@ -51,12 +58,11 @@ def simulate(
         names = [output.name for output in design.graph.outputs]
         with out.open("wb") as file:
             np.savez(file, **dict(zip(names, run.outputs, strict=True)))
-    classifies = labels is not None and len(run.outputs) == 1 and run.outputs[0].ndim == 2
-    right = 100 * float((run.outputs[0].argmax(1) == labels).mean()) if classifies else None
+    found = outputs_measured(design.graph, run.outputs, labels, kinds, pixels)
     result = {
         "device": device,
         "images": count,
-        "accuracy": right,
+        **found,
         "cycles_per_image": None if run.cycles is None else sum(run.cycles) / count,
         "layer_cycles": dict(run.layer_cycles),
         "waves": waves_result(run.waves),
@@ -69,7 +75,8 @@ def simulate(
     if as_json:
         print_json(result)
         return
-    answer = "" if right is None else f", {right:.2f} % right"
+    said = spoken(found["measures"])
+    answer = f", {said}" if said else ""
     print(f"{device}: {count} images in {seconds:.1f} s{answer}")
     if run.cycles is not None:
         print(f"{result['cycles_per_image']:,.0f} cycles an image")

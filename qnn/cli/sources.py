@@ -13,23 +13,32 @@ from qnn.cli.output import progress
 from qnn.errors import CompileError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from qnn.design import Design
     from qnn.ir.graph import Graph
+    from qnn.nn.arrays import Refusal
     from qnn.nn.data import Dataset
     from qnn.nn.named_data import NamedDataset
     from qnn.runtime.given import Given
+    from qnn.tasks.outputs import Labels
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
-# The layout of rows and columns is NHWC, as files and cameras give it.
 DATA_HELP = (
-    "'digits', an .npz with uint8 NHWC x_train ... y_test, or a folder train/CLASS/*.png ...; of "
-    "several inputs an .npz with x_train_NAME and x_test_NAME for each, and y_test if labelled."
+    "'digits', an .npz with x_train, x_test (images NHWC or NCHW, or vectors; uint8 pixels or "
+    "floats) and y_train, y_test if labelled (y_test_0, y_test_1 of several outputs), or a folder "
+    "train/CLASS/*.png ...; of several inputs an .npz with x_train_NAME and x_test_NAME for each."
 )
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        help="Axes of images in an .npz: nhwc or nchw. Without it as the model takes them.",
+        show_default=False,
+    ),
+]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
 DeviceName = Annotated[
     str | None,
@@ -125,15 +134,24 @@ def read_config(
     return target.configure(graph, name, changes)
 
 
-def read_data(name: str) -> "Dataset":
+def checked_layout(name: str | None) -> str | None:
+    """The layout that ``--layout`` names, checked before any work."""
+    if name is not None and name not in ("nhwc", "nchw"):
+        raise typer.BadParameter(f"--layout must be nhwc or nchw, not '{name}'")
+    return name
+
+
+def read_data(name: str, layout: str | None = None, refusal: "Refusal | None" = None) -> "Dataset":
     """The data set called ``name``, with a bar while images of a folder are read."""
     from qnn.nn.data import load_data
 
     with progress(f"reading {name}") as report:
-        return load_data(name, report)
+        return load_data(name, report, layout, refusal)
 
 
-def read_data_for(name: str, model: "nn.Module") -> "Dataset | NamedDataset":
+def read_data_for(
+    name: str, model: "nn.Module", layout: str | None = None
+) -> "Dataset | NamedDataset":
     """The data set called ``name``; of several inputs, in the order of the model's ``forward``."""
     from inspect import signature
 
@@ -141,24 +159,71 @@ def read_data_for(name: str, model: "nn.Module") -> "Dataset | NamedDataset":
 
     named = named_inputs(name)
     if not named:
-        return read_data(name)
+        return read_data(name, layout, refusal_of(model))
     parameters = signature(model.forward).parameters.values()
     taken = [p.name for p in parameters if p.name in named or p.default is p.empty]
     # A float model takes images or vectors: what has no channels is an image of one.
-    return load_named(name, dict.fromkeys(taken, "CHW"))
+    return load_named(name, dict.fromkeys(taken, ("CHW", None)), layout)
 
 
-def read_test_images(data: str, graph: "Graph", count: int) -> tuple["Given", "np.ndarray | None"]:
-    """The first test images as the graph's inputs take them, and their labels.
+def refusal_of(model: "nn.Module") -> "Refusal":
+    """Why ``model``, of one input, does not take a sample of a shape; by trying it."""
+    import torch
 
-    Of one input they are (images, channels, height, width) uint8; of several a tuple of uint8 or
-    floats, each of its input's axes, and there may be no labels.
+    from qnn.ir.shape import usual_axes
+    from qnn.nn.model import QuantizedModel
+
+    @torch.no_grad()
+    def refusal(shape):
+        if isinstance(model, QuantizedModel):
+            plan = model.plan.network_inputs[0]
+            return mismatch(plan.shape, usual_axes(plan.shape), shape)
+        try:
+            model(torch.zeros(1, *shape))
+        except Exception as error:  # any: it is the user's module
+            return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return None
+
+    return refusal
+
+
+def mismatch(block: tuple[int, int, int], axes: str, shape: tuple[int, ...]) -> str | None:
+    """Why an input of ``block`` and ``axes`` does not take a sample of ``shape``, or None."""
+    from qnn.ir.shape import user_shape
+
+    wanted = user_shape(block, axes)
+    # A vector may come as the block of one pixel that it is.
+    if shape in (wanted, block) or (len(shape) == 1 and (*shape, 1, 1) == block):
+        return None
+    first = ", channels first" if axes == "CHW" else ""
+    return f"its input has shape {wanted}{first}, not {shape}"
+
+
+def read_test_images(
+    data: str, graph: "Graph", count: int, layout: str | None = None
+) -> tuple["Given", "Labels"]:
+    """The first test images as the graph's inputs take them, and the labels of all.
+
+    Of one input they are (images, channels, height, width) uint8 or floats, or vectors; of several
+    a tuple, each of its input's axes. There may be no labels.
     """
+
+    def taken(node):
+        return lambda shape: mismatch(node.shape, node.axes, shape)
+
     if len(graph.inputs) == 1:
-        dataset = read_data(data)
-        return dataset.x_test[:count].numpy(), dataset.y_test[:count].numpy()
+        (node,) = graph.inputs
+        dataset = read_data(data, layout, taken(node))
+        return dataset.x_test[:count].numpy(), _arrays(dataset.y_test)
     from qnn.nn.named_data import TEST, read_part
 
-    x, labels = read_part(data, TEST, {node.name: node.axes for node in graph.inputs})
-    given = tuple(images[:count].numpy() for images in x)
-    return given, None if labels is None else labels[:count].numpy()
+    inputs = {node.name: (node.axes, taken(node)) for node in graph.inputs}
+    x, labels = read_part(data, TEST, inputs, layout)
+    return tuple(images[:count].numpy() for images in x), _arrays(labels)
+
+
+def _arrays(labels) -> "Labels":
+    """Labels of tensors as arrays."""
+    if isinstance(labels, tuple):
+        return tuple(None if each is None else each.numpy() for each in labels)
+    return None if labels is None else labels.numpy()

@@ -8,6 +8,8 @@ import typer
 
 from qnn.cli.output import Json, note, print_json, progress
 from qnn.cli.quantize import numbers
+from qnn.cli.sources import Data, Layout, checked_layout, read_data, refusal_of
+from qnn.cli.tasks import Task, asked_task, spoken
 from qnn.files import write_whole
 
 if TYPE_CHECKING:
@@ -26,9 +28,9 @@ def train(
     out: Annotated[Path, typer.Option("-o", help="Trained model to write.")] = Path(
         "trained.safetensors"
     ),
-    data: Annotated[
-        str, typer.Option(help="'digits', an .npz with uint8 NHWC x_train ..., or a folder.")
-    ] = "digits",
+    data: Data = "digits",
+    layout: Layout = None,
+    task: Task = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates, instead of epochs.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images per update.")] = None,
@@ -85,11 +87,11 @@ def train(
     from functools import partial
 
     from qnn.nn.augment import augment
-    from qnn.nn.data import load_data
     from qnn.nn.training import train as run
     from qnn.nn.zoo import load_trained
 
     sys.path.insert(0, "")  # module:factory may lie in the current folder
+    asked, layout = asked_task(task), checked_layout(layout)
     # None where not given: the recipe's own defaults then hold, in one place.
     given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
     recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
@@ -99,7 +101,7 @@ def train(
     _check_folder(out)
     taught = _teacher(model, teacher, teacher_checkpoint)
     answers = taught and load_trained(*taught, note)
-    images = load_data(data)
+    images = read_data(data, layout, refusal_of(network))
     preprocessing = dict(zip(("mean", "std"), _preprocessing(model, mean, std), strict=True))
     with progress("train") as bar:
         report = run(
@@ -113,6 +115,7 @@ def train(
             device=device,
             augment=partial(augment, pad=crop, flip=flip) if crop or flip else None,
             tensorboard=tensorboard,
+            task=asked,
             **preprocessing,
         )
     # Of several processes one writes; all hold the same weights.
@@ -130,14 +133,18 @@ def _say(out, teacher, report, as_json):
                 "steps": report.steps,
                 "seconds": report.seconds,
                 "loss": report.loss,
+                "task": report.task,
                 "test_accuracy": report.test_accuracy,
+                "test": dict(report.test),
             }
         )
         return
-    # Data without labels have no accuracy.
-    accuracy = "" if report.test_accuracy is None else f", test {report.test_accuracy:.2f} %"
-    taught = "labels" if teacher is None else f"answers of {teacher}"
-    print(f"{out}: {report.steps} steps on {taught} in {report.seconds:.1f} s{accuracy}")
+    # Data without labels have no numbers.
+    said = spoken(dict(report.test)).removesuffix(" right")
+    said = f", test {said}" if said else ""
+    alone = "its inputs" if report.task == "reconstruction" else "labels"
+    taught = alone if teacher is None else f"answers of {teacher}"
+    print(f"{out}: {report.steps} steps on {taught} in {report.seconds:.1f} s{said}")
 
 
 def _network(model, weights):

@@ -16,6 +16,8 @@ from qnn.cli.sources import (
     Data,
     DeviceName,
     Images,
+    Layout,
+    checked_layout,
     device_of,
     read_design,
     read_test_images,
@@ -32,6 +34,7 @@ def verify(
     build: Build,
     data: Data = "digits",
     images: Images = 2,
+    layout: Layout = None,
     device: DeviceName = None,
     junit: Annotated[
         Path | None, typer.Option(help="JUnit report to write, for a CI; also of an error.")
@@ -51,7 +54,7 @@ def verify(
     design = read_design(build)
     device = device_of(device, design.backend.devices)
     check_options(design, device, waves, waves_cycles)
-    pixels, _ = read_test_images(data, design.graph, images)
+    pixels, _ = read_test_images(data, design.graph, images, checked_layout(layout))
     count = image_count(pixels)
     started = time.perf_counter()
     report = verify(design, pixels, device=device, waves=waves, waves_cycles=waves_cycles)

@@ -47,7 +47,7 @@ def capture(model: nn.Module | ExportedProgram, example: Tensor | tuple[Tensor, 
     # One image is enough: the graph does not depend on the values.
     images = tuple(x[:1].expand(batch, *x.shape[1:]).to(device, copy=True) for x in given)
     with torch.no_grad(), _evaluating(model), _quiet():
-        _try(model, images)
+        tried(model, images)
         program = _export(model, images)
     return read(program)
 
@@ -123,7 +123,14 @@ def _where(error):
     return f" ({Path(files[-1].filename).name}:{files[-1].lineno})" if files else ""
 
 
-def _try(model, images):
+def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What ``model`` gives for one tensor of each input.
+
+    Raises
+    ------
+    ModelError
+        It cannot take them, or gives something else than tensors.
+    """
     try:
         result = model(*images)
     except Exception as error:  # any: it is the user's code
@@ -138,6 +145,7 @@ def _try(model, images):
     if other is not None or not leaves:
         got = f", not {type(other).__name__}" if leaves else ""
         raise ModelError(f"model {OUTPUT}{got}; return tensors in a tuple, list or dictionary")
+    return tuple(leaves)
 
 
 def _export(model, images):

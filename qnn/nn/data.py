@@ -1,4 +1,4 @@
-"""Labelled images: scikit-learn's digits, or an ``.npz`` or a folder of the user's."""
+"""Samples with their labels: scikit-learn's digits, or an ``.npz`` or a folder of the user's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,37 +11,56 @@ from torch import Tensor
 
 from qnn.array_file import ArrayFile, ArrayFileError, open_arrays
 from qnn.errors import ModelError
+from qnn.nn.arrays import Refusal, channels_first, checked_labels, checked_numbers
 from qnn.nn.folder import Progress, read_folder
-from qnn.nn.preprocess import to_bytes
 
 # 16 * 15 = 240: the brightest value stays a byte, and steps stay even.
 DIGITS_LEVELS = 15  # per step of scikit-learn's digits, which run from 0 to 16
 # A fifth, as is usual.
 DIGITS_TEST = 360  # of 1797 images
-MOST_CLASSES = 1 << 20  # far more than any head has; beyond, a label is a mistake
+MOST_OUTPUTS = 64  # of a network, that a file may label
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+# int64 of classes, float32 of values; of several outputs one entry each; None where there are none.
+Labels = Tensor | tuple[Tensor | None, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (count, channels, height, width) uint8 and labels (count,) int64."""
+    """Training and test samples with their labels.
+
+    Members
+    -------
+    x_train, x_test : (count, channels, height, width), or (count, features); uint8 pixels, or
+        float32 as the model takes them
+    y_train, y_test : (count,) int64 of classes, or as the task has them (``qnn.tasks.kinds``)
+    """
 
     x_train: Tensor
-    y_train: Tensor
+    y_train: Labels
     x_test: Tensor
-    y_test: Tensor
+    y_test: Labels
 
 
-def load_data(name: str, progress: Progress | None = None) -> Dataset:
+def load_data(
+    name: str,
+    progress: Progress | None = None,
+    layout: str | None = None,
+    refusal: Refusal | None = None,
+) -> Dataset:
     """``digits``, or the ``.npz`` file or folder of images of that name.
 
-    A file holds ``x_train``, ``y_train``, ``x_test`` and ``y_test``; images are uint8 of shape
-    (count, height, width, channels), or without channels; int8 (spectra, say) becomes uint8 by
-    ``to_bytes``. A folder is one of ``qnn.nn.folder.read_folder``.
+    A file holds ``x_train`` and ``x_test``, and ``y_train`` and ``y_test`` where they are known.
+    Samples are images (count, height, width, channels), channels first, or without channels, or
+    vectors (count, features); 8-bit pixels, of which int8 (spectra, say) becomes uint8 by
+    ``to_bytes``, or floats as the model takes them. Labels are ``checked_labels``. A folder is one
+    of ``qnn.nn.folder.read_folder``.
 
     Parameters
     ----------
     progress : called with the images read and all images, of a folder
+    layout, refusal : of images, as ``channels_first`` takes them
 
     Raises
     ------
@@ -56,13 +75,20 @@ def load_data(name: str, progress: Progress | None = None) -> Dataset:
         raise ModelError(
             f"data needs to be 'digits', an .npz file or a folder of images, not '{name}'; name one"
         )
-    arrays = _arrays(name)
-    images = {key: _images(name, key, arrays[key]) for key in ("x_train", "x_test")}
-    labels = {
-        key: labels_of(name, key, arrays[key], len(arrays["x" + key[1:]]))
-        for key in ("y_train", "y_test")
-    }
-    _check_parts(name, images, labels)
+    images, labels = {}, {}
+    with opened(name) as file:
+        for part in ("train", "test"):
+            key = f"x_{part}"
+            if key not in file:
+                raise ModelError(
+                    f"data {name} needs the arrays x_train and x_test, and y_train and y_test "
+                    f"where labels are known, but has {', '.join(file.files) or 'none'}; save them"
+                )
+            who = f"data {name}: {key}"
+            array = checked_numbers(who, file[key])
+            images[key] = channels_first(who, array, layout, refusal)
+            labels[f"y_{part}"] = labels_in(name, file, part, len(array))
+    _check_parts(name, images)
     return Dataset(**images, **labels)
 
 
@@ -76,16 +102,6 @@ def digits(seed: int = 0) -> Dataset:
     labels = torch.from_numpy(bunch.target[order].astype(np.int64))
     train = len(labels) - DIGITS_TEST
     return Dataset(images[:train], labels[:train], images[train:], labels[train:])
-
-
-def _arrays(name):
-    try:
-        with opened(name) as file:
-            return {key: file[key] for key in ARRAYS}
-    except KeyError:
-        raise ModelError(
-            f"data {name} needs the arrays {', '.join(ARRAYS)}, but one is missing; save all four"
-        ) from None
 
 
 @contextmanager
@@ -106,58 +122,34 @@ def opened(name: str) -> Iterator[ArrayFile]:
         ) from error
 
 
-def _images(name, key, array):
-    array = to_bytes(array)
-    if array.dtype != np.uint8 or array.ndim not in (3, 4):
-        raise ModelError(
-            f"data {name}: {key} needs uint8 images (count, height, width, channels), not "
-            f"{array.dtype} {array.shape}; convert them"
-        )
-    if not array.size:
-        raise ModelError(
-            f"data {name}: {key} needs at least one image of one pixel, not {array.shape}; add some"
-        )
-    array = array[..., None] if array.ndim == 3 else array
-    # Made contiguous once here: every batch would gather from a transposed view otherwise.
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+def labels_in(name: str, file: ArrayFile, part: str, samples: int) -> Labels:
+    """Labels ``y_PART``, or ``y_PART_0``, ``y_PART_1`` ... of several outputs; None without any."""
+    key = f"y_{part}"
+    if key in file:
+        return checked_labels(f"data {name}: {key}", file[key], samples)
+    start = f"{key}_"
+    numbers = [k.removeprefix(start) for k in file.files if k.startswith(start)]
+    # A name like y_test_999999999 is no output's.
+    counted = [int(n) for n in numbers if n.isdecimal() and len(n) < 4 and int(n) < MOST_OUTPUTS]
+    if not counted:
+        return None
+    keys = [f"{start}{number}" for number in range(max(counted) + 1)]
+    return tuple(
+        checked_labels(f"data {name}: {k}", file[k], samples) if k in file else None for k in keys
+    )
 
 
-def labels_of(name: str, key: str, array: np.ndarray, images: int) -> Tensor:
-    """The labels in the array ``key`` of the file ``name``, (count,) int64, one per image.
-
-    Raises
-    ------
-    ModelError
-        They are of another shape or kind.
-    """
-    # CIFAR's files, as Keras gives them, have labels of shape (count, 1).
-    array = array.reshape(-1) if array.ndim == 2 and array.shape[1] == 1 else array
-    if not np.issubdtype(array.dtype, np.integer) or array.shape != (images,):
+def _check_parts(name, images):
+    """Check that both parts have images of one shape and one kind."""
+    train, test = images.values()
+    if train.shape[1:] != test.shape[1:]:
         raise ModelError(
-            f"data {name}: {key} needs {images} integer labels, not {array.dtype} "
-            f"{array.shape}; give one an image"
+            f"data {name}: x_test needs samples of shape {tuple(train.shape[1:])}, channels first, "
+            f"as x_train has them, not {tuple(test.shape[1:])}; make them alike"
         )
-    # A label of -1 marks images without one in some data sets; they cannot be learnt from.
-    if array.min() < 0 or array.max() >= MOST_CLASSES:
-        wrong = array.min() if array.min() < 0 else array.max()
+    if train.dtype != test.dtype:
+        kinds = {torch.uint8: "8-bit pixels", torch.float32: "floats"}
         raise ModelError(
-            f"data {name}: {key} needs labels from 0 to {MOST_CLASSES - 1}, not {wrong}; number "
-            f"the classes from 0"
-        )
-    return torch.from_numpy(array.astype(np.int64))
-
-
-def _check_parts(name, images, labels):
-    """Check that both parts have images of one shape, and the same classes."""
-    train, test = (tuple(x.shape[1:]) for x in images.values())
-    if train != test:
-        raise ModelError(
-            f"data {name}: x_test needs images of shape {train} (channels, height, width) as "
-            f"x_train has them, not {test}; make them alike"
-        )
-    known, found = (int(y.max()) for y in labels.values())
-    if found > known:
-        raise ModelError(
-            f"data {name}: y_test needs labels from 0 to {known}, which y_train has, not {found}; "
-            f"correct them"
+            f"data {name}: x_test needs {kinds[train.dtype]} as x_train has, not "
+            f"{kinds[test.dtype]}; convert one of them"
         )

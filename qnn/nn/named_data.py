@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.nn.data import labels_of, opened
-from qnn.nn.preprocess import to_bytes
+from qnn.nn.arrays import Refusal, channels_first, checked_numbers
+from qnn.nn.data import Labels, labels_in, opened
 
 TRAIN, TEST = "train", "test"  # the parts of a file, in its arrays' names
 # Files have an image's channels last; an array of any other axes is as the model takes it.
 CHANNELS_LAST = ("CHW", "C")
+Input = tuple[str, Refusal | None]  # axes, and why a shape is not taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +25,13 @@ class NamedDataset:
     -------
     x_train, x_test : (count, channels, height, width), (count, features) or (count, *axes) of each
         input; uint8, or what the float model takes
-    y_test : (count,) int64
+    y_train, y_test : as ``qnn.nn.data.Dataset`` has them
     """
 
     x_train: tuple[Tensor, ...]
     x_test: tuple[Tensor, ...]
-    y_test: Tensor | None
+    y_train: Labels
+    y_test: Labels
 
 
 def named_inputs(name: str) -> tuple[str, ...]:
@@ -47,20 +49,23 @@ def named_inputs(name: str) -> tuple[str, ...]:
         return tuple(key.removeprefix(start) for key in file.files if key.startswith(start))
 
 
-def load_named(name: str, inputs: Mapping[str, str]) -> NamedDataset:
+def load_named(name: str, inputs: Mapping[str, Input], layout: str | None = None) -> NamedDataset:
     """Both parts of the file, for ``inputs`` as ``read_part`` takes them; raises as it does."""
-    train, _ = read_part(name, TRAIN, inputs)
-    return NamedDataset(train, *read_part(name, TEST, inputs))
+    x_train, y_train = read_part(name, TRAIN, inputs, layout)
+    x_test, y_test = read_part(name, TEST, inputs, layout)
+    return NamedDataset(x_train, x_test, y_train, y_test)
 
 
 def read_part(
-    name: str, part: str, inputs: Mapping[str, str]
-) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    name: str, part: str, inputs: Mapping[str, Input], layout: str | None = None
+) -> tuple[tuple[Tensor, ...], Labels]:
     """Arrays ``x_PART_NAME`` of each input, and labels ``y_PART``, None where there are none.
 
     Parameters
     ----------
-    inputs : the axes of each input (``qnn.ir.shape``), by its name and in the network's order
+    inputs : the axes of each input (``qnn.ir.shape``) and why it does not take a shape, by its name
+        and in the network's order
+    layout : of images, as ``channels_first`` takes it
 
     Raises
     ------
@@ -80,18 +85,19 @@ def read_part(
                     f"has {', '.join(file.files)}; save one for each input"
                 )
         arrays = {each: file[_key(part, each)] for each in inputs}
-        labels = file[f"y_{part}"] if f"y_{part}" in file else None
-    first = next(iter(arrays))
+        first = next(iter(arrays))
+        labels = labels_in(name, file, part, len(np.atleast_1d(arrays[first])))
     for each, array in arrays.items():
-        _check_array(name, _key(part, each), array)
+        arrays[each] = checked_numbers(f"data {name}: {_key(part, each)}", array)
         if len(array) != len(arrays[first]):
             raise ModelError(
                 f"data {name}: {_key(part, each)} needs {len(arrays[first])} images, as many as "
                 f"{_key(part, first)}, not {len(array)}; pair them"
             )
-    tensors = tuple(_tensor(array, inputs[each]) for each, array in arrays.items())
-    if labels is not None:
-        labels = labels_of(name, f"y_{part}", labels, len(arrays[first]))
+    tensors = tuple(
+        _tensor(f"data {name}: {_key(part, each)}", array, inputs[each], layout)
+        for each, array in arrays.items()
+    )
     return tensors, labels
 
 
@@ -103,23 +109,8 @@ def _quoted(names):
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _check_array(name, key, array):
-    is_number = array.dtype in (np.uint8, np.int8) or np.issubdtype(array.dtype, np.floating)
-    if not is_number or array.ndim not in (2, 3, 4):
-        raise ModelError(
-            f"data {name}: {key} needs 8-bit pixels or floats of shape (count, height, width, "
-            f"channels) or (count, features), not {array.dtype} {array.shape}; convert them"
-        )
-    if not array.size:
-        raise ModelError(
-            f"data {name}: {key} needs at least one value, not {array.shape}; add some"
-        )
-
-
-def _tensor(array, axes):
-    array = to_bytes(array)
-    if axes in CHANNELS_LAST and array.ndim == 3:
-        array = array[..., None]
-    if axes in CHANNELS_LAST and array.ndim == 4:
-        array = array.transpose(0, 3, 1, 2)
+def _tensor(who, array, given: Input, layout):
+    axes, refusal = given
+    if axes in CHANNELS_LAST:
+        return channels_first(who, array, layout, refusal)
     return torch.from_numpy(np.ascontiguousarray(array))

@@ -22,6 +22,7 @@ from qnn.quant.rounding import (
 )
 from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.search_exponent import search_exponent
+from qnn.tasks.kinds import TaskKind
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -106,11 +107,13 @@ class Source:
     teacher : answers of the float network; results inside by the layers' names
     data : (count, ...) pixels or reals, as the quantized network takes them
     augment : changes drawn pixels or reals, with a generator
+    kinds : what each output is for; none: as far as its shape tells
     """
 
     teacher: Teacher
     data: Tensor
     augment: Augment | None = None
+    kinds: tuple[TaskKind, ...] = ()
 
 
 @torch.no_grad()
@@ -162,6 +165,7 @@ def round_quantized(
             if entry.quantized.layer(name).bias is not None
         ),
         {key: quantized.type(name).scale for name, key in keys.items()},
+        source.kinds,
     )
     found = method.run(problem, settings, progress, checkpoint)
     for name, key in keys.items():

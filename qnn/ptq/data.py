@@ -2,13 +2,14 @@
 
 A tuple is several inputs and a list is batches, everywhere. So data are a tensor, or a tuple with
 one tensor for each input, of all images; or any other iterable of batches. A batch is a tensor, or
-a tuple or list that begins with one tensor for each input; what follows them (labels, say) is not
-read. The inputs may also stand together in a tuple at the batch's beginning, as a loader of pairs
+a tuple or list that begins with one tensor for each input; of what follows them, labels tell the
+task. The inputs may also stand together in a tuple at the batch's beginning, as a loader of pairs
 of inputs and labels gives them.
 """
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,6 +57,18 @@ def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
     for images in zip(*batches, strict=True):
         _check_shapes(images)
     return [tuple(images.detach().cpu() for images in batch) for batch in batches]
+
+
+def labels_beside(data: Data, inputs: int) -> np.ndarray | None:
+    """The labels of the first batch of ``inputs`` inputs, where a loader gives some."""
+    part = data[0] if isinstance(data, list) and data else None
+    if not isinstance(part, tuple | list):
+        return None
+    # As for the inputs themselves: a tuple at the beginning holds all of them.
+    after = part[1:2] if part and isinstance(part[0], tuple) else part[inputs : inputs + 1]
+    images = part[0][0] if isinstance(part[0], tuple) else part[0]
+    is_label = len(after) == 1 and isinstance(after[0], Tensor) and after[0].dim() > 0
+    return after[0].numpy(force=True) if is_label and len(after[0]) == len(images) else None
 
 
 def _batch(part, count):

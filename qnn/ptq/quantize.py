@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.errors import ModelError
@@ -19,7 +19,7 @@ from qnn.nn.round import Augment, Source, round_quantized
 from qnn.ptq.build import build
 from qnn.ptq.calibrate import choose_types, observe
 from qnn.ptq.correct_bias import correct_bias
-from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, reals
+from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, labels_beside, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
 from qnn.ptq.plans import plan_of
 from qnn.ptq.sensitivity import Budget
@@ -28,6 +28,7 @@ from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
 from qnn.quant.pow2 import TERMS
 from qnn.quant.rounding import Checkpoint, Progress
+from qnn.tasks.outputs import Asked, find_tasks
 
 
 def quantize(
@@ -46,6 +47,7 @@ def quantize(
     augment: Augment | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    task: Asked = None,
 ) -> QuantizedModel:
     """The quantized network of ``model``, in evaluation mode; ``model`` is left as it was.
 
@@ -69,6 +71,9 @@ def quantize(
         what changes a batch of it, with a generator
     progress : told steps done, steps in all and the share of weights already rounded
     checkpoint : a file that the method writes as it goes, and goes on from if it is there
+    task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``, which decides the losses of
+        rounding and of a ``Budget``; None: as labels beside the images tell, or else the outputs'
+        shapes (see ``find_task``); of several outputs one entry each
 
     Raises
     ------
@@ -83,26 +88,33 @@ def quantize(
     _check_formats(weight_bits, activation_bits, terms)
     roundings.rounding(rounding).choose(rounding_options)
     counts = _input_counts(model)
+    data = data if isinstance(data, Tensor | tuple) else list(data)
     given = batches_of(data, counts)
     # Checked before anything is computed, which may take minutes.
     learnt = given if rounding_data is None else batches_of(rounding_data, counts)
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
     graph = fuse(_float_graph(model, batches[0]))
+    asks_answers = isinstance(terms, Budget) or rounding == "discquant"
+    # Labels that fit no task are no matter to what never looks at answers.
+    labels = labels_beside(data, len(given[0])) if asks_answers else None
+    shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
+    kinds = find_tasks([output.shape for output in graph.outputs], labels, task, shape)
     seen = observe(graph, chunks(batches))
     graph = silence(graph, seen)
     types = choose_types(graph, seen, activation_bits, _signs(graph, pixels))
     if isinstance(terms, Budget):
         # Of one term, whatever is chosen: what is measured is each layer's own rounding.
         one = plan_of(graph, types, pixels, weight_bits, activation_bits, 1, "nearest")
-        terms = terms.choose(build(one, graph, types), joined(batches))
+        terms = terms.choose(build(one, graph, types), joined(batches), kinds)
     plan = plan_of(graph, types, pixels, weight_bits, activation_bits, terms, rounding)
     quantized = build(plan, graph, types)
     # Building has rounded to nearest already.
     if rounding != "nearest":
         _check_one_input(graph, rounding)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        source = Source(Teacher(graph, pixels[0], device), _learnt(learnt, pixels), augment)
+        teacher = Teacher(graph, pixels[0], device)
+        source = Source(teacher, _learnt(learnt, pixels), augment, kinds)
         kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
         round_quantized(quantized, source, rounding_options, progress, kept, device)
     # Last, as it takes back what all of the rounding before has shifted.

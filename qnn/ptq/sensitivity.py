@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,8 @@ from qnn.nn.scales import set_exponents
 from qnn.ptq.data import as_images
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.quant import pow2
+from qnn.tasks.kinds import TaskKind, find_task
+from qnn.tasks.losses import TaskLoss, spread
 
 # Every layer is tried with four terms or seven: 128 images keep that to some passes per layer.
 IMAGES, CHUNK = 128, 64  # that measure; at a time
@@ -73,7 +75,10 @@ class Budget:
             )
 
     def choose(
-        self, quantized: QuantizedModel, images: Tensor | tuple[Tensor, ...]
+        self,
+        quantized: QuantizedModel,
+        images: Tensor | tuple[Tensor, ...],
+        kinds: Sequence[TaskKind] = (),
     ) -> dict[str, int]:
         """Terms of each layer that learns; the arguments are those of ``sensitivity``.
 
@@ -82,7 +87,7 @@ class Budget:
         ModelError
             No layer learns.
         """
-        losses = sensitivity(quantized, images)
+        losses = sensitivity(quantized, images, kinds)
         if not losses:
             raise ModelError(
                 "Budget needs a layer whose weights are learned, but the network has none; give "
@@ -97,20 +102,23 @@ class Budget:
 
 @torch.no_grad()
 def sensitivity(
-    quantized: QuantizedModel, images: Tensor | tuple[Tensor, ...]
+    quantized: QuantizedModel,
+    images: Tensor | tuple[Tensor, ...],
+    kinds: Sequence[TaskKind] = (),
 ) -> dict[str, dict[int, float]]:
     """The loss of each layer with each number of terms: how far answers move when it alone rounds.
 
     Answers are compared with those of the same network whose weights are not rounded and whose
-    activations are: so what is measured is the rounding of weights alone, and 0 without it. The
-    Terms are tried up to those that bring any weight close, 4, and 7 of 2-bit codes. The
-    loss is KL(p || q) of the softmax over classes, averaged over images; of an output with one
-    class, the squared error over the square of what is wanted. Several outputs add up.
+    activations are: so what is measured is the rounding of weights alone, and 0 without it. Terms
+    are tried up to those that bring any weight close, 4, and 7 of 2-bit codes. The loss is that
+    of the task: KL(p || q) of the softmax over classes, averaged over images, and the squared
+    error over the variance of values. Several outputs add up.
 
     Parameters
     ----------
     quantized : of any terms, its weights not yet replaced by a rounding method
     images : (count, ...) what the float model takes, of each input; the first ``IMAGES`` count
+    kinds : what each output is for; none: as far as its shape tells
 
     Returns
     -------
@@ -127,7 +135,7 @@ def sensitivity(
         for name, weights in trials.items():
             for terms, weight in weights.items():
                 got = _with_weight(free, wanted, name, weight)
-                losses[name][terms] += share * _loss(free, wanted, got)
+                losses[name][terms] += share * _loss(free, wanted, got, kinds)
     return losses
 
 
@@ -221,19 +229,23 @@ def _with_weight(free, wanted, name, weight):
     return changed
 
 
-def _loss(free, wanted, got) -> float:
+def _loss(free, wanted, got, kinds) -> float:
     total = 0.0
-    for name, _ in free.plan.outputs:
+    kinds = kinds or [find_task(shape) for _, shape in free.plan.outputs]
+    for (name, _), kind in zip(free.plan.outputs, kinds, strict=True):
         if name in got:
             scale = free.type(name).scale
-            total += float(_divergence(wanted[name] * scale, got[name] * scale))
+            total += float(divergence(wanted[name] * scale, got[name] * scale, kind))
     return total
 
 
-def _divergence(wanted, got):
-    """The divergence of outputs (batch, classes, height, width) from the teacher's."""
-    if wanted.shape[1] == 1:
-        least = torch.finfo(torch.float32).tiny
-        return (got - wanted).square().sum() / wanted.square().sum().clamp(min=least)
+def divergence(wanted: Tensor, got: Tensor, kind: TaskKind) -> Tensor:
+    """How far outputs (batch, classes, height, width) are from the wanted ones, on average.
+
+    KL of the softmax over classes; of what is none, the loss of its task ``kind``, such as the
+    squared error over the variance of what is wanted.
+    """
+    if not kind.competes:
+        return TaskLoss(kind, spread(wanted)).of_answers(got.double(), wanted.double())
     p, q = (F.log_softmax(logits.double(), 1) for logits in (wanted, got))
     return (p.exp() * (p - q)).sum(1).mean()

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from hw.spec.image import Image
-from qnn.errors import DeviceError
+from qnn.errors import DeviceError, ModelError
 from qnn.runtime.driver import Driver, Spent
 from qnn.runtime.given import Given, image_count, images_of
 from qnn.runtime.handshake import COUNTERS, Outcome
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from qnn.runtime.transport import Transport
 from qnn.runtime.values import as_results, decode, encode, example
+from qnn.tasks.kinds import TaskKind, find_task, labels_for
+from qnn.tasks.measures import measures, tally
 
 MEGA = 1e-6
 
@@ -99,29 +101,43 @@ class Accelerator:
         batch_size: int = 100,
         report: Callable[[str], None] = print,
     ) -> float:
-        """Percent of ``images`` whose greatest output is that of the label.
+        """Percent of ``images`` whose greatest output is that of the label, or whose logit is.
 
         Raises
         ------
         DeviceError
-            The network gives no classes, or as for ``execute``.
+            The network gives no classes, labels do not fit it, or as for ``execute``.
         """
-        if len(self.image.output_shapes) != 1 or len(self.image.output_shapes[0]) != 1:
-            raise DeviceError(
-                f"validate needs a network with one output of classes, not of shapes "
-                f"{self.image.output_shapes}; use execute"
-            )
-        count, right = image_count(images), 0
+        count, sums = image_count(images), 0.0
+        kind, labels = self._task(np.asarray(labels), count)
         batches = -(-count // batch_size)
         for number in range(batches):
             part = slice(number * batch_size, (number + 1) * batch_size)
-            answers = self.execute(images_of(images, part))[0].argmax(1)
-            right += int((answers == labels[part]).sum())
-            done = min(count, part.stop)
+            sums = sums + tally(kind, self.execute(images_of(images, part))[0], labels[part])
+            right, done = int(sums[0]), int(sums[1])
             report(f"batch {number + 1} / {batches} : total OK {right} NOK {done - right}")
-        accuracy = 100 * right / count
+        accuracy = measures(kind, sums)["accuracy"]
         report(f"Final accuracy: {accuracy:f}")
         return accuracy
+
+    def _task(self, labels, count) -> tuple[TaskKind, np.ndarray]:
+        """What the one output is for, and the labels of ``count`` images in that form."""
+        shapes = self.image.output_shapes
+        if len(labels) != count:
+            raise DeviceError(
+                f"validate needs a label for each of {count} images, not {len(labels)}; pair them"
+            )
+        try:
+            kind = find_task(shapes[0], labels)
+            known = labels_for(kind, shapes[0], labels, "validate needs")
+        except ModelError as error:
+            raise DeviceError(str(error)) from None
+        if len(shapes) != 1 or not kind.classifies:
+            raise DeviceError(
+                f"validate needs one output of classes, not outputs of shapes {shapes} for the "
+                f"task '{kind.value}'; use execute"
+            )
+        return kind, known
 
     def close(self) -> None:
         """Let go of the device."""

@@ -26,7 +26,7 @@ def read_inputs(image: Image, path: Path) -> Given:
 
 
 def read_test_set(image: Image, path: Path) -> tuple[Given, np.ndarray]:
-    """Images and labels, which are one row, of an ``.npz`` with ``x_test`` and ``y_test``.
+    """Images and labels of an ``.npz`` with ``x_test`` and ``y_test``.
 
     Of several inputs, each has an ``x_test_NAME``.
 
@@ -38,7 +38,9 @@ def read_test_set(image: Image, path: Path) -> tuple[Given, np.ndarray]:
     names = [layout.name for layout in image.network_inputs]
     keys = [f"x_test_{name}" for name in names] if len(names) > 1 else ["x_test"]
     *images, labels = _arrays(load(path), [*keys, "y_test"], path)
-    return _one_or_all(images), labels.reshape(-1)
+    # One label for each image may as well be a column.
+    is_column = labels.ndim == 2 and labels.shape[1] == 1
+    return _one_or_all(images), labels.reshape(-1) if is_column else labels
 
 
 def _one_or_all(arrays: Sequence[np.ndarray]) -> Given:

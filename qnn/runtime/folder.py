@@ -11,6 +11,7 @@ from hw.spec.image import Image
 
 PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.runtime")
 BESIDE = ("array_file.py", "errors.py", "fields.py", "files.py")  # of ``qnn`` itself
+TASK_FILES = ("kinds.py", "measures.py")  # that ``validate`` needs; the losses need torch
 # They read packages that the folder does not have.
 LEFT_OUT = ("folder.py", "c_header.py")  # what only makes such folders
 DRIVER = '''"""Runs the network of this build on a device: "python driver.py --help", or in Python:
@@ -65,10 +66,13 @@ def driver_files(image: Image) -> dict[str, bytes]:
         "qnn/__init__.py": '"""The part of qnn that drives boards."""\n',
         "qnn/ir/__init__.py": "",
         "qnn/ir/shape.py": files("qnn.ir").joinpath("shape.py").read_text(),
+        "qnn/tasks/__init__.py": "",
     }
     for name in BESIDE:
         # As they are, under their own names: one class of an error is caught everywhere.
         texts[f"qnn/{name}"] = files("qnn").joinpath(name).read_text()
+    for name in TASK_FILES:
+        texts[f"qnn/tasks/{name}"] = files("qnn.tasks").joinpath(name).read_text()
     for package in PACKAGES:
         for source in files(package).iterdir():
             if source.name.endswith(".py") and source.name not in LEFT_OUT:

@@ -158,8 +158,8 @@ def test_data_of_another_shape(qnn, build, tmp_path):
     assert qnn("verify", build, "--data", path, "--device", "functional") == (
         3,
         "",
-        "error: input 'x' needs images of shape (N, 1, 8, 8) with N at least 1, but got "
-        "(2, 1, 9, 8); reshape them, channels first\n",
+        f"error: data {path}: x_train of shape (4, 9, 8, 1) does not fit the model: its input has "
+        "shape (1, 8, 8), channels first, not (1, 9, 8); give what it takes\n",
     )
 
 

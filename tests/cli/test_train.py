@@ -63,7 +63,9 @@ def test_a_quantized_model_is_trained_and_keeps_its_source(qnn, model, data, tmp
         "steps": 12,
         "seconds": last["seconds"],
         "loss": last["loss"],
+        "task": "classes",
         "test_accuracy": last["test_accuracy"],
+        "test": {"accuracy": last["test_accuracy"]},
     }
     assert artifact.source(out) == artifact.source(model)
     assert not equal(out, model)

@@ -6,6 +6,7 @@ from qnn.errors import ModelError
 from qnn.nn.data import digits, load_data
 
 ARRAYS = "x_train, y_train, x_test, y_test"
+PAIR = "x_train and x_test, and y_train and y_test where labels are known"
 
 
 def write(path, **changes):
@@ -47,15 +48,62 @@ def test_signed_bytes_are_counted_from_the_least(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"y_test": None}, f"needs the arrays {ARRAYS}, but one is missing; save all four"),
+        (
+            {"x_test": None},
+            f"needs the arrays {PAIR}, but has x_train, y_train, y_test; save them",
+        ),
         (
             {"x_test": np.zeros((2, 5, 6, 3), np.float32)},
-            ": x_test needs uint8 images (count, height, width, channels), not float32 "
-            "(2, 5, 6, 3); convert them",
+            ": x_test needs 8-bit pixels as x_train has, not floats; convert one of them",
+        ),
+        (
+            {"x_test": np.zeros((2, 5, 6, 3), np.int64)},
+            ": x_test needs 8-bit pixels (uint8, int8) or what the model takes (floats), not "
+            "int64 (2, 5, 6, 3); convert them: x.astype(np.uint8)",
+        ),
+        (
+            {"x_test": np.full((2, 5, 6, 3), 256, np.uint16)},
+            ": x_test needs 8-bit pixels (uint8, int8) or what the model takes (floats), not "
+            "uint16 (2, 5, 6, 3); scale them to 0..255 as uint8, or to what the model takes as "
+            "floats",
+        ),
+        (
+            {"x_test": np.zeros((2, 5, 6, 3), bool)},
+            ": x_test needs 8-bit pixels (uint8, int8) or what the model takes (floats), not "
+            "bool (2, 5, 6, 3); convert them: x.astype(np.uint8) * 255",
+        ),
+        (
+            {"x_test": np.array([["a"]])},
+            ": x_test needs 8-bit pixels (uint8, int8) or what the model takes (floats), not "
+            "<U1 (1, 1); convert them to numbers",
+        ),
+        (
+            {"x_test": np.array([[0.0], [np.nan]])},
+            ": x_test needs finite numbers, not NaN or infinity (sample 1); remove or mend those "
+            "samples",
+        ),
+        (
+            {"x_test": np.array([[1e300], [0.0]])},
+            ": x_test needs finite numbers, not NaN or infinity (sample 0); remove or mend those "
+            "samples",
+        ),
+        (
+            {"x_test": np.zeros((2, 3, 3, 3, 3), np.uint8)},
+            ": x_test needs images (count, height, width, channels) or vectors (count, features), "
+            "not (2, 3, 3, 3, 3); reshape them",
         ),
         (
             {"y_train": np.zeros(3, np.int64)},
-            ": y_train needs 4 integer labels, not int64 (3,); give one an image",
+            ": y_train needs 4 labels, one for each image, not int64 (3,); give one an image",
+        ),
+        (
+            {"y_train": np.array(["cat"] * 4)},
+            ": y_train needs 4 labels, one for each image, not <U3 (4,); give one an image",
+        ),
+        (
+            {"y_train": np.array([0.5, 1, 2, np.inf])},
+            ": y_train needs finite numbers, not NaN or infinity (sample 3); remove or mend those "
+            "samples",
         ),
         (
             {"x_test": np.zeros((0, 5, 6, 3), np.uint8)},
@@ -63,21 +111,12 @@ def test_signed_bytes_are_counted_from_the_least(tmp_path):
         ),
         (
             {"x_test": np.zeros((2, 5, 6, 1), np.uint8)},
-            ": x_test needs images of shape (3, 5, 6) (channels, height, width) as x_train has "
-            "them, not (1, 5, 6); make them alike",
-        ),
-        (
-            {"y_train": np.array([0, 1, -1, 2])},
-            ": y_train needs labels from 0 to 1048575, not -1; number the classes from 0",
+            ": x_test needs samples of shape (3, 5, 6), channels first, as x_train has them, not "
+            "(1, 5, 6); make them alike",
         ),
         (
             {"y_test": np.array([0, 2**63], np.uint64)},
-            ": y_test needs labels from 0 to 1048575, not 9223372036854775808; number the classes "
-            "from 0",
-        ),
-        (
-            {"y_test": np.array([0, 4])},
-            ": y_test needs labels from 0 to 3, which y_train has, not 4; correct them",
+            ": y_test needs labels below 2**63, not 9223372036854775808; correct them",
         ),
     ],
 )
@@ -86,6 +125,83 @@ def test_other_arrays_are_refused(tmp_path, changes, text):
     with pytest.raises(ModelError) as caught:
         load_data(path)
     assert str(caught.value) == f"data {path}{'' if text[0] == ':' else ' '}{text}"
+
+
+def taking(*shapes):
+    """A model that takes samples of these shapes alone."""
+    return lambda shape: None if shape in shapes else f"it takes {shapes[0]}, not {shape}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "refusal", "expected"),
+    [
+        ((5, 6, 3), None, None, (3, 5, 6)),
+        ((3, 5, 6), None, None, (3, 5, 6)),
+        ((5, 6, 2), "nhwc", None, (2, 5, 6)),
+        ((5, 6, 2), "nchw", None, (5, 6, 2)),
+        ((3, 5, 3), None, taking((3, 5, 3)), (3, 5, 3)),
+        ((3, 5, 3), None, taking((3, 3, 5)), (3, 3, 5)),
+        ((7,), None, taking((7,)), (7,)),
+        ((7, 5), None, taking((1, 7, 5)), (1, 7, 5)),
+        ((7, 5), None, taking((7, 5)), (7, 5)),
+    ],
+)
+def test_the_layout_is_what_the_model_takes_or_what_channels_tell(
+    tmp_path, shape, layout, refusal, expected
+):
+    x = np.arange(2 * np.prod(shape), dtype=np.uint8).reshape(2, *shape)
+    path = write(tmp_path / "a.npz", x_train=x, x_test=x, y_train=None, y_test=None)
+    data = load_data(path, layout=layout, refusal=refusal)
+    assert tuple(data.x_train.shape[1:]) == expected
+    moved = x.transpose(0, 3, 1, 2) if len(shape) == 3 and expected != shape else x
+    assert data.x_train.flatten().tolist() == moved.flatten().tolist()
+    assert (data.y_train, data.y_test) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "refusal", "text"),
+    [
+        (
+            (5, 6, 2),
+            None,
+            None,
+            "may have its channels last or first; say which: --layout nhwc or --layout nchw",
+        ),
+        (
+            (3, 5, 3),
+            None,
+            None,
+            "may have its channels last or first; say which: --layout nhwc or --layout nchw",
+        ),
+        (
+            (5, 6, 3),
+            None,
+            taking((1, 5, 6)),
+            "does not fit the model: it takes (1, 5, 6), not (3, 5, 6); give what it takes",
+        ),
+    ],
+)
+def test_an_ambiguous_or_wrong_layout_is_asked_for(tmp_path, shape, layout, refusal, text):
+    x = np.zeros((2, *shape), np.uint8)
+    path = write(tmp_path / "a.npz", x_train=x, x_test=x, y_train=None, y_test=None)
+    with pytest.raises(ModelError) as caught:
+        load_data(path, layout=layout, refusal=refusal)
+    assert str(caught.value) == f"data {path}: x_train of shape {x.shape} {text}"
+
+
+def test_labels_of_values_and_of_several_outputs(tmp_path):
+    values = np.array([[0.5], [1.5], [2.0], [3.0]])
+    data = load_data(write(tmp_path / "a.npz", y_train=values))
+    assert data.y_train.dtype == torch.float32
+    assert data.y_train.tolist() == values.tolist()
+    parts = {"y_train": None, "y_test": None, "y_train_0": np.arange(4), "y_train_2": values}
+    data = load_data(write(tmp_path / "b.npz", **parts))
+    assert [y if y is None else y.dtype for y in data.y_train] == [
+        torch.int64,
+        None,
+        torch.float32,
+    ]
+    assert data.y_test is None
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path):

@@ -8,7 +8,7 @@ from qnn.errors import ModelError
 from qnn.nn.named_data import load_named, named_inputs, read_part
 from tests.nn.test_data import write
 
-INPUTS = {"scene": "CHW", "state": "C", "words": "TC"}
+INPUTS = {"scene": ("CHW", None), "state": ("C", None), "words": ("TC", None)}
 
 
 def write_named(path, **changes):
@@ -37,13 +37,13 @@ def test_images_have_channels_first_and_others_stay(tmp_path):
     data = load_named(write_named(tmp_path / "a.npz"), INPUTS)
     assert [tuple(x.shape) for x in data.x_train] == [(4, 3, 5, 6), (4, 7), (4, 9, 2)]
     assert data.x_train[0][0, :, 0, 1].tolist() == [3, 4, 5]
-    assert [x.dtype for x in data.x_test] == [torch.uint8, torch.float32, torch.float64]
+    assert [x.dtype for x in data.x_test] == [torch.uint8, torch.float32, torch.float32]
     assert data.y_test.tolist() == [0, 3]
 
 
 def test_the_order_is_that_of_the_inputs_and_not_of_the_file(tmp_path):
     name = write_named(tmp_path / "a.npz")
-    (state, scene), labels = read_part(name, "test", {"state": "C", "scene": "CHW"})
+    (state, scene), labels = read_part(name, "test", {"state": ("C", None), "scene": ("CHW", None)})
     assert (tuple(state.shape), tuple(scene.shape)) == ((2, 7), (2, 3, 5, 6))
     assert labels.dtype == torch.int64
 
@@ -55,7 +55,7 @@ def test_there_may_be_no_labels(tmp_path):
 def test_grey_images_and_signed_bytes(tmp_path):
     maps = np.array([-128, 127], np.int8).reshape(2, 1, 1)
     (x,), _ = read_part(
-        write_named(tmp_path / "a.npz", x_test_scene=maps), "test", {"scene": "CHW"}
+        write_named(tmp_path / "a.npz", x_test_scene=maps), "test", {"scene": ("CHW", None)}
     )
     assert (tuple(x.shape), x.flatten().tolist()) == ((2, 1, 1, 1), [0, 255])
 
@@ -88,15 +88,15 @@ def test_data_of_another_form_are_refused():
         ),
         (
             {"x_test_state": np.zeros((2, 7), np.int64)},
-            "x_test_state needs 8-bit pixels or floats of shape (count, height, width, channels) "
-            "or (count, features), not int64 (2, 7); convert them",
+            "x_test_state needs 8-bit pixels (uint8, int8) or what the model takes (floats), not "
+            "int64 (2, 7); convert them: x.astype(np.uint8)",
         ),
         (
             {"x_test_state": np.zeros((2, 0))},
-            "x_test_state needs at least one value, not (2, 0); add some",
+            "x_test_state needs at least one image of one pixel, not (2, 0); add some",
         ),
-        ({"y_test": np.zeros(3, int)}, "y_test needs 2 integer labels, not int64 (3,); give one "
-         "an image"),
+        ({"y_test": np.zeros(3, int)}, "y_test needs 2 labels, one for each image, not int64 "
+         "(3,); give one an image"),
     ],
     ids=["missing", "count", "kind", "empty", "labels"],
 )  # fmt: skip

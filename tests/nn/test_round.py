@@ -270,15 +270,14 @@ def test_grids_stay_on_the_cpu_wherever_the_network_is():
     assert all(map(torch.equal, after, before))
 
 
-def test_kl_of_one_class_is_refused():
+def test_one_value_is_rounded_by_its_error_and_kl_of_it_is_refused():
     model = nn.Linear(4, 1)
+    for loss in ("task", "squared"):
+        options = {"loss": loss, "steps": 3}
+        rounded = round_module(model, ("weight",), torch.randn(8, 4), options=options)
+        assert rounded.weight.shape == (1, 4)
     with pytest.raises(ModelError) as error:
-        round_module(model, ("weight",), torch.randn(8, 4))
+        round_module(model, ("weight",), torch.randn(8, 4), options={"loss": "kl"})
     assert str(error.value) == (
         "rounding by KL needs outputs of two classes or more, not one value; use loss='squared'"
-    )
-    options = {"loss": "squared", "steps": 3}
-    assert round_module(model, ("weight",), torch.randn(8, 4), options=options).weight.shape == (
-        1,
-        4,
     )

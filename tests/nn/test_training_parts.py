@@ -8,11 +8,23 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qnn.nn.training.average import Average
-from qnn.nn.training.losses import forward_kl, loss, reverse_kl
+from qnn.nn.training.losses import loss
 from qnn.nn.training.rates import optimizer_for, rate_at, set_rate
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.samples import Batches, Samples
 from qnn.nn.training.seeds import Draw, seed_of
+from qnn.tasks.kinds import TaskKind
+from qnn.tasks.losses import TaskLoss
+
+CLASSES = TaskLoss(TaskKind.CLASSES)
+
+
+def forward_kl(student, teacher, temperature=1.0):
+    return CLASSES.of_answers(student, teacher, temperature)
+
+
+def reverse_kl(student, teacher, temperature=1.0):
+    return CLASSES.of_answers(teacher, student, temperature)
 
 
 def logits(seed, count=5, classes=4):
@@ -43,8 +55,8 @@ def test_the_loss_is_the_recipes_sum():
     plan = Recipe(kl=0.5, reverse_kl=0.25, labels=2.0, temperature=3.0, label_smoothing=0.1)
     hard = F.cross_entropy(student, y, label_smoothing=0.1)
     soft = 0.5 * forward_kl(student, teacher, 3.0) + 0.25 * reverse_kl(student, teacher, 3.0)
-    torch.testing.assert_close(loss(student, teacher, y, plan), soft + 2 * hard)
-    torch.testing.assert_close(loss(student, None, y, plan), hard)
+    torch.testing.assert_close(loss(student, teacher, y, plan, CLASSES), soft + 2 * hard)
+    torch.testing.assert_close(loss(student, None, y, plan, CLASSES), hard)
 
 
 def test_the_rate_rises_and_falls():

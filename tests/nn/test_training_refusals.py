@@ -76,11 +76,15 @@ def test_a_label_without_a_class_is_named(label, model):
 def test_labels_that_are_not_one_an_image_are_refused():
     x, y = images()
     assert refusal((x, y[:5])) == (
-        "train needs 24 training labels of type int64, not (5,) of torch.int64; give one an image"
+        "train needs 24 training labels in a tensor, not (5,) of torch.int64; give one an image"
     )
+
+
+def test_class_numbers_in_floats_are_told_from_values():
+    x, y = images()
     assert refusal((x, y.float())) == (
-        "train needs 24 training labels of type int64, not (24,) of torch.float32; give one an "
-        "image"
+        "train needs training labels of shape (24, 3) for the task 'regression', not (24,); class "
+        "numbers need an integer type: labels.astype(int)"
     )
 
 
@@ -113,16 +117,28 @@ def test_pixels_for_a_float_model_need_mean_and_std():
     )
 
 
-def test_a_model_that_is_no_classifier_is_refused():
+def test_labels_that_fit_no_output_are_refused():
     assert refusal(images(), model=nn.Sequential(nn.Conv2d(1, 4, 3))) == (
-        "train needs a model that gives one tensor (images, classes), not (2, 4, 2, 2); choose a "
-        "classifier"
+        "labels of shape (24,) fit no task of a network whose outputs have shape (4, 2, 2); give "
+        "one class for each sample, or one value for each output"
+    )
+
+
+def test_a_model_of_several_outputs_is_refused():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    assert refusal(images(), model=Two()) == (
+        "train needs a model that gives one tensor (images, ...), not tuple; choose one of its "
+        "outputs"
     )
 
 
 def test_a_teacher_of_other_classes_is_refused():
     assert refusal(images(), teacher=network(4)) == (
-        "train needs a teacher of 3 classes, as the model has, not 4; give the model's own"
+        "train needs a teacher whose outputs have shape (3,), as the model's have, not (4,); give "
+        "the model's own"
     )
 
 
@@ -205,7 +221,7 @@ def test_metrics_are_not_written_over_something_else(tmp_path):
 def test_labels_that_are_no_tensor_are_refused():
     x, y = images()
     assert refusal((x, y.tolist())) == (
-        "train needs 24 training labels of type int64, not list; give one an image"
+        "train needs 24 training labels in a tensor, not list; give one an image"
     )
 
 

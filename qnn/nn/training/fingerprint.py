@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from qnn.nn.model import QuantizedModel
 from qnn.nn.training.recipe import Recipe, first_difference
 from qnn.nn.training.samples import Samples
+from qnn.tasks.kinds import TaskKind
 
 # CIFAR gives five pixels of every image, ImageNet one of every fifth; hashing all of the latter
 # would take minutes.
@@ -25,6 +26,7 @@ def fingerprint(
     recipe: Recipe,
     augment: Callable | None,
     table: Tensor | None,
+    kind: TaskKind,
 ) -> dict:
     """Plain values for JSON, which ``difference`` compares; ``table`` is an ``ImageReader``'s."""
     state = model.state_dict()
@@ -40,6 +42,7 @@ def fingerprint(
         "data": [list(found.x_train.shape), digest(data)],
         "augment": _described(augment),
         "preprocessing": None if quantized or table is None else digest({"table": table}),
+        "task": kind.value,
         "recipe": recipe.to_fields(),
     }
 
@@ -65,6 +68,7 @@ def difference(kept: dict, given: dict) -> str | None:
         ("data", "is of other training data"),
         ("augment", "is of another augmentation"),
         ("preprocessing", "is of another mean or std"),
+        ("task", "is of another task"),
     ):
         if kept.get(name) != given[name]:
             return text

@@ -1,9 +1,9 @@
 """The loop of training: updates, a look at them now and then, checkpoints and metrics."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.run import RunState
 from qnn.nn.training.samples import Augment, samples
 from qnn.nn.training.task import task_of
+from qnn.tasks.kinds import TaskKind
 
 Progress = Callable[[int, int], None]  # steps done, in all
 # A look waits until the device has done all that it was given.
@@ -37,8 +38,11 @@ class TrainingReport:
     steps : updates in all
     seconds : in training, before an interruption too
     loss : mean of the last steps; None: nothing was left to do
-    test_accuracy : percent, of the model that is kept; None: there are no test labels
+    test_accuracy : percent, of the model that is kept; None: there are no test labels, or the
+        task has no classes
     first : whether this process writes, of several
+    task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``
+    test : all numbers of the task on the test images, by name; none without labels
     """
 
     steps: int
@@ -46,6 +50,8 @@ class TrainingReport:
     loss: float | None
     test_accuracy: float | None
     first: bool = True
+    task: str = TaskKind.CLASSES.value
+    test: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def train(
@@ -63,6 +69,7 @@ def train(
     std: float | Sequence[float] | None = None,
     tensorboard: str | Path | None = None,
     save_seconds: float = SAVE_SECONDS,
+    task: str | None = None,
 ) -> TrainingReport:
     """Train ``model`` in place, and leave it in evaluation mode.
 
@@ -76,8 +83,9 @@ def train(
 
     Parameters
     ----------
-    data : a data set; images (count, ...), uint8 or what the model takes, with labels (count,)
-        int64; or images alone, where a teacher answers for them
+    data : a data set; images (count, ...), uint8 or what the model takes, with labels, (count,)
+        of classes or as the task has them; or images alone, where a teacher answers for them or
+        the model gives back its input
     teacher : a module that takes what the float model takes, or a quantized model
     checkpoint : file of the run, written after each epoch and every ``save_seconds``; if it
         exists the run goes on from it, and ends in the same bits as without the interruption, on
@@ -88,6 +96,8 @@ def train(
     augment : called with training images and a generator in each step
     mean, std : a float model takes ``(pixel / 255 - mean) / std``; a quantized one knows its own
     tensorboard : folder of event files
+    task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``, which decides the losses; None:
+        as labels and outputs tell (see ``find_task``)
 
     Raises
     ------
@@ -101,13 +111,13 @@ def train(
     found = samples(data)
     path = None if checkpoint is None else Path(checkpoint)
     team = processes(device)
-    task = task_of(model, teacher, found, recipe, augment, (mean, std), team)
+    work = task_of(model, teacher, found, recipe, augment, (mean, std), team, task)
     # Before training touches anything, so that a resumed run computes the same.
-    mark = fingerprint(model, teacher, found, recipe, augment, task.reader.table)
+    mark = fingerprint(model, teacher, found, recipe, augment, work.reader.table, work.loss.kind)
     saved = None if path is None else checkpoints.load(path, mark)
     team.wait()  # all have read before the first one writes
-    with _own_random_numbers(team.device), task.student.running():
-        run = RunState(task)
+    with _own_random_numbers(team.device), work.student.running():
+        run = RunState(work)
         if saved is not None:
             try:
                 run.restore(saved)
@@ -123,13 +133,19 @@ def train(
         loop = _Loop(run, log, mark, path if team.first else None, progress, save_seconds)
         last = loop.go()
         log.close()
-        test_accuracy = run.test_accuracy() if last is None else last.test_accuracy
+        test = run.test_measures() if last is None else last.test
         result = run.finished()
     # Only now: an exception above leaves the user's model as it was.
     model.load_state_dict(result.state_dict())
     model.eval()
     return TrainingReport(
-        run.steps, run.tally.seconds, last and last.loss, test_accuracy, team.first
+        steps=run.steps,
+        seconds=run.tally.seconds,
+        loss=last and last.loss,
+        test_accuracy=test.get("accuracy"),
+        first=team.first,
+        task=work.loss.kind.value,
+        test=test,
     )
 
 
@@ -185,7 +201,7 @@ class _Loop:
             epoch=run.step // run.epoch_steps,
             loss=loss,
             train_accuracy=run.train_accuracy(),
-            test_accuracy=run.test_accuracy() if ends else None,
+            test=run.test_measures() if ends else {},
             rate=rate_at(run.recipe, run.step - 1, run.steps),
             seconds=run.tally.seconds,
             images_per_second=speed,

@@ -2,72 +2,49 @@
 
 from math import log
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.nn.training.recipe import Recipe
+from qnn.tasks.losses import TaskLoss
 
 
-def forward_kl(logits: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """KL(teacher || student) of softened answers, times the temperature's square.
-
-    Parameters
-    ----------
-    logits, teacher : (batch, classes)
-
-    Returns
-    -------
-    () mean over the batch; its gradient reaches ``logits`` only if ``teacher`` needs none
-
-    Source
-    ------
-    Hinton et al., "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531), section 2.
-    """
-    return _kl(teacher, logits, temperature)
-
-
-def reverse_kl(logits: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """KL(student || teacher), which seeks the teacher's modes; else as ``forward_kl``.
-
-    Source
-    ------
-    Gu et al., "MiniLLM" (arXiv 2306.08543), equation 1.
-    """
-    return _kl(logits, teacher, temperature)
-
-
-def _kl(of, from_, temperature):
-    of, from_ = (F.log_softmax(x / temperature, 1) for x in (of, from_))
-    # torch's argument order is (input, target) for KL(target || input), both as logarithms.
-    return F.kl_div(from_, of, reduction="batchmean", log_target=True) * temperature**2
-
-
-def loss(logits: Tensor, teacher: Tensor | None, labels: Tensor | None, recipe: Recipe) -> Tensor:
+def loss(
+    outputs: Tensor, teacher: Tensor | None, labels: Tensor | None, recipe: Recipe, own: TaskLoss
+) -> Tensor:
     """The recipe's sum of losses, () float32, mean over the batch.
 
     Parameters
     ----------
-    logits, teacher : (batch, classes); None: no teacher
-    labels : (batch,) int64, where the recipe needs them
+    outputs, teacher : (batch, ...); None: no teacher
+    labels : in the form of the task, where the recipe needs them
+    own : the loss of the task. Of classes ``recipe.kl`` weighs KL(teacher || student) and
+        ``recipe.reverse_kl`` KL(student || teacher), which seeks the teacher's modes; of values
+        both weigh the squared error
+
+    Source
+    ------
+    Gu et al., "MiniLLM" (arXiv 2306.08543), equation 1, for the reverse.
     """
     # Under autocast they come in half precision, whose softmax has too few digits for a loss.
-    logits = logits.float()
+    outputs = outputs.float()
     if teacher is None:
-        return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        return own.of_labels(outputs, labels, recipe.label_smoothing)
     teacher, parts = teacher.float(), []
     if recipe.kl:
-        parts.append(recipe.kl * forward_kl(logits, teacher, recipe.temperature))
+        parts.append(recipe.kl * own.of_answers(outputs, teacher, recipe.temperature))
     if recipe.reverse_kl:
-        parts.append(recipe.reverse_kl * reverse_kl(logits, teacher, recipe.temperature))
+        parts.append(recipe.reverse_kl * own.of_answers(teacher, outputs, recipe.temperature))
     if recipe.labels:
-        hard = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        parts.append(recipe.labels * hard)
+        parts.append(recipe.labels * own.of_labels(outputs, labels, recipe.label_smoothing))
     return sum(parts[1:], parts[0])
 
 
-def guessing(classes: int, teacher: bool, recipe: Recipe) -> float:
+def guessing(own: TaskLoss, classes: int, teacher: bool, recipe: Recipe) -> float:
     """The approximate loss of a model whose answers are all alike."""
     weights = recipe.kl + recipe.reverse_kl + recipe.labels if teacher else 1.0
+    # The error of the mean is the variance, which is the unit.
+    if not own.kind.classifies:
+        return weights
     # All classes alike have an entropy of log(classes), whether they are compared with labels or
-    # answers.
-    return weights * log(classes)
+    # answers; a logit of its own is a coin.
+    return weights * log(classes if own.kind.competes else 2)

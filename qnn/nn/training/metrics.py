@@ -1,6 +1,7 @@
 """What a run measures, as JSON lines in a file and, where wanted, for TensorBoard."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +23,9 @@ class Measured:
     loss : mean since the last line
     train_accuracy : percent, of this epoch so far, as trained: augmented, and with the weights of
         each step; None: there are no labels
-    test_accuracy : percent, of the model as it would be kept now; None: not measured here
+    test : numbers of the task on the test images, of the model as it would be kept now, by the
+        names of ``qnn.tasks.measures``, which are ``test_accuracy`` and so on in a line; empty:
+        not measured here
     rate : learning rate of the last update
     seconds : in training so far, before an interruption too
     images_per_second : since the last line
@@ -32,10 +35,16 @@ class Measured:
     epoch: int
     loss: float
     train_accuracy: float | None
-    test_accuracy: float | None
+    test: Mapping[str, float | None]
     rate: float
     seconds: float
     images_per_second: float
+
+    def to_fields(self) -> dict:
+        """Plain values by name, in one level; every line has an accuracy, if only None."""
+        fields = asdict(self)
+        test = {"accuracy": None, **fields.pop("test")}
+        return fields | {f"test_{name}": value for name, value in test.items()}
 
 
 class Metrics:
@@ -59,7 +68,7 @@ class Metrics:
 
     def write(self, measured: Measured) -> None:
         """Add one line, at once on disk."""
-        fields = asdict(measured)
+        fields = measured.to_fields()
         if self.path is not None:
             # Opened anew for each line: what is written is on its way to the disk, and a file that
             # was moved or removed meanwhile is simply begun again.

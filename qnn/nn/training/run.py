@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from qnn.errors import ModelError
 from qnn.nn.training import checkpoint
-from qnn.nn.training.accuracy import correct
+from qnn.nn.training.accuracy import tallied
 from qnn.nn.training.average import Average
 from qnn.nn.training.losses import guessing, loss
 from qnn.nn.training.rates import (
@@ -18,6 +18,8 @@ from qnn.nn.training.rates import (
 from qnn.nn.training.seeds import Draw, seed_of
 from qnn.nn.training.task import TrainingTask
 from qnn.nn.training.watch import LossWindow, Tally
+from qnn.tasks.kinds import TaskKind
+from qnn.tasks.measures import measures
 
 # What autocast computes in; sums, losses and weights stay in float32.
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -43,7 +45,7 @@ class RunState:
         self.tally = Tally()
         # A student that starts from its teacher has a first loss near 0: four times that would end
         # good runs.
-        start = guessing(task.classes, task.teacher is not None, self.recipe)
+        start = guessing(task.loss, task.classes, task.teacher is not None, self.recipe)
         self.window = LossWindow(self.tally, start, self.recipe.diverged, self.recipe.rate)
 
     def update(self) -> None:
@@ -52,18 +54,18 @@ class RunState:
         self._before()
         x, y = task.batches(self.step)
         x = self._placed(x)
-        y = None if y is None else y.to(device, non_blocking=True)
+        y = self._wanted(x) if y is None else y.to(device, non_blocking=True)
         with self._autocast():
-            logits = task.reader(task.student.module, x)
+            outputs = task.reader(task.student.module, x)
             answers = self._answers(x)
         # Divided before the gradients are summed over processes: the sum is then the whole batch's
         # mean.
-        share = loss(logits, answers, y, self.recipe) / task.processes.count
+        share = loss(outputs, answers, y, self.recipe, task.loss) / task.processes.count
         # float16 loses gradients below 6e-8; scaled ones are, and other precisions scale by 1.
         self.scaler.scale(share).backward()
         right = torch.zeros((), device=device)
-        if y is not None:
-            right = (logits.detach().argmax(1) == y).sum(dtype=torch.float32)
+        if y is not None and task.loss.kind.classifies:
+            right = task.loss.right(outputs.detach(), y)
         self._apply([share.detach(), right])
         self.window.add(share.detach(), right, len(x) * task.processes.count)
 
@@ -87,6 +89,11 @@ class RunState:
         dtype = DTYPES[self.recipe.precision]
         kind = self.task.processes.device.type
         return torch.autocast(kind, dtype, enabled=dtype != torch.float32)
+
+    def _wanted(self, x):
+        """What a network that gives back its input should give."""
+        is_own = self.task.loss.kind is TaskKind.RECONSTRUCTION
+        return self.task.reader.reals(x) if is_own else None
 
     @torch.no_grad()
     def _answers(self, x):
@@ -146,7 +153,8 @@ class RunState:
 
     def train_accuracy(self) -> float | None:
         """Percent of this epoch's images so far that were right when they were trained on."""
-        if self.task.samples.y_train is None or not self.tally.seen:
+        labelled = self.task.samples.y_train is not None and self.task.loss.kind.classifies
+        if not labelled or not self.tally.seen:
             return None
         return 100 * self.tally.right / self.tally.seen
 
@@ -155,14 +163,16 @@ class RunState:
         average = None if self.average is None else self.average.values
         return self.task.student.finished(average)
 
-    def test_accuracy(self) -> float | None:
-        """Percent of the test images that the model gets right, each process taking its share."""
-        found, processes = self.task.samples, self.task.processes
-        if found.y_test is None:
-            return None
+    def test_measures(self) -> dict[str, float | None]:
+        """The task's numbers on the test images, each process taking its share; none without."""
+        found, processes, kind = self.task.samples, self.task.processes, self.task.loss.kind
+        own = kind is TaskKind.RECONSTRUCTION
+        if found.x_test is None or (found.y_test is None and not own):
+            return {}
         model = self.finished()
-        x, y = (part[processes.rank :: processes.count] for part in (found.x_test, found.y_test))
-        right = correct(lambda part: self.task.reader(model, self._placed(part)).cpu(), x, y)
-        right = torch.tensor(right, device=processes.device)
-        processes.add_up([right])
-        return 100 * int(right) / len(found.x_test)
+        x = found.x_test[processes.rank :: processes.count]
+        y = self.task.reader.reals(x) if own else found.y_test[processes.rank :: processes.count]
+        sums = tallied(kind, lambda part: self.task.reader(model, self._placed(part)), x, y)
+        total = torch.from_numpy(sums).to(processes.device)
+        processes.add_up([total])
+        return measures(kind, total.cpu().numpy())

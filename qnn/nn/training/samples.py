@@ -19,7 +19,7 @@ RESIDENT_BYTES = 4 << 30  # of images that a GPU keeps; more stay with the host
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Images (count, ...) uint8 or float, and labels (count,) int64 where there are some."""
+    """Images (count, ...) uint8 or float, and labels (count, ...) where there are some."""
 
     x_train: Tensor
     y_train: Tensor | None
@@ -40,7 +40,7 @@ def samples(data: Dataset | Tensor | Sequence[Tensor]) -> Samples:
     Raises
     ------
     ModelError
-        There are no images, or labels that are not one per image.
+        There are no images, or not as many labels.
     """
     if isinstance(data, Dataset):
         found = Samples(data.x_train, data.y_train, data.x_test, data.y_test)
@@ -66,36 +66,11 @@ def _check(x, y, part):
         )
     if y is None:
         return
-    if not isinstance(y, Tensor):
+    if not isinstance(y, Tensor) or not y.dim() or len(y) != len(x):
+        got = f"{tuple(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise ModelError(
-            f"train needs {len(x)} {part} labels of type int64, not {type(y).__name__}; give one "
-            f"an image"
+            f"train needs {len(x)} {part} labels in a tensor, not {got}; give one an image"
         )
-    if y.dtype != torch.int64 or y.shape != (len(x),):
-        raise ModelError(
-            f"train needs {len(x)} {part} labels of type int64, not {tuple(y.shape)} of {y.dtype}; "
-            f"give one an image"
-        )
-
-
-def check_labels(found: Samples, classes: int) -> None:
-    """Refuse labels that no output of the model stands for.
-
-    Raises
-    ------
-    ModelError
-        A label is negative or not below ``classes``.
-    """
-    for part, y in (("training", found.y_train), ("test", found.y_test)):
-        if y is None:
-            continue
-        low, high = (int(limit) for limit in torch.aminmax(y))
-        if low < 0 or high >= classes:
-            label = low if low < 0 else high
-            raise ModelError(
-                f"train needs {part} labels from 0 to {classes - 1}, because the model has "
-                f"{classes} classes, not {label}; correct the labels or the model"
-            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,10 +28,14 @@ class ImageReader:
 
     def __call__(self, model: nn.Module, x: Tensor) -> Tensor:
         """Logits of pixels, uint8, or of reals."""
-        if x.dtype != torch.uint8:
-            return model(x)
-        if isinstance(model, QuantizedModel):
+        if x.dtype == torch.uint8 and isinstance(model, QuantizedModel):
             return model.from_pixels(x)
+        return model(self.reals(x))
+
+    def reals(self, x: Tensor) -> Tensor:
+        """What a float model takes of pixels, uint8, or of reals."""
+        if x.dtype != torch.uint8:
+            return x
         if self.table is None:
             raise ModelError(
                 "train needs mean and std to give 8-bit pixels to a float model; give both, or "
@@ -39,7 +43,7 @@ class ImageReader:
             )
         channels = torch.arange(len(self.table), device=x.device)
         channels = channels.reshape(-1, *[1] * (x.dim() - 2))
-        return model(self.table[channels, x.int()])
+        return self.table[channels, x.int()]
 
 
 class Student:

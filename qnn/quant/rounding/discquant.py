@@ -38,7 +38,8 @@ class DiscQuant:
     stages : equal parts of the steps; each but the first takes x at its start for y, so that what
         is not rounded yet is pulled to its nearer end, as in the rounds of Lovett and Meka
     push : strength of a pull to the nearer end of [0, 1] that grows with the steps
-    loss, temperature : of the outputs, "kl" or "squared"; what the logits of "kl" are divided by
+    loss, temperature : of the outputs: "task" for what suits them, "kl" or "squared"; what logits
+        are divided by
     inner_weight : of the relative squared error of results inside the network
     precision : in which the rounded network runs, "float32" or "bf16"
     tune_bias, bias_rate : whether biases are learnt too, and the rate of their Adam
@@ -61,7 +62,7 @@ class DiscQuant:
     gap_power: float = 0.0
     stages: int = 1
     push: float = 0.0
-    loss: str = "kl"
+    loss: str = "task"
     temperature: float = 1.0
     inner_weight: float = 0.0
     precision: str = "float32"
@@ -229,7 +230,7 @@ class _Run:
             self.problem,
             weights | biases,
             self.lessons(step),
-            Measure(options.loss, options.temperature, options.inner_weight),
+            Measure(options.loss, options.temperature, options.inner_weight, self.problem.kinds),
             options.precision,
         )
         if not bool(torch.isfinite(loss)):

@@ -1,6 +1,6 @@
 """The loss of DiscQuant: how far a network's answers are from its teacher's, without labels."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,8 +11,10 @@ from torch.func import functional_call
 
 from qnn.errors import ModelError
 from qnn.quant.rounding.problem import Answers, Problem, Teacher
+from qnn.tasks.kinds import TaskKind, find_task
+from qnn.tasks.losses import TaskLoss, relative_error, spread
 
-LOSSES = ("kl", "squared")
+LOSSES = ("task", "kl", "squared")
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}
 
 
@@ -38,42 +40,43 @@ def divergence(wanted: Tensor, got: Tensor, temperature: float = 1.0) -> Tensor:
     return (p.exp() * (p - q)).sum(classes).mean() * temperature**2
 
 
-def relative_error(wanted: Tensor, got: Tensor) -> Tensor:
-    """Squared error over the square of what is wanted, both summed."""
-    wanted = wanted.detach().float()
-    least = torch.finfo(torch.float32).tiny
-    return (got.float() - wanted).square().sum() / wanted.square().sum().clamp(min=least)
-
-
 @dataclass(frozen=True)
 class Measure:
     """How far answers are from those that are wanted.
 
     Members
     -------
-    loss : of outputs, "kl" or "squared"
-    temperature : of "kl": what logits are divided by
+    loss : of outputs, "task", "kl" or "squared"
+    temperature : what logits are divided by
     inner_weight : of the relative squared error of results inside the network
+    kinds : of each output, for the loss "task"
     """
 
-    loss: str = "kl"
+    loss: str = "task"
     temperature: float = 1.0
     inner_weight: float = 0.0
+    kinds: Sequence[TaskKind] = ()
 
     def __call__(self, wanted: Answers, got: Answers) -> Tensor:
         """The distance, differentiable."""
-        pairs = zip(wanted.outputs, got.outputs, strict=True)
-        total = sum(self._of_outputs(a, b) for a, b in pairs)
+        # Without a word on what they are, outputs tell by their shapes alone.
+        kinds = self.kinds or [find_task(output.shape[1:]) for output in wanted.outputs]
+        each = zip(kinds, wanted.outputs, got.outputs, strict=True)
+        total = sum(self._of_outputs(*output) for output in each)
         if self.inner_weight and got.inner:
             inside = [relative_error(wanted.inner[name], got.inner[name]) for name in got.inner]
             # Their mean, so that a deeper network does not weigh its inside more.
             total = total + self.inner_weight * sum(inside) / len(inside)
         return total
 
-    def _of_outputs(self, wanted, got):
-        if self.loss == "kl":
+    def _of_outputs(self, kind, wanted, got):
+        if self.loss == "squared":
+            return relative_error(wanted, got)
+        if self.loss == "kl" or kind.competes:
             return divergence(wanted, got, self.temperature)
-        return relative_error(wanted, got)
+        # Over the spread and not the square: what all samples share needs no network.
+        own = TaskLoss(kind, spread(wanted))
+        return own.of_answers(got.float(), wanted.detach().float(), self.temperature)
 
 
 def answers(

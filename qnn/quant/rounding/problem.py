@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.by_terms import Terms
+from qnn.tasks.kinds import TaskKind
 
 Progress = Callable[[int, int, float], None]  # done, in all, share of weights already rounded
 
@@ -73,6 +74,7 @@ class Problem:
     prepare : makes of a drawn batch, with a generator, what ``model`` and ``teacher`` take
     tuned : names of parameters that a method may learn beside the rounding
     scales : modules that can be compared inside, and what turns their results into the teacher's
+    kinds : what each output is for; none: as far as its shape tells
     """
 
     model: nn.Module
@@ -82,6 +84,7 @@ class Problem:
     prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None
     tuned: tuple[str, ...] = ()
     scales: Mapping[str, float] = field(default_factory=dict)
+    kinds: tuple[TaskKind, ...] = ()
 
     def __post_init__(self):
         # With duplicates: a tied weight has two names, and rounding one would round the other too.

@@ -1,0 +1,24 @@
+"""All outputs of a model on a set of samples, batch by batch, as arrays."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree
+
+Inputs = Tensor | tuple[Tensor, ...]  # of one input, or of each
+
+
+@torch.no_grad()
+def all_outputs(
+    model: Callable[..., Tensor | tuple[Tensor, ...]], x: Inputs, batch: int = 500
+) -> tuple[np.ndarray, ...]:
+    """Each output for all samples, (samples, ...), in the model's order."""
+    inputs = x if isinstance(x, tuple) else (x,)
+    parts = []
+    for given in zip(*(each.split(batch) for each in inputs), strict=True):
+        # As a capture reads them: nested tuples, lists and dictionaries, in order.
+        results = [leaf for leaf in _pytree.tree_leaves(model(*given)) if leaf is not None]
+        parts.append([result.cpu().numpy() for result in results])
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))

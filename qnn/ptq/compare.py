@@ -1,0 +1,124 @@
+"""A float network and a quantized one on the same test samples, in the numbers of their task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qnn.frontend.capture import tried
+from qnn.nn.data import Dataset
+from qnn.nn.model import QuantizedModel
+from qnn.nn.named_data import NamedDataset
+from qnn.nn.preprocess import Statistic, checked_inputs
+from qnn.nn.training.outputs import all_outputs
+from qnn.ptq.data import reals
+from qnn.tasks.kinds import TaskKind
+from qnn.tasks.measures import signal_to_noise
+from qnn.tasks.outputs import (
+    Asked,
+    Labels,
+    Numbers,
+    by_name,
+    checked_labels,
+    find_tasks,
+    fitting,
+    scores,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """Test samples as the float network takes them, and what is wanted of each output.
+
+    Members
+    -------
+    inputs : (samples, ...) reals of each input
+    labels : of each output, in the form of its task; None where there are none
+    kinds : the task of each output
+    """
+
+    __test__ = False  # pytest takes classes of such names for tests
+
+    inputs: tuple[Tensor, ...]
+    labels: tuple[np.ndarray | None, ...]
+    kinds: tuple[TaskKind, ...]
+
+    @staticmethod
+    def of(
+        network: nn.Module,
+        data: Dataset | NamedDataset,
+        most: int | None,
+        preprocessing: tuple[Statistic | Sequence[Statistic], Statistic | Sequence[Statistic]],
+        asked: Asked = None,
+    ) -> "TestSet":
+        """The first ``most`` test samples of ``data``, checked with the network's own outputs.
+
+        Parameters
+        ----------
+        preprocessing : mean and std of pixels, as ``quantize`` takes them
+        asked : names of tasks; None: as labels and outputs tell
+
+        Raises
+        ------
+        ModelError
+            Samples, labels and outputs do not fit each other.
+        """
+        each = data.x_test if isinstance(data.x_test, tuple) else (data.x_test,)
+        pixels = checked_inputs(*preprocessing, [x.shape[1] for x in each])
+        inputs = tuple(reals(x[:most], known) for x, known in zip(each, pixels, strict=True))
+        # Tried before any work: hours of rounding must not end in labels that fit nothing.
+        with torch.no_grad():
+            shapes = [output.shape[1:] for output in tried(network, _first(inputs, 2))]
+        # Of all labels: those of the first few samples may all be zeros and ones.
+        whole, learnt = (fitting(shapes, _arrays(y)) for y in (data.y_test, data.y_train))
+        told = [y if y is not None else other for y, other in zip(whole, learnt, strict=True)]
+        given = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else None
+        kinds = find_tasks(shapes, told, asked, given)
+        labels = checked_labels(kinds, shapes, whole)
+        checked_labels(kinds, shapes, learnt)
+        return TestSet(inputs, tuple(y if y is None else y[:most] for y in labels), kinds)
+
+    def outputs(self, model: nn.Module) -> tuple[np.ndarray, ...]:
+        """The outputs of a float or quantized model, reals."""
+        return all_outputs(model, self.inputs)
+
+    def scores(self, outputs: Sequence[np.ndarray]) -> tuple[Numbers, ...]:
+        """The numbers of each output; none where nothing is known of it."""
+        own = self.inputs[0].numpy() if len(self.inputs) == 1 else None
+        return scores(self.kinds, outputs, self.labels, own)
+
+    def compared(self, network: nn.Module, quantized: QuantizedModel) -> dict:
+        """Fields of JSON: the task, and the numbers of both models.
+
+        Where an output has nothing to be compared with, ``quantized`` has the signal to noise of
+        its outputs against the float model's, and ``task`` is None.
+        """
+        names = [name for name, _ in quantized.plan.outputs]
+        wanted, got = self.outputs(network), self.outputs(quantized)
+        before, after = self.scores(wanted), self.scores(got)
+        after = tuple(
+            found or {"snr_db": signal_to_noise(*pair)}
+            for found, pair in zip(after, zip(wanted, got, strict=True), strict=True)
+        )
+        # Keys of their own where there is one output, as scripts look for an accuracy.
+        alone = len(names) == 1
+        return {
+            "task": by_name(names, [k.value for k in self.kinds]) if any(before) else None,
+            "test_images": len(self.inputs[0]),
+            "float_accuracy": before[0].get("accuracy") if alone else None,
+            "quantized_accuracy": after[0].get("accuracy") if alone else None,
+            "float": by_name(names, before),
+            "quantized": by_name(names, after),
+        }
+
+
+def _first(inputs, count):
+    return tuple(x[:count] for x in inputs)
+
+
+def _arrays(labels) -> Labels:
+    if isinstance(labels, tuple):
+        return tuple(None if y is None else y.numpy() for y in labels)
+    return None if labels is None else labels.numpy()

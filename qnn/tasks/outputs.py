@@ -1,0 +1,124 @@
+"""The tasks of all outputs of a network, and the numbers of each: labels may be of some alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qnn.errors import ModelError
+from qnn.tasks.kinds import TaskKind, find_task, fits, labels_for
+from qnn.tasks.measures import measures, tally
+
+Asked = str | Sequence[str | None] | None  # a task's name, or one for each output
+Labels = np.ndarray | Sequence[np.ndarray | None] | None  # of one output, or of each
+Numbers = dict[str, float | None]  # of ``qnn.tasks.measures``, by name
+
+
+def find_tasks(
+    shapes: Sequence[Sequence[int]],
+    labels: Labels = None,
+    asked: Asked = None,
+    given: Sequence[int] | None = None,
+) -> tuple[TaskKind, ...]:
+    """The task of each output, in order, as ``find_task`` has it.
+
+    Parameters
+    ----------
+    shapes : of a sample's outputs
+    labels : of a network of one output, or one entry for each of several
+    given : the shape of a sample's input, where there is one input
+
+    Raises
+    ------
+    ModelError
+        There is not one name or entry for each output, or a task does not fit its output.
+    ValueError
+        No task has that name.
+    """
+    known = for_each("labels", labels, len(shapes))
+    names = for_each("a task", asked, len(shapes))
+    # One name is for all outputs.
+    if isinstance(asked, str):
+        names = (asked,) * len(shapes)
+    each = zip(shapes, known, names, strict=True)
+    return tuple(find_task(shape, y, name, given) for shape, y, name in each)
+
+
+def for_each(what: str, entries, outputs: int) -> tuple:
+    """One entry for each output, None where nothing was given.
+
+    Raises
+    ------
+    ModelError
+        There are more or fewer.
+    """
+    if entries is None:
+        return (None,) * outputs
+    alone = isinstance(entries, str | np.ndarray)
+    found = (entries,) if alone else tuple(entries)
+    if alone and outputs > 1:
+        # Which of several outputs labels without a number are for, nobody said.
+        return (None,) * outputs
+    if len(found) != outputs:
+        raise ModelError(
+            f"the network needs {what} for each of its {outputs} outputs, not {len(found)}; give "
+            f"None where there is none"
+        )
+    return found
+
+
+def fitting(shapes: Sequence[Sequence[int]], labels: Labels) -> tuple[np.ndarray | None, ...]:
+    """Labels of each output, without those whose shape fits none of its values.
+
+    So a network that only looks at images, such as one without its last layer, is measured by
+    what it gives, whatever a data set's labels are.
+    """
+    known = for_each("labels", labels, len(shapes))
+    return tuple(
+        y if y is not None and fits(shape, y) else None
+        for shape, y in zip(shapes, known, strict=True)
+    )
+
+
+def checked_labels(
+    kinds: Sequence[TaskKind], shapes: Sequence[Sequence[int]], labels: Labels
+) -> tuple[np.ndarray | None, ...]:
+    """Labels of each output in the form of its task; raises as ``labels_for`` does."""
+    return tuple(
+        None if given is None else labels_for(kind, shape, given)
+        for kind, shape, given in zip(
+            kinds, shapes, for_each("labels", labels, len(kinds)), strict=True
+        )
+    )
+
+
+def scores(
+    kinds: Sequence[TaskKind],
+    outputs: Sequence[np.ndarray],
+    labels: Labels,
+    own: np.ndarray | None = None,
+) -> tuple[Numbers, ...]:
+    """The numbers of each output, (samples, ...) reals; none where there are no labels.
+
+    Parameters
+    ----------
+    own : the samples' inputs as reals, which a reconstruction is compared with
+    """
+    found = []
+    known = for_each("labels", labels, len(outputs))
+    for kind, values, given in zip(kinds, outputs, known, strict=True):
+        wanted = own if kind is TaskKind.RECONSTRUCTION else given
+        if wanted is None:
+            found.append({})
+            continue
+        # Labels of a whole set may come with the outputs of its first samples.
+        wanted, shape = wanted[: len(values)], values.shape[1:]
+        # An image may come back as a vector.
+        if kind is TaskKind.RECONSTRUCTION:
+            wanted = np.asarray(wanted).reshape(len(wanted), *shape)
+        found.append(measures(kind, tally(kind, values, labels_for(kind, shape, wanted))))
+    return tuple(found)
+
+
+def by_name(names: Sequence[str], entries: Sequence):
+    """The one entry of a network of one output, or the entries of several by their names."""
+    return entries[0] if len(entries) == 1 else dict(zip(names, entries, strict=True))
