@@ -10,6 +10,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from boards.cell_kinds import CellKind
 from boards.shared import BoardFacts
 from hw.spec.config import SvpeConfig
 
@@ -98,6 +99,7 @@ class Board(BoardFacts, Protocol):
     tool : what builds its bitstream
     project : the file of a build folder that starts this build
     cells, clock : results that a report shows
+    kinds : the cells of its device, as its maker's tools write them
     open_flow : how open tools make its bitstream; None where only the vendor's tool does
     serial : runs images on a board that answers on a serial line; None for one that runs the driver
     """
@@ -112,6 +114,8 @@ class Board(BoardFacts, Protocol):
     def cells(self) -> tuple[CellCount, ...]: ...
     @property
     def clock(self) -> ClockCheck: ...
+    @property
+    def kinds(self) -> tuple[CellKind, ...]: ...
     @property
     def open_flow(self) -> OpenFlow | None: ...
     @property

@@ -47,12 +47,14 @@ class Design:
         self,
         folder: str | Path,
         extra: Callable[[dict[str, bytes]], dict[str, bytes]] | None = None,
+        network: str | None = None,
     ) -> Path:
         """Write the build folder whole, or not at all; an earlier build there is replaced.
 
         Parameters
         ----------
         extra : gives further files, path to content, for those that are there
+        network : its name, for people
 
         Raises
         ------
@@ -69,7 +71,7 @@ class Design:
         beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         try:
             _check_replaceable(folder)
-            _write_files(beside, self._files(extra))
+            _write_files(beside, self._files(extra, network))
             _swap(beside, folder)
         except OSError as error:
             raise CompileError(
@@ -107,7 +109,7 @@ class Design:
         graph = from_bytes(built[READ[0]], str(folder / READ[0]))
         return Design(graph, artifact, backend, built)
 
-    def _files(self, extra=None) -> dict[str, bytes]:
+    def _files(self, extra=None, network=None) -> dict[str, bytes]:
         backend, artifact = self.backend, self.artifact
         estimate = backend.estimate(artifact)
         files = {
@@ -121,6 +123,7 @@ class Design:
         manifest = {
             "format": FORMAT,
             "backend": backend.name,
+            **({} if network is None else {"network": network}),
             **backend.facts(artifact),
             "batch": artifact.batch,
             "tools": {name: _version(name) for name in TOOLS},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from boards.board import CellCount, ClockCheck, OpenFlow, SerialHost, Stage
 from boards.ecp5.check import findings
 from boards.ecp5.commands import REPORT, bitstream, commands
+from boards.ecp5.devices import KINDS
 from boards.ecp5.facts import Ecp5Facts
 from boards.shared import ArrayBoard
 from hw.spec.config import SvpeConfig
@@ -26,6 +27,7 @@ class Ecp5(ArrayBoard[Ecp5Facts]):
     """An ECP5 board as a ``boards.board.Board``: open tools, images over a serial line."""
 
     tool = "nextpnr"
+    kinds = KINDS
 
     @property
     def project(self) -> str:

@@ -23,6 +23,15 @@ ROWS = {  # our name: as the report calls it
     "dsp": "DSPs",
 }
 _HEADER = re.compile(r"^\| (?P<key>Tool Version|Device|Design State) +: (?P<value>.*?) *\|?$", re.M)
+_PATH = re.compile(
+    r"^Slack(?: \(\w+\))? *: +(?P<slack>-?[\d.]+)ns(?:(?!^Slack).)*?"
+    r"^ +Source: +(?P<source>\S+)(?:(?!^Slack).)*?"
+    r"^ +Destination: +(?P<destination>\S+)(?:(?!^Slack).)*?"
+    r"^ +Path Type: +(?P<type>\w+)(?:(?!^Slack).)*?"
+    r"^ +Data Path Delay: +(?P<delay>[\d.]+)ns(?:(?!^Slack).)*?"
+    r"^ +Logic Levels: +(?P<levels>\d+)",
+    re.M | re.S,
+)
 _CLOCK = re.compile(r"^(\S+) +\{[\d. ]+\} +([\d.]+) +([\d.]+) *$", re.M)
 
 
@@ -45,6 +54,7 @@ class TimingSummary:
     failing_endpoints: int
     endpoints: int
     clocks_mhz: dict[str, float]
+    critical_path: str | None  # the one with the least slack, in one line
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,20 @@ def timing(text: str, name: str) -> TimingSummary:
         failing_endpoints=sum(int(_number(values[n]) or 0) for n in counts),
         endpoints=int(_number(values[3]) or 0),
         clocks_mhz={clock: float(mhz) for clock, _, mhz in _CLOCK.findall(text)},
+        critical_path=critical_path(text),
+    )
+
+
+def critical_path(text: str) -> str | None:
+    """The setup path with the least slack of all, in one line; None where no path is reported."""
+    # Paths are sorted within each group of clocks, so that the first of a group is its worst.
+    paths = [path.groupdict() for path in _PATH.finditer(text) if path["type"] == "Setup"]
+    if not paths:
+        return None
+    worst = min(paths, key=lambda path: float(path["slack"]))
+    return (
+        f"{worst['source']} to {worst['destination']}: {worst['delay']} ns, {worst['levels']} "
+        f"levels of logic"
     )
 
 

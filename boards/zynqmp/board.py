@@ -8,6 +8,7 @@ from boards.board import CellCount, ClockCheck, Stage
 from boards.shared import ArrayBoard
 from boards.zynqmp import project, results
 from boards.zynqmp.clock import check_clock
+from boards.zynqmp.devices import KINDS
 from boards.zynqmp.facts import HP_PORTS, Facts
 from hw.spec.config import SvpeConfig
 from hw.spec.resources import total, usable
@@ -20,6 +21,7 @@ class ZynqMp(ArrayBoard[Facts]):
 
     tool = "Vivado"
     project = "vivado/build.tcl"
+    kinds = KINDS
     open_flow = None
     serial = None
 

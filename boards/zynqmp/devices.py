@@ -1,6 +1,30 @@
 """The Zynq UltraScale+ devices of the boards here, with their cells."""
 
+from boards.cell_kinds import EIGHTH, HALF, CellKind
 from hw.spec.resources import Device
+
+# Keys are those of Yosys's counts, of our estimates and of Vivado's reports.
+KINDS = (
+    CellKind(
+        "CLB LUTs", dict.fromkeys(("lut", "lut_shift_registers", "lut_memories"), 1), {"lut": 1}
+    ),
+    CellKind("LUTs as logic", {"lut_logic": 1}, {"lut_logic": 1}),
+    CellKind("LUTs as logic, packed (Yosys's estimate)", {"lut_packed": 1}, estimated=True),
+    CellKind("LUTs as shift registers", {"lut_shift_registers": 1}),
+    CellKind("LUTs as memory", {"lut_memories": 1, "lut_memory": 1}, {"lut_memory": 1}),
+    CellKind("CLB registers", {"ff": 1}, {"ff": 1}),
+    # Yosys counts halves of a CARRY8. A CLB has one of these, and eight LUTs.
+    CellKind("CARRY8", {"carry4": HALF}, {"lut": EIGHTH}),
+    # A tile is two memories of 18 Kbit.
+    CellKind(
+        "Block RAM tiles",
+        {"bram18": HALF, "bram36": 1},
+        {"bram18": HALF, "bram36": 1},
+        part=HALF,
+    ),
+    CellKind("UltraRAM", {"uram": 1}, {"uram": 1}),
+    CellKind("DSP48E2", {"dsp": 1}, {"dsp": 1}),
+)
 
 XCZU9EG = Device(
     name="XCZU9EG",

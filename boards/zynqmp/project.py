@@ -42,7 +42,9 @@ def files(
         "project.tcl": _project(facts),
         **{name: (HERE / name).read_text() for name in COPIED},
     }
-    resources = json.dumps(_resources(facts, config, cores), indent=2, sort_keys=True) + "\n"
+    resources = (
+        json.dumps(_resources(facts, config, cores, clock_mhz), indent=2, sort_keys=True) + "\n"
+    )
     return {
         **{f"vivado/{name}": text.encode() for name, text in texts.items()},
         "report/estimate_board_resources.json": resources.encode(),
@@ -125,11 +127,12 @@ def _readme(facts, config, cores, clock_mhz):
     )
 
 
-def _resources(facts, config, cores):
+def _resources(facts, config, cores, clock_mhz):
     """Cells of each block of a core, and of all cores, under keys that say estimated."""
     device = facts.device
     return {
         "cores": cores,
+        "given_clock_mhz": clock_mhz,
         "device": {name: getattr(device, name) for name in ("name", "lut", "ff", "bram18", "dsp")},
         "usable": usable(device),
         "blocks_of_a_core": {name: _marked(cells) for name, cells in estimate(config).items()},

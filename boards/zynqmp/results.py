@@ -35,6 +35,8 @@ def _values(found: Reports) -> dict:
         kept["given_available_cells"] = {name: use.available for name, use in found.uses.items()}
     if found.timing is not None:
         kept["timing_met"] = found.timing.met
+        if found.timing.critical_path is not None:
+            kept["critical_path"] = found.timing.critical_path
         kept |= _clock(found.timing.clocks_mhz, found.timing.worst_setup_ns)
     return kept
 

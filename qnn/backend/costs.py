@@ -46,8 +46,17 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Costs:
-    """The costs of all layers; ``cycles`` is from start to done, over the images of a batch."""
+    """The costs of all layers.
+
+    Members
+    -------
+    cycles : from start to done, over the images of a batch
+    latency_cycles, bytes_per_cycle : what is assumed of the memory: from an address to the first
+        beat, and what it moves each way; None where the model has no memory
+    """
 
     layers: tuple[LayerCost, ...]
     cycles: float
     utilisation: float
+    latency_cycles: int | None = None
+    bytes_per_cycle: int | None = None

@@ -67,7 +67,8 @@ def compile_(
         # Before compiling, which may take minutes.
         target.check_fits(sizes, cores, clock_mhz)
     design = compile(graph, config=sizes, batch=batch, backend=backend)
-    design.write(out, target and (lambda built: target.files(sizes, built, cores, clock_mhz)))
+    extra = target and (lambda built: target.files(sizes, built, cores, clock_mhz))
+    design.write(out, extra, network=model.stem)
     size = design.backend.size(design.artifact)
     result = {"build": str(out), "config": str(design.config), **asdict(size)}
     if target:

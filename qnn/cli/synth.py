@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import boards
+from boards.cell_kinds import cell_uses
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, read_array_design
@@ -49,14 +50,26 @@ def synth(
         said, kept = make_bitstream(build, design, board)
     name = board or part.value
     keep_result(build, f"synth_{name}", kept)
-    said = {"part": name, **said}
+    target = boards.counted_for(build) if board is None else boards.named(board)
+    uses = list(cell_uses(target.kinds, kept["measured_cells"], kept["given_available_cells"]))
+    said = {"part": name, "device": target.device.name, **said}
+    said["utilization"] = [{**asdict(use), "share": use.share} for use in uses]
     # A file besides the output: a CI keeps it.
     if out is not None:
         out.write_text(records.text(said))
     if as_json:
         print_json(said)
         return
-    print_table(f"{name} of {design.config}", ("cells", "count"), rows(said))
+    print_table(
+        f"{name} of {design.config}, on {target.title} ({target.device.name})",
+        ("cells", "used", "available", "share"),
+        [(use.name, *use.texts) for use in uses],
+    )
+    if "fmax_mhz" in said:
+        print(
+            f"fmax (timing analysis): {said['fmax_mhz']:.1f} MHz, of {said['clock_mhz']:.1f} MHz "
+            f"that it needs"
+        )
 
 
 def count(build: Path, design: "Design", part: SynthesisPart) -> tuple[dict, dict]:
@@ -116,14 +129,6 @@ def make_bitstream(build: Path, design: "Design", board: str) -> tuple[dict, dic
         "estimated_fmax_mhz": made.fmax_mhz,
         "given_clock_mhz": made.clock_mhz,
     }
+    if made.critical_path is not None:
+        kept["critical_path"] = made.critical_path
     return {"seconds": time.perf_counter() - started, **asdict(made)}, kept
-
-
-def rows(said: dict) -> list[tuple[str, str]]:
-    """The table; a cell of a chip that is known with how many there are."""
-    if "used" not in said:
-        return [(name, f"{number:,}") for name, number in said.items() if name != "part"]
-    available = said["available"]
-    cells = [(key, f"{n:,} of {available[key]:,}") for key, n in said["used"].items()]
-    clock = f"{said['fmax_mhz']:.1f} MHz, of {said['clock_mhz']:.1f} MHz that it needs"
-    return [*cells, ("fmax (timing analysis)", clock)]

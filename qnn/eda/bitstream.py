@@ -36,6 +36,7 @@ class Bitstream:
     fmax_mhz : the fastest clock of its timing analysis, for the slowest chip of the speed grade
     clock_mhz : what the constraints ask for
     versions : of the wheels
+    critical_path : the slowest path between registers, in one line; None where none is reported
     """
 
     used: dict[str, int]
@@ -43,6 +44,7 @@ class Bitstream:
     fmax_mhz: float
     clock_mhz: float
     versions: dict[str, str]
+    critical_path: str | None = None
 
 
 def build(
@@ -93,10 +95,24 @@ def read_report(text: str) -> Bitstream:
         raise ToolError(f"nextpnr: the design needs one clock, but has {len(found['fmax'])}")
     (clock,) = found["fmax"].values()
     cells = found["utilization"]
+    paths = found.get("critical_paths", ())
     return Bitstream(
         used={key: cells[name]["used"] for key, name in CELLS.items()},
         available={key: cells[name]["available"] for key, name in CELLS.items()},
         fmax_mhz=clock["achieved"],
         clock_mhz=clock["constraint"],
         versions={wheel: metadata.version(wheel) for wheel in WHEELS},
+        critical_path=max(filter(None, map(_between_registers, paths)), default=(0, None))[1],
     )
+
+
+def _between_registers(path):
+    """The delay in ns of a path from clock to clock, and the path in one line; None of others."""
+    steps = path.get("path")
+    # Pins have no clock: how late they are is the board's affair.
+    if not steps or "async" in path["from"] + path["to"]:
+        return None
+    delay = sum(step["delay"] for step in steps)
+    routed = sum(step["delay"] for step in steps if step["type"] == "routing")
+    first, last = steps[0]["from"]["cell"], steps[-1]["to"]["cell"]
+    return delay, f"{first} to {last}: {delay:.1f} ns, of which {routed:.1f} ns are wires"

@@ -9,6 +9,8 @@ UNITS = {  # ending of a key: factor, decimals, unit, where the label has none
     "_utilisation": (100, 1, "%"),
     "_mhz": (1, 1, "MHz"),
     "_bytes": (1, 0, "bytes"),
+    "_milliseconds": (1, 3, "ms"),
+    "_per_second": (1, 1, ""),
     "_seconds": (1, 1, "s"),
     "_cycles_per_image": (1, 0, ""),
 }

@@ -1,23 +1,25 @@
 """The report of a build folder as one HTML page that needs no other file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import boards
 from boards.board import Board
+from qnn.backend.costs import Costs
 from qnn.design import Design
 from qnn.errors import CompileError
 from qnn.fields import Count, FieldsError, parsed, typed_fields
 from qnn.files import read_file, write_whole
 from qnn.manifest import read_manifest
 from qnn.report import records
-from qnn.report.cards import cards
+from qnn.report.cards import cards, missing
 from qnn.report.numbers import label, number
 from qnn.report.picture import picture
 from qnn.report.records import Record
 from qnn.report.resources import chips, counts
+from qnn.report.speed import Pace, pace
 
 NAME = "index.html"
 
@@ -36,7 +38,8 @@ def write_page(build: Path) -> Path:
     estimate = path.with_name("estimate_board_resources.json")
     cells = _estimate(estimate) if estimate.is_file() else None
     shown = boards.shown(build)
-    write_whole(path, page(design, records.read(build), manifest(build), shown, cells))
+    own = boards.board_of(build) is not None
+    write_whole(path, page(design, records.read(build), manifest(build), shown, cells, own))
     return path
 
 
@@ -46,6 +49,7 @@ def page(
     facts: dict,
     shown: Sequence[Board],
     estimate: dict | None = None,
+    own: bool = False,
 ) -> str:
     """The HTML text of the page.
 
@@ -55,9 +59,12 @@ def page(
     facts : the build folder's manifest, with what its back end says
     shown : boards whose results the page shows, first that of the build
     estimate : the build folder's estimate of a board's cells, where it has one
+    own : whether the first board is the build's, and not one that stands for it
     """
     artifact, backend = design.artifact, design.backend
     cost, memory = backend.costs(artifact), backend.memory(artifact)
+    # Only a build of a board has its estimate; that of others is of the board that stands for all.
+    at = pace(shown[0], own, estimate)
     environment = Environment(
         loader=PackageLoader("qnn.report", "."),
         # Names of layers are the user's, and may have angle brackets.
@@ -80,7 +87,11 @@ def page(
         # A network without layers has bars of no length, but no division by zero.
         longest=longest or 1,
         stalls=[cause for cause in causes if any(layer.stalls[cause] for layer in cost.layers)],
-        cards=cards(found, cost, shown, backend.devices),
+        cards=cards(found, cost, shown, backend.devices, artifact.batch, at),
+        missing=missing(found, shown, backend.devices),
+        network=described(design, facts),
+        newest=newest(found),
+        memory=assumed_memory(cost, at),
         picture=picture(design.graph),
         sections=memory.sections,
         buffers=memory.buffers,
@@ -107,6 +118,38 @@ def run(record: Record) -> dict:
     return {"title": title, "stale": record.stale, "numbers": numbers, "texts": texts}
 
 
+def described(design: Design, facts: dict) -> dict[str, str]:
+    """The network's name, where its build has one, and what it takes, gives and holds."""
+    graph, name = design.graph, facts.get("network")
+    shapes = (
+        ", ".join(" x ".join(map(str, node.shape)) for node in nodes)
+        for nodes in (graph.inputs, graph.outputs)
+    )
+    size = design.backend.size(design.artifact)
+    text = f"{' to '.join(shapes)}; {size.layers} layers, {size.image_bytes:,} bytes"
+    return {"name": name if isinstance(name, str) else "Network", "text": text}
+
+
+def newest(found: Mapping[str, Record]) -> dict[str, str] | None:
+    """When the newest result was made, and of which commit; None where no result says so."""
+    dated = [
+        record.values for record in found.values() if isinstance(record.values.get("date"), str)
+    ]
+    return max(dated, key=lambda values: values["date"], default=None)
+
+
+def assumed_memory(cost: Costs, at: Pace) -> str | None:
+    """What the cycle model assumes of the memory, in one sentence; None if it has none."""
+    if cost.latency_cycles is None or cost.bytes_per_cycle is None:
+        return None
+    rate = cost.bytes_per_cycle * at.clock_mhz / 1e3
+    return (
+        f"a memory that answers after {cost.latency_cycles} cycles and moves "
+        f"{cost.bytes_per_cycle} bytes a cycle each way, which is {rate:.1f} GB/s at "
+        f"{at.clock_mhz:g} MHz"
+    )
+
+
 def manifest(build: Path) -> dict:
     """What the build folder says of itself."""
     found = read_manifest(build)
@@ -115,7 +158,8 @@ def manifest(build: Path) -> dict:
 
 def _estimate(path):
     """A board's estimate of cells, of which the numbers of its device count."""
-    kinds = {"cores": Count, "all_cores": dict[str, float], "device": dict[str, float | str]}
+    kinds = {"cores": Count, "given_clock_mhz": float}
+    kinds |= {"all_cores": dict[str, float], "device": dict[str, float | str]}
     try:
         found = parsed(read_file(path))
         found = found if isinstance(found, dict) else {}

@@ -4,26 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from boards.board import Board, CellCount
+from boards.cell_kinds import cell_uses
 from qnn.report.numbers import Number, number
 from qnn.report.records import Record
-
-NAMES = {
-    "lut": "LUT",
-    "lut4": "LUT4 and carry",
-    "lut_packed": "LUT, packed (Yosys's estimate)",
-    "lut_shift_registers": "LUT as shift register",
-    "lut_memories": "LUT as memory",
-    "ff": "flip-flop",
-    "carry4": "CARRY4",
-    "dsp": "DSP block",
-    "bram18": "block RAM, 18 Kbit",
-    "block_ram": "block RAM, 18 Kbit",
-    "bram36": "block RAM, 36 Kbit",
-    "lut_logic": "LUT as logic",
-    "lut_memory": "LUT as memory",
-    "uram": "UltraRAM",
-}
-ESTIMATED = ("lut_packed",)
 
 
 @dataclass(frozen=True)
@@ -38,11 +21,10 @@ class CellShare:
 
 @dataclass(frozen=True)
 class Chip:
-    """Cells of one result; ``todo`` says what to run where there is none."""
+    """Cells of one result."""
 
     title: str
     cells: tuple[CellShare, ...]
-    todo: str = ""
 
     @property
     def known(self) -> bool:
@@ -58,44 +40,45 @@ def counts(shown: Sequence[Board]) -> list[CellCount]:
 def chips(
     records: Mapping[str, Record], shown: Sequence[Board], estimate: Mapping | None = None
 ) -> list[Chip]:
-    """What a board's project estimates, each result of a synthesis, and what was not run.
+    """What a board's project estimates, and each result of a synthesis.
 
     Parameters
     ----------
     shown : boards whose results the page shows, first that of the build
     estimate : ``report/estimate_board_resources.json``, which some boards' builds have
     """
-    ways = counts(shown)
-    found = [] if estimate is None else [_estimated(estimate, shown[0].title)]
-    for way in ways:
+    found = [] if estimate is None else [_estimated(estimate, shown[0])]
+    for way, board in _of_boards(shown):
         named = ((name, title) for name, title in way.titles.items() if name in records)
-        found += [_chip(title, records[name]) for name, title in named]
-    missing = (way for way in ways if not way.titles.keys() & records.keys())
-    return [*found, *(Chip(way.missing, (), way.todo) for way in missing)]
+        found += [_chip(title, records[name], board) for name, title in named]
+    return found
+
+
+def _of_boards(shown):
+    pairs = ((way, board) for board in shown for way in board.cells)
+    return sorted(pairs, key=lambda pair: pair[0].stage)
 
 
 def _estimated(estimate, board):
     cores, all_cores = estimate["cores"], estimate["all_cores"]
     used = {key.removeprefix("estimated_"): count for key, count in all_cores.items()}
-    title = f"{cores} core{'s' if cores > 1 else ''} on {board} (before any synthesis)"
-    return Chip(title, tuple(_cells(used, estimate["device"], "estimated")))
+    title = f"{cores} core{'s' if cores > 1 else ''} on {board.title} (before any synthesis)"
+    return Chip(title, tuple(_cells(board, used, estimate["device"], "estimated")))
 
 
-def _chip(title, record):
+def _chip(title, record, board):
     available = record.values.get("given_available_cells", {})
     used = record.values.get("measured_cells", {})
-    return Chip(title, tuple(_cells(used, available, "measured", record.stale)))
+    return Chip(title, tuple(_cells(board, used, available, "measured", record.stale)))
 
 
-def _cells(used, available, how, stale=False):
-    # Known kinds in the table's order, then whatever else a tool counted.
-    for key in (*(key for key in NAMES if key in used), *sorted(used.keys() - NAMES.keys())):
-        count = used[key]
-        most = available.get(key)
-        mark = "estimated" if key in ESTIMATED else how
+def _cells(board, used, available, how, stale=False):
+    for use in cell_uses(board.kinds, used, available):
+        mark = "estimated" if use.estimated else how
+        most = use.available
         yield CellShare(
-            NAMES.get(key, key),
-            number(f"{mark}_{key}", count, stale),
-            None if most is None else number(f"given_{key}", most, stale),
-            count / most if most else None,
+            use.name,
+            number(f"{mark}_cells", use.used, stale),
+            None if most is None else number("given_cells", most, stale),
+            use.share,
         )

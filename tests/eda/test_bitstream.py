@@ -79,3 +79,23 @@ def build_small(folder, last_word, pins):
     (folder / "small.v").write_text(text)
     (folder / pins_file(FACTS)).write_text(constraints(replace(FACTS, pins=tuple(pins))))
     return bitstream.build(folder, FLOW.commands(["small.v"]), FLOW.bitstream, FLOW.report)
+
+
+def step(kind, delay, source, target):
+    return {"type": kind, "delay": delay, "from": {"cell": source}, "to": {"cell": target}}
+
+
+def test_the_critical_path_is_the_slowest_between_registers():
+    clock = "posedge $glbnet$clk"
+    slow = [step("clk-to-q", 0.5, "a", "a"), step("routing", 9.0, "a", "b")]
+    slow.append(step("setup", 0.25, "b", "b"))
+    paths = [
+        {"from": clock, "to": clock, "path": [step("logic", 3, "x", "y")]},
+        {"from": clock, "to": clock, "path": slow},
+        # A pin, which no clock times.
+        {"from": "<async>", "to": clock, "path": [step("routing", 99, "pin", "z")]},
+        {"from": clock, "to": clock, "path": []},
+    ]
+    found = bitstream.read_report(json.dumps(ROUTED | {"critical_paths": paths}))
+    assert found.critical_path == "a to b: 9.8 ns, of which 9.0 ns are wires"
+    assert bitstream.read_report(json.dumps(ROUTED)).critical_path is None

@@ -1,5 +1,6 @@
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -9,7 +10,7 @@ from qnn.design import Design, compile
 from qnn.report import records
 from qnn.report.page import manifest, page, write_page
 from tests.compiler import small_graphs
-from tests.report.page_reader import fetched, read, unmarked
+from tests.report.page_reader import Element, fetched, read, unmarked
 
 ZYNQ, SERIAL = boards.shown()
 RESULTS = {
@@ -46,9 +47,13 @@ RESULTS = {
 
 
 @pytest.fixture(scope="module")
-def _build(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("build") / "build"
-    return compile(small_graphs.residual(), "test").write(folder)
+def design():
+    return compile(small_graphs.residual(), "test")
+
+
+@pytest.fixture(scope="module")
+def _build(design, tmp_path_factory):
+    return design.write(tmp_path_factory.mktemp("build") / "build")
 
 
 @pytest.fixture
@@ -70,8 +75,15 @@ def cards_of(page):
     return [element for element in read(page).all("div") if "card" in element.classes]
 
 
-def was_not_run(card):
-    return any("missing" in element.classes for element in card.all("p"))
+def not_run(page):
+    """The rows of the one table of what was not run: what, and what gives it."""
+    tables = [table for table in read(page).all("table") if "missing" in table.classes]
+    rows = [row for table in tables for body in table.all("tbody") for row in body.all("tr")]
+    return {next(row.all("th")).text: next(row.all("td")).text for row in rows}
+
+
+def titles(page):
+    return [next(card.all("h3")).text for card in cards_of(page)]
 
 
 def test_every_number_shows_how_it_was_got(build):
@@ -107,15 +119,99 @@ def test_the_same_folder_gives_the_same_bytes(build, tmp_path):
     assert write_page(other).read_bytes() == first
 
 
-def test_what_was_not_run_says_so(build):
+def test_what_was_not_run_has_no_card_but_one_table_with_its_commands(build):
     page = written(build)
-    cards = cards_of(page)
-    missing = [next(card.all("h3")).text for card in cards if was_not_run(card)]
-    clocks = ["Clock on ECP5-85", f"Clock on {ZYNQ.title}"]
-    assert missing == ["Values that differ", "Accuracy", *clocks]
+    always = ["Cycles an image", "Frames per second", "Time of an image", "Array utilisation"]
+    assert titles(page) == always
+    assert not_run(page) == {
+        "Values that differ": "qnn verify BUILD",
+        "Accuracy": "qnn simulate BUILD --data DATA --images 360",
+        "Cycles in RTL": "qnn simulate BUILD --device rtl",
+        SERIAL.clock.title: SERIAL.clock.todo,
+        ZYNQ.clock.title: ZYNQ.clock.todo,
+        **{f"Cells: {way.missing}": way.todo for way in (*ZYNQ.cells, *SERIAL.cells)},
+    }
     keep_all(build)
-    cards = cards_of(written(build))
-    assert [was_not_run(card) for card in cards] == [False] * 6
+    page = written(build)
+    clocks = [SERIAL.clock.title, ZYNQ.clock.title]
+    assert titles(page) == ["Values that differ", "Accuracy", *always, *clocks]
+    assert not_run(page) == {}
+    assert "Not run yet" not in page
+
+
+def test_cycles_become_time_at_the_clock_and_the_memory_is_said(build):
+    keep_all(build)
+    cards = {next(card.all("h3")).text: card.text for card in cards_of(written(build))}
+    cycles = RESULTS["verify_rtl"]["simulated_cycles_per_image"]
+    mhz = ZYNQ.clock_mhz
+    assert f"{mhz * 1e6 / cycles:,.1f}" in cards["Frames per second"]
+    assert f"1 core at {mhz:g} MHz, the default clock of {ZYNQ.title}" in cards["Frames per second"]
+    assert f"{cycles / mhz / 1e3:.3f} ms" in cards["Time of an image"]
+    assert (
+        "The model assumes a memory that answers after 32 cycles and moves 8 bytes a cycle each "
+        f"way, which is {8 * mhz / 1e3:.1f} GB/s at {mhz:g} MHz"
+    ) in " ".join(written(build).split())
+
+
+def test_the_clock_and_cores_that_a_project_asks_for_count(build):
+    cells = {"cores": 2, "given_clock_mhz": 200.0, "all_cores": {}, "device": {}}
+    design = Design.read(build)
+    found = page(design, {}, manifest(build), boards.shown(), cells, own=True)
+    assert f"2 cores at 200 MHz, as its project for {ZYNQ.title} asks" in found
+
+
+def test_the_critical_path_is_told_where_it_is_known(build):
+    path = "a/b_reg[3] to c/d_reg: 3.7 ns, 6 levels of logic"
+    records.keep(build, "vivado", {**RESULTS["vivado"], "critical_path": path})
+    (card,) = (card for card in cards_of(written(build)) if ZYNQ.clock.title in card.text)
+    assert f"critical path: {path}" in card.text
+
+
+def test_the_page_names_the_network_and_its_newest_result(design, tmp_path):
+    build = design.write(tmp_path / "build", network="residual<b>")
+    assert "newest result" not in written(build)
+    for name, date in (("verify_rtl", "2026-01-02 03:04 UTC"), ("vivado", "2025-01-01 00:00 UTC")):
+        records.keep(build, name, {**RESULTS[name], "date": date, "commit": "0123abcd"})
+    text = written(build)
+    assert "<title>residual&lt;b&gt; - qnn report</title>" in text
+    assert "newest result: 2026-01-02 03:04 UTC, commit <code>0123abcd</code>" in text
+
+
+def test_cells_have_the_names_and_shares_of_their_chip(build):
+    keep_all(build)
+    rows = [
+        [cell.text for cell in row.children if isinstance(cell, Element)]
+        for row in read(written(build)).all("tr")
+    ]
+    named = {row[0]: row[1:4] for row in rows if row}
+    lut4 = [" ".join(text.split()) for text in named["LUT4"]]
+    assert lut4 == ["16,690 measured", "83,640 given", "20.0 % measured"]
+    tiles = [" ".join(text.split()) for text in named["Block RAM tiles"]]
+    assert tiles == ["30.50 measured", "912 given", "3.3 % measured"]
+    assert {"CLB LUTs", "DP16KD", "MULT18X18D"} <= named.keys()
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_is_wider_than_the_window_in_a_browser(build, tmp_path, width):
+    keep_all(build)
+    path = write_page(build)
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<iframe id="f" src="{path}" style="width:{width}px;height:900px;border:0"></iframe>'
+        "<script>onload = () => { document.title = "
+        'document.getElementById("f").contentDocument.documentElement.scrollWidth }</script>'
+    )
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files")
+    done = subprocess.run(
+        ["chromium", *options, "--dump-dom", "--window-size=1400,900", f"file://{frame}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    # A bar to scroll down by may take some of the width.
+    assert width - 20 <= int(re.search(r"<title>(\d+)</title>", done.stdout)[1]) <= width
 
 
 def test_a_result_of_another_image_is_shown_as_stale(build):
@@ -159,7 +255,12 @@ def test_other_networks_have_pages(build, name):
 
 def test_a_boards_estimate_is_shown_as_one(build):
     counted = {"estimated_lut": 28_000, "estimated_ff": 40_000}
-    cells = {"cores": 2, "all_cores": counted, "device": {"name": "xczu9eg", "lut": 274_080}}
+    cells = {
+        "cores": 2,
+        "given_clock_mhz": 250.0,
+        "all_cores": counted,
+        "device": {"name": "xczu9eg", "lut": 274_080},
+    }
     text = page(Design.read(build), {}, manifest(build), boards.shown(), cells)
     assert f"2 cores on {ZYNQ.title}" in text
     assert "28,000" in text

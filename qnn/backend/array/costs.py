@@ -8,12 +8,13 @@ from qnn.compiler.estimate import layer_cycles
 from sim.cycles import Timing, simulate_cycles
 from sim.spent import SpentCycles
 
+LATENCY = 32  # cycles of the assumed memory, as simulate_cycles and the RTL bench take them too
 STALLS = tuple(field.name for field in fields(SpentCycles) if field.name != "issue")
 
 
 def costs(image: Image) -> Costs:
     """Run the cycle model on ``image``."""
-    config, timing = image.config, simulate_cycles(image)
+    config, timing = image.config, simulate_cycles(image, LATENCY)
     capacity = config.lanes * config.rows * config.columns
     estimated = layer_cycles(image)
     kinds = {layer.name: layer.op for layer in image.layers}
@@ -25,7 +26,7 @@ def costs(image: Image) -> Costs:
     # A mean: in a batch, images overlap.
     cycles = timing.cycles / image.batch
     macs = sum(layer.macs for layer in layers)
-    return Costs(layers, cycles, macs / (capacity * cycles))
+    return Costs(layers, cycles, macs / (capacity * cycles), LATENCY, config.bus_bytes)
 
 
 def _layer(name, op, timing: Timing, batch, capacity, estimated):

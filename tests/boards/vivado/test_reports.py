@@ -2,7 +2,7 @@
 
 import pytest
 
-from boards.vivado.reports import SiteUse, read
+from boards.vivado.reports import SiteUse, critical_path, read
 from qnn.errors import ToolError
 
 HEAD = """\
@@ -157,3 +157,28 @@ def test_a_cut_report_is_refused(build, name, cut, reason):
     with pytest.raises(ToolError) as error:
         read(build)
     assert str(error.value) == f"{path}: {reason}; build it again in Vivado"
+
+
+def path(slack, delay, kind="Setup", name="a"):
+    """One path, as the timing summary of Vivado 2022.1 lists it."""
+    return f"""\
+Slack (MET) :             {slack}ns  (required time - arrival time)
+  Source:                 core_0/{name}_reg[3]/C
+                            (rising edge-triggered cell FDRE clocked by clk_pl_0)
+  Destination:            core_0/{name}_sum_reg/D
+  Path Group:             clk_pl_0
+  Path Type:              {kind} (Max at Slow Process Corner)
+  Requirement:            4.000ns  (clk_pl_0 rise@4.000ns - clk_pl_0 rise@0.000ns)
+  Data Path Delay:        {delay}ns  (logic 0.902ns (24.310%)  route 2.808ns (75.690%))
+  Logic Levels:           6  (CARRY8=2 LUT6=4)
+
+"""
+
+
+def test_the_critical_path_has_the_least_slack_of_all_setup_paths():
+    text = path(0.9, 2.0) + path(0.187, 3.71, name="b") + path(0.01, 0.1, "Hold", "c")
+    assert critical_path(text) == (
+        "core_0/b_reg[3]/C to core_0/b_sum_reg/D: 3.71 ns, 6 levels of logic"
+    )
+    assert critical_path(path("-0.2", 4.1) + path(0.1, 3.8)).startswith("core_0/a_reg[3]/C to")
+    assert critical_path(TIMING) is None
