@@ -1,6 +1,9 @@
 """The RTL simulation as a device that a driver reaches by registers and memory, while it lives."""
 
 import json
+import os
+import secrets
+import socket
 import tempfile
 import threading
 import time
@@ -39,20 +42,29 @@ def rtl_transport(config: SvpeConfig, **options) -> Iterator[RemoteTransport]:
 
 
 @contextmanager
-def serve(
+def serve(config: SvpeConfig, **options) -> Iterator[int]:
+    """The port, on this machine, of a ``simulation``, which takes ``options``."""
+    with simulation(config, **options) as running:
+        yield running.port
+
+
+@contextmanager
+def simulation(
     config: SvpeConfig,
     *,
+    listen: int = 0,
     cores: int = 1,
     paths: int = 1,
     verilog: Mapping[str, str] | None = None,
     timing: MemoryTiming | None = None,
     memory_bytes: int = MEMORY_BYTES,
     work: Path | None = None,
-) -> Iterator[int]:
-    """The port, on this machine, of a simulation that serves ``RemoteTransport``s one by one.
+) -> Iterator["ServedSimulation"]:
+    """A simulation on this machine that serves ``RemoteTransport``s one by one.
 
     Parameters
     ----------
+    listen : the port to serve at; 0 for a free one
     cores, paths, timing, verilog : as in ``sim.rtl.execute``
     memory_bytes : for an image's regions
     work : folder that keeps the log; None throws it away
@@ -60,15 +72,17 @@ def serve(
     Raises
     ------
     DeviceError
-        At the end: the AXI protocol was broken.
+        The port is in use; or at the end: the AXI protocol was broken.
     """
     # Before a model is compiled, which takes a minute.
     rtl.check_cores(cores, paths)
+    check_port(listen)
     if work is None:
         with tempfile.TemporaryDirectory(prefix="qnn-cosim-") as folder:
             options = {"cores": cores, "paths": paths, "timing": timing, "verilog": verilog}
-            with serve(config, **options, memory_bytes=memory_bytes, work=Path(folder)) as port:
-                yield port
+            options |= {"listen": listen, "memory_bytes": memory_bytes, "work": Path(folder)}
+            with simulation(config, **options) as running:
+                yield running
         return
     # A power of two, so that simulations of similar sizes share a compiled model.
     words = 1 << (-(-memory_bytes // config.bus_bytes) - 1).bit_length()
@@ -80,7 +94,9 @@ def serve(
         "bytes": -(-memory_bytes // PAGE_BYTES) * PAGE_BYTES,
         "word_bytes": config.bus_bytes,
         "cores": cores,
+        "listen": listen,
         "port": str(work / "port"),
+        "stop": secrets.randbits(64),
         **files,
     }
     (work / "job.json").write_text(json.dumps(job))
@@ -88,25 +104,41 @@ def serve(
     plusargs += [f"limit={NEVER}", f"base={job['base']:x}", f"paths={paths}"]
     plusargs += [f"words={job['bytes'] // config.bus_bytes}"]
     plusargs += (timing or MemoryTiming()).plusargs()
-    simulation = _Simulation(model, plusargs, work)
-    port = simulation.start()
+    running = ServedSimulation(model, plusargs, work, job["stop"])
+    running.start()
     try:
-        yield port
+        yield running
     finally:
-        state = simulation.stop(port)
+        violations = running.stop()
     # Looked at when all is over, since a driver would not notice.
-    if state["violations"]:
+    if violations:
         raise DeviceError(
-            f"rtl: {state['violations']} violations of the AXI4 protocol; the simulation's log "
-            f"names them"
+            f"rtl: {violations} violations of the AXI4 protocol; the simulation's log names them"
         )
 
 
-class _Simulation:
-    """A simulator process, and the thread that waits for its end."""
+def check_port(port: int) -> None:
+    """Refuse a port that another program has, before a model is compiled.
 
-    def __init__(self, model, plusargs, work):
-        self._port, self._error = work / "port", None
+    Raises
+    ------
+    DeviceError
+        It cannot be listened at.
+    """
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        raise DeviceError(
+            f"rtl: needs port {port} of this machine to serve at, but got "
+            f"'{os.strerror(error.errno)}'; give another one, or 0 for a free one"
+        ) from None
+
+
+class ServedSimulation:
+    """A simulator process that serves at ``port``, and the thread that waits for its end."""
+
+    def __init__(self, model, plusargs, work, secret):
+        self._file, self._error, self._secret = work / "port", None, secret
         options = {"environment": {"QNN_JOB": str(work / "job.json")}, "work": work}
         options["plusargs"] = plusargs
         # A daemon, so that a broken driver does not keep the process alive.
@@ -118,25 +150,31 @@ class _Simulation:
         except Exception as error:  # any: the thread that started us raises it
             self._error = error
 
-    def start(self) -> int:
-        """The port, once the simulation serves."""
+    def start(self) -> None:
+        """Start the process, and wait until it serves."""
         self._thread.start()
         # The simulator writes the file when it listens, whole or not at all.
-        while not self._port.exists():
+        while not self._file.exists():
             if not self._thread.is_alive():
                 raise DeviceError(f"rtl: the simulation did not start: {self._error}")
             time.sleep(POLL_SECONDS)
-        return int(self._port.read_text())
+        self.port = int(self._file.read_text())
 
-    def stop(self, port: int) -> dict:
-        """End the simulation; return its last state."""
-        state = {"violations": 0}
+    def wait(self) -> None:
+        """Return when the simulation has ended; Ctrl-C interrupts this."""
+        while self._thread.is_alive():
+            # A wait without end would not see Ctrl-C on every system.
+            self._thread.join(1.0)
+
+    def stop(self) -> int:
+        """End the simulation; how often it broke the protocol of its memory bus."""
+        violations = 0
         if self._thread.is_alive():
-            last = RemoteTransport(HOST, port)
-            state = last.state()
-            last.ask(Request.STOP, 0)
+            last = RemoteTransport(HOST, self.port)
+            violations = last.state().violations
+            last.ask(Request.STOP, 0, self._secret)
             last.close()
         self._thread.join()
         if self._error:
             raise self._error
-        return state
+        return violations

@@ -26,6 +26,7 @@ from qnn.cli.output import (
 from qnn.cli.quantize import quantize
 from qnn.cli.report import report
 from qnn.cli.run import run
+from qnn.cli.serve import serve
 from qnn.cli.show import show
 from qnn.cli.simulate import simulate
 from qnn.cli.synth import synth
@@ -36,7 +37,7 @@ from qnn.errors import DeviceError
 
 VERBS = (
     *(demo, quantize, train, export, check, compile_, simulate, verify),
-    *(show, run, synth, report, doctor),
+    *(show, run, serve, synth, report, doctor),
 )
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ import boards
 from qnn.backend.registry import DEFAULT
 from qnn.cli.output import Json, print_json
 from qnn.cli.sources import (
-    CONFIG_NAMES,
+    CONFIG_HELP,
     BackendName,
     ConfigSettings,
     Model,
@@ -27,7 +27,7 @@ def compile_(
     config: Annotated[
         str | None,
         typer.Option(
-            help=f"Configuration: {CONFIG_NAMES}. Without it the board's, or test.",
+            help=f"{CONFIG_HELP} Without it the board's, or test.",
             show_default=False,
         ),
     ] = None,

@@ -1,7 +1,7 @@
 """``qnn run``: a build folder and images in, a board's answers out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,17 +115,21 @@ def serial_boards() -> "dict[str, SerialHost]":
     return {board.name: board.serial for board in boards.every() if board.serial}
 
 
+def verilog_of(design: "Design") -> Mapping[str, str] | None:
+    """The Verilog of the build folder, as that is what a board would run; None without one."""
+    from hw.spec.verilog_files import simulation_texts
+
+    return None if design.built is None else simulation_texts(design.built)
+
+
 @contextmanager
 def opened(device: str, design: "Design") -> Iterator["Transport"]:
     """Open the device for the block, and close it behind."""
     if device == SIMULATED:
-        from hw.spec.verilog_files import simulation_texts
         from qnn.runtime.driver import memory_bytes
         from sim.cosim import rtl_transport
 
-        # What a build folder holds, as that is what a board would run.
-        verilog = None if design.built is None else simulation_texts(design.built)
-        options = {"memory_bytes": memory_bytes(design.artifact), "verilog": verilog}
+        options = {"memory_bytes": memory_bytes(design.artifact), "verilog": verilog_of(design)}
         with rtl_transport(design.config, **options) as transport:
             yield transport
         return

@@ -51,7 +51,8 @@ DeviceName = Annotated[
 ]
 BackendName = Annotated[str, typer.Option("--backend", help=f"Back end: {', '.join(names())}.")]
 CONFIG_NAMES = ", ".join(CONFIGS)
-ConfigName = Annotated[str, typer.Option(help=f"Configuration: {CONFIG_NAMES}.")]
+CONFIG_HELP = f"Configuration: {CONFIG_NAMES}, or a build folder, which has the same then."
+ConfigName = Annotated[str, typer.Option(help=CONFIG_HELP)]
 ConfigSettings = Annotated[
     list[str] | None, typer.Option("--set", help="NAME=VALUE changes a size; may be repeated.")
 ]
@@ -113,8 +114,11 @@ def read_config(
 
     Parameters
     ----------
+    name : of a configuration; or of a build folder, whose own is taken as it is
     given : sizes that differ from the named ones where ``settings`` do not name them
     """
+    if name is not None and name not in CONFIGS and Path(name).is_dir():
+        return _config_of(Path(name), settings, backend)
     target = named(backend)
     words = {name: known for name, known in target.parameters.items() if known}
     sizes = [name for name in target.parameters if name not in words]
@@ -139,6 +143,17 @@ def checked_layout(name: str | None) -> str | None:
     if name is not None and name not in ("nhwc", "nchw"):
         raise typer.BadParameter(f"--layout must be nhwc or nchw, not '{name}'")
     return name
+
+
+def _config_of(build, settings, backend):
+    """The configuration of a build, so that another network runs on the same hardware."""
+    design = read_design(build)
+    if settings or design.backend.name != backend:
+        raise typer.BadParameter(
+            f"--config {build} takes the configuration of a build of back end "
+            f"'{design.backend.name}' as it is; leave out --set, and name that --backend"
+        )
+    return design.config
 
 
 def read_data(name: str, layout: str | None = None, refusal: "Refusal | None" = None) -> "Dataset":

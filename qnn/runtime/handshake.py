@@ -59,7 +59,8 @@ def check_identity(values: Mapping[Register, int], image: Image, device: str) ->
         raise DeviceError(
             f"{device}: the image is for {image.config} (fingerprint "
             f"{image.config.fingerprint:016x}), but the device has fingerprint "
-            f"{values[Register.FINGERPRINT]:016x}; compile the model for the device's configuration"
+            f"{values[Register.FINGERPRINT]:016x}; compile the model for the device's "
+            f"configuration, by 'qnn compile --config BUILD' with the device's build"
         )
 
 

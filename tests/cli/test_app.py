@@ -17,6 +17,7 @@ VERBS = (
     "verify",
     "show",
     "run",
+    "serve",
     "synth",
     "doctor",
 )

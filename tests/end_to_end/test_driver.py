@@ -50,10 +50,10 @@ def test_resnet20_on_the_reference_array(shared_data):
     memory = memory_bytes(design.artifact)
     with rtl_transport(design.config, memory_bytes=memory) as transport:
         accelerator = Accelerator(design.artifact, transport)
-        started, before = time.perf_counter(), transport.state()["cycle"]
+        started, before = time.perf_counter(), transport.state().cycle
         (got,) = accelerator.execute(np.moveaxis(pixels, 1, 3))
         seconds = time.perf_counter() - started
-        cycles = transport.state()["cycle"] - before
+        cycles = transport.state().cycle - before
         measured = accelerator.throughput_test(BATCH)
     np.testing.assert_array_equal(got, result[graph.outputs[0].name].reshape(len(pixels), -1))
     summary = {

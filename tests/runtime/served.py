@@ -27,6 +27,7 @@ def _answer(board, kind, core, number, data):
             return 0, memory[number:][: struct.unpack("<I", data)[0]].tobytes()
         case Request.STATE:
             state = {"cores": len(board.cores), "base": BASE, "bytes": len(memory)}
+            state |= {"cycle": 0, "violations": 0}
             return 0, json.dumps(state).encode()
     return 0, b""
 
@@ -38,9 +39,9 @@ def _serve(board, listener):
         except OSError:  # closed: the test is over
             return
         with client:
-            while request := receive(client):
+            while request := receive(client, len(board.device_memory)):
                 value, content = _answer(board, *request)
-                send(client, Answer.OK, 0, value, content)
+                send(client, Answer.OK, request[1], value, content)
 
 
 @contextmanager

@@ -155,7 +155,7 @@ def test_another_configuration_is_refused_before_anything_is_written():
     assert refusal(Driver(board)) == (
         f"board core 0: the image is for {CONFIG} (fingerprint {CONFIG.fingerprint:016x}), but "
         f"the device has fingerprint {other.fingerprint:016x}; compile the model for the device's "
-        f"configuration"
+        "configuration, by 'qnn compile --config BUILD' with the device's build"
     )
     assert [core.registers for core in board.cores] == [{}, {}]
 

@@ -28,7 +28,7 @@ def test_an_image_for_another_configuration_is_refused(name):
     text = (
         f"board: the image is for {TEST} (fingerprint {TEST.fingerprint:016x}), but the device "
         f"has fingerprint {other.fingerprint:016x}; compile the model for the device's "
-        f"configuration"
+        "configuration, by 'qnn compile --config BUILD' with the device's build"
     )
     with pytest.raises(DeviceError, match=f"^{re.escape(text)}$"):
         check_identity(identity(other), image, "board")

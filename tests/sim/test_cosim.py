@@ -125,7 +125,7 @@ def test_a_reset_at_any_time_keeps_to_the_protocol_under_backpressure(image):
             runs.close()
             assert status(core) == 0
         np.testing.assert_array_equal(outputs(Driver(transport), x), expected(x))
-        assert transport.state()["violations"] == 0
+        assert transport.state().violations == 0
     assert busy > 15
 
 
@@ -135,7 +135,7 @@ def test_another_configuration_is_refused():
         assert refusal(Driver(transport), replace(IMAGE, config=other)) == (
             f"the image is for {other} (fingerprint {other.fingerprint:016x}), but the device has "
             f"fingerprint {CONFIG.fingerprint:016x}; compile the model for the device's "
-            f"configuration"
+            "configuration, by 'qnn compile --config BUILD' with the device's build"
         )
 
 
@@ -193,10 +193,10 @@ def test_an_error_of_the_memory_is_one_line_and_the_next_run_is_right(kind):
 def test_python_does_not_slow_the_clock_down_while_a_driver_waits():
     cycles = 400_000
     with rtl_transport(CONFIG) as transport:
-        before, started = transport.state()["cycle"], time.perf_counter()
+        before, started = transport.state().cycle, time.perf_counter()
         assert not transport.cores[0].wait(cycles)
         seconds = time.perf_counter() - started
-        assert 0 <= transport.state()["cycle"] - before - cycles < 8
+        assert 0 <= transport.state().cycle - before - cycles < 8
     print(f"{cycles / seconds:,.0f} cycles a second")
     assert cycles / seconds > LEAST_SPEED
 
@@ -226,17 +226,20 @@ def test_requests_that_make_no_sense_are_refused_and_harm_nothing():
             with pytest.raises(DeviceError) as error:
                 transport.ask(*arguments)
             assert str(error.value) == f"{transport.name}: {text}"
-        assert transport.state()["violations"] == 0
+        assert transport.state().violations == 0
 
 
 def test_a_new_client_takes_the_place_of_the_first():
     with rtl_transport(CONFIG) as first:
         host, port = first.name.removeprefix("rtl://").split(":")
         with closing(RemoteTransport(host, int(port))) as second:
-            assert second.state()["cores"] == 1
+            assert second.state().cores == 1
             with pytest.raises(DeviceError) as error:
                 first.state()
-        assert str(error.value) == f"{first.name}: the simulation has ended; its log says why"
+        assert str(error.value) == (
+            f"{first.name}: the simulation has ended, or another driver has taken this one's "
+            f"place; use one driver at a time"
+        )
 
 
 def test_a_breach_of_the_protocol_is_told_at_the_end():
@@ -326,4 +329,4 @@ def test_whichever_access_is_lost_repeated_or_misread_the_outputs_are_right_or_r
             except DeviceError:
                 refused += 1
         assert 20 < refused < len(plans) - 20
-        assert transport.state()["violations"] == 0
+        assert transport.state().violations == 0
