@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite, log2
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
+
+BYTE_BITS = 8
+# Images stay recognisable with a quarter of their grey levels; mistakes leave a few.
+LEAST_VALUES = 64
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ def checked(
     Raises
     ------
     ModelError
-        Only one is given, their lengths are not the channels, or a value is of no use.
+        Only one is given, their lengths are not the channels, a value is of no use, or few pixels
+        can be told apart under them.
     """
     if mean is None and std is None:
         return None
@@ -76,7 +81,47 @@ def checked(
         raise ModelError(
             f"quantize needs a finite mean and a positive std, not {mean} and {std}; correct them"
         )
-    return Pixels(mean, std)
+    pixels = Pixels(mean, std)
+    _check_told_apart(pixels)
+    return pixels
+
+
+def values_kept(pixels: Pixels) -> int:
+    """The fewest distinct values that 8 bits leave of a channel's 256 pixels.
+
+    The exponent is the greatest with which the values of all channels are in range, whatever the
+    data are: calibration chooses one that is finer by at most what it clips.
+    """
+    values = pixels.values()
+    signed = bool((values < 0).any())
+    reach = float(values.abs().max())
+    exponent = BYTE_BITS - signed - ceil(log2(reach))
+    codes = torch.floor(values * 2.0**exponent + 0.5)
+    return min(len(channel.unique()) for channel in codes)
+
+
+def _check_told_apart(pixels):
+    kept = values_kept(pixels)
+    if kept >= LEAST_VALUES:
+        return
+    scaled = Pixels(*(tuple(v / 255 for v in part) for part in (pixels.mean, pixels.std)))
+    advice = "correct them"
+    # The habit of frameworks that do not divide by 255: their numbers are known by their size.
+    if values_kept(scaled) >= LEAST_VALUES and all(abs(mean) > 1 for mean in pixels.mean):
+        advice = (
+            f"numbers that are meant for pixels of 0..255 are to be divided by 255: mean "
+            f"{_listed(scaled.mean)}, std {_listed(scaled.std)}"
+        )
+    raise ModelError(
+        f"quantize needs a mean and std under which 8-bit pixels keep at least {LEAST_VALUES} of "
+        f"256 values, not mean {_listed(pixels.mean)} and std {_listed(pixels.std)}, which leave "
+        f"{kept}: the model takes (pixel / 255 - mean) / std; {advice}"
+    )
+
+
+def _listed(values):
+    """One number where all channels have the same, else all with commas."""
+    return ",".join(f"{value:.4g}" for value in (values if len(set(values)) > 1 else values[:1]))
 
 
 Statistic = float | Sequence[float] | None  # of one input: a number, one for each channel, or none

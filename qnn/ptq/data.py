@@ -126,12 +126,45 @@ def reals(images: Tensor, pixels: Pixels | None) -> Tensor:
                 "what the float model takes"
             )
         return pixels.reals(as_images(images)).reshape(images.shape)
+    if not images.is_floating_point():
+        raise ModelError(
+            f"quantize takes floats, which are reals, or uint8, which are pixels, not "
+            f"{images.dtype}; convert the data: x.float() or x.to(torch.uint8)"
+        )
     images = images.float()
     if not bool(torch.isfinite(images).all()):
         raise ModelError(
             "quantize needs finite calibration data, not NaN or infinity; remove those images"
         )
+    if pixels is not None:
+        _check_normalised(images, pixels)
     return images
+
+
+def _check_normalised(images, pixels):
+    """Refuse pixels in floats where the model takes ``(pixel / 255 - mean) / std``."""
+    low, high = (float(limit) for limit in torch.aminmax(images))
+    values = pixels.values()
+    is_bytes = low >= 0 and 1 < high <= 255 and bool((images == images.round()).all())
+    if is_bytes and high > 2 * float(values.max()):
+        raise ModelError(
+            f"quantize got mean and std, and whole numbers from {low:g} to {high:g} in floats, "
+            f"which are pixels; give them as uint8"
+        )
+    # A model that takes pixels / 255 has such a table, and its data are in range.
+    differs = float((values - torch.arange(256) / 255).abs().max()) > 1 / 255
+    if differs and low >= 0 and high <= 1 and _is_share_of_255(images):
+        raise ModelError(
+            "quantize got mean and std, and pixels / 255 that neither was applied to; give uint8 "
+            "pixels, or (pixel / 255 - mean) / std"
+        )
+
+
+def _is_share_of_255(images):
+    bytes_ = images * 255
+    # A few values may be shares by chance, and a thousand random ones are not.
+    is_share = bool(((bytes_ - bytes_.round()).abs() < 1e-3).all())
+    return is_share and len(images.unique()) > 16
 
 
 def as_images(x: Tensor) -> Tensor:
