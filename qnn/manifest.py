@@ -16,7 +16,13 @@ from qnn.files import read_file
 NAME = "manifest.json"
 # Raised whenever an older qnn would read a new build folder wrongly.
 FORMAT = 2
-READ = ("graph.qgraph", "image.bin")  # files that a build cannot do without
+GRAPH, IMAGE = READ = ("graph.qgraph", "image.bin")  # files that a build cannot do without
+# Results that commands leave in a build are tied to its image by this key.
+RESULTS, RESULT_OF, PAGE = "report", "image_sha256", "report/index.html"
+# Reports of a board's tool that were there when another design was written over theirs: they stay,
+# and are not read as results of the new one.
+EARLIER = f"{RESULTS}/of_earlier_design.json"
+REPORTS = ".rpt"  # ends the names of such reports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,3 +122,35 @@ def _check_name(name):
     # The null character ends a name for the system, and no file can have it.
     if not plain or name in (".", NAME) or "\0" in name:
         raise FieldsError("names of files inside the folder", repr(name), ("files",))
+
+
+def is_result(name: str, path: Path) -> bool:
+    """Whether a file of a build is a result that a command left there, or the page of them."""
+    if name == PAGE:
+        return True
+    if not (name.startswith(f"{RESULTS}/") and name.endswith(".json")):
+        return False
+    try:
+        found = parsed(read_file(path))
+    except (OSError, FieldsError):
+        return False
+    return isinstance(found, dict) and RESULT_OF in found
+
+
+def earlier_reports(folder: Path) -> dict[str, str]:
+    """Hashes of the reports in a build folder that are of an earlier design, by name."""
+    try:
+        return typed(dict[str, str], parsed(read_file(folder / EARLIER)))
+    except (OSError, FieldsError):
+        return {}
+
+
+def tool_reports(folder: Path) -> dict[str, str]:
+    """Hashes of all reports of tools in a build folder, by name."""
+    found = {}
+    for path in sorted(folder.rglob(f"*{REPORTS}")):
+        name = path.relative_to(folder).as_posix()
+        data = file_inside(folder, name)
+        if data is not None:
+            found[name] = digest(data)
+    return found

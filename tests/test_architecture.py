@@ -66,7 +66,7 @@ MAY_IMPORT = {
         "qnn.ir",
     },
     "sim.junit": {"sim.verification"},
-    "boards": {"qnn.eda", "qnn.runtime", "hw", "hw.spec"},
+    "boards": {"qnn.manifest", "qnn.eda", "qnn.runtime", "hw", "hw.spec"},
     "qnn.bench": {
         "qnn.report",
         "qnn.manifest",
@@ -129,6 +129,7 @@ EVERYONE = {
     "qnn.array_file",
     "qnn.cache",
     "qnn.errors",
+    "qnn.exchange",
     "qnn.fields",
     "qnn.files",
     "qnn.tensor_file",

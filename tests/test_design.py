@@ -8,6 +8,9 @@ import pytest
 from torch import nn
 
 import qnn
+import qnn.design as design_module
+from boards.vivado import reports
+from boards.vivado.reports import UTILIZATION
 from hw.spec.config import named_config
 from hw.verilog import MAPPED, mapped_files, verilog
 from qnn.backend.array.configure import config_for
@@ -16,6 +19,13 @@ from qnn.errors import CompileError
 from qnn.ir.bounds import bounds
 from tests.compiler import small_graphs
 from tests.operators import changed
+
+TEXT = "\n".join(  # of a report of Vivado, as far as it is read
+    [
+        "| Site Type | Used | Fixed | Available | Util% |",
+        *(f"| {row} | 1 | 0 | 9 | 0.1 |" for row in reports.ROWS.values()),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +92,60 @@ def test_the_same_design_writes_the_same_bytes_over_an_earlier_build(design, bui
     verilog.cache_clear()  # so that all is elaborated again
     mapped_files.cache_clear()
     design.write(built)
-    assert {p: p.read_bytes() for p in built.rglob("*") if p.is_file()} == before
+    after = {p: p.read_bytes() for p in built.rglob("*") if p.is_file()}
+    assert after == before | {built / "left_over": b""}
     assert os.listdir(built.parent) == ["build"]
+
+
+def test_a_new_build_keeps_what_others_put_into_the_old_one(built):
+    theirs = {"notes.txt": b"mine", "vivado/qnn.bit": b"bits", "report/mine.json": b"{}"}
+    for name, data in theirs.items():
+        (built / name).parent.mkdir(exist_ok=True)
+        (built / name).write_bytes(data)
+    # Of the earlier build, though the new one has no such file.
+    manifest = json.loads((built / "manifest.json").read_text())
+    manifest["files"]["old/extra.txt"] = "0"
+    (built / "manifest.json").write_text(json.dumps(manifest))
+    (built / "old").mkdir()
+    (built / "old/extra.txt").write_text("old")
+    (built / "driver/__pycache__").mkdir()
+    (built / "driver/__pycache__/driver.pyc").write_text("of the old driver")
+    compile(small_graphs.residual()).write(built)
+    assert {name: (built / name).read_bytes() for name in theirs} == theirs
+    assert not (built / "old/extra.txt").exists()
+    assert not (built / "driver/__pycache__").exists()
+    Design.read(built)
+
+
+def test_a_report_of_vivado_of_an_earlier_design_stays_and_is_no_result_of_the_new_one(
+    design, built
+):
+    report = built / UTILIZATION
+    report.parent.mkdir(parents=True)
+    report.write_text(TEXT)
+    assert reports.read(built) is not None
+    design.write(built)
+    assert reports.read(built) is not None
+    for graph in (small_graphs.residual(), small_graphs.concat()):
+        compile(graph).write(built)
+        assert report.read_text() == TEXT
+        assert reports.read(built) is None
+    report.write_text(TEXT + "\n")  # the tool has run again
+    assert reports.read(built) is not None
+
+
+def test_a_build_that_is_replaced_while_it_is_read_is_read_anew(design, built, monkeypatch):
+    other = compile(small_graphs.residual())
+    read, times = design_module.held_files, []
+
+    def held_files(folder, manifest):
+        if not times:
+            times.append(1)
+            other.write(folder)
+        return read(folder, manifest)
+
+    monkeypatch.setattr(design_module, "held_files", held_files)
+    assert Design.read(built).artifact == other.artifact
 
 
 def test_a_folder_with_something_else_is_not_replaced(design, tmp_path):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qnn.errors import ToolError
+from qnn.manifest import digest, earlier_reports, file_inside
 
 TIMING, UTILIZATION = "vivado/reports/timing.rpt", "vivado/reports/utilization.rpt"
 SUMMARY = "Design Timing Summary"
@@ -86,14 +87,15 @@ class Reports:
 
 
 def read(build: str | Path) -> Reports | None:
-    """The reports in a build folder; None if it holds none.
+    """The reports in a build folder; None if it holds none of its own design.
 
     Raises
     ------
     ToolError
         A report is not what Vivado writes.
     """
-    texts = {name: _text(Path(build) / name) for name in (TIMING, UTILIZATION)}
+    earlier = earlier_reports(Path(build))
+    texts = {name: _text(Path(build), name, earlier) for name in (TIMING, UTILIZATION)}
     if not any(texts.values()):
         return None
     heads = {}
@@ -173,8 +175,12 @@ def utilization(text: str, name: str) -> dict[str, SiteUse]:
     return {ours: found[row] for ours, row in ROWS.items() if row in found}
 
 
-def _text(path):
-    return path.read_text(errors="replace") if path.is_file() else None
+def _text(build, name, earlier):
+    data = file_inside(build, name)
+    # Another design was written over the one that was reported.
+    if data is None or digest(data) == earlier.get(name):
+        return None
+    return data.decode(errors="replace")
 
 
 def _number(text):

@@ -15,8 +15,9 @@ from qnn.errors import CompileError
 from qnn.fields import FieldsError, parsed, typed
 from qnn.files import read_file, write_whole
 from qnn.manifest import NAME as MANIFEST
+from qnn.manifest import RESULT_OF as OF
+from qnn.manifest import RESULTS as FOLDER
 
-FOLDER = "report"
 MARKS = ("measured", "simulated", "estimated", "given")
 NEEDED: dict[str, dict[str, object]] = {  # beginning of a name: what a result of it has
     "verify_": {
@@ -33,7 +34,6 @@ NEEDED: dict[str, dict[str, object]] = {  # beginning of a name: what a result o
     },
 }
 CELLS = ("measured_cells", "given_available_cells")  # by kind; nothing else is an object of numbers
-OF = "image_sha256"  # of image.bin, as the manifest has it
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ def read(build: Path) -> dict[str, Record]:
 
 def _whole(name, values):
     """Whether a file has what its name promises, and every number its mark."""
+    # A name may have several beginnings, each with what it promises.
     needed = [kinds for start, kinds in NEEDED.items() if name.startswith(start)]
     try:
         check_marks(values)

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 from random import Random
 
-from qnn.bench.fuzz.target import Target
+from qnn.bench.fuzz.target import FuzzTarget
 from qnn.errors import QnnError
 
 
-def planted(read) -> Target:
-    return Target(read.__name__, "", make, read)
+def planted(read) -> FuzzTarget:
+    return FuzzTarget(read.__name__, "", make, read)
 
 
 def make(_rng: Random, _corpus: Path, place: Path) -> Path:

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from random import Random
 
-from qnn.bench.fuzz.target import Target
+from qnn.bench.fuzz.target import FuzzTarget
 
 # Seconds of one input, after which it counts as hung; real ones take milliseconds, and this leaves
 # room for a machine that does other things.
@@ -89,7 +89,7 @@ def run_campaign(
     *,
     first: int = 0,
     jobs: int = 1,
-    targets: Sequence[Target] | None = None,
+    targets: Sequence[FuzzTarget] | None = None,
     corpus: Path | None = None,
     hung_seconds: float = HUNG_SECONDS,
     progress=None,

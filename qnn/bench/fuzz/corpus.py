@@ -69,7 +69,8 @@ def make_corpus(folder: Path) -> None:
 def _build(folder, design: Design) -> None:
     """A build without its Verilog, which is a megabyte that no reader parses."""
     artifact, backend = design.artifact, design.backend
-    cells = {"cores": 1, "all_cores": {"estimated_lut": 9}, "device": {"name": "a", "lut": 99}}
+    cells = {"cores": 1, "given_clock_mhz": 99.5, "all_cores": {"estimated_lut": 9}}
+    cells["device"] = {"name": "a", "lut": 99}
     files = {
         "graph.qgraph": to_bytes(design.graph),
         "image.bin": artifact.to_bytes(),
@@ -139,7 +140,7 @@ def _checkpoints(folder, network):
     fingerprint = {
         "shapes": shapes,
         "grid": [],
-        **dict.fromkeys(("start", "teacher", "data", "augment", "preprocessing"), "fuzz"),
+        **dict.fromkeys(("start", "teacher", "data", "augment", "preprocessing", "task"), "fuzz"),
         "recipe": Recipe().to_fields(),
     }
     (folder / FINGERPRINT).write_text(json.dumps(fingerprint))

@@ -78,7 +78,7 @@ def read_build(path: Path, _corpus: Path) -> None:
 
 def read_data(path: Path, corpus: Path) -> None:
     """A data set, by the commands that quantize and by a board's driver."""
-    load_data(str(path))
+    load_data(str(path), layout="nhwc")
     image = _image(corpus)
     encode(image, read_test_set(image, path)[0])
 
@@ -86,7 +86,7 @@ def read_data(path: Path, corpus: Path) -> None:
 def read_named_data(path: Path, _corpus: Path) -> None:
     """A data set of several inputs."""
     named_inputs(str(path))
-    load_named(str(path), {"a": "CHW", "b": "C"})
+    load_named(str(path), {"a": ("CHW", None), "b": ("C", None)}, "nhwc")
 
 
 def read_images(path: Path, _corpus: Path) -> None:

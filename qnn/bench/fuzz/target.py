@@ -9,7 +9,7 @@ Make = Callable[[Random, Path, Path], Path]  # chance, the valid files, an empty
 
 
 @dataclass(frozen=True)
-class Target:
+class FuzzTarget:
     """One reader.
 
     Members

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from qnn.bench.fuzz import formats, readers
-from qnn.bench.fuzz.target import Target
+from qnn.bench.fuzz.target import FuzzTarget
 from qnn.manifest import digest
 
 
@@ -79,8 +79,8 @@ def _replaced(rng, folder, files):
             path.symlink_to(folder)
 
 
-def _of_file(name: str, file: str, change: Callable, read: Callable) -> Target:
-    return Target(name, file, partial(altered_file, file, change), read)
+def _of_file(name: str, file: str, change: Callable, read: Callable) -> FuzzTarget:
+    return FuzzTarget(name, file, partial(altered_file, file, change), read)
 
 
 TARGETS = (
@@ -88,10 +88,10 @@ TARGETS = (
     _of_file("text", "graph.txt", formats.plain_text, readers.read_text),
     _of_file("model", "model.safetensors", formats.sealed, readers.read_model),
     _of_file("image", "build/image.bin", formats.framed, readers.read_image),
-    Target("build", "build", altered_build, readers.read_build),
+    FuzzTarget("build", "build", altered_build, readers.read_build),
     _of_file("data", "data.npz", formats.archived, readers.read_data),
     _of_file("named data", "named.npz", formats.archived, readers.read_named_data),
-    Target("images", "images", altered_images, readers.read_images),
+    FuzzTarget("images", "images", altered_images, readers.read_images),
     _of_file("weights", "weights.pt", formats.archived, readers.read_weights),
     _of_file("training", "training.safetensors", formats.sealed, readers.read_training),
     _of_file("rounding", "rounding.safetensors", formats.sealed, readers.read_rounding),
