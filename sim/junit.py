@@ -48,12 +48,12 @@ def _write(text, path):
 def junit(report: Report) -> str:
     """The text of the JUnit report of ``report``."""
     cases = [_case(layer, report.device) for layer in report.layers]
-    run = ElementTree.Element("testcase", classname=SUITE, name="run")
-    if report.failure or not report.values_compared:
-        text = report.failure or "no value was compared"
-        ElementTree.SubElement(run, "failure", message=text).text = str(report)
+    for name, trial in report.trials:
+        cases += [_case(layer, f"{report.device}, {name}") for layer in trial.layers]
+        # As of the plain run below: its end is a case of its own.
+        cases.append(_end(trial, f"{SUITE}.{report.device}, {name}"))
     # The run itself is a case, so that one without any layer fails, too.
-    cases.insert(0, run)
+    cases.insert(0, _end(report, SUITE))
     return _suite(cases)
 
 
@@ -79,6 +79,14 @@ def _readable(text):
     return "".join(
         c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
+
+
+def _end(report: Report, name: str):
+    run = ElementTree.Element("testcase", classname=name, name="run")
+    if report.failure or not report.values_compared:
+        text = report.failure or "no value was compared"
+        ElementTree.SubElement(run, "failure", message=text).text = str(report)
+    return run
 
 
 def _case(layer: LayerReport, device: str):

@@ -2,8 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,9 @@ from qnn.runtime.handshake import Outcome
 from qnn.runtime.limit import cycle_limit
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, runner
+from sim.memory_timing import MemoryTiming
 from sim.trace import Trace, read_traces
-from sim.watch import disturbances, miscounts, violations
+from sim.watch import disturbances, miscounts, misreports, violations
 from sim.wave_file import keep_waves, wave_arguments
 
 ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
@@ -26,43 +27,7 @@ ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
 MOST_CORES = 4
 LEAST_WORDS = 1 << 17  # of simulated memory: small networks share one build
 BENCH = "sim.bench.accelerator"
-BENCH_SOURCES = ("storage.sv", "memory.sv", "arbiter.sv", "testbench.sv")
-
-
-@dataclass(frozen=True)
-class MemoryTiming:
-    """How the memory behaves; stalls are chances in 256 that a channel stands still in a cycle.
-
-    Each direction moves ``rate`` bytes per cycle, None as many as the bus is wide. With a ``seed``
-    other than 0, bursts of different ids overtake one another. The addresses answer SLVERR; they
-    count bytes as the accelerator does.
-    """
-
-    latency: int = 32
-    seed: int = 0
-    stall_ar: int = 0
-    stall_r: int = 0
-    stall_aw: int = 0
-    stall_w: int = 0
-    stall_b: int = 0
-    error_read: int | None = None
-    error_write: int | None = None
-    rate: int | None = None
-
-    @staticmethod
-    def stalled(seed: int, chance: int = 96) -> "MemoryTiming":
-        """Random stalls on all five channels."""
-        return MemoryTiming(3, seed, chance, chance, chance, chance, chance)
-
-    def plusargs(self) -> list[str]:
-        """The settings as Verilog plusargs, which ``memory.sv`` reads."""
-        arguments = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                text = f"{value:x}" if field.name.startswith("error") else str(value)
-                arguments.append(f"{field.name}={text}")
-        return arguments
+BENCH_SOURCES = ("storage.sv", "memory.sv", "arbiter.sv", "trace.sv", "testbench.sv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,9 +121,12 @@ def execute(
     *,
     verilog: Mapping[str, str] | None = None,
     timing: MemoryTiming | None = None,
+    stalls: int | None = None,
     cores: int = 1,
     paths: int = 1,
     limit: int | None = None,
+    resets: Sequence[int] = (),
+    least_words: int = LEAST_WORDS,
     simulator: str = "verilator",
     use_cache: bool = True,
     work: Path | None = None,
@@ -171,9 +139,14 @@ def execute(
 
     Parameters
     ----------
+    timing : of the memory
+    stalls : where no timing is given, the seed of a memory that stalls at random
     cores : copies of the accelerator, 1 to 4, each with a port of the memory
     paths : beats that the memory moves in a cycle, each way, over all ports
     limit : cycles after which a run counts as hung
+    resets : cycles from a start to a reset, of runs of the first batch that come before all others
+        and that are stopped
+    least_words : of the simulated memory, so that simulations of several sizes share an executable
     work : folder that keeps trace, memory and log; None throws them away
     waves : what to record; the simulation ends with it, as by a time-out
 
@@ -185,12 +158,12 @@ def execute(
     check_cores(cores, paths)
     if work is None:
         with tempfile.TemporaryDirectory(prefix="qnn-rtl-") as folder:
-            options = {"timing": timing, "limit": limit, "simulator": simulator}
+            options = {"timing": timing, "limit": limit, "simulator": simulator, "stalls": stalls}
             options |= {"use_cache": use_cache, "cores": cores, "paths": paths, "waves": waves}
+            options |= {"resets": resets, "least_words": least_words}
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
     memory = dram.place(image, pack_inputs(image, x))
-    # Rounded up to a power of two: the size is a parameter of the build, and each size is a build.
-    words = max(LEAST_WORDS, 1 << (len(memory.content) // image.config.bus_bytes).bit_length())
+    words = max(least_words, memory_words(memory, image.config))
     model = build(
         image.config,
         verilog=verilog,
@@ -200,16 +173,15 @@ def execute(
         use_cache=use_cache,
         waves=waves and waves.format,
     )
-    timing = timing or MemoryTiming()
-    stalls = timing.stall_ar + timing.stall_r + timing.stall_aw + timing.stall_w + timing.stall_b
+    timing = timing or (MemoryTiming() if stalls is None else MemoryTiming.stalled(stalls))
     # The limit counts beats at the bus's rate, and a slower memory takes as many times longer.
     slower = -(-image.config.bus_bytes // (timing.rate or image.config.bus_bytes))
     # Stalls of all five channels together stay well below this factor; a limit may be generous.
-    slower *= (1 if not stalls else 8) * cores
+    slower *= (8 if timing.stalls else 1) * cores
     limit = limit or cycle_limit(image, timing.latency) * slower
     plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
     plusargs += wave_arguments(waves, work) if waves else []
-    result, log = _simulate(model, image, memory, cores, plusargs, work)
+    result, log = _simulate(model, image, memory, cores, plusargs, resets, work)
     if waves:
         keep_waves(waves, work)
     after = read_words(work / "after.hex", image.config.bus_bytes)[: len(memory.content)]
@@ -229,10 +201,19 @@ def execute(
     broken = (
         *violations(result["violations"], log),
         *disturbances(memory, after, [run.trace for run in runs], image.config),
-        *(line for run in runs if run.outcome for line in miscounts(run.outcome, run.trace)),
+        *_misread(runs, image, memory),
     )
     speed = cycles / seconds if seconds else 0.0
     return RtlResult(outputs, runs, next(iter(broken), None), model.seconds, speed)
+
+
+def _misread(runs, image, memory):
+    """A line for each register after a run that says what did not happen."""
+    for number, run in enumerate(runs):
+        if run.outcome:
+            base = memory.bases(number).image
+            yield from misreports(run.outcome, run.trace, image, base)
+            yield from miscounts(run.outcome, run.trace)
 
 
 def check_cores(cores: int, paths: int) -> None:
@@ -249,7 +230,13 @@ def check_cores(cores: int, paths: int) -> None:
         raise ValueError(f"paths of the memory must be at least 1, not {paths}")
 
 
-def _simulate(model, image, memory, cores, plusargs, work):
+def memory_words(memory: dram.DramImage, config: SvpeConfig) -> int:
+    """Words of the simulated memory that hold ``memory``."""
+    # A power of two: the size is a parameter of the build, and each size is a build.
+    return 1 << (len(memory.content) // config.bus_bytes).bit_length()
+
+
+def _simulate(model, image, memory, cores, plusargs, resets, work):
     write_words(work / "memory.bin", memory.content, image.config.bus_bytes)
     identity = [image.config.fingerprint]
     # All cores of a round start by one write, and so have one number.
@@ -262,6 +249,7 @@ def _simulate(model, image, memory, cores, plusargs, work):
         "identity": handshake.IDENTITY,
         "expected_identity": [handshake.MAGIC, *identity],
         "after": handshake.AFTER,
+        "resets": list(resets),
         "result": str(work / "result.json"),
     }
     (work / "job.json").write_text(json.dumps(job))

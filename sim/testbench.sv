@@ -4,11 +4,6 @@
 // dump=FILE and load=FILE, limit=CYCLES of a run, paths=COUNT of beats that the memory moves in a
 // cycle, each way, over all cores.
 // waves=FILE records all signals from cycle first=CYCLE to cycle last=CYCLE, which ends the run.
-// Trace lines: `I cycle tag` when an instruction's first step issues, `W cycle tag address part
-// all pass hexdata` for each write of the epilogue, `A cycle address beats` for each burst that is
-// written to memory, `C load load compute compute store store run` with the cycles in which each
-// engine worked and waited for a token, and those of the run, `D cycle` at the end of a run,
-// `T cycle` when `limit` ends it. Cycles count from reset.
 
 module qnn_testbench #(
   parameter BUS_BITS = 128,
@@ -150,6 +145,10 @@ module qnn_testbench #(
       .write_all(dut.compute.write_all), .write_pass(dut.compute.write_pass),
       .write_data(dut.compute.write_data),
       .store(m_awvalid && m_awready), .store_address(m_awaddr), .store_length(m_awlen),
+      .load(m_arvalid && m_arready), .load_id(m_arid), .load_address(m_araddr),
+      .loaded(m_rvalid && read_open[core] && m_rready), .loaded_id(m_rid),
+      .loaded_last(m_rlast), .loaded_error(m_rresp[1]),
+      .stored(m_bvalid && m_bready), .stored_error(m_bresp[1]),
       .busy(dut.shell.control.busy), .clear(dut.shell.control.clear),
       .offered({dut.shell.gates.store_i__valid, dut.shell.gates.compute_i__valid,
                 dut.shell.gates.load_i__valid}),
@@ -188,88 +187,4 @@ module qnn_testbench #(
   end
   always @(posedge dump) storage.dump(target, first, count);
   always @(posedge load) storage.load(source, first, count);
-endmodule
-
-
-// Writes what happens in one core to its trace file.
-module qnn_trace #(
-  parameter CORE = 0,
-  parameter FEATURE_BITS = 128,
-  parameter ADDRESS_BITS = 40
-) (
-  input clk,
-  input [63:0] cycle,
-  input running,
-  input irq,
-  input timed_out,
-  input issue,
-  input [15:0] issue_tag,
-  input write_valid,
-  input [15:0] write_tag,
-  input [19:0] write_address,
-  input [5:0] write_part,
-  input write_all,
-  input [3:0] write_pass,
-  input [FEATURE_BITS-1:0] write_data,
-  input store,  // a burst's address was taken
-  input [ADDRESS_BITS-1:0] store_address,
-  input [7:0] store_length,
-  input busy,  // from START to DONE
-  input clear,
-  // By engine: load, compute, store.
-  input [2:0] offered,  // an instruction stands before its tokens
-  input [2:0] passed,  // ... and has them
-  input [2:0] taken,  // the engine takes it, if so
-  input [2:0] finished
-);
-  reg [8*256-1:0] file, named;
-  integer handle;
-  reg irq_before, timed_out_before, running_before;
-  initial begin
-    handle = 0; irq_before = 0; timed_out_before = 0; running_before = 0;
-    if ($value$plusargs("trace=%s", file)) begin
-      $sformat(named, "%0s.%0d", file, CORE);
-      handle = $fopen(named, "w");
-    end
-  end
-  // What the accelerator counts, counted from the traffic of instructions: those that an engine has
-  // taken and not finished make it busy, and one that is offered and not passed waits for a token.
-  reg [63:0] worked [0:2], waited [0:2], spent;
-  reg [7:0] open [0:2];
-  reg busy_before;
-  integer e;
-  initial begin busy_before = 0; spent = 0; end
-  always @(posedge clk) begin
-    busy_before <= busy;
-    if (busy) spent <= (busy_before ? spent : 0) + 1;
-    for (e = 0; e < 3; e = e + 1) begin
-      open[e] <= clear ? 0 : open[e] + (passed[e] && taken[e]) - finished[e];
-      if (busy) begin
-        worked[e] <= (busy_before ? worked[e] : 0) + (open[e] != 0);
-        waited[e] <= (busy_before ? waited[e] : 0) + (offered[e] && !passed[e]);
-      end
-    end
-  end
-
-  always @(posedge clk) begin
-    irq_before <= irq;
-    timed_out_before <= timed_out;
-    running_before <= running;
-    if (handle != 0) begin
-      if (issue) $fdisplay(handle, "I %0d %0d", cycle, issue_tag);
-      if (write_valid)
-        $fdisplay(handle, "W %0d %0d %0d %0d %0d %0d %h", cycle, write_tag, write_address,
-                  write_part, write_all, write_pass, write_data);
-      if (store) $fdisplay(handle, "A %0d %0d %0d", cycle, store_address, store_length + 1);
-      if (irq && !irq_before) begin
-        $fdisplay(handle, "C %0d %0d %0d %0d %0d %0d %0d", worked[0], waited[0], worked[1],
-                  waited[1], worked[2], waited[2], spent);
-        $fdisplay(handle, "D %0d", cycle);
-      end
-      if (timed_out && !timed_out_before && running_before && !irq) begin
-        $fdisplay(handle, "T %0d", cycle);
-        $fflush(handle);
-      end
-    end
-  end
 endmodule

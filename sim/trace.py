@@ -29,6 +29,7 @@ class Trace:
     # Cycles that load, compute and store engine worked and waited for a token, and of the run; none
     # of a run that timed out.
     counted: tuple[int, ...]
+    error: tuple[int, int] | None  # code and address of the first burst that failed
     end_cycle: int
     timed_out: bool
 
@@ -43,9 +44,13 @@ class Written:
 
 
 def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:
-    """The runs in a trace file that ``testbench.sv`` wrote, the last one perhaps cut short."""
+    """The runs in a trace file that ``trace.sv`` wrote, the last one perhaps cut short."""
     runs, lines = [], []
     for line in path.read_text().splitlines():
+        # What came before a start belongs to a run that was reset, and is no run of the job.
+        if line[0] == "S":
+            lines = []
+            continue
         lines.append(line.split())
         # Done, or timed out: the last line of a run.
         if lines[-1][0] in "DT":
@@ -115,7 +120,9 @@ def _trace(lines, config):
     issues = [line for line in lines if line[0] == "I"]
     writes = [line for line in lines if line[0] == "W"]
     stores = np.array([line[1:4] for line in lines if line[0] == "A"], np.int64).reshape(-1, 3)
-    counted = [tuple(map(int, line[1:])) for line in lines if line[0] == "C"]
+    counted, errors = (
+        [tuple(map(int, line[1:])) for line in lines if line[0] == kind] for kind in "CE"
+    )
     numbers = np.array([line[1:7] for line in writes], np.int64).reshape(-1, 6)
     size = -(-config.feature_bits // 8)
     # The simulator leaves out leading zeros.
@@ -135,6 +142,7 @@ def _trace(lines, config):
         store_address=stores[:, 1],
         store_beats=stores[:, 2],
         counted=counted[0] if counted else (),
+        error=errors[0] if errors else None,
         end_cycle=int(lines[-1][1]),
         timed_out=lines[-1][0] == "T",
     )

@@ -74,42 +74,65 @@ class Report:
     cycles_per_second: float | None = None  # of the simulator
     build_seconds: float | None = None  # 0 if cached
     waves: Waves | None = None  # where they were asked for
+    trials: tuple[tuple[str, "Report"], ...] = ()  # of a thorough one: names and their reports
+
+    @property
+    def all_layers(self) -> tuple[LayerReport, ...]:
+        """The layers, and then those of the trials."""
+        return (*self.layers, *(layer for _, trial in self.trials for layer in trial.layers))
 
     @property
     def mismatches(self) -> int:
-        """The mismatches of all layers together."""
-        return sum(layer.mismatches for layer in self.layers)
+        """The mismatches of all layers together, trials included."""
+        return sum(layer.mismatches for layer in self.all_layers)
 
     @property
     def values_compared(self) -> int:
-        """The values of all layers together."""
-        return sum(layer.values for layer in self.layers)
+        """The values of all layers together, trials included."""
+        return sum(layer.values for layer in self.all_layers)
 
     @property
     def first(self) -> Difference | None:
         """The first difference of the first layer that has one."""
-        return next((layer.first for layer in self.layers if layer.first), None)
+        return next((layer.first for layer in self.all_layers if layer.first), None)
 
     @property
     def first_layer(self) -> str | None:
         """The first layer with anything wrong."""
-        return next((layer.name for layer in self.layers if not layer.passed), None)
+        return next((layer.name for layer in self.all_layers if not layer.passed), None)
+
+    @property
+    def failed_trial(self) -> tuple[str, "Report"] | None:
+        """Name and report of the first trial that did not pass."""
+        return next((trial for trial in self.trials if not trial[1].passed), None)
 
     @property
     def passed(self) -> bool:
-        """Whether every value is there and right, and the run ended well."""
-        return bool(self.values_compared) and not self.failure and self.first_layer is None
+        """Whether every value is there and right, and every run ended as it should."""
+        own = bool(self.values_compared) and not self.failure and self.first_layer is None
+        return own and self.failed_trial is None
 
     def __str__(self) -> str:
         verdict = "PASS" if self.passed else "FAIL"
         lines = [f"verify: {verdict} {self.mismatches}/{self.values_compared} mismatches"]
-        if self.failure:
-            lines.append(f"  {self.failure}")
+        wrong = self
+        if self.trials:
+            lines[0] += f" in {1 + len(self.trials)} runs"
+        if self.failed_trial:
+            name, wrong = self.failed_trial
+            lines.append(f"  with {name}:")
+        return "\n".join([*lines, *wrong.findings])
+
+    @property
+    def findings(self) -> list[str]:
+        """What is wrong in this run, a line each: how it ended, what a layer lacks, a value."""
+        lines = [self.failure] if self.failure else []
         problem = next((layer for layer in self.layers if layer.problem), None)
         if problem:
-            lines.append(f"  {problem.title}: {problem.problem}")
-        if self.first:
-            lines.append(f"  first: {self.first}")
+            lines.append(f"{problem.title}: {problem.problem}")
+        first = next((layer.first for layer in self.layers if layer.first), None)
+        if first:
+            lines.append(f"first: {first}")
         if self.waves:
-            lines.append(f"  {self.waves}")
-        return "\n".join(lines)
+            lines.append(str(self.waves))
+        return [f"  {line}" for line in lines]

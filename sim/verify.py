@@ -1,6 +1,6 @@
 """Holds every tensor of every layer that a device computes to the integer reference."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from qnn.ir.reference import reference
 from sim.compare import compare, compare_claims
 from sim.record_waves import CYCLES, check_waves, record_waves
 from sim.simulate import integers
-from sim.verification import Report
+from sim.verification import LayerReport, Report
 
 
 def verify(
@@ -27,6 +27,8 @@ def verify(
     expected: Mapping[str, np.ndarray] | None = None,
     waves: str | Path | None = None,
     waves_cycles: int = CYCLES,
+    thorough: bool = False,
+    say: Callable[[int, int], None] = lambda _done, _total: None,
     **options,
 ) -> Report:
     """Run ``design`` on ``x`` and compare every tensor of every layer with the reference.
@@ -42,6 +44,10 @@ def verify(
     expected : tensors by name, if not the reference's
     waves : file of all signals, ``.fst`` or ``.vcd``, which a second run records
     waves_cycles : how many cycles: around the first difference, or from the start without one
+    thorough : go on, if that passes, with what else the back end tries: for the array in RTL a
+        memory that stalls, resets in the middle of runs, errors of the memory, and networks that
+        reach every mode of the configuration
+    say : is told the trials done, of all
     options : of the device; for "rtl" see ``sim.rtl.execute``
     """
     devices = design.backend.devices
@@ -51,6 +57,48 @@ def verify(
     if waves is not None:
         check_waves(design, device, waves, waves_cycles)
     x = integers(design.graph, x)
+    report = _verify(design, x, device, expected, options)
+    if waves is not None:
+        # Again, as the fast simulator cannot record, and only now it is known what is worth seeing.
+        recorded = record_waves(design, x, device, waves, waves_cycles, report, **options)
+        report = replace(report, waves=recorded)
+    # Trials of a design that fails would say the same again, and one that hangs takes long.
+    if not thorough or not report.passed:
+        return report
+    own = design.graph, design.artifact, x
+    trials = list(design.backend.trials(*own, device, design.built))
+    found = []
+    for number, trial in enumerate(trials):
+        say(number, len(trials))
+        found.append((trial.name, _try(design, trial, device, options)))
+    return replace(report, trials=tuple(found))
+
+
+def _try(design, trial, device, options):
+    """The report of a trial."""
+    made = replace(design, graph=trial.graph, artifact=trial.artifact)
+    # A user's limit is for the plain run of the user's network.
+    options = {name: value for name, value in options.items() if name != "limit"}
+    options |= trial.options
+    if trial.proof is not None:
+        return _ended(device, trial.proof())
+    if not trial.fails:
+        return _verify(made, trial.inputs, device, None, options)
+    execution = design.backend.run(
+        trial.artifact, trial.inputs, device, tensors=True, built=design.built, **options
+    )
+    ended = "the run ended well, and not with the error that was made"
+    return _ended(device, execution.broken or (None if execution.failure else ended))
+
+
+def _ended(device, problem):
+    """The report of what compares no layer; ``problem`` is what is wrong with it, if anything."""
+    # One value stands for it, as what compared nothing has not passed.
+    end = LayerReport("run", "trial", 0, 1, int(problem is not None), None, problem, None)
+    return Report(device=device, layers=(end,), failure=problem)
+
+
+def _verify(design, x, device, expected, options):
     lowered = design.backend.lower(design.graph)
     expected = expected or reference(lowered, x) | reference(design.graph, x)
     execution = design.backend.run(
@@ -61,7 +109,7 @@ def verify(
     # In the order of the data: what is wrong with an input is told before what follows from it.
     inputs = [report for report in said if report.op == "input"]
     others = [report for report in said if report.op != "input"]
-    report = Report(
+    return Report(
         device=device,
         layers=(*inputs, *compare(execution, expected, design.graph, lowered), *others),
         failure=execution.failure or execution.broken,
@@ -70,11 +118,6 @@ def verify(
         cycles_per_second=execution.cycles_per_second,
         build_seconds=execution.build_seconds,
     )
-    if waves is None:
-        return report
-    # Again, as the fast simulator cannot record, and only now it is known what is worth seeing.
-    recorded = record_waves(design, x, device, waves, waves_cycles, report, **options)
-    return replace(report, waves=recorded)
 
 
 def expected_tensors(

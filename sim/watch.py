@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hw.spec.config import SvpeConfig
-from hw.spec.registers import Status
+from hw.spec.image import Image
+from hw.spec.isa.header import HEADER, INSTRUCTION_BYTES, Op
+from hw.spec.registers import Error, Status
 from qnn.runtime.handshake import Outcome
 from sim.dram import DramImage
 from sim.trace import Trace
 
+ENDED = Status.BUSY | Status.DONE | Status.FAILED  # the bits that say how a run ended
 VIOLATION = re.compile(r"qnn_memory: cycle (\d+): *(.*)")  # as memory.sv prints it
 
 
@@ -40,6 +43,39 @@ def disturbances(
     line = memory.disturbance(after, stores)
     if line:
         yield line
+
+
+def misreports(outcome: Outcome, trace: Trace, image: Image, base: int) -> Iterator[str]:
+    """One line for each register after a run that does not tell how it ended.
+
+    Parameters
+    ----------
+    base : the address of the image in memory
+    """
+    error, address = trace.error or (Error.NONE, 0)
+    # Of what is no instruction only the image knows where it is; a failed burst comes before it.
+    if not trace.error and outcome.error == Error.INSTRUCTION:
+        error, address = Error.INSTRUCTION, base + _no_instruction(image)
+    status = Status.DONE | (Status.FAILED if error else 0)
+    for name, got, right in (
+        ("STATUS", outcome.status & ENDED, status),
+        ("ERROR", outcome.error, error),
+        ("ERROR_ADDRESS", outcome.error_address, address),
+    ):
+        if got != right:
+            yield f"register {name} reads {int(got):#x} after a run, but {int(right):#x} is right"
+
+
+def _no_instruction(image):
+    """Where in the image the first instruction is that does not exist, in bytes."""
+    for start in range(0, image.program_bytes, INSTRUCTION_BYTES):
+        code = image.payload[start] & (1 << HEADER[0].bits) - 1
+        if code not in tuple(Op):
+            return start
+        if code == Op.END:
+            break
+    # A program without END ends in one that does not exist.
+    return image.program_bytes
 
 
 def miscounts(outcome: Outcome, trace: Trace) -> Iterator[str]:

@@ -41,11 +41,13 @@ MAY_IMPORT = {
         "qnn.eda",
         "hw",
         "hw.spec",
+        "hw.spec.isa.codes",
     },
     "qnn.backend.array": {
         "sim",
         "qnn.backend",
         "qnn.compiler",
+        "qnn.eda",
         "qnn.ir",
         "qnn.runtime",
         "hw",

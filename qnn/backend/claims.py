@@ -74,6 +74,7 @@ def graph_claims(graph: Graph, lowered: Graph) -> dict[tuple[str, str], Claim]:
         for node in lowered.nodes
         if node.is_computed
     ]
+    # By kind too, since an output is a layer as well, and a user sees another shape of it.
     return {(claim.kind, claim.name): claim for claim in (*inputs, *outputs, *layers)}
 
 

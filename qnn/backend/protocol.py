@@ -6,7 +6,7 @@ is one of them: its compiler is ``qnn.compiler``, its simulators are ``sim.funct
 and ``sim.cycles``, its driver is ``qnn.runtime``, its hardware is ``hw``, and the boards hold it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,8 @@ from qnn.ir.graph import Graph
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from qnn.backend.trial import Trial
 
 
 # Protocols, not base classes: a back end shares no code with another, and inherits none.
@@ -138,6 +140,23 @@ class Backend(Protocol):
 
     def costs(self, artifact: Artifact) -> Costs:
         """Cycles of each layer by what they went to, from a model of the hardware."""
+        ...
+
+    def trials(
+        self,
+        graph: Graph,
+        artifact: Artifact,
+        inputs: Arrays,
+        device: str,
+        built: Mapping[str, bytes] | None,
+    ) -> "Iterator[Trial]":
+        """What a thorough verification runs besides, each made when it is asked for.
+
+        Parameters
+        ----------
+        graph : that ``artifact`` was compiled from
+        inputs, device, built : of the plain run
+        """
         ...
 
     def claims(self, artifact: Artifact) -> tuple[Claim, ...]:

@@ -9,7 +9,7 @@ import typer
 
 from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.exit_codes import ExitCode
-from qnn.cli.output import Json, print_json
+from qnn.cli.output import Json, print_json, progress
 from qnn.cli.results import keep_result
 from qnn.cli.sources import (
     Build,
@@ -36,6 +36,18 @@ def verify(
     images: Images = 2,
     layout: Layout = None,
     device: DeviceName = None,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough",
+            help="Also stall the memory, reset within runs, make errors, and run networks "
+            "that reach every mode of the configuration.",
+        ),
+    ] = False,
+    stalls: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seed of a memory that stalls at random; of device rtl."),
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option(help="JUnit report to write, for a CI; also of an error.")
     ] = None,
@@ -45,7 +57,8 @@ def verify(
 ) -> None:
     """Compare the design in BUILD with the reference.
 
-    Every value of every layer is compared. Exit code 0 if all are equal, 1 if any differs.
+    Every value of every layer is compared, and what the image says of its tensors. Device rtl runs
+    the Verilog of the folder. Exit code 0 if all are equal, 1 if any differs.
     """
     from qnn.runtime.given import image_count
     from sim.junit import write_junit
@@ -54,10 +67,16 @@ def verify(
     design = read_design(build)
     device = device_of(device, design.backend.devices)
     check_options(design, device, waves, waves_cycles)
+    if stalls is not None and device != HARDWARE:
+        raise typer.BadParameter(f"--stalls is of device {HARDWARE}, not of {device}")
     pixels, _ = read_test_images(data, design.graph, images, checked_layout(layout))
     count = image_count(pixels)
     started = time.perf_counter()
-    report = verify(design, pixels, device=device, waves=waves, waves_cycles=waves_cycles)
+    options = {"waves": waves, "waves_cycles": waves_cycles}
+    options |= {} if stalls is None else {"stalls": stalls}
+    with progress("verifying") as say:
+        report = verify(design, pixels, device=device, thorough=thorough, say=say, **options)
+    # A board's project has copies of what was simulated.
     if device == HARDWARE and report.failure is None:
         report = replace(report, failure=contradiction(build))
     seconds = time.perf_counter() - started
@@ -78,6 +97,7 @@ def verify(
                 "failure": report.failure,
                 "layer_cycles": dict(report.layer_cycles),
                 "waves": waves_result(report.waves),
+                "trials": trials(report),
                 "seconds": seconds,
             }
         )
@@ -87,6 +107,21 @@ def verify(
             print_layer_cycles(report.layer_cycles)
     if not report.passed:
         raise typer.Exit(ExitCode.MISMATCH)
+
+
+def trials(report: "Report") -> list[dict]:
+    """The further runs of a thorough verification, each with how it went."""
+    # Sums stand in the whole result: a reader of one trial wants its own.
+    return [
+        {
+            "name": name,
+            "passed": trial.passed,
+            "values_compared": trial.values_compared,
+            "mismatches": trial.mismatches,
+            "failure": trial.failure,
+        }
+        for name, trial in report.trials
+    ]
 
 
 def contradiction(build: Path) -> str | None:

@@ -4,6 +4,8 @@ The environment variable QNN_JOB names a JSON file with ``rounds``, each with a 
 writes for every core that runs in it, from core 0 on, ``identity`` and ``after``, the registers to
 read before the first and after each run, and ``result``, the file for what was read. The last write
 of a run starts it; it goes to all cores of a round at once. Nothing here runs while they work.
+``resets``, if there are any, are cycles after which a start of the first round is reset: by the
+register, and after the last of them by the reset of the whole design.
 """
 
 import json
@@ -14,6 +16,7 @@ from pathlib import Path
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge, Timer
 
+from hw.spec.registers import Control, Register, Status
 from sim.bench.registers import Registers
 
 
@@ -42,7 +45,38 @@ def read_job() -> dict:
 
 @cocotb.test()
 async def run_job(dut):
-    await finish(dut, read_job(), await reset(dut))
+    job, registers = read_job(), await reset(dut)
+    for wait in job.get("resets", ()):
+        await stop(dut, job["rounds"][0], registers, wait)
+    if job.get("resets"):
+        await start(dut, job["rounds"][0], registers)
+        await ClockCycles(dut.clk, job["resets"][-1])
+        registers = await reset(dut)
+    await finish(dut, job, registers)
+
+
+async def start(dut, round_: list, registers: Registers) -> None:
+    """Start a round's runs, one core after the other, and wait for none."""
+    for core, writes in enumerate(round_):
+        dut.select.value = 1 << core
+        for write in writes:
+            await registers.write(*write)
+
+
+async def stop(dut, round_: list, registers: Registers, wait: int) -> None:
+    """Start a round's runs, and reset each by its register after ``wait`` cycles."""
+    await start(dut, round_, registers)
+    await ClockCycles(dut.clk, wait)
+    for core in range(len(round_)):
+        dut.select.value = 1 << core
+        await registers.write(Register.CONTROL, Control.RESET)
+        # Transfers under way end first.
+        while await registers.read(Register.STATUS) & Status.BUSY:
+            pass
+        ended = Status.BUSY | Status.DONE | Status.FAILED
+        left = await registers.read(Register.STATUS) & ended
+        assert left == 0, f"status {left:#x} after a reset"
+    dut.select.value = 1
 
 
 async def finish(dut, job: dict, registers: Registers) -> None:

@@ -200,7 +200,7 @@ def test_the_command_line_takes_its_builds(command, tmp_path):
 def test_what_is_of_the_array_refuses_its_builds(command, build, verb):
     name, *options = verb
     assert command(name, build, *options) == (
-        1,
+        3,
         "",
         f"error: {build}: 'qnn {name}' needs a build of back end 'array', but this is of "
         f"'interpreter'; compile the model for that\n",

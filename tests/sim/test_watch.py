@@ -2,17 +2,25 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from hw.spec.registers import Status
+from hw.spec.config import named_config
+from hw.spec.registers import Error, Status
 from qnn.errors import DeviceError
 from qnn.runtime.handshake import COUNTERS, Outcome
+from qnn.runtime.tensors import pack_inputs
 from sim import dram, rtl
+from sim.memory_timing import MemoryTiming
 from sim.simulate import simulate
 from sim.verify import verify
-from sim.watch import miscounts, violations
+from sim.watch import miscounts, misreports, violations
+from tests.sim.copy_image import copy_image
 from tests.sim.test_faults import LIMIT, sound
 
+CONFIG = named_config("test")
+IMAGE = copy_image(CONFIG)
+X = np.random.default_rng(3).integers(0, 256, (1, 11, 3, 5))
 NAMES = [counter.name.lower() for counter in COUNTERS]
 
 
@@ -23,8 +31,15 @@ class Counted:
     issue_tag = (0, 1, 9)
 
 
+class NoError:
+    """A trace in which no burst failed."""
+
+    error = None
+
+
 RIGHT = Outcome(
     status=Status.DONE,
+    number=1,
     error=0,
     error_address=0,
     cycles=70,
@@ -102,3 +117,78 @@ def test_crossed_wires_of_counters_are_found(register):
     assert report.mismatches == 0
     name = "LOAD_" + register.partition("_")[0].upper()
     assert report.failure.startswith(f"register {name} reads ")
+
+
+def ended(**changes):
+    return list(misreports(replace(RIGHT, **changes), NoError(), IMAGE, 0x1000))
+
+
+def test_a_status_or_an_error_of_a_run_that_ended_well_is_told():
+    assert ended() == []
+    assert ended(status=Status.DONE | Status.INTERRUPT) == []
+    assert ended(status=Status.DONE | Status.BUSY, error=1, error_address=0x40) == [
+        "register STATUS reads 0x3 after a run, but 0x2 is right",
+        "register ERROR reads 0x1 after a run, but 0x0 is right",
+        "register ERROR_ADDRESS reads 0x40 after a run, but 0x0 is right",
+    ]
+
+
+@pytest.mark.parametrize("error", [Error.READ, Error.WRITE])
+def test_the_code_and_the_address_of_a_failed_burst_are_held_to_the_bus(error):
+    trace = NoError()
+    trace.error = (int(error), 0x1240)
+    right = replace(RIGHT, status=Status.DONE | Status.FAILED, error=error, error_address=0x1240)
+    assert list(misreports(right, trace, IMAGE, 0)) == []
+    assert list(misreports(replace(right, error_address=0x1000), trace, IMAGE, 0)) == [
+        "register ERROR_ADDRESS reads 0x1000 after a run, but 0x1240 is right"
+    ]
+
+
+def test_the_address_of_a_bad_instruction_is_held_to_the_image():
+    image = copy_image(CONFIG, code={"store": 9})
+    number = next(
+        place
+        for place in range(image.program_bytes // 128)
+        if image.payload[128 * place] & 0xF == 9
+    )
+    failed = replace(RIGHT, status=Status.DONE | Status.FAILED, error=Error.INSTRUCTION)
+    right = replace(failed, error_address=0x1000 + 128 * number)
+    assert list(misreports(right, NoError(), image, 0x1000)) == []
+    assert list(misreports(failed, NoError(), image, 0x1000)) == [
+        f"register ERROR_ADDRESS reads 0x0 after a run, but {right.error_address:#x} is right"
+    ]
+    endless = replace(IMAGE, program_bytes=128)
+    at_end = replace(failed, error_address=0x1000 + 128)
+    assert list(misreports(at_end, NoError(), endless, 0x1000)) == []
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("code", ["store", "load"])
+def test_a_bad_instruction_is_told_where_it_is(code):
+    result = rtl.execute(copy_image(CONFIG, code={code: 9}), X, limit=20_000)
+    assert result.runs[0].outcome.error == Error.INSTRUCTION
+    assert result.broken is None
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("kind", ["error_read", "error_write"])
+def test_any_failed_burst_is_told_by_its_address(kind, seed):
+    design, x = sound()
+    image = design.artifact
+    memory = dram.place(image, pack_inputs(image, x))
+    rng = np.random.default_rng(seed)
+    regions = [0, 2] if kind == "error_read" else [3]
+    for region in (memory.regions[n] for n in regions):
+        for _ in range(3):
+            address = region.address + int(rng.integers(region.size))
+            timing = replace(
+                MemoryTiming.stalled(seed) if seed else MemoryTiming(), **{kind: address}
+            )
+            result = rtl.execute(image, x, timing=timing)
+            assert result.broken is None
+            # Bytes that lie between transfers are never asked for.
+            if result.runs[0].failure:
+                found = result.runs[0].outcome
+                assert found.error == (Error.READ if kind == "error_read" else Error.WRITE)
+                assert found.error_address <= address < found.error_address + 4096

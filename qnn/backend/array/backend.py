@@ -1,6 +1,6 @@
 """The array as a back end: an image of instructions and weights, for one accelerator of ``hw``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 
 from hw.spec import resources
@@ -13,6 +13,7 @@ from qnn.backend.costs import Costs, Estimate
 from qnn.backend.execution import Execution
 from qnn.backend.memory import MemoryUse
 from qnn.backend.protocol import ArtifactSize
+from qnn.backend.trial import Trial
 from qnn.compiler import compile_graph, run_passes
 from qnn.compiler.estimate import layer_cycles, performance
 from qnn.compiler.listing import listing
@@ -68,6 +69,13 @@ class ArrayBackend:
         from qnn.backend.array.costs import costs
 
         return costs(artifact)
+
+    def trials(self, graph: Graph, artifact: Image, inputs, device: str, built) -> Iterator[Trial]:
+        from qnn.backend.array import trials
+
+        if device == "functional":
+            return trials.functional_trials(artifact)
+        return trials.rtl_trials(graph, artifact, inputs, built)
 
     def claims(self, artifact: Image) -> tuple[Claim, ...]:
         from qnn.backend.array.claims import image_claims

@@ -111,6 +111,9 @@ class InterpreterBackend:
         )
         return Costs(layers, sum(layer.cycles for layer in layers), 1.0)
 
+    def trials(self, graph, artifact, inputs, device, built):
+        return iter(())
+
     def claims(self, artifact):
         return tuple(graph_claims(artifact.graph, artifact.graph).values())
 

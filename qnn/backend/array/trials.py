@@ -1,0 +1,108 @@
+"""What a thorough verification tries on the array, beside the plain run of the user's inputs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import PurePath
+
+import numpy as np
+
+from hw.spec.image import Image
+from hw.spec.isa.header import INSTRUCTION_BYTES
+from hw.spec.verilog_files import CELLS, WORDS
+from qnn.backend.trial import Trial
+from qnn.compiler import compile_graph
+from qnn.eda.equivalence import compare
+from qnn.errors import ToolError
+from qnn.ir.graph import Graph
+from qnn.runtime.given import images_of
+from qnn.runtime.limit import cycle_limit
+from qnn.runtime.tensors import pack_inputs
+from sim import dram, rtl
+from sim.exercise import exercises
+from sim.memory_timing import MemoryTiming
+
+SEEDS = (1, 2, 3)  # of memories that stall
+EXERCISE_SEED = 1  # of the networks that are made for the purpose
+# From start to reset: while the first instructions are fetched, while weights and inputs are
+# loaded, and in the middle of computation and stores.
+RESETS = (25, 60, 110, 190, 320, 530, 870, 1430)
+LATENCY = 32  # of the memory in cycles, for the limit of a program that does not decode
+NO_OPERATION = 0xF  # the highest code, which no instruction has
+
+
+def functional_trials(image: Image) -> Iterator[Trial]:
+    """Networks of its own: the functional simulator has no memory that stalls and no reset."""
+    yield from _exercises(image, {})
+
+
+def rtl_trials(graph: Graph, image: Image, x, built: Mapping[str, bytes] | None) -> Iterator[Trial]:
+    """Stalls, resets and errors on the user's network, proofs, then networks of its own."""
+    # One run is enough for what follows, and RTL is slow.
+    x = images_of(x, slice(0, image.batch))
+    own = {"graph": graph, "artifact": image, "inputs": x}
+    memory = dram.place(image, pack_inputs(image, x))
+    for seed in SEEDS:
+        timing = {"timing": MemoryTiming.stalled(seed)}
+        yield Trial(name=f"a memory that stalls, seed {seed}", options=timing, **own)
+    slow = {"timing": MemoryTiming(latency=111, rate=image.config.bus_bytes * 3 // 8)}
+    yield Trial(name="a slow memory", options=slow, **own)
+    yield Trial(name="resets in the middle of a run", options={"resets": RESETS}, **own)
+    yield from _errors(own, image, memory)
+    yield from _proofs(own, built or {})
+    # As large as the user's, so that all of them share one executable.
+    yield from _exercises(image, {"least_words": rtl.memory_words(memory, image.config)})
+
+
+def _errors(own, image, memory):
+    """Runs that end with an error: of a read, of a write, and of an instruction."""
+    load, store = (memory.regions[n] for n in (0, 3))
+    # The middle of the weights and of an output: neither the first burst nor the last.
+    middle = image.program_bytes + (load.size - image.program_bytes) // 2
+    for what, timing in (
+        ("of the program", MemoryTiming(error_read=load.address + image.program_bytes // 2)),
+        ("of the weights", MemoryTiming(error_read=load.address + middle)),
+        ("of the output", MemoryTiming(error_write=store.address + store.size // 2)),
+    ):
+        yield Trial(name=f"a memory error {what}", options={"timing": timing}, fails=True, **own)
+    payload = bytearray(image.payload)
+    number = image.program_bytes // INSTRUCTION_BYTES // 2
+    payload[number * INSTRUCTION_BYTES] |= NO_OPERATION
+    broken = replace(image, payload=bytes(payload))
+    # From the sound program, as this one does not decode.
+    limit = {"limit": cycle_limit(image, LATENCY)}
+    changed = {**own, "artifact": broken, "options": limit}
+    yield Trial(name="an instruction that does not exist", fails=True, **changed)
+
+
+def _proofs(own, built):
+    """That the bodies which synthesis takes compute what those do that are simulated."""
+    for path in sorted(path for path in built if path.startswith(CELLS)):
+        words = WORDS + path.removeprefix(CELLS)
+        prove = partial(_difference, built.get(words, b""), built[path], PurePath(path).stem)
+        yield Trial(name=f"a proof that {path} computes what {words} does", proof=prove, **own)
+
+
+def _difference(words, cells, module):
+    """What of a module is not proved equal in both bodies, in one line; None if all is."""
+    try:
+        proved, left = compare(words.decode(), cells.decode(), module)
+    # A file that Yosys does not read is no proof.
+    except ToolError as error:
+        return str(error)
+    return f"{left} of {proved + left} registers and outputs are not proved equal" if left else None
+
+
+def _exercises(image, options):
+    for name, graph, batch in exercises(image.config, EXERCISE_SEED):
+        rng = np.random.default_rng(EXERCISE_SEED)
+        arrays = tuple(
+            rng.integers(node.type.low, node.type.high + 1, (batch, *node.shape))
+            for node in graph.inputs
+        )
+        made = compile_graph(graph, image.config, batch)
+        own = {"graph": graph, "artifact": made, "inputs": arrays if len(arrays) > 1 else arrays[0]}
+        yield Trial(name=f"a network {name}", options=options, **own)
+        if options:
+            stalled = {**options, "timing": MemoryTiming.stalled(EXERCISE_SEED)}
+            yield Trial(name=f"a network {name}, stalled", options=stalled, **own)

@@ -1,0 +1,208 @@
+"""What a thorough verification reaches, and what it finds that a plain one does not."""
+
+from dataclasses import replace
+
+import pytest
+
+import qnn
+from hw.spec.config import SvpeConfig, named_config
+from qnn.backend.array.trials import rtl_trials
+from qnn.compiler import compile_graph
+from qnn.ir.text import text
+from sim import rtl
+from sim.exercise import exercises
+from sim.junit import junit
+from sim.modes import every_mode, modes
+from sim.verification import LayerReport, Report
+from sim.verify import verify
+from tests.compiler import small_graphs
+from tests.sim.test_faults import sound
+
+CONFIGS = {
+    "test": named_config("test"),
+    "small": named_config("small"),
+    "reference": named_config("reference"),
+    "a column": named_config("test", weight_bits=5, columns=1),
+    "16 bits": named_config("test", activation_bits=16, accumulator_bits=40, result_bits=48),
+    "16 columns": SvpeConfig(lanes=32, rows=8, columns=16, weight_bits=2, bus_bits=64),
+    "few words": SvpeConfig(
+        lanes=4, rows=1, columns=2, feature_words=128, weight_words=64, parameter_words=16
+    ),
+    "multipliers": named_config("test", pe="multiply", weight_bits=8),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_its_networks_reach_every_mode_of_the_configuration(name):
+    config = CONFIGS[name]
+    made = list(exercises(config, 1))
+    images = [compile_graph(graph, config, batch) for _, graph, batch in made]
+    reached = set().union(*map(modes, images))
+    assert sorted(every_mode(config) - reached) == []
+    assert sorted(reached - every_mode(config)) == []
+    # What no single instruction says.
+    assert any(len(image.input_axes) > 1 for image in images)
+    assert any(image.batch > 1 for image in images)
+    assert any(image.pixel_tables[0] for image in images)
+    assert any(len(image.output_shapes) > 1 for image in images)
+    assert any(conv.window.groups == conv.shape[0] for _, g, _ in made for conv in g.convs)
+    assert any(len({layer.row for layer in image.layers}) > 1 for image in images)
+
+
+def test_its_networks_are_the_same_for_the_same_seed():
+    config = CONFIGS["test"]
+    first, again, other = (
+        [text(graph, full=True) for _, graph, _ in exercises(config, seed)] for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_its_networks_are_computed_as_the_reference_says(name):
+    graph = small_graphs.one_conv()
+    config = replace(CONFIGS[name], weight_bits=max(3, CONFIGS[name].weight_bits))
+    design = qnn.compile(graph, config)
+    x = small_graphs.np.zeros((1, *graph.inputs[0].shape), int)
+    report = verify(design, x, "functional", thorough=True)
+    assert report.passed, str(report)
+    assert [trial for trial, _ in report.trials] == [
+        "a network of every kind",
+        "a network in strips",
+    ]
+    assert str(report) == f"verify: PASS 0/{report.values_compared} mismatches in 3 runs"
+
+
+def test_a_configuration_of_a_very_large_buffer_has_no_strips():
+    config = replace(named_config("test"), feature_words=1 << 16)
+    assert [name for name, _, _ in exercises(config, 1)] == ["of every kind"]
+
+
+def test_a_trial_that_fails_is_named():
+    right = LayerReport("a", "conv", 0, 5, 0, None, None, None)
+    wrong = replace(right, name="b", mismatches=2, problem="2 writes outside its tensor")
+    trials = (("a slow memory", Report("rtl", (right,), None)),)
+    report = Report("rtl", (right,), None, trials=trials)
+    assert report.passed
+    assert str(report) == "verify: PASS 0/10 mismatches in 2 runs"
+    failed = Report("rtl", (right, wrong), "time-out")
+    report = replace(report, trials=(*trials, ("resets", failed)))
+    assert not report.passed
+    assert (report.mismatches, report.first_layer) == (2, "b")
+    assert str(report) == (
+        "verify: FAIL 2/20 mismatches in 3 runs\n"
+        "  with resets:\n"
+        "  time-out\n"
+        "  layer 'b', image 0: 2 writes outside its tensor"
+    )
+    assert 'failures="2"' in junit(report)
+    assert 'classname="qnn verify.rtl, resets" name="b (conv), image 0"' in junit(report)
+
+
+def test_a_design_that_fails_is_not_tried_further():
+    graph = small_graphs.one_conv()
+    design = qnn.compile(graph)
+    wrong = replace(design, artifact=replace(design.artifact, layers=()))
+    x = small_graphs.np.zeros((1, *graph.inputs[0].shape), int)
+    report = verify(wrong, x, "functional", thorough=True)
+    assert not report.passed
+    assert report.trials == ()
+
+
+@pytest.fixture(scope="module")
+def thorough():
+    design, x = sound()
+    return verify(design, x, "rtl", thorough=True)
+
+
+@pytest.mark.rtl
+def test_the_sound_design_passes_all_trials(thorough):
+    design, x = sound()
+    assert thorough.passed, str(thorough)
+    names = [trial.name for trial in rtl_trials(design.graph, design.artifact, x, None)]
+    assert [name for name, _ in thorough.trials] == names
+    assert names == [
+        *(f"a memory that stalls, seed {seed}" for seed in (1, 2, 3)),
+        "a slow memory",
+        "resets in the middle of a run",
+        "a memory error of the program",
+        "a memory error of the weights",
+        "a memory error of the output",
+        "an instruction that does not exist",
+        "a network of every kind",
+        "a network of every kind, stalled",
+        "a network in strips",
+        "a network in strips, stalled",
+    ]
+    cycles = {name: trial.run_cycles for name, trial in thorough.trials}
+    assert len({cycles[f"a memory that stalls, seed {seed}"] for seed in (1, 2, 3)}) == 3
+
+
+def mutant(name, module, old, new):
+    """The accelerator of the sound design with one place of a module's Verilog changed."""
+    verilog = dict(rtl.generated(sound()[0].config))
+    before, start, rest = verilog[name].partition(f"module {module}")
+    assert old in rest
+    return {**verilog, name: before + start + rest.replace(old, new, 1)}
+
+
+def proofs(design, built):
+    """The proofs among the trials, by the file that they are of."""
+    x = small_graphs.np.zeros((1, *design.graph.inputs[0].shape), int)
+    found = rtl_trials(design.graph, design.artifact, x, built)
+    return {trial.name: trial for trial in found if trial.proof is not None}
+
+
+@pytest.mark.rtl
+def test_cells_for_synthesis_are_proved_to_compute_what_is_simulated():
+    graph = small_graphs.one_conv()
+    design = qnn.compile(graph)
+    built = design.backend.files(design.artifact)
+    names = {
+        part: f"a proof that rtl/ultrascale/qnn_{part}.v computes what rtl/qnn_{part}.v does"
+        for part in ("maxima", "pe", "pick", "scale")
+    }
+    assert list(proofs(design, built)) == list(names.values())
+    cells = "rtl/ultrascale/qnn_pick.v"
+    assert proofs(design, built)[names["pick"]].proof() is None
+    wrong = built[cells].replace(b".I0(", b".I0(~ ", 1)
+    problem = proofs(design, {**built, cells: wrong})[names["pick"]].proof()
+    assert problem.endswith(" registers and outputs are not proved equal")
+    problem = proofs(design, {**built, cells: b"module"})[names["pick"]].proof()
+    assert problem.startswith("yosys cannot compare the two: ")
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+@pytest.mark.parametrize(
+    ("place", "trial"),
+    [
+        (
+            ("qnn_scale.v", "qnn_scale(", "skip_late_1 <= skip;", "skip_late_1 <= 0;"),
+            "a network of every kind",
+        ),
+        (
+            (
+                "qnn_accelerator.v",
+                "\\qnn_accelerator.shell.gates",
+                "      \\$51  = 8'h00;",
+                "      \\$51  = \\$15 [7:0];",
+            ),
+            "resets in the middle of a run",
+        ),
+    ],
+    ids=["a mode that the network does not use", "a value that a reset leaves"],
+)
+def test_a_fault_that_the_network_does_not_show_is_found(place, trial):
+    design, x = sound()
+    verilog = mutant(*place)
+    assert verify(design, x, "rtl", verilog=verilog).passed
+    report = verify(design, x, "rtl", verilog=verilog, thorough=True)
+    assert not report.passed
+    assert report.failed_trial[0] == trial
+
+
+@pytest.mark.rtl
+def test_stalls_are_chosen_by_their_seed():
+    design, x = sound()
+    cycles = [verify(design, x, "rtl", stalls=seed).run_cycles for seed in (5, 5, 6)]
+    assert cycles[0] == cycles[1] != cycles[2]
