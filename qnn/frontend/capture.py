@@ -4,6 +4,7 @@ import inspect
 import io
 import logging
 import sys
+import sysconfig
 import traceback
 import warnings
 from contextlib import contextmanager, redirect_stderr, suppress
@@ -18,7 +19,9 @@ from qnn.errors import ModelError
 from qnn.frontend.exported import OUTPUT, read
 from qnn.frontend.faults import TORCH
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.unwrap import check_parameters, fixed_batch, plain_module
+from qnn.frontend.unwrap import check_buffers, check_parameters, fixed_batch, plain_module
+
+STANDARD = sysconfig.get_path("stdlib")  # Python's own files
 
 
 def capture(model: nn.Module | ExportedProgram, example: Tensor | tuple[Tensor, ...]) -> FloatGraph:
@@ -94,7 +97,8 @@ def _evaluating(model):
             module.training = True
         for buffers, name, buffer, before in held:
             buffers[name] = buffer
-            buffer.copy_(before)
+            # Observers of quantization begin empty, and grow.
+            buffer.resize_(before.shape).copy_(before)
 
 
 @contextmanager
@@ -111,7 +115,9 @@ def _quiet():
 
 
 def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    # The text of a lookup's error is the key alone.
+    return f"{type(error).__name__}: {text}" if isinstance(error, LookupError) else text
 
 
 def _where(error):
@@ -119,8 +125,13 @@ def _where(error):
     frames = traceback.extract_tb(error.__traceback__)
     # Behind this file's call, and neither PyTorch's nor Python's own.
     ours = max((i for i, f in enumerate(frames) if f.filename == __file__), default=-1)
-    files = [f for f in frames[ours + 1 :] if not f.filename.startswith((TORCH, "<"))]
+    files = [f for f in frames[ours + 1 :] if not _foreign(f.filename)]
     return f" ({Path(files[-1].filename).name}:{files[-1].lineno})" if files else ""
+
+
+def _foreign(filename):
+    standard = filename.startswith(STANDARD) and "site-packages" not in filename
+    return standard or filename.startswith((TORCH, "<"))
 
 
 def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -131,9 +142,11 @@ def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     ModelError
         It cannot take them, or gives something else than tensors.
     """
+    _check_positions(model)
     try:
         result = model(*images)
     except Exception as error:  # any: it is the user's code
+        check_buffers(model)
         shapes = ", ".join(str(tuple(x.shape[1:])) for x in images)
         given = f"inputs of shapes {shapes}" if len(images) > 1 else f"input of shape {shapes}"
         raise ModelError(
@@ -148,12 +161,33 @@ def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(leaves)
 
 
-def _export(model, images):
+def _check_positions(model):
+    """Return if every input that forward needs can be given by its place."""
     try:
-        # Not strict: it traces the module as Python runs it, which takes more models.
-        return torch.export.export(model, images, strict=False).run_decompositions({})
-    except Exception as error:  # any: torch.export raises many kinds
-        raise ModelError(
-            f"model{_where(error)} cannot be captured by torch.export: {_first_line(error)}; make "
-            f"its forward independent of the data's values"
-        ) from error
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):  # a forward that Python cannot look into
+        return
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            raise ModelError(
+                f"model needs to take its inputs by place, but forward takes '{parameter.name}' by "
+                f"keyword alone; take the * out of forward, or give it a default"
+            )
+
+
+def _export(model, images):
+    first = None
+    # A forward that switches gradients itself is read in one of the two alone, and one that writes
+    # to its parameters in the other.
+    for gradients in (False, True):
+        try:
+            with torch.set_grad_enabled(gradients):
+                # Not strict: it traces the module as Python runs it, which takes more models.
+                program = torch.export.export(model, images, strict=False)
+                return program.run_decompositions({})
+        except Exception as error:  # any: torch.export raises many kinds
+            first = first or error
+    raise ModelError(
+        f"model{_where(first)} cannot be captured by torch.export: {_first_line(first)}; make its "
+        f"forward independent of the data's values"
+    ) from first

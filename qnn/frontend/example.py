@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from qnn.frontend.unwrap import exported_shapes
+
 Shapes = Sequence[tuple[int, ...]]
 
 
@@ -24,7 +26,7 @@ def example_of(model: nn.Module, shapes: Shapes = ()) -> tuple[Tensor, ...] | No
             return (own,)
         if isinstance(own, tuple | list) and own and all(isinstance(x, Tensor) for x in own):
             return tuple(own)
-    shapes = shapes or _configured(model) or _exported(model)
+    shapes = shapes or _configured(model) or [shape[1:] for shape in exported_shapes(model)]
     return tuple(torch.zeros(1, *shape) for shape in shapes) or None
 
 
@@ -36,11 +38,3 @@ def _configured(model):
         if size is not None:
             return [tuple(size)]
     return []
-
-
-def _exported(model):
-    """The shapes of the placeholders of an exported program's module."""
-    graph = getattr(model, "graph", None)
-    nodes = graph.find_nodes(op="placeholder") if isinstance(graph, torch.fx.Graph) else []
-    values = [node.meta.get("val") for node in nodes]
-    return [tuple(value.shape[1:]) for value in values if isinstance(value, Tensor)]

@@ -211,8 +211,9 @@ class _Walk:
         if self._fits(node):
             return (*shape[1:], *(1,) * (4 - len(shape)))
         # The first axis is the images', unless the operator has moved it.
-        got = ", ".join(map(str, shape[1:] if shape[:1] == (self.batch,) else shape))
-        got = f"(batch, {got})" if shape[:1] == (self.batch,) else f"({got}) without a batch"
+        given = shape[:1] == (self.batch,)
+        axes = ", ".join(["batch"] * given + [str(size) for size in shape[given:]])
+        got = f"({axes})" if given else f"({axes}) without a batch"
         problem = (
             f"needs to give (batch, channels, height, width) or (batch, features), but gives {got}"
         )
@@ -249,7 +250,7 @@ def _check_type(node, call):
     first = _result(node)
     # Integers have no other float types: a cast would change values in PyTorch alone.
     if first.dtype != torch.float32:
-        raise call.refuse("float32", f"{first.dtype}", "leave the cast out")
+        raise call.refuse("float32", f"{first.dtype}", "leave casts and autocast out")
     if first.device.type == "meta":
         raise call.refuse("a device with values", "meta", "leave the device out")
 

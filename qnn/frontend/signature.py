@@ -33,16 +33,21 @@ def live_nodes(program: ExportedProgram) -> set[fx.Node]:
 
 
 def states(program: ExportedProgram, live: set[fx.Node]) -> dict[fx.Node, Fault]:
-    """The buffers that each run changes and a result depends on, such as a state: their faults."""
+    """What each run changes and a result depends on, such as a state: buffers, and their faults."""
     signature = program.graph_signature
     # A counter that nothing reads back is no state, and does not matter.
     changed = set(signature.buffers_to_mutate.values())
+    # Older releases of PyTorch know no change of a parameter.
+    changed |= set(getattr(signature, "parameters_to_mutate", {}).values())
+    held = {**signature.inputs_to_buffers, **signature.inputs_to_parameters}
     found = {}
     for node in _placeholders(program, live):
-        name = signature.inputs_to_buffers.get(node.name)
-        if name in changed:
+        name = held.get(node.name)
+        # A normalisation by its batch has a fault of its own, which says more.
+        normalises = all("batch_norm" in str(user.target) for user in node.users if user in live)
+        if name in changed and not normalises:
             problem = (
-                f"output needs to depend on the input alone, but buffer '{name}' is changed by "
+                f"output needs to depend on the input alone, but '{name}' is changed by "
                 f"each run and read by the next"
             )
             cure = "take it as an input and return it"
@@ -53,6 +58,9 @@ def states(program: ExportedProgram, live: set[fx.Node]) -> dict[fx.Node, Fault]
 def warn_of_unread(program: ExportedProgram, live: set[fx.Node]) -> None:
     """Tell of inputs and weights that no result reads: often a mistake in forward."""
     signature, layers = program.graph_signature, {}
+    names = [signature.inputs_to_parameters.get(node.name) for node in _placeholders(program, live)]
+    # A layer that is shared has a name, and here a placeholder, at each of its places.
+    read = {id(program.state_dict[name]) for name in names if name is not None}
     for node in _placeholders(program):
         if node in live:
             continue
@@ -62,7 +70,7 @@ def warn_of_unread(program: ExportedProgram, live: set[fx.Node]) -> None:
                 f"changes nothing"
             )
         name = signature.inputs_to_parameters.get(node.name)
-        if name is not None:
+        if name is not None and id(program.state_dict[name]) not in read:
             layers[name.rpartition(".")[0] or name] = None
     if layers:
         names = listed(f"'{layer}'" for layer in layers)

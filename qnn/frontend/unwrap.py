@@ -1,7 +1,7 @@
 """The module that capture reads, behind what people put around a network."""
 
 import torch
-from torch import Tensor, jit, nn
+from torch import Tensor, fx, jit, nn
 from torch.export import ExportedProgram
 from torch.nn.parameter import UninitializedTensorMixin
 
@@ -26,23 +26,44 @@ def plain_module(model: nn.Module | ExportedProgram) -> nn.Module:
     original = getattr(model, "_orig_mod", None)
     if isinstance(original, nn.Module):
         return plain_module(original)
-    if isinstance(model, jit.ScriptModule):
+    scripted = next((n for n, m in model.named_modules() if isinstance(m, jit.ScriptModule)), None)
+    if scripted is not None:
+        where = f"layer '{scripted}'" if scripted else "model"
         raise ModelError(
-            "model needs to be Python's nn.Module, not TorchScript; give the module that it was "
-            "scripted or traced from, with its weights loaded"
+            f"{where} needs to be Python's nn.Module, not TorchScript; give the module that it was "
+            f"scripted or traced from, with its weights loaded"
         )
     return model
 
 
 def fixed_batch(model: nn.Module) -> int:
     """The number of images that capture gives ``model``: its own where an export has fixed it."""
+    # A batch that was exported as dynamic is a symbol.
+    fixed = [shape[0] for shape in exported_shapes(model) if shape and isinstance(shape[0], int)]
+    return fixed[0] if fixed else BATCH
+
+
+def exported_shapes(model: nn.Module) -> list[tuple[int, ...]]:
+    """The shapes of the inputs of a program of torch.export, the batch first; else nothing."""
     graph = getattr(model, "graph", None)
-    for node in graph.find_nodes(op="placeholder") if graph is not None else ():
-        value = node.meta.get("val")
-        # A batch that was exported as dynamic is a symbol.
-        if isinstance(value, Tensor) and value.dim() and isinstance(value.shape[0], int):
-            return value.shape[0]
-    return BATCH
+    nodes = graph.find_nodes(op="placeholder") if isinstance(graph, fx.Graph) else []
+    values = [node.meta.get("val") for node in nodes]
+    return [tuple(value.shape) for value in values if isinstance(value, Tensor)]
+
+
+def check_buffers(model: nn.Module) -> None:
+    """Return if every buffer of reals is float32; others may be the reason why a model fails.
+
+    Raises
+    ------
+    ModelError
+        One has another type; the text names it.
+    """
+    for name, buffer in model.named_buffers():
+        if buffer.dtype.is_floating_point and buffer.dtype != torch.float32:
+            raise ModelError(
+                f"model needs float32 buffers, but '{name}' is {buffer.dtype}; give model.float()"
+            )
 
 
 def check_parameters(model: nn.Module) -> None:

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Collection
 
 from torch import nn
+from torch.export import ExportedProgram
 
 from qnn.errors import ModelError
 
@@ -34,12 +35,14 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
             f"model '{name}' cannot be imported: {error}; check the name and PYTHONPATH"
         ) from error
     try:
-        model = found if isinstance(found, nn.Module) else found()
+        model = found if isinstance(found, nn.Module | ExportedProgram) else found()
     except Exception as error:  # any: it is the user's code
         raise ModelError(
             f"model '{name}' cannot be built: {type(error).__name__}: {error}; it is called "
             f"without arguments"
         ) from error
+    # What torch.export gave holds a module too.
+    model = model.module() if isinstance(model, ExportedProgram) else model
     if not isinstance(model, nn.Module):
         kind = "a class" if inspect.isclass(model) else type(model).__name__
         raise ModelError(

@@ -1,6 +1,7 @@
 """Networks that come with qnn, and what their inputs need."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,7 +228,10 @@ def load_model(
     if checkpoint is not None:
         load_weights(model, name, Path(checkpoint), note)
     check_values(model, name)
-    return model.eval()
+    # A module of torch.export stays as it was exported: PyTorch refuses to change it.
+    with suppress(NotImplementedError):
+        model.eval()
+    return model
 
 
 def load_trained(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.errors import ModelError
@@ -32,7 +33,7 @@ from qnn.tasks.outputs import Asked, find_tasks
 
 
 def quantize(
-    model: nn.Module | FloatGraph,
+    model: nn.Module | ExportedProgram | FloatGraph,
     data: Data,
     weight_bits: Choice = 3,
     activation_bits: int = 8,
@@ -53,7 +54,8 @@ def quantize(
 
     Parameters
     ----------
-    model : the float network, or the float graph that a frontend has read from one
+    model : the float network, what torch.export gave of it, or the float graph that a frontend has
+        read from one
     data : for calibration, what the float model takes: a tensor (images, ...), a tuple with one for
         each input, or batches (a loader's pairs of images and labels too; see ``qnn.ptq.data``);
         with ``mean`` and ``std`` also 8-bit pixels
@@ -125,7 +127,7 @@ def quantize(
 
 def _check_model(model):
     float_module = isinstance(model, nn.Module) and not isinstance(model, QuantizedModel)
-    if not float_module and not isinstance(model, FloatGraph):
+    if not float_module and not isinstance(model, FloatGraph | ExportedProgram):
         raise TypeError(
             f"quantize needs a float model, an nn.Module, not {type(model).__name__}; give the "
             f"network itself"

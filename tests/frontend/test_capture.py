@@ -308,7 +308,7 @@ def test_what_no_output_needs_is_left_out():
         (
             lambda m, x: x.double(),
             {},
-            "model (aten.to, HERE) needs float32, not torch.float64; leave the cast out",
+            "model (aten.to, HERE) needs float32, not torch.float64; leave casts and autocast out",
         ),
         (
             lambda m, x: (m.conv(x), m.conv.weight),
@@ -468,6 +468,6 @@ def test_a_state_that_one_run_leaves_to_the_next_is_refused():
     with pytest.raises(ModelError) as caught:
         capture(Recurrent(), torch.randn(2, 3, 8, 6))
     assert str(caught.value) == (
-        "model output needs to depend on the input alone, but buffer 'last' is changed by each run "
+        "model output needs to depend on the input alone, but 'last' is changed by each run "
         "and read by the next; take it as an input and return it"
     )

@@ -226,7 +226,7 @@ def test_an_argument_that_no_reader_uses_is_named():
     with pytest.raises(ModelError) as caught:
         read(Program(torch.ops.aten.mean.dim, normalised))
     assert str(caught.value) == (
-        "model (aten.mean) needs float32, not torch.float64; leave the cast out"
+        "model (aten.mean) needs float32, not torch.float64; leave casts and autocast out"
     )
 
 
