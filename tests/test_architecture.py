@@ -135,6 +135,7 @@ EVERYONE = {
     "qnn.fields",
     "qnn.files",
     "qnn.tensor_file",
+    "qnn.interrupt",
 }  # what a user reads, files and the cache; nothing of ours in them
 NEVER_AT_IMPORT = ("torch", "amaranth", "cocotb", "sklearn")  # of qnn.cli and qnn itself
 

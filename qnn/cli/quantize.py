@@ -8,6 +8,7 @@ import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.formats import choice, described, layer_bits, layer_terms, mean_terms, print_fit
+from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
 from qnn.cli.sources import Data, Layout, checked_layout, read_data_for
@@ -72,7 +73,8 @@ def quantize(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint that rounding writes; if it exists, rounding continues from it."
+            help="Checkpoint that rounding writes; if it exists, rounding continues from it. By "
+            "default OUT.resume, until OUT is written."
         ),
     ] = None,
     as_json: Json = False,
@@ -113,7 +115,9 @@ def quantize(
     images = read_data_for(data, network, layout)
     mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
     test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
-    with progress_of_rounding(rounding) as report:
+    # Rounding to nearest takes no time that could be lost.
+    kept = resume or (None if rounding == "nearest" else kept_beside(out))
+    with going_on(kept, resume is not None), progress_of_rounding(rounding) as report:
         quantized = quantize(
             network,
             images_of(images.x_train, slice(samples)),
@@ -128,11 +132,11 @@ def quantize(
             rounding_data=images_of(images.x_train, slice(rounding_samples)),
             augment=crop_and_flip if augment else None,
             progress=report,
-            checkpoint=resume,
+            checkpoint=kept,
             task=[kind.value for kind in test.kinds],
         )
-    weights = None if checkpoint == NO_CHECKPOINT else checkpoint
-    artifact.save(quantized, out, artifact.ModelSource(model, weights))
+        weights = None if checkpoint == NO_CHECKPOINT else checkpoint
+        artifact.save(quantized, out, artifact.ModelSource(model, weights))
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json, progress
 from qnn.cli.quantize import numbers
 from qnn.cli.sources import Data, Layout, checked_layout, read_data, refusal_of
@@ -69,7 +70,10 @@ def train(
     ] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint of the run; if it exists, the run continues from it."),
+        typer.Option(
+            help="Checkpoint of the run; if it exists, the run continues from it. By default "
+            "OUT.resume, until OUT is written."
+        ),
     ] = None,
     metrics: Annotated[Path | None, typer.Option(help="File of JSON lines to write.")] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder of event files.")] = None,
@@ -103,13 +107,14 @@ def train(
     answers = taught and load_trained(*taught, note)
     images = read_data(data, layout, refusal_of(network))
     preprocessing = dict(zip(("mean", "std"), _preprocessing(model, mean, std), strict=True))
-    with progress("train") as bar:
+    kept = checkpoint or kept_beside(out)
+    with going_on(kept, checkpoint is not None), progress("train") as bar:
         report = run(
             network,
             images,
             recipe,
             teacher=answers,
-            checkpoint=checkpoint,
+            checkpoint=kept,
             metrics=metrics,
             progress=bar,
             device=device,
@@ -118,9 +123,10 @@ def train(
             task=asked,
             **preprocessing,
         )
-    # Of several processes one writes; all hold the same weights.
+        # Of several processes one writes; all hold the same weights.
+        if report.first:
+            save(network, out)
     if report.first:
-        save(network, out)
         _say(out, taught and taught[0], report, as_json)
 
 

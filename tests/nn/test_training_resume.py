@@ -1,4 +1,6 @@
 import copy
+import os
+import signal
 
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qnn.errors import ModelError
+from qnn.interrupt import Interrupted
 from qnn.nn.training import Recipe, train
 from qnn.ptq.quantize import quantize
 from qnn.quant.estimators import ESTIMATORS
@@ -121,6 +124,26 @@ def test_a_run_that_stops_anywhere_ends_in_the_same_bits(
     run(whole, recipe)
     path = tmp_path_factory.mktemp("run") / "run.safetensors"
     assert same(stopped_and_resumed(make, recipe, path, stops, every_step), whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_run_that_goes_on_to_the_same_bits(number, tmp_path):
+    recipe, path = Recipe(steps=STEPS, batch=16, ema=0.9), tmp_path / "run.safetensors"
+    whole, model = quantized(), quantized()
+    run(whole, recipe)
+    given = {"teacher": network(), "checkpoint": path, "augment": flip}
+    with pytest.raises(Interrupted) as caught:
+        train(
+            model,
+            data(),
+            recipe,
+            **given,
+            progress=lambda step, _: step == 5 and os.kill(os.getpid(), number),
+        )
+    assert str(caught.value) == f"stopped after 6 of 12 steps, which {path} has"
+    assert same(model, quantized())
+    train(model, data(), recipe, **given)
+    assert same(model, whole)
 
 
 def test_a_run_that_is_done_gives_its_model_again(tmp_path):

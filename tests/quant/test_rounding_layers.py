@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,7 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.rounding import AdaRound, Checkpoint, DiscQuant, Gptq, LayerWeights, Problem, Rounded
-from qnn.quant.rounding.adaround import adaround
+from qnn.quant.rounding.adaround import _Layer, adaround
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.rounding.gptq import gptq, round_columns
@@ -144,6 +146,43 @@ def test_an_interrupted_run_resumes_to_the_same_bits(method, options, tmp_path):
     seen = []
     assert same(method(case, options, lambda *told: seen.append(told), kept), whole)
     assert seen == [(2, 2, 1.0)]
+
+
+@pytest.mark.parametrize("start", [False, True], ids=["adaround", "discquant"])
+def test_a_signal_inside_a_layer_loses_no_step_of_it(start, tmp_path, monkeypatch):
+    method, options = METHODS[1]
+    if start:
+        method = discquant
+        options = DiscQuant(steps=5, batch=8, start="adaround", start_steps=30, start_samples=64)
+    case, kept = problem(), Checkpoint(tmp_path / "run.safetensors")
+    whole, step, made = method(case, options), _Layer._step, []
+
+    def interrupted(layer, v, number, unit):
+        step(layer, v, number, unit)
+        made.append(number)
+        if len(made) == 41:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(_Layer, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        method(case, options, None, kept)
+    name = "run.safetensors.start" if start else "run.safetensors"
+    assert str(caught.value) == (
+        f"stopped after 1 of 2 layers and 11 steps of the next, which {tmp_path / name} has"
+    )
+    assert same(method(case, options, None, kept), whole)
+    assert made == [*range(30), *range(30)]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.safetensors"]
+
+
+def test_gptq_stops_between_batches_with_the_layers_that_are_done(tmp_path):
+    method, options = METHODS[0]
+    case, kept = problem(), Checkpoint(tmp_path / "run.safetensors")
+    whole = method(case, options)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        method(case, options, lambda *_: os.kill(os.getpid(), signal.SIGTERM), kept)
+    assert str(caught.value) == f"stopped after 1 of 2 layers, which {kept.path} has"
+    assert same(method(case, options, None, kept), whole)
 
 
 @BOTH

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
+from qnn.interrupt import Interrupted, stoppable
 from qnn.nn.data import Dataset
 from qnn.nn.training import checkpoint as checkpoints
 from qnn.nn.training.fingerprint import fingerprint
@@ -89,7 +90,8 @@ def train(
     teacher : a module that takes what the float model takes, or a quantized model
     checkpoint : file of the run, written after each epoch and every ``save_seconds``; if it
         exists the run goes on from it, and ends in the same bits as without the interruption, on
-        the same machine with as many threads
+        the same machine with as many threads; SIGINT and SIGTERM write it too, and then stop the
+        run, the second SIGINT at once
     metrics : file of JSON lines, see ``qnn.nn.training.metrics.Measured``
     progress : called with steps done and steps in all, after each step
     device : to train on; None: a GPU if there is one
@@ -104,6 +106,8 @@ def train(
     ModelError
         Model, data, teacher and checkpoint do not fit each other, or training diverged; nothing
         is overwritten.
+    Interrupted
+        A signal asked the run to stop, and the checkpoint has it; a ``KeyboardInterrupt``.
     ToolError
         Several processes without lightning-fabric, or event files without tensorboard.
     """
@@ -131,7 +135,8 @@ def train(
         log = Metrics(*(files if team.first else (None, None)), run.step)
         progress = progress if team.first else None
         loop = _Loop(run, log, mark, path if team.first else None, progress, save_seconds)
-        last = loop.go()
+        with stoppable(path is not None) as asked:
+            last = loop.go(lambda: _stops(asked, team, run.step), path)
         log.close()
         test = run.test_measures() if last is None else last.test
         result = run.finished()
@@ -147,6 +152,18 @@ def train(
         task=work.loss.kind.value,
         test=test,
     )
+
+
+def _stops(asked, team, step) -> bool:
+    """Whether the run should stop after this step, as all processes agree."""
+    if team.count == 1:
+        return asked()
+    # Rarely, as it waits for all: a signal may reach processes in different steps.
+    if step % LOOK_STEPS:
+        return False
+    votes = torch.tensor(float(asked()), device=team.device)
+    team.add_up([votes])
+    return bool(votes > 0)
 
 
 @contextmanager
@@ -167,8 +184,14 @@ class _Loop:
     progress: Progress | None
     save_seconds: float
 
-    def go(self) -> Measured | None:
-        """Run all steps that are left; returns the last line of the metrics."""
+    def go(self, stops: Callable[[], bool], path: Path | None) -> Measured | None:
+        """Run all steps that are left; returns the last line of the metrics.
+
+        Parameters
+        ----------
+        stops : whether the run should be saved and stop after the step that was just made
+        path : of the checkpoint, also in processes that write none
+        """
         run, last = self.run, None
         looked = saved = time.perf_counter()
         images = 0
@@ -178,7 +201,9 @@ class _Loop:
             # The last step may be inside an epoch, where `steps` says so.
             ends = run.step % run.epoch_steps == 0 or run.step == run.steps
             late = self.checkpoint and time.perf_counter() - saved >= self.save_seconds
-            if ends or late or run.step % LOOK_STEPS == 0:
+            # After the last step there is nothing left to stop.
+            stop = stops() and run.step < run.steps
+            if ends or late or stop or run.step % LOOK_STEPS == 0:
                 loss = run.window.look(run.step)
                 now = time.perf_counter()
                 run.tally.seconds += now - looked
@@ -187,11 +212,15 @@ class _Loop:
                 # Taken again after the look, whose own time and that of the test images is not
                 # training's.
                 looked, images = time.perf_counter(), 0
-            if (ends or late) and self.checkpoint is not None:
+            if (ends or late or stop) and self.checkpoint is not None:
                 checkpoints.save(run.state(self.mark), self.checkpoint)
                 looked = saved = time.perf_counter()
             if self.progress is not None:
                 self.progress(run.step, run.steps)
+            if stop:
+                raise Interrupted(
+                    f"stopped after {run.step} of {run.steps} steps, which {path} has"
+                )
         return last
 
     def _measured(self, loss, speed, ends) -> Measured:

@@ -1,6 +1,7 @@
 """AdaRound: rounding up or down that keeps each layer's results, learnt layer by layer."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from qnn.quant.rounding.adam import Adam
 from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.rounding.layer import Owner, inputs_of, samples
-from qnn.quant.rounding.layer_by_layer import layer_by_layer
+from qnn.quant.rounding.layer_by_layer import Keep, layer_by_layer
 from qnn.quant.rounding.options import positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
 from qnn.quant.rounding.sampling import generator
@@ -77,6 +78,8 @@ def adaround(
     ------
     ModelError
         There is no data, a layer runs more than once, or the checkpoint is another run's.
+    Interrupted
+        A signal asked the run to stop, and its state is in the checkpoint.
 
     Source
     ------
@@ -86,10 +89,10 @@ def adaround(
     batches = samples(problem, options.samples, options.batch, options.seed)
     original = {name: layer.w.float().to(problem.device) for name, layer in problem.layers.items()}
 
-    def round_layer(owner, place, given):
+    def round_layer(owner, place, given, begun, keep):
         layer = _Layer(problem, options, owner, place)
         layer.listen(original, original | given, batches)
-        return layer.rounded()
+        return layer.rounded(begun, keep)
 
     return layer_by_layer("adaround", problem, options, round_layer, progress, checkpoint)
 
@@ -113,14 +116,17 @@ class _Layer:
         self.wanted = torch.cat(results)
         self.operands = [torch.cat(parts) for parts in zip(*behind, strict=True)]
 
-    def rounded(self) -> Tensor:
-        """Indices of the neighbours that were learnt."""
+    def rounded(self, begun: Mapping[str, Tensor], keep: Keep) -> Tensor:
+        """Indices of the neighbours that were learnt, from the state ``begun`` on, if any."""
         v = Adam.of(_logit(self.space.y))
+        if begun:
+            v.restore("v", begun)
         # A layer whose results are all 0 has no mean square to be a share of.
         least = torch.finfo(torch.float32).tiny
         unit = float(self.wanted.float().square().mean()) or least
-        for step in range(self.options.steps):
+        for step in range(v.count, self.options.steps):
             self._step(v, step, unit)
+            keep(v.count, lambda: v.tensors("v"))
         return self.space.indices((_rectified(v.value) >= 0.5).float())[self.owner.name]
 
     def _step(self, v, step, unit):

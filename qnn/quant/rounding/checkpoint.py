@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.fields import FieldsError, parsed, typed
+from qnn.interrupt import Interrupted, stoppable
 from qnn.quant.rounding.problem import Problem
 from qnn.tensor_file import TensorFileError, read_tensors, write_tensors
 
@@ -28,10 +31,17 @@ PARTS = {  # of an identity, and what a refusal calls those of another run
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that a run writes every ``every`` steps, and starts from if it is there."""
+    """A file that a run writes as it goes, and starts from if it is there.
+
+    Members
+    -------
+    every, seconds : steps, and time, after which the file is written again; a process that is
+        killed loses no more than the less of both, or one step if that takes longer
+    """
 
     path: Path
     every: int = 50
+    seconds: float = 60.0
 
     def load(self, identity: Mapping[str, str]) -> dict[str, Tensor] | None:
         """The tensors of a run of the same ``identity``; None if there is no file yet.
@@ -74,6 +84,57 @@ class Checkpoint:
                 f"{self.path}: a rounding checkpoint needs a writable folder with room, but got "
                 f"'{error.strerror}'; choose another path"
             ) from None
+
+
+@dataclass(eq=False)
+class Keeper:
+    """Writes a run's checkpoint when it is time to, and before the run is stopped.
+
+    Members
+    -------
+    checkpoint : None: nothing is written, and nothing stops the run
+    identity : of the run, as ``Checkpoint.save`` takes it
+    asked : whether the run should stop
+    saved : when the file was written last, in seconds of ``time.monotonic``
+    """
+
+    checkpoint: Checkpoint | None
+    identity: Mapping[str, str]
+    asked: Callable[[], bool]
+    saved: float = field(default_factory=time.monotonic)
+
+    def after(
+        self, step: int, what: str, tensors: Callable[[], Mapping[str, Tensor]], due: bool = False
+    ) -> None:
+        """Call it at every safe point, after so many steps.
+
+        Parameters
+        ----------
+        what : what has been done, for the text of ``Interrupted``
+        tensors : gives the run's whole state
+        due : whether the file is to be written in any case
+
+        Raises
+        ------
+        Interrupted
+            The run was asked to stop, and its state is on disk.
+        """
+        if self.checkpoint is None:
+            return
+        stop = self.asked()
+        late = time.monotonic() - self.saved >= self.checkpoint.seconds
+        if stop or due or late or (step and step % self.checkpoint.every == 0):
+            self.checkpoint.save(self.identity, tensors())
+            self.saved = time.monotonic()
+        if stop:
+            raise Interrupted(f"stopped after {what}, which {self.checkpoint.path} has")
+
+
+@contextmanager
+def keeping(checkpoint: Checkpoint | None, identity: Mapping[str, str]) -> Iterator[Keeper]:
+    """A run's ``Keeper``, which hears of signals inside the block."""
+    with stoppable(checkpoint is not None) as asked:
+        yield Keeper(checkpoint, identity, asked)
 
 
 def identity(method: str, problem: Problem, options) -> dict[str, str]:

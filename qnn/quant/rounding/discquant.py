@@ -9,8 +9,8 @@ from torch import Tensor
 from qnn.errors import ModelError
 from qnn.quant.rounding.adam import Adam
 from qnn.quant.rounding.around import around
-from qnn.quant.rounding.checkpoint import Checkpoint, identity
-from qnn.quant.rounding.discquant_start import STARTS, rounded_before, start_of
+from qnn.quant.rounding.checkpoint import Checkpoint, identity, keeping
+from qnn.quant.rounding.discquant_start import STARTS, rounded_before, start_file, start_of
 from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, Measure, run_distance
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.rounding.lessons import Lessons
@@ -104,6 +104,8 @@ def discquant(
     ModelError
         There is no data, the loss is not finite, the checkpoint is another run's, or the method
         that gives the start cannot take the model.
+    Interrupted
+        A signal asked the run to stop, and its state is in the checkpoint.
 
     Source
     ------
@@ -115,18 +117,21 @@ def discquant(
     # Hashing a large network takes seconds, which only a checkpoint needs to spend.
     owner = identity("discquant", problem, options) if checkpoint else {}
     kept = checkpoint.load(owner) if checkpoint else None
-    run = _Run(problem, options, rounded_before(problem, options, kept, progress))
-    if kept is not None:
-        run.restore(kept)
-    # Another method's start took minutes: an interruption in the first steps must not lose it.
-    elif checkpoint and run.rounded:
-        checkpoint.save(owner, run.tensors())
-    while not run.done:
-        run.advance()
-        if checkpoint and (run.done or run.count % checkpoint.every == 0):
+    with keeping(checkpoint, owner) as keeper:
+        start = rounded_before(problem, options, kept, progress, checkpoint)
+        run = _Run(problem, options, start)
+        if kept is not None:
+            run.restore(kept)
+        # Another method's start took minutes: an interruption in the first steps must not lose it.
+        elif checkpoint and run.rounded:
             checkpoint.save(owner, run.tensors())
-        if progress is not None:
-            progress(run.count, run.total, run.share)
+            start_file(checkpoint).path.unlink(missing_ok=True)
+        while not run.done:
+            run.advance()
+            text = f"{run.count} of {run.total} steps"
+            keeper.after(run.count, text, run.tensors, due=run.done)
+            if progress is not None:
+                progress(run.count, run.total, run.share)
     return run.result()
 
 

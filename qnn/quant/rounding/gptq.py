@@ -63,15 +63,15 @@ def gptq(
     """
     batches = samples(problem, options.samples, options.batch, options.seed)
 
-    def round_layer(owner, _place, given):
+    def round_layer(owner, _place, given, _begun, keep):
         layer = problem.layers[owner.name]
-        moments = _second_moments(problem, owner, given, batches)
+        moments = _second_moments(problem, owner, given, batches, keep)
         return layer.indices(_round_groups(layer, moments, options))
 
     return layer_by_layer("gptq", problem, options, round_layer, progress, checkpoint)
 
 
-def _second_moments(problem, owner, given, batches) -> Tensor:
+def _second_moments(problem, owner, given, batches, keep) -> Tensor:
     """Mean of 2 x x^T over all sums, (groups, weights of a sum, same) float64."""
     sums: list[Tensor] = []
     count = 0
@@ -83,6 +83,8 @@ def _second_moments(problem, owner, given, batches) -> Tensor:
         moments = torch.einsum("ngi,ngj->gij", x, x).double().cpu()
         sums[:] = [sums[0] + moments] if sums else [moments]
         count += len(x)
+        # A layer is begun again: there is nothing to keep of it, but the run may stop here.
+        keep(0, dict)
 
     inputs_of(owner, problem, given, batches, take)
     if not bool(torch.isfinite(sums[0]).all()):
