@@ -11,6 +11,7 @@ _PUBLIC = {  # name: module that defines it
     "compile": "qnn.design",
     "Design": "qnn.design",
     "Graph": "qnn.ir.graph",
+    "Codes": "qnn.ir.codes",
     "simulate": "sim.simulate",
     "verify": "sim.verify",
 }

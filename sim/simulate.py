@@ -9,8 +9,7 @@ import numpy as np
 from qnn.backend.waves import Waves
 from qnn.design import Design
 from qnn.errors import DeviceError
-from qnn.ir.encode import Arrays, as_blocks, as_results, encode_input, is_encoded
-from qnn.ir.graph import Graph
+from qnn.ir.encode import Arrays, as_results, encode_input
 from qnn.ir.reference import reference
 from sim.record_waves import CYCLES, check_waves, record_waves
 
@@ -55,9 +54,9 @@ def simulate(
 
     Parameters
     ----------
-    x : (images, channels, height, width), or (vectors, features): integers of the input's type, or
-        what ``encode_input`` takes: 8-bit pixels or floats; a tuple of such arrays or tensors,
-        where there are several inputs
+    x : (images, channels, height, width), or (vectors, features), as ``encode_input`` takes it:
+        floats are reals, uint8 are pixels, and ``qnn.Codes(x)`` integers of the input's type; a
+        tuple of such arrays or tensors, where there are several inputs
     device : "reference" or one of the back end's, by default the closest to hardware; the array
         has "functional" and "rtl"
     waves : file of all signals, ``.fst`` or ``.vcd``, which a second run records
@@ -75,7 +74,7 @@ def simulate(
         raise ValueError(f"simulate: device must be one of {', '.join(devices)}, not '{device}'")
     if waves is not None:
         check_waves(design, device, waves, waves_cycles)
-    x = integers(design.graph, x)
+    x = encode_input(design.graph, x)
     if device == REFERENCE:
         tensors = reference(design.graph, x, outputs_only=True)
         return _simulation(design, device, [tensors[o.name] for o in design.graph.outputs])
@@ -95,16 +94,6 @@ def simulate(
         cycles_per_second=result.cycles_per_second,
         build_seconds=result.build_seconds,
     )
-
-
-def integers(graph: Graph, x: Arrays) -> Arrays:
-    """``x`` as images of integers of the inputs' types: 8-bit pixels and floats are encoded."""
-    x = tuple(map(np.asarray, x)) if isinstance(x, tuple) else np.asarray(x)
-    if not is_encoded(x):
-        return encode_input(graph, x)
-    # Integers already: only their axes are brought into the graph's order.
-    blocks = as_blocks(graph, x)
-    return blocks if isinstance(x, tuple) else blocks[0]
 
 
 def _simulation(design, device, tensors, **measured):

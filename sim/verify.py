@@ -10,12 +10,11 @@ from qnn.backend.claims import graph_claims
 from qnn.backend.protocol import Backend
 from qnn.backend.registry import DEFAULT, named
 from qnn.design import Design
-from qnn.ir.encode import Arrays
+from qnn.ir.encode import Arrays, encode_input
 from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
 from sim.compare import compare, compare_claims
 from sim.record_waves import CYCLES, check_waves, record_waves
-from sim.simulate import integers
 from sim.verification import LayerReport, Report
 
 
@@ -56,7 +55,7 @@ def verify(
         raise ValueError(f"verify: device must be one of {', '.join(devices)}, not '{device}'")
     if waves is not None:
         check_waves(design, device, waves, waves_cycles)
-    x = integers(design.graph, x)
+    x = encode_input(design.graph, x)
     report = _verify(design, x, device, expected, options)
     if waves is not None:
         # Again, as the fast simulator cannot record, and only now it is known what is worth seeing.

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from qnn.ir.bounds import bounds
 from qnn.ir.check import check
+from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Input
 from qnn.quant.qtype import QType
@@ -51,7 +52,7 @@ def graphs(draw, limits: Limits = DEFAULT):
 
 
 def images(graph: Graph, count: int, seed: int = 0) -> np.ndarray | tuple[np.ndarray, ...]:
-    """Random integers of the input's type, its least and greatest included; a tuple of several."""
+    """Random codes of the input's type, its least and greatest included; a tuple of several."""
     rng = np.random.default_rng(seed)
     arrays = tuple(_images(rng, node, count) for node in graph.inputs)
     return arrays if len(arrays) > 1 else arrays[0]
@@ -61,7 +62,7 @@ def _images(rng, node, count):
     x = rng.integers(node.type.low, node.type.high + 1, (count, *node.shape))
     x[rng.random(x.shape) < 0.05] = node.type.low
     x[rng.random(x.shape) < 0.05] = node.type.high
-    return x
+    return Codes(x)
 
 
 def check_same(one, other) -> None:

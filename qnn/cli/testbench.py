@@ -12,13 +12,13 @@ def write_testbench(
     Each build has one for random inputs. It needs no part of qnn: start BUILD/testbench/run.sh,
     with verilator, icarus or xsim as its argument.
     """
+    from qnn.ir.encode import encode_input
     from qnn.runtime.given import image_count
     from qnn.testbench import FOLDER, portable_bench, write_files
-    from sim.simulate import integers
 
     design = read_design(build)
     pixels, _ = read_test_images(data, design.graph, images)
-    x = integers(design.graph, pixels)
+    x = encode_input(design.graph, pixels)
     made = portable_bench(design.graph, design.artifact, design.backend, design.built, x)
     write_files(build, made)
     folder, count = build / FOLDER, image_count(pixels)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from qnn.errors import ModelError
+from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
@@ -45,30 +46,23 @@ def as_blocks(graph: Graph, x: Arrays) -> tuple[np.ndarray, ...]:
 
 
 def encode_input(graph: Graph, x: Arrays) -> Arrays:
-    """Blocks of integers of the inputs' types: an array, or a tuple where ``x`` is one.
+    """Blocks of integers of the inputs' types, ``Codes``; a tuple of them where ``x`` is one.
 
     Parameters
     ----------
-    x : for each input 8-bit pixels, which the input's table maps, or what the float model takes,
-        rounded half up
+    x : for each input 8-bit pixels, uint8, which the input's table maps; or what the float model
+        takes, floats, rounded half up; or ``Codes``, which stay as they are
 
     Raises
     ------
     ModelError
-        An array has not its input's shape, is not finite, or is pixels without a table.
+        An array has not its input's shape, is not finite, is pixels without a table, codes out of
+        the input's range, or integers of which nobody said what they are.
     """
     blocks = as_blocks(graph, x)
     encoded = tuple(_encoded(node, part) for node, part in zip(graph.inputs, blocks, strict=True))
     # A caller with one input gets an array for an array, as in and out of a model.
     return encoded if isinstance(x, tuple) else encoded[0]
-
-
-def is_encoded(x: Arrays) -> bool:
-    """Whether ``x`` is integers of the inputs' types already, and neither pixels nor reals."""
-    arrays = x if isinstance(x, tuple) else (x,)
-    # uint8 means pixels, for which an input has a table; encoded integers are wider.
-    kinds = [np.asarray(array).dtype for array in arrays]
-    return all(np.issubdtype(kind, np.integer) and kind != np.uint8 for kind in kinds)
 
 
 def as_results(output: Output, blocks: np.ndarray) -> np.ndarray:
@@ -99,7 +93,7 @@ def _blocks(node: Input, x: np.ndarray) -> np.ndarray:
             f"input '{node.name}' needs an array, but got a {type(x).__name__}; a tuple of arrays "
             f"is several inputs, and the arrays of a list are to be joined first"
         )
-    given = np.asarray(x)
+    given = np.asanyarray(x)  # codes stay codes
     blocks = to_blocks(given, node.axes)
     if blocks.ndim == 4 and blocks.shape[1:] == node.shape and len(blocks):
         return blocks
@@ -114,7 +108,9 @@ def _blocks(node: Input, x: np.ndarray) -> np.ndarray:
     )
 
 
-def _encoded(node: Input, x: np.ndarray) -> np.ndarray:
+def _encoded(node: Input, x: np.ndarray) -> Codes:
+    if isinstance(x, Codes) and x.dtype.kind in "iu":
+        return _in_range(node, x)
     if x.dtype == np.uint8:
         if node.table is None:
             raise ModelError(
@@ -123,14 +119,26 @@ def _encoded(node: Input, x: np.ndarray) -> np.ndarray:
             )
         # One row of the table a channel, broadcast over rows and columns.
         channels = np.arange(node.shape[0])[:, None, None]
-        return node.table[channels, x].astype(np.int32)
+        return Codes(node.table[channels, x].astype(np.int32))
     if not np.issubdtype(x.dtype, np.floating):
         raise ModelError(
-            f"input '{node.name}' takes 8-bit pixels or floats, but got {x.dtype}; convert "
-            f"the images"
+            f"input '{node.name}' takes floats, which are reals, or uint8, which are pixels, but "
+            f"got {x.dtype}; convert them, or give qnn.Codes(x) if they are codes of its type"
         )
     if not np.isfinite(x).all():
         raise ModelError(
             f"input '{node.name}' takes finite numbers, but got NaN or infinity; clean the images"
         )
-    return activation.encode(torch.from_numpy(x), node.type).numpy().astype(np.int32)
+    encoded = activation.encode(torch.from_numpy(x), node.type)
+    return Codes(encoded.numpy().astype(np.int32))
+
+
+def _in_range(node, codes):
+    low, high = node.type.low, node.type.high
+    least, most = int(codes.min()), int(codes.max())
+    if least < low or most > high:
+        raise ModelError(
+            f"input '{node.name}' takes codes from {low} to {high}, but got "
+            f"{least if least < low else most}; encode its reals with qnn.ir.encode.encode_input"
+        )
+    return codes

@@ -138,6 +138,8 @@ def _check_kind(source, dtype, pixels):
         raise ModelError(f"{name} takes reals, not 8-bit pixels; quantize with mean and std")
     if not pixels and dtype == torch.uint8:
         raise ModelError(f"{name} takes reals here, not 8-bit pixels; use from_pixels")
+    if not pixels and not dtype.is_floating_point:
+        raise ModelError(f"{name} takes reals here, as floats, not {dtype}; pass x.float()")
 
 
 def _key(name):

@@ -16,7 +16,8 @@ def each_input(image: Image, x: Given) -> tuple[np.ndarray, ...]:
     DeviceError
         There is not one for each, or they have not as many images.
     """
-    arrays = tuple(map(np.asarray, x)) if isinstance(x, tuple) else (np.asarray(x),)
+    # Codes stay codes.
+    arrays = tuple(map(np.asanyarray, x)) if isinstance(x, tuple) else (np.asanyarray(x),)
     names = [layout.name for layout in image.network_inputs]
     if len(arrays) != len(names):
         wanted = "one array" if len(names) == 1 else f"a tuple of {len(names)} arrays"

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from hw.spec.image import Image
+from hw.spec.image import Image, TensorLayout
 from qnn.errors import DeviceError
+from qnn.ir.codes import Codes
 from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
@@ -18,8 +19,9 @@ def encode(image: Image, x: Given) -> Given:
     ----------
     x : (images, height, width, channels), or without channels if there is one, or (vectors,
         features), or (images, *axes) of a sequence or of tokens; uint8, or int8 of signed data,
-        where the network knows its pixels, else floats, which are rounded half up; a tuple with one
-        such array for each input where there are several
+        where the network knows its pixels, else floats, which are rounded half up; or
+        ``qnn.ir.codes.Codes``, integers of the input's type; a tuple with one such array for each
+        input where there are several
 
     Raises
     ------
@@ -67,6 +69,8 @@ def _given_shape(layout, axes):
 
 def _encoded(layout, axes, table, x):
     x = _blocks(layout, axes, x)
+    if isinstance(x, Codes) and x.dtype.kind in "iu":
+        return _in_range(layout, x)
     if table is None:
         return _rounded(layout, x)
     if x.dtype == np.int8:
@@ -79,6 +83,23 @@ def _encoded(layout, axes, table, x):
         )
     table = np.array(table, np.int64)
     return table[np.arange(len(table))[:, None, None], x]
+
+
+def _in_range(layout, codes):
+    low, high = limits(layout)
+    least, most = int(codes.min()), int(codes.max())
+    if least < low or most > high:
+        raise DeviceError(
+            f"input '{layout.name}' needs codes from {low} to {high}, not "
+            f"{least if least < low else most}; correct them, or give reals or pixels"
+        )
+    return np.asarray(codes, np.int64)
+
+
+def limits(layout: TensorLayout) -> tuple[int, int]:
+    """The least and the greatest integer of a tensor's type."""
+    low = -(1 << (layout.bits - 1)) if layout.signed else 0
+    return low, low + (1 << layout.bits) - 1
 
 
 def _blocks(layout, axes, x):
@@ -114,7 +135,6 @@ def _rounded(layout, x):
             f"{'' if x.dtype.kind != 'f' else ' with NaN or infinity'}; its network has no table "
             f"of pixels"
         )
-    low = -(1 << (layout.bits - 1)) if layout.signed else 0
     # ldexp multiplies by a power of two exactly; adding one half and flooring rounds half up.
     scaled = np.floor(np.ldexp(x.astype(np.float64), layout.exponent) + 0.5)
-    return scaled.clip(low, low + (1 << layout.bits) - 1).astype(np.int64)
+    return scaled.clip(*limits(layout)).astype(np.int64)

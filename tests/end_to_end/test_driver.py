@@ -9,11 +9,11 @@ import pytest
 
 import qnn
 from hw.spec.config import named_config
+from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.runtime.accelerator import Accelerator
 from qnn.runtime.driver import memory_bytes
 from sim.cosim import HOST, rtl_transport, serve
-from sim.simulate import integers
 from tests.end_to_end.test_resnet20 import config, network
 from tests.runtime.isolated import driver
 from tests.runtime.test_folder import DESIGN, IMAGES, expected
@@ -46,7 +46,7 @@ def test_resnet20_on_the_reference_array(shared_data):
     _, graph = network(shared_data)
     design = qnn.compile(graph, config(8), batch=BATCH)
     pixels = cifar_test(shared_data)[0][:IMAGES_OF_CIFAR].numpy()
-    result = reference(graph, integers(graph, pixels), outputs_only=True)
+    result = reference(graph, encode_input(graph, pixels), outputs_only=True)
     memory = memory_bytes(design.artifact)
     with rtl_transport(design.config, memory_bytes=memory) as transport:
         accelerator = Accelerator(design.artifact, transport)

@@ -6,11 +6,10 @@ import torch
 from torch import nn
 
 import qnn
-from qnn.ir.encode import decode
+from qnn.ir.encode import decode, encode_input
 from qnn.ir.ops import Conv
 from qnn.nn import artifact
 from qnn.quant.rounding import ROUNDINGS
-from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 
 BITS = {"first": 5, "*.conv": 2, "head": 4, "*": 3}
@@ -72,7 +71,7 @@ def test_pytorch_reference_and_functional_agree(rounding):
     design = qnn.compile(graph, "test")
     assert design.config.weight_bits == 5
     x = torch.randn(4, 3, 9, 8)
-    stored = integers(graph, x.numpy())
+    stored = encode_input(graph, x.numpy())
     expected = expected_tensors(graph, stored)
     np.testing.assert_array_equal(quantized(x).detach().numpy(), decode(graph, expected)[0])
     report = verify(design, stored, "functional", expected=expected)

@@ -9,6 +9,7 @@ import torch
 import qnn
 from hw.spec.isa.header import Op
 from qnn.backend.array.configure import config_for
+from qnn.ir.codes import Codes
 from qnn.nn.zoo import ZOO
 from sim.verify import verify
 
@@ -36,7 +37,7 @@ def design():
 def images(design):
     source = design.graph.inputs[0]
     rng = np.random.default_rng(1)
-    return rng.integers(source.type.low, source.type.high + 1, (1, *source.shape))
+    return Codes(rng.integers(source.type.low, source.type.high + 1, (1, *source.shape)))
 
 
 def test_instructions_take_one_to_four_terms_and_give_the_reference(design):

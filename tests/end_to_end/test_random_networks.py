@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import qnn
 from hw.spec.config import named_config
 from qnn.errors import CompileError, QnnWarning
+from qnn.ir.encode import encode_input
 from sim.rtl import MemoryTiming
-from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 from tests.graphs import Limits, graphs, images
 from tests.models import at_most, models
@@ -33,7 +33,7 @@ def chain(case, batch, devices, config=CONFIG):
     options = {**case.options, "weight_bits": bits}
     quantized = quantize_any(case, options)
     graph = qnn.export(quantized)
-    x = integers(graph, case.images.numpy())
+    x = encode_input(graph, case.images.numpy())
     expected = expected_tensors(graph, x)
     with torch.no_grad():
         pixels = case.images.dtype == torch.uint8

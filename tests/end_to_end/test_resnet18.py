@@ -11,11 +11,10 @@ import torch
 
 import qnn
 from hw.spec.config import named_config
-from qnn.ir.encode import decode
+from qnn.ir.encode import decode, encode_input
 from qnn.nn.preprocess import to_reals
 from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles
-from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 
 pytestmark = pytest.mark.slow
@@ -38,7 +37,7 @@ def network():
 
 def test_pytorch_reference_and_functional_agree():
     quantized, graph, pixels = network()
-    x = integers(graph, pixels.numpy())
+    x = encode_input(graph, pixels.numpy())
     expected = expected_tensors(graph, x)
     with torch.no_grad():
         real = quantized.from_pixels(pixels).double().numpy()
@@ -76,7 +75,7 @@ def test_the_array_is_busy():
 def test_every_value_in_rtl_and_every_cycle_of_the_model():
     _, graph, pixels = network()
     design = qnn.compile(graph, CONFIG)
-    report = verify(design, integers(graph, pixels.numpy()), "rtl")
+    report = verify(design, encode_input(graph, pixels.numpy()), "rtl")
     assert report.passed, str(report)
     timing = simulate_cycles(design.artifact)
     print(f"{report}; {report.run_cycles[0]} cycles, the model has {timing.cycles}")

@@ -15,10 +15,9 @@ import torch
 
 import qnn
 from hw.spec.config import named_config
-from qnn.ir.encode import decode
+from qnn.ir.encode import decode, encode_input
 from qnn.nn.zoo import load_model
 from sim.cycles import simulate_cycles
-from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 from tests.shared_data import cifar_test, cifar_train
 
@@ -48,7 +47,7 @@ def test_pytorch_reference_and_functional_agree_on_1000_images(shared_data):
     compared = 0
     for start in range(0, IMAGES, CHUNK):
         part = pixels[start : start + CHUNK]
-        x = integers(graph, part.numpy())
+        x = encode_input(graph, part.numpy())
         expected = expected_tensors(graph, x)
         with torch.no_grad():
             real = quantized.from_pixels(part).double().numpy()

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 import qnn
 from hw.spec.config import named_config
 from qnn.errors import CompileError, ModelError
-from qnn.ir.encode import decode
+from qnn.ir.codes import Codes
+from qnn.ir.encode import decode, encode_input
 from qnn.ir.graph import Graph, Output
 from qnn.ir.reference import reference
 from qnn.runtime.tensors import pack_inputs
 from sim.functional import run
-from sim.simulate import integers, simulate
+from sim.simulate import simulate
 from sim.verify import expected_tensors, verify
 from tests.compiler import small_graphs
 from tests.graphs import Limits, graphs, images
@@ -95,7 +96,7 @@ def chain(name, batch, devices):
     torch.set_num_threads(1)
     quantized, given = quantized_and_data(name)
     graph = qnn.export(quantized)
-    expected = expected_tensors(graph, integers(graph, given))
+    expected = expected_tensors(graph, encode_input(graph, given))
     for tensor, array in quantized.tensors(*given).items():
         np.testing.assert_array_equal(array.numpy(), expected[tensor], tensor)
     with torch.no_grad():
@@ -184,7 +185,7 @@ def sequence_and_tokens():
 def test_a_sequence_and_tokens(device):
     graph = sequence_and_tokens()
     rng = np.random.default_rng(3)
-    x = rng.integers(-128, 128, (3, 4, 9)), rng.integers(-128, 128, (3, 9, 6))
+    x = Codes(rng.integers(-128, 128, (3, 4, 9))), Codes(rng.integers(-128, 128, (3, 9, 6)))
     design = qnn.compile(graph, CONFIG, batch=2)
     (got,) = simulate(design, x, device).outputs
     tensor = reference(graph, x)["both"]
@@ -194,7 +195,7 @@ def test_a_sequence_and_tokens(device):
 def two_alike():
     quantized, given = quantized_and_data("two outputs")
     graph = qnn.export(quantized)
-    return qnn.compile(graph, CONFIG, batch=2), integers(graph, given)
+    return qnn.compile(graph, CONFIG, batch=2), encode_input(graph, given)
 
 
 def wrong_layers(design, given, expected):

@@ -15,10 +15,9 @@ import qnn
 from hw.spec.config import named_config
 from qnn.bench import shared
 from qnn.bench.images import integer_accuracy
-from qnn.ir.encode import decode
+from qnn.ir.encode import decode, encode_input
 from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles
-from sim.simulate import integers
 from sim.verify import expected_tensors, verify
 
 SETS = {"dscnn": shared.tiny_kws, "mobilenetv1_vww": shared.tiny_vww}
@@ -51,7 +50,7 @@ def test_pytorch_reference_and_functional_agree(name, weight_bits, shared_data):
     graph = qnn.export(quantized)
     _, pixels, _ = data(name, shared_data)
     pixels = pixels[::125]  # 4 images
-    x = integers(graph, pixels.numpy())
+    x = encode_input(graph, pixels.numpy())
     expected = expected_tensors(graph, x)
     got = quantized.tensors(pixels)
     assert got.keys() == expected.keys()

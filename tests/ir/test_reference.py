@@ -282,7 +282,8 @@ def test_pixels_without_a_table_are_refused():
 
 def test_other_integers_are_no_images():
     assert refused(encode_input, np.zeros((1, 2, 1, 2), np.int64)) == (
-        "input 'x' takes 8-bit pixels or floats, but got int64; convert the images"
+        "input 'x' takes floats, which are reals, or uint8, which are pixels, but got int64; "
+        "convert them, or give qnn.Codes(x) if they are codes of its type"
     )
 
 

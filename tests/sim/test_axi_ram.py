@@ -8,10 +8,10 @@ from torch import nn
 
 import qnn
 from hw.spec.config import named_config
+from qnn.ir.encode import encode_input
 from qnn.runtime import handshake
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, rtl, runner
-from sim.simulate import integers
 from sim.verify import expected_tensors
 
 pytestmark = pytest.mark.rtl
@@ -24,7 +24,7 @@ def test_idle_x_backpressure_with_cocotbext_axi(bus_bits, tmp_path):
     model = nn.Sequential(nn.Conv2d(3, 9, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(9, 2, 1)).eval()
     images = torch.randn(4, 3, 6, 7)
     design = qnn.compile(qnn.export(qnn.quantize(model, images)), config)
-    x = integers(design.graph, images[:1].numpy())
+    x = encode_input(design.graph, images[:1].numpy())
     expected = expected_tensors(design.graph, x)[design.graph.outputs[0].name]
 
     build = runner.build(rtl.generated(config), "qnn_accelerator")

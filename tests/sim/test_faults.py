@@ -13,8 +13,9 @@ from hw.spec.config import named_config
 from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.header import Engine, Op
+from qnn.ir.encode import encode_input
 from sim import rtl
-from sim.verify import expected_tensors, integers, verify
+from sim.verify import expected_tensors, verify
 from tests.programs import with_members
 
 pytestmark = pytest.mark.rtl
@@ -33,7 +34,7 @@ def sound():
     ).eval()
     images = torch.randn(8, 5, 7, 6)
     design = qnn.compile(qnn.export(qnn.quantize(model, images)), CONFIG)
-    return design, integers(design.graph, images[:1].numpy())
+    return design, encode_input(design.graph, images[:1].numpy())
 
 
 def weights_of(image, tag):

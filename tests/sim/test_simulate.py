@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import qnn
-from sim.simulate import integers
+from qnn.ir.encode import encode_input
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,9 @@ def test_a_network_of_vectors_takes_and_gives_what_the_model_does(perceptron, de
 
 def test_vectors_may_be_integers_already(perceptron):
     _, x, design = perceptron
-    encoded = integers(design.graph, x)
+    encoded = encode_input(design.graph, x)
     assert encoded.shape == (20, 13, 1, 1)
-    np.testing.assert_array_equal(integers(design.graph, encoded[:, :, 0, 0]), encoded)
+    np.testing.assert_array_equal(encode_input(design.graph, encoded[:, :, 0, 0]), encoded)
 
 
 def test_every_layer_of_a_network_of_vectors_is_verified(perceptron):
