@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from amaranth import *
 from amaranth.lib import wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import exact_log2
 
@@ -11,7 +12,7 @@ from hw.block_memory import BlockMemory
 from hw.serial import Receiver, Transmitter
 from hw.spec.config import SvpeConfig
 from hw.spec.registers import Register, Status
-from hw.spec.serial import ANSWER, PATIENCE_BITS
+from hw.spec.serial import ANSWER, PATIENCE_BITS, SUM
 from hw.start import Starter
 from hw.top import Accelerator
 
@@ -72,6 +73,8 @@ class Standalone(wiring.Component):
         )
         m.submodules.starter = starter = Starter(writes=network.starts, reads=reads)
         m.submodules.receiver = receiver = Receiver(divisor=self._divisor)
+        # Of zlib's polynomial, so that a host has it in its library.
+        m.submodules.checksum = checksum = CRC32_ISO_HDLC(data_width=8).create()
         m.submodules.transmitter = transmitter = Transmitter(divisor=self._divisor)
         connect(m, accelerator.m_axi, memory.bus)
         connect(m, starter.bus, accelerator.s_axi)
@@ -90,7 +93,7 @@ class Standalone(wiring.Component):
         word = Signal(max(bits, len(head)))
         with m.FSM() as states:
             with m.State("INPUT"):
-                self._take_input(m, receiver, memory.host, starter, word[:bits])
+                self._take_input(m, receiver, memory.host, starter, word[:bits], checksum)
             with m.State("RUN"):
                 with m.If(starter.done):
                     m.d.sync += [self.done.eq(1), self.failed.eq((status & Status.FAILED) != 0)]
@@ -99,13 +102,13 @@ class Standalone(wiring.Component):
             with m.State("HEAD"):
                 m.d.sync += word.eq(head)
                 m.next = "ANSWER"
-            self._answer(m, transmitter, memory.host, word)
+            self._answer(m, transmitter, memory.host, word, checksum)
         with m.If(~states.ongoing("INPUT")):
             m.d.comb += self.busy.eq(1)
 
         return m
 
-    def _take_input(self, m, receiver, host, starter, word):
+    def _take_input(self, m, receiver, host, starter, word, checksum):
         start, size = self._network.input
         width = len(word) // 8
         shift = exact_log2(width)
@@ -123,6 +126,10 @@ class Standalone(wiring.Component):
             host.write.eq(filled),
             host.write_data.eq(word),
             host.index.eq(start // width + (count >> shift) - 1),
+            # The first byte begins a sum, also where an earlier input was forgotten.
+            checksum.start.eq(count == 0),
+            checksum.data.eq(receiver.o.payload),
+            checksum.valid.eq(receiver.o.valid),
         ]
         with m.If(receiver.o.valid):
             m.d.sync += [word.eq(Cat(word[8:], receiver.o.payload)), count.eq(count + 1)]
@@ -135,7 +142,7 @@ class Standalone(wiring.Component):
         with m.Elif(idle == patience - 1):
             m.d.sync += count.eq(0)
 
-    def _answer(self, m, transmitter, host, word):
+    def _answer(self, m, transmitter, host, word, checksum):
         start, size = self._network.output
         width = self._network.config.bus_bits // 8
         sent = Signal(range(max(width, ANSWER.size)))  # bytes of `word`
@@ -148,6 +155,8 @@ class Standalone(wiring.Component):
                 host.owns.eq(1),  # so that the next word waits at the port
                 transmitter.i.valid.eq(1),
                 transmitter.i.payload.eq(word[:8]),
+                checksum.data.eq(word[:8]),
+                checksum.valid.eq(transmitter.i.ready),
             ]
             with m.If(transmitter.i.ready):
                 m.d.sync += [word.eq(word >> 8), sent.eq(sent + 1)]
@@ -156,4 +165,14 @@ class Standalone(wiring.Component):
                     m.d.sync += word.eq(host.read_data)
                     with m.If(index == size // width):
                         m.d.sync += [index.eq(0), last.eq(last.init)]
-                        m.next = "INPUT"
+                        m.next = "SUM"
+        with m.State("SUM"):
+            m.d.sync += word.eq(checksum.crc)
+            m.next = "CHECK"
+        with m.State("CHECK"):
+            m.d.comb += [transmitter.i.valid.eq(1), transmitter.i.payload.eq(word[:8])]
+            with m.If(transmitter.i.ready):
+                m.d.sync += [word.eq(word >> 8), sent.eq(sent + 1)]
+                with m.If(sent == SUM.size - 1):
+                    m.d.sync += sent.eq(0)
+                    m.next = "INPUT"

@@ -7,7 +7,7 @@ from boards.ecp5.facts import BAUD, Ecp5Facts, constraints
 from boards.ecp5.memory import check_memory, memory_bytes, network
 from boards.ecp5.top import Ecp5Top
 from hw.spec.image import Image
-from hw.spec.serial import ANSWER, PATIENCE_BITS
+from hw.spec.serial import ANSWER, PATIENCE_BITS, SUM
 from hw.verilog import files as verilog_files
 
 
@@ -61,5 +61,6 @@ def readme(facts: Ecp5Facts, image: Image) -> str:
         input_bytes=image.input_bytes,
         output_bytes=image.output_bytes,
         head_bytes=ANSWER.size,
+        sum_bytes=SUM.size,
         patience=PATIENCE_BITS / BAUD,
     )

@@ -4,6 +4,7 @@ python -m boards.ecp5.host BUILD/image.bin images.npy outputs.npz --port /dev/tt
 """
 
 import argparse
+import errno
 import os
 import select
 import sys
@@ -17,11 +18,14 @@ import numpy as np
 from boards.ecp5.facts import BAUD
 from hw.spec.image import Image, ImageError
 from hw.spec.registers import Error, Status
-from hw.spec.serial import ANSWER, digest
+from hw.spec.serial import ANSWER, SUM, answer_bytes, digest, exchange_sum
 from qnn.errors import DeviceError, QnnError
+from qnn.files import whole_file
 from qnn.runtime.arrays import read_inputs
+from qnn.runtime.command import REFUSAL
 from qnn.runtime.device import Run
 from qnn.runtime.given import Given, image_count
+from qnn.runtime.lock import DeviceLock
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from qnn.runtime.values import as_results, encode
 
@@ -39,12 +43,23 @@ class SerialBoard:
         """See ``qnn.runtime.device.Device``."""
         port = os.open(self._path, os.O_RDWR | os.O_NOCTTY)
         try:
-            self._set_up(port)
-            answers = [self._exchange(port, image, row.tobytes()) for row in inputs]
+            # Another program would take bytes of our answers.
+            lock = DeviceLock(self._path, [Path(self._path)])
+            try:
+                self._set_up(port)
+                answers = [self._exchange(port, image, row.tobytes()) for row in inputs]
+            finally:
+                lock.release()
+        except OSError as error:
+            raise DeviceError(
+                f"{self._path}: the serial port is gone ({error.strerror}); connect the board again"
+            ) from None
         finally:
             os.close(port)
         outputs = [np.frombuffer(output, np.uint8) for _, output in answers]
-        return Run(np.stack(outputs), tuple(cycles for cycles, _ in answers))
+        shape = (len(outputs), image.output_bytes)
+        cycles = tuple(cycles for cycles, _ in answers)
+        return Run(np.array(outputs, np.uint8).reshape(shape), cycles)
 
     def _set_up(self, port):
         """Raw bytes at the board's speed, and nothing left of an earlier talk."""
@@ -64,23 +79,11 @@ class SerialBoard:
 
     def _exchange(self, port, image, data):
         """The cycles and the OUTPUT region for one input."""
-        count = ANSWER.size + image.output_bytes
+        count = answer_bytes(image.output_bytes)
         _send(port, data)
         # A byte takes ten bits on the line: start, eight of data, stop.
         answer = self._take(port, count, PATIENCE_SECONDS + 10 * (len(data) + count) / BAUD)
-        cycles, status, error, name = ANSWER.unpack_from(answer)
-        # A board that was loaded before answers for its own network.
-        if name != digest(image.payload):
-            raise DeviceError(
-                f"{self._path}: the board holds network {name.hex()}, but the image is "
-                f"{digest(image.payload).hex()}; load the bitstream of this build"
-            )
-        if status & Status.FAILED:
-            raise DeviceError(
-                f"{self._path}: the run failed with error {Error(error).name}; press "
-                f"{self._button} and try again, or load the bitstream again"
-            )
-        return cycles, answer[ANSWER.size :]
+        return checked(image, data, answer, self._path, self._button)
 
     def _take(self, port, count, seconds):
         answer, end = b"", time.monotonic() + seconds
@@ -91,8 +94,45 @@ class SerialBoard:
                     f"{self._path}: an answer needs {count} bytes, but {len(answer)} came in "
                     f"{seconds:.0f} seconds; load the bitstream, and check the port"
                 )
-            answer += os.read(port, count - len(answer))
+            part = os.read(port, count - len(answer))
+            if not part:  # a connector that was pulled gives the end of a file, again and again
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            answer += part
         return answer
+
+
+def checked(
+    image: Image, data: bytes, answer: bytes, path: str, button: str = "its button"
+) -> tuple[int, bytes]:
+    """The cycles and the OUTPUT region in the ``answer`` to the INPUT region ``data``.
+
+    Raises
+    ------
+    DeviceError
+        It is of another network, of another input, changed on the line, or of a run that failed.
+    """
+    answer, (got,) = answer[: -SUM.size], SUM.unpack(answer[-SUM.size :])
+    cycles, status, error, name = ANSWER.unpack_from(answer)
+    # A board that was loaded before answers for its own network.
+    if name != digest(image.payload):
+        raise DeviceError(
+            f"{path}: the board holds network {name.hex()}, but the image is "
+            f"{digest(image.payload).hex()}; load the bitstream of this build"
+        )
+    wanted = exchange_sum(data, answer)
+    if got != wanted:
+        raise DeviceError(
+            f"{path}: the answer's checksum is {got:08x}, but that of what was sent and came is "
+            f"{wanted:08x}: it answers another input, or the line changed a byte; try again, with "
+            f"one program at a time"
+        )
+    if status & Status.FAILED or not status & Status.DONE:
+        what = Error(error).name if error in list(Error) else error
+        raise DeviceError(
+            f"{path}: the run failed with error {what}; press {button} and try again, or load the "
+            f"bitstream again"
+        )
+    return cycles, answer[ANSWER.size :]
 
 
 def execute(
@@ -124,7 +164,7 @@ def _send(port, data):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; 0 done, 1 refused."""
+    """Run the command line; 0 done, 2 wrong usage, 3 refused."""
     parser = argparse.ArgumentParser(description="Run images on a board that holds the network.")
     parser.add_argument("image", type=Path, help="image.bin of the build folder")
     parser.add_argument(
@@ -142,8 +182,8 @@ def main(arguments: list[str] | None = None) -> None:
         outputs, cycles = execute(image, given.port, x)
     except (QnnError, ImageError, ValueError, OSError) as error:
         print("error:", error, file=sys.stderr)
-        raise SystemExit(1) from None
-    with given.outputs.open("wb") as file:
+        raise SystemExit(REFUSAL) from None
+    with whole_file(given.outputs) as file:
         np.savez(file, *outputs, cycles=np.array(cycles))
     print(f"{image_count(x)} images, {', '.join(map(str, cycles))} cycles each run")
 

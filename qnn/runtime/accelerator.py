@@ -59,7 +59,13 @@ class Accelerator:
         Times are the host's, in ms, and overlap the accelerators' work, whose clock is
         ``fclk[mhz]``, if it is known. Cycles are the accelerators' own: the mean of all runs, an
         image.
+
+        Raises
+        ------
+        DeviceError
+            There is no image to measure, or as for ``execute``.
         """
+        _check_batch("throughput_test", batch_size)
         images = example(self.image, batch_size)
         # Before the clock starts: an image is put in memory once, whatever is run on it.
         self.driver.load(self.image)
@@ -108,6 +114,7 @@ class Accelerator:
         DeviceError
             The network gives no classes, labels do not fit it, or as for ``execute``.
         """
+        _check_batch("validate", batch_size)
         count, sums = image_count(images), 0.0
         kind, labels = self._task(np.asarray(labels), count)
         batches = -(-count // batch_size)
@@ -123,10 +130,13 @@ class Accelerator:
     def _task(self, labels, count) -> tuple[TaskKind, np.ndarray]:
         """What the one output is for, and the labels of ``count`` images in that form."""
         shapes = self.image.output_shapes
-        if len(labels) != count:
+        if labels.shape[:1] != (count,):
+            got = len(labels) if labels.ndim else "a single number"
             raise DeviceError(
-                f"validate needs a label for each of {count} images, not {len(labels)}; pair them"
+                f"validate needs a label for each of {count} images, not {got}; pair them"
             )
+        if not count:
+            raise DeviceError("validate needs at least one image; give some")
         try:
             kind = find_task(shapes[0], labels)
             known = labels_for(kind, shapes[0], labels, "validate needs")
@@ -159,3 +169,8 @@ class Accelerator:
             data = pack_inputs(self.image, images_of(x, slice(start, start + batch)))[0]
             self._pack_seconds += time.perf_counter() - started
             yield data
+
+
+def _check_batch(who, size):
+    if size < 1:
+        raise DeviceError(f"{who} needs a batch_size of at least 1, not {size}; leave it out")

@@ -11,16 +11,19 @@ import numpy as np
 
 from hw.spec.image import Image, ImageError
 from qnn.errors import DeviceError
+from qnn.files import whole_file
 from qnn.runtime.accelerator import Accelerator
 from qnn.runtime.arrays import read_inputs, read_test_set
 from qnn.runtime.devices import FORMS, open_transport
 from qnn.runtime.given import image_count
 
+REFUSAL = 3  # as of every command of qnn; 1 would be a mismatch
+
 
 def main(image: Path, arguments: Sequence[str] | None = None) -> int:
     """Do what ``arguments`` say with the network in the file ``image``; gives the exit code.
 
-    0: done. 1: refused, for a reason that standard error has in one line. 2: wrong usage.
+    0: done. 2: wrong usage. 3: refused, for a reason that standard error has in one line.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -52,7 +55,7 @@ def _opened(device, parser):
 
 def _refuse(text):
     print("error:", " ".join(text.split()), file=sys.stderr)
-    return 1
+    return REFUSAL
 
 
 def _parser():
@@ -85,7 +88,7 @@ def _positive(text):
 def _execute(accelerator, options):
     outputs = accelerator.execute(read_inputs(accelerator.image, Path(options.inputfile)))
     path = Path(options.outputfile)
-    with path.open("wb") as file:
+    with whole_file(path) as file:
         if len(outputs) == 1 and path.suffix != ".npz":
             np.save(file, outputs[0])
         else:

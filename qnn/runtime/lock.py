@@ -45,7 +45,8 @@ class DeviceLock:
 
 def _opened(path):
     try:
-        return os.open(path, os.O_RDWR)
+        # A serial port must not become the terminal of this process.
+        return os.open(path, os.O_RDWR | os.O_NOCTTY)
     except FileNotFoundError:
         # Only where it is not: Linux lets nobody create over another user's file in /tmp.
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

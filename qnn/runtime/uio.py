@@ -85,7 +85,7 @@ class UioCore:
     """The registers and interrupt of one UIO device; see ``Core``."""
 
     def __init__(self, name: str, path: Path, hertz: float):
-        self._hertz = hertz
+        self._name, self._path, self._hertz = name, path, hertz
         with _opened(name, path, "its registers", "load uio_pdrv_genirq for it") as file:
             self._registers = map_registers(file)
         self._interrupt = open_interrupt(path)
@@ -100,11 +100,17 @@ class UioCore:
 
     def wait(self, cycles: int) -> bool:
         """See ``Core``. Linux masks the interrupt when it comes, until the next wait."""
-        os.write(self._interrupt, ENABLE)
         seconds = cycles / self._hertz + SLACK_SECONDS
-        came = bool(select.select([self._interrupt], [], [], seconds)[0])
-        if came:
-            os.read(self._interrupt, COUNT_BYTES)
+        try:
+            os.write(self._interrupt, ENABLE)
+            came = bool(select.select([self._interrupt], [], [], seconds)[0])
+            if came:
+                os.read(self._interrupt, COUNT_BYTES)
+        except OSError as error:
+            raise DeviceError(
+                f"{self._name}: {self._path} is needed for its interrupt, but got "
+                f"'{error.strerror}'; load uio_pdrv_genirq for it, with an interrupt"
+            ) from None
         return came
 
     def close(self) -> None:
@@ -145,7 +151,14 @@ class UioMemory:
             *(("sync_offset", offset), ("sync_size", size), ("sync_direction", 0)),  # 0: both ways
             (f"sync_for_{owner}", 1),
         ):
-            (self._attributes / attribute).write_text(str(value))
+            try:
+                (self._attributes / attribute).write_text(str(value))
+            # Without it the accelerators would compute from what memory held before.
+            except OSError as error:
+                raise DeviceError(
+                    f"{self._name}: {self._attributes / attribute} is needed to hand memory over, "
+                    f"but got '{error.strerror}'; run this as a user who may write it"
+                ) from None
 
     def _number(self, attribute):
         path = self._attributes / attribute

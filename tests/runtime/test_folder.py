@@ -169,14 +169,14 @@ def test_wrong_usage(folder, arguments, text):
     ],
 )
 def test_a_device_that_is_not_there_is_one_line(folder, arguments, text):
-    assert driver(folder, *arguments) == (1, "", f"error: {text}\n")
+    assert driver(folder, *arguments) == (3, "", f"error: {text}\n")
 
 
 def test_an_image_that_was_cut_is_one_line(folder):
     path = folder / "image.bin"
     path.write_bytes(path.read_bytes()[:-1])
     code, out, err = driver(folder, "--device", "rtl://127.0.0.1:1")
-    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert (code, out, err.count("\n")) == (3, "", 1)
     assert "but its header says" in err
 
 
@@ -205,7 +205,7 @@ def test_inputs_of_another_kind_are_one_line(folder, device, tmp_path, save, tex
     path = tmp_path / "in.npy"
     if save is not None:
         np.save(path, save, allow_pickle=True)
-    wanted = (1, "", f"error: {text.format(path=path)}\n")
+    wanted = (3, "", f"error: {text.format(path=path)}\n")
     assert driver(folder, "--device", device, "--inputfile", path) == wanted
 
 
@@ -223,7 +223,7 @@ def test_a_data_set_of_another_kind_is_one_line(folder, device, tmp_path, arrays
     path = tmp_path / "set.npz"
     np.savez(path, **arrays)
     options = ("--exec_mode", "validate", "--dataset", path)
-    assert driver(folder, "--device", device, *options) == (1, "", f"error: {path}: {text}\n")
+    assert driver(folder, "--device", device, *options) == (3, "", f"error: {path}: {text}\n")
 
 
 def test_every_module_is_of_the_oldest_python():

@@ -124,7 +124,7 @@ def test_reals_are_those_of_the_reference():
 def test_missing_arrays_are_one_line(folder, device, tmp_path, arrays, text):
     path = tmp_path / "in.npz"
     np.savez(path, **arrays)
-    wanted = (1, "", f"error: {path}: {text}\n")
+    wanted = (3, "", f"error: {path}: {text}\n")
     assert driver(folder, "--device", device, "--inputfile", path) == wanted
 
 
@@ -132,7 +132,7 @@ def test_one_array_for_two_inputs_is_one_line(folder, device, tmp_path):
     path = tmp_path / "in.npy"
     np.save(path, SCENES)
     text = f"error: {path}: needs the arrays scene and state; save both in an .npz\n"
-    assert driver(folder, "--device", device, "--inputfile", path) == (1, "", text)
+    assert driver(folder, "--device", device, "--inputfile", path) == (3, "", text)
 
 
 def test_a_test_set_without_an_input_is_one_line(tmp_path):

@@ -1,6 +1,7 @@
 """Files in a folder play /dev and /sys; a socket plays the interrupt, and computes when enabled."""
 
 import mmap
+import os
 import socket
 import struct
 import subprocess
@@ -242,3 +243,26 @@ def test_a_driver_that_is_dropped_lets_go_of_the_device(root):
     assert "another driver has" in refusal(root)
     del first
     transport(root).close()
+
+
+def test_a_device_without_an_interrupt(root, monkeypatch):
+    path = root / "dev" / "uio0"
+    # Linux refuses to enable an interrupt that the device tree does not name.
+    monkeypatch.setattr(uio, "open_interrupt", lambda path: os.open(path, os.O_RDONLY))
+    with closing(transport(root)) as device, pytest.raises(DeviceError) as error:
+        device.cores[0].wait(1)
+    assert str(error.value) == (
+        f"uio:uio0: {path} is needed for its interrupt, but got 'Bad file descriptor'; load "
+        f"uio_pdrv_genirq for it, with an interrupt"
+    )
+
+
+def test_memory_that_cannot_be_handed_over(root):
+    offset = root / "sys" / "class" / "u-dma-buf" / "udmabuf0" / "sync_offset"
+    offset.mkdir()
+    with closing(transport(root)) as device, pytest.raises(DeviceError) as error:
+        device.allocate(10).flush()
+    assert str(error.value) == (
+        f"uio:uio0: {offset} is needed to hand memory over, but got 'Is a directory'; run this as "
+        f"a user who may write it"
+    )

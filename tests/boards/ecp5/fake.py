@@ -7,14 +7,14 @@ import threading
 import numpy as np
 
 from hw.spec.registers import Status
-from hw.spec.serial import ANSWER, digest
+from hw.spec.serial import ANSWER, SUM, digest, exchange_sum
 from sim.functional import FunctionalDevice
 
 CYCLES = 410
 
 
 class FakeBoard(threading.Thread):
-    """Computes each input as ``image`` says, or gives ``answer``.
+    """Computes each input as ``image`` says, or gives ``answer``; ``raw`` leaves its sum to it.
 
     Members
     -------
@@ -22,10 +22,10 @@ class FakeBoard(threading.Thread):
     got : inputs that came
     """
 
-    def __init__(self, image, answer=None):
+    def __init__(self, image, answer=None, *, raw=False):
         super().__init__(daemon=True)
         self._port, self._slave = pty.openpty()
-        self._image, self._answer = image, answer
+        self._image, self._answer, self._raw = image, answer, raw
         self.got = []
         self.path = os.ttyname(self._slave)
 
@@ -35,11 +35,17 @@ class FakeBoard(threading.Thread):
             while len(data) < self._image.input_bytes:
                 data += os.read(self._port, self._image.input_bytes - len(data))
             self.got.append(data)
-            os.write(self._port, self._answer or self._compute(data))
+            answer = self._answer or self._compute(data)
+            os.write(self._port, answer if self._raw else summed(data, answer))
 
     def _compute(self, data):
         inputs = np.frombuffer(data, np.uint8)[None]
         return head(self._image) + FunctionalDevice().run(self._image, inputs).outputs.tobytes()
+
+
+def summed(data, answer):
+    """The answer to ``data`` with its sum."""
+    return answer + SUM.pack(exchange_sum(data, answer))
 
 
 def head(image, *, status=Status.DONE, error=0, name=None):

@@ -1,3 +1,8 @@
+import fcntl
+import os
+import pty
+import re
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -6,17 +11,18 @@ import pytest
 from boards import named, project_of
 from boards.ecp5.design import verilog
 from boards.ecp5.facts import constraints
-from boards.ecp5.host import SerialBoard, main
+from boards.ecp5.host import SerialBoard, checked, main
 from boards.ecp5.memory import bases, memory_bytes
 from hw.spec.config import named_config
 from hw.spec.registers import Error, Status
-from hw.spec.serial import ANSWER, PATIENCE_BITS, digest
+from hw.spec.serial import ANSWER, PATIENCE_BITS, SUM, answer_bytes, digest, exchange_sum
 from qnn.errors import CompileError, DeviceError
 from qnn.ir.reference import reference
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import functional
+from sim.functional import FunctionalDevice
 from sim.serial_line import Pins, exchange
-from tests.boards.ecp5.fake import FakeBoard, head
+from tests.boards.ecp5.fake import FakeBoard, head, summed
 from tests.boards.tiny import tiny_design
 
 DIVISOR = 4  # of the serial line, so that a simulation is short
@@ -44,20 +50,24 @@ def files(design):
     return board_files(design)
 
 
-def run_in_rtl(image, sources, **options):
-    """Outputs of ``X``, and the answers' heads."""
+def run_in_rtl(image, sources, *, agrees=True, **options):
+    """Outputs of ``X``, and the answers' heads; ``agrees``: whether all have the right sum."""
     inputs = [row.tobytes() for row in pack_inputs(image, X)]
     answers = exchange(
         sources,
         FACTS.top,
         Pins(FACTS.clock, FACTS.receives, FACTS.sends),
         inputs,
-        answer_bytes=ANSWER.size + image.output_bytes,
+        answer_bytes=answer_bytes(image.output_bytes),
         clock_hz=FACTS.clock_hz,
         divisor=DIVISOR,
         limit_cycles=RUN_CYCLES,
         **options,
     )
+    sums = [SUM.unpack(answer[-SUM.size :])[0] for answer in answers]
+    answers = [answer[: -SUM.size] for answer in answers]
+    right = [exchange_sum(*pair) for pair in zip(inputs, answers, strict=True)]
+    assert (sums == right) is agrees
     regions = np.stack([np.frombuffer(answer[ANSWER.size :], np.uint8) for answer in answers])
     (outputs,) = unpack_outputs(image, regions, len(X))
     return outputs, [ANSWER.unpack_from(answer) for answer in answers]
@@ -83,7 +93,8 @@ def test_an_input_that_stops_half_way_is_forgotten(design):
     options = {"abandoned": b"\xff" * 11, "pause_cycles": patience + 100}
     np.testing.assert_array_equal(run_in_rtl(design.artifact, sources, **options)[0], expected)
     options["pause_cycles"] = patience // 2  # the board still waits for the rest
-    outputs, _ = run_in_rtl(design.artifact, sources, **options)
+    # Its bytes are the first of the input, whose answer the sum gives away.
+    outputs, _ = run_in_rtl(design.artifact, sources, agrees=False, **options)
     assert (outputs != expected).any()
 
 
@@ -241,7 +252,7 @@ def test_images_of_another_shape_are_refused_in_one_line(design, tmp_path, capsy
     paths = [str(tmp_path / name) for name in ("image.bin", "x.npy", "y.npz")]
     with pytest.raises(SystemExit) as exit_:
         main([*paths, "--port", "/dev/null"])
-    assert exit_.value.code == 1
+    assert exit_.value.code == 3
     assert capsys.readouterr().err.startswith("error: input 'x' needs images of shape (N, 4, 4, 1)")
 
 
@@ -258,6 +269,15 @@ def test_images_of_another_shape_are_refused_in_one_line(design, tmp_path, capsy
             "the run failed with error READ; press FIRE 1 and try again, or load the bitstream "
             "again",
         ),
+        (
+            {"status": Status.DONE | Status.FAILED, "error": 77},
+            "the run failed with error 77; press FIRE 1 and try again, or load the bitstream again",
+        ),
+        (
+            {"status": Status.BUSY},
+            "the run failed with error NONE; press FIRE 1 and try again, or load the bitstream "
+            "again",
+        ),
     ],
 )
 def test_the_host_refuses_other_answers(design, said, text):
@@ -269,14 +289,75 @@ def test_the_host_refuses_other_answers(design, said, text):
         SerialBoard(board.path, FACTS.button_label).run(image, pack_inputs(image, X[:1]))
 
 
+def test_an_answer_to_another_input_is_refused(design):
+    image = design.artifact
+    data, other = (row.tobytes() for row in pack_inputs(image, X[:2]))
+    stale = head(image) + bytes(image.output_bytes)
+    board = FakeBoard(image, summed(other, stale), raw=True)
+    board.start()
+    got, wanted = exchange_sum(other, stale), exchange_sum(data, stale)
+    text = (
+        f"{board.path}: the answer's checksum is {got:08x}, but that of what was sent and came is "
+        f"{wanted:08x}: it answers another input, or the line changed a byte; try again, with one "
+        f"program at a time"
+    )
+    with pytest.raises(DeviceError, match=f"^{re.escape(text)}$"):
+        SerialBoard(board.path).run(image, pack_inputs(image, X[:1]))
+
+
+def test_no_flipped_bit_of_an_exchange_gives_outputs(design):
+    image = design.artifact
+    (data,) = (row.tobytes() for row in pack_inputs(image, X[:1]))
+    whole = summed(data, head(image) + functional_output(image, data))
+    for place in range(8 * len(whole)):
+        answer = bytearray(whole)
+        answer[place // 8] ^= 1 << place % 8
+        with pytest.raises(DeviceError):
+            checked(image, data, bytes(answer), "port")
+    checked(image, data, whole, "port")
+
+
+def functional_output(image, data):
+    return FunctionalDevice().run(image, np.frombuffer(data, np.uint8)[None]).outputs.tobytes()
+
+
+def test_a_connector_that_is_pulled_is_one_line(design):
+    ours, theirs = pty.openpty()
+    path = os.ttyname(theirs)
+    threading.Timer(0.2, lambda: (os.close(ours), os.close(theirs))).start()
+    with pytest.raises(DeviceError) as error:
+        SerialBoard(path).run(design.artifact, pack_inputs(design.artifact, X[:1]))
+    assert str(error.value) == (
+        f"{path}: the serial port is gone (Input/output error); connect the board again"
+    )
+
+
+def test_a_port_that_another_program_uses_is_one_line(design):
+    board = FakeBoard(design.artifact)
+    with open(board.path, "rb+", buffering=0) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DeviceError) as error:
+            SerialBoard(board.path).run(design.artifact, pack_inputs(design.artifact, X[:1]))
+    assert str(error.value) == (
+        f"{board.path}: another driver has {board.path}, in this process or another one; close it, "
+        f"or end its process"
+    )
+
+
+def test_no_inputs_have_no_answers(design):
+    image, board = design.artifact, FakeBoard(design.artifact)
+    run = SerialBoard(board.path).run(image, np.zeros((0, image.input_bytes), np.uint8))
+    assert (run.outputs.shape, run.cycles) == ((0, image.output_bytes), ())
+
+
 def test_the_host_tells_a_silent_board(design, monkeypatch):
     monkeypatch.setattr("boards.ecp5.host.PATIENCE_SECONDS", 0.1)
     image = design.artifact
-    board = FakeBoard(image, b"\0\0")
+    board = FakeBoard(image, b"\0\0", raw=True)
     board.start()
     with pytest.raises(
         DeviceError,
-        match=rf"^{board.path}: an answer needs {ANSWER.size + image.output_bytes} bytes, but 2 "
+        match=rf"^{board.path}: an answer needs {answer_bytes(image.output_bytes)} bytes, but 2 "
         rf"came in 0 seconds; load the bitstream, and check the port$",
     ):
         SerialBoard(board.path).run(image, pack_inputs(image, X[:1]))
