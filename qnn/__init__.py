@@ -14,8 +14,14 @@ _PUBLIC = {  # name: module that defines it
     "Codes": "qnn.ir.codes",
     "simulate": "sim.simulate",
     "verify": "sim.verify",
+    "save": "qnn.store",
+    "load": "qnn.store",
 }
 __all__ = sorted(_PUBLIC)
+
+
+def __dir__():
+    return __all__
 
 
 def __getattr__(name):

@@ -48,6 +48,9 @@ class Design:
     backend: Backend
     built: Mapping[str, bytes] | None = None
 
+    def __repr__(self) -> str:
+        return f"<Design: {self.graph!r} for {self.backend.name}>"
+
     @property
     def config(self) -> Any:
         """The configuration that it is compiled for, in the back end's terms."""

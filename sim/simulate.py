@@ -40,6 +40,12 @@ class Simulation:
     build_seconds: float | None = None
     waves: Waves | None = None
 
+    def __repr__(self) -> str:
+        # The integers themselves would fill the screen.
+        shapes = ", ".join(str(output.shape) for output in self.outputs)
+        cycles = "" if self.cycles is None else f", {sum(self.cycles)} cycles"
+        return f"<Simulation: {self.device}, outputs {shapes}{cycles}>"
+
 
 def simulate(
     design: Design,

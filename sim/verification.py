@@ -76,6 +76,12 @@ class Report:
     waves: Waves | None = None  # where they were asked for
     trials: tuple[tuple[str, "Report"], ...] = ()  # of a thorough one: names and their reports
 
+    def __repr__(self) -> str:
+        # str has each layer.
+        verdict = "passed" if self.passed else "failed"
+        counts = f"{self.mismatches} of {self.values_compared} values differ"
+        return f"<Report: {self.device}, {verdict}, {counts}>"
+
     @property
     def all_layers(self) -> tuple[LayerReport, ...]:
         """The layers, and then those of the trials."""

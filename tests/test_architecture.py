@@ -126,6 +126,7 @@ MAY_IMPORT = {
         "hw.spec",
         "hw.spec.isa.codes",
     },
+    "qnn.store": {"qnn.design", "qnn.nn", "qnn.ir"},
     "qnn": set(),  # the public names, which load on first use
 }
 EVERYONE = {

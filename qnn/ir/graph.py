@@ -62,7 +62,18 @@ class Graph:
         """Nodes that read ``name``, in order."""
         return self._readers.get(name, ())
 
+    def __repr__(self) -> str:
+        # In one line: its arrays would fill the screen; str has every node.
+        return (
+            f"<Graph: {len(self.inputs)} inputs, {len(self.convs)} convolutions, "
+            f"{len(self.nodes)} nodes, outputs {', '.join(_shown(o) for o in self.outputs)}>"
+        )
+
     def __str__(self) -> str:
         from qnn.ir.text import text
 
         return text(self)
+
+
+def _shown(output):
+    return f"'{output.name}' {output.shape}"

@@ -40,6 +40,12 @@ class QuantizedModel(nn.Module):
             module.input_reach = reach[layer.inputs[0]]
             module.skip_reach = reach[layer.inputs[-1]] if len(layer.inputs) == 2 else 0
 
+    def __repr__(self) -> str:
+        # In one line; `print(model.layers)` has each layer, as torch shows it.
+        bits = sorted({layer.weight_bits for layer in self.plan.convs if not layer.fixed})
+        widths = ", ".join(map(str, bits)) or "no"
+        return f"<QuantizedModel: {len(self.plan.layers)} layers, {widths}-bit weights>"
+
     def layer(self, name: str) -> nn.Module:
         """The layer that computes the tensor ``name``."""
         return self.layers[_key(name)]

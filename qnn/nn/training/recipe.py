@@ -168,6 +168,13 @@ class Recipe:
             if not (_is_number(value) and isfinite(value) and value >= 0):
                 raise ValueError(f"Recipe needs {name} of at least 0 and finite, not {value}")
 
+    def __repr__(self) -> str:
+        # What differs from the defaults, which are many.
+        usual = {each.name: getattr(Recipe, each.name, {}) for each in fields(self)}
+        given = ((name, getattr(self, name)) for name in usual)
+        shown = (f"{name}={value!r}" for name, value in given if value != usual[name])
+        return f"Recipe({', '.join(shown)})"
+
     def to_fields(self) -> dict:
         """Plain values, as JSON gives them back."""
         # There and back, so that tuples are lists, as in a checkpoint that was read.
