@@ -78,13 +78,8 @@ class Design:
             The folder holds something else, is not writable, or the disk is full.
         """
         folder = Path(folder)
-        if folder.name in ("", ".."):
-            raise CompileError(
-                f"{folder}: a build needs a folder that it can replace by name; choose another "
-                f"with -o"
-            )
         try:
-            _check_replaceable(folder)
+            check_replaceable(folder)
             files = self._files(extra, network)
             earlier = _Earlier(folder, digest(files[IMAGE]))
             replace_folder(folder, files | earlier.notes(), earlier.keeps, make_runnable)
@@ -204,7 +199,18 @@ def _marked(numbers, suffix=""):
     return {f"estimated_{name}{suffix}": value for name, value in numbers.items()}
 
 
-def _check_replaceable(folder):
+def check_replaceable(folder: Path) -> None:
+    """Raise unless a build may stand at ``folder``: there is nothing, or an earlier build.
+
+    Raises
+    ------
+    CompileError
+        It holds something else, or has no name.
+    """
+    if folder.name in ("", ".."):
+        raise CompileError(
+            f"{folder}: a build needs a folder that it can replace by name; choose another with -o"
+        )
     if not folder.exists() or (folder / MANIFEST).is_file():
         return
     if not folder.is_dir() or any(folder.iterdir()):

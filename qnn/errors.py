@@ -37,5 +37,11 @@ class ToolError(QnnError):
     kind = "tool"
 
 
+class PathError(QnnError):
+    """A file or folder that cannot be read or written."""
+
+    kind = "file"
+
+
 class QnnWarning(UserWarning):
     """What a user should know and nothing stops for; the command line prints it in one line."""

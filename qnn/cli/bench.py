@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.backend.registry import DEFAULT
 from qnn.cli.bench_array import bench_array
 from qnn.cli.bench_fuzz import bench_fuzz
+from qnn.cli.checks import data_source, float_model, new_file, new_folder, old_file
 from qnn.cli.exit_codes import SUMMARY
 from qnn.cli.output import Json, print_json, print_table, progress
-from qnn.cli.sources import ConfigName, ConfigSettings, read_config
+from qnn.cli.sources import ConfigName, ConfigSettings, check_sizes, read_config
 
 # For annotations alone: the modules load torch.
 if TYPE_CHECKING:
@@ -46,7 +48,11 @@ def bench_accuracy(
         Path | None, typer.Option(help="Folder with CIFAR-10, stories and trained weights.")
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Results, a JSON line a run; runs that it has are not repeated.")
+        Path,
+        typer.Option(
+            help="Results, a JSON line a run; runs that it has are not repeated.",
+            callback=new_file(),
+        ),
     ] = Path("results.jsonl"),
     only: Annotated[
         list[str] | None, typer.Option(help="Name of a run, or a pattern; may be repeated.")
@@ -56,7 +62,9 @@ def bench_accuracy(
     markdown: Annotated[
         bool, typer.Option(help="Print the table of what is in the results, and run nothing.")
     ] = False,
-    plots: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for pictures.", callback=new_folder)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy of every method, on the integers that it exports.
@@ -100,16 +108,23 @@ def bench_training(
 @bench.command("network", epilog=SUMMARY)
 def bench_network(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="module:factory, or a name of the zoo.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="module:factory, or a name of the zoo.", callback=float_model
+        ),
     ],
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Trained weights; random ones, which cost the same, by default."),
+        typer.Option(
+            help="Trained weights; random ones, which cost the same, by default.",
+            callback=old_file(),
+        ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            help="Data as for 'qnn quantize', or a folder with CIFAR-10; random by default."
+            help="Data as for 'qnn quantize', or a folder with CIFAR-10; random by default.",
+            callback=data_source,
         ),
     ] = None,
     weight_bits: Annotated[int, typer.Option(min=2, max=5)] = 3,
@@ -130,11 +145,9 @@ def bench_network(
     Of a batch on each core and of one image alone. Every value of every layer is compared with the
     reference.
     """
-    import sys
-
+    check_sizes(config, settings, DEFAULT)
     from qnn.bench.network import measure, quantized_graph
 
-    sys.path.insert(0, "")  # module:factory may lie in the current folder
     graph, images = quantized_graph(model, checkpoint, data, weight_bits)
     cost = measure(
         graph,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import boards
+from qnn.cli.checks import new_file, new_folder
 from qnn.cli.output import Json, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def bench_array(
         bool, typer.Option(help="Count toggles of one layer, for energy; takes a minute or two.")
     ] = True,
     saif: Annotated[
-        Path | None, typer.Option(help="Folder for netlists and their toggles, as SAIF.")
+        Path | None,
+        typer.Option(help="Folder for netlists and their toggles, as SAIF.", callback=new_folder),
     ] = None,
     accelerator: Annotated[
         bool, typer.Option(help="Also count whole accelerators; takes minutes.")
@@ -35,7 +37,9 @@ def bench_array(
     route: Annotated[
         bool, typer.Option(help="Also place and route both arrays on an ECP5; takes minutes.")
     ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Picture to write, .png.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture to write, .png.", callback=new_file(".png"))
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure what a lane of the array costs, beside multipliers in DSP blocks and in LUTs.

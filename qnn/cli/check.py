@@ -7,9 +7,17 @@ import typer
 
 from qnn.backend.registry import DEFAULT
 from qnn.cli.check_model import Target, check_model
+from qnn.cli.checks import checkable, old_file
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, print_table
-from qnn.cli.sources import CONFIG_NAMES, BackendName, ConfigSettings, read_config, read_graph
+from qnn.cli.sources import (
+    CONFIG_NAMES,
+    BackendName,
+    ConfigSettings,
+    check_sizes,
+    read_config,
+    read_graph,
+)
 
 # Their contents are checked by the board's rules, not by the hash that the build wrote.
 EDITED = (".tcl", ".xdc", ".lpf", ".md")  # files of a project that its user may change
@@ -22,6 +30,7 @@ def check(
             metavar="MODEL",
             help="A float model as module:factory or a name of the zoo, a .safetensors or .qgraph "
             "file, or a build folder.",
+            callback=checkable,
         ),
     ],
     input_shape: Annotated[
@@ -32,7 +41,8 @@ def check(
         ),
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Weights of a float model, .pt or .safetensors.")
+        Path | None,
+        typer.Option(help="Weights of a float model, .pt or .safetensors.", callback=old_file()),
     ] = None,
     config: Annotated[
         str | None,
@@ -51,8 +61,11 @@ def check(
     """
     path = Path(model)
     if path.is_dir():
+        if config is not None or set_:
+            raise typer.BadParameter("--config and --set are of a model, but MODEL is a build")
         _check_build(path, as_json)
         return
+    check_sizes(config, set_, backend)
     if path.suffix not in (".qgraph", ".safetensors"):
         target = Target(config, set_, backend)
         check_model(model, checkpoint, input_shape or [], target, as_json)

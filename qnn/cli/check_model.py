@@ -39,11 +39,12 @@ def check_model(
     name: str, checkpoint: Path | None, shapes: list[str], target: Target, as_json: bool
 ) -> None:
     """Print what the float model called ``name`` lacks; leaves with 3 if that is anything."""
+    sizes = [_shape(text) for text in shapes]
     from qnn.frontend.faults import Fault, FaultyModel, Site
 
     graph, faults, fits = None, (), None
     try:
-        graph = _captured(name, checkpoint, [_shape(text) for text in shapes])
+        graph = _captured(name, checkpoint, sizes)
         fits = _fitted(graph, target) if target.wanted else None
     except FaultyModel as error:
         faults = error.faults

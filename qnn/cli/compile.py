@@ -8,12 +8,14 @@ import typer
 
 import boards
 from qnn.backend.registry import DEFAULT
+from qnn.cli.checks import new_build, one_of, positive
 from qnn.cli.output import Json, print_json
 from qnn.cli.sources import (
     CONFIG_HELP,
     BackendName,
     ConfigSettings,
     Model,
+    check_sizes,
     read_config,
     read_graph,
 )
@@ -23,7 +25,9 @@ BOARDS = ", ".join(boards.names())
 
 def compile_(
     model: Model,
-    out: Annotated[Path, typer.Option("-o", help="Build folder to write.")] = Path("build"),
+    out: Annotated[
+        Path, typer.Option("-o", help="Build folder to write.", callback=new_build)
+    ] = Path("build"),
     config: Annotated[
         str | None,
         typer.Option(
@@ -34,12 +38,19 @@ def compile_(
     set_: ConfigSettings = None,
     batch: Annotated[int, typer.Option(min=1, help="Images that one run computes.")] = 1,
     board: Annotated[
-        str | None, typer.Option(help=f"Add a project that builds a bitstream: {BOARDS}.")
+        str | None,
+        typer.Option(
+            help=f"Add a project that builds a bitstream: {BOARDS}.",
+            callback=one_of(boards.names()),
+        ),
     ] = None,
     cores: Annotated[int, typer.Option(min=1, help="Cores on the board.")] = 1,
     clock_mhz: Annotated[
         float | None,
-        typer.Option(help="Clock of the board's project, in MHz. Without it the board's."),
+        typer.Option(
+            help="Clock of the board's project, in MHz. Without it the board's.",
+            callback=positive,
+        ),
     ] = None,
     backend: BackendName = DEFAULT,
     as_json: Json = False,
@@ -48,8 +59,6 @@ def compile_(
 
     It holds program and weights as an image, and the accelerator's Verilog.
     """
-    from qnn.design import compile
-
     # An option that is silently ignored would leave another build than was asked for.
     if board is None and (cores != 1 or clock_mhz is not None):
         raise typer.BadParameter("--cores and --clock-mhz are of a board; name it with --board")
@@ -58,6 +67,9 @@ def compile_(
         raise typer.BadParameter(
             f"board {board} holds designs of back end '{target.backend}', not of '{backend}'"
         )
+    check_sizes(config or (target and target.config), set_, backend)
+    from qnn.design import compile
+
     graph = read_graph(model)
     if config is None and target:
         sizes = read_config(target.config, set_, graph, target.sizes)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from qnn.cli.checks import new_folder
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, Progress, print_json, print_table, progress
 from qnn.errors import DeviceError
@@ -60,7 +61,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option("-o", help="Folder for model, graph and build; without it, nothing is kept."),
+        typer.Option(
+            "-o",
+            help="Folder for model, graph and build; without it, nothing is kept.",
+            callback=new_folder,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """How a command ends: any error becomes an exit code, one line and, where wanted, JSON."""
 
 import contextlib
+import itertools
 import os
 import platform
 import sys
@@ -54,7 +55,8 @@ def ending_of(error: BaseException, arguments: Sequence[str]) -> Ending:
         context = getattr(error, "ctx", None)
         # Before a command has its options, the parser does not say whose they are.
         command = context.command_path if context else " ".join(("qnn", *arguments[:1]))
-        return Ending(ExitCode.USAGE, "usage", _line(command, error.format_message()))
+        text = error.format_message() + _given(error, arguments)
+        return Ending(ExitCode.USAGE, "usage", _line(command, text))
     if isinstance(error, _refusals()):
         # ImageError is of the hardware's package, which knows no QnnError.
         return Ending(ExitCode.REFUSAL, getattr(error, "kind", "image"), _line(str(error)))
@@ -64,6 +66,15 @@ def ending_of(error: BaseException, arguments: Sequence[str]) -> Ending:
         name = error.filename or "a file or the output"
         return Ending(ExitCode.REFUSAL, "file", _line(str(name), error.strerror or str(error)))
     return _unexpected(error, arguments)
+
+
+def _given(error, arguments) -> str:
+    """What an option out of its range was given, which the parser does not say."""
+    names = getattr(getattr(error, "param", None), "opts", ())
+    for name, value in itertools.pairwise(arguments):
+        if name in names and "Input should" in error.message:
+            return f", not '{value}'"
+    return ""
 
 
 def _refusals() -> tuple[type[Exception], ...]:

@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from qnn.cli.checks import new_file
 from qnn.cli.output import Json, print_json
 from qnn.cli.sources import Model, read_graph
 
 
 def export(
     model: Model,
-    out: Annotated[Path, typer.Option("-o", help="Integer graph to write.")] = Path("model.qgraph"),
+    out: Annotated[
+        Path,
+        typer.Option("-o", help="Integer graph to write.", callback=new_file(".qgraph")),
+    ] = Path("model.qgraph"),
     as_json: Json = False,
 ) -> None:
     """Write and print the integer graph of MODEL."""

@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.output import print_table
+
+MOST_TERMS = 7  # as a graph may have; three hold what a multiplier of 8 bits does
 
 if TYPE_CHECKING:
     from qnn.nn.plan import Plan
@@ -28,6 +31,27 @@ def choice(option: str, text: str, least: int, most: int) -> "Choice":
             f"layer or pattern once, not '{text}'"
         )
     return numbers[0] if one else dict(zip(names, numbers, strict=True))
+
+
+def bits_choice(option: str, text: str) -> "Choice":
+    """The bits of weights that a text names."""
+    return choice(option, text, LEAST_BITS, MOST_BITS)
+
+
+def terms_choice(option: str, text: str) -> "Choice":
+    """The terms of weights that a text names."""
+    return choice(option, text, 1, MOST_TERMS)
+
+
+def numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:
+    """The number in ``text``, or the numbers that commas separate."""
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{option} needs numbers with commas, not '{text}'") from None
+    return values if len(values) > 1 else values[0]
 
 
 def layer_bits(plan: "Plan") -> dict[str, int]:

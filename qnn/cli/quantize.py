@@ -1,18 +1,28 @@
 """``qnn quantize``: a float model in, a quantized model out."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
-from qnn.cli.formats import choice, described, layer_bits, layer_terms, mean_terms, print_fit
+from qnn.cli.checks import float_model, new_file, old_file, valid
+from qnn.cli.formats import (
+    bits_choice,
+    described,
+    layer_bits,
+    layer_terms,
+    mean_terms,
+    numbers,
+    print_fit,
+    terms_choice,
+)
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
-from qnn.cli.sources import Data, Layout, checked_layout, read_data_for
+from qnn.cli.sources import Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken
+from qnn.nn.names import ZOO_NAMES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,16 +30,21 @@ if TYPE_CHECKING:
 
 def quantize(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="module:factory, or a name of the zoo.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="module:factory, or a name of the zoo.", callback=float_model
+        ),
     ],
-    out: Annotated[Path, typer.Option("-o", help="Quantized model to write.")] = Path(
-        "model.safetensors"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("-o", help="Quantized model to write.", callback=new_file(".safetensors")),
+    ] = Path("model.safetensors"),
     # A text and not a path: 'none' is no file.
     checkpoint: Annotated[
         str | None,
         typer.Option(
-            help="Trained weights, .pt or .safetensors; 'none' for those that the factory gives."
+            help="Trained weights, .pt or .safetensors; 'none' for those that the factory gives.",
+            callback=old_file(),
         ),
     ] = None,
     data: Data = "digits",
@@ -41,23 +56,33 @@ def quantize(
         str,
         typer.Option(
             help=f"{LEAST_BITS} to {MOST_BITS}; by layer or pattern, the first that matches: "
-            "conv1=4,*=3."
+            "conv1=4,*=3.",
+            callback=valid(bits_choice),
         ),
     ] = "3",
     activation_bits: Annotated[int, typer.Option(min=2, max=16)] = 8,
     terms: Annotated[
         str,
-        typer.Option(help="Codes that a weight sums, each a step, 1 to 7; by layer too: fc=2,*=1."),
+        typer.Option(
+            help="Codes that a weight sums, each a step, 1 to 7; by layer too: fc=2,*=1.",
+            callback=valid(terms_choice),
+        ),
     ] = "1",
     terms_budget: Annotated[
         float | None,
         typer.Option(min=1, max=7, help="Mean terms, spent on the layers that need them most."),
     ] = None,
     mean: Annotated[
-        str | None, typer.Option(help="Mean of pixels / 255: one number, or one per channel.")
+        str | None,
+        typer.Option(
+            help="Mean of pixels / 255: one number, or one per channel.", callback=valid(numbers)
+        ),
     ] = None,
     std: Annotated[
-        str | None, typer.Option(help="Standard deviation, as --mean: 0.229,0.224,0.225.")
+        str | None,
+        typer.Option(
+            help="Standard deviation, as --mean: 0.229,0.224,0.225.", callback=valid(numbers)
+        ),
     ] = None,
     bias_correction: Annotated[
         bool, typer.Option(help="Let biases take back the shift of means that rounding made.")
@@ -74,7 +99,8 @@ def quantize(
         Path | None,
         typer.Option(
             help="Checkpoint that rounding writes; if it exists, rounding continues from it. By "
-            "default OUT.resume, until OUT is written."
+            "default OUT.resume, until OUT is written.",
+            callback=new_file(),
         ),
     ] = None,
     as_json: Json = False,
@@ -83,6 +109,9 @@ def quantize(
 
     Weights become signed powers of two, activations integers.
     """
+    _check_together(model, checkpoint, mean, std, terms, terms_budget)
+    if rounding == "nearest":
+        _check_blind(resume, rounding_samples, augment)
     from qnn.nn import artifact
     from qnn.nn.augment import augment as crop_and_flip
     from qnn.nn.zoo import NO_CHECKPOINT, ZOO, load_trained
@@ -91,17 +120,9 @@ def quantize(
     from qnn.ptq.sensitivity import Budget
     from qnn.runtime.given import images_of
 
-    asked, layout = asked_task(task), checked_layout(layout)
-    sys.path.insert(0, "")  # module:factory may lie in the current folder
+    asked = asked_task(task)
     entry = ZOO.get(model)
-    # Quantizing random weights would succeed, and mean nothing.
-    if entry and checkpoint is None:
-        raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
-    # The default cannot be told from a given 1, which asks for the same.
-    if terms_budget is not None and terms != "1":
-        raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
-    bits = choice("--weight-bits", weight_bits, LEAST_BITS, MOST_BITS)
-    codes = choice("--terms", terms, 1, 7)
+    bits, codes = bits_choice("--weight-bits", weight_bits), terms_choice("--terms", terms)
     if terms_budget is not None:
         # The fit is a table, which must not mix with JSON.
         codes = Budget(terms_budget, None if as_json else print_fit)
@@ -160,6 +181,26 @@ def _said(result) -> str:
     return f"; of {count} test images float {verb} {words[0]}, quantized {words[1]}"
 
 
+def _check_together(model, checkpoint, mean, std, terms, terms_budget):
+    """Raise where options that are right alone contradict one another."""
+    # Quantizing random weights would succeed, and mean nothing.
+    if model in ZOO_NAMES and checkpoint is None:
+        raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
+    # One of them alone would be taken for data that need no preprocessing.
+    if (mean is None) != (std is None) and model not in ZOO_NAMES:
+        raise typer.BadParameter("--mean and --std belong together; give both")
+    # The default cannot be told from a given 1, which asks for the same.
+    if terms_budget is not None and terms != "1":
+        raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
+
+
+def _check_blind(resume, rounding_samples, augment):
+    """Raise where an option is given that rounding to nearest, which sees no data, ignores."""
+    given = {"--resume": resume, "--rounding-samples": rounding_samples, "--augment": augment}
+    for name in (name for name, value in given.items() if value):
+        raise typer.BadParameter(f"{name} is of a rounding that sees data; choose --rounding")
+
+
 def for_pixels(
     values: float | tuple[float, ...] | None, images: "Tensor | tuple[Tensor, ...]"
 ) -> float | tuple | None:
@@ -169,14 +210,3 @@ def for_pixels(
     if not isinstance(images, tuple):
         return values
     return tuple(values if x.dtype == torch.uint8 else None for x in images)
-
-
-def numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:
-    """The number in ``text``, or the numbers that commas separate."""
-    if text is None:
-        return None
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{option} needs numbers with commas, not '{text}'") from None
-    return values if len(values) > 1 else values[0]

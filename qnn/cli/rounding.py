@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
+from qnn.cli.checks import one_of
+from qnn.nn.names import ROUNDING_NAMES
+
 Method = Annotated[
-    str, typer.Option(help="How weights are rounded: nearest, discquant, adaround or gptq.")
+    str,
+    typer.Option(
+        help="How weights are rounded: nearest, discquant, adaround or gptq.",
+        callback=one_of(ROUNDING_NAMES),
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import boards
+from qnn.cli.checks import new_file
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
 from qnn.cli.sources import (
@@ -16,7 +17,6 @@ from qnn.cli.sources import (
     Data,
     Images,
     Layout,
-    checked_layout,
     read_array_design,
     read_test_images,
 )
@@ -44,7 +44,10 @@ def run(
     data: Data = "digits",
     images: Images = 2,
     layout: Layout = None,
-    out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", help="Outputs as integers: an .npz.", callback=new_file(".npz")),
+    ] = None,
     task: Task = None,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +58,7 @@ def run(
 
     asked = asked_task(task)
     design = read_array_design(build, "run")
-    pixels, labels = read_test_images(data, design.graph, images, checked_layout(layout))
+    pixels, labels = read_test_images(data, design.graph, images, layout)
     kinds, labels = design_tasks(design.graph, labels, asked)
     count = image_count(pixels)
     outputs, seconds = execute(device, design, channels_last(pixels))

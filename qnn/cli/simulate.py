@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from qnn.cli.checks import new_file
 from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
@@ -15,7 +16,6 @@ from qnn.cli.sources import (
     DeviceName,
     Images,
     Layout,
-    checked_layout,
     device_of,
     read_design,
     read_test_images,
@@ -32,7 +32,10 @@ def simulate(
     images: Images = 2,
     layout: Layout = None,
     device: DeviceName = None,
-    out: Annotated[Path | None, typer.Option("-o", help="Outputs as integers: an .npz.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", help="Outputs as integers: an .npz.", callback=new_file(".npz")),
+    ] = None,
     task: Task = None,
     waves: WavesFile = None,
     waves_cycles: WavesCycles = DEFAULT_CYCLES,
@@ -48,7 +51,7 @@ def simulate(
     design = read_design(build)
     device = device_of(device, (REFERENCE, *design.backend.devices))
     check_options(design, device, waves, waves_cycles)
-    pixels, labels = read_test_images(data, design.graph, images, checked_layout(layout))
+    pixels, labels = read_test_images(data, design.graph, images, layout)
     kinds, labels = design_tasks(design.graph, labels, asked)
     count = image_count(pixels)
     started = time.perf_counter()

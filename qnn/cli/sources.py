@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hw.spec.config import CONFIGS
+from hw.spec.config import CONFIGS, named_config
 from qnn.backend.registry import DEFAULT, named, names
+from qnn.cli.checks import MODEL_ADVICE, MODEL_SUFFIXES, data_source, old_file, one_of
 from qnn.cli.output import progress
 from qnn.errors import CompileError
 
@@ -23,20 +24,28 @@ if TYPE_CHECKING:
     from qnn.runtime.given import Given
     from qnn.tasks.outputs import Labels
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors or .qgraph file.")]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .safetensors or .qgraph file.",
+        callback=old_file(*MODEL_SUFFIXES, advice=MODEL_ADVICE),
+    ),
+]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
 DATA_HELP = (
     "'digits', an .npz with x_train, x_test (images NHWC or NCHW, or vectors; uint8 pixels or "
     "floats) and y_train, y_test if labelled (y_test_0, y_test_1 of several outputs), or a folder "
     "train/CLASS/*.png ...; of several inputs an .npz with x_train_NAME and x_test_NAME for each."
 )
-Data = Annotated[str, typer.Option(help=DATA_HELP)]
+Data = Annotated[str, typer.Option(help=DATA_HELP, callback=data_source)]
 Layout = Annotated[
     str | None,
     typer.Option(
         "--layout",
         help="Axes of images in an .npz: nhwc or nchw. Without it as the model takes them.",
         show_default=False,
+        callback=one_of(("nhwc", "nchw")),
     ),
 ]
 Images = Annotated[int, typer.Option(min=1, help="Test images to take.")]
@@ -49,7 +58,10 @@ DeviceName = Annotated[
         show_default=False,
     ),
 ]
-BackendName = Annotated[str, typer.Option("--backend", help=f"Back end: {', '.join(names())}.")]
+BackendName = Annotated[
+    str,
+    typer.Option("--backend", help=f"Back end: {', '.join(names())}.", callback=one_of(names())),
+]
 CONFIG_NAMES = ", ".join(CONFIGS)
 CONFIG_HELP = f"Configuration: {CONFIG_NAMES}, or a build folder, which has the same then."
 ConfigName = Annotated[str, typer.Option(help=CONFIG_HELP)]
@@ -119,14 +131,38 @@ def read_config(
     """
     if name is not None and name not in CONFIGS and Path(name).is_dir():
         return _config_of(Path(name), settings, backend)
+    return named(backend).configure(graph, name, dict(given) | _changes(settings, backend))
+
+
+def check_sizes(name: str | None, settings: list[str] | None, backend: str) -> None:
+    """Raise where no network could have the named configuration with ``settings``.
+
+    Raises
+    ------
+    CompileError
+        The array has no configuration of that name, or none of those sizes.
+    """
+    changes = _changes(settings, backend)
+    if name is not None and name not in CONFIGS and Path(name).is_dir():
+        _config_of(Path(name), settings, backend)
+        return
+    # Other back ends say so when they have the graph.
+    if backend != DEFAULT:
+        return
+    try:
+        named_config(name or "test", **changes)
+    except ValueError as error:
+        raise CompileError(str(error)) from None
+
+
+def _changes(settings, backend) -> dict:
     target = named(backend)
     words = {name: known for name, known in target.parameters.items() if known}
     sizes = [name for name in target.parameters if name not in words]
     kinds = "".join(
         f", or {name}=KIND, with a kind of {', '.join(known)}" for name, known in words.items()
     )
-    # The board's first, so that a user's settings win.
-    changes: dict = dict(given)
+    changes: dict = {}
     for setting in settings or ():
         key, _, value = setting.partition("=")
         if not (key in sizes and value.isdecimal()) and value not in words.get(key, ()):
@@ -135,14 +171,7 @@ def read_config(
                 f"'{setting}'"
             )
         changes[key] = value if key in words else int(value)
-    return target.configure(graph, name, changes)
-
-
-def checked_layout(name: str | None) -> str | None:
-    """The layout that ``--layout`` names, checked before any work."""
-    if name is not None and name not in ("nhwc", "nchw"):
-        raise typer.BadParameter(f"--layout must be nhwc or nchw, not '{name}'")
-    return name
+    return changes
 
 
 def _config_of(build, settings, backend):

@@ -10,6 +10,7 @@ import typer
 
 import boards
 from boards.cell_kinds import cell_uses
+from qnn.cli.checks import new_file, one_of
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, read_array_design
@@ -30,9 +31,15 @@ def synth(
     build: Build,
     part: Annotated[SynthesisPart, typer.Option(help="What to count.")] = SynthesisPart.ARRAY,
     board: Annotated[
-        str | None, typer.Option(help="Make this board's bitstream instead; takes minutes.")
+        str | None,
+        typer.Option(
+            help="Make this board's bitstream instead; takes minutes.",
+            callback=one_of(boards.names()),
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", help="Counts as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", help="Counts as JSON.", callback=new_file())
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Count the FPGA cells of the design in BUILD.

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.checks import valid
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -12,17 +14,6 @@ if TYPE_CHECKING:
     from qnn.runtime.given import Given
     from qnn.tasks.kinds import TaskKind
     from qnn.tasks.outputs import Labels, Numbers
-
-Task = Annotated[
-    str | None,
-    typer.Option(
-        "--task",
-        help="What the outputs are for: classes, binary, multilabel, pixels, regression or "
-        "reconstruction; of several outputs one each, with commas. Without it, as the labels and "
-        "the outputs' shapes tell.",
-        show_default=False,
-    ),
-]
 
 
 def asked_task(text: str | None) -> str | tuple[str, ...] | None:
@@ -36,6 +27,19 @@ def asked_task(text: str | None) -> str | tuple[str, ...] | None:
         if name not in TASKS:
             raise typer.BadParameter(f"--task must be one of {', '.join(TASKS)}, not '{name}'")
     return names if len(names) > 1 else names[0]
+
+
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="What the outputs are for: classes, binary, multilabel, pixels, regression or "
+        "reconstruction; of several outputs one each, with commas. Without it, as the labels and "
+        "the outputs' shapes tell.",
+        show_default=False,
+        callback=valid(lambda _option, text: asked_task(text)),
+    ),
+]
 
 
 def design_tasks(

@@ -1,17 +1,29 @@
 """``qnn train``: a quantized model in, one that learnt on its grid out; float models likewise."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.checks import (
+    NONE,
+    float_model,
+    new_file,
+    new_folder,
+    old_file,
+    one_of,
+    positive,
+    processor,
+    trainable,
+    valid,
+)
+from qnn.cli.formats import numbers
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json, progress
-from qnn.cli.quantize import numbers
-from qnn.cli.sources import Data, Layout, checked_layout, read_data, refusal_of
+from qnn.cli.sources import Data, Layout, read_data, refusal_of
 from qnn.cli.tasks import Task, asked_task, spoken
 from qnn.files import write_whole
+from qnn.nn.names import ESTIMATOR_NAMES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,12 +35,14 @@ def train(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A .safetensors of 'qnn quantize', or a float model's name."
+            metavar="MODEL",
+            help="A .safetensors of 'qnn quantize', or a float model's name.",
+            callback=trainable,
         ),
     ],
-    out: Annotated[Path, typer.Option("-o", help="Trained model to write.")] = Path(
-        "trained.safetensors"
-    ),
+    out: Annotated[
+        Path, typer.Option("-o", help="Trained model to write.", callback=new_file(".safetensors"))
+    ] = Path("trained.safetensors"),
     data: Data = "digits",
     layout: Layout = None,
     task: Task = None,
@@ -37,9 +51,14 @@ def train(
     batch: Annotated[int | None, typer.Option(min=1, help="Images per update.")] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="Highest rate; weights on a grid take grid_rate times it."),
+        typer.Option(
+            help="Highest rate; weights on a grid take grid_rate times it.", callback=positive
+        ),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Estimator of the gradient.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Estimator of the gradient.", callback=one_of(ESTIMATOR_NAMES)),
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE that the estimator takes; may be repeated.")
     ] = None,
@@ -53,32 +72,42 @@ def train(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="Float model that teaches; by default the one that was quantized; or 'none'."
+            help="Float model that teaches; by default the one that was quantized; or 'none'.",
+            callback=float_model,
         ),
     ] = None,
     teacher_checkpoint: Annotated[
-        Path | None, typer.Option(help="Trained weights of the teacher.")
+        Path | None, typer.Option(help="Trained weights of the teacher.", callback=old_file())
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights that a float model starts from.")
+        Path | None,
+        typer.Option(help="Weights that a float model starts from.", callback=old_file()),
     ] = None,
     mean: Annotated[
-        str | None, typer.Option(help="Mean for a float model, as in 'qnn quantize'.")
+        str | None,
+        typer.Option(help="Mean for a float model, as in 'qnn quantize'.", callback=valid(numbers)),
     ] = None,
     std: Annotated[
-        str | None, typer.Option(help="Standard deviation, as in 'qnn quantize'.")
+        str | None,
+        typer.Option(help="Standard deviation, as in 'qnn quantize'.", callback=valid(numbers)),
     ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
             help="Checkpoint of the run; if it exists, the run continues from it. By default "
-            "OUT.resume, until OUT is written."
+            "OUT.resume, until OUT is written.",
+            callback=new_file(),
         ),
     ] = None,
-    metrics: Annotated[Path | None, typer.Option(help="File of JSON lines to write.")] = None,
-    tensorboard: Annotated[Path | None, typer.Option(help="Folder of event files.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="File of JSON lines to write.", callback=new_file())
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder of event files.", callback=new_folder)
+    ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; by default what the machine has.")
+        str | None,
+        typer.Option(help="cpu or cuda; by default what the machine has.", callback=processor),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     as_json: Json = False,
@@ -88,21 +117,25 @@ def train(
     The recipe's other fields are set by name: --set schedule=constant --set ema=0.999. Under
     torchrun several processes share every batch.
     """
+    if model.endswith(".safetensors"):
+        given = {"--weights": weights, "--mean": mean, "--std": std}
+        for name in (name for name, value in given.items() if value is not None):
+            raise typer.BadParameter(f"{name} is of a float model, which '{model}' is not")
+    if teacher_checkpoint is not None and teacher == NONE:
+        raise typer.BadParameter("--teacher-checkpoint is of a teacher, but --teacher is 'none'")
     from functools import partial
 
     from qnn.nn.augment import augment
     from qnn.nn.training import train as run
     from qnn.nn.zoo import load_trained
 
-    sys.path.insert(0, "")  # module:factory may lie in the current folder
-    asked, layout = asked_task(task), checked_layout(layout)
+    asked = asked_task(task)
     # None where not given: the recipe's own defaults then hold, in one place.
     given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
     recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
     network, save = _network(model, weights)
     # All that can be refused is refused before data are read and a first step is made.
     _check_method(network, recipe)
-    _check_folder(out)
     taught = _teacher(model, teacher, teacher_checkpoint)
     answers = taught and load_trained(*taught, note)
     images = read_data(data, layout, refusal_of(network))
@@ -232,19 +265,6 @@ def _named(option, texts) -> dict:
         except ValueError:
             values[name] = value
     return values
-
-
-def _check_folder(out: Path) -> None:
-    """Raise before the training, not after it, where nothing can be written to the path."""
-    import os
-
-    from qnn.errors import ModelError
-
-    # Hours of training would be lost to a misspelt path.
-    if not os.access(out.parent, os.W_OK | os.X_OK) or out.is_dir():
-        raise ModelError(
-            f"{out}: a trained model needs a file in a writable folder; choose another"
-        )
 
 
 def _check_method(network, recipe) -> None:

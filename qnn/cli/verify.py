@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.checks import new_file
 from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, progress
@@ -17,7 +18,6 @@ from qnn.cli.sources import (
     DeviceName,
     Images,
     Layout,
-    checked_layout,
     device_of,
     read_design,
     read_test_images,
@@ -49,7 +49,10 @@ def verify(
         typer.Option(min=1, help="Seed of a memory that stalls at random; of device rtl."),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(help="JUnit report to write, for a CI; also of an error.")
+        Path | None,
+        typer.Option(
+            help="JUnit report to write, for a CI; also of an error.", callback=new_file()
+        ),
     ] = None,
     waves: WavesFile = None,
     waves_cycles: WavesCycles = DEFAULT_CYCLES,
@@ -69,7 +72,7 @@ def verify(
     check_options(design, device, waves, waves_cycles)
     if stalls is not None and device != HARDWARE:
         raise typer.BadParameter(f"--stalls is of device {HARDWARE}, not of {device}")
-    pixels, _ = read_test_images(data, design.graph, images, checked_layout(layout))
+    pixels, _ = read_test_images(data, design.graph, images, layout)
     count = image_count(pixels)
     started = time.perf_counter()
     options = {"waves": waves, "waves_cycles": waves_cycles}

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qnn.cli.checks import new_file
+
 if TYPE_CHECKING:
     from qnn.backend.waves import Waves
     from qnn.design import Design
@@ -15,6 +17,7 @@ WavesFile = Annotated[
         "--waves",
         help="Record all signals around the first difference, else from the start, in a second "
         "run of the hardware: a file that ends with .fst or .vcd.",
+        callback=new_file(".fst", ".vcd"),
     ),
 ]
 # As many as sim.record_waves takes by itself; help must not wait for its import.

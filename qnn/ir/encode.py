@@ -6,14 +6,13 @@ channels, height, width).
 """
 
 import numpy as np
-import torch
 
 from qnn.errors import ModelError
 from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
-from qnn.quant import activation
+from qnn.quant.qtype import QType
 
 Arrays = np.ndarray | tuple[np.ndarray, ...]  # for one input, or one for each
 
@@ -129,8 +128,17 @@ def _encoded(node: Input, x: np.ndarray) -> Codes:
         raise ModelError(
             f"input '{node.name}' takes finite numbers, but got NaN or infinity; clean the images"
         )
-    encoded = activation.encode(torch.from_numpy(x), node.type)
-    return Codes(encoded.numpy().astype(np.int32))
+    return Codes(round_reals(x, node.type).astype(np.int32))
+
+
+def round_reals(x: np.ndarray, type: QType) -> np.ndarray:
+    """Integers (int64) of reals: floor(x * 2**exponent + 1/2) in float64, clamped.
+
+    What ``qnn.quant.activation.encode`` gives, without torch, which a reader of data may not have.
+    """
+    # In float64 a product with a power of two is exact.
+    scaled = np.floor(x.astype(np.float64) * 2.0**type.exponent + 0.5)
+    return scaled.clip(type.low, type.high).astype(np.int64)
 
 
 def _in_range(node, codes):

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.ir.epilogue import Epilogue
+from qnn.ir.reference import fits_32_bits
 from qnn.ir.window import Padding, Window
 from qnn.quant.qtype import QType
 
@@ -49,7 +50,7 @@ def sum_type(reach: int) -> torch.dtype:
 
 def tensor_type(type: QType) -> torch.dtype:
     """The torch type that holds a tensor of the graph: int32 where it fits, else int64."""
-    return torch.int32 if -(1 << 31) <= type.low and type.high < 1 << 31 else torch.int64
+    return torch.int32 if fits_32_bits(type) else torch.int64
 
 
 def convolved(x: Tensor, weights: Tensor, window: Window) -> Tensor:

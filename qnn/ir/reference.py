@@ -1,16 +1,18 @@
 """The meaning of an integer graph: every tensor of every image, exactly."""
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.ir.encode import Arrays, as_blocks
-from qnn.ir.exact import exact_arithmetic, tensor_type
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Input
+from qnn.quant.qtype import QType
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BATCH = 32  # images at a time: their tensors stay in the cache
 
@@ -49,6 +51,10 @@ def stream(
     graph: Graph, x: Arrays, *, outputs_only: bool = False, batch: int = BATCH
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """What ``reference`` gives, ``batch`` images at a time, each with its first image's index."""
+    import torch  # slow to import; a build is read and checked without it
+
+    from qnn.ir.exact import exact_arithmetic
+
     blocks = as_blocks(graph, x)
     given = [_checked(node, array) for node, array in zip(graph.inputs, blocks, strict=True)]
     prepared = {node.name: node.prepare(graph.sources(node)) for node in graph.nodes}
@@ -61,8 +67,8 @@ def stream(
 
 
 def _run(
-    graph: Graph, prepared: dict[str, Callable], images: dict[str, Tensor], outputs_only: bool
-) -> dict[str, Tensor]:
+    graph: Graph, prepared: dict[str, Callable], images: "dict[str, Tensor]", outputs_only: bool
+) -> "dict[str, Tensor]":
     tensors, last_use = {}, {}
     # A node that nobody reads is last used where it is made.
     for node in graph.nodes:
@@ -80,6 +86,11 @@ def _run(
     return tensors
 
 
+def fits_32_bits(type: QType) -> bool:
+    """Whether 32-bit integers hold all that ``type`` does."""
+    return -(1 << 31) <= type.low and type.high < 1 << 31
+
+
 def _checked(node: Input, x: np.ndarray) -> np.ndarray:
     if not np.issubdtype(x.dtype, np.integer):
         raise ModelError(
@@ -92,4 +103,4 @@ def _checked(node: Input, x: np.ndarray) -> np.ndarray:
             f"input '{node.name}' needs integers from {node.type.low} to {node.type.high}, but "
             f"got {least} to {most}; convert images with encode_input"
         )
-    return x.astype(np.int32 if tensor_type(node.type) is torch.int32 else np.int64)
+    return x.astype(np.int32 if fits_32_bits(node.type) else np.int64)

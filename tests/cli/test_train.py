@@ -141,14 +141,24 @@ def test_options_that_make_no_sense_are_wrong_usage(qnn, model, arguments, text)
     assert text in " ".join(err.split())
 
 
-@pytest.mark.parametrize("place", ["missing/out.safetensors", "."])
-def test_a_path_that_cannot_be_written_is_refused_before_training(qnn, model, tmp_path, place):
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (
+            "missing/out.safetensors",
+            "nothing can be written in {folder}/missing ('No such file or directory'); choose "
+            "another path",
+        ),
+        (".", "a file is to be written, but this is a folder; name a file"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_refused_before_training(
+    qnn, model, tmp_path, place, text
+):
     out = tmp_path / place
     code, said, err = qnn("train", model, "-o", str(out), "--checkpoint", str(tmp_path / "run"))
     assert (code, said) == (3, "")
-    assert err == (
-        f"error: {out}: a trained model needs a file in a writable folder; choose another\n"
-    )
+    assert err == f"error: {out}: {text.format(folder=tmp_path)}\n"
     assert not (tmp_path / "run").exists()
 
 

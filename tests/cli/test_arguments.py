@@ -1,0 +1,273 @@
+"""Every bad argument of every command is refused before work begins, and before torch is there.
+
+One process tries all of them: it cannot import torch, and reads no data.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import contextlib, io, json, sys, time
+from importlib.abc import MetaPathFinder
+
+class Blocked(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "sklearn", "PIL"):
+            raise AssertionError(f"{name} is imported before the arguments are checked")
+
+sys.meta_path.insert(0, Blocked())
+from qnn.cli.app import main
+
+for arguments in json.load(sys.stdin):
+    err, out, started = io.StringIO(), io.StringIO(), time.perf_counter()
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
+        try:
+            main(arguments)
+        except SystemExit as left:
+            code = left.code
+    seconds = time.perf_counter() - started
+    print(json.dumps([code, out.getvalue(), err.getvalue(), seconds]))
+"""
+
+# What is wrong with a path, and the exit code: where nothing can be written, or read.
+OUTPUTS = [
+    (
+        "none/{name}",
+        3,
+        "none/{name}: nothing can be written in none ('No such file or directory');",
+    ),
+    (
+        "file.txt/{name}",
+        3,
+        "file.txt/{name}: nothing can be written in file.txt ('Not a directory')",
+    ),
+    ("folder{suffix}", 3, "folder{suffix}: a file is to be written, but this is a folder; name a"),
+    ("/proc/{name}", 3, "/proc/{name}: nothing can be written in /proc ('"),
+]
+SUFFIX = ("out.pdf", 2, "needs a name that ends in {suffix}, not 'out.pdf'")
+INPUTS = [
+    ("none.pt", 3, "none.pt: cannot be read ('No such file or directory')"),
+    ("folder.npz", 3, "folder.npz: cannot be read ('Is a directory')"),
+    ("pipe", 3, "pipe: cannot be read ('Not a regular file')"),
+]
+DATA = [
+    ("mnist", 3, "data mnist: cannot be read ('No such file or directory'); give 'digits', an"),
+    ("none.npz", 3, "data none.npz: cannot be read ('No such file or directory'); give"),
+    ("file.txt", 2, "needs 'digits', an .npz file or a folder, not 'file.txt'"),
+]
+MODELS = [
+    ("resnet9000", 3, "model needs to be one of resnet8, resnet20, "),
+    (
+        "none_such:build",
+        3,
+        "model 'none_such:build' cannot be imported: No module named 'none_such'",
+    ),
+    (":build", 3, "model needs to be one of "),
+    ("..:build", 3, "model '..:build' cannot be imported: "),
+]
+FACTORY = ("quantize", "factory:build")
+NUMBER = "Input should be "
+
+
+def outputs(*command, suffix="", option="-o"):
+    """Cases of a file to write; ``suffix`` where it must have one."""
+    cases = [*OUTPUTS, SUFFIX] if suffix else OUTPUTS
+    parts = {"name": f"out{suffix}", "suffix": suffix}
+    for path, code, text in cases:
+        yield [*command, option, path.format(**parts)], code, text.format(**parts)
+
+
+def inputs(*command, option):
+    yield from (([*command, option, path], code, text) for path, code, text in INPUTS)
+
+
+def data(*command):
+    yield from (([*command, "--data", name], code, text) for name, code, text in DATA)
+
+
+CASES = [
+    *outputs(*FACTORY, suffix=".safetensors"),
+    *outputs(*FACTORY, "--rounding", "gptq", option="--resume"),
+    *inputs(*FACTORY, option="--checkpoint"),
+    *data(*FACTORY),
+    *((["quantize", name], code, text) for name, code, text in MODELS),
+    *((["bench", "network", name], code, text) for name, code, text in MODELS),
+    *((["train", name], code, text) for name, code, text in MODELS),
+    ([*FACTORY, "--samples", "0"], 2, f"'--samples': {NUMBER}greater than or equal to 1, not '0'"),
+    ([*FACTORY, "--samples", "x"], 2, f"'--samples': {NUMBER}a valid integer"),
+    ([*FACTORY, "--weight-bits", "9"], 2, "--weight-bits needs a number from 2 to 5, or LAYER="),
+    ([*FACTORY, "--weight-bits", "a=,b=3"], 2, "--weight-bits needs a number from 2 to 5, or"),
+    ([*FACTORY, "--terms", "0"], 2, "--terms needs a number from 1 to 7, or LAYER=NUMBER with"),
+    ([*FACTORY, "--terms", "2", "--terms-budget", "2"], 2, "--terms-budget replaces --terms;"),
+    ([*FACTORY, "--terms-budget", "nan"], 2, "'--terms-budget'"),
+    ([*FACTORY, "--activation-bits", "17"], 2, f"{NUMBER}less than or equal to 16, not '17'"),
+    ([*FACTORY, "--mean", "dark"], 2, "--mean needs numbers with commas, not 'dark'"),
+    ([*FACTORY, "--mean", "0"], 2, "--mean and --std belong together; give both"),
+    ([*FACTORY, "--std", "1,,1"], 2, "--std needs numbers with commas, not '1,,1'"),
+    ([*FACTORY, "--rounding", "up"], 2, "must be one of nearest, discquant, adaround, gptq, not"),
+    ([*FACTORY, "--resume", "r"], 2, "--resume is of a rounding that sees data; choose"),
+    ([*FACTORY, "--augment"], 2, "--augment is of a rounding that sees data; choose --rounding"),
+    (["quantize", "resnet20"], 2, "'resnet20' comes without weights; give them with --checkpoint"),
+    ([*FACTORY, "--layout", "hwcn"], 2, "must be one of nhwc, nchw, not 'hwcn'"),
+    ([*FACTORY, "--task", "magic"], 2, "--task must be one of "),
+    (["check", "none_such:f"], 3, "model 'none_such:f' cannot be imported: No module named 'none"),
+    (["check", "none.qgraph"], 3, "none.qgraph: cannot be read ('No such file or directory')"),
+    (
+        ["check", "factory:build", "--input-shape", "3,x"],
+        2,
+        "--input-shape needs sizes with commas",
+    ),
+    *inputs("check", "factory:build", option="--checkpoint"),
+    *list(outputs("verify", "build", option="--waves", suffix=".fst"))[:-1],
+    (["verify", "build", "--waves", "w.pdf"], 2, "needs a name that ends in .fst or .vcd, not"),
+    (["verify", "build", "--waves-cycles", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    (["bench", "fuzz", "--count", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    *outputs("train", "m.safetensors", suffix=".safetensors"),
+    *outputs("train", "m.safetensors", option="--checkpoint"),
+    *outputs("train", "m.safetensors", option="--metrics"),
+    *inputs("train", "factory:build", option="--weights"),
+    *inputs("train", "factory:build", option="--teacher-checkpoint"),
+    *data("train", "m.safetensors"),
+    (["train", "none.safetensors"], 3, "none.safetensors: cannot be read ('No such file or"),
+    (["train", "m.safetensors", "--tensorboard", "file.txt"], 3, "file.txt: a folder is to be"),
+    (["train", "m.safetensors", "--epochs", "-1"], 2, f"{NUMBER}greater than or equal to 1"),
+    (["train", "m.safetensors", "--rate", "nan"], 2, "needs a number above 0, not nan"),
+    (["train", "m.safetensors", "--rate", "-1"], 2, "needs a number above 0, not -1"),
+    (["train", "m.safetensors", "--method", "magic"], 2, "must be one of straight_through, clip"),
+    (["train", "m.safetensors", "--weights", "m.safetensors"], 2, "--weights is of a float model"),
+    (["train", "m.safetensors", "--teacher", "none_such:f"], 3, "model 'none_such:f' cannot be"),
+    (["train", "m.safetensors", "--device", "tpu"], 2, "must be cpu, cuda or cuda:NUMBER, not"),
+    (
+        ["train", "m.safetensors", "--teacher", "none", "--teacher-checkpoint", "file.txt"],
+        2,
+        "--teacher-checkpoint is of a teacher, but --teacher is 'none'",
+    ),
+    *outputs("export", "m.safetensors", suffix=".qgraph"),
+    (["export", "none.qgraph"], 3, "none.qgraph: cannot be read ('No such file or directory');"),
+    (["export", "file.txt"], 2, "needs a name that ends in .safetensors or .qgraph, not"),
+    (["check", "m.safetensors", "--config", "huge"], 3, "config must be one of test, small, refer"),
+    (["check", "m.safetensors", "--set", "lanes=7"], 3, "SvpeConfig lanes must be a power of two"),
+    (["check", "m.safetensors", "--set", "lanes"], 2, "--set needs SIZE=NUMBER, with a size of"),
+    (["check", "folder", "--config", "test"], 2, "--config and --set are of a model, but MODEL"),
+    (["compile", "m.safetensors", "-o", "file.txt"], 3, "file.txt: a build needs a new or empty"),
+    (["compile", "m.safetensors", "-o", "full"], 3, "full: a build needs a new or empty folder,"),
+    (["compile", "m.safetensors", "-o", "file.txt/build"], 3, "file.txt/build: nothing can be wri"),
+    (["compile", "m.safetensors", "-o", "/proc/build"], 3, "/proc/build: nothing can be written"),
+    (["compile", "m.safetensors", "-o", "."], 3, ".: a build needs a folder that it can replace"),
+    (["compile", "file.txt"], 2, "needs a name that ends in .safetensors or .qgraph, not 'file"),
+    (["compile", "none.safetensors"], 3, "none.safetensors: cannot be read ('No such file or"),
+    (["compile", "m.safetensors", "--config", "huge"], 3, "config must be one of test, small, r"),
+    (["compile", "m.safetensors", "--set", "lanes=0"], 3, "SvpeConfig lanes must be a power of"),
+    (["compile", "m.safetensors", "--board", "de10"], 2, "must be one of kv260, ulx3s, zcu102,"),
+    (["compile", "m.safetensors", "--batch", "0"], 2, f"{NUMBER}greater than or equal to 1"),
+    (["compile", "m.safetensors", "--cores", "2"], 2, "--cores and --clock-mhz are of a board;"),
+    (["compile", "m.safetensors", "--clock-mhz", "inf"], 2, "needs a number above 0, not inf"),
+    (["compile", "m.safetensors", "--backend", "gpu"], 2, "must be one of array, not 'gpu'"),
+    *outputs("simulate", "build", suffix=".npz"),
+    *data("simulate", "build"),
+    (["simulate", "build"], 3, "build: not a build folder; make one with 'qnn compile' or"),
+    (["simulate", "build", "--images", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    *outputs("verify", "build", option="--junit"),
+    *data("verify", "build"),
+    (["verify", "build", "--images", "-3"], 2, f"{NUMBER}greater than or equal to 1, not '-3'"),
+    (["verify", "build"], 3, "build: not a build folder; make one with 'qnn compile' or"),
+    *outputs("run", "build", "--device", "rtl:", suffix=".npz"),
+    *data("run", "build", "--device", "rtl:"),
+    (["run", "build"], 2, "Missing option '--device'"),
+    *outputs("synth", "build"),
+    (["synth", "build", "--board", "de10"], 2, "must be one of kv260, ulx3s, zcu102, zcu104, not"),
+    (["synth", "build", "--part", "all"], 2, "'--part'"),
+    (["testbench", "build", "--images", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    *data("testbench", "build"),
+    (["serve", "build"], 3, "build: not a build folder; make one with 'qnn compile' or"),
+    (["show", "folder", "--full"], 2, "--full is of a graph; the text of a program always is"),
+    (["report", "none"], 3, "none: not a build folder; make one with 'qnn compile'"),
+    (["demo", "--images", "361"], 2, f"{NUMBER}less than or equal to 360, not '361'"),
+    (["demo", "-o", "file.txt"], 3, "file.txt: a folder is to be written, but this is a file;"),
+    *inputs("bench", "network", "factory:build", option="--checkpoint"),
+    *data("bench", "network", "factory:build"),
+    (["bench", "network", "factory:build", "--config", "huge"], 3, "config must be one of test,"),
+    (["bench", "network", "factory:build", "--cores", "5"], 2, f"{NUMBER}less than or equal to 4"),
+    *outputs("bench", "accuracy", option="--out"),
+    (["bench", "accuracy", "--plots", "file.txt"], 3, "file.txt: a folder is to be written, but"),
+    (["bench", "training", "--steps", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    *outputs("bench", "array", suffix=".png", option="--plot"),
+    (["bench", "array", "--saif", "file.txt"], 3, "file.txt: a folder is to be written, but this"),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What each case's command line gave: exit code, outputs and seconds, by its arguments."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "file.txt").write_text("text")
+    (folder / "m.safetensors").touch()
+    (folder / "factory.py").write_text("raise AssertionError('imported before all is checked')")
+    for name in ("folder", "full", "folder.npz", "folder.safetensors", "folder.qgraph", "build",
+                 "folder.png", "folder.fst"):  # fmt: skip
+        (folder / name).mkdir()
+    (folder / "full" / "notes").touch()
+    os.mkfifo(folder / "pipe")
+    before = sorted(folder.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([arguments for arguments, _, _ in CASES]),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    told = dict(zip((str(case[0]) for case in CASES), map(json.loads, lines), strict=True))
+    return told, before == sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), CASES, ids=lambda value: str(value)[:60])
+def test_a_bad_argument_is_refused_before_any_work(answers, arguments, code, text):
+    left, out, err, seconds = answers[0][str(arguments)]
+    assert text in err
+    assert (left, out, err.count("\n")) == (code, "", 1)
+    assert err.startswith("error: ")
+    assert seconds < 1
+
+
+def test_what_is_refused_writes_nothing(answers):
+    assert answers[1]
+
+
+def commands(group=None):
+    """Every command with its parameters, by its words."""
+    import typer
+
+    from qnn.cli.app import app
+
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from (((name, *words), found) for words, found in commands(command))
+        else:
+            yield (name,), command
+
+
+def test_every_path_of_every_command_has_a_check():
+    unchecked = [
+        (*words, parameter.name)
+        for words, command in commands()
+        for parameter in command.params
+        if parameter.type_descriptor.annotation is Path and parameter.callback is None
+    ]
+    # A build or a graph is read at once by the command, which says what is wrong with it.
+    assert {name for *_, name in unchecked} <= {"build", "path", "model", "data"}
+
+
+def test_every_command_has_a_case():
+    tried = {tuple(arguments[:2]) for arguments, _, _ in CASES}
+    tried |= {words[:1] for words in tried}
+    assert [words for words, _ in commands() if words not in tried] == [("doctor",)]
