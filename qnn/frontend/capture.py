@@ -21,6 +21,7 @@ from qnn.frontend.faults import TORCH
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.unwrap import check_buffers, check_parameters, fixed_batch, plain_module
 
+BATCH = 2  # exported with this many images, so that no dimension of 1 is taken for the batch
 STANDARD = sysconfig.get_path("stdlib")  # Python's own files
 
 
@@ -40,15 +41,12 @@ def capture(model: nn.Module | ExportedProgram, example: Tensor | tuple[Tensor, 
         adds cannot; then it is a ``FaultyModel``, which tells every fault.
     """
     given = example if isinstance(example, tuple) else (example,)
-    for number, x in enumerate(given, 1):
-        _check_rank(x, f"input {number}" if len(given) > 1 else "input")
     model = plain_module(model)
     # Before export, whose own error would name an operator and not the parameter.
     check_parameters(model)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    batch = fixed_batch(model)
     # One image is enough: the graph does not depend on the values.
-    images = tuple(x[:1].expand(batch, *x.shape[1:]).to(device, copy=True) for x in given)
+    images = tuple(x.to(device) for x in _repeated(given, fixed_batch(model) or BATCH))
     with torch.no_grad(), _evaluating(model), _quiet():
         tried(model, images)
         program = _export(model, images)
@@ -66,14 +64,6 @@ def input_counts(model: nn.Module | ExportedProgram) -> range:
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return range(least, sys.maxsize)
     return range(least, max(len(named), least) + 1)
-
-
-def _check_rank(x, which):
-    if x.dim() not in (2, 4):
-        raise ModelError(
-            f"model {which} needs shape (batch, channels, height, width) or (batch, features), "
-            f"not {tuple(x.shape)}; reshape the data"
-        )
 
 
 @contextmanager
@@ -135,7 +125,7 @@ def _foreign(filename):
 
 
 def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What ``model`` gives for one tensor of each input.
+    """What ``model`` gives for one tensor of each input, or for as many images as it takes.
 
     Raises
     ------
@@ -143,6 +133,9 @@ def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         It cannot take them, or gives something else than tensors.
     """
     _check_positions(model)
+    batch = fixed_batch(model)
+    # Copies, as a model may write to what it is given.
+    images = tuple(x.clone() for x in images) if batch is None else _repeated(images, batch)
     try:
         result = model(*images)
     except Exception as error:  # any: it is the user's code
@@ -159,6 +152,11 @@ def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         got = f", not {type(other).__name__}" if leaves else ""
         raise ModelError(f"model {OUTPUT}{got}; return tensors in a tuple, list or dictionary")
     return tuple(leaves)
+
+
+def _repeated(images, count):
+    """The first image of each input, ``count`` times."""
+    return tuple(x[:1].repeat(count, *(1,) * (x.dim() - 1)) for x in images)
 
 
 def _check_positions(model):

@@ -93,6 +93,14 @@ class _Walk:
         # Inputs that are no tensors were fixed when the program was exported.
         if not _is_tensor(node):
             return node.meta.get("val")
+        if not self._fits(node):
+            axes = ", ".join(["batch", *map(str, node.meta["val"].shape[1:])])
+            problem = (
+                f"input '{node.name}' needs shape (batch, channels, height, width) or (batch, "
+                f"features), not ({axes})"
+            )
+            cure = "lay a sequence along the height, as (batch, channels, length, 1)"
+            raise FaultyModel([Fault(Site("", ""), problem, cure)])
         return self._add(FloatInput(name=node.name, shape=self._shape(node)))
 
     def _constant(self, name):

@@ -7,8 +7,6 @@ from torch.nn.parameter import UninitializedTensorMixin
 
 from qnn.errors import ModelError
 
-BATCH = 2  # exported with this many images, so that no dimension of 1 is taken for the batch
-
 
 def plain_module(model: nn.Module | ExportedProgram) -> nn.Module:
     """The network without wrappers for several devices or for speed, which change no value.
@@ -36,11 +34,11 @@ def plain_module(model: nn.Module | ExportedProgram) -> nn.Module:
     return model
 
 
-def fixed_batch(model: nn.Module) -> int:
-    """The number of images that capture gives ``model``: its own where an export has fixed it."""
+def fixed_batch(model: nn.Module) -> int | None:
+    """The number of images that ``model`` takes at a time, where an export has fixed it."""
     # A batch that was exported as dynamic is a symbol.
     fixed = [shape[0] for shape in exported_shapes(model) if shape and isinstance(shape[0], int)]
-    return fixed[0] if fixed else BATCH
+    return fixed[0] if fixed else None
 
 
 def exported_shapes(model: nn.Module) -> list[tuple[int, ...]]:

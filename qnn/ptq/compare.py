@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.frontend.capture import tried
+from qnn.frontend.unwrap import fixed_batch
 from qnn.nn.data import Dataset
 from qnn.nn.model import QuantizedModel
 from qnn.nn.named_data import NamedDataset
@@ -82,7 +83,14 @@ class TestSet:
 
     def outputs(self, model: nn.Module) -> tuple[np.ndarray, ...]:
         """The outputs of a float or quantized model, reals."""
-        return all_outputs(model, self.inputs)
+        batch = fixed_batch(model)
+        if batch is None:
+            return all_outputs(model, self.inputs)
+        # The last samples once more, until the last batch is as large as the model needs it.
+        short = -len(self.inputs[0]) % batch
+        whole = tuple(torch.cat([x, x[-1:].expand(short, *x.shape[1:])]) for x in self.inputs)
+        found = all_outputs(model, whole, batch)
+        return tuple(each[: len(self.inputs[0])] for each in found)
 
     def scores(self, outputs: Sequence[np.ndarray]) -> tuple[Numbers, ...]:
         """The numbers of each output; none where nothing is known of it."""

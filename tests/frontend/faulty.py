@@ -181,6 +181,12 @@ class Normed(nn.Module):
         return F.normalize(self.batch(self.group(self.conv(x))).flatten(1))
 
 
+def sounding():
+    """A network over sound, of one axis."""
+    layers = (nn.Conv1d(4, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(2))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, 2))
+
+
 NETWORKS = {
     "mobile": (mobile, (3, 8, 8)),
     "efficient": (efficient, (3, 8, 8)),
@@ -193,5 +199,6 @@ NETWORKS = {
     "generating": (generating, (10,)),
     "pooling": (Pooling, (3, 8, 8)),
     "arithmetic": (Arithmetic, (3, 8, 8)),
+    "sounding": (sounding, (4, 16)),
     "normed": (Normed, (3, 8, 8)),
 }

@@ -387,8 +387,8 @@ def test_an_input_that_the_model_does_not_take_is_refused():
     with pytest.raises(ModelError) as caught:
         capture(nn.Identity(), torch.zeros(1, 4, 5))
     assert str(caught.value) == (
-        "model input needs shape (batch, channels, height, width) or (batch, features), not "
-        "(1, 4, 5); reshape the data"
+        "model input 'input' needs shape (batch, channels, height, width) or (batch, features), "
+        "not (batch, 4, 5); lay a sequence along the height, as (batch, channels, length, 1)"
     )
 
 

@@ -203,10 +203,8 @@ def test_data_of_other_inputs_are_refused(both):
         r"batch\): ",
         refusal(ModelError, lambda: quantize(model, (state, scene))),
     )
-    assert refusal(ModelError, lambda: capture(model, (scene, state[None]))) == (
-        "model input 2 needs shape (batch, channels, height, width) or (batch, features), not "
-        "(1, 12, 5); reshape the data"
-    )
+    with pytest.raises(ModelError, match=r"model.* cannot take inputs of shapes"):
+        capture(model, (scene, state[None]))
     means = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5)}
     assert refusal(ModelError, lambda: quantize(model, (scene, state), **means)) == (
         "quantize needs mean and std of 2 inputs, not 3 and 2; give one entry for each input, None "

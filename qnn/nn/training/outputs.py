@@ -18,6 +18,8 @@ def all_outputs(
     inputs = x if isinstance(x, tuple) else (x,)
     parts = []
     for given in zip(*(each.split(batch) for each in inputs), strict=True):
+        # Copies: a model that works in place would change the samples of the next one.
+        given = [each.clone() for each in given]
         # As a capture reads them: nested tuples, lists and dictionaries, in order.
         results = [leaf for leaf in _pytree.tree_leaves(model(*given)) if leaf is not None]
         parts.append([result.cpu().numpy() for result in results])

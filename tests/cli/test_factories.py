@@ -1,0 +1,54 @@
+"""What a factory may give at the command line beside a plain module."""
+
+import json
+
+import pytest
+
+NETS = """
+import torch
+from torch import nn
+
+
+def net(in_place=False):
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+    return nn.Sequential(nn.ReLU(in_place), *layers).eval()
+
+
+def writing():
+    return net(True)
+
+
+def program():
+    return torch.export.export(net(), (torch.zeros(3, 1, 8, 8),))
+
+
+def module():
+    return program().module()
+"""
+
+
+@pytest.fixture
+def numbers(qnn, tmp_path, monkeypatch):
+    """What quantizing the network of a factory gives, of 50 images."""
+    (tmp_path / "given_nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+
+    def quantized(factory):
+        options = ("--mean", "0.5", "--std", "0.5", "--samples", "50", "--checkpoint", "none")
+        code, out, err = qnn("quantize", f"given_nets:{factory}", *options, "--json")
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        return {name: found[name] for name in ("test_images", "float", "quantized")}
+
+    return quantized
+
+
+def test_a_model_that_works_in_place_leaves_the_images_to_the_next(numbers):
+    assert numbers("writing") == numbers("net")
+
+
+# Of three images at a time, which 50 are no multiple of.
+@pytest.mark.parametrize("factory", ["program", "module"])
+def test_a_program_of_torch_export_is_a_model(numbers, factory):
+    assert numbers(factory) == numbers("net")
