@@ -9,6 +9,7 @@ from qnn.errors import ModelError
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import stream
 from qnn.nn.plan import RESULT_BITS
+from qnn.ptq.outliers import Peaks
 from qnn.quant.activation import choose_type
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
@@ -17,12 +18,15 @@ from qnn.quant.qtype import QType
 INPUT_BITS = 8  # at least: images have as many
 
 
-def observe(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> dict[str, Histogram]:
+def observe(
+    graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]], peaks: Peaks | None = None
+) -> dict[str, Histogram]:
     """What each tensor of a fused graph holds on the data.
 
     Parameters
     ----------
     batches : one tensor (batch, channels, height, width) for each input of the graph
+    peaks : is told every tensor of every batch
 
     Raises
     ------
@@ -30,6 +34,7 @@ def observe(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> dict[st
         A tensor becomes NaN or infinite.
     """
     seen: dict[str, Histogram] = {}
+    images = 0
     with torch.no_grad():
         for batch in batches:
             for name, value in stream(graph, *batch):
@@ -41,6 +46,9 @@ def observe(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> dict[st
                 found = Histogram.of(value)
                 # Histograms add up, so that no batch has to stay in memory.
                 seen[name] = seen[name] + found if name in seen else found
+                if peaks is not None:
+                    peaks.add(name, value, images)
+            images += len(batch[0])
     return seen
 
 

@@ -22,6 +22,7 @@ from qnn.ptq.calibrate import choose_types, observe
 from qnn.ptq.correct_bias import correct_bias
 from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, labels_beside, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
+from qnn.ptq.outliers import Peaks, warn_of_calibration
 from qnn.ptq.plans import plan_of
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.silence import silence
@@ -102,9 +103,11 @@ def quantize(
     labels = labels_beside(data, len(given[0])) if asks_answers else None
     shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
     kinds = find_tasks([output.shape for output in graph.outputs], labels, task, shape)
-    seen = observe(graph, chunks(batches))
+    peaks = Peaks()
+    seen = observe(graph, chunks(batches), peaks)
     graph = silence(graph, seen)
     types = choose_types(graph, seen, activation_bits, _signs(graph, pixels))
+    warn_of_calibration(graph, seen, peaks, types, sum(len(batch[0]) for batch in batches))
     if isinstance(terms, Budget):
         # Of one term, whatever is chosen: what is measured is each layer's own rounding.
         one = plan_of(graph, types, pixels, weight_bits, activation_bits, 1, "nearest")

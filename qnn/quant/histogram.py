@@ -78,6 +78,20 @@ class Histogram:
             max(self.most, other.most),
         )
 
+    def without(self, part: "Histogram") -> "Histogram | None":
+        """What is left of the whole that ``part`` was added to; None where that is zeros alone."""
+        counts = self.counts - part._widened(self.reach)
+        places = counts.nonzero().flatten()
+        if not len(places):
+            return None
+        # The bins' outer edges: what each value was is not known any more.
+        least = (int(places[0]) - BINS) * self.width
+        most = (int(places[-1]) + 1 - BINS) * self.width
+        zeros = self.zeros - part.zeros
+        if zeros:
+            least, most = min(least, 0.0), max(most, 0.0)
+        return Histogram(self.reach, counts, zeros, least, most)
+
     def _widened(self, reach):
         """Counts over a range that is 2**(reach - self.reach) times as wide."""
         # An arithmetic shift keeps the signs apart: bin -1, the first below zero, stays -1. By 62
