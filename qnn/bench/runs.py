@@ -20,14 +20,15 @@ class Rounding:
     method : of ``qnn.quant.rounding``
     samples : unlabelled images, or tokens in windows, that it may see: the first ones
     augmented : whether images are cropped and flipped in each step
-    bias_correction : whether biases then take back the shift of means
+    bias_correction : whether biases then take back the shift of means; None: where it helps, which
+        is the default of ``qnn.quantize``
     options : of the method; the others have its defaults
     """
 
     method: str
     samples: int
     augmented: bool = False
-    bias_correction: bool = False
+    bias_correction: bool | None = False
     options: Options = ()
 
 
@@ -125,7 +126,7 @@ ADAROUND = Rounding(  # keeps operands and results of a layer in memory, and mor
 GPTQ = Rounding(
     method="gptq", samples=CALIBRATION, bias_correction=True, options=(("samples", CALIBRATION),)
 )
-NEAREST = Rounding(method="nearest", samples=CALIBRATION)
+NEAREST = Rounding(method="nearest", samples=CALIBRATION, bias_correction=None)
 ESTIMATORS = (
     "straight_through",
     "clipped_straight_through",
@@ -218,7 +219,6 @@ UNTUNED = tuple(
 )
 # Their networks are small and half of a performance set is little: fewer steps are enough.
 TINY_SEARCH = (*((k, v) for k, v in SEARCH if k not in ("steps", "precision")), ("steps", 200))
-TINY_NEAREST = Rounding(method="nearest", samples=CALIBRATION, bias_correction=True)
 TINY = tuple(
     TableRun(
         group="MLPerf Tiny, depthwise convolutions",
@@ -229,7 +229,7 @@ TINY = tuple(
     )
     for model, augmented in (("dscnn", False), ("mobilenetv1_vww", True))
     for how, formats in (
-        (TINY_NEAREST, ((4, 1), (3, 1), (3, 2), (3, 3), (3, 4))),
+        (NEAREST, ((4, 1), (3, 1), (3, 2), (3, 3), (3, 4))),
         (
             Rounding(method="discquant", samples=IMAGES, augmented=augmented, options=TINY_SEARCH),
             ((4, 1), (3, 1), (3, 2)),

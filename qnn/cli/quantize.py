@@ -85,8 +85,12 @@ def quantize(
         ),
     ] = None,
     bias_correction: Annotated[
-        bool, typer.Option(help="Let biases take back the shift of means that rounding made.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="Let biases take back the shift of means that rounding made; by default, where "
+            "that helps the other half of the calibration images."
+        ),
+    ] = None,
     rounding: Method = "nearest",
     settings: Settings = None,
     rounding_samples: Annotated[

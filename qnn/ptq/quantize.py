@@ -19,7 +19,7 @@ from qnn.nn.preprocess import Pixels, Statistic, checked_inputs
 from qnn.nn.round import Augment, Source, round_quantized
 from qnn.ptq.build import build
 from qnn.ptq.calibrate import choose_types, observe
-from qnn.ptq.correct_bias import correct_bias
+from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, labels_beside, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
 from qnn.ptq.outliers import Peaks, warn_of_calibration
@@ -42,7 +42,7 @@ def quantize(
     terms: ChannelChoice | Budget = 1,
     mean: Statistic | Sequence[Statistic] = None,
     std: Statistic | Sequence[Statistic] = None,
-    bias_correction: bool = False,
+    bias_correction: bool | None = None,
     *,
     rounding_options: Mapping[str, Any] | object | None = None,
     rounding_data: Data | None = None,
@@ -67,7 +67,8 @@ def quantize(
         layer that lose least on ``data`` with such a mean. Each term takes a step of the array
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one per channel;
         without them it takes reals; of several inputs one entry each, None where it takes reals
-    bias_correction : let biases take back the shift of means that rounding made on ``data``
+    bias_correction : let biases take back the shift of means that rounding made on ``data``; None:
+        where that brings the outputs of the other half of ``data`` nearer to the float ones
     rounding, rounding_options : how weights go to their grid, of ``qnn.quant.rounding.ROUNDINGS``,
         and the method's options
     rounding_data, augment : what the method learns from, without labels, by default ``data``; and
@@ -123,7 +124,9 @@ def quantize(
         kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
         round_quantized(quantized, source, rounding_options, progress, kept, device)
     # Last, as it takes back what all of the rounding before has shifted.
-    if bias_correction:
+    if bias_correction is None:
+        correct_bias_if_better(quantized, graph, joined(batches), kinds)
+    elif bias_correction:
         correct_bias(quantized, graph, joined(batches))
     return quantized
 

@@ -50,3 +50,46 @@ def test_weights_of_the_architecture_stay():
     assert average.plan.fixed
     assert average.bias is None
     assert average.epilogue().bias.tolist() == [0, 0, 0]
+
+
+def states(model, images):
+    """What is quantized by default, and with biases corrected or not."""
+    return [
+        quantize(model, images, bias_correction=choice).state_dict()
+        for choice in (None, True, False)
+    ]
+
+
+def equal(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_by_default_biases_are_corrected_where_that_helps_images_that_were_not_used():
+    model, images = built(lambda: nn.Conv2d(3, 8, 3))
+    halves = images.repeat(2, 1, 1, 1)
+    chosen, corrected, plain = states(model, halves)
+    assert equal(chosen, corrected)
+    assert not equal(chosen, plain)
+
+
+def test_by_default_biases_stay_where_the_other_half_has_other_means():
+    model, images = built(lambda: nn.Conv2d(3, 8, 3))
+    # What rounding adds to the one half it takes from the other.
+    chosen, _, plain = states(model, torch.cat([images, -images]))
+    assert equal(chosen, plain)
+
+
+def test_one_image_corrects_nothing_by_default():
+    model, images = built(lambda: nn.Conv2d(3, 8, 3))
+    chosen, _, plain = states(model, images[:1])
+    assert equal(chosen, plain)
+
+
+def test_large_images_need_fewer_of_them():
+    model, _ = built(lambda: nn.AvgPool2d(64), lambda: nn.Conv2d(3, 2, 1))
+    many = torch.ones(40, 3, 512, 512)
+    many[32:] *= 0.5
+    first, second = (
+        quantize(model, data, bias_correction=True).state_dict() for data in (many, many[:33])
+    )
+    assert equal(first, second), "means of 32 such images are means of millions of pixels"

@@ -44,7 +44,8 @@ def zoo(name: str):
     model = entry.build().eval()
     exact.fill(model, name)
     images = exact.pixels(f"{name}/images", (CALIBRATION_IMAGES, *entry.shape))
-    return qnn.export(qnn.quantize(model, images, mean=entry.mean, std=entry.std))
+    quantized = qnn.quantize(model, images, mean=entry.mean, std=entry.std, bias_correction=False)
+    return qnn.export(quantized)
 
 
 def made(quick: bool):
@@ -62,7 +63,7 @@ def drawn_model(number: int):
     name = f"model{number}"
     exact.replace_all(case.model, name)
     data = exact.replaced(case.calibration, f"{name}/data")
-    return qnn.export(qnn.quantize(case.model, data, **case.options))
+    return qnn.export(qnn.quantize(case.model, data, **{"bias_correction": False, **case.options}))
 
 
 def drawn_graph(number: int):
