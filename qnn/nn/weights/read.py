@@ -15,6 +15,8 @@ from qnn.nn.weights.signs import check_file, is_safetensors, unreadable
 ADVICE = "give a dictionary of tensors that torch.save or safetensors wrote"
 # PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
 MOST_RATIO = 20
+# What the list of an archive's members raises where it is cut, altered or of a newer format.
+BROKEN_ARCHIVE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
 SAVE = "save its weights alone: torch.save(model.state_dict(), FILE)"
 
 
@@ -63,7 +65,7 @@ def _unpacked_bytes(path):
         with zipfile.ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist())
     # Of an older format, or an archive that the reader itself refuses.
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except BROKEN_ARCHIVE:
         return 0
 
 
@@ -91,5 +93,5 @@ def _is_zip_of(path, ends):
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(ends) for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except BROKEN_ARCHIVE:
         return False
