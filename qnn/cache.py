@@ -1,12 +1,19 @@
 """What costs much is made once for all processes of a user, and kept under ``cache_folder``."""
 
 import fcntl
+import hashlib
+import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from qnn.fields import FieldsError, parsed, typed
+from qnn.files import MARK, held_folder, read_file, remove_unheld
+
+DIGESTS = ".whole"  # names the hashes of an entry's files
+STAGED = ".part-"  # begins the name of an entry that is being filled
 
 
 def cache_folder() -> Path:
@@ -34,23 +41,50 @@ def alone(entry: Path) -> Iterator[None]:
         yield
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether the cache's ``folder`` is there with all its files, byte for byte as they were kept.
+
+    One that a full disk, a crash or a person has cut or emptied is not, and is to be made anew.
+    """
+    try:
+        digests = typed(dict[str, str], parsed(read_file(folder / DIGESTS)))
+        return all(_digest(folder / name) == digest for name, digest in digests.items())
+    except (OSError, FieldsError):
+        return False
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """The files of a folder of the cache."""
+    return sorted(path for path in folder.iterdir() if path.name != DIGESTS)
+
+
 def keep_files(files: Iterable[Path], folder: Path) -> None:
     """Copy ``files`` into the cache's ``folder``; nobody ever sees a part of them.
 
     A new folder is filled beside its place and renamed. Of one that is there already, each file is
-    replaced at once, so that a process that runs one goes on with the old.
+    replaced at once, so that a process that runs one goes on with the old. What killed processes
+    have left beside is removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
+    for left in folder.parent.glob(f"{STAGED}*{MARK}"):
+        remove_unheld(left)
+    staged, descriptor = held_folder(folder.parent, STAGED)
     try:
-        staged.chmod(0o755)  # mkdtemp shuts others out, also of a cache that users share
+        staged.chmod(0o755)  # it is made for its user alone, also in a cache that users share
         for file in files:
             # With its times, by which make decides what is new.
             shutil.copy2(file, staged)
+        digests = {file.name: _digest(file) for file in staged.iterdir()}
+        (staged / DIGESTS).write_text(json.dumps(digests))
         try:
             staged.rename(folder)
         except OSError:  # it is there and has files
-            for file in staged.iterdir():
+            for file in [*kept_files(staged), staged / DIGESTS]:
                 file.replace(folder / file.name)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _digest(path):
+    return hashlib.sha256(read_file(path)).hexdigest()

@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,35 @@ def _held_file(beside):
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()
+
+
+@contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """An empty folder for temporary files, removed at the block's end; its name begins so.
+
+    What killed processes have left of the same beginning is removed first, as no one holds it.
+    """
+    place = Path(tempfile.gettempdir())
+    for left in place.glob(f"{prefix}*{MARK}"):
+        remove_unheld(left)
+    folder, descriptor = held_folder(place, prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def held_folder(place: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder in ``place`` and the open descriptor that holds it until it is closed."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=MARK, dir=place))
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        hold(descriptor)
+        # As with files: another process may have removed it before it was held.
+        if os.fstat(descriptor).st_nlink:
+            return folder, descriptor
+        os.close(descriptor)
 
 
 def part_of(path: Path) -> Path:

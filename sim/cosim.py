@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from hw.spec.axi import PAGE_BYTES
 from hw.spec.config import SvpeConfig
 from qnn.errors import DeviceError
+from qnn.files import scratch_folder
 from qnn.runtime.remote import RemoteTransport, Request
 from sim import dram, rtl, runner
 from sim.rtl import MemoryTiming
@@ -78,7 +78,7 @@ def simulation(
     rtl.check_cores(cores, paths)
     check_port(listen)
     if work is None:
-        with tempfile.TemporaryDirectory(prefix="qnn-cosim-") as folder:
+        with scratch_folder("qnn-cosim-") as folder:
             options = {"cores": cores, "paths": paths, "timing": timing, "verilog": verilog}
             options |= {"listen": listen, "memory_bytes": memory_bytes, "work": Path(folder)}
             with simulation(config, **options) as running:

@@ -1,7 +1,6 @@
 """Runs an image on one or more copies of the accelerator's Verilog, with one memory around them."""
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from qnn.backend.waves import Waves
+from qnn.files import scratch_folder
 from qnn.runtime import handshake
 from qnn.runtime.given import Given, image_count
 from qnn.runtime.handshake import Outcome
@@ -157,7 +157,7 @@ def execute(
     """
     check_cores(cores, paths)
     if work is None:
-        with tempfile.TemporaryDirectory(prefix="qnn-rtl-") as folder:
+        with scratch_folder("qnn-rtl-") as folder:
             options = {"timing": timing, "limit": limit, "simulator": simulator, "stalls": stalls}
             options |= {"use_cache": use_cache, "cores": cores, "paths": paths, "waves": waves}
             options |= {"resets": resets, "least_words": least_words}

@@ -4,16 +4,16 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qnn.cache import alone, cache_folder, keep_files
+from qnn.cache import alone, cache_folder, is_kept, keep_files, kept_files
 from qnn.eda import verilator
 from qnn.errors import QnnError, ToolError
+from qnn.files import scratch_folder
 
 SIMULATORS = ("verilator", "icarus")
 # A screen.
@@ -81,12 +81,11 @@ def build(
     flags = (verilator.VERILATE, verilator.OPTIMISE, verilator.REPAIR, waves)
     key = _digest(simulator, tools, flags, toplevel, sorted(parameters.items()), *sources.items())
     folder = cache_folder() / "builds" / f"{toplevel}-{key}"
-    executable = folder / _executable(simulator, toplevel)
     kept = Build(simulator, toplevel, folder, 0.0, True)
-    if cache and executable.exists():
+    if cache and is_kept(folder):
         return kept
     with alone(folder):
-        if cache and executable.exists():  # another process compiled it meanwhile
+        if cache and is_kept(folder):  # another process compiled it meanwhile
             return kept
         started = time.perf_counter()
         _compile(sources, toplevel, parameters, simulator, waves, folder)
@@ -111,7 +110,7 @@ def run(
         A test failed, the simulator crashed, or there was no test; with the log's end and seed.
     """
     if work is None:
-        with tempfile.TemporaryDirectory(prefix="qnn-run-") as folder:
+        with scratch_folder("qnn-run-") as folder:
             return run(
                 model,
                 test_module,
@@ -174,7 +173,7 @@ def _digest(*parts):
 
 
 def _compile(sources, toplevel, parameters, simulator, waves, folder):
-    with tempfile.TemporaryDirectory(prefix="qnn-build-") as scratch:
+    with scratch_folder("qnn-build-") as scratch:
         paths = []
         for name, text in sources.items():
             paths.append(Path(scratch) / name)
@@ -196,12 +195,12 @@ def _verilate(paths, toplevel, parameters, waves, scratch):
     # No design in it: Verilator's own runtime is the same for all.
     tools = _digest(verilator.versions(), verilator.OPTIMISE, waves)
     kept = cache_folder() / "builds" / f"runtime-{tools}"
-    if not kept.exists():
+    if not is_kept(kept):
         with alone(kept):
-            if not kept.exists():
+            if not is_kept(kept):
                 _call(make, verilator.environment())
                 keep_files(scratch.glob("verilated*.o"), kept)
-    for compiled in kept.iterdir():
+    for compiled in kept_files(kept):
         shutil.copy(compiled, scratch)  # newer than its source, so that make takes it
     _call(make, verilator.environment())
 

@@ -1,11 +1,11 @@
 """Runs a board's whole design in RTL, from the bits on its serial pins to those that it answers."""
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from qnn.files import scratch_folder
 from sim import runner
 
 BENCH = "sim.bench.serial_line"
@@ -49,7 +49,7 @@ def exchange(
     # Whole nanoseconds: the bench's time has no fractions.
     period = round(1e9 / clock_hz)
     model = runner.build(sources, top)
-    with tempfile.TemporaryDirectory(prefix="qnn-serial-") as folder:
+    with scratch_folder("qnn-serial-") as folder:
         work = Path(folder)
         job = {
             "pins": asdict(pins),

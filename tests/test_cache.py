@@ -2,13 +2,17 @@
 
 import fcntl
 import os
+import random
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
-from qnn.cache import alone, cache_folder, keep_files
+from qnn.cache import alone, cache_folder, is_kept, keep_files, kept_files
+from qnn.files import held_folder, scratch_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 4
@@ -147,3 +151,81 @@ def test_the_folder_is_the_users_or_the_variables(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "qnn"
+
+
+@pytest.mark.parametrize("harm", ["cut", "emptied", "altered", "removed", "no hashes", "nothing"])
+def test_an_entry_that_is_not_as_it_was_kept_is_made_anew(tmp_path, harm):
+    made, entry = tmp_path / "model", tmp_path / "cache/entry"
+    made.write_bytes(b"program" * 99)
+    assert not is_kept(entry)
+    keep_files([made], entry)
+    harms = {
+        "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        "emptied": lambda path: path.write_bytes(b""),
+        "altered": lambda path: path.write_bytes(b"P" + path.read_bytes()[1:]),
+        "removed": lambda path: path.unlink(),
+        "no hashes": lambda path: (path.parent / ".whole").write_text("{"),
+        "nothing": lambda path: None,
+    }
+    harms[harm](entry / "model")
+    assert is_kept(entry) == (harm == "nothing")
+    keep_files([made], entry)
+    assert is_kept(entry)
+    assert [path.name for path in kept_files(entry)] == ["model"]
+
+
+# Keeps an entry again and again.
+KEEPER = """
+import sys
+from pathlib import Path
+from qnn.cache import keep_files
+print("here", flush=True)
+for number in range(10_000):
+    keep_files([Path(sys.argv[1])], Path(sys.argv[2]) / str(number % 3))
+"""
+
+
+def test_what_a_killed_process_was_filling_goes_with_the_next_and_a_living_ones_stays(tmp_path):
+    made, cache, rng, left = tmp_path / "model", tmp_path / "cache", random.Random(3), 0
+    made.write_bytes(bytes(1 << 21))
+    for _ in range(6):
+        process, _ = start(KEEPER, made, cache)
+        time.sleep(rng.uniform(0.02, 0.1))
+        process.kill()
+        process.communicate()
+        left += len(list(cache.glob(".part-*")))
+        living, descriptor = held_folder(cache, ".part-")
+        keep_files([made], cache / "mine")
+        assert [path.name for path in cache.glob(".part-*")] == [living.name]
+        os.close(descriptor)
+        assert is_kept(cache / "mine")
+    assert left, "no process was killed while it filled an entry: this tests nothing"
+
+
+# Works in a temporary folder until it is killed.
+WORKER = """
+import time
+from qnn.files import held_folder, scratch_folder
+with scratch_folder("qnn-test-") as folder:
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_temporary_folders_of_killed_processes_are_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "qnn-test-of-somebody").mkdir()
+    (killed, dead), (living, used) = start(WORKER), start(WORKER)
+    try:
+        killed.kill()
+        killed.communicate()
+        assert Path(dead).is_dir()
+        with scratch_folder("qnn-test-") as mine:
+            names = sorted(path.name for path in tmp_path.iterdir())
+            kept = [Path(used).name, mine.name, "qnn-test-of-somebody"]
+            assert names == sorted(kept)
+        assert not mine.exists()
+    finally:
+        living.kill()
+        living.communicate()

@@ -169,6 +169,7 @@ def _write(folder, model, quantized, design):
     """What the other commands start from."""
     import torch
 
+    from qnn.files import whole_file
     from qnn.ir import serialize
     from qnn.nn import artifact
 
@@ -176,7 +177,8 @@ def _write(folder, model, quantized, design):
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "digits_cnn.pt"
     # In the format that `--checkpoint` takes, so that every further step can be tried by hand.
-    torch.save(model.state_dict(), weights)
+    with whole_file(weights) as file:
+        torch.save(model.state_dict(), file)
     source = artifact.ModelSource("digits_cnn", str(weights))
     artifact.save(quantized, folder / "model.safetensors", source)
     serialize.save(design.graph, folder / "model.qgraph")

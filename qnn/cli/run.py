@@ -52,8 +52,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the design in BUILD on a board, with the driver that its folder 'driver' holds."""
-    import numpy as np
-
+    from qnn.array_file import write_arrays
     from qnn.runtime.given import image_count
 
     asked = asked_task(task)
@@ -64,8 +63,7 @@ def run(
     outputs, seconds = execute(device, design, channels_last(pixels))
     if out is not None:
         names = [output.name for output in design.graph.outputs]
-        with out.open("wb") as file:
-            np.savez(file, **dict(zip(names, outputs, strict=True)))
+        write_arrays(out, dict(zip(names, outputs, strict=True)))
     found = outputs_measured(design.graph, outputs, labels, kinds, pixels)
     result = {"device": device, "images": count, **found, "seconds": seconds}
     keep_result(build, f"run_{device.partition(':')[0]}", record(result, data))

@@ -42,8 +42,7 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Run the design in BUILD on test images."""
-    import numpy as np
-
+    from qnn.array_file import write_arrays
     from qnn.runtime.given import image_count
     from sim.simulate import simulate
 
@@ -59,8 +58,7 @@ def simulate(
     seconds = time.perf_counter() - started
     if out is not None:
         names = [output.name for output in design.graph.outputs]
-        with out.open("wb") as file:
-            np.savez(file, **dict(zip(names, run.outputs, strict=True)))
+        write_arrays(out, dict(zip(names, run.outputs, strict=True)))
     found = outputs_measured(design.graph, run.outputs, labels, kinds, pixels)
     result = {
         "device": device,

@@ -15,6 +15,7 @@ from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, read_array_design
 from qnn.errors import CompileError
+from qnn.files import write_whole
 
 if TYPE_CHECKING:
     from qnn.design import Design
@@ -63,7 +64,7 @@ def synth(
     said["utilization"] = [{**asdict(use), "share": use.share} for use in uses]
     # A file besides the output: a CI keeps it.
     if out is not None:
-        out.write_text(records.text(said))
+        write_whole(out, records.text(said))
     if as_json:
         print_json(said)
         return

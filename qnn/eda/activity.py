@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from hw.verilog import files
 from qnn.eda import verilator
 from qnn.eda.synthesis import YOSYS, run_tool, synthesis
 from qnn.errors import ToolError
+from qnn.files import scratch_folder
 
 # In SystemVerilog: Python would be called in every cycle.
 BENCH = Path(__file__).with_suffix(".sv")
@@ -67,7 +67,7 @@ def activity(
         A tool is missing or fails.
     """
     _, netlist = synthesis(files(ProcessingElement(config), PE, mapped=True), PE)
-    with tempfile.TemporaryDirectory(prefix="qnn-activity-") as scratch:
+    with scratch_folder("qnn-activity-") as scratch:
         folder = Path(scratch)
         module = _write_netlist(netlist, folder)
         (folder / "steps.hex").write_text("\n".join(_word(config, *step) for step in steps))

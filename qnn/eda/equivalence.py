@@ -3,11 +3,11 @@
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from qnn.eda.synthesis import YOSYS
 from qnn.errors import ToolError
+from qnn.files import scratch_folder
 
 # Registers of the same name are taken as equal before a clock edge, and proved equal after it.
 SCRIPT = (
@@ -35,7 +35,7 @@ def compare(first: str, second: str, top: str) -> tuple[int, int]:
     ToolError
         Yosys refuses one of them.
     """
-    with tempfile.TemporaryDirectory(prefix="qnn-equivalence-") as scratch:
+    with scratch_folder("qnn-equivalence-") as scratch:
         for name, text in (("first.v", first), ("second.v", second)):
             (Path(scratch) / name).write_text(text)
         command = [sys.executable, "-c", YOSYS, "-p", SCRIPT.format(top=top, hide=HIDE)]

@@ -5,7 +5,6 @@ The clock that it reaches says how arrays compare, not what an UltraScale+ devic
 
 import json
 import re
-import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +14,7 @@ from hw.spec.config import SvpeConfig
 from hw.verilog import files
 from qnn.eda.synthesis import YOSYS, run_tool
 from qnn.errors import ToolError
+from qnn.files import scratch_folder
 
 PART = "--85k --package CABGA756 --speed 8"
 TARGET_MHZ = 200  # more than is reached: the router then goes on until it can do no more
@@ -69,7 +69,7 @@ def route(config: SvpeConfig, seed: int = 1) -> Routed:
     """
     check()
     sources = files(ArrayOnPins(config), TOP)
-    with tempfile.TemporaryDirectory(prefix="qnn-route-") as scratch:
+    with scratch_folder("qnn-route-") as scratch:
         folder = Path(scratch)
         for name, text in sources.items():
             (folder / name).write_text(text)

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -15,7 +14,8 @@ from hw.spec.config import SvpeConfig
 from hw.spec.verilog_files import TOP
 from qnn.cache import alone, cache_folder
 from qnn.errors import ToolError
-from qnn.files import write_whole
+from qnn.fields import FieldsError, parsed, typed_fields
+from qnn.files import read_file, scratch_folder, write_whole
 
 # -noiopad: what we count is inside the chip; carry chains come out as CARRY4 also for xcup.
 SCRIPT = (
@@ -105,14 +105,25 @@ def synthesis(
     # By content and tool: a cached count is what would be counted again.
     key = hashlib.sha256(repr((version, script, sorted(sources.items()))).encode()).hexdigest()
     stored = cache_folder() / "synthesis" / f"{key[:24]}.json"
-    if not (cache and stored.exists()):
+    found = _stored(stored) if cache else None
+    if found is None:
         with alone(stored):
-            if not (cache and stored.exists()):  # another process may have run it meanwhile
+            # Another process may have run it meanwhile.
+            found = _stored(stored) if cache else None
+            if found is None:
                 statistics, netlist = _run_yosys(sources, script)
-                found = {"resources": asdict(count_cells(statistics)), "netlist": netlist}
-                write_whole(stored, json.dumps(found))
-    found = json.loads(stored.read_text())
-    return Resources(**found["resources"]), found["netlist"]
+                found = count_cells(statistics), netlist
+                write_whole(stored, json.dumps({"resources": asdict(found[0]), "netlist": netlist}))
+    return found
+
+
+def _stored(path):
+    """Counts and netlist that the cache has; None where it has none, or not all of it."""
+    try:
+        held = typed_fields({"resources": Resources, "netlist": object}, parsed(read_file(path)))
+    except (OSError, FieldsError):
+        return None
+    return held["resources"], held["netlist"]
 
 
 def array_resources(config: SvpeConfig) -> Resources:
@@ -161,7 +172,7 @@ def count_cells(statistics: Mapping) -> Resources:
 
 def _run_yosys(sources, script):
     """Statistics and netlist, from a run in a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="qnn-synthesis-") as scratch:
+    with scratch_folder("qnn-synthesis-") as scratch:
         folder = Path(scratch)
         for name, text in sources.items():
             (folder / name).write_text(text)

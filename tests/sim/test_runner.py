@@ -49,6 +49,20 @@ def test_a_bench_passes_and_the_second_build_comes_from_the_cache(cold_cache, si
         runner.run(other, BENCH, testcase="no_such_test")
 
 
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_cut_or_empty_simulator_is_built_anew_by_itself(cold_cache, size):
+    sources = {"counter.v": COUNTER}
+    first = runner.build(sources, "counter", parameters={"STEP": 3})
+    with (first.folder / "counter").open("r+b") as file:
+        file.truncate(size)
+    # Of the runtime that all simulators share, too.
+    for path in cold_cache.glob("runtime-*/*.o"):
+        path.write_bytes(path.read_bytes()[:size])
+    again = runner.build(sources, "counter", parameters={"STEP": 3})
+    assert not again.cached
+    assert runner.run(again, BENCH, testcase="counts_by_three").tests == 1
+
+
 def test_a_syntax_error_is_a_tool_error_and_leaves_nothing_in_the_cache(cold_cache):
     with pytest.raises(ToolError, match=r"verilator_bin failed with status 1:"):
         runner.build({"counter.v": COUNTER + "module"}, "counter")

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import resource
 import shutil
-import tempfile
 import time
 import traceback
 from collections import Counter
@@ -20,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 from qnn.bench.fuzz.target import FuzzTarget
+from qnn.files import scratch_folder
 
 # Seconds of one input, after which it counts as hung; real ones take milliseconds, and this leaves
 # room for a machine that does other things.
@@ -107,7 +107,7 @@ def run_campaign(
     campaign = Campaign(seed)
     if targets is None:
         targets = _own_targets()
-    with tempfile.TemporaryDirectory(prefix="qnn-fuzz-") as scratch:
+    with scratch_folder("qnn-fuzz-") as scratch:
         if corpus is None:
             from qnn.bench.fuzz.corpus import make_corpus
 
