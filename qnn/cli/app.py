@@ -1,5 +1,6 @@
 """The ``qnn`` command: one verb for each arrow, and one line for each refusal."""
 
+import os
 import sys
 from contextlib import nullcontext, suppress
 from typing import Annotated
@@ -8,10 +9,12 @@ import typer
 
 from qnn.cli.bench import bench
 from qnn.cli.check import check
+from qnn.cli.checks import one_of
 from qnn.cli.compile import compile_
 from qnn.cli.demo import demo
 from qnn.cli.doctor import doctor
 from qnn.cli.endings import Ending, ending_of
+from qnn.cli.examples import closing
 from qnn.cli.exit_codes import SUMMARY, ExitCode
 from qnn.cli.export import export
 from qnn.cli.output import (
@@ -40,17 +43,21 @@ VERBS = (
     *(show, run, serve, synth, report, doctor),
 )
 
+SHELLS = ("bash", "zsh", "fish")
+COMPLETE = "_QNN_COMPLETE"  # by which a shell asks; typer gives it this name
+
 app = typer.Typer(
     # Completion would add two options to every help page.
     add_completion=False,
     rich_markup_mode=None,  # rich would double the time of --help
     epilog=SUMMARY,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 # Verbs import what they need when they run: importing torch takes seconds, and help must not.
 for verb in VERBS:
-    app.command(verb.__name__.strip("_"), epilog=SUMMARY)(verb)
+    app.command(verb.__name__.strip("_"), epilog=closing(verb.__name__.strip("_")))(verb)
 # A function called so would be taken for a test.
-app.command("testbench", epilog=SUMMARY)(write_testbench)
+app.command("testbench", epilog=closing("testbench"))(write_testbench)
 app.add_typer(bench, name="bench", epilog=SUMMARY)
 
 
@@ -72,6 +79,32 @@ def qnn(
     """PyTorch models to multiplier-free FPGA accelerators, equal bit for bit."""
 
 
+@app.command("version", epilog=closing("version"))
+def tell_version() -> None:
+    """Print the version."""
+    print_version(True)
+
+
+@app.command("help", epilog=closing("help"))
+def tell_help(
+    command: Annotated[list[str] | None, typer.Argument(help="A command; without it, all.")] = None,
+) -> None:
+    """Show what a command does and takes, as COMMAND --help does."""
+    raise typer.Exit(_invoke([*(command or ()), "--help"]))
+
+
+@app.command("completion", epilog=closing("completion"))
+def completion(
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", callback=one_of(SHELLS))
+    ],
+) -> None:
+    """Print a script that lets SHELL complete commands and options with the tab key."""
+    from typer.completion import get_completion_script
+
+    print(get_completion_script(prog_name="qnn", complete_var=COMPLETE, shell=shell))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with an ``ExitCode``.
 
@@ -80,11 +113,21 @@ def main(arguments: list[str] | None = None) -> None:
     """
     # Without arguments a newcomer sees what there is, and no error.
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if COMPLETE in os.environ:
+        _complete()
     as_json = "--json" in arguments
     open_missing()
     with json_alone() if as_json else nullcontext():
         code = _run(arguments, as_json)
     raise SystemExit(int(code))
+
+
+def _complete() -> None:
+    """Answer a shell that asks, by the script of ``completion``, how a line may go on."""
+    from typer.completion import completion_init
+
+    completion_init()
+    app(prog_name="qnn")
 
 
 def _run(arguments: list[str], as_json: bool) -> int:

@@ -10,7 +10,7 @@ from qnn.backend.registry import DEFAULT
 from qnn.cli.bench_array import bench_array
 from qnn.cli.bench_fuzz import bench_fuzz
 from qnn.cli.checks import data_source, float_model, new_file, new_folder, old_file
-from qnn.cli.exit_codes import SUMMARY
+from qnn.cli.examples import closing
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.sources import ConfigName, ConfigSettings, check_sizes, read_config
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from qnn.bench.runs import TableRun
 
 bench = typer.Typer(rich_markup_mode=None)
-bench.command("array", epilog=SUMMARY)(bench_array)
-bench.command("fuzz", epilog=SUMMARY)(bench_fuzz)
+bench.command("array", epilog=closing("bench array"))(bench_array)
+bench.command("fuzz", epilog=closing("bench fuzz"))(bench_fuzz)
 
 
 class Simulator(StrEnum):
@@ -42,7 +42,7 @@ def _bench(context: typer.Context) -> None:
         print(context.get_help())
 
 
-@bench.command("accuracy", epilog=SUMMARY)
+@bench.command("accuracy", epilog=closing("bench accuracy"))
 def bench_accuracy(
     data: Annotated[
         Path | None, typer.Option(help="Folder with CIFAR-10, stories and trained weights.")
@@ -84,7 +84,7 @@ def bench_accuracy(
     _print(results, markdown, as_json)
 
 
-@bench.command("training", epilog=SUMMARY)
+@bench.command("training", epilog=closing("bench training"))
 def bench_training(
     # A median, which a few slow steps do not move.
     steps: Annotated[int, typer.Option(min=1, help="Steps of each form, after warm-up.")] = 15,
@@ -105,7 +105,7 @@ def bench_training(
     _print_costs(costs)
 
 
-@bench.command("network", epilog=SUMMARY)
+@bench.command("network", epilog=closing("bench network"))
 def bench_network(
     model: Annotated[
         str,

@@ -10,7 +10,7 @@ import typer
 from hw.spec.config import CONFIGS, named_config
 from qnn.backend.registry import DEFAULT, named, names
 from qnn.cli.checks import MODEL_ADVICE, MODEL_SUFFIXES, data_source, old_file, one_of
-from qnn.cli.output import progress
+from qnn.cli.output import note, progress
 from qnn.errors import CompileError
 
 if TYPE_CHECKING:
@@ -258,12 +258,21 @@ def read_test_images(
     if len(graph.inputs) == 1:
         (node,) = graph.inputs
         dataset = read_data(data, layout, taken(node))
-        return dataset.x_test[:count].numpy(), _arrays(dataset.y_test)
+        return _first(dataset.x_test, count, data).numpy(), _arrays(dataset.y_test)
     from qnn.nn.named_data import TEST, read_part
 
     inputs = {node.name: (node.axes, taken(node)) for node in graph.inputs}
     x, labels = read_part(data, TEST, inputs, layout)
-    return tuple(images[:count].numpy() for images in x), _arrays(labels)
+    taken_images = _first(x[0], count, data)
+    return tuple(images[: len(taken_images)].numpy() for images in x), _arrays(labels)
+
+
+def _first(images, count, data):
+    """The first ``count`` images; fewer are taken, and told, where the data have no more."""
+    if count > len(images):
+        note(f"{data} has {len(images):,} test images, not {count:,}; all of them are taken")
+    # A slice by a number beyond what torch counts with would be an error of its own.
+    return images[: min(count, len(images))]
 
 
 def _arrays(labels) -> "Labels":
