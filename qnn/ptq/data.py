@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from qnn.errors import ModelError
 from qnn.nn.preprocess import Pixels
@@ -47,7 +48,7 @@ def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
         batches = [data]
         _check_count(len(data), inputs)
     else:
-        batches = [_batch(part, inputs[0]) for part in data]
+        batches = [_batch(part, inputs[0]) for part in listed(data)]
     if not batches or not all(_filled(batch) for batch in batches):
         raise ModelError(EMPTY)
     for batch in batches:
@@ -57,6 +58,14 @@ def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
     for images in zip(*batches, strict=True):
         _check_shapes(images)
     return [tuple(images.detach().cpu() for images in batch) for batch in batches]
+
+
+def listed(data: Data) -> Tensor | tuple[Tensor, ...] | list[Batch]:
+    """``data`` that can be read more than once: what is neither tensors nor a tuple as a list."""
+    if isinstance(data, Tensor | tuple | list):
+        return data
+    # PyTorch's data sets have single items, which are no batches yet.
+    return list(DataLoader(data, CHUNK) if isinstance(data, Dataset) else data)
 
 
 def labels_beside(data: Data, inputs: int) -> np.ndarray | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.export import ExportedProgram
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
@@ -20,7 +20,7 @@ from qnn.nn.round import Augment, Source, round_quantized
 from qnn.ptq.build import build
 from qnn.ptq.calibrate import choose_types, observe
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
-from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, labels_beside, reals
+from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
 from qnn.ptq.outliers import Peaks, warn_of_calibration
 from qnn.ptq.plans import plan_of
@@ -92,7 +92,7 @@ def quantize(
     _check_formats(weight_bits, activation_bits, terms)
     roundings.rounding(rounding).choose(rounding_options)
     counts = _input_counts(model)
-    data = data if isinstance(data, Tensor | tuple) else list(data)
+    data = listed(data)
     given = batches_of(data, counts)
     # Checked before anything is computed, which may take minutes.
     learnt = given if rounding_data is None else batches_of(rounding_data, counts)

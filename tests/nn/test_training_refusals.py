@@ -45,8 +45,8 @@ def test_empty_data_are_refused():
         "tensor with images in it"
     )
     assert refusal(["a", "b"]) == (
-        "train needs training images (count, ...), at least one, not str; give a tensor with "
-        "images in it"
+        "train needs training batches of samples and labels, two tensors, not str; let the "
+        "loader's collate_fn give them"
     )
     assert refusal(Dataset(x, y, x[:0], y[:0])) == (
         "train needs test images (count, ...), at least one, not shape (0, 1, 4, 4); give a tensor "

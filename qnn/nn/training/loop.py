@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qnn.errors import ModelError
 from qnn.interrupt import Interrupted, stoppable
-from qnn.nn.data import Dataset
 from qnn.nn.training import checkpoint as checkpoints
 from qnn.nn.training.fingerprint import fingerprint
 from qnn.nn.training.metrics import Measured, Metrics
@@ -19,7 +18,7 @@ from qnn.nn.training.processes import processes
 from qnn.nn.training.rates import rate_at
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.run import RunState
-from qnn.nn.training.samples import Augment, samples
+from qnn.nn.training.samples import Augment, Data, samples
 from qnn.nn.training.task import task_of
 from qnn.tasks.kinds import TaskKind
 
@@ -57,7 +56,7 @@ class TrainingReport:
 
 def train(
     model: nn.Module,
-    data: Dataset | Tensor | Sequence[Tensor],
+    data: Data,
     recipe: Recipe | None = None,
     teacher: nn.Module | None = None,
     checkpoint: str | Path | None = None,
@@ -71,6 +70,7 @@ def train(
     tensorboard: str | Path | None = None,
     save_seconds: float = SAVE_SECONDS,
     task: str | None = None,
+    validation: Data | None = None,
 ) -> TrainingReport:
     """Train ``model`` in place, and leave it in evaluation mode.
 
@@ -86,7 +86,9 @@ def train(
     ----------
     data : a data set; images (count, ...), uint8 or what the model takes, with labels, (count,)
         of classes or as the task has them; or images alone, where a teacher answers for them or
-        the model gives back its input
+        the model gives back its input. Also a loader, a data set of PyTorch's, or any batches of
+        samples and labels; they are read once, unshuffled, and what they draw at random is drawn
+        once, so that a run stays a function of its seed
     teacher : a module that takes what the float model takes, or a quantized model
     checkpoint : file of the run, written after each epoch and every ``save_seconds``; if it
         exists the run goes on from it, and ends in the same bits as without the interruption, on
@@ -100,6 +102,8 @@ def train(
     tensorboard : folder of event files
     task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``, which decides the losses; None:
         as labels and outputs tell (see ``find_task``)
+    validation : what is measured on after each epoch, in any form that ``data`` may have; None:
+        the test part of a data set, if ``data`` is one
 
     Raises
     ------
@@ -112,7 +116,7 @@ def train(
         Several processes without lightning-fabric, or event files without tensorboard.
     """
     recipe = recipe or Recipe()
-    found = samples(data)
+    found = samples(data, validation, recipe.seed)
     path = None if checkpoint is None else Path(checkpoint)
     team = processes(device)
     work = task_of(model, teacher, found, recipe, augment, (mean, std), team, task)

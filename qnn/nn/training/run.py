@@ -56,7 +56,7 @@ class RunState:
         x = self._placed(x)
         y = self._wanted(x) if y is None else y.to(device, non_blocking=True)
         with self._autocast():
-            outputs = task.reader(task.student.module, x)
+            outputs = self._outputs(x)
             answers = self._answers(x)
         # Divided before the gradients are summed over processes: the sum is then the whole batch's
         # mean.
@@ -68,6 +68,18 @@ class RunState:
             right = task.loss.right(outputs.detach(), y)
         self._apply([share.detach(), right])
         self.window.add(share.detach(), right, len(x) * task.processes.count)
+
+    def _outputs(self, x):
+        try:
+            return self.task.reader(self.task.student.module, x)
+        except ValueError as error:
+            # What torch's batch_norm says, in the words of its input's shape.
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ModelError(
+                "train needs two values a channel for the statistics of BatchNorm, but a batch of "
+                "one image has one; take larger batches, or freeze_statistics_at=0"
+            ) from None
 
     def _placed(self, x):
         """The images on the device, in the recipe's memory format."""

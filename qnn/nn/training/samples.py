@@ -1,7 +1,7 @@
 """Training and test images, checked once, and the batch of every step."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -9,9 +9,11 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.nn.data import Dataset
+from qnn.nn.training.gather import gathered, is_tensors
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.seeds import Draw, generator
 
+Data = Dataset | Tensor | Sequence[Tensor] | Iterable
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 # CIFAR takes 150 MiB; ImageNet's 190 GB would never fit, and 4 GiB leave room on an 8 GiB card.
 RESIDENT_BYTES = 4 << 30  # of images that a GPU keeps; more stay with the host
@@ -34,8 +36,12 @@ class Samples:
         return Samples(*(None if part is None else part.to(device) for part in parts))
 
 
-def samples(data: Dataset | Tensor | Sequence[Tensor]) -> Samples:
-    """``data`` in one form: a data set, a tensor of images, or images and labels.
+def samples(data: Data, validation: Data | None = None, seed: int = 0) -> Samples:
+    """``data`` in one form, and ``validation`` as its test part, where it is given.
+
+    Parameters
+    ----------
+    seed : of what loaders draw at random
 
     Raises
     ------
@@ -45,12 +51,25 @@ def samples(data: Dataset | Tensor | Sequence[Tensor]) -> Samples:
     if isinstance(data, Dataset):
         found = Samples(data.x_train, data.y_train, data.x_test, data.y_test)
     else:
-        parts = (data,) if isinstance(data, Tensor) else tuple(data)
-        found = Samples(parts[0], parts[1] if len(parts) > 1 else None, None, None)
+        found = Samples(*_tensors(data, "training", seed), None, None)
+    if validation is not None:
+        if isinstance(validation, Dataset):
+            x, y = validation.x_test, validation.y_test
+        else:
+            x, y = _tensors(validation, "test", seed)
+        found = replace(found, x_test=x, y_test=y)
     _check(found.x_train, found.y_train, "training")
     if found.x_test is not None:
         _check(found.x_test, found.y_test, "test")
     return found
+
+
+def _tensors(data, part, seed):
+    """Samples and labels, None where there are no labels."""
+    if not is_tensors(data):
+        return gathered(data, part, seed)
+    parts = (data,) if isinstance(data, Tensor) else tuple(data)
+    return parts[0], parts[1] if len(parts) > 1 else None
 
 
 def _check(x, y, part):

@@ -1,0 +1,92 @@
+"""Samples and labels of loaders, of PyTorch's data sets and of any batches, as two tensors.
+
+They are read once, in an order that does not change, so that a run is a function of its seed and
+goes on to the same bits. What a loader draws at random it draws once; what should change in every
+step is ``augment``.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.utils import data as torch_data
+
+from qnn.errors import ModelError
+
+CHUNK = 256  # items of a data set that are collated at a time; any number gives the same tensors
+
+
+def is_tensors(data: object) -> bool:
+    """Whether ``data`` are tensors as they are: samples, or samples and labels."""
+    # A tuple never is batches; a list is, but that of two tensors is as usual as their tuple.
+    if isinstance(data, Tensor | tuple):
+        return bool(len(data))
+    return isinstance(data, list) and 1 <= len(data) <= 2 and isinstance(data[0], Tensor)
+
+
+def gathered(data: Iterable, part: str, seed: int) -> tuple[Tensor, Tensor | None]:
+    """All samples of a loader, a data set of items, or batches, and their labels if it has some.
+
+    Parameters
+    ----------
+    part : "training" or "test", for refusals
+    seed : of what a loader draws from torch's global numbers, which are left as they were
+
+    Raises
+    ------
+    ModelError
+        It cannot be iterated, has no samples, or batches that do not fit together.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            batches = [_pair(batch, part) for batch in _in_order(data)]
+        except TypeError as error:  # of what is no iterable, and of items that cannot be collated
+            raise ModelError(
+                f"train needs {part} data as tensors, a loader or batches of samples and labels, "
+                f"but got {type(data).__name__}: {str(error).splitlines()[0].rstrip('.')}; "
+                f"convert them"
+            ) from None
+    if not batches:
+        raise ModelError(f"train needs {part} data, but the loader gave no batch; give some")
+    xs, ys = zip(*batches, strict=True)
+    labelled = [y is not None for y in ys]
+    if any(labelled) != all(labelled):
+        raise ModelError(f"train needs labels in all {part} batches or in none; give all")
+    return _joined(xs, part, "samples"), _joined(ys, part, "labels") if any(labelled) else None
+
+
+def _in_order(data):
+    """Batches, unshuffled where the order is the loader's own choice: training draws another."""
+    if isinstance(data, torch_data.Dataset):
+        return torch_data.DataLoader(data, CHUNK)
+    shuffled = isinstance(data, torch_data.DataLoader) and isinstance(
+        data.sampler, torch_data.RandomSampler
+    )
+    # Drawn with replacement, or only some of the items: that is a choice of samples.
+    if not shuffled or data.sampler.replacement or len(data.sampler) != len(data.dataset):
+        return data
+    return torch_data.DataLoader(data.dataset, data.batch_size or 1, collate_fn=data.collate_fn)
+
+
+def _pair(batch, part):
+    if isinstance(batch, Tensor):
+        return batch, None
+    fits = isinstance(batch, tuple | list) and 1 <= len(batch) <= 2
+    if not fits or not all(isinstance(each, Tensor) for each in batch):
+        kinds = [type(each).__name__ for each in batch] if fits else type(batch).__name__
+        raise ModelError(
+            f"train needs {part} batches of samples and labels, two tensors, not {kinds}; let the "
+            f"loader's collate_fn give them"
+        )
+    return batch[0], batch[1] if len(batch) == 2 else None
+
+
+def _joined(parts, part, what):
+    shapes = sorted({tuple(each.shape[1:]) for each in parts})
+    if len(shapes) > 1:
+        raise ModelError(
+            f"train needs {part} {what} of one shape, not {', '.join(map(str, shapes))}; make them "
+            f"alike"
+        )
+    return torch.cat(list(parts))
