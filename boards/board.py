@@ -86,6 +86,28 @@ class OpenFlow:
     wheel: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class SerialPins:
+    """Where a board's own design talks, so that it can be simulated from pin to pin.
+
+    Members
+    -------
+    folder : in the build folder, which has its Verilog
+    top : the module
+    clock, receives, sends : its ports
+    clock_hz : the clock's rate
+    divisor : clock cycles of a bit of the serial line
+    """
+
+    folder: str
+    top: str
+    clock: str
+    receives: str
+    sends: str
+    clock_hz: int
+    divisor: int
+
+
 Outputs = tuple[tuple["np.ndarray", ...], tuple[int, ...]]  # integers of each output, cycles
 SerialHost = Callable[["Image", str, "np.ndarray"], Outputs]  # image, port, images
 
@@ -102,6 +124,7 @@ class Board(BoardFacts, Protocol):
     kinds : the cells of its device, as its maker's tools write them
     open_flow : how open tools make its bitstream; None where only the vendor's tool does
     serial : runs images on a board that answers on a serial line; None for one that runs the driver
+    pins : where a design of the board's own talks; None where the board gets ``rtl`` as it is
     """
 
     @property
@@ -120,6 +143,8 @@ class Board(BoardFacts, Protocol):
     def open_flow(self) -> OpenFlow | None: ...
     @property
     def serial(self) -> SerialHost | None: ...
+    @property
+    def pins(self) -> SerialPins | None: ...
 
     def evidence(self, build: Path) -> int:
         """How surely the project of a build folder is this board's; 0 if it is not."""

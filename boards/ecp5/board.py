@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boards.board import CellCount, ClockCheck, OpenFlow, SerialHost, Stage
+from boards.board import CellCount, ClockCheck, OpenFlow, SerialHost, SerialPins, Stage
 from boards.ecp5.check import findings
 from boards.ecp5.commands import REPORT, bitstream, commands
 from boards.ecp5.devices import KINDS
@@ -69,6 +69,18 @@ class Ecp5(ArrayBoard[Ecp5Facts]):
     @property
     def serial(self) -> SerialHost:
         return self._execute
+
+    @property
+    def pins(self) -> SerialPins:
+        return SerialPins(
+            folder=self.name,
+            top=self.facts.top,
+            clock=self.facts.clock,
+            receives=self.facts.receives,
+            sends=self.facts.sends,
+            clock_hz=self.facts.clock_hz,
+            divisor=self.facts.divisor,
+        )
 
     def evidence(self, build: Path) -> int:
         return int((build / self.project).is_file())

@@ -40,7 +40,7 @@ def verilog(facts: Ecp5Facts, image: Image, *, divisor: int | None = None) -> di
     divisor : clock cycles of a bit of the serial line; by default those of ``BAUD``
     """
     # A simulation takes a small divisor, because real bits last hundreds of cycles.
-    divisor = divisor or round(facts.clock_hz / BAUD)
+    divisor = divisor or facts.divisor
     return verilog_files(Ecp5Top(facts, network(image), divisor=divisor), facts.top)
 
 

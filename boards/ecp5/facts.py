@@ -70,6 +70,11 @@ class Ecp5Facts:
         """The clock's rate, in MHz."""
         return self.clock_hz / 1e6
 
+    @property
+    def divisor(self) -> int:
+        """Clock cycles of a bit of the serial line."""
+        return round(self.clock_hz / BAUD)
+
 
 def constraints(facts: Ecp5Facts) -> str:
     """The ``.lpf`` file of the board's design."""

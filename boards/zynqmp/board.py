@@ -24,6 +24,7 @@ class ZynqMp(ArrayBoard[Facts]):
     kinds = KINDS
     open_flow = None
     serial = None
+    pins = None
 
     @property
     def cells(self) -> tuple[CellCount, ...]:

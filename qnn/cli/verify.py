@@ -79,6 +79,10 @@ def verify(
     options |= {} if stalls is None else {"stalls": stalls}
     with progress("verifying") as say:
         report = verify(design, pixels, device=device, thorough=thorough, say=say, **options)
+    if thorough and device == HARDWARE and report.passed:
+        from qnn.cli.board_trial import board_trial
+
+        report = replace(report, trials=report.trials + board_trial(build, design, pixels))
     # A board's project has copies of what was simulated.
     if device == HARDWARE and report.failure is None:
         report = replace(report, failure=contradiction(build))

@@ -4,8 +4,8 @@ The environment variable QNN_JOB names a JSON file with ``rounds``, each with a 
 writes for every core that runs in it, from core 0 on, ``identity`` and ``after``, the registers to
 read before the first and after each run, and ``result``, the file for what was read. The last write
 of a run starts it; it goes to all cores of a round at once. Nothing here runs while they work.
-``resets``, if there are any, are cycles after which a start of the first round is reset: by the
-register, and after the last of them by the reset of the whole design.
+``resets``, if there are any, are cycles after which a start of the first round is reset: once by
+the reset of the whole design, and then after each of them by the register.
 """
 
 import json
@@ -46,12 +46,13 @@ def read_job() -> dict:
 @cocotb.test()
 async def run_job(dut):
     job, registers = read_job(), await reset(dut)
-    for wait in job.get("resets", ()):
-        await stop(dut, job["rounds"][0], registers, wait)
+    # The register's come last, as the reset of the design would hide what one of them leaves.
     if job.get("resets"):
         await start(dut, job["rounds"][0], registers)
         await ClockCycles(dut.clk, job["resets"][-1])
         registers = await reset(dut)
+    for wait in job.get("resets", ()):
+        await stop(dut, job["rounds"][0], registers, wait)
     await finish(dut, job, registers)
 
 

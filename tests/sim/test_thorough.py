@@ -183,9 +183,9 @@ def test_cells_for_synthesis_are_proved_to_compute_what_is_simulated():
         (
             (
                 "qnn_accelerator.v",
-                "\\qnn_accelerator.shell.gates",
-                "      \\$51  = 8'h00;",
-                "      \\$51  = \\$15 [7:0];",
+                "\\qnn_accelerator.shell.fetch ",
+                "      \\$18  = 7'h40;",
+                "      \\$18  = \\$11 [6:0];",
             ),
             "resets in the middle of a run",
         ),
