@@ -13,6 +13,7 @@ from qnn.errors import CompileError
 from qnn.exchange import replace_folder
 from qnn.ir.graph import Graph
 from qnn.ir.serialize import from_bytes, to_bytes
+from qnn.licence import licensed
 from qnn.manifest import (
     EARLIER,
     FORMAT,
@@ -125,7 +126,7 @@ class Design:
             "report/estimate_network_performance.json": _json(_marked(estimate.performance)),
             **backend.files(artifact),
         }
-        files |= extra(files) if extra else {}
+        files = licensed(files | (extra(files) if extra else {}))
         manifest = {
             "format": FORMAT,
             "backend": backend.name,
@@ -137,7 +138,7 @@ class Design:
             "files": {name: digest(data) for name, data in sorted(files.items())},
         }
         # Not in the manifest: a test bench is there to be changed, and the build stays what it is.
-        bench = portable_bench(self.graph, artifact, backend, files)
+        bench = licensed(portable_bench(self.graph, artifact, backend, files))
         return {**files, **bench, MANIFEST: _json(manifest)}
 
 

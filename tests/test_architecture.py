@@ -28,9 +28,10 @@ MAY_IMPORT = {
     },
     "qnn.compiler": {"qnn.ir", "qnn.quant", "hw.spec", "hw.spec.isa.codes"},
     "qnn.backend": {"qnn.ir", "qnn.quant"},  # the protocol, what it speaks of, and the registry
+    "qnn.licence": {"hw.spec"},
     "qnn.testbench": {"qnn.backend", "qnn.ir"},
     "qnn.manifest": set(),  # what a build folder says of itself
-    "qnn.design": {"qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
+    "qnn.design": {"qnn.licence", "qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
     "qnn.runtime": {"qnn.ir.codes", "qnn.ir.shape", "qnn.tasks", "hw.spec"},
     "qnn.eda": {"hw", "hw.spec"},
     "sim": {  # simulators of the array

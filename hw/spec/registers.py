@@ -53,6 +53,23 @@ class Status(enum.IntFlag):
     INTERRUPT = 8
 
 
+# What a description of the map says beside addresses.
+FIELDS = {Register.CONTROL: tuple(Control), Register.STATUS: tuple(Status)}  # bits, lowest first
+WIDE = frozenset(  # of 64 bits
+    {
+        *(Register.FINGERPRINT, Register.ERROR_ADDRESS, Register.CYCLES, Register.IMAGE_BASE),
+        *(Register.INPUT_BASE, Register.OUTPUT_BASE, Register.SCRATCH_BASE),
+    }
+)
+READ_ONLY = frozenset(
+    {
+        *(Register.MAGIC, Register.FINGERPRINT, Register.ERROR, Register.ERROR_ADDRESS),
+        *(Register.CYCLES, Register.LOAD_BUSY, Register.LOAD_STALL, Register.COMPUTE_BUSY),
+        *(Register.COMPUTE_STALL, Register.STORE_BUSY, Register.STORE_STALL, Register.TAG),
+    }
+)
+
+
 class Error(enum.IntEnum):
     """Codes of ERROR."""
 

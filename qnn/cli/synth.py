@@ -69,7 +69,7 @@ def synth(
         print_json(said)
         return
     print_table(
-        f"{name} of {design.config}, on {target.title} ({target.device.name})",
+        f"{name}, on {target.title} ({target.device.name})",
         ("cells", "used", "available", "share"),
         [(use.name, *use.texts) for use in uses],
     )

@@ -24,6 +24,9 @@ REGISTERS = (
     *(Register.MAGIC, Register.FINGERPRINT),
     *(Register.STATUS, Register.ERROR, Register.CYCLES),
 )
+SOURCES = ("memory.sv", "testbench.sv")  # of the bench, beside the accelerator's
+INCLUDED = "parameters.svh"
+DATA = tuple(f"{name}.hex" for name in ("expected", "host", "image", "input", "mask"))
 LICENCE = f"// {SPDX}\n"
 
 
@@ -43,8 +46,8 @@ def bench_files(
     expected, mask = output_regions(image, outputs, len(inputs))
     here = files("sim.portable")
     texts = {
-        "parameters.svh": parameters(image, memory),
-        "files.f": "".join(f"{name}\n" for name in (*sources, "memory.sv", "testbench.sv")),
+        INCLUDED: parameters(image, memory),
+        "files.f": "".join(f"{name}\n" for name in (*sources, *SOURCES)),
         "host.hex": _host(image, memory),
         "memory.sv": LICENCE + files("sim").joinpath("memory.sv").read_text(),
         "testbench.sv": here.joinpath("testbench.sv").read_text(),

@@ -79,7 +79,8 @@ def test_a_build_folder_gives_the_design_back(design, build):
     assert again.config == design.config
     manifest = json.loads((build / "manifest.json").read_bytes())
     assert (manifest["backend"], manifest["config"]) == ("interpreter", {"macs": 1})
-    assert (build / "rtl/none.v").read_text() == "module none; endmodule\n"
+    licence, text = (build / "rtl/none.v").read_text().splitlines()
+    assert (licence, text) == ("// SPDX-License-Identifier: Apache-2.0", "module none; endmodule")
 
 
 def test_a_build_of_an_unknown_back_end_is_refused(build, monkeypatch):

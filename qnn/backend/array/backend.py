@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from hw.spec import resources
 from hw.spec.config import PES, SvpeConfig
 from hw.spec.image import Image, ImageError
-from hw.spec.verilog_files import CELLS, WORDS, simulation_files
+from hw.spec.verilog_files import CELLS, TOP, WORDS, simulation_files
 from qnn.backend.array.configure import config_for
 from qnn.backend.claims import Claim
 from qnn.backend.costs import Costs, Estimate
@@ -102,11 +102,17 @@ class ArrayBackend:
     def files(self, artifact: Image) -> dict[str, bytes]:
         # Elaboration needs amaranth; reading a design does not.
         from hw.verilog import mapped_files, verilog
+        from qnn.backend.array.fusesoc import core
+        from qnn.backend.array.ip_xact import component
 
         plain, mapped = verilog(artifact.config), mapped_files(artifact.config)
         files = {WORDS + name: text.encode() for name, text in plain.items()}
         files |= {CELLS + name: text.encode() for name, text in mapped.items()}
-        return files | {f"driver/{name}": data for name, data in driver_files(artifact).items()}
+        files |= {f"driver/{name}": data for name, data in driver_files(artifact).items()}
+        return files | {
+            "component.xml": component(artifact.config, files),
+            f"{TOP}.core": core(artifact.config, files),
+        }
 
     def testbench(self, artifact: Image, inputs, outputs, built) -> dict[str, bytes]:
         from sim.portable.folder import bench_files

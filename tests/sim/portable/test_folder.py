@@ -153,7 +153,7 @@ def test_the_test_bench_tells_what_the_run_did_wrong(build):
     code, out, _ = run(build, "icarus")
     assert code == 1
     assert out == (
-        "FAIL: run 0: register STATUS reads 0000000e, expected only DONE of DONE and FAILED\n"
+        "FAIL: run 0: register STATUS reads 0000010e, expected only DONE of DONE and FAILED\n"
         "FAIL: run 0: register ERROR reads 00000003\n"
     )
 
