@@ -155,7 +155,7 @@ class Bench:
             raise TimeoutError("no interrupt")
         status = await self.read(Register.STATUS)
         await self.write(Register.STATUS, Status.INTERRUPT)
-        assert await self.read(Register.STATUS) == status & ~Status.INTERRUPT
+        assert await self.read(Register.STATUS) == status & ~int(Status.INTERRUPT)
         assert not self.dut.irq.value
         assert status >> RUN_OFFSET == number
         return Status(status - (number << RUN_OFFSET))
