@@ -62,6 +62,7 @@ def check_marks(values: Mapping[str, object], where: str = "") -> None:
     """
     for key, value in values.items():
         if isinstance(value, Mapping):
+            # Under a key with a mark, all numbers were got as it says.
             if not key.startswith(MARKS):
                 check_marks(value, f"{where}{key}.")
         # A truth value is a verdict, not a number that was got somehow.
@@ -83,6 +84,7 @@ def keep(build: Path, name: str, values: Mapping[str, object]) -> Path:
     OSError
         The folder is not writable.
     """
+    # Before anything is written: a number without its mark is a mistake of ours.
     check_marks(values)
     path = build / FOLDER / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
@@ -104,6 +106,7 @@ def read(build: Path) -> dict[str, Record]:
     for path in sorted((build / FOLDER).glob("*.json")):
         try:
             values = parsed(read_file(path))
+        # Broken, or no file: the page shows what is whole.
         except (OSError, FieldsError):
             continue
         # Other tools write JSON into the folder too; ours name the image that they are of.
@@ -121,6 +124,7 @@ def _whole(name, values):
     try:
         check_marks(values)
         for key, value in values.items():
+            # Of cells there is a number for each kind.
             if key.startswith(MARKS):
                 typed(dict[str, float] if key in CELLS else float, value)
         # Pages format and compare these: what is missing or of another kind would end a report.
@@ -140,6 +144,7 @@ def image_digest(build: Path) -> str:
         The folder has no manifest that names one.
     """
     path = build / MANIFEST
+    # Of this one entry alone, as a folder of results need not hold a whole build.
     try:
         found = parsed(read_file(path))
         return typed(dict[str, str], typed(dict, found).get("files"))["image.bin"]
