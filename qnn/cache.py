@@ -1,12 +1,15 @@
 """What costs much is made once for all processes of a user, and kept under ``cache_folder``."""
 
+import atexit
 import fcntl
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from qnn.fields import FieldsError, parsed, typed
@@ -17,10 +20,27 @@ STAGED = ".part-"  # begins the name of an entry that is being filled
 
 
 def cache_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/qnn``, or the same under ``~/.cache``."""
+    """Return ``$XDG_CACHE_HOME/qnn``, or the same under ``~/.cache``.
+
+    Where that cannot be written, as in a container, a temporary folder of this process stands in:
+    what is made is then made again by the next one.
+    """
     # The XDG rule: an empty variable counts as none.
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "qnn"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(base) / "qnn"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return _temporary_folder()
+    return folder if os.access(folder, os.W_OK | os.X_OK) else _temporary_folder()
+
+
+@lru_cache(maxsize=1)
+def _temporary_folder():
+    # A new one, as simulators are run from it: others could have filled one of a known name.
+    folder = tempfile.mkdtemp(prefix="qnn-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @contextmanager

@@ -162,6 +162,8 @@ def execute(
             options |= {"use_cache": use_cache, "cores": cores, "paths": paths, "waves": waves}
             options |= {"resets": resets, "least_words": least_words}
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
+    # The simulator runs inside of it, where a relative path would lead elsewhere.
+    work = Path(work).resolve()
     memory = dram.place(image, pack_inputs(image, x))
     words = max(least_words, memory_words(memory, image.config))
     model = build(

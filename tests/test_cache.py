@@ -229,3 +229,12 @@ def test_temporary_folders_of_killed_processes_are_removed_by_the_next(tmp_path,
     finally:
         living.kill()
         living.communicate()
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "/dev/null/none"])
+def test_a_cache_that_cannot_be_written_is_a_temporary_folder(monkeypatch, place):
+    monkeypatch.setenv("XDG_CACHE_HOME", place)
+    folder = cache_folder()
+    with alone(folder / "x"):
+        assert folder.name.startswith("qnn-cache-")
+    assert cache_folder() == folder
