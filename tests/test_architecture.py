@@ -82,6 +82,7 @@ MAY_IMPORT = {
         "qnn.eda",
         "qnn.nn",
         "qnn.quant",
+        "qnn.ir.codes",
         "qnn.ir",
         "qnn.frontend",
         "qnn.ptq",

@@ -8,6 +8,7 @@ import typer
 
 from qnn.backend.registry import DEFAULT
 from qnn.cli.bench_array import bench_array
+from qnn.cli.bench_faults import bench_faults
 from qnn.cli.bench_fuzz import bench_fuzz
 from qnn.cli.checks import data_source, float_model, new_file, new_folder, old_file
 from qnn.cli.examples import closing
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 bench = typer.Typer(rich_markup_mode=None)
 bench.command("array", epilog=closing("bench array"))(bench_array)
+bench.command("faults", epilog=closing("bench faults"))(bench_faults)
 bench.command("fuzz", epilog=closing("bench fuzz"))(bench_fuzz)
 
 

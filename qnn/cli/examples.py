@@ -35,6 +35,7 @@ EXAMPLES = {
     "bench accuracy": ("qnn bench accuracy --quick",),
     "bench training": ("qnn bench training --steps 5",),
     "bench network": ("qnn bench network resnet20 --config reference --batch 8",),
+    "bench faults": ("qnn bench faults --hardware 20 --software 20",),
     "bench fuzz": ("qnn bench fuzz --seed 1 --count 1000",),
 }
 

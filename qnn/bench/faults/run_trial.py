@@ -1,0 +1,41 @@
+"""Compiles and verifies one network, in the process that has the fault."""
+
+import hashlib
+
+from hw.spec.image import Image
+from hw.spec.isa.header import Op
+from qnn.bench.faults.trials import FaultTrial
+from qnn.design import compile
+from qnn.ir.codes import Codes
+from qnn.ir.serialize import from_bytes
+from sim.verify import verify
+
+
+def run_trial(trial: FaultTrial) -> tuple[bool, str | None, dict[str, str]]:
+    """Whether ``verify`` passed, the layer that it names, and a digest of each layer's program."""
+    graph = from_bytes(trial.graph, "trial")
+    design = compile(graph, trial.config, trial.batch)
+    # Integers that are neither reals nor pixels say so by their type.
+    x = tuple(images.view(Codes) for images in trial.images)
+    report = verify(design, x if len(x) > 1 else x[0], "functional")
+    return report.passed, report.first_layer, programs(design.artifact)
+
+
+def programs(image: Image) -> dict[str, str]:
+    """A digest of the instructions of each layer, and of what they load, by its name."""
+    found = {layer.name: hashlib.sha256() for layer in image.layers}
+    # Tags are numbers that a plan gives; names are the user's.
+    names = {layer.tag: layer.name for layer in image.layers}
+    for each in image.program:
+        if each.tag in names:
+            found[names[each.tag]].update(repr(each).encode())
+            found[names[each.tag]].update(_loaded(each, image))
+    return {name: digest.hexdigest() for name, digest in found.items()}
+
+
+def _loaded(instruction, image) -> bytes:
+    """The weights and parameters that an instruction reads of the image."""
+    if instruction.op is not Op.LOAD:
+        return b""
+    size = instruction.words * instruction.buffer.word_bytes(image.config)
+    return image.payload[instruction.offset : instruction.offset + size]

@@ -1,0 +1,45 @@
+"""``qnn bench faults``: faults planted in hardware and software, and what verify finds of them."""
+
+from typing import Annotated
+
+import typer
+
+from qnn.cli.output import Json, print_json, print_table, progress
+
+COUNTS = ("planted", "found", "localised", "equivalent")
+
+
+def bench_faults(
+    seed: Annotated[int, typer.Option(help="Draws the faults.")] = 0,
+    hardware: Annotated[
+        int, typer.Option(min=0, help="Faults of the Verilog, found by RTL simulation.")
+    ] = 200,
+    software: Annotated[
+        int, typer.Option(min=0, help="Faults of compiler and simulators without a clock.")
+    ] = 200,
+    as_json: Json = False,
+) -> None:
+    """Plant faults, verify networks that reach every instruction, and count what is found.
+
+    A fault is localised if what finds it names the layer in which values go wrong first. Those
+    that survive are listed. It takes about ten seconds a fault.
+    """
+    from qnn.bench.faults import campaign
+
+    found = {}
+    if hardware:
+        with progress("hardware") as report:
+            found["hardware"] = campaign.hardware(hardware, seed, report)
+    if software:
+        with progress("software") as report:
+            found["software"] = campaign.software(software, seed, report)
+    fields = {name: each.to_fields() for name, each in found.items()}
+    totals = {key: sum(each[key] for each in fields.values()) for key in COUNTS}
+    if as_json:
+        print_json(totals | fields)
+        return
+    rows = [(name, *(f"{each[key]:,}" for key in COUNTS)) for name, each in fields.items()]
+    print_table("planted faults", ("in", *COUNTS), rows)
+    for each in found.values():
+        for survivor in each.survivors:
+            print(f"survives: {survivor.fault}")

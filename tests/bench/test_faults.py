@@ -1,0 +1,166 @@
+"""Planted faults: what is drawn, that it is found, and that what is harmless is proved so."""
+
+import ast
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hw.spec.config import named_config
+from qnn.bench.faults import campaign
+from qnn.bench.faults.campaign import FaultCounts
+from qnn.bench.faults.outcome import PlantedFault
+from qnn.bench.faults.python_mutants import PythonMutant, draw, mutants
+from qnn.bench.faults.software import ROOT, _told, software_faults
+from qnn.bench.faults.trials import FaultTrial
+from qnn.eda.mutants import TOP, plant
+from qnn.eda.same_behaviour import same_behaviour
+from qnn.ir.serialize import to_bytes
+from tests.compiler import small_graphs
+
+SOURCE = '''"""A text with 7."""
+
+
+def f(a: int = 3, *, b=not True) -> int:
+    if a < 2 and b:
+        raise ValueError("no 5")
+    return min(a + 1, -a << 2) if a else f"{a + 9}"
+'''
+
+
+def test_every_kind_of_change_is_made_once_and_texts_and_errors_are_left():
+    found = [f"{each.before} > {each.after}" for each in mutants("f.py", SOURCE)]
+    assert found == [
+        "not True > True",
+        "True > False",
+        "3 > 4",
+        "a < 2 and b > a < 2 or b",
+        "a < 2 > a <= 2",
+        "2 > 3",
+        "min(a + 1, -a << 2) if a else f'{a + 9}' > f'{a + 9}' if a else min(a + 1, -a << 2)",
+        "min(a + 1, -a << 2) > max(a + 1, -a << 2)",
+        "a + 1 > a - 1",
+        "1 > 2",
+        "-a << 2 > -a >> 2",
+        "-a > a",
+        "2 > 3",
+    ]
+
+
+def test_every_mutant_is_python_and_differs_in_one_place():
+    for path in ("qnn/compiler/tiles.py", "sim/functional.py"):
+        text = (ROOT / path).read_text()
+        whole = ast.dump(ast.parse(text))
+        for each in mutants(path, text):
+            assert ast.dump(ast.parse(each.text)) != whole, str(each)
+
+
+def test_mutants_are_spread_over_files_and_the_same_for_a_seed():
+    sources = {f"{name}.py": SOURCE for name in "abc"}
+    drawn = draw(sources, 7, 1)
+    assert [each.path for each in drawn] == ["a.py", "b.py", "c.py"] * 2 + ["a.py"]
+    assert drawn == draw(sources, 7, 1)
+    assert drawn != draw(sources, 7, 2)
+    assert len(draw(sources, 1000, 1)) == 3 * 13
+
+
+def trial(graph):
+    (source,) = graph.inputs
+    x = np.random.default_rng(0).integers(source.type.low, source.type.high, (2, *source.shape))
+    return FaultTrial(to_bytes(graph), "test", (x,))
+
+
+def changed(path, before, after):
+    text = Path(ROOT / path).read_text()
+    assert text.count(before) == 1
+    return PythonMutant(path, 1, before, after, text.replace(before, after))
+
+
+def judged(monkeypatch, mutant):
+    monkeypatch.setattr("qnn.bench.faults.software.draw", lambda *_: [mutant])
+    (outcome,) = software_faults([trial(small_graphs.residual())], 1, 0)
+    return outcome
+
+
+def test_a_fault_of_the_compiler_is_found_in_its_layer(monkeypatch):
+    place = "(plain.low - offset, plain.high - offset)"
+    wrong = changed("qnn/compiler/epilogue.py", place, "(plain.low, plain.high - offset)")
+    outcome = judged(monkeypatch, wrong)
+    assert outcome.found == "verify names c"
+    assert outcome.localised
+
+
+def test_a_compiler_that_raises_is_found(monkeypatch):
+    path = "qnn/compiler/epilogue.py"
+    source = (ROOT / path).read_text() + "\n1 / 0\n"
+    outcome = judged(monkeypatch, PythonMutant(path, 1, "", "", source))
+    assert outcome.found == "ZeroDivisionError: division by zero"
+    assert not outcome.localised
+
+
+def test_a_process_that_says_nothing_hangs_and_one_that_ends_died(monkeypatch):
+    monkeypatch.setattr("qnn.bench.faults.software.SECONDS", 0.01)
+    reader, writer = os.pipe()
+    assert _told(reader) == "it hangs for 0.01 s"
+    os.close(writer)
+    assert _told(reader) == "its process died"
+    os.close(reader)
+
+
+def test_what_changes_nothing_survives(monkeypatch):
+    path = "qnn/compiler/epilogue.py"
+    source = (ROOT / path).read_text() + "\nUNUSED = 1\n"
+    outcome = judged(monkeypatch, PythonMutant(path, 1, "", "", source))
+    assert outcome.found is None
+    assert not outcome.equivalent
+
+
+def test_a_campaign_counts_and_lists_survivors():
+    outcomes = (
+        PlantedFault("a", "m", "verify names c", localised=True),
+        PlantedFault("b", "m", "it hangs"),
+        PlantedFault("c", "m", None),
+        PlantedFault("d", "m", None, equivalent=True),
+    )
+    fields = FaultCounts(outcomes).to_fields()
+    assert {key: fields[key] for key in ("planted", "found", "localised", "equivalent")} == {
+        "planted": 4,
+        "found": 2,
+        "localised": 1,
+        "equivalent": 1,
+    }
+    assert [each["fault"] for each in fields["survivors"]] == ["c"]
+
+
+def test_the_networks_of_a_campaign_are_the_same_for_a_seed():
+    first, again = (list(campaign._networks(3)) for _ in range(2))
+    assert [to_bytes(graph) for graph, _, _ in first] == [to_bytes(graph) for graph, _, _ in again]
+    assert all(np.array_equal(a, b) for a, b in zip(first[0][2], again[0][2], strict=True))
+
+
+CORE = f"""
+module {TOP} (input clk, input [3:0] a, output reg [3:0] sum, output always_zero);
+  wire [3:0] next;
+  adder adder (.a(a), .b(sum), .o(next));
+  assign always_zero = next[0] & ~next[0];
+  always @(posedge clk) sum <= next;
+endmodule
+"""
+ADDER = """
+module adder (input [3:0] a, input [3:0] b, output [3:0] o);
+  assign o = a + b;
+endmodule
+"""
+
+
+@pytest.mark.rtl
+def test_faults_are_spread_over_modules_and_harmless_ones_are_proved(tmp_path):
+    assert named_config("test").lanes  # the configuration that campaigns take exists
+    planted = plant({"core.v": CORE, "adder.v": ADDER}, 40, 0, tmp_path / "choice")
+    assert {each.module for each in planted.mutants} == {TOP, "adder"}
+    assert [each.number for each in planted.mutants] == list(range(1, len(planted.mutants) + 1))
+    assert planted.verilog.count("$readmemh") == 1
+    same = {each.place: same_behaviour(planted, each) for each in planted.mutants}
+    assert any(same.values()), "a gate of what is always zero changes nothing"
+    assert not any(is_same for place, is_same in same.items() if "adder" in place)
