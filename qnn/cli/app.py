@@ -14,6 +14,7 @@ from qnn.cli.compile import compile_
 from qnn.cli.demo import demo
 from qnn.cli.doctor import doctor
 from qnn.cli.endings import Ending, ending_of
+from qnn.cli.evaluate import evaluate
 from qnn.cli.examples import closing
 from qnn.cli.exit_codes import SUMMARY, ExitCode
 from qnn.cli.export import export
@@ -39,7 +40,7 @@ from qnn.cli.verify import verify
 from qnn.errors import DeviceError
 
 VERBS = (
-    *(demo, quantize, train, export, check, compile_, simulate, verify),
+    *(demo, quantize, evaluate, train, export, check, compile_, simulate, verify),
     *(show, run, serve, synth, report, doctor),
 )
 

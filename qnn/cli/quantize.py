@@ -113,7 +113,10 @@ def quantize(
 
     Weights become signed powers of two, activations integers.
     """
-    _check_together(model, checkpoint, mean, std, terms, terms_budget)
+    check_together(model, checkpoint, mean, std)
+    # The default cannot be told from a given 1, which asks for the same.
+    if terms_budget is not None and terms != "1":
+        raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
     if rounding == "nearest":
         _check_blind(resume, rounding_samples, augment)
     from qnn.nn import artifact
@@ -169,10 +172,31 @@ def quantize(
         "mean_terms": mean_terms(quantized.plan),
         **test.compared(network, quantized),
     }
+    most_terms = max(result["terms"].values(), default=1)
+    result["advice"] = advised(result, most_terms, rounding, bias_correction)
     if as_json:
         print_json(result)
         return
     print(f"{out}: {described(quantized.plan)}{_said(result)}")
+    if result["advice"]:
+        note(result["advice"])
+
+
+def advised(
+    result: dict, most_terms: int, rounding: str, bias_correction: bool | None
+) -> str | None:
+    """After a large drop, how large it is and what to try, in order; else None."""
+    from qnn.ptq.advice import advice, fell
+
+    before, after = result["float"], result["quantized"]
+    # Of several outputs the first that fell is told.
+    if any(isinstance(each, dict) for each in after.values()):
+        drops = [fell(before[name], after[name]) for name in after]
+    else:
+        drops = [fell(before, after)]
+    drop = next((text for text in drops if text), None)
+    tries = advice(most_terms, rounding, bias_correction)
+    return f"{drop}; try, in this order: {'; '.join(tries)}" if drop else None
 
 
 def _said(result) -> str:
@@ -185,7 +209,7 @@ def _said(result) -> str:
     return f"; of {count} test images float {verb} {words[0]}, quantized {words[1]}"
 
 
-def _check_together(model, checkpoint, mean, std, terms, terms_budget):
+def check_together(model: str, checkpoint: str | None, mean: str | None, std: str | None) -> None:
     """Raise where options that are right alone contradict one another."""
     # Quantizing random weights would succeed, and mean nothing.
     if model in ZOO_NAMES and checkpoint is None:
@@ -193,9 +217,6 @@ def _check_together(model, checkpoint, mean, std, terms, terms_budget):
     # One of them alone would be taken for data that need no preprocessing.
     if (mean is None) != (std is None) and model not in ZOO_NAMES:
         raise typer.BadParameter("--mean and --std belong together; give both")
-    # The default cannot be told from a given 1, which asks for the same.
-    if terms_budget is not None and terms != "1":
-        raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
 
 
 def _check_blind(resume, rounding_samples, augment):

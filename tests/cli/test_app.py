@@ -9,6 +9,7 @@ HEAVY = ("torch", "amaranth", "cocotb", "sklearn", "numpy", "rich")
 VERBS = (
     "demo",
     "quantize",
+    "evaluate",
     "train",
     "export",
     "check",

@@ -1,0 +1,123 @@
+"""A network in several formats side by side, and what the rounding of each layer alone costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qnn.nn.learn import folded_copy, learnable
+from qnn.nn.model import QuantizedModel
+from qnn.ptq.compare import TestSet
+from qnn.ptq.quantize import quantize
+from qnn.quant import pow2
+from qnn.tasks.measures import signal_to_noise
+from qnn.tasks.outputs import Numbers
+
+
+@dataclass(frozen=True)
+class Format:
+    """Bits of a weight's code, and terms of a weight."""
+
+    weight_bits: int
+    terms: int
+
+    def __str__(self) -> str:
+        return f"{self.weight_bits}x{self.terms}"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one network gets on the test samples.
+
+    Members
+    -------
+    name : of the format, or of the layer that alone was rounded
+    numbers : of each output; none without labels
+    decibels : signal to noise of each output against the float model's; None where they are equal
+    """
+
+    name: str
+    numbers: tuple[Numbers, ...]
+    decibels: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate`` measured.
+
+    Members
+    -------
+    float_numbers : of each output of the float model
+    formats : in the order in which they were given
+    layers : of the first format, the network with only that layer's weights rounded
+    unrounded : the first format's network with no weight rounded: what activations alone cost
+    outputs : names of the outputs
+    samples : that were tested
+    """
+
+    float_numbers: tuple[Numbers, ...]
+    formats: tuple[Scored, ...]
+    layers: tuple[Scored, ...]
+    unrounded: Scored
+    outputs: tuple[str, ...]
+    samples: int
+
+
+def evaluate(
+    network: nn.Module,
+    data: Tensor | tuple[Tensor, ...],
+    test: TestSet,
+    formats: Sequence[Format],
+    **options: Any,
+) -> Evaluation:
+    """Quantize ``network`` in each format and measure it on all of ``test``.
+
+    Parameters
+    ----------
+    data, options : as ``qnn.quantize`` takes them
+    formats : at least one; the layers are measured in the first
+
+    Raises
+    ------
+    ModelError
+        As for ``qnn.quantize``.
+    """
+    wanted = test.outputs(network)
+    options["task"] = [kind.value for kind in test.kinds]
+    scored, first = [], None
+    for each in formats:
+        made = quantize(network, data, each.weight_bits, terms=each.terms, **options)
+        first = made if first is None else first
+        scored.append(_scored(str(each), test, wanted, test.outputs(made)))
+    alone, unrounded = _layers(first, test, wanted)
+    names = tuple(name for name, _ in first.plan.outputs)
+    return Evaluation(
+        test.scores(wanted), tuple(scored), alone, unrounded, names, len(test.inputs[0])
+    )
+
+
+def _scored(name, test, wanted, got) -> Scored:
+    decibels = tuple(signal_to_noise(*pair) for pair in zip(wanted, got, strict=True))
+    return Scored(name, test.scores(got), decibels)
+
+
+@torch.no_grad()
+def _layers(
+    quantized: QuantizedModel, test: TestSet, wanted: Sequence[np.ndarray]
+) -> tuple[tuple[Scored, ...], Scored]:
+    """The network with one layer's weights rounded, for each, and with none."""
+    # Activations stay rounded: what is told of a layer is its weights' own.
+    free = folded_copy(quantized)
+    unrounded = _scored("activations", test, wanted, test.outputs(free))
+    found = []
+    for name, conv in learnable(quantized):
+        target = free.layer(name).weight
+        kept = target.detach().clone()
+        rounded = pow2.values(conv.indices(), conv.weight_exponent, conv.plan.weight_bits)
+        target.copy_(rounded)
+        found.append(_scored(name, test, wanted, test.outputs(free)))
+        target.copy_(kept)
+    return tuple(found), unrounded
