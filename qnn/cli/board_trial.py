@@ -22,9 +22,9 @@ def board_trial(build: Path, design: "Design", x: "Given") -> "tuple[tuple[str, 
     x : what ``verify`` takes; the first run's inputs are taken
     """
     import boards
+    from qnn.ir.encode import encode_input
     from qnn.ir.reference import reference
     from qnn.runtime.given import images_of
-    from sim.simulate import integers
     from sim.verification import LayerReport, Report
 
     board = boards.board_of(build)
@@ -32,7 +32,7 @@ def board_trial(build: Path, design: "Design", x: "Given") -> "tuple[tuple[str, 
     if not pins:
         return ()
     # One run: a bit takes hundreds of cycles.
-    given = images_of(integers(design.graph, x), slice(0, design.artifact.batch))
+    given = images_of(encode_input(design.graph, x), slice(0, design.artifact.batch))
     expected = reference(design.graph, given, outputs_only=True)
     got, problem = answers(design, pins, given)
     layers = [

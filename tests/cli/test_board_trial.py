@@ -6,12 +6,13 @@ import pytest
 import boards
 from qnn.cli.board_trial import NAME, board_trial
 from qnn.design import Design
+from qnn.ir.codes import Codes
 from tests.boards.tiny import tiny_design
 from tests.cli.test_altered_hardware import accept
 
 BOARD = boards.reference("ecp5")
 TOP = f"{BOARD.name}/{BOARD.facts.top}.v"
-X = np.random.default_rng(1).integers(0, 256, (2, 1, 4, 4))
+X = Codes(np.random.default_rng(1).integers(0, 256, (2, 1, 4, 4)))
 
 
 @pytest.fixture(scope="module")

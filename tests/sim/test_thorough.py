@@ -16,6 +16,7 @@ from sim.modes import every_mode, modes
 from sim.verification import LayerReport, Report
 from sim.verify import verify
 from tests.compiler import small_graphs
+from tests.graphs import images as inputs_of
 from tests.sim.test_faults import sound
 
 CONFIGS = {
@@ -62,7 +63,7 @@ def test_its_networks_are_computed_as_the_reference_says(name):
     graph = small_graphs.one_conv()
     config = replace(CONFIGS[name], weight_bits=max(3, CONFIGS[name].weight_bits))
     design = qnn.compile(graph, config)
-    x = small_graphs.np.zeros((1, *graph.inputs[0].shape), int)
+    x = inputs_of(graph, 1)
     report = verify(design, x, "functional", thorough=True)
     assert report.passed, str(report)
     assert [trial for trial, _ in report.trials] == [
@@ -102,7 +103,7 @@ def test_a_design_that_fails_is_not_tried_further():
     graph = small_graphs.one_conv()
     design = qnn.compile(graph)
     wrong = replace(design, artifact=replace(design.artifact, layers=()))
-    x = small_graphs.np.zeros((1, *graph.inputs[0].shape), int)
+    x = inputs_of(graph, 1)
     report = verify(wrong, x, "functional", thorough=True)
     assert not report.passed
     assert report.trials == ()
@@ -147,7 +148,7 @@ def mutant(name, module, old, new):
 
 def proofs(design, built):
     """The proofs among the trials, by the file that they are of."""
-    x = small_graphs.np.zeros((1, *design.graph.inputs[0].shape), int)
+    x = inputs_of(design.graph, 1)
     found = rtl_trials(design.graph, design.artifact, x, built)
     return {trial.name: trial for trial in found if trial.proof is not None}
 
