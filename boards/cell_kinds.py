@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+# Exact, as a sum of halves that is a whole number must be told as one.
 HALF, EIGHTH = Fraction(1, 2), Fraction(1, 8)
 
 
@@ -40,11 +41,13 @@ class CellUse:
     @property
     def share(self) -> float | None:
         """The share of the chip's; None where it is not known, or none are there."""
+        # A chip without cells of a kind, such as UltraRAM, has no share of them to take.
         return self.used / self.available if self.available else None
 
     @property
     def texts(self) -> tuple[str, str, str]:
         """Used, available and share for people; empty where it is not known."""
+        # Columns of a table stay as they are where a number is missing.
         available = "" if self.available is None else f"{self.available:,g}"
         share = "" if self.share is None else f"{self.share:.1%}"
         return f"{self.used:,.10g}", available, share
@@ -59,7 +62,9 @@ def cell_uses(
     ----------
     used, available : counts by their keys, of the design and of the chip
     """
+    # In the order of the maker's own tables.
     for kind in kinds:
+        # A tool that does not count a kind says nothing of it: no 0 is made of that.
         if kind.parts.keys() & used.keys():
             yield CellUse(
                 kind.name,
@@ -67,6 +72,7 @@ def cell_uses(
                 _sum(kind.chip, available),
                 kind.estimated,
             )
+    # Whatever a newer tool counts is shown by the tool's name rather than lost.
     known = {key for kind in kinds for key in kind.parts}
     for key in sorted(used.keys() - known):
         yield CellUse(key, used[key], available.get(key), False)
@@ -78,4 +84,5 @@ def _sum(weights, counts, part=1):
         return None
     # What is partly used is used up.
     total = math.ceil(sum(found) / part) * part
+    # Plain numbers go to JSON, which has no fractions.
     return float(total) if total % 1 else int(total)

@@ -142,6 +142,7 @@ def critical_path(text: str) -> str | None:
     """The setup path with the least slack of all, in one line; None where no path is reported."""
     # Paths are sorted within each group of clocks, so that the first of a group is its worst.
     paths = [path.groupdict() for path in _PATH.finditer(text) if path["type"] == "Setup"]
+    # A summary may be cut to its tables, and then tells no path.
     if not paths:
         return None
     worst = min(paths, key=lambda path: float(path["slack"]))

@@ -62,6 +62,7 @@ def cards(
     cycles, how, stale = _cycles(records, costs, devices)
     cores = "1 core" if at.cores == 1 else f"{at.cores} cores"
     rate, time = at.frames_per_second(cycles), at.milliseconds(cycles * batch)
+    # A run is what has a beginning and an end: images of a batch overlap in it.
     images = "an image" if batch == 1 else f"a run of {batch} images"
     found = [
         _verified(records, devices),
@@ -89,6 +90,7 @@ def cards(
 
 def missing(records: Records, shown: Sequence[Board], devices: Sequence[str]) -> list[Missing]:
     """Everything that the page would show if it had been run, in the order of the page."""
+    # Only this device says what the hardware itself takes.
     hardware = devices[-1]
     ways = sorted((way for board in shown for way in board.cells), key=lambda way: way.stage)
     found = [
@@ -172,6 +174,7 @@ def _clock(records: Records, clock: ClockCheck) -> Card | None:
         return None
     note, met = clock.judge(record.values)
     shown = number("estimated_fmax_mhz", record.values["estimated_fmax_mhz"], record.stale)
+    # Not every tool names the path: a clock alone is worth telling, too.
     path = record.values.get("critical_path")
     note += f"; critical path: {path}" if isinstance(path, str) else ""
     return Card(clock.title, shown, note, _verdict(met, record))

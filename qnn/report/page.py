@@ -142,6 +142,7 @@ def assumed_memory(cost: Costs, at: Pace) -> str | None:
     """What the cycle model assumes of the memory, in one sentence; None if it has none."""
     if cost.latency_cycles is None or cost.bytes_per_cycle is None:
         return None
+    # At the chosen clock, as people know memories by bytes a second.
     rate = cost.bytes_per_cycle * at.clock_mhz / 1e3
     return (
         f"a memory that answers after {cost.latency_cycles} cycles and moves "

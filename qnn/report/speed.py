@@ -22,6 +22,7 @@ class Pace:
 
     def frames_per_second(self, cycles_per_image: float) -> float:
         """Images per second of all cores, none of which waits for another's memory."""
+        # Cores compute images of their own; how they share the memory is the board's affair.
         return self.cores * self.clock_mhz * 1e6 / cycles_per_image
 
     def milliseconds(self, cycles: float) -> float:
@@ -39,6 +40,7 @@ def pace(board: Board, own: bool, estimate: Mapping | None) -> Pace:
     estimate : ``report/estimate_board_resources.json``, which some boards' builds have
     """
     asked = (estimate or {}).get("given_clock_mhz")
+    # An estimate of another board's project would give this page another's clock.
     if own and estimate and asked:
         return Pace(asked, estimate["cores"], f"as its project for {board.title} asks")
     whose = "the board's clock" if own else "the default clock"

@@ -30,7 +30,7 @@ REGISTERS, MEMORY = "registers", "memory"  # names of the memory map and the add
 _PORT = re.compile(r"^  (?P<way>input|output) (?:\[(?P<left>\d+):0\] )?(?P<name>\w+);$", re.M)
 
 
-class Port(NamedTuple):
+class TopPort(NamedTuple):
     """A port of the top module: its name, ``in`` or ``out``, and its width."""
 
     name: str
@@ -38,11 +38,11 @@ class Port(NamedTuple):
     bits: int
 
 
-def ports_of(verilog: str) -> list[Port]:
+def ports_of(verilog: str) -> list[TopPort]:
     """The ports that the text of the top module declares, in alphabetical order."""
     body = verilog.partition(f"module {TOP}(")[2].partition("endmodule")[0]
     return sorted(
-        Port(port["name"], port["way"].removesuffix("put"), int(port["left"] or 0) + 1)
+        TopPort(port["name"], port["way"].removesuffix("put"), int(port["left"] or 0) + 1)
         for port in _PORT.finditer(body)
     )
 
