@@ -21,6 +21,7 @@ def regressor():
 def vectors(tmp_path, monkeypatch):
     """A current folder with a regressor and feature vectors for it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "nets_of_vectors.py").write_text(MODEL)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(120, 6)).astype(np.float32)
