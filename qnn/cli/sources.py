@@ -255,16 +255,18 @@ def read_test_images(
     def taken(node):
         return lambda shape: mismatch(node.shape, node.axes, shape)
 
+    import numpy as np
+
     if len(graph.inputs) == 1:
         (node,) = graph.inputs
         dataset = read_data(data, layout, taken(node))
-        return _first(dataset.x_test, count, data).numpy(), _arrays(dataset.y_test)
+        return np.asarray(_first(dataset.x_test, count, data)), _arrays(dataset.y_test)
     from qnn.nn.named_data import TEST, read_part
 
     inputs = {node.name: (node.axes, taken(node)) for node in graph.inputs}
     x, labels = read_part(data, TEST, inputs, layout)
     taken_images = _first(x[0], count, data)
-    return tuple(images[: len(taken_images)].numpy() for images in x), _arrays(labels)
+    return tuple(np.asarray(images[: len(taken_images)]) for images in x), _arrays(labels)
 
 
 def _first(images, count, data):
@@ -277,6 +279,8 @@ def _first(images, count, data):
 
 def _arrays(labels) -> "Labels":
     """Labels of tensors as arrays."""
+    import numpy as np
+
     if isinstance(labels, tuple):
-        return tuple(None if each is None else each.numpy() for each in labels)
-    return None if labels is None else labels.numpy()
+        return tuple(None if each is None else np.asarray(each) for each in labels)
+    return None if labels is None else np.asarray(labels)

@@ -8,6 +8,7 @@ is allowed, since those round.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +33,37 @@ def exact_arithmetic() -> Iterator[None]:
             stack.callback(setattr, precision, "fp32_precision", precision.fp32_precision)
             precision.fp32_precision = "ieee"
         yield
+
+
+def tensor_of(array: np.ndarray) -> Tensor:
+    """The tensor that shares an array's memory."""
+    return torch.from_numpy(array)
+
+
+def array_of(tensor: Tensor) -> np.ndarray:
+    """The array that shares a tensor's memory."""
+    return tensor.numpy()
+
+
+def weights_of(integers: np.ndarray, reach: int) -> Tensor:
+    """Weights in the fastest type whose sums are exact while none exceeds ``reach``."""
+    return torch.from_numpy(integers).to(product_type(reach))
+
+
+def channels_of(values: np.ndarray, reach: int) -> Tensor:
+    """A value for each channel, of shape (channels, 1, 1), in a type that holds ``reach``."""
+    # It broadcasts over rows and columns of every image.
+    return torch.from_numpy(np.asarray(values, np.int64))[:, None, None].to(sum_type(reach))
+
+
+def stored(values: Tensor, type: QType) -> Tensor:
+    """Integers in the type that holds a tensor of the graph."""
+    return values.to(tensor_type(type))
+
+
+def joined(*operands: Tensor) -> Tensor:
+    """The channels of all operands, one after the other."""
+    return torch.cat(operands, 1)
 
 
 def product_type(reach: int) -> torch.dtype:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnn.errors import ModelError
+from qnn.ir.arithmetic import arithmetic
 from qnn.ir.encode import Arrays, as_blocks
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Input
@@ -51,19 +52,16 @@ def stream(
     graph: Graph, x: Arrays, *, outputs_only: bool = False, batch: int = BATCH
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """What ``reference`` gives, ``batch`` images at a time, each with its first image's index."""
-    import torch  # slow to import; a build is read and checked without it
-
-    from qnn.ir.exact import exact_arithmetic
-
+    exact = arithmetic()
     blocks = as_blocks(graph, x)
     given = [_checked(node, array) for node, array in zip(graph.inputs, blocks, strict=True)]
     prepared = {node.name: node.prepare(graph.sources(node)) for node in graph.nodes}
     for start in range(0, len(given[0]), batch):
         part = [np.ascontiguousarray(array[start : start + batch]) for array in given]
-        images = {n.name: torch.from_numpy(a) for n, a in zip(graph.inputs, part, strict=True)}
-        with exact_arithmetic():
+        images = {n.name: exact.tensor_of(a) for n, a in zip(graph.inputs, part, strict=True)}
+        with exact.exact_arithmetic():
             tensors = _run(graph, prepared, images, outputs_only)
-        yield start, {name: tensor.numpy() for name, tensor in tensors.items()}
+        yield start, {name: exact.array_of(tensor) for name, tensor in tensors.items()}
 
 
 def _run(

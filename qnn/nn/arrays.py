@@ -1,13 +1,17 @@
 """What the arrays of a data file may be: their kinds of number, their layout, and labels."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.nn.preprocess import to_bytes
+from qnn.nn.tensors import as_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 LAYOUTS = ("nhwc", "nchw")
 # Numbers of channels that tell an image's layout; two or four may as well be rows.
@@ -69,7 +73,7 @@ def _advice(array):
 
 def channels_first(
     who: str, array: np.ndarray, layout: str | None = None, refusal: Refusal | None = None
-) -> Tensor:
+) -> "Tensor":
     """Samples with their channels first, as models take them.
 
     Parameters
@@ -107,7 +111,7 @@ def channels_first(
             f"--layout nhwc or --layout nchw"
         )
     # Made contiguous once here: every batch would gather from a transposed view otherwise.
-    return torch.from_numpy(np.ascontiguousarray(_moved(array, fitting[0])))
+    return as_tensor(np.ascontiguousarray(_moved(array, fitting[0])))
 
 
 def _ways(array, layout):
@@ -133,7 +137,7 @@ def _told(array, fitting):
     return fitting
 
 
-def checked_labels(who: str, array: np.ndarray, samples: int) -> Tensor:
+def checked_labels(who: str, array: np.ndarray, samples: int) -> "Tensor":
     """Labels of any task, one entry for each sample: int64, or float32 of fractions.
 
     Raises
@@ -154,5 +158,5 @@ def checked_labels(who: str, array: np.ndarray, samples: int) -> Tensor:
     if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.max() >= 1 << 63:
         raise ModelError(f"{who} needs labels below 2**63, not {array.max()}; correct them")
     if array.dtype.kind == "f":
-        return torch.from_numpy(_finite(who, array))
-    return torch.from_numpy(array.astype(np.int64))
+        return as_tensor(_finite(who, array))
+    return as_tensor(array.astype(np.int64))

@@ -4,15 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from qnn.array_file import ArrayFile, ArrayFileError, open_arrays
 from qnn.errors import ModelError
 from qnn.nn.arrays import Refusal, channels_first, checked_labels, checked_numbers
 from qnn.nn.folder import Progress, read_folder
+from qnn.nn.tensors import as_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 # 16 * 15 = 240: the brightest value stays a byte, and steps stay even.
 DIGITS_LEVELS = 15  # per step of scikit-learn's digits, which run from 0 to 16
@@ -23,7 +27,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 # int64 of classes, float32 of values; of several outputs one entry each; None where there are none.
-Labels = Tensor | tuple[Tensor | None, ...] | None
+Labels = "Tensor | tuple[Tensor | None, ...] | None"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +41,9 @@ class Dataset:
     y_train, y_test : (count,) int64 of classes, or as the task has them (``qnn.tasks.kinds``)
     """
 
-    x_train: Tensor
+    x_train: "Tensor"
     y_train: Labels
-    x_test: Tensor
+    x_test: "Tensor"
     y_test: Labels
 
 
@@ -98,8 +102,8 @@ def digits(seed: int = 0) -> Dataset:
 
     bunch = load_digits()
     order = np.random.default_rng(seed).permutation(len(bunch.target))
-    images = torch.from_numpy((bunch.images[order] * DIGITS_LEVELS).astype(np.uint8))[:, None]
-    labels = torch.from_numpy(bunch.target[order].astype(np.int64))
+    images = as_tensor((bunch.images[order] * DIGITS_LEVELS).astype(np.uint8))[:, None]
+    labels = as_tensor(bunch.target[order].astype(np.int64))
     train = len(labels) - DIGITS_TEST
     return Dataset(images[:train], labels[:train], images[train:], labels[train:])
 
@@ -148,8 +152,8 @@ def _check_parts(name, images):
             f"as x_train has them, not {tuple(test.shape[1:])}; make them alike"
         )
     if train.dtype != test.dtype:
-        kinds = {torch.uint8: "8-bit pixels", torch.float32: "floats"}
+        kinds = {"uint8": "8-bit pixels", "float32": "floats"}
+        had, got = (kinds[str(x.dtype).removeprefix("torch.")] for x in (train, test))
         raise ModelError(
-            f"data {name}: x_test needs {kinds[train.dtype]} as x_train has, not "
-            f"{kinds[test.dtype]}; convert one of them"
+            f"data {name}: x_test needs {had} as x_train has, not {got}; convert one of them"
         )

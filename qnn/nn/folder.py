@@ -6,13 +6,17 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.files import open_file
+from qnn.nn.tensors import as_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 Progress = Callable[[int, int], None]  # images done, images in all
 PARTS = ("train", "test")
@@ -43,7 +47,7 @@ class Entry:
     file_bytes: int
 
 
-def read_folder(folder: str | Path, progress: Progress | None = None) -> tuple[Tensor, ...]:
+def read_folder(folder: str | Path, progress: Progress | None = None) -> "tuple[Tensor, ...]":
     """Images and labels of both parts, in an order that is random and always the same.
 
     Classes are the names of folders, sorted: the first is label 0. Images are of one size; if one
@@ -74,13 +78,14 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> tuple[T
     for entries in parts:
         width, height = entries[0].size
         # Made at once: a list of decoded images and their stack would take twice the memory.
-        images = torch.empty(len(entries), channels, height, width, dtype=torch.uint8)
+        images = np.empty((len(entries), channels, height, width), np.uint8)
         for index, entry in enumerate(entries):
             images[index] = _pixels(folder, entry.path, channels)
             done += 1
             if progress is not None:
                 progress(done, len(together))
-        found += [images, torch.tensor([entry.label for entry in entries])]
+        labels = np.array([entry.label for entry in entries], np.int64)
+        found += [as_tensor(images), as_tensor(labels)]
     return tuple(found)
 
 
@@ -174,7 +179,7 @@ def _pixels(folder, path, channels):
         return np.array(image.convert(CONVERTED[channels]))
 
     pixels = _read(folder, path, decode)
-    return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1)
+    return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
 
 
 def _read(folder, path, what):

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.nn.arrays import Refusal, channels_first, checked_numbers
 from qnn.nn.data import Labels, labels_in, opened
+from qnn.nn.tensors import as_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 TRAIN, TEST = "train", "test"  # the parts of a file, in its arrays' names
 # Files have an image's channels last; an array of any other axes is as the model takes it.
@@ -28,8 +32,8 @@ class NamedDataset:
     y_train, y_test : as ``qnn.nn.data.Dataset`` has them
     """
 
-    x_train: tuple[Tensor, ...]
-    x_test: tuple[Tensor, ...]
+    x_train: "tuple[Tensor, ...]"
+    x_test: "tuple[Tensor, ...]"
     y_train: Labels
     y_test: Labels
 
@@ -58,7 +62,7 @@ def load_named(name: str, inputs: Mapping[str, Input], layout: str | None = None
 
 def read_part(
     name: str, part: str, inputs: Mapping[str, Input], layout: str | None = None
-) -> tuple[tuple[Tensor, ...], Labels]:
+) -> "tuple[tuple[Tensor, ...], Labels]":
     """Arrays ``x_PART_NAME`` of each input, and labels ``y_PART``, None where there are none.
 
     Parameters
@@ -113,4 +117,4 @@ def _tensor(who, array, given: Input, layout):
     axes, refusal = given
     if axes in CHANNELS_LAST:
         return channels_first(who, array, layout, refusal)
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return as_tensor(np.ascontiguousarray(array))

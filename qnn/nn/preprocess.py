@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite, log2
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from qnn.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 BYTE_BITS = 8
 # Images stay recognisable with a quarter of their grey levels; mistakes leave a few.
@@ -27,19 +30,21 @@ class Pixels:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def values(self) -> Tensor:
+    def values(self) -> "Tensor":
         """What each 8-bit pixel means to the model: (channels, 256) float64."""
         return pixel_values(self.mean, self.std)
 
-    def reals(self, pixels: Tensor) -> Tensor:
+    def reals(self, pixels: "Tensor") -> "Tensor":
         """What the float model takes, (batch, channels, height, width) float32, of uint8 pixels."""
         return to_reals(pixels, self.mean, self.std)
 
 
-def pixel_values(mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def pixel_values(mean: Sequence[float], std: Sequence[float]) -> "Tensor":
     """What each 8-bit pixel means to the model: (channels, 256) float64."""
     # In float64, so that the table of integers does not depend on the machine's rounding of
     # float32.
+    import torch  # slow to import, and absent where a build is only verified
+
     pixels = torch.arange(256, dtype=torch.float64) / 255
     centre, spread = (torch.tensor(v, dtype=torch.float64)[:, None] for v in (mean, std))
     return (pixels - centre) / spread
@@ -96,6 +101,8 @@ def values_kept(pixels: Pixels) -> int:
     signed = bool((values < 0).any())
     reach = float(values.abs().max())
     exponent = BYTE_BITS - signed - ceil(log2(reach))
+    import torch
+
     codes = torch.floor(values * 2.0**exponent + 0.5)
     return min(len(channel.unique()) for channel in codes)
 
@@ -151,7 +158,9 @@ def checked_inputs(
     return tuple(checked(*each) for each in zip(means, stds, channels, strict=True))
 
 
-def to_reals(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def to_reals(pixels: "Tensor", mean: Sequence[float], std: Sequence[float]) -> "Tensor":
     """What the float model takes, (batch, channels, height, width) float32, of uint8 pixels."""
+    import torch
+
     channels = torch.arange(pixels.shape[1], device=pixels.device)[:, None, None]
     return pixel_values(mean, std).to(pixels.device)[channels, pixels.long()].float()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from qnn.ir.arithmetic import arithmetic
 from qnn.ir.ops.operator import HEAD_FIELDS, Head, Operator, check_same_type, refuse
 from qnn.ir.reader import TextReader, written_name
 from qnn.ir.rows import Rows
@@ -56,9 +57,7 @@ class Concat(Operator):
             refuse(self, needs, got, "make the shapes agree")
 
     def prepare(self, sources: tuple[Operator, ...]) -> Callable:
-        import torch  # slow to import; only the reference needs it
-
-        return lambda *operands: torch.cat(operands, 1)
+        return arithmetic().joined
 
     def bounds(self, sources: tuple[Operator, ...]) -> None:
         return None

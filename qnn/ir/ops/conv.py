@@ -13,6 +13,7 @@ import numpy as np
 
 from hw.spec.isa import codes
 from qnn.errors import CompileError
+from qnn.ir.arithmetic import arithmetic
 from qnn.ir.arrays import StoredArray, array_text
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.ops.operator import (
@@ -171,10 +172,7 @@ class Conv(Operator):
         )
 
     def prepare(self, sources: tuple[Operator, ...]) -> Callable:
-        import torch  # slow to import; only the reference needs it
-
-        from qnn.ir import exact
-
+        exact = arithmetic()
         # The arithmetic is chosen by proof, not by trial: two bounds decide both types.
         products, result = self.sums(sources).plain_bounds()
         if result >= 1 << 63:
@@ -183,20 +181,16 @@ class Conv(Operator):
                 f"reference has 64; quantize to fewer bits"
             )
 
-        def channels(values):
-            # Shapes (outputs, 1, 1) broadcast over rows and columns of every image.
-            wide = torch.from_numpy(np.asarray(values, np.int64))[:, None, None]
-            return wide.to(exact.sum_type(result))
-
-        weights = torch.from_numpy(self.integers).to(exact.product_type(products))
+        weights = exact.weights_of(self.integers, products)
         # Adding half before the shift rounds half up; it rides in the bias.
         half = 1 << self.epilogue.right >> 1  # 0 where nothing is shifted out
-        epilogue = replace(self.epilogue, bias=self.epilogue.bias + half).map(channels)
-        dtype = exact.tensor_type(self.type)
+        epilogue = replace(self.epilogue, bias=self.epilogue.bias + half).map(
+            lambda values: exact.channels_of(values, result)
+        )
 
         def run(x, skip=None):
             acc = exact.convolved(x, weights, self.window)
-            return exact.finished(acc, epilogue, skip).to(dtype)
+            return exact.stored(exact.finished(acc, epilogue, skip), self.type)
 
         return run
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from qnn.fields import Count
+from qnn.ir.arithmetic import arithmetic
 from qnn.ir.ops.operator import (
     HEAD_FIELDS,
     WINDOW_FIELDS,
@@ -76,8 +77,7 @@ class MaxPool(Operator):
         check_window(self, self.window, source)
 
     def prepare(self, sources: tuple[Operator, ...]) -> Callable:
-        from qnn.ir.exact import greatest  # torch is slow to import; only the reference needs it
-
+        greatest = arithmetic().greatest
         # No value is less than the type's least, so that padding never wins.
         return lambda x: greatest(x, self.window, self.type.low)
 

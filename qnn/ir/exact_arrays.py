@@ -1,0 +1,94 @@
+"""Exact integer arithmetic in NumPy, where torch is not installed: what ``qnn.ir.exact`` gives."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from qnn.ir.epilogue import Epilogue
+from qnn.ir.reference import fits_32_bits
+from qnn.ir.window import Padding, Window
+from qnn.quant.qtype import QType
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Nothing to switch off: NumPy computes as it is told."""
+    yield
+
+
+def tensor_of(array: np.ndarray) -> np.ndarray:
+    """The array itself."""
+    return array
+
+
+def array_of(tensor: np.ndarray) -> np.ndarray:
+    """The array itself."""
+    return tensor
+
+
+def weights_of(integers: np.ndarray, reach: int) -> np.ndarray:
+    """Weights in a type whose sums of products are exact while none exceeds ``reach``."""
+    # BLAS has products of float64; int64 has none of its own, and is slower.
+    return integers.astype(np.float64 if reach < 1 << 53 else np.int64)
+
+
+def channels_of(values: np.ndarray, reach: int) -> np.ndarray:
+    """A value for each channel, of shape (channels, 1, 1), in a type that holds ``reach``."""
+    wide = np.asarray(values, np.int64)[:, None, None]
+    return wide.astype(np.int32 if reach < 1 << 31 else np.int64)
+
+
+def convolved(x: np.ndarray, weights: np.ndarray, window: Window) -> np.ndarray:
+    """Sums of products, in the arithmetic of ``weights``; padding is zeros."""
+    height, width = window.output_size(x.shape[2:])
+    x = padded(x.astype(weights.dtype), window.padding, 0)
+    images, groups, outputs = len(x), window.groups, weights.shape[0]
+    grouped = weights.reshape(groups, outputs // groups, *weights.shape[1:])
+    total = np.zeros((images, groups, outputs // groups, height * width), weights.dtype)
+    # Tap by tap: each is one product of matrices for each group.
+    for row, column, tap in taps(x, window, height, width):
+        tap = tap.reshape(images, groups, -1, height * width)
+        total += grouped[..., row, column] @ tap
+    return total.reshape(images, outputs, height, width)
+
+
+def finished(acc: np.ndarray, epilogue: Epilogue, skip: np.ndarray | None) -> np.ndarray:
+    """The result of the sums ``acc``; the bias of a rounded ``epilogue`` has half included."""
+    v = (acc.astype(epilogue.bias.dtype) << epilogue.left) + epilogue.bias
+    if skip is not None:
+        v += skip.astype(v.dtype) << epilogue.skip_left
+    return (v >> epilogue.right).clip(epilogue.low, epilogue.high) if epilogue.rounded else v
+
+
+def stored(values: np.ndarray, type: QType) -> np.ndarray:
+    """Integers in the type that holds a tensor of the graph."""
+    return values.astype(np.int32 if fits_32_bits(type) else np.int64)
+
+
+def joined(*operands: np.ndarray) -> np.ndarray:
+    """The channels of all operands, one after the other."""
+    return np.concatenate(operands, 1)
+
+
+def greatest(x: np.ndarray, window: Window, least: int) -> np.ndarray:
+    """The maximum over each window; padding is ``least`` and so never wins."""
+    height, width = window.output_size(x.shape[2:])
+    x = padded(x, window.padding, least)
+    return np.maximum.reduce([tap for _, _, tap in taps(x, window, height, width)])
+
+
+def taps(x: np.ndarray, window: Window, height: int, width: int):
+    """For each tap of the window its row, its column, and what it sees of each image."""
+    for row in range(window.kernel[0]):
+        for column in range(window.kernel[1]):
+            top, left = row * window.dilation[0], column * window.dilation[1]
+            tap = x[:, :, top :: window.stride[0], left :: window.stride[1]]
+            yield row, column, tap[:, :, :height, :width]
+
+
+def padded(x: np.ndarray, padding: Padding, value: int) -> np.ndarray:
+    """``x`` with ``value`` around each image."""
+    top, bottom, left, right = padding
+    sides = ((0, 0), (0, 0), (top, bottom), (left, right))
+    return np.pad(x, sides, constant_values=value) if any(padding) else x
