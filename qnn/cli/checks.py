@@ -5,6 +5,7 @@ wrong usage; a file or folder that is not as it must be is a refusal. What sever
 together is checked first of all by the command itself.
 """
 
+import importlib
 import importlib.util
 import os
 import re
@@ -112,6 +113,8 @@ def float_model(name: str | None) -> str | None:
     outermost = module.partition(".")[0]
     if "" not in sys.path:
         sys.path.insert(0, "")  # it may lie in the current folder
+    # A file that was written a moment ago may not be in Python's lists of folders yet.
+    importlib.invalidate_caches()
     try:
         found = importlib.util.find_spec(outermost) is not None
     except (ImportError, ValueError):
