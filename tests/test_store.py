@@ -87,5 +87,7 @@ def test_public_values_show_themselves_in_one_line(values):
 def test_the_public_names_are_listed_before_any_is_loaded():
     code = "import sys, qnn; print(*dir(qnn)); print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = "Budget Design Graph Recipe compile export load quantize save simulate train verify"
+    names = (
+        "Budget Codes Design Graph Recipe compile export load quantize save simulate train verify"
+    )
     assert found.stdout.split("\n") == [names, "False", ""]

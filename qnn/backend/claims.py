@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnn.ir.graph import Graph
+from qnn.ir.ops.operator import Operator
 from qnn.quant.qtype import QType
 
 TABLE = "pixel table"  # the fact that is compared value by value
@@ -24,6 +25,32 @@ class Claim:
     kind: str
     name: str
     facts: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A number that an artifact may exceed: sums that are not rounded fill what holds them."""
+
+    number: int
+
+    def __eq__(self, other: object) -> bool:
+        # The claim of a back end without an artifact of its own may be the network's.
+        if isinstance(other, AtLeast):
+            return other.number == self.number
+        return isinstance(other, int) and other >= self.number
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+    def __str__(self) -> str:
+        return f"at least {self.number}"
+
+
+def node_facts(node: Operator) -> dict[str, object]:
+    """The facts of what a node computes."""
+    facts = type_facts(node.type)
+    # How wide the array's sums are is its configuration's, and not the network's.
+    return facts if node.rounded else facts | {"bits": AtLeast(node.type.bits)}
 
 
 def type_facts(type: QType) -> dict[str, object]:
@@ -64,15 +91,13 @@ def graph_claims(graph: Graph, lowered: Graph) -> dict[tuple[str, str], Claim]:
             {
                 "shape": tuple(output.shape),
                 "axes": output.axes,
-                **type_facts(graph[output.name].type),
+                **node_facts(graph[output.name]),
             },
         )
         for output in graph.outputs
     ]
     layers = [
-        Claim("layer", node.name, type_facts(node.type))
-        for node in lowered.nodes
-        if node.is_computed
+        Claim("layer", node.name, node_facts(node)) for node in lowered.nodes if node.is_computed
     ]
     # By kind too, since an output is a layer as well, and a user sees another shape of it.
     return {(claim.kind, claim.name): claim for claim in (*inputs, *outputs, *layers)}

@@ -58,9 +58,16 @@ DeviceName = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _back_end(name: str) -> str:
+    # When it is asked, as a folder that adds one may come on the path after this file is read.
+    return one_of(names())(name)
+
+
 BackendName = Annotated[
     str,
-    typer.Option("--backend", help=f"Back end: {', '.join(names())}.", callback=one_of(names())),
+    typer.Option("--backend", help=f"Back end: {', '.join(names())}.", callback=_back_end),
 ]
 CONFIG_NAMES = ", ".join(CONFIGS)
 CONFIG_HELP = f"Configuration: {CONFIG_NAMES}, or a build folder, which has the same then."

@@ -21,7 +21,7 @@ EVERY = pytest.mark.parametrize("name", boards.names())
 HEAVY = ("torch", "amaranth", "numpy", "tkinter", "termios")
 MAY_NAME = {  # files that name a configuration which is called as a board is
     *("hw/spec/config.py", "tests/hw/test_c_header.py"),
-    *("tests/test_design.py", "tests/cli/test_refusals.py"),
+    *("tests/test_design.py", "tests/cli/test_refusals.py", "qnn/cli/examples.py"),
 }
 
 

@@ -109,7 +109,7 @@ def test_the_file_is_in_a_temporary_folder_where_the_cache_cannot_be_written(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     failing(ZeroDivisionError("x" * 1000))
     code, _, err = qnn("doctor")
-    (report,) = tmp_path.glob("fault-*.txt")
+    (report,) = tmp_path.rglob("fault-*.txt")
     assert (code, f"; the trace is in {report}; please report it\n" in err) == (3, True)
     assert len(err) < 500
 

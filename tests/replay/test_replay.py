@@ -48,7 +48,8 @@ def test_changed_data_are_told_as_such(image):
 
 
 def test_changed_metadata_are_told_as_such(image):
-    line = told(image, replace(image, scratch_bytes=image.scratch_bytes + 64))
+    first = replace(image.layers[0], macs=image.layers[0].macs + 1)
+    line = told(image, replace(image, layers=(first, *image.layers[1:])))
     assert "metadata=" in line
     assert "instructions" not in line
 
