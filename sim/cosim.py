@@ -84,9 +84,7 @@ def simulation(
             with simulation(config, **options) as running:
                 yield running
         return
-    # A power of two, so that simulations of similar sizes share a compiled model.
-    words = 1 << (-(-memory_bytes // config.bus_bytes) - 1).bit_length()
-    words = max(rtl.LEAST_WORDS, words)
+    words = served_words(config, memory_bytes)
     model = rtl.build(config, verilog=verilog, words=words, cores=cores)
     files = {name: str(work / f"{name}.mem") for name in ("load", "dump")}
     job = {
@@ -115,6 +113,12 @@ def simulation(
         raise DeviceError(
             f"rtl: {violations} violations of the AXI4 protocol; the simulation's log names them"
         )
+
+
+def served_words(config: SvpeConfig, memory_bytes: int) -> int:
+    """Words of the simulated memory of a ``simulation`` with ``memory_bytes``."""
+    # A power of two, so that simulations of similar sizes share a compiled model.
+    return max(rtl.LEAST_WORDS, 1 << (-(-memory_bytes // config.bus_bytes) - 1).bit_length())
 
 
 def check_port(port: int) -> None:

@@ -136,13 +136,24 @@ def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = No
     regions, start = [], PAGE_BYTES
     for name, size, writable in wanted:
         regions.append(DramRegion(name, start, size, writable))
-        start = -(-(start + size + 1) // PAGE_BYTES) * PAGE_BYTES  # a guard byte at least
+        start += _guarded(size)
     rng = np.random.default_rng(GUARD_SEED)
     content = rng.integers(0, 256, start + PAGE_BYTES, np.uint8)
     _put(content, regions[0], np.frombuffer(payload, np.uint8))
     for run, data in enumerate(inputs):
         _put(content, regions[2 + 2 * run], data)
     return DramImage(content, tuple(regions), len(inputs))
+
+
+def placed_bytes(image: Image, runs: int) -> int:
+    """Bytes of the memory that ``place`` makes for as many runs, without making it."""
+    once = (PAGE_BYTES, _guarded(len(image.payload)), _guarded(image.scratch_bytes), PAGE_BYTES)
+    return sum(once) + runs * (_guarded(image.input_bytes) + _guarded(image.output_bytes))
+
+
+def _guarded(size):
+    """Bytes in whole pages of a region with a guard byte at least behind it."""
+    return -(-(size + 1) // PAGE_BYTES) * PAGE_BYTES
 
 
 def _put(content, region, data):

@@ -17,6 +17,7 @@ from qnn.runtime.handshake import Outcome
 from qnn.runtime.limit import cycle_limit
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, runner
+from sim.memory_files import read_words, write_words
 from sim.memory_timing import MemoryTiming
 from sim.trace import Trace, read_traces
 from sim.watch import disturbances, miscounts, misreports, violations
@@ -27,6 +28,7 @@ ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
 MOST_CORES = 4
 LEAST_WORDS = 1 << 17  # of simulated memory: small networks share one build
 BENCH = "sim.bench.accelerator"
+TOP = "qnn_testbench"  # the module of testbench.sv
 BENCH_SOURCES = ("storage.sv", "memory.sv", "arbiter.sv", "trace.sv", "testbench.sv")
 
 
@@ -85,27 +87,45 @@ def build(
     ----------
     waves : "fst" or "vcd" for one that can record them
     """
+    return runner.build(
+        **_asked(config, verilog, words, cores), simulator=simulator, cache=use_cache, waves=waves
+    )
+
+
+def require_simulator(
+    config: SvpeConfig,
+    *,
+    verilog: Mapping[str, str] | None = None,
+    words: int = LEAST_WORDS,
+    cores: int = 1,
+    waves: str | None = None,
+) -> None:
+    """Raise where ``build`` of the same would lack a tool; nothing is built.
+
+    Raises
+    ------
+    ToolError
+        A tool is missing, and the cache has no executable either.
+    """
+    runner.require_executable(**_asked(config, verilog, words, cores), waves=waves)
+
+
+def _asked(config, verilog, words, cores):
+    """What is asked of ``sim.runner`` for an executable."""
     if verilog is None:
         verilog = generated(config)
     # In one order, so that files of a build and equal ones that were just made share an executable.
     verilog = dict(sorted(verilog.items()))
-    here = Path(__file__).parent
-    bench = {name: (here / name).read_text() for name in BENCH_SOURCES}
-    return runner.build(
-        {**verilog, **bench},
-        "qnn_testbench",
-        parameters={
-            "BUS_BITS": config.bus_bits,
-            "FEATURE_BITS": config.feature_bits,
-            "ADDRESS_BITS": ADDRESS_BITS,
-            "ID_BITS": ID_BITS,
-            "WORDS": words,
-            "CORES": cores,
-        },
-        simulator=simulator,
-        cache=use_cache,
-        waves=waves,
-    )
+    bench = {name: Path(__file__).with_name(name).read_text() for name in BENCH_SOURCES}
+    parameters = {
+        "BUS_BITS": config.bus_bits,
+        "FEATURE_BITS": config.feature_bits,
+        "ADDRESS_BITS": ADDRESS_BITS,
+        "ID_BITS": ID_BITS,
+        "WORDS": words,
+        "CORES": cores,
+    }
+    return {"sources": verilog | bench, "toplevel": TOP, "parameters": parameters}
 
 
 def generated(config: SvpeConfig) -> Mapping[str, str]:
@@ -165,7 +185,7 @@ def execute(
     # The simulator runs inside of it, where a relative path would lead elsewhere.
     work = Path(work).resolve()
     memory = dram.place(image, pack_inputs(image, x))
-    words = max(least_words, memory_words(memory, image.config))
+    words = max(least_words, memory_words(len(memory.content), image.config))
     model = build(
         image.config,
         verilog=verilog,
@@ -232,10 +252,10 @@ def check_cores(cores: int, paths: int) -> None:
         raise ValueError(f"paths of the memory must be at least 1, not {paths}")
 
 
-def memory_words(memory: dram.DramImage, config: SvpeConfig) -> int:
-    """Words of the simulated memory that hold ``memory``."""
+def memory_words(content_bytes: int, config: SvpeConfig) -> int:
+    """Words of the simulated memory that hold ``content_bytes``."""
     # A power of two: the size is a parameter of the build, and each size is a build.
-    return 1 << (len(memory.content) // config.bus_bytes).bit_length()
+    return 1 << (content_bytes // config.bus_bytes).bit_length()
 
 
 def _simulate(model, image, memory, cores, plusargs, resets, work):
@@ -278,16 +298,3 @@ def _run(run, trace, image, limit, turn):
         after = handshake.outcome(dict(zip(registers, run["after"], strict=True)))
         failure = handshake.failure(after, image, handshake.next_number(turn))
     return RtlRun(after, trace, failure, run["simulated_cycles"], run["seconds"])
-
-
-def read_words(path: Path, word_bytes: int) -> np.ndarray:
-    """Bytes from what $writememh wrote: a word per line, and comments."""
-    lines = [line for line in path.read_text().split("\n") if line and line[0] not in "/@"]
-    words = np.frombuffer(bytes.fromhex("".join(lines)), np.uint8).reshape(-1, word_bytes)
-    # $writememh prints the highest byte of a word first.
-    return np.ascontiguousarray(words[:, ::-1]).reshape(-1)
-
-
-def write_words(path: Path, content: np.ndarray, word_bytes: int) -> None:
-    """Write whole words of bytes as $fread takes them."""
-    content.reshape(-1, word_bytes)[:, ::-1].tofile(path)

@@ -74,22 +74,41 @@ def build(
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not '{simulator}'")
     parameters = dict(parameters or {})
-    if waves and simulator == "verilator":
-        verilator.check_waves(waves)
-    tools = verilator.versions() if simulator == "verilator" else _icarus_version()
-    # All that the executable depends on is in the key, so that it never has to be invalidated.
-    flags = (verilator.VERILATE, verilator.OPTIMISE, verilator.REPAIR, waves)
-    key = _digest(simulator, tools, flags, toplevel, sorted(parameters.items()), *sources.items())
-    folder = cache_folder() / "builds" / f"{toplevel}-{key}"
+    folder = _entry(sources, toplevel, parameters, simulator, waves)
     kept = Build(simulator, toplevel, folder, 0.0, True)
     if cache and is_kept(folder):
         return kept
+    # Not before: what is kept runs where no compiler is.
+    _check_tools(simulator, waves)
     with alone(folder):
         if cache and is_kept(folder):  # another process compiled it meanwhile
             return kept
         started = time.perf_counter()
         _compile(sources, toplevel, parameters, simulator, waves, folder)
         return Build(simulator, toplevel, folder, time.perf_counter() - started, False)
+
+
+def require_executable(
+    sources: Mapping[str, str],
+    toplevel: str,
+    *,
+    parameters: Mapping[str, object] | None = None,
+    simulator: str = "verilator",
+    waves: str | None = None,
+) -> None:
+    """Raise where ``build`` of the same would lack a tool; nothing is built.
+
+    Raises
+    ------
+    ToolError
+        A tool is missing, and the cache has no executable either.
+    """
+    try:
+        _check_tools(simulator, waves)
+    except ToolError:
+        # Asked for last: a key takes the time to make all sources.
+        if not is_kept(_entry(sources, toplevel, dict(parameters or {}), simulator, waves)):
+            raise
 
 
 def run(
@@ -163,6 +182,26 @@ def simulate_bench(
     return run(model, test_module, **options)
 
 
+def _entry(sources, toplevel, parameters, simulator, waves):
+    """The folder of the cache for an executable."""
+    tools = verilator.versions() if simulator == "verilator" else _icarus_version()
+    # All that what it computes depends on is in the key, so that it never has to be invalidated.
+    flags = (verilator.VERILATE, verilator.OPTIMISE, verilator.REPAIR, waves)
+    key = _digest(simulator, tools, flags, toplevel, sorted(parameters.items()), *sources.items())
+    return cache_folder() / "builds" / f"{toplevel}-{key}"
+
+
+def _check_tools(simulator, waves):
+    """Raise where a tool is missing that makes an executable."""
+    if simulator == "icarus":
+        _icarus_version()
+        return
+    verilator.root()
+    verilator.compiler()
+    if waves:
+        verilator.check_waves(waves)
+
+
 def _executable(simulator, toplevel):
     """File name that cocotb's runner looks for."""
     return toplevel if simulator == "verilator" else "sim.vvp"
@@ -193,7 +232,8 @@ def _verilate(paths, toplevel, parameters, waves, scratch):
         # One compiler run over all files, without precompiled headers.
         make.append("VM_PARALLEL_BUILDS=0")
     # No design in it: Verilator's own runtime is the same for all.
-    tools = _digest(verilator.versions(), verilator.OPTIMISE, waves)
+    # Objects are linked with others, which another compiler may lay out in another way.
+    tools = _digest(verilator.versions(), verilator.compiler_line(), verilator.OPTIMISE, waves)
     kept = cache_folder() / "builds" / f"runtime-{tools}"
     if not is_kept(kept):
         with alone(kept):

@@ -13,6 +13,7 @@ from qnn.cli.bench_fuzz import bench_fuzz
 from qnn.cli.checks import data_source, float_model, new_file, new_folder, old_file
 from qnn.cli.examples import closing
 from qnn.cli.output import Json, print_json, print_table, progress
+from qnn.cli.simulators import check_compiler
 from qnn.cli.sources import ConfigName, ConfigSettings, check_sizes, read_config
 
 # For annotations alone: the modules load torch.
@@ -148,6 +149,8 @@ def bench_network(
     reference.
     """
     check_sizes(config, settings, DEFAULT)
+    if device is Simulator.RTL:
+        check_compiler()
     from qnn.bench.network import measure, quantized_graph
 
     graph, images = quantized_graph(model, checkpoint, data, weight_bits)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from qnn.cli.output import Json, print_json, print_table, progress
+from qnn.eda import verilator
 
 COUNTS = ("planted", "found", "localised", "equivalent")
 
@@ -24,6 +25,9 @@ def bench_faults(
     A fault is localised if what finds it names the layer in which values go wrong first. Those
     that survive are listed. It takes about ten seconds a fault.
     """
+    if hardware:
+        # Each fault is a simulator of its own.
+        verilator.compiler()
     from qnn.bench.faults import campaign
 
     found = {}

@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from hw.spec.config import named_config
 from qnn.cli.checks import new_folder
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, Progress, print_json, print_table, progress
+from qnn.cli.simulators import check_configuration
 from qnn.errors import DeviceError
 
 # The smallest configuration: its Verilog compiles in seconds.
@@ -74,6 +76,7 @@ def demo(
     Trains a small CNN, quantizes it, trains it on its grid, compiles it, simulates its Verilog and
     compares every value.
     """
+    check_configuration(named_config(CONFIG, weight_bits=WEIGHT_BITS))
     clock = StepClock()
     result = run_demo(images, seed, out, clock)
     if as_json:
@@ -87,7 +90,6 @@ def demo(
 
 def run_demo(images: int, seed: int, out: Path | None, clock: StepClock) -> DemoResult:
     """Run every step. Yosys works beside the others, since it needs the configuration only."""
-    from hw.spec.config import named_config
     from qnn.eda.synthesis import array_resources
 
     started = time.perf_counter()

@@ -1,7 +1,7 @@
 """``qnn run``: a build folder and images in, a board's answers out."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ import boards
 from qnn.cli.checks import new_file
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
+from qnn.cli.simulators import check_served, verilog_of
 from qnn.cli.sources import (
     Build,
     Data,
@@ -57,6 +58,10 @@ def run(
 
     asked = asked_task(task)
     design = read_array_design(build, "run")
+    if device == SIMULATED:
+        from qnn.runtime.driver import memory_bytes
+
+        check_served(design, memory_bytes(design.artifact))
     pixels, labels = read_test_images(data, design.graph, images, layout)
     kinds, labels = design_tasks(design.graph, labels, asked)
     count = image_count(pixels)
@@ -114,13 +119,6 @@ def execute(
 def serial_boards() -> "dict[str, SerialHost]":
     """Functions that run images on boards with a serial line, by the board's name."""
     return {board.name: board.serial for board in boards.every() if board.serial}
-
-
-def verilog_of(design: "Design") -> Mapping[str, str] | None:
-    """The Verilog of the build folder, as that is what a board would run; None without one."""
-    from hw.spec.verilog_files import simulation_texts
-
-    return None if design.built is None else simulation_texts(design.built)
 
 
 @contextmanager

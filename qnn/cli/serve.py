@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from qnn.cli.output import Json, flush, note, print_json
-from qnn.cli.run import verilog_of
+from qnn.cli.simulators import check_served, verilog_of
 from qnn.cli.sources import Build, read_array_design
 
 MEBIBYTE = 1 << 20
@@ -49,6 +49,7 @@ def serve(
             f"core{'s' * (cores > 1)}, not {memory_mib}"
         )
     options = {"listen": port, "cores": cores, "paths": cores, "memory_bytes": memory}
+    check_served(design, memory, cores)
     note(f"{build}: starting the simulation; its first start compiles the Verilog")
     with simulation(design.config, **options, verilog=verilog_of(design)) as running:
         uri = f"rtl://{HOST}:{running.port}"

@@ -10,6 +10,7 @@ from qnn.cli.checks import new_file
 from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.output import Json, print_json
 from qnn.cli.results import keep_result
+from qnn.cli.simulators import check_simulator
 from qnn.cli.sources import (
     Build,
     Data,
@@ -50,6 +51,7 @@ def simulate(
     design = read_design(build)
     device = device_of(device, (REFERENCE, *design.backend.devices))
     check_options(design, device, waves, waves_cycles)
+    check_simulator(design, device, images, waves)
     pixels, labels = read_test_images(data, design.graph, images, layout)
     kinds, labels = design_tasks(design.graph, labels, asked)
     count = image_count(pixels)

@@ -12,6 +12,7 @@ from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.results import keep_result
+from qnn.cli.simulators import HARDWARE, check_simulator
 from qnn.cli.sources import (
     Build,
     Data,
@@ -23,8 +24,6 @@ from qnn.cli.sources import (
     read_test_images,
 )
 from qnn.cli.waves import DEFAULT_CYCLES, WavesCycles, WavesFile, check_options, waves_result
-
-HARDWARE = "rtl"  # the device whose sources are what a board gets
 
 if TYPE_CHECKING:
     from sim.verification import Report
@@ -70,6 +69,7 @@ def verify(
     design = read_design(build)
     device = device_of(device, design.backend.devices)
     check_options(design, device, waves, waves_cycles)
+    check_simulator(design, device, images, waves)
     if stalls is not None and device != HARDWARE:
         raise typer.BadParameter(f"--stalls is of device {HARDWARE}, not of {device}")
     pixels, _ = read_test_images(data, design.graph, images, layout)

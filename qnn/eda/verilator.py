@@ -93,19 +93,34 @@ def check_waves(format: str) -> None:
 
 
 def versions() -> str:
-    """Text that changes with any tool that shapes the executable."""
+    """Text that changes with whatever decides what an executable does and where it runs.
+
+    The C++ compiler is not of it: each makes the same simulation of the same text, and one that is
+    made runs without any.
+
+    Raises
+    ------
+    ToolError
+        Verilator is not installed.
+    """
     from cocotb_tools import config
 
-    first_line = subprocess.run(
-        [compiler(), "--version"], capture_output=True, text=True, check=True
-    ).stdout.partition("\n")[0]
+    root()
+    # Machines that share a home folder may differ in processor and in the C library.
+    library = " ".join(platform.libc_ver())
     return "\n".join(
         (
             f"verilator {metadata.version('verilator')}",
             f"cocotb {metadata.version('cocotb')} in {config.libs_dir}",
-            f"{first_line} on {platform.machine()}",
+            f"{platform.machine()} with {library}",
         )
     )
+
+
+def compiler_line() -> str:
+    """The first line that the C++ compiler says of itself: its name and version."""
+    done = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.partition("\n")[0]
 
 
 def commands(

@@ -24,7 +24,7 @@ from hw.spec.registers import WINDOW_BYTES
 from qnn.files import write_whole
 from qnn.runtime.remote import TEXT_BYTES, Answer, Request, TooLarge, receive, send
 from sim.bench.accelerator import read_job, reset
-from sim.rtl import read_words, write_words
+from sim.memory_files import read_words, write_words
 
 # Of the bench's clock; its rate means nothing, cycles are what is counted.
 CYCLE_NS = 2

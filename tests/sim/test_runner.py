@@ -69,7 +69,7 @@ def test_a_syntax_error_is_a_tool_error_and_leaves_nothing_in_the_cache(cold_cac
     assert not list(cold_cache.glob("counter-*"))
 
 
-def test_a_missing_compiler_is_one_line_with_the_fix(monkeypatch, tmp_path):
+def test_a_missing_compiler_is_one_line_with_the_fix(cold_cache, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
         ToolError,

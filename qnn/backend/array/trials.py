@@ -51,7 +51,8 @@ def rtl_trials(graph: Graph, image: Image, x, built: Mapping[str, bytes] | None)
     yield from _errors(own, image, memory)
     yield from _proofs(own, built or {})
     # As large as the user's, so that all of them share one executable.
-    yield from _exercises(image, {"least_words": rtl.memory_words(memory, image.config)})
+    words = rtl.memory_words(len(memory.content), image.config)
+    yield from _exercises(image, {"least_words": words})
 
 
 def _errors(own, image, memory):
