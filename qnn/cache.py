@@ -22,11 +22,15 @@ STAGED = ".part-"  # begins the name of an entry that is being filled
 def cache_folder() -> Path:
     """Return ``$XDG_CACHE_HOME/qnn``, or the same under ``~/.cache``.
 
-    Where that cannot be written, as in a container, a temporary folder of this process stands in:
-    what is made is then made again by the next one.
+    Where that cannot be written, or there is no home, as in a container, a temporary folder of this
+    process stands in: what is made is then made again by the next one.
     """
-    # The XDG rule: an empty variable counts as none.
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG rule: a variable that is empty or no absolute path counts as none.
+    base = named if os.path.isabs(named) else os.path.expanduser("~/.cache")
+    # A user without a home keeps the '~', which would be a folder wherever the command runs.
+    if not os.path.isabs(base):
+        return _temporary_folder()
     folder = Path(base) / "qnn"
     try:
         folder.mkdir(parents=True, exist_ok=True)

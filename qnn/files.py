@@ -58,7 +58,7 @@ def write_whole(path: Path, data: bytes | str) -> None:
     Raises
     ------
     OSError
-        The folder is missing or not writable, or the disk is full.
+        The folder is missing or not writable, the disk is full, or ``path`` is a folder.
     """
     data = data.encode() if isinstance(data, str) else data
     with _beside(path) as beside:
@@ -85,7 +85,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 def _beside(path):
     """The name of a file that is ``path`` after the block."""
     path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
+    # Before a name beside is made of it: the current folder's path, '', has none.
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
         yield path
         return
     target = Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pwd
 import random
 import subprocess
 import sys
@@ -238,3 +239,18 @@ def test_a_cache_that_cannot_be_written_is_a_temporary_folder(monkeypatch, place
     with alone(folder / "x"):
         assert folder.name.startswith("qnn-cache-")
     assert cache_folder() == folder
+
+
+@pytest.mark.parametrize("named", ["", "relative/cache"])
+def test_without_a_home_the_cache_is_temporary_and_no_folder_called_tilde(
+    named, tmp_path, monkeypatch
+):
+    def unknown(_user):
+        raise KeyError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", named)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert cache_folder().name.startswith("qnn-cache-")
+    assert list(tmp_path.iterdir()) == []

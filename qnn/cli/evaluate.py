@@ -7,7 +7,7 @@ import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.checks import float_model, new_file, old_file, valid
-from qnn.cli.formats import numbers
+from qnn.cli.formats import MOST_TERMS, numbers, pixel_numbers
 from qnn.cli.output import Json, note, print_json, print_table
 from qnn.cli.quantize import check_together, for_pixels
 from qnn.cli.rounding import Method, Settings, rounding_options
@@ -17,9 +17,6 @@ from qnn.files import write_whole
 
 if TYPE_CHECKING:
     from qnn.ptq.evaluate import Evaluation, Format
-
-
-MOST_TERMS = 7  # beyond them no width of codes comes closer to a weight
 
 
 def formats_choice(option: str, text: str) -> list[tuple[int, int]]:
@@ -87,19 +84,16 @@ def evaluate(
     layer's rounding alone costs.
     """
     check_together(model, checkpoint, mean, std)
-    from qnn.nn.zoo import ZOO, load_trained
+    from qnn.nn.zoo import load_trained
     from qnn.ptq.compare import TestSet
     from qnn.ptq.evaluate import Format, evaluate
     from qnn.runtime.given import images_of
 
     chosen = [Format(*each) for each in formats_choice("--formats", formats)]
     asked, options = asked_task(task), rounding_options(rounding, settings)
-    entry = ZOO.get(model)
     network = load_trained(model, checkpoint, note)
     found = read_data_for(data, network, layout)
-    given = [numbers("--mean", mean), numbers("--std", std)]
-    if entry and not any(given):
-        given = [entry.mean, entry.std]
+    given = pixel_numbers(model, mean, std)
     pixels = tuple(for_pixels(values, found.x_train) for values in given)
     test = TestSet.of(network, found, images, pixels, asked)
     result = evaluate(

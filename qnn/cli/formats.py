@@ -6,6 +6,7 @@ import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.output import print_table
+from qnn.nn.names import ZOO_NAMES
 
 MOST_TERMS = 7  # as a graph may have; three hold what a multiplier of 8 bits does
 
@@ -52,6 +53,24 @@ def numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:
     except ValueError:
         raise typer.BadParameter(f"{option} needs numbers with commas, not '{text}'") from None
     return values if len(values) > 1 else values[0]
+
+
+def check_pixels(model: str, mean: str | None, std: str | None) -> None:
+    """Raise where a float model, of none that the zoo knows, is given only one of the two."""
+    # One of them alone would be taken for data that need no preprocessing.
+    if (mean is None) != (std is None) and model not in ZOO_NAMES:
+        raise typer.BadParameter("--mean and --std belong together; give both")
+
+
+def pixel_numbers(model: str, mean: str | None, std: str | None) -> tuple:
+    """Mean and std of a float model's pixels: each as it is given, or else as the zoo has it."""
+    from qnn.nn.zoo import ZOO
+
+    given = numbers("--mean", mean), numbers("--std", std)
+    entry = ZOO.get(model)
+    known = (None, None) if entry is None else (entry.mean, entry.std)
+    # Compared with None: a mean of 0 is given, too.
+    return tuple(k if g is None else g for g, k in zip(given, known, strict=True))
 
 
 def layer_bits(plan: "Plan") -> dict[str, int]:

@@ -9,11 +9,13 @@ from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.checks import float_model, new_file, old_file, valid
 from qnn.cli.formats import (
     bits_choice,
+    check_pixels,
     described,
     layer_bits,
     layer_terms,
     mean_terms,
     numbers,
+    pixel_numbers,
     print_fit,
     terms_choice,
 )
@@ -121,23 +123,18 @@ def quantize(
         _check_blind(resume, rounding_samples, augment)
     from qnn.nn import artifact
     from qnn.nn.augment import augment as crop_and_flip
-    from qnn.nn.zoo import NO_CHECKPOINT, ZOO, load_trained
+    from qnn.nn.zoo import NO_CHECKPOINT, load_trained
     from qnn.ptq.compare import TestSet
     from qnn.ptq.quantize import quantize
     from qnn.ptq.sensitivity import Budget
     from qnn.runtime.given import images_of
 
     asked = asked_task(task)
-    entry = ZOO.get(model)
     bits, codes = bits_choice("--weight-bits", weight_bits), terms_choice("--terms", terms)
     if terms_budget is not None:
         # The fit is a table, which must not mix with JSON.
         codes = Budget(terms_budget, None if as_json else print_fit)
-    mean_values, std_values = numbers("--mean", mean), numbers("--std", std)
-    if entry and mean_values is None:
-        mean_values = entry.mean
-    if entry and std_values is None:
-        std_values = entry.std
+    mean_values, std_values = pixel_numbers(model, mean, std)
     options = rounding_options(rounding, settings)
     network = load_trained(model, checkpoint, note)
     images = read_data_for(data, network, layout)
@@ -214,9 +211,7 @@ def check_together(model: str, checkpoint: str | None, mean: str | None, std: st
     # Quantizing random weights would succeed, and mean nothing.
     if model in ZOO_NAMES and checkpoint is None:
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
-    # One of them alone would be taken for data that need no preprocessing.
-    if (mean is None) != (std is None) and model not in ZOO_NAMES:
-        raise typer.BadParameter("--mean and --std belong together; give both")
+    check_pixels(model, mean, std)
 
 
 def _check_blind(resume, rounding_samples, augment):

@@ -17,7 +17,7 @@ from qnn.cli.checks import (
     trainable,
     valid,
 )
-from qnn.cli.formats import numbers
+from qnn.cli.formats import check_pixels, numbers, pixel_numbers
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json, progress
 from qnn.cli.sources import Data, Layout, read_data, refusal_of
@@ -121,6 +121,7 @@ def train(
         given = {"--weights": weights, "--mean": mean, "--std": std}
         for name in (name for name, value in given.items() if value is not None):
             raise typer.BadParameter(f"{name} is of a float model, which '{model}' is not")
+    check_pixels(model, mean, std)
     if teacher_checkpoint is not None and teacher == NONE:
         raise typer.BadParameter("--teacher-checkpoint is of a teacher, but --teacher is 'none'")
     from functools import partial
@@ -139,7 +140,7 @@ def train(
     taught = _teacher(model, teacher, teacher_checkpoint)
     answers = taught and load_trained(*taught, note)
     images = read_data(data, layout, refusal_of(network))
-    preprocessing = dict(zip(("mean", "std"), _preprocessing(model, mean, std), strict=True))
+    preprocessing = dict(zip(("mean", "std"), pixel_numbers(model, mean, std), strict=True))
     kept = checkpoint or kept_beside(out)
     with going_on(kept, checkpoint is not None), progress("train") as bar:
         report = run(
@@ -219,16 +220,6 @@ def _save_weights(network: "nn.Module", path: Path) -> None:
     # Cloned: safetensors refuses tensors that share memory, as tied weights do.
     state = {name: tensor.contiguous().clone() for name, tensor in network.state_dict().items()}
     write_whole(path, save(state))
-
-
-def _preprocessing(model, mean, std):
-    """The mean and std of a float model: as given, or as the zoo has them."""
-    from qnn.nn.zoo import ZOO
-
-    entry = ZOO.get(model)
-    values = numbers("--mean", mean), numbers("--std", std)
-    # What was given wins over the zoo's.
-    return values if entry is None or any(values) else (entry.mean, entry.std)
 
 
 def _recipe(given: dict, settings: list[str], options: list[str]) -> "Recipe":

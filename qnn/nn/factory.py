@@ -30,12 +30,16 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
         )
     try:
         found = getattr(importlib.import_module(module), factory)
+    except SystemExit as error:
+        raise _leaving(name, error) from error
     except Exception as error:  # any: it is the user's code
         raise ModelError(
             f"model '{name}' cannot be imported: {error}; check the name and PYTHONPATH"
         ) from error
     try:
         model = found if isinstance(found, nn.Module | ExportedProgram) else found()
+    except SystemExit as error:
+        raise _leaving(name, error) from error
     except Exception as error:  # any: it is the user's code
         raise ModelError(
             f"model '{name}' cannot be built: {type(error).__name__}: {error}; it is called "
@@ -49,3 +53,11 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
             f"model '{name}' needs to give an nn.Module, not {kind}; return the network"
         )
     return model
+
+
+def _leaving(name, error):
+    # A script that parses its own arguments, or trains, when it is imported.
+    return ModelError(
+        f"model '{name}' ends the program when it is imported or built (SystemExit: {error}); "
+        f"guard what its module runs with if __name__ == '__main__'"
+    )

@@ -101,6 +101,7 @@ CASES = [
     *((["quantize", name], code, text) for name, code, text in MODELS),
     *((["bench", "network", name], code, text) for name, code, text in MODELS),
     *((["train", name], code, text) for name, code, text in MODELS),
+    (["train", "factory:build", "--mean", "0"], 2, "--mean and --std belong together; give both"),
     ([*FACTORY, "--samples", "0"], 2, f"'--samples': {NUMBER}greater than or equal to 1, not '0'"),
     ([*FACTORY, "--samples", "x"], 2, f"'--samples': {NUMBER}a valid integer"),
     ([*FACTORY, "--weight-bits", "9"], 2, "--weight-bits needs a number from 2 to 5, or LAYER="),

@@ -5,8 +5,18 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.cli.formats import choice, described, layer_bits, layer_terms, mean_terms
+from qnn.cli.formats import (
+    MOST_TERMS,
+    choice,
+    described,
+    layer_bits,
+    layer_terms,
+    mean_terms,
+    pixel_numbers,
+)
+from qnn.ir.ops import conv
 from qnn.nn import artifact
+from qnn.nn.zoo import ZOO
 
 NAMES = st.text("abc.*?_0", min_size=1)
 
@@ -105,3 +115,25 @@ def test_terms_and_a_budget_together_are_refused(qnn, checkpoint, tmp_path):
     code, out, err = quantized(qnn, checkpoint, tmp_path / "m.safetensors", *options)
     assert (code, out) == (2, "")
     assert err.endswith("Invalid value: --terms-budget replaces --terms; give one of them\n")
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        ((None, None), (ZOO["resnet20"].mean, ZOO["resnet20"].std)),
+        # A mean of 0 is given, though it is false to Python.
+        (("0", None), (0.0, ZOO["resnet20"].std)),
+        ((None, "1,2,3"), (ZOO["resnet20"].mean, (1.0, 2.0, 3.0))),
+    ],
+)
+def test_what_pixels_mean_is_as_given_or_else_as_the_zoo_has_it(texts, wanted):
+    assert pixel_numbers("resnet20", *texts) == wanted
+
+
+def test_a_models_own_pixels_mean_what_is_given_alone():
+    assert pixel_numbers("nets:build", "0.5", "1") == (0.5, 1.0)
+    assert pixel_numbers("nets:build", None, None) == (None, None)
+
+
+def test_the_most_terms_are_those_of_a_graph():
+    assert MOST_TERMS == conv.MOST_TERMS

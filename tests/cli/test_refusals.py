@@ -289,3 +289,12 @@ def test_a_junit_report_that_cannot_be_written(qnn, build, tmp_path):
         f"error: {path}: nothing can be written in {path.parent} ('No such file or directory'); "
         f"choose another path\n",
     )
+
+
+def test_a_junit_report_without_a_name_is_refused_in_a_line(qnn):
+    # As of a CI whose variable is not set.
+    assert qnn("verify", "build", "--junit", "") == (
+        3,
+        "",
+        "error: .: a file is to be written, but this is a folder; name a file\n",
+    )

@@ -109,6 +109,17 @@ def test_a_model_that_cannot_be_had_is_refused(name, text):
     assert refusal(name) == text
 
 
+@pytest.mark.parametrize("text", ["sys.exit(2)", "def f():\n    sys.exit(2)"])
+def test_a_module_that_ends_the_program_is_refused(text, tmp_path, monkeypatch):
+    (tmp_path / "script.py").write_text(f"import sys\n{text}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "script", raising=False)
+    assert refusal("script:f") == (
+        "model 'script:f' ends the program when it is imported or built (SystemExit: 2); guard "
+        "what its module runs with if __name__ == '__main__'"
+    )
+
+
 def test_a_checkpoint_of_this_model_is_loaded(tmp_path):
     torch.manual_seed(0)
     model = load_model("digits_cnn")
