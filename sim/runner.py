@@ -1,6 +1,7 @@
 """Verilog and a cocotb module in, test results out; executables are cached by their content."""
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from qnn.eda import verilator
 from qnn.errors import QnnError, ToolError
 from qnn.files import scratch_folder
 
+# Silent by itself: whoever waits on a terminal sees what takes so long.
+LOG = logging.getLogger(__name__)
 SIMULATORS = ("verilator", "icarus")
 # A screen.
 LOG_LINES = 40  # of a failed simulation, in the error
@@ -84,6 +87,7 @@ def build(
         if cache and is_kept(folder):  # another process compiled it meanwhile
             return kept
         started = time.perf_counter()
+        LOG.info("compiling simulator %s, which is kept for the next time", toplevel)
         _compile(sources, toplevel, parameters, simulator, waves, folder)
         return Build(simulator, toplevel, folder, time.perf_counter() - started, False)
 

@@ -26,6 +26,7 @@ from qnn.cli.output import (
     plain_warnings,
     print_error,
     print_json,
+    status_lines,
 )
 from qnn.cli.quantize import quantize
 from qnn.cli.report import report
@@ -133,7 +134,8 @@ def _complete() -> None:
 
 def _run(arguments: list[str], as_json: bool) -> int:
     try:
-        with plain_warnings():
+        # With --json a program listens, even where it runs on a terminal.
+        with plain_warnings(), nullcontext() if as_json else status_lines():
             code = _invoke(arguments)
         flush()
     # Whoever reads the output, as `head` does, may leave before its end: that is no error.

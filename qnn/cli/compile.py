@@ -9,7 +9,7 @@ import typer
 import boards
 from qnn.backend.registry import DEFAULT
 from qnn.cli.checks import new_build, one_of, positive
-from qnn.cli.output import Json, print_json
+from qnn.cli.output import Json, print_json, progress
 from qnn.cli.sources import (
     CONFIG_HELP,
     BackendName,
@@ -78,7 +78,9 @@ def compile_(
     if target:
         # Before compiling, which may take minutes.
         target.check_fits(sizes, cores, clock_mhz)
-    design = compile(graph, config=sizes, batch=batch, backend=backend)
+    # A network larger than the chip takes seconds, as strips of many sizes are tried.
+    with progress("compiling"):
+        design = compile(graph, config=sizes, batch=batch, backend=backend)
     extra = target and (lambda built: target.files(sizes, built, cores, clock_mhz))
     design.write(out, extra, network=model.stem)
     size = design.backend.size(design.artifact)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import warnings
@@ -127,6 +128,33 @@ def plain_warnings() -> Iterator[None]:
         # Each time, and not once for each place of the code: texts name layers.
         warnings.simplefilter("always", QnnWarning)
         yield
+
+
+class StatusLines(logging.Handler):
+    """Prints what simulators say of their work on standard error, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Looked up each time: a bar puts lines above itself by a stream of its own.
+        print(record.getMessage(), file=sys.stderr)
+
+
+@contextmanager
+def status_lines() -> Iterator[None]:
+    """Inside, say what is built meanwhile, such as a simulator, if standard error is a terminal."""
+    # As bars: a log or a CI has no use for what is only there to wait by.
+    if not sys.stderr.isatty():
+        yield
+        return
+    log, handler = logging.getLogger("sim"), StatusLines()
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        # A program that calls main has its own settings.
+        log.setLevel(before)
+        log.removeHandler(handler)
 
 
 def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

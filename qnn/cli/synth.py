@@ -87,7 +87,8 @@ def count(build: Path, design: "Design", part: SynthesisPart) -> tuple[dict, dic
 
     counted = array_cells if part is SynthesisPart.ARRAY else accelerator_cells
     # The files of the build, and not what its configuration would give.
-    cells = asdict(counted(synthesis_texts(design.built)))
+    with progress(f"{part.value}: yosys"):
+        cells = asdict(counted(synthesis_texts(design.built)))
     device = boards.counted_for(build).device
     available = {kind: getattr(device, kind) for kind in ("lut", "ff", "dsp", "bram18")}
     return cells, {"measured_cells": cells, "given_available_cells": available}
