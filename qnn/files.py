@@ -8,6 +8,7 @@ killed one left, knows that nobody works on it, and removes it.
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -142,9 +143,10 @@ def held_folder(place: Path, prefix: str) -> tuple[Path, int]:
 
 
 def part_of(path: Path) -> Path:
-    """The name beside ``path`` under which this process makes what will be ``path``."""
-    # With the process in the name, so that two writers never share a half.
-    return path.with_name(f".{path.name}.{os.getpid()}{MARK}")
+    """A new name beside ``path`` under which a writer makes what will be ``path``."""
+    # By chance and not by process, so that two writers never share a half: threads have one number,
+    # and containers that share a folder have the same ones.
+    return path.with_name(f".{path.name}.{secrets.randbits(64)}{MARK}")
 
 
 def remove_stale(path: Path) -> None:
@@ -177,8 +179,12 @@ def remove_unheld(path: Path) -> None:
 
 
 def hold(descriptor: int) -> None:
-    """Lock an open file or folder for as long as it is open; programs it starts do not inherit."""
+    """Lock an open file or folder for as long as it is open; programs it starts do not inherit.
+
+    Of a new name. Whoever has its lock already takes it for one that was left, and removes it.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Waits for that one, which is a moment: afterwards its count of links says what it did.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError:
         pass  # some network folders have no locks: nothing is removed there either

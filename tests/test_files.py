@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,17 @@ def test_what_a_living_writer_or_somebody_else_has_beside_is_left_alone(tmp_path
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
         [*others, held.name, "a.bin", "b"]
     )
+
+
+def test_threads_that_write_one_file_do_not_share_a_half(tmp_path):
+    path, size = tmp_path / "a.bin", 1 << 16
+    with ThreadPoolExecutor(4) as threads:
+        writers = [threads.submit(write_whole, path, letter * size) for letter in "abcdefgh" * 8]
+    # Raises what a writer raised.
+    assert [writer.result() for writer in writers] == [None] * len(writers)
+    text = path.read_text()
+    assert (len(text), len(set(text))) == (size, 1)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
 
 
 def test_a_link_stays_and_its_file_is_replaced(tmp_path):
