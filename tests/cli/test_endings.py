@@ -12,7 +12,9 @@ import typer
 from hw.spec.image import ImageError
 from qnn.cli import app
 from qnn.cli.app import main
+from qnn.cli.going_on import going_on
 from qnn.errors import CompileError, DeviceError, ModelError, QnnError, ToolError
+from qnn.interrupt import Interrupted
 
 ERRORS = [
     (ModelError("conv 'a': weights hold NaN;\nretrain it"), 3, "model"),
@@ -68,6 +70,44 @@ def test_an_error_is_json_where_that_is_asked_for(qnn, failing, error, code, kin
     left, out, err = qnn("doctor", "--json")
     assert (left, err) == (code, f"error: {line}\n")
     assert json.loads(out) == {"error": {"kind": kind, "message": line}, "exit_code": code}
+
+
+def test_interrupted_work_is_one_json_object_that_says_how_it_goes_on(qnn, monkeypatch):
+    def examine(_tool):
+        with going_on(None, named=False):
+            raise Interrupted("stopped after 3 of 9 steps, which a.resume has")
+
+    monkeypatch.setattr("qnn.cli.doctor.examine", examine)
+    monkeypatch.setattr("sys.argv", ["qnn", "doctor", "--json"])
+    code, out, err = qnn("doctor", "--json")
+    message = (
+        "interrupted: stopped after 3 of 9 steps, which a.resume has; go on with: qnn doctor --json"
+    )
+    assert (code, err) == (130, f"error: {message}\n")
+    error = {"kind": "interrupted", "message": message}
+    assert json.loads(out) == {"error": error, "exit_code": 130}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"NO_COLOR": "1"}, {"FORCE_COLOR": None, "NO_COLOR": None, "TERM": "dumb"}, {"HOME": None}],
+    ids=["no colour", "dumb terminal", "no home"],
+)
+def test_a_machine_of_few_settings_changes_no_result(settings):
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), **settings}
+    environment = {name: value for name, value in environment.items() if value is not None}
+    done = run(["doctor", "--json"], env=environment, stdin=subprocess.DEVNULL)
+    assert (done.returncode in (0, 3), done.stderr) == (True, "")
+    assert json.loads(done.stdout)["tools"]
+    assert "\x1b" not in done.stdout
+
+
+def test_a_closed_input_changes_no_result():
+    command = ["sh", "-c", 'exec "$0" -m qnn.cli version 0<&-', sys.executable]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("qnn ")
 
 
 def test_wrong_usage_is_json_where_that_is_asked_for(qnn):
