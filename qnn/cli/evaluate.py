@@ -80,8 +80,8 @@ def evaluate(
 ) -> None:
     """Measure MODEL on a whole test set: float, in each format, and layer by layer.
 
-    A layer's row is the network with only that layer's weights rounded, so that it says what the
-    layer's rounding alone costs.
+    A layer's row is the network with only that layer's weights rounded and no bias corrected, so
+    that it says what the layer's rounding alone costs.
     """
     check_together(model, checkpoint, mean, std)
     from qnn.nn.zoo import load_trained

@@ -206,11 +206,12 @@ def _teacher(model, teacher, checkpoint):
     if teacher is not None or not model.endswith(".safetensors"):
         return None if teacher in (None, "none") else (teacher, checkpoint)
     source = artifact.source(model)
-    checkpoint = checkpoint or (source and source.checkpoint)
-    # A network without trained weights would answer at random.
-    if source is None or (checkpoint is None and random_tensor(source.architecture)):
+    if source is None:
         return None
-    return source.architecture, checkpoint
+    # Its module may lie in the current folder, as that of a name on the command line may.
+    name, checkpoint = float_model(source.architecture), checkpoint or source.checkpoint
+    # A network without trained weights would answer at random.
+    return None if checkpoint is None and random_tensor(name) else (name, checkpoint)
 
 
 def _save_weights(network: "nn.Module", path: Path) -> None:

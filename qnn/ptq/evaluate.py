@@ -52,7 +52,8 @@ class Evaluation:
     -------
     float_numbers : of each output of the float model
     formats : in the order in which they were given
-    layers : of the first format, the network with only that layer's weights rounded
+    layers : of the first format, the network with only that layer's weights rounded, and with the
+        float model's biases
     unrounded : the first format's network with no weight rounded: what activations alone cost
     outputs : names of the outputs
     samples : that were tested
@@ -92,7 +93,10 @@ def evaluate(
         made = quantize(network, data, each.weight_bits, terms=each.terms, **options)
         first = made if first is None else first
         scored.append(_scored(str(each), test, wanted, test.outputs(made)))
-    alone, unrounded = _layers(first, test, wanted)
+    # Of corrected or learnt biases, or learnt weights, a layer alone would pay for all the others.
+    options |= {"rounding": "nearest", "rounding_options": None, "bias_correction": False}
+    plain = quantize(network, data, formats[0].weight_bits, terms=formats[0].terms, **options)
+    alone, unrounded = _layers(first, plain, test, wanted)
     names = tuple(name for name, _ in first.plan.outputs)
     return Evaluation(
         test.scores(wanted), tuple(scored), alone, unrounded, names, len(test.inputs[0])
@@ -106,11 +110,14 @@ def _scored(name, test, wanted, got) -> Scored:
 
 @torch.no_grad()
 def _layers(
-    quantized: QuantizedModel, test: TestSet, wanted: Sequence[np.ndarray]
+    quantized: QuantizedModel,
+    plain: QuantizedModel,
+    test: TestSet,
+    wanted: Sequence[np.ndarray],
 ) -> tuple[tuple[Scored, ...], Scored]:
-    """The network with one layer's weights rounded, for each, and with none."""
+    """``plain`` with one layer's weights rounded as in ``quantized``, for each, and with none."""
     # Activations stay rounded: what is told of a layer is its weights' own.
-    free = folded_copy(quantized)
+    free = folded_copy(plain)
     unrounded = _scored("activations", test, wanted, test.outputs(free))
     found = []
     for name, conv in learnable(quantized):

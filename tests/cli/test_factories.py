@@ -1,6 +1,7 @@
 """What a factory may give at the command line beside a plain module."""
 
 import json
+import sys
 
 import pytest
 
@@ -52,3 +53,15 @@ def test_a_model_that_works_in_place_leaves_the_images_to_the_next(numbers):
 @pytest.mark.parametrize("factory", ["program", "module"])
 def test_a_program_of_torch_export_is_a_model(numbers, factory):
     assert numbers(factory) == numbers("net")
+
+
+def test_the_quantized_model_of_a_factory_finds_its_teacher_in_the_current_folder(
+    qnn, numbers, monkeypatch
+):
+    numbers("net")
+    # As in a new process, whose path has the current folder only where a command puts it there.
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
+    monkeypatch.delitem(sys.modules, "given_nets")
+    code, out, err = qnn("train", "model.safetensors", "--steps", "1", "--batch", "8")
+    assert (code, "error" in err) == (0, False)
+    assert out.startswith("trained.safetensors: 1 steps on answers of given_nets:net in ")
