@@ -55,20 +55,34 @@ def place(qnn, model, build, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_build_is_made_verified_and_shown_without_torch(qnn, place):
+def run_without_torch(place, *commands):
+    """Run command lines in a process without torch, whose own processes have none either."""
+    absent = place / "absent"
+    absent.mkdir()
+    (absent / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")\n")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        input=json.dumps(COMMANDS),
+        input=json.dumps(commands),
         capture_output=True,
         text=True,
         cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{absent}{os.pathsep}{ROOT}"},
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for arguments, line in zip(COMMANDS, done.stdout.splitlines(), strict=True):
+    for arguments, line in zip(commands, done.stdout.splitlines(), strict=True):
         code, _, err = json.loads(line)
         assert (code, err) == (0, ""), arguments
+
+
+@pytest.mark.rtl
+def test_the_verilog_of_a_build_is_verified_and_counted_without_torch(place, build):
+    verified = ("verify", "build", *DATA[:2], "--images", "1", "--device", "rtl")
+    run_without_torch(place, verified, ("synth", "build"), ("doctor",))
+
+
+def test_a_build_is_made_verified_and_shown_without_torch(qnn, place):
+    run_without_torch(place, *COMMANDS)
     with np.load("functional.npz") as one, np.load("reference.npz") as other:
         assert np.array_equal(one["fc"], other["fc"])
     qnn("simulate", "build", *DATA, "--device", "reference", "-o", "torch.npz")
