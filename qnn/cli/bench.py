@@ -149,6 +149,7 @@ def bench_network(
     reference.
     """
     check_sizes(config, settings, DEFAULT)
+    # Before the model is quantized.
     if device is Simulator.RTL:
         check_compiler()
     from qnn.bench.network import measure, quantized_graph

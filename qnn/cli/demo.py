@@ -76,6 +76,7 @@ def demo(
     Trains a small CNN, quantizes it, trains it on its grid, compiles it, simulates its Verilog and
     compares every value.
     """
+    # Its training comes first, and takes longest.
     check_configuration(named_config(CONFIG, weight_bits=WEIGHT_BITS))
     clock = StepClock()
     result = run_demo(images, seed, out, clock)

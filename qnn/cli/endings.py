@@ -112,6 +112,7 @@ def _write_report(error, arguments) -> Path | None:
     for folder in (lambda: cache_folder() / "faults", lambda: Path(tempfile.gettempdir())):
         # RuntimeError: there is no home folder.
         with contextlib.suppress(OSError, RuntimeError):
+            # The first that can be written has it.
             place = folder()
             place.mkdir(parents=True, exist_ok=True)
             # What a string cannot encode stands as an escape, so that the report is written.

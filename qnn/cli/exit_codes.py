@@ -16,10 +16,10 @@ class ExitCode(IntEnum):
     """
 
     SUCCESS = 0
-    MISMATCH = 1
-    USAGE = 2
+    MISMATCH = 1  # what a CI takes for a failed test
+    USAGE = 2  # as most parsers of command lines have it
     REFUSAL = 3
-    INTERRUPTED = 130
+    INTERRUPTED = 130  # shells then stop a loop of commands, too
     PIPE = 141
 
 

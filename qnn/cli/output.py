@@ -173,6 +173,7 @@ def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]
 def progress(text: str) -> Iterator[Progress]:
     """Give a function of (done, in all) that moves a bar on standard error, if it is a terminal."""
     # A log of a bar's every move would hide what else is said.
+    # Asked each time, as a program that calls main may replace the stream.
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

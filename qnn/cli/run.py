@@ -58,6 +58,7 @@ def run(
 
     asked = asked_task(task)
     design = read_array_design(build, "run")
+    # A board needs no compiler.
     if device == SIMULATED:
         from qnn.runtime.driver import memory_bytes
 

@@ -49,6 +49,7 @@ def serve(
             f"core{'s' * (cores > 1)}, not {memory_mib}"
         )
     options = {"listen": port, "cores": cores, "paths": cores, "memory_bytes": memory}
+    # Before the note below, which promises a compilation.
     check_served(design, memory, cores)
     note(f"{build}: starting the simulation; its first start compiles the Verilog")
     with simulation(design.config, **options, verilog=verilog_of(design)) as running:

@@ -51,6 +51,7 @@ def simulate(
     design = read_design(build)
     device = device_of(device, (REFERENCE, *design.backend.devices))
     check_options(design, device, waves, waves_cycles)
+    # Before data, as folders of images take a while to read.
     check_simulator(design, device, images, waves)
     pixels, labels = read_test_images(data, design.graph, images, layout)
     kinds, labels = design_tasks(design.graph, labels, asked)

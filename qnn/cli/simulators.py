@@ -38,6 +38,7 @@ def check_simulator(design: "Design", device: str, images: int, waves: Path | No
     # As large as what will run, since the size is a part of the executable.
     size = dram.placed_bytes(image, -(-images // image.batch))
     words = max(rtl.LEAST_WORDS, rtl.memory_words(size, image.config))
+    # Two, as one that cannot record is faster.
     for format in [None] if waves is None else [None, waves.suffix.removeprefix(".")]:
         rtl.require_simulator(image.config, verilog=verilog_of(design), words=words, waves=format)
 
@@ -50,6 +51,7 @@ def check_served(design: "Design", memory_bytes: int, cores: int = 1) -> None:
     ToolError
         A tool is missing that the simulator is compiled with, and the cache has no simulator.
     """
+    # With the server's rule for sizes, which is not that of a simulation that ends by itself.
     from sim import rtl
     from sim.cosim import served_words
 
@@ -84,6 +86,7 @@ def check_compiler() -> None:
     from qnn.eda import verilator
     from sim.rtl import TOP
 
+    # The configuration follows from the quantized network: seconds from here.
     try:
         verilator.compiler()
     except ToolError:

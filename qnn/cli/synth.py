@@ -87,6 +87,7 @@ def count(build: Path, design: "Design", part: SynthesisPart) -> tuple[dict, dic
 
     counted = array_cells if part is SynthesisPart.ARRAY else accelerator_cells
     # The files of the build, and not what its configuration would give.
+    # An accelerator takes Yosys about a minute.
     with progress(f"{part.value}: yosys"):
         cells = asdict(counted(synthesis_texts(design.built)))
     device = boards.counted_for(build).device

@@ -69,6 +69,7 @@ def verify(
     design = read_design(build)
     device = device_of(device, design.backend.devices)
     check_options(design, device, waves, waves_cycles)
+    # Before data, as folders of images take a while to read.
     check_simulator(design, device, images, waves)
     if stalls is not None and device != HARDWARE:
         raise typer.BadParameter(f"--stalls is of device {HARDWARE}, not of {device}")
