@@ -30,6 +30,7 @@ def bench_faults(
         verilator.compiler()
     from qnn.bench.faults import campaign
 
+    # Hardware first: where tools are missing, that shows at once.
     found = {}
     if hardware:
         with progress("hardware") as report:

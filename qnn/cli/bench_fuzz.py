@@ -35,7 +35,9 @@ def bench_fuzz(
         ]
         rows.append(("all", *(f"{fields[kind]:,}" for kind in names)))
         print_table("hostile files", ("reader", *names), rows)
+        # A finding is one command away from being seen again.
         for finding in campaign.findings:
             print(f"{finding.outcome} {finding.target} --first {finding.index}: {finding.text}")
+    # After the table: what fails is what one wants to read.
     if not campaign.passed:
         raise typer.Exit(ExitCode.MISMATCH)

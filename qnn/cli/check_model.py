@@ -39,6 +39,7 @@ def check_model(
     name: str, checkpoint: Path | None, shapes: list[str], target: Target, as_json: bool
 ) -> None:
     """Print what the float model called ``name`` lacks; leaves with 3 if that is anything."""
+    # Before torch is loaded, which takes seconds.
     sizes = [_shape(text) for text in shapes]
     from qnn.frontend.faults import Fault, FaultyModel, Site
 
@@ -107,6 +108,7 @@ def _fitted(graph: "FloatGraph", target: Target) -> str:
     from qnn.ptq.export import export
     from qnn.ptq.quantize import quantize
 
+    # Any images do: whether layers fit depends on shapes and widths, hardly on weights.
     generator = torch.Generator().manual_seed(0)
     images = tuple(
         torch.randn(IMAGES, *source.shape, generator=generator) for source in graph.inputs

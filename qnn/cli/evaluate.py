@@ -83,6 +83,7 @@ def evaluate(
     A layer's row is the network with only that layer's weights rounded and no bias corrected, so
     that it says what the layer's rounding alone costs.
     """
+    # What options say together, before torch is loaded.
     check_together(model, checkpoint, mean, std)
     from qnn.nn.zoo import load_trained
     from qnn.ptq.compare import TestSet

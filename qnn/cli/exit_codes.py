@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     PIPE : the reader of the output has left; 128 + SIGPIPE, as shells count
     """
 
+    # 0 and 2 are what shells and click have for these.
     SUCCESS = 0
     MISMATCH = 1  # what a CI takes for a failed test
     USAGE = 2  # as most parsers of command lines have it

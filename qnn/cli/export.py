@@ -21,6 +21,7 @@ def export(
     """Write and print the integer graph of MODEL."""
     from qnn.ir import serialize
 
+    # Of a quantized model or of a graph: the one is exported, the other written again.
     graph = read_graph(model)
     serialize.save(graph, out)
     if as_json:

@@ -33,6 +33,7 @@ def going_on(kept: Path | None, named: bool) -> Iterator[None]:
         yield
     except Interrupted as stopped:
         raise KeyboardInterrupt(f"{stopped}; go on with: {command_line()}") from None
+    # A checkpoint that the user named is theirs, for further runs.
     if kept is not None and not named:
         kept.unlink(missing_ok=True)
 

@@ -54,6 +54,7 @@ def _like(name, default, text):
 
 
 def _truth(text):
+    # bool("false") is True: only the two words that are shown mean something.
     if text not in ("true", "false"):
         raise ValueError
     return text == "true"
@@ -64,6 +65,7 @@ def _numbers(text):
 
 
 def _shown(default):
+    # As --set takes it, not as Python prints it.
     if isinstance(default, tuple):
         return ",".join(map(str, default))
     return str(default).lower()

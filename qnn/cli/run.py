@@ -66,6 +66,7 @@ def run(
     pixels, labels = read_test_images(data, design.graph, images, layout)
     kinds, labels = design_tasks(design.graph, labels, asked)
     count = image_count(pixels)
+    # The driver's images are as cameras and files have them.
     outputs, seconds = execute(device, design, channels_last(pixels))
     if out is not None:
         names = [output.name for output in design.graph.outputs]
@@ -85,6 +86,7 @@ def record(result: dict, data: str) -> dict:
     """The run's entry in the report: a board's numbers are measured, those of Verilog simulated."""
     kind = result["device"].partition(":")[0]
     how = "simulated" if kind == SIMULATED.removesuffix(":") else "measured"
+    # Without the port or host, which are one machine's.
     kept = {"device": kind, "data": data, "given_images": result["images"]}
     if result["accuracy"] is not None:
         kept[f"{how}_accuracy_percent"] = result["accuracy"]

@@ -26,6 +26,7 @@ def show(
     A program has a line for each instruction and its layer as a comment; a graph has a line for
     each node.
     """
+    # Builds are folders, and graphs and models are files.
     if path.is_dir():
         if full:
             raise typer.BadParameter("--full is of a graph; the text of a program always is")

@@ -47,6 +47,7 @@ def simulate(
     from qnn.runtime.given import image_count
     from sim.simulate import simulate
 
+    # What needs no build or data first: a wrong option must not wait for either.
     asked = asked_task(task)
     design = read_design(build)
     device = device_of(device, (REFERENCE, *design.backend.devices))

@@ -26,6 +26,7 @@ def asked_task(text: str | None) -> str | tuple[str, ...] | None:
     for name in names:
         if name not in TASKS:
             raise typer.BadParameter(f"--task must be one of {', '.join(TASKS)}, not '{name}'")
+    # One name alone is every output's, where there is one.
     return names if len(names) > 1 else names[0]
 
 
@@ -54,6 +55,7 @@ def design_tasks(
     """
     from qnn.tasks.outputs import checked_labels, find_tasks, fitting
 
+    # Labels may come for all outputs in one array, or for each in its own.
     shapes = [output.shape for output in graph.outputs]
     labels = fitting(shapes, labels)
     given = graph.inputs[0].shape if len(graph.inputs) == 1 else None

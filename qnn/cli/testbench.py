@@ -19,6 +19,7 @@ def write_testbench(
     design = read_design(build)
     pixels, _ = read_test_images(data, design.graph, images)
     x = encode_input(design.graph, pixels)
+    # From the files of the build, so that the bench lists those that it will find beside it.
     made = portable_bench(design.graph, design.artifact, design.backend, design.built, x)
     write_files(build, made)
     folder, count = build / FOLDER, image_count(pixels)

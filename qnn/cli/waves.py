@@ -29,6 +29,7 @@ DEFAULT_CYCLES = 2000
 
 def check_options(design: "Design", device: str, file: Path | None, cycles: int) -> None:
     """Refuse, before anything runs, waves that cannot be recorded."""
+    # In here: recording loads the simulator, which a run without waves may not need.
     from sim.record_waves import check_waves
 
     if file is None:
@@ -41,6 +42,7 @@ def check_options(design: "Design", device: str, file: Path | None, cycles: int)
 
 def waves_result(waves: "Waves | None") -> dict | None:
     """What was recorded, for JSON."""
+    # null in JSON, as every key is there in every result.
     if waves is None:
         return None
     return {"file": str(waves.file), "first_cycle": waves.first, "last_cycle": waves.last}

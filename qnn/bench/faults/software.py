@@ -81,6 +81,7 @@ def _first_changed(programs, right):
 
 def _watched(mutant: PythonMutant | None, trials) -> list[Seen] | str:
     """What the trials show in a process of its own; a line if it hangs or dies."""
+    # A process of its own: a mutant may hang, die, or leave modules half changed.
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

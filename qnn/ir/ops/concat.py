@@ -30,6 +30,7 @@ class Concat(Operator):
 
     @property
     def channels_of(self) -> tuple[str, ...]:
+        # What each operand laid out already is laid out.
         return self.inputs
 
     @property
@@ -38,6 +39,7 @@ class Concat(Operator):
 
     @property
     def macs(self) -> int:
+        # Values lie where they were computed.
         return 0
 
     def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
@@ -63,6 +65,7 @@ class Concat(Operator):
         return None
 
     def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        # Rows stay rows, as channels alone are joined.
         return (rows,) * len(self.inputs)
 
     def strip(self, rows: Rows, read: Rows) -> "Concat":

@@ -59,7 +59,6 @@ class MaxPool(Operator):
         return f"max pooling {self.window.summary}"
 
     @property
-    # Comparisons, no products.
     def macs(self) -> int:
         # Comparisons, no products.
         return 0
@@ -82,6 +81,7 @@ class MaxPool(Operator):
         return lambda x: greatest(x, self.window, self.type.low)
 
     def bounds(self, sources: tuple[Operator, ...]) -> None:
+        # It adds nothing up, so that nothing can overflow.
         return None
 
     def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
@@ -120,6 +120,7 @@ class MaxPool(Operator):
     @classmethod
     def from_fields(cls, fields: dict) -> "MaxPool":
         fields = dict(fields)
+        # A file has a window's parts beside the node's own fields.
         parts = ("kernel", "stride", "padding", "dilation")
         window = Window(**{part: fields.pop(part) for part in parts})
         return cls(inputs=(fields.pop("input"),), window=window, **fields)
