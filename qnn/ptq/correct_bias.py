@@ -44,9 +44,11 @@ def correct_bias_if_better(
     if half == 0:
         return False
     others = tuple(each[half:] for each in images)
-    before, error = _copied(quantized), _output_error(quantized, graph, others, kinds)
+    before, errors = _copied(quantized), _output_errors(quantized, graph, others, kinds)
     correct_bias(quantized, graph, tuple(each[:half] for each in images))
-    if _output_error(quantized, graph, others, kinds) < error:
+    corrected = _output_errors(quantized, graph, others, kinds)
+    # Both: a network that rounding ruined may come nearer by being less sure of wrong answers.
+    if corrected[0] < errors[0] and corrected[1] <= errors[1]:
         return True
     quantized.load_state_dict(before)
     return False
@@ -56,17 +58,27 @@ def _copied(module):
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-def _output_error(quantized, graph, images, kinds) -> float:
-    """How far the outputs are from the float ones, added up over outputs and batches."""
-    total = 0.0
+def _output_errors(quantized, graph, images, kinds) -> tuple[float, int]:
+    """How far outputs are from the float ones, and how many answers are others, added up."""
+    total, others = 0.0, 0
     for part in chunks([images]):
         reals = dict(stream(graph, *part))
         results = quantized(*part)
         results = results if isinstance(results, tuple) else (results,)
         for output, got, kind in zip(graph.outputs, results, kinds, strict=True):
             real = reals[output.name]
-            total += len(got) * float(divergence(real, got.reshape(real.shape), kind))
-    return total
+            got = got.reshape(real.shape)
+            total += len(got) * float(divergence(real, got, kind))
+            others += _other_answers(real, got, kind)
+    return total, others
+
+
+def _other_answers(real, got, kind) -> int:
+    """Answers of a classifier that differ; 0 of what gives numbers."""
+    if not kind.classifies:
+        return 0
+    one, other = ((x.argmax(1) if kind.competes else x > 0) for x in (real, got))
+    return int((one != other).sum())
 
 
 def _count(images: tuple[Tensor, ...]) -> int:

@@ -93,3 +93,12 @@ def test_large_images_need_fewer_of_them():
         quantize(model, data, bias_correction=True).state_dict() for data in (many, many[:33])
     )
     assert equal(first, second), "means of 32 such images are means of millions of pixels"
+
+
+def test_by_default_biases_stay_where_answers_would_change(monkeypatch):
+    model, images = built(lambda: nn.Conv2d(3, 8, 3))
+    judged = iter([(2.0, 5), (1.0, 6)])
+    monkeypatch.setattr("qnn.ptq.correct_bias._output_errors", lambda *_: next(judged))
+    quantized = quantize(model, images)
+    plain = quantize(model, images, bias_correction=False)
+    assert equal(quantized.state_dict(), plain.state_dict())
