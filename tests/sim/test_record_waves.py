@@ -14,6 +14,7 @@ from hw.spec.config import named_config
 from qnn.backend.execution import LayerCycles
 from qnn.eda import verilator
 from qnn.errors import ToolError
+from qnn.ir.codes import Codes
 from qnn.ir.reference import reference
 from qnn.testbench import drawn_inputs
 from sim.record_waves import check_waves, window
@@ -93,7 +94,7 @@ def test_missing_headers_are_one_line_with_the_packages(monkeypatch):
     not all(header.is_file() for header in HEADERS), reason="liblz4-dev is not installed"
 )
 def test_waves_show_the_signals_around_the_first_difference(design, tmp_path):
-    x = drawn_inputs(design.graph, 2)
+    x = Codes(drawn_inputs(design.graph, 2))
     lowered = design.backend.lower(design.graph)
     expected = {name: t.copy() for name, t in reference(lowered, x).items()}
     layer = next(node.name for node in lowered.nodes if node.is_computed)
