@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from qnn.files import hold, part_of, remove_stale, remove_unheld
+from qnn.files import held, part_of, remove_stale, remove_unheld
 
 AT_FDCWD = -100  # names count from the current folder
 RENAME_EXCHANGE = 2
@@ -100,17 +100,18 @@ def _exchanged(one, other):
 @contextmanager
 def _beside(folder):
     """A new folder beside, held by this process; removed at the end, if it is still there."""
-    beside = part_of(folder)
-    descriptor = None
+    beside, descriptor = held(lambda: _made(part_of(folder)))
     try:
-        beside.mkdir()
-        descriptor = os.open(beside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        hold(descriptor)
         yield beside
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
+
+
+def _made(folder):
+    # With the mode that the user's umask gives, as a build is there to be read.
+    folder.mkdir()
+    return folder
 
 
 def _keep(old: Path, new: Path, keep) -> None:

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -132,8 +132,13 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
 
 def held_folder(place: Path, prefix: str) -> tuple[Path, int]:
     """A new folder in ``place`` and the open descriptor that holds it until it is closed."""
+    return held(lambda: Path(tempfile.mkdtemp(prefix=prefix, suffix=MARK, dir=place)))
+
+
+def held(make: Callable[[], Path]) -> tuple[Path, int]:
+    """The folder that ``make`` makes and the open descriptor that holds it until it is closed."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=MARK, dir=place))
+        folder = make()
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         hold(descriptor)
         # As with files: another process may have removed it before it was held.

@@ -10,8 +10,9 @@ from qnn.backend.registry import DEFAULT
 from qnn.cli.bench_array import bench_array
 from qnn.cli.bench_faults import bench_faults
 from qnn.cli.bench_fuzz import bench_fuzz
-from qnn.cli.checks import data_source, float_model, new_file, new_folder, old_file
+from qnn.cli.checks import data_source, new_file, new_folder, old_file
 from qnn.cli.examples import closing
+from qnn.cli.float_options import FloatModel
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.simulators import check_compiler
 from qnn.cli.sources import ConfigName, ConfigSettings, check_sizes, read_config
@@ -110,12 +111,7 @@ def bench_training(
 
 @bench.command("network", epilog=closing("bench network"))
 def bench_network(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="module:factory, or a name of the zoo.", callback=float_model
-        ),
-    ],
+    model: FloatModel,
     checkpoint: Annotated[
         Path | None,
         typer.Option(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
-from qnn.cli.checks import float_model, new_file, old_file, valid
+from qnn.cli.checks import new_file, valid
+from qnn.cli.float_options import FloatModel, TrainedWeights
 from qnn.cli.formats import MOST_TERMS, numbers, pixel_numbers
 from qnn.cli.output import Json, note, print_json, print_table
 from qnn.cli.quantize import check_together, for_pixels
@@ -37,19 +38,8 @@ def formats_choice(option: str, text: str) -> list[tuple[int, int]]:
 
 
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="module:factory, or a name of the zoo.", callback=float_model
-        ),
-    ],
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            help="Trained weights, .pt or .safetensors; 'none' for those that the factory gives.",
-            callback=old_file(),
-        ),
-    ] = None,
+    model: FloatModel,
+    checkpoint: TrainedWeights = None,
     data: Data = "digits",
     layout: Layout = None,
     task: Task = None,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
-from qnn.cli.checks import float_model, new_file, old_file, valid
+from qnn.cli.checks import new_file, valid
+from qnn.cli.float_options import FloatModel, TrainedWeights
 from qnn.cli.formats import (
     bits_choice,
     check_pixels,
@@ -31,24 +32,12 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="module:factory, or a name of the zoo.", callback=float_model
-        ),
-    ],
+    model: FloatModel,
     out: Annotated[
         Path,
         typer.Option("-o", help="Quantized model to write.", callback=new_file(".safetensors")),
     ] = Path("model.safetensors"),
-    # A text and not a path: 'none' is no file.
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            help="Trained weights, .pt or .safetensors; 'none' for those that the factory gives.",
-            callback=old_file(),
-        ),
-    ] = None,
+    checkpoint: TrainedWeights = None,
     data: Data = "digits",
     layout: Layout = None,
     task: Task = None,

@@ -1,5 +1,6 @@
 """Rounding shifts the mean of what a layer computes; its bias takes the shift back."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -44,9 +45,12 @@ def correct_bias_if_better(
     if half == 0:
         return False
     others = tuple(each[half:] for each in images)
-    before, errors = _copied(quantized), _output_errors(quantized, graph, others, kinds)
+    # The float network's own outputs, once for both judgements.
+    wanted = [_outputs(graph, part) for part in chunks([others])]
+    before = copy.deepcopy(quantized.state_dict())
+    errors = _output_errors(quantized, others, wanted, kinds)
     correct_bias(quantized, graph, tuple(each[:half] for each in images))
-    corrected = _output_errors(quantized, graph, others, kinds)
+    corrected = _output_errors(quantized, others, wanted, kinds)
     # Both: a network that rounding ruined may come nearer by being less sure of wrong answers.
     if corrected[0] < errors[0] and corrected[1] <= errors[1]:
         return True
@@ -54,19 +58,20 @@ def correct_bias_if_better(
     return False
 
 
-def _copied(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
+def _outputs(graph, images) -> list[Tensor]:
+    """What the float graph gives; nothing else of it is kept."""
+    names = [output.name for output in graph.outputs]
+    found = {name: value for name, value in stream(graph, *images) if name in names}
+    return [found[name] for name in names]
 
 
-def _output_errors(quantized, graph, images, kinds) -> tuple[float, int]:
+def _output_errors(quantized, images, wanted, kinds) -> tuple[float, int]:
     """How far outputs are from the float ones, and how many answers are others, added up."""
     total, others = 0.0, 0
-    for part in chunks([images]):
-        reals = dict(stream(graph, *part))
+    for part, reals in zip(chunks([images]), wanted, strict=True):
         results = quantized(*part)
         results = results if isinstance(results, tuple) else (results,)
-        for output, got, kind in zip(graph.outputs, results, kinds, strict=True):
-            real = reals[output.name]
+        for real, got, kind in zip(reals, results, kinds, strict=True):
             got = got.reshape(real.shape)
             total += len(got) * float(divergence(real, got, kind))
             others += _other_answers(real, got, kind)
