@@ -175,11 +175,11 @@ def test_values_are_read_as_json_has_them():
 
 @pytest.mark.processes
 def test_a_killed_process_is_resumed_in_the_same_bits(model, data, tmp_path):
-    whole, out, run = (tmp_path / name for name in ("whole", "out", "run"))
+    whole, out = (tmp_path / f"{name}.safetensors" for name in ("whole", "out"))
+    run = tmp_path / "run"
     given = ("train", model, "--data", data, "--epochs", "30", "--batch", "32", "--device", "cpu")
     process = start(*given, "-o", out, "--checkpoint", run)
-    deadline = time.monotonic() + 120
-    while not run.exists() and time.monotonic() < deadline:
+    while not run.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -196,7 +196,8 @@ def test_a_killed_process_is_resumed_in_the_same_bits(model, data, tmp_path):
 @pytest.mark.processes
 @pytest.mark.parametrize("on_grid", [False, True], ids=["float", "on the grid"])
 def test_two_processes_come_to_what_one_does(qnn, model, checkpoint, data, tmp_path, on_grid):
-    one, two, lines = (tmp_path / name for name in ("one", "two", "metrics.jsonl"))
+    one, two = (tmp_path / f"{name}.safetensors" for name in ("one", "two"))
+    lines = tmp_path / "metrics.jsonl"
     what = (model,) if on_grid else ("digits_cnn", "--weights", checkpoint)
     given = ("train", *what, "--data", data, "--steps", "4", "--batch", "32", "--device", "cpu")
     given += ("--crop", "1", "--set", "optimizer=sgd", "--set", "clip=1")
