@@ -1,14 +1,14 @@
 """Results on disk: one JSON object a line, appended whole, so that a run is in it or is not."""
 
-import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from qnn.bench.lines import append_line, whole_lines
 from qnn.errors import ModelError
 from qnn.fields import FieldsError, parsed, typed
-from qnn.files import read_file
+
+WHAT = "results"  # what the file holds, for errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +71,7 @@ def read(path: Path) -> list[Result]:
     ModelError
         It is no file, or a line is no result.
     """
-    if not path.exists():
-        return []
-    try:
-        text = read_file(path).decode(errors="replace")
-    except OSError as error:
-        raise ModelError(
-            f"results {path} need to be a file, but got '{error.strerror}'; choose another with "
-            f"--out"
-        ) from None
-    # Lines end in line feeds alone: a text may have any other separator in it.
-    lines = _whole(text).split("\n")
-    return [_result(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [_result(path, number, line) for number, line in whole_lines(path, WHAT)]
 
 
 def append(path: Path, result: Result) -> None:
@@ -93,22 +82,7 @@ def append(path: Path, result: Result) -> None:
     ModelError
         The file cannot be written.
     """
-    line = json.dumps(result.to_fields()) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
-            file.seek(0)
-            # A line that a killed process left half would join the next one to nonsense.
-            file.truncate(len(_whole(file.read()).encode()))
-            file.write(line)
-            file.flush()
-            # Hours of work are in this line.
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ModelError(
-            f"results {path} need a writable place, but got '{error.strerror}'; choose another "
-            f"with --out"
-        ) from error
+    append_line(path, result.to_fields(), WHAT)
 
 
 def of_runs(results: Iterable[Result], definitions: Mapping[str, dict]) -> dict[str, Result]:
@@ -118,11 +92,6 @@ def of_runs(results: Iterable[Result], definitions: Mapping[str, dict]) -> dict[
         for result in results
         if definitions.get(result.name) == result.definition
     }
-
-
-def _whole(text):
-    """The text without a last line that the end of its process cut short."""
-    return text[: text.rfind("\n") + 1]
 
 
 def _result(path, number, line):

@@ -10,6 +10,7 @@ from qnn.backend.registry import DEFAULT
 from qnn.cli.bench_array import bench_array
 from qnn.cli.bench_faults import bench_faults
 from qnn.cli.bench_fuzz import bench_fuzz
+from qnn.cli.bench_zoo import bench_zoo
 from qnn.cli.checks import data_source, new_file, new_folder, old_file
 from qnn.cli.examples import closing
 from qnn.cli.float_options import FloatModel
@@ -28,6 +29,7 @@ bench = typer.Typer(rich_markup_mode=None)
 bench.command("array", epilog=closing("bench array"))(bench_array)
 bench.command("faults", epilog=closing("bench faults"))(bench_faults)
 bench.command("fuzz", epilog=closing("bench fuzz"))(bench_fuzz)
+bench.command("zoo", epilog=closing("bench zoo"))(bench_zoo)
 
 
 class Simulator(StrEnum):

@@ -24,7 +24,14 @@ def test_every_command_has_examples():
 def place(tmp_path, monkeypatch):
     """A folder with every file that the examples name."""
     monkeypatch.chdir(tmp_path)
-    for name in ("weights.pt", "test.npz", "model.safetensors", "model.qgraph", "my_net.py"):
+    for name in (
+        "weights.pt",
+        "test.npz",
+        "model.safetensors",
+        "model.qgraph",
+        "my_net.py",
+        "networks.txt",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "build").mkdir()
     # What compile may replace.
