@@ -25,18 +25,23 @@ def cache_folder() -> Path:
     Where that cannot be written, or there is no home, as in a container, a temporary folder of this
     process stands in: what is made is then made again by the next one.
     """
+    return lasting_folder() or _temporary_folder()
+
+
+def lasting_folder() -> Path | None:
+    """The cache folder if it outlives this process, else None."""
     named = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG rule: a variable that is empty or no absolute path counts as none.
     base = named if os.path.isabs(named) else os.path.expanduser("~/.cache")
     # A user without a home keeps the '~', which would be a folder wherever the command runs.
     if not os.path.isabs(base):
-        return _temporary_folder()
+        return None
     folder = Path(base) / "qnn"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return _temporary_folder()
-    return folder if os.access(folder, os.W_OK | os.X_OK) else _temporary_folder()
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
 @lru_cache(maxsize=1)

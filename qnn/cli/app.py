@@ -180,10 +180,11 @@ def _junit_of(arguments: list[str]) -> str | None:
     """The JUnit report that a CI waits for, also of a command line that cannot be parsed."""
     if arguments[0] != verify.__name__:
         return None
-    following = [*arguments[1:], None]
+    found, following = None, [*arguments[1:], None]
+    # The last one counts, as for the parser.
     for argument, value in zip(arguments, following, strict=True):
         if argument == "--junit":
-            return value
-        if argument.startswith("--junit="):
-            return argument.partition("=")[2]
-    return None
+            found = value
+        elif argument.startswith("--junit="):
+            found = argument.partition("=")[2]
+    return found

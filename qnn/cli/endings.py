@@ -8,13 +8,13 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
-from qnn.cache import cache_folder
+from qnn.cache import lasting_folder
 from qnn.cli.exit_codes import ExitCode
 from qnn.errors import QnnError
 
@@ -109,16 +109,24 @@ def _write_report(error, arguments) -> Path | None:
     text = "\n".join((*lines, "", *traceback.format_exception(error)))
     # With the process in the name, as commands of a CI may fail in one second.
     name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    for folder in (lambda: cache_folder() / "faults", lambda: Path(tempfile.gettempdir())):
-        # RuntimeError: there is no home folder.
-        with contextlib.suppress(OSError, RuntimeError):
+    for place in _report_folders():
+        with contextlib.suppress(OSError):
             # The first that can be written has it.
-            place = folder()
             place.mkdir(parents=True, exist_ok=True)
             # What a string cannot encode stands as an escape, so that the report is written.
             (place / name).write_text(text, errors="backslashreplace")
             return place / name
     return None
+
+
+def _report_folders() -> Iterator[Path]:
+    # A cache that is temporary goes with this process, and the report is to be read after it.
+    lasting = lasting_folder()
+    if lasting is not None:
+        yield lasting / "faults"
+    # It raises where no folder can be written at all.
+    with contextlib.suppress(FileNotFoundError):
+        yield Path(tempfile.gettempdir())
 
 
 def _or_error(ask):

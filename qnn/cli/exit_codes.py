@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     MISMATCH : values differ from the reference, or a project has findings
     USAGE : the command line alone shows that it is wrong
     REFUSAL : what the command line names is rejected, a tool is missing, or qnn itself failed
-    INTERRUPTED : by Ctrl-C; 128 + SIGINT, as shells count
+    INTERRUPTED : by Ctrl-C; 128 + SIGINT, as shells count. Not of a server, which has no other end
     PIPE : the reader of the output has left; 128 + SIGPIPE, as shells count
     """
 

@@ -17,7 +17,7 @@ def kept_beside(out: Path) -> Path:
 
 @contextmanager
 def going_on(kept: Path | None, named: bool) -> Iterator[None]:
-    """Let interrupted work say how it goes on.
+    """Let interrupted work say how it goes on, also before it has done anything anew.
 
     Parameters
     ----------
@@ -33,6 +33,13 @@ def going_on(kept: Path | None, named: bool) -> Iterator[None]:
         yield
     except Interrupted as stopped:
         raise KeyboardInterrupt(f"{stopped}; go on with: {command_line()}") from None
+    except KeyboardInterrupt:
+        # While models and data are read, or by a second Ctrl-C: what an earlier run has saved.
+        if kept is None or not kept.exists():
+            raise
+        raise KeyboardInterrupt(
+            f"{kept} has the work so far; go on with: {command_line()}"
+        ) from None
     # A checkpoint that the user named is theirs, for further runs.
     if kept is not None and not named:
         kept.unlink(missing_ok=True)

@@ -110,47 +110,49 @@ def quantize(
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
     if rounding == "nearest":
         _check_blind(resume, rounding_samples, augment)
-    from qnn.nn import artifact
-    from qnn.nn.augment import augment as crop_and_flip
-    from qnn.nn.zoo import NO_CHECKPOINT, load_trained
-    from qnn.ptq.compare import TestSet
-    from qnn.ptq.quantize import quantize
-    from qnn.ptq.sensitivity import Budget
-    from qnn.runtime.given import images_of
-
-    asked = asked_task(task)
-    bits, codes = bits_choice("--weight-bits", weight_bits), terms_choice("--terms", terms)
-    if terms_budget is not None:
-        # The fit is a table, which must not mix with JSON.
-        codes = Budget(terms_budget, None if as_json else print_fit)
-    mean_values, std_values = pixel_numbers(model, mean, std)
-    options = rounding_options(rounding, settings)
-    network = load_trained(model, checkpoint, note)
-    images = read_data_for(data, network, layout)
-    mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
-    test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
     # Rounding to nearest takes no time that could be lost.
     kept = resume or (None if rounding == "nearest" else kept_beside(out))
-    with going_on(kept, resume is not None), progress_of_rounding(rounding) as report:
-        quantized = quantize(
-            network,
-            images_of(images.x_train, slice(samples)),
-            weight_bits=bits,
-            activation_bits=activation_bits,
-            rounding=rounding,
-            terms=codes,
-            mean=mean_values,
-            std=std_values,
-            bias_correction=bias_correction,
-            rounding_options=options,
-            rounding_data=images_of(images.x_train, slice(rounding_samples)),
-            augment=crop_and_flip if augment else None,
-            progress=report,
-            checkpoint=kept,
-            task=[kind.value for kind in test.kinds],
-        )
-        weights = None if checkpoint == NO_CHECKPOINT else checkpoint
-        artifact.save(quantized, out, artifact.ModelSource(model, weights))
+    # From here on, as loading torch and reading data are work that Ctrl-C may meet, too.
+    with going_on(kept, resume is not None):
+        from qnn.nn import artifact
+        from qnn.nn.augment import augment as crop_and_flip
+        from qnn.nn.zoo import NO_CHECKPOINT, load_trained
+        from qnn.ptq.compare import TestSet
+        from qnn.ptq.quantize import quantize
+        from qnn.ptq.sensitivity import Budget
+        from qnn.runtime.given import images_of
+
+        asked = asked_task(task)
+        bits, codes = bits_choice("--weight-bits", weight_bits), terms_choice("--terms", terms)
+        if terms_budget is not None:
+            # The fit is a table, which must not mix with JSON.
+            codes = Budget(terms_budget, None if as_json else print_fit)
+        mean_values, std_values = pixel_numbers(model, mean, std)
+        options = rounding_options(rounding, settings)
+        network = load_trained(model, checkpoint, note)
+        images = read_data_for(data, network, layout)
+        mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
+        test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
+        with progress_of_rounding(rounding) as report:
+            quantized = quantize(
+                network,
+                images_of(images.x_train, slice(samples)),
+                weight_bits=bits,
+                activation_bits=activation_bits,
+                rounding=rounding,
+                terms=codes,
+                mean=mean_values,
+                std=std_values,
+                bias_correction=bias_correction,
+                rounding_options=options,
+                rounding_data=images_of(images.x_train, slice(rounding_samples)),
+                augment=crop_and_flip if augment else None,
+                progress=report,
+                checkpoint=kept,
+                task=[kind.value for kind in test.kinds],
+            )
+            weights = None if checkpoint == NO_CHECKPOINT else checkpoint
+            artifact.save(quantized, out, artifact.ModelSource(model, weights))
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),

@@ -146,7 +146,7 @@ def check_sizes(name: str | None, settings: list[str] | None, backend: str) -> N
 
     Raises
     ------
-    CompileError
+    BadParameter
         The array has no configuration of that name, or none of those sizes.
     """
     changes = _changes(settings, backend)
@@ -159,7 +159,9 @@ def check_sizes(name: str | None, settings: list[str] | None, backend: str) -> N
     try:
         named_config(name or "test", **changes)
     except ValueError as error:
-        raise CompileError(str(error)) from None
+        # Whatever the network is: the command line alone shows it.
+        at_fault = "--set" if changes and (name is None or name in CONFIGS) else "--config"
+        raise typer.BadParameter(str(error), param_hint=f"'{at_fault}'") from None
 
 
 def _changes(settings, backend) -> dict:

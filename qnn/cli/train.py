@@ -77,7 +77,11 @@ def train(
         ),
     ] = None,
     teacher_checkpoint: Annotated[
-        Path | None, typer.Option(help="Trained weights of the teacher.", callback=old_file())
+        Path | None,
+        typer.Option(
+            help="Trained weights of the teacher; 'none' for those that its factory gives.",
+            callback=old_file(),
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
@@ -124,42 +128,44 @@ def train(
     check_pixels(model, mean, std)
     if teacher_checkpoint is not None and teacher == NONE:
         raise typer.BadParameter("--teacher-checkpoint is of a teacher, but --teacher is 'none'")
-    from functools import partial
-
-    from qnn.nn.augment import augment
-    from qnn.nn.training import train as run
-    from qnn.nn.zoo import load_trained
-
-    asked = asked_task(task)
-    # None where not given: the recipe's own defaults then hold, in one place.
-    given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
-    recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
-    network, save = _network(model, weights)
-    # All that can be refused is refused before data are read and a first step is made.
-    _check_method(network, recipe)
-    taught = _teacher(model, teacher, teacher_checkpoint)
-    answers = taught and load_trained(*taught, note)
-    images = read_data(data, layout, refusal_of(network))
-    preprocessing = dict(zip(("mean", "std"), pixel_numbers(model, mean, std), strict=True))
     kept = checkpoint or kept_beside(out)
-    with going_on(kept, checkpoint is not None), progress("train") as bar:
-        report = run(
-            network,
-            images,
-            recipe,
-            teacher=answers,
-            checkpoint=kept,
-            metrics=metrics,
-            progress=bar,
-            device=device,
-            augment=partial(augment, pad=crop, flip=flip) if crop or flip else None,
-            tensorboard=tensorboard,
-            task=asked,
-            **preprocessing,
-        )
-        # Of several processes one writes; all hold the same weights.
-        if report.first:
-            save(network, out)
+    # From here on, as loading torch and reading data are work that Ctrl-C may meet, too.
+    with going_on(kept, checkpoint is not None):
+        from functools import partial
+
+        from qnn.nn.augment import augment
+        from qnn.nn.training import train as run
+        from qnn.nn.zoo import load_trained
+
+        asked = asked_task(task)
+        # None where not given: the recipe's own defaults then hold, in one place.
+        given = {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate, "method": method}
+        recipe = _recipe({**given, "seed": seed}, settings or (), option or ())
+        network, save = _network(model, weights)
+        # All that can be refused is refused before data are read and a first step is made.
+        _check_method(network, recipe)
+        taught = _teacher(model, teacher, teacher_checkpoint)
+        answers = taught and load_trained(*taught, note, "--teacher-checkpoint")
+        images = read_data(data, layout, refusal_of(network))
+        preprocessing = dict(zip(("mean", "std"), pixel_numbers(model, mean, std), strict=True))
+        with progress("train") as bar:
+            report = run(
+                network,
+                images,
+                recipe,
+                teacher=answers,
+                checkpoint=kept,
+                metrics=metrics,
+                progress=bar,
+                device=device,
+                augment=partial(augment, pad=crop, flip=flip) if crop or flip else None,
+                tensorboard=tensorboard,
+                task=asked,
+                **preprocessing,
+            )
+            # Of several processes one writes; all hold the same weights.
+            if report.first:
+                save(network, out)
     if report.first:
         _say(out, taught and taught[0], report, as_json)
 

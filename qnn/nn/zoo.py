@@ -235,7 +235,10 @@ def load_model(
 
 
 def load_trained(
-    name: str, checkpoint: Path | str | None, note: Callable[[str], None]
+    name: str,
+    checkpoint: Path | str | None,
+    note: Callable[[str], None],
+    option: str = "--checkpoint",
 ) -> nn.Module:
     """As ``load_model``; without a checkpoint, the factory must give the same weights each time.
 
@@ -244,6 +247,7 @@ def load_trained(
     checkpoint : a file, ``"none"`` for the weights that the factory gives, or None, the same if
         these are not drawn at random
     note : also takes a line about weights that look untrained
+    option : by which a user gives a checkpoint of this model
 
     Raises
     ------
@@ -256,14 +260,14 @@ def load_trained(
     if other := random_tensor(name, model):
         raise ModelError(
             f"model '{name}' has other weights each time that it is built, as '{other}' has, so "
-            f"they are random; give trained ones with --checkpoint FILE, or go on with these by "
-            f"--checkpoint {NO_CHECKPOINT}"
+            f"they are random; give trained ones with {option} FILE, or go on with these by "
+            f"{option} {NO_CHECKPOINT}"
         )
     # A warning and no refusal: a seeded factory may be meant, for sizes and for trials.
     if looks_untrained(model):
         note(
             f"model '{name}' looks untrained: its weights are as PyTorch's layers begin; give "
-            f"trained ones with --checkpoint FILE"
+            f"trained ones with {option} FILE"
         )
     return model
 

@@ -110,3 +110,29 @@ def test_a_second_ctrl_c_and_a_kill_lose_nothing_that_is_saved(model, tmp_path, 
     assert code == -signal.SIGKILL
     code, _, err = interrupted(command, kept, signal.SIGINT)  # goes on: the file is whole
     assert (code, err.count("go on with")) == (130, 1)
+
+
+def _interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_first_step_tells_of_what_an_earlier_run_has_saved(
+    qnn, model, weights, tmp_path, monkeypatch
+):
+    rounding = ("quantize", "digits_cnn", "--checkpoint", weights.name, *ROUNDING)
+    monkeypatch.setattr("qnn.cli.train.read_data", _interrupt)
+    monkeypatch.setattr("qnn.cli.quantize.read_data_for", _interrupt)
+    for command in (("train", model), rounding):
+        monkeypatch.setattr(sys, "argv", ["qnn", *map(str, command), "-o", "out.safetensors"])
+        kept = tmp_path / "out.safetensors.resume"
+        # The first run has saved nothing, so that there is nothing to go on from.
+        assert qnn(*command, "-o", "out.safetensors") == (130, "", "error: interrupted\n")
+        kept.write_bytes(b"of an earlier run")
+        code, out, err = qnn(*command, "-o", "out.safetensors")
+        assert (code, out) == (130, "")
+        text, _, line = err.partition("; go on with: ")
+        assert text == "error: interrupted: out.safetensors.resume has the work so far"
+        assert line.startswith(f"qnn {command[0]} ")
+        assert line.endswith(" -o out.safetensors\n")
+        assert kept.read_bytes() == b"of an earlier run"
+        kept.unlink()

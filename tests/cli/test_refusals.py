@@ -193,17 +193,19 @@ def test_a_cut_model(qnn, model, tmp_path):
 
 def test_a_configuration_that_does_not_exist(qnn, model):
     assert qnn("compile", model, "--config", "huge") == (
-        3,
+        2,
         "",
-        "error: config must be one of test, small, reference, zcu102, not 'huge'\n",
+        "error: qnn compile: Invalid value for '--config': config must be one of test, small, "
+        "reference, zcu102, not 'huge'\n",
     )
 
 
 def test_a_size_that_the_configuration_cannot_have(qnn, model):
     assert qnn("check", model, "--set", "lanes=7") == (
-        3,
+        2,
         "",
-        "error: SvpeConfig lanes must be a power of two from 2 to 64, not 7\n",
+        "error: qnn check: Invalid value for '--set': SvpeConfig lanes must be a power of two from "
+        "2 to 64, not 7\n",
     )
 
 

@@ -1,5 +1,6 @@
 """``qnn serve``: what drivers, strangers, Ctrl-C and a second network meet."""
 
+import os
 import random
 import re
 import signal
@@ -47,7 +48,7 @@ def serving(build, *arguments):
     """A process of ``qnn serve BUILD``, and the line that it prints when it is ready."""
     command = [sys.executable, "-m", "qnn.cli", "serve", str(build), *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    with subprocess.Popen(command, **pipes, start_new_session=True) as process:
         try:
             yield process, process.stdout.readline()
         finally:
@@ -77,7 +78,8 @@ def test_a_driver_reaches_the_build_until_ctrl_c(built):
         found = re.fullmatch(rf"{built}: serving (rtl://127\.0\.0\.1:\d+); Ctrl-C ends it\n", line)
         with closing(open_transport(found[1])) as transport:
             (got,) = Accelerator(DESIGN.artifact, transport).execute(IMAGES)
-        process.send_signal(signal.SIGINT)
+        # As a terminal does, to the simulation as well.
+        os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
     np.testing.assert_array_equal(got, expected(GRAPH, IMAGES))
     assert process.returncode == 0

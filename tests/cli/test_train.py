@@ -214,3 +214,43 @@ def test_two_processes_come_to_what_one_does(qnn, model, checkpoint, data, tmp_p
     one, two = load_file(one), load_file(two)
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+
+
+TEACHERS = """
+import torch
+from qnn.nn.zoo import DigitsCnn
+
+def drawn():
+    return DigitsCnn()
+
+def seeded():
+    torch.manual_seed(0)
+    return DigitsCnn()
+"""
+
+
+@pytest.fixture
+def teachers(tmp_path, monkeypatch):
+    (tmp_path / "taught_nets.py").write_text(TEACHERS)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_teacher_without_trained_weights_is_told_by_the_option_that_gives_them(
+    qnn, model, data, teachers
+):
+    command = ("train", model, "--data", data, *SHORT, "--teacher")
+    assert qnn(*command, "taught_nets:drawn") == (
+        3,
+        "",
+        "error: model 'taught_nets:drawn' has other weights each time that it is built, as "
+        "'stem.0.weight' has, so they are random; give trained ones with --teacher-checkpoint "
+        "FILE, or go on with these by --teacher-checkpoint none\n",
+    )
+    untrained = (
+        "note: model 'taught_nets:seeded' looks untrained: its weights are as PyTorch's layers "
+        "begin; give trained ones with --teacher-checkpoint FILE\n"
+    )
+    code, _, err = qnn(*command, "taught_nets:seeded")
+    assert (code, err) == (0, untrained)
+    code, _, err = qnn(*command, "taught_nets:seeded", "--teacher-checkpoint", "none")
+    assert (code, err) == (0, "")
