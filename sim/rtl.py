@@ -203,7 +203,7 @@ def execute(
     limit = limit or cycle_limit(image, timing.latency) * slower
     plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
     plusargs += wave_arguments(waves, work) if waves else []
-    result, log = _simulate(model, image, memory, cores, plusargs, resets, work)
+    result, log = _simulate(model, image, memory, cores, plusargs, resets, limit, work)
     if waves:
         keep_waves(waves, work)
     after = read_words(work / "after.hex", image.config.bus_bytes)[: len(memory.content)]
@@ -258,7 +258,7 @@ def memory_words(content_bytes: int, config: SvpeConfig) -> int:
     return 1 << (content_bytes // config.bus_bytes).bit_length()
 
 
-def _simulate(model, image, memory, cores, plusargs, resets, work):
+def _simulate(model, image, memory, cores, plusargs, resets, limit, work):
     write_words(work / "memory.bin", memory.content, image.config.bus_bytes)
     identity = [image.config.fingerprint]
     # All cores of a round start by one write, and so have one number.
@@ -272,6 +272,7 @@ def _simulate(model, image, memory, cores, plusargs, resets, work):
         "expected_identity": [handshake.MAGIC, *identity],
         "after": handshake.AFTER,
         "resets": list(resets),
+        "limit": limit,
         "result": str(work / "result.json"),
     }
     (work / "job.json").write_text(json.dumps(job))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -27,6 +28,7 @@ def verify(
     waves: str | Path | None = None,
     waves_cycles: int = CYCLES,
     thorough: bool = False,
+    trial_limits: Mapping[str, int] = MappingProxyType({}),
     say: Callable[[int, int], None] = lambda _done, _total: None,
     **options,
 ) -> Report:
@@ -45,7 +47,9 @@ def verify(
     waves_cycles : how many cycles: around the first difference, or from the start without one
     thorough : go on, if that passes, with what else the back end tries: for the array in RTL a
         memory that stalls, resets in the middle of runs, errors of the memory, and networks that
-        reach every mode of the configuration
+        reach every mode of the configuration. The first that fails is the last
+    trial_limits : of a thorough verification, cycles after which a run of the trial of that name
+        counts as hung; for others a limit follows from their program
     say : is told the trials done, of all
     options : of the device; for "rtl" see ``sim.rtl.execute``
     """
@@ -64,21 +68,25 @@ def verify(
     # Trials of a design that fails would say the same again, and one that hangs takes long.
     if not thorough or not report.passed:
         return report
-    own = design.graph, design.artifact, x
-    trials = list(design.backend.trials(*own, device, design.built))
+    given = design.graph, design.artifact, x
+    trials = list(design.backend.trials(*given, device, design.built))
     found = []
     for number, trial in enumerate(trials):
         say(number, len(trials))
-        found.append((trial.name, _try(design, trial, device, options)))
+        # A user's limit is for the plain run of the user's network.
+        own = {name: value for name, value in options.items() if name != "limit"} | trial.options
+        if trial.name in trial_limits:
+            own["limit"] = trial_limits[trial.name]
+        found.append((trial.name, _try(design, trial, device, own)))
+        # As after the plain run: what hangs in one of them hangs in the next ones.
+        if not found[-1][1].passed:
+            break
     return replace(report, trials=tuple(found))
 
 
 def _try(design, trial, device, options):
     """The report of a trial."""
     made = replace(design, graph=trial.graph, artifact=trial.artifact)
-    # A user's limit is for the plain run of the user's network.
-    options = {name: value for name, value in options.items() if name != "limit"}
-    options |= trial.options
     if trial.proof is not None:
         return _ended(device, trial.proof())
     if not trial.fails:

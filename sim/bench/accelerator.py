@@ -52,7 +52,7 @@ async def run_job(dut):
         await ClockCycles(dut.clk, job["resets"][-1])
         registers = await reset(dut)
     for wait in job.get("resets", ()):
-        await stop(dut, job["rounds"][0], registers, wait)
+        await stop(dut, job["rounds"][0], registers, wait, job["limit"])
     await finish(dut, job, registers)
 
 
@@ -64,16 +64,22 @@ async def start(dut, round_: list, registers: Registers) -> None:
             await registers.write(*write)
 
 
-async def stop(dut, round_: list, registers: Registers, wait: int) -> None:
-    """Start a round's runs, and reset each by its register after ``wait`` cycles."""
+async def stop(dut, round_: list, registers: Registers, wait: int, limit: int) -> None:
+    """Start a round's runs, and reset each by its register after ``wait`` cycles.
+
+    Parameters
+    ----------
+    limit : reads of the status, each of some cycles, after which a core has not stopped
+    """
     await start(dut, round_, registers)
     await ClockCycles(dut.clk, wait)
     for core in range(len(round_)):
         dut.select.value = 1 << core
         await registers.write(Register.CONTROL, Control.RESET)
-        # Transfers under way end first.
-        while await registers.read(Register.STATUS) & Status.BUSY:
-            pass
+        # Transfers under way end first; one that never does must not hang the simulation.
+        for _ in range(limit):
+            if not await registers.read(Register.STATUS) & Status.BUSY:
+                break
         ended = Status.BUSY | Status.DONE | Status.FAILED
         left = await registers.read(Register.STATUS) & ended
         assert left == 0, f"status {left:#x} after a reset"

@@ -12,7 +12,7 @@ from qnn.bench.faults import campaign
 from qnn.bench.faults.campaign import FaultCounts
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.python_mutants import PythonMutant, draw, mutants
-from qnn.bench.faults.software import ROOT, _told, software_faults
+from qnn.bench.faults.software import ROOT, SoftwareFaults, _told
 from qnn.bench.faults.trials import FaultTrial
 from qnn.eda.mutants import TOP, plant
 from qnn.eda.same_behaviour import same_behaviour
@@ -79,8 +79,7 @@ def changed(path, before, after):
 
 def judged(monkeypatch, mutant):
     monkeypatch.setattr("qnn.bench.faults.software.draw", lambda *_: [mutant])
-    (outcome,) = software_faults([trial(small_graphs.residual())], 1, 0)
-    return outcome
+    return SoftwareFaults([trial(small_graphs.residual())], 1, 0).judge(0)
 
 
 def test_a_fault_of_the_compiler_is_found_in_its_layer(monkeypatch):

@@ -3,6 +3,7 @@ import pytest
 
 from qnn.ir.reference import reference
 from sim import rtl
+from sim.runner import SimulationFailed
 from tests.sim.test_faults import sound
 
 pytestmark = pytest.mark.rtl
@@ -23,3 +24,13 @@ def test_a_reset_in_any_part_of_a_run_leaves_nothing_for_the_next():
     assert after_resets.broken is None
     assert len(after_resets.runs[0].trace.write_tag) == len(undisturbed.runs[0].trace.write_tag)
     assert after_resets.runs[0].cycles == undisturbed.runs[0].cycles > 800
+
+
+def test_an_accelerator_that_never_stops_after_a_reset_does_not_hang_the_simulation():
+    design, x = sound()
+    verilog = dict(rtl.generated(design.artifact.config))
+    name, status = "qnn_accelerator.v", "irq, failed, done, busy }"
+    assert status in verilog[name]
+    verilog[name] = verilog[name].replace(status, "irq, failed, done, 1'h1 }")
+    with pytest.raises(SimulationFailed, match="status 0x1 after a reset"):
+        rtl.execute(design.artifact, x, verilog=verilog, resets=(20,), limit=500)

@@ -109,6 +109,31 @@ def test_a_design_that_fails_is_not_tried_further():
     assert report.trials == ()
 
 
+def test_each_trial_has_its_own_limit_and_the_first_that_fails_is_the_last(monkeypatch):
+    right = LayerReport("a", "conv", 0, 5, 0, None, None, None)
+    limits = []
+
+    def run(_design, _x, _device, _expected, options):
+        limits.append(options.get("limit"))
+        return Report("functional", (right,), "time-out" if options.get("limit") == 7 else None)
+
+    monkeypatch.setattr("sim.verify._verify", run)
+    graph = small_graphs.one_conv()
+    design, x = qnn.compile(graph), inputs_of(graph, 1)
+
+    def names(**given):
+        report = verify(design, x, "functional", thorough=True, limit=100, **given)
+        return [name for name, _ in report.trials]
+
+    # The caller's limit is the plain run's alone.
+    assert names() == ["a network of every kind", "a network in strips"]
+    assert limits == [100, None, None]
+    limits.clear()
+    given = {"a network of every kind": 7, "a network in strips": 8}
+    assert names(trial_limits=given) == ["a network of every kind"]
+    assert limits == [100, 7]
+
+
 @pytest.fixture(scope="module")
 def thorough():
     design, x = sound()

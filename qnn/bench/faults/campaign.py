@@ -1,16 +1,18 @@
 """``qnn bench faults``: how many planted faults ``verify`` finds, and which layer it names."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hw.spec.config import named_config
-from qnn.bench.faults.hardware import hardware_faults
+from qnn.bench.faults.carry_out import Progress, carry_out
+from qnn.bench.faults.hardware import HardwareFaults
 from qnn.bench.faults.outcome import PlantedFault
-from qnn.bench.faults.software import software_faults
+from qnn.bench.faults.outcome_file import OutcomeFile
+from qnn.bench.faults.software import SoftwareFaults
 from qnn.bench.faults.trials import FaultTrial
 from qnn.design import compile
 from qnn.ir.codes import Codes
@@ -19,7 +21,6 @@ from qnn.ir.serialize import to_bytes
 from sim.exercise import exercises
 
 CONFIG = "test"  # as faults of logic are the same at any size
-Report = Callable[[int, int], None]  # done, in all
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,21 @@ class FaultCounts:
         return [each for each in self.outcomes if each.found is None and not each.equivalent]
 
 
-def hardware(count: int, seed: int, report: Report) -> FaultCounts:
+def hardware(count: int, seed: int, report: Progress, kept: OutcomeFile) -> FaultCounts:
     """Faults of the Verilog of the configuration ``test``, found by RTL simulation."""
     # The first is on chip and quick; the others are tried where it finds nothing.
     graph, batch, x = next(_networks(seed))
     with tempfile.TemporaryDirectory(prefix="qnn-faults-") as work:
         design = compile(graph, CONFIG, batch)
         codes = tuple(each.view(Codes) for each in x)
-        return _carried_out(hardware_faults(design, codes, count, seed, Path(work)), count, report)
+        faults = HardwareFaults(design, codes, count, seed, Path(work))
+        return FaultCounts(tuple(carry_out(faults, kept, report)))
 
 
-def software(count: int, seed: int, report: Report) -> FaultCounts:
+def software(count: int, seed: int, report: Progress, kept: OutcomeFile) -> FaultCounts:
     """Faults of compiler, functional simulator and reference, found by the functional device."""
     trials = [FaultTrial(to_bytes(graph), CONFIG, x, batch) for graph, batch, x in _networks(seed)]
-    return _carried_out(software_faults(trials, count, seed), count, report)
+    return FaultCounts(tuple(carry_out(SoftwareFaults(trials, count, seed), kept, report)))
 
 
 def _networks(seed) -> Iterator[tuple[Graph, int, tuple[np.ndarray, ...]]]:
@@ -70,11 +72,3 @@ def _networks(seed) -> Iterator[tuple[Graph, int, tuple[np.ndarray, ...]]]:
 def _drawn(source, count, numbers):
     low, high = source.type.low, source.type.high
     return numbers.integers(low, high + 1, (count, *source.shape))
-
-
-def _carried_out(outcomes, count, report) -> FaultCounts:
-    found: list[PlantedFault] = []
-    for outcome in outcomes:
-        found.append(outcome)
-        report(len(found), count)
-    return FaultCounts(tuple(found))

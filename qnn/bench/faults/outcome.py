@@ -11,7 +11,7 @@ class PlantedFault:
     -------
     fault : what was changed, and where
     module : that has it
-    found : by what it was found, in one line; None: by nothing
+    found : by what ``verify`` found it, in one line; None: it did not
     localised : whether what found it names the layer in which values go wrong first
     equivalent : whether it is proved to change nothing that can be seen
     """

@@ -7,11 +7,13 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from qnn.bench.faults.outcome import PlantedFault
+from qnn.bench.faults.outcome_file import campaign_digest
 from qnn.bench.faults.python_mutants import PythonMutant, draw
 from qnn.bench.faults.trials import FaultTrial
 
@@ -39,25 +41,47 @@ class Seen:
     programs: dict[str, str]
 
 
-def software_faults(trials: Sequence[FaultTrial], count: int, seed: int) -> Iterator[PlantedFault]:
-    """What became of ``count`` mutants, in turn.
+class SoftwareFaults:
+    """Mutants of the compiler and of the simulators without a clock.
 
-    Raises
-    ------
-    RuntimeError
-        The trials fail without a mutant.
+    Parameters
+    ----------
+    trials : networks that ``verify`` passes on
+    count, seed : how many mutants, and what draws them
     """
-    sources = {
-        str(path.relative_to(ROOT)): path.read_text()
-        for pattern in FILES
-        for path in sorted(ROOT.glob(pattern))
-    }
-    # A trial that fails by itself would count every mutant as found.
-    sound = _watched(None, trials)
-    if not isinstance(sound, list) or not all(seen.passed for seen in sound):
-        raise RuntimeError(f"the trials must pass without a fault, but gave {sound}")
-    for mutant in draw(sources, count, seed):
-        yield _judged(mutant, _watched(mutant, trials), sound)
+
+    def __init__(self, trials: Sequence[FaultTrial], count: int, seed: int):
+        sources = {
+            str(path.relative_to(ROOT)): path.read_text()
+            for pattern in FILES
+            for path in sorted(ROOT.glob(pattern))
+        }
+        self._trials = trials
+        self._mutants = draw(sources, count, seed)
+        self.faults = [str(mutant) for mutant in self._mutants]
+        self.digest = campaign_digest(
+            each.encode() for each in ("software", *sources.values(), *self.faults)
+        )
+
+    def judge(self, number: int) -> PlantedFault:
+        """What becomes of the mutant of a number, from 0.
+
+        Raises
+        ------
+        RuntimeError
+            The trials fail without a mutant.
+        """
+        mutant = self._mutants[number]
+        return _judged(mutant, _watched(mutant, self._trials), self._sound)
+
+    @cached_property
+    def _sound(self) -> list[Seen]:
+        """What the trials show without a mutant."""
+        # A trial that fails by itself would count every mutant as found.
+        sound = _watched(None, self._trials)
+        if not isinstance(sound, list) or not all(seen.passed for seen in sound):
+            raise RuntimeError(f"the trials must pass without a fault, but gave {sound}")
+        return sound
 
 
 def _judged(mutant, seen, sound) -> PlantedFault:
