@@ -11,9 +11,10 @@ from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Input
 from qnn.quant.qtype import QType
-from tests.operators import changed, conv, max_pool
+from tests.operators import changed, conv, max_pool, multiply
 
 KINDS = ("conv", "conv", "residual", "pool", "grouped", "identity", "maxpool", "concat")
+PRODUCTS = ("multiply", "gate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Limits:
     nodes: int = 6
     terms: int = 4
     inputs: int = 1
+    products: bool = False  # of two tensors, and sums with one value for each channel
 
 
 DEFAULT = Limits()
@@ -39,7 +41,7 @@ def graphs(draw, limits: Limits = DEFAULT):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     nodes = [_input(draw, rng, limits, name) for name in ("x", "y")[: limits.inputs]]
     for number in range(draw(st.integers(1, limits.nodes))):
-        kind = draw(st.sampled_from(KINDS))
+        kind = draw(st.sampled_from(KINDS + PRODUCTS * limits.products))
         nodes += _BUILDERS[kind](draw, rng, limits, nodes, f"{kind}{number}")
     if draw(st.booleans()):
         nodes += _unrounded(draw, rng, limits, nodes)
@@ -131,7 +133,8 @@ def _codes(draw, rng, limits, shape):
 def _finished(draw, rng, limits, nodes, conv):
     """``conv`` with shifts and a bias that put its results in range and its sums in bounds."""
     outputs = conv.shape[0]
-    same = [node.name for node in nodes if node.shape == conv.shape]
+    shapes = (conv.shape, (outputs, 1, 1)) if limits.products else (conv.shape,)
+    same = [node.name for node in nodes if node.shape in shapes]
     if conv.skip is None and same and draw(st.booleans()):
         conv = changed(conv, skip=draw(st.sampled_from(same)))
     if conv.skip is not None:
@@ -307,6 +310,42 @@ def _concat(draw, rng, limits, nodes, name):
     return [*sibling, Concat(name=name, inputs=names, shape=shape, type=first.type)]
 
 
+def _multiply(draw, rng, limits, nodes, name):
+    """The product of a tensor with itself, with one of its shape, or with a gate that there is."""
+    first = draw(st.sampled_from(nodes))
+    shapes = (first.shape, (first.shape[0], 1, 1))
+    second = draw(st.sampled_from([node for node in nodes if node.shape in shapes]))
+    return [_product(draw, rng, limits, nodes, name, first, second)]
+
+
+def _gate(draw, rng, limits, nodes, name):
+    """A tensor times numbers for its channels that are computed from it, or from another."""
+    first, source = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+    bits, codes = _codes(draw, rng, limits, (first.shape[0], *source.shape))
+    window = {"kernel": source.shape[1:]}
+    fields = {"source": source, "codes": codes, "weight_bits": bits, "window": window}
+    (gate,) = _built(draw, rng, limits, nodes, name=f"{name}part", **fields)
+    return [gate, _product(draw, rng, limits, [*nodes, gate], name, first, gate)]
+
+
+def _product(draw, rng, limits, nodes, name, first, second):
+    """A product with shifts and a bias that put its results in range and its sums in bounds."""
+    type, channels = _type(draw, limits, nodes), first.shape[0]
+    spread = min(first.type.bits + second.type.bits, limits.result_bits - 8)
+    right = max(0, spread - type.bits - draw(st.integers(0, 3)))
+    return multiply(
+        name=name,
+        inputs=(first.name, second.name),
+        shape=first.shape,
+        type=type,
+        left=rng.integers(0, draw(st.sampled_from((1, 3))), channels),
+        bias=rng.integers(-(1 << spread) // 4, (1 << spread) // 4 + 1, channels),
+        right=rng.integers(max(0, right - 1), right + 2, channels),
+        low=draw(st.sampled_from((type.low, 0))),
+        high=draw(st.integers(type.high // 2 + 1, type.high)),
+    )
+
+
 def _unrounded(draw, rng, limits, nodes):
     type = QType(limits.result_bits, True, draw(st.integers(0, 20)))
     return _conv(draw, rng, limits, nodes, "last", type=type, rounded=False)
@@ -326,4 +365,6 @@ _BUILDERS = {
     "identity": _identity,
     "maxpool": _max_pool,
     "concat": _concat,
+    "multiply": _multiply,
+    "gate": _gate,
 }

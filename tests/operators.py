@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from qnn.ir.epilogue import Epilogue
-from qnn.ir.ops import Conv, MaxPool, Operator
+from qnn.ir.ops import Conv, MaxPool, Multiply, Operator
+from qnn.ir.shape import Shape
 from qnn.ir.window import Window
 
 WINDOW = ("kernel", "stride", "padding", "dilation", "groups")
@@ -23,6 +24,13 @@ def conv(*, input: str, codes: np.ndarray, skip: str | None = None, **fields) ->
         epilogue=Epilogue(**numbers),
         **fields,
     )
+
+
+def multiply(*, inputs: tuple[str, str], shape: Shape, **fields) -> Multiply:
+    """A product; shifts and bias are 0 unless given."""
+    zeros = np.zeros(shape[0], np.int64)
+    numbers = {"left": zeros, "bias": zeros, "right": zeros} | _taken(fields, EPILOGUE)
+    return Multiply(inputs=inputs, shape=shape, epilogue=Epilogue(**numbers), **fields)
 
 
 def max_pool(*, input: str, **fields) -> MaxPool:

@@ -3,7 +3,7 @@
 from hw.spec.isa.header import TAG_BITS, TOKEN_BITS
 from qnn.compiler.compilation import Compilation
 from qnn.errors import CompileError
-from qnn.ir.ops import Conv
+from qnn.ir.ops import Conv, Multiply
 
 TAGS = 1 << TAG_BITS
 MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes a token
@@ -17,9 +17,25 @@ def check_limits(state: Compilation) -> Compilation:
     CompileError
         A number is too large; the text names the tensor and the parameter of ``SvpeConfig``.
     """
+    _check_products(state.graph)
     _check_widths(state.graph, state.config)
     _check_counts(state.graph, state.batch)
     return state
+
+
+def _check_products(graph):
+    for node in graph.nodes:
+        if node.kind == Multiply.kind:
+            raise CompileError(
+                f"multiply '{node.name}' needs an array that multiplies two tensors, but this one "
+                f"does not yet; compute it outside"
+            )
+        spread = node.is_computed and node.aligned and node.inputs[1:]
+        if spread and graph[node.inputs[1]].shape[1:] != node.shape[1:]:
+            raise CompileError(
+                f"conv '{node.name}' needs an array that adds one value for each channel, but this "
+                f"one does not yet; add a tensor of its shape"
+            )
 
 
 def _check_widths(graph, config):

@@ -19,20 +19,21 @@ def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
     Raises
     ------
     CompileError
-        A convolution could overflow; the text names it.
+        A sum or a product could overflow; the text names it.
     """
     for bound in bounds(graph).values():
+        node = graph[bound.name]
         for field, needed, given in (
             ("accumulator_bits", bound.accumulator_bits, accumulator_bits),
             ("result_bits", bound.result_bits, result_bits),
         ):
             if needed > given:
                 raise CompileError(
-                    f"conv '{bound.name}' needs {needed} bits for its sums to be safe from "
+                    f"{node.kind} '{node.name}' needs {needed} bits for its sums to be safe from "
                     f"overflow, but the accelerator has {given}; take a configuration with "
                     f"{field}={needed}, or fewer terms, weight bits or activation bits"
                 )
-        _check_whole(graph, graph[bound.name])
+        _check_whole(graph, node)
 
 
 def _check_whole(graph, node):
@@ -42,6 +43,6 @@ def _check_whole(graph, node):
     needed = node.sums(graph.sources(node)).plain_bounds()[1].bit_length() + 1
     if needed > node.type.bits:
         raise CompileError(
-            f"conv '{node.name}' needs {needed} bits for its unrounded result, but its type "
+            f"{node.kind} '{node.name}' needs {needed} bits for its unrounded result, but its type "
             f"{node.type} has {node.type.bits}; give it a wider one, or shift it less"
         )

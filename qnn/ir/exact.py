@@ -96,6 +96,11 @@ def convolved(x: Tensor, weights: Tensor, window: Window) -> Tensor:
     )
 
 
+def multiplied(one: Tensor, other: Tensor, reach: int) -> Tensor:
+    """Products value by value, of which none exceeds ``reach``; one of (channels, 1, 1) spreads."""
+    return one.to(sum_type(reach)) * other
+
+
 def finished(acc: Tensor, epilogue: Epilogue[Tensor], skip: Tensor | None) -> Tensor:
     """The result of the sums ``acc``; the bias of a rounded ``epilogue`` has half included."""
     v = acc.to(epilogue.bias.dtype)

@@ -53,6 +53,11 @@ def convolved(x: np.ndarray, weights: np.ndarray, window: Window) -> np.ndarray:
     return total.reshape(images, outputs, height, width)
 
 
+def multiplied(one: np.ndarray, other: np.ndarray, reach: int) -> np.ndarray:
+    """Products value by value, of which none exceeds ``reach``; one of (channels, 1, 1) spreads."""
+    return one.astype(np.int32 if reach < 1 << 31 else np.int64) * other
+
+
 def finished(acc: np.ndarray, epilogue: Epilogue, skip: np.ndarray | None) -> np.ndarray:
     """The result of the sums ``acc``; the bias of a rounded ``epilogue`` has half included."""
     v = (acc.astype(epilogue.bias.dtype) << epilogue.left) + epilogue.bias

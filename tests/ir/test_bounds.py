@@ -15,7 +15,7 @@ from tests import operators
 from tests.graphs import Limits, graphs, images
 from tests.operators import changed
 
-SMALL = Limits(size=6, channels=5, nodes=4)
+SMALL = Limits(size=6, channels=5, nodes=4, products=True)
 
 
 def products(graph, conv, stored):

@@ -4,17 +4,17 @@ from hypothesis import given, settings
 
 from qnn.ir import arithmetic, exact_arrays
 from qnn.ir.reference import reference
-from tests.graphs import graphs, images
+from tests.graphs import Limits, graphs, images
 
 
 @settings(max_examples=60, deadline=None)
-@given(graph=graphs())
+@given(graph=graphs(Limits(products=True)))
 def test_without_torch_every_tensor_is_the_same(graph):
     x = images(graph, 3)
     expected = reference(graph, x)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qnn.ir.reference.arithmetic", lambda: exact_arrays)
-        for kind in ("conv", "concat", "max_pool"):
+        for kind in ("conv", "concat", "max_pool", "multiply"):
             patch.setattr(f"qnn.ir.ops.{kind}.arithmetic", lambda: exact_arrays)
         got = reference(graph, x)
     assert got.keys() == expected.keys()

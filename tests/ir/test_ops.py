@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from qnn.ir import ops
 from qnn.ir.bounds import bounds
-from qnn.ir.ops import OPERATORS, Concat, Conv, Input, MaxPool, Operator
+from qnn.ir.ops import OPERATORS, Concat, Conv, Input, MaxPool, Multiply, Operator
 from qnn.ir.reference import reference
 from qnn.ir.rows import Rows
 from tests.graphs import Limits, check_same, graphs, images
 from tests.ir.test_text import every_kind
 from tests.operators import changed
 
-SMALL = Limits(size=7, channels=5, nodes=5)
+SMALL = Limits(size=7, channels=5, nodes=5, products=True)
 
 
 @settings(max_examples=25)
@@ -69,6 +69,8 @@ def test_macs_are_the_products_of_one_image():
         "x": 0,
         "plain": 9 * 8 * 4 * 3,
         "rich": 9 * 8 * 4 * 2 * 3,  # each channel from its own, and terms are steps of one product
+        "gate": 4 * 4 * 9 * 8,
+        "gated": 0,  # of two activations
         "pool": 0,
         "stack": 0,
         "last": 2 * 8 * 4 * 4,
@@ -81,20 +83,22 @@ def test_each_says_what_it_is():
         "input",
         "conv 1x1, 3-bit weights",
         "depthwise 2x3, 4-bit weights + skip",
+        "conv 9x8, 3-bit weights",
+        "product",
         "max pooling 3x2 / 2",
         "concatenation",
         "conv 4x4, 3-bit weights",
     ]
-    assert [node.is_computed for node in graph.nodes] == [False, True, True, True, False, True]
-    assert [node.rounded for node in graph.nodes] == [True] * 5 + [False]
-    assert bounds(graph).keys() == {"plain", "rich", "last"}
+    assert [node.is_computed for node in graph.nodes] == [False, *[True] * 5, False, True]
+    assert [node.rounded for node in graph.nodes] == [True] * 7 + [False]
+    assert bounds(graph).keys() == {"plain", "rich", "gate", "gated", "last"}
 
 
 def test_every_file_of_an_operator_is_registered():
     files = {path.stem for path in Path(ops.__file__).parent.glob("*.py")}
     modules = {operator.__module__.rpartition(".")[2] for operator in OPERATORS}
     assert files - {"__init__", "operator"} == modules
-    assert set(OPERATORS) == {Input, Conv, MaxPool, Concat}
+    assert set(OPERATORS) == {Input, Conv, Multiply, MaxPool, Concat}
 
 
 def test_kinds_and_words_are_told_apart():

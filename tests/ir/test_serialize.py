@@ -156,7 +156,7 @@ def rewritten(change, payload=None):
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
-        (b'"kind":"input"', b'"kind":"output"', "nodes[0] needs a kind of input, conv, maxpool, "),
+        (b'"kind":"input"', b'"kind":"output"', "nodes[0] needs a kind of input, conv, multiply, "),
         (b'"bits":8', b'"bits":99', "nodes[0].type needs values that keep its rules, not those: "),
         (b'"<i8"', b'"|O"', "it needs arrays of int8, int16, int32, int64, uint8, uint16, uint32"),
         (b'"place":0', b'"place":8', "it needs arrays within 2048 bytes, not one up to 2056"),

@@ -9,9 +9,12 @@ from qnn.ir.serialize import to_bytes
 from qnn.ir.text import parse, text
 from qnn.quant.qtype import QType
 from tests.graphs import Limits, check_same, graphs
-from tests.operators import changed, conv, max_pool
+from tests.operators import changed, conv, max_pool, multiply
 
 U8, S6 = QType(8, False, 4), QType(6, True, -1)
+
+
+WIDE = Limits(size=5, channels=5, nodes=5, weight_bits=5, activation_bits=16, products=True)
 
 
 def every_kind():
@@ -44,8 +47,25 @@ def every_kind():
         groups=4,
         low=0,
     )
+    gate = changed(
+        plain,
+        name="gate",
+        input="rich",
+        shape=(4, 1, 1),
+        codes=np.ones((1, 4, 4, 9, 8), np.int8),
+    )
+    gated = multiply(
+        name="gated",
+        inputs=("rich", "gate"),
+        shape=rich.shape,
+        type=S6,
+        bias=np.array([0, 3, 0, -2]),
+        right=zeros + 5,
+        low=-32,
+        high=31,
+    )
     pool = max_pool(
-        name="pool", input="rich", shape=(4, 4, 4), type=S6, kernel=(3, 2), stride=(2, 2)
+        name="pool", input="gated", shape=(4, 4, 4), type=S6, kernel=(3, 2), stride=(2, 2)
     )
     stack = Concat(name="stack", inputs=("pool", "pool"), shape=(8, 4, 4), type=S6)
     last = changed(
@@ -61,7 +81,7 @@ def every_kind():
         rounded=False,
     )
     outputs = (Output("last", (2,)), Output("pool", (4, 4, 4)))
-    return Graph((image, plain, rich, pool, stack, last), outputs)
+    return Graph((image, plain, rich, gate, gated, pool, stack, last), outputs)
 
 
 def test_every_kind_of_node_prints_what_matters(golden):
@@ -69,7 +89,9 @@ def test_every_kind_of_node_prints_what_matters(golden):
 
 
 @settings(max_examples=60)
-@given(graphs(Limits(size=5, channels=5, nodes=5, weight_bits=5, activation_bits=16)))
+@given(
+    graphs(Limits(size=5, channels=5, nodes=5, weight_bits=5, activation_bits=16, products=True))
+)
 def test_the_full_text_parses_to_the_same_graph(graph):
     back = parse(text(graph, full=True))
     check_same(back, graph)
@@ -135,9 +157,9 @@ REFUSALS = [
     ("x: u8e-4 2x4", "line 1, column 10: needs 3 sizes joined by 'x', but got '2x4'"),
     ("x: u8e-4 2x4x4\n", "line 1, column 15: needs '=', but got the end of the line"),
     ("x: u8e-4 2x4x4 = inputs()", "line 1, column 18: needs one of input, conv, depthwise, "
-     "maxpool, concat, but got 'inputs()'"),
+     "multiply, maxpool, concat, but got 'inputs()'"),
     ("x: u8e-4 2x4x4 = 5", "line 1, column 18: needs one of input, conv, depthwise, "
-     "maxpool, concat, but got '5'"),
+     "multiply, maxpool, concat, but got '5'"),
     ("x: u8e-4 2x4x4 = input() table", "line 1, column 31: needs '=', but got the end of the text"),
     ("x: u8e-4 2x4x4 = input() table=[1,2]", "line 1, column 32: needs a list of 512 numbers, not "
      "of 2, but got '[1,2]'"),
@@ -147,7 +169,7 @@ REFUSALS = [
      "2x4x4 = inp...'"),
     (HEAD + POOL + " more", "line 2, column 44: needs the end of the line, but got 'more'"),
     (HEAD + POOL.replace("(x)", "x"), "line 2, column 18: needs one of input, conv, depthwise, "
-     "maxpool, concat, but got 'maxpoolx 2x2 stride=...'"),
+     "multiply, maxpool, concat, but got 'maxpoolx 2x2 stride=...'"),
     (HEAD + POOL.replace("(x)", ""), "line 2, column 26: needs '(', but got '2x2 stride=2x2'"),
     (HEAD + CONV.replace("(x)", "(y)"), "line 2, column 23: needs the name of an earlier line, but "
      "got 'y) 3x3 w3 bias=[5,-5...'"),

@@ -4,12 +4,14 @@ from qnn.ir.ops.concat import Concat
 from qnn.ir.ops.conv import Conv
 from qnn.ir.ops.input import Input
 from qnn.ir.ops.max_pool import MaxPool
+from qnn.ir.ops.multiply import Multiply
 from qnn.ir.ops.operator import Operator
 
 # The order is that of words in messages: what a reader of a graph meets first.
 OPERATORS: tuple[type[Operator], ...] = (
     Input,
     Conv,
+    Multiply,
     MaxPool,
     Concat,
 )

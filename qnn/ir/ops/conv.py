@@ -21,10 +21,12 @@ from qnn.ir.ops.operator import (
     WINDOW_FIELDS,
     Head,
     Operator,
-    check_activation_type,
+    broadcast_rows,
+    check_broadcast,
+    check_epilogue_arrays,
+    check_finished,
     check_shape,
     check_window,
-    check_within,
     refuse,
 )
 from qnn.ir.reader import TextReader, written_name
@@ -33,8 +35,6 @@ from qnn.ir.shape import Shape
 from qnn.ir.sums import Bounds, Sums, integer_weights
 from qnn.ir.window import Window
 
-# An int64 shifted by 64 places or more is undefined, in NumPy as in C.
-MOST_SHIFT = 63
 # The instruction counts terms in 3 bits, of which 0 is no term.
 MOST_TERMS = 7
 
@@ -49,7 +49,8 @@ class Conv(Operator):
 
     Members
     -------
-    inputs : the operand, and the skip operand if the epilogue adds one
+    inputs : the operand, and the skip operand if the epilogue adds one: of the result's shape, or
+        (outputs, 1, 1), one value for each channel
     type : of the result; unrounded: the epilogue's bits, the exponent of all channels
     codes : (terms, outputs, inputs / groups, kernel height, kernel width) int8, signed indices m
         from -K to K, K = 2**(weight_bits - 1) - 1
@@ -156,9 +157,9 @@ class Conv(Operator):
         self._check_operands()
         self._check_codes(sources[0].shape)
         check_window(self, self.window, sources[0])
-        self._check_epilogue_arrays()
+        check_epilogue_arrays(self, self.skip is not None)
         self._check_skip(sources)
-        self._check_result()
+        check_finished(self)
 
     def sums(self, sources: tuple[Operator, ...]) -> Sums:
         """The sums of the convolution over operands of the types of ``sources``."""
@@ -199,7 +200,7 @@ class Conv(Operator):
 
     def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
         # A skip operand is read where the result is written.
-        skips = (rows,) * (self.skip is not None)
+        skips = [broadcast_rows(rows, height) for height in heights[1:]]
         return self.window.rows_read(rows, heights[0]), *skips
 
     def strip(self, rows: Rows, read: Rows) -> "Conv":
@@ -324,39 +325,9 @@ class Conv(Operator):
     def _taps(self):
         return self.codes.shape[-2:]
 
-    def _check_epilogue_arrays(self):
-        # The reference adds and shifts these in int64, so other types would change results.
-        for name in ("left", "bias", "right", *(["skip_left"] * (self.skip is not None))):
-            array = getattr(self.epilogue, name)
-            if not isinstance(array, np.ndarray) or array.dtype != np.int64:
-                got = getattr(array, "dtype", type(array).__name__)
-                refuse(self, f"int64 {name}", got, "build it again")
-            if array.shape != (self.shape[0],):
-                refuse(self, f"{name} of shape ({self.shape[0]},)", array.shape, "build it again")
-            if name != "bias" and not 0 <= int(array.min()) <= int(array.max()) <= MOST_SHIFT:
-                got = f"{array.min()} to {array.max()}"
-                do = "quantize it with other exponents"
-                refuse(self, f"{name} shifts from 0 to {MOST_SHIFT}", got, do)
-
     def _check_skip(self, sources):
         if self.skip is None:
             if self.epilogue.skip_left is not None:
                 refuse(self, "skip_left only with a skip", "skip_left alone", "remove it")
             return
-        if sources[1].shape != self.shape:
-            got = f"{sources[1].shape} of '{self.skip}'"
-            refuse(self, f"a skip of shape {self.shape}", got, "make the shapes equal")
-
-    def _check_result(self):
-        if self.rounded:
-            check_activation_type(self)
-            check_within(self, "a clamp", self.epilogue.low, self.epilogue.high)
-            return
-        # The epilogue's sums are signed and as wide as SvpeConfig.result_bits allows.
-        if not self.type.signed or not 24 <= self.type.bits <= 48:
-            needs = "a signed type of 24 to 48 bits, as it is unrounded"
-            refuse(self, needs, self.type, "give it the epilogue's")
-        # Channels of an unrounded result share one exponent, which only left shifts reach.
-        if self.epilogue.right.any():
-            most = int(self.epilogue.right.max())
-            refuse(self, "no right shift, as it is unrounded", most, "shift nothing")
+        check_broadcast(self, "a skip", sources[1])
