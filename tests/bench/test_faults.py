@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from qnn.bench.faults.software import ROOT, SoftwareFaults, _told
 from qnn.bench.faults.trials import FaultTrial
 from qnn.eda.mutants import TOP, plant
 from qnn.eda.same_behaviour import same_behaviour
+from qnn.eda.unseen_faults import unseen_faults
 from qnn.ir.serialize import to_bytes
 from tests.compiler import small_graphs
 
@@ -139,10 +141,14 @@ def test_the_networks_of_a_campaign_are_the_same_for_a_seed():
 
 
 CORE = f"""
-module {TOP} (input clk, input [3:0] a, output reg [3:0] sum, output always_zero);
+module {TOP} (input clk, input [3:0] a, output reg [3:0] sum, output always_zero,
+              output [1:0] half);
   wire [3:0] next;
   adder adder (.a(a), .b(sum), .o(next));
   assign always_zero = next[0] & ~next[0];
+  wire [3:0] copied;
+  copy copy (.clk(clk), .a(a), .o(copied));
+  assign half = copied[1:0];
   always @(posedge clk) sum <= next;
 endmodule
 """
@@ -152,14 +158,27 @@ module adder (input [3:0] a, input [3:0] b, output [3:0] o);
 endmodule
 """
 
+COPY = """
+module copy (input clk, input [3:0] a, output reg [3:0] o);
+  always @(posedge clk) o <= a;
+endmodule
+"""
+
 
 @pytest.mark.rtl
 def test_faults_are_spread_over_modules_and_harmless_ones_are_proved(tmp_path):
     assert named_config("test").lanes  # the configuration that campaigns take exists
-    planted = plant({"core.v": CORE, "adder.v": ADDER}, 40, 0, tmp_path / "choice")
-    assert {each.module for each in planted.mutants} == {TOP, "adder"}
+    planted = plant({"core.v": CORE, "adder.v": ADDER, "copy.v": COPY}, 40, 0, tmp_path / "choice")
+    assert {each.module for each in planted.mutants} == {TOP, "adder", "copy"}
     assert [each.number for each in planted.mutants] == list(range(1, len(planted.mutants) + 1))
     assert planted.verilog.count("$readmemh") == 1
+    unseen = unseen_faults(planted)
     same = {each.place: same_behaviour(planted, each) for each in planted.mutants}
     assert any(same.values()), "a gate of what is always zero changes nothing"
     assert not any(is_same for place, is_same in same.items() if "adder" in place)
+    # The upper half of the copy leads to no pin, which its own module does not know.
+    copied = [each for each in planted.mutants if each.module == "copy"]
+    upper = {each.number for each in copied if re.search(r"\.\w+\[[23]\]", each.place)}
+    assert upper
+    assert {each.number for each in copied} & unseen == upper
+    assert not any(each.module == "adder" and each.number in unseen for each in planted.mutants)

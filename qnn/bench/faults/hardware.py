@@ -11,6 +11,7 @@ from qnn.bench.faults.outcome_file import campaign_digest
 from qnn.design import Design
 from qnn.eda.mutants import VerilogMutant, plant
 from qnn.eda.same_behaviour import same_behaviour
+from qnn.eda.unseen_faults import unseen_faults
 from qnn.errors import DeviceError
 from qnn.ir.encode import Arrays
 from sim.runner import SimulationFailed
@@ -27,10 +28,11 @@ PLANTED = "rtl/mutants.v"
 class HardwareFaults:
     """Mutants of a design's Verilog.
 
-    Those that the plain run does not find are tried thoroughly, and what survives that is compared
-    with the sound module by Yosys. A fault of hardware is in every layer, so that the layer to name
-    is the first that has a wrong value or does not end: localised is what names one. No run may
-    take many more cycles than that of the sound design: a mutant that hangs is found.
+    Of those that the plain run does not find, Yosys proves that some can be seen at no pin. The
+    others are tried thoroughly, and what survives is compared with the sound module. A fault of
+    hardware is in every layer, so that the layer to name is the first that has a wrong value or
+    does not end: localised is what names one. No run may take many more cycles than that of the
+    sound design: a mutant that hangs is found.
 
     Parameters
     ----------
@@ -61,12 +63,19 @@ class HardwareFaults:
         outcome = _judged(mutant, lambda: self._verify(mutant.number, limit=limit))
         if outcome.found is not None:
             return outcome
+        # Before trials: what no pin can show they could not find.
+        if mutant.number in self._unseen:
+            return replace(outcome, equivalent=True)
         limits = {name: _limit(report, limit) for name, report in self._thorough.trials}
         options = {"limit": limit, "trial_limits": limits}
         outcome = _judged(mutant, lambda: self._verify(mutant.number, thorough=True, **options))
         if outcome.found is not None:
             return outcome
         return replace(outcome, equivalent=same_behaviour(self._planted, mutant))
+
+    @cached_property
+    def _unseen(self) -> frozenset[int]:
+        return unseen_faults(self._planted)
 
     @cached_property
     def _plain(self) -> Report:
