@@ -278,8 +278,7 @@ def _simulate(model, image, memory, cores, plusargs, resets, limit, work):
     (work / "job.json").write_text(json.dumps(job))
     files = {"memory": "memory.bin", "trace": "trace.txt", "dump": "after.hex"}
     plusargs = [f"{name}={work / file}" for name, file in files.items()] + plusargs
-    words = len(memory.content) // image.config.bus_bytes
-    plusargs += [f"words={words}", f"base={dram.BASE:x}"]
+    plusargs += [f"words={len(memory.content) // image.config.bus_bytes}", f"base={dram.BASE:x}"]
     environment = {"QNN_JOB": str(work / "job.json")}
     log = runner.run(model, BENCH, plusargs=plusargs, environment=environment, work=work).log
     return json.loads((work / "result.json").read_text()), log

@@ -10,7 +10,7 @@ from qnn.cli.going_on import going_on
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.eda import verilator
 
-COUNTS = ("planted", "found", "localised", "equivalent")
+COUNTS = ("planted", "found", "localised", "equivalent", "found_by_tests")
 
 
 def bench_faults(
@@ -60,4 +60,5 @@ def bench_faults(
     print_table("planted faults", ("in", *COUNTS), rows)
     for each in found.values():
         for survivor in each.survivors:
-            print(f"survives: {survivor.fault}")
+            changed = ", and changes what is compiled" if survivor.changes_artifacts else ""
+            print(f"survives: {survivor.fault}{changed}")

@@ -11,9 +11,11 @@ import pytest
 from hw.spec.config import named_config
 from qnn.bench.faults import campaign
 from qnn.bench.faults.campaign import FaultCounts
+from qnn.bench.faults.mutant_process import ROOT, told
 from qnn.bench.faults.outcome import PlantedFault
+from qnn.bench.faults.own_tests import quick_tests
 from qnn.bench.faults.python_mutants import PythonMutant, draw, mutants
-from qnn.bench.faults.software import ROOT, SoftwareFaults, _told
+from qnn.bench.faults.software import SoftwareFaults
 from qnn.bench.faults.trials import FaultTrial
 from qnn.eda.mutants import TOP, plant
 from qnn.eda.same_behaviour import same_behaviour
@@ -79,7 +81,8 @@ def changed(path, before, after):
     return PythonMutant(path, 1, before, after, text.replace(before, after))
 
 
-def judged(monkeypatch, mutant):
+def judged(monkeypatch, mutant, files=()):
+    monkeypatch.setattr("qnn.bench.faults.software.quick_tests", lambda _path: files)
     monkeypatch.setattr("qnn.bench.faults.software.draw", lambda *_: [mutant])
     return SoftwareFaults([trial(small_graphs.residual())], 1, 0).judge(0)
 
@@ -100,12 +103,11 @@ def test_a_compiler_that_raises_is_found(monkeypatch):
     assert not outcome.localised
 
 
-def test_a_process_that_says_nothing_hangs_and_one_that_ends_died(monkeypatch):
-    monkeypatch.setattr("qnn.bench.faults.software.SECONDS", 0.01)
+def test_a_process_that_says_nothing_hangs_and_one_that_ends_died():
     reader, writer = os.pipe()
-    assert _told(reader) == "it hangs for 0.01 s"
+    assert told(reader, 0.01) == (None, "it hangs for 0 s")
     os.close(writer)
-    assert _told(reader) == "its process died"
+    assert told(reader, 0.01) == (None, "its process died")
     os.close(reader)
 
 
@@ -115,6 +117,26 @@ def test_what_changes_nothing_survives(monkeypatch):
     outcome = judged(monkeypatch, PythonMutant(path, 1, "", "", source))
     assert outcome.found is None
     assert not outcome.equivalent
+    assert not outcome.changes_artifacts
+    assert outcome.survives
+
+
+def test_what_costs_cycles_and_changes_no_value_is_found_by_a_test(monkeypatch):
+    place = "if instruction.op is Op.LOAD:"
+    slower = changed("qnn/compiler/hoist_loads.py", place, "if instruction.op is Op.END:")
+    files = ("tests/compiler/test_hoist_loads.py",)
+    outcome = judged(monkeypatch, slower, files)
+    assert outcome.found is None
+    assert outcome.found_by_test.startswith(f"{files[0]}::test_")
+    assert outcome.changes_artifacts
+    assert not outcome.survives
+
+
+def test_the_tests_of_a_file_are_its_own_and_then_those_beside_it():
+    found = quick_tests("qnn/compiler/newest.py")
+    assert found[:2] == ("tests/compiler/test_newest.py", "tests/compiler/test_allocate.py")
+    assert "tests/sim/test_functional.py" in quick_tests("sim/functional_plan.py")
+    assert quick_tests("not/installed.py") == ()
 
 
 def test_a_campaign_counts_and_lists_survivors():
@@ -123,14 +145,16 @@ def test_a_campaign_counts_and_lists_survivors():
         PlantedFault("b", "m", "it hangs"),
         PlantedFault("c", "m", None),
         PlantedFault("d", "m", None, equivalent=True),
+        PlantedFault("e", "m", None, found_by_test="test_e"),
     )
     fields = FaultCounts(outcomes).to_fields()
     assert {key: fields[key] for key in ("planted", "found", "localised", "equivalent")} == {
-        "planted": 4,
+        "planted": 5,
         "found": 2,
         "localised": 1,
         "equivalent": 1,
     }
+    assert fields["found_by_tests"] == 1
     assert [each["fault"] for each in fields["survivors"]] == ["c"]
 
 

@@ -44,4 +44,5 @@ def test_the_command_goes_on_where_it_was(qnn, ten, tmp_path, monkeypatch):
         "found": 5,
         "localised": 0,
         "equivalent": 0,
+        "found_by_tests": 0,
     }

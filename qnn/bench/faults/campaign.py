@@ -36,13 +36,14 @@ class FaultCounts:
             "found": sum(outcome.found is not None for outcome in self.outcomes),
             "localised": sum(outcome.localised for outcome in self.outcomes),
             "equivalent": sum(outcome.equivalent for outcome in self.outcomes),
+            "found_by_tests": sum(each.found_by_test is not None for each in self.outcomes),
             "survivors": [asdict(outcome) for outcome in self.survivors],
         }
 
     @property
     def survivors(self) -> list[PlantedFault]:
         """Faults that nothing found and that are not proved to change nothing."""
-        return [each for each in self.outcomes if each.found is None and not each.equivalent]
+        return [each for each in self.outcomes if each.survives]
 
 
 def hardware(count: int, seed: int, report: Progress, kept: OutcomeFile) -> FaultCounts:

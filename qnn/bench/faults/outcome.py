@@ -14,6 +14,9 @@ class PlantedFault:
     found : by what ``verify`` found it, in one line; None: it did not
     localised : whether what found it names the layer in which values go wrong first
     equivalent : whether it is proved to change nothing that can be seen
+    found_by_test : the test that finds what ``verify`` does not; None: no quick one does
+    changes_artifacts : of a fault of software that ``verify`` does not find, whether the compiler
+        then makes other bytes or another estimate of the campaign's networks
     """
 
     fault: str
@@ -21,3 +24,10 @@ class PlantedFault:
     found: str | None
     localised: bool = False
     equivalent: bool = False
+    found_by_test: str | None = None
+    changes_artifacts: bool = False
+
+    @property
+    def survives(self) -> bool:
+        """Whether nothing found it, and nothing proves that there is nothing to find."""
+        return self.found is None and self.found_by_test is None and not self.equivalent

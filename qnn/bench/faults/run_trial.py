@@ -11,14 +11,19 @@ from qnn.ir.serialize import from_bytes
 from sim.verify import verify
 
 
-def run_trial(trial: FaultTrial) -> tuple[bool, str | None, dict[str, str]]:
-    """Whether ``verify`` passed, the layer that it names, and a digest of each layer's program."""
+def run_trial(trial: FaultTrial) -> tuple[bool, str | None, dict[str, str], str]:
+    """Whether ``verify`` passed, the layer that it names, and what the compiler made.
+
+    That is a digest of each layer's program, and one of the whole image with its estimate.
+    """
     graph = from_bytes(trial.graph, "trial")
     design = compile(graph, trial.config, trial.batch)
     # Integers that are neither reals nor pixels say so by their type.
     x = tuple(images.view(Codes) for images in trial.images)
     report = verify(design, x if len(x) > 1 else x[0], "functional")
-    return report.passed, report.first_layer, programs(design.artifact)
+    estimate = repr(design.backend.estimate(design.artifact))
+    made = hashlib.sha256(design.artifact.to_bytes() + estimate.encode()).hexdigest()
+    return report.passed, report.first_layer, programs(design.artifact), made
 
 
 def programs(image: Image) -> dict[str, str]:

@@ -1,26 +1,24 @@
 """Faults of the compiler and of the simulators without a clock, each in a process of its own."""
 
-import importlib.abc
-import importlib.util
-import json
-import os
-import select
-import signal
-import sys
+import contextlib
+import importlib
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 
+from qnn.bench.faults.mutant_process import ROOT, with_mutant
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.outcome_file import campaign_digest
+from qnn.bench.faults.own_tests import first_failure, quick_tests
 from qnn.bench.faults.python_mutants import PythonMutant, draw
 from qnn.bench.faults.trials import FaultTrial
 
-ROOT = Path(__file__).parents[3]
 FILES = ("qnn/compiler/*.py", "sim/functional*.py", "qnn/ir/reference.py", "qnn/ir/exact.py")
-OURS = ("qnn", "sim", "hw")  # packages that a mutant's process imports anew
 SECONDS = 60  # after which a mutant hangs: all trials together take about one
+# Of the time of the sound code, and at least so long: other programs may slow one of both down.
+SLACK, LEAST_SECONDS = 4, 60
+MOST_SECONDS = 3600  # of the tests of the sound code, on however slow a machine
 
 
 @dataclass(frozen=True)
@@ -33,16 +31,22 @@ class Seen:
     passed : whether ``verify`` found nothing
     layer : that ``verify`` names
     programs : digest of what each layer's instructions are, by layer, in order
+    made : digest of all that the compiler made, with its estimate of cycles
     """
 
     ended: str | None
     passed: bool
     layer: str | None
     programs: dict[str, str]
+    made: str | None
 
 
 class SoftwareFaults:
     """Mutants of the compiler and of the simulators without a clock.
+
+    What ``verify`` does not find may still cost cycles or words: the quick tests beside the file
+    are run on it, where they are, and whatever they do not find either is listed with whether it
+    changed a byte that the compiler makes.
 
     Parameters
     ----------
@@ -56,7 +60,7 @@ class SoftwareFaults:
             for pattern in FILES
             for path in sorted(ROOT.glob(pattern))
         }
-        self._trials = trials
+        self._trials, self._seconds = trials, {}
         self._mutants = draw(sources, count, seed)
         self.faults = [str(mutant) for mutant in self._mutants]
         self.digest = campaign_digest(
@@ -69,24 +73,51 @@ class SoftwareFaults:
         Raises
         ------
         RuntimeError
-            The trials fail without a mutant.
+            The trials or the tests fail without a mutant.
         """
         mutant = self._mutants[number]
-        return _judged(mutant, _watched(mutant, self._trials), self._sound)
+        seen, died = _watched(mutant, self._trials)
+        outcome = _judged(mutant, seen, died, self._sound)
+        if outcome.found is not None:
+            return outcome
+        files = quick_tests(mutant.path)
+        if files:
+            test, died = with_mutant(mutant, partial(first_failure, files), self._limit(files))
+            outcome = replace(outcome, found_by_test=test or died)
+        same = [one.made for one in seen] == [one.made for one in self._sound]
+        return replace(outcome, changes_artifacts=not same)
 
     @cached_property
     def _sound(self) -> list[Seen]:
         """What the trials show without a mutant."""
         # A trial that fails by itself would count every mutant as found.
-        sound = _watched(None, self._trials)
-        if not isinstance(sound, list) or not all(seen.passed for seen in sound):
-            raise RuntimeError(f"the trials must pass without a fault, but gave {sound}")
+        sound, died = _watched(None, self._trials)
+        if died or not all(seen.passed for seen in sound):
+            raise RuntimeError(f"the trials must pass without a fault, but gave {died or sound}")
         return sound
 
+    def _limit(self, files) -> float:
+        """Seconds after which tests of a mutant hang."""
+        if files not in self._seconds:
+            _import_slow()
+            started = time.monotonic()
+            test, died = with_mutant(None, partial(first_failure, files), MOST_SECONDS)
+            if test or died:
+                raise RuntimeError(f"the tests must pass without a fault, but gave {test or died}")
+            self._seconds[files] = time.monotonic() - started
+        return max(LEAST_SECONDS, SLACK * self._seconds[files])
 
-def _judged(mutant, seen, sound) -> PlantedFault:
-    if not isinstance(seen, list):
-        return PlantedFault(str(mutant), mutant.path, found=seen)
+
+def _import_slow():
+    """Import what tests need and take seconds for, once for all processes that are forked."""
+    for name in ("torch", "hypothesis"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def _judged(mutant, seen, died, sound) -> PlantedFault:
+    if died is not None:
+        return PlantedFault(str(mutant), mutant.path, found=died)
     for one, right in zip(seen, sound, strict=True):
         if one.ended is not None:
             return PlantedFault(str(mutant), mutant.path, found=one.ended)
@@ -103,52 +134,10 @@ def _first_changed(programs, right):
     return next((name for name, text in right.items() if programs.get(name) != text), None)
 
 
-def _watched(mutant: PythonMutant | None, trials) -> list[Seen] | str:
-    """What the trials show in a process of its own; a line if it hangs or dies."""
-    # A process of its own: a mutant may hang, die, or leave modules half changed.
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        # Nothing of the parent's must be flushed or closed twice.
-        try:
-            os.close(reader)
-            _run(mutant, trials, writer)
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        return _told(reader)
-    finally:
-        os.close(reader)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
-def _told(reader):
-    text = b""
-    while True:
-        ready, _, _ = select.select([reader], [], [], SECONDS)
-        if not ready:
-            return f"it hangs for {SECONDS} s"
-        part = os.read(reader, 1 << 16)
-        if not part:
-            break
-        text += part
-    return [Seen(**each) for each in json.loads(text)] if text else "its process died"
-
-
-def _run(mutant, trials, writer):
-    # A mutant's own prints and warnings are nobody's.
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    # What the parent has imported is sound: all of it is imported again.
-    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
-        del sys.modules[name]
-    if mutant is not None:
-        sys.meta_path.insert(0, _Finder(mutant))
-    seen = [asdict(_tried(trial)) for trial in trials]
-    os.write(writer, json.dumps(seen).encode())
+def _watched(mutant: PythonMutant | None, trials) -> tuple[list[Seen], str | None]:
+    """What the trials show with a mutant; a line if its process hangs or dies."""
+    seen, died = with_mutant(mutant, lambda: [asdict(_tried(trial)) for trial in trials], SECONDS)
+    return [Seen(**each) for each in seen or ()], died
 
 
 def _tried(trial: FaultTrial) -> Seen:
@@ -158,27 +147,4 @@ def _tried(trial: FaultTrial) -> Seen:
 
         return Seen(None, *run_trial(trial))
     except Exception as error:
-        return Seen(f"{type(error).__name__}: {error}".partition("\n")[0], False, None, {})
-
-
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
-    """Imports the mutant's text in the place of its file."""
-
-    def __init__(self, mutant: PythonMutant):
-        self.mutant = mutant
-        self.name = mutant.path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-
-    def find_spec(self, fullname, path, target=None):
-        if fullname != self.name:
-            return None
-        file = str(ROOT / self.mutant.path)
-        places = [str(Path(file).parent)] if file.endswith("__init__.py") else None
-        return importlib.util.spec_from_file_location(
-            fullname, file, loader=self, submodule_search_locations=places
-        )
-
-    def get_filename(self, fullname):
-        return str(ROOT / self.mutant.path)
-
-    def get_data(self, path):
-        return self.mutant.text.encode()
+        return Seen(f"{type(error).__name__}: {error}".partition("\n")[0], False, None, {}, None)

@@ -1,0 +1,107 @@
+"""Work in a process of its own, in which one file of ours is a mutant."""
+
+import importlib.abc
+import importlib.util
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qnn.bench.faults.python_mutants import PythonMutant
+
+ROOT = Path(__file__).parents[3]
+OURS = ("qnn", "sim", "hw", "boards")  # packages that a mutant's process imports anew
+
+
+def with_mutant(
+    mutant: PythonMutant | None, work: Callable[[], Any], seconds: float
+) -> tuple[Any, str | None]:
+    """What ``work`` gives, as JSON has it, and why it gives nothing: it hung, or its process died.
+
+    Parameters
+    ----------
+    mutant : None runs the sound code
+    work : imports what it needs of ours by itself; an error that it raises ends the process
+    seconds : after which it hangs
+    """
+    # A process of its own: a mutant may hang, die, or leave modules half changed.
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Nothing of the parent's must be flushed or closed twice.
+        try:
+            os.close(reader)
+            # A group of its own: what the work starts ends with it.
+            os.setpgid(0, 0)
+            _run(mutant, work, writer)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        return told(reader, seconds)
+    finally:
+        os.close(reader)
+        _end(child)
+
+
+def told(reader: int, seconds: float) -> tuple[Any, str | None]:
+    """What is read until the other side closes, and why it is nothing."""
+    text, end = b"", time.monotonic() + seconds
+    while True:
+        ready, _, _ = select.select([reader], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            return None, f"it hangs for {seconds:.0f} s"
+        part = os.read(reader, 1 << 16)
+        if not part:
+            break
+        text += part
+    return (json.loads(text), None) if text else (None, "its process died")
+
+
+def _end(child):
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except OSError:
+        os.kill(child, signal.SIGKILL)  # it has not come to make its group
+    os.waitpid(child, 0)
+
+
+def _run(mutant, work, writer):
+    # A mutant's own prints and warnings are nobody's.
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    # What the parent has imported is sound: all of it is imported again.
+    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
+        del sys.modules[name]
+    if mutant is not None:
+        sys.meta_path.insert(0, _Finder(mutant))
+    os.write(writer, json.dumps(work()).encode())
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
+    """Imports the mutant's text in the place of its file."""
+
+    def __init__(self, mutant: PythonMutant):
+        self.mutant = mutant
+        self.name = mutant.path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+    def find_spec(self, fullname, path, target=None):
+        if fullname != self.name:
+            return None
+        file = str(ROOT / self.mutant.path)
+        places = [str(Path(file).parent)] if file.endswith("__init__.py") else None
+        return importlib.util.spec_from_file_location(
+            fullname, file, loader=self, submodule_search_locations=places
+        )
+
+    def get_filename(self, fullname):
+        return str(ROOT / self.mutant.path)
+
+    def get_data(self, path):
+        return self.mutant.text.encode()

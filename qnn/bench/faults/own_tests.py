@@ -1,0 +1,65 @@
+"""The quick tests of the file that has a mutant, run in the process that has it."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+# One order of files and one seed, so that a mutant is found by the same test again.
+OPTIONS = ("-x", "-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+# They compare times or draw large networks: a mutant that they find is found by others, too.
+LEFT_OUT = ("test_growth.py",)
+
+
+def quick_tests(path: str) -> tuple[str, ...]:
+    """Test files for a source file: its own first, then those beside it; none if not installed.
+
+    Parameters
+    ----------
+    path : of the source file, from the root of the repository
+    """
+    source = Path(path)
+    folder = Path("tests", *source.parent.parts[source.parts[0] == "qnn" :])
+    own = folder / f"test_{source.stem}.py"
+    beside = sorted((ROOT / folder).glob("test_*.py"))
+    files = [str(file.relative_to(ROOT)) for file in beside if file.name not in LEFT_OUT]
+    return tuple(sorted(files, key=lambda file: file != str(own)))
+
+
+def first_failure(files: tuple[str, ...]) -> str | None:
+    """The first test of ``files`` that fails, by its name; None if all pass.
+
+    Raises
+    ------
+    RuntimeError
+        No test could be run.
+    """
+    import pytest
+
+    # Whoever started the campaign may have done so anywhere.
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    seen = _Failures()
+    status = pytest.main([*OPTIONS, *files], plugins=[seen])
+    if seen.names:
+        return seen.names[0]
+    if status != pytest.ExitCode.OK:
+        raise RuntimeError(f"pytest ended with status {status} and no test that failed")
+    return None
+
+
+class _Failures:
+    """A plugin that keeps the names of what failed."""
+
+    def __init__(self):
+        self.names: list[str] = []
+
+    def pytest_collectreport(self, report):
+        self._add(report)
+
+    def pytest_runtest_logreport(self, report):
+        self._add(report)
+
+    def _add(self, report):
+        if report.failed:
+            self.names.append(report.nodeid)
