@@ -22,8 +22,9 @@ STEPS = {  # offset: the loop that it follows, the field that it grows by
     "tile_y": ("tiles_y", "tile_y_step"),
     "tile_row": ("tiles_y", "tile_y_stride"),
     "skip_tile_y": ("tiles_y", "skip_tile_y_step"),
-    "output_tile_x": ("tiles_x", "tile_width"),
+    "output_tile_x": ("tiles_x", "output_tile_x_step"),
     "output_tile_y": ("tiles_y", "output_tile_y_step"),
+    "output_column": ("tiles_x", "tile_width"),
     "output_row": ("tiles_y", "tile_height"),
 }
 

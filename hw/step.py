@@ -35,6 +35,7 @@ class Offsets(data.Struct):
     tile_y: ADDRESS_BITS
     tile_row: POSITION
     skip_tile_y: ADDRESS_BITS
-    output_tile_x: ADDRESS_BITS  # of output and skip addresses, and of the output's x
+    output_tile_x: ADDRESS_BITS
     output_tile_y: ADDRESS_BITS
+    output_column: POSITION  # also of the skip operand's address
     output_row: POSITION

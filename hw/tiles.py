@@ -8,14 +8,14 @@ from hw.delay import delay
 from hw.element import Arrival, Destination, Element, Limits
 from hw.layouts import TILES_STRUCT
 from hw.ports import read_port
-from hw.spec.config import ADDRESS_BITS, SHIFT_BITS
+from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SHIFT_BITS
 from hw.spec.isa.header import Op
 from hw.spec.timing import hold_latency
 from hw.step import POSITION, Offsets, Step
 
 # Fields of the instruction that the results need, after the next instruction has begun.
 _KEPT = (
-    *("columns", "passes", "pass_step", "tile_width", "output_pitch"),
+    *("columns", "passes", "pass_step", "tile_width", "output_step", "output_pitch"),
     *("output_width", "output_height", "output_part", "parameter_address"),
     *("low", "high", "skip", "skip_part", "tag"),
     *("op", "signal_load", "signal_compute", "signal_store"),
@@ -103,6 +103,7 @@ class Tiles(wiring.Component):
             walk.columns.eq(tile.columns),
             walk.passes.eq(tile.passes),
             walk.tile_width.eq(tile.tile_width),
+            walk.step.eq(tile.output_step),
             walk.pitch.eq(tile.output_pitch),
             walk.pass_step.eq(tile.pass_step),
         ]
@@ -142,7 +143,7 @@ class Tiles(wiring.Component):
         m.d.comb += [kept[name].eq(instruction[name]) for name in _KEPT]
         m.d.comb += [
             kept.final.eq(self.step.final),
-            kept.x.eq(offsets.output_tile_x),
+            kept.x.eq(offsets.output_column),
             kept.y.eq(offsets.output_row),
         ]
         origin = delay(m, instruction.output_address, 1, name="origin")
@@ -172,7 +173,7 @@ class Tiles(wiring.Component):
         line, start = (Signal(ADDRESS_BITS, name=n, reset_less=True) for n in ("line", "start"))
         x, y = (Signal(POSITION, name=n, reset_less=True) for n in ("x", "y"))
         m.d.sync += [
-            line.eq(walk.line_offset + walk.x),
+            line.eq(walk.line_offset + walk.x_offset),
             start.eq(tile.address + walk.pass_offset),
             x.eq(tile.x + walk.x),
             y.eq(tile.y + walk.y),
@@ -202,7 +203,7 @@ class Walk(wiring.Component):
     Members
     -------
     begin : In(1)
-    columns, passes, tile_width, pitch, pass_step : In
+    columns, passes, tile_width, step, pitch, pass_step : In
         Fields of the instruction; they hold from the cycle after ``begin`` to the next.
     valid : Out(1), last : Out(1)
         ``last``: the last column of the last pass.
@@ -211,8 +212,8 @@ class Walk(wiring.Component):
     slice_shift : Out(SHIFT_BITS)
         ``number`` times ``slice_bits``.
     x, y : Out, of the column in its tile
-    line_offset, pass_offset : Out(ADDRESS_BITS)
-        ``y * pitch`` and ``number * pass_step``.
+    x_offset : Out, line_offset, pass_offset : Out(ADDRESS_BITS)
+        ``x * step``, ``y * pitch`` and ``number * pass_step``.
     """
 
     def __init__(self, *, slice_bits):
@@ -221,6 +222,7 @@ class Walk(wiring.Component):
             "columns": "columns",
             "passes": "passes",
             "tile_width": "tile_width",
+            "step": "output_step",
             "pitch": "output_pitch",
             "pass_step": "pass_step",
         }
@@ -235,6 +237,8 @@ class Walk(wiring.Component):
                 "slice_shift": Out(SHIFT_BITS),
                 "x": Out(TILES_STRUCT["tile_width"].shape),
                 "y": Out(TILES_STRUCT["tile_height"].shape),
+                # Of at most a tile's widest row less one pixel.
+                "x_offset": Out(TILES_STRUCT["output_step"].shape.width + COLUMN_STEPS),
                 "line_offset": Out(ADDRESS_BITS),
                 "pass_offset": Out(ADDRESS_BITS),
             }
@@ -243,7 +247,7 @@ class Walk(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         line_ends, pass_ends = Signal(), Signal(name="pass_ends")
-        in_pass = (self.column, self.x, self.y, self.line_offset)
+        in_pass = (self.column, self.x, self.x_offset, self.y, self.line_offset)
         in_tile = (self.number, self.slice_shift, self.pass_offset)
 
         m.d.comb += [
@@ -252,10 +256,15 @@ class Walk(wiring.Component):
             self.last.eq(self.valid & pass_ends & (self.number + 1 == self.passes)),
         ]
 
-        m.d.sync += [self.column.eq(self.column + 1), self.x.eq(self.x + 1)]
+        m.d.sync += [
+            self.column.eq(self.column + 1),
+            self.x.eq(self.x + 1),
+            self.x_offset.eq(self.x_offset + self.step),
+        ]
         with m.If(line_ends):
             m.d.sync += [
                 self.x.eq(0),
+                self.x_offset.eq(0),
                 self.y.eq(self.y + 1),
                 self.line_offset.eq(self.line_offset + self.pitch),
             ]

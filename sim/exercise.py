@@ -13,7 +13,8 @@ from qnn.ir.bounds import bounds
 from qnn.ir.check import check
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Conv, Input, MaxPool, Operator
+from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Operator
+from qnn.ir.ops.interleave import whole_size
 from qnn.ir.window import Window
 from qnn.quant.qtype import QType
 
@@ -81,6 +82,22 @@ class Exercise:
         shape = (channels, *sources[0].shape[1:])
         names = tuple(source.name for source in sources)
         return self._add(Concat(name=name, inputs=names, shape=shape, type=sources[0].type))
+
+    def interleave(self, name: str, step: tuple[int, int], *sources: Operator) -> Interleave:
+        """The pixels of ``sources``, one for each place of a step, in its order row by row."""
+        offsets = tuple(np.ndindex(step))
+        sizes = [source.shape[1:] for source in sources]
+        shape = (sources[0].shape[0], *whole_size(step, offsets, sizes))
+        return self._add(
+            Interleave(
+                name=name,
+                inputs=tuple(source.name for source in sources),
+                shape=shape,
+                type=sources[0].type,
+                step=step,
+                offsets=offsets,
+            )
+        )
 
     def graph(self, *outputs: Operator) -> Graph:
         """The graph of all nodes."""
@@ -189,7 +206,12 @@ def _kinds(config, seed):
     small = net.pool("signed", wide, Window(kernel=(3, 2), stride=(2, 1), padding=(1, 0, 1, 0)))
     size = small.shape[1:]
     sums = net.conv("sums", small, rows + 1, Window(kernel=size), rounded=False)
-    return net.graph(sums, wide)
+    # Pooling and a residual add into every other column.
+    odd = net.pool("odd", skip, same)
+    even = net.conv("even", skip, lanes, point, skip=terms)
+    woven = net.interleave("woven", (1, 2), even, odd)
+    halved = net.conv("halved", woven, 1, halving)
+    return net.graph(sums, wide, halved)
 
 
 def _strips(config, seed):

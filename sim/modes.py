@@ -40,6 +40,7 @@ def every_mode(config: SvpeConfig) -> set[str]:
     found |= {f"padding at the {side}" for side in ("top", "bottom", "left", "right")}
     found |= {"padding of zero", "padding of another value", "fence"}
     found |= {"a step of two or more in x", "a step of two or more in y", "dilation"}
+    found |= {"results side by side", "results with others between them"}
     found |= {"a clamp that is not the type's", "every column", "tiles of one row"}
     # One column has one pixel at a time.
     found |= {"tiles of several rows", "a tile that is cut"} if config.columns > 1 else set()
@@ -116,6 +117,7 @@ def _padding(tiles):
 
 
 def _steps(tiles):
+    yield "results side by side" if tiles.output_step == 1 else "results with others between them"
     if tiles.tile_x_stride > tiles.tile_width:
         yield "a step of two or more in x"
     if tiles.tile_y_stride > tiles.tile_height:

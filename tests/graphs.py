@@ -1,6 +1,8 @@
 """Random small integer graphs, legal by ``check`` and safe from overflow, for property tests."""
 
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,11 +11,14 @@ from qnn.ir.bounds import bounds
 from qnn.ir.check import check
 from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Input
+from qnn.ir.ops import Concat, Input, Interleave
 from qnn.quant.qtype import QType
 from tests.operators import changed, conv, max_pool, multiply
 
-KINDS = ("conv", "conv", "residual", "pool", "grouped", "identity", "maxpool", "concat")
+KINDS = (
+    *("conv", "conv", "residual", "pool", "grouped", "identity"),
+    *("maxpool", "concat", "interleave"),
+)
 PRODUCTS = ("multiply", "gate")
 
 
@@ -346,6 +351,62 @@ def _product(draw, rng, limits, nodes, name, first, second):
     )
 
 
+def _interleave(draw, rng, limits, nodes, name):
+    """Phases of a grid that is cut anywhere; each is a tensor that fits, or a new convolution."""
+    first = draw(st.sampled_from(nodes))
+    channels, *size = first.shape
+    down, right = _cuts(draw, size[0]), _cuts(draw, size[1])
+    made, names, offsets = [], [], []
+    for (top, height), (left, width) in product(down.phases, right.phases):
+        shape, offset = (channels, height, width), (top, left)
+        fits = [n for n in nodes if n.type == first.type and n.shape == shape]
+        if fits and draw(st.booleans()):
+            names.append(draw(st.sampled_from(fits)).name)
+        else:
+            kernel = (max(size[0] - height, 0) + 1, max(size[1] - width, 0) + 1)
+            # One row or column more than the tensor has comes from padding.
+            padding = (0, max(height - size[0], 0), 0, max(width - size[1], 0))
+            groups = draw(st.sampled_from((1, channels)))
+            bits, codes = _codes(draw, rng, limits, (channels, channels // groups, *kernel))
+            part = f"{name}part{len(made)}"
+            made += _built(
+                draw,
+                rng,
+                limits,
+                nodes,
+                name=part,
+                source=first,
+                codes=codes,
+                weight_bits=bits,
+                window={"padding": padding},
+                groups=groups,
+                type=first.type,
+            )
+            names.append(part)
+        offsets.append(offset)
+    fields = {"shape": (channels, down.size, right.size), "type": first.type}
+    fields |= {"step": (down.step, right.step), "offsets": tuple(offsets)}
+    return [*made, Interleave(name=name, inputs=tuple(names), **fields)]
+
+
+class _Cuts(NamedTuple):
+    """An axis of an interleaving: its size, its step, and first pixel and count of each phase."""
+
+    size: int
+    step: int
+    phases: list[tuple[int, int]]
+
+
+def _cuts(draw, size):
+    """Phases of about ``size`` pixels; of step 1, two parts one behind the other."""
+    step = draw(st.integers(1, 3))
+    if step > 1:
+        whole = max(step * size + draw(st.integers(-1, 1)), step)
+        return _Cuts(whole, step, [(n, len(range(n, whole, step))) for n in range(step)])
+    behind = draw(st.integers(0, 2))
+    return _Cuts(size + behind, 1, [(0, size), (size, behind)][: 1 + (behind > 0)])
+
+
 def _unrounded(draw, rng, limits, nodes):
     type = QType(limits.result_bits, True, draw(st.integers(0, 20)))
     return _conv(draw, rng, limits, nodes, "last", type=type, rounded=False)
@@ -367,4 +428,5 @@ _BUILDERS = {
     "concat": _concat,
     "multiply": _multiply,
     "gate": _gate,
+    "interleave": _interleave,
 }

@@ -21,7 +21,7 @@ from qnn.fields import Count, Exponent, Place, Whole, parsed, typed
 from qnn.files import read_file, write_whole
 
 MAGIC = b"QNNIMAGE"
-VERSION = 5
+VERSION = 6
 HEAD = struct.Struct("<8sIIQ32s")
 
 
@@ -50,11 +50,12 @@ class TensorLayout:
     """A tensor's place, in a buffer or in memory: channel-blocked, rows of pixels in words.
 
     Value ``q`` of channel ``c`` (within its segment), row ``y``, column ``x`` lies in word
-    ``address + pass * pass_step + block * block_step + y * pitch + x``, lane ``c % lanes``, where
-    each segment starts a new block. ``bits`` is the width of the integers, ``passes`` the words
-    that one takes (1 unless unrounded). An unsigned tensor is stored as ``q - 2**(bits - 1)``.
-    ``address`` counts feature words on chip, and words of whole beats from the region's base in
-    memory. With ``gather``, channels, height and width are those of the packed words.
+    ``address + pass * pass_step + block * block_step + y * pitch + x * x_step``, lane
+    ``c % lanes``, where each segment starts a new block. ``bits`` is the width of the integers,
+    ``passes`` the words that one takes (1 unless unrounded). An unsigned tensor is stored as
+    ``q - 2**(bits - 1)``. ``address`` counts feature words on chip, and words of whole beats from
+    the region's base in memory. With ``gather``, channels, height and width are those of the packed
+    words.
     """
 
     name: str
@@ -70,6 +71,7 @@ class TensorLayout:
     passes: Count = 1
     pass_step: Place = 0
     gather: Gather | None = None
+    x_step: Count = 1  # more for an operand of an interleaving, between whose pixels others lie
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -82,7 +84,12 @@ class TensorLayout:
         """Words from the first to past the last."""
         blocks = sum(-(-count // lanes) for count in self.channels)
         last = (self.passes - 1) * self.pass_step + (blocks - 1) * self.block_step
-        return last + (self.height - 1) * self.pitch + self.width
+        return last + (self.height - 1) * self.pitch + self.row_words
+
+    @property
+    def row_words(self) -> int:
+        """Words of a row, from its first pixel to past its last."""
+        return (self.width - 1) * self.x_step + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,10 +191,14 @@ class Image:
         """The bytes of the image's file."""
         fields = asdict(replace(self, payload=b""))
         del fields["payload"]
+        # Few networks have any of these, so that most images do not name them.
         for layer in fields["layers"]:
-            # Few networks have any, so that most images do not name it.
             if layer["order"] is None:
                 del layer["order"]
+        results = [layer["output"] for layer in fields["layers"]]
+        for layout in (*fields["inputs"], *fields["outputs"], *results):
+            if layout["x_step"] == 1:
+                del layout["x_step"]
         metadata = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
         body = metadata + self.payload
         digest = hashlib.sha256(body).digest()

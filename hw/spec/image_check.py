@@ -76,10 +76,11 @@ def _check_layout(image: Image, layout: TensorLayout, place, words):
     end = layout.address + layout.words(config.lanes)
     _require(end <= words, f"{place}.address", f"all words within {words}", f"up to {end}")
     # Words that hold several values would let a few bytes stand for any number of them.
-    for what, step, least in (
-        ("pitch", layout.pitch if layout.height > 1 else None, layout.width),
-        ("block_step", layout.block_step if _blocks(layout, config) > 1 else None, layout.width),
-        ("pass_step", layout.pass_step if layout.passes > 1 else None, layout.width),
+    least = layout.row_words
+    for what, step in (
+        ("pitch", layout.pitch if layout.height > 1 else None),
+        ("block_step", layout.block_step if _blocks(layout, config) > 1 else None),
+        ("pass_step", layout.pass_step if layout.passes > 1 else None),
     ):
         _require(step is None or step >= least, f"{place}.{what}", f"at least {least}", step)
     values = sum(layout.channels) * layout.height * layout.width * layout.passes

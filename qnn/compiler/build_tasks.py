@@ -25,6 +25,7 @@ from qnn.compiler.runs import (
     strip_rows,
 )
 from qnn.compiler.segments import groups, part_of
+from qnn.compiler.storage import RootPlace, lies_in
 from qnn.compiler.task import Task
 from qnn.errors import CompileError
 from qnn.ir.ops import Conv, MaxPool, Operator
@@ -87,7 +88,7 @@ def _walk(network, plan, places, image, number, run) -> Iterator["_Strip"]:
                 for name, buffer in buffers.items()
             }
             yield _Strip(network, plan, places, image, run, rows, views, blocks, hold, done)
-            done = {name: rows[name].stop for name in done}
+            done = {name: max(stop, rows[name].stop) for name, stop in done.items()}
             count += 1
 
 
@@ -101,6 +102,13 @@ class _View(NamedTuple):
     address: int
     first: int
     pitch: int
+
+    def within(self, place: RootPlace) -> "_View":
+        """The view of what has every ``step``-th pixel from ``offset`` on, from its row 0."""
+        (top, left), down = place.offset, place.step[0]
+        # Where its row 0 would begin, as the first row that is there may be a later one.
+        address = self.address + (top - self.first) * self.pitch + left
+        return _View(address, 0, down * self.pitch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,15 +128,15 @@ class _Strip:
         # A load has the tag of the first computation behind it, so that a trace shows what it is
         # for.
         tag = len(layers)
-        for name in loaded(self.network, self.run.nodes, self.plan.spilled):
-            tasks.append(self._task(self._load(name, tag)))
+        names = [*loaded(self.network, self.run.nodes, self.plan.spilled)]
+        # An input that stays on chip as a part of another tensor is loaded all the same.
+        names += [n.name for n in self.run.nodes if not n.inputs and n.name not in self.views]
+        tasks += [self._task(self._load(name, tag)) for name in names if self.rows[name].count]
         for node in self.run.nodes:
-            if not node.is_computed:
-                if node.name not in self.views:
-                    tasks.append(self._task(self._load(node.name, tag)))
-                continue
-            tasks += self._compute(node, len(layers))
-            layers.append(self._layer(node, len(layers)))
+            # Of an operand of an interleaving, a strip may have no row.
+            if node.is_computed and self.rows[node.name].count:
+                tasks += self._compute(node, len(layers))
+                layers.append(self._layer(node, len(layers)))
         tasks += [self._task(store) for store in self._stores(tag)]
 
     @property
@@ -142,11 +150,13 @@ class _Strip:
         """A strip's own buffer, or the whole tensor where it stays on chip, at its first block."""
         if name in self.views:
             return self.views[name]
-        place = self.network.place[name]
+        place, last = self.network.place[name], self.run.last.name
+        if lies_in(self.network.graph[name], self.run.last) and last in self.views:
+            return self.views[last].within(place)
         first = place.first + self._blocks(name)[0]
-        width = self.network.graph[name].shape[2]
+        width = self.network.graph[place.root].shape[2]
         address = self.places.chip[Spot(STAYS, place.root, 0)] + first * width
-        return _View(address, 0, self.network.pitches[place.root])
+        return _View(address, 0, self.network.pitches[place.root]).within(place)
 
     def _layout(self, name, rows):
         view = self._view(name)
@@ -174,7 +184,7 @@ class _Strip:
         operands = Operands(
             input=self._layout(node.inputs[0], read),
             # As if the blocks before were there: instructions count blocks from the tensor's first.
-            output=replace(result, address=result.address - first * result.width),
+            output=replace(result, address=result.address - first * result.block_step),
             skip=skips[0] if skips else None,
         )
         instructions = lower(
@@ -236,10 +246,10 @@ class _Strip:
         # Of a part of the blocks, each pass lies apart from the next in memory.
         passes = 1 if stop - first == blocks else layout.passes
         for target in self.places.targets[self.image].get(name, ()):
-            start = target.start + rows.first * target.row_step + first * layout.width
+            start = target.start + rows.first * target.row_step + first * layout.block_step
             words = self._row(name) // passes
             for number in range(passes):
-                place = target._replace(start=start + number * blocks * layout.width)
+                place = target._replace(start=start + number * blocks * layout.block_step)
                 address = layout.address + number * layout.pass_step
                 yield self._transfer(Op.STORE, place, layout, address, words, tag)
 

@@ -6,7 +6,7 @@ from functools import cache, cached_property
 
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.runs import Choice, LayerRun, best_run, candidates, least_rows
-from qnn.compiler.storage import passes
+from qnn.compiler.storage import groups_of_layers, passes
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
 
@@ -71,7 +71,7 @@ def check_rows(network: MappedNetwork) -> None:
     for nodes in _start(network)[0]:
         missing = best_run(candidates(network, nodes, everything), words).missing
         if missing:
-            (node,) = nodes
+            node = nodes[-1]
             rows = least_rows(node)
             raise CompileError(
                 f"{node.kind} '{node.name}' needs {words + missing} feature "
@@ -92,13 +92,11 @@ def _start(network):
             spilled.add(source.name)
         if not alone or source.name in outputs:
             runs.append((source,))
-    for node in graph.nodes:
-        if node.is_computed:
-            runs.append((node,))
-            # An unrounded result has a word for each pass, which no later layer reads: it only
-            # leaves.
-            if passes(node, network.config) > 1:
-                spilled.add(node.name)
+    for nodes in groups_of_layers(graph):
+        runs.append(nodes)
+        # An unrounded result has a word for each pass, which no later layer reads: it only leaves.
+        if passes(nodes[-1], network.config) > 1:
+            spilled.add(nodes[-1].name)
     return tuple(runs), frozenset(spilled)
 
 

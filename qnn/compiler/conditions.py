@@ -35,6 +35,19 @@ def every_node_is_used(state: Compilation) -> None:
 
 
 def each_tensor_has_one_place(state: Compilation) -> None:
+    """No tensor lies in two others, and what lies in an interleaving is computed for it alone."""
+    concats_keep_apart(state)
+    graph = state.graph
+    outputs = {output.name for output in graph.outputs}
+    for node in (n for n in graph.nodes if n.interleaves):
+        assert len(set(node.inputs)) == len(node.inputs), f"'{node.name}' has one operand twice"
+        for name in node.inputs:
+            assert graph[name].is_computed, f"'{name}' is not computed in '{node.name}'"
+            alone = graph.users(name) == (node,) and name not in outputs
+            assert alone, f"'{name}' in '{node.name}' is read elsewhere"
+
+
+def concats_keep_apart(state: Compilation) -> None:
     """No tensor is an operand of two concatenations, or of one twice."""
     operands = Counter(
         name for node in state.graph.nodes if isinstance(node, Concat) for name in node.inputs

@@ -1,5 +1,7 @@
 """Convolutions that copy a tensor exactly: weight 1, no shift, no bias."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from qnn.ir.epilogue import Epilogue
@@ -21,6 +23,13 @@ def copy_channels(name: str, source: Operator, weight_bits: int) -> Conv:
         weight_bits=weight_bits,
         epilogue=Epilogue(left=zeros, bias=zeros, right=zeros, low=low, high=high),
     )
+
+
+def copy_in_order(name: str, source: Operator, weight_bits: int) -> Conv:
+    """A copy of ``source`` whose channels follow each other, whatever its segments are."""
+    depthwise = copy_channels(name, source, weight_bits)
+    codes = np.eye(source.shape[0], dtype=np.int8)[None, :, :, None, None]
+    return replace(depthwise, window=Window(kernel=(1, 1)), codes=codes)
 
 
 def weight_bits(graph) -> int:

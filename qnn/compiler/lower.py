@@ -157,6 +157,8 @@ def _whole_map(graph, node, layouts, tile, config):
         pass_step=result.pass_step,
         output_address=result.address,
         output_pitch=result.pitch,
+        output_step=result.x_step,
+        output_tile_x_step=tile.width * result.x_step,
         output_tile_y_step=tile.height * result.pitch,
         output_width=result.width,
         output_height=result.height,

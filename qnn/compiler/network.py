@@ -136,11 +136,11 @@ class MappedNetwork:
 
     def layout(self, name: str, rows: Rows, address: int, pitch: int, blocks: int) -> TensorLayout:
         """``rows`` of a tensor, the first at ``address``; ``blocks`` of it are there."""
-        node = self.graph[name]
-        number = passes(node, self.config)
+        node, place = self.graph[name], self.place[name]
+        number, width = passes(node, self.config), self.graph[place.root].shape[2]
         return TensorLayout(
             name=name,
-            channels=self.place[name].segments,
+            channels=place.segments,
             height=rows.count,
             width=node.shape[2],
             bits=self.config.result_bits if number > 1 else node.type.bits,
@@ -148,9 +148,10 @@ class MappedNetwork:
             exponent=node.type.exponent,
             address=address,
             pitch=pitch,
-            block_step=node.shape[2],
+            block_step=width,
             passes=number,
-            pass_step=blocks * node.shape[2] if number > 1 else 0,
+            pass_step=blocks * width if number > 1 else 0,
+            x_step=place.step[1],
         )
 
 

@@ -17,6 +17,7 @@ from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.map_memory import map_memory
 from qnn.compiler.order_channels import order_channels
 from qnn.compiler.place_concats import place_concats
+from qnn.compiler.place_interleaves import place_interleaves
 from qnn.compiler.prove_bounds import prove_bounds
 from qnn.compiler.recode_weights import recode_weights
 from qnn.compiler.remove_unused import remove_unused
@@ -87,7 +88,7 @@ def _on_program(
     return run
 
 
-GRAPH_PASSES = (remove_unused, place_concats)
+GRAPH_PASSES = (remove_unused, place_concats, place_interleaves)
 
 PASSES = (
     # The graph, as the accelerator can compute it; every tensor that stays keeps its integers.
@@ -98,6 +99,10 @@ PASSES = (
     ),
     Pass(
         _on_graph(place_concats),
+        after=(conditions.graph_is_legal, conditions.concats_keep_apart),
+    ),
+    Pass(
+        _on_graph(place_interleaves),
         after=(conditions.graph_is_legal, conditions.each_tensor_has_one_place),
     ),
     Pass(check_limits),

@@ -36,8 +36,10 @@ def rows_by_strip(
         ends = (number == 0, number == len(strips) - 1)
         needed.append(_needed(graph, nodes, rows, ends, skipped))
     for node in nodes[:-1]:
-        parts = [each[node.name] for each in needed]
-        if any(part.first > before.stop for before, part in pairwise(parts)):
+        # Strips that need no row of a layer, as none of its rows lies in them, leave none out.
+        parts = [each[node.name] for each in needed if each[node.name].count]
+        edges = [Rows(0, 0), *parts, Rows(node.shape[1], node.shape[1])]
+        if any(part.first > before.stop for before, part in pairwise(edges)):
             return None
     return tuple(needed)
 
@@ -48,7 +50,7 @@ def _needed(graph, nodes, rows, ends, skipped):
     needed = {nodes[-1].name: rows}
     for node in reversed(nodes):
         own = needed[node.name]
-        if is_first or is_last:
+        if own.count and (is_first or is_last):
             own = Rows(0 if is_first else own.first, node.shape[1] if is_last else own.stop)
             needed[node.name] = own
         for name, read in zip(node.inputs, _reads(graph, node, own, skipped), strict=True):
@@ -58,6 +60,8 @@ def _needed(graph, nodes, rows, ends, skipped):
 
 def _reads(graph, node, rows, skipped):
     """The rows of each operand that ``rows`` of a layer are computed from."""
+    if not rows.count:
+        return (rows,) * len(node.inputs)
     heights = tuple(source.shape[1] for source in graph.sources(node))
     if not any(name in skipped for name in node.inputs):
         return node.rows_read(rows, heights)

@@ -9,7 +9,7 @@ from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.rows import rows_by_strip
 from qnn.compiler.segments import groups
-from qnn.compiler.storage import RootPlace, passes
+from qnn.compiler.storage import RootPlace, lies_in, passes
 from qnn.ir.ops import Conv, Operator
 from qnn.ir.rows import Rows
 
@@ -72,7 +72,7 @@ def loaded(
     """Tensors that a run reads from memory."""
     own = {node.name for node in nodes}
     names = [name for node in nodes for name in node.inputs if name not in own]
-    names += [node.name for node in nodes if not node.is_computed]
+    names += [node.name for node in nodes if not node.inputs]
     return tuple(n for n in dict.fromkeys(names) if network.place[n].root in spilled)
 
 
@@ -122,9 +122,11 @@ def strip_buffers(
         StripBuffer(name, most[name], network.pitch(name, steps.get(name, 1)), copies)
         for name in loaded(network, run.nodes, spilled)
     ]
-    buffers += [StripBuffer(n.name, most[n.name], network.pitch(n.name), 1) for n in run.nodes[:-1]]
     last = run.last
-    if network.place[last.name].root in spilled and last.is_computed:
+    # Operands of an interleaving are computed in its buffer.
+    inner = (node for node in run.nodes[:-1] if not lies_in(node, last))
+    buffers += [StripBuffer(n.name, most[n.name], network.pitch(n.name), 1) for n in inner]
+    if network.place[last.name].root in spilled and last.inputs:
         pitch = network.pitch(last.name)
         if run.slices > 1:
             widest = max(b - a for a, b in slice_blocks(network, last, run.slices))
@@ -140,7 +142,7 @@ def stores(network: MappedNetwork, name: str, spilled: frozenset[str]) -> int:
     members = [n for n in network.members[root] if covers(place[n], place[name])]
     is_read = any(member in network.computed_from for member in members)
     outputs = sum(output.name in members for output in graph.outputs)
-    source = not graph[name].is_computed and root == name
+    source = not graph[name].inputs
     return outputs + (is_read and root in spilled and not source)
 
 
@@ -198,13 +200,20 @@ def _heights(network, nodes, spilled):
     height = last.shape[1]
     if not loaded(network, nodes, spilled) and network.place[last.name].root not in spilled:
         return [height]
-    step = network.tiles[last.name].height if last.is_computed else 1
+    step = _row_step(network, last)
     sizes = (
         min(height, ceil(ceil(height / count) / step) * step) for count in range(1, height + 1)
     )
     # By count of strips, not by rows: most heights differ from a neighbour in nothing.
     different = dict.fromkeys([*sizes, least_rows(last)])
     return [rows for rows in different if ceil(height / rows) <= MOST_STRIPS]
+
+
+def _row_step(network, last):
+    """The rows that strips are cut at: whole tiles, those of its operands of an interleaving."""
+    if last.interleaves:
+        return last.step[0] * max(network.tiles[name].height for name in last.inputs)
+    return network.tiles[last.name].height if last.is_computed else 1
 
 
 def _variants(network, nodes, rows, strips):

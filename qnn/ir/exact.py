@@ -15,7 +15,8 @@ from torch import Tensor
 
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.reference import fits_32_bits
-from qnn.ir.window import Padding, Window
+from qnn.ir.shape import Shape
+from qnn.ir.window import Padding, Pair, Window
 from qnn.quant.qtype import QType
 
 
@@ -64,6 +65,17 @@ def stored(values: Tensor, type: QType) -> Tensor:
 def joined(*operands: Tensor) -> Tensor:
     """The channels of all operands, one after the other."""
     return torch.cat(operands, 1)
+
+
+def interleaved(
+    operands: tuple[Tensor, ...], shape: Shape, step: Pair, offsets: tuple[Pair, ...]
+) -> Tensor:
+    """The operands' pixels in one tensor of ``shape``, each ``step`` apart from its offset on."""
+    whole = operands[0].new_empty((len(operands[0]), *shape))
+    for operand, (top, left) in zip(operands, offsets, strict=True):
+        height, width = operand.shape[2:]
+        whole[:, :, top :: step[0], left :: step[1]][:, :, :height, :width] = operand
+    return whole
 
 
 def product_type(reach: int) -> torch.dtype:

@@ -7,7 +7,8 @@ import numpy as np
 
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.reference import fits_32_bits
-from qnn.ir.window import Padding, Window
+from qnn.ir.shape import Shape
+from qnn.ir.window import Padding, Pair, Window
 from qnn.quant.qtype import QType
 
 
@@ -74,6 +75,17 @@ def stored(values: np.ndarray, type: QType) -> np.ndarray:
 def joined(*operands: np.ndarray) -> np.ndarray:
     """The channels of all operands, one after the other."""
     return np.concatenate(operands, 1)
+
+
+def interleaved(
+    operands: tuple[np.ndarray, ...], shape: Shape, step: Pair, offsets: tuple[Pair, ...]
+) -> np.ndarray:
+    """The operands' pixels in one tensor of ``shape``, each ``step`` apart from its offset on."""
+    whole = np.empty((len(operands[0]), *shape), operands[0].dtype)
+    for operand, (top, left) in zip(operands, offsets, strict=True):
+        height, width = operand.shape[2:]
+        whole[:, :, top :: step[0], left :: step[1]][:, :, :height, :width] = operand
+    return whole
 
 
 def greatest(x: np.ndarray, window: Window, least: int) -> np.ndarray:

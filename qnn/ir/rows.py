@@ -16,7 +16,9 @@ class Rows(NamedTuple):
         return self.stop - self.first
 
     def union(self, other: "Rows") -> "Rows":
-        """The least range that holds both, with what lies between them."""
+        """The least range that holds both, with what lies between them; none of an empty one."""
+        if not self.count or not other.count:
+            return self if self.count else other
         return Rows(min(self.first, other.first), max(self.stop, other.stop))
 
 

@@ -23,7 +23,8 @@ def places(layout: TensorLayout, lanes: int) -> tuple[np.ndarray, np.ndarray]:
         blocks += [first + channel // lanes for channel in range(count)]
         positions += [channel % lanes for channel in range(count)]
         first += -(-count // lanes)
-    rows = np.arange(layout.height)[:, None] * layout.pitch + np.arange(layout.width)
+    columns = np.arange(layout.width) * layout.x_step
+    rows = np.arange(layout.height)[:, None] * layout.pitch + columns
     words = np.array(blocks)[:, None, None] * layout.block_step + rows
     return words, np.array(positions)[:, None, None]
 

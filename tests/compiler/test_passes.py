@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from qnn.compiler import GRAPH_PASSES, run_passes
+from qnn.compiler import GRAPH_PASSES, conditions, run_passes
+from qnn.compiler.compilation import Compilation
 from qnn.compiler.place_concats import place_concats
+from qnn.compiler.place_interleaves import place_interleaves
 from qnn.compiler.remove_unused import remove_unused
+from qnn.compiler.segments import segments
 from qnn.ir.check import check
 from qnn.ir.ops import Concat
 from qnn.ir.reference import reference
@@ -111,3 +116,66 @@ return p 8"""
 def test_a_network_that_needs_no_pass_stays_as_it_is():
     graph = small_graphs.network()
     assert text(run_passes(graph), full=True) == text(graph, full=True)
+
+
+UPSAMPLED = """
+x: s8e-4 2x2x2 = input()
+a: s8e-4 2x2x2 = maxpool(x) 1x1
+b: s8e-4 2x2x2 = maxpool(a) 1x1
+c: s8e-4 2x2x2 = maxpool(x) 3x3 pad=1,1,1,1
+up: s8e-4 2x4x4 = interleave(b, x, c, c) step=2x2 at=0x0,0x1,1x0,1x1
+return up 2x4x4, a 2x2x2
+"""
+
+
+def test_what_is_computed_for_an_interleaving_alone_stands_before_it_and_the_rest_is_copied():
+    before = parse(UPSAMPLED)
+    after = place_interleaves(before)
+    copy = "1x1 w2 bias=0 >>0 clamp -128..127"
+    assert (
+        text(after)
+        == f"""\
+x: s8e-4 2x2x2 = input()
+a: s8e-4 2x2x2 = maxpool(x) 1x1
+c: s8e-4 2x2x2 = maxpool(x) 3x3 pad=1,1,1,1
+b: s8e-4 2x2x2 = maxpool(a) 1x1
+x_copy: s8e-4 2x2x2 = depthwise(x) {copy}
+c_copy: s8e-4 2x2x2 = depthwise(c) {copy}
+c_copy_2: s8e-4 2x2x2 = depthwise(c) {copy}
+up: s8e-4 2x4x4 = interleave(b, x_copy, c_copy, c_copy_2) step=2x2 at=0x0,0x1,1x0,1x1
+return up 2x4x4, a 2x2x2"""
+    )
+    assert same_tensors(before, after, images(before, 2))
+
+
+def test_operands_whose_channels_lie_in_other_lanes_are_copied_in_order():
+    before = parse("""
+x: s8e-4 2x2x2 = input()
+y: s8e-4 1x2x2 = input()
+a: s8e-4 3x2x2 = concat(x, y)
+b: s8e-4 3x2x2 = maxpool(a) 1x1
+c: s8e-4 3x2x2 = conv(x) 1x1 w3 bias=0 >>0 clamp -128..127 codes=1
+up: s8e-4 3x4x2 = interleave(b, c) step=2x1 at=0x0,1x0
+return up 3x4x2
+""")
+    after = place_interleaves(before)
+    assert [node.name for node in after.nodes] == ["x", "y", "a", "b", "b_copy", "c", "up"]
+    assert after["up"].inputs == ("b_copy", "c")
+    assert after["b_copy"].window.groups == 1
+    assert {segments(after)[name] for name in ("b_copy", "c", "up")} == {(3,)}
+    assert same_tensors(before, after, images(before, 2))
+
+
+def test_an_operand_that_another_layer_reads_is_found_between_the_passes():
+    state = Compilation(graph=parse(UPSAMPLED), config=None, batch=1, bytes_per_cycle=8)
+    with pytest.raises(AssertionError, match=r"^'up' has one operand twice$"):
+        conditions.each_tensor_has_one_place(state)
+    before = parse(UPSAMPLED)
+    one = replace(before["up"], inputs=("b", "x", "c", "a"))
+    state = replace(state, graph=replace(before, nodes=(*before.nodes[:-1], one)))
+    with pytest.raises(AssertionError, match=r"^'x' is not computed in 'up'$"):
+        conditions.each_tensor_has_one_place(state)
+    one = replace(one, inputs=("a", "b", "c"), step=(1, 2), offsets=((0, 0), (0, 1), (2, 0)))
+    state = replace(state, graph=replace(before, nodes=(*before.nodes[:-1], one)))
+    with pytest.raises(AssertionError, match=r"^'a' in 'up' is read elsewhere$"):
+        conditions.each_tensor_has_one_place(state)

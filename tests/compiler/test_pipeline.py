@@ -35,6 +35,7 @@ def test_the_passes_read_as_the_story_of_a_compilation():
     assert [each.name for each in PASSES] == [
         "remove_unused",
         "place_concats",
+        "place_interleaves",
         "check_limits",
         "recode_weights",
         "prove_bounds",

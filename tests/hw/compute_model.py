@@ -144,7 +144,8 @@ def _tile(state, instruction, steps, tile_y, tile_x):
         address = (
             instruction["output_address"]
             + tile_y * instruction["output_tile_y_step"]
-            + x
+            + tile_x * instruction["output_tile_x_step"]
+            + right * instruction["output_step"]
             + down * instruction["output_pitch"]
             + number * instruction["pass_step"]
         ) % (1 << 20)

@@ -135,6 +135,9 @@ def _draw(config, rng, tag, *, depends):
     maximum = rng.random() < 0.3
     skip = int(not maximum and rng.random() < 0.4)
     out_pitch = out_width + rng.randint(0, 2)
+    out_step = rng.choice((1, 1, 2, 3))
+    # Words of a row of results, between which others may lie.
+    row = (out_width - 1) * out_step + 1 + rng.randint(0, 2)
     half = 1 << (config.activation_bits - 1)
     low, high = sorted(rng.randint(-half, half - 1) for _ in range(2))
     upper = config.feature_words // 2
@@ -181,8 +184,10 @@ def _draw(config, rng, tag, *, depends):
         "output_address": upper + rng.randint(0, upper // 2),
         "tile_width": tile_width,
         "tile_height": tile_height,
-        "output_pitch": out_pitch,
-        "output_tile_y_step": out_pitch * tile_height,
+        "output_step": out_step,
+        "output_tile_x_step": out_step * tile_width,
+        "output_pitch": row,
+        "output_tile_y_step": row * tile_height,
         "output_width": out_width,
         "output_height": out_height,
         "low": low,
@@ -220,7 +225,7 @@ def _highest_write(instruction):
         instruction["output_address"]
         + (instruction["passes"] - 1) * instruction["pass_step"]
         + lines * instruction["output_pitch"]
-        + instruction["tiles_x"] * instruction["tile_width"]
+        + instruction["tiles_x"] * instruction["output_tile_x_step"]
     )
 
 

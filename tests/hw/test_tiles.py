@@ -34,6 +34,7 @@ def random_tile(config, rng):
                 name: rng.getrandbits(ADDRESS_BITS)
                 for name in ("pass_step", "output_pitch", "output_address")
             },
+            "output_step": rng.choice((1, 1, 2, 255)),
             "output_width": rng.choice((1, 5, 2047)),
             "output_height": rng.choice((1, 5, 2047)),
             "output_part": rng.getrandbits(6),
@@ -46,7 +47,8 @@ def random_tile(config, rng):
             **{f"signal_{name}": rng.getrandbits(1) for name in SIGNALS},
         },
         "offsets": {
-            "output_tile_x": rng.choice((0, 3, 4, 100)),
+            "output_tile_x": rng.getrandbits(ADDRESS_BITS),
+            "output_column": rng.choice((0, 3, 4, 100)),
             "output_tile_y": rng.getrandbits(ADDRESS_BITS),
             "output_row": rng.choice((0, 3, 4, 100)),
         },
@@ -116,13 +118,13 @@ def expected(config, schedule):
         for n in range(columns * passes):
             number, column = divmod(n, columns)
             down, right = divmod(column, own["tile_width"])
-            x, y = offsets["output_tile_x"] + right, offsets["output_row"] + down
+            x, y = offsets["output_column"] + right, offsets["output_row"] + down
             last = n == columns * passes - 1
             address = (
                 own["output_address"]
                 + offsets["output_tile_x"]
                 + offsets["output_tile_y"]
-                + right
+                + right * own["output_step"]
                 + down * own["output_pitch"]
                 + number * own["pass_step"]
             )

@@ -14,7 +14,7 @@ def test_without_torch_every_tensor_is_the_same(graph):
     expected = reference(graph, x)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("qnn.ir.reference.arithmetic", lambda: exact_arrays)
-        for kind in ("conv", "concat", "max_pool", "multiply"):
+        for kind in ("conv", "concat", "interleave", "max_pool", "multiply"):
             patch.setattr(f"qnn.ir.ops.{kind}.arithmetic", lambda: exact_arrays)
         got = reference(graph, x)
     assert got.keys() == expected.keys()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qnn.ir import ops
 from qnn.ir.bounds import bounds
-from qnn.ir.ops import OPERATORS, Concat, Conv, Input, MaxPool, Multiply, Operator
+from qnn.ir.ops import OPERATORS, Concat, Conv, Input, Interleave, MaxPool, Multiply, Operator
 from qnn.ir.reference import reference
 from qnn.ir.rows import Rows
 from tests.graphs import Limits, check_same, graphs, images
@@ -98,7 +98,7 @@ def test_every_file_of_an_operator_is_registered():
     files = {path.stem for path in Path(ops.__file__).parent.glob("*.py")}
     modules = {operator.__module__.rpartition(".")[2] for operator in OPERATORS}
     assert files - {"__init__", "operator"} == modules
-    assert set(OPERATORS) == {Input, Conv, Multiply, MaxPool, Concat}
+    assert set(OPERATORS) == {Input, Conv, Multiply, MaxPool, Concat, Interleave}
 
 
 def test_kinds_and_words_are_told_apart():

@@ -12,7 +12,7 @@ from qnn.errors import CompileError, ModelError
 from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Conv, Input, MaxPool
+from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool
 from qnn.ir.reference import BATCH, reference, stream
 from qnn.ir.sums import Sums
 from qnn.quant.qtype import QType
@@ -71,11 +71,22 @@ def at(plane, node, row, column, dy, dx):
     return int(plane[y, x]) if inside else None
 
 
+def slow_interleave(node, image, *parts):
+    y = np.full(node.shape, None)
+    for part, (top, left) in zip(parts, node.offsets, strict=True):
+        for channel, row, column in np.ndindex(part.shape):
+            place = (channel, top + row * node.step[0], left + column * node.step[1])
+            assert y[place] is None
+            y[place] = part[channel, row, column]
+    return y
+
+
 SLOW = {
     Input: lambda node, image: image,
     Conv: slow_conv,
     MaxPool: slow_max_pool,
     Concat: lambda node, image, *parts: np.concatenate(parts),
+    Interleave: slow_interleave,
 }
 
 

@@ -157,9 +157,9 @@ REFUSALS = [
     ("x: u8e-4 2x4", "line 1, column 10: needs 3 sizes joined by 'x', but got '2x4'"),
     ("x: u8e-4 2x4x4\n", "line 1, column 15: needs '=', but got the end of the line"),
     ("x: u8e-4 2x4x4 = inputs()", "line 1, column 18: needs one of input, conv, depthwise, "
-     "multiply, maxpool, concat, but got 'inputs()'"),
+     "multiply, maxpool, concat, interleave, but got 'inputs()'"),
     ("x: u8e-4 2x4x4 = 5", "line 1, column 18: needs one of input, conv, depthwise, "
-     "multiply, maxpool, concat, but got '5'"),
+     "multiply, maxpool, concat, interleave, but got '5'"),
     ("x: u8e-4 2x4x4 = input() table", "line 1, column 31: needs '=', but got the end of the text"),
     ("x: u8e-4 2x4x4 = input() table=[1,2]", "line 1, column 32: needs a list of 512 numbers, not "
      "of 2, but got '[1,2]'"),
@@ -169,7 +169,7 @@ REFUSALS = [
      "2x4x4 = inp...'"),
     (HEAD + POOL + " more", "line 2, column 44: needs the end of the line, but got 'more'"),
     (HEAD + POOL.replace("(x)", "x"), "line 2, column 18: needs one of input, conv, depthwise, "
-     "multiply, maxpool, concat, but got 'maxpoolx 2x2 stride=...'"),
+     "multiply, maxpool, concat, interleave, but got 'maxpoolx 2x2 stride=...'"),
     (HEAD + POOL.replace("(x)", ""), "line 2, column 26: needs '(', but got '2x2 stride=2x2'"),
     (HEAD + CONV.replace("(x)", "(y)"), "line 2, column 23: needs the name of an earlier line, but "
      "got 'y) 3x3 w3 bias=[5,-5...'"),

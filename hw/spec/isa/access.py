@@ -96,13 +96,15 @@ def writes(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     columns = np.arange(tiles.columns)
     # Columns run along the tile's rows, as pixels lie in memory.
     dx, dy = columns % tiles.tile_width, columns // tiles.tile_width
-    outer = _loops((tiles.tiles_y, tiles.output_tile_y_step), (tiles.tiles_x, tiles.tile_width))
+    down, across = tiles.output_tile_y_step, tiles.output_tile_x_step
+    outer = _loops((tiles.tiles_y, down), (tiles.tiles_x, across))
     passes = np.arange(tiles.passes) * tiles.pass_step
     address = tiles.output_address + outer[:, None, None] + passes[:, None]
     x = _loops((tiles.tiles_y, 0), (tiles.tiles_x, tiles.tile_width))[:, None] + dx
     y = _loops((tiles.tiles_y, tiles.tile_height), (tiles.tiles_x, 0))[:, None] + dy
     valid = (x < tiles.output_width) & (y < tiles.output_height)
-    return (address + dy * tiles.output_pitch + dx) & ADDRESS_MASK, valid
+    pixel = dy * tiles.output_pitch + dx * tiles.output_step
+    return (address + pixel) & ADDRESS_MASK, valid
 
 
 def column_offsets(tiles: Tiles, steps: Four) -> np.ndarray:

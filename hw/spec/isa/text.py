@@ -57,7 +57,9 @@ _TILES = {
     "output": ("output_address",),
     "output_part": ("output_part",),
     "to": ("output_height", "output_width"),
+    "output_step": ("output_step",),
     "output_pitch": ("output_pitch",),
+    "output_tile_x_step": ("output_tile_x_step",),
     "output_tile_y_step": ("output_tile_y_step",),
     "clamp": ("low", "high"),
 }

@@ -35,6 +35,7 @@ COUNTS = (
     "tile_height",
     "output_width",
     "output_height",
+    "output_step",
 )  # that are 1 or more
 Four = tuple[int, int, int, int]  # what each bit of a column's number adds
 
@@ -80,17 +81,20 @@ class Tiles(Header):
     skip: bool = number(1, kind=bool)
     skip_part: int = number(6)  # which group of `rows` lanes
     skip_address: int = number(ADDRESS_BITS)
-    # From tile to tile in x it steps as the output does.
+    # From tile to tile in x it steps by tile_width, whatever the output's step is.
     skip_tile_y_step: int = number(ADDRESS_BITS)
     skip_column: Four = numbers(ADDRESS_BITS, COLUMN_STEPS)
-    # Output: tiles of tile_width x tile_height pixels, one word (or part) a pixel.
+    # Output: tiles of tile_width x tile_height pixels, one word (or part) a pixel. Pixels that lie
+    # apart leave room for those of other instructions between them.
     interval: int = number(10)  # cycles from a tile's last step to the next's; columns or more
     passes: int = number(4)  # 1: rounded; more: the whole sum, low bits first, a word a pass
     pass_step: int = number(ADDRESS_BITS)
     output_part: int = number(6)
     output_address: int = number(ADDRESS_BITS)
-    tile_width: int = number(COLUMN_STEPS + 1)  # also the output's step from tile to tile in x
+    tile_width: int = number(COLUMN_STEPS + 1)
     tile_height: int = number(COLUMN_STEPS + 1)
+    output_step: int = number(8, default=1)  # from pixel to pixel in x
+    output_tile_x_step: int = number(ADDRESS_BITS)
     output_pitch: int = number(ADDRESS_BITS)  # from row to row
     output_tile_y_step: int = number(ADDRESS_BITS)
     output_width: int = number(COORDINATE_BITS, signed=True)  # pixels outside are not written
@@ -160,7 +164,8 @@ class Tiles(Header):
 
     def writes(self, config: SvpeConfig) -> tuple[Span, ...]:
         """What the instruction writes: the output's block, once for each pass."""
-        size = (self.output_height - 1) * self.output_pitch + self.output_width
+        last = (self.output_width - 1) * self.output_step
+        size = (self.output_height - 1) * self.output_pitch + last + 1
         starts = (self.output_address + n * self.pass_step for n in range(self.passes))
         return tuple(Span(Buffer.FEATURES, start, start + size) for start in starts)
 
@@ -193,6 +198,12 @@ class Tiles(Header):
         least = max(self.passes * self.columns, config.columns)
         if self.interval < least:
             raise ValueError(f"Tiles interval must be at least {least}, not {self.interval}")
+        across = self.tile_width * self.output_step
+        if self.output_tile_x_step != across:
+            raise ValueError(
+                f"Tiles output_tile_x_step must be tile_width times output_step, {across}, not "
+                f"{self.output_tile_x_step}"
+            )
         if self.kernel_y_step % self.kernel_y_stride:
             raise ValueError(
                 f"Tiles kernel_y_step must be whole rows, a multiple of the kernel_y_stride "

@@ -3,6 +3,7 @@
 from qnn.ir.ops.concat import Concat
 from qnn.ir.ops.conv import Conv
 from qnn.ir.ops.input import Input
+from qnn.ir.ops.interleave import Interleave
 from qnn.ir.ops.max_pool import MaxPool
 from qnn.ir.ops.multiply import Multiply
 from qnn.ir.ops.operator import Operator
@@ -14,4 +15,5 @@ OPERATORS: tuple[type[Operator], ...] = (
     Multiply,
     MaxPool,
     Concat,
+    Interleave,
 )

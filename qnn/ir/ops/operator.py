@@ -92,6 +92,11 @@ class Operator(ABC):
         return ()
 
     @property
+    def interleaves(self) -> bool:
+        """Whether its operands' pixels lie between each other, where nothing else can read them."""
+        return False
+
+    @property
     @abstractmethod
     def summary(self) -> str:
         """What it does, in a few words for a reader."""

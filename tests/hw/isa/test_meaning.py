@@ -55,6 +55,7 @@ CONV = Tiles(
     output_address=200,
     tile_width=2,
     tile_height=1,
+    output_tile_x_step=2,
     output_pitch=8,
     output_width=6,
     output_height=4,
