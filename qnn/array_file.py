@@ -24,8 +24,8 @@ ZIP_MAGIC = b"PK"
 HEADERS = {1: 2, 2: 4, 3: 4}  # version of the format: bytes of its header's length
 MOST_HEADER = 10_000  # bytes, as NumPy itself allows
 PIECE = 1 << 20  # bytes that are decompressed at a time
-# A member may be as large as this, or as many times as large as the file: images that compress
-# better than this are of one colour.
+# All members together may be as large as this, or as many times as large as the file: images that
+# compress better than this are of one colour.
 LEAST_LIMIT, MOST_RATIO = 1 << 26, 100
 # As every writer has it, with or without spaces; anything but plain numbers is not ours to read.
 _HEADER = re.compile(
@@ -53,6 +53,7 @@ class ArrayFile:
 
     def __init__(self, archive: zipfile.ZipFile, size: int):
         self._archive, self._most = archive, max(LEAST_LIMIT, MOST_RATIO * size)
+        self._sizes: dict[str, int] = {}  # bytes of each array that was asked for
         names = [name for name in archive.namelist() if name.endswith(MEMBER)]
         self.files = list(dict.fromkeys(name.removesuffix(MEMBER) for name in names))
 
@@ -73,16 +74,24 @@ class ArrayFile:
             raise KeyError(f"{name} is not a file in the archive")
         try:
             member = self._archive.getinfo(name + MEMBER)
-            if member.file_size > self._most:
-                raise ArrayFileError(
-                    f"array {name} would take {member.file_size} bytes, more than {self._most}"
-                )
+            self._check_size(name, member.file_size)
             with self._archive.open(member) as file:
                 return _array(file, member.file_size, name)
         except ArrayFileError:
             raise
         except _BROKEN as error:
             raise ArrayFileError(_reason(error)) from None
+
+    def _check_size(self, name, size):
+        """Raise where an array, with those that were read before it, is too large for the file."""
+        self._sizes[name] = size
+        total = sum(self._sizes.values())
+        if total > self._most:
+            others = len(self._sizes) - 1
+            first = f" with the {others} before it" if others else ""
+            raise ArrayFileError(
+                f"array {name}{first} would take {total} bytes, more than {self._most}"
+            )
 
 
 @contextmanager

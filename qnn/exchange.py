@@ -66,6 +66,9 @@ def replace_folder(
 def recover(folder: Path) -> None:
     """Put back a folder whose name a killed process had taken away; remove it if there is one."""
     old = _old(folder)
+    # A link is none that a writer of ours has left, whatever it leads to.
+    if old.is_symlink():
+        return
     if not folder.exists() and old.exists():
         old.rename(folder)
     remove_unheld(old)

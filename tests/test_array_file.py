@@ -87,6 +87,19 @@ def test_a_file_that_asks_for_more_than_it_has_takes_no_memory(tmp_path, kind):
     assert run.stdout.startswith(text), run.stderr
 
 
+def test_many_members_take_no_more_than_one_may(tmp_path):
+    # Each of 32 MiB is below the limit of 64 MiB, and their file has 100 kB.
+    data = npy(np.zeros(8, np.uint8), (1 << 25,))[:-8] + bytes(1 << 25)
+    path = npz(tmp_path / "a.npz", {f"x{n}.npy": data for n in range(3)})
+    text = f"array x1 with the 1 before it would take {2 * len(data)} bytes, more than {1 << 26}"
+    with pytest.raises(ArrayFileError) as error:
+        read_arrays(path)
+    assert str(error.value) == text
+    with open_arrays(path) as arrays:
+        for _ in range(3):  # one array alone may be read as often as one likes
+            assert len(arrays["x2"]) == 1 << 25
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qnn import exchange
+from qnn import exchange, files
 from qnn.exchange import replace_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,6 +116,52 @@ def test_a_link_to_a_folder_stays_and_its_folder_is_replaced(tmp_path):
     assert (tmp_path / "link").is_symlink()
     assert content(tmp_path / "build") == {b"new"}
     assert sorted(os.listdir(tmp_path)) == ["build", "link"]
+
+
+def test_a_link_in_the_place_of_a_folder_or_file_is_replaced_and_never_followed(tmp_path):
+    folder, elsewhere = tmp_path / "build", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("theirs")
+    replace(folder, "old")
+    shutil.rmtree(folder / "part0")
+    (folder / "part0").symlink_to(elsewhere)
+    (folder / "part1/file").unlink()
+    (folder / "part1/file").symlink_to(elsewhere / "file")
+    replace(folder, "new", lambda *_: True)
+    assert content(folder) == {b"new"}
+    assert not (folder / "part0").is_symlink()
+    assert (elsewhere / "file").read_text() == "theirs"
+
+
+def test_a_link_that_leads_nowhere_gets_its_folder(tmp_path):
+    (tmp_path / "link").symlink_to("build")
+    replace(tmp_path / "link", "new")
+    assert (os.readlink(tmp_path / "link"), content(tmp_path / "build")) == ("build", {b"new"})
+
+
+def test_a_link_under_the_name_of_a_killed_writer_is_not_put_back(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / f".build{exchange.OLD}").symlink_to("theirs")
+    exchange.recover(tmp_path / "build")
+    assert not os.path.lexists(tmp_path / "build")
+    assert (tmp_path / "theirs").is_dir()
+
+
+def test_a_new_folder_that_another_writer_takes_for_stale_is_made_again(tmp_path, monkeypatch):
+    held, taken = files.hold, []
+
+    def late(descriptor):
+        # Between the making and the lock of the first one, another writer cleans up.
+        if not taken:
+            taken.extend(tmp_path.glob(f".build.*{files.MARK}"))
+            files.remove_stale(tmp_path / "build")
+        held(descriptor)
+
+    monkeypatch.setattr(files, "hold", late)
+    replace(tmp_path / "build", "new")
+    assert len(taken) == 1
+    assert not taken[0].exists()
+    assert content(tmp_path / "build") == {b"new"}
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -21,14 +21,12 @@ def board_trial(build: Path, design: "Design", x: "Given") -> "tuple[tuple[str, 
     ----------
     x : what ``verify`` takes; the first run's inputs are taken
     """
-    import boards
     from qnn.ir.encode import encode_input
     from qnn.ir.reference import reference
     from qnn.runtime.given import images_of
     from sim.verification import LayerReport, Report
 
-    board = boards.board_of(build)
-    pins = board and board.pins
+    pins = board_pins(build)
     if not pins:
         return ()
     # One run: a bit takes hundreds of cycles.
@@ -51,6 +49,23 @@ def board_trial(build: Path, design: "Design", x: "Given") -> "tuple[tuple[str, 
     return ((NAME, Report("rtl", tuple(layers), problem)),)
 
 
+def board_pins(build: Path) -> "SerialPins | None":
+    """The pins of the board's own design in a build; None where it has none."""
+    import boards
+
+    board = boards.board_of(build)
+    return board.pins or None if board else None
+
+
+def board_sources(design: "Design", pins: "SerialPins") -> dict[str, str]:
+    """The Verilog of the board's own design, by file name."""
+    return {
+        Path(name).name: data.decode()
+        for name, data in design.built.items()
+        if name.endswith(".v") and Path(name).parent == Path(pins.folder)
+    }
+
+
 def answers(
     design: "Design", pins: "SerialPins", given: "Given"
 ) -> "tuple[tuple[np.ndarray, ...], str | None]":
@@ -67,14 +82,9 @@ def answers(
 
     image, size = design.artifact, answer_bytes(design.artifact.output_bytes)
     data = pack_inputs(image, given)[0].tobytes()
-    sources = {
-        Path(name).name: data.decode()
-        for name, data in design.built.items()
-        if name.endswith(".v") and Path(name).parent == Path(pins.folder)
-    }
     try:
         (answer,) = exchange(
-            sources,
+            board_sources(design, pins),
             pins.top,
             Pins(pins.clock, pins.receives, pins.sends),
             [data],

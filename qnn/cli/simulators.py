@@ -43,6 +43,46 @@ def check_simulator(design: "Design", device: str, images: int, waves: Path | No
         rtl.require_simulator(image.config, verilog=verilog_of(design), words=words, waves=format)
 
 
+def check_thorough(build: Path, design: "Design") -> None:
+    """Raise where a thorough verification in RTL would stop for want of a compiler.
+
+    It runs more simulators than a plain one: of other sizes of the memory, and of a board's pins.
+
+    Raises
+    ------
+    ToolError
+        A tool is missing that they are compiled with, and the cache lacks one of them.
+    """
+    import numpy as np
+
+    from qnn.cli.board_trial import board_pins, board_sources
+    from qnn.eda import verilator
+    from sim import dram, rtl, runner
+
+    if design.backend.name != DEFAULT:
+        return
+    try:
+        verilator.compiler()
+    # Only then is it worth making all trials' networks, which takes a second or two.
+    except ToolError:
+        batch = design.artifact.batch
+        x = tuple(np.zeros((batch, *node.shape), np.int32) for node in design.graph.inputs)
+        own = design.graph, design.artifact, x if len(x) > 1 else x[0]
+        # A trial is one run; many share a size, and with it an executable.
+        words = {
+            max(
+                trial.options.get("least_words", rtl.LEAST_WORDS),
+                rtl.memory_words(dram.placed_bytes(trial.artifact, 1), trial.artifact.config),
+            )
+            for trial in design.backend.trials(*own, HARDWARE, design.built)
+        }
+        for each in sorted(words):
+            rtl.require_simulator(design.config, verilog=verilog_of(design), words=each)
+        pins = board_pins(build)
+        if pins:
+            runner.require_executable(board_sources(design, pins), pins.top)
+
+
 def check_served(design: "Design", memory_bytes: int, cores: int = 1) -> None:
     """Raise where no simulation with ``memory_bytes`` could be served to a driver.
 

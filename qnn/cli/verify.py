@@ -12,7 +12,7 @@ from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.results import keep_result
-from qnn.cli.simulators import HARDWARE, check_simulator
+from qnn.cli.simulators import HARDWARE, check_simulator, check_thorough
 from qnn.cli.sources import (
     Build,
     Data,
@@ -71,6 +71,8 @@ def verify(
     check_options(design, device, waves, waves_cycles)
     # Before data, as folders of images take a while to read.
     check_simulator(design, device, images, waves)
+    if thorough and device == HARDWARE:
+        check_thorough(build, design)
     if stalls is not None and device != HARDWARE:
         raise typer.BadParameter(f"--stalls is of device {HARDWARE}, not of {device}")
     pixels, _ = read_test_images(data, design.graph, images, layout)

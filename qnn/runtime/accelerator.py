@@ -130,6 +130,9 @@ class Accelerator:
     def _task(self, labels, count) -> tuple[TaskKind, np.ndarray]:
         """What the one output is for, and the labels of ``count`` images in that form."""
         shapes = self.image.output_shapes
+        # First, as labels mean nothing where they have no output.
+        if len(shapes) != 1:
+            raise _no_classes(f"{len(shapes)} outputs of shapes {shapes}")
         if labels.shape[:1] != (count,):
             got = len(labels) if labels.ndim else "a single number"
             raise DeviceError(
@@ -142,11 +145,8 @@ class Accelerator:
             known = labels_for(kind, shapes[0], labels, "validate needs")
         except ModelError as error:
             raise DeviceError(str(error)) from None
-        if len(shapes) != 1 or not kind.classifies:
-            raise DeviceError(
-                f"validate needs one output of classes, not outputs of shapes {shapes} for the "
-                f"task '{kind.value}'; use execute"
-            )
+        if not kind.classifies:
+            raise _no_classes(f"one of shape {shapes[0]} for the task '{kind.value}'")
         return kind, known
 
     def close(self) -> None:
@@ -169,6 +169,10 @@ class Accelerator:
             data = pack_inputs(self.image, images_of(x, slice(start, start + batch)))[0]
             self._pack_seconds += time.perf_counter() - started
             yield data
+
+
+def _no_classes(got):
+    return DeviceError(f"validate needs one output of classes, not {got}; use execute")
 
 
 def _check_batch(who, size):

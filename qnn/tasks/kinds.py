@@ -8,7 +8,8 @@ import numpy as np
 
 from qnn.errors import ModelError
 
-# Data sets of segmentation mark pixels of no class with the greatest byte, and leave them out.
+# Data sets of segmentation mark pixels of no class with the greatest byte, and training leaves them
+# out: the usual ``ignore_index=255`` of PyTorch's losses.
 VOID = 255
 
 
@@ -20,7 +21,8 @@ class TaskKind(Enum):
     CLASSES : the greatest of several values is the class
     BINARY : one logit, of a class that is there above 0; also one for each pixel
     MULTILABEL : several logits, each of a class of its own that is there above 0
-    PIXELS : the greatest of several values at each position is the class of that position
+    PIXELS : the greatest of several values at each position is the class of that position; label
+        255 marks a position of no class, which counts nowhere
     REGRESSION : values that the labels give
     RECONSTRUCTION : the network's own input
     """
@@ -77,7 +79,9 @@ def find_task(
         return _asked(asked, output)
     if labels is None:
         return _unlabelled(output, given)
-    return _labelled(output, np.asarray(labels))
+    labels = np.asarray(labels)
+    _check_some(labels, "the task needs")
+    return _labelled(output, labels)
 
 
 def labels_for(
@@ -101,7 +105,8 @@ def labels_for(
         They have another shape, or values that mean nothing.
     """
     output, values = _squeezed(output), np.asarray(labels)
-    count = len(values) if values.ndim else 0
+    _check_some(values, who)
+    count = len(values)
     if kind.competes:
         wanted = (count, *(output[1:] if kind is TaskKind.PIXELS else ()))
         return _classes(kind, output[0], _shaped(kind, values, wanted, who), who)
@@ -206,11 +211,16 @@ def _outputs(output):
     return "one output" if output == (1,) else f"outputs of shape {output}"
 
 
+def _check_some(values, who):
+    if not values.size or not values.ndim:
+        raise ModelError(
+            f"{who} labels of at least one sample, not an array of shape {values.shape}; give some"
+        )
+
+
 def _shaped(kind, values, wanted, who):
     """Labels in their shape, where axes of length 1 count for nothing."""
-    if [n for n in values.shape[1:] if n > 1] != [n for n in wanted[1:] if n > 1] or not len(
-        values
-    ):
+    if [n for n in values.shape[1:] if n > 1] != [n for n in wanted[1:] if n > 1]:
         advice = ""
         if kind is TaskKind.REGRESSION and values.ndim == 1:
             # Class numbers that were saved as floats look like values.
@@ -230,6 +240,11 @@ def _classes(kind, classes, values, who):
             f"convert them: labels.astype(int)"
         )
     known = values[values != VOID] if kind is TaskKind.PIXELS else values
+    if known.size < values.size and classes > VOID:
+        raise ModelError(
+            f"{who} labels other than {VOID} for the task '{kind.value}' of {classes} classes, as "
+            f"{VOID} marks pixels of no class and would be a class, too; renumber that class"
+        )
     low, high = (int(known.min()), int(known.max())) if known.size else (0, 0)
     if low < 0 or high >= classes:
         from_one = low == 1 and high == classes

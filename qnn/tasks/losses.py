@@ -26,9 +26,13 @@ class TaskLoss:
     def of_labels(self, outputs: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         """The loss against labels, in the form of ``labels_for``."""
         if self.kind.competes:
-            pixels = {"ignore_index": VOID} if self.kind is TaskKind.PIXELS else {}
             outputs = outputs.reshape(*outputs.shape[:2], *labels.shape[1:])
-            return F.cross_entropy(outputs, labels, label_smoothing=smoothing, **pixels)
+            if self.kind is not TaskKind.PIXELS:
+                return F.cross_entropy(outputs, labels, label_smoothing=smoothing)
+            # A batch without a pixel of any class has nothing to learn, and a mean of none is NaN.
+            if not (labels != VOID).any():
+                return outputs.sum() * 0.0
+            return F.cross_entropy(outputs, labels, ignore_index=VOID, label_smoothing=smoothing)
         outputs, labels = outputs.reshape(labels.shape), labels.to(outputs.dtype)
         if self.kind.classifies:
             # As of classes, a share of each label goes evenly to what it may be: two things here.
@@ -37,7 +41,15 @@ class TaskLoss:
         return (outputs - labels).square().mean() / self.unit
 
     def right(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """How many samples of a batch are right, () float32; of several places the share counts."""
+        """How many samples of a batch are right, () float32; of several places the share counts.
+
+        Of pixels those count that have a class; a sample without any counts as right.
+        """
+        if self.kind is TaskKind.PIXELS:
+            known = (labels != VOID).reshape(len(labels), -1)
+            hits = (outputs.argmax(1).reshape(labels.shape) == labels).reshape(len(labels), -1)
+            wrong = (known & ~hits).sum(1) / known.sum(1).clamp(min=1)
+            return (1 - wrong).sum()
         if self.kind.competes:
             hits = outputs.argmax(1).reshape(labels.shape) == labels
         else:

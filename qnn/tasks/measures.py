@@ -10,6 +10,7 @@ from qnn.tasks.kinds import VOID, TaskKind, find_task, labels_for
 WORDS = {
     "accuracy": "{:.2f} %",
     "mean_iou": "mean IoU {:.2f} %",
+    "ignored_pixels": "{:.0f} pixels of no class left out",
     "mse": "mean squared error {:.4g}",
     "r2": "R2 {:.4f}",
     "snr_db": "{:.1f} dB signal to noise",
@@ -42,13 +43,14 @@ def tally(kind: TaskKind, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray
 def _pixels(outputs, labels):
     classes = outputs.shape[1]
     answers = np.asarray(outputs).reshape(len(labels), classes, *labels.shape[1:]).argmax(1)
-    known = labels != VOID if classes <= VOID else np.ones(labels.shape, bool)
+    known = labels != VOID
     # One number for each pair of label and answer: counting them gives the confusion matrix.
     pairs = labels[known] * classes + answers[known]
     table = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
     right = np.diagonal(table)
     union = table.sum(0) + table.sum(1) - right
-    return np.concatenate([[right.sum(), known.sum()], right, union]).astype(np.float64)
+    counts = [right.sum(), known.sum(), (~known).sum()]
+    return np.concatenate([counts, right, union]).astype(np.float64)
 
 
 def measures(kind: TaskKind, sums: np.ndarray) -> dict[str, float | None]:
@@ -56,18 +58,20 @@ def measures(kind: TaskKind, sums: np.ndarray) -> dict[str, float | None]:
 
     Returns
     -------
-    ``accuracy``, and ``mean_iou`` of pixels, in percent; or ``mse``, the mean squared error, and
-    ``r2``, the share of the labels' variance that is explained (None where they have none)
+    ``accuracy``, and ``mean_iou`` of pixels, in percent, with ``ignored_pixels``, how many labels
+    are of no class; or ``mse``, the mean squared error, and ``r2``, the share of the labels'
+    variance that is explained (None where they have none)
     """
     if kind.classifies:
         found: dict[str, float | None] = {"accuracy": 100 * float(sums[0] / max(sums[1], 1))}
         if kind is TaskKind.PIXELS:
-            right, union = np.split(sums[2:], 2)
+            right, union = np.split(sums[3:], 2)
             # A class that is neither there nor answered has no union, and does not count.
             seen = union > 0
             found["mean_iou"] = (
                 100 * float((right[seen] / union[seen]).mean()) if seen.any() else 0.0
             )
+            found["ignored_pixels"] = float(sums[2])
         return found
     wrong, count = sums[0], sums[1]
     total, squares = np.split(sums[2:], 2)
@@ -107,6 +111,8 @@ def signal_to_noise(wanted: np.ndarray, got: np.ndarray) -> float | None:
 
 def in_words(found: Mapping[str, float | None]) -> str:
     """The numbers of ``measures`` as a person reads them."""
-    return ", ".join(
-        text.format(found[name]) for name, text in WORDS.items() if found.get(name) is not None
-    )
+    told = {name: number for name, number in found.items() if number is not None}
+    # Most data sets mark no pixels: that none was left out goes without saying.
+    if not told.get("ignored_pixels"):
+        told.pop("ignored_pixels", None)
+    return ", ".join(text.format(told[name]) for name, text in WORDS.items() if name in told)

@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import boards
 from qnn.cache import keep_files
 from qnn.cli import simulators
 from qnn.design import Design
 from qnn.errors import ToolError
 from qnn.runtime.driver import memory_bytes
 from sim import dram, runner
+from tests.boards.tiny import tiny_design
 
 LACKING = "error: RTL simulation needs g++ and make, not found on PATH; apt install g++ make\n"
 # More images than there are: whoever read the data first would refuse that.
@@ -92,6 +94,48 @@ def test_a_cached_simulator_needs_no_compiler(build, no_compiler, tmp_path, monk
             simulators.check_simulator(*other)
     with pytest.raises(ToolError):
         simulators.check_served(design, memory_bytes(design.artifact), 2)
+
+
+@pytest.mark.rtl
+def test_a_thorough_verification_of_a_board_is_refused_before_its_plain_run(
+    qnn, no_compiler, tmp_path, monkeypatch
+):
+    board = boards.reference("ecp5")
+    design = tiny_design()
+    build = design.write(
+        tmp_path / "board", lambda built: board.files(design.config, built, 1), "tiny"
+    )
+    design = Design.read(build)
+    with monkeypatch.context() as patch:
+        found = []
+        patch.setattr(
+            runner,
+            "require_executable",
+            lambda sources, toplevel, **wanted: found.append(
+                {
+                    "parameters": {},
+                    "waves": None,
+                    **wanted,
+                    "sources": sources,
+                    "toplevel": toplevel,
+                }
+            ),
+        )
+        simulators.check_simulator(design, "rtl", 2)
+        plain = list(found)
+        simulators.check_thorough(build, design)
+    tops = [each["toplevel"] for each in found]
+    assert (tops.count(board.pins.top), tops[-1]) == (1, board.pins.top)
+    for wanted in plain:
+        keep(wanted, tmp_path)
+    simulators.check_simulator(design, "rtl", 2)
+    # All but the last one, which is the board's: then that is what lacks.
+    for wanted in found[:-1]:
+        keep(wanted, tmp_path)
+    command = ("verify", build, "--images", 2, "--device", "rtl", "--thorough")
+    assert qnn(*command) == (3, "", LACKING)
+    keep(found[-1], tmp_path)
+    simulators.check_thorough(build, design)
 
 
 @pytest.mark.parametrize("images", [1, 2, 7])

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from qnn.design import compile
 from qnn.errors import DeviceError
+from qnn.ir.graph import Graph, Output
 from qnn.runtime.accelerator import Accelerator
+from tests.compiler import small_graphs
 from tests.runtime.board import FakeBoard
 from tests.runtime.test_folder import DESIGN, IMAGES
 
@@ -31,6 +34,21 @@ CASES = {
         "validate needs a label for each of 2 images, not a single number; pair them",
     ),
 }
+
+
+def test_a_network_that_gives_no_classes_is_told_before_its_labels():
+    x = small_graphs.image()
+    first, second = small_graphs.conv("a", x, 4), small_graphs.conv("b", x, 5)
+    outputs = (Output("a", (4, 6, 5)), Output("b", (5, 6, 5)))
+    two = compile(Graph((x, first, second), outputs), "test").artifact
+    one = DESIGN.artifact
+    for image, labels, text in (
+        (two, np.zeros(7, int), "2 outputs of shapes ((4, 6, 5), (5, 6, 5))"),
+        (one, np.full((2, 4), 0.5), "one of shape (4,) for the task 'regression'"),
+    ):
+        with pytest.raises(DeviceError) as error:
+            Accelerator(image, FakeBoard(image)).validate(SOME[0], labels)
+        assert str(error.value) == f"validate needs one output of classes, not {text}; use execute"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -174,6 +174,34 @@ def test_labels_that_mean_nothing_are_refused(kind, output, labels, text):
     assert str(error.value) == text
 
 
+def test_255_of_more_than_255_classes_is_no_class_and_a_class_at_once():
+    maps = np.zeros((1, 2, 2), int)
+    maps[0, 0, 0] = VOID
+    for classes in (2, 255):
+        assert (labels_for(TaskKind.PIXELS, (classes, 2, 2), maps) == maps).all()
+    with pytest.raises(ModelError) as error:
+        labels_for(TaskKind.PIXELS, (256, 2, 2), maps, "train needs")
+    assert str(error.value) == (
+        "train needs labels other than 255 for the task 'pixels' of 256 classes, as 255 marks "
+        "pixels of no class and would be a class, too; renumber that class"
+    )
+    assert labels_for(TaskKind.PIXELS, (256, 2, 2), maps % VOID).shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize("output", [(1,), (3,), (3, 5, 6)])
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (2, 0)])
+def test_labels_of_no_sample_are_told_as_such(output, shape):
+    labels = np.zeros(shape, int)
+    text = f"labels of at least one sample, not an array of shape {labels.shape}; give some"
+    with pytest.raises(ModelError) as error:
+        find_task(output, labels)
+    assert str(error.value) == f"the task needs {text}"
+    kinds = {1: TaskKind.BINARY, 3: TaskKind.PIXELS if len(output) > 1 else TaskKind.CLASSES}
+    with pytest.raises(ModelError) as error:
+        labels_for(kinds[output[0]], output, labels, "train needs")
+    assert str(error.value) == f"train needs {text}"
+
+
 def test_labels_come_in_the_form_of_the_task():
     form = labels_for(TaskKind.CLASSES, (3, 1, 1), np.array([[0], [2]], np.uint8))
     assert (form.dtype, form.tolist()) == (np.int64, [0, 2])

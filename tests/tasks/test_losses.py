@@ -6,7 +6,7 @@ from torch import nn
 
 from qnn.nn.training import Recipe, train
 from qnn.ptq.quantize import quantize
-from qnn.tasks.kinds import TaskKind
+from qnn.tasks.kinds import VOID, TaskKind
 from qnn.tasks.losses import TaskLoss, spread
 
 SHAPES = {TaskKind.PIXELS: (3, 2, 2), TaskKind.BINARY: (1,)}
@@ -43,6 +43,21 @@ def test_one_value_is_never_a_softmax(kind):
     own = TaskLoss(kind)
     one, other = torch.tensor([[0.5]]), torch.tensor([[-2.0]])
     assert float(own.of_answers(one, other)) > 0.1
+
+
+def test_pixels_of_no_class_are_neither_learnt_nor_counted():
+    own, maps = TaskLoss(TaskKind.PIXELS), torch.tensor([[[0, 1], [VOID, VOID]]])
+    given = torch.zeros(1, 3, 2, 2)
+    given[0, 0] = 1.0  # class 0 everywhere
+    known = own.of_labels(given[:, :, :1], maps[:, :1], 0.1)
+    assert float(own.of_labels(given, maps, 0.1)) == pytest.approx(float(known))
+    assert float(own.right(given, maps)) == 0.5
+    # A batch of such pixels alone moves nothing, and is no NaN.
+    given.requires_grad_()
+    loss = own.of_labels(given, torch.full_like(maps, VOID))
+    loss.backward()
+    assert (loss.item(), float(given.grad.abs().sum())) == (0.0, 0.0)
+    assert float(own.right(given.detach(), torch.full_like(maps, VOID))) == 1.0
 
 
 def test_the_unit_is_the_variance_over_samples():

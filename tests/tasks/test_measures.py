@@ -41,6 +41,14 @@ def test_pixels_of_no_class_count_for_nothing():
     assert kind is TaskKind.PIXELS
     assert found["accuracy"] == pytest.approx(200 / 3)
     assert found["mean_iou"] == pytest.approx(100 * (0 + 2 / 3) / 2)  # of the two classes seen
+    assert found["ignored_pixels"] == 1
+    assert in_words(found) == "66.67 %, mean IoU 33.33 %, 1 pixels of no class left out"
+
+
+def test_pixels_that_all_have_a_class_are_not_told_apart():
+    _, found = measured(np.eye(2)[None, :, :, None], np.array([[[0], [1]]]))
+    assert found == {"accuracy": 100.0, "mean_iou": 100.0, "ignored_pixels": 0.0}
+    assert in_words(found) == "100.00 %, mean IoU 100.00 %"
 
 
 @given(st.integers(1, 12), st.integers(0, 5), st.sampled_from(list(TaskKind)))
