@@ -1,4 +1,4 @@
-"""Fusion: a float graph reduced to inputs, convolutions, maximum pooling and concatenation.
+"""Fusion: a float graph reduced to inputs, convolutions, products, pooling and concatenation.
 
 No pass changes what the network computes, except that an average's divisor may move into the
 weights behind it.
@@ -13,6 +13,7 @@ from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.batch_norm import BatchNorm
 from qnn.frontend.ops.clamp import Clamp
+from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.flatten import Flatten
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.pad import Pad
@@ -25,11 +26,13 @@ from qnn.frontend.passes.fuse_adds import fuse_adds
 from qnn.frontend.passes.fuse_clamps import fuse_clamps
 from qnn.frontend.passes.hoist_clamps import hoist_clamps
 from qnn.frontend.passes.lower_clamps import lower_clamps
+from qnn.frontend.passes.lower_extremes import lower_extremes
 from qnn.frontend.passes.lower_pools import lower_pools
 from qnn.frontend.passes.lower_shortcuts import lower_shortcuts
 from qnn.frontend.passes.lower_slices import lower_slices
 from qnn.frontend.passes.move_divisors import move_divisors
 from qnn.frontend.passes.separate_inputs import separate_inputs
+from qnn.frontend.passes.spread_operands import spread_operands
 
 Kinds = tuple[type[FloatOperator], ...]
 
@@ -50,8 +53,10 @@ class FusionPass:
     removes: Kinds = ()
 
 
-# BatchNorm is folded first, as later passes look for plain convolutions.
+# BatchNorm is folded before the rest, as later passes look for plain convolutions.
 PASSES = (
+    FusionPass(lower_extremes, removes=(Extreme,)),
+    FusionPass(spread_operands, needs=(Extreme,)),
     FusionPass(fold_batchnorm, removes=(BatchNorm,)),
     FusionPass(hoist_clamps),
     FusionPass(move_divisors, needs=(BatchNorm,)),
@@ -71,7 +76,7 @@ PASSES = (
 
 
 def fuse(graph: FloatGraph, *, checked: bool = False) -> FloatGraph:
-    """All passes: what is left are inputs, convolutions, maximum pooling and concatenation.
+    """All passes: what is left are inputs, convolutions, products, maximum pooling, concatenation.
 
     Parameters
     ----------

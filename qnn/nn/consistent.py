@@ -2,14 +2,15 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from qnn.errors import CompileError, ModelError
 from qnn.ir.check import check
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Conv, Input, MaxPool, Operator
+from qnn.ir.ops import Concat, Conv, Input, MaxPool, Multiply, Operator
 from qnn.nn.model import QuantizedModel
-from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan
+from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan, MultiplyPlan
 
 # Of every scale: values of float32 reach from 2**-149 to 2**128.
 MOST_EXPONENT = 160
@@ -36,9 +37,8 @@ def check_consistent(quantized: QuantizedModel) -> None:
     except CompileError as error:
         raise ModelError(str(error)) from None
     # Types are known to be some only now that each operand is known to be there.
-    for plan in quantized.plan.convs:
-        layer = quantized.layer(plan.name)
-        exponents = (layer.input_exponent, layer.skip_exponent)
+    for plan in quantized.plan.layers:
+        exponents = () if plan.selects else quantized.layer(plan.name).operand_exponents
         for operand, exponent in zip(plan.inputs, exponents, strict=False):
             wanted = quantized.type(operand).exponent
             if int(exponent) != wanted:
@@ -106,4 +106,14 @@ def _conv(layer, common):
     )
 
 
-_NODES = {InputPlan: _input, ConvPlan: _conv, MaxPoolPlan: _max_pool, ConcatPlan: _concat}
+def _multiply(layer, common):
+    return Multiply(**common, inputs=layer.plan.inputs, epilogue=layer.epilogue().map(Tensor.numpy))
+
+
+_NODES = {
+    InputPlan: _input,
+    ConvPlan: _conv,
+    MultiplyPlan: _multiply,
+    MaxPoolPlan: _max_pool,
+    ConcatPlan: _concat,
+}

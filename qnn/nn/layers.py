@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from qnn.ir.epilogue import Epilogue
 from qnn.nn import learning
-from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan
+from qnn.nn.multiplying import QuantMultiply
+from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan, MultiplyPlan
 from qnn.nn.selecting import QuantConcat, QuantMaxPool, padded
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import Estimator
@@ -25,6 +26,8 @@ def _exponent() -> Tensor:
 
 class QuantInput(nn.Module):
     """Reals to the input's grid."""
+
+    operand_exponents = ()
 
     def __init__(self, plan: InputPlan):
         super().__init__()
@@ -94,6 +97,12 @@ class QuantConv(nn.Module):
         if learned and value is not None:
             value = nn.Parameter(value)
         (self.register_parameter if learned else self.register_buffer)(name, value)
+
+    @property
+    def operand_exponents(self) -> tuple[Tensor, ...]:
+        """The exponents that the layer takes its operands to have."""
+        found = (self.input_exponent, self.skip_exponent)
+        return found[: len(self.plan.inputs)]
 
     @property
     def type(self) -> QType:
@@ -224,12 +233,7 @@ class QuantConv(nn.Module):
 
     def bounds(self) -> tuple[int, int]:
         """The least and the greatest result, as integers of its type."""
-        type = self.type
-        low, high = (
-            None if bound is None else int(activation.encode(torch.tensor(bound), type))
-            for bound in (self.plan.low, self.plan.high)
-        )
-        return type.low if low is None else low, type.high if high is None else high
+        return activation.bounds(self.type, self.plan.low, self.plan.high)
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """Integers of the result: exact in evaluation, differentiable in training."""
@@ -283,6 +287,7 @@ def _pool_all(x, weight, bias):
 LAYERS = {
     InputPlan: QuantInput,
     ConvPlan: QuantConv,
+    MultiplyPlan: QuantMultiply,
     MaxPoolPlan: QuantMaxPool,
     ConcatPlan: QuantConcat,
 }

@@ -120,8 +120,30 @@ class ConcatPlan:
     selects: ClassVar[bool] = True  # whether all results are values of operands, of one type
 
 
-LayerPlan = InputPlan | ConvPlan | MaxPoolPlan | ConcatPlan
-KINDS = {kind.__name__: kind for kind in (InputPlan, ConvPlan, MaxPoolPlan, ConcatPlan)}
+@dataclass(frozen=True, kw_only=True)
+class MultiplyPlan:
+    """The product of two tensors with its clamp.
+
+    Members
+    -------
+    inputs : a tensor of this shape, and one of it too or of (channels, 1, 1)
+    low, high : of the clamp, in the model's units; None: no bound
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    shape: Shape
+    bits: Bits
+    signed: bool
+    low: float | None = None
+    high: float | None = None
+
+    selects: ClassVar[bool] = False
+
+
+LayerPlan = InputPlan | ConvPlan | MultiplyPlan | MaxPoolPlan | ConcatPlan
+_KINDS = (InputPlan, ConvPlan, MultiplyPlan, MaxPoolPlan, ConcatPlan)
+KINDS = {kind.__name__: kind for kind in _KINDS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +241,8 @@ def _check_names(layers, outputs):
     known = {None: False}  # names to whether the tensor may be read
     for layer in layers:
         readable = [known.get(name, False) for name in layer.inputs]
-        counts = {InputPlan: (0,), ConvPlan: (1, 2), MaxPoolPlan: (1,)}.get(type(layer))
+        counts = {InputPlan: (0,), ConvPlan: (1, 2), MultiplyPlan: (2,), MaxPoolPlan: (1,)}
+        counts = counts.get(type(layer))
         right = len(readable) in counts if counts else len(readable) > 0
         if not right or not all(readable) or layer.name in known:
             wrong = ", ".join(layer.inputs) or "none"

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.conv import FloatConv
-from qnn.nn.layers import QuantConv, QuantInput
+from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import Plan
 from qnn.nn.scales import set_exponents
@@ -29,25 +30,26 @@ def build(plan: Plan, graph: FloatGraph, types: Mapping[str, QType]) -> Quantize
         The sums of a layer do not fit.
     """
     quantized = QuantizedModel(plan).eval()
+    for layer in plan.layers:
+        _fill_exponents(quantized.layer(layer.name), types)
     for source in quantized.inputs:
-        _fill_input(source, types[source.plan.name])
-    # In order: the exponents of operands come from the types, not from earlier layers.
+        if source.table is not None:
+            source.table.copy_(activation.encode(source.plan.pixels.values(), source.type))
     for node in graph.convs:
         conv = quantized.layer(node.name)
-        # Weights before exponents, which are searched for them.
+        # Weights before their exponents, which are searched for them.
         _fill_weights(conv, node)
-        conv.input_exponent.fill_(types[node.inputs[0]].exponent)
-        if node.skip is not None:
-            conv.skip_exponent.fill_(types[node.skip].exponent)
-        conv.exponent.fill_(types[node.name].exponent)
         set_exponents(conv)
     return quantized
 
 
-def _fill_input(source: QuantInput, type: QType) -> None:
-    source.exponent.fill_(type.exponent)
-    if source.table is not None:
-        source.table.copy_(activation.encode(source.plan.pixels.values(), source.type))
+def _fill_exponents(layer: nn.Module, types: Mapping[str, QType]) -> None:
+    # Those of operands come from the types too, not from earlier layers.
+    if layer.plan.selects:
+        return
+    for name, exponent in zip(layer.plan.inputs, layer.operand_exponents, strict=True):
+        exponent.fill_(types[name].exponent)
+    layer.exponent.fill_(types[layer.plan.name].exponent)
 
 
 def _fill_weights(conv: QuantConv, node: FloatConv) -> None:

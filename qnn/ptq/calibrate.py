@@ -1,6 +1,7 @@
 """Calibration: the type of every tensor, from what it holds on sample data."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -89,6 +90,17 @@ def choose_types(
         bits = max(activation_bits, INPUT_BITS) if given else activation_bits
         chosen = choose_type(together, bits, signed=not positive.issuperset(group))
         types |= dict.fromkeys(group, chosen)
+    return _no_finer_than_products(graph, types)
+
+
+def _no_finer_than_products(graph, types):
+    """Types without more places behind the point than a product of integers has."""
+    for node in graph.nodes:
+        places = sum(types[name].exponent for name in node.inputs) if node.multiplies else None
+        if places is not None and types[node.name].exponent > places:
+            # All of the group that has this type: they would differ else.
+            finer, coarser = types[node.name], replace(types[node.name], exponent=places)
+            types = {name: coarser if type is finer else type for name, type in types.items()}
     return types
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Conv, Input, MaxPool, Operator
+from qnn.ir.ops import Concat, Conv, Input, MaxPool, Multiply, Operator
 from qnn.nn.layers import QuantConv, QuantInput
 from qnn.nn.model import QuantizedModel
+from qnn.nn.multiplying import QuantMultiply
 from qnn.nn.selecting import QuantMaxPool
 from qnn.quant.qtype import QType
 
@@ -58,6 +59,8 @@ def _node(layer: torch.nn.Module, type: QType) -> Operator:
                 weight_bits=plan.weight_bits,
                 epilogue=layer.epilogue().map(_array),
             )
+        case QuantMultiply():
+            return Multiply(**common, inputs=plan.inputs, epilogue=layer.epilogue().map(_array))
         case QuantMaxPool():
             return MaxPool(**common, inputs=plan.inputs, window=plan.window)
     return Concat(**common, inputs=plan.inputs)

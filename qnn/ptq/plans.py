@@ -9,8 +9,9 @@ from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.max_pool import FloatMaxPool
+from qnn.frontend.ops.multiply import FloatMultiply
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, Plan
+from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, MultiplyPlan, Plan
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.calibrate import unrounded
 from qnn.ptq.formats import ChannelChoice, Choice, by_layer, greatest, is_sequence
@@ -58,7 +59,7 @@ def plan_of(
             rounded = node.name not in whole
             layers.append(_conv_plan(node, types[node.name], *formats[node.name], rounded))
         else:
-            layers.append(_selecting_plan(node))
+            layers.append(_plain_plan(node, types[node.name]))
     return Plan(
         layers=tuple(layers),
         outputs=tuple((output.name, output.shape) for output in graph.outputs),
@@ -143,15 +144,25 @@ def _relative_error(weight: Tensor, bits: int, terms: int) -> float:
     return float(((got - wanted).abs() / wanted.abs().clamp(min=1e-300)).max())
 
 
-def _selecting_plan(node: FloatOperator) -> LayerPlan:
+def _plain_plan(node: FloatOperator, type: QType) -> LayerPlan:
     match node:
         case FloatMaxPool():
             return MaxPoolPlan(
                 name=node.name, inputs=node.inputs, shape=node.shape, window=node.window
             )
+        case FloatMultiply():
+            return MultiplyPlan(
+                name=node.name,
+                inputs=node.inputs,
+                shape=node.shape,
+                bits=type.bits,
+                signed=type.signed,
+                low=node.low,
+                high=node.high,
+            )
         case FloatConcat():
             return ConcatPlan(name=node.name, inputs=node.inputs, shape=node.shape)
     raise ModelError(
-        f"{node.kind} '{node.name}' is left after fusion, but only conv, maxpool and concat can be "
-        f"quantized; give quantize a float graph of operators that fusion knows"
+        f"{node.kind} '{node.name}' is left after fusion, but only conv, multiply, maxpool and "
+        f"concat can be quantized; give quantize a float graph of operators that fusion knows"
     )

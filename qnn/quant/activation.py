@@ -33,6 +33,14 @@ def encode(x: Tensor, type: QType) -> Tensor:
     return scaled.clamp(type.low, type.high).to(torch.int64)
 
 
+def bounds(type: QType, low: float | None, high: float | None) -> tuple[int, int]:
+    """Integers of ``type`` that clamp at the reals ``low`` and ``high``; None is no bound."""
+    least, most = (
+        None if bound is None else int(encode(torch.tensor(bound), type)) for bound in (low, high)
+    )
+    return type.low if least is None else least, type.high if most is None else most
+
+
 def learn_snap(v: Tensor, low: int, high: int) -> Tensor:
     """Integers of ``v``, in units of one step: rounded half up, clamped, in the dtype of ``v``.
 

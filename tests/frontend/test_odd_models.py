@@ -335,8 +335,8 @@ REFUSED = {
     ),
     "vectors and images added": (
         lambda: Made(lambda m, x: x.mean((2, 3)) + x.mean((2, 3), keepdim=True)),
-        "model (aten.add, HERE) needs two tensors of one shape, not (3, 1, 1) and (3, 1, 1); do "
-        "not broadcast",
+        "model (aten.add, HERE) needs two tensors of as many axes, not 2 and 4; give features that "
+        "meet images two axes more, x[:, :, None, None]",
     ),
     "a mean of features": (
         lambda: Made(lambda m, x: x.flatten(1).mean(-1, keepdim=True)),

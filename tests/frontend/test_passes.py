@@ -36,6 +36,53 @@ def after(name: str, before: str) -> str:
 
 
 CASES = {
+    "lower_extremes": (
+        """\
+x = input() 2x4x4
+y = input() 2x4x4
+m = extreme(x, y) 2x4x4 least=False
+n = extreme(x, m) 2x4x4 least=True
+return n""",
+        """\
+x = input() 2x4x4
+y = input() 2x4x4
+m.difference = add(y, x) 2x4x4 alpha=-1.0
+m.excess = clamp(m.difference) 2x4x4 low=0.0
+m = add(x, m.excess) 2x4x4
+n.difference = add(x, m) 2x4x4 alpha=-1.0
+n.excess = clamp(n.difference) 2x4x4 low=0.0
+n = add(x, n.excess) 2x4x4 alpha=-1.0
+return n""",
+    ),
+    "spread_operands": (
+        """\
+x = input() 2x4x3
+g = input() 2x1x1
+m = input() 1x4x3
+h = input() 2x4x1
+a = multiply(g, x) 2x4x3
+b = add(a, g) 2x4x3
+c = multiply(b, m) 2x4x3
+d = multiply(g, m) 2x4x3
+e = add(c, h) 2x4x3
+f = multiply(d, e) 2x4x3 low=0.0
+return f""",
+        """\
+x = input() 2x4x3
+g = input() 2x1x1
+m = input() 1x4x3
+h = input() 2x4x1
+a = multiply(x, g) 2x4x3
+b = add(a, g) 2x4x3
+c.operand0 = conv(m) 2x4x3 1x1 fixed
+c = multiply(b, c.operand0) 2x4x3
+d.operand0 = conv(m) 2x4x3 1x1 fixed
+d = multiply(d.operand0, g) 2x4x3
+e.operand0 = conv(h) 2x4x3 1x3 padding=(0,0,2,2) groups=2 fixed
+e = add(c, e.operand0) 2x4x3
+f = multiply(d, e) 2x4x3 low=0.0
+return f""",
+    ),
     "fold_batchnorm": (
         """\
 x = input() 2x4x4

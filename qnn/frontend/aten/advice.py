@@ -21,16 +21,15 @@ KINDS = {
     f"no other function of a value is computed: replace it with nn.ReLU {TRAIN}, or let the host "
     "compute it before or behind the network": (
         *("pow", "sqrt", "rsqrt", "exp", "exp2", "expm1", "log", "log2", "log1p", "log10", "abs"),
-        *("square", "reciprocal", "sin", "cos", "erf", "round", "floor", "ceil", "sign", "trunc"),
+        *("reciprocal", "sin", "cos", "erf", "round", "floor", "ceil", "sign", "trunc"),
         *("atan", "remainder", "fmod", "nan_to_num", "isnan"),
     ),
     # Arithmetic of two tensors, or with constants.
-    "put a constant factor into the weights of a layer before or behind it; a product of two "
-    "computed tensors, as in gates and in squeeze and excitation, is not computed: leave it out "
-    f"{TRAIN}": ("mul", "div", "addcmul", "true_divide", "floor_divide", "addcdiv"),
-    "add instead, with the weights of the layer that gives the second operand negated; a constant "
-    "goes into a bias": ("sub", "rsub", "neg"),
-    f"add or concatenate the two tensors instead {TRAIN}": ("maximum", "minimum", "fmax", "fmin"),
+    "put a constant factor into the weights of a layer before or behind it; in place of a quotient "
+    f"of two computed tensors take their product {TRAIN}": (
+        *("div", "addcmul", "true_divide", "floor_divide", "addcdiv"),
+    ),
+    "subtract it, or put the sign into the weights of the layer before or behind it": ("neg",),
     f"use convolutions in place of a product of two computed tensors {TRAIN}": (
         *("matmul", "bmm", "baddbmm", "einsum", "dot", "mv", "outer", "bilinear"),
         *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),

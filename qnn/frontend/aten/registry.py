@@ -11,12 +11,14 @@ from qnn.frontend.aten import (
     joins,
     layout,
     max_pool,
+    two_tensors,
 )
 from qnn.frontend.aten.call import Reader
 
 SUPPORTED = (
     "Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, "
-    "AdaptiveAvgPool2d, mean over space, add, cat over channels, flatten, Dropout, ZeroPad2d, "
+    "AdaptiveAvgPool2d, mean over space, sums, products, maxima and minima of two tensors, cat "
+    "over channels, flatten, Dropout, ZeroPad2d, "
     "strided slices and Identity"
 )
 
@@ -27,6 +29,7 @@ FAMILIES = (
     max_pool,
     average_pool,
     joins,
+    two_tensors,
     layout,
     identity,
 )

@@ -49,6 +49,10 @@ class FloatConv(FloatOperator):
         return self.inputs[1] if len(self.inputs) == 2 else None
 
     @property
+    def takes_clamp(self) -> bool:
+        return True
+
+    @property
     def clamped(self) -> bool:
         """Whether an activation was fused in."""
         return self.low is not None or self.high is not None
@@ -66,21 +70,34 @@ class FloatConv(FloatOperator):
     @property
     def copies(self) -> bool:
         """Whether every result is one operand or zero, so that nothing needs rounding."""
-        plain = self.fixed and self.window.kernel == (1, 1) and not self.clamped
-        if not plain or self.skip is not None or self.batchnorm is not None:
+        plain = self.fixed and not self.clamped and self.batchnorm is None
+        if not plain or self.skip is not None:
             return False
+        if self.window.kernel != (1, 1):
+            return self._spreads
         # At most one 1 in each row, and nothing else: what is selected is exact.
         ones = (self.weight == 1).sum((1, 2, 3))
         return bool(((self.weight == 0) | (self.weight == 1)).all() and (ones <= 1).all())
+
+    @property
+    def _spreads(self):
+        """Whether each window sees one value, which those of its whole row or column see too."""
+        down, right = (size - 1 for size in self.window.kernel)
+        sizes = zip(self.window.kernel, self.shape[1:], strict=True)
+        # With as much padding, a kernel of the result's size is over an axis of one pixel.
+        alone = all(own in (1, size) for own, size in sizes) and self.weight.shape[1] == 1
+        padded = self.window.padding == (down, down, right, right)
+        return alone and padded and bool((self.weight == 1).all())
 
     @property
     def shares_type(self) -> bool:
         return self.copies and not self.requantize
 
     def never_negative(self, operands: bool) -> bool:
-        # Weights of the architecture are shares and ones, never negative, unless a normalisation is
-        # theirs.
-        sums = self.fixed and self.batchnorm is None and operands
+        # Weights of the architecture are shares and ones, unless a normalisation is theirs, or they
+        # subtract.
+        plain = self.fixed and self.batchnorm is None and bool((self.weight >= 0).all())
+        sums = plain and operands
         return sums or (self.low is not None and self.low >= 0)
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:

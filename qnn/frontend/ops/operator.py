@@ -52,6 +52,16 @@ class FloatOperator(ABC):
         return False
 
     @property
+    def multiplies(self) -> bool:
+        """Whether its result is a product of its two operands."""
+        return False
+
+    @property
+    def takes_clamp(self) -> bool:
+        """Whether it may bound its results itself, by ``low`` and ``high``."""
+        return False
+
+    @property
     def passes_factor(self) -> bool:
         """Whether a positive factor of its operand is one of its result."""
         return False

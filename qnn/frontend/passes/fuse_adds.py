@@ -16,10 +16,10 @@ def fuse_adds(graph: FloatGraph) -> FloatGraph:
     """
     rewrite = Rewrite(graph)
     for add in rewrite.each(Add):
-        free = [name for name in add.inputs if _takes_skip(name, rewrite)]
+        free = [name for name in add.inputs if _takes_skip(name, add, rewrite)]
         # The later operand, so that the earlier one is stored when the sum is taken.
         if not free:
-            first, second = sorted(add.inputs, key=rewrite.place)
+            first, second = sorted(add.inputs, key=lambda name: _place(name, add, rewrite))
             copy = identity(add.name, rewrite[second])
             rewrite.exchange(add.name, replace(copy, inputs=(second, first)))
             continue
@@ -32,8 +32,13 @@ def fuse_adds(graph: FloatGraph) -> FloatGraph:
     return rewrite.graph()
 
 
-def _takes_skip(name, rewrite):
+def _place(name, add, rewrite):
+    # What has one value for each channel is added to a whole map, and not the other way round.
+    return rewrite[name].shape == add.shape, rewrite.place(name)
+
+
+def _takes_skip(name, add, rewrite):
     node = rewrite[name]
     # The epilogue adds before it clamps, and one operand alone.
     plain = isinstance(node, FloatConv) and not node.clamped and node.skip is None
-    return plain and rewrite.uses(name) == 1
+    return plain and node.shape == add.shape and rewrite.uses(name) == 1

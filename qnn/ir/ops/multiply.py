@@ -81,6 +81,7 @@ class Multiply(Operator):
         return 0
 
     def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
+        # A gate is spread over the first operand.
         return sources[0].shape
 
     def check(self, sources: tuple[Operator, ...]) -> None:
@@ -127,6 +128,7 @@ class Multiply(Operator):
         return self.sums(sources).bounds(self.name)
 
     def rows_read(self, rows: Rows, heights: tuple[int, ...]) -> tuple[Rows, ...]:
+        # Pixel by pixel: no window reaches further.
         return rows, broadcast_rows(rows, heights[1])
 
     def strip(self, rows: Rows, read: Rows) -> "Multiply":

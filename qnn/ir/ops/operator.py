@@ -249,6 +249,7 @@ def check_finished(node: Operator) -> None:
 
 def check_broadcast(node: Operator, what: str, source: Operator) -> None:
     """Refuse a second operand that has neither a value for each pixel nor one for each channel."""
+    # What the array reads for all pixels alike: one word for a block of channels.
     spread = (node.shape[0], 1, 1)
     if source.shape not in (node.shape, spread):
         needs = f"{what} of shape {node.shape} or {spread}"

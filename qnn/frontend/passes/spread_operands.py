@@ -1,0 +1,77 @@
+"""Operands that are spread over space or channels, or subtracted, become what the epilogue takes.
+
+It adds or multiplies by a tensor of the result's shape, or by one value for each channel. What is
+spread otherwise goes through a fixed convolution that copies each value to all its places.
+"""
+
+from dataclasses import replace
+
+import torch
+
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.add import Add
+from qnn.frontend.ops.conv import FloatConv, identity
+from qnn.frontend.ops.multiply import FloatMultiply
+from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.rewrite import Rewrite
+from qnn.ir.shape import Shape
+from qnn.ir.window import Window
+
+
+def spread_operands(graph: FloatGraph) -> FloatGraph:
+    """Give each sum and product a first operand of its shape and a second that may be a gate."""
+    rewrite = Rewrite(graph)
+    for kind in (Add, FloatMultiply):
+        for node in rewrite.each(kind):
+            node = _unscaled(node, rewrite) if kind is Add else node
+            _spread(node, rewrite)
+    return rewrite.graph()
+
+
+def _unscaled(node, rewrite):
+    """The sum without a factor, which a diagonal convolution takes in its place."""
+    if node.alpha == 1:
+        return node
+    scaled = identity(f"{node.name}.scaled", rewrite[node.inputs[1]])
+    scaled = replace(scaled, weight=scaled.weight * node.alpha)
+    plain = replace(node, inputs=(node.inputs[0], scaled.name), alpha=1.0)
+    rewrite.exchange(node.name, scaled, plain)
+    return plain
+
+
+def _spread(node, rewrite):
+    whole, gate = node.shape, (node.shape[0], 1, 1)
+    # The one that is nearer to the result goes first, so that at most one of two is copied whole.
+    first, second = sorted(node.inputs, key=lambda name: _order(rewrite[name].shape, whole))
+    copies, names = [], []
+    for name, shapes in ((first, (whole,)), (second, (whole, gate))):
+        found = rewrite[name]
+        if found.shape not in shapes:
+            own = f"{node.name}.operand{len(copies)}"
+            # As few values as the epilogue takes: a gate where all pixels are alike.
+            shape = shapes[-1] if found.shape[1:] == (1, 1) else whole
+            copies.append(_copied(own, found, shape))
+        names.append(copies[-1].name if found.shape not in shapes else name)
+    if copies or tuple(names) != node.inputs:
+        rewrite.exchange(node.name, *copies, replace(node, inputs=tuple(names)))
+
+
+def _order(shape, whole):
+    return shape != whole, shape[1:] == (1, 1)
+
+
+def _copied(name: str, source: FloatOperator, shape: Shape) -> FloatConv:
+    """``source`` with its axes of size 1 repeated up to ``shape``, exactly."""
+    # With so much padding a window of the result's size sees the one row, wherever it stands.
+    sizes = zip(source.shape[1:], shape[1:], strict=True)
+    down, right = (size - own if own == 1 else 0 for own, size in sizes)
+    kernel = (down + 1, right + 1)
+    groups = 1 if source.shape[0] == 1 else shape[0]
+    return FloatConv(
+        name=name,
+        inputs=(source.name,),
+        shape=shape,
+        window=Window(kernel=kernel, padding=(down, down, right, right), groups=groups),
+        weight=torch.ones(shape[0], 1, *kernel),
+        fixed=True,
+    )
