@@ -35,6 +35,7 @@ class Limits:
     terms: int = 4
     inputs: int = 1
     products: bool = False  # of two tensors, and sums with one value for each channel
+    table_bits: int = 0  # of the widest index of a table; 0: no tables
 
 
 DEFAULT = Limits()
@@ -153,13 +154,24 @@ def _finished(draw, rng, limits, nodes, conv):
     low, high = bounds(graph)[conv.name].result
     spread = max(high, -low).bit_length()
     conv = changed(conv, bias=rng.integers(-(1 << spread) // 4, (1 << spread) // 4 + 1, outputs))
-    if not conv.rounded:
-        return conv
-    right = max(0, spread - conv.type.bits - draw(st.integers(0, 3)))
-    low = draw(st.sampled_from((conv.type.low, 0)))
-    high = draw(st.integers(conv.type.high // 2 + 1, conv.type.high))
-    shifts = rng.integers(max(0, right - 1), right + 2, outputs)
-    return changed(conv, right=shifts, low=low, high=high)
+    return _rounded(draw, rng, limits, conv, spread) if conv.rounded else conv
+
+
+def _rounded(draw, rng, limits, node, spread):
+    """``node``, whose sums have ``spread`` bits, with right shifts, a clamp and often a table."""
+    lane, channels = node.type, node.shape[0]
+    indexed = bool(limits.table_bits) and not draw(st.integers(0, 2))
+    if indexed:
+        lane = QType(draw(st.integers(2, limits.table_bits)), True, 0)
+    right = max(0, spread - lane.bits - draw(st.integers(0, 3)))
+    low = draw(st.sampled_from((lane.low, 0)))
+    high = draw(st.integers(lane.high // 2 + 1, lane.high))
+    shifts = rng.integers(max(0, right - 1), right + 2, channels)
+    node = changed(node, right=shifts, low=low, high=high)
+    if not indexed:
+        return node
+    size = (draw(st.sampled_from((1, channels))), high - low + 1)
+    return changed(node, table=rng.integers(node.type.low, node.type.high + 1, size))
 
 
 def _built(draw, rng, limits, nodes, *, name, source, codes, weight_bits, window, **fields):
@@ -337,18 +349,15 @@ def _product(draw, rng, limits, nodes, name, first, second):
     """A product with shifts and a bias that put its results in range and its sums in bounds."""
     type, channels = _type(draw, limits, nodes), first.shape[0]
     spread = min(first.type.bits + second.type.bits, limits.result_bits - 8)
-    right = max(0, spread - type.bits - draw(st.integers(0, 3)))
-    return multiply(
+    node = multiply(
         name=name,
         inputs=(first.name, second.name),
         shape=first.shape,
         type=type,
         left=rng.integers(0, draw(st.sampled_from((1, 3))), channels),
         bias=rng.integers(-(1 << spread) // 4, (1 << spread) // 4 + 1, channels),
-        right=rng.integers(max(0, right - 1), right + 2, channels),
-        low=draw(st.sampled_from((type.low, 0))),
-        high=draw(st.integers(type.high // 2 + 1, type.high)),
     )
+    return _rounded(draw, rng, limits, node, spread)
 
 
 def _interleave(draw, rng, limits, nodes, name):

@@ -10,7 +10,7 @@ from qnn.ir.shape import Shape
 from qnn.ir.window import Window
 
 WINDOW = ("kernel", "stride", "padding", "dilation", "groups")
-EPILOGUE = ("left", "bias", "right", "skip_left", "rounded", "low", "high")
+EPILOGUE = ("left", "bias", "right", "skip_left", "rounded", "low", "high", "table")
 
 
 def conv(*, input: str, codes: np.ndarray, skip: str | None = None, **fields) -> Conv:

@@ -45,6 +45,11 @@ def _check_widths(graph, config):
                 f"conv '{node.name}' needs {bits}-bit weights, but the configuration "
                 f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
             )
+        if isinstance(node, Conv | Multiply) and node.epilogue.table is not None:
+            raise CompileError(
+                f"{node.kind} '{node.name}' needs a table, which the accelerator does not have "
+                f"yet; use a function that is a clamp"
+            )
         if node.rounded and node.type.bits > config.activation_bits:
             raise CompileError(
                 f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "

@@ -5,7 +5,7 @@ channels of a tensor are put in the order of their terms, and whoever reads the 
 the order of a tensor is decides no value of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -122,11 +122,7 @@ def _ordered(conv: Conv, orders: Mapping[str, Order]) -> Conv:
     """The convolution with outputs, and inputs where it mixes them, in their tensors' orders."""
     own, source = orders.get(conv.name), orders.get(conv.inputs[0])
     if own is not None:
-        conv = replace(conv, codes=conv.codes[:, own, ...], epilogue=conv.epilogue.map(_taken(own)))
+        conv = replace(conv, codes=conv.codes[:, own, ...], epilogue=conv.epilogue.taken(list(own)))
     if source is not None and not conv.depthwise:
         conv = replace(conv, codes=conv.codes[:, :, source, ...])
     return conv
-
-
-def _taken(order: Order) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda values: values[list(order)]

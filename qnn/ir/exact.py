@@ -124,7 +124,15 @@ def finished(acc: Tensor, epilogue: Epilogue[Tensor], skip: Tensor | None) -> Te
     if epilogue.rounded:
         v >>= epilogue.right
         v.clamp_(epilogue.low, epilogue.high)
-    return v
+    return v if epilogue.table is None else looked_up(v, epilogue)
+
+
+def looked_up(indices: Tensor, epilogue: Epilogue[Tensor]) -> Tensor:
+    """The entries of the channels' tables that clamped ``indices`` say."""
+    rows, entries = epilogue.table.shape
+    # One table for all channels is found at the same place for each.
+    first = torch.arange(rows)[:, None, None] * entries - epilogue.low
+    return epilogue.table.ravel()[indices.long() + first]
 
 
 def greatest(x: Tensor, window: Window, least: int) -> Tensor:

@@ -64,7 +64,17 @@ def finished(acc: np.ndarray, epilogue: Epilogue, skip: np.ndarray | None) -> np
     v = (acc.astype(epilogue.bias.dtype) << epilogue.left) + epilogue.bias
     if skip is not None:
         v += skip.astype(v.dtype) << epilogue.skip_left
-    return (v >> epilogue.right).clip(epilogue.low, epilogue.high) if epilogue.rounded else v
+    if not epilogue.rounded:
+        return v
+    v = (v >> epilogue.right).clip(epilogue.low, epilogue.high)
+    return v if epilogue.table is None else looked_up(v, epilogue)
+
+
+def looked_up(indices: np.ndarray, epilogue: Epilogue) -> np.ndarray:
+    """The entries of the channels' tables that clamped ``indices`` say."""
+    rows, entries = epilogue.table.shape
+    first = np.arange(rows)[:, None, None] * entries - epilogue.low
+    return epilogue.table.ravel()[indices + first]
 
 
 def stored(values: np.ndarray, type: QType) -> np.ndarray:

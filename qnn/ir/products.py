@@ -58,9 +58,10 @@ class Products:
         Operands need no folding, since hardware multiplies plain integers.
         """
         epilogue, folded = self.epilogue, []
+        offset = epilogue.offset(self.result)
         for bias, right in zip(epilogue.bias.tolist(), epilogue.right.tolist(), strict=True):
             # The result is stored less its offset, in units before the right shift.
-            more = (1 << right >> 1) - (self.result.offset << right) if epilogue.rounded else 0
+            more = (1 << right >> 1) - (offset << right) if epilogue.rounded else 0
             folded.append(bias + more)
         return folded
 

@@ -109,6 +109,7 @@ class Sums:
         ``((acc << left) + stored_bias + (skip << skip_left)) >> right``, then clamped.
         """
         epilogue, folded = self.epilogue, []
+        offset = epilogue.offset(self.result)
         for channel, (positive, negative) in enumerate(self._weight_sums):
             total = positive + negative
             left, right = int(epilogue.left[channel]), int(epilogue.right[channel])
@@ -117,7 +118,7 @@ class Sums:
                 bias += self.skip.offset << int(epilogue.skip_left[channel])
             # The result is stored less its offset, in units before the right shift.
             if epilogue.rounded:
-                bias += (1 << right >> 1) - (self.result.offset << right)
+                bias += (1 << right >> 1) - (offset << right)
             folded.append(bias)
         return folded
 

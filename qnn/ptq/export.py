@@ -57,7 +57,7 @@ def _node(layer: torch.nn.Module, type: QType) -> Operator:
                 window=plan.window,
                 codes=_array(layer.indices()),
                 weight_bits=plan.weight_bits,
-                epilogue=layer.epilogue().map(_array),
+                epilogue=layer.epilogue().map(_array, _array),
             )
         case QuantMultiply():
             return Multiply(**common, inputs=plan.inputs, epilogue=layer.epilogue().map(_array))

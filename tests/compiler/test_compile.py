@@ -52,6 +52,17 @@ def test_weights_of_one_instruction_that_do_not_fit_are_refused():
     )
 
 
+def test_a_table_is_refused_by_name():
+    graph = small_graphs.one_conv()
+    (node,) = (node for node in graph.nodes if node.is_computed)
+    node = changed(node, rounded=True, low=0, high=1, type=graph.inputs[0].type)
+    node = changed(node, table=np.array([[0, 1]]))
+    assert refusal(Graph((*graph.inputs, node), graph.outputs), TEST) == (
+        f"conv '{node.name}' needs a table, which the accelerator does not have yet; use a "
+        f"function that is a clamp"
+    )
+
+
 def test_feature_maps_that_do_not_fit_go_through_memory_strip_by_strip(golden):
     small = replace(TEST, feature_words=64)
     golden("strips.txt", listing(compile_graph(small_graphs.network(), small)))

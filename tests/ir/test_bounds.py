@@ -15,7 +15,7 @@ from tests import operators
 from tests.graphs import Limits, graphs, images
 from tests.operators import changed
 
-SMALL = Limits(size=6, channels=5, nodes=4, products=True)
+SMALL = Limits(size=6, channels=5, nodes=4, products=True, table_bits=6)
 
 
 def products(graph, conv, stored):
@@ -59,10 +59,13 @@ def test_stored_integers_stay_in_bounds_term_by_term_and_give_the_reference(grap
             v += stored[conv.skip] << conv.epilogue.skip_left[:, None, None]
         assert bound.result[0] <= v.min() <= v.max() <= bound.result[1]
         if conv.rounded:
-            offset = conv.type.offset
+            table, offset = conv.epilogue.table, conv.type.offset * (conv.epilogue.table is None)
             v = (v >> conv.epilogue.right[:, None, None]).clip(
                 conv.epilogue.low - offset, conv.epilogue.high - offset
             )
+            if table is not None:
+                held = np.broadcast_to(table - conv.type.offset, (conv.shape[0], table.shape[1]))
+                v = held[np.arange(conv.shape[0])[:, None, None], v - conv.epilogue.low]
         np.testing.assert_array_equal(v, stored[conv.name])
 
 

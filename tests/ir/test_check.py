@@ -198,6 +198,32 @@ REFUSALS = [
         "conv 'c' needs a clamp within 0 to 255, but got 9 to 8; clamp it to its type",
     ),
     (
+        conv(low=-3, high=0, table=zeros((1, 3))),
+        "conv 'c' needs a table of shape (1 or 4, 4), but got (1, 3); build it again",
+    ),
+    (
+        conv(low=-3, high=0, table=np.zeros((1, 4))),
+        "conv 'c' needs an int64 table, but got float64; build it again",
+    ),
+    (
+        conv(low=-3, high=0, table=np.array([[0, 255, 256, -1]])),
+        "conv 'c' needs a table within 0 to 255, but got -1 to 256; clamp it to its type",
+    ),
+    (
+        conv(low=-2049, high=0, table=zeros((1, 2050))),
+        "conv 'c' needs a table's index within -2048 to 2047, but got -2049 to 0; clamp it to "
+        "fewer entries",
+    ),
+    (
+        conv(low=1, high=0, table=zeros((1, 0))),
+        "conv 'c' needs a table's index within -2048 to 2047, but got 1 to 0; clamp it to fewer "
+        "entries",
+    ),
+    (
+        graph(X, changed(LAST, table=zeros((1, 1)))),
+        "conv 'y' needs a table only with a rounded result, but got an unrounded one; round it",
+    ),
+    (
         conv(type=QType(20, True, 0)),
         "conv 'c' needs a type of 2 to 16 bits, but got s20e+0; round it to fewer bits",
     ),

@@ -22,7 +22,7 @@ from tests.compiler import small_graphs
 from tests.graphs import Limits, graphs
 from tests.operators import changed, conv
 
-SMALL = Limits(size=5, channels=4, nodes=3, products=True)
+SMALL = Limits(size=5, channels=4, nodes=3, products=True, table_bits=6)
 
 
 def weights_of(node, channel):

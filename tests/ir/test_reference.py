@@ -48,8 +48,15 @@ def slow_conv(node, image, x, skip=None):
             right = int(node.epilogue.right[output])
             half = 2 ** (right - 1) if right else 0
             v = min(max((v + half) // 2**right, node.epilogue.low), node.epilogue.high)
+            v = v if node.epilogue.table is None else entry(node.epilogue, output, v)
         y[output, row, column] = v
     return y
+
+
+def entry(epilogue, channel, index):
+    """What the channel's table makes of the index."""
+    table = epilogue.table[channel if len(epilogue.table) > 1 else 0]
+    return dict(enumerate(table.tolist(), epilogue.low))[index]
 
 
 def slow_max_pool(node, image, x):
@@ -91,7 +98,7 @@ SLOW = {
 
 
 @settings(max_examples=60, deadline=None)
-@given(graphs(Limits(size=6, channels=5, nodes=4)))
+@given(graphs(Limits(size=6, channels=5, nodes=4, table_bits=6)))
 def test_equals_loops_over_python_integers(graph):
     x = images(graph, 2)
     tensors = reference(graph, x)
@@ -105,7 +112,17 @@ U8 = QType(8, False, 4)
 
 @settings(max_examples=30)
 @given(
-    graphs(Limits(size=5, channels=4, nodes=3, weight_bits=5, activation_bits=16, result_bits=48))
+    graphs(
+        Limits(
+            size=5,
+            channels=4,
+            nodes=3,
+            weight_bits=5,
+            activation_bits=16,
+            result_bits=48,
+            table_bits=12,
+        )
+    )
 )
 def test_wide_sums_equal_loops_over_python_integers(graph):
     x = images(graph, 1)
@@ -209,6 +226,24 @@ def test_rounding_goes_half_up_and_the_clamp_follows():
     )
     x = np.array([-8, -4, -3, -2, -1, 0, 1, 2, 3, 5, 6, 8]).reshape(-1, 1, 1, 1)
     assert reference(graph, x)["c"].ravel().tolist() == [-2, -2, -1, -1, 0, 0, 1, 1, 2, 3, 3, 3]
+
+
+def test_a_table_gives_the_entry_that_the_rounded_and_clamped_sum_says():
+    squares = np.array([[9, 4, 1, 0, 1, 4]])
+    graph = conv_graph(
+        np.ones((1, 2, 1, 1, 1), np.int8),
+        QType(8, True, 0),
+        type=U8,
+        rounded=True,
+        right=np.array([1, 0]),
+        low=-3,
+        high=2,
+        table=np.concatenate([squares, 200 + squares]),
+    )
+    x = np.array([-9, -6, -5, -4, -3, -1, 0, 1, 2, 3, 9]).reshape(-1, 1, 1, 1)
+    one, other = reference(graph, x)["c"][:, :, 0, 0].T.tolist()
+    assert one == [9, 9, 4, 4, 1, 0, 0, 1, 1, 4, 4]
+    assert other == [209, 209, 209, 209, 209, 201, 200, 201, 204, 204, 204]
 
 
 def test_sums_past_64_bits_are_refused():

@@ -14,14 +14,14 @@ from qnn.ir import serialize
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.quant.qtype import QType
-from tests.graphs import check_same, graphs
+from tests.graphs import Limits, check_same, graphs
 
 X = Input(name="x", shape=(1, 2, 2), type=QType(8, False, 0), table=np.arange(256)[None])
 GRAPH = Graph((X,), (Output("x", (4,)),))
 
 
 @settings(max_examples=30)
-@given(graphs())
+@given(graphs(Limits(table_bits=8)))
 def test_a_graph_comes_back_whole(graph):
     data = serialize.to_bytes(graph)
     back = serialize.from_bytes(data)

@@ -90,7 +90,17 @@ def test_every_kind_of_node_prints_what_matters(golden):
 
 @settings(max_examples=60)
 @given(
-    graphs(Limits(size=5, channels=5, nodes=5, weight_bits=5, activation_bits=16, products=True))
+    graphs(
+        Limits(
+            size=5,
+            channels=5,
+            nodes=5,
+            weight_bits=5,
+            activation_bits=16,
+            products=True,
+            table_bits=5,
+        )
+    )
 )
 def test_the_full_text_parses_to_the_same_graph(graph):
     back = parse(text(graph, full=True))
@@ -140,9 +150,20 @@ return c 8
     assert graph.outputs == (Output("c", (8,)),)
 
 
+def test_a_table_is_written_behind_the_range_of_its_index():
+    graph = parse(HEAD + TABLE + "\nreturn c 8")
+    assert graph["c"].epilogue.table.tolist() == [[9, 9, 3, 0]]
+    assert (graph["c"].epilogue.low, graph["c"].epilogue.high) == (-1, 2)
+    assert str(graph["c"].epilogue.parts(None, False)[-1]) == ">>4 table -1..2=0..9"
+    several = parse(HEAD + TABLE.replace("table", "tables").replace("2*9", "6*9") + "\nreturn c 8")
+    assert several["c"].epilogue.table.tolist() == [[9, 9, 9, 9], [9, 9, 3, 0]]
+    assert str(several["c"].epilogue.parts(None, False)[-1]) == ">>4 tables -1..2=0..9"
+
+
 HEAD = "x: u8e-4 2x4x4 = input()\n"
 POOL = "p: u8e-4 2x2x2 = maxpool(x) 2x2 stride=2x2"
 CONV = "c: s8e-2 2x2x2 = conv(x) 3x3 w3 bias=[5,-5] >>4 clamp -128..127 codes=[9*1,-2,26*0]"
+TABLE = CONV.replace("clamp -128..127", "table -1..2=[2*9,3,0]")
 
 REFUSALS = [
     ("", "line 1, column 1: needs a line of a node, or 'return' and the outputs, but got the end "
@@ -187,6 +208,10 @@ REFUSALS = [
      "code...'"),
     (HEAD + CONV.replace("-128..127", "-128"), "line 2, column 60: needs '..', but got "
      "'codes=[9*1,-2,26*0]'"),
+    (HEAD + TABLE.replace("-1..2", "-1..4095"), "line 2, column 55: needs a range of 1 to 4096 "
+     "entries, but got '-1..4095=[2*9,3,0] c...'"),
+    (HEAD + TABLE.replace("2*9,", ""), "line 2, column 61: needs a list of 4 numbers, not of 2, "
+     "but got '[3,0] codes=[9*1,-2,...'"),
     (HEAD + CONV.replace("w3", "w3x1x2"), "line 2, column 31: needs bits of a code, and terms if "
      "there are more than one, but got '3x1x2 bias=[5,-5] >>...'"),
     (HEAD + "return x 32\nmore", "line 3, column 1: needs nothing behind the outputs, but got "

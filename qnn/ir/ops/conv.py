@@ -1,7 +1,7 @@
 """Conv: a convolution by signed powers of two, with the epilogue that finishes its sums.
 
 The file is longer than others because an operator stands whole in one file, and this one has most
-fields: a third of it are their checks.
+fields.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +16,13 @@ from qnn.errors import CompileError
 from qnn.ir.arithmetic import arithmetic
 from qnn.ir.arrays import StoredArray, array_text
 from qnn.ir.epilogue import Epilogue
+from qnn.ir.ops.finish import (
+    EPILOGUE_FIELDS,
+    check_epilogue,
+    check_result,
+    epilogue_fields,
+    taken_epilogue,
+)
 from qnn.ir.ops.operator import (
     HEAD_FIELDS,
     WINDOW_FIELDS,
@@ -23,8 +30,6 @@ from qnn.ir.ops.operator import (
     Operator,
     broadcast_rows,
     check_broadcast,
-    check_epilogue_arrays,
-    check_finished,
     check_shape,
     check_window,
     refuse,
@@ -66,14 +71,9 @@ class Conv(Operator):
         "codes": StoredArray,
         "weight_bits": int,
         "groups": int,
-        "left": StoredArray,
-        "bias": StoredArray,
-        "right": StoredArray,
-        "skip_left": StoredArray | None,
-        "rounded": bool,
-        "low": int,
-        "high": int,
+        **EPILOGUE_FIELDS,
     }
+    optional_fields: ClassVar[tuple[str, ...]] = ("table",)
 
     window: Window
     codes: np.ndarray
@@ -157,9 +157,9 @@ class Conv(Operator):
         self._check_operands()
         self._check_codes(sources[0].shape)
         check_window(self, self.window, sources[0])
-        check_epilogue_arrays(self, self.skip is not None)
+        check_epilogue(self, self.epilogue, skip=self.skip is not None)
         self._check_skip(sources)
-        check_finished(self)
+        check_result(self, self.epilogue)
 
     def sums(self, sources: tuple[Operator, ...]) -> Sums:
         """The sums of the convolution over operands of the types of ``sources``."""
@@ -186,7 +186,7 @@ class Conv(Operator):
         # Adding half before the shift rounds half up; it rides in the bias.
         half = 1 << self.epilogue.right >> 1  # 0 where nothing is shifted out
         epilogue = replace(self.epilogue, bias=self.epilogue.bias + half).map(
-            lambda values: exact.channels_of(values, result)
+            lambda values: exact.channels_of(values, result), exact.tensor_of
         )
 
         def run(x, skip=None):
@@ -250,7 +250,7 @@ class Conv(Operator):
         )
 
     def to_fields(self) -> dict:
-        window, epilogue = self.window, self.epilogue
+        window = self.window
         return {
             "name": self.name,
             "input": self.inputs[0],
@@ -258,18 +258,12 @@ class Conv(Operator):
             "type": self.type,
             "codes": self.codes,
             "weight_bits": self.weight_bits,
-            "left": epilogue.left,
-            "bias": epilogue.bias,
-            "right": epilogue.right,
-            "skip_left": epilogue.skip_left,
             "skip": self.skip,
             "stride": window.stride,
             "padding": window.padding,
             "dilation": window.dilation,
             "groups": window.groups,
-            "rounded": epilogue.rounded,
-            "low": epilogue.low,
-            "high": epilogue.high,
+            **epilogue_fields(self.epilogue),
         }
 
     @classmethod
@@ -278,8 +272,7 @@ class Conv(Operator):
         operand, skip = fields.pop("input"), fields.pop("skip")
         parts = ("stride", "padding", "dilation", "groups")
         window = {part: fields.pop(part) for part in parts}
-        parts = ("left", "bias", "right", "skip_left", "rounded", "low", "high")
-        epilogue = Epilogue(**{part: fields.pop(part) for part in parts})
+        epilogue = taken_epilogue(fields)
         return cls(
             inputs=(operand,) if skip is None else (operand, skip),
             # The file holds the kernel once: as the shape of the codes.
@@ -326,8 +319,5 @@ class Conv(Operator):
         return self.codes.shape[-2:]
 
     def _check_skip(self, sources):
-        if self.skip is None:
-            if self.epilogue.skip_left is not None:
-                refuse(self, "skip_left only with a skip", "skip_left alone", "remove it")
-            return
-        check_broadcast(self, "a skip", sources[1])
+        if self.skip is not None:
+            check_broadcast(self, "a skip", sources[1])

@@ -8,16 +8,20 @@ import numpy as np
 
 from qnn.errors import CompileError
 from qnn.ir.arithmetic import arithmetic
-from qnn.ir.arrays import StoredArray
 from qnn.ir.epilogue import Epilogue
+from qnn.ir.ops.finish import (
+    EPILOGUE_FIELDS,
+    check_epilogue,
+    check_result,
+    epilogue_fields,
+    taken_epilogue,
+)
 from qnn.ir.ops.operator import (
     HEAD_FIELDS,
     Head,
     Operator,
     broadcast_rows,
     check_broadcast,
-    check_epilogue_arrays,
-    check_finished,
     check_shape,
     refuse,
 )
@@ -44,13 +48,9 @@ class Multiply(Operator):
     file_fields: ClassVar[Mapping[str, Any]] = {
         **HEAD_FIELDS,
         "inputs": tuple[str, str],
-        "left": StoredArray,
-        "bias": StoredArray,
-        "right": StoredArray,
-        "rounded": bool,
-        "low": int,
-        "high": int,
+        **EPILOGUE_FIELDS,
     }
+    optional_fields: ClassVar[tuple[str, ...]] = ("table",)
 
     epilogue: Epilogue[np.ndarray]
 
@@ -96,8 +96,8 @@ class Multiply(Operator):
         check_broadcast(self, "a second operand", second)
         if self.epilogue.skip_left is not None:
             refuse(self, "an epilogue without a skip", "skip_left", "add in a convolution behind")
-        check_epilogue_arrays(self, adds=False)
-        check_finished(self)
+        check_epilogue(self, self.epilogue, skip=False)
+        check_result(self, self.epilogue)
 
     def sums(self, sources: tuple[Operator, ...]) -> Products:
         """The products of operands of the types of ``sources``."""
@@ -115,7 +115,7 @@ class Multiply(Operator):
         # Adding half before the shift rounds half up; it rides in the bias.
         half = 1 << self.epilogue.right >> 1  # 0 where nothing is shifted out
         epilogue = replace(self.epilogue, bias=self.epilogue.bias + half).map(
-            lambda values: exact.channels_of(values, result)
+            lambda values: exact.channels_of(values, result), exact.tensor_of
         )
 
         def run(one, other):
@@ -148,23 +148,15 @@ class Multiply(Operator):
         )
 
     def to_fields(self) -> dict:
-        epilogue = self.epilogue
         return {
             "name": self.name,
             "inputs": self.inputs,
             "shape": self.shape,
             "type": self.type,
-            "left": epilogue.left,
-            "bias": epilogue.bias,
-            "right": epilogue.right,
-            "rounded": epilogue.rounded,
-            "low": epilogue.low,
-            "high": epilogue.high,
+            **epilogue_fields(self.epilogue),
         }
 
     @classmethod
     def from_fields(cls, fields: dict) -> "Multiply":
         fields = dict(fields)
-        parts = ("left", "bias", "right", "rounded", "low", "high")
-        epilogue = Epilogue(**{part: fields.pop(part) for part in parts})
-        return cls(epilogue=epilogue, **fields)
+        return cls(epilogue=taken_epilogue(fields), **fields)

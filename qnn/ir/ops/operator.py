@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 
-import numpy as np
-
 from qnn.errors import CompileError
 from qnn.fields import Count, Whole
 from qnn.ir.reader import TextReader
@@ -19,8 +17,6 @@ from qnn.quant.qtype import QType
 
 # A map of 46,000 by 46,000: sizes that pass are no mistake, and their products fit 64 bits.
 MOST_VALUES = 1 << 31
-# An int64 shifted by 64 places or more is undefined, in NumPy as in C.
-MOST_SHIFT = 63
 # What a file has of every operator, and of every window; the kernel may stand elsewhere.
 HEAD_FIELDS = {"name": str, "shape": tuple[Count, Count, Count], "type": QType}
 _PAD = Annotated[int, Whole(0, MOST_VALUES)]
@@ -213,38 +209,6 @@ def check_within(node: Operator, what: str, low: int, high: int) -> None:
     if not node.type.low <= low <= high <= node.type.high:
         needs = f"{what} within {node.type.low} to {node.type.high}"
         refuse(node, needs, f"{low} to {high}", "clamp it to its type")
-
-
-def check_epilogue_arrays(node: Operator, adds: bool) -> None:
-    """Refuse arrays of the epilogue that are not one int64 each channel; ``adds``: a skip too."""
-    # The reference adds and shifts these in int64, so other types would change results.
-    for name in ("left", "bias", "right", *["skip_left"] * adds):
-        array = getattr(node.epilogue, name)
-        if not isinstance(array, np.ndarray) or array.dtype != np.int64:
-            got = getattr(array, "dtype", type(array).__name__)
-            refuse(node, f"int64 {name}", got, "build it again")
-        if array.shape != (node.shape[0],):
-            refuse(node, f"{name} of shape ({node.shape[0]},)", array.shape, "build it again")
-        if name != "bias" and not 0 <= int(array.min()) <= int(array.max()) <= MOST_SHIFT:
-            got = f"{array.min()} to {array.max()}"
-            do = "quantize it with other exponents"
-            refuse(node, f"{name} shifts from 0 to {MOST_SHIFT}", got, do)
-
-
-def check_finished(node: Operator) -> None:
-    """Refuse a clamp or a type that the epilogue of ``node`` cannot give."""
-    if node.rounded:
-        check_activation_type(node)
-        check_within(node, "a clamp", node.epilogue.low, node.epilogue.high)
-        return
-    # The epilogue's sums are signed and as wide as SvpeConfig.result_bits allows.
-    if not node.type.signed or not 24 <= node.type.bits <= 48:
-        needs = "a signed type of 24 to 48 bits, as it is unrounded"
-        refuse(node, needs, node.type, "give it the epilogue's")
-    # Channels of an unrounded result share one exponent, which only left shifts reach.
-    if node.epilogue.right.any():
-        most = int(node.epilogue.right.max())
-        refuse(node, "no right shift, as it is unrounded", most, "shift nothing")
 
 
 def check_broadcast(node: Operator, what: str, source: Operator) -> None:
