@@ -44,7 +44,7 @@ def test_a_network_that_gives_no_classes_is_told_before_its_labels():
     one = DESIGN.artifact
     for image, labels, text in (
         (two, np.zeros(7, int), "2 outputs of shapes ((4, 6, 5), (5, 6, 5))"),
-        (one, np.full((2, 4), 0.5), "one of shape (4,) for the task 'regression'"),
+        (one, np.full((2, 10), 0.5), "one of shape (10,) for the task 'regression'"),
     ):
         with pytest.raises(DeviceError) as error:
             Accelerator(image, FakeBoard(image)).validate(SOME[0], labels)
