@@ -87,7 +87,7 @@ class Design:
         except OSError as error:
             raise CompileError(
                 f"{folder}: a build needs a writable folder with room, but got "
-                f"'{error.strerror}'; choose another with -o"
+                f"'{error.strerror}'; choose another"
             ) from None
         return folder
 
@@ -210,14 +210,14 @@ def check_replaceable(folder: Path) -> None:
     """
     if folder.name in ("", ".."):
         raise CompileError(
-            f"{folder}: a build needs a folder that it can replace by name; choose another with -o"
+            f"{folder}: a build needs a folder that it can replace by name; choose another"
         )
     if not folder.exists() or (folder / MANIFEST).is_file():
         return
     if not folder.is_dir() or any(folder.iterdir()):
         raise CompileError(
             f"{folder}: a build needs a new or empty folder, or one with an earlier build, but "
-            f"this holds something else; choose another with -o"
+            f"this holds something else; choose another"
         )
 
 

@@ -8,11 +8,8 @@ from types import MappingProxyType
 import numpy as np
 
 from qnn.backend.claims import graph_claims
-from qnn.backend.protocol import Backend
-from qnn.backend.registry import DEFAULT, named
 from qnn.design import Design
 from qnn.ir.encode import Arrays, encode_input
-from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
 from sim.compare import compare, compare_claims
 from sim.record_waves import CYCLES, check_waves, record_waves
@@ -125,11 +122,3 @@ def _verify(design, x, device, expected, options):
         cycles_per_second=execution.cycles_per_second,
         build_seconds=execution.build_seconds,
     )
-
-
-def expected_tensors(
-    graph: Graph, x: Arrays, backend: Backend | None = None
-) -> dict[str, np.ndarray]:
-    """The reference's tensors, and those of nodes that only the back end's lowering makes."""
-    backend = backend or named(DEFAULT)
-    return reference(backend.lower(graph), x) | reference(graph, x)

@@ -154,7 +154,7 @@ def test_a_folder_with_something_else_is_not_replaced(design, tmp_path):
         design.write(tmp_path)
     assert str(error.value) == (
         f"{tmp_path}: a build needs a new or empty folder, or one with an earlier build, but this "
-        f"holds something else; choose another with -o"
+        f"holds something else; choose another"
     )
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
@@ -166,7 +166,7 @@ def test_an_unwritable_place_is_one_line(design, tmp_path):
         design.write(target)
     assert str(error.value) == (
         f"{target}: a build needs a writable folder with room, but got 'Not a directory'; choose "
-        f"another with -o"
+        f"another"
     )
 
 
@@ -176,7 +176,7 @@ def test_a_name_that_no_file_can_have_is_one_line(design, tmp_path):
         design.write(target)
     assert str(error.value) == (
         f"{target}: a build needs a writable folder with room, but got 'File name too long'; "
-        f"choose another with -o"
+        f"choose another"
     )
 
 
@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_replaced_is_one_line(design, folder):
     with pytest.raises(CompileError) as error:
         design.write(folder)
     assert str(error.value) == (
-        f"{folder}: a build needs a folder that it can replace by name; choose another with -o"
+        f"{folder}: a build needs a folder that it can replace by name; choose another"
     )
 
 

@@ -1,5 +1,6 @@
 """What README, the pages in docs and the example workflow tell a user to type exists."""
 
+import json
 import re
 import shlex
 import sys
@@ -12,7 +13,8 @@ from torch import nn
 from typer.main import get_command
 
 import qnn
-from qnn.cli.app import app
+from qnn.cli.app import app, main
+from qnn.nn.digits import trained_digits_cnn
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "docs/boards.md", "docs/results.md", "examples/verify.yml")
@@ -98,6 +100,37 @@ def test_what_the_tutorial_says_of_learning_runs_as_it_stands(monkeypatch):
     exec(learning, names)
     graph = qnn.export(names["quantized"])
     assert {node.weight_bits for node in graph.nodes if hasattr(node, "codes")} == {3}
+
+
+def readme_commands(*verbs):
+    commands = shown_commands((ROOT / "README.md").read_text())
+    return [arguments for arguments in commands if arguments[0] in verbs]
+
+
+def test_no_command_of_the_readme_replaces_what_another_has_written():
+    written = [
+        arguments[arguments.index("-o") + 1]
+        for arguments in readme_commands("demo", "quantize", "train", "export", "compile")
+        if "-o" in arguments
+    ]
+    assert len(written) >= 5
+    assert len(set(written)) == len(written)
+
+
+@pytest.mark.slow
+def test_training_as_the_readme_has_it_makes_the_network_better(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    torch.save(trained_digits_cnn().state_dict(), "demo/digits_cnn.pt")
+    told = {}
+    for arguments in readme_commands("quantize", "train"):
+        with pytest.raises(SystemExit) as left:
+            main([*arguments, "--json"])
+        assert not left.value.code
+        told[arguments[-1]] = json.loads(capsys.readouterr().out)
+    rounded, trained = told["two_bits.safetensors"], told["trained.safetensors"]
+    assert trained["test_accuracy"] > rounded["quantized_accuracy"] + 3
+    assert trained["test_accuracy"] > rounded["float_accuracy"] - 3
 
 
 @pytest.mark.rtl

@@ -67,7 +67,7 @@ def test_a_missing_file_is_told(tmp_path):
 
 def test_public_values_show_themselves_in_one_line(values):
     quantized, graph, design = values
-    text = "<Graph: 1 inputs, 2 convolutions, 3 nodes, outputs '3' (3,)>"
+    text = "<Graph: 1 input, 2 convolutions, 3 nodes, output '3' (3,)>"
     text = text.replace("'3'", f"'{graph.outputs[0].name}'")
     assert repr(graph) == text
     assert repr(design) == f"<Design: {text} for array>"

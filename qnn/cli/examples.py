@@ -8,7 +8,7 @@ EXAMPLES = {
         "qnn quantize my_net:build --checkpoint weights.pt --data test.npz --mean 0 --std 1",
         "qnn quantize my_net:build --checkpoint none --terms 2 -o model.safetensors",
     ),
-    "train": ("qnn train model.safetensors --data digits --epochs 2 -o model.safetensors",),
+    "train": ("qnn train model.safetensors --data digits --epochs 10 -o trained.safetensors",),
     "export": ("qnn export model.safetensors -o model.qgraph",),
     "check": ("qnn check my_net:build --input-shape 3,32,32", "qnn check model.qgraph"),
     "compile": (

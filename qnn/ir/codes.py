@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Batches of codes are joined to larger ones, and stay what they are.
+_JOINS = (np.concatenate, np.stack, np.vstack)
+
 
 class Codes(np.ndarray):
     """An array of integers q that stand for the reals q * 2**-exponent of an input's type.
@@ -22,6 +25,13 @@ class Codes(np.ndarray):
             raise TypeError(f"Codes needs integers, not {values.dtype}; round them first")
         # uint8 would be taken for pixels again where only the type of number is left.
         return (values.astype(np.int16) if values.dtype == np.uint8 else values).view(cls)
+
+    def __array_function__(self, func, types, args, kwargs):
+        """What is joined of codes alone is codes; beside plain arrays it is a plain array."""
+        result = super().__array_function__(func, types, args, kwargs)
+        # Others, such as a sum or a sorting, keep or lose the type as NumPy has it.
+        joined = func in _JOINS and all(issubclass(each, Codes) for each in types)
+        return result.view(Codes) if joined else result
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
         """What is computed from codes: a plain array, as a sum or a scaled value is no code."""

@@ -65,14 +65,19 @@ class Graph:
     def __repr__(self) -> str:
         # In one line: its arrays would fill the screen; str has every node.
         return (
-            f"<Graph: {len(self.inputs)} inputs, {len(self.convs)} convolutions, "
-            f"{len(self.nodes)} nodes, outputs {', '.join(_shown(o) for o in self.outputs)}>"
+            f"<Graph: {_counted(self.inputs, 'input')}, {_counted(self.convs, 'convolution')}, "
+            f"{_counted(self.nodes, 'node')}, "
+            f"output{'s' * (len(self.outputs) != 1)} {', '.join(map(_shown, self.outputs))}>"
         )
 
     def __str__(self) -> str:
         from qnn.ir.text import text
 
         return text(self)
+
+
+def _counted(things, word):
+    return f"{len(things)} {word}{'s' * (len(things) != 1)}"
 
 
 def _shown(output):

@@ -9,7 +9,7 @@ from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.packing import pack
 from hw.spec.licence import SPDX
-from hw.spec.registers import MAGIC, Register, Status
+from hw.spec.registers import MAGIC, RUN_OFFSET, Register, Status
 from qnn.runtime import handshake
 from qnn.runtime.given import Given
 from qnn.runtime.limit import cycle_limit
@@ -112,6 +112,7 @@ def parameters(image: Image, memory: dram.DramImage) -> str:
         "OUTPUT_FIRST": output.start // size,
         "OUTPUT_WORDS": output.size // size,
         "RUN_WORDS": run_bytes // size,
+        "RUN_OFFSET": RUN_OFFSET,
     }
     lines = [f"localparam integer {name} = {value};" for name, value in counts.items()]
     lines += [

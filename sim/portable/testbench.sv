@@ -80,6 +80,7 @@ module testbench;
   reg [BUS_BITS-1:0] at_start [0:WORDS-1];  // the memory at the start
   reg [47:0] host [0:RUNS*HOST_WRITES-1];  // a register's address and 32 bits for it
   reg [63:0] started, cycles, value;
+  reg [31:0] number;  // of the run, which the host's last write gives and STATUS must tell
   reg failed, waves;
   integer run, i;
 
@@ -152,6 +153,12 @@ module testbench;
         failed = 1;
       end else begin
         read(REGISTER_STATUS, 1, value);
+        number = host[run * HOST_WRITES + HOST_WRITES - 1][31:0] >> RUN_OFFSET;
+        if (value[31:0] >> RUN_OFFSET !== number) begin
+          $display("FAIL: run %0d: register STATUS tells of run number %0d, expected %0d", run,
+                   value[31:0] >> RUN_OFFSET, number);
+          failed = 1;
+        end
         if ((value[31:0] & (STATUS_DONE | STATUS_FAILED)) !== STATUS_DONE) begin
           $display("FAIL: run %0d: register STATUS reads %h, expected only DONE of DONE and FAILED",
                    run, value[31:0]);

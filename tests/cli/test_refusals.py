@@ -259,7 +259,7 @@ def full_disk(monkeypatch):
         (
             "compile",
             ": a build needs a writable folder with room, but got 'No space left on device'; "
-            "choose another with -o",
+            "choose another",
         ),
     ],
 )

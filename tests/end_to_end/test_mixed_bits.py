@@ -10,7 +10,8 @@ from qnn.ir.encode import decode, encode_input
 from qnn.ir.ops import Conv
 from qnn.nn import artifact
 from qnn.quant.rounding import ROUNDINGS
-from sim.verify import expected_tensors, verify
+from sim.verify import verify
+from tests.expected import expected_tensors
 
 BITS = {"first": 5, "*.conv": 2, "head": 4, "*": 3}
 TERMS = {"head": 2, "*": 1}

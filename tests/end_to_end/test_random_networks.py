@@ -14,7 +14,8 @@ from hw.spec.config import named_config
 from qnn.errors import CompileError, QnnWarning
 from qnn.ir.encode import encode_input
 from sim.rtl import MemoryTiming
-from sim.verify import expected_tensors, verify
+from sim.verify import verify
+from tests.expected import expected_tensors
 from tests.graphs import Limits, graphs, images
 from tests.models import at_most, models
 

@@ -15,7 +15,8 @@ from qnn.ir.encode import decode, encode_input
 from qnn.nn.preprocess import to_reals
 from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles
-from sim.verify import expected_tensors, verify
+from sim.verify import verify
+from tests.expected import expected_tensors
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,8 @@ from hw.spec.config import named_config
 from qnn.ir.encode import decode, encode_input
 from qnn.nn.zoo import load_model
 from sim.cycles import simulate_cycles
-from sim.verify import expected_tensors, verify
+from sim.verify import verify
+from tests.expected import expected_tensors
 from tests.shared_data import cifar_test, cifar_train
 
 pytestmark = pytest.mark.slow

@@ -19,8 +19,9 @@ from qnn.ir.reference import reference
 from qnn.runtime.tensors import pack_inputs
 from sim.functional import run
 from sim.simulate import simulate
-from sim.verify import expected_tensors, verify
+from sim.verify import verify
 from tests.compiler import small_graphs
+from tests.expected import expected_tensors
 from tests.graphs import Limits, graphs, images
 
 CONFIG = named_config("test", weight_bits=4)

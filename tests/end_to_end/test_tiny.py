@@ -18,7 +18,8 @@ from qnn.bench.images import integer_accuracy
 from qnn.ir.encode import decode, encode_input
 from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles
-from sim.verify import expected_tensors, verify
+from sim.verify import verify
+from tests.expected import expected_tensors
 
 SETS = {"dscnn": shared.tiny_kws, "mobilenetv1_vww": shared.tiny_vww}
 BOTH = pytest.mark.parametrize("name", SETS)

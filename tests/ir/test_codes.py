@@ -33,6 +33,16 @@ def test_codes_are_what_reals_are_encoded_to(design):
         assert qnn.verify(built, given, "functional").passed
 
 
+def test_batches_of_codes_that_are_joined_are_codes_and_beside_others_they_are_not():
+    one = qnn.Codes(np.arange(6).reshape(2, 3))
+    plain = np.asarray(one)
+    for join in (np.concatenate, np.stack, np.vstack):
+        assert type(join([one, one])) is qnn.Codes
+        np.testing.assert_array_equal(join([one, one]), join([plain, plain]))
+        assert type(join([one, plain])) is np.ndarray
+    assert type(one + one) is np.ndarray
+
+
 @pytest.mark.parametrize("run", [qnn.simulate, qnn.verify])
 def test_integers_that_are_not_said_to_be_codes_are_refused(design, run):
     _, x, built = design

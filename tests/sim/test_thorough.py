@@ -12,11 +12,11 @@ from qnn.ir.text import text
 from sim import rtl
 from sim.exercise import exercises
 from sim.junit import junit
-from sim.modes import every_mode, modes
 from sim.verification import LayerReport, Report
 from sim.verify import verify
 from tests.compiler import small_graphs
 from tests.graphs import images as inputs_of
+from tests.sim.modes import every_mode, modes
 from tests.sim.test_faults import sound
 
 CONFIGS = {

@@ -135,6 +135,16 @@ def test_the_test_bench_finds_altered_verilog(build):
 
 
 @pytest.mark.skipif(not shutil.which("iverilog"), reason="iverilog is not installed")
+def test_the_test_bench_finds_registers_that_tell_of_another_run(build):
+    change(build / "rtl/qnn_accelerator.v", "= access__write_data[31:8];", "= 24'd7;")
+    code, out, _ = run(build, "icarus")
+    assert (code, out) == (
+        1,
+        "FAIL: run 0: register STATUS tells of run number 7, expected 1\n",
+    )
+
+
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="iverilog is not installed")
 def test_the_test_bench_takes_other_inputs_and_a_stalling_memory(design, build):
     x = drawn_inputs(design.graph, 3, seed=7)
     built = qnn.Design.read(build).built
