@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 # One order of files and one seed, so that a mutant is found by the same test again.
 OPTIONS = ("-x", "-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+# A process that is forked has plugins of pytest's already, which warns of it.
+WARNINGS = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 # They compare times or draw large networks: a mutant that they find is found by others, too.
 LEFT_OUT = ("test_growth.py",)
 
@@ -40,7 +42,7 @@ def first_failure(files: tuple[str, ...]) -> str | None:
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     seen = _Failures()
-    status = pytest.main([*OPTIONS, *files], plugins=[seen])
+    status = pytest.main([*OPTIONS, *WARNINGS, *files], plugins=[seen])
     if seen.names:
         return seen.names[0]
     if status != pytest.ExitCode.OK:
