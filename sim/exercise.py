@@ -158,11 +158,12 @@ class Exercise:
 def exercises(config: SvpeConfig, seed: int) -> Iterator[tuple[str, Graph, int]]:
     """Name, graph and batch of each network; the same for the same seed.
 
-    One lies on chip and has a layer of each kind; the other is larger than the feature buffer, so
-    that it goes through memory in strips. What an unusual configuration has no room for is left
-    out.
+    One lies on chip and has a layer of each kind; another is larger than the feature buffer, so
+    that it goes through memory in strips; the last has loops of many turns. What an unusual
+    configuration has no room for is left out.
     """
-    for name, make, batch in (("of every kind", _kinds, 2), ("in strips", _strips, 1)):
+    made = (("of every kind", _kinds, 2), ("in strips", _strips, 1), ("of long loops", _loops, 1))
+    for name, make, batch in made:
         graph = make(config, seed)
         if graph is not None and _compiles(graph, config, batch):
             yield name, graph, batch
@@ -228,5 +229,30 @@ def _strips(config, seed):
     two = net.conv("two", one, lanes, point, terms=2, signed=True)
     pooled = net.pool("pooled", two, Window(kernel=(3, 3), stride=(1, 1), padding=(1, 1, 1, 1)))
     three = net.conv("three", pooled, lanes, point, skip=one, relu=True)
-    last = net.conv("last", three, 1, Window(kernel=(2, 2), stride=(2, 2)))
+    # An operand of a concatenation has gaps in memory, and is loaded row by row.
+    both = net.concat("both", one, three)
+    last = net.conv("last", both, 1, Window(kernel=(2, 2), stride=(2, 2)))
     return net.graph(last)
+
+
+def _loops(config, seed):
+    """Loops one turn longer than powers of two, where a count that lacks a bit ends too early."""
+    net, lanes = Exercise(config, seed), config.lanes
+    wide = net.input("wide", (lanes, 17, 33 * config.columns), signed=True)
+    tall = net.input("tall", (lanes, 33, config.columns), signed=False)
+    deep = net.input("deep", (17 * lanes, 3, 3), signed=False)
+    point = Window(kernel=(1, 1))
+    # Tiles, and then a map so small that kernels of many taps take few cycles.
+    across = net.conv("across", wide, lanes, point)
+    down = net.conv("down", tall, 1, point, signed=True)
+    small = net.pool("small", across, Window(kernel=(3, 3), stride=(4, 4 * config.columns)))
+    found = [down]
+    for size in ((17, 3), (9, 5), (5, 9), (3, 17)):
+        high, width = (taps // 2 for taps in size)
+        window = Window(kernel=size, padding=(high, high, width, width))
+        found.append(net.conv(f"kernel{size[0]}", small, lanes, window, signed=high > width))
+    found.append(net.pool("most", small, Window(kernel=(3, 5), padding=(1, 1, 2, 2))))
+    # Blocks of channels: as many as the layer before has words of.
+    for words in (9, 5, 3):
+        deep = net.conv(f"blocks{words}", deep, words * lanes, point, relu=True)
+    return net.graph(*found, net.conv("blocks", deep, 1, point, signed=True))

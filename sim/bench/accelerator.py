@@ -16,8 +16,10 @@ from pathlib import Path
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge, Timer
 
-from hw.spec.registers import Control, Register, Status
+from hw.spec.registers import WIDE, Control, Register, Status
 from sim.bench.registers import Registers
+
+FIXED = {Register.MAGIC, Register.FINGERPRINT}  # say what the design is, at all times
 
 
 async def reset(dut) -> Registers:
@@ -51,9 +53,18 @@ async def run_job(dut):
         await start(dut, job["rounds"][0], registers)
         await ClockCycles(dut.clk, job["resets"][-1])
         registers = await reset(dut)
+        await check_cleared(registers)
     for wait in job.get("resets", ()):
         await stop(dut, job["rounds"][0], registers, wait, job["limit"])
     await finish(dut, job, registers)
+
+
+async def check_cleared(registers: Registers) -> None:
+    """Fail unless all that a register can hold is gone after a reset of the whole design."""
+    for register in sorted(set(Register) - FIXED):
+        words = 2 if register in WIDE else 1
+        value = await registers.read(register, words)
+        assert value == 0, f"{register.name} reads {value:#x} after a reset of the design"
 
 
 async def start(dut, round_: list, registers: Registers) -> None:

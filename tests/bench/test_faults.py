@@ -22,6 +22,7 @@ from qnn.eda.same_behaviour import same_behaviour
 from qnn.eda.unseen_faults import unseen_faults
 from qnn.ir.serialize import to_bytes
 from tests.compiler import small_graphs
+from tests.replay import networks
 
 SOURCE = '''"""A text with 7."""
 
@@ -121,15 +122,28 @@ def test_what_changes_nothing_survives(monkeypatch):
     assert outcome.survives
 
 
-def test_what_costs_cycles_and_changes_no_value_is_found_by_a_test(monkeypatch):
+def test_what_costs_cycles_and_changes_no_value_is_one_that_replay_finds(monkeypatch):
     place = "if instruction.op is Op.LOAD:"
     slower = changed("qnn/compiler/hoist_loads.py", place, "if instruction.op is Op.END:")
-    files = ("tests/compiler/test_hoist_loads.py",)
-    outcome = judged(monkeypatch, slower, files)
+    outcome = judged(monkeypatch, slower)
     assert outcome.found is None
-    assert outcome.found_by_test.startswith(f"{files[0]}::test_")
+    assert outcome.found_by_test == "python -m tests.replay"
     assert outcome.changes_artifacts
     assert not outcome.survives
+
+
+def test_what_changes_nothing_that_is_compiled_is_found_by_a_test_beside_it(monkeypatch):
+    lost = changed("qnn/compiler/newest.py", "return len(self._starts)", "return 0")
+    files = ("tests/compiler/test_newest.py",)
+    outcome = judged(monkeypatch, lost, files)
+    assert outcome.found is None
+    assert outcome.found_by_test.startswith(f"{files[0]}::test_")
+    assert not outcome.changes_artifacts
+
+
+def test_replay_has_the_networks_of_a_campaign():
+    own = [to_bytes(graph) for graph, _, _ in campaign._networks(0)]
+    assert [to_bytes(make()) for make in networks.campaign().values()] == own
 
 
 def test_the_tests_of_a_file_are_its_own_and_then_those_beside_it():

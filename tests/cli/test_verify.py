@@ -11,12 +11,13 @@ def test_a_thorough_verification_says_what_it_ran(qnn, build):
     assert [trial["name"] for trial in result["trials"]] == [
         "a network of every kind",
         "a network in strips",
+        "a network of long loops",
     ]
     assert all(trial["passed"] and not trial["failure"] for trial in result["trials"])
     values = sum(trial["values_compared"] for trial in result["trials"])
     assert 0 < values < result["values_compared"]
     assert qnn(*arguments)[1] == (
-        f"verify: PASS 0/{result['values_compared']} mismatches in 3 runs\n"
+        f"verify: PASS 0/{result['values_compared']} mismatches in 4 runs\n"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 import qnn
-from tests.replay import draw, exact
+from tests.replay import draw, exact, product
 
 DRAWN_MODELS, DRAWN_GRAPHS = 15, 15
 CALIBRATION_IMAGES = 2
@@ -23,6 +23,7 @@ ZOO = (
     "dscnn",
     "digits_cnn",
 )
+CAMPAIGN = ("of every kind", "in strips", "of long loops")
 QUICK_ZOO = ("digits_cnn", "dscnn")
 
 
@@ -31,6 +32,7 @@ def networks(quick: bool) -> dict[str, Callable[[], "qnn.Graph"]]:
     return {
         **{f"zoo/{name}": partial(zoo, name) for name in (QUICK_ZOO if quick else ZOO)},
         **made(quick),
+        **campaign(),
         **{f"drawn/model{n}": partial(drawn_model, n) for n in range(4 if quick else DRAWN_MODELS)},
         **{f"drawn/graph{n}": partial(drawn_graph, n) for n in range(4 if quick else DRAWN_GRAPHS)},
     }
@@ -55,6 +57,18 @@ def made(quick: bool):
 
     large = () if quick else large_graphs.ALL
     return {f"made/{f.__name__}": f for f in (*large, *small_graphs.ALL, tiny_graph)}
+
+
+def campaign():
+    """The networks of a campaign of faults, which rests on their bytes being compared here."""
+    # Made when they are asked for: their names alone are quick.
+    return {f"campaign/{name.replace(' ', '-')}": partial(exercise, name) for name in CAMPAIGN}
+
+
+def exercise(name: str):
+    """A network that reaches what instructions of the configuration ``test`` can say."""
+    found = product.exercises(product.named_config("test"), 0)
+    return next(graph for each, graph, _ in found if each == name)
 
 
 def drawn_model(number: int):

@@ -20,6 +20,7 @@ from qnn.errors import QnnError
 from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ir.text import text as graph_text
 from qnn.report.page import manifest, page
+from sim.exercise import exercises
 
 __all__ = [
     "CONFIGS",
@@ -32,6 +33,7 @@ __all__ = [
     "board",
     "c_header",
     "config_for",
+    "exercises",
     "from_bytes",
     "graph_text",
     "image_parts",

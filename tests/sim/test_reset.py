@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,19 @@ def test_an_accelerator_that_never_stops_after_a_reset_does_not_hang_the_simulat
     verilog = dict(rtl.generated(design.artifact.config))
     name, status = "qnn_accelerator.v", "irq, failed, done, busy }"
     assert status in verilog[name]
-    verilog[name] = verilog[name].replace(status, "irq, failed, done, 1'h1 }")
+    verilog[name] = verilog[name].replace(status, "irq, failed, done, | program_bytes }")
     with pytest.raises(SimulationFailed, match="status 0x1 after a reset"):
         rtl.execute(design.artifact, x, verilog=verilog, resets=(20,), limit=500)
+
+
+def test_a_register_that_a_reset_does_not_clear_is_found():
+    design, x = sound()
+    verilog = dict(rtl.generated(design.artifact.config))
+    name = "qnn_accelerator.v"
+    before, start, bank = verilog[name].partition("module \\qnn_accelerator.shell.bank ")
+    cleared = re.compile(r"(if \(rst\) begin\s+\S+\s+= )32'd0;")
+    assert cleared.search(bank)
+    verilog[name] = before + start + cleared.sub(r"\g<1>32'd64;", bank, count=1)
+    assert rtl.execute(design.artifact, x, verilog=verilog).runs[0].failure is None
+    with pytest.raises(SimulationFailed, match=r"reads 0x[04]+ after a reset of the design"):
+        rtl.execute(design.artifact, x, verilog=verilog, resets=(20,), limit=20_000)

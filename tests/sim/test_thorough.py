@@ -6,6 +6,8 @@ import pytest
 
 import qnn
 from hw.spec.config import SvpeConfig, named_config
+from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.transfer import Transfer
 from qnn.backend.array.trials import rtl_trials
 from qnn.compiler import compile_graph
 from qnn.ir.text import text
@@ -50,6 +52,18 @@ def test_its_networks_reach_every_mode_of_the_configuration(name):
     assert any(len({layer.row for layer in image.layers}) > 1 for image in images)
 
 
+def test_its_loops_are_longer_than_powers_of_two_and_its_transfers_have_many_rows():
+    config = CONFIGS["test"]
+    program = [i for _, g, b in exercises(config, 1) for i in compile_graph(g, config, b).program]
+    tiles = [each for each in program if isinstance(each, Tiles)]
+    for loop in ("blocks", "kernel_x", "kernel_y"):
+        assert {3, 5, 9, 17} <= {getattr(each, loop) for each in tiles}
+    assert 33 in {each.tiles_x for each in tiles}
+    assert 17 in {each.tiles_y for each in tiles}
+    for op in Transfer.OPS:
+        assert max(each.rows for each in program if each.op is op) > 17
+
+
 def test_its_networks_are_the_same_for_the_same_seed():
     config = CONFIGS["test"]
     first, again, other = (
@@ -66,16 +80,16 @@ def test_its_networks_are_computed_as_the_reference_says(name):
     x = inputs_of(graph, 1)
     report = verify(design, x, "functional", thorough=True)
     assert report.passed, str(report)
-    assert [trial for trial, _ in report.trials] == [
-        "a network of every kind",
-        "a network in strips",
-    ]
-    assert str(report) == f"verify: PASS 0/{report.values_compared} mismatches in 3 runs"
+    # Few words hold no long loops.
+    made = ["of every kind", "in strips", *(["of long loops"] if name != "few words" else [])]
+    assert [trial for trial, _ in report.trials] == [f"a network {each}" for each in made]
+    runs = 1 + len(made)
+    assert str(report) == f"verify: PASS 0/{report.values_compared} mismatches in {runs} runs"
 
 
 def test_a_configuration_of_a_very_large_buffer_has_no_strips():
     config = replace(named_config("test"), feature_words=1 << 16)
-    assert [name for name, _, _ in exercises(config, 1)] == ["of every kind"]
+    assert [name for name, _, _ in exercises(config, 1)] == ["of every kind", "of long loops"]
 
 
 def test_a_trial_that_fails_is_named():
@@ -126,8 +140,8 @@ def test_each_trial_has_its_own_limit_and_the_first_that_fails_is_the_last(monke
         return [name for name, _ in report.trials]
 
     # The caller's limit is the plain run's alone.
-    assert names() == ["a network of every kind", "a network in strips"]
-    assert limits == [100, None, None]
+    assert len(names()) == 3
+    assert limits == [100, None, None, None]
     limits.clear()
     given = {"a network of every kind": 7, "a network in strips": 8}
     assert names(trial_limits=given) == ["a network of every kind"]
@@ -158,6 +172,8 @@ def test_the_sound_design_passes_all_trials(thorough):
         "a network of every kind, stalled",
         "a network in strips",
         "a network in strips, stalled",
+        "a network of long loops",
+        "a network of long loops, stalled",
     ]
     cycles = {name: trial.run_cycles for name, trial in thorough.trials}
     assert len({cycles[f"a memory that stalls, seed {seed}"] for seed in (1, 2, 3)}) == 3

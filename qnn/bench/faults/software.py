@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from qnn.bench.faults.mutant_process import ROOT, with_mutant
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.outcome_file import campaign_digest
-from qnn.bench.faults.own_tests import first_failure, quick_tests
+from qnn.bench.faults.own_tests import first_failure, quick_tests, replayed
 from qnn.bench.faults.python_mutants import PythonMutant, draw
 from qnn.bench.faults.trials import FaultTrial
 
@@ -31,7 +31,7 @@ class Seen:
     passed : whether ``verify`` found nothing
     layer : that ``verify`` names
     programs : digest of what each layer's instructions are, by layer, in order
-    made : digest of all that the compiler made, with its estimate of cycles
+    made : digest of all that the compiler makes for one image a run, with its estimate of cycles
     """
 
     ended: str | None
@@ -44,9 +44,9 @@ class Seen:
 class SoftwareFaults:
     """Mutants of the compiler and of the simulators without a clock.
 
-    What ``verify`` does not find may still cost cycles or words: the quick tests beside the file
-    are run on it, where they are, and whatever they do not find either is listed with whether it
-    changed a byte that the compiler makes.
+    What ``verify`` does not find may still cost cycles or words: a mutant that changes a byte of
+    what is compiled, or of its estimate, is one that the replay of accepted bytes finds. On the
+    others the quick tests beside the file are run.
 
     Parameters
     ----------
@@ -80,12 +80,16 @@ class SoftwareFaults:
         outcome = _judged(mutant, seen, died, self._sound)
         if outcome.found is not None:
             return outcome
-        files = quick_tests(mutant.path)
-        if files:
-            test, died = with_mutant(mutant, partial(first_failure, files), self._limit(files))
-            outcome = replace(outcome, found_by_test=test or died)
         same = [one.made for one in seen] == [one.made for one in self._sound]
-        return replace(outcome, changes_artifacts=not same)
+        test = self._failed_test(mutant) if same else replayed()
+        return replace(outcome, found_by_test=test, changes_artifacts=not same)
+
+    def _failed_test(self, mutant) -> str | None:
+        files = quick_tests(mutant.path)
+        if not files:
+            return None
+        test, died = with_mutant(mutant, partial(first_failure, files), self._limit(files))
+        return test or died
 
     @cached_property
     def _sound(self) -> list[Seen]:
