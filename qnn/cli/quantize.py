@@ -79,7 +79,7 @@ def quantize(
         bool | None,
         typer.Option(
             help="Let biases take back the shift of means that rounding made; by default, where "
-            "that helps the other half of the calibration images."
+            "that helps the other half of the calibration images, drawn at random."
         ),
     ] = None,
     rounding: Method = "nearest",

@@ -186,6 +186,16 @@ def joined(batches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     return tuple(as_images(torch.cat(parts)) for parts in zip(*batches, strict=True))
 
 
+def sample(images: tuple[Tensor, ...], count: int) -> tuple[Tensor, ...]:
+    """``count`` of the images, the same ones of each input, in random order; all if there are less.
+
+    Data sets are often sorted by class, so that the first images or a half show few classes. The
+    order has a fixed seed: the same data always give the same sample.
+    """
+    order = torch.randperm(len(images[0]), generator=torch.Generator().manual_seed(0))[:count]
+    return tuple(each[order] for each in images)
+
+
 def chunks(batches: Iterable[tuple[Tensor, ...]]) -> Iterable[tuple[Tensor, ...]]:
     """The batches' images, (count, channels, height, width) of each input, ``CHUNK`` at a time."""
     for batch in batches:

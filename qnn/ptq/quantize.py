@@ -68,7 +68,8 @@ def quantize(
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one per channel;
         without them it takes reals; of several inputs one entry each, None where it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``; None:
-        where that brings the outputs of the other half of ``data`` nearer to the float ones
+        where that brings the outputs of images held back from ``data`` nearer to the float ones
+        and changes no more of their answers than chance explains
     rounding, rounding_options : how weights go to their grid, of ``qnn.quant.rounding.ROUNDINGS``,
         and the method's options
     rounding_data, augment : what the method learns from, without labels, by default ``data``; and

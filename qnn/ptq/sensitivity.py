@@ -15,7 +15,7 @@ from qnn.nn.layers import QuantConv
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import set_exponents
-from qnn.ptq.data import as_images
+from qnn.ptq.data import as_images, sample
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.quant import pow2
 from qnn.tasks.kinds import TaskKind, find_task
@@ -117,7 +117,7 @@ def sensitivity(
     Parameters
     ----------
     quantized : of any terms, its weights not yet replaced by a rounding method
-    images : (count, ...) what the float model takes, of each input; the first ``IMAGES`` count
+    images : (count, ...) what the float model takes, of each input; ``IMAGES`` of them count
     kinds : what each output is for; none: as far as its shape tells
 
     Returns
@@ -128,7 +128,7 @@ def sensitivity(
     trials = {name: _trials(conv) for name, conv in learnable(quantized)}
     losses = {name: dict.fromkeys(found, 0.0) for name, found in trials.items()}
     given = images if isinstance(images, tuple) else (images,)
-    images = tuple(as_images(each[:IMAGES]) for each in given)
+    images = tuple(as_images(each) for each in sample(given, IMAGES))
     for part in zip(*(each.split(CHUNK) for each in images), strict=True):
         wanted = _tensors(free, part)
         share = len(part[0]) / len(images[0])

@@ -1,8 +1,14 @@
+import itertools
+import math
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
+from qnn.ptq import correct_bias
 from qnn.ptq.quantize import quantize
+from qnn.tasks.kinds import TaskKind
 
 
 def built(*layers):
@@ -32,15 +38,19 @@ def test_every_channel_keeps_its_mean(layers):
     assert bool((spread > 4 * steps).any()), "rounding must matter for this test to say anything"
 
 
-def test_only_the_first_images_count():
+def test_as_many_images_count_as_means_need(monkeypatch):
     model, images = built(lambda: nn.Conv2d(3, 8, 3))
-    many = torch.cat([images] * 8)
-    more = torch.cat([many, images[:1]])  # within the range of the others
-    assert len(many) == 512
-    first, second = (
-        quantize(model, data, bias_correction=True).state_dict() for data in (many, more)
-    )
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert counted(model, torch.cat([images] * 9), monkeypatch) == 512
+    assert counted(model, images, monkeypatch) == 64
+
+
+def counted(model, images, monkeypatch):
+    """How many images the correction evaluates the float network on."""
+    seen = []
+    with monkeypatch.context() as patch:
+        patch.setattr(correct_bias, "stream", lambda graph, *x: seen.append(len(x[0])) or ())
+        quantize(model, images, bias_correction=True)
+    return seen[0]
 
 
 def test_weights_of_the_architecture_stay():
@@ -66,17 +76,21 @@ def equal(one, other):
 
 def test_by_default_biases_are_corrected_where_that_helps_images_that_were_not_used():
     model, images = built(lambda: nn.Conv2d(3, 8, 3))
-    halves = images.repeat(2, 1, 1, 1)
-    chosen, corrected, plain = states(model, halves)
-    assert equal(chosen, corrected)
-    assert not equal(chosen, plain)
+    chosen, plain = (quantize(model, images[:48], bias_correction=how) for how in (None, False))
+    others = images[48:]
+    with torch.no_grad():
+        errors = [(each(others) - model(others)).square().mean() for each in (chosen, plain)]
+    assert errors[0] < errors[1]
 
 
-def test_by_default_biases_stay_where_the_other_half_has_other_means():
+def test_images_sorted_by_class_correct_as_shuffled_ones_do():
     model, images = built(lambda: nn.Conv2d(3, 8, 3))
-    # What rounding adds to the one half it takes from the other.
-    chosen, _, plain = states(model, torch.cat([images, -images]))
-    assert equal(chosen, plain)
+    bright = images / 4 + 3
+    in_order = torch.cat([bright, bright / 64])
+    order = torch.randperm(128, generator=torch.Generator().manual_seed(1))
+    plain = quantize(model, in_order, bias_correction=False).state_dict()
+    for data in (in_order, in_order.flip(0), in_order[order]):
+        assert not equal(quantize(model, data).state_dict(), plain)
 
 
 def test_one_image_corrects_nothing_by_default():
@@ -85,20 +99,44 @@ def test_one_image_corrects_nothing_by_default():
     assert equal(chosen, plain)
 
 
-def test_large_images_need_fewer_of_them():
+def test_large_images_need_fewer_of_them(monkeypatch):
     model, _ = built(lambda: nn.AvgPool2d(64), lambda: nn.Conv2d(3, 2, 1))
-    many = torch.ones(40, 3, 512, 512)
-    many[32:] *= 0.5
-    first, second = (
-        quantize(model, data, bias_correction=True).state_dict() for data in (many, many[:33])
-    )
-    assert equal(first, second), "means of 32 such images are means of millions of pixels"
+    count = counted(model, torch.ones(40, 3, 512, 512), monkeypatch)
+    assert count == 32, "means of 32 such images are means of millions of pixels"
 
 
-def test_by_default_biases_stay_where_answers_would_change(monkeypatch):
+@pytest.mark.parametrize(
+    ("nearer", "mended", "broken", "helps"),
+    [(True, 0, 4, True), (True, 0, 5, False), (True, 9, 9, True), (False, 9, 0, False)],
+)
+def test_corrections_bring_outputs_nearer_and_change_no_more_answers_than_chance(
+    monkeypatch, nearer, mended, broken, helps
+):
     model, images = built(lambda: nn.Conv2d(3, 8, 3))
-    judged = iter([(2.0, 5), (1.0, 6)])
-    monkeypatch.setattr("qnn.ptq.correct_bias._output_errors", lambda *_: next(judged))
-    quantized = quantize(model, images)
-    plain = quantize(model, images, bias_correction=False)
-    assert equal(quantized.state_dict(), plain.state_dict())
+    judged = iter(errors(nearer, mended, broken))
+    monkeypatch.setattr(correct_bias, "_output_errors", lambda *_: next(judged))
+    chosen, plain = (quantize(model, images, bias_correction=how) for how in (None, False))
+    assert equal(chosen.state_dict(), plain.state_dict()) != helps
+
+
+def errors(nearer, mended, broken):
+    """Errors of 32 images before and after a correction that mends and breaks some answers."""
+    before = torch.cat([torch.ones(mended), torch.zeros(32 - mended)])
+    after = torch.cat([torch.zeros(mended), torch.ones(broken), torch.zeros(32 - mended - broken)])
+    return (2.0, before), (1.0 if nearer else 2.0, after)
+
+
+def test_chance_is_two_standard_errors_of_the_changed_answers():
+    for nearer, mended, broken in itertools.product((True, False), range(16), range(16)):
+        before, after = errors(nearer, mended, broken)
+        chance = broken - mended <= 2 * math.sqrt(broken + mended)
+        assert correct_bias._helped(before, after) == (nearer and chance)
+
+
+def test_answers_count_by_image():
+    real = torch.tensor([[3.0, 1.0], [1.0, 3.0], [2.0, 0.0]])
+    got = torch.tensor([[1.0, 3.0], [0.0, 9.0], [2.0, 1.0]])
+    changed = partial(correct_bias._changed_answers, real, got)
+    assert changed(TaskKind.CLASSES).tolist() == [1, 0, 0]
+    assert changed(TaskKind.MULTILABEL).tolist() == [0, 1, 1]
+    assert changed(TaskKind.REGRESSION).tolist() == [0, 0, 0]
