@@ -1,8 +1,8 @@
 """A program of torch.export as a float graph: one walk over its nodes."""
 
-import math
 import operator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -10,13 +10,29 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from qnn.frontend.aten.advice import cure_of
-from qnn.frontend.aten.call import Call, computed
+from qnn.frontend.aten.call import computed
+from qnn.frontend.aten.calls import block_shape, call_of, fits, result_of
+from qnn.frontend.aten.reductions import OPERATORS as REDUCTIONS
 from qnn.frontend.aten.registry import OPERATORS
 from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
-from qnn.frontend.graph import FloatGraph
+from qnn.frontend.graph import FloatGraph, needed
+from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.signature import live_nodes, results, states, warn_of_unread
+from qnn.frontend.through import passage
+from qnn.frontend.views import (
+    CONCATS,
+    MOVES,
+    View,
+    called,
+    in_order,
+    is_view,
+    joins_channels,
+    known,
+    view_of,
+    whole,
+)
 from qnn.ir.graph import Output
 
 OUTPUT = "output needs to be a tensor, or a tuple of tensors, computed from the input"
@@ -32,7 +48,13 @@ def read(program: ExportedProgram) -> FloatGraph:
     FaultyModel
         The program does what integers of shifts and adds cannot; it has every fault.
     """
-    return _Walk(program).graph()
+    try:
+        return _Walk(program).graph()
+    except FaultyModel:
+        # What no sequence (channels, length) can be, tokens (tokens, channels) may be.
+        with suppress(FaultyModel):
+            return _Walk(program, tokens=True).graph()
+        raise
 
 
 @dataclass
@@ -41,12 +63,14 @@ class _Walk:
 
     Members
     -------
+    tokens : whether inputs of three axes are (batch, tokens, channels)
     values : what was computed at each node: an operator of the float graph, or a constant
     states : buffers that are no constants, each with its fault
     unknown : names of stand-ins for results that no float graph has, of whatever shape
     """
 
     program: ExportedProgram
+    tokens: bool = False
     nodes: dict[str, FloatOperator] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -55,6 +79,7 @@ class _Walk:
     states: dict[fx.Node, Fault] = field(default_factory=dict)
     constants: dict[str, str] = field(init=False)  # placeholder to the name of its tensor
     batch: int = field(init=False)  # images of each input, the first axis of all that is computed
+    materialise: Materialise = field(init=False)
 
     def __post_init__(self):
         signature = self.program.graph_signature  # whose tables are made anew whenever asked for
@@ -66,6 +91,9 @@ class _Walk:
         placeholders = self.program.graph.find_nodes(op="placeholder")
         images = [node for node in placeholders if node.name in signature.user_inputs]
         self.batch = next((node.meta["val"].shape[0] for node in images if _is_tensor(node)), 0)
+        self.materialise = Materialise(
+            self.batch, lambda node: self._add(replace(node, name=self._unique(node.name)))
+        )
 
     def graph(self) -> FloatGraph:
         # What no result needs is not read: it may be whatever it is.
@@ -83,7 +111,7 @@ class _Walk:
         if self.faults:
             raise FaultyModel(dict.fromkeys(self.faults))
         warn_of_unread(self.program, live)
-        return FloatGraph(_reached(self.nodes, outputs), outputs)
+        return FloatGraph(needed(self.nodes.values(), outputs), outputs)
 
     def _placeholder(self, node):
         if node in self.states:
@@ -93,15 +121,23 @@ class _Walk:
         # Inputs that are no tensors were fixed when the program was exported.
         if not _is_tensor(node):
             return node.meta.get("val")
-        if not self._fits(node):
+        if not fits(node, self.batch):
             axes = ", ".join(["batch", *map(str, node.meta["val"].shape[1:])])
             problem = (
-                f"input '{node.name}' needs shape (batch, channels, height, width) or (batch, "
-                f"features), not ({axes})"
+                f"input '{node.name}' needs shape (batch, channels, height, width), (batch, "
+                f"channels, length) or (batch, features), not ({axes})"
             )
-            cure = "lay a sequence along the height, as (batch, channels, length, 1)"
+            cure = "join the axes that are more"
             raise FaultyModel([Fault(Site("", ""), problem, cure)])
-        return self._add(FloatInput(name=node.name, shape=self._shape(node)))
+        shape = block_shape(node, self.batch)
+        if node.meta["val"].dim() != 3:
+            return self._add(FloatInput(name=node.name, shape=shape))
+        if not self.tokens:
+            return self._add(FloatInput(name=node.name, shape=shape, axes="CL"))
+        block = (shape[1], shape[0], 1)
+        source = self._add(FloatInput(name=node.name, shape=block, axes="TC"))
+        index = whole(source, (self.batch, *block[:2])).index.movedim(1, 2)
+        return View(node.name, site_of(node), (source,), index)
 
     def _constant(self, name):
         program = self.program
@@ -126,7 +162,7 @@ class _Walk:
         """One of several results: of a constant any, else the first, as the readers give it."""
         found, index = self.values[node.args[0]], node.args[1]
         if not computed(found):
-            return found[index]
+            return found[index]  # of constants, or of the parts of a tensor
         if found.name in self.unknown:
             return self._stand_in(node)
         # Others are statistics of training, masks and places, which evaluation has no use for.
@@ -146,40 +182,78 @@ class _Walk:
 
     def _operator(self, node):
         target = target_of(node)
-        if target not in OPERATORS:
+        if target not in OPERATORS and target not in MOVES:
             raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target))])
         # What it reads is told already, and would be blamed here once more.
         operands = [self.values[n] for n in node.all_input_nodes]
-        if any(computed(each) and each.name in self.unknown for each in operands):
+        if any(computed(each) and self._is_unknown(each) for each in operands):
             return self._stand_in(node)
-        schema = node.target._schema.arguments
-        given = _given(node, schema)
-        call = Call(
-            name=self._name(node),
-            site=site_of(node),
-            arguments={
-                key: fx.map_arg(value, lambda n: self.values[n]) for key, value in given.items()
-            },
-            usual={a.name: a.default_value for a in schema if a.has_default_value()},
-            ranks={key: _rank(value) for key, value in given.items()},
-            nodes=self.nodes,
-            result_shape=lambda: self._shape(node),
+        if target in MOVES:
+            return self._moved(node)
+        if target in CONCATS:
+            return self._concatenated(node)
+        values = {n: self.values[n] for n in node.all_input_nodes}
+        through = passage(node, values, self.materialise)
+        if through is None:
+            reads_views = target in REDUCTIONS
+            plain = {n: v if reads_views else self._plain(v) for n, v in values.items()}
+            return self._read(node, plain, lambda: block_shape(node, self.batch))
+        return through.back(
+            self._read(node, {**values, **through.values}, lambda: through.shape, through.rank)
         )
-        _check_type(node, call)
-        result = OPERATORS[target](call)
+
+    def _read(self, node, values, shape, rank=None):
+        """The operator that a call of the program is, with ``values`` for what it reads."""
+        call = call_of(node, self._name(node), values, self.nodes, self.materialise, shape, rank)
+        result = OPERATORS[target_of(node)](call)
         call.check_all_taken()
         return self._add(result)
 
+    def _moved(self, node):
+        """Views of what only reshapes, permutes or selects, or the operand that is alike."""
+        values = {n: view_of(n, self.values[n]) for n in node.all_input_nodes}
+        found = called(node, self._name(node), values)
+        return [known(v) for v in found] if isinstance(found, list) else known(found)
+
+    def _concatenated(self, node):
+        """Channels side by side; anything else is a view, which may become an output as it is."""
+        values = {n: self.values[n] for n in node.all_input_nodes}
+
+        def read():
+            plain = {n: self._plain(value) for n, value in values.items()}
+            return self._read(node, plain, lambda: block_shape(node, self.batch))
+
+        if not all(computed(value) for value in values.values()):
+            return read()
+        if joins_channels(node):
+            with suppress(FaultyModel):
+                return read()
+        found = self._moved(node)
+        return replace(found, instead=read) if is_view(found) else found
+
+    def _plain(self, value):
+        if isinstance(value, list):
+            return [self._plain(each) for each in value]
+        return self.materialise(value) if is_view(value) else value
+
+    def _is_unknown(self, value):
+        sources = value.sources if is_view(value) else (value,)
+        return any(source.name in self.unknown for source in sources)
+
     def _add(self, node):
-        self.nodes[node.name] = node
+        # A view that a reader gives back is of operators that are there.
+        if not is_view(node):
+            self.nodes[node.name] = node
         return node
 
     def _stand_in(self, node):
         """What stands for the result of an operator that has a fault, so that the walk goes on."""
         result = FloatInput(name=self._unique(node.name), shape=())
         # Of integers and of other axes nothing is known that a reader could rely on.
-        if _is_tensor(node) and node.meta["val"].dtype == torch.float32 and self._fits(node):
-            return self._add(FloatInput(name=result.name, shape=self._shape(node)))
+        plain = not any(is_view(self.values.get(n)) for n in node.all_input_nodes)
+        real = _is_tensor(node) and result_of(node).dtype == torch.float32
+        if plain and real and fits(node, self.batch):
+            return self._add(FloatInput(name=result.name, shape=block_shape(node, self.batch)))
         self.unknown.add(result.name)
         return self._add(result)
 
@@ -207,68 +281,20 @@ class _Walk:
             if not computed(value):
                 self.faults.append(Fault(Site("", ""), OUTPUT, "return nothing else"))
                 continue
-            outputs.append(Output(value.name, tuple(_result(item).shape[1:])))
+            try:
+                name = self._result_of(value).name
+            except FaultyModel as error:
+                self.faults += error.faults
+                continue
+            outputs.append(Output(name, tuple(result_of(item).shape[1:])))
         return tuple(outputs)
 
-    def _fits(self, node):
-        shape = tuple(_result(node).shape)
-        return len(shape) in (2, 4) and shape[0] == self.batch and math.prod(shape) > 0
-
-    def _shape(self, node):
-        shape = tuple(_result(node).shape)
-        if self._fits(node):
-            return (*shape[1:], *(1,) * (4 - len(shape)))
-        # The first axis is the images', unless the operator has moved it.
-        given = shape[:1] == (self.batch,)
-        axes = ", ".join(["batch"] * given + [str(size) for size in shape[given:]])
-        got = f"({axes})" if given else f"({axes}) without a batch"
-        problem = (
-            f"needs to give (batch, channels, height, width) or (batch, features), but gives {got}"
-        )
-        cure = "keep these axes throughout; x.flatten(1) makes features of an image"
-        raise FaultyModel([Fault(site_of(node), problem, cure)])
+    def _result_of(self, value):
+        """The operator that gives an output, whose shape alone may be another."""
+        if not is_view(value):
+            return value
+        return value.sources[0] if in_order(value) else self._plain(value)
 
 
 def _is_tensor(node):
     return isinstance(node.meta.get("val"), Tensor)
-
-
-def _result(node):
-    """The shape and type of what a node gives, of several results the first's."""
-    found = node.meta["val"]
-    return found[0] if isinstance(found, tuple | list) else found
-
-
-def _given(node, schema):
-    """Arguments by their names in the operator's schema, with the defaults of those left out."""
-    # Positional ones first, in the order of the schema.
-    given = dict(zip((argument.name for argument in schema), node.args, strict=False))
-    given |= node.kwargs
-    return {a.name: given.get(a.name, a.default_value) for a in schema}
-
-
-def _rank(value):
-    """The number of axes of an operand, or of the operands of a list."""
-    first = value[0] if isinstance(value, list | tuple) and value else value
-    held = first.meta.get("val") if isinstance(first, fx.Node) else None
-    return held.dim() if isinstance(held, Tensor) else 0
-
-
-def _check_type(node, call):
-    first = _result(node)
-    # Integers have no other float types: a cast would change values in PyTorch alone.
-    if first.dtype != torch.float32:
-        raise call.refuse("float32", f"{first.dtype}", "leave casts and autocast out")
-    if first.device.type == "meta":
-        raise call.refuse("a device with values", "meta", "leave the device out")
-
-
-def _reached(nodes, outputs):
-    """Nodes that an output needs, and the inputs, in their order."""
-    needed = {output.name for output in outputs}
-    # From the outputs back: every reader comes before what it reads.
-    for name in reversed(nodes):
-        if name in needed:
-            needed.update(nodes[name].inputs)
-    # What is given stays given, so that inputs keep their number and order.
-    return tuple(node for node in nodes.values() if node.name in needed or not node.inputs)

@@ -15,18 +15,23 @@ from qnn.frontend.ops.batch_norm import BatchNorm
 from qnn.frontend.ops.clamp import Clamp
 from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.flatten import Flatten
+from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.pad import Pad
 from qnn.frontend.ops.slice import Slice
+from qnn.frontend.passes.absorb_gathers import absorb_gathers
 from qnn.frontend.passes.close_outputs import close_outputs
 from qnn.frontend.passes.fold_batchnorm import fold_batchnorm
 from qnn.frontend.passes.fold_flatten import fold_flatten
 from qnn.frontend.passes.fold_pads import fold_pads
+from qnn.frontend.passes.fold_slices import fold_slices
 from qnn.frontend.passes.fuse_adds import fuse_adds
 from qnn.frontend.passes.fuse_clamps import fuse_clamps
 from qnn.frontend.passes.hoist_clamps import hoist_clamps
+from qnn.frontend.passes.lift_gathers import lift_gathers
 from qnn.frontend.passes.lower_clamps import lower_clamps
 from qnn.frontend.passes.lower_extremes import lower_extremes
+from qnn.frontend.passes.lower_gathers import lower_gathers
 from qnn.frontend.passes.lower_pools import lower_pools
 from qnn.frontend.passes.lower_shortcuts import lower_shortcuts
 from qnn.frontend.passes.lower_slices import lower_slices
@@ -58,15 +63,21 @@ PASSES = (
     FusionPass(lower_extremes, removes=(Extreme,)),
     FusionPass(spread_operands, needs=(Extreme,)),
     FusionPass(fold_batchnorm, removes=(BatchNorm,)),
+    FusionPass(lift_gathers, needs=(BatchNorm,)),
     FusionPass(hoist_clamps),
     FusionPass(move_divisors, needs=(BatchNorm,)),
     FusionPass(lower_pools, removes=(AveragePool,)),
+    FusionPass(absorb_gathers, needs=(BatchNorm, AveragePool)),
     FusionPass(fold_flatten, needs=(BatchNorm, AveragePool), removes=(Flatten,)),
     FusionPass(lower_shortcuts),
     FusionPass(fold_pads, needs=(BatchNorm, AveragePool), removes=(Pad,)),
-    FusionPass(lower_slices, removes=(Slice,)),
     FusionPass(fuse_clamps),
-    FusionPass(fuse_adds, needs=(BatchNorm, AveragePool, Pad, Slice), removes=(Add,)),
+    FusionPass(fold_slices),
+    FusionPass(lower_slices, removes=(Slice,)),
+    FusionPass(lower_gathers, removes=(ChannelGather,)),
+    FusionPass(
+        fuse_adds, needs=(BatchNorm, AveragePool, Pad, Slice, ChannelGather), removes=(Add,)
+    ),
     # Once more: a sum that became a skip operand may have a clamp behind it.
     FusionPass(fuse_clamps, needs=(Add,)),
     FusionPass(lower_clamps, removes=(Clamp,)),

@@ -1,6 +1,7 @@
 """The float graph: what a frontend reads from a model, and what the fusion passes reduce."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -68,3 +69,16 @@ class FloatGraph:
             for name in dict.fromkeys(node.inputs):
                 users[name] = (*users.get(name, ()), node)
         return users
+
+
+def needed(
+    nodes: Iterable[FloatOperator], outputs: tuple[Output, ...]
+) -> tuple[FloatOperator, ...]:
+    """Those of ``nodes`` that an output is computed from, and the inputs, in their order."""
+    nodes, found = list(nodes), {output.name for output in outputs}
+    # From the outputs back: every reader comes before what it reads.
+    for node in reversed(nodes):
+        if node.name in found:
+            found.update(node.inputs)
+    # What is given stays given, so that inputs keep their number and order.
+    return tuple(node for node in nodes if node.name in found or not node.inputs)

@@ -22,6 +22,7 @@ class Rewrite:
         self._places: list[tuple[str, ...]] = [(node.name,) for node in graph.nodes]
         self._nodes = {node.name: node for node in graph.nodes}
         self._place = {node.name: place for place, node in enumerate(graph.nodes)}
+        self._taken = set(self._nodes)
         self._outputs = list(graph.outputs)
         self._readers: dict[str, Counter[str]] = {}
         for node in graph.nodes:
@@ -30,6 +31,18 @@ class Rewrite:
 
     def __getitem__(self, name: str) -> FloatOperator:
         return self._nodes[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._nodes
+
+    def fresh(self, name: str) -> str:
+        """``name``, with a number behind it if a node has or had it; no later call gives it too."""
+        found, count = name, 0
+        while found in self._taken:
+            count += 1
+            found = f"{name}_{count}"
+        self._taken.add(found)
+        return found
 
     def each(self, kind: type[Kind]) -> Iterator[Kind]:
         """The nodes of a class in order, as they are when it is their turn."""
@@ -48,6 +61,10 @@ class Rewrite:
         """How often ``name`` is read, as an output of the network too."""
         # A node that reads a tensor twice counts twice, unlike in ``users``.
         return self._readers.get(name, Counter()).total() + self._results[name]
+
+    def is_output(self, name: str) -> bool:
+        """Whether the network gives ``name`` to the user."""
+        return self._results[name] > 0
 
     def users(self, name: str) -> tuple[FloatOperator, ...]:
         """Nodes that read ``name``, in order."""

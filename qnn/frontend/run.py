@@ -5,14 +5,24 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
+from qnn.ir.shape import to_blocks, usual_axes
+
+
+def blocks_of(graph: FloatGraph, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Blocks (batch, channels, height, width) of what the user gives each input, of its axes."""
+    axes = [source.axes or usual_axes(source.shape) for source in graph.inputs]
+    return tuple(to_blocks(x, each) for x, each in zip(images, axes, strict=True))
 
 
 def stream(graph: FloatGraph, *images: Tensor) -> Iterator[tuple[str, Tensor]]:
     """Each tensor's name and value, in order; a value is forgotten after its last reader.
 
-    ``images`` has one tensor (batch, channels, height, width) for each of the graph's inputs.
+    ``images`` has one tensor for each of the graph's inputs, of its axes or (batch, channels,
+    height, width).
     """
-    values = {source.name: x for source, x in zip(graph.inputs, images, strict=True)}
+    given = zip(graph.inputs, images, strict=True)
+    given = zip(graph.inputs, blocks_of(graph, images), strict=True)
+    values = {source.name: x for source, x in given}
     last = {name: node.name for node in graph.nodes for name in node.inputs}
     for node in graph.nodes:
         if node.name not in values:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
+from qnn.ir.shape import to_blocks, user_shape, usual_axes
 from qnn.nn.exact import exact
 from qnn.nn.layers import LAYERS, QuantInput
 from qnn.nn.plan import Plan
@@ -123,12 +124,14 @@ class QuantizedModel(nn.Module):
 def _encoded(source, x, pixels):
     """Integers of one input's images or vectors."""
     plan = source.plan
-    if x.dim() == 2:
-        x = x[:, :, None, None]
+    axes = plan.axes or usual_axes(plan.shape)
+    given, x = tuple(x.shape), to_blocks(x, axes)
     if x.dim() != 4 or tuple(x.shape[1:]) != plan.shape:
+        # A vector may come as an image of one pixel too, whose shape says more.
+        wanted = plan.shape if axes == "C" else user_shape(plan.shape, axes)
         raise ModelError(
-            f"input '{plan.name}' needs shape (batch, {', '.join(map(str, plan.shape))}), not "
-            f"{tuple(x.shape)}; reshape the data"
+            f"input '{plan.name}' needs shape (batch, {', '.join(map(str, wanted))}), not "
+            f"{given}; reshape the data"
         )
     _check_kind(source, x.dtype, pixels)
     return source.from_pixels(x) if pixels else source(x)

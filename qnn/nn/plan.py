@@ -26,6 +26,7 @@ class InputPlan:
     Members
     -------
     pixels : what 8-bit pixels stand for, which a table takes to integers; None: it takes reals
+    axes : of the user's tensor, see ``qnn.ir.shape``; None: those of an image or a vector
     """
 
     name: str
@@ -33,6 +34,7 @@ class InputPlan:
     bits: Bits
     signed: bool
     pixels: Pixels | None = None
+    axes: str | None = None
 
     inputs = ()
     selects: ClassVar[bool] = False

@@ -112,11 +112,11 @@ def _check_images(batch):
 
 
 def _check_shapes(parts):
-    if any(x.dim() not in (2, 4) or x.shape[1:] != parts[0].shape[1:] for x in parts):
+    if any(x.dim() not in (2, 3, 4) or x.shape[1:] != parts[0].shape[1:] for x in parts):
         shapes = ", ".join(sorted({str(tuple(x.shape)) for x in parts}))
         raise ModelError(
-            f"quantize needs calibration data of one shape (images, channels, height, width) or "
-            f"(images, features), not {shapes}; reshape them"
+            f"quantize needs calibration data of one shape (images, channels, height, width), "
+            f"(images, channels, length) or (images, features), not {shapes}; reshape them"
         )
 
 
@@ -177,8 +177,11 @@ def _is_share_of_255(images):
 
 
 def as_images(x: Tensor) -> Tensor:
-    """Images, (batch, channels, height, width), of images or of vectors (batch, features)."""
-    return x if x.dim() == 4 else x[:, :, None, None]
+    """Images, (batch, channels, height, width), of images or of vectors (batch, features).
+
+    Sequences and tokens stay as they are: what their axes are only the network knows.
+    """
+    return x[:, :, None, None] if x.dim() == 2 else x
 
 
 def joined(batches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

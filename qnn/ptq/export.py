@@ -49,7 +49,7 @@ def _node(layer: torch.nn.Module, type: QType) -> Operator:
         case QuantInput():
             # The file's type for tables; the model keeps int32, which is enough for a lookup.
             table = None if layer.table is None else _array(layer.table).astype(np.int64)
-            return Input(**common, table=table)
+            return Input(**common, table=table, axes=plan.axes)
         case QuantConv():
             return Conv(
                 **common,

@@ -51,7 +51,7 @@ def plan_of(
     formats = _formats(graph, weight_bits, terms)
     whole = unrounded(graph)
     layers: list[LayerPlan] = [
-        _input_plan(source.name, source.shape, types[source.name], stands_for)
+        _input_plan(source, types[source.name], stands_for)
         for source, stands_for in zip(graph.inputs, pixels, strict=True)
     ]
     for node in graph.nodes[len(graph.inputs) :]:
@@ -81,8 +81,15 @@ def _formats(
     return {name: (bits[name], codes[name]) for name in bits}
 
 
-def _input_plan(name, shape, type, pixels):
-    return InputPlan(name=name, shape=shape, bits=type.bits, signed=type.signed, pixels=pixels)
+def _input_plan(source, type, pixels):
+    return InputPlan(
+        name=source.name,
+        shape=source.shape,
+        bits=type.bits,
+        signed=type.signed,
+        pixels=pixels,
+        axes=source.axes,
+    )
 
 
 def _conv_plan(

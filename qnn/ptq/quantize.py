@@ -14,6 +14,7 @@ from qnn.frontend.capture import capture, input_counts
 from qnn.frontend.check import check
 from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
+from qnn.frontend.run import blocks_of
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels, Statistic, checked_inputs
 from qnn.nn.round import Augment, Source, round_quantized
@@ -100,6 +101,8 @@ def quantize(
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
     graph = fuse(_float_graph(model, batches[0]))
+    # From here on sequences and tokens are blocks, as images are.
+    batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
     asks_answers = isinstance(terms, Budget) or rounding == "discquant"
     # Labels that fit no task are no matter to what never looks at answers.
     labels = labels_beside(data, len(given[0])) if asks_answers else None

@@ -9,6 +9,7 @@ from torch import Tensor
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import stream
 from qnn.nn.preprocess import Pixels
+from qnn.ptq.data import as_images
 from qnn.quant.rounding import Answers
 
 
@@ -41,10 +42,10 @@ class Teacher:
         x : 8-bit pixels or reals
         inner : names of tensors inside to give too
         """
-        x = x if x.dim() == 4 else x[:, :, None, None]
+        x = as_images(x)
         x = self._pixels.reals(x) if x.dtype == torch.uint8 else x.float()
         # As the student computes, so that both run the same kernels.
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
         wanted = {*inner, *(output.name for output in self._graph.outputs)}
         values = {name: value for name, value in stream(self._graph, x) if name in wanted}
         outputs = (values[o.name].reshape(-1, *o.shape) for o in self._graph.outputs)

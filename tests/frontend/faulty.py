@@ -33,21 +33,6 @@ def efficient():
     return nn.Sequential(nn.Conv2d(3, 8, 3), *blocks, nn.Flatten(), nn.Linear(288, 4))
 
 
-class Shuffled(nn.Module):
-    """ShuffleNet's unit."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.branch = nn.Conv2d(3, 8, 1), nn.Conv2d(4, 4, 3, padding=1)
-
-    def forward(self, x):
-        left, right = self.first(x).chunk(2, 1)
-        x = torch.cat([left, self.branch(right)], 1)
-        b, c, h, w = x.shape
-        x = x.view(b, 2, c // 2, h, w)
-        return x.transpose(1, 2).reshape(b, c, h, w)
-
-
 class Enlarging(nn.Module):
     """A U-Net of one level, with both ways up."""
 
@@ -181,16 +166,9 @@ class Normed(nn.Module):
         return F.normalize(self.batch(self.group(self.conv(x))).flatten(1))
 
 
-def sounding():
-    """A network over sound, of one axis."""
-    layers = (nn.Conv1d(4, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(2))
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, 2))
-
-
 NETWORKS = {
     "mobile": (mobile, (3, 8, 8)),
     "efficient": (efficient, (3, 8, 8)),
-    "shuffled": (Shuffled, (3, 8, 8)),
     "enlarging": (Enlarging, (3, 8, 8)),
     "attending": (Attending, (3, 8, 8)),
     "recurring": (Recurring, (3, 8, 8)),
@@ -199,6 +177,5 @@ NETWORKS = {
     "generating": (generating, (10,)),
     "pooling": (Pooling, (3, 8, 8)),
     "arithmetic": (Arithmetic, (3, 8, 8)),
-    "sounding": (sounding, (4, 16)),
     "normed": (Normed, (3, 8, 8)),
 }

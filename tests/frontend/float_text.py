@@ -15,6 +15,7 @@ from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.flatten import Flatten
+from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.ops.multiply import FloatMultiply
@@ -24,7 +25,18 @@ from qnn.ir.graph import Output
 from qnn.ir.window import Window
 
 LINE = re.compile(r"(\S+) = (\w+)\((.*?)\) (\S+)(.*)")
-PLAIN = (FloatInput, Add, FloatMultiply, Extreme, FloatConcat, Flatten, Clamp, Pad, Slice)
+PLAIN = (
+    FloatInput,
+    Add,
+    FloatMultiply,
+    Extreme,
+    FloatConcat,
+    Flatten,
+    Clamp,
+    ChannelGather,
+    Pad,
+    Slice,
+)
 PARTS = ("stride", "padding", "dilation", "groups")
 
 

@@ -229,8 +229,9 @@ def test_what_no_output_needs_is_left_out():
         (
             lambda m, x: m.fc(x),
             {"fc": nn.Linear(6, 4)},
-            "layer 'fc' (aten.linear, HERE) needs a vector, not a tensor of shape (3, 8, 6); put "
-            "a flatten before it",
+            "model needs each of the channels of (6, 3, 8) to be rows and columns of one channel "
+            "before it, not a mixture of channels and places of (3, 8, 6); move values so at the "
+            "end of the network alone",
         ),
         (
             lambda m, x: F.batch_norm(x, None, None, training=True),
@@ -258,10 +259,10 @@ def test_what_no_output_needs_is_left_out():
             "one size and stride, not 5x5 of 8x6; choose one that divides the input's",
         ),
         (
-            lambda m, x: x.mean(1, keepdim=True),
+            lambda m, x: x.mean(0, keepdim=True),
             {},
-            "model (aten.mean, HERE) needs to run over height and width, not dim=[1]; use "
-            "x.mean((2, 3))",
+            "model (aten.mean, HERE) needs a reduction of one image, not the first axis, the "
+            "batch's; name the other axes, as in x.mean((2, 3))",
         ),
         (
             lambda m, x: x + 1.0,
@@ -275,23 +276,24 @@ def test_what_no_output_needs_is_left_out():
             "model (aten.cat, HERE) needs dim=1 (channels), not dim=2; concatenate channels",
         ),
         (
-            lambda m, x: x.view(-1, 3, 6, 8),
-            {},
-            "model (aten.view, HERE) needs to keep the shape or flatten all but the batch, not "
-            "(3, 8, 6) to (3, 6, 8); use x.flatten(1)",
+            lambda m, x: m.conv(x.view(-1, 3, 6, 8)),
+            {"conv": nn.Conv2d(3, 3, 1)},
+            "model (aten.view, HERE) needs each of the channels of (3, 6, 8) to be rows and "
+            "columns of one channel before it, not a mixture of channels and places of (3, 8, 6); "
+            "move values so at the end of the network alone",
         ),
         (
-            lambda m, x: x[:, :, 1:],
-            {},
-            "model (aten.slice, HERE) needs to take every n-th row or column of the whole image, "
-            "not dim=2 from 1 to the end; use x[:, :, ::n, ::n]",
+            lambda m, x: m.conv(x.flip(2)),
+            {"conv": nn.Conv2d(3, 3, 1)},
+            "model (aten.flip, HERE) needs each of the channels of (3, 8, 6) to be rows and "
+            "columns of one channel before it, not a mixture of channels and places of (3, 8, 6); "
+            "move values so at the end of the network alone",
         ),
         (
-            lambda m, x: x.flatten(2),
+            lambda m, x: x.transpose(0, 1),
             {},
-            "model (aten.view, HERE) needs to give (batch, channels, height, width) or (batch, "
-            "features), but gives (batch, 3, 48); keep these axes throughout; x.flatten(1) makes "
-            "features of an image",
+            "model (aten.transpose, HERE) needs to keep the batch as the first axis, not a tensor "
+            "of shape (3, 2, 8, 6) of 2 images; move and join the other axes alone",
         ),
         (
             lambda m, x: x.double(),
@@ -373,10 +375,10 @@ def test_an_input_that_the_model_does_not_take_is_refused():
         "instead; give data of the shape that the model takes"
     )
     with pytest.raises(ModelError) as caught:
-        capture(nn.Identity(), torch.zeros(1, 4, 5))
+        capture(nn.Identity(), torch.zeros(1, 4, 5, 6, 7))
     assert str(caught.value) == (
-        "model input 'input' needs shape (batch, channels, height, width) or (batch, features), "
-        "not (batch, 4, 5); lay a sequence along the height, as (batch, channels, length, 1)"
+        "model input 'input' needs shape (batch, channels, height, width), (batch, channels, "
+        "length) or (batch, features), not (batch, 4, 5, 6, 7); join the axes that are more"
     )
 
 

@@ -230,6 +230,73 @@ x = input() 2x4x4
 r = conv(x) 2x4x4 1x1 groups=2 low=0.0 high=6.0 fixed
 return r""",
     ),
+    "fold_slices": (
+        """\
+x = input() 2x8x8
+c = conv(x) 3x8x8 3x3 padding=(2,0,1,1) low=0.0
+s = slice(c) 3x7x4 stride=(1,2) start=(1,0)
+d = conv(x) 3x8x8 1x1
+t = slice(d) 3x7x8 stride=(1,1) start=(1,0)
+return s, t""",
+        """\
+x = input() 2x8x8
+c = conv(x) 3x7x4 3x3 stride=(1,2) padding=(1,0,1,0) low=0.0
+d = conv(x) 3x8x8 1x1
+t = slice(d) 3x7x8 stride=(1,1) start=(1,0)
+return c, t""",
+    ),
+    "lift_gathers": (
+        """\
+x = input() 2x4x4
+c = conv(x) 4x4x4 1x1 batchnorm
+r = clamp(c) 4x4x4 low=0.0
+g = gather(r) 2x4x4 channels=(3,0)
+h = gather(r) 1x4x4 channels=(1,)
+d = conv(h) 3x4x4 1x1
+j = concat(g, d) 5x4x4
+k = gather(j) 3x4x4 channels=(4,2,3)
+e = conv(x) 4x4x4 1x1
+m = gather(e) 4x4x4 channels=(3,2,1,0)
+return k, m""",
+        """\
+x = input() 2x4x4
+c.1 = conv(x) 1x4x4 1x1 batchnorm
+r.1 = clamp(c.1) 1x4x4 low=0.0
+d = conv(r.1) 3x4x4 1x1
+e = conv(x) 4x4x4 1x1
+return d, e""",
+    ),
+    "absorb_gathers": (
+        """\
+x = input() 4x4x4
+g = gather(x) 4x4x4 channels=(3,0,1,2)
+m = maxpool(g) 4x2x2 2x2 stride=(2,2)
+c = conv(m) 3x2x2 1x1
+f = flatten(m) 16x1x1
+d = conv(f) 3x1x1 1x1
+h = gather(x) 2x4x4 channels=(3,0)
+e = conv(h) 3x4x4 1x1
+return c, d, e""",
+        """\
+x = input() 4x4x4
+m = maxpool(x) 4x2x2 2x2 stride=(2,2)
+c = conv(m) 3x2x2 1x1
+f = flatten(m) 16x1x1
+d = conv(f) 3x1x1 1x1
+h = gather(x) 2x4x4 channels=(3,0)
+e = conv(h) 3x4x4 1x1
+return c, d, e""",
+    ),
+    "lower_gathers": (
+        """\
+x = input() 4x4x4
+g = gather(x) 3x4x4 channels=(3,0,3)
+return g""",
+        """\
+x = input() 4x4x4
+g = conv(x) 3x4x4 1x1 fixed
+return g""",
+    ),
     "close_outputs": (
         """\
 x = input() 2x4x4

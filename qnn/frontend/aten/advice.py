@@ -49,19 +49,10 @@ KINDS = {
         *("upsample_bicubic2d", "upsample_linear1d", "upsample_trilinear3d", "pixel_shuffle"),
         *("_upsample_nearest_exact2d", "_upsample_bilinear2d_aa", "conv_transpose1d"),
         *("conv_transpose3d", "max_unpool2d", "grid_sampler_2d", "grid_sampler", "fold", "col2im"),
-        *("affine_grid_generator", "repeat_interleave"),
+        *("affine_grid_generator",),
     ),
-    "let one convolution compute each part in place of one that is split; a selection of channels "
-    "in any order is an nn.Conv2d of kernel 1 with weights 0 and 1": (
-        *("split", "split_with_sizes", "chunk", "unbind", "select", "narrow", "tensor_split"),
-        *("index", "index_select", "gather", "take", "flip", "roll", "channel_shuffle"),
-        *("_unsafe_index", "unsafe_split", "unsafe_chunk"),
-    ),
-    "keep (batch, channels, height, width) throughout; channels in another order are an nn.Conv2d "
-    "of kernel 1 with weights 0 and 1": (
-        *("permute", "transpose", "t", "movedim", "swapaxes", "rot90", "numpy_T", "adjoint"),
-        *("expand", "repeat", "tile", "expand_as", "broadcast_to", "stack", "unfold", "im2col"),
-        *("as_strided", "diagonal", "tril", "triu", "meshgrid", "atleast_2d"),
+    "compute it on the host, before or behind the network": (
+        *("im2col", "tril", "triu", "meshgrid", "take"),
     ),
     f"use an nn.Conv2d with a stride in its place {TRAIN}": ("pixel_unshuffle",),
     "pad with zeros": (
@@ -74,14 +65,14 @@ KINDS = {
     ),
     # Sums and choices over axes.
     "take the mean over space, x.mean((2, 3)), and let the layer behind it scale": (
-        *("sum", "prod", "cumsum", "logsumexp", "nansum", "cumprod"),
+        *("prod", "cumsum", "logsumexp", "nansum", "cumprod"),
     ),
     "leave it out, and let the host choose from the outputs": (
         *("argmax", "argmin", "topk", "sort", "argsort", "multinomial", "nonzero", "unique"),
         *("median", "kthvalue", "mode", "searchsorted", "bucketize"),
     ),
     "for the greatest value over space use nn.MaxPool2d with the image's size as its kernel; leave "
-    "other choices to the host": ("amax", "amin", "max", "min", "aminmax"),
+    "other choices to the host": ("amin", "min", "aminmax"),
     "use nn.MaxPool2d with a kernel and a stride that give this size": (
         *("adaptive_max_pool2d", "fractional_max_pool2d", "lp_pool2d"),
     ),
@@ -91,11 +82,6 @@ KINDS = {
         *("cond", "while_loop", "map_impl", "scan", "heaviside"),
     ),
     # Layers of other data.
-    "lay the sequence along the height, (batch, channels, length, 1), and use the layer for images "
-    "with a kernel of (n, 1)": (
-        *("conv1d", "max_pool1d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d"),
-        *("max_pool1d_with_indices",),
-    ),
     f"use layers for images {TRAIN}; volumes are not computed": (
         *("conv3d", "max_pool3d", "avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d"),
         *("max_pool3d_with_indices", "_adaptive_avg_pool3d"),

@@ -1,4 +1,4 @@
-"""ATen's averages over space: average pooling, to a size or by a window, and the mean."""
+"""ATen's average pooling, to a size or by a window."""
 
 import math
 
@@ -19,7 +19,7 @@ def avg_pool2d(call: Call) -> AveragePool:
             "count_include_pad=False with padding",
             "set count_include_pad=True or padding=0",
         )
-    divisor = call["divisor_override"] or math.prod(kernel)
+    divisor = call.get("divisor_override") or math.prod(kernel)
     # Averages of what is never negative are never negative, which later stages rely on.
     if divisor < 0:
         raise call.refuse("a positive divisor", f"divisor_override={divisor}", "negate weights")
@@ -42,24 +42,10 @@ def avg_pool2d(call: Call) -> AveragePool:
 
 def adaptive_avg_pool2d(call: Call) -> AveragePool:
     """Average pooling to a size; a size of None keeps the image's."""
-    sizes = zip(call["output_size"], call.source().shape[1:], strict=True)
+    # A sequence is an image of one column.
+    sizes = zip((*call["output_size"], 1), call.source().shape[1:], strict=False)
     down, right = (own if wanted is None else wanted for wanted, own in sizes)
     return _pool_to(call, (down, right))
-
-
-def mean(call: Call) -> AveragePool:
-    """The mean over height, width or both."""
-    source, shape = call.source(), call.shape
-    # Axes of a batch of images; negative ones count from the end.
-    dims = {d % call.rank() for d in call.get("dim") or ()}
-    # The result's shape says whether the axes are kept.
-    call.neutral("keepdim")
-    size = tuple(1 if axis in dims else source.shape[axis - 1] for axis in (2, 3))
-    if not dims or not dims <= {2, 3} or shape != (source.shape[0], *size):
-        raise call.refuse(
-            "to run over height and width", f"dim={call.get('dim')}", "use x.mean((2, 3))"
-        )
-    return _pool_to(call, size)
 
 
 def _pool_to(call: Call, size: Pair) -> AveragePool:
@@ -95,8 +81,9 @@ def _windows(size: int, count: int) -> Pair | None:
 
 
 OPERATORS = {
+    "aten.avg_pool1d": avg_pool2d,
     "aten.avg_pool2d": avg_pool2d,
+    "aten.adaptive_avg_pool1d": adaptive_avg_pool2d,
     "aten.adaptive_avg_pool2d": adaptive_avg_pool2d,
     "aten._adaptive_avg_pool2d": adaptive_avg_pool2d,
-    "aten.mean": mean,
 }

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.faults import Fault, FaultyModel, Site
+from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.views import View, computed, is_view, whole
 from qnn.ir.shape import Shape
 from qnn.ir.window import Pair
 
@@ -35,6 +37,7 @@ class Call:
     ranks : number of axes of each activation operand, the batch's too, by argument
     nodes : what was read so far
     result_shape : gives the result's shape, or raises that it is none of ours
+    make : gives blocks for views, and takes further operators into the graph
     taken : arguments that were used
     """
 
@@ -45,6 +48,7 @@ class Call:
     ranks: Mapping[str, int]
     nodes: Mapping[str, FloatOperator]
     result_shape: Callable[[], Shape]
+    make: Materialise
     taken: set[str] = field(default_factory=set)
 
     def __getitem__(self, key: str) -> Any:
@@ -98,8 +102,15 @@ class Call:
         return value
 
     def rank(self, key: str | None = None) -> int:
-        """The number of axes of an activation operand: 4 for images, 2 for vectors."""
+        """The number of axes of an operand: 4 of images, 3 of sequences, 2 of vectors."""
         return self.ranks[key or self.operand]
+
+    def view(self) -> View:
+        """The first operand as a view, of all the axes that it has."""
+        value = self[self.operand]
+        if is_view(value):
+            return value
+        return whole(value, (self.make.batch, *value.shape[: self.rank() - 1]))
 
     def weight(self, key: str) -> Tensor | None:
         """A weight operand: float32, finite."""
@@ -125,15 +136,14 @@ class Call:
     def pair(self, key: str, default: Pair = (1, 1)) -> Pair:
         """An argument that is one number for both directions, a list of one or two, or empty."""
         value = self[key]
-        if isinstance(value, int):
-            return (value, value)
+        value = [value] if isinstance(value, int) else value
+        if not value:
+            return default
+        # Sequences lie along the rows, and have one column, of which nothing is left out.
+        if self.rank() == 3:
+            return value[0], 0 if "padding" in key else 1
         # One number stands for both: it is the first and the last.
-        return (value[0], value[-1]) if value else default
-
-
-def computed(value: Any) -> bool:
-    """Whether a value of the program depends on the network's input."""
-    return isinstance(value, FloatOperator)
+        return value[0], value[-1]
 
 
 def said(value: Any) -> str:

@@ -9,8 +9,10 @@ from qnn.ir.window import Window
 
 
 def conv2d(call: Call) -> FloatConv:
-    """A convolution of an image, with zeros for padding."""
+    """A convolution of an image or a sequence, with zeros for padding."""
     weight, dilation = call.weight("weight"), call.pair("dilation")
+    # A sequence is an image of one column.
+    weight = weight[..., None] if weight.dim() == 3 else weight
     kernel = tuple(weight.shape[2:])
     return FloatConv(
         name=call.name,
@@ -92,6 +94,7 @@ def _refuse_transposed(call: Call) -> NoReturn:
 
 
 OPERATORS = {
+    "aten.conv1d": conv2d,
     "aten.conv2d": conv2d,
     "aten.conv_transpose2d": _refuse_transposed,
     "aten.convolution": convolution,

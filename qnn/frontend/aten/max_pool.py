@@ -6,7 +6,7 @@ from qnn.ir.window import Window
 
 
 def max_pool2d(call: Call) -> FloatMaxPool:
-    """Maximum pooling of an image, with ceil_mode as padding behind it."""
+    """Maximum pooling of an image or a sequence, with ceil_mode as padding behind it."""
     source, shape, kernel = call.source(), call.shape, call.pair("kernel_size")
     stride, dilation = call.pair("stride", kernel), call.pair("dilation")
     # The result's shape says how many windows there are.
@@ -34,5 +34,9 @@ def _padding(size, out, kernel, stride, dilation, before):
     return before, max((out - 1) * stride + dilation * (kernel - 1) + 1 - size - before, 0)
 
 
-# The second has the places of the maxima too, which nothing here may read.
-OPERATORS = {"aten.max_pool2d": max_pool2d, "aten.max_pool2d_with_indices": max_pool2d}
+# Those with indices have the places of the maxima too, which nothing here may read.
+OPERATORS = {
+    f"aten.max_pool{axes}d{places}": max_pool2d
+    for axes in (1, 2)
+    for places in ("", "_with_indices")
+}

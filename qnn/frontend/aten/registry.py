@@ -11,15 +11,15 @@ from qnn.frontend.aten import (
     joins,
     layout,
     max_pool,
+    reductions,
     two_tensors,
 )
 from qnn.frontend.aten.call import Reader
 
 SUPPORTED = (
-    "Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool2d, AvgPool2d, "
-    "AdaptiveAvgPool2d, mean over space, sums, products, maxima and minima of two tensors, cat "
-    "over channels, flatten, Dropout, ZeroPad2d, "
-    "strided slices and Identity"
+    "Conv1d, Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool, AvgPool, "
+    "AdaptiveAvgPool, mean, sum and amax, sums, products, maxima and minima of two tensors, cat, "
+    "view, permute, slices, split, Dropout, ZeroPad2d and Identity"
 )
 
 FAMILIES = (
@@ -32,6 +32,7 @@ FAMILIES = (
     two_tensors,
     layout,
     identity,
+    reductions,
 )
 
 OPERATORS: Mapping[str, Reader] = {

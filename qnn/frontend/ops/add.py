@@ -20,6 +20,9 @@ class Add(FloatOperator):
     def never_negative(self, operands: bool) -> bool:
         return operands and self.alpha >= 0
 
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "Add":
+        return self._fewer(channels, inputs)
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return spread_shape(sources)
 

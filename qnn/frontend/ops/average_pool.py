@@ -20,6 +20,9 @@ class AveragePool(FloatOperator):
     window: Window
     divisor: int
 
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "AveragePool":
+        return self._fewer(channels, inputs)
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return windowed(self.window, sources[0][0], sources[0])
 

@@ -1,6 +1,6 @@
 """BatchNorm: a normalisation with the statistics of training, one for each channel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,6 +19,12 @@ class Statistics:
     var: Tensor
     eps: float
 
+    def of(self, channels: tuple[int, ...]) -> "Statistics":
+        """Those of the channels alone."""
+        place = list(channels)
+        four = (self.gamma, self.beta, self.mean, self.var)
+        return Statistics(*(each[place] for each in four), self.eps)
+
     def normalised(self, x: Tensor) -> Tensor:
         """The normalisation of (batch, channels, height, width)."""
         # Not in training mode: the statistics are given, and stay.
@@ -32,6 +38,9 @@ class BatchNorm(FloatOperator):
     kind = "batchnorm"
 
     statistics: Statistics
+
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "BatchNorm":
+        return replace(self._fewer(channels, inputs), statistics=self.statistics.of(channels))
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return sources[0]

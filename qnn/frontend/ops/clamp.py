@@ -22,6 +22,9 @@ class Clamp(FloatOperator):
         # Only ReLU: relu(k x) = k relu(x) for k > 0, while other bounds would scale too.
         return self.low == 0 and self.high is None
 
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "Clamp":
+        return self._fewer(channels, inputs)
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return sources[0]
 

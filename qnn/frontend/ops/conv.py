@@ -8,8 +8,8 @@ from torch import Tensor
 
 from qnn.frontend.ops.batch_norm import Statistics
 from qnn.frontend.ops.clamp import clamped
-from qnn.frontend.ops.operator import FloatOperator, options
-from qnn.frontend.ops.window import bordered, window_text, windowed
+from qnn.frontend.ops.operator import FloatOperator, Reordered, options
+from qnn.frontend.ops.window import bordered, sliced, window_text, windowed
 from qnn.ir.shape import Shape
 from qnn.ir.window import Window
 
@@ -99,6 +99,42 @@ class FloatConv(FloatOperator):
         plain = self.fixed and self.batchnorm is None and bool((self.weight >= 0).all())
         sums = plain and operands
         return sums or (self.low is not None and self.low >= 0)
+
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "FloatConv | None":
+        if not self.diagonal:
+            return None
+        window = replace(self.window, groups=len(channels))
+        return replace(self._rows(channels), inputs=inputs, window=window)
+
+    def rows(self, channels: tuple[int, ...]) -> "FloatConv | None":
+        # Groups have as many outputs each, and a skip operand would have to lose channels too.
+        if self.window.groups > 1 or self.skip is not None:
+            return None
+        return self._rows(channels)
+
+    def unordered(self, order: tuple[int, ...], inputs: tuple[str, ...]) -> Reordered | None:
+        if self.window.groups > 1 or self.skip is not None:
+            return super().unordered(order, inputs)
+        # Columns move, and no value changes.
+        weight = torch.empty_like(self.weight)
+        weight[:, list(order)] = self.weight
+        return replace(self, inputs=inputs, weight=weight), None
+
+    def _rows(self, channels):
+        place = list(channels)
+        return replace(
+            self._fewer(channels, self.inputs),
+            weight=self.weight[place],
+            bias=None if self.bias is None else self.bias[place],
+            batchnorm=None if self.batchnorm is None else self.batchnorm.of(channels),
+        )
+
+    def sliced(self, part: FloatOperator, source: Shape) -> "FloatConv | None":
+        # A skip operand would have to be sliced too.
+        if self.skip is not None:
+            return None
+        window = sliced(self.window, part.start, part.stride, part.shape[1:], source[1:])
+        return None if window is None else replace(self, window=window)
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return windowed(self.window, len(self.weight), sources[0])

@@ -1,11 +1,11 @@
 """Flatten: an image as a vector."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.ops.operator import FloatOperator, Reordered
 from qnn.ir.shape import Shape
 
 
@@ -21,6 +21,12 @@ class Flatten(FloatOperator):
 
     def passes_clamp(self, low: float | None, high: float | None) -> bool:
         return True
+
+    def unordered(self, order: tuple[int, ...], inputs: tuple[str, ...]) -> Reordered:
+        # Each channel's pixels follow one another, in the vector too.
+        area = self.shape[0] // len(order)
+        places = tuple(channel * area + pixel for channel in order for pixel in range(area))
+        return replace(self, inputs=inputs), places
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         # Channels first, then rows: the order in which PyTorch lays an image out.

@@ -1,21 +1,26 @@
-"""FloatInput: one of the tensors that the user gives, an image or a vector."""
+"""FloatInput: one of the tensors that the user gives, such as an image, vector or sequence."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.ops.operator import FloatOperator, options
 from qnn.ir.shape import Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FloatInput(FloatOperator):
-    """What the network is run on."""
+    """What the network is run on; ``axes`` of the user's tensor as in ``qnn.ir.shape``."""
 
     kind = "input"
 
+    axes: str | None = None  # those of an image or a vector
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return self.shape
+
+    def details(self) -> list[str]:
+        return options({"axes": self.axes}, {"axes": None})
 
     def evaluate(self, *operands: Tensor) -> Tensor:
         # The walk over a graph gives inputs their values itself.

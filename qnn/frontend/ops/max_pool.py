@@ -26,6 +26,9 @@ class FloatMaxPool(FloatOperator):
     def passes_clamp(self, low: float | None, high: float | None) -> bool:
         return True
 
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "FloatMaxPool":
+        return self._fewer(channels, inputs)
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return windowed(self.window, sources[0][0], sources[0])
 

@@ -36,6 +36,9 @@ class FloatMultiply(FloatOperator):
         square = self.inputs[0] == self.inputs[1]
         return square or operands or (self.low is not None and self.low >= 0)
 
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "FloatMultiply":
+        return self._fewer(channels, inputs)
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return spread_shape(sources)
 

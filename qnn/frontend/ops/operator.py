@@ -1,12 +1,14 @@
 """The interface that every operator of the float graph answers."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
 from qnn.ir.shape import Shape
+
+Reordered = tuple["FloatOperator", tuple[int, ...] | None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,10 +72,50 @@ class FloatOperator(ABC):
         """Whether to clamp its operand gives what to clamp its result does."""
         return False
 
+    @property
+    def order(self) -> tuple[int, ...] | None:
+        """The channels of its operand that it gives, where it gives whole channels alone."""
+        return None
+
+    def rows(self, channels: tuple[int, ...]) -> Self | None:
+        """This operator with those output channels alone; None: it cannot leave any out."""
+        return None
+
+    def unordered(self, order: tuple[int, ...], inputs: tuple[str, ...]) -> Reordered | None:
+        """This operator on an only operand that has its channels in another order.
+
+        Parameters
+        ----------
+        order : the channel of ``inputs`` that each channel of its operand is, each one once
+
+        Returns
+        -------
+        The operator on ``inputs``, and the channel of its result that each channel of this one is,
+        None if they are the same; or None where there is no such operator.
+        """
+        inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
+        moved = self.selected(inverse, inputs) if len(self.inputs) == 1 else None
+        return None if moved is None else (moved, order)
+
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> Self | None:
+        """This operator on those ``channels`` of each operand, which ``inputs`` have alone.
+
+        None: a channel of its result is not computed from that channel of each operand.
+        """
+        return None
+
+    def sliced(self, part: "FloatOperator", source: Shape) -> Self | None:
+        """This operator computing ``part`` alone, a slice of it, over an operand of that shape."""
+        return None
+
     def never_negative(self, operands: bool) -> bool:
         """Whether no result is negative; ``operands`` tells the same of all that it reads."""
         # True of all that only selects, averages or sums what it reads.
         return operands
+
+    def _fewer(self, channels, inputs):
+        """The same, channel by channel, on as many channels."""
+        return replace(self, inputs=inputs, shape=(len(channels), *self.shape[1:]))
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))

@@ -22,6 +22,10 @@ class Pad(FloatOperator):
     def passes_clamp(self, low: float | None, high: float | None) -> bool:
         return (low or 0) <= 0 <= (high or 0)  # which leaves its zeros as they are
 
+    def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "Pad | None":
+        # Zeros in place of channels are channels of no operand.
+        return None if any(self.channels) else self._fewer(channels, inputs)
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         channels, height, width = sources[0]
         top, bottom, left, right = self.padding

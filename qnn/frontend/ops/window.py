@@ -1,7 +1,7 @@
 """Windows of float operators: their text, their shape rule, and the border around an image."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import MappingProxyType
 
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qnn.frontend.ops.operator import options
 from qnn.ir.shape import Shape
-from qnn.ir.window import Padding, Window
+from qnn.ir.window import Padding, Pair, Window
 
 USUAL: Mapping = MappingProxyType(
     {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
@@ -26,6 +26,31 @@ def window_text(window: Window) -> list[str]:
 def windowed(window: Window, channels: int, source: Shape) -> Shape:
     """The shape of ``channels`` results over an image of shape ``source``."""
     return channels, *window.output_size(source[1:])
+
+
+def sliced(window: Window, start: Pair, stride: Pair, wanted: Pair, size: Pair) -> Window | None:
+    """The window over an image of ``size`` that gives a slice of its results alone.
+
+    Parameters
+    ----------
+    start, stride, wanted : of the slice: its first result, their distance and their number
+
+    Returns
+    -------
+    None where it would start inside the image, or have to end there.
+    """
+    padding = []
+    for axis in (0, 1):
+        before = window.padding[2 * axis] - start[axis] * window.stride[axis]
+        span = window.dilation[axis] * (window.kernel[axis] - 1) + 1
+        reach = (wanted[axis] - 1) * window.stride[axis] * stride[axis] + span
+        padding += [before, max(reach - size[axis] - before, 0)]
+    if min(padding) < 0:
+        return None
+    strides = tuple(a * b for a, b in zip(window.stride, stride, strict=True))
+    found = replace(window, stride=strides, padding=tuple(padding))
+    # What is left over behind would be one result more.
+    return found if found.output_size(size) == tuple(wanted) else None
 
 
 def bordered(x: Tensor, padding: Padding, value: float = 0.0) -> Tensor:

@@ -18,7 +18,8 @@ def lower_shortcuts(graph: FloatGraph) -> FloatGraph:
             continue
         source, stride = rewrite[pad.inputs[0]], (1, 1)
         # With a border, the slice's rows would be counted from the padded image.
-        if isinstance(source, Slice) and not any(pad.padding) and rewrite.uses(source.name) == 1:
+        every = isinstance(source, Slice) and source.size is None and not any(source.start)
+        if every and not any(pad.padding) and rewrite.uses(source.name) == 1:
             rewrite.exchange(source.name)
             source, stride = rewrite[source.inputs[0]], source.stride
         copy = FloatConv(

@@ -1,0 +1,169 @@
+"""Operators on views that a block before the view can compute as well, so that nothing moves.
+
+What works value by value may work before values are moved, and a linear layer on the last axis is
+a convolution of kernel 1 wherever that axis has the channels of one tensor.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from qnn.frontend.aten.identity import OPERATORS as IDENTITIES
+from qnn.frontend.faults import target_of
+from qnn.frontend.materialise import Materialise
+from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.views import Held, View, computed, is_view, view_of, whole
+from qnn.ir.shape import Shape
+
+LAST_AXIS = {"aten.linear", "aten.matmul"}  # products of the last axis with a constant matrix
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A call that is computed on other blocks than its own operands.
+
+    Members
+    -------
+    values : operands and constants of the call, by their nodes
+    rank : how many axes the operands have there, the batch's too
+    shape : of the result there
+    back : gives the result of the call from the one there
+    """
+
+    values: Mapping[fx.Node, Any]
+    rank: int
+    shape: Shape
+    back: Callable[[FloatOperator], Held]
+
+
+def passage(node: fx.Node, values: Mapping[fx.Node, Any], make: Materialise) -> Passage | None:
+    """How ``node`` is computed before the views that it reads; None: it is not."""
+    target = target_of(node)
+    if target in LAST_AXIS:
+        return _last_axis(node, values, make)
+    if target in IDENTITIES or torch.Tag.pointwise in getattr(node.target, "tags", ()):
+        return _value_by_value(node, values, make)
+    return None
+
+
+def _value_by_value(node, values, make):
+    operands = {n: values[n] for n in node.all_input_nodes if computed(values[n])}
+    views = [value for value in operands.values() if is_view(value)]
+    if not views:
+        return None
+    (first, *_) = views
+    if all(_alike(first, value) for value in operands.values()):
+        (source,) = first.sources
+        laid = {n: values[n].sources[0] for n in operands}
+        laid |= {n: _laid(c, first, source) for n, c in values.items() if n not in operands}
+        return Passage(laid, 4, source.shape, _back(first))
+    return _joined_axes(node, operands, make)
+
+
+def _alike(view, value):
+    """Whether both are all values of one tensor, in one order."""
+    if not is_view(value) or len(view.sources) > 1 or len(value.sources) > 1:
+        return False
+    alike = value.sources[0].shape == view.sources[0].shape
+    if not alike or not torch.equal(value.index, view.index):
+        return False
+    return torch.equal(view.index.flatten().sort()[0], torch.arange(view.index.numel()))
+
+
+def _laid(constant, view, source):
+    """A constant that is broadcast over ``view``, as one over its source."""
+    # A single number is the same wherever values lie.
+    if not isinstance(constant, Tensor) or constant.numel() == 1:
+        return constant
+    batch = view.index.numel() // view.total
+    every = constant.expand(view.index.shape).flatten()
+    found = torch.empty_like(every)
+    found[view.index.flatten()] = every
+    found = found.reshape(batch, *source.shape)[:1]
+    # One number for each channel is what layers can take in.
+    alike = bool((found == found[:, :, :1, :1]).all())
+    return found[0, :, :1, :1] if alike else found[0]
+
+
+def _back(view):
+    return lambda result: View(result.name, view.site, (result,), view.index)
+
+
+def _joined_axes(node, operands, make):
+    """Images of more than three axes, the first of which are joined to channels."""
+    shape = tuple(_first(node.meta["val"]).shape)
+    alike = all(tuple(n.meta["val"].shape) == shape for n in operands)
+    if len(shape) < 5 or not alike:
+        return None
+    joined = (shape[0], -1, *shape[-2:])
+    held = {n: view_of(n, value) for n, value in operands.items()}
+    laid = {
+        n: make(View(v.name, v.site, v.sources, v.index.reshape(joined))) for n, v in held.items()
+    }
+    block = (prod(shape[1:-2]), *shape[-2:])
+    return Passage(laid, 4, block, lambda result: whole(result, shape))
+
+
+def _last_axis(node, values, make):
+    """A product with the last axis, where that is the channels of one tensor, or can be."""
+    operand = node.args[0]
+    value, shape = values[operand], tuple(operand.meta["val"].shape)
+    if not computed(value) or len(shape) < 3 or _computed_weights(node, values):
+        return None
+    outputs = node.meta["val"].shape[-1]
+    view = view_of(operand, value)
+    found = _on_source(view, make)
+    if found is not None:
+        source, image, pixel = found
+        area = prod(source.shape[1:])
+
+        def back(result):
+            channels = torch.arange(outputs) * area
+            index = (image * outputs * area + pixel)[..., None] + channels
+            return View(result.name, view.site, (result,), index)
+
+        return Passage({operand: source}, 2, (outputs, *source.shape[1:]), back)
+    # Else the axis becomes the channels of a sequence, if a layout gives that.
+    tokens = View(view.name, view.site, view.sources, view.index.movedim(-1, 1))
+    source = make(tokens)
+
+    def turned(result):
+        index = whole(result, (shape[0], outputs, *shape[1:-1])).index.movedim(1, -1)
+        return View(result.name, view.site, (result,), index)
+
+    return Passage({operand: source}, 2, (outputs, *source.shape[1:]), turned)
+
+
+def _computed_weights(node, values):
+    others = [n for n in node.all_input_nodes if n is not node.args[0]]
+    return any(computed(values[n]) for n in others)
+
+
+def _on_source(view, make):
+    """A block whose channels are the last axis, and the image and pixel of each place before it."""
+    source = make.joined(view)
+    if source is None:
+        return None
+    area, total = prod(source.shape[1:]), view.total
+    image, rest = view.index // total, view.index % total
+    channel, pixel = rest // area, rest % area
+    # The same channels at each place, and one place for all channels.
+    channels = channel.reshape(-1, channel.shape[-1])
+    fixed = bool((channels == channels[:1]).all() and (pixel == pixel[..., :1]).all())
+    if not fixed or not bool((image == image[..., :1]).all()):
+        return None
+    image, pixel = image[..., 0], pixel[..., 0]
+    # Each pixel once: else some would be computed that nobody reads, or more than once.
+    count = view.index.numel() // view.index.shape[-1]
+    every = (image * area + pixel).flatten().sort()[0]
+    if not torch.equal(every, torch.arange(count)) or count % area:
+        return None
+    return make.gathered(view.name, source, channels[0]), image, pixel
+
+
+def _first(value):
+    return value[0] if isinstance(value, tuple | list) else value
