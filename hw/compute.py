@@ -11,12 +11,19 @@ from hw.crossbar import Crossbar
 from hw.delay import delay
 from hw.epilogue import Epilogue
 from hw.features import Features
-from hw.layouts import TILES_STRUCT, feature_write, parameter_write, weight_write
+from hw.layouts import (
+    TILES_STRUCT,
+    feature_write,
+    parameter_write,
+    table_write,
+    weight_write,
+)
 from hw.origin import Origin
 from hw.sequencer import Sequencer
 from hw.skew import Skew
 from hw.spec.config import ADDRESS_BITS
 from hw.spec.timing import FINISH_LATENCY, edge_latency, hold_latency, write_latency
+from hw.tables import Landing, Tables
 from hw.tiles import ELEMENT_LEAD, Tiles
 from hw.weights import WEIGHT_STAGES, Weights, WeightStep
 
@@ -42,8 +49,8 @@ class Compute(wiring.Component):
     finished : Out(1), finished_signals : Out(3)
         For one cycle, in order: an instruction's last write has landed; it gives these tokens
         (bit 0 load, 1 compute, 2 store).
-    load_features, load_weights, load_parameters : In(stream of hw.layouts)
-        Words for the buffers; the last two are always ready.
+    load_features, load_weights, load_parameters, load_tables : In(stream of hw.layouts)
+        Words for the buffers; all but the first are always ready.
     store_request : In(stream.Signature(ADDRESS_BITS)), store_valid : Out(1), store_data : Out
         Feature words to read; each comes ``STORE_LATENCY`` cycles after its request.
     busy : Out(1), tag : Out(16)
@@ -65,6 +72,7 @@ class Compute(wiring.Component):
                 "load_features": In(stream.Signature(feature_write(config))),
                 "load_weights": In(stream.Signature(weight_write(config))),
                 "load_parameters": In(stream.Signature(parameter_write(config))),
+                "load_tables": In(stream.Signature(table_write(config))),
                 "store_request": In(stream.Signature(ADDRESS_BITS)),
                 "store_valid": Out(1),
                 "store_data": Out(config.feature_bits),
@@ -175,14 +183,13 @@ class Compute(wiring.Component):
     def _connect_writes(self, m, features, bypass, tiles, epilogue):
         """Results and maxima meet in one register; their destinations have waited for them."""
         config = self._config
-        wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
-        to = delay(m, tiles.destination, wait, name="destination")
+        landing, results = self._landing(m, tiles, epilogue)
+        to = landing.destination
         # With a reset, unlike data: a write that was under way must not land in the next run.
-        valid = delay(m, tiles.write, wait + 1, name="write", reset_less=False)
-        final = delay(m, tiles.final, wait + 1, name="final", reset_less=False)
+        valid = delay(m, landing.write, 1, name="valid", reset_less=False)
         # Only the enabled part of a word is written, so its lanes may stand in every part.
         # In every part of the word: the bank writes the one that the destination names.
-        results = epilogue.results.replicate(config.parts)
+        results = results.replicate(config.parts)
         m.d.sync += [
             self.write_address.eq(to.address),
             self.write_part.eq(to.part),
@@ -199,9 +206,30 @@ class Compute(wiring.Component):
             features.write.part.eq(self.write_part),
             features.write.all.eq(self.write_all),
             features.write.data.eq(self.write_data),
-            self.finished.eq(delay(m, final, FINISH_LATENCY, name="finish", reset_less=False)),
+            self.finished.eq(
+                delay(m, landing.final, 1 + FINISH_LATENCY, name="finish", reset_less=False)
+            ),
             self.finished_signals.eq(signals),
         ]
+
+    def _landing(self, m, tiles, epilogue):
+        """The element that is written next, and its results or its entries of the rows' tables."""
+        config = self._config
+        wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
+        landing = Landing().create()
+        m.d.comb += [
+            landing.write.eq(delay(m, tiles.write, wait, name="write", reset_less=False)),
+            landing.final.eq(delay(m, tiles.final, wait, name="final", reset_less=False)),
+            landing.destination.eq(delay(m, tiles.destination, wait, name="destination")),
+        ]
+        if not config.tables:
+            m.d.comb += self.load_tables.ready.eq(1)
+            return landing, epilogue.results
+        m.submodules.tables = tables = Tables(config)
+        connect(m, flipped(self.load_tables), tables.load)
+        connect(m, landing, tables.i)
+        m.d.comb += tables.clamped.eq(epilogue.results)
+        return tables.o, tables.results
 
     def _connect_memory(self, m, features, weights, epilogue):
         connect(m, flipped(self.load_features), features.load)

@@ -40,3 +40,5 @@ class Destination(data.Struct):
     number: TILES_STRUCT["passes"].shape  # of the pass
     tag: TILES_STRUCT["tag"].shape
     signals: 3  # tokens that its instruction gives at its end: load, compute, store
+    table: 1  # the results are indices of entries that are written in their place,
+    table_address: TILES_STRUCT["table_address"].shape  # of this table of each row

@@ -33,7 +33,8 @@ class Epilogue(wiring.Component):
     arrival : In(Arrival), sums : In(signed(accumulator_bits)).array(rows)
         The sums as they leave the array: ``sums[r]`` is r cycles after row 0's.
     load : In(stream.Signature(parameter_write(config))), always ready
-    results : Out(rows * activation_bits)
+    results : Out(rows * clamp_bits)
+        An activation stands in the low bits of each.
     """
 
     def __init__(self, config):
@@ -46,7 +47,7 @@ class Epilogue(wiring.Component):
                 "arrival": In(Arrival),
                 "sums": In(signed(config.accumulator_bits)).array(config.rows),
                 "load": In(stream.Signature(parameter_write(config))),
-                "results": Out(config.rows * config.activation_bits),
+                "results": Out(config.rows * config.clamp_bits),
             }
         )
 

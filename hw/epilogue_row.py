@@ -19,7 +19,7 @@ from hw.spec.timing import RESULT_STAGES
 class EpilogueRow(wiring.Component):
     """What ``Scale`` computes of an element's column and channel.
 
-    A raw element is ``activation_bits`` of the value from bit ``slice_shift`` on. A sum that
+    A raw element is ``clamp_bits`` of the value from bit ``slice_shift`` on. A sum that
     arrives is kept until the next sum of its column. Arrival, element and limits are out one cycle
     later, for the next row.
 
@@ -44,7 +44,7 @@ class EpilogueRow(wiring.Component):
     skip : In(signed(activation_bits)), 0 if there is none
     load : In(1), load_address : In(range(parameter_words)), load_data : In(parameter_bits)
         One channel's ``hw.spec.isa.parameters``.
-    result : Out(activation_bits)
+    result : Out(clamp_bits)
     """
 
     def __init__(self, config):
@@ -62,7 +62,7 @@ class EpilogueRow(wiring.Component):
                 "load": In(1),
                 "load_address": In(range(config.parameter_words)),
                 "load_data": In(config.parameter_bits),
-                "result": Out(config.activation_bits),
+                "result": Out(config.clamp_bits),
             }
         )
 

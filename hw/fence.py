@@ -5,9 +5,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.layouts import TILES_STRUCT
+from hw.spec.timing import TABLE_STAGES
 
 INTERVAL = TILES_STRUCT["interval"].shape
 FENCE = TILES_STRUCT["fence"].shape
+LATE = range(TABLE_STAGES + 1)  # cycles that writes may come later than the latency says
 
 
 class Fence(wiring.Component):
@@ -20,7 +22,7 @@ class Fence(wiring.Component):
 
     Members
     -------
-    offered : In(1), next_fence, next_interval : In
+    offered : In(1), next_fence, next_interval, next_late : In
         An instruction is waiting to start. It stays offered until it starts.
     may_start : Out(1)
         The offered instruction may start in this cycle, if the one before it ends in this cycle or
@@ -37,6 +39,7 @@ class Fence(wiring.Component):
     offered: In(1)
     next_fence: In(FENCE)
     next_interval: In(INTERVAL)
+    next_late: In(LATE)
     may_start: Out(1)
     started: In(1)
     tile_ended: In(1)
@@ -51,12 +54,13 @@ class Fence(wiring.Component):
         m = Module()
         # The longest drain: a tile's writes begin a latency after its end and take an interval at
         # most.
-        most = self._write_latency + (1 << len(self.interval))
+        most = self._write_latency + LATE[-1] + (1 << len(self.interval))
 
         wait = Signal.like(self.interval)  # cycles until a tile may end, plus one
         drain = Signal(range(most))  # two cycles less than hw.spec.timing's, at least zero
         span = Signal(range(most))  # what that will be right after this instruction's next tile
         offered, free, free_at_end = Signal(), Signal(), Signal(name="free_at_end")
+        latency = Signal(range(self._write_latency + LATE[-1]))  # of the offered one, as `drain` is
 
         # All comparisons are made a cycle early; `drain` is stale in the cycle of a tile's end
         # and in the one after, for which `span` stands in.
@@ -66,6 +70,7 @@ class Fence(wiring.Component):
         ]
         m.d.sync += [
             offered.eq(self.offered),
+            latency.eq(self.next_late + (self._write_latency - 2)),
             free_at_end.eq(span < self.next_fence),
             free.eq(Mux(self.tile_ended, span <= self.next_fence, drain <= self.next_fence)),
             wait.eq(Mux(self.tile_ended, self.interval, wait - wait.any())),
@@ -73,6 +78,6 @@ class Fence(wiring.Component):
         ]
         # Computed at the start, as the interval of an instruction does not change under way.
         with m.If(self.started):
-            m.d.sync += span.eq(self.next_interval + (self._write_latency - 2))
+            m.d.sync += span.eq(self.next_interval + latency)
 
         return m

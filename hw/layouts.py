@@ -33,5 +33,10 @@ def parameter_write(config):
     return _write(TILES_STRUCT["parameter_address"], Buffer.PARAMETERS.word_bits(config))
 
 
+def table_write(config):
+    """One word on its way into the rows' tables."""
+    return _write(TRANSFER_STRUCT["address"], Buffer.TABLES.word_bits(config))
+
+
 def _write(address, data_bits):
     return data.StructLayout({"address": address.shape, "data": data_bits})

@@ -5,7 +5,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bursts import BURST
-from hw.layouts import TRANSFER_STRUCT, feature_write, parameter_write, weight_write
+from hw.layouts import (
+    TRANSFER_STRUCT,
+    feature_write,
+    parameter_write,
+    table_write,
+    weight_write,
+)
 from hw.runs import BASES
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Buffer
@@ -18,7 +24,12 @@ PORTS = tuple(buffer.name.lower() for buffer in Buffer)
 
 def word_writes(config):
     """The stream into each buffer, by ``hw.spec.isa.buffers.Buffer``."""
-    layouts = (feature_write(config), weight_write(config), parameter_write(config))
+    layouts = (
+        feature_write(config),
+        weight_write(config),
+        parameter_write(config),
+        table_write(config),
+    )
     return dict(zip(PORTS, map(stream.Signature, layouts), strict=True))
 
 
@@ -42,7 +53,7 @@ class WordAssembler(wiring.Component):
     places : In(stream.Signature(PLACE))
         Where the words go.
     beats : In(stream.Signature(bus_bits))
-    features, weights, parameters : Out, see ``word_writes``
+    features, weights, parameters, tables : Out, see ``word_writes``
     finished : Out(1)
         For one cycle, that a buffer has taken the last word of a transfer.
     """
@@ -87,7 +98,7 @@ class WordAssembler(wiring.Component):
             chosen = place.buffer == buffer
             m.d.comb += [
                 output.valid.eq(full & chosen),
-                # Three buffers share one register: a word goes to the one that its transfer names.
+                # All buffers share one register: a word goes to the one that its transfer names.
                 output.p.address.eq(place.address),  # cut to the width of this buffer
                 output.p.data.eq(word),
             ]
@@ -118,7 +129,7 @@ class LoadEngine(wiring.Component):
     bases : In(BASES)
     requests : Out(stream.Signature(BURST))
     beats : In(stream.Signature(bus_bits))
-    features, weights, parameters : Out, see ``word_writes``
+    features, weights, parameters, tables : Out, see ``word_writes``
     finished, finished_signals : Out
         For one cycle, that an instruction is done, and to whom it gives tokens.
     busy : Out(1)

@@ -13,7 +13,7 @@ from hw.spec.timing import EPILOGUE_STAGES
 SCALE = "qnn_scale"  # the module that stands once for each row in the Verilog
 # The bias is added first and the residual operand second, so that its shift has a cycle more.
 ADD_STAGES = 2
-# Saturate to the width of an activation, compare with the limits, choose.
+# Saturate to the width of the result, compare with the limits, choose.
 LIMIT_STAGES = 3
 LIMITS_LEAD = LEFT_STAGES + ADD_STAGES + RIGHT_STAGES  # from a sum to the limits that it needs
 assert EPILOGUE_STAGES == LIMITS_LEAD + LIMIT_STAGES
@@ -22,7 +22,7 @@ assert EPILOGUE_STAGES == LIMITS_LEAD + LIMIT_STAGES
 class Scale(wiring.Component):
     """``v = (sum << left) + bias + (skip << skip_left)``, then ``clamp(v >> right, low, high)``.
 
-    A raw value gives ``activation_bits`` of ``v`` from bit ``right`` on instead. All registers are
+    A raw value gives ``clamp_bits`` of ``v`` from bit ``right`` on instead. All registers are
     without a reset. The platform may have ``circuits`` of its own, such as ``hw.mapped.Mapped``.
 
     ========================================= ==================================
@@ -42,7 +42,7 @@ class Scale(wiring.Component):
     sum : In(signed(accumulator_bits)), skip : In(signed(activation_bits))
     left, skip_left, right : In(shift_bits)
     bias : In(signed(result_bits)), limits : In(Limits)
-    result : Out(activation_bits)
+    result : Out(clamp_bits)
     """
 
     def __init__(self, config):
@@ -56,7 +56,7 @@ class Scale(wiring.Component):
                 "right": In(config.shift_bits),
                 "bias": In(signed(config.result_bits)),
                 "limits": In(Limits),
-                "result": Out(config.activation_bits),
+                "result": Out(config.clamp_bits),
             }
         )
 
@@ -66,7 +66,7 @@ class Scale(wiring.Component):
 
         total = self._add(m, circuits)
         right = delay(m, self.right, LEFT_STAGES + ADD_STAGES, name="right")
-        bits = self._config.activation_bits
+        bits = self._config.clamp_bits
         value, sign, fits = shift_right(m, circuits, total, right, bits, name="value")
         self._limit(m, circuits, value, sign, fits)
 
@@ -89,8 +89,8 @@ class Scale(wiring.Component):
         return total
 
     def _limit(self, m, circuits, value, sign, fits):
-        """Saturate the value to the width of an activation, compare it with its limits, choose."""
-        bits, limits = self._config.activation_bits, self.limits
+        """Saturate the value to the width of the result, compare it with its limits, choose."""
+        bits, limits = self._config.clamp_bits, self.limits
         near, kept = (Signal(signed(bits), name=name, reset_less=True) for name in ("near", "kept"))
         below, above = (Signal(name=name, reset_less=True) for name in ("below", "above"))
         later = delay(m, limits, 1, name="limits_late")

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.fence import Fence
 from hw.layouts import TILES_STRUCT
 from hw.loop import Loop
+from hw.spec.timing import TABLE_STAGES
 from hw.step import Offsets, Step
 
 TERM = ("blocks", "kernel_x", "kernel_y")  # loops of one term, from the innermost on
@@ -90,6 +91,7 @@ class Sequencer(wiring.Component):
             fence.interval.eq(instruction.interval),
             fence.started.eq(start),
             fence.next_interval.eq(self.i.p.interval),
+            fence.next_late.eq(Mux(self.i.p.table, TABLE_STAGES, 0)),
         ]
 
         # After the loops of a tile comes its skip step, if it has one.

@@ -27,7 +27,7 @@ class ComputePorts(wiring.Signature):
     -------
     clear : the core returns to its initial state
     i : instructions whose tokens are there
-    load_features, load_weights, load_parameters : words for its buffers
+    load_features, load_weights, load_parameters, load_tables : words for its buffers
     store_request : feature words to read; ``store_valid`` and ``store_data`` answer each a fixed
         time later
     finished, finished_signals : for one cycle, that an instruction is done, and its tokens
@@ -172,6 +172,7 @@ class Shell(wiring.Component):
         connect(m, load.features, flipped(compute.load_features))
         connect(m, load.weights, flipped(compute.load_weights))
         connect(m, load.parameters, flipped(compute.load_parameters))
+        connect(m, load.tables, flipped(compute.load_tables))
         connect(m, store.requests, writes.requests)
         connect(m, store.beats, writes.beats)
         connect(m, store.request, flipped(compute.store_request))

@@ -17,7 +17,7 @@ from hw.step import POSITION, Offsets, Step
 _KEPT = (
     *("columns", "passes", "pass_step", "tile_width", "output_step", "output_pitch"),
     *("output_width", "output_height", "output_part", "parameter_address"),
-    *("low", "high", "skip", "skip_part", "tag"),
+    *("low", "high", "table", "table_address", "skip", "skip_part", "tag"),
     *("op", "signal_load", "signal_compute", "signal_store"),
 )
 RECORD = data.StructLayout(
@@ -192,6 +192,8 @@ class Tiles(wiring.Component):
             self.destination.all.eq(late.op == Op.MAXPOOL),
             self.destination.number.eq(delay(m, walk.number, 1, name="number")),
             self.destination.tag.eq(late.tag),
+            self.destination.table.eq(late.table),
+            self.destination.table_address.eq(late.table_address),
             self.destination.signals.eq(signals),
         ]
 

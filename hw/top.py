@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.axi import AxiLiteSignature, AxiSignature
 from hw.compute import Compute
+from hw.load import PORTS
 from hw.shell import Shell
 from hw.spec.config import SvpeConfig
 
@@ -51,7 +52,8 @@ class Accelerator(wiring.Component):
         return m
 
     def _connect_compute(self, m, ports, compute):
-        for name in ("i", "load_features", "load_weights", "load_parameters", "store_request"):
+        loads = (f"load_{name}" for name in PORTS)
+        for name in ("i", *loads, "store_request"):
             connect(m, getattr(ports, name), getattr(compute, name))
         for name in ("finished", "finished_signals", "store_valid", "store_data", "busy", "tag"):
             m.d.comb += getattr(ports, name).eq(getattr(compute, name))

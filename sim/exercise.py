@@ -1,6 +1,7 @@
 """Networks that make an accelerator do all that its instructions can say, by configuration."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,15 +58,19 @@ class Exercise:
         signed: bool = False,
         rounded: bool = True,
         relu: bool = False,
+        tables: int = 0,
     ) -> Conv:
-        """A convolution of random codes, with as many of ``terms`` as its sums have room for."""
+        """A convolution of random codes, with as many of ``terms`` as its sums have room for.
+
+        Its results go through ``tables``: none, one for all channels, or one for each.
+        """
         inputs = source.shape[0] // window.groups
         most = codes.most_index(self.weight_bits)
         while True:
             indices = self._rng.integers(-most, most + 1, (terms, outputs, inputs, *window.kernel))
             node = self._finished(name, source, indices, window, skip, signed, rounded, relu)
             if node is not None:
-                return self._add(node)
+                return self._add(self._looked_up(node, tables) if tables else node)
             # Fewer terms reach less; one term of narrow codes always fits.
             terms, most = (terms - 1, most) if terms > 1 else (1, max(1, most // 2))
 
@@ -146,6 +151,18 @@ class Exercise:
             numbers["right"] = self._rng.integers(max(0, right - 1), right + 2, outputs)
         return Conv(**given, epilogue=Epilogue(**numbers))
 
+    def _looked_up(self, node, tables):
+        """The node with random tables, where the configuration has any."""
+        config, most = self.config, 1 << self.config.table_bits - 1
+        if not config.tables:
+            return node
+        low, high = -most, most - 1 - most // 5
+        entries = (tables, high - low + 1)
+        table = self._rng.integers(node.type.low, node.type.high + 1, entries)
+        places = node.epilogue.right + (config.activation_bits - config.table_bits)
+        numbers = {"right": np.maximum(places, 0), "low": low, "high": high, "table": table}
+        return replace(node, epilogue=replace(node.epilogue, **numbers))
+
     def _bound(self, node):
         """The bounds of a node on the array; None if they leave no room."""
         graph = Graph((*self.nodes, node), ())
@@ -208,11 +225,15 @@ def _kinds(config, seed):
     size = small.shape[1:]
     sums = net.conv("sums", small, rows + 1, Window(kernel=size), rounded=False)
     # Pooling and a residual add into every other column.
+    # One with a table before one without.
+    function = net.conv("function", skip, lanes, point, skip=terms, terms=2, tables=1)
+    slopes = net.conv("slopes", function, lanes, point, signed=True, tables=lanes)
+    plain = net.conv("plain", slopes, rows, point)
     odd = net.pool("odd", skip, same)
     even = net.conv("even", skip, lanes, point, skip=terms)
     woven = net.interleave("woven", (1, 2), even, odd)
     halved = net.conv("halved", woven, 1, halving)
-    return net.graph(sums, wide, halved)
+    return net.graph(sums, wide, halved, plain)
 
 
 def _strips(config, seed):

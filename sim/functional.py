@@ -193,11 +193,20 @@ def _conv(step: FunctionalStep, features, memory):
     value = step.cut(value)
     lanes = step.output_lanes
     if step.words.ndim == 1:
-        features[:, step.words, lanes] = np.clip(value >> step.right, step.low, step.high)
+        features[:, step.words, lanes] = _rounded(step, value)
         return
     # An unrounded result leaves slice by slice, each into a word of its own.
     for number, words in enumerate(step.words):
         features[:, words, lanes] = step.slice(value, number)
+
+
+def _rounded(step, value):
+    """The clamped results, or the entries of the rows' tables that they are the indices of."""
+    clamped = np.clip(value >> step.right, step.low, step.high)
+    if step.table is None:
+        return clamped
+    # Python's negative places count from the end, where the entries of negative indices are.
+    return step.table[clamped, np.arange(step.table.shape[1])]
 
 
 _EXECUTE = {Op.LOAD: _load, Op.STORE: _store, Op.MAXPOOL: _max_pool, Op.CONV: _conv}

@@ -54,6 +54,7 @@ class FunctionalStep:
     output_lanes: slice | None = None
     low: int = 0
     high: int = 0
+    table: np.ndarray | None = None  # (entries, rows), by index; those below zero at the end
     cut_sum: partial | None = None
     cut: partial | None = None
     slice: partial | None = None
@@ -113,8 +114,7 @@ def _plan_load(machine: Machine, load: Transfer):
     if load.buffer is Buffer.FEATURES:
         return _plan_load_features(machine, load)
     machine.require(load.region is Region.IMAGE, "loads weights from no image")
-    keep = _load_weights if load.buffer is Buffer.WEIGHTS else _load_parameters
-    keep(machine, load)
+    _KEEPERS[load.buffer](machine, load)
     return None
 
 
@@ -163,6 +163,21 @@ def _load_parameters(machine, load):
         machine.parameters[address] = np.array([[r[n] for r in rows] for n in names], np.int64)
 
 
+def _load_tables(machine, load):
+    config = machine.config
+    chip, places = machine.transfer(load)
+    raw = unpack(machine.payload[places], config.activation_bits, config.rows, signed=True)
+    machine.tables[chip] = raw
+    machine.tables_loaded[chip] = True
+
+
+_KEEPERS = {
+    Buffer.WEIGHTS: _load_weights,
+    Buffer.PARAMETERS: _load_parameters,
+    Buffer.TABLES: _load_tables,
+}
+
+
 def _plan_store(machine, store):
     config, region = machine.config, store.region
     machine.require(region in (Region.OUTPUT, Region.SCRATCH), "stores into no output")
@@ -200,6 +215,7 @@ def _written(machine):
 
 
 def _plan_max_pool(machine, tiles):
+    machine.order(tiles)
     reads, valid = _reads(machine, tiles)
     words = _writes(machine, tiles, valid)[0]
     lanes = _written(machine)[reads].all((0, 1))
@@ -211,6 +227,7 @@ def _plan_max_pool(machine, tiles):
 
 def _plan_conv(machine, tiles):
     config = machine.config
+    machine.order(tiles)
     reads, valid = _reads(machine, tiles)
     words = _writes(machine, tiles, valid)
     # Every term reads the same words, so that one matrix of whole weights does for all.
@@ -223,6 +240,7 @@ def _plan_conv(machine, tiles):
     machine.require(tiles.parameter_address in machine.parameters, "has no parameters")
     bias, left, skip_left, right = machine.parameters[tiles.parameter_address]
     skips, skip_lanes = _skip(machine, tiles, valid)
+    table = _table(machine, tiles)
     output_lanes = _lanes(machine, tiles.output_part)
     machine.written[words, output_lanes] = True
     machine.write(tiles.tag, words, output_lanes)
@@ -244,6 +262,7 @@ def _plan_conv(machine, tiles):
         words=words[0] if tiles.passes == 1 else words,
         low=tiles.low,
         high=tiles.high,
+        table=table,
         cut_sum=partial(_cut, bits=config.accumulator_bits),
         cut=partial(_cut, bits=config.result_bits),
         slice=partial(_slice, bits=config.activation_bits),
@@ -278,6 +297,18 @@ def _skip(machine, tiles, valid):
     machine.inside(words, machine.config.feature_words, "the feature buffer")
     machine.require(machine.written[words, lanes].any(), "adds words that nothing wrote")
     return words, lanes
+
+
+def _table(machine, tiles):
+    if not tiles.table:
+        return None
+    entries = 1 << machine.config.table_bits
+    words = tiles.table_address * entries + np.arange(entries)
+    machine.inside(words, machine.config.table_words, "the tables")
+    used = np.arange(tiles.low, tiles.high + 1) % entries
+    machine.require(machine.tables_loaded[words[used]].all(), "reads a table that nothing loaded")
+    # A copy, as a later load may put another table in its place.
+    return machine.tables[words].copy()
 
 
 def _cut(values, bits):

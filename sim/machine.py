@@ -7,6 +7,7 @@ from hw.spec.isa import access
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.header import Engine
+from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
 from qnn.errors import DeviceError
 from sim.footprint import Write
@@ -15,6 +16,7 @@ BUFFERS = {
     Buffer.FEATURES: "the feature buffer",
     Buffer.WEIGHTS: "the weight buffer",
     Buffer.PARAMETERS: "the parameter buffer",
+    Buffer.TABLES: "the tables",
 }
 
 
@@ -35,6 +37,9 @@ class Machine:
         self.weights = np.zeros((config.weight_words, config.rows, config.lanes), np.int64)
         self.weights_loaded = np.zeros(config.weight_words, bool)
         self.parameters: dict[int, np.ndarray] = {}  # (4, rows): bias, left, skip_left, right
+        self.tables = np.zeros((config.table_words, config.rows), np.int16)
+        self.tables_loaded = np.zeros(config.table_words, bool)
+        self.newest: Tiles | None = None  # computation, before this one
         self.counts: dict[tuple[Engine, Engine], int] = {}
 
     def require(self, condition: bool, why: str) -> None:
@@ -63,6 +68,12 @@ class Machine:
             self.counts[other, engine] = left - 1
         for other in instruction.signals:
             self.counts[engine, other] = self.counts.get((engine, other), 0) + 1
+
+    def order(self, tiles: Tiles) -> None:
+        """Return if the writes of the computation come after those of the one before it."""
+        before, self.newest = self.newest, tiles
+        late = before is not None and tiles.fence > tiles.order_fence(before, self.config)
+        self.require(not late, "writes before, or while, an earlier one does")
 
     def inside(self, words: np.ndarray, size: int, what: str) -> None:
         """Return if all of ``words`` are less than the ``size`` of ``what``."""

@@ -35,7 +35,7 @@ class Limits:
     terms: int = 4
     inputs: int = 1
     products: bool = False  # of two tensors, and sums with one value for each channel
-    table_bits: int = 0  # of the widest index of a table; 0: no tables
+    table_bits: int = 8  # of the widest index of a table; 0: no tables
 
 
 DEFAULT = Limits()

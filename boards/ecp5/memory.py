@@ -103,7 +103,8 @@ def buffer_rams(config: SvpeConfig) -> int:
     features = config.banks * _blocks(config.feature_bits, bank_words, 18)
     weights = config.rows * _blocks(config.lanes * config.weight_bits, config.weight_words, 36)
     parameters = config.rows * _blocks(config.parameter_bits, config.parameter_words, 36)
-    return features + weights + parameters
+    tables = config.rows * _blocks(config.activation_bits, config.table_words, 36)
+    return features + weights + parameters + tables
 
 
 def _blocks(bits, words, width):

@@ -12,6 +12,8 @@ ADDRESS_BITS = 20  # of a feature-buffer word, in an instruction
 COORDINATE_BITS = 12  # of a signed row or column, in an instruction
 PES = ("shift", "multiply", "multiply_lut")
 LONGEST_SUM = 8191  # products: more than a 3 x 3 window of 512 channels has
+TABLE_BITS = 6  # of the number of a table, in an instruction
+MOST_INDEX_BITS = 12  # of a table: one of 4,096 entries of 16 bits is 2 block RAMs of each row
 COLUMN_STEPS = 4  # log2 of the most columns that an instruction can place
 SHIFT_BITS = 6  # of the widest shift amount of the epilogue
 
@@ -38,6 +40,11 @@ class SvpeConfig:
     feature_words, weight_words, parameter_words : int
         Depths of the on-chip buffers, in words of ``lanes`` activations, of ``rows * lanes``
         codes, and of ``rows`` channels' epilogue parameters.
+    table_bits : int
+        Width of the index of a table (2 to 12; by default that of an activation, if it is no more).
+    table_words : int
+        Depth of each row's memory of tables, in activations: 0, which is a configuration without
+        tables, or a power of two; by default four tables of ``2**table_bits`` entries.
     bus_bits : int
         Width of the AXI4 data bus: 64 or 128.
     pe : str
@@ -61,6 +68,8 @@ class SvpeConfig:
     feature_words: int = 16384
     weight_words: int = 2048
     parameter_words: int = 256
+    table_bits: int | None = None
+    table_words: int | None = None
     bus_bits: int = 128
     pe: str = "shift"
 
@@ -89,6 +98,7 @@ class SvpeConfig:
         if self.result_bits is None:
             object.__setattr__(self, "result_bits", max(32, self.accumulator_bits))
         self._check("result_bits", self.accumulator_bits, 48)
+        self._check_tables()
         if self.lanes % self.rows:
             raise ValueError(
                 f"SvpeConfig rows must divide lanes, so that one word holds whole groups of output "
@@ -101,6 +111,20 @@ class SvpeConfig:
         value = getattr(self, name)
         if not least <= value <= most:
             raise ValueError(f"SvpeConfig {name} must be from {least} to {most}, not {value}")
+
+    def _check_tables(self):
+        if self.table_bits is None:
+            object.__setattr__(self, "table_bits", min(self.activation_bits, MOST_INDEX_BITS))
+        self._check("table_bits", 2, MOST_INDEX_BITS)
+        entries = 1 << self.table_bits
+        if self.table_words is None:
+            object.__setattr__(self, "table_words", 4 * entries)
+        value, most = self.table_words, entries << TABLE_BITS
+        if value and (not entries <= value <= most or value & (value - 1)):
+            raise ValueError(
+                f"SvpeConfig table_words must be 0, or a power of two from {entries} to {most}, "
+                f"not {value}"
+            )
 
     @property
     def term_shift(self) -> int:
@@ -124,6 +148,16 @@ class SvpeConfig:
     def passes(self) -> int:
         """Feature words that one unrounded result takes, ``activation_bits`` at a time."""
         return ceil(self.result_bits / self.activation_bits)
+
+    @property
+    def tables(self) -> int:
+        """Tables that each row holds at a time."""
+        return self.table_words >> self.table_bits
+
+    @property
+    def clamp_bits(self) -> int:
+        """Width of what the epilogue clamps: an activation, or the index of a table."""
+        return max(self.activation_bits, self.table_bits) if self.tables else self.activation_bits
 
     @property
     def feature_bits(self) -> int:

@@ -109,10 +109,11 @@ def block_rams(config: SvpeConfig) -> dict[str, int]:
     codes = _halves(config.weight_words, config.lanes * config.weight_bits)
     widths = (config.result_bits, 3 * config.shift_bits)  # memories of a row's parameters
     parameters = sum(_halves(config.parameter_words, bits) for bits in widths)
+    tables = _halves(config.table_words, config.activation_bits)
     bypass = 2 * _always_halves(bypass_depth(config), config.feature_bits)  # for each reader
     return {
         "buffers": config.banks * config.parts * part + config.rows * codes,
-        "epilogue": config.rows * parameters + bypass,
+        "epilogue": config.rows * (parameters + tables) + bypass,
     }
 
 

@@ -1,13 +1,19 @@
 """Latencies in cycles of computation, loads and stores: hardware keeps them, RTL tests assert them.
 
 The cycle model computes with them. Those of computation come first. With T the cycle in which the
-newest tile's last step issued and ``interval`` of its instruction,
-``drain(t) = max(0, T + write_latency + interval - t)``. An instruction starts at the first cycle t
-with ``drain(t) <= fence`` that also is
+newest tile's last step issued, ``interval`` and ``late`` of its instruction,
+``drain(t) = max(0, T + write_latency + late + interval - t)``. An instruction starts at the first
+cycle t with ``drain(t) <= fence`` that also is
 
 * at least ``ISSUE_LATENCY`` after the cycle in which it was offered with its tokens,
 * at least ``INSTRUCTION_GAP`` after the previous instruction's last step, and
 * at least ``INSTRUCTION_LEAST`` after the previous instruction's start.
+
+Writes come ``late`` cycles later where a result goes through a table. A less late instruction must
+not write before, or while, a later one before it does. Its first write is in cycle
+``t + steps - 1 + write_latency + late`` at the earliest, and the other's last write before cycle
+``t + drain(t)``. So a fence of at most ``write_latency + late + steps - 1`` keeps their order
+(``hw.spec.isa.tiles.Tiles.order_fence``). As late ones keep it anyway, by their intervals.
 
 From then on it issues one step per cycle, except that a tile's last step waits until ``interval``
 cycles (of the previous tile's instruction) have passed since the previous tile's last step.
@@ -27,6 +33,7 @@ RESULT_STAGES = 2  # from a sum's end of the array to its row's epilogue: into a
 STORE_LATENCY = 5  # from an accepted store request to its data
 BANK_STAGES = 2  # a feature bank's memory and its output register
 EPILOGUE_STAGES = 10  # from a sum to the value that is stored
+TABLE_STAGES = 2  # from an index to its table's entry: a memory and its output register
 
 
 def tree_triples(terms: int) -> int:

@@ -46,15 +46,25 @@ def _check_widths(graph, config):
                 f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
             )
         if isinstance(node, Conv | Multiply) and node.epilogue.table is not None:
-            raise CompileError(
-                f"{node.kind} '{node.name}' needs a table, which the accelerator does not have "
-                f"yet; use a function that is a clamp"
-            )
+            _check_table(node, config)
         if node.rounded and node.type.bits > config.activation_bits:
             raise CompileError(
                 f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "
                 f"configuration has {config.activation_bits} (SvpeConfig.activation_bits); raise it"
             )
+
+
+def _check_table(node, config):
+    if not config.tables:
+        raise CompileError(
+            f"{node.kind} '{node.name}' needs a table, but the configuration has none "
+            f"(SvpeConfig.table_words); give it {1 << config.table_bits} words or more"
+        )
+    if node.epilogue.index_bits > config.table_bits:
+        raise CompileError(
+            f"{node.kind} '{node.name}' needs a table with an index of {node.epilogue.index_bits} "
+            f"bits, but the configuration has {config.table_bits} (SvpeConfig.table_bits); raise it"
+        )
 
 
 def _weight_bits(node, config):

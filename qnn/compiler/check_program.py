@@ -41,6 +41,8 @@ def check_program(image: Image) -> None:
         if isinstance(instruction, Tiles):
             early = instruction.fence > running.limit(instruction)
             _require(not early, index, "the fence lets it read words that have not landed")
+            early = instruction.fence > running.order(instruction)
+            _require(not early, index, "the fence lets it write before an earlier one has")
             running.add(instruction)
 
 
@@ -160,7 +162,7 @@ def _accesses(index, instruction, image):
     if instruction.skip:
         reads.append((Buffer.FEATURES, _distinct(access.skip_reads(instruction)[valid])))
     for span in instruction.reads(config):
-        if span.memory in (Buffer.WEIGHTS, Buffer.PARAMETERS):
+        if span.memory is not Buffer.FEATURES:
             reads.append((span.memory, np.arange(span.start, span.stop)))
     # Passes last, as `valid` says which pixels exist, for all passes alike.
     words = _distinct(written.transpose(0, 2, 1)[valid])
@@ -196,9 +198,10 @@ class _Memory:
 
     def __init__(self, image):
         config = image.config
+        # By name, as a buffer and a region of one number are equal integers, but two memories.
         self.sizes = {
-            **{buffer: buffer.words(config) for buffer in Buffer},
-            Region.SCRATCH: image.scratch_bytes // config.bus_bytes,  # no buffer has its number
+            **{buffer.name: buffer.words(config) for buffer in Buffer},
+            Region.SCRATCH.name: image.scratch_bytes // config.bus_bytes,
         }
         self.writer = {b: np.full(size, NEVER) for b, size in self.sizes.items()}
         # The engine of the newest writer: its number, or NEVER, which is none's.
@@ -206,15 +209,18 @@ class _Memory:
         self.reader = {(b, e): np.full(n, NEVER) for b, n in self.sizes.items() for e in Engine}
 
     def access(self, index, engine, reads, writes, known):
+        reads, writes = (
+            [(memory.name, words) for memory, words in found] for found in (reads, writes)
+        )
         for buffer, words in [*reads, *writes]:
             _require(
                 words.max(initial=NEVER) < self.sizes[buffer],
                 index,
-                f"outside buffer {buffer.name}",
+                f"outside buffer {buffer}",
             )
         for buffer, words in reads:
             writer = self.writer[buffer][words]
-            _require((writer != NEVER).all(), index, f"reads unwritten words of {buffer.name}")
+            _require((writer != NEVER).all(), index, f"reads unwritten words of {buffer}")
             self._check_order(index, engine, buffer, words, known)
         for buffer, words in writes:
             self._check_order(index, engine, buffer, words, known)
@@ -222,9 +228,7 @@ class _Memory:
                 last = self.reader[buffer, other][words].max(initial=NEVER)
                 # An engine's own reads are over before its next instruction writes.
                 early = other != engine and last > known[other]
-                _require(
-                    not early, index, f"overwrites {buffer.name} that {other.word} still reads"
-                )
+                _require(not early, index, f"overwrites {buffer} that {other.word} still reads")
             self.writer[buffer][words] = index
             self.by[buffer][words] = engine
         for buffer, words in reads:
@@ -239,6 +243,4 @@ class _Memory:
             # Its own writes have landed for the next transfer; a computation has its fence for
             # that.
             over = known[other] if other != engine else index
-            _require(
-                last.max() <= over, index, f"touches {buffer.name} that {other.word} still writes"
-            )
+            _require(last.max() <= over, index, f"touches {buffer} that {other.word} still writes")

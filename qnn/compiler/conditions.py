@@ -10,6 +10,7 @@ from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES, Engine
 from hw.spec.isa.program import Program
 from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.transfer import Transfer
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.place_buffers import requests
 from qnn.errors import CompileError
@@ -108,6 +109,19 @@ def tasks_have_weights(state: Compilation) -> None:
             name, number = task.weights
             count = len(state.network.packed.get(name, ()))
             assert number < count, f"'{name}' has {count} groups, and none of number {number}"
+
+
+def tables_have_slots(state: Compilation) -> None:
+    """Each instruction with a table finds it in its slot, as the newest load put it there."""
+    entries, held = 1 << state.config.table_bits, {}
+    offsets = {key: state.data.table_offsets[table] for key, table in state.data.tables.items()}
+    for task in state.tasks:
+        instruction = task.instruction
+        if isinstance(instruction, Transfer) and instruction.buffer is Buffer.TABLES:
+            held[instruction.address // entries] = instruction.offset
+        if isinstance(instruction, Tiles) and instruction.table:
+            found = held.get(instruction.table_address)
+            assert found == offsets[task.weights], f"the table of {task.weights} is not there"
 
 
 def reads_follow_writes(state: Compilation) -> None:

@@ -1,4 +1,4 @@
-"""Weights and epilogue numbers behind the program, and the program that reads them there."""
+"""Weights, parameters and tables behind the program, and the program that reads them there."""
 
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -14,20 +14,24 @@ ALIGNMENT = 256  # of the weights behind the program; bursts start on whole line
 
 @dataclass(frozen=True, eq=False)
 class DataSection:
-    """The weights and epilogue parameters that the program loads.
+    """The weights, epilogue parameters and tables that the program loads.
 
     Members
     -------
     order : the number of each group's data, in memory
     words : weight words of each group
     weight_offsets, parameter_offsets : bytes from the section's start, by number
-    content : the bytes, weights first
+    tables : the table of each group that has one; groups may share it
+    table_offsets : bytes from the section's start, by table
+    content : the bytes: weights, parameters, tables
     """
 
     order: dict[Key, int]
     words: dict[Key, int]
     weight_offsets: tuple[int, ...]
     parameter_offsets: tuple[int, ...]
+    tables: dict[Key, bytes]
+    table_offsets: dict[bytes, int]
     content: bytes
 
 
@@ -39,12 +43,24 @@ def lay_out_data(state):
     groups = [state.network.packed[name][number] for name, number in keys]
     weights = b"".join(group.weights for group in groups)
     weights += bytes(-len(weights) % ALIGNMENT)
+    parameters = b"".join(group.parameters for group in groups)
+    # Layers with equal functions and exponents have equal tables, which stand there once.
+    tables = tuple(dict.fromkeys(group.table for group in groups if group.table is not None))
+    if tables:
+        parameters += bytes(-len(parameters) % ALIGNMENT)
+    first = len(weights) + len(parameters)
     section = DataSection(
         order={key: number for number, key in enumerate(keys)},
         words={key: group.words for key, group in zip(keys, groups, strict=True)},
         weight_offsets=_starts(0, (len(group.weights) for group in groups)),
         parameter_offsets=_starts(len(weights), (len(group.parameters) for group in groups)),
-        content=weights + b"".join(group.parameters for group in groups),
+        tables={
+            key: group.table
+            for key, group in zip(keys, groups, strict=True)
+            if group.table is not None
+        },
+        table_offsets=dict(zip(tables, _starts(first, map(len, tables)), strict=False)),
+        content=weights + parameters + b"".join(tables),
     )
     return replace(state, data=section)
 

@@ -10,11 +10,9 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa import access
-from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
+from hw.spec.isa.tiles import ADDRESS_MASK, NO_FENCE, Tiles
 from hw.spec.timing import INSTRUCTION_GAP, dependent_fence
 
-# All ones in the field's 12 bits.
-NO_FENCE = 4095  # more cycles of writes than ever remain
 # Far beyond any cycle of one instruction, and far below where int64 sums would wrap.
 NEVER = 1 << 40
 
@@ -23,7 +21,8 @@ NEVER = 1 << 40
 class _Written:
     """Words that one instruction writes, each ``early + 1`` cycles before its last tile's first.
 
-    Of the last tile itself, ``early`` is negative.
+    Of the last tile itself, ``early`` is negative. All of them come ``late`` cycles later than
+    those of an instruction without a table.
     """
 
     words: np.ndarray
@@ -31,6 +30,7 @@ class _Written:
     least: int  # of `early`
     first: int  # of `words`
     stop: int  # past the last of them
+    late: int
 
     def meets(self, bounds):
         """Whether some words may lie in one of the bounds."""
@@ -41,34 +41,43 @@ class Running:
     """The compute instructions so far, as far as their writes can still be on their way."""
 
     def __init__(self, config: SvpeConfig):
-        self.feature_words = config.feature_words
+        self.config = config
         self.landed = dependent_fence(config)  # with it, all that was written before is read
         self.newest: list[tuple[_Written, int]] = []  # with the least cycles that each takes
-        self.interval = 0  # of the newest, which the drain counts; an older one's may be longer
+        self.before: Tiles | None = None  # the newest, whose interval and lateness the drain counts
 
     def limit(self, tiles: Tiles) -> int:
-        """The largest safe fence of the next instruction."""
+        """The largest safe fence of the next instruction: it reads what was written before."""
         fence, age = NO_FENCE, 0
+        if self.before is None:
+            return fence
+        drained = self.landed + self.before.interval + self.before.late(self.config)
         bounds, first = access.read_bounds(tiles), None
         # Newest first: the further back, the more cycles have passed at least, and the less it can
         # matter.
         for written, cycles in reversed(self.newest):
-            landed = self.landed + age + self.interval
+            landed = drained + age - written.late
             # `least` bounds every word of it: most instructions of the past are left out by one
             # comparison, and of the others those that write elsewhere, as the groups of one layer
             # do.
             if landed + written.least < fence and written.meets(bounds):
                 # Once, and only if it is needed: it takes as long as all the rest.
-                first = _first_reads(tiles, self.feature_words) if first is None else first
+                first = _first_reads(tiles, self.config.feature_words) if first is None else first
                 needed = first[written.words] + written.early
                 fence = min(fence, landed + int(needed.min(initial=NEVER)))
             age += cycles
         return max(fence, 0)  # drained is enough: each tile ends an interval after the last one
 
+    def order(self, tiles: Tiles) -> int:
+        """The largest fence with which the next instruction writes after all before it."""
+        # Enough for the newest, which itself writes after all that are older.
+        return NO_FENCE if self.before is None else tiles.order_fence(self.before, self.config)
+
     def add(self, tiles: Tiles) -> None:
         """Count an instruction as issued."""
-        self.interval = tiles.interval
-        self.newest.append((_writes(tiles), INSTRUCTION_GAP + tiles.last_step))
+        self.before = tiles
+        written = _writes(tiles, tiles.late(self.config))
+        self.newest.append((written, INSTRUCTION_GAP + tiles.last_step))
         total = 0
         for kept, (_, cycles) in enumerate(reversed(self.newest)):
             total += cycles
@@ -102,7 +111,7 @@ def _first_reads(tiles, feature_words):
     return first
 
 
-def _writes(tiles):
+def _writes(tiles, late):
     address, valid = access.writes(tiles)
     last = _last_steps(tiles)
     # Results of a tile are written pass by pass, column by column, one per cycle.
@@ -111,4 +120,4 @@ def _writes(tiles):
     valid = np.broadcast_to(valid[:, None], address.shape)
     words = address[valid]
     first, stop = int(words.min(initial=ADDRESS_MASK)), int(words.max(initial=-1)) + 1
-    return _Written(words, early[valid], int(early.min()), first, stop)
+    return _Written(words, early[valid], int(early.min()), first, stop, late)

@@ -12,7 +12,7 @@ from qnn.compiler.segments import Segments, blocks_read, groups
 from qnn.compiler.storage import passes
 from qnn.compiler.terms import terms_of
 from qnn.compiler.tiles import Tile
-from qnn.compiler.words import pack_parameters, pack_weights, weight_words
+from qnn.compiler.words import pack_parameters, pack_table, pack_weights, weight_words
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool
@@ -32,12 +32,15 @@ class Operands:
 
 @dataclass(frozen=True, eq=False)
 class GroupData:
-    """What one group of a layer loads: a parameter word, and the weight words of all its terms."""
+    """What one group of a layer loads: a parameter word, the weight words of all its terms, and the
+    table of its rows if it has one.
+    """
 
     terms: int
     words: int
     weights: bytes
     parameters: bytes
+    table: bytes | None = None
 
 
 def pack_layer(
@@ -53,6 +56,7 @@ def pack_layer(
             words=len(words),
             weights=pack_weights(words, config),
             parameters=pack_parameters(node, epilogue, group, config),
+            table=None if epilogue.table is None else pack_table(epilogue, group, config),
         )
         packed.append(data)
     return tuple(packed)
@@ -106,6 +110,7 @@ def _conv(node, layouts, tile, config, tiles, packed, blocks):
             output_part=group.part,
             low=low,
             high=high,
+            table=data.table is not None,
         )
         if node.skip is not None:
             own = _with_skip(own, layouts.skip, group, tile)

@@ -92,7 +92,8 @@ class MappedNetwork:
         # Once for each layer, which may have hundreds of groups: bytes, and words of both buffers.
         return {
             name: (
-                sum(len(each.weights) + len(each.parameters) for each in data),
+                sum(len(each.weights) + len(each.parameters) for each in data)
+                + sum(map(len, {each.table for each in data if each.table is not None})),
                 sum(each.words for each in data),
                 len(data),
             )

@@ -18,6 +18,7 @@ from qnn.compiler.map_memory import map_memory
 from qnn.compiler.order_channels import order_channels
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.place_interleaves import place_interleaves
+from qnn.compiler.place_tables import place_tables
 from qnn.compiler.prove_bounds import prove_bounds
 from qnn.compiler.recode_weights import recode_weights
 from qnn.compiler.remove_unused import remove_unused
@@ -119,6 +120,7 @@ PASSES = (
     # Instructions in an order that is right when they are executed one after the other.
     Pass(build_tasks, after=(conditions.tags_name_layers,)),
     Pass(lay_out_data, before=(conditions.tasks_have_weights,)),
+    Pass(place_tables, after=(conditions.tables_have_slots,)),
     Pass(stream_weights, after=(conditions.reads_follow_writes,)),
     Pass(_on_program(hoist_loads), after=(conditions.reads_follow_writes,)),
     Pass(link, after=(conditions.program_ends,)),

@@ -12,7 +12,8 @@ def set_fences(program: list[Instruction], config: SvpeConfig) -> list[Instructi
     running, result = Running(config), []
     for instruction in program:
         if isinstance(instruction, Tiles):
-            instruction = instruction.having(fence=running.limit(instruction))
+            fence = min(running.limit(instruction), running.order(instruction))
+            instruction = instruction.having(fence=fence)
             running.add(instruction)
         result.append(instruction)
     return result

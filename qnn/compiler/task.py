@@ -1,4 +1,4 @@
-"""An instruction that still has to be told where its weights are."""
+"""An instruction that still has to be told where its weights and its table are."""
 
 from dataclasses import dataclass
 

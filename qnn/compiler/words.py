@@ -75,3 +75,21 @@ def pack_parameters(
         word |= value << (row * layout.bits)
     word_bytes = Buffer.PARAMETERS.word_bytes(config)
     return word.to_bytes(word_bytes, "little")
+
+
+def pack_table(epilogue: Epilogue[tuple[int, ...]], group: Group, config: SvpeConfig) -> bytes:
+    """The entries of one group's rows for every index, as memory holds them.
+
+    Indices below zero stand behind the others. Those that the clamp lets not through, and rows
+    without a channel of a table of its own, have 0.
+    """
+    count = 1 << config.table_bits
+    entries = np.zeros((count, config.rows), np.int64)
+    index = np.arange(epilogue.low, epilogue.high + 1) % count
+    if len(epilogue.table) == 1:
+        # In all rows: groups of fewer channels then have the same table.
+        entries[index] = epilogue.table.T
+    else:
+        entries[index, : len(group.channels)] = epilogue.table[list(group.channels)].T
+    word_bytes = Buffer.TABLES.word_bytes(config)
+    return pack(entries, config.activation_bits, word_bytes).tobytes()

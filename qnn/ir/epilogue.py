@@ -45,6 +45,14 @@ class Epilogue(Generic[Array]):
     high: int = 0
     table: Array | None = None
 
+    @property
+    def index_bits(self) -> int:
+        """The bits of the index of the table, which is signed; 0 without a table."""
+        if self.table is None:
+            return 0
+        # Of two's complement: -1 - v has as many bits below the sign as a negative v.
+        return max(max(v, ~v).bit_length() for v in (self.low, self.high)) + 1
+
     def offset(self, type: QType) -> int:
         """What hardware clamps is less than the plain integer by this, for a result of ``type``.
 

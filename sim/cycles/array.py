@@ -20,17 +20,18 @@ class Array:
     """The sequencer: see ``hw.spec.timing`` for the rule."""
 
     def __init__(self, config: SvpeConfig):
-        self.latency = write_latency(config)
+        self.config, self.latency = config, write_latency(config)
+        self.late = 0  # of the newest instruction
         self.free = 0  # from when on one instruction can wait at the sequencer
         self.first = self.last = -NEVER
         self.interval = 0
         self.writing: dict[int, int] = {}  # sides of the banks, as bits, by cycle
 
-    def _note_writes(self, tiles, last_of_first):
+    def _note_writes(self, tiles, first_write):
         """Note the side of the banks that each write of the epilogue takes, and its cycle."""
         address, valid = access.writes(tiles)
         number, passes, columns = address.shape
-        cycle = last_of_first + self.latency + np.arange(number)[:, None, None] * tiles.tile_cycles
+        cycle = first_write + np.arange(number)[:, None, None] * tiles.tile_cycles
         cycle = cycle + np.arange(passes)[:, None] * columns + np.arange(columns)
         valid = np.broadcast_to(valid[:, None], address.shape)
         sides = 1 << (address[valid] & 1)
@@ -45,7 +46,7 @@ class Array:
 
     def issue(self, tiles: Tiles, offered: int) -> tuple[int, int, int]:
         """Cycles of the first step, the last write and the ``finished`` pulse."""
-        drained = self.last + self.latency + self.interval - tiles.fence
+        drained = self.last + self.latency + self.late + self.interval - tiles.fence
         self.before = max(0, self.last + INSTRUCTION_GAP)
         self.let = max(drained, self.first + INSTRUCTION_LEAST, self.free + ISSUE_LATENCY)
         self.start = first = max(offered + ISSUE_LATENCY, self.before, self.let)
@@ -56,11 +57,12 @@ class Array:
         last += (tiles.tiles - 1) * tiles.tile_cycles
         self.first, self.last, self.interval = first, last, tiles.interval
         self.free, self.steps = first, tiles.tiles * tiles.steps
-        self._note_writes(tiles, last - (tiles.tiles - 1) * tiles.tile_cycles)
+        self.late = tiles.late(self.config)
+        last_tile = last + self.latency + self.late  # its first write
+        self._note_writes(tiles, last_tile - (tiles.tiles - 1) * tiles.tile_cycles)
         # The epilogue gives one word per cycle, also for pixels that it then does not write.
-        writes = tiles.passes * tiles.columns
-        finish = last + self.latency + writes - 1 + FINISH_LATENCY
-        return first, last + self.latency + _last_write(tiles), finish
+        finish = last_tile + tiles.passes * tiles.columns - 1 + FINISH_LATENCY
+        return first, last_tile + _last_write(tiles), finish
 
     def spent(self, came: dict[str, int]) -> SpentCycles:
         """The stall breakdown of the newest instruction, whose tokens came at ``came``."""

@@ -77,6 +77,44 @@ def max_pool():
     return graph(x, operators.max_pool(name="m", input="x", shape=(8, 3, 3), type=S8, **fields))
 
 
+def tabled(*, low=-128, high=127, tables=1, layers=2):
+    """Layers with one table for all channels, or one for each, the same in every other layer."""
+    rng = np.random.default_rng(3)
+    entries = rng.integers(0, 256, (2, tables, high - low + 1))
+    nodes = [image(8, type=U8)]
+    for number in range(layers):
+        fields = {"low": low, "high": high, "table": entries[number % 2], "seed": number}
+        nodes.append(conv("abcdefgh"[number], nodes[-1], 8, **fields))
+    return graph(*nodes)
+
+
+def table_beside():
+    """A layer with a table, and one without that does not wait for it."""
+    x = image(8, type=U8)
+    fields = {"low": -128, "high": 127, "table": np.arange(256)[None]}
+    a, b = conv("a", x, 8, kernel=1, **fields), conv("b", x, 8, kernel=1, seed=2)
+    result = Graph((x, a, b), (Output("a", a.shape), Output("b", b.shape)))
+    check(result)
+    return result
+
+
+def late_and_early():
+    """Layers with tables before, between and behind others, and one that is not rounded."""
+    rng = np.random.default_rng(5)
+    x = image(8, type=U8)
+    fields = {"low": -100, "high": 127}
+    entries = rng.integers(0, 256, (8, 228))
+    a = conv("a", x, 8, kernel=1, skip=x, seed=2, table=entries, **fields)
+    b = conv("b", a, 8, kernel=1, seed=3)
+    c = conv("c", b, 8, seed=4, table=entries[:1], **fields)
+    codes = rng.integers(-3, 4, (3, 8, 8, 1, 1)).astype(np.int8)
+    d = conv("d", c, 8, kernel=1, codes=codes, table=entries[1:2], **fields)
+    pooled = operators.max_pool(
+        name="m", input="d", shape=(8, 3, 2), type=U8, kernel=(2, 2), stride=(2, 2)
+    )
+    return graph(x, a, b, c, d, pooled, last(pooled, 5))
+
+
 def concat():
     """Segments of 5 and 12 channels, then a convolution of both."""
     x = image()
@@ -127,4 +165,4 @@ def grouped():
     return graph(x, a, b, conv("twofold", b, 20, codes=codes["twofold"], groups=10))
 
 
-ALL = (one_conv, residual, max_pool, concat, network, spread, grouped)
+ALL = (one_conv, residual, max_pool, concat, network, spread, grouped, tabled, late_and_early)

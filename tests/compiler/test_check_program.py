@@ -5,9 +5,13 @@ import pytest
 from hw.spec.config import named_config
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Engine, Op
+from hw.spec.isa.tiles import NO_FENCE
 from qnn.compiler import compile_graph
 from qnn.compiler.check_program import ProgramError, check_program
+from qnn.errors import DeviceError
+from sim import functional
 from tests.compiler import small_graphs
+from tests.graphs import images
 from tests.programs import with_members, with_program
 
 LOAD, COMPUTE, STORE = (frozenset({engine}) for engine in Engine)
@@ -66,6 +70,42 @@ def test_a_fence_that_is_too_large_is_caught():
     rule = "the fence lets it read words that have not landed"
     with pytest.raises(ProgramError, match=rule):
         check_program(with_members(image, conv, fence=4000))
+
+
+def overtaking():
+    """A program whose layer without a table writes while the one before it still does."""
+    image = compile_graph(small_graphs.table_beside(), named_config("test"))
+    plain = first(image, Op.CONV, lambda conv: not conv.table)
+    return with_members(image, plain, fence=NO_FENCE)
+
+
+def test_a_fence_that_lets_writes_overtake_those_of_a_table_is_caught():
+    image = overtaking()
+    with pytest.raises(ProgramError, match="the fence lets it write before an earlier one has"):
+        check_program(image)
+    with pytest.raises(DeviceError) as refusal:
+        functional.run(image, images(small_graphs.table_beside(), 1))
+    behind = first(image, Op.CONV, lambda conv: not conv.table)
+    assert str(refusal.value) == (
+        f"instruction {behind} of layer 'b' writes before, or while, an earlier one does; compile "
+        f"the model again"
+    )
+
+
+def test_a_table_overwritten_while_in_use_is_caught():
+    config = replace(named_config("test"), table_words=256)
+    image = compile_graph(small_graphs.tabled(), config)
+    load = first(
+        image, Op.LOAD, lambda load: load.buffer is Buffer.TABLES and Engine.COMPUTE in load.waits
+    )
+    giver = max(
+        i
+        for i, f in enumerate(image.program)
+        if i < load and f.op is Op.CONV and Engine.LOAD in f.signals
+    )
+    loose = without(without(image, load, waits=COMPUTE), giver, signals=LOAD)
+    with pytest.raises(ProgramError, match="overwrites TABLES that compute still reads"):
+        check_program(loose)
 
 
 def test_words_outside_the_buffer_are_caught_where_columns_do_not_lie_as_their_pixels_do():

@@ -52,15 +52,20 @@ def test_weights_of_one_instruction_that_do_not_fit_are_refused():
     )
 
 
-def test_a_table_is_refused_by_name():
-    graph = small_graphs.one_conv()
-    (node,) = (node for node in graph.nodes if node.is_computed)
-    node = changed(node, rounded=True, low=0, high=1, type=graph.inputs[0].type)
-    node = changed(node, table=np.array([[0, 1]]))
-    assert refusal(Graph((*graph.inputs, node), graph.outputs), TEST) == (
-        f"conv '{node.name}' needs a table, which the accelerator does not have yet; use a "
-        f"function that is a clamp"
+def test_a_table_that_the_configuration_has_no_room_for_is_refused_by_name():
+    graph = small_graphs.tabled(low=-8, high=8)
+    assert refusal(graph, replace(TEST, table_words=0)) == (
+        "conv 'a' needs a table, but the configuration has none (SvpeConfig.table_words); give it "
+        "256 words or more"
     )
+    assert refusal(graph, replace(TEST, table_bits=4, table_words=64)) == (
+        "conv 'a' needs a table with an index of 5 bits, but the configuration has 4 "
+        "(SvpeConfig.table_bits); raise it"
+    )
+
+
+def test_a_table_is_loaded_once_for_all_that_share_it(golden):
+    golden("tabled.txt", listing(compile_graph(small_graphs.tabled(), TEST)))
 
 
 def test_feature_maps_that_do_not_fit_go_through_memory_strip_by_strip(golden):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hw.spec.config import named_config
 from hw.spec.isa import access
-from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.tiles import NO_FENCE, Tiles
 from hw.spec.timing import (
     INSTRUCTION_GAP,
     INSTRUCTION_LEAST,
@@ -33,10 +33,11 @@ def timeline(program, config, delay):
     """Cycles of each read and write of the feature buffer: {word: [cycles]}, per instruction."""
     latency = write_latency(config)
     first = last = -(10**6)
-    interval = 0
+    interval = late = 0
     for tiles in program:
         issue = max(last + INSTRUCTION_GAP, first + INSTRUCTION_LEAST)
-        issue = max(issue, last + latency + interval - tiles.fence) + delay()
+        issue = max(issue, last + latency + late + interval - tiles.fence) + delay()
+        late = tiles.late(config)
         address, inside = access.reads(tiles)
         written, valid = access.writes(tiles)
         reads, writes, cycle = [], [], issue
@@ -51,7 +52,7 @@ def timeline(program, config, delay):
                 reads += [(int(w), cycle + read_latency(config)) for w in words]
                 cycle += 1
             for p, words in enumerate(written[tile]):
-                at = last + latency + p * tiles.columns
+                at = last + latency + late + p * tiles.columns
                 writes += [(int(w), at + c) for c, w in enumerate(words) if valid[tile, c]]
         first = issue
         yield reads, writes
@@ -70,6 +71,17 @@ def early_reads(program, config, delay):
     return late, least
 
 
+def disordered_writes(program, config, delay):
+    """Instructions, by number, that write before, or while, an earlier one does."""
+    newest, found = -(10**6), []
+    for number, (_, writes) in enumerate(timeline(program, config, delay)):
+        cycles = [cycle for _, cycle in writes]
+        if min(cycles) <= newest:
+            found.append(number)
+        newest = max(newest, *cycles)
+    return found
+
+
 def compute(image):
     return [each for each in image.program if isinstance(each, Tiles)]
 
@@ -84,6 +96,24 @@ def test_no_read_is_early_however_late_instructions_come(graph, seed, config):
             program, config, lambda c=chance: rng.randrange(60) if rng.random() < c else 0
         )
         assert not late
+
+
+@settings(max_examples=30)
+@given(graph=graphs(), seed=st.integers(0, 1000), config=st.sampled_from((CONFIG, WIDE)))
+def test_writes_keep_the_order_of_instructions_whether_they_have_tables_or_not(graph, seed, config):
+    rng = random.Random(seed)
+    program = compute(compile_graph(graph, config, batch=2))
+    for delay in (lambda: 0, lambda: rng.randrange(60)):
+        assert not disordered_writes(program, config, delay)
+
+
+def test_a_result_without_a_table_would_overtake_one_that_has_one():
+    program = compute(compile_graph(small_graphs.table_beside(), CONFIG))
+    behind = next(n for n, tiles in enumerate(program) if n and not tiles.table)
+    assert program[behind - 1].table
+    assert program[behind].fence == write_latency(CONFIG) + program[behind].steps - 1
+    program[behind] = program[behind].having(fence=NO_FENCE)
+    assert disordered_writes(program, CONFIG, lambda: 0) == [behind]
 
 
 @pytest.mark.parametrize("config", [CONFIG, WIDE], ids=["2 columns", "16 columns"])

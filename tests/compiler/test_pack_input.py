@@ -169,7 +169,7 @@ def test_an_image_from_before_inputs_were_packed_is_refused():
     with pytest.raises(ImageError) as error:
         Image.from_bytes(bytes(data), "old.bin")
     assert str(error.value) == (
-        "old.bin: image version 1, but this qnn reads version 5; compile the model again"
+        "old.bin: image version 1, but this qnn reads version 6; compile the model again"
     )
 
 

@@ -44,6 +44,7 @@ def test_the_passes_read_as_the_story_of_a_compilation():
         "map_memory",
         "build_tasks",
         "lay_out_data",
+        "place_tables",
         "stream_weights",
         "hoist_loads",
         "link",

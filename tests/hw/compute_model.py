@@ -17,12 +17,15 @@ def wrap(value, bits):
 
 @dataclass
 class State:
-    """The buffers: lanes of each feature word, codes by row of each weight word, parameters."""
+    """The buffers: lanes of each feature word, codes by row of each weight word, parameters,
+    and the rows' entries of each word of the tables.
+    """
 
     config: SvpeConfig
     features: list
     weights: list
     parameters: list
+    tables: list
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,20 @@ class Clock:
     first: int | None = None  # when the newest instruction started
     last: int | None = None  # step of the newest tile
     interval: int = 0
+    late: int = 0  # of the newest instruction
 
     def begin(self, instruction, offered):
         """The cycle in which an instruction starts."""
         at = offered + timing.ISSUE_LATENCY
         if self.first is not None:
-            drained = self.last + timing.write_latency(self.config) + self.interval
+            drained = self.last + timing.write_latency(self.config) + self.late + self.interval
             at = max(
                 at,
                 self.last + timing.INSTRUCTION_GAP,
                 self.first + timing.INSTRUCTION_LEAST,
                 drained - instruction["fence"],
             )
-        self.first = at
+        self.first, self.late = at, lateness(instruction)
         return at
 
     def end_tile(self, at, instruction):
@@ -67,6 +71,11 @@ class Clock:
             at = max(at, self.last + max(1, self.interval))
         self.last, self.interval = at, instruction["interval"]
         return at
+
+
+def lateness(instruction):
+    """Cycles by which an instruction's writes come later."""
+    return timing.TABLE_STAGES * instruction.get("table", 0)
 
 
 def execute(state, instruction, clock, offered):
@@ -83,7 +92,7 @@ def execute(state, instruction, clock, offered):
             begins = last
         at = last + 1
         results = _tile(state, instruction, steps, tile_y, tile_x)
-        due = last + timing.write_latency(state.config)
+        due = last + timing.write_latency(state.config) + lateness(instruction)
         written += [Written(due + n, instruction["tag"], *rest) for n, rest in results]
     for one in written:
         _store(state, one)
@@ -189,7 +198,11 @@ def _channel(state, instruction, window, skip, row, number):
     )
     if instruction["passes"] > 1:
         return wrap(value >> (number * config.activation_bits), config.activation_bits)
-    return min(max(value >> own["right"], instruction["low"]), instruction["high"])
+    clamped = min(max(value >> own["right"], instruction["low"]), instruction["high"])
+    if not instruction["table"]:
+        return clamped
+    entries = 1 << config.table_bits
+    return state.tables[instruction["table_address"] * entries + clamped % entries][row]
 
 
 def _store(state, one):

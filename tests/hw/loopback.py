@@ -15,8 +15,8 @@ _TAPS = (15, 13, 12, 10)  # of a 16-bit shift register of greatest period
 class Loopback(wiring.Component):
     """Holds a feature buffer; what is stored is what was loaded, XOR a key in each 32 bits.
 
-    A key gathers all weights and parameters that came, with their addresses. An instruction takes
-    the gathered key over after ``blocks`` cycles. With ``jitter``, loads and stores wait at
+    A key gathers all weights, parameters and tables that came, with their addresses. An instruction
+    takes the gathered key over after ``blocks`` cycles. With ``jitter``, loads and stores wait at
     random.
     """
 
@@ -38,7 +38,7 @@ class Loopback(wiring.Component):
         m.d.comb += held.eq(self.jitter.replicate(2) & Cat(noise[2], noise[7]))
 
         gathered, key = Signal(KEY_BITS), Signal(KEY_BITS)
-        words = (ports.load_weights, ports.load_parameters)
+        words = (ports.load_weights, ports.load_parameters, ports.load_tables)
         for word in words:
             m.d.comb += word.ready.eq(1)
             with m.If(word.valid):

@@ -4,6 +4,7 @@ import json
 import random
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import pytest
 
@@ -15,7 +16,15 @@ from hw.spec.isa.header import Op
 from hw.spec.isa.parameters import parameters
 from hw.verilog import files
 from sim.runner import build, run
-from tests.hw.compute_model import Clock, State, execute, requests, steps_of, wrap
+from tests.hw.compute_model import (
+    Clock,
+    State,
+    execute,
+    lateness,
+    requests,
+    steps_of,
+    wrap,
+)
 
 pytestmark = pytest.mark.rtl
 
@@ -48,7 +57,11 @@ def random_state(config, rng):
         ]
         for _ in range(config.parameter_words)
     ]
-    return State(config, features, weights, channels)
+    tables = [
+        [rng.randint(-half, half - 1) for _ in range(config.rows)]
+        for _ in range(config.table_words)
+    ]
+    return State(config, features, weights, channels, tables)
 
 
 def packed(values, bits):
@@ -96,6 +109,10 @@ def script(state, programs, traffic):
             write(n, 12, packed([layout.encode(**row) for row in word], config.parameter_bits))
             for n, word in enumerate(state.parameters)
         ],
+        "tables": [
+            write(n, 20, packed(word, config.activation_bits))
+            for n, word in enumerate(state.tables)
+        ],
         "programs": [[TILES.encode(**one) for one in program] for program in programs],
         "traffic": {
             "load_features": [
@@ -106,6 +123,17 @@ def script(state, programs, traffic):
         "traffic_stores": len(traffic.stores),
         "stored": config.feature_words,
     }
+
+
+def random_program(config, rng, count, *, depends, end=None):
+    """Small layers, none of which writes before the one before it has."""
+    program = [random_instruction(config, rng, n, depends=depends, end=end) for n in range(count)]
+    for before, own in pairwise(program):
+        if lateness(own) < lateness(before):
+            steps = len(list(steps_of(own))) + own["skip"]
+            most = timing.write_latency(config) + lateness(own) + steps - 1
+            own["fence"] = min(own["fence"], most)
+    return program
 
 
 def random_instruction(config, rng, tag, *, depends, end=None):
@@ -139,7 +167,9 @@ def _draw(config, rng, tag, *, depends):
     # Words of a row of results, between which others may lie.
     row = (out_width - 1) * out_step + 1 + rng.randint(0, 2)
     half = 1 << (config.activation_bits - 1)
-    low, high = sorted(rng.randint(-half, half - 1) for _ in range(2))
+    table = int(not maximum and passes == 1 and config.tables and rng.random() < 0.4)
+    least = -1 << (config.table_bits - 1) if table else -half
+    low, high = sorted(rng.randint(least, -1 - least) for _ in range(2))
     upper = config.feature_words // 2
     weight_step = rng.randint(0, 1)
     tile_x_stride, tile_y_stride = stride * tile_width, stride * tile_height
@@ -192,6 +222,8 @@ def _draw(config, rng, tag, *, depends):
         "output_height": out_height,
         "low": low,
         "high": high,
+        "table": table,
+        "table_address": rng.randrange(config.tables) if table else 0,
     }
     for bit in range(COLUMN_STEPS):
         right, down = 1 << bit, 0
@@ -233,7 +265,7 @@ def check(config, folder, seed, *, instructions, depends=False):
     """Run random instructions on both, and compare every trace and every word."""
     rng = random.Random(seed)
     state = random_state(config, rng)
-    program = [random_instruction(config, rng, tag, depends=depends) for tag in range(instructions)]
+    program = random_program(config, rng, instructions, depends=depends)
     log = simulate(state, [program], Traffic(), folder, seed)
     _compare(config, state, [program], log)
 
@@ -300,9 +332,11 @@ def _compare(config, state, programs, log):
 SMALL = {"feature_words": 1024, "weight_words": 128, "parameter_words": 8, "bus_bits": 64}
 CONFIGS = {
     "test": named_config("test"),
-    "one row, one column": SvpeConfig(lanes=2, rows=1, columns=1, weight_bits=2, **SMALL),
+    "one row, one column": SvpeConfig(
+        lanes=2, rows=1, columns=1, weight_bits=2, table_words=0, **SMALL
+    ),
     "four bits of everything": SvpeConfig(
-        lanes=4, rows=4, columns=4, weight_bits=4, activation_bits=4, **SMALL
+        lanes=4, rows=4, columns=4, weight_bits=4, activation_bits=4, table_bits=7, **SMALL
     ),
     "wide": SvpeConfig(
         lanes=4,
@@ -311,6 +345,8 @@ CONFIGS = {
         weight_bits=5,
         activation_bits=16,
         accumulator_bits=48,
+        table_bits=6,
+        table_words=64,
         **SMALL,
     ),
     "sixteen columns, odd widths": SvpeConfig(
@@ -338,7 +374,7 @@ def test_loads_and_stores_beside_the_instructions_delay_nothing_and_lose_nothing
     config, rng = CONFIGS["test"], random.Random(3)
     state, traffic = random_state(config, rng), random_traffic(config, rng, 4000)
     end = config.feature_words * 7 // 8
-    program = [random_instruction(config, rng, tag, depends=False, end=end) for tag in range(30)]
+    program = random_program(config, rng, 30, depends=False, end=end)
     log = simulate(state, [program], traffic, tmp_path, seed=3)
 
     stored = [log["store_valid"].pop(0)[1] for _ in traffic.stores]

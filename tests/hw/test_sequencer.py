@@ -172,6 +172,7 @@ def instructions(draw, columns):
         "weight_step": draw(st.integers(0, 1)),
         "skip": draw(st.integers(0, 1)),
         "interval": draw(st.integers(0, 20)),
+        "table": draw(st.integers(0, 1)),
         "tile_width": draw(st.integers(1, 16)),
     }
 
@@ -188,7 +189,7 @@ def test_steps_and_reads_are_those_of_a_loop_nest_in_the_cycles_promised(columns
 def test_one_step_instructions_the_longest_interval_and_every_fence_keep_the_rules():
     offers = [(ONE_STEP | {"tag": tag}, 0) for tag in range(6)]
     offers += [(ONE_STEP | {"tiles_x": 2, "interval": 1023}, 0)]
-    offers += [(ONE_STEP | {"fence": fence}, 0) for fence in range(60)]
+    offers += [(ONE_STEP | {"fence": fence, "table": fence % 3 == 0}, 0) for fence in range(60)]
     check(CONFIGS[1], offers)
 
 

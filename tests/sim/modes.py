@@ -30,6 +30,8 @@ PLACES = (  # of a transfer: operation, buffer, region
     (Op.STORE, Buffer.FEATURES, Region.SCRATCH),
 )
 
+LOAD_TABLES = (Op.LOAD, Buffer.TABLES, Region.IMAGE)  # where there are tables
+
 
 def every_mode(config: SvpeConfig) -> set[str]:
     """All modes that programs for ``config`` can use."""
@@ -48,6 +50,10 @@ def every_mode(config: SvpeConfig) -> set[str]:
     found |= {f"skip part {part}" for part in range(config.parts)}
     found |= {f"{name} {kind}" for name in SHIFTS for kind in ("of zero", "of more")}
     found |= {"bias above zero", "bias below zero"}
+    if config.tables:
+        found |= {_place(*LOAD_TABLES), "table", "a plain result behind one of a table"}
+        found |= {"a clamp that is not the index's", "tables of the first slot"}
+        found |= {"tables of another slot"} if config.tables > 1 else set()
     # Multipliers take a weight of several terms as one integer.
     return found if config.pe == "shift" else found - {"terms of several"}
 
@@ -55,6 +61,7 @@ def every_mode(config: SvpeConfig) -> set[str]:
 def modes(image: Image) -> set[str]:
     """The modes that the program and the parameters of ``image`` use."""
     found: set[str] = set()
+    late = 0  # of the newest computation
     for instruction in image.program:
         found |= {_token(instruction.engine, other) for other in instruction.waits}
         if isinstance(instruction, Transfer):
@@ -63,6 +70,9 @@ def modes(image: Image) -> set[str]:
                 found |= set(_parameters(image, instruction))
         if isinstance(instruction, Tiles):
             found |= set(_tiles(instruction, image.config))
+            if instruction.late(image.config) < late:
+                found.add("a plain result behind one of a table")
+            late = instruction.late(image.config)
     return found
 
 
@@ -89,9 +99,12 @@ def _tiles(tiles: Tiles, config: SvpeConfig) -> Iterator[str]:
     yield from _steps(tiles)
     if tiles.op is Op.CONV:
         yield "skip operand" if tiles.skip else "no skip operand"
-        low = 1 << (config.activation_bits - 1)
+        low = 1 << (config.table_bits if tiles.table else config.activation_bits) - 1
         if tiles.passes == 1 and (tiles.low, tiles.high) != (-low, low - 1):
-            yield "a clamp that is not the type's"
+            yield f"a clamp that is not the {'index' if tiles.table else 'type'}'s"
+    if tiles.table:
+        yield "table"
+        yield f"tables of {'another' if tiles.table_address else 'the first'} slot"
     if tiles.skip:
         yield f"skip part {tiles.skip_part}"
     if tiles.columns == config.columns:

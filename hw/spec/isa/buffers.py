@@ -15,16 +15,26 @@ class Buffer(enum.IntEnum):
     FEATURES = 0
     WEIGHTS = 1
     PARAMETERS = 2
+    TABLES = 3
 
     def words(self, config: SvpeConfig) -> int:
         """Words that the buffer holds."""
         # In the order of the enumeration, whose numbers are part of the image format.
-        return (config.feature_words, config.weight_words, config.parameter_words)[self]
+        return (
+            config.feature_words,
+            config.weight_words,
+            config.parameter_words,
+            config.table_words,
+        )[self]
 
     def word_bits(self, config: SvpeConfig) -> int:
         """Width of a word on chip."""
-        parameter_bits = config.rows * config.parameter_bits
-        return (config.feature_bits, config.weight_word_bits, parameter_bits)[self]
+        return (
+            config.feature_bits,
+            config.weight_word_bits,
+            config.rows * config.parameter_bits,
+            config.rows * config.activation_bits,  # an entry of each row's table
+        )[self]
 
     def word_beats(self, config: SvpeConfig) -> int:
         """Beats of the bus that a word takes in memory, padding included."""
@@ -38,7 +48,7 @@ class Buffer(enum.IntEnum):
 class Region(enum.IntEnum):
     """Regions of memory. The base address of each is a register."""
 
-    IMAGE = 0  # program, weights, parameters
+    IMAGE = 0  # program, weights, parameters, tables
     INPUT = 1
     OUTPUT = 2
     SCRATCH = 3

@@ -62,6 +62,8 @@ _TILES = {
     "output_tile_x_step": ("output_tile_x_step",),
     "output_tile_y_step": ("output_tile_y_step",),
     "clamp": ("low", "high"),
+    "table": ("table",),
+    "table_address": ("table_address",),
 }
 _OPERANDS = {
     Op.END: _HEADER,

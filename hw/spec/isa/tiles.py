@@ -7,17 +7,24 @@ first moves the sum so far left by ``SvpeConfig.term_shift`` before it adds to i
 Addresses count feature words and wrap at 2**ADDRESS_BITS. Column c
 of the array adds, for each bit b that is set in c, ``column_address[b]``, ``column_x[b]`` and
 ``column_y[b]`` to the address, x and y of column 0.
+
+With ``table``, a rounded and clamped value is the index of an entry of its row's table, which is
+written in its place, ``late`` cycles later than the value itself would be. Entry i, a signed
+index of ``SvpeConfig.table_bits``, is word i mod 2**table_bits of the table.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS, SvpeConfig
+from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS, TABLE_BITS, SvpeConfig
 from hw.spec.isa.buffers import Buffer, Span
 from hw.spec.isa.checks import require_inside, require_most, require_positive
 from hw.spec.isa.header import Header, Op
 from hw.spec.isa.members import number, numbers
+from hw.spec.timing import TABLE_STAGES, write_latency
 
+# All ones in the field: more cycles of writes than ever remain.
+NO_FENCE = (1 << COORDINATE_BITS) - 1
 ADDRESS_MASK = (1 << ADDRESS_BITS) - 1
 COUNTS = (
     "terms",
@@ -101,6 +108,9 @@ class Tiles(Header):
     output_height: int = number(COORDINATE_BITS, signed=True)
     low: int = number(16, signed=True)  # clamp of a rounded value, as stored
     high: int = number(16, signed=True)
+    # A function of the clamped value, whose bounds are then those of its table's index.
+    table: bool = number(1, kind=bool)
+    table_address: int = number(TABLE_BITS)  # which table
 
     @property
     def taps(self) -> int:
@@ -149,8 +159,21 @@ class Tiles(Header):
         """Words from row to row of the skip operand."""
         return self.skip_tile_y_step // self.tile_height
 
+    def late(self, config: SvpeConfig) -> int:
+        """Cycles by which its writes come later than ``hw.spec.timing.write_latency`` says."""
+        return TABLE_STAGES * self.table
+
+    def order_fence(self, before: "Tiles", config: SvpeConfig) -> int:
+        """The largest fence with which all its writes come after those of ``before``.
+
+        ``before`` is the computation that is issued just before it. See ``hw.spec.timing``.
+        """
+        if self.late(config) >= before.late(config):
+            return NO_FENCE
+        return min(NO_FENCE, write_latency(config) + self.late(config) + self.steps - 1)
+
     def reads(self, config: SvpeConfig) -> tuple[Span, ...]:
-        """What the instruction reads: the input's blocks, skip operand, weights and parameters.
+        """What the instruction reads: the input's blocks, skip operand, weights, parameters, table.
 
         Between rows and between blocks may lie words that it does not read.
         """
@@ -160,6 +183,8 @@ class Tiles(Header):
             spans.append(Span(Buffer.FEATURES, self.skip_address, self.skip_address + size))
         if self.op is Op.CONV:
             spans += [self._weights(), self._parameters()]
+        if self.table:
+            spans.append(self._table(config))
         return tuple(spans)
 
     def writes(self, config: SvpeConfig) -> tuple[Span, ...]:
@@ -181,6 +206,10 @@ class Tiles(Header):
 
     def _parameters(self):
         return Span(Buffer.PARAMETERS, self.parameter_address, self.parameter_address + 1)
+
+    def _table(self, config):
+        start = self.table_address << config.table_bits
+        return Span(Buffer.TABLES, start, start + (1 << config.table_bits))
 
     def check(self, config: SvpeConfig) -> None:
         """Return if an accelerator of ``config`` executes the instruction as it says.
@@ -217,3 +246,16 @@ class Tiles(Header):
         if self.op is Op.CONV:
             require_inside(self, "weight_address", self._weights(), config)
             require_inside(self, "parameter_address", self._parameters(), config)
+        if self.table:
+            self._check_table(config)
+
+    def _check_table(self, config):
+        if self.op is not Op.CONV or self.passes > 1:
+            raise ValueError("Tiles table must be 0 where the result is a maximum or not rounded")
+        require_inside(self, "table_address", self._table(config), config)
+        most = 1 << config.table_bits - 1
+        if not -most <= self.low <= self.high < most:
+            raise ValueError(
+                f"Tiles low and high must be an index within {-most} to {most - 1}, not "
+                f"{self.low} to {self.high}"
+            )

@@ -28,7 +28,7 @@ class Transfer(Header):
     OPS: ClassVar[tuple[Op, ...]] = (Op.LOAD, Op.STORE)
 
     region: Region = number(2, kind=Region)
-    buffer: Buffer = number(2, kind=Buffer)
+    buffer: Buffer = number(3, kind=Buffer)
     address: int = number(ADDRESS_BITS)
     words: int = number(ADDRESS_BITS)
     rows: int = number(16, default=1)

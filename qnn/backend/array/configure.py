@@ -1,10 +1,11 @@
 """The configuration of the array that a network needs: a named one, as wide as its numbers are."""
 
-from hw.spec.config import SvpeConfig, least_width, named_config
+from hw.spec.config import MOST_INDEX_BITS, SvpeConfig, least_width, named_config
 from qnn.compiler.recode_weights import recoded
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds
 from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, Multiply
 
 
 def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
@@ -20,6 +21,9 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
     rounded = [n.type.bits for n in graph.nodes if n.rounded]
     # Four is the least that a configuration can have.
     widths = {"activation_bits": max(4, *rounded)}
+    needed = max((epilogue.index_bits for epilogue in _epilogues(graph)), default=0)
+    if needed > min(widths["activation_bits"], MOST_INDEX_BITS):
+        widths["table_bits"] = needed
     if graph.convs:
         widths["weight_bits"] = max(node.weight_bits for node in graph.convs)
     try:
@@ -34,3 +38,7 @@ def config_for(name: str, graph: Graph, **changes: int) -> SvpeConfig:
         return named_config(name, **(widths | changes))
     except ValueError as error:
         raise CompileError(str(error)) from None
+
+
+def _epilogues(graph):
+    return [node.epilogue for node in graph.nodes if isinstance(node, Conv | Multiply)]

@@ -16,7 +16,7 @@ def sections(image: Image) -> list[Section]:
     """The sections of the IMAGE region, and the sizes of the other regions, in bytes."""
     loads = _loads(image)
     found = [Section("program", image.program_bytes, in_image=True)]
-    for buffer in (Buffer.WEIGHTS, Buffer.PARAMETERS):
+    for buffer in (Buffer.WEIGHTS, Buffer.PARAMETERS, Buffer.TABLES):
         # By address, as several loads may read the same words: strips bring weights again.
         words = {
             load.offset + row * load.offset_step: load.words

@@ -23,6 +23,7 @@ class Bench:
             "load_features": list(script["features"]),
             "load_weights": list(script["weights"]),
             "load_parameters": list(script["parameters"]),
+            "load_tables": list(script["tables"]),
         }
         self.waits = {}  # stream: cycles in which it was valid and not ready
 

@@ -13,8 +13,9 @@ from hw.spec.isa import access
 from hw.spec.isa.buffers import Buffer, Region, Span
 from hw.spec.isa.end import End
 from hw.spec.isa.header import Engine, Op
-from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.tiles import NO_FENCE, Tiles
 from hw.spec.isa.transfer import Transfer
+from hw.spec.timing import TABLE_STAGES, write_latency
 
 TEST = CONFIGS["test"]  # 8 lanes of 8 bits, 4 rows, beats of 8 bytes
 LOAD = Transfer(
@@ -76,10 +77,10 @@ def test_each_operation_has_its_engine():
 
 
 def test_a_word_of_each_buffer_takes_whole_beats():
-    assert [buffer.word_bits(TEST) for buffer in Buffer] == [64, 96, 4 * TEST.parameter_bits]
-    assert [buffer.word_beats(TEST) for buffer in Buffer] == [1, 2, 3]
-    assert [buffer.word_bytes(TEST) for buffer in Buffer] == [8, 16, 24]
-    assert [buffer.words(TEST) for buffer in Buffer] == [2048, 512, 64]
+    assert [buffer.word_bits(TEST) for buffer in Buffer] == [64, 96, 4 * TEST.parameter_bits, 32]
+    assert [buffer.word_beats(TEST) for buffer in Buffer] == [1, 2, 3, 1]
+    assert [buffer.word_bytes(TEST) for buffer in Buffer] == [8, 16, 24, 8]
+    assert [buffer.words(TEST) for buffer in Buffer] == [2048, 512, 64, 1024]
 
 
 def test_spans_meet_where_they_share_a_word_of_one_memory():
@@ -130,6 +131,18 @@ def test_a_skip_operand_and_passes_are_spans_of_their_own():
         Span(Buffer.FEATURES, 200, 230),
         Span(Buffer.FEATURES, 240, 270),
     )
+
+
+def test_a_table_is_read_whole_and_writes_come_later_by_its_memory():
+    tabled = replace(CONV, table=True, table_address=2)
+    assert tabled.reads(TEST)[-1] == Span(Buffer.TABLES, 512, 768)
+    assert (CONV.late(TEST), tabled.late(TEST)) == (0, TABLE_STAGES)
+
+
+def test_an_instruction_writes_behind_a_later_one_before_it():
+    tabled = replace(CONV, table=True)
+    assert tabled.order_fence(CONV, TEST) == tabled.order_fence(tabled, TEST) == NO_FENCE
+    assert CONV.order_fence(tabled, TEST) == write_latency(TEST) + CONV.steps - 1
 
 
 def test_max_pooling_reads_no_weights():
@@ -224,6 +237,22 @@ def test_a_wrong_transfer_is_refused_by_its_field(changes, error):
         (
             {"parameter_address": 64},
             "Tiles parameter_address must keep all words within the 64 of PARAMETERS, not reach 65",
+        ),
+        (
+            {"table": True, "table_address": 4},
+            "Tiles table_address must keep all words within the 1024 of TABLES, not reach 1280",
+        ),
+        (
+            {"table": True, "low": -129},
+            "Tiles low and high must be an index within -128 to 127, not -129 to 0",
+        ),
+        (
+            {"table": True, "passes": 2, "interval": 4},
+            "Tiles table must be 0 where the result is a maximum or not rounded",
+        ),
+        (
+            {"table": True, "op": Op.MAXPOOL},
+            "Tiles table must be 0 where the result is a maximum or not rounded",
         ),
     ],
 )

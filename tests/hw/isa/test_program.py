@@ -104,9 +104,9 @@ def test_bytes_that_are_no_program_are_named():
 def test_a_buffer_that_does_not_exist_is_named():
     offset = sum(field.bits for field in LAYOUTS[Op.LOAD].fields[:9]) + 2
     assert LAYOUTS[Op.LOAD].fields[10].name == "buffer"
-    word = encode(Transfer(op=Op.LOAD, words=1)) | 3 << offset + 0
+    word = encode(Transfer(op=Op.LOAD, words=1)) | 5 << offset
     code = word.to_bytes(INSTRUCTION_BYTES, "little")
-    wrong = "program: instruction 0 has buffer 3, which does not exist; compile it again"
+    wrong = "program: instruction 0 has buffer 5, which does not exist; compile it again"
     with pytest.raises(InstructionError, match=exactly(wrong)):
         Program.decode(code)
 
