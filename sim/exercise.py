@@ -267,7 +267,8 @@ def _loops(config, seed):
     across = net.conv("across", wide, lanes, point)
     down = net.conv("down", tall, 1, point, signed=True)
     small = net.pool("small", across, Window(kernel=(3, 3), stride=(4, 4 * config.columns)))
-    found = [down]
+    # Rows of 63 pixels in the configuration `test`: every bit of the width is a one.
+    found = [down, net.conv("ones", across, 1, Window(kernel=(3, 4)))]
     for size in ((17, 3), (9, 5), (5, 9), (3, 17)):
         high, width = (taps // 2 for taps in size)
         window = Window(kernel=size, padding=(high, high, width, width))

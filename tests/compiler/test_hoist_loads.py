@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +90,15 @@ def test_few_loads_pass_the_first_computations_which_hide_nothing():
     first = compute(99, 100, 1, 0)
     program = [first, *(load(number) for number in range(QUEUE_DEPTH + 3))]
     assert hoist_loads(program, TEST).index(first) == TRANSFERS_IN_FLIGHT
+
+
+@pytest.mark.parametrize(
+    ("before", "passing"), [(QUEUE_DEPTH - 1, TRANSFERS_IN_FLIGHT), (QUEUE_DEPTH, QUEUE_DEPTH)]
+)
+def test_the_first_computations_are_as_many_as_wait_in_a_queue(before, passing):
+    begun = [compute(99, 100, 1, 0) for _ in range(before)]
+    last = compute(98, 101, 1, 0)
+    program = [*begun, last, *(load(number) for number in range(3 * QUEUE_DEPTH))]
+    moved = hoist_loads(program, TEST)
+    place = next(index for index, each in enumerate(moved) if each is last)
+    assert sum(each.op is Op.LOAD for each in moved[:place]) == passing

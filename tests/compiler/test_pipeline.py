@@ -17,6 +17,7 @@ from qnn.compiler.task import Task
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph
 from tests.compiler import large_graphs, small_graphs
+from tests.compiler.test_order_channels import chain, pool
 from tests.graphs import graphs
 
 TEST = named_config("test", weight_bits=4)
@@ -111,6 +112,16 @@ def test_a_tensor_with_two_places_is_found():
     state = replace(states(small_graphs.network())["place_concats"], graph=small_graphs.spread())
     text = broken(conditions.each_tensor_has_one_place, state)
     assert text == "'a' has 3 places in concatenations"
+
+
+def test_an_order_that_names_a_channel_twice_is_found():
+    state = states(chain(pool), named_config("test", accumulator_bits=40))["order_channels"]
+    name, order = "pool", state.orders["pool"]
+    assert len(order) == state.graph[name].shape[0] != state.graph[name].shape[1]
+    conditions.orders_keep_channels(state)
+    twice = (order[0], *order[:-1])
+    text = broken(conditions.orders_keep_channels, replace(state, orders={name: twice}))
+    assert text == f"the order of '{name}' is {twice}"
 
 
 def test_a_layer_that_no_run_computes_is_found():
