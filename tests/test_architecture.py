@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "qnn.quant": {"qnn.tasks", "hw.spec.isa.codes"},
     "qnn.ir.shape": set(),  # which axes a user's array has, also for drivers
     "qnn.ir.codes": set(),  # integers of an input's type, also for drivers
-    "qnn.ir": {"qnn.ir.codes", "qnn.ir.shape", "qnn.quant", "hw.spec.isa.codes"},
+    "qnn.ir.scaling": set(),  # how a user's data are scaled, also for drivers
+    "qnn.ir": {"qnn.ir.codes", "qnn.ir.scaling", "qnn.ir.shape", "qnn.quant", "hw.spec.isa.codes"},
     "qnn.nn": {"qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
     "qnn.frontend": {"qnn.ir", "qnn.ir.shape"},
     "qnn.ptq": {
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "qnn.testbench": {"qnn.backend", "qnn.ir"},
     "qnn.manifest": set(),  # what a build folder says of itself
     "qnn.design": {"qnn.licence", "qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
-    "qnn.runtime": {"qnn.ir.codes", "qnn.ir.shape", "qnn.tasks", "hw.spec"},
+    "qnn.runtime": {"qnn.ir.codes", "qnn.ir.scaling", "qnn.ir.shape", "qnn.tasks", "hw.spec"},
     "qnn.eda": {"hw", "hw.spec"},
     "sim": {  # simulators of the array
         "qnn.backend",

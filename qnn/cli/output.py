@@ -116,11 +116,15 @@ def note(text: str) -> None:
 def plain_warnings() -> Iterator[None]:
     """Print what a user should know in one line on standard error, as refusals are."""
     with warnings.catch_warnings():
-        others = warnings.showwarning
+        others, said = warnings.showwarning, set()
 
         def show(message, category, *where) -> None:
             if issubclass(category, QnnWarning):
-                print("warning:", " ".join(str(message).split()), file=sys.stderr)
+                text = " ".join(str(message).split())
+                # What is read or encoded twice is warned of once.
+                if text not in said:
+                    said.add(text)
+                    print("warning:", text, file=sys.stderr)
             else:
                 others(message, category, *where)
 

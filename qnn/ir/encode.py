@@ -11,6 +11,7 @@ from qnn.errors import ModelError
 from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
+from qnn.ir.scaling import warn_of_pixels, warn_of_scale
 from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
 from qnn.quant.qtype import QType
 
@@ -116,6 +117,7 @@ def _encoded(node: Input, x: np.ndarray) -> Codes:
                 f"input '{node.name}' takes real numbers, but got 8-bit pixels; quantize with "
                 f"mean= and std= so that the network knows its pixels, or pass floats"
             )
+        warn_of_pixels(node.name, x)
         # One row of the table a channel, broadcast over rows and columns.
         channels = np.arange(node.shape[0])[:, None, None]
         return Codes(node.table[channels, x].astype(np.int32))
@@ -128,7 +130,9 @@ def _encoded(node: Input, x: np.ndarray) -> Codes:
         raise ModelError(
             f"input '{node.name}' takes finite numbers, but got NaN or infinity; clean the images"
         )
-    return Codes(round_reals(x, node.type).astype(np.int32))
+    type = node.type
+    warn_of_scale(node.name, x * 2.0**type.exponent, type.low, type.high, type.exponent)
+    return Codes(round_reals(x, type).astype(np.int32))
 
 
 def round_reals(x: np.ndarray, type: QType) -> np.ndarray:

@@ -5,6 +5,7 @@ import numpy as np
 from hw.spec.image import Image, TensorLayout
 from qnn.errors import DeviceError
 from qnn.ir.codes import Codes
+from qnn.ir.scaling import warn_of_pixels, warn_of_scale
 from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
@@ -56,8 +57,13 @@ def example(image: Image, count: int) -> Given:
     rng, arrays = np.random.default_rng(0), []
     for place in zip(image.network_inputs, image.input_axes, image.pixel_tables, strict=True):
         layout, axes, table = place
-        pixels = rng.integers(0, 256, (count, *_given_shape(layout, axes)))
-        arrays.append(pixels / 256 if table is None else pixels.astype(np.uint8))
+        shape = (count, *_given_shape(layout, axes))
+        if table is None:
+            # Over the whole range, as the network's own data are.
+            codes = rng.integers(limits(layout)[0], limits(layout)[1] + 1, shape)
+            arrays.append(np.ldexp(codes.astype(np.float64), -layout.exponent))
+        else:
+            arrays.append(rng.integers(0, 256, shape).astype(np.uint8))
     return tuple(arrays) if len(arrays) > 1 else arrays[0]
 
 
@@ -81,6 +87,7 @@ def _encoded(layout, axes, table, x):
             f"input '{layout.name}' needs 8-bit pixels, not {x.dtype}; give the images as they are "
             f"in their files"
         )
+    warn_of_pixels(layout.name, x)
     table = np.array(table, np.int64)
     return table[np.arange(len(table))[:, None, None], x]
 
@@ -136,5 +143,7 @@ def _rounded(layout, x):
             f"of pixels"
         )
     # ldexp multiplies by a power of two exactly; adding one half and flooring rounds half up.
-    scaled = np.floor(np.ldexp(x.astype(np.float64), layout.exponent) + 0.5)
+    exact = np.ldexp(x.astype(np.float64), layout.exponent)
+    warn_of_scale(layout.name, exact, *limits(layout), layout.exponent)
+    scaled = np.floor(exact + 0.5)
     return scaled.clip(*limits(layout)).astype(np.int64)
