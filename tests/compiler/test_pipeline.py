@@ -89,6 +89,11 @@ def test_a_broken_promise_names_the_pass_and_the_condition():
     with pytest.raises(AssertionError, match=r"^after drop_end: END stands at \[\] of \d+$"):
         faulty(state, checked=True)
     assert faulty(state).program == state.program[:-1]  # unchecked
+    cut = drop_end(state)
+    picky = Pass(drop_end, before=(conditions.program_ends,))
+    with pytest.raises(AssertionError, match=r"^before drop_end: END stands at \[\] of \d+$"):
+        picky(cut, checked=True)
+    assert picky(cut).program == cut.program[:-1]
 
 
 def test_a_graph_against_the_rules_is_found():

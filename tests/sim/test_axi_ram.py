@@ -12,7 +12,7 @@ from qnn.ir.encode import encode_input
 from qnn.runtime import handshake
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, rtl, runner
-from sim.verify import expected_tensors
+from tests.expected import expected_tensors
 
 pytestmark = pytest.mark.rtl
 

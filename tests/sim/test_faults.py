@@ -15,7 +15,8 @@ from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.header import Engine, Op
 from qnn.ir.encode import encode_input
 from sim import rtl
-from sim.verify import expected_tensors, verify
+from sim.verify import verify
+from tests.expected import expected_tensors
 from tests.programs import with_members
 
 pytestmark = pytest.mark.rtl
