@@ -173,7 +173,12 @@ def valid(convert: Callable[[str, str], object]) -> Callable:
     """The check that ``convert(option, text)`` takes a text; the command converts it later."""
 
     def check(parameter: typer.CallbackParam, text: str | None) -> str | None:
-        convert(parameter.opts[0], text)
+        option = parameter.opts[0]
+        try:
+            convert(option, text)
+        except typer.BadParameter as error:
+            # Once: the parser names the option, as it does of every value that is wrong.
+            raise typer.BadParameter(error.message.removeprefix(f"{option} ")) from None
         return text
 
     return check

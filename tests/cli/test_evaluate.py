@@ -101,13 +101,13 @@ def test_feature_vectors_go_through_every_command(qnn, vectors):
     [
         (
             ("--formats", "3"),
-            "--formats needs BITSxTERMS with commas, 2 to 5 bits and 1 to 7 terms, such as "
+            "'--formats': needs BITSxTERMS with commas, 2 to 5 bits and 1 to 7 terms, such as "
             "3x1,3x2, not '3'",
         ),
         (("--plot", "p.png"), "'--plot': needs a name that ends in .svg, not 'p.png'"),
         (
             ("--task", "values"),
-            "--task must be one of classes, binary, multilabel, pixels, regression, "
+            "'--task': must be one of classes, binary, multilabel, pixels, regression, "
             "reconstruction, not 'values'",
         ),
         (("--layout", "chw"), "'--layout': must be one of nhwc, nchw, not 'chw'"),
