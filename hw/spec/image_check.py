@@ -14,7 +14,7 @@ from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES
 from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
-from qnn.ir.shape import AXES, fits_axes, user_shape
+from qnn.ir.shape import AXES, fits_axes, fits_output
 
 PIXELS = 256  # that 8 bits tell apart
 # A simulator works out all reads of an instruction at once: real ones have some 100,000.
@@ -153,7 +153,7 @@ def _check_axes(image):
         place = f"output_shapes[{number}]"
         _require(prod(shape) == wanted, place, f"the {wanted} values of its tensor", shape)
         if axes is not None:
-            fits = fits_axes(layout.shape, axes) and shape == user_shape(layout.shape, axes)
+            fits = fits_output(layout.shape, axes, shape)
             needs = f"null, or axes of {shape} from {layout.shape}"
             _require(fits, f"output_axes[{number}]", needs, axes)
 

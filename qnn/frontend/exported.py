@@ -16,22 +16,22 @@ from qnn.frontend.aten.reductions import OPERATORS as REDUCTIONS
 from qnn.frontend.aten.registry import OPERATORS
 from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
 from qnn.frontend.graph import FloatGraph, needed
+from qnn.frontend.inputs import as_given, input_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.outputs import axes_of, function_of, is_finished, layout_of
 from qnn.frontend.signature import live_nodes, results, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
     CONCATS,
     MOVES,
-    View,
     called,
     in_order,
     is_view,
     joins_channels,
     known,
     view_of,
-    whole,
 )
 from qnn.ir.graph import Output
 
@@ -77,6 +77,7 @@ class _Walk:
     faults: list[Fault] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     states: dict[fx.Node, Fault] = field(default_factory=dict)
+    functions: dict[fx.Node, tuple[str, int]] = field(default_factory=dict)  # of outputs
     constants: dict[str, str] = field(init=False)  # placeholder to the name of its tensor
     batch: int = field(init=False)  # images of each input, the first axis of all that is computed
     materialise: Materialise = field(init=False)
@@ -121,23 +122,8 @@ class _Walk:
         # Inputs that are no tensors were fixed when the program was exported.
         if not _is_tensor(node):
             return node.meta.get("val")
-        if not fits(node, self.batch):
-            axes = ", ".join(["batch", *map(str, node.meta["val"].shape[1:])])
-            problem = (
-                f"input '{node.name}' needs shape (batch, channels, height, width), (batch, "
-                f"channels, length) or (batch, features), not ({axes})"
-            )
-            cure = "join the axes that are more"
-            raise FaultyModel([Fault(Site("", ""), problem, cure)])
-        shape = block_shape(node, self.batch)
-        if node.meta["val"].dim() != 3:
-            return self._add(FloatInput(name=node.name, shape=shape))
-        if not self.tokens:
-            return self._add(FloatInput(name=node.name, shape=shape, axes="CL"))
-        block = (shape[1], shape[0], 1)
-        source = self._add(FloatInput(name=node.name, shape=block, axes="TC"))
-        index = whole(source, (self.batch, *block[:2])).index.movedim(1, 2)
-        return View(node.name, site_of(node), (source,), index)
+        source = self._add(input_of(node, self.batch, self.tokens))
+        return as_given(node, source)
 
     def _constant(self, name):
         program = self.program
@@ -182,6 +168,8 @@ class _Walk:
 
     def _operator(self, node):
         target = target_of(node)
+        if is_finished(node):
+            return self._finished(node)
         if target not in OPERATORS and target not in MOVES:
             raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target))])
         # What it reads is told already, and would be blamed here once more.
@@ -208,6 +196,13 @@ class _Walk:
         result = OPERATORS[target_of(node)](call)
         call.check_all_taken()
         return self._add(result)
+
+    def _finished(self, node):
+        """What is finished by the host, which only the outputs look at."""
+        value = self.values[node.args[0]]
+        if not self._is_unknown(value):
+            self.functions[node] = function_of(node)
+        return value
 
     def _moved(self, node):
         """Views of what only reshapes, permutes or selects, or the operand that is alike."""
@@ -282,18 +277,18 @@ class _Walk:
                 self.faults.append(Fault(Site("", ""), OUTPUT, "return nothing else"))
                 continue
             try:
-                name = self._result_of(value).name
+                outputs.append(self._output(item, value))
             except FaultyModel as error:
                 self.faults += error.faults
-                continue
-            outputs.append(Output(name, tuple(result_of(item).shape[1:])))
         return tuple(outputs)
 
-    def _result_of(self, value):
-        """The operator that gives an output, whose shape alone may be another."""
-        if not is_view(value):
-            return value
-        return value.sources[0] if in_order(value) else self._plain(value)
+    def _output(self, item, value):
+        """The operator that gives an output, and what the host does with it."""
+        view, shape = view_of(item, value), tuple(result_of(item).shape[1:])
+        known = not self._is_unknown(value)
+        order = layout_of(view, self.batch) if known else None
+        source = view.sources[0] if order or in_order(view) else self._plain(value)
+        return Output(source.name, shape, axes_of(view, order, shape, self.functions.get(item)))
 
 
 def _is_tensor(node):

@@ -2,16 +2,27 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.ir.shape import to_blocks, usual_axes
+from qnn.ir.graph import Output
+from qnn.ir.shape import laid_out, order_of, to_blocks, usual_axes
 
 
 def blocks_of(graph: FloatGraph, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Blocks (batch, channels, height, width) of what the user gives each input, of its axes."""
     axes = [source.axes or usual_axes(source.shape) for source in graph.inputs]
     return tuple(to_blocks(x, each) for x, each in zip(images, axes, strict=True))
+
+
+def laid(blocks: Tensor, output: Output, finish: bool = True) -> Tensor:
+    """An output's blocks as the user's model gives them; without ``finish``, before the host's."""
+    result, order = laid_out(blocks, output.axes, output.shape), order_of(output.axes)
+    if not finish or order is None or order.function is None:
+        return result
+    function = torch.softmax if order.function == "softmax" else torch.log_softmax
+    return function(result, 1 + order.along)
 
 
 def stream(graph: FloatGraph, *images: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -6,7 +6,7 @@ from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input, Operator
 from qnn.ir.ops.operator import refuse
-from qnn.ir.shape import AXES, fits_axes, user_shape
+from qnn.ir.shape import AXES, fits_output, order_of
 
 
 def check(graph: Graph) -> None:
@@ -84,13 +84,14 @@ def _check_axes(output: Output, shape):
     axes = output.axes
     if axes is None:
         return
-    if axes not in AXES:
+    if axes not in AXES and order_of(axes) is None:
         raise CompileError(
-            f"output '{output.name}' needs axes {', '.join(AXES)}, but got {axes!r}; name one of "
-            f"them, or none"
+            f"output '{output.name}' needs axes {', '.join(AXES)} or an order, but got {axes!r}; "
+            f"name one of them, or none"
         )
-    if not fits_axes(shape, axes) or output.shape != user_shape(shape, axes):
+    if not fits_output(shape, axes, output.shape):
+        meaning = AXES.get(axes, "the sizes of its values and their order")
         raise CompileError(
-            f"output '{output.name}' needs a shape of axes {axes}, {AXES[axes]}, of its node's "
+            f"output '{output.name}' needs a shape of axes {axes}, {meaning}, of its node's "
             f"shape {shape}, but got shape {output.shape}; correct it"
         )

@@ -12,7 +12,7 @@ from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
+from qnn.ir.shape import AXES, finished, laid_out, to_blocks, user_shape
 from qnn.quant.qtype import QType
 
 Arrays = np.ndarray | tuple[np.ndarray, ...]  # for one input, or one for each
@@ -67,9 +67,7 @@ def encode_input(graph: Graph, x: Arrays) -> Arrays:
 
 def as_results(output: Output, blocks: np.ndarray) -> np.ndarray:
     """A tensor's blocks in the shape that the user's model gives, (images, ...)."""
-    if output.axes is not None:
-        return from_blocks(blocks, output.axes)
-    return blocks.reshape(len(blocks), *output.shape)
+    return laid_out(blocks, output.axes, output.shape)
 
 
 def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -78,7 +76,7 @@ def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ..
     for output in graph.outputs:
         integers = np.asarray(tensors[output.name])
         scaled = integers.astype(np.float64) * graph[output.name].type.scale
-        reals.append(as_results(output, scaled))
+        reals.append(finished(as_results(output, scaled), output.axes))
     return tuple(reals)
 
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from qnn.errors import CompileError
+from qnn.ir.shape import AXES, ORDER
 from qnn.quant.qtype import QType
 
 # Anything but what the grammar puts behind a name: blanks, brackets, "," ":" "=" "<<".
@@ -18,6 +19,7 @@ SIZES = re.compile(r"\d+(?:x\d+)*")
 NUMBER = re.compile(r"-?\d+")
 NUMBERS = re.compile(r"\[[\d,*-]+\]")
 RUN = re.compile(r"(?:(\d+)\*)?(-?\d+)")
+ORDERS = re.compile(ORDER)
 LETTERS = re.compile(r"[A-Za-z]\w*")
 
 
@@ -81,6 +83,13 @@ class TextReader:
         if word not in words:
             self.refuse(f"one of {', '.join(words)}", start)
         return word
+
+    def output_axes(self) -> str:
+        """Read the axes of an output: a name of them, or an order."""
+        self._skip_spaces()
+        if self.text[self.place : self.place + 1].isdigit():
+            return self._match(ORDERS, "an order such as 3x85:1.0")[0]
+        return self.one_of(tuple(AXES))
 
     def name(self) -> str:
         """Read a tensor's name."""

@@ -5,6 +5,10 @@ has one of the axes below; this file is the one place that turns one into the ot
 sequence and the count of tokens lie along the height, which is what strips cut.
 """
 
+import re
+from dataclasses import dataclass
+from math import prod
+
 import numpy as np
 
 Shape = tuple[int, int, int]  # (channels, height, width)
@@ -16,6 +20,80 @@ AXES = {
     "CL": "a sequence, (channels, length)",
     "TC": "tokens, (tokens, channels)",
 }
+
+
+# An output's axes may also be an order: "3x85x26:0.2.1" is the block's values as 3 x 85 x 26, of
+# which the last two axes change places. What the host computes of an output stands behind it.
+ORDER = r"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;(softmax|log_softmax)=(\d+))?"
+
+
+@dataclass(frozen=True)
+class Order:
+    """How the host lays an output out, and what it computes of it.
+
+    Members
+    -------
+    sizes : of the block's values, in the order (channels, height, width)
+    axes : which of the sizes is each axis of the result, before it gets the user's shape
+    function : "softmax" or "log_softmax" over ``along`` of the user's axes, in float64; None
+    """
+
+    sizes: tuple[int, ...]
+    axes: tuple[int, ...]
+    function: str | None = None
+    along: int = 0
+
+    def __str__(self) -> str:
+        text = f"{'x'.join(map(str, self.sizes))}:{'.'.join(map(str, self.axes))}"
+        return text if self.function is None else f"{text};{self.function}={self.along}"
+
+
+def order_of(axes: str | None) -> Order | None:
+    """The order that the axes of an output say; None: they are names, or nothing."""
+    found = re.fullmatch(ORDER, axes or "")
+    if found is None:
+        return None
+    sizes, places, function, along = found.groups()
+    sizes = tuple(map(int, sizes.split("x")))
+    return Order(sizes, tuple(map(int, places.split("."))), function, int(along or 0))
+
+
+def fits_output(block: Shape, axes: str, shape: tuple[int, ...]) -> bool:
+    """Whether an output of ``axes`` and ``shape`` can hold the block's values."""
+    order = order_of(axes)
+    if order is None:
+        return fits_axes(block, axes) and tuple(shape) == user_shape(block, axes)
+    is_order = sorted(order.axes) == list(range(len(order.sizes)))
+    along = order.function is None or order.along < len(shape)
+    return is_order and along and prod(order.sizes) == prod(block) == prod(shape)
+
+
+def laid_out(blocks, axes: str | None, shape: tuple[int, ...]):
+    """An output's blocks, an array or a tensor, in the user's ``shape``, (images, *shape)."""
+    order = order_of(axes)
+    if order is not None:
+        blocks, now = blocks.reshape(len(blocks), *order.sizes), list(range(len(order.sizes)))
+        # One axis after the other to its place: tensors and arrays both can exchange two.
+        for place, axis in enumerate(order.axes):
+            other = now.index(axis)
+            blocks = blocks.swapaxes(1 + place, 1 + other)
+            now[place], now[other] = now[other], now[place]
+    elif axes is not None:
+        blocks = from_blocks(blocks, axes)
+    return blocks.reshape(len(blocks), *shape)
+
+
+def finished(reals: np.ndarray, axes: str | None) -> np.ndarray:
+    """What the host computes of an output's reals, (images, ...) float64, in its axes."""
+    order = order_of(axes)
+    if order is None or order.function is None:
+        return reals
+    along = 1 + order.along
+    # Less the greatest, so that no power overflows.
+    shifted = reals - reals.max(along, keepdims=True)
+    powers = np.exp(shifted)
+    total = powers.sum(along, keepdims=True)
+    return powers / total if order.function == "softmax" else shifted - np.log(total)
 
 
 def usual_axes(block: Shape) -> str:

@@ -9,7 +9,7 @@ from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import OPERATORS, Operator
 from qnn.ir.ops.operator import Head
 from qnn.ir.reader import TextReader, written_name
-from qnn.ir.shape import AXES, Shape
+from qnn.ir.shape import Shape
 
 # A word may be an operator's special case, as "depthwise" is of conv.
 _BY_WORD = {word: operator for operator in OPERATORS for word in operator.words}
@@ -83,7 +83,7 @@ def _output(output: Output):
 
 def _read_output(reader: TextReader) -> Output:
     name, shape = reader.name(), reader.optional_sizes()
-    axes = reader.one_of(tuple(AXES)) if reader.has("axes=") else None
+    axes = reader.output_axes() if reader.has("axes=") else None
     return Output(name, shape, axes)
 
 

@@ -63,7 +63,7 @@ def _check_numbers(layer):
 def _outline(quantized) -> Graph:
     """The graph of the network with zeros for its weights, to be checked as any other is."""
     nodes = tuple(_node(quantized, quantized.layer(plan.name)) for plan in quantized.plan.layers)
-    return Graph(nodes, tuple(Output(name, shape) for name, shape in quantized.plan.outputs))
+    return Graph(nodes, tuple(Output(*result) for result in quantized.plan.results))
 
 
 def _node(quantized, layer) -> Operator:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
-from qnn.ir.shape import to_blocks, user_shape, usual_axes
+from qnn.ir.shape import finished, laid_out, order_of, to_blocks, user_shape, usual_axes
 from qnn.nn.exact import exact
 from qnn.nn.layers import LAYERS, QuantInput
 from qnn.nn.plan import Plan
@@ -115,10 +115,20 @@ class QuantizedModel(nn.Module):
 
     def _results(self, values):
         results = tuple(
-            (values[name] * self.type(name).scale).reshape(-1, *shape)
-            for name, shape in self.plan.outputs
+            self._result(values[name] * self.type(name).scale, shape, axes)
+            for name, shape, axes in self.plan.results
         )
         return results if len(results) > 1 else results[0]
+
+    def _result(self, reals, shape, axes):
+        laid = laid_out(reals, axes, shape)
+        order = order_of(axes)
+        # Losses are of what the network computes; what the host makes of it follows in evaluation.
+        if self.training or order is None or order.function is None:
+            return laid
+        # The same float64 computation as the driver's, so that both give the same values.
+        found = finished(laid.detach().cpu().double().numpy(), axes)
+        return torch.from_numpy(found).to(reals.device)
 
 
 def _encoded(source, x, pixels):

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from qnn.fields import Count, FieldsError, Whole, typed, typed_fields
 from qnn.ir.window import Window
-from qnn.nn.preprocess import Pixels
+from qnn.nn.preprocess import Pixels, one_or_all, pixels_of
 from qnn.quant import pow2
 from qnn.quant.by_terms import Terms
 
@@ -156,6 +156,7 @@ class Plan:
     -------
     layers : in topological order, the inputs first
     outputs : names of the results, and their shapes in the user's model without the batch
+    output_axes : of the results, as ``qnn.ir.shape`` has them; empty: each in its own order
     weight_bits, terms : the greatest of the layers'
     """
 
@@ -165,6 +166,13 @@ class Plan:
     activation_bits: int
     terms: int
     rounding: str
+    output_axes: tuple[str | None, ...] = ()
+
+    @property
+    def results(self) -> tuple[tuple[str, tuple[int, ...], str | None], ...]:
+        """Name, shape and axes of each output."""
+        axes = self.output_axes or (None,) * len(self.outputs)
+        return tuple((*output, each) for output, each in zip(self.outputs, axes, strict=True))
 
     @property
     def network_inputs(self) -> tuple[InputPlan, ...]:
@@ -182,8 +190,8 @@ class Plan:
         return {
             **asdict(self),
             "layers": [_layer_fields(layer) for layer in self.layers],
-            "mean": _joined([each and each.mean for each in pixels]),
-            "std": _joined([each and each.std for each in pixels]),
+            "mean": one_or_all([each and each.mean for each in pixels]),
+            "std": one_or_all([each and each.std for each in pixels]),
         }
 
     @staticmethod
@@ -196,6 +204,8 @@ class Plan:
             They are no plan's, or name an operand that no earlier layer computes.
         """
         found = typed_fields(_FILE_FIELDS, fields)
+        if found["output_axes"] and len(found["output_axes"]) != len(found["outputs"]):
+            raise FieldsError("axes of each output, or none", "of others")
         layers = [_layer(number, dict(layer)) for number, layer in enumerate(found["layers"])]
         _check_names(layers, found["outputs"])
         layers = _with_pixels(layers, found.pop("mean"), found.pop("std"))
@@ -257,10 +267,6 @@ def _check_names(layers, outputs):
         raise FieldsError("an input and an output", "none")
 
 
-def _joined(values):
-    return values if len(values) > 1 else values[0]
-
-
 def _with_pixels(layers, mean, std):
     """The layers, with what the pixels of each input stand for."""
     inputs = [layer for layer in layers if isinstance(layer, InputPlan)]
@@ -270,21 +276,13 @@ def _with_pixels(layers, mean, std):
     if not len(inputs) == len(means) == len(stds):
         raise FieldsError(f"mean and std of {len(inputs)} inputs", f"of {len(means)}")
     pixels = {
-        layer.name: _pixels(layer, m, s) for layer, m, s in zip(inputs, means, stds, strict=True)
+        layer.name: pixels_of(layer.name, layer.shape[0], m, s)
+        for layer, m, s in zip(inputs, means, stds, strict=True)
     }
     return tuple(
         replace(layer, pixels=pixels[layer.name]) if layer.name in pixels else layer
         for layer in layers
     )
-
-
-def _pixels(layer, mean, std):
-    if mean is None and std is None:
-        return None
-    channels = layer.shape[0]
-    if not len(mean or ()) == len(std or ()) == channels or min(std) <= 0:
-        raise FieldsError(f"mean and std of {channels} channels of '{layer.name}'", "others")
-    return Pixels(mean, std)
 
 
 _FILE_FIELDS = {
@@ -294,6 +292,7 @@ _FILE_FIELDS = {
     "activation_bits": int,
     "terms": int,
     "rounding": str,
+    "output_axes": tuple[str | None, ...],
     # Of an only input one entry a channel, of several inputs a list of such, null for no pixels.
     "mean": object,
     "std": object,

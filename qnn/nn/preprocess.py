@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnn.errors import ModelError
+from qnn.fields import FieldsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,3 +165,25 @@ def to_reals(pixels: "Tensor", mean: Sequence[float], std: Sequence[float]) -> "
 
     channels = torch.arange(pixels.shape[1], device=pixels.device)[:, None, None]
     return pixel_values(mean, std).to(pixels.device)[channels, pixels.long()].float()
+
+
+def one_or_all(values: Sequence) -> object:
+    """The entries of several inputs, or the only input's own."""
+    return values if len(values) > 1 else values[0]
+
+
+def pixels_of(
+    name: str, channels: int, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+) -> Pixels | None:
+    """What a file says that the pixels of the input ``name`` stand for; None: it takes reals.
+
+    Raises
+    ------
+    FieldsError
+        There is not one positive entry for each channel.
+    """
+    if mean is None and std is None:
+        return None
+    if not len(mean or ()) == len(std or ()) == channels or min(std) <= 0:
+        raise FieldsError(f"mean and std of {channels} channels of '{name}'", "others")
+    return Pixels(mean, std)

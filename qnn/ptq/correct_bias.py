@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import stream
+from qnn.frontend.run import laid, stream
 from qnn.nn.exact import exact
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
@@ -68,7 +68,7 @@ def _outputs(graph, images) -> list[Tensor]:
     """What the float graph gives; nothing else of it is kept."""
     names = [output.name for output in graph.outputs]
     found = {name: value for name, value in stream(graph, *images) if name in names}
-    return [found[name] for name in names]
+    return [laid(found[output.name], output) for output in graph.outputs]
 
 
 def _output_errors(quantized, images, wanted, kinds) -> tuple[float, Tensor]:
@@ -77,6 +77,8 @@ def _output_errors(quantized, images, wanted, kinds) -> tuple[float, Tensor]:
     for part, reals in zip(chunks([images]), wanted, strict=True):
         results = quantized(*part)
         results = results if isinstance(results, tuple) else (results,)
+        # float64 is what the host computes in.
+        results = [result.float() for result in results]
         changed.append(torch.zeros(len(part[0])))
         for real, got, kind in zip(reals, results, kinds, strict=True):
             got = got.reshape(real.shape)

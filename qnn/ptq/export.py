@@ -28,7 +28,7 @@ def export(quantized: QuantizedModel) -> Graph:
         )
     types = _types(quantized)
     nodes = tuple(_node(quantized.layer(name), type) for name, type in types.items())
-    outputs = tuple(Output(name, shape) for name, shape in quantized.plan.outputs)
+    outputs = tuple(Output(*result) for result in quantized.plan.results)
     return Graph(nodes, outputs)
 
 

@@ -63,11 +63,17 @@ def plan_of(
     return Plan(
         layers=tuple(layers),
         outputs=tuple((output.name, output.shape) for output in graph.outputs),
+        output_axes=_axes(graph),
         weight_bits=greatest(weight_bits),
         activation_bits=activation_bits,
         terms=greatest(terms),
         rounding=rounding,
     )
+
+
+def _axes(graph: FloatGraph) -> tuple[str | None, ...]:
+    axes = tuple(output.axes for output in graph.outputs)
+    return axes if any(axes) else ()
 
 
 def _formats(

@@ -6,7 +6,7 @@ from hw.spec.image import Image, TensorLayout
 from qnn.errors import DeviceError
 from qnn.ir.codes import Codes
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import AXES, from_blocks, to_blocks, user_shape
+from qnn.ir.shape import AXES, finished, laid_out, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
 # Files and cameras give an image's channels last; what a pixel is to a vector needs no order.
@@ -37,17 +37,18 @@ def encode(image: Image, x: Given) -> Given:
 
 
 def decode(image: Image, outputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Reals (float64) of each output's integers."""
+    """Reals (float64) of each output's integers, and what the host computes of them."""
+    places = zip(outputs, image.network_outputs, image.output_axes, strict=True)
     return tuple(
-        np.ldexp(tensor.astype(np.float64), -layout.exponent)
-        for tensor, layout in zip(outputs, image.network_outputs, strict=True)
+        finished(np.ldexp(tensor.astype(np.float64), -layout.exponent), axes)
+        for tensor, layout, axes in places
     )
 
 
 def as_results(image: Image, blocks: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Each output's blocks in the shape that the user's model gives, (images, ...)."""
     return tuple(
-        x.reshape(len(x), *shape) if axes is None else from_blocks(x, axes)
+        laid_out(x, axes, shape)
         for x, shape, axes in zip(blocks, image.output_shapes, image.output_axes, strict=True)
     )
 

@@ -1,5 +1,7 @@
 """ATen's means, sums and maxima over axes."""
 
+from dataclasses import replace
+
 from qnn.frontend.aten.call import Call
 from qnn.frontend.reductions import MAXIMUM, MEAN, SUM, Reduction
 from qnn.frontend.views import Held
@@ -7,7 +9,8 @@ from qnn.frontend.views import Held
 
 def reduced(call: Call, kind: str) -> Held:
     """The reduction over the axes that are named, or over all."""
-    view, rank = call.view(), call.rank()
+    # What it computes has its own name, whatever the view is of.
+    view, rank = replace(call.view(), name=call.name, site=call.site), call.rank()
     dims = call.get("dim")
     dims = [dims] if isinstance(dims, int) else dims or range(rank)
     axes = tuple(sorted({dim % rank - 1 for dim in dims}))

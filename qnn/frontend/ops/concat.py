@@ -20,6 +20,11 @@ class FloatConcat(FloatOperator):
         # Values of all operands lie side by side in one tensor, which has one exponent.
         return True
 
+    @property
+    def joins(self) -> bool:
+        # Gathers behind it may read its operands apart.
+        return True
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return sum(channels for channels, *_ in sources), *sources[0][1:]
 

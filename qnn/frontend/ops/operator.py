@@ -77,6 +77,11 @@ class FloatOperator(ABC):
         """The channels of its operand that it gives, where it gives whole channels alone."""
         return None
 
+    @property
+    def joins(self) -> bool:
+        """Whether it gives the channels of its operands, one after the other."""
+        return False
+
     def rows(self, channels: tuple[int, ...]) -> Self | None:
         """This operator with those output channels alone; None: it cannot leave any out."""
         return None

@@ -32,7 +32,7 @@ def _lifted(name, rewrite):
     if not gathers:
         return False
     node, alone = rewrite[name], rewrite.uses(name) == len(gathers)
-    if isinstance(node, FloatConcat):
+    if node.joins:
         return _taken_apart(node, gathers, alone, rewrite)
     # What others read too has to be computed as it is.
     if not alone:

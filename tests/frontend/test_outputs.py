@@ -1,0 +1,107 @@
+"""Outputs are laid out and finished by the host: the same values in every executor."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils import _pytree
+
+import qnn
+from qnn.errors import CompileError, ModelError
+from qnn.frontend.capture import capture
+from qnn.frontend.fuse import fuse
+from qnn.frontend.run import laid, run
+from qnn.ir.check import check
+from qnn.ir.encode import decode, encode_input
+from qnn.ir.graph import Graph, Output
+from qnn.ir.reference import reference
+from qnn.ir.serialize import from_bytes, to_bytes
+from qnn.ir.text import parse, text
+from tests.frontend.test_odd_models import Made
+
+
+def conv(outputs: int):
+    return nn.Conv2d(3, outputs, 3, padding=1)
+
+
+def yolo(m, x):
+    return m.a(x).view(len(x), 3, 5, 8, 8).permute(0, 1, 3, 4, 2)
+
+
+def ssd(m, x):
+    boxes = m.a(x).permute(0, 2, 3, 1).reshape(len(x), -1, 5)
+    return {"boxes": boxes, "scores": [m.b(x).flatten(2).mT.softmax(-1)]}
+
+
+HEADS = {
+    "YOLO's head": (Made(yolo, a=conv(15)), "a 3x8x8x5 axes=3x5x64:0.2.1"),
+    "flat boxes": (
+        Made(lambda m, x: yolo(m, x).reshape(len(x), -1, 5), a=conv(15)),
+        "a 192x5 axes=3x5x64:0.2.1",
+    ),
+    "SSD's heads": (
+        Made(ssd, a=conv(15), b=conv(4)),
+        "a 192x5 axes=15x64:1.0, b 64x4 axes=4x64:1.0;softmax=1",
+    ),
+    "classes": (
+        Made(lambda m, x: m.a(x.flatten(1)).softmax(1), a=nn.Linear(192, 10)),
+        "a 10 axes=10:0;softmax=0",
+    ),
+    "logarithms": (
+        Made(lambda m, x: m.a(x.flatten(1)).log_softmax(-1), a=nn.Linear(192, 10)),
+        "a 10 axes=10:0;log_softmax=0",
+    ),
+    "classes of pixels": (
+        Made(lambda m, x: m.a(x).softmax(1), a=conv(4)),
+        "a 4x8x8 axes=256:0;softmax=0",
+    ),
+    "parts": (
+        Made(lambda m, x: m.a(x).split([2, 5], 1), a=conv(7)),
+        "a.0 2x8x8, a.1 5x8x8",
+    ),
+}
+
+
+@pytest.fixture
+def images():
+    return torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_an_output_has_the_users_shape_and_values_everywhere(name, images):
+    model, outputs = HEADS[name]
+    quantized = qnn.quantize(model.eval(), images, weight_bits=3, terms=4)
+    graph = qnn.export(quantized)
+    assert text(graph).splitlines()[-1] == f"return {outputs}"
+    # Through a file and through text, as both have to tell the host all.
+    graph = parse(text(from_bytes(to_bytes(graph)), full=True))
+    with torch.no_grad():
+        wanted, given = (_pytree.tree_leaves(each(images)) for each in (model, quantized))
+    found = decode(graph, reference(graph, encode_input(graph, images.numpy())))
+    for real, got, same in zip(wanted, found, given, strict=True):
+        assert np.array_equal(got, same.numpy())
+        assert got.shape == tuple(real.shape)
+        assert np.abs(got - real.numpy()).max() < 0.1 * np.abs(real.numpy()).max()
+
+
+def test_a_float_graph_lays_its_outputs_out_as_the_model_does(images):
+    for model, _ in HEADS.values():
+        graph = fuse(capture(model, images))
+        values = run(graph, images)
+        wanted = _pytree.tree_leaves(model(images))
+        for output, real in zip(graph.outputs, wanted, strict=True):
+            torch.testing.assert_close(laid(values[output.name], output), real)
+
+
+def test_a_softmax_inside_the_network_is_refused(images):
+    model = Made(lambda m, x: m.a(x.softmax(1)), a=conv(4))
+    with pytest.raises(ModelError, match=r"^model \(aten\.softmax, .*\) is not supported"):
+        capture(model, images)
+
+
+def test_an_order_that_is_none_is_refused(images):
+    graph = qnn.export(qnn.quantize(HEADS["parts"][0].eval(), images, weight_bits=3))
+    for axes in ("2x64:0.0", "2x63:1.0", "2x64:1.0;softmax=3", "64:0;hardmax=0"):
+        wrong = Graph(graph.nodes, (Output("a.0", (2, 8, 8), axes), graph.outputs[1]))
+        with pytest.raises(CompileError, match=r"^output 'a\.0' needs "):
+            check(wrong)
