@@ -108,6 +108,7 @@ class Two(nn.Module):
 
 
 MOST_MACS = 200_000  # of one layer, so that simulation stays quick
+MOST_ENLARGED = 60  # pixels of an image that becomes larger
 
 
 @st.composite
@@ -153,7 +154,9 @@ def _weight_bits(draw, model):
     layers = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     if not layers or draw(st.booleans()):
         return draw(st.integers(2, 5))
-    return {name: draw(st.integers(2, 5)) for name in layers}
+    # A transposed convolution is a layer for each phase.
+    phases = [f"{n}*" for n, m in model.named_modules() if isinstance(m, nn.ConvTranspose2d)]
+    return {name: draw(st.integers(2, 5)) for name in layers + phases}
 
 
 def at_most(weight_bits: int | dict[str, int], most: int) -> int | dict[str, int]:
@@ -167,6 +170,8 @@ def at_most(weight_bits: int | dict[str, int], most: int) -> int | dict[str, int
 def blocks(draw, shape):
     """A layer or small subnetwork for tensors of ``shape``, and the shape that it gives."""
     kinds = [_conv_block, _pad_conv, _residual, _joined, _plain]
+    # What enlarges an image, as long as it stays small.
+    kinds += [_transposed, _resampled] if math.prod(shape[1:]) <= MOST_ENLARGED else []
     if min(shape[1:]) >= 2:
         kinds += [_max_pool, _avg_pool, _option_a]
     layer, new = draw(st.sampled_from(kinds))(draw, shape)
@@ -297,6 +302,52 @@ def _plain(draw, shape):
     return layer, _shape_after(layer, shape)
 
 
+def _transposed(draw, shape):
+    kernel = tuple(draw(st.integers(1, 3)) for _ in range(2))
+    stride = tuple(draw(st.integers(1, 2)) for _ in range(2))
+    dilation = draw(st.integers(1, 2))
+    padding = tuple(draw(st.integers(0, (k - 1) // 2)) for k in kernel)
+    more = tuple(draw(st.integers(0, max(s, dilation) - 1)) for s in stride)
+    outputs = draw(st.sampled_from((1, 3, shape[0], 2 * shape[0])))
+    groups = draw(st.sampled_from((1, math.gcd(shape[0], outputs))))
+    bias = draw(st.booleans())
+    conv = nn.ConvTranspose2d(
+        shape[0], outputs, kernel, stride, padding, more, groups, bias, dilation
+    )
+    layers = [conv, *([nn.BatchNorm2d(outputs)] * draw(st.booleans()))]
+    layers += [_activation(draw)] * draw(st.booleans())
+    layer = nn.Sequential(*layers)
+    return layer, _shape_after(layer, shape)
+
+
+class Called(nn.Module):
+    """A module of one function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def _resampled(draw, shape):
+    layers = [
+        nn.Upsample(scale_factor=2),
+        nn.Upsample(scale_factor=draw(st.sampled_from((1.5, 2, (1, 3))))),
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=draw(st.booleans())),
+        Called(lambda x: torch.cat([F.relu(x), x], 2)),
+        Called(lambda x: torch.cat([x, F.max_pool2d(x, 3, 1, 1)], 3)),
+        nn.ReplicationPad2d(1),
+    ]
+    layers += [nn.ReflectionPad2d((1, 0, 1, 1))] * (min(shape[1:]) > 1)
+    layers += [nn.PixelShuffle(2)] * (shape[0] % 4 == 0)
+    layers += [nn.PixelUnshuffle(2)] * (shape[1] % 2 == shape[2] % 2 == 0)
+    layer = draw(st.sampled_from(layers))
+    layer = nn.Sequential(layer, nn.ReLU()) if draw(st.booleans()) else layer
+    return layer, _shape_after(layer, shape)
+
+
 def _max_pool(draw, shape):
     kernel = tuple(draw(st.integers(1, min(n, 3))) for n in shape[1:])
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
@@ -342,7 +393,7 @@ def _randomise(draw, model: nn.Module, generator: torch.Generator) -> None:
             module.running_var.copy_(torch.rand(count, generator=generator) * 2 + 0.05)
             module.weight.copy_(torch.randn(count, generator=generator) * 0.5 + 1)
             module.bias.copy_(torch.randn(count, generator=generator) * 0.3)
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             weight = module.weight
             weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
             weight[0] *= draw(st.sampled_from((1.0, 1.0, 1.0, 2.0**-6, 2.0**-20, 0.0)))

@@ -81,7 +81,8 @@ def _windows(graph, given):
         (w.kernel, w.stride, w.dilation, (w.padding[0], w.padding[2]), n.shape[1:])
         for n, w in ((n, n.window) for n in readers)
     }
-    if len(windows) > 1:
+    # What a window cuts off is not there to be gathered.
+    if len(windows) > 1 or any(min(n.window.padding) < 0 for n in readers):
         return None
     return tuple(_Axis(*axis) for axis in zip(sizes, *windows.pop(), strict=True))
 

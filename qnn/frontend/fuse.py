@@ -1,4 +1,4 @@
-"""Fusion: a float graph reduced to inputs, convolutions, products, pooling and concatenation.
+"""Fusion: a float graph reduced to inputs, convolutions, products, pooling and what joins tensors.
 
 No pass changes what the network computes, except that an average's divisor may move into the
 weights behind it.
@@ -18,7 +18,10 @@ from qnn.frontend.ops.flatten import Flatten
 from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.pad import Pad
+from qnn.frontend.ops.pixel_shuffle import PixelShuffle
+from qnn.frontend.ops.resample import Resample
 from qnn.frontend.ops.slice import Slice
+from qnn.frontend.ops.transposed_conv import TransposedConv
 from qnn.frontend.passes.absorb_gathers import absorb_gathers
 from qnn.frontend.passes.close_outputs import close_outputs
 from qnn.frontend.passes.fold_batchnorm import fold_batchnorm
@@ -33,11 +36,15 @@ from qnn.frontend.passes.lower_clamps import lower_clamps
 from qnn.frontend.passes.lower_extremes import lower_extremes
 from qnn.frontend.passes.lower_gathers import lower_gathers
 from qnn.frontend.passes.lower_pools import lower_pools
+from qnn.frontend.passes.lower_resamples import lower_resamples
 from qnn.frontend.passes.lower_shortcuts import lower_shortcuts
+from qnn.frontend.passes.lower_shuffles import lower_shuffles
 from qnn.frontend.passes.lower_slices import lower_slices
+from qnn.frontend.passes.lower_transposed import lower_transposed
 from qnn.frontend.passes.move_divisors import move_divisors
 from qnn.frontend.passes.separate_inputs import separate_inputs
 from qnn.frontend.passes.spread_operands import spread_operands
+from qnn.frontend.passes.spread_over_interleaves import spread_over_interleaves
 
 Kinds = tuple[type[FloatOperator], ...]
 
@@ -62,6 +69,8 @@ class FusionPass:
 PASSES = (
     FusionPass(lower_extremes, removes=(Extreme,)),
     FusionPass(spread_operands, needs=(Extreme,)),
+    FusionPass(lower_transposed, removes=(TransposedConv,)),
+    FusionPass(spread_over_interleaves, needs=(TransposedConv,)),
     FusionPass(fold_batchnorm, removes=(BatchNorm,)),
     FusionPass(lift_gathers, needs=(BatchNorm,)),
     FusionPass(hoist_clamps),
@@ -71,7 +80,11 @@ PASSES = (
     FusionPass(fold_flatten, needs=(BatchNorm, AveragePool), removes=(Flatten,)),
     FusionPass(lower_shortcuts),
     FusionPass(fold_pads, needs=(BatchNorm, AveragePool), removes=(Pad,)),
+    FusionPass(lower_resamples, removes=(Resample,)),
+    # Once more: what resampling has become may have a clamp behind it.
+    FusionPass(spread_over_interleaves, needs=(Resample,)),
     FusionPass(fuse_clamps),
+    FusionPass(lower_shuffles, needs=(BatchNorm,), removes=(PixelShuffle,)),
     FusionPass(fold_slices),
     FusionPass(lower_slices, removes=(Slice,)),
     FusionPass(lower_gathers, removes=(ChannelGather,)),
@@ -87,7 +100,7 @@ PASSES = (
 
 
 def fuse(graph: FloatGraph, *, checked: bool = False) -> FloatGraph:
-    """All passes: what is left are inputs, convolutions, products, maximum pooling, concatenation.
+    """All passes: what is left are inputs, convolutions, products, pooling and what joins tensors.
 
     Parameters
     ----------

@@ -44,8 +44,8 @@ class Rewrite:
         self._taken.add(found)
         return found
 
-    def each(self, kind: type[Kind]) -> Iterator[Kind]:
-        """The nodes of a class in order, as they are when it is their turn."""
+    def each(self, kind: type[Kind] | tuple[type[Kind], ...]) -> Iterator[Kind]:
+        """The nodes of a class, or of some, in order, as they are when it is their turn."""
         # A copy: the pass may change the places while it walks.
         for names in list(self._places):
             for name in names:

@@ -115,7 +115,9 @@ def taps(x: np.ndarray, window: Window, height: int, width: int):
 
 
 def padded(x: np.ndarray, padding: Padding, value: int) -> np.ndarray:
-    """``x`` with ``value`` around each image."""
-    top, bottom, left, right = padding
+    """``x`` with ``value`` around each image; where it is negative, rows or columns less."""
+    top, bottom, left, right = (max(each, 0) for each in padding)
     sides = ((0, 0), (0, 0), (top, bottom), (left, right))
+    above, below, before, behind = (max(-each, 0) for each in padding)
+    x = x[:, :, above : x.shape[2] - below, before : x.shape[3] - behind]
     return np.pad(x, sides, constant_values=value) if any(padding) else x

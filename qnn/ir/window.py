@@ -18,7 +18,8 @@ class Window:
     -------
     kernel : taps of the window, vertical and horizontal
     stride : rows and columns from one window to the next
-    padding : rows and columns around the image, at its top, bottom, left and right
+    padding : rows and columns around the image, at its top, bottom, left and right; fewer than
+        none are cut off
     dilation : rows and columns from one tap to the next
     groups : parts that a convolution splits its channels into, each computed from its like alone;
         pooling takes each channel alone whatever this says, and leaves it at 1

@@ -8,9 +8,16 @@ from qnn.errors import CompileError, ModelError
 from qnn.ir.check import check
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Conv, Input, MaxPool, Multiply, Operator
+from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply, Operator
 from qnn.nn.model import QuantizedModel
-from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan, MultiplyPlan
+from qnn.nn.plan import (
+    ConcatPlan,
+    ConvPlan,
+    InputPlan,
+    InterleavePlan,
+    MaxPoolPlan,
+    MultiplyPlan,
+)
 
 # Of every scale: values of float32 reach from 2**-149 to 2**128.
 MOST_EXPONENT = 160
@@ -85,6 +92,11 @@ def _concat(layer, common):
     return Concat(**common, inputs=layer.plan.inputs)
 
 
+def _interleave(layer, common):
+    plan = layer.plan
+    return Interleave(**common, inputs=plan.inputs, step=plan.step, offsets=plan.offsets)
+
+
 def _conv(layer, common):
     plan = layer.plan
     zeros = np.zeros(plan.weight_shape[0], np.int64)
@@ -116,4 +128,5 @@ _NODES = {
     MultiplyPlan: _multiply,
     MaxPoolPlan: _max_pool,
     ConcatPlan: _concat,
+    InterleavePlan: _interleave,
 }

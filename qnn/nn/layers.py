@@ -10,8 +10,15 @@ from torch import Tensor, nn
 from qnn.ir.epilogue import Epilogue
 from qnn.nn import learning
 from qnn.nn.multiplying import QuantMultiply
-from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, MaxPoolPlan, MultiplyPlan
-from qnn.nn.selecting import QuantConcat, QuantMaxPool, padded
+from qnn.nn.plan import (
+    ConcatPlan,
+    ConvPlan,
+    InputPlan,
+    InterleavePlan,
+    MaxPoolPlan,
+    MultiplyPlan,
+)
+from qnn.nn.selecting import QuantConcat, QuantInterleave, QuantMaxPool, padded
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import Estimator
 from qnn.quant.qtype import QType
@@ -265,7 +272,8 @@ class QuantConv(nn.Module):
             return _pool_all(x, weight, bias)
         top, bottom, left, right = window.padding
         # Even padding is the convolution's own, which saves a copy of the operand.
-        own = (top, left) if (top, left) == (bottom, right) else (0, 0)
+        even = (top, left) == (bottom, right) and min(top, left) >= 0
+        own = (top, left) if even else (0, 0)
         x = x if any(own) else padded(x, window.padding, 0.0)
         return F.conv2d(x, weight, bias, window.stride, own, window.dilation, window.groups)
 
@@ -290,4 +298,5 @@ LAYERS = {
     MultiplyPlan: QuantMultiply,
     MaxPoolPlan: QuantMaxPool,
     ConcatPlan: QuantConcat,
+    InterleavePlan: QuantInterleave,
 }

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Annotated, ClassVar
 
-from qnn.fields import Count, FieldsError, Whole, typed, typed_fields
+from qnn.fields import Count, FieldsError, Place, Whole, typed, typed_fields
 from qnn.ir.window import Window
 from qnn.nn.preprocess import Pixels, one_or_all, pixels_of
 from qnn.quant import pow2
@@ -143,8 +143,21 @@ class MultiplyPlan:
     selects: ClassVar[bool] = False
 
 
-LayerPlan = InputPlan | ConvPlan | MultiplyPlan | MaxPoolPlan | ConcatPlan
-_KINDS = (InputPlan, ConvPlan, MultiplyPlan, MaxPoolPlan, ConcatPlan)
+@dataclass(frozen=True, kw_only=True)
+class InterleavePlan:
+    """Pixels side by side: (y, x) of operand k is ``offsets[k] + (y, x) * step``."""
+
+    name: str
+    inputs: tuple[str, ...]
+    shape: Shape
+    step: tuple[Count, Count]
+    offsets: tuple[tuple[Place, Place], ...]
+
+    selects: ClassVar[bool] = True
+
+
+LayerPlan = InputPlan | ConvPlan | MultiplyPlan | MaxPoolPlan | ConcatPlan | InterleavePlan
+_KINDS = (InputPlan, ConvPlan, MultiplyPlan, MaxPoolPlan, ConcatPlan, InterleavePlan)
 KINDS = {kind.__name__: kind for kind in _KINDS}
 
 

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qnn.ir.exact import interleaved
 from qnn.ir.window import Padding
-from qnn.nn.plan import ConcatPlan, MaxPoolPlan
+from qnn.nn.plan import ConcatPlan, InterleavePlan, MaxPoolPlan
 
 
 class QuantMaxPool(nn.Module):
@@ -32,6 +33,18 @@ class QuantConcat(nn.Module):
     def forward(self, *operands: Tensor) -> Tensor:
         """Integers of the operands' common type."""
         return torch.cat(operands, 1)
+
+
+class QuantInterleave(nn.Module):
+    """Pixels of several tensors side by side."""
+
+    def __init__(self, plan: InterleavePlan):
+        super().__init__()
+        self.plan = plan
+
+    def forward(self, *operands: Tensor) -> Tensor:
+        """Integers of the operands' common type."""
+        return interleaved(operands, self.plan.shape, self.plan.step, self.plan.offsets)
 
 
 def padded(x: Tensor, padding: Padding, value: float) -> Tensor:

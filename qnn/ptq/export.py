@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Conv, Input, MaxPool, Multiply, Operator
+from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply, Operator
 from qnn.nn.layers import QuantConv, QuantInput
 from qnn.nn.model import QuantizedModel
 from qnn.nn.multiplying import QuantMultiply
-from qnn.nn.selecting import QuantMaxPool
+from qnn.nn.selecting import QuantInterleave, QuantMaxPool
 from qnn.quant.qtype import QType
 
 
@@ -63,6 +63,9 @@ def _node(layer: torch.nn.Module, type: QType) -> Operator:
             return Multiply(**common, inputs=plan.inputs, epilogue=layer.epilogue().map(_array))
         case QuantMaxPool():
             return MaxPool(**common, inputs=plan.inputs, window=plan.window)
+        case QuantInterleave():
+            step, offsets = plan.step, plan.offsets
+            return Interleave(**common, inputs=plan.inputs, step=step, offsets=offsets)
     return Concat(**common, inputs=plan.inputs)
 
 

@@ -8,10 +8,20 @@ from qnn.errors import ModelError
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.ops.multiply import FloatMultiply
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.nn.plan import ConcatPlan, ConvPlan, InputPlan, LayerPlan, MaxPoolPlan, MultiplyPlan, Plan
+from qnn.nn.plan import (
+    ConcatPlan,
+    ConvPlan,
+    InputPlan,
+    InterleavePlan,
+    LayerPlan,
+    MaxPoolPlan,
+    MultiplyPlan,
+    Plan,
+)
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.calibrate import unrounded
 from qnn.ptq.formats import ChannelChoice, Choice, by_layer, greatest, is_sequence
@@ -175,7 +185,16 @@ def _plain_plan(node: FloatOperator, type: QType) -> LayerPlan:
             )
         case FloatConcat():
             return ConcatPlan(name=node.name, inputs=node.inputs, shape=node.shape)
+        case FloatInterleave():
+            return InterleavePlan(
+                name=node.name,
+                inputs=node.inputs,
+                shape=node.shape,
+                step=node.step,
+                offsets=node.offsets,
+            )
     raise ModelError(
-        f"{node.kind} '{node.name}' is left after fusion, but only conv, multiply, maxpool and "
-        f"concat can be quantized; give quantize a float graph of operators that fusion knows"
+        f"{node.kind} '{node.name}' is left after fusion, but only conv, multiply, maxpool, concat "
+        f"and interleave can be quantized; give quantize a float graph of operators that fusion "
+        f"knows"
     )

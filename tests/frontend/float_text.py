@@ -17,15 +17,21 @@ from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.flatten import Flatten
 from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.input import FloatInput
+from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.ops.multiply import FloatMultiply
 from qnn.frontend.ops.pad import Pad
+from qnn.frontend.ops.pixel_shuffle import PixelShuffle
+from qnn.frontend.ops.resample import Resample
 from qnn.frontend.ops.slice import Slice
+from qnn.frontend.ops.transposed_conv import TransposedConv
 from qnn.ir.graph import Output
 from qnn.ir.window import Window
 
 LINE = re.compile(r"(\S+) = (\w+)\((.*?)\) (\S+)(.*)")
 PLAIN = (
+    FloatInterleave,
+    PixelShuffle,
     FloatInput,
     Add,
     FloatMultiply,
@@ -74,6 +80,12 @@ def _node(kind, common, values, flags, nodes):
         values = {"low": None, "high": None} | values
     if kind in plain:
         return plain[kind](**common, **values)
+    if kind == "resample":
+        pairs = zip(nodes[common["inputs"][0]].shape[1:], common["shape"][1:], strict=True)
+        rows, columns = (_nearest(*pair) for pair in pairs)
+        return Resample(**common, rows=rows, columns=columns)
+    if kind == "transposed":
+        return _transposed(common, values, nodes)
     if kind == "batchnorm":
         return BatchNorm(**common, statistics=_statistics(common["name"], common["shape"][0]))
     window = Window(
@@ -85,6 +97,18 @@ def _node(kind, common, values, flags, nodes):
     if kind == "averagepool":
         return AveragePool(**common, window=window, **values)
     return _conv(common, window, values, flags, nodes)
+
+
+def _nearest(size, result):
+    """The matrix of nearest upsampling."""
+    return torch.eye(size)[torch.arange(result) * size // result]
+
+
+def _transposed(common, values, nodes):
+    inputs, groups = nodes[common["inputs"][0]].shape[0], values["groups"]
+    outputs = common["shape"][0] // groups
+    weight = drawn(common["name"], inputs, outputs, *values.pop("kernel"))
+    return TransposedConv(**common, **values, weight=weight, bias=None)
 
 
 def _conv(common, window, values, flags, nodes):

@@ -36,6 +36,73 @@ def after(name: str, before: str) -> str:
 
 
 CASES = {
+    "lower_transposed": (
+        """\
+x = input() 2x4x4
+t = transposed(x) 3x8x4 kernel=(3,1) stride=(2,1) padding=(1,0) more=(1,0) dilation=(1,1) groups=1
+return t""",
+        """\
+x = input() 2x4x4
+t.0_0 = conv(x) 3x4x4 1x1
+t.1_0 = conv(x) 3x4x4 2x1 padding=(0,1,0,0)
+t = interleave(t.0_0, t.1_0) 3x8x4 step=(2,1) offsets=((0,0),(1,0))
+return t""",
+    ),
+    "spread_over_interleaves": (
+        """\
+x = input() 2x4x4
+y = resample(x) 2x8x4
+c = conv(x) 2x4x4 1x1
+i = interleave(c, x) 2x4x8 step=(1,2) offsets=((0,0),(0,1))
+b = batchnorm(i) 2x4x8
+r = clamp(b) 2x4x8 low=0.0
+n = batchnorm(y) 2x8x4
+return r, n""",
+        """\
+x = input() 2x4x4
+n = batchnorm(x) 2x4x4
+y = resample(n) 2x8x4
+c = conv(x) 2x4x4 1x1
+b.0 = batchnorm(c) 2x4x4
+b.1 = batchnorm(x) 2x4x4
+r.0 = clamp(b.0) 2x4x4 low=0.0
+r.1 = clamp(b.1) 2x4x4 low=0.0
+i = interleave(r.0, r.1) 2x4x8 step=(1,2) offsets=((0,0),(0,1))
+return i, y""",
+    ),
+    "lower_resamples": (
+        """\
+x = input() 2x4x4
+y = resample(x) 2x4x8
+z = resample(x) 2x2x4
+return y, z""",
+        """\
+x = input() 2x4x4
+y = interleave(x, x) 2x4x8 step=(1,2) offsets=((0,0),(0,1))
+z = conv(x) 2x2x4 1x1 stride=(2,1) padding=(0,-1,0,0) groups=2 fixed
+return y, z""",
+    ),
+    "lower_shuffles": (
+        """\
+x = input() 4x2x2
+c = conv(x) 8x2x2 1x1 low=0.0 bias batchnorm
+s = pixelshuffle(c) 2x4x4 factor=2
+t = pixelshuffle(x) 1x4x4 factor=2
+return s, t""",
+        """\
+x = input() 4x2x2
+s.0_0 = conv(x) 2x2x2 1x1 low=0.0 bias batchnorm
+s.0_1 = conv(x) 2x2x2 1x1 low=0.0 bias batchnorm
+s.1_0 = conv(x) 2x2x2 1x1 low=0.0 bias batchnorm
+s.1_1 = conv(x) 2x2x2 1x1 low=0.0 bias batchnorm
+s = interleave(s.0_0, s.0_1, s.1_0, s.1_1) 2x4x4 step=(2,2) offsets=((0,0),(0,1),(1,0),(1,1))
+t.0_0 = conv(x) 1x2x2 1x1 fixed
+t.0_1 = conv(x) 1x2x2 1x1 fixed
+t.1_0 = conv(x) 1x2x2 1x1 fixed
+t.1_1 = conv(x) 1x2x2 1x1 fixed
+t = interleave(t.0_0, t.0_1, t.1_0, t.1_1) 1x4x4 step=(2,2) offsets=((0,0),(0,1),(1,0),(1,1))
+return s, t""",
+    ),
     "lower_extremes": (
         """\
 x = input() 2x4x4

@@ -43,22 +43,16 @@ KINDS = {
         *("std_mean", "renorm", "weight_norm"),
     ),
     # Shapes and places.
-    "nothing enlarges a feature map but padding: let the network end before it, and the host do "
-    "the rest": (
-        *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d"),
-        *("upsample_bicubic2d", "upsample_linear1d", "upsample_trilinear3d", "pixel_shuffle"),
-        *("_upsample_nearest_exact2d", "_upsample_bilinear2d_aa", "conv_transpose1d"),
+    "neither convolutions nor copies of pixels give it: let the network end before it, and the "
+    "host do the rest": (
+        *("upsample_nearest3d", "_upsample_nearest_exact3d", "upsample_trilinear3d"),
         *("conv_transpose3d", "max_unpool2d", "grid_sampler_2d", "grid_sampler", "fold", "col2im"),
         *("affine_grid_generator",),
     ),
     "compute it on the host, before or behind the network": (
         *("im2col", "tril", "triu", "meshgrid", "take"),
     ),
-    f"use an nn.Conv2d with a stride in its place {TRAIN}": ("pixel_unshuffle",),
-    "pad with zeros": (
-        *("reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d"),
-        *("replication_pad2d", "replication_pad3d", "_pad_circular"),
-    ),
+    "pad height and width alone": ("reflection_pad3d", "replication_pad3d", "_pad_circular"),
     "compute the new tensor as a whole, without writing into a part of one": (
         *("copy", "slice_scatter", "select_scatter", "index_put", "index_copy", "scatter"),
         *("masked_scatter", "scatter_add", "index_add", "scatter_reduce", "slice_inverse"),

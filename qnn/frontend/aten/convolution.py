@@ -1,10 +1,9 @@
-"""ATen's convolutions and linear layers; transposed convolutions are rejected here."""
-
-from typing import NoReturn
+"""ATen's convolutions and linear layers."""
 
 from qnn.frontend.aten.call import Call
-from qnn.frontend.faults import FaultyModel
+from qnn.frontend.aten.enlarge import transposed
 from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.operator import FloatOperator
 from qnn.ir.window import Window
 
 
@@ -74,29 +73,19 @@ def _product(call, key, weight, bias):
     )
 
 
-def convolution(call: Call) -> FloatConv:
+def convolution(call: Call) -> FloatOperator:
     """The general form of a convolution, which says beside the rest whether it is transposed."""
     # A transposed one may have the shape of a plain one, and would be taken for it.
     if call["transposed"]:
-        raise transposed(call)
+        return transposed(call)
     # Only a transposed one has a choice of sizes; PyTorch ignores it in others.
     call.neutral("output_padding")
     return conv2d(call)
 
 
-def transposed(call: Call) -> FaultyModel:
-    """Why a transposed convolution, which enlarges an image, is rejected."""
-    return call.refuse("a convolution", "a transposed one", "enlarge images on the host")
-
-
-def _refuse_transposed(call: Call) -> NoReturn:
-    raise transposed(call)
-
-
 OPERATORS = {
     "aten.conv1d": conv2d,
     "aten.conv2d": conv2d,
-    "aten.conv_transpose2d": _refuse_transposed,
     "aten.convolution": convolution,
     "aten.linear": linear,
     "aten.addmm": addmm,

@@ -1,6 +1,7 @@
 """ATen's padding with zeros; what else moves values is read by ``qnn.frontend.views``."""
 
 from qnn.frontend.aten.call import Call
+from qnn.frontend.aten.enlarge import pad as pad_by_copies
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.pad import Pad
 
@@ -9,9 +10,10 @@ def pad(call: Call) -> FloatOperator:
     """Zeros around the image or its channels."""
     source, amounts = call.source(), list(call["pad"])
     mode, value = call.get("mode", "constant"), call.get("value")
-    if mode != "constant" or value:
-        got = f"mode '{mode}'" if mode != "constant" else f"value={value}"
-        raise call.refuse("padding with zeros", got, "pad with zeros")
+    if mode != "constant":
+        return pad_by_copies(call)
+    if value:
+        raise call.refuse("padding with zeros", f"value={value}", "pad with zeros")
     if min(amounts, default=0) < 0:
         raise call.refuse("amounts of 0 or more", f"{tuple(amounts)}", "do not crop with pad")
     if not any(amounts):

@@ -7,6 +7,7 @@ from qnn.frontend.aten import (
     batch_norm,
     clamp,
     convolution,
+    enlarge,
     identity,
     joins,
     layout,
@@ -17,13 +18,15 @@ from qnn.frontend.aten import (
 from qnn.frontend.aten.call import Reader
 
 SUPPORTED = (
-    "Conv1d, Conv2d, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool, AvgPool, "
-    "AdaptiveAvgPool, mean, sum and amax, sums, products, maxima and minima of two tensors, cat, "
-    "view, permute, slices, split, Dropout, ZeroPad2d and Identity"
+    "Conv1d, Conv2d, ConvTranspose, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool, "
+    "AvgPool, AdaptiveAvgPool, mean, sum and amax, sums, products, maxima and minima of two "
+    "tensors, cat, view, permute, slices, split, Upsample, interpolate, PixelShuffle, "
+    "PixelUnshuffle, padding, Dropout and Identity"
 )
 
 FAMILIES = (
     convolution,
+    enlarge,
     batch_norm,
     clamp,
     max_pool,

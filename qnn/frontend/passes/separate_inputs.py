@@ -1,10 +1,11 @@
-"""An input, whose type is its own, is copied where it joins others in a concatenation."""
+"""An input, whose type is its own, is copied where it joins others."""
 
 from dataclasses import replace
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.conv import identity
+from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.rewrite import Rewrite
 
 
@@ -13,16 +14,16 @@ def separate_inputs(graph: FloatGraph) -> FloatGraph:
     owner = _owners(graph)
     rewrite = Rewrite(graph)
     copied: dict[str, str] = {}
-    for concat in rewrite.each(FloatConcat):
+    for join in rewrite.each((FloatConcat, FloatInterleave)):
         # All from one input: the joined tensor keeps the input's own type.
-        if owner[concat.name] is not None:
+        if owner[join.name] is not None:
             continue
-        new = [n for n in dict.fromkeys(concat.inputs) if owner[n] is not None and n not in copied]
+        new = [n for n in dict.fromkeys(join.inputs) if owner[n] is not None and n not in copied]
         copies = [_copy(rewrite[name]) for name in new]
         copied |= {name: copy.name for name, copy in zip(new, copies, strict=True)}
-        # One copy serves every concatenation behind it.
-        inputs = tuple(copied.get(name, name) for name in concat.inputs)
-        rewrite.exchange(concat.name, *copies, replace(concat, inputs=inputs))
+        # One copy serves all that joins it behind.
+        inputs = tuple(copied.get(name, name) for name in join.inputs)
+        rewrite.exchange(join.name, *copies, replace(join, inputs=inputs))
     return rewrite.graph()
 
 

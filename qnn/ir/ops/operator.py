@@ -19,7 +19,7 @@ from qnn.quant.qtype import QType
 MOST_VALUES = 1 << 31
 # What a file has of every operator, and of every window; the kernel may stand elsewhere.
 HEAD_FIELDS = {"name": str, "shape": tuple[Count, Count, Count], "type": QType}
-_PAD = Annotated[int, Whole(0, MOST_VALUES)]
+_PAD = Annotated[int, Whole(-MOST_VALUES, MOST_VALUES)]
 WINDOW_FIELDS = {
     "stride": tuple[Count, Count],
     "padding": tuple[_PAD, _PAD, _PAD, _PAD],
@@ -175,11 +175,13 @@ def check_shape(node: Operator) -> None:
 
 def check_window(node: Operator, window: Window, source: Operator) -> None:
     """Refuse a window that is none, or that makes another height and width than the result's."""
-    for name, count, least in (("stride", 2, 1), ("dilation", 2, 1), ("padding", 4, 0)):
+    for name in ("stride", "dilation"):
         sizes = getattr(window, name)
-        if len(sizes) != count or min(sizes) < least:
-            needs = f"{name} of {count} sizes of at least {least}"
-            refuse(node, needs, sizes, "correct it")
+        if len(sizes) != 2 or min(sizes) < 1:
+            refuse(node, f"{name} of 2 sizes of at least 1", sizes, "correct it")
+    if len(window.padding) != 4:
+        refuse(node, "padding of 4 sizes", window.padding, "correct it")
+    _check_crop(node, window, source)
     # After the other sizes, which say more of what went wrong.
     if min(window.kernel) < 1:
         refuse(node, "a kernel of at least 1 x 1", window.kernel, "correct it")
@@ -188,6 +190,14 @@ def check_window(node: Operator, window: Window, source: Operator) -> None:
     if node.shape[1:] != wanted:
         needs = f"height and width {wanted}, from {source.shape} of '{source.name}'"
         refuse(node, needs, node.shape[1:], "correct its shape, kernel or padding")
+
+
+def _check_crop(node, window, source):
+    """Refuse negative padding, which cuts off rows and columns, that leaves none."""
+    top, bottom, left, right = (max(-each, 0) for each in window.padding)
+    if top + bottom >= source.shape[1] or left + right >= source.shape[2]:
+        needs = f"padding that leaves a pixel of {source.shape} of '{source.name}'"
+        refuse(node, needs, window.padding, "cut off less")
 
 
 def check_activation_type(node: Operator) -> None:

@@ -22,6 +22,10 @@ USUAL = {
     "bias": None,
     "kernel_size": [2, 2],
     "output_size": [2, 2],
+    "scale_factors": None,
+    "align_corners": False,
+    "upscale_factor": 2,
+    "downscale_factor": 2,
     "pad": [1, 0, 2, 1],
     "p": 0.5,
     "train": False,
@@ -45,7 +49,10 @@ USUAL = {
     "out_dtype": torch.float32,
 }
 OF_SEQUENCES = ("conv1d", "max_pool1d", "max_pool1d_with_indices", "avg_pool1d")
-OF_SEQUENCES += ("adaptive_avg_pool1d",)
+OF_SEQUENCES += ("adaptive_avg_pool1d", "conv_transpose1d", "upsample_nearest1d")
+OF_SEQUENCES += ("_upsample_nearest_exact1d", "upsample_linear1d")
+OF_SEQUENCES += ("reflection_pad1d", "replication_pad1d")
+LINE = {"stride": [2], "padding": [1], "dilation": [1], "output_padding": [1]}
 POOLED = {"padding": [0, 0], "stride": [2, 1]}
 NORMALISED = {"weight": torch.tensor([1.0, -2.0, 0.5, 0.1])}
 # By operator, where an argument of that name is another thing.
@@ -57,6 +64,10 @@ OWN = {
     "cat": {"dim": 1},
     "concat": {"dim": 1},
     "mean": {"dim": [2, 3]},
+    "conv_transpose1d": {"weight": torch.randn(4, 3, 3), **LINE},
+    **{key: {"output_size": [32]} for key in OF_SEQUENCES[6:9]},
+    **{key: {"padding": [2, 1]} for key in OF_SEQUENCES[9:]},
+    **{key: {"padding": [2, 1, 0, 3]} for key in ("reflection_pad2d", "replication_pad2d")},
     "conv1d": {"weight": torch.randn(3, 4, 3), "stride": [1], "padding": [1], "dilation": [1]},
     **{key: {"kernel_size": [2], "padding": [0], "stride": [2]} for key in OF_SEQUENCES[1:4]},
     "adaptive_avg_pool1d": {"output_size": [4]},
@@ -77,6 +88,7 @@ CHANGES = {
         *([], [0], [1], [2], [-1], [0, 0], [1, 0], [0, 1], [2, 1], [1, 2], [2, 2], [3, 3], [3, 2]),
         *([7, 5], [8, 6], [2, 192], [2, 4, 48], [2, 4, 8, 6], [1, 0, 1, 1, 2, 1], [-1, 1]),
     ],
+    "List[float]": [[], [2.0, 2.0], [1.5, 0.5], [2.0], [1.3], [0.25, 3.0]],
     "Tensor": ["x", "other", torch.tensor(0.25), torch.tensor([0.25, -0.5, 1.0, 2.0])],
     "List[Tensor]": [["x"], ["other", "x"], ["x", torch.zeros(2, 4, 8, 6)]],
     "ScalarType": TYPES,
