@@ -7,6 +7,7 @@ _PUBLIC = {  # name: module that defines it
     "Budget": "qnn.ptq.sensitivity",
     "train": "qnn.nn.training",
     "Recipe": "qnn.nn.training",
+    "evaluate": "qnn.ptq.evaluate",
     "export": "qnn.ptq.export",
     "compile": "qnn.design",
     "Design": "qnn.design",

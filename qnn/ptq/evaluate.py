@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qnn.nn.data import Dataset
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.compare import TestSet
@@ -26,6 +27,9 @@ class Format:
 
     def __str__(self) -> str:
         return f"{self.weight_bits}x{self.terms}"
+
+
+USUAL = (Format(3, 1), Format(3, 2), Format(3, 3))
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ class Evaluation:
 def evaluate(
     network: nn.Module,
     data: Tensor | tuple[Tensor, ...],
-    test: TestSet,
-    formats: Sequence[Format],
+    test: TestSet | tuple[Tensor, Tensor | None],
+    formats: Sequence[Format | tuple[int, int]] = USUAL,
     **options: Any,
 ) -> Evaluation:
     """Quantize ``network`` in each format and measure it on all of ``test``.
@@ -79,13 +83,23 @@ def evaluate(
     Parameters
     ----------
     data, options : as ``qnn.quantize`` takes them
-    formats : at least one; the layers are measured in the first
+    test : samples of a network of one input with their labels, or None for labels; or a ``TestSet``
+    formats : bits of a weight's code and terms of a weight; the layers are measured in the first
 
     Raises
     ------
+    ValueError
+        There is no format.
     ModelError
-        As for ``qnn.quantize``.
+        As for ``qnn.quantize``, or samples and labels do not fit the network.
     """
+    if not formats:
+        raise ValueError("evaluate needs at least one format, not none; give [(3, 1)]")
+    formats = [each if isinstance(each, Format) else Format(*each) for each in formats]
+    if not isinstance(test, TestSet):
+        x, y = test
+        pixels = options.get("mean"), options.get("std")
+        test = TestSet.of(network, Dataset(x, y, x, y), None, pixels, options.get("task"))
     wanted = test.outputs(network)
     options["task"] = [kind.value for kind in test.kinds]
     scored, first = [], None
