@@ -31,11 +31,17 @@ class FloatInterleave(FloatOperator):
         # Values of all operands lie side by side in one tensor, which has one exponent.
         return True
 
+    @property
+    def interleaves(self) -> bool:
+        return True
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
+        # Together they cover each pixel once, so that the last of them ends the image.
         sizes = tuple(size for _, *size in sources)
         return sources[0][0], *whole_size(self.step, self.offsets, sizes)
 
     def evaluate(self, *operands: Tensor) -> Tensor:
+        # The same function as the integer graph's, as only places matter.
         return interleaved(operands, self.shape, self.step, self.offsets)
 
     def details(self) -> list[str]:

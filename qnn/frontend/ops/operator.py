@@ -68,6 +68,16 @@ class FloatOperator(ABC):
         """Whether a positive factor of its operand is one of its result."""
         return False
 
+    @property
+    def passes_norm(self) -> bool:
+        """Whether to normalise its operand gives what to normalise its result does."""
+        return False
+
+    @property
+    def interleaves(self) -> bool:
+        """Whether its results are the values of its operands, at other places of their channels."""
+        return False
+
     def passes_clamp(self, low: float | None, high: float | None) -> bool:
         """Whether to clamp its operand gives what to clamp its result does."""
         return False

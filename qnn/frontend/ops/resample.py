@@ -37,6 +37,7 @@ class Resample(FloatOperator):
         return all(bool(((m.sum(1) - 1).abs() < 1e-6).all()) for m in (self.rows, self.columns))
 
     def passes_clamp(self, low: float | None, high: float | None) -> bool:
+        # What is selected is clamped as it was, and a mean of clamped values is another.
         return self.selects
 
     def never_negative(self, operands: bool) -> bool:
@@ -46,4 +47,5 @@ class Resample(FloatOperator):
         return sources[0][0], len(self.rows), len(self.columns)
 
     def evaluate(self, x: Tensor) -> Tensor:
+        # Batch and channels lie before the image's axes, so that products are of images.
         return self.rows.to(x.dtype) @ x @ self.columns.to(x.dtype).T

@@ -37,6 +37,7 @@ class TransposedConv(FloatOperator):
 
     def _size(self, axis, size):
         reach = self.dilation[axis] * (self.weight.shape[2 + axis] - 1) + 1
+        # From the first pixel's first tap to the last one's last.
         whole = (size - 1) * self.stride[axis] + reach + self.more[axis]
         return whole - 2 * self.padding[axis]
 

@@ -25,7 +25,7 @@ CLOSE = 1e-6  # what PyTorch's weights in float32 may differ by, that are the sa
 
 
 @dataclass(frozen=True)
-class Part:
+class AxisPart:
     """Results ``first``, ``first + step``, ...: the same weights of pixels a stride apart."""
 
     first: int
@@ -57,10 +57,10 @@ def lower_resamples(graph: FloatGraph) -> FloatGraph:
 
 
 def _all_of(size):
-    return (Part(0, size, 0, 1, (1.0,)),)
+    return (AxisPart(0, size, 0, 1, (1.0,)),)
 
 
-def parts_of(matrix: Tensor) -> tuple[int, tuple[Part, ...]]:
+def parts_of(matrix: Tensor) -> tuple[int, tuple[AxisPart, ...]]:
     """The step between results of a part, and the parts of an axis that has this matrix.
 
     Parameters
@@ -89,7 +89,7 @@ def _parts(rows, step):
                 stride = pixel - part.pixel if part.count == 1 else part.stride
                 part = found[-1] = replace(part, count=part.count + 1, stride=stride)
                 continue
-            part = Part(result, 1, pixel, 1, weights)
+            part = AxisPart(result, 1, pixel, 1, weights)
             found.append(part)
     return tuple(found)
 

@@ -9,8 +9,6 @@ from dataclasses import replace
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.batch_norm import BatchNorm
 from qnn.frontend.ops.clamp import Clamp
-from qnn.frontend.ops.interleave import FloatInterleave
-from qnn.frontend.ops.resample import Resample
 from qnn.frontend.rewrite import Rewrite
 
 ELEMENTWISE = (BatchNorm, Clamp)
@@ -31,9 +29,7 @@ def spread_over_interleaves(graph: FloatGraph) -> FloatGraph:
 
 
 def _moves_over(node, source):
-    if isinstance(source, FloatInterleave):
-        return True
-    return isinstance(node, BatchNorm) and isinstance(source, Resample) and source.passes_norm
+    return source.interleaves or (source.passes_norm and node.kind == BatchNorm.kind)
 
 
 def _moved(node, over, rewrite):
