@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from qnn.frontend.aten.advice import cure_of
 from qnn.frontend.aten.call import computed
 from qnn.frontend.aten.calls import block_shape, call_of, fits, result_of
+from qnn.frontend.aten.filled import FILLED, filled
 from qnn.frontend.aten.reductions import OPERATORS as REDUCTIONS
 from qnn.frontend.aten.registry import OPERATORS
 from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
@@ -139,6 +140,8 @@ class _Walk:
             return self._item(node)
         if target_of(node) in CHECKS:
             return None
+        if target_of(node) in FILLED:
+            return filled(node)
         # Computed from weights alone, as parametrizations do: a constant of the network.
         if not any(computed(self.values[n]) for n in node.all_input_nodes):
             return self._evaluated(node)
@@ -285,8 +288,7 @@ class _Walk:
     def _output(self, item, value):
         """The operator that gives an output, and what the host does with it."""
         view, shape = view_of(item, value), tuple(result_of(item).shape[1:])
-        known = not self._is_unknown(value)
-        order = layout_of(view, self.batch) if known else None
+        order = None if self._is_unknown(value) else layout_of(view, self.batch)
         source = view.sources[0] if order or in_order(view) else self._plain(value)
         return Output(source.name, shape, axes_of(view, order, shape, self.functions.get(item)))
 

@@ -60,6 +60,17 @@ class View:
         """How many values the sources have for one image."""
         return sum(prod(source.shape) for source in self.sources)
 
+    def batch_axis(self, batch: int) -> int:
+        """The axis that the images lie along; 0 where none is."""
+        for axis, size in enumerate(self.index.shape):
+            first = self.index.narrow(axis, 0, 1)
+            ones = [1] * self.index.dim()
+            ones[axis] = batch
+            each = torch.arange(batch).mul(self.total).reshape(ones)
+            if size == batch and bool((self.index - first == each).all()):
+                return axis
+        return 0
+
     def of_one_image(self, batch: int) -> Tensor:
         """``index`` of the first image, without the batch.
 
@@ -105,8 +116,10 @@ def whole(source: FloatOperator, shape: tuple[int, ...]) -> View:
 
 def view_of(node: fx.Node, value: Any) -> Any:
     """The view that ``value``, what ``node`` gives, is; constants stay as they are."""
-    shape = tuple(node.meta["val"].shape) if computed(value) and not is_view(value) else ()
-    return whole(value, shape) if shape else value
+    if not computed(value) or is_view(value):
+        return value
+    first = node.meta["val"]
+    return whole(value, tuple((first if isinstance(first, Tensor) else first[0]).shape))
 
 
 def in_order(view: View) -> bool:

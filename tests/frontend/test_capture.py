@@ -255,8 +255,8 @@ def test_what_no_output_needs_is_left_out():
         (
             lambda m, x: x.mean(0, keepdim=True),
             {},
-            "model (aten.mean, HERE) needs a reduction of one image, not the first axis, the "
-            "batch's; name the other axes, as in x.mean((2, 3))",
+            "model (aten.mean, HERE) needs a reduction of one image, not the axis of the "
+            "batch; name the other axes, as in x.mean((2, 3))",
         ),
         (
             lambda m, x: x + 1.0,

@@ -105,6 +105,17 @@ CASES = {
         first=conv(3, 6),
         a=conv(3, 2),
     ),
+    "a mean of branches": Made(
+        lambda m, x: torch.stack([m.first(x), m.a(x), x], 0).mean(0).relu(),
+        first=conv(3, 3),
+        a=conv(3, 3, 1),
+    ),
+    "the greatest in windows": Made(
+        lambda m, x: m.a(F.adaptive_max_pool2d(m.first(x), (2, 4))), first=conv(3, 4), a=conv(4, 2)
+    ),
+    "zeros for channels": Made(
+        lambda m, x: torch.cat([m.first(x), x, torch.zeros_like(x)], 1), first=conv(3, 3)
+    ),
     "means of rows": Made(
         lambda m, x: m.a(m.first(x).mean(3)), first=conv(3, 4), a=nn.Conv1d(4, 2, 3)
     ),

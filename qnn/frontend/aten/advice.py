@@ -68,7 +68,7 @@ KINDS = {
     "for the greatest value over space use nn.MaxPool2d with the image's size as its kernel; leave "
     "other choices to the host": ("amin", "min", "aminmax"),
     "use nn.MaxPool2d with a kernel and a stride that give this size": (
-        *("adaptive_max_pool2d", "fractional_max_pool2d", "lp_pool2d"),
+        *("fractional_max_pool2d", "lp_pool2d"),
     ),
     "use nn.ReLU, or let the host decide; the network cannot choose by value": (
         *("where", "gt", "lt", "ge", "le", "eq", "ne", "masked_fill", "logical_and", "logical_or"),

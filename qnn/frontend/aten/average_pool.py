@@ -1,9 +1,10 @@
-"""ATen's average pooling, to a size or by a window."""
+"""ATen's average pooling, and pooling to a size of either kind."""
 
 import math
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.ops.average_pool import AveragePool
+from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.ir.window import Pair, Window
 
 
@@ -42,17 +43,30 @@ def avg_pool2d(call: Call) -> AveragePool:
 
 def adaptive_avg_pool2d(call: Call) -> AveragePool:
     """Average pooling to a size; a size of None keeps the image's."""
-    # A sequence is an image of one column.
-    sizes = zip((*call["output_size"], 1), call.source().shape[1:], strict=False)
-    down, right = (own if wanted is None else wanted for wanted, own in sizes)
-    return _pool_to(call, (down, right))
+    source, window = call.source(), windows_to(call)
+    return AveragePool(
+        name=call.name,
+        inputs=(source.name,),
+        shape=call.shape,
+        window=window,
+        divisor=math.prod(window.kernel),
+    )
 
 
-def _pool_to(call: Call, size: Pair) -> AveragePool:
-    """Average pooling to a size, where all of its windows are alike."""
+def adaptive_max_pool2d(call: Call) -> FloatMaxPool:
+    """Maximum pooling to a size; a size of None keeps the image's."""
+    source, window = call.source(), windows_to(call)
+    return FloatMaxPool(name=call.name, inputs=(source.name,), shape=call.shape, window=window)
+
+
+def windows_to(call: Call) -> Window:
+    """The windows of a pooling to a size, where all of them are alike."""
     # A result without values has no windows, which the result's shape refuses in the same words as
     # any other.
     source, _ = call.source(), call.shape
+    # A sequence is an image of one column.
+    sizes = zip((*call["output_size"], 1), source.shape[1:], strict=False)
+    size = tuple(own if wanted is None else wanted for wanted, own in sizes)
     windows = [_windows(n, count) for n, count in zip(source.shape[1:], size, strict=True)]
     if None in windows:
         raise call.refuse(
@@ -61,13 +75,7 @@ def _pool_to(call: Call, size: Pair) -> AveragePool:
             "choose one that divides the input's",
         )
     kernel, stride = zip(*windows, strict=True)
-    return AveragePool(
-        name=call.name,
-        inputs=(source.name,),
-        shape=(source.shape[0], *size),
-        window=Window(kernel=kernel, stride=stride),
-        divisor=math.prod(kernel),
-    )
+    return Window(kernel=kernel, stride=stride)
 
 
 def _windows(size: int, count: int) -> Pair | None:
@@ -86,4 +94,7 @@ OPERATORS = {
     "aten.adaptive_avg_pool1d": adaptive_avg_pool2d,
     "aten.adaptive_avg_pool2d": adaptive_avg_pool2d,
     "aten._adaptive_avg_pool2d": adaptive_avg_pool2d,
+    # Their second results are places of the maxima, which nothing here may read.
+    "aten.adaptive_max_pool1d": adaptive_max_pool2d,
+    "aten.adaptive_max_pool2d": adaptive_max_pool2d,
 }

@@ -1,28 +1,59 @@
 """ATen's concatenation of tensors."""
 
-from itertools import accumulate
+from itertools import accumulate, groupby
+
+from torch import Tensor
 
 from qnn.frontend.aten.call import Call, computed
 from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.ops.pad import Pad
 
 
 def concat(call: Call) -> FloatOperator:
-    """Channels one after the other, or rows or columns."""
-    sources, shape, dim = call["tensors"], call.shape, call["dim"]
-    if not all(computed(source) for source in sources):
-        raise call.refuse("operands computed from the input", "a constant", "pad instead")
+    """Channels one after the other, or rows or columns; zeros around channels are padding."""
+    sources, dim = call["tensors"], call["dim"]
     axis = dim % call.rank("tensors")
+    parts = [(kind, list(part)) for kind, part in groupby(sources, computed)]
+    held = [part for kind, part in parts if kind]
+    constants = [each for kind, part in parts if not kind for each in part]
+    if len(held) != 1 or (constants and (axis != 1 or not all(map(_is_zero, constants)))):
+        raise call.refuse("operands computed from the input", "a constant", "pad instead")
     if axis == 0:
         raise call.refuse("dim=1, 2 or 3 (channels, height or width)", f"dim={dim}", "keep images")
     # Nothing is joined: the result is the operand.
     if len(sources) == 1:
         return sources[0]
-    names = tuple(source.name for source in sources)
     if axis > 1:
         return _side_by_side(call, sources, axis - 2)
-    return FloatConcat(name=call.name, inputs=names, shape=shape)
+    if not constants:
+        names = tuple(source.name for source in sources)
+        return FloatConcat(name=call.name, inputs=names, shape=call.shape)
+    ends = (0 if kind else sum(x.shape[1] for x in part) for kind, part in (parts[0], parts[-1]))
+    return _padded(call, held[0], tuple(ends))
+
+
+def _padded(call, sources, channels):
+    """The operands, joined if there are several, between zero channels."""
+    inner = sources[0]
+    if len(sources) > 1:
+        names = tuple(source.name for source in sources)
+        shape = (sum(source.shape[0] for source in sources), *call.shape[1:])
+        # Two operators of one call: only the last can have its name.
+        joined = FloatConcat(name=f"{call.name}.concat", inputs=names, shape=shape)
+        inner = call.make.add(joined)
+    return Pad(
+        name=call.name,
+        inputs=(inner.name,),
+        shape=call.shape,
+        padding=(0, 0, 0, 0),
+        channels=channels,
+    )
+
+
+def _is_zero(value):
+    return isinstance(value, Tensor) and not bool(value.any())
 
 
 def _side_by_side(call: Call, sources: list[FloatOperator], axis: int) -> FloatInterleave:

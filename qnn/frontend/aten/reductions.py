@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.reductions import MAXIMUM, MEAN, SUM, Reduction
-from qnn.frontend.views import Held
+from qnn.frontend.views import Held, is_view, whole
 
 
 def reduced(call: Call, kind: str) -> Held:
@@ -13,12 +13,27 @@ def reduced(call: Call, kind: str) -> Held:
     view, rank = replace(call.view(), name=call.name, site=call.site), call.rank()
     dims = call.get("dim")
     dims = [dims] if isinstance(dims, int) else dims or range(rank)
-    axes = tuple(sorted({dim % rank - 1 for dim in dims}))
+    # What was stacked before the batch lies behind it here, and in the result if it is kept.
+    batch = view.batch_axis(call.make.batch)
+    view = replace(view, index=view.index.movedim(batch, 0))
+    axes = tuple(sorted({_behind(dim % rank, batch) for dim in dims}))
     if -1 in axes:
-        got = "all axes" if len(axes) == rank else "the first axis, the batch's"
+        got = "all axes" if len(axes) == rank else "the axis of the batch"
         cure = "name the other axes, as in x.mean((2, 3))"
         raise call.refuse("a reduction of one image", got, cure)
-    return Reduction(kind, call.make)(view, axes, bool(call.get("keepdim", False)))
+    keep = bool(call.get("keepdim", False))
+    found = Reduction(kind, call.make)(view, axes, keep)
+    back = batch if keep else batch - sum(axis < batch for axis in axes)
+    if back == 0:
+        return found
+    # Axes that were before the batch and are left are before it again.
+    given = found if is_view(found) else whole(found, (call.make.batch, *found.shape))
+    return replace(given, index=given.index.movedim(0, back))
+
+
+def _behind(axis: int, batch: int) -> int:
+    """Where an axis of a tensor lies without its batch; -1 is the batch's own."""
+    return -1 if axis == batch else axis - (axis > batch)
 
 
 OPERATORS = {

@@ -49,7 +49,12 @@ USUAL = {
     "out_dtype": torch.float32,
 }
 OF_SEQUENCES = ("conv1d", "max_pool1d", "max_pool1d_with_indices", "avg_pool1d")
-OF_SEQUENCES += ("adaptive_avg_pool1d", "conv_transpose1d", "upsample_nearest1d")
+OF_SEQUENCES += (
+    "adaptive_avg_pool1d",
+    "adaptive_max_pool1d",
+    "conv_transpose1d",
+    "upsample_nearest1d",
+)
 OF_SEQUENCES += ("_upsample_nearest_exact1d", "upsample_linear1d")
 OF_SEQUENCES += ("reflection_pad1d", "replication_pad1d")
 LINE = {"stride": [2], "padding": [1], "dilation": [1], "output_padding": [1]}
@@ -71,6 +76,7 @@ OWN = {
     "conv1d": {"weight": torch.randn(3, 4, 3), "stride": [1], "padding": [1], "dilation": [1]},
     **{key: {"kernel_size": [2], "padding": [0], "stride": [2]} for key in OF_SEQUENCES[1:4]},
     "adaptive_avg_pool1d": {"output_size": [4]},
+    "adaptive_max_pool1d": {"output_size": [4]},
     "to": {"dtype": torch.float32, "device": torch.device("cpu")},
     "max_pool2d": POOLED,
     "max_pool2d_with_indices": POOLED,
