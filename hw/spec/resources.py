@@ -180,6 +180,10 @@ def _epilogue(config):
         config.columns * config.feature_bits,
         # The registers behind the choice of a column: one, or two where it takes two stages.
         (1 + (config.columns > 4)) * config.feature_bits,
+        # Results that go through tables or by them, and what waits for them.
+        bool(config.tables) * Buffer.TABLES.word_bits(config),
+        Buffer.TABLES.word_bits(config) * _luts_deep(config.table_words),
+        bool(config.tables),
     )
 
 
@@ -217,7 +221,7 @@ def _always_halves(words, bits, shapes=SIMPLE_SHAPES):
 
 
 def _luts_deep(words):
-    """LUTs that a bit of a shallow memory takes; none of one in block RAM."""
+    """LUTs that a bit of a shallow memory takes; none of one in block RAM, and of no words."""
     return ceil(words / 64) * (words <= LUT_MEMORY_WORDS)
 
 

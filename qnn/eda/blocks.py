@@ -18,12 +18,13 @@ from qnn.files import write_whole
 
 KINDS = ("lut", "ff")  # what is fitted
 TEST, REFERENCE = named_config("test"), named_config("reference")
-# It has one row of fourteen, and would count little without.
+# It has one row of fifteen, and would count little without.
 REFERENCE_WEIGHT = 10  # of its counts in the fit: what is near 75 % of a device must be told well
 SHAPES = (  # what all blocks but the array are counted at
     TEST,
     replace(TEST, bus_bits=128),
     replace(TEST, activation_bits=4),
+    replace(TEST, table_words=0),
     replace(TEST, activation_bits=16, accumulator_bits=32, result_bits=40),
     replace(TEST, accumulator_bits=48, result_bits=48, parameter_words=128),
     replace(TEST, weight_bits=5, columns=1),
@@ -66,6 +67,7 @@ def parts(config: SvpeConfig) -> dict[str, tuple[Callable, ...]]:
     from hw.shell import Shell
     from hw.skew import Skew
     from hw.spec.timing import write_latency
+    from hw.tables import Tables
     from hw.tiles import Tiles
     from hw.weights import Weights
 
@@ -76,7 +78,11 @@ def parts(config: SvpeConfig) -> dict[str, tuple[Callable, ...]]:
             lambda: Crossbar(config),
             lambda: Skew(shape=config.feature_bits, count=config.columns),
         ),
-        "epilogue": (lambda: Epilogue(config), lambda: Bypass(config)),
+        "epilogue": (
+            lambda: Epilogue(config),
+            lambda: Bypass(config),
+            *[lambda: Tables(config)] * bool(config.tables),
+        ),
         # Yosys 0.70 fails on the origin of addresses by itself: it is in ``_left_over``.
         "control": (
             lambda: Sequencer(write_latency=write_latency(config)),
