@@ -49,10 +49,11 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
 
 def pack_weights(words: np.ndarray, config: SvpeConfig) -> bytes:
     """(steps, rows, lanes) indices, or a multiplier's integers, as memory holds them."""
-    most = int(np.abs(words).max(initial=0))
+    # Apart, as two's complement has one more integer below zero than above.
+    least, most = int(words.min(initial=0)), int(words.max(initial=0))
     # A table of all values: one by one, millions of weights would each be a call of Python. Those
     # below zero stand at its end, where Python's negative places count from.
-    table = [array_code(m, config) for m in (*range(most + 1), *range(-most, 0))]
+    table = [array_code(m, config) for m in (*range(most + 1), *range(least, 0))]
     encoded = np.array(table)[words]
     word_bytes = Buffer.WEIGHTS.word_bytes(config)
     return pack(encoded.reshape(len(words), -1), config.weight_bits, word_bytes).tobytes()

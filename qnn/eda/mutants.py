@@ -21,7 +21,7 @@ WIRE = re.compile(  # of a module where it is no port
     rf"^(?<!{NUMBER};\n)  wire (\[\d+:0\]) {NUMBER};$", re.MULTILINE
 )
 MODULE = re.compile(r"^module (?:\\(\S+) |(\w+))", re.MULTILINE)
-CLOCKS = ("CLK", "RD_CLK", "WR_CLK")
+CLOCKS = ("CLK", "RD_CLK", "WR_CLK", "clk")  # of cells, and of our modules
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from hw.spec.config import named_config
 from qnn.bench.faults import campaign
 from qnn.bench.faults.campaign import FaultCounts
+from qnn.bench.faults.hardware import _last_line
 from qnn.bench.faults.mutant_process import ROOT, told
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.own_tests import quick_tests
@@ -153,6 +154,14 @@ def test_the_tests_of_a_file_are_its_own_and_then_those_beside_it():
     assert quick_tests("not/installed.py") == ()
 
 
+def test_a_simulation_that_failed_is_told_by_its_error_and_not_by_the_end_of_its_log():
+    log = "1 of 1 tests failed\n   AssertionError: STATUS reads 0x1 after a reset\n\n- $finish"
+    assert _last_line(log) == "AssertionError: STATUS reads 0x1 after a reset"
+    assert _last_line("verify: FAIL\n  run 0: time-out: not done after 9 cycles") == (
+        "run 0: time-out: not done after 9 cycles"
+    )
+
+
 def test_a_campaign_counts_and_lists_survivors():
     outcomes = (
         PlantedFault("a", "m", "verify names c", localised=True),
@@ -210,6 +219,7 @@ def test_faults_are_spread_over_modules_and_harmless_ones_are_proved(tmp_path):
     assert {each.module for each in planted.mutants} == {TOP, "adder", "copy"}
     assert [each.number for each in planted.mutants] == list(range(1, len(planted.mutants) + 1))
     assert planted.verilog.count("$readmemh") == 1
+    assert not any(".clk[" in each.place for each in planted.mutants)
     unseen = unseen_faults(planted)
     same = {each.place: same_behaviour(planted, each) for each in planted.mutants}
     assert any(same.values()), "a gate of what is always zero changes nothing"

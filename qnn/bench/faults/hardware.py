@@ -121,5 +121,6 @@ def _judged(mutant: VerilogMutant, check: Callable[[], Report]) -> PlantedFault:
 
 
 def _last_line(found) -> str:
-    """Of a report the first difference, where there is one."""
-    return str(found).strip().splitlines()[-1].strip()
+    """Of a report the first difference, where there is one; of a log the error that it tells."""
+    lines = str(found).strip().splitlines()
+    return next((line for line in reversed(lines) if "Error: " in line), lines[-1]).strip()
