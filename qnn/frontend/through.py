@@ -5,7 +5,7 @@ a convolution of kernel 1 wherever that axis has the channels of one tensor.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -16,7 +16,7 @@ from qnn.frontend.aten.identity import OPERATORS as IDENTITIES
 from qnn.frontend.faults import target_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.frontend.views import Held, View, computed, is_view, view_of, whole
+from qnn.frontend.views import Held, View, block_of, computed, is_view, known, view_of, whole
 from qnn.ir.shape import Shape
 
 LAST_AXIS = {"aten.linear", "aten.matmul"}  # products of the last axis with a constant matrix
@@ -61,7 +61,30 @@ def _value_by_value(node, values, make):
         laid = {n: values[n].sources[0] for n in operands}
         laid |= {n: _laid(c, first, source) for n, c in values.items() if n not in operands}
         return Passage(laid, 4, source.shape, _back(first))
-    return _joined_axes(node, operands, make)
+    return _unspread(node, operands, make) or _joined_axes(node, operands, make)
+
+
+def _unspread(node, operands, make):
+    """Several operands of which some were spread by hand, as the operator would do itself."""
+    shape = tuple(node.meta["val"].shape) if isinstance(node.meta["val"], Tensor) else ()
+    narrow = {n: _narrow(view_of(n, value)) for n, value in operands.items()}
+    changed = [n for n, view in narrow.items() if view.index.shape != n.meta["val"].shape]
+    if not changed or len(operands) < 2 or not 1 < len(shape) <= 4:
+        return None
+    # One of them at least has to have the shape of the result.
+    if torch.broadcast_shapes(*(view.index.shape for view in narrow.values())) != shape:
+        return None
+    laid = {n: make(known(v)) if is_view(known(v)) else known(v) for n, v in narrow.items()}
+    return Passage(laid, len(shape), block_of(shape[1:]), lambda result: result)
+
+
+def _narrow(view):
+    """The view with one place of each axis along which all its values are the same."""
+    index = view.index
+    for axis in range(1, index.dim()):
+        first = index.narrow(axis, 0, 1)
+        index = first if bool((index == first).all()) else index
+    return replace(view, index=index)
 
 
 def _alike(view, value):

@@ -116,6 +116,11 @@ CASES = {
     "zeros for channels": Made(
         lambda m, x: torch.cat([m.first(x), x, torch.zeros_like(x)], 1), first=conv(3, 3)
     ),
+    "a gate that is spread": Made(
+        lambda m, x: m.first(x) * m.a(x.mean((2, 3), keepdim=True)).expand(-1, -1, 8, 8),
+        first=conv(3, 4),
+        a=conv(3, 4, 1),
+    ),
     "means of rows": Made(
         lambda m, x: m.a(m.first(x).mean(3)), first=conv(3, 4), a=nn.Conv1d(4, 2, 3)
     ),
