@@ -174,6 +174,7 @@ class Compute(wiring.Component):
             tiles.instruction.eq(sequencer.instruction),
             bypass.read.eq(tiles.bypass),
             epilogue.arrival.eq(tiles.arrival),
+            epilogue.operand.eq(tiles.operand),
             epilogue.element.eq(tiles.element),
             epilogue.limits.eq(tiles.limits),
         ]

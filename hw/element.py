@@ -7,10 +7,18 @@ from hw.layouts import TILES_STRUCT
 from hw.spec.config import COLUMN_STEPS, SHIFT_BITS
 
 
-class Element(data.Struct):
-    """What the epilogue needs at the start of one result; it moves from row to row."""
+class Operand(data.Struct):
+    """What brings one result's operands from where they wait; it moves from row to row."""
 
     column: COLUMN_STEPS
+    sum_unsigned: 1  # of a product: how its factors are stored
+    skip_unsigned: 1
+
+
+class Element(data.Struct):
+    """What the epilogue needs as it begins with a sum or product; it moves from row to row."""
+
+    multiply: 1  # the product of the two operands, rather than the sum
     parameter_address: TILES_STRUCT["parameter_address"].shape
     raw: 1  # a slice of the sum, not rounded and not clamped,
     slice_shift: SHIFT_BITS  # from this bit on

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Arrival, Element, Limits
+from hw.element import Arrival, Element, Limits, Operand
 from hw.epilogue_row import EpilogueRow
 from hw.layouts import parameter_write
 from hw.once import once
@@ -26,8 +26,9 @@ class Epilogue(wiring.Component):
 
     Members
     -------
-    element : In(Element), limits : In(Limits)
-        The element and the limits of one result come in the same cycle.
+    operand : In(Operand), element : In(Element), limits : In(Limits)
+        The element and the limits of one result come in the same cycle; see ``EpilogueRow`` for its
+        operand.
     skips : In(signed(activation_bits)).array(rows)
         See ``EpilogueRow``: ``skips[r]`` is r cycles after row 0's.
     arrival : In(Arrival), sums : In(signed(accumulator_bits)).array(rows)
@@ -41,6 +42,7 @@ class Epilogue(wiring.Component):
         self._config = config
         super().__init__(
             {
+                "operand": In(Operand),
                 "element": In(Element),
                 "limits": In(Limits),
                 "skips": In(signed(config.activation_bits)).array(config.rows),
@@ -60,7 +62,7 @@ class Epilogue(wiring.Component):
 
         # Limits are needed late, and are delayed once for all rows and not in each of them.
         wait = ROW_MEMORY_STAGES + RESULT_STAGES + LIMITS_LEAD - 1
-        arrival, element = self.arrival, self.element
+        arrival, operand, element = self.arrival, self.operand, self.element
         limits = delay(m, self.limits, wait, name="limits")
         results = []
         for row in range(config.rows):
@@ -68,6 +70,7 @@ class Epilogue(wiring.Component):
             m.d.comb += [
                 one.arrival.eq(arrival),
                 one.sum.eq(self.sums[row]),
+                one.operand.eq(operand),
                 one.element.eq(element),
                 one.limits.eq(limits),
                 one.skip.eq(self.skips[row]),
@@ -77,7 +80,8 @@ class Epilogue(wiring.Component):
             ]
             # Row r is r cycles late; waiting rows - 1 - r more brings all results into one cycle.
             results.append(delay(m, one.result, config.rows - 1 - row, name=f"result_{row}"))
-            arrival, element, limits = one.next_arrival, one.next_element, one.next_limits
+            arrival, operand = one.next_arrival, one.next_operand
+            element, limits = one.next_element, one.next_limits
         m.d.comb += [self.results.eq(Cat(results)), self.load.ready.eq(1)]
 
         return m

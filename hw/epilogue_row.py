@@ -5,10 +5,11 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Arrival, Element, Limits
+from hw.element import Arrival, Element, Limits, Operand
 from hw.layouts import struct
 from hw.once import once
 from hw.ports import read_port
+from hw.product import PRODUCT, Product
 from hw.row_memory import ROW_MEMORY_STAGES, RowMemory
 from hw.scale import SCALE, Scale
 from hw.shifter import LEFT_STAGES
@@ -20,8 +21,8 @@ class EpilogueRow(wiring.Component):
     """What ``Scale`` computes of an element's column and channel.
 
     A raw element is ``clamp_bits`` of the value from bit ``slice_shift`` on. A sum that
-    arrives is kept until the next sum of its column. Arrival, element and limits are out one cycle
-    later, for the next row.
+    arrives is kept until the next sum of its column. Arrival, operand, element and limits are out
+    one cycle later, for the next row.
 
     ======================================================= ================================
     Cycles after an element came in                         What happens
@@ -38,6 +39,8 @@ class EpilogueRow(wiring.Component):
 
     Members
     -------
+    operand : In(Operand), next_operand : Out(Operand)
+        In the cycle of the element, or ``PRODUCT_STAGES`` before it where that multiplies.
     element : In(Element), next_element : Out(Element)
     limits : In(Limits), next_limits : Out(Limits)
     arrival : In(Arrival), next_arrival : Out(Arrival), sum : In(signed(accumulator_bits))
@@ -51,6 +54,8 @@ class EpilogueRow(wiring.Component):
         self._config = config
         super().__init__(
             {
+                "operand": In(Operand),
+                "next_operand": Out(Operand),
                 "element": In(Element),
                 "next_element": Out(Element),
                 "limits": In(Limits),
@@ -69,9 +74,11 @@ class EpilogueRow(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
+        operand = delay(m, self.operand, 1, name="operand")
         element = delay(m, self.element, 1, name="element")
         limits = delay(m, self.limits, 1, name="limits")
         m.d.comb += [
+            self.next_operand.eq(operand),
             self.next_element.eq(element),
             self.next_limits.eq(limits),
             self.next_arrival.eq(delay(m, self.arrival, 1, name="arrival")),
@@ -84,11 +91,15 @@ class EpilogueRow(wiring.Component):
         # A raw element is cut out by the same shifter: only its amount is another.
         right = Mux(late.raw, late.slice_shift, fields.right)[: config.shift_bits]
 
-        column = delay(m, element.column, ROW_MEMORY_STAGES, name="column")
+        column = delay(m, operand.column, ROW_MEMORY_STAGES, name="column")
+        total, skip = self._kept(m, column), self.skip
+        if config.multiplies:
+            product = self._product(m, operand, total)
+            total, skip = Mux(late.multiply, product, total), Mux(late.multiply, 0, skip)
         scale = once(m.submodules, "scale", SCALE, Scale, config)
         m.d.comb += [
-            scale.sum.eq(self._kept(m, column)),
-            scale.skip.eq(self.skip),
+            scale.sum.eq(total),
+            scale.skip.eq(skip),
             scale.left.eq(fields.left),
             scale.skip_left.eq(fields.skip_left),
             scale.right.eq(right),
@@ -98,6 +109,19 @@ class EpilogueRow(wiring.Component):
         ]
 
         return m
+
+    def _product(self, m, operand, total):
+        """The sum's activation times the skip operand, ``PRODUCT_STAGES`` after they are there."""
+        wait = ROW_MEMORY_STAGES + RESULT_STAGES - 1
+        factors = delay(m, operand, wait, name="factors")
+        product = once(m.submodules, "product", PRODUCT, Product, self._config)
+        m.d.comb += [
+            product.one.eq(total),
+            product.other.eq(self.skip),
+            product.one_unsigned.eq(factors.sum_unsigned),
+            product.other_unsigned.eq(factors.skip_unsigned),
+        ]
+        return product.o
 
     def _parameters(self, m, address):
         """The channel's numbers, ``ROW_MEMORY_STAGES`` cycles later, and its bias after them.

@@ -5,11 +5,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.layouts import TILES_STRUCT
-from hw.spec.timing import TABLE_STAGES
+from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES
 
 INTERVAL = TILES_STRUCT["interval"].shape
 FENCE = TILES_STRUCT["fence"].shape
-LATE = range(TABLE_STAGES + 1)  # cycles that writes may come later than the latency says
+# Cycles that writes may come later than the latency says.
+LATE = range(PRODUCT_STAGES + TABLE_STAGES + 1)
 
 
 class Fence(wiring.Component):

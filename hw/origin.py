@@ -74,7 +74,7 @@ class Origin(wiring.Component):
             ("near", offsets.block, offsets.kernel_x),
             ("far", offsets.kernel_y, offsets.tile_x),
             ("base", offsets.tile_y, instruction.input_address),
-            ("skip_tile", offsets.skip_tile_y, offsets.output_column),
+            ("skip_tile", offsets.skip_tile_y, offsets.skip_tile_x),
         )
         sums = {name: _sum(m, name, ADDRESS_BITS, left, right) for name, left, right in pairs}
         skip_base = delay(m, instruction.skip_address, 1, name="skip_base")

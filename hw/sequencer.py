@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.fence import Fence
 from hw.layouts import TILES_STRUCT
 from hw.loop import Loop
-from hw.spec.timing import TABLE_STAGES
+from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES
 from hw.step import Offsets, Step
 
 TERM = ("blocks", "kernel_x", "kernel_y")  # loops of one term, from the innermost on
@@ -22,6 +22,7 @@ STEPS = {  # offset: the loop that it follows, the field that it grows by
     "tile_x": ("tiles_x", "tile_x_stride"),
     "tile_y": ("tiles_y", "tile_y_step"),
     "tile_row": ("tiles_y", "tile_y_stride"),
+    "skip_tile_x": ("tiles_x", "skip_tile_x_step"),
     "skip_tile_y": ("tiles_y", "skip_tile_y_step"),
     "output_tile_x": ("tiles_x", "output_tile_x_step"),
     "output_tile_y": ("tiles_y", "output_tile_y_step"),
@@ -71,6 +72,8 @@ class Sequencer(wiring.Component):
         term_last, inner_last = Signal(name="term_last"), Signal(name="inner_last")
         tile_ends = Signal(name="tile_ends")
         go, start = self.step.valid, Signal(name="start")
+        multiplied = Mux(self.i.p.multiply, PRODUCT_STAGES, 0)
+        tabled = Mux(self.i.p.table, TABLE_STAGES, 0)
 
         m.d.comb += [
             # Each loop says one cycle early whether its count is the last, so this is one gate.
@@ -91,7 +94,7 @@ class Sequencer(wiring.Component):
             fence.interval.eq(instruction.interval),
             fence.started.eq(start),
             fence.next_interval.eq(self.i.p.interval),
-            fence.next_late.eq(Mux(self.i.p.table, TABLE_STAGES, 0)),
+            fence.next_late.eq(multiplied + tabled),
         ]
 
         # After the loops of a tile comes its skip step, if it has one.

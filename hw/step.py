@@ -34,8 +34,9 @@ class Offsets(data.Struct):
     tile_x: ADDRESS_BITS  # also of the coordinate
     tile_y: ADDRESS_BITS
     tile_row: POSITION
+    skip_tile_x: POSITION
     skip_tile_y: ADDRESS_BITS
     output_tile_x: ADDRESS_BITS
     output_tile_y: ADDRESS_BITS
-    output_column: POSITION  # also of the skip operand's address
+    output_column: POSITION
     output_row: POSITION

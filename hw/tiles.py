@@ -5,19 +5,20 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delay
-from hw.element import Arrival, Destination, Element, Limits
+from hw.element import Arrival, Destination, Element, Limits, Operand
 from hw.layouts import TILES_STRUCT
 from hw.ports import read_port
-from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SHIFT_BITS
+from hw.spec.config import ADDRESS_BITS
 from hw.spec.isa.header import Op
-from hw.spec.timing import hold_latency
+from hw.spec.timing import PRODUCT_STAGES, hold_latency
 from hw.step import POSITION, Offsets, Step
+from hw.tile_walk import Turns, Walk
 
 # Fields of the instruction that the results need, after the next instruction has begun.
 _KEPT = (
     *("columns", "passes", "pass_step", "tile_width", "output_step", "output_pitch"),
     *("output_width", "output_height", "output_part", "parameter_address"),
-    *("low", "high", "table", "table_address", "skip", "skip_part", "tag"),
+    *("low", "high", "multiply", "table", "table_address", "tag"),
     *("op", "signal_load", "signal_compute", "signal_store"),
 )
 RECORD = data.StructLayout(
@@ -29,6 +30,9 @@ RECORD = data.StructLayout(
         **{name: TILES_STRUCT[name].shape for name in _KEPT},
     }
 )
+# What brings a tile's operands, which those of a product need before the rest is needed.
+_OPERANDS = ("columns", "passes", "skip", "skip_part", "sum_unsigned", "skip_unsigned")
+OPERANDS = data.StructLayout({name: TILES_STRUCT[name].shape for name in _OPERANDS})
 # The two adders of the first pixel's address.
 RECORD_STAGES = 2
 WALK_STAGES = 2  # from a record's read to its first element
@@ -48,9 +52,11 @@ class BypassRead(data.Struct):
 class Tiles(wiring.Component):
     """Remember each tile, and walk through its passes and columns in turn.
 
-    The first element comes ``hold_latency - ELEMENT_LEAD`` cycles after the tile's last step, and
-    then one per cycle. The destination of an element comes one cycle after it. The sums of all
-    columns arrive from ``hold_latency`` on. Tiles must end at least as many cycles apart
+    The first operand comes ``hold_latency - ELEMENT_LEAD`` cycles after the tile's last step, and
+    then one per cycle. Elements come with their operands, or ``PRODUCT_STAGES`` later where they
+    multiply; the fence keeps those of a next instruction behind them. The destination of an element
+    comes one cycle after it. The sums of all columns arrive from ``hold_latency`` on. Tiles must
+    end at least as many cycles apart
     (``interval``) as they have elements and as the array has columns.
 
     Parameters
@@ -63,7 +69,8 @@ class Tiles(wiring.Component):
         As the sequencer gives them.
     arrival : Out(Arrival)
         The arrival of row 0's sums.
-    element : Out(Element), limits : Out(Limits), bypass : Out(BypassRead)
+    operand : Out(Operand), bypass : Out(BypassRead)
+    element : Out(Element), limits : Out(Limits)
     write : Out(1), final : Out(1), destination : Out(Destination)
         ``write``: the element's pixel lies inside the output. ``final``: it is the last of its
         instruction.
@@ -77,6 +84,7 @@ class Tiles(wiring.Component):
                 "offsets": In(Offsets),
                 "instruction": In(TILES_STRUCT),
                 "arrival": Out(Arrival),
+                "operand": Out(Operand),
                 "element": Out(Element),
                 "limits": Out(Limits),
                 "bypass": Out(BypassRead),
@@ -93,9 +101,18 @@ class Tiles(wiring.Component):
         ends = delay(
             m, self.step.valid & self.step.last, RECORD_STAGES, name="ends", reset_less=False
         )
-        begin = delay(m, ends, wait - RECORD_STAGES, name="begin", reset_less=False)
-        tile = self._remember(m, ends, self._record(m), begin, depth=1 << wait.bit_length())
-        self._arrive(m, begin)
+        record = self._record(m)
+        plain, late = (
+            delay(m, ends & chosen, wait - RECORD_STAGES, name=name, reset_less=False)
+            for name, chosen in (("plain", ~record.multiply), ("late", record.multiply))
+        )
+        self._bring(m, ends, plain | late, depth=1 << wait.bit_length())
+        self._arrive(m, plain | late)
+        # All the rest of a product waits for it, and so for nothing where there is none.
+        late = delay(m, late, PRODUCT_STAGES, name="later", reset_less=False)
+        begin = plain | late
+        depth = 1 << (wait + PRODUCT_STAGES).bit_length()
+        tile = self._remember(m, "records", ends, record, begin, depth=depth)
         m.submodules.walk = walk = Walk(slice_bits=self._config.activation_bits)
 
         m.d.comb += [
@@ -108,22 +125,40 @@ class Tiles(wiring.Component):
             walk.pass_step.eq(tile.pass_step),
         ]
         m.d.sync += [
-            self.element.column.eq(walk.column),
+            self.element.multiply.eq(tile.multiply),
             self.element.parameter_address.eq(tile.parameter_address),
             self.element.raw.eq(tile.passes != 1),
             self.element.slice_shift.eq(walk.slice_shift),
             self.limits.raw.eq(tile.passes != 1),
             self.limits.low.eq(tile.low),
             self.limits.high.eq(tile.high),
-            self.bypass.valid.eq(walk.valid),
-            self.bypass.column.eq(walk.column),
-            self.bypass.last.eq(walk.last),
-            self.bypass.skip.eq(tile.skip),
-            self.bypass.part.eq(tile.skip_part),
         ]
         self._place(m, tile, walk)
 
         return m
+
+    def _bring(self, m, ends, begin, *, depth):
+        """Ask for the operands of each of a tile's elements, when its sums are there."""
+        given = Signal(OPERANDS, name="given")
+        m.d.comb += [given[name].eq(self.instruction[name]) for name in _OPERANDS]
+        record = delay(m, given, RECORD_STAGES, name="given")
+        tile = self._remember(m, "operands", ends, record, begin, depth=depth)
+        m.submodules.turns = turns = Turns()
+        m.d.comb += [
+            turns.begin.eq(begin),
+            turns.columns.eq(tile.columns),
+            turns.passes.eq(tile.passes),
+        ]
+        m.d.sync += [
+            self.operand.column.eq(turns.column),
+            self.operand.sum_unsigned.eq(tile.sum_unsigned),
+            self.operand.skip_unsigned.eq(tile.skip_unsigned),
+            self.bypass.valid.eq(turns.valid),
+            self.bypass.column.eq(turns.column),
+            self.bypass.last.eq(turns.last),
+            self.bypass.skip.eq(tile.skip),
+            self.bypass.part.eq(tile.skip_part),
+        ]
 
     def _arrive(self, m, begin):
         """Count the columns from the cycle in which column 0's sum arrives."""
@@ -160,9 +195,10 @@ class Tiles(wiring.Component):
         ]
         return record
 
-    def _remember(self, m, ends, record, begin, *, depth):
+    def _remember(self, m, name, ends, record, begin, *, depth):
         """Write a record at each tile's end, and read it when the walk through the tile begins."""
-        m.submodules.records = records = memory.Memory(shape=RECORD, depth=depth, init=[])
+        records = memory.Memory(shape=record.shape(), depth=depth, init=[])
+        m.submodules[name] = records
         write, read = records.write_port(), read_port(records, "read")
         m.d.comb += [write.en.eq(ends), write.data.eq(record), read.en.eq(begin)]
         m.d.sync += [write.addr.eq(write.addr + ends), read.addr.eq(read.addr + begin)]
@@ -196,91 +232,3 @@ class Tiles(wiring.Component):
             self.destination.table_address.eq(late.table_address),
             self.destination.signals.eq(signals),
         ]
-
-
-# Sums of steps, never products: y * pitch would be a multiplier.
-class Walk(wiring.Component):
-    """Walk through the passes of a tile, and the columns in each, from the cycle after ``begin``.
-
-    Members
-    -------
-    begin : In(1)
-    columns, passes, tile_width, step, pitch, pass_step : In
-        Fields of the instruction; they hold from the cycle after ``begin`` to the next.
-    valid : Out(1), last : Out(1)
-        ``last``: the last column of the last pass.
-    column, number : Out
-        ``number`` is that of the pass.
-    slice_shift : Out(SHIFT_BITS)
-        ``number`` times ``slice_bits``.
-    x, y : Out, of the column in its tile
-    x_offset : Out, line_offset, pass_offset : Out(ADDRESS_BITS)
-        ``x * step``, ``y * pitch`` and ``number * pass_step``.
-    """
-
-    def __init__(self, *, slice_bits):
-        self._slice_bits = slice_bits
-        inputs = {
-            "columns": "columns",
-            "passes": "passes",
-            "tile_width": "tile_width",
-            "step": "output_step",
-            "pitch": "output_pitch",
-            "pass_step": "pass_step",
-        }
-        super().__init__(
-            {
-                "begin": In(1),
-                **{name: In(TILES_STRUCT[field].shape) for name, field in inputs.items()},
-                "valid": Out(1),
-                "last": Out(1),
-                "column": Out(TILES_STRUCT["columns"].shape),
-                "number": Out(TILES_STRUCT["passes"].shape),
-                "slice_shift": Out(SHIFT_BITS),
-                "x": Out(TILES_STRUCT["tile_width"].shape),
-                "y": Out(TILES_STRUCT["tile_height"].shape),
-                # Of at most a tile's widest row less one pixel.
-                "x_offset": Out(TILES_STRUCT["output_step"].shape.width + COLUMN_STEPS),
-                "line_offset": Out(ADDRESS_BITS),
-                "pass_offset": Out(ADDRESS_BITS),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        line_ends, pass_ends = Signal(), Signal(name="pass_ends")
-        in_pass = (self.column, self.x, self.x_offset, self.y, self.line_offset)
-        in_tile = (self.number, self.slice_shift, self.pass_offset)
-
-        m.d.comb += [
-            line_ends.eq(self.x + 1 == self.tile_width),
-            pass_ends.eq(self.column + 1 == self.columns),
-            self.last.eq(self.valid & pass_ends & (self.number + 1 == self.passes)),
-        ]
-
-        m.d.sync += [
-            self.column.eq(self.column + 1),
-            self.x.eq(self.x + 1),
-            self.x_offset.eq(self.x_offset + self.step),
-        ]
-        with m.If(line_ends):
-            m.d.sync += [
-                self.x.eq(0),
-                self.x_offset.eq(0),
-                self.y.eq(self.y + 1),
-                self.line_offset.eq(self.line_offset + self.pitch),
-            ]
-        with m.If(pass_ends):
-            m.d.sync += [signal.eq(0) for signal in in_pass]
-            m.d.sync += [
-                self.number.eq(self.number + 1),
-                self.slice_shift.eq(self.slice_shift + self._slice_bits),
-                self.pass_offset.eq(self.pass_offset + self.pass_step),
-            ]
-        with m.If(self.last):
-            m.d.sync += self.valid.eq(0)
-        with m.If(self.begin):
-            m.d.sync += self.valid.eq(1)
-            m.d.sync += [signal.eq(0) for signal in (*in_pass, *in_tile)]
-
-        return m

@@ -186,11 +186,14 @@ def _conv(step: FunctionalStep, features, memory):
     operands = operands.reshape(len(features) * pixels, taps * features.shape[2])
     sums = (operands @ step.weights).astype(np.int64).reshape(len(features), pixels, -1)
     # Cut before the shift, as the array's accumulator is narrower than the epilogue's sums.
-    value = (step.cut_sum(sums) << step.left) + step.bias
+    sums, added = step.cut_sum(sums), 0
     if step.skips is not None:
         skip = features[:, step.skips][:, :, step.skip_lanes].astype(np.int64)
-        value += skip << step.skip_left
-    value = step.cut(value)
+        if step.offsets is None:
+            added = skip << step.skip_left
+        else:
+            sums = (step.factor(sums) + step.offsets[0]) * (skip + step.offsets[1])
+    value = step.cut((sums << step.left) + step.bias + added)
     lanes = step.output_lanes
     if step.words.ndim == 1:
         features[:, step.words, lanes] = _rounded(step, value)

@@ -50,6 +50,8 @@ class FunctionalStep:
     skip_left: np.ndarray | None = None
     right: np.ndarray | None = None
     skips: np.ndarray | None = None  # (pixels,)
+    offsets: tuple[int, int] | None = None  # of a product's factors, as they are stored
+    factor: partial | None = None  # the activation in a sum
     skip_lanes: slice | None = None
     output_lanes: slice | None = None
     low: int = 0
@@ -257,6 +259,8 @@ def _plan_conv(machine, tiles):
         skip_left=skip_left,
         right=right,
         skips=skips,
+        offsets=_offsets(tiles, config),
+        factor=partial(_cut, bits=config.activation_bits),
         skip_lanes=skip_lanes,
         output_lanes=output_lanes,
         words=words[0] if tiles.passes == 1 else words,
@@ -309,6 +313,13 @@ def _table(machine, tiles):
     machine.require(machine.tables_loaded[words[used]].all(), "reads a table that nothing loaded")
     # A copy, as a later load may put another table in its place.
     return machine.tables[words].copy()
+
+
+def _offsets(tiles, config):
+    if not tiles.multiply:
+        return None
+    half = 1 << (config.activation_bits - 1)
+    return tiles.sum_unsigned * half, tiles.skip_unsigned * half
 
 
 def _cut(values, bits):

@@ -34,7 +34,7 @@ class Limits:
     nodes: int = 6
     terms: int = 4
     inputs: int = 1
-    products: bool = False  # of two tensors, and sums with one value for each channel
+    products: bool = True  # of two tensors, and sums with one value for each channel
     table_bits: int = 8  # of the widest index of a table; 0: no tables
 
 

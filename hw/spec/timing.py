@@ -33,6 +33,7 @@ RESULT_STAGES = 2  # from a sum's end of the array to its row's epilogue: into a
 STORE_LATENCY = 5  # from an accepted store request to its data
 BANK_STAGES = 2  # a feature bank's memory and its output register
 EPILOGUE_STAGES = 10  # from a sum to the value that is stored
+PRODUCT_STAGES = 4  # from two factors to their product, where a sum would be
 TABLE_STAGES = 2  # from an index to its table's entry: a memory and its output register
 
 

@@ -172,15 +172,15 @@ class _Strip:
     def _compute(self, node: Conv | MaxPool, tag: int) -> list[Task]:
         network = self.network
         rows = self.rows[node.name]
-        height = network.graph[node.inputs[0]].shape[1]
+        height, *others = (source.shape[1] for source in network.graph.sources(node))
         if node.inputs[0] in self.steps:
             # On chip lie only the rows that are read, as many as the stride leaves.
             height = ceil(height / self.steps[node.inputs[0]])
             node = without_gaps(node)
-        read = node.window.rows_read(rows, height)
+        read, *others = node.rows_read(rows, (height, *others))
         result = self._layout(node.name, rows)
         first, stop = self._blocks(node.name)
-        skips = [self._layout(name, rows) for name in node.inputs[1:]]
+        skips = [self._layout(*each) for each in zip(node.inputs[1:], others, strict=True)]
         operands = Operands(
             input=self._layout(node.inputs[0], read),
             # As if the blocks before were there: instructions count blocks from the tensor's first.
@@ -218,7 +218,7 @@ class _Strip:
         return Layer(
             tag=tag,
             name=node.name,
-            op=type(node).__name__.lower(),
+            op=node.kind,
             image=self.image,
             output=replace(layout, channels=segments),
             macs=macs,

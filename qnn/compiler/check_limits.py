@@ -3,7 +3,7 @@
 from hw.spec.isa.header import TAG_BITS, TOKEN_BITS
 from qnn.compiler.compilation import Compilation
 from qnn.errors import CompileError
-from qnn.ir.ops import Conv, Multiply
+from qnn.ir.ops import Conv
 
 TAGS = 1 << TAG_BITS
 MOST_OUTPUTS = (1 << TOKEN_BITS) - 1  # stored outputs of one image; each takes a token
@@ -17,25 +17,9 @@ def check_limits(state: Compilation) -> Compilation:
     CompileError
         A number is too large; the text names the tensor and the parameter of ``SvpeConfig``.
     """
-    _check_products(state.graph)
     _check_widths(state.graph, state.config)
     _check_counts(state.graph, state.batch)
     return state
-
-
-def _check_products(graph):
-    for node in graph.nodes:
-        if node.kind == Multiply.kind:
-            raise CompileError(
-                f"multiply '{node.name}' needs an array that multiplies two tensors, but this one "
-                f"does not yet; compute it outside"
-            )
-        spread = node.is_computed and node.aligned and node.inputs[1:]
-        if spread and graph[node.inputs[1]].shape[1:] != node.shape[1:]:
-            raise CompileError(
-                f"conv '{node.name}' needs an array that adds one value for each channel, but this "
-                f"one does not yet; add a tensor of its shape"
-            )
 
 
 def _check_widths(graph, config):
@@ -45,7 +29,7 @@ def _check_widths(graph, config):
                 f"conv '{node.name}' needs {bits}-bit weights, but the configuration "
                 f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
             )
-        if isinstance(node, Conv | Multiply) and node.epilogue.table is not None:
+        if isinstance(node, Conv) and node.epilogue.table is not None:
             _check_table(node, config)
         if node.rounded and node.type.bits > config.activation_bits:
             raise CompileError(

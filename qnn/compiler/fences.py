@@ -22,7 +22,7 @@ class _Written:
     """Words that one instruction writes, each ``early + 1`` cycles before its last tile's first.
 
     Of the last tile itself, ``early`` is negative. All of them come ``late`` cycles later than
-    those of an instruction without a table.
+    those of most instructions.
     """
 
     words: np.ndarray

@@ -83,7 +83,7 @@ def lower(
     if isinstance(node, MaxPool):
         instructions = _max_pool(layouts, config, tiles)
     else:
-        instructions = _conv(node, layouts, tile, config, tiles, packed, blocks)
+        instructions = _conv(graph, node, layouts, tile, config, tiles, packed, blocks)
     for instruction in instructions:
         _check_fields(node, instruction)
     return instructions
@@ -94,7 +94,7 @@ def _max_pool(layouts, config, tiles):
     return [_at_block(tiles, layouts, share.block, share.block) for share in shares]
 
 
-def _conv(node, layouts, tile, config, tiles, packed, blocks):
+def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
     low, high = clamp(node)
     instructions = []
     of_groups = groups(layouts.output.channels, config.lanes, config.rows)
@@ -114,6 +114,9 @@ def _conv(node, layouts, tile, config, tiles, packed, blocks):
         )
         if node.skip is not None:
             own = _with_skip(own, layouts.skip, group, tile)
+        if node.multiplies:
+            unsigned = [not graph[name].type.signed for name in node.inputs]
+            own = own.having(multiply=True, sum_unsigned=unsigned[0], skip_unsigned=unsigned[1])
         instructions.append(own)
     return instructions
 
@@ -189,11 +192,17 @@ def _column(bit, tile):
 
 
 def _with_skip(tiles, skip, group, tile):
-    columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]
-    return tiles.having(
+    read = tiles.having(
         skip=True,
         skip_part=group.part,
         skip_address=skip.address + group.block * skip.block_step,
+    )
+    # One word serves all pixels: nothing moves away from it.
+    if (skip.height, skip.width) == (1, 1):
+        return read
+    columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]
+    return read.having(
+        skip_tile_x_step=tile.width,
         skip_tile_y_step=tile.height * skip.pitch,
         skip_column=tuple(x + y * skip.pitch for x, y in columns),
     )
@@ -231,4 +240,4 @@ def _check_fields(node, tiles):
 
 
 def _what(node):
-    return f"{type(node).__name__.lower()} '{node.name}'"
+    return f"{node.kind} '{node.name}'"

@@ -14,6 +14,7 @@ from qnn.compiler.choose_plan import choose_plan
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.data_section import lay_out_data, link
 from qnn.compiler.hoist_loads import hoist_loads
+from qnn.compiler.lower_products import lower_products
 from qnn.compiler.map_memory import map_memory
 from qnn.compiler.order_channels import order_channels
 from qnn.compiler.place_concats import place_concats
@@ -106,6 +107,7 @@ PASSES = (
         _on_graph(place_interleaves),
         after=(conditions.graph_is_legal, conditions.each_tensor_has_one_place),
     ),
+    Pass(lower_products, after=(conditions.graph_is_legal,)),
     Pass(check_limits),
     Pass(recode_weights, after=(conditions.graph_is_legal,)),
     Pass(prove_bounds, before=(conditions.graph_is_legal,)),

@@ -89,7 +89,7 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
 
 def choose_layout(graph: Graph, place: dict[str, RootPlace], config: SvpeConfig) -> Tiling:
     """Pitches and tiles of least estimated cycles."""
-    options = {n.name: _options(n, place, config) for n in graph.nodes if n.is_computed}
+    options = {n.name: _options(graph, n, place, config) for n in graph.nodes if n.is_computed}
     readers: dict[str, list[_Options]] = {each.root: [] for each in place.values()}
     for each in options.values():
         for root in dict(each.reads):
@@ -172,7 +172,7 @@ class _Options:
         )
 
 
-def _options(node, place, config):
+def _options(graph, node, place, config):
     taken = steps(node, place, config)
     sizes = [1 << n for n in range(config.columns.bit_length())]
     tiles = [Tile(width, height) for width, height in product(sizes, sizes)]
@@ -181,6 +181,8 @@ def _options(node, place, config):
         if tile.columns <= config.columns:
             whole, each = (count(node, tile, taken, config) for count in (cycles, tile_cycles))
             found.append(_Option(whole, tile.columns, tile.height, each, tile))
-    reads = [(node.inputs[0], node.window.stride), *((name, (1, 1)) for name in node.inputs[1:])]
+    # A skip operand of one pixel is one word for all columns, and meets no other.
+    skips = [name for name in node.inputs[1:] if graph[name].shape[1:] != (1, 1)]
+    reads = [(node.inputs[0], node.window.stride), *((name, (1, 1)) for name in skips)]
     roots = tuple((place[name].root, stride) for name, stride in reads)
     return _Options(roots, tuple(sorted(found)))

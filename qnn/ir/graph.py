@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from qnn.ir.ops import Conv, Input, Operator
+from qnn.ir.ops import Conv, Input, Multiply, Operator
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Graph:
     def convs(self) -> tuple[Conv, ...]:
         """The convolutions, which alone have weights."""
         return tuple(node for node in self.nodes if isinstance(node, Conv))
+
+    @property
+    def products(self) -> tuple[Multiply, ...]:
+        """The products of two tensors."""
+        return tuple(node for node in self.nodes if isinstance(node, Multiply))
 
     def sources(self, node: Operator) -> tuple[Operator, ...]:
         """The nodes that compute the operands of ``node``, in the order of its inputs."""

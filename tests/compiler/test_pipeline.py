@@ -37,6 +37,7 @@ def test_the_passes_read_as_the_story_of_a_compilation():
         "remove_unused",
         "place_concats",
         "place_interleaves",
+        "lower_products",
         "check_limits",
         "recode_weights",
         "prove_bounds",

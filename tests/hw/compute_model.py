@@ -75,7 +75,8 @@ class Clock:
 
 def lateness(instruction):
     """Cycles by which an instruction's writes come later."""
-    return timing.TABLE_STAGES * instruction.get("table", 0)
+    tabled = timing.TABLE_STAGES * instruction.get("table", 0)
+    return tabled + timing.PRODUCT_STAGES * instruction.get("multiply", 0)
 
 
 def execute(state, instruction, clock, offered):
@@ -108,7 +109,7 @@ def requests(config, instruction, step, tile_y, tile_x):
             address = (
                 instruction["skip_address"]
                 + tile_y * instruction["skip_tile_y_step"]
-                + tile_x * instruction["tile_width"]
+                + tile_x * instruction["skip_tile_x_step"]
                 + sum(instruction[f"skip_column_{b}"] for b in bits)
             )
             yield address % config.feature_words, True
@@ -193,6 +194,11 @@ def _channel(state, instruction, window, skip, row, number):
     skip_value = 0
     if instruction["skip"]:
         skip_value = skip[instruction["skip_part"] * config.rows + row]
+    if instruction["multiply"]:
+        acc = _factor(config, acc, instruction["sum_unsigned"]) * (
+            _factor(config, skip_value, instruction["skip_unsigned"])
+        )
+        skip_value = 0
     value = wrap(
         (acc << own["left"]) + own["bias"] + (skip_value << own["skip_left"]), config.result_bits
     )
@@ -203,6 +209,11 @@ def _channel(state, instruction, window, skip, row, number):
         return clamped
     entries = 1 << config.table_bits
     return state.tables[instruction["table_address"] * entries + clamped % entries][row]
+
+
+def _factor(config, stored, is_unsigned):
+    bits = config.activation_bits
+    return wrap(stored, bits) + (is_unsigned << (bits - 1))
 
 
 def _store(state, one):

@@ -161,7 +161,9 @@ def _draw(config, rng, tag, *, depends):
     out_width, out_height = rng.randint(1, 7), rng.randint(1, 5)
     passes = rng.choice((1, 1, 1, config.passes))
     maximum = rng.random() < 0.3
-    skip = int(not maximum and rng.random() < 0.4)
+    skip = int(not maximum and rng.random() < 0.5)
+    multiply = int(skip and config.multiplies and rng.random() < 0.5)
+    shared = skip and rng.random() < 0.3  # one word of the skip operand for all pixels
     out_pitch = out_width + rng.randint(0, 2)
     out_step = rng.choice((1, 1, 2, 3))
     # Words of a row of results, between which others may lie.
@@ -206,7 +208,11 @@ def _draw(config, rng, tag, *, depends):
         "skip": skip,
         "skip_part": rng.randrange(config.parts),
         "skip_address": rng.randint(0, config.feature_words // 4),
-        "skip_tile_y_step": out_pitch * tile_height,
+        "skip_tile_x_step": 0 if shared else tile_width,
+        "skip_tile_y_step": 0 if shared else out_pitch * tile_height,
+        "multiply": multiply,
+        "sum_unsigned": rng.randint(0, 1),
+        "skip_unsigned": rng.randint(0, 1),
         "interval": max(passes * columns, config.columns) + rng.choice((0, 0, rng.randint(0, 20))),
         "passes": 1 if maximum else passes,
         "pass_step": rng.randint(0, 100),
@@ -232,7 +238,7 @@ def _draw(config, rng, tag, *, depends):
         instruction[f"column_x_{bit}"] = right * stride
         instruction[f"column_y_{bit}"] = down * stride
         instruction[f"column_address_{bit}"] = right * stride + down * stride * pitch
-        instruction[f"skip_column_{bit}"] = right + down * out_pitch
+        instruction[f"skip_column_{bit}"] = 0 if shared else right + down * out_pitch
     return instruction
 
 
@@ -244,6 +250,8 @@ def _legal(config, instruction, *, lower_half):
             for step in steps:
                 reads = list(requests(config, instruction, step, tile_y, tile_x))
                 inside = [address for address, within in reads if within]
+                if step is None and not instruction["skip_tile_x_step"]:
+                    inside = inside[:1]  # all columns read one word, and so one bank
                 if len({address % config.banks for address in inside}) < len(inside):
                     return False
                 if lower_half and any(a >= config.feature_words // 2 for a in inside):

@@ -15,10 +15,10 @@ from tests.hw.compute_model import wrap
 WORDS = 8
 
 
-def results(config, memory, elements):
+def results(config, memory, elements, wait=0):
     """What the row gives for each of ``elements``, one a cycle.
 
-    Each is (element and limits, sums, skip).
+    Each is (operand, element and limits, sums, skip); ``wait`` cycles lie between the first two.
     """
     row = EpilogueRow(config)
     layout = parameters(config)
@@ -38,13 +38,15 @@ def results(config, memory, elements):
             await ctx.tick()
         ctx.set(row.arrival, {"valid": 0})
         ctx.set(row.sum, -1)
-        total = lead + timing.EPILOGUE_STAGES
+        total = wait + lead + timing.EPILOGUE_STAGES
         for cycle in range(len(elements) + total):
             if cycle < len(elements):
-                ctx.set(row.element, _only(row.element, elements[cycle][0]))
+                ctx.set(row.operand, _only(row.operand, elements[cycle][0]))
+            if 0 <= cycle - wait < len(elements):
+                ctx.set(row.element, _only(row.element, elements[cycle - wait][0]))
             if 0 <= cycle - lead < len(elements):
                 ctx.set(row.skip, elements[cycle - lead][2])
-            late = cycle - lead - LIMITS_LEAD + 1
+            late = cycle - wait - lead - LIMITS_LEAD + 1
             if 0 <= late < len(elements):
                 ctx.set(row.limits, _only(row.limits, elements[late][0]))
             if cycle >= total:
@@ -63,12 +65,19 @@ def _only(port, fields):
     return {name: value for name, value in fields.items() if name in names}
 
 
+def factor(stored, bits, is_unsigned):
+    """The integer of an activation that is stored in ``bits`` bits."""
+    return wrap(stored, bits) + (is_unsigned << (bits - 1))
+
+
 def expected(config, fields, element, sums, skip):
     bits, activation_bits = config.result_bits, config.activation_bits
+    total = sums[element["column"]]
+    if element.get("multiply"):
+        one = factor(total, activation_bits, element["sum_unsigned"])
+        total, skip = one * factor(skip, activation_bits, element["skip_unsigned"]), 0
     value = wrap(
-        (sums[element["column"]] << fields["left"])
-        + fields["bias"]
-        + (skip << fields["skip_left"]),
+        (total << fields["left"]) + fields["bias"] + (skip << fields["skip_left"]),
         bits,
     )
     if element["raw"]:
@@ -133,3 +142,45 @@ def test_every_shift_limit_and_pass_equals_integers(
             expected(config, memory[element["parameter_address"]], element, totals, skip)
             for element, totals, skip in elements
         ]
+
+
+@pytest.mark.parametrize("one_unsigned", [0, 1])
+@pytest.mark.parametrize("other_unsigned", [0, 1])
+@pytest.mark.parametrize("activation_bits", [4, 10])
+def test_products_are_those_of_integers_and_scaled_as_sums_are(
+    one_unsigned, other_unsigned, activation_bits
+):
+    config = SvpeConfig(
+        lanes=2, rows=1, columns=16, activation_bits=activation_bits, parameter_words=WORDS
+    )
+    rng = random.Random(activation_bits)
+    half = 1 << (activation_bits - 1)
+    ends = (-half, -1, 0, 1, half - 1)
+    memory = [
+        {"bias": rng.randrange(-999, 999), "left": n % 3, "skip_left": n, "right": n % 5}
+        for n in range(WORDS)
+    ]
+    # The sum's higher bits are no part of the activation.
+    sums = [rng.choice((*ends, rng.randrange(-half, half))) + 8 * half for _ in range(16)]
+    elements = [
+        (
+            {
+                "multiply": 1,
+                "sum_unsigned": one_unsigned,
+                "skip_unsigned": other_unsigned,
+                "column": rng.randrange(16),
+                "parameter_address": rng.randrange(WORDS),
+                "raw": rng.randint(0, 1),
+                "slice_shift": activation_bits * rng.randrange(config.passes),
+                "low": -half,
+                "high": half - 1,
+            },
+            sums,
+            rng.choice((*ends, rng.randrange(-half, half))),
+        )
+        for _ in range(400)
+    ]
+    assert results(config, memory, elements, timing.PRODUCT_STAGES) == [
+        expected(config, memory[element["parameter_address"]], element, totals, skip)
+        for element, totals, skip in elements
+    ]

@@ -171,6 +171,8 @@ def instructions(draw, columns):
         "weight_address": draw(st.integers(0, 60000)),
         "weight_step": draw(st.integers(0, 1)),
         "skip": draw(st.integers(0, 1)),
+        "skip_tile_x_step": draw(st.sampled_from((0, 1, 4, 16))),
+        "multiply": draw(st.integers(0, 1)),
         "interval": draw(st.integers(0, 20)),
         "table": draw(st.integers(0, 1)),
         "tile_width": draw(st.integers(1, 16)),

@@ -1,12 +1,11 @@
 # amaranth: UnusedElaboratable=no
 import random
-from itertools import pairwise
 
 import pytest
 
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
 from hw.spec.isa.header import Op
-from hw.spec.timing import hold_latency
+from hw.spec.timing import PRODUCT_STAGES, hold_latency
 from hw.tiles import ELEMENT_LEAD, Tiles
 from tests.hw.record import record
 
@@ -44,6 +43,9 @@ def random_tile(config, rng):
             "table": rng.getrandbits(1),
             "table_address": rng.getrandbits(6),
             "skip": rng.getrandbits(1),
+            "multiply": rng.getrandbits(1),
+            "sum_unsigned": rng.getrandbits(1),
+            "skip_unsigned": rng.getrandbits(1),
             "skip_part": rng.getrandbits(6),
             "tag": rng.getrandbits(16),
             **{f"signal_{name}": rng.getrandbits(1) for name in SIGNALS},
@@ -65,18 +67,24 @@ def one_pixel(rng, config):
     return tile
 
 
+def late_of(tile):
+    return PRODUCT_STAGES * tile["instruction"]["multiply"]
+
+
 def scheduled(tiles, rng, slack, columns):
-    """(cycle of its last step, tile): the least interval apart, and up to ``slack`` more."""
+    """(cycle of its last step, tile): as close as fences allow, and up to ``slack`` more."""
     at, schedule = 0, []
-    for tile in tiles:
+    for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
         schedule.append((at, tile))
         interval = tile["instruction"]["columns"] * tile["instruction"]["passes"]
-        at += max(interval, columns) + rng.randint(0, slack)
+        # What is less late waits for what is later, as ``in_order_fence`` says.
+        at += max(interval, columns) + max(0, late_of(tile) - late_of(following))
+        at += rng.randint(0, slack)
     return schedule
 
 
 def observed(config, schedule):
-    """(cycle, outputs) of each element; its destination comes one cycle later."""
+    """What every output is in every cycle."""
     dut = Tiles(config)
 
     async def drive(ctx):
@@ -94,26 +102,21 @@ def observed(config, schedule):
         ctx.set(dut.step, {"valid": 0})
 
     last = schedule[-1][0] + hold_latency(config) + config.columns * (config.passes + 1)
-    signals = [dut.bypass, dut.element, dut.write, dut.final, dut.destination, dut.limits]
-    signals += [dut.arrival]
-    rows = record(dut, drive, cycles=last + 2, signals=signals)
-    quiet = [cycle for cycle, row in enumerate(rows[:-1]) if not row[0]["valid"]]
-    assert not any(rows[cycle + 1][2] or rows[cycle + 1][3] for cycle in quiet)
-    arrived = {cycle: row[-1]["column"] for cycle, row in enumerate(rows) if row[-1]["valid"]}
+    names = ("bypass", "operand", "element", "limits", "write", "final", "destination", "arrival")
+    signals = [getattr(dut, name) for name in names]
+    rows = record(dut, drive, cycles=last + PRODUCT_STAGES + 2, signals=signals)
+    seen = {name: list(each) for name, each in zip(names, zip(*rows, strict=True), strict=True)}
+    arrived = {n: one["column"] for n, one in enumerate(seen["arrival"]) if one["valid"]}
     assert arrived == {
         at + hold_latency(config) + column: column
         for at, _ in schedule
         for column in range(config.columns)
     }
-    return [
-        (cycle, bypass, element, *after[2:5], limits)
-        for cycle, ((bypass, element, *_, limits, _), after) in enumerate(pairwise(rows))
-        if bypass["valid"]
-    ]
+    return seen
 
 
 def expected(config, schedule):
-    """The cycle of each element, and the fields of its outputs."""
+    """(cycle, output, its fields) of each operand and element."""
     for at, tile in schedule:
         own, offsets = tile["instruction"], tile["offsets"]
         columns, passes = own["columns"], own["passes"]
@@ -130,22 +133,44 @@ def expected(config, schedule):
                 + down * own["output_pitch"]
                 + number * own["pass_step"]
             )
+            cycle = at + hold_latency(config) - ELEMENT_LEAD + n
             yield (
-                at + hold_latency(config) - ELEMENT_LEAD + n,
+                cycle,
+                "bypass",
                 {
+                    "valid": 1,
                     "column": column,
                     "last": last,
                     "skip": own["skip"],
                     "part": own["skip_part"],
                 },
+            )
+            yield (
+                cycle,
+                "operand",
                 {
                     "column": column % 16,
+                    "sum_unsigned": own["sum_unsigned"],
+                    "skip_unsigned": own["skip_unsigned"],
+                },
+            )
+            cycle += late_of(tile)
+            yield (
+                cycle,
+                "element",
+                {
+                    "multiply": own["multiply"],
                     "parameter_address": own["parameter_address"],
                     "raw": passes > 1,
                     "slice_shift": number * config.activation_bits,
                 },
-                x < own["output_width"] and y < own["output_height"],
-                last and tile["final"],
+            )
+            yield cycle, "limits", {"raw": passes > 1, "low": own["low"], "high": own["high"]}
+            yield cycle + 1, "write", x < own["output_width"] and y < own["output_height"]
+            yield cycle + 1, "final", last and tile["final"]
+            yield (
+                cycle + 1,
+                "destination",
                 {
                     "address": address % (1 << ADDRESS_BITS),
                     "part": own["output_part"],
@@ -156,20 +181,24 @@ def expected(config, schedule):
                     "table_address": own["table_address"],
                     "signals": sum(own[f"signal_{name}"] << n for n, name in enumerate(SIGNALS)),
                 },
-                {"raw": passes > 1, "low": own["low"], "high": own["high"]},
             )
 
 
 def check(config, schedule):
     seen, wanted = observed(config, schedule), list(expected(config, schedule))
-    assert [one[0] for one in seen] == [one[0] for one in wanted]
-    for (cycle, *got), (_, *fields) in zip(seen, wanted, strict=True):
-        bypass, element, write, final, destination, limits = fields
-        for view, values in zip(
-            (got[0], got[1], got[4], got[5]), (bypass, element, destination, limits), strict=True
-        ):
-            assert {name: view[name] for name in values} == values, cycle
-        assert (got[2], got[3]) == (write, final), cycle
+    for cycle, name, fields in wanted:
+        got = seen[name][cycle]
+        if isinstance(fields, dict):
+            got = {field: got[field] for field in fields}
+        assert got == fields, (cycle, name)
+    # And nothing else: no operand is asked for, and nothing is written, in any other cycle.
+    for name, flags in (
+        ("bypass", [one["valid"] for one in seen["bypass"]]),
+        ("write", seen["write"]),
+        ("final", seen["final"]),
+    ):
+        cycles = {cycle for cycle, other, fields in wanted if other == name and fields}
+        assert {cycle for cycle, flag in enumerate(flags) if flag} == cycles
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -185,6 +214,17 @@ def test_the_least_intervals_never_fill_the_memory_of_tiles(name):
     config, rng = CONFIGS[name], random.Random(7)
     tiles = [one_pixel(rng, config) for _ in range(4 * hold_latency(config))]
     check(config, scheduled(tiles, rng, 0, config.columns))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_sum_right_behind_a_product_would_meet_it(name):
+    config, rng = CONFIGS[name], random.Random(5)
+    tiles = [one_pixel(rng, config) for _ in range(2)]
+    for tile, multiply in zip(tiles, (1, 0), strict=True):
+        tile["instruction"]["multiply"] = multiply
+    check(config, scheduled(tiles, rng, 0, 1 if config.columns == 1 else config.columns))
+    with pytest.raises(AssertionError):
+        check(config, [(0, tiles[0]), (PRODUCT_STAGES, tiles[1])])
 
 
 def test_tiles_closer_than_their_interval_lose_results():

@@ -54,6 +54,8 @@ def every_mode(config: SvpeConfig) -> set[str]:
         found |= {_place(*LOAD_TABLES), "table", "a plain result behind one of a table"}
         found |= {"a clamp that is not the index's", "tables of the first slot"}
         found |= {"tables of another slot"} if config.tables > 1 else set()
+    found |= {"a skip operand for each pixel", "a skip operand for all pixels"}
+    found |= set(_factors()) if config.multiplies else set()
     # Multipliers take a weight of several terms as one integer.
     return found if config.pe == "shift" else found - {"terms of several"}
 
@@ -107,10 +109,22 @@ def _tiles(tiles: Tiles, config: SvpeConfig) -> Iterator[str]:
         yield f"tables of {'another' if tiles.table_address else 'the first'} slot"
     if tiles.skip:
         yield f"skip part {tiles.skip_part}"
+        pixels = "each pixel" if tiles.skip_tile_x_step else "all pixels"
+        yield f"a skip operand for {pixels}"
+    if tiles.multiply:
+        yield _factor(tiles.sum_unsigned, tiles.skip_unsigned)
     if tiles.columns == config.columns:
         yield "every column"
     if tiles.output_width % tiles.tile_width or tiles.output_height % tiles.tile_height:
         yield "a tile that is cut"
+
+
+def _factors():
+    return (_factor(one, other) for one in (False, True) for other in (False, True))
+
+
+def _factor(one, other):
+    return " times ".join("an unsigned factor" if each else "a signed one" for each in (one, other))
 
 
 def _padding(tiles):

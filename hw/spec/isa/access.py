@@ -65,7 +65,7 @@ def read_bounds(tiles: Tiles) -> tuple[tuple[int, int], ...]:
     bounds = _bounds(tiles, tiles.input_address, loops, tiles.column_address)
     if not tiles.skip:
         return (bounds,)
-    loops = ((tiles.tiles_y, tiles.skip_tile_y_step), (tiles.tiles_x, tiles.tile_width))
+    loops = ((tiles.tiles_y, tiles.skip_tile_y_step), (tiles.tiles_x, tiles.skip_tile_x_step))
     return bounds, _bounds(tiles, tiles.skip_address, loops, tiles.skip_column)
 
 
@@ -80,7 +80,8 @@ def _bounds(tiles, first, loops, columns):
 
 def skip_reads(tiles: Tiles) -> np.ndarray:
     """Feature words of the skip step: (tiles, columns)."""
-    outer = _loops((tiles.tiles_y, tiles.skip_tile_y_step), (tiles.tiles_x, tiles.tile_width))
+    down, across = tiles.skip_tile_y_step, tiles.skip_tile_x_step
+    outer = _loops((tiles.tiles_y, down), (tiles.tiles_x, across))
     address = tiles.skip_address + outer[:, None] + column_offsets(tiles, tiles.skip_column)
     return address & ADDRESS_MASK
 

@@ -4,6 +4,9 @@ Loops, outermost first: tile_y, tile_x, term, kernel_y, kernel_x, block; then, i
 that reads the skip operand. Every term reads the same features. The first step of each term but the
 first moves the sum so far left by ``SvpeConfig.term_shift`` before it adds to it.
 
+With ``multiply``, the skip operand is not added to the sum but multiplies it: the sum's low
+``activation_bits`` are a stored activation, and both factors are the integers that are stored.
+
 Addresses count feature words and wrap at 2**ADDRESS_BITS. Column c
 of the array adds, for each bit b that is set in c, ``column_address[b]``, ``column_x[b]`` and
 ``column_y[b]`` to the address, x and y of column 0.
@@ -16,12 +19,19 @@ index of ``SvpeConfig.table_bits``, is word i mod 2**table_bits of the table.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS, TABLE_BITS, SvpeConfig
+from hw.spec.config import (
+    ADDRESS_BITS,
+    COLUMN_STEPS,
+    COORDINATE_BITS,
+    MOST_FACTOR_BITS,
+    TABLE_BITS,
+    SvpeConfig,
+)
 from hw.spec.isa.buffers import Buffer, Span
 from hw.spec.isa.checks import require_inside, require_most, require_positive
 from hw.spec.isa.header import Header, Op
 from hw.spec.isa.members import number, numbers
-from hw.spec.timing import TABLE_STAGES, write_latency
+from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES, write_latency
 
 # All ones in the field: more cycles of writes than ever remain.
 NO_FENCE = (1 << COORDINATE_BITS) - 1
@@ -88,9 +98,13 @@ class Tiles(Header):
     skip: bool = number(1, kind=bool)
     skip_part: int = number(6)  # which group of `rows` lanes
     skip_address: int = number(ADDRESS_BITS)
-    # From tile to tile in x it steps by tile_width, whatever the output's step is.
+    # From tile to tile in x: tile_width, or 0 where one word serves all pixels.
+    skip_tile_x_step: int = number(COLUMN_STEPS + 1)
     skip_tile_y_step: int = number(ADDRESS_BITS)
     skip_column: Four = numbers(ADDRESS_BITS, COLUMN_STEPS)
+    multiply: bool = number(1, kind=bool)  # by the skip operand
+    sum_unsigned: bool = number(1, kind=bool)  # the first factor is stored less half its range
+    skip_unsigned: bool = number(1, kind=bool)  # and so is the second
     # Output: tiles of tile_width x tile_height pixels, one word (or part) a pixel. Pixels that lie
     # apart leave room for those of other instructions between them.
     interval: int = number(10)  # cycles from a tile's last step to the next's; columns or more
@@ -161,7 +175,7 @@ class Tiles(Header):
 
     def late(self, config: SvpeConfig) -> int:
         """Cycles by which its writes come later than ``hw.spec.timing.write_latency`` says."""
-        return TABLE_STAGES * self.table
+        return PRODUCT_STAGES * self.multiply + TABLE_STAGES * self.table
 
     def order_fence(self, before: "Tiles", config: SvpeConfig) -> int:
         """The largest fence with which all its writes come after those of ``before``.
@@ -179,7 +193,8 @@ class Tiles(Header):
         """
         spans = [self._input()]
         if self.skip:
-            size = (self.output_height - 1) * self.skip_pitch + self.output_width
+            across = self.output_width if self.skip_tile_x_step else 1
+            size = (self.output_height - 1) * self.skip_pitch + across
             spans.append(Span(Buffer.FEATURES, self.skip_address, self.skip_address + size))
         if self.op is Op.CONV:
             spans += [self._weights(), self._parameters()]
@@ -210,6 +225,15 @@ class Tiles(Header):
     def _table(self, config):
         start = self.table_address << config.table_bits
         return Span(Buffer.TABLES, start, start + (1 << config.table_bits))
+
+    def _check_product(self, config):
+        if self.op is not Op.CONV or not self.skip:
+            raise ValueError("Tiles multiply must be 0 without a CONV and its skip operand")
+        if not config.multiplies:
+            raise ValueError(
+                f"Tiles multiply must be 0 with activations of more than {MOST_FACTOR_BITS} bits, "
+                f"not {config.activation_bits}"
+            )
 
     def check(self, config: SvpeConfig) -> None:
         """Return if an accelerator of ``config`` executes the instruction as it says.
@@ -243,6 +267,13 @@ class Tiles(Header):
             require_inside(self, "output_address", span, config)
         if self.skip:
             require_inside(self, "skip_address", self.reads(config)[1], config)
+            if self.skip_tile_x_step not in (0, self.tile_width):
+                raise ValueError(
+                    f"Tiles skip_tile_x_step must be 0 or the tile_width {self.tile_width}, not "
+                    f"{self.skip_tile_x_step}"
+                )
+        if self.multiply:
+            self._check_product(config)
         if self.op is Op.CONV:
             require_inside(self, "weight_address", self._weights(), config)
             require_inside(self, "parameter_address", self._parameters(), config)

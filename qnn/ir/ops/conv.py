@@ -63,6 +63,7 @@ class Conv(Operator):
 
     kind = "conv"
     words = ("conv", "depthwise")
+    multiplies: ClassVar[bool] = False  # whether the skip operand is a factor, as to a compiler
     file_fields: ClassVar[Mapping[str, Any]] = {
         **HEAD_FIELDS,
         **WINDOW_FIELDS,

@@ -125,8 +125,18 @@ def test_a_map_at_the_buffers_start_is_found_behind_the_wrap():
 
 
 def test_a_skip_operand_and_passes_are_spans_of_their_own():
-    skipped = replace(CONV, skip=True, skip_address=300, skip_tile_y_step=9, passes=2, pass_step=40)
+    skipped = replace(
+        CONV,
+        skip=True,
+        skip_address=300,
+        skip_tile_x_step=CONV.tile_width,
+        skip_tile_y_step=9,
+        passes=2,
+        pass_step=40,
+    )
     assert skipped.reads(TEST)[1] == Span(Buffer.FEATURES, 300, 300 + 3 * 9 + 6)
+    gated = replace(skipped, skip_tile_x_step=0, skip_tile_y_step=0)
+    assert gated.reads(TEST)[1] == Span(Buffer.FEATURES, 300, 301)
     assert skipped.writes(TEST) == (
         Span(Buffer.FEATURES, 200, 230),
         Span(Buffer.FEATURES, 240, 270),
@@ -227,9 +237,14 @@ def test_a_wrong_transfer_is_refused_by_its_field(changes, error):
             "Tiles output_address must keep all words within the 2048 of FEATURES, not reach 2050",
         ),
         (
-            {"skip": True, "skip_address": 2040, "skip_tile_y_step": 6},
+            {"skip": True, "skip_address": 2040, "skip_tile_x_step": 1, "skip_tile_y_step": 6},
             "Tiles skip_address must keep all words within the 2048 of FEATURES, not reach 2064",
         ),
+        (
+            {"skip": True, "skip_tile_x_step": 3},
+            "Tiles skip_tile_x_step must be 0 or the tile_width 2, not 3",
+        ),
+        ({"multiply": True}, "Tiles multiply must be 0 without a CONV and its skip operand"),
         (
             {"weight_address": 500},
             "Tiles weight_address must keep all words within the 512 of WEIGHTS, not reach 536",
@@ -259,6 +274,16 @@ def test_a_wrong_transfer_is_refused_by_its_field(changes, error):
 def test_wrong_tiles_are_refused_by_their_field(changes, error):
     with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
         replace(CONV, **changes).check(TEST)
+
+
+def test_products_need_a_configuration_that_has_them():
+    product = replace(CONV, skip=True, multiply=True)
+    product.check(TEST)
+    product.check(replace(TEST, activation_bits=10))
+    wide = replace(TEST, activation_bits=11)
+    error = "Tiles multiply must be 0 with activations of more than 10 bits, not 11"
+    with pytest.raises(ValueError, match=f"^{error}$"):
+        product.check(wide)
 
 
 def test_numbers_of_numpy_count_as_their_values():
@@ -291,6 +316,7 @@ WALKS = {
     **dict.fromkeys(("column_address", "skip_column"), FOUR),
     "columns": st.integers(1, 16),
     "tile_width": st.integers(1, 16),
+    "skip_tile_x_step": st.integers(0, 16),
     "skip": st.booleans(),
 }
 
