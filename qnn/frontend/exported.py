@@ -26,12 +26,12 @@ from qnn.frontend.signature import live_nodes, results, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
     CONCATS,
-    MOVES,
     called,
     in_order,
     is_view,
     joins_channels,
     known,
+    only_moves,
     view_of,
 )
 from qnn.ir.graph import Output
@@ -173,13 +173,13 @@ class _Walk:
         target = target_of(node)
         if is_finished(node):
             return self._finished(node)
-        if target not in OPERATORS and target not in MOVES:
+        if target not in OPERATORS and not only_moves(node):
             raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target))])
         # What it reads is told already, and would be blamed here once more.
         operands = [self.values[n] for n in node.all_input_nodes]
         if any(computed(each) and self._is_unknown(each) for each in operands):
             return self._stand_in(node)
-        if target in MOVES:
+        if only_moves(node):
             return self._moved(node)
         if target in CONCATS:
             return self._concatenated(node)

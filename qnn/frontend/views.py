@@ -81,7 +81,7 @@ class View:
         """
         index = self.index
         each = torch.arange(batch).mul(self.total).reshape(-1, *(1,) * (index.dim() - 1))
-        if index.dim() < 2 or len(index) != batch or not bool((index - index[:1] == each).all()):
+        if index.dim() < 1 or len(index) != batch or not bool((index - index[:1] == each).all()):
             raise self.refuse(
                 "to keep the batch as the first axis",
                 f"a tensor of shape {tuple(index.shape)} of {batch} images",
@@ -137,6 +137,13 @@ def known(view: View) -> Held:
     # Other shapes of the same order stay views: what reads them may need other axes.
     alike = in_order(view) and shape[:1] == (view.index.numel() // view.total,)
     return source if alike and block_of(shape[1:]) == source.shape else view
+
+
+def only_moves(node: fx.Node) -> bool:
+    """Whether a call moves values and computes none; padding by negative amounts is a crop."""
+    if target_of(node) in ("aten.pad", "aten.constant_pad_nd"):
+        return max(node.args[1], default=0) <= 0
+    return target_of(node) in MOVES
 
 
 def joins_channels(node: fx.Node) -> bool:

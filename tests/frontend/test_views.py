@@ -121,6 +121,8 @@ CASES = {
         first=conv(3, 4),
         a=conv(3, 4, 1),
     ),
+    "one number": Made(lambda m, x: m.first(x).mean((2, 3)).squeeze(-1), first=conv(3, 1)),
+    "a crop by padding": Made(lambda m, x: m.first(F.pad(x, (-1, 0, 0, -2))), first=conv(3, 4)),
     "means of rows": Made(
         lambda m, x: m.a(m.first(x).mean(3)), first=conv(3, 4), a=nn.Conv1d(4, 2, 3)
     ),
