@@ -103,7 +103,7 @@ def buffer_rams(config: SvpeConfig) -> int:
     features = config.banks * _blocks(config.feature_bits, bank_words, 18)
     weights = config.rows * _blocks(config.lanes * config.weight_bits, config.weight_words, 36)
     parameters = config.rows * _blocks(config.parameter_bits, config.parameter_words, 36)
-    tables = config.rows * _blocks(config.activation_bits, config.table_words, 36)
+    tables = config.rows * _blocks(config.activation_bits, config.table_words, 18)
     return features + weights + parameters + tables
 
 
