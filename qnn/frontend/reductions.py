@@ -1,6 +1,6 @@
 """Means, sums and maxima over axes: pooling of rows and columns, and sums of channels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -42,6 +42,9 @@ class Reduction:
         shape = [1 if a in axes else n for a, n in enumerate(places.shape) if keep or a not in axes]
         kept = [a for a in range(places.dim()) if a not in axes]
         rows = places.permute(*kept, *axes).reshape(prod(places.shape[a] for a in kept), -1)
+        # Of a single value nothing is left to reduce.
+        if rows.shape[1] == 1:
+            return known(replace(view, index=view.index.reshape(self.make.batch, *shape)))
         source = self.make.joined(view)
         found = None if source is None else self._of(view.name, source, rows)
         if found is None and len(axes) > 1:

@@ -235,21 +235,9 @@ def test_what_no_output_needs_is_left_out():
             "(model.eval())",
         ),
         (
-            lambda m, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+            lambda m, x: F.adaptive_max_pool2d(x, 5),
             {},
-            "model (aten.avg_pool2d, HERE) needs one divisor for all windows, not "
-            "count_include_pad=False with padding; set count_include_pad=True or padding=0",
-        ),
-        (
-            lambda m, x: F.avg_pool2d(x, 3, 2, ceil_mode=True),
-            {},
-            "model (aten.avg_pool2d, HERE) needs whole windows, not ceil_mode=True with windows "
-            "cut at the edge; set ceil_mode=False",
-        ),
-        (
-            lambda m, x: F.adaptive_avg_pool2d(x, 5),
-            {},
-            "model (aten.adaptive_avg_pool2d, HERE) needs an output size that gives windows of "
+            "model (aten.adaptive_max_pool2d, HERE) needs an output size that gives windows of "
             "one size and stride, not 5x5 of 8x6; choose one that divides the input's",
         ),
         (

@@ -123,6 +123,15 @@ CASES = {
     ),
     "one number": Made(lambda m, x: m.first(x).mean((2, 3)).squeeze(-1), first=conv(3, 1)),
     "a crop by padding": Made(lambda m, x: m.first(F.pad(x, (-1, 0, 0, -2))), first=conv(3, 4)),
+    "averages without their padding": Made(
+        lambda m, x: F.avg_pool2d(m.first(x), 3, 1, 1, count_include_pad=False), first=conv(3, 4)
+    ),
+    "averages of cut windows": Made(
+        lambda m, x: F.avg_pool2d(m.first(x), 3, 2, ceil_mode=True), first=conv(3, 4)
+    ),
+    "averages of uneven shares": Made(
+        lambda m, x: F.adaptive_avg_pool2d(m.first(x), (3, 5)), first=conv(3, 4)
+    ),
     "means of rows": Made(
         lambda m, x: m.a(m.first(x).mean(3)), first=conv(3, 4), a=nn.Conv1d(4, 2, 3)
     ),

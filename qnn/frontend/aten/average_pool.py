@@ -3,24 +3,20 @@
 import math
 
 from qnn.frontend.aten.call import Call
+from qnn.frontend.aten.cut_windows import Span, pooled
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.max_pool import FloatMaxPool
+from qnn.frontend.ops.operator import FloatOperator
 from qnn.ir.window import Pair, Window
 
 
-def avg_pool2d(call: Call) -> AveragePool:
-    """Average pooling by windows that are whole and have one divisor."""
+def avg_pool2d(call: Call) -> FloatOperator:
+    """Average pooling; windows that are cut at a border divide by what they have there."""
     source, shape, kernel = call.source(), call.shape, call.pair("kernel_size")
     # An empty stride is PyTorch's way to say the kernel's.
     stride, padding = call.pair("stride", kernel), call.pair("padding")
-    # At the border it would divide by fewer values, while weights are the same everywhere.
-    if not call["count_include_pad"] and any(padding):
-        raise call.refuse(
-            "one divisor for all windows",
-            "count_include_pad=False with padding",
-            "set count_include_pad=True or padding=0",
-        )
-    divisor = call.get("divisor_override") or math.prod(kernel)
+    own, counts_zeros = call.get("divisor_override"), call["count_include_pad"]
+    divisor = own or math.prod(kernel)
     # Averages of what is never negative are never negative, which later stages rely on.
     if divisor < 0:
         raise call.refuse("a positive divisor", f"divisor_override={divisor}", "negate weights")
@@ -28,10 +24,13 @@ def avg_pool2d(call: Call) -> AveragePool:
     call.neutral("ceil_mode")
     around = (padding[0], padding[0], padding[1], padding[1])
     window = Window(kernel=kernel, stride=stride, padding=around)
-    if shape[1:] != window.output_size(source.shape[1:]):
-        raise call.refuse(
-            "whole windows", "ceil_mode=True with windows cut at the edge", "set ceil_mode=False"
+    alike = counts_zeros or own or not any(padding)
+    if not alike or shape[1:] != window.output_size(source.shape[1:]):
+        rows, columns = (
+            _cut(source.shape[1 + a], shape[1 + a], kernel[a], stride[a], padding[a], counts_zeros)
+            for a in (0, 1)
         )
+        return pooled(call, rows, columns, own)
     return AveragePool(
         name=call.name,
         inputs=(source.name,),
@@ -41,9 +40,29 @@ def avg_pool2d(call: Call) -> AveragePool:
     )
 
 
-def adaptive_avg_pool2d(call: Call) -> AveragePool:
+def _cut(size, count, kernel, stride, padding, counts_zeros) -> list[Span]:
+    """The windows along an axis: each ends at the padding, and has values in the image alone."""
+    spans = []
+    for number in range(count):
+        first = number * stride - padding
+        last = min(first + kernel, size + padding)
+        held = min(last, size) - max(first, 0)
+        spans.append((max(first, 0), held, last - first if counts_zeros else held))
+    return spans
+
+
+def adaptive_avg_pool2d(call: Call) -> FloatOperator:
     """Average pooling to a size; a size of None keeps the image's."""
-    source, window = call.source(), windows_to(call)
+    source, shape = call.source(), call.shape
+    windows = [_windows(n, count) for n, count in zip(source.shape[1:], shape[1:], strict=True)]
+    if None in windows:
+        call.neutral("output_size")
+        rows, columns = (
+            [(a, b - a, b - a) for a, b in _shares(n, count)]
+            for n, count in zip(source.shape[1:], shape[1:], strict=True)
+        )
+        return pooled(call, rows, columns)
+    window = windows_to(call)
     return AveragePool(
         name=call.name,
         inputs=(source.name,),
@@ -82,10 +101,14 @@ def _windows(size: int, count: int) -> Pair | None:
     """Kernel and stride of the ``count`` windows that PyTorch lays over ``size``, if all alike."""
     stride = size // count
     kernel = size - (count - 1) * stride
-    # PyTorch's rule: from the floor of a share to the ceiling of the next.
-    spans = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-    alike = spans == [(i * stride, i * stride + kernel) for i in range(count)]
+    alike = _shares(size, count) == [(i * stride, i * stride + kernel) for i in range(count)]
     return (kernel, stride) if stride and alike else None
+
+
+def _shares(size: int, count: int) -> list[Pair]:
+    """First place and end of each window."""
+    # PyTorch's rule: from the floor of a share to the ceiling of the next.
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
 
 
 OPERATORS = {
