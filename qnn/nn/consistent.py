@@ -119,7 +119,11 @@ def _conv(layer, common):
 
 
 def _multiply(layer, common):
-    return Multiply(**common, inputs=layer.plan.inputs, epilogue=layer.epilogue().map(Tensor.numpy))
+    return Multiply(
+        **common,
+        inputs=layer.plan.inputs,
+        epilogue=layer.epilogue().map(Tensor.numpy, Tensor.numpy),
+    )
 
 
 _NODES = {

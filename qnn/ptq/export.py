@@ -60,7 +60,9 @@ def _node(layer: torch.nn.Module, type: QType) -> Operator:
                 epilogue=layer.epilogue().map(_array, _array),
             )
         case QuantMultiply():
-            return Multiply(**common, inputs=plan.inputs, epilogue=layer.epilogue().map(_array))
+            return Multiply(
+                **common, inputs=plan.inputs, epilogue=layer.epilogue().map(_array, _array)
+            )
         case QuantMaxPool():
             return MaxPool(**common, inputs=plan.inputs, window=plan.window)
         case QuantInterleave():
