@@ -96,7 +96,7 @@ class Walk(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        line_ends, pass_ends = Signal(), Signal(name="pass_ends")
+        line_ends, pass_ends = Signal(name="line_ends"), Signal(name="pass_ends")
         in_pass = (self.column, self.x, self.x_offset, self.y, self.line_offset)
         in_tile = (self.number, self.slice_shift, self.pass_offset)
 

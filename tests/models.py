@@ -37,6 +37,24 @@ class Residual(nn.Module):
         return F.relu(y) if self.relu else y
 
 
+class Met(nn.Module):
+    """The input and a branch of it, met by an operator of two tensors; a gate is its mean."""
+
+    def __init__(self, branch: nn.Module, operator: str, over: tuple[int, ...]):
+        super().__init__()
+        self.branch, self.operator, self.over = branch, operator, over
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.branch(x)
+        y = y.mean(self.over, keepdim=True) if self.over else y
+        return getattr(torch, self.operator)(x, y)
+
+
+class Squared(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x
+
+
 class Doubled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + x
@@ -169,7 +187,7 @@ def at_most(weight_bits: int | dict[str, int], most: int) -> int | dict[str, int
 @st.composite
 def blocks(draw, shape):
     """A layer or small subnetwork for tensors of ``shape``, and the shape that it gives."""
-    kinds = [_conv_block, _pad_conv, _residual, _joined, _plain]
+    kinds = [_conv_block, _pad_conv, _residual, _met, _joined, _plain]
     # What enlarges an image, as long as it stays small.
     kinds += [_transposed, _resampled] if math.prod(shape[1:]) <= MOST_ENLARGED else []
     if min(shape[1:]) >= 2:
@@ -276,6 +294,13 @@ def _residual(draw, shape):
     return Residual(branch, other, draw(st.booleans())), shape
 
 
+def _met(draw, shape):
+    operator = draw(st.sampled_from(("mul", "mul", "sub", "rsub", "maximum", "minimum")))
+    over = draw(st.sampled_from(((), (2, 3), (2, 3), (3,))))
+    channels = draw(st.sampled_from((1, shape[0])))
+    return Met(_same(draw, shape, channels), operator, over), shape
+
+
 def _joined(draw, shape):
     branches = []
     for _ in range(draw(st.integers(1, 2))):
@@ -295,7 +320,14 @@ def _joined(draw, shape):
 def _plain(draw, shape):
     layer = draw(
         st.sampled_from(
-            (nn.Identity(), nn.Dropout(), nn.BatchNorm2d(shape[0]), Doubled(), nn.ZeroPad2d(1))
+            (
+                nn.Identity(),
+                nn.Dropout(),
+                nn.BatchNorm2d(shape[0]),
+                Doubled(),
+                Squared(),
+                nn.ZeroPad2d(1),
+            )
         )
     )
     layer = nn.Sequential(layer, nn.ReLU()) if draw(st.booleans()) else layer

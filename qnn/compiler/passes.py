@@ -12,6 +12,7 @@ from qnn.compiler.build_tasks import build_tasks
 from qnn.compiler.check_limits import check_limits
 from qnn.compiler.choose_plan import choose_plan
 from qnn.compiler.compilation import Compilation
+from qnn.compiler.copy_factors import copy_factors
 from qnn.compiler.data_section import lay_out_data, link
 from qnn.compiler.hoist_loads import hoist_loads
 from qnn.compiler.lower_products import lower_products
@@ -90,7 +91,7 @@ def _on_program(
     return run
 
 
-GRAPH_PASSES = (remove_unused, place_concats, place_interleaves)
+GRAPH_PASSES = (remove_unused, copy_factors, place_concats, place_interleaves)
 
 PASSES = (
     # The graph, as the accelerator can compute it; every tensor that stays keeps its integers.
@@ -99,6 +100,7 @@ PASSES = (
         before=(conditions.graph_is_legal,),
         after=(conditions.graph_is_legal, conditions.every_node_is_used),
     ),
+    Pass(_on_graph(copy_factors), after=(conditions.graph_is_legal,)),
     Pass(
         _on_graph(place_concats),
         after=(conditions.graph_is_legal, conditions.concats_keep_apart),

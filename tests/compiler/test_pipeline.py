@@ -35,6 +35,7 @@ def states(graph, config=TEST, batch=2):
 def test_the_passes_read_as_the_story_of_a_compilation():
     assert [each.name for each in PASSES] == [
         "remove_unused",
+        "copy_factors",
         "place_concats",
         "place_interleaves",
         "lower_products",
