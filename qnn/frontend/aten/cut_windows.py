@@ -18,7 +18,7 @@ Span = tuple[int, int, int]  # first place, places that hold values, places that
 
 
 @dataclass(frozen=True)
-class Region:
+class WindowRun:
     """Windows along one axis, one after the other at one distance.
 
     Members
@@ -43,17 +43,17 @@ class Region:
         return (self.count - 1) * self.step + self.length
 
 
-def regions_of(spans: list[Span]) -> list[Region]:
+def regions_of(spans: list[Span]) -> list[WindowRun]:
     """The windows of an axis in as few regions as one walk along it gives."""
-    found: list[Region] = []
+    found: list[WindowRun] = []
     for number, (start, length, counted) in enumerate(spans):
         last = found[-1] if found else None
         if last is not None and (last.length, last.counted) == (length, counted):
             step = start - last.start if last.count == 1 else last.step
             if step > 0 and start == last.start + last.count * step:
-                found[-1] = Region(last.first, last.count + 1, last.start, length, step, counted)
+                found[-1] = WindowRun(last.first, last.count + 1, last.start, length, step, counted)
                 continue
-        found.append(Region(number, 1, start, length, 1, counted))
+        found.append(WindowRun(number, 1, start, length, 1, counted))
     return found
 
 
