@@ -17,10 +17,12 @@ MAY_IMPORT = {
     "qnn.ir.codes": set(),  # integers of an input's type, also for drivers
     "qnn.ir.scaling": set(),  # how a user's data are scaled, also for drivers
     "qnn.ir": {"qnn.ir.codes", "qnn.ir.scaling", "qnn.ir.shape", "qnn.quant", "hw.spec.isa.codes"},
-    "qnn.nn": {"qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
-    "qnn.frontend": {"qnn.ir", "qnn.ir.shape"},
+    "qnn.functions": {"qnn.quant"},  # of one variable, which tables hold
+    "qnn.nn": {"qnn.functions", "qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
+    "qnn.frontend": {"qnn.functions", "qnn.ir", "qnn.ir.shape"},
     "qnn.ptq": {
         "qnn.frontend",
+        "qnn.functions",
         "qnn.nn",
         "qnn.ir",
         "qnn.quant",

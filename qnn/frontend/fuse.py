@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from qnn.frontend.check import check
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.add import Add
+from qnn.frontend.ops.affine import Affine
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.batch_norm import BatchNorm
 from qnn.frontend.ops.clamp import Clamp
 from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.flatten import Flatten
+from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.pad import Pad
@@ -24,15 +26,17 @@ from qnn.frontend.ops.slice import Slice
 from qnn.frontend.ops.transposed_conv import TransposedConv
 from qnn.frontend.passes.absorb_gathers import absorb_gathers
 from qnn.frontend.passes.close_outputs import close_outputs
+from qnn.frontend.passes.compose_functions import compose_functions
 from qnn.frontend.passes.fold_batchnorm import fold_batchnorm
 from qnn.frontend.passes.fold_flatten import fold_flatten
 from qnn.frontend.passes.fold_pads import fold_pads
 from qnn.frontend.passes.fold_slices import fold_slices
+from qnn.frontend.passes.fuse_activations import fuse_activations
 from qnn.frontend.passes.fuse_adds import fuse_adds
-from qnn.frontend.passes.fuse_clamps import fuse_clamps
-from qnn.frontend.passes.hoist_clamps import hoist_clamps
+from qnn.frontend.passes.hoist_activations import hoist_activations
 from qnn.frontend.passes.lift_gathers import lift_gathers
-from qnn.frontend.passes.lower_clamps import lower_clamps
+from qnn.frontend.passes.lower_activations import lower_activations
+from qnn.frontend.passes.lower_affines import lower_affines
 from qnn.frontend.passes.lower_extremes import lower_extremes
 from qnn.frontend.passes.lower_gathers import lower_gathers
 from qnn.frontend.passes.lower_pools import lower_pools
@@ -65,15 +69,18 @@ class FusionPass:
     removes: Kinds = ()
 
 
-# BatchNorm is folded before the rest, as later passes look for plain convolutions.
+# Factors become normalisations, and BatchNorm is folded before the rest, as later passes look for
+# plain convolutions.
 PASSES = (
     FusionPass(lower_extremes, removes=(Extreme,)),
     FusionPass(spread_operands, needs=(Extreme,)),
     FusionPass(lower_transposed, removes=(TransposedConv,)),
-    FusionPass(spread_over_interleaves, needs=(TransposedConv,)),
-    FusionPass(fold_batchnorm, removes=(BatchNorm,)),
+    FusionPass(compose_functions),
+    FusionPass(lower_affines, removes=(Affine,)),
+    FusionPass(spread_over_interleaves, needs=(TransposedConv, Affine)),
+    FusionPass(fold_batchnorm, needs=(Affine,), removes=(BatchNorm,)),
     FusionPass(lift_gathers, needs=(BatchNorm,)),
-    FusionPass(hoist_clamps),
+    FusionPass(hoist_activations),
     FusionPass(move_divisors, needs=(BatchNorm,)),
     FusionPass(lower_pools, removes=(AveragePool,)),
     FusionPass(absorb_gathers, needs=(BatchNorm, AveragePool)),
@@ -83,7 +90,7 @@ PASSES = (
     FusionPass(lower_resamples, removes=(Resample,)),
     # Once more: what resampling has become may have a clamp behind it.
     FusionPass(spread_over_interleaves, needs=(Resample,)),
-    FusionPass(fuse_clamps),
+    FusionPass(fuse_activations),
     FusionPass(lower_shuffles, needs=(BatchNorm,), removes=(PixelShuffle,)),
     FusionPass(fold_slices),
     FusionPass(lower_slices, removes=(Slice,)),
@@ -91,11 +98,11 @@ PASSES = (
     FusionPass(
         fuse_adds, needs=(BatchNorm, AveragePool, Pad, Slice, ChannelGather), removes=(Add,)
     ),
-    # Once more: a sum that became a skip operand may have a clamp behind it.
-    FusionPass(fuse_clamps, needs=(Add,)),
-    FusionPass(lower_clamps, removes=(Clamp,)),
+    # Once more: a sum that became a skip operand may have an activation behind it.
+    FusionPass(fuse_activations, needs=(Add,)),
+    FusionPass(lower_activations, removes=(Clamp, FloatFunction)),
     FusionPass(close_outputs),
-    FusionPass(separate_inputs, needs=(Pad, Slice, Clamp)),
+    FusionPass(separate_inputs, needs=(Pad, Slice, Clamp, FloatFunction)),
 )
 
 

@@ -44,13 +44,13 @@ class Rewrite:
         self._taken.add(found)
         return found
 
-    def each(self, kind: type[Kind] | tuple[type[Kind], ...]) -> Iterator[Kind]:
-        """The nodes of a class, or of some, in order, as they are when it is their turn."""
+    def each(self, *kinds: type[Kind]) -> Iterator[Kind]:
+        """The nodes of some classes in order, as they are when it is their turn."""
         # A copy: the pass may change the places while it walks.
         for names in list(self._places):
             for name in names:
                 node = self._nodes.get(name)
-                if isinstance(node, kind):
+                if isinstance(node, kinds):
                     yield node
 
     def place(self, name: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from qnn.frontend.aten.elementwise import OPERATORS as ELEMENTWISE
 from qnn.frontend.aten.identity import OPERATORS as IDENTITIES
 from qnn.frontend.faults import target_of
 from qnn.frontend.materialise import Materialise
@@ -45,7 +46,7 @@ def passage(node: fx.Node, values: Mapping[fx.Node, Any], make: Materialise) -> 
     target = target_of(node)
     if target in LAST_AXIS:
         return _last_axis(node, values, make)
-    if target in IDENTITIES or torch.Tag.pointwise in getattr(node.target, "tags", ()):
+    if target in IDENTITIES or target in ELEMENTWISE:
         return _value_by_value(node, values, make)
     return None
 

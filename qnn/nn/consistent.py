@@ -39,6 +39,8 @@ def check_consistent(quantized: QuantizedModel) -> None:
             raise ModelError(f"'{name}' needs exponents from {most}, but has others")
     for plan in quantized.plan.convs:
         _check_numbers(quantized.layer(plan.name))
+    for plan in quantized.plan.layers:
+        _check_table(quantized.layer(plan.name))
     try:
         check(_outline(quantized))
     except CompileError as error:
@@ -67,10 +69,26 @@ def _check_numbers(layer):
         )
 
 
+def _check_table(layer):
+    lookup = getattr(layer, "lookup", None)
+    if lookup is not None and not lookup.is_filled(layer.type):
+        raise ModelError(
+            f"layer '{layer.plan.name}' needs the table of {lookup.function}, but has another"
+        )
+
+
 def _outline(quantized) -> Graph:
     """The graph of the network with zeros for its weights, to be checked as any other is."""
     nodes = tuple(_node(quantized, quantized.layer(plan.name)) for plan in quantized.plan.layers)
     return Graph(nodes, tuple(Output(*result) for result in quantized.plan.results))
+
+
+def _table(layer):
+    """The table of a layer's function and the bounds of its index, as the epilogue has them."""
+    if layer.lookup is None:
+        return {}
+    index, table = layer.lookup.index, layer.lookup.table
+    return {"low": index.low, "high": index.high, "table": table.numpy().astype(np.int64)}
 
 
 def _node(quantized, layer) -> Operator:
@@ -106,6 +124,7 @@ def _conv(layer, common):
         right=zeros,
         skip_left=zeros if len(plan.inputs) == 2 else None,
         rounded=plan.rounded,
+        **_table(layer),
     )
     return Conv(
         **common,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from qnn.ir.epilogue import Epilogue
 from qnn.nn import learning
+from qnn.nn.lookup import lookup_of
 from qnn.nn.multiplying import QuantMultiply
 from qnn.nn.plan import (
     ConcatPlan,
@@ -18,6 +19,7 @@ from qnn.nn.plan import (
     MaxPoolPlan,
     MultiplyPlan,
 )
+from qnn.nn.pool_all import pool_all, pools_all
 from qnn.nn.selecting import QuantConcat, QuantInterleave, QuantMaxPool, padded
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import Estimator
@@ -61,7 +63,7 @@ class QuantInput(nn.Module):
 
 
 class QuantConv(nn.Module):
-    """``clamp(round(conv(x, grid(w gamma / sqrt(var + eps))) + bias + skip))``.
+    """``clamp(round(conv(x, grid(w gamma / sqrt(var + eps))) + bias + skip))``, or a table of it.
 
     The exponents are those of its operands, of its result and of each output channel's weights.
 
@@ -94,6 +96,7 @@ class QuantConv(nn.Module):
         self.register_buffer("input_exponent", _exponent())
         self.register_buffer("skip_exponent", _exponent() if len(plan.inputs) == 2 else None)
         self.register_buffer("exponent", _exponent())
+        self.lookup = lookup_of(plan)
         self.input_reach = self.skip_reach = 0  # greatest magnitudes of the operands' integers
         self.estimator: Estimator | None = None
         self.statistics, self.ghost_batch, self.momentum = "frozen", None, 0.1
@@ -198,9 +201,14 @@ class QuantConv(nn.Module):
         plan, weight = self.plan, self.folded()[0]
         return pow2.nearest(weight, self.weight_exponent, plan.weight_bits, plan.grid_terms)
 
+    @property
+    def sum_exponent(self) -> Tensor:
+        """The exponent that sums are rounded to: the result's, or that of a table's index."""
+        return self.exponent if self.lookup is None else self.lookup.exponent
+
     def units(self) -> Tensor:
         """F of each output channel, (outputs,) int64: its sum is in units of 2**-F."""
-        least = self.exponent
+        least = self.sum_exponent
         if self.skip_exponent is not None:
             # A sum has units at least as fine as all that enters or leaves it: each shifts one way
             # only.
@@ -221,11 +229,12 @@ class QuantConv(nn.Module):
         return Epilogue(
             left=units - self._units_before(),
             bias=activation.round_half_up(self.folded_bias() * pow2.exp2(units)).to(torch.int64),
-            right=units - self.exponent,
+            right=units - self.sum_exponent,
             skip_left=None if self.skip_exponent is None else units - self.skip_exponent,
             rounded=self.plan.rounded,
             low=low,
             high=high,
+            table=None if self.lookup is None else self.lookup.table.to(torch.int64),
         )
 
     def reach(self, indices: Tensor, epilogue: Epilogue[Tensor]) -> Tensor:
@@ -239,7 +248,9 @@ class QuantConv(nn.Module):
         return reach
 
     def bounds(self) -> tuple[int, int]:
-        """The least and the greatest result, as integers of its type."""
+        """The least and the greatest result, as integers of its type; with a table, index."""
+        if self.lookup is not None:
+            return self.lookup.index.low, self.lookup.index.high
         return activation.bounds(self.type, self.plan.low, self.plan.high)
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
@@ -263,33 +274,20 @@ class QuantConv(nn.Module):
         if not epilogue.rounded:
             return v
         v = activation.round_half_up(v * pow2.exp2(-epilogue.right).to(dtype)[:, None, None])
-        return v.clamp(epilogue.low, epilogue.high).to(torch.float32)
+        v = v.clamp(epilogue.low, epilogue.high).to(torch.float32)
+        return v if self.lookup is None else self.lookup(v)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The sums of the convolution over ``x``, without its epilogue."""
         window = self.plan.window
-        if _pools_all(self.plan, x):
-            return _pool_all(x, weight, bias)
+        if pools_all(self.plan, x):
+            return pool_all(x, weight, bias)
         top, bottom, left, right = window.padding
         # Even padding is the convolution's own, which saves a copy of the operand.
         even = (top, left) == (bottom, right) and min(top, left) >= 0
         own = (top, left) if even else (0, 0)
         x = x if any(own) else padded(x, window.padding, 0.0)
         return F.conv2d(x, weight, bias, window.stride, own, window.dilation, window.groups)
-
-
-def _pools_all(plan, x):
-    """Whether each sum takes all pixels of a channel of its own, as in pooling over space."""
-    outputs, inputs, *kernel = plan.weight_shape
-    alone = inputs == 1 and plan.window.groups == outputs
-    return alone and list(x.shape[2:]) == kernel and not any(plan.window.padding)
-
-
-def _pool_all(x, weight, bias):
-    """Compute that convolution as a sum: a library's takes a quarter of a training step."""
-    wide = torch.promote_types(x.dtype, torch.float32)
-    sums = (x * weight[:, 0]).sum((2, 3), keepdim=True, dtype=wide)
-    return sums if bias is None else sums + bias[:, None, None]
 
 
 LAYERS = {

@@ -125,9 +125,9 @@ def folded_copy(quantized: QuantizedModel) -> QuantizedModel:
     result = QuantizedModel(replace(quantized.plan, layers=layers))
     for layer in layers:
         source, target = quantized.layer(layer.name), result.layer(layer.name)
-        for name, buffer in source.named_buffers(recurse=False):
-            if "exponent" in name or name == "table":
-                getattr(target, name).copy_(buffer)
+        for name, buffer in source.named_buffers():
+            if "exponent" in name or name.endswith("table"):
+                target.get_buffer(name).copy_(buffer)
     for layer in folded.values():
         source, target = quantized.layer(layer.name), result.layer(layer.name)
         weight, bias = source.folded()
@@ -170,7 +170,12 @@ def _rounding_alone(plan):
     # A concatenation or a pooling has its operands' type: one of them cannot move alone.
     shared = {name for name, _ in plan.outputs} | {name for o in others for name in o.inputs}
     alone = learnt - shared
-    return [layer for layer in plan.convs if layer.rounded and layer.name in alone]
+    # A table's entries are of the exponent that calibration gave its result.
+    return [
+        layer
+        for layer in plan.convs
+        if layer.rounded and layer.function is None and layer.name in alone
+    ]
 
 
 def _settle_exponents(quantized):

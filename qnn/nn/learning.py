@@ -88,6 +88,8 @@ def _forward(conv, x, skip):
         v = conv.convolve(x, weight, (_grid_bias(conv, bias) * result).to(x.dtype))
     if skip is not None:
         v = v + skip * (result / skipped)
+    if conv.lookup is not None:
+        return conv.lookup.learn(v, conv.type)
     return activation.learn_snap(v, *conv.bounds()) if conv.plan.rounded else v
 
 
@@ -119,7 +121,7 @@ def _steps(conv):
     return (
         _step(learned.operand, conv.input_exponent),
         _step(learned.skip, conv.skip_exponent),
-        _step(learned.result, conv.exponent),
+        _step(learned.result, conv.sum_exponent),
     )
 
 

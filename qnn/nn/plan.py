@@ -1,5 +1,6 @@
 """What is fixed about each layer of a quantized network: everything but its numbers.
 
+The file is longer than others because all kinds of layers of a model's file are checked in it.
 Shapes are ``(channels, height, width)`` of one image.
 """
 
@@ -8,6 +9,8 @@ from math import prod
 from typing import Annotated, ClassVar
 
 from qnn.fields import Count, FieldsError, Place, Whole, typed, typed_fields
+from qnn.functions.elementwise import Elementwise
+from qnn.functions.table import INDEX_BITS
 from qnn.ir.window import Window
 from qnn.nn.preprocess import Pixels, one_or_all, pixels_of
 from qnn.quant import pow2
@@ -15,6 +18,7 @@ from qnn.quant.by_terms import Terms
 
 Shape = tuple[Count, Count, Count]
 Bits = Annotated[int, Whole(2, 48)]  # of a tensor's integers
+IndexBits = Annotated[int, Whole(2, INDEX_BITS)]  # of a table's index
 TermCount = Annotated[int, Whole(1, 7)]  # an instruction counts them in 3 bits
 RESULT_BITS = 32  # of what calibration makes room for: a sum with bias and skip, also unrounded
 
@@ -54,6 +58,8 @@ class ConvPlan:
     scale : what the weights are multiplied by before they are quantized
     eps : of its BatchNorm; None: it has none
     low, high : of the clamp, in the model's units; None: no bound
+    function : of the sum, which a table of 2**index_bits entries gives in place of a clamp
+    index_bits : of the table's index; None where there is no function
     rounded : whether the result has ``bits`` bits; else it is the whole sum
     """
 
@@ -74,8 +80,13 @@ class ConvPlan:
     high: float | None = None
     rounded: bool = True
     channel_terms: tuple[TermCount, ...] | None = None
+    function: Elementwise | None = None
+    index_bits: IndexBits | None = None
 
     selects: ClassVar[bool] = False
+
+    def __post_init__(self):
+        _check_function(self, self.rounded)
 
     @property
     def grid_terms(self) -> Terms:
@@ -130,6 +141,7 @@ class MultiplyPlan:
     -------
     inputs : a tensor of this shape, and one of it too or of (channels, 1, 1)
     low, high : of the clamp, in the model's units; None: no bound
+    function, index_bits : of the product, as those of a convolution
     """
 
     name: str
@@ -139,8 +151,13 @@ class MultiplyPlan:
     signed: bool
     low: float | None = None
     high: float | None = None
+    function: Elementwise | None = None
+    index_bits: IndexBits | None = None
 
     selects: ClassVar[bool] = False
+
+    def __post_init__(self):
+        _check_function(self, True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +250,9 @@ def _layer_fields(layer):
     fields = {"kind": type(layer).__name__, **asdict(layer)}
     if isinstance(layer, InputPlan):
         return fields | {"pixels": layer.pixels is not None}
+    if fields.get("function", 0) is None:
+        # Left out where there is none, so that files of networks without tables stay as they were.
+        del fields["function"], fields["index_bits"]
     if "window" in fields:
         fields |= fields.pop("window")
         del fields["groups" if isinstance(layer, MaxPoolPlan) else "kernel"]
@@ -259,6 +279,19 @@ def _layer(number, fields):
 def _kernel(weight_shape):
     # Of another shape than weights have, this is no kernel either, and is refused as none.
     return weight_shape[2:] if isinstance(weight_shape, list | tuple) else None
+
+
+def _check_function(layer, rounded):
+    """Refuse a function that stands beside a clamp, or is of other channels than its layer."""
+    if (layer.function is None) != (layer.index_bits is None):
+        raise ValueError("a function and the bits of its index stand together")
+    if layer.function is None:
+        return
+    if not rounded or layer.low is not None or layer.high is not None:
+        raise ValueError("a function stands in place of a clamp of a rounded result")
+    channels = layer.function.channels
+    if channels not in (None, layer.shape[0]):
+        raise ValueError(f"a function of {layer.shape[0]} channels has constants of {channels}")
 
 
 def _check_names(layers, outputs):

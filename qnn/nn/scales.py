@@ -49,7 +49,7 @@ def _units(conv) -> int:
 
 def _least_units(conv) -> int | None:
     """The least F that every operand and the result can be shifted to; None if there is none."""
-    exponents = [int(conv.exponent)] if conv.plan.rounded else []
+    exponents = [int(conv.sum_exponent)] if conv.plan.rounded else []
     if conv.skip_exponent is not None:
         exponents.append(int(conv.skip_exponent))
     return max(exponents, default=None)
@@ -62,7 +62,7 @@ def _most_units(conv, weight, bias) -> Tensor:
     if conv.skip_exponent is not None:
         real = real + conv.skip_reach * 2.0 ** -int(conv.skip_exponent)
     if conv.plan.rounded:
-        real = real + 2.0 ** -int(conv.exponent)
+        real = real + 2.0 ** -int(conv.sum_exponent)
     else:
         # An unrounded result has one exponent for all channels: the largest decides.
         real = real.amax().expand(len(real))
@@ -94,8 +94,10 @@ def sums_reach(conv: QuantConv, indices: Tensor) -> Tensor:
     ``indices`` are those of its weights, as ``QuantConv.indices`` gives them.
     """
     epilogue = conv.epilogue()
-    # Storage subtracts the offset inside the sum, before the right shift.
-    stored = conv.type.offset * pow2.exp2(epilogue.right)  # of an unsigned result
+    # Storage subtracts the offset inside the sum, before the right shift; a table has it in its
+    # entries.
+    offset = conv.type.offset if conv.lookup is None else 0
+    stored = offset * pow2.exp2(epilogue.right)  # of an unsigned result
     return conv.reach(indices, epilogue) + stored
 
 

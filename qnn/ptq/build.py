@@ -7,6 +7,7 @@ from torch import nn
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.operator import sum_of
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import Plan
@@ -22,7 +23,7 @@ def build(plan: Plan, graph: FloatGraph, types: Mapping[str, QType]) -> Quantize
     Parameters
     ----------
     graph : that ``plan`` was made of
-    types : of every tensor, by name
+    types : of every tensor, by name, and of the index of each table
 
     Raises
     ------
@@ -50,6 +51,9 @@ def _fill_exponents(layer: nn.Module, types: Mapping[str, QType]) -> None:
     for name, exponent in zip(layer.plan.inputs, layer.operand_exponents, strict=True):
         exponent.fill_(types[name].exponent)
     layer.exponent.fill_(types[layer.plan.name].exponent)
+    index = types.get(sum_of(layer.plan.name))
+    if index is not None:
+        layer.lookup.fill(index.exponent, layer.type)
 
 
 def _fill_weights(conv: QuantConv, node: FloatConv) -> None:

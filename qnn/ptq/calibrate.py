@@ -8,8 +8,11 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.operator import sum_of
 from qnn.frontend.run import stream
+from qnn.functions.table import INDEX_BITS
 from qnn.nn.plan import RESULT_BITS
+from qnn.ptq.choose_index import choose_index
 from qnn.ptq.outliers import Peaks
 from qnn.quant.activation import choose_type
 from qnn.quant.histogram import Histogram
@@ -22,7 +25,7 @@ INPUT_BITS = 8  # at least: images have as many
 def observe(
     graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]], peaks: Peaks | None = None
 ) -> dict[str, Histogram]:
-    """What each tensor of a fused graph holds on the data.
+    """What each tensor of a fused graph holds on the data, and each sum before a table.
 
     Parameters
     ----------
@@ -36,9 +39,13 @@ def observe(
     """
     seen: dict[str, Histogram] = {}
     images = 0
+    unfused = FloatGraph(
+        tuple(part for node in graph.nodes for part in node.unfused()), graph.outputs
+    )
+    tensors = {node.name for node in graph.nodes}
     with torch.no_grad():
         for batch in batches:
-            for name, value in stream(graph, *batch):
+            for name, value in stream(unfused, *batch):
                 if not bool(torch.isfinite(value).all()):
                     raise ModelError(
                         f"layer '{name}' gives NaN or infinity on the calibration data; check the "
@@ -47,7 +54,7 @@ def observe(
                 found = Histogram.of(value)
                 # Histograms add up, so that no batch has to stay in memory.
                 seen[name] = seen[name] + found if name in seen else found
-                if peaks is not None:
+                if peaks is not None and name in tensors:
                     peaks.add(name, value, images)
             images += len(batch[0])
     return seen
@@ -58,7 +65,7 @@ def unrounded(graph: FloatGraph) -> set[str]:
     return {
         node.name
         for node in graph.convs
-        if graph.is_output(node.name) and not graph.users(node.name) and not node.clamped
+        if graph.is_output(node.name) and not graph.users(node.name) and not node.activated
     }
 
 
@@ -69,6 +76,8 @@ def choose_types(
     input_signed: Mapping[str, bool],
 ) -> dict[str, QType]:
     """The type of each tensor, of least squared error; tensors that share values share it.
+
+    So is the type of each table's index, under the name of the sum.
 
     An unrounded result has the epilogue's bits and exponent 0, until its weights are known.
 
@@ -90,13 +99,27 @@ def choose_types(
         bits = max(activation_bits, INPUT_BITS) if given else activation_bits
         chosen = choose_type(together, bits, signed=not positive.issuperset(group))
         types |= dict.fromkeys(group, chosen)
-    return _no_finer_than_products(graph, types)
+    types = _no_finer_than_products(graph, types)
+    # Last: an index is judged by what its table gives, in the result's type.
+    return types | _indices(graph, seen, types, min(activation_bits, INDEX_BITS))
+
+
+def _indices(graph, seen, types, bits):
+    """The type of the index of each table, under the name of the sum that it rounds."""
+    found = {}
+    for node in graph.nodes:
+        *_, function = node.unfused()
+        sums = sum_of(node.name)
+        if sums in seen:
+            found[sums] = choose_index(function.as_function, seen[sums], bits, types[node.name])
+    return found
 
 
 def _no_finer_than_products(graph, types):
     """Types without more places behind the point than a product of integers has."""
     for node in graph.nodes:
-        places = sum(types[name].exponent for name in node.inputs) if node.multiplies else None
+        rounds = node.multiplies and len(node.unfused()) == 1
+        places = sum(types[name].exponent for name in node.inputs) if rounds else None
         if places is not None and types[node.name].exponent > places:
             # All of the group that has this type: they would differ else.
             finer, coarser = types[node.name], replace(types[node.name], exponent=places)

@@ -11,7 +11,7 @@ from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.ops.multiply import FloatMultiply
-from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.ops.operator import FloatOperator, sum_of
 from qnn.nn.plan import (
     ConcatPlan,
     ConvPlan,
@@ -49,7 +49,7 @@ def plan_of(
 
     Parameters
     ----------
-    types : of every tensor, by name
+    types : of every tensor, by name, and of the index of each table
     pixels : what the pixels of each input stand for; None: it takes reals
     terms : of layers that learn; others take the fewest that bring their weights close
 
@@ -67,9 +67,9 @@ def plan_of(
     for node in graph.nodes[len(graph.inputs) :]:
         if node.name in formats:
             rounded = node.name not in whole
-            layers.append(_conv_plan(node, types[node.name], *formats[node.name], rounded))
+            layers.append(_conv_plan(node, types, *formats[node.name], rounded))
         else:
-            layers.append(_plain_plan(node, types[node.name]))
+            layers.append(_plain_plan(node, types))
     return Plan(
         layers=tuple(layers),
         outputs=tuple((output.name, output.shape) for output in graph.outputs),
@@ -109,8 +109,13 @@ def _input_plan(source, type, pixels):
 
 
 def _conv_plan(
-    node: FloatConv, type: QType, bits: int, terms: int | Sequence[int], rounded: bool
+    node: FloatConv,
+    types: Mapping[str, QType],
+    bits: int,
+    terms: int | Sequence[int],
+    rounded: bool,
 ) -> ConvPlan:
+    type = types[node.name]
     most, channel_terms = (_fixed_terms(node, bits), None) if node.fixed else _terms(node, terms)
     return ConvPlan(
         name=node.name,
@@ -132,6 +137,8 @@ def _conv_plan(
         low=node.low,
         high=node.high,
         rounded=rounded,
+        function=node.function,
+        index_bits=_index_bits(node, types),
     )
 
 
@@ -167,7 +174,13 @@ def _relative_error(weight: Tensor, bits: int, terms: int) -> float:
     return float(((got - wanted).abs() / wanted.abs().clamp(min=1e-300)).max())
 
 
-def _plain_plan(node: FloatOperator, type: QType) -> LayerPlan:
+def _index_bits(node: FloatOperator, types: Mapping[str, QType]) -> int | None:
+    index = types.get(sum_of(node.name))
+    return None if index is None else index.bits
+
+
+def _plain_plan(node: FloatOperator, types: Mapping[str, QType]) -> LayerPlan:
+    type = types[node.name]
     match node:
         case FloatMaxPool():
             return MaxPoolPlan(
@@ -182,6 +195,8 @@ def _plain_plan(node: FloatOperator, type: QType) -> LayerPlan:
                 signed=type.signed,
                 low=node.low,
                 high=node.high,
+                function=node.function,
+                index_bits=_index_bits(node, types),
             )
         case FloatConcat():
             return ConcatPlan(name=node.name, inputs=node.inputs, shape=node.shape)

@@ -45,6 +45,7 @@ def silence(graph: FloatGraph, seen: Mapping[str, Histogram]) -> FloatGraph:
             bias=None,
             batchnorm=None,
             scale=1.0,
+            function=None,
         )
         rewrite.exchange(conv.name, still)
         warnings.warn(

@@ -5,48 +5,6 @@ import torch.nn.functional as F
 from torch import nn
 
 
-class Excited(nn.Module):
-    """An inverted residual block with squeeze and excitation."""
-
-    def __init__(self, activation, gate):
-        super().__init__()
-        self.expand, self.act = nn.Conv2d(8, 16, 1), activation
-        self.depth = nn.Conv2d(16, 16, 3, padding=1, groups=16)
-        self.squeeze, self.excite, self.gate = nn.Conv2d(16, 4, 1), nn.Conv2d(4, 16, 1), gate
-        self.project = nn.Conv2d(16, 8, 1)
-
-    def forward(self, x):
-        y = self.depth(self.act(self.expand(x)))
-        scale = self.excite(F.relu(self.squeeze(y.mean((2, 3), keepdim=True))))
-        return x + self.project(y * self.gate(scale))
-
-
-def mobile():
-    """MobileNetV3's blocks."""
-    blocks = [Excited(nn.Hardswish(), nn.Hardsigmoid()) for _ in range(2)]
-    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Hardswish(), *blocks)
-
-
-def efficient():
-    """EfficientNet's blocks, five of them."""
-    blocks = [Excited(nn.SiLU(), nn.Sigmoid()) for _ in range(5)]
-    return nn.Sequential(nn.Conv2d(3, 8, 3), *blocks, nn.Flatten(), nn.Linear(288, 4))
-
-
-class Enlarging(nn.Module):
-    """A U-Net of one level, with both ways up."""
-
-    def __init__(self):
-        super().__init__()
-        self.down, self.up = nn.Conv2d(3, 8, 3, 2, 1), nn.ConvTranspose2d(8, 8, 2, 2)
-        self.last = nn.Conv2d(16, 1, 1)
-
-    def forward(self, x):
-        y = F.leaky_relu(self.down(x), 0.1)
-        z = F.interpolate(y, scale_factor=2, mode="bilinear")
-        return torch.sigmoid(self.last(torch.cat([self.up(y), z], 1)))
-
-
 class Attending(nn.Module):
     """A vision transformer's block behind its patches."""
 
@@ -167,9 +125,6 @@ class Normed(nn.Module):
 
 
 NETWORKS = {
-    "mobile": (mobile, (3, 8, 8)),
-    "efficient": (efficient, (3, 8, 8)),
-    "enlarging": (Enlarging, (3, 8, 8)),
     "attending": (Attending, (3, 8, 8)),
     "recurring": (Recurring, (3, 8, 8)),
     "modern": (Modern, (3, 8, 8)),

@@ -8,6 +8,7 @@ import torch
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.add import Add
+from qnn.frontend.ops.affine import Affine
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.batch_norm import BatchNorm, Statistics
 from qnn.frontend.ops.clamp import Clamp
@@ -15,6 +16,7 @@ from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.flatten import Flatten
+from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.interleave import FloatInterleave
@@ -27,6 +29,7 @@ from qnn.frontend.ops.slice import Slice
 from qnn.frontend.ops.transposed_conv import TransposedConv
 from qnn.ir.graph import Output
 from qnn.ir.window import Window
+from tests.functions.texts import function
 
 LINE = re.compile(r"(\S+) = (\w+)\((.*?)\) (\S+)(.*)")
 PLAIN = (
@@ -38,9 +41,10 @@ PLAIN = (
     Extreme,
     FloatConcat,
     Flatten,
+    FloatFunction,
     Clamp,
-    ChannelGather,
     Pad,
+    ChannelGather,
     Slice,
 )
 PARTS = ("stride", "padding", "dilation", "groups")
@@ -61,12 +65,19 @@ def parse(text: str) -> FloatGraph:
             "shape": tuple(map(int, shape.split("x"))),
         }
         words = rest.split()
-        values = {k: ast.literal_eval(v) for k, _, v in (w.partition("=") for w in words) if v}
+        values = {k: _value(k, v) for k, _, v in (w.partition("=") for w in words) if v}
         flags = {word for word in words if "=" not in word}
         nodes[name] = _node(kind, common, values, flags, nodes)
     names = last.removeprefix("return ").split(", ")
     outputs = tuple(Output(name, nodes[name].shape) for name in names)
     return FloatGraph(tuple(nodes.values()), outputs)
+
+
+def _value(name, text):
+    if name == "function":
+        return function(text)
+    number = re.fullmatch(r"(\d+)_numbers", text)
+    return drawn(name, int(number[1])).double() if number else ast.literal_eval(text)
 
 
 def drawn(name: str, *shape: int) -> torch.Tensor:
@@ -78,6 +89,10 @@ def _node(kind, common, values, flags, nodes):
     plain = {cls.kind: cls for cls in PLAIN}
     if kind == "clamp":
         values = {"low": None, "high": None} | values
+    if kind == "affine":
+        sizes = {"factor": 1.0, "shift": 0.0} | values
+        channels = torch.ones(common["shape"][0], dtype=torch.float64)
+        return Affine(**common, **{key: channels * value for key, value in sizes.items()})
     if kind in plain:
         return plain[kind](**common, **values)
     if kind == "resample":

@@ -198,17 +198,40 @@ def test_what_no_output_needs_is_left_out():
     ("function", "parts", "text"),
     [
         (
-            lambda m, x: m.net(x),
-            {"net": nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sigmoid())},
-            "layer 'net.1' (aten.sigmoid, HERE) is not supported; at an output leave it out, and "
-            "let the host apply it; inside the network replace it with nn.ReLU6, or leave its "
-            "gate out, and train the network again",
+            lambda m, x: x + torch.arange(48.0).view(8, 6),
+            {},
+            "model (aten.add, HERE) needs one number as other, or one for each channel, not a "
+            "constant of shape (8, 6) that differs from place to place; give the map as a second "
+            "input of the network, or add a bias for each channel",
         ),
         (
-            lambda m, x: x * 2,
+            lambda m, x: x / 0,
             {},
-            "model (aten.mul, HERE) needs operands computed from the input, not a constant; fold "
-            "it into a Conv2d or Linear",
+            "model (aten.div, HERE) needs a divisor other than 0, not 0; correct the constant",
+        ),
+        (
+            lambda m, x: x * float("inf"),
+            {},
+            "model (aten.mul, HERE) needs a finite other, not NaN or infinity; correct the "
+            "constant",
+        ),
+        (
+            lambda m, x: m.a(x) * torch.ones(3, 1, 1),
+            {"a": nn.Conv2d(3, 1, 1)},
+            "model (aten.mul, HERE) needs constants that leave the shape (1, 8, 6) as it is, not "
+            "constants of 1 channels that make it (3, 8, 6); repeat the tensor in the model first",
+        ),
+        (
+            lambda m, x: torch.atan2(m.a(x), m.b(x)),
+            {"a": nn.Conv2d(3, 3, 1), "b": nn.Conv2d(3, 3, 1)},
+            "model (aten.atan2, HERE) needs operands that are functions of one tensor, not 2 "
+            "tensors that differ; compute it in layers, or leave it to the host",
+        ),
+        (
+            lambda m, x: torch.nn.functional.rrelu(x, training=True),
+            {},
+            "model (aten.rrelu, HERE) needs no random numbers, not training=True; pass "
+            "training=self.training",
         ),
         (
             lambda m, x: F.pad(x, (1, 1), value=2.0),
@@ -245,12 +268,6 @@ def test_what_no_output_needs_is_left_out():
             {},
             "model (aten.mean, HERE) needs a reduction of one image, not the axis of the "
             "batch; name the other axes, as in x.mean((2, 3))",
-        ),
-        (
-            lambda m, x: x + 1.0,
-            {},
-            "model (aten.add, HERE) needs operands computed from the input, not a constant; fold "
-            "it into a Conv2d or Linear",
         ),
         (
             lambda m, x: m.conv(x.view(-1, 3, 6, 8)),

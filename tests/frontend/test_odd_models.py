@@ -194,6 +194,11 @@ TAKEN = {
     "an attribute that counts": lambda: Made(counted, conv=conv()),
     "an attribute that keeps": lambda: Made(remembered, conv=conv()),
     "work that nothing reads": lambda: Made(unused, conv=conv()),
+    "a clamp by channel": lambda: Made(
+        lambda m, x: m.conv(x).clamp(max=m.high),
+        conv=conv(),
+        high=nn.Parameter(torch.ones(3, 1, 1)),
+    ),
     "a clamp by a constant tensor": lambda: Made(
         lambda m, x: torch.clamp(m.conv(x), min=m.low),
         conv=conv(),
@@ -271,13 +276,8 @@ REFUSED = {
     ),
     "a clamp by a tensor of the input": (
         lambda: Made(lambda m, x: torch.clamp(m.conv(x), min=x), conv=conv()),
-        "model (aten.clamp, HERE) needs one number as min, not a tensor that is computed from the "
-        "input; use one bound for all channels",
-    ),
-    "a clamp by channel": (
-        lambda: Made(lambda m, x: x.clamp(max=m.high), high=nn.Parameter(torch.ones(3, 1, 1))),
-        "model (aten.clamp, HERE) needs one number as max, not a constant of shape (3, 1, 1); use "
-        "one bound for all channels",
+        "model (aten.clamp, HERE) needs operands that are functions of one tensor, not 2 tensors "
+        "that differ; compute it in layers, or leave it to the host",
     ),
     "halves": (
         lambda: small().half(),

@@ -160,10 +160,51 @@ return d""",
         """\
 x = input() 2x4x4
 c = conv(x) 3x4x4 1x1 bias batchnorm
-d = conv(c) 3x4x4 1x1 groups=3 batchnorm fixed
-return d""",
+return c""",
     ),
-    "hoist_clamps": (
+    "compose_functions": (
+        """\
+x = input() 2x4x4
+a = affine(x) 2x4x4 factor=0.5
+s = function(a) 2x4x4 function=sigmoid(x)
+r = clamp(s) 2x4x4 low=0.25
+c = conv(r) 2x4x4 1x1
+p = affine(c) 2x4x4 factor=2_numbers
+t = function(p) 2x4x4 function=tanh(x)
+return t, c""",
+        """\
+x = input() 2x4x4
+s = function(x) 2x4x4 function=clamp(sigmoid(mul(x,0.5)),0.25)
+c = conv(s) 2x4x4 1x1
+p = affine(c) 2x4x4 factor=2_numbers
+t = function(p) 2x4x4 function=tanh(x)
+return t, c""",
+    ),
+    "lower_affines": (
+        """\
+x = input() 2x4x4
+a = affine(x) 2x4x4 factor=0.5
+b = affine(x) 2x4x4 factor=2_numbers shift=1
+c = conv(a) 4x4x4 3x3 padding=(1,1,1,1) groups=2
+d = conv(b) 4x4x4 1x1 bias
+e = affine(d) 4x4x4 shift=4_numbers
+r = clamp(c) 4x4x4 low=0.0 high=6.0
+f = affine(r) 4x4x4 factor=-0.5 shift=1
+m = maxpool(f) 4x2x2 2x2 stride=(2,2)
+g = affine(m) 4x2x2 factor=3
+return e, g""",
+        """\
+x = input() 2x4x4
+c = conv(x) 4x4x4 3x3 scale=0.5 padding=(1,1,1,1) groups=2
+d = conv(x) 4x4x4 1x1 bias
+e = batchnorm(d) 4x4x4
+r = batchnorm(c) 4x4x4
+f = clamp(r) 4x4x4 low=-2.0 high=1.0
+m = maxpool(f) 4x2x2 2x2 stride=(2,2)
+g = batchnorm(m) 4x2x2
+return e, g""",
+    ),
+    "hoist_activations": (
         """\
 x = input() 2x4x4
 c = conv(x) 3x4x4 1x1
@@ -171,7 +212,11 @@ m = maxpool(c) 3x2x2 2x2 stride=(2,2)
 f = flatten(m) 12x1x1
 r = clamp(f) 12x1x1 low=0.0
 s = clamp(r) 12x1x1 high=0.5
-return s""",
+n = maxpool(c) 3x2x2 2x2 stride=(2,2)
+g = function(n) 3x2x2 function=tanh(x)
+o = maxpool(c) 3x2x2 2x2 stride=(2,2)
+h = function(o) 3x2x2 function=silu(x)
+return s, g, h""",
         """\
 x = input() 2x4x4
 c = conv(x) 3x4x4 1x1
@@ -179,7 +224,11 @@ r = clamp(c) 3x4x4 low=0.0
 s = clamp(r) 3x4x4 high=0.5
 m = maxpool(s) 3x2x2 2x2 stride=(2,2)
 f = flatten(m) 12x1x1
-return f""",
+g = function(c) 3x4x4 function=tanh(x)
+n = maxpool(g) 3x2x2 2x2 stride=(2,2)
+o = maxpool(c) 3x2x2 2x2 stride=(2,2)
+h = function(o) 3x2x2 function=silu(x)
+return f, n, h""",
     ),
     "move_divisors": (
         """\
@@ -258,19 +307,23 @@ x = input() 2x4x4
 s = conv(x) 2x2x4 1x1 stride=(2,1) groups=2 fixed
 return s""",
     ),
-    "fuse_clamps": (
+    "fuse_activations": (
         """\
 x = input() 2x4x4
 c = conv(x) 3x4x4 1x1
 r = clamp(c) 3x4x4 low=0.0
 s = clamp(r) 3x4x4 low=-1.0 high=0.5
 t = clamp(x) 2x4x4 low=0.0
-return s, t""",
+d = conv(x) 3x4x4 1x1
+u = clamp(d) 3x4x4 low=-1.0
+v = function(u) 3x4x4 function=tanh(x)
+return s, t, v""",
         """\
 x = input() 2x4x4
 c = conv(x) 3x4x4 1x1 low=0.0 high=0.5
 t = clamp(x) 2x4x4 low=0.0
-return c, t""",
+d = conv(x) 3x4x4 1x1 function=tanh(clamp(x,-1))
+return c, t, d""",
     ),
     "fuse_adds": (
         """\
@@ -287,15 +340,17 @@ c = conv(x, d) 2x4x4 1x1
 t = conv(c, c) 2x4x4 1x1 groups=2 fixed
 return t""",
     ),
-    "lower_clamps": (
+    "lower_activations": (
         """\
 x = input() 2x4x4
 r = clamp(x) 2x4x4 low=0.0 high=6.0
-return r""",
+f = function(x) 2x4x4 function=sigmoid(x)
+return r, f""",
         """\
 x = input() 2x4x4
 r = conv(x) 2x4x4 1x1 groups=2 low=0.0 high=6.0 fixed
-return r""",
+f = conv(x) 2x4x4 1x1 groups=2 function=sigmoid(x) fixed
+return r, f""",
     ),
     "fold_slices": (
         """\

@@ -6,30 +6,12 @@ from qnn.frontend.aten.registry import SUPPORTED
 
 TRAIN = "and train the network again"
 KINDS = {
-    # Activation functions.
-    f"replace it with nn.ReLU or nn.ReLU6, {TRAIN}": (
-        *("silu", "gelu", "elu", "celu", "selu", "leaky_relu", "hardswish", "mish", "softplus"),
-        *("prelu", "_prelu_kernel", "rrelu", "rrelu_with_noise", "hardshrink", "softshrink"),
-        *("threshold", "log_sigmoid_forward", "log_sigmoid", "softsign", "tanhshrink", "glu"),
-    ),
-    "at an output leave it out, and let the host apply it; inside the network replace it with "
-    f"nn.ReLU6, or leave its gate out, {TRAIN}": ("sigmoid", "hardsigmoid", "tanh", "logit"),
+    f"multiply by the sigmoid of a tensor in its place, or use nn.SiLU {TRAIN}": ("glu",),
     "at an output leave it out: the greatest stays the greatest, and the host can apply it; "
     f"inside, as in attention, replace the block with convolutions {TRAIN}": (
         *("softmax", "_softmax", "log_softmax", "_log_softmax", "_safe_softmax"),
     ),
-    f"no other function of a value is computed: replace it with nn.ReLU {TRAIN}, or let the host "
-    "compute it before or behind the network": (
-        *("pow", "sqrt", "rsqrt", "exp", "exp2", "expm1", "log", "log2", "log1p", "log10", "abs"),
-        *("reciprocal", "sin", "cos", "erf", "round", "floor", "ceil", "sign", "trunc"),
-        *("atan", "remainder", "fmod", "nan_to_num", "isnan"),
-    ),
     # Arithmetic of two tensors, or with constants.
-    "put a constant factor into the weights of a layer before or behind it; in place of a quotient "
-    f"of two computed tensors take their product {TRAIN}": (
-        *("div", "addcmul", "true_divide", "floor_divide", "addcdiv"),
-    ),
-    "subtract it, or put the sign into the weights of the layer before or behind it": ("neg",),
     f"use convolutions in place of a product of two computed tensors {TRAIN}": (
         *("matmul", "bmm", "baddbmm", "einsum", "dot", "mv", "outer", "bilinear"),
         *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),
@@ -71,9 +53,7 @@ KINDS = {
         *("fractional_max_pool2d", "lp_pool2d"),
     ),
     "use nn.ReLU, or let the host decide; the network cannot choose by value": (
-        *("where", "gt", "lt", "ge", "le", "eq", "ne", "masked_fill", "logical_and", "logical_or"),
-        *("logical_not", "bitwise_and", "bitwise_or", "bitwise_not", "any", "all", "isinf"),
-        *("cond", "while_loop", "map_impl", "scan", "heaviside"),
+        *("any", "all", "cond", "while_loop", "map_impl", "scan"),
     ),
     # Layers of other data.
     f"use layers for images {TRAIN}; volumes are not computed": (

@@ -31,6 +31,7 @@ class Call:
     Members
     -------
     name : of the result
+    overload : of the operator that is called, ``add.Tensor``
     site : of the call in the model
     arguments : by the names of its schema; activations are nodes, weights are tensors
     usual : the defaults of the schema, by argument; those that are required have none
@@ -42,6 +43,7 @@ class Call:
     """
 
     name: str
+    overload: str
     site: Site
     arguments: Mapping[str, Any]
     usual: Mapping[str, Any]
@@ -132,6 +134,30 @@ class Call:
         if isinstance(value, Tensor) and value.numel() == 1:
             return float(value)
         raise self.refuse(f"one number as {key}", said(value), do)
+
+    def constant(self, key: str) -> Tensor:
+        """A constant of one number for all channels or one for each: (1 or channels,) float64.
+
+        Raises
+        ------
+        FaultyModel
+            It is not finite, or differs from place to place or from image to image.
+        """
+        value = torch.as_tensor(self[key], dtype=torch.float64)
+        if not bool(torch.isfinite(value).all()):
+            raise self.refuse(f"a finite {key}", "NaN or infinity", "correct the constant")
+        rank = max(self.ranks.values())
+        # As PyTorch broadcasts: axes that are missing are the first ones. Channels are the second.
+        axes = value.reshape((1,) * (rank - value.dim()) + tuple(value.shape)).movedim(1, -1)
+        found = axes.reshape(-1, axes.shape[-1])
+        if value.dim() > rank or not bool((found == found[:1]).all()):
+            raise self.refuse(
+                f"one number as {key}, or one for each channel",
+                f"a constant of shape {tuple(value.shape)} that differs from place to place",
+                "give the map as a second input of the network, or add a bias for each channel",
+            )
+        # One number for all channels has no channels, whatever its shape was.
+        return found[0, :1] if bool((found[0] == found[0, 0]).all()) else found[0]
 
     def pair(self, key: str, default: Pair = (1, 1)) -> Pair:
         """An argument that is one number for both directions, a list of one or two, or empty."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, fx
 
 from qnn.frontend.aten.call import Call
+from qnn.frontend.aten.elementwise import OPERATORS as ELEMENTWISE
 from qnn.frontend.faults import Fault, FaultyModel, site_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.operator import FloatOperator
@@ -43,6 +44,7 @@ def call_of(
     given = _given(node, schema)
     call = Call(
         name=name,
+        overload=str(node.target).removeprefix("aten."),
         site=site_of(node),
         arguments={key: fx.map_arg(value, lambda n: values[n]) for key, value in given.items()},
         usual={a.name: a.default_value for a in schema if a.has_default_value()},
@@ -78,8 +80,10 @@ def _rank(value):
 
 def _check_type(node, call):
     first = result_of(node)
+    # What a comparison gives is true or false, and 1 or 0 to what reads it.
+    compares = first.dtype == torch.bool and call.site.operator in ELEMENTWISE
     # Integers have no other float types: a cast would change values in PyTorch alone.
-    if first.dtype != torch.float32:
+    if first.dtype != torch.float32 and not compares:
         raise call.refuse("float32", f"{first.dtype}", "leave casts and autocast out")
     if first.device.type == "meta":
         raise call.refuse("a device with values", "meta", "leave the device out")

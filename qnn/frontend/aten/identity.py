@@ -1,14 +1,22 @@
 """ATen's operators that give their operand in evaluation."""
 
 from qnn.frontend.aten.call import Call
+from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.functions.elementwise import applied_to
 
 
 def identity(call: Call) -> FloatOperator:
     """The operand; a cast to another type is found by the result's."""
     # Of ``x.to(y)``: only y's type and device count.
     call.neutral("other")
-    return call.source()
+    source = call.source()
+    function = source.as_function
+    if function is None or not function.is_mask:
+        return source
+    # True and false as numbers: 1 and 0.
+    numbers = applied_to("mul.Tensor", [function, 1.0])
+    return FloatFunction(name=call.name, inputs=source.inputs, shape=source.shape, function=numbers)
 
 
 def dropout(call: Call) -> FloatOperator:
@@ -36,4 +44,11 @@ OPERATORS = {
     "aten.detach": identity,
     "aten.to": identity,
     "aten._to_copy": identity,
+    "aten.lift_fresh": identity,
+    "aten.lift_fresh_copy": identity,
+    "aten.positive": identity,
+    "aten.detach_copy": identity,
+    "aten.alias_copy": identity,
+    "aten.type_as": identity,
+    "aten.view_as": identity,
 }

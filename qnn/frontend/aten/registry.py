@@ -3,28 +3,32 @@
 from collections.abc import Mapping
 
 from qnn.frontend.aten import (
+    arithmetic,
     average_pool,
     batch_norm,
     clamp,
     convolution,
+    elementwise,
     enlarge,
     identity,
     joins,
     layout,
     max_pool,
     reductions,
-    two_tensors,
 )
 from qnn.frontend.aten.call import Reader
 
 SUPPORTED = (
-    "Conv1d, Conv2d, ConvTranspose, Linear, BatchNorm, ReLU, ReLU6, Hardtanh, clamp, MaxPool, "
+    "Conv1d, Conv2d, ConvTranspose, Linear, BatchNorm, functions of one tensor's values, MaxPool, "
     "AvgPool, AdaptiveAvgPool, mean, sum and amax, sums, products, maxima and minima of two "
     "tensors, cat, view, permute, slices, split, Upsample, interpolate, PixelShuffle, "
     "PixelUnshuffle, padding, Dropout and Identity"
 )
 
+# Of a name that stands twice, the later reader counts.
 FAMILIES = (
+    elementwise,
+    arithmetic,
     convolution,
     enlarge,
     batch_norm,
@@ -32,7 +36,6 @@ FAMILIES = (
     max_pool,
     average_pool,
     joins,
-    two_tensors,
     layout,
     identity,
     reductions,

@@ -27,12 +27,6 @@ def product(call: Call) -> FloatMultiply:
     return FloatMultiply(name=call.name, inputs=names, shape=call.shape)
 
 
-def square(call: Call) -> FloatMultiply:
-    """The product of a tensor with itself."""
-    source = call.source()
-    return FloatMultiply(name=call.name, inputs=(source.name,) * 2, shape=source.shape)
-
-
 def maximum(call: Call) -> Extreme:
     """The greater of two values."""
     return Extreme(name=call.name, inputs=_operands(call), shape=call.shape, least=False)
@@ -58,18 +52,3 @@ def _operands(call):
 
 def _sum(call, names, alpha):
     return Add(name=call.name, inputs=names, shape=call.shape, alpha=alpha)
-
-
-OPERATORS = {
-    "aten.add": summed,
-    "aten.sub": difference,
-    "aten.subtract": difference,
-    "aten.rsub": reversed_difference,
-    "aten.mul": product,
-    "aten.multiply": product,
-    "aten.square": square,
-    "aten.maximum": maximum,
-    "aten.fmax": maximum,
-    "aten.minimum": minimum,
-    "aten.fmin": minimum,
-}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,6 +30,19 @@ class Statistics:
         """The normalisation of (batch, channels, height, width)."""
         # Not in training mode: the statistics are given, and stay.
         return F.batch_norm(x, self.mean, self.var, self.gamma, self.beta, eps=self.eps)
+
+    @staticmethod
+    def of_affine(factor: Tensor, shift: Tensor) -> "Statistics":
+        """The normalisation that is ``x * factor + shift``, of (channels,) each."""
+        # Of variance 1, and no eps that would change it.
+        zeros, ones = torch.zeros(len(factor)), torch.ones(len(factor))
+        return Statistics(factor.float(), shift.float(), zeros, ones, 0.0)
+
+    def then(self, other: "Statistics") -> "Statistics":
+        """This normalisation and another one of its results, as one."""
+        factor = other.gamma.double() / (other.var.double() + other.eps).sqrt()
+        beta = (self.beta.double() - other.mean.double()) * factor + other.beta.double()
+        return replace(self, gamma=(self.gamma.double() * factor).float(), beta=beta.float())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

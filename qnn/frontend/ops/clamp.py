@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from qnn.frontend.ops.operator import FloatOperator, options
+from qnn.functions.elementwise import IDENTITY, Elementwise, applied_to
 from qnn.ir.shape import Shape
 
 
@@ -25,6 +26,10 @@ class Clamp(FloatOperator):
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "Clamp":
         return self._fewer(channels, inputs)
 
+    @property
+    def as_function(self) -> Elementwise:
+        return clamp_function(self.low, self.high)
+
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return sources[0]
 
@@ -39,3 +44,11 @@ def clamped(x: Tensor, low: float | None, high: float | None) -> Tensor:
     """``x`` within the bounds that there are."""
     # torch's clamp refuses a call without any bound.
     return x if low is None and high is None else x.clamp(low, high)
+
+
+def clamp_function(low: float | None, high: float | None) -> Elementwise:
+    """The clamp as a function of one variable."""
+    # A call without any bound is none.
+    if low is None and high is None:
+        return IDENTITY
+    return applied_to("clamp.default", [IDENTITY, low, high])

@@ -6,10 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from qnn.frontend.ops.activated import (
+    activated,
+    activation_text,
+    with_activation,
+    without_function,
+)
 from qnn.frontend.ops.batch_norm import Statistics
-from qnn.frontend.ops.clamp import clamped
 from qnn.frontend.ops.operator import FloatOperator, Reordered, options
 from qnn.frontend.ops.window import bordered, sliced, window_text, windowed
+from qnn.functions.elementwise import Elementwise
+from qnn.functions.table import is_never_negative
 from qnn.ir.shape import Shape
 from qnn.ir.window import Window
 
@@ -17,6 +24,8 @@ from qnn.ir.window import Window
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FloatConv(FloatOperator):
     """``clamp(batchnorm(conv(x, weight * scale) + bias) + skip, low, high)``; padding is zeros.
+
+    With a function, its value of the sum is the result instead, and there is no clamp.
 
     Members
     -------
@@ -36,6 +45,7 @@ class FloatConv(FloatOperator):
     scale: float = 1.0
     low: float | None = None
     high: float | None = None
+    function: Elementwise | None = None
     fixed: bool = False
     requantize: bool = False
 
@@ -44,18 +54,28 @@ class FloatConv(FloatOperator):
         return not self.fixed
 
     @property
+    def normalises(self) -> bool:
+        return self.batchnorm is not None and self.diagonal and self.fixed
+
+    @property
     def skip(self) -> str | None:
         """Name of the operand that is added after the sum."""
         return self.inputs[1] if len(self.inputs) == 2 else None
 
     @property
-    def takes_clamp(self) -> bool:
-        return True
+    def takes_skip(self) -> bool:
+        # The epilogue adds before it clamps, and one operand alone.
+        return not self.activated and self.skip is None
 
     @property
     def clamped(self) -> bool:
-        """Whether an activation was fused in."""
+        """Whether a clamp was fused in."""
         return self.low is not None or self.high is not None
+
+    @property
+    def activated(self) -> bool:
+        """Whether a clamp or a function was fused in."""
+        return self.clamped or self.function is not None
 
     @property
     def pointwise(self) -> bool:
@@ -70,7 +90,7 @@ class FloatConv(FloatOperator):
     @property
     def copies(self) -> bool:
         """Whether every result is one operand or zero, so that nothing needs rounding."""
-        plain = self.fixed and not self.clamped and self.batchnorm is None
+        plain = self.fixed and not self.activated and self.batchnorm is None
         if not plain or self.skip is not None:
             return False
         if self.window.kernel != (1, 1):
@@ -98,6 +118,8 @@ class FloatConv(FloatOperator):
         # subtract.
         plain = self.fixed and self.batchnorm is None and bool((self.weight >= 0).all())
         sums = plain and operands
+        if self.function is not None:
+            return is_never_negative(self.function, of_negative=not sums)
         return sums or (self.low is not None and self.low >= 0)
 
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "FloatConv | None":
@@ -127,6 +149,7 @@ class FloatConv(FloatOperator):
             weight=self.weight[place],
             bias=None if self.bias is None else self.bias[place],
             batchnorm=None if self.batchnorm is None else self.batchnorm.of(channels),
+            function=None if self.function is None else self.function.at(channels),
         )
 
     def sliced(self, part: FloatOperator, source: Shape) -> "FloatConv | None":
@@ -135,6 +158,12 @@ class FloatConv(FloatOperator):
             return None
         window = sliced(self.window, part.start, part.stride, part.shape[1:], source[1:])
         return None if window is None else replace(self, window=window)
+
+    def activated_by(self, activation: FloatOperator) -> "FloatConv | None":
+        return with_activation(self, activation)
+
+    def unfused(self) -> tuple[FloatOperator, ...]:
+        return without_function(self)
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return windowed(self.window, len(self.weight), sources[0])
@@ -150,15 +179,21 @@ class FloatConv(FloatOperator):
         )
         # Not folded into the weights: calibration computes what the model does, in its order.
         y = y if self.batchnorm is None else self.batchnorm.normalised(y)
-        return clamped(y if skip is None else y + skip, self.low, self.high)
+        y = y if skip is None else y + skip
+        return activated(self, y)
 
     def details(self) -> list[str]:
         kernel, *window = window_text(self.window)
-        bounds = options({"low": self.low, "high": self.high}, {"low": None, "high": None})
         held = {"bias": self.bias, "batchnorm": self.batchnorm}
         flags = [name for name, value in held.items() if value is not None]
         flags += [name for name in ("fixed", "requantize") if getattr(self, name)]
-        return [kernel, *options({"scale": self.scale}, {"scale": 1.0}), *window, *bounds, *flags]
+        return [
+            kernel,
+            *options({"scale": self.scale}, {"scale": 1.0}),
+            *window,
+            *activation_text(self),
+            *flags,
+        ]
 
 
 def identity(name: str, source: FloatOperator) -> FloatConv:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from qnn.frontend.ops.operator import FloatOperator, Reordered
+from qnn.functions.elementwise import Elementwise
 from qnn.ir.shape import Shape
 
 
@@ -27,6 +28,10 @@ class Flatten(FloatOperator):
         area = self.shape[0] // len(order)
         places = tuple(channel * area + pixel for channel in order for pixel in range(area))
         return replace(self, inputs=inputs), places
+
+    def passes_function(self, function: Elementwise) -> bool:
+        # Channels are pixels behind it.
+        return function.channels is None
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         # Channels first, then rows: the order in which PyTorch lays an image out.

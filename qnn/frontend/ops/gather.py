@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from qnn.frontend.ops.operator import FloatOperator, options
+from qnn.functions.elementwise import Elementwise
 from qnn.ir.shape import Shape
 
 
@@ -26,6 +27,9 @@ class ChannelGather(FloatOperator):
 
     def passes_clamp(self, low: float | None, high: float | None) -> bool:
         return True
+
+    def passes_function(self, function: Elementwise) -> bool:
+        return function.channels is None
 
     @property
     def order(self) -> tuple[int, ...]:

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.window import bordered, window_text, windowed
+from qnn.functions.elementwise import Elementwise
+from qnn.functions.table import is_rising
 from qnn.ir.shape import Shape
 from qnn.ir.window import Window
 
@@ -28,6 +30,10 @@ class FloatMaxPool(FloatOperator):
 
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "FloatMaxPool":
         return self._fewer(channels, inputs)
+
+    def passes_function(self, function: Elementwise) -> bool:
+        # Only then is the greatest value's result the greatest.
+        return is_rising(function)
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return windowed(self.window, sources[0][0], sources[0])

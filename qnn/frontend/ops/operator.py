@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
+from qnn.functions.elementwise import Elementwise
 from qnn.ir.shape import Shape
 
 Reordered = tuple["FloatOperator", tuple[int, ...] | None]
@@ -59,8 +60,13 @@ class FloatOperator(ABC):
         return False
 
     @property
-    def takes_clamp(self) -> bool:
-        """Whether it may bound its results itself, by ``low`` and ``high``."""
+    def takes_skip(self) -> bool:
+        """Whether its epilogue can add another tensor to the result."""
+        return False
+
+    @property
+    def normalises(self) -> bool:
+        """Whether it scales each channel for itself, as a normalisation that stands alone."""
         return False
 
     @property
@@ -123,6 +129,30 @@ class FloatOperator(ABC):
         """This operator computing ``part`` alone, a slice of it, over an operand of that shape."""
         return None
 
+    @property
+    def as_function(self) -> Elementwise | None:
+        """What it computes of each value alone; None where a result takes more than one value."""
+        return None
+
+    @property
+    def is_curved(self) -> bool:
+        """Whether it computes of each value what needs a table."""
+        return False
+
+    # What a function commutes with lets it join the layer before.
+    def passes_function(self, function: Elementwise) -> bool:
+        """Whether ``function`` of its operand gives what ``function`` of its result does."""
+        return False
+
+    def activated_by(self, activation: "FloatOperator") -> Self | None:
+        """The operator that applies an elementwise one to its result itself; None: it cannot."""
+        return None
+
+    # Calibration looks at sums, which the fused operator does not show.
+    def unfused(self) -> "tuple[FloatOperator, ...]":
+        """The operators that compute the same, with the sum before a function on its own."""
+        return (self,)
+
     def never_negative(self, operands: bool) -> bool:
         """Whether no result is negative; ``operands`` tells the same of all that it reads."""
         # True of all that only selects, averages or sums what it reads.
@@ -145,3 +175,9 @@ def options(values: dict[str, Any], usual: dict[str, Any]) -> list[str]:
         for name, value in values.items()
         if name not in usual or value != usual[name]
     ]
+
+
+def sum_of(name: str) -> str:
+    """What the sum is called that the function in the operator ``name`` is applied to."""
+    # No module's path has a blank in it.
+    return f"{name} sum"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from qnn.frontend.ops.operator import FloatOperator, options
+from qnn.functions.elementwise import Elementwise
 from qnn.ir.shape import Shape
 from qnn.ir.window import Pair
 
@@ -29,6 +30,9 @@ class Slice(FloatOperator):
 
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "Slice":
         return self._fewer(channels, inputs)
+
+    def passes_function(self, function: Elementwise) -> bool:
+        return True
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         channels, *sizes = sources[0]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.add import Add
-from qnn.frontend.ops.conv import FloatConv, identity
+from qnn.frontend.ops.conv import identity
 from qnn.frontend.rewrite import Rewrite
 
 
@@ -39,6 +39,4 @@ def _place(name, add, rewrite):
 
 def _takes_skip(name, add, rewrite):
     node = rewrite[name]
-    # The epilogue adds before it clamps, and one operand alone.
-    plain = isinstance(node, FloatConv) and not node.clamped and node.skip is None
-    return plain and node.shape == add.shape and rewrite.uses(name) == 1
+    return node.takes_skip and node.shape == add.shape and rewrite.uses(name) == 1

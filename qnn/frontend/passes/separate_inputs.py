@@ -14,7 +14,7 @@ def separate_inputs(graph: FloatGraph) -> FloatGraph:
     owner = _owners(graph)
     rewrite = Rewrite(graph)
     copied: dict[str, str] = {}
-    for join in rewrite.each((FloatConcat, FloatInterleave)):
+    for join in rewrite.each(FloatConcat, FloatInterleave):
         # All from one input: the joined tensor keeps the input's own type.
         if owner[join.name] is not None:
             continue

@@ -9,15 +9,16 @@ from dataclasses import replace
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.batch_norm import BatchNorm
 from qnn.frontend.ops.clamp import Clamp
+from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.rewrite import Rewrite
 
-ELEMENTWISE = (BatchNorm, Clamp)
+ELEMENTWISE = (BatchNorm, Clamp, FloatFunction)
 
 
 def spread_over_interleaves(graph: FloatGraph) -> FloatGraph:
     """Move each up as far as only it reads what it moves over."""
     rewrite = Rewrite(graph)
-    for first in rewrite.each(ELEMENTWISE):
+    for first in rewrite.each(*ELEMENTWISE):
         # Operands may be interleaved in turn.
         waiting = [first]
         while waiting:

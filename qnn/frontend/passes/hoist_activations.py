@@ -1,0 +1,40 @@
+"""A clamp or a function behind pooling, flatten, slice or pad moves before it, if that is equal.
+
+There it may join a convolution, and what it moves over stays a plain copy of values.
+"""
+
+from dataclasses import replace
+
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.clamp import Clamp
+from qnn.frontend.ops.function import FloatFunction
+from qnn.frontend.rewrite import Rewrite
+
+
+def hoist_activations(graph: FloatGraph) -> FloatGraph:
+    """Move each one up over what commutes with it and has no other reader."""
+    rewrite = Rewrite(graph)
+    moves = {
+        Clamp: lambda clamp, source: source.passes_clamp(clamp.low, clamp.high),
+        FloatFunction: lambda node, source: source.passes_function(node.function),
+    }
+    for kind, passes in moves.items():
+        for node in rewrite.each(kind):
+            # Several may lie in a row: each is passed before the next one has its turn.
+            source = rewrite[node.inputs[0]]
+            while passes(node, source) and rewrite.uses(source.name) == 1:
+                node = _moved(node, rewrite)
+                source = rewrite[node.inputs[0]]
+    return rewrite.graph()
+
+
+def _moved(node, rewrite):
+    """The clamp or function at its place before the node that it alone read."""
+    over = rewrite[node.inputs[0]]
+    shape = rewrite[over.inputs[0]].shape
+    first = replace(node, inputs=over.inputs, shape=shape)
+    # Readers of its result read what it moves over, whose values are now the same.
+    rewrite.redirect(node.name, over.name)
+    rewrite.exchange(node.name)
+    rewrite.exchange(over.name, first, replace(over, inputs=(node.name,)))
+    return first
