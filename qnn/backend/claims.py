@@ -49,8 +49,10 @@ class AtLeast:
 def node_facts(node: Operator) -> dict[str, object]:
     """The facts of what a node computes."""
     facts = type_facts(node.type)
-    # How wide the array's sums are is its configuration's, and not the network's.
-    return facts if node.rounded else facts | {"bits": AtLeast(node.type.bits)}
+    # How wide the array's sums are, and copies that it widens, is its configuration's, and not the
+    # network's.
+    exact = node.rounded and not node.is_optional
+    return facts if exact else facts | {"bits": AtLeast(node.type.bits)}
 
 
 def type_facts(type: QType) -> dict[str, object]:

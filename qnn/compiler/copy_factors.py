@@ -11,6 +11,10 @@ from qnn.ir.ops import Conv
 class FactorCopy(Conv):
     """A copy that only products read; what knows the configuration drops it, or widens it."""
 
+    @property
+    def is_optional(self) -> bool:
+        return True
+
 
 def copy_factors(graph: Graph) -> Graph:
     """Let products read copies of their unsigned factors, one of each tensor.

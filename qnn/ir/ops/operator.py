@@ -70,6 +70,11 @@ class Operator(ABC):
         """Whether the accelerator computes it, rather than finds its values in their place."""
 
     @property
+    def is_optional(self) -> bool:
+        """Whether it is a copy that a back end may leave out, or give more bits."""
+        return False
+
+    @property
     @abstractmethod
     def rounded(self) -> bool:
         """Whether the result has an activation's type, so that other operators may read it."""
