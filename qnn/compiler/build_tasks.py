@@ -197,7 +197,7 @@ class _Strip:
             (first, stop),
         )
         instructions = [each.having(tag=tag) for each in instructions]
-        if isinstance(node, MaxPool):
+        if node.takes_maximum:
             return [self._task(instruction) for instruction in instructions]
         all_groups = groups(result.channels, network.config.lanes, network.config.rows)
         keys = [

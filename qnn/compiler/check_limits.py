@@ -24,18 +24,23 @@ def check_limits(state: Compilation) -> Compilation:
 
 def _check_widths(graph, config):
     for node in graph.nodes:
-        if isinstance(node, Conv) and (bits := _weight_bits(node, config)) > config.weight_bits:
-            raise CompileError(
-                f"conv '{node.name}' needs {bits}-bit weights, but the configuration "
-                f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
-            )
-        if isinstance(node, Conv) and node.epilogue.table is not None:
-            _check_table(node, config)
+        if isinstance(node, Conv):
+            _check_conv(node, config)
         if node.rounded and node.type.bits > config.activation_bits:
             raise CompileError(
                 f"tensor '{node.name}' needs {node.type.bits}-bit activations, but the "
                 f"configuration has {config.activation_bits} (SvpeConfig.activation_bits); raise it"
             )
+
+
+def _check_conv(node, config):
+    if (bits := _weight_bits(node, config)) > config.weight_bits:
+        raise CompileError(
+            f"conv '{node.name}' needs {bits}-bit weights, but the configuration "
+            f"has {config.weight_bits} (SvpeConfig.weight_bits); raise it"
+        )
+    if node.epilogue.table is not None:
+        _check_table(node, config)
 
 
 def _check_table(node, config):

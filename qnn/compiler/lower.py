@@ -80,7 +80,7 @@ def lower(
     """
     tiles = _whole_map(graph, node, layouts, tile, config)
     _check_coordinates(node, tiles)
-    if isinstance(node, MaxPool):
+    if node.takes_maximum:
         instructions = _max_pool(layouts, config, tiles)
     else:
         instructions = _conv(graph, node, layouts, tile, config, tiles, packed, blocks)
@@ -128,11 +128,11 @@ def _whole_map(graph, node, layouts, tile, config):
     operand, result = layouts.input, layouts.output
     qtype = graph[node.inputs[0]].type
     # Padding never wins a maximum, and adds nothing to a sum.
-    zero = qtype.low if isinstance(node, MaxPool) else 0
+    zero = qtype.low if node.takes_maximum else 0
     tiles_y, tiles_x = tile.count(node)
     columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]  # x, y of the output
     return Tiles(
-        op=Op.MAXPOOL if isinstance(node, MaxPool) else Op.CONV,
+        op=Op.MAXPOOL if node.takes_maximum else Op.CONV,
         terms=1,
         blocks=1,
         kernel_y=node.window.kernel[0],

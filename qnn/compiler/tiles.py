@@ -11,7 +11,7 @@ from qnn.compiler.segments import blocks_read, groups
 from qnn.compiler.storage import RootPlace, passes, row_words
 from qnn.compiler.terms import terms_of
 from qnn.ir.graph import Graph
-from qnn.ir.ops import MaxPool, Operator
+from qnn.ir.ops import Operator
 
 # A pitch is chosen for the tiles that the others allow: each round may open better ones.
 SWEEPS = 4  # over all pitches; each can only lower the estimate, two have been enough
@@ -54,7 +54,7 @@ Steps = Counter[int]  # how many instructions take so many steps for each tile
 def steps(node: Operator, place: dict[str, RootPlace], config: SvpeConfig) -> Steps:
     """How many instructions of ``node`` take each number of steps per tile."""
     taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
-    if isinstance(node, MaxPool):
+    if node.takes_maximum:
         return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
     return Counter(
         taps

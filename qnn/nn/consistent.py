@@ -40,6 +40,7 @@ def check_consistent(quantized: QuantizedModel) -> None:
     for plan in quantized.plan.convs:
         _check_numbers(quantized.layer(plan.name))
     for plan in quantized.plan.layers:
+        # Of convolutions and products alike: both may end in a function.
         _check_table(quantized.layer(plan.name))
     try:
         check(_outline(quantized))

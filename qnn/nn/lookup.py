@@ -26,6 +26,7 @@ class Lookup(nn.Module):
         shape = (function.channels or 1, 1 << bits)
         # Held, and not computed again: another machine's functions may differ in the last place.
         self.register_buffer("table", torch.zeros(shape, dtype=torch.int32))
+        # Of no use in evaluation, so that they are computed when training first asks.
         self._slopes: tuple[tuple[QType, QType], Tensor] | None = None
 
     @property
@@ -42,6 +43,7 @@ class Lookup(nn.Module):
     def is_filled(self, result: QType) -> bool:
         """Whether the entries are those of the function, but for another machine's last place."""
         wanted = entries(self.function, self.index, result)
+        # Rounding makes a difference in the last place of a function into one whole step.
         return bool(((self.table - wanted).abs() <= 1).all())
 
     def forward(self, index: Tensor) -> Tensor:

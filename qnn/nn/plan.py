@@ -315,7 +315,7 @@ def _check_names(layers, outputs):
 
 def _with_pixels(layers, mean, std):
     """The layers, with what the pixels of each input stand for."""
-    inputs = [layer for layer in layers if isinstance(layer, InputPlan)]
+    inputs = [layer for layer in layers if not layer.inputs]
     means, stds = (mean, std) if len(inputs) > 1 else ((mean,), (std,))
     each = tuple[tuple[float, ...] | None, ...]
     means, stds = typed(each, means), typed(each, stds)

@@ -19,6 +19,7 @@ class QuantMaxPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Integers of the operand's type."""
         window = self.plan.window
+        # Less than any integer, so that padding never wins.
         x = padded(x, window.padding, float("-inf"))
         return F.max_pool2d(x, window.kernel, window.stride, dilation=window.dilation)
 

@@ -74,6 +74,7 @@ def _network(words):
     """The network of a line, None if it is of another form."""
     if len(words) not in (2, 3) or not SIZES.fullmatch(words[-1]):
         return None
+    # From the back, as the family in front may be left out.
     source, colon, factory = words[-2].partition(":")
     if not colon or not source or not factory:
         return None

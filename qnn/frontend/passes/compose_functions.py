@@ -22,6 +22,7 @@ def compose_functions(graph: FloatGraph) -> FloatGraph:
 
 def _with_operands(node, rewrite):
     source = rewrite[node.inputs[0]]
+    # Another reader would need the value between, which is then computed no more.
     while rewrite.uses(source.name) == 1 and _is_plain(source.as_function, node):
         node = replace(node, inputs=source.inputs, function=node.function.of(source.as_function))
         rewrite.exchange(node.name, node)
@@ -45,4 +46,5 @@ def _is_plain(function, node):
     """Whether ``function`` is one, and gives ``node`` no table for each channel that has one."""
     if function is None:
         return False
+    # One table serves all channels while constants agree; tables of each channel take more memory.
     return function.channels in (None, node.function.channels)

@@ -11,6 +11,7 @@ def fuse_activations(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     for activation in rewrite.each(Clamp, FloatFunction):
         source = rewrite[activation.inputs[0]]
+        # Another reader would get the activation too, which it does not ask for.
         fused = source.activated_by(activation) if rewrite.uses(source.name) == 1 else None
         if fused is not None:
             rewrite.exchange(source.name, fused)

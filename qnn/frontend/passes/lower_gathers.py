@@ -15,6 +15,7 @@ def lower_gathers(graph: FloatGraph) -> FloatGraph:
     for gather in rewrite.each(ChannelGather):
         outputs, inputs = len(gather.channels), rewrite[gather.inputs[0]].shape[0]
         weight = torch.zeros(outputs, inputs, 1, 1)
+        # Channels may repeat or be left out, so that this need not be a permutation.
         weight[torch.arange(outputs), list(gather.channels)] = 1
         copy = FloatConv(
             name=gather.name,

@@ -25,6 +25,7 @@ def lower_shuffles(graph: FloatGraph) -> FloatGraph:
         offsets = tuple(product(range(factor), range(factor)))
         parts = [
             replace(
+                # PyTorch puts the places of a block next to each other among the channels.
                 _with_channels(whole, range(number, source.shape[0], factor**2)),
                 name=f"{node.name}.{place[0]}_{place[1]}",
                 shape=(channels, *size),
@@ -45,6 +46,7 @@ def _splits(source, factor):
     """Whether its channels can be computed apart: a part keeps the groups that the whole has."""
     if not isinstance(source, FloatConv) or source.skip is not None:
         return False
+    # Each part takes one channel in factor**2, which must be as many of every group.
     return source.shape[0] // source.window.groups % factor**2 == 0
 
 

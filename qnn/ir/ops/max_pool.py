@@ -55,6 +55,10 @@ class MaxPool(Operator):
         return self.inputs
 
     @property
+    def takes_maximum(self) -> bool:
+        return True
+
+    @property
     def summary(self) -> str:
         return f"max pooling {self.window.summary}"
 

@@ -98,6 +98,11 @@ class Operator(ABC):
         return False
 
     @property
+    def takes_maximum(self) -> bool:
+        """Whether a result is the greatest value of a window, rather than a sum over it."""
+        return False
+
+    @property
     @abstractmethod
     def summary(self) -> str:
         """What it does, in a few words for a reader."""
