@@ -19,7 +19,8 @@ from qnn.runtime.device import Run
 from qnn.runtime.given import Given, image_count, images_of
 from qnn.runtime.tensors import from_words, pack_inputs, unpack_outputs
 from sim.footprint import Write
-from sim.functional_plan import FunctionalPlan, FunctionalStep, make_plan
+from sim.functional_plan import FunctionalPlan, make_plan
+from sim.functional_step import FunctionalStep
 
 SLAB = 16  # runs at a time: their feature buffers stay in the cache
 
