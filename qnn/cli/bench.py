@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnn.backend.registry import DEFAULT
+from qnn.cli.bench_applications import bench_applications
 from qnn.cli.bench_array import bench_array
 from qnn.cli.bench_faults import bench_faults
 from qnn.cli.bench_fuzz import bench_fuzz
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from qnn.bench.runs import TableRun
 
 bench = typer.Typer(rich_markup_mode=None)
+bench.command("applications", epilog=closing("bench applications"))(bench_applications)
 bench.command("array", epilog=closing("bench array"))(bench_array)
 bench.command("faults", epilog=closing("bench faults"))(bench_faults)
 bench.command("fuzz", epilog=closing("bench fuzz"))(bench_fuzz)

@@ -31,6 +31,7 @@ EXAMPLES = {
     "help": ("qnn help verify",),
     "version": ("qnn version",),
     "completion": ('eval "$(qnn completion bash)"', "qnn completion fish"),
+    "bench applications": ("qnn bench applications --only unet --way nearest:3 --device rtl",),
     "bench array": ("qnn bench array --no-energy",),
     "bench accuracy": ("qnn bench accuracy --quick",),
     "bench training": ("qnn bench training --steps 5",),
