@@ -9,8 +9,7 @@ from qnn.ir.check import check
 from qnn.ir.epilogue import Epilogue
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply, Operator
-from qnn.nn.model import QuantizedModel
-from qnn.nn.plan import (
+from qnn.nn.layer_plans import (
     ConcatPlan,
     ConvPlan,
     InputPlan,
@@ -18,6 +17,7 @@ from qnn.nn.plan import (
     MaxPoolPlan,
     MultiplyPlan,
 )
+from qnn.nn.model import QuantizedModel
 
 # Of every scale: values of float32 reach from 2**-149 to 2**128.
 MOST_EXPONENT = 160

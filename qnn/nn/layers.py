@@ -1,4 +1,4 @@
-"""Layers of a quantized network: float parameters, frozen exponents, exact results.
+"""The layer that convolves, of float parameters and frozen exponents; which layer a plan has.
 
 Between layers travel integers in float tensors: q, for the reals ``q * 2**-exponent``.
 """
@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from qnn.ir.epilogue import Epilogue
 from qnn.nn import learning
-from qnn.nn.lookup import lookup_of
-from qnn.nn.multiplying import QuantMultiply
-from qnn.nn.plan import (
+from qnn.nn.input_layer import QuantInput
+from qnn.nn.layer_plans import (
     ConcatPlan,
     ConvPlan,
     InputPlan,
@@ -19,47 +18,19 @@ from qnn.nn.plan import (
     MaxPoolPlan,
     MultiplyPlan,
 )
+from qnn.nn.lookup import lookup_of
+from qnn.nn.multiplying import QuantMultiply
 from qnn.nn.pool_all import pool_all, pools_all
 from qnn.nn.selecting import QuantConcat, QuantInterleave, QuantMaxPool, padded
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import Estimator
 from qnn.quant.qtype import QType
 
-PIXELS = 256  # that 8 bits tell apart
 FLOAT32_LIMIT = 1 << 23  # below 2**24, with a bit to spare for adding one half
 
 
 def _exponent() -> Tensor:
     return torch.zeros((), dtype=torch.int64)
-
-
-class QuantInput(nn.Module):
-    """Reals to the input's grid."""
-
-    operand_exponents = ()
-
-    def __init__(self, plan: InputPlan):
-        super().__init__()
-        self.plan = plan
-        self.register_buffer("exponent", _exponent())
-        shape = (plan.shape[0], PIXELS)
-        table = None if plan.pixels is None else torch.zeros(shape, dtype=torch.int32)
-        self.register_buffer("table", table)
-
-    @property
-    def type(self) -> QType:
-        """The type of the result."""
-        return QType(self.plan.bits, self.plan.signed, int(self.exponent))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Integers of reals, rounded half up."""
-        # Rounded in float64, and then small enough for float32 to hold exactly.
-        return activation.encode(x, self.type).to(torch.float32)
-
-    def from_pixels(self, x: Tensor) -> Tensor:
-        """Integers of 8-bit pixels, by the table; (batch, channels, height, width) uint8."""
-        channels = torch.arange(len(self.table), device=x.device)[:, None, None]
-        return self.table.to(torch.float32)[channels, x.long()]
 
 
 class QuantConv(nn.Module):

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from qnn.functions.elementwise import Elementwise
 from qnn.functions.table import entries, slopes
-from qnn.nn.plan import ConvPlan, MultiplyPlan
+from qnn.nn.layer_plans import ConvPlan, MultiplyPlan
 from qnn.quant import activation
 from qnn.quant.qtype import QType
 

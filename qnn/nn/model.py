@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from qnn.errors import ModelError
 from qnn.ir.shape import finished, laid_out, order_of, to_blocks, user_shape, usual_axes
 from qnn.nn.exact import exact
-from qnn.nn.layers import LAYERS, QuantInput
+from qnn.nn.input_layer import QuantInput
+from qnn.nn.layers import LAYERS
 from qnn.nn.plan import Plan
 from qnn.quant.qtype import QType
 

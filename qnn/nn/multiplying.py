@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from qnn.ir.epilogue import Epilogue
+from qnn.nn.layer_plans import MultiplyPlan
 from qnn.nn.lookup import lookup_of
-from qnn.nn.plan import MultiplyPlan
 from qnn.quant import activation
 from qnn.quant.qtype import QType
 

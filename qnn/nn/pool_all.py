@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from qnn.nn.plan import ConvPlan
+from qnn.nn.layer_plans import ConvPlan
 
 
 def pools_all(plan: ConvPlan, x: Tensor) -> bool:
@@ -15,6 +15,7 @@ def pools_all(plan: ConvPlan, x: Tensor) -> bool:
 
 def pool_all(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Compute that convolution as a sum: a library's takes a quarter of a training step."""
+    # Integers in half precision would be rounded on the way.
     wide = torch.promote_types(x.dtype, torch.float32)
     sums = (x * weight[:, 0]).sum((2, 3), keepdim=True, dtype=wide)
     return sums if bias is None else sums + bias[:, None, None]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
+from qnn.nn.layer_plans import RESULT_BITS
 from qnn.nn.layers import QuantConv
-from qnn.nn.plan import RESULT_BITS
 from qnn.quant import pow2
 from qnn.quant.search_exponent import search_exponent
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from qnn.ir.exact import interleaved
 from qnn.ir.window import Padding
-from qnn.nn.plan import ConcatPlan, InterleavePlan, MaxPoolPlan
+from qnn.nn.layer_plans import ConcatPlan, InterleavePlan, MaxPoolPlan
 
 
 class QuantMaxPool(nn.Module):

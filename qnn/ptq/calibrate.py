@@ -11,7 +11,7 @@ from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.operator import sum_of
 from qnn.frontend.run import stream
 from qnn.functions.table import INDEX_BITS
-from qnn.nn.plan import RESULT_BITS
+from qnn.nn.layer_plans import RESULT_BITS
 from qnn.ptq.choose_index import choose_index
 from qnn.ptq.outliers import Peaks
 from qnn.quant.activation import choose_type

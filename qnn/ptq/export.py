@@ -5,7 +5,8 @@ import torch
 
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply, Operator
-from qnn.nn.layers import QuantConv, QuantInput
+from qnn.nn.input_layer import QuantInput
+from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.multiplying import QuantMultiply
 from qnn.nn.selecting import QuantInterleave, QuantMaxPool

@@ -12,7 +12,7 @@ from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.ops.multiply import FloatMultiply
 from qnn.frontend.ops.operator import FloatOperator, sum_of
-from qnn.nn.plan import (
+from qnn.nn.layer_plans import (
     ConcatPlan,
     ConvPlan,
     InputPlan,
@@ -20,8 +20,8 @@ from qnn.nn.plan import (
     LayerPlan,
     MaxPoolPlan,
     MultiplyPlan,
-    Plan,
 )
+from qnn.nn.plan import Plan
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.calibrate import unrounded
 from qnn.ptq.formats import ChannelChoice, Choice, by_layer, greatest, is_sequence

@@ -4,7 +4,14 @@ import ast
 
 MOST = 40  # questions
 OPERATORS = ("qnn/ir/ops/", "qnn/frontend/ops/")  # where an operator is at home
-HOMES = (*OPERATORS, "qnn/frontend/", "qnn/nn/plan.py", "qnn/nn/layers.py")
+HOMES = (
+    *OPERATORS,
+    "qnn/frontend/",
+    "qnn/nn/plan.py",
+    "qnn/nn/layer_plans.py",
+    "qnn/nn/layers.py",
+    "qnn/nn/input_layer.py",
+)
 
 
 def node_kinds(files: dict[str, str]) -> set[str]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
+from qnn.nn.layer_plans import InputPlan
 from qnn.nn.model import QuantizedModel
-from qnn.nn.plan import InputPlan
 from qnn.nn.preprocess import Pixels, checked
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe

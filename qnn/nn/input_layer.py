@@ -1,0 +1,39 @@
+"""The layer that takes what the user gives, reals or pixels, to the integers of the network."""
+
+import torch
+from torch import Tensor, nn
+
+from qnn.nn.layer_plans import InputPlan
+from qnn.quant import activation
+from qnn.quant.qtype import QType
+
+PIXELS = 256  # that 8 bits tell apart
+
+
+class QuantInput(nn.Module):
+    """Reals to the input's grid."""
+
+    operand_exponents = ()
+
+    def __init__(self, plan: InputPlan):
+        super().__init__()
+        self.plan = plan
+        self.register_buffer("exponent", torch.zeros((), dtype=torch.int64))
+        shape = (plan.shape[0], PIXELS)
+        table = None if plan.pixels is None else torch.zeros(shape, dtype=torch.int32)
+        self.register_buffer("table", table)
+
+    @property
+    def type(self) -> QType:
+        """The type of the result."""
+        return QType(self.plan.bits, self.plan.signed, int(self.exponent))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integers of reals, rounded half up."""
+        # Rounded in float64, and then small enough for float32 to hold exactly.
+        return activation.encode(x, self.type).to(torch.float32)
+
+    def from_pixels(self, x: Tensor) -> Tensor:
+        """Integers of 8-bit pixels, by the table; (batch, channels, height, width) uint8."""
+        channels = torch.arange(len(self.table), device=x.device)[:, None, None]
+        return self.table.to(torch.float32)[channels, x.long()]
