@@ -33,7 +33,7 @@ class Product(wiring.Component):
     """
 
     def __init__(self, config):
-        self._bits = config.activation_bits
+        self._config = config
         super().__init__(
             {
                 "one": In(config.activation_bits),
@@ -46,10 +46,10 @@ class Product(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        bits = self._bits + 2  # of a sum or a difference, with its sign
+        bits = self._config.activation_bits + 2  # of a sum or a difference, with its sign
         m.submodules.squares = squares = memory.Memory(
-            shape=2 * self._bits,
-            depth=1 << bits,
+            shape=self._config.square_bits,
+            depth=self._config.square_words,
             init=_quarter_squares(bits),
             attrs={"ram_style": "block"},
         )
@@ -58,7 +58,7 @@ class Product(wiring.Component):
         quarters = []
         for name, index in (("total", one + other), ("difference", one - other)):
             held = Signal(signed(bits), name=name, reset_less=True)
-            quarter = Signal(2 * self._bits, name=f"{name}_quarter", reset_less=True)
+            quarter = Signal(self._config.square_bits, name=f"{name}_quarter", reset_less=True)
             port = read_port(squares, f"{name}_port")
             m.d.comb += [port.addr.eq(held), port.en.eq(1)]
             # The second stage is the output register that block RAM has.

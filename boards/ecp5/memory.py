@@ -104,7 +104,9 @@ def buffer_rams(config: SvpeConfig) -> int:
     weights = config.rows * _blocks(config.lanes * config.weight_bits, config.weight_words, 36)
     parameters = config.rows * _blocks(config.parameter_bits, config.parameter_words, 36)
     tables = config.rows * _blocks(config.activation_bits, config.table_words, 18)
-    return features + weights + parameters + tables
+    squares = _blocks(config.square_bits, config.square_words, 18)  # both ports read
+    products = config.rows * config.multiplies * squares
+    return features + weights + parameters + tables + products
 
 
 def _blocks(bits, words, width):

@@ -141,6 +141,16 @@ class SvpeConfig:
         return self.activation_bits <= MOST_FACTOR_BITS
 
     @property
+    def square_words(self) -> int:
+        """Words of a row's table of squares: one for each sum and difference of two factors."""
+        return 1 << (self.activation_bits + 2)
+
+    @property
+    def square_bits(self) -> int:
+        """Bits of a word of a row's table of squares."""
+        return 2 * self.activation_bits
+
+    @property
     def banks(self) -> int:
         """Feature banks: twice the columns, so that stride 2 meets no conflict."""
         return 2 * self.columns

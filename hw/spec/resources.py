@@ -110,10 +110,13 @@ def block_rams(config: SvpeConfig) -> dict[str, int]:
     widths = (config.result_bits, 3 * config.shift_bits)  # memories of a row's parameters
     parameters = sum(_halves(config.parameter_words, bits) for bits in widths)
     tables = _halves(config.table_words, config.activation_bits)
+    # Sum and difference of two factors are looked up at once, and always in block RAM.
+    shape = config.square_words, config.square_bits
+    squares = config.multiplies * _always_halves(*shape, TRUE_SHAPES)
     bypass = 2 * _always_halves(bypass_depth(config), config.feature_bits)  # for each reader
     return {
         "buffers": config.banks * config.parts * part + config.rows * codes,
-        "epilogue": config.rows * (parameters + tables) + bypass,
+        "epilogue": config.rows * (parameters + tables + squares) + bypass,
     }
 
 

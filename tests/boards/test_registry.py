@@ -94,7 +94,7 @@ def test_the_default_configuration_and_clock_fit(name):
 
 
 # docs/boards.md has these numbers.
-@pytest.mark.parametrize(("name", "cores"), [("zcu102", 4), ("zcu104", 2), ("kv260", 1)])
+@pytest.mark.parametrize(("name", "cores"), [("zcu102", 4), ("zcu104", 1), ("kv260", 1)])
 def test_as_many_cores_fit_as_the_estimate_says(name, cores):
     board = boards.named(name)
     config = named_config(board.config, **board.sizes)
@@ -110,7 +110,7 @@ def test_a_core_that_the_kv260s_block_ram_is_too_small_for_is_refused():
     with pytest.raises(CompileError) as error:
         boards.named("kv260").check_fits(named_config("reference"), 1)
     assert str(error.value) == (
-        "kv260: 1 x 16x16x8 (lanes x rows x columns), 3-bit weights, 8-bit activations takes 280 "
+        "kv260: 1 x 16x16x8 (lanes x rows x columns), 3-bit weights, 8-bit activations takes 296 "
         "bram18 (estimated), but 259 of 288 are usable; take fewer cores, rows, columns or words"
     )
 

@@ -39,11 +39,17 @@ def test_a_larger_array_takes_more(change):
 def test_block_ram_follows_from_the_memories():
     # 16 banks of 1024 x 128 bits, both ports read: 8 halves of 1024 x 18 each. 16 rows of
     # 2048 x 48 bits of weights: 6 halves of 1024 x 18 and so on. 16 rows of 256 x 32 and x 15
-    # bits: 2. 16 rows of 1024 x 8 bits of tables: 1. Two copies of the bypass, 128 x 128 bits: 4
-    # halves of 512 x 36 each.
-    assert block_rams(REFERENCE) == {"buffers": 16 * 8 + 16 * 6, "epilogue": 16 * (2 + 1) + 2 * 4}
-    without = replace(REFERENCE, parameter_words=64, table_words=0)
-    assert block_rams(without)["epilogue"] == 2 * 4
+    # bits: 2. 16 rows of 1024 x 8 bits of tables: 1. 16 rows of 1024 x 16 bits of squares: 1. Two
+    # copies of the bypass, 128 x 128 bits: 4 halves of 512 x 36 each.
+    assert block_rams(REFERENCE) == {
+        "buffers": 16 * 8 + 16 * 6,
+        "epilogue": 16 * (2 + 1 + 1) + 2 * 4,
+    }
+    squares_alone = replace(REFERENCE, parameter_words=64, table_words=0)
+    assert block_rams(squares_alone)["epilogue"] == 16 + 2 * 4
+    # 128 x 176 bits, and no squares.
+    none = replace(squares_alone, activation_bits=11)
+    assert block_rams(none)["epilogue"] == 2 * 5
 
 
 def test_cells_add_up_and_multiply():

@@ -9,6 +9,7 @@ pytestmark = pytest.mark.rtl
 
 CONFIG = CONFIGS["test"]
 HALF_RAMS_OF_A_PART = 2  # 32 bits wide, and both ports read: two of 18 bits
+MEMORIES_OF_A_ROW = 3  # weights, tables and squares
 HALF_RAMS_OF_A_BYPASS_WORD = 2  # 64 bits, 36 in each
 
 
@@ -29,7 +30,7 @@ def test_the_accelerator_has_no_multiplier():
     assert accelerator().lut > array_resources(CONFIG).lut
 
 
-def test_feature_banks_and_weight_rows_are_block_ram():
+def test_feature_banks_and_memories_of_rows_are_block_ram():
     features = CONFIG.banks * CONFIG.parts * HALF_RAMS_OF_A_PART
     bypass = 2 * HALF_RAMS_OF_A_BYPASS_WORD  # one for each reader
-    assert accelerator().bram18 == features + CONFIG.rows + bypass
+    assert accelerator().bram18 == features + MEMORIES_OF_A_ROW * CONFIG.rows + bypass

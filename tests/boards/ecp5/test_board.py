@@ -158,7 +158,7 @@ def test_a_network_larger_than_the_chips_block_ram_is_refused(design):
     with pytest.raises(
         CompileError,
         match=r"^ulx3s: the network's 409,600 bytes take 200 block RAMs and the buffers of 4x2x1 "
-        r"\(lanes x rows x columns\), 3-bit weights, 8-bit activations about 12, but an ECP5-85 "
+        r"\(lanes x rows x columns\), 3-bit weights, 8-bit activations about 14, but an ECP5-85 "
         r"has 208; choose a smaller network or --config, or --set feature_words$",
     ):
         named("ulx3s").files(large.config, {"image.bin": large.to_bytes()}, 1)
@@ -179,7 +179,7 @@ def test_a_network_larger_than_the_chips_block_ram_is_refused(design):
             1,
             None,
             r"the buffers of 16x16x8 \(lanes x rows x columns\), 3-bit weights, 8-bit activations "
-            r"need about 432 block RAMs, but an ECP5-85 has 208; choose a smaller --config, or "
+            r"need about 448 block RAMs, but an ECP5-85 has 208; choose a smaller --config, or "
             r"--set feature_words",
         ),
     ],
@@ -194,7 +194,7 @@ def test_the_default_configuration_fits():
     config = named_config(board.config)
     board.check_fits(config, 1, 25)
     assert board.summary(config, 1) == (
-        "ulx3s at 25 MHz: about 32 of 208 block RAMs for buffers (estimated); not run in nextpnr: "
+        "ulx3s at 25 MHz: about 36 of 208 block RAMs for buffers (estimated); not run in nextpnr: "
         "qnn synth BUILD --board ulx3s"
     )
 
