@@ -14,7 +14,7 @@ from hw.spec.config import SvpeConfig
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.segments import groups
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Conv
+from qnn.ir.ops import Conv, Operator
 
 Order = tuple[int, ...]  # which channel of the tensor stands at each place
 
@@ -40,7 +40,7 @@ def free_orders(graph: Graph, config: SvpeConfig) -> dict[str, Order]:
 def ordered(graph: Graph, orders: Mapping[str, Order]) -> Graph:
     """The same network with the channels of some tensors in other orders."""
     return Graph(
-        tuple(_ordered(node, orders) if isinstance(node, Conv) else node for node in graph.nodes),
+        tuple(_ordered(node, orders) for node in graph.nodes),
         graph.outputs,
     )
 
@@ -118,7 +118,17 @@ def _steps(needs, order, config) -> int:
     )
 
 
-def _ordered(conv: Conv, orders: Mapping[str, Order]) -> Conv:
+def _ordered(node: Operator, orders: Mapping[str, Order]) -> Operator:
+    """The operator with what it has for each channel in the orders of its tensors."""
+    if isinstance(node, Conv):
+        return _ordered_conv(node, orders)
+    own = orders.get(node.name)
+    # Of others, the epilogue alone differs from channel to channel.
+    epilogue = None if own is None else getattr(node, "epilogue", None)
+    return node if epilogue is None else replace(node, epilogue=epilogue.taken(list(own)))
+
+
+def _ordered_conv(conv: Conv, orders: Mapping[str, Order]) -> Conv:
     """The convolution with outputs, and inputs where it mixes them, in their tensors' orders."""
     own, source = orders.get(conv.name), orders.get(conv.inputs[0])
     if own is not None:

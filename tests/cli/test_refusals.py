@@ -10,8 +10,8 @@ NETS = """
 from torch import nn
 
 
-def sigmoid():
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sigmoid())
+def grouped():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4))
 
 
 def colour():
@@ -42,10 +42,9 @@ def nets(tmp_path, monkeypatch):
     ("factory", "text"),
     [
         (
-            "sigmoid",
-            "layer '1' (aten.sigmoid) is not supported; at an output leave it out, and let the "
-            "host apply it; inside the network replace it with nn.ReLU6, or leave its gate out, "
-            "and train the network again",
+            "grouped",
+            "layer '1' (aten.group_norm) is not supported; replace it with nn.BatchNorm2d and "
+            "train the network again",
         ),
         (
             "nan",
@@ -120,7 +119,9 @@ def test_random_weights_are_refused_unless_they_are_asked_for(qnn, nets):
 def test_a_mean_that_is_no_number(qnn, nets):
     code, out, err = qnn("quantize", "bad_nets:colour", "--mean", "dark", "--std", "1")
     assert (code, out) == (2, "")
-    assert err.endswith("--mean needs numbers with commas, not 'dark'\n")
+    assert err == (
+        "error: qnn quantize: Invalid value for '--mean': needs numbers with commas, not 'dark'\n"
+    )
 
 
 def test_a_missing_checkpoint(qnn, tmp_path):

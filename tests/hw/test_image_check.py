@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from hw.spec.config import named_config
-from hw.spec.image import HEAD, Image, ImageError
+from hw.spec.image import HEAD, VERSION, Image, ImageError
 from qnn.compiler import compile_graph
 from tests.compiler import small_graphs
 
@@ -76,7 +76,7 @@ def test_a_field_that_disagrees_is_named(path, value, text):
 
 def test_metadata_that_are_no_image_are_refused():
     for text in (b"{}", b"[]", b"[" * 100_000, b"5"):
-        data = HEAD.pack(b"QNNIMAGE", 5, len(text), 0, hashlib.sha256(text).digest()) + text
+        data = HEAD.pack(b"QNNIMAGE", VERSION, len(text), 0, hashlib.sha256(text).digest()) + text
         assert refusal(data).startswith("image.bin: it needs ")
 
 

@@ -96,7 +96,7 @@ def run(config, transfers):
 def expected(config, transfer):
     """Each word's port, address and data, where every beat of memory holds its own address."""
     name, beats = PORTS[transfer["buffer"]], word_beats(config)[transfer["buffer"]]
-    bits = (config.feature_bits, config.weight_word_bits, config.rows * config.parameter_bits)
+    bits = transfer["buffer"].word_bits(config)
     for row in range(transfer["rows"]):
         for n in range(transfer["words"]):
             start = (
@@ -104,7 +104,7 @@ def expected(config, transfer):
             )
             word = sum(
                 start + b * config.bus_bytes << b * config.bus_bits for b in range(beats)
-            ) & ((1 << bits[transfer["buffer"]]) - 1)
+            ) & ((1 << bits) - 1)
             yield name, transfer["address"] + row * transfer["address_step"] + n, word
 
 

@@ -151,7 +151,7 @@ REFUSALS = [
     ),
     (
         conv(padding=(1, 1)),
-        "conv 'c' needs padding of 4 sizes of at least 0, but got (1, 1); correct it",
+        "conv 'c' needs padding of 4 sizes, but got (1, 1); correct it",
     ),
     (
         conv(dilation=(1, 2)),

