@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hw.spec.config import ADDRESS_BITS, named_config
 from hw.spec.isa.header import Op
 from qnn.compiler import compile_graph, run_passes
+from qnn.compiler.compilation import Compilation
 from qnn.compiler.estimate import layer_cycles
+from qnn.compiler.lower_products import lower_products
 from qnn.compiler.order_channels import free_orders, ordered
 from qnn.compiler.pack_input import pack_input
 from qnn.compiler.recode_weights import recoded
@@ -99,7 +101,8 @@ def test_tiles_are_chosen_by_the_cycles_that_the_program_takes(graph):
         image = compile_graph(graph, LARGE)
     except CompileError:  # weights of one instruction that do not fit
         return
-    graph = recoded(run_passes(graph), LARGE)
+    state = Compilation(graph=run_passes(graph), config=LARGE, batch=1, bytes_per_cycle=8)
+    graph = recoded(lower_products(state).graph, LARGE)
     graph, _ = pack_input(ordered(graph, free_orders(graph, LARGE)), "x", LARGE)
     place = places(graph, LARGE)
     tiles = choose_layout(graph, place, LARGE).tiles

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,12 +104,12 @@ def _measure(name):
 APPLICATIONS = (
     Application(
         name="unet",
-        build=networks.UNet,
+        build=partial(networks.UNet, width=8),
         load=lambda folder: _shapes(_of_pixels),
         loss=F.cross_entropy,
         score=_measure("mean_iou"),
         measure="mean IoU",
-        epochs=4,
+        epochs=10,
     ),
     Application(
         name="detector",
@@ -126,7 +127,7 @@ APPLICATIONS = (
         loss=F.cross_entropy,
         score=_measure("accuracy"),
         measure="accuracy",
-        epochs=4,
+        epochs=2,
     ),
     Application(
         name="se_resnet",
@@ -135,7 +136,7 @@ APPLICATIONS = (
         loss=F.cross_entropy,
         score=_measure("accuracy"),
         measure="accuracy",
-        epochs=4,
+        epochs=2,
     ),
     Application(
         name="keyword_spotter",
