@@ -108,10 +108,10 @@ def _indices(graph, seen, types, bits):
     """The type of the index of each table, under the name of the sum that it rounds."""
     found = {}
     for node in graph.nodes:
-        *_, function = node.unfused()
-        sums = sum_of(node.name)
-        if sums in seen:
-            found[sums] = choose_index(function.as_function, seen[sums], bits, types[node.name])
+        sums, function = sum_of(node.name), node.unfused()[-1].as_function
+        # What was found to be silent is a constant now, without the function that was seen.
+        if function is not None and sums in seen:
+            found[sums] = choose_index(function, seen[sums], bits, types[node.name])
     return found
 
 

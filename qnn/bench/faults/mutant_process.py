@@ -15,7 +15,8 @@ from typing import Any
 from qnn.bench.faults.python_mutants import PythonMutant
 
 ROOT = Path(__file__).parents[3]
-OURS = ("qnn", "sim", "hw", "boards")  # packages that a mutant's process imports anew
+# Packages that a mutant's process imports anew; tests, as they hold what they have imported.
+OURS = ("qnn", "sim", "hw", "boards", "tests")
 
 
 def with_mutant(
