@@ -9,6 +9,7 @@ from qnn.cli.checks import new_folder
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.simulators import check_compiler
+from qnn.nn.names import ROUNDING_NAMES
 
 WAY = "ROUNDING:TERMS"
 
@@ -63,9 +64,7 @@ def bench_applications(
 
 def _way(text: str) -> tuple[str, int]:
     rounding, _, terms = text.partition(":")
-    if rounding not in ("nearest", "gptq", "adaround", "discquant") or terms not in tuple(
-        "1234567"
-    ):
+    if rounding not in ROUNDING_NAMES or terms not in tuple("1234567"):
         raise typer.BadParameter(f"--way needs {WAY}, as 'gptq:2', not '{text}'")
     return rounding, int(terms)
 

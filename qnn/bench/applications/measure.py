@@ -72,7 +72,6 @@ def measure(
     wanted = application.score(all_outputs(network, samples.x_test)[0], samples.y_test)
     for number, (rounding, terms) in enumerate(ways, 1):
         started = time.perf_counter()
-        # The last of training comes first here: augmentation is none of what a user calibrates on.
         quantized = quantize(
             network, samples.x_train[:CALIBRATION], WEIGHT_BITS, rounding=rounding, terms=terms
         )

@@ -101,6 +101,18 @@ def _measure(name):
     return score
 
 
+def _classifier(name, build, load, epochs) -> Application:
+    return Application(
+        name=name,
+        build=build,
+        load=load,
+        loss=F.cross_entropy,
+        score=_measure("accuracy"),
+        measure="accuracy",
+        epochs=epochs,
+    )
+
+
 APPLICATIONS = (
     Application(
         name="unet",
@@ -120,31 +132,7 @@ APPLICATIONS = (
         measure="mean average precision at 0.5",
         epochs=12,
     ),
-    Application(
-        name="mobilenet_v3",
-        build=networks.mobilenet_v3,
-        load=_cifar10,
-        loss=F.cross_entropy,
-        score=_measure("accuracy"),
-        measure="accuracy",
-        epochs=2,
-    ),
-    Application(
-        name="se_resnet",
-        build=networks.se_resnet,
-        load=_cifar10,
-        loss=F.cross_entropy,
-        score=_measure("accuracy"),
-        measure="accuracy",
-        epochs=2,
-    ),
-    Application(
-        name="keyword_spotter",
-        build=networks.keyword_spotter,
-        load=_keywords,
-        loss=F.cross_entropy,
-        score=_measure("accuracy"),
-        measure="accuracy",
-        epochs=150,
-    ),
+    _classifier("mobilenet_v3", networks.mobilenet_v3, _cifar10, epochs=2),
+    _classifier("se_resnet", networks.se_resnet, _cifar10, epochs=2),
+    _classifier("keyword_spotter", networks.keyword_spotter, _keywords, epochs=150),
 )
