@@ -3,6 +3,9 @@
 import ast
 import os
 import re
+import select
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from hw.spec.config import named_config
 from qnn.bench.faults import campaign
 from qnn.bench.faults.campaign import FaultCounts
 from qnn.bench.faults.hardware import _last_line
-from qnn.bench.faults.mutant_process import ROOT, told
+from qnn.bench.faults.mutant_process import ROOT, told, with_mutant
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.own_tests import quick_tests
 from qnn.bench.faults.python_mutants import PythonMutant, draw, mutants
@@ -110,6 +113,23 @@ def test_a_process_that_says_nothing_hangs_and_one_that_ends_died():
     assert told(reader, 0.01) == (None, "it hangs for 0 s")
     os.close(writer)
     assert told(reader, 0.01) == (None, "its process died")
+    os.close(reader)
+
+
+def test_a_mutant_ends_when_its_campaign_is_killed():
+    reader, writer = os.pipe()
+    campaign_process = os.fork()
+    if campaign_process == 0:
+        os.close(reader)
+        with_mutant(None, lambda: os.write(writer, b"started") and time.sleep(60), 60)
+        os._exit(0)
+    os.close(writer)
+    assert os.read(reader, 7) == b"started"
+    os.kill(campaign_process, signal.SIGKILL)
+    os.waitpid(campaign_process, 0)
+    # Whatever lives of the mutant's processes holds the writing side open.
+    assert select.select([reader], [], [], 10)[0], "the mutant's processes live on"
+    assert os.read(reader, 1) == b""
     os.close(reader)
 
 

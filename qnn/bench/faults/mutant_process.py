@@ -32,22 +32,27 @@ def with_mutant(
     """
     # A process of its own: a mutant may hang, die, or leave modules half changed.
     reader, writer = os.pipe()
+    watched, held = os.pipe()
     child = os.fork()
     if child == 0:
         # Nothing of the parent's must be flushed or closed twice.
         try:
             os.close(reader)
+            os.close(held)
             # A group of its own: what the work starts ends with it.
             os.setpgid(0, 0)
+            _end_with_parent(watched, writer)
             _run(mutant, work, writer)
         finally:
             os._exit(0)
     os.close(writer)
+    os.close(watched)
     try:
         return told(reader, seconds)
     finally:
         os.close(reader)
         _end(child)
+        os.close(held)
 
 
 def told(reader: int, seconds: float) -> tuple[Any, str | None]:
@@ -62,6 +67,16 @@ def told(reader: int, seconds: float) -> tuple[Any, str | None]:
             break
         text += part
     return (json.loads(text), None) if text else (None, "its process died")
+
+
+def _end_with_parent(watched, writer):
+    """End this group when the other side of ``watched`` closes: nobody waits for it any more."""
+    # A process and no thread: the work may fork, which processes of several threads should not.
+    if os.fork() == 0:
+        os.close(writer)
+        os.read(watched, 1)
+        os.killpg(0, signal.SIGKILL)
+    os.close(watched)
 
 
 def _end(child):
