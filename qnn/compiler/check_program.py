@@ -17,7 +17,25 @@ NEVER = -1
 
 
 class ProgramError(AssertionError):
-    """A mistake of the compiler: the text names the instruction."""
+    """A mistake of the compiler: the text names the instruction and its layer.
+
+    Attributes
+    ----------
+    image : whose program breaks the rule
+    layer : that the instruction computes, or moves data for; None if it belongs to none
+    """
+
+    def __init__(self, index: int, rule: str, image: Image):
+        program, layers = image.program, image.layers
+        tag = program[index].tag if index < len(program) else len(layers)
+        self.image = image
+        self.layer = layers[tag].name if tag < len(layers) else None
+        whose = f" of layer '{self.layer}'" if self.layer else ""
+        super().__init__(f"instruction {index}{whose}: {rule}")
+
+
+class _RuleBroken(Exception):
+    """The instruction of an index breaks a rule."""
 
 
 def check_program(image: Image) -> None:
@@ -28,6 +46,13 @@ def check_program(image: Image) -> None:
     ProgramError
         The program breaks a rule.
     """
+    try:
+        _check(image)
+    except _RuleBroken as broken:
+        raise ProgramError(*broken.args, image) from None
+
+
+def _check(image):
     program = image.program.instructions
     ends = bool(program) and isinstance(program[-1], End)
     _require(ends, len(program), "the program must stop in END")
@@ -70,14 +95,14 @@ def _meeting(tiles, steps, config):
 
 def _require(condition, index, rule):
     if not condition:
-        raise ProgramError(f"instruction {index}: {rule}")
+        raise _RuleBroken(index, rule)
 
 
 def _check_fields(index, instruction, config):
     try:
         instruction.check(config)
     except ValueError as error:
-        raise ProgramError(f"instruction {index}: {error}") from None
+        raise _RuleBroken(index, str(error)) from None
 
 
 def _check_tokens(program):

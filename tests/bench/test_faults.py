@@ -19,6 +19,7 @@ from qnn.bench.faults.mutant_process import ROOT, told, with_mutant
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.own_tests import quick_tests
 from qnn.bench.faults.python_mutants import PythonMutant, draw, mutants
+from qnn.bench.faults.seen import Seen
 from qnn.bench.faults.software import SoftwareFaults
 from qnn.bench.faults.trials import FaultTrial
 from qnn.eda.mutants import TOP, plant
@@ -250,3 +251,27 @@ def test_faults_are_spread_over_modules_and_harmless_ones_are_proved(tmp_path):
     assert upper
     assert {each.number for each in copied} & unseen == upper
     assert not any(each.module == "adder" and each.number in unseen for each in planted.mutants)
+
+
+@pytest.mark.parametrize(
+    ("layer", "programs", "right"),
+    [
+        ("a", {"a": "1", "b": "2"}, True),  # no program changed: the fault is a simulator's
+        ("a", {"a": "9", "b": "2"}, True),
+        ("b", {"a": "9", "b": "2"}, False),
+        ("b", {"a": "1"}, True),  # it is not computed any more
+        (None, {"a": "9", "b": "2"}, False),
+    ],
+)
+def test_a_layer_that_is_named_is_right_if_the_fault_changed_it(layer, programs, right):
+    sound = Seen(None, True, None, {"a": "1", "b": "2"})
+    assert Seen(None, False, layer, programs).localised(sound) is right
+
+
+def test_a_program_that_the_compiler_proves_wrong_is_told_with_its_layer(monkeypatch):
+    early = changed("qnn/compiler/add_tokens.py", "if other == engine:", "if other != engine:")
+    outcome = judged(monkeypatch, early)
+    assert outcome.found == (
+        "ProgramError: instruction 5 of layer 'c': touches FEATURES that load still writes"
+    )
+    assert outcome.localised

@@ -57,6 +57,26 @@ def test_a_broken_program_is_caught(rule):
         check_program(with_members(image, first(image, op), **members))
 
 
+def test_a_broken_rule_names_the_layer_of_its_instruction():
+    image = compile_graph(small_graphs.network(), named_config("test"))
+    index = first(image, Op.CONV)
+    name = image.layers[image.program[index].tag].name
+    broken = with_members(image, index, input_address=1500)
+    with pytest.raises(ProgramError) as caught:
+        check_program(broken)
+    text = f"instruction {index} of layer '{name}': reads unwritten words of FEATURES"
+    assert (str(caught.value), caught.value.layer) == (text, name)
+    assert caught.value.image is broken
+
+
+def test_a_rule_of_the_whole_program_names_no_layer():
+    image = compile_graph(small_graphs.network(), named_config("test"))
+    with pytest.raises(ProgramError) as caught:
+        check_program(with_program(image, ()))
+    assert str(caught.value) == "instruction 0: the program must stop in END"
+    assert caught.value.layer is None
+
+
 def test_a_signal_that_is_missing_is_a_deadlock():
     image = compile_graph(small_graphs.network(), named_config("test"))
     load = first(image, Op.LOAD, lambda load: Engine.COMPUTE in load.signals)

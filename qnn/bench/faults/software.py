@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 
 from qnn.bench.faults.mutant_process import ROOT, with_mutant
@@ -12,6 +12,7 @@ from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.outcome_file import campaign_digest
 from qnn.bench.faults.own_tests import first_failure, quick_tests, replayed
 from qnn.bench.faults.python_mutants import PythonMutant, draw
+from qnn.bench.faults.seen import Seen
 from qnn.bench.faults.trials import FaultTrial
 
 FILES = ("qnn/compiler/*.py", "sim/functional*.py", "qnn/ir/reference.py", "qnn/ir/exact.py")
@@ -19,26 +20,6 @@ SECONDS = 60  # after which a mutant hangs: all trials together take about one
 # Of the time of the sound code, and at least so long: other programs may slow one of both down.
 SLACK, LEAST_SECONDS = 4, 60
 MOST_SECONDS = 3600  # of the tests of the sound code, on however slow a machine
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one trial of a mutant showed.
-
-    Members
-    -------
-    ended : why nothing could be compared, in one line; None if values were
-    passed : whether ``verify`` found nothing
-    layer : that ``verify`` names
-    programs : digest of what each layer's instructions are, by layer, in order
-    made : digest of all that the compiler makes for one image a run, with its estimate of cycles
-    """
-
-    ended: str | None
-    passed: bool
-    layer: str | None
-    programs: dict[str, str]
-    made: str | None
 
 
 class SoftwareFaults:
@@ -123,19 +104,10 @@ def _judged(mutant, seen, died, sound) -> PlantedFault:
     if died is not None:
         return PlantedFault(str(mutant), mutant.path, found=died)
     for one, right in zip(seen, sound, strict=True):
-        if one.ended is not None:
-            return PlantedFault(str(mutant), mutant.path, found=one.ended)
-        if not one.passed:
-            right_layer = _first_changed(one.programs, right.programs)
-            # A simulator's fault changes no program: the right layer is the one that is wrong.
-            right_one = one.layer is not None and right_layer in (None, one.layer)
-            text = f"verify names {one.layer}" + ("" if right_one else f", not {right_layer}")
-            return PlantedFault(str(mutant), mutant.path, found=text, localised=right_one)
+        if one.line is not None:
+            place = one.localised(right)
+            return PlantedFault(str(mutant), mutant.path, found=one.line, localised=place)
     return PlantedFault(str(mutant), mutant.path, found=None)
-
-
-def _first_changed(programs, right):
-    return next((name for name, text in right.items() if programs.get(name) != text), None)
 
 
 def _watched(mutant: PythonMutant | None, trials) -> tuple[list[Seen], str | None]:
@@ -149,6 +121,6 @@ def _tried(trial: FaultTrial) -> Seen:
     try:
         from qnn.bench.faults.run_trial import run_trial
 
-        return Seen(None, *run_trial(trial))
+        return run_trial(trial)
     except Exception as error:
-        return Seen(f"{type(error).__name__}: {error}".partition("\n")[0], False, None, {}, None)
+        return Seen(f"{type(error).__name__}: {error}".partition("\n")[0])
