@@ -65,7 +65,7 @@ def _table(node):
 
 
 def _words(layouts, config):
-    return max((each.address + each.words(config.lanes) for each in layouts), default=0)
+    return max(each.address + each.words(config.lanes) for each in layouts)
 
 
 def _as_in_the_model(layer, state):

@@ -22,11 +22,13 @@ def performance(image: Image) -> dict[str, int | float | str]:
     macs = sum(layer.macs for layer in image.layers if layer.image == 0)
     config = image.config
     slowest = max(cycles, key=cycles.__getitem__, default="")
+    # That the array makes in all cycles.
+    products = config.lanes * config.rows * config.columns * max(total, 1)
     return {
         "critical_path_cycles": total,
         "max_cycles": cycles.get(slowest, 0),
         "max_cycles_node_name": slowest,
         "cycles_per_image": total,
         "macs_per_image": macs,
-        "array_utilisation": macs / (config.lanes * config.rows * config.columns * max(total, 1)),
+        "array_utilisation": macs / products,
     }

@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from hw.spec.config import named_config
 from qnn.bench.faults import campaign
 from qnn.bench.faults.campaign import FaultCounts
+from qnn.bench.faults.equivalents import EQUIVALENTS, is_equivalent
 from qnn.bench.faults.hardware import _last_line
 from qnn.bench.faults.mutant_process import ROOT, told, with_mutant
 from qnn.bench.faults.outcome import PlantedFault
@@ -56,6 +58,24 @@ def test_every_kind_of_change_is_made_once_and_texts_and_errors_are_left():
         "-a > a",
         "2 > 3",
     ]
+
+
+def test_a_promise_of_equal_lengths_is_left():
+    assert [str(each) for each in mutants("f.py", "a = zip(b, c, strict=True, d=1)")] == [
+        "f.py:1: '1' became '2'"
+    ]
+
+
+@pytest.mark.parametrize("proved", EQUIVALENTS, ids=lambda each: each.line)
+def test_each_proof_is_of_one_mutant_of_the_code_as_it_is(proved):
+    found = [
+        each
+        for each in mutants(proved.path, (ROOT / proved.path).read_text())
+        if each.changed_line == proved.line
+    ]
+    assert len(found) == 1, "the line is written anew: prove it again, or remove its proof"
+    assert is_equivalent(found[0])
+    assert re.fullmatch(r"[A-Z].*\.", proved.proof)
 
 
 def test_every_mutant_is_python_and_differs_in_one_place():
@@ -117,6 +137,16 @@ def test_a_process_that_says_nothing_hangs_and_one_that_ends_died():
     os.close(reader)
 
 
+def compute():
+    while True:
+        pass
+
+
+def test_a_mutant_hangs_after_seconds_of_computing_however_slow_the_machine_is():
+    assert with_mutant(None, lambda: time.sleep(1.5) or 7, 1) == (7, None)
+    assert with_mutant(None, compute, 1) == (None, "it hangs for 1 s")
+
+
 def test_a_mutant_ends_when_its_campaign_is_killed():
     reader, writer = os.pipe()
     campaign_process = os.fork()
@@ -142,6 +172,15 @@ def test_what_changes_nothing_survives(monkeypatch):
     assert not outcome.equivalent
     assert not outcome.changes_artifacts
     assert outcome.survives
+
+
+def test_what_is_proved_to_change_nothing_does_not_survive(monkeypatch):
+    given = "NONE = -1  # no instruction"
+    mutant = changed("qnn/compiler/newest.py", given, EQUIVALENTS[0].line)
+    mutant = replace(mutant, line=mutant.text[: mutant.text.index("NONE")].count("\n") + 1)
+    outcome = judged(monkeypatch, mutant)
+    assert outcome.equivalent
+    assert not outcome.survives
 
 
 def test_what_costs_cycles_and_changes_no_value_is_one_that_replay_finds(monkeypatch):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.compiler.allocate import BufferRequest, Placement, Requests, best_gap
+from qnn.compiler.allocate import ORDERS, BufferRequest, Placement, Requests, best_gap
 
 
 def request(name, words, first, last):
@@ -11,6 +11,16 @@ def request(name, words, first, last):
 def test_words_are_used_again_after_the_last_read():
     requests = [request("a", 60, 0, 1), request("b", 40, 1, 2), request("c", 60, 2, 3)]
     assert Requests(requests).allocate(100) == {"a": 0, "b": 60, "c": 0}
+
+
+def test_addresses_are_given_by_size_then_by_time_then_by_area():
+    short, long, early = request("c", 5, 1, 1), request("b", 4, 1, 2), request("a", 3, 0, 0)
+    orders = [sorted((early, long, short), key=key) for key in ORDERS]
+    assert orders == [[short, long, early], [early, short, long], [long, short, early]]
+    # What is equal in size goes by time, and then by name.
+    equal = [request("b", 4, 1, 1), request("a", 4, 1, 1), request("c", 4, 0, 0)]
+    for key in ORDERS:
+        assert [each.name for each in sorted(equal, key=key)] == ["c", "a", "b"]
 
 
 def test_what_does_not_fit_is_none():

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.header import Op
+from qnn.compiler.network import network
+from qnn.ir.graph import Graph
 from tests.compiler import small_graphs
 from tests.compiler.test_pipeline import TEST, states
 
@@ -17,3 +21,21 @@ def test_the_plan_counts_each_byte_of_weights_and_parameters_that_is_loaded(make
         if each.op is Op.LOAD and each.buffer is not Buffer.FEATURES
     )
     assert counted * TEST.bus_bytes == loaded
+
+
+def test_a_layer_is_packed_again_where_its_operand_has_another_type():
+    x = small_graphs.image()
+    node = small_graphs.conv("c", x, 8)
+    graph = small_graphs.graph(x, node)
+    first = network(graph, TEST, TEST.bus_bytes, 1)
+    again = network(graph, TEST, TEST.bus_bytes, 1, first)
+    assert again.packed["c"] is first.packed["c"]
+    # An input that is stored with another offset, which the bias makes up for.
+    other = Graph((replace(x, type=small_graphs.U8), node), graph.outputs)
+    packed = network(other, TEST, TEST.bus_bytes, 1, first)
+    assert parameters(packed) == parameters(network(other, TEST, TEST.bus_bytes, 1))
+    assert parameters(packed) != parameters(first)
+
+
+def parameters(net):
+    return [group.parameters for group in net.packed["c"]]

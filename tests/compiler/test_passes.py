@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from qnn.compiler import GRAPH_PASSES, conditions, run_passes
+from hw.spec.config import named_config
+from hw.spec.isa.header import Op
+from qnn.compiler import GRAPH_PASSES, PASSES, compile_graph, conditions, run_passes
 from qnn.compiler.compilation import Compilation
+from qnn.compiler.identity import weight_bits
+from qnn.compiler.listing import listing
+from qnn.compiler.passes import Pass
 from qnn.compiler.place_concats import place_concats
 from qnn.compiler.place_interleaves import place_interleaves
 from qnn.compiler.remove_unused import remove_unused
@@ -16,6 +21,7 @@ from qnn.ir.reference import reference
 from qnn.ir.text import parse, text
 from tests.compiler import small_graphs
 from tests.graphs import graphs, images
+from tests.programs import with_members
 
 
 def same_tensors(before, after, x):
@@ -179,3 +185,51 @@ def test_an_operand_that_another_layer_reads_is_found_between_the_passes():
     state = replace(state, graph=replace(before, nodes=(*before.nodes[:-1], one)))
     with pytest.raises(AssertionError, match=r"^'a' in 'up' is read elsewhere$"):
         conditions.each_tensor_has_one_place(state)
+
+
+def refused(_state):
+    raise AssertionError("it does not hold")
+
+
+def test_conditions_are_tried_where_that_is_asked_for_and_nowhere_else(monkeypatch):
+    state = Compilation(graph=None, config=None, batch=1, bytes_per_cycle=8)
+    for where in ("before", "after"):
+        each = Pass(lambda given: given, **{where: (refused,)})
+        assert each(state) is state
+        with pytest.raises(AssertionError, match=rf"^{where} <lambda>: it does not hold$"):
+            each(state, checked=True)
+    monkeypatch.setattr(
+        "qnn.compiler.PASSES", (*PASSES[:-1], replace(PASSES[-1], after=(refused,)))
+    )
+    graph, config = small_graphs.one_conv(), named_config("test")
+    assert compile_graph(graph, config).layers
+    with pytest.raises(AssertionError, match=r"^after assemble: it does not hold$"):
+        compile_graph(graph, config, checked=True)
+
+
+def test_an_order_names_every_channel_of_its_tensor_and_no_other():
+    graph = small_graphs.graph(small_graphs.image(3, 6, 5))
+    state = Compilation(graph=graph, config=None, batch=1, bytes_per_cycle=8)
+    conditions.orders_keep_channels(replace(state, orders={"x": (2, 0, 1)}))
+    for wrong in ((0, 1), (1, 2, 3), (0, 1, 1), (0, 1, 2, 3, 4, 5)):
+        with pytest.raises(AssertionError) as caught:
+            conditions.orders_keep_channels(replace(state, orders={"x": wrong}))
+        assert str(caught.value) == f"the order of 'x' is {wrong}"
+
+
+def test_copies_have_weights_as_wide_as_the_widest_of_the_network():
+    x = small_graphs.image()
+    narrow = small_graphs.conv("a", x, 4, weight_bits=2, codes=np.ones((1, 4, 3, 3, 3), np.int8))
+    wide = small_graphs.conv("b", narrow, 4, weight_bits=4)
+    assert weight_bits(small_graphs.graph(x, narrow, wide)) == 4
+    assert weight_bits(small_graphs.graph(x)) == 2
+
+
+def test_an_instruction_of_no_layer_is_listed_without_one():
+    made = compile_graph(small_graphs.one_conv(), named_config("test"))
+    index = next(n for n, each in enumerate(made.program) if each.op is Op.CONV)
+    plain = listing(made).splitlines()
+    other = listing(with_members(made, index, tag=len(made.layers))).splitlines()
+    assert plain[index].endswith("  # c")
+    assert "#" not in other[index]
+    assert len(plain) == len(other) == len(made.program)

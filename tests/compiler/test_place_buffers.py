@@ -9,7 +9,7 @@ from hw.spec.config import named_config
 from qnn.compiler import run_passes
 from qnn.compiler.choose_runs import choose_runs
 from qnn.compiler.network import network
-from qnn.compiler.place_buffers import place_buffers, requests
+from qnn.compiler.place_buffers import _before, _behind, place_buffers, requests
 from qnn.compiler.runs import strip_rows
 from tests.compiler import large_graphs
 from tests.compiler.small_graphs import U8, conv, graph, image
@@ -60,3 +60,27 @@ def test_where_there_is_room_each_strip_has_a_copy():
     assert chosen.copies == 2
     assert run.copies == strips(net, plan, run) > 2
     assert {spot.copy for spot in chip if spot.name == "x"} == set(range(run.copies))
+
+
+@pytest.mark.parametrize(
+    ("number", "cycles", "batch", "lives"),
+    [
+        # Of one image, from the start on at the longest, then as long as the transfer takes.
+        (3, 5, 1, [((0, 3),), ((2, 3),)]),
+        (3, 15, 1, [((0, 3),), ((1, 3),), ((2, 3),)]),
+        (0, 5, 1, []),
+        # Of a batch, from behind the same run of the image before.
+        (1, 5, 2, [((0, 1), (2, 3)), ((0, 1),)]),
+        (1, 15, 2, [((0, 1), (2, 3)), ((0, 1), (3, 3)), ((0, 1),)]),
+        (0, 5, 2, [((0, 0), (1, 3)), ((0, 0), (3, 3))]),
+    ],
+)
+def test_a_buffer_that_is_loaded_may_live_from_runs_before_on(number, cycles, batch, lives):
+    assert list(_before(number, [10, 10, 10, 10], cycles, batch)) == lives
+
+
+def test_a_buffer_that_is_stored_may_live_into_the_run_behind():
+    assert _behind((1, 2), 4, 1) == ((1, 3),)
+    assert _behind((1, 3), 4, 1) == ((1, 3),)
+    assert _behind((1, 3), 4, 2) == ((1, 3), (0, 0))
+    assert _behind((0, 3), 4, 2) == ((0, 3),)

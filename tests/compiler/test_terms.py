@@ -56,6 +56,11 @@ def test_a_group_without_weights_takes_one_term():
     assert terms(layer(np.zeros((3, 4, 2))), 0) == (range(1), 4)
 
 
+def test_a_group_without_weights_takes_one_term_where_its_sum_cannot_move_either():
+    node = layer(np.zeros((3, 4, 2)), left=np.full(4, TEST.result_bits - 1))
+    assert terms(node, 0) == (range(2, 3), 0)
+
+
 def test_terms_of_zeros_stay_where_the_epilogue_cannot_shift_as_far():
     codes = np.zeros((4, 4, 1))
     codes[0] = 1

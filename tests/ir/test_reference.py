@@ -13,7 +13,7 @@ from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply
-from qnn.ir.reference import BATCH, reference, stream
+from qnn.ir.reference import BATCH, fits_32_bits, reference, stream
 from qnn.ir.sums import Sums
 from qnn.quant.qtype import QType
 from tests.graphs import Limits, graphs, images
@@ -220,6 +220,12 @@ def test_32_bits_are_left_where_they_would_first_overflow(left):
     x = np.full((1, 1, 1, 1), 255)
     assert (255 << left < 2**31) is (left == 23)
     assert reference(graph, x)["c"].item() == 255 << left
+
+
+def test_32_bits_hold_exactly_the_types_of_so_many():
+    for bits in (2, 8, 31, 32, 33, 40):
+        assert fits_32_bits(QType(bits, True, 0)) is (bits <= 32)
+        assert fits_32_bits(QType(bits, False, 0)) is (bits <= 31)
 
 
 def test_the_callers_float_settings_change_nothing():

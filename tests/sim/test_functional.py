@@ -12,6 +12,7 @@ from hw.spec.isa.packing import pack, unpack
 from qnn.compiler import compile_graph, run_passes
 from qnn.errors import CompileError, DeviceError
 from qnn.ir.reference import reference
+from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import functional
 from tests.compiler import small_graphs
 from tests.graphs import Limits, graphs, images
@@ -200,3 +201,12 @@ def test_a_token_that_never_comes_is_refused():
     line = r"^instruction \d+ of layer 'last' waits for a token from load that never comes; "
     with pytest.raises(DeviceError, match=line + "compile the model again$"):
         functional.run(_changed(image, index, "signals", frozenset()), x)
+
+
+def test_a_device_runs_as_often_as_it_has_rows_of_inputs():
+    made = compile_graph(small_graphs.one_conv(), named_config("test"))
+    x = images(small_graphs.one_conv(), functional.SLAB + 3)
+    (wanted,) = functional.run(made, x).outputs
+    got = functional.FunctionalDevice().run(made, pack_inputs(made, x)).outputs
+    (outputs,) = unpack_outputs(made, got, len(x))
+    np.testing.assert_array_equal(outputs, wanted)

@@ -4,11 +4,13 @@ import importlib.abc
 import importlib.util
 import json
 import os
+import resource
 import select
 import signal
 import sys
 import time
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from qnn.bench.faults.python_mutants import PythonMutant
 ROOT = Path(__file__).parents[3]
 # Packages that a mutant's process imports anew; tests, as they hold what they have imported.
 OURS = ("qnn", "sim", "hw", "boards", "tests")
+
+# A mutant that waits uses no processor; one beside other programs gets a part of it.
+WAITING = 10
 
 
 def with_mutant(
@@ -28,7 +33,7 @@ def with_mutant(
     ----------
     mutant : None runs the sound code
     work : imports what it needs of ours by itself; an error that it raises ends the process
-    seconds : after which it hangs
+    seconds : of computing, or ``WAITING`` times as many on the clock, after which it hangs
     """
     # A process of its own: a mutant may hang, die, or leave modules half changed.
     reader, writer = os.pipe()
@@ -41,6 +46,7 @@ def with_mutant(
             os.close(held)
             # A group of its own: what the work starts ends with it.
             os.setpgid(0, 0)
+            _limit(ceil(seconds))
             _end_with_parent(watched, writer)
             _run(mutant, work, writer)
         finally:
@@ -48,11 +54,13 @@ def with_mutant(
     os.close(writer)
     os.close(watched)
     try:
-        return told(reader, seconds)
+        result, died = told(reader, WAITING * seconds)
     finally:
         os.close(reader)
-        _end(child)
+        ended = _end(child)
         os.close(held)
+    # Where the limit on computing ends it, it has said nothing.
+    return result, f"it hangs for {seconds:.0f} s" if ended == signal.SIGXCPU else died
 
 
 def told(reader: int, seconds: float) -> tuple[Any, str | None]:
@@ -69,6 +77,12 @@ def told(reader: int, seconds: float) -> tuple[Any, str | None]:
     return (json.loads(text), None) if text else (None, "its process died")
 
 
+def _limit(seconds):
+    """End this process with SIGXCPU, and no file that tells of it, after so much computing."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def _end_with_parent(watched, writer):
     """End this group when the other side of ``watched`` closes: nobody waits for it any more."""
     # A process and no thread: the work may fork, which processes of several threads should not.
@@ -79,12 +93,14 @@ def _end_with_parent(watched, writer):
     os.close(watched)
 
 
-def _end(child):
+def _end(child) -> int:
+    """End the group of a process; returns the signal that ended the process, 0 if none did."""
     try:
         os.killpg(child, signal.SIGKILL)
     except OSError:
         os.kill(child, signal.SIGKILL)  # it has not come to make its group
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status)
 
 
 def _run(mutant, work, writer):

@@ -50,6 +50,11 @@ class PythonMutant:
     after: str
     text: str
 
+    @property
+    def changed_line(self) -> str:
+        """The line that has the change, as it reads with it."""
+        return self.text.splitlines()[self.line - 1].strip()
+
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: '{self.before}' became '{self.after}'"
 
@@ -88,10 +93,16 @@ def _code(node) -> Iterator[ast.expr]:
         if field in ("annotation", "returns", "decorator_list", "bases"):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not isinstance(child, UNTOUCHED):
+            if isinstance(child, ast.AST) and not _promises(child):
                 if isinstance(child, ast.expr):
                     yield child
                 yield from _code(child)
+
+
+def _promises(node):
+    # That `zip` holds its operands to one length is an assertion, too.
+    strict = isinstance(node, ast.keyword) and node.arg == "strict"
+    return strict or isinstance(node, UNTOUCHED)
 
 
 def _changes(node) -> Iterator[ast.expr]:

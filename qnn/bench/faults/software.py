@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 
+from qnn.bench.faults.equivalents import is_equivalent
 from qnn.bench.faults.mutant_process import ROOT, with_mutant
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.outcome_file import campaign_digest
@@ -16,7 +17,7 @@ from qnn.bench.faults.seen import Seen
 from qnn.bench.faults.trials import FaultTrial
 
 FILES = ("qnn/compiler/*.py", "sim/functional*.py", "qnn/ir/reference.py", "qnn/ir/exact.py")
-SECONDS = 60  # after which a mutant hangs: all trials together take about one
+SECONDS = 60  # after which a mutant hangs: all trials together take about ten
 # Of the time of the sound code, and at least so long: other programs may slow one of both down.
 SLACK, LEAST_SECONDS = 4, 60
 MOST_SECONDS = 3600  # of the tests of the sound code, on however slow a machine
@@ -27,7 +28,8 @@ class SoftwareFaults:
 
     What ``verify`` does not find may still cost cycles or words: a mutant that changes a byte of
     what is compiled, or of its estimate, is one that the replay of accepted bytes finds. On the
-    others the quick tests beside the file are run.
+    others the quick tests beside the file are run, and what these do not find either may be proved
+    to be equivalent.
 
     Parameters
     ----------
@@ -63,7 +65,9 @@ class SoftwareFaults:
             return outcome
         same = [one.made for one in seen] == [one.made for one in self._sound]
         test = self._failed_test(mutant) if same else replayed()
-        return replace(outcome, found_by_test=test, changes_artifacts=not same)
+        # Tried first: what a test finds is not equivalent, whatever a proof says.
+        proved = test is None and same and is_equivalent(mutant)
+        return replace(outcome, found_by_test=test, changes_artifacts=not same, equivalent=proved)
 
     def _failed_test(self, mutant) -> str | None:
         files = quick_tests(mutant.path)
@@ -103,7 +107,8 @@ def _import_slow():
 def _judged(mutant, seen, died, sound) -> PlantedFault:
     if died is not None:
         return PlantedFault(str(mutant), mutant.path, found=died)
-    for one, right in zip(seen, sound, strict=True):
+    # Trials end with the first that finds it.
+    for one, right in zip(seen, sound, strict=False):
         if one.line is not None:
             place = one.localised(right)
             return PlantedFault(str(mutant), mutant.path, found=one.line, localised=place)
@@ -111,9 +116,19 @@ def _judged(mutant, seen, died, sound) -> PlantedFault:
 
 
 def _watched(mutant: PythonMutant | None, trials) -> tuple[list[Seen], str | None]:
-    """What the trials show with a mutant; a line if its process hangs or dies."""
-    seen, died = with_mutant(mutant, lambda: [asdict(_tried(trial)) for trial in trials], SECONDS)
+    """What the trials show with a mutant, up to one that finds it; a line if it hangs or dies."""
+    seen, died = with_mutant(mutant, lambda: _shown(trials), SECONDS)
     return [Seen(**each) for each in seen or ()], died
+
+
+def _shown(trials):
+    shown = []
+    for trial in trials:
+        one = _tried(trial)
+        shown.append(asdict(one))
+        if one.line is not None:
+            break
+    return shown
 
 
 def _tried(trial: FaultTrial) -> Seen:

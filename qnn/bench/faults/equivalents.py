@@ -1,0 +1,60 @@
+"""Mutants of our own code that are proved to change nothing that can be seen, each with its proof.
+
+A proof holds for one line: where that is written anew, the mutant is a survivor again.
+"""
+
+from dataclasses import dataclass
+
+from qnn.bench.faults.python_mutants import PythonMutant
+
+ANY_BELOW_0 = "NumPy finds the size of whichever axis has a number below 0."
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A mutant that no test can find.
+
+    Members
+    -------
+    path : of its file
+    line : with the change
+    proof : why it changes nothing
+    """
+
+    path: str
+    line: str
+    proof: str
+
+
+EQUIVALENTS = (
+    Equivalent(
+        "qnn/compiler/newest.py",
+        "NONE = -(2)  # no instruction",
+        "It is compared with itself and with numbers of instructions, which begin at 0.",
+    ),
+    Equivalent(
+        "qnn/compiler/places.py",
+        "STAYS = -(2)  # the run of a root that stays on chip for its whole life",
+        "It is compared with itself and with numbers of runs, which begin at 0.",
+    ),
+    Equivalent(
+        "qnn/compiler/estimate.py",
+        "products = config.lanes * config.rows * config.columns * max(total, (2))",
+        "An image without layers has no products, and any layer takes more than one cycle.",
+    ),
+    Equivalent(
+        "qnn/compiler/words.py",
+        "words = words.reshape(-(2), config.rows, config.lanes)",
+        ANY_BELOW_0,
+    ),
+    Equivalent(
+        "sim/functional.py",
+        "operands = features[:, step.reads.reshape(-(2))].astype(step.weights.dtype)",
+        ANY_BELOW_0,
+    ),
+)
+
+
+def is_equivalent(mutant: PythonMutant) -> bool:
+    """Whether a mutant is proved to change nothing."""
+    return any((each.path, each.line) == (mutant.path, mutant.changed_line) for each in EQUIVALENTS)
