@@ -13,6 +13,7 @@ from qnn.frontend.aten.advice import cure_of
 from qnn.frontend.aten.call import computed
 from qnn.frontend.aten.calls import block_shape, call_of, fits, result_of
 from qnn.frontend.aten.filled import FILLED, filled
+from qnn.frontend.aten.max_unpool import places_of
 from qnn.frontend.aten.reductions import OPERATORS as REDUCTIONS
 from qnn.frontend.aten.registry import OPERATORS
 from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
@@ -154,8 +155,11 @@ class _Walk:
             return found[index]  # of constants, or of the parts of a tensor
         if found.name in self.unknown:
             return self._stand_in(node)
-        # Others are statistics of training, masks and places, which evaluation has no use for.
+        # Others are statistics of training and masks, which evaluation has no use for.
         if index:
+            places = places_of(node, found)
+            if places is not None:
+                return places
             problem = f"needs its first result alone to be used, not result {index}"
             raise FaultyModel([Fault(site_of(node.args[0]), problem, "leave the other out")])
         return found

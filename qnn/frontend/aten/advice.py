@@ -28,7 +28,7 @@ KINDS = {
     "neither convolutions nor copies of pixels give it: let the network end before it, and the "
     "host do the rest": (
         *("upsample_nearest3d", "_upsample_nearest_exact3d", "upsample_trilinear3d"),
-        *("conv_transpose3d", "max_unpool2d", "grid_sampler_2d", "grid_sampler", "fold", "col2im"),
+        *("conv_transpose3d", "max_unpool3d", "grid_sampler_2d", "grid_sampler", "fold", "col2im"),
         *("affine_grid_generator",),
     ),
     "compute it on the host, before or behind the network": (

@@ -5,7 +5,7 @@ import torch
 from qnn.frontend.aten import two_tensors
 from qnn.frontend.aten.call import Call, computed
 from qnn.frontend.aten.elementwise import common_source, elementwise, takes_a_table
-from qnn.frontend.ops.affine import Affine
+from qnn.frontend.ops.affine import affine_of
 from qnn.frontend.ops.operator import FloatOperator
 
 
@@ -111,13 +111,7 @@ def _affine(call, source, factor, shift):
     # Python's sum of a list begins with 0.
     if bool((factor == 1).all()) and not bool(shift.any()):
         return source
-    return Affine(
-        name=call.name,
-        inputs=(source.name,),
-        shape=source.shape,
-        factor=factor.expand(channels).contiguous(),
-        shift=shift.expand(channels).contiguous(),
-    )
+    return affine_of(call.name, source, factor, shift)
 
 
 def _sum(call, of_two):

@@ -6,16 +6,22 @@ from itertools import takewhile
 from torch import Tensor
 
 from qnn.frontend.aten.call import Call, computed
+from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.functions.calls import CALLS
 from qnn.functions.elementwise import IDENTITY, Elementwise, Given, applied_to
+
+COMPARISONS = frozenset(("gt", "ge", "lt", "le", "eq", "ne"))
 
 
 def elementwise(call: Call) -> FloatFunction:
     """A function of the one tensor that all operands are computed from, value by value."""
     operands = [value for value in call.arguments.values() if computed(value)]
     source = common_source(call, operands)
+    compared = call.overload.partition(".")[0]
+    if source is None and compared in COMPARISONS:
+        return _comparison(call, compared)
     if source is None:
         raise call.refuse(
             "operands that are functions of one tensor",
@@ -24,6 +30,19 @@ def elementwise(call: Call) -> FloatFunction:
         )
     arguments = [_argument(call, key, source) for key in call.arguments]
     return made(call, call.overload, arguments, source)
+
+
+def _comparison(call, name):
+    """A comparison of two tensors is one of their difference with 0."""
+    one, other = call.source("self"), call.source("other")
+    # Tables have one index; of equal values the difference is 0 in every number format.
+    difference = Add(
+        name=f"{call.name}.difference",
+        inputs=(one.name, other.name),
+        shape=call.shape,
+        alpha=-1.0,
+    )
+    return made(call, f"{name}.Scalar", [IDENTITY, 0], call.make.add(difference))
 
 
 def prelu(call: Call) -> FloatFunction:
@@ -64,7 +83,12 @@ def common_source(call: Call, operands: Sequence[FloatOperator]) -> FloatOperato
     The last one, so that what is computed before it for other readers as well is computed once.
     """
     first, *others = (list(_chain(call, operand)) for operand in operands)
-    return next((node for node in first if all(node in chain for chain in others)), None)
+    return next((n for n in first if not _is_mask(n) and all(n in chain for chain in others)), None)
+
+
+def _is_mask(node: FloatOperator) -> bool:
+    """Whether it is true or false at each place, which no table has an index for."""
+    return isinstance(node, FloatFunction) and node.function.is_mask
 
 
 def takes_a_table(call: Call, node: FloatOperator, source: FloatOperator) -> bool:

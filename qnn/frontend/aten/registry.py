@@ -6,6 +6,7 @@ from qnn.frontend.aten import (
     arithmetic,
     average_pool,
     batch_norm,
+    choices,
     clamp,
     convolution,
     elementwise,
@@ -14,15 +15,16 @@ from qnn.frontend.aten import (
     joins,
     layout,
     max_pool,
+    max_unpool,
     reductions,
 )
 from qnn.frontend.aten.call import Reader
 
 SUPPORTED = (
     "Conv1d, Conv2d, ConvTranspose, Linear, BatchNorm, functions of one tensor's values, MaxPool, "
-    "AvgPool, AdaptiveAvgPool, mean, sum and amax, sums, products, maxima and minima of two "
-    "tensors, cat, view, permute, slices, split, Upsample, interpolate, PixelShuffle, "
-    "PixelUnshuffle, padding, Dropout and Identity"
+    "MaxUnpool, AvgPool, AdaptiveAvgPool, mean, sum and amax, sums, products, maxima, minima and "
+    "comparisons of two tensors, where, cat, view, permute, slices, split, Upsample, interpolate, "
+    "PixelShuffle, PixelUnshuffle, padding, Dropout and Identity"
 )
 
 # Of a name that stands twice, the later reader counts.
@@ -32,8 +34,10 @@ FAMILIES = (
     convolution,
     enlarge,
     batch_norm,
+    choices,
     clamp,
     max_pool,
+    max_unpool,
     average_pool,
     joins,
     layout,

@@ -60,6 +60,20 @@ class Affine(FloatOperator):
         return options(values, {"factor": "1", "shift": "0"})
 
 
+def affine_of(
+    name: str, source: FloatOperator, factor: Tensor | float, shift: Tensor | float
+) -> Affine:
+    """``source * factor + shift``, of one number for all channels or one for each."""
+    channels = source.shape[0]
+    factors, shifts = (
+        torch.as_tensor(given, dtype=torch.float64).reshape(-1).expand(channels).contiguous()
+        for given in (factor, shift)
+    )
+    return Affine(
+        name=name, inputs=(source.name,), shape=source.shape, factor=factors, shift=shifts
+    )
+
+
 def _constant(values):
     return float(values[0]) if bool((values == values[0]).all()) else tuple(values.tolist())
 
