@@ -16,6 +16,8 @@ from qnn.frontend.aten.filled import FILLED, filled
 from qnn.frontend.aten.max_unpool import places_of
 from qnn.frontend.aten.reductions import OPERATORS as REDUCTIONS
 from qnn.frontend.aten.registry import OPERATORS
+from qnn.frontend.evaluate import evaluated
+from qnn.frontend.expand import expanded, expands
 from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
 from qnn.frontend.graph import FloatGraph, needed
 from qnn.frontend.inputs import as_given, input_of
@@ -145,7 +147,7 @@ class _Walk:
             return filled(node)
         # Computed from weights alone, as parametrizations do: a constant of the network.
         if not any(computed(self.values[n]) for n in node.all_input_nodes):
-            return self._evaluated(node)
+            return evaluated(node, self.values)
         return self._operator(node)
 
     def _item(self, node):
@@ -164,25 +166,18 @@ class _Walk:
             raise FaultyModel([Fault(site_of(node.args[0]), problem, "leave the other out")])
         return found
 
-    def _evaluated(self, node):
-        """The result of an operator on constants: what every run of the model would give."""
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
-            cure = "take them as an input, or leave them out"
-            raise FaultyModel([Fault(site_of(node), "needs no random numbers", cure)])
-        args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: self.values[n])
-        with torch.no_grad():
-            return node.target(*args, **kwargs)
-
     def _operator(self, node):
         target = target_of(node)
         if is_finished(node):
             return self._finished(node)
-        if target not in OPERATORS and not only_moves(node):
+        if target not in OPERATORS and not only_moves(node) and not expands(node):
             raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target))])
         # What it reads is told already, and would be blamed here once more.
         operands = [self.values[n] for n in node.all_input_nodes]
         if any(computed(each) and self._is_unknown(each) for each in operands):
             return self._stand_in(node)
+        if expands(node):
+            return expanded(node, self.values, self._call)
         if only_moves(node):
             return self._moved(node)
         if target in CONCATS:

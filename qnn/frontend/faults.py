@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -72,6 +72,10 @@ class FaultyModel(ModelError):
     def __init__(self, faults: Iterable[Fault]):
         self.faults = tuple(faults)
         super().__init__(_told(self.faults))
+
+    def at(self, site: Site) -> "FaultyModel":
+        """The same faults of the call at ``site``, of which what has them is a part."""
+        return FaultyModel(replace(fault, site=site) for fault in self.faults)
 
 
 def site_of(node: fx.Node) -> Site:

@@ -9,6 +9,7 @@ import torch
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.views import Held, View, is_view, known, whole
 from qnn.ir.shape import Shape
@@ -80,8 +81,9 @@ class Reduction:
             if bool((maps == maps[:, :, :1] // area * area + torch.arange(area)).all()):
                 pooled = self._pooled(f"{name}.maps", source, tuple(source.shape[1:]))
                 return self._of(name, pooled, maps[:, :, 0] // area)
-        if bool((pixel == pixel[:, :1]).all()) and self.kind != MAXIMUM:
-            return self._of_channels(name, source, channel.sort(1)[0], pixel[:, 0])
+        if bool((pixel == pixel[:, :1]).all()):
+            of_channels = self._greatest if self.kind == MAXIMUM else self._of_channels
+            return of_channels(name, source, channel.sort(1)[0], pixel[:, 0])
         return None
 
     def _of_space(self, name, source, channel, pixels):
@@ -115,6 +117,29 @@ class Reduction:
             fixed=True,
         )
         return self.make.add(conv), number * prod(source.shape[1:]) + pixel
+
+    def _greatest(self, name, source, channels, pixel):
+        """The maxima of channels at each pixel, of one half of them and the other over and over."""
+        sets, number = channels.unique(dim=0, return_inverse=True)
+        places = number * prod(source.shape[1:]) + pixel
+        # As many steps as the number of channels has bits.
+        while sets.shape[1] > 1:
+            half = (sets.shape[1] + 1) // 2
+            # Of an odd number the one in the middle is in both halves.
+            parts = [
+                self.make.gathered(f"{name}.half", source, part.flatten())
+                for part in (sets[:, :half], sets[:, -half:])
+            ]
+            source = self.make.add(
+                Extreme(
+                    name=name,
+                    inputs=tuple(part.name for part in parts),
+                    shape=parts[0].shape,
+                    least=False,
+                )
+            )
+            sets = torch.arange(source.shape[0]).reshape(len(sets), half)
+        return source, places
 
     def _pooled(self, name, source, kernel: Pair):
         channels, height, width = source.shape

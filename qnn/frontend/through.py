@@ -62,7 +62,65 @@ def _value_by_value(node, values, make):
         laid = {n: values[n].sources[0] for n in operands}
         laid |= {n: _laid(c, first, source) for n, c in values.items() if n not in operands}
         return Passage(laid, 4, source.shape, _back(first))
-    return _unspread(node, operands, make) or _joined_axes(node, operands, make)
+    found = _over_whole(node, values, make) or _unspread(node, operands, make)
+    return found or _joined_axes(node, operands, make)
+
+
+def _over_whole(node, values, make):
+    """All operands laid as the one is laid that has as many values as the result."""
+    shape = tuple(_first(node.meta["val"]).shape)
+    held = {n: view_of(n, v) for n, v in values.items() if computed(v)}
+    # What is spread over the result's places is no choice: its own are fewer.
+    wide = [v for v in held.values() if tuple(v.index.shape) == shape]
+    # A block of its own is made only where no tensor has the values already.
+    wide = [v for v in wide if _is_whole(v)] or [_closed(v, make) for v in wide]
+    first = next((v for v in wide if v is not None), None)
+    if first is None:
+        return None
+    (source,) = first.sources
+    laid = {n: _placed(v, first, make) for n, v in held.items()}
+    laid |= {n: _laid(c, first, source) for n, c in values.items() if n not in held}
+    return Passage(laid, 4, source.shape, _back(first))
+
+
+def _placed(view, first, make):
+    """The block of ``view``, spread over ``first``, whose values lie as those of ``first`` do."""
+    (source,) = first.sources
+    index = torch.empty(first.index.numel(), dtype=torch.int64)
+    # As PyTorch broadcasts, and then moved as the values of ``first`` are.
+    index[first.index.flatten()] = view.index.expand(first.index.shape).flatten()
+    moved = replace(view, index=index.reshape(-1, *source.shape))
+    # One value of each row that is alike, which the operator spreads itself.
+    found = known(_narrow(moved))
+    return make(found) if is_view(found) else found
+
+
+def _closed(view, make):
+    """The view as one of an operator that has its values and no others; None: a block has more."""
+    source = make.joined(view)
+    if source is None:
+        return None
+    places = view.of_one_image(make.batch)
+    values = places.flatten().sort()[0]
+    _, height, width = source.shape
+    axes = (values // (height * width), values // width % height, values % width)
+    block = tuple(len(axis.unique()) for axis in axes)
+    # Some of the channels, rows and columns, and of these every value once.
+    if prod(block) != len(values) or len(values.unique()) != len(values):
+        return None
+    images = torch.arange(make.batch)[:, None]
+    index = (images * view.total + values).reshape(make.batch, *block)
+    found = make(replace(view, index=index))
+    # The block has them in the order of their places.
+    order = images * len(values) + torch.searchsorted(values, places.flatten())
+    return View(found.name, view.site, (found,), order.reshape(view.index.shape))
+
+
+def _is_whole(view):
+    """Whether a view has each value of one tensor once."""
+    if len(view.sources) > 1 or view.index.numel() % view.total:
+        return False
+    return torch.equal(view.index.flatten().sort()[0], torch.arange(view.index.numel()))
 
 
 def _unspread(node, operands, make):
@@ -93,9 +151,7 @@ def _alike(view, value):
     if not is_view(value) or len(view.sources) > 1 or len(value.sources) > 1:
         return False
     alike = value.sources[0].shape == view.sources[0].shape
-    if not alike or not torch.equal(value.index, view.index):
-        return False
-    return torch.equal(view.index.flatten().sort()[0], torch.arange(view.index.numel()))
+    return alike and torch.equal(value.index, view.index) and _is_whole(view)
 
 
 def _laid(constant, view, source):

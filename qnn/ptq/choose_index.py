@@ -32,7 +32,8 @@ def choose_index(function: Elementwise, sums: Histogram, bits: int, result: QTyp
         return choose_type(sums, bits, signed=True)
     x, counts = _points(sums)
     wanted = function(x[None, None, None])[0, 0, 0]
-    start = bits - 1 - math.ceil(math.log2(max(-sums.least, sums.most, 2.0**-126)))
+    # Of sums that are all 0 any exponent is right, but one that makes no other layer's too fine.
+    start = bits - 1 - math.ceil(math.log2(max(-sums.least, sums.most) or 1.0))
     trials = [QType(bits, True, start + step) for step in range(DEPTH)]
     return min(trials, key=lambda index: _error(function, index, result, x, wanted, counts))
 

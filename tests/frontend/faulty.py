@@ -34,22 +34,6 @@ class Recurring(nn.Module):
         return F.log_softmax(self.head(self.rnn(rows)[0][:, -1]), 1) + rows[:, 0, :4].cumsum(1)
 
 
-class Modern(nn.Module):
-    """ConvNeXt's block."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem, self.depth = nn.Conv2d(3, 8, 2, 2), nn.Conv2d(8, 8, 7, padding=3, groups=8)
-        self.norm, self.one, self.two = nn.LayerNorm(8), nn.Linear(8, 16), nn.Linear(16, 8)
-        self.scale = nn.Parameter(torch.full((8,), 0.1))
-
-    def forward(self, x):
-        x = self.stem(x)
-        y = self.norm(self.depth(x).permute(0, 2, 3, 1))
-        y = self.two(F.gelu(self.one(y))) * self.scale
-        return x + y.permute(0, 3, 1, 2)
-
-
 class Detecting(nn.Module):
     """A detector's head, which gives boxes and scores by name."""
 
@@ -113,7 +97,7 @@ class Arithmetic(nn.Module):
 
 
 class Normed(nn.Module):
-    """Normalisations by an image's own values, or its batch's."""
+    """Normalisations, one of them by its batch's values."""
 
     def __init__(self):
         super().__init__()
@@ -127,7 +111,6 @@ class Normed(nn.Module):
 NETWORKS = {
     "attending": (Attending, (3, 8, 8)),
     "recurring": (Recurring, (3, 8, 8)),
-    "modern": (Modern, (3, 8, 8)),
     "detecting": (Detecting, (3, 8, 8)),
     "generating": (generating, (10,)),
     "pooling": (Pooling, (3, 8, 8)),

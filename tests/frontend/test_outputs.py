@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils import _pytree
 
 import qnn
-from qnn.errors import CompileError, ModelError
+from qnn.errors import CompileError
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import laid, run
@@ -91,12 +91,6 @@ def test_a_float_graph_lays_its_outputs_out_as_the_model_does(images):
         wanted = _pytree.tree_leaves(model(images))
         for output, real in zip(graph.outputs, wanted, strict=True):
             torch.testing.assert_close(laid(values[output.name], output), real)
-
-
-def test_a_softmax_inside_the_network_is_refused(images):
-    model = Made(lambda m, x: m.a(x.softmax(1)), a=conv(4))
-    with pytest.raises(ModelError, match=r"^model \(aten\.softmax, .*\) is not supported"):
-        capture(model, images)
 
 
 def test_an_order_that_is_none_is_refused(images):

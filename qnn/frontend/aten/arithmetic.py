@@ -39,9 +39,9 @@ def mul(call: Call) -> FloatOperator:
 
 
 def div(call: Call) -> FloatOperator:
-    """The quotient; a constant divided by a tensor is a function of it."""
+    """The quotient; a constant over a tensor is a function, over which a tensor is a product."""
     if _are_two(call):
-        return elementwise(call)
+        return _of_one(call, two_tensors.quotient)
     rounds = call.get("rounding_mode") is not None
     if rounds or not computed(call.arguments["self"]):
         return elementwise(call)

@@ -21,10 +21,11 @@ from qnn.frontend.aten import (
 from qnn.frontend.aten.call import Reader
 
 SUPPORTED = (
-    "Conv1d, Conv2d, ConvTranspose, Linear, BatchNorm, functions of one tensor's values, MaxPool, "
-    "MaxUnpool, AvgPool, AdaptiveAvgPool, mean, sum and amax, sums, products, maxima, minima and "
-    "comparisons of two tensors, where, cat, view, permute, slices, split, Upsample, interpolate, "
-    "PixelShuffle, PixelUnshuffle, padding, Dropout and Identity"
+    "Conv1d, Conv2d, ConvTranspose, Linear, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, norms, "
+    "softmax, functions of one tensor's values, MaxPool, MaxUnpool, AvgPool, AdaptiveAvgPool, "
+    "mean, sum and amax, sums, products, quotients, maxima, minima and comparisons of two "
+    "tensors, where, cat, view, permute, slices, split, Upsample, interpolate, PixelShuffle, "
+    "PixelUnshuffle, padding, Dropout and Identity"
 )
 
 # Of a name that stands twice, the later reader counts.

@@ -1,9 +1,11 @@
-"""ATen's arithmetic of two computed tensors: sums, differences, products, maxima, minima."""
+"""ATen's arithmetic of two computed tensors: sums, differences, products, quotients, extremes."""
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.extreme import Extreme
+from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.multiply import FloatMultiply
+from qnn.functions.elementwise import IDENTITY, applied_to
 
 
 def summed(call: Call) -> Add:
@@ -24,6 +26,21 @@ def reversed_difference(call: Call) -> Add:
 def product(call: Call) -> FloatMultiply:
     """The product, value by value; of a tensor with itself its square."""
     names = _operands(call)
+    return FloatMultiply(name=call.name, inputs=names, shape=call.shape)
+
+
+def quotient(call: Call) -> FloatMultiply:
+    """The first tensor times the reciprocal of the second, which is a function of it."""
+    one, other = _operands(call)
+    divisor = call.nodes[other]
+    # It composes with what the divisor is a function of, such as a root.
+    inverse = FloatFunction(
+        name=f"{call.name}.reciprocal",
+        inputs=(other,),
+        shape=divisor.shape,
+        function=applied_to("reciprocal.default", [IDENTITY]),
+    )
+    names = (one, call.make.add(inverse).name)
     return FloatMultiply(name=call.name, inputs=names, shape=call.shape)
 
 
