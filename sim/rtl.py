@@ -20,7 +20,7 @@ from sim import dram, runner
 from sim.memory_files import read_words, write_words
 from sim.memory_timing import MemoryTiming
 from sim.trace import Trace, read_traces
-from sim.watch import disturbances, miscounts, misreports, violations
+from sim.watch import disturbances, misread, violations
 from sim.wave_file import keep_waves, wave_arguments
 
 ADDRESS_BITS, ID_BITS = 40, 1  # of m_axi, as hw.axi has them
@@ -230,12 +230,11 @@ def execute(
 
 
 def _misread(runs, image, memory):
-    """A line for each register after a run that says what did not happen."""
+    """A line for each register, or token, of a run that says what did not happen."""
     for number, run in enumerate(runs):
         if run.outcome:
             base = memory.bases(number).image
-            yield from misreports(run.outcome, run.trace, image, base)
-            yield from miscounts(run.outcome, run.trace)
+            yield from misread(run.outcome, run.trace, image, base)
 
 
 def check_cores(cores: int, paths: int) -> None:

@@ -157,7 +157,9 @@ module qnn_testbench #(
       .taken({dut.shell.gates.store_o__ready, dut.shell.gates.compute_o__ready,
               dut.shell.gates.load_o__ready}),
       .finished({dut.shell.gates.finished__2, dut.shell.gates.finished__1,
-                 dut.shell.gates.finished__0})
+                 dut.shell.gates.finished__0}),
+      .signals({dut.shell.gates.signals__2, dut.shell.gates.signals__1,
+                dut.shell.gates.signals__0})
     );
   end endgenerate
 

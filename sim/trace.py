@@ -26,6 +26,8 @@ class Trace:
     write_data: np.ndarray  # (writes, bytes of a feature word)
     store_address: np.ndarray  # in memory, of each burst that was written
     store_beats: np.ndarray
+    # Of each instruction that ended: its engine, and a bit for each that it gave a token.
+    given: tuple[tuple[int, int], ...]
     # Cycles that load, compute and store engine worked and waited for a token, and of the run; none
     # of a run that timed out.
     counted: tuple[int, ...]
@@ -120,8 +122,8 @@ def _trace(lines, config):
     issues = [line for line in lines if line[0] == "I"]
     writes = [line for line in lines if line[0] == "W"]
     stores = np.array([line[1:4] for line in lines if line[0] == "A"], np.int64).reshape(-1, 3)
-    counted, errors = (
-        [tuple(map(int, line[1:])) for line in lines if line[0] == kind] for kind in "CE"
+    given, counted, errors = (
+        [tuple(map(int, line[1:])) for line in lines if line[0] == kind] for kind in "FCE"
     )
     numbers = np.array([line[1:7] for line in writes], np.int64).reshape(-1, 6)
     size = -(-config.feature_bits // 8)
@@ -141,6 +143,7 @@ def _trace(lines, config):
         write_data=data,
         store_address=stores[:, 1],
         store_beats=stores[:, 2],
+        given=tuple(given),
         counted=counted[0] if counted else (),
         error=errors[0] if errors else None,
         end_cycle=int(lines[-1][1]),

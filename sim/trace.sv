@@ -2,7 +2,8 @@
 //
 // Lines: `S cycle` at the start of a run, `I cycle tag` when an instruction's first step issues,
 // `W cycle tag address part all pass hexdata` for each write of the epilogue, `A cycle address
-// beats` for each burst that is written to memory, `C load load compute compute store store run`
+// beats` for each burst that is written to memory, `F engine signals` when an engine ends an
+// instruction and gives its tokens, `C load load compute compute store store run`
 // with the cycles in which each engine worked and waited for a token, and those of the run, `E code
 // address` of the first burst that was answered with an error (1 a read, 2 a write), `D cycle` at
 // the end of a run, `T cycle` when the limit ends it. Cycles count from reset.
@@ -43,7 +44,8 @@ module qnn_trace #(
   input [2:0] offered,  // an instruction stands before its tokens
   input [2:0] passed,  // ... and has them
   input [2:0] taken,  // the engine takes it, if so
-  input [2:0] finished
+  input [2:0] finished,
+  input [8:0] signals  // to whom each then gives tokens, three bits an engine
 );
   reg [8*256-1:0] file, named;
   integer handle;
@@ -116,6 +118,8 @@ module qnn_trace #(
         $fdisplay(handle, "W %0d %0d %0d %0d %0d %0d %h", cycle, write_tag, write_address,
                   write_part, write_all, write_pass, write_data);
       if (store) $fdisplay(handle, "A %0d %0d %0d", cycle, store_address, store_length + 1);
+      for (e = 0; e < 3; e = e + 1)
+        if (busy && finished[e]) $fdisplay(handle, "F %0d %0d", e, signals[3*e +: 3]);
       if (irq && !irq_before && running) begin
         if (wrong != 0) $fdisplay(handle, "E %0d %0d", wrong, wrong_at);
         $fdisplay(handle, "C %0d %0d %0d %0d %0d %0d %0d", worked[0], waited[0], worked[1],

@@ -1,4 +1,4 @@
-"""What RTL runs must keep to beside their values: memory, the AXI protocol, and the counters."""
+"""What RTL runs must keep to beside their values: memory, the AXI protocol, tokens and counters."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ import numpy as np
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
-from hw.spec.isa.header import HEADER, INSTRUCTION_BYTES, Op
+from hw.spec.isa.header import HEADER, INSTRUCTION_BYTES, Engine, Op
 from hw.spec.registers import Error, Status
 from qnn.runtime.handshake import Outcome
 from sim.dram import DramImage
@@ -43,6 +43,48 @@ def disturbances(
     line = memory.disturbance(after, stores)
     if line:
         yield line
+
+
+def misread(outcome: Outcome, trace: Trace, image: Image, base: int) -> Iterator[str]:
+    """One line for all that registers and tokens tell wrongly after a run.
+
+    Parameters
+    ----------
+    base : the address of the image in memory
+    """
+    yield from misreports(outcome, trace, image, base)
+    # A run that failed was stopped between two instructions.
+    if not outcome.status & Status.FAILED:
+        yield from misgiven(trace, image)
+    yield from miscounts(outcome, trace)
+
+
+def misgiven(trace: Trace, image: Image) -> Iterator[str]:
+    """One line for each instruction that did not end, or gave other tokens than it says.
+
+    A token too many, or too few, lets an engine begin too early, or wait for ever: but only where
+    the memory is as slow as it takes, and behind as many instructions as the counters hold.
+    """
+    for engine in Engine:
+        given = [signals for number, signals in trace.given if number == engine]
+        own = [n for n, each in enumerate(image.program) if each.engine is engine]
+        for index, signals in zip(own, given, strict=False):
+            right = image.program[index].signals
+            got = {other for other in Engine if signals >> other & 1 and other != engine}
+            if got != right:
+                yield f"{_named(index, image)} gave tokens to {_words(got)}, not to {_words(right)}"
+        if len(given) != len(own):
+            yield f"the {engine.word} engine ended {len(given)} instructions, but has {len(own)}"
+
+
+def _named(index, image):
+    tag = image.program[index].tag
+    whose = f" of layer '{image.layers[tag].name}'" if tag < len(image.layers) else ""
+    return f"instruction {index}{whose}"
+
+
+def _words(engines):
+    return " and ".join(engine.word for engine in sorted(engines)) or "none"
 
 
 def misreports(outcome: Outcome, trace: Trace, image: Image, base: int) -> Iterator[str]:

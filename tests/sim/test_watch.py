@@ -1,11 +1,13 @@
 """What a run breaks beside its values is told, and its layers are compared all the same."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hw.spec.config import named_config
+from hw.spec.isa.header import Engine
 from hw.spec.registers import Error, Status
 from qnn.errors import DeviceError
 from qnn.runtime.handshake import COUNTERS, Outcome
@@ -14,7 +16,7 @@ from sim import dram, rtl
 from sim.memory_timing import MemoryTiming
 from sim.simulate import simulate
 from sim.verify import verify
-from sim.watch import miscounts, misreports, violations
+from sim.watch import miscounts, misgiven, misreports, violations
 from tests.sim.copy_image import copy_image
 from tests.sim.test_faults import LIMIT, sound
 
@@ -117,6 +119,60 @@ def test_crossed_wires_of_counters_are_found(register):
     assert report.mismatches == 0
     name = "LOAD_" + register.partition("_")[0].upper()
     assert report.failure.startswith(f"register {name} reads ")
+
+
+def given(program, **changed):
+    """Trace of a run in which each instruction gave its tokens, but for those by index."""
+    trace = NoError()
+    trace.given = [
+        (int(each.engine), sum(1 << other for other in each.signals))
+        for each in program
+        if each.engine is not None
+    ]
+    for name, signals in changed.items():
+        index = int(name.removeprefix("at"))
+        trace.given[index] = trace.given[index][0], signals
+    return trace
+
+
+def test_tokens_are_held_to_the_program_and_named_by_layer():
+    image = sound()[0].artifact
+    assert list(misgiven(given(image.program), image)) == []
+    assert list(misgiven(given(IMAGE.program, at0=0b110), IMAGE)) == [
+        "instruction 0 gave tokens to compute and store, not to store"
+    ]
+    index = next(
+        n for n, each in enumerate(image.program) if each.engine is Engine.COMPUTE and each.signals
+    )
+    name = image.layers[image.program[index].tag].name
+    right = image.program[index].signals
+    # Of its own engine a bit means nothing.
+    assert list(misgiven(given(image.program, **{f"at{index}": 0b010}), image)) == [
+        f"instruction {index} of layer '{name}' gave tokens to none, not to "
+        + " and ".join(each.word for each in sorted(right))
+    ]
+    ended = given(IMAGE.program)
+    del ended.given[-1]
+    assert list(misgiven(ended, IMAGE)) == ["the store engine ended 0 instructions, but has 1"]
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize(
+    "signals", ["signals__0 | 3'd4", "signals__0 & 3'd1"], ids=["more", "less"]
+)
+def test_a_token_too_many_or_too_few_is_told_though_no_value_is_wrong(signals):
+    design, x = sound()
+    verilog = dict(rtl.generated(design.config))
+    text, wire = verilog["qnn_accelerator.v"], ".signals__0(signals__0)"
+    assert text.count(wire) == 1
+    verilog["qnn_accelerator.v"] = text.replace(wire, f".signals__0({signals})")
+    report = verify(design, x, verilog=verilog, limit=LIMIT)
+    assert not report.passed
+    if "|" in signals:
+        assert report.mismatches == 0
+        assert re.match(
+            r"instruction \d+ of layer '\w+' gave tokens to .*store, not to ", report.failure
+        )
 
 
 def ended(**changes):
