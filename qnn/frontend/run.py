@@ -6,14 +6,20 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.input import FloatInput
 from qnn.ir.graph import Output
-from qnn.ir.shape import laid_out, order_of, to_blocks, usual_axes
+from qnn.ir.shape import laid_out, order_of, to_blocks, user_shape, usual_axes
 
 
 def blocks_of(graph: FloatGraph, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Blocks (batch, channels, height, width) of what the user gives each input, of its axes."""
     axes = [source.axes or usual_axes(source.shape) for source in graph.inputs]
     return tuple(to_blocks(x, each) for x, each in zip(images, axes, strict=True))
+
+
+def shape_of(source: FloatInput) -> tuple[int, ...]:
+    """The shape of what the user gives an input, without its batch."""
+    return user_shape(source.shape, source.axes) if source.axes else source.shape
 
 
 def laid(blocks: Tensor, output: Output, finish: bool = True) -> Tensor:

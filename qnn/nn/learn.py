@@ -11,7 +11,7 @@ from qnn.errors import ModelError
 from qnn.nn.layers import QuantConv
 from qnn.nn.learning import Exponents, LearnedExponent, settle_exponents
 from qnn.nn.model import QuantizedModel
-from qnn.nn.scales import LIMIT, sums_reach
+from qnn.nn.scales import sums_limit, sums_reach
 from qnn.quant import pow2
 from qnn.quant.estimators import Given, estimator
 
@@ -96,7 +96,7 @@ def finish(quantized: QuantizedModel) -> None:
     for name, conv in learnable(quantized):
         _settle_result(conv)
         reach = sums_reach(conv, conv.indices())
-        if not bool((reach < LIMIT).all()):
+        if not bool((reach < sums_limit(conv)).all()):
             raise ModelError(
                 f"layer '{name}': channel {int(reach.argmax())} outgrew the accumulator in "
                 f"training; train with a lower rate or with more weight decay"

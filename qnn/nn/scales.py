@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.nn.layer_plans import RESULT_BITS
+from qnn.nn.layer_plans import sum_bits
 from qnn.nn.layers import QuantConv
 from qnn.quant import pow2
 from qnn.quant.search_exponent import search_exponent
 
-LIMIT = 1 << (RESULT_BITS - 1)
-# Each round coarsens some channel by an octave, and a result has no more than 32 of them.
+# Each round coarsens some channel by an octave, and a result has no more than 48 of them.
 TRIES = 64
 
 
@@ -33,12 +32,12 @@ def set_exponents(conv: QuantConv) -> None:
         plan = conv.plan
         indices = pow2.nearest(weight, conv.weight_exponent, plan.weight_bits, plan.grid_terms)
         reach = sums_reach(conv, indices)
-        if bool((reach < LIMIT).all()):
+        if bool((reach < sums_limit(conv)).all()):
             return _check_fixed(conv, weight)
         least = torch.where(_coarsened(conv, reach, finest), conv.weight_exponent + 1, least)
     raise ModelError(
         f"layer '{conv.plan.name}': channel {int(reach.argmax())} needs more than "
-        f"{RESULT_BITS} bits for its sums; scale its weights and bias down"
+        f"{_bits(conv)} bits for its sums; scale its weights and bias down"
     )
 
 
@@ -67,7 +66,7 @@ def _most_units(conv, weight, bias) -> Tensor:
         # An unrounded result has one exponent for all channels: the largest decides.
         real = real.amax().expand(len(real))
     smallest = torch.finfo(torch.float64).tiny
-    return RESULT_BITS - 1 - real.clamp(min=smallest).log2().ceil().to(torch.int64)
+    return _bits(conv) - 1 - real.clamp(min=smallest).log2().ceil().to(torch.int64)
 
 
 def _choose(conv, weight, least) -> Tensor:
@@ -88,8 +87,19 @@ def _choose(conv, weight, least) -> Tensor:
     return units
 
 
+def sums_limit(conv: QuantConv) -> int:
+    """What every sum of a layer has to stay below, in integers."""
+    return 1 << (_bits(conv) - 1)
+
+
+def _bits(conv) -> int:
+    # An unsigned operand reaches 2**bits, and a signed one half of it: the latter's sums have a
+    # bit less to hold.
+    return sum_bits(max(conv.input_reach, conv.skip_reach).bit_length() - 1)
+
+
 def sums_reach(conv: QuantConv, indices: Tensor) -> Tensor:
-    """Bound of every sum of a layer, its storage included, (outputs,) float64; see ``LIMIT``.
+    """Bound of every sum of a layer, its storage included, (outputs,) float64.
 
     ``indices`` are those of its weights, as ``QuantConv.indices`` gives them.
     """
@@ -104,7 +114,7 @@ def sums_reach(conv: QuantConv, indices: Tensor) -> Tensor:
 def _coarsened(conv, reach, units) -> Tensor:
     """Channels whose F must fall: those that are over, or, unrounded, all of the finest."""
     if conv.plan.rounded:
-        return reach >= LIMIT
+        return reach >= sums_limit(conv)
     return units == int(conv.exponent)
 
 
@@ -119,5 +129,5 @@ def _check_fixed(conv, weight) -> None:
     if not torch.equal(pow2.values(wanted, free, plan.weight_bits), got):
         raise ModelError(
             f"layer '{plan.name}': its operands differ too much in scale to meet in "
-            f"{RESULT_BITS}-bit sums; scale one of them in the model"
+            f"{_bits(conv)}-bit sums; scale one of them in the model"
         )

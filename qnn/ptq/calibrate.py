@@ -11,7 +11,7 @@ from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.operator import sum_of
 from qnn.frontend.run import stream
 from qnn.functions.table import INDEX_BITS
-from qnn.nn.layer_plans import RESULT_BITS
+from qnn.nn.layer_plans import sum_bits
 from qnn.ptq.choose_index import choose_index
 from qnn.ptq.outliers import Peaks
 from qnn.quant.activation import choose_type
@@ -88,7 +88,7 @@ def choose_types(
     """
     whole = unrounded(graph)
     # Their exponents follow from the weights, which are chosen after the types.
-    types = {name: QType(RESULT_BITS, True, 0) for name in whole}
+    types = {name: QType(sum_bits(activation_bits), True, 0) for name in whole}
     inputs = {source.name for source in graph.inputs}
     signed = {name: input_signed.get(name, seen[name].least < 0) for name in inputs}
     positive = _positive(graph, {name for name in inputs if not signed[name]})

@@ -14,7 +14,7 @@ from qnn.frontend.capture import capture, input_counts
 from qnn.frontend.check import check
 from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import blocks_of
+from qnn.frontend.run import blocks_of, shape_of
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels, Statistic, checked_inputs
 from qnn.nn.round import Augment, Source, round_quantized
@@ -176,12 +176,13 @@ def _float_graph(model, example) -> FloatGraph:
     if not isinstance(model, FloatGraph):
         return capture(model, example)
     check(model)
-    for source, images in zip(model.inputs, example, strict=True):
-        shape = tuple(as_images(images).shape[1:])
-        if shape != source.shape:
+    blocks = blocks_of(model, example)
+    for source, images, block in zip(model.inputs, example, blocks, strict=True):
+        if tuple(block.shape[1:]) != source.shape:
+            shape = tuple((images if source.axes else as_images(images)).shape[1:])
             raise ModelError(
-                f"input '{source.name}' needs data of shape {source.shape}, not {shape}; reshape "
-                f"them"
+                f"input '{source.name}' needs data of shape {shape_of(source)}, not {shape}; "
+                f"reshape them"
             )
     return model
 

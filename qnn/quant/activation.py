@@ -1,6 +1,7 @@
 """Activations: reals rounded half up to integers of one power-of-two scale, and its choice."""
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,9 @@ from qnn.quant.qtype import QType
 
 # Each further exponent halves the range that is kept; the twelfth keeps 1/2048 of it.
 DEPTH = 12  # exponents that the search tries, from the one that clips nothing upwards
+# Where steps are fine, clipping what no sample reached is what is left to lose.
+NARROW = 8  # bits, whose steps cost more than what samples did not reach
+BITS_OF_ROOM = 4  # further bits of a format, of which one is for values beyond those seen
 
 
 def round_half_up(x: Tensor) -> Tensor:
@@ -70,9 +74,15 @@ def decode(q: Tensor, type: QType) -> Tensor:
     return q.to(torch.float64) * type.scale
 
 
+def headroom(bits: int) -> int:
+    """Bits of a format that are for values beyond those seen: 2 of 16, 1 of 12, none of 8."""
+    return max(0, (bits - NARROW) // BITS_OF_ROOM)
+
+
 def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None) -> QType:
     """The type of ``bits`` bits with the least squared error on what a tensor held.
 
+    Wide types then reach ``2**headroom(bits)`` times as far: other data go beyond what was seen.
     Tries ``DEPTH`` exponents, from the largest that clips nothing upwards; of equal errors the
     smaller exponent wins. A tensor that only held zeros is taken to reach 1.
 
@@ -87,7 +97,8 @@ def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None)
     widest = QType(bits, signed, 0)
     start = _unclipped(seen, widest)
     trials = [QType(bits, signed, start + step) for step in range(DEPTH)]
-    return min(trials, key=lambda type: (squared_error(seen, type), type.exponent))
+    best = min(trials, key=lambda type: (squared_error(seen, type), type.exponent))
+    return replace(best, exponent=best.exponent - headroom(bits))
 
 
 def squared_error(seen: Histogram, type: QType) -> float:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.quant.activation import choose_type, decode, encode, snap, squared_error
+from qnn.quant.activation import choose_type, decode, encode, headroom, snap, squared_error
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
 
@@ -48,6 +49,8 @@ def test_no_exponent_is_clearly_better_than_the_chosen_one(bits, relu, scale):
     samples = samples.relu() if relu else samples
     chosen = choose_type(samples, bits)
     assert chosen.signed is not relu
+    # Wide formats have room beyond the samples, which makes their steps coarser than need be.
+    chosen = replace(chosen, exponent=chosen.exponent + headroom(bits))
     least = true_error(samples, chosen)
     for step in range(-8, 9):
         other = QType(bits, chosen.signed, chosen.exponent + step)
@@ -63,6 +66,12 @@ def test_a_histogram_knows_the_error_of_its_samples(bits, signed):
         type = QType(bits, signed, exponent)
         known = squared_error(Histogram.of(samples), type)
         assert known == pytest.approx(true_error(samples, type), rel=0.02)
+
+
+def test_wide_formats_reach_beyond_what_was_seen():
+    samples = torch.linspace(-0.9, 0.9, 1001)
+    reach = {bits: -(type := choose_type(samples, bits)).low * type.scale for bits in (8, 12, 16)}
+    assert reach == {8: 1, 12: 2, 16: 4}
 
 
 def test_few_outliers_are_clipped_and_many_are_not():
