@@ -1,132 +1,87 @@
 """Random small networks out of every supported operator, for properties of the whole chain."""
 
-import math
+import random
 import warnings
 from dataclasses import dataclass
+from types import MappingProxyType
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor, nn
+
+from qnn.errors import QnnWarning
+from qnn.frontend.capture import capture
+from qnn.frontend.fuse import fuse
+from qnn.frontend.graph import FloatGraph
+from qnn.nn.model import QuantizedModel
+from qnn.ptq.quantize import quantize
+from tests.blocks import (
+    convolutions,
+    enlarging,
+    functions,
+    heads,
+    pooling,
+    selecting,
+    two_tensors,
+)
+from tests.blocks.inputs import INPUTS
+from tests.blocks.parts import shape_after
+
+FAMILIES = MappingProxyType(
+    {
+        "convolution": convolutions.KINDS,
+        "function": functions.KINDS,
+        "arithmetic": functions.ARITHMETIC,
+        "two tensors": two_tensors.KINDS,
+        "enlarging": enlarging.KINDS,
+        "selecting": selecting.KINDS,
+        "pooling": pooling.KINDS,
+    }
+)
+# What computes is drawn more often than what only moves values.
+WEIGHTS = ("convolution", "convolution", "two tensors", "function", *FAMILIES)
+Given = Tensor | tuple[Tensor, ...]  # what a network takes: a tuple where it has several inputs
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A float model, what to quantize it with, and pixels to try it on.
+    """A float model, what to quantize it with, and data to try it on.
 
-    ``options`` are keyword arguments of ``quantize``; with them come mean and std, or not.
-    ``images`` are (count, channels, height, width): uint8 pixels with mean and std, else floats.
+    Members
+    -------
+    calibration : what the float model takes
+    images : the same, or uint8 pixels where the options have mean and std
+    options : keyword arguments of ``quantize``
+    mixed : the seed of weight bits and terms for each layer; None: the options' for all
+    kinds : names of what the network has been put together from
     """
 
     model: nn.Module
-    calibration: Tensor  # what the float model takes
-    images: Tensor
+    calibration: Given
+    images: Given
     options: dict
+    mixed: int | None
+    kinds: tuple[str, ...]
 
 
-class Residual(nn.Module):
-    """Adds two branches, or one to its input; a branch of None is the input itself."""
+class Network(nn.Module):
+    """Inputs that meet, layers one after the other, and a head; some inner tensors come out too."""
 
-    def __init__(self, one: nn.Module, other: nn.Module | None, relu: bool):
+    def __init__(self, meeting: nn.Module, body: list, head: nn.Module, seen: set, as_list: bool):
         super().__init__()
-        self.one, self.other, self.relu = one, other, relu
+        self.meeting, self.body, self.head = meeting, nn.ModuleList(body), head
+        self.seen, self.as_list = seen, as_list
 
-    def forward(self, x: Tensor) -> Tensor:
-        other = x if self.other is None else self.other(x)
-        y = torch.add(self.one(x), other)
-        return F.relu(y) if self.relu else y
-
-
-class Met(nn.Module):
-    """The input and a branch of it, met by an operator of two tensors; a gate is its mean."""
-
-    def __init__(self, branch: nn.Module, operator: str, over: tuple[int, ...]):
-        super().__init__()
-        self.branch, self.operator, self.over = branch, operator, over
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.branch(x)
-        y = y.mean(self.over, keepdim=True) if self.over else y
-        return getattr(torch, self.operator)(x, y)
-
-
-class Squared(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x * x
-
-
-class Doubled(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x + x
-
-
-class Joined(nn.Module):
-    """Concatenates branches; None is the input itself."""
-
-    def __init__(self, *branches: nn.Module | None):
-        super().__init__()
-        self.own = [branch is None for branch in branches]
-        self.branches = nn.ModuleList(b for b in branches if b is not None)
-
-    def forward(self, x: Tensor) -> Tensor:
-        rest = iter(self.branches)
-        return torch.cat([x if own else next(rest)(x) for own in self.own], 1)
-
-
-class OptionA(nn.Module):
-    """Every n-th pixel, with zero channels around."""
-
-    def __init__(self, step: tuple[int, int], more: tuple[int, int]):
-        super().__init__()
-        self.step, self.more = step, more
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[:, :, :: self.step[0], :: self.step[1]], (0, 0, 0, 0, *self.more))
-
-
-class Mean(nn.Module):
-    def __init__(self, keepdim: bool):
-        super().__init__()
-        self.keepdim = keepdim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3), keepdim=self.keepdim)
-
-
-class Flat(nn.Module):
-    def __init__(self, how: str):
-        super().__init__()
-        self.how = how
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.how == "view":
-            return x.view(x.size(0), -1)
-        return x.flatten(1) if self.how == "flatten" else x.reshape(len(x), -1)
-
-
-class Clamped(nn.Module):
-    def __init__(self, low: float | None, high: float | None):
-        super().__init__()
-        self.low, self.high = low, high
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(self.low, self.high)
-
-
-class Two(nn.Module):
-    """Returns its inner tensor too."""
-
-    def __init__(self, body: nn.Module, head: nn.Module):
-        super().__init__()
-        self.body, self.head = body, head
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        y = self.body(x)
-        return self.head(y), y
-
-
-MOST_MACS = 200_000  # of one layer, so that simulation stays quick
-MOST_ENLARGED = 60  # pixels of an image that becomes larger
+    def forward(self, *given: Tensor) -> Tensor | tuple[Tensor, ...] | list[Tensor]:
+        x, inner = self.meeting(*given), []
+        for number, layer in enumerate(self.body):
+            x = layer(x)
+            inner += [x] * (number in self.seen)
+        found = [self.head(x), *inner]
+        if not inner:
+            return found[0]
+        return found if self.as_list else tuple(found)
 
 
 @st.composite
@@ -136,283 +91,132 @@ def models(draw, most_layers: int = 5, most_size: int = 11) -> Case:
     Weights are random, some channels nearly or wholly dead; BatchNorm statistics are random too.
     """
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
-    channels = draw(st.sampled_from((1, 2, 3, 5, 8, 9)))
-    size = (draw(st.integers(3, most_size)), draw(st.integers(3, most_size)))
-    shape = (channels, *size)
-    body = []
+    name = draw(st.sampled_from(tuple(INPUTS)))
+    shapes, meeting, shape = INPUTS[name](draw, most_size)
+    kinds, body = [f"input: {name}"], []
     for _ in range(draw(st.integers(1, most_layers))):
-        layer, shape = draw(blocks(shape))
+        kind, layer, shape = draw(blocks(shape))
+        kinds.append(kind)
         body.append(layer)
-    head = draw(heads(shape))
-    inner = nn.Sequential(*body)
-    model = Two(inner, head) if draw(st.integers(0, 7)) == 0 else nn.Sequential(inner, head)
+    kind, head = draw(_head(shape))
+    seen = {n for n in range(len(body)) if draw(st.integers(0, 11)) == 0}
+    model = Network(meeting, body, head, seen, draw(st.booleans()))
     model.train(draw(st.booleans()))
     _randomise(draw, model, generator)
-    count = draw(st.integers(1, 3))
-    options = {
-        "weight_bits": draw(_weight_bits(model)),
-        "activation_bits": draw(st.sampled_from((8, 8, 4, 5, 6))),
-        "terms": draw(st.sampled_from((1, 1, 1, 2, 3))),
-    }
-    if draw(st.booleans()):
-        mean, std = draw(st.sampled_from(((0.0, 1.0), (0.5, 0.25), (0.0, 1 / 255), (0.45, 0.2))))
-        options |= {"mean": mean, "std": std}
-        pixels = torch.randint(0, 256, (8 + count, channels, *size), generator=generator)
-        reals = ((pixels.double() / 255 - mean) / std).float()
-        return Case(model, reals[:8], pixels[8:].to(torch.uint8), options)
-    reals = torch.randn(8 + count, channels, *size, generator=generator)
-    reals = reals.abs() if draw(st.booleans()) else reals
-    scale = 2.0 ** draw(st.integers(-4, 4))
-    return Case(model, reals[:8] * scale, reals[8:] * scale * 1.5, options)
-
-
-@st.composite
-def _weight_bits(draw, model):
-    """One number, or one for each layer that has weights."""
-    layers = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    if not layers or draw(st.booleans()):
-        return draw(st.integers(2, 5))
-    # A transposed convolution is a layer for each phase.
-    phases = [f"{n}*" for n, m in model.named_modules() if isinstance(m, nn.ConvTranspose2d)]
-    return {name: draw(st.integers(2, 5)) for name in layers + phases}
-
-
-def at_most(weight_bits: int | dict[str, int], most: int) -> int | dict[str, int]:
-    """What ``quantize`` takes as ``weight_bits``, for a configuration that has ``most``."""
-    if isinstance(weight_bits, int):
-        return min(weight_bits, most)
-    return {name: min(bits, most) for name, bits in weight_bits.items()}
+    options, mixed = _formats(draw)
+    calibration, images, scaling = _data(draw, shapes, generator)
+    kinds += [kind, *["output: inner"] * bool(seen)]
+    return Case(model, calibration, images, options | scaling, mixed, tuple(kinds))
 
 
 @st.composite
 def blocks(draw, shape):
-    """A layer or small subnetwork for tensors of ``shape``, and the shape that it gives."""
-    kinds = [_conv_block, _pad_conv, _residual, _met, _joined, _plain]
-    # What enlarges an image, as long as it stays small.
-    kinds += [_transposed, _resampled] if math.prod(shape[1:]) <= MOST_ENLARGED else []
-    if min(shape[1:]) >= 2:
-        kinds += [_max_pool, _avg_pool, _option_a]
-    layer, new = draw(st.sampled_from(kinds))(draw, shape)
-    return layer, new
+    """The name of a kind, a layer or small subnetwork for tensors of ``shape``, and its shape."""
+    while True:
+        family = draw(st.sampled_from(WEIGHTS))
+        kinds = FAMILIES[family]
+        name = draw(st.sampled_from(tuple(kinds)))
+        layer = kinds[name](draw, shape)
+        if layer is not None:
+            return f"{family}: {name}", layer, shape_after(layer, shape)
 
 
 @st.composite
-def heads(draw, shape):
-    """What ends the network: a classifier, or nothing, or an activation."""
-    kind = draw(st.sampled_from(("mean", "flat", "pool", "conv", "nothing", "relu", "two")))
-    channels, height, width = shape
-    flat = draw(st.sampled_from(("view", "flatten", "reshape")))
-    if kind == "flat" and channels * height * width <= 400:
-        return nn.Sequential(Flat(flat), nn.Dropout(), nn.Linear(channels * height * width, 5))
-    if kind == "pool":
-        return nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), Flat(flat), nn.Linear(channels, 4, bias=False)
-        )
-    if kind == "conv":
-        return nn.Conv2d(channels, 3, 1)
-    if kind == "nothing":
-        return nn.Identity()
-    if kind == "relu":
-        return nn.ReLU()
-    if kind == "two":
-        hidden = nn.Sequential(nn.Linear(channels, 9), nn.BatchNorm1d(9), nn.ReLU())
-        return nn.Sequential(Mean(False), hidden, nn.Linear(9, 3))
-    return nn.Sequential(Mean(True), nn.ReLU(), nn.Flatten(), nn.Linear(channels, 7))
+def _head(draw, shape):
+    while True:
+        name = draw(st.sampled_from(tuple(heads.KINDS)))
+        head = heads.KINDS[name](draw, shape)
+        if head is not None:
+            return f"head: {name}", head
 
 
-def _activation(draw):
-    return draw(
-        st.sampled_from(
-            (
-                nn.ReLU(),
-                nn.ReLU6(),
-                nn.Hardtanh(-0.5, 0.75),
-                Clamped(0.25, None),
-                Clamped(None, 1.0),
-            )
-        )
-    )
+def quantized(
+    case: Case,
+    most_bits: int = 5,
+    activation_bits: int = 16,
+    captured: FloatGraph | None = None,
+) -> QuantizedModel:
+    """The quantized model, for a configuration that has no more than so many bits.
+
+    Layers that are zero for all of so few data become constants, of which nobody is warned here.
+
+    Parameters
+    ----------
+    captured : the float graph, if there is one already, as capture takes most of the time
+    """
+    bits = min(case.options["weight_bits"], most_bits)
+    fewer = min(case.options["activation_bits"], activation_bits)
+    options = {**case.options, "weight_bits": bits, "activation_bits": fewer}
+    if captured is None:
+        captured = capture(case.model, case.calibration)
+    if case.mixed is not None:
+        options |= _by_layer(captured, case.mixed, most_bits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QnnWarning)
+        return quantize(captured, case.calibration, **options)
 
 
-def _conv(draw, shape, outputs=None, padding=None, stride=None):
-    """A convolution that fits ``shape``, and the shape that it gives."""
-    kernel = tuple(draw(st.integers(1, min(n, 4))) for n in shape[1:])
-    room = [(n - 1) // (k - 1) if k > 1 else 2 for n, k in zip(shape[1:], kernel, strict=True)]
-    dilation = tuple(draw(st.integers(1, min(r, 2))) for r in room)
-    stride = stride or tuple(draw(st.integers(1, 3)) for _ in range(2))
-    if padding is None:
-        padding = tuple(draw(st.integers(0, 2)) for _ in range(2))
-    if padding == "same":
-        stride = (1, 1)
-    outputs = outputs or draw(st.sampled_from((1, 3, 4, 6, 8, 9, 12, 17, shape[0], 2 * shape[0])))
-    shared = math.gcd(shape[0], outputs)
-    groups = draw(st.sampled_from((1, *(n for n in range(1, shared + 1) if shared % n == 0))))
-    bias = draw(st.booleans())
-    conv = nn.Conv2d(shape[0], outputs, kernel, stride, padding, dilation, groups, bias)
-    return conv, _shape_after(conv, shape)
+def _by_layer(captured, seed, most_bits):
+    """Weight bits of each layer that learns, and terms of each of its channels."""
+    rng = random.Random(seed)
+    layers = [conv for conv in fuse(captured).convs if conv.learned]
+    if not layers:
+        return {}
+    bits = {conv.name: rng.randint(2, most_bits) for conv in layers}
+    terms = {conv.name: [rng.randint(1, 4) for _ in conv.weight] for conv in layers}
+    return {"weight_bits": bits, "terms": terms}
 
 
-def _shape_after(layer, shape):
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch copies for padding="same" with even kernels
-        return tuple(layer.eval()(torch.zeros(2, *shape)).shape[1:])
+def as_arrays(given: Given) -> np.ndarray | tuple[np.ndarray, ...]:
+    """Arrays of what a network takes."""
+    return tuple(x.numpy() for x in given) if isinstance(given, tuple) else given.numpy()
 
 
-def _conv_block(draw, shape):
-    conv, new = _conv(draw, shape, padding=draw(st.sampled_from((None, "same"))))
-    layers = [conv]
-    if draw(st.booleans()):
-        layers.append(nn.BatchNorm2d(new[0]))
-    if draw(st.booleans()):
-        layers.append(_activation(draw))
-    return nn.Sequential(*layers), new
+def as_tuple(given: Given) -> tuple[Tensor, ...]:
+    """One tensor for each input, or each output."""
+    return tuple(given) if isinstance(given, tuple | list) else (given,)
 
 
-def _same(draw, shape, outputs):
-    """A convolution that keeps height and width."""
-    conv, _ = _conv(draw, shape, outputs=outputs, padding="same")
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs)) if draw(st.booleans()) else conv
+@torch.no_grad()
+def results_of(model: QuantizedModel, images: Given) -> tuple[Tensor, ...]:
+    """What the quantized model gives for images or pixels, one tensor for each output."""
+    given = as_tuple(images)
+    pixels = given[0].dtype == torch.uint8
+    return as_tuple(model.from_pixels(*given) if pixels else model(*given))
 
 
-def _pad_conv(draw, shape):
-    pad = nn.ZeroPad2d(tuple(draw(st.integers(0, 2)) for _ in range(4)))
-    conv, new = _conv(draw, _shape_after(pad, shape))
-    return nn.Sequential(pad, conv), new
+def _formats(draw):
+    options = {
+        "weight_bits": draw(st.integers(2, 5)),
+        "activation_bits": draw(st.sampled_from((8, 8, 8, 4, 5, 6, 7, 9, 10))),
+        "terms": draw(st.sampled_from((1, 1, 1, 2, 3, 4))),
+        # None tries it and measures, which takes a tenth of the time that a network takes.
+        "bias_correction": draw(st.sampled_from((False, False, False, None))),
+    }
+    return options, draw(st.integers(0, 2**16)) if draw(st.integers(0, 3)) == 0 else None
 
 
-def _residual(draw, shape):
-    branch = _same(draw, shape, shape[0])
-    if draw(st.booleans()):
-        branch = nn.Sequential(_same(draw, shape, shape[0]), nn.ReLU(), branch)
-    if draw(st.integers(0, 4)) == 0:
-        branch = nn.Sequential(branch, nn.ReLU())
-    other = draw(st.sampled_from((None, None, "conv", "pool")))
-    if other == "conv":
-        other = _same(draw, shape, shape[0])
-    if other == "pool":
-        other = nn.MaxPool2d(3, 1, 1)
-    return Residual(branch, other, draw(st.booleans())), shape
+def _data(draw, shapes, generator):
+    """Calibration data, what to try the network on, and the options that say what pixels are."""
+    count = draw(st.integers(1, 3))
+    if len(shapes) == 1 and len(shapes[0]) == 3 and draw(st.booleans()):
+        mean, std = draw(st.sampled_from(((0.0, 1.0), (0.5, 0.25), (0.0, 1 / 255), (0.45, 0.2))))
+        pixels = torch.randint(0, 256, (8 + count, *shapes[0]), generator=generator)
+        reals = ((pixels.double() / 255 - mean) / std).float()
+        return reals[:8], pixels[8:].to(torch.uint8), {"mean": mean, "std": std}
+    found = []
+    for shape in shapes:
+        reals = torch.randn(8 + count, *shape, generator=generator)
+        reals = reals.abs() if draw(st.booleans()) else reals
+        scale = 2.0 ** draw(st.integers(-4, 4))
+        found.append((reals[:8] * scale, reals[8:] * scale * 1.5))
+    if len(found) == 1:
+        return *found[0], {}
+    calibration, images = zip(*found, strict=True)
+    return calibration, images, {}
 
 
-def _met(draw, shape):
-    operator = draw(st.sampled_from(("mul", "mul", "sub", "rsub", "maximum", "minimum")))
-    over = draw(st.sampled_from(((), (2, 3), (2, 3), (3,))))
-    channels = draw(st.sampled_from((1, shape[0])))
-    return Met(_same(draw, shape, channels), operator, over), shape
-
-
-def _joined(draw, shape):
-    branches = []
-    for _ in range(draw(st.integers(1, 2))):
-        branch = _same(draw, shape, draw(st.sampled_from((1, 3, 8))))
-        branches.append(nn.Sequential(branch, nn.ReLU()) if draw(st.booleans()) else branch)
-    other = draw(st.sampled_from(("own", "pool", "average", "none")))
-    if other == "own" or (other == "none" and len(branches) == 1):
-        branches.append(None)
-    if other == "pool":
-        branches.append(nn.MaxPool2d(3, 1, 1))
-    if other == "average":
-        branches.append(nn.AvgPool2d(3, 1, 1))
-    joined = Joined(*branches)
-    return joined, _shape_after(joined, shape)
-
-
-def _plain(draw, shape):
-    layer = draw(
-        st.sampled_from(
-            (
-                nn.Identity(),
-                nn.Dropout(),
-                nn.BatchNorm2d(shape[0]),
-                Doubled(),
-                Squared(),
-                nn.ZeroPad2d(1),
-            )
-        )
-    )
-    layer = nn.Sequential(layer, nn.ReLU()) if draw(st.booleans()) else layer
-    return layer, _shape_after(layer, shape)
-
-
-def _transposed(draw, shape):
-    kernel = tuple(draw(st.integers(1, 3)) for _ in range(2))
-    stride = tuple(draw(st.integers(1, 2)) for _ in range(2))
-    dilation = draw(st.integers(1, 2))
-    padding = tuple(draw(st.integers(0, (k - 1) // 2)) for k in kernel)
-    more = tuple(draw(st.integers(0, max(s, dilation) - 1)) for s in stride)
-    outputs = draw(st.sampled_from((1, 3, shape[0], 2 * shape[0])))
-    groups = draw(st.sampled_from((1, math.gcd(shape[0], outputs))))
-    bias = draw(st.booleans())
-    conv = nn.ConvTranspose2d(
-        shape[0], outputs, kernel, stride, padding, more, groups, bias, dilation
-    )
-    layers = [conv, *([nn.BatchNorm2d(outputs)] * draw(st.booleans()))]
-    layers += [_activation(draw)] * draw(st.booleans())
-    layer = nn.Sequential(*layers)
-    return layer, _shape_after(layer, shape)
-
-
-class Called(nn.Module):
-    """A module of one function."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
-
-
-def _resampled(draw, shape):
-    layers = [
-        nn.Upsample(scale_factor=2),
-        nn.Upsample(scale_factor=draw(st.sampled_from((1.5, 2, (1, 3))))),
-        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=draw(st.booleans())),
-        Called(lambda x: torch.cat([F.relu(x), x], 2)),
-        Called(lambda x: torch.cat([x, F.max_pool2d(x, 3, 1, 1)], 3)),
-        nn.ReplicationPad2d(1),
-    ]
-    layers += [nn.ReflectionPad2d((1, 0, 1, 1))] * (min(shape[1:]) > 1)
-    layers += [nn.PixelShuffle(2)] * (shape[0] % 4 == 0)
-    layers += [nn.PixelUnshuffle(2)] * (shape[1] % 2 == shape[2] % 2 == 0)
-    layer = draw(st.sampled_from(layers))
-    layer = nn.Sequential(layer, nn.ReLU()) if draw(st.booleans()) else layer
-    return layer, _shape_after(layer, shape)
-
-
-def _max_pool(draw, shape):
-    kernel = tuple(draw(st.integers(1, min(n, 3))) for n in shape[1:])
-    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
-    stride = tuple(draw(st.integers(1, 2)) for _ in range(2))
-    pool = nn.MaxPool2d(kernel, stride, padding, ceil_mode=draw(st.booleans()))
-    layer = nn.Sequential(pool, nn.ReLU()) if draw(st.booleans()) else pool
-    return layer, _shape_after(layer, shape)
-
-
-def _avg_pool(draw, shape):
-    kernel = tuple(draw(st.integers(1, min(n, 3))) for n in shape[1:])
-    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
-    pool = nn.AvgPool2d(kernel, draw(st.integers(1, 2)), padding)
-    if draw(st.booleans()):
-        pool = nn.AdaptiveAvgPool2d((1, None))
-    return pool, _shape_after(pool, shape)
-
-
-def _option_a(draw, shape):
-    step = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
-    more = (draw(st.integers(0, 3)), draw(st.integers(0, 3)))
-    layer = OptionA(step, more)
-    new = _shape_after(layer, shape)
-    if more == (0, 0) or draw(st.booleans()):
-        return layer, new
-    branch, after = _conv(
-        draw,
-        shape,
-        outputs=new[0],
-        padding=(0, 0),
-        stride=step,
-    )
-    return (Residual(layer, branch, True), new) if after == new else (layer, new)
+LEARNED = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
 
 
 @torch.no_grad()
@@ -425,7 +229,7 @@ def _randomise(draw, model: nn.Module, generator: torch.Generator) -> None:
             module.running_var.copy_(torch.rand(count, generator=generator) * 2 + 0.05)
             module.weight.copy_(torch.randn(count, generator=generator) * 0.5 + 1)
             module.bias.copy_(torch.randn(count, generator=generator) * 0.3)
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(module, LEARNED):
             weight = module.weight
             weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
             weight[0] *= draw(st.sampled_from((1.0, 1.0, 1.0, 2.0**-6, 2.0**-20, 0.0)))

@@ -13,7 +13,7 @@ from qnn.frontend.ops.flatten import Flatten
 from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.slice import Slice
-from qnn.frontend.views import View, block_of
+from qnn.frontend.views import Held, View, block_of, is_view
 from qnn.ir.window import Window
 
 
@@ -44,6 +44,10 @@ class Materialise:
         if id(view) not in self.done:
             self.done[id(view)] = view, self._given(view)
         return self.done[id(view)][1]
+
+    def has(self, value: Held) -> bool:
+        """Whether a value is an operator, or a view that was given one already."""
+        return not is_view(value) or id(value) in self.done
 
     def joined(self, view: View) -> FloatOperator | None:
         """One operator with the values of all sources in their order; None if there is none."""

@@ -48,6 +48,9 @@ class Reduction:
             return known(replace(view, index=view.index.reshape(self.make.batch, *shape)))
         source = self.make.joined(view)
         found = None if source is None else self._of(view.name, source, rows)
+        if found is None and view.instead is not None:
+            # Rows below rows, or columns beside columns, are one tensor by then.
+            return self(whole(view.instead(), tuple(view.index.shape)), axes, keep)
         if found is None and len(axes) > 1:
             # One after the other: all but the last axis, and then that.
             *first, last = axes

@@ -46,9 +46,27 @@ def passage(node: fx.Node, values: Mapping[fx.Node, Any], make: Materialise) -> 
     target = target_of(node)
     if target in LAST_AXIS:
         return _last_axis(node, values, make)
-    if target in IDENTITIES or target in ELEMENTWISE:
+    if target in IDENTITIES:
+        return _unchanged(node, values)
+    if target in ELEMENTWISE:
         return _value_by_value(node, values, make)
     return None
+
+
+def _unchanged(node, values):
+    """What gives its operand, whatever view that is of whatever tensors."""
+    operand = node.args[0]
+    view = values[operand]
+    if not is_view(view):
+        return None
+    source, *others = view.sources
+    if others and any(each.as_function is not None for each in view.sources):
+        return None  # masks become numbers, each by a function of its own
+
+    def back(result):
+        return view if result is source else replace(view, sources=(result,))
+
+    return Passage({**values, operand: source}, 4, source.shape, back)
 
 
 def _value_by_value(node, values, make):
@@ -126,7 +144,11 @@ def _is_whole(view):
 def _unspread(node, operands, make):
     """Several operands of which some were spread by hand, as the operator would do itself."""
     shape = tuple(node.meta["val"].shape) if isinstance(node.meta["val"], Tensor) else ()
-    narrow = {n: _narrow(view_of(n, value)) for n, value in operands.items()}
+    # What is computed as it is already may be the one tensor of a function.
+    narrow = {
+        n: view_of(n, value) if make.has(value) else _narrow(view_of(n, value))
+        for n, value in operands.items()
+    }
     changed = [n for n, view in narrow.items() if view.index.shape != n.meta["val"].shape]
     if not changed or len(operands) < 2 or not 1 < len(shape) <= 4:
         return None

@@ -123,6 +123,22 @@ CASES = {
     ),
     "one number": Made(lambda m, x: m.first(x).mean((2, 3)).squeeze(-1), first=conv(3, 1)),
     "a crop by padding": Made(lambda m, x: m.first(F.pad(x, (-1, 0, 0, -2))), first=conv(3, 4)),
+    "a crop and zeros by padding": Made(
+        lambda m, x: m.first(F.pad(m.first(x), (-1, 2, 0, -2, -1, 1))), first=conv(3, 3)
+    ),
+    "a mean of rows below rows": Made(
+        lambda m, x: torch.cat([m.first(x), m.first(x)], 2).mean((2, 3)), first=conv(3, 4)
+    ),
+    "a function of a repeated channel": Made(
+        lambda m, x: m.a(F.softshrink(m.first(x)[:, :1].expand(-1, 3, -1, -1))),
+        first=conv(3, 4),
+        a=conv(3, 2),
+    ),
+    "a linear layer of a row, channels last": Made(
+        lambda m, x: m.a(m.first(x)[:, :, :1].permute(0, 2, 3, 1).flatten(1)),
+        first=conv(3, 4),
+        a=nn.Linear(32, 5),
+    ),
     "averages without their padding": Made(
         lambda m, x: F.avg_pool2d(m.first(x), 3, 1, 1, count_include_pad=False), first=conv(3, 4)
     ),
@@ -132,11 +148,22 @@ CASES = {
     "averages of uneven shares": Made(
         lambda m, x: F.adaptive_avg_pool2d(m.first(x), (3, 5)), first=conv(3, 4)
     ),
+    "the greatest of uneven shares": Made(
+        lambda m, x: F.adaptive_max_pool2d(m.first(x), (3, 5)), first=conv(3, 4)
+    ),
     "means of rows": Made(
         lambda m, x: m.a(m.first(x).mean(3)), first=conv(3, 4), a=nn.Conv1d(4, 2, 3)
     ),
 }
 SEQUENCES = {
+    "zeros around a sequence": Made(
+        lambda m, x: m.a(F.pad(m.first(x), (2, 1, 1, 0))),
+        first=nn.Conv1d(4, 4, 3),
+        a=nn.Conv1d(5, 2, 3),
+    ),
+    "a causal shift": Made(
+        lambda m, x: m.first(x) + F.pad(m.first(x), (1, -1)), first=nn.Conv1d(4, 4, 3)
+    ),
     "layers of sequences": nn.Sequential(
         *(nn.Conv1d(4, 8, 3, 2, 1), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(2)),
         *(nn.Conv1d(8, 8, 3, padding="same", groups=8), nn.AvgPool1d(2), nn.AdaptiveAvgPool1d(1)),

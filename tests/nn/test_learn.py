@@ -1,6 +1,6 @@
 import copy
 import functools
-import warnings
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from qnn.errors import ModelError, QnnWarning
+from qnn.errors import ModelError
 from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.nn.learn import finish, finished, folded_copy, learnable, prepare
@@ -20,28 +20,9 @@ from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.estimators import ESTIMATORS
-from tests.models import models
+from tests.models import as_arrays, as_tuple, models, quantized, results_of
 
 EVERY_TERM = ("straight_through", "clipped_straight_through", "reconstructed", "lsq", "inq")
-
-
-def quantize_any(case):
-    """The quantized model; layers that are zero for all of so few data become constants."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", QnnWarning)
-        return quantize(case.model, case.calibration, **case.options)
-
-
-def images_of(quantized, case):
-    """What the layers get, so that both modes see the same operands."""
-    return case.images if case.images.dtype == torch.uint8 else case.images.float()
-
-
-def run(quantized, images):
-    with torch.no_grad():
-        pixels = images.dtype == torch.uint8
-        result = quantized.from_pixels(images) if pixels else quantized(images)
-    return result if isinstance(result, tuple) else (result,)
 
 
 def small():
@@ -71,37 +52,37 @@ def _small():
     return quantize(model.eval(), data, weight_bits=3), data
 
 
-def integers_equal(quantized, images):
-    graph = export(quantized)
-    expected = reference(graph, encode_input(graph, images.numpy()))
-    for name, tensor in quantized.tensors(images).items():
+def integers_equal(model, images):
+    graph = export(model)
+    expected = reference(graph, encode_input(graph, as_arrays(images)))
+    for name, tensor in model.tensors(*as_tuple(images)).items():
         np.testing.assert_array_equal(tensor.numpy(), expected[name], name)
 
 
 @settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
 @given(models())
 def test_training_computes_what_evaluation_computes(case):
-    quantized = quantize_any(case)
-    for module in quantized.modules():
+    model = quantized(case)
+    for module in model.modules():
         if hasattr(module, "weight") and hasattr(module, "reach"):
             assume(float(module.reach(module.indices(), module.epilogue()).max()) < 1 << 23)
-    images = images_of(quantized, case)
-    wanted = run(quantized, images)
-    for got, expected in zip(run(quantized.train(), images), wanted, strict=True):
+    wanted = results_of(model, case.images)
+    for got, expected in zip(results_of(model.train(), case.images), wanted, strict=True):
         assert torch.equal(got, expected.float())
 
 
 @settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
 @given(models(), st.sampled_from(sorted(ESTIMATORS)))
 def test_a_model_that_did_not_learn_is_what_it_was_and_exports(case, method):
-    case.options["terms"] = case.options["terms"] if method in EVERY_TERM else 1
-    quantized = quantize_any(case)
+    if method not in EVERY_TERM:
+        case = replace(case, options={**case.options, "terms": 1}, mixed=None)
+    model = quantized(case)
     try:
-        prepare(quantized, method)
+        prepare(model, method)
     except ValueError:
         assume(False)
-    finish(quantized)
-    integers_equal(quantized, case.images)
+    finish(model)
+    integers_equal(model, case.images)
 
 
 def every_tensor(model, data):

@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -9,43 +7,26 @@ from torch import nn
 from qnn.errors import ModelError, QnnWarning
 from qnn.ir.bounds import check_bounds
 from qnn.ir.check import check
-from qnn.ir.encode import decode, encode_input
+from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
-from tests.models import models
+from tests.models import models, quantized
+from tests.random_networks.chain import check_integers
 
 
-def quantize_any(case):
-    """The quantized model; layers that are zero for all of so few data become constants."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", QnnWarning)
-        return quantize(case.model, case.calibration, **case.options)
-
-
-def equal_everywhere(quantized, images):
+def equal_everywhere(model, images):
     """Number of values compared: PyTorch against the reference, every tensor and the outputs."""
-    graph = export(quantized)
+    graph = export(model)
     check(graph)
-    check_bounds(graph, 32, 32)
-    expected = reference(graph, encode_input(graph, images.numpy()))
-    got = quantized.tensors(images)
-    assert got.keys() == expected.keys()
-    for name, tensor in got.items():
-        np.testing.assert_array_equal(tensor.numpy(), expected[name], name)
-    with torch.no_grad():
-        pixels = images.dtype == torch.uint8
-        results = quantized.from_pixels(images) if pixels else quantized(images)
-    results = results if isinstance(results, tuple) else (results,)
-    for result, reals in zip(results, decode(graph, expected), strict=True):
-        np.testing.assert_array_equal(result.numpy(), reals)
-    return sum(array.size for array in expected.values())
+    check_bounds(graph, 40, 40)
+    return sum(array.size for array in check_integers(model, graph, images).values())
 
 
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(models())
 def test_a_random_network_equals_its_integers(case):
-    assert equal_everywhere(quantize_any(case), case.images) > 0
+    assert equal_everywhere(quantized(case), case.images) > 0
 
 
 @pytest.mark.slow
@@ -53,7 +34,7 @@ def test_a_random_network_equals_its_integers(case):
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(models(most_layers=7))
 def test_many_random_networks_equal_their_integers(case):
-    assert equal_everywhere(quantize_any(case), case.images) > 0
+    assert equal_everywhere(quantized(case), case.images) > 0
 
 
 def small(*layers, shape=(2, 4, 4), **options):

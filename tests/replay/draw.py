@@ -59,17 +59,26 @@ def composite(function) -> Callable[..., Strategy]:
     return strategy
 
 
-def module(name: str) -> ModuleType:
-    """A copy of the module called ``name`` that finds these strategies in place of Hypothesis's."""
+def module(name: str, *packages: str) -> ModuleType:
+    """A copy of the module called ``name`` that finds these strategies in place of Hypothesis's.
+
+    Parameters
+    ----------
+    packages : whose modules it draws with, of which it gets copies too
+    """
     stand_in = ModuleType("hypothesis")
     stand_in.strategies = sys.modules[__name__]
-    # Who has imported the module before keeps it, with the strategies that it found then.
-    before = {known: sys.modules.pop(known, None) for known in ("hypothesis", name)}
+    own = {"hypothesis", name, *packages}
+
+    def copied(each):
+        return each in own or each.startswith(tuple(f"{package}." for package in packages))
+
+    # Who has imported them before keeps them, with the strategies that they found then.
+    before = {each: sys.modules.pop(each) for each in list(sys.modules) if copied(each)}
     sys.modules["hypothesis"] = stand_in
     try:
         return importlib.import_module(name)
     finally:
-        for known, theirs in before.items():
-            sys.modules.pop(known, None)
-            if theirs is not None:
-                sys.modules[known] = theirs
+        for each in [each for each in sys.modules if copied(each)]:
+            del sys.modules[each]
+        sys.modules.update(before)

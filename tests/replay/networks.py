@@ -73,11 +73,11 @@ def exercise(name: str):
 
 def drawn_model(number: int):
     """A PyTorch network from the strategy in ``tests.models``, quantized as it was drawn."""
-    case = draw.module("tests.models").models().pick(random.Random(number))
+    case = draw.module("tests.models", "tests.blocks").models().pick(random.Random(number))
     name = f"model{number}"
     exact.replace_all(case.model, name)
     data = exact.replaced(case.calibration, f"{name}/data")
-    return qnn.export(qnn.quantize(case.model, data, **{"bias_correction": False, **case.options}))
+    return qnn.export(qnn.quantize(case.model, data, **{**case.options, "bias_correction": False}))
 
 
 def drawn_graph(number: int):

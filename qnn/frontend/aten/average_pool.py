@@ -53,48 +53,43 @@ def _cut(size, count, kernel, stride, padding, counts_zeros) -> list[Span]:
 
 def adaptive_avg_pool2d(call: Call) -> FloatOperator:
     """Average pooling to a size; a size of None keeps the image's."""
-    source, shape = call.source(), call.shape
-    windows = [_windows(n, count) for n, count in zip(source.shape[1:], shape[1:], strict=True)]
-    if None in windows:
-        call.neutral("output_size")
-        rows, columns = (
-            [(a, b - a, b - a) for a, b in _shares(n, count)]
-            for n, count in zip(source.shape[1:], shape[1:], strict=True)
-        )
-        return pooled(call, rows, columns)
-    window = windows_to(call)
+    window = _windows_to(call)
+    if window is None:
+        return pooled(call, *_uneven(call))
     return AveragePool(
         name=call.name,
-        inputs=(source.name,),
+        inputs=(call.source().name,),
         shape=call.shape,
         window=window,
         divisor=math.prod(window.kernel),
     )
 
 
-def adaptive_max_pool2d(call: Call) -> FloatMaxPool:
+def adaptive_max_pool2d(call: Call) -> FloatOperator:
     """Maximum pooling to a size; a size of None keeps the image's."""
-    source, window = call.source(), windows_to(call)
-    return FloatMaxPool(name=call.name, inputs=(source.name,), shape=call.shape, window=window)
+    window = _windows_to(call)
+    if window is None:
+        return pooled(call, *_uneven(call), greatest=True)
+    names = (call.source().name,)
+    return FloatMaxPool(name=call.name, inputs=names, shape=call.shape, window=window)
 
 
-def windows_to(call: Call) -> Window:
+def _windows_to(call: Call) -> Window | None:
     """The windows of a pooling to a size, where all of them are alike."""
-    # A result without values has no windows, which the result's shape refuses in the same words as
-    # any other.
-    source, _ = call.source(), call.shape
-    # A sequence is an image of one column.
-    sizes = zip((*call["output_size"], 1), source.shape[1:], strict=False)
-    size = tuple(own if wanted is None else wanted for wanted, own in sizes)
-    windows = [_windows(n, count) for n, count in zip(source.shape[1:], size, strict=True)]
+    # The result's shape tells the size, and refuses a result without values.
+    call.neutral("output_size")
+    sizes = zip(call.source().shape[1:], call.shape[1:], strict=True)
+    windows = [_windows(n, count) for n, count in sizes]
     if None in windows:
-        raise call.refuse(
-            "an output size that gives windows of one size and stride",
-            f"{size[0]}x{size[1]} of {source.shape[1]}x{source.shape[2]}",
-            "choose one that divides the input's",
-        )
+        return None
     kernel, stride = zip(*windows, strict=True)
     return Window(kernel=kernel, stride=stride)
+
+
+def _uneven(call):
+    """The windows of rows and of columns, each of its own size."""
+    sizes = zip(call.source().shape[1:], call.shape[1:], strict=True)
+    return [[(a, b - a, b - a) for a, b in _shares(n, count)] for n, count in sizes]
 
 
 def _windows(size: int, count: int) -> Pair | None:

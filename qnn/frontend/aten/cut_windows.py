@@ -1,14 +1,17 @@
-"""Averages over windows that differ: cut at a border, or of a size that does not divide the map.
+"""Pooling of windows that differ: cut at a border, or of a size that does not divide the map.
 
 Windows that are alike lie together in a region, which is pooled by itself; regions are laid side by
 side. So each average has its own divisor, exactly.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.interleave import FloatInterleave
+from qnn.frontend.ops.max_pool import FloatMaxPool
+from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.slice import Slice
 from qnn.ir.window import Window
 
@@ -57,8 +60,15 @@ def regions_of(spans: list[Span]) -> list[WindowRun]:
     return found
 
 
-def pooled(call: Call, rows: list[Span], columns: list[Span], divisor: int | None = None):
-    """The averages over all windows of ``rows`` and ``columns``.
+def pooled(
+    call: Call,
+    rows: list[Span],
+    columns: list[Span],
+    divisor: int | None = None,
+    *,
+    greatest: bool = False,
+) -> FloatOperator:
+    """The averages over all windows of ``rows`` and ``columns``, or the ``greatest`` in each.
 
     Raises
     ------
@@ -75,7 +85,9 @@ def pooled(call: Call, rows: list[Span], columns: list[Span], divisor: int | Non
     parts, places = [], []
     for row in grid[0]:
         for column in grid[1]:
-            parts.append(_part(call, source, row, column, divisor))
+            region = _region(call, source, row, column)
+            part = _maximum if greatest else partial(_average, divisor=divisor)
+            parts.append(part(call, region, row, column))
             places.append((row.first, column.first))
     if len(parts) == 1:
         return parts[0]
@@ -88,22 +100,35 @@ def pooled(call: Call, rows: list[Span], columns: list[Span], divisor: int | Non
     )
 
 
-def _part(call, source, row, column, divisor):
-    channels, size = source.shape[0], (row.size, column.size)
-    if size != source.shape[1:]:
-        source = call.make.add(
-            Slice(
-                name=f"{call.name}.region",
-                inputs=(source.name,),
-                shape=(channels, *size),
-                start=(row.start, column.start),
-                size=size,
-            )
+def _region(call, source, row, column):
+    size = (row.size, column.size)
+    if size == source.shape[1:]:
+        return source
+    return call.make.add(
+        Slice(
+            name=f"{call.name}.region",
+            inputs=(source.name,),
+            shape=(source.shape[0], *size),
+            start=(row.start, column.start),
+            size=size,
         )
-    return AveragePool(
-        name=f"{call.name}.part",
-        inputs=(source.name,),
-        shape=(channels, row.count, column.count),
-        window=Window(kernel=(row.length, column.length), stride=(row.step, column.step)),
-        divisor=divisor or row.counted * column.counted,
     )
+
+
+def _maximum(call, region, row, column):
+    return FloatMaxPool(**_fields(call, region, row, column))
+
+
+def _average(call, region, row, column, divisor):
+    counted = divisor or row.counted * column.counted
+    return AveragePool(**_fields(call, region, row, column), divisor=counted)
+
+
+def _fields(call, region, row, column):
+    """What pools of either kind have."""
+    return {
+        "name": f"{call.name}.part",
+        "inputs": (region.name,),
+        "shape": (region.shape[0], row.count, column.count),
+        "window": Window(kernel=(row.length, column.length), stride=(row.step, column.step)),
+    }

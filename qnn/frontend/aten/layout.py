@@ -1,9 +1,13 @@
 """ATen's padding with zeros; what else moves values is read by ``qnn.frontend.views``."""
 
+import torch
+
 from qnn.frontend.aten.call import Call
 from qnn.frontend.aten.enlarge import pad as pad_by_copies
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.pad import Pad
+from qnn.frontend.ops.slice import Slice
+from qnn.ir.window import Padding, Pair
 
 
 def pad(call: Call) -> FloatOperator:
@@ -14,21 +18,45 @@ def pad(call: Call) -> FloatOperator:
         return pad_by_copies(call)
     if value:
         raise call.refuse("padding with zeros", f"value={value}", "pad with zeros")
-    if min(amounts, default=0) < 0:
-        raise call.refuse("amounts of 0 or more", f"{tuple(amounts)}", "do not crop with pad")
     if not any(amounts):
         return source
-    # F.pad counts from the last axis, and may name only the first few; vectors have no rows.
-    columns_and_rows = [0] * 4 if call.rank() == 2 else []
-    left, right, top, bottom, front, behind, *batch = columns_and_rows + amounts + [0] * 6
+    # F.pad counts from the last axis, and may name only the first few. Sequences have no columns,
+    # and vectors no rows either.
+    missing = [0] * 2 * (4 - call.rank())
+    left, right, top, bottom, front, behind, *batch = missing + amounts + [0] * 6
     if any(batch):
         raise call.refuse("to leave the batch", f"{tuple(amounts)}", "pad images only")
+    if min(amounts) < 0:
+        source = _cropped(call, source, (top, bottom, left, right), (front, behind))
+        left, right, top, bottom = (max(each, 0) for each in (left, right, top, bottom))
+        front, behind = max(front, 0), max(behind, 0)
     return Pad(
         name=call.name,
         inputs=(source.name,),
         shape=call.shape,
         padding=(top, bottom, left, right),
         channels=(front, behind),
+    )
+
+
+def _cropped(call: Call, source: FloatOperator, space: Padding, channels: Pair) -> FloatOperator:
+    """The source without what negative amounts take from it."""
+    count, height, width = source.shape
+    top, bottom, left, right, front, behind = (max(-each, 0) for each in (*space, *channels))
+    # Two operators of one call: only the padding can have its name.
+    kept = torch.arange(front, count - behind)
+    source = call.make.gathered(f"{call.name}.channels", source, kept)
+    size = (height - top - bottom, width - left - right)
+    if size == (height, width):
+        return source
+    return call.make.add(
+        Slice(
+            name=f"{call.name}.crop",
+            inputs=(source.name,),
+            shape=(len(kept), *size),
+            start=(top, left),
+            size=size,
+        )
     )
 
 

@@ -1,0 +1,92 @@
+"""Which kinds of operators a compiled network has, by what its integer graph and image say."""
+
+from collections.abc import Iterator
+
+from qnn.design import Design
+from qnn.ir.graph import Graph
+from qnn.ir.ops import Conv, Operator
+from qnn.ir.shape import order_of
+
+# All that a graph or an image can have; a campaign has to reach each.
+REACHED = (
+    *("conv", "grouped conv", "depthwise conv", "strided conv", "dilated conv", "conv of terms"),
+    *("terms by channel", "skip", "broadcast skip", "unrounded conv", "cut conv"),
+    *("table", "table by channel", "table of a product"),
+    *("product", "gate", "square"),
+    *("maxpool", "concat", "interleave with steps", "interleave side by side"),
+    *("pixels", "image", "vector", "sequence", "tokens", "several inputs", "several outputs"),
+    *("output in another order", "output finished by the host"),
+    *("several instructions a layer", "strips", "channels in another order"),
+)
+
+
+def reached(design: Design) -> tuple[str, ...]:
+    """The names among ``REACHED`` of all that a network makes use of, in their order."""
+    lowered = design.backend.lower(design.graph)
+    found = {kind for node in lowered.nodes for kind in _of_node(node, lowered)}
+    found |= {*_of_graph(design.graph), *_of_image(design.artifact)}
+    return tuple(kind for kind in REACHED if kind in found)
+
+
+def _of_node(node: Operator, graph: Graph) -> Iterator[str]:
+    match node.kind:
+        case "conv":
+            yield from _of_conv(node, graph)
+        case "multiply":
+            first, second = node.inputs
+            gate = graph[second].shape != graph[first].shape
+            yield "square" if first == second else "gate" if gate else "product"
+            if node.epilogue.table is not None:
+                yield "table of a product"
+        case "interleave":
+            yield "interleave side by side" if node.step == (1, 1) else "interleave with steps"
+        case "input":
+            names = {"CHW": "image", "C": "vector", "CL": "sequence", "TC": "tokens"}
+            yield names[node.axes]
+            if node.table is not None:
+                yield "pixels"
+        case kind:
+            yield kind
+
+
+def _of_conv(node: Conv, graph: Graph) -> Iterator[str]:
+    yield "conv"
+    window, table = node.window, node.epilogue.table
+    used = node.codes.any(axis=(2, 3, 4))
+    facts = {
+        "grouped conv": window.groups > 1 and not node.depthwise,
+        "depthwise conv": node.depthwise,
+        "strided conv": max(window.stride) > 1,
+        "dilated conv": max(window.dilation) > 1,
+        "cut conv": min(window.padding) < 0,
+        "conv of terms": len(node.codes) > 1,
+        "terms by channel": len({*used.sum(0).tolist()}) > 1,
+        "unrounded conv": not node.epilogue.rounded,
+        "table": table is not None,
+        "table by channel": table is not None and len(table) > 1,
+        "skip": node.skip is not None,
+        "broadcast skip": node.skip is not None and graph[node.skip].shape != node.shape,
+    }
+    yield from (name for name, holds in facts.items() if holds)
+
+
+def _of_graph(graph: Graph) -> Iterator[str]:
+    if len(graph.inputs) > 1:
+        yield "several inputs"
+    if len(graph.outputs) > 1:
+        yield "several outputs"
+    orders = [order_of(output.axes) for output in graph.outputs]
+    if any(orders):
+        yield "output in another order"
+    if any(order and order.function for order in orders):
+        yield "output finished by the host"
+
+
+def _of_image(image) -> Iterator[str]:
+    names = [layer.name for layer in image.layers]
+    if len({*names}) < len(names):
+        yield "several instructions a layer"
+    if image.scratch_bytes:
+        yield "strips"
+    if any(layer.order is not None for layer in image.layers):
+        yield "channels in another order"
