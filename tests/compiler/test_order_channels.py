@@ -150,6 +150,38 @@ def test_verify_names_a_channel_as_the_user_counts_it():
     assert (report.first.layer, report.first.channel) == ("a", 4)
 
 
+def product_of_ordered():
+    """A product by a gate whose epilogue differs from channel to channel, and a table of each."""
+    x = image(3, 8, 8)
+    a = conv("a", x, 8, codes=codes(NEEDS, 3))
+    whole = {"codes": codes((1,) * 8, 8, kernel=8), "padding": (0, 0, 0, 0), "shape": (8, 1, 1)}
+    gate = conv("gate", a, 8, **whole)
+    numbers = np.arange(8)
+    fields = {"left": numbers % 3, "bias": 900 * numbers - 3000, "right": 7 + numbers % 2}
+    fields |= {"low": -100, "high": 127, "type": U8}
+    tables = np.random.default_rng(2).integers(0, 256, (8, 228))
+    product = operators.multiply(
+        name="product", inputs=("a", "gate"), shape=a.shape, table=tables, **fields
+    )
+    return graph(x, a, gate, product, conv("last", product, 5))
+
+
+def test_a_product_follows_the_order_of_its_operands():
+    network = product_of_ordered()
+    orders = free_orders(network, TEST)
+    assert orders == dict.fromkeys(("a", "gate", "product"), orders["a"])
+    assert orders["a"] != tuple(range(8))
+    moved = ordered(network, orders)["product"]
+    for name in ("left", "bias", "right", "table"):
+        before, after = (getattr(each.epilogue, name) for each in (network["product"], moved))
+        np.testing.assert_array_equal(after, before[list(orders["product"])], name)
+    x = images(network, 2)
+    wanted, got = reference(network, x), reference(ordered(network, orders), x)
+    for name, tensor in wanted.items():
+        order = list(orders.get(name, range(tensor.shape[1])))
+        np.testing.assert_array_equal(got[name], tensor[:, order], name)
+
+
 @settings(max_examples=25)
 @given(graphs())
 def test_a_network_in_another_order_computes_the_same(network):

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from torch import nn
 
 from qnn.errors import ModelError, QnnWarning
+from qnn.frontend.capture import capture
 from qnn.ir.bounds import check_bounds
 from qnn.ir.check import check
 from qnn.ir.encode import encode_input
@@ -27,6 +28,18 @@ def equal_everywhere(model, images):
 @given(models())
 def test_a_random_network_equals_its_integers(case):
     assert equal_everywhere(quantized(case), case.images) > 0
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [(nn.Conv1d(4, 3, 3), nn.ReLU()), (nn.Linear(6, 3), nn.ReLU())],
+    ids=["a sequence", "tokens"],
+)
+def test_a_captured_graph_takes_the_arrays_that_its_model_takes(layers):
+    model, data = nn.Sequential(*layers), torch.randn(8, 4, 6)
+    captured = capture(model, data)
+    given, own = quantize(captured, data), quantize(model, data)
+    assert torch.equal(given(data), own(data))
 
 
 @pytest.mark.slow

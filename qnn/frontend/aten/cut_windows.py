@@ -85,6 +85,7 @@ def pooled(
     parts, places = [], []
     for row in grid[0]:
         for column in grid[1]:
+            # Of maxima nothing is divided, so that cut windows are windows like any other.
             region = _region(call, source, row, column)
             part = _maximum if greatest else partial(_average, divisor=divisor)
             parts.append(part(call, region, row, column))

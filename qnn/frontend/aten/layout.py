@@ -26,6 +26,7 @@ def pad(call: Call) -> FloatOperator:
     left, right, top, bottom, front, behind, *batch = missing + amounts + [0] * 6
     if any(batch):
         raise call.refuse("to leave the batch", f"{tuple(amounts)}", "pad images only")
+    # A crop on one side and zeros on the other, as a causal shift has them.
     if min(amounts) < 0:
         source = _cropped(call, source, (top, bottom, left, right), (front, behind))
         left, right, top, bottom = (max(each, 0) for each in (left, right, top, bottom))
