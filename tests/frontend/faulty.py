@@ -92,7 +92,7 @@ class Arithmetic(nn.Module):
         x = x + 1.0 + x.mean((2, 3), keepdim=True)
         x = torch.where(x > 0, x, x * 0.1)[:, 1:, 2:]
         x = F.dropout(x, 0.5, training=True)
-        x = F.pad(x, (1, 1), value=1.0)[..., 2:] + torch.rand(2, 6, 8)
+        x = F.pad(x, (1, -1), value=1.0) + torch.rand(2, 6, 8)
         return x.flip(3).norm(dim=1).double()
 
 
