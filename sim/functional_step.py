@@ -25,7 +25,7 @@ class FunctionalStep:
     unpack: partial | None = None
     pack: partial | None = None
     reads: np.ndarray | None = None
-    pad_value: int = 0
+    pad_value: int | None = None
     weights: np.ndarray | None = None  # (taps * lanes, rows)
     bias: np.ndarray | None = None  # (rows,), like the next three
     left: np.ndarray | None = None
@@ -36,8 +36,8 @@ class FunctionalStep:
     factor: partial | None = None  # the activation in a sum
     skip_lanes: slice | None = None
     output_lanes: slice | None = None
-    low: int = 0
-    high: int = 0
+    low: int | None = None
+    high: int | None = None
     table: np.ndarray | None = None  # (entries, rows), by index; those below zero at the end
     cut_sum: partial | None = None
     cut: partial | None = None

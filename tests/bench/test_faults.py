@@ -66,6 +66,13 @@ def test_a_promise_of_equal_lengths_is_left():
     ]
 
 
+def test_the_size_that_numpy_finds_may_have_any_number_below_0():
+    assert [str(each) for each in mutants("f.py", "a.reshape(2, -1)")] == [
+        "f.py:1: '2' became '3'",
+        "f.py:1: '-1' became '1'",
+    ]
+
+
 @pytest.mark.parametrize("proved", EQUIVALENTS, ids=lambda each: each.line)
 def test_each_proof_is_of_one_mutant_of_the_code_as_it_is(proved):
     found = [

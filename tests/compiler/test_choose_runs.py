@@ -1,14 +1,17 @@
 """Which tensors go to memory first, and in how many slices weights may stay on chip."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from hw.spec.config import named_config
 from qnn.compiler import run_passes
-from qnn.compiler.choose_runs import _Search
+from qnn.compiler.choose_runs import _Search, _start
 from qnn.compiler.network import network
-from qnn.compiler.runs import MOST_STRIPS, _slice_counts
+from qnn.compiler.runs import MOST_STRIPS, _slice_counts, stationary
+from qnn.compiler.storage import passes
 from tests.compiler import small_graphs
 from tests.compiler.small_graphs import U8, conv, image
 
@@ -27,6 +30,27 @@ def test_by_size_the_largest_tensor_goes_to_memory_first():
     search = _Search(net, 0, frozenset())
     assert net.root_words("large") > net.root_words("small")
     assert sorted(("x", "small", "large"), key=lambda root: search.size(None, root))[0] == "large"
+
+
+@pytest.mark.parametrize(("activation_bits", "words"), [(8, 4), (16, 2)])
+def test_an_unrounded_result_of_several_words_lies_in_memory_from_the_beginning(
+    activation_bits, words
+):
+    config = named_config("test", activation_bits=activation_bits, accumulator_bits=32)
+    x = image(8, type=U8)
+    net = mapped(small_graphs.graph(x, small_graphs.last(x, 4)), config)
+    assert passes(net.graph["last"], config) == words
+    assert _start(net)[1] == {"x", "last"}
+
+
+@pytest.mark.parametrize(("few", "stays"), [((32, 4), True), ((16, 4), False), ((32, 2), False)])
+def test_weights_stay_where_both_buffers_hold_them(few, stays):
+    x = image(8, type=U8)
+    net = mapped(small_graphs.graph(x, conv("c", x, 8)), TEST)
+    assert net.weight_words("c") == (18, 2)
+    config = SimpleNamespace(weight_words=few[0], parameter_words=few[1] // 2)
+    nodes = (net.graph["c"],)
+    assert stationary(SimpleNamespace(weight_words=net.weight_words, config=config), nodes) is stays
 
 
 def test_weights_are_cut_into_slices_while_a_token_counter_holds_the_strips_of_all():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qnn.bench.faults.python_mutants import PythonMutant
 
-ANY_BELOW_0 = "NumPy finds the size of whichever axis has a number below 0."
+UNREAD = "Words that are looked at although none of them is read have NEVER as their first read."
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,24 @@ EQUIVALENTS = (
         "An image without layers has no products, and any layer takes more than one cycle.",
     ),
     Equivalent(
-        "qnn/compiler/words.py",
-        "words = words.reshape(-(2), config.rows, config.lanes)",
-        ANY_BELOW_0,
+        "qnn/compiler/fences.py",
+        "return any(self.first < stop and (first <= self.stop) for first, stop in bounds)",
+        UNREAD,
     ),
     Equivalent(
-        "sim/functional.py",
-        "operands = features[:, step.reads.reshape(-(2))].astype(step.weights.dtype)",
-        ANY_BELOW_0,
+        "qnn/compiler/fences.py",
+        "return any((self.first <= stop) and first < self.stop for first, stop in bounds)",
+        UNREAD,
+    ),
+    Equivalent(
+        "qnn/compiler/fences.py",
+        "return any((self.first < stop or first < self.stop) for first, stop in bounds)",
+        UNREAD,
+    ),
+    Equivalent(
+        "qnn/compiler/tiles.py",
+        "last = width if graph[root].shape[1] == 1 else (width + config.banks + 1)",
+        "Further pitches have the banks of smaller ones, and of equal ones the first is taken.",
     ),
 )
 

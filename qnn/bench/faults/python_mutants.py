@@ -80,7 +80,10 @@ def draw(sources: Mapping[str, str], count: int, seed: int) -> list[PythonMutant
 def mutants(path: str, text: str) -> Iterator[PythonMutant]:
     """All mutants of a file, in the order of its places."""
     tree = ast.parse(text)
+    sizes = _sizes_to_find(tree)
     for node in _code(tree):
+        if id(node) in sizes:
+            continue
         for changed in _changes(node):
             before, after = ast.unparse(node), ast.unparse(changed)
             lines = _replaced(text, node, f"({after})")
@@ -97,6 +100,18 @@ def _code(node) -> Iterator[ast.expr]:
                 if isinstance(child, ast.expr):
                     yield child
                 yield from _code(child)
+
+
+def _sizes_to_find(tree):
+    """The ones of each ``reshape(-1)``: NumPy takes any number below 0 for an axis to find."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    reshaped = (each for each in calls if getattr(each.func, "attr", None) == "reshape")
+    return {
+        id(given.operand)
+        for call in reshaped
+        for given in call.args
+        if isinstance(given, ast.UnaryOp)
+    }
 
 
 def _promises(node):
