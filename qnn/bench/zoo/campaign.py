@@ -1,22 +1,21 @@
 """Measures every network of a list, each in a process of its own, and goes on where it was."""
 
 import json
-import os
-import subprocess
-import sys
+import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
 
 from qnn.bench.lines import append_line, whole_lines
 from qnn.bench.zoo.listed import ListedNetwork
 from qnn.bench.zoo.row import NAMES, ZooRow
+from qnn.bench.zoo.worker import PRELOADED, work
 from qnn.errors import ModelError
 from qnn.fields import FieldsError, parsed, typed
 
+CONTEXT = multiprocessing.get_context("forkserver")
 WHAT = "results"  # what the file holds, for errors
 Progress = Callable[[int, int], None]  # done, in all
 
@@ -63,6 +62,7 @@ class ZooCampaign:
         ----------
         jobs : networks at the same time
         """
+        CONTEXT.set_forkserver_preload(list(PRELOADED))
         found = self.known(path)
         left = [network for network in self.networks if network.name not in found]
         progress(len(found), len(self.networks))
@@ -87,44 +87,35 @@ class ZooCampaign:
             "settings": {"folder": str(self.folder), "config": self.config, "terms": self.terms},
             "memory_mebibytes": self.limits.memory_mebibytes,
         }
-        # A thread each: what is measured in seconds must not depend on what else runs.
-        environment = {"OMP_NUM_THREADS": "1", **os.environ}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "qnn.bench.zoo.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
-        with process:
-            process.stdin.write(json.dumps(given).encode())
-            process.stdin.close()
-            try:
-                ended = _listen(process, row, time.monotonic() + self.limits.seconds)
-            finally:
+        took, gave = CONTEXT.Pipe(duplex=False)
+        process = CONTEXT.Process(target=work, args=(given, gave), daemon=True)
+        process.start()
+        # Held by the process alone, so that its end is the end of what it tells.
+        gave.close()
+        ended = False
+        try:
+            ended = _listen(took, row, time.monotonic() + self.limits.seconds)
+        finally:
+            if not ended:
                 process.kill()
+            process.join()
         if not ended:
             row.lacks = [*row.lacks, f"needs more than {self.limits.seconds:g} s"]
-        elif process.returncode:
-            row.lacks = [*row.lacks, f"its process ended with {process.returncode}"]
+        elif process.exitcode:
+            row.lacks = [*row.lacks, f"its process ended with {process.exitcode}"]
         return row
 
 
-def _listen(process, row: ZooRow, until: float) -> bool:
+def _listen(told, row: ZooRow, until: float) -> bool:
     """Take what the process tells, until it ends; whether it ended in time."""
-    # A line may come in pieces, and several may come at once.
-    selector, data = DefaultSelector(), b""
-    selector.register(process.stdout, EVENT_READ)
     while (left := until - time.monotonic()) > 0:
-        if not selector.select(left):
+        if not told.poll(left):
             return False
-        new = os.read(process.stdout.fileno(), 1 << 16)
-        if not new:
-            process.wait()
+        try:
+            row.learn(told.recv())
+        # The second: of a process that ended in the middle of a message.
+        except (EOFError, OSError):
             return True
-        *lines, data = (data + new).split(b"\n")
-        for line in lines:
-            row.learn(json.loads(line))
     return False
 
 

@@ -1,41 +1,34 @@
-"""The process of one network, so that none can spoil another's memory, time or imports.
+"""The process of one network, so that none can spoil another's memory, time or imports."""
 
-Reads what to measure as JSON from standard input, and writes a JSON line for all that is known.
-"""
-
-import json
 import os
 import resource
-import sys
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from qnn.bench.zoo.listed import ListedNetwork
 
 # A library's threads each take a share of address space, which is what is limited.
 MEBIBYTE = 1 << 20
+# Imported once, by the server that forks a process for each network: they take longer than most
+# networks do. ``torch.export`` imports Dynamo when it is first called.
+PRELOADED = ("qnn.bench.zoo.measure", "torch._dynamo", "torch._export.non_strict_utils")
 
 
-def main() -> None:
-    """Measure the network that standard input describes."""
-    given = json.load(sys.stdin)
+def work(given: Mapping, told: Connection) -> None:
+    """Measure the network that ``given`` describes; send all that becomes known of it."""
     # What the network's own code prints is none of the measurement.
-    lines = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
-    def tell(**told):
-        print(json.dumps(told), file=lines, flush=True)
-
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
     most = given["memory_mebibytes"] * MEBIBYTE
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    from qnn.bench.zoo.measure import ZooSettings, measure
 
-    network, settings = given["network"], given["settings"]
-    shapes = tuple(map(tuple, network.pop("shapes")))
-    folder = Path(settings.pop("folder"))
+    def tell(**found):
+        told.send(found)
+
     try:
-        measure(
-            ListedNetwork(**network, shapes=shapes), ZooSettings(folder=folder, **settings), tell
-        )
+        _measure(given["network"], given["settings"], tell)
     except MemoryError:
         tell(lacks=[f"needs more than {given['memory_mebibytes']} MiB of memory"])
     except Exception as error:  # any: it is the network's own code, or a fault of ours to see
@@ -43,5 +36,17 @@ def main() -> None:
         tell(lacks=[f"{kind}: {' '.join(str(error).split())[:300]}"])
 
 
-if __name__ == "__main__":
-    main()
+def _measure(network, settings, tell):
+    import torch
+
+    from qnn.bench.zoo.measure import ZooSettings, measure
+
+    # What is measured in seconds must not depend on what else runs.
+    torch.set_num_threads(1)
+    shapes = tuple(map(tuple, network["shapes"]))
+    folder = Path(settings["folder"])
+    measure(
+        ListedNetwork(**{**network, "shapes": shapes}),
+        ZooSettings(**{**settings, "folder": folder}),
+        tell,
+    )
