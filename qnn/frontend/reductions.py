@@ -1,17 +1,19 @@
 """Means, sums and maxima over axes: pooling of rows and columns, and sums of channels."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import torch
 
+from qnn.frontend.faults import FaultyModel
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.max_pool import FloatMaxPool
-from qnn.frontend.views import Held, View, is_view, known, whole
+from qnn.frontend.views import Held, View, in_order, is_view, known, whole
 from qnn.ir.shape import Shape
 from qnn.ir.window import Pair, Window
 
@@ -59,6 +61,11 @@ class Reduction:
                 ones = [1 if a in first else n for a, n in enumerate(places.shape)]
                 part = whole(part, (self.make.batch, *ones))
             return self(part, (last,), keep)
+        if found is None and not in_order(view):
+            # What only slices or moves whole rows is an image of its own at the price of a copy.
+            with suppress(FaultyModel):
+                made = whole(self.make(view), tuple(view.index.shape))
+                return self(made, axes, keep)
         if found is None:
             raise view.refuse(
                 f"a {self.kind} over rows, columns or channels",

@@ -129,6 +129,13 @@ CASES = {
     "a mean of rows below rows": Made(
         lambda m, x: torch.cat([m.first(x), m.first(x)], 2).mean((2, 3)), first=conv(3, 4)
     ),
+    "a mean of every second row": Made(
+        lambda m, x: m.first(x)[:, :, ::2, 1:7:3].mean((2, 3)), first=conv(3, 4)
+    ),
+    "a repeated channel of an upsampled image": Made(
+        lambda m, x: F.interpolate(m.first(x), scale_factor=1.5)[:, :1].repeat(1, 3, 1, 1),
+        first=conv(3, 4),
+    ),
     "a function of a repeated channel": Made(
         lambda m, x: m.a(F.softshrink(m.first(x)[:, :1].expand(-1, 3, -1, -1))),
         first=conv(3, 4),

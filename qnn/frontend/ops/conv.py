@@ -128,7 +128,7 @@ class FloatConv(FloatOperator):
         window = replace(self.window, groups=len(channels))
         return replace(self._rows(channels), inputs=inputs, window=window)
 
-    def rows(self, channels: tuple[int, ...]) -> "FloatConv | None":
+    def of_outputs(self, channels: tuple[int, ...]) -> "FloatConv | None":
         # Groups have as many outputs each, and a skip operand would have to lose channels too.
         if self.window.groups > 1 or self.skip is not None:
             return None

@@ -98,7 +98,7 @@ class FloatOperator(ABC):
         """Whether it gives the channels of its operands, one after the other."""
         return False
 
-    def rows(self, channels: tuple[int, ...]) -> Self | None:
+    def of_outputs(self, channels: tuple[int, ...]) -> Self | None:
         """This operator with those output channels alone; None: it cannot leave any out."""
         return None
 

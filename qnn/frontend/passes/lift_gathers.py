@@ -55,7 +55,7 @@ def _composed(node, gathers, rewrite):
 
 def _split(conv, gathers, rewrite):
     """One convolution for each gather."""
-    parts = [conv.rows(gather.channels) for gather in gathers]
+    parts = [conv.of_outputs(gather.channels) for gather in gathers]
     if None in parts:
         return False
     for gather, part in zip(gathers, _named(conv, parts, rewrite), strict=True):
