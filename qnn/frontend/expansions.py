@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# Values of 16 bits that a sum of 32 bits has room for, with three to spare for what is shifted.
+MOST_SUMMED = 1 << 12
 Axes = int | Sequence[int] | None
 
 
@@ -58,8 +60,8 @@ def group_norm(
     cudnn_enabled: bool = True,
 ) -> Tensor:
     """Values standardised over groups of channels and all of space."""
-    grouped = x.reshape(x.shape[0], groups, -1)
-    found = _standardised(grouped, (2,), eps).reshape(x.shape)
+    grouped = x.reshape(x.shape[0], groups, -1, *x.shape[2:])
+    found = _standardised(grouped, tuple(range(2, grouped.dim())), eps).reshape(x.shape)
     return _scaled(found, _of_channels(weight, x), _of_channels(bias, x))
 
 
@@ -112,7 +114,8 @@ def vector_norm(
     if order == 1:
         return x.abs().sum(axes, keepdim)
     if order == 2:
-        return (x * x).sum(axes, keepdim).sqrt()
+        found = _summed(x * x, axes).sqrt()
+        return found if keepdim else found.squeeze(axes)
     return x.abs().pow(order).sum(axes, keepdim).pow(1 / order)
 
 
@@ -142,9 +145,9 @@ def var(
         dim, unbiased = None, dim
     axes = _axes(x, dim)
     less = float(unbiased) if correction is None else correction
-    count = math.prod(x.shape[axis] for axis in axes)
-    centred = x - x.mean(axes, keepdim=True)
-    return (centred * centred).sum(axes, keepdim) * (1 / (count - less))
+    centred = _centred(x, axes)
+    found = _summed(centred * centred, axes) * (1 / (_count(x, axes) - less))
+    return found if keepdim else found.squeeze(axes)
 
 
 def std(x: Tensor, *arguments: Any, **options: Any) -> Tensor:
@@ -203,14 +206,31 @@ def pairwise_distance(
 def _standardised(x, axes, eps):
     """Values without their mean, over the root of their variance."""
     # Before the square: the mean may be far greater than the deviation.
-    centred = x - x.mean(axes, keepdim=True)
+    centred = _centred(x, axes)
     return centred * torch.rsqrt(_mean_square(centred, axes) + eps)
+
+
+def _centred(x, axes):
+    """Values without their mean, whose division is that of one sum and not of each value in it."""
+    return torch.sub(x, _summed(x, axes), alpha=1 / _count(x, axes))
 
 
 def _mean_square(x, axes):
     # Not as a mean, whose division would be one of its own: this one joins the root's table.
-    count = math.prod(x.shape[axis] for axis in axes)
-    return (x * x).sum(axes, keepdim=True) * (1 / count)
+    return _summed(x * x, axes) * (1 / _count(x, axes))
+
+
+def _summed(x, axes):
+    """The sum over axes, one after the other where so many values need more bits than there are."""
+    if _count(x, axes) <= MOST_SUMMED:
+        return x.sum(axes, keepdim=True)
+    for axis in reversed(axes):
+        x = x.sum(axis, keepdim=True)
+    return x
+
+
+def _count(x, axes):
+    return math.prod(x.shape[axis] for axis in axes)
 
 
 def _scaled(x, weight, bias):
