@@ -14,8 +14,7 @@ from qnn.frontend.aten.call import computed
 from qnn.frontend.aten.calls import block_shape, call_of, fits, result_of
 from qnn.frontend.aten.filled import FILLED, filled
 from qnn.frontend.aten.max_unpool import places_of
-from qnn.frontend.aten.reductions import OPERATORS as REDUCTIONS
-from qnn.frontend.aten.registry import OPERATORS
+from qnn.frontend.aten.registry import OF_VIEWS, OPERATORS
 from qnn.frontend.evaluate import evaluated
 from qnn.frontend.expand import expanded, expands
 from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
@@ -24,13 +23,12 @@ from qnn.frontend.inputs import as_given, input_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.frontend.outputs import axes_of, function_of, is_finished, layout_of
+from qnn.frontend.outputs import axes_of, function_of, is_finished, layout_of, of_one_operator
 from qnn.frontend.signature import live_nodes, results, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
     CONCATS,
     called,
-    in_order,
     is_view,
     joins_channels,
     known,
@@ -185,7 +183,7 @@ class _Walk:
         values = {n: self.values[n] for n in node.all_input_nodes}
         through = passage(node, values, self.materialise)
         if through is None:
-            reads_views = target in REDUCTIONS
+            reads_views = target in OF_VIEWS
             plain = {n: v if reads_views else self._plain(v) for n, v in values.items()}
             return self._read(node, plain, lambda: block_shape(node, self.batch))
         return through.back(
@@ -197,6 +195,8 @@ class _Walk:
         call = call_of(node, self._name(node), values, self.nodes, self.materialise, shape, rank)
         result = OPERATORS[target_of(node)](call)
         call.check_all_taken()
+        if isinstance(result, list):
+            return [self._add(each) for each in result]
         return self._add(result)
 
     def _finished(self, node):
@@ -287,8 +287,10 @@ class _Walk:
     def _output(self, item, value):
         """The operator that gives an output, and what the host does with it."""
         view, shape = view_of(item, value), tuple(result_of(item).shape[1:])
+        if not self._is_unknown(value):
+            view = of_one_operator(view, self.materialise)
         order = None if self._is_unknown(value) else layout_of(view, self.batch)
-        source = view.sources[0] if order or in_order(view) else self._plain(value)
+        source = view.sources[0]
         return Output(source.name, shape, axes_of(view, order, shape, self.functions.get(item)))
 
 

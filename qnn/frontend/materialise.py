@@ -13,6 +13,7 @@ from qnn.frontend.ops.flatten import Flatten
 from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.slice import Slice
+from qnn.frontend.side_by_side import side_by_side
 from qnn.frontend.views import Held, View, block_of, is_view
 from qnn.ir.window import Window
 
@@ -73,6 +74,7 @@ class Materialise:
         )
 
     def _given(self, view):
+        view = view.of_used()
         places = view.of_one_image(self.batch)
         block = block_of(tuple(places.shape))
         if block is None:
@@ -94,6 +96,9 @@ class Materialise:
             return found
         if view.instead is not None:
             return view.instead()
+        found = side_by_side(view, places, self)
+        if found is not None:
+            return self.add(found)
         got = " and ".join(str(each.shape) for each in view.sources)
         raise view.refuse(
             f"each of the channels of {block} to be rows and columns of one channel before it",

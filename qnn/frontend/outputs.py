@@ -1,13 +1,15 @@
 """Outputs of the network: what a tensor is for the host, which lays it out and may finish it."""
 
 from dataclasses import replace
+from itertools import permutations
 from math import prod
 
 import torch
 from torch import Tensor, fx
 
-from qnn.frontend.faults import site_of, target_of
-from qnn.frontend.views import View, in_order
+from qnn.frontend.faults import FaultyModel, site_of, target_of
+from qnn.frontend.materialise import Materialise
+from qnn.frontend.views import View, in_order, whole
 from qnn.ir.shape import Order
 
 # What the host computes in float64 at the end of a network, by ATen's names.
@@ -35,6 +37,30 @@ def function_of(node: fx.Node) -> tuple[str, int]:
             "to run over an axis of one image", "over the batch", "name another axis"
         )
     return FINISHED[target_of(node)], dim % rank - 1
+
+
+def of_one_operator(view: View, make: Materialise) -> View:
+    """The tensor as a view of one operator, which has its axes in whatever order.
+
+    Raises
+    ------
+    FaultyModel
+        There is none; it says what the tensor lacks with its axes as they are.
+    """
+    if in_order(view) or layout_of(view, make.batch) is not None:
+        return view
+    faults: list[FaultyModel] = []
+    for axes in permutations(range(1, view.index.dim())):
+        try:
+            block = make(replace(view, index=view.index.permute(0, *axes)))
+        except FaultyModel as error:
+            faults.append(error)
+            continue
+        # Steps of a recurrence, of which each has all features, are such: the axes change places.
+        laid = whole(block, tuple(view.index.shape[axis] for axis in (0, *axes)))
+        back = sorted(range(view.index.dim()), key=(0, *axes).__getitem__)
+        return replace(laid, site=view.site, index=laid.index.permute(back))
+    raise faults[0]
 
 
 def layout_of(view: View, batch: int) -> Order | None:

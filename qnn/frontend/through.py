@@ -217,7 +217,23 @@ def _last_axis(node, values, make):
     if not computed(value) or len(shape) < 3 or _computed_weights(node, values):
         return None
     outputs = node.meta["val"].shape[-1]
-    view = view_of(operand, value)
+    source, back = over_last_axis(view_of(operand, value), outputs, make)
+    return Passage({operand: source}, 2, (outputs, *source.shape[1:]), back)
+
+
+def over_last_axis(
+    view: View, outputs: int, make: Materialise
+) -> tuple[FloatOperator, Callable[[FloatOperator], View]]:
+    """A block whose channels are the last axis of ``view``, and what lies where behind it.
+
+    Parameters
+    ----------
+    outputs : how many values each place before the last axis is to have instead
+
+    Returns
+    -------
+    The block, and what gives the view of a result with so many channels at each of its pixels.
+    """
     found = _on_source(view, make)
     if found is not None:
         source, image, pixel = found
@@ -228,16 +244,16 @@ def _last_axis(node, values, make):
             index = (image * outputs * area + pixel)[..., None] + channels
             return View(result.name, view.site, (result,), index)
 
-        return Passage({operand: source}, 2, (outputs, *source.shape[1:]), back)
+        return source, back
     # Else the axis becomes the channels of a sequence, if a layout gives that.
     tokens = View(view.name, view.site, view.sources, view.index.movedim(-1, 1))
-    source = make(tokens)
+    images, *places = view.index.shape[:-1]
 
     def turned(result):
-        index = whole(result, (shape[0], outputs, *shape[1:-1])).index.movedim(1, -1)
+        index = whole(result, (images, outputs, *places)).index.movedim(1, -1)
         return View(result.name, view.site, (result,), index)
 
-    return Passage({operand: source}, 2, (outputs, *source.shape[1:]), turned)
+    return make(tokens), turned
 
 
 def _computed_weights(node, values):

@@ -5,7 +5,7 @@ PyTorch itself. So whatever PyTorch can do to an order is read here, and a chain
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -31,6 +31,7 @@ MOVES = frozenset(
         *("repeat_interleave", "stack", "hstack", "vstack", "dstack", "channel_shuffle"),
         *("native_channel_shuffle", "view_as", "reshape_as", "mT", "mH", "adjoint", "atleast_1d"),
         *("atleast_2d", "atleast_3d", "ravel", "diagonal", "unfold", "as_strided", "vsplit"),
+        *("clone", "contiguous", "alias", "alias_copy", "detach", "detach_copy", "lift_fresh"),
     )
 )
 
@@ -59,6 +60,27 @@ class View:
     def total(self) -> int:
         """How many values the sources have for one image."""
         return sum(prod(source.shape) for source in self.sources)
+
+    def source_of(self, places: Tensor) -> Tensor:
+        """The number of the source that each of ``places`` of one image is of."""
+        ends = list(accumulate(prod(source.shape) for source in self.sources))
+        return torch.bucketize(places.contiguous(), torch.tensor(ends), right=True)
+
+    def of_used(self) -> "View":
+        """The same of those sources alone that it has values of."""
+        sizes = torch.tensor([prod(source.shape) for source in self.sources])
+        number = self.source_of(self.index % self.total)
+        used = number.unique()
+        if len(used) == len(self.sources):
+            return self
+        # Each source moves forward by what those before it, which are left out, had.
+        kept = torch.zeros_like(sizes)
+        kept[used] = sizes[used]
+        moved = (sizes - kept).cumsum(0) - (sizes - kept)
+        image, place = self.index // self.total, self.index % self.total
+        index = image * int(kept.sum()) + place - moved[number]
+        sources = tuple(self.sources[n] for n in used.tolist())
+        return replace(self, sources=sources, index=index)
 
     def batch_axis(self, batch: int) -> int:
         """The axis that the images lie along; 0 where none is."""

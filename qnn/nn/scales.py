@@ -119,14 +119,16 @@ def _coarsened(conv, reach, units) -> Tensor:
 
 
 def _check_fixed(conv, weight) -> None:
-    """Weights that are not learned must not lose to a lack of room."""
+    """Weights that are not learned must lose less to a lack of room than a step of the result."""
     plan = conv.plan
     if not plan.fixed:
         return
     free = search_exponent(weight, plan.weight_bits, plan.grid_terms)
     wanted = pow2.nearest(weight, free, plan.weight_bits, plan.grid_terms)
     got = pow2.values(conv.indices(), conv.weight_exponent, plan.weight_bits)
-    if not torch.equal(pow2.values(wanted, free, plan.weight_bits), got):
+    lost = (pow2.values(wanted, free, plan.weight_bits) - got).abs().flatten(1).sum(1)
+    reach = conv.input_reach * pow2.exp2(-conv.input_exponent)
+    if bool((lost * reach >= pow2.exp2(-conv.sum_exponent)).any()):
         raise ModelError(
             f"layer '{plan.name}': its operands differ too much in scale to meet in "
             f"{_bits(conv)}-bit sums; scale one of them in the model"

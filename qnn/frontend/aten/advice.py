@@ -51,10 +51,6 @@ KINDS = {
         *("conv3d", "max_pool3d", "avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d"),
         *("max_pool3d_with_indices", "_adaptive_avg_pool3d"),
     ),
-    f"use convolutions over time in place of recurrence {TRAIN}": (
-        *("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "_thnn_fused_lstm_cell"),
-        *("rnn_tanh_cell", "rnn_relu_cell", "_thnn_fused_gru_cell"),
-    ),
     "look vectors up on the host, and give them as an input": (
         *("embedding", "_embedding_bag", "embedding_bag", "one_hot"),
     ),

@@ -14,7 +14,7 @@ from torch import Tensor
 from qnn.frontend.faults import Fault, FaultyModel, Site
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.frontend.views import View, computed, is_view, whole
+from qnn.frontend.views import Held, View, computed, is_view, whole
 from qnn.ir.shape import Shape
 from qnn.ir.window import Pair
 
@@ -193,5 +193,5 @@ def _same(value: Any, usual: Any) -> bool:
     return isinstance(value, bool) == isinstance(usual, bool) and value == usual
 
 
-# Reads a call: a node, or the node that the result is equal to.
-Reader = Callable[[Call], FloatOperator]
+# Reads a call: a node, or the node that the result is equal to; of several results each.
+Reader = Callable[[Call], Held | list[Held]]

@@ -16,6 +16,7 @@ from qnn.frontend.aten import (
     layout,
     max_pool,
     max_unpool,
+    recurrent,
     reductions,
 )
 from qnn.frontend.aten.call import Reader
@@ -25,7 +26,7 @@ SUPPORTED = (
     "softmax, functions of one tensor's values, MaxPool, MaxUnpool, AvgPool, AdaptiveAvgPool, "
     "mean, sum and amax, sums, products, quotients, maxima, minima and comparisons of two "
     "tensors, where, cat, view, permute, slices, split, Upsample, interpolate, PixelShuffle, "
-    "PixelUnshuffle, padding, Dropout and Identity"
+    "PixelUnshuffle, padding, GRU, LSTM, RNN and their cells, Dropout and Identity"
 )
 
 # Of a name that stands twice, the later reader counts.
@@ -44,8 +45,12 @@ FAMILIES = (
     layout,
     identity,
     reductions,
+    recurrent,
 )
 
 OPERATORS: Mapping[str, Reader] = {
     name: reader for family in FAMILIES for name, reader in family.OPERATORS.items()
 }
+
+# Those that look at where values lie themselves; others are given blocks.
+OF_VIEWS = frozenset({*reductions.OPERATORS, *recurrent.OPERATORS})

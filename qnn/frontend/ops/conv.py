@@ -93,11 +93,10 @@ class FloatConv(FloatOperator):
         plain = self.fixed and not self.activated and self.batchnorm is None
         if not plain or self.skip is not None:
             return False
-        if self.window.kernel != (1, 1):
-            return self._spreads
         # At most one 1 in each row, and nothing else: what is selected is exact.
         ones = (self.weight == 1).sum((1, 2, 3))
-        return bool(((self.weight == 0) | (self.weight == 1)).all() and (ones <= 1).all())
+        selects = bool(((self.weight == 0) | (self.weight == 1)).all() and (ones <= 1).all())
+        return selects or self._spreads
 
     @property
     def _spreads(self):

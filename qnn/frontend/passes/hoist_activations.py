@@ -8,6 +8,7 @@ from dataclasses import replace
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.clamp import Clamp
 from qnn.frontend.ops.function import FloatFunction
+from qnn.frontend.ops.slice import Slice
 from qnn.frontend.rewrite import Rewrite
 
 
@@ -22,10 +23,18 @@ def hoist_activations(graph: FloatGraph) -> FloatGraph:
         for node in rewrite.each(kind):
             # Several may lie in a row: each is passed before the next one has its turn.
             source = rewrite[node.inputs[0]]
-            while passes(node, source) and rewrite.uses(source.name) == 1:
+            while passes(node, source) and _is_alone(source, rewrite):
                 node = _moved(node, rewrite)
                 source = rewrite[node.inputs[0]]
     return rewrite.graph()
+
+
+def _is_alone(source, rewrite):
+    """Whether nothing else reads ``source``, and nothing else what that takes a part of."""
+    if rewrite.uses(source.name) > 1:
+        return False
+    # Before a slice that has others beside it, all that the slice leaves would be computed too.
+    return source.kind != Slice.kind or rewrite.uses(source.inputs[0]) == 1
 
 
 def _moved(node, rewrite):
