@@ -157,8 +157,7 @@ class _Walk:
             return self._stand_in(node)
         # Others are statistics of training and masks, which evaluation has no use for.
         if index:
-            places = places_of(node, found)
-            if places is not None:
+            if places := places_of(node, found):
                 return places
             problem = f"needs its first result alone to be used, not result {index}"
             raise FaultyModel([Fault(site_of(node.args[0]), problem, "leave the other out")])
