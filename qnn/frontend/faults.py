@@ -86,8 +86,14 @@ def site_of(node: fx.Node) -> Site:
     return Site(path=path, operator=operator, file=file, line=line)
 
 
+# What a name means for two tensors where for one it is a reduction.
+OF_TWO = {"aten.max.other": "aten.maximum", "aten.min.other": "aten.minimum"}
+
+
 def target_of(node: fx.Node) -> str:
     """The operator without its overload: ``aten.add``."""
+    if str(node.target) in OF_TWO:
+        return OF_TWO[str(node.target)]
     # Others than ATen's are Python functions, whose text is an address.
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
     return str(node.target).rsplit(".", 1)[0] if hasattr(node.target, "_schema") else name

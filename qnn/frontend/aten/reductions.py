@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from qnn.frontend.aten.arithmetic import maximum
 from qnn.frontend.aten.call import Call
 from qnn.frontend.reductions import MAXIMUM, MEAN, SUM, Reduction
 from qnn.frontend.views import Held, is_view, whole
@@ -32,12 +31,6 @@ def reduced(call: Call, kind: str) -> Held:
     return replace(given, index=given.index.movedim(0, back))
 
 
-def greatest(call: Call) -> Held:
-    """The maximum over axes; of two tensors the greater of both."""
-    # One name for both: the overloads differ in what they are given.
-    return maximum(call) if "other" in call.arguments else reduced(call, MAXIMUM)
-
-
 def _behind(axis: int, batch: int) -> int:
     """Where an axis of a tensor lies without its batch; -1 is the batch's own."""
     return -1 if axis == batch else axis - (axis > batch)
@@ -47,5 +40,5 @@ OPERATORS = {
     "aten.mean": lambda call: reduced(call, MEAN),
     "aten.sum": lambda call: reduced(call, SUM),
     "aten.amax": lambda call: reduced(call, MAXIMUM),
-    "aten.max": greatest,
+    "aten.max": lambda call: reduced(call, MAXIMUM),
 }
