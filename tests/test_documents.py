@@ -17,7 +17,13 @@ from qnn.cli.app import app, main
 from qnn.nn.digits import trained_digits_cnn
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "docs/boards.md", "docs/results.md", "examples/verify.yml")
+DOCUMENTS = (
+    "README.md",
+    "docs/boards.md",
+    "docs/results.md",
+    "docs/models.md",
+    "examples/verify.yml",
+)
 
 
 def shown_commands(text):

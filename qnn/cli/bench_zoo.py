@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 def bench_zoo(
     networks: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="LIST",
             help="Networks, one a line: [FAMILY] MODULE:FACTORY SHAPES, as 'my_net:build 3,32,32'; "
             "tv, timm and cv name torchvision, timm and pytorchcv, own custom.py beside LIST.",
             callback=old_file(),
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -45,30 +45,33 @@ def bench_zoo(
     memory: Annotated[
         int, typer.Option(min=1024, help="MiB of address space that one network may take.")
     ] = 16384,
-    markdown: Annotated[
-        bool, typer.Option(help="Print the table in Markdown; measure nothing.")
-    ] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="Results, of which to print the page in Markdown; measures nothing.",
+            callback=old_file(),
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a list of networks: what is taken, its fidelity, equality, cycles and times.
 
-    Weights are random, as if trained. Fidelity is that of four terms and 16-bit activations to the
-    float network, so the error of lowering alone. Each network is then quantized to 3-bit weights,
-    compiled and verified by the functional simulator, in a process of its own. An interrupted run
-    goes on where it was when the command is given again.
+    Weights are random, as if trained. Fidelity is that of four terms of 4-bit codes and 16-bit
+    activations to the float network, so the error of lowering alone. Each network is
+    then quantized to 3-bit weights, compiled and verified by the functional simulator, in a process
+    of its own. An interrupted run goes on where it was when the command is given again.
     """
-    from qnn.bench.zoo.campaign import ZooCampaign, ZooLimits
+    from qnn.bench.zoo.campaign import ZooCampaign, ZooLimits, read_rows
     from qnn.bench.zoo.listed import read_list
-    from qnn.bench.zoo.table import markdown as in_markdown
-    from qnn.bench.zoo.table import summary
+    from qnn.bench.zoo.table import page, summary
 
+    if table is not None:
+        print(page(read_rows(table)), end="")
+        return
+    if networks is None:
+        raise typer.BadParameter("needs LIST, the networks to measure, or --table")
     listed = _chosen(read_list(networks), only or [])
     campaign = ZooCampaign(listed, networks.parent, config, terms, ZooLimits(seconds, memory))
-    if markdown:
-        known = campaign.known(out)
-        rows = [known[network.name] for network in listed if network.name in known]
-        print(in_markdown(rows), end="")
-        return
     with progress("networks") as report:
         rows = campaign.run(out, jobs, report)
     counts = summary(rows)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qnn.bench.lines import append_line, whole_lines
+from qnn.bench.machine import commit
 from qnn.bench.zoo.listed import ListedNetwork
 from qnn.bench.zoo.row import NAMES, ZooRow
 from qnn.bench.zoo.worker import PRELOADED, work
@@ -52,8 +53,8 @@ class ZooCampaign:
     def known(self, path: Path) -> dict[str, ZooRow]:
         """The newest row of each network that the file has, measured as it would be now."""
         wanted = {network.name: self.definition(network) for network in self.networks}
-        rows = [_row(path, number, line) for number, line in whole_lines(path, WHAT)]
-        return {row.name: row for row in rows if wanted.get(row.name) == row.definition}
+        rows = [row for row in read_rows(path) if wanted.get(row.name) == row.definition]
+        return {row.name: row for row in rows}
 
     def run(self, path: Path, jobs: int, progress: Progress) -> list[ZooRow]:
         """A row of each network, in the order of the list; new ones are added to the file.
@@ -63,11 +64,12 @@ class ZooCampaign:
         jobs : networks at the same time
         """
         CONTEXT.set_forkserver_preload(list(PRELOADED))
+        code = commit()
         found = self.known(path)
         left = [network for network in self.networks if network.name not in found]
         progress(len(found), len(self.networks))
         with ThreadPoolExecutor(jobs) as pool:
-            started = [pool.submit(self._measured, network) for network in left]
+            started = [pool.submit(self._measured, network, code) for network in left]
             try:
                 for each in as_completed(started):
                     row = each.result()
@@ -80,8 +82,8 @@ class ZooCampaign:
                     each.cancel()
         return [found[network.name] for network in self.networks]
 
-    def _measured(self, network: ListedNetwork) -> ZooRow:
-        row = ZooRow.of(network, self.definition(network))
+    def _measured(self, network: ListedNetwork, code: str | None) -> ZooRow:
+        row = ZooRow.of(network, code, self.definition(network))
         given = {
             "network": asdict(network),
             "settings": {"folder": str(self.folder), "config": self.config, "terms": self.terms},
@@ -101,9 +103,21 @@ class ZooCampaign:
             process.join()
         if not ended:
             row.lacks = [*row.lacks, f"needs more than {self.limits.seconds:g} s"]
-        elif process.exitcode:
+        elif process.exitcode or not row.part_seconds:
+            # One that was not even built has told nothing: it must not look like a measured one.
             row.lacks = [*row.lacks, f"its process ended with {process.exitcode}"]
         return row
+
+
+def read_rows(path: Path) -> list[ZooRow]:
+    """All rows of a file of results, the newest last; none if there is no file.
+
+    Raises
+    ------
+    ModelError
+        A line is no row.
+    """
+    return [_row(path, number, line) for number, line in whole_lines(path, WHAT)]
 
 
 def _listen(told, row: ZooRow, until: float) -> bool:

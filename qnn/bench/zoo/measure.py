@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from qnn.bench.zoo.build import SEED, build, normal_images
 from qnn.bench.zoo.listed import ListedNetwork
+from qnn.bench.zoo.noise import noise_left
 from qnn.design import Design, compile
 from qnn.errors import QnnError, QnnWarning
 from qnn.frontend.capture import capture, tried
@@ -25,6 +26,7 @@ from sim.verify import verify
 # As near to the float network as four terms come: what is left is the error of lowering. Of four
 # terms, codes of 4 bits have 58 dB and those of 3 bits 47 (see ``hw.spec.isa.codes``).
 FINE = {"terms": 4, "weight_bits": 4, "activation_bits": 16}
+LOW = 30.0  # dB, below which one asks why
 Tell = Callable[..., None]  # takes parts of the network's row by their names
 
 
@@ -85,7 +87,10 @@ def _quantized(model, network, settings, tell, clock):
         # Once for all that follows: export takes longer than the rest of a small network.
         graph = capture(model, images)
     with clock.part("fidelity"):
-        tell(fidelity_db=_fidelity(model, graph, network, images))
+        found = _fidelity(model, graph, network, images)
+        tell(fidelity_db=found)
+        if found is not None and found < LOW:
+            tell(noise_db=noise_left(graph, normal_images(network.shapes, SEED + 3, fewer=2)))
     with clock.part("quantize"):
         quantized = quantize(graph, images, terms=settings.terms)
         integers = export(quantized)

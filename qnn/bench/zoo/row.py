@@ -16,12 +16,15 @@ class ZooRow:
     lacks : what it has that is not supported, or why it ended
     unfit : why the configuration has no room for it, with numbers
     fidelity_db : signal to noise of the finest integers against the float network
+    noise_db : where that is low, what the float network's own outputs keep if each layer's
+        results have noise 60 dB below them: what the network makes of any rounding
     values, mismatches : compared with the reference by the functional simulator, and different ones
     failure : how a run ended that did not end well
     cycles, utilisation : of one image, by the cycle model; the share of the array's products
     macs : multiply-accumulates of an image
     seconds, part_seconds : of all, and of each part that had an end
     ended_in : the part in which its process ended, where that was not the last
+    commit : of the code that measured it
     definition : of the network and the settings that it was measured with
     """
 
@@ -31,6 +34,7 @@ class ZooRow:
     lacks: list[str] = field(default_factory=list)
     unfit: str | None = None
     fidelity_db: float | None = None
+    noise_db: float | None = None
     values: int | None = None
     mismatches: int | None = None
     failure: str | None = None
@@ -40,6 +44,7 @@ class ZooRow:
     seconds: float = 0.0
     part_seconds: dict[str, float] = field(default_factory=dict)
     ended_in: str | None = None
+    commit: str | None = None
     definition: dict = field(default_factory=dict)
 
     @property
@@ -65,9 +70,9 @@ class ZooRow:
         return asdict(self)
 
     @staticmethod
-    def of(network: ListedNetwork, definition: dict) -> "ZooRow":
+    def of(network: ListedNetwork, commit: str | None, definition: dict) -> "ZooRow":
         """The row of a network of which nothing is known yet."""
-        return ZooRow(name=network.name, family=network.family, definition=definition)
+        return ZooRow(network.name, network.family, commit=commit, definition=definition)
 
 
 NAMES = {each.name for each in fields(ZooRow)}

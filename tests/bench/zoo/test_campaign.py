@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from qnn.bench.zoo.build import build
-from qnn.bench.zoo.campaign import ZooCampaign, ZooLimits
+from qnn.bench.zoo.campaign import ZooCampaign, ZooLimits, read_rows
 from qnn.bench.zoo.listed import ListedNetwork
-from qnn.bench.zoo.table import markdown, summary
+from qnn.bench.zoo.noise import noise_left
+from qnn.bench.zoo.row import ZooRow
+from qnn.bench.zoo.table import markdown, page, summary
 from qnn.errors import ModelError
+from qnn.frontend.capture import capture
 
 MODULE = "tests.bench.zoo.listed_networks"
+ROOT = Path(__file__).resolve().parents[3]
 LIMITS = ZooLimits(seconds=60, memory_mebibytes=16384)
 
 
@@ -58,6 +63,7 @@ def test_every_network_has_a_row_and_is_measured_once(tmp_path):
         assert row.passed
         assert (row.accepted, row.lacks, row.mismatches, row.values) == (True, [], 0, 288)
         assert row.fidelity_db > 30
+        assert row.noise_db is None
         assert row.cycles > 0
         assert row.seconds == pytest.approx(sum(row.part_seconds.values()), abs=1e-3)
         assert list(row.part_seconds) == [
@@ -86,6 +92,68 @@ def test_every_network_has_a_row_and_is_measured_once(tmp_path):
 def test_a_network_that_hangs_is_ended(tmp_path):
     row = campaign(network("hangs"), limits=ZooLimits(8, 16384)).run(tmp_path / "z", 1, silent)[0]
     assert (row.accepted, row.lacks, row.ended_in) == (False, ["needs more than 8 s"], "build")
+
+
+def test_noise_that_grows_on_the_way_is_the_networks_own():
+    torch.manual_seed(0)
+    x = torch.randn(4, 2, 6, 6)
+    calm = nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU())
+    # Two channels that are nearly the same: of their difference little is left, of noise all.
+    offset = nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU(), nn.Conv2d(2, 2, 1))
+    with torch.no_grad():
+        offset[2].weight.copy_(torch.tensor([[1.0, -1.0], [0.5, -0.5]])[:, :, None, None])
+        offset[0].weight[1] = offset[0].weight[0] * 1.001
+        offset[0].bias.fill_(5.0)
+    # A signal has a mean too, which noise is not measured by.
+    assert noise_left(capture(calm, x), (x,)) > 60
+    assert noise_left(capture(offset, x), (x,)) < 40
+
+
+def test_the_page_has_what_each_row_has_and_why_fidelity_is_low():
+    definition = {"config": "reference"}
+    taken = ZooRow("tv:a", "small", accepted=True, fidelity_db=41.25, values=1200, mismatches=0)
+    taken.cycles, taken.utilisation, taken.seconds = 500_000, 0.125, 7.4
+    low = ZooRow("tv:b", "small", accepted=True, fidelity_db=12.0, noise_db=20.5, unfit="no | room")
+    lacking = ZooRow("tv:c", "large", ended_in="capture")
+    lacking.lacks = ["aten.sort: is not supported", "aten.sort: needs one axis", "aten.eq: no"]
+    for row in (taken, low, lacking):
+        row.commit, row.definition = "0123abcd", definition
+    # A network that was measured again has its newest row alone.
+    text = page([ZooRow("tv:a", "small"), taken, low, lacking])
+    assert text.endswith(
+        """\
+Of 3 networks, 2 are taken. Of these, 1 are verified in every value, 1 have no room in the \
+configuration, and 0 differ. Configuration: reference. Commits: 0123abcd.
+
+Below 30 dB of fidelity, and what the float network itself keeps of 60 dB when the results
+of each layer are disturbed so little:
+
+- `tv:b`: 12.0 dB; it keeps 20.5 of 60 dB
+
+## small
+
+| network | taken | fidelity (dB) | values, of which differ | cycles | array busy | images/s | \
+seconds |
+| --- | --- | --: | --: | --: | --: | --: | --: |
+| `tv:a` | yes | 41.2 | 1,200, 0 | 500,000 | 12 % | 500 | 7 |
+| `tv:b` | yes: no \\| room | 12.0 |  |  |  |  | 0 |
+
+## large
+
+| network | taken | fidelity (dB) | values, of which differ | cycles | array busy | images/s | \
+seconds |
+| --- | --- | --: | --: | --: | --: | --: | --: |
+| `tv:c` | no: aten.sort: is not supported (and 1 more); aten.eq: no (capture) |  |  |  |  |  | 0 |
+"""
+    )
+
+
+def test_the_page_of_networks_is_that_of_the_results():
+    kept = read_rows(ROOT / "results/models.jsonl")
+    assert len(kept) > 30
+    assert (ROOT / "docs/models.md").read_text() == page(kept), (
+        "run: qnn bench zoo --table results/models.jsonl > docs/models.md"
+    )
 
 
 def test_rows_of_other_settings_are_not_taken(tmp_path):
