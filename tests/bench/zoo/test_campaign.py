@@ -104,6 +104,7 @@ def test_noise_that_grows_on_the_way_is_the_networks_own():
         offset[2].weight.copy_(torch.tensor([[1.0, -1.0], [0.5, -0.5]])[:, :, None, None])
         offset[0].weight[1] = offset[0].weight[0] * 1.001
         offset[0].bias.fill_(5.0)
+        offset[2].bias.zero_()
     # A signal has a mean too, which noise is not measured by.
     assert noise_left(capture(calm, x), (x,)) > 60
     assert noise_left(capture(offset, x), (x,)) < 40
