@@ -11,16 +11,23 @@ from sim.exercise_net import Exercise
 
 # A map larger than this takes an RTL simulation minutes.
 MOST_STRIP_WORDS = 1 << 15
+# Of a loop: half of what a coordinate, which is signed, can count.
+MOST_TURNS = 1 << 10
 
 
 def exercises(config: SvpeConfig, seed: int) -> Iterator[tuple[str, Graph, int]]:
     """Name, graph and batch of each network; the same for the same seed.
 
     One lies on chip and has a layer of each kind; another is larger than the feature buffer, so
-    that it goes through memory in strips; the last has loops of many turns. What an unusual
-    configuration has no room for is left out.
+    that it goes through memory in strips; the last two have loops of many turns, and of as many as
+    the buffers hold. What an unusual configuration has no room for is left out.
     """
-    made = (("of every kind", _kinds, 2), ("in strips", _strips, 1), ("of long loops", _loops, 1))
+    made = (
+        ("of every kind", _kinds, 2),
+        ("in strips", _strips, 1),
+        ("of long loops", _loops, 1),
+        ("of the longest loops", _longest, 1),
+    )
     for name, make, batch in made:
         graph = make(config, seed)
         if graph is not None and _compiles(graph, config, batch):
@@ -132,3 +139,30 @@ def _loops(config, seed):
     for words in (9, 5, 3):
         deep = net.conv(f"blocks{words}", deep, words * lanes, point, relu=True)
     return net.graph(*found, net.conv("blocks", deep, 1, point, signed=True))
+
+
+def _longest(config, seed):
+    """Each loop alone, with as many turns as the buffers hold: counts reach their upper bits."""
+    net, lanes, layers = Exercise(config, seed), config.lanes, []
+
+    def add(name, blocks, size, kernel, equal=False):
+        source = net.input(f"{name}_of", (lanes * blocks, *size), signed=equal)
+        layers.append((name, source, Window(kernel=kernel), equal))
+
+    # Of tiles, as the buffer holds operand and result.
+    pixels = min(config.feature_words // 4, MOST_TURNS) + 1
+    add("tiles_x", 1, (1, pixels), (1, 1))
+    add("tiles_y", 1, (pixels, 1), (1, 1))
+    # Of taps and blocks, with a word of weights for each, and then with one word for all.
+    some = min(config.weight_words // 2, config.feature_words // 2, MOST_TURNS // 4) + 1
+    most = min(config.feature_words // 2, MOST_TURNS) + 1
+    for turns, equal in ((some, False), (most, True)):
+        add(f"kernel_x_{turns}", 1, (1, turns), (1, turns), equal)
+        add(f"kernel_y_{turns}", 1, (turns, 1), (turns, 1), equal)
+        add(f"blocks_{turns}", turns, (1, 1), (1, 1), equal)
+    # Inputs stand before all that is computed.
+    made = {name: net.conv(name, x, 1, window, equal=equal) for name, x, window, equal in layers}
+    # Not strip by strip, as what lies on chip has no transfer to wait for.
+    again = net.conv("tiles_y_again", made["tiles_y"], 1, Window(kernel=(1, 1)))
+    last = net.conv("tiles_y_last", again, 1, Window(kernel=(pixels, 1)), equal=True)
+    return net.graph(*(node for name, node in made.items() if name != "tiles_y"), last)

@@ -54,15 +54,20 @@ class Exercise:
         rounded: bool = True,
         relu: bool = False,
         tables: int = 0,
+        equal: bool = False,
     ) -> Conv:
         """A convolution of random codes, with as many of ``terms`` as its sums have room for.
 
-        Its results go through ``tables``: none, one for all channels, or one for each.
+        Its results go through ``tables``: none, one for all channels, or one for each. Where its
+        codes are ``equal``, one word of weights does for all steps.
         """
         inputs = source.shape[0] // window.groups
         most = codes.most_index(self.weight_bits)
         while True:
-            indices = self._rng.integers(-most, most + 1, (terms, outputs, inputs, *window.kernel))
+            shape = (terms, outputs, inputs, *window.kernel)
+            indices = self._rng.integers(-most, most + 1, shape)
+            if equal:
+                indices = np.full(shape, most)
             node = self._finished(name, source, indices, window, skip, signed, rounded, relu)
             if node is not None:
                 return self._add(self._looked_up(node, tables) if tables else node)

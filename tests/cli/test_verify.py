@@ -12,12 +12,13 @@ def test_a_thorough_verification_says_what_it_ran(qnn, build):
         "a network of every kind",
         "a network in strips",
         "a network of long loops",
+        "a network of the longest loops",
     ]
     assert all(trial["passed"] and not trial["failure"] for trial in result["trials"])
     values = sum(trial["values_compared"] for trial in result["trials"])
     assert 0 < values < result["values_compared"]
     assert qnn(*arguments)[1] == (
-        f"verify: PASS 0/{result['values_compared']} mismatches in 4 runs\n"
+        f"verify: PASS 0/{result['values_compared']} mismatches in 5 runs\n"
     )
 
 

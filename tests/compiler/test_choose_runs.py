@@ -43,12 +43,12 @@ def test_an_unrounded_result_of_several_words_lies_in_memory_from_the_beginning(
     assert _start(net)[1] == {"x", "last"}
 
 
-@pytest.mark.parametrize(("few", "stays"), [((32, 4), True), ((16, 4), False), ((32, 2), False)])
+@pytest.mark.parametrize(("few", "stays"), [((18, 2), True), ((17, 2), False), ((18, 1), False)])
 def test_weights_stay_where_both_buffers_hold_them(few, stays):
     x = image(8, type=U8)
     net = mapped(small_graphs.graph(x, conv("c", x, 8)), TEST)
     assert net.weight_words("c") == (18, 2)
-    config = SimpleNamespace(weight_words=few[0], parameter_words=few[1] // 2)
+    config = SimpleNamespace(weight_words=few[0], parameter_words=few[1])
     nodes = (net.graph["c"],)
     assert stationary(SimpleNamespace(weight_words=net.weight_words, config=config), nodes) is stays
 

@@ -10,6 +10,7 @@ from hw.spec.isa.tiles import NO_FENCE, Tiles
 from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES
 from qnn.compiler import compile_graph
 from qnn.compiler.check_program import ProgramError, check_program
+from qnn.compiler.copy_factors import copy_factors
 from qnn.errors import CompileError
 from qnn.ir.reference import reference
 from qnn.ir.text import parse, text
@@ -60,6 +61,28 @@ def test_a_narrow_unsigned_factor_is_copied_once_into_the_widest_type():
     assert sum(layer.name == "g_copy" for layer in image.layers) == 1
     wide = parse(text(GATED, full=True).replace("u6e-4", "u8e-4"))
     assert not any(layer.name == "g_copy" for layer in compile_graph(wide, TEST).layers)
+
+
+def test_each_unsigned_factor_has_one_copy_and_a_signed_one_none():
+    before = parse("""
+x: s8e-4 2x3x3 = input()
+y: u6e-4 2x3x3 = input()
+a: s8e-4 2x3x3 = multiply(x, y) bias=0 >>7 clamp -128..127
+b: s8e-4 2x3x3 = multiply(a, y) bias=0 >>7 clamp -128..127
+c: u8e-4 2x3x3 = conv(y) 1x1 w4 bias=0 >>4 clamp 0..255 codes=1
+return b 18, c 18
+""")
+    assert (
+        text(copy_factors(before))
+        == """\
+x: s8e-4 2x3x3 = input()
+y: u6e-4 2x3x3 = input()
+y_copy: u6e-4 2x3x3 = depthwise(y) 1x1 w4 bias=0 >>0 clamp 0..63
+a: s8e-4 2x3x3 = multiply(x, y_copy) bias=0 >>7 clamp -128..127
+b: s8e-4 2x3x3 = multiply(a, y_copy) bias=0 >>7 clamp -128..127
+c: u8e-4 2x3x3 = conv(y) 1x1 w4 bias=0 >>4 clamp 0..255
+return b 18, c 18"""
+    )
 
 
 def test_a_configuration_of_wide_activations_refuses_a_product_by_its_name():

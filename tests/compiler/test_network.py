@@ -6,6 +6,7 @@ from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.header import Op
 from qnn.compiler.network import network
 from qnn.ir.graph import Graph
+from tests import operators
 from tests.compiler import small_graphs
 from tests.compiler.test_pipeline import TEST, states
 
@@ -35,6 +36,25 @@ def test_a_layer_is_packed_again_where_its_operand_has_another_type():
     packed = network(other, TEST, TEST.bus_bytes, 1, first)
     assert parameters(packed) == parameters(network(other, TEST, TEST.bus_bytes, 1))
     assert parameters(packed) != parameters(first)
+
+
+def bound(x, batch=1, **fields):
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 64, **fields))
+    return network(graph, TEST, TEST.bus_bytes, batch).load_bound
+
+
+def test_the_memory_bounds_a_network_of_large_weights_or_of_large_inputs():
+    vector, deep = small_graphs.image(64, 1, 1), small_graphs.image(32, 9, 9)
+    # Each word of weights is loaded for one step, or a word of the input for a channel's.
+    assert bound(vector, kernel=1)
+    assert not bound(deep, kernel=1)
+    x = small_graphs.image(8, 16, 16)
+    pool = {"kernel": (4, 4), "stride": (4, 4), "shape": (8, 4, 4), "type": x.type}
+    wide = small_graphs.graph(x, operators.max_pool(name="m", input="x", **pool))
+    assert not network(wide, TEST, TEST.bus_bytes, 1).load_bound
+    assert network(wide, TEST, 1, 1).load_bound
+    # Weights are loaded once for all images of a batch.
+    assert not bound(vector, kernel=1, batch=8)
 
 
 def parameters(net):

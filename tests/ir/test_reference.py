@@ -15,6 +15,7 @@ from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply
 from qnn.ir.reference import BATCH, fits_32_bits, reference, stream
 from qnn.ir.sums import Sums
+from qnn.ir.text import parse
 from qnn.quant.qtype import QType
 from tests.graphs import Limits, graphs, images
 from tests.operators import conv, max_pool
@@ -226,6 +227,17 @@ def test_32_bits_hold_exactly_the_types_of_so_many():
     for bits in (2, 8, 31, 32, 33, 40):
         assert fits_32_bits(QType(bits, True, 0)) is (bits <= 32)
         assert fits_32_bits(QType(bits, False, 0)) is (bits <= 31)
+
+
+def test_an_interleaving_may_have_one_operand():
+    network = parse("""
+x: s8e-4 2x2x2 = input()
+a: s8e-4 2x2x2 = maxpool(x) 1x1
+all: s8e-4 2x2x2 = interleave(a) step=1x1 at=0x0
+return all 2x2x2
+""")
+    found = reference(network, images(network, 3))
+    np.testing.assert_array_equal(found["all"], found["x"])
 
 
 def test_the_callers_float_settings_change_nothing():

@@ -23,7 +23,7 @@ ZOO = (
     "dscnn",
     "digits_cnn",
 )
-CAMPAIGN = ("of every kind", "in strips", "of long loops")
+CAMPAIGN = ("of every kind", "in strips", "of long loops", "of the longest loops")
 QUICK_ZOO = ("digits_cnn", "dscnn")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import qnn
 from hw.spec.config import SvpeConfig, named_config
-from hw.spec.isa.tiles import Tiles
+from hw.spec.isa.tiles import NO_FENCE, Tiles
 from hw.spec.isa.transfer import Transfer
 from qnn.backend.array.trials import rtl_trials
 from qnn.compiler import compile_graph
@@ -60,6 +60,13 @@ def test_its_loops_are_longer_than_powers_of_two_and_its_transfers_have_many_row
         assert {3, 5, 9, 17} <= {getattr(each, loop) for each in tiles}
     assert 33 in {each.tiles_x for each in tiles}
     assert 17 in {each.tiles_y for each in tiles}
+    # With as many turns as the buffers hold; of kernels and blocks with one word of weights, too.
+    assert max(each.tiles_x for each in tiles) == 257
+    assert max(each.tiles_y for each in tiles) == 257
+    for loop in ("blocks", "kernel_x", "kernel_y"):
+        assert {(257, 1), (1025, 0)} <= {(getattr(each, loop), each.weight_step) for each in tiles}
+    # Of the cycles that an instruction may wait, the upper bits as well.
+    assert max(each.fence for each in tiles if each.fence != NO_FENCE) > 2048
     for op in Transfer.OPS:
         assert max(each.rows for each in program if each.op is op) > 17
 
@@ -80,8 +87,9 @@ def test_its_networks_are_computed_as_the_reference_says(name):
     x = inputs_of(graph, 1)
     report = verify(design, x, "functional", thorough=True)
     assert report.passed, str(report)
-    # Few words hold no long loops.
-    made = ["of every kind", "in strips", *(["of long loops"] if name != "few words" else [])]
+    # Few words hold no long loops but of as many turns as there are words.
+    loops = ["of long loops"] if name != "few words" else []
+    made = ["of every kind", "in strips", *loops, "of the longest loops"]
     assert [trial for trial, _ in report.trials] == [f"a network {each}" for each in made]
     runs = 1 + len(made)
     assert str(report) == f"verify: PASS 0/{report.values_compared} mismatches in {runs} runs"
@@ -89,7 +97,8 @@ def test_its_networks_are_computed_as_the_reference_says(name):
 
 def test_a_configuration_of_a_very_large_buffer_has_no_strips():
     config = replace(named_config("test"), feature_words=1 << 16)
-    assert [name for name, _, _ in exercises(config, 1)] == ["of every kind", "of long loops"]
+    made = [name for name, _, _ in exercises(config, 1)]
+    assert made == ["of every kind", "of long loops", "of the longest loops"]
 
 
 def test_a_trial_that_fails_is_named():
@@ -140,8 +149,8 @@ def test_each_trial_has_its_own_limit_and_the_first_that_fails_is_the_last(monke
         return [name for name, _ in report.trials]
 
     # The caller's limit is the plain run's alone.
-    assert len(names()) == 3
-    assert limits == [100, None, None, None]
+    assert len(names()) == 4
+    assert limits == [100, None, None, None, None]
     limits.clear()
     given = {"a network of every kind": 7, "a network in strips": 8}
     assert names(trial_limits=given) == ["a network of every kind"]
@@ -174,6 +183,8 @@ def test_the_sound_design_passes_all_trials(thorough):
         "a network in strips, stalled",
         "a network of long loops",
         "a network of long loops, stalled",
+        "a network of the longest loops",
+        "a network of the longest loops, stalled",
     ]
     cycles = {name: trial.run_cycles for name, trial in thorough.trials}
     assert len({cycles[f"a memory that stalls, seed {seed}"] for seed in (1, 2, 3)}) == 3

@@ -58,6 +58,11 @@ EQUIVALENTS = (
         UNREAD,
     ),
     Equivalent(
+        "qnn/compiler/fences.py",
+        "if (landed + written.least <= fence) and written.meets(bounds):",
+        "What is looked at gives no less than it is compared with: of equal ones the least stays.",
+    ),
+    Equivalent(
         "qnn/compiler/tiles.py",
         "last = width if graph[root].shape[1] == 1 else (width + config.banks + 1)",
         "Further pitches have the banks of smaller ones, and of equal ones the first is taken.",
