@@ -53,6 +53,7 @@ def test_the_memory_bounds_a_network_of_large_weights_or_of_large_inputs():
     wide = small_graphs.graph(x, operators.max_pool(name="m", input="x", **pool))
     assert not network(wide, TEST, TEST.bus_bytes, 1).load_bound
     assert network(wide, TEST, 1, 1).load_bound
+    assert network(wide, TEST, 1, 8).load_bound
     # Weights are loaded once for all images of a batch.
     assert not bound(vector, kernel=1, batch=8)
 
