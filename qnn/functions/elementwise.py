@@ -105,6 +105,16 @@ class Elementwise:
         """Whether its results are true or false."""
         return self._on_zeros().dtype == torch.bool
 
+    @property
+    def inverts(self) -> bool:
+        """Whether it ends in a reciprocal, so that the greatest results are of the least values."""
+        if not self.calls:
+            return False
+        last = self.calls[-1]
+        if last.call == "pow.Tensor_Scalar":
+            return last.arguments[1] < 0
+        return last.call in ("rsqrt.default", "reciprocal.default")
+
     def _on_zeros(self):
         return self.raw(torch.zeros(1, self.channels or 1, 1, 1, dtype=torch.float64))
 

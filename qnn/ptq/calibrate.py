@@ -14,6 +14,7 @@ from qnn.functions.table import INDEX_BITS
 from qnn.nn.layer_plans import sum_bits
 from qnn.ptq.choose_index import choose_index
 from qnn.ptq.outliers import Peaks
+from qnn.ptq.split_tables import divides
 from qnn.quant.activation import choose_type
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
@@ -99,7 +100,7 @@ def choose_types(
         bits = max(activation_bits, INPUT_BITS) if given else activation_bits
         chosen = choose_type(together, bits, signed=not positive.issuperset(group))
         types |= dict.fromkeys(group, chosen)
-    types = _no_finer_than_products(graph, types)
+    types = _no_finer_than_operands(graph, types)
     # Last: an index is judged by what its table gives, in the result's type.
     return types | _indices(graph, seen, types, min(activation_bits, INDEX_BITS))
 
@@ -111,20 +112,30 @@ def _indices(graph, seen, types, bits):
         sums, function = sum_of(node.name), node.unfused()[-1].as_function
         # What was found to be silent is a constant now, without the function that was seen.
         if function is not None and sums in seen:
-            found[sums] = choose_index(function, seen[sums], bits, types[node.name])
+            relative = divides(graph, node)
+            found[sums] = choose_index(function, seen[sums], bits, types[node.name], relative)
     return found
 
 
-def _no_finer_than_products(graph, types):
-    """Types without more places behind the point than a product of integers has."""
+def _no_finer_than_operands(graph, types):
+    """Types without more places behind the point than integers of their operands give."""
     for node in graph.nodes:
-        rounds = node.multiplies and len(node.unfused()) == 1
-        places = sum(types[name].exponent for name in node.inputs) if rounds else None
+        places = _places(node, [types[name].exponent for name in node.inputs])
         if places is not None and types[node.name].exponent > places:
             # All of the group that has this type: they would differ else.
             finer, coarser = types[node.name], replace(types[node.name], exponent=places)
             types = {name: coarser if type is finer else type for name, type in types.items()}
     return types
+
+
+def _places(node, operands):
+    """The places that a result may need of what its operands have; None: any number."""
+    if len(node.unfused()) > 1:
+        return None
+    if node.multiplies:
+        return sum(operands)
+    # A sum that is always near 0, as over channels that are normalised, is no reason for more.
+    return None if node.added_places is None else max(operands) + node.added_places
 
 
 def _together(group, seen):

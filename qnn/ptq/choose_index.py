@@ -19,7 +19,9 @@ POINTS = 4
 BEYOND = 1e-4
 
 
-def choose_index(function: Elementwise, sums: Histogram, bits: int, result: QType) -> QType:
+def choose_index(
+    function: Elementwise, sums: Histogram, bits: int, result: QType, relative: bool = False
+) -> QType:
     """The signed type of ``bits`` bits that loses least of the function's results.
 
     It is judged by the squared error of the results, not of the index: where the function is flat,
@@ -31,6 +33,8 @@ def choose_index(function: Elementwise, sums: Histogram, bits: int, result: QTyp
     ----------
     sums : what the function was applied to
     result : the type of what it gives
+    relative : whether errors count by their share of a result: of what tensors are divided by,
+        all are as important, as the tensors are as great as the divisors
     """
     if function.channels is not None:
         return choose_type(sums, bits, signed=True)
@@ -43,6 +47,8 @@ def choose_index(function: Elementwise, sums: Histogram, bits: int, result: QTyp
     wanted = wanted.clamp(result.low * result.scale, result.high * result.scale)
     # Of sums that are all 0 any exponent is right, but one that makes no other layer's too fine.
     start = bits - 1 - math.ceil(math.log2(max(-sums.least, sums.most) or 1.0))
+    if relative:
+        counts = counts / wanted.square().clamp(min=result.scale**2)
     trials = [QType(bits, True, start + step) for step in range(-room, DEPTH)]
     return min(trials, key=lambda index: _error(function, index, result, x, wanted, counts))
 

@@ -27,6 +27,7 @@ from qnn.ptq.outliers import Peaks, warn_of_calibration
 from qnn.ptq.plans import plan_of
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.silence import silence
+from qnn.ptq.split_tables import split_tables
 from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
 from qnn.quant.pow2 import TERMS
@@ -110,7 +111,7 @@ def quantize(
     kinds = find_tasks([output.shape for output in graph.outputs], labels, task, shape)
     peaks = Peaks()
     seen = observe(graph, chunks(batches), peaks)
-    graph = silence(graph, seen)
+    graph, seen = split_tables(silence(graph, seen), seen, activation_bits)
     types = choose_types(graph, seen, activation_bits, _signs(graph, pixels))
     warn_of_calibration(graph, seen, peaks, types, sum(len(batch[0]) for batch in batches))
     if isinstance(terms, Budget):

@@ -1,7 +1,8 @@
 """A histogram of a tensor's values that grows with them, for calibration over many batches."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -77,6 +78,21 @@ class Histogram:
             min(self.least, other.least),
             max(self.most, other.most),
         )
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> "Histogram":
+        """What a function of (batch, channels, height, width) gives of the values, bin by bin."""
+        used = self.counts.nonzero().flatten()
+        # Of the edges too: they may give the least and the greatest result.
+        edges = torch.tensor([self.least, self.most, 0.0], dtype=torch.float64)
+        x = torch.cat([self.centres[used].clamp(self.least, self.most), edges])
+        counts = torch.cat([self.counts[used], torch.tensor([0, 0, self.zeros])])
+        y = function(x[None, None, None])[0, 0, 0]
+        kept = y if self.zeros else y[:-1]
+        found = Histogram.of(kept)
+        places = (kept * (BINS * 2.0**-found.reach)).floor().to(torch.int64) + BINS
+        weights, nonzero = counts[: len(kept)], kept != 0
+        filled = torch.zeros_like(found.counts).index_add_(0, places[nonzero], weights[nonzero])
+        return replace(found, counts=filled, zeros=int(weights[~nonzero].sum()))
 
     def without(self, part: "Histogram") -> "Histogram | None":
         """What is left of the whole that ``part`` was added to; None where that is zeros alone."""

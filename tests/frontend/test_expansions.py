@@ -173,6 +173,20 @@ def test_it_verifies_on_the_functional_simulator(name):
     assert report.passed, report
 
 
+@pytest.mark.rtl
+def test_a_group_norm_and_a_softmax_are_in_rtl_what_they_are_in_the_reference():
+    torch.manual_seed(1)
+
+    def both(x):
+        return F.group_norm(x, 2) * x.softmax(1)
+
+    model, images = Behind(both).eval(), torch.randn(4, 3, 4, 4)
+    graph = qnn.export(qnn.quantize(model, images, 3))
+    design = qnn.compile(graph, named_config("test", activation_bits=8))
+    report = verify(design, encode_input(graph, images[:1].numpy()), "rtl")
+    assert report.passed, report
+
+
 def test_sums_are_divided_in_the_table_behind_them():
     model, images = made("layer norm of channels")
     fused = fuse(capture(model, images[:1]), checked=True)

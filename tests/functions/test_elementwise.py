@@ -37,6 +37,13 @@ def test_constants_of_each_channel_are_along_the_channels():
     assert one.channels == 3
 
 
+def test_a_function_that_ends_in_a_reciprocal_inverts():
+    texts = ("reciprocal(add(x,1))", "rsqrt(x)", "pow(x,-0.5)")
+    assert all(function(text).inverts for text in texts)
+    texts = ("x", "sqrt(x)", "pow(x,2)", "add(reciprocal(x),1)")
+    assert not any(function(text).inverts for text in texts)
+
+
 WRONG = {
     "load.default": [],
     "set_.default": [{"value": 0}],

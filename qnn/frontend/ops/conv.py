@@ -1,5 +1,6 @@
 """FloatConv: a convolution with what fusion has put around it."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -107,6 +108,13 @@ class FloatConv(FloatOperator):
         alone = all(own in (1, size) for own, size in sizes) and self.weight.shape[1] == 1
         padded = self.window.padding == (down, down, right, right)
         return alone and padded and bool((self.weight == 1).all())
+
+    @property
+    def added_places(self) -> int | None:
+        if not self.fixed or self.batchnorm is not None or not bool(self.weight.any()):
+            return None
+        least = float(self.weight[self.weight != 0].abs().min()) * abs(self.scale)
+        return max(math.ceil(-math.log2(least)), 0)
 
     @property
     def shares_type(self) -> bool:

@@ -60,6 +60,11 @@ class FloatOperator(ABC):
         return False
 
     @property
+    def added_places(self) -> int | None:
+        """Binary places that its fixed weights add to its operands'; None: they are not fixed."""
+        return None
+
+    @property
     def takes_skip(self) -> bool:
         """Whether its epilogue can add another tensor to the result."""
         return False
