@@ -9,6 +9,10 @@ from hw.spec.isa.codes import integer, magnitude, term_shift
 from qnn.ir.epilogue import Epilogue
 from qnn.quant.qtype import QType
 
+# Weights that are looked at together: a layer's millions, as integers, would take eight times their
+# codes' memory; channel by channel, a depthwise layer would take a call for each 9 weights.
+TOGETHER = 1 << 16
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -125,12 +129,13 @@ class Sums:
     @cached_property
     def _weight_sums(self):
         """For each output channel: the sum of its positive weights, and of its negative ones."""
-        sums = []
-        # Channel by channel: millions of weights would take eight times their codes' memory.
-        for codes in self.codes.swapaxes(0, 1):
-            weights = integer_weights(codes, self.weight_bits)
-            positive = int(weights.sum(where=weights > 0))
-            sums.append((positive, int(weights.sum()) - positive))
+        sums, each = [], max(1, self.codes[:1, :1].size)
+        count = max(1, TOGETHER // each)
+        for first in range(0, self.codes.shape[1], count):
+            codes = self.codes[:, first : first + count]
+            weights = integer_weights(codes, self.weight_bits).reshape(codes.shape[1], -1)
+            positive = np.maximum(weights, 0).sum(axis=1)
+            sums += zip(positive.tolist(), (weights.sum(axis=1) - positive).tolist(), strict=True)
         return sums
 
     def _partial_sums(self):
