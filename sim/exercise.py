@@ -145,24 +145,29 @@ def _longest(config, seed):
     """Each loop alone, with as many turns as the buffers hold: counts reach their upper bits."""
     net, lanes, layers = Exercise(config, seed), config.lanes, []
 
-    def add(name, blocks, size, kernel, equal=False):
-        source = net.input(f"{name}_of", (lanes * blocks, *size), signed=equal)
-        layers.append((name, source, Window(kernel=kernel), equal))
+    def add(name, blocks, size, kernel, **options):
+        source = net.input(f"{name}_of", (lanes * blocks, *size), signed=blocks == 1)
+        layers.append((name, source, Window(kernel=kernel), options))
 
+    # As many as a power of two, whose last turn has a number of ones alone, and one more.
     # Of tiles, as the buffer holds operand and result.
-    pixels = min(config.feature_words // 4, MOST_TURNS) + 1
-    add("tiles_x", 1, (1, pixels), (1, 1))
-    add("tiles_y", 1, (pixels, 1), (1, 1))
-    # Of taps and blocks, with a word of weights for each, and then with one word for all.
-    some = min(config.weight_words // 2, config.feature_words // 2, MOST_TURNS // 4) + 1
-    most = min(config.feature_words // 2, MOST_TURNS) + 1
-    for turns, equal in ((some, False), (most, True)):
-        add(f"kernel_x_{turns}", 1, (1, turns), (1, turns), equal)
-        add(f"kernel_y_{turns}", 1, (turns, 1), (turns, 1), equal)
-        add(f"blocks_{turns}", turns, (1, 1), (1, 1), equal)
+    most = min(config.feature_words // 4, MOST_TURNS)
+    for pixels in (most, most + 1):
+        add(f"across_{pixels}", 1, (1, pixels), (1, 1))
+        add(f"down_{pixels}", 1, (pixels, 1), (1, 1))
+    # Of taps and blocks, with a word of weights for each, and then with one word for all. Sums are
+    # not rounded: a turn too many or too few would hardly show in a result of few bits.
+    some = min(config.weight_words // 2, config.feature_words // 2, MOST_TURNS // 4)
+    many = min(config.feature_words // 2, MOST_TURNS)
+    for turns, equal in ((some, False), (many, True), (many + 1, True)):
+        options = {"equal": equal, "rounded": False}
+        add(f"kernel_x_{turns}", 1, (1, turns), (1, turns), **options)
+        add(f"kernel_y_{turns}", 1, (turns, 1), (turns, 1), **options)
+        add(f"blocks_{turns}", turns, (1, 1), (1, 1), **options)
     # Inputs stand before all that is computed.
-    made = {name: net.conv(name, x, 1, window, equal=equal) for name, x, window, equal in layers}
+    made = {name: net.conv(name, x, 1, window, **options) for name, x, window, options in layers}
     # Not strip by strip, as what lies on chip has no transfer to wait for.
-    again = net.conv("tiles_y_again", made["tiles_y"], 1, Window(kernel=(1, 1)))
-    last = net.conv("tiles_y_last", again, 1, Window(kernel=(pixels, 1)), equal=True)
-    return net.graph(*(node for name, node in made.items() if name != "tiles_y"), last)
+    down = made.pop(f"down_{most + 1}")
+    again = net.conv("down_again", down, 1, Window(kernel=(1, 1)))
+    last = net.conv("down_last", again, 1, Window(kernel=down.shape[1:]), equal=True, rounded=False)
+    return net.graph(*made.values(), last)

@@ -1,8 +1,12 @@
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from hw.spec.config import named_config
 from qnn.compiler import compile_graph
+from qnn.compiler.check_limits import _weight_bits
 from qnn.errors import CompileError
 from qnn.ir.reference import reference
 from sim import functional
@@ -22,3 +26,13 @@ def test_a_multiplier_must_hold_the_least_and_the_greatest_weight(least, most):
     np.testing.assert_array_equal(outputs[0], reference(network, pixels)["c"])
     with pytest.raises(CompileError, match=r"^conv 'c' needs 4-bit weights, but the configuration"):
         compile_graph(network, named_config("test", pe="multiply", weight_bits=3))
+
+
+def test_a_multipliers_weights_take_as_many_bits_as_twos_complement_has():
+    config = named_config("test", pe="multiply")
+    for least, most in itertools.product((-256, -129, -128, -5, -4, -3, -1, 0), (0, 1, 127, 128)):
+        node = SimpleNamespace(integers=np.array([least, most]))
+        bits = _weight_bits(node, config)
+        assert -(1 << bits - 1) <= least
+        assert most < 1 << bits - 1
+        assert bits == 1 or not (-(1 << bits - 2) <= least and most < 1 << bits - 2)

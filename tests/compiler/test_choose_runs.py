@@ -8,7 +8,7 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.compiler import run_passes
-from qnn.compiler.choose_runs import _Search, _start
+from qnn.compiler.choose_runs import Schedule, _Search, _start, choose_runs
 from qnn.compiler.network import network
 from qnn.compiler.runs import MOST_STRIPS, _slice_counts, stationary
 from qnn.compiler.storage import passes
@@ -41,6 +41,25 @@ def test_an_unrounded_result_of_several_words_lies_in_memory_from_the_beginning(
     net = mapped(small_graphs.graph(x, small_graphs.last(x, 4)), config)
     assert passes(net.graph["last"], config) == words
     assert _start(net)[1] == {"x", "last"}
+
+
+@pytest.mark.parametrize(
+    ("cheap", "large", "taken"),
+    [(1000, 990, 1000), (1000, 989, 989), (1000, 1001, 1000), (None, 7, 7), (7, None, 7)],
+)
+def test_the_plan_that_sends_the_largest_is_taken_where_it_costs_clearly_less(
+    monkeypatch, cheap, large, taken
+):
+    x = image(8, type=U8)
+    net = mapped(small_graphs.graph(x, conv("a", x, 8)))
+
+    def plan(search, _start, order):
+        cycles = cheap if order == search.cost else large
+        return cycles and Schedule((), frozenset(), cycles)
+
+    monkeypatch.setattr(_Search, "plan", plan)
+    # So few words that something has to go to memory.
+    assert choose_runs(net, 1).cycles == taken
 
 
 @pytest.mark.parametrize(("few", "stays"), [((18, 2), True), ((17, 2), False), ((18, 1), False)])

@@ -28,6 +28,11 @@ class Equivalent:
 
 EQUIVALENTS = (
     Equivalent(
+        "qnn/compiler/data_section.py",
+        "return end + (end) % ALIGNMENT",
+        "An instruction is half of ALIGNMENT, so that as much is over as is missing.",
+    ),
+    Equivalent(
         "qnn/compiler/newest.py",
         "NONE = -(2)  # no instruction",
         "It is compared with itself and with numbers of instructions, which begin at 0.",
