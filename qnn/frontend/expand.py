@@ -8,11 +8,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from qnn.frontend.expansions import EXPANSIONS
 from qnn.frontend.faults import FaultyModel, module_of, site_of, target_of
+from qnn.frontend.volumes import VOLUME, VOLUMES
 
 
 def expands(node: fx.Node) -> bool:
     """Whether ``node`` is read as simpler calls."""
-    return target_of(node) in EXPANSIONS
+    return target_of(node) in EXPANSIONS or _is_of_volumes(node)
 
 
 def expanded(node: fx.Node, values: dict[fx.Node, Any], read: Callable[[fx.Node], Any]) -> Any:
@@ -28,9 +29,9 @@ def expanded(node: fx.Node, values: dict[fx.Node, Any], read: Callable[[fx.Node]
     FaultyModel
         One of them cannot be read; the fault is that of the whole call.
     """
-    graph = _traced(node)
-    placeholders = graph.find_nodes(op="placeholder")
     try:
+        graph = _traced(node)
+        placeholders = graph.find_nodes(op="placeholder")
         for inner, outer in zip(placeholders, node.all_input_nodes, strict=True):
             values[inner] = values[outer]
         for inner in graph.nodes:
@@ -46,11 +47,12 @@ def _traced(node):
     """The graph of the simpler calls, whose nodes have the notes of an exported program's."""
     outer = node.all_input_nodes
     held = [source.meta["val"] for source in outer]
+    expansion = (VOLUMES if _is_of_volumes(node) else EXPANSIONS)[target_of(node)]
 
     def called(*given):
         by_node = dict(zip(outer, given, strict=True))
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: by_node[n])
-        return EXPANSIONS[target_of(node)](*args, **kwargs)
+        return expansion(*args, **kwargs)
 
     # On tensors without values, as the program itself was traced.
     with held[0].fake_mode:
@@ -65,3 +67,8 @@ def _traced(node):
     (result, *_) = graph.output_node().all_input_nodes
     result.meta["nn_module_stack"] = node.meta.get("nn_module_stack")
     return graph
+
+
+def _is_of_volumes(node):
+    # Normalisations have one name for data of any axes.
+    return target_of(node) in VOLUMES and node.args[0].meta["val"].dim() == VOLUME

@@ -47,10 +47,6 @@ KINDS = {
         *("any", "all", "cond", "while_loop", "map_impl", "scan"),
     ),
     # Layers of other data.
-    f"use layers for images {TRAIN}; volumes are not computed": (
-        *("conv3d", "max_pool3d", "avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d"),
-        *("max_pool3d_with_indices", "_adaptive_avg_pool3d"),
-    ),
     "look vectors up on the host, and give them as an input": (
         *("embedding", "_embedding_bag", "embedding_bag", "one_hot"),
     ),
