@@ -47,6 +47,7 @@ from qnn.frontend.passes.lower_slices import lower_slices
 from qnn.frontend.passes.lower_transposed import lower_transposed
 from qnn.frontend.passes.move_divisors import move_divisors
 from qnn.frontend.passes.separate_inputs import separate_inputs
+from qnn.frontend.passes.split_pools import split_pools
 from qnn.frontend.passes.spread_operands import spread_operands
 from qnn.frontend.passes.spread_over_interleaves import spread_over_interleaves
 
@@ -82,6 +83,7 @@ PASSES = (
     FusionPass(lift_gathers, needs=(BatchNorm,)),
     FusionPass(hoist_activations),
     FusionPass(move_divisors, needs=(BatchNorm,)),
+    FusionPass(split_pools),
     FusionPass(lower_pools, removes=(AveragePool,)),
     FusionPass(absorb_gathers, needs=(BatchNorm, AveragePool)),
     FusionPass(fold_flatten, needs=(BatchNorm, AveragePool), removes=(Flatten,)),

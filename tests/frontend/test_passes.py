@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from qnn.frontend import fuse as fusion
+from qnn.frontend.capture import capture
 from qnn.frontend.check import check
 from qnn.frontend.fuse import PASSES, FusionPass, fuse
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.conv import identity
+from qnn.frontend.passes.split_pools import split_pools
 from qnn.frontend.rewrite import Rewrite
 from qnn.frontend.run import run
 from qnn.ir.graph import Output
@@ -247,6 +250,17 @@ c = conv(r) 3x2x2 1x1 scale=0.1111111111111111
 p = averagepool(c) 3x1x1 2x2 stride=(2,2) divisor=4
 d = conv(p) 3x1x1 1x1
 return d""",
+    ),
+    "split_pools": (
+        """\
+x = input() 32x112x112
+a = averagepool(x) 32x1x1 112x112 stride=(112,112) divisor=12544
+return a""",
+        """\
+x = input() 32x112x112
+a_row = averagepool(x) 32x112x1 1x112 stride=(1,112) divisor=1
+a = averagepool(a_row) 32x1x1 112x1 stride=(112,1) divisor=12544
+return a""",
     ),
     "lower_pools": (
         """\
@@ -545,3 +559,26 @@ def test_the_order_of_passes_holds():
     copy = identity("c", graph.inputs[0])
     both = replace(graph, nodes=(*graph.nodes, copy), outputs=(Output("c", copy.shape),))
     assert str(fuse(both, checked=True)) == str(both)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Of the whole map, but no more than half of a buffer; and one row alone.
+        "x = input() 32x56x56\na = averagepool(x) 32x1x1 56x56 stride=(56,56) divisor=3136",
+        "x = input() 512x1x512\na = averagepool(x) 512x1x1 1x512 stride=(1,512) divisor=512",
+    ],
+)
+def test_an_average_that_fits_stays_whole(text):
+    assert str(split_pools(parse(f"{text}\nreturn a"))) == f"{text}\nreturn a"
+
+
+def test_a_padded_average_of_many_channels_is_the_same_in_two_steps():
+    pool = nn.AvgPool2d((5, 3), (2, 1), (2, 1))
+    model = nn.Sequential(pool)
+    images = torch.randn(1, 2048, 7, 14, generator=torch.Generator().manual_seed(0))
+    graph = capture(model, images)
+    split = split_pools(graph)
+    assert len(split.nodes) == 3
+    name = graph.outputs[0].name
+    torch.testing.assert_close(run(split, images)[name], pool(images))
