@@ -40,7 +40,7 @@ FAMILIES = MappingProxyType(
     }
 )
 # What computes is drawn more often than what only moves values.
-WEIGHTS = ("convolution", "convolution", "two tensors", "function", *FAMILIES)
+WEIGHTS = ("convolution", "convolution", "two tensors", "function", "enlarging", *FAMILIES)
 Given = Tensor | tuple[Tensor, ...]  # what a network takes: a tuple where it has several inputs
 
 

@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 # Draws a layer for tensors of a shape; None where tensors of that shape can have none.
 Maker = Callable[[Callable, Shape], nn.Module | None]
 
-MOST_ENLARGED = 60  # pixels of an image that becomes larger, so that simulation stays quick
+MOST_ENLARGED = 90  # pixels of an image that becomes larger, so that simulation stays quick
 
 
 class Called(nn.Module):

@@ -12,7 +12,7 @@ REACHED = (
     *("conv", "grouped conv", "depthwise conv", "strided conv", "dilated conv", "conv of terms"),
     *("terms by channel", "skip", "broadcast skip", "unrounded conv", "cut conv"),
     *("table", "table by channel", "table of a product"),
-    *("product", "gate", "square"),
+    *("product", "gate"),  # a square is a table, wherever there is one
     *("maxpool", "concat", "interleave with steps", "interleave side by side"),
     *("pixels", "image", "vector", "sequence", "tokens", "several inputs", "several outputs"),
     *("output in another order", "output finished by the host"),
@@ -35,7 +35,7 @@ def _of_node(node: Operator, graph: Graph) -> Iterator[str]:
         case "multiply":
             first, second = node.inputs
             gate = graph[second].shape != graph[first].shape
-            yield "square" if first == second else "gate" if gate else "product"
+            yield "gate" if gate else "product"
             if node.epilogue.table is not None:
                 yield "table of a product"
         case "interleave":
