@@ -21,6 +21,7 @@ from tests.blocks import (
     enlarging,
     functions,
     heads,
+    normalising,
     pooling,
     selecting,
     two_tensors,
@@ -35,6 +36,7 @@ FAMILIES = MappingProxyType(
         "arithmetic": functions.ARITHMETIC,
         "two tensors": two_tensors.KINDS,
         "enlarging": enlarging.KINDS,
+        "normalising": normalising.KINDS,
         "selecting": selecting.KINDS,
         "pooling": pooling.KINDS,
     }
