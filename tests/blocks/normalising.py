@@ -1,4 +1,4 @@
-"""Normalisations by an image's own values, quotients of two tensors, and softmax inside networks."""
+"""Normalisations by an image's own values, quotients of two tensors, and softmax of channels."""
 
 from types import MappingProxyType
 
