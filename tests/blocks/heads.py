@@ -14,7 +14,7 @@ MOST_FEATURES = 400  # of a linear layer over a whole map
 
 def _flat(draw):
     ways = (
-        lambda x: x.view(x.size(0), -1),
+        lambda x: x.contiguous().view(x.size(0), -1),
         lambda x: x.flatten(1),
         lambda x: x.reshape(len(x), -1),
     )
@@ -54,7 +54,7 @@ def _boxes(draw, shape):
     layer = point(shape, shape[0], anchors * values)
 
     def laid_out(x):
-        x = x.view(len(x), anchors, values, *shape[1:]).movedim(2, -1)
+        x = x.reshape(len(x), anchors, values, *shape[1:]).movedim(2, -1)
         return x.reshape(len(x), -1, values)
 
     return nn.Sequential(layer, Called(laid_out))

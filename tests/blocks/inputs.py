@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.blocks.parts import Called, Shape, conv, shape_after
+from tests.blocks.parts import Called, Shape, conv, evaluated, shape_after
 
 CHANNELS = (1, 2, 3, 5, 8, 9)
 Fed = tuple[tuple[Shape, ...], nn.Module, Shape]  # shapes of inputs, what joins them, its shape
@@ -82,8 +82,7 @@ def _two_sequences(draw, most: int) -> Fed:
 
 
 def _met(shapes, meeting):
-    with torch.no_grad():
-        found = meeting.eval()(*(torch.zeros(2, *shape) for shape in shapes))
+    found = evaluated(meeting, *(torch.zeros(2, *shape) for shape in shapes))
     return shapes, meeting, tuple(found.shape[1:])
 
 

@@ -45,6 +45,11 @@ def _quotient(draw, shape):
     return Called(lambda x, y: x / (1 + y.abs()), branch)
 
 
+def _softmax(draw, shape):
+    # Of a single channel it is 1, and nothing of the input is left.
+    return Called(lambda x: torch.softmax(x, 1)) if shape[0] > 1 else None
+
+
 def _by_space(draw, shape):
     over = space(shape)
     return Called(lambda x: x / (x.norm(dim=over, keepdim=True) + 0.1))
@@ -57,7 +62,7 @@ KINDS = MappingProxyType(
         "layer norm of channels": _norm(lambda draw, shape: LastAxis(nn.LayerNorm(8))),
         "root mean square": _norm(lambda draw, shape: LastAxis(nn.RMSNorm(8))),
         "normalised channels": _norm(lambda draw, shape: Called(lambda x: F.normalize(x, dim=1))),
-        "softmax of channels": lambda draw, shape: Called(lambda x: torch.softmax(x, 1)),
+        "softmax of channels": _softmax,
         "quotient": _quotient,
         "over a norm of space": _by_space,
     }

@@ -34,10 +34,15 @@ def called(function: Callable[[Tensor], Tensor]) -> Maker:
 
 def shape_after(layer: nn.Module, shape: Shape) -> Shape:
     """The shape of what ``layer`` gives."""
+    return tuple(evaluated(layer, torch.zeros(2, *shape)).shape[1:])
+
+
+def evaluated(layer: nn.Module, *given: Tensor):
+    """What ``layer`` gives in evaluation; it is left as it was."""
     training = layer.training
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch copies for padding="same" with even kernels
-        found = tuple(layer.eval()(torch.zeros(2, *shape)).shape[1:])
+        found = layer.eval()(*given)
     layer.train(training)
     return found
 

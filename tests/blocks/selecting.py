@@ -59,7 +59,7 @@ def _shuffled(draw, shape):
     groups = draw(st.sampled_from(divisors(shape[0])))
 
     def shuffle(x):
-        parts = x.view(len(x), groups, shape[0] // groups, *shape[1:])
+        parts = x.reshape(len(x), groups, shape[0] // groups, *shape[1:])
         return parts.transpose(1, 2).reshape(x.shape)
 
     layer = Called(shuffle)
@@ -89,7 +89,7 @@ def _focused(draw, shape):
 def _branch_sum(draw, shape):
     parts = draw(st.integers(2, 3))
     layer = same(draw, shape, parts * shape[0])
-    total = Called(lambda x: x.view(len(x), parts, shape[0], *shape[1:]).sum(1))
+    total = Called(lambda x: x.reshape(len(x), parts, shape[0], *shape[1:]).sum(1))
     return nn.Sequential(layer, total)
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from qnn.frontend.graph import FloatGraph
 from qnn.ir.graph import Output
+from tests.blocks.parts import evaluated
 from tests.models import Case, as_tuple
 
 
@@ -49,8 +49,7 @@ def captured(cases: Sequence[Case]) -> list[FloatGraph | None]:
 
 
 def _count(case):
-    with torch.no_grad():
-        return len(as_tuple(case.model.eval()(*as_tuple(case.calibration))))
+    return len(as_tuple(evaluated(case.model, *as_tuple(case.calibration))))
 
 
 def _part(whole: FloatGraph, inputs, outputs: tuple[Output, ...]) -> FloatGraph:
