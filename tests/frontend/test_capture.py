@@ -198,11 +198,11 @@ def test_what_no_output_needs_is_left_out():
     ("function", "parts", "text"),
     [
         (
-            lambda m, x: x + torch.arange(48.0).view(8, 6),
+            lambda m, x: x + torch.arange(96.0).view(2, 1, 8, 6),
             {},
             "model (aten.add, HERE) needs one number as other, or one for each channel, not a "
-            "constant of shape (8, 6) that differs from place to place; give the map as a second "
-            "input of the network, or add a bias for each channel",
+            "constant of shape (2, 1, 8, 6) that differs from place to place; give the map as a "
+            "second input of the network, or add a bias for each channel",
         ),
         (
             lambda m, x: x / 0,
