@@ -364,10 +364,11 @@ def test_an_input_that_the_model_does_not_take_is_refused():
         "instead; give data of the shape that the model takes"
     )
     with pytest.raises(ModelError) as caught:
-        capture(nn.Identity(), torch.zeros(1, 4, 5, 6, 7))
+        capture(nn.Identity(), torch.zeros(1, 3, 4, 5, 6, 7))
     assert str(caught.value) == (
         "model input 'input' needs shape (batch, channels, height, width), (batch, channels, "
-        "length) or (batch, features), not (batch, 4, 5, 6, 7); join the axes that are more"
+        "depth, height, width), (batch, channels, length) or (batch, features), not (batch, 3, 4, "
+        "5, 6, 7); join the axes that are more"
     )
 
 
