@@ -15,16 +15,18 @@ from qnn.frontend.aten.calls import block_shape, call_of, fits, result_of
 from qnn.frontend.aten.filled import FILLED, filled
 from qnn.frontend.aten.max_unpool import places_of
 from qnn.frontend.aten.registry import OF_VIEWS, OPERATORS
+from qnn.frontend.decompose import by_steps
 from qnn.frontend.evaluate import evaluated
 from qnn.frontend.expand import expanded, expands
-from qnn.frontend.faults import Fault, FaultyModel, Site, module_of, site_of, target_of
+from qnn.frontend.faults import Fault, FaultyModel, Site, site_of, target_of
 from qnn.frontend.graph import FloatGraph, needed
 from qnn.frontend.inputs import as_given, input_of
 from qnn.frontend.materialise import Materialise
+from qnn.frontend.names import Names
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.outputs import axes_of, function_of, is_finished, layout_of, of_one_operator
-from qnn.frontend.signature import live_nodes, results, states, warn_of_unread
+from qnn.frontend.signature import given_to, live_nodes, results, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
     CONCATS,
@@ -50,13 +52,14 @@ def read(program: ExportedProgram) -> FloatGraph:
     FaultyModel
         The program does what integers of shifts and adds cannot; it has every fault.
     """
-    try:
-        return _Walk(program).graph()
-    except FaultyModel:
-        # What no sequence (channels, length) can be, tokens (tokens, channels) may be.
+    lines = any(each.dim() == 3 for each in given_to(program))
+    # What no sequence (channels, length) can be, tokens (tokens, channels) may be. Either is better
+    # than what has to be cut into pieces.
+    readings = ((False, False), (True, False), (True, True)) if lines else ()
+    for tokens, cuts in readings:
         with suppress(FaultyModel):
-            return _Walk(program, tokens=True).graph()
-        raise
+            return _Walk(program, tokens, cuts).graph()
+    return _Walk(program).graph()
 
 
 @dataclass
@@ -66,6 +69,7 @@ class _Walk:
     Members
     -------
     tokens : whether inputs of three axes are (batch, tokens, channels)
+    cuts : whether views may be cut into pieces
     values : what was computed at each node: an operator of the float graph, or a constant
     states : buffers that are no constants, each with its fault
     unknown : names of stand-ins for results that no float graph has, of whatever shape
@@ -73,9 +77,10 @@ class _Walk:
 
     program: ExportedProgram
     tokens: bool = False
+    cuts: bool = True
     nodes: dict[str, FloatOperator] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    names: Names = field(init=False)
     faults: list[Fault] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     states: dict[fx.Node, Fault] = field(default_factory=dict)
@@ -85,17 +90,18 @@ class _Walk:
     materialise: Materialise = field(init=False)
 
     def __post_init__(self):
+        self.names = Names(self.nodes)
         signature = self.program.graph_signature  # whose tables are made anew whenever asked for
         self.constants = {
             **signature.inputs_to_parameters,
             **signature.inputs_to_buffers,
             **signature.inputs_to_lifted_tensor_constants,
         }
-        placeholders = self.program.graph.find_nodes(op="placeholder")
-        images = [node for node in placeholders if node.name in signature.user_inputs]
-        self.batch = next((node.meta["val"].shape[0] for node in images if _is_tensor(node)), 0)
+        self.batch = next((each.shape[0] for each in given_to(self.program)), 0)
         self.materialise = Materialise(
-            self.batch, lambda node: self._add(replace(node, name=self._unique(node.name)))
+            self.batch,
+            lambda node: self._add(replace(node, name=self.names.fresh(node.name))),
+            self.cuts,
         )
 
     def graph(self) -> FloatGraph:
@@ -164,14 +170,25 @@ class _Walk:
         return found
 
     def _operator(self, node):
-        target = target_of(node)
         if is_finished(node):
             return self._finished(node)
-        if target not in OPERATORS and not only_moves(node) and not expands(node):
-            raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target))])
-        # What it reads is told already, and would be blamed here once more.
+        if target_of(node) in OPERATORS or only_moves(node) or expands(node):
+            return self._taken(node)
+        known_steps = not self._reads_unknown(node)
+        found = by_steps(node, self.values, self._call) if known_steps else None
+        if found is None:
+            raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target_of(node)))])
+        return found
+
+    def _reads_unknown(self, node):
+        """Whether an operand has a fault that is told already."""
         operands = [self.values[n] for n in node.all_input_nodes]
-        if any(computed(each) and self._is_unknown(each) for each in operands):
+        return any(computed(each) and self._is_unknown(each) for each in operands)
+
+    def _taken(self, node):
+        target = target_of(node)
+        # It would be blamed here once more.
+        if self._reads_unknown(node):
             return self._stand_in(node)
         if expands(node):
             return expanded(node, self.values, self._call)
@@ -182,8 +199,7 @@ class _Walk:
         values = {n: self.values[n] for n in node.all_input_nodes}
         through = passage(node, values, self.materialise)
         if through is None:
-            reads_views = target in OF_VIEWS
-            plain = {n: v if reads_views else self._plain(v) for n, v in values.items()}
+            plain = values if target in OF_VIEWS else {n: self._plain(v) for n, v in values.items()}
             return self._read(node, plain, lambda: block_shape(node, self.batch))
         return through.back(
             self._read(node, {**values, **through.values}, lambda: through.shape, through.rank)
@@ -191,7 +207,7 @@ class _Walk:
 
     def _read(self, node, values, shape, rank=None):
         """The operator that a call of the program is, with ``values`` for what it reads."""
-        call = call_of(node, self._name(node), values, self.nodes, self.materialise, shape, rank)
+        call = call_of(node, self.names.of(node), values, self.nodes, self.materialise, shape, rank)
         result = OPERATORS[target_of(node)](call)
         call.check_all_taken()
         if isinstance(result, list):
@@ -208,7 +224,7 @@ class _Walk:
     def _moved(self, node):
         """Views of what only reshapes, permutes or selects, or the operand that is alike."""
         values = {n: view_of(n, self.values[n]) for n in node.all_input_nodes}
-        found = called(node, self._name(node), values)
+        found = called(node, self.names.of(node), values)
         return [known(v) for v in found] if isinstance(found, list) else known(found)
 
     def _concatenated(self, node):
@@ -244,7 +260,7 @@ class _Walk:
 
     def _stand_in(self, node):
         """What stands for the result of an operator that has a fault, so that the walk goes on."""
-        result = FloatInput(name=self._unique(node.name), shape=())
+        result = FloatInput(name=self.names.fresh(node.name), shape=())
         # Of integers and of other axes nothing is known that a reader could rely on.
         plain = not any(is_view(self.values.get(n)) for n in node.all_input_nodes)
         real = _is_tensor(node) and result_of(node).dtype == torch.float32
@@ -252,23 +268,6 @@ class _Walk:
             return self._add(FloatInput(name=result.name, shape=block_shape(node, self.batch)))
         self.unknown.add(result.name)
         return self._add(result)
-
-    def _name(self, node):
-        """The path of the module, and the operator after it where the module computes more."""
-        path, kind = module_of(node)
-        called = target_of(node).split(".")[-1].strip("_")
-        leaf = path and kind.startswith("torch.nn.modules.")
-        return self._unique(path if leaf else f"{path}.{called}".strip("."))
-
-    def _unique(self, name):
-        """``name``, with the least number behind it that makes it one of its own."""
-        count = self.counts.get(name, 0)
-        result = f"{name}_{count}" if count else name
-        while result in self.nodes:
-            count += 1
-            result = f"{name}_{count}"
-        self.counts[name] = count  # all below are taken, and stay so
-        return result
 
     def _outputs(self):
         outputs = []

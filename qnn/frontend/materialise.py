@@ -1,18 +1,22 @@
 """A view as a block of channels, rows and columns, by the operators that give it one."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import prod
 
 import torch
 from torch import Tensor
 
+from qnn.frontend.faults import FaultyModel
 from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.flatten import Flatten
 from qnn.frontend.ops.gather import ChannelGather
+from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.slice import Slice
+from qnn.frontend.pieces import cuts, resampled
 from qnn.frontend.side_by_side import side_by_side
 from qnn.frontend.views import Held, View, block_of, is_view
 from qnn.ir.window import Window
@@ -26,11 +30,13 @@ class Materialise:
     -------
     batch : how many images the exported program has
     add : takes an operator into the graph, by the name that it gets there
+    cuts : whether a view may be cut into pieces, which are copied each for itself
     done : what was given already, by the view
     """
 
     batch: int
     add: Callable[[FloatOperator], FloatOperator]
+    cuts: bool = True
     done: dict[int, tuple[View, FloatOperator]] = field(default_factory=dict)
 
     def __call__(self, view: View) -> FloatOperator:
@@ -90,21 +96,84 @@ class Materialise:
             return first
         if block[1:] == (1, 1):
             return self._vector(view, places.flatten())
-        source = self.joined(view)
-        found = None if source is None else self._image(view, source, places)
-        if found is not None:
-            return found
-        if view.instead is not None:
-            return view.instead()
-        found = side_by_side(view, places, self)
-        if found is not None:
-            return self.add(found)
+        for way in (self._selected, self._instead, self._beside, self._pieced):
+            found = way(view, places)
+            if found is not None:
+                return found
         got = " and ".join(str(each.shape) for each in view.sources)
         raise view.refuse(
             f"each of the channels of {block} to be rows and columns of one channel before it",
             f"a mixture of channels and places of {got}",
-            "move values so at the end of the network alone",
+            "move values so at the end of the network alone, or of smaller images",
         )
+
+    def _selected(self, view, places):
+        """One selection of channels, rows and columns; None: there is none."""
+        source = self.joined(view)
+        if source is None:
+            return None
+        found = self._image(view, source, places)
+        if found is not None:
+            return found
+        channels = places.flatten(1) // prod(source.shape[1:])
+        # Of whole channels, rows and columns may lie in any order.
+        if not bool((channels == channels[:, :1]).all()):
+            return None
+        image = resampled(view.name, source, places)
+        if image is None:
+            return None
+        image = replace(image, shape=(source.shape[0], *image.shape[1:]))
+        return self.gathered(view.name, self.add(image), channels[:, 0])
+
+    def _instead(self, view, _):
+        """What the view's own call would be on blocks."""
+        if view.instead is None:
+            return None
+        with suppress(FaultyModel):
+            return view.instead()
+        return None
+
+    def _beside(self, view, places):
+        """Parts of fewer tensors each, side by side."""
+        with suppress(FaultyModel):
+            found = side_by_side(view, places, self)
+            return None if found is None else self.add(found)
+        return None
+
+    def _pieced(self, view, places):
+        """Pieces of rows or columns side by side, each of which is one selection."""
+        if not self.cuts:
+            return None
+        for step, cut in cuts(view, places, self.batch):
+            made, firsts = [], []
+            for piece in cut():
+                found = self._piece(piece.view)
+                if found is None:
+                    break
+                made.append(found)
+                firsts.append(piece.first)
+            else:
+                names = tuple(each.name for each in made)
+                return self.add(
+                    FloatInterleave(
+                        name=view.name,
+                        inputs=names,
+                        shape=tuple(places.shape),
+                        step=step,
+                        offsets=tuple(firsts),
+                    )
+                )
+        return None
+
+    def _piece(self, view):
+        places = view.of_one_image(self.batch)
+        (first, *more) = view.sources
+        if not more and first.shape == tuple(places.shape):
+            if torch.equal(places.flatten(), torch.arange(view.total)):
+                return first
+        if tuple(places.shape[1:]) == (1, 1):
+            return self._vector(view, places.flatten())
+        return self._selected(view, places)
 
     def _vector(self, view, places):
         """Any values of all images, as a vector."""

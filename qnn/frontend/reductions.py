@@ -1,4 +1,4 @@
-"""Means, sums and maxima over axes: pooling of rows and columns, and sums of channels."""
+"""Means, sums and extremes over axes: pooling of rows and columns, and arithmetic of channels."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,15 +9,17 @@ import torch
 
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.materialise import Materialise
+from qnn.frontend.ops.add import Add
+from qnn.frontend.ops.affine import Affine
 from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.conv import FloatConv
-from qnn.frontend.ops.extreme import Extreme
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.views import Held, View, in_order, is_view, known, whole
 from qnn.ir.shape import Shape
 from qnn.ir.window import Pair, Window
 
-MEAN, SUM, MAXIMUM = "mean", "sum", "maximum"
+MEAN, SUM, MAXIMUM, MINIMUM = "mean", "sum", "maximum", "minimum"
+EXTREMES = (MAXIMUM, MINIMUM)
 
 
 @dataclass(frozen=True)
@@ -92,64 +94,53 @@ class Reduction:
                 pooled = self._pooled(f"{name}.maps", source, tuple(source.shape[1:]))
                 return self._of(name, pooled, maps[:, :, 0] // area)
         if bool((pixel == pixel[:, :1]).all()):
-            of_channels = self._greatest if self.kind == MAXIMUM else self._of_channels
-            return of_channels(name, source, channel.sort(1)[0], pixel[:, 0])
+            sets, number = channel.sort(1)[0].unique(dim=0, return_inverse=True)
+            of_sets = self._extreme_of if self.kind in EXTREMES else self._sum_of
+            result = of_sets(name, source, sets)
+            return result, number * area + pixel[:, 0]
         return None
 
     def _of_space(self, name, source, channel, pixels):
+        """Windows of a map side by side, of whatever size, that divide it."""
         _, height, width = source.shape
-        count = pixels.shape[1]
-        steps = pixels - pixels[:, :1]
-        # As many places of a map, in whatever order, are all of it.
-        if count == height * width:
-            return self._pooled(name, source, (height, width)), channel
-        row, column = pixels[:, 0] // width, pixels[:, 0] % width
-        if count == width and torch.equal(steps, torch.arange(width).expand_as(steps)):
-            if not bool(column.any()):
-                return self._pooled(name, source, (1, width)), channel * height + row
-        if count == height and torch.equal(steps, (torch.arange(height) * width).expand_as(steps)):
-            if not bool(row.any()):
-                return self._pooled(name, source, (height, 1)), channel * width + column
-        return None
+        rows, columns = pixels // width, pixels % width
+        top, left = rows.amin(1), columns.amin(1)
+        inner = (rows - top[:, None]) * width + columns - left[:, None]
+        high, wide = (int((x.amax(1) - x.amin(1)).amax()) + 1 for x in (rows, columns))
+        window = torch.arange(high)[:, None] * width + torch.arange(wide)
+        same = inner.shape[1] == window.numel() and bool((inner == window.flatten()).all())
+        if not same or height % high or width % wide or bool((top % high + left % wide).any()):
+            return None
+        down, across = height // high, width // wide
+        place = (channel * down + top // high) * across + left // wide
+        return self._pooled(name, source, (high, wide)), place
 
-    def _of_channels(self, name, source, channels, pixel):
+    def _sum_of(self, name, source, sets):
         """Sums of channels at each pixel, which a convolution of equal weights gives."""
-        sets, number = channels.unique(dim=0, return_inverse=True)
-        share = 1.0 if self.kind == SUM else 1.0 / channels.shape[1]
+        share = 1.0 if self.kind == SUM else 1.0 / sets.shape[1]
         weight = torch.zeros(len(sets), source.shape[0])
         weight.scatter_add_(1, sets, torch.full(sets.shape, share))
-        conv = FloatConv(
-            name=name,
-            inputs=(source.name,),
-            shape=(len(sets), *source.shape[1:]),
-            window=Window(kernel=(1, 1)),
-            weight=weight[:, :, None, None],
-            fixed=True,
-        )
-        return self.make.add(conv), number * prod(source.shape[1:]) + pixel
+        return self.make.add(_fixed(name, source, weight))
 
-    def _greatest(self, name, source, channels, pixel):
-        """The maxima of channels at each pixel, of one half of them and the other over and over."""
-        sets, number = channels.unique(dim=0, return_inverse=True)
-        places = number * prod(source.shape[1:]) + pixel
-        # As many steps as the number of channels has bits.
+    def _extreme_of(self, name, source, sets):
+        """The greatest or least of channels at each pixel, by halves: a + relu(b - a)."""
         while sets.shape[1] > 1:
             half = (sets.shape[1] + 1) // 2
-            # Of an odd number the one in the middle is in both halves.
-            parts = [
-                self.make.gathered(f"{name}.half", source, part.flatten())
-                for part in (sets[:, :half], sets[:, -half:])
-            ]
-            source = self.make.add(
-                Extreme(
-                    name=name,
-                    inputs=tuple(part.name for part in parts),
-                    shape=parts[0].shape,
-                    least=False,
-                )
-            )
-            sets = torch.arange(source.shape[0]).reshape(len(sets), half)
-        return source, places
+            # Of an odd number the middle one is in both halves, which changes no extreme.
+            one, other = sets[:, :half].flatten(), sets[:, -half:].flatten()
+            last = half == 1
+            label = name if last else f"{name}.{half}"
+            first = self.make.gathered(f"{label}.first", source, one)
+            weight = torch.zeros(len(one), source.shape[0])
+            # Where both are one channel, nothing is left over it.
+            weight[torch.arange(len(one)), other] += 1
+            weight[torch.arange(len(one)), one] -= 1
+            bound = {"low": 0.0} if self.kind == MAXIMUM else {"high": 0.0}
+            excess = replace(_fixed(f"{label}.excess", source, weight), **bound)
+            names = (first.name, self.make.add(excess).name)
+            source = self.make.add(Add(name=label, inputs=names, shape=excess.shape))
+            sets = torch.arange(len(one)).reshape(len(sets), half)
+        return source
 
     def _pooled(self, name, source, kernel: Pair):
         channels, height, width = source.shape
@@ -158,5 +149,34 @@ class Reduction:
         common: dict[str, Any] = {"name": name, "inputs": (source.name,), "shape": shape}
         if self.kind == MAXIMUM:
             return self.make.add(FloatMaxPool(**common, window=window))
+        if self.kind == MINIMUM:
+            # The least is the greatest of the negatives, less than nothing.
+            below = self.make.add(_negative(f"{name}.negative", source))
+            common = {**common, "name": f"{name}.greatest", "inputs": (below.name,)}
+            return self.make.add(
+                _negative(name, self.make.add(FloatMaxPool(**common, window=window)))
+            )
         divisor = prod(kernel) if self.kind == MEAN else 1
         return self.make.add(AveragePool(**common, window=window, divisor=divisor))
+
+
+def _fixed(name, source, weight):
+    return FloatConv(
+        name=name,
+        inputs=(source.name,),
+        shape=(len(weight), *source.shape[1:]),
+        window=Window(kernel=(1, 1)),
+        weight=weight[:, :, None, None],
+        fixed=True,
+    )
+
+
+def _negative(name, source):
+    channels = source.shape[0]
+    return Affine(
+        name=name,
+        inputs=(source.name,),
+        shape=source.shape,
+        factor=torch.full((channels,), -1.0, dtype=torch.float64),
+        shift=torch.zeros(channels, dtype=torch.float64),
+    )

@@ -2,7 +2,7 @@
 
 import warnings
 
-from torch import fx
+from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
@@ -18,6 +18,13 @@ def results(program: ExportedProgram) -> list:
     pairs = zip(found, program.graph_signature.output_specs, strict=True)
     given = [item for item, spec in pairs if spec.kind is OutputKind.USER_OUTPUT]
     return [item for item in given if item is not None]
+
+
+def given_to(program: ExportedProgram) -> list[Tensor]:
+    """What the user gives, in order, as the program was exported with it; tensors alone."""
+    names = program.graph_signature.user_inputs
+    held = [node.meta.get("val") for node in _placeholders(program) if node.name in names]
+    return [each for each in held if isinstance(each, Tensor)]
 
 
 def live_nodes(program: ExportedProgram) -> set[fx.Node]:

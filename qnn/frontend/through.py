@@ -1,7 +1,6 @@
 """Operators on views that a block before the view can compute as well, so that nothing moves.
 
-What works value by value may work before values are moved, and a linear layer on the last axis is
-a convolution of kernel 1 wherever that axis has the channels of one tensor.
+What works value by value may work before values are moved.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,8 +18,6 @@ from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.views import Held, View, block_of, computed, is_view, known, view_of, whole
 from qnn.ir.shape import Shape
-
-LAST_AXIS = {"aten.linear", "aten.matmul"}  # products of the last axis with a constant matrix
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,6 @@ class Passage:
 def passage(node: fx.Node, values: Mapping[fx.Node, Any], make: Materialise) -> Passage | None:
     """How ``node`` is computed before the views that it reads; None: it is not."""
     target = target_of(node)
-    if target in LAST_AXIS:
-        return _last_axis(node, values, make)
     if target in IDENTITIES:
         return _unchanged(node, values)
     if target in ELEMENTWISE:
@@ -75,7 +70,9 @@ def _value_by_value(node, values, make):
     if not views:
         return None
     (first, *_) = views
-    if all(_alike(first, value) for value in operands.values()):
+    # A constant with more axes, or longer ones, makes a tensor of another shape.
+    same = tuple(_first(node.meta["val"]).shape) == tuple(first.index.shape)
+    if same and all(_alike(first, value) for value in operands.values()):
         (source,) = first.sources
         laid = {n: values[n].sources[0] for n in operands}
         laid |= {n: _laid(c, first, source) for n, c in values.items() if n not in operands}
@@ -188,7 +185,7 @@ def _laid(constant, view, source):
     found = found.reshape(batch, *source.shape)[:1]
     # One number for each channel is what layers can take in.
     alike = bool((found == found[:, :, :1, :1]).all())
-    return found[0, :, :1, :1] if alike else found
+    return found[0, :, :1, :1] if alike else found[0]
 
 
 def _back(view):
@@ -208,17 +205,6 @@ def _joined_axes(node, operands, make):
     }
     block = (prod(shape[1:-2]), *shape[-2:])
     return Passage(laid, 4, block, lambda result: whole(result, shape))
-
-
-def _last_axis(node, values, make):
-    """A product with the last axis, where that is the channels of one tensor, or can be."""
-    operand = node.args[0]
-    value, shape = values[operand], tuple(operand.meta["val"].shape)
-    if not computed(value) or len(shape) < 3 or _computed_weights(node, values):
-        return None
-    outputs = node.meta["val"].shape[-1]
-    source, back = over_last_axis(view_of(operand, value), outputs, make)
-    return Passage({operand: source}, 2, (outputs, *source.shape[1:]), back)
 
 
 def over_last_axis(
@@ -254,11 +240,6 @@ def over_last_axis(
         return View(result.name, view.site, (result,), index)
 
     return make(tokens), turned
-
-
-def _computed_weights(node, values):
-    others = [n for n in node.all_input_nodes if n is not node.args[0]]
-    return any(computed(values[n]) for n in others)
 
 
 def _on_source(view, make):

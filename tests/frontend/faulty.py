@@ -50,20 +50,6 @@ class Detecting(nn.Module):
         return {"boxes": boxes.exp(), "scores": scores, "best": scores.argmax(1)}
 
 
-def generating():
-    """A generator of images from vectors."""
-    return nn.Sequential(
-        nn.Linear(10, 48),
-        nn.Unflatten(1, (3, 4, 4)),
-        nn.ConvTranspose2d(3, 8, 4, 2, 1),
-        nn.InstanceNorm2d(8),
-        nn.PReLU(),
-        nn.Upsample(scale_factor=2),
-        nn.Conv2d(8, 3, 3, padding=1, padding_mode="reflect"),
-        nn.Tanh(),
-    )
-
-
 class Pooling(nn.Module):
     """Poolings of unusual kinds."""
 
@@ -112,7 +98,6 @@ NETWORKS = {
     "attending": (Attending, (3, 8, 8)),
     "recurring": (Recurring, (3, 8, 8)),
     "detecting": (Detecting, (3, 8, 8)),
-    "generating": (generating, (10,)),
     "pooling": (Pooling, (3, 8, 8)),
     "arithmetic": (Arithmetic, (3, 8, 8)),
     "normed": (Normed, (3, 8, 8)),

@@ -9,7 +9,7 @@ KINDS = {
     f"multiply by the sigmoid of a tensor in its place, or use nn.SiLU {TRAIN}": ("glu",),
     # Arithmetic of two tensors, or with constants.
     f"use convolutions in place of a product of two computed tensors {TRAIN}": (
-        *("matmul", "bmm", "baddbmm", "einsum", "dot", "mv", "outer", "bilinear"),
+        *("einsum", "tensordot", "inner", "dot", "outer", "bilinear"),
         *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),
         *("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention"),
         *("_native_multi_head_attention", "cdist"),
@@ -38,8 +38,7 @@ KINDS = {
         *("argmax", "argmin", "topk", "sort", "argsort", "multinomial", "nonzero", "unique"),
         *("median", "kthvalue", "mode", "searchsorted", "bucketize"),
     ),
-    "for the greatest value over space use nn.MaxPool2d with the image's size as its kernel; leave "
-    "other choices to the host": ("amin", "min", "aminmax"),
+    "take amax and amin one by one": ("aminmax",),
     "use nn.MaxPool2d with a kernel and a stride that give this size": (
         *("fractional_max_pool2d", "lp_pool2d"),
     ),

@@ -1,4 +1,4 @@
-"""ATen's convolutions and linear layers."""
+"""ATen's convolutions."""
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.aten.enlarge import transposed
@@ -39,40 +39,6 @@ def _padding(call, kernel, dilation):
     return (vertical, vertical, horizontal, horizontal)
 
 
-def linear(call: Call) -> FloatConv:
-    """A linear layer on vectors, which is a convolution of images of one pixel."""
-    return _product(call, None, call.weight("weight"), call.weight("bias"))
-
-
-def addmm(call: Call) -> FloatConv:
-    """A linear layer as core ATen has it: bias plus vectors times the weights' columns."""
-    return _product(call, "mat1", call.weight("mat2").T.contiguous(), call.weight("self"))
-
-
-def mm(call: Call) -> FloatConv:
-    """A linear layer without bias as core ATen has it."""
-    return _product(call, None, call.weight("mat2").T.contiguous(), None)
-
-
-def _product(call, key, weight, bias):
-    source = call.source(key)
-    # On more axes it would be a product for each row, which is no convolution of an image.
-    if call.rank(key) != 2:
-        shape = f"a tensor of shape {source.shape}"
-        raise call.refuse("a vector", shape, "put a flatten before it")
-    # A bias of one element for all outputs.
-    bias = None if bias is None else bias.expand(len(weight)).contiguous()
-    return FloatConv(
-        name=call.name,
-        inputs=(source.name,),
-        shape=call.shape,
-        window=Window(kernel=(1, 1)),
-        # A kernel of one pixel.
-        weight=weight[:, :, None, None],
-        bias=bias,
-    )
-
-
 def convolution(call: Call) -> FloatOperator:
     """The general form of a convolution, which says beside the rest whether it is transposed."""
     # A transposed one may have the shape of a plain one, and would be taken for it.
@@ -87,7 +53,4 @@ OPERATORS = {
     "aten.conv1d": conv2d,
     "aten.conv2d": conv2d,
     "aten.convolution": convolution,
-    "aten.linear": linear,
-    "aten.addmm": addmm,
-    "aten.mm": mm,
 }

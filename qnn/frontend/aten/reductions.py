@@ -1,9 +1,9 @@
-"""ATen's means, sums and maxima over axes."""
+"""ATen's means, sums and extremes over axes."""
 
 from dataclasses import replace
 
 from qnn.frontend.aten.call import Call
-from qnn.frontend.reductions import MAXIMUM, MEAN, SUM, Reduction
+from qnn.frontend.reductions import MAXIMUM, MEAN, MINIMUM, SUM, Reduction
 from qnn.frontend.views import Held, is_view, whole
 
 
@@ -40,5 +40,7 @@ OPERATORS = {
     "aten.mean": lambda call: reduced(call, MEAN),
     "aten.sum": lambda call: reduced(call, SUM),
     "aten.amax": lambda call: reduced(call, MAXIMUM),
+    "aten.amin": lambda call: reduced(call, MINIMUM),
     "aten.max": lambda call: reduced(call, MAXIMUM),
+    "aten.min": lambda call: reduced(call, MINIMUM),
 }

@@ -16,6 +16,7 @@ from qnn.frontend.aten import (
     layout,
     max_pool,
     max_unpool,
+    products,
     recurrent,
     reductions,
 )
@@ -44,6 +45,7 @@ FAMILIES = (
     joins,
     layout,
     identity,
+    products,
     reductions,
     recurrent,
 )
@@ -53,4 +55,4 @@ OPERATORS: Mapping[str, Reader] = {
 }
 
 # Those that look at where values lie themselves; others are given blocks.
-OF_VIEWS = frozenset({*reductions.OPERATORS, *recurrent.OPERATORS})
+OF_VIEWS = frozenset({*products.OPERATORS, *reductions.OPERATORS, *recurrent.OPERATORS})

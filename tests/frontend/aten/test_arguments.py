@@ -48,7 +48,8 @@ USUAL = {
     "tensors": ["x", "other"],
     "out_dtype": torch.float32,
 }
-OF_SEQUENCES = ("conv1d", "max_pool1d", "max_pool1d_with_indices", "avg_pool1d")
+OF_VECTORS = ("linear", "addmm", "mm", "mv", "matmul")
+OF_SEQUENCES = ("bmm", "baddbmm", "conv1d", "max_pool1d", "max_pool1d_with_indices", "avg_pool1d")
 OF_SEQUENCES += (
     "adaptive_avg_pool1d",
     "adaptive_max_pool1d",
@@ -96,6 +97,10 @@ OWN = {
     "linear": {"weight": torch.randn(3, 5)},
     "addmm": {"self": torch.randn(3), "mat1": "x", "mat2": torch.randn(5, 3)},
     "mm": {"mat2": torch.randn(5, 3)},
+    "matmul": {"other": torch.randn(5, 3)},
+    "mv": {"vec": torch.randn(5)},
+    "bmm": {"mat2": torch.randn(16, 3).expand(2, 16, 3)},
+    "baddbmm": {"self": torch.randn(3), "batch1": "x", "batch2": torch.randn(2, 16, 3)},
     "conv_transpose2d": {"weight": torch.randn(4, 3, 3, 3)},
     "cat": {"dim": 1},
     "concat": {"dim": 1},
@@ -105,7 +110,7 @@ OWN = {
     **{key: {"padding": [2, 1]} for key in OF_SEQUENCES if key.endswith("pad1d")},
     **{key: {"padding": [2, 1, 0, 3]} for key in ("reflection_pad2d", "replication_pad2d")},
     "conv1d": {"weight": torch.randn(3, 4, 3), "stride": [1], "padding": [1], "dilation": [1]},
-    **{key: {"kernel_size": [2], "padding": [0], "stride": [2]} for key in OF_SEQUENCES[1:4]},
+    **{key: {"kernel_size": [2], "padding": [0], "stride": [2]} for key in OF_SEQUENCES[3:6]},
     "adaptive_avg_pool1d": {"output_size": [4]},
     "adaptive_max_pool1d": {"output_size": [4]},
     "to": {"dtype": torch.float32, "device": torch.device("cpu")},
@@ -291,11 +296,19 @@ def test_an_argument_is_used_as_pytorch_does_or_rejected(overload):
     assert {"right", "refused"} & set(found)
 
 
-def test_an_argument_that_no_reader_uses_is_named():
-    product = {"self": torch.randn(3), "mat1": "x", "mat2": torch.randn(5, 3), "beta": 2}
+def test_an_argument_that_no_reader_uses_is_named(monkeypatch):
+    def forgetful(call):
+        call.neutral("kernel_size", "stride")
+        return call.source()
+
+    monkeypatch.setitem(OPERATORS, "aten.avg_pool2d", forgetful)
+    pooled = {"self": "x", "kernel_size": [1, 1], "count_include_pad": False}
     with pytest.raises(ModelError) as caught:
-        read(Program(torch.ops.aten.addmm.default, product))
-    assert str(caught.value) == "model (aten.addmm) needs beta=1, not beta=2; leave beta out"
+        read(Program(torch.ops.aten.avg_pool2d.default, pooled))
+    assert str(caught.value) == (
+        "model (aten.avg_pool2d) needs count_include_pad=True, not count_include_pad=False; leave "
+        "count_include_pad out"
+    )
     normalised = usual(torch.ops.aten.mean.dim) | {"dtype": torch.float64}
     with pytest.raises(ModelError) as caught:
         read(Program(torch.ops.aten.mean.dim, normalised))
