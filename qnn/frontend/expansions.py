@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 # Values of 16 bits that a sum of 32 bits has room for, with three to spare for what is shifted.
-MOST_SUMMED = 4096
+MOST_SUMMED = 4000
 Axes = int | Sequence[int] | None
 
 

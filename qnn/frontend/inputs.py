@@ -6,6 +6,7 @@ from qnn.frontend.aten.calls import block_shape, fits
 from qnn.frontend.faults import Fault, FaultyModel, Site, site_of
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.views import Held, View, whole
+from qnn.frontend.volumes import VOLUME
 
 
 def input_of(node: fx.Node, batch: int, tokens: bool) -> FloatInput:
@@ -16,11 +17,16 @@ def input_of(node: fx.Node, batch: int, tokens: bool) -> FloatInput:
     FaultyModel
         It has other axes than any of these.
     """
+    shape = tuple(node.meta["val"].shape[1:])
+    if len(shape) == VOLUME - 1:
+        channels, frames, height, width = shape
+        block = (channels * frames, height, width)
+        return FloatInput(name=node.name, shape=block, axes=f"C{frames}HW")
     if not fits(node, batch):
-        axes = ", ".join(["batch", *map(str, node.meta["val"].shape[1:])])
+        axes = ", ".join(["batch", *map(str, shape)])
         problem = (
             f"input '{node.name}' needs shape (batch, channels, height, width), (batch, channels, "
-            f"length) or (batch, features), not ({axes})"
+            f"depth, height, width), (batch, channels, length) or (batch, features), not ({axes})"
         )
         raise FaultyModel([Fault(Site("", ""), problem, "join the axes that are more")])
     shape = block_shape(node, batch)
@@ -33,6 +39,9 @@ def input_of(node: fx.Node, batch: int, tokens: bool) -> FloatInput:
 
 def as_given(node: fx.Node, source: FloatInput) -> Held:
     """The tensor that the user gives: the input, or a view where its channels come last."""
+    given = tuple(node.meta["val"].shape)
+    if len(given) == VOLUME:
+        return whole(source, given)
     if source.axes != "TC":
         return source
     index = whole(source, (len(node.meta["val"]), *source.shape[:2])).index.movedim(1, 2)

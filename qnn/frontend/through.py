@@ -185,7 +185,7 @@ def _laid(constant, view, source):
     found = found.reshape(batch, *source.shape)[:1]
     # One number for each channel is what layers can take in.
     alike = bool((found == found[:, :, :1, :1]).all())
-    return found[0, :, :1, :1] if alike else found[0]
+    return found[0, :, :1, :1] if alike else found
 
 
 def _back(view):

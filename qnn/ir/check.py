@@ -6,7 +6,7 @@ from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input, Operator
 from qnn.ir.ops.operator import refuse
-from qnn.ir.shape import AXES, fits_output, order_of
+from qnn.ir.shape import AXES, fits_output, meaning_of, order_of
 
 
 def check(graph: Graph) -> None:
@@ -84,13 +84,13 @@ def _check_axes(output: Output, shape):
     axes = output.axes
     if axes is None:
         return
-    if axes not in AXES and order_of(axes) is None:
+    if meaning_of(axes) is None and order_of(axes) is None:
         raise CompileError(
             f"output '{output.name}' needs axes {', '.join(AXES)} or an order, but got {axes!r}; "
             f"name one of them, or none"
         )
     if not fits_output(shape, axes, output.shape):
-        meaning = AXES.get(axes, "the sizes of its values and their order")
+        meaning = meaning_of(axes) or "the sizes of its values and their order"
         raise CompileError(
             f"output '{output.name}' needs a shape of axes {axes}, {meaning}, of its node's "
             f"shape {shape}, but got shape {output.shape}; correct it"

@@ -12,7 +12,7 @@ from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import AXES, finished, laid_out, to_blocks, user_shape
+from qnn.ir.shape import finished, laid_out, meaning_of, to_blocks, user_shape
 from qnn.quant.qtype import QType
 
 Arrays = np.ndarray | tuple[np.ndarray, ...]  # for one input, or one for each
@@ -100,7 +100,7 @@ def _blocks(node: Input, x: np.ndarray) -> np.ndarray:
     needs, do = f"images of shape (N, {wanted})", "reshape them, channels first"
     if node.axes not in ("CHW", "C"):
         wanted = ", ".join(map(str, user_shape(node.shape, node.axes)))
-        needs, do = f"arrays of shape (N, {wanted})", f"give it {AXES[node.axes]}"
+        needs, do = f"arrays of shape (N, {wanted})", f"give it {meaning_of(node.axes)}"
     raise ModelError(
         f"input '{node.name}' needs {needs} with N at least 1, but got {given.shape}; {do}"
     )

@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from qnn.errors import CompileError
-from qnn.ir.shape import AXES, ORDER
+from qnn.ir.shape import AXES, ORDER, VOLUME_AXES
 from qnn.quant.qtype import QType
 
 # Anything but what the grammar puts behind a name: blanks, brackets, "," ":" "=" "<<".
@@ -89,7 +89,16 @@ class TextReader:
         self._skip_spaces()
         if self.text[self.place : self.place + 1].isdigit():
             return self._match(ORDERS, "an order such as 3x85:1.0")[0]
-        return self.one_of(tuple(AXES))
+        return self.axes()
+
+    def axes(self) -> str:
+        """Read the name of axes."""
+        self._skip_spaces()
+        found = re.compile(VOLUME_AXES).match(self.text, self.place)
+        if found is None:
+            return self.one_of(tuple(AXES))
+        self.place = found.end()
+        return found[0]
 
     def name(self) -> str:
         """Read a tensor's name."""

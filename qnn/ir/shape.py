@@ -22,6 +22,10 @@ AXES = {
 }
 
 
+# Volumes also say how many frames each channel is: C8HW of (channels, 8, height, width).
+VOLUME_AXES = r"C([1-9]\d*)HW"
+
+
 # An output's axes may also be an order: "3x85x26:0.2.1" is the block's values as 3 x 85 x 26, of
 # which the last two axes change places. What the host computes of an output stands behind it.
 ORDER = r"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;(softmax|log_softmax)=(\d+))?"
@@ -96,6 +100,18 @@ def finished(reals: np.ndarray, axes: str | None) -> np.ndarray:
     return powers / total if order.function == "softmax" else shifted - np.log(total)
 
 
+def frames_of(axes: str) -> int | None:
+    """How many frames each channel of a volume is; None: the axes are no volume's."""
+    found = re.fullmatch(VOLUME_AXES, axes)
+    return None if found is None else int(found[1])
+
+
+def meaning_of(axes: str) -> str | None:
+    """What axes of a name are; None: no axes have that name."""
+    frames = frames_of(axes)
+    return AXES.get(axes) if frames is None else f"a volume, (channels, {frames}, height, width)"
+
+
 def usual_axes(block: Shape) -> str:
     """The axes of an array that says no more than its block: a vector where that is one pixel."""
     return "C" if block[1:] == (1, 1) else "CHW"
@@ -103,6 +119,9 @@ def usual_axes(block: Shape) -> str:
 
 def fits_axes(block: Shape, axes: str) -> bool:
     """Whether an array of ``axes`` can be the block: but for images, no width is left over."""
+    frames = frames_of(axes)
+    if frames is not None:
+        return block[0] % frames == 0
     if axes not in AXES:
         return False
     # An image of one column is a legal image, so only the other axes bind the width.
@@ -111,7 +130,10 @@ def fits_axes(block: Shape, axes: str) -> bool:
 
 def user_shape(block: Shape, axes: str) -> tuple[int, ...]:
     """The shape of a user's array of ``axes``, without its batch."""
-    channels, height, _ = block
+    channels, height, width = block
+    frames = frames_of(axes)
+    if frames is not None:
+        return channels // frames, frames, height, width
     sizes = {"C": (channels,), "CL": (channels, height), "TC": (height, channels)}
     return sizes.get(axes, block)
 
@@ -121,6 +143,9 @@ def to_blocks(x: np.ndarray, axes: str) -> np.ndarray:
 
     What has four axes is blocks already, and anything else that fits no axes stays as it is.
     """
+    if frames_of(axes) is not None and x.ndim == 5:
+        # The frames of a channel lie behind each other, as channels do.
+        return x.reshape(len(x), -1, *x.shape[3:]) if x.shape[2] == frames_of(axes) else x
     if axes == "CHW" or x.ndim != 1 + len(axes):
         return x
     # Blocks have channels first, because the accelerator's words are along channels.

@@ -88,7 +88,7 @@ def channels_first(
     ModelError
         The model takes the samples in no layout, or both fit.
     """
-    if array.ndim not in (2, 3, 4):
+    if array.ndim not in (2, 3, 4, 5):
         raise ModelError(
             f"{who} needs images (count, height, width, channels) or vectors (count, features), "
             f"not {array.shape}; reshape them"

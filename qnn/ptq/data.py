@@ -112,11 +112,12 @@ def _check_images(batch):
 
 
 def _check_shapes(parts):
-    if any(x.dim() not in (2, 3, 4) or x.shape[1:] != parts[0].shape[1:] for x in parts):
+    if any(x.dim() not in (2, 3, 4, 5) or x.shape[1:] != parts[0].shape[1:] for x in parts):
         shapes = ", ".join(sorted({str(tuple(x.shape)) for x in parts}))
         raise ModelError(
             f"quantize needs calibration data of one shape (images, channels, height, width), "
-            f"(images, channels, length) or (images, features), not {shapes}; reshape them"
+            f"(images, channels, depth, height, width), (images, channels, length) or (images, "
+            f"features), not {shapes}; reshape them"
         )
 
 

@@ -162,8 +162,9 @@ def _fixed_terms(node: FloatConv, bits: int) -> int:
     # up for its error.
     if node.batchnorm is not None:
         return most
-    # All channels are alike: copies, sums or averages.
-    one = node.weight[:1] * node.scale
+    # Of copies, sums and averages all channels are alike.
+    alike = bool((node.weight == node.weight[:1]).all())
+    one = node.weight[:1] * node.scale if alike else node.weight * node.scale
     return next((k for k in range(1, most) if _relative_error(one, bits, k) <= CLOSE), most)
 
 

@@ -6,7 +6,7 @@ from hw.spec.image import Image, TensorLayout
 from qnn.errors import DeviceError
 from qnn.ir.codes import Codes
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import AXES, finished, laid_out, to_blocks, user_shape
+from qnn.ir.shape import finished, laid_out, meaning_of, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
 # Files and cameras give an image's channels last; what a pixel is to a vector needs no order.
@@ -117,7 +117,7 @@ def _blocks(layout, axes, x):
         if given[1:] != wanted or not len(x):
             raise DeviceError(
                 f"input '{layout.name}' needs arrays of shape (N, {_sizes(wanted)}) with N at "
-                f"least 1, but got {given}; give it {AXES[axes]}"
+                f"least 1, but got {given}; give it {meaning_of(axes)}"
             )
         return to_blocks(x, axes)
     if x.ndim == 2 and wanted[:2] == (1, 1):

@@ -198,11 +198,11 @@ def test_what_no_output_needs_is_left_out():
     ("function", "parts", "text"),
     [
         (
-            lambda m, x: x + torch.arange(48.0).view(8, 6),
+            lambda m, x: x + torch.arange(96.0).view(2, 1, 8, 6),
             {},
             "model (aten.add, HERE) needs one number as other, or one for each channel, not a "
-            "constant of shape (8, 6) that differs from place to place; give the map as a second "
-            "input of the network, or add a bias for each channel",
+            "constant of shape (2, 1, 8, 6) that differs from place to place; give the map as a "
+            "second input of the network, or add a bias for each channel",
         ),
         (
             lambda m, x: x / 0,
@@ -337,10 +337,11 @@ def test_an_input_that_the_model_does_not_take_is_refused():
         "instead; give data of the shape that the model takes"
     )
     with pytest.raises(ModelError) as caught:
-        capture(nn.Identity(), torch.zeros(1, 4, 5, 6, 7))
+        capture(nn.Identity(), torch.zeros(1, 3, 4, 5, 6, 7))
     assert str(caught.value) == (
         "model input 'input' needs shape (batch, channels, height, width), (batch, channels, "
-        "length) or (batch, features), not (batch, 4, 5, 6, 7); join the axes that are more"
+        "depth, height, width), (batch, channels, length) or (batch, features), not (batch, 3, 4, "
+        "5, 6, 7); join the axes that are more"
     )
 
 

@@ -1,11 +1,19 @@
 """Layers of volumes are layers of images, and compute what PyTorch does."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import qnn
+from hw.spec.config import named_config
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
+from qnn.ir.encode import decode, encode_input
+from qnn.ir.reference import reference
+from qnn.ir.serialize import from_bytes, to_bytes
+from qnn.ir.text import parse, text
+from sim.verify import verify
 from tests.frontend.test_odd_models import Made
 from tests.frontend.test_recurrent import graph_of
 
@@ -92,3 +100,40 @@ def test_other_layers_of_volumes_are_refused_with_what_to_do(layer, text):
     with pytest.raises(ModelError) as caught:
         capture(volume(layer).eval(), X)
     assert str(caught.value) == f"layer 'body.0' {text}"
+
+
+def test_a_network_of_volumes_has_the_same_integers_everywhere():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Conv3d(2, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.MaxPool3d(2)),
+        *(nn.Flatten(), nn.Linear(4 * 2 * 3 * 3, 5)),
+    ).eval()
+    x = torch.randn(8, 2, 4, SIZE, SIZE)
+    quantized = qnn.quantize(model, x, 3, terms=2)
+    graph = parse(text(from_bytes(to_bytes(qnn.export(quantized))), full=True))
+    assert (graph.inputs[0].axes, graph.inputs[0].shape) == ("C4HW", (8, SIZE, SIZE))
+    given = encode_input(graph, x[:2].numpy())
+    (found,) = decode(graph, reference(graph, given))
+    with torch.no_grad():
+        assert np.array_equal(found, quantized(x[:2]).numpy())
+    design = qnn.compile(graph, named_config("test"), batch=2)
+    report = verify(design, x[:2].numpy(), "functional")
+    assert report.passed, report
+
+
+def test_a_volume_of_other_frames_is_refused_with_its_shape():
+    model = nn.Sequential(nn.Conv3d(1, 1, 1), nn.Flatten(), nn.Linear(3 * 4 * 4, 2)).eval()
+    quantized = qnn.quantize(model, torch.randn(4, 1, 3, 4, 4))
+    wrong = torch.randn(2, 1, 2, 4, 4)
+    needs = "input 'input' needs "
+    with pytest.raises(ModelError) as caught:
+        encode_input(qnn.export(quantized), wrong.numpy())
+    assert str(caught.value) == (
+        f"{needs}arrays of shape (N, 1, 3, 4, 4) with N at least 1, but got (2, 1, 2, 4, 4); give "
+        f"it a volume, (channels, 3, height, width)"
+    )
+    with pytest.raises(ModelError) as caught:
+        quantized(wrong)
+    assert str(caught.value) == (
+        f"{needs}shape (batch, 1, 3, 4, 4), not (2, 1, 2, 4, 4); reshape the data"
+    )

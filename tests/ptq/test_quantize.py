@@ -247,8 +247,8 @@ def test_an_empty_calibration_set_is_refused(data):
             [torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 5, 4)],
             {},
             "quantize needs calibration data of one shape (images, channels, height, width), "
-            "(images, channels, length) or (images, features), not (1, 2, 4, 4), (1, 2, 5, 4); "
-            "reshape them",
+            "(images, channels, depth, height, width), (images, channels, length) or (images, "
+            "features), not (1, 2, 4, 4), (1, 2, 5, 4); reshape them",
         ),
         (
             torch.zeros(1, 2, 4, 4, dtype=torch.uint8),

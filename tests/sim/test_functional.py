@@ -12,6 +12,7 @@ from hw.spec.isa.packing import pack, unpack
 from qnn.compiler import compile_graph, run_passes
 from qnn.errors import CompileError, DeviceError
 from qnn.ir.reference import reference
+from qnn.quant.qtype import QType
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import functional
 from tests.compiler import small_graphs
@@ -153,6 +154,17 @@ def test_unrounded_results_wider_than_a_sum_come_out_whole(feature_words):
     assert np.abs(want).max() >> (config.accumulator_bits - 1)
     got = functional.run(compile_graph(graph, config), tensor).outputs[0]
     np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(("bits", "words"), [(8, 4), (12, 3), (16, 2)])
+def test_unrounded_results_of_any_number_of_words_come_out_whole(bits, words):
+    x = small_graphs.image(8, 4, 3)
+    wide = {"rounded": False, "type": QType(32, True, 9), "right": np.zeros(9, np.int64)}
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 9, **wide))
+    config = named_config("test", activation_bits=bits, accumulator_bits=32)
+    made = compile_graph(graph, config)
+    assert {layer.output.passes for layer in made.layers} == {words}
+    assert_equal(graph, made, images(graph, 3))
 
 
 def test_results_wrap_at_their_width():

@@ -72,6 +72,11 @@ EQUIVALENTS = (
         "last = width if graph[root].shape[1] == 1 else (width + config.banks + 1)",
         "Further pitches have the banks of smaller ones, and of equal ones the first is taken.",
     ),
+    Equivalent(
+        "sim/functional_transfers.py",
+        "every = range((2) << config.weight_bits)",
+        "No code of weight_bits bits is in the upper half of a table that is twice as large.",
+    ),
 )
 
 

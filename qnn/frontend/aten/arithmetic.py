@@ -4,6 +4,7 @@ import torch
 
 from qnn.frontend.aten import two_tensors
 from qnn.frontend.aten.call import Call, computed
+from qnn.frontend.aten.constant_map import block_for
 from qnn.frontend.aten.elementwise import common_source, elementwise, takes_a_table
 from qnn.frontend.ops.affine import affine_of
 from qnn.frontend.ops.operator import FloatOperator
@@ -80,7 +81,17 @@ def addcmul(call: Call) -> FloatOperator:
 
 
 def _are_two(call):
+    """Whether both operands are tensors of places: computed ones, or constant maps."""
+    return _are_computed(call) or any(_is_map(call, key) for key in ("self", "other"))
+
+
+def _are_computed(call):
     return all(computed(call.arguments[key]) for key in ("self", "other"))
+
+
+def _is_map(call, key):
+    found = call.map(key)
+    return found is not None and block_for(found.shape) is not None
 
 
 def _operands(call):
@@ -116,6 +127,8 @@ def _affine(call, source, factor, shift):
 
 def _sum(call, of_two):
     """A sum or difference of two tensors: a function of one, if it is curved, else of both."""
+    if not _are_computed(call):
+        return of_two(call)
     operands = [call.source(key) for key in ("self", "other")]
     source = common_source(call, operands)
     # Sums of what is linear are exact; a table is not.
@@ -126,6 +139,8 @@ def _sum(call, of_two):
 
 def _of_one(call, of_two):
     """A function of two tensors that both are functions of one, else ``of_two``."""
+    if not _are_computed(call):
+        return of_two(call)
     if common_source(call, [call.source(key) for key in ("self", "other")]) is None:
         return of_two(call)
     return elementwise(call)

@@ -147,8 +147,7 @@ class Call:
         if not bool(torch.isfinite(value).all()):
             raise self.refuse(f"a finite {key}", "NaN or infinity", "correct the constant")
         rank = max(self.ranks.values())
-        # As PyTorch broadcasts: axes that are missing are the first ones. Channels are the second.
-        axes = value.reshape((1,) * (rank - value.dim()) + tuple(value.shape)).movedim(1, -1)
+        axes = self._broadcast(value).movedim(1, -1)
         found = axes.reshape(-1, axes.shape[-1])
         if value.dim() > rank or not bool((found == found[:1]).all()):
             raise self.refuse(
@@ -158,6 +157,39 @@ class Call:
             )
         # One number for all channels has no channels, whatever its shape was.
         return found[0, :1] if bool((found[0] == found[0, 0]).all()) else found[0]
+
+    def map(self, key: str) -> Tensor | None:
+        """A constant that differs from place to place, (channels, height, width) float64.
+
+        Axes along which it is the same have size 1. None: it is no such constant, or differs from
+        image to image.
+        """
+        value = self.arguments[key]
+        found = self.aligned(value) if isinstance(value, Tensor) else None
+        if found is None:
+            return None
+        for axis in range(3):
+            first = found.narrow(axis, 0, 1)
+            found = first if bool((found == first).all()) else found
+        return None if found.shape[1:] == (1, 1) else found
+
+    def aligned(self, value: Tensor) -> Tensor | None:
+        """A constant as PyTorch broadcasts it, (channels, height, width) float64.
+
+        None: it is no image's, not finite, or differs from image to image.
+        """
+        if not 2 <= max(self.ranks.values()) <= 4:
+            return None
+        images = self._broadcast(value.to(torch.float64))
+        if not bool((images == images[:1]).all()) or not bool(images.isfinite().all()):
+            return None
+        # Sequences have one column, and vectors one pixel.
+        return images[0].reshape(*images.shape[1:], *(1,) * (4 - images.dim()))
+
+    def _broadcast(self, value):
+        """A constant with all axes, the missing ones before its own, as PyTorch broadcasts."""
+        missing = max(self.ranks.values()) - value.dim()
+        return value.reshape((1,) * missing + tuple(value.shape))
 
     def pair(self, key: str, default: Pair = (1, 1)) -> Pair:
         """An argument that is one number for both directions, a list of one or two, or empty."""

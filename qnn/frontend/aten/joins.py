@@ -5,6 +5,7 @@ from itertools import accumulate, groupby
 from torch import Tensor
 
 from qnn.frontend.aten.call import Call, computed
+from qnn.frontend.aten.constant_map import block_for, constant_map
 from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.operator import FloatOperator
@@ -15,6 +16,7 @@ def concat(call: Call) -> FloatOperator:
     """Channels one after the other, or rows or columns; zeros around channels are padding."""
     sources, dim = call["tensors"], call["dim"]
     axis = dim % call.rank("tensors")
+    sources = _with_maps(call, sources) if axis == 1 else sources
     parts = [(kind, list(part)) for kind, part in groupby(sources, computed)]
     held = [part for kind, part in parts if kind]
     constants = [each for kind, part in parts if not kind for each in part]
@@ -50,6 +52,23 @@ def _padded(call, sources, channels):
         padding=(0, 0, 0, 0),
         channels=channels,
     )
+
+
+def _with_maps(call, sources):
+    """The operands, with constants of channels that differ from 0 as maps."""
+    # Which one does not matter: nothing of its values is left.
+    first = next(source for source in sources if computed(source))
+
+    def held(value):
+        if not isinstance(value, Tensor) or _is_zero(value):
+            return value
+        found = call.aligned(value)
+        # Of another constant for each image, or of too large a map, the fault is told behind.
+        if found is None or block_for(found.shape) is None:
+            return value
+        return constant_map(call.name, found, first, call.make)
+
+    return [held(source) for source in sources]
 
 
 def _is_zero(value):

@@ -92,7 +92,7 @@ class FloatConv(FloatOperator):
     def copies(self) -> bool:
         """Whether every result is one operand or zero, so that nothing needs rounding."""
         plain = self.fixed and not self.activated and self.batchnorm is None
-        if not plain or self.skip is not None:
+        if not plain or self.skip is not None or self.bias is not None:
             return False
         # At most one 1 in each row, and nothing else: what is selected is exact.
         ones = (self.weight == 1).sum((1, 2, 3))

@@ -18,7 +18,7 @@ from qnn.ir.ops.operator import (
 )
 from qnn.ir.reader import TextReader
 from qnn.ir.rows import Rows
-from qnn.ir.shape import AXES, Shape, fits_axes, usual_axes
+from qnn.ir.shape import AXES, Shape, fits_axes, meaning_of, usual_axes
 
 # Bytes are what cameras, files and data sets give.
 PIXELS = 256  # of the 8 bits that a table maps
@@ -114,7 +114,7 @@ class Input(Operator):
             reader.expect("=")
             table = reader.array((head.shape[0], PIXELS), dtype)
         if reader.has("axes="):
-            axes = reader.one_of(tuple(AXES))
+            axes = reader.axes()
         return cls(name=head.name, shape=head.shape, type=head.type, table=table, axes=axes)
 
     def to_fields(self) -> dict:
@@ -127,10 +127,10 @@ class Input(Operator):
         return cls(**fields)
 
     def _check_axes(self):
-        if self.axes not in AXES:
+        if meaning_of(self.axes) is None:
             refuse(self, f"axes {', '.join(AXES)}", repr(self.axes), "name one of them")
         if not fits_axes(self.shape, self.axes):
-            needs = f"a shape of axes {self.axes}, {AXES[self.axes]}"
+            needs = f"a shape of axes {self.axes}, {meaning_of(self.axes)}"
             refuse(self, needs, self.shape, "put what is not a channel along the height")
 
     def _check_table(self):
