@@ -142,32 +142,38 @@ def _loops(config, seed):
 
 
 def _longest(config, seed):
-    """Each loop alone, with as many turns as the buffers hold: counts reach their upper bits."""
+    """Each loop alone, with as many turns as the buffers hold: counts reach their upper bits.
+
+    Also one turn less and one more than a power of two: the number of the last turn is then odd or
+    even, and has all bits or one.
+    """
     net, lanes, layers = Exercise(config, seed), config.lanes, []
 
     def add(name, blocks, size, kernel, **options):
-        source = net.input(f"{name}_of", (lanes * blocks, *size), signed=blocks == 1)
+        # Unsigned, so that padding is stored as another number than zero: a turn behind the end of
+        # a row or column then shows.
+        source = net.input(f"{name}_of", (lanes * blocks, *size), signed=False)
         layers.append((name, source, Window(kernel=kernel), options))
 
-    # As many as a power of two, whose last turn has a number of ones alone, and one more.
-    # Of tiles, as the buffer holds operand and result.
-    most = min(config.feature_words // 4, MOST_TURNS)
-    for pixels in (most, most + 1):
-        add(f"across_{pixels}", 1, (1, pixels), (1, 1))
-        add(f"down_{pixels}", 1, (pixels, 1), (1, 1))
+    # Of tiles with a pixel for every column, as the buffer holds operand and result.
+    tiles = min(config.feature_words // 4, MOST_TURNS) // config.columns
+    for turns in (tiles - 1, tiles, tiles + 1):
+        add(f"across_{turns}", 1, (1, turns * config.columns), (1, 1))
+    for turns in (tiles // 2 - 1, tiles // 2, tiles // 2 + 1):
+        add(f"down_{turns}", 1, (turns * config.columns, 1), (1, 1))
     # Of taps and blocks, with a word of weights for each, and then with one word for all. Sums are
     # not rounded: a turn too many or too few would hardly show in a result of few bits.
     some = min(config.weight_words // 2, config.feature_words // 2, MOST_TURNS // 4)
-    many = min(config.feature_words // 2, MOST_TURNS)
-    for turns, equal in ((some, False), (many, True), (many + 1, True)):
-        options = {"equal": equal, "rounded": False}
+    most = min(config.feature_words // 2, MOST_TURNS)
+    for turns in (some, most - 1, most, most + 1):
+        options = {"equal": turns != some, "rounded": False}
         add(f"kernel_x_{turns}", 1, (1, turns), (1, turns), **options)
         add(f"kernel_y_{turns}", 1, (turns, 1), (turns, 1), **options)
         add(f"blocks_{turns}", turns, (1, 1), (1, 1), **options)
     # Inputs stand before all that is computed.
     made = {name: net.conv(name, x, 1, window, **options) for name, x, window, options in layers}
-    # Not strip by strip, as what lies on chip has no transfer to wait for.
-    down = made.pop(f"down_{most + 1}")
-    again = net.conv("down_again", down, 1, Window(kernel=(1, 1)))
-    last = net.conv("down_last", again, 1, Window(kernel=down.shape[1:]), equal=True, rounded=False)
-    return net.graph(*made.values(), last)
+    for name in [name for name in made if name.startswith("down")]:
+        # Not strip by strip, as what lies on chip has no transfer to wait for.
+        again = net.conv(f"{name}_again", made[name], 1, Window(kernel=(1, 1)))
+        made[name] = net.conv(f"{name}_sum", again, 1, Window(kernel=again.shape[1:]), equal=True)
+    return net.graph(*made.values())

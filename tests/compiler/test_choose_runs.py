@@ -8,7 +8,7 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.compiler import run_passes
-from qnn.compiler.choose_runs import Schedule, _Search, _start, choose_runs
+from qnn.compiler.choose_runs import Schedule, _Cost, _Search, _start, choose_runs
 from qnn.compiler.network import network
 from qnn.compiler.runs import MOST_STRIPS, _slice_counts, stationary
 from qnn.compiler.storage import passes
@@ -41,6 +41,10 @@ def test_an_unrounded_result_of_several_words_lies_in_memory_from_the_beginning(
     net = mapped(small_graphs.graph(x, small_graphs.last(x, 4)), config)
     assert passes(net.graph["last"], config) == words
     assert _start(net)[1] == {"x", "last"}
+
+
+def test_a_change_costs_what_the_runs_then_have_more():
+    assert _Cost(1, 20, 3.5).change(_Cost(5, 7, 11.0)) == (-4, 13, -7.5)
 
 
 @pytest.mark.parametrize(

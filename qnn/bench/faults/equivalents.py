@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qnn.bench.faults.python_mutants import PythonMutant
 
+FAR = "It is beyond any cycle of an instruction, and far below where int64 sums would wrap."
 UNREAD = "Words that are looked at although none of them is read have NEVER as their first read."
 
 
@@ -62,6 +63,8 @@ EQUIVALENTS = (
         "return any((self.first < stop or first < self.stop) for first, stop in bounds)",
         UNREAD,
     ),
+    Equivalent("qnn/compiler/fences.py", "NEVER = 1 << (41)", FAR),
+    Equivalent("qnn/compiler/fences.py", "NEVER = (2) << 40", FAR),
     Equivalent(
         "qnn/compiler/fences.py",
         "if (landed + written.least <= fence) and written.meets(bounds):",
