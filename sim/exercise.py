@@ -173,7 +173,9 @@ def _longest(config, seed):
     # Inputs stand before all that is computed.
     made = {name: net.conv(name, x, 1, window, **options) for name, x, window, options in layers}
     for name in [name for name in made if name.startswith("down")]:
-        # Not strip by strip, as what lies on chip has no transfer to wait for.
-        again = net.conv(f"{name}_again", made[name], 1, Window(kernel=(1, 1)))
+        # Not strip by strip, as what lies on chip has no transfer to wait for; and with an odd
+        # number of cycles a tile, as what changes with each cycle is as it was after two.
+        window = Window(kernel=(1, 3), padding=(0, 0, 1, 1))
+        again = net.conv(f"{name}_again", made[name], 1, window)
         made[name] = net.conv(f"{name}_sum", again, 1, Window(kernel=again.shape[1:]), equal=True)
     return net.graph(*made.values())
