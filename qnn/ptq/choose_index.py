@@ -43,8 +43,10 @@ def choose_index(
     if room:
         x, counts = _with_beyond(sums, x, counts)
     wanted = function(x[None, None, None])[0, 0, 0]
-    # What the result's type cannot hold, no index can mend.
-    wanted = wanted.clamp(result.low * result.scale, result.high * result.scale)
+    if room:
+        # Beyond what was seen it may be infinite, and what the result's type cannot hold no index
+        # can mend.
+        wanted = wanted.clamp(result.low * result.scale, result.high * result.scale)
     # Of sums that are all 0 any exponent is right, but one that makes no other layer's too fine.
     start = bits - 1 - math.ceil(math.log2(max(-sums.least, sums.most) or 1.0))
     if relative:
