@@ -129,6 +129,15 @@ CASES = {
     "a mean of rows below rows": Made(
         lambda m, x: torch.cat([m.first(x), m.first(x)], 2).mean((2, 3)), first=conv(3, 4)
     ),
+    "a mean of moved rows below rows": Made(
+        lambda m, x: torch.cat([m.first(x), m.first(x)], 2).flip(1).mean((2, 3)),
+        first=conv(3, 4),
+    ),
+    "linear layers of pixels of rows below rows": Made(
+        lambda m, x: m.a(torch.cat([m.first(x), m.first(x)], 2).movedim(1, -1)).movedim(-1, 1),
+        first=conv(3, 4),
+        a=nn.Linear(4, 5),
+    ),
     "a mean of every second row": Made(
         lambda m, x: m.first(x)[:, :, ::2, 1:7:3].mean((2, 3)), first=conv(3, 4)
     ),
