@@ -52,7 +52,7 @@ def of_one_operator(view: View, make: Materialise) -> View:
     faults: list[FaultyModel] = []
     for axes in permutations(range(1, view.index.dim())):
         try:
-            block = make(replace(view, index=view.index.permute(0, *axes)))
+            block = make(view.at(view.index.permute(0, *axes)))
         except FaultyModel as error:
             faults.append(error)
             continue

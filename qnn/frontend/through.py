@@ -104,7 +104,7 @@ def _placed(view, first, make):
     index = torch.empty(first.index.numel(), dtype=torch.int64)
     # As PyTorch broadcasts, and then moved as the values of ``first`` are.
     index[first.index.flatten()] = view.index.expand(first.index.shape).flatten()
-    moved = replace(view, index=index.reshape(-1, *source.shape))
+    moved = view.at(index.reshape(-1, *source.shape))
     # One value of each row that is alike, which the operator spreads itself.
     found = known(_narrow(moved))
     return make(found) if is_view(found) else found
@@ -125,7 +125,7 @@ def _closed(view, make):
         return None
     images = torch.arange(make.batch)[:, None]
     index = (images * view.total + values).reshape(make.batch, *block)
-    found = make(replace(view, index=index))
+    found = make(view.at(index))
     # The block has them in the order of their places.
     order = images * len(values) + torch.searchsorted(values, places.flatten())
     return View(found.name, view.site, (found,), order.reshape(view.index.shape))
@@ -162,7 +162,7 @@ def _narrow(view):
     for axis in range(1, index.dim()):
         first = index.narrow(axis, 0, 1)
         index = first if bool((index == first).all()) else index
-    return replace(view, index=index)
+    return view.at(index)
 
 
 def _alike(view, value):

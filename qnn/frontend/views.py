@@ -82,6 +82,10 @@ class View:
         sources = tuple(self.sources[n] for n in used.tolist())
         return replace(self, sources=sources, index=index)
 
+    def at(self, index: Tensor) -> "View":
+        """Other values of the sources, for which nothing stands instead."""
+        return View(self.name, self.site, self.sources, index)
+
     def batch_axis(self, batch: int) -> int:
         """The axis that the images lie along; 0 where none is."""
         for axis, size in enumerate(self.index.shape):

@@ -134,9 +134,12 @@ CASES = {
         first=conv(3, 4),
     ),
     "linear layers of pixels of rows below rows": Made(
-        lambda m, x: m.a(torch.cat([m.first(x), m.first(x)], 2).movedim(1, -1)).movedim(-1, 1),
-        first=conv(3, 4),
-        a=nn.Linear(4, 5),
+        lambda m, x: m.last(
+            m.a(torch.cat([m.first(x), x], 2).movedim(1, -1)).movedim(-1, 1),
+        ),
+        first=conv(3, 3),
+        a=nn.Linear(3, 5),
+        last=conv(5, 2),
     ),
     "a mean of every second row": Made(
         lambda m, x: m.first(x)[:, :, ::2, 1:7:3].mean((2, 3)), first=conv(3, 4)
