@@ -25,6 +25,7 @@ from qnn.compiler.prove_bounds import prove_bounds
 from qnn.compiler.recode_weights import recode_weights
 from qnn.compiler.remove_unused import remove_unused
 from qnn.compiler.set_fences import set_fences
+from qnn.compiler.share_weights import share_weights
 from qnn.compiler.stream_weights import stream_weights
 from qnn.ir.graph import Graph
 
@@ -123,7 +124,12 @@ PASSES = (
     Pass(map_memory, after=(conditions.memory_keeps_apart,)),
     # Instructions in an order that is right when they are executed one after the other.
     Pass(build_tasks, after=(conditions.tags_name_layers,)),
-    Pass(lay_out_data, before=(conditions.tasks_have_weights,)),
+    Pass(
+        share_weights,
+        before=(conditions.tasks_have_weights,),
+        after=(conditions.tasks_have_weights,),
+    ),
+    Pass(lay_out_data),
     Pass(place_tables, after=(conditions.tables_have_slots,)),
     Pass(stream_weights, after=(conditions.reads_follow_writes,)),
     Pass(_on_program(hoist_loads), after=(conditions.reads_follow_writes,)),

@@ -173,7 +173,7 @@ def test_a_deep_network_that_stays_on_chip_is_loaded_with_few_tokens():
     x = small_graphs.image(8, 1, 1)
     nodes = [x]
     for number in range(600):
-        nodes.append(small_graphs.conv(f"c{number}", nodes[-1], 8, kernel=1))
+        nodes.append(small_graphs.conv(f"c{number}", nodes[-1], 8, kernel=1, seed=number))
     graph = small_graphs.graph(*nodes)
     config = replace(TEST, weight_words=2048, parameter_words=2048)
     program = compile_graph(graph, config).program

@@ -46,6 +46,7 @@ def test_the_passes_read_as_the_story_of_a_compilation():
         "choose_plan",
         "map_memory",
         "build_tasks",
+        "share_weights",
         "lay_out_data",
         "place_tables",
         "stream_weights",

@@ -155,7 +155,7 @@ def test_small_loads_of_weights_bring_their_parameters_and_the_first_large_one_a
     a = conv("a", x, 8, kernel=1)
     b = conv("b", a, 32)
     c = conv("c", b, 32)
-    d = conv("d", c, 32)
+    d = conv("d", c, 32, seed=2)
     compiled = compile_graph(graph(x, a, b, c, d), replace(TEST, weight_words=1024))
     weights = [f.words for f in loads(compiled, Buffer.WEIGHTS, Region.IMAGE)]
     numbers = [f.words for f in loads(compiled, Buffer.PARAMETERS, Region.IMAGE)]
