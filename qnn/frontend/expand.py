@@ -1,19 +1,21 @@
 """A call of an exported program, read as the simpler calls that an expansion makes of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from qnn.frontend.expansions import EXPANSIONS
+from qnn.frontend.expansions_of_views import OF_TWO, OF_VECTORS, is_small
 from qnn.frontend.faults import FaultyModel, module_of, site_of, target_of
+from qnn.frontend.views import computed, is_view
 from qnn.frontend.volumes import VOLUME, VOLUMES
 
 
-def expands(node: fx.Node) -> bool:
-    """Whether ``node`` is read as simpler calls."""
-    return target_of(node) in EXPANSIONS or _is_of_volumes(node)
+def expands(node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
+    """Whether ``node`` is read as simpler calls, of ``values`` computed at the nodes before."""
+    return _expansion(node, values) is not None
 
 
 def expanded(node: fx.Node, values: dict[fx.Node, Any], read: Callable[[fx.Node], Any]) -> Any:
@@ -30,7 +32,7 @@ def expanded(node: fx.Node, values: dict[fx.Node, Any], read: Callable[[fx.Node]
         One of them cannot be read; the fault is that of the whole call.
     """
     try:
-        graph = _traced(node)
+        graph = _traced(node, _expansion(node, values))
         placeholders = graph.find_nodes(op="placeholder")
         for inner, outer in zip(placeholders, node.all_input_nodes, strict=True):
             values[inner] = values[outer]
@@ -43,11 +45,29 @@ def expanded(node: fx.Node, values: dict[fx.Node, Any], read: Callable[[fx.Node]
     return fx.map_arg(graph.output_node().args[0], lambda n: values[n])
 
 
-def _traced(node):
+def _expansion(node, values):
+    """The function of PyTorch that the call is read as; None: a reader takes it as it is."""
+    target = target_of(node)
+    if _is_of_volumes(node):
+        return VOLUMES[target]
+    if target in OF_VECTORS and _is_vector(node.args[0], values):
+        return OF_VECTORS[target]
+    if target in OF_TWO and all(computed(values.get(n)) for n in node.args[:2]):
+        # Of two large matrices each value is a product of its own.
+        return OF_TWO[target] if is_small(*(n.meta["val"].shape for n in node.args[:2])) else None
+    return EXPANSIONS.get(target)
+
+
+def _is_vector(operand, values):
+    """Whether an operand lies along the channels of one pixel, in another shape."""
+    value = values.get(operand)
+    return is_view(value) and all(source.shape[1:] == (1, 1) for source in value.sources)
+
+
+def _traced(node, expansion):
     """The graph of the simpler calls, whose nodes have the notes of an exported program's."""
     outer = node.all_input_nodes
     held = [source.meta["val"] for source in outer]
-    expansion = (VOLUMES if _is_of_volumes(node) else EXPANSIONS)[target_of(node)]
 
     def called(*given):
         by_node = dict(zip(outer, given, strict=True))

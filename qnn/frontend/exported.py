@@ -172,7 +172,7 @@ class _Walk:
     def _operator(self, node):
         if is_finished(node):
             return self._finished(node)
-        if target_of(node) in OPERATORS or only_moves(node) or expands(node):
+        if target_of(node) in OPERATORS or only_moves(node) or expands(node, self.values):
             return self._taken(node)
         known_steps = not self._reads_unknown(node)
         found = by_steps(node, self.values, self._call) if known_steps else None
@@ -190,7 +190,7 @@ class _Walk:
         # It would be blamed here once more.
         if self._reads_unknown(node):
             return self._stand_in(node)
-        if expands(node):
+        if expands(node, self.values):
             return expanded(node, self.values, self._call)
         if only_moves(node):
             return self._moved(node)

@@ -1,0 +1,83 @@
+"""Attention over channels and pooling by attention are products, sums and matrices."""
+
+import pytest
+import torch
+from torch import nn
+
+import qnn
+from qnn.errors import ModelError
+from qnn.frontend.capture import capture
+from qnn.frontend.fuse import fuse
+from qnn.frontend.run import laid, run
+from qnn.ir.reference import reference
+from qnn.tasks.measures import signal_to_noise
+
+
+class Channels(nn.Module):
+    """ECA's gates: a convolution along the channels of a mean over space."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.conv = nn.Conv1d(1, 1, 3, **options)
+
+    def forward(self, x):
+        x = self.first(x)
+        y = self.conv(x.mean((2, 3)).view(len(x), 1, -1)).sigmoid()
+        return x * y.view(len(x), -1, 1, 1)
+
+
+class Context(nn.Module):
+    """A sum over places, weighted by softmaxes: a global context has one, others have more."""
+
+    def __init__(self, heads, turned=False):
+        super().__init__()
+        self.first, self.weights = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, heads, 1)
+        self.turned = turned
+
+    def forward(self, x):
+        x = self.first(x)
+        weights = self.weights(x).flatten(2).softmax(-1)
+        if self.turned:
+            return torch.bmm(weights, x.flatten(2).transpose(1, 2))
+        return x.flatten(2) @ weights.transpose(1, 2)
+
+
+CASES = {
+    "channels": lambda: Channels(padding=1, bias=False),
+    "channels with a bias": lambda: Channels(padding="same"),
+    "context": lambda: Context(1),
+    "context of heads": lambda: Context(3),
+    "context turned round": lambda: Context(3, turned=True),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_attention_is_what_the_model_computes(name):
+    torch.manual_seed(1)
+    model, images = CASES[name]().eval(), torch.randn(8, 3, 6, 6)
+    fused = fuse(capture(model, images[:1]), checked=True)
+    got = laid(run(fused, images)[fused.outputs[0].name], fused.outputs[0])
+    torch.testing.assert_close(got, model(images), atol=1e-5, rtol=1e-5)
+    quantized = qnn.quantize(model, images, terms=4, activation_bits=16)
+    tensors, graph = quantized.tensors(images), qnn.export(quantized)
+    for tensor, found in reference(graph, tensors[graph.inputs[0].name].numpy()).items():
+        assert (found == tensors[tensor].numpy()).all(), tensor
+    with torch.no_grad():
+        assert signal_to_noise(model(images).numpy(), quantized(images).numpy()) > 35
+
+
+def test_a_convolution_along_channels_is_one_layer():
+    fused = fuse(capture(Channels(padding=1).eval(), torch.randn(1, 3, 6, 6)))
+    kinds = [node.kind for node in fused.nodes]
+    assert kinds == ["input", "conv", "conv", "conv", "multiply"]
+
+
+def test_a_product_of_two_large_matrices_is_refused():
+    class Places(nn.Module):
+        def forward(self, x):
+            x = x.flatten(2)
+            return x.transpose(1, 2) @ x
+
+    with pytest.raises(ModelError, match="needs one operand to be a constant, not two that are"):
+        capture(Places().eval(), torch.randn(1, 3, 6, 6))
