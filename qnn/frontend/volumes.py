@@ -112,17 +112,43 @@ def avg_pool3d(
     """The mean of frames that are pooled each by itself."""
     size, *kernel = _triple(kernel)
     down, *stride = _triple(stride or (size, *kernel))
-    plain = not any(padding) and not ceil_mode and divisor is None
-    needs = "padding=0, ceil_mode=False and divisor_override=None for volumes"
-    got = f"padding={tuple(padding)}, ceil_mode={ceil_mode} and divisor_override={divisor}"
+    plain = not ceil_mode and divisor is None
+    needs = "ceil_mode=False and divisor_override=None for volumes"
+    got = f"ceil_mode={ceil_mode} and divisor_override={divisor}"
     _check(plain, needs, got, "pad the volume before it")
+    if any(padding):
+        needs, do = "count_include_pad=True for volumes", "pad the volume before it"
+        _check(count_include_pad, needs, "count_include_pad=False", do)
+        front, top, left = _triple(padding)
+        x = pad(x, (left, left, top, top, front, front))
     depth = x.shape[2]
-    volume = F.avg_pool2d(_images(x), tuple(kernel), tuple(stride)).unflatten(1, (-1, depth))
+    # Frames that are not pooled themselves stay as they are.
+    if any(each != 1 for each in (*kernel, *stride)):
+        x = F.avg_pool2d(_images(x), tuple(kernel), tuple(stride)).unflatten(1, (-1, depth))
+    if size == down == 1:
+        return x
     starts = range(0, depth - size + 1, down)
-    found = _frames(volume, list(starts))
-    for k in range(1, size):
-        found = found + _frames(volume, [start + k for start in starts])
-    return found if size == 1 else found * (1 / size)
+    windows = torch.stack([_frames(x, [start + k for start in starts]) for k in range(size)], 3)
+    # Of a sum, which is exact; what stands behind it takes the divisor in.
+    return windows.sum(3) * (1 / size)
+
+
+def pad(
+    x: Tensor, amounts: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """Zeros around each channel's frames, and before and behind them."""
+    plain = mode == "constant" and not value
+    _check(plain, "zeros around a volume", f"mode={mode} and value={value}", "pad with zeros")
+    if not any(amounts[4:]):
+        return F.pad(_images(x), tuple(amounts)).unflatten(1, (-1, x.shape[2]))
+    # Frames of one channel are channels of an image, which zeros can be put around.
+    channels = [F.pad(x[:, number], tuple(amounts)) for number in range(x.shape[1])]
+    return torch.stack(channels, 1)
+
+
+def constant_pad(x: Tensor, amounts: Sequence[int], value: float = 0) -> Tensor:
+    """The same as core ATen has it, of one number."""
+    return pad(x, amounts, value=value)
 
 
 def adaptive_avg_pool3d(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -173,6 +199,8 @@ VOLUMES: Mapping[str, Callable[..., Any]] = {
     "aten.conv3d": conv3d,
     "aten.max_pool3d": max_pool3d,
     "aten.max_pool3d_with_indices": lambda *given: (max_pool3d(*given), None),
+    "aten.pad": pad,
+    "aten.constant_pad_nd": constant_pad,
     "aten.avg_pool3d": avg_pool3d,
     "aten.adaptive_avg_pool3d": adaptive_avg_pool3d,
     "aten._adaptive_avg_pool3d": adaptive_avg_pool3d,

@@ -50,6 +50,14 @@ LAYERS = {
     "pools to a size": lambda: volume(
         nn.Conv3d(1, 2, (2, 1, 1)), nn.AdaptiveAvgPool3d((3, 3, 2)), nn.AdaptiveMaxPool3d(1)
     ),
+    "zeros around one channel and several, and means that count them": lambda: volume(
+        *(nn.ZeroPad3d((1, 0, 1, 1, 2, 1)), nn.Conv3d(1, 2, 3), nn.ZeroPad3d((0, 1, 0, 0, 1, 0))),
+        *(nn.ZeroPad3d((1, 1, 0, 1, 0, 0)), nn.AvgPool3d(3, 2, padding=1)),
+    ),
+    "a mean over frames alone": lambda: volume(nn.Conv3d(1, 2, 1), nn.AvgPool3d((3, 1, 1))),
+    "channels normalised by their neighbours": lambda: Made(
+        lambda m, x: m.body(x), body=nn.Sequential(nn.Conv2d(7, 8, 1), nn.LocalResponseNorm(5))
+    ),
     "a block with a shortcut": lambda: Made(
         lambda m, x: (m.a(x.unsqueeze(1)) + m.b(x.unsqueeze(1))).relu(),
         a=nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.BatchNorm3d(2)),
@@ -78,10 +86,9 @@ def test_layers_of_volumes_are_layers_of_their_frames(name):
             "ceil_mode=True; pad the volume",
         ),
         (
-            nn.AvgPool3d(3, padding=1),
-            "(aten.avg_pool3d, test_odd_models.py:39) needs padding=0, ceil_mode=False and "
-            "divisor_override=None for volumes, not padding=(1, 1, 1), ceil_mode=False and "
-            "divisor_override=None; pad the volume before it",
+            nn.AvgPool3d(3, padding=1, count_include_pad=False),
+            "(aten.avg_pool3d, test_odd_models.py:39) needs count_include_pad=True for volumes, "
+            "not count_include_pad=False; pad the volume before it",
         ),
         (
             nn.AdaptiveAvgPool3d((2, 2, 2)),
