@@ -10,8 +10,9 @@ from hw.spec.config import named_config
 from qnn.compiler import run_passes
 from qnn.compiler.choose_runs import Schedule, _Cost, _Search, _start, choose_runs
 from qnn.compiler.network import network
-from qnn.compiler.runs import MOST_STRIPS, _slice_counts, stationary
+from qnn.compiler.runs import MOST_STRIPS, _slice_counts, row_steps, stationary
 from qnn.compiler.storage import passes
+from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs
 from tests.compiler.small_graphs import U8, conv, image
 
@@ -90,3 +91,22 @@ def test_weights_are_cut_into_slices_while_a_token_counter_holds_the_strips_of_a
     assert list(_slice_counts(net, (node,), MOST_STRIPS // 2 + 1)) == []
     # One strip has its weights once, whether they stay or not.
     assert list(_slice_counts(net, (node,), 1)) == []
+
+
+def halved(name, x):
+    """A 1x1 layer that reads every other row and column of ``x``."""
+    place = {"kernel": 1, "stride": (2, 2), "padding": (0,) * 4, "shape": (8, 4, 4)}
+    return conv(name, x, 8, **place)
+
+
+def test_a_layer_that_reads_every_other_row_loads_these_alone_unless_another_reads_all():
+    x = image(8, 8, 8, type=U8)
+    one, other, full = halved("one", x), halved("other", x), conv("full", x, 8)
+    net = mapped(Graph((x, one, other, full), (Output("full", full.shape),)))
+    nodes, spilled = {node.name: node for node in (one, other, full)}, frozenset({"x"})
+    assert row_steps(net, (nodes["one"],), spilled) == {"x": 2}
+    assert row_steps(net, (nodes["one"],), frozenset()) == {}
+    assert row_steps(net, (nodes["full"],), spilled) == {}
+    assert row_steps(net, (nodes["one"], nodes["other"]), spilled) == {}
+    twice = replace(one, inputs=("x", "x"))
+    assert row_steps(net, (twice,), spilled) == {}
