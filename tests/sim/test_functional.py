@@ -222,3 +222,19 @@ def test_a_device_runs_as_often_as_it_has_rows_of_inputs():
     got = functional.FunctionalDevice().run(made, pack_inputs(made, x)).outputs
     (outputs,) = unpack_outputs(made, got, len(x))
     np.testing.assert_array_equal(outputs, wanted)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 127), (-128, 127), (-128, -1)])
+def test_a_table_of_which_an_entry_is_not_loaded_is_refused(low, high):
+    graph = small_graphs.tabled(low=low, high=high, layers=1)
+    image = compile_graph(graph, named_config("test"))
+    loads = [n for n, each in enumerate(image.program) if each.op is Op.LOAD]
+    (index,) = (n for n in loads if image.program[n].buffer is Buffer.TABLES)
+    # Entries of negative indices stand at the end.
+    last = high if high >= 0 else 255
+    load = image.program[index]
+    functional.run(with_members(image, index, words=last + 1), images(graph, 1))
+    cut = with_members(image, index, words=last)
+    with pytest.raises(DeviceError, match="reads a table that nothing loaded"):
+        functional.run(cut, images(graph, 1))
+    assert load.words == 256
