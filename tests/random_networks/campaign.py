@@ -6,6 +6,7 @@ A campaign that is stopped goes on where it was when it is started again with th
 import json
 import os
 import random
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from pathlib import Path
 from tests.quicker import quicker
 from tests.replay import draw
 
-AT_ONCE = 16  # networks that a process takes at a time, and captures together
+LOOKS_SECONDS = 5  # between looks whether the campaign is still there
+# Networks that a process takes at a time and captures together. In RTL capture is little of all.
+AT_ONCE = {"functional": 16, "rtl": 4}
 TARGETS = {"functional": ("functional",), "rtl": ("functional", "rtl")}
 PASSED, REFUSED, FAILED = "passed", "refused", "failed"
 
@@ -77,11 +80,11 @@ def _held(results):
 
 def _results(workers, device, seed, missing, wanted, jobs) -> Iterator[Result]:
     """Results as they come, until so many networks are held by a configuration."""
-    running = set()
+    running, at_once = set(), AT_ONCE[device]
     while wanted > 0 or running:
         # As many as are wanted, and no more than keep the processes busy.
-        while wanted > len(running) * AT_ONCE and len(running) < 2 * jobs:
-            running.add(workers.submit(some, device, seed, [*islice(missing, AT_ONCE)]))
+        while wanted > len(running) * at_once and len(running) < 2 * jobs:
+            running.add(workers.submit(some, device, seed, [*islice(missing, at_once)]))
         ended, running = wait(running, return_when=FIRST_COMPLETED)
         for future in ended:
             found = future.result()
@@ -100,6 +103,14 @@ def _prepare():
 
     torch.set_num_threads(1)
     quicker()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: a pool's would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(LOOKS_SECONDS)
+    os._exit(1)
 
 
 @cache
