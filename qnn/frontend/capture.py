@@ -119,6 +119,15 @@ def _where(error):
     return f" ({Path(files[-1].filename).name}:{files[-1].lineno})" if files else ""
 
 
+def _cure(error):
+    """What lets torch.export follow the forward that it could not."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    # Plain sequences never fail there: they were run before.
+    if any(name.startswith(TORCH) and Path(name).name == "rnn.py" for name in files):
+        return "give recurrent layers sequences of one length, without pack_padded_sequence"
+    return "make its forward independent of the data's values"
+
+
 def _foreign(filename):
     standard = filename.startswith(STANDARD) and "site-packages" not in filename
     return standard or filename.startswith((TORCH, "<"))
@@ -186,6 +195,6 @@ def _export(model, images):
         except Exception as error:  # any: torch.export raises many kinds
             first = first or error
     raise ModelError(
-        f"model{_where(first)} cannot be captured by torch.export: {_first_line(first)}; make its "
-        f"forward independent of the data's values"
+        f"model{_where(first)} cannot be captured by torch.export: {_first_line(first)}; "
+        f"{_cure(first)}"
     ) from first

@@ -142,6 +142,22 @@ def test_a_recurrence_is_used_as_networks_use_it(name):
     graph_of(USES[name](), sequence())
 
 
+def packed(m, x):
+    lengths = torch.full((len(x),), x.shape[1])
+    return m.r(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True))[1][-1]
+
+
+def test_packed_sequences_are_refused_with_what_to_do():
+    with pytest.raises(ModelError) as caught:
+        capture(Made(packed, r=layer()).eval(), sequence())
+    text = str(caught.value)
+    assert text.startswith("model (test_recurrent.py:")
+    assert " cannot be captured by torch.export: " in text
+    assert text.endswith(
+        "; give recurrent layers sequences of one length, without pack_padded_sequence"
+    )
+
+
 def test_too_many_steps_and_steps_of_other_images_are_refused():
     image = torch.randn(1, 6, FEATURES)
     for model, x, text in (
