@@ -25,6 +25,7 @@ MAY_IMPORT = {
         "qnn.functions",
         "qnn.nn",
         "qnn.ir",
+        "qnn.ir.shape",
         "qnn.quant",
         "qnn.tasks",
         "hw.spec.isa.codes",

@@ -14,7 +14,7 @@ from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES
 from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
-from qnn.ir.shape import AXES, fits_axes, fits_output
+from qnn.ir.shape import AXES, fits_axes, fits_joins, fits_output
 
 PIXELS = 256  # that 8 bits tell apart
 # A simulator works out all reads of an instruction at once: real ones have some 100,000.
@@ -156,6 +156,9 @@ def _check_axes(image):
             fits = fits_output(layout.shape, axes, shape)
             needs = f"null, or axes of {shape} from {layout.shape}"
             _require(fits, f"output_axes[{number}]", needs, axes)
+    follow = fits_joins(image.output_shapes, image.output_axes)
+    needs = "outputs that continue the one before along its axis"
+    _require(follow, "output_axes", needs, image.output_axes)
 
 
 def _check_layer(image, layer: Layer, place):

@@ -53,10 +53,11 @@ def design_tasks(
     ModelError
         The labels leave the task open, or mean nothing to it.
     """
+    from qnn.ir.graph import results_of
     from qnn.tasks.outputs import checked_labels, find_tasks, fitting
 
     # Labels may come for all outputs in one array, or for each in its own.
-    shapes = [output.shape for output in graph.outputs]
+    shapes = [output.shape for output in results_of(graph.outputs)]
     labels = fitting(shapes, labels)
     given = graph.inputs[0].shape if len(graph.inputs) == 1 else None
     kinds = find_tasks(shapes, labels, asked, given)
@@ -82,6 +83,8 @@ def outputs_measured(
     import numpy as np
 
     from qnn.ir.encode import encode_input
+    from qnn.ir.graph import results_of
+    from qnn.ir.shape import joined
     from qnn.tasks.outputs import scores
 
     reals = [
@@ -91,7 +94,9 @@ def outputs_measured(
     own = None
     if not isinstance(x, tuple):
         own = encode_input(graph, x) * graph.inputs[0].type.scale
-    names = [output.name for output in graph.outputs]
+    # Of several parts of one tensor, its task has all of them.
+    reals = joined(reals, [output.axes for output in graph.outputs], np.concatenate)
+    names = [output.name for output in results_of(graph.outputs)]
     return told(names, kinds, scores(kinds, reals, labels, own))
 
 

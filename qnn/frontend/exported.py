@@ -25,7 +25,7 @@ from qnn.frontend.materialise import Materialise
 from qnn.frontend.names import Names
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.frontend.outputs import axes_of, function_of, is_finished, layout_of, of_one_operator
+from qnn.frontend.outputs import function_of, is_finished, outputs_of
 from qnn.frontend.signature import given_to, live_nodes, results, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
@@ -238,7 +238,8 @@ class _Walk:
         if not all(computed(value) for value in values.values()):
             return read()
         if joins_channels(node):
-            with suppress(FaultyModel):
+            # Pieces side by side are a last resort, as the host may join what is given to it.
+            with suppress(FaultyModel), self.materialise.uncut():
                 return read()
         found = self._moved(node)
         return replace(found, instead=read) if is_view(found) else found
@@ -277,19 +278,17 @@ class _Walk:
                 self.faults.append(Fault(Site("", ""), OUTPUT, "return nothing else"))
                 continue
             try:
-                outputs.append(self._output(item, value))
+                outputs += self._given(item, value)
             except FaultyModel as error:
                 self.faults += error.faults
         return tuple(outputs)
 
-    def _output(self, item, value):
-        """The operator that gives an output, and what the host does with it."""
+    def _given(self, item, value):
+        """The operators that give a tensor of the user's, and what the host does with them."""
         view, shape = view_of(item, value), tuple(result_of(item).shape[1:])
-        if not self._is_unknown(value):
-            view = of_one_operator(view, self.materialise)
-        order = None if self._is_unknown(value) else layout_of(view, self.batch)
-        source = view.sources[0]
-        return Output(source.name, shape, axes_of(view, order, shape, self.functions.get(item)))
+        if self._is_unknown(value):
+            return [Output(view.sources[0].name, shape)]
+        return outputs_of(view, shape, self.functions.get(item), self.materialise)
 
 
 def _is_tensor(node):

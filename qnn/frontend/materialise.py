@@ -1,7 +1,7 @@
 """A view as a block of channels, rows and columns, by the operators that give it one."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -55,6 +55,15 @@ class Materialise:
     def has(self, value: Held) -> bool:
         """Whether a value is an operator, or a view that was given one already."""
         return not is_view(value) or id(value) in self.done
+
+    @contextmanager
+    def uncut(self) -> Iterator[None]:
+        """Cut no view meanwhile: what would have to be is refused."""
+        before, self.cuts = self.cuts, False
+        try:
+            yield
+        finally:
+            self.cuts = before
 
     def joined(self, view: View) -> FloatOperator | None:
         """One operator with the values of all sources in their order; None if there is none."""

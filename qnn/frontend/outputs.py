@@ -1,7 +1,8 @@
 """Outputs of the network: what a tensor is for the host, which lays it out and may finish it."""
 
+from contextlib import suppress
 from dataclasses import replace
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import prod
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor, fx
 
 from qnn.frontend.faults import FaultyModel, site_of, target_of
 from qnn.frontend.materialise import Materialise
+from qnn.frontend.side_by_side import ends_of
 from qnn.frontend.views import View, in_order, whole
+from qnn.ir.graph import Output
 from qnn.ir.shape import Order
 
 # What the host computes in float64 at the end of a network, by ATen's names.
@@ -39,6 +42,67 @@ def function_of(node: fx.Node) -> tuple[str, int]:
     return FINISHED[target_of(node)], dim % rank - 1
 
 
+def outputs_of(
+    view: View, shape: tuple[int, ...], function: tuple[str, int] | None, make: Materialise
+) -> list[Output]:
+    """The outputs of which a tensor of the user's consists: one, or parts along one of its axes.
+
+    Parameters
+    ----------
+    shape : of the tensor, without the batch
+    function : what the host computes of it, and its axis
+
+    Raises
+    ------
+    FaultyModel
+        No operators give it; it says what the tensor lacks as a whole.
+    """
+    # The host joins parts for nothing, which pieces of one operator would be copies for.
+    with make.uncut():
+        try:
+            one = of_one_operator(view, make)
+        except FaultyModel:
+            one = None
+            parts = _parts(view, function, make)
+            if parts is not None:
+                return parts
+    one = one or of_one_operator(view, make)
+    order = layout_of(one, make.batch)
+    return [Output(one.sources[0].name, shape, axes_of(one, order, shape, function))]
+
+
+def _parts(view, function, make):
+    """Parts side by side, as the joined heads of a detector; None: there are none."""
+    places = view.of_one_image(make.batch)
+    for axis in range(places.dim()):
+        # What is computed along the axis needs all of it.
+        if function is not None and function[1] == axis:
+            continue
+        owners = view.source_of(places).movedim(axis, 0).flatten(1)
+        ends = ends_of(owners, len(view.sources))
+        if len(ends) == 2:
+            continue
+        with suppress(FaultyModel):
+            return [
+                _part(view, (axis, start, end), function, make, last=end == ends[-1])
+                for start, end in pairwise(ends)
+            ]
+    return None
+
+
+def _part(view, cut, function, make, last):
+    axis, start, end = cut
+    # Behind the batch.
+    index = view.index.narrow(1 + axis, start, end - start)
+    part = replace(view, name=f"{view.name}.{start}", index=index, instead=None).of_used()
+    part = of_one_operator(part, make)
+    shape = tuple(index.shape[1:])
+    order = layout_of(part, make.batch) or Order((prod(shape),), (0,))
+    if function is not None:
+        order = replace(order, function=function[0], along=function[1])
+    return Output(part.sources[0].name, shape, str(order if last else replace(order, join=axis)))
+
+
 def of_one_operator(view: View, make: Materialise) -> View:
     """The tensor as a view of one operator, which has its axes in whatever order.
 
@@ -49,6 +113,9 @@ def of_one_operator(view: View, make: Materialise) -> View:
     """
     if in_order(view) or layout_of(view, make.batch) is not None:
         return view
+    ordered = _ordered(view, make)
+    if ordered is not None:
+        return ordered
     faults: list[FaultyModel] = []
     for axes in permutations(range(1, view.index.dim())):
         try:
@@ -61,6 +128,27 @@ def of_one_operator(view: View, make: Materialise) -> View:
         back = sorted(range(view.index.dim()), key=(0, *axes).__getitem__)
         return replace(laid, site=view.site, index=laid.index.permute(back))
     raise faults[0]
+
+
+def _ordered(view: View, make: Materialise) -> View | None:
+    """Channels of the tensors before it in the view's own order; None: that is not all it lacks."""
+    source = make.joined(view)
+    area = None if source is None else prod(source.shape[1:])
+    if area is None or view.index.numel() != make.batch * view.total:
+        return None
+    places = view.of_one_image(make.batch).flatten()
+    # In the order in which the first pixel of each channel comes.
+    channels = (places[places % area == 0] // area).unique_consecutive()
+    if len(channels) != source.shape[0] or len(channels.unique()) != len(channels):
+        return None
+    number = torch.empty_like(channels)
+    number[channels] = torch.arange(len(channels))
+    image, place = view.index // view.total, view.index % view.total
+    index = image * view.total + number[place // area] * area + place % area
+    found = replace(view, sources=(source,), index=index)
+    if layout_of(found, make.batch) is None:
+        return None
+    return replace(found, sources=(make.gathered(f"{view.name}.gather", source, channels),))
 
 
 def layout_of(view: View, batch: int) -> Order | None:

@@ -6,7 +6,7 @@ into rows, columns or pixels that one selection gives each.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -126,22 +126,7 @@ def _piece(view: View, places: Tensor, rows: range, columns: range, batch: int) 
     part = places[:, rows.start : rows.stop : rows.step]
     part = part[:, :, columns.start : columns.stop : columns.step]
     first = (rows.start, columns.start)
-    return Piece(_part(view, part, first, batch), first)
-
-
-def _part(view: View, places: Tensor, first: tuple[int, int], batch: int) -> View:
-    """A view of those places alone, and of the sources that they are in."""
-    sizes = torch.tensor([prod(source.shape) for source in view.sources])
-    ends = sizes.cumsum(0)
-    number = torch.bucketize(places.contiguous(), ends, right=True)
-    used = number.unique().tolist()
-    starts = torch.zeros(len(sizes), dtype=torch.int64)
-    starts[used] = sizes[used].cumsum(0) - sizes[used]
-    inner = places - (ends - sizes)[number] + starts[number]
-    images = torch.arange(batch).reshape(-1, 1, 1, 1) * int(sizes[used].sum())
-    return View(
-        name=f"{view.name}.{first[0]}_{first[1]}",
-        site=view.site,
-        sources=tuple(view.sources[each] for each in used),
-        index=images + inner,
-    )
+    # Beside each other, image by image.
+    images = torch.arange(batch).reshape(-1, 1, 1, 1) * view.total
+    name = f"{view.name}.{first[0]}_{first[1]}"
+    return Piece(replace(view, name=name, index=images + part, instead=None).of_used(), first)

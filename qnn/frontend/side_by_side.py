@@ -31,13 +31,18 @@ def side_by_side(
     index = view.index.reshape(-1, *places.shape)
     sources = view.source_of(places)
     for axis in range(3):
-        ends = _ends(sources.movedim(axis, 0).flatten(1), len(view.sources))
+        ends = ends_of(sources.movedim(axis, 0).flatten(1), len(view.sources))
         # All of one part is the same again.
         if len(ends) == 2:
             continue
         names = tuple(
             part(
-                replace(view, name=f"{view.name}.{start}", index=index[_cut(axis, start, end)])
+                replace(
+                    view,
+                    instead=None,
+                    name=f"{view.name}.{start}",
+                    index=index[_cut(axis, start, end)],
+                )
             ).name
             for start, end in pairwise(ends)
         )
@@ -49,8 +54,14 @@ def side_by_side(
     return None
 
 
-def _ends(sources, count):
-    """Where the set of sources that each row has changes, with both ends."""
+def ends_of(sources: Tensor, count: int) -> list[int]:
+    """Where the set of sources that each row has changes, with both ends.
+
+    Parameters
+    ----------
+    sources : (rows, values), the number of each value's source
+    count : of all sources
+    """
     has = torch.zeros(len(sources), count, dtype=torch.bool)
     has[torch.arange(len(sources))[:, None], sources] = True
     changes = (has[1:] != has[:-1]).any(1).nonzero().flatten() + 1

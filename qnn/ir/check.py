@@ -6,7 +6,7 @@ from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input, Operator
 from qnn.ir.ops.operator import refuse
-from qnn.ir.shape import AXES, fits_output, meaning_of, order_of
+from qnn.ir.shape import AXES, fits_joins, fits_output, meaning_of, order_of
 
 
 def check(graph: Graph) -> None:
@@ -78,6 +78,11 @@ def _check_outputs(graph):
                 f"got shape {output.shape}; correct it"
             )
         _check_axes(output, shape)
+    if not fits_joins([o.shape for o in graph.outputs], [o.axes for o in graph.outputs]):
+        raise CompileError(
+            "outputs that are one tensor need to follow each other and to differ along its axis "
+            "alone, but do not; correct their order, shapes or axes"
+        )
 
 
 def _check_axes(output: Output, shape):

@@ -12,7 +12,7 @@ from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import finished, laid_out, meaning_of, to_blocks, user_shape
+from qnn.ir.shape import finished, joined, laid_out, meaning_of, to_blocks, user_shape
 from qnn.quant.qtype import QType
 
 Arrays = np.ndarray | tuple[np.ndarray, ...]  # for one input, or one for each
@@ -77,7 +77,7 @@ def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ..
         integers = np.asarray(tensors[output.name])
         scaled = integers.astype(np.float64) * graph[output.name].type.scale
         reals.append(finished(as_results(output, scaled), output.axes))
-    return tuple(reals)
+    return joined(reals, [output.axes for output in graph.outputs], np.concatenate)
 
 
 def _kind(x: object) -> str:

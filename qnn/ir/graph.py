@@ -1,9 +1,11 @@
 """The integer graph: immutable, in topological order; every number in it is an integer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from qnn.ir.ops import Conv, Input, Multiply, Operator
+from qnn.ir.shape import joined, joined_shape
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,14 @@ class Output:
     name: str
     shape: tuple[int, ...]
     axes: str | None = None
+
+
+def results_of(outputs: Sequence[Output]) -> tuple[Output, ...]:
+    """The tensors that the user gets; several outputs that are one have the name of the first."""
+    axes = [output.axes for output in outputs]
+    shapes = joined([output.shape for output in outputs], axes, joined_shape)
+    firsts = joined(outputs, axes, lambda parts, _: parts[0])
+    return tuple(Output(first.name, shape) for first, shape in zip(firsts, shapes, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

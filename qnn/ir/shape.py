@@ -6,6 +6,7 @@ sequence and the count of tokens lie along the height, which is what strips cut.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -27,8 +28,9 @@ VOLUME_AXES = r"C([1-9]\d*)HW"
 
 
 # An output's axes may also be an order: "3x85x26:0.2.1" is the block's values as 3 x 85 x 26, of
-# which the last two axes change places. What the host computes of an output stands behind it.
-ORDER = r"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;(softmax|log_softmax)=(\d+))?"
+# which the last two axes change places. What the host computes of an output stands behind it, and
+# then the axis along which the next output follows, if both are one tensor of the user's.
+ORDER = r"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;(softmax|log_softmax)=(\d+))?(?:;join=(\d+))?"
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,19 @@ class Order:
     sizes : of the block's values, in the order (channels, height, width)
     axes : which of the sizes is each axis of the result, before it gets the user's shape
     function : "softmax" or "log_softmax" over ``along`` of the user's axes, in float64; None
+    join : the user's axis along which the next output continues this one; None: it ends here
     """
 
     sizes: tuple[int, ...]
     axes: tuple[int, ...]
     function: str | None = None
     along: int = 0
+    join: int | None = None
 
     def __str__(self) -> str:
         text = f"{'x'.join(map(str, self.sizes))}:{'.'.join(map(str, self.axes))}"
-        return text if self.function is None else f"{text};{self.function}={self.along}"
+        text += "" if self.function is None else f";{self.function}={self.along}"
+        return text if self.join is None else f"{text};join={self.join}"
 
 
 def order_of(axes: str | None) -> Order | None:
@@ -57,9 +62,62 @@ def order_of(axes: str | None) -> Order | None:
     found = re.fullmatch(ORDER, axes or "")
     if found is None:
         return None
-    sizes, places, function, along = found.groups()
+    sizes, places, function, along, join = found.groups()
     sizes = tuple(map(int, sizes.split("x")))
-    return Order(sizes, tuple(map(int, places.split("."))), function, int(along or 0))
+    return Order(
+        sizes,
+        tuple(map(int, places.split("."))),
+        function,
+        int(along or 0),
+        None if join is None else int(join),
+    )
+
+
+def joined(parts: Sequence, axes: Sequence[str | None], join: Callable) -> tuple:
+    """What the user gets of outputs: those that the next one continues are one with it.
+
+    Parameters
+    ----------
+    parts : anything of each output, its array or its shape
+    axes : of each output
+    join : gives one thing for a list of them and an axis that counts the images' too, as
+        ``np.concatenate`` does
+    """
+    found, waiting, along = [], [], 0
+    for part, each in zip(parts, axes, strict=True):
+        waiting.append(part)
+        order = order_of(each)
+        if order is not None and order.join is not None:
+            along = 1 + order.join
+            continue
+        found.append(waiting[0] if len(waiting) == 1 else join(waiting, along))
+        waiting = []
+    return tuple(found)
+
+
+def joined_shape(shapes: Sequence[tuple[int, ...]], along: int) -> tuple[int, ...]:
+    """The shape of tensors side by side; ``along`` counts the images' axis, which they have not."""
+    first, axis = shapes[0], along - 1
+    return *first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :]
+
+
+def fits_joins(shapes: Sequence[tuple[int, ...]], axes: Sequence[str | None]) -> bool:
+    """Whether each output that is continued has a next one, alike but along that axis."""
+    follow = [(shape, order_of(each)) for shape, each in zip(shapes, axes, strict=True)]
+    for number, (shape, order) in enumerate(follow):
+        if order is None or order.join is None:
+            continue
+        if number + 1 == len(follow) or order.join >= len(shape):
+            return False
+        (other, next_), axis = follow[number + 1], order.join
+        # All parts of one tensor lie along one axis.
+        if next_ is not None and next_.join not in (None, axis):
+            return False
+        if len(other) != len(shape):
+            return False
+        if (*shape[:axis], *shape[axis + 1 :]) != (*other[:axis], *other[axis + 1 :]):
+            return False
+    return True
 
 
 def fits_output(block: Shape, axes: str, shape: tuple[int, ...]) -> bool:

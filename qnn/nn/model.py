@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
-from qnn.ir.shape import finished, laid_out, order_of, to_blocks, user_shape, usual_axes
+from qnn.ir.shape import finished, joined, laid_out, order_of, to_blocks, user_shape, usual_axes
 from qnn.nn.exact import exact
 from qnn.nn.input_layer import QuantInput
 from qnn.nn.layers import LAYERS
@@ -119,6 +119,7 @@ class QuantizedModel(nn.Module):
             self._result(values[name] * self.type(name).scale, shape, axes)
             for name, shape, axes in self.plan.results
         )
+        results = joined(results, [axes for *_, axes in self.plan.results], torch.cat)
         return results if len(results) > 1 else results[0]
 
     def _result(self, reals, shape, axes):

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 
 from qnn.fields import Count, FieldsError, typed_fields
+from qnn.ir.graph import Output, results_of
+from qnn.ir.shape import fits_joins
 from qnn.nn.layer_plans import ConvPlan, InputPlan, LayerPlan
 from qnn.nn.plan_fields import check_names, layer_fields, layer_of, with_pixels
 from qnn.nn.preprocess import one_or_all
@@ -48,6 +50,11 @@ class Plan:
         return tuple((*output, each) for output, each in zip(self.outputs, axes, strict=True))
 
     @property
+    def given(self) -> tuple[Output, ...]:
+        """The tensors that the user gets, as ``results_of`` has them."""
+        return results_of([Output(*each) for each in self.results])
+
+    @property
     def network_inputs(self) -> tuple[InputPlan, ...]:
         """What the network is run on, in the order in which the user gives it."""
         return tuple(layer for layer in self.layers if not layer.inputs)
@@ -80,6 +87,9 @@ class Plan:
         found = typed_fields(_FILE_FIELDS, fields)
         if found["output_axes"] and len(found["output_axes"]) != len(found["outputs"]):
             raise FieldsError("axes of each output, or none", "of others")
+        shapes = [shape for _, shape in found["outputs"]]
+        if not fits_joins(shapes, found["output_axes"] or (None,) * len(shapes)):
+            raise FieldsError("outputs that continue the one before as its axes say", "others")
         layers = [layer_of(number, dict(layer)) for number, layer in enumerate(found["layers"])]
         check_names(layers, found["outputs"])
         layers = with_pixels(layers, found.pop("mean"), found.pop("std"))

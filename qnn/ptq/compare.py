@@ -103,7 +103,7 @@ class TestSet:
         Where an output has nothing to be compared with, ``quantized`` has the signal to noise of
         its outputs against the float model's, and ``task`` is None.
         """
-        names = [name for name, _ in quantized.plan.outputs]
+        names = [output.name for output in quantized.plan.given]
         wanted, got = self.outputs(network), self.outputs(quantized)
         before, after = self.scores(wanted), self.scores(got)
         after = tuple(

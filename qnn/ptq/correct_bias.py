@@ -8,6 +8,8 @@ from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import laid, stream
+from qnn.ir.graph import results_of
+from qnn.ir.shape import joined
 from qnn.nn.exact import exact
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
@@ -39,7 +41,7 @@ def correct_bias_if_better(
     ----------
     kinds : what each output is for; none: as far as its shape tells
     """
-    kinds = kinds or [find_task(output.shape) for output in graph.outputs]
+    kinds = kinds or [find_task(each.shape) for each in results_of(graph.outputs)]
     images = sample(images, 2 * _count(images))
     half = len(images[0]) // 2
     if half == 0:
@@ -68,7 +70,8 @@ def _outputs(graph, images) -> list[Tensor]:
     """What the float graph gives; nothing else of it is kept."""
     names = [output.name for output in graph.outputs]
     found = {name: value for name, value in stream(graph, *images) if name in names}
-    return [laid(found[output.name], output) for output in graph.outputs]
+    parts = [laid(found[output.name], output) for output in graph.outputs]
+    return list(joined(parts, [output.axes for output in graph.outputs], torch.cat))
 
 
 def _output_errors(quantized, images, wanted, kinds) -> tuple[float, Tensor]:

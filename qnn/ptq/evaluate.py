@@ -111,7 +111,7 @@ def evaluate(
     options |= {"rounding": "nearest", "rounding_options": None, "bias_correction": False}
     plain = quantize(network, data, formats[0].weight_bits, terms=formats[0].terms, **options)
     alone, unrounded = _layers(first, plain, test, wanted)
-    names = tuple(name for name, _ in first.plan.outputs)
+    names = tuple(output.name for output in first.plan.given)
     return Evaluation(
         test.scores(wanted), tuple(scored), alone, unrounded, names, len(test.inputs[0])
     )

@@ -15,6 +15,7 @@ from qnn.frontend.check import check
 from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import blocks_of, shape_of
+from qnn.ir.graph import results_of
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels, Statistic, checked_inputs
 from qnn.nn.round import Augment, Source, round_quantized
@@ -108,7 +109,7 @@ def quantize(
     # Labels that fit no task are no matter to what never looks at answers.
     labels = labels_beside(data, len(given[0])) if asks_answers else None
     shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
-    kinds = find_tasks([output.shape for output in graph.outputs], labels, task, shape)
+    kinds = find_tasks([each.shape for each in results_of(graph.outputs)], labels, task, shape)
     peaks = Peaks()
     seen = observe(graph, chunks(batches), peaks)
     graph, seen = split_tables(silence(graph, seen), seen, activation_bits)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.errors import ModelError
+from qnn.ir.shape import order_of
 from qnn.nn.layers import QuantConv
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
@@ -231,12 +232,26 @@ def _with_weight(free, wanted, name, weight):
 
 def _loss(free, wanted, got, kinds) -> float:
     total = 0.0
-    kinds = kinds or [find_task(shape) for _, shape in free.plan.outputs]
-    for (name, _), kind in zip(free.plan.outputs, kinds, strict=True):
+    kinds = kinds or [find_task(output.shape) for output in free.plan.given]
+    # Of a tensor of several parts, each has the task of the whole.
+    numbers = _result_numbers(free.plan)
+    for (name, _), number in zip(free.plan.outputs, numbers, strict=True):
+        kind = kinds[number]
         if name in got:
             scale = free.type(name).scale
             total += float(divergence(wanted[name] * scale, got[name] * scale, kind))
     return total
+
+
+def _result_numbers(plan) -> list[int]:
+    """For each output the number of the user's tensor that it is a part of."""
+    found, number = [], 0
+    for *_, axes in plan.results:
+        found.append(number)
+        order = order_of(axes)
+        # One that the next output continues ends no tensor.
+        number += order is None or order.join is None
+    return found
 
 
 def divergence(wanted: Tensor, got: Tensor, kind: TaskKind) -> Tensor:

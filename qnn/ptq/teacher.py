@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import laid, stream
+from qnn.ir.shape import joined
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.data import as_images
 from qnn.quant.rounding import Answers
@@ -48,8 +49,9 @@ class Teacher:
         x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
         wanted = {*inner, *(output.name for output in self._graph.outputs)}
         values = {name: value for name, value in stream(self._graph, x) if name in wanted}
-        outputs = (laid(values[o.name], o, finish=False) for o in self._graph.outputs)
-        return Answers(tuple(outputs), {name: values[name] for name in inner})
+        outputs = [laid(values[o.name], o, finish=False) for o in self._graph.outputs]
+        outputs = joined(outputs, [o.axes for o in self._graph.outputs], torch.cat)
+        return Answers(outputs, {name: values[name] for name in inner})
 
 
 def _moved(value, device):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils import _pytree
 
@@ -13,7 +14,7 @@ from qnn.frontend.fuse import fuse
 from qnn.frontend.run import laid, run
 from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
-from qnn.ir.graph import Graph, Output
+from qnn.ir.graph import Graph, Output, results_of
 from qnn.ir.reference import reference
 from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ir.text import parse, text
@@ -99,3 +100,65 @@ def test_an_order_that_is_none_is_refused(images):
         wrong = Graph(graph.nodes, (Output("a.0", (2, 8, 8), axes), graph.outputs[1]))
         with pytest.raises(CompileError, match=r"^output 'a\.0' needs "):
             check(wrong)
+
+
+def detector(m, x):
+    """Three heads of three sizes, of which the host joins the anchors."""
+    small, least = m.b(F.max_pool2d(x, 2)), m.b(F.max_pool2d(x, 4))
+    heads = [each.view(len(x), 3, 5, -1).mT.reshape(len(x), -1, 5) for each in (m.a(x), small)]
+    last = least.view(len(x), 3, 5, -1).mT.reshape(len(x), -1, 5)
+    return torch.cat([each.sigmoid() for each in (*heads, last)], 1)
+
+
+def boxes(m, x):
+    """Boxes and scores, each by a function of its own, joined along both axes of each head."""
+    found = []
+    for head, y in ((m.a, x), (m.b, F.max_pool2d(x, 2))):
+        y = head(y).view(len(x), 3, 5, -1).mT
+        found.append(torch.cat([y[..., :4].tanh(), y[..., 4:].sigmoid()], -1).flatten(1, 2))
+    return torch.cat(found, 1)
+
+
+JOINED = {
+    "sigmoids": (detector, (252, 5)),
+    "boxes and scores": (boxes, (240, 5)),
+    "softmax": (
+        lambda m, x: torch.cat(
+            [m.a(x).flatten(2).mT, m.b(F.max_pool2d(x, 2)).flatten(2).mT], 1
+        ).softmax(-1),
+        (80, 15),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_joined_heads_are_one_tensor_of_parts_everywhere(name, images):
+    head, shape = JOINED[name]
+    model = Made(head, a=conv(15), b=conv(15)).eval()
+    quantized = qnn.quantize(model, images, weight_bits=3, terms=4)
+    graph = qnn.export(quantized)
+    graph = parse(text(from_bytes(to_bytes(graph)), full=True))
+    # The parts are what the accelerator gives; no place of them is copied.
+    assert len(graph.outputs) > 1
+    assert not [node.name for node in graph.nodes if node.kind == "interleave"]
+    with torch.no_grad():
+        wanted, given = model(images), quantized(images)
+    (found,) = decode(graph, reference(graph, encode_input(graph, images.numpy())))
+    assert found.shape == tuple(wanted.shape) == (4, *shape)
+    assert np.array_equal(found, given.numpy())
+    assert np.abs(found - wanted.numpy()).max() < 0.1 * wanted.abs().max()
+    (result,) = results_of(graph.outputs)
+    assert (result.name, result.shape) == (graph.outputs[0].name, shape)
+
+
+def test_parts_that_do_not_continue_each_other_are_refused(images):
+    model = Made(detector, a=conv(15), b=conv(15)).eval()
+    graph = qnn.export(qnn.quantize(model, images, weight_bits=3))
+    wrong = Graph(graph.nodes, graph.outputs[:-1])
+    assert wrong.outputs
+    with pytest.raises(CompileError) as caught:
+        check(wrong)
+    assert str(caught.value) == (
+        "outputs that are one tensor need to follow each other and to differ along its axis "
+        "alone, but do not; correct their order, shapes or axes"
+    )

@@ -48,7 +48,6 @@ USUAL = {
     "tensors": ["x", "other"],
     "out_dtype": torch.float32,
 }
-OF_VECTORS = ("linear", "addmm", "mm", "mv", "matmul")
 OF_SEQUENCES = ("bmm", "baddbmm", "conv1d", "max_pool1d", "max_pool1d_with_indices", "avg_pool1d")
 OF_SEQUENCES += (
     "adaptive_avg_pool1d",
@@ -58,7 +57,17 @@ OF_SEQUENCES += (
 )
 OF_SEQUENCES += ("_upsample_nearest_exact1d", "upsample_linear1d")
 OF_SEQUENCES += ("reflection_pad1d", "replication_pad1d", "gru", "lstm", "rnn_tanh", "rnn_relu")
-OF_VECTORS = ("linear", "addmm", "mm", "gru_cell", "lstm_cell", "rnn_tanh_cell", "rnn_relu_cell")
+OF_VECTORS = (
+    "linear",
+    "addmm",
+    "mm",
+    "mv",
+    "matmul",
+    "gru_cell",
+    "lstm_cell",
+    "rnn_tanh_cell",
+    "rnn_relu_cell",
+)
 LINE = {"stride": [2], "padding": [1], "dilation": [1], "output_padding": [1]}
 POOLED = {"padding": [0, 0], "stride": [2, 1]}
 NORMALISED = {"weight": torch.tensor([1.0, -2.0, 0.5, 0.1])}
