@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from tests.blocks.parts import Called, conv, norm, of_rank, same, shape_after
 
+MOST_STEPS = 6  # of a recurrent cell, each some layers of its own
+
 
 def _activation(draw):
     clamps = (
@@ -64,6 +66,24 @@ def _norm(draw, shape):
     return nn.Sequential(norm(shape), *[nn.ReLU()] * draw(st.booleans()))
 
 
+class Recurrent(nn.Module):
+    """A cell along a sequence, whose steps are unrolled."""
+
+    def __init__(self, cell: nn.Module):
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cell(x.mT)[0].mT
+
+
+def _recurrent(draw, shape):
+    if len(shape) != 2 or shape[1] > MOST_STEPS:
+        return None
+    kind = draw(st.sampled_from((nn.GRU, nn.LSTM)))
+    return Recurrent(kind(shape[0], draw(st.integers(1, 4)), batch_first=True))
+
+
 KINDS = MappingProxyType(
     {
         "block": _block,
@@ -73,6 +93,7 @@ KINDS = MappingProxyType(
         "separable": _separable,
         "linear of pixels": _of_pixels,
         "normalisation": _norm,
+        "recurrent": _recurrent,
         "clamp": lambda draw, shape: _activation(draw),
         "nothing": lambda draw, shape: draw(st.sampled_from((nn.Identity(), nn.Dropout()))),
     }

@@ -40,7 +40,7 @@ FUNCTIONS = MappingProxyType(
         "threshold": lambda x: F.threshold(x, 0.1, 0.2),
     }
 )
-JUMPS = ("sign", "floor", "threshold")
+JUMPS = ("sign", "floor", "threshold", "choice of two")
 CONSTANTS = MappingProxyType(
     {
         "factor": lambda x: x * 2.5,

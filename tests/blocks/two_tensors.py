@@ -97,6 +97,16 @@ def _spread(draw, shape):
     return Called(lambda x, y, v: y + v, same(draw, shape, shape[0]), layers)
 
 
+def _chosen(draw, shape):
+    """A choice by a comparison, which jumps where both are alike."""
+    choices = (
+        lambda x, y: torch.where(x > y, x, y * 2),
+        lambda x, y: x.masked_fill(y > x, -0.5),
+        lambda x, y: x * (x <= y),
+    )
+    return Called(draw(st.sampled_from(choices)), same(draw, shape, shape[0]))
+
+
 KINDS = MappingProxyType(
     {name: _joined(join) for name, join in JOINS.items()}
     | {
@@ -104,6 +114,7 @@ KINDS = MappingProxyType(
         "squeeze and excitation": _excited,
         "spatial attention": _attended,
         "gated linear unit": _gated,
+        "choice of two": _chosen,
         "square that others read": _square_of_a_branch,
         "values for channels": _spread,
     }
