@@ -31,6 +31,7 @@ def place(tmp_path, monkeypatch):
         "model.qgraph",
         "my_net.py",
         "networks.txt",
+        "zoo.jsonl",
     ):
         (tmp_path / name).touch()
     (tmp_path / "build").mkdir()
