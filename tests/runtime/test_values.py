@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw.spec.config import named_config
-from hw.spec.image import Image
+from hw.spec.image import Image, ImageError
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
 from qnn.ir.encode import decode as decode_reference
@@ -14,7 +14,7 @@ from qnn.ir.encode import encode_input
 from qnn.ir.graph import Graph, Output
 from qnn.ir.reference import reference
 from qnn.quant.qtype import QType
-from qnn.runtime.values import decode, encode
+from qnn.runtime.values import as_results, decode, encode
 from tests.compiler import small_graphs
 from tests.graphs import images
 
@@ -74,6 +74,34 @@ def test_outputs_are_the_reals_of_the_reference():
     tensors = reference(graph, images(graph, 3))
     (got,) = decode(image_of(graph), (tensors["last"].reshape(3, 4),))
     np.testing.assert_array_equal(got, decode_reference(graph, tensors)[0])
+
+
+def test_parts_of_one_tensor_are_joined_as_the_reference_joins_them():
+    graph = network()
+    other = replace(graph["last"], name="other")
+    parts = (Output("last", (2, 2), "2x2:1.0;join=0"), Output("other", (2, 2)))
+    graph = Graph((*graph.nodes, other), parts)
+    tensors = reference(graph, images(graph, 3))
+    image = image_of(graph)
+    blocks = as_results(image, (tensors["last"], tensors["other"]))
+    (got,) = decode(image, blocks)
+    assert got.shape == (3, 4, 2)
+    np.testing.assert_array_equal(got, decode_reference(graph, tensors)[0])
+
+
+@pytest.mark.parametrize("join", [1, 2])
+def test_an_image_whose_parts_do_not_fit_is_refused(join):
+    graph = network()
+    other = replace(graph["last"], name="other")
+    parts = (Output("last", (4, 1), "4:0;join=0"), Output("other", (4, 1)))
+    image = image_of(Graph((*graph.nodes, other), parts))
+    wrong = replace(image, output_shapes=((4, 1), (2, 2)), output_axes=(f"4:0;join={join}", None))
+    with pytest.raises(ImageError) as caught:
+        Image.from_bytes(wrong.to_bytes())
+    assert str(caught.value) == (
+        "image: output_axes needs outputs that continue the one before along its axis, not "
+        f"('4:0;join={join}', None); compile the model again"
+    )
 
 
 def test_an_input_that_is_packed_keeps_its_shape():
