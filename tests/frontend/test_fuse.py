@@ -1,6 +1,5 @@
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
@@ -19,7 +18,7 @@ from qnn.frontend.ops.slice import Slice
 from qnn.frontend.run import run
 from qnn.ir.graph import Output
 from qnn.ir.window import Window
-from tests.models import models
+from tests.random_networks.campaign import drawn
 from tests.random_networks.chain import check_floats
 
 SHAPE = (2, 6, 6)
@@ -279,7 +278,7 @@ return j"""
     )
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
-@given(models())
-def test_fusion_keeps_what_a_random_network_computes(case):
+@pytest.mark.parametrize("number", range(10))
+def test_fusion_keeps_what_a_random_network_computes(number):
+    case = drawn(30, number)
     check_floats(case, capture(case.model, case.calibration))

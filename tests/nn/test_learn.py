@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from qnn.errors import ModelError
@@ -20,7 +18,8 @@ from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.estimators import ESTIMATORS
-from tests.models import as_arrays, as_tuple, models, quantized, results_of
+from tests.models import as_arrays, as_tuple, quantized, results_of
+from tests.random_networks.campaign import drawn
 
 EVERY_TERM = ("straight_through", "clipped_straight_through", "reconstructed", "lsq", "inq")
 
@@ -59,28 +58,29 @@ def integers_equal(model, images):
         np.testing.assert_array_equal(tensor.numpy(), expected[name], name)
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
-@given(models())
-def test_training_computes_what_evaluation_computes(case):
+@pytest.mark.parametrize("number", range(15))
+def test_training_computes_what_evaluation_computes(number):
+    case = drawn(32, number)
     model = quantized(case)
     for module in model.modules():
         if hasattr(module, "weight") and hasattr(module, "reach"):
-            assume(float(module.reach(module.indices(), module.epilogue()).max()) < 1 << 23)
+            if float(module.reach(module.indices(), module.epilogue()).max()) >= 1 << 23:
+                return  # float32, which training computes with, is not exact there
     wanted = results_of(model, case.images)
     for got, expected in zip(results_of(model.train(), case.images), wanted, strict=True):
         assert torch.equal(got, expected.float())
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
-@given(models(), st.sampled_from(sorted(ESTIMATORS)))
-def test_a_model_that_did_not_learn_is_what_it_was_and_exports(case, method):
+@pytest.mark.parametrize("method", sorted(ESTIMATORS))
+def test_a_model_that_did_not_learn_is_what_it_was_and_exports(method):
+    case = drawn(33, sorted(ESTIMATORS).index(method))
     if method not in EVERY_TERM:
         case = replace(case, options={**case.options, "terms": 1}, mixed=None)
     model = quantized(case)
     try:
         prepare(model, method)
     except ValueError:
-        assume(False)
+        return  # the method has no such format
     finish(model)
     integers_equal(model, case.images)
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 from torch import nn
 
 from qnn.errors import ModelError, QnnWarning
@@ -12,7 +11,8 @@ from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
-from tests.models import models, quantized
+from tests.models import quantized
+from tests.random_networks.campaign import drawn
 from tests.random_networks.chain import check_integers
 
 
@@ -24,9 +24,9 @@ def equal_everywhere(model, images):
     return sum(array.size for array in check_integers(model, graph, images).values())
 
 
-@settings(max_examples=12, suppress_health_check=list(HealthCheck))
-@given(models())
-def test_a_random_network_equals_its_integers(case):
+@pytest.mark.parametrize("number", range(12))
+def test_a_random_network_equals_its_integers(number):
+    case = drawn(31, number)
     assert equal_everywhere(quantized(case), case.images) > 0
 
 
@@ -44,9 +44,9 @@ def test_a_captured_graph_takes_the_arrays_that_its_model_takes(layers):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
-@given(models(most_layers=7))
-def test_many_random_networks_equal_their_integers(case):
+@pytest.mark.parametrize("number", range(12, 312))
+def test_many_random_networks_equal_their_integers(number):
+    case = drawn(31, number)
     assert equal_everywhere(quantized(case), case.images) > 0
 
 
