@@ -83,6 +83,7 @@ TAKEN = {
     "a linear layer over columns": lambda m, x: m.wide(x),
     "a linear layer over tokens": mixed,
     # Gates and functions of several tensors.
+    "a product of two tensors": lambda m, x: x @ x.mT,
     "glu": lambda m, x: F.glu(x, 1),
     "glu of tokens": lambda m, x: F.glu(x.flatten(2).mT, -1).mean(1),
     "a sum of a list": lambda m, x: sum([x, x.relu(), x.tanh()]),
@@ -141,11 +142,6 @@ REFUSED = {
         lambda m, x: x.topk(2, 1)[0],
         "model (aten.topk, HERE) is not supported; leave it out, and let the host choose from the "
         "outputs",
-    ),
-    "a product of two tensors": (
-        lambda m, x: x @ x.mT,
-        "model (aten.matmul, HERE) needs one operand to be a constant, not two that are computed "
-        "from the input; use convolutions in place of it and train the network again",
     ),
     "a matrix for each place": (
         lambda m, x: x.flatten(2).mT.unsqueeze(2) @ torch.arange(192.0).view(24, 8, 1),
