@@ -25,7 +25,13 @@ from qnn.frontend.materialise import Materialise
 from qnn.frontend.names import Names
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.frontend.outputs import function_of, is_finished, outputs_of
+from qnn.frontend.outputs import (
+    function_of,
+    has_finished_places,
+    is_finished,
+    outputs_of,
+    scores_of,
+)
 from qnn.frontend.signature import given_to, live_nodes, results, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
@@ -37,7 +43,6 @@ from qnn.frontend.views import (
     only_moves,
     view_of,
 )
-from qnn.ir.graph import Output
 
 OUTPUT = "output needs to be a tensor, or a tuple of tensors, computed from the input"
 # torch.export's own checks of types and values, without a result.
@@ -143,6 +148,8 @@ class _Walk:
         return getattr(self.program.graph_module, node.target, None)
 
     def _call(self, node):
+        if is_finished(node):
+            return self._finished(node)
         if node.target is operator.getitem:
             return self._item(node)
         if target_of(node) in CHECKS:
@@ -170,8 +177,8 @@ class _Walk:
         return found
 
     def _operator(self, node):
-        if is_finished(node):
-            return self._finished(node)
+        if has_finished_places(node):
+            return self.values[node.args[0]]
         if target_of(node) in OPERATORS or only_moves(node) or expands(node, self.values):
             return self._taken(node)
         known_steps = not self._reads_unknown(node)
@@ -216,7 +223,7 @@ class _Walk:
 
     def _finished(self, node):
         """What is finished by the host, which only the outputs look at."""
-        value = self.values[node.args[0]]
+        value = self.values[scores_of(node)]
         if not self._is_unknown(value):
             self.functions[node] = function_of(node)
         return value
@@ -278,17 +285,13 @@ class _Walk:
                 self.faults.append(Fault(Site("", ""), OUTPUT, "return nothing else"))
                 continue
             try:
-                outputs += self._given(item, value)
+                # Nothing is known of what stands in for a fault.
+                if not self._is_unknown(value):
+                    function = self.functions.get(item)
+                    outputs += outputs_of(item, value, function, self.materialise)
             except FaultyModel as error:
                 self.faults += error.faults
         return tuple(outputs)
-
-    def _given(self, item, value):
-        """The operators that give a tensor of the user's, and what the host does with them."""
-        view, shape = view_of(item, value), tuple(result_of(item).shape[1:])
-        if self._is_unknown(value):
-            return [Output(view.sources[0].name, shape)]
-        return outputs_of(view, shape, self.functions.get(item), self.materialise)
 
 
 def _is_tensor(node):

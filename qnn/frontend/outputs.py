@@ -1,5 +1,6 @@
 """Outputs of the network: what a tensor is for the host, which lays it out and may finish it."""
 
+import operator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise, permutations
@@ -11,7 +12,7 @@ from torch import Tensor, fx
 from qnn.frontend.faults import FaultyModel, site_of, target_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.side_by_side import ends_of
-from qnn.frontend.views import View, in_order, whole
+from qnn.frontend.views import Held, View, in_order, view_of, whole
 from qnn.ir.graph import Output
 from qnn.ir.shape import Order
 
@@ -22,41 +23,95 @@ FINISHED = {
     "aten.log_softmax": "log_softmax",
     "aten._log_softmax": "log_softmax",
 }
+ARGMAX = "aten.argmax"
+# Their second result is an argmax, where it alone is used.
+WITH_PLACES = ("aten.max", "aten.topk")
 
 
 def is_finished(node: fx.Node) -> bool:
     """Whether ``node`` is a function of scores that the network gives to the user, and no more."""
-    if target_of(node) not in FINISHED or any(user.op != "output" for user in node.users):
-        return False
+    if target_of(node) in FINISHED:
+        only = all(user.op == "output" or _chooses_alike(user, node) for user in node.users)
+    else:
+        only = _is_argmax(node) and all(user.op == "output" for user in node.users)
     # In one type: a cast would be another function.
-    return node.meta["val"].dtype == torch.float32 and node.meta["val"].dim() > 1
+    return only and _scores(node).dtype == torch.float32 and _scores(node).dim() > 1
+
+
+def has_finished_places(node: fx.Node) -> bool:
+    """Whether of a call's results the places of the greatest values alone are used, by the host."""
+    return target_of(node) in WITH_PLACES and all(map(is_finished, node.users))
+
+
+def scores_of(node: fx.Node) -> fx.Node:
+    """What a finished node is computed of."""
+    return (node.args[0] if node.target is operator.getitem else node).args[0]
+
+
+def _scores(node):
+    return scores_of(node).meta["val"]
+
+
+def _is_argmax(node):
+    if node.target is not operator.getitem:
+        return target_of(node) == ARGMAX
+    call, index = node.args
+    if index != 1 or target_of(call) not in WITH_PLACES:
+        return False
+    # Of more than the greatest value the order is another question.
+    return target_of(call) != "aten.topk" or (call.args[1] == 1 and all(call.args[3:4]))
+
+
+def _chooses_alike(user, node):
+    """Whether ``user`` is an argmax of probabilities, whose order is that of their scores."""
+    choices = list(user.users) if has_finished_places(user) else [user]
+    return all(
+        _is_argmax(each) and is_finished(each) and _axis_of(each) == _axis_of(node)
+        for each in choices
+    )
+
+
+def _axis_of(node):
+    """The axis of the scores that a finished node runs over, the batch's too; None: all."""
+    call = node.args[0] if node.target is operator.getitem else node
+    if target_of(call) == "aten.topk":
+        dim = call.args[2] if len(call.args) > 2 else -1
+    else:
+        dim = call.args[1] if len(call.args) > 1 else None
+    return None if dim is None else dim % _scores(node).dim()
 
 
 def function_of(node: fx.Node) -> tuple[str, int]:
     """The function of a finished node, and its axis without the batch."""
-    rank, dim = node.meta["val"].dim(), node.args[1]
-    if dim % rank == 0:
+    axis = _axis_of(node)
+    if not axis:
         raise View("", site_of(node), (), torch.empty(0)).refuse(
             "to run over an axis of one image", "over the batch", "name another axis"
         )
-    return FINISHED[target_of(node)], dim % rank - 1
+    if not _is_argmax(node):
+        return FINISHED[target_of(node)], axis - 1
+    kept = node.meta["val"].dim() == _scores(node).dim()
+    return "argmax_keepdim" if kept else "argmax", axis - 1
 
 
 def outputs_of(
-    view: View, shape: tuple[int, ...], function: tuple[str, int] | None, make: Materialise
+    node: fx.Node, value: Held, function: tuple[str, int] | None, make: Materialise
 ) -> list[Output]:
     """The outputs of which a tensor of the user's consists: one, or parts along one of its axes.
 
     Parameters
     ----------
-    shape : of the tensor, without the batch
-    function : what the host computes of it, and its axis
+    value : of ``node``, or what a finished one is computed of
+    function : what the host computes of ``value``, and its axis
 
     Raises
     ------
     FaultyModel
         No operators give it; it says what the tensor lacks as a whole.
     """
+    # An argmax has fewer axes than the network's own result.
+    view = view_of(node if function is None else scores_of(node), value)
+    shape = tuple(view.index.shape[1:])
     # The host joins parts for nothing, which pieces of one operator would be copies for.
     with make.uncut():
         try:

@@ -1,6 +1,7 @@
 """Evaluation of a float graph: every tensor, for calibration and to test the fusion passes."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -8,7 +9,15 @@ from torch import Tensor
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.input import FloatInput
 from qnn.ir.graph import Output
-from qnn.ir.shape import laid_out, order_of, to_blocks, user_shape, usual_axes
+from qnn.ir.shape import joined, laid_out, order_of, to_blocks, user_shape, usual_axes
+
+# What the host computes of outputs, by its names in their axes.
+FUNCTIONS = {
+    "softmax": torch.softmax,
+    "log_softmax": torch.log_softmax,
+    "argmax": torch.argmax,
+    "argmax_keepdim": partial(torch.argmax, keepdim=True),
+}
 
 
 def blocks_of(graph: FloatGraph, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -27,8 +36,16 @@ def laid(blocks: Tensor, output: Output, finish: bool = True) -> Tensor:
     result, order = laid_out(blocks, output.axes, output.shape), order_of(output.axes)
     if not finish or order is None or order.function is None:
         return result
-    function = torch.softmax if order.function == "softmax" else torch.log_softmax
-    return function(result, 1 + order.along)
+    return FUNCTIONS[order.function](result, 1 + order.along)
+
+
+def unfinished(graph: FloatGraph, *images: Tensor) -> tuple[Tensor, ...]:
+    """What the user gets before the host computes of it, such as the scores of an argmax."""
+    names = [output.name for output in graph.outputs]
+    # Nothing else of all tensors is kept.
+    found = {name: value for name, value in stream(graph, *images) if name in names}
+    parts = [laid(found[output.name], output, finish=False) for output in graph.outputs]
+    return joined(parts, [output.axes for output in graph.outputs], torch.cat)
 
 
 def stream(graph: FloatGraph, *images: Tensor) -> Iterator[tuple[str, Tensor]]:

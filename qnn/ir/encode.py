@@ -12,7 +12,7 @@ from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import finished, joined, laid_out, meaning_of, to_blocks, user_shape
+from qnn.ir.shape import host_results, laid_out, meaning_of, to_blocks, user_shape
 from qnn.quant.qtype import QType
 
 Arrays = np.ndarray | tuple[np.ndarray, ...]  # for one input, or one for each
@@ -66,18 +66,21 @@ def encode_input(graph: Graph, x: Arrays) -> Arrays:
 
 
 def as_results(output: Output, blocks: np.ndarray) -> np.ndarray:
-    """A tensor's blocks in the shape that the user's model gives, (images, ...)."""
+    """A tensor's blocks in the user's shape, (images, ...), before the host computes."""
     return laid_out(blocks, output.axes, output.shape)
 
 
 def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Reals of each output, in the shape that the user's model gives: (images, ...) float64."""
-    reals = []
+    """Reals of each output, in the shape that the user's model gives: (images, ...) float64.
+
+    What ends in an argmax is classes, int64.
+    """
+    scores = []
     for output in graph.outputs:
         integers = np.asarray(tensors[output.name])
         scaled = integers.astype(np.float64) * graph[output.name].type.scale
-        reals.append(finished(as_results(output, scaled), output.axes))
-    return joined(reals, [output.axes for output in graph.outputs], np.concatenate)
+        scores.append(as_results(output, scaled))
+    return host_results(scores, [output.axes for output in graph.outputs])
 
 
 def _kind(x: object) -> str:

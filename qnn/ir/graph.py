@@ -12,6 +12,8 @@ from qnn.ir.shape import joined, joined_shape
 class Output:
     """A result of the network: the tensor, and its shape in the user's model (no batch).
 
+    What the host computes of it follows: the shape of an argmax's output is that of the scores.
+
     Members
     -------
     axes : what the shape's sizes are, see ``qnn.ir.shape``; None: any sizes, whose values are those

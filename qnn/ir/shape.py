@@ -30,7 +30,8 @@ VOLUME_AXES = r"C([1-9]\d*)HW"
 # An output's axes may also be an order: "3x85x26:0.2.1" is the block's values as 3 x 85 x 26, of
 # which the last two axes change places. What the host computes of an output stands behind it, and
 # then the axis along which the next output follows, if both are one tensor of the user's.
-ORDER = r"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;(softmax|log_softmax)=(\d+))?(?:;join=(\d+))?"
+FUNCTIONS = ("softmax", "log_softmax", "argmax", "argmax_keepdim")
+ORDER = rf"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;({'|'.join(FUNCTIONS)})=(\d+))?(?:;join=(\d+))?"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Order:
     -------
     sizes : of the block's values, in the order (channels, height, width)
     axes : which of the sizes is each axis of the result, before it gets the user's shape
-    function : "softmax" or "log_softmax" over ``along`` of the user's axes, in float64; None
+    function : one of ``FUNCTIONS``, computed over ``along`` of the axes in float64; None
     join : the user's axis along which the next output continues this one; None: it ends here
     """
 
@@ -110,8 +111,10 @@ def fits_joins(shapes: Sequence[tuple[int, ...]], axes: Sequence[str | None]) ->
         if number + 1 == len(follow) or order.join >= len(shape):
             return False
         (other, next_), axis = follow[number + 1], order.join
-        # All parts of one tensor lie along one axis.
-        if next_ is not None and next_.join not in (None, axis):
+        # All parts of one tensor lie along one axis, and have one function.
+        next_ = next_ or Order((), ())
+        alike = (order.function, order.along) == (next_.function, next_.along)
+        if next_.join not in (None, axis) or not alike:
             return False
         if len(other) != len(shape):
             return False
@@ -145,12 +148,34 @@ def laid_out(blocks, axes: str | None, shape: tuple[int, ...]):
     return blocks.reshape(len(blocks), *shape)
 
 
+def ends(axes: Sequence[str | None]) -> tuple[str | None, ...]:
+    """The axes of each tensor that the user gets: of the last of its parts."""
+    return joined(axes, axes, lambda parts, _: parts[-1])
+
+
+def host_results(
+    scores: Sequence[np.ndarray], axes: Sequence[str | None]
+) -> tuple[np.ndarray, ...]:
+    """What the user gets of each output's reals, (images, ...) float64: joined and computed on."""
+    # Joined first, as the axis of an argmax is there no more behind it.
+    whole = joined(scores, axes, np.concatenate)
+    return tuple(finished(*each) for each in zip(whole, ends(axes), strict=True))
+
+
 def finished(reals: np.ndarray, axes: str | None) -> np.ndarray:
-    """What the host computes of an output's reals, (images, ...) float64, in its axes."""
+    """What the host computes of a tensor's reals, (images, ...) float64, in its axes.
+
+    Classes of an argmax are int64: of equal scores the first, as PyTorch has it.
+    """
     order = order_of(axes)
     if order is None or order.function is None:
         return reals
-    along = 1 + order.along
+    # A sum depends on the order of its terms, which NumPy takes from how an array lies in memory.
+    reals, along = np.ascontiguousarray(reals), 1 + order.along
+    if order.function.startswith("argmax"):
+        # A scale is a power of two, which float64 has exactly: the greatest integer's place.
+        kept = order.function == "argmax_keepdim"
+        return reals.argmax(along, keepdims=kept).astype(np.int64)
     # Less the greatest, so that no power overflows.
     shifted = reals - reals.max(along, keepdims=True)
     powers = np.exp(shifted)

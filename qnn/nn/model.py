@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
-from qnn.ir.shape import finished, joined, laid_out, order_of, to_blocks, user_shape, usual_axes
+from qnn.ir.shape import (
+    ends,
+    finished,
+    joined,
+    laid_out,
+    order_of,
+    to_blocks,
+    user_shape,
+    usual_axes,
+)
 from qnn.nn.exact import exact
 from qnn.nn.input_layer import QuantInput
 from qnn.nn.layers import LAYERS
@@ -68,6 +77,10 @@ class QuantizedModel(nn.Module):
         """What the float model gives, on the grid: a tensor, or a tuple if there are several."""
         return self._results(self._run(self._encode(inputs, [False] * len(inputs))))
 
+    def unfinished(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """``forward`` before what the host computes of it, such as an argmax."""
+        return self._scores(self._run(self._encode(inputs, [False] * len(inputs))))
+
     def from_pixels(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """``forward`` of 8-bit pixels, (batch, channels, height, width) uint8.
 
@@ -115,22 +128,28 @@ class QuantizedModel(nn.Module):
         return values
 
     def _results(self, values):
-        results = tuple(
-            self._result(values[name] * self.type(name).scale, shape, axes)
-            for name, shape, axes in self.plan.results
-        )
-        results = joined(results, [axes for *_, axes in self.plan.results], torch.cat)
+        results = self._scores(values)
+        # Losses are of what the network computes; what the host makes of it follows in evaluation.
+        if not self.training:
+            axes = ends([axes for *_, axes in self.plan.results])
+            results = tuple(map(_finished, results, axes))
         return results if len(results) > 1 else results[0]
 
-    def _result(self, reals, shape, axes):
-        laid = laid_out(reals, axes, shape)
-        order = order_of(axes)
-        # Losses are of what the network computes; what the host makes of it follows in evaluation.
-        if self.training or order is None or order.function is None:
-            return laid
-        # The same float64 computation as the driver's, so that both give the same values.
-        found = finished(laid.detach().cpu().double().numpy(), axes)
-        return torch.from_numpy(found).to(reals.device)
+    def _scores(self, values):
+        parts = [
+            laid_out(values[name] * self.type(name).scale, axes, shape)
+            for name, shape, axes in self.plan.results
+        ]
+        return joined(parts, [axes for *_, axes in self.plan.results], torch.cat)
+
+
+def _finished(scores, axes):
+    order = order_of(axes)
+    if order is None or order.function is None:
+        return scores
+    # The same float64 computation as the driver's, so that both give the same values.
+    found = finished(scores.detach().cpu().double().numpy(), axes)
+    return torch.from_numpy(found).to(scores.device)
 
 
 def _encoded(source, x, pixels):

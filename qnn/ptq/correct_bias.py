@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import laid, stream
+from qnn.frontend.run import stream, unfinished
 from qnn.ir.graph import results_of
-from qnn.ir.shape import joined
 from qnn.nn.exact import exact
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
@@ -48,7 +47,7 @@ def correct_bias_if_better(
         return False
     others = tuple(each[half:] for each in images)
     # The float network's own outputs, once for both judgements.
-    wanted = [_outputs(graph, part) for part in chunks([others])]
+    wanted = [unfinished(graph, *part) for part in chunks([others])]
     before = copy.deepcopy(quantized.state_dict())
     errors = _output_errors(quantized, others, wanted, kinds)
     correct_bias(quantized, graph, tuple(each[:half] for each in images))
@@ -66,22 +65,11 @@ def _helped(before: tuple[float, Tensor], after: tuple[float, Tensor]) -> bool:
     return after[0] < before[0] and float(more.sum()) <= 2 * float(more.square().sum().sqrt())
 
 
-def _outputs(graph, images) -> list[Tensor]:
-    """What the float graph gives; nothing else of it is kept."""
-    names = [output.name for output in graph.outputs]
-    found = {name: value for name, value in stream(graph, *images) if name in names}
-    parts = [laid(found[output.name], output) for output in graph.outputs]
-    return list(joined(parts, [output.axes for output in graph.outputs], torch.cat))
-
-
 def _output_errors(quantized, images, wanted, kinds) -> tuple[float, Tensor]:
     """How far outputs are from the float ones, added up, and each image's changed answers."""
     total, changed = 0.0, []
     for part, reals in zip(chunks([images]), wanted, strict=True):
-        results = quantized(*part)
-        results = results if isinstance(results, tuple) else (results,)
-        # float64 is what the host computes in.
-        results = [result.float() for result in results]
+        results = quantized.unfinished(*part)
         changed.append(torch.zeros(len(part[0])))
         for real, got, kind in zip(reals, results, kinds, strict=True):
             got = got.reshape(real.shape)

@@ -33,7 +33,7 @@ class Accelerator:
         self._pack_seconds = self._unpack_seconds = 0.0
 
     def execute(self, images: Given) -> tuple[np.ndarray, ...]:
-        """The integers of each output, (images, *shape in the user's model).
+        """The integers of each output, (images, *shape in the user's model), before the host's.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class Accelerator:
         return as_results(self.image, blocks)
 
     def reals(self, images: Given) -> tuple[np.ndarray, ...]:
-        """What the quantized model gives for ``images``: ``execute``, as float64."""
+        """What the quantized model gives for ``images``: float64, or classes of an argmax."""
         return decode(self.image, self.execute(images))
 
     def throughput_test(self, batch_size: int = 100) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ from hw.spec.image import Image, TensorLayout
 from qnn.errors import DeviceError
 from qnn.ir.codes import Codes
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import finished, joined, laid_out, meaning_of, to_blocks, user_shape
+from qnn.ir.shape import host_results, laid_out, meaning_of, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
 # Files and cameras give an image's channels last; what a pixel is to a vector needs no order.
@@ -37,17 +37,16 @@ def encode(image: Image, x: Given) -> Given:
 
 
 def decode(image: Image, outputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Reals (float64) of each output's integers, and what the host computes of them."""
-    places = zip(outputs, image.network_outputs, image.output_axes, strict=True)
-    reals = [
-        finished(np.ldexp(tensor.astype(np.float64), -layout.exponent), axes)
-        for tensor, layout, axes in places
+    """Reals (float64) of each output's integers, or what the host computes of them."""
+    scores = [
+        np.ldexp(tensor.astype(np.float64), -layout.exponent)
+        for tensor, layout in zip(outputs, image.network_outputs, strict=True)
     ]
-    return joined(reals, image.output_axes, np.concatenate)
+    return host_results(scores, image.output_axes)
 
 
 def as_results(image: Image, blocks: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Each output's blocks in the shape that the user's model gives, (images, ...)."""
+    """Each output's blocks in the user's shape, (images, ...), before the host computes."""
     return tuple(
         laid_out(x, axes, shape)
         for x, shape, axes in zip(blocks, image.output_shapes, image.output_axes, strict=True)

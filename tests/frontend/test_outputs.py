@@ -1,5 +1,7 @@
 """Outputs are laid out and finished by the host: the same values in every executor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.utils import _pytree
 import qnn
 from qnn.errors import CompileError
 from qnn.frontend.capture import capture
+from qnn.frontend.faults import FaultyModel
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import laid, run
 from qnn.ir.check import check
@@ -56,6 +59,34 @@ HEADS = {
         Made(lambda m, x: m.a(x).softmax(1), a=conv(4)),
         "a 4x8x8 axes=256:0;softmax=0",
     ),
+    "numbers of classes": (
+        Made(lambda m, x: m.a(x.flatten(1)).argmax(-1), a=nn.Linear(192, 10)),
+        "a 10 axes=10:0;argmax=0",
+    ),
+    "classes of pixels by number": (
+        Made(lambda m, x: m.a(x).argmax(1), a=conv(4)),
+        "a 4x8x8 axes=256:0;argmax=0",
+    ),
+    "classes of pixels that keep the axis": (
+        Made(lambda m, x: m.a(x).argmax(1, keepdim=True), a=conv(4)),
+        "a 4x8x8 axes=256:0;argmax_keepdim=0",
+    ),
+    "the most probable classes": (
+        Made(lambda m, x: torch.max(m.a(x).softmax(1), 1)[1], a=conv(4)),
+        "a 4x8x8 axes=256:0;argmax=0",
+    ),
+    "the first of the best": (
+        Made(lambda m, x: m.a(x.flatten(1)).topk(1).indices, a=nn.Linear(192, 10)),
+        "a 10 axes=10:0;argmax_keepdim=0",
+    ),
+    "scores and classes": (
+        Made(lambda m, x: (lambda y: {"out": y, "mask": y.argmax(1)})(m.a(x)), a=conv(4)),
+        "a 4x8x8, a 4x8x8 axes=256:0;argmax=0",
+    ),
+    "channels last": (
+        Made(lambda m, x: m.a(x).permute(0, 2, 3, 1).argmax(-1), a=conv(4)),
+        "a 8x8x4 axes=4x64:1.0;argmax=2",
+    ),
     "parts": (
         Made(lambda m, x: m.a(x).split([2, 5], 1), a=conv(7)),
         "a.0 2x8x8, a.1 5x8x8",
@@ -82,6 +113,10 @@ def test_an_output_has_the_users_shape_and_values_everywhere(name, images):
     for real, got, same in zip(wanted, found, given, strict=True):
         assert np.array_equal(got, same.numpy())
         assert got.shape == tuple(real.shape)
+        if real.dtype == torch.int64:  # classes, of which rounding may change some
+            assert got.dtype == np.int64
+            assert (got == real.numpy()).mean() > 0.7
+            continue
         assert np.abs(got - real.numpy()).max() < 0.1 * np.abs(real.numpy()).max()
 
 
@@ -100,6 +135,56 @@ def test_an_order_that_is_none_is_refused(images):
         wrong = Graph(graph.nodes, (Output("a.0", (2, 8, 8), axes), graph.outputs[1]))
         with pytest.raises(CompileError, match=r"^output 'a\.0' needs "):
             check(wrong)
+
+
+def test_of_equal_scores_the_first_is_the_class_everywhere(images):
+    model = Made(lambda m, x: m.a(x).argmax(1), a=conv(4)).eval()
+    with torch.no_grad():
+        for each in (model.a.weight, model.a.bias):
+            each[2:] = each[:2]  # so that two classes are equal everywhere
+    quantized = qnn.quantize(model, images, weight_bits=3)
+    graph = qnn.export(quantized)
+    tensors = reference(graph, encode_input(graph, images.numpy()))
+    integers = torch.from_numpy(tensors["a"])
+    greatest = integers == integers.amax(1, keepdim=True)
+    assert (greatest.sum(1) > 1).any()
+    (found,) = decode(graph, tensors)
+    assert np.array_equal(found, greatest.int().argmax(1).numpy())
+    assert np.array_equal(found, integers.argmax(1).numpy())
+    assert np.array_equal(found, quantized(images).numpy())
+
+
+def test_training_sees_the_scores_that_a_class_is_chosen_by(images):
+    model = Made(lambda m, x: m.a(x).argmax(1), a=conv(4)).eval()
+    quantized = qnn.quantize(model, images, weight_bits=3)
+    (scores,) = quantized.unfinished(images)
+    assert torch.equal(scores.argmax(1), quantized(images))
+    assert torch.equal(quantized.train()(images), scores)
+
+
+REFUSED_CHOICES = {
+    "of all images": (
+        lambda m, x: m.a(x).argmax(),
+        "needs to run over an axis of one image, not over the batch; name another axis",
+    ),
+    "over the images": (
+        lambda m, x: m.a(x).argmax(0),
+        "needs to run over an axis of one image, not over the batch; name another axis",
+    ),
+    "inside of the network": (
+        lambda m, x: m.a(x) * m.a(x).argmax(1, keepdim=True),
+        "is not supported; leave it out, and let the host choose from the outputs",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_CHOICES)
+def test_an_argmax_that_the_host_cannot_end_with_is_refused(name, images):
+    head, text = REFUSED_CHOICES[name]
+    with pytest.raises(FaultyModel) as caught:
+        capture(Made(head, a=conv(4)).eval(), images)
+    (fault,) = caught.value.faults
+    assert (fault.site.operator, f"{fault.problem}; {fault.cure}") == ("aten.argmax", text)
 
 
 def detector(m, x):
@@ -129,6 +214,30 @@ JOINED = {
         (80, 15),
     ),
 }
+
+
+def test_the_class_of_joined_heads_is_chosen_behind_the_join(images):
+    def head(m, x):
+        heads = [m.a(x).flatten(2), m.b(F.max_pool2d(x, 2)).flatten(2)]
+        return torch.cat(heads, 2).argmax(1)
+
+    model = Made(head, a=conv(5), b=conv(5)).eval()
+    quantized = qnn.quantize(model, images, weight_bits=3, terms=4)
+    graph = qnn.export(quantized)
+    outputs = "a 5x64 axes=320:0;argmax=0;join=1, b 5x16 axes=80:0;argmax=0"
+    assert text(graph).splitlines()[-1] == f"return {outputs}"
+    (found,) = decode(graph, reference(graph, encode_input(graph, images.numpy())))
+    assert found.shape == tuple(model(images).shape) == (4, 80)
+    assert np.array_equal(found, quantized(images).numpy())
+
+
+def test_parts_of_several_functions_are_no_tensor(images):
+    model = Made(detector, a=conv(15), b=conv(15)).eval()
+    graph = qnn.export(qnn.quantize(model, images, weight_bits=3))
+    first, *others = graph.outputs
+    wrong = replace(first, axes=first.axes.replace(";join", ";argmax=1;join"))
+    with pytest.raises(CompileError, match=r"^outputs that are one tensor need to follow"):
+        check(Graph(graph.nodes, (wrong, *others)))
 
 
 @pytest.mark.parametrize("name", JOINED)

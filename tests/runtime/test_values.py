@@ -89,6 +89,16 @@ def test_parts_of_one_tensor_are_joined_as_the_reference_joins_them():
     np.testing.assert_array_equal(got, decode_reference(graph, tensors)[0])
 
 
+@pytest.mark.parametrize(("function", "shape"), [("argmax", (3, 2)), ("argmax_keepdim", (3, 1, 2))])
+def test_classes_are_chosen_as_the_reference_chooses_them(function, shape):
+    graph = network()
+    graph = Graph(graph.nodes, (Output("last", (2, 2), f"4:0;{function}=0"),))
+    tensors, image = reference(graph, images(graph, 3)), image_of(graph)
+    (got,) = decode(image, as_results(image, (tensors["last"],)))
+    assert (got.shape, got.dtype) == (shape, np.int64)
+    np.testing.assert_array_equal(got, decode_reference(graph, tensors)[0])
+
+
 @pytest.mark.parametrize("join", [1, 2])
 def test_an_image_whose_parts_do_not_fit_is_refused(join):
     graph = network()
