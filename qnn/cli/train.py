@@ -179,7 +179,7 @@ def _say(out, teacher, report, as_json):
                 "steps": report.steps,
                 "seconds": report.seconds,
                 "loss": report.loss,
-                "task": report.task,
+                "task": report.task if isinstance(report.task, str) else dict(report.task),
                 "test_accuracy": report.test_accuracy,
                 "test": dict(report.test),
             }

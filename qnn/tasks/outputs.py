@@ -21,6 +21,9 @@ def find_tasks(
 ) -> tuple[TaskKind, ...]:
     """The task of each output, in order, as ``find_task`` has it.
 
+    Maps of several sizes, of which nothing is known, are a detector's: boxes, scores and classes
+    side by side, which do not compete, and so are values.
+
     Parameters
     ----------
     shapes : of a sample's outputs
@@ -39,8 +42,16 @@ def find_tasks(
     # One name is for all outputs.
     if isinstance(asked, str):
         names = (asked,) * len(shapes)
+    if all(y is None for y in known) and asked is None and _of_several_sizes(shapes):
+        return (TaskKind.REGRESSION,) * len(shapes)
     each = zip(shapes, known, names, strict=True)
     return tuple(find_task(shape, y, name, given) for shape, y, name in each)
+
+
+def _of_several_sizes(shapes):
+    """Whether all outputs are maps (channels, height, width), and not of one height and width."""
+    sizes = {tuple(shape[1:]) for shape in shapes}
+    return len(sizes) > 1 and all(len(shape) == 3 and shape[1] * shape[2] > 1 for shape in shapes)
 
 
 def for_each(what: str, entries, outputs: int) -> tuple:

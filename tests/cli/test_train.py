@@ -254,3 +254,59 @@ def test_a_teacher_without_trained_weights_is_told_by_the_option_that_gives_them
     assert (code, err) == (0, untrained)
     code, _, err = qnn(*command, "taught_nets:seeded", "--teacher-checkpoint", "none")
     assert (code, err) == (0, "")
+
+
+TWO_HEADED = """
+import torch
+from torch import nn
+
+class TwoHeaded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.side, self.light = nn.Linear(4, 8), nn.Linear(8, 3), nn.Linear(8, 1)
+
+    def forward(self, x):
+        x = self.body(x).relu()
+        return {"side": self.side(x), "light": self.light(x)}
+
+def network():
+    torch.manual_seed(0)
+    return TwoHeaded()
+"""
+
+
+def test_a_network_of_two_heads_trains_and_one_label_for_both_is_one_line(
+    qnn, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two_headed_net.py").write_text(TWO_HEADED)
+    rng = np.random.default_rng(0)
+    x = {f"x_{part}": rng.normal(size=(48, 4)).astype(np.float32) for part in ("train", "test")}
+    sides = {f"y_{part[2:]}": each[:, :3].argmax(1) for part, each in x.items()}
+    lights = {f"y_{part[2:]}_1": each.sum(1) for part, each in x.items()}
+    np.savez("both.npz", **x, **{f"{name}_0": y for name, y in sides.items()}, **lights)
+    np.savez("one.npz", **x, **sides)
+    command = ("train", "two_headed_net:network", *SHORT, "--batch", "48")
+    assert qnn(*command, "--data", "one.npz", "-o", "none.safetensors") == (
+        3,
+        "",
+        "error: train needs labels for each output of the model, which are 'side' (3,), 'light' "
+        "(1,), not one tensor for all; give one entry for each, None where there are no labels "
+        "(y_train_0, y_train_1 in a file)\n",
+    )
+    assert not (tmp_path / "none.safetensors").exists()
+    code, text, err = qnn(*command, "--data", "both.npz", "-o", "w.safetensors", "--json")
+    assert (code, err) == (0, "")
+    said = json.loads(text)
+    assert said["task"] == {"side": "classes", "light": "regression"}
+    assert {name: set(numbers) for name, numbers in said["test"].items()} == {
+        "side": {"accuracy"},
+        "light": {"mse", "r2"},
+    }
+    made = ("--checkpoint", "w.safetensors", "--data", "both.npz", "-o", "m.safetensors")
+    assert qnn("quantize", "two_headed_net:network", *made)[0] == 0
+    grid = ("train", "m.safetensors", *SHORT, "--batch", "48", "--data", "both.npz")
+    code, text, err = qnn(*grid, "-o", "t.safetensors")
+    assert (code, err) == (0, "")
+    assert ", test side " in text
+    assert "; light mean squared error " in text

@@ -79,6 +79,11 @@ def test_a_sampler_chooses_which_items_count():
             "train needs training batches of samples and labels, two tensors, not dict; let the "
             "loader's collate_fn give them",
         ),
+        (
+            [(X, Y), (X, Y, Y)],
+            "train needs labels of as many outputs in all training batches, not of 1 and 2; give "
+            "all",
+        ),
         ([(X, Y), (X,)], "train needs labels in all training batches or in none; give all"),
         (
             [(X, Y), (X[:, :, :3], Y)],
@@ -90,7 +95,7 @@ def test_a_sampler_chooses_which_items_count():
             "got int: 'int' object is not iterable; convert them",
         ),
     ],
-    ids=["empty", "dict", "labels", "shapes", "number"],
+    ids=["empty", "dict", "outputs", "labels", "shapes", "number"],
 )
 def test_batches_that_do_not_fit_are_refused(data, text):
     with pytest.raises(ModelError) as caught:

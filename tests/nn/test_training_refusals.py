@@ -124,17 +124,6 @@ def test_labels_that_fit_no_output_are_refused():
     )
 
 
-def test_a_model_of_several_outputs_is_refused():
-    class Two(nn.Module):
-        def forward(self, x):
-            return x, x
-
-    assert refusal(images(), model=Two()) == (
-        "train needs a model that gives one tensor (images, ...), not tuple; choose one of its "
-        "outputs"
-    )
-
-
 def test_a_teacher_of_other_classes_is_refused():
     assert refusal(images(), teacher=network(4)) == (
         "train needs a teacher whose outputs have shape (3,), as the model's have, not (4,); give "

@@ -93,6 +93,16 @@ def test_each_of_several_outputs_has_its_own_task():
     )
 
 
+def test_maps_of_several_sizes_are_values_unless_something_else_is_known():
+    detector = [(7, 8, 8), (7, 4, 4), (7, 2, 2)]
+    assert find_tasks(detector) == (TaskKind.REGRESSION,) * 3
+    assert find_tasks(detector, None, "pixels") == (TaskKind.PIXELS,) * 3
+    assert find_tasks([(7, 8, 8), (7, 8, 8)]) == (TaskKind.PIXELS,) * 2
+    assert find_tasks([(7, 8, 8), (3,)]) == (TaskKind.PIXELS, TaskKind.CLASSES)
+    classes = [np.zeros((2, *size[1:]), np.int64) for size in detector]
+    assert find_tasks(detector, classes) == (TaskKind.PIXELS,) * 3
+
+
 def test_a_reconstruction_is_compared_with_its_input():
     own = np.arange(6.0).reshape(2, 3, 1, 1)
     (found,) = scores([TaskKind.RECONSTRUCTION], [own.reshape(2, 3) + 1], None, own)

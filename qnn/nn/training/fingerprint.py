@@ -1,16 +1,17 @@
 """What a checkpoint belongs to: model, grid, weights at the start, teacher, data and recipe."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from qnn.nn.model import QuantizedModel
+from qnn.nn.training.heads import TrainedHead
 from qnn.nn.training.recipe import Recipe, first_difference
 from qnn.nn.training.samples import Samples
-from qnn.tasks.kinds import TaskKind
+from qnn.tasks.structures import names_of, tensors_of
 
 # CIFAR gives five pixels of every image, ImageNet one of every fifth; hashing all of the latter
 # would take minutes.
@@ -26,13 +27,20 @@ def fingerprint(
     recipe: Recipe,
     augment: Callable | None,
     table: Tensor | None,
-    kind: TaskKind,
+    heads: Sequence[TrainedHead],
+    loss: Callable | None = None,
 ) -> dict:
     """Plain values for JSON, which ``difference`` compares; ``table`` is an ``ImageReader``'s."""
     state = model.state_dict()
     quantized = isinstance(model, QuantizedModel)
     pixels = found.x_train.reshape(-1)
-    data = {"x": pixels[:: max(1, len(pixels) // PIXELS)], "y": found.y_train}
+    data = {"x": pixels[:: max(1, len(pixels) // PIXELS)], "y": None}
+    if isinstance(found.y_train, Tensor):
+        data["y"] = found.y_train
+    else:
+        names = (f"y.{name}" for name in names_of(found.y_train))
+        data |= dict(zip(names, tensors_of(found.y_train), strict=True))
+    kinds = [head.kind.value for head in heads]
     return {
         "shapes": {name: list(tensor.shape) for name, tensor in state.items()},
         "grid": model.plan.to_fields()["layers"] if quantized else [],
@@ -42,7 +50,8 @@ def fingerprint(
         "data": [list(found.x_train.shape), digest(data)],
         "augment": _described(augment),
         "preprocessing": None if quantized or table is None else digest({"table": table}),
-        "task": kind.value,
+        # A loss of the user's is one more thing that outputs are for.
+        "task": kinds[0] if len(kinds) == 1 and loss is None else [*kinds, _described(loss)],
         "recipe": recipe.to_fields(),
     }
 

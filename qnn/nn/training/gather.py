@@ -5,13 +5,15 @@ goes on to the same bits. What a loader draws at random it draws once; what shou
 step is ``augment``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 
 from qnn.errors import ModelError
+from qnn.nn.training.heads import Labels
+from qnn.tasks.structures import nested_like, tensors_of
 
 CHUNK = 256  # items of a data set that are collated at a time; any number gives the same tensors
 
@@ -24,7 +26,14 @@ def is_tensors(data: object) -> bool:
     return isinstance(data, list) and 1 <= len(data) <= 2 and isinstance(data[0], Tensor)
 
 
-def gathered(data: Iterable, part: str, seed: int) -> tuple[Tensor, Tensor | None]:
+def labels_of(rest: Sequence) -> Labels:
+    """The labels of what follows the samples: nothing, those of one output, or of each output."""
+    if len(rest) > 1:
+        return tuple(rest)
+    return rest[0] if rest else None
+
+
+def gathered(data: Iterable, part: str, seed: int) -> tuple[Tensor, Labels]:
     """All samples of a loader, a data set of items, or batches, and their labels if it has some.
 
     Parameters
@@ -53,7 +62,18 @@ def gathered(data: Iterable, part: str, seed: int) -> tuple[Tensor, Tensor | Non
     labelled = [y is not None for y in ys]
     if any(labelled) != all(labelled):
         raise ModelError(f"train needs labels in all {part} batches or in none; give all")
-    return _joined(xs, part, "samples"), _joined(ys, part, "labels") if any(labelled) else None
+    x = _joined(xs, part, "samples")
+    if not any(labelled):
+        return x, None
+    counts = sorted({len(tensors_of(y)) for y in ys})
+    if len(counts) > 1:
+        raise ModelError(
+            f"train needs labels of as many outputs in all {part} batches, not of "
+            f"{' and '.join(map(str, counts))}; give all"
+        )
+    # Batch by batch to output by output.
+    outputs = zip(*map(tensors_of, ys), strict=True)
+    return x, nested_like(ys[0], [_joined(each, part, "labels") for each in outputs])
 
 
 def _in_order(data):
@@ -72,14 +92,15 @@ def _in_order(data):
 def _pair(batch, part):
     if isinstance(batch, Tensor):
         return batch, None
-    fits = isinstance(batch, tuple | list) and 1 <= len(batch) <= 2
-    if not fits or not all(isinstance(each, Tensor) for each in batch):
-        kinds = [type(each).__name__ for each in batch] if fits else type(batch).__name__
+    fits = isinstance(batch, tuple | list) and len(batch) and isinstance(batch[0], Tensor)
+    if not fits or not all(isinstance(each, Tensor) for each in tensors_of(list(batch))):
+        several = isinstance(batch, tuple | list)
+        kinds = [type(each).__name__ for each in batch] if several else type(batch).__name__
         raise ModelError(
             f"train needs {part} batches of samples and labels, two tensors, not {kinds}; let the "
             f"loader's collate_fn give them"
         )
-    return batch[0], batch[1] if len(batch) == 2 else None
+    return batch[0], labels_of(batch[1:])
 
 
 def _joined(parts, part, what):

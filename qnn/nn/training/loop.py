@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from qnn.interrupt import Interrupted, stoppable
 from qnn.nn.training import checkpoint as checkpoints
 from qnn.nn.training.fingerprint import fingerprint
 from qnn.nn.training.metrics import Measured, Metrics
+from qnn.nn.training.own_loss import Loss
 from qnn.nn.training.processes import processes
 from qnn.nn.training.rates import rate_at
 from qnn.nn.training.recipe import Recipe
@@ -21,6 +23,7 @@ from qnn.nn.training.run import RunState
 from qnn.nn.training.samples import Augment, Data, samples
 from qnn.nn.training.task import task_of
 from qnn.tasks.kinds import TaskKind
+from qnn.tasks.outputs import Asked, by_name
 
 Progress = Callable[[int, int], None]  # steps done, in all
 # A look waits until the device has done all that it was given.
@@ -38,11 +41,13 @@ class TrainingReport:
     steps : updates in all
     seconds : in training, before an interruption too
     loss : mean of the last steps; None: nothing was left to do
-    test_accuracy : percent, of the model that is kept; None: there are no test labels, or the
-        task has no classes
+    test_accuracy : percent, of the model that is kept; None: there are no test labels, the task
+        has no classes, or there are several outputs
     first : whether this process writes, of several
-    task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``
-    test : all numbers of the task on the test images, by name; none without labels
+    task : what the output is for, of ``qnn.tasks.kinds.TASKS``, or that of each of several outputs
+        by its name; none where a loss of the user's alone decides
+    test : all numbers of the task on the test images, by name, or those of each of several outputs
+        by its name; none without labels; ``loss`` where the user gave one
     """
 
     steps: int
@@ -50,8 +55,8 @@ class TrainingReport:
     loss: float | None
     test_accuracy: float | None
     first: bool = True
-    task: str = TaskKind.CLASSES.value
-    test: Mapping[str, float | None] = field(default_factory=dict)
+    task: str | Mapping[str, str] = TaskKind.CLASSES.value
+    test: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train(
@@ -69,7 +74,8 @@ def train(
     std: float | Sequence[float] | None = None,
     tensorboard: str | Path | None = None,
     save_seconds: float = SAVE_SECONDS,
-    task: str | None = None,
+    task: Asked = None,
+    loss: Loss | None = None,
     validation: Data | None = None,
 ) -> TrainingReport:
     """Train ``model`` in place, and leave it in evaluation mode.
@@ -82,13 +88,19 @@ def train(
     several processes, sums have another order than with one; over many steps on a grid, rounding
     makes the weights differ by more than that.
 
+    Of a model with several outputs, in a tuple, list, dictionary or any nesting of them, the losses
+    are added: each is a mean over samples and positions, of classes in nats and of values in units
+    of their variance, so that neither an output's size nor its scale makes it weigh more.
+
     Parameters
     ----------
     data : a data set; images (count, ...), uint8 or what the model takes, with labels, (count,)
         of classes or as the task has them; or images alone, where a teacher answers for them or
         the model gives back its input. Also a loader, a data set of PyTorch's, or any batches of
-        samples and labels; they are read once, unshuffled, and what they draw at random is drawn
-        once, so that a run stays a function of its seed
+        samples and labels. Labels of several outputs are a tuple or list with one entry for each,
+        None where there are none, or a dictionary by the outputs' names; one tensor is for all
+        outputs, if these have one shape. Loaders and batches are read once, unshuffled, and what
+        they draw at random is drawn once, so that a run stays a function of its seed
     teacher : a module that takes what the float model takes, or a quantized model
     checkpoint : file of the run, written after each epoch and every ``save_seconds``; if it
         exists the run goes on from it, and ends in the same bits as without the interruption, on
@@ -101,7 +113,11 @@ def train(
     mean, std : a float model takes ``(pixel / 255 - mean) / std``; a quantized one knows its own
     tensorboard : folder of event files
     task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``, which decides the losses; None:
-        as labels and outputs tell (see ``find_task``)
+        as labels and outputs tell (see ``find_task``); of several outputs one entry each
+    loss : gets what the float model gives, in its own nesting, and the labels of a batch as
+        ``data`` has them, and gives a mean over the batch, in the place of the loss of the labels;
+        a quantized model's tuple has the teacher's nesting where there is one. ``recipe.labels`` is
+        its weight beside a teacher
     validation : what is measured on after each epoch, in any form that ``data`` may have; None:
         the test part of a data set, if ``data`` is one
 
@@ -119,9 +135,9 @@ def train(
     found = samples(data, validation, recipe.seed)
     path = None if checkpoint is None else Path(checkpoint)
     team = processes(device)
-    work = task_of(model, teacher, found, recipe, augment, (mean, std), team, task)
+    work = task_of(model, teacher, found, recipe, augment, (mean, std), team, task, loss)
     # Before training touches anything, so that a resumed run computes the same.
-    mark = fingerprint(model, teacher, found, recipe, augment, work.reader.table, work.loss.kind)
+    mark = fingerprint(model, teacher, found, recipe, augment, work.reader.table, work.heads, loss)
     saved = None if path is None else checkpoints.load(path, mark)
     team.wait()  # all have read before the first one writes
     with _own_random_numbers(team.device), work.student.running():
@@ -153,7 +169,7 @@ def train(
         loss=last and last.loss,
         test_accuracy=test.get("accuracy"),
         first=team.first,
-        task=work.loss.kind.value,
+        task=by_name([h.name for h in work.heads], [h.kind.value for h in work.heads]),
         test=test,
     )
 

@@ -1,9 +1,11 @@
 """What training lessens: distance from the teacher's answers, from the labels, or both."""
 
+from collections.abc import Sequence
 from math import log
 
 from torch import Tensor
 
+from qnn.nn.training.heads import TrainedHead
 from qnn.nn.training.recipe import Recipe
 from qnn.tasks.losses import TaskLoss
 
@@ -27,6 +29,9 @@ def loss(
     """
     # Under autocast they come in half precision, whose softmax has too few digits for a loss.
     outputs = outputs.float()
+    if teacher is None and labels is None:
+        # Nothing is known of it, and its gradient is none.
+        return outputs.sum() * 0.0
     if teacher is None:
         return own.of_labels(outputs, labels, recipe.label_smoothing)
     teacher, parts = teacher.float(), []
@@ -34,13 +39,36 @@ def loss(
         parts.append(recipe.kl * own.of_answers(outputs, teacher, recipe.temperature))
     if recipe.reverse_kl:
         parts.append(recipe.reverse_kl * own.of_answers(teacher, outputs, recipe.temperature))
-    if recipe.labels:
+    if recipe.labels and labels is not None:
         parts.append(recipe.labels * own.of_labels(outputs, labels, recipe.label_smoothing))
+    return sum(parts[1:], parts[0]) if parts else outputs.sum() * 0.0
+
+
+def losses(
+    outputs: Sequence[Tensor],
+    teacher: Sequence[Tensor] | None,
+    labels: Sequence[Tensor | None],
+    recipe: Recipe,
+    heads: Sequence[TrainedHead],
+) -> Tensor:
+    """The sum of ``loss`` over the outputs, () float32.
+
+    Each is a mean over samples and positions, of classes in nats and of values in units of their
+    variance: neither an output's size nor its scale makes it weigh more than another. An output
+    without labels, where no teacher answers, adds nothing.
+    """
+    answers = (None,) * len(heads) if teacher is None else teacher
+    each = zip(outputs, answers, labels, heads, strict=True)
+    parts = [loss(got, taught, y, recipe, head.loss) for got, taught, y, head in each]
     return sum(parts[1:], parts[0])
 
 
-def guessing(own: TaskLoss, classes: int, teacher: bool, recipe: Recipe) -> float:
+def guessing(heads: Sequence[TrainedHead], teacher: bool, recipe: Recipe) -> float:
     """The approximate loss of a model whose answers are all alike."""
+    return sum(_guessing(head.loss, head.shape[0], teacher, recipe) for head in heads)
+
+
+def _guessing(own, classes, teacher, recipe):
     weights = recipe.kl + recipe.reverse_kl + recipe.labels if teacher else 1.0
     # The error of the mean is the variance, which is the unit.
     if not own.kind.classifies:

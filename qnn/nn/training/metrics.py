@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from qnn.errors import ModelError, ToolError
 from qnn.fields import parsed, typed
@@ -24,8 +25,8 @@ class Measured:
     train_accuracy : percent, of this epoch so far, as trained: augmented, and with the weights of
         each step; None: there are no labels
     test : numbers of the task on the test images, of the model as it would be kept now, by the
-        names of ``qnn.tasks.measures``, which are ``test_accuracy`` and so on in a line; empty:
-        not measured here
+        names of ``qnn.tasks.measures``, which are ``test_accuracy`` and so on in a line, or
+        ``test_NAME_accuracy`` of each of several outputs; empty: not measured here
     rate : learning rate of the last update
     seconds : in training so far, before an interruption too
     images_per_second : since the last line
@@ -35,7 +36,7 @@ class Measured:
     epoch: int
     loss: float
     train_accuracy: float | None
-    test: Mapping[str, float | None]
+    test: Mapping[str, Any]
     rate: float
     seconds: float
     images_per_second: float
@@ -43,7 +44,11 @@ class Measured:
     def to_fields(self) -> dict:
         """Plain values by name, in one level; every line has an accuracy, if only None."""
         fields = asdict(self)
-        test = {"accuracy": None, **fields.pop("test")}
+        test = {"accuracy": None}
+        for name, number in fields.pop("test").items():
+            # Several outputs have numbers each.
+            several = number if isinstance(number, dict) else {"": number}
+            test |= {f"{name}_{each}".rstrip("_"): value for each, value in several.items()}
         return fields | {f"test_{name}": value for name, value in test.items()}
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils import _pytree
+
+from qnn.tasks.structures import tensors_of
 
 Inputs = Tensor | tuple[Tensor, ...]  # of one input, or of each
 
@@ -21,6 +22,5 @@ def all_outputs(
         # Copies: a model that works in place would change the samples of the next one.
         given = [each.clone() for each in given]
         # As a capture reads them: nested tuples, lists and dictionaries, in order.
-        results = [leaf for leaf in _pytree.tree_leaves(model(*given)) if leaf is not None]
-        parts.append([result.cpu().numpy() for result in results])
+        parts.append([result.cpu().numpy() for result in tensors_of(model(*given))])
     return tuple(np.concatenate(each) for each in zip(*parts, strict=True))

@@ -1,5 +1,9 @@
 """One training run: its state, its step, and what is saved of it."""
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +11,7 @@ from qnn.errors import ModelError
 from qnn.nn.training import checkpoint
 from qnn.nn.training.accuracy import tallied
 from qnn.nn.training.average import Average
-from qnn.nn.training.losses import guessing, loss
+from qnn.nn.training.losses import guessing, losses
 from qnn.nn.training.rates import (
     optimizer_for,
     optimizer_state,
@@ -20,7 +24,10 @@ from qnn.nn.training.task import TrainingTask
 from qnn.nn.training.watch import LossWindow, Tally
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.measures import measures
+from qnn.tasks.outputs import by_name
+from qnn.tasks.structures import on_tensors, tensors_of
 
+TEST_BATCH = 500  # samples that a loss of the user's is measured on at a time
 # What autocast computes in; sums, losses and weights stay in float32.
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -45,7 +52,9 @@ class RunState:
         self.tally = Tally()
         # A student that starts from its teacher has a first loss near 0: four times that would end
         # good runs.
-        start = guessing(task.loss, task.classes, task.teacher is not None, self.recipe)
+        start = guessing(task.heads, task.teacher is not None, self.recipe)
+        # Nothing is known of a loss of the user's, which may well begin at 0 or below it.
+        start = start if task.own is None else math.inf
         self.window = LossWindow(self.tally, start, self.recipe.diverged, self.recipe.rate)
 
     def update(self) -> None:
@@ -54,18 +63,21 @@ class RunState:
         self._before()
         x, y = task.batches(self.step)
         x = self._placed(x)
-        y = self._wanted(x) if y is None else y.to(device, non_blocking=True)
+        y = on_tensors(lambda tensor: tensor.to(device, non_blocking=True), y)
         with self._autocast():
-            outputs = self._outputs(x)
+            result = self._outputs(x)
             answers = self._answers(x)
+        outputs = self._of_heads(result)
+        wanted = self._wanted(x, y)
+        found = losses(outputs, answers, wanted, self.recipe, task.heads) if task.heads else 0.0
+        if task.own is not None:
+            found = found + (self.recipe.labels if task.heads else 1.0) * task.own(result, y)
         # Divided before the gradients are summed over processes: the sum is then the whole batch's
         # mean.
-        share = loss(outputs, answers, y, self.recipe, task.loss) / task.processes.count
+        share = found / task.processes.count
         # float16 loses gradients below 6e-8; scaled ones are, and other precisions scale by 1.
         self.scaler.scale(share).backward()
-        right = torch.zeros((), device=device)
-        if y is not None and task.loss.kind.classifies:
-            right = task.loss.right(outputs.detach(), y)
+        right = self._right(outputs, wanted)
         self._apply([share.detach(), right])
         self.window.add(share.detach(), right, len(x) * task.processes.count)
 
@@ -102,14 +114,43 @@ class RunState:
         kind = self.task.processes.device.type
         return torch.autocast(kind, dtype, enabled=dtype != torch.float32)
 
-    def _wanted(self, x):
-        """What a network that gives back its input should give."""
-        is_own = self.task.loss.kind is TaskKind.RECONSTRUCTION
-        return self.task.reader.reals(x) if is_own else None
+    def _of_heads(self, result):
+        """The outputs in training, which must be those that the model has in evaluation."""
+        heads = self.task.heads
+        # What a loss of the user's alone takes may be anything.
+        found = tensors_of(result) if heads else ()
+        if len(found) != len(heads):
+            raise ModelError(
+                f"train needs as many outputs in training as the model has in evaluation, "
+                f"{len(heads)}, not {len(found)}; give a loss that takes what it has in training"
+            )
+        return found
+
+    def _wanted(self, x, y):
+        """What each output should give: labels, or the input, or nothing that is known."""
+        if self.task.own is not None:
+            return (None,) * len(self.task.heads)
+        return tuple(
+            self.task.reader.reals(x) if each is None and _gives_back(head) else each
+            for head, each in zip(self.task.heads, y, strict=True)
+        )
+
+    @torch.no_grad()
+    def _right(self, outputs, wanted):
+        """How many samples are right, the mean over the outputs that have classes and labels."""
+        right = [
+            head.loss.right(got.detach(), y)
+            for head, got, y in zip(self.task.heads, outputs, wanted, strict=True)
+            if y is not None and head.kind.classifies
+        ]
+        none = torch.zeros((), device=self.task.processes.device)
+        return sum(right[1:], right[0]) / len(right) if right else none
 
     @torch.no_grad()
     def _answers(self, x):
-        return None if self.task.teacher is None else self.task.reader(self.task.teacher, x)
+        if self.task.teacher is None:
+            return None
+        return tensors_of(self.task.reader(self.task.teacher, x))
 
     def _apply(self, seen: list[Tensor]):
         """Gradients of all processes, clipped, to the weights and their average."""
@@ -164,9 +205,13 @@ class RunState:
         self.tally = self.window.tally = Tally(**saved.tally)
 
     def train_accuracy(self) -> float | None:
-        """Percent of this epoch's images so far that were right when they were trained on."""
-        labelled = self.task.samples.y_train is not None and self.task.loss.kind.classifies
-        if not labelled or not self.tally.seen:
+        """Percent of this epoch's images so far that were right when they were trained on.
+
+        Of several outputs it is the mean over those that have classes and labels.
+        """
+        known = self.task.samples.y_train if self.task.own is None else ()
+        known = zip(self.task.heads, known, strict=False)
+        if not self.tally.seen or not any(y is not None and h.kind.classifies for h, y in known):
             return None
         return 100 * self.tally.right / self.tally.seen
 
@@ -175,16 +220,52 @@ class RunState:
         average = None if self.average is None else self.average.values
         return self.task.student.finished(average)
 
-    def test_measures(self) -> dict[str, float | None]:
-        """The task's numbers on the test images, each process taking its share; none without."""
-        found, processes, kind = self.task.samples, self.task.processes, self.task.loss.kind
-        own = kind is TaskKind.RECONSTRUCTION
-        if found.x_test is None or (found.y_test is None and not own):
+    def test_measures(self) -> Mapping[str, Any]:
+        """The tasks' numbers on the test images, each process taking its share; none without.
+
+        Those of several outputs are by the output's name; of a loss of the user's ``loss`` is the
+        mean.
+        """
+        task, processes = self.task, self.task.processes
+        if task.samples.x_test is None:
             return {}
+        share = slice(processes.rank, None, processes.count)
+        x = task.samples.x_test[share]
+        y = on_tensors(lambda tensor: tensor[share], task.samples.y_test)
         model = self.finished()
-        x = found.x_test[processes.rank :: processes.count]
-        y = self.task.reader.reals(x) if own else found.y_test[processes.rank :: processes.count]
-        sums = tallied(kind, lambda part: self.task.reader(model, self._placed(part)), x, y)
-        total = torch.from_numpy(sums).to(processes.device)
-        processes.add_up([total])
-        return measures(kind, total.cpu().numpy())
+
+        def outputs(part):
+            return task.reader(model, self._placed(part))
+
+        if task.own is not None:
+            return {} if y is None else {"loss": self._mean_of_own(outputs, x, y)}
+        wanted = [
+            task.reader.reals(x) if _gives_back(head) else each
+            for head, each in zip(task.heads, y, strict=True)
+        ]
+        if all(each is None for each in wanted):
+            return {}
+        kinds = [head.kind for head in task.heads]
+        found = []
+        for kind, sums in zip(kinds, tallied(kinds, outputs, x, wanted), strict=True):
+            total = torch.from_numpy(sums).to(processes.device)
+            processes.add_up([total])
+            found.append(measures(kind, total.cpu().numpy()) if total.dim() else {})
+        return by_name([head.name for head in task.heads], found)
+
+    @torch.no_grad()
+    def _mean_of_own(self, outputs, x, y) -> float:
+        device = self.task.processes.device
+        sums = torch.zeros(2, dtype=torch.float64, device=device)
+        for start in range(0, len(x), TEST_BATCH):
+            part = slice(start, start + TEST_BATCH)
+            labels = on_tensors(lambda tensor, part=part: tensor[part].to(device), y)
+            count = len(x[part])
+            loss = self.task.own(outputs(x[part]), labels)
+            sums += torch.stack([loss.double() * count, loss.new_tensor(count).double()])
+        self.task.processes.add_up([sums])
+        return float(sums[0] / sums[1])
+
+
+def _gives_back(head):
+    return head.kind is TaskKind.RECONSTRUCTION

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.nn.data import Dataset
-from qnn.nn.training.gather import gathered, is_tensors
+from qnn.nn.training.gather import gathered, is_tensors, labels_of
+from qnn.nn.training.heads import Labels
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.seeds import Draw, generator
+from qnn.tasks.structures import on_tensors, tensors_of
 
-Data = Dataset | Tensor | Sequence[Tensor] | Iterable
+Data = Dataset | Tensor | Sequence | Iterable
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 # CIFAR takes 150 MiB; ImageNet's 190 GB would never fit, and 4 GiB leave room on an 8 GiB card.
 RESIDENT_BYTES = 4 << 30  # of images that a GPU keeps; more stay with the host
@@ -21,19 +23,22 @@ RESIDENT_BYTES = 4 << 30  # of images that a GPU keeps; more stay with the host
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Images (count, ...) uint8 or float, and labels (count, ...) where there are some."""
+    """Images (count, ...) uint8 or float, and labels (count, ...) where there are some.
+
+    Labels of several outputs are nested tuples, lists or dictionaries of such tensors.
+    """
 
     x_train: Tensor
-    y_train: Tensor | None
+    y_train: Labels
     x_test: Tensor | None
-    y_test: Tensor | None
+    y_test: Labels
 
     def to(self, device: torch.device) -> "Samples":
         """On ``device``, unless the images are too many for it."""
         if self.x_train.nbytes > RESIDENT_BYTES and device.type != "cpu":
             return self
         parts = (self.x_train, self.y_train, self.x_test, self.y_test)
-        return Samples(*(None if part is None else part.to(device) for part in parts))
+        return Samples(*(on_tensors(lambda tensor: tensor.to(device), part) for part in parts))
 
 
 def samples(data: Data, validation: Data | None = None, seed: int = 0) -> Samples:
@@ -69,7 +74,7 @@ def _tensors(data, part, seed):
     if not is_tensors(data):
         return gathered(data, part, seed)
     parts = (data,) if isinstance(data, Tensor) else tuple(data)
-    return parts[0], parts[1] if len(parts) > 1 else None
+    return parts[0], labels_of(parts[1:])
 
 
 def _check(x, y, part):
@@ -83,10 +88,12 @@ def _check(x, y, part):
         raise ModelError(
             f"train needs finite {part} images, not NaN or infinity; remove those images"
         )
-    if y is None:
-        return
-    if not isinstance(y, Tensor) or not y.dim() or len(y) != len(x):
-        got = f"{tuple(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+    for each in tensors_of(y):
+        if isinstance(each, Tensor) and each.dim() and len(each) == len(x):
+            continue
+        # A list of numbers is no nesting of tensors, but labels in another form.
+        is_tensor = isinstance(each, Tensor)
+        got = f"{tuple(each.shape)} of {each.dtype}" if is_tensor else type(y).__name__
         raise ModelError(
             f"train needs {len(x)} {part} labels in a tensor, not {got}; give one an image"
         )
@@ -114,7 +121,7 @@ class Batches:
         """Images of a step, over all processes."""
         return min(self.recipe.batch, len(self.samples.x_train))
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, step: int) -> tuple[Tensor, Labels]:
         """This process's images and labels; all of the batch is augmented, so that shares agree."""
         count, size = len(self.samples.x_train), self.size
         epoch, place = divmod(step, self.recipe.epoch_steps(count))
@@ -128,7 +135,7 @@ class Batches:
             # The whole batch is drawn for, then shared: its images do not depend on the number of
             # processes.
             x = self.augment(x[x_chosen], draws)[self.share]
-        return x, None if y is None else y[x_chosen[self.share]]
+        return x, on_tensors(lambda tensor: tensor[x_chosen[self.share]], y)
 
 
 # Two: an epoch's end and the next one's begin are asked for in turn.

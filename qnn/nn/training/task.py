@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,17 @@ from qnn.errors import ModelError
 from qnn.nn.layer_plans import InputPlan
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels, checked
+from qnn.nn.training.heads import TrainedHead
+from qnn.nn.training.own_loss import Loss, OwnLoss, check_lessons
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.samples import Augment, Batches, Samples
 from qnn.nn.training.student import ImageReader, Student, student_of
-from qnn.tasks.kinds import TaskKind, find_task, labels_for
-from qnn.tasks.losses import TaskLoss, spread
+from qnn.nn.training.tried import Tried, first_line, heads_of
+from qnn.tasks.kinds import TaskKind
+from qnn.tasks.outputs import Asked
+from qnn.tasks.structures import on_tensors
 
-# Enough for a variance that is only a unit.
-SPREAD_IMAGES = 512
 Numbers = float | Sequence[float] | None
 
 
@@ -29,9 +31,10 @@ class TrainingTask:
 
     Members
     -------
-    classes : outputs of the model, along dimension 1
-    loss : of what the outputs are for
+    samples : whose labels are one entry for each output, or as ``own`` takes them
+    heads : the model's outputs, in order; none where ``own`` alone is lessened
     reader : calls student and teacher
+    own : a loss of the user's, in the place of that of the labels
     """
 
     student: Student
@@ -39,10 +42,10 @@ class TrainingTask:
     samples: Samples
     batches: Batches
     recipe: Recipe
-    classes: int
-    loss: TaskLoss
+    heads: tuple[TrainedHead, ...]
     reader: ImageReader
     processes: Processes
+    own: OwnLoss | None = None
 
 
 def task_of(
@@ -53,7 +56,8 @@ def task_of(
     augment: Augment | None,
     preprocessing: tuple[Numbers, Numbers],
     processes: Processes,
-    asked: str | None = None,
+    asked: Asked = None,
+    loss: Loss | None = None,
 ) -> TrainingTask:
     """The task, with copies of both models on this process's device.
 
@@ -72,62 +76,56 @@ def task_of(
     else:
         pixels = _only_input(quantized).pixels
     reader = ImageReader(_table(pixels, device))
-    shape = _output_shape("model", reader, _on(device, model), found.x_train[:2].to(device))
-    kind = _kind(found, shape, asked)
-    if kind is not TaskKind.RECONSTRUCTION:
-        _check_lessons(found, teacher, recipe)
-        found = _labelled(kind, found, shape)
     if teacher is not None:
         teacher = _on(device, teacher).requires_grad_(False)
-        answers = _output_shape("teacher", reader, teacher, found.x_train[:2].to(device))
-        if answers != shape:
-            raise ModelError(
-                f"train needs a teacher whose outputs have shape {shape}, as the model's have, not "
-                f"{answers}; give the model's own"
-            )
-    own = TaskLoss(kind, 1.0 if kind.classifies else _unit(found, reader, teacher, device))
+    tried = Tried(reader, _on(device, model), teacher, found.x_train[:2].to(device))
+    if loss is not None:
+        check_lessons(found.y_train, teacher is not None, recipe.labels)
+    # What a loss of the user's takes may be anything, unless a teacher answers beside it.
+    outputs = () if loss is not None and teacher is None else tried.outputs()
+    labelled = replace(found, y_train=None, y_test=None) if loss is not None else found
+    heads, taught = heads_of(outputs, labelled, asked, tried)
+    if loss is None:
+        _check_lessons(heads, taught, teacher, recipe)
+        found, own = taught, None
+    else:
+        own = OwnLoss(loss, tried.nesting())
+        _try_on_test(own, found, tried, device)
     # A data set below a batch is the batch.
     share = processes.share(min(recipe.batch, len(found.x_train)))
     batches = Batches(found.to(device), recipe, augment, share)
     student = student_of(model, recipe, device)
-    return TrainingTask(student, teacher, found, batches, recipe, shape[0], own, reader, processes)
+    return TrainingTask(student, teacher, found, batches, recipe, heads, reader, processes, own)
 
 
-def _kind(found, shape, asked):
-    """What the outputs are for, as the labels of either part tell."""
-    labels = found.y_test if found.y_train is None else found.y_train
-    return find_task(
-        shape, None if labels is None else labels.numpy(), asked, found.x_train.shape[1:]
+def _check_lessons(heads, found, teacher, recipe):
+    labels = found.y_train or (None,) * len(heads)
+    known = any(
+        y is not None or head.kind is TaskKind.RECONSTRUCTION
+        for head, y in zip(heads, labels, strict=True)
     )
-
-
-def _check_lessons(found, teacher, recipe):
-    if found.y_train is None and (teacher is None or recipe.labels):
+    if not known and (teacher is None or recipe.labels):
         raise ModelError(
             "train needs labels, or a teacher that answers for them, but got images alone; give "
             "either"
         )
 
 
-def _labelled(kind, found, shape) -> Samples:
-    """``found`` with labels in the form of the task."""
-    labels = [
-        None if y is None else torch.from_numpy(labels_for(kind, shape, y.numpy(), who))
-        for y, who in (
-            (found.y_train, "train needs training"),
-            (found.y_test, "train needs test"),
-        )
-    ]
-    return Samples(found.x_train, labels[0], found.x_test, labels[1])
-
-
 @torch.no_grad()
-def _unit(found, reader, teacher, device) -> float:
-    """The variance of what values should be, so that a loss of 1 is that of their mean."""
-    if found.y_train is not None:
-        return spread(found.y_train)
-    x = found.x_train[:SPREAD_IMAGES].to(device)
-    return spread(reader.reals(x) if teacher is None else reader(teacher, x))
+def _try_on_test(own, found, tried, device):
+    """Call the loss on test samples before the first step: an epoch later would be late."""
+    if found.x_test is None or found.y_test is None:
+        return
+    labels = on_tensors(lambda tensor: tensor[:2].to(device), found.y_test)
+    try:
+        own(tried.reader(tried.model, found.x_test[:2].to(device)), labels)
+    except ModelError:
+        raise
+    except Exception as error:  # any: it is the user's function
+        raise ModelError(
+            f"train needs a loss that takes what the model gives in evaluation and test labels: "
+            f"{first_line(error)}; leave out test data, or let it take both"
+        ) from error
 
 
 def _on(device, model):
@@ -147,25 +145,3 @@ def _only_input(quantized: QuantizedModel) -> InputPlan:
 def _table(pixels: Pixels | None, device) -> Tensor | None:
     """What 8-bit pixels mean to a float model, (channels, 256) float32."""
     return None if pixels is None else pixels.values().to(device, torch.float32)
-
-
-@torch.no_grad()
-def _output_shape(who, reader, model, x) -> tuple[int, ...]:
-    """The shape of a sample's output, by trying ``model`` on images."""
-    try:
-        result = reader(model, x)
-    except ModelError:
-        raise
-    except Exception as error:  # any: it is the user's module
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"train needs images that the {who} takes, not {tuple(x.shape)} of {x.dtype}: "
-            f"{reason}; reshape them"
-        ) from error
-    if not isinstance(result, Tensor) or result.dim() < 1 or len(result) != len(x):
-        got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-        raise ModelError(
-            f"train needs a {who} that gives one tensor (images, ...), not {got}; choose one of "
-            f"its outputs"
-        )
-    return tuple(result.shape[1:]) or (1,)

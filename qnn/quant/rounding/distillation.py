@@ -13,6 +13,7 @@ from qnn.errors import ModelError
 from qnn.quant.rounding.problem import Answers, Problem, Teacher
 from qnn.tasks.kinds import TaskKind, find_task
 from qnn.tasks.losses import TaskLoss, relative_error, spread
+from qnn.tasks.structures import tensors_of
 
 LOSSES = ("task", "kl", "squared")
 PRECISIONS = {"float32": None, "bf16": torch.bfloat16}
@@ -42,7 +43,11 @@ def divergence(wanted: Tensor, got: Tensor, temperature: float = 1.0) -> Tensor:
 
 @dataclass(frozen=True)
 class Measure:
-    """How far answers are from those that are wanted.
+    """How far answers are from those that are wanted, summed over the outputs.
+
+    Each output's part is a mean over samples and positions, so that a large output weighs no more
+    than a small one: of classes in nats, of values in units of their variance, and relative to
+    the teacher's square for "squared". So the scale of values does not count either.
 
     Members
     -------
@@ -86,7 +91,7 @@ def answers(
     with _listening(model, inner) as heard:
         # Not strict: only the rounded parameters are given, the others stay the model's own.
         result = functional_call(model, dict(replaced), (x,), strict=False)
-    return Answers(result if isinstance(result, tuple) else (result,), heard)
+    return Answers(tensors_of(result), heard)
 
 
 def module_teacher(model: nn.Module) -> Teacher:

@@ -1,0 +1,150 @@
+"""What a model and its teacher give for two samples, which tells their outputs before any step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qnn.errors import ModelError
+from qnn.nn.model import QuantizedModel
+from qnn.nn.training.heads import TrainedHead, for_heads, labels_in_form
+from qnn.nn.training.samples import Samples
+from qnn.nn.training.student import ImageReader
+from qnn.tasks.losses import TaskLoss, spread
+from qnn.tasks.outputs import Asked, find_tasks
+from qnn.tasks.structures import names_of, tensors_of
+
+# Enough for a variance that is only a unit.
+SPREAD_IMAGES = 512
+Named = tuple[tuple[str, tuple[int, ...]], ...]  # name of each output, and shape of a sample's
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """Both networks in evaluation, and samples to try them on.
+
+    Members
+    -------
+    teacher : None: there is none
+    x : two samples
+    """
+
+    reader: ImageReader
+    model: nn.Module
+    teacher: nn.Module | None
+    x: Tensor
+
+    def outputs(self) -> Named:
+        """Names and shapes of the outputs, which are the teacher's names if it is a float model.
+
+        Raises
+        ------
+        ModelError
+            A network does not take the samples, gives something else than tensors with a row for
+            each sample, or the teacher gives outputs of other shapes.
+        """
+        result = self._result("model", self.model)
+        shapes, names = _shapes("model", result, len(self.x)), names_of(result)
+        if isinstance(self.model, QuantizedModel):
+            names = tuple(output.name for output in self.model.plan.given)
+        if self.teacher is not None:
+            answers = self._result("teacher", self.teacher)
+            given = _shapes("teacher", answers, len(self.x))
+            if given != shapes:
+                raise ModelError(
+                    f"train needs a teacher whose outputs have shape {_listed(shapes)}, as the "
+                    f"model's have, not {_listed(given)}; give the model's own"
+                )
+            if not isinstance(self.teacher, QuantizedModel):
+                names = names_of(answers)
+        return tuple(zip(names, shapes, strict=True))
+
+    def nesting(self) -> Any:
+        """What the float model gives, where the model is quantized and a teacher tells; or None."""
+        is_told = isinstance(self.model, QuantizedModel) and self.teacher is not None
+        return self._result("teacher", self.teacher) if is_told else None
+
+    @torch.no_grad()
+    def _result(self, who, network):
+        try:
+            return self.reader(network, self.x)
+        except ModelError:
+            raise
+        except Exception as error:  # any: it is the user's module
+            raise ModelError(
+                f"train needs images that the {who} takes, not {tuple(self.x.shape)} of "
+                f"{self.x.dtype}: {first_line(error)}; reshape them"
+            ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says in its first line, or else its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def heads_of(
+    outputs: Named, found: Samples, asked: Asked, tried: Tried
+) -> tuple[tuple[TrainedHead, ...], Samples]:
+    """The outputs with their losses, and ``found`` with checked labels, one entry for each output.
+
+    Raises
+    ------
+    ModelError
+        Labels fit no task of an output, or leave open which output they are for.
+    """
+    names, shapes = (tuple(each) for each in zip(*outputs, strict=True)) if outputs else ((), ())
+    y_train, y_test = (for_heads(y, names, shapes) for y in (found.y_train, found.y_test))
+    told = [
+        None if y is None else y.numpy()
+        for y in (y if y is not None else test for y, test in zip(y_train, y_test, strict=True))
+    ]
+    kinds = find_tasks(shapes, told, asked, found.x_train.shape[1:])
+    known = [
+        labels_in_form(kinds, shapes, y, [f"{who} {part}" for who in _who(names)])
+        for y, part in ((y_train, "training"), (y_test, "test"))
+    ]
+    found = replace(found, y_train=known[0], y_test=known[1])
+    heads = []
+    for place, (name, shape, kind, y) in enumerate(
+        zip(names, shapes, kinds, known[0], strict=True)
+    ):
+        unit = 1.0 if kind.classifies else _unit(place, y, found, tried)
+        heads.append(TrainedHead(name, shape, TaskLoss(kind, unit)))
+    return tuple(heads), found
+
+
+def _who(names: Sequence[str]):
+    """Who needs labels, as refusals begin."""
+    if len(names) == 1:
+        return ["train needs"]
+    return [f"train, for output '{name}', needs" for name in names]
+
+
+@torch.no_grad()
+def _unit(place, labels, found, tried) -> float:
+    """The variance of what values should be, so that a loss of 1 is that of their mean."""
+    if labels is not None:
+        return spread(labels)
+    x = found.x_train[:SPREAD_IMAGES].to(tried.x.device)
+    if tried.teacher is None:
+        return spread(tried.reader.reals(x))
+    return spread(tensors_of(tried.reader(tried.teacher, x))[place])
+
+
+def _shapes(who, result, count):
+    """The shape of a sample's outputs, checked."""
+    found = tensors_of(result)
+    for each in found or (None,):
+        if not isinstance(each, Tensor) or each.dim() < 1 or len(each) != count:
+            got = tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__
+            raise ModelError(
+                f"train needs a {who} whose outputs are tensors (images, ...), not {got}; choose "
+                f"among its outputs, or give a loss that takes them"
+            )
+    return [tuple(each.shape[1:]) or (1,) for each in found]
+
+
+def _listed(shapes):
+    return " and ".join(map(str, shapes))
