@@ -70,15 +70,22 @@ def _value_by_value(node, values, make):
     if not views:
         return None
     (first, *_) = views
+    values = {n: v if computed(v) else _as_broadcast(node, n, v) for n, v in values.items()}
     # A constant with more axes, or longer ones, makes a tensor of another shape.
     same = tuple(_first(node.meta["val"]).shape) == tuple(first.index.shape)
     if same and all(_alike(first, value) for value in operands.values()):
         (source,) = first.sources
         laid = {n: values[n].sources[0] for n in operands}
         laid |= {n: _laid(c, first, source) for n, c in values.items() if n not in operands}
-        return Passage(laid, 4, source.shape, _back(first))
+        return _passage(node, laid, first)
     found = _over_whole(node, values, make) or _unspread(node, operands, make)
     return found or _joined_axes(node, operands, make)
+
+
+def _as_broadcast(node, name, constant):
+    """A constant with axes that PyTorch broadcasts by; the slopes of PReLU are its second axis."""
+    slopes = target_of(node) == "aten.prelu" and name is node.args[1]
+    return constant[:, *(None,) * (node.meta["val"].dim() - 2)] if slopes else constant
 
 
 def _over_whole(node, values, make):
@@ -95,6 +102,14 @@ def _over_whole(node, values, make):
     (source,) = first.sources
     laid = {n: _placed(v, first, make) for n, v in held.items()}
     laid |= {n: _laid(c, first, source) for n, c in values.items() if n not in held}
+    return _passage(node, laid, first)
+
+
+def _passage(node, laid, first):
+    """The call on the block of ``first``; None where PReLU would have a slope for each place."""
+    (source,) = first.sources
+    if target_of(node) == "aten.prelu" and laid[node.args[1]].numel() not in (1, source.shape[0]):
+        return None
     return Passage(laid, 4, source.shape, _back(first))
 
 

@@ -202,6 +202,31 @@ SEQUENCES = {
         last=nn.Linear(8, 2),
     ),
 }
+# What PReLU is given, and how many slopes it has there, along the second axis.
+SLOPES = {
+    "every second channel": (lambda x: x[:, ::2], 2),
+    "rows that became channels": (lambda x: x.permute(0, 2, 3, 1), 8),
+    "a vector of all values": (lambda x: x.flatten(1), 256),
+    "groups of channels": (lambda x: x.reshape(-1, 2, 2, 64), 2),
+    "repeated columns": (lambda x: x.repeat(1, 1, 1, 2), 4),
+    "tokens": (lambda x: x.flatten(2).transpose(1, 2), 64),
+}
+
+
+def sloped(view, count):
+    slopes = nn.PReLU(count)
+    with torch.no_grad():
+        slopes.weight.copy_(torch.linspace(-1, 1, count))
+    size = view(torch.zeros(1, 4, 8, 8)).numel()
+    return Made(
+        lambda m, x: m.last(m.slopes(view(m.first(x))).flatten(1)),
+        first=conv(3, 4),
+        slopes=slopes,
+        last=nn.Linear(size, 3),
+    )
+
+
+CASES |= {f"slopes of {name}": sloped(*given) for name, given in SLOPES.items()}
 ALL = {name: (model, (3, 8, 8)) for name, model in CASES.items()}
 ALL |= {name: (model, (4, 16)) for name, model in SEQUENCES.items()}
 
