@@ -81,8 +81,11 @@ def fitting(shapes: Sequence[Sequence[int]], labels: Labels) -> tuple[np.ndarray
     """Labels of each output, without those whose shape fits none of its values.
 
     So a network that only looks at images, such as one without its last layer, is measured by
-    what it gives, whatever a data set's labels are.
+    what it gives, whatever a data set's labels are. Labels without a number are for all outputs if
+    these have one shape, as the main and the auxiliary result of a segmentation network have.
     """
+    if isinstance(labels, np.ndarray) and len({tuple(shape) for shape in shapes}) == 1:
+        labels = (labels,) * len(shapes)
     known = for_each("labels", labels, len(shapes))
     return tuple(
         y if y is not None and fits(shape, y) else None

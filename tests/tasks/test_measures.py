@@ -112,3 +112,7 @@ def test_a_reconstruction_is_compared_with_its_input():
 def test_labels_that_fit_no_output_are_left_out():
     assert fitting([(4, 6, 6)], np.zeros(5)) == (None,)
     assert fitting([(4,), (5,)], np.zeros(5)) == (None, None)
+    # The main and the auxiliary result of a segmentation network have the same pixels.
+    pixels = np.zeros((5, 6, 6), np.int64)
+    assert [y is pixels for y in fitting([(4, 6, 6), (4, 6, 6)], pixels)] == [True, True]
+    assert fitting([(4, 6, 6), (4, 3, 3)], pixels) == (None, None)
