@@ -13,7 +13,8 @@ MAY_IMPORT = {
     "hw": {"hw.spec", "hw.spec.isa.codes"},
     "qnn.tasks": set(),  # what outputs are for, also for drivers
     "qnn.quant": {"qnn.tasks", "hw.spec.isa.codes"},
-    "qnn.ir.shape": set(),  # which axes a user's array has, also for drivers
+    "qnn.ir.named": set(),  # the names of results, also for drivers
+    "qnn.ir.shape": {"qnn.ir.named"},  # which axes a user's array has, also for drivers
     "qnn.ir.codes": set(),  # integers of an input's type, also for drivers
     "qnn.ir.scaling": set(),  # how a user's data are scaled, also for drivers
     "qnn.ir": {"qnn.ir.codes", "qnn.ir.scaling", "qnn.ir.shape", "qnn.quant", "hw.spec.isa.codes"},
@@ -36,7 +37,14 @@ MAY_IMPORT = {
     "qnn.testbench": {"qnn.backend", "qnn.ir"},
     "qnn.manifest": set(),  # what a build folder says of itself
     "qnn.design": {"qnn.licence", "qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
-    "qnn.runtime": {"qnn.ir.codes", "qnn.ir.scaling", "qnn.ir.shape", "qnn.tasks", "hw.spec"},
+    "qnn.runtime": {
+        "qnn.ir.codes",
+        "qnn.ir.named",
+        "qnn.ir.scaling",
+        "qnn.ir.shape",
+        "qnn.tasks",
+        "hw.spec",
+    },
     "qnn.eda": {"hw", "hw.spec"},
     "sim": {  # simulators of the array
         "qnn.backend",

@@ -32,7 +32,7 @@ from qnn.frontend.outputs import (
     outputs_of,
     scores_of,
 )
-from qnn.frontend.signature import given_to, live_nodes, results, states, warn_of_unread
+from qnn.frontend.signature import given_to, labels, live_nodes, results, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
     CONCATS,
@@ -279,7 +279,7 @@ class _Walk:
 
     def _outputs(self):
         outputs = []
-        for item in results(self.program):
+        for item, label in zip(results(self.program), labels(self.program), strict=True):
             value = self.values.get(item) if isinstance(item, fx.Node) else None
             if not computed(value):
                 self.faults.append(Fault(Site("", ""), OUTPUT, "return nothing else"))
@@ -288,7 +288,7 @@ class _Walk:
                 # Nothing is known of what stands in for a fault.
                 if not self._is_unknown(value):
                     function = self.functions.get(item)
-                    outputs += outputs_of(item, value, function, self.materialise)
+                    outputs += outputs_of(item, value, function, self.materialise, label)
             except FaultyModel as error:
                 self.faults += error.faults
         return tuple(outputs)

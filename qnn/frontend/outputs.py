@@ -14,7 +14,7 @@ from qnn.frontend.materialise import Materialise
 from qnn.frontend.side_by_side import ends_of
 from qnn.frontend.views import Held, View, in_order, view_of, whole
 from qnn.ir.graph import Output
-from qnn.ir.shape import Order
+from qnn.ir.shape import Order, order_of
 
 # What the host computes in float64 at the end of a network, by ATen's names.
 FINISHED = {
@@ -95,7 +95,11 @@ def function_of(node: fx.Node) -> tuple[str, int]:
 
 
 def outputs_of(
-    node: fx.Node, value: Held, function: tuple[str, int] | None, make: Materialise
+    node: fx.Node,
+    value: Held,
+    function: tuple[str, int] | None,
+    make: Materialise,
+    label: str | None = None,
 ) -> list[Output]:
     """The outputs of which a tensor of the user's consists: one, or parts along one of its axes.
 
@@ -103,6 +107,7 @@ def outputs_of(
     ----------
     value : of ``node``, or what a finished one is computed of
     function : what the host computes of ``value``, and its axis
+    label : its name in the user's model
 
     Raises
     ------
@@ -112,6 +117,14 @@ def outputs_of(
     # An argmax has fewer axes than the network's own result.
     view = view_of(node if function is None else scores_of(node), value)
     shape = tuple(view.index.shape[1:])
+    *parts, last = _outputs_of(view, shape, function, make)
+    if label is not None:
+        order = order_of(last.axes) or Order((prod(last.shape),), (0,))
+        last = replace(last, axes=str(replace(order, label=label)))
+    return [*parts, last]
+
+
+def _outputs_of(view, shape, function, make):
     # The host joins parts for nothing, which pieces of one operator would be copies for.
     with make.uncut():
         try:

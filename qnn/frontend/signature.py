@@ -1,10 +1,12 @@
 """What an exported program gives its user, and what it does beside that."""
 
+import re
 import warnings
 
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
+from torch.utils import _pytree
 
 from qnn.errors import QnnWarning
 from qnn.frontend.faults import Fault, Site, listed
@@ -12,12 +14,40 @@ from qnn.frontend.faults import Fault, Site, listed
 
 def results(program: ExportedProgram) -> list:
     """The nodes and constants that the user gets, in order; None is no result."""
+    return [item for item in _leaves(program) if item is not None]
+
+
+def labels(program: ExportedProgram) -> list[str | None]:
+    """The name of each of ``results``: its keys and fields with dots, ``scores.0``.
+
+    Where no result has a key, as in tuples and lists, none has a name.
+    """
+    leaves = _leaves(program)
+    try:
+        tree = _pytree.tree_unflatten(list(range(len(leaves))), program.call_spec.out_spec)
+        paths = [path for path, _ in _pytree.tree_flatten_with_path(tree)[0]]
+    except Exception:  # any: the user's own classes build themselves as they like
+        paths = [()] * len(leaves)
+    paths = [path for path, leaf in zip(paths, leaves, strict=True) if leaf is not None]
+    names = list(map(_label, paths))
+    keyed = any(not isinstance(key, _pytree.SequenceKey) for path in paths for key in path)
+    # Two keys that differ in a space alone would be one name.
+    return names if keyed and len(set(names)) == len(names) else [None] * len(names)
+
+
+def _label(path):
+    # A key of a dictionary, a number in a tuple or list, or a field of a class.
+    keys = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path]
+    text = re.sub(r"[^\w.-]", "_", ".".join(keys)) or "_"
+    return f"output_{text}" if text.isdecimal() else text
+
+
+def _leaves(program):
     found = program.graph.output_node().args[0]
     found = found if isinstance(found, tuple | list) else (found,)
     # What a run would write back to buffers and inputs is no result of it.
     pairs = zip(found, program.graph_signature.output_specs, strict=True)
-    given = [item for item, spec in pairs if spec.kind is OutputKind.USER_OUTPUT]
-    return [item for item in given if item is not None]
+    return [item for item, spec in pairs if spec.kind is OutputKind.USER_OUTPUT]
 
 
 def given_to(program: ExportedProgram) -> list[Tensor]:

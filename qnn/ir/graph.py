@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, count
 
 from qnn.ir.ops import Conv, Input, Multiply, Operator
-from qnn.ir.shape import joined, joined_shape
+from qnn.ir.shape import ends, joined, joined_shape, label_of
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,31 @@ class Output:
 
 
 def results_of(outputs: Sequence[Output]) -> tuple[Output, ...]:
-    """The tensors that the user gets; several outputs that are one have the name of the first."""
+    """The tensors that the user gets, with their names in the user's model.
+
+    What has none has the operator's, and several outputs that are one that of the first.
+    """
     axes = [output.axes for output in outputs]
     shapes = joined([output.shape for output in outputs], axes, joined_shape)
     firsts = joined(outputs, axes, lambda parts, _: parts[0])
-    return tuple(Output(first.name, shape) for first, shape in zip(firsts, shapes, strict=True))
+    names = [label_of(last) or first.name for first, last in zip(firsts, ends(axes), strict=True)]
+    return tuple(map(Output, names, shapes))
+
+
+def array_names(outputs: Sequence[Output]) -> tuple[str, ...]:
+    """A name for the array of each output: the user's, or the operator's; no two are the same."""
+    axes, names = [output.axes for output in outputs], []
+    alone = [(output,) for output in outputs]
+    for parts in joined(alone, axes, lambda parts, _: tuple(chain(*parts))):
+        # What has several parts has the user's name as a whole alone.
+        label = label_of(parts[-1].axes) if len(parts) == 1 else None
+        names += [label or part.name for part in parts]
+    # One operator may be several outputs, in other shapes.
+    found: dict[str, None] = {}
+    for name in names:
+        free = (f"{name}.{number}" for number in count(2))
+        found[name if name not in found else next(n for n in free if n not in found)] = None
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ from math import prod
 
 import numpy as np
 
+from qnn.ir.named import named
+
 Shape = tuple[int, int, int]  # (channels, height, width)
 
 # Named by their letters in order: C channels, H height, W width, L length, T tokens.
@@ -29,9 +31,12 @@ VOLUME_AXES = r"C([1-9]\d*)HW"
 
 # An output's axes may also be an order: "3x85x26:0.2.1" is the block's values as 3 x 85 x 26, of
 # which the last two axes change places. What the host computes of an output stands behind it, and
-# then the axis along which the next output follows, if both are one tensor of the user's.
+# then the axis along which the next output follows, if both are one tensor of the user's; last the
+# name that the tensor has in the user's model.
 FUNCTIONS = ("softmax", "log_softmax", "argmax", "argmax_keepdim")
-ORDER = rf"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;({'|'.join(FUNCTIONS)})=(\d+))?(?:;join=(\d+))?"
+FUNCTION = rf"(?:;({'|'.join(FUNCTIONS)})=(\d+))?"
+LABEL = r"[\w.-]+"
+ORDER = rf"(\d+(?:x\d+)*):(\d+(?:\.\d+)*){FUNCTION}(?:;join=(\d+))?(?:;as=({LABEL}))?"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Order:
     axes : which of the sizes is each axis of the result, before it gets the user's shape
     function : one of ``FUNCTIONS``, computed over ``along`` of the axes in float64; None
     join : the user's axis along which the next output continues this one; None: it ends here
+    label : of letters, digits, dots and dashes: the tensor's name in the user's model; None
     """
 
     sizes: tuple[int, ...]
@@ -51,11 +57,13 @@ class Order:
     function: str | None = None
     along: int = 0
     join: int | None = None
+    label: str | None = None
 
     def __str__(self) -> str:
         text = f"{'x'.join(map(str, self.sizes))}:{'.'.join(map(str, self.axes))}"
         text += "" if self.function is None else f";{self.function}={self.along}"
-        return text if self.join is None else f"{text};join={self.join}"
+        text += "" if self.join is None else f";join={self.join}"
+        return text if self.label is None else f"{text};as={self.label}"
 
 
 def order_of(axes: str | None) -> Order | None:
@@ -63,7 +71,7 @@ def order_of(axes: str | None) -> Order | None:
     found = re.fullmatch(ORDER, axes or "")
     if found is None:
         return None
-    sizes, places, function, along, join = found.groups()
+    sizes, places, function, along, join, label = found.groups()
     sizes = tuple(map(int, sizes.split("x")))
     return Order(
         sizes,
@@ -71,6 +79,7 @@ def order_of(axes: str | None) -> Order | None:
         function,
         int(along or 0),
         None if join is None else int(join),
+        label,
     )
 
 
@@ -153,13 +162,24 @@ def ends(axes: Sequence[str | None]) -> tuple[str | None, ...]:
     return joined(axes, axes, lambda parts, _: parts[-1])
 
 
+def label_of(axes: str | None) -> str | None:
+    """The name that an output has in the user's model; None: it has none."""
+    order = order_of(axes)
+    return None if order is None else order.label
+
+
+def with_names(results: Sequence, axes: Sequence[str | None]) -> tuple:
+    """``results``, one for each tensor that the user gets, by the names that ``axes`` say."""
+    return named(results, tuple(map(label_of, ends(axes))))
+
+
 def host_results(
     scores: Sequence[np.ndarray], axes: Sequence[str | None]
 ) -> tuple[np.ndarray, ...]:
     """What the user gets of each output's reals, (images, ...) float64: joined and computed on."""
     # Joined first, as the axis of an argmax is there no more behind it.
     whole = joined(scores, axes, np.concatenate)
-    return tuple(finished(*each) for each in zip(whole, ends(axes), strict=True))
+    return with_names(tuple(map(finished, whole, ends(axes))), axes)
 
 
 def finished(reals: np.ndarray, axes: str | None) -> np.ndarray:

@@ -10,11 +10,13 @@ from qnn.ir.shape import (
     ends,
     finished,
     joined,
+    label_of,
     laid_out,
     order_of,
     to_blocks,
     user_shape,
     usual_axes,
+    with_names,
 )
 from qnn.nn.exact import exact
 from qnn.nn.input_layer import QuantInput
@@ -74,7 +76,11 @@ class QuantizedModel(nn.Module):
         return module.type
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """What the float model gives, on the grid: a tensor, or a tuple if there are several."""
+        """What the float model gives, on the grid: a tensor, or a tuple if there are several.
+
+        Where the float model gives a dictionary or a named tuple, so does this: ``found["out"]``
+        and ``found.out``, see ``qnn.ir.named``.
+        """
         return self._results(self._run(self._encode(inputs, [False] * len(inputs))))
 
     def unfinished(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -128,12 +134,13 @@ class QuantizedModel(nn.Module):
         return values
 
     def _results(self, values):
-        results = self._scores(values)
+        results, axes = self._scores(values), [axes for *_, axes in self.plan.results]
         # Losses are of what the network computes; what the host makes of it follows in evaluation.
         if not self.training:
-            axes = ends([axes for *_, axes in self.plan.results])
-            results = tuple(map(_finished, results, axes))
-        return results if len(results) > 1 else results[0]
+            results = tuple(map(_finished, results, ends(axes)))
+        # A tensor alone has no key that somebody may ask for.
+        alone = len(results) == 1 and label_of(axes[-1]) is None
+        return results[0] if alone else with_names(results, axes)
 
     def _scores(self, values):
         parts = [

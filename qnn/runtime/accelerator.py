@@ -35,6 +35,8 @@ class Accelerator:
     def execute(self, images: Given) -> tuple[np.ndarray, ...]:
         """The integers of each output, (images, *shape in the user's model), before the host's.
 
+        Where the user's model gives names, so does this: ``execute(images)["out"]``.
+
         Parameters
         ----------
         images : see ``qnn.runtime.values.encode``: (N, height, width, channels) uint8, usually; a

@@ -70,7 +70,9 @@ def _parser():
         default="input.npy",
         help="images: N, H, W, C; of several inputs an .npz with an array for each, by its name",
     )
-    parser.add_argument("--outputfile", default="output.npy", help="integers; .npz if several")
+    parser.add_argument(
+        "--outputfile", default="output.npy", help="integers; .npz if several, by the model's names"
+    )
     parser.add_argument(
         "--dataset",
         help="an .npz with x_test (N, H, W, C) and y_test; x_test_NAME for each of several inputs",
@@ -92,7 +94,12 @@ def _execute(accelerator, options):
         if len(outputs) == 1 and path.suffix != ".npz":
             np.save(file, outputs[0])
         else:
-            np.savez(file, *outputs)
+            names = getattr(outputs, "_fields", ())
+            # NumPy takes these words for itself.
+            if names and not {"file", "allow_pickle"} & {*names}:
+                np.savez(file, **dict(zip(names, outputs, strict=True)))
+            else:
+                np.savez(file, *outputs)
     print(f"{path}: outputs of {len(outputs[0])} images")
 
 

@@ -66,6 +66,7 @@ def driver_files(image: Image) -> dict[str, bytes]:
         "qnn/__init__.py": '"""The part of qnn that drives boards."""\n',
         "qnn/ir/__init__.py": "",
         "qnn/ir/codes.py": files("qnn.ir").joinpath("codes.py").read_text(),
+        "qnn/ir/named.py": files("qnn.ir").joinpath("named.py").read_text(),
         "qnn/ir/scaling.py": files("qnn.ir").joinpath("scaling.py").read_text(),
         "qnn/ir/shape.py": files("qnn.ir").joinpath("shape.py").read_text(),
         "qnn/tasks/__init__.py": "",

@@ -5,8 +5,9 @@ import numpy as np
 from hw.spec.image import Image, TensorLayout
 from qnn.errors import DeviceError
 from qnn.ir.codes import Codes
+from qnn.ir.named import named
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import host_results, laid_out, meaning_of, to_blocks, user_shape
+from qnn.ir.shape import host_results, label_of, laid_out, meaning_of, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
 # Files and cameras give an image's channels last; what a pixel is to a vector needs no order.
@@ -46,11 +47,16 @@ def decode(image: Image, outputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, .
 
 
 def as_results(image: Image, blocks: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Each output's blocks in the user's shape, (images, ...), before the host computes."""
-    return tuple(
+    """Each output's blocks in the user's shape, (images, ...), before the host computes.
+
+    They have the names of the user's model where it gives some, see ``qnn.ir.named``.
+    """
+    results = tuple(
         laid_out(x, axes, shape)
         for x, shape, axes in zip(blocks, image.output_shapes, image.output_axes, strict=True)
     )
+    # Parts of one tensor have no names, only all of it.
+    return named(results, tuple(map(label_of, image.output_axes)))
 
 
 def example(image: Image, count: int) -> Given:

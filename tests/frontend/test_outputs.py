@@ -1,5 +1,6 @@
 """Outputs are laid out and finished by the host: the same values in every executor."""
 
+from collections import namedtuple
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +18,11 @@ from qnn.frontend.fuse import fuse
 from qnn.frontend.run import laid, run
 from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
-from qnn.ir.graph import Graph, Output, results_of
+from qnn.ir.graph import Graph, Output, array_names, results_of
 from qnn.ir.reference import reference
 from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ir.text import parse, text
+from qnn.tasks.structures import tensors_of
 from tests.frontend.test_odd_models import Made
 
 
@@ -45,7 +47,7 @@ HEADS = {
     ),
     "SSD's heads": (
         Made(ssd, a=conv(15), b=conv(4)),
-        "a 192x5 axes=15x64:1.0, b 64x4 axes=4x64:1.0;softmax=1",
+        "a 192x5 axes=15x64:1.0;as=boxes, b 64x4 axes=4x64:1.0;softmax=1;as=scores.0",
     ),
     "classes": (
         Made(lambda m, x: m.a(x.flatten(1)).softmax(1), a=nn.Linear(192, 10)),
@@ -81,7 +83,7 @@ HEADS = {
     ),
     "scores and classes": (
         Made(lambda m, x: (lambda y: {"out": y, "mask": y.argmax(1)})(m.a(x)), a=conv(4)),
-        "a 4x8x8, a 4x8x8 axes=256:0;argmax=0",
+        "a 4x8x8 axes=256:0;as=out, a 4x8x8 axes=256:0;argmax=0;as=mask",
     ),
     "channels last": (
         Made(lambda m, x: m.a(x).permute(0, 2, 3, 1).argmax(-1), a=conv(4)),
@@ -152,6 +154,54 @@ def test_of_equal_scores_the_first_is_the_class_everywhere(images):
     assert np.array_equal(found, greatest.int().argmax(1).numpy())
     assert np.array_equal(found, integers.argmax(1).numpy())
     assert np.array_equal(found, quantized(images).numpy())
+
+
+Pair = namedtuple("Pair", "first second")
+
+NAMED = {
+    "a dictionary of one": (lambda y: {"out": y}, ("out",)),
+    "a dictionary": (lambda y: {"out": y, "aux": y.flatten(2)}, ("out", "aux")),
+    "a named tuple": (lambda y: Pair(y, y.argmax(1)), ("first", "second")),
+    "lists in a dictionary": (lambda y: {"a": [y, None, y.mT], "b": y}, ("a.0", "a.2", "b")),
+    "a dictionary in a tuple": (lambda y: (y, {"b": y.mT}), ("output_0", "1.b")),
+    "keys of several words": (lambda y: {"a b": y, 3: y.mT}, ("a_b", "output_3")),
+    "words of tuples": (lambda y: {"count": y, "keys": y.mT}, ("count", "keys")),
+    "joined parts": (
+        lambda y: {"out": torch.cat([y[:, :2], y[:, 2:].relu()], 1), "b": y},
+        ("out", "b"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_results_have_the_names_of_the_users_model_everywhere(name, images):
+    finish, names = NAMED[name]
+    model = Made(lambda m, x: finish(m.a(x)), a=conv(4)).eval()
+    quantized = qnn.quantize(model, images, weight_bits=3)
+    graph = qnn.export(quantized)
+    graph = parse(text(from_bytes(to_bytes(graph)), full=True))
+    assert tuple(each.name for each in results_of(graph.outputs)) == names
+    assert len(set(array_names(graph.outputs))) == len(graph.outputs)
+    found = decode(graph, reference(graph, encode_input(graph, images.numpy())))
+    wanted, given = tensors_of(model(images)), quantized(images)
+    assert tuple(given.keys()) == tuple(found.keys()) == names
+    for number, key in enumerate(names):
+        assert np.array_equal(found[key], given[key].numpy())
+        assert given[key].shape == wanted[number].shape
+        assert torch.equal(given[number], given[key])
+    # PyTorch's own functions over trees look into them.
+    twice = _pytree.tree_map(lambda leaf: leaf * 2, given)
+    assert torch.equal(twice[names[-1]], given[names[-1]] * 2)
+
+
+@pytest.mark.parametrize(
+    "finish", [lambda y: (y, y.mT), lambda y: [y], lambda y: y, lambda y: {"a b": y, "a_b": y.mT}]
+)
+def test_results_without_names_of_their_own_are_as_before(finish, images):
+    model = Made(lambda m, x: finish(m.a(x)), a=conv(4)).eval()
+    given = qnn.quantize(model, images, weight_bits=3)(images)
+    assert type(given) in (tuple, torch.Tensor)
+    assert not any(";as=" in (each.axes or "") for each in capture(model, images).outputs)
 
 
 def test_training_sees_the_scores_that_a_class_is_chosen_by(images):
