@@ -9,13 +9,13 @@ of inputs and labels gives them.
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from qnn.errors import ModelError
 from qnn.nn.preprocess import Pixels
+from qnn.tasks.outputs import Labels
 
 Batch = Tensor | Sequence[Tensor | Sequence[Tensor]]
 Data = Tensor | tuple[Tensor, ...] | Iterable[Batch]
@@ -68,16 +68,29 @@ def listed(data: Data) -> Tensor | tuple[Tensor, ...] | list[Batch]:
     return list(DataLoader(data, CHUNK) if isinstance(data, Dataset) else data)
 
 
-def labels_beside(data: Data, inputs: int) -> np.ndarray | None:
-    """The labels of the first batch of ``inputs`` inputs, where a loader gives some."""
+def labels_beside(data: Data, inputs: int, outputs: int) -> Labels:
+    """The labels of the first batch of ``inputs`` inputs, where a loader gives some.
+
+    Of several outputs they are one entry for each, beside each other or in a tuple or list; or one
+    for all.
+    """
     part = data[0] if isinstance(data, list) and data else None
     if not isinstance(part, tuple | list):
         return None
     # As for the inputs themselves: a tuple at the beginning holds all of them.
-    after = part[1:2] if part and isinstance(part[0], tuple) else part[inputs : inputs + 1]
+    after = part[1:] if part and isinstance(part[0], tuple) else part[inputs:]
     images = part[0][0] if isinstance(part[0], tuple) else part[0]
-    is_label = len(after) == 1 and isinstance(after[0], Tensor) and after[0].dim() > 0
-    return after[0].numpy(force=True) if is_label and len(after[0]) == len(images) else None
+    if len(after) == 1 and isinstance(after[0], tuple | list):
+        (after,) = after
+    # What follows is something else, such as the number of each sample.
+    after = after[:outputs]
+    is_labels = all(
+        isinstance(each, Tensor) and each.dim() > 0 and len(each) == len(images) for each in after
+    )
+    if len(after) not in (1, outputs) or not is_labels:
+        return None
+    arrays = tuple(each.numpy(force=True) for each in after)
+    return arrays[0] if len(arrays) == 1 else arrays
 
 
 def _batch(part, count):

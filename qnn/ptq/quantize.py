@@ -33,7 +33,7 @@ from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
 from qnn.quant.pow2 import TERMS
 from qnn.quant.rounding import Checkpoint, Progress
-from qnn.tasks.outputs import Asked, find_tasks
+from qnn.tasks.outputs import Asked, find_tasks, fitting
 
 
 def quantize(
@@ -107,9 +107,12 @@ def quantize(
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
     asks_answers = isinstance(terms, Budget) or rounding == "discquant"
     # Labels that fit no task are no matter to what never looks at answers.
-    labels = labels_beside(data, len(given[0])) if asks_answers else None
+    shapes = [each.shape for each in results_of(graph.outputs)]
+    labels = labels_beside(data, len(given[0]), len(shapes)) if asks_answers else None
+    # Labels of some outputs alone are usual.
+    labels = fitting(shapes, labels) if len(shapes) > 1 else labels
     shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
-    kinds = find_tasks([each.shape for each in results_of(graph.outputs)], labels, task, shape)
+    kinds = find_tasks(shapes, labels, task, shape)
     peaks = Peaks()
     seen = observe(graph, chunks(batches), peaks)
     graph, seen = split_tables(silence(graph, seen), seen, activation_bits)

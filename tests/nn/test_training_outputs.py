@@ -249,6 +249,22 @@ def test_rounding_that_learns_is_nearer_to_the_teacher_in_each_head(give):
     assert equal_integers(learnt, unseen[:8])
 
 
+@pytest.mark.parametrize("together", [False, True], ids=["beside each other", "in a tuple"])
+def test_labels_of_a_loader_tell_what_rounding_keeps_of_each_head(together):
+    model = made(lambda: TwoHeaded(lambda side, light: (side, side * light)))
+    x, (y, light) = samples()
+    boxes = light * torch.ones(3)
+    options = {"steps": 20, "batch": 32}
+
+    def rounded(data, **given):
+        made = {"weight_bits": 2, "rounding": "discquant", "rounding_options": options, **given}
+        return torch.cat([t.flatten() for t in qnn.quantize(model, data, **made)(x[:8])])
+
+    found = rounded([(x, (y, boxes)) if together else (x, y, boxes)])
+    assert torch.equal(found, rounded(x, task=("classes", "regression")))
+    assert not torch.equal(found, rounded(x))
+
+
 @pytest.mark.parametrize("method", ROUNDINGS)
 def test_every_rounding_takes_a_module_that_gives_a_dictionary(method):
     model = made(lambda: TwoHeaded(as_dictionary))
