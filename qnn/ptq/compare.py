@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qnn.frontend.capture import tried
+from qnn.frontend.capture import capture, tried
 from qnn.frontend.unwrap import fixed_batch
+from qnn.ir.graph import results_of
+from qnn.ir.shape import ends, order_of
 from qnn.nn.data import Dataset
 from qnn.nn.model import QuantizedModel
 from qnn.nn.named_data import NamedDataset
@@ -38,6 +40,8 @@ class TestSet:
     inputs : (samples, ...) reals of each input
     labels : of each output, in the form of its task; None where there are none
     kinds : the task of each output
+    shapes : of each output, of one that is classes that of the scores, (classes, ...);
+        none: no output is classes
     """
 
     __test__ = False  # pytest takes classes of such names for tests
@@ -45,6 +49,7 @@ class TestSet:
     inputs: tuple[Tensor, ...]
     labels: tuple[np.ndarray | None, ...]
     kinds: tuple[TaskKind, ...]
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     @staticmethod
     def of(
@@ -71,7 +76,7 @@ class TestSet:
         inputs = tuple(reals(x[:most], known) for x, known in zip(each, pixels, strict=True))
         # Tried before any work: hours of rounding must not end in labels that fit nothing.
         with torch.no_grad():
-            shapes = [output.shape[1:] for output in tried(network, _first(inputs, 2))]
+            shapes = _score_shapes(network, _first(inputs, 2))
         # Of all labels: those of the first few samples may all be zeros and ones.
         whole, learnt = (fitting(shapes, _arrays(y)) for y in (data.y_test, data.y_train))
         told = [y if y is not None else other for y, other in zip(whole, learnt, strict=True)]
@@ -79,10 +84,14 @@ class TestSet:
         kinds = find_tasks(shapes, told, asked, given)
         labels = checked_labels(kinds, shapes, whole)
         checked_labels(kinds, shapes, learnt)
-        return TestSet(inputs, tuple(y if y is None else y[:most] for y in labels), kinds)
+        return TestSet(inputs, tuple(y if y is None else y[:most] for y in labels), kinds, shapes)
 
     def outputs(self, model: nn.Module) -> tuple[np.ndarray, ...]:
-        """The outputs of a float or quantized model, reals."""
+        """The outputs of a float or quantized model, reals; of classes a 1 at the one it names."""
+        found = self._outputs(model)
+        return tuple(map(_as_scores, found, self.shapes)) if self.shapes else found
+
+    def _outputs(self, model):
         batch = fixed_batch(model)
         if batch is None:
             return all_outputs(model, self.inputs)
@@ -120,6 +129,29 @@ class TestSet:
             "float": by_name(names, before),
             "quantized": by_name(names, after),
         }
+
+
+def _score_shapes(network, inputs) -> tuple[tuple[int, ...], ...]:
+    found = tried(network, inputs)
+    if all(output.is_floating_point() for output in found):
+        return tuple(tuple(output.shape[1:]) for output in found)
+    # How many classes there are, an argmax does not tell; what it is computed of does.
+    outputs, shapes = capture(network, inputs).outputs, []
+    axes = ends([output.axes for output in outputs])
+    for result, order in zip(results_of(outputs), map(order_of, axes), strict=True):
+        shape = result.shape
+        if order is not None and (order.function or "").startswith("argmax"):
+            along = order.along
+            shape = (shape[along], *shape[:along], *shape[along + 1 :])
+        shapes.append(shape)
+    return tuple(shapes)
+
+
+def _as_scores(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if values.dtype.kind != "i":
+        return values
+    classes = np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1))
+    return (values.reshape(len(values), 1, *shape[1:]) == classes).astype(np.float32)
 
 
 def _first(inputs, count):

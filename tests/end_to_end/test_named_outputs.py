@@ -58,6 +58,7 @@ def test_scores_and_classes_of_a_dictionary_are_equal_everywhere(quantized, desi
     assert [each.shape for each in found] == shapes == [(3, 5, 12, 12), (3, 12, 12), (3, 6, 6)]
 
 
+@pytest.mark.slow
 def test_arrays_of_a_simulation_have_the_names_of_the_outputs(design, images, tmp_path):
     design.write(tmp_path / "build")
     np.savez(tmp_path / "x.npz", x_train=images.numpy(), x_test=images.numpy())
