@@ -10,12 +10,12 @@ from qnn.ptq.compare import TestSet
 from tests.frontend.test_odd_models import Made
 
 CHOICES = {
-    "classes": (lambda m, x: m.linear(x.flatten(1)).argmax(1), "classes"),
-    "the best of topk": (lambda m, x: m.linear(x.flatten(1)).topk(1).indices, "classes"),
-    "pixels": (lambda m, x: m.conv(x).argmax(1), "pixels"),
-    "pixels with an axis": (lambda m, x: m.conv(x).argmax(1, keepdim=True), "pixels"),
+    "classes": (lambda m, x: m.a(x.flatten(1)).argmax(1), "classes"),
+    "the best of topk": (lambda m, x: m.a(x.flatten(1)).topk(1).indices, "classes"),
+    "pixels": (lambda m, x: m.a(x).argmax(1), "pixels"),
+    "pixels with an axis": (lambda m, x: m.a(x).argmax(1, keepdim=True), "pixels"),
     "pixels with channels last": (
-        lambda m, x: m.conv(x).permute(0, 2, 3, 1).argmax(-1),
+        lambda m, x: m.a(x).permute(0, 2, 3, 1).argmax(-1),
         "pixels",
     ),
 }
@@ -26,7 +26,8 @@ def test_a_network_that_names_classes_is_measured_by_them(name):
     choose, task = CHOICES[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = Made(choose, conv=nn.Conv2d(3, 4, 3, padding=1), linear=nn.Linear(108, 4)).eval()
+        layer = nn.Linear(108, 4) if task == "classes" else nn.Conv2d(3, 4, 3, padding=1)
+        model = Made(choose, a=layer).eval()
         x = torch.randn(16, 3, 6, 6)
     y = model(x).reshape(16, 6, 6) if task == "pixels" else model(x).reshape(16)
     quantized = qnn.quantize(model, x, weight_bits=3, terms=2)
