@@ -62,7 +62,10 @@ class Reduction:
             if not is_view(part):
                 ones = [1 if a in first else n for a, n in enumerate(places.shape)]
                 part = whole(part, (self.make.batch, *ones))
-            return self(part, (last,), keep)
+            part = self(part, (last,), True)
+            part = part if is_view(part) else whole(part, (self.make.batch, *part.shape))
+            # The axes before the last one are there no more, either.
+            return known(replace(part, index=part.index.reshape(self.make.batch, *shape)))
         if found is None and not in_order(view):
             # What only slices or moves whole rows is an image of its own at the price of a copy.
             with suppress(FaultyModel):

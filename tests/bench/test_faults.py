@@ -182,8 +182,9 @@ def test_what_changes_nothing_survives(monkeypatch):
 
 
 def test_what_is_proved_to_change_nothing_does_not_survive(monkeypatch):
-    given = "NONE = -1  # no instruction"
-    mutant = changed("qnn/compiler/newest.py", given, EQUIVALENTS[0].line)
+    given, path = "NONE = -1  # no instruction", "qnn/compiler/newest.py"
+    (proved,) = (each for each in EQUIVALENTS if each.path == path)
+    mutant = changed(path, given, proved.line)
     mutant = replace(mutant, line=mutant.text[: mutant.text.index("NONE")].count("\n") + 1)
     outcome = judged(monkeypatch, mutant)
     assert outcome.equivalent

@@ -48,14 +48,14 @@ def nets(tmp_path, monkeypatch):
 
 
 def test_all_that_a_model_lacks_is_one_table(qnn, golden):
-    model = "tests.frontend.faulty:Normed"
+    model = "tests.frontend.faulty:Arithmetic"
     code, out, err = qnn("check", model, "--input-shape", "3,8,8")
     assert (code, err) == (3, "")
-    golden("check_normed.txt", "".join(f"{line.rstrip()}\n" for line in out.splitlines()))
+    golden("check_arithmetic.txt", "".join(f"{line.rstrip()}\n" for line in out.splitlines()))
 
 
 def test_all_that_a_model_lacks_is_json(qnn):
-    model = "tests.frontend.faulty:Normed"
+    model = "tests.frontend.faulty:Arithmetic"
     code, out, err = qnn("check", model, "--input-shape", "3,8,8", "--json")
     assert (code, err) == (3, "")
     found = json.loads(out)
@@ -65,15 +65,16 @@ def test_all_that_a_model_lacks_is_json(qnn):
         "config": None,
     }
     assert [(fault["layer"], fault["operator"]) for fault in found["faults"]] == [
-        ("group", "aten.group_norm"),
-        ("batch", "aten.batch_norm"),
-        ("", "aten.linalg_vector_norm"),
-        ("", "aten.div"),
+        ("", "aten.native_dropout"),
+        ("", "aten.pad"),
+        ("", "aten.rand"),
+        ("", "aten.add"),
+        ("", "aten.to"),
     ]
-    last = found["faults"][-2]
+    last = found["faults"][-1]
     assert last["file"].endswith("tests/frontend/faulty.py")
     assert last["line"] > 0
-    assert last["problem"] == "is not supported"
+    assert last["problem"] == "needs float32, not torch.float64"
 
 
 def test_a_model_without_faults_is_one_line(qnn, nets):

@@ -10,8 +10,13 @@ NETS = """
 from torch import nn
 
 
-def grouped():
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4))
+class Sorted(nn.Module):
+    def forward(self, x):
+        return x.sort(1)[0]
+
+
+def ordered():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), Sorted())
 
 
 def colour():
@@ -42,9 +47,9 @@ def nets(tmp_path, monkeypatch):
     ("factory", "text"),
     [
         (
-            "grouped",
-            "layer '1' (aten.group_norm) is not supported; replace it with nn.BatchNorm2d and "
-            "train the network again",
+            "ordered",
+            "layer '1' (aten.sort, bad_nets.py:7) is not supported; leave it out, and let the "
+            "host choose from the outputs",
         ),
         (
             "nan",

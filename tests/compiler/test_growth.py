@@ -52,6 +52,7 @@ def test_twice_the_layers_take_about_twice_the_steps(channels, width):
     steps(chain(LAYERS, channels, width))  # what is imported and remembered once does not count
     short, long = (steps(chain(count, channels, width)) for count in (LAYERS, 2 * LAYERS))
     for name in short:
-        # What a network is begun with weighs more in a short one; a pass that looks at all pairs of
-        # layers or instructions takes four times the steps.
-        assert long[name] <= 2.1 * short[name] + SOME, name
+        # What a network is begun with weighs more in a short one, and what is sorted takes a little
+        # more than twice; a pass that looks at all pairs of layers or instructions takes four times
+        # the steps.
+        assert long[name] <= 2.2 * short[name] + SOME, name

@@ -84,8 +84,13 @@ def test_signed_bytes_are_counted_from_the_least(tmp_path):
         ),
         (
             {"x_test": np.zeros((2, 3, 3, 3, 3), np.uint8)},
+            ": x_test needs samples of shape (3, 5, 6), channels first, as x_train has them, not "
+            "(3, 3, 3, 3); make them alike",
+        ),
+        (
+            {"x_test": np.zeros((2, 3, 3, 3, 3, 3), np.uint8)},
             ": x_test needs images (count, height, width, channels) or vectors (count, features), "
-            "not (2, 3, 3, 3, 3); reshape them",
+            "not (2, 3, 3, 3, 3, 3); reshape them",
         ),
         (
             {"y_train": np.zeros(3, np.int64)},
