@@ -76,7 +76,11 @@ def drawn_model(number: int):
     case = draw.module("tests.models", "tests.blocks").models().pick(random.Random(number))
     name = f"model{number}"
     exact.replace_all(case.model, name)
-    data = exact.replaced(case.calibration, f"{name}/data")
+    given = case.calibration
+    if isinstance(given, tuple):
+        data = tuple(exact.replaced(x, f"{name}/data{k}") for k, x in enumerate(given))
+    else:
+        data = exact.replaced(given, f"{name}/data")
     return qnn.export(qnn.quantize(case.model, data, **{**case.options, "bias_correction": False}))
 
 
