@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qnn.frontend.faults import require
+
 # Values of 16 bits that a sum of 32 bits has room for, with three to spare for what is shifted.
 MOST_SUMMED = 4000
 Axes = int | Sequence[int] | None
@@ -108,6 +110,9 @@ def vector_norm(
 ) -> Tensor:
     """The norm over axes: the root of the sum of squares, or that of another power."""
     axes = _axes(x, dim)
+    require(
+        order != 0, "a norm of an order over 0", "one that counts values", "leave it to the host"
+    )
     # Of these orders no power has to be computed.
     if order == math.inf:
         return x.abs().amax(axes, keepdim)
@@ -131,6 +136,15 @@ def norm(
     return vector_norm(x, 2 if order is None else order, dim, keepdim)
 
 
+def linalg_norm(x: Tensor, order: Any = None, dim: Axes = None, *rest: Any, **options: Any):
+    """The norm over axes; of matrices, which two axes with an order are, that of their squares."""
+    if order is not None and len(_axes(x, dim)) == 2:
+        needs, do = "the norm of a vector, or 'fro' of a matrix", "flatten the matrix's axes"
+        require(order == "fro", needs, f"order {order} of a matrix", do)
+        order = 2
+    return norm(x, order, dim, *rest, **options)
+
+
 def var(
     x: Tensor,
     dim: Axes | bool = None,
@@ -145,6 +159,8 @@ def var(
         dim, unbiased = None, dim
     axes = _axes(x, dim)
     less = float(unbiased) if correction is None else correction
+    count = _count(x, axes)
+    require(count > less, f"more than {less:g} values for a variance", f"{count}", "keep more axes")
     centred = _centred(x, axes)
     found = _summed(centred * centred, axes) * (1 / (_count(x, axes) - less))
     return found if keepdim else found.squeeze(axes)
@@ -192,6 +208,9 @@ def logsumexp(x: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
 def cosine_similarity(one: Tensor, other: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The inner product over an axis, of vectors of length 1."""
     # Both before the product, whose values are then of one range for all images.
+    # Of the axes of both together, as fewer are broadcast by their last ones.
+    rank = max(one.dim(), other.dim())
+    dim = dim % rank - rank
     unit = (x / vector_norm(x, 2, dim, True).clamp_min(eps) for x in (one, other))
     return (next(unit) * next(unit)).sum(dim)
 
@@ -264,7 +283,7 @@ EXPANSIONS: Mapping[str, Callable[..., Any]] = {
     "aten.native_group_norm": native_group_norm,
     "aten.instance_norm": instance_norm,
     "aten.linalg_vector_norm": vector_norm,
-    "aten.linalg_norm": norm,
+    "aten.linalg_norm": linalg_norm,
     "aten.norm": norm,
     "aten.var": var,
     "aten.std": std,

@@ -141,3 +141,15 @@ def listed(names: Iterable[str]) -> str:
     # A network may call one operator some hundred times.
     first, more = (names := list(names))[:NAMED], len(names) - NAMED
     return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+
+
+def require(holds: bool, needs: str, got: str, do: str) -> None:
+    """Return if a call has a form that its steps are known of; its place is told by who reads it.
+
+    Raises
+    ------
+    FaultyModel
+        It has not.
+    """
+    if not holds:
+        raise FaultyModel([Fault(Site("", ""), f"needs {needs}, not {got}", do)])

@@ -179,6 +179,8 @@ def of_one_operator(view: View, make: Materialise) -> View:
     FaultyModel
         There is none; it says what the tensor lacks with its axes as they are.
     """
+    # In whatever order values are, those of an image are together, image by image.
+    view.of_one_image(make.batch)
     if in_order(view) or layout_of(view, make.batch) is not None:
         return view
     ordered = _ordered(view, make)

@@ -54,7 +54,6 @@ def stream(graph: FloatGraph, *images: Tensor) -> Iterator[tuple[str, Tensor]]:
     ``images`` has one tensor for each of the graph's inputs, of its axes or (batch, channels,
     height, width).
     """
-    given = zip(graph.inputs, images, strict=True)
     given = zip(graph.inputs, blocks_of(graph, images), strict=True)
     values = {source.name: x for source, x in given}
     last = {name: node.name for node in graph.nodes for name in node.inputs}

@@ -197,7 +197,11 @@ def _laid(constant, view, source):
     every = constant.expand(view.index.shape).flatten()
     found = torch.empty_like(every)
     found[view.index.flatten()] = every
-    found = found.reshape(batch, *source.shape)[:1]
+    images = found.reshape(batch, *source.shape)
+    found = images[:1]
+    if not bool((images == found).all()):
+        got, do = "one that differs from image to image", "give it as an input of the network"
+        raise view.refuse("a constant that is the same for all images", got, do)
     # One number for each channel is what layers can take in.
     alike = bool((found == found[:, :, :1, :1]).all())
     return found[0, :, :1, :1] if alike else found

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from qnn.frontend.faults import Fault, FaultyModel, Site
+from qnn.frontend.faults import require
 
 VOLUME = 5  # axes: batch, channels, depth, height, width
 
@@ -83,7 +83,7 @@ def max_pool3d(
     down, *stride = _triple(stride or (size, *kernel))
     before, *padding = _triple(padding)
     apart, *dilation = _triple(dilation)
-    _check(not ceil_mode, "ceil_mode=False for volumes", "ceil_mode=True", "pad the volume")
+    require(not ceil_mode, "ceil_mode=False for volumes", "ceil_mode=True", "pad the volume")
     depth = x.shape[2]
     images = F.max_pool2d(_images(x), tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
     volume = images.unflatten(1, (-1, depth))
@@ -92,6 +92,8 @@ def max_pool3d(
         for number in range((depth + 2 * before - apart * (size - 1) - 1) // down + 1)
     ]
     windows = [[s + k * apart for k in range(size) if 0 <= s + k * apart < depth] for s in starts]
+    got = f"padding={before} and dilation={apart} in depth"
+    require(all(windows), "windows that see a frame each", got, "pad less")
     # A window that reaches over the border has one of its own frames twice, which changes nothing.
     parts = [_frames(volume, [own[min(k, len(own) - 1)] for own in windows]) for k in range(size)]
     found = parts[0]
@@ -115,10 +117,10 @@ def avg_pool3d(
     plain = not ceil_mode and divisor is None
     needs = "ceil_mode=False and divisor_override=None for volumes"
     got = f"ceil_mode={ceil_mode} and divisor_override={divisor}"
-    _check(plain, needs, got, "pad the volume before it")
+    require(plain, needs, got, "pad the volume before it")
     if any(padding):
         needs, do = "count_include_pad=True for volumes", "pad the volume before it"
-        _check(count_include_pad, needs, "count_include_pad=False", do)
+        require(count_include_pad, needs, "count_include_pad=False", do)
         front, top, left = _triple(padding)
         x = pad(x, (left, left, top, top, front, front))
     depth = x.shape[2]
@@ -138,7 +140,7 @@ def pad(
 ) -> Tensor:
     """Zeros around each channel's frames, and before and behind them."""
     plain = mode == "constant" and not value
-    _check(plain, "zeros around a volume", f"mode={mode} and value={value}", "pad with zeros")
+    require(plain, "zeros around a volume", f"mode={mode} and value={value}", "pad with zeros")
     if not any(amounts[4:]):
         return F.pad(_images(x), tuple(amounts)).unflatten(1, (-1, x.shape[2]))
     # Frames of one channel are channels of an image, which zeros can be put around.
@@ -169,7 +171,7 @@ def _blocks(x, size):
     even = all(own % each == 0 for own, each in zip(x.shape[2:], size, strict=True))
     sizes = " x ".join(map(str, x.shape[2:]))
     needs = "a size that divides each axis of a volume"
-    _check(even, needs, f"{' x '.join(map(str, size))} of {sizes}", "choose one that does")
+    require(even, needs, f"{' x '.join(map(str, size))} of {sizes}", "choose one that does")
     return tuple(own // each for own, each in zip(x.shape[2:], size, strict=True))
 
 
@@ -187,12 +189,6 @@ def _triple(value):
 
 def _rest(padding):
     return padding if isinstance(padding, str) else tuple(padding)
-
-
-def _check(holds, needs, got, do):
-    """Return if a layer of volumes has a form that is read; its place is the call's."""
-    if not holds:
-        raise FaultyModel([Fault(Site("", ""), f"needs {needs}, not {got}", do)])
 
 
 VOLUMES: Mapping[str, Callable[..., Any]] = {

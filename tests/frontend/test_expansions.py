@@ -217,3 +217,37 @@ def test_each_expansion_takes_the_arguments_of_its_schema():
         packet = getattr(torch.ops.aten, name.removeprefix("aten."))
         assert packet.overloads(), name
         assert function.__doc__
+
+
+def test_vectors_of_fewer_axes_are_compared_along_the_axis_of_both():
+    torch.manual_seed(0)
+    prototypes = torch.randn(8, 6, 6)
+    model = Behind(lambda x: F.cosine_similarity(x, prototypes)).eval()
+    x = torch.randn(2, 3, 6, 6)
+    graph = fuse(capture(model, x[:1]), checked=True)
+    (output,) = graph.outputs
+    got = laid(run(graph, x)[output.name], output)
+    torch.testing.assert_close(got, model(x).detach(), atol=1e-5, rtol=1e-5)
+
+
+UNKNOWN = {
+    "needs the norm of a vector, or 'fro' of a matrix, not order 2 of a matrix; flatten the "
+    "matrix's axes": lambda x: torch.linalg.norm(x, 2, dim=(2, 3)),
+    "needs more than 1 values for a variance, not 1; keep more axes": lambda x: x[:, :1].var(1),
+    "needs a norm of an order over 0, not one that counts values; leave it out": (
+        lambda x: torch.linalg.vector_norm(x, 0, dim=1)
+    ),
+    "needs a constant that is the same for all images, not one that differs from image to image; "
+    "give it as an input of the network": (
+        lambda x: x.permute(0, 2, 3, 1) + torch.tensor([1.0, 2.0])[:, None, None, None]
+    ),
+    "needs to keep the batch as the first axis, not a tensor of shape (576,) of 2 images; move "
+    "and join the other axes alone": lambda x: x.flatten(),
+}
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
+def test_what_it_cannot_compute_is_refused_in_one_line(text):
+    with pytest.raises(ModelError) as error:
+        capture(Behind(UNKNOWN[text]).eval(), torch.randn(1, 3, 6, 6))
+    assert str(error.value).endswith(f") {text}")
