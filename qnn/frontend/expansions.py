@@ -110,9 +110,7 @@ def vector_norm(
 ) -> Tensor:
     """The norm over axes: the root of the sum of squares, or that of another power."""
     axes = _axes(x, dim)
-    require(
-        order != 0, "a norm of an order over 0", "one that counts values", "leave it to the host"
-    )
+    require(order != 0, "a norm of an order over 0", "one that counts values", "leave it out")
     # Of these orders no power has to be computed.
     if order == math.inf:
         return x.abs().amax(axes, keepdim)
