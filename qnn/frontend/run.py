@@ -1,23 +1,13 @@
 """Evaluation of a float graph: every tensor, for calibration and to test the fusion passes."""
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.input import FloatInput
-from qnn.ir.graph import Output
-from qnn.ir.shape import joined, laid_out, order_of, to_blocks, user_shape, usual_axes
-
-# What the host computes of outputs, by its names in their axes.
-FUNCTIONS = {
-    "softmax": torch.softmax,
-    "log_softmax": torch.log_softmax,
-    "argmax": torch.argmax,
-    "argmax_keepdim": partial(torch.argmax, keepdim=True),
-}
+from qnn.ir.shape import joined, laid_out, to_blocks, user_shape, usual_axes
 
 
 def blocks_of(graph: FloatGraph, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -31,21 +21,20 @@ def shape_of(source: FloatInput) -> tuple[int, ...]:
     return user_shape(source.shape, source.axes) if source.axes else source.shape
 
 
-def laid(blocks: Tensor, output: Output, finish: bool = True) -> Tensor:
-    """An output's blocks as the user's model gives them; without ``finish``, before the host's."""
-    result, order = laid_out(blocks, output.axes, output.shape), order_of(output.axes)
-    if not finish or order is None or order.function is None:
-        return result
-    return FUNCTIONS[order.function](result, 1 + order.along)
+def unfinished_of(graph: FloatGraph, values: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    """What the user gets before the host computes of it, of ``values`` with those of all outputs.
+
+    Such are the scores of an argmax.
+    """
+    parts = [laid_out(values[each.name], each.axes, each.shape) for each in graph.outputs]
+    return joined(parts, [each.axes for each in graph.outputs], torch.cat)
 
 
 def unfinished(graph: FloatGraph, *images: Tensor) -> tuple[Tensor, ...]:
-    """What the user gets before the host computes of it, such as the scores of an argmax."""
+    """``unfinished_of`` the values that ``images`` give."""
     names = [output.name for output in graph.outputs]
     # Nothing else of all tensors is kept.
-    found = {name: value for name, value in stream(graph, *images) if name in names}
-    parts = [laid(found[output.name], output, finish=False) for output in graph.outputs]
-    return joined(parts, [output.axes for output in graph.outputs], torch.cat)
+    return unfinished_of(graph, {n: value for n, value in stream(graph, *images) if n in names})
 
 
 def stream(graph: FloatGraph, *images: Tensor) -> Iterator[tuple[str, Tensor]]:

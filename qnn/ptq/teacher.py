@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import laid, stream
-from qnn.ir.shape import joined
+from qnn.frontend.run import stream, unfinished_of
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.data import as_images
 from qnn.quant.rounding import Answers
@@ -49,8 +48,7 @@ class Teacher:
         x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
         wanted = {*inner, *(output.name for output in self._graph.outputs)}
         values = {name: value for name, value in stream(self._graph, x) if name in wanted}
-        outputs = [laid(values[o.name], o, finish=False) for o in self._graph.outputs]
-        outputs = joined(outputs, [o.axes for o in self._graph.outputs], torch.cat)
+        outputs = unfinished_of(self._graph, values)
         return Answers(outputs, {name: values[name] for name in inner})
 
 

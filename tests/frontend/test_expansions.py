@@ -13,11 +13,9 @@ from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from qnn.frontend.expansions import EXPANSIONS
 from qnn.frontend.fuse import fuse
-from qnn.frontend.run import laid, run
 from qnn.ir.encode import encode_input
-from qnn.ir.reference import reference
-from qnn.tasks.measures import signal_to_noise
 from sim.verify import verify
+from tests.frontend.checks import check_floats, check_integers
 
 LAMBDA = re.compile(r"test_expansions\.py:(\d+)\)")
 
@@ -146,22 +144,12 @@ def made(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_normalisation_or_quotient_is_what_the_model_computes(name):
-    model, images = made(name)
-    fused = fuse(capture(model, images[:1]), checked=True)
-    got = laid(run(fused, images)[fused.outputs[0].name], fused.outputs[0])
-    torch.testing.assert_close(got, model(images), atol=1e-5, rtol=1e-5)
+    check_floats(*made(name))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_its_integers_are_the_references_and_near_the_float_ones(name):
-    model, images = made(name)
-    quantized = qnn.quantize(model, images, terms=4, activation_bits=16)
-    tensors = quantized.tensors(images)
-    graph = qnn.export(quantized)
-    for tensor, found in reference(graph, tensors[graph.inputs[0].name].numpy()).items():
-        assert (found == tensors[tensor].numpy()).all(), tensor
-    with torch.no_grad():
-        assert signal_to_noise(model(images).numpy(), quantized(images).numpy()) > 40
+    check_integers(*made(name), decibels=40)
 
 
 @pytest.mark.parametrize("name", ["group norm", "layer norm of channels", "softmax of two paths"])
@@ -223,11 +211,7 @@ def test_vectors_of_fewer_axes_are_compared_along_the_axis_of_both():
     torch.manual_seed(0)
     prototypes = torch.randn(8, 6, 6)
     model = Behind(lambda x: F.cosine_similarity(x, prototypes)).eval()
-    x = torch.randn(2, 3, 6, 6)
-    graph = fuse(capture(model, x[:1]), checked=True)
-    (output,) = graph.outputs
-    got = laid(run(graph, x)[output.name], output)
-    torch.testing.assert_close(got, model(x).detach(), atol=1e-5, rtol=1e-5)
+    check_floats(model, torch.randn(2, 3, 6, 6))
 
 
 UNKNOWN = {

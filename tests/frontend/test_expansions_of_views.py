@@ -4,13 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-import qnn
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
-from qnn.frontend.run import laid, run
-from qnn.ir.reference import reference
-from qnn.tasks.measures import signal_to_noise
+from tests.frontend.checks import check_floats, check_integers
 
 
 class Channels(nn.Module):
@@ -56,15 +53,8 @@ CASES = {
 def test_attention_is_what_the_model_computes(name):
     torch.manual_seed(1)
     model, images = CASES[name]().eval(), torch.randn(8, 3, 6, 6)
-    fused = fuse(capture(model, images[:1]), checked=True)
-    got = laid(run(fused, images)[fused.outputs[0].name], fused.outputs[0])
-    torch.testing.assert_close(got, model(images), atol=1e-5, rtol=1e-5)
-    quantized = qnn.quantize(model, images, terms=4, activation_bits=16)
-    tensors, graph = quantized.tensors(images), qnn.export(quantized)
-    for tensor, found in reference(graph, tensors[graph.inputs[0].name].numpy()).items():
-        assert (found == tensors[tensor].numpy()).all(), tensor
-    with torch.no_grad():
-        assert signal_to_noise(model(images).numpy(), quantized(images).numpy()) > 35
+    check_floats(model, images)
+    check_integers(model, images, decibels=35)
 
 
 def test_a_convolution_along_channels_is_one_layer():

@@ -8,7 +8,7 @@ from torch.utils import _pytree
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
-from qnn.frontend.run import laid, run
+from tests.float_results import float_results
 from tests.frontend.test_odd_models import Made
 
 STEPS, FEATURES, HIDDEN = 4, 5, 3
@@ -34,9 +34,9 @@ def graph_of(model, x):
     """The fused graph, after a test that it gives what the model does, in its shapes."""
     graph = fuse(capture(model.eval(), x), checked=True)
     with torch.no_grad():
-        wanted, got = _pytree.tree_leaves(model(x)), run(graph, x)
-    for output, tensor in zip(graph.outputs, wanted, strict=True):
-        torch.testing.assert_close(laid(got[output.name], output), tensor, atol=1e-5, rtol=1e-4)
+        wanted, got = _pytree.tree_leaves(model(x)), float_results(graph, x)
+    for found, tensor in zip(got, wanted, strict=True):
+        torch.testing.assert_close(found, tensor, atol=1e-5, rtol=1e-4)
     return graph
 
 

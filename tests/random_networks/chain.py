@@ -13,7 +13,6 @@ from qnn.errors import CompileError
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import laid, run
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.graph import Graph
 from qnn.nn.model import QuantizedModel
@@ -21,6 +20,7 @@ from sim.verify import verify
 from tests.blocks.functions import JUMPS
 from tests.blocks.parts import evaluated
 from tests.expected import expected_tensors
+from tests.float_results import float_results
 from tests.models import Case, Given, as_arrays, as_tuple, quantized, results_of
 from tests.random_networks.configs import Target
 from tests.random_networks.reached import reached
@@ -89,10 +89,9 @@ def check_floats(case: Case, captured: FloatGraph) -> None:
     given, fused = as_tuple(case.calibration), fuse(captured, checked=True)
     wanted = as_tuple(evaluated(case.model, *given))
     with torch.no_grad():
-        got = run(fused, *given)
-    for output, each in zip(fused.outputs, wanted, strict=True):
+        got = float_results(fused, *given)
+    for found, each in zip(got, wanted, strict=True):
         error = FLOAT_ERROR * float(each.abs().max()) + 1e-6
-        found = laid(got[output.name], output)
         if not torch.allclose(found, each, atol=error, rtol=1e-3):
             error += NOISE * _noise(case, given)
         assert_close(found, each, atol=error, rtol=1e-3)

@@ -9,12 +9,9 @@ import qnn
 from hw.spec.config import named_config
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
-from qnn.frontend.fuse import fuse
-from qnn.frontend.run import laid, run
 from qnn.ir.encode import encode_input
-from qnn.ir.reference import reference
-from qnn.tasks.measures import signal_to_noise
 from sim.verify import verify
+from tests.frontend.checks import check_floats, check_integers
 
 torch.manual_seed(5)
 PLACES = torch.rand(8, 6, 6) + 0.5
@@ -63,15 +60,8 @@ class Constants(nn.Module):
 def test_a_constant_map_is_an_operand(name):
     torch.manual_seed(1)
     model, images = Constants(FORMS[name]).eval(), torch.randn(8, 3, 6, 6)
-    fused = fuse(capture(model, images[:1]), checked=True)
-    got = laid(run(fused, images)[fused.outputs[0].name], fused.outputs[0])
-    torch.testing.assert_close(got, model(images), atol=1e-5, rtol=1e-5)
-    quantized = qnn.quantize(model, images, terms=4, activation_bits=16)
-    tensors, graph = quantized.tensors(images), qnn.export(quantized)
-    for tensor, found in reference(graph, tensors[graph.inputs[0].name].numpy()).items():
-        assert (found == tensors[tensor].numpy()).all(), tensor
-    with torch.no_grad():
-        assert signal_to_noise(model(images).numpy(), quantized(images).numpy()) > 40
+    check_floats(model, images)
+    check_integers(model, images, decibels=40)
 
 
 @pytest.mark.parametrize("size", [6, 24])
