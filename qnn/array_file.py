@@ -16,6 +16,7 @@ from typing import IO
 
 import numpy as np
 
+from qnn.errors import first_line
 from qnn.files import open_file, whole_file
 
 MEMBER = ".npy"
@@ -80,7 +81,7 @@ class ArrayFile:
         except ArrayFileError:
             raise
         except _BROKEN as error:
-            raise ArrayFileError(_reason(error)) from None
+            raise ArrayFileError(first_line(error)) from None
 
     def _check_size(self, name, size):
         """Raise where an array, with those that were read before it, is too large for the file."""
@@ -109,7 +110,7 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
         try:
             archive = zipfile.ZipFile(file)
         except _BROKEN as error:
-            raise ArrayFileError(_reason(error)) from None
+            raise ArrayFileError(first_line(error)) from None
         with archive:
             yield ArrayFile(archive, os.fstat(file.fileno()).st_size)
 
@@ -164,7 +165,7 @@ def _array(file: IO[bytes], size: int, name: str) -> np.ndarray:
         # In the machine's own order of bytes, which torch alone takes; most files have it.
         return array.astype(dtype.newbyteorder("="), copy=False)
     except (TypeError, ValueError) as error:
-        raise ArrayFileError(_reason(error)) from None
+        raise ArrayFileError(first_line(error)) from None
 
 
 def _filled(file, wanted, name):
@@ -176,7 +177,3 @@ def _filled(file, wanted, name):
             raise ArrayFileError(f"{name} is cut short after {done} of {wanted} bytes")
         done += count
     return data
-
-
-def _reason(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -45,3 +45,8 @@ class PathError(QnnError):
 
 class QnnWarning(UserWarning):
     """What a user should know and nothing stops for; the command line prints it in one line."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception of somebody else's code says in its first line, or else its kind."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

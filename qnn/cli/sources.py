@@ -11,7 +11,7 @@ from hw.spec.config import CONFIGS, named_config
 from qnn.backend.registry import DEFAULT, named, names
 from qnn.cli.checks import MODEL_ADVICE, MODEL_SUFFIXES, data_source, old_file, one_of
 from qnn.cli.output import note, progress
-from qnn.errors import CompileError
+from qnn.errors import CompileError, first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -234,7 +234,7 @@ def refusal_of(model: "nn.Module") -> "Refusal":
         try:
             model(torch.zeros(1, *shape))
         except Exception as error:  # any: it is the user's module
-            return (str(error).strip() or type(error).__name__).splitlines()[0]
+            return first_line(error)
         return None
 
     return refusal

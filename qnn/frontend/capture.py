@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, first_line
 from qnn.frontend.exported import OUTPUT, read
 from qnn.frontend.faults import TORCH
 from qnn.frontend.graph import FloatGraph
@@ -104,8 +104,8 @@ def _quiet():
         logging.disable(disabled)
 
 
-def _first_line(error):
-    text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _said(error):
+    text = first_line(error).rstrip(".")
     # The text of a lookup's error is the key alone.
     return f"{type(error).__name__}: {text}" if isinstance(error, LookupError) else text
 
@@ -152,7 +152,7 @@ def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         shapes = ", ".join(str(tuple(x.shape[1:])) for x in images)
         given = f"inputs of shapes {shapes}" if len(images) > 1 else f"input of shape {shapes}"
         raise ModelError(
-            f"model{_where(error)} cannot take {given} (without batch): {_first_line(error)}; give "
+            f"model{_where(error)} cannot take {given} (without batch): {_said(error)}; give "
             f"data of the shape that the model takes"
         ) from error
     leaves = [leaf for leaf in _pytree.tree_leaves(result) if leaf is not None]
@@ -195,6 +195,5 @@ def _export(model, images):
         except Exception as error:  # any: torch.export raises many kinds
             first = first or error
     raise ModelError(
-        f"model{_where(first)} cannot be captured by torch.export: {_first_line(first)}; "
-        f"{_cure(first)}"
+        f"model{_where(first)} cannot be captured by torch.export: {_said(first)}; {_cure(first)}"
     ) from first

@@ -4,22 +4,40 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from qnn.frontend.expansions import EXPANSIONS
 from qnn.frontend.expansions_of_views import OF_TWO, OF_VECTORS, is_small
 from qnn.frontend.faults import FaultyModel, module_of, site_of, target_of
+from qnn.frontend.steps import read_steps, traced
 from qnn.frontend.views import computed, is_view
 from qnn.frontend.volumes import VOLUME, VOLUMES
 
 
-def expands(node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
-    """Whether ``node`` is read as simpler calls, of ``values`` computed at the nodes before."""
-    return _expansion(node, values) is not None
+def expansion_of(node: fx.Node, values: Mapping[fx.Node, Any]) -> Callable[..., Any] | None:
+    """The function of PyTorch that a call is read as; None: a reader takes it as it is.
+
+    Parameters
+    ----------
+    values : what was computed at each node before
+    """
+    target = target_of(node)
+    if _is_of_volumes(node):
+        return VOLUMES[target]
+    if target in OF_VECTORS and _is_vector(node.args[0], values):
+        return OF_VECTORS[target]
+    if target in OF_TWO and all(computed(values.get(n)) for n in node.args[:2]):
+        # Of two large matrices each value is a product of its own.
+        return OF_TWO[target] if is_small(*(n.meta["val"].shape for n in node.args[:2])) else None
+    return EXPANSIONS.get(target)
 
 
-def expanded(node: fx.Node, values: dict[fx.Node, Any], read: Callable[[fx.Node], Any]) -> Any:
-    """What the simpler calls give that ``node`` is read as.
+def expanded(
+    node: fx.Node,
+    expansion: Callable[..., Any],
+    values: dict[fx.Node, Any],
+    read: Callable[[fx.Node], Any],
+) -> Any:
+    """What the calls of ``expansion`` give, which ``node`` is read as.
 
     Parameters
     ----------
@@ -32,30 +50,10 @@ def expanded(node: fx.Node, values: dict[fx.Node, Any], read: Callable[[fx.Node]
         One of them cannot be read; the fault is that of the whole call.
     """
     try:
-        graph = _traced(node, _expansion(node, values))
-        placeholders = graph.find_nodes(op="placeholder")
-        for inner, outer in zip(placeholders, node.all_input_nodes, strict=True):
-            values[inner] = values[outer]
-        for inner in graph.nodes:
-            if inner.op == "call_function":
-                values[inner] = read(inner)
+        return read_steps(_steps(node, expansion), node, values, read)
     # The user knows nothing of what the call is read as.
     except FaultyModel as error:
         raise error.at(site_of(node)) from None
-    return fx.map_arg(graph.output_node().args[0], lambda n: values[n])
-
-
-def _expansion(node, values):
-    """The function of PyTorch that the call is read as; None: a reader takes it as it is."""
-    target = target_of(node)
-    if _is_of_volumes(node):
-        return VOLUMES[target]
-    if target in OF_VECTORS and _is_vector(node.args[0], values):
-        return OF_VECTORS[target]
-    if target in OF_TWO and all(computed(values.get(n)) for n in node.args[:2]):
-        # Of two large matrices each value is a product of its own.
-        return OF_TWO[target] if is_small(*(n.meta["val"].shape for n in node.args[:2])) else None
-    return EXPANSIONS.get(target)
 
 
 def _is_vector(operand, values):
@@ -64,29 +62,21 @@ def _is_vector(operand, values):
     return is_view(value) and all(source.shape[1:] == (1, 1) for source in value.sources)
 
 
-def _traced(node, expansion):
-    """The graph of the simpler calls, whose nodes have the notes of an exported program's."""
-    outer = node.all_input_nodes
-    held = [source.meta["val"] for source in outer]
-
-    def called(*given):
-        by_node = dict(zip(outer, given, strict=True))
-        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: by_node[n])
-        return expansion(*args, **kwargs)
-
+def _steps(node, expansion):
+    """The simpler calls, whose nodes have the notes of an exported program's."""
     # On tensors without values, as the program itself was traced.
-    with held[0].fake_mode:
-        graph = make_fx(called)(*held).graph
+    with node.all_input_nodes[0].meta["val"].fake_mode:
+        steps = traced(node, expansion)
     # Of several results, those that nobody reads.
-    graph.eliminate_dead_code()
+    steps.graph.eliminate_dead_code()
     path, _ = module_of(node)
-    for inner in graph.nodes:
+    for inner in steps.graph.nodes:
         inner.meta["stack_trace"] = node.meta.get("stack_trace")
         inner.meta["nn_module_stack"] = {path: (path, "")}
     # A module's own name is that of its result alone.
-    (result, *_) = graph.output_node().all_input_nodes
+    (result, *_) = steps.graph.output_node().all_input_nodes
     result.meta["nn_module_stack"] = node.meta.get("nn_module_stack")
-    return graph
+    return steps
 
 
 def _is_of_volumes(node):

@@ -17,7 +17,7 @@ from qnn.frontend.aten.max_unpool import places_of
 from qnn.frontend.aten.registry import OF_VIEWS, OPERATORS
 from qnn.frontend.decompose import by_steps
 from qnn.frontend.evaluate import evaluated
-from qnn.frontend.expand import expanded, expands
+from qnn.frontend.expand import expanded, expansion_of
 from qnn.frontend.faults import Fault, FaultyModel, Site, site_of, target_of
 from qnn.frontend.graph import FloatGraph, needed
 from qnn.frontend.inputs import as_given, input_of
@@ -179,8 +179,9 @@ class _Walk:
     def _operator(self, node):
         if has_finished_places(node):
             return self.values[node.args[0]]
-        if target_of(node) in OPERATORS or only_moves(node) or expands(node, self.values):
-            return self._taken(node)
+        expansion = expansion_of(node, self.values)
+        if expansion is not None or target_of(node) in OPERATORS or only_moves(node):
+            return self._taken(node, expansion)
         known_steps = not self._reads_unknown(node)
         found = by_steps(node, self.values, self._call) if known_steps else None
         if found is None:
@@ -192,13 +193,13 @@ class _Walk:
         operands = [self.values[n] for n in node.all_input_nodes]
         return any(computed(each) and self._is_unknown(each) for each in operands)
 
-    def _taken(self, node):
+    def _taken(self, node, expansion):
         target = target_of(node)
         # It would be blamed here once more.
         if self._reads_unknown(node):
             return self._stand_in(node)
-        if expands(node, self.values):
-            return expanded(node, self.values, self._call)
+        if expansion is not None:
+            return expanded(node, expansion, self.values, self._call)
         if only_moves(node):
             return self._moved(node)
         if target in CONCATS:

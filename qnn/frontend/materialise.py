@@ -99,13 +99,7 @@ class Materialise:
                 "join axes before it",
             )
         places = places.reshape(block)
-        (first, *more) = view.sources
-        in_order = torch.equal(places.flatten(), torch.arange(view.total))
-        if in_order and not more and first.shape == block:
-            return first
-        if block[1:] == (1, 1):
-            return self._vector(view, places.flatten())
-        for way in (self._selected, self._instead, self._beside, self._pieced):
+        for way in (self._plain, self._selected, self._instead, self._beside, self._pieced):
             found = way(view, places)
             if found is not None:
                 return found
@@ -176,13 +170,16 @@ class Materialise:
 
     def _piece(self, view):
         places = view.of_one_image(self.batch)
+        found = self._plain(view, places)
+        return self._selected(view, places) if found is None else found
+
+    def _plain(self, view, places):
+        """A tensor that has the values in their order already, or a vector; None: it is neither."""
         (first, *more) = view.sources
-        if not more and first.shape == tuple(places.shape):
-            if torch.equal(places.flatten(), torch.arange(view.total)):
-                return first
-        if tuple(places.shape[1:]) == (1, 1):
-            return self._vector(view, places.flatten())
-        return self._selected(view, places)
+        in_order = torch.equal(places.flatten(), torch.arange(view.total))
+        if in_order and not more and first.shape == tuple(places.shape):
+            return first
+        return self._vector(view, places.flatten()) if places.shape[1:] == (1, 1) else None
 
     def _vector(self, view, places):
         """Any values of all images, as a vector."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.add import Add
-from qnn.frontend.ops.affine import Affine
+from qnn.frontend.ops.affine import affine_of
 from qnn.frontend.ops.clamp import Clamp
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.function import FloatFunction
@@ -96,19 +96,13 @@ class OneStep:
         return self._added(self._of_two(FloatMultiply, part, x, y))
 
     def _affine(self, part, x, factor, shift):
-        factor, shift = (
-            torch.as_tensor(each, dtype=torch.float64).expand(x.shape[0]).contiguous()
-            for each in (factor, shift)
-        )
+        found = affine_of(f"{self.name}.{part}", x, factor, shift)
         # Times zero nothing is left of what is computed.
-        if not bool(factor.any()):
-            return shift.float()
-        if bool((factor == 1).all()) and not bool(shift.any()):
+        if not bool(found.factor.any()):
+            return found.shift.float()
+        if bool((found.factor == 1).all()) and not bool(found.shift.any()):
             return x
-        name, inputs = f"{self.name}.{part}", (x.name,)
-        return self._added(
-            Affine(name=name, inputs=inputs, shape=x.shape, factor=factor, shift=shift)
-        )
+        return self._added(found)
 
     def _of_two(self, kind, part, x, y, **more):
         inputs = (x.name, y.name)

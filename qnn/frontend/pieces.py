@@ -100,7 +100,7 @@ def _cut(lines: Tensor, places: Tensor, axis: int) -> Ranges:
     # By one value of each row, as most steps lead nowhere; then by all.
     tried = {step: len(_ranges(lines[:, :1], places[:, :1], step)) for step in steps}
     best = min(tried, key=lambda step: tried[step])
-    found = {step: _ranges(lines, places, step) for step in {1, best}}
+    found = {step: _ranges(lines, places, step) for step in (1, best)}
     return min(found.items(), key=lambda each: len(each[1]))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, first_line
 from qnn.nn.training.heads import Labels
 from qnn.tasks.structures import nested_like, tensors_of
 
@@ -53,7 +53,7 @@ def gathered(data: Iterable, part: str, seed: int) -> tuple[Tensor, Labels]:
         except TypeError as error:  # of what is no iterable, and of items that cannot be collated
             raise ModelError(
                 f"train needs {part} data as tensors, a loader or batches of samples and labels, "
-                f"but got {type(data).__name__}: {str(error).splitlines()[0].rstrip('.')}; "
+                f"but got {type(data).__name__}: {first_line(error).rstrip('.')}; "
                 f"convert them"
             ) from None
     if not batches:

@@ -17,7 +17,7 @@ from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.samples import Augment, Batches, Samples
 from qnn.nn.training.student import ImageReader, Student, student_of
-from qnn.nn.training.tried import Tried, first_line, heads_of
+from qnn.nn.training.tried import Tried, heads_of, users_code
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.outputs import Asked
 from qnn.tasks.structures import on_tensors
@@ -117,15 +117,9 @@ def _try_on_test(own, found, tried, device):
     if found.x_test is None or found.y_test is None:
         return
     labels = on_tensors(lambda tensor: tensor[:2].to(device), found.y_test)
-    try:
+    needs = "a loss that takes what the model gives in evaluation and test labels"
+    with users_code(needs, "leave out test data, or let it take both"):
         own(tried.reader(tried.model, found.x_test[:2].to(device)), labels)
-    except ModelError:
-        raise
-    except Exception as error:  # any: it is the user's function
-        raise ModelError(
-            f"train needs a loss that takes what the model gives in evaluation and test labels: "
-            f"{first_line(error)}; leave out test data, or let it take both"
-        ) from error
 
 
 def _on(device, model):

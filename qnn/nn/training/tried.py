@@ -1,13 +1,14 @@
 """What a model and its teacher give for two samples, which tells their outputs before any step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, first_line
 from qnn.nn.model import QuantizedModel
 from qnn.nn.training.heads import TrainedHead, for_heads, labels_in_form
 from qnn.nn.training.samples import Samples
@@ -68,20 +69,20 @@ class Tried:
 
     @torch.no_grad()
     def _result(self, who, network):
-        try:
+        got = f"{tuple(self.x.shape)} of {self.x.dtype}"
+        with users_code(f"images that the {who} takes, not {got}", "reshape them"):
             return self.reader(network, self.x)
-        except ModelError:
-            raise
-        except Exception as error:  # any: it is the user's module
-            raise ModelError(
-                f"train needs images that the {who} takes, not {tuple(self.x.shape)} of "
-                f"{self.x.dtype}: {first_line(error)}; reshape them"
-            ) from error
 
 
-def first_line(error: Exception) -> str:
-    """What an exception says in its first line, or else its kind."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+@contextmanager
+def users_code(needs: str, do: str) -> Iterator[None]:
+    """Tell what the user's own code raises meanwhile as one refusal: needed, why it fails, do."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # any: it is the user's code
+        raise ModelError(f"train needs {needs}: {first_line(error)}; {do}") from error
 
 
 def heads_of(
