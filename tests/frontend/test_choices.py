@@ -41,6 +41,8 @@ CHOICES = {
     "where, of two tensors": lambda a, b: torch.where(a > b, a, b * 2),
     "where, of constants": lambda a, b: torch.where(a >= b, 0.75, -0.5),
     "where, of a tensor and a constant": lambda a, b: torch.where(a != b, b, 0.25),
+    "where, of roots that are no numbers": lambda a, b: torch.where(b > 0, b.sqrt(), a),
+    "where not, of logarithms that are no numbers": lambda a, b: torch.where(b <= 0, a, b.log()),
     "masked fill": lambda a, b: a.masked_fill(b > a, -0.5),
     "masked fill by a mask for each pixel": lambda a, b: a.masked_fill(b[:, :1] > 0.1, 0.25),
     "product with a mask": lambda a, b: a * (a <= b),

@@ -1,9 +1,9 @@
 """ATen's choices between two values by a third: products with 1 where it holds, and 0 elsewhere."""
 
-import torch
+from dataclasses import replace
 
 from qnn.frontend.aten.call import Call, computed
-from qnn.frontend.aten.elementwise import common_source, elementwise
+from qnn.frontend.aten.elementwise import common_source, elementwise, function_of, made
 from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.affine import affine_of
 from qnn.frontend.ops.multiply import FloatMultiply
@@ -25,37 +25,40 @@ def _chosen(call, condition, if_so, if_not):
     # Of one tensor alone it is a function of each value, and so are all with a constant condition.
     if not computed(call.arguments[condition]) or common_source(call, operands) is not None:
         return elementwise(call)
-    holds = call.source(condition)
     # A sum of one value and of a multiple of the difference would round twice.
-    chosen = _Choice(call, f"{call.name}.if", holds).times(if_so)
-    opposite = _Choice(call, f"{call.name}.not", holds)
-    other = _Choice(call, f"{call.name}.else", opposite.affine(-1.0, 1.0)).times(if_not)
+    chosen = _part(call, f"{call.name}.if", condition, if_so, True)
+    other = _part(call, f"{call.name}.else", condition, if_not, False)
     return Add(name=call.name, inputs=(chosen.name, other.name), shape=call.shape)
 
 
-class _Choice:
-    """One of both values, and zeros where it was not chosen."""
+def _part(call, name, condition, key, so):
+    """The value of ``key`` where the condition is ``so``, and zeros elsewhere."""
+    holds, value = call.source(condition), call.arguments[key]
+    source = common_source(call, [holds, value]) if computed(value) else None
+    if source is not None:
+        # One function: what is not chosen may be no number, such as the root of one below zero.
+        mask, wanted = (function_of(call, each, source) for each in (holds, call.source(key)))
+        arguments = [mask, wanted, 0] if so else [mask, 0, wanted]
+        overload = "where.ScalarOther" if so else "where.ScalarSelf"
+        return call.make.add(replace(made(call, overload, arguments, source), name=name))
+    if not so:
+        holds = call.make.add(affine_of(f"{call.name}.not", holds, -1.0, 1.0))
+    if computed(value):
+        names = (call.source(key).name, holds.name)
+        return call.make.add(FloatMultiply(name=name, inputs=names, shape=call.shape))
+    return call.make.add(_scaled(call, name, holds, call.constant(key)))
 
-    def __init__(self, call: Call, name: str, holds: FloatOperator):
-        self.call, self.name, self.holds = call, name, holds
 
-    def times(self, key):
-        call = self.call
-        if not computed(call.arguments[key]):
-            return self.affine(call.constant(key), 0.0)
-        names = (call.source(key).name, self.holds.name)
-        return call.make.add(FloatMultiply(name=self.name, inputs=names, shape=call.shape))
-
-    def affine(self, factor, shift):
-        # Of a mask for each pixel, a constant for each channel would have no place.
-        channels, count = self.holds.shape[0], max(torch.as_tensor(factor).numel(), 1)
-        if count not in (1, channels):
-            raise self.call.refuse(
-                f"one number, or one for each of the condition's {channels} channels",
-                f"{count}",
-                "give the condition as many channels",
-            )
-        return self.call.make.add(affine_of(self.name, self.holds, factor, shift))
+def _scaled(call, name, holds, constant):
+    # Of a mask for each pixel, a constant for each channel would have no place.
+    channels, count = holds.shape[0], constant.numel()
+    if count not in (1, channels):
+        raise call.refuse(
+            f"one number, or one for each of the condition's {channels} channels",
+            f"{count}",
+            "give the condition as many channels",
+        )
+    return affine_of(name, holds, constant, 0.0)
 
 
 OPERATORS = {"aten.where": where, "aten.masked_fill": masked_fill}

@@ -86,6 +86,15 @@ def common_source(call: Call, operands: Sequence[FloatOperator]) -> FloatOperato
     return next((n for n in first if not _is_mask(n) and all(n in chain for chain in others)), None)
 
 
+def function_of(call: Call, node: FloatOperator, source: FloatOperator) -> Elementwise:
+    """What ``node`` is of ``source``, which lies on its chain."""
+    function = IDENTITY
+    while node is not source:
+        function = function.of(node.as_function)
+        node = call.nodes[node.inputs[0]]
+    return function
+
+
 def _is_mask(node: FloatOperator) -> bool:
     """Whether it is true or false at each place, which no table has an index for."""
     return isinstance(node, FloatFunction) and node.function.is_mask
@@ -108,20 +117,11 @@ def _chain(call, node) -> Iterator[FloatOperator]:
 def _argument(call, key, source) -> Elementwise | Given:
     value = call[key]
     if computed(value):
-        return _function(call, value, source)
+        return function_of(call, value, source)
     if not isinstance(value, Tensor):
         return value
     found = call.constant(key).tolist()
     return found[0] if len(found) == 1 else tuple(found)
-
-
-def _function(call, node, source) -> Elementwise:
-    """What ``node`` is of ``source``, which lies on its chain."""
-    function = IDENTITY
-    while node is not source:
-        function = function.of(node.as_function)
-        node = call.nodes[node.inputs[0]]
-    return function
 
 
 OPERATORS = {f"aten.{name}": elementwise for name in sorted(CALLS)} | {
