@@ -16,12 +16,11 @@ from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.affine import affine_of
 from qnn.frontend.ops.clamp import Clamp
-from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.conv import pointwise
 from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.multiply import FloatMultiply
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.functions.elementwise import IDENTITY, applied_to
-from qnn.ir.window import Window
 
 Term = FloatOperator | Tensor  # a vector: computed, or a constant (features,)
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
@@ -46,16 +45,7 @@ class OneStep:
         """``weight @ x + bias``; the weight is (outputs, inputs)."""
         if isinstance(x, Tensor):
             return F.linear(x, weight, bias)
-        return self._added(
-            FloatConv(
-                name=f"{self.name}.{part}",
-                inputs=(x.name,),
-                shape=(len(weight), *x.shape[1:]),
-                window=Window(kernel=(1, 1)),
-                weight=weight[:, :, None, None],
-                bias=bias,
-            )
-        )
+        return self._added(pointwise(f"{self.name}.{part}", x, weight, bias))
 
     def activated(self, part: str, kind: str, x: Term) -> Term:
         """The activation function ``kind`` of ``x``."""

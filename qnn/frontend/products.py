@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.materialise import Materialise
-from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.conv import FloatConv, pointwise
 from qnn.frontend.views import Held, View, whole
 from qnn.ir.window import Window
 
@@ -59,14 +59,8 @@ def multiplied(name: str, view: View, matrices: Matrices, make: Materialise) -> 
 
 def _pointwise(name, source, matrices):
     """One matrix on the channels of each pixel."""
-    return FloatConv(
-        name=name,
-        inputs=(source.name,),
-        shape=(matrices.weight.shape[1], *source.shape[1:]),
-        window=Window(kernel=(1, 1)),
-        weight=matrices.weight[0][:, :, None, None].contiguous(),
-        bias=None if matrices.bias is None else matrices.bias[0],
-    )
+    bias = None if matrices.bias is None else matrices.bias[0]
+    return pointwise(name, source, matrices.weight[0], bias)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.add import Add
-from qnn.frontend.ops.affine import Affine
+from qnn.frontend.ops.affine import affine_of
 from qnn.frontend.ops.average_pool import AveragePool
-from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.conv import pointwise
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.views import Held, View, in_order, is_view, known, whole
 from qnn.ir.shape import Shape
@@ -123,7 +123,7 @@ class Reduction:
         share = 1.0 if self.kind == SUM else 1.0 / sets.shape[1]
         weight = torch.zeros(len(sets), source.shape[0])
         weight.scatter_add_(1, sets, torch.full(sets.shape, share))
-        return self.make.add(_fixed(name, source, weight))
+        return self.make.add(pointwise(name, source, weight, fixed=True))
 
     def _extreme_of(self, name, source, sets):
         """The greatest or least of channels at each pixel, by halves: a + relu(b - a)."""
@@ -139,7 +139,8 @@ class Reduction:
             weight[torch.arange(len(one)), other] += 1
             weight[torch.arange(len(one)), one] -= 1
             bound = {"low": 0.0} if self.kind == MAXIMUM else {"high": 0.0}
-            excess = replace(_fixed(f"{label}.excess", source, weight), **bound)
+            excess = pointwise(f"{label}.excess", source, weight, fixed=True)
+            excess = replace(excess, **bound)
             names = (first.name, self.make.add(excess).name)
             source = self.make.add(Add(name=label, inputs=names, shape=excess.shape))
             sets = torch.arange(len(one)).reshape(len(sets), half)
@@ -154,32 +155,9 @@ class Reduction:
             return self.make.add(FloatMaxPool(**common, window=window))
         if self.kind == MINIMUM:
             # The least is the greatest of the negatives, less than nothing.
-            below = self.make.add(_negative(f"{name}.negative", source))
+            below = self.make.add(affine_of(f"{name}.negative", source, -1.0, 0.0))
             common = {**common, "name": f"{name}.greatest", "inputs": (below.name,)}
-            return self.make.add(
-                _negative(name, self.make.add(FloatMaxPool(**common, window=window)))
-            )
+            greatest = self.make.add(FloatMaxPool(**common, window=window))
+            return self.make.add(affine_of(name, greatest, -1.0, 0.0))
         divisor = prod(kernel) if self.kind == MEAN else 1
         return self.make.add(AveragePool(**common, window=window, divisor=divisor))
-
-
-def _fixed(name, source, weight):
-    return FloatConv(
-        name=name,
-        inputs=(source.name,),
-        shape=(len(weight), *source.shape[1:]),
-        window=Window(kernel=(1, 1)),
-        weight=weight[:, :, None, None],
-        fixed=True,
-    )
-
-
-def _negative(name, source):
-    channels = source.shape[0]
-    return Affine(
-        name=name,
-        inputs=(source.name,),
-        shape=source.shape,
-        factor=torch.full((channels,), -1.0, dtype=torch.float64),
-        shift=torch.zeros(channels, dtype=torch.float64),
-    )

@@ -8,7 +8,7 @@ import qnn
 from qnn.ir.encode import encode_input
 from qnn.ir.ops import Interleave
 from qnn.ir.reference import reference
-from tests.graphs import check_same
+from tests.nn.checks import check_saved
 
 X = torch.randn(16, 3, 5, 6, generator=torch.Generator().manual_seed(3))
 
@@ -23,11 +23,7 @@ def upsampling():
 
 
 def test_a_saved_model_with_phases_loads_as_it_was(tmp_path):
-    quantized = qnn.quantize(upsampling(), X)
-    qnn.save(quantized, tmp_path / "up.safetensors")
-    loaded = qnn.load(tmp_path / "up.safetensors")
-    assert torch.equal(loaded(X), quantized(X))
-    check_same(qnn.export(loaded), qnn.export(quantized))
+    check_saved(qnn.quantize(upsampling(), X), X, tmp_path / "up.safetensors")
 
 
 @pytest.mark.parametrize("rounding", ["gptq", "discquant"])

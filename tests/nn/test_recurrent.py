@@ -8,7 +8,7 @@ import qnn
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.reference import reference
 from tests.frontend.test_odd_models import Made
-from tests.graphs import check_same
+from tests.nn.checks import check_saved
 
 X = torch.randn(64, 3, 5, generator=torch.Generator().manual_seed(3))
 
@@ -20,11 +20,7 @@ def recurrent(kind=nn.GRU):
 
 
 def test_a_saved_recurrent_model_loads_as_it_was(tmp_path):
-    quantized = qnn.quantize(recurrent(), X)
-    qnn.save(quantized, tmp_path / "gru.safetensors")
-    loaded = qnn.load(tmp_path / "gru.safetensors")
-    assert torch.equal(loaded(X), quantized(X))
-    check_same(qnn.export(loaded), qnn.export(quantized))
+    check_saved(qnn.quantize(recurrent(), X), X, tmp_path / "gru.safetensors")
 
 
 @pytest.mark.parametrize("rounding", ["gptq", "discquant"])

@@ -7,10 +7,10 @@ import pytest
 import qnn
 from hw.spec.config import named_config
 from qnn.ir.window import Window
-from sim.cycles import simulate_cycles
 from sim.exercise import Exercise
 from sim.verify import verify
 from tests.graphs import images
+from tests.sim.checks import check_in_rtl
 
 TEST = named_config("test")
 SMALL = replace(TEST, feature_words=256, weight_words=128, parameter_words=16)
@@ -49,9 +49,4 @@ def test_phases_are_computed_as_the_reference_says(config):
 @pytest.mark.rtl
 @pytest.mark.parametrize("config", [TEST, SMALL], ids=["on chip", "in strips"])
 def test_phases_take_the_cycles_of_the_model_in_rtl(config):
-    graph = woven(config)
-    design = qnn.compile(graph, config)
-    report = verify(design, images(graph, 2), "rtl")
-    assert report.passed, str(report)
-    model = simulate_cycles(design.artifact).cycles
-    assert all(abs(cycles - model) <= max(2, model // 100) for cycles in report.run_cycles)
+    check_in_rtl(woven(config), config)

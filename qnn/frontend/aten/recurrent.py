@@ -13,11 +13,10 @@ from qnn.frontend.aten.call import Call
 from qnn.frontend.cells import CELLS, CellWeights
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.one_step import OneStep, Term
-from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.conv import pointwise
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.through import over_last_axis
 from qnn.frontend.views import Held, View, computed, is_view, known, whole
-from qnn.ir.window import Window
 
 # Of one layer in one direction: each is a dozen operators, which the compiler takes apart.
 MOST_STEPS = 256
@@ -149,15 +148,7 @@ def _gate_inputs(call, name, x, weight, bias):
         found = F.linear(_alike(call, x), weight, bias)
         return lambda number, step: found[number]
     source, back = over_last_axis(x, len(weight), call.make)
-    conv = FloatConv(
-        name=name,
-        inputs=(source.name,),
-        shape=(len(weight), *source.shape[1:]),
-        window=Window(kernel=(1, 1)),
-        weight=weight[:, :, None, None],
-        bias=bias,
-    )
-    every = back(call.make.add(conv))
+    every = back(call.make.add(pointwise(name, source, weight, bias)))
     gate = name.rpartition(".")[2]
 
     def of_step(number, step):

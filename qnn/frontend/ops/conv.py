@@ -228,3 +228,23 @@ def each_value(conv: FloatConv, image: FloatOperator) -> FloatConv:
         weight=conv.weight * place,
         window=Window(kernel=(height, width), groups=channels),
     )
+
+
+def pointwise(
+    name: str,
+    source: FloatOperator,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    fixed: bool = False,
+) -> FloatConv:
+    """A matrix, (outputs, inputs), times the channels of each pixel of ``source``."""
+    return FloatConv(
+        name=name,
+        inputs=(source.name,),
+        shape=(len(weight), *source.shape[1:]),
+        window=Window(kernel=(1, 1)),
+        weight=weight[:, :, None, None].contiguous(),
+        bias=bias,
+        fixed=fixed,
+    )

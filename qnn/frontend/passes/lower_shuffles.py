@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.ops.conv import FloatConv
+from qnn.frontend.ops.conv import FloatConv, pointwise
 from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.pixel_shuffle import PixelShuffle
 from qnn.frontend.rewrite import Rewrite
-from qnn.ir.window import Window
 
 
 def lower_shuffles(graph: FloatGraph) -> FloatGraph:
@@ -52,15 +51,7 @@ def _splits(source, factor):
 
 def _selection(source):
     """A copy of all channels that mixes none."""
-    channels = source.shape[0]
-    return FloatConv(
-        name=source.name,
-        inputs=(source.name,),
-        shape=source.shape,
-        window=Window(kernel=(1, 1)),
-        weight=torch.eye(channels)[:, :, None, None],
-        fixed=True,
-    )
+    return pointwise(source.name, source, torch.eye(source.shape[0]), fixed=True)
 
 
 def _with_channels(conv, channels):
