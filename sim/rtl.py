@@ -146,7 +146,7 @@ def execute(
     paths: int = 1,
     limit: int | None = None,
     resets: Sequence[int] = (),
-    least_words: int = LEAST_WORDS,
+    least_words: int = 0,
     simulator: str = "verilator",
     use_cache: bool = True,
     work: Path | None = None,
@@ -252,9 +252,9 @@ def check_cores(cores: int, paths: int) -> None:
 
 
 def memory_words(content_bytes: int, config: SvpeConfig) -> int:
-    """Words of the simulated memory that hold ``content_bytes``."""
+    """Words of the simulated memory that hold ``content_bytes``, and never few."""
     # A power of two: the size is a parameter of the build, and each size is a build.
-    return 1 << (content_bytes // config.bus_bytes).bit_length()
+    return max(LEAST_WORDS, 1 << (content_bytes // config.bus_bytes).bit_length())
 
 
 def _simulate(model, image, memory, cores, plusargs, resets, limit, work):

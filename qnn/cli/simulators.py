@@ -37,7 +37,7 @@ def check_simulator(design: "Design", device: str, images: int, waves: Path | No
     image = design.artifact
     # As large as what will run, since the size is a part of the executable.
     size = dram.placed_bytes(image, -(-images // image.batch))
-    words = max(rtl.LEAST_WORDS, rtl.memory_words(size, image.config))
+    words = rtl.memory_words(size, image.config)
     # Two, as one that cannot record is faster.
     for format in [None] if waves is None else [None, waves.suffix.removeprefix(".")]:
         rtl.require_simulator(image.config, verilog=verilog_of(design), words=words, waves=format)
@@ -71,7 +71,7 @@ def check_thorough(build: Path, design: "Design") -> None:
         # A trial is one run; many share a size, and with it an executable.
         words = {
             max(
-                trial.options.get("least_words", rtl.LEAST_WORDS),
+                trial.options.get("least_words", 0),
                 rtl.memory_words(dram.placed_bytes(trial.artifact, 1), trial.artifact.config),
             )
             for trial in design.backend.trials(*own, HARDWARE, design.built)

@@ -9,6 +9,7 @@ from hw.spec.config import SvpeConfig, named_config
 from hw.spec.isa.tiles import NO_FENCE, Tiles
 from hw.spec.isa.transfer import Transfer
 from qnn.backend.array.trials import rtl_trials
+from qnn.backend.trial import Trial
 from qnn.compiler import compile_graph
 from qnn.ir.text import text
 from sim import rtl
@@ -157,6 +158,24 @@ def test_each_trial_has_its_own_limit_and_the_first_that_fails_is_the_last(monke
     given = {"a network of every kind": 7, "a network in strips": 8}
     assert names(trial_limits=given) == ["a network of every kind"]
     assert limits == [100, 7]
+
+
+def test_all_its_trials_share_the_simulator_of_the_plain_run(monkeypatch):
+    design, x = sound()
+    asked = []
+
+    def build(_config, *, words, **_):
+        asked.append(words)
+        raise NotImplementedError
+
+    monkeypatch.setattr(rtl, "build", build)
+    own = {"graph": design.graph, "artifact": design.artifact, "inputs": x}
+    plain = Trial(name="plain", **own)
+    trials = [plain, *rtl_trials(design.graph, design.artifact, x, None)]
+    for trial in trials:
+        with pytest.raises(NotImplementedError):
+            rtl.execute(trial.artifact, trial.inputs, **trial.options)
+    assert asked == [rtl.LEAST_WORDS] * len(trials)
 
 
 @pytest.fixture(scope="module")
