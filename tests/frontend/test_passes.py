@@ -255,12 +255,15 @@ return d""",
         """\
 x = input() 32x112x112
 a = averagepool(x) 32x1x1 112x112 stride=(112,112) divisor=12544
-return a""",
+b = averagepool(x) 32x1x112 112x1 stride=(112,1) divisor=112
+return a, b""",
         """\
 x = input() 32x112x112
 a_row = averagepool(x) 32x112x1 1x112 stride=(1,112) divisor=1
 a = averagepool(a_row) 32x1x1 112x1 stride=(112,1) divisor=12544
-return a""",
+b_row = averagepool(x) 32x4x112 28x1 stride=(28,1) divisor=1
+b = averagepool(b_row) 32x1x112 4x1 divisor=112
+return a, b""",
     ),
     "lower_pools": (
         """\
@@ -315,11 +318,13 @@ return c, m""",
         """\
 x = input() 2x4x4
 s = slice(x) 2x2x4 stride=(2,1)
-return s""",
+t = slice(x) 2x2x2 stride=(2,1) start=(1,1) size=(2,2)
+return s, t""",
         """\
 x = input() 2x4x4
 s = conv(x) 2x2x4 1x1 stride=(2,1) groups=2 fixed
-return s""",
+t = conv(x) 2x2x2 1x1 stride=(2,1) padding=(-1,0,-1,-1) groups=2 fixed
+return s, t""",
     ),
     "fuse_activations": (
         """\
@@ -372,14 +377,21 @@ x = input() 2x8x8
 c = conv(x) 3x8x8 3x3 padding=(2,0,1,1) low=0.0
 s = slice(c) 3x7x4 stride=(1,2) start=(1,0)
 d = conv(x) 3x8x8 1x1
-t = slice(d) 3x7x8 stride=(1,1) start=(1,0)
-return s, t""",
+t = slice(d) 3x7x7 stride=(1,1) start=(1,0) size=(7,7)
+e = conv(x) 3x8x8 1x1
+u = slice(e) 3x7x8 stride=(1,1) start=(1,0)
+f = conv(x) 3x10x8 1x1 padding=(2,0,0,0)
+v = slice(f) 3x2x8 stride=(1,1) size=(2,8)
+return s, t, u, e, v""",
         """\
 x = input() 2x8x8
 c = conv(x) 3x7x4 3x3 stride=(1,2) padding=(1,0,1,0) low=0.0
-d = conv(x) 3x8x8 1x1
-t = slice(d) 3x7x8 stride=(1,1) start=(1,0)
-return c, t""",
+d = conv(x) 3x7x7 1x1 padding=(-1,0,0,-1)
+e = conv(x) 3x8x8 1x1
+u = slice(e) 3x7x8 stride=(1,1) start=(1,0)
+f = conv(x) 3x10x8 1x1 padding=(2,0,0,0)
+v = slice(f) 3x2x8 stride=(1,1) size=(2,8)
+return c, d, u, e, v""",
     ),
     "lift_gathers": (
         """\
@@ -582,3 +594,14 @@ def test_a_padded_average_of_many_channels_is_the_same_in_two_steps():
     assert len(split.nodes) == 3
     name = graph.outputs[0].name
     torch.testing.assert_close(run(split, images)[name], pool(images))
+
+
+def test_a_sum_over_any_height_is_the_same_in_parts():
+    text = "x = input() 64x113x100\na = averagepool(x) 64x1x100 113x1 stride=(113,1) divisor=113"
+    graph = parse(f"{text}\nreturn a")
+    split = split_pools(graph)
+    assert str(split.nodes[1]) == (
+        "a_row = averagepool(x) 64x6x100 19x1 stride=(19,1) padding=(0,1,0,0) divisor=1"
+    )
+    images = torch.randn(1, 64, 113, 100, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(run(split, images)["a"], run(graph, images)["a"])

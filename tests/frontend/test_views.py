@@ -268,8 +268,8 @@ def test_a_shuffle_is_an_order_of_weights():
     assert [node.kind for node in graph.nodes] == ["input", "conv", "maxpool", "conv"]
 
 
-def test_a_crop_behind_padding_pads_less():
+def test_what_is_cropped_is_not_computed():
     text = str(fused(SEQUENCES["a causal layer"], torch.zeros(2, 4, 16)))
     assert text.splitlines()[1] == (
-        "first = conv(x) 4x16x1 3x1 padding=(4,0,0,0) dilation=(2,1) low=0.0 bias"
+        "first = conv(x) 4x1x1 3x1 padding=(-11,0,0,0) dilation=(2,1) low=0.0 bias"
     )

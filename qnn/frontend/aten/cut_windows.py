@@ -1,10 +1,10 @@
 """Pooling of windows that differ: cut at a border, or of a size that does not divide the map.
 
-Windows that are alike lie together in a region, which is pooled by itself; regions are laid side by
-side. So each average has its own divisor, exactly.
+Windows that are alike and at equal distances are pooled together, by themselves; the results lie
+between each other on one grid. So each average has its own divisor, exactly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from qnn.frontend.aten.call import Call
@@ -12,7 +12,6 @@ from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.frontend.ops.slice import Slice
 from qnn.ir.window import Window
 
 MOST_REGIONS = 64  # each is a layer of its own, of some hundred cycles at least
@@ -22,11 +21,11 @@ Span = tuple[int, int, int]  # first place, places that hold values, places that
 
 @dataclass(frozen=True)
 class WindowRun:
-    """Windows along one axis, one after the other at one distance.
+    """Windows along one axis that are alike, at one distance.
 
     Members
     -------
-    first : the number of its first window
+    first : the number of its first window; between the next ones lie those of other runs
     count : of windows
     start, length : of the first window's places
     step : from window to window
@@ -40,23 +39,34 @@ class WindowRun:
     step: int
     counted: int
 
-    @property
-    def size(self) -> int:
-        """The places that all its windows reach over."""
-        return (self.count - 1) * self.step + self.length
+    def border(self, size: int) -> tuple[int, int]:
+        """Places around an axis of ``size``, which are cut off as far as no window reaches."""
+        return -self.start, self.start + (self.count - 1) * self.step + self.length - size
 
 
-def regions_of(spans: list[Span]) -> list[WindowRun]:
-    """The windows of an axis in as few regions as one walk along it gives."""
+def regions_of(spans: list[Span]) -> tuple[int, list[WindowRun]]:
+    """The windows of an axis in few runs, and how many windows lie from one of a run to the next.
+
+    Cut windows stand at the ends, and those of sizes that do not divide take turns.
+    """
+    found = ((apart, _runs(spans, apart)) for apart in range(1, len(spans) + 1))
+    # The first of equals: windows side by side are computed many at a time.
+    return min(found, key=lambda each: len(each[1]))
+
+
+def _runs(spans, apart):
     found: list[WindowRun] = []
-    for number, (start, length, counted) in enumerate(spans):
-        last = found[-1] if found else None
-        if last is not None and (last.length, last.counted) == (length, counted):
-            step = start - last.start if last.count == 1 else last.step
-            if step > 0 and start == last.start + last.count * step:
-                found[-1] = WindowRun(last.first, last.count + 1, last.start, length, step, counted)
-                continue
-        found.append(WindowRun(number, 1, start, length, 1, counted))
+    for residue in range(apart):
+        last = None
+        for number in range(residue, len(spans), apart):
+            start, length, counted = spans[number]
+            if last is not None and (last.length, last.counted) == (length, counted):
+                step = start - last.start if last.count == 1 else last.step
+                if step > 0 and start == last.start + last.count * step:
+                    last = found[-1] = replace(last, count=last.count + 1, step=step)
+                    continue
+            last = WindowRun(number, 1, start, length, 1, counted)
+            found.append(last)
     return found
 
 
@@ -75,61 +85,49 @@ def pooled(
     FaultyModel
         There are too many kinds of windows.
     """
-    source, grid = call.source(), (regions_of(rows), regions_of(columns))
-    if len(grid[0]) * len(grid[1]) > MOST_REGIONS:
+    (down, of_rows), (right, of_columns) = regions_of(rows), regions_of(columns)
+    kinds = len(of_rows) * len(of_columns)
+    if kinds > MOST_REGIONS:
         raise call.refuse(
             f"windows of at most {MOST_REGIONS} kinds",
-            f"{len(grid[0]) * len(grid[1])}",
+            f"{kinds}",
             "choose an output size that divides the input's",
         )
-    parts, places = [], []
-    for row in grid[0]:
-        for column in grid[1]:
-            # Of maxima nothing is divided, so that cut windows are windows like any other.
-            region = _region(call, source, row, column)
-            part = _maximum if greatest else partial(_average, divisor=divisor)
-            parts.append(part(call, region, row, column))
-            places.append((row.first, column.first))
+    # Of maxima nothing is divided, so that cut windows are windows like any other.
+    part = _maximum if greatest else partial(_average, divisor=divisor)
+    runs = [(row, column) for row in of_rows for column in of_columns]
+    parts = [part(call, row, column) for row, column in runs]
     if len(parts) == 1:
         return parts[0]
     return FloatInterleave(
         name=call.name,
         inputs=tuple(call.make.add(part).name for part in parts),
         shape=call.shape,
-        step=(1, 1),
-        offsets=tuple(places),
+        step=(down, right),
+        offsets=tuple((row.first, column.first) for row, column in runs),
     )
 
 
-def _region(call, source, row, column):
-    size = (row.size, column.size)
-    if size == source.shape[1:]:
-        return source
-    return call.make.add(
-        Slice(
-            name=f"{call.name}.region",
-            inputs=(source.name,),
-            shape=(source.shape[0], *size),
-            start=(row.start, column.start),
-            size=size,
-        )
-    )
+def _maximum(call, row, column):
+    return FloatMaxPool(**_fields(call, row, column))
 
 
-def _maximum(call, region, row, column):
-    return FloatMaxPool(**_fields(call, region, row, column))
-
-
-def _average(call, region, row, column, divisor):
+def _average(call, row, column, divisor):
     counted = divisor or row.counted * column.counted
-    return AveragePool(**_fields(call, region, row, column), divisor=counted)
+    return AveragePool(**_fields(call, row, column), divisor=counted)
 
 
-def _fields(call, region, row, column):
+def _fields(call, row, column):
     """What pools of either kind have."""
+    source = call.source()
+    channels, height, width = source.shape
     return {
         "name": f"{call.name}.part",
-        "inputs": (region.name,),
-        "shape": (region.shape[0], row.count, column.count),
-        "window": Window(kernel=(row.length, column.length), stride=(row.step, column.step)),
+        "inputs": (source.name,),
+        "shape": (channels, row.count, column.count),
+        "window": Window(
+            kernel=(row.length, column.length),
+            stride=(row.step, column.step),
+            padding=(*row.border(height), *column.border(width)),
+        ),
     }

@@ -31,26 +31,29 @@ def windowed(window: Window, channels: int, source: Shape) -> Shape:
 def sliced(window: Window, start: Pair, stride: Pair, wanted: Pair, size: Pair) -> Window | None:
     """The window over an image of ``size`` that gives a slice of its results alone.
 
+    Where it starts or ends inside the image, its padding is negative, which cuts off.
+
     Parameters
     ----------
     start, stride, wanted : of the slice: its first result, their distance and their number
 
     Returns
     -------
-    None where it would start inside the image, or have to end there.
+    None where it would take nothing but padding.
     """
     padding = []
     for axis in (0, 1):
         before = window.padding[2 * axis] - start[axis] * window.stride[axis]
         span = window.dilation[axis] * (window.kernel[axis] - 1) + 1
         reach = (wanted[axis] - 1) * window.stride[axis] * stride[axis] + span
-        padding += [before, max(reach - size[axis] - before, 0)]
-    if min(padding) < 0:
-        return None
+        behind = reach - size[axis] - before
+        # A rest that is too short for one more result is left where it is.
+        rest = -window.stride[axis] * stride[axis] < behind < 0
+        padding += [before, 0 if rest else behind]
+        if max(-before, 0) + max(-padding[-1], 0) >= size[axis]:
+            return None
     strides = tuple(a * b for a, b in zip(window.stride, stride, strict=True))
-    found = replace(window, stride=strides, padding=tuple(padding))
-    # What is left over behind would be one result more.
-    return found if found.output_size(size) == tuple(wanted) else None
+    return replace(window, stride=strides, padding=tuple(padding))
 
 
 def bordered(x: Tensor, padding: Padding, value: float = 0.0) -> Tensor:
