@@ -6,7 +6,29 @@ from typing import Any
 import torch
 from torch import fx
 
-from qnn.frontend.faults import Fault, FaultyModel, site_of
+from qnn.frontend.faults import Fault, FaultyModel, site_of, target_of
+from qnn.frontend.views import computed
+
+# Places of the operands that give the values of a call's result; of the others only shape and type
+# count, so that they may depend on the input.
+VALUED: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("aten.type_as", "aten.view_as", "aten.expand_as", "aten.reshape_as"), (0,)),
+    "aten.to": (0,),
+    **dict.fromkeys(("aten.zeros_like", "aten.new_zeros", "aten.ones_like", "aten.new_ones"), ()),
+    **dict.fromkeys(("aten.empty_like", "aten.new_empty"), ()),
+    **dict.fromkeys(("aten.full_like", "aten.new_full", "aten.copy", "aten.fill"), (1,)),
+}
+# torch.export's own checks of types and values, without a result.
+CHECKS = {"aten._assert_tensor_metadata", "aten._assert_scalar", "aten._assert_async"}
+# Whoever asks for memory writes all of it, or reads what is no value of the network.
+EMPTY = ("aten.empty", "aten.empty_like", "aten.new_empty", "aten.empty_strided")
+
+
+def is_constant(node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
+    """Whether no value of the call's result depends on the input."""
+    places = VALUED.get(target_of(node))
+    operands = node.all_input_nodes if places is None else [node.args[n] for n in places]
+    return not any(computed(values[n]) for n in operands if isinstance(n, fx.Node))
 
 
 def evaluated(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
@@ -20,6 +42,17 @@ def evaluated(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
     if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
         cure = "take them as an input, or leave them out"
         raise FaultyModel([Fault(site_of(node), "needs no random numbers", cure)])
-    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: values[n])
+
+    def held(operand):
+        return _like(operand) if computed(values[operand]) else values[operand]
+
+    args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), held)
     with torch.no_grad():
-        return node.target(*args, **kwargs)
+        found = node.target(*args, **kwargs)
+        return found.zero_() if target_of(node) in EMPTY else found
+
+
+def _like(node):
+    """A tensor of the shape and type of what ``node`` gives."""
+    given = node.meta["val"]
+    return torch.zeros(tuple(given.shape), dtype=given.dtype)

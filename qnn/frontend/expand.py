@@ -6,11 +6,13 @@ from typing import Any
 from torch import fx
 
 from qnn.frontend.expansions import EXPANSIONS
+from qnn.frontend.expansions_of_pads import is_lowest, pad_by_copies
 from qnn.frontend.expansions_of_views import OF_TWO, OF_VECTORS, is_small
 from qnn.frontend.faults import FaultyModel, module_of, site_of, target_of
 from qnn.frontend.steps import read_steps, traced
 from qnn.frontend.views import computed, is_view
 from qnn.frontend.volumes import VOLUME, VOLUMES
+from qnn.frontend.writes import is_masked, masked
 
 
 def expansion_of(node: fx.Node, values: Mapping[fx.Node, Any]) -> Callable[..., Any] | None:
@@ -21,6 +23,10 @@ def expansion_of(node: fx.Node, values: Mapping[fx.Node, Any]) -> Callable[..., 
     values : what was computed at each node before
     """
     target = target_of(node)
+    if is_masked(node, values):
+        return masked
+    if is_lowest(node):
+        return pad_by_copies
     if _is_of_volumes(node):
         return VOLUMES[target]
     if target in OF_VECTORS and _is_vector(node.args[0], values):
@@ -50,7 +56,26 @@ def expanded(
         One of them cannot be read; the fault is that of the whole call.
     """
     try:
-        return read_steps(_steps(node, expansion), node, values, read)
+        # On tensors without values, as the program itself was traced.
+        with node.all_input_nodes[0].meta["val"].fake_mode:
+            steps = traced(node, expansion)
+    except FaultyModel as error:
+        raise error.at(site_of(node)) from None
+    # Of several results, those that nobody reads.
+    steps.graph.eliminate_dead_code()
+    return read_as(steps, node, values, read)
+
+
+def read_as(
+    steps: fx.GraphModule,
+    node: fx.Node,
+    values: dict[fx.Node, Any],
+    read: Callable[[fx.Node], Any],
+) -> Any:
+    """What ``steps`` give, which ``node`` is read as; the rest is as for ``expanded``."""
+    _note(steps, node)
+    try:
+        return read_steps(steps, node, values, read)
     # The user knows nothing of what the call is read as.
     except FaultyModel as error:
         raise error.at(site_of(node)) from None
@@ -62,13 +87,8 @@ def _is_vector(operand, values):
     return is_view(value) and all(source.shape[1:] == (1, 1) for source in value.sources)
 
 
-def _steps(node, expansion):
-    """The simpler calls, whose nodes have the notes of an exported program's."""
-    # On tensors without values, as the program itself was traced.
-    with node.all_input_nodes[0].meta["val"].fake_mode:
-        steps = traced(node, expansion)
-    # Of several results, those that nobody reads.
-    steps.graph.eliminate_dead_code()
+def _note(steps, node):
+    """Give the steps the notes that nodes of an exported program have."""
     path, _ = module_of(node)
     for inner in steps.graph.nodes:
         inner.meta["stack_trace"] = node.meta.get("stack_trace")
@@ -76,7 +96,6 @@ def _steps(node, expansion):
     # A module's own name is that of its result alone.
     (result, *_) = steps.graph.output_node().all_input_nodes
     result.meta["nn_module_stack"] = node.meta.get("nn_module_stack")
-    return steps
 
 
 def _is_of_volumes(node):

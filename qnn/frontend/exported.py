@@ -12,13 +12,13 @@ from torch.export import ExportedProgram
 from qnn.frontend.aten.advice import cure_of
 from qnn.frontend.aten.call import computed
 from qnn.frontend.aten.calls import block_shape, call_of, fits, result_of
-from qnn.frontend.aten.filled import FILLED, filled
 from qnn.frontend.aten.max_unpool import places_of
 from qnn.frontend.aten.registry import OF_VIEWS, OPERATORS
 from qnn.frontend.decompose import by_steps
-from qnn.frontend.evaluate import evaluated
+from qnn.frontend.evaluate import CHECKS, evaluated, is_constant
 from qnn.frontend.expand import expanded, expansion_of
 from qnn.frontend.faults import Fault, FaultyModel, Site, site_of, target_of
+from qnn.frontend.folded import read_in_parts
 from qnn.frontend.graph import FloatGraph, needed
 from qnn.frontend.inputs import as_given, input_of
 from qnn.frontend.materialise import Materialise
@@ -41,12 +41,10 @@ from qnn.frontend.views import (
     joins_channels,
     known,
     only_moves,
-    view_of,
 )
+from qnn.frontend.writes import written
 
 OUTPUT = "output needs to be a tensor, or a tuple of tensors, computed from the input"
-# torch.export's own checks of types and values, without a result.
-CHECKS = {"aten._assert_tensor_metadata", "aten._assert_scalar", "aten._assert_async"}
 
 
 def read(program: ExportedProgram) -> FloatGraph:
@@ -154,10 +152,8 @@ class _Walk:
             return self._item(node)
         if target_of(node) in CHECKS:
             return None
-        if target_of(node) in FILLED:
-            return filled(node)
         # Computed from weights alone, as parametrizations do: a constant of the network.
-        if not any(computed(self.values[n]) for n in node.all_input_nodes):
+        if is_constant(node, self.values):
             return evaluated(node, self.values)
         return self._operator(node)
 
@@ -182,8 +178,7 @@ class _Walk:
         expansion = expansion_of(node, self.values)
         if expansion is not None or target_of(node) in OPERATORS or only_moves(node):
             return self._taken(node, expansion)
-        known_steps = not self._reads_unknown(node)
-        found = by_steps(node, self.values, self._call) if known_steps else None
+        found = None if self._reads_unknown(node) else by_steps(node, self.values, self._call)
         if found is None:
             raise FaultyModel([Fault(site_of(node), "is not supported", cure_of(target_of(node)))])
         return found
@@ -194,10 +189,16 @@ class _Walk:
         return any(computed(each) and self._is_unknown(each) for each in operands)
 
     def _taken(self, node, expansion):
-        target = target_of(node)
         # It would be blamed here once more.
         if self._reads_unknown(node):
             return self._stand_in(node)
+        try:
+            return self._at_once(node, expansion)
+        except FaultyModel as error:
+            return read_in_parts(node, self.values, self._call, self.batch, error)
+
+    def _at_once(self, node, expansion):
+        target = target_of(node)
         if expansion is not None:
             return expanded(node, expansion, self.values, self._call)
         if only_moves(node):
@@ -231,8 +232,8 @@ class _Walk:
 
     def _moved(self, node):
         """Views of what only reshapes, permutes or selects, or the operand that is alike."""
-        values = {n: view_of(n, self.values[n]) for n in node.all_input_nodes}
-        found = called(node, self.names.of(node), values)
+        given = {n: self.values[n] for n in node.all_input_nodes}
+        found = called(node, self.names.of(node), written(node, given, self.materialise))
         return [known(v) for v in found] if isinstance(found, list) else known(found)
 
     def _concatenated(self, node):

@@ -99,7 +99,8 @@ class Materialise:
                 "join axes before it",
             )
         places = places.reshape(block)
-        for way in (self._plain, self._selected, self._instead, self._beside, self._pieced):
+        ways = (self._plain, self._selected, self._instead, self._mixed, self._beside, self._pieced)
+        for way in ways:
             found = way(view, places)
             if found is not None:
                 return found
@@ -143,11 +144,22 @@ class Materialise:
             return None if found is None else self.add(found)
         return None
 
-    def _pieced(self, view, places):
-        """Pieces of rows or columns side by side, each of which is one selection."""
+    def _mixed(self, view, places):
+        """Every n-th row or column of each tensor, which no parts side by side have."""
+        return self._pieced(view, places, True) if len(view.sources) > 1 else None
+
+    def _pieced(self, view, places, mixed=False):
+        """Pieces of rows or columns side by side, each of which is one selection.
+
+        Parameters
+        ----------
+        mixed : whether pieces have to lie between each other
+        """
         if not self.cuts:
             return None
         for step, cut in cuts(view, places, self.batch):
+            if mixed and step == (1, 1):
+                continue
             made, firsts = [], []
             for piece in cut():
                 found = self._piece(piece.view)

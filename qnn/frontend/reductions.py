@@ -89,19 +89,32 @@ class Reduction:
         channel, pixel = rows // area, rows % area
         if bool((channel == channel[:, :1]).all()):
             return self._of_space(name, source, channel[:, 0], pixel.sort(1)[0])
-        sorted_ = rows.sort(1)[0]
-        if area > 1 and not rows.shape[1] % area:
-            # Whole maps of several channels: first over each of them, then over these.
-            maps = sorted_.reshape(len(rows), -1, area)
-            if bool((maps == maps[:, :, :1] // area * area + torch.arange(area)).all()):
-                pooled = self._pooled(f"{name}.maps", source, tuple(source.shape[1:]))
-                return self._of(name, pooled, maps[:, :, 0] // area)
+        found = self._of_maps(name, source, rows.sort(1)[0])
+        if found is not None:
+            return found
         if bool((pixel == pixel[:, :1]).all()):
             sets, number = channel.sort(1)[0].unique(dim=0, return_inverse=True)
             of_sets = self._extreme_of if self.kind in EXTREMES else self._sum_of
             result = of_sets(name, source, sets)
             return result, number * area + pixel[:, 0]
         return None
+
+    def _of_maps(self, name, source, rows):
+        """The same windows of several channels: first over each of them, then over these."""
+        area = prod(source.shape[1:])
+        count = int((rows[0] // area == rows[0, 0] // area).sum())
+        if count == 1 or rows.shape[1] % count:
+            return None
+        channel, pixel = (
+            part.reshape(len(rows), -1, count) for part in (rows // area, rows % area)
+        )
+        alike = bool((channel == channel[:, :, :1]).all() and (pixel == pixel[:, :1]).all())
+        maps = channel[:, :, 0].flatten(), pixel.flatten(0, 1)
+        found = self._of_space(f"{name}.maps", source, *maps) if alike else None
+        if found is None:
+            return None
+        pooled, place = found
+        return self._of(name, pooled, place.reshape(len(rows), -1))
 
     def _of_space(self, name, source, channel, pixels):
         """Windows of a map side by side, of whatever size, that divide it."""

@@ -142,7 +142,7 @@ def _closed(view, make):
     index = (images * view.total + values).reshape(make.batch, *block)
     found = make(view.at(index))
     # The block has them in the order of their places.
-    order = images * len(values) + torch.searchsorted(values, places.flatten())
+    order = images * len(values) + torch.searchsorted(values, places.flatten().contiguous())
     return View(found.name, view.site, (found,), order.reshape(view.index.shape))
 
 

@@ -32,6 +32,7 @@ MOVES = frozenset(
         *("native_channel_shuffle", "view_as", "reshape_as", "mT", "mH", "adjoint", "atleast_1d"),
         *("atleast_2d", "atleast_3d", "ravel", "diagonal", "unfold", "as_strided", "vsplit"),
         *("clone", "contiguous", "alias", "alias_copy", "detach", "detach_copy", "lift_fresh"),
+        *("copy", "slice_scatter", "select_scatter", "diagonal_scatter", "index_put"),
     )
 )
 
@@ -68,6 +69,8 @@ class View:
 
     def of_used(self) -> "View":
         """The same of those sources alone that it has values of."""
+        if len(self.sources) == 1:
+            return self
         sizes = torch.tensor([prod(source.shape) for source in self.sources])
         number = self.source_of(self.index % self.total)
         used = number.unique()
@@ -179,8 +182,17 @@ def joins_channels(node: fx.Node) -> bool:
     return rank <= 4 and dim % rank == 1
 
 
+def _copied(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
+    """What is written over all of ``target``, of which nothing but its shape is left."""
+    return source.expand(target.shape)
+
+
 # Of the places of values, which lie otherwise than the values, a copy is as good as a view.
-_RESHAPES = {"aten.view": torch.Tensor.reshape, "aten._unsafe_view": torch.Tensor.reshape}
+_INSTEAD = {
+    "aten.view": torch.Tensor.reshape,
+    "aten._unsafe_view": torch.Tensor.reshape,
+    "aten.copy": _copied,
+}
 
 
 def called(node: fx.Node, name: str, values: Mapping[fx.Node, Any]) -> View | list[View]:
@@ -196,10 +208,11 @@ def called(node: fx.Node, name: str, values: Mapping[fx.Node, Any]) -> View | li
     starts = dict(zip((s.name for s in sources), accumulate(sizes, initial=0), strict=False))
     places = {n: _places(value, starts, sum(sizes)) for n, value in values.items()}
     args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: places[n])
-    found = _RESHAPES.get(target_of(node), node.target)(*args, **kwargs)
+    found = _INSTEAD.get(target_of(node), node.target)(*args, **kwargs)
+    # What was written over, or is not selected, is no source any more.
     if isinstance(found, Tensor):
-        return View(name, site_of(node), sources, found)
-    return [View(name, site_of(node), sources, each) for each in found]
+        return View(name, site_of(node), sources, found).of_used()
+    return [View(name, site_of(node), sources, each).of_used() for each in found]
 
 
 def _places(value, starts, total):

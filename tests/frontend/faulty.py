@@ -78,7 +78,7 @@ class Arithmetic(nn.Module):
         x = x + 1.0 + x.mean((2, 3), keepdim=True)
         x = torch.where(x > 0, x, x * 0.1)[:, 1:, 2:]
         x = F.dropout(x, 0.5, training=True)
-        x = F.pad(x, (1, -1), value=1.0) + torch.rand(2, 6, 8)
+        x = F.pad(x, (1, -1), value=float("inf")) + torch.rand(2, 6, 8)
         return x.flip(3).norm(dim=1).double()
 
 
@@ -95,7 +95,7 @@ class Normed(nn.Module):
 
 
 NETWORKS = {
-    "attending": (Attending, (3, 8, 8)),
+    "attending": (Attending, (3, 16, 16)),
     "recurring": (Recurring, (3, 8, 8)),
     "detecting": (Detecting, (3, 8, 8)),
     "pooling": (Pooling, (3, 8, 8)),

@@ -128,12 +128,6 @@ def remembered(model, x):
     return model.last.relu()
 
 
-def written(model, x):
-    y = model.conv(x)
-    y[y < 0] = 0
-    return y
-
-
 def unused(model, x):
     # Nothing reads it: it may be what it is.
     torch.sigmoid(x).sort()
@@ -356,7 +350,6 @@ FAILING = {
     "a lookup that fails": lambda: Made(lambda m, x: {}["nothing"]),
     "an assertion": lambda: Made(lambda m, x: x[: len(x) // 0]),
     "NumPy in between": lambda: Made(lambda m, x: torch.from_numpy(x.numpy()) + x),
-    "writes by a mask": lambda: Made(written, conv=conv()),
     "no forward": nn.Module,
     "quantized layers": lambda: torch.ao.quantization.quantize_dynamic(small(), {nn.Linear}),
     "an item": lambda: Made(lambda m, x: x * x.max().item()),
@@ -364,8 +357,8 @@ FAILING = {
         lambda m, x: torch.cond(x.sum() > 0, lambda y: y.relu(), lambda y: -y, (x,))
     ),
     "attention": lambda: Made(
-        lambda m, x: m.a(x.flatten(2), x.flatten(2), x.flatten(2))[0],
-        a=nn.MultiheadAttention(64, 2, batch_first=True),
+        lambda m, x: m.a(*[x.flatten(2).mT] * 3)[0],
+        a=nn.MultiheadAttention(3, 1, batch_first=True),
     ),
     "recurrence": lambda: Made(lambda m, x: m.a(x.mean(1))[0], a=nn.LSTM(8, 4)),
     "an embedding": lambda: Made(

@@ -27,8 +27,8 @@ KINDS = {
     ),
     "pad height and width alone": ("reflection_pad3d", "replication_pad3d", "_pad_circular"),
     "compute the new tensor as a whole, without writing into a part of one": (
-        *("copy", "slice_scatter", "select_scatter", "index_put", "index_copy", "scatter"),
-        *("masked_scatter", "scatter_add", "index_add", "scatter_reduce", "slice_inverse"),
+        *("index_copy", "scatter", "masked_scatter", "scatter_add", "index_add", "slice_inverse"),
+        *("scatter_reduce",),
     ),
     # Sums and choices over axes.
     "take the mean over space, x.mean((2, 3)), and let the layer behind it scale": (

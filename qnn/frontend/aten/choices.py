@@ -3,11 +3,19 @@
 from dataclasses import replace
 
 from qnn.frontend.aten.call import Call, computed
-from qnn.frontend.aten.elementwise import common_source, elementwise, function_of, made
+from qnn.frontend.aten.elementwise import (
+    common_source,
+    elementwise,
+    function_of,
+    made,
+    takes_a_table,
+)
 from qnn.frontend.ops.add import Add
 from qnn.frontend.ops.affine import affine_of
+from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.multiply import FloatMultiply
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.functions.elementwise import IDENTITY, applied_to
 
 
 def where(call: Call) -> FloatOperator:
@@ -44,9 +52,19 @@ def _part(call, name, condition, key, so):
     if not so:
         holds = call.make.add(affine_of(f"{call.name}.not", holds, -1.0, 1.0))
     if computed(value):
-        names = (call.source(key).name, holds.name)
+        names = (_finite(call, f"{name}.finite", call.source(key)).name, holds.name)
         return call.make.add(FloatMultiply(name=name, inputs=names, shape=call.shape))
     return call.make.add(_scaled(call, name, holds, call.constant(key)))
+
+
+def _finite(call, name, value):
+    """The value with 0 where it is no number, or none that is finite: there another is chosen."""
+    if not takes_a_table(call, value):
+        return value
+    finite = applied_to("nan_to_num.default", [IDENTITY, 0.0, 0.0, 0.0])
+    return call.make.add(
+        FloatFunction(name=name, inputs=(value.name,), shape=value.shape, function=finite)
+    )
 
 
 def _scaled(call, name, holds, constant):

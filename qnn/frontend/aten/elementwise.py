@@ -100,8 +100,11 @@ def _is_mask(node: FloatOperator) -> bool:
     return isinstance(node, FloatFunction) and node.function.is_mask
 
 
-def takes_a_table(call: Call, node: FloatOperator, source: FloatOperator) -> bool:
-    """Whether ``node`` is computed from ``source`` by more than factors, shifts and clamps."""
+def takes_a_table(call: Call, node: FloatOperator, source: FloatOperator | None = None) -> bool:
+    """Whether ``node`` is computed from ``source`` by more than factors, shifts and clamps.
+
+    Without ``source`` it is from the first tensor that it is a function of.
+    """
     chain = takewhile(lambda each: each is not source, _chain(call, node))
     return any(each.is_curved for each in chain)
 
