@@ -137,9 +137,16 @@ class FloatConv(FloatOperator):
 
     def of_outputs(self, channels: tuple[int, ...]) -> "FloatConv | None":
         # Groups have as many outputs each, and a skip operand would have to lose channels too.
-        if self.window.groups > 1 or self.skip is not None:
+        if not self._has_alike(channels) or self.skip is not None:
             return None
         return self._rows(channels)
+
+    def _has_alike(self, channels):
+        """Whether each group has as many of the outputs, in the order of the groups."""
+        groups, each = self.window.groups, self.shape[0] // self.window.groups
+        count = len(channels) // groups
+        numbers = [channel // each for channel in channels]
+        return numbers == [group for group in range(groups) for _ in range(count)]
 
     def unordered(self, order: tuple[int, ...], inputs: tuple[str, ...]) -> Reordered | None:
         if self.window.groups > 1 or self.skip is not None:
