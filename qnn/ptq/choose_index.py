@@ -55,6 +55,13 @@ def choose_index(
     return min(trials, key=lambda index: _error(function, index, result, x, wanted, counts))
 
 
+def table_error(function: Elementwise, index: QType, sums: Histogram, result: QType) -> float:
+    """The squared error of a table's results, summed over all values that were seen."""
+    x, counts = _points(sums)
+    wanted = function(x[None, None, None])[0, 0, 0]
+    return _error(function, index, result, x, wanted, counts)
+
+
 def _points(sums: Histogram) -> tuple[Tensor, Tensor]:
     """Values as the histogram has them, and how often: a few in each bin, and zero."""
     used = sums.counts.nonzero().flatten()

@@ -44,6 +44,11 @@ class Peaks:
                 kept.sort(key=lambda peak: -peak[0])
                 del kept[KEPT:]
 
+    def rename(self, name: str, other: str) -> None:
+        """Let the images of the tensor ``name`` be those of ``other``."""
+        if name in self.furthest:
+            self.furthest[other] = self.furthest.pop(name)
+
 
 @dataclass(frozen=True)
 class Outlier:

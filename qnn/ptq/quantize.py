@@ -28,6 +28,7 @@ from qnn.ptq.outliers import Peaks, warn_of_calibration
 from qnn.ptq.plans import plan_of
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.silence import silence
+from qnn.ptq.split_lines import split_lines
 from qnn.ptq.split_tables import split_tables
 from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
@@ -116,6 +117,7 @@ def quantize(
     peaks = Peaks()
     seen = observe(graph, chunks(batches), peaks)
     graph, seen = split_tables(silence(graph, seen), seen, activation_bits)
+    graph, seen = split_lines(graph, seen, activation_bits, peaks)
     types = choose_types(graph, seen, activation_bits, _signs(graph, pixels))
     warn_of_calibration(graph, seen, peaks, types, sum(len(batch[0]) for batch in batches))
     if isinstance(terms, Budget):
