@@ -49,11 +49,14 @@ def _kinds(config, seed):
     # One column more than a row of tiles, so that the last one is cut.
     height, width = 5, max(3, min(config.columns, 8) + 1)
     x = net.input("x", (3, 2 * height, 2 * width), signed=False, pixels=True)
-    y = net.input("y", (lanes, height, width), signed=True)
+    # Padding of it is stored as every other bit.
+    odd_bits = (1 << config.activation_bits - 1) // 3
+    y = net.input("y", (lanes, height, width), signed=True, zero_point=odd_bits)
     halving = Window(kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
     same = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
     point = Window(kernel=(1, 1))
     first = net.conv("first", x, lanes + rows, halving, relu=True)
+    around = net.conv("around", y, 1, same)
     # More channels than a word has, in several terms, and a skip operand.
     terms = net.conv("terms", first, lanes, same, terms=3, skip=y, signed=True)
     skip = net.conv("skip", terms, lanes, point, skip=terms, terms=2)
@@ -85,7 +88,7 @@ def _kinds(config, seed):
     gate = net.conv("gate", terms, lanes, Window(kernel=terms.shape[1:]))
     product = _products(net, terms, skip, gate) if config.multiplies else terms
     added = net.conv("added", product, lanes, point, skip=gate)
-    return net.graph(sums, wide, halved, plain, added)
+    return net.graph(sums, wide, halved, plain, added, around)
 
 
 def _products(net, signed, unsigned, gate):

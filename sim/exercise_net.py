@@ -33,9 +33,17 @@ class Exercise:
         self._rng = np.random.default_rng(seed)
         self.weight_bits = config.weight_bits if config.pe == "shift" else WEIGHT_BITS
 
-    def input(self, name: str, shape: tuple[int, int, int], *, signed: bool, pixels=False) -> Input:
+    def input(
+        self,
+        name: str,
+        shape: tuple[int, int, int],
+        *,
+        signed: bool,
+        pixels: bool = False,
+        zero_point: int = 0,
+    ) -> Input:
         """An input of the widest type, of pixels with a random table if so said."""
-        type = QType(self.config.activation_bits, signed, 4)
+        type = QType(self.config.activation_bits, signed, 4, zero_point)
         table = None
         if pixels:
             table = self._rng.integers(type.low, type.high + 1, (shape[0], 256))

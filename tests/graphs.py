@@ -95,13 +95,23 @@ def _type(draw, limits, nodes=()):
     if known and draw(st.booleans()):
         return draw(st.sampled_from(known))
     bits = draw(st.integers(2, limits.activation_bits))
-    return QType(bits, draw(st.booleans()), draw(st.integers(-2, 9)))
+    type = QType(bits, draw(st.booleans()), draw(st.integers(-2, 9)))
+    half = 1 << (bits - 1)
+    lifted = type.signed and draw(st.booleans())
+    return replace(type, zero_point=draw(st.integers(1 - half, half - 1))) if lifted else type
+
+
+def _factors(nodes):
+    """Tensors that hardware multiplies."""
+    return [node for node in nodes if not node.type.zero_point]
 
 
 def _input(draw, rng, limits, name):
     size = st.integers(1, limits.size)
     shape = (draw(st.integers(1, limits.channels)), draw(size), draw(size))
     type = _type(draw, limits)
+    # So that there always is a factor.
+    type = replace(type, zero_point=0) if limits.products else type
     table = None
     if draw(st.booleans()):
         table = rng.integers(type.low, type.high + 1, (shape[0], 256))
@@ -165,7 +175,7 @@ def _rounded(draw, rng, limits, node, spread):
         lane = QType(draw(st.integers(2, limits.table_bits)), True, 0)
     right = max(0, spread - lane.bits - draw(st.integers(0, 3)))
     low = draw(st.sampled_from((lane.low, 0)))
-    high = draw(st.integers(lane.high // 2 + 1, lane.high))
+    high = draw(st.integers(-(-lane.high // 2), lane.high))
     shifts = rng.integers(max(0, right - 1), right + 2, channels)
     node = changed(node, right=shifts, low=low, high=high)
     if not indexed:
@@ -329,18 +339,20 @@ def _concat(draw, rng, limits, nodes, name):
 
 def _multiply(draw, rng, limits, nodes, name):
     """The product of a tensor with itself, with one of its shape, or with a gate that there is."""
-    first = draw(st.sampled_from(nodes))
+    factors = _factors(nodes)
+    first = draw(st.sampled_from(factors))
     shapes = (first.shape, (first.shape[0], 1, 1))
-    second = draw(st.sampled_from([node for node in nodes if node.shape in shapes]))
+    second = draw(st.sampled_from([node for node in factors if node.shape in shapes]))
     return [_product(draw, rng, limits, nodes, name, first, second)]
 
 
 def _gate(draw, rng, limits, nodes, name):
     """A tensor times numbers for its channels that are computed from it, or from another."""
-    first, source = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+    first, source = draw(st.sampled_from(_factors(nodes))), draw(st.sampled_from(nodes))
     bits, codes = _codes(draw, rng, limits, (first.shape[0], *source.shape))
     window = {"kernel": source.shape[1:]}
     fields = {"source": source, "codes": codes, "weight_bits": bits, "window": window}
+    fields |= {"type": replace(_type(draw, limits, nodes), zero_point=0)}
     (gate,) = _built(draw, rng, limits, nodes, name=f"{name}part", **fields)
     return [gate, _product(draw, rng, limits, [*nodes, gate], name, first, gate)]
 

@@ -50,12 +50,11 @@ class TensorLayout:
     """A tensor's place, in a buffer or in memory: channel-blocked, rows of pixels in words.
 
     Value ``q`` of channel ``c`` (within its segment), row ``y``, column ``x`` lies in word
-    ``address + pass * pass_step + block * block_step + y * pitch + x * x_step``, lane
-    ``c % lanes``, where each segment starts a new block. ``bits`` is the width of the integers,
-    ``passes`` the words that one takes (1 unless unrounded). An unsigned tensor is stored as
-    ``q - 2**(bits - 1)``. ``address`` counts feature words on chip, and words of whole beats from
-    the region's base in memory. With ``gather``, channels, height and width are those of the packed
-    words.
+    ``address + pass * pass_step + block * block_step + y * pitch + x * x_step``, lane ``c %
+    lanes``, where each segment starts a new block. ``bits`` is the width of the integers,
+    ``passes`` the words that one takes (1 unless unrounded). Stored is ``q - offset``. ``address``
+    counts feature words on chip, and words of whole beats from the region's base in memory. With
+    ``gather``, channels, height and width are those of the packed words.
     """
 
     name: str
@@ -72,6 +71,18 @@ class TensorLayout:
     pass_step: Place = 0
     gather: Gather | None = None
     x_step: Count = 1  # more for an operand of an interleaving, between whose pixels others lie
+    zero_point: int = 0  # what is stored for 0 of a signed tensor
+
+    @property
+    def offset(self) -> int:
+        """What storage subtracts from an integer."""
+        return -self.zero_point if self.signed else 1 << (self.bits - 1)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The least and the greatest integer of the tensor's type."""
+        low = self.offset - (1 << (self.bits - 1))
+        return low, low + (1 << self.bits) - 1
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -197,8 +208,9 @@ class Image:
                 del layer["order"]
         results = [layer["output"] for layer in fields["layers"]]
         for layout in (*fields["inputs"], *fields["outputs"], *results):
-            if layout["x_step"] == 1:
-                del layout["x_step"]
+            for name, usual in (("x_step", 1), ("zero_point", 0)):
+                if layout[name] == usual:
+                    del layout[name]
         metadata = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
         body = metadata + self.payload
         digest = hashlib.sha256(body).digest()

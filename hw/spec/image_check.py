@@ -100,13 +100,19 @@ def _check_region(image, name, layouts, size):
         _check_layout(image, layout, place, words)
         # Images of a batch are alike but for their addresses.
         first = layouts[number % (len(layouts) // image.batch)]
-        same = (layout.name, layout.shape, layout.bits, layout.signed, layout.exponent) == (
-            *(first.name, first.shape, first.bits, first.signed, first.exponent),
-        )
+        same = _told(layout) == _told(first)
         _require(same, place, f"what the first image has, '{first.name}'", f"'{layout.name}'")
         _check_gather(layout, place, may=name == "input")
     used = max(layout.address + layout.words(image.config.lanes) for layout in layouts)
     _require(size == used * word_bytes, f"{name}_bytes", used * word_bytes, size)
+
+
+def _told(layout):
+    """What a user sees of a tensor, wherever it lies."""
+    return (
+        *(layout.name, layout.shape, layout.bits, layout.offset, layout.exponent),
+        layout.signed,
+    )
 
 
 def _check_gather(layout, place, may):
@@ -133,8 +139,7 @@ def _check_tables(image):
         place, channels = f"pixel_tables[{number}]", layout.shape[0]
         whole = len(table) == channels and all(len(row) == PIXELS for row in table)
         _require(whole, place, f"{channels} rows of {PIXELS}", f"{len(table)} rows")
-        low = -(1 << (layout.bits - 1)) if layout.signed else 0
-        high = low + (1 << layout.bits) - 1
+        low, high = layout.limits
         least, most = min(map(min, table)), max(map(max, table))
         inside = low <= least and most <= high
         _require(inside, place, f"integers from {low} to {high}", f"{least} to {most}")
@@ -182,8 +187,8 @@ def _check_tensors(image):
     for (name, number), layers in parts.items():
         first = first_of.setdefault(name, layers[0])
         for layer in layers:
-            kind = (layer.op, layer.output.width, layer.output.bits, layer.output.signed)
-            wanted = (first.op, first.output.width, first.output.bits, first.output.signed)
+            kind = (layer.op, layer.output.width, layer.output.bits, layer.output.offset)
+            wanted = (first.op, first.output.width, first.output.bits, first.output.offset)
             same = (kind, layer.output.passes) == (wanted, first.output.passes)
             needs = f"the kind and width that layers[{first.tag}] of '{name}' has"
             _require(same, f"layers[{layer.tag}]", needs, kind)

@@ -10,6 +10,7 @@ from qnn.ir.ops.operator import Operator
 from qnn.quant.qtype import QType
 
 TABLE = "pixel table"  # the fact that is compared value by value
+TYPE_FACTS = ("bits", "signed", "exponent", "zero_point")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def node_facts(node: Operator) -> dict[str, object]:
 
 def type_facts(type: QType) -> dict[str, object]:
     """The facts of a tensor's type."""
-    return {"bits": type.bits, "signed": type.signed, "exponent": type.exponent}
+    return {name: getattr(type, name) for name in TYPE_FACTS}
 
 
 def table_fact(table: Iterable[Iterable[int]] | None) -> tuple[tuple[int, ...], ...] | None:

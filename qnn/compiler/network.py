@@ -153,6 +153,7 @@ class MappedNetwork:
             passes=number,
             pass_step=blocks * width if number > 1 else 0,
             x_step=place.step[1],
+            zero_point=node.type.zero_point,
         )
 
 

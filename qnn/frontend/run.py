@@ -44,7 +44,7 @@ def stream(graph: FloatGraph, *images: Tensor) -> Iterator[tuple[str, Tensor]]:
     height, width).
     """
     given = zip(graph.inputs, blocks_of(graph, images), strict=True)
-    values = {source.name: x for source, x in given}
+    values = {source.name: source.scaled(x) for source, x in given}
     last = {name: node.name for node in graph.nodes for name in node.inputs}
     for node in graph.nodes:
         if node.name not in values:

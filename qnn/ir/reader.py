@@ -14,7 +14,7 @@ from qnn.quant.qtype import QType
 # Anything but what the grammar puts behind a name: blanks, brackets, "," ":" "=" "<<".
 PLAIN_NAME = re.compile(r"[^\s(),:\"<=]+")
 QUOTED_NAME = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-TYPE = re.compile(r"([us])(\d+)e([+-]\d+)")
+TYPE = re.compile(r"([us])(\d+)(?:z([+-]\d+))?e([+-]\d+)")
 SIZES = re.compile(r"\d+(?:x\d+)*")
 NUMBER = re.compile(r"-?\d+")
 NUMBERS = re.compile(r"\[[\d,*-]+\]")
@@ -119,14 +119,14 @@ class TextReader:
         return tuple(names)
 
     def qtype(self) -> QType:
-        """Read a type such as ``s8e-4``."""
+        """Read a type such as ``s8e-4`` or, with what is stored for 0, ``s8z-83e-4``."""
         self._skip_spaces()
         start = self.place
-        sign, bits, exponent = self._match(TYPE, "a type such as s8e-4").groups()
+        sign, bits, zero, exponent = self._match(TYPE, "a type such as s8e-4").groups()
         try:
-            return QType(int(bits), sign == "s", -int(exponent))
+            return QType(int(bits), sign == "s", -int(exponent), int(zero or 0))
         except ValueError:
-            self.refuse("a type of 2 to 48 bits", start)
+            self.refuse("a type of 2 to 48 bits with 0 in its range", start)
 
     def sizes(self, count: int | None = None) -> tuple[int, ...]:
         """Read sizes such as ``3x9x8``, of which there are ``count`` if that is given."""

@@ -123,7 +123,9 @@ def _output_fields(output):
 def _plain(value, arrays):
     """What JSON can hold; an array becomes its type, shape and place in the payload."""
     if isinstance(value, QType):
-        return {"bits": value.bits, "signed": value.signed, "exponent": value.exponent}
+        fields = {"bits": value.bits, "signed": value.signed, "exponent": value.exponent}
+        # Few types have one, so that most graphs do not name it.
+        return fields | ({"zero_point": value.zero_point} if value.zero_point else {})
     if isinstance(value, np.ndarray):
         # Little-endian on every machine, so that equal graphs are equal bytes.
         little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))

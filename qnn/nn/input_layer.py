@@ -26,10 +26,16 @@ class QuantInput(nn.Module):
     @property
     def type(self) -> QType:
         """The type of the result."""
-        return QType(self.plan.bits, self.plan.signed, int(self.exponent))
+        plan = self.plan
+        return QType(plan.bits, plan.signed, int(self.exponent), plan.zero_point)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Integers of reals, rounded half up."""
+        """Integers of reals, rounded half up; with a gain, of the pixels that they are nearest to.
+
+        So an image's reals and its pixels give the same.
+        """
+        if self.plan.gain is not None:
+            return self.from_pixels(self.plan.pixels.nearest(x))
         # Rounded in float64, and then small enough for float32 to hold exactly.
         return activation.encode(x, self.type).to(torch.float32)
 

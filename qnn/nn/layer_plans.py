@@ -36,7 +36,9 @@ class InputPlan:
 
     Members
     -------
+    zero_point : what is stored for 0 of a signed tensor, as in ``QType``
     pixels : what 8-bit pixels stand for, which a table takes to integers; None: it takes reals
+    gain : what the network multiplies each channel by, whose weights then have the rest; None: 1
     axes : of the user's tensor, see ``qnn.ir.shape``; None: those of an image or a vector
     """
 
@@ -44,7 +46,9 @@ class InputPlan:
     shape: Shape
     bits: Bits
     signed: bool
+    zero_point: int = 0
     pixels: Pixels | None = None
+    gain: tuple[float, ...] | None = None
     axes: str | None = None
 
     inputs = ()
@@ -87,6 +91,7 @@ class ConvPlan:
     high: float | None = None
     rounded: bool = True
     channel_terms: tuple[TermCount, ...] | None = None
+    zero_point: int = 0
     function: Elementwise | None = None
     index_bits: IndexBits | None = None
 
@@ -160,6 +165,7 @@ class MultiplyPlan:
     high: float | None = None
     function: Elementwise | None = None
     index_bits: IndexBits | None = None
+    zero_point: int = 0
 
     selects: ClassVar[bool] = False
 

@@ -88,7 +88,8 @@ class QuantConv(nn.Module):
     @property
     def type(self) -> QType:
         """The type of the result."""
-        return QType(self.plan.bits, self.plan.signed, int(self.exponent))
+        plan = self.plan
+        return QType(plan.bits, plan.signed, int(self.exponent), plan.zero_point)
 
     def factor(self) -> Tensor | None:
         """BatchNorm's factor of each channel, (outputs,) float64; None if there is no BatchNorm."""

@@ -47,7 +47,8 @@ class QuantizedModel(nn.Module):
             if layer.selects:
                 reach[layer.name] = max(reach[name] for name in layer.inputs)
             else:
-                reach[layer.name] = 1 << (layer.bits - layer.signed)
+                # Whatever the exponent is, which may not be known yet.
+                reach[layer.name] = QType(layer.bits, layer.signed, 0, layer.zero_point).reach
         for layer in self.plan.convs:
             module = self.layer(layer.name)
             module.input_reach = reach[layer.inputs[0]]

@@ -31,7 +31,8 @@ class QuantMultiply(nn.Module):
     @property
     def type(self) -> QType:
         """The type of the result."""
-        return QType(self.plan.bits, self.plan.signed, int(self.exponent))
+        plan = self.plan
+        return QType(plan.bits, plan.signed, int(self.exponent), plan.zero_point)
 
     def epilogue(self) -> Epilogue[Tensor]:
         """Shifts from the exponents, and the clamp; there is no bias."""

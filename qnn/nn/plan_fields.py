@@ -22,10 +22,13 @@ from qnn.nn.preprocess import pixels_of
 def layer_fields(layer: LayerPlan) -> dict:
     """Plain values for JSON, the layer's kind among them."""
     fields = {"kind": type(layer).__name__, **asdict(layer)}
+    # Left out where they are as usual, so that files of networks without them stay as they were.
+    for name, usual in (("zero_point", 0), ("gain", None)):
+        if fields.get(name, usual) == usual:
+            fields.pop(name, None)
     if isinstance(layer, InputPlan):
         return fields | {"pixels": layer.pixels is not None}
     if fields.get("function", 0) is None:
-        # Left out where there is none, so that files of networks without tables stay as they were.
         del fields["function"], fields["index_bits"]
     if "window" in fields:
         fields |= fields.pop("window")

@@ -35,6 +35,12 @@ class Pixels:
         """What each 8-bit pixel means to the model: (channels, 256) float64."""
         return pixel_values(self.mean, self.std)
 
+    def nearest(self, reals: "Tensor") -> "Tensor":
+        """The pixels, 0 to 255, that are nearest to what the float model takes, of its shape."""
+        mean, std = (reals.new_tensor(v).double()[:, None, None] for v in (self.mean, self.std))
+        # Away from the ends of a pixel's range no error of float32 changes it.
+        return ((reals.double() * std + mean) * 255 + 0.5).floor().clamp(0, 255)
+
     def reals(self, pixels: "Tensor") -> "Tensor":
         """What the float model takes, (batch, channels, height, width) float32, of uint8 pixels."""
         return to_reals(pixels, self.mean, self.std)

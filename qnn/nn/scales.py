@@ -94,8 +94,8 @@ def sums_limit(conv: QuantConv) -> int:
 
 def _bits(conv) -> int:
     # An unsigned operand reaches 2**bits, and a signed one half of it: the latter's sums have a
-    # bit less to hold.
-    return sum_bits(max(conv.input_reach, conv.skip_reach).bit_length() - 1)
+    # bit less to hold, unless its 0 lies away from the middle.
+    return sum_bits((max(conv.input_reach, conv.skip_reach) - 1).bit_length())
 
 
 def sums_reach(conv: QuantConv, indices: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def sums_reach(conv: QuantConv, indices: Tensor) -> Tensor:
     # Storage subtracts the offset inside the sum, before the right shift; a table has it in its
     # entries.
     offset = conv.type.offset if conv.lookup is None else 0
-    stored = offset * pow2.exp2(epilogue.right)  # of an unsigned result
+    stored = abs(offset) * pow2.exp2(epilogue.right)  # in units of the sum
     return conv.reach(indices, epilogue) + stored
 
 

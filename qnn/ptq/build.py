@@ -8,6 +8,7 @@ from torch import nn
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.operator import sum_of
+from qnn.nn.fit_pixels import fit
 from qnn.nn.layers import QuantConv
 from qnn.nn.model import QuantizedModel
 from qnn.nn.plan import Plan
@@ -35,13 +36,21 @@ def build(plan: Plan, graph: FloatGraph, types: Mapping[str, QType]) -> Quantize
         _fill_exponents(quantized.layer(layer.name), types)
     for source in quantized.inputs:
         if source.table is not None:
-            source.table.copy_(activation.encode(source.plan.pixels.values(), source.type))
+            source.table.copy_(_codes(source))
     for node in graph.convs:
         conv = quantized.layer(node.name)
         # Weights before their exponents, which are searched for them.
         _fill_weights(conv, node)
         set_exponents(conv)
     return quantized
+
+
+def _codes(source):
+    """The integer of each 8-bit pixel, (channels, 256)."""
+    plan = source.plan
+    if plan.gain is not None:
+        return fit(plan.pixels, plan.bits).codes
+    return activation.encode(plan.pixels.values(), source.type)
 
 
 def _fill_exponents(layer: nn.Module, types: Mapping[str, QType]) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.operator import sum_of
 from qnn.frontend.run import stream
 from qnn.functions.table import INDEX_BITS
@@ -21,6 +22,7 @@ from qnn.quant.qtype import QType
 
 # A file's pixels have 256 values; fewer bits would lose some before the first layer.
 INPUT_BITS = 8  # at least: images have as many
+ADDEND_PLACES = 12  # beyond those of a sum's result, of which rounding leaves nothing
 
 
 def observe(
@@ -75,6 +77,7 @@ def choose_types(
     seen: Mapping[str, Histogram],
     activation_bits: int,
     input_signed: Mapping[str, bool],
+    given: Mapping[str, QType],
 ) -> dict[str, QType]:
     """The type of each tensor, of least squared error; tensors that share values share it.
 
@@ -86,6 +89,7 @@ def choose_types(
     ----------
     input_signed : whether an input may be negative, by its name; where it says nothing, an input
         is signed where the data are
+    given : types of inputs that need no choice, by name, as those of pixels
     """
     whole = unrounded(graph)
     # Their exponents follow from the weights, which are chosen after the types.
@@ -93,14 +97,19 @@ def choose_types(
     inputs = {source.name for source in graph.inputs}
     signed = {name: input_signed.get(name, seen[name].least < 0) for name in inputs}
     positive = _positive(graph, {name for name in inputs if not signed[name]})
+    factors = {name for node in graph.nodes if node.multiplies for name in node.inputs}
     for group in _groups(graph, whole):
+        fixed = [given[name] for name in group if name in given]
+        if fixed:
+            types |= dict.fromkeys(group, fixed[0])
+            continue
         together = _together(group, seen)
         # Few bits of activations are a choice for the inside; an image keeps its own.
-        given = not inputs.isdisjoint(group)
-        bits = max(activation_bits, INPUT_BITS) if given else activation_bits
-        chosen = choose_type(together, bits, signed=not positive.issuperset(group))
-        types |= dict.fromkeys(group, chosen)
-    types = _no_finer_than_operands(graph, types)
+        outside = not inputs.isdisjoint(group)
+        bits = max(activation_bits, INPUT_BITS) if outside else activation_bits
+        signed, free_zero = not positive.issuperset(group), factors.isdisjoint(group)
+        types |= dict.fromkeys(group, choose_type(together, bits, signed, free_zero))
+    types = _no_finer_than_sums(graph, _no_finer_than_operands(graph, types), whole)
     # Last: an index is judged by what its table gives, in the result's type.
     return types | _indices(graph, seen, types, min(activation_bits, INDEX_BITS))
 
@@ -126,6 +135,36 @@ def _no_finer_than_operands(graph, types):
             finer, coarser = types[node.name], replace(types[node.name], exponent=places)
             types = {name: coarser if type is finer else type for name, type in types.items()}
     return types
+
+
+def _no_finer_than_sums(graph, types, whole):
+    """Types of addends without places that are lost in every sum, whose bits they would take."""
+    # Tensors that share a type have one object.
+    sharing = {}
+    for node in graph.nodes:
+        sharing.setdefault(id(types[node.name]), []).append(node)
+    coarser = {}
+    for nodes in sharing.values():
+        names, type = {node.name for node in nodes}, types[nodes[0].name]
+        readers = [(user, name) for name in names for user in graph.users(name)]
+        sums = [user for user, name in readers if user.name not in names and _adds(user, name)]
+        only_added = all(user.name in names or user in sums for user, _ in readers)
+        known = whole.isdisjoint(user.name for user in sums) and not any(
+            map(graph.is_output, names)
+        )
+        if not sums or not only_added or not known or not all(node.inputs for node in nodes):
+            continue
+        most = max(types[user.name].exponent for user in sums) + ADDEND_PLACES
+        if type.exponent > most:
+            coarser |= dict.fromkeys(names, replace(type, exponent=most, zero_point=0))
+    return types | coarser
+
+
+def _adds(node, name):
+    """Whether an operand is part of a sum as it is, or with weights of the architecture."""
+    if not isinstance(node, FloatConv) or node.shares_type:
+        return False
+    return node.skip == name or node.fixed
 
 
 def _places(node, operands):

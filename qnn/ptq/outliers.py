@@ -100,13 +100,13 @@ def find_outliers(
 
 
 def _outlier(name, whole, kept, type):
-    chosen = choose_type(whole, type.bits, type.signed)
+    chosen = _chosen(whole, type)
     rest = whole
     for count, (_, _, one) in enumerate(kept, 1):
         rest = rest.without(one)
         if rest is None:
             return None
-        finer = choose_type(rest, type.bits, type.signed)
+        finer = _chosen(rest, type)
         bits = finer.exponent - chosen.exponent
         if bits >= OUTLIER_BITS:
             # Measured on the others alone: what they lose by the exponent that all have.
@@ -115,6 +115,10 @@ def _outlier(name, whole, kept, type):
             others = max(-rest.least, rest.most)
             return Outlier(name, numbers, kept[0][0], others, bits, 10 * math.log10(loss))
     return None
+
+
+def _chosen(seen, type):
+    return choose_type(seen, type.bits, type.signed, bool(type.zero_point))
 
 
 def _warn_of_images(outliers):
@@ -135,7 +139,7 @@ def _warn_of_images(outliers):
 
 
 def _warn_of_operand(concat, name, seen, type):
-    alone = choose_type(seen, type.bits, type.signed)
+    alone = _chosen(seen, type)
     bits = alone.exponent - type.exponent
     if bits < OPERAND_BITS:
         return

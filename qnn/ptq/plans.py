@@ -103,7 +103,9 @@ def _input_plan(source, type, pixels):
         shape=source.shape,
         bits=type.bits,
         signed=type.signed,
+        zero_point=type.zero_point,
         pixels=pixels,
+        gain=source.gain,
         axes=source.axes,
     )
 
@@ -128,6 +130,7 @@ def _conv_plan(
         channel_terms=channel_terms,
         bits=type.bits,
         signed=type.signed,
+        zero_point=type.zero_point,
         bias=node.bias is not None,
         fixed=node.fixed,
         # Kept apart from the weights, which are then the trained ones, whatever they are multiplied
@@ -194,6 +197,7 @@ def _plain_plan(node: FloatOperator, types: Mapping[str, QType]) -> LayerPlan:
                 shape=node.shape,
                 bits=type.bits,
                 signed=type.signed,
+                zero_point=type.zero_point,
                 low=node.low,
                 high=node.high,
                 function=node.function,

@@ -20,7 +20,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels, Statistic, checked_inputs
 from qnn.nn.round import Augment, Source, round_quantized
 from qnn.ptq.build import build
-from qnn.ptq.calibrate import choose_types, observe
+from qnn.ptq.calibrate import INPUT_BITS, choose_types, observe
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
@@ -30,6 +30,7 @@ from qnn.ptq.sensitivity import Budget
 from qnn.ptq.silence import silence
 from qnn.ptq.split_lines import split_lines
 from qnn.ptq.split_tables import split_tables
+from qnn.ptq.spread_pixels import spread_pixels
 from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
 from qnn.quant.pow2 import TERMS
@@ -104,6 +105,7 @@ def quantize(
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
     graph = fuse(_float_graph(model, batches[0]))
+    graph, given_types = spread_pixels(graph, pixels, max(activation_bits, INPUT_BITS))
     # From here on sequences and tokens are blocks, as images are.
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
     asks_answers = isinstance(terms, Budget) or rounding == "discquant"
@@ -118,7 +120,7 @@ def quantize(
     seen = observe(graph, chunks(batches), peaks)
     graph, seen = split_tables(silence(graph, seen), seen, activation_bits)
     graph, seen = split_lines(graph, seen, activation_bits, peaks)
-    types = choose_types(graph, seen, activation_bits, _signs(graph, pixels))
+    types = choose_types(graph, seen, activation_bits, _signs(graph, pixels), given_types)
     warn_of_calibration(graph, seen, peaks, types, sum(len(batch[0]) for batch in batches))
     if isinstance(terms, Budget):
         # Of one term, whatever is chosen: what is measured is each layer's own rounding.

@@ -79,7 +79,9 @@ def headroom(bits: int) -> int:
     return int(bits >= WIDE)
 
 
-def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None) -> QType:
+def choose_type(
+    seen: Tensor | Histogram, bits: int, signed: bool | None = None, free_zero: bool = False
+) -> QType:
     """The type of ``bits`` bits with the least squared error on what a tensor held.
 
     Wide types then reach ``2**headroom(bits)`` times as far: other data go beyond what was seen.
@@ -90,6 +92,8 @@ def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None)
     ----------
     seen : values, or a histogram of values
     signed : None: signed where a value was negative
+    free_zero : whether 0 may lie away from the middle of a signed type, where steps can then be
+        finer, as those of values that hardly go below 0
     """
     seen = seen if isinstance(seen, Histogram) else Histogram.of(seen)
     signed = seen.least < 0 if signed is None else signed
@@ -98,7 +102,25 @@ def choose_type(seen: Tensor | Histogram, bits: int, signed: bool | None = None)
     start = _unclipped(seen, widest)
     trials = [QType(bits, signed, start + step) for step in range(DEPTH)]
     best = min(trials, key=lambda type: (squared_error(seen, type), type.exponent))
+    # Wide types have steps to spare.
+    if free_zero and signed and not headroom(bits):
+        best = min([best, *_finer(seen, best)], key=lambda type: squared_error(seen, type))
     return replace(best, exponent=best.exponent - headroom(bits))
+
+
+def _finer(seen, middle):
+    """Types of finer steps than ``middle`` whose range lies where the values are."""
+    size = 1 << middle.bits
+    for exponent in range(middle.exponent + 1, middle.exponent + DEPTH):
+        scale = 2.0**exponent
+        least, most = (math.floor(limit * scale + 0.5) for limit in (seen.least, seen.most))
+        spare = size - 1 - (most - least)
+        # Either all values are in range, with as much room on both sides, or one end is.
+        lows = [least - spare // 2] if spare >= 0 else [least, most - size + 1]
+        for low in lows:
+            zero_point = -low - size // 2
+            if -size // 2 < zero_point < size // 2:
+                yield replace(middle, exponent=exponent, zero_point=zero_point)
 
 
 def squared_error(seen: Histogram, type: QType) -> float:

@@ -8,11 +8,6 @@ from hw.spec.isa.packing import pack, unpack
 from qnn.runtime.given import Given, each_input
 
 
-def offset(layout: TensorLayout) -> int:
-    """What storage subtracts from an integer."""
-    return 0 if layout.signed else 1 << (layout.bits - 1)
-
-
 def places(layout: TensorLayout, lanes: int) -> tuple[np.ndarray, np.ndarray]:
     """Word, from the tensor's first, and lane of every value of pass 0: (channels, height, width).
 
@@ -43,7 +38,7 @@ def from_words(words: np.ndarray, layout: TensorLayout, activation_bits: int) ->
     word, lane = places(layout, words.shape[-1])
     if layout.passes == 1:
         # In 32 bits, as 16-bit lanes and their offset need 17.
-        return words[..., word, lane] + np.int32(offset(layout))
+        return words[..., word, lane] + np.int32(layout.offset)
     total = 0
     for number in range(layout.passes):
         piece = words[..., word + number * layout.pass_step, lane].astype(np.int64)
@@ -63,7 +58,7 @@ def to_words(
     """
     word, lane = places(layout, lanes)
     words = np.zeros((*tensor.shape[:-3], layout.words(lanes), lanes), np.int64)
-    stored = tensor - offset(layout)
+    stored = tensor - layout.offset
     for number in range(layout.passes):
         words[..., word + number * layout.pass_step, lane] = stored >> (number * activation_bits)
     return words
@@ -132,8 +127,7 @@ def _check_input(layout, x):
             f"input '{layout.name}' needs images of shape (N, {', '.join(map(str, wanted))}), not "
             f"{tuple(x.shape)}"
         )
-    low = -(1 << (layout.bits - 1)) if layout.signed else 0
-    high = low + (1 << layout.bits) - 1
+    low, high = layout.limits
     if x.min() < low or x.max() > high:
         raise ValueError(
             f"input '{layout.name}' needs integers from {low} to {high}, not {x.min()} to {x.max()}"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hw.spec.image import Image, TensorLayout
+from hw.spec.image import Image
 from qnn.errors import DeviceError
 from qnn.ir.codes import Codes
 from qnn.ir.named import named
@@ -67,7 +67,8 @@ def example(image: Image, count: int) -> Given:
         shape = (count, *_given_shape(layout, axes))
         if table is None:
             # Over the whole range, as the network's own data are.
-            codes = rng.integers(limits(layout)[0], limits(layout)[1] + 1, shape)
+            low, high = layout.limits
+            codes = rng.integers(low, high + 1, shape)
             arrays.append(np.ldexp(codes.astype(np.float64), -layout.exponent))
         else:
             arrays.append(rng.integers(0, 256, shape).astype(np.uint8))
@@ -100,7 +101,7 @@ def _encoded(layout, axes, table, x):
 
 
 def _in_range(layout, codes):
-    low, high = limits(layout)
+    low, high = layout.limits
     least, most = int(codes.min()), int(codes.max())
     if least < low or most > high:
         raise DeviceError(
@@ -108,12 +109,6 @@ def _in_range(layout, codes):
             f"{least if least < low else most}; correct them, or give reals or pixels"
         )
     return np.asarray(codes, np.int64)
-
-
-def limits(layout: TensorLayout) -> tuple[int, int]:
-    """The least and the greatest integer of a tensor's type."""
-    low = -(1 << (layout.bits - 1)) if layout.signed else 0
-    return low, low + (1 << layout.bits) - 1
 
 
 def _blocks(layout, axes, x):
@@ -151,6 +146,6 @@ def _rounded(layout, x):
         )
     # ldexp multiplies by a power of two exactly; adding one half and flooring rounds half up.
     exact = np.ldexp(x.astype(np.float64), layout.exponent)
-    warn_of_scale(layout.name, exact, *limits(layout), layout.exponent)
+    warn_of_scale(layout.name, exact, *layout.limits, layout.exponent)
     scaled = np.floor(exact + 0.5)
-    return scaled.clip(*limits(layout)).astype(np.int64)
+    return scaled.clip(*layout.limits).astype(np.int64)

@@ -13,7 +13,7 @@ from hw.spec.registers import MAGIC, RUN_OFFSET, Register, Status
 from qnn.runtime import handshake
 from qnn.runtime.given import Given
 from qnn.runtime.limit import cycle_limit
-from qnn.runtime.tensors import offset, pack_inputs, to_words
+from qnn.runtime.tensors import pack_inputs, to_words
 from sim import dram
 from sim.rtl import ADDRESS_BITS, ID_BITS
 
@@ -83,7 +83,7 @@ def output_regions(
         taken = [min(run * image.batch + of_batch, len(tensor) - 1) for run in range(runs)]
         _put(regions, tensor[taken].astype(np.int64), layout, image.config)
         # What storage makes -1 of, which is a 1 in every bit.
-        ones = np.full((1, *tensor.shape[1:]), offset(layout) - 1)
+        ones = np.full((1, *tensor.shape[1:]), layout.offset - 1)
         _put(mask, ones, layout, image.config)
     return regions, mask[0]
 

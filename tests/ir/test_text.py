@@ -174,7 +174,14 @@ REFUSALS = [
     ('"x: u8', "line 1, column 1: needs the end of a quoted name, but got '\"x: u8'"),
     ("x u8e-4", "line 1, column 3: needs ':', but got 'u8e-4'"),
     ("x: 8", "line 1, column 4: needs a type such as s8e-4, but got '8'"),
-    ("x: u64e+0 1", "line 1, column 4: needs a type of 2 to 48 bits, but got 'u64e+0 1'"),
+    (
+        "x: u64e+0 1",
+        "line 1, column 4: needs a type of 2 to 48 bits with 0 in its range, but got 'u64e+0 1'",
+    ),
+    (
+        "x: s4z+8e+0",
+        "line 1, column 4: needs a type of 2 to 48 bits with 0 in its range, but got 's4z+8e+0'",
+    ),
     ("x: u8e-4 2x4", "line 1, column 10: needs 3 sizes joined by 'x', but got '2x4'"),
     ("x: u8e-4 2x4x4\n", "line 1, column 15: needs '=', but got the end of the line"),
     ("x: u8e-4 2x4x4 = inputs()", "line 1, column 18: needs one of input, conv, depthwise, "

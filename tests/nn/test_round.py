@@ -115,7 +115,7 @@ def test_discquant_keeps_a_quantized_networks_answers_better_than_nearest(precis
 
 
 def test_biases_learn_beside_the_rounding():
-    plain, tuned = rounded(steps=40), rounded(steps=40, tune_bias=True, bias_steps=30)
+    plain, tuned = rounded(steps=40), rounded(steps=40, tune_bias=True, bias_steps=60)
     assert distance(tuned) < distance(plain)
 
 

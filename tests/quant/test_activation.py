@@ -113,3 +113,29 @@ def test_an_empty_tensor_has_no_histogram():
 def test_a_value_that_is_not_finite_has_no_histogram(value):
     with pytest.raises(ValueError, match=r"^Histogram needs finite values, not NaN or infinity$"):
         Histogram.of(torch.tensor([1.0, value]))
+
+
+@pytest.mark.parametrize("function", [torch.nn.SiLU(), torch.nn.GELU(), torch.nn.Hardswish()])
+def test_a_free_zero_halves_the_steps_of_what_hardly_goes_below_zero(function):
+    samples = function(torch.randn(20000, generator=torch.Generator().manual_seed(0)) * 2)
+    middle, free = choose_type(samples, 8), choose_type(samples, 8, free_zero=True)
+    assert free.exponent == middle.exponent + 1
+    assert -128 < free.zero_point < -64
+    assert true_error(samples, free) < 0.5 * true_error(samples, middle)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8, 11, 16])
+@pytest.mark.parametrize("shift", [-30.0, -1.0, 0.0, 0.5, 20.0])
+def test_a_free_zero_never_loses(bits, shift):
+    samples = torch.randn(20000, generator=torch.Generator().manual_seed(bits)) + shift
+    middle, free = choose_type(samples, bits, True), choose_type(samples, bits, True, True)
+    assert true_error(samples, free) <= 1.02 * true_error(samples, middle)
+    assert free == middle or free.exponent > middle.exponent
+
+
+def test_values_of_the_size_of_each_other_on_both_sides_keep_zero_in_the_middle():
+    samples = torch.linspace(-1, 1, 1001)
+    assert choose_type(samples, 8, True, True) == choose_type(samples, 8, True)
+    # A wide type has steps to spare.
+    positive = torch.linspace(-0.1, 1, 1001)
+    assert choose_type(positive, 16, True, True).zero_point == 0

@@ -1,7 +1,7 @@
 """What the metadata of an image says of tensors: drivers encode and decode with them."""
 
 from hw.spec.image import Image, TensorLayout
-from qnn.backend.claims import TABLE, Claim, table_fact
+from qnn.backend.claims import TABLE, TYPE_FACTS, Claim, table_fact
 
 
 def image_claims(image: Image) -> tuple[Claim, ...]:
@@ -39,4 +39,4 @@ def _layers(image):
 
 
 def _type(layout: TensorLayout):
-    return {"bits": layout.bits, "signed": layout.signed, "exponent": layout.exponent}
+    return {name: getattr(layout, name) for name in TYPE_FACTS}

@@ -94,6 +94,11 @@ class Multiply(Operator):
             got = f"{first.shape} of '{first.name}'"
             refuse(self, f"an operand of shape {self.shape}", got, "make the shapes equal")
         check_broadcast(self, "a second operand", second)
+        for factor in sources:
+            # Hardware puts back half the range of an unsigned one, or nothing.
+            if factor.type.zero_point:
+                got = f"{factor.type} of '{factor.name}'"
+                refuse(self, "factors that are stored with 0 as 0", got, "requantize the operand")
         if self.epilogue.skip_left is not None:
             refuse(self, "an epilogue without a skip", "skip_left", "add in a convolution behind")
         check_epilogue(self, self.epilogue, skip=False)
