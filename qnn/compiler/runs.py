@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil, inf, prod
 from typing import NamedTuple
 
 from hw.spec.isa.header import TOKEN_BITS
@@ -201,19 +201,19 @@ def _heights(network, nodes, spilled):
     if not loaded(network, nodes, spilled) and network.place[last.name].root not in spilled:
         return [height]
     step = _row_step(network, last)
-    sizes = (
-        min(height, ceil(ceil(height / count) / step) * step) for count in range(1, height + 1)
-    )
+    counts = range(1, height + 1)
+    sizes = (min(height, ceil(ceil(height / count) / step) * step) for count in counts)
     # By count of strips, not by rows: most heights differ from a neighbour in nothing.
-    different = dict.fromkeys([*sizes, least_rows(last)])
-    return [rows for rows in different if ceil(height / rows) <= MOST_STRIPS]
+    return [n for n in dict.fromkeys([*sizes, least_rows(last)]) if ceil(height / n) <= MOST_STRIPS]
 
 
 def _row_step(network, last):
-    """The rows that strips are cut at: whole tiles, those of its operands of an interleaving."""
+    """The rows that strips are cut at: whole tiles, of an interleaving its largest operand's."""
+    graph, tiles = network.graph, network.tiles
     if last.interleaves:
-        return last.step[0] * max(network.tiles[name].height for name in last.inputs)
-    return network.tiles[last.name].height if last.is_computed else 1
+        # Others may be a border of one column, whose tiles are as high as there are columns.
+        return last.step[0] * max((prod(graph[n].shape), tiles[n].height) for n in last.inputs)[1]
+    return tiles[last.name].height if last.is_computed else 1
 
 
 def _variants(network, nodes, rows, strips):

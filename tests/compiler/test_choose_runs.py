@@ -10,8 +10,9 @@ from hw.spec.config import named_config
 from qnn.compiler import run_passes
 from qnn.compiler.choose_runs import Schedule, _Cost, _Search, _start, choose_runs
 from qnn.compiler.network import network
-from qnn.compiler.runs import MOST_STRIPS, _slice_counts, row_steps, stationary
+from qnn.compiler.runs import MOST_STRIPS, _row_step, _slice_counts, row_steps, stationary
 from qnn.compiler.storage import passes
+from qnn.compiler.tiles import Tile
 from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs
 from tests.compiler.small_graphs import U8, conv, image
@@ -110,3 +111,13 @@ def test_a_layer_that_reads_every_other_row_loads_these_alone_unless_another_rea
     assert row_steps(net, (nodes["one"], nodes["other"]), spilled) == {}
     twice = replace(one, inputs=("x", "x"))
     assert row_steps(net, (twice,), spilled) == {}
+
+
+def test_strips_of_an_interleaving_are_whole_tiles_of_its_largest_operand():
+    # A border of one column has tiles as high as there are columns, which are no reason for strips
+    # so high that they do not fit.
+    shapes = {"border": (4, 24, 1), "inside": (4, 24, 23)}
+    tiles = {"border": Tile(1, 8), "inside": Tile(8, 1)}
+    graph = {name: SimpleNamespace(shape=shape) for name, shape in shapes.items()}
+    up = SimpleNamespace(interleaves=True, step=(2, 2), inputs=tuple(shapes))
+    assert _row_step(SimpleNamespace(graph=graph, tiles=tiles), up) == 2
