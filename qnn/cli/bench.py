@@ -11,6 +11,7 @@ from qnn.cli.bench_applications import bench_applications
 from qnn.cli.bench_array import bench_array
 from qnn.cli.bench_faults import bench_faults
 from qnn.cli.bench_fuzz import bench_fuzz
+from qnn.cli.bench_operators import bench_operators
 from qnn.cli.bench_zoo import bench_zoo
 from qnn.cli.checks import data_source, new_file, new_folder, old_file
 from qnn.cli.examples import closing
@@ -31,6 +32,7 @@ bench.command("applications", epilog=closing("bench applications"))(bench_applic
 bench.command("array", epilog=closing("bench array"))(bench_array)
 bench.command("faults", epilog=closing("bench faults"))(bench_faults)
 bench.command("fuzz", epilog=closing("bench fuzz"))(bench_fuzz)
+bench.command("operators", epilog=closing("bench operators"))(bench_operators)
 bench.command("zoo", epilog=closing("bench zoo"))(bench_zoo)
 
 

@@ -37,6 +37,7 @@ EXAMPLES = {
     "bench training": ("qnn bench training --steps 5",),
     "bench network": ("qnn bench network resnet20 --config reference --batch 8",),
     "bench faults": ("qnn bench faults --hardware 20 --software 20",),
+    "bench operators": ("qnn bench operators --only table --only 'bilinear x2'",),
     "bench zoo": (
         "qnn bench zoo networks.txt --only 'my_net:*' --out zoo.jsonl",
         "qnn bench zoo --table zoo.jsonl",

@@ -172,3 +172,26 @@ def test_a_network_costs_cycles_in_rtl(qnn):
     found = json.loads(text)
     assert found["simulator"] == "rtl"
     assert abs(found["cycles"] - found["model_cycles"]) <= found["model_cycles"] // 100
+
+
+def test_operators_are_measured_beside_what_they_need(qnn):
+    chosen = ("--pixels", "14", "--only", "channels with steps", "--only", "product", "--json")
+    code, out, _ = qnn("bench", "operators", *chosen)
+    assert code == 0
+    product, channels = json.loads(out)["operators"]
+    assert (product["name"], product["bound"]) == ("product", 4 * 28 * 8)
+    assert 1 <= product["ratio"] < 1.1
+    assert (channels["cycles"], channels["ratio"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (("--pixels", "15"), "needs an even number, as maps are halved, not 15"),
+        (("--only", "tabel"), "must be one of table, square, "),
+    ],
+)
+def test_operators_that_there_are_not_and_odd_maps_are_refused(qnn, given, text):
+    code, _, error = qnn("bench", "operators", *given)
+    assert code == 2
+    assert text in error
