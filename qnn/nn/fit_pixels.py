@@ -14,7 +14,7 @@ MOST = 255  # of a pixel
 
 
 @dataclass(frozen=True)
-class Fit:
+class PixelFit:
     """The integers of an input of pixels, and what they mean to the network.
 
     Members
@@ -30,7 +30,7 @@ class Fit:
     codes: Tensor
 
 
-def fit(pixels: Pixels, bits: int) -> Fit:
+def fit(pixels: Pixels, bits: int) -> PixelFit:
     """One integer of ``bits`` bits for each pixel where the means of channels allow it.
 
     A power of two cannot make the step of ``(pixel / 255 - mean) / std`` that of an integer, but a
@@ -53,7 +53,7 @@ def fit(pixels: Pixels, bits: int) -> Fit:
     # In units near to the model's: the greatest gain is about 1.
     exponent = round(math.log2(MOST * factor * max(pixels.std)))
     gain = tuple((std * MOST * factor * 2.0**-exponent).tolist())
-    return Fit(_type(bits, exponent, low, high), gain, codes)
+    return PixelFit(_type(bits, exponent, low, high), gain, codes)
 
 
 def _type(bits, exponent, low, high):

@@ -1,19 +1,18 @@
 """Calibration: the type of every tensor, from what it holds on sample data."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.operator import sum_of
 from qnn.frontend.run import stream
 from qnn.functions.table import INDEX_BITS
 from qnn.nn.layer_plans import sum_bits
 from qnn.ptq.choose_index import choose_index
+from qnn.ptq.needless_places import without_needless_places
 from qnn.ptq.outliers import Peaks
 from qnn.ptq.split_tables import divides
 from qnn.quant.activation import choose_type
@@ -22,7 +21,6 @@ from qnn.quant.qtype import QType
 
 # A file's pixels have 256 values; fewer bits would lose some before the first layer.
 INPUT_BITS = 8  # at least: images have as many
-ADDEND_PLACES = 12  # beyond those of a sum's result, of which rounding leaves nothing
 
 
 def observe(
@@ -109,7 +107,7 @@ def choose_types(
         bits = max(activation_bits, INPUT_BITS) if outside else activation_bits
         signed, free_zero = not positive.issuperset(group), factors.isdisjoint(group)
         types |= dict.fromkeys(group, choose_type(together, bits, signed, free_zero))
-    types = _no_finer_than_sums(graph, _no_finer_than_operands(graph, types), whole)
+    types = without_needless_places(graph, types, whole)
     # Last: an index is judged by what its table gives, in the result's type.
     return types | _indices(graph, seen, types, min(activation_bits, INDEX_BITS))
 
@@ -124,57 +122,6 @@ def _indices(graph, seen, types, bits):
             relative = divides(graph, node)
             found[sums] = choose_index(function, seen[sums], bits, types[node.name], relative)
     return found
-
-
-def _no_finer_than_operands(graph, types):
-    """Types without more places behind the point than integers of their operands give."""
-    for node in graph.nodes:
-        places = _places(node, [types[name].exponent for name in node.inputs])
-        if places is not None and types[node.name].exponent > places:
-            # All of the group that has this type: they would differ else.
-            finer, coarser = types[node.name], replace(types[node.name], exponent=places)
-            types = {name: coarser if type is finer else type for name, type in types.items()}
-    return types
-
-
-def _no_finer_than_sums(graph, types, whole):
-    """Types of addends without places that are lost in every sum, whose bits they would take."""
-    # Tensors that share a type have one object.
-    sharing = {}
-    for node in graph.nodes:
-        sharing.setdefault(id(types[node.name]), []).append(node)
-    coarser = {}
-    for nodes in sharing.values():
-        names, type = {node.name for node in nodes}, types[nodes[0].name]
-        readers = [(user, name) for name in names for user in graph.users(name)]
-        sums = [user for user, name in readers if user.name not in names and _adds(user, name)]
-        only_added = all(user.name in names or user in sums for user, _ in readers)
-        known = whole.isdisjoint(user.name for user in sums) and not any(
-            map(graph.is_output, names)
-        )
-        if not sums or not only_added or not known or not all(node.inputs for node in nodes):
-            continue
-        most = max(types[user.name].exponent for user in sums) + ADDEND_PLACES
-        if type.exponent > most:
-            coarser |= dict.fromkeys(names, replace(type, exponent=most, zero_point=0))
-    return types | coarser
-
-
-def _adds(node, name):
-    """Whether an operand is part of a sum as it is, or with weights of the architecture."""
-    if not isinstance(node, FloatConv) or node.shares_type:
-        return False
-    return node.skip == name or node.fixed
-
-
-def _places(node, operands):
-    """The places that a result may need of what its operands have; None: any number."""
-    if len(node.unfused()) > 1:
-        return None
-    if node.multiplies:
-        return sum(operands)
-    # A sum that is always near 0, as over channels that are normalised, is no reason for more.
-    return None if node.added_places is None else max(operands) + node.added_places
 
 
 def _together(group, seen):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.ops.operator import FloatOperator, Gain
 from qnn.ir.shape import Shape
 
 
@@ -24,6 +24,9 @@ class FloatConcat(FloatOperator):
     def joins(self) -> bool:
         # Gathers behind it may read its operands apart.
         return True
+
+    def moved(self, gains: tuple[Gain, ...]) -> Gain:
+        return tuple(factor for gain in gains for factor in gain)
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return sum(channels for channels, *_ in sources), *sources[0][1:]

@@ -14,7 +14,7 @@ from qnn.frontend.ops.activated import (
     without_function,
 )
 from qnn.frontend.ops.batch_norm import Statistics
-from qnn.frontend.ops.operator import FloatOperator, Reordered, options
+from qnn.frontend.ops.operator import FloatOperator, Gain, Reordered, options
 from qnn.frontend.ops.window import bordered, sliced, window_text, windowed
 from qnn.functions.elementwise import Elementwise
 from qnn.functions.table import is_never_negative
@@ -128,6 +128,29 @@ class FloatConv(FloatOperator):
         if self.function is not None:
             return is_never_negative(self.function, of_negative=not sums)
         return sums or (self.low is not None and self.low >= 0)
+
+    def moved(self, gains: tuple[Gain, ...]) -> Gain | None:
+        if not self.shares_type:
+            return None
+        chosen = (self.weight.double() * self._read(gains[0])).amax((1, 2, 3))
+        # Of a channel of zeros it is no matter.
+        return tuple(torch.where(chosen > 0, chosen, 1.0).tolist())
+
+    def without_gain(self, gains: tuple[Gain | None, ...]) -> "FloatConv | None":
+        if self.fixed or gains[0] is None or any(gains[1:]):
+            return None
+        weight = self.weight.double() / self._read(gains[0])
+        return replace(self, weight=weight.to(self.weight.dtype))
+
+    def _read(self, gain):
+        """The factor that each weight meets, (outputs, inputs / groups, 1, 1) float64."""
+        outputs, each = self.weight.shape[:2]
+        group = torch.arange(outputs) // (outputs // self.window.groups)
+        channels = group[:, None] * each + torch.arange(each)
+        return torch.tensor(gain, dtype=torch.float64)[channels][:, :, None, None]
+
+    def adds(self, name: str) -> bool:
+        return self.skip == name or self.fixed
 
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "FloatConv | None":
         if not self.diagonal:

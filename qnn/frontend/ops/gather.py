@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from qnn.frontend.ops.operator import FloatOperator, options
+from qnn.frontend.ops.operator import FloatOperator, Gain, options
 from qnn.functions.elementwise import Elementwise
 from qnn.ir.shape import Shape
 
@@ -34,6 +34,9 @@ class ChannelGather(FloatOperator):
     @property
     def order(self) -> tuple[int, ...]:
         return self.channels
+
+    def moved(self, gains: tuple[Gain, ...]) -> Gain:
+        return tuple(gains[0][channel] for channel in self.channels)
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return len(self.channels), *sources[0][1:]

@@ -10,6 +10,7 @@ from qnn.functions.elementwise import Elementwise
 from qnn.ir.shape import Shape
 
 Reordered = tuple["FloatOperator", tuple[int, ...] | None]
+Gain = tuple[float, ...]  # a factor of each channel of a tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -129,6 +130,23 @@ class FloatOperator(ABC):
         None: a channel of its result is not computed from that channel of each operand.
         """
         return None
+
+    def moved(self, gains: tuple[Gain, ...]) -> Gain | None:
+        """The gain of its result over operands that have ``gains``; None where it has no one."""
+        # Channels that stay what they are keep their own, if those of all operands agree.
+        alike = all(gain == gains[0] for gain in gains)
+        return gains[0] if self.shares_type and alike else None
+
+    def without_gain(self, gains: tuple[Gain | None, ...]) -> Self | None:
+        """The operator that gives the same over operands that have ``gains``; None: there is none.
+
+        ``gains`` has None for an operand that stays as it was.
+        """
+        return None
+
+    def adds(self, name: str) -> bool:
+        """Whether ``name`` is part of a sum as it is, or with weights of the architecture."""
+        return False
 
     def sliced(self, part: "FloatOperator", source: Shape) -> Self | None:
         """This operator computing ``part`` alone, a slice of it, over an operand of that shape."""
