@@ -27,6 +27,7 @@ from sim.verify import verify
 # As near to the float network as four terms come: what is left is the error of lowering. Of four
 # terms, codes of 4 bits have 58 dB and those of 3 bits 47 (see ``hw.spec.isa.codes``).
 FINE = {"terms": 4, "weight_bits": 4, "activation_bits": 16}
+MOST_TERMS = {**FINE, "terms": 7}  # weights lose less than activations of 16 bits do
 LOW = 30.0  # dB, below which one asks why
 Tell = Callable[..., None]  # takes parts of the network's row by their names
 
@@ -88,9 +89,10 @@ def _quantized(model, network, settings, tell, clock):
         # Once for all that follows: export takes longer than the rest of a small network.
         graph = capture(model, images)
     with clock.part("fidelity"):
-        found = _fidelity(model, graph, network, images)
+        found = _fidelity(model, graph, network, images, FINE)
         tell(fidelity_db=found)
         if found is not None and found < LOW:
+            tell(most_terms_db=_fidelity(model, graph, network, images, MOST_TERMS))
             tell(noise_db=noise_left(graph, normal_images(network.shapes, SEED + 3, fewer=2)))
     with clock.part("quantize"):
         quantized = quantize(graph, images, terms=settings.terms)
@@ -106,12 +108,12 @@ def _quantized(model, network, settings, tell, clock):
         _verified(design, network, tell)
 
 
-def _fidelity(model: nn.Module, graph: FloatGraph, network, images) -> float | None:
-    """How far the error of the finest integers lies below the float network's outputs, in dB.
+def _fidelity(model: nn.Module, graph: FloatGraph, network, images, formats) -> float | None:
+    """How far the error of integers of ``formats`` lies below the float network's outputs, in dB.
 
     Of several outputs, the least.
     """
-    quantized = quantize(graph, images, **FINE)
+    quantized = quantize(graph, images, **formats)
     # Others than those that the scales were chosen on.
     fresh = normal_images(network.shapes, SEED + 3, fewer=2)
     with torch.no_grad():

@@ -16,7 +16,8 @@ class ZooRow:
     lacks : what it has that is not supported, or why it ended
     unfit : why the configuration has no room for it, with numbers
     fidelity_db : signal to noise of the finest integers against the float network
-    noise_db : where that is low, what the float network's own outputs keep if each layer's
+    most_terms_db : where that is low, the same with seven terms: without the weights' rounding
+    noise_db : where it is low, what the float network's own outputs keep if each layer's
         results have noise 60 dB below them: what the network makes of any rounding
     values, mismatches : compared with the reference by the functional simulator, and different ones
     failure : how a run ended that did not end well
@@ -34,6 +35,7 @@ class ZooRow:
     lacks: list[str] = field(default_factory=list)
     unfit: str | None = None
     fidelity_db: float | None = None
+    most_terms_db: float | None = None
     noise_db: float | None = None
     values: int | None = None
     mismatches: int | None = None

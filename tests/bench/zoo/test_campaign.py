@@ -10,6 +10,7 @@ from torch import nn
 from qnn.bench.zoo.build import build
 from qnn.bench.zoo.campaign import ZooCampaign, ZooLimits, read_rows
 from qnn.bench.zoo.listed import ListedNetwork
+from qnn.bench.zoo.measure import ZooSettings, measure
 from qnn.bench.zoo.noise import noise_left
 from qnn.bench.zoo.row import ZooRow
 from qnn.bench.zoo.table import markdown, page, summary
@@ -94,6 +95,14 @@ def test_a_network_that_hangs_is_ended(tmp_path):
     assert (row.accepted, row.lacks, row.ended_in) == (False, ["needs more than 8 s"], "build")
 
 
+def test_what_the_rounding_of_weights_takes_of_a_low_fidelity_is_told():
+    told = {}
+    measure(network("cancels"), ZooSettings(Path(), "test", 1), lambda **parts: told.update(parts))
+    assert told["fidelity_db"] < 30
+    assert told["most_terms_db"] > told["fidelity_db"] + 10
+    assert told["noise_db"] < 30
+
+
 def test_noise_that_grows_on_the_way_is_the_networks_own():
     torch.manual_seed(0)
     x = torch.randn(4, 2, 6, 6)
@@ -114,7 +123,8 @@ def test_the_page_has_what_each_row_has_and_why_fidelity_is_low():
     definition = {"config": "reference"}
     taken = ZooRow("tv:a", "small", accepted=True, fidelity_db=41.25, values=1200, mismatches=0)
     taken.cycles, taken.utilisation, taken.seconds = 500_000, 0.125, 7.4
-    low = ZooRow("tv:b", "small", accepted=True, fidelity_db=12.0, noise_db=20.5, unfit="no | room")
+    low = ZooRow("tv:b", "small", accepted=True, fidelity_db=12.0, unfit="no | room")
+    low.most_terms_db, low.noise_db = 30.25, 20.5
     lacking = ZooRow("tv:c", "large", ended_in="capture")
     lacking.lacks = ["aten.sort: is not supported", "aten.sort: needs one axis", "aten.eq: no"]
     for row in (taken, low, lacking):
@@ -126,10 +136,11 @@ def test_the_page_has_what_each_row_has_and_why_fidelity_is_low():
 Of 3 networks, 2 are taken. Of these, 1 are verified in every value, 1 have no room in the \
 configuration, and 0 differ. Configuration: reference. Commits: 0123abcd.
 
-Below 30 dB of fidelity, and what the float network itself keeps of 60 dB when the results
-of each layer are disturbed so little:
+Below 30 dB of fidelity; what there is with seven terms of each weight instead of four, so that
+what is missing from it is the weights' rounding; and what the float network itself keeps of 60 dB
+when the results of each layer are disturbed so little:
 
-- `tv:b`: 12.0 dB; it keeps 20.5 of 60 dB
+- `tv:b`: 12.0 dB; 30.2 dB with seven terms; it keeps 20.5 of 60 dB
 
 ## small
 
