@@ -73,7 +73,7 @@ class View:
             return self
         sizes = torch.tensor([prod(source.shape) for source in self.sources])
         number = self.source_of(self.index % self.total)
-        used = number.unique()
+        used = torch.bincount(number.flatten(), minlength=len(sizes)).nonzero().flatten()
         if len(used) == len(self.sources):
             return self
         # Each source moves forward by what those before it, which are left out, had.
@@ -219,10 +219,14 @@ def _places(value, starts, total):
     """The places of a view among the values of all sources; a constant as it is."""
     if not is_view(value):
         return value
+    if value.total == total and [*starts] == [source.name for source in value.sources]:
+        return value.index
+    image, first = value.index // value.total, starts[value.sources[0].name]
+    if len(value.sources) == 1:
+        return value.index + image * (total - value.total) + first
     # A source that two operands share stands once among all.
     places = [starts[s.name] + torch.arange(prod(s.shape)) for s in value.sources]
-    image, place = value.index // value.total, value.index % value.total
-    return image * total + torch.cat(places)[place]
+    return image * total + torch.cat(places)[value.index % value.total]
 
 
 def block_of(shape: tuple[int, ...]) -> Shape | None:
