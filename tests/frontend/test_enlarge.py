@@ -168,10 +168,10 @@ def test_pixels_become_channels_by_one_convolution():
 
 
 def test_resampling_to_hundreds_of_different_rows_is_refused():
-    model = Called(lambda x: F.interpolate(x, (401, 7), mode="bilinear", align_corners=True))
+    model = Called(lambda x: F.interpolate(x, (601, 7), mode="bilinear", align_corners=True))
     with pytest.raises(ModelError) as refusal:
         capture(model, torch.zeros(1, 1, 300, 7))
     assert (
-        "needs at most 256 rows or columns with weights of their own, not 401, from 300 to 401; "
+        "needs at most 512 rows or columns with weights of their own, not 601, from 300 to 601; "
         "resample by an integer factor, with align_corners=False"
     ) in str(refusal.value)

@@ -16,7 +16,7 @@ from qnn.frontend.passes.lower_resamples import parts_of
 from qnn.ir.window import Pair, Window
 
 # Of one axis: each is a convolution, so that more would be networks of thousands.
-MOST_PARTS = 256
+MOST_PARTS = 512
 MODES = {
     "aten.upsample_nearest1d": {"mode": "nearest"},
     "aten.upsample_nearest2d": {"mode": "nearest"},
