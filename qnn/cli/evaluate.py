@@ -77,8 +77,9 @@ def evaluate(
     check_together(model, checkpoint, mean, std)
     from qnn.nn.zoo import load_trained
     from qnn.ptq.compare import TestSet
+    from qnn.ptq.data import drawn
     from qnn.ptq.evaluate import Format, evaluate
-    from qnn.runtime.given import images_of
+    from qnn.runtime.given import image_count, images_of
 
     chosen = [Format(*each) for each in formats_choice("--formats", formats)]
     asked, options = asked_task(task), rounding_options(rounding, settings)
@@ -89,7 +90,7 @@ def evaluate(
     test = TestSet.of(network, found, images, pixels, asked)
     result = evaluate(
         network,
-        images_of(found.x_train, slice(samples)),
+        images_of(found.x_train, drawn(image_count(found.x_train), samples)),
         test,
         chosen,
         activation_bits=activation_bits,

@@ -118,9 +118,10 @@ def quantize(
         from qnn.nn.augment import augment as crop_and_flip
         from qnn.nn.zoo import NO_CHECKPOINT, load_trained
         from qnn.ptq.compare import TestSet
+        from qnn.ptq.data import drawn
         from qnn.ptq.quantize import quantize
         from qnn.ptq.sensitivity import Budget
-        from qnn.runtime.given import images_of
+        from qnn.runtime.given import image_count, images_of
 
         asked = asked_task(task)
         bits, codes = bits_choice("--weight-bits", weight_bits), terms_choice("--terms", terms)
@@ -132,11 +133,12 @@ def quantize(
         network = load_trained(model, checkpoint, note)
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
+        count = image_count(images.x_train)
         test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
         with progress_of_rounding(rounding) as report:
             quantized = quantize(
                 network,
-                images_of(images.x_train, slice(samples)),
+                images_of(images.x_train, drawn(count, samples)),
                 weight_bits=bits,
                 activation_bits=activation_bits,
                 rounding=rounding,
@@ -145,7 +147,7 @@ def quantize(
                 std=std_values,
                 bias_correction=bias_correction,
                 rounding_options=options,
-                rounding_data=images_of(images.x_train, slice(rounding_samples)),
+                rounding_data=images_of(images.x_train, drawn(count, rounding_samples)),
                 augment=crop_and_flip if augment else None,
                 progress=report,
                 checkpoint=kept,

@@ -16,7 +16,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.named_data import NamedDataset
 from qnn.nn.preprocess import Statistic, checked_inputs
 from qnn.nn.training.outputs import all_outputs
-from qnn.ptq.data import reals
+from qnn.ptq.data import drawn, reals
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.measures import signal_to_noise
 from qnn.tasks.outputs import (
@@ -59,7 +59,7 @@ class TestSet:
         preprocessing: tuple[Statistic | Sequence[Statistic], Statistic | Sequence[Statistic]],
         asked: Asked = None,
     ) -> "TestSet":
-        """The first ``most`` test samples of ``data``, checked with the network's own outputs.
+        """``most`` test samples of ``data``, drawn as ``drawn`` does, checked with the outputs.
 
         Parameters
         ----------
@@ -73,7 +73,8 @@ class TestSet:
         """
         each = data.x_test if isinstance(data.x_test, tuple) else (data.x_test,)
         pixels = checked_inputs(*preprocessing, [x.shape[1] for x in each])
-        inputs = tuple(reals(x[:most], known) for x, known in zip(each, pixels, strict=True))
+        which = slice(None) if most is None else drawn(len(each[0]), most).numpy()
+        inputs = tuple(reals(x[which], known) for x, known in zip(each, pixels, strict=True))
         # Tried before any work: hours of rounding must not end in labels that fit nothing.
         with torch.no_grad():
             shapes = _score_shapes(network, _first(inputs, 2))
@@ -84,7 +85,8 @@ class TestSet:
         kinds = find_tasks(shapes, told, asked, given)
         labels = checked_labels(kinds, shapes, whole)
         checked_labels(kinds, shapes, learnt)
-        return TestSet(inputs, tuple(y if y is None else y[:most] for y in labels), kinds, shapes)
+        chosen = tuple(y if y is None else y[which] for y in labels)
+        return TestSet(inputs, chosen, kinds, shapes)
 
     def outputs(self, model: nn.Module) -> tuple[np.ndarray, ...]:
         """The outputs of a float or quantized model, reals; of classes a 1 at the one it names."""

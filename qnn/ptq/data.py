@@ -206,11 +206,19 @@ def joined(batches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 def sample(images: tuple[Tensor, ...], count: int) -> tuple[Tensor, ...]:
     """``count`` of the images, the same ones of each input, in random order; all if there are less.
 
+    See ``drawn``.
+    """
+    order = drawn(len(images[0]), count)
+    return tuple(each[order] for each in images)
+
+
+def drawn(count: int, most: int | None) -> Tensor:
+    """Numbers of ``most`` of ``count`` images, or of all, in random order.
+
     Data sets are often sorted by class, so that the first images or a half show few classes. The
     order has a fixed seed: the same data always give the same sample.
     """
-    order = torch.randperm(len(images[0]), generator=torch.Generator().manual_seed(0))[:count]
-    return tuple(each[order] for each in images)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most]
 
 
 def chunks(batches: Iterable[tuple[Tensor, ...]]) -> Iterable[tuple[Tensor, ...]]:

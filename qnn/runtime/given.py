@@ -42,6 +42,6 @@ def image_count(x: Given) -> int:
     return len(x[0]) if isinstance(x, tuple) else len(x)
 
 
-def images_of(x: Given, which: slice) -> Given:
-    """Those images of every input."""
+def images_of(x: Given, which: slice | np.ndarray) -> Given:
+    """Those images of every input, by their numbers or in a row."""
     return tuple(array[which] for array in x) if isinstance(x, tuple) else x[which]

@@ -37,3 +37,16 @@ def test_a_network_that_names_classes_is_measured_by_them(name):
     same = (quantized(x).reshape(y.shape) == y).double().mean().item()
     assert found["quantized_accuracy"] == pytest.approx(100 * same)
     assert same > 0.7
+
+
+def test_a_test_set_sorted_by_class_is_measured_on_all_classes():
+    x, y = torch.randn(400, 3, 6, 6), torch.arange(4).repeat_interleave(100)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(108, 4)).eval()
+    test = TestSet.of(model, Dataset(x, y, x, y), 40, (None, None))
+    (labels,) = test.labels
+    assert len(labels) == len(test.inputs[0]) == 40
+    assert {int(label) for label in labels} == {0, 1, 2, 3}
+    # Still each with its own label.
+    for one, label in zip(test.inputs[0], labels, strict=True):
+        (place,) = (x == one).flatten(1).all(1).nonzero()
+        assert int(y[place]) == int(label)
