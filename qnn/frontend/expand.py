@@ -7,6 +7,7 @@ from torch import fx
 
 from qnn.frontend.expansions import EXPANSIONS
 from qnn.frontend.expansions_of_pads import is_lowest, pad_by_copies
+from qnn.frontend.expansions_of_products import OF_SEVERAL, PRODUCTS
 from qnn.frontend.expansions_of_views import OF_TWO, OF_VECTORS, is_small
 from qnn.frontend.faults import FaultyModel, module_of, site_of, target_of
 from qnn.frontend.steps import read_steps, traced
@@ -34,7 +35,9 @@ def expansion_of(node: fx.Node, values: Mapping[fx.Node, Any]) -> Callable[..., 
     if target in OF_TWO and all(computed(values.get(n)) for n in node.args[:2]):
         # Of two large matrices each value is a product of its own.
         return OF_TWO[target] if is_small(*(n.meta["val"].shape for n in node.args[:2])) else None
-    return EXPANSIONS.get(target)
+    if target in OF_SEVERAL and sum(computed(values[n]) for n in node.all_input_nodes) > 1:
+        return OF_SEVERAL[target]
+    return EXPANSIONS.get(target, PRODUCTS.get(target))
 
 
 def expanded(

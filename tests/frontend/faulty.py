@@ -31,7 +31,7 @@ class Recurring(nn.Module):
 
     def forward(self, x):
         rows = self.conv(x).squeeze(1)
-        return F.log_softmax(self.head(self.rnn(rows)[0][:, -1]), 1) + rows[:, 0, :4].cumsum(1)
+        return F.log_softmax(self.head(self.rnn(rows)[0][:, -1]), 1) + rows[:, 0, :4].cumprod(1)
 
 
 class Detecting(nn.Module):

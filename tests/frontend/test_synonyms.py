@@ -88,6 +88,18 @@ TAKEN = {
     "glu of tokens": lambda m, x: F.glu(x.flatten(2).mT, -1).mean(1),
     "a sum of a list": lambda m, x: sum([x, x.relu(), x.tanh()]),
     "softsign and square": lambda m, x: F.softsign(x) + torch.square(x),
+    # Products and sums.
+    "cumsum of channels": lambda m, x: x.cumsum(1),
+    "cumsum of a sequence": lambda m, x: x.mean(3).cumsum(-1),
+    "prod": lambda m, x: x[:, :3].prod(1),
+    "addcmul": lambda m, x: torch.addcmul(m.point(x), x[:, :4], x[:, 4:].tanh(), value=0.5),
+    "addcdiv": lambda m, x: torch.addcdiv(m.point(x), x[:, :4], x[:, 4:].exp()),
+    "lerp": lambda m, x: torch.lerp(m.point(x), x[:, :4], 0.3),
+    "lerp by a tensor": lambda m, x: torch.lerp(m.point(x), x[:, :4], x[:, 4:].sigmoid()),
+    "fold": lambda m, x: F.fold(F.unfold(x, 2, stride=2), (6, 4), 2, stride=2),
+    "overlapping fold": lambda m, x: F.fold(F.unfold(x, 3, padding=1), (6, 4), 3, padding=1),
+    "bilinear": lambda m, x: F.bilinear(pooled(x), pooled(x.relu()), m.w.view(1, 8, 8)),
+    "distances from constants": lambda m, x: torch.cdist(pooled(x), m.w),
     # Extremes.
     "amax over channels": lambda m, x: x.amax(1, keepdim=True),
     "max over channels": lambda m, x: x[:, :5].max(1)[0],
@@ -133,9 +145,9 @@ TAKEN = {
     ).mean(2),
 }
 REFUSED = {
-    "cumsum": (
-        lambda m, x: x.cumsum(1),
-        "model (aten.cumsum, HERE) is not supported; take the mean over space, x.mean((2, 3)), "
+    "cumprod": (
+        lambda m, x: x.cumprod(1),
+        "model (aten.cumprod, HERE) is not supported; take the mean over space, x.mean((2, 3)), "
         "and let the layer behind it scale",
     ),
     "topk": (

@@ -9,17 +9,17 @@ KINDS = {
     f"multiply by the sigmoid of a tensor in its place, or use nn.SiLU {TRAIN}": ("glu",),
     # Arithmetic of two tensors, or with constants.
     f"use convolutions in place of a product of two computed tensors {TRAIN}": (
-        *("einsum", "tensordot", "inner", "dot", "outer", "bilinear"),
+        *("einsum", "tensordot", "inner", "dot", "outer"),
         *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),
         *("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention"),
-        *("_native_multi_head_attention", "cdist"),
+        *("_native_multi_head_attention",),
     ),
     f"replace it with nn.BatchNorm2d {TRAIN}": ("renorm",),
     # Shapes and places.
     "neither convolutions nor copies of pixels give it: let the network end before it, and the "
     "host do the rest": (
         *("upsample_nearest3d", "_upsample_nearest_exact3d", "upsample_trilinear3d"),
-        *("conv_transpose3d", "max_unpool3d", "grid_sampler_2d", "grid_sampler", "fold", "col2im"),
+        *("conv_transpose3d", "max_unpool3d", "grid_sampler_2d", "grid_sampler"),
         *("affine_grid_generator",),
     ),
     "compute it on the host, before or behind the network": (
@@ -32,7 +32,7 @@ KINDS = {
     ),
     # Sums and choices over axes.
     "take the mean over space, x.mean((2, 3)), and let the layer behind it scale": (
-        *("prod", "cumsum", "nansum", "cumprod"),
+        *("nansum", "cumprod"),
     ),
     "leave it out, and let the host choose from the outputs": (
         *("argmax", "argmin", "topk", "sort", "argsort", "multinomial", "nonzero", "unique"),
