@@ -18,6 +18,7 @@ from qnn.functions.elementwise import IDENTITY, Elementwise, applied_to
 from qnn.functions.table import INDEX_BITS
 from qnn.ptq.choose_index import choose_index, table_error
 from qnn.ptq.outliers import Peaks
+from qnn.ptq.split_tables import divides
 from qnn.quant.activation import choose_type
 from qnn.quant.histogram import Histogram
 
@@ -48,7 +49,7 @@ def split_lines(
         return graph, found
     for node in graph.nodes:
         sums, function = seen.get(sum_of(node.name)), node.unfused()[-1].as_function
-        if sums is None or function is None or function.channels is not None:
+        if sums is None or function is None or divides(graph, node):
             continue
         line = _line(function, sums, activation_bits)
         if line is not None:
@@ -58,6 +59,9 @@ def split_lines(
 
 def _line(function, sums, bits) -> tuple[float | None, float | None] | None:
     """The line without which least is lost; None: one table of the whole function will do."""
+    # A histogram of all channels tells nothing of each one's own, and nothing is true less a line.
+    if function.channels is not None or function.is_mask:
+        return None
     signal = _power(function, sums)
     whole = _loss(function, sums, bits)
     losses = {line: _loss(_rest(function, line), sums, bits) for line in LINES}

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import qnn
@@ -24,7 +25,16 @@ LIKE_RELU = {
     "leaky": nn.LeakyReLU(0.1),
     "logsigmoid": nn.LogSigmoid(),
 }
-FLAT = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh()}
+
+
+class Unpooled(nn.Module):
+    """The greatest values at their places, which comparisons find, and zeros elsewhere."""
+
+    def forward(self, x):
+        return F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)
+
+
+ONE_TABLE = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh()}
 
 
 class Activated(nn.Module):
@@ -91,7 +101,7 @@ def test_the_functions_result_is_still_an_output():
 def test_a_product_with_a_function_is_split_too():
     class Gated(nn.Module):
         def forward(self, x):
-            return nn.functional.silu(x * x.flip(1))
+            return F.silu(x * x.flip(1))
 
     quantized = qnn.quantize(Gated(), images(), activation_bits=16)
     with torch.no_grad():
@@ -104,9 +114,16 @@ def test_narrow_activations_keep_one_table(bits):
     assert str(split) == str(graph)
 
 
-@pytest.mark.parametrize("name", FLAT)
+def test_a_comparison_keeps_one_table():
+    graph, split, *_ = split_of(Unpooled(), 16)
+    functions = [node.unfused()[-1].as_function for node in graph.nodes]
+    assert any(function is not None and function.is_mask for function in functions)
+    assert str(split) == str(graph)
+
+
+@pytest.mark.parametrize("name", ONE_TABLE)
 def test_a_function_that_ends_flat_keeps_one_table(name):
-    graph, split, *_ = split_of(FLAT[name], 16)
+    graph, split, *_ = split_of(ONE_TABLE[name], 16)
     assert str(split) == str(graph)
 
 
