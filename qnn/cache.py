@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from qnn.fields import FieldsError, parsed, typed
-from qnn.files import MARK, held_folder, read_file, remove_unheld
+from qnn.files import MARK, held_folder, read_file, read_note, remove_unheld
 
 DIGESTS = ".whole"  # names the hashes of an entry's files
 STAGED = ".part-"  # begins the name of an entry that is being filled
@@ -76,7 +76,7 @@ def is_kept(folder: Path) -> bool:
     One that a full disk, a crash or a person has cut or emptied is not, and is to be made anew.
     """
     try:
-        digests = typed(dict[str, str], parsed(read_file(folder / DIGESTS)))
+        digests = typed(dict[str, str], parsed(read_note(folder / DIGESTS)))
         return all(_digest(folder / name) == digest for name, digest in digests.items())
     except (OSError, FieldsError):
         return False

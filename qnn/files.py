@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 MARK = ".qnn-part"  # ends the names of what is not finished
+MOST_NOTE_BYTES = 16 << 20  # of lists and numbers as text: a thousand times what any build has
 
 
 def read_file(path: Path) -> bytes:
@@ -30,6 +31,22 @@ def read_file(path: Path) -> bytes:
     """
     with open_file(path) as file:
         return file.read()
+
+
+def read_note(path: Path) -> bytes:
+    """All bytes of a file of lists and numbers as text, which is small whatever it is about.
+
+    Raises
+    ------
+    OSError
+        As for ``read_file``, or the file is so large that it is none of ours.
+    """
+    with open_file(path) as file:
+        data = file.read(MOST_NOTE_BYTES + 1)
+    # Text takes many times its size as values: whoever reads it must not run out of memory.
+    if len(data) > MOST_NOTE_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
 
 
 def open_file(path: Path) -> IO[bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from qnn.errors import CompileError
 from qnn.fields import Count, FieldsError, parsed, typed
-from qnn.files import read_file
+from qnn.files import read_file, read_note
 
 NAME = "manifest.json"
 # Raised whenever an older qnn would read a new build folder wrongly.
@@ -54,7 +54,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        found = parsed(read_file(path))
+        found = parsed(read_note(path))
         built = isinstance(found, dict)
     except (OSError, FieldsError):
         built = False
@@ -131,7 +131,7 @@ def is_result(name: str, path: Path) -> bool:
     if not (name.startswith(f"{RESULTS}/") and name.endswith(".json")):
         return False
     try:
-        found = parsed(read_file(path))
+        found = parsed(read_note(path))
     except (OSError, FieldsError):
         return False
     return isinstance(found, dict) and RESULT_OF in found
@@ -140,7 +140,7 @@ def is_result(name: str, path: Path) -> bool:
 def earlier_reports(folder: Path) -> dict[str, str]:
     """Hashes of the reports in a build folder that are of an earlier design, by name."""
     try:
-        return typed(dict[str, str], parsed(read_file(folder / EARLIER)))
+        return typed(dict[str, str], parsed(read_note(folder / EARLIER)))
     except (OSError, FieldsError):
         return {}
 

@@ -10,6 +10,8 @@ from hw.spec.image import Image
 from qnn.runtime.handshake import Bases
 
 BASE = 0x12_3400_0000  # over 4 GiB, so that a lost upper address bit shows
+# Every upper bit is another one than in BASE, and up to a MiB from there none is carried into.
+OTHER_BASE = 0xED_CBF0_0000
 # Any seed: the guard bytes must only be known and not all equal.
 GUARD_SEED = 0x5EED
 
@@ -52,12 +54,13 @@ class Channel:
 
 @dataclass(frozen=True)
 class DramRegion:
-    """``size`` bytes from ``start``, counted from the memory's first byte."""
+    """``size`` bytes from ``start``, counted from the memory's first byte, which is at ``base``."""
 
     name: str
     start: int
     size: int
     writable: bool
+    base: int = BASE
 
     @property
     def end(self) -> int:
@@ -67,16 +70,20 @@ class DramRegion:
     @property
     def address(self) -> int:
         """The address that the accelerator has for the first byte."""
-        return BASE + self.start
+        return self.base + self.start
 
 
 @dataclass(frozen=True)
 class DramImage:
-    """Content before a run, and its regions: image, scratch, then each run's input and output."""
+    """Content before a run, and its regions: image, scratch, then each run's input and output.
+
+    The first byte has the address ``base``.
+    """
 
     content: np.ndarray
     regions: tuple[DramRegion, ...]
     runs: int
+    base: int = BASE
 
     def bases(self, run: int) -> Bases:
         """Addresses for a run."""
@@ -108,10 +115,11 @@ class DramImage:
             first = int(changed[0])
             # The region that a wrong address most probably meant.
             near = min(self.regions, key=lambda r: max(r.start - first, first - r.end + 1, 0))
+            address = self.base + first
             return (
                 f"{len(changed)} bytes outside the writable regions changed, the first at address "
-                f"{BASE + first:#x}, {first - near.start} bytes from the start of '{near.name}' "
-                f"({near.size} bytes); {_culprit(BASE + first, stores)}"
+                f"{address:#x}, {first - near.start} bytes from the start of '{near.name}' "
+                f"({near.size} bytes); {_culprit(address, stores)}"
             )
         return None
 
@@ -124,7 +132,9 @@ def _culprit(address, stores):
     return "the accelerator did not write there: something else changed the memory"
 
 
-def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = None) -> DramImage:
+def place(
+    image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = None, base: int = BASE
+) -> DramImage:
     """Memory for one run of ``image`` on each of ``inputs`` (INPUT regions, as bytes)."""
     # Tests plant faults in the payload that is placed.
     payload = image.payload if payload is None else payload
@@ -135,14 +145,14 @@ def place(image: Image, inputs: Sequence[np.ndarray], payload: bytes | None = No
     # A page of guard bytes comes first, and one after the last region.
     regions, start = [], PAGE_BYTES
     for name, size, writable in wanted:
-        regions.append(DramRegion(name, start, size, writable))
+        regions.append(DramRegion(name, start, size, writable, base))
         start += _guarded(size)
     rng = np.random.default_rng(GUARD_SEED)
     content = rng.integers(0, 256, start + PAGE_BYTES, np.uint8)
     _put(content, regions[0], np.frombuffer(payload, np.uint8))
     for run, data in enumerate(inputs):
         _put(content, regions[2 + 2 * run], data)
-    return DramImage(content, tuple(regions), len(inputs))
+    return DramImage(content, tuple(regions), len(inputs), base)
 
 
 def placed_bytes(image: Image, runs: int) -> int:

@@ -146,6 +146,7 @@ def execute(
     paths: int = 1,
     limit: int | None = None,
     resets: Sequence[int] = (),
+    base: int = dram.BASE,
     least_words: int = 0,
     simulator: str = "verilator",
     use_cache: bool = True,
@@ -166,6 +167,7 @@ def execute(
     limit : cycles after which a run counts as hung
     resets : cycles from a start to a reset, of runs of the first batch that come before all others
         and that are stopped
+    base : address of the simulated memory, of whole pages
     least_words : of the simulated memory, so that simulations of several sizes share an executable
     work : folder that keeps trace, memory and log; None throws them away
     waves : what to record; the simulation ends with it, as by a time-out
@@ -180,11 +182,11 @@ def execute(
         with scratch_folder("qnn-rtl-") as folder:
             options = {"timing": timing, "limit": limit, "simulator": simulator, "stalls": stalls}
             options |= {"use_cache": use_cache, "cores": cores, "paths": paths, "waves": waves}
-            options |= {"resets": resets, "least_words": least_words}
+            options |= {"resets": resets, "base": base, "least_words": least_words}
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
     # The simulator runs inside of it, where a relative path would lead elsewhere.
     work = Path(work).resolve()
-    memory = dram.place(image, pack_inputs(image, x))
+    memory = dram.place(image, pack_inputs(image, x), base=base)
     words = max(least_words, memory_words(len(memory.content), image.config))
     model = build(
         image.config,
@@ -259,7 +261,6 @@ def memory_words(content_bytes: int, config: SvpeConfig) -> int:
 
 def _simulate(model, image, memory, cores, plusargs, resets, limit, work):
     write_words(work / "memory.bin", memory.content, image.config.bus_bytes)
-    identity = [image.config.fingerprint]
     # All cores of a round start by one write, and so have one number.
     starts = [
         handshake.start_writes(image, memory.bases(run), handshake.next_number(run // cores))
@@ -268,7 +269,7 @@ def _simulate(model, image, memory, cores, plusargs, resets, limit, work):
     job = {
         "rounds": [starts[first : first + cores] for first in range(0, len(starts), cores)],
         "identity": handshake.IDENTITY,
-        "expected_identity": [handshake.MAGIC, *identity],
+        "expected_identity": [handshake.MAGIC, image.config.fingerprint],
         "after": handshake.AFTER,
         "resets": list(resets),
         "limit": limit,
@@ -277,9 +278,9 @@ def _simulate(model, image, memory, cores, plusargs, resets, limit, work):
     (work / "job.json").write_text(json.dumps(job))
     files = {"memory": "memory.bin", "trace": "trace.txt", "dump": "after.hex"}
     plusargs = [f"{name}={work / file}" for name, file in files.items()] + plusargs
-    plusargs += [f"words={len(memory.content) // image.config.bus_bytes}", f"base={dram.BASE:x}"]
-    environment = {"QNN_JOB": str(work / "job.json")}
-    log = runner.run(model, BENCH, plusargs=plusargs, environment=environment, work=work).log
+    plusargs += [f"words={len(memory.content) // image.config.bus_bytes}", f"base={memory.base:x}"]
+    job = {"QNN_JOB": str(work / "job.json")}
+    log = runner.run(model, BENCH, plusargs=plusargs, environment=job, work=work).log
     return json.loads((work / "result.json").read_text()), log
 
 

@@ -15,6 +15,9 @@ from sim.compare import compare, compare_claims
 from sim.record_waves import CYCLES, check_waves, record_waves
 from sim.verification import LayerReport, Report
 
+# Of a model's cycles, by so small a share hardware may differ: where stores wait for a bank.
+CYCLES_SHARE = 16
+
 
 def verify(
     design: Design,
@@ -87,12 +90,21 @@ def _try(design, trial, device, options):
     if trial.proof is not None:
         return _ended(device, trial.proof())
     if not trial.fails:
-        return _verify(made, trial.inputs, device, None, options)
+        return _in_time(_verify(made, trial.inputs, device, None, options), trial.cycles)
     execution = design.backend.run(
         trial.artifact, trial.inputs, device, tensors=True, built=design.built, **options
     )
     ended = "the run ended well, and not with the error that was made"
     return _ended(device, execution.broken or (None if execution.failure else ended))
+
+
+def _in_time(report, cycles):
+    """The report, which has failed if a run took other cycles than it should; None: any."""
+    for number, taken in enumerate(report.run_cycles if cycles and report.failure is None else ()):
+        if abs(taken - cycles) > cycles // CYCLES_SHARE:
+            slow = f"run {number} took {taken:,} cycles, not about {cycles:,} as the model says"
+            return replace(report, failure=slow)
+    return report
 
 
 def _ended(device, problem):

@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+import tracemalloc
 
 import pytest
 
 from qnn.design import Design, altered_files, compile
 from qnn.errors import CompileError
+from qnn.files import MOST_NOTE_BYTES
 from tests.compiler import small_graphs
 
 
@@ -84,6 +86,17 @@ def test_a_link_that_stays_in_the_folder_is_followed(built):
 def test_a_field_of_another_kind_is_named(built, changes, text):
     alter(built, **changes)
     assert refusal(built) == f"{built / 'manifest.json'}: {text}; compile the model again"
+
+
+def test_a_manifest_of_gigabytes_is_none_and_is_never_held_in_memory(built):
+    with (built / "manifest.json").open("wb") as file:
+        file.truncate(3 << 30)
+    tracemalloc.start()
+    assert refusal(built) == (
+        f"{built}: not a build folder; make one with 'qnn compile' or Design.write"
+    )
+    assert tracemalloc.get_traced_memory()[1] < 3 * MOST_NOTE_BYTES
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["fingerprint", "batch", "config"])

@@ -19,6 +19,7 @@ class Trial:
     inputs : integers of the graph's inputs
     options : of the device
     fails : whether the run must end with an error that the device tells
+    cycles : that a run of it takes by the back end's model; None: it is not held to any
     proof : instead of a run: gives what is wrong, in one line, or None
     """
 
@@ -30,4 +31,5 @@ class Trial:
     # An option and no text: what the error says is the device's, and is held to the bus by it.
     # Of such a run no value says anything: what counts is how it ends.
     fails: bool = False
+    cycles: int | None = None
     proof: Callable[[], str | None] | None = None

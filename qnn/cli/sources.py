@@ -53,8 +53,8 @@ DeviceName = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help="What runs it: reference, functional or rtl; a back end may have others. Without it "
-        "the one that is closest to hardware.",
+        help="What runs it: functional, rtl or, of simulate alone, reference; a back end may have "
+        "others. Without it the one that is closest to hardware.",
         show_default=False,
     ),
 ]

@@ -11,7 +11,7 @@ from qnn.backend.costs import Costs
 from qnn.design import Design
 from qnn.errors import CompileError
 from qnn.fields import Count, FieldsError, parsed, typed_fields
-from qnn.files import read_file, write_whole
+from qnn.files import read_note, write_whole
 from qnn.manifest import read_manifest
 from qnn.report import records
 from qnn.report.cards import cards, missing
@@ -162,7 +162,7 @@ def _estimate(path):
     kinds = {"cores": Count, "given_clock_mhz": float}
     kinds |= {"all_cores": dict[str, float], "device": dict[str, float | str]}
     try:
-        found = parsed(read_file(path))
+        found = parsed(read_note(path))
         found = found if isinstance(found, dict) else {}
         held = typed_fields(kinds, {key: found[key] for key in kinds if key in found})
     except (OSError, FieldsError) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import boards
 from qnn.errors import CompileError
 from qnn.fields import FieldsError, parsed, typed
-from qnn.files import read_file, write_whole
+from qnn.files import read_note, write_whole
 from qnn.manifest import NAME as MANIFEST
 from qnn.manifest import RESULT_OF as OF
 from qnn.manifest import RESULTS as FOLDER
@@ -105,7 +105,7 @@ def read(build: Path) -> dict[str, Record]:
     records = {}
     for path in sorted((build / FOLDER).glob("*.json")):
         try:
-            values = parsed(read_file(path))
+            values = parsed(read_note(path))
         # Broken, or no file: the page shows what is whole.
         except (OSError, FieldsError):
             continue
@@ -146,7 +146,7 @@ def image_digest(build: Path) -> str:
     path = build / MANIFEST
     # Of this one entry alone, as a folder of results need not hold a whole build.
     try:
-        found = parsed(read_file(path))
+        found = parsed(read_note(path))
         return typed(dict[str, str], typed(dict, found).get("files"))["image.bin"]
     except (OSError, KeyError, FieldsError):
         raise CompileError(

@@ -24,7 +24,8 @@ from qnn.bench.faults.python_mutants import PythonMutant, draw, mutants
 from qnn.bench.faults.seen import Seen
 from qnn.bench.faults.software import SoftwareFaults
 from qnn.bench.faults.trials import FaultTrial
-from qnn.eda.mutants import TOP, plant
+from qnn.bench.faults.unseen_by_programs import PROOFS, is_proved
+from qnn.eda.mutants import TOP, VerilogMutant, plant
 from qnn.eda.same_behaviour import same_behaviour
 from qnn.eda.unseen_faults import unseen_faults
 from qnn.ir.serialize import to_bytes
@@ -189,6 +190,19 @@ def test_what_is_proved_to_change_nothing_does_not_survive(monkeypatch):
     outcome = judged(monkeypatch, mutant)
     assert outcome.equivalent
     assert not outcome.survives
+
+
+def test_a_fault_of_hardware_that_no_program_shows_has_its_proof_at_one_place_alone():
+    fault = r"\S+: (inv|const[01]|cnot[01]) of \S+\[\d+\]( by \[\d+\])? \(\S+:\S+\)"
+    assert all(re.fullmatch(fault, each) for each in PROOFS)
+    place = "fetch.base[12] by [2]"
+    mutant = VerilogMutant(
+        1, "qnn_accelerator.shell", "cnot1", place, "qnn_accelerator.v:12416.33-12434.4"
+    )
+    assert str(mutant) in PROOFS
+    assert is_proved(mutant)
+    for changed in ({"place": "fetch.base[11] by [2]"}, {"source": "a.v:1.1-2.2"}, {"mode": "inv"}):
+        assert not is_proved(replace(mutant, **changed))
 
 
 def test_what_costs_cycles_and_changes_no_value_is_one_that_replay_finds(monkeypatch):

@@ -22,6 +22,8 @@ from tests.graphs import images as inputs_of
 from tests.sim.modes import every_mode, modes
 from tests.sim.test_faults import sound
 
+# Runs of 1,000 cycles by the model, and whether they pass.
+SHARES = [(938, True), (1062, True), (937, False), (1063, False)]
 CONFIGS = {
     "test": named_config("test"),
     "small": named_config("small"),
@@ -178,6 +180,25 @@ def test_all_its_trials_share_the_simulator_of_the_plain_run(monkeypatch):
     assert asked == [rtl.LEAST_WORDS] * len(trials)
 
 
+@pytest.mark.parametrize(("taken", "passes"), SHARES)
+def test_hardware_that_takes_other_cycles_than_the_model_is_found(taken, passes, monkeypatch):
+    right = LayerReport("a", "conv", 0, 5, 0, None, None, None)
+    graph = small_graphs.one_conv()
+    design, x = qnn.compile(graph), inputs_of(graph, 1)
+    ran = Report("rtl", (right,), None, run_cycles=(1000, taken))
+    own = {"graph": graph, "artifact": design.artifact, "inputs": x}
+    trials = [Trial(name="any cycles", **own), Trial(name="these", cycles=1000, **own)]
+    monkeypatch.setattr("sim.verify._verify", lambda *_: ran)
+    monkeypatch.setattr(type(design.backend), "trials", lambda *_: trials)
+    report = verify(design, x, "rtl", thorough=True)
+    assert report.passed == passes
+    text = f"run 1 took {taken:,} cycles, not about 1,000 as the model says"
+    assert [(name, of.failure) for name, of in report.trials] == [
+        ("any cycles", None),
+        ("these", None if passes else text),
+    ]
+
+
 @pytest.fixture(scope="module")
 def thorough():
     design, x = sound()
@@ -194,6 +215,8 @@ def test_the_sound_design_passes_all_trials(thorough):
         *(f"a memory that stalls, seed {seed}" for seed in (1, 2, 3)),
         "a slow memory",
         "resets in the middle of a run",
+        "a memory at other addresses",
+        "a memory error of the program at another address",
         "a memory error of the program",
         "a memory error of the weights",
         "a memory error of the output",
@@ -263,8 +286,31 @@ def test_cells_for_synthesis_are_proved_to_compute_what_is_simulated():
             ),
             "resets in the middle of a run",
         ),
+        (
+            (
+                "qnn_accelerator.v",
+                "\\qnn_accelerator.shell.write_channel ",
+                "= requests__payload[39:0];",
+                "= requests__payload[39:0] & ~(40'd1 << 34);",
+            ),
+            "a memory at other addresses",
+        ),
+        (
+            (
+                "qnn_accelerator.v",
+                "\\qnn_accelerator.compute.sequencer.tiles_x ",
+                "before_last <= \\$9 ;",
+                "before_last <= \\$9 | 8;",
+            ),
+            "a network of every kind",
+        ),
     ],
-    ids=["a mode that the network does not use", "a value that a reset leaves"],
+    ids=[
+        "a mode that the network does not use",
+        "a value that a reset leaves",
+        "a bit of an address that was always zero",
+        "tiles that are computed for nothing",
+    ],
 )
 def test_a_fault_that_the_network_does_not_show_is_found(place, trial):
     design, x = sound()

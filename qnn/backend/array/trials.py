@@ -19,6 +19,7 @@ from qnn.runtime.given import images_of
 from qnn.runtime.limit import cycle_limit
 from qnn.runtime.tensors import pack_inputs
 from sim import dram, rtl
+from sim.cycles import simulate_cycles
 from sim.exercise import exercises
 from sim.memory_timing import MemoryTiming
 
@@ -27,7 +28,8 @@ EXERCISE_SEED = 1  # of the networks that are made for the purpose
 # From start to reset: while the first instructions are fetched, while weights and inputs are
 # loaded, and in the middle of computation and stores.
 RESETS = (25, 60, 110, 190, 320, 530, 870, 1430)
-LATENCY = 32  # of the memory in cycles, for the limit of a program that does not decode
+BASES = (dram.BASE, dram.OTHER_BASE)
+LATENCY = 32  # of the memory in cycles, where no timing is given
 NO_OPERATION = 0xF  # the highest code, which no instruction has
 
 
@@ -41,27 +43,38 @@ def rtl_trials(graph: Graph, image: Image, x, built: Mapping[str, bytes] | None)
     # One run is enough for what follows, and RTL is slow.
     x = images_of(x, slice(0, image.batch))
     own = {"graph": graph, "artifact": image, "inputs": x}
-    memory = dram.place(image, pack_inputs(image, x))
+    inputs = pack_inputs(image, x)
+    memory, elsewhere = (dram.place(image, inputs, base=base) for base in BASES)
     for seed in SEEDS:
         timing = {"timing": MemoryTiming.stalled(seed)}
         yield Trial(name=f"a memory that stalls, seed {seed}", options=timing, **own)
     slow = {"timing": MemoryTiming(latency=111, rate=image.config.bus_bytes * 3 // 8)}
     yield Trial(name="a slow memory", options=slow, **own)
     yield Trial(name="resets in the middle of a run", options={"resets": RESETS}, **own)
-    yield from _errors(own, image, memory)
+    options = {"base": elsewhere.base}
+    yield Trial(name="a memory at other addresses", options=options, **own)
+    yield from _errors(own, image, memory, elsewhere)
     yield from _proofs(own, built or {})
     # As large as the user's, so that all of them share one executable.
     words = rtl.memory_words(len(memory.content), image.config)
     yield from _exercises(image, {"least_words": words})
 
 
-def _errors(own, image, memory):
+def _errors(own, image, memory, elsewhere):
     """Runs that end with an error: of a read, of a write, and of an instruction."""
+    half = image.program_bytes // 2
+    # The address that is told has each bit once as a one and once as a zero, as far as it can.
+    flips = ((1 << bits) - 1 for bits in range(12, -1, -1))
+    flipped = next(half ^ flip for flip in flips if half ^ flip < image.program_bytes)
+    other = MemoryTiming(error_read=elsewhere.regions[0].address + flipped)
+    options = {"timing": other, "base": elsewhere.base}
+    name = "a memory error of the program at another address"
+    yield Trial(name=name, options=options, fails=True, **own)
     load, store = (memory.regions[n] for n in (0, 3))
     # The middle of the weights and of an output: neither the first burst nor the last.
     middle = image.program_bytes + (load.size - image.program_bytes) // 2
     for what, timing in (
-        ("of the program", MemoryTiming(error_read=load.address + image.program_bytes // 2)),
+        ("of the program", MemoryTiming(error_read=load.address + half)),
         ("of the weights", MemoryTiming(error_read=load.address + middle)),
         ("of the output", MemoryTiming(error_write=store.address + store.size // 2)),
     ):
@@ -103,7 +116,9 @@ def _exercises(image, options):
         )
         made = compile_graph(graph, image.config, batch)
         own = {"graph": graph, "artifact": made, "inputs": arrays if len(arrays) > 1 else arrays[0]}
-        yield Trial(name=f"a network {name}", options=options, **own)
+        # Steps that compute nothing new change no value: only the cycles tell of them.
+        cycles = simulate_cycles(made, LATENCY).cycles if options else None
+        yield Trial(name=f"a network {name}", options=options, cycles=cycles, **own)
         if options:
             stalled = {**options, "timing": MemoryTiming.stalled(EXERCISE_SEED)}
             yield Trial(name=f"a network {name}, stalled", options=stalled, **own)

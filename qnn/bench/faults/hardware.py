@@ -8,6 +8,7 @@ from pathlib import Path
 from hw.spec.verilog_files import simulation_texts
 from qnn.bench.faults.outcome import PlantedFault
 from qnn.bench.faults.outcome_file import campaign_digest
+from qnn.bench.faults.unseen_by_programs import is_proved
 from qnn.design import Design
 from qnn.eda.mutants import VerilogMutant, plant
 from qnn.eda.same_behaviour import same_behaviour
@@ -29,7 +30,8 @@ class HardwareFaults:
     """Mutants of a design's Verilog.
 
     Of those that the plain run does not find, Yosys proves that some can be seen at no pin. The
-    others are tried thoroughly, and what survives is compared with the sound module. A fault of
+    others are tried thoroughly, and what survives may have a proof of ours, or is compared with the
+    sound module. A fault of
     hardware is in every layer, so that the layer to name is the first that has a wrong value or
     does not end: localised is what names one. No run may take many more cycles than that of the
     sound design: a mutant that hangs is found.
@@ -71,7 +73,8 @@ class HardwareFaults:
         outcome = _judged(mutant, lambda: self._verify(mutant.number, thorough=True, **options))
         if outcome.found is not None:
             return outcome
-        return replace(outcome, equivalent=same_behaviour(self._planted, mutant))
+        proved = is_proved(mutant) or same_behaviour(self._planted, mutant)
+        return replace(outcome, equivalent=proved)
 
     @cached_property
     def _unseen(self) -> frozenset[int]:
