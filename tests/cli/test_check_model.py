@@ -23,7 +23,7 @@ def two():
 
 class Two(nn.Module):
     def forward(self, scene, state):
-        return scene.flatten(1).relu(), state.cumsum(1)
+        return scene.flatten(1).relu(), state.cumprod(1)
 
 
 def wide():
@@ -94,7 +94,7 @@ def test_several_inputs_have_a_shape_each(qnn, nets):
     code, out, _ = qnn("check", "nets_to_check:two", *shapes, "--json")
     assert code == 3
     (fault,) = json.loads(out)["faults"]
-    assert (fault["layer"], fault["operator"]) == ("", "aten.cumsum")
+    assert (fault["layer"], fault["operator"]) == ("", "aten.cumprod")
 
 
 def test_a_limit_of_the_array_is_a_fault(qnn, nets):

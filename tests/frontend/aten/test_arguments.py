@@ -6,13 +6,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, fx
+from torch._subclasses import FakeTensorMode
 from torch.export.graph_signature import OutputKind
+from torch.utils._pytree import tree_map
 
 from qnn.errors import ModelError
 from qnn.frontend.aten.registry import OPERATORS
 from qnn.frontend.exported import read
 from tests.float_results import float_results
 
+WITHOUT_VALUES = FakeTensorMode()
 IMAGES = {"x": torch.randn(2, 4, 8, 6), "other": torch.randn(2, 4, 8, 6)}
 SEQUENCES = {"x": torch.randn(2, 4, 16), "other": torch.randn(2, 4, 16)}
 VECTORS = {"x": torch.randn(2, 5), "other": torch.randn(2, 5)}
@@ -243,10 +246,10 @@ class Program:
         node = self.graph.call_function(
             overload, tuple(arguments[k] for k in first), {k: arguments[k] for k in rest}
         )
-        node.meta["val"] = result
+        node.meta["val"] = tree_map(_without_values, result)
         if isinstance(result, tuple):
             node, result = self.graph.call_function(operator.getitem, (node, 0)), result[0]
-            node.meta["val"] = result
+            node.meta["val"] = _without_values(result)
         # The other input is added, so that each reaches an output.
         self.graph.output((node, self.nodes["x"], self.nodes["other"]))
         self.result = result
@@ -261,7 +264,7 @@ class Program:
 
     def _placed(self, name, value):
         node = self.graph.placeholder(name)
-        node.meta["val"] = value
+        node.meta["val"] = _without_values(value)
         return node
 
     def _argument(self, value):
@@ -272,6 +275,11 @@ class Program:
             self.constants[name] = value
             return self._placed(name, value)
         return self.nodes.get(value, value) if isinstance(value, str) else value
+
+
+def _without_values(value):
+    """A tensor of the shape and type alone, as programs of torch.export have them."""
+    return WITHOUT_VALUES.from_tensor(value) if isinstance(value, Tensor) else value
 
 
 def outcome(overload, chosen):
