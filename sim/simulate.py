@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from qnn.backend.waves import Waves
 from qnn.design import Design
 from qnn.errors import DeviceError
+from qnn.host.named import named
+from qnn.host.results import host_results
 from qnn.ir.encode import Arrays, as_results, encode_input
 from qnn.ir.reference import reference
 from sim.record_waves import CYCLES, check_waves, record_waves
@@ -22,8 +25,11 @@ class Simulation:
 
     Members
     -------
-    outputs : integers of each output of the network, (images, *shape in the user's model)
-    exponents : an output's real value is ``integer * 2**-exponent``
+    outputs : integers of each output of the network, (images, *shape), before the host computes;
+        a tuple with names: those of the user's model, or else of the operators
+    exponents : an output's real value is ``integer * 2**-exponent``, in the same order
+    results : what the user's model gives, nested as it is: float64, or int64 for classes, after
+        what the host computes, such as an argmax or boxes
     cycles : of each run, which computes ``design.artifact.batch`` inputs; None where the device
         has no clock
     layer_cycles : of each layer for one image, which add up to all; empty without a clock
@@ -34,6 +40,7 @@ class Simulation:
     device: str
     outputs: tuple[np.ndarray, ...]
     exponents: tuple[int, ...]
+    results: Any
     cycles: tuple[int, ...] | None = None
     layer_cycles: Mapping[str, float] = field(default_factory=dict)
     cycles_per_second: float | None = None
@@ -103,7 +110,12 @@ def simulate(
 
 
 def _simulation(design, device, tensors, **measured):
-    results = design.graph.outputs
-    outputs = tuple(as_results(*pair) for pair in zip(results, tensors, strict=True))
-    exponents = tuple(design.graph[result.name].type.exponent for result in results)
-    return Simulation(device, outputs, exponents, **measured)
+    graph = design.graph
+    outputs = [as_results(*pair) for pair in zip(graph.outputs, tensors, strict=True)]
+    exponents = [graph[output.name].type.exponent for output in graph.outputs]
+    parts = [
+        np.ldexp(each.astype(np.float64), -e) for each, e in zip(outputs, exponents, strict=True)
+    ]
+    results = host_results(parts, [output.axes for output in graph.outputs], graph.host)
+    names = graph.output_names
+    return Simulation(device, named(outputs, names), named(exponents, names), results, **measured)

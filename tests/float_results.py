@@ -4,25 +4,16 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import unfinished
-from qnn.ir.shape import ends, order_of
-
-FUNCTIONS = {
-    "softmax": torch.softmax,
-    "log_softmax": torch.log_softmax,
-    "argmax": torch.argmax,
-    "argmax_keepdim": lambda scores, along: scores.argmax(along, keepdim=True),
-}
+from qnn.frontend.run import stream
+from qnn.host.results import host_results
+from qnn.ir.shape import laid_out
+from qnn.tasks.structures import tensors_of
 
 
 def float_results(graph: FloatGraph, *images: Tensor) -> tuple[Tensor, ...]:
-    """One tensor for each that the model gives, (images, ...), by PyTorch's own functions."""
-    axes = ends([output.axes for output in graph.outputs])
-    return tuple(map(_finished, unfinished(graph, *images), axes))
-
-
-def _finished(scores, axes):
-    order = order_of(axes)
-    if order is None or order.function is None:
-        return scores
-    return FUNCTIONS[order.function](scores, 1 + order.along)
+    """One tensor for each that the model gives, (images, ...), the host's steps in float32."""
+    names = [output.name for output in graph.outputs]
+    values = {name: value for name, value in stream(graph, *images) if name in names}
+    parts = [laid_out(values[each.name], each.axes, each.shape) for each in graph.outputs]
+    axes = [output.axes for output in graph.outputs]
+    return tensors_of(host_results(parts, axes, graph.host, torch))

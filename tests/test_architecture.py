@@ -9,18 +9,25 @@ ROOT = Path(__file__).resolve().parents[1]
 
 MAY_IMPORT = {
     "hw.spec.isa.codes": set(),  # what a weight code is, also for training
-    "hw.spec": {"hw.spec.isa.codes", "qnn.ir.shape"},
+    "hw.spec": {"hw.spec.isa.codes", "qnn.host", "qnn.ir.shape"},
     "hw": {"hw.spec", "hw.spec.isa.codes"},
     "qnn.tasks": set(),  # what outputs are for, also for drivers
     "qnn.quant": {"qnn.tasks", "hw.spec.isa.codes"},
-    "qnn.ir.named": set(),  # the names of results, also for drivers
-    "qnn.ir.shape": {"qnn.ir.named"},  # which axes a user's array has, also for drivers
+    "qnn.ir.shape": set(),  # which axes a user's array has, also for drivers
+    "qnn.host": {"qnn.ir.shape"},  # what is computed of a network's results, also for drivers
     "qnn.ir.codes": set(),  # integers of an input's type, also for drivers
     "qnn.ir.scaling": set(),  # how a user's data are scaled, also for drivers
-    "qnn.ir": {"qnn.ir.codes", "qnn.ir.scaling", "qnn.ir.shape", "qnn.quant", "hw.spec.isa.codes"},
+    "qnn.ir": {
+        "qnn.host",
+        "qnn.ir.codes",
+        "qnn.ir.scaling",
+        "qnn.ir.shape",
+        "qnn.quant",
+        "hw.spec.isa.codes",
+    },
     "qnn.functions": {"qnn.quant"},  # of one variable, which tables hold
-    "qnn.nn": {"qnn.functions", "qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
-    "qnn.frontend": {"qnn.functions", "qnn.ir", "qnn.ir.shape"},
+    "qnn.nn": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
+    "qnn.frontend": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape"},
     "qnn.ptq": {
         "qnn.frontend",
         "qnn.functions",
@@ -38,8 +45,8 @@ MAY_IMPORT = {
     "qnn.manifest": set(),  # what a build folder says of itself
     "qnn.design": {"qnn.licence", "qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
     "qnn.runtime": {
+        "qnn.host",
         "qnn.ir.codes",
-        "qnn.ir.named",
         "qnn.ir.scaling",
         "qnn.ir.shape",
         "qnn.tasks",
@@ -69,7 +76,7 @@ MAY_IMPORT = {
     },
     # of any back end
     "sim.record_waves": {"sim.verification", "qnn.backend", "qnn.design", "qnn.ir"},
-    "sim.simulate": {"sim.record_waves", "qnn.backend", "qnn.design", "qnn.ir"},
+    "sim.simulate": {"sim.record_waves", "qnn.backend", "qnn.design", "qnn.host", "qnn.ir"},
     "sim.verification": {"qnn.backend"},
     "sim.compare": {"sim.verification", "qnn.backend", "qnn.ir"},
     "sim.verify": {
@@ -126,6 +133,7 @@ MAY_IMPORT = {
         "qnn",
         "qnn.nn",
         "qnn.quant",
+        "qnn.host",
         "qnn.ir",
         "qnn.ir.shape",
         "qnn.frontend",

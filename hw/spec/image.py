@@ -19,6 +19,9 @@ from hw.spec.isa.encoding import InstructionError
 from hw.spec.isa.program import Program
 from qnn.fields import Count, Exponent, Place, Whole, parsed, typed
 from qnn.files import read_file, write_whole
+from qnn.host.program import HostProgram
+from qnn.host.results import array_names
+from qnn.ir.shape import joined, joined_shape
 
 MAGIC = b"QNNIMAGE"
 VERSION = 6
@@ -146,6 +149,7 @@ class Image:
     input_axes : of each input's array as the user gives it, see ``qnn.ir.shape``
     output_shapes : as the user's model gives them, without the batch dimension
     output_axes : what their sizes are; None: any, of values in the order (channels, height, width)
+    host : what the host computes of the outputs, a ``HostProgram`` as text; None: nothing
     pixel_tables : for each input the integer that an 8-bit pixel is, by channel and pixel:
         (channels, 256); None where the user gives reals
     input_bytes, output_bytes, scratch_bytes : sizes of those regions
@@ -168,6 +172,7 @@ class Image:
     layers: tuple[Layer, ...]
     program_bytes: Place
     payload: Any
+    host: str | None = None
 
     @cached_property
     def program(self) -> Program:
@@ -182,6 +187,18 @@ class Image:
             return Program.decode(self.payload[: self.program_bytes], "image")
         except InstructionError as error:
             raise ImageError(str(error)) from None
+
+    @cached_property
+    def host_program(self) -> HostProgram | None:
+        """The steps of ``host``."""
+        tensors = joined(self.output_shapes, self.output_axes, joined_shape)
+        return None if self.host is None else HostProgram.parse(self.host, len(tensors))
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """A name of its own for the array of each output, see ``qnn.host.results.array_names``."""
+        names = [layout.name for layout in self.network_outputs]
+        return array_names(names, self.output_axes, self.host_program)
 
     @property
     def network_inputs(self) -> tuple[TensorLayout, ...]:
@@ -203,6 +220,8 @@ class Image:
         fields = asdict(replace(self, payload=b""))
         del fields["payload"]
         # Few networks have any of these, so that most images do not name them.
+        if self.host is None:
+            del fields["host"]
         for layer in fields["layers"]:
             if layer["order"] is None:
                 del layer["order"]

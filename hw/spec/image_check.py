@@ -14,7 +14,7 @@ from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES
 from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
-from qnn.ir.shape import AXES, fits_axes, fits_joins, fits_output
+from qnn.ir.shape import AXES, fits_axes, fits_joins, fits_output, joined, joined_shape
 
 PIXELS = 256  # that 8 bits tell apart
 # A simulator works out all reads of an instruction at once: real ones have some 100,000.
@@ -164,6 +164,10 @@ def _check_axes(image):
     follow = fits_joins(image.output_shapes, image.output_axes)
     needs = "outputs that continue the one before along its axis"
     _require(follow, "output_axes", needs, image.output_axes)
+    if image.host is not None:
+        # Both raise ValueError with a text of their own.
+        tensors = joined(image.output_shapes, image.output_axes, joined_shape)
+        image.host_program.shapes(tensors)
 
 
 def _check_layer(image, layer: Layer, place):

@@ -1,5 +1,6 @@
 """What an artifact says of its tensors to drivers and tools, and what the network says of them."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from qnn.quant.qtype import QType
 
 TABLE = "pixel table"  # the fact that is compared value by value
 TYPE_FACTS = ("bits", "signed", "exponent", "zero_point")
+HOST = "host program"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,13 @@ def table_fact(table: Iterable[Iterable[int]] | None) -> tuple[tuple[int, ...], 
     return None if table is None else tuple(tuple(int(value) for value in row) for row in table)
 
 
+def host_fact(text: str | None) -> str | None:
+    """What the host computes of the outputs, in a few words that are equal for equal programs."""
+    if text is None:
+        return None
+    return f"of {text.count(chr(10))} steps ({hashlib.sha256(text.encode()).hexdigest()[:12]})"
+
+
 def graph_claims(graph: Graph, lowered: Graph) -> dict[tuple[str, str], Claim]:
     """What the network itself says, by kind and name.
 
@@ -94,6 +103,7 @@ def graph_claims(graph: Graph, lowered: Graph) -> dict[tuple[str, str], Claim]:
             {
                 "shape": tuple(output.shape),
                 "axes": output.axes,
+                HOST: host_fact(graph.host and graph.host.text(full=True)),
                 **node_facts(graph[output.name]),
             },
         )

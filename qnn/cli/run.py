@@ -54,7 +54,6 @@ def run(
 ) -> None:
     """Run the design in BUILD on a board, with the driver that its folder 'driver' holds."""
     from qnn.array_file import write_arrays
-    from qnn.ir.graph import array_names
     from qnn.runtime.given import image_count
 
     asked = asked_task(task)
@@ -70,7 +69,7 @@ def run(
     # The driver's images are as cameras and files have them.
     outputs, seconds = execute(device, design, channels_last(pixels))
     if out is not None:
-        names = array_names(design.graph.outputs)
+        names = design.graph.output_names
         write_arrays(out, dict(zip(names, outputs, strict=True)))
     found = outputs_measured(design.graph, outputs, labels, kinds, pixels)
     result = {"device": device, "images": count, **found, "seconds": seconds}

@@ -44,7 +44,6 @@ def simulate(
 ) -> None:
     """Run the design in BUILD on test images."""
     from qnn.array_file import write_arrays
-    from qnn.ir.graph import array_names
     from qnn.runtime.given import image_count
     from sim.simulate import simulate
 
@@ -62,7 +61,7 @@ def simulate(
     run = simulate(design, pixels, device=device, waves=waves, waves_cycles=waves_cycles)
     seconds = time.perf_counter() - started
     if out is not None:
-        names = array_names(design.graph.outputs)
+        names = design.graph.output_names
         write_arrays(out, dict(zip(names, run.outputs, strict=True)))
     found = outputs_measured(design.graph, run.outputs, labels, kinds, pixels)
     result = {

@@ -57,7 +57,7 @@ def design_tasks(
     from qnn.tasks.outputs import checked_labels, find_tasks, fitting
 
     # Labels may come for all outputs in one array, or for each in its own.
-    shapes = [output.shape for output in results_of(graph.outputs)]
+    shapes = [output.shape for output in results_of(graph.outputs, graph.host)]
     labels = fitting(shapes, labels)
     given = graph.inputs[0].shape if len(graph.inputs) == 1 else None
     kinds = find_tasks(shapes, labels, asked, given)
@@ -82,9 +82,9 @@ def outputs_measured(
     """
     import numpy as np
 
+    from qnn.host.results import host_scores
     from qnn.ir.encode import encode_input
     from qnn.ir.graph import results_of
-    from qnn.ir.shape import joined
     from qnn.tasks.outputs import scores
 
     reals = [
@@ -94,9 +94,9 @@ def outputs_measured(
     own = None
     if not isinstance(x, tuple):
         own = encode_input(graph, x) * graph.inputs[0].type.scale
-    # Of several parts of one tensor, its task has all of them.
-    reals = joined(reals, [output.axes for output in graph.outputs], np.concatenate)
-    names = [output.name for output in results_of(graph.outputs)]
+    # Of what the user gets, as tasks are.
+    reals = host_scores(reals, [output.axes for output in graph.outputs], graph.host)
+    names = [output.name for output in results_of(graph.outputs, graph.host)]
     return told(names, kinds, scores(kinds, reals, labels, own))
 
 

@@ -37,6 +37,7 @@ def assemble(state: Compilation) -> Compilation:
         input_axes=tuple(node.axes for node in state.graph.inputs),
         output_shapes=tuple(output.shape for output in state.graph.outputs),
         output_axes=tuple(output.axes for output in state.graph.outputs),
+        host=None if state.graph.host is None else state.graph.host.text(full=True),
         pixel_tables=tuple(_table(node) for node in state.graph.inputs),
         input_bytes=_words(inputs, config) * word_bytes,
         output_bytes=_words(outputs, config) * word_bytes,

@@ -39,10 +39,7 @@ def free_orders(graph: Graph, config: SvpeConfig) -> dict[str, Order]:
 
 def ordered(graph: Graph, orders: Mapping[str, Order]) -> Graph:
     """The same network with the channels of some tensors in other orders."""
-    return Graph(
-        tuple(_ordered(node, orders) for node in graph.nodes),
-        graph.outputs,
-    )
+    return replace(graph, nodes=tuple(_ordered(node, orders) for node in graph.nodes))
 
 
 @dataclass(eq=False)

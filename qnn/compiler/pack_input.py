@@ -65,7 +65,7 @@ def pack_input(graph: Graph, name: str, config: SvpeConfig) -> tuple[Graph, Gath
     changed = {node.name: _over(node, down, across) for node in graph.users(name)}
     changed[name] = replace(given, shape=shape, table=None, axes=None)
     nodes = tuple(changed.get(node.name, node) for node in graph.nodes)
-    return Graph(nodes, graph.outputs), gather
+    return replace(graph, nodes=nodes), gather
 
 
 def _windows(graph, given):

@@ -28,4 +28,4 @@ def place_concats(graph: Graph) -> Graph:
                 operands.append(name)
             node = replace(node, inputs=tuple(operands))
         nodes.append(node)
-    return Graph(tuple(nodes), graph.outputs)
+    return replace(graph, nodes=tuple(nodes))

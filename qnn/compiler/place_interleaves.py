@@ -31,7 +31,7 @@ def place_interleaves(graph: Graph) -> Graph:
             node = replace(node, inputs=tuple(operand.name for operand in operands))
         if node.name not in moved:
             nodes.append(node)
-    return Graph(tuple(nodes), graph.outputs)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _same(parts, node):

@@ -1,5 +1,7 @@
 """Pass: nodes that reach no output go."""
 
+from dataclasses import replace
+
 from qnn.ir.graph import Graph
 
 
@@ -10,4 +12,4 @@ def remove_unused(graph: Graph) -> Graph:
         if node.name in used:
             used.update(node.inputs)
     kept = (node for node in graph.nodes if node.name in used or node in graph.inputs)
-    return Graph(tuple(kept), graph.outputs)
+    return replace(graph, nodes=tuple(kept))

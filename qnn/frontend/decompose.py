@@ -6,7 +6,6 @@ from typing import Any
 from torch import Tensor, fx
 from torch._decomp import get_decompositions
 
-from qnn.frontend.outputs import is_finished
 from qnn.frontend.steps import calls_of, read_steps, traced
 
 # Of the nodes that are made: how many tables lie between them and the user's call.
@@ -49,8 +48,7 @@ def by_steps(
     read : gives what a call gives, of what is in ``values``
     """
     steps = steps_of(node)
-    # Of a function that the host finishes, and that is no step, only outputs know.
-    if steps is None or any(map(is_finished, calls_of(steps))):
+    if steps is None:
         return None
     try:
         return read_steps(steps, node, values, read)

@@ -44,7 +44,9 @@ def evaluated(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
         raise FaultyModel([Fault(site_of(node), "needs no random numbers", cure)])
 
     def held(operand):
-        return _like(operand) if computed(values[operand]) else values[operand]
+        # Of what the host computes there is no value here.
+        known = values[operand] is not None and not computed(values[operand])
+        return values[operand] if known else _like(operand)
 
     args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), held)
     with torch.no_grad():

@@ -20,19 +20,15 @@ from qnn.frontend.expand import expanded, expansion_of
 from qnn.frontend.faults import Fault, FaultyModel, Site, site_of, target_of
 from qnn.frontend.folded import read_in_parts
 from qnn.frontend.graph import FloatGraph, needed
+from qnn.frontend.host_cut import HostCut, host_cut
+from qnn.frontend.host_part import host_part
 from qnn.frontend.inputs import as_given, input_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.names import Names
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
-from qnn.frontend.outputs import (
-    function_of,
-    has_finished_places,
-    is_finished,
-    outputs_of,
-    scores_of,
-)
-from qnn.frontend.signature import given_to, labels, live_nodes, results, states, warn_of_unread
+from qnn.frontend.outputs import outputs_of
+from qnn.frontend.signature import given_to, live_nodes, states, warn_of_unread
 from qnn.frontend.through import passage
 from qnn.frontend.views import (
     CONCATS,
@@ -75,6 +71,7 @@ class _Walk:
     cuts : whether views may be cut into pieces
     values : what was computed at each node: an operator of the float graph, or a constant
     states : buffers that are no constants, each with its fault
+    cut : the calls that the host computes
     unknown : names of stand-ins for results that no float graph has, of whatever shape
     """
 
@@ -87,7 +84,7 @@ class _Walk:
     faults: list[Fault] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     states: dict[fx.Node, Fault] = field(default_factory=dict)
-    functions: dict[fx.Node, tuple[str, int]] = field(default_factory=dict)  # of outputs
+    cut: HostCut = field(init=False)
     constants: dict[str, str] = field(init=False)  # placeholder to the name of its tensor
     batch: int = field(init=False)  # images of each input, the first axis of all that is computed
     materialise: Materialise = field(init=False)
@@ -111,6 +108,8 @@ class _Walk:
         # What no result needs is not read: it may be whatever it is.
         live = live_nodes(self.program)
         self.states = states(self.program, live)
+        nodes = [node for node in self.program.graph.nodes if node in live]
+        self.cut = host_cut(nodes, self.program.graph_signature.user_inputs, self.batch)
         readers = {"placeholder": self._placeholder, "call_function": self._call}
         for node in self.program.graph.nodes:
             if node in live or node.op == "placeholder":
@@ -119,11 +118,11 @@ class _Walk:
                 except FaultyModel as error:
                     self.faults += error.faults
                     self.values[node] = self._stand_in(node)
-        outputs = self._outputs()
+        outputs, host = self._outputs()
         if self.faults:
             raise FaultyModel(dict.fromkeys(self.faults))
         warn_of_unread(self.program, live)
-        return FloatGraph(needed(self.nodes.values(), outputs), outputs)
+        return FloatGraph(needed(self.nodes.values(), outputs), outputs, host)
 
     def _placeholder(self, node):
         if node in self.states:
@@ -146,8 +145,10 @@ class _Walk:
         return getattr(self.program.graph_module, node.target, None)
 
     def _call(self, node):
-        if is_finished(node):
-            return self._finished(node)
+        if node in self.cut.refused:
+            raise self.cut.refused[node]
+        if node in self.cut.nodes:
+            return None  # of the host, which only the outputs look at
         if node.target is operator.getitem:
             return self._item(node)
         if target_of(node) in CHECKS:
@@ -173,8 +174,6 @@ class _Walk:
         return found
 
     def _operator(self, node):
-        if has_finished_places(node):
-            return self.values[node.args[0]]
         expansion = expansion_of(node, self.values)
         if expansion is not None or target_of(node) in OPERATORS or only_moves(node):
             return self._taken(node, expansion)
@@ -222,13 +221,6 @@ class _Walk:
         if isinstance(result, list):
             return [self._add(each) for each in result]
         return self._add(result)
-
-    def _finished(self, node):
-        """What is finished by the host, which only the outputs look at."""
-        value = self.values[scores_of(node)]
-        if not self._is_unknown(value):
-            self.functions[node] = function_of(node)
-        return value
 
     def _moved(self, node):
         """Views of what only reshapes, permutes or selects, or the operand that is alike."""
@@ -280,20 +272,21 @@ class _Walk:
         return self._add(result)
 
     def _outputs(self):
-        outputs = []
-        for item, label in zip(results(self.program), labels(self.program), strict=True):
-            value = self.values.get(item) if isinstance(item, fx.Node) else None
-            if not computed(value):
-                self.faults.append(Fault(Site("", ""), OUTPUT, "return nothing else"))
-                continue
+        """The network's outputs, and what the host computes of them; faults are noted."""
+        found, outputs = host_part(self.program, self.cut), []
+        no_result = Fault(Site("", ""), OUTPUT, "return nothing else")
+        self.faults += [no_result] * found.constants
+        for node, axis in found.tensors:
+            value = self.values.get(node)
             try:
+                if not computed(value):
+                    self.faults.append(no_result)
                 # Nothing is known of what stands in for a fault.
-                if not self._is_unknown(value):
-                    function = self.functions.get(item)
-                    outputs += outputs_of(item, value, function, self.materialise, label)
+                elif not self._is_unknown(value):
+                    outputs += outputs_of(node, value, axis, self.materialise)
             except FaultyModel as error:
                 self.faults += error.faults
-        return tuple(outputs)
+        return tuple(outputs), None if self.faults else found.program(self.values)
 
 
 def _is_tensor(node):

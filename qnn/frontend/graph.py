@@ -8,15 +8,22 @@ from functools import cached_property
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.input import FloatInput
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.host.program import HostProgram
 from qnn.ir.graph import Output
 
 
 @dataclass(frozen=True, eq=False)
 class FloatGraph:
-    """A float network in topological order; its inputs come first."""
+    """A float network in topological order; its inputs come first.
+
+    Members
+    -------
+    host : what the host computes of the outputs; None: the user gets them as they are
+    """
 
     nodes: tuple[FloatOperator, ...]
     outputs: tuple[Output, ...]
+    host: HostProgram | None = None
 
     def __getitem__(self, name: str) -> FloatOperator:
         return self._by_name[name]
@@ -45,7 +52,8 @@ class FloatGraph:
 
     def __str__(self) -> str:
         outputs = ", ".join(output.name for output in self.outputs)
-        return "\n".join([*map(str, self.nodes), f"return {outputs}"])
+        lines = [*map(str, self.nodes), f"return {outputs}"]
+        return "\n".join(lines if self.host is None else [*lines, str(self.host)])
 
     # Indices, each made once: the passes and the quantizer ask for every node.
 

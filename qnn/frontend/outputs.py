@@ -1,6 +1,5 @@
-"""Outputs of the network: what a tensor is for the host, which lays it out and may finish it."""
+"""Outputs of the network: what a tensor is for the host, which lays it out."""
 
-import operator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise, permutations
@@ -9,156 +8,62 @@ from math import prod
 import torch
 from torch import Tensor, fx
 
-from qnn.frontend.faults import FaultyModel, site_of, target_of
+from qnn.frontend.faults import FaultyModel
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.side_by_side import ends_of
 from qnn.frontend.views import Held, View, in_order, view_of, whole
 from qnn.ir.graph import Output
-from qnn.ir.shape import Order, order_of
-
-# What the host computes in float64 at the end of a network, by ATen's names.
-FINISHED = {
-    "aten.softmax": "softmax",
-    "aten._softmax": "softmax",
-    "aten.log_softmax": "log_softmax",
-    "aten._log_softmax": "log_softmax",
-}
-ARGMAX = "aten.argmax"
-# Their second result is an argmax, where it alone is used.
-WITH_PLACES = ("aten.max", "aten.topk")
+from qnn.ir.shape import Order
 
 
-def is_finished(node: fx.Node) -> bool:
-    """Whether ``node`` is a function of scores that the network gives to the user, and no more."""
-    if target_of(node) in FINISHED:
-        only = all(user.op == "output" or _chooses_alike(user, node) for user in node.users)
-    else:
-        only = _is_argmax(node) and all(user.op == "output" for user in node.users)
-    # In one type: a cast would be another function.
-    return only and _scores(node).dtype == torch.float32 and _scores(node).dim() > 1
-
-
-def has_finished_places(node: fx.Node) -> bool:
-    """Whether of a call's results the places of the greatest values alone are used, by the host."""
-    return target_of(node) in WITH_PLACES and all(map(is_finished, node.users))
-
-
-def scores_of(node: fx.Node) -> fx.Node:
-    """What a finished node is computed of."""
-    return (node.args[0] if node.target is operator.getitem else node).args[0]
-
-
-def _scores(node):
-    return scores_of(node).meta["val"]
-
-
-def _is_argmax(node):
-    if node.target is not operator.getitem:
-        return target_of(node) == ARGMAX
-    call, index = node.args
-    if index != 1 or target_of(call) not in WITH_PLACES:
-        return False
-    # Of more than the greatest value the order is another question.
-    return target_of(call) != "aten.topk" or (call.args[1] == 1 and all(call.args[3:4]))
-
-
-def _chooses_alike(user, node):
-    """Whether ``user`` is an argmax of probabilities, whose order is that of their scores."""
-    choices = list(user.users) if has_finished_places(user) else [user]
-    return all(
-        _is_argmax(each) and is_finished(each) and _axis_of(each) == _axis_of(node)
-        for each in choices
-    )
-
-
-def _axis_of(node):
-    """The axis of the scores that a finished node runs over, the batch's too; None: all."""
-    call = node.args[0] if node.target is operator.getitem else node
-    if target_of(call) == "aten.topk":
-        dim = call.args[2] if len(call.args) > 2 else -1
-    else:
-        dim = call.args[1] if len(call.args) > 1 else None
-    return None if dim is None else dim % _scores(node).dim()
-
-
-def function_of(node: fx.Node) -> tuple[str, int]:
-    """The function of a finished node, and its axis without the batch."""
-    axis = _axis_of(node)
-    if not axis:
-        raise View("", site_of(node), (), torch.empty(0)).refuse(
-            "to run over an axis of one image", "over the batch", "name another axis"
-        )
-    if not _is_argmax(node):
-        return FINISHED[target_of(node)], axis - 1
-    kept = node.meta["val"].dim() == _scores(node).dim()
-    return "argmax_keepdim" if kept else "argmax", axis - 1
-
-
-def outputs_of(
-    node: fx.Node,
-    value: Held,
-    function: tuple[str, int] | None,
-    make: Materialise,
-    label: str | None = None,
-) -> list[Output]:
-    """The outputs of which a tensor of the user's consists: one, or parts along one of its axes.
+def outputs_of(node: fx.Node, value: Held, axis: int, make: Materialise) -> list[Output]:
+    """The outputs of which a tensor of the network's consists: one, or parts along one of its axes.
 
     Parameters
     ----------
-    value : of ``node``, or what a finished one is computed of
-    function : what the host computes of ``value``, and its axis
-    label : its name in the user's model
+    value : of ``node``
+    axis : that its images lie along, which is the first one of the outputs
 
     Raises
     ------
     FaultyModel
         No operators give it; it says what the tensor lacks as a whole.
     """
-    # An argmax has fewer axes than the network's own result.
-    view = view_of(node if function is None else scores_of(node), value)
-    shape = tuple(view.index.shape[1:])
-    *parts, last = _outputs_of(view, shape, function, make)
-    if label is not None:
-        order = order_of(last.axes) or Order((prod(last.shape),), (0,))
-        last = replace(last, axes=str(replace(order, label=label)))
-    return [*parts, last]
-
-
-def _outputs_of(view, shape, function, make):
+    view = view_of(node, value)
+    if axis:
+        view = replace(view, index=view.index.movedim(axis, 0), instead=None)
     # The host joins parts for nothing, which pieces of one operator would be copies for.
     with make.uncut():
         try:
             one = of_one_operator(view, make)
         except FaultyModel:
             one = None
-            parts = _parts(view, function, make)
+            parts = _parts(view, make)
             if parts is not None:
                 return parts
     one = one or of_one_operator(view, make)
     order = layout_of(one, make.batch)
-    return [Output(one.sources[0].name, shape, axes_of(one, order, shape, function))]
+    axes = None if order is None or in_order(one) else str(order)
+    return [Output(one.sources[0].name, tuple(view.index.shape[1:]), axes)]
 
 
-def _parts(view, function, make):
+def _parts(view, make):
     """Parts side by side, as the joined heads of a detector; None: there are none."""
     places = view.of_one_image(make.batch)
     for axis in range(places.dim()):
-        # What is computed along the axis needs all of it.
-        if function is not None and function[1] == axis:
-            continue
         owners = view.source_of(places).movedim(axis, 0).flatten(1)
         ends = ends_of(owners, len(view.sources))
         if len(ends) == 2:
             continue
         with suppress(FaultyModel):
             return [
-                _part(view, (axis, start, end), function, make, last=end == ends[-1])
+                _part(view, (axis, start, end), make, last=end == ends[-1])
                 for start, end in pairwise(ends)
             ]
     return None
 
 
-def _part(view, cut, function, make, last):
+def _part(view, cut, make, last):
     axis, start, end = cut
     # Behind the batch.
     index = view.index.narrow(1 + axis, start, end - start)
@@ -166,8 +71,6 @@ def _part(view, cut, function, make, last):
     part = of_one_operator(part, make)
     shape = tuple(index.shape[1:])
     order = layout_of(part, make.batch) or Order((prod(shape),), (0,))
-    if function is not None:
-        order = replace(order, function=function[0], along=function[1])
     return Output(part.sources[0].name, shape, str(order if last else replace(order, join=axis)))
 
 
@@ -240,17 +143,6 @@ def layout_of(view: View, batch: int) -> Order | None:
             return None
         reach *= dims[n][0]
     return Order(sizes, tuple(slots.index(n) for n in range(len(dims))))
-
-
-def axes_of(
-    view: View, order: Order | None, shape: tuple[int, ...], function: tuple[str, int] | None
-) -> str | None:
-    """The axes of an output of ``shape``; None where it is its block in the block's own order."""
-    if function is not None:
-        # What is computed on has the user's shape, so that its block is that already.
-        order = order or Order((prod(shape),), (0,))
-        return str(replace(order, function=function[0], along=function[1]))
-    return None if order is None or in_order(view) else str(order)
 
 
 def _dims(places: Tensor) -> list[tuple[int, int]] | None:

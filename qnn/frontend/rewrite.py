@@ -23,7 +23,7 @@ class Rewrite:
         self._nodes = {node.name: node for node in graph.nodes}
         self._place = {node.name: place for place, node in enumerate(graph.nodes)}
         self._taken = set(self._nodes)
-        self._outputs = list(graph.outputs)
+        self._outputs, self._host = list(graph.outputs), graph.host
         self._readers: dict[str, Counter[str]] = {}
         for node in graph.nodes:
             self._count(node, 1)
@@ -96,7 +96,7 @@ class Rewrite:
     def graph(self) -> FloatGraph:
         """The graph as it is now."""
         nodes = (self._nodes[name] for names in self._places for name in names)
-        return FloatGraph(tuple(nodes), tuple(self._outputs))
+        return FloatGraph(tuple(nodes), tuple(self._outputs), self._host)
 
     def _count(self, node, change):
         for name in node.inputs:

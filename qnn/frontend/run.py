@@ -7,7 +7,8 @@ from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.input import FloatInput
-from qnn.ir.shape import joined, laid_out, to_blocks, user_shape, usual_axes
+from qnn.host.results import host_scores
+from qnn.ir.shape import laid_out, to_blocks, user_shape, usual_axes
 
 
 def blocks_of(graph: FloatGraph, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -22,12 +23,12 @@ def shape_of(source: FloatInput) -> tuple[int, ...]:
 
 
 def unfinished_of(graph: FloatGraph, values: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-    """What the user gets before the host computes of it, of ``values`` with those of all outputs.
+    """The scores of what the user gets, of ``values`` with those of all outputs.
 
-    Such are the scores of an argmax.
+    Such are what an argmax chooses among; what the host computes before is in PyTorch's floats.
     """
     parts = [laid_out(values[each.name], each.axes, each.shape) for each in graph.outputs]
-    return joined(parts, [each.axes for each in graph.outputs], torch.cat)
+    return host_scores(parts, [each.axes for each in graph.outputs], graph.host, torch)
 
 
 def unfinished(graph: FloatGraph, *images: Tensor) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from typing import Any
 
 from torch import Tensor, fx
 from torch.export import ExportedProgram
@@ -10,6 +11,7 @@ from torch.utils import _pytree
 
 from qnn.errors import QnnWarning
 from qnn.frontend.faults import Fault, Site, listed
+from qnn.host.named import Structure
 
 
 def results(program: ExportedProgram) -> list:
@@ -17,28 +19,50 @@ def results(program: ExportedProgram) -> list:
     return [item for item in _leaves(program) if item is not None]
 
 
-def labels(program: ExportedProgram) -> list[str | None]:
-    """The name of each of ``results``: its keys and fields with dots, ``scores.0``.
+def structure(program: ExportedProgram) -> Structure:
+    """How ``results`` are nested in the user's model, by their numbers.
 
-    Where no result has a key, as in tuples and lists, none has a name.
+    A number where there is one result, and a list of numbers where they are nested in nothing but
+    one tuple or list. Dictionaries, named tuples and classes have keys of words alone.
     """
     leaves = _leaves(program)
+    numbers = iter(range(len(leaves)))
+    given = [None if leaf is None else next(numbers) for leaf in leaves]
     try:
         tree = _pytree.tree_unflatten(list(range(len(leaves))), program.call_spec.out_spec)
-        paths = [path for path, _ in _pytree.tree_flatten_with_path(tree)[0]]
+        pairs = [(path, given[n]) for path, n in _pytree.tree_flatten_with_path(tree)[0]]
+        found = _nested(pairs)
     except Exception:  # any: the user's own classes build themselves as they like
-        paths = [()] * len(leaves)
-    paths = [path for path, leaf in zip(paths, leaves, strict=True) if leaf is not None]
-    names = list(map(_label, paths))
-    keyed = any(not isinstance(key, _pytree.SequenceKey) for path in paths for key in path)
+        found = given
+    is_flat = not isinstance(found, dict | list) or all(
+        not isinstance(each, dict | list) for each in found
+    )
+    if isinstance(found, dict) or not is_flat:
+        return found
+    # Where nothing has a name, nothing stands for what was left out.
+    plain = [number for number in given if number is not None]
+    return plain if len(plain) != 1 else plain[0]
+
+
+def _nested(pairs):
+    if len(pairs) == 1 and not pairs[0][0]:
+        return pairs[0][1]
+    groups: dict[Any, list] = {}
+    for (key, *path), leaf in pairs:
+        groups.setdefault(key, []).append((path, leaf))
+    found = {key: _nested(group) for key, group in groups.items()}
+    if all(isinstance(key, _pytree.SequenceKey) for key in found):
+        return list(found.values())
+    named = {_word(key): each for key, each in found.items()}
     # Two keys that differ in a space alone would be one name.
-    return names if keyed and len(set(names)) == len(names) else [None] * len(names)
+    if len(named) < len(found):
+        raise ValueError("keys that are no names")
+    return named
 
 
-def _label(path):
-    # A key of a dictionary, a number in a tuple or list, or a field of a class.
-    keys = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path]
-    text = re.sub(r"[^\w.-]", "_", ".".join(keys)) or "_"
+def _word(key):
+    # A key of a dictionary, or a field of a class.
+    text = re.sub(r"[^\w.-]", "_", str(getattr(key, "key", getattr(key, "name", key)))) or "_"
     return f"output_{text}" if text.isdecimal() else text
 
 

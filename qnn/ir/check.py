@@ -3,7 +3,7 @@
 from math import prod
 
 from qnn.errors import CompileError
-from qnn.ir.graph import Graph, Output
+from qnn.ir.graph import Graph, Output, network_tensors
 from qnn.ir.ops import Input, Operator
 from qnn.ir.ops.operator import refuse
 from qnn.ir.shape import AXES, fits_joins, fits_output, meaning_of, order_of
@@ -83,6 +83,14 @@ def _check_outputs(graph):
             "outputs that are one tensor need to follow each other and to differ along its axis "
             "alone, but do not; correct their order, shapes or axes"
         )
+    if graph.host is None:
+        return
+    try:
+        graph.host.shapes([tensor.shape for tensor in network_tensors(graph.outputs)])
+    except ValueError as error:
+        raise CompileError(
+            f"a graph needs a host program that its outputs fit, but got {error}; correct it"
+        ) from None
 
 
 def _check_axes(output: Output, shape):

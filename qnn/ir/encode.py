@@ -8,11 +8,12 @@ channels, height, width).
 import numpy as np
 
 from qnn.errors import ModelError
+from qnn.host.results import as_tuple, host_results
 from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import host_results, laid_out, meaning_of, to_blocks, user_shape
+from qnn.ir.shape import laid_out, meaning_of, to_blocks, user_shape
 from qnn.quant.qtype import QType
 
 Arrays = np.ndarray | tuple[np.ndarray, ...]  # for one input, or one for each
@@ -71,7 +72,7 @@ def as_results(output: Output, blocks: np.ndarray) -> np.ndarray:
 
 
 def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Reals of each output, in the shape that the user's model gives: (images, ...) float64.
+    """What the user's model gives, nested as it is, in a tuple: (images, ...) float64.
 
     What ends in an argmax is classes, int64.
     """
@@ -80,7 +81,7 @@ def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ..
         integers = np.asarray(tensors[output.name])
         scaled = integers.astype(np.float64) * graph[output.name].type.scale
         scores.append(as_results(output, scaled))
-    return host_results(scores, [output.axes for output in graph.outputs])
+    return as_tuple(host_results(scores, [output.axes for output in graph.outputs], graph.host))
 
 
 def _kind(x: object) -> str:

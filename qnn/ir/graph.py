@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, count
 
+from qnn.host.program import HostProgram
+from qnn.host.results import array_names
 from qnn.ir.ops import Conv, Input, Multiply, Operator
-from qnn.ir.shape import ends, joined, joined_shape, label_of
+from qnn.ir.shape import joined, joined_shape
 
 
 @dataclass(frozen=True)
 class Output:
     """A result of the network: the tensor, and its shape in the user's model (no batch).
-
-    What the host computes of it follows: the shape of an argmax's output is that of the scores.
 
     Members
     -------
@@ -26,40 +25,40 @@ class Output:
     axes: str | None = None
 
 
-def results_of(outputs: Sequence[Output]) -> tuple[Output, ...]:
-    """The tensors that the user gets, with their names in the user's model.
-
-    What has none has the operator's, and several outputs that are one that of the first.
-    """
+def network_tensors(outputs: Sequence[Output]) -> tuple[Output, ...]:
+    """The tensors that the network gives: outputs that are one have the name of the first."""
     axes = [output.axes for output in outputs]
     shapes = joined([output.shape for output in outputs], axes, joined_shape)
     firsts = joined(outputs, axes, lambda parts, _: parts[0])
-    names = [label_of(last) or first.name for first, last in zip(firsts, ends(axes), strict=True)]
-    return tuple(map(Output, names, shapes))
+    return tuple(Output(first.name, shape) for first, shape in zip(firsts, shapes, strict=True))
 
 
-def array_names(outputs: Sequence[Output]) -> tuple[str, ...]:
-    """A name for the array of each output: the user's, or the operator's; no two are the same."""
-    axes, names = [output.axes for output in outputs], []
-    alone = [(output,) for output in outputs]
-    for parts in joined(alone, axes, lambda parts, _: tuple(chain(*parts))):
-        # What has several parts has the user's name as a whole alone.
-        label = label_of(parts[-1].axes) if len(parts) == 1 else None
-        names += [label or part.name for part in parts]
-    # One operator may be several outputs, in other shapes.
-    found: dict[str, None] = {}
-    for name in names:
-        free = (f"{name}.{number}" for number in count(2))
-        found[name if name not in found else next(n for n in free if n not in found)] = None
-    return tuple(found)
+def results_of(outputs: Sequence[Output], host: HostProgram | None) -> tuple[Output, ...]:
+    """The scores of what the user gets, as ``HostProgram.scores`` has them, each with its name.
+
+    What has no name in the user's model has that of the tensor.
+    """
+    tensors = network_tensors(outputs)
+    if host is None:
+        return tensors
+    names = host.names([each.name for each in tensors])
+    shapes = host.shapes([each.shape for each in tensors])
+    each = zip(names, host.scores, strict=True)
+    return tuple(Output(name, shapes[number][1:]) for name, number in each)
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A network. Its first nodes are its inputs, in the order in which the user gives them."""
+    """A network. Its first nodes are its inputs, in the order in which the user gives them.
+
+    Members
+    -------
+    host : what the host computes of the outputs; None: the user gets them as they are
+    """
 
     nodes: tuple[Operator, ...]
     outputs: tuple[Output, ...]
+    host: HostProgram | None = None
     _by_name: dict = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -91,6 +90,12 @@ class Graph:
     def products(self) -> tuple[Multiply, ...]:
         """The products of two tensors."""
         return tuple(node for node in self.nodes if isinstance(node, Multiply))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """A name of its own for the array of each output, see ``array_names``."""
+        outputs = self.outputs
+        return array_names([o.name for o in outputs], [o.axes for o in outputs], self.host)
 
     def sources(self, node: Operator) -> tuple[Operator, ...]:
         """The nodes that compute the operands of ``node``, in the order of its inputs."""

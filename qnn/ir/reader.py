@@ -71,6 +71,12 @@ class TextReader:
         if self.place < len(self.text) and not self.has("\n"):
             self.refuse("the end of the line")
 
+    def rest_of_line(self) -> str:
+        """Read whatever stands up to the end of the line."""
+        rest = self.text[self.place :].partition("\n")[0]
+        self.place += len(rest)
+        return rest
+
     def skip_empty_lines(self) -> bool:
         """Move to the next line that holds something; False if there is none."""
         self.place += len(self.text[self.place :]) - len(self.text[self.place :].lstrip())

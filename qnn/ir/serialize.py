@@ -16,9 +16,10 @@ import numpy as np
 from qnn.errors import QnnError
 from qnn.fields import FieldsError, Place, parsed, typed, typed_fields
 from qnn.files import read_file, write_whole
+from qnn.host.program import HostProgram
 from qnn.ir.arrays import INTEGERS, StoredArray
 from qnn.ir.check import check
-from qnn.ir.graph import Graph, Output
+from qnn.ir.graph import Graph, Output, network_tensors
 from qnn.ir.ops import OPERATORS
 from qnn.quant.qtype import QType
 
@@ -76,6 +77,9 @@ def to_bytes(graph: Graph) -> bytes:
         "nodes": [_node_fields(node, arrays) for node in graph.nodes],
         "outputs": [_output_fields(output) for output in graph.outputs],
     }
+    # Few networks have one, so that most files do not name it.
+    if graph.host is not None:
+        header["host"] = graph.host.text(full=True)
     # NumPy's integers, which a graph may hold among its sizes, become plain ones
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), default=int).encode()
     payload = b"".join(array.tobytes() for array in arrays)
@@ -136,7 +140,8 @@ def _plain(value, arrays):
 
 
 def _graph(header, payload):
-    held = typed_fields({"nodes": list[dict], "outputs": list[list]}, header)
+    wanted = {"nodes": list[dict], "outputs": list[list], "host": str | None}
+    held = typed_fields(wanted, header, ("host",))
     nodes, stored = [], 0
     for number, values in enumerate(held["nodes"]):
         try:
@@ -150,7 +155,15 @@ def _graph(header, payload):
         # Each byte is one array's: else a small file could ask for any amount of memory.
         if stored > len(payload):
             raise FieldsError(f"arrays of {len(payload)} bytes in all", stored)
-    return Graph(tuple(nodes), tuple(map(_output, held["outputs"])))
+    outputs = tuple(map(_output, held["outputs"]))
+    return Graph(tuple(nodes), outputs, _host(held.get("host"), outputs))
+
+
+def _host(text, outputs):
+    try:
+        return None if text is None else HostProgram.parse(text, len(network_tensors(outputs)))
+    except ValueError as error:
+        raise FieldsError("steps of the host", str(error)) from None
 
 
 def _typed_node(values):

@@ -12,8 +12,6 @@ from math import prod
 
 import numpy as np
 
-from qnn.ir.named import named
-
 Shape = tuple[int, int, int]  # (channels, height, width)
 
 # Named by their letters in order: C channels, H height, W width, L length, T tokens.
@@ -30,40 +28,29 @@ VOLUME_AXES = r"C([1-9]\d*)HW"
 
 
 # An output's axes may also be an order: "3x85x26:0.2.1" is the block's values as 3 x 85 x 26, of
-# which the last two axes change places. What the host computes of an output stands behind it, and
-# then the axis along which the next output follows, if both are one tensor of the user's; last the
-# name that the tensor has in the user's model.
-FUNCTIONS = ("softmax", "log_softmax", "argmax", "argmax_keepdim")
-FUNCTION = rf"(?:;({'|'.join(FUNCTIONS)})=(\d+))?"
-LABEL = r"[\w.-]+"
-ORDER = rf"(\d+(?:x\d+)*):(\d+(?:\.\d+)*){FUNCTION}(?:;join=(\d+))?(?:;as=({LABEL}))?"
+# which the last two axes change places. Behind it stands the axis along which the next output
+# follows, if both are one tensor of the user's.
+ORDER = r"(\d+(?:x\d+)*):(\d+(?:\.\d+)*)(?:;join=(\d+))?"
 
 
 @dataclass(frozen=True)
 class Order:
-    """How the host lays an output out, and what it computes of it.
+    """How the host lays an output out.
 
     Members
     -------
     sizes : of the block's values, in the order (channels, height, width)
     axes : which of the sizes is each axis of the result, before it gets the user's shape
-    function : one of ``FUNCTIONS``, computed over ``along`` of the axes in float64; None
     join : the user's axis along which the next output continues this one; None: it ends here
-    label : of letters, digits, dots and dashes: the tensor's name in the user's model; None
     """
 
     sizes: tuple[int, ...]
     axes: tuple[int, ...]
-    function: str | None = None
-    along: int = 0
     join: int | None = None
-    label: str | None = None
 
     def __str__(self) -> str:
         text = f"{'x'.join(map(str, self.sizes))}:{'.'.join(map(str, self.axes))}"
-        text += "" if self.function is None else f";{self.function}={self.along}"
-        text += "" if self.join is None else f";join={self.join}"
-        return text if self.label is None else f"{text};as={self.label}"
+        return text if self.join is None else f"{text};join={self.join}"
 
 
 def order_of(axes: str | None) -> Order | None:
@@ -71,16 +58,9 @@ def order_of(axes: str | None) -> Order | None:
     found = re.fullmatch(ORDER, axes or "")
     if found is None:
         return None
-    sizes, places, function, along, join, label = found.groups()
+    sizes, places, join = found.groups()
     sizes = tuple(map(int, sizes.split("x")))
-    return Order(
-        sizes,
-        tuple(map(int, places.split("."))),
-        function,
-        int(along or 0),
-        None if join is None else int(join),
-        label,
-    )
+    return Order(sizes, tuple(map(int, places.split("."))), None if join is None else int(join))
 
 
 def joined(parts: Sequence, axes: Sequence[str | None], join: Callable) -> tuple:
@@ -120,10 +100,8 @@ def fits_joins(shapes: Sequence[tuple[int, ...]], axes: Sequence[str | None]) ->
         if number + 1 == len(follow) or order.join >= len(shape):
             return False
         (other, next_), axis = follow[number + 1], order.join
-        # All parts of one tensor lie along one axis, and have one function.
-        next_ = next_ or Order((), ())
-        alike = (order.function, order.along) == (next_.function, next_.along)
-        if next_.join not in (None, axis) or not alike:
+        # All parts of one tensor lie along one axis.
+        if next_ is not None and next_.join not in (None, axis):
             return False
         if len(other) != len(shape):
             return False
@@ -138,8 +116,7 @@ def fits_output(block: Shape, axes: str, shape: tuple[int, ...]) -> bool:
     if order is None:
         return fits_axes(block, axes) and tuple(shape) == user_shape(block, axes)
     is_order = sorted(order.axes) == list(range(len(order.sizes)))
-    along = order.function is None or order.along < len(shape)
-    return is_order and along and prod(order.sizes) == prod(block) == prod(shape)
+    return is_order and prod(order.sizes) == prod(block) == prod(shape)
 
 
 def laid_out(blocks, axes: str | None, shape: tuple[int, ...]):
@@ -155,52 +132,6 @@ def laid_out(blocks, axes: str | None, shape: tuple[int, ...]):
     elif axes is not None:
         blocks = from_blocks(blocks, axes)
     return blocks.reshape(len(blocks), *shape)
-
-
-def ends(axes: Sequence[str | None]) -> tuple[str | None, ...]:
-    """The axes of each tensor that the user gets: of the last of its parts."""
-    return joined(axes, axes, lambda parts, _: parts[-1])
-
-
-def label_of(axes: str | None) -> str | None:
-    """The name that an output has in the user's model; None: it has none."""
-    order = order_of(axes)
-    return None if order is None else order.label
-
-
-def with_names(results: Sequence, axes: Sequence[str | None]) -> tuple:
-    """``results``, one for each tensor that the user gets, by the names that ``axes`` say."""
-    return named(results, tuple(map(label_of, ends(axes))))
-
-
-def host_results(
-    scores: Sequence[np.ndarray], axes: Sequence[str | None]
-) -> tuple[np.ndarray, ...]:
-    """What the user gets of each output's reals, (images, ...) float64: joined and computed on."""
-    # Joined first, as the axis of an argmax is there no more behind it.
-    whole = joined(scores, axes, np.concatenate)
-    return with_names(tuple(map(finished, whole, ends(axes))), axes)
-
-
-def finished(reals: np.ndarray, axes: str | None) -> np.ndarray:
-    """What the host computes of a tensor's reals, (images, ...) float64, in its axes.
-
-    Classes of an argmax are int64: of equal scores the first, as PyTorch has it.
-    """
-    order = order_of(axes)
-    if order is None or order.function is None:
-        return reals
-    # A sum depends on the order of its terms, which NumPy takes from how an array lies in memory.
-    reals, along = np.ascontiguousarray(reals), 1 + order.along
-    if order.function.startswith("argmax"):
-        # A scale is a power of two, which float64 has exactly: the greatest integer's place.
-        kept = order.function == "argmax_keepdim"
-        return reals.argmax(along, keepdims=kept).astype(np.int64)
-    # Less the greatest, so that no power overflows.
-    shifted = reals - reals.max(along, keepdims=True)
-    powers = np.exp(shifted)
-    total = powers.sum(along, keepdims=True)
-    return powers / total if order.function == "softmax" else shifted - np.log(total)
 
 
 def frames_of(axes: str) -> int | None:

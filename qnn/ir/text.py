@@ -1,24 +1,30 @@
 """A graph as text, one line a node: short for a reader, or in full, which parses.
 
-A line is ``name: type shape = operator(operands) details``; the last one names the outputs. The
-short form shows arrays as ranges and leaves the weights out, the full form has every number.
+A line is ``name: type shape = operator(operands) details``; behind the last node stand the outputs,
+and lines of what the host computes of them. The short form shows arrays as ranges and leaves the
+weights out, the full form has every number.
 """
 
+from qnn.host.program import HostProgram
 from qnn.ir.check import check
-from qnn.ir.graph import Graph, Output
+from qnn.ir.graph import Graph, Output, network_tensors
 from qnn.ir.ops import OPERATORS, Operator
 from qnn.ir.ops.operator import Head
 from qnn.ir.reader import TextReader, written_name
 from qnn.ir.shape import Shape
 
 # A word may be an operator's special case, as "depthwise" is of conv.
+HOST = "host "  # begins a line of what the host computes
 _BY_WORD = {word: operator for operator in OPERATORS for word in operator.words}
 
 
 def text(graph: Graph, *, full: bool = False) -> str:
     """One line for each node, then the outputs; in ``full``, what ``parse`` reads."""
     lines = [f"{_head(node)} = {node.body(full)}" for node in graph.nodes]
-    return "\n".join([*lines, f"return {', '.join(map(_output, graph.outputs))}"])
+    lines.append(f"return {', '.join(map(_output, graph.outputs))}")
+    if graph.host is not None:
+        lines += [f"{HOST}{line}" for line in graph.host.text(full=full).split("\n")]
+    return "\n".join(lines)
 
 
 def parse(text: str) -> Graph:
@@ -38,12 +44,23 @@ def parse(text: str) -> Graph:
     while reader.has(","):
         outputs.append(_read_output(reader))
     reader.end_of_line()
+    host = _read_host(reader, outputs)
     if reader.skip_empty_lines():
         reader.refuse("nothing behind the outputs")
     # Lines are read one by one, so rules between them are left to the check of the whole.
-    graph = Graph(tuple(nodes.values()), tuple(outputs))
+    graph = Graph(tuple(nodes.values()), tuple(outputs), host)
     check(graph)
     return graph
+
+
+def _read_host(reader: TextReader, outputs: list[Output]) -> HostProgram | None:
+    lines, start = [], reader.place
+    while reader.skip_empty_lines() and reader.has(HOST):
+        lines.append(reader.rest_of_line())
+    try:
+        return HostProgram.parse("\n".join(lines), len(network_tensors(outputs))) if lines else None
+    except ValueError as error:
+        reader.refuse(f"steps of the host that can be taken ({error})", start)
 
 
 def _has_return(reader: TextReader) -> bool:

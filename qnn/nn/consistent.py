@@ -7,7 +7,7 @@ from torch import Tensor
 from qnn.errors import CompileError, ModelError
 from qnn.ir.check import check
 from qnn.ir.epilogue import Epilogue
-from qnn.ir.graph import Graph, Output
+from qnn.ir.graph import Graph
 from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply, Operator
 from qnn.nn.layer_plans import (
     ConcatPlan,
@@ -81,7 +81,7 @@ def _check_table(layer):
 def _outline(quantized) -> Graph:
     """The graph of the network with zeros for its weights, to be checked as any other is."""
     nodes = tuple(_node(quantized, quantized.layer(plan.name)) for plan in quantized.plan.layers)
-    return Graph(nodes, tuple(Output(*result) for result in quantized.plan.results))
+    return Graph(nodes, quantized.plan.network_outputs, quantized.plan.host)
 
 
 def _table(layer):

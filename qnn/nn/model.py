@@ -2,22 +2,13 @@
 
 from contextlib import nullcontext
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
-from qnn.ir.shape import (
-    ends,
-    finished,
-    joined,
-    label_of,
-    laid_out,
-    order_of,
-    to_blocks,
-    user_shape,
-    usual_axes,
-    with_names,
-)
+from qnn.host.results import nested_as
+from qnn.ir.shape import joined, laid_out, to_blocks, user_shape, usual_axes
 from qnn.nn.exact import exact
 from qnn.nn.input_layer import QuantInput
 from qnn.nn.layers import LAYERS
@@ -80,12 +71,13 @@ class QuantizedModel(nn.Module):
         """What the float model gives, on the grid: a tensor, or a tuple if there are several.
 
         Where the float model gives a dictionary or a named tuple, so does this: ``found["out"]``
-        and ``found.out``, see ``qnn.ir.named``.
+        and ``found.out``, see ``qnn.host.named``. In training, gradients go through what the host
+        computes, and a last softmax, log-softmax or argmax is left out.
         """
         return self._results(self._run(self._encode(inputs, [False] * len(inputs))))
 
     def unfinished(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """``forward`` before what the host computes of it, such as an argmax."""
+        """The scores of what ``forward`` gives, such as those that an argmax chooses among."""
         return self._scores(self._run(self._encode(inputs, [False] * len(inputs))))
 
     def from_pixels(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -135,15 +127,17 @@ class QuantizedModel(nn.Module):
         return values
 
     def _results(self, values):
-        results, axes = self._scores(values), [axes for *_, axes in self.plan.results]
-        # Losses are of what the network computes; what the host makes of it follows in evaluation.
-        if not self.training:
-            results = tuple(map(_finished, results, ends(axes)))
-        # A tensor alone has no key that somebody may ask for.
-        alone = len(results) == 1 and label_of(axes[-1]) is None
-        return results[0] if alone else with_names(results, axes)
+        host = self.plan.host
+        # Losses are of scores; what is chosen among them follows in evaluation.
+        if self.training:
+            return nested_as(host, self._scores(values))
+        return _evaluated(self._tensors(values), host)
 
     def _scores(self, values):
+        tensors, host = self._tensors(values), self.plan.host
+        return tensors if host is None else tuple(host.values(tensors, host.scores, torch))
+
+    def _tensors(self, values):
         parts = [
             laid_out(values[name] * self.type(name).scale, axes, shape)
             for name, shape, axes in self.plan.results
@@ -151,13 +145,21 @@ class QuantizedModel(nn.Module):
         return joined(parts, [axes for *_, axes in self.plan.results], torch.cat)
 
 
-def _finished(scores, axes):
-    order = order_of(axes)
-    if order is None or order.function is None:
-        return scores
-    # The same float64 computation as the driver's, so that both give the same values.
-    found = finished(scores.detach().cpu().double().numpy(), axes)
-    return torch.from_numpy(found).to(scores.device)
+def _evaluated(tensors, host):
+    """What the user gets, by the same float64 computation as the driver's and the reference's."""
+    if host is None:
+        return nested_as(None, tensors)
+    arrays = [tensor.detach().cpu().double().numpy() for tensor in tensors]
+    found = zip(host.results, host.values(arrays, host.results), strict=True)
+    # Copies: a step may give a view of what another one reads.
+    return host.nested(
+        [
+            tensors[n]
+            if n < len(tensors)
+            else torch.from_numpy(np.array(each)).to(tensors[0].device)
+            for n, each in found
+        ]
+    )
 
 
 def _encoded(source, x, pixels):

@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass
 
 from qnn.fields import Count, FieldsError, typed_fields
+from qnn.host.program import HostProgram
 from qnn.ir.graph import Output, results_of
-from qnn.ir.shape import fits_joins
+from qnn.ir.shape import fits_joins, joined
 from qnn.nn.layer_plans import ConvPlan, InputPlan, LayerPlan
 from qnn.nn.plan_fields import check_names, layer_fields, layer_of, with_pixels
 from qnn.nn.preprocess import one_or_all
@@ -17,6 +18,7 @@ _FILE_FIELDS = {
     "terms": int,
     "rounding": str,
     "output_axes": tuple[str | None, ...],
+    "host": str | None,
     # Of an only input one entry a channel, of several inputs a list of such, null for no pixels.
     "mean": object,
     "std": object,
@@ -33,6 +35,7 @@ class Plan:
     outputs : names of the results, and their shapes in the user's model without the batch
     output_axes : of the results, as ``qnn.ir.shape`` has them; empty: each in its own order
     weight_bits, terms : the greatest of the layers'
+    host : what the host computes of the outputs; None: the user gets them as they are
     """
 
     layers: tuple[LayerPlan, ...]
@@ -42,6 +45,7 @@ class Plan:
     terms: int
     rounding: str
     output_axes: tuple[str | None, ...] = ()
+    host: HostProgram | None = None
 
     @property
     def results(self) -> tuple[tuple[str, tuple[int, ...], str | None], ...]:
@@ -50,9 +54,14 @@ class Plan:
         return tuple((*output, each) for output, each in zip(self.outputs, axes, strict=True))
 
     @property
+    def network_outputs(self) -> tuple[Output, ...]:
+        """Name, shape and axes of each output, as a graph has them."""
+        return tuple(Output(*each) for each in self.results)
+
+    @property
     def given(self) -> tuple[Output, ...]:
-        """The tensors that the user gets, as ``results_of`` has them."""
-        return results_of([Output(*each) for each in self.results])
+        """The scores of what the user gets, as ``results_of`` has them."""
+        return results_of(self.network_outputs, self.host)
 
     @property
     def network_inputs(self) -> tuple[InputPlan, ...]:
@@ -68,8 +77,10 @@ class Plan:
         """Plain values for JSON."""
         # All channels' mean and std are told once, not again with each layer.
         pixels = [layer.pixels for layer in self.network_inputs]
+        host = {} if self.host is None else {"host": self.host.text(full=True)}
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if name != "host"},
+            **host,
             "layers": [layer_fields(layer) for layer in self.layers],
             "mean": one_or_all([each and each.mean for each in pixels]),
             "std": one_or_all([each and each.std for each in pixels]),
@@ -84,7 +95,8 @@ class Plan:
         FieldsError
             They are no plan's, or name an operand that no earlier layer computes.
         """
-        found = typed_fields(_FILE_FIELDS, fields)
+        # Few networks have a host program, so that most files do not name it.
+        found = typed_fields(_FILE_FIELDS, fields, ("host",))
         if found["output_axes"] and len(found["output_axes"]) != len(found["outputs"]):
             raise FieldsError("axes of each output, or none", "of others")
         shapes = [shape for _, shape in found["outputs"]]
@@ -93,4 +105,12 @@ class Plan:
         layers = [layer_of(number, dict(layer)) for number, layer in enumerate(found["layers"])]
         check_names(layers, found["outputs"])
         layers = with_pixels(layers, found.pop("mean"), found.pop("std"))
-        return Plan(**found | {"layers": layers})
+        return Plan(**found | {"layers": layers, "host": _host(found)})
+
+
+def _host(found):
+    tensors = joined(found["outputs"], found["output_axes"] or (None,) * len(found["outputs"]), min)
+    try:
+        return found.get("host") and HostProgram.parse(found["host"], len(tensors))
+    except ValueError as error:
+        raise FieldsError("steps of the host", str(error)) from None

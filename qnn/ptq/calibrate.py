@@ -1,6 +1,7 @@
 """Calibration: the type of every tensor, from what it holds on sample data."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -40,9 +41,8 @@ def observe(
     """
     seen: dict[str, Histogram] = {}
     images = 0
-    unfused = FloatGraph(
-        tuple(part for node in graph.nodes for part in node.unfused()), graph.outputs
-    )
+    parts = tuple(part for node in graph.nodes for part in node.unfused())
+    unfused = replace(graph, nodes=parts)
     tensors = {node.name for node in graph.nodes}
     with torch.no_grad():
         for batch in batches:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from qnn.frontend.capture import capture, tried
 from qnn.frontend.unwrap import fixed_batch
 from qnn.ir.graph import results_of
-from qnn.ir.shape import ends, order_of
 from qnn.nn.data import Dataset
 from qnn.nn.model import QuantizedModel
 from qnn.nn.named_data import NamedDataset
@@ -138,13 +137,12 @@ def _score_shapes(network, inputs) -> tuple[tuple[int, ...], ...]:
     if all(output.is_floating_point() for output in found):
         return tuple(tuple(output.shape[1:]) for output in found)
     # How many classes there are, an argmax does not tell; what it is computed of does.
-    outputs, shapes = capture(network, inputs).outputs, []
-    axes = ends([output.axes for output in outputs])
-    for result, order in zip(results_of(outputs), map(order_of, axes), strict=True):
-        shape = result.shape
-        if order is not None and (order.function or "").startswith("argmax"):
-            along = order.along
-            shape = (shape[along], *shape[:along], *shape[along + 1 :])
+    graph, shapes = capture(network, inputs), []
+    for number, result in enumerate(results_of(graph.outputs, graph.host)):
+        shape, (end, along) = result.shape, graph.host.end_of(number)
+        if end == "argmax":
+            # The images' axis counts as one.
+            shape = (shape[along - 1], *shape[: along - 1], *shape[along:])
         shapes.append(shape)
     return tuple(shapes)
 

@@ -40,7 +40,7 @@ def correct_bias_if_better(
     ----------
     kinds : what each output is for; none: as far as its shape tells
     """
-    kinds = kinds or [find_task(each.shape) for each in results_of(graph.outputs)]
+    kinds = kinds or [find_task(each.shape) for each in results_of(graph.outputs, graph.host)]
     images = sample(images, 2 * _count(images))
     half = len(images[0]) // 2
     if half == 0:

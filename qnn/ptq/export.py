@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from qnn.ir.graph import Graph, Output
+from qnn.ir.graph import Graph
 from qnn.ir.ops import Concat, Conv, Input, Interleave, MaxPool, Multiply, Operator
 from qnn.nn.input_layer import QuantInput
 from qnn.nn.layers import QuantConv
@@ -29,8 +29,7 @@ def export(quantized: QuantizedModel) -> Graph:
         )
     types = _types(quantized)
     nodes = tuple(_node(quantized.layer(name), type) for name, type in types.items())
-    outputs = tuple(Output(*result) for result in quantized.plan.results)
-    return Graph(nodes, outputs)
+    return Graph(nodes, quantized.plan.network_outputs, quantized.plan.host)
 
 
 def _types(quantized: QuantizedModel) -> dict[str, QType]:

@@ -74,6 +74,7 @@ def plan_of(
         layers=tuple(layers),
         outputs=tuple((output.name, output.shape) for output in graph.outputs),
         output_axes=_axes(graph),
+        host=graph.host,
         weight_bits=greatest(weight_bits),
         activation_bits=activation_bits,
         terms=greatest(terms),

@@ -110,7 +110,7 @@ def quantize(
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
     asks_answers = isinstance(terms, Budget) or rounding == "discquant"
     # Labels that fit no task are no matter to what never looks at answers.
-    shapes = [each.shape for each in results_of(graph.outputs)]
+    shapes = [each.shape for each in results_of(graph.outputs, graph.host)]
     labels = labels_beside(data, len(given[0]), len(shapes)) if asks_answers else None
     # Labels of some outputs alone are usual.
     labels = fitting(shapes, labels) if len(shapes) > 1 else labels

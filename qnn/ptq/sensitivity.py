@@ -233,21 +233,22 @@ def _with_weight(free, wanted, name, weight):
 def _loss(free, wanted, got, kinds) -> float:
     total = 0.0
     kinds = kinds or [find_task(output.shape) for output in free.plan.given]
-    # Of a tensor of several parts, each has the task of the whole.
-    numbers = _result_numbers(free.plan)
-    for (name, _), number in zip(free.plan.outputs, numbers, strict=True):
-        kind = kinds[number]
+    for (name, _), kind in zip(free.plan.outputs, _kinds_of_outputs(free.plan, kinds), strict=True):
         if name in got:
             scale = free.type(name).scale
             total += float(divergence(wanted[name] * scale, got[name] * scale, kind))
     return total
 
 
-def _result_numbers(plan) -> list[int]:
-    """For each output the number of the user's tensor that it is a part of."""
-    found, number = [], 0
+def _kinds_of_outputs(plan, kinds) -> list[TaskKind]:
+    """The task of the user's tensor that each output is scores of, or a part of them.
+
+    What the host decodes is values.
+    """
+    numbers = range(len(kinds)) if plan.host is None else plan.host.scores
+    known, found, number = dict(zip(numbers, kinds, strict=True)), [], 0
     for *_, axes in plan.results:
-        found.append(number)
+        found.append(known.get(number, TaskKind.REGRESSION))
         order = order_of(axes)
         # One that the next output continues ends no tensor.
         number += order is None or order.join is None

@@ -30,7 +30,7 @@ class Teacher:
         device: torch.device | str,
     ):
         nodes = tuple(_moved(node, device) for node in graph.nodes)
-        self._graph = FloatGraph(nodes, graph.outputs)
+        self._graph = replace(graph, nodes=nodes)
         self._pixels = pixels
 
     @torch.no_grad()

@@ -9,8 +9,9 @@ from importlib.resources import files
 from hw.spec.c_header import c_header
 from hw.spec.image import Image
 
-PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.runtime")
+PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.host", "qnn.runtime")
 BESIDE = ("array_file.py", "errors.py", "fields.py", "files.py")  # of ``qnn`` itself
+GRAPH_FILES = ("codes.py", "scaling.py", "shape.py")  # what a user gives
 TASK_FILES = ("kinds.py", "measures.py")  # that ``validate`` needs; the losses need torch
 # They read packages that the folder does not have.
 LEFT_OUT = ("folder.py", "c_header.py")  # what only makes such folders
@@ -65,12 +66,10 @@ def driver_files(image: Image) -> dict[str, bytes]:
         "hw/__init__.py": "",
         "qnn/__init__.py": '"""The part of qnn that drives boards."""\n',
         "qnn/ir/__init__.py": "",
-        "qnn/ir/codes.py": files("qnn.ir").joinpath("codes.py").read_text(),
-        "qnn/ir/named.py": files("qnn.ir").joinpath("named.py").read_text(),
-        "qnn/ir/scaling.py": files("qnn.ir").joinpath("scaling.py").read_text(),
-        "qnn/ir/shape.py": files("qnn.ir").joinpath("shape.py").read_text(),
         "qnn/tasks/__init__.py": "",
     }
+    for name in GRAPH_FILES:
+        texts[f"qnn/ir/{name}"] = files("qnn.ir").joinpath(name).read_text()
     for name in BESIDE:
         # As they are, under their own names: one class of an error is caught everywhere.
         texts[f"qnn/{name}"] = files("qnn").joinpath(name).read_text()

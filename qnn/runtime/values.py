@@ -4,10 +4,11 @@ import numpy as np
 
 from hw.spec.image import Image
 from qnn.errors import DeviceError
+from qnn.host.named import named
+from qnn.host.results import as_tuple, host_results
 from qnn.ir.codes import Codes
-from qnn.ir.named import named
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import host_results, label_of, laid_out, meaning_of, to_blocks, user_shape
+from qnn.ir.shape import laid_out, meaning_of, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
 # Files and cameras give an image's channels last; what a pixel is to a vector needs no order.
@@ -38,25 +39,25 @@ def encode(image: Image, x: Given) -> Given:
 
 
 def decode(image: Image, outputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Reals (float64) of each output's integers, or what the host computes of them."""
+    """What the user's model gives for each output's integers, nested as it is: float64, classes."""
     scores = [
         np.ldexp(tensor.astype(np.float64), -layout.exponent)
         for tensor, layout in zip(outputs, image.network_outputs, strict=True)
     ]
-    return host_results(scores, image.output_axes)
+    return as_tuple(host_results(scores, image.output_axes, image.host_program))
 
 
 def as_results(image: Image, blocks: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """Each output's blocks in the user's shape, (images, ...), before the host computes.
 
-    They have the names of the user's model where it gives some, see ``qnn.ir.named``.
+    Where the user's model gives names they have those of ``Image.output_names``.
     """
     results = tuple(
         laid_out(x, axes, shape)
         for x, shape, axes in zip(blocks, image.output_shapes, image.output_axes, strict=True)
     )
-    # Parts of one tensor have no names, only all of it.
-    return named(results, tuple(map(label_of, image.output_axes)))
+    is_named = image.host_program is not None and image.host_program.is_named
+    return named(results, image.output_names) if is_named else results
 
 
 def example(image: Image, count: int) -> Given:

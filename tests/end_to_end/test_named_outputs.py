@@ -51,7 +51,9 @@ def test_scores_and_classes_of_a_dictionary_are_equal_everywhere(quantized, desi
     run = simulate(design, images.numpy(), device="functional")
     found = decode(design.artifact, run.outputs)
     assert dict(found).keys() == {"out", "mask", "aux"}
+    assert run.outputs._fields == ("out", "aux")
     for name, values in found.items():
+        np.testing.assert_array_equal(values, run.results[name])
         np.testing.assert_array_equal(values, wanted[name].numpy())
     # Each shape is that of the float model.
     shapes = [tuple(each.shape) for each in Segmenting()(images).values()]
@@ -67,6 +69,6 @@ def test_arrays_of_a_simulation_have_the_names_of_the_outputs(design, images, tm
         main(["simulate", str(tmp_path / "build"), *arguments])
     assert not exit_.value.code
     with np.load(tmp_path / "out.npz") as arrays:
-        assert arrays.files == ["out", "mask", "aux"]
-        # Integers, before the host's argmax.
-        assert arrays["mask"].shape[1:] == arrays["out"].shape[1:] == (5, 12, 12)
+        # Integers of the network's tensors, before the host's argmax.
+        assert arrays.files == ["out", "aux"]
+        assert arrays["out"].shape[1:] == (5, 12, 12)

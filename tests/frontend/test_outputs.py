@@ -1,7 +1,8 @@
 """Outputs are laid out and finished by the host: the same values in every executor."""
 
 from collections import namedtuple
-from dataclasses import replace
+from functools import reduce
+from operator import getitem
 
 import numpy as np
 import pytest
@@ -15,13 +16,14 @@ from qnn.errors import CompileError
 from qnn.frontend.capture import capture
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.fuse import fuse
+from qnn.host.named import paths_of
 from qnn.ir.check import check
 from qnn.ir.encode import decode, encode_input
-from qnn.ir.graph import Graph, Output, array_names, results_of
+from qnn.ir.graph import Graph, Output, results_of
 from qnn.ir.reference import reference
 from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ir.text import parse, text
-from qnn.tasks.structures import tensors_of
+from qnn.tasks.structures import on_tensors, tensors_of
 from tests.float_results import float_results
 from tests.frontend.test_odd_models import Made
 
@@ -47,47 +49,71 @@ HEADS = {
     ),
     "SSD's heads": (
         Made(ssd, a=conv(15), b=conv(4)),
-        "a 192x5 axes=15x64:1.0;as=boxes, b 64x4 axes=4x64:1.0;softmax=1;as=scores.0",
+        "a 192x5 axes=15x64:1.0, b 64x4 axes=4x64:1.0",
+        "%2 = softmax(%1; 2)",
+        'return {"boxes": 0, "scores": [2]}',
     ),
     "classes": (
         Made(lambda m, x: m.a(x.flatten(1)).softmax(1), a=nn.Linear(192, 10)),
-        "a 10 axes=10:0;softmax=0",
+        "a 10",
+        "%1 = softmax(%0; 1)",
+        "return 1",
     ),
     "logarithms": (
         Made(lambda m, x: m.a(x.flatten(1)).log_softmax(-1), a=nn.Linear(192, 10)),
-        "a 10 axes=10:0;log_softmax=0",
+        "a 10",
+        "%1 = log_softmax(%0; 1)",
+        "return 1",
     ),
     "classes of pixels": (
         Made(lambda m, x: m.a(x).softmax(1), a=conv(4)),
-        "a 4x8x8 axes=256:0;softmax=0",
+        "a 4x8x8",
+        "%1 = softmax(%0; 1)",
+        "return 1",
     ),
     "numbers of classes": (
         Made(lambda m, x: m.a(x.flatten(1)).argmax(-1), a=nn.Linear(192, 10)),
-        "a 10 axes=10:0;argmax=0",
+        "a 10",
+        "%1 = argmax(%0; 1)",
+        "return 1",
     ),
     "classes of pixels by number": (
         Made(lambda m, x: m.a(x).argmax(1), a=conv(4)),
-        "a 4x8x8 axes=256:0;argmax=0",
+        "a 4x8x8",
+        "%1 = argmax(%0; 1)",
+        "return 1",
     ),
     "classes of pixels that keep the axis": (
         Made(lambda m, x: m.a(x).argmax(1, keepdim=True), a=conv(4)),
-        "a 4x8x8 axes=256:0;argmax_keepdim=0",
+        "a 4x8x8",
+        "%1 = argmax(%0; 1)",
+        "%2 = reshape(%1; 0,1,8,8)",
+        "return 2",
     ),
     "the most probable classes": (
         Made(lambda m, x: torch.max(m.a(x).softmax(1), 1)[1], a=conv(4)),
-        "a 4x8x8 axes=256:0;argmax=0",
+        "a 4x8x8",
+        "%1 = argmax(%0; 1)",
+        "return 1",
     ),
     "the first of the best": (
         Made(lambda m, x: m.a(x.flatten(1)).topk(1).indices, a=nn.Linear(192, 10)),
-        "a 10 axes=10:0;argmax_keepdim=0",
+        "a 10",
+        "%1 = argmax(%0; 1)",
+        "%2 = reshape(%1; 0,1)",
+        "return 2",
     ),
     "scores and classes": (
         Made(lambda m, x: (lambda y: {"out": y, "mask": y.argmax(1)})(m.a(x)), a=conv(4)),
-        "a 4x8x8 axes=256:0;as=out, a 4x8x8 axes=256:0;argmax=0;as=mask",
+        "a 4x8x8",
+        "%1 = argmax(%0; 1)",
+        'return {"out": 0, "mask": 1}',
     ),
     "channels last": (
         Made(lambda m, x: m.a(x).permute(0, 2, 3, 1).argmax(-1), a=conv(4)),
-        "a 8x8x4 axes=4x64:1.0;argmax=2",
+        "a 8x8x4 axes=4x64:1.0",
+        "%1 = argmax(%0; 3)",
+        "return 1",
     ),
     "parts": (
         Made(lambda m, x: m.a(x).split([2, 5], 1), a=conv(7)),
@@ -103,16 +129,17 @@ def images():
 
 @pytest.mark.parametrize("name", HEADS)
 def test_an_output_has_the_users_shape_and_values_everywhere(name, images):
-    model, outputs = HEADS[name]
+    model, outputs, *host = HEADS[name]
     quantized = qnn.quantize(model.eval(), images, weight_bits=3, terms=4)
     graph = qnn.export(quantized)
-    assert text(graph).splitlines()[-1] == f"return {outputs}"
+    lines = [f"return {outputs}", *(f"host {line}" for line in host)]
+    assert text(graph).splitlines()[-len(lines) :] == lines
     # Through a file and through text, as both have to tell the host all.
     graph = parse(text(from_bytes(to_bytes(graph)), full=True))
     with torch.no_grad():
         wanted, given = (_pytree.tree_leaves(each(images)) for each in (model, quantized))
     found = decode(graph, reference(graph, encode_input(graph, images.numpy())))
-    for real, got, same in zip(wanted, found, given, strict=True):
+    for real, got, same in zip(wanted, _pytree.tree_leaves(found), given, strict=True):
         assert np.array_equal(got, same.numpy())
         assert got.shape == tuple(real.shape)
         if real.dtype == torch.int64:  # classes, of which rounding may change some
@@ -123,7 +150,7 @@ def test_an_output_has_the_users_shape_and_values_everywhere(name, images):
 
 
 def test_a_float_graph_lays_its_outputs_out_as_the_model_does(images):
-    for model, _ in HEADS.values():
+    for model, *_ in HEADS.values():
         graph = fuse(capture(model, images))
         wanted = _pytree.tree_leaves(model(images))
         for found, real in zip(float_results(graph, images), wanted, strict=True):
@@ -132,7 +159,7 @@ def test_a_float_graph_lays_its_outputs_out_as_the_model_does(images):
 
 def test_an_order_that_is_none_is_refused(images):
     graph = qnn.export(qnn.quantize(HEADS["parts"][0].eval(), images, weight_bits=3))
-    for axes in ("2x64:0.0", "2x63:1.0", "2x64:1.0;softmax=3", "64:0;hardmax=0"):
+    for axes in ("2x64:0.0", "2x63:1.0", "64:0;softmax=0"):
         wrong = Graph(graph.nodes, (Output("a.0", (2, 8, 8), axes), graph.outputs[1]))
         with pytest.raises(CompileError, match=r"^output 'a\.0' needs "):
             check(wrong)
@@ -158,39 +185,69 @@ def test_of_equal_scores_the_first_is_the_class_everywhere(images):
 Pair = namedtuple("Pair", "first second")
 
 NAMED = {
-    "a dictionary of one": (lambda y: {"out": y}, ("out",)),
-    "a dictionary": (lambda y: {"out": y, "aux": y.flatten(2)}, ("out", "aux")),
-    "a named tuple": (lambda y: Pair(y, y.argmax(1)), ("first", "second")),
-    "lists in a dictionary": (lambda y: {"a": [y, None, y.mT], "b": y}, ("a.0", "a.2", "b")),
-    "a dictionary in a tuple": (lambda y: (y, {"b": y.mT}), ("output_0", "1.b")),
-    "keys of several words": (lambda y: {"a b": y, 3: y.mT}, ("a_b", "output_3")),
-    "words of tuples": (lambda y: {"count": y, "keys": y.mT}, ("count", "keys")),
+    "a dictionary of one": (lambda y: {"out": y}, ("out",), [["out"]]),
+    "a dictionary": (
+        lambda y: {"out": y, "aux": y.flatten(2)},
+        ("out", "aux"),
+        [["out"], ["aux"]],
+    ),
+    "a named tuple": (
+        lambda y: Pair(y, y.argmax(1)),
+        ("first", "second"),
+        [["first"], ["second"]],
+    ),
+    "a dictionary in a dictionary": (
+        lambda y: {"a": {"b": y, "c": {"d": y.mT}}, "e": y.argmax(1)},
+        ("a.b", "a.c.d", "e"),
+        [["a", "b"], ["a", "c", "d"], ["e"]],
+    ),
+    "lists in a dictionary": (
+        lambda y: {"a": [y, None, y.mT], "b": y},
+        ("a.0", "a.2", "b"),
+        [["a", 0], ["a", 2], ["b"]],
+    ),
+    "a dictionary in a tuple": (
+        lambda y: (y, {"b": y.mT}),
+        ("output_0", "1.b"),
+        [[0], [1, "b"]],
+    ),
+    "keys of several words": (
+        lambda y: {"a b": y, 3: y.mT},
+        ("a_b", "output_3"),
+        [["a_b"], ["output_3"]],
+    ),
+    "words of tuples": (
+        lambda y: {"count": y, "keys": y.mT},
+        ("count", "keys"),
+        [["count"], ["keys"]],
+    ),
     "joined parts": (
         lambda y: {"out": torch.cat([y[:, :2], y[:, 2:].relu()], 1), "b": y},
         ("out", "b"),
+        [["out"], ["b"]],
     ),
 }
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_results_have_the_names_of_the_users_model_everywhere(name, images):
-    finish, names = NAMED[name]
+    finish, names, places = NAMED[name]
     model = Made(lambda m, x: finish(m.a(x)), a=conv(4)).eval()
     quantized = qnn.quantize(model, images, weight_bits=3)
     graph = qnn.export(quantized)
     graph = parse(text(from_bytes(to_bytes(graph)), full=True))
-    assert tuple(each.name for each in results_of(graph.outputs)) == names
-    assert len(set(array_names(graph.outputs))) == len(graph.outputs)
+    assert tuple(each.name for each in results_of(graph.outputs, graph.host)) == names
+    assert len(set(graph.output_names)) == len(graph.outputs)
     found = decode(graph, reference(graph, encode_input(graph, images.numpy())))
     wanted, given = tensors_of(model(images)), quantized(images)
-    assert tuple(given.keys()) == tuple(found.keys()) == names
-    for number, key in enumerate(names):
-        assert np.array_equal(found[key], given[key].numpy())
-        assert given[key].shape == wanted[number].shape
-        assert torch.equal(given[number], given[key])
+    assert [leaf.shape for leaf in tensors_of(given)] == [leaf.shape for leaf in wanted]
     # PyTorch's own functions over trees look into them.
-    twice = _pytree.tree_map(lambda leaf: leaf * 2, given)
-    assert torch.equal(twice[names[-1]], given[names[-1]] * 2)
+    twice = on_tensors(lambda leaf: leaf * 2, given)
+    for number, place in enumerate(places):
+        one, same, double = (reduce(getitem, place, each) for each in (given, found, twice))
+        assert torch.equal(one, tensors_of(given)[number])
+        assert np.array_equal(same, one.numpy())
+        assert torch.equal(double, one * 2)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +257,8 @@ def test_results_without_names_of_their_own_are_as_before(finish, images):
     model = Made(lambda m, x: finish(m.a(x)), a=conv(4)).eval()
     given = qnn.quantize(model, images, weight_bits=3)(images)
     assert type(given) in (tuple, torch.Tensor)
-    assert not any(";as=" in (each.axes or "") for each in capture(model, images).outputs)
+    host = capture(model, images).host
+    assert host is None or not any(isinstance(k, str) for p in paths_of(host.structure) for k in p)
 
 
 def test_training_sees_the_scores_that_a_class_is_chosen_by(images):
@@ -273,20 +331,14 @@ def test_the_class_of_joined_heads_is_chosen_behind_the_join(images):
     model = Made(head, a=conv(5), b=conv(5)).eval()
     quantized = qnn.quantize(model, images, weight_bits=3, terms=4)
     graph = qnn.export(quantized)
-    outputs = "a 5x64 axes=320:0;argmax=0;join=1, b 5x16 axes=80:0;argmax=0"
-    assert text(graph).splitlines()[-1] == f"return {outputs}"
+    assert text(graph).splitlines()[-3:] == [
+        "return a 5x64 axes=320:0;join=1, b 5x16 axes=80:0",
+        "host %1 = argmax(%0; 1)",
+        "host return 1",
+    ]
     (found,) = decode(graph, reference(graph, encode_input(graph, images.numpy())))
     assert found.shape == tuple(model(images).shape) == (4, 80)
     assert np.array_equal(found, quantized(images).numpy())
-
-
-def test_parts_of_several_functions_are_no_tensor(images):
-    model = Made(detector, a=conv(15), b=conv(15)).eval()
-    graph = qnn.export(qnn.quantize(model, images, weight_bits=3))
-    first, *others = graph.outputs
-    wrong = replace(first, axes=first.axes.replace(";join", ";argmax=1;join"))
-    with pytest.raises(CompileError, match=r"^outputs that are one tensor need to follow"):
-        check(Graph(graph.nodes, (wrong, *others)))
 
 
 @pytest.mark.parametrize("name", JOINED)
@@ -305,7 +357,7 @@ def test_joined_heads_are_one_tensor_of_parts_everywhere(name, images):
     assert found.shape == tuple(wanted.shape) == (4, *shape)
     assert np.array_equal(found, given.numpy())
     assert np.abs(found - wanted.numpy()).max() < 0.1 * wanted.abs().max()
-    (result,) = results_of(graph.outputs)
+    (result,) = results_of(graph.outputs, graph.host)
     assert (result.name, result.shape) == (graph.outputs[0].name, shape)
 
 

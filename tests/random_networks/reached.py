@@ -75,10 +75,9 @@ def _of_graph(graph: Graph) -> Iterator[str]:
         yield "several inputs"
     if len(graph.outputs) > 1:
         yield "several outputs"
-    orders = [order_of(output.axes) for output in graph.outputs]
-    if any(orders):
+    if any(order_of(output.axes) for output in graph.outputs):
         yield "output in another order"
-    if any(order and order.function for order in orders):
+    if graph.host is not None and graph.host.steps:
         yield "output finished by the host"
 
 

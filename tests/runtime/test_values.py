@@ -9,6 +9,7 @@ from hw.spec.config import named_config
 from hw.spec.image import Image, ImageError
 from qnn.compiler import compile_graph
 from qnn.errors import DeviceError
+from qnn.host.program import HostProgram
 from qnn.ir.encode import decode as decode_reference
 from qnn.ir.encode import encode_input
 from qnn.ir.graph import Graph, Output
@@ -89,14 +90,31 @@ def test_parts_of_one_tensor_are_joined_as_the_reference_joins_them():
     np.testing.assert_array_equal(got, decode_reference(graph, tensors)[0])
 
 
-@pytest.mark.parametrize(("function", "shape"), [("argmax", (3, 2)), ("argmax_keepdim", (3, 1, 2))])
-def test_classes_are_chosen_as_the_reference_chooses_them(function, shape):
+@pytest.mark.parametrize(
+    ("keeps", "shape"), [("", (3, 2)), ("%2 = reshape(%1; 0,1,2)\n", (3, 1, 2))]
+)
+def test_classes_are_chosen_as_the_reference_chooses_them(keeps, shape):
     graph = network()
-    graph = Graph(graph.nodes, (Output("last", (2, 2), f"4:0;{function}=0"),))
+    text = f"%1 = argmax(%0; 1)\n{keeps}return {2 if keeps else 1}"
+    host = HostProgram.parse(text, 1)
+    graph = Graph(graph.nodes, (Output("last", (2, 2)),), host)
     tensors, image = reference(graph, images(graph, 3)), image_of(graph)
     (got,) = decode(image, as_results(image, (tensors["last"],)))
     assert (got.shape, got.dtype) == (shape, np.int64)
     np.testing.assert_array_equal(got, decode_reference(graph, tensors)[0])
+
+
+def test_an_image_whose_host_computes_what_cannot_be_is_refused():
+    graph = network()
+    host = HostProgram.parse("%1 = argmax(%0; 1)\nreturn 1", 1)
+    image = image_of(Graph(graph.nodes, (Output("last", (2, 2)),), host))
+    wrong = replace(image, host="%1 = argmax(%0; 3)\nreturn 1")
+    with pytest.raises(ImageError) as caught:
+        Image.from_bytes(wrong.to_bytes())
+    assert str(caught.value) == (
+        "image: step %1 of its host program: argmax(%0; 3) does not fit operands of shapes "
+        "[(1, 2, 2)]; compile the model again"
+    )
 
 
 @pytest.mark.parametrize("join", [1, 2])

@@ -1,7 +1,7 @@
 """What the metadata of an image says of tensors: drivers encode and decode with them."""
 
 from hw.spec.image import Image, TensorLayout
-from qnn.backend.claims import TABLE, TYPE_FACTS, Claim, table_fact
+from qnn.backend.claims import HOST, TABLE, TYPE_FACTS, Claim, host_fact, table_fact
 
 
 def image_claims(image: Image) -> tuple[Claim, ...]:
@@ -28,6 +28,7 @@ def _outputs(image):
         facts = {
             "shape": image.output_shapes[number % count],
             "axes": image.output_axes[number % count],
+            HOST: host_fact(image.host),
             **_type(layout),
         }
         yield Claim("output", layout.name, facts)

@@ -15,4 +15,5 @@ def close_outputs(graph: FloatGraph) -> FloatGraph:
     )
     # Inputs stay first: where they end is where computing begins.
     computed = graph.nodes[len(graph.inputs) :]
-    return FloatGraph((*graph.inputs, *copies.values(), *computed), outputs)
+    nodes = (*graph.inputs, *copies.values(), *computed)
+    return replace(graph, nodes=nodes, outputs=outputs)

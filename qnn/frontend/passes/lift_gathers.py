@@ -22,7 +22,7 @@ def lift_gathers(graph: FloatGraph) -> FloatGraph:
         changed = [_lifted(node.name, rewrite) for node in reversed(graph.nodes)]
         graph = rewrite.graph()
         if not any(changed):
-            return FloatGraph(needed(graph.nodes, graph.outputs), graph.outputs)
+            return replace(graph, nodes=needed(graph.nodes, graph.outputs))
 
 
 def _lifted(name, rewrite):

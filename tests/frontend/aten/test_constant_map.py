@@ -29,7 +29,7 @@ def normed(x):
 def embedded(x):
     """Tokens with a position each."""
     x = x.flatten(2).transpose(1, 2)
-    return (x + PLACES.flatten(1).T).mean(1)
+    return F.linear((x + PLACES.flatten(1).T).mean(1), torch.eye(8))
 
 
 FORMS = {
@@ -53,7 +53,9 @@ class Constants(nn.Module):
         self.conv, self.form = nn.Conv2d(3, 8, 3, padding=1), form
 
     def forward(self, x):
-        return self.form(self.conv(x))
+        found = self.form(self.conv(x))
+        # At the end of a network the host would have it.
+        return F.max_pool2d(found, 2) if found.dim() == 4 else found
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -1,15 +1,53 @@
 """Results with names: a tuple, as of any network, whose parts have the keys of the user's model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
+
+# A nesting of whatever numbers things: dictionaries and lists of such, and None for nothing.
+Structure = Any
+
+
+def nested(structure: Structure, things: Sequence[Any]) -> Any:
+    """``things``, one for each number of ``structure`` in order, nested as it is.
+
+    A dictionary is a tuple with names, and a list is a tuple.
+    """
+    return _nested(structure, iter(things))
+
+
+def _nested(structure, left):
+    if isinstance(structure, Mapping):
+        return named([_nested(each, left) for each in structure.values()], tuple(structure))
+    if isinstance(structure, list):
+        return tuple(_nested(each, left) for each in structure)
+    return None if structure is None else next(left)
+
+
+def leaves_of(structure: Structure) -> tuple[int, ...]:
+    """The numbers of a structure, in order."""
+    return tuple(leaf for _, leaf in _leaves(structure, ()))
+
+
+def paths_of(structure: Structure) -> tuple[tuple[str | int, ...], ...]:
+    """Keys and places that lead to each number of a structure."""
+    return tuple(path for path, _ in _leaves(structure, ()))
+
+
+def _leaves(structure, path) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    if isinstance(structure, Mapping | list):
+        is_list = isinstance(structure, list)
+        for key, each in enumerate(structure) if is_list else structure.items():
+            yield from _leaves(each, (*path, key))
+    elif structure is not None:
+        yield path, structure
 
 
 def named(results: Sequence[Any], names: Sequence[str | None]) -> tuple:
     """``results`` as a tuple, which has the ``names`` too if each result has one of its own.
 
     So ``found["aux"]``, ``found.aux``, ``found[1]`` and ``dict(found)`` all work where the model
-    gave a dictionary or a named tuple; keys of nested ones are joined by dots, ``scores.0``.
+    gave a dictionary or a named tuple.
     """
     if None in names or len(set(names)) < len(names):
         return tuple(results)

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from qnn.ir.named import named
+from qnn.host.named import named
 
 
 def test_a_name_is_a_key_and_an_attribute_beside_the_number():

@@ -1,0 +1,72 @@
+"""Images along another axis than the first: taken, and given back as the model gives them."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import qnn
+from qnn.frontend.capture import capture
+from qnn.ir.encode import decode, encode_input
+from qnn.ir.reference import reference
+from qnn.ir.text import parse, text
+from tests.frontend.test_odd_models import Made
+
+
+class Crnn(nn.Module):
+    """A reader of lines of text: steps first, as a loss of connectionist classes wants them."""
+
+    def __init__(self, recurrent: bool):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, (8, 1)), nn.ReLU()
+        )
+        self.steps = nn.GRU(8, 8) if recurrent else None
+        self.letters = nn.Linear(8, 5)
+
+    def forward(self, x):
+        y = self.body(x).squeeze(2).permute(2, 0, 1)
+        if self.steps is not None:
+            y, _ = self.steps(y)
+        return self.letters(y).log_softmax(2)
+
+
+MODELS = {
+    "letters of each column": lambda: Crnn(recurrent=False),
+    "letters of a recurrence": lambda: Crnn(recurrent=True),
+    "pixels first": lambda: Made(
+        lambda m, x: m.a(x).flatten(2).permute(2, 0, 1), a=nn.Conv2d(3, 4, 3)
+    ),
+    "two heads that are stacked": lambda: Made(
+        lambda m, x: torch.stack([m.a(x).mean((2, 3)), m.b(x).amax((2, 3))]),
+        a=nn.Conv2d(3, 4, 3),
+        b=nn.Conv2d(3, 4, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_images_lie_where_the_model_puts_them(name):
+    torch.manual_seed(0)
+    model, images = MODELS[name]().eval(), torch.randn(3, 3, 16, 16)
+    quantized = qnn.quantize(model, images, weight_bits=3, terms=4)
+    graph = parse(text(qnn.export(quantized), full=True))
+    assert graph.host.batch_axis(0) == 1
+    with torch.no_grad():
+        wanted, given = model(images), quantized(images)
+    (found,) = decode(graph, reference(graph, encode_input(graph, images.numpy())))
+    assert found.shape == tuple(given.shape) == tuple(wanted.shape)
+    assert np.array_equal(found, given.numpy())
+    assert np.abs(found - wanted.numpy()).max() < 0.02 * float(wanted.abs().max())
+    # What losses see has images first.
+    (scores,) = quantized.unfinished(images)
+    assert len(scores) == 3
+    (output,) = quantized.plan.given
+    assert tuple(scores.shape[1:]) == output.shape
+
+
+def test_a_move_inside_of_a_network_stays_there():
+    model = Made(
+        lambda m, x: m.a(x).transpose(0, 1).relu().transpose(0, 1), a=nn.Conv2d(3, 4, 3)
+    ).eval()
+    assert capture(model, torch.randn(2, 3, 8, 8)).host is None
