@@ -15,6 +15,7 @@ _PUBLIC = {  # name: module that defines it
     "Codes": "qnn.ir.codes",
     "simulate": "sim.simulate",
     "verify": "sim.verify",
+    "QnnError": "qnn.errors",
     "save": "qnn.store",
     "load": "qnn.store",
 }

@@ -13,6 +13,12 @@ class QnnError(Exception):
     kind = "refusal"
 
 
+class ArgumentError(QnnError, ValueError):
+    """An argument of a function that is none of the values that there are."""
+
+    kind = "argument"
+
+
 class ModelError(QnnError):
     """A model or its data that cannot be quantized."""
 

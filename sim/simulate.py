@@ -9,7 +9,7 @@ import numpy as np
 
 from qnn.backend.waves import Waves
 from qnn.design import Design
-from qnn.errors import DeviceError
+from qnn.errors import ArgumentError, DeviceError
 from qnn.host.named import named
 from qnn.host.results import host_results
 from qnn.ir.encode import Arrays, as_results, encode_input
@@ -84,7 +84,7 @@ def simulate(
     devices = (REFERENCE, *design.backend.devices)
     device = device or devices[-1]
     if device not in devices:
-        raise ValueError(f"simulate: device must be one of {', '.join(devices)}, not '{device}'")
+        raise ArgumentError(f"simulate: device must be one of {', '.join(devices)}, not '{device}'")
     if waves is not None:
         check_waves(design, device, waves, waves_cycles)
     x = encode_input(design.graph, x)

@@ -9,6 +9,7 @@ import numpy as np
 
 from qnn.backend.claims import graph_claims
 from qnn.design import Design
+from qnn.errors import ArgumentError
 from qnn.ir.encode import Arrays, encode_input
 from qnn.ir.reference import reference
 from sim.compare import compare, compare_claims
@@ -56,7 +57,7 @@ def verify(
     devices = design.backend.devices
     device = device or devices[-1]
     if device not in devices:
-        raise ValueError(f"verify: device must be one of {', '.join(devices)}, not '{device}'")
+        raise ArgumentError(f"verify: device must be one of {', '.join(devices)}, not '{device}'")
     if waves is not None:
         check_waves(design, device, waves, waves_cycles)
     x = encode_input(design.graph, x)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -26,10 +27,28 @@ def test_what_was_saved_is_loaded_by_what_it_is(values, tmp_path):
     found, wanted = qnn.load(path).state_dict(), quantized.state_dict()
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
     path = qnn.save(graph, tmp_path / "g.qgraph")
-    assert str(qnn.load(path)) == str(graph)
+    assert qnn.load(path) == graph
+    assert hash(qnn.load(path)) == hash(graph)
     assert str(qnn.load(path.rename(tmp_path / "renamed"))) == str(graph)
     path = qnn.save(design, tmp_path / "build")
     assert str(qnn.load(path).graph) == str(graph)
+
+
+def test_graphs_that_differ_in_one_number_are_not_equal(values):
+    _, graph, _ = values
+    first = graph.convs[0]
+    epilogue = replace(first.epilogue, bias=first.epilogue.bias + 1)
+    changed = replace(first, epilogue=epilogue)
+    nodes = tuple(changed if node is first else node for node in graph.nodes)
+    assert replace(graph, nodes=nodes) != graph
+    assert graph != str(graph)
+
+
+def test_a_device_that_does_not_exist_is_a_refusal(values):
+    _, _, design = values
+    for run in (qnn.simulate, qnn.verify):
+        with pytest.raises(qnn.QnnError, match=r"device must be one of .*, not 'board'$"):
+            run(design, torch.zeros(1, 1, 4, 4).numpy(), device="board")
 
 
 def test_a_path_of_another_kind_is_refused(values, tmp_path):

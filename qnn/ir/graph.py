@@ -105,6 +105,18 @@ class Graph:
         """Nodes that read ``name``, in order."""
         return self._readers.get(name, ())
 
+    def __eq__(self, other: object) -> bool:
+        """Whether every number of the two is the same, as in their files."""
+        if not isinstance(other, Graph):
+            return NotImplemented
+        from qnn.ir.serialize import to_bytes
+
+        return self is other or to_bytes(self) == to_bytes(other)
+
+    def __hash__(self) -> int:
+        # Of what is short; arrays alone seldom tell graphs apart.
+        return hash((tuple(self._by_name), self.outputs))
+
     def __repr__(self) -> str:
         # In one line: its arrays would fill the screen; str has every node.
         return (
