@@ -12,6 +12,8 @@ RESHAPES = ("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze"
 RESHAPES += ("view_as", "reshape_as", "ravel")
 PERMUTES = ("permute", "transpose", "t", "mT", "movedim", "swapaxes", "swapdims", "numpy_T")
 
+PROBE = 97  # images, a size that no other axis is likely to have
+
 
 def image_axes(
     nodes: Iterable[fx.Node], computed: Iterable[fx.Node], batch: int
@@ -26,8 +28,32 @@ def image_axes(
         held = held[0] if isinstance(held, tuple | list) and held else held
         if node in computed and isinstance(held, Tensor):
             before = [(each, found[each]) for each in node.all_input_nodes if each in found]
-            found[node] = _axis(node, before, tuple(held.shape), batch)
+            shape = tuple(held.shape)
+            # Where several axes have as many values, shapes of other batches tell.
+            axis = _probed(node, dict(before)) if shape.count(batch) > 1 else None
+            found[node] = _axis(node, before, shape, batch) if axis is None else axis
     return found
+
+
+def _probed(node, before) -> int | None:
+    """The axis that a batch of another size has in what a call gives; None: it takes no other."""
+    try:
+        given = fx.map_arg((node.args, node.kwargs), lambda each: _probe(each, before.get(each)))
+        result = node.target(*given[0], **given[1])
+    # Any that a call may raise, as a view does that has the batch among its sizes.
+    except Exception:
+        return None
+    places = [n for n, size in enumerate(getattr(result, "shape", ())) if size == PROBE]
+    return places[0] if len(places) == 1 else None
+
+
+def _probe(node, axis):
+    """A tensor without values like that of ``node``, with another batch along ``axis``."""
+    held = node.meta["val"]
+    shape = list(held.shape)
+    if axis is not None:
+        shape[axis] = PROBE
+    return torch.empty(shape, dtype=held.dtype, device="meta")
 
 
 def _axis(node, before, shape, batch):

@@ -38,13 +38,24 @@ def captured(cases: Sequence[Case]) -> list[FloatGraph | None]:
         whole = capture(joined, tuple(x for n in able for x in as_tuple(cases[n].calibration)))
     except Exception:  # any: one of them fails, in which way its own capture tells
         return found
-    inputs, outputs = list(whole.inputs), list(whole.outputs)
+    inputs, results = list(whole.inputs), _results(whole)
     for n in able:
-        given, results = as_tuple(cases[n].calibration), _count(cases[n])
+        given, count = as_tuple(cases[n].calibration), _count(cases[n])
         own, inputs = inputs[: len(given)], inputs[len(given) :]
-        mine, outputs = outputs[:results], outputs[results:]
-        found[n] = _part(whole, own, tuple(mine))
+        mine, results = results[:count], results[count:]
+        # What the host computes is a program of all networks.
+        found[n] = None if None in mine else _part(whole, own, tuple(mine))
     return found
+
+
+def _results(whole: FloatGraph) -> list[Output | None]:
+    """The output that is each result; None where the host computes it."""
+    if whole.host is None:
+        return list(whole.outputs)
+    # An output that continues another is no tensor of its own.
+    alone = whole.host.tensors == len(whole.outputs)
+    outputs = dict(enumerate(whole.outputs)) if alone else {}
+    return [outputs.get(number) for number in whole.host.results]
 
 
 def _count(case):

@@ -66,6 +66,7 @@ def measure_operator(case: OperatorCase, config: SvpeConfig | str) -> OperatorCo
     CompileError
         It does not fit.
     """
+    # Convolutions on both sides, so that the operator may join them as it does in a network.
     model = Between(case).eval()
     generator = torch.Generator().manual_seed(0)
     shapes = [(WIDE, *shape[1:]) for shape in case.shapes]
@@ -79,6 +80,7 @@ def measure_operator(case: OperatorCase, config: SvpeConfig | str) -> OperatorCo
     beside = {node.name for node in graph.nodes if node.name.startswith(("stems.", "head"))}
     layers = simulate_cycles(image).layers
     spent = sum((each.spent for each in layers if each.name not in beside), SpentCycles())
+    # What the convolutions take in has nothing left to read or to write.
     bound = needed_cycles(case.maps, case.shapes, result, image.config)
     return OperatorCost(
         name=case.name,
