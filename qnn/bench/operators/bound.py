@@ -53,6 +53,7 @@ def needed_cycles(
     do not fit on chip together; loads and stores go at the same time.
     """
     computed = sum(each.cycles(config) for each in maps)
+    # A map that stays on chip never sees the port.
     read, written = sum(_words(each, config) for each in operands), _words(result, config)
     if not maps or read + written <= config.feature_words:
         return computed
