@@ -83,7 +83,7 @@ def outputs_measured(
     import numpy as np
 
     from qnn.host.results import host_scores
-    from qnn.ir.encode import encode_input
+    from qnn.ir.encode import input_reals
     from qnn.ir.graph import results_of
     from qnn.tasks.outputs import scores
 
@@ -91,9 +91,7 @@ def outputs_measured(
         np.ldexp(tensor.astype(np.float64), -graph[output.name].type.exponent)
         for output, tensor in zip(graph.outputs, outputs, strict=True)
     ]
-    own = None
-    if not isinstance(x, tuple):
-        own = encode_input(graph, x) * graph.inputs[0].type.scale
+    own = None if isinstance(x, tuple) else input_reals(graph, x)
     # Of what the user gets, as tasks are.
     reals = host_scores(reals, [output.axes for output in graph.outputs], graph.host)
     names = [output.name for output in results_of(graph.outputs, graph.host)]

@@ -63,7 +63,7 @@ def pack_input(graph: Graph, name: str, config: SvpeConfig) -> tuple[Graph, Gath
     )
     shape = (down.taps * across.taps * channels, down.words, across.words)
     changed = {node.name: _over(node, down, across) for node in graph.users(name)}
-    changed[name] = replace(given, shape=shape, table=None, axes=None)
+    changed[name] = replace(given, shape=shape, table=None, statistics=None, axes=None)
     nodes = tuple(changed.get(node.name, node) for node in graph.nodes)
     return replace(graph, nodes=nodes), gather
 

@@ -12,6 +12,7 @@ from qnn.host.results import as_tuple, host_results
 from qnn.ir.codes import Codes
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
+from qnn.ir.ops.input import PIXELS
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
 from qnn.ir.shape import laid_out, meaning_of, to_blocks, user_shape
 from qnn.quant.qtype import QType
@@ -121,8 +122,7 @@ def _encoded(node: Input, x: np.ndarray) -> Codes:
             )
         warn_of_pixels(node.name, x)
         # One row of the table a channel, broadcast over rows and columns.
-        channels = np.arange(node.shape[0])[:, None, None]
-        return Codes(node.table[channels, x].astype(np.int32))
+        return _of_pixels(node, x)
     if not np.issubdtype(x.dtype, np.floating):
         raise ModelError(
             f"input '{node.name}' takes floats, which are reals, or uint8, which are pixels, but "
@@ -132,9 +132,45 @@ def _encoded(node: Input, x: np.ndarray) -> Codes:
         raise ModelError(
             f"input '{node.name}' takes finite numbers, but got NaN or infinity; clean the images"
         )
+    if node.statistics is not None:
+        return _of_pixels(node, _nearest_pixels(node, x))
     type = node.type
     warn_of_scale(node.name, x * 2.0**type.exponent, type.low, type.high, type.exponent)
     return Codes(round_reals(x, type).astype(np.int32))
+
+
+def _of_pixels(node, pixels):
+    channels = np.arange(node.shape[0])[:, None, None]
+    return Codes(node.table[channels, pixels].astype(np.int32))
+
+
+def _nearest_pixels(node, x):
+    """The pixels, 0 to 255, that are nearest to what the float model takes, as PyTorch finds."""
+    mean, std = _mean_and_std(node)
+    x = x.astype(np.float64)
+    low, high = (float(pick((end - mean) / std)) for pick, end in ((np.min, 0), (np.max, 1)))
+    # In steps that are finer than any pixel's.
+    warn_of_scale(node.name, x * PIXELS, low * PIXELS, high * PIXELS, PIXELS.bit_length() - 1)
+    return np.floor((x * std + mean) * (PIXELS - 1) + 0.5).clip(0, PIXELS - 1).astype(np.int64)
+
+
+def _mean_and_std(node):
+    return np.array(node.statistics)[:, :, None, None].swapaxes(0, 1)
+
+
+def input_reals(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """What the float model takes, float64, of what ``encode_input`` takes for the only input.
+
+    Values are those that the network tells apart.
+    """
+    (node,), codes = graph.inputs, encode_input(graph, x)
+    if node.statistics is None:
+        return codes * node.type.scale
+    mean, std = _mean_and_std(node)
+    # Rows of the table rise: the first pixel with an integer stands for all that share it.
+    each = zip(node.table, codes.swapaxes(0, 1), strict=True)
+    pixels = np.stack([np.searchsorted(*of_channel) for of_channel in each], 1)
+    return (pixels / (PIXELS - 1) - mean) / std
 
 
 def round_reals(x: np.ndarray, type: QType) -> np.ndarray:

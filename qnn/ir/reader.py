@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from math import prod
 from typing import NoReturn
 
@@ -19,6 +20,8 @@ SIZES = re.compile(r"\d+(?:x\d+)*")
 NUMBER = re.compile(r"-?\d+")
 NUMBERS = re.compile(r"\[[\d,*-]+\]")
 RUN = re.compile(r"(?:(\d+)\*)?(-?\d+)")
+REAL = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+PAIRS = re.compile(rf"\[{REAL}:{REAL}(?:,{REAL}:{REAL})*\]")
 ORDERS = re.compile(ORDER)
 LETTERS = re.compile(r"[A-Za-z]\w*")
 
@@ -26,6 +29,11 @@ LETTERS = re.compile(r"[A-Za-z]\w*")
 def written_name(name: str) -> str:
     """A tensor's name as text has it: quoted where it would not be read as one word."""
     return name if PLAIN_NAME.fullmatch(name) else json.dumps(name)
+
+
+def reals_text(pairs: Sequence[tuple[float, float]]) -> str:
+    """Pairs of finite reals as ``TextReader.pairs_of_reals`` reads them, every digit kept."""
+    return f"[{','.join(f'{one!r}:{other!r}' for one, other in pairs)}]"
 
 
 class TextReader:
@@ -168,6 +176,12 @@ class TextReader:
             self.expect(",")
             numbers.append(self.integer())
         return tuple(numbers)
+
+    def pairs_of_reals(self) -> tuple[tuple[float, float], ...]:
+        """Read pairs such as ``[0.5:0.25,0.4:0.25]``."""
+        text = self._match(PAIRS, "a list of pairs such as [0.5:0.25]")[0]
+        pairs = (pair.split(":") for pair in text[1:-1].split(","))
+        return tuple((float(one), float(other)) for one, other in pairs)
 
     def array(self, shape: tuple[int, ...], dtype: type | str) -> np.ndarray:
         """Read every entry of an array: a list in brackets, or one number for all of them."""

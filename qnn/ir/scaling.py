@@ -17,7 +17,7 @@ PIXEL = 255
 ADVICE = "scale them as for calibration (0..1 and 0..255 are easily mixed up)"
 
 
-def warn_of_scale(name: str, scaled: np.ndarray, low: int, high: int, exponent: int) -> None:
+def warn_of_scale(name: str, scaled: np.ndarray, low: float, high: float, exponent: int) -> None:
     """Warn where reals are far below or beyond the range of an input.
 
     Parameters
@@ -29,11 +29,13 @@ def warn_of_scale(name: str, scaled: np.ndarray, low: int, high: int, exponent: 
     if given.size < FEWEST:
         return
     step, largest = 2.0**-exponent, float(np.abs(given).max())
-    beyond = float((np.abs(given) > RANGES * high).mean())
-    if largest < LEAST_SHARE * high:
+    # Where 0 lies away from the middle, either end may be the farther one.
+    reach = max(high, -low - 1)
+    beyond = float((np.abs(given) > RANGES * reach).mean())
+    if largest < LEAST_SHARE * reach:
         _warn(
-            f"input '{name}' takes numbers up to {high * step:g}, but of those given none is above "
-            f"{largest * step:g}; {ADVICE}"
+            f"input '{name}' takes numbers up to {reach * step:g}, but of those given none is "
+            f"above {largest * step:g}; {ADVICE}"
         )
     elif beyond > MOST_BEYOND:
         clipped = float(((given < low - 0.5) | (given > high + 0.5)).mean())

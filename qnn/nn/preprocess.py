@@ -37,9 +37,10 @@ class Pixels:
 
     def nearest(self, reals: "Tensor") -> "Tensor":
         """The pixels, 0 to 255, that are nearest to what the float model takes, of its shape."""
-        mean, std = (reals.new_tensor(v).double()[:, None, None] for v in (self.mean, self.std))
+        reals = reals.double()
+        mean, std = (reals.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
         # Away from the ends of a pixel's range no error of float32 changes it.
-        return ((reals.double() * std + mean) * 255 + 0.5).floor().clamp(0, 255)
+        return ((reals * std + mean) * 255 + 0.5).floor().clamp(0, 255)
 
     def reals(self, pixels: "Tensor") -> "Tensor":
         """What the float model takes, (batch, channels, height, width) float32, of uint8 pixels."""

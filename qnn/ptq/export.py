@@ -49,7 +49,7 @@ def _node(layer: torch.nn.Module, type: QType) -> Operator:
         case QuantInput():
             # The file's type for tables; the model keeps int32, which is enough for a lookup.
             table = None if layer.table is None else _array(layer.table).astype(np.int64)
-            return Input(**common, table=table, axes=plan.axes)
+            return Input(**common, table=table, statistics=_statistics(plan), axes=plan.axes)
         case QuantConv():
             return Conv(
                 **common,
@@ -69,6 +69,13 @@ def _node(layer: torch.nn.Module, type: QType) -> Operator:
             step, offsets = plan.step, plan.offsets
             return Interleave(**common, inputs=plan.inputs, step=step, offsets=offsets)
     return Concat(**common, inputs=plan.inputs)
+
+
+def _statistics(plan):
+    """Mean and std of each channel, where a gain has put the integers in other units."""
+    if plan.gain is None:
+        return None
+    return tuple(zip(plan.pixels.mean, plan.pixels.std, strict=True))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -54,6 +54,16 @@ def test_numbers_to_255_for_an_input_to_1_are_told():
     assert warned(network(7), UNIT) == []
 
 
+def test_numbers_below_0_are_told_by_how_far_they_reach():
+    x = Input(name="x", shape=(3, 6, 5), type=QType(8, True, 0, 127))
+    graph = Graph((x,), (Output("x", (3, 6, 5)),))
+    assert warned(graph, -254 * UNIT) == []
+    assert warned(graph, -UNIT) == [
+        f"input 'x' takes numbers up to 254, but of those given none is above {UNIT.max():g}; "
+        f"{ADVICE}"
+    ]
+
+
 def test_pixels_of_0_and_1_are_told():
     table = np.arange(256).repeat(3).reshape(256, 3).T - 128
     x = Input(name="x", shape=(3, 6, 5), type=QType(8, True, 0), table=table.astype(np.int32))

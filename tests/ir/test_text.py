@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Input
-from qnn.ir.serialize import to_bytes
+from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ir.text import parse, text
 from qnn.quant.qtype import QType
 from tests.graphs import Limits, check_same, graphs
@@ -128,13 +128,21 @@ ODD = 'an odd, "name" (1)'
                 .reshape(2, 256) % 31),),
             (Output("x", (18,)),),
         ),
+        Graph(
+            (Input(name="x", shape=(2, 3, 3), type=S6, table=np.zeros((2, 256), np.int64),
+                statistics=((0.1, 1e-07), (-3.0, 255.0))),),
+            (Output("x", (18,)),),
+        ),
         Graph((*every_kind().nodes[:-1], changed(every_kind()["last"], low=-3, high=5)),
             every_kind().outputs),
     ],
-    ids=["two inputs", "axes", "names", "a table of 16 bits", "an unrounded clamp"],
+    ids=["two inputs", "axes", "names", "a table of 16 bits", "pixels", "an unrounded clamp"],
 )  # fmt: skip
 def test_what_is_rare_comes_back_too(graph):
-    check_same(parse(text(graph, full=True)), graph)
+    back = parse(text(graph, full=True))
+    check_same(back, graph)
+    assert to_bytes(back) == to_bytes(graph)
+    assert to_bytes(from_bytes(to_bytes(graph))) == to_bytes(graph)
 
 
 def test_a_line_can_be_written_by_hand():

@@ -3,15 +3,20 @@ import pytest
 import torch
 from torch import nn
 
+from qnn.errors import CompileError
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import run
-from qnn.ir.encode import decode, encode_input
+from qnn.ir.check import check
+from qnn.ir.encode import decode, encode_input, input_reals
+from qnn.ir.graph import Graph, Output
+from qnn.ir.ops import Input
 from qnn.ir.reference import reference
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.ptq.spread_pixels import spread_pixels
+from qnn.quant.qtype import QType
 
 STATISTICS = Pixels((0.3, 0.5, 0.45), (0.2, 0.31, 0.27))
 ALIKE = Pixels((0.1,) * 3, (0.4,) * 3)
@@ -107,6 +112,33 @@ def test_pixels_and_their_reals_give_the_same_integers_everywhere(make):
         of_reals = quantized(STATISTICS.reals(pixels[:8]))
     assert torch.equal(coded, of_reals)
     np.testing.assert_array_equal(coded.double().numpy(), decode(graph, integers)[0])
+    again = reference(graph, encode_input(graph, STATISTICS.reals(pixels[:8]).numpy()))
+    for name, tensor in integers.items():
+        np.testing.assert_array_equal(tensor, again[name], name)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_reconstruction_is_compared_with_what_the_float_model_takes(dtype):
+    torch.manual_seed(0)
+    pixels = torch.randint(256, (16, 3, 8, 8), dtype=torch.uint8)
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.2, 0.3)
+    graph = export(quantize(padded().eval(), pixels, mean=mean, std=std))
+    reals = Pixels(mean, std).reals(pixels).numpy()
+    own = input_reals(graph, pixels.numpy() if dtype == np.uint8 else reals)
+    np.testing.assert_allclose(own, reals, atol=1e-6)
+
+
+@pytest.mark.parametrize("statistics", [((0.5, 0.0),) * 3, ((0.5, 0.2),), ((np.nan, 1.0),) * 3])
+def test_statistics_that_no_pixels_have_are_refused(statistics):
+    type = QType(8, True, 4)
+    table = np.zeros((3, 256), np.int64)
+    x = Input(name="x", shape=(3, 2, 2), type=type, table=table, statistics=statistics)
+    with pytest.raises(CompileError) as error:
+        check(Graph((x,), (Output("x", (12,)),)))
+    assert str(error.value) == (
+        f"input 'x' needs a table, and a mean and a positive std for each of 3 channels, but got "
+        f"{statistics}; build it again"
+    )
 
 
 def test_every_pixel_is_told_apart():

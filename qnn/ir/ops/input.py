@@ -1,7 +1,8 @@
 """Input: an image, vector, sequence or row of tokens that the user gives."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from qnn.ir.ops.operator import (
     check_within,
     refuse,
 )
-from qnn.ir.reader import TextReader
+from qnn.ir.reader import TextReader, reals_text
 from qnn.ir.rows import Rows
 from qnn.ir.shape import AXES, Shape, fits_axes, meaning_of, usual_axes
 
@@ -32,6 +33,8 @@ class Input(Operator):
     -------
     table : (channels, 256) integers, what each 8-bit pixel becomes in each channel; None: the user
         gives reals, rounded to ``type``
+    statistics : mean and std of each channel, where ``type`` is not in units of the model: reals
+        become what the pixels do that they are nearest to; None: they are rounded to ``type``
     axes : of the user's array, see ``qnn.ir.shape``; by default a vector's where the shape is one
         pixel, else an image's
     """
@@ -41,12 +44,14 @@ class Input(Operator):
     file_fields: ClassVar[Mapping[str, Any]] = {
         **HEAD_FIELDS,
         "table": StoredArray | None,
+        "statistics": tuple[tuple[float, float], ...] | None,
         "axes": str,
     }
-    optional_fields: ClassVar[tuple[str, ...]] = ("axes",)
+    optional_fields: ClassVar[tuple[str, ...]] = ("statistics", "axes")
 
     inputs: tuple[str, ...] = field(default=(), init=False)
     table: np.ndarray | None = None
+    statistics: tuple[tuple[float, float], ...] | None = None
     axes: str | None = None
 
     def __post_init__(self):
@@ -83,6 +88,8 @@ class Input(Operator):
         self._check_axes()
         if self.table is not None:
             self._check_table()
+        if self.statistics is not None:
+            self._check_statistics()
 
     def prepare(self, sources: tuple[Operator, ...]) -> Callable:
         return lambda images: images
@@ -95,12 +102,14 @@ class Input(Operator):
 
     def strip(self, rows: Rows, read: Rows) -> "Input":
         shape = (self.shape[0], rows.count, self.shape[2])
-        return Input(name=self.name, shape=shape, type=self.type, table=self.table, axes=self.axes)
+        return replace(self, shape=shape)
 
     def body(self, full: bool) -> str:
         parts = ["input()"]
         if self.table is not None:
             parts.append(self._table_text() if full else "table")
+        if self.statistics is not None and full:
+            parts.append(f"pixels={reals_text(self.statistics)}")
         parts += self._unusual_axes()
         return " ".join(parts)
 
@@ -108,18 +117,23 @@ class Input(Operator):
     def parse(cls, head: Head, word: str, reader: TextReader, shape_of: Callable) -> "Input":
         reader.expect("(")
         reader.expect(")")
-        table = axes = None
+        table = statistics = axes = None
         if reader.has("table"):
             dtype = reader.one_of(INTEGERS) if reader.has(":") else "int64"
             reader.expect("=")
             table = reader.array((head.shape[0], PIXELS), dtype)
+        if reader.has("pixels="):
+            statistics = reader.pairs_of_reals()
         if reader.has("axes="):
             axes = reader.axes()
-        return cls(name=head.name, shape=head.shape, type=head.type, table=table, axes=axes)
+        own = {"table": table, "statistics": statistics, "axes": axes}
+        return cls(name=head.name, shape=head.shape, type=head.type, **own)
 
     def to_fields(self) -> dict:
-        # Usual axes are left out: files of graphs that have no others stay as they were.
+        # What is usual is left out: files of graphs that have nothing else stay as they were.
         fields = {"name": self.name, "shape": self.shape, "type": self.type, "table": self.table}
+        if self.statistics is not None:
+            fields["statistics"] = self.statistics
         return fields if self.axes == usual_axes(self.shape) else {**fields, "axes": self.axes}
 
     @classmethod
@@ -139,6 +153,14 @@ class Input(Operator):
             got = f"{self.table.dtype} {self.table.shape}"
             refuse(self, f"a table of integers of shape {wanted}", got, "build it again")
         check_within(self, "a table", int(self.table.min()), int(self.table.max()))
+
+    def _check_statistics(self):
+        channels = self.shape[0]
+        whole = self.table is not None and len(self.statistics) == channels
+        usable = all(isfinite(mean) and 0 < std < inf for mean, std in self.statistics)
+        if not (whole and usable):
+            needs = f"a table, and a mean and a positive std for each of {channels} channels"
+            refuse(self, needs, self.statistics, "build it again")
 
     def _table_text(self):
         """The table, and its type where that is not the usual one."""
