@@ -69,6 +69,10 @@ def _check_layout(image: Image, layout: TensorLayout, place, words):
     config = image.config
     _require(layout.name, f"{place}.name", "a name", "none")
     _require(layout.channels, f"{place}.channels", "a count for each segment", "none")
+    half = 1 << (layout.bits - 1)
+    inside = abs(layout.zero_point) < half if layout.signed else layout.zero_point == 0
+    needs = f"one from {1 - half} to {half - 1}, and 0 of an unsigned tensor"
+    _require(inside, f"{place}.zero_point", needs, layout.zero_point)
     most = config.passes
     _require(layout.passes <= most, f"{place}.passes", f"at most {most}", layout.passes)
     slices = layout.passes * config.activation_bits

@@ -14,6 +14,7 @@ from qnn.ir.window import Window
 from qnn.nn.preprocess import Pixels
 from qnn.quant import pow2
 from qnn.quant.by_terms import Terms
+from qnn.quant.qtype import QType
 
 Shape = tuple[Count, Count, Count]
 Bits = Annotated[int, Whole(2, 48)]  # of a tensor's integers
@@ -53,6 +54,9 @@ class InputPlan:
 
     inputs = ()
     selects: ClassVar[bool] = False
+
+    def __post_init__(self):
+        _check_type(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,7 @@ class ConvPlan:
     selects: ClassVar[bool] = False
 
     def __post_init__(self):
+        _check_type(self)
         _check_function(self, self.rounded)
 
     @property
@@ -170,6 +175,7 @@ class MultiplyPlan:
     selects: ClassVar[bool] = False
 
     def __post_init__(self):
+        _check_type(self)
         _check_function(self, True)
 
 
@@ -189,6 +195,11 @@ class InterleavePlan:
 LayerPlan = InputPlan | ConvPlan | MultiplyPlan | MaxPoolPlan | ConcatPlan | InterleavePlan
 _KINDS = (InputPlan, ConvPlan, MultiplyPlan, MaxPoolPlan, ConcatPlan, InterleavePlan)
 KINDS = {kind.__name__: kind for kind in _KINDS}
+
+
+def _check_type(layer):
+    """Refuse a type that cannot be, whatever its exponent."""
+    QType(layer.bits, layer.signed, 0, layer.zero_point)
 
 
 def _check_function(layer, rounded):

@@ -20,7 +20,7 @@ class LearnedExponent(nn.Module):
     Parameters
     ----------
     exponent : to start from
-    high : the tensor's greatest integer
+    high : the tensor's greatest integer, of either sign
     count : values of the tensor in one image
 
     Source

@@ -6,6 +6,7 @@ the mean and std of an only input's pixels as they are; of several inputs, one e
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from math import inf
 
 from qnn.fields import FieldsError, typed
 from qnn.nn.layer_plans import (
@@ -94,6 +95,14 @@ def check_names(
         raise FieldsError("an input and an output", "none")
 
 
+def _check_gain(layer, mean):
+    channels = layer.shape[0]
+    whole = mean is not None and len(layer.gain or ()) == channels
+    if layer.gain is not None and not (whole and all(0 < each < inf for each in layer.gain)):
+        needs = f"mean, std and a positive gain of {channels} channels of '{layer.name}'"
+        raise FieldsError(needs, "others")
+
+
 def with_pixels(layers: Sequence[LayerPlan], mean: object, std: object) -> tuple[LayerPlan, ...]:
     """The layers, with what the pixels of each input stand for.
 
@@ -108,6 +117,8 @@ def with_pixels(layers: Sequence[LayerPlan], mean: object, std: object) -> tuple
     means, stds = typed(each, means), typed(each, stds)
     if not len(inputs) == len(means) == len(stds):
         raise FieldsError(f"mean and std of {len(inputs)} inputs", f"of {len(means)}")
+    for layer, m in zip(inputs, means, strict=True):
+        _check_gain(layer, m)
     pixels = {
         layer.name: pixels_of(layer.name, layer.shape[0], m, s)
         for layer, m, s in zip(inputs, means, stds, strict=True)

@@ -111,9 +111,11 @@ def choose_type(
 def _finer(seen, middle):
     """Types of finer steps than ``middle`` whose range lies where the values are."""
     size = 1 << middle.bits
+    # With 0 itself, which values that all have one sign would leave out.
+    bottom, top = min(seen.least, 0.0), max(seen.most, 0.0)
     for exponent in range(middle.exponent + 1, middle.exponent + DEPTH):
         scale = 2.0**exponent
-        least, most = (math.floor(limit * scale + 0.5) for limit in (seen.least, seen.most))
+        least, most = (math.floor(limit * scale + 0.5) for limit in (bottom, top))
         spare = size - 1 - (most - least)
         # Either all values are in range, with as much room on both sides, or one end is.
         lows = [least - spare // 2] if spare >= 0 else [least, most - size + 1]

@@ -57,6 +57,8 @@ def refusal(data):
         (("layers", 0, "output", "address"), 2040, "layers[0].output.address needs all words"),
         (("layers", 0, "output", "pitch"), 0, "layers[0].output.pitch needs at least 7, not 0"),
         (("inputs", 0, "height"), 1 << 30, "inputs[0].address needs all words within"),
+        (("inputs", 0, "zero_point"), -128, "inputs[0].zero_point needs one from -127 to 127"),
+        (("layers", 0, "output", "zero_point"), 128, "layers[0].output.zero_point needs one from"),
         (("input_bytes",), 1 << 39, "input_bytes needs "),
         (("scratch_bytes",), 1 << 39, "scratch_bytes needs at most the 0 bytes that transfers"),
         (("program_bytes",), 5, "program_bytes needs whole instructions within the payload of"),

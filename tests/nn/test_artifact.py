@@ -143,6 +143,12 @@ def test_numbers_that_do_not_fit_the_network_are_named(quantized, tmp_path, tens
         (lambda plan: plan["layers"][1].update(shape=[3, 9, 9]), "conv '0' needs height and "),
         (lambda plan: plan["layers"][1].update(bits=1 << 60), "its plan: layers[1].bits needs "),
         (lambda plan: plan["layers"][1].update(stride=[0, 1]), "conv '0' needs stride of 2 "),
+        (lambda plan: plan["layers"][1].update(zero_point=999), "its plan: layers[1] needs "),
+        (lambda plan: plan["layers"][0].update(zero_point=999), "its plan: layers[0] needs "),
+        (
+            lambda plan: plan["layers"][0].update(gain=[1.0]),
+            "its plan: it needs mean, std and a positive gain of ",
+        ),
         (lambda plan: plan.update(mean=5), "its plan: "),
         (lambda plan: plan.update(outputs=[["none", [1]]]), "its plan: it needs layers for its "),
     ],

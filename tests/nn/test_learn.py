@@ -407,3 +407,18 @@ def test_sums_that_outgrew_the_accumulator_are_refused():
         "layer '3': channel 2 outgrew the accumulator in training; train with a lower rate or "
         "with more weight decay"
     )
+
+
+def test_the_exponent_of_results_below_0_is_learnt():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Conv2d(4, 3, 1)).eval()
+    with torch.no_grad():
+        model[0].bias.fill_(-9.0)
+    x = torch.randn(16, 2, 6, 6)
+    made = quantize(model, x, terms=2)
+    assert made.type("0").zero_point > 0
+    # As far from the middle as 0 can lie: no integer is above it.
+    made.layer("0").plan = replace(made.layer("0").plan, zero_point=127)
+    prepare(made, "lsq", learn_exponents=True)
+    made(x).square().mean().backward()
+    assert [each.value.grad is not None for each in made.learned_exponents.values()] == [True]

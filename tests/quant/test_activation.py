@@ -124,6 +124,14 @@ def test_a_free_zero_halves_the_steps_of_what_hardly_goes_below_zero(function):
     assert true_error(samples, free) < 0.5 * true_error(samples, middle)
 
 
+@pytest.mark.parametrize("most", [-40.0, -1.0, 0.0])
+def test_a_free_zero_halves_the_steps_of_what_is_never_positive(most):
+    samples = torch.linspace(-80.0, most, 1001)
+    assert choose_type(samples, 8).exponent == 0
+    assert choose_type(samples, 8, free_zero=True).exponent == 1
+    assert choose_type(samples, 8, free_zero=True).zero_point > 0
+
+
 @pytest.mark.parametrize("bits", [2, 4, 8, 11, 16])
 @pytest.mark.parametrize("shift", [-30.0, -1.0, 0.0, 0.5, 20.0])
 def test_a_free_zero_never_loses(bits, shift):
