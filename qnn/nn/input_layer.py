@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from qnn.errors import ModelError
 from qnn.nn.layer_plans import InputPlan
 from qnn.quant import activation
 from qnn.quant.qtype import QType
@@ -33,7 +34,16 @@ class QuantInput(nn.Module):
         """Integers of reals, rounded half up; with a gain, of the pixels that they are nearest to.
 
         So an image's reals and its pixels give the same.
+
+        Raises
+        ------
+        ModelError
+            A number is NaN, which no integer stands for.
         """
+        if bool(x.isnan().any()):
+            raise ModelError(
+                f"input '{self.plan.name}' takes finite numbers, but got NaN; clean the images"
+            )
         if self.plan.gain is not None:
             return self.from_pixels(self.plan.pixels.nearest(x))
         # Rounded in float64, and then small enough for float32 to hold exactly.

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from qnn.errors import CompileError
+from qnn.errors import CompileError, ModelError
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import run
@@ -139,6 +139,18 @@ def test_statistics_that_no_pixels_have_are_refused(statistics):
         f"input 'x' needs a table, and a mean and a positive std for each of 3 channels, but got "
         f"{statistics}; build it again"
     )
+
+
+@pytest.mark.parametrize("mean", [0.5, None])
+def test_not_a_number_is_refused(mean):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()).eval()
+    std = None if mean is None else 0.25
+    quantized = quantize(model, torch.randn(16, 1, 8, 8), mean=mean, std=std)
+    x = torch.zeros(2, 1, 8, 8)
+    x[1, 0, 2, 3] = torch.nan
+    with pytest.raises(ModelError) as error:
+        quantized(x)
+    assert str(error.value) == "input 'input' takes finite numbers, but got NaN; clean the images"
 
 
 def test_every_pixel_is_told_apart():
