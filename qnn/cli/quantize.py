@@ -134,6 +134,9 @@ def quantize(
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
         count = image_count(images.x_train)
+        # All of them are not copied.
+        all_of_them = rounding_samples is None
+        learnt = slice(None) if all_of_them else drawn(count, rounding_samples)
         test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
         with progress_of_rounding(rounding) as report:
             quantized = quantize(
@@ -147,7 +150,7 @@ def quantize(
                 std=std_values,
                 bias_correction=bias_correction,
                 rounding_options=options,
-                rounding_data=images_of(images.x_train, drawn(count, rounding_samples)),
+                rounding_data=images_of(images.x_train, learnt),
                 augment=crop_and_flip if augment else None,
                 progress=report,
                 checkpoint=kept,
