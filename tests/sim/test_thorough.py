@@ -222,12 +222,16 @@ def test_the_sound_design_passes_all_trials(thorough):
         "a memory error of the output",
         "an instruction that does not exist",
         "a network of every kind",
+        "a network of every kind, reset in all parts",
         "a network of every kind, stalled",
         "a network in strips",
+        "a network in strips, reset in all parts",
         "a network in strips, stalled",
         "a network of long loops",
+        "a network of long loops, reset in all parts",
         "a network of long loops, stalled",
         "a network of the longest loops",
+        "a network of the longest loops, reset in all parts",
         "a network of the longest loops, stalled",
     ]
     cycles = {name: trial.run_cycles for name, trial in thorough.trials}
@@ -319,6 +323,19 @@ def test_a_fault_that_the_network_does_not_show_is_found(place, trial):
     report = verify(design, x, "rtl", verilog=verilog, thorough=True)
     assert not report.passed
     assert report.failed_trial[0] == trial
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+def test_a_queue_that_keeps_a_store_at_a_reset_is_found_in_all_parts_of_a_run():
+    design, x = sound()
+    queue = "\\qnn_accelerator.shell.dispatch.store_queue "
+    verilog = mutant("qnn_accelerator.v", queue, ".clear(clear),", ".clear(1'b0),")
+    trials = {each.name: each for each in rtl_trials(design.graph, design.artifact, x, None)}
+    trial = trials["a network of every kind, reset in all parts"]
+    options = {**trial.options, "verilog": verilog, "limit": 20_000}
+    (run,) = rtl.execute(trial.artifact, trial.inputs, **options).runs
+    assert run.failure == "time-out: not done after 20000 cycles"
 
 
 @pytest.mark.rtl

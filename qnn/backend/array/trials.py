@@ -30,6 +30,7 @@ EXERCISE_SEED = 1  # of the networks that are made for the purpose
 RESETS = (25, 60, 110, 190, 320, 530, 870, 1430)
 BASES = (dram.BASE, dram.OTHER_BASE)
 LATENCY = 32  # of the memory in cycles, where no timing is given
+RESET_PARTS = 7
 NO_OPERATION = 0xF  # the highest code, which no instruction has
 
 
@@ -120,5 +121,9 @@ def _exercises(image, options):
         cycles = simulate_cycles(made, LATENCY).cycles if options else None
         yield Trial(name=f"a network {name}", options=options, cycles=cycles, **own)
         if options:
+            # In all parts of a run, which of a user's network may take minutes.
+            resets = tuple(cycles * part // RESET_PARTS for part in range(1, RESET_PARTS))
+            again = {**options, "resets": resets}
+            yield Trial(name=f"a network {name}, reset in all parts", options=again, **own)
             stalled = {**options, "timing": MemoryTiming.stalled(EXERCISE_SEED)}
             yield Trial(name=f"a network {name}, stalled", options=stalled, **own)

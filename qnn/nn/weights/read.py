@@ -1,5 +1,6 @@
 """The content of a checkpoint file, of whatever form: tensors, numbers, texts and placeholders."""
 
+import errno
 import warnings
 import zipfile
 from pathlib import Path
@@ -86,7 +87,9 @@ def _reason(path, error):
     # Blocked modules are those that could run programs; other names have a placeholder.
     if "blocked" in text or "global" in text:
         return "it asks for code and not for tensors alone", SAVE
-    return getattr(error, "strerror", None) or "it holds something else, or is cut short", ADVICE
+    # A place beyond the end, as a cut archive names, is an invalid argument to the system.
+    told = isinstance(error, OSError) and error.errno != errno.EINVAL
+    return (told and error.strerror) or "it holds something else, or is cut short", ADVICE
 
 
 def _is_zip_of(path, ends):

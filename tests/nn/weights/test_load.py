@@ -335,6 +335,16 @@ def test_a_folder_is_refused_with_what_it_has(tmp_path):
     assert refusal(tmp_path) == text.format("; it has model.safetensors")
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_checkpoint_that_was_cut_anywhere_is_called_so(share, tmp_path):
+    path = tmp_path / "x.pt"
+    torch.save({"a": torch.arange(2000.0)}, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    assert refusal(path) == (
+        f"checkpoint FILE cannot be read: it holds something else, or is cut short; {READ}"
+    )
+
+
 def test_an_archive_of_arrays_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.ones(2))
     assert refusal(tmp_path / "x.npz") == (
