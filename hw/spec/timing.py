@@ -14,6 +14,9 @@ not write before, or while, a later one before it does. Its first write is in cy
 ``t + steps - 1 + write_latency + late`` at the earliest, and the other's last write before cycle
 ``t + drain(t)``. So a fence of at most ``write_latency + late + steps - 1`` keeps their order
 (``hw.spec.isa.tiles.Tiles.order_fence``). As late ones keep it anyway, by their intervals.
+Results must not meet where they enter the epilogue either, which is ``TABLE_STAGES`` earlier for
+one that goes through a table than its write says. A sum enters it ``PRODUCT_STAGES`` earlier than
+a product that was issued with it.
 
 From then on it issues one step per cycle, except that a tile's last step waits until ``interval``
 cycles (of the previous tile's instruction) have passed since the previous tile's last step.

@@ -98,6 +98,30 @@ def table_beside():
     return result
 
 
+def table_behind_product():
+    """A gate's product, behind which the next image's first layer has a table."""
+    x = image(8, 5, 5, type=S8)
+    fields = {"low": -128, "high": 127, "table": np.arange(-128, 128)[None]}
+    a = conv("a", x, 8, kernel=1, type=S8, **fields)
+    whole = {"kernel": 5, "padding": (0, 0, 0, 0), "shape": (8, 1, 1)}
+    gate = conv("gate", a, 8, seed=2, type=S8, low=-128, high=127, **whole)
+    zeros = np.zeros(8, np.int64)
+    product = operators.multiply(
+        name="product",
+        inputs=("a", "gate"),
+        shape=a.shape,
+        type=S8,
+        left=zeros,
+        bias=zeros,
+        right=zeros + 8,
+        low=-128,
+        high=127,
+    )
+    result = Graph((x, a, gate, product), (Output("product", a.shape),))
+    check(result)
+    return result
+
+
 def late_and_early():
     """Layers with tables before, between and behind others, and one that is not rounded."""
     rng = np.random.default_rng(5)

@@ -14,6 +14,7 @@ from hw.spec.isa.tiles import NO_FENCE, Tiles
 from hw.spec.timing import (
     INSTRUCTION_GAP,
     INSTRUCTION_LEAST,
+    TABLE_STAGES,
     dependent_fence,
     read_latency,
     write_latency,
@@ -83,6 +84,18 @@ def disordered_writes(program, config, delay):
     return found
 
 
+def disordered_sums(program, config, delay):
+    """Instructions, by number, that reach the epilogue before, or while, an earlier one does."""
+    newest, found = -(10**6), []
+    for number, (_, writes) in enumerate(timeline(program, config, delay)):
+        behind = TABLE_STAGES * program[number].table
+        cycles = [cycle - behind for _, cycle in writes]
+        if min(cycles) <= newest:
+            found.append(number)
+        newest = max(newest, *cycles)
+    return found
+
+
 def compute(image):
     return [each for each in image.program if isinstance(each, Tiles)]
 
@@ -114,6 +127,19 @@ def test_writes_keep_the_order_of_instructions_whether_they_have_tables_or_not(g
     program = drawn_program(graph, config)
     for delay in (lambda: 0, lambda: rng.randrange(60)):
         assert not disordered_writes(program, config, delay)
+        assert not disordered_sums(program, config, delay)
+
+
+def test_a_sum_that_goes_through_a_table_would_meet_a_product_in_the_epilogue():
+    program = compute(compile_graph(small_graphs.table_behind_product(), CONFIG, batch=2))
+    products = [n for n, tiles in enumerate(program) if tiles.multiply]
+    behind = next(n + 1 for n in products if n + 1 not in products)
+    assert program[behind].table
+    assert program[behind].fence == write_latency(CONFIG) + program[behind].steps - 1
+    # Enough for its writes alone.
+    program[behind] = program[behind].having(fence=program[behind].fence + TABLE_STAGES)
+    assert not disordered_writes(program, CONFIG, lambda: 0)
+    assert disordered_sums(program, CONFIG, lambda: 0) == [behind]
 
 
 def test_a_result_without_a_table_would_overtake_one_that_has_one():

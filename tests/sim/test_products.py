@@ -9,6 +9,7 @@ from hw.spec.config import named_config
 from qnn.ir.window import Window
 from sim.exercise import Exercise
 from sim.verify import verify
+from tests.compiler import small_graphs
 from tests.graphs import images
 from tests.sim.checks import check_in_rtl
 
@@ -48,6 +49,13 @@ def test_products_are_computed_as_the_reference_says(config):
 @EACH
 def test_products_take_the_cycles_of_the_model_in_rtl(config):
     check_in_rtl(multiplied(config), config)
+
+
+@pytest.mark.rtl
+def test_a_table_behind_a_gated_product_meets_none_of_its_results():
+    graph = small_graphs.table_behind_product()
+    report = verify(qnn.compile(graph, TEST, batch=2), images(graph, 3), "rtl")
+    assert report.passed, str(report)
 
 
 @pytest.mark.rtl

@@ -178,13 +178,20 @@ class Tiles(Header):
         return PRODUCT_STAGES * self.multiply + TABLE_STAGES * self.table
 
     def order_fence(self, before: "Tiles", config: SvpeConfig) -> int:
-        """The largest fence with which all its writes come after those of ``before``.
+        """The largest fence with which all its results come after those of ``before``, everywhere.
+
+        Products come later to the epilogue than sums, and entries of tables later out of it: a
+        result must meet no other in either place.
 
         ``before`` is the computation that is issued just before it. See ``hw.spec.timing``.
         """
-        if self.late(config) >= before.late(config):
-            return NO_FENCE
-        return min(NO_FENCE, write_latency(config) + self.late(config) + self.steps - 1)
+        first = write_latency(config) + self.steps - 1
+        fences = [NO_FENCE]
+        if self.late(config) < before.late(config):
+            fences.append(first + self.late(config))
+        if self.multiply < before.multiply:
+            fences.append(first + TABLE_STAGES * before.table)
+        return min(fences)
 
     def reads(self, config: SvpeConfig) -> tuple[Span, ...]:
         """What the instruction reads: the input's blocks, skip operand, weights, parameters, table.
