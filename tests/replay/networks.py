@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable
 from functools import partial
 
+import torch
+
 import qnn
 from tests.replay import draw, exact, product
 
@@ -73,7 +75,10 @@ def exercise(name: str):
 
 def drawn_model(number: int):
     """A PyTorch network from the strategy in ``tests.models``, quantized as it was drawn."""
-    case = draw.module("tests.models", "tests.blocks").models().pick(random.Random(number))
+    # Weights have their scales from those that PyTorch draws.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(number)
+        case = draw.module("tests.models", "tests.blocks").models().pick(random.Random(number))
     name = f"model{number}"
     exact.replace_all(case.model, name)
     given = case.calibration
