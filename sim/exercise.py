@@ -49,9 +49,9 @@ def _kinds(config, seed):
     # One column more than a row of tiles, so that the last one is cut.
     height, width = 5, max(3, min(config.columns, 8) + 1)
     x = net.input("x", (3, 2 * height, 2 * width), signed=False, pixels=True)
-    # Padding of it is stored as every other bit.
-    odd_bits = (1 << config.activation_bits - 1) // 3
-    y = net.input("y", (lanes, height, width), signed=True, zero_point=odd_bits)
+    # Padding of it is stored with every bit that other padding has not.
+    low_bits = (1 << config.activation_bits - 1) - 1
+    y = net.input("y", (lanes, height, width), signed=True, zero_point=low_bits)
     halving = Window(kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
     same = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
     point = Window(kernel=(1, 1))

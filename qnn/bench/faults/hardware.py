@@ -31,10 +31,9 @@ class HardwareFaults:
 
     Of those that the plain run does not find, Yosys proves that some can be seen at no pin. The
     others are tried thoroughly, and what survives may have a proof of ours, or is compared with the
-    sound module. A fault of
-    hardware is in every layer, so that the layer to name is the first that has a wrong value or
-    does not end: localised is what names one. No run may take many more cycles than that of the
-    sound design: a mutant that hangs is found.
+    sound module. A fault of hardware is in every layer, so that the layer to name is the first that
+    has a wrong value or does not end: localised is what names one. No run may take many more cycles
+    than that of the sound design: a mutant that hangs is found.
 
     Parameters
     ----------
