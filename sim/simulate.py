@@ -12,7 +12,7 @@ from qnn.design import Design
 from qnn.errors import ArgumentError, DeviceError
 from qnn.host.named import named
 from qnn.host.results import host_results
-from qnn.ir.encode import Arrays, as_results, encode_input
+from qnn.ir.encode import Arrays, as_results, encode_input, output_reals
 from qnn.ir.reference import reference
 from sim.record_waves import CYCLES, check_waves, record_waves
 
@@ -113,9 +113,7 @@ def _simulation(design, device, tensors, **measured):
     graph = design.graph
     outputs = [as_results(*pair) for pair in zip(graph.outputs, tensors, strict=True)]
     exponents = [graph[output.name].type.exponent for output in graph.outputs]
-    parts = [
-        np.ldexp(each.astype(np.float64), -e) for each, e in zip(outputs, exponents, strict=True)
-    ]
-    results = host_results(parts, [output.axes for output in graph.outputs], graph.host)
+    axes = [output.axes for output in graph.outputs]
+    results = host_results(output_reals(graph, outputs), axes, graph.host)
     names = graph.output_names
     return Simulation(device, named(outputs, names), named(exponents, names), results, **measured)

@@ -31,6 +31,14 @@ class TwoLevels(nn.Module):
         return [head(each) for head, each in zip(self.heads, (y, self.down(y)), strict=True)]
 
 
+class Anchored(TwoLevels):
+    """Several boxes at each place, by the sizes of anchors."""
+
+    def __init__(self):
+        super().__init__(len(ANCHORS) * (5 + CLASSES))
+        self.register_buffer("anchors", torch.tensor(ANCHORS))
+
+
 def grid_of(y: Tensor) -> Tensor:
     """The column and row of each place, (1, 1, height, width, 2)."""
     rows, columns = torch.meshgrid(
@@ -39,12 +47,8 @@ def grid_of(y: Tensor) -> Tensor:
     return torch.stack([columns, rows], -1).float()[None, None]
 
 
-class YoloV3(TwoLevels):
+class YoloV3(Anchored):
     """Sigmoids of centres, powers of sizes."""
-
-    def __init__(self):
-        super().__init__(len(ANCHORS) * (5 + CLASSES))
-        self.register_buffer("anchors", torch.tensor(ANCHORS))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, boxes, 5 + classes)."""
@@ -58,12 +62,8 @@ class YoloV3(TwoLevels):
         return torch.cat(found, 1)
 
 
-class YoloV5(TwoLevels):
+class YoloV5(Anchored):
     """Anchors, and sizes by squares; the decoded boxes and the maps, as in evaluation."""
-
-    def __init__(self):
-        super().__init__(len(ANCHORS) * (5 + CLASSES))
-        self.register_buffer("anchors", torch.tensor(ANCHORS))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, boxes, 5 + classes)."""

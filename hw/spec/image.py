@@ -191,8 +191,14 @@ class Image:
     @cached_property
     def host_program(self) -> HostProgram | None:
         """The steps of ``host``."""
-        tensors = joined(self.output_shapes, self.output_axes, joined_shape)
-        return None if self.host is None else HostProgram.parse(self.host, len(tensors))
+        if self.host is None:
+            return None
+        return HostProgram.parse(self.host, len(self.output_tensors))
+
+    @property
+    def output_tensors(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the tensors that outputs are, or are parts of."""
+        return joined(self.output_shapes, self.output_axes, joined_shape)
 
     @cached_property
     def output_names(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES
 from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
-from qnn.ir.shape import AXES, fits_axes, fits_joins, fits_output, joined, joined_shape
+from qnn.ir.shape import AXES, fits_axes, fits_joins, fits_output
 
 PIXELS = 256  # that 8 bits tell apart
 # A simulator works out all reads of an instruction at once: real ones have some 100,000.
@@ -113,10 +113,8 @@ def _check_region(image, name, layouts, size):
 
 def _told(layout):
     """What a user sees of a tensor, wherever it lies."""
-    return (
-        *(layout.name, layout.shape, layout.bits, layout.offset, layout.exponent),
-        layout.signed,
-    )
+    type = (layout.bits, layout.signed, layout.zero_point, layout.exponent)
+    return layout.name, layout.shape, type
 
 
 def _check_gather(layout, place, may):
@@ -170,8 +168,7 @@ def _check_axes(image):
     _require(follow, "output_axes", needs, image.output_axes)
     if image.host is not None:
         # Both raise ValueError with a text of their own.
-        tensors = joined(image.output_shapes, image.output_axes, joined_shape)
-        image.host_program.shapes(tensors)
+        image.host_program.shapes(image.output_tensors)
 
 
 def _check_layer(image, layer: Layer, place):

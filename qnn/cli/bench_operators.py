@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from hw.spec.config import CONFIGS
 from qnn.cli.checks import one_of
 from qnn.cli.output import Json, print_json, print_table, progress
+from qnn.cli.sources import CompiledFor
 
 LEAST = 14  # pixels a side: fewer leave windows of adaptive pooling without a pixel
 
@@ -27,10 +27,7 @@ def bench_operators(
     only: Annotated[
         list[str] | None, typer.Option(help="The operator of this name; may be repeated.")
     ] = None,
-    config: Annotated[
-        str,
-        typer.Option(help="Configuration that they are compiled for.", callback=one_of(CONFIGS)),
-    ] = "reference",
+    config: CompiledFor = "reference",
     as_json: Json = False,
 ) -> None:
     """Measure what each operator takes between two convolutions, by the cycle model.

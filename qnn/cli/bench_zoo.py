@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hw.spec.config import CONFIGS
-from qnn.cli.checks import new_file, old_file, one_of
+from qnn.cli.checks import new_file, old_file
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, print_table, progress
+from qnn.cli.sources import CompiledFor
 
 if TYPE_CHECKING:
     from qnn.bench.zoo.row import ZooRow
@@ -35,10 +35,7 @@ def bench_zoo(
     only: Annotated[
         list[str] | None, typer.Option(help="MODULE:FACTORY, or a pattern; may be repeated.")
     ] = None,
-    config: Annotated[
-        str,
-        typer.Option(help="Configuration that they are compiled for.", callback=one_of(CONFIGS)),
-    ] = "reference",
+    config: CompiledFor = "reference",
     terms: Annotated[int, typer.Option(min=1, max=7, help="Terms of every weight.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Networks at the same time.")] = 1,
     seconds: Annotated[int, typer.Option(min=1, help="That one network may take.")] = 900,

@@ -134,9 +134,8 @@ def quantize(
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
         count = image_count(images.x_train)
-        # All of them are not copied.
-        all_of_them = rounding_samples is None
-        learnt = slice(None) if all_of_them else drawn(count, rounding_samples)
+        # All of them need no copy.
+        learnt = slice(None) if rounding_samples is None else drawn(count, rounding_samples)
         test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
         with progress_of_rounding(rounding) as report:
             quantized = quantize(

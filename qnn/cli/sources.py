@@ -70,6 +70,10 @@ BackendName = Annotated[
     typer.Option("--backend", help=f"Back end: {', '.join(names())}.", callback=_back_end),
 ]
 CONFIG_NAMES = ", ".join(CONFIGS)
+CompiledFor = Annotated[
+    str,
+    typer.Option(help="Configuration that they are compiled for.", callback=one_of(CONFIGS)),
+]
 CONFIG_HELP = f"Configuration: {CONFIG_NAMES}, or a build folder, which has the same then."
 ConfigName = Annotated[str, typer.Option(help=CONFIG_HELP)]
 ConfigSettings = Annotated[

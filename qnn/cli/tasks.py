@@ -80,19 +80,15 @@ def outputs_measured(
     ----------
     x : what the design was given, which a reconstruction is compared with
     """
-    import numpy as np
 
     from qnn.host.results import host_scores
-    from qnn.ir.encode import input_reals
+    from qnn.ir.encode import input_reals, output_reals
     from qnn.ir.graph import results_of
     from qnn.tasks.outputs import scores
 
-    reals = [
-        np.ldexp(tensor.astype(np.float64), -graph[output.name].type.exponent)
-        for output, tensor in zip(graph.outputs, outputs, strict=True)
-    ]
     own = None if isinstance(x, tuple) else input_reals(graph, x)
     # Of what the user gets, as tasks are.
+    reals = output_reals(graph, outputs)
     reals = host_scores(reals, [output.axes for output in graph.outputs], graph.host)
     names = [output.name for output in results_of(graph.outputs, graph.host)]
     return told(names, kinds, scores(kinds, reals, labels, own))

@@ -26,9 +26,15 @@ EMPTY = ("aten.empty", "aten.empty_like", "aten.new_empty", "aten.empty_strided"
 
 def is_constant(node: fx.Node, values: Mapping[fx.Node, Any]) -> bool:
     """Whether no value of the call's result depends on the input."""
+    return not any(computed(values[n]) for n in valued_operands(node))
+
+
+def valued_operands(node: fx.Node) -> list[fx.Node]:
+    """The operands that give the values of a call's result."""
     places = VALUED.get(target_of(node))
-    operands = node.all_input_nodes if places is None else [node.args[n] for n in places]
-    return not any(computed(values[n]) for n in operands if isinstance(n, fx.Node))
+    if places is None:
+        return node.all_input_nodes
+    return [node.args[n] for n in places if isinstance(node.args[n], fx.Node)]
 
 
 def evaluated(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from qnn.frontend.evaluate import VALUED
+from qnn.frontend.evaluate import valued_operands
 from qnn.frontend.faults import Fault, FaultyModel, site_of, target_of
 from qnn.frontend.host_steps import OF_SEVERAL, REDUCTIONS, SOFTMAX, reader_of
 from qnn.frontend.host_values import HostValue, HostValues, NotForHost
@@ -116,9 +116,7 @@ def _computed(nodes, given):
     found: set[fx.Node] = set()
     for node in nodes:
         is_given = node.op == "placeholder" and node.name in given and _is_tensor(node)
-        places = VALUED.get(target_of(node))
-        valued = node.all_input_nodes if places is None else [node.args[n] for n in places]
-        depends = any(isinstance(n, fx.Node) and n in found for n in valued)
+        depends = any(operand in found for operand in valued_operands(node))
         if is_given or (node.op == "call_function" and depends):
             found.add(node)
     return found

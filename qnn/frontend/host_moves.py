@@ -8,7 +8,7 @@ import torch
 from torch import fx
 
 from qnn.frontend.faults import target_of
-from qnn.frontend.host_values import HostValue, HostValues, NotForHost
+from qnn.frontend.host_values import HostValue, HostValues, NotForHost, sizes_of
 from qnn.frontend.image_axes import PERMUTES, RESHAPES, permuted
 
 Operand = Callable[[object], HostValue]  # the value of a node or number that a call is given
@@ -95,8 +95,7 @@ def _box(node, values, value, function, args, kwargs):
 def _expand(node, values, operand):
     value, shape = operand(node.args[0]), shape_of(node)
     axis = value.axis + len(shape) - len(value.shape)
-    sizes = tuple(0 if n == axis else size for n, size in enumerate(shape))
-    return values.step("expand", [value], sizes, shape=shape, axis=axis)
+    return values.step("expand", [value], sizes_of(shape, axis), shape=shape, axis=axis)
 
 
 def _cat(node, values, operand):

@@ -72,14 +72,6 @@ def _clamp(node, values, operand):
     return value
 
 
-def _least(node, values, operand):
-    return values.broadcast("maximum", operand(node.args[0]), operand(node.args[1]))
-
-
-def _most(node, values, operand):
-    return values.broadcast("minimum", operand(node.args[0]), operand(node.args[1]))
-
-
 def _reduced(name):
     def read(node, values, operand):
         value = operand(node.args[0])
@@ -188,8 +180,8 @@ READERS: dict[str, Reader] = {
     "aten.rsqrt": _rsqrt,
     "aten.relu": _with_number("maximum", 0.0),
     "aten.clamp": _clamp,
-    "aten.clamp_min": _least,
-    "aten.clamp_max": _most,
+    "aten.clamp_min": _binary("maximum"),
+    "aten.clamp_max": _binary("minimum"),
     **{f"aten.{name}": read for name, read in MOVES.items()},
     **{f"aten.{name}": _reduced(name) for name in ("sum", "mean", "amax", "amin")},
     **{name: _normalised(name.removeprefix("aten.").removeprefix("_")) for name in SOFTMAX},

@@ -40,10 +40,6 @@ class HostValue:
     call: fx.Node | None = None
     number: float = 0.0
 
-    def sizes(self) -> tuple[int, ...]:
-        """The shape as a step takes it, with ``BATCH`` for the images."""
-        return tuple(BATCH if n == self.axis else size for n, size in enumerate(self.shape))
-
 
 @dataclass
 class HostValues:
@@ -105,8 +101,7 @@ class HostValues:
         axis = kept_axis(value.shape, value.axis, shape, self.batch)
         if axis is None:
             raise NotForHost
-        sizes = tuple(BATCH if n == axis else each for n, each in enumerate(shape))
-        return self.step("reshape", [value], sizes, shape=shape, axis=axis)
+        return self.step("reshape", [value], sizes_of(shape, axis), shape=shape, axis=axis)
 
     def along(self, name: str, value: HostValue, axis: int) -> HostValue:
         """A step along an axis of one image, which keeps the axis or, of a reduction, takes it."""
@@ -117,6 +112,11 @@ class HostValues:
         shape = value.shape if kept else (*value.shape[:axis], *value.shape[axis + 1 :])
         moved = value.axis - (not kept and axis < value.axis)
         return self.step(name, [value], (axis,), shape=shape, axis=moved)
+
+
+def sizes_of(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """A shape as a step takes it, with ``BATCH`` for the images along ``axis``."""
+    return tuple(BATCH if n == axis else size for n, size in enumerate(shape))
 
 
 def program_of(

@@ -8,11 +8,11 @@ run the same steps by the same code.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
 
+from qnn.errors import first_line
 from qnn.host.named import Structure, leaves_of, nested, paths_of
 from qnn.host.operations import ENDS, OPERATIONS, most_values
 from qnn.host.step import CONSTANT, HostStep, step_of
@@ -191,13 +191,13 @@ class HostProgram:
         found: list[np.ndarray] = [np.zeros((1, *shape)) for shape in tensors]
         if len(tensors) != self.tensors:
             raise ValueError(f"a host program of {self.tensors} tensors, not of {len(tensors)}")
-        for number, step in zip(count(self.tensors), self.steps, strict=False):
+        for number, step in enumerate(self.steps, self.tensors):
             try:
                 with np.errstate(all="ignore"):
                     found.append(_tried(step, [found[each] for each in step.operands]))
             except (ValueError, TypeError, IndexError) as error:
-                reason = str(error).splitlines()[0]
-                raise ValueError(f"step %{number} of its host program: {reason}") from None
+                told = f"step %{number} of its host program: {first_line(error)}"
+                raise ValueError(told) from None
         return [each.shape for each in found]
 
 

@@ -5,6 +5,10 @@ and belongs one level up. An array may have its input's axes or be blocks alread
 channels, height, width).
 """
 
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
 from qnn.errors import ModelError
@@ -77,12 +81,17 @@ def decode(graph: Graph, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, ..
 
     What ends in an argmax is classes, int64.
     """
-    scores = []
-    for output in graph.outputs:
-        integers = np.asarray(tensors[output.name])
-        scaled = integers.astype(np.float64) * graph[output.name].type.scale
-        scores.append(as_results(output, scaled))
-    return as_tuple(host_results(scores, [output.axes for output in graph.outputs], graph.host))
+    outputs = [as_results(o, np.asarray(tensors[o.name])) for o in graph.outputs]
+    axes = [output.axes for output in graph.outputs]
+    return as_tuple(host_results(output_reals(graph, outputs), axes, graph.host))
+
+
+def output_reals(graph: Graph, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What each output's integers stand for, exactly: float64."""
+    return [
+        np.ldexp(integers.astype(np.float64), -graph[output.name].type.exponent)
+        for output, integers in zip(graph.outputs, outputs, strict=True)
+    ]
 
 
 def _kind(x: object) -> str:
@@ -147,11 +156,22 @@ def _of_pixels(node, pixels):
 def _nearest_pixels(node, x):
     """The pixels, 0 to 255, that are nearest to what the float model takes, as PyTorch finds."""
     mean, std = _mean_and_std(node)
-    x = x.astype(np.float64)
     low, high = (float(pick((end - mean) / std)) for pick, end in ((np.min, 0), (np.max, 1)))
     # In steps that are finer than any pixel's.
     warn_of_scale(node.name, x * PIXELS, low * PIXELS, high * PIXELS, PIXELS.bit_length() - 1)
-    return np.floor((x * std + mean) * (PIXELS - 1) + 0.5).clip(0, PIXELS - 1).astype(np.int64)
+    return nearest_pixels(x.astype(np.float64), mean, std).astype(np.int64)
+
+
+def nearest_pixels(reals: Any, mean: Any, std: Any, xp: ModuleType = np) -> Any:
+    """The pixels, 0 to 255, that are nearest to ``(pixel / 255 - mean) / std``, all in float64.
+
+    Parameters
+    ----------
+    mean, std : that spread over ``reals``
+    xp : ``torch`` where these are its tensors
+    """
+    # Away from the ends of a pixel's range no error of float32 changes it.
+    return xp.floor((reals * std + mean) * (PIXELS - 1) + 0.5).clip(0, PIXELS - 1)
 
 
 def _mean_and_std(node):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from qnn.fields import FieldsError
 from qnn.host.program import HostProgram
 from qnn.host.results import array_names
 from qnn.ir.ops import Conv, Input, Multiply, Operator
@@ -31,6 +32,20 @@ def network_tensors(outputs: Sequence[Output]) -> tuple[Output, ...]:
     shapes = joined([output.shape for output in outputs], axes, joined_shape)
     firsts = joined(outputs, axes, lambda parts, _: parts[0])
     return tuple(Output(first.name, shape) for first, shape in zip(firsts, shapes, strict=True))
+
+
+def host_in(text: str | None, outputs: Sequence[Output]) -> HostProgram | None:
+    """The host program of a file, which few have, for a network that gives ``outputs``.
+
+    Raises
+    ------
+    FieldsError
+        The text is not one of such a program.
+    """
+    try:
+        return None if text is None else HostProgram.parse(text, len(network_tensors(outputs)))
+    except ValueError as error:
+        raise FieldsError("steps of the host", str(error)) from None
 
 
 def results_of(outputs: Sequence[Output], host: HostProgram | None) -> tuple[Output, ...]:

@@ -16,10 +16,9 @@ import numpy as np
 from qnn.errors import QnnError
 from qnn.fields import FieldsError, Place, parsed, typed, typed_fields
 from qnn.files import read_file, write_whole
-from qnn.host.program import HostProgram
 from qnn.ir.arrays import INTEGERS, StoredArray
 from qnn.ir.check import check
-from qnn.ir.graph import Graph, Output, network_tensors
+from qnn.ir.graph import Graph, Output, host_in
 from qnn.ir.ops import OPERATORS
 from qnn.quant.qtype import QType
 
@@ -156,14 +155,7 @@ def _graph(header, payload):
         if stored > len(payload):
             raise FieldsError(f"arrays of {len(payload)} bytes in all", stored)
     outputs = tuple(map(_output, held["outputs"]))
-    return Graph(tuple(nodes), outputs, _host(held.get("host"), outputs))
-
-
-def _host(text, outputs):
-    try:
-        return None if text is None else HostProgram.parse(text, len(network_tensors(outputs)))
-    except ValueError as error:
-        raise FieldsError("steps of the host", str(error)) from None
+    return Graph(tuple(nodes), outputs, host_in(held.get("host"), outputs))
 
 
 def _typed_node(values):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
-from qnn.nn.layer_plans import InputPlan
+from qnn.nn.layer_plans import InputPlan, type_of
 from qnn.quant import activation
 from qnn.quant.qtype import QType
 
@@ -27,8 +27,7 @@ class QuantInput(nn.Module):
     @property
     def type(self) -> QType:
         """The type of the result."""
-        plan = self.plan
-        return QType(plan.bits, plan.signed, int(self.exponent), plan.zero_point)
+        return type_of(self.plan, int(self.exponent))
 
     def forward(self, x: Tensor) -> Tensor:
         """Integers of reals, rounded half up; with a gain, of the pixels that they are nearest to.

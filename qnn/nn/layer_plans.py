@@ -56,7 +56,7 @@ class InputPlan:
     selects: ClassVar[bool] = False
 
     def __post_init__(self):
-        _check_type(self)
+        type_of(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class ConvPlan:
     selects: ClassVar[bool] = False
 
     def __post_init__(self):
-        _check_type(self)
+        type_of(self)
         _check_function(self, self.rounded)
 
     @property
@@ -175,7 +175,7 @@ class MultiplyPlan:
     selects: ClassVar[bool] = False
 
     def __post_init__(self):
-        _check_type(self)
+        type_of(self)
         _check_function(self, True)
 
 
@@ -197,9 +197,15 @@ _KINDS = (InputPlan, ConvPlan, MultiplyPlan, MaxPoolPlan, ConcatPlan, Interleave
 KINDS = {kind.__name__: kind for kind in _KINDS}
 
 
-def _check_type(layer):
-    """Refuse a type that cannot be, whatever its exponent."""
-    QType(layer.bits, layer.signed, 0, layer.zero_point)
+def type_of(layer: InputPlan | ConvPlan | MultiplyPlan, exponent: int = 0) -> QType:
+    """The type of a layer's result, which has all but the exponent from its plan.
+
+    Raises
+    ------
+    ValueError
+        There is no such type, whatever the exponent.
+    """
+    return QType(layer.bits, layer.signed, exponent, layer.zero_point)
 
 
 def _check_function(layer, rounded):

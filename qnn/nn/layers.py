@@ -17,6 +17,7 @@ from qnn.nn.layer_plans import (
     InterleavePlan,
     MaxPoolPlan,
     MultiplyPlan,
+    type_of,
 )
 from qnn.nn.lookup import lookup_of
 from qnn.nn.multiplying import QuantMultiply
@@ -88,8 +89,7 @@ class QuantConv(nn.Module):
     @property
     def type(self) -> QType:
         """The type of the result."""
-        plan = self.plan
-        return QType(plan.bits, plan.signed, int(self.exponent), plan.zero_point)
+        return type_of(self.plan, int(self.exponent))
 
     def factor(self) -> Tensor | None:
         """BatchNorm's factor of each channel, (outputs,) float64; None if there is no BatchNorm."""

@@ -151,9 +151,8 @@ def _attach_exponents(quantized):
     learned = {}
     for layer in _rounding_alone(quantized.plan):
         conv = quantized.layer(layer.name)
-        type = conv.type
         # Where 0 lies away from the middle, either end may be the farther one.
-        most = max(type.high, -type.low - 1)
+        most = conv.type.reach - 1
         made = LearnedExponent(int(conv.exponent), most, math.prod(layer.shape))
         learned[layer.name] = made.to(conv.exponent.device)
     for layer in quantized.plan.convs:

@@ -11,6 +11,7 @@ from qnn.host.results import nested_as
 from qnn.ir.shape import joined, laid_out, to_blocks, user_shape, usual_axes
 from qnn.nn.exact import exact
 from qnn.nn.input_layer import QuantInput
+from qnn.nn.layer_plans import type_of
 from qnn.nn.layers import LAYERS
 from qnn.nn.plan import Plan
 from qnn.quant.qtype import QType
@@ -39,7 +40,7 @@ class QuantizedModel(nn.Module):
                 reach[layer.name] = max(reach[name] for name in layer.inputs)
             else:
                 # Whatever the exponent is, which may not be known yet.
-                reach[layer.name] = QType(layer.bits, layer.signed, 0, layer.zero_point).reach
+                reach[layer.name] = type_of(layer).reach
         for layer in self.plan.convs:
             module = self.layer(layer.name)
             module.input_reach = reach[layer.inputs[0]]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.ir.epilogue import Epilogue
-from qnn.nn.layer_plans import MultiplyPlan
+from qnn.nn.layer_plans import MultiplyPlan, type_of
 from qnn.nn.lookup import lookup_of
 from qnn.quant import activation
 from qnn.quant.qtype import QType
@@ -31,8 +31,7 @@ class QuantMultiply(nn.Module):
     @property
     def type(self) -> QType:
         """The type of the result."""
-        plan = self.plan
-        return QType(plan.bits, plan.signed, int(self.exponent), plan.zero_point)
+        return type_of(self.plan, int(self.exponent))
 
     def epilogue(self) -> Epilogue[Tensor]:
         """Shifts from the exponents, and the clamp; there is no bias."""

@@ -1,11 +1,11 @@
 """A quantized network without its numbers: its layers, and what the whole of them has."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from qnn.fields import Count, FieldsError, typed_fields
 from qnn.host.program import HostProgram
-from qnn.ir.graph import Output, results_of
-from qnn.ir.shape import fits_joins, joined
+from qnn.ir.graph import Output, host_in, results_of
+from qnn.ir.shape import fits_joins
 from qnn.nn.layer_plans import ConvPlan, InputPlan, LayerPlan
 from qnn.nn.plan_fields import check_names, layer_fields, layer_of, with_pixels
 from qnn.nn.preprocess import one_or_all
@@ -105,12 +105,6 @@ class Plan:
         layers = [layer_of(number, dict(layer)) for number, layer in enumerate(found["layers"])]
         check_names(layers, found["outputs"])
         layers = with_pixels(layers, found.pop("mean"), found.pop("std"))
-        return Plan(**found | {"layers": layers, "host": _host(found)})
-
-
-def _host(found):
-    tensors = joined(found["outputs"], found["output_axes"] or (None,) * len(found["outputs"]), min)
-    try:
-        return found.get("host") and HostProgram.parse(found["host"], len(tensors))
-    except ValueError as error:
-        raise FieldsError("steps of the host", str(error)) from None
+        host = found.pop("host", None)
+        plan = Plan(**found | {"layers": layers})
+        return replace(plan, host=host_in(host, plan.network_outputs))

@@ -9,6 +9,7 @@ import numpy as np
 
 from qnn.errors import ModelError
 from qnn.fields import FieldsError
+from qnn.ir.encode import nearest_pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,9 @@ class Pixels:
         """The pixels, 0 to 255, that are nearest to what the float model takes, of its shape."""
         reals = reals.double()
         mean, std = (reals.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
-        # Away from the ends of a pixel's range no error of float32 changes it.
-        return ((reals * std + mean) * 255 + 0.5).floor().clamp(0, 255)
+        import torch  # as below
+
+        return nearest_pixels(reals, mean, std, torch)
 
     def reals(self, pixels: "Tensor") -> "Tensor":
         """What the float model takes, (batch, channels, height, width) float32, of uint8 pixels."""

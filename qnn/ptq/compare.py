@@ -72,7 +72,7 @@ class TestSet:
         """
         each = data.x_test if isinstance(data.x_test, tuple) else (data.x_test,)
         pixels = checked_inputs(*preprocessing, [x.shape[1] for x in each])
-        which = slice(None) if most is None else drawn(len(each[0]), most).numpy()
+        which = slice(None) if most is None else drawn(len(each[0]), most)
         inputs = tuple(reals(x[which], known) for x, known in zip(each, pixels, strict=True))
         # Tried before any work: hours of rounding must not end in labels that fit nothing.
         with torch.no_grad():

@@ -9,6 +9,7 @@ of inputs and labels gives them.
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -212,13 +213,14 @@ def sample(images: tuple[Tensor, ...], count: int) -> tuple[Tensor, ...]:
     return tuple(each[order] for each in images)
 
 
-def drawn(count: int, most: int | None) -> Tensor:
+def drawn(count: int, most: int | None) -> np.ndarray:
     """Numbers of ``most`` of ``count`` images, or of all, in random order.
 
     Data sets are often sorted by class, so that the first images or a half show few classes. The
     order has a fixed seed: the same data always give the same sample.
     """
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most]
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    return order[:most].numpy()
 
 
 def chunks(batches: Iterable[tuple[Tensor, ...]]) -> Iterable[tuple[Tensor, ...]]:

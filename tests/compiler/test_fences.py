@@ -75,20 +75,19 @@ def early_reads(program, config, delay):
 
 def disordered_writes(program, config, delay):
     """Instructions, by number, that write before, or while, an earlier one does."""
-    newest, found = -(10**6), []
-    for number, (_, writes) in enumerate(timeline(program, config, delay)):
-        cycles = [cycle for _, cycle in writes]
-        if min(cycles) <= newest:
-            found.append(number)
-        newest = max(newest, *cycles)
-    return found
+    return disordered(program, config, delay, table_stages=0)
 
 
 def disordered_sums(program, config, delay):
     """Instructions, by number, that reach the epilogue before, or while, an earlier one does."""
+    return disordered(program, config, delay, table_stages=TABLE_STAGES)
+
+
+def disordered(program, config, delay, table_stages):
+    """Instructions whose results, so long before their entries of tables, come in another order."""
     newest, found = -(10**6), []
     for number, (_, writes) in enumerate(timeline(program, config, delay)):
-        behind = TABLE_STAGES * program[number].table
+        behind = table_stages * program[number].table
         cycles = [cycle - behind for _, cycle in writes]
         if min(cycles) <= newest:
             found.append(number)
