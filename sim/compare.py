@@ -1,6 +1,6 @@
 """Holds the tensors of an execution to those that are expected, and counts every value."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -56,6 +56,15 @@ def compare_claims(
         # Once each: an artifact for a batch says the same of every image.
         for kind, name, problem in dict.fromkeys(contradictions(claims, wanted))
     ]
+
+
+def named_as_given(layers: Iterable[LayerReport], graph: Graph) -> Iterator[LayerReport]:
+    """The reports, those of outputs with their keys in what the user's model gives."""
+    known = graph.output_labels
+    for layer in layers:
+        labels = known.get(layer.name, ())
+        first = layer.first and replace(layer.first, results=labels)
+        yield replace(layer, results=labels, first=first)
 
 
 def _sum(one, other):

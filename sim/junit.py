@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qnn.errors import DeviceError
 from qnn.files import write_whole
-from sim.verification import LayerReport, Report
+from sim.verification import LayerReport, Report, of_results
 
 SUITE = "qnn verify"
 KINDS = ("failure", "error")  # of a case: values differ, or nothing could be compared
@@ -90,7 +90,7 @@ def _end(report: Report, name: str):
 
 
 def _case(layer: LayerReport, device: str):
-    name = f"{layer.name} ({layer.op}), image {layer.image}"
+    name = f"{layer.name}{of_results(layer.results)} ({layer.op}), image {layer.image}"
     case = ElementTree.Element("testcase", classname=f"{SUITE}.{device}", name=name)
     if not layer.passed:
         parts = [f"{layer.mismatches}/{layer.values} mismatches", layer.problem, layer.first]

@@ -9,6 +9,13 @@ from qnn.backend.waves import Waves
 PORTS = ("input", "output")  # kinds of tensors that a user gives or takes
 
 
+def of_results(labels: tuple[str, ...]) -> str:
+    """What a person reads behind the name of an output's tensor; nothing where there is one."""
+    if not labels:
+        return ""
+    return f" (result{'s' * (len(labels) > 1)} {', '.join(labels)})"
+
+
 @dataclass(frozen=True)
 class Difference:
     """A value that is not as expected; ``got`` is None if it was never written."""
@@ -21,13 +28,15 @@ class Difference:
     expected: int
     got: int | None
     cycle: int | None  # of the write, where the device has cycles
+    results: tuple[str, ...] = ()  # keys of what the user's model gives that the layer leads to
 
     def __str__(self) -> str:
         got = "nothing was written" if self.got is None else f"got {self.got}"
         when = "" if self.cycle is None else f" in cycle {self.cycle}"
         return (
-            f"layer '{self.layer}', image {self.image}, channel {self.channel}, row {self.row}, "
-            f"column {self.column}: expected {self.expected}, {got}{when}"
+            f"layer '{self.layer}'{of_results(self.results)}, image {self.image}, "
+            f"channel {self.channel}, row {self.row}, column {self.column}: "
+            f"expected {self.expected}, {got}{when}"
         )
 
 
@@ -47,13 +56,14 @@ class LayerReport:
     first: Difference | None
     problem: str | None  # beyond values: the layer hung, or wrote where it must not
     cycles: LayerCycles | None
+    results: tuple[str, ...] = ()  # of an output: its keys in what the user's model gives
 
     @property
     def title(self) -> str:
         """What it is the report of, for people."""
         if self.op in PORTS:
-            return f"{self.op} '{self.name}'"
-        return f"layer '{self.name}', image {self.image}"
+            return f"{self.op} '{self.name}'{of_results(self.results)}"
+        return f"layer '{self.name}'{of_results(self.results)}, image {self.image}"
 
     @property
     def passed(self) -> bool:
@@ -96,6 +106,11 @@ class Report:
     def values_compared(self) -> int:
         """The values of all layers together, trials included."""
         return sum(layer.values for layer in self.all_layers)
+
+    @property
+    def outputs(self) -> tuple[LayerReport, ...]:
+        """What each output's tensor was compared with as memory holds it, image by image."""
+        return tuple(layer for layer in self.layers if layer.op == "store")
 
     @property
     def first(self) -> Difference | None:

@@ -12,7 +12,7 @@ from qnn.design import Design
 from qnn.errors import ArgumentError
 from qnn.ir.encode import Arrays, encode_input
 from qnn.ir.reference import reference
-from sim.compare import compare, compare_claims
+from sim.compare import compare, compare_claims, named_as_given
 from sim.record_waves import CYCLES, check_waves, record_waves
 from sim.verification import LayerReport, Report
 
@@ -126,9 +126,10 @@ def _verify(design, x, device, expected, options):
     # In the order of the data: what is wrong with an input is told before what follows from it.
     inputs = [report for report in said if report.op == "input"]
     others = [report for report in said if report.op != "input"]
+    layers = (*inputs, *compare(execution, expected, design.graph, lowered), *others)
     return Report(
         device=device,
-        layers=(*inputs, *compare(execution, expected, design.graph, lowered), *others),
+        layers=tuple(named_as_given(layers, design.graph)),
         failure=execution.failure or execution.broken,
         run_cycles=execution.cycles or (),
         layer_cycles=execution.layer_cycles,

@@ -104,6 +104,7 @@ def verify(
                 "mismatches": report.mismatches,
                 "first": None if report.first is None else asdict(report.first),
                 "first_layer": report.first_layer,
+                "outputs": outputs(report),
                 "failure": report.failure,
                 "layer_cycles": dict(report.layer_cycles),
                 "waves": waves_result(report.waves),
@@ -117,6 +118,17 @@ def verify(
             print_layer_cycles(report.layer_cycles)
     if not report.passed:
         raise typer.Exit(ExitCode.MISMATCH)
+
+
+def outputs(report: "Report") -> list[dict]:
+    """How each output's tensor went, with its keys in what the user's model gives."""
+    found: dict[str, dict] = {}
+    for layer in report.outputs:
+        entry = {"tensor": layer.name, "results": layer.results, "values": 0, "mismatches": 0}
+        entry = found.setdefault(layer.name, entry)
+        entry["values"] += layer.values
+        entry["mismatches"] += layer.mismatches
+    return list(found.values())
 
 
 def trials(report: "Report") -> list[dict]:

@@ -83,6 +83,11 @@ class HostProgram:
         """Whether the user's model gives a dictionary, or any other thing with keys."""
         return any(isinstance(key, str) for path in paths_of(self.structure) for key in path)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Where each result stands in what the user's model gives: its keys and places, dotted."""
+        return tuple(".".join(map(str, path)) for path in paths_of(self.structure))
+
     def names(self, tensors: Sequence[str]) -> tuple[str, ...]:
         """A name of each result: its keys with dots, or that of the tensor that its scores are.
 
@@ -90,11 +95,10 @@ class HostProgram:
         ----------
         tensors : names of the network's
         """
-        paths = paths_of(self.structure)
+        labels = self.labels
         if self.is_named:
-            texts = [".".join(map(str, path)) for path in paths]
-            return tuple(f"output_{text}" if text.isdecimal() else text for text in texts)
-        alone = len(paths) == 1
+            return tuple(f"output_{text}" if text.isdecimal() else text for text in labels)
+        alone = len(labels) == 1
         return tuple(
             tensors[score] if score < self.tensors else "output" if alone else f"output_{number}"
             for number, score in enumerate(self.scores)
@@ -163,6 +167,11 @@ class HostProgram:
                 compute = OPERATIONS[step.name].compute
                 found[number] = compute(xp, operands, step.numbers, images)
         return [found[number] for number in wanted]
+
+    def results_of(self, tensor: int) -> tuple[int, ...]:
+        """Which results, counted in order, are computed of a tensor of the network's."""
+        each = enumerate(self.results)
+        return tuple(place for place, number in each if tensor in self._needed([number]))
 
     def _needed(self, wanted):
         needed = set(wanted)

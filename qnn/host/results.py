@@ -1,6 +1,6 @@
 """What the user gets of a network's outputs: parts joined, the host's steps, the nesting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -62,7 +62,7 @@ def array_names(
     names : of the operators
     axes : of each output
     """
-    parts = joined([(name,) for name in names], axes, lambda each, _: sum(each, ()))
+    parts = _parts_of(names, axes)
     known = {}
     if host is not None:
         labels = host.names([each[0] for each in parts])
@@ -77,3 +77,33 @@ def array_names(
             free = (f"{name}.{number}" for number in count(2))
             found[name if name not in found else next(n for n in free if n not in found)] = None
     return tuple(found)
+
+
+def labels_of(
+    names: Sequence[str], axes: Sequence[str | None], host: HostProgram | None
+) -> Mapping[str, tuple[str, ...]]:
+    """What each operator's values are in what the user's model gives: keys and places, dotted.
+
+    Nothing, where the model gives one tensor alone.
+
+    Parameters
+    ----------
+    names : of the operators
+    axes : of each output
+    """
+    parts = _parts_of(names, axes)
+    labels = tuple(map(str, range(len(parts)))) if host is None else host.labels
+    found: dict[str, dict[str, None]] = {name: {} for name in names}
+    if labels in ((), ("",), ("0",)):
+        return dict.fromkeys(found, ())
+    for tensor, part in enumerate(parts):
+        places = (tensor,) if host is None else host.results_of(tensor)
+        for name in part:
+            # One operator may be several outputs.
+            found[name] |= dict.fromkeys(labels[place] for place in places)
+    return {name: tuple(each) for name, each in found.items()}
+
+
+def _parts_of(names, axes):
+    """The operators that give each of the network's tensors."""
+    return joined([(name,) for name in names], axes, lambda each, _: sum(each, ()))

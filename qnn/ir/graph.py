@@ -1,12 +1,12 @@
 """The integer graph: immutable, in topological order; every number in it is an integer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from qnn.fields import FieldsError
 from qnn.host.program import HostProgram
-from qnn.host.results import array_names
+from qnn.host.results import array_names, labels_of
 from qnn.ir.ops import Conv, Input, Multiply, Operator
 from qnn.ir.shape import joined, joined_shape
 
@@ -111,6 +111,12 @@ class Graph:
         """A name of its own for the array of each output, see ``array_names``."""
         outputs = self.outputs
         return array_names([o.name for o in outputs], [o.axes for o in outputs], self.host)
+
+    @property
+    def output_labels(self) -> Mapping[str, tuple[str, ...]]:
+        """What each output's operator gives of the user's results, see ``labels_of``."""
+        outputs = self.outputs
+        return labels_of([o.name for o in outputs], [o.axes for o in outputs], self.host)
 
     def sources(self, node: Operator) -> tuple[Operator, ...]:
         """The nodes that compute the operands of ``node``, in the order of its inputs."""
