@@ -1,7 +1,7 @@
 """The host's part of a program: the tensors that it needs of the network, and its steps on them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, fx
@@ -73,13 +73,33 @@ def host_part(program: ExportedProgram, cut: HostCut) -> HostPart:
 
 def _led_by_images(value: HostValue) -> HostValue:
     """The value as a move of one whose images come first, which losses and measures see."""
-    if not value.axis or value.step is None or value.step.name in ("permute", *ENDS):
+    if _has_such_scores(value):
         return value
+    if value.step.name in ENDS:
+        return replace(value, operands=(_led_by_images(value.operands[0]),))
     others = [n for n in range(len(value.shape)) if n != value.axis]
+    if not value.axis:
+        # Behind several moves: a step that moves nothing lets scores begin here.
+        return _permuted(value, (0, *others), 0)
     first = _permuted(value, (value.axis, *others), 0)
     back = list(range(1, len(value.shape)))
     back.insert(value.axis, 0)
     return _permuted(first, tuple(back), value.axis)
+
+
+def _has_such_scores(value):
+    """Whether ``HostProgram.scores`` finds a value whose images come first."""
+    moved = False
+    while value.step is not None:
+        moves = value.step.name == "permute" and value.step.numbers[0] != 0 and not moved
+        moved |= moves
+        before = value.operands[0].step
+        keeps = value.step.name == "reshape" and before is not None and before.name == "argmax"
+        if not (value.step.name in ENDS or moves or keeps):
+            break
+        value = value.operands[0]
+    # Tensors of the network's have images first: their own move is one, where it is the only one.
+    return value.axis == 0 or (value.step is None and not moved)
 
 
 def _permuted(value, axes, axis):

@@ -27,32 +27,51 @@ class HostOperation:
     -------
     operands, numbers : how many; None: one or more
     compute : of the module of the arrays' functions, operands, numbers and the number of images
-    takes : whether numbers fit operands of these shapes, the images' axis included
+    shape : of the result, from those of the operands with the images' axis, numbers and the number
+        of images; raises ValueError or IndexError where these do not go together
     """
 
     operands: int | None
     numbers: int | None
     compute: Callable[[ModuleType, Sequence[Any], Numbers, int], Any]
-    takes: Callable[[Sequence[Numbers], Numbers], bool] = lambda shapes, numbers: True
+    shape: Callable[[Sequence[Numbers], Numbers, int], Numbers]
 
 
 def _unary(function):
-    return HostOperation(1, 0, lambda xp, x, numbers, images: function(xp, x[0]))
+    return HostOperation(
+        1, 0, lambda xp, x, numbers, images: function(xp, x[0]), lambda s, numbers, images: s[0]
+    )
 
 
 def _binary(function):
-    return HostOperation(2, 0, lambda xp, x, numbers, images: function(xp, *x))
+    return HostOperation(
+        2,
+        0,
+        lambda xp, x, numbers, images: function(xp, *x),
+        lambda s, numbers, images: np.broadcast_shapes(*s),
+    )
 
 
-def _along(function):
-    """Of one axis, whose number the operation is given."""
+def _along(function, *, keeps=False):
+    """Of one axis, whose number the operation is given; ``keeps``: the result has it too."""
 
     def compute(xp, operands, numbers, images):
         # A sum depends on the order of its terms, which NumPy takes from how an array lies.
         contiguous = getattr(xp, "ascontiguousarray", lambda x: x)
         return function(xp, contiguous(operands[0]), numbers[0])
 
-    return HostOperation(1, 1, compute, lambda s, n: 0 <= n[0] < len(s[0]) and s[0][n[0]] > 0)
+    def shape(shapes, numbers, images):
+        (before,), (axis,) = shapes, numbers
+        # Of nothing there is neither a sum nor a greatest value.
+        _require(before[axis] > 0)
+        return before if keeps else (*before[:axis], *before[axis + 1 :])
+
+    return HostOperation(1, 1, compute, shape)
+
+
+def _require(fits):
+    if not fits:
+        raise ValueError("numbers that do not fit operands")
 
 
 def _sigmoid(xp, x):
@@ -95,20 +114,34 @@ def _sliced(xp, operands, numbers, images):
     return operands[0][(*(slice(None),) * axis, slice(start, stop, step))]
 
 
-def _is_cut(shapes, numbers):
-    axis, start, stop, step = numbers
-    return 0 <= axis < len(shapes[0]) and 0 <= start < stop <= shapes[0][axis] and step > 0
+def _reshaped_shape(shapes, numbers, images):
+    sizes = _sized(numbers, images)
+    _require(numbers.count(BATCH) < 2 and prod(sizes) == prod(shapes[0]))
+    return sizes
 
 
-def _is_spread(shapes, sizes):
-    ends = zip(shapes[0][::-1], sizes[::-1], strict=False)
-    return len(sizes) >= len(shapes[0]) and all(a in (1, b) or b == BATCH for a, b in ends)
+def _permuted_shape(shapes, axes, images):
+    _require(sorted(axes) == list(range(len(shapes[0]))))
+    return tuple(shapes[0][axis] for axis in axes)
 
 
-def _is_joined(shapes, numbers):
-    axis = numbers[0]
+def _cut_shape(shapes, numbers, images):
+    (before,), (axis, start, stop, step) = shapes, numbers
+    _require(start < stop <= before[axis] and step > 0)
+    return (*before[:axis], len(range(start, stop, step)), *before[axis + 1 :])
+
+
+def _spread_shape(shapes, numbers, images):
+    sizes = _sized(numbers, images)
+    _require(numbers.count(BATCH) < 2 and np.broadcast_shapes(shapes[0], sizes) == sizes)
+    return sizes
+
+
+def _joined_shape(shapes, numbers, images):
+    axis, first = numbers[0], shapes[0]
     rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
-    return len(rest) == 1 and all(0 <= axis < len(shape) for shape in shapes)
+    _require(len(rest) == 1)
+    return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
 
 OPERATIONS: Mapping[str, HostOperation] = {
@@ -129,8 +162,8 @@ OPERATIONS: Mapping[str, HostOperation] = {
     "sum": _along(lambda xp, x, axis: x.sum(axis)),
     "amax": _along(lambda xp, x, axis: xp.amax(x, axis)),
     "amin": _along(lambda xp, x, axis: xp.amin(x, axis)),
-    "softmax": _along(_softmax),
-    "log_softmax": _along(_log_softmax),
+    "softmax": _along(_softmax, keeps=True),
+    "log_softmax": _along(_log_softmax, keeps=True),
     # A scale is a power of two, which float64 has exactly: the greatest integer's place, of equal
     # ones the first, as PyTorch has it.
     "argmax": _along(lambda xp, x, axis: x.argmax(axis)),
@@ -138,29 +171,17 @@ OPERATIONS: Mapping[str, HostOperation] = {
         1,
         None,
         lambda xp, x, sizes, images: x[0].reshape(_sized(sizes, images)),
-        lambda shapes, sizes: sizes.count(BATCH) < 2 and min(sizes) >= 0,
+        _reshaped_shape,
     ),
-    "permute": HostOperation(
-        1, None, _permuted, lambda shapes, axes: sorted(axes) == list(range(len(shapes[0])))
-    ),
-    "slice": HostOperation(1, 4, _sliced, _is_cut),
+    "permute": HostOperation(1, None, _permuted, _permuted_shape),
+    "slice": HostOperation(1, 4, _sliced, _cut_shape),
     "expand": HostOperation(
         1,
         None,
         lambda xp, x, sizes, images: xp.broadcast_to(x[0], _sized(sizes, images)),
-        _is_spread,
+        _spread_shape,
     ),
     "cat": HostOperation(
-        None, 1, lambda xp, x, numbers, images: xp.concatenate(list(x), numbers[0]), _is_joined
+        None, 1, lambda xp, x, numbers, images: xp.concatenate(list(x), numbers[0]), _joined_shape
     ),
 }
-
-
-def most_values(name: str, shapes: Sequence[Numbers], numbers: Numbers, images: int) -> int:
-    """A bound on how many values a result has, before it is computed."""
-    if name == "expand":
-        return prod(_sized(numbers, images))
-    if name == "cat":
-        return sum(map(prod, shapes))
-    # Raises ValueError where shapes do not go together.
-    return prod(np.broadcast_shapes(*shapes))

@@ -6,19 +6,26 @@ run the same steps by the same code.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from qnn.errors import first_line
 from qnn.host.named import Structure, leaves_of, nested, paths_of
-from qnn.host.operations import ENDS, OPERATIONS, most_values
+from qnn.host.operations import BATCH, ENDS, OPERATIONS, Numbers
 from qnn.host.step import CONSTANT, HostStep, step_of
 
 MOST_STEPS = 2000  # the largest decoder that was seen has some two hundred
-MOST_VALUES = 1 << 26  # of a tensor of one image: a file must not ask for any amount of memory
+# Of all steps for one image, 1 GiB in float64: a file must not ask for any amount of memory. The
+# boxes of YOLOv8 at 1280 x 1280 are decoded by way of some 50 million values.
+MOST_VALUES = 1 << 27
+MOST_AXES = 16  # NumPy has 32 at least, PyTorch's fast kernels 16
+SEVERAL = 7  # images; any other number than one would do
+MOST_NESTED = 32  # what walks through results calls itself for each level
+KEY = r"[\w.-]+"  # what capture makes of the user's: arrays in files and columns have these names
 RETURN = "return "
 
 
@@ -122,7 +129,36 @@ class HostProgram:
                 axis = step.numbers.index(axis)
             elif step is not None and step.name == "argmax":
                 axis -= step.numbers[0] < axis
+            elif step is not None and step.name == "reshape":
+                axis = step.numbers.index(BATCH)
         return axis
+
+    def as_scores(self, result: int, value: Any, shape: tuple[int, ...], xp: Any = np) -> Any:
+        """A result that another network gives, with the axes of the scores: (images, *shape).
+
+        What ends it stays: probabilities are no logits by it, and of an argmax the axis of the
+        scores has one place, for the class.
+
+        Parameters
+        ----------
+        value : an array or a tensor, as the user's model gives it
+        shape : of the scores of one image
+        """
+        steps = [step for _, step in self._back(self.results[result]) if step is not None][::-1]
+        images = value.shape[self.batch_axis(result)]
+        shapes: list[Numbers] = [(images, *shape)]
+        for step in steps:
+            shapes.append(OPERATIONS[step.name].shape([shapes[-1]], step.numbers, images))
+        for step, before in zip(reversed(steps), reversed(shapes[:-1]), strict=True):
+            if step.name == "permute":
+                back = tuple(sorted(range(len(before)), key=step.numbers.__getitem__))
+                value = OPERATIONS["permute"].compute(xp, [value], back, images)
+            elif step.name == "argmax":
+                axis = step.numbers[0]
+                value = value.reshape((*before[:axis], 1, *before[axis + 1 :]))
+            elif step.name == "reshape":
+                value = value.reshape(before)
+        return value
 
     def _back(self, number: int) -> Iterator[tuple[int, HostStep | None]]:
         """A value and those before it as long as these are scores, each with the step behind it."""
@@ -153,20 +189,24 @@ class HostProgram:
         """
         # Scores alone need no more than what leads to them.
         needed = self._needed(wanted)
+        steps = {n: step for n, step in enumerate(self.steps, self.tensors) if n in needed}
+        # The last reader of each value, behind which it can go.
+        last = {operand: n for n, step in steps.items() for operand in step.operands}
         found: dict[int, Any] = dict(enumerate(tensors))
-        images = len(tensors[0])
         # A logarithm of 0 is an infinity, as in PyTorch, and no reason to warn.
         with np.errstate(all="ignore"):
-            for number, step in enumerate(self.steps, self.tensors):
-                if number not in needed:
-                    continue
-                if step.name == CONSTANT:
-                    found[number] = _constant(step.array, tensors[0], xp)
-                    continue
-                operands = [found[each] for each in step.operands]
-                compute = OPERATIONS[step.name].compute
-                found[number] = compute(xp, operands, step.numbers, images)
+            for number, step in steps.items():
+                found[number] = self._computed(step, found, tensors[0], xp)
+                for operand in set(step.operands).difference(wanted):
+                    if last[operand] == number:
+                        del found[operand]
         return [found[number] for number in wanted]
+
+    def _computed(self, step, found, like, xp):
+        if step.name == CONSTANT:
+            return _constant(step.array, like, xp)
+        operands = [found[each] for each in step.operands]
+        return OPERATIONS[step.name].compute(xp, operands, step.numbers, len(like))
 
     def results_of(self, tensor: int) -> tuple[int, ...]:
         """Which results, counted in order, are computed of a tensor of the network's."""
@@ -196,18 +236,37 @@ class HostProgram:
         ValueError
             A step cannot be computed; the text names it.
         """
-        # Computed on zeros: the rules of shapes are those of the operations themselves.
-        found: list[np.ndarray] = [np.zeros((1, *shape)) for shape in tensors]
         if len(tensors) != self.tensors:
             raise ValueError(f"a host program of {self.tensors} tensors, not of {len(tensors)}")
-        for number, step in enumerate(self.steps, self.tensors):
+        found = self._shapes(tensors, 1)
+        # With more images, results must differ in nothing but their count.
+        more = self._shapes(tensors, SEVERAL)
+        for place, (number, score) in enumerate(zip(self.results, self.scores, strict=True)):
             try:
-                with np.errstate(all="ignore"):
-                    found.append(_tried(step, [found[each] for each in step.operands]))
-            except (ValueError, TypeError, IndexError) as error:
-                told = f"step %{number} of its host program: {first_line(error)}"
-                raise ValueError(told) from None
-        return [each.shape for each in found]
+                axes = (score, 0), (number, self.batch_axis(place))
+            except (ValueError, IndexError):  # a reshape that knows no images
+                axes = ((number, MOST_AXES),)
+            if any(_of_more(found[n], axis) != more[n] for n, axis in axes):
+                raise ValueError(
+                    f"result {place} of its host program needs an entry for each image"
+                )
+        return found
+
+    def _shapes(self, tensors, images) -> list[Numbers]:
+        found: list[Numbers] = [(images, *shape) for shape in tensors]
+        total = 0
+        for number, step in enumerate(self.steps, self.tensors):
+            told = f"step %{number} of its host program"
+            shapes = [found[each] for each in step.operands]
+            try:
+                found.append(_shape_of(step, shapes, images))
+            except (ValueError, IndexError):
+                fits = f"{step.text(False)} does not fit operands of shapes {shapes}"
+                raise ValueError(f"{told}: {fits}") from None
+            total += prod(found[-1])
+            if total > MOST_VALUES * images:
+                raise ValueError(f"{told}: more than {MOST_VALUES} values for an image")
+        return found
 
 
 def _constant(array, like, xp):
@@ -217,24 +276,32 @@ def _constant(array, like, xp):
     return xp.as_tensor(array, dtype=like.dtype, device=like.device)
 
 
-def _tried(step, operands):
+def _shape_of(step, shapes, images):
     if step.name == CONSTANT:
-        return step.array
-    shapes, operation = [each.shape for each in operands], OPERATIONS[step.name]
-    fits = operation.takes(shapes, step.numbers)
-    if not fits or most_values(step.name, shapes, step.numbers, 1) > MOST_VALUES:
-        raise ValueError(f"{step.text(False)} does not fit operands of shapes {shapes}")
-    return operation.compute(np, operands, step.numbers, 1)
+        return step.numbers
+    shape = OPERATIONS[step.name].shape(shapes, step.numbers, images)
+    if len(shape) > MOST_AXES:
+        raise ValueError("too many axes")
+    return shape
+
+
+def _of_more(shape, axis):
+    """The shape of one image with those of several along ``axis``."""
+    return (*shape[:axis], SEVERAL, *shape[axis + 1 :])
 
 
 def _check_structure(structure, values: int) -> None:
     kinds: dict[type, Callable] = {dict: dict.values, list: iter}
     # Not by recursion, as a file may nest as deep as it likes.
-    open_ = [structure]
+    open_ = [(structure, 0)]
     while open_:
-        each = open_.pop()
+        each, depth = open_.pop()
+        if depth > MOST_NESTED:
+            raise ValueError(f"a host program nests its results at most {MOST_NESTED} deep")
+        if type(each) is dict and not all(re.fullmatch(KEY, key) for key in each):
+            raise ValueError("a host program has keys of letters, digits, '_', '.' and '-' alone")
         if type(each) in kinds:
-            open_ += kinds[type(each)](each)
+            open_ += [(part, depth + 1) for part in kinds[type(each)](each)]
         elif each is not None and not (type(each) is int and 0 <= each < values):
             raise ValueError(f"a host program returns values before it, not {str(each)[:40]!r}")
     if not leaves_of(structure):

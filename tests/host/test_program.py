@@ -62,8 +62,8 @@ def test_an_operation_gives_what_pytorch_gives(name):
     count = 2 if operation.operands is None else operation.operands
     x = [rng.random((2, 3, 4)) + 0.5 for _ in range(count)]
     numbers = NUMBERS.get(name, (1,) * (operation.numbers or 0))
-    assert operation.takes([each.shape for each in x], numbers)
     one = operation.compute(np, x, numbers, 2)
+    assert operation.shape([each.shape for each in x], numbers, 2) == one.shape
     other = operation.compute(torch, [torch.from_numpy(each) for each in x], numbers, 2)
     np.testing.assert_allclose(one, other.numpy(), rtol=1e-12)
 
@@ -90,6 +90,9 @@ WRONG = {
     "a text for a result": ('return {"a": "b"}', "returns values before it, not 'b'"),
     "no structure": ("return {", "returns a structure, not 'return {'"),
     "no end": ("%1 = exp(%0)", "ends in a return"),
+    "a name with a slash": ('return {"../a": 0}', "has keys of letters, digits, '_', '.' and '-'"),
+    "an empty name": ('return {"": 0}', "has keys of letters, digits, '_', '.' and '-' alone"),
+    "lists in lists in lists": (f"return {'[' * 40}0{']' * 40}", "its results at most 32 deep"),
     "a constant cut short": ("%1 = constant(2) 1.0\nreturn 1", "as many numbers as its sizes"),
     "a constant that is none": ("%1 = constant(1) nan\nreturn 1", "needs finite numbers"),
 }
@@ -107,6 +110,8 @@ UNFIT = {
     "sizes of another count": "%1 = reshape(%0; 0,7)\nreturn 1",
     "a cut behind the end": "%1 = slice(%0; 1,0,9,1)\nreturn 1",
     "shapes that do not go together": "%1 = constant(3) 1.0,2.0,3.0\n%2 = add(%0, %1)\nreturn 2",
+    "images that are one": "%1 = reshape(%0; 1,20)\nreturn 1",
+    "more axes than any array has": f"%1 = reshape(%0; 0,4,5{',1' * 20})\nreturn 1",
     "more values than any network has": "%1 = expand(%0; 4096,4096,0,4,5)\nreturn 1",
 }
 
@@ -116,3 +121,56 @@ def test_a_step_that_cannot_be_computed_is_refused(name):
     program = HostProgram.parse(UNFIT[name], 1)
     with pytest.raises(ValueError, match=r"^step %\d of its host program: "):
         program.shapes([(4, 5)])
+
+
+def test_steps_that_together_take_too_much_are_refused_and_take_nothing():
+    lines = ["%1 = constant(1) 0.0", "%2 = expand(%1; 0,4096,4096)"]
+    lines += [f"%{n} = neg(%{n - 1})" for n in range(3, 30)]
+    program = HostProgram.parse("\n".join([*lines, "return 29"]), 1)
+    with pytest.raises(ValueError, match=r"^step %9 of its host program: more than 134217728 val"):
+        program.shapes([(4, 5)])
+
+
+MIXED = {
+    "a sum of all images": "%1 = sum(%0; 0)\nreturn 1",
+    "one of the images": "%1 = slice(%0; 0,0,1,1)\nreturn 1",
+    "a constant": "%1 = constant(1,2) 1.0,2.0\nreturn 1",
+    "scores that are moved": "%1 = permute(%0; 1,0,2)\n%2 = neg(%1)\nreturn 2",
+    "classes without images": "%1 = argmax(%0; 1)\n%2 = reshape(%1; 1,5)\nreturn 2",
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_results_have_an_entry_for_each_image(name):
+    program = HostProgram.parse(MIXED[name], 1)
+    with pytest.raises(ValueError, match=r"^(result 0|step %\d) of its host program"):
+        program.shapes([(4, 5)])
+
+
+BACK = {
+    "columns of classes": "%1 = permute(%0; 2,0,1)\n%2 = softmax(%1; 2)\nreturn 2",
+    "classes of columns": "%1 = permute(%0; 2,0,1)\n%2 = argmax(%1; 2)\nreturn 2",
+    "classes, then moved": "%1 = argmax(%0; 1)\n%2 = permute(%1; 1,0)\nreturn 2",
+    "an axis that is kept": "%1 = permute(%0; 1,0,2)\n%2 = argmax(%1; 0)\n"
+    "%3 = reshape(%2; 1,0,5)\nreturn 3",
+}
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_a_result_goes_back_to_the_axes_of_its_scores(name):
+    program = HostProgram.parse(BACK[name], 1)
+    program.shapes([(4, 5)])
+    x = np.random.default_rng(0).standard_normal((3, 4, 5))
+    (found,) = program.values([x], program.results)
+    assert found.shape[program.batch_axis(0)] == 3
+    back = program.as_scores(0, found, (4, 5))
+    if program.end_of(0)[0] == "argmax":
+        np.testing.assert_array_equal(back, x.argmax(1, keepdims=True))
+    else:
+        np.testing.assert_allclose(np.log(back) - x, (np.log(back) - x)[:, :1] + 0 * x)
+
+
+def test_values_are_forgotten_behind_their_last_reader():
+    program = HostProgram.parse("%1 = exp(%0)\n%2 = add(%1, %1)\n%3 = neg(%2)\nreturn [1, 3]", 1)
+    one, three = program.values([np.ones((2, 3))], program.results)
+    np.testing.assert_array_equal(three, -2 * one)
