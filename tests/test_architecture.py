@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "qnn.ptq": {
         "qnn.frontend",
         "qnn.functions",
+        "qnn.host",
         "qnn.nn",
         "qnn.ir",
         "qnn.ir.shape",

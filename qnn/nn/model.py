@@ -1,6 +1,7 @@
 """A quantized network: a torch module whose results in evaluation are integers, exactly."""
 
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,13 +74,22 @@ class QuantizedModel(nn.Module):
 
         Where the float model gives a dictionary or a named tuple, so does this: ``found["out"]``
         and ``found.out``, see ``qnn.host.named``. In training, gradients go through what the host
-        computes, and a last softmax, log-softmax or argmax is left out.
+        computes, also through a last softmax or log-softmax; in the place of an argmax, which has
+        none, there are its scores.
         """
         return self._results(self._run(self._encode(inputs, [False] * len(inputs))))
 
     def unfinished(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The scores of what ``forward`` gives, such as those that an argmax chooses among."""
-        return self._scores(self._run(self._encode(inputs, [False] * len(inputs))))
+        """The scores of what ``forward`` gives, of 8-bit pixels or reals.
+
+        Such are what a softmax or an argmax is computed of, the images' axis first.
+        """
+        return self._scores(self._run(self._encode(inputs, _are_pixels(inputs))))
+
+    def finished_and_unfinished(self, *inputs: Tensor) -> tuple[Any, tuple[Tensor, ...]]:
+        """What ``forward`` and ``unfinished`` give, of one run."""
+        values = self._run(self._encode(inputs, _are_pixels(inputs)))
+        return self._results(values), self._scores(values)
 
     def from_pixels(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """``forward`` of 8-bit pixels, (batch, channels, height, width) uint8.
@@ -93,8 +103,7 @@ class QuantizedModel(nn.Module):
     @torch.no_grad()
     def tensors(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Integers of every tensor, int64 (batch, channels, ...), of 8-bit pixels or reals."""
-        pixels = [x.dtype == torch.uint8 for x in inputs]
-        values = self._run(self._encode(inputs, pixels), keep=True)
+        values = self._run(self._encode(inputs, _are_pixels(inputs)), keep=True)
         return {name: value.to(torch.int64) for name, value in values.items()}
 
     def _encode(self, inputs, pixels):
@@ -128,11 +137,15 @@ class QuantizedModel(nn.Module):
         return values
 
     def _results(self, values):
-        host = self.plan.host
-        # Losses are of scores; what is chosen among them follows in evaluation.
-        if self.training:
-            return nested_as(host, self._scores(values))
-        return _evaluated(self._tensors(values), host)
+        tensors, host = self._tensors(values), self.plan.host
+        if not self.training or host is None:
+            return _evaluated(tensors, host)
+        # By PyTorch's own functions, which have gradients; a class has none, and its scores have.
+        wanted = [
+            score if host.end_of(place)[0] == "argmax" else result
+            for place, (result, score) in enumerate(zip(host.results, host.scores, strict=True))
+        ]
+        return host.nested(host.values(tensors, wanted, torch))
 
     def _scores(self, values):
         tensors, host = self._tensors(values), self.plan.host
@@ -144,6 +157,10 @@ class QuantizedModel(nn.Module):
             for name, shape, axes in self.plan.results
         ]
         return joined(parts, [axes for *_, axes in self.plan.results], torch.cat)
+
+
+def _are_pixels(inputs):
+    return [x.dtype == torch.uint8 for x in inputs]
 
 
 def _evaluated(tensors, host):

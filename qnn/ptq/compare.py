@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from qnn.frontend.capture import capture, tried
 from qnn.frontend.unwrap import fixed_batch
+from qnn.host.program import HostProgram
 from qnn.ir.graph import results_of
 from qnn.nn.data import Dataset
 from qnn.nn.model import QuantizedModel
@@ -28,6 +29,7 @@ from qnn.tasks.outputs import (
     fitting,
     scores,
 )
+from qnn.tasks.structures import grown_axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,8 @@ class TestSet:
     inputs : (samples, ...) reals of each input
     labels : of each output, in the form of its task; None where there are none
     kinds : the task of each output
-    shapes : of each output, of one that is classes that of the scores, (classes, ...);
-        none: no output is classes
+    form : of results that are classes, or whose images lie along another axis than the first; None:
+        there are no such
     """
 
     __test__ = False  # pytest takes classes of such names for tests
@@ -48,7 +50,7 @@ class TestSet:
     inputs: tuple[Tensor, ...]
     labels: tuple[np.ndarray | None, ...]
     kinds: tuple[TaskKind, ...]
-    shapes: tuple[tuple[int, ...], ...] = ()
+    form: "ResultForm | None" = None
 
     @staticmethod
     def of(
@@ -76,7 +78,7 @@ class TestSet:
         inputs = tuple(reals(x[which], known) for x, known in zip(each, pixels, strict=True))
         # Tried before any work: hours of rounding must not end in labels that fit nothing.
         with torch.no_grad():
-            shapes = _score_shapes(network, _first(inputs, 2))
+            shapes, form = _form(network, inputs)
         # Of all labels: those of the first few samples may all be zeros and ones.
         whole, learnt = (fitting(shapes, _arrays(y)) for y in (data.y_test, data.y_train))
         told = [y if y is not None else other for y, other in zip(whole, learnt, strict=True)]
@@ -85,22 +87,26 @@ class TestSet:
         labels = checked_labels(kinds, shapes, whole)
         checked_labels(kinds, shapes, learnt)
         chosen = tuple(y if y is None else y[which] for y in labels)
-        return TestSet(inputs, chosen, kinds, shapes)
+        return TestSet(inputs, chosen, kinds, form)
 
     def outputs(self, model: nn.Module) -> tuple[np.ndarray, ...]:
-        """The outputs of a float or quantized model, reals; of classes a 1 at the one it names."""
-        found = self._outputs(model)
-        return tuple(map(_as_scores, found, self.shapes)) if self.shapes else found
+        """The outputs of a float or quantized model, (samples, ...) reals.
 
-    def _outputs(self, model):
+        Of classes there is a 1 at the one that it names.
+        """
+        form = self.form
+        found = self._outputs(model, None if form is None else form.axes)
+        found = found if form is None else form.as_scores(found)
+        return tuple(each[: len(self.inputs[0])] for each in found)
+
+    def _outputs(self, model, axes):
         batch = fixed_batch(model)
         if batch is None:
-            return all_outputs(model, self.inputs)
+            return all_outputs(model, self.inputs, axes=axes)
         # The last samples once more, until the last batch is as large as the model needs it.
         short = -len(self.inputs[0]) % batch
         whole = tuple(torch.cat([x, x[-1:].expand(short, *x.shape[1:])]) for x in self.inputs)
-        found = all_outputs(model, whole, batch)
-        return tuple(each[: len(self.inputs[0])] for each in found)
+        return all_outputs(model, whole, batch, axes)
 
     def scores(self, outputs: Sequence[np.ndarray]) -> tuple[Numbers, ...]:
         """The numbers of each output; none where nothing is known of it."""
@@ -132,26 +138,69 @@ class TestSet:
         }
 
 
-def _score_shapes(network, inputs) -> tuple[tuple[int, ...], ...]:
-    found = tried(network, inputs)
-    if all(output.is_floating_point() for output in found):
-        return tuple(tuple(output.shape[1:]) for output in found)
+@dataclass(frozen=True)
+class ResultForm:
+    """How results become what measures take, as the graph of the float network knows it.
+
+    Members
+    -------
+    host : what ends the results
+    shapes : of the scores of a sample
+    """
+
+    host: HostProgram
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axis of each result that the images lie along."""
+        return tuple(map(self.host.batch_axis, range(len(self.shapes))))
+
+    def as_scores(self, results: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """``results`` with the axes of their scores, (samples, ...), and classes as a 1 each."""
+        return tuple(map(self._as_scores, range(len(results)), results))
+
+    def _as_scores(self, place, values):
+        shape, (end, along) = self.shapes[place], self.host.end_of(place)
+        values = self.host.as_scores(place, values, shape)
+        if end != "argmax":
+            return values
+        # The images' axis counts as one.
+        classes = np.arange(shape[along - 1]).reshape(-1, *(1,) * (len(shape) - along))
+        return np.moveaxis((values == classes).astype(np.float32), along, 1)
+
+    def measured_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of a sample's ``as_scores``."""
+        found = []
+        for place, shape in enumerate(self.shapes):
+            end, along = self.host.end_of(place)
+            if end == "argmax":
+                shape = (shape[along - 1], *shape[: along - 1], *shape[along:])
+            found.append(shape)
+        return tuple(found)
+
+
+def _form(network, inputs) -> tuple[tuple[tuple[int, ...], ...], ResultForm | None]:
+    """The shapes of what is measured of a sample, and how results become that."""
+    found = tried(network, _first(inputs, 2))
+    if all(output.is_floating_point() for output in found) and _is_led(network, inputs, found):
+        return tuple(tuple(output.shape[1:]) for output in found), None
     # How many classes there are, an argmax does not tell; what it is computed of does.
-    graph, shapes = capture(network, inputs), []
-    for number, result in enumerate(results_of(graph.outputs, graph.host)):
-        shape, (end, along) = result.shape, graph.host.end_of(number)
-        if end == "argmax":
-            # The images' axis counts as one.
-            shape = (shape[along - 1], *shape[: along - 1], *shape[along:])
-        shapes.append(shape)
-    return tuple(shapes)
+    graph = capture(network, inputs)
+    if graph.host is None:
+        return tuple(tuple(output.shape[1:]) for output in found), None
+    shapes = tuple(each.shape for each in results_of(graph.outputs, graph.host))
+    form = ResultForm(graph.host, shapes)
+    return form.measured_shapes(), form
 
 
-def _as_scores(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if values.dtype.kind != "i":
-        return values
-    classes = np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1))
-    return (values.reshape(len(values), 1, *shape[1:]) == classes).astype(np.float32)
+def _is_led(network, inputs, found):
+    """Whether the images lie along the first axis of all results."""
+    if fixed_batch(network) is not None:
+        return all(output.dim() and len(output) == fixed_batch(network) for output in found)
+    fewer = tried(network, _first(inputs, 1))
+    pairs = zip(fewer, found, strict=True)
+    return all(grown_axis(few.shape, many.shape) == 0 for few, many in pairs)
 
 
 def _first(inputs, count):

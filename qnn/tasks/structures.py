@@ -1,6 +1,6 @@
 """What a network gives, a tensor or any nesting of them: its tensors in order, and their names."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -23,6 +23,12 @@ def _name(path):
     keys = [str(getattr(k, "key", getattr(k, "idx", getattr(k, "name", k)))) for k in path]
     text = ".".join(keys)
     return f"output_{text}".rstrip("_") if not text or text.isdecimal() else text
+
+
+def grown_axis(fewer: Sequence[int], more: Sequence[int]) -> int:
+    """The axis in which shapes differ, one of a result for fewer samples; 0 where none tells."""
+    pairs = enumerate(zip(fewer, more, strict=False))
+    return next((n for n, (few, many) in pairs if few != many), 0)
 
 
 def nested_like(result: Any, tensors: Iterable[Any]) -> Any:

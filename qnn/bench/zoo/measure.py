@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qnn.bench.zoo.build import SEED, build, normal_images
 from qnn.bench.zoo.listed import ListedNetwork
@@ -22,6 +22,7 @@ from qnn.frontend.run import unfinished
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.tasks.measures import signal_to_noise
+from qnn.tasks.structures import tensors_of
 from sim.verify import verify
 
 # As near to the float network as four terms come: what is left is the error of lowering. Of four
@@ -117,17 +118,13 @@ def _fidelity(model: nn.Module, graph: FloatGraph, network, images, formats) -> 
     # Others than those that the scales were chosen on.
     fresh = normal_images(network.shapes, SEED + 3, fewer=2)
     with torch.no_grad():
-        wanted, got = tried(model, fresh), _tensors(quantized(*fresh))
+        wanted, got = tried(model, fresh), tensors_of(quantized(*fresh))
         # Numbers of classes have no noise; what they were chosen by has.
         if not all(each.is_floating_point() for each in wanted):
             wanted, got = unfinished(graph, *fresh), quantized.unfinished(*fresh)
     found = [signal_to_noise(w.numpy(), g.numpy()) for w, g in zip(wanted, got, strict=True)]
     known = [value for value in found if value is not None]
     return round(min(known), 2) if known else None
-
-
-def _tensors(results) -> tuple[Tensor, ...]:
-    return (results,) if isinstance(results, Tensor) else tuple(results)
 
 
 def _verified(design: Design, network, tell):

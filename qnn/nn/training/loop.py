@@ -116,8 +116,10 @@ def train(
         as labels and outputs tell (see ``find_task``); of several outputs one entry each
     loss : gets what the float model gives, in its own nesting, and the labels of a batch as
         ``data`` has them, and gives a mean over the batch, in the place of the loss of the labels;
-        a quantized model's tuple has the teacher's nesting where there is one. ``recipe.labels`` is
-        its weight beside a teacher
+        a quantized model's tuple has the teacher's nesting where there is one. Gradients go through
+        all that the model computes, as a last softmax; in the place of an argmax, which has none,
+        a quantized model gives the scores in training. ``recipe.labels`` is its weight beside a
+        teacher
     validation : what is measured on after each epoch, in any form that ``data`` may have; None:
         the test part of a data set, if ``data`` is one
 

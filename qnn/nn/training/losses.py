@@ -17,7 +17,7 @@ def loss(
 
     Parameters
     ----------
-    outputs, teacher : (batch, ...); None: no teacher
+    outputs, teacher : (batch, ...); None: no teacher; integers are classes that it chose
     labels : in the form of the task, where the recipe needs them
     own : the loss of the task. Of classes ``recipe.kl`` weighs KL(teacher || student) and
         ``recipe.reverse_kl`` KL(student || teacher), which seeks the teacher's modes; of values
@@ -34,6 +34,9 @@ def loss(
         return outputs.sum() * 0.0
     if teacher is None:
         return own.of_labels(outputs, labels, recipe.label_smoothing)
+    if not teacher.is_floating_point():
+        # Classes that a teacher chose are labels.
+        return own.of_labels(outputs, teacher.reshape(len(outputs), *outputs.shape[2:]))
     teacher, parts = teacher.float(), []
     if recipe.kl:
         parts.append(recipe.kl * own.of_answers(outputs, teacher, recipe.temperature))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
@@ -34,7 +33,8 @@ class OwnLoss:
         ModelError
             ``function`` gives anything else than one number.
         """
-        # Under autocast they come in half precision, which has too few digits for a loss.
+        # Under autocast they come in half precision, which has too few digits for a loss, and what
+        # the host computes in evaluation in double precision, which labels are not of.
         outputs = on_tensors(_in_float32, outputs)
         if self.like is not None:
             outputs = nested_like(self.like, tensors_of(outputs))
@@ -50,8 +50,7 @@ class OwnLoss:
 
 
 def _in_float32(leaf):
-    is_real = isinstance(leaf, Tensor) and leaf.dtype in (torch.bfloat16, torch.float16)
-    return leaf.float() if is_real else leaf
+    return leaf.float() if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
 
 
 def check_lessons(labels: Any, teacher: bool, weight: float) -> None:

@@ -25,7 +25,7 @@ from qnn.nn.training.watch import LossWindow, Tally
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.measures import measures
 from qnn.tasks.outputs import by_name
-from qnn.tasks.structures import on_tensors, tensors_of
+from qnn.tasks.structures import on_tensors
 
 TEST_BATCH = 500  # samples that a loss of the user's is measured on at a time
 # What autocast computes in; sums, losses and weights stay in float32.
@@ -65,9 +65,8 @@ class RunState:
         x = self._placed(x)
         y = on_tensors(lambda tensor: tensor.to(device, non_blocking=True), y)
         with self._autocast():
-            result = self._outputs(x)
+            result, outputs = self._outputs(x)
             answers = self._answers(x)
-        outputs = self._of_heads(result)
         wanted = self._wanted(x, y)
         found = losses(outputs, answers, wanted, self.recipe, task.heads) if task.heads else 0.0
         if task.own is not None:
@@ -82,8 +81,15 @@ class RunState:
         self.window.add(share.detach(), right, len(x) * task.processes.count)
 
     def _outputs(self, x):
+        """What a loss of the user's sees, where there is one, and what those of the heads do."""
+        task, module = self.task, self.task.student.module
         try:
-            return self.task.reader(self.task.student.module, x)
+            if not task.heads:
+                return task.reader(module, x), ()
+            if task.own is None:
+                return None, self._of_heads(task.scores(module, x))
+            result, scores = task.scores.with_results(module, x)
+            return result, self._of_heads(scores)
         except ValueError as error:
             # What torch's batch_norm says, in the words of its input's shape.
             if "more than 1 value per channel" not in str(error):
@@ -114,11 +120,9 @@ class RunState:
         kind = self.task.processes.device.type
         return torch.autocast(kind, dtype, enabled=dtype != torch.float32)
 
-    def _of_heads(self, result):
-        """The outputs in training, which must be those that the model has in evaluation."""
+    def _of_heads(self, found):
+        """The scores in training, which must be those that the model has in evaluation."""
         heads = self.task.heads
-        # What a loss of the user's alone takes may be anything.
-        found = tensors_of(result) if heads else ()
         if len(found) != len(heads):
             raise ModelError(
                 f"train needs as many outputs in training as the model has in evaluation, "
@@ -150,7 +154,7 @@ class RunState:
     def _answers(self, x):
         if self.task.teacher is None:
             return None
-        return tensors_of(self.task.reader(self.task.teacher, x))
+        return self.task.scores(self.task.teacher, x)
 
     def _apply(self, seen: list[Tensor]):
         """Gradients of all processes, clipped, to the weights and their average."""
@@ -234,11 +238,8 @@ class RunState:
         y = on_tensors(lambda tensor: tensor[share], task.samples.y_test)
         model = self.finished()
 
-        def outputs(part):
-            return task.reader(model, self._placed(part))
-
         if task.own is not None:
-            return {} if y is None else {"loss": self._mean_of_own(outputs, x, y)}
+            return {} if y is None else {"loss": self._mean_of_own(model, x, y)}
         wanted = [
             task.reader.reals(x) if _gives_back(head) else each
             for head, each in zip(task.heads, y, strict=True)
@@ -247,21 +248,25 @@ class RunState:
             return {}
         kinds = [head.kind for head in task.heads]
         found = []
-        for kind, sums in zip(kinds, tallied(kinds, outputs, x, wanted), strict=True):
+
+        def scores(part):
+            return task.scores(model, self._placed(part))
+
+        for kind, sums in zip(kinds, tallied(kinds, scores, x, wanted), strict=True):
             total = torch.from_numpy(sums).to(processes.device)
             processes.add_up([total])
             found.append(measures(kind, total.cpu().numpy()) if total.dim() else {})
         return by_name([head.name for head in task.heads], found)
 
     @torch.no_grad()
-    def _mean_of_own(self, outputs, x, y) -> float:
+    def _mean_of_own(self, model, x, y) -> float:
         device = self.task.processes.device
         sums = torch.zeros(2, dtype=torch.float64, device=device)
         for start in range(0, len(x), TEST_BATCH):
             part = slice(start, start + TEST_BATCH)
             labels = on_tensors(lambda tensor, part=part: tensor[part].to(device), y)
             count = len(x[part])
-            loss = self.task.own(outputs(x[part]), labels)
+            loss = self.task.own(self.task.reader(model, self._placed(x[part])), labels)
             sums += torch.stack([loss.double() * count, loss.new_tensor(count).double()])
         self.task.processes.add_up([sums])
         return float(sums[0] / sums[1])

@@ -16,6 +16,7 @@ from qnn.nn.training.own_loss import Loss, OwnLoss, check_lessons
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.samples import Augment, Batches, Samples
+from qnn.nn.training.scores import ScoreReader
 from qnn.nn.training.student import ImageReader, Student, student_of
 from qnn.nn.training.tried import Tried, heads_of, users_code
 from qnn.tasks.kinds import TaskKind
@@ -34,6 +35,7 @@ class TrainingTask:
     samples : whose labels are one entry for each output, or as ``own`` takes them
     heads : the model's outputs, in order; none where ``own`` alone is lessened
     reader : calls student and teacher
+    scores : what the losses of the heads see of both; None without heads
     own : a loss of the user's, in the place of that of the labels
     """
 
@@ -44,6 +46,7 @@ class TrainingTask:
     recipe: Recipe
     heads: tuple[TrainedHead, ...]
     reader: ImageReader
+    scores: ScoreReader | None
     processes: Processes
     own: OwnLoss | None = None
 
@@ -95,7 +98,9 @@ def task_of(
     share = processes.share(min(recipe.batch, len(found.x_train)))
     batches = Batches(found.to(device), recipe, augment, share)
     student = student_of(model, recipe, device)
-    return TrainingTask(student, teacher, found, batches, recipe, heads, reader, processes, own)
+    scores = tried.scores if heads else None
+    given = student, teacher, found, batches, recipe, heads, reader, scores, processes, own
+    return TrainingTask(*given)
 
 
 def _check_lessons(heads, found, teacher, recipe):

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import torch
@@ -12,10 +14,11 @@ from qnn.errors import ModelError, first_line
 from qnn.nn.model import QuantizedModel
 from qnn.nn.training.heads import TrainedHead, for_heads, labels_in_form
 from qnn.nn.training.samples import Samples
+from qnn.nn.training.scores import ScoreReader
 from qnn.nn.training.student import ImageReader
 from qnn.tasks.losses import TaskLoss, spread
 from qnn.tasks.outputs import Asked, find_tasks
-from qnn.tasks.structures import names_of, tensors_of
+from qnn.tasks.structures import names_of
 
 # Enough for a variance that is only a unit.
 SPREAD_IMAGES = 512
@@ -37,6 +40,11 @@ class Tried:
     teacher: nn.Module | None
     x: Tensor
 
+    @cached_property
+    def scores(self) -> ScoreReader:
+        """What losses see of both networks."""
+        return ScoreReader.of(self.model, self.reader, lambda x: self._result("model", x), self.x)
+
     def outputs(self) -> Named:
         """Names and shapes of the outputs, which are the teacher's names if it is a float model.
 
@@ -46,32 +54,40 @@ class Tried:
             A network does not take the samples, gives something else than tensors with a row for
             each sample, or the teacher gives outputs of other shapes.
         """
-        result = self._result("model", self.model)
-        shapes, names = _shapes("model", result, len(self.x)), names_of(result)
+        shapes = _shapes("model", self._scores("model"), len(self.x))
         if isinstance(self.model, QuantizedModel):
             names = tuple(output.name for output in self.model.plan.given)
+        else:
+            names = names_of(self._result("model", self.x))
         if self.teacher is not None:
-            answers = self._result("teacher", self.teacher)
+            answers = self._scores("teacher")
             given = _shapes("teacher", answers, len(self.x))
-            if given != shapes:
+            if not _are_alike(shapes, given, answers):
                 raise ModelError(
                     f"train needs a teacher whose outputs have shape {_listed(shapes)}, as the "
                     f"model's have, not {_listed(given)}; give the model's own"
                 )
             if not isinstance(self.teacher, QuantizedModel):
-                names = names_of(answers)
+                names = names_of(self._result("teacher", self.x))
         return tuple(zip(names, shapes, strict=True))
 
     def nesting(self) -> Any:
         """What the float model gives, where the model is quantized and a teacher tells; or None."""
         is_told = isinstance(self.model, QuantizedModel) and self.teacher is not None
-        return self._result("teacher", self.teacher) if is_told else None
+        return self._result("teacher", self.x) if is_told else None
+
+    def _result(self, who, x):
+        return self._called(who, self.reader, x)
+
+    def _scores(self, who):
+        return self._called(who, self.scores, self.x)
 
     @torch.no_grad()
-    def _result(self, who, network):
+    def _called(self, who, reader, x):
+        network = self.model if who == "model" else self.teacher
         got = f"{tuple(self.x.shape)} of {self.x.dtype}"
         with users_code(f"images that the {who} takes, not {got}", "reshape them"):
-            return self.reader(network, self.x)
+            return reader(network, x)
 
 
 @contextmanager
@@ -131,12 +147,21 @@ def _unit(place, labels, found, tried) -> float:
     x = found.x_train[:SPREAD_IMAGES].to(tried.x.device)
     if tried.teacher is None:
         return spread(tried.reader.reals(x))
-    return spread(tensors_of(tried.reader(tried.teacher, x))[place])
+    return spread(tried.scores(tried.teacher, x)[place])
 
 
-def _shapes(who, result, count):
-    """The shape of a sample's outputs, checked."""
-    found = tensors_of(result)
+def _are_alike(shapes, given, answers):
+    """Whether a teacher has outputs like the model's; classes, which are integers, have no axis."""
+    if len(shapes) != len(given):
+        return False
+    return all(
+        prod(shape[1:]) == prod(other) if not answer.is_floating_point() else shape == other
+        for shape, other, answer in zip(shapes, given, answers, strict=True)
+    )
+
+
+def _shapes(who, found, count):
+    """The shape of a sample's scores, checked."""
     for each in found or (None,):
         if not isinstance(each, Tensor) or each.dim() < 1 or len(each) != count:
             got = tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__
