@@ -4,11 +4,9 @@ from amaranth import *
 from amaranth.lib import data
 
 from hw.layouts import TILES_STRUCT
-from hw.spec.config import ADDRESS_BITS, COORDINATE_BITS
+from hw.spec.config import ADDRESS_BITS, POSITION_BITS
 
-# Two bits more than an instruction's coordinates, so that no sum of a tile's, a kernel's and a
-# column's coordinate wraps into the image.
-POSITION = signed(COORDINATE_BITS + 2)
+POSITION = signed(POSITION_BITS)
 
 
 class Step(data.Struct):

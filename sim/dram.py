@@ -85,11 +85,12 @@ class DramImage:
     runs: int
     base: int = BASE
 
-    def bases(self, run: int) -> Bases:
-        """Addresses for a run."""
+    def bases(self, run: int, below: int = 0) -> Bases:
+        """Addresses for a run; those of all regions but the image's are so many bytes lower."""
         image, scratch, *rest = self.regions
         data, output = rest[2 * run : 2 * run + 2]
-        return Bases(image.address, data.address, output.address, scratch.address)
+        lower = (region.address - below for region in (data, output, scratch))
+        return Bases(image.address, *lower)
 
     def output(self, after: np.ndarray, run: int) -> np.ndarray:
         """The output region's bytes of a run."""

@@ -147,6 +147,8 @@ def execute(
     limit: int | None = None,
     resets: Sequence[int] = (),
     base: int = dram.BASE,
+    below: int = 0,
+    slow_host: bool = False,
     least_words: int = 0,
     simulator: str = "verilator",
     use_cache: bool = True,
@@ -168,6 +170,9 @@ def execute(
     resets : cycles from a start to a reset, of runs of the first batch that come before all others
         and that are stopped
     base : address of the simulated memory, of whole pages
+    below : bytes by which the base registers of inputs, outputs and scratch lie below these, for a
+        program whose offsets are so much larger; whole pages
+    slow_host : whether the bus of the registers has pauses, and settings are read back
     least_words : of the simulated memory, so that simulations of several sizes share an executable
     work : folder that keeps trace, memory and log; None throws them away
     waves : what to record; the simulation ends with it, as by a time-out
@@ -183,6 +188,7 @@ def execute(
             options = {"timing": timing, "limit": limit, "simulator": simulator, "stalls": stalls}
             options |= {"use_cache": use_cache, "cores": cores, "paths": paths, "waves": waves}
             options |= {"resets": resets, "base": base, "least_words": least_words}
+            options |= {"below": below, "slow_host": slow_host}
             return execute(image, x, verilog=verilog, work=Path(folder), **options)
     # The simulator runs inside of it, where a relative path would lead elsewhere.
     work = Path(work).resolve()
@@ -205,7 +211,8 @@ def execute(
     limit = limit or cycle_limit(image, timing.latency) * slower
     plusargs = [*timing.plusargs(), f"paths={paths}", f"limit={limit}"]
     plusargs += wave_arguments(waves, work) if waves else []
-    result, log = _simulate(model, image, memory, cores, plusargs, resets, limit, work)
+    host = {"resets": list(resets), "limit": limit, "slow_host": slow_host}
+    result, log = _simulate(model, image, memory, cores, plusargs, below, host, work)
     if waves:
         keep_waves(waves, work)
     after = read_words(work / "after.hex", image.config.bus_bytes)[: len(memory.content)]
@@ -259,11 +266,11 @@ def memory_words(content_bytes: int, config: SvpeConfig) -> int:
     return max(LEAST_WORDS, 1 << (content_bytes // config.bus_bytes).bit_length())
 
 
-def _simulate(model, image, memory, cores, plusargs, resets, limit, work):
+def _simulate(model, image, memory, cores, plusargs, below, host, work):
     write_words(work / "memory.bin", memory.content, image.config.bus_bytes)
     # All cores of a round start by one write, and so have one number.
     starts = [
-        handshake.start_writes(image, memory.bases(run), handshake.next_number(run // cores))
+        handshake.start_writes(image, memory.bases(run, below), handshake.next_number(run // cores))
         for run in range(memory.runs)
     ]
     job = {
@@ -271,9 +278,8 @@ def _simulate(model, image, memory, cores, plusargs, resets, limit, work):
         "identity": handshake.IDENTITY,
         "expected_identity": [handshake.MAGIC, image.config.fingerprint],
         "after": handshake.AFTER,
-        "resets": list(resets),
-        "limit": limit,
         "result": str(work / "result.json"),
+        **host,
     }
     (work / "job.json").write_text(json.dumps(job))
     files = {"memory": "memory.bin", "trace": "trace.txt", "dump": "after.hex"}

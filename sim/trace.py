@@ -26,8 +26,8 @@ class Trace:
     write_data: np.ndarray  # (writes, bytes of a feature word)
     store_address: np.ndarray  # in memory, of each burst that was written
     store_beats: np.ndarray
-    # Of each instruction that ended: its engine, and a bit for each that it gave a token.
-    given: tuple[tuple[int, int], ...]
+    # Of each instruction that ended: when, its engine, and a bit for each that it gave a token.
+    given: tuple[tuple[int, int, int], ...]
     # Cycles that load, compute and store engine worked and waited for a token, and of the run; none
     # of a run that timed out.
     counted: tuple[int, ...]

@@ -2,8 +2,8 @@
 //
 // Lines: `S cycle` at the start of a run, `I cycle tag` when an instruction's first step issues,
 // `W cycle tag address part all pass hexdata` for each write of the epilogue, `A cycle address
-// beats` for each burst that is written to memory, `F engine signals` when an engine ends an
-// instruction and gives its tokens, `C load load compute compute store store run`
+// beats` for each burst that is written to memory, `F cycle engine signals` when an engine ends
+// an instruction and gives its tokens, `C load load compute compute store store run`
 // with the cycles in which each engine worked and waited for a token, and those of the run, `E code
 // address` of the first burst that was answered with an error (1 a read, 2 a write), `D cycle` at
 // the end of a run, `T cycle` when the limit ends it. Cycles count from reset.
@@ -119,7 +119,7 @@ module qnn_trace #(
                   write_part, write_all, write_pass, write_data);
       if (store) $fdisplay(handle, "A %0d %0d %0d", cycle, store_address, store_length + 1);
       for (e = 0; e < 3; e = e + 1)
-        if (busy && finished[e]) $fdisplay(handle, "F %0d %0d", e, signals[3*e +: 3]);
+        if (busy && finished[e]) $fdisplay(handle, "F %0d %0d %0d", cycle, e, signals[3*e +: 3]);
       if (irq && !irq_before && running) begin
         if (wrong != 0) $fdisplay(handle, "E %0d %0d", wrong, wrong_at);
         $fdisplay(handle, "C %0d %0d %0d %0d %0d %0d %0d", worked[0], waited[0], worked[1],

@@ -90,13 +90,16 @@ def _try(design, trial, device, options):
     made = replace(design, graph=trial.graph, artifact=trial.artifact)
     if trial.proof is not None:
         return _ended(device, trial.proof())
-    if not trial.fails:
+    if not trial.fails and trial.expected is None:
         return _in_time(_verify(made, trial.inputs, device, None, options), trial.cycles)
     execution = design.backend.run(
-        trial.artifact, trial.inputs, device, tensors=True, built=design.built, **options
+        trial.artifact, trial.inputs, device, tensors=trial.fails, built=design.built, **options
     )
-    ended = "the run ended well, and not with the error that was made"
-    return _ended(device, execution.broken or (None if execution.failure else ended))
+    if trial.fails:
+        ended = "the run ended well, and not with the error that was made"
+        return _ended(device, execution.broken or (None if execution.failure else ended))
+    problem = execution.failure or execution.broken or _unequal(execution.outputs, trial.expected)
+    return replace(_ended(device, problem), run_cycles=execution.cycles or ())
 
 
 def _in_time(report, cycles):
@@ -106,6 +109,19 @@ def _in_time(report, cycles):
             slow = f"run {number} took {taken:,} cycles, not about {cycles:,} as the model says"
             return replace(report, failure=slow)
     return report
+
+
+def _unequal(outputs, expected):
+    """The first value that is not as expected, in one line; None if all are."""
+    for number, (got, right) in enumerate(zip(outputs, expected, strict=True)):
+        wrong = np.argwhere(got != right)
+        if len(wrong):
+            first = tuple(wrong[0])
+            return (
+                f"{len(wrong)} of {right.size} values of output {number} are wrong, the first at "
+                f"{[int(n) for n in first]}: expected {right[first]}, got {got[first]}"
+            )
+    return None
 
 
 def _ended(device, problem):

@@ -10,6 +10,7 @@ from hw.spec.image import Image
 from hw.spec.isa.header import HEADER, INSTRUCTION_BYTES, Engine, Op
 from hw.spec.registers import Error, Status
 from qnn.runtime.handshake import Outcome
+from sim.cycles.array import finish, span
 from sim.dram import DramImage
 from sim.trace import Trace
 
@@ -56,6 +57,7 @@ def misread(outcome: Outcome, trace: Trace, image: Image, base: int) -> Iterator
     # A run that failed was stopped between two instructions.
     if not outcome.status & Status.FAILED:
         yield from misgiven(trace, image)
+        yield from mistimed(trace, image)
     yield from miscounts(outcome, trace)
 
 
@@ -66,7 +68,7 @@ def misgiven(trace: Trace, image: Image) -> Iterator[str]:
     the memory is as slow as it takes, and behind as many instructions as the counters hold.
     """
     for engine in Engine:
-        given = [signals for number, signals in trace.given if number == engine]
+        given = [signals for _, number, signals in trace.given if number == engine]
         own = [n for n, each in enumerate(image.program) if each.engine is engine]
         for index, signals in zip(own, given, strict=False):
             right = image.program[index].signals
@@ -75,6 +77,23 @@ def misgiven(trace: Trace, image: Image) -> Iterator[str]:
                 yield f"{_named(index, image)} gave tokens to {_words(got)}, not to {_words(right)}"
         if len(given) != len(own):
             yield f"the {engine.word} engine ended {len(given)} instructions, but has {len(own)}"
+
+
+def mistimed(trace: Trace, image: Image) -> Iterator[str]:
+    """One line for each computation that took other cycles than its steps and writes do.
+
+    Steps that compute nothing change no value, and nothing else holds up a computation.
+    """
+    ended = [cycle for cycle, number, _ in trace.given if number == Engine.COMPUTE]
+    own = [(n, each) for n, each in enumerate(image.program) if each.engine is Engine.COMPUTE]
+    earliest = 0  # cycle for the next tile's last step
+    for (index, tiles), first, end in zip(own, trace.issue_cycle.tolist(), ended, strict=False):
+        _, last = span(tiles, first, earliest)
+        right = finish(tiles, image.config, last)
+        if end != right:
+            late = f"{abs(end - right):,} cycles {'late' if end > right else 'early'}"
+            yield f"{_named(index, image)} ended {late}"
+        earliest = last + tiles.interval
 
 
 def _named(index, image):

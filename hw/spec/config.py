@@ -10,6 +10,8 @@ from hw.spec.isa import codes
 BUS_BITS = (64, 128)
 ADDRESS_BITS = 20  # of a feature-buffer word, in an instruction
 COORDINATE_BITS = 12  # of a signed row or column, in an instruction
+# Of a sum of them in hardware: a tile's, a kernel's and a column's never wrap into a map.
+POSITION_BITS = COORDINATE_BITS + 2
 PES = ("shift", "multiply", "multiply_lut")
 LONGEST_SUM = 8191  # products: more than a 3 x 3 window of 512 channels has
 TABLE_BITS = 6  # of the number of a table, in an instruction

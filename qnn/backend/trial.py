@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from qnn.backend.protocol import Artifact
 from qnn.ir.encode import Arrays
 from qnn.ir.graph import Graph
@@ -19,6 +21,7 @@ class Trial:
     inputs : integers of the graph's inputs
     options : of the device
     fails : whether the run must end with an error that the device tells
+    expected : integers of each output, where no graph says them; None: all tensors are the graph's
     cycles : that a run of it takes by the back end's model; None: it is not held to any
     proof : instead of a run: gives what is wrong, in one line, or None
     """
@@ -31,5 +34,6 @@ class Trial:
     # An option and no text: what the error says is the device's, and is held to the bus by it.
     # Of such a run no value says anything: what counts is how it ends.
     fails: bool = False
+    expected: tuple[np.ndarray, ...] | None = None
     cycles: int | None = None
     proof: Callable[[], str | None] | None = None

@@ -5,7 +5,8 @@ writes for every core that runs in it, from core 0 on, ``identity`` and ``after`
 read before the first and after each run, and ``result``, the file for what was read. The last write
 of a run starts it; it goes to all cores of a round at once. Nothing here runs while they work.
 ``resets``, if there are any, are cycles after which a start of the first round is reset: once by
-the reset of the whole design, and then after each of them by the register.
+the reset of the whole design, and then after each of them by the register. ``slow_host`` is whether
+a host takes its time on the bus, and reads back what it has written.
 """
 
 import json
@@ -20,16 +21,18 @@ from hw.spec.registers import WIDE, Control, Register, Status
 from sim.bench.registers import Registers
 
 FIXED = {Register.MAGIC, Register.FINGERPRINT}  # say what the design is, at all times
+ADDRESS_BITS = 40  # of a base
+COMMANDS = {Register.STATUS, Register.CONTROL}  # read otherwise than they are written
 
 
-async def reset(dut) -> Registers:
+async def reset(dut, *, slow_host: bool = False) -> Registers:
     """Registers of an accelerator that has just left reset."""
     dut.rst.value = 1
     dut.running.value = 0
     dut.dump.value = dut.load.value = 0
     dut.first.value = dut.count.value = 0
     dut.select.value = 1
-    registers = Registers(dut)
+    registers = Registers(dut, slow=slow_host)
     await ClockCycles(dut.clk, 4)
     dut.rst.value = 0
     return registers
@@ -47,15 +50,19 @@ def read_job() -> dict:
 
 @cocotb.test()
 async def run_job(dut):
-    job, registers = read_job(), await reset(dut)
+    job = read_job()
+    slow_host = job.get("slow_host", False)
+    registers = await reset(dut, slow_host=slow_host)
     # The register's come last, as the reset of the design would hide what one of them leaves.
     if job.get("resets"):
         await start(dut, job["rounds"][0], registers)
         await ClockCycles(dut.clk, job["resets"][-1])
-        registers = await reset(dut)
+        registers = await reset(dut, slow_host=slow_host)
         await check_cleared(registers)
     for wait in job.get("resets", ()):
         await stop(dut, job["rounds"][0], registers, wait, job["limit"])
+    if slow_host:
+        await check_settings(registers, job["rounds"][0][0])
     await finish(dut, job, registers)
 
 
@@ -65,6 +72,27 @@ async def check_cleared(registers: Registers) -> None:
         words = 2 if register in WIDE else 1
         value = await registers.read(register, words)
         assert value == 0, f"{register.name} reads {value:#x} after a reset of the design"
+
+
+async def check_settings(registers: Registers, writes: list) -> None:
+    """Fail unless each register that sets something reads back as it was written.
+
+    Once with each bit inverted, from the last register to the first, and then as in ``writes``.
+    """
+    settings = [(address, value) for address, value in writes if address not in COMMANDS]
+    inverted = [(address, value ^ _bits(address)) for address, value in settings]
+    for wanted in (inverted[::-1], settings):
+        for address, value in wanted:
+            await registers.write(address, value)
+        for address, value in wanted:
+            got = await registers.read(address)
+            assert got == value, f"register {address:#x} reads {got:#x}, not {value:#x} as written"
+
+
+def _bits(address):
+    """Ones in all bits that the 32-bit word at an address has."""
+    upper = address - 4 in WIDE
+    return (1 << (ADDRESS_BITS - 32 if upper else 32)) - 1
 
 
 async def start(dut, round_: list, registers: Registers) -> None:

@@ -1,16 +1,26 @@
 """AXI4-Lite from cocotb: Python runs for the few cycles of each access and then sleeps."""
 
+from itertools import cycle
+
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
+
+# Of a host that is slow: cycles between what it could do at once, in turn.
+WAITS = (0, 3, 1, 0, 2, 5)
 
 
 class Registers:
     """The accelerator's registers behind the ``s_axi_*`` pins of ``dut``.
 
     Pins change at the falling edge, half a cycle away from where anyone samples them.
+
+    Parameters
+    ----------
+    slow : whether address, data and the room for an answer come some cycles after each other
     """
 
-    def __init__(self, dut):
+    def __init__(self, dut, *, slow: bool = False):
         self._dut = dut
+        self._waits = cycle(WAITS if slow else (0,))
         for pin in ("awvalid", "wvalid", "bready", "arvalid", "rready", "awprot", "arprot"):
             self._pin(pin).value = 0
         self._pin("wstrb").value = 0xF
@@ -20,10 +30,8 @@ class Registers:
         await FallingEdge(self._dut.clk)
         self._pin("awaddr").value = address
         self._pin("wdata").value = value
-        self._pin("bready").value = 1
         # Address and data go out together; each is dropped when its own partner has taken it.
         waiting = {"awvalid": "awready", "wvalid": "wready", "bready": "bvalid"}
-        self._pin("awvalid").value = self._pin("wvalid").value = 1
         await self._finish(waiting)
         if self._response("bresp"):
             raise AssertionError(f"the write of register {address:#x} was refused")
@@ -34,7 +42,6 @@ class Registers:
         for index in range(words):
             await FallingEdge(self._dut.clk)
             self._pin("araddr").value = address + 4 * index
-            self._pin("arvalid").value = self._pin("rready").value = 1
             await self._finish({"arvalid": "arready", "rready": "rvalid"})
             if self._response("rresp"):
                 raise AssertionError(f"the read of register {address + 4 * index:#x} was refused")
@@ -42,16 +49,25 @@ class Registers:
         return value
 
     async def _finish(self, waiting):
-        """Drop each of our pins (keys) after the edge at which its partner (value) was set."""
+        """Raise each of our pins (keys), and drop it after the edge at which its partner was set.
+
+        What an answer says when it comes it must say until it is taken.
+        """
         self._taken = {}
+        due = {ours: next(self._waits) for ours in waiting}
         # More than any access takes; without it a hung register would hang the simulation.
-        for _ in range(1000):
+        for number in range(1000):
+            for ours, wait in due.items():
+                if number == wait:
+                    self._pin(ours).value = 1
             # Values of this cycle are settled only then.
             await ReadOnly()
-            for pin in ("bresp", "rresp", "rdata"):
-                if self._pin(f"{pin[0]}valid").value == 1:
-                    self._taken.setdefault(pin, int(self._pin(pin).value))
-            done = [ours for ours, theirs in waiting.items() if self._pin(theirs).value == 1]
+            self._note()
+            done = [
+                ours
+                for ours, theirs in waiting.items()
+                if number >= due[ours] and self._pin(theirs).value == 1
+            ]
             await RisingEdge(self._dut.clk)
             await FallingEdge(self._dut.clk)
             for ours in done:
@@ -60,6 +76,15 @@ class Registers:
             if not waiting:
                 return
         raise AssertionError(f"no answer on AXI4-Lite: {', '.join(waiting.values())} stays 0")
+
+    def _note(self):
+        for pin in ("bresp", "rresp", "rdata"):
+            if self._pin(f"{pin[0]}valid").value == 1:
+                value = int(self._pin(pin).value)
+                first = self._taken.setdefault(pin, value)
+                assert value == first, (
+                    f"{pin} changed from {first:#x} to {value:#x} while it waited"
+                )
 
     def _response(self, name):
         return self._taken.get(name, 0)

@@ -50,19 +50,13 @@ class Array:
         self.before = max(0, self.last + INSTRUCTION_GAP)
         self.let = max(drained, self.first + INSTRUCTION_LEAST, self.free + ISSUE_LATENCY)
         self.start = first = max(offered + ISSUE_LATENCY, self.before, self.let)
-        # The last step of the first tile also waits for the interval of the tile before.
-        last = max(first + tiles.steps - 1, self.last + self.interval)
-        if tiles.steps == 1:
-            first = last
-        last += (tiles.tiles - 1) * tiles.tile_cycles
+        first, last = span(tiles, first, self.last + self.interval)
         self.first, self.last, self.interval = first, last, tiles.interval
         self.free, self.steps = first, tiles.tiles * tiles.steps
         self.late = tiles.late(self.config)
         last_tile = last + self.latency + self.late  # its first write
         self._note_writes(tiles, last_tile - (tiles.tiles - 1) * tiles.tile_cycles)
-        # The epilogue gives one word per cycle, also for pixels that it then does not write.
-        finish = last_tile + tiles.passes * tiles.columns - 1 + FINISH_LATENCY
-        return first, last_tile + _last_write(tiles), finish
+        return first, last_tile + _last_write(tiles), finish(tiles, self.config, last)
 
     def spent(self, came: dict[str, int]) -> SpentCycles:
         """The stall breakdown of the newest instruction, whose tokens came at ``came``."""
@@ -75,6 +69,27 @@ class Array:
             last=self.last,
             steps=self.steps,
         )
+
+
+def span(tiles: Tiles, first: int, earliest: int) -> tuple[int, int]:
+    """Cycles of the first and the last step of a computation.
+
+    Parameters
+    ----------
+    first : cycle in which the first step could be
+    earliest : of the last step of its first tile, which waits for the interval of the tile before
+    """
+    last = max(first + tiles.steps - 1, earliest)
+    if tiles.steps == 1:
+        first = last
+    return first, last + (tiles.tiles - 1) * tiles.tile_cycles
+
+
+def finish(tiles: Tiles, config: SvpeConfig, last: int) -> int:
+    """The cycle of the ``finished`` pulse of a computation whose last step is in cycle ``last``."""
+    # The epilogue gives one word per cycle, also for pixels that it then does not write.
+    writes = tiles.passes * tiles.columns - 1
+    return last + write_latency(config) + tiles.late(config) + writes + FINISH_LATENCY
 
 
 def _last_write(tiles):

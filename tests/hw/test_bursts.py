@@ -2,6 +2,7 @@
 import random
 
 import pytest
+from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,30 @@ def test_gives_a_burst_each_cycle_without_a_gap_between_runs():
 
     simulate(dut, Sender(dut.i, runs, random.Random(1)), watch)
     assert cycles == list(range(1, 26))
+
+
+@pytest.mark.slow
+def test_a_run_of_half_a_gibibyte_has_all_its_beats():
+    dut = BurstSplitter(bus_bytes=8, burst_beats=256, beats_bits=32)
+    beats = (1 << 26) + 77
+    found = 0
+
+    async def watch(ctx):
+        nonlocal found
+        ctx.set(dut.o.ready, 1)
+        ctx.set(dut.i.payload, {"address": 8 * 5, "beats": beats, "last": 1})
+        ctx.set(dut.i.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.i.valid, 0)
+        while ctx.get(dut.o.valid):
+            found += ctx.get(dut.o.p.length) + 1
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(watch)
+    simulator.run()
+    assert found == beats
 
 
 @pytest.mark.parametrize("burst_beats", [1, 3, 512])

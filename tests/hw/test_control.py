@@ -1,6 +1,6 @@
 import pytest
 
-from hw.control import RunControl
+from hw.control import COUNTER_BITS, CYCLE_BITS, EngineCounters, RunControl
 from hw.spec.registers import Error
 from tests.hw.streams import simulate
 
@@ -74,5 +74,39 @@ def test_start_within_a_run_changes_nothing():
         await ctx.tick().repeat(3)
         assert ctx.get(dut.cycles) == 12
         assert not ctx.get(dut.begin)
+
+    simulate(dut, bench)
+
+
+def test_counts_carry_into_each_of_their_bits():
+    dut = EngineCounters()
+
+    async def bench(ctx):
+        ctx.set(dut.run, 1)
+        for counts, events in (
+            (dut.busy_cycles, dut.busy),
+            (dut.stall_cycles, dut.stalled),
+        ):
+            for count, event in zip(counts, events, strict=True):
+                # No simulation runs for the four billion cycles of a whole count.
+                for bit in range(COUNTER_BITS):
+                    ctx.set(count, (1 << bit) - 1)
+                    await pulse(ctx, event)
+                    assert ctx.get(count) == 1 << bit
+                    await ctx.tick()
+                    assert ctx.get(count) == 1 << bit
+
+    simulate(dut, bench)
+
+
+def test_the_cycles_of_a_run_carry_into_each_of_their_bits():
+    dut = RunControl()
+
+    async def bench(ctx):
+        await pulse(ctx, dut.start)
+        for bit in range(CYCLE_BITS):
+            ctx.set(dut.cycles, (1 << bit) - 1)
+            await ctx.tick()
+            assert ctx.get(dut.cycles) == 1 << bit
 
     simulate(dut, bench)

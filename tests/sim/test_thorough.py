@@ -233,6 +233,12 @@ def test_the_sound_design_passes_all_trials(thorough):
         "a network of the longest loops",
         "a network of the longest loops, reset in all parts",
         "a network of the longest loops, stalled",
+        "program 0 drawn at random, reset in all parts",
+        "program 1 drawn at random, by a slow host",
+        "program 2 drawn at random, at large offsets",
+        "program 3 drawn at random, at other large offsets",
+        "program 4 drawn at random, stalled",
+        *(f"program {seed} drawn at random, plain" for seed in range(5, 10)),
     ]
     cycles = {name: trial.run_cycles for name, trial in thorough.trials}
     assert len({cycles[f"a memory that stalls, seed {seed}"] for seed in (1, 2, 3)}) == 3
@@ -308,12 +314,32 @@ def test_cells_for_synthesis_are_proved_to_compute_what_is_simulated():
             ),
             "a network of every kind",
         ),
+        (
+            (
+                "qnn_accelerator.v",
+                "\\qnn_accelerator.shell.gates ",
+                "= ! store_to_compute;",
+                "= ! store_to_compute[2:0];",
+            ),
+            "program 0 drawn at random, reset in all parts",
+        ),
+        (
+            (
+                "qnn_accelerator.v",
+                "\\qnn_accelerator.shell.load.transfers.runs ",
+                "+ i__payload[144:113];",
+                "+ (i__payload[144:113] & ~(32'd1 << 30));",
+            ),
+            "program 2 drawn at random, at large offsets",
+        ),
     ],
     ids=[
         "a mode that the network does not use",
         "a value that a reset leaves",
         "a bit of an address that was always zero",
         "tiles that are computed for nothing",
+        "tokens of which there are more than eight",
+        "an offset of many megabytes",
     ],
 )
 def test_a_fault_that_the_network_does_not_show_is_found(place, trial):

@@ -13,10 +13,11 @@ from qnn.errors import DeviceError
 from qnn.runtime.handshake import COUNTERS, Outcome
 from qnn.runtime.tensors import pack_inputs
 from sim import dram, rtl
+from sim.cycles.array import Array as ArrayModel
 from sim.memory_timing import MemoryTiming
 from sim.simulate import simulate
 from sim.verify import verify
-from sim.watch import miscounts, misgiven, misreports, violations
+from sim.watch import miscounts, misgiven, misreports, mistimed, violations
 from tests.sim.copy_image import copy_image
 from tests.sim.test_faults import LIMIT, sound
 
@@ -125,13 +126,13 @@ def given(program, **changed):
     """Trace of a run in which each instruction gave its tokens, but for those by index."""
     trace = NoError()
     trace.given = [
-        (int(each.engine), sum(1 << other for other in each.signals))
+        (0, int(each.engine), sum(1 << other for other in each.signals))
         for each in program
         if each.engine is not None
     ]
     for name, signals in changed.items():
         index = int(name.removeprefix("at"))
-        trace.given[index] = trace.given[index][0], signals
+        trace.given[index] = *trace.given[index][:2], signals
     return trace
 
 
@@ -154,6 +155,31 @@ def test_tokens_are_held_to_the_program_and_named_by_layer():
     ended = given(IMAGE.program)
     del ended.given[-1]
     assert list(misgiven(ended, IMAGE)) == ["the store engine ended 0 instructions, but has 1"]
+
+
+class Computed:
+    """A trace in which each computation of ``sound`` takes as long as its steps and writes do."""
+
+    def __init__(self):
+        cycles = ArrayModel(CONFIG)
+        tiles = [each for each in sound()[0].artifact.program if each.engine is Engine.COMPUTE]
+        found = [cycles.issue(each, 50) for each in tiles]
+        self.issue_cycle = np.array([first for first, _, _ in found])
+        self.given = [(end, int(Engine.COMPUTE), 0) for _, _, end in found]
+
+
+def test_a_computation_that_ends_late_or_early_is_named():
+    image, trace = sound()[0].artifact, Computed()
+    assert len(trace.given) > 2
+    assert list(mistimed(trace, image)) == []
+    index = next(n for n, each in enumerate(image.program) if each.engine is Engine.COMPUTE)
+    name = image.layers[image.program[index].tag].name
+    for apart, how in ((1_000, "1,000 cycles late"), (-2, "2 cycles early")):
+        right, *rest = Computed().given
+        trace.given = [(right[0] + apart, *right[1:]), *rest]
+        assert list(mistimed(trace, image)) == [
+            f"instruction {index} of layer '{name}' ended {how}"
+        ]
 
 
 @pytest.mark.rtl

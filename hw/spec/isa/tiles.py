@@ -24,6 +24,7 @@ from hw.spec.config import (
     COLUMN_STEPS,
     COORDINATE_BITS,
     MOST_FACTOR_BITS,
+    POSITION_BITS,
     TABLE_BITS,
     SvpeConfig,
 )
@@ -36,6 +37,7 @@ from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES, write_latency
 # All ones in the field: more cycles of writes than ever remain.
 NO_FENCE = (1 << COORDINATE_BITS) - 1
 ADDRESS_MASK = (1 << ADDRESS_BITS) - 1
+MOST_PIXELS = 1 << POSITION_BITS - 1  # of all tiles, across or down, also outside of the output
 COUNTS = (
     "terms",
     "blocks",
@@ -85,7 +87,9 @@ class Tiles(Header):
     # A read is inside if 0 <= x < width and 0 <= y < height.
     input_width: int = number(COORDINATE_BITS, signed=True)
     input_height: int = number(COORDINATE_BITS, signed=True)
-    pad_value: int = number(16, signed=True)  # what a read outside gives, in every lane
+    # What a read outside gives, in every lane. A maximum meets it whenever a step waits for the
+    # epilogue, too: there it must be no more than any word that is read.
+    pad_value: int = number(16, signed=True)
     columns: int = number(COLUMN_STEPS + 1)  # in use, from column 0
     column_address: Four = numbers(ADDRESS_BITS, COLUMN_STEPS)
     column_x: Four = numbers(COORDINATE_BITS, COLUMN_STEPS, signed=True)
@@ -233,6 +237,13 @@ class Tiles(Header):
         start = self.table_address << config.table_bits
         return Span(Buffer.TABLES, start, start + (1 << config.table_bits))
 
+    def _check_pixels(self, tiles, size):
+        pixels = getattr(self, tiles) * getattr(self, size)
+        if pixels > MOST_PIXELS:
+            raise ValueError(
+                f"Tiles {tiles} times {size} must be at most {MOST_PIXELS}, not {pixels}"
+            )
+
     def _check_product(self, config):
         if self.op is not Op.CONV or not self.skip:
             raise ValueError("Tiles multiply must be 0 without a CONV and its skip operand")
@@ -264,6 +275,8 @@ class Tiles(Header):
                 f"Tiles output_tile_x_step must be tile_width times output_step, {across}, not "
                 f"{self.output_tile_x_step}"
             )
+        self._check_pixels("tiles_x", "tile_width")
+        self._check_pixels("tiles_y", "tile_height")
         if self.kernel_y_step % self.kernel_y_stride:
             raise ValueError(
                 f"Tiles kernel_y_step must be whole rows, a multiple of the kernel_y_stride "

@@ -18,8 +18,9 @@ from qnn.ir.graph import Graph
 from qnn.runtime.given import images_of
 from qnn.runtime.limit import cycle_limit
 from qnn.runtime.tensors import pack_inputs
-from sim import dram, rtl
+from sim import dram, functional, rtl
 from sim.cycles import simulate_cycles
+from sim.drawn_program import displaced, draw_program
 from sim.exercise import exercises
 from sim.memory_timing import MemoryTiming
 
@@ -31,6 +32,9 @@ RESETS = (25, 60, 110, 190, 320, 530, 870, 1430)
 BASES = (dram.BASE, dram.OTHER_BASE)
 LATENCY = 32  # of the memory in cycles, where no timing is given
 RESET_PARTS = 7
+PROGRAM_SEEDS = range(10)  # of programs that are drawn
+# Offsets in which each upper bit is once a one, and no sum of one carries into the next.
+OFFSETS = (0x5555_5000, 0xAAAA_A000)
 NO_OPERATION = 0xF  # the highest code, which no instruction has
 
 
@@ -59,6 +63,7 @@ def rtl_trials(graph: Graph, image: Image, x, built: Mapping[str, bytes] | None)
     # As large as the user's, so that all of them share one executable.
     words = rtl.memory_words(len(memory.content), image.config)
     yield from _exercises(image, {"least_words": words})
+    yield from _programs(own, image, words)
 
 
 def _errors(own, image, memory, elsewhere):
@@ -122,8 +127,36 @@ def _exercises(image, options):
         yield Trial(name=f"a network {name}", options=options, cycles=cycles, **own)
         if options:
             # In all parts of a run, which of a user's network may take minutes.
-            resets = tuple(cycles * part // RESET_PARTS for part in range(1, RESET_PARTS))
-            again = {**options, "resets": resets}
+            again = {**options, "resets": _parts(cycles)}
             yield Trial(name=f"a network {name}, reset in all parts", options=again, **own)
             stalled = {**options, "timing": MemoryTiming.stalled(EXERCISE_SEED)}
             yield Trial(name=f"a network {name}, stalled", options=stalled, **own)
+
+
+def _parts(cycles):
+    """Cycles at which a run of so many is in each of its parts."""
+    return tuple(cycles * part // RESET_PARTS for part in range(1, RESET_PARTS))
+
+
+def _programs(own, image, words):
+    """Programs that no compiler makes, the first of them each in another circumstance."""
+    programs = [draw_program(image.config, seed) for seed in PROGRAM_SEEDS]
+    parts = _parts(simulate_cycles(programs[0].image, LATENCY).cycles)
+    circumstances = [
+        ("reset in all parts", {"resets": parts}),
+        ("by a slow host", {"slow_host": True, "base": dram.OTHER_BASE}),
+        ("at large offsets", {"below": OFFSETS[0]}),
+        ("at other large offsets", {"below": OFFSETS[1]}),
+        ("stalled", {"timing": MemoryTiming.stalled(EXERCISE_SEED)}),
+    ]
+    for seed, drawn in zip(PROGRAM_SEEDS, programs, strict=True):
+        name, options = circumstances[seed] if seed < len(circumstances) else ("plain", {})
+        moved = displaced(drawn.image, options.get("below", 0))
+        yield Trial(
+            name=f"program {seed} drawn at random, {name}",
+            graph=own["graph"],
+            artifact=moved,
+            inputs=drawn.inputs,
+            expected=functional.run(drawn.image, drawn.inputs).outputs,
+            options={**options, "least_words": words},
+        )

@@ -225,6 +225,14 @@ def test_a_wrong_transfer_is_refused_by_its_field(changes, error):
         ({"interval": 1}, "Tiles interval must be at least 2, not 1"),
         ({"passes": 2, "interval": 3}, "Tiles interval must be at least 4, not 3"),
         (
+            {"tiles_x": 4095, "tile_width": 4, "output_tile_x_step": 4},
+            "Tiles tiles_x times tile_width must be at most 8192, not 16380",
+        ),
+        (
+            {"tiles_y": 4095, "tile_height": 3},
+            "Tiles tiles_y times tile_height must be at most 8192, not 12285",
+        ),
+        (
             {"kernel_y_stride": 2},
             "Tiles kernel_y_step must be whole rows, a multiple of the kernel_y_stride 2, not 7",
         ),
