@@ -118,8 +118,8 @@ def _input(rng, config, loops, *, maximum):
     first = int(rng.integers(0, last + 1))
     across, down = (_stride(rng, loops[name], MOST_TURNS) for name in ("kernel_x", "kernel_y"))
     along, below = (_stride(rng, loops[name], TILES_REACH) for name in ("tiles_x", "tiles_y"))
-    x = _start(rng, loops["kernel_x"] * abs(across), width)
-    y = _start(rng, loops["kernel_y"] * abs(down), height)
+    x = _start(rng, loops["kernel_x"], across, width)
+    y = _start(rng, loops["kernel_y"], down, height)
     columns = _columns(rng)
     half = 1 << config.activation_bits - 1
     return {
@@ -143,8 +143,9 @@ def _input(rng, config, loops, *, maximum):
     }
 
 
-def _start(rng, reach, size):
-    """Where a window of a reach begins that may meet a map of a size, or miss it."""
+def _start(rng, turns, stride, size):
+    """Where a window begins that may meet a map of a size, or miss it."""
+    reach = turns * abs(stride)
     return int(rng.integers(max(-reach - 1, -MOST_SIZE), min(size + 2, MOST_SIZE)))
 
 
@@ -164,10 +165,10 @@ def _output(rng, config, members):
     passes = members["passes"]
     room = max(1, config.feature_words // 3 // passes)
     step = int(rng.choice([1, 1, 1, 1, 2, 3, any_size(rng, 255)]))
-    across = _extent(rng, members["tiles_x"] * width, min(MOST_SIZE, ceil(room / step)))
+    across = _extent(rng, members["tiles_x"], width, min(MOST_SIZE, ceil(room / step)))
     row = (across - 1) * step + 1
     pitch = row + int(rng.integers(0, 3))
-    down = _extent(rng, members["tiles_y"] * height, min(MOST_SIZE, max(1, room // pitch)))
+    down = _extent(rng, members["tiles_y"], height, min(MOST_SIZE, max(1, room // pitch)))
     size = (down - 1) * pitch + row
     pass_step = size + int(rng.integers(0, 3))
     whole = (passes - 1) * pass_step + size
@@ -185,9 +186,9 @@ def _output(rng, config, members):
     }
 
 
-def _extent(rng, whole, room):
+def _extent(rng, tiles, size, room):
     """Pixels that are written: mostly all of them, where there is room."""
-    most = min(whole, room)
+    most = min(tiles * size, room)
     return most if rng.random() < 0.7 else any_size(rng, most)
 
 

@@ -30,6 +30,7 @@ LENGTH = 36  # computations that are drawn, each with a transfer before it
 # Of a number from 0 to 1, below which a transfer loads constants or features, or passes features
 # through scratch; above it stores.
 CONSTANT, LOAD, PASS = 0.2, 0.5, 0.7
+MOST_BIAS = 5_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ def _parameters(rng, config):
     layout, word = parameters(config), 0
     for row in range(config.rows):
         numbers = {
-            "bias": int(rng.integers(-(1 << 12), 1 << 12)),
+            "bias": int(rng.integers(-MOST_BIAS, MOST_BIAS)),
             "left": int(rng.integers(0, 3)),
             "skip_left": int(rng.integers(0, 8)),
             "right": int(rng.integers(0, 12)),

@@ -170,8 +170,7 @@ def execute(
     resets : cycles from a start to a reset, of runs of the first batch that come before all others
         and that are stopped
     base : address of the simulated memory, of whole pages
-    below : bytes by which the base registers of inputs, outputs and scratch lie below these, for a
-        program whose offsets are so much larger; whole pages
+    below : whole pages by which bases of all but the image are lower than its program's offsets say
     slow_host : whether the bus of the registers has pauses, and settings are read back
     least_words : of the simulated memory, so that simulations of several sizes share an executable
     work : folder that keeps trace, memory and log; None throws them away
@@ -184,12 +183,9 @@ def execute(
     """
     check_cores(cores, paths)
     if work is None:
+        asked = locals().copy()
         with scratch_folder("qnn-rtl-") as folder:
-            options = {"timing": timing, "limit": limit, "simulator": simulator, "stalls": stalls}
-            options |= {"use_cache": use_cache, "cores": cores, "paths": paths, "waves": waves}
-            options |= {"resets": resets, "base": base, "least_words": least_words}
-            options |= {"below": below, "slow_host": slow_host}
-            return execute(image, x, verilog=verilog, work=Path(folder), **options)
+            return execute(**{**asked, "work": Path(folder)})
     # The simulator runs inside of it, where a relative path would lead elsewhere.
     work = Path(work).resolve()
     memory = dram.place(image, pack_inputs(image, x), base=base)
@@ -226,8 +222,7 @@ def execute(
     # Of the runs that were made: a time-out ends the simulation before the others.
     regions = np.stack([memory.output(after, run) for run in range(len(runs))])
     outputs = unpack_outputs(image, regions, min(image_count(x), len(runs) * image.batch))
-    seconds = sum(run.seconds for run in runs)
-    cycles = sum(run.simulated_cycles for run in runs)
+    seconds, cycles = sum(run.seconds for run in runs), sum(run.simulated_cycles for run in runs)
     # In the order in which one follows from another: a broken bus explains a changed memory.
     broken = (
         *violations(result["violations"], log),

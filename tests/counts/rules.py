@@ -49,7 +49,10 @@ RULES = {
         r"(input|output|weight|parameter|skip)_address|(block|kernel_y|pass|address|offset)_step)",
         home="hw/spec/isa/encoding.py",
         copy='steps = fields["kernel_x"]',
-        others={"hw/tokens.py": "members of an Amaranth structure"},
+        others={
+            "hw/tokens.py": "members of an Amaranth structure",
+            "sim/draw_tiles.py": "numbers of which an instruction is about to be made",
+        },
     ),
     "the page that no burst crosses": Rule(
         pattern=r"\b(4_?096|0x1000|1 << 12)\b",

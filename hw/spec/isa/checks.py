@@ -32,6 +32,21 @@ def require_most(instruction: Header, name: str, most: int) -> None:
         raise ValueError(f"{type(instruction).__name__} {name} must be at most {most}, not {value}")
 
 
+def require_product(instruction: Header, names: tuple[str, str], most: int) -> None:
+    """Return if the product of two fields is at most ``most``.
+
+    Raises
+    ------
+    ValueError
+        It is more.
+    """
+    one, other = names
+    product = getattr(instruction, one) * getattr(instruction, other)
+    if product > most:
+        kind = type(instruction).__name__
+        raise ValueError(f"{kind} {one} times {other} must be at most {most}, not {product}")
+
+
 def require_inside(instruction: Header, name: str, span: Span, config: SvpeConfig) -> None:
     """Return if the words of ``span``, which the field called ``name`` begins, are in the buffer.
 

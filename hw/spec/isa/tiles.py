@@ -1,5 +1,7 @@
 """Computation tile by tile: one block of output channels over a whole feature map.
 
+It is longer than other files because all fields of an instruction stand beside their rules.
+
 Loops, outermost first: tile_y, tile_x, term, kernel_y, kernel_x, block; then, if ``skip``, one step
 that reads the skip operand. Every term reads the same features. The first step of each term but the
 first moves the sum so far left by ``SvpeConfig.term_shift`` before it adds to it.
@@ -29,7 +31,7 @@ from hw.spec.config import (
     SvpeConfig,
 )
 from hw.spec.isa.buffers import Buffer, Span
-from hw.spec.isa.checks import require_inside, require_most, require_positive
+from hw.spec.isa.checks import require_inside, require_most, require_positive, require_product
 from hw.spec.isa.header import Header, Op
 from hw.spec.isa.members import number, numbers
 from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES, write_latency
@@ -87,8 +89,8 @@ class Tiles(Header):
     # A read is inside if 0 <= x < width and 0 <= y < height.
     input_width: int = number(COORDINATE_BITS, signed=True)
     input_height: int = number(COORDINATE_BITS, signed=True)
-    # What a read outside gives, in every lane. A maximum meets it whenever a step waits for the
-    # epilogue, too: there it must be no more than any word that is read.
+    # What a read outside gives, in every lane; of a maximum no more than any word that is read, as
+    # it meets a step that waits, too.
     pad_value: int = number(16, signed=True)
     columns: int = number(COLUMN_STEPS + 1)  # in use, from column 0
     column_address: Four = numbers(ADDRESS_BITS, COLUMN_STEPS)
@@ -237,13 +239,6 @@ class Tiles(Header):
         start = self.table_address << config.table_bits
         return Span(Buffer.TABLES, start, start + (1 << config.table_bits))
 
-    def _check_pixels(self, tiles, size):
-        pixels = getattr(self, tiles) * getattr(self, size)
-        if pixels > MOST_PIXELS:
-            raise ValueError(
-                f"Tiles {tiles} times {size} must be at most {MOST_PIXELS}, not {pixels}"
-            )
-
     def _check_product(self, config):
         if self.op is not Op.CONV or not self.skip:
             raise ValueError("Tiles multiply must be 0 without a CONV and its skip operand")
@@ -275,8 +270,8 @@ class Tiles(Header):
                 f"Tiles output_tile_x_step must be tile_width times output_step, {across}, not "
                 f"{self.output_tile_x_step}"
             )
-        self._check_pixels("tiles_x", "tile_width")
-        self._check_pixels("tiles_y", "tile_height")
+        require_product(self, ("tiles_x", "tile_width"), MOST_PIXELS)
+        require_product(self, ("tiles_y", "tile_height"), MOST_PIXELS)
         if self.kernel_y_step % self.kernel_y_stride:
             raise ValueError(
                 f"Tiles kernel_y_step must be whole rows, a multiple of the kernel_y_stride "
