@@ -86,18 +86,21 @@ def _kinds(config, seed):
     halved = net.conv("halved", woven, 1, halving)
     # One value for each channel, added to a map and, where there are products, multiplied by.
     gate = net.conv("gate", terms, lanes, Window(kernel=terms.shape[1:]))
-    product = _products(net, terms, skip, gate) if config.multiplies else terms
+    # And one for each pixel, which all blocks of channels read.
+    mask = net.conv("mask", terms, 1, point)
+    product = _products(net, terms, skip, gate, mask) if config.multiplies else terms
     added = net.conv("added", product, lanes, point, skip=gate)
-    return net.graph(sums, wide, halved, plain, added, around)
+    shared = net.conv("shared", added, lanes + 1, point, skip=mask)
+    return net.graph(sums, wide, halved, plain, shared, around)
 
 
-def _products(net, signed, unsigned, gate):
-    """Products of factors of either sign, a square, and one by a gate."""
+def _products(net, signed, unsigned, gate, mask):
+    """Products of factors of either sign, a square, and some by what is spread."""
     one = net.multiply("one", signed, unsigned, signed=True)
     other = net.multiply("other", unsigned, one)
     square = net.multiply("square", other, other, signed=True)
     last = net.multiply("last", square, signed, signed=True)
-    return net.multiply("gated", last, gate)
+    return net.multiply("gated", net.multiply("masked", last, mask), gate)
 
 
 def _strips(config, seed):

@@ -19,7 +19,7 @@ KINDS = (
     *("conv", "conv", "residual", "pool", "grouped", "identity"),
     *("maxpool", "concat", "interleave"),
 )
-PRODUCTS = ("multiply", "gate")
+PRODUCTS = ("multiply", "gate", "mask")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Limits:
     nodes: int = 6
     terms: int = 4
     inputs: int = 1
-    products: bool = True  # of two tensors, and sums with one value for each channel
+    products: bool = True  # of two tensors, and sums with one value for each channel or pixel
     table_bits: int = 8  # of the widest index of a table; 0: no tables
 
 
@@ -149,7 +149,7 @@ def _codes(draw, rng, limits, shape):
 def _finished(draw, rng, limits, nodes, conv):
     """``conv`` with shifts and a bias that put its results in range and its sums in bounds."""
     outputs = conv.shape[0]
-    shapes = (conv.shape, (outputs, 1, 1)) if limits.products else (conv.shape,)
+    shapes = _seconds(conv.shape) if limits.products else (conv.shape,)
     same = [node.name for node in nodes if node.shape in shapes]
     if conv.skip is None and same and draw(st.booleans()):
         conv = changed(conv, skip=draw(st.sampled_from(same)))
@@ -338,12 +338,17 @@ def _concat(draw, rng, limits, nodes, name):
 
 
 def _multiply(draw, rng, limits, nodes, name):
-    """The product of a tensor with itself, with one of its shape, or with a gate that there is."""
+    """The product of a tensor with itself, with one of its shape, or with one that is spread."""
     factors = _factors(nodes)
     first = draw(st.sampled_from(factors))
-    shapes = (first.shape, (first.shape[0], 1, 1))
-    second = draw(st.sampled_from([node for node in factors if node.shape in shapes]))
-    return [_product(draw, rng, limits, nodes, name, first, second)]
+    fits = [node for node in factors if node.shape in _seconds(first.shape)]
+    return [_product(draw, rng, limits, nodes, name, first, draw(st.sampled_from(fits)))]
+
+
+def _seconds(shape):
+    """The shapes of what can be added to a tensor, or be its factor."""
+    channels, *size = shape
+    return [(count, *pixels) for count in (channels, 1) for pixels in (size, (1, 1))]
 
 
 def _gate(draw, rng, limits, nodes, name):
@@ -355,6 +360,31 @@ def _gate(draw, rng, limits, nodes, name):
     fields |= {"type": replace(_type(draw, limits, nodes), zero_point=0)}
     (gate,) = _built(draw, rng, limits, nodes, name=f"{name}part", **fields)
     return [gate, _product(draw, rng, limits, [*nodes, gate], name, first, gate)]
+
+
+def _mask(draw, rng, limits, nodes, name):
+    """A tensor times, or a copy of it plus, a value for each pixel that all its channels share."""
+    first = draw(st.sampled_from(_factors(nodes)))
+    type = replace(_type(draw, limits, nodes), zero_point=0)
+    (mask,) = made = _alike(draw, rng, limits, nodes, f"{name}part", first, 1, type=type)
+    if draw(st.booleans()):
+        pool = max_pool(
+            name=f"{name}pool",
+            input=mask.name,
+            shape=mask.shape,
+            type=type,
+            kernel=(3, 3),
+            padding=(1, 1, 1, 1),
+        )
+        made = [mask, pool]
+    if draw(st.booleans()):
+        return [*made, _product(draw, rng, limits, [*nodes, *made], name, first, made[-1])]
+    codes = np.ones((1, first.shape[0], 1, 1, 1), np.int8)
+    groups = draw(st.sampled_from((1, first.shape[0])))
+    codes = np.tile(codes, (1, 1, first.shape[0] // groups, 1, 1))
+    fields = {"codes": codes, "weight_bits": 2, "window": {}, "groups": groups}
+    fields |= {"name": name, "source": first, "skip": made[-1].name}
+    return [*made, *_built(draw, rng, limits, [*nodes, *made], **fields)]
 
 
 def _product(draw, rng, limits, nodes, name, first, second):
@@ -449,5 +479,6 @@ _BUILDERS = {
     "concat": _concat,
     "multiply": _multiply,
     "gate": _gate,
+    "mask": _mask,
     "interleave": _interleave,
 }

@@ -13,6 +13,7 @@ from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.place_buffers import requests
+from qnn.compiler.shared_values import shared_values
 from qnn.errors import CompileError
 from qnn.ir.check import check
 from qnn.ir.ops import Concat
@@ -55,6 +56,12 @@ def concats_keep_apart(state: Compilation) -> None:
     )
     for name, count in operands.items():
         assert count == 1, f"'{name}' has {count} places in concatenations"
+
+
+def shared_values_are_computed(state: Compilation) -> None:
+    """No input has to be in every lane, as the host writes each channel into its own."""
+    inputs = {node.name for node in state.graph.inputs}
+    assert not inputs & shared_values(state.graph), "an input's one channel is read in every lane"
 
 
 def orders_keep_channels(state: Compilation) -> None:

@@ -15,6 +15,11 @@ class FactorCopy(Conv):
     def is_optional(self) -> bool:
         return True
 
+    @property
+    def in_place(self) -> tuple[str, ...]:
+        # Where it is dropped, products read its operand as it is.
+        return self.inputs
+
 
 def copy_factors(graph: Graph) -> Graph:
     """Let products read copies of their unsigned factors, one of each tensor.

@@ -1,6 +1,6 @@
 """One TILES instruction for each group of output channels of each layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.spec.config import COLUMN_STEPS, SvpeConfig
 from hw.spec.image import TensorLayout
@@ -16,6 +16,7 @@ from qnn.compiler.words import pack_parameters, pack_table, pack_weights, weight
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool
+from qnn.ir.ops.operator import shared_operands
 
 # Coordinates have 12 bits with a sign: what lies in the padding is negative.
 COORDINATE_LIMIT = 2047
@@ -44,12 +45,22 @@ class GroupData:
 
 
 def pack_layer(
-    graph: Graph, node: Conv, operand: Segments, result: Segments, config: SvpeConfig
+    graph: Graph,
+    node: Conv,
+    operand: Segments,
+    result: Segments,
+    config: SvpeConfig,
+    repeated: bool = False,
 ) -> tuple[GroupData, ...]:
-    """The data of every group, in the order of ``groups``."""
+    """The data of every group, in the order of ``groups``.
+
+    ``repeated``: all rows compute the only channel, so that it is in the lane of each.
+    """
     epilogue = fold(graph, node)
     packed = []
     for group in groups(result, config.lanes, config.rows):
+        if repeated:
+            group = replace(group, channels=group.channels * min(config.rows, config.lanes))
         words = weight_words(node, group, operand, config)
         data = GroupData(
             terms=len(terms_of(node, group, config)),
@@ -113,7 +124,10 @@ def _conv(graph, node, layouts, tile, config, tiles, packed, blocks):
             table=data.table is not None,
         )
         if node.skip is not None:
-            own = _with_skip(own, layouts.skip, group, tile)
+            # One block has what all channels share, and each row finds it in its own lane.
+            shared = shared_operands(node, graph.sources(node))
+            place = (0, 0) if shared else (group.block, group.part)
+            own = _with_skip(own, layouts.skip, place, tile)
         if node.multiplies:
             unsigned = [not graph[name].type.signed for name in node.inputs]
             own = own.having(multiply=True, sum_unsigned=unsigned[0], skip_unsigned=unsigned[1])
@@ -191,11 +205,12 @@ def _column(bit, tile):
     return (column, 0) if column < tile.width else (0, column // tile.width)
 
 
-def _with_skip(tiles, skip, group, tile):
+def _with_skip(tiles, skip, place, tile):
+    block, part = place
     read = tiles.having(
         skip=True,
-        skip_part=group.part,
-        skip_address=skip.address + group.block * skip.block_step,
+        skip_part=part,
+        skip_address=skip.address + block * skip.block_step,
     )
     # One word serves all pixels: nothing moves away from it.
     if (skip.height, skip.width) == (1, 1):

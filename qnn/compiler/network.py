@@ -193,4 +193,4 @@ def _packed(graph, conv, place, config, like):
         # The epilogue folds in what the operands are.
         if types[0] == types[1] and given == tuple(like.place[name].segments for name in names):
             return like.packed[conv.name]
-    return pack_layer(graph, conv, *given, config)
+    return pack_layer(graph, conv, *given, config, repeated=place[conv.name].repeated)

@@ -58,11 +58,12 @@ def _families(graph) -> list[_Family]:
     for node in graph.nodes:
         conv = node if isinstance(node, Conv) else None
         of[node.name] = own = _Family([node.name], [] if conv is None else [conv])
-        for name in node.aligned:
+        aligned = node.aligned(graph.sources(node))
+        for name in aligned:
             _join(of, own, of[name])
         mixes_all = conv is not None and conv.window.groups == 1
         # An input, a concatenation, or groups of PyTorch's: neighbours are read as such.
-        if not mixes_all and not set(node.inputs[:1]) & set(node.aligned):
+        if not mixes_all and not set(node.inputs[:1]) & set(aligned):
             fixed |= {node.name, *node.inputs}
     for name in fixed:
         of[name].fixed = True

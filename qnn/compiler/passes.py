@@ -26,6 +26,7 @@ from qnn.compiler.recode_weights import recode_weights
 from qnn.compiler.remove_unused import remove_unused
 from qnn.compiler.set_fences import set_fences
 from qnn.compiler.share_weights import share_weights
+from qnn.compiler.shared_values import copy_shared
 from qnn.compiler.stream_weights import stream_weights
 from qnn.ir.graph import Graph
 
@@ -92,7 +93,7 @@ def _on_program(
     return run
 
 
-GRAPH_PASSES = (remove_unused, copy_factors, place_concats, place_interleaves)
+GRAPH_PASSES = (remove_unused, copy_factors, place_concats, place_interleaves, copy_shared)
 
 PASSES = (
     # The graph, as the accelerator can compute it; every tensor that stays keeps its integers.
@@ -109,6 +110,10 @@ PASSES = (
     Pass(
         _on_graph(place_interleaves),
         after=(conditions.graph_is_legal, conditions.each_tensor_has_one_place),
+    ),
+    Pass(
+        _on_graph(copy_shared),
+        after=(conditions.graph_is_legal, conditions.shared_values_are_computed),
     ),
     Pass(lower_products, after=(conditions.graph_is_legal,)),
     Pass(check_limits),

@@ -27,11 +27,13 @@ def segments(graph: Graph) -> dict[str, Segments]:
     """The segments of every tensor.
 
     What works channel by channel keeps its operand's, so that it reads a word for each that it
-    writes; an addition takes those of its skip operand, so that the two meet in the same lanes.
+    writes; an addition takes those of its skip operand, so that the two meet in the same lanes,
+    unless that has one channel for all.
     """
     of: dict[str, Segments] = {}
     for node in graph.nodes:
-        taken = tuple(count for name in node.channels_of for count in of[name])
+        names = node.channels_of(graph.sources(node))
+        taken = tuple(count for name in names for count in of[name])
         of[node.name] = taken or (node.shape[0],)
     return of
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.segments import Segments, block_count, segments
+from qnn.compiler.shared_values import shared_values
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Concat, Operator
 from qnn.ir.window import Pair
@@ -13,7 +14,8 @@ from qnn.ir.window import Pair
 class RootPlace:
     """A tensor in its root: ``blocks`` feature words per pixel, from block ``first``.
 
-    Its pixel (y, x) is pixel ``offset + (y, x) * step`` of the root.
+    Its pixel (y, x) is pixel ``offset + (y, x) * step`` of the root. Of a ``repeated`` one, every
+    lane that a row reads has the value of its only channel.
     """
 
     root: str
@@ -22,6 +24,7 @@ class RootPlace:
     segments: Segments
     step: Pair = (1, 1)
     offset: Pair = (0, 0)
+    repeated: bool = False
 
 
 def passes(node: Operator, config: SvpeConfig) -> int:
@@ -31,9 +34,11 @@ def passes(node: Operator, config: SvpeConfig) -> int:
 
 def places(graph: Graph, config: SvpeConfig) -> dict[str, RootPlace]:
     """Every tensor's place. A pass has made sure that none has two."""
-    of = segments(graph)
+    of, shared = segments(graph), shared_values(graph)
     counts = {name: block_count(parts, config.lanes) for name, parts in of.items()}
-    found = {name: RootPlace(name, 0, counts[name], of[name]) for name in of}
+    found = {
+        name: RootPlace(name, 0, counts[name], of[name], repeated=name in shared) for name in of
+    }
     for node in reversed(graph.nodes):
         own = found[node.name]
         if isinstance(node, Concat):

@@ -38,6 +38,7 @@ def test_the_passes_read_as_the_story_of_a_compilation():
         "copy_factors",
         "place_concats",
         "place_interleaves",
+        "copy_shared",
         "lower_products",
         "check_limits",
         "recode_weights",

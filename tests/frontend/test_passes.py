@@ -130,28 +130,36 @@ x = input() 2x4x3
 g = input() 2x1x1
 m = input() 1x4x3
 h = input() 2x4x1
+n = input() 1x1x1
+l = input() 1x4x1
 a = multiply(g, x) 2x4x3
 b = add(a, g) 2x4x3
 c = multiply(b, m) 2x4x3
 d = multiply(g, m) 2x4x3
 e = add(c, h) 2x4x3
 f = multiply(d, e) 2x4x3 low=0.0
-return f""",
+i = add(n, f) 2x4x3
+j = multiply(i, l) 2x4x3
+return j""",
         """\
 x = input() 2x4x3
 g = input() 2x1x1
 m = input() 1x4x3
 h = input() 2x4x1
+n = input() 1x1x1
+l = input() 1x4x1
 a = multiply(x, g) 2x4x3
 b = add(a, g) 2x4x3
-c.operand0 = conv(m) 2x4x3 1x1 fixed
-c = multiply(b, c.operand0) 2x4x3
+c = multiply(b, m) 2x4x3
 d.operand0 = conv(m) 2x4x3 1x1 fixed
 d = multiply(d.operand0, g) 2x4x3
 e.operand0 = conv(h) 2x4x3 1x3 padding=(0,0,2,2) groups=2 fixed
 e = add(c, e.operand0) 2x4x3
 f = multiply(d, e) 2x4x3 low=0.0
-return f""",
+i = add(f, n) 2x4x3
+j.operand0 = conv(l) 1x4x3 1x3 padding=(0,0,2,2) fixed
+j = multiply(i, j.operand0) 2x4x3
+return j""",
     ),
     "fold_batchnorm": (
         """\

@@ -32,6 +32,8 @@ POOLED = {
     "mask": lambda x: x.mean(1, keepdim=True),
     "column": lambda x: x.mean(3, keepdim=True),
     "row": lambda x: x.mean(2, keepdim=True),
+    "row for all channels": lambda x: x.mean((1, 2), keepdim=True),
+    "one value": lambda x: x.mean((1, 2, 3), keepdim=True),
 }
 JOINS = {
     "product": torch.mul,
@@ -78,10 +80,11 @@ def test_each_is_computed_as_the_model_does_whatever_is_spread(join, kind):
         if node.multiplies:
             first, second = (fused[name].shape for name in node.inputs)
             assert first == node.shape
-            assert second in (first, (first[0], 1, 1))
+            assert second[0] in (first[0], 1)
+            assert second[1:] in (first[1:], (1, 1))
 
 
-@pytest.mark.parametrize("kind", ["map", "gate", "column"])
+@pytest.mark.parametrize("kind", ["map", "gate", "mask", "column"])
 @pytest.mark.parametrize("join", ["product", "difference", "minimum"])
 def test_the_quantized_model_is_its_graph_and_near_the_float_one(join, kind):
     model = made(JOINS[join], kind)
@@ -178,3 +181,10 @@ def test_a_result_has_no_finer_places_than_its_product():
     quantized = qnn.quantize(model, images)
     product = next(layer for layer in quantized.layers.values() if hasattr(layer, "other_exponent"))
     assert not product.epilogue().left.any()
+
+
+def test_a_value_per_pixel_is_not_copied_to_the_channels_that_share_it():
+    fused = fuse(capture(made(torch.mul, "mask"), torch.randn(1, *SHAPE)), checked=True)
+    (product,) = (node for node in fused.nodes if node.multiplies)
+    assert fused[product.inputs[1]].shape == (1, *SHAPE[1:])
+    assert len(fused.convs) == 2  # those of the model

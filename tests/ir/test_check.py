@@ -186,8 +186,8 @@ REFUSALS = [
     ),
     (
         conv(skip="x", skip_left=zeros(4)),
-        "conv 'c' needs a skip of shape (4, 6, 5) or (4, 1, 1), but got (3, 6, 5) of 'x'; make the "
-        "shapes equal",
+        "conv 'c' needs a skip of 4 channels or 1, and of 6x5 pixels or 1x1, but got (3, 6, 5) of "
+        "'x'; make the shapes equal",
     ),
     (
         conv(high=256),

@@ -9,6 +9,7 @@ from qnn.ir.bounds import bounds, check_bounds
 from qnn.ir.check import check
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input
+from qnn.ir.ops.operator import shared_operands
 from qnn.ir.reference import reference
 from qnn.ir.text import parse, text
 from qnn.quant.qtype import QType
@@ -55,6 +56,37 @@ def test_a_gate_multiplies_all_pixels_of_its_channel():
     a = np.arange(16).reshape(1, 2, 4, 2) % 8
     gate = np.array([3, -4]).reshape(1, 2, 1, 1)
     np.testing.assert_array_equal(reference(network, (a, gate))["p"], a * gate)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 2), (1, 1, 1)], ids=str)
+def test_one_channel_multiplies_all(shape):
+    mask = replace(GATE, shape=shape, axes=None)
+    network = graph(product(("a", "g")), A, mask)
+    check(network)
+    a = np.arange(16).reshape(1, 2, 4, 2) % 8
+    values = (np.arange(np.prod(shape)) % 8 - 4).reshape(1, *shape)
+    np.testing.assert_array_equal(reference(network, (a, values))["p"], a * values)
+    check_same(parse(text(network, full=True)), network)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 2), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_adds_one_channel_to_all(shape, groups):
+    fields = {"skip": "g", "skip_left": np.array([0, 2]), "type": QType(8, True, 0), **CLAMP}
+    codes = np.ones((1, 2, 2 // groups, 1, 1), np.int8)
+    fields |= {"codes": codes, "weight_bits": 2, "groups": groups}
+    node = conv(name="c", input="a", shape=(2, 4, 2), **fields)
+    network = graph(node, A, replace(GATE, shape=shape, axes=None))
+    check(network)
+    a = np.arange(16).reshape(1, 2, 4, 2) % 8
+    values = (np.arange(np.prod(shape)) % 8 - 4).reshape(1, *shape)
+    summed = a.sum(1, keepdims=True) if groups == 1 else a
+    wanted = summed + values * np.array([1, 4]).reshape(1, 2, 1, 1)
+    np.testing.assert_array_equal(reference(network, (a, values))["c"], wanted)
+    assert shared_operands(node, network.sources(node)) == ("g",)
+    # The lanes that a sum lies in are not those of the one channel.
+    assert node.channels_of(network.sources(node)) == (("a",) if groups == 2 else ())
+    assert node.aligned(network.sources(node)) == (("a",) if groups == 2 else ())
 
 
 def test_a_convolution_adds_one_value_for_each_channel():
@@ -142,6 +174,7 @@ def test_sums_beyond_64_bits_are_refused():
 
 
 ONE = Input(name="o", shape=(1, 4, 2), type=U3)
+ROWS = Input(name="r", shape=(2, 4, 1), type=U3)
 REFUSALS = [
     (
         product(("a",)),
@@ -153,9 +186,9 @@ REFUSALS = [
         "shapes equal",
     ),
     (
-        product(("a", "o")),
-        "multiply 'p' needs a second operand of shape (2, 4, 2) or (2, 1, 1), but got (1, 4, 2) of "
-        "'o'; make the shapes equal",
+        product(("a", "r")),
+        "multiply 'p' needs a second operand of 2 channels or 1, and of 4x2 pixels or 1x1, but got "
+        "(2, 4, 1) of 'r'; make the shapes equal",
     ),
     (
         product(skip_left=np.zeros(2, np.int64)),
@@ -181,5 +214,5 @@ REFUSALS = [
 @pytest.mark.parametrize(("node", "expected"), REFUSALS, ids=range(len(REFUSALS)))
 def test_a_product_that_breaks_a_rule_is_refused(node, expected):
     with pytest.raises(CompileError) as refusal:
-        check(graph(node, A, B, ONE))
+        check(graph(node, A, B, ONE, ROWS))
     assert str(refusal.value) == expected

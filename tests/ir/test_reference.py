@@ -44,9 +44,7 @@ def slow_conv(node, image, x, skip=None):
                 total += (1 if m > 0 else -1) * (a << (abs(m) - 1 + places))
         added = 0
         if skip is not None:
-            # One value a channel, or one a place.
-            place = (output, row, column) if skip.shape == node.shape else (output, 0, 0)
-            added = int(skip[place]) << int(node.epilogue.skip_left[output])
+            added = spread(skip, output, row, column) << int(node.epilogue.skip_left[output])
         y[output, row, column] = finished(node, output, total, added)
     return y
 
@@ -66,10 +64,16 @@ def finished(node, output, total, added=0):
 def slow_multiply(node, image, one, other):
     y = np.zeros(node.shape, object)
     for output, row, column in np.ndindex(node.shape):
-        place = (output, row, column) if other.shape == node.shape else (output, 0, 0)
-        product = int(one[output, row, column]) * int(other[place])
+        product = int(one[output, row, column]) * spread(other, output, row, column)
         y[output, row, column] = finished(node, output, product)
     return y
+
+
+def spread(operand, *place):
+    """The value of a second operand at a place of the result."""
+    # One channel, and one pixel, count in all.
+    sizes = zip(place, operand.shape, strict=True)
+    return int(operand[tuple(at if size > 1 else 0 for at, size in sizes)])
 
 
 def entry(epilogue, channel, index):

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from qnn.design import Design
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, Operator
+from qnn.ir.ops.operator import shared_operands
 from qnn.ir.shape import order_of
 
 # All that a graph or an image can have; a campaign has to reach each.
 REACHED = (
     *("conv", "grouped conv", "depthwise conv", "strided conv", "dilated conv", "conv of terms"),
-    *("terms by channel", "skip", "broadcast skip", "unrounded conv", "cut conv"),
+    *("terms by channel", "skip", "broadcast skip", "shared skip", "unrounded conv"),
+    "cut conv",
     *("table", "table by channel", "table of a product"),
-    *("product", "gate"),  # a square is a table, wherever there is one
+    *("product", "gate", "mask"),  # a square is a table, wherever there is one
     *("maxpool", "concat", "interleave with steps", "interleave side by side"),
     *("pixels", "image", "vector", "sequence", "tokens", "several inputs", "several outputs"),
     *("output in another order", "output finished by the host"),
@@ -33,9 +35,11 @@ def _of_node(node: Operator, graph: Graph) -> Iterator[str]:
         case "conv":
             yield from _of_conv(node, graph)
         case "multiply":
-            first, second = node.inputs
-            gate = graph[second].shape != graph[first].shape
-            yield "gate" if gate else "product"
+            first, second = graph.sources(node)
+            if shared_operands(node, (first, second)):
+                yield "mask"
+            else:
+                yield "gate" if second.shape != first.shape else "product"
             if node.epilogue.table is not None:
                 yield "table of a product"
         case "interleave":
@@ -65,6 +69,7 @@ def _of_conv(node: Conv, graph: Graph) -> Iterator[str]:
         "table": table is not None,
         "table by channel": table is not None and len(table) > 1,
         "skip": node.skip is not None,
+        "shared skip": bool(shared_operands(node, graph.sources(node))),
         "broadcast skip": node.skip is not None and graph[node.skip].shape != node.shape,
     }
     yield from (name for name, holds in facts.items() if holds)

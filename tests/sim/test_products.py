@@ -32,7 +32,11 @@ def multiplied(config):
     gated = net.multiply("gated", both, gate)
     square = net.multiply("square", gated, gated, signed=True)
     added = net.conv("added", square, lanes + 2, POINT, skip=gate, signed=True)
-    last = net.conv("last", added, 3, same, rounded=False)
+    # A value for each pixel, of a maximum, which the blocks of a product and of a sum share.
+    mask = net.pool("mask", net.conv("narrow", added, 1, same, signed=True), same)
+    masked = net.multiply("masked", added, mask, signed=True)
+    again = net.conv("again", masked, lanes + 2, POINT, skip=mask, signed=True)
+    last = net.conv("last", again, 3, same, rounded=False)
     return net.graph(last, gated)
 
 

@@ -77,9 +77,10 @@ def _pairs(n):
     return [
         _case("product", torch.mul, [x, x], [both]),
         _case("product with a value per channel", torch.mul, [x, gate], [both]),
-        _case("product with a value per pixel", torch.mul, [x, place], [_map(*place), both]),
+        _case("product with a value per pixel", torch.mul, [x, place], [both]),
         _case("sum", torch.add, [x, x], [both]),
         _case("sum with a value per channel", torch.add, [x, gate], [both]),
+        _case("sum with a value per pixel", torch.add, [x, place], [both]),
         _case("maximum of two", torch.maximum, [x, x], [both, both]),
         _case("quotient", lambda a, b: a / (1 + b), [x, x], [both]),
     ]

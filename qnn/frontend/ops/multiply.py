@@ -23,8 +23,8 @@ class FloatMultiply(FloatOperator):
 
     With a function, its value of the product is the result instead, and there is no clamp.
 
-    Fused, the first operand has the result's shape, and the second has it too or is a gate of
-    (channels, 1, 1). A square reads one tensor twice.
+    Fused, the first operand has the result's shape, and the second has it too, or a single channel,
+    a single pixel or both. A square reads one tensor twice.
     """
 
     kind = "multiply"

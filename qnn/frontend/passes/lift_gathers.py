@@ -71,9 +71,14 @@ def _passed(node, gathers, rewrite):
         return False
     sources = [rewrite[name] for name in node.inputs]
     for gather, over in zip(gathers, _named(node, moved, rewrite), strict=True):
-        before = [_gather(each, gather.channels, rewrite) for each in sources]
+        # One channel that all share is the same for any of them.
+        before = [
+            each if each.shape[0] == 1 < node.shape[0] else _gather(each, gather.channels, rewrite)
+            for each in sources
+        ]
         inputs = tuple(each.name for each in before)
-        rewrite.exchange(gather.name, *before, replace(over, inputs=inputs))
+        own = [each for each in before if each.name not in rewrite]
+        rewrite.exchange(gather.name, *own, replace(over, inputs=inputs))
         rewrite.redirect(gather.name, over.name)
     return True
 

@@ -1,7 +1,8 @@
 """Operands that are spread over space or channels, or subtracted, become what the epilogue takes.
 
-It adds or multiplies by a tensor of the result's shape, or by one value for each channel. What is
-spread otherwise goes through a fixed convolution that copies each value to all its places.
+It adds or multiplies by a tensor of the result's shape, or by one that has a single channel, a
+single pixel or both. What is spread otherwise goes through a fixed convolution that copies each
+value to its places.
 """
 
 from dataclasses import replace
@@ -19,7 +20,7 @@ from qnn.ir.window import Window
 
 
 def spread_operands(graph: FloatGraph) -> FloatGraph:
-    """Give each sum and product a first operand of its shape and a second that may be a gate."""
+    """Give each sum and product a first operand of its shape and a second that it can spread."""
     rewrite = Rewrite(graph)
     for kind in (Add, FloatMultiply):
         for node in rewrite.each(kind):
@@ -40,24 +41,27 @@ def _unscaled(node, rewrite):
 
 
 def _spread(node, rewrite):
-    whole, gate = node.shape, (node.shape[0], 1, 1)
+    whole = node.shape
     # The one that is nearer to the result goes first, so that at most one of two is copied whole.
     first, second = sorted(node.inputs, key=lambda name: _order(rewrite[name].shape, whole))
     copies, names = [], []
-    for name, shapes in ((first, (whole,)), (second, (whole, gate))):
+    for name in (first, second):
         found = rewrite[name]
-        if found.shape not in shapes:
-            own = f"{node.name}.operand{len(copies)}"
-            # As few values as the epilogue takes: a gate where all pixels are alike.
-            shape = shapes[-1] if found.shape[1:] == (1, 1) else whole
-            copies.append(_copied(own, found, shape))
-        names.append(copies[-1].name if found.shape not in shapes else name)
+        shape = whole if not names else _least(found.shape, whole)
+        if found.shape != shape:
+            copies.append(_copied(f"{node.name}.operand{len(copies)}", found, shape))
+        names.append(copies[-1].name if found.shape != shape else name)
     if copies or tuple(names) != node.inputs:
         rewrite.exchange(node.name, *copies, replace(node, inputs=tuple(names)))
 
 
+def _least(shape, whole):
+    """The fewest values that the epilogue takes: all pixels of a channel are there, or one."""
+    return shape[0], *(whole[1:] if shape[1:] != (1, 1) else (1, 1))
+
+
 def _order(shape, whole):
-    return shape != whole, shape[1:] == (1, 1)
+    return shape != whole, shape[1:] == (1, 1), shape[0] == 1
 
 
 def _copied(name: str, source: FloatOperator, shape: Shape) -> FloatConv:

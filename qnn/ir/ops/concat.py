@@ -28,9 +28,16 @@ class Concat(Operator):
     def rounded(self) -> bool:
         return True
 
-    @property
-    def channels_of(self) -> tuple[str, ...]:
+    def channels_of(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
         # What each operand laid out already is laid out.
+        return self.inputs
+
+    def aligned(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
+        # Of each operand, channels come to lie behind others.
+        return ()
+
+    @property
+    def in_place(self) -> tuple[str, ...]:
         return self.inputs
 
     @property

@@ -33,6 +33,7 @@ from qnn.ir.ops.operator import (
     check_shape,
     check_window,
     refuse,
+    shared_operands,
 )
 from qnn.ir.reader import TextReader, written_name
 from qnn.ir.rows import Rows
@@ -55,7 +56,8 @@ class Conv(Operator):
     Members
     -------
     inputs : the operand, and the skip operand if the epilogue adds one: of the result's shape, or
-        (outputs, 1, 1), one value for each channel
+        spread: one value for each channel (outputs, 1, 1), for each pixel (1, height, width), or
+        for all
     type : of the result; unrounded: the epilogue's bits, the exponent of all channels
     codes : (terms, outputs, inputs / groups, kernel height, kernel width) int8, signed indices m
         from -K to K, K = 2**(weight_bits - 1) - 1
@@ -105,17 +107,20 @@ class Conv(Operator):
     def rounded(self) -> bool:
         return self.epilogue.rounded
 
-    @property
-    def channels_of(self) -> tuple[str, ...]:
+    def channels_of(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
         # A sum of two: in the same lanes as the one that is there already.
-        if self.skip is not None:
+        if self.skip is not None and not shared_operands(self, sources):
             return (self.skip,)
         # Any other convolution mixes channels, so that its results may lie as they like.
-        return self.inputs if self.depthwise else ()
+        return self.inputs[:1] if self.depthwise else ()
+
+    def aligned(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
+        read = self.inputs if self.depthwise else self.inputs[1:]
+        return tuple(name for name in read if name not in shared_operands(self, sources))
 
     @property
-    def aligned(self) -> tuple[str, ...]:
-        return self.inputs if self.depthwise else self.inputs[1:]
+    def spread(self) -> tuple[str, ...]:
+        return self.inputs[1:]
 
     @property
     def summary(self) -> str:

@@ -67,8 +67,10 @@ class Input(Operator):
     def rounded(self) -> bool:
         return True
 
-    @property
-    def channels_of(self) -> tuple[str, ...]:
+    def channels_of(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
+        return ()
+
+    def aligned(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
         return ()
 
     @property

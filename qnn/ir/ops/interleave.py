@@ -56,13 +56,15 @@ class Interleave(Operator):
     def rounded(self) -> bool:
         return True
 
-    @property
-    def channels_of(self) -> tuple[str, ...]:
+    def channels_of(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
         # All operands have the same channels in the same lanes, so that one tells.
         return self.inputs[:1]
 
+    def aligned(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
+        return self.inputs
+
     @property
-    def aligned(self) -> tuple[str, ...]:
+    def in_place(self) -> tuple[str, ...]:
         return self.inputs
 
     @property

@@ -45,13 +45,15 @@ class MaxPool(Operator):
     def rounded(self) -> bool:
         return True
 
-    @property
-    def channels_of(self) -> tuple[str, ...]:
+    def channels_of(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
         # A maximum is taken channel by channel.
         return self.inputs
 
+    def aligned(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
+        return self.inputs
+
     @property
-    def aligned(self) -> tuple[str, ...]:
+    def in_place(self) -> tuple[str, ...]:
         return self.inputs
 
     @property

@@ -24,6 +24,7 @@ from qnn.ir.ops.operator import (
     check_broadcast,
     check_shape,
     refuse,
+    shared_operands,
 )
 from qnn.ir.products import Products
 from qnn.ir.reader import TextReader, written_name
@@ -38,8 +39,9 @@ class Multiply(Operator):
 
     Members
     -------
-    inputs : two tensors, of which the first has the result's shape, and the second has it too or
-        is a gate, (channels, 1, 1), one value for each channel; a square names one tensor twice
+    inputs : two tensors, of which the first has the result's shape, and the second has it too, or
+        is spread: one value for each channel (channels, 1, 1), for each pixel (1, height, width),
+        or for all; a square names one tensor twice
     epilogue : without a skip operand
     """
 
@@ -62,14 +64,16 @@ class Multiply(Operator):
     def rounded(self) -> bool:
         return self.epilogue.rounded
 
-    @property
-    def channels_of(self) -> tuple[str, ...]:
+    def channels_of(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
         # In the same lanes as the first operand, so that what is copied meets its factor.
         return self.inputs[:1]
 
+    def aligned(self, sources: tuple[Operator, ...]) -> tuple[str, ...]:
+        return tuple(name for name in self.inputs if name not in shared_operands(self, sources))
+
     @property
-    def aligned(self) -> tuple[str, ...]:
-        return self.inputs
+    def spread(self) -> tuple[str, ...]:
+        return self.inputs[1:]
 
     @property
     def summary(self) -> str:
@@ -81,7 +85,7 @@ class Multiply(Operator):
         return 0
 
     def output_shape(self, sources: tuple[Operator, ...]) -> Shape:
-        # A gate is spread over the first operand.
+        # What has fewer values is spread over the first operand.
         return sources[0].shape
 
     def check(self, sources: tuple[Operator, ...]) -> None:

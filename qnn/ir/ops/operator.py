@@ -79,18 +79,26 @@ class Operator(ABC):
     def rounded(self) -> bool:
         """Whether the result has an activation's type, so that other operators may read it."""
 
-    @property
     @abstractmethod
-    def channels_of(self) -> tuple[str, ...]:
+    def channels_of(self, sources: "tuple[Operator, ...]") -> tuple[str, ...]:
         """The operands whose channels, one behind the other, are the result's; none: it mixes them.
 
         The result is best laid out as they are, so that both meet in the same lanes.
         """
 
-    @property
-    def aligned(self) -> tuple[str, ...]:
+    @abstractmethod
+    def aligned(self, sources: "tuple[Operator, ...]") -> tuple[str, ...]:
         """The operands of which channel c counts in the result's channel c, and in no other."""
+
+    @property
+    def spread(self) -> tuple[str, ...]:
+        """The operands that may have one channel, or one pixel, for all of the result's."""
         return ()
+
+    @property
+    def in_place(self) -> tuple[str, ...]:
+        """The operands of which a result reads its own lane, as no weight is in between."""
+        return self.spread
 
     @property
     def interleaves(self) -> bool:
@@ -232,13 +240,26 @@ def check_within(node: Operator, what: str, low: int, high: int) -> None:
 
 
 def check_broadcast(node: Operator, what: str, source: Operator) -> None:
-    """Refuse a second operand that has neither a value for each pixel nor one for each channel."""
-    # What the array reads for all pixels alike: one word for a block of channels.
-    spread = (node.shape[0], 1, 1)
-    if source.shape not in (node.shape, spread):
-        needs = f"{what} of shape {node.shape} or {spread}"
+    """Refuse a second operand that has neither the result's shape nor is spread to it.
+
+    The array can read one word for all pixels, and one for all blocks of channels.
+    """
+    channels, *pixels = node.shape
+    fits = source.shape[0] in (channels, 1) and source.shape[1:] in (node.shape[1:], (1, 1))
+    if not fits:
+        needs = f"{what} of {channels} channels or 1, and of {_by(pixels)} pixels or 1x1"
         got = f"{source.shape} of '{source.name}'"
         refuse(node, needs, got, "make the shapes equal")
+
+
+def _by(sizes):
+    return "x".join(map(str, sizes))
+
+
+def shared_operands(node: Operator, sources: tuple[Operator, ...]) -> tuple[str, ...]:
+    """The operands of one channel that counts in every channel of the result."""
+    channels = {source.name: source.shape[0] for source in sources}
+    return tuple(name for name in node.spread if channels[name] == 1 < node.shape[0])
 
 
 def broadcast_rows(rows: Rows, height: int) -> Rows:

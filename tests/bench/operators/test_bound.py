@@ -52,7 +52,10 @@ def test_an_operator_of_a_convolution_takes_no_cycles_of_its_own():
     assert (cost.cycles, cost.bound, cost.ratio) == (0, 0, None)
 
 
-@pytest.mark.parametrize("name", ["product", "nearest x2", "adaptive maximum, uneven"])
+NAMES = ["product", "sum with a value per pixel", "nearest x2", "adaptive maximum, uneven"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_operators_take_what_their_reads_and_writes_need(name):
     (case,) = [c for c in operator_cases(28) if c.name == name]
     cost = measure_operator(case, "reference")
