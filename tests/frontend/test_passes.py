@@ -264,14 +264,20 @@ return d""",
 x = input() 32x112x112
 a = averagepool(x) 32x1x1 112x112 stride=(112,112) divisor=12544
 b = averagepool(x) 32x1x112 112x1 stride=(112,1) divisor=112
-return a, b""",
+c = maxpool(x) 32x112x112 5x5 padding=(2,2,2,2)
+d = maxpool(x) 32x1x1 112x112 stride=(112,112)
+return a, b, c, d""",
         """\
 x = input() 32x112x112
 a_row = averagepool(x) 32x112x1 1x112 stride=(1,112) divisor=1
 a = averagepool(a_row) 32x1x1 112x1 stride=(112,1) divisor=12544
 b_row = averagepool(x) 32x4x112 28x1 stride=(28,1) divisor=1
 b = averagepool(b_row) 32x1x112 4x1 divisor=112
-return a, b""",
+c_row = maxpool(x) 32x112x112 1x5 padding=(0,0,2,2)
+c = maxpool(c_row) 32x112x112 5x1 padding=(2,2,0,0)
+d_row = maxpool(x) 32x112x1 1x112 stride=(1,112)
+d = maxpool(d_row) 32x1x1 112x1 stride=(112,1)
+return a, b, c, d""",
     ),
     "lower_pools": (
         """\
@@ -584,13 +590,35 @@ def test_the_order_of_passes_holds():
 @pytest.mark.parametrize(
     "text",
     [
-        # Of the whole map, but no more than half of a buffer; and one row alone.
-        "x = input() 32x56x56\na = averagepool(x) 32x1x1 56x56 stride=(56,56) divisor=3136",
+        # Of a whole map whose weights fit, in one term or in three; and one row alone.
+        "x = input() 64x32x44\na = averagepool(x) 64x1x1 32x44 stride=(32,44) divisor=1",
+        "x = input() 64x26x26\na = averagepool(x) 64x1x1 26x26 stride=(26,26) divisor=676",
         "x = input() 512x1x512\na = averagepool(x) 512x1x1 1x512 stride=(1,512) divisor=512",
+        # Two steps of a small maximum, and of one of windows side by side, take no less.
+        "x = input() 32x56x56\na = maxpool(x) 32x28x28 3x3 stride=(2,2) padding=(1,0,1,0)",
+        "x = input() 32x56x56\na = maxpool(x) 32x7x7 8x8 stride=(8,8)",
     ],
 )
-def test_an_average_that_fits_stays_whole(text):
+def test_pooling_that_fits_stays_whole(text):
     assert str(split_pools(parse(f"{text}\nreturn a"))) == f"{text}\nreturn a"
+
+
+@pytest.mark.parametrize(
+    ("shape", "step", "divisor"),
+    [
+        # 900 weights of three terms; 50,176 words, as many as of 16 channels.
+        ("16x30x30", "16x30x1 1x30 stride=(1,30)", 900),
+        ("1x224x224", "1x224x1 1x224 stride=(1,224)", 1 << 16),
+        # A sequence, in parts.
+        ("16x1000x1", "16x2x1 500x1 stride=(500,1)", 1000),
+    ],
+)
+def test_a_mean_of_more_than_there_is_room_for_is_taken_in_two_steps(shape, step, divisor):
+    channels, *size = shape.split("x")
+    kernel, stride = "x".join(size), ",".join(size)
+    last = f"averagepool(x) {channels}x1x1 {kernel} stride=({stride}) divisor={divisor}"
+    first = split_pools(parse(f"x = input() {shape}\na = {last}\nreturn a")).nodes[1]
+    assert str(first) == f"a_row = averagepool(x) {step} divisor=1"
 
 
 def test_a_padded_average_of_many_channels_is_the_same_in_two_steps():
@@ -602,6 +630,19 @@ def test_a_padded_average_of_many_channels_is_the_same_in_two_steps():
     assert len(split.nodes) == 3
     name = graph.outputs[0].name
     torch.testing.assert_close(run(split, images)[name], pool(images))
+
+
+def test_the_greatest_in_windows_far_apart_is_the_same_in_two_steps():
+    text = (
+        "x = input() 8x20x21\n"
+        "a = maxpool(x) 8x10x9 7x6 stride=(1,2) padding=(3,-1,3,3) dilation=(2,2)"
+    )
+    graph = parse(f"{text}\nreturn a")
+    split = split_pools(graph)
+    assert len(split.nodes) == 3
+    # Less than nothing, so that a border of zeros would win.
+    images = torch.rand(1, 8, 20, 21, generator=torch.Generator().manual_seed(0)) - 2
+    assert torch.equal(run(split, images)["a"], run(graph, images)["a"])
 
 
 def test_a_sum_over_any_height_is_the_same_in_parts():

@@ -12,6 +12,7 @@ from qnn.frontend.ops.average_pool import AveragePool
 from qnn.frontend.ops.interleave import FloatInterleave
 from qnn.frontend.ops.max_pool import FloatMaxPool
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.passes.split_pools import reads_too_much
 from qnn.ir.window import Window
 
 MOST_REGIONS = 64  # each is a layer of its own, of some hundred cycles at least
@@ -80,11 +81,31 @@ def pooled(
 ) -> FloatOperator:
     """The averages over all windows of ``rows`` and ``columns``, or the ``greatest`` in each.
 
+    The greatest in large windows are those of columns first, and of these along rows.
+
     Raises
     ------
     FaultyModel
         There are too many kinds of windows.
     """
+    # Of maxima nothing is divided, so that cut windows are windows like any other.
+    part = _maximum if greatest else partial(_average, divisor=divisor)
+    source = call.source()
+    if greatest and reads_too_much(max(length for _, length, _ in rows), source.shape):
+        # A map that all windows read goes by once, a few rows at a time.
+        across = _woven(call, source, _each(source.shape[1]), columns, part)
+        source = call.make.add(replace(across, name=f"{call.name}.row"))
+        columns = _each(len(columns))
+    return _woven(call, source, rows, columns, part)
+
+
+def _each(count):
+    """Windows of one place each."""
+    return [(place, 1, 1) for place in range(count)]
+
+
+def _woven(call, source, rows, columns, part) -> FloatOperator:
+    """The results of all kinds of windows, each by itself, between each other."""
     (down, of_rows), (right, of_columns) = regions_of(rows), regions_of(columns)
     kinds = len(of_rows) * len(of_columns)
     if kinds > MOST_REGIONS:
@@ -93,33 +114,30 @@ def pooled(
             f"{kinds}",
             "choose an output size that divides the input's",
         )
-    # Of maxima nothing is divided, so that cut windows are windows like any other.
-    part = _maximum if greatest else partial(_average, divisor=divisor)
     runs = [(row, column) for row in of_rows for column in of_columns]
-    parts = [part(call, row, column) for row, column in runs]
+    parts = [part(call, source, row, column) for row, column in runs]
     if len(parts) == 1:
         return parts[0]
     return FloatInterleave(
         name=call.name,
         inputs=tuple(call.make.add(part).name for part in parts),
-        shape=call.shape,
+        shape=(source.shape[0], len(rows), len(columns)),
         step=(down, right),
         offsets=tuple((row.first, column.first) for row, column in runs),
     )
 
 
-def _maximum(call, row, column):
-    return FloatMaxPool(**_fields(call, row, column))
+def _maximum(call, source, row, column):
+    return FloatMaxPool(**_fields(call, source, row, column))
 
 
-def _average(call, row, column, divisor):
+def _average(call, source, row, column, divisor):
     counted = divisor or row.counted * column.counted
-    return AveragePool(**_fields(call, row, column), divisor=counted)
+    return AveragePool(**_fields(call, source, row, column), divisor=counted)
 
 
-def _fields(call, row, column):
+def _fields(call, source, row, column):
     """What pools of either kind have."""
-    source = call.source()
     channels, height, width = source.shape
     return {
         "name": f"{call.name}.part",

@@ -16,6 +16,7 @@ class AveragePool(FloatOperator):
     """The sum over each window, padding with zeros, over ``divisor``."""
 
     kind = "averagepool"
+    sums = True
 
     window: Window
     divisor: int

@@ -18,6 +18,7 @@ class FloatMaxPool(FloatOperator):
     """The maximum over each window; padding never wins."""
 
     kind = "maxpool"
+    sums = False  # so that parts of a window lose nothing, and have no weights
 
     window: Window
 

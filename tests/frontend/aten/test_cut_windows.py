@@ -8,6 +8,7 @@ from qnn.frontend.aten.average_pool import _shares
 from qnn.frontend.aten.cut_windows import regions_of
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
+from qnn.frontend.run import run
 from tests.frontend.test_odd_models import Made
 
 
@@ -24,9 +25,9 @@ def test_runs_hold_each_window_once(size):
         assert [held[n] for n in range(count)] == spans
         assert sum(run.count for run in runs) == count
         # What a run cuts off leaves its own windows: those that fit are as many as it has.
-        for run in runs:
-            left = size + sum(run.border(size))
-            assert (left - run.length) // run.step + 1 == run.count
+        for each in runs:
+            left = size + sum(each.border(size))
+            assert (left - each.length) // each.step + 1 == each.count
 
 
 def test_sizes_that_take_turns_are_two_kinds_along_an_axis():
@@ -44,3 +45,12 @@ adaptive_max_pool2d.part_2, adaptive_max_pool2d.part_3) 4x5x5 step=(2,2) \
 offsets=((0,0),(0,1),(1,0),(1,1))
 return adaptive_max_pool2d"""
     )
+
+
+def test_the_greatest_in_large_uneven_windows_are_found_by_columns_first():
+    model = Made(lambda m, x: F.adaptive_max_pool2d(x, 5))
+    images = torch.randn(1, 64, 112, 112, generator=torch.Generator().manual_seed(0))
+    graph = capture(model, images)
+    reads = [node for node in graph.nodes if "x" in node.inputs]
+    assert [node.window.kernel for node in reads] == [(1, 23), (1, 24), (1, 23)]
+    assert torch.equal(run(graph, images)[graph.outputs[0].name], model(images))
