@@ -3,7 +3,8 @@
 A suffix call is one that ``host_steps`` reads and that only suffix calls and the user read. Of
 them the host gets
 
-- a softmax, log-softmax or argmax that the user gets as it is;
+- a softmax or log-softmax that the user gets as it is, and an argmax and all behind it, as all that
+  is computed of integers;
 - all that is connected with a softmax whose result is computed on, or with a sum or product of a
   value and a grid, which is a constant that differs along two axes or more;
 - what moves the images to another axis, and all behind it.
@@ -20,7 +21,7 @@ from torch import Tensor, fx
 
 from qnn.frontend.evaluate import valued_operands
 from qnn.frontend.faults import Fault, FaultyModel, site_of, target_of
-from qnn.frontend.host_steps import OF_SEVERAL, REDUCTIONS, SOFTMAX, reader_of
+from qnn.frontend.host_steps import INTEGERS, OF_SEVERAL, REDUCTIONS, SOFTMAX, reader_of
 from qnn.frontend.host_values import HostValue, HostValues, NotForHost
 from qnn.frontend.image_axes import image_axes
 
@@ -177,7 +178,7 @@ def _has_grid(node, reader):
 def _is_argmax(node):
     if node.target is operator.getitem:
         return target_of(node.args[0]) in ("aten.max", "aten.topk") and node.args[1] == 1
-    return target_of(node) == "aten.argmax"
+    return target_of(node) in ("aten.argmax", "aten.argmin")
 
 
 def _is_last(node):
@@ -198,7 +199,10 @@ def _chosen(nodes, suffix, reader):
     last = {n for n in suffix if _is_last(n)}
     # The calls between, such as a maximum of which the place alone is taken.
     last |= {user for n in last for user in n.users if user in suffix}
+    # The greatest value of a topk comes with its place.
+    last |= {user for n in suffix if target_of(n) == "aten.topk" for user in n.users}
     last |= {n for n in suffix if target_of(n) in OF_SEVERAL and n.users.keys() <= last}
+    last |= _behind(nodes, suffix, {n for n in suffix if _is_integer(n)})
     decoded = {n for n in suffix - last if target_of(n) in SOFTMAX or _has_grid(n, reader)}
     open_ = [*decoded]
     while open_:
@@ -206,14 +210,25 @@ def _chosen(nodes, suffix, reader):
         near = {n for n in (*node.all_input_nodes, *node.users) if n in suffix} - decoded
         decoded |= near
         open_ += near
-    moved = {n for n in suffix if _moves_images(n, reader)}
-    for node in nodes:
-        if node in suffix and any(each in moved for each in node.all_input_nodes):
-            moved.add(node)
+    moved = _behind(nodes, suffix, {n for n in suffix if _moves_images(n, reader)})
     # What is moved back before the end is the network's, which moves nothing at all.
     ends = [reader.known.get(n) for n in moved if any(u.op == "output" for u in n.users)]
     stays = any(value is not None and value.axis for value in ends)
     return last | decoded | (moved if stays else set())
+
+
+def _behind(nodes, suffix, first):
+    """Those of the suffix calls that are ``first`` or computed of such."""
+    found = set(first)
+    for node in nodes:
+        if node in suffix and any(each in found for each in node.all_input_nodes):
+            found.add(node)
+    return found
+
+
+def _is_integer(node):
+    held = node.meta.get("val")
+    return isinstance(held, Tensor) and held.dtype in INTEGERS
 
 
 def _moves_images(node, reader):

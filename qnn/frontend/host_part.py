@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
@@ -11,7 +12,7 @@ from qnn.frontend.host_cut import HostCut
 from qnn.frontend.host_values import HostValue, program_of
 from qnn.frontend.signature import results, structure
 from qnn.host.named import Structure
-from qnn.host.operations import ENDS
+from qnn.host.operations import ENDS, KINDS
 from qnn.host.program import HostProgram
 from qnn.host.step import HostStep
 
@@ -62,7 +63,7 @@ class HostPart:
 def host_part(program: ExportedProgram, cut: HostCut) -> HostPart:
     """What the user gets of ``program``, of which the host computes the calls of ``cut``."""
     value_of = cut.steps()
-    found = [value_of(item) if _is_tensor(item) else None for item in results(program)]
+    found = [_of_kind(value_of(i), i) if _is_tensor(i) else None for i in results(program)]
     wanted = tuple(
         _led_by_images(value) for value in found if value is not None and value.axis is not None
     )
@@ -75,7 +76,7 @@ def _led_by_images(value: HostValue) -> HostValue:
     """The value as a move of one whose images come first, which losses and measures see."""
     if _has_such_scores(value):
         return value
-    if value.step.name in ENDS:
+    if value.step.name in (*ENDS, *KINDS):
         return replace(value, operands=(_led_by_images(value.operands[0]),))
     others = [n for n in range(len(value.shape)) if n != value.axis]
     if not value.axis:
@@ -87,6 +88,13 @@ def _led_by_images(value: HostValue) -> HostValue:
     return _permuted(first, tuple(back), value.axis)
 
 
+def _of_kind(value, node):
+    """What is true or false is 1 or 0 in the network, and true or false for the user."""
+    if value.axis is None or node.meta["val"].dtype != torch.bool:
+        return value
+    return HostValue(value.shape, value.axis, None, HostStep("bool"), (value,))
+
+
 def _has_such_scores(value):
     """Whether ``HostProgram.scores`` finds a value whose images come first."""
     moved = False
@@ -95,7 +103,7 @@ def _has_such_scores(value):
         moved |= moves
         before = value.operands[0].step
         keeps = value.step.name == "reshape" and before is not None and before.name == "argmax"
-        if not (value.step.name in ENDS or moves or keeps):
+        if not (value.step.name in (*ENDS, *KINDS) or moves or keeps):
             break
         value = value.operands[0]
     # Tensors of the network's have images first: their own move is one, where it is the only one.

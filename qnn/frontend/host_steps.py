@@ -12,6 +12,8 @@ from qnn.frontend.host_values import NotForHost
 from qnn.frontend.image_axes import PERMUTES, RESHAPES
 
 CHOICES = ("max", "topk")  # of which the places are an argmax
+REALS = (torch.float32, torch.float64)
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8)
 SOFTMAX = {"aten.softmax", "aten._softmax", "aten.log_softmax", "aten._log_softmax"}
 # What takes many values to one: before anything is decoded, that is the network's own work.
 REDUCTIONS = frozenset(f"aten.{name}" for name in ("sum", "mean", "amax", "amin", "max"))
@@ -106,6 +108,46 @@ def _argmax(node, values, operand):
     return _chosen(node, values, value, dim)
 
 
+def _argmin(node, values, operand):
+    return _argmax(node, values, lambda each: values.broadcast("neg", operand(each)))
+
+
+def _cast(node, values, operand):
+    """The same values as integers, without their fractions, or as reals."""
+    value, before = operand(node.args[0]), node.args[0].meta["val"].dtype
+    after = node.meta["val"].dtype
+    if before in INTEGERS or after in INTEGERS:
+        same = before in INTEGERS and after in INTEGERS
+        name = "long" if after in INTEGERS else "float"
+        return value if same else values.broadcast(name, value)
+    # What is true or false is 1 or 0 in the network.
+    if before not in REALS:
+        raise NotForHost
+    return value
+
+
+def _of_integers(read):
+    """The step on integers, which are computed in float64, exactly up to 2**53."""
+
+    def whole(node, values, operand):
+        return values.broadcast("long", read(node, values, operand))
+
+    return whole
+
+
+def _floor_divided(node, values, operand):
+    if node.kwargs.get("rounding_mode", "floor") != "floor":
+        raise NotForHost
+    quotient = values.broadcast("div", operand(node.args[0]), operand(node.args[1]))
+    return values.broadcast("floor", quotient)
+
+
+def _remainder(node, values, operand):
+    value, divisor = operand(node.args[0]), operand(node.args[1])
+    whole = values.broadcast("floor", values.broadcast("div", value, divisor))
+    return values.broadcast("sub", value, values.broadcast("mul", whole, divisor))
+
+
 def _choice(node, values, value):
     """The greatest of values along an axis, or its place."""
     call, index = node.args
@@ -142,7 +184,8 @@ def _expected(node, values, operand):
     if prod(shape) != value.shape[axis] or any(each is not None for each in rest[:1]):
         raise NotForHost
     along = operand(weight)
-    if along.axis is not None:
+    # As it spreads over the value: others, as a column of a matrix, would meet another axis.
+    if along.axis is not None or shape[1 if convolves else -1] != prod(shape):
         raise NotForHost
     total = values.along("sum", values.broadcast("mul", value, along), axis)
     # Of a kernel of one place the result is as large.
@@ -185,10 +228,22 @@ READERS: dict[str, Reader] = {
     **{f"aten.{name}": read for name, read in MOVES.items()},
     **{f"aten.{name}": _reduced(name) for name in ("sum", "mean", "amax", "amin")},
     **{name: _normalised(name.removeprefix("aten.").removeprefix("_")) for name in SOFTMAX},
-    "aten.argmax": _argmax,
     **{f"aten.{name}": _expected for name in ("conv1d", "conv2d", "conv3d", "convolution")},
     **{f"aten.{name}": _expected for name in ("linear", "matmul", "mv")},
     "getitem": _item,
+}
+CASTS = {"aten.to": _cast, "aten._to_copy": _cast}
+# Of classes and places, which only a host has.
+INTEGER_READERS: dict[str, Reader] = {
+    **{f"aten.{name}": read for name, read in MOVES.items()},
+    **CASTS,
+    **{f"aten.{name}": _of_integers(_binary(name)) for name in ("add", "sub", "mul")},
+    "aten.rsub": _of_integers(_binary("sub", swapped=True)),
+    "aten.floor_divide": _of_integers(_floor_divided),
+    "aten.div": _of_integers(_floor_divided),
+    "aten.remainder": _of_integers(_remainder),
+    "aten.argmax": _argmax,
+    "aten.argmin": _argmin,
 }
 # Calls that give several results, which those that take one of them read.
 OF_SEVERAL = frozenset(f"aten.{name}" for name in (*PARTS, *CHOICES))
@@ -200,14 +255,10 @@ def reader_of(node: fx.Node) -> Reader | None:
         return None
     if node.target is operator.getitem:
         return READERS["getitem"]
-    held = node.meta.get("val")
-    name = target_of(node).removeprefix("aten.")
-    # In one type: a cast would be another function. Integers are classes, and stay what they are.
-    types = (
-        (torch.float32, torch.int64) if name in ("argmax", *RESHAPES, *SAME) else (torch.float32,)
-    )
-    if not isinstance(held, Tensor) or held.dtype not in types:
+    held, name = node.meta.get("val"), target_of(node)
+    if not isinstance(held, Tensor):
         return None
-    if name in SAME and node.args[0].meta["val"].dtype != held.dtype:
-        return None
-    return READERS.get(target_of(node))
+    if held.dtype in INTEGERS:
+        return INTEGER_READERS.get(name)
+    # The host computes in float64 anyway; a cast to fewer bits would be another function.
+    return {**READERS, **CASTS}.get(name) if held.dtype in REALS else None

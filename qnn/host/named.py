@@ -1,11 +1,14 @@
 """Results with names: a tuple, as of any network, whose parts have the keys of the user's model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 # A nesting of whatever numbers things: dictionaries and lists of such, and None for nothing.
 Structure = Any
+MOST_NESTED = 32  # what walks through results calls itself for each level
+KEY = r"[\w.-]+"  # what capture makes of the user's: arrays in files and columns have these names
 
 
 def nested(structure: Structure, things: Sequence[Any]) -> Any:
@@ -41,6 +44,31 @@ def _leaves(structure, path) -> Iterator[tuple[tuple[str | int, ...], int]]:
             yield from _leaves(each, (*path, key))
     elif structure is not None:
         yield path, structure
+
+
+def check_structure(structure: Structure, values: int) -> None:
+    """Return if a structure of a file is one of so many values.
+
+    Raises
+    ------
+    ValueError
+        It has anything else in it, or is deeper than any model's.
+    """
+    kinds: dict[type, Callable] = {dict: dict.values, list: iter}
+    # Not by recursion, as a file may nest as deep as it likes.
+    open_ = [(structure, 0)]
+    while open_:
+        each, depth = open_.pop()
+        if depth > MOST_NESTED:
+            raise ValueError(f"a host program nests its results at most {MOST_NESTED} deep")
+        if type(each) is dict and not all(re.fullmatch(KEY, key) for key in each):
+            raise ValueError("a host program has keys of letters, digits, '_', '.' and '-' alone")
+        if type(each) in kinds:
+            open_ += [(part, depth + 1) for part in kinds[type(each)](each)]
+        elif each is not None and not (type(each) is int and 0 <= each < values):
+            raise ValueError(f"a host program returns values before it, not {str(each)[:40]!r}")
+    if not leaves_of(structure):
+        raise ValueError("a host program returns a value, not none")
 
 
 def named(results: Sequence[Any], names: Sequence[str | None]) -> tuple:
@@ -86,6 +114,11 @@ def _attribute(found, name):
     return found[found._fields.index(name)]
 
 
+def _has(found, key):
+    # An array compares itself with a text, place by place.
+    return key in found._fields if isinstance(key, str) else tuple.__contains__(found, key)
+
+
 def _shown(found):
     return f"({', '.join(f'{name}={result!r}' for name, result in _pairs(found))})"
 
@@ -99,7 +132,8 @@ _METHODS = {
     "__repr__": _shown,
     # For copies and other processes, as the class stands in no module.
     "__reduce__": lambda found: (named, (tuple(found), found._fields)),
-    # As of a dictionary.
+    # As of a dictionary, whose user asks whether ``"aux" in found``.
+    "__contains__": _has,
     "keys": lambda found: found._fields,
     "items": _pairs,
 }

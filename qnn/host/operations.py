@@ -17,6 +17,8 @@ BATCH = 0  # stands for the number of images among sizes
 
 # What chooses or normalises among scores. At the very end, losses see the scores instead.
 ENDS = ("softmax", "log_softmax", "argmax")
+# What only says of what kind the user's results are; losses see the numbers before.
+KINDS = ("long", "bool")
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,11 @@ OPERATIONS: Mapping[str, HostOperation] = {
     "exp": _unary(lambda xp, x: xp.exp(x)),
     "log": _unary(lambda xp, x: xp.log(x)),
     "sqrt": _unary(lambda xp, x: xp.sqrt(x)),
+    "floor": _unary(lambda xp, x: xp.floor(x)),
+    # Of what kind the user's model gives results: a sum with a real is one, whatever it was.
+    "float": _unary(lambda xp, x: x + 0.0),
+    "long": _unary(lambda xp, x: x.astype(np.int64) if xp is np else x.long()),
+    "bool": _unary(lambda xp, x: x != 0),
     "tanh": _unary(lambda xp, x: xp.tanh(x)),
     "sigmoid": _unary(_sigmoid),
     "add": _binary(lambda xp, a, b: a + b),

@@ -6,16 +6,15 @@ run the same steps by the same code.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from qnn.host.named import Structure, leaves_of, nested, paths_of
-from qnn.host.operations import BATCH, ENDS, OPERATIONS, Numbers
+from qnn.host.named import Structure, check_structure, leaves_of, nested, paths_of
+from qnn.host.operations import BATCH, ENDS, KINDS, OPERATIONS, Numbers
 from qnn.host.step import CONSTANT, HostStep, step_of
 
 MOST_STEPS = 2000  # the largest decoder that was seen has some two hundred
@@ -24,8 +23,6 @@ MOST_STEPS = 2000  # the largest decoder that was seen has some two hundred
 MOST_VALUES = 1 << 27
 MOST_AXES = 16  # NumPy has 32 at least, PyTorch's fast kernels 16
 SEVERAL = 7  # images; any other number than one would do
-MOST_NESTED = 32  # what walks through results calls itself for each level
-KEY = r"[\w.-]+"  # what capture makes of the user's: arrays in files and columns have these names
 RETURN = "return "
 
 
@@ -69,7 +66,7 @@ class HostProgram:
             structure = json.loads(last.removeprefix(RETURN))
         except (ValueError, RecursionError):
             raise ValueError(f"a host program returns a structure, not {last[:40]!r}") from None
-        _check_structure(structure, tensors + len(steps))
+        check_structure(structure, tensors + len(steps))
         return HostProgram(tensors, steps, structure)
 
     @property
@@ -173,7 +170,7 @@ class HostProgram:
             moved |= moves
             # An argmax that keeps its axis has got it back behind it.
             keeps = step.name == "reshape" and self._name(step.operands[0]) == "argmax"
-            if not (step.name in ENDS or moves or keeps):
+            if not (step.name in (*ENDS, *KINDS) or moves or keeps):
                 return
             (number,) = step.operands
 
@@ -288,21 +285,3 @@ def _shape_of(step, shapes, images):
 def _of_more(shape, axis):
     """The shape of one image with those of several along ``axis``."""
     return (*shape[:axis], SEVERAL, *shape[axis + 1 :])
-
-
-def _check_structure(structure, values: int) -> None:
-    kinds: dict[type, Callable] = {dict: dict.values, list: iter}
-    # Not by recursion, as a file may nest as deep as it likes.
-    open_ = [(structure, 0)]
-    while open_:
-        each, depth = open_.pop()
-        if depth > MOST_NESTED:
-            raise ValueError(f"a host program nests its results at most {MOST_NESTED} deep")
-        if type(each) is dict and not all(re.fullmatch(KEY, key) for key in each):
-            raise ValueError("a host program has keys of letters, digits, '_', '.' and '-' alone")
-        if type(each) in kinds:
-            open_ += [(part, depth + 1) for part in kinds[type(each)](each)]
-        elif each is not None and not (type(each) is int and 0 <= each < values):
-            raise ValueError(f"a host program returns values before it, not {str(each)[:40]!r}")
-    if not leaves_of(structure):
-        raise ValueError("a host program returns a value, not none")

@@ -50,6 +50,11 @@ def conv(outputs):
     return nn.Conv2d(3, outputs, 3, padding=1)
 
 
+def places(index):
+    """Row and column of a place in a map of 16 columns."""
+    return torch.stack([index // 16, index % 16], -1)
+
+
 GRID = torch.arange(512.0).reshape(2, 16, 16)
 
 # The steps of the host, by the ends of networks.
@@ -84,6 +89,36 @@ CUTS = {
         lambda m, x: F.interpolate(m.a(x), scale_factor=2.0, mode="bilinear").argmax(1),
         ("argmax",),
     ),
+    "a mask": (lambda m, x: m.a(x).sigmoid() > 0.6, ("bool",)),
+    "a mask of integers": (lambda m, x: (m.a(x) > 0.1).long(), ("long",)),
+    "classes from one on": (
+        lambda m, x: m.a(x).argmax(1) + 1,
+        ("argmax", "constant", "add", "long"),
+    ),
+    "the least": (lambda m, x: m.a(x).argmin(1, keepdim=True), ("neg", "argmax", "reshape")),
+    "classes as reals": (lambda m, x: m.a(x).argmax(1).float(), ("argmax", "float")),
+    "classes that are moved": (lambda m, x: m.a(x).argmax(1).mT, ("argmax", "permute")),
+    "the row and column of a peak": (
+        lambda m, x: places(m.a(x).flatten(2).argmax(2)),
+        (
+            *("argmax", "constant", "div", "floor", "long", "reshape"),
+            *("div", "floor", "mul", "sub", "long", "reshape", "cat"),
+        ),
+    ),
+    "a maximum and its place": (
+        lambda m, x: m.a(x).mean((2, 3)).topk(1),
+        ("amax", "reshape", "argmax", "reshape"),
+    ),
+    "a softmax in double precision": (
+        lambda m, x: m.a(x).softmax(1, dtype=torch.float64).float(),
+        ("softmax",),
+    ),
+    "a softmax before a layer of each channel": (lambda m, x: m.f(m.a(x).softmax(1)), ()),
+    # As many rows as columns: the numbers would fit the wrong axis.
+    "a softmax before a matrix of one column": (
+        lambda m, x: m.a(x)[:, :, 0, :4].softmax(2) @ GRID[0, 0, :4, None],
+        (),
+    ),
     "both results of a maximum": (lambda m, x: m.a(x).softmax(1).max(1)[1], ("argmax",)),
 }
 
@@ -93,7 +128,13 @@ CUTS = {
 def test_the_host_gets_what_is_decoded_and_no_more(name, images):
     finish, steps = CUTS[name]
     model = Made(
-        finish, a=conv(4), b=conv(2), c=conv(3), d=nn.Conv2d(4, 2, 1), e=nn.Conv2d(2, 2, 1)
+        finish,
+        a=conv(4),
+        b=conv(2),
+        c=conv(3),
+        d=nn.Conv2d(4, 2, 1),
+        e=nn.Conv2d(2, 2, 1),
+        f=nn.Conv2d(4, 4, 1, groups=4, bias=False),
     ).eval()
     graph = capture(model, images)
     found = () if graph.host is None else tuple(step.name for step in graph.host.steps)
@@ -101,6 +142,27 @@ def test_the_host_gets_what_is_decoded_and_no_more(name, images):
     wanted = tensors_of(model(images))
     for got, real in zip(float_results(graph, images), wanted, strict=True):
         torch.testing.assert_close(got, real, rtol=1e-4, atol=1e-4)
+
+
+WHOLE = {
+    "labels of boxes": (lambda y: (y.softmax(1) + GRID[0]).max(1)[1] + 1, np.int64),
+    "peaks": (lambda y: places(y.flatten(2).argmax(2)), np.int64),
+    "a mask": (lambda y: y > 0.2, np.bool_),
+    "classes as reals": (lambda y: y.argmax(1).float() * 2, np.float64),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_integers_and_masks_are_of_their_kind_and_the_same_everywhere(name, images):
+    end, kind = WHOLE[name]
+    model = Made(lambda m, x: end(m.a(x)), a=conv(4)).eval()
+    wanted = model(images).numpy()
+    quantized = qnn.quantize(model, images, weight_bits=4, terms=4)
+    graph = from_bytes(to_bytes(qnn.export(quantized)))
+    (found,) = decode(graph, reference(graph, encode_input(graph, images.numpy())))
+    assert (found.dtype, found.shape) == (kind, wanted.shape)
+    np.testing.assert_array_equal(found, quantized(images).numpy())
+    assert (found == wanted).mean() > 0.9
 
 
 def test_a_grid_that_differs_from_image_to_image_is_refused(images):

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 
 from qnn.host.named import named
@@ -13,6 +14,8 @@ def test_a_name_is_a_key_and_an_attribute_beside_the_number():
     first, second = found
     assert (first, second) == (5, 7)
     assert dict(found) == dict(found.items()) == {"out": 5, "aux.0": 7}
+    assert ("aux.0" in found, "loss" in found, 7 in found) == (True, False, True)
+    assert ("out" in named((np.zeros(2),), ("out",))) is True
     assert repr(found) == "(out=5, aux.0=7)"
     assert isinstance(found, tuple)
 

@@ -66,8 +66,10 @@ class ScoreReader:
             found = host.as_scores(place, value, shape, torch)
         except (RuntimeError, IndexError):  # a teacher that gives something else
             return value
-        if host.end_of(place)[0] != "softmax":
-            return found
+        end = host.end_of(place)[0]
+        if end != "softmax":
+            # Classes of an argmax stay what they are; anything else is a number.
+            return found if end == "argmax" else found.float()
         # Logarithms of probabilities are logits that have them, whatever the others were.
         return found.float().clamp(min=torch.finfo(torch.float32).tiny).log()
 
