@@ -188,3 +188,24 @@ def test_a_value_per_pixel_is_not_copied_to_the_channels_that_share_it():
     (product,) = (node for node in fused.nodes if node.multiplies)
     assert fused[product.inputs[1]].shape == (1, *SHAPE[1:])
     assert len(fused.convs) == 2  # those of the model
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.3])
+def test_a_mean_that_is_subtracted_has_the_factor_in_its_weights(factor):
+    def join(a, b):
+        return torch.add(a, b, alpha=factor)
+
+    model, images = Two(join, POOLED["mask"]).eval(), torch.randn(4, *SHAPE)
+    fused = fuse(capture(model, images[:1]), checked=True)
+    assert [conv.shape[0] for conv in fused.convs if conv.fixed] == [1]
+    got = run(fused, images)[fused.outputs[0].name]
+    torch.testing.assert_close(got, model(images), atol=1e-5, rtol=1e-5)
+
+
+def test_a_mean_that_others_read_too_is_scaled_apart():
+    model = Two(lambda a, b: a - b + a * b, POOLED["mask"]).eval()
+    images = torch.randn(4, *SHAPE)
+    fused = fuse(capture(model, images[:1]), checked=True)
+    assert sum(node.name.endswith(".scaled") for node in fused.nodes) == 1
+    got = run(fused, images)[fused.outputs[0].name]
+    torch.testing.assert_close(got, model(images), atol=1e-5, rtol=1e-5)

@@ -30,14 +30,29 @@ def spread_operands(graph: FloatGraph) -> FloatGraph:
 
 
 def _unscaled(node, rewrite):
-    """The sum without a factor, which a diagonal convolution takes in its place."""
+    """The sum without a factor, which the weights of a fixed convolution take in its place."""
     if node.alpha == 1:
         return node
-    scaled = identity(f"{node.name}.scaled", rewrite[node.inputs[1]])
-    scaled = replace(scaled, weight=scaled.weight * node.alpha)
+    source = rewrite[node.inputs[1]]
+    # A mean that is subtracted: a fixed sum that nothing else reads.
+    if _only_weighs(source) and rewrite.uses(source.name) == 1:
+        plain = replace(node, alpha=1.0)
+        rewrite.exchange(source.name, _times(source, node.alpha))
+        rewrite.exchange(node.name, plain)
+        return plain
+    scaled = _times(identity(f"{node.name}.scaled", source), node.alpha)
     plain = replace(node, inputs=(node.inputs[0], scaled.name), alpha=1.0)
     rewrite.exchange(node.name, scaled, plain)
     return plain
+
+
+def _only_weighs(node):
+    plain = isinstance(node, FloatConv) and node.fixed and node.takes_skip
+    return plain and node.bias is None and node.batchnorm is None
+
+
+def _times(conv, factor):
+    return replace(conv, weight=conv.weight * factor)
 
 
 def _spread(node, rewrite):
