@@ -186,8 +186,7 @@ def execute(
         asked = locals().copy()
         with scratch_folder("qnn-rtl-") as folder:
             return execute(**{**asked, "work": Path(folder)})
-    # The simulator runs inside of it, where a relative path would lead elsewhere.
-    work = Path(work).resolve()
+    work = Path(work).resolve()  # the simulator runs inside of it
     memory = dram.place(image, pack_inputs(image, x), base=base)
     words = max(least_words, memory_words(len(memory.content), image.config))
     model = build(
