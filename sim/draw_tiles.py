@@ -80,7 +80,7 @@ def _drawn(rng, config, long, bit):
         "interval": max(passes * columns, config.columns) + slack,
         **loops,
     }
-    members |= _input(rng, config, loops, maximum=op is Op.MAXPOOL)
+    members |= _input(rng, config, members)
     members |= _output(rng, config, members)
     members |= _values(rng, config, members)
     if op is Op.CONV:
@@ -105,22 +105,24 @@ def _stride(rng, turns, reach):
     return int(rng.integers(1, most + 1)) * (-1 if rng.random() < 0.3 else 1)
 
 
-def _input(rng, config, loops, *, maximum):
+def _input(rng, config, members):
     """A map anywhere in the buffer, windows that may lie outside of it, and columns in them."""
     room = any_size(rng, config.feature_words // 2)
     width = any_size(rng, min(room, MOST_SIZE))
     height = min(max(1, room // width), MOST_SIZE)
     pitch = width + int(rng.integers(0, 3))
     size = (height - 1) * pitch + width
-    blocks = loops["blocks"]
-    step = int(rng.integers(0, max(1, (config.feature_words // 2 - size) // blocks) + 1))
+    blocks = members["blocks"]
+    # Near to each other, or as far as the buffer lets them be.
+    whole = config.feature_words // (1 if rng.random() < 0.3 else 2)
+    step = int(rng.integers(0, max(1, (whole - size) // max(1, blocks - 1)) + 1))
     last = max(config.feature_words - size - (blocks - 1) * step, 0)
     first = int(rng.integers(0, last + 1))
-    across, down = (_stride(rng, loops[name], MOST_TURNS) for name in ("kernel_x", "kernel_y"))
-    along, below = (_stride(rng, loops[name], TILES_REACH) for name in ("tiles_x", "tiles_y"))
-    x = _start(rng, loops["kernel_x"], across, width)
-    y = _start(rng, loops["kernel_y"], down, height)
-    columns = _columns(rng)
+    across, down = (_stride(rng, members[name], MOST_TURNS) for name in ("kernel_x", "kernel_y"))
+    along, below = (_stride(rng, members[name], TILES_REACH) for name in ("tiles_x", "tiles_y"))
+    x = _start(rng, members["kernel_x"], across, width)
+    y = _start(rng, members["kernel_y"], down, height)
+    columns = _columns(rng, config, members["columns"])
     half = 1 << config.activation_bits - 1
     return {
         "input_address": (first + y * pitch + x) & ADDRESS_MASK,
@@ -139,7 +141,7 @@ def _input(rng, config, loops, *, maximum):
         "column_y": tuple(y for _, y in columns),
         "column_address": tuple(y * pitch + x & ADDRESS_MASK for x, y in columns),
         # A maximum may meet it at any time.
-        "pad_value": -half if maximum else int(rng.integers(-half, half)),
+        "pad_value": -half if members["op"] is Op.MAXPOOL else int(rng.integers(-half, half)),
     }
 
 
@@ -149,12 +151,17 @@ def _start(rng, turns, stride, size):
     return int(rng.integers(max(-reach - 1, -MOST_SIZE), min(size + 2, MOST_SIZE)))
 
 
-def _columns(rng):
-    """What each bit of a column's number adds to x and y: first bits go across, the others down."""
+def _columns(rng, config, used):
+    """What each bit of a column's number adds to x and y: first bits go across, the others down.
+
+    Columns that are not in use would meet those that are in one bank, if they read.
+    """
     bits = int(rng.integers(0, COLUMN_STEPS + 1))
     across, down = (int(rng.choice([1, 1, 1, 2, 3, 5, -1, 24])) for _ in range(2))
     moves = [(across << bit, 0) for bit in range(bits)]
     moves += [(0, down << bit) for bit in range(COLUMN_STEPS - bits)]
+    for bit in range((used - 1).bit_length(), COLUMN_STEPS):
+        moves[bit] = (config.banks, 0)
     return [tuple(min(max(m, -COLUMNS_REACH), COLUMNS_REACH) for m in move) for move in moves]
 
 

@@ -11,9 +11,6 @@ CLEARED = "START clears all queues and engines, and before it no burst may go ou
 # The fault, as its mutant prints it: the proof.
 PROOFS = {
     (
-        "qnn_accelerator: const0 of compute.i__payload[137] (qnn_accelerator.v:16.16-16.35)"
-    ): "Blocks of a row lie its width apart: two of 1,024 words leave no word for a result.",
-    (
         "qnn_accelerator.shell.control: cnot1 of $procmux$18382.A[29] by [4] "
         "(qnn_accelerator.v:14142.15-14142.19)"
     ): "Instructions are multiples of 128 bytes from a page's start, so that the other bit is 0.",
