@@ -95,6 +95,8 @@ class HostProgram:
     def names(self, tensors: Sequence[str]) -> tuple[str, ...]:
         """A name of each result: its keys with dots, or that of the tensor that its scores are.
 
+        No two are the same.
+
         Parameters
         ----------
         tensors : names of the network's
@@ -102,10 +104,15 @@ class HostProgram:
         labels = self.labels
         if self.is_named:
             return tuple(f"output_{text}" if text.isdecimal() else text for text in labels)
-        alone = len(labels) == 1
+        alone, scores = len(labels) == 1, self.scores
+        # Two results may have the scores of one tensor, whose name then tells neither.
         return tuple(
-            tensors[score] if score < self.tensors else "output" if alone else f"output_{number}"
-            for number, score in enumerate(self.scores)
+            tensors[score]
+            if score < self.tensors and scores.count(score) == 1
+            else "output"
+            if alone
+            else f"output_{number}"
+            for number, score in enumerate(scores)
         )
 
     def end_of(self, result: int) -> tuple[str | None, int]:

@@ -1,7 +1,7 @@
 """A network on a device, as users of FINN's drivers know it: execute, measure, validate."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -12,7 +12,14 @@ from qnn.runtime.given import Given, image_count, images_of
 from qnn.runtime.handshake import COUNTERS, Outcome
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from qnn.runtime.transport import Transport
-from qnn.runtime.values import as_results, decode, encode, example
+from qnn.runtime.values import (
+    as_results,
+    decode,
+    encode,
+    example,
+    score_shapes,
+    scores_of,
+)
 from qnn.tasks.kinds import TaskKind, find_task, labels_for
 from qnn.tasks.measures import measures, tally
 
@@ -105,51 +112,41 @@ class Accelerator:
     def validate(
         self,
         images: Given,
-        labels: np.ndarray,
+        labels: np.ndarray | Mapping[str, np.ndarray],
         batch_size: int = 100,
         report: Callable[[str], None] = print,
-    ) -> float:
+    ) -> float | dict[str, float]:
         """Percent of ``images`` whose greatest output is that of the label, or whose logit is.
+
+        Parameters
+        ----------
+        labels : of each image; where the user's model gives several results, a dictionary with
+            those of some, by their names, and the percents are one, too
 
         Raises
         ------
         DeviceError
-            The network gives no classes, labels do not fit it, or as for ``execute``.
+            A result is no classes, labels do not fit it, or as for ``execute``.
         """
         _check_batch("validate", batch_size)
-        count, sums = image_count(images), 0.0
-        kind, labels = self._task(np.asarray(labels), count)
+        shapes, count = score_shapes(self.image), image_count(images)
+        given = dict(labels) if isinstance(labels, Mapping) else _of_the_only(shapes, labels)
+        tasks = {name: _task(shapes, name, np.asarray(each), count) for name, each in given.items()}
+        sums = dict.fromkeys(tasks, 0.0)
         batches = -(-count // batch_size)
         for number in range(batches):
             part = slice(number * batch_size, (number + 1) * batch_size)
-            sums = sums + tally(kind, self.execute(images_of(images, part))[0], labels[part])
-            right, done = int(sums[0]), int(sums[1])
-            report(f"batch {number + 1} / {batches} : total OK {right} NOK {done - right}")
-        accuracy = measures(kind, sums)["accuracy"]
-        report(f"Final accuracy: {accuracy:f}")
-        return accuracy
-
-    def _task(self, labels, count) -> tuple[TaskKind, np.ndarray]:
-        """What the one output is for, and the labels of ``count`` images in that form."""
-        shapes = self.image.output_shapes
-        # First, as labels mean nothing where they have no output.
-        if len(shapes) != 1:
-            raise _no_classes(f"{len(shapes)} outputs of shapes {shapes}")
-        if labels.shape[:1] != (count,):
-            got = len(labels) if labels.ndim else "a single number"
-            raise DeviceError(
-                f"validate needs a label for each of {count} images, not {got}; pair them"
-            )
-        if not count:
-            raise DeviceError("validate needs at least one image; give some")
-        try:
-            kind = find_task(shapes[0], labels)
-            known = labels_for(kind, shapes[0], labels, "validate needs")
-        except ModelError as error:
-            raise DeviceError(str(error)) from None
-        if not kind.classifies:
-            raise _no_classes(f"one of shape {shapes[0]} for the task '{kind.value}'")
-        return kind, known
+            scores = scores_of(self.image, self.execute(images_of(images, part)))
+            found = dict(zip(shapes, scores, strict=True))
+            for name, (kind, wanted) in tasks.items():
+                sums[name] = sums[name] + tally(kind, found[name], wanted[part])
+                right, done = int(sums[name][0]), int(sums[name][1])
+                of = f"{name} " if len(shapes) > 1 else ""
+                report(f"batch {number + 1} / {batches} : {of}total OK {right} NOK {done - right}")
+        accuracy = {name: measures(tasks[name][0], sums[name])["accuracy"] for name in tasks}
+        for name, each in accuracy.items():
+            report(f"Final accuracy{f' of {name}' if len(shapes) > 1 else ''}: {each:f}")
+        return accuracy if isinstance(labels, Mapping) else accuracy[next(iter(shapes))]
 
     def close(self) -> None:
         """Let go of the device."""
@@ -173,8 +170,42 @@ class Accelerator:
             yield data
 
 
-def _no_classes(got):
-    return DeviceError(f"validate needs one output of classes, not {got}; use execute")
+def _of_the_only(shapes, labels):
+    """Labels of the only result, by its name."""
+    if len(shapes) > 1:
+        raise DeviceError(
+            f"validate needs a dictionary of labels by the names of results, which are "
+            f"{', '.join(shapes)}, not one array; say which result they are for"
+        )
+    return {next(iter(shapes)): labels}
+
+
+def _task(shapes, name, labels, count) -> tuple[TaskKind, np.ndarray]:
+    """What a result is for, and the labels of ``count`` images in that form."""
+    # First, as labels mean nothing where they have no result.
+    if name not in shapes:
+        raise DeviceError(
+            f"validate needs labels of results, which are {', '.join(shapes)}, not of '{name}'; "
+            f"correct the name"
+        )
+    if labels.shape[:1] != (count,):
+        got = len(labels) if labels.ndim else "a single number"
+        raise DeviceError(
+            f"validate needs a label for each of {count} images, not {got}; pair them"
+        )
+    if not count:
+        raise DeviceError("validate needs at least one image; give some")
+    try:
+        kind = find_task(shapes[name], labels)
+        known = labels_for(kind, shapes[name], labels, "validate needs")
+    except ModelError as error:
+        raise DeviceError(str(error)) from None
+    if not kind.classifies:
+        raise DeviceError(
+            f"validate needs one output of classes, not one of shape {shapes[name]} for the task "
+            f"'{kind.value}'; use execute"
+        )
+    return kind, known
 
 
 def _check_batch(who, size):

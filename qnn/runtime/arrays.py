@@ -9,6 +9,7 @@ from hw.spec.image import Image
 from qnn.array_file import ArrayFileError, read_arrays
 from qnn.errors import DeviceError
 from qnn.runtime.given import Given
+from qnn.runtime.values import score_shapes
 
 
 def read_inputs(image: Image, path: Path) -> Given:
@@ -25,10 +26,11 @@ def read_inputs(image: Image, path: Path) -> Given:
     return _one_or_all(_arrays(loaded, names, path))
 
 
-def read_test_set(image: Image, path: Path) -> tuple[Given, np.ndarray]:
+def read_test_set(image: Image, path: Path) -> tuple[Given, np.ndarray | dict[str, np.ndarray]]:
     """Images and labels of an ``.npz`` with ``x_test`` and ``y_test``.
 
-    Of several inputs, each has an ``x_test_NAME``.
+    Of several inputs, each has an ``x_test_NAME``; of several results, some have a ``y_test_0``,
+    ``y_test_1``, ... by their numbers, and labels are by their names.
 
     Raises
     ------
@@ -37,10 +39,21 @@ def read_test_set(image: Image, path: Path) -> tuple[Given, np.ndarray]:
     """
     names = [layout.name for layout in image.network_inputs]
     keys = [f"x_test_{name}" for name in names] if len(names) > 1 else ["x_test"]
-    *images, labels = _arrays(load(path), [*keys, "y_test"], path)
+    loaded, results = load(path), [*score_shapes(image)]
+    numbered = {f"y_test_{number}": name for number, name in enumerate(results)}
+    some = [key for key in numbered if not isinstance(loaded, np.ndarray) and key in loaded]
+    if len(results) == 1 or not some:
+        *images, labels = _arrays(loaded, [*keys, "y_test"], path)
+        return _one_or_all(images), _column(labels)
+    found = _arrays(loaded, [*keys, *some], path)
+    labels = {numbered[key]: _column(loaded[key]) for key in some}
+    return _one_or_all(found[: len(keys)]), labels
+
+
+def _column(labels):
     # One label for each image may as well be a column.
     is_column = labels.ndim == 2 and labels.shape[1] == 1
-    return _one_or_all(images), labels.reshape(-1) if is_column else labels
+    return labels.reshape(-1) if is_column else labels
 
 
 def _one_or_all(arrays: Sequence[np.ndarray]) -> Given:

@@ -111,10 +111,11 @@ def _validate(accelerator, options):
     path = Path(options.dataset_root) / options.dataset
     images, labels = read_test_set(accelerator.image, path)
     count = image_count(images)
-    if count != len(labels) or not count:
-        raise DeviceError(
-            f"{path}: needs a label an image, not {len(labels)} for {count}; save both again"
-        )
+    for each in labels.values() if isinstance(labels, dict) else (labels,):
+        if count != len(each) or not count:
+            raise DeviceError(
+                f"{path}: needs a label an image, not {len(each)} for {count}; save both again"
+            )
     accelerator.validate(images, labels, options.batchsize)
 
 

@@ -5,10 +5,10 @@ import numpy as np
 from hw.spec.image import Image
 from qnn.errors import DeviceError
 from qnn.host.named import named
-from qnn.host.results import as_tuple, host_results
+from qnn.host.results import as_tuple, host_results, host_scores
 from qnn.ir.codes import Codes
 from qnn.ir.scaling import warn_of_pixels, warn_of_scale
-from qnn.ir.shape import laid_out, meaning_of, to_blocks, user_shape
+from qnn.ir.shape import joined, laid_out, meaning_of, to_blocks, user_shape
 from qnn.runtime.given import Given, each_input
 
 # Files and cameras give an image's channels last; what a pixel is to a vector needs no order.
@@ -40,11 +40,30 @@ def encode(image: Image, x: Given) -> Given:
 
 def decode(image: Image, outputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """What the user's model gives for each output's integers, nested as it is: float64, classes."""
-    scores = [
+    return as_tuple(host_results(_reals(image, outputs), image.output_axes, image.host_program))
+
+
+def scores_of(image: Image, outputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """The scores of each result, (images, ...) float64, such as those that an argmax chooses by."""
+    return host_scores(_reals(image, outputs), image.output_axes, image.host_program)
+
+
+def score_shapes(image: Image) -> dict[str, tuple[int, ...]]:
+    """The shape of each result's scores for one image, by its name in the user's model."""
+    host, tensors = image.host_program, image.output_tensors
+    names = joined(image.output_names, image.output_axes, lambda parts, _: parts[0])
+    if host is None:
+        return dict(zip(names, tensors, strict=True))
+    shapes = host.shapes(tensors)
+    each = zip(host.names(names), host.scores, strict=True)
+    return {name: shapes[number][1:] for name, number in each}
+
+
+def _reals(image, outputs):
+    return [
         np.ldexp(tensor.astype(np.float64), -layout.exponent)
         for tensor, layout in zip(outputs, image.network_outputs, strict=True)
     ]
-    return as_tuple(host_results(scores, image.output_axes, image.host_program))
 
 
 def as_results(image: Image, blocks: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
