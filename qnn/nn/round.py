@@ -1,6 +1,7 @@
 """Weights of trained networks put on their grids: of any module, and of a quantized one."""
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, QnnWarning
 from qnn.nn import learn
 from qnn.nn.model import QuantizedModel
+from qnn.nn.scales import sums_limit, sums_reach
 from qnn.quant.rounding import (
     Answers,
     Checkpoint,
@@ -174,8 +176,29 @@ def round_quantized(
         if bias is not None:
             # The method learnt the folded bias; the difference goes where the layer keeps it.
             conv.add_bias(bias.cpu() - conv.folded_bias())
-        conv.set_codes(found.indices[f"{key}.weight"], conv.weight_exponent)
+        _set_codes(name, conv, found.indices[f"{key}.weight"])
     learn.finish(quantized)
+
+
+def _set_codes(name, conv, indices):
+    """Choose the codes that a method found, but for channels whose sums they do not fit.
+
+    Exponents and the epilogue are those of the nearest codes, which fit: whoever moves weights
+    together can go beyond them.
+    """
+    nearest = conv.indices()
+    conv.set_codes(indices, conv.weight_exponent)
+    over = sums_reach(conv, conv.indices()) >= sums_limit(conv)
+    count = int(over.sum())
+    if count:
+        kept = torch.where(over[:, None, None, None], nearest, indices.to(nearest.device))
+        conv.set_codes(kept, conv.weight_exponent)
+        text = (
+            f"layer '{name}': {count} of {len(over)} channels keep the nearest weights, as sums of "
+            f"those that rounding chose would outgrow the accumulator; narrower activations or "
+            f"fewer terms leave more room"
+        )
+        warnings.warn(text, QnnWarning, stacklevel=2)
 
 
 class _Entry(nn.Module):

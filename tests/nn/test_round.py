@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, QnnWarning
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.reference import reference
 from qnn.nn.learn import learnable
@@ -12,6 +12,7 @@ from qnn.nn.round import Source, round_module, round_quantized
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
+from qnn.quant.rounding import Rounded
 from qnn.quant.rounding.distillation import divergence
 from qnn.quant.search_exponent import search_exponent
 
@@ -283,3 +284,35 @@ def test_one_value_is_rounded_by_its_error_and_kl_of_it_is_refused():
     assert str(error.value) == (
         "rounding by KL needs outputs of two classes or more, not one value; use loss='squared'"
     )
+
+
+class Largest:
+    """A method that finds the largest weights for one channel of the last layer."""
+
+    def choose(self, options):
+        return options
+
+    def run(self, problem, *_):
+        indices = {
+            name: pow2.nearest(own.w, own.exponent, own.bits, own.terms)
+            for name, own in problem.layers.items()
+        }
+        last = list(indices)[-1]
+        indices[last][:, 2] = indices[last].max()
+        return Rounded(indices, {})
+
+
+def test_channels_that_rounding_leaves_no_room_for_keep_the_nearest_weights(monkeypatch):
+    model, pixels = small()
+    options = {"weight_bits": 4, "terms": 4, "activation_bits": 16, "mean": 0.5, "std": 0.25}
+    nearest = quantize(model, pixels[:64], rounding="nearest", **options)
+    monkeypatch.setattr("qnn.nn.round.rounding", lambda _: Largest())
+    found, source = copy.deepcopy(nearest), Source(None, pixels)
+    with pytest.warns(QnnWarning) as told:
+        round_quantized(found, source)
+    assert [str(each.message) for each in told] == [
+        "layer 'head': 1 of 5 channels keep the nearest weights, as sums of those that rounding "
+        "chose would outgrow the accumulator; narrower activations or fewer terms leave more room"
+    ]
+    for (_, before), (_, after) in zip(learnable(nearest), learnable(found), strict=True):
+        assert torch.equal(before.indices(), after.indices())
