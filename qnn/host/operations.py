@@ -19,6 +19,8 @@ BATCH = 0  # stands for the number of images among sizes
 ENDS = ("softmax", "log_softmax", "argmax")
 # What only says of what kind the user's results are; losses see the numbers before.
 KINDS = ("long", "bool")
+# What takes also that which is true or false, and no number.
+OF_ANY = ("long", "float", "bool", "reshape", "permute", "slice", "expand", "cat")
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ OPERATIONS: Mapping[str, HostOperation] = {
     "sub": _binary(lambda xp, a, b: a - b),
     "mul": _binary(lambda xp, a, b: a * b),
     "div": _binary(lambda xp, a, b: a / b),
-    "pow": _binary(lambda xp, a, b: a**b),
+    # Of reals, as integers have no negative powers.
+    "pow": _binary(lambda xp, a, b: (a + 0.0) ** b),
     "maximum": _binary(lambda xp, a, b: xp.maximum(a, b)),
     "minimum": _binary(lambda xp, a, b: xp.minimum(a, b)),
     "sum": _along(lambda xp, x, axis: x.sum(axis)),

@@ -93,6 +93,10 @@ WRONG = {
     "a name with a slash": ('return {"../a": 0}', "has keys of letters, digits, '_', '.' and '-'"),
     "an empty name": ('return {"": 0}', "has keys of letters, digits, '_', '.' and '-' alone"),
     "lists in lists in lists": (f"return {'[' * 40}0{']' * 40}", "its results at most 32 deep"),
+    "a sum of what is true": (
+        "%1 = bool(%0)\n%2 = slice(%1; 1,0,1,1)\n%3 = neg(%2)\nreturn 3",
+        "'neg(%2)' needs numbers, not what is true or false",
+    ),
     "a constant cut short": ("%1 = constant(2) 1.0\nreturn 1", "as many numbers as its sizes"),
     "a constant that is none": ("%1 = constant(1) nan\nreturn 1", "needs finite numbers"),
 }
