@@ -13,7 +13,8 @@ from qnn.frontend.image_axes import PERMUTES, RESHAPES
 
 CHOICES = ("max", "topk")  # of which the places are an argmax
 REALS = (torch.float32, torch.float64)
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8)
+BYTES = (torch.int16, torch.uint8)
+INTEGERS = (torch.int64, torch.int32, *BYTES)
 SOFTMAX = {"aten.softmax", "aten._softmax", "aten.log_softmax", "aten._log_softmax"}
 # What takes many values to one: before anything is decoded, that is the network's own work.
 REDUCTIONS = frozenset(f"aten.{name}" for name in ("sum", "mean", "amax", "amin", "max"))
@@ -116,6 +117,9 @@ def _cast(node, values, operand):
     """The same values as integers, without their fractions, or as reals."""
     value, before = operand(node.args[0]), node.args[0].meta["val"].dtype
     after = node.meta["val"].dtype
+    # A real that a byte has no room for is another one on each machine.
+    if before in REALS and after in BYTES:
+        raise NotForHost
     if before in INTEGERS or after in INTEGERS:
         same = before in INTEGERS and after in INTEGERS
         name = "long" if after in INTEGERS else "float"
