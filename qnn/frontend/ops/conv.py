@@ -64,6 +64,11 @@ class FloatConv(FloatOperator):
         return self.inputs[1] if len(self.inputs) == 2 else None
 
     @property
+    def only_weighs(self) -> bool:
+        plain = self.bias is None and self.batchnorm is None
+        return self.fixed and self.takes_skip and plain
+
+    @property
     def takes_skip(self) -> bool:
         # The epilogue adds before it clamps, and one operand alone.
         return not self.activated and self.skip is None

@@ -66,6 +66,11 @@ class FloatOperator(ABC):
         return None
 
     @property
+    def only_weighs(self) -> bool:
+        """Whether the result is sums by constant weights, and nothing else but an operand."""
+        return False
+
+    @property
     def takes_skip(self) -> bool:
         """Whether its epilogue can add another tensor to the result."""
         return False

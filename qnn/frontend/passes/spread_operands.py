@@ -35,7 +35,7 @@ def _unscaled(node, rewrite):
         return node
     source = rewrite[node.inputs[1]]
     # A mean that is subtracted: a fixed sum that nothing else reads.
-    if _only_weighs(source) and rewrite.uses(source.name) == 1:
+    if source.only_weighs and rewrite.uses(source.name) == 1:
         plain = replace(node, alpha=1.0)
         rewrite.exchange(source.name, _times(source, node.alpha))
         rewrite.exchange(node.name, plain)
@@ -44,11 +44,6 @@ def _unscaled(node, rewrite):
     plain = replace(node, inputs=(node.inputs[0], scaled.name), alpha=1.0)
     rewrite.exchange(node.name, scaled, plain)
     return plain
-
-
-def _only_weighs(node):
-    plain = isinstance(node, FloatConv) and node.fixed and node.takes_skip
-    return plain and node.bias is None and node.batchnorm is None
 
 
 def _times(conv, factor):
