@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from qnn.host.named import Structure, check_structure, leaves_of, nested, paths_of
-from qnn.host.operations import BATCH, ENDS, KINDS, OF_ANY, OPERATIONS, Numbers
+from qnn.host.operations import BATCH, ENDS, KINDS, OPERATIONS, Numbers
 from qnn.host.step import CONSTANT, HostStep, step_of
+from qnn.host.truths import check_kinds
 
 MOST_STEPS = 2000  # the largest decoder that was seen has some two hundred
 # Of all steps for one image, 1 GiB in float64: a file must not ask for any amount of memory. The
@@ -60,7 +61,7 @@ class HostProgram:
         """
         *lines, last = text.split("\n")
         steps = tuple(step_of(line, tensors + n) for n, line in enumerate(lines))
-        _check_kinds(steps, tensors)
+        check_kinds(steps, tensors)
         if len(steps) > MOST_STEPS or not last.startswith(RETURN):
             raise ValueError(f"a host program has at most {MOST_STEPS} steps and ends in a return")
         try:
@@ -272,16 +273,6 @@ class HostProgram:
             if total > MOST_VALUES * images:
                 raise ValueError(f"{told}: more than {MOST_VALUES} values for an image")
         return found
-
-
-def _check_kinds(steps, tensors):
-    truths = set()
-    for number, step in enumerate(steps, tensors):
-        reads = not truths.isdisjoint(step.operands)
-        if reads and step.name not in OF_ANY:
-            raise ValueError(f"'{step.text(False)}' needs numbers, not what is true or false")
-        if step.name == "bool" or (reads and step.name not in ("long", "float")):
-            truths.add(number)
 
 
 def _constant(array, like, xp):

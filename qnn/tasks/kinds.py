@@ -19,8 +19,9 @@ class TaskKind(Enum):
     Members
     -------
     CLASSES : the greatest of several values is the class
-    BINARY : one logit, of a class that is there above 0; also one for each pixel
-    MULTILABEL : several logits, each of a class of its own that is there above 0
+    BINARY : one logit, of a class that is there above 0; also one for each pixel. Where no output
+        of a set lies outside of 0 to 1 they are probabilities, of a class that is there above 1/2
+    MULTILABEL : several of these, each of a class of its own
     PIXELS : the greatest of several values at each position is the class of that position; label
         255 marks a position of no class, which counts nowhere
     REGRESSION : values that the labels give

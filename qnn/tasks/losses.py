@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.tasks.kinds import VOID, TaskKind
+from qnn.tasks.measures import LIMITS
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class TaskLoss:
         if self.kind.competes:
             hits = outputs.argmax(1).reshape(labels.shape) == labels
         else:
-            hits = (outputs.reshape(labels.shape) > 0) == (labels > 0)
+            # Of this batch alone, which is enough for what training tells on its way.
+            probable = bool(((outputs >= 0) & (outputs <= 1)).all())
+            hits = (outputs.reshape(labels.shape) > LIMITS[probable]) == (labels > 0)
         return hits.reshape(len(labels), -1).float().mean(1).sum()
 
     def of_answers(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:

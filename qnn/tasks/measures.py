@@ -6,6 +6,8 @@ import numpy as np
 
 from qnn.tasks.kinds import VOID, TaskKind, find_task, labels_for
 
+# Above which a class is there: of logits, and of probabilities, as a sigmoid gives them.
+LIMITS = (0.0, 0.5)
 # What a person reads for each number, in the order in which they are said.
 WORDS = {
     "accuracy": "{:.2f} %",
@@ -33,7 +35,10 @@ def tally(kind: TaskKind, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray
         return np.array([(answers == labels).sum(), labels.size], np.float64)
     values = np.asarray(outputs, np.float64).reshape(labels.shape)
     if kind.classifies:
-        return np.array([((values > 0) == (labels > 0)).sum(), labels.size], np.float64)
+        there = labels > 0
+        right = [((values > limit) == there).sum() for limit in LIMITS]
+        others = ((values < 0) | (values > 1)).sum()  # that no probability is
+        return np.array([right[0], labels.size, right[1], others], np.float64)
     # In float64, as the variance is a difference of two sums of squares.
     flat = labels.reshape(len(labels), -1).astype(np.float64)
     wrong = ((values.reshape(flat.shape) - flat) ** 2).sum()
@@ -63,7 +68,10 @@ def measures(kind: TaskKind, sums: np.ndarray) -> dict[str, float | None]:
     variance that is explained (None where they have none)
     """
     if kind.classifies:
-        found: dict[str, float | None] = {"accuracy": 100 * float(sums[0] / max(sums[1], 1))}
+        # Of the whole set: a few logits of a batch may all lie between 0 and 1.
+        probable = not kind.competes and sums[3] == 0
+        right = sums[2] if probable else sums[0]
+        found: dict[str, float | None] = {"accuracy": 100 * float(right / max(sums[1], 1))}
         if kind is TaskKind.PIXELS:
             right, union = np.split(sums[3:], 2)
             # A class that is neither there nor answered has no union, and does not count.

@@ -17,6 +17,26 @@ def test_a_one_logit_network_is_right_where_its_logit_has_the_labels_sign():
     assert (kind, found) == (TaskKind.BINARY, {"accuracy": 75.0})
 
 
+@pytest.mark.parametrize("labels", [(4,), (4, 3)])
+def test_a_network_that_ends_in_a_sigmoid_is_right_where_it_is_more_probable_than_not(labels):
+    rng = np.random.default_rng(1)
+    wanted = rng.integers(0, 2, labels)
+    logits = np.where(wanted, 1, -1) * rng.uniform(0.1, 3, labels)
+    logits.flat[0] *= -1  # one is wrong
+    for outputs in (logits, 1 / (1 + np.exp(-logits))):
+        _, found = measured(outputs.reshape(4, -1), wanted.reshape(4, -1))
+        assert found == {"accuracy": 100 * (1 - 1 / wanted.size)}
+
+
+def test_logits_of_a_batch_that_lie_between_0_and_1_are_logits_where_others_do_not():
+    kind, labels = TaskKind.BINARY, np.ones((2, 1), np.float32)
+    first = tally(kind, np.array([[0.2], [0.4]]), labels)
+    assert measures(kind, first) == {"accuracy": 0.0}
+    assert measures(kind, first + tally(kind, np.array([[1.5], [3.0]]), labels)) == {
+        "accuracy": 100.0
+    }
+
+
 def test_a_regressor_has_the_error_and_the_share_of_variance():
     rng = np.random.default_rng(0)
     wanted, got = rng.normal(3, 2, (50, 3)), rng.normal(3, 2, (50, 3))
