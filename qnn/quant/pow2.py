@@ -55,8 +55,12 @@ def integers(indices: Tensor, bits: int) -> Tensor:
 
     ``indices`` is (terms, ...); the result is (...) int64.
     """
-    wide = indices.to(torch.int64)
-    return _summed(wide.sign() * weight_codes.magnitude(wide.abs()), bits)
+    result = torch.empty(indices.shape[1:], dtype=torch.int64, device=indices.device)
+    # Piece by piece: of a hundred million weights all terms in 64 bits are gigabytes.
+    for rows in pieces(result) if result.dim() else [...]:
+        wide = indices[:, rows].to(torch.int64)
+        result[rows] = _summed(wide.sign() * weight_codes.magnitude(wide.abs()), bits)
+    return result
 
 
 def reach_of(indices: Tensor, bits: int) -> Tensor:
@@ -92,7 +96,7 @@ def values(indices: Tensor, exponent: Tensor, bits: int) -> Tensor:
     (outputs, ...) float64, exact
     """
     whole = integers(indices, bits).to(torch.float64)
-    return whole * _per_channel(exp2(exponent - fraction_bits(bits, len(indices))), whole)
+    return whole.mul_(_per_channel(exp2(exponent - fraction_bits(bits, len(indices))), whole))
 
 
 @lru_cache
