@@ -21,6 +21,7 @@ from hw.spec.isa.program import Program
 from hw.spec.isa.transfer import Transfer
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.check_program import check_program
+from qnn.compiler.data_section import moved
 from qnn.compiler.set_fences import set_fences
 from sim.draw_tiles import draw_tiles
 from sim.draw_transfer import draw_load, draw_return, draw_store
@@ -59,7 +60,7 @@ def draw_program(config: SvpeConfig, seed: int) -> DrawnProgram:
     program.append(End())
     # Constants stand behind the program, whose length is known only now.
     behind = len(program) * INSTRUCTION_BYTES
-    program = [_moved(each, behind) for each in program]
+    program = [moved(each, behind) for each in program]
     program = set_fences(add_tokens(program, config), config)
     image = _image(config, Program(tuple(program)), data, room)
     check_program(image)
@@ -69,28 +70,19 @@ def draw_program(config: SvpeConfig, seed: int) -> DrawnProgram:
 
 def _constants(rng, config):
     """Bytes of all weights, epilogue numbers and tables, and where those of each buffer begin."""
-    weights = rng.integers(0, 1 << config.weight_bits, _shape(Buffer.WEIGHTS, config))
-    tables = rng.integers(0, 1 << config.activation_bits, _shape(Buffer.TABLES, config))
-    made = {
-        Buffer.WEIGHTS: pack(
-            weights, config.weight_bits, Buffer.WEIGHTS.word_bytes(config)
-        ).tobytes(),
-        Buffer.PARAMETERS: b"".join(
-            _parameters(rng, config) for _ in range(config.parameter_words)
-        ),
-        Buffer.TABLES: pack(
-            tables, config.activation_bits, Buffer.TABLES.word_bytes(config)
-        ).tobytes(),
-    }
+    weights = _words(rng, Buffer.WEIGHTS, config.rows * config.lanes, config.weight_bits, config)
+    tables = _words(rng, Buffer.TABLES, config.rows, config.activation_bits, config)
+    numbers = b"".join(_parameters(rng, config) for _ in range(config.parameter_words))
+    made = {Buffer.WEIGHTS: weights, Buffer.PARAMETERS: numbers, Buffer.TABLES: tables}
     made = {buffer: data for buffer, data in made.items() if data}
     starts = accumulate(map(len, made.values()), initial=0)
     return b"".join(made.values()), dict(zip(made, starts, strict=False))
 
 
-def _shape(buffer, config):
-    """Words of a buffer, and values of each."""
-    values = config.rows * config.lanes if buffer is Buffer.WEIGHTS else config.rows
-    return buffer.words(config), values
+def _words(rng, buffer, count, bits, config):
+    """All words of a buffer, each of ``count`` values of any ``bits`` bits."""
+    values = rng.integers(0, 1 << bits, (buffer.words(config), count))
+    return pack(values, bits, buffer.word_bytes(config)).tobytes()
 
 
 def _parameters(rng, config):
@@ -155,12 +147,6 @@ def _stored(program, config, region=Region.OUTPUT):
     """Words of a region that the stores of a program fill."""
     stops = (store.in_memory(config).stop for store in _stores(program, region))
     return max(stops, default=0) // Buffer.FEATURES.word_bytes(config)
-
-
-def _moved(instruction, behind):
-    if not isinstance(instruction, Transfer) or instruction.region is not Region.IMAGE:
-        return instruction
-    return instruction.having(offset=instruction.offset + behind)
 
 
 def _image(config, program, data, room):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from hw.spec.isa.buffers import Region
+from hw.spec.isa.encoding import Instruction
 from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES
 from hw.spec.isa.transfer import Transfer
@@ -75,16 +76,17 @@ def link(state):
     """The state with a program that ends, and whose loads read behind its own bytes."""
     # One more for END, which moves no data but takes its place before them.
     start = data_start(len(state.program) + 1)
-    program = (*(_moved(instruction, start) for instruction in state.program), End())
+    program = (*(moved(instruction, start) for instruction in state.program), End())
     return replace(state, program=program)
 
 
-def _starts(first, sizes):
-    return tuple(accumulate(sizes, initial=first))
-
-
-def _moved(instruction, start):
+def moved(instruction: Instruction, start: int) -> Instruction:
+    """The instruction, which if it reads the image's data finds them ``start`` bytes later."""
     # Offsets of the other regions are the host's, and known before the program's length is.
     if not isinstance(instruction, Transfer) or instruction.region is not Region.IMAGE:
         return instruction
     return instruction.having(offset=instruction.offset + start)
+
+
+def _starts(first, sizes):
+    return tuple(accumulate(sizes, initial=first))
