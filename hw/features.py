@@ -14,9 +14,6 @@ from hw.spec.timing import BANK_STAGES, STORE_LATENCY
 
 # A LUT6 has room for four words' bits and two bits that choose.
 FOUR = 4  # words that a LUT6 picks from
-# With one word of data for all banks a load would wait for every result; with a word for each bank
-# there would be a multiplexer a bank.
-SIDES = 2  # even and odd banks: each side has one word of data for the ports of its banks
 
 
 class Write(data.StructLayout):
@@ -35,7 +32,10 @@ class Write(data.StructLayout):
 
 
 class Features(wiring.Component):
-    """``feature_words`` words; word w lies in bank w % banks.
+    """``feature_words`` words; word w lies in bank w % banks, and on side w % sides.
+
+    Each side has one word of data for the ports of its banks. With one for all banks a load would
+    wait for every result; with one for each bank there would be a multiplexer a bank.
 
     On one side, results go before loaded words; in one bank, both go before reads of the store
     engine. Two runs of consecutive words that meet once are on different sides from the next cycle
@@ -84,7 +84,7 @@ class Features(wiring.Component):
             m.d.comb += [
                 bank.row.eq(row),
                 word.eq(bank.word),
-                bank.port_data.eq(data[number % SIDES]),
+                bank.port_data.eq(data[number % self._config.sides]),
             ]
             stored_words.append(bank.port_word)
 
@@ -117,9 +117,9 @@ class Features(wiring.Component):
         low = bank_bits(self._config)
         return address[:low], address[low : low + row_bits(self._config)]
 
-    # The lowest address bit is the side, since banks are numbered by the low bits.
+    # The lowest address bits are the side, since banks are numbered by the low bits.
     def _side(self, address):
-        return address[: SIDES.bit_length() - 1]
+        return address[: self._config.sides.bit_length() - 1]
 
     def _port_data(self, m):
         """The result of each side, or else the loaded word."""
@@ -127,7 +127,7 @@ class Features(wiring.Component):
         written = delay(m, write.data, 1, name="written")
         loaded = delay(m, self.load.p.data, 1, name="loaded")
         words = []
-        for side in range(SIDES):
+        for side in range(self._config.sides):
             is_write = Signal(name=f"is_write_{side}", reset_less=True)
             word = Signal.like(written, name=f"port_data_{side}")
             m.d.sync += is_write.eq(write.valid & (self._side(write.address) == side))

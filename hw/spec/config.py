@@ -158,6 +158,16 @@ class SvpeConfig:
         return 2 * self.columns
 
     @property
+    def sides(self) -> int:
+        """Groups of feature banks, bank b in group b % sides, that are written independently.
+
+        A bank has a port for results, loads and stores together. Results at every second word, as
+        interleaves write them, leave the loads of consecutive words seven cycles of eight with
+        eight sides, and half of them with two.
+        """
+        return max(2, self.columns)
+
+    @property
     def parts(self) -> int:
         """Groups of ``rows`` channels in one feature word."""
         return self.lanes // self.rows

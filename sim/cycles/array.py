@@ -34,13 +34,13 @@ class Array:
         cycle = first_write + np.arange(number)[:, None, None] * tiles.tile_cycles
         cycle = cycle + np.arange(passes)[:, None] * columns + np.arange(columns)
         valid = np.broadcast_to(valid[:, None], address.shape)
-        sides = 1 << (address[valid] & 1)
+        sides = 1 << address[valid] % self.config.sides
         for when, side in zip(cycle[valid].tolist(), sides.tolist(), strict=True):
             self.writing[when] = self.writing.get(when, 0) | side
 
     def free_to_load(self, when: int, address: int) -> int:
         """The first cycle from ``when`` on in which a load may write a feature word."""
-        while self.writing.get(when, 0) >> (address & 1) & 1:
+        while self.writing.get(when, 0) >> address % self.config.sides & 1:
             when += 1
         return when
 

@@ -141,8 +141,8 @@ def check(config, seed, *, busy=0.6, idle=0.2):
             model.write(cycle, address, copies, word)
         banks["load"] = load["address"] % config.banks if load_valid else None
         if load_valid:
-            sides = {which: bank is not None and bank % 2 for which, bank in banks.items()}
-            assert load_ready == (banks["write"] is None or sides["load"] != sides["write"]), cycle
+            apart = banks["write"] is None or (banks["load"] - banks["write"]) % config.sides != 0
+            assert load_ready == apart, cycle
             waits["load"] += not load_ready
         if load_valid and load_ready:
             assert (load["address"], load["data"]) == next(loads)
