@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 import qnn
-from hw.spec.config import named_config
+from hw.spec.config import SvpeConfig, named_config
 from qnn.ir.window import Window
+from sim.cycles import simulate_cycles
 from sim.exercise import Exercise
 from sim.verify import verify
 from tests.graphs import images
@@ -14,6 +15,7 @@ from tests.sim.checks import check_in_rtl
 
 TEST = named_config("test")
 SMALL = replace(TEST, feature_words=256, weight_words=128, parameter_words=16)
+WIDE = replace(TEST, columns=8, feature_words=1024)
 POINT = Window(kernel=(1, 1))
 
 
@@ -50,3 +52,24 @@ def test_phases_are_computed_as_the_reference_says(config):
 @pytest.mark.parametrize("config", [TEST, SMALL], ids=["on chip", "in strips"])
 def test_phases_take_the_cycles_of_the_model_in_rtl(config):
     check_in_rtl(woven(config), config)
+
+
+def shuffled(config):
+    """A pixel shuffle of a map that does not fit: two words are loaded for four results."""
+    net = Exercise(config, seed=4)
+    x = net.input("x", (2 * config.lanes, 20, 20), signed=False)
+    phases = [net.conv(f"phase{n}", x, config.lanes, POINT, relu=True) for n in range(4)]
+    return net.graph(net.interleave("up", (2, 2), *phases))
+
+
+@pytest.mark.rtl
+def test_loads_pass_results_with_steps_between_them_cycle_by_cycle_as_in_the_model(monkeypatch):
+    design = qnn.compile(shuffled(WIDE), WIDE)
+    assert len(design.artifact.layers) > 4  # in strips
+    report = verify(design, images(design.graph, 2), "rtl")
+    assert report.passed, str(report)
+    model = simulate_cycles(design.artifact).cycles
+    assert report.run_cycles == (model, model)
+    # Of two sides, results that step by two take one throughout.
+    monkeypatch.setattr(SvpeConfig, "sides", 2)
+    assert simulate_cycles(design.artifact).cycles > 1.1 * model
