@@ -103,6 +103,10 @@ class _View(NamedTuple):
     first: int
     pitch: int
 
+    def behind(self, words: int) -> "_View":
+        """The view of what lies so many words behind in each row."""
+        return self._replace(address=self.address + words)
+
     def within(self, place: RootPlace) -> "_View":
         """The view of what has every ``step``-th pixel from ``offset`` on, from its row 0."""
         (top, left), down = place.offset, place.step[0]
@@ -151,10 +155,11 @@ class _Strip:
         if name in self.views:
             return self.views[name]
         place, last = self.network.place[name], self.run.last.name
-        if lies_in(self.network.graph[name], self.run.last) and last in self.views:
-            return self.views[last].within(place)
-        first = place.first + self._blocks(name)[0]
         width = self.network.graph[place.root].shape[2]
+        if lies_in(self.network.graph[name], self.run.last) and last in self.views:
+            before = place.first - self.network.place[last].first
+            return self.views[last].behind(before * width).within(place)
+        first = place.first + self._blocks(name)[0]
         address = self.places.chip[Spot(STAYS, place.root, 0)] + first * width
         return _View(address, 0, self.network.pitches[place.root]).within(place)
 

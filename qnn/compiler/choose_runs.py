@@ -4,17 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from qnn.compiler.join_runs import few_enough, joined_alone, joins
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.runs import Choice, LayerRun, best_run, candidates, least_rows
 from qnn.compiler.storage import groups_of_layers, passes
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
 
-# Each layer of a run computes the rows at its strips' borders again: with 3x3 kernels four of them
-# repeat up to six rows of the first one per strip, and so much more with each further layer.
-# Measured by the cycle model: ResNet-18 takes 1,048,599 cycles with one layer per run and 1,017,987
-# with two, and no fewer with 3, 4 or 6; ResNet-20 in 1,024 feature words takes 34,889 and 29,361.
-MOST_LAYERS = 4
 NO_CHANGE = (0, 0, 0.0)  # of a cost
 # Plans whose estimates differ by less are equal; then sending the least dear tensors to memory is
 # the better one. Measured by the cycle model: of two plans for MNASNet 1.3, estimated 0.06 % apart,
@@ -183,6 +179,7 @@ class _Search:
 
     def __init__(self, network, capacity, fixed):
         self.network, self.capacity, self.fixed = network, capacity, fixed
+        self.joined = joined_alone(network)
         # A change touches two runs of many: all others' answers are remembered.
         # No space changes what a run costs, only which of them there is room for.
         self.candidates = cache(lambda nodes, spilled: candidates(network, nodes, spilled))
@@ -235,39 +232,56 @@ class _Search:
         """Take every single change that lowers the cost, until a round finds none."""
         while True:
             before = state
+            state = self._gather(state)
             state = self._join(state)
             state = self._return(state)
             if state is before:
                 return state
+
+    def _gather(self, state):
+        """Join the runs of a concatenation's operands where that is cheaper, with it as the last.
+
+        What several of them read is loaded once, and each strip of it is stored as a whole.
+        """
+        for node in self.joined:
+            ends = [n for n, nodes in enumerate(state.runs) if nodes[-1].name in node.inputs]
+            # Each the last of a run, as those of an interleaving are not, with no run between.
+            if len(ends) == len(node.inputs) == ends[-1] - ends[0] + 1:
+                state = self._joined(state, range(ends[0], ends[-1] + 1), (node,)) or state
+        return state
 
     def _join(self, state):
         """Join neighbouring runs where that is cheaper."""
         number = 0
         while number < len(state.runs) - 1:
             nodes, following = state.runs[number : number + 2]
-            trial = self._joined(state, number) if self._joins(nodes, following) else None
+            both = range(number, number + 2)
+            may = joins(self.network, nodes, following)
+            trial = self._joined(state, both) if may else None
             if trial is None:
                 number += 1
             else:
                 state = trial
         return state
 
-    def _joined(self, state, number):
-        """The state with a run and the next one joined; None where that is no cheaper."""
-        nodes, following = state.runs[number : number + 2]
-        name = nodes[-1].name
-        both = nodes + following
-        spilled = state.spilled - {name}
+    def _joined(self, state, numbers, last=()):
+        """The state with neighbouring runs, and ``last``, as one; None where that is no cheaper."""
+        start, stop = numbers.start, numbers.stop
+        nodes = sum(state.runs[start:stop], ()) + last
+        if not few_enough(nodes):
+            return None
+        inner = {node.name for node in nodes[:-1]}
+        spilled = state.spilled - inner
         alive = {
             root
             for root, (first, last) in state.alive.items()
-            if first <= number + 1 and number <= last and root != name
+            if first < stop and start <= last and root not in inner
         }
-        choice = self.choice(both, spilled, sum(map(self.network.root_words, alive)))
-        change = _Cost.of([choice]).change(_Cost.of(state.choices[number : number + 2]))
+        choice = self.choice(nodes, spilled, sum(map(self.network.root_words, alive)))
+        change = _Cost.of([choice]).change(_Cost.of(state.choices[start:stop]))
         if change >= NO_CHANGE:
             return None
-        return _State(self, (*state.runs[:number], both, *state.runs[number + 2 :]), spilled)
+        return _State(self, (*state.runs[:start], nodes, *state.runs[stop:]), spilled)
 
     def _return(self, state):
         """One tensor comes back from memory, if that is cheaper; then more runs may join."""
@@ -280,19 +294,3 @@ class _Search:
             if moved.change(_Cost.of(state.choices[span[0] : span[1] + 1])) < NO_CHANGE:
                 return trial
         return state
-
-    def _joins(self, nodes, following):
-        """Whether only the following run needs the results of a run."""
-        graph, name = self.network.graph, nodes[-1].name
-        users = graph.users(name)
-        return (
-            nodes[-1].is_computed
-            and len(nodes) + len(following) <= MOST_LAYERS
-            and bool(users)
-            and all(user in following and user.is_computed for user in users)
-            and all(output.name != name for output in graph.outputs)
-            # A tensor inside a concatenation is read with the others, so that its strips alone are
-            # no use.
-            and self.network.place[name].root == name
-            and passes(nodes[-1], self.network.config) == 1
-        )

@@ -123,7 +123,7 @@ def strip_buffers(
         for name in loaded(network, run.nodes, spilled)
     ]
     last = run.last
-    # Operands of an interleaving are computed in its buffer.
+    # Operands of what joins them are computed in its buffer.
     inner = (node for node in run.nodes[:-1] if not lies_in(node, last))
     buffers += [StripBuffer(n.name, most[n.name], network.pitch(n.name), 1) for n in inner]
     if network.place[last.name].root in spilled and last.inputs:
@@ -196,8 +196,7 @@ def best_run(among: tuple[Candidate, ...], space: int) -> Choice:
 
 def _heights(network, nodes, spilled):
     """The heights of strips that give different numbers of strips."""
-    last = nodes[-1]
-    height = last.shape[1]
+    last, height = nodes[-1], nodes[-1].shape[1]
     if not loaded(network, nodes, spilled) and network.place[last.name].root not in spilled:
         return [height]
     step = _row_step(network, last)
@@ -211,9 +210,10 @@ def _row_step(network, last):
     """The rows that strips are cut at: whole tiles, of an interleaving its largest operand's."""
     graph, tiles = network.graph, network.tiles
     if last.interleaves:
-        # Others may be a border of one column, whose tiles are as high as there are columns.
+        # Others may be a border of one column, with tiles as high as there are columns.
         return last.step[0] * max((prod(graph[n].shape), tiles[n].height) for n in last.inputs)[1]
-    return tiles[last.name].height if last.is_computed else 1
+    computed = (last.name,) if last.is_computed else last.inputs
+    return max((tiles[name].height for name in computed), default=1)
 
 
 def _variants(network, nodes, rows, strips):

@@ -54,8 +54,8 @@ def places(graph: Graph, config: SvpeConfig) -> dict[str, RootPlace]:
 
 
 def lies_in(node: Operator, last: Operator) -> bool:
-    """Whether a layer of a run is computed in its place inside the run's last, an interleaving."""
-    return last.interleaves and node.name in last.inputs
+    """Whether a layer of a run is computed in its place inside the run's last, which joins it."""
+    return not last.is_computed and node.name in last.inputs
 
 
 def groups_of_layers(graph: Graph) -> list[tuple[Operator, ...]]:

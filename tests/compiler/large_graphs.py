@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qnn.ir.ops import Concat, Interleave
 from tests.compiler.small_graphs import U8, conv, graph, image, last
 from tests.operators import max_pool
 
@@ -57,4 +58,34 @@ def deep(channels=512, outputs=64, size=7):
     return graph(x, a, last(a, 40))
 
 
-ALL = (residual_block, strided, pooled, thin, deep)
+def branched(channels=64, height=120, width=28):
+    """A pooling, and a 3x3 layer of few channels over the same tensor, in a concatenation."""
+    x = image(channels, height, width, type=U8)
+    half = (channels, height // 2, width // 2)
+    fields = {"stride": (2, 2), "padding": (1, 1, 1, 1), "right": shift(4, 9)}
+    few = conv("few", x, 4, shape=(4, *half[1:]), **fields)
+    fields = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0, 0, 0)}
+    pool = max_pool(name="pool", input="x", shape=half, type=U8, **fields)
+    shape = (4 + channels, *half[1:])
+    return graph(x, few, pool, Concat(name="both", inputs=("few", "pool"), shape=shape, type=U8))
+
+
+def upsampled(channels=64, height=120, width=28):
+    """A layer, and an interleaving of more operands that read it than a run has layers."""
+    x = image(16, height, width, type=U8)
+    a = conv("a", x, channels, kernel=1)
+    right, least = shift(channels, 8), channels // 4
+    phases = [conv(f"phase{n}", a, least, kernel=1, seed=n, right=right[:least]) for n in range(4)]
+    offsets = ((0, 0), (0, 1), (1, 0), (1, 1))
+    up = Interleave(
+        name="up",
+        inputs=tuple(phase.name for phase in phases),
+        shape=(least, 2 * height, 2 * width),
+        type=U8,
+        step=(2, 2),
+        offsets=offsets,
+    )
+    return graph(x, a, *phases, up)
+
+
+ALL = (residual_block, strided, pooled, thin, deep, branched, upsampled)

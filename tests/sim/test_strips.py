@@ -26,6 +26,8 @@ SMALL = {
     "pooling": lambda: large_graphs.pooled(10, 33, 24),
     "two layers a strip": lambda: large_graphs.thin(8, 40, 20),
     "weights that stream": lambda: large_graphs.deep(72, 24, 5),
+    "branches side by side": lambda: large_graphs.branched(16, 40, 8),
+    "many operands of one layer": lambda: large_graphs.upsampled(32, 24, 6),
 }
 
 
