@@ -118,11 +118,16 @@ def _input(draw, rng, limits, name):
     return Input(name=name, shape=shape, type=type, table=table)
 
 
-def _window(draw, source):
-    """Kernel, stride, dilation and padding that leave at least one pixel of ``source``."""
+def _window(draw, source, *, turns=False):
+    """Kernel, stride, dilation and padding that leave at least one pixel of ``source``.
+
+    ``turns``: results may come from the right to the left.
+    """
     kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
     dilation = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
     stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    if turns and draw(st.integers(0, 3)) == 3:
+        stride = (stride[0], -stride[1])
     padding = []
     for axis in range(2):
         reach = dilation[axis] * (kernel[axis] - 1)
@@ -203,7 +208,7 @@ def _built(draw, rng, limits, nodes, *, name, source, codes, weight_bits, window
 
 def _conv(draw, rng, limits, nodes, name, **fields):
     source = draw(st.sampled_from(nodes))
-    window = _window(draw, source.shape)
+    window = _window(draw, source.shape, turns=True)
     if draw(st.integers(0, 5)) == 5:  # a linear layer
         window = {"kernel": source.shape[1:]}
     shape = (draw(st.integers(1, limits.channels)), source.shape[0], *window["kernel"])
@@ -254,7 +259,7 @@ def _grouped(draw, rng, limits, nodes, name):
     channels = source.shape[0]
     groups = draw(st.sampled_from([n for n in range(1, channels + 1) if channels % n == 0]))
     outputs = groups * draw(st.integers(1, max(1, 2 * limits.channels // groups)))
-    window = _window(draw, source.shape)
+    window = _window(draw, source.shape, turns=True)
     shape = (outputs, channels // groups, *window["kernel"])
     bits, codes = _codes(draw, rng, limits, shape)
     return _built(
@@ -274,7 +279,7 @@ def _grouped(draw, rng, limits, nodes, name):
 def _pool(draw, rng, limits, nodes, name):
     """Average pooling: equal codes of the greatest index, or terms that make 1/N."""
     source = draw(st.sampled_from(nodes))
-    window = _window(draw, source.shape)
+    window = _window(draw, source.shape, turns=True)
     if draw(st.integers(0, 3)) == 3:  # global
         window = {"kernel": source.shape[1:]}
     bits = draw(st.integers(2, limits.weight_bits))

@@ -140,6 +140,8 @@ def _whole_map(graph, node, layouts, tile, config):
     top, _, left, _ = node.window.padding
     stride_y, stride_x = node.window.stride
     operand, result = layouts.input, layouts.output
+    # The first result of a row is the last window's where they come from the right to the left.
+    first_x = (result.width - 1) * -stride_x - left if node.window.backwards else -left
     qtype = graph[node.inputs[0]].type
     # Padding never wins a maximum, and adds nothing to a sum.
     zero = qtype.low if node.takes_maximum else 0
@@ -156,11 +158,11 @@ def _whole_map(graph, node, layouts, tile, config):
         columns=tile.columns,
         tile_width=tile.width,
         tile_height=tile.height,
-        input_address=operand.address - top * operand.pitch - left,
+        input_address=operand.address - top * operand.pitch + first_x,
         block_step=operand.block_step,
         kernel_y_step=node.window.dilation[0] * operand.pitch,
         tile_y_step=tile.height * stride_y * operand.pitch,
-        input_x=-left,
+        input_x=first_x,
         input_y=-top,
         kernel_x_stride=node.window.dilation[1],
         kernel_y_stride=node.window.dilation[0],
@@ -171,7 +173,9 @@ def _whole_map(graph, node, layouts, tile, config):
         pad_value=zero - qtype.offset,
         column_x=tuple(x * stride_x for x, _ in columns),
         column_y=tuple(y * stride_y for _, y in columns),
-        column_address=tuple(x * stride_x + y * stride_y * operand.pitch for x, y in columns),
+        column_address=tuple(
+            x * stride_x + y * stride_y * operand.pitch & ADDRESS_MASK for x, y in columns
+        ),
         # The epilogue takes a result per cycle, and the array's sums come out over all of its
         # columns.
         interval=max(passes(node, config) * tile.columns, config.columns),
@@ -236,7 +240,10 @@ def _check_coordinates(node, tiles):
     for (first, stride, count, side), further in zip(axes, kernel, strict=True):
         # One tile further than there is: columns without a pixel are computed too, and must not
         # wrap.
-        reach = max(first + stride * count + further, side * count)
+        beyond = first + stride * count
+        # Backwards the first window reaches furthest, and what is negative lies beyond the last.
+        most = beyond + further if stride > 0 else max(first + further, -beyond)
+        reach = max(most, side * count)
         if reach > COORDINATE_LIMIT:
             raise CompileError(
                 f"{_what(node)} needs coordinates up to {reach}, but an instruction counts to "

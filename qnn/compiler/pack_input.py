@@ -81,8 +81,9 @@ def _windows(graph, given):
         (w.kernel, w.stride, w.dilation, (w.padding[0], w.padding[2]), n.shape[1:])
         for n, w in ((n, n.window) for n in readers)
     }
-    # What a window cuts off is not there to be gathered.
-    if len(windows) > 1 or any(min(n.window.padding) < 0 for n in readers):
+    # What a window cuts off is not there to be gathered, and words go from the left to the right.
+    cut = any(min(n.window.padding) < 0 or n.window.backwards for n in readers)
+    if len(windows) > 1 or cut:
         return None
     return tuple(_Axis(*axis) for axis in zip(sizes, *windows.pop(), strict=True))
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.resample import Resample
-from qnn.frontend.passes.lower_resamples import parts_of
+from qnn.frontend.passes.lower_resamples import columns_of, parts_of
 from qnn.frontend.views import View
 
 # Each piece is a convolution or two, so that more would be networks of thousands.
@@ -40,9 +40,9 @@ def resampled(name: str, source: FloatOperator, places: Tensor) -> Resample | No
         F.one_hot(rows[0, :, 0], height).float(),
         F.one_hot(columns[0, 0], width).float(),
     ]
-    if any(len(parts_of(matrix)[1]) > MOST_PIECES for matrix in matrices):
-        return None
     down, across = matrices
+    if max(len(parts_of(down)[1]), len(columns_of(across)[1])) > MOST_PIECES:
+        return None
     return Resample(
         name=name, inputs=(source.name,), shape=tuple(places.shape), rows=down, columns=across
     )

@@ -99,13 +99,19 @@ def tensor_type(type: QType) -> torch.dtype:
 
 def convolved(x: Tensor, weights: Tensor, window: Window) -> Tensor:
     """Sums of products, in the arithmetic of ``weights``; padding is zeros."""
-    return F.conv2d(
+    sums = F.conv2d(
         padded(x.to(weights.dtype), window.padding, 0),
         weights,
-        stride=window.stride,
+        stride=window.forwards().stride,
         dilation=window.dilation,
         groups=window.groups,
     )
+    return turned(sums, window)
+
+
+def turned(sums: Tensor, window: Window) -> Tensor:
+    """The results of ``window``, of those that come from the left to the right."""
+    return sums.flip(3) if window.backwards else sums
 
 
 def multiplied(one: Tensor, other: Tensor, reach: int) -> Tensor:

@@ -48,10 +48,11 @@ def convolved(x: np.ndarray, weights: np.ndarray, window: Window) -> np.ndarray:
     grouped = weights.reshape(groups, outputs // groups, *weights.shape[1:])
     total = np.zeros((images, groups, outputs // groups, height * width), weights.dtype)
     # Tap by tap: each is one product of matrices for each group.
-    for row, column, tap in taps(x, window, height, width):
+    for row, column, tap in taps(x, window.forwards(), height, width):
         tap = tap.reshape(images, groups, -1, height * width)
         total += grouped[..., row, column] @ tap
-    return total.reshape(images, outputs, height, width)
+    total = total.reshape(images, outputs, height, width)
+    return total[..., ::-1] if window.backwards else total
 
 
 def multiplied(one: np.ndarray, other: np.ndarray, reach: int) -> np.ndarray:

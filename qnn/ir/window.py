@@ -17,7 +17,8 @@ class Window:
     Members
     -------
     kernel : taps of the window, vertical and horizontal
-    stride : rows and columns from one window to the next
+    stride : rows and columns from one window to the next; with columns less than 0 a convolution's
+        results come from the right to the left, the last window's first
     padding : rows and columns around the image, at its top, bottom, left and right; fewer than
         none are cut off
     dilation : rows and columns from one tap to the next
@@ -32,6 +33,15 @@ class Window:
     groups: int = 1
 
     @property
+    def backwards(self) -> bool:
+        """Whether the results of a row come from the right to the left."""
+        return self.stride[1] < 0
+
+    def forwards(self) -> "Window":
+        """The window that gives the results of each row from the left to the right."""
+        return replace(self, stride=(self.stride[0], abs(self.stride[1])))
+
+    @property
     def reach(self) -> Pair:
         """Rows and columns from the first tap to the last one, both included."""
         (height, width), (down, right) = self.kernel, self.dilation
@@ -43,7 +53,7 @@ class Window:
         padded = (size[0] + top + bottom, size[1] + left + right)
         # The last window starts where it still fits; what is left below is not read.
         return tuple(
-            (whole - reach) // stride + 1
+            (whole - reach) // abs(stride) + 1
             for whole, reach, stride in zip(padded, self.reach, self.stride, strict=True)
         )
 
@@ -82,8 +92,10 @@ class Window:
     @property
     def summary(self) -> str:
         """Kernel and stride, for a reader: ``3x3 / 2``."""
-        stride = "" if self.stride == (1, 1) else f" / {self.stride[0]}"
-        return f"{'x'.join(map(str, self.kernel))}{stride}"
+        down, right = self.stride
+        stride = "" if self.stride == (1, 1) else f" / {down}"
+        turned = f"x{right}" if self.backwards else ""
+        return f"{'x'.join(map(str, self.kernel))}{stride}{turned}"
 
     def parts(self) -> list[str]:
         """What of stride, padding and dilation differs from the usual, as words of text."""
@@ -101,7 +113,7 @@ class Window:
         """The window whose ``parts`` come next."""
         return Window(
             kernel=kernel,
-            stride=reader.sizes(2) if reader.has("stride=") else (1, 1),
+            stride=_stride(reader) if reader.has("stride=") else (1, 1),
             padding=reader.integers(4) if reader.has("pad=") else (0, 0, 0, 0),
             dilation=reader.sizes(2) if reader.has("dilation=") else (1, 1),
             groups=groups,
@@ -111,3 +123,10 @@ class Window:
         """Rows of the image under the windows; negative ones and those past it are padding."""
         first = rows.first * self.stride[0] - self.padding[0]
         return Rows(first, first + (rows.count - 1) * self.stride[0] + self.reach[0])
+
+
+def _stride(reader):
+    """Rows, and columns with their sign: ``1x-1``."""
+    down = reader.integer()
+    reader.expect("x")
+    return down, reader.integer()

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn.ir.epilogue import Epilogue
+from qnn.ir.exact import turned
 from qnn.nn import learning
 from qnn.nn.input_layer import QuantInput
 from qnn.nn.layer_plans import (
@@ -165,7 +166,10 @@ class QuantConv(nn.Module):
         """
         window = self.plan.window
         x = padded(x, window.padding, 0.0) * 2.0 ** -int(self.input_exponent)
-        taken = F.unfold(x, window.kernel, dilation=window.dilation, stride=window.stride)
+        stride = window.forwards().stride
+        taken = F.unfold(x, window.kernel, dilation=window.dilation, stride=stride)
+        if window.backwards:
+            taken = taken.unflatten(2, self.plan.shape[1:]).flip(3).flatten(2)
         return taken.unflatten(1, (window.groups, -1)).movedim(3, 1).flatten(0, 1)
 
     def indices(self) -> Tensor:
@@ -259,7 +263,9 @@ class QuantConv(nn.Module):
         even = (top, left) == (bottom, right) and min(top, left) >= 0
         own = (top, left) if even else (0, 0)
         x = x if any(own) else padded(x, window.padding, 0.0)
-        return F.conv2d(x, weight, bias, window.stride, own, window.dilation, window.groups)
+        stride = window.forwards().stride
+        sums = F.conv2d(x, weight, bias, stride, own, window.dilation, window.groups)
+        return turned(sums, window)
 
 
 LAYERS = {

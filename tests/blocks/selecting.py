@@ -140,6 +140,7 @@ KINDS = MappingProxyType(
         "swapped parts": _swapped_parts,
         "channel shuffle": _shuffled,
         "flipped channels": called(lambda x: x.flip(1)),
+        "columns in reverse": called(lambda x: x.flip(-1)),
         "rolled channels": _rolled,
         "stack": _stacked,
         "focus": _focused,

@@ -70,6 +70,16 @@ def branched(channels=64, height=120, width=28):
     return graph(x, few, pool, Concat(name="both", inputs=("few", "pool"), shape=shape, type=U8))
 
 
+def turned(channels=64, height=16, width=56):
+    """A 3x3 layer whose results come from the right to the left, and a skip operand behind one."""
+    x = image(channels, height, width, type=U8)
+    half = (channels, height // 2, (width + 1) // 2)
+    fields = {"stride": (2, -2), "padding": (1, 1, 1, 1), "right": shift(channels, 9)}
+    a = conv("a", x, channels, shape=half, **fields)
+    fields = {"stride": (2, 2), "kernel": 1, "skip": a, "seed": 2, "right": shift(channels, 8)}
+    return graph(x, a, conv("b", x, channels, shape=half, **fields))
+
+
 def upsampled(channels=64, height=120, width=28):
     """A layer, and an interleaving of more operands that read it than a run has layers."""
     x = image(16, height, width, type=U8)
@@ -88,4 +98,4 @@ def upsampled(channels=64, height=120, width=28):
     return graph(x, a, *phases, up)
 
 
-ALL = (residual_block, strided, pooled, thin, deep, branched, upsampled)
+ALL = (residual_block, strided, pooled, thin, deep, branched, upsampled, turned)

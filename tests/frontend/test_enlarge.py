@@ -10,7 +10,7 @@ from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.ops.interleave import FloatInterleave
-from qnn.frontend.passes.lower_resamples import parts_of
+from qnn.frontend.passes.lower_resamples import columns_of, parts_of
 from qnn.frontend.run import run
 
 IMAGE = torch.randn(2, 4, 5, 7, generator=torch.Generator().manual_seed(0))
@@ -146,6 +146,46 @@ def test_upsampling_by_two_has_two_phases_and_a_border_along_an_axis():
         (1, 4, (0.75, 0.25)),
         (9, 1, (1.0,)),
     ]
+
+
+def test_columns_in_reverse_are_one_convolution_that_reads_them_so():
+    graph = fused(lambda x: x.flip(3))
+    assert (
+        str(graph)
+        == """\
+x = input() 4x5x7
+flip = conv(x) 4x5x7 1x1 stride=(1,-1) groups=4 fixed
+return flip"""
+    )
+    # Rows have no such convolution.
+    assert len(fused(lambda x: x.flip((2, 3))).convs) == 5
+
+
+@pytest.mark.parametrize(
+    ("places", "step", "parts"),
+    [
+        ([6, 5, 4, 3, 2, 1, 0], 1, [(0, 7, 6, -1)]),
+        ([6, 4, 2, 0], 1, [(0, 4, 6, -2)]),
+        ([2, 1, 0, 6, 5, 4, 3], 1, [(0, 3, 2, -1), (3, 4, 6, -1)]),
+        ([6, 6, 5, 5, 4, 4], 2, [(0, 3, 6, -1), (1, 3, 6, -1)]),
+        # No fewer parts in reverse: as they come.
+        ([1, 0, 1, 2, 3, 4, 5, 6, 5], 1, [(0, 1, 1, 1), (1, 7, 0, 1), (8, 1, 5, 1)]),
+        ([3], 1, [(0, 1, 3, 1)]),
+    ],
+)
+def test_columns_go_back_where_that_is_fewer_parts(places, step, parts):
+    matrix = F.one_hot(torch.tensor(places), 7).float()
+    found_step, found = columns_of(matrix)
+    assert found_step == step
+    found = sorted((part.first, part.count, part.pixel, part.stride) for part in found)
+    assert found == parts
+
+
+def test_weights_of_columns_in_reverse_keep_their_order():
+    matrix = F.interpolate(torch.eye(5)[None], scale_factor=2, mode="linear")[0].T
+    assert columns_of(matrix) == parts_of(matrix)
+    graph = fused(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear").flip(3))
+    assert any(conv.window.stride[1] < 0 for conv in graph.convs)
 
 
 def test_a_pixel_shuffle_is_computed_by_the_convolution_before_it():

@@ -30,8 +30,9 @@ def products(graph, conv, stored):
     summands = []
     for term, i, dy, dx in np.ndindex(terms, inputs, height, width):
         rows = slice(dy * window.dilation[0], None, window.stride[0])
-        columns = slice(dx * window.dilation[1], None, window.stride[1])
+        columns = slice(dx * window.dilation[1], None, abs(window.stride[1]))
         taps = x[:, :, rows, columns][:, :, : conv.shape[1], : conv.shape[2]]
+        taps = taps[..., ::-1] if window.stride[1] < 0 else taps
         first = np.arange(conv.shape[0]) * window.groups // conv.shape[0] * inputs
         plane = taps[:, first + i]
         summands.append(plane * weights[term, :, i, dy, dx][:, None, None])

@@ -150,6 +150,18 @@ REFUSALS = [
         "conv 'c' needs stride of 2 sizes of at least 1, but got (0, 1); correct it",
     ),
     (
+        conv(stride=(-1, -2)),
+        "conv 'c' needs stride of 2 sizes of at least 1, but got (-1, -2); correct it",
+    ),
+    (
+        conv(stride=(1, 0)),
+        "conv 'c' needs stride of 2 sizes of at least 1, but got (1, 0); correct it",
+    ),
+    (
+        pool(stride=(2, -2)),
+        "maxpool 'p' needs stride of 2 sizes of at least 1, but got (2, -2); correct it",
+    ),
+    (
         conv(padding=(1, 1)),
         "conv 'c' needs padding of 4 sizes, but got (1, 1); correct it",
     ),

@@ -96,7 +96,9 @@ def slow_max_pool(node, image, x):
 def at(plane, node, row, column, dy, dx):
     """The pixel under a tap, or None in the padding."""
     y = row * node.window.stride[0] + dy * node.window.dilation[0] - node.window.padding[0]
-    x = column * node.window.stride[1] + dx * node.window.dilation[1] - node.window.padding[2]
+    if node.window.stride[1] < 0:
+        column = node.shape[2] - 1 - column
+    x = column * abs(node.window.stride[1]) + dx * node.window.dilation[1] - node.window.padding[2]
     inside = 0 <= y < plane.shape[0] and 0 <= x < plane.shape[1]
     return int(plane[y, x]) if inside else None
 

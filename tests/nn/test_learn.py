@@ -349,9 +349,13 @@ def test_a_folded_copy_computes_the_same_and_uses_weights_as_given():
         assert not torch.equal(folded(data), quantized(data))
 
 
-def test_columns_are_what_the_sums_read():
+@pytest.mark.parametrize("turned", [False, True], ids=["ahead", "in reverse"])
+def test_columns_are_what_the_sums_read(turned):
     quantized, data = small()
     conv = quantized.layer(quantized.plan.layers[2].name)
+    if turned:
+        stride = (conv.plan.window.stride[0], -conv.plan.window.stride[1])
+        conv.plan = replace(conv.plan, window=replace(conv.plan.window, stride=stride))
     x = quantized.layer(quantized.plan.layers[1].name)(quantized.inputs[0](data))
     columns = conv.columns(x)
     assert columns.shape == (64 * 16, 1, 54)

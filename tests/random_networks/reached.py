@@ -12,7 +12,7 @@ from qnn.ir.shape import order_of
 REACHED = (
     *("conv", "grouped conv", "depthwise conv", "strided conv", "dilated conv", "conv of terms"),
     *("terms by channel", "skip", "broadcast skip", "shared skip", "unrounded conv"),
-    "cut conv",
+    *("cut conv", "conv in reverse"),
     *("table", "table by channel", "table of a product"),
     *("product", "gate", "mask"),  # a square is a table, wherever there is one
     *("maxpool", "concat", "interleave with steps", "interleave side by side"),
@@ -63,6 +63,7 @@ def _of_conv(node: Conv, graph: Graph) -> Iterator[str]:
         "strided conv": max(window.stride) > 1,
         "dilated conv": max(window.dilation) > 1,
         "cut conv": min(window.padding) < 0,
+        "conv in reverse": window.backwards,
         "conv of terms": len(node.codes) > 1,
         "terms by channel": len({*used.sum(0).tolist()}) > 1,
         "unrounded conv": not node.epilogue.rounded,

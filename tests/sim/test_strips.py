@@ -27,6 +27,7 @@ SMALL = {
     "two layers a strip": lambda: large_graphs.thin(8, 40, 20),
     "weights that stream": lambda: large_graphs.deep(72, 24, 5),
     "branches side by side": lambda: large_graphs.branched(16, 40, 8),
+    "columns in reverse": lambda: large_graphs.turned(8, 20, 21),
     "many operands of one layer": lambda: large_graphs.upsampled(32, 24, 6),
 }
 

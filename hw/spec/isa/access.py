@@ -71,7 +71,10 @@ def read_bounds(tiles: Tiles) -> tuple[tuple[int, int], ...]:
 
 def _bounds(tiles, first, loops, columns):
     ends = [(count - 1) * step for count, step in loops]
-    offsets = column_offsets(tiles, columns)
+    # An address that wraps is a step back where that is shorter.
+    half = (ADDRESS_MASK + 1) // 2
+    steps = [(step + half & ADDRESS_MASK) - half for step in columns]
+    offsets = column_offsets(tiles, steps)
     low = first + sum(min(end, 0) for end in ends) + int(offsets.min())
     high = first + sum(max(end, 0) for end in ends) + int(offsets.max())
     # What wraps may be anywhere.

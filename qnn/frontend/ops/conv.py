@@ -18,6 +18,7 @@ from qnn.frontend.ops.operator import FloatOperator, Gain, Reordered, options
 from qnn.frontend.ops.window import bordered, sliced, window_text, windowed
 from qnn.functions.elementwise import Elementwise
 from qnn.functions.table import is_never_negative
+from qnn.ir.exact import turned
 from qnn.ir.shape import Shape
 from qnn.ir.window import Window
 
@@ -215,10 +216,11 @@ class FloatConv(FloatOperator):
             bordered(x, self.window.padding),
             self.weight * self.scale,
             self.bias,
-            stride=self.window.stride,
+            stride=self.window.forwards().stride,
             dilation=self.window.dilation,
             groups=self.window.groups,
         )
+        y = turned(y, self.window)
         # Not folded into the weights: calibration computes what the model does, in its order.
         y = y if self.batchnorm is None else self.batchnorm.normalised(y)
         y = y if skip is None else y + skip

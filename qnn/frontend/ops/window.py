@@ -39,8 +39,10 @@ def sliced(window: Window, start: Pair, stride: Pair, wanted: Pair, size: Pair) 
 
     Returns
     -------
-    None where it would take nothing but padding.
+    None where it would take nothing but padding, and of results from the right to the left.
     """
+    if window.backwards:
+        return None
     padding = []
     for axis in (0, 1):
         before = window.padding[2 * axis] - start[axis] * window.stride[axis]

@@ -2,7 +2,8 @@
 
 Along an axis, results that lie a step apart mostly have the same weights, of pixels that move on by
 a stride: upsampling by two has two such phases, and borders are parts of few pixels. A part down
-and a part across make one convolution of each channel; all of them are interleaved.
+and a part across make one convolution of each channel; all of them are interleaved. Columns may
+come in reverse, as a convolution reads them so.
 """
 
 from dataclasses import dataclass, replace
@@ -30,8 +31,8 @@ class AxisPart:
 
     first: int
     count: int
-    pixel: int  # the first that has a weight
-    stride: int
+    pixel: int  # the first that has a weight, of the first result
+    stride: int  # less than 0 where the results are in reverse
     weights: tuple[float, ...]
 
     def takes(self, size: int) -> bool:
@@ -44,7 +45,7 @@ def lower_resamples(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     for node in rewrite.each(Resample):
         source = rewrite[node.inputs[0]]
-        (down, vertical), (right, horizontal) = parts_of(node.rows), parts_of(node.columns)
+        (down, vertical), (right, horizontal) = parts_of(node.rows), columns_of(node.columns)
         if len(vertical) * len(horizontal) <= MOST_PARTS:
             nodes = _lowered(node.name, source, (down, right), vertical, horizontal)
         else:
@@ -71,6 +72,26 @@ def parts_of(matrix: Tensor) -> tuple[int, tuple[AxisPart, ...]]:
     tried = [(step, _parts(rows, step)) for step in range(1, min(len(rows), MOST_PARTS) + 1)]
     # Of equals the first, whose parts lie closest.
     return min(tried, key=lambda each: len(each[1]))
+
+
+def columns_of(matrix: Tensor) -> tuple[int, tuple[AxisPart, ...]]:
+    """``parts_of`` columns, whose results are in reverse where those are fewer parts."""
+    ahead, back = parts_of(matrix), parts_of(matrix.flip(0))
+    if len(ahead[1]) <= len(back[1]):
+        return ahead
+    step, parts = back
+    return step, tuple(_in_reverse(part, step, len(matrix)) for part in reversed(parts))
+
+
+def _in_reverse(part, step, size):
+    """A part of results that are counted from the last one of ``size``, counted from the first."""
+    further = part.count - 1
+    return replace(
+        part,
+        first=size - 1 - part.first - further * step,
+        pixel=part.pixel + further * part.stride,
+        stride=-part.stride if further else 1,
+    )
 
 
 def _row(row):
@@ -134,9 +155,9 @@ def _conv(name, source, down, right):
     weight = torch.outer(torch.tensor(down.weights), torch.tensor(right.weights))
     padding = []
     for part, size in zip((down, right), sizes, strict=True):
-        end = part.pixel + (part.count - 1) * part.stride + len(part.weights)
+        ends = part.pixel, part.pixel + (part.count - 1) * part.stride
         # What lies beside the part is cut off.
-        padding += [-part.pixel, end - size]
+        padding += [-min(ends), max(ends) + len(part.weights) - size]
     window = Window(
         kernel=tuple(weight.shape),
         stride=(down.stride, right.stride),

@@ -162,7 +162,7 @@ class Conv(Operator):
         check_shape(self)
         self._check_operands()
         self._check_codes(sources[0].shape)
-        check_window(self, self.window, sources[0])
+        check_window(self, self.window, sources[0], turns=True)
         check_epilogue(self, self.epilogue, skip=self.skip is not None)
         self._check_skip(sources)
         check_result(self, self.epilogue)

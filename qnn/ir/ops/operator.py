@@ -21,7 +21,7 @@ MOST_VALUES = 1 << 31
 HEAD_FIELDS = {"name": str, "shape": tuple[Count, Count, Count], "type": QType}
 _PAD = Annotated[int, Whole(-MOST_VALUES, MOST_VALUES)]
 WINDOW_FIELDS = {
-    "stride": tuple[Count, Count],
+    "stride": tuple[Count, _PAD],  # columns have a sign
     "padding": tuple[_PAD, _PAD, _PAD, _PAD],
     "dilation": tuple[Count, Count],
 }
@@ -191,11 +191,15 @@ def check_shape(node: Operator) -> None:
         refuse(node, f"a shape of at most {MOST_VALUES:,} values", node.shape, "split the image")
 
 
-def check_window(node: Operator, window: Window, source: Operator) -> None:
-    """Refuse a window that is none, or that makes another height and width than the result's."""
+def check_window(node: Operator, window: Window, source: Operator, *, turns: bool = False) -> None:
+    """Refuse a window that is none, or that makes another height and width than the result's.
+
+    ``turns``: its results may come from the right to the left.
+    """
     for name in ("stride", "dilation"):
         sizes = getattr(window, name)
-        if len(sizes) != 2 or min(sizes) < 1:
+        counts = (*sizes[:1], *map(abs, sizes[1:])) if turns and name == "stride" else sizes
+        if len(sizes) != 2 or min(counts) < 1:
             refuse(node, f"{name} of 2 sizes of at least 1", sizes, "correct it")
     if len(window.padding) != 4:
         refuse(node, "padding of 4 sizes", window.padding, "correct it")

@@ -338,8 +338,9 @@ def test_all_that_an_instruction_may_read_lies_in_its_bounds(walk):
         assert addresses.max() < stop
 
 
-def test_bounds_are_no_wider_than_the_reads_where_no_address_wraps():
+@pytest.mark.parametrize("step", [1, access.ADDRESS_MASK], ids=["ahead", "back"])
+def test_bounds_are_no_wider_than_the_reads_where_no_address_wraps(step):
     inner = replace(CONV, input_x=0, input_y=0, input_address=100, kernel_x=1, kernel_y=1)
-    address, _ = access.reads(replace(inner, column_address=(1, 0, 0, 0)))
-    (bounds,) = access.read_bounds(replace(inner, column_address=(1, 0, 0, 0)))
+    address, _ = access.reads(replace(inner, column_address=(step, 0, 0, 0)))
+    (bounds,) = access.read_bounds(replace(inner, column_address=(step, 0, 0, 0)))
     assert bounds == (address.min(), address.max() + 1)
