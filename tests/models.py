@@ -15,7 +15,6 @@ from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
 from qnn.nn.model import QuantizedModel
-from qnn.ptq.quantize import quantize
 from tests.blocks import (
     convolutions,
     enlarging,
@@ -28,6 +27,7 @@ from tests.blocks import (
 )
 from tests.blocks.inputs import INPUTS
 from tests.blocks.parts import shape_after
+from tests.nearest import quantize
 
 FAMILIES = MappingProxyType(
     {

@@ -16,7 +16,7 @@ from qnn.errors import QnnError
 def values():
     torch.manual_seed(0)
     float_model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
-    quantized = qnn.quantize(float_model, torch.randn(8, 1, 4, 4))
+    quantized = qnn.quantize(float_model, torch.randn(8, 1, 4, 4), rounding="nearest", terms=1)
     graph = qnn.export(quantized)
     return quantized, graph, qnn.compile(graph, config="test")
 

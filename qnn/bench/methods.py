@@ -89,7 +89,7 @@ def apply_to_images(
     if isinstance(run.how, Rounding):
         return _rounded_images(run, model, entry, data, work)
     with work.clock.running():
-        quantized = _quantized(run, model, entry, data)
+        quantized = _quantized(run, model, entry, data, rounding="nearest")
         before = codes.of_model(quantized)
         report = train(
             quantized,
@@ -152,7 +152,7 @@ def _rounded_images(run, model, entry, data, work):
         )
     # The counts to compare with are those of nearest rounding, which is computed again.
     other = run.how.method != "nearest"
-    nearest = _quantized(run, model, entry, data) if other else quantized
+    nearest = _quantized(run, model, entry, data, rounding="nearest") if other else quantized
     layers = sum(1 for _ in learnable(quantized))
     return Applied(quantized, _steps(run, layers), codes.of_model(nearest))
 

@@ -122,7 +122,9 @@ def quantized_graph(
     train, test = _images(model, data, seed)
     mean, std = (ZOO[model].mean, ZOO[model].std) if model in ZOO else (0.0, 1.0)
     sample = train[:CALIBRATION]
-    quantized = quantize(network, sample, weight_bits=weight_bits, mean=mean, std=std)
+    quantized = quantize(
+        network, sample, weight_bits=weight_bits, rounding="nearest", terms=1, mean=mean, std=std
+    )
     return export(quantized), test.numpy()
 
 

@@ -74,7 +74,14 @@ def _float() -> nn.Module:
 
 def _quantized() -> nn.Module:
     images, _ = batch()
-    model = quantize(_float().eval(), images[:CALIBRATION], WEIGHT_BITS, ACTIVATION_BITS)
+    model = quantize(
+        _float().eval(),
+        images[:CALIBRATION],
+        WEIGHT_BITS,
+        ACTIVATION_BITS,
+        rounding="nearest",
+        terms=1,
+    )
     learn.prepare(model)
     for _, conv in learn.learnable(model):
         conv.statistics = "batch"  # as in nine tenths of training

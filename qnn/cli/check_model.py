@@ -117,7 +117,7 @@ def _fitted(graph: "FloatGraph", target: Target) -> str:
         with warnings.catch_warnings():
             # What random images reach says nothing of the user's.
             warnings.simplefilter("ignore", QnnWarning)
-            integers = export(quantize(graph, images))
+            integers = export(quantize(graph, images, rounding="nearest", terms=1))
         config = read_config(target.config, target.settings, integers, backend=target.backend)
         compile(integers, config, backend=target.backend)
     except QnnError as error:

@@ -140,7 +140,15 @@ def _model_to_rtl(images, seed, out, clock):
         float_accuracy = 100 * accuracy(model, reals, data.y_test)
     with clock.step("quantize"):
         calibration = data.x_train[:CALIBRATION_IMAGES]
-        quantized = quantize(model, calibration, WEIGHT_BITS, mean=entry.mean, std=entry.std)
+        quantized = quantize(
+            model,
+            calibration,
+            WEIGHT_BITS,
+            rounding="nearest",
+            terms=1,
+            mean=entry.mean,
+            std=entry.std,
+        )
     with clock.step("train on the grid") as report:
         train_on_grid(quantized, model, data, seed, report)
         graph = export(quantized)

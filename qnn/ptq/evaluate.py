@@ -82,7 +82,7 @@ def evaluate(
 
     Parameters
     ----------
-    data, options : as ``qnn.quantize`` takes them
+    data, options : as ``qnn.quantize`` takes them; without a rounding, weights go to the nearest
     test : samples of a network of one input with their labels, or None for labels; or a ``TestSet``
     formats : bits of a weight's code and terms of a weight; the layers are measured in the first
 
@@ -101,6 +101,7 @@ def evaluate(
         pixels = options.get("mean"), options.get("std")
         test = TestSet.of(network, Dataset(x, y, x, y), None, pixels, options.get("task"))
     wanted = test.outputs(network)
+    options = {"rounding": "nearest"} | options
     options["task"] = [kind.value for kind in test.kinds]
     scored, first = [], None
     for each in formats:

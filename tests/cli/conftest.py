@@ -5,6 +5,7 @@ import torch
 
 from qnn.cli.app import main
 from qnn.nn.zoo import DigitsCnn
+from tests.nearest import NEAREST
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def model(checkpoint, tmp_path_factory):
     """A quantized model, on disk."""
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     with pytest.raises(SystemExit) as exit_:
-        main(["quantize", "digits_cnn", "--checkpoint", str(checkpoint), "-o", str(path)])
+        main(["quantize", "digits_cnn", "--checkpoint", str(checkpoint), "-o", str(path), *NEAREST])
     assert not exit_.value.code
     return path
 

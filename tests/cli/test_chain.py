@@ -13,13 +13,16 @@ from PIL import Image
 import boards
 from hw.spec.image import Image as Memory
 from qnn.ir import serialize
+from tests.nearest import NEAREST
 
 VALUES = 3 * 1024 + 2 * 256 + 128 + 512 + 32 + 10  # of all layers, for one image
 
 
 def test_quantize_reports_both_accuracies(qnn, checkpoint, tmp_path):
     out = tmp_path / "model.safetensors"
-    code, text, _ = qnn("quantize", "digits_cnn", "--checkpoint", checkpoint, "-o", out, "--json")
+    code, text, _ = qnn(
+        "quantize", "digits_cnn", "--checkpoint", checkpoint, "-o", out, *NEAREST, "--json"
+    )
     result = json.loads(text)
     assert code == 0
     assert out.exists()
@@ -39,8 +42,8 @@ def test_quantize_takes_a_factory_of_the_current_folder(qnn, tmp_path, monkeypat
         "    first = nn.Conv2d(1, 4, 3), nn.ReLU()\n"
         "    return nn.Sequential(*first, nn.Flatten(), nn.Linear(144, 10))\n"
     )
-    weights = ("--checkpoint", "none")
-    code, _, err = qnn("quantize", "my_digits_net:build", *weights, "--mean", "0", "--std", "1")
+    arguments = ("--checkpoint", "none", "--mean", "0", "--std", "1", *NEAREST)
+    code, _, err = qnn("quantize", "my_digits_net:build", *arguments)
     assert (code, err) == (0, "")
     assert (tmp_path / "model.safetensors").exists()
 
@@ -61,7 +64,7 @@ def test_a_network_that_gives_no_classes_has_no_accuracy(qnn, tmp_path, monkeypa
     np.savez("colour.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     data = ("--data", "colour.npz")
     pixels = ("--mean", "0.5", "--std", "0.25", "--checkpoint", "none")
-    code, text, err = qnn("quantize", "two_heads:Heads", *data, *pixels)
+    code, text, err = qnn("quantize", "two_heads:Heads", *data, *pixels, *NEAREST)
     assert (code, err) == (0, "")
     start = "model.safetensors: 3-bit weights; on 8 test images without labels for its outputs "
     decibels = r"\d+\.\d dB signal to noise"
@@ -87,7 +90,7 @@ def test_images_in_folders_are_data(qnn, checkpoint, tmp_path):
                 image.save(tmp_path / "data" / part / name / f"{index}.png")
     out = tmp_path / "model.safetensors"
     arguments = ("--checkpoint", checkpoint, "--data", tmp_path / "data", "-o", out, "--json")
-    code, text, err = qnn("quantize", "digits_cnn", *arguments)
+    code, text, err = qnn("quantize", "digits_cnn", *arguments, *NEAREST)
     assert (code, err) == (0, "")
     assert json.loads(text)["test_images"] == 6
 

@@ -15,6 +15,7 @@ from qnn.cli.app import main
 from qnn.cli.going_on import going_on
 from qnn.errors import CompileError, DeviceError, ModelError, QnnError, ToolError
 from qnn.interrupt import Interrupted
+from tests.nearest import NEAREST
 
 ERRORS = [
     (ModelError("conv 'a': weights hold NaN;\nretrain it"), 3, "model"),
@@ -242,6 +243,7 @@ def test_a_factory_that_prints_does_not_break_json(tmp_path):
         "0",
         "--std",
         "1",
+        *NEAREST,
         "--json",
     ]
     done = run(arguments, cwd=tmp_path)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.nearest import NEAREST
+
 MODEL = """
 import torch
 from torch import nn
@@ -74,13 +76,15 @@ def test_after_a_large_drop_it_is_told_what_to_try(qnn, vectors):
     assert code == 0
     assert told.startswith("the error is ")
     assert told.endswith(tries)
-    code, text, err = qnn("quantize", *arguments, "--weight-bits", "2", "-o", "m.safetensors")
+    code, text, err = qnn(
+        "quantize", *arguments, "--weight-bits", "2", *NEAREST, "-o", "m.safetensors"
+    )
     assert (code, text.count("\n")) == (0, 1)
     assert tries.removeprefix("with 2x1") in err.replace("--bias-correction; ", "")
 
 
 def test_feature_vectors_go_through_every_command(qnn, vectors):
-    code, text, _ = qnn("quantize", *vectors, "-o", "m.safetensors")
+    code, text, _ = qnn("quantize", *vectors, *NEAREST, "-o", "m.safetensors")
     assert code == 0
     assert "; of 40 test images float has mean squared error " in text
     data = ("--data", "v.npz")

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.nearest import NEAREST
+
 NETS = """
 import torch
 from torch import nn
@@ -37,7 +39,7 @@ def numbers(qnn, tmp_path, monkeypatch):
 
     def quantized(factory):
         options = ("--mean", "0.5", "--std", "0.5", "--samples", "50", "--checkpoint", "none")
-        code, out, err = qnn("quantize", f"given_nets:{factory}", *options, "--json")
+        code, out, err = qnn("quantize", f"given_nets:{factory}", *options, *NEAREST, "--json")
         assert (code, err) == (0, "")
         found = json.loads(out)
         return {name: found[name] for name in ("test_images", "float", "quantized")}

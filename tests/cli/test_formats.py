@@ -46,7 +46,7 @@ def test_other_texts_are_refused(text):
 
 def quantized(qnn, checkpoint, out, *arguments):
     fixed = ("quantize", "digits_cnn", "--checkpoint", checkpoint, "-o", out, "--samples", 64)
-    return qnn(*fixed, *arguments)
+    return qnn(*fixed, "--rounding", "nearest", *arguments)
 
 
 def test_layers_may_have_bits_and_terms_of_their_own(qnn, checkpoint, tmp_path):
@@ -102,7 +102,7 @@ def test_a_budget_is_kept_and_its_use_is_printed(qnn, checkpoint, tmp_path):
 
 def test_patterns_that_match_no_layer_are_one_line(qnn, checkpoint, tmp_path):
     out = tmp_path / "m.safetensors"
-    assert quantized(qnn, checkpoint, out, "--weight-bits", "conv9=4,*=3") == (
+    assert quantized(qnn, checkpoint, out, "--weight-bits", "conv9=4,*=3", "--terms", "1") == (
         3,
         "",
         "error: weight_bits needs patterns that match a layer, not 'conv9'; the layers are stem.0, "

@@ -48,7 +48,7 @@ def same(*names):
     return all(one[name].equal(other[name]) for name in one)
 
 
-ROUNDING = ("--rounding", "adaround", "--samples", 64, "--rounding-samples", 64)
+ROUNDING = ("--rounding", "adaround", "--terms", 1, "--samples", 64, "--rounding-samples", 64)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_an_interrupted_rounding_says_how_it_goes_on_to_the_same_bits(weights, t
     assert text.endswith(", which out.safetensors.resume has")
     assert line == (
         "python -m qnn.cli quantize digits_cnn --checkpoint 'weights of a net.pt' --rounding "
-        "adaround --samples 64 --rounding-samples 64 -o out.safetensors"
+        "adaround --terms 1 --samples 64 --rounding-samples 64 -o out.safetensors"
     )
     assert kept.exists()
     assert not (tmp_path / "out.safetensors").exists()

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.nearest import NEAREST
+
 NETS = """
 from torch import nn
 
@@ -59,13 +61,12 @@ def nets(tmp_path, monkeypatch):
     ],
 )
 def test_a_model_that_cannot_be_quantized(qnn, nets, factory, text):
-    weights = ("--checkpoint", "none")
-    arguments = ("quantize", f"bad_nets:{factory}", *weights, "--mean", "0", "--std", "1")
-    assert qnn(*arguments) == (3, "", f"error: {text}\n")
+    arguments = ("--checkpoint", "none", "--mean", "0", "--std", "1", *NEAREST)
+    assert qnn("quantize", f"bad_nets:{factory}", *arguments) == (3, "", f"error: {text}\n")
 
 
 def test_a_layer_that_never_fires_is_told_in_one_line_and_costs_nothing_else(qnn, nets):
-    arguments = ("--checkpoint", "none", "--mean", "0", "--std", "1", "--samples", "8")
+    arguments = ("--checkpoint", "none", "--mean", "0", "--std", "1", "--samples", "8", *NEAREST)
     code, out, err = qnn("quantize", "bad_nets:dead", *arguments)
     assert (code, out.count("\n")) == (0, 1)
     assert err == (
@@ -75,8 +76,8 @@ def test_a_layer_that_never_fires_is_told_in_one_line_and_costs_nothing_else(qnn
 
 
 def test_data_that_does_not_fit_the_model(qnn, nets):
-    weights = ("--checkpoint", "none")
-    code, out, err = qnn("quantize", "bad_nets:colour", *weights, "--mean", "0", "--std", "1")
+    arguments = ("--checkpoint", "none", "--mean", "0", "--std", "1", *NEAREST)
+    code, out, err = qnn("quantize", "bad_nets:colour", *arguments)
     assert (code, out) == (3, "")
     first, _, last = err.partition(": Given groups=1, ")  # between the two it is torch's text
     assert first == "error: model cannot take input of shape (1, 8, 8) (without batch)"
@@ -103,7 +104,7 @@ def test_a_zoo_model_without_weights(qnn):
 
 
 def test_pixels_without_mean_and_std(qnn, nets):
-    assert qnn("quantize", "bad_nets:colour", "--checkpoint", "none") == (
+    assert qnn("quantize", "bad_nets:colour", "--checkpoint", "none", *NEAREST) == (
         3,
         "",
         "error: quantize needs mean and std to take 8-bit pixels, not pixels alone; give both, or "

@@ -7,7 +7,7 @@ import typer
 from qnn.cli.rounding import rounding_options
 from qnn.nn import artifact
 
-QUICK = ("--rounding", "discquant", "--set", "steps=3", "--set", "batch=8")
+QUICK = ("--rounding", "discquant", "--terms", "1", "--set", "steps=3", "--set", "batch=8")
 
 
 def test_options_are_of_the_kind_of_their_defaults():

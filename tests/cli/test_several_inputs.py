@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hw.spec.image import Image
+from tests.nearest import NEAREST
 from tests.runtime.board import FakeBoard
 from tests.runtime.served import served
 
@@ -42,7 +43,9 @@ def built(qnn, tmp_path, monkeypatch):
     np.savez("bare.npz", **parts)
     options = ("--data", "data.npz", "--mean", "0.5", "--std", "0.25", "--json")
     options = ("--checkpoint", "none", *options)
-    code, text, err = qnn("quantize", "policy_of_two:policy", "-o", "m.safetensors", *options)
+    code, text, err = qnn(
+        "quantize", "policy_of_two:policy", "-o", "m.safetensors", *options, *NEAREST
+    )
     assert (code, err) == (0, "")
     assert json.loads(text)["test_images"] == 6
     assert 0 <= json.loads(text)["quantized_accuracy"] <= 100
@@ -76,6 +79,7 @@ def test_data_without_labels(qnn, built):
         "policy_of_two:policy",
         "-o",
         "n.safetensors",
+        *NEAREST,
         *options[:2],
         "--mean",
         "0.5",
@@ -99,7 +103,7 @@ def test_data_of_one_input_are_one_line(qnn, built):
 def test_a_missing_input_is_one_line(qnn, built):
     with np.load("data.npz") as file:
         np.savez("less.npz", **{key: file[key] for key in file.files if key != "x_train_state"})
-    quantize = ("quantize", "policy_of_two:policy", "--checkpoint", "none")
+    quantize = ("quantize", "policy_of_two:policy", "--checkpoint", "none", *NEAREST)
     code, out, err = qnn(*quantize, "--data", "less.npz")
     assert (code, out) == (3, "")
     assert err == (

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from qnn.cli.train import _named
+from tests.nearest import NEAREST
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ("--steps", "12", "--batch", "32", "--device", "cpu")
@@ -86,7 +87,7 @@ def test_a_float_model_trains_from_its_name_and_can_be_quantized(qnn, data, tmp_
     code, said, _ = qnn("train", "digits_cnn", "--data", data, *SHORT, "-o", weights)
     assert code == 0
     assert said.startswith(f"{weights}: 12 steps on labels in ")
-    assert qnn("quantize", "digits_cnn", "--checkpoint", weights, "-o", model)[0] == 0
+    assert qnn("quantize", "digits_cnn", "--checkpoint", weights, "-o", model, *NEAREST)[0] == 0
     again = tmp_path / "again.safetensors"
     taught = ("--teacher", "digits_cnn", "--teacher-checkpoint", weights, "--weights", weights)
     assert qnn("train", "digits_cnn", "--data", data, *SHORT, *taught, "-o", again)[0] == 0
@@ -304,7 +305,7 @@ def test_a_network_of_two_heads_trains_and_one_label_for_both_is_one_line(
         "light": {"mse", "r2"},
     }
     made = ("--checkpoint", "w.safetensors", "--data", "both.npz", "-o", "m.safetensors")
-    assert qnn("quantize", "two_headed_net:network", *made)[0] == 0
+    assert qnn("quantize", "two_headed_net:network", *made, *NEAREST)[0] == 0
     grid = ("train", "m.safetensors", *SHORT, "--batch", "48", "--data", "both.npz")
     code, text, err = qnn(*grid, "-o", "t.safetensors")
     assert (code, err) == (0, "")

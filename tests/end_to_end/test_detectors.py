@@ -11,6 +11,7 @@ from qnn.tasks.structures import tensors_of
 from sim.simulate import simulate
 from sim.verify import verify
 from tests.detectors import DETECTORS, detector
+from tests.nearest import quantize
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def images():
 
 
 def built(name, images):
-    quantized = qnn.quantize(detector(name), images, weight_bits=3, terms=2)
+    quantized = quantize(detector(name), images, weight_bits=3, terms=2)
     return quantized, compile(qnn.export(quantized), "test")
 
 

@@ -12,6 +12,7 @@ from qnn.nn import artifact
 from qnn.quant.rounding import ROUNDINGS
 from sim.verify import verify
 from tests.expected import expected_tensors
+from tests.nearest import quantize
 
 BITS = {"first": 5, "*.conv": 2, "head": 4, "*": 3}
 TERMS = {"head": 2, "*": 1}
@@ -43,7 +44,7 @@ class Mixed(nn.Module):
 def mixed(**options):
     torch.manual_seed(0)
     data = torch.randn(16, 3, 9, 8)
-    return qnn.quantize(Mixed(), data, weight_bits=BITS, terms=TERMS, **options)
+    return quantize(Mixed(), data, weight_bits=BITS, terms=TERMS, **options)
 
 
 def test_each_layer_has_its_own_bits_from_plan_to_graph():

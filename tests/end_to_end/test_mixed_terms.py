@@ -12,6 +12,7 @@ from qnn.backend.array.configure import config_for
 from qnn.ir.codes import Codes
 from qnn.nn.zoo import ZOO
 from sim.verify import verify
+from tests.nearest import quantize
 
 MOST = 4
 
@@ -21,7 +22,7 @@ def design():
     """Layers of one to four terms in turn, whose channels have as many or fewer."""
     torch.manual_seed(0)
     model = ZOO["resnet20"].build().eval()
-    graph = qnn.export(qnn.quantize(model, torch.randn(8, 3, 32, 32), weight_bits=3, terms=MOST))
+    graph = qnn.export(quantize(model, torch.randn(8, 3, 32, 32), weight_bits=3, terms=MOST))
     rng, changed = np.random.default_rng(0), {}
     for number, conv in enumerate(graph.convs):
         stop = np.minimum(number % MOST + 1, np.sort(rng.integers(1, MOST + 1, conv.shape[0])))

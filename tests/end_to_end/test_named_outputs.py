@@ -18,6 +18,7 @@ from sim.junit import junit
 from sim.simulate import simulate
 from sim.verify import verify
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 
 Found = namedtuple("Found", "boxes scores")
 BOTH = {"a": ("all",), "b": ("all",)}
@@ -47,7 +48,7 @@ def images():
 @pytest.fixture(scope="module")
 def quantized(images):
     torch.manual_seed(0)
-    return qnn.quantize(Segmenting().eval(), images, weight_bits=3, terms=2)
+    return quantize(Segmenting().eval(), images, weight_bits=3, terms=2)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_an_output_has_the_keys_and_places_of_the_users_results(name):
     end, wanted = NESTED[name]
     a, b = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
     model = Made(lambda m, x: end(m.a(x), m.b(x)), a=a, b=b).eval()
-    graph = qnn.export(qnn.quantize(model, torch.randn(2, 3, 4, 4), weight_bits=3))
+    graph = qnn.export(quantize(model, torch.randn(2, 3, 4, 4), weight_bits=3))
     assert dict(graph.output_labels) == wanted
 
 

@@ -12,6 +12,7 @@ from qnn.ir.reference import reference
 from sim.verify import verify
 from tests.frontend.test_odd_models import Made
 from tests.frontend.test_recurrent import CASES, FEATURES, HIDDEN
+from tests.nearest import quantize
 
 NAMES = ("GRU", "GRU of two layers in both directions", "LSTM", "LSTM with a projection")
 
@@ -28,7 +29,7 @@ def quantized(name, steps=3):
     layer = kind(FEATURES, HIDDEN, batch_first=True, **fields)
     x = torch.randn(64, steps, FEATURES)
     head = nn.Linear(layer(x)[0].shape[-1], 4)
-    return qnn.quantize(Made(every, r=layer, head=head).eval(), x, 3, terms=2), x
+    return quantize(Made(every, r=layer, head=head).eval(), x, 3, terms=2), x
 
 
 # PyTorch says that projections run on another of its kernels.

@@ -17,6 +17,7 @@ from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles
 from sim.verify import verify
 from tests.expected import expected_tensors
+from tests.nearest import quantize
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def network():
     entry, model = ZOO["resnet18"], load_model("resnet18")
     pixels = torch.randint(0, 256, (3, *entry.shape), dtype=torch.uint8)
     reals = to_reals(pixels[:2], entry.mean, entry.std)
-    quantized = qnn.quantize(model, reals, weight_bits=3, mean=entry.mean, std=entry.std)
+    quantized = quantize(model, reals, weight_bits=3, mean=entry.mean, std=entry.std)
     return quantized, qnn.export(quantized), pixels[2:]
 
 

@@ -20,6 +20,7 @@ from qnn.nn.zoo import load_model
 from sim.cycles import simulate_cycles
 from sim.verify import verify
 from tests.expected import expected_tensors
+from tests.nearest import quantize
 from tests.shared_data import cifar_test, cifar_train
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,7 @@ def network(folder: Path):
     """The quantized model and its graph."""
     model = load_model("resnet20", folder / "resnet20_cifar10.pt")
     images, _ = cifar_train(folder)
-    quantized = qnn.quantize(model, images[:256], weight_bits=4, mean=MEAN, std=STD)
+    quantized = quantize(model, images[:256], weight_bits=4, mean=MEAN, std=STD)
     return quantized, qnn.export(quantized)
 
 

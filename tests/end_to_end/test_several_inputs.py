@@ -23,6 +23,7 @@ from sim.verify import verify
 from tests.compiler import small_graphs
 from tests.expected import expected_tensors
 from tests.graphs import Limits, graphs, images
+from tests.nearest import quantize
 
 CONFIG = named_config("test", weight_bits=4)
 STRIPS = replace(CONFIG, feature_words=128, weight_words=128, parameter_words=16)
@@ -89,7 +90,7 @@ def quantized_and_data(name):
     kind, shapes = NETWORKS[name]
     torch.manual_seed(1)
     given = data(shapes, 12)
-    return qnn.quantize(kind(), given, weight_bits=4), tuple(x[:3] for x in given)
+    return quantize(kind(), given, weight_bits=4), tuple(x[:3] for x in given)
 
 
 def chain(name, batch, devices):
@@ -133,7 +134,7 @@ def test_pixels_beside_reals():
     pixels = torch.randint(0, 256, (8, 3, 11, 9), dtype=torch.uint8)
     (state,) = data([(7,)], 8)
     options = {"mean": (0.5, None), "std": (0.25, None)}
-    graph = qnn.export(qnn.quantize(ImageAndVector(), (pixels, state), **options))
+    graph = qnn.export(quantize(ImageAndVector(), (pixels, state), **options))
     design = qnn.compile(graph, CONFIG)
     assert [table is None for table in design.artifact.pixel_tables] == [False, True]
     assert verify(design, (pixels, state), "functional").passed

@@ -20,6 +20,7 @@ from qnn.nn.zoo import ZOO, load_model
 from sim.cycles import simulate_cycles
 from sim.verify import verify
 from tests.expected import expected_tensors
+from tests.nearest import quantize
 
 SETS = {"dscnn": shared.tiny_kws, "mobilenetv1_vww": shared.tiny_vww}
 BOTH = pytest.mark.parametrize("name", SETS)
@@ -37,7 +38,7 @@ def quantized_of(name, folder, weight_bits, count=64, **options):
     entry, (sample, _, _) = ZOO[name], data(name, folder)
     model = load_model(name, shared.checkpoint(folder, name))
     options |= {"weight_bits": weight_bits, "mean": entry.mean, "std": entry.std}
-    return qnn.quantize(model, sample[:: len(sample) // count], **options)
+    return quantize(model, sample[:: len(sample) // count], **options)
 
 
 def config(weight_bits):

@@ -9,6 +9,7 @@ from qnn.frontend.fuse import fuse
 from qnn.ir.reference import reference
 from qnn.tasks.measures import signal_to_noise
 from tests.float_results import float_results
+from tests.nearest import quantize
 
 
 def check_floats(model: nn.Module, images: Tensor) -> None:
@@ -20,7 +21,7 @@ def check_floats(model: nn.Module, images: Tensor) -> None:
 
 def check_integers(model: nn.Module, images: Tensor, decibels: float) -> None:
     """Every integer is the reference's, and the finest are nearer to the model than that."""
-    quantized = qnn.quantize(model, images, terms=4, activation_bits=16)
+    quantized = quantize(model, images, terms=4, activation_bits=16)
     tensors, graph = quantized.tensors(images), qnn.export(quantized)
     for tensor, found in reference(graph, tensors[graph.inputs[0].name].numpy()).items():
         assert (found == tensors[tensor].numpy()).all(), tensor

@@ -8,8 +8,8 @@ from qnn.errors import ModelError
 from qnn.frontend.check import check
 from qnn.frontend.fuse import fuse
 from qnn.ir.graph import Output
-from qnn.ptq.quantize import quantize
 from tests.frontend.float_text import parse
+from tests.nearest import quantize
 
 GRAPH = """\
 x = input() 2x4x4

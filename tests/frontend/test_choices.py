@@ -10,6 +10,7 @@ from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import run
 from sim.verify import verify
+from tests.nearest import quantize
 
 
 class Two(nn.Module):
@@ -85,7 +86,7 @@ def check(model, images):
 @pytest.mark.parametrize("model", [(Two, CHOICES["masked fill"]), (Unpooled, 3, 2, 1)])
 def test_integers_are_the_same_on_the_simulated_hardware(model):
     network, images = made(*model)
-    design = qnn.compile(qnn.export(qnn.quantize(network, images, terms=2)), "test")
+    design = qnn.compile(qnn.export(quantize(network, images, terms=2)), "test")
     report = verify(design, images[:1].numpy(), "functional")
     assert report.passed
     assert report.values_compared

@@ -16,6 +16,7 @@ from qnn.frontend.fuse import fuse
 from qnn.ir.encode import encode_input
 from sim.verify import verify
 from tests.frontend.checks import check_floats, check_integers
+from tests.nearest import quantize
 
 LAMBDA = re.compile(r"test_expansions\.py:(\d+)\)")
 
@@ -155,7 +156,7 @@ def test_its_integers_are_the_references_and_near_the_float_ones(name):
 @pytest.mark.parametrize("name", ["group norm", "layer norm of channels", "softmax of two paths"])
 def test_it_verifies_on_the_functional_simulator(name):
     model, images = made(name)
-    graph = qnn.export(qnn.quantize(model, images, 3, terms=2))
+    graph = qnn.export(quantize(model, images, 3, terms=2))
     design = qnn.compile(graph, named_config("test", activation_bits=8), batch=2)
     report = verify(design, encode_input(graph, images[:2].numpy()), "functional")
     assert report.passed, report
@@ -169,7 +170,7 @@ def test_a_group_norm_and_a_softmax_are_in_rtl_what_they_are_in_the_reference():
         return F.group_norm(x, 2) * x.softmax(1)
 
     model, images = Behind(both).eval(), torch.randn(4, 3, 4, 4)
-    graph = qnn.export(qnn.quantize(model, images, 3))
+    graph = qnn.export(quantize(model, images, 3))
     design = qnn.compile(graph, named_config("test", activation_bits=8))
     report = verify(design, encode_input(graph, images[:1].numpy()), "rtl")
     assert report.passed, report

@@ -18,6 +18,7 @@ from qnn.tasks.structures import tensors_of
 from tests.detectors import DETECTORS, detector
 from tests.float_results import float_results
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_boxes_are_decoded_by_the_host_and_are_the_same_everywhere(name, images)
     assert [type(node).__name__ for node in fused.nodes] == ["FloatInput", *["FloatConv"] * 5]
     for found, real in zip(float_results(fused, images), wanted, strict=True):
         torch.testing.assert_close(found, real, rtol=1e-4, atol=1e-4)
-    quantized = qnn.quantize(model, images, weight_bits=3, terms=4)
+    quantized = quantize(model, images, weight_bits=3, terms=4)
     graph = qnn.export(quantized)
     graph = parse(text(from_bytes(to_bytes(graph)), full=True))
     found = decode(graph, reference(graph, encode_input(graph, images.numpy())))
@@ -157,7 +158,7 @@ def test_integers_and_masks_are_of_their_kind_and_the_same_everywhere(name, imag
     end, kind = WHOLE[name]
     model = Made(lambda m, x: end(m.a(x)), a=conv(4)).eval()
     wanted = model(images).numpy()
-    quantized = qnn.quantize(model, images, weight_bits=4, terms=4)
+    quantized = quantize(model, images, weight_bits=4, terms=4)
     graph = from_bytes(to_bytes(qnn.export(quantized)))
     (found,) = decode(graph, reference(graph, encode_input(graph, images.numpy())))
     assert (found.dtype, found.shape) == (kind, wanted.shape)
@@ -178,7 +179,7 @@ def test_a_grid_that_differs_from_image_to_image_is_refused(images):
 
 def test_training_and_rounding_go_through_decoded_boxes(images):
     model = detector("YOLOv8")
-    quantized = qnn.quantize(
+    quantized = quantize(
         model, images, weight_bits=3, rounding="adaround", rounding_options={"steps": 2}
     )
     before = quantized(images)

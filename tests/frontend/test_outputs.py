@@ -26,6 +26,7 @@ from qnn.ir.text import parse, text
 from qnn.tasks.structures import on_tensors, tensors_of
 from tests.float_results import float_results
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 
 
 def conv(outputs: int):
@@ -130,7 +131,7 @@ def images():
 @pytest.mark.parametrize("name", HEADS)
 def test_an_output_has_the_users_shape_and_values_everywhere(name, images):
     model, outputs, *host = HEADS[name]
-    quantized = qnn.quantize(model.eval(), images, weight_bits=3, terms=4)
+    quantized = quantize(model.eval(), images, weight_bits=3, terms=4)
     graph = qnn.export(quantized)
     lines = [f"return {outputs}", *(f"host {line}" for line in host)]
     assert text(graph).splitlines()[-len(lines) :] == lines
@@ -158,7 +159,7 @@ def test_a_float_graph_lays_its_outputs_out_as_the_model_does(images):
 
 
 def test_an_order_that_is_none_is_refused(images):
-    graph = qnn.export(qnn.quantize(HEADS["parts"][0].eval(), images, weight_bits=3))
+    graph = qnn.export(quantize(HEADS["parts"][0].eval(), images, weight_bits=3))
     for axes in ("2x64:0.0", "2x63:1.0", "64:0;softmax=0"):
         wrong = Graph(graph.nodes, (Output("a.0", (2, 8, 8), axes), graph.outputs[1]))
         with pytest.raises(CompileError, match=r"^output 'a\.0' needs "):
@@ -170,7 +171,7 @@ def test_of_equal_scores_the_first_is_the_class_everywhere(images):
     with torch.no_grad():
         for each in (model.a.weight, model.a.bias):
             each[2:] = each[:2]  # so that two classes are equal everywhere
-    quantized = qnn.quantize(model, images, weight_bits=3)
+    quantized = quantize(model, images, weight_bits=3)
     graph = qnn.export(quantized)
     tensors = reference(graph, encode_input(graph, images.numpy()))
     integers = torch.from_numpy(tensors["a"])
@@ -233,7 +234,7 @@ NAMED = {
 def test_results_have_the_names_of_the_users_model_everywhere(name, images):
     finish, names, places = NAMED[name]
     model = Made(lambda m, x: finish(m.a(x)), a=conv(4)).eval()
-    quantized = qnn.quantize(model, images, weight_bits=3)
+    quantized = quantize(model, images, weight_bits=3)
     graph = qnn.export(quantized)
     graph = parse(text(from_bytes(to_bytes(graph)), full=True))
     assert tuple(each.name for each in results_of(graph.outputs, graph.host)) == names
@@ -255,7 +256,7 @@ def test_results_have_the_names_of_the_users_model_everywhere(name, images):
 )
 def test_results_without_names_of_their_own_are_as_before(finish, images):
     model = Made(lambda m, x: finish(m.a(x)), a=conv(4)).eval()
-    given = qnn.quantize(model, images, weight_bits=3)(images)
+    given = quantize(model, images, weight_bits=3)(images)
     assert type(given) in (tuple, torch.Tensor)
     host = capture(model, images).host
     assert host is None or not any(isinstance(k, str) for p in paths_of(host.structure) for k in p)
@@ -263,7 +264,7 @@ def test_results_without_names_of_their_own_are_as_before(finish, images):
 
 def test_training_sees_the_scores_that_a_class_is_chosen_by(images):
     model = Made(lambda m, x: m.a(x).argmax(1), a=conv(4)).eval()
-    quantized = qnn.quantize(model, images, weight_bits=3)
+    quantized = quantize(model, images, weight_bits=3)
     (scores,) = quantized.unfinished(images)
     assert torch.equal(scores.argmax(1), quantized(images))
     assert torch.equal(quantized.train()(images), scores)
@@ -329,7 +330,7 @@ def test_the_class_of_joined_heads_is_chosen_behind_the_join(images):
         return torch.cat(heads, 2).argmax(1)
 
     model = Made(head, a=conv(5), b=conv(5)).eval()
-    quantized = qnn.quantize(model, images, weight_bits=3, terms=4)
+    quantized = quantize(model, images, weight_bits=3, terms=4)
     graph = qnn.export(quantized)
     assert text(graph).splitlines()[-3:] == [
         "return a 5x64 axes=320:0;join=1, b 5x16 axes=80:0",
@@ -345,7 +346,7 @@ def test_the_class_of_joined_heads_is_chosen_behind_the_join(images):
 def test_joined_heads_are_one_tensor_of_parts_everywhere(name, images):
     head, shape = JOINED[name]
     model = Made(head, a=conv(15), b=conv(15)).eval()
-    quantized = qnn.quantize(model, images, weight_bits=3, terms=4)
+    quantized = quantize(model, images, weight_bits=3, terms=4)
     graph = qnn.export(quantized)
     graph = parse(text(from_bytes(to_bytes(graph)), full=True))
     # The parts are what the accelerator gives; no place of them is copied.
@@ -363,7 +364,7 @@ def test_joined_heads_are_one_tensor_of_parts_everywhere(name, images):
 
 def test_parts_that_do_not_continue_each_other_are_refused(images):
     model = Made(detector, a=conv(15), b=conv(15)).eval()
-    graph = qnn.export(qnn.quantize(model, images, weight_bits=3))
+    graph = qnn.export(quantize(model, images, weight_bits=3))
     wrong = Graph(graph.nodes, graph.outputs[:-1])
     assert wrong.outputs
     with pytest.raises(CompileError) as caught:

@@ -15,6 +15,7 @@ from qnn.ir.encode import decode, encode_input
 from qnn.ir.reference import reference
 from tests.float_results import float_results
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 
 # Each line uses a few of the parts that it may use.
 pytestmark = pytest.mark.filterwarnings("ignore:weights of '")
@@ -194,7 +195,7 @@ NEW = (
 @pytest.mark.parametrize("name", NEW)
 def test_a_synonym_has_the_same_integers_everywhere(name):
     made = model(TAKEN[name])
-    quantized = qnn.quantize(made, IMAGES, weight_bits=3, terms=4, activation_bits=10)
+    quantized = quantize(made, IMAGES, weight_bits=3, terms=4, activation_bits=10)
     graph = qnn.export(quantized)
     with torch.no_grad():
         given, real = quantized(IMAGES).numpy(), made(IMAGES).numpy()

@@ -10,6 +10,7 @@ from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import run
 from qnn.ir.reference import reference
+from tests.nearest import quantize
 
 SHAPE = (6, 7, 5)
 
@@ -89,7 +90,7 @@ def test_each_is_computed_as_the_model_does_whatever_is_spread(join, kind):
 def test_the_quantized_model_is_its_graph_and_near_the_float_one(join, kind):
     model = made(JOINS[join], kind)
     images = torch.randn(32, *SHAPE)
-    quantized = qnn.quantize(model, images, terms=4, activation_bits=12)
+    quantized = quantize(model, images, terms=4, activation_bits=12)
     tensors = quantized.tensors(images)
     graph = qnn.export(quantized)
     found = reference(graph, tensors[graph.inputs[0].name].numpy())
@@ -122,7 +123,7 @@ def test_maxima_and_minima_of_tensors_of_one_type_are_exact(greatest):
     # The range of each is known to calibration.
     for one, sign in zip(images, (1, -1), strict=True):
         one[:, 0, 0, 0], one[:, 0, 0, 1] = 127 / 64 * sign, -127 / 64 * sign
-    quantized = qnn.quantize(Extremes().eval(), images)
+    quantized = quantize(Extremes().eval(), images)
     assert (quantized(*images) == Extremes()(*images)).all()
 
 
@@ -136,7 +137,7 @@ def test_what_is_spread_over_space_keeps_its_type():
 def test_learning_passes_through_products_that_are_not_clamped():
     model = made(lambda a, b: (a * b).relu(), "gate")
     images = torch.randn(16, *SHAPE)
-    quantized = qnn.quantize(model, images, terms=4)
+    quantized = quantize(model, images, terms=4)
     product = next(layer for layer in quantized.layers.values() if hasattr(layer, "other_exponent"))
     one = torch.randint(-5, 6, (1, 6, 7, 5)).float().requires_grad_()
     gate = torch.randint(-5, 6, (1, 6, 1, 1)).float().requires_grad_()
@@ -153,7 +154,7 @@ def test_learning_passes_through_products_that_are_not_clamped():
 
 def test_a_saved_model_with_products_loads_as_it_was(tmp_path):
     images = torch.randn(8, *SHAPE)
-    quantized = qnn.quantize(made(torch.mul, "gate"), images)
+    quantized = quantize(made(torch.mul, "gate"), images)
     qnn.save(quantized, tmp_path / "q.safetensors")
     back = qnn.load(tmp_path / "q.safetensors")
     assert back.plan == quantized.plan
@@ -162,7 +163,7 @@ def test_a_saved_model_with_products_loads_as_it_was(tmp_path):
 
 def test_a_product_whose_operand_has_another_exponent_is_refused(tmp_path):
     images = torch.randn(8, *SHAPE)
-    quantized = qnn.quantize(made(torch.mul, "gate"), images)
+    quantized = quantize(made(torch.mul, "gate"), images)
     name = next(plan.name for plan in quantized.plan.layers if "mul" in plan.name)
     quantized.layer(name).other_exponent += 1
     qnn.save(quantized, tmp_path / "q.safetensors")
@@ -178,7 +179,7 @@ def test_a_result_has_no_finer_places_than_its_product():
         model.other.weight.mul_(1e-6)
         model.other.bias.fill_(0.0)
     images = torch.randn(8, *SHAPE)
-    quantized = qnn.quantize(model, images)
+    quantized = quantize(model, images)
     product = next(layer for layer in quantized.layers.values() if hasattr(layer, "other_exponent"))
     assert not product.epilogue().left.any()
 

@@ -16,6 +16,7 @@ from qnn.ir.text import parse, text
 from sim.verify import verify
 from tests.frontend.test_odd_models import Made
 from tests.frontend.test_recurrent import graph_of
+from tests.nearest import quantize
 
 DEPTH, SIZE = 7, 6
 X = torch.randn(2, DEPTH, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
@@ -116,7 +117,7 @@ def test_a_network_of_volumes_has_the_same_integers_everywhere():
         *(nn.Flatten(), nn.Linear(4 * 2 * 3 * 3, 5)),
     ).eval()
     x = torch.randn(8, 2, 4, SIZE, SIZE)
-    quantized = qnn.quantize(model, x, 3, terms=2)
+    quantized = quantize(model, x, 3, terms=2)
     graph = parse(text(from_bytes(to_bytes(qnn.export(quantized))), full=True))
     assert (graph.inputs[0].axes, graph.inputs[0].shape) == ("C4HW", (8, SIZE, SIZE))
     given = encode_input(graph, x[:2].numpy())
@@ -130,7 +131,7 @@ def test_a_network_of_volumes_has_the_same_integers_everywhere():
 
 def test_a_volume_of_other_frames_is_refused_with_its_shape():
     model = nn.Sequential(nn.Conv3d(1, 1, 1), nn.Flatten(), nn.Linear(3 * 4 * 4, 2)).eval()
-    quantized = qnn.quantize(model, torch.randn(4, 1, 3, 4, 4))
+    quantized = quantize(model, torch.randn(4, 1, 3, 4, 4))
     wrong = torch.randn(2, 1, 2, 4, 4)
     needs = "input 'input' needs "
     with pytest.raises(ModelError) as caught:

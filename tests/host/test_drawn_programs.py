@@ -20,6 +20,7 @@ from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.nn.model import QuantizedModel
 from qnn.tasks.structures import tensors_of
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 
 SHAPES = [(2, 3, 4), (5,)]  # of what the network gives for an image
 BINARY = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
@@ -33,7 +34,7 @@ def network():
         torch.manual_seed(0)
         a, b = nn.Conv2d(3, 2, 1), nn.Linear(36, 5)
     model = Made(lambda m, x: (m.a(x), m.b(x.flatten(1))), a=a, b=b).eval()
-    return qnn.quantize(model, IMAGES, weight_bits=3)
+    return quantize(model, IMAGES, weight_bits=3)
 
 
 def with_host(program):

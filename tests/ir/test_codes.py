@@ -10,6 +10,7 @@ from hw.spec.image import Image
 from qnn.errors import DeviceError, ModelError
 from qnn.ir.encode import encode_input
 from qnn.runtime.values import encode
+from tests.nearest import quantize
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def design():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
     x = torch.randn(32, 6)
-    return model, x, qnn.compile(qnn.export(qnn.quantize(model, x)), "test")
+    return model, x, qnn.compile(qnn.export(quantize(model, x)), "test")
 
 
 def test_codes_are_what_reals_are_encoded_to(design):
@@ -57,7 +58,7 @@ def test_integers_that_are_not_said_to_be_codes_are_refused(design, run):
 def test_the_model_itself_takes_no_integers(design):
     model, x, _ = design
     with pytest.raises(ModelError) as error:
-        qnn.quantize(model, x)(x.long())
+        quantize(model, x)(x.long())
     assert str(error.value) == (
         "input 'input' takes reals here, as floats, not torch.int64; pass x.float()"
     )

@@ -7,8 +7,8 @@ from torch import nn
 
 from qnn.errors import QnnError
 from qnn.nn import artifact
-from qnn.ptq.quantize import quantize
 from qnn.tensor_file import write_tensors
+from tests.nearest import quantize
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from qnn.ir.reference import reference
 from qnn.nn import artifact
 from qnn.nn.learn import finish, learnable, prepare
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
+from tests.nearest import quantize
 
 TERMS = {"0": [1, 3, 2, 1], "3": (2, 1, 1, 2, 2, 1, 1, 2), "*": 2}
 QUICK = {

@@ -3,7 +3,7 @@ from qnn.nn.digits import train_on_grid, trained_digits_cnn
 from qnn.nn.preprocess import to_reals
 from qnn.nn.training import accuracy
 from qnn.nn.zoo import ZOO
-from qnn.ptq.quantize import quantize
+from tests.nearest import quantize
 
 
 def test_the_digits_network_learns_and_loses_little_on_its_grid():

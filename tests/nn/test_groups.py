@@ -13,8 +13,8 @@ from qnn.ir.reference import reference
 from qnn.nn.learn import finish, learnable, prepare
 from qnn.nn.round import round_module
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.ptq.sensitivity import Budget
+from tests.nearest import quantize
 
 QUICK = {
     "nearest": {},

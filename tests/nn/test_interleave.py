@@ -8,6 +8,7 @@ import qnn
 from qnn.ir.encode import encode_input
 from qnn.ir.ops import Interleave
 from qnn.ir.reference import reference
+from tests.nearest import quantize
 from tests.nn.checks import check_saved
 
 X = torch.randn(16, 3, 5, 6, generator=torch.Generator().manual_seed(3))
@@ -23,13 +24,13 @@ def upsampling():
 
 
 def test_a_saved_model_with_phases_loads_as_it_was(tmp_path):
-    check_saved(qnn.quantize(upsampling(), X), X, tmp_path / "up.safetensors")
+    check_saved(quantize(upsampling(), X), X, tmp_path / "up.safetensors")
 
 
 @pytest.mark.parametrize("rounding", ["gptq", "discquant"])
 def test_phases_are_rounded_with_data(rounding):
     options = {"steps": 4} if rounding == "discquant" else None
-    quantized = qnn.quantize(upsampling(), X, rounding=rounding, rounding_options=options)
+    quantized = quantize(upsampling(), X, rounding=rounding, rounding_options=options)
     graph = qnn.export(quantized)
     codes = encode_input(graph, X.numpy())
     output = graph.outputs[0].name
@@ -39,7 +40,7 @@ def test_phases_are_rounded_with_data(rounding):
 
 
 def test_phases_learn_in_training():
-    quantized = qnn.quantize(upsampling(), X).train()
+    quantized = quantize(upsampling(), X).train()
     quantized(X).square().mean().backward()
     phases = [quantized.layer(f"2.{place}") for place in ("0_0", "0_1", "1_0", "1_1")]
     assert all(bool(phase.weight.grad.any()) for phase in phases)

@@ -15,10 +15,10 @@ from qnn.ir.reference import reference
 from qnn.nn.learn import finish, finished, folded_copy, learnable, prepare
 from qnn.nn.learning import LearnedExponent
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.estimators import ESTIMATORS
 from tests.models import as_arrays, as_tuple, quantized, results_of
+from tests.nearest import quantize
 from tests.random_networks.campaign import drawn
 
 EVERY_TERM = ("straight_through", "clipped_straight_through", "reconstructed", "lsq", "inq")

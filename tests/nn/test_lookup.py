@@ -16,9 +16,9 @@ from qnn.nn.artifact import load, save
 from qnn.nn.learn import finish, prepare
 from qnn.nn.lookup import Lookup
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.quant.qtype import QType
 from tests.functions.texts import function
+from tests.nearest import quantize
 
 FUNCTIONS = (
     nn.Sigmoid(),

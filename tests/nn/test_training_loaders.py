@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 import qnn
 from qnn.errors import ModelError
 from qnn.nn.training.gather import gathered
+from tests.nearest import quantize
 
 X = torch.randn(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(40) % 3
@@ -104,9 +105,9 @@ def test_batches_that_do_not_fit_are_refused(data, text):
 
 
 def test_a_data_set_of_items_calibrates():
-    wanted = qnn.quantize(network(), X).state_dict()
+    wanted = quantize(network(), X).state_dict()
     for data in (ITEMS, FORMS["ordered"]):
-        found = qnn.quantize(network(), data).state_dict()
+        found = quantize(network(), data).state_dict()
         assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 

@@ -19,6 +19,7 @@ from qnn.nn.training.losses import losses
 from qnn.quant.rounding import ROUNDINGS
 from qnn.tasks.kinds import TaskKind
 from qnn.tasks.losses import TaskLoss, spread
+from tests.nearest import quantize
 
 RECIPE = qnn.Recipe(steps=60, batch=16, rate=1e-2)
 
@@ -175,7 +176,7 @@ def test_the_main_and_the_auxiliary_result_learn_each_pixels_class():
     assert report.task == {"out": "pixels", "aux": "pixels"}
     assert report.test["out"]["mean_iou"] > 80
     assert report.test["aux"]["mean_iou"] > 80
-    quantized = qnn.quantize(model, x, weight_bits=3)
+    quantized = quantize(model, x, weight_bits=3)
     again = qnn.train(quantized, (x, y), recipe, teacher=model, validation=(x, {"out": y}))
     assert again.test["out"]["mean_iou"] > 80
     assert not again.test["aux"]
@@ -193,7 +194,7 @@ def test_a_loss_of_the_users_gets_what_the_float_model_gives(teacher):
 
     model = made(Map)
     report = qnn.train(model, (x, y), RECIPE, loss=loss, validation=(x, y))
-    before = qnn.quantize(model, x, weight_bits=2)
+    before = quantize(model, x, weight_bits=2)
     assert report.test["loss"] < report.loss * 1.5
     assert report.task == {}
     if teacher:
@@ -214,7 +215,7 @@ def test_a_detector_of_three_heads_learns_by_its_own_loss_and_from_its_teacher()
     report = qnn.train(model, (x, boxes), RECIPE, loss=loss, validation=(x, boxes))
     with torch.no_grad():
         assert report.test["loss"] < float(loss(made(Detector)(x), boxes))
-    quantized = qnn.quantize(model, x[:32], weight_bits=2)
+    quantized = quantize(model, x[:32], weight_bits=2)
     before = distances(model, quantized, x[32:])
     report = qnn.train(quantized, x[:32], RECIPE, teacher=model)
     # Boxes, scores and classes side by side do not compete.
@@ -242,8 +243,8 @@ def test_rounding_that_learns_is_nearer_to_the_teacher_in_each_head(give):
     )
     unseen = samples(256, seed=1)[0]
     options = {"steps": 150, "batch": 64, "loss": "squared"}
-    nearest = qnn.quantize(model, x, weight_bits=2)
-    learnt = qnn.quantize(model, x, weight_bits=2, rounding="discquant", rounding_options=options)
+    nearest = quantize(model, x, weight_bits=2)
+    learnt = quantize(model, x, weight_bits=2, rounding="discquant", rounding_options=options)
     before, after = (distances(model, each, unseen) for each in (nearest, learnt))
     assert all(new < old for new, old in zip(after, before, strict=True))
     assert equal_integers(learnt, unseen[:8])
@@ -258,7 +259,7 @@ def test_labels_of_a_loader_tell_what_rounding_keeps_of_each_head(together):
 
     def rounded(data, **given):
         made = {"weight_bits": 2, "rounding": "discquant", "rounding_options": options, **given}
-        return torch.cat([t.flatten() for t in qnn.quantize(model, data, **made)(x[:8])])
+        return torch.cat([t.flatten() for t in quantize(model, data, **made)(x[:8])])
 
     found = rounded([(x, (y, boxes)) if together else (x, y, boxes)])
     assert torch.equal(found, rounded(x, task=("classes", "regression")))

@@ -11,7 +11,7 @@ from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, train
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.watch import LossWindow, Tally
-from qnn.ptq.quantize import quantize
+from tests.nearest import quantize
 
 RECIPE = Recipe(steps=30, batch=8, rate=1e-3)
 

@@ -11,8 +11,8 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.interrupt import Interrupted
 from qnn.nn.training import Recipe, train
-from qnn.ptq.quantize import quantize
 from qnn.quant.estimators import ESTIMATORS
+from tests.nearest import quantize
 
 MEAN, STD = (0.5,), (0.25,)
 STEPS = 12

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-import qnn
 from qnn.nn.data import Dataset
 from qnn.ptq.compare import TestSet
 from tests.frontend.test_odd_models import Made
+from tests.nearest import quantize
 
 CHOICES = {
     "classes": (lambda m, x: m.a(x.flatten(1)).argmax(1), "classes"),
@@ -30,7 +30,7 @@ def test_a_network_that_names_classes_is_measured_by_them(name):
         model = Made(choose, a=layer).eval()
         x = torch.randn(16, 3, 6, 6)
     y = model(x).reshape(16, 6, 6) if task == "pixels" else model(x).reshape(16)
-    quantized = qnn.quantize(model, x, weight_bits=3, terms=2)
+    quantized = quantize(model, x, weight_bits=3, terms=2)
     test = TestSet.of(model, Dataset(x, y, x, y), None, (None, None))
     found = test.compared(model, quantized)
     assert (found["task"], found["float_accuracy"]) == (task, 100.0)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from qnn.ptq import correct_bias
-from qnn.ptq.quantize import quantize
 from qnn.tasks.kinds import TaskKind
+from tests.nearest import quantize
 
 
 def built(*layers):

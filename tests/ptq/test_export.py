@@ -9,7 +9,7 @@ from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.nn.zoo import ZOO, DigitsCnn, load_model
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
+from tests.nearest import quantize
 from tests.shared_data import cifar_test, cifar_train
 
 CHECKPOINTS = {"resnet20": "resnet20_cifar10.pt", "resnet8": "tiny_ic_resnet8.pt"}

@@ -17,8 +17,8 @@ from qnn.ir.reference import reference
 from qnn.nn import artifact
 from qnn.nn.training import Recipe, train
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.ptq.sensitivity import Budget
+from tests.nearest import quantize
 
 
 class ImageAndVector(nn.Module):

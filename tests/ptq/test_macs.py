@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
+from tests.nearest import quantize
 
 # Every example has a normalisation, which few of them use.
 pytestmark = pytest.mark.filterwarnings("ignore:weights of 'norm':qnn.errors.QnnWarning")

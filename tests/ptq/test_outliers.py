@@ -10,8 +10,8 @@ from torch import nn
 from qnn.errors import QnnWarning
 from qnn.nn.digits import digits, trained_digits_cnn
 from qnn.nn.zoo import ZOO
-from qnn.ptq.quantize import quantize
 from qnn.quant.histogram import Histogram
+from tests.nearest import quantize
 
 
 def network():

@@ -10,8 +10,8 @@ from qnn.ir.check import check
 from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from tests.models import quantized
+from tests.nearest import quantize
 from tests.random_networks.campaign import drawn
 from tests.random_networks.chain import check_integers
 

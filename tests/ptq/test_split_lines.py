@@ -14,6 +14,7 @@ from qnn.ptq.calibrate import observe
 from qnn.ptq.outliers import Peaks
 from qnn.ptq.split_lines import split_lines
 from qnn.tasks.measures import signal_to_noise
+from tests.nearest import quantize
 
 LIKE_RELU = {
     "silu": nn.SiLU(),
@@ -66,7 +67,7 @@ def split_of(function, bits):
 def test_a_function_near_a_relu_costs_wide_activations_nothing(name):
     model = Activated(LIKE_RELU[name]).eval()
     # Weights of five terms, so that what is lost is the function's.
-    quantized = qnn.quantize(model, images(), weight_bits=4, terms=5, activation_bits=16)
+    quantized = quantize(model, images(), weight_bits=4, terms=5, activation_bits=16)
     with torch.no_grad():
         assert signal_to_noise(model(images()).numpy(), quantized(images()).numpy()) > 64
 
@@ -83,7 +84,7 @@ def test_a_line_and_a_table_are_the_function(name):
 
 
 def test_a_line_and_a_table_are_the_same_integers_in_the_reference():
-    quantized = qnn.quantize(Activated(nn.SiLU()).eval(), images(), terms=4, activation_bits=16)
+    quantized = quantize(Activated(nn.SiLU()).eval(), images(), terms=4, activation_bits=16)
     tensors, exported = quantized.tensors(images()), qnn.export(quantized)
     inputs = tensors[exported.inputs[0].name].numpy()
     for name, value in reference(exported, inputs).items():
@@ -93,7 +94,7 @@ def test_a_line_and_a_table_are_the_same_integers_in_the_reference():
 def test_the_functions_result_is_still_an_output():
     model = Activated(nn.Hardswish()).eval()
     model.last = nn.Identity()
-    quantized = qnn.quantize(model, images(), weight_bits=4, terms=5, activation_bits=16)
+    quantized = quantize(model, images(), weight_bits=4, terms=5, activation_bits=16)
     with torch.no_grad():
         assert signal_to_noise(model(images()).numpy(), quantized(images()).numpy()) > 64
 
@@ -103,7 +104,7 @@ def test_a_product_with_a_function_is_split_too():
         def forward(self, x):
             return F.silu(x * x.flip(1))
 
-    quantized = qnn.quantize(Gated(), images(), activation_bits=16)
+    quantized = quantize(Gated(), images(), activation_bits=16)
     with torch.no_grad():
         assert signal_to_noise(Gated()(images()).numpy(), quantized(images()).numpy()) > 64
 
@@ -129,7 +130,7 @@ def test_a_function_that_ends_flat_keeps_one_table(name):
 
 def test_a_layers_formats_go_by_its_name_as_before():
     bits = {"conv": 3, "last": 4}
-    quantized = qnn.quantize(
+    quantized = quantize(
         Activated(nn.SiLU()).eval(), images(), weight_bits=bits, activation_bits=16
     )
     found = {conv.name: conv.weight_bits for conv in quantized.plan.convs if not conv.fixed}

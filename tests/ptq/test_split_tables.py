@@ -17,6 +17,7 @@ from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
 from qnn.tasks.measures import signal_to_noise
 from tests.functions.texts import function
+from tests.nearest import quantize
 
 
 class Normed(nn.Module):
@@ -47,7 +48,7 @@ def of_many_ranges(spread):
 def test_images_of_variances_a_hundred_times_apart_are_normalised_alike(name):
     images = of_many_ranges(10)
     model = Normed(NORMS[name]).eval()
-    quantized = qnn.quantize(model, images, terms=4, activation_bits=16)
+    quantized = quantize(model, images, terms=4, activation_bits=16)
     with torch.no_grad():
         wanted, got = model(images).numpy(), quantized(images).numpy()
     for each in (0, 7, 14):
@@ -65,7 +66,7 @@ def test_two_tables_are_the_function_and_the_reference():
     assert names <= found.keys()
     whole, parts = (run(each, images)[each.outputs[0].name] for each in (graph, split))
     torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-4)
-    quantized = qnn.quantize(model, images)
+    quantized = quantize(model, images)
     tensors = quantized.tensors(images)
     exported = qnn.export(quantized)
     inputs = tensors[exported.inputs[0].name].numpy()
@@ -126,6 +127,6 @@ def test_sums_that_are_always_near_zero_have_the_places_of_what_they_sum():
 
     model = nn.Sequential(nn.Linear(5, 8), Twice()).eval()
     images = torch.randn(16, 5)
-    quantized = qnn.quantize(model, images, terms=4, activation_bits=16)
+    quantized = quantize(model, images, terms=4, activation_bits=16)
     with torch.no_grad():
         assert signal_to_noise(model(images).numpy(), quantized(images).numpy()) > 40

@@ -14,9 +14,9 @@ from qnn.ir.ops import Input
 from qnn.ir.reference import reference
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.ptq.spread_pixels import spread_pixels
 from qnn.quant.qtype import QType
+from tests.nearest import quantize
 
 STATISTICS = Pixels((0.3, 0.5, 0.45), (0.2, 0.31, 0.27))
 ALIKE = Pixels((0.1,) * 3, (0.4,) * 3)

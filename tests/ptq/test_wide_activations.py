@@ -7,11 +7,11 @@ from torch import nn
 from qnn.frontend.capture import capture
 from qnn.ptq.choose_index import choose_index
 from qnn.ptq.export import export
-from qnn.ptq.quantize import quantize
 from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
 from qnn.tasks.measures import signal_to_noise
 from tests.functions.texts import function
+from tests.nearest import quantize
 
 FINE = {"terms": 4, "weight_bits": 4, "activation_bits": 16}
 

@@ -11,6 +11,7 @@ from functools import partial
 import torch
 
 import qnn
+from tests.nearest import quantize
 from tests.replay import draw, exact, product
 
 DRAWN_MODELS, DRAWN_GRAPHS = 15, 15
@@ -48,7 +49,7 @@ def zoo(name: str):
     model = entry.build().eval()
     exact.fill(model, name)
     images = exact.pixels(f"{name}/images", (CALIBRATION_IMAGES, *entry.shape))
-    quantized = qnn.quantize(model, images, mean=entry.mean, std=entry.std, bias_correction=False)
+    quantized = quantize(model, images, mean=entry.mean, std=entry.std, bias_correction=False)
     return qnn.export(quantized)
 
 
@@ -86,7 +87,7 @@ def drawn_model(number: int):
         data = tuple(exact.replaced(x, f"{name}/data{k}") for k, x in enumerate(given))
     else:
         data = exact.replaced(given, f"{name}/data")
-    return qnn.export(qnn.quantize(case.model, data, **{**case.options, "bias_correction": False}))
+    return qnn.export(quantize(case.model, data, **{**case.options, "bias_correction": False}))
 
 
 def drawn_graph(number: int):

@@ -13,6 +13,7 @@ from qnn.runtime import handshake
 from qnn.runtime.tensors import pack_inputs, unpack_outputs
 from sim import dram, rtl, runner
 from tests.expected import expected_tensors
+from tests.nearest import quantize
 
 pytestmark = pytest.mark.rtl
 
@@ -23,7 +24,7 @@ def test_idle_x_backpressure_with_cocotbext_axi(bus_bits, tmp_path):
     torch.manual_seed(1)
     model = nn.Sequential(nn.Conv2d(3, 9, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(9, 2, 1)).eval()
     images = torch.randn(4, 3, 6, 7)
-    design = qnn.compile(qnn.export(qnn.quantize(model, images)), config)
+    design = qnn.compile(qnn.export(quantize(model, images)), config)
     x = encode_input(design.graph, images[:1].numpy())
     expected = expected_tensors(design.graph, x)[design.graph.outputs[0].name]
 

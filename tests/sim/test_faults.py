@@ -17,6 +17,7 @@ from qnn.ir.encode import encode_input
 from sim import rtl
 from sim.verify import verify
 from tests.expected import expected_tensors
+from tests.nearest import quantize
 from tests.programs import with_members
 
 pytestmark = pytest.mark.rtl
@@ -34,7 +35,7 @@ def sound():
         *(nn.MaxPool2d(2), nn.Conv2d(12, 3, 2)),
     ).eval()
     images = torch.randn(8, 5, 7, 6)
-    design = qnn.compile(qnn.export(qnn.quantize(model, images)), CONFIG)
+    design = qnn.compile(qnn.export(quantize(model, images)), CONFIG)
     return design, encode_input(design.graph, images[:1].numpy())
 
 

@@ -7,6 +7,7 @@ from torch import nn
 
 import qnn
 from qnn.ir.encode import encode_input
+from tests.nearest import quantize
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def perceptron():
     torch.manual_seed(0)
     x = torch.randn(20, 13)
     layers = nn.Linear(13, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 3)
-    quantized = qnn.quantize(nn.Sequential(*layers), x)
+    quantized = quantize(nn.Sequential(*layers), x)
     return quantized, x, qnn.compile(qnn.export(quantized), "test")
 
 

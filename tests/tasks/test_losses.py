@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from qnn.nn.training import Recipe, train
-from qnn.ptq.quantize import quantize
 from qnn.tasks.kinds import VOID, TaskKind
 from qnn.tasks.losses import TaskLoss, spread
+from tests.nearest import quantize
 
 SHAPES = {TaskKind.PIXELS: (3, 2, 2), TaskKind.BINARY: (1,)}
 

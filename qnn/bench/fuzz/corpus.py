@@ -54,7 +54,7 @@ def make_corpus(folder: Path) -> None:
         torch.manual_seed(0)
         network = FuzzNetwork().eval()
     pixels = torch.from_numpy(rng.integers(0, 256, (8, *SHAPE)).astype(np.uint8))
-    quantized = quantize(network, pixels, mean=0.5, std=(0.25, 0.3))
+    quantized = quantize(network, pixels, rounding="nearest", terms=1, mean=0.5, std=(0.25, 0.3))
     artifact.save(quantized, folder / "model.safetensors", artifact.ModelSource("a:b", "c.pt"))
     graph = export(quantized)
     (folder / "graph.qgraph").write_bytes(to_bytes(graph))

@@ -74,7 +74,8 @@ def measure_operator(case: OperatorCase, config: SvpeConfig | str) -> OperatorCo
     with torch.no_grad():
         result = tuple(model(*images).shape[1:])
     model.head = nn.Conv2d(result[0], WIDE, 1)
-    graph = export(quantize(model, images if len(images) > 1 else images[0]))
+    data = images if len(images) > 1 else images[0]
+    graph = export(quantize(model, data, rounding="nearest", terms=1))
     image = compile(graph, config, IMAGES).artifact
     # Those of the graph alone: a copy that the compiler adds is the operator's.
     beside = {node.name for node in graph.nodes if node.name.startswith(("stems.", "head"))}

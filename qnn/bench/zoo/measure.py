@@ -96,7 +96,7 @@ def _quantized(model, network, settings, tell, clock):
             tell(most_terms_db=_fidelity(model, graph, network, images, MOST_TERMS))
             tell(noise_db=noise_left(graph, normal_images(network.shapes, SEED + 3, fewer=2)))
     with clock.part("quantize"):
-        quantized = quantize(graph, images, terms=settings.terms)
+        quantized = quantize(graph, images, rounding="nearest", terms=settings.terms)
         integers = export(quantized)
     tell(accepted=True, lacks=[], macs=sum(node.macs for node in integers.nodes))
     try:
@@ -114,7 +114,7 @@ def _fidelity(model: nn.Module, graph: FloatGraph, network, images, formats) -> 
 
     Of several outputs, the least.
     """
-    quantized = quantize(graph, images, **formats)
+    quantized = quantize(graph, images, rounding="nearest", **formats)
     # Others than those that the scales were chosen on.
     fresh = normal_images(network.shapes, SEED + 3, fewer=2)
     with torch.no_grad():

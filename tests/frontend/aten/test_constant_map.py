@@ -12,6 +12,7 @@ from qnn.frontend.capture import capture
 from qnn.ir.encode import encode_input
 from sim.verify import verify
 from tests.frontend.checks import check_floats, check_integers
+from tests.nearest import quantize
 
 torch.manual_seed(5)
 PLACES = torch.rand(8, 6, 6) + 0.5
@@ -71,7 +72,7 @@ def test_a_network_with_a_map_verifies(size):
     torch.manual_seed(1)
     places = torch.rand(8, size, size)
     model, images = Constants(lambda x: x * places).eval(), torch.randn(4, 3, size, size)
-    graph = qnn.export(qnn.quantize(model, images, 3, terms=2))
+    graph = qnn.export(quantize(model, images, 3, terms=2))
     design = qnn.compile(graph, named_config("test", activation_bits=8))
     report = verify(design, encode_input(graph, images[:1].numpy()), "functional")
     assert report.passed, report
