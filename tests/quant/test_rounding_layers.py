@@ -15,8 +15,9 @@ from qnn.quant.rounding import AdaRound, Checkpoint, DiscQuant, Gptq, LayerWeigh
 from qnn.quant.rounding.adaround import _Layer, adaround
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
-from qnn.quant.rounding.gptq import gptq, round_columns
+from qnn.quant.rounding.gptq import gptq
 from qnn.quant.rounding.layer import columns, samples
+from qnn.quant.rounding.quadratic import Rows, damped, round_columns
 from qnn.quant.search_exponent import search_exponent
 from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
 
@@ -36,6 +37,12 @@ def moments(seed, inputs=24):
     return mixing @ mixing.T + 0.05 * torch.eye(inputs).double()
 
 
+def rounded(layer, second, **options):
+    """What GPTQ gives of one matrix, with the damping of its default."""
+    rows = Rows.of(layer.w, layer.exponent, 1, layer.bits, layer.terms)
+    return round_columns(rows, damped(second[None], Gptq().damping), **options)[0]
+
+
 def error(layer, values, second):
     off = values - layer.w
     return float((off @ second * off).sum())
@@ -45,7 +52,7 @@ def error(layer, values, second):
 @given(st.integers(0, 99), st.integers(2, 5), st.integers(1, 2), st.booleans())
 def test_gptq_gives_values_of_the_grid_and_less_error_than_nearest(seed, bits, terms, ordered):
     layer, second = matrix(seed, bits=bits, terms=terms), moments(seed)
-    values = round_columns(layer, second, Gptq(activation_order=ordered))
+    values = rounded(layer, second, largest_first=ordered)
     assert torch.equal(layer.values(layer.indices(values)), values)
     nearest = layer.values(layer.nearest())
     assert error(layer, values, second) < error(layer, nearest, second)
@@ -53,14 +60,14 @@ def test_gptq_gives_values_of_the_grid_and_less_error_than_nearest(seed, bits, t
 
 def test_gptq_of_independent_inputs_is_nearest():
     layer = matrix(1)
-    values = round_columns(layer, torch.eye(24).double() * 3, Gptq())
+    values = rounded(layer, torch.eye(24).double() * 3)
     assert torch.equal(values, layer.values(layer.nearest()))
 
 
 def test_gptq_rounds_weights_of_inputs_that_are_zero_to_nearest():
     layer, second = matrix(2), moments(2)
     second[5], second[:, 5] = 0, 0
-    values = round_columns(layer, second, Gptq())
+    values = rounded(layer, second)
     assert torch.equal(values[:, 5], layer.values(layer.nearest())[:, 5])
 
 
@@ -75,14 +82,14 @@ def test_gptq_takes_errors_to_the_columns_that_follow():
         expected[:, column] = one.values(one.nearest())[:, 0]
         off = (w[:, column] - expected[:, column]) / inverse[0, 0]
         w[:, column:] -= off[:, None] * inverse[0]
-    got = round_columns(layer, second, Gptq(activation_order=False))
+    got = rounded(layer, second, largest_first=False)
     assert torch.equal(got, expected)
 
 
 def test_gptq_of_many_columns_equals_that_of_one_block():
     layer, second = matrix(4), moments(4)
-    whole = round_columns(layer, second, Gptq())
-    assert torch.equal(round_columns(layer, second, Gptq(), block=5), whole)
+    whole = rounded(layer, second)
+    assert torch.equal(rounded(layer, second, block=5), whole)
 
 
 def quadratic(seed):

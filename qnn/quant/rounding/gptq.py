@@ -1,6 +1,6 @@
 """GPTQ: rounding column by column, each error taken up by the columns that follow."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,10 +10,8 @@ from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.layer import columns, inputs_of, samples
 from qnn.quant.rounding.layer_by_layer import layer_by_layer
 from qnn.quant.rounding.options import positive, within
-from qnn.quant.rounding.problem import LayerWeights, Problem, Progress, Rounded
-
-# As in the paper: the product with the rest is then a matrix product, and the block stays in cache.
-BLOCK = 128  # columns whose errors reach the rest together
+from qnn.quant.rounding.problem import Problem, Progress, Rounded
+from qnn.quant.rounding.quadratic import Rows, damped, round_columns
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,11 @@ def gptq(
     def round_layer(owner, _place, given, _begun, keep):
         layer = problem.layers[owner.name]
         moments = _second_moments(problem, owner, given, batches, keep)
-        return layer.indices(_round_groups(layer, moments, options))
+        rows = Rows.of(layer.w.cpu(), layer.exponent.cpu(), len(moments), layer.bits, layer.terms)
+        found = round_columns(
+            rows, damped(moments, options.damping), largest_first=options.activation_order
+        )
+        return layer.indices(found.reshape(layer.w.shape))
 
     return layer_by_layer("gptq", problem, options, round_layer, progress, checkpoint)
 
@@ -93,69 +95,3 @@ def _second_moments(problem, owner, given, batches, keep) -> Tensor:
             f"the data"
         )
     return sums[0] * (2 / count)
-
-
-def _round_groups(layer: LayerWeights, moments: Tensor, options: Gptq) -> Tensor:
-    """Values of the grid, in the shape of the layer's weights."""
-    groups = len(moments)
-    flat = layer.w.detach().double().cpu().reshape(groups, len(layer.w) // groups, -1)
-    exponents = layer.exponent.cpu().reshape(groups, -1)
-    terms = [layer.terms] * groups
-    if not isinstance(layer.terms, int):
-        rows = len(layer.w) // groups
-        terms = [layer.terms[group * rows : (group + 1) * rows] for group in range(groups)]
-    rounded = [
-        round_columns(replace(layer, w=w, exponent=exponent, terms=k), h, options)
-        for w, exponent, k, h in zip(flat, exponents, terms, moments, strict=True)
-    ]
-    return torch.cat(rounded).reshape(layer.w.shape)
-
-
-def round_columns(
-    layer: LayerWeights, moments: Tensor, options: Gptq, block: int = BLOCK
-) -> Tensor:
-    """Values of the grid for one matrix.
-
-    Parameters
-    ----------
-    layer : ``w`` (outputs, inputs) float64
-    moments : (inputs, inputs) second moments of the inputs
-
-    Returns
-    -------
-    (outputs, inputs) float64
-    """
-    scale = moments.diagonal()
-    order = torch.arange(len(scale))
-    if options.activation_order:
-        # Large inputs first, while there are many columns left that can take their errors up.
-        order = torch.argsort(scale, descending=True, stable=True)
-    w = layer.w[:, order].clone()
-    result = torch.empty_like(w)
-    factor = _inverse_factor(moments[order][:, order], options.damping)
-    for start in range(0, len(order), block):
-        stop = min(start + block, len(order))
-        errors = torch.zeros_like(w[:, start:stop])
-        for column in range(start, stop):
-            one = replace(layer, w=w[:, column : column + 1])
-            # Also at the ends of the grid: what clips is an error like another, which later columns
-            # take up.
-            result[:, column] = one.values(one.nearest())[:, 0]
-            error = (w[:, column] - result[:, column]) / factor[column, column]
-            # Row `column` of the upper factor is all that the inverse of the rest has to say: the
-            # paper's Cholesky form.
-            w[:, column:stop] -= error[:, None] * factor[column, column:stop]
-            errors[:, column - start] = error
-        w[:, stop:] -= errors @ factor[start:stop, stop:]
-    return result[:, torch.argsort(order)]
-
-
-def _inverse_factor(moments, damping):
-    """Upper Cholesky factor of the inverse; inputs that are always zero stand alone."""
-    damped = moments.clone()
-    diagonal = damped.diagonal()
-    # An input that is always 0 has a row of zeros; 1 on its diagonal makes it independent of all
-    # others.
-    diagonal.add_(torch.where(diagonal == 0, 1.0, damping * diagonal.mean()))
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
-    return torch.linalg.cholesky(inverse, upper=True)

@@ -1,0 +1,145 @@
+"""Weights of one layer rounded together, so that its sums change least: a quadratic problem.
+
+The squared change of a sum, averaged over what the layer reads, is ``d H d^T`` for a row's change
+``d`` and the second moments ``H`` of the operands. Columns are rounded one after the other, and
+those that follow take up each error (GPTQ); then single weights move to other values of the grid as
+long as that helps (coordinate descent).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qnn.quant import pow2
+from qnn.quant.by_terms import Terms
+
+# As in the paper: the product with the rest is then a matrix product, and the block stays in cache.
+BLOCK = 128  # columns whose errors reach the rest together
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The weights of a layer and their grids, in groups that read the same operands.
+
+    Members
+    -------
+    w : (groups, rows, inputs) float64
+    exponent : (groups, rows) integers
+    bits, terms : the format; terms may differ by row, in the order of the groups
+    """
+
+    w: Tensor
+    exponent: Tensor
+    bits: int
+    terms: Terms = 1
+
+    @staticmethod
+    def of(w: Tensor, exponent: Tensor, groups: int, bits: int, terms: Terms = 1) -> "Rows":
+        """The rows of a layer's weights (outputs, ...), whose outputs follow its groups."""
+        flat = w.detach().double().reshape(groups, len(w) // groups, -1)
+        return Rows(flat, exponent.reshape(groups, -1), bits, terms)
+
+    def nearest(self, w: Tensor) -> Tensor:
+        """The grid's values nearest to ``w``, (groups, rows, columns), in its own dtype."""
+        flat = w.flatten(0, 1)
+        return pow2.snap(flat, self.exponent.flatten(), self.bits, self.terms).reshape(w.shape)
+
+
+@torch.no_grad()
+def damped(moments: Tensor, damping: float) -> Tensor:
+    """``moments`` (groups, inputs, inputs) with a share of their mean diagonal added to it.
+
+    Inputs that are always 0 get 1 there, so that they stand alone.
+    """
+    result = moments.clone()
+    diagonal = result.diagonal(dim1=1, dim2=2)
+    more = (damping * diagonal.mean(1, keepdim=True)).expand_as(diagonal)
+    diagonal.add_(torch.where(diagonal == 0, 1.0, more))
+    return result
+
+
+@torch.no_grad()
+def round_columns(
+    rows: Rows, moments: Tensor, *, largest_first: bool = True, block: int = BLOCK
+) -> Tensor:
+    """Values of the grid, (groups, rows, inputs) float64, column by column.
+
+    Parameters
+    ----------
+    moments : (groups, inputs, inputs) positive definite second moments of the inputs
+    largest_first : whether columns of the largest inputs are rounded first, while there are many
+        left that can take their errors up
+    block : columns at a time; any number gives the same
+
+    Source
+    ------
+    Frantar et al., "GPTQ", arXiv:2210.17323, algorithm 1; the grid's nearest value of a column
+    stands in for uniform rounding.
+    """
+    count = moments.shape[1]
+    order = torch.arange(count).expand(len(moments), count)
+    if largest_first:
+        order = moments.diagonal(dim1=1, dim2=2).argsort(dim=1, descending=True, stable=True)
+    w = rows.w.gather(2, order[:, None].expand_as(rows.w)).clone()
+    factor = _inverse_factor(_permuted(moments, order))
+    result = torch.empty_like(w)
+    for start in range(0, count, block):
+        stop = min(start + block, count)
+        errors = torch.zeros_like(w[:, :, start:stop])
+        for column in range(start, stop):
+            one = w[:, :, column : column + 1]
+            # Also at the ends of the grid: what clips is an error like another, which later columns
+            # take up.
+            result[:, :, column : column + 1] = rows.nearest(one)
+            error = (one - result[:, :, column : column + 1]) / factor[
+                :, column, column, None, None
+            ]
+            # A row of the upper factor is all that the inverse of the rest has to say: the paper's
+            # Cholesky form.
+            w[:, :, column:stop] -= error * factor[:, column, None, column:stop]
+            errors[:, :, column - start] = error[:, :, 0]
+        w[:, :, stop:] -= errors @ factor[:, start:stop, stop:]
+    return result.gather(2, order.argsort(dim=1)[:, None].expand_as(result))
+
+
+@torch.no_grad()
+def descend(rows: Rows, moments: Tensor, start: Tensor, sweeps: int) -> Tensor:
+    """Values of the grid from ``start`` on, where no weight alone can be better any more.
+
+    In a sweep each weight goes to the value that is best while all others of its row stay. It ends
+    when none moves, or after so many ``sweeps``.
+
+    Parameters
+    ----------
+    moments : as for ``round_columns``
+    start : (groups, rows, inputs) values of the grid
+    """
+    result = start.clone()
+    slope = (result - rows.w) @ moments
+    diagonal = moments.diagonal(dim1=1, dim2=2)
+    for _ in range(sweeps):
+        moved = False
+        for column in range(result.shape[2]):
+            old = result[:, :, column]
+            best = old - slope[:, :, column] / diagonal[:, column, None]
+            new = rows.nearest(best[:, :, None])[:, :, 0]
+            change = new - old
+            if bool(change.any()):
+                moved = True
+                slope += change[:, :, None] * moments[:, column, None]
+                result[:, :, column] = new
+        if not moved:
+            break
+    return result
+
+
+def _permuted(moments, order):
+    taken = moments.gather(1, order[:, :, None].expand_as(moments))
+    return taken.gather(2, order[:, None].expand_as(moments))
+
+
+def _inverse_factor(moments):
+    """The upper Cholesky factor of the inverse."""
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
+    return torch.linalg.cholesky(inverse, upper=True)
