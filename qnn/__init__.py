@@ -4,12 +4,14 @@ from importlib import import_module
 
 _PUBLIC = {  # name: module that defines it
     "quantize": "qnn.ptq.quantize",
+    "Auto": "qnn.ptq.auto.options",
     "Budget": "qnn.ptq.sensitivity",
     "train": "qnn.nn.training",
     "Recipe": "qnn.nn.training",
     "evaluate": "qnn.ptq.evaluate",
     "export": "qnn.ptq.export",
     "compile": "qnn.design",
+    "cycles_on": "qnn.cycles",
     "Design": "qnn.design",
     "Graph": "qnn.ir.graph",
     "Codes": "qnn.ir.codes",

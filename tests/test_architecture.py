@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "qnn.testbench": {"qnn.backend", "qnn.ir"},
     "qnn.manifest": set(),  # what a build folder says of itself
     "qnn.design": {"qnn.licence", "qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
+    "qnn.cycles": {"qnn.design", "qnn.backend", "qnn.ir"},  # of the layers of a graph
     "qnn.runtime": {
         "qnn.host",
         "qnn.ir.codes",
@@ -92,6 +93,7 @@ MAY_IMPORT = {
     "sim.junit": {"sim.verification"},
     "boards": {"qnn.manifest", "qnn.eda", "qnn.runtime", "hw", "hw.spec"},
     "qnn.bench": {
+        "qnn.cycles",
         "qnn.report",
         "qnn.manifest",
         "qnn.backend",
@@ -121,6 +123,7 @@ MAY_IMPORT = {
         "qnn.design",
     },
     "qnn.cli": {
+        "qnn.cycles",
         "sim",
         "sim.record_waves",
         "sim.simulate",

@@ -75,6 +75,7 @@ def _measure(run, defined, task, place, bar):
         weight_bits=run.weight_bits,
         activation_bits=run.activation_bits,
         terms=run.terms,
+        mean_terms=applied.mean_terms,
         seed=run.seed,
         steps=applied.steps,
         seconds=round(work.clock.seconds, 2),

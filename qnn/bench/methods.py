@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from qnn.bench import codes
 from qnn.bench.clock import Clock
 from qnn.bench.runs import CALIBRATION, Rounding, TableRun
+from qnn.cycles import cycles_on
 from qnn.nn.augment import augment
 from qnn.nn.data import Dataset
 from qnn.nn.learn import learnable
@@ -17,6 +18,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.round import round_module
 from qnn.nn.training import Recipe, train
 from qnn.nn.zoo import ZooModel
+from qnn.ptq.auto.options import Auto
 from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, rounding
@@ -63,15 +65,19 @@ class Applied:
     network : quantized
     steps : that the method may take; it may end earlier
     codes_before : counts of the codes of the nearest values
+    mean_terms : of all products; None of a language model, whose products nobody counts
     """
 
     network: nn.Module
     steps: int
     codes_before: list[int]
+    mean_terms: float | None = None
 
 
 def settings(run: TableRun) -> dict:
     """Every option of the run's method, defaults included, as JSON gives them back."""
+    if run.how.method == "auto":
+        return {"target": Auto().target, "seconds": Auto().seconds}
     if isinstance(run.how, Rounding):
         return json.loads(json.dumps(asdict(_rounding_options(run))))
     return _recipe(run).to_fields()
@@ -142,19 +148,36 @@ def _rounded_images(run, model, entry, data, work):
             model,
             entry,
             data,
-            rounding=run.how.method,
-            bias_correction=run.how.bias_correction,
-            rounding_options=_rounding_options(run),
-            rounding_data=data.x_train[: run.how.samples],
-            augment=augment if run.how.augmented else None,
+            **_of_method(run, data),
             checkpoint=work.checkpoint,
             progress=work.progress,
         )
     # The counts to compare with are those of nearest rounding, which is computed again.
     other = run.how.method != "nearest"
-    nearest = _quantized(run, model, entry, data, rounding="nearest") if other else quantized
+    terms = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
+    more = {"rounding": "nearest", "terms": terms}
+    nearest = _quantized(run, model, entry, data, **more) if other else quantized
     layers = sum(1 for _ in learnable(quantized))
-    return Applied(quantized, _steps(run, layers), codes.of_model(nearest))
+    spent = codes.mean_terms(quantized)
+    return Applied(quantized, _steps(run, layers), codes.of_model(nearest), spent)
+
+
+def _of_method(run, data):
+    """What ``quantize`` is told of the run's method."""
+    how = run.how
+    if how.method == "auto":
+        return {
+            "rounding": "auto",
+            "terms": "auto" if run.terms is None else run.terms,
+            "auto": Auto(costs=cycles_on("reference"), report=lambda _line: None),
+        }
+    return {
+        "rounding": how.method,
+        "bias_correction": how.bias_correction,
+        "rounding_options": _rounding_options(run),
+        "rounding_data": data.x_train[: how.samples],
+        "augment": augment if how.augmented else None,
+    }
 
 
 def _steps(run, layers):
@@ -164,15 +187,15 @@ def _steps(run, layers):
 
 
 def _quantized(run, model, entry, data, **more) -> QuantizedModel:
+    told = {"rounding": "nearest", "terms": run.terms} | more
     return quantize(
         model,
         data.x_train[:CALIBRATION],
         weight_bits=run.weight_bits,
         activation_bits=run.activation_bits,
-        terms=run.terms,
         mean=entry.mean,
         std=entry.std,
-        **more,
+        **told,
     )
 
 

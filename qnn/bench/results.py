@@ -19,6 +19,8 @@ class Result:
     -------
     test_accuracy : of the exported integers, on all ``test_images``
     float_perplexity, test_perplexity : of a language model, on ``test_tokens``
+    terms : None where they were chosen layer by layer
+    mean_terms : of all products
     steps : that the method may take; it may end earlier. DiscQuant's are those of its search: those
         of the method that it starts from, and of biases alone, are in the definition
     seconds : of the method; evaluation is apart
@@ -33,10 +35,11 @@ class Result:
     method: str
     weight_bits: int
     activation_bits: int | None
-    terms: int
+    terms: int | None
     seed: int
     steps: int
     seconds: float
+    mean_terms: float | None = None
     float_accuracy: float | None = None
     test_accuracy: float | None = None
     test_images: int | None = None

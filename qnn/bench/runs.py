@@ -63,6 +63,7 @@ class TableRun:
     -------
     group : the part of the table
     model : of ``qnn.nn.zoo``, or a language model
+    terms : None: as few as reach the default's target, in cycles of the reference array
     activation_bits : None: activations stay floats
     """
 
@@ -70,14 +71,16 @@ class TableRun:
     model: str
     how: Rounding | Training
     weight_bits: int
-    terms: int = 1
+    terms: int | None = 1
     activation_bits: int | None = 8
     seed: int = 0
 
     @property
     def name(self) -> str:
         """``METHOD-w3a8-MODEL``; with ``x2`` for two terms, with a budget, with a seed above 0."""
-        terms = f"x{self.terms}" if self.terms > 1 else ""
+        # With one term, "auto" must not have the name of terms that it chooses.
+        told = self.terms is not None and (self.terms > 1 or self.how.method == "auto")
+        terms = f"x{self.terms}" if told else ""
         activations = "" if self.activation_bits is None else f"a{self.activation_bits}"
         parts = [self.how.method, f"w{self.weight_bits}{terms}{activations}", self.model]
         if isinstance(self.how, Training):
@@ -148,18 +151,9 @@ RECIPES = {  # by bits of weights: with two, biases have more to make up for
 ROUNDED = tuple(
     TableRun(group="Rounding, no labels", model="resnet20", how=how, weight_bits=bits, terms=terms)
     for how, bits, terms in (
-        (NEAREST, 4, 1),
-        (ADAROUND, 4, 1),
-        (GPTQ, 4, 1),
-        (DISCQUANT, 4, 1),
-        (NEAREST, 3, 1),
-        (ADAROUND, 3, 1),
-        (GPTQ, 3, 1),
-        (DISCQUANT, 3, 1),
-        (NEAREST, 3, 2),
-        (ADAROUND, 3, 2),
-        (GPTQ, 3, 2),
-        (DISCQUANT, 3, 2),
+        *((how, 4, 1) for how in (NEAREST, ADAROUND, GPTQ, DISCQUANT)),
+        *((how, 3, 1) for how in (NEAREST, ADAROUND, GPTQ, DISCQUANT)),
+        *((how, 3, 2) for how in (NEAREST, ADAROUND, GPTQ, DISCQUANT)),
         (NEAREST, 3, 3),
         (NEAREST, 2, 1),
         (ADAROUND, 2, 1),
@@ -256,8 +250,19 @@ LANGUAGE = tuple(
         ),
     )
 )
+AUTOMATIC = tuple(
+    TableRun(
+        group="Without a word, and by the same way with one term",
+        model=model,
+        how=Rounding(method="auto", samples=CALIBRATION, bias_correction=None),
+        weight_bits=3,
+        terms=terms,
+    )
+    for model in ("resnet20", "resnet56", "resnet8", "dscnn", "mobilenetv1_vww")
+    for terms in (None, 1)
+)
 # In the order of the table.
-RUNS = ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + TINY + LANGUAGE
+RUNS = AUTOMATIC + ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + TINY + LANGUAGE
 
 QUICK_STEPS = (("steps", 60),)
 QUICK = tuple(

@@ -54,7 +54,7 @@ def _but_seed(result):
 
 def _row(seeds):
     first = seeds[0]
-    weights = f"{first.weight_bits} bits" + (f", {first.terms} terms" if first.terms > 1 else "")
+    weights = f"{first.weight_bits} bits{_terms(first)}"
     bits = first.activation_bits
     score, of_float = _scores(seeds)
     return (
@@ -67,6 +67,12 @@ def _row(seeds):
         f"{first.steps:,}" if first.steps else "-",
         _time(statistics.mean(result.seconds for result in seeds)),
     )
+
+
+def _terms(result):
+    if result.terms is None:
+        return "" if result.mean_terms is None else f", {result.mean_terms:.2f} terms on average"
+    return f", {result.terms} terms" if result.terms > 1 else ""
 
 
 def _scores(seeds):

@@ -39,8 +39,10 @@ def bits_choice(option: str, text: str) -> "Choice":
     return choice(option, text, LEAST_BITS, MOST_BITS)
 
 
-def terms_choice(option: str, text: str) -> "Choice":
-    """The terms of weights that a text names."""
+def terms_choice(option: str, text: str) -> "Choice | str":
+    """The terms of weights that a text names, or "auto"."""
+    if text == "auto":
+        return text
     return choice(option, text, 1, MOST_TERMS)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
-from qnn.cli.checks import new_file, valid
+from qnn.cli.automatic import AUTO, Automatic, Seconds, Target, check_automatic
+from qnn.cli.checks import new_file, one_of, valid
 from qnn.cli.float_options import FloatModel, TrainedWeights
 from qnn.cli.formats import (
     bits_choice,
@@ -23,12 +24,15 @@ from qnn.cli.formats import (
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json
 from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
-from qnn.cli.sources import Data, Layout, read_data_for
+from qnn.cli.sources import CONFIGS, Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken
 from qnn.nn.names import ZOO_NAMES
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+USUAL_SAMPLES, AUTO_SAMPLES = 512, 1536  # auto judges by images that it does not fit weights to
+BLIND = ("nearest", AUTO)  # roundings that take no images of their own
 
 
 def quantize(
@@ -41,7 +45,14 @@ def quantize(
     data: Data = "digits",
     layout: Layout = None,
     task: Task = None,
-    samples: Annotated[int, typer.Option(min=1, help="Training images to calibrate on.")] = 512,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Training images to calibrate on; by default {AUTO_SAMPLES} where anything is "
+            f"auto, else {USUAL_SAMPLES}.",
+        ),
+    ] = None,
     # A text and not a number: it may name layers.
     weight_bits: Annotated[
         str,
@@ -55,10 +66,11 @@ def quantize(
     terms: Annotated[
         str,
         typer.Option(
-            help="Codes that a weight sums, each a step, 1 to 7; by layer too: fc=2,*=1.",
+            help="Codes that a weight sums, each a step, 1 to 7; by layer too: fc=2,*=1; auto for "
+            "the fewest that reach the target.",
             callback=valid(terms_choice),
         ),
-    ] = "1",
+    ] = AUTO,
     terms_budget: Annotated[
         float | None,
         typer.Option(min=1, max=7, help="Mean terms, spent on the layers that need them most."),
@@ -82,7 +94,17 @@ def quantize(
             "that helps the other half of the calibration images, drawn at random."
         ),
     ] = None,
-    rounding: Method = "nearest",
+    rounding: Method = AUTO,
+    target: Target = None,
+    seconds: Seconds = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="Configuration whose cycles auto saves; products without it.",
+            callback=one_of(CONFIGS),
+            show_default=False,
+        ),
+    ] = None,
     settings: Settings = None,
     rounding_samples: Annotated[
         int | None, typer.Option(min=1, help="Training images that rounding sees; all by default.")
@@ -102,16 +124,24 @@ def quantize(
 ) -> None:
     """Quantize MODEL to shifts and integers.
 
-    Weights become signed powers of two, activations integers.
+    Weights become signed powers of two, activations integers. Without a word, the result is the
+    cheapest found that loses half a point of accuracy, or 2 percent of squared error.
     """
     check_together(model, checkpoint, mean, std)
-    # The default cannot be told from a given 1, which asks for the same.
-    if terms_budget is not None and terms != "1":
+    # The default cannot be told from a given auto, which asks for the same.
+    if terms_budget is not None and terms != AUTO:
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
-    if rounding == "nearest":
-        _check_blind(resume, rounding_samples, augment)
+    chooses = terms == AUTO and terms_budget is None
+    check_automatic(rounding, chooses, target, seconds, config)
+    if rounding in BLIND:
+        _check_blind(
+            resume if not (chooses or rounding == AUTO) else None, rounding_samples, augment
+        )
+    if rounding == AUTO and bias_correction is not None:
+        raise typer.BadParameter("--bias-correction is part of --rounding auto; leave it out")
+    samples = samples or (AUTO_SAMPLES if chooses or rounding == AUTO else USUAL_SAMPLES)
     # Rounding to nearest takes no time that could be lost.
-    kept = resume or (None if rounding == "nearest" else kept_beside(out))
+    kept = resume or (None if rounding == "nearest" and not chooses else kept_beside(out))
     # From here on, as loading torch and reading data are work that Ctrl-C may meet, too.
     with going_on(kept, resume is not None):
         from qnn.nn import artifact
@@ -130,6 +160,7 @@ def quantize(
             codes = Budget(terms_budget, None if as_json else print_fit)
         mean_values, std_values = pixel_numbers(model, mean, std)
         options = rounding_options(rounding, settings)
+        search = Automatic(config)
         network = load_trained(model, checkpoint, note)
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
@@ -149,11 +180,14 @@ def quantize(
                 std=std_values,
                 bias_correction=bias_correction,
                 rounding_options=options,
-                rounding_data=images_of(images.x_train, learnt),
+                rounding_data=None if rounding == AUTO else images_of(images.x_train, learnt),
                 augment=crop_and_flip if augment else None,
                 progress=report,
                 checkpoint=kept,
                 task=[kind.value for kind in test.kinds],
+                target=target,
+                seconds=seconds,
+                auto=search.options,
             )
             weights = None if checkpoint == NO_CHECKPOINT else checkpoint
             artifact.save(quantized, out, artifact.ModelSource(model, weights))
@@ -162,10 +196,13 @@ def quantize(
         "weight_bits": layer_bits(quantized.plan),
         "terms": layer_terms(quantized.plan),
         "mean_terms": mean_terms(quantized.plan),
+        **search.found(),
         **test.compared(network, quantized),
     }
     most_terms = max(result["terms"].values(), default=1)
-    result["advice"] = advised(result, most_terms, rounding, bias_correction)
+    result["advice"] = search.advice(out, data) or advised(
+        result, most_terms, rounding, bias_correction
+    )
     if as_json:
         print_json(result)
         return
@@ -210,10 +247,10 @@ def check_together(model: str, checkpoint: str | None, mean: str | None, std: st
 
 
 def _check_blind(resume, rounding_samples, augment):
-    """Raise where an option is given that rounding to nearest, which sees no data, ignores."""
+    """Raise where an option is given that a rounding without images of its own ignores."""
     given = {"--resume": resume, "--rounding-samples": rounding_samples, "--augment": augment}
     for name in (name for name, value in given.items() if value):
-        raise typer.BadParameter(f"{name} is of a rounding that sees data; choose --rounding")
+        raise typer.BadParameter(f"{name} is of a rounding that learns; choose --rounding")
 
 
 def for_pixels(

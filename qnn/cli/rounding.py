@@ -13,8 +13,8 @@ from qnn.nn.names import ROUNDING_NAMES
 Method = Annotated[
     str,
     typer.Option(
-        help="How weights are rounded: nearest, discquant, adaround or gptq.",
-        callback=one_of(ROUNDING_NAMES),
+        help="How weights are rounded: auto, nearest, discquant, adaround or gptq.",
+        callback=one_of(("auto", *ROUNDING_NAMES)),
     ),
 ]
 Settings = Annotated[
@@ -23,10 +23,14 @@ Settings = Annotated[
 ]
 
 
-def rounding_options(method: str, settings: list[str] | None) -> dict[str, object]:
+def rounding_options(method: str, settings: list[str] | None) -> dict[str, object] | None:
     """Options of a rounding method from texts NAME=VALUE, each of the kind of its default."""
     from dataclasses import asdict
 
+    if method == "auto":
+        if settings:
+            raise typer.BadParameter("--set is of a rounding with options, not of auto")
+        return None
     from qnn.quant.rounding import rounding
 
     try:

@@ -153,6 +153,11 @@ class QuantConv(nn.Module):
         if held is not None:
             held.add_(more)
 
+    @property
+    def moves_mean(self) -> bool:
+        """Whether the layer has a parameter that ``add_bias`` adds to."""
+        return self.plan.bias or self.plan.eps is not None
+
     def columns(self, x: Tensor) -> Tensor:
         """The reals of an operand that each sum reads, one row per output position.
 
@@ -164,8 +169,12 @@ class QuantConv(nn.Module):
         -------
         (batch * positions, groups, channels / groups * kernel height * kernel width)
         """
+        return self.windows(x * 2.0 ** -int(self.input_exponent))
+
+    def windows(self, x: Tensor) -> Tensor:
+        """``columns`` of an operand in reals."""
         window = self.plan.window
-        x = padded(x, window.padding, 0.0) * 2.0 ** -int(self.input_exponent)
+        x = padded(x, window.padding, 0.0)
         stride = window.forwards().stride
         taken = F.unfold(x, window.kernel, dilation=window.dilation, stride=stride)
         if window.backwards:

@@ -94,7 +94,7 @@ def finish(quantized: QuantizedModel) -> None:
     _settle_exponents(quantized)
     quantized.eval()
     for name, conv in learnable(quantized):
-        _settle_result(conv)
+        settle_result(conv)
         reach = sums_reach(conv, conv.indices())
         if not bool((reach < sums_limit(conv)).all()):
             raise ModelError(
@@ -189,7 +189,7 @@ def _settle_exponents(quantized):
         del quantized.learned_exponents
 
 
-def _settle_result(conv):
+def settle_result(conv):
     """Give an unrounded result the exponent of its finest channel, which training may move."""
     if conv.plan.rounded:
         return

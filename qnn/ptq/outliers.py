@@ -85,6 +85,16 @@ def warn_of_calibration(
                 _warn_of_operand(node.name, name, seen[name], types[name])
 
 
+def outlying(
+    seen: Mapping[str, Histogram], peaks: Peaks, types: Mapping[str, QType], images: int
+) -> tuple[int, ...]:
+    """Numbers of the images that are outliers in any layer, of so many in all."""
+    if images < FEWEST:
+        return ()
+    found = find_outliers(seen, peaks, types)
+    return tuple(sorted({number for outlier in found for number in outlier.images}))
+
+
 def find_outliers(
     seen: Mapping[str, Histogram], peaks: Peaks, types: Mapping[str, QType]
 ) -> list[Outlier]:

@@ -1,6 +1,7 @@
 """A float model to a quantized one: capture, fusion, calibration, formats, rounding."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,16 @@ from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import blocks_of, shape_of
 from qnn.ir.graph import results_of
 from qnn.nn.model import QuantizedModel
-from qnn.nn.preprocess import Pixels, Statistic, checked_inputs
+from qnn.nn.preprocess import Statistic, checked_inputs
 from qnn.nn.round import Augment, Source, round_quantized
-from qnn.ptq.build import build
-from qnn.ptq.calibrate import INPUT_BITS, choose_types, observe
+from qnn.ptq.auto.automatic import Subject, automatic
+from qnn.ptq.auto.options import Auto
+from qnn.ptq.calibrate import INPUT_BITS
+from qnn.ptq.calibrated import calibrated
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
-from qnn.ptq.data import Data, as_images, batches_of, chunks, joined, labels_beside, listed, reals
+from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
-from qnn.ptq.outliers import Peaks, warn_of_calibration
-from qnn.ptq.plans import plan_of
 from qnn.ptq.sensitivity import Budget
-from qnn.ptq.silence import silence
-from qnn.ptq.split_lines import split_lines
-from qnn.ptq.split_tables import split_tables
 from qnn.ptq.spread_pixels import spread_pixels
 from qnn.ptq.teacher import Teacher
 from qnn.quant import rounding as roundings
@@ -37,14 +35,16 @@ from qnn.quant.pow2 import TERMS
 from qnn.quant.rounding import Checkpoint, Progress
 from qnn.tasks.outputs import Asked, find_tasks, fitting
 
+ANSWERED = ("auto", "discquant")  # roundings that compare answers of the whole network
+
 
 def quantize(
     model: nn.Module | ExportedProgram | FloatGraph,
     data: Data,
     weight_bits: Choice = 3,
     activation_bits: int = 8,
-    rounding: str = "nearest",
-    terms: ChannelChoice | Budget = 1,
+    rounding: str = "auto",
+    terms: ChannelChoice | Budget | str = "auto",
     mean: Statistic | Sequence[Statistic] = None,
     std: Statistic | Sequence[Statistic] = None,
     bias_correction: bool | None = None,
@@ -55,8 +55,14 @@ def quantize(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
     task: Asked = None,
+    target: float | None = None,
+    seconds: float | None = None,
+    auto: Auto | None = None,
 ) -> QuantizedModel:
     """The quantized network of ``model``, in evaluation mode; ``model`` is left as it was.
+
+    Without a word, it is the cheapest found that loses half a point of accuracy at most, or 2
+    percent of squared error, on images held out of ``data``, and each step is told in a line.
 
     Parameters
     ----------
@@ -69,14 +75,16 @@ def quantize(
         weights may differ by layer: ``{"conv1": 3, "layer3.*": 1, "*": 2}``, where the first
         pattern that matches a layer's name counts, and terms by output channel of a layer:
         ``{"conv1": [2, 1, 1, 2], "*": 1}``; or, for terms, ``Budget(1.6)``, the terms of each
-        layer that lose least on ``data`` with such a mean. Each term takes a step of the array
+        layer that lose least on ``data`` with such a mean, or "auto", the fewest that reach the
+        target. Each term takes a step of the array
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one per channel;
         without them it takes reals; of several inputs one entry each, None where it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``; None:
         where that brings the outputs of images held back from ``data`` nearer to the float ones
         and changes no more of their answers than chance explains
-    rounding, rounding_options : how weights go to their grid, of ``qnn.quant.rounding.ROUNDINGS``,
-        and the method's options
+    rounding, rounding_options : how weights go to their grid: "auto", layer by layer so that each
+        gives what the float one does (see ``qnn.ptq.round_layers``), or a method of
+        ``qnn.quant.rounding.ROUNDINGS``, and the method's options
     rounding_data, augment : what the method learns from, without labels, by default ``data``; and
         what changes a batch of it, with a generator
     progress : told steps done, steps in all and the share of weights already rounded
@@ -84,6 +92,10 @@ def quantize(
     task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``, which decides the losses of
         rounding and of a ``Budget``; None: as labels beside the images tell, or else the outputs'
         shapes (see ``find_task``); of several outputs one entry each
+    target, seconds : points of accuracy, or percent of squared error, that "auto" may lose, by
+        default 0.5 or 2; and after which it tries no further design, by default 300, and more for
+        networks of more products than ResNet-20
+    auto : what layers cost in a search, and who is told of it; None: products, and ``print``
 
     Raises
     ------
@@ -96,7 +108,9 @@ def quantize(
     """
     _check_model(model)
     _check_formats(weight_bits, activation_bits, terms)
-    roundings.rounding(rounding).choose(rounding_options)
+    asked = {"target": target, "seconds": seconds}
+    auto = replace(auto or Auto(), **{k: v for k, v in asked.items() if v is not None})
+    _check_rounding(rounding, rounding_options, rounding_data, augment, bias_correction)
     counts = _input_counts(model)
     data = listed(data)
     given = batches_of(data, counts)
@@ -108,40 +122,77 @@ def quantize(
     graph, given_types = spread_pixels(graph, pixels, max(activation_bits, INPUT_BITS))
     # From here on sequences and tokens are blocks, as images are.
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
-    asks_answers = isinstance(terms, Budget) or rounding == "discquant"
-    # Labels that fit no task are no matter to what never looks at answers.
-    shapes = [each.shape for each in results_of(graph.outputs, graph.host)]
-    labels = labels_beside(data, len(given[0]), len(shapes)) if asks_answers else None
-    # Labels of some outputs alone are usual.
-    labels = fitting(shapes, labels) if len(shapes) > 1 else labels
-    shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
-    kinds = find_tasks(shapes, labels, task, shape)
-    peaks = Peaks()
-    seen = observe(graph, chunks(batches), peaks)
-    graph, seen = split_tables(silence(graph, seen), seen, activation_bits)
-    graph, seen = split_lines(graph, seen, activation_bits, peaks)
-    types = choose_types(graph, seen, activation_bits, _signs(graph, pixels), given_types)
-    warn_of_calibration(graph, seen, peaks, types, sum(len(batch[0]) for batch in batches))
+    automatic_terms = isinstance(terms, str)
+    asks_answers = isinstance(terms, Budget) or automatic_terms or rounding in ANSWERED
+    kinds = _kinds(graph, data, len(given[0]), task, asks_answers)
+
+    def calibrate(graph, batches, warn=True):
+        formats = (weight_bits, activation_bits)
+        return calibrated(graph, batches, pixels, formats, given_types, warn=warn)
+
+    if automatic_terms or rounding == "auto":
+        source = Subject(
+            graph, joined(batches), lambda graph, images: calibrate(graph, [images], False), kinds
+        )
+        fixed = None if automatic_terms else terms
+        if isinstance(terms, Budget):
+            fixed = _budgeted(terms, calibrate(graph, batches), batches, kinds)
+        quantized = automatic(source, fixed, auto, checkpoint, rounded=rounding != "nearest")
+        if rounding in ("auto", "nearest"):
+            return quantized
+        terms = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
+    start = calibrate(graph, batches)
     if isinstance(terms, Budget):
-        # Of one term, whatever is chosen: what is measured is each layer's own rounding.
-        one = plan_of(graph, types, pixels, weight_bits, activation_bits, 1, "nearest")
-        terms = terms.choose(build(one, graph, types), joined(batches), kinds)
-    plan = plan_of(graph, types, pixels, weight_bits, activation_bits, terms, rounding)
-    quantized = build(plan, graph, types)
+        terms = _budgeted(terms, start, batches, kinds)
+    quantized = start.build(terms, rounding)
     # Building has rounded to nearest already.
     if rounding != "nearest":
         _check_one_input(graph, rounding)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        teacher = Teacher(graph, pixels[0], device)
+        teacher = Teacher(start.graph, pixels[0], device)
         source = Source(teacher, _learnt(learnt, pixels), augment, kinds)
         kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
         round_quantized(quantized, source, rounding_options, progress, kept, device)
     # Last, as it takes back what all of the rounding before has shifted.
     if bias_correction is None:
-        correct_bias_if_better(quantized, graph, joined(batches), kinds)
+        correct_bias_if_better(quantized, start.graph, joined(batches), kinds)
     elif bias_correction:
-        correct_bias(quantized, graph, joined(batches))
+        correct_bias(quantized, start.graph, joined(batches))
     return quantized
+
+
+def _kinds(graph, data, inputs, task, asks_answers):
+    """What each output is for."""
+    # Labels that fit no task are no matter to what never looks at answers.
+    shapes = [each.shape for each in results_of(graph.outputs, graph.host)]
+    labels = labels_beside(data, inputs, len(shapes)) if asks_answers else None
+    # Labels of some outputs alone are usual.
+    labels = fitting(shapes, labels) if len(shapes) > 1 else labels
+    shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
+    return find_tasks(shapes, labels, task, shape)
+
+
+def _budgeted(budget, start, batches, kinds):
+    """The terms that a ``Budget`` gives each layer."""
+    # Of one term, whatever is chosen: what is measured is each layer's own rounding.
+    return budget.choose(start.build(1, "nearest"), joined(batches), kinds)
+
+
+def _check_rounding(rounding, options, data, augment, bias_correction):
+    if rounding != "auto":
+        roundings.rounding(rounding).choose(options)
+        return
+    for name, given in (
+        ("rounding_options", options),
+        ("rounding_data", data),
+        ("augment", augment),
+        ("bias_correction", bias_correction),
+    ):
+        if given is not None:
+            raise ValueError(
+                f"quantize needs no {name} with rounding='auto', which has biases and data of its "
+                f"own, not {given if isinstance(given, bool) else 'some'}; choose another rounding"
+            )
 
 
 def _check_model(model):
@@ -162,7 +213,10 @@ def _check_formats(weight_bits, activation_bits, terms):
     check_choice("weight_bits", weight_bits, LEAST_BITS, MOST_BITS)
     # More than 16 bits are an unrounded result's alone.
     check_number("activation_bits", activation_bits, 2, 16)
-    if not isinstance(terms, Budget):
+    if isinstance(terms, str):
+        if terms != "auto":
+            raise ValueError(f"quantize needs terms as numbers or 'auto', not '{terms}'")
+    elif not isinstance(terms, Budget):
         check_choice("terms", terms, TERMS[0], TERMS[-1], by_channel=True)
 
 
@@ -199,15 +253,6 @@ def _float_graph(model, example) -> FloatGraph:
 def _reals(batches, pixels):
     """Batches of what the float model takes."""
     return [tuple(map(reals, batch, pixels)) for batch in batches]
-
-
-def _signs(graph, pixels: tuple[Pixels | None, ...]) -> dict[str, bool]:
-    """Whether an input that takes pixels may be negative, by its name."""
-    return {
-        source.name: bool((stands_for.values() < 0).any())
-        for source, stands_for in zip(graph.inputs, pixels, strict=True)
-        if stands_for is not None
-    }
 
 
 def _learnt(batches, pixels):

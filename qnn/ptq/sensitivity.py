@@ -28,6 +28,8 @@ IMAGES, CHUNK = 128, 64  # that measure; at a time
 MOST_STEPS = 1 << 17  # of the budget; networks with more products are counted in larger units
 
 Losses = Mapping[str, Mapping[int, float]]  # by layer and terms
+# By layer and terms too: weights, and a bias where it is not the layer's own.
+Trials = Mapping[str, Mapping[int, tuple[Tensor, Tensor | None]]]
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def sensitivity(
     quantized: QuantizedModel,
     images: Tensor | tuple[Tensor, ...],
     kinds: Sequence[TaskKind] = (),
+    trials: Trials | None = None,
 ) -> dict[str, dict[int, float]]:
     """The loss of each layer with each number of terms: how far answers move when it alone rounds.
 
@@ -120,22 +123,24 @@ def sensitivity(
     quantized : of any terms, its weights not yet replaced by a rounding method
     images : (count, ...) what the float model takes, of each input; ``IMAGES`` of them count
     kinds : what each output is for; none: as far as its shape tells
+    trials : rounded weights and biases of each layer, by terms; None: the nearest weights
 
     Returns
     -------
     Losses by layer, of those that learn, and by terms
     """
     free = folded_copy(quantized)
-    trials = {name: _trials(conv) for name, conv in learnable(quantized)}
+    if trials is None:
+        trials = {name: _trials(conv) for name, conv in learnable(quantized)}
     losses = {name: dict.fromkeys(found, 0.0) for name, found in trials.items()}
     given = images if isinstance(images, tuple) else (images,)
     images = tuple(as_images(each) for each in sample(given, IMAGES))
     for part in zip(*(each.split(CHUNK) for each in images), strict=True):
         wanted = _tensors(free, part)
         share = len(part[0]) / len(images[0])
-        for name, weights in trials.items():
-            for terms, weight in weights.items():
-                got = _with_weight(free, wanted, name, weight)
+        for name, tried in trials.items():
+            for terms, (weight, bias) in tried.items():
+                got = _with_weight(free, wanted, name, weight, bias)
                 losses[name][terms] += share * _loss(free, wanted, got, kinds)
     return losses
 
@@ -197,15 +202,21 @@ def _delayed(values, steps):
     return np.concatenate([np.full(len(values) - len(kept), np.inf), kept])
 
 
-def _trials(conv: QuantConv) -> dict[int, Tensor]:
-    """The layer's rounded weights by terms, with exponents as ``quantize`` chooses them."""
+def _trials(conv: QuantConv) -> dict[int, tuple[Tensor, None]]:
+    """The layer's nearest weights by terms, with exponents as ``quantize`` chooses them."""
     found, bits = {}, conv.plan.weight_bits
     for terms in range(1, CLOSE_TERMS[bits] + 1):
-        trial = copy.deepcopy(conv)
-        trial.plan = replace(conv.plan, terms=terms, channel_terms=None)
-        set_exponents(trial)
-        found[terms] = pow2.values(trial.indices(), trial.weight_exponent, bits).float()
+        trial = with_terms(conv, terms)
+        found[terms] = pow2.values(trial.indices(), trial.weight_exponent, bits).float(), None
     return found
+
+
+def with_terms(conv: QuantConv, terms: int) -> QuantConv:
+    """A copy of a layer whose weights have so many terms, with exponents of their own."""
+    trial = copy.deepcopy(conv)
+    trial.plan = replace(conv.plan, terms=terms, channel_terms=None)
+    set_exponents(trial)
+    return trial
 
 
 def _tensors(free, images):
@@ -215,18 +226,20 @@ def _tensors(free, images):
     return values
 
 
-def _with_weight(free, wanted, name, weight):
+def _with_weight(free, wanted, name, weight, bias):
     """What tensors become when one layer has another weight: those that change."""
     conv = free.layer(name)
-    kept = conv.weight.detach().clone()
+    kept = copy.deepcopy(conv.state_dict())
     conv.weight.copy_(weight)
+    if bias is not None:
+        conv.bias.copy_(bias)
     changed = {}
     for layer in free.plan.layers:
         # Only what lies behind the layer is computed again.
         if layer.name == name or not changed.keys().isdisjoint(layer.inputs):
             operands = [changed.get(n, wanted[n]) for n in layer.inputs]
             changed[layer.name] = free.layer(layer.name)(*operands)
-    conv.weight.copy_(kept)
+    conv.load_state_dict(kept)
     return changed
 
 

@@ -73,7 +73,7 @@ MODELS = [
     ("..:build", 3, "model '..:build' cannot be imported: "),
 ]
 FACTORY = ("quantize", "factory:build")
-BLIND = (*FACTORY, "--rounding", "nearest")
+BLIND = (*FACTORY, "--rounding", "nearest", "--terms", "1")
 NUMBER = "Input should be "
 
 
@@ -115,9 +115,9 @@ CASES = [
     ([*FACTORY, "--mean", "dark"], 2, "'--mean': needs numbers with commas, not 'dark'"),
     ([*FACTORY, "--mean", "0"], 2, "--mean and --std belong together; give both"),
     ([*FACTORY, "--std", "1,,1"], 2, "'--std': needs numbers with commas, not '1,,1'"),
-    ([*FACTORY, "--rounding", "up"], 2, "must be one of nearest, discquant, adaround, gptq, not"),
-    ([*BLIND, "--resume", "r"], 2, "--resume is of a rounding that sees data; choose"),
-    ([*BLIND, "--augment"], 2, "--augment is of a rounding that sees data; choose --rounding"),
+    ([*FACTORY, "--rounding", "up"], 2, "of auto, nearest, discquant, adaround, gptq, not"),
+    ([*BLIND, "--resume", "r"], 2, "--resume is of a rounding that learns; choose"),
+    ([*BLIND, "--augment"], 2, "--augment is of a rounding that learns; choose --rounding"),
     (["quantize", "resnet20"], 2, "'resnet20' comes without weights; give them with --checkpoint"),
     ([*FACTORY, "--layout", "hwcn"], 2, "must be one of nhwc, nchw, not 'hwcn'"),
     (

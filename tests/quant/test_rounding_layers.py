@@ -17,7 +17,7 @@ from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.rounding.gptq import gptq
 from qnn.quant.rounding.layer import columns, samples
-from qnn.quant.rounding.quadratic import Rows, damped, round_columns
+from qnn.quant.rounding.quadratic import GridRows, damped, round_columns
 from qnn.quant.search_exponent import search_exponent
 from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
 
@@ -39,7 +39,7 @@ def moments(seed, inputs=24):
 
 def rounded(layer, second, **options):
     """What GPTQ gives of one matrix, with the damping of its default."""
-    rows = Rows.of(layer.w, layer.exponent, 1, layer.bits, layer.terms)
+    rows = GridRows.of(layer.w, layer.exponent, 1, layer.bits, layer.terms)
     return round_columns(rows, damped(second[None], Gptq().damping), **options)[0]
 
 

@@ -11,7 +11,7 @@ from qnn.quant.rounding.layer import columns, inputs_of, samples
 from qnn.quant.rounding.layer_by_layer import layer_by_layer
 from qnn.quant.rounding.options import positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
-from qnn.quant.rounding.quadratic import Rows, damped, round_columns
+from qnn.quant.rounding.quadratic import GridRows, damped, round_columns
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,9 @@ def gptq(
     def round_layer(owner, _place, given, _begun, keep):
         layer = problem.layers[owner.name]
         moments = _second_moments(problem, owner, given, batches, keep)
-        rows = Rows.of(layer.w.cpu(), layer.exponent.cpu(), len(moments), layer.bits, layer.terms)
+        rows = GridRows.of(
+            layer.w.cpu(), layer.exponent.cpu(), len(moments), layer.bits, layer.terms
+        )
         found = round_columns(
             rows, damped(moments, options.damping), largest_first=options.activation_order
         )

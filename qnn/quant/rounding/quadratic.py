@@ -19,7 +19,7 @@ BLOCK = 128  # columns whose errors reach the rest together
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class GridRows:
     """The weights of a layer and their grids, in groups that read the same operands.
 
     Members
@@ -35,10 +35,10 @@ class Rows:
     terms: Terms = 1
 
     @staticmethod
-    def of(w: Tensor, exponent: Tensor, groups: int, bits: int, terms: Terms = 1) -> "Rows":
+    def of(w: Tensor, exponent: Tensor, groups: int, bits: int, terms: Terms = 1) -> "GridRows":
         """The rows of a layer's weights (outputs, ...), whose outputs follow its groups."""
         flat = w.detach().double().reshape(groups, len(w) // groups, -1)
-        return Rows(flat, exponent.reshape(groups, -1), bits, terms)
+        return GridRows(flat, exponent.reshape(groups, -1), bits, terms)
 
     def nearest(self, w: Tensor) -> Tensor:
         """The grid's values nearest to ``w``, (groups, rows, columns), in its own dtype."""
@@ -61,7 +61,7 @@ def damped(moments: Tensor, damping: float) -> Tensor:
 
 @torch.no_grad()
 def round_columns(
-    rows: Rows, moments: Tensor, *, largest_first: bool = True, block: int = BLOCK
+    rows: GridRows, moments: Tensor, *, largest_first: bool = True, block: int = BLOCK
 ) -> Tensor:
     """Values of the grid, (groups, rows, inputs) float64, column by column.
 
@@ -104,7 +104,7 @@ def round_columns(
 
 
 @torch.no_grad()
-def descend(rows: Rows, moments: Tensor, start: Tensor, sweeps: int) -> Tensor:
+def descend(rows: GridRows, moments: Tensor, start: Tensor, sweeps: int) -> Tensor:
     """Values of the grid from ``start`` on, where no weight alone can be better any more.
 
     In a sweep each weight goes to the value that is best while all others of its row stay. It ends

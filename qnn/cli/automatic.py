@@ -1,0 +1,97 @@
+"""Options of ``qnn quantize`` for what it chooses itself, and what is told of its choice."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qnn.cli.checks import positive
+from qnn.cli.output import note
+
+if TYPE_CHECKING:
+    from qnn.ptq.auto.options import Auto, AutoResult
+
+AUTO = "auto"
+Target = Annotated[
+    float | None,
+    typer.Option(
+        help="Points of accuracy, or percent of squared error, that auto may lose; by default 0.5 "
+        "or 2.",
+        callback=positive,
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        help="After which auto tries no further design; by default 300, more for large networks.",
+        callback=positive,
+    ),
+]
+
+
+def check_automatic(
+    rounding: str,
+    chooses: bool,
+    target: float | None,
+    seconds: float | None,
+    config: str | None,
+) -> None:
+    """Raise where an option is given that nothing automatic reads."""
+    given = {"--target": target, "--seconds": seconds, "--config": config}
+    for name in (name for name, value in given.items() if value is not None):
+        if not chooses:
+            raise typer.BadParameter(f"{name} is of --terms auto, not of terms that are given")
+    if target is not None and target > 100:
+        raise typer.BadParameter(f"--target needs at most 100, not {target:g}")
+
+
+@dataclass(eq=False)
+class Automatic:
+    """A search of the command line.
+
+    Members
+    -------
+    config : whose cycles are saved; None: products are
+    outcome : what was chosen; None before
+    """
+
+    config: str | None
+    outcome: "AutoResult | None" = field(default=None, init=False)
+
+    @property
+    def options(self) -> "Auto":
+        """What ``quantize`` takes."""
+        from qnn.cycles import cycles_on
+        from qnn.ptq.auto.options import Auto
+
+        return Auto(
+            costs=None if self.config is None else cycles_on(self.config),
+            report=note,
+            outcome=self._take,
+        )
+
+    def _take(self, outcome):
+        self.outcome = outcome
+
+    def found(self) -> dict[str, Any]:
+        """What was chosen, for JSON; nothing where nothing was searched for."""
+        if self.outcome is None:
+            return {}
+        loss = self.outcome.loss
+        return {
+            "expected_loss": loss.lost,
+            "expected_loss_error": loss.error,
+            "target": self.outcome.target,
+            "relative_cost": self.outcome.cost,
+            "cost_of": "products" if self.config is None else "cycles",
+        }
+
+    def advice(self, out: Path, data: str) -> str | None:
+        """What reaches a target that was missed; None where it was not."""
+        if self.outcome is None or self.outcome.reached:
+            return None
+        return (
+            f"the target of {self.outcome.target:g} is missed: {self.outcome.loss} is lost; train "
+            f"on the grid: qnn train {out} --data {data} -o {out.with_stem(out.stem + '_trained')}"
+        )

@@ -1,0 +1,121 @@
+"""Quantization without an expert: data are split, networks prepared, and the search is run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from qnn.frontend.graph import FloatGraph
+from qnn.nn.model import QuantizedModel
+from qnn.ptq.auto.designs import designs_at
+from qnn.ptq.auto.held_out import HeldOut
+from qnn.ptq.auto.options import Auto
+from qnn.ptq.auto.search import Search, told
+from qnn.ptq.calibrated import Calibrated
+from qnn.ptq.data import chunks, sample
+from qnn.ptq.equalise import equalise
+from qnn.tasks.kinds import TaskKind
+
+HELD_OUT = 1024  # images, at most, and half of all
+FITTED = 512  # images that weights are fitted to, at most
+# Of an input, 512 images of 128 x 128: the tensors of a few layers have to fit in memory.
+PIXELS = 1 << 23
+FEWEST = 32  # images that weights are fitted to, however large
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a network is to be made of.
+
+    Members
+    -------
+    graph : the fused float network
+    images : (count, ...) of each input, what the float model takes
+    calibrate : the types of a graph's tensors on such images
+    kinds : what each output is for
+    """
+
+    graph: FloatGraph
+    images: tuple[Tensor, ...]
+    calibrate: Callable[[FloatGraph, tuple[Tensor, ...]], Calibrated]
+    kinds: Sequence[TaskKind]
+
+
+def automatic(
+    given: Subject,
+    terms: int | Mapping[str, int] | None,
+    options: Auto,
+    checkpoint: Path | None = None,
+    *,
+    rounded: bool = True,
+) -> QuantizedModel:
+    """The network with such terms, or the cheapest found that loses no more than the target.
+
+    Parameters
+    ----------
+    terms : None: they are chosen
+    checkpoint : a file that the search writes as it goes, and goes on from if it is there
+    rounded : whether layers are rounded in order, or to nearest
+
+    Raises
+    ------
+    ModelError
+        The checkpoint is another run's.
+    Interrupted
+        A signal asked the search to stop, and its state is in the checkpoint.
+    """
+    plain, images = _without_outliers(given, options.report)
+    fitted, held = _split(images)
+    out = HeldOut.of(given.graph, held, given.kinds)
+    # Only what rounds layers in order makes use of channels that are alike.
+    equal = given.calibrate(equalise(given.graph, chunks([fitted])), fitted)
+    starts = {"as it is": plain, "channels equalised": equal} if rounded else {"as it is": plain}
+    owner = {
+        "method": "auto" if rounded else "nearest",
+        "options": [str(terms), str(options.target), plain.activation_bits, plain.weight_bits],
+        "model": [str(plain.graph), *(conv.weight for conv in plain.graph.convs)],
+        "data": list(images),
+    }
+    with designs_at(checkpoint, owner) as designs:
+        search = Search(starts, fitted, out, options, designs, rounded)
+        search.say(
+            f"auto: {len(fitted[0])} images to fit, {len(held[0])} held out, at most "
+            f"{search.seconds:.0f} s"
+        )
+        quantized, outcome = search.run(terms)
+    for line in told(outcome, search.unit):
+        options.report(line)
+    if options.outcome is not None:
+        options.outcome(outcome)
+    return quantized
+
+
+def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
+    """The types on all images but those that cost the others their precision, and the images."""
+    images = sample(given.images, HELD_OUT + FITTED)
+    while True:
+        found = given.calibrate(given.graph, images)
+        # Of a few images any is one of a kind.
+        if not found.outliers or len(images[0]) - len(found.outliers) < FEWEST:
+            return found, images
+        report(
+            f"{len(found.outliers)} images left out of calibration, as they reach further than all "
+            f"others"
+        )
+        kept = torch.ones(len(images[0]), dtype=torch.bool)
+        kept[list(found.outliers)] = False
+        images = tuple(each[kept] for each in images)
+
+
+def _split(images) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Images that weights are fitted to, and those that judge; one image alone does both."""
+    count = len(images[0])
+    held = min(HELD_OUT, count // 2)
+    if not held:
+        return images, images
+    pixels = max(each[0].numel() // each.shape[1] for each in images)
+    fitted = min(FITTED, max(FEWEST, PIXELS // pixels))
+    rest = tuple(each[held : held + fitted] for each in images)
+    return rest, tuple(each[:held] for each in images)

@@ -1,0 +1,111 @@
+"""What a quantized network loses on images that nothing was fitted to."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.run import unfinished
+from qnn.nn.model import QuantizedModel
+from qnn.ptq.data import chunks
+from qnn.ptq.sensitivity import divergence
+from qnn.tasks.kinds import TaskKind
+from qnn.tasks.losses import spread
+
+# A regression's own error is not known without labels: that of a model of R2 0.9 is a tenth of the
+# variance.
+OWN_ERROR = 0.1
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is lost against the float network.
+
+    Members
+    -------
+    lost : of classes, points of accuracy, as sure as the float network is of its answers; of
+        values, percent by which the task's own squared error grows. Of several outputs the most
+    error : the standard error of ``lost``, as the images are a sample
+    distance : KL divergence of answers, or the squared error over the variance, of all outputs
+    """
+
+    lost: float
+    error: float
+    distance: float
+
+    def __str__(self) -> str:
+        return f"{self.lost:.2f} +- {self.error:.2f}"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Images with the float network's answers, to compare quantized networks on.
+
+    Members
+    -------
+    images : (count, ...) of each input, what the float model takes
+    answers : the float network's, of each output
+    kinds : what each output is for
+    """
+
+    images: tuple[Tensor, ...]
+    answers: tuple[Tensor, ...] = field(repr=False)
+    kinds: tuple[TaskKind, ...]
+
+    @staticmethod
+    @torch.no_grad()
+    def of(graph: FloatGraph, images: tuple[Tensor, ...], kinds: Sequence[TaskKind]) -> "HeldOut":
+        """The images with what ``graph`` gives for them."""
+        # Scores before a last softmax, of which KL is taken with its own.
+        parts = [unfinished(graph, *part) for part in chunks([images])]
+        answers = tuple(torch.cat(each) for each in zip(*parts, strict=True))
+        return HeldOut(images, answers, tuple(kinds))
+
+    @torch.no_grad()
+    def loss(self, quantized: QuantizedModel) -> Loss:
+        """What ``quantized`` loses, of pixels or reals as it takes them."""
+        parts = [quantized.unfinished(*part) for part in chunks([self.images])]
+        found = tuple(torch.cat(each) for each in zip(*parts, strict=True))
+        worst, distance = (-math.inf, 0.0), 0.0
+        for wanted, got, kind in zip(self.answers, found, self.kinds, strict=True):
+            got = got.reshape(wanted.shape)
+            # Of each image, so that the spread over images gives the standard error.
+            lost = 100 * self._lost(wanted.double(), got.double(), kind)
+            error = float(lost.std()) / math.sqrt(len(lost)) if len(lost) > 1 else math.inf
+            worst = max(worst, (float(lost.mean()), error))
+            distance += float(divergence(wanted, got, kind))
+        return Loss(*worst, distance)
+
+    def _lost(self, wanted, got, kind) -> Tensor:
+        """The share that is lost of each image, (images,)."""
+        if kind.competes:
+            sure = wanted.softmax(1)
+            answer = got.argmax(1, keepdim=True)
+            # An answer that the float network held for as likely costs nothing, whichever is right.
+            lost = sure.amax(1) - sure.gather(1, answer)[:, 0]
+            return lost.reshape(len(lost), -1).mean(1)
+        if kind.classifies:
+            return _of_coins(wanted, got).reshape(len(wanted), -1).mean(1)
+        square = (got - wanted).square().reshape(len(wanted), -1).mean(1)
+        return square / self._own_error(wanted, kind)
+
+    def _own_error(self, wanted, kind) -> float:
+        """The squared error of the float network in its task."""
+        given = self.images[0]
+        if kind is TaskKind.RECONSTRUCTION and given.numel() == wanted.numel():
+            own = (given.reshape(wanted.shape).double() - wanted).square().mean()
+            if own > 0:
+                return float(own)
+        return OWN_ERROR * spread(wanted)
+
+
+def _of_coins(wanted, got):
+    """What each changed answer of two costs: how far the float one was from even."""
+    probable = bool(((wanted >= 0) & (wanted <= 1)).all())
+    sure = wanted if probable else wanted.sigmoid()
+    limit = 0.5 if probable else 0.0
+    changed = (got > limit) != (wanted > limit)
+    return torch.where(changed, (2 * sure - 1).abs(), 0.0)

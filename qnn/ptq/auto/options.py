@@ -1,0 +1,72 @@
+"""What ``rounding="auto"`` and ``terms="auto"`` are asked for, and what they tell."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from qnn.ir.graph import Graph
+from qnn.ptq.auto.held_out import Loss
+
+# Of ResNet-20, for which five minutes are meant; larger networks get as many times more.
+USUAL_PRODUCTS = 41e6
+USUAL_SECONDS = 300.0
+MOST_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class AutoResult:
+    """What was chosen.
+
+    Members
+    -------
+    terms : of each layer that learns
+    loss : on images held out
+    target : that ``loss.lost`` should not exceed
+    cost : of the layers, over that with one term everywhere
+    losses : by layer and terms, what rounding each layer alone loses, where it was measured
+    """
+
+    terms: Mapping[str, int]
+    loss: Loss
+    target: float
+    cost: float
+    losses: Mapping[str, Mapping[int, float]]
+
+    @property
+    def reached(self) -> bool:
+        """Whether no more is lost than was allowed."""
+        return self.loss.lost <= self.target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto:
+    """How far a search may go.
+
+    Members
+    -------
+    target : points of accuracy, or percent of squared error, that may be lost; None: 0.5 points,
+        or 2 percent
+    seconds : after which no further design is tried; None: 300, and more for networks of more
+        products than ResNet-20
+    costs : what each layer of an integer graph costs, in cycles say; None: its products times terms
+    report : is told each step in a line
+    outcome : is told what was chosen
+    """
+
+    target: float | None = None
+    seconds: float | None = None
+    costs: Callable[[Graph], Mapping[str, float]] | None = None
+    report: Callable[[str], None] = print
+    outcome: Callable[[AutoResult], None] | None = None
+
+    def __post_init__(self):
+        # So written that no number, which compares with nothing, is refused too.
+        if self.target is not None and not 0 < self.target <= 100:
+            raise ValueError(f"quantize needs a target over 0, at most 100, not {self.target}")
+        if self.seconds is not None and not 0 < self.seconds < float("inf"):
+            raise ValueError(f"quantize needs seconds over 0, not {self.seconds}")
+
+    def seconds_for(self, products: int) -> float:
+        """The budget of a network of so many products."""
+        if self.seconds is not None:
+            return self.seconds
+        return min(MOST_SECONDS, USUAL_SECONDS * max(1.0, products / USUAL_PRODUCTS))

@@ -1,0 +1,71 @@
+"""Second moments of what a layer reads, and of what it should give, over sampled positions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qnn.nn.layers import QuantConv
+
+POSITIONS = 1 << 16  # of a layer's results that its moments are taken from, about
+FEWEST = 16  # images that they are taken from, however large
+VALUES = 1 << 24  # of windows that are held at a time: 64 MiB in float32
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Means over all sums of a layer, of its operand's windows x and of the wanted sums t.
+
+    About the means of x and t, float64, where the layer has a bias to take means back.
+
+    Members
+    -------
+    second : (groups, inputs, inputs) of x x^T
+    cross : (groups, rows, inputs) of t x^T
+    x : (groups, inputs) means
+    t : (outputs,) means
+    """
+
+    second: Tensor
+    cross: Tensor
+    x: Tensor
+    t: Tensor
+
+
+@torch.no_grad()
+def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) -> Moments:
+    """The moments of a layer over the first images, as many as ``POSITIONS`` takes.
+
+    Parameters
+    ----------
+    x : (images, channels, height, width) reals of the operand
+    wanted : of images, the sums that they should have, (images, outputs, height, width)
+    """
+    outputs, *shape = conv.plan.weight_shape
+    groups, inputs = conv.plan.window.groups, shape[0] * shape[1] * shape[2]
+    rows = outputs // groups
+    positions = conv.plan.shape[1] * conv.plan.shape[2]
+    images = min(len(x), max(FEWEST, -(-POSITIONS // positions)))
+    step = max(1, VALUES // (inputs * groups * positions))
+    second = torch.zeros(groups, inputs, inputs, dtype=torch.float64)
+    cross = torch.zeros(groups, rows, inputs, dtype=torch.float64)
+    means, sums = torch.zeros(groups, inputs).double(), torch.zeros(groups, rows).double()
+    for start in range(0, images, step):
+        part = slice(start, min(start + step, images))
+        read = conv.windows(x[part].float())
+        # In the order of the windows: images, then positions.
+        t = wanted(part).flatten(2).transpose(1, 2).reshape(len(read), groups, rows)
+        # Products in float32, sums of parts in float64.
+        second += torch.einsum("ngi,ngj->gij", read, read)
+        cross += torch.einsum("ngo,ngi->goi", t, read)
+        means += read.sum(0, dtype=torch.float64)
+        sums += t.sum(0, dtype=torch.float64)
+    count = images * positions
+    second, cross, means, sums = (each / count for each in (second, cross, means, sums))
+    if conv.moves_mean:
+        second -= means[:, :, None] * means[:, None]
+        cross -= sums[:, :, None] * means[:, None]
+    else:
+        cross -= conv.folded_bias().reshape(groups, rows, 1) * means[:, None]
+    return Moments(second, cross, means, sums.flatten())

@@ -1,0 +1,137 @@
+"""Layers are rounded in the order in which they run, each to give what the float one does.
+
+A layer's operands are those behind the layers that are rounded already, and what it should give is
+what the float network gives there: so each takes back, as far as its weights and its bias can, what
+was lost before it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from qnn.frontend.graph import FloatGraph
+from qnn.frontend.run import stream
+from qnn.nn.exact import exact
+from qnn.nn.layers import QuantConv
+from qnn.nn.learn import learnable, settle_result
+from qnn.nn.model import QuantizedModel
+from qnn.nn.scales import sums_limit, sums_reach
+from qnn.ptq.moments import moments_of
+from qnn.quant import pow2
+from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
+
+# As in the paper of GPTQ.
+DAMPING = 0.01  # added to the diagonal of second moments, as a share of its mean
+# More change nothing that images held out would show.
+SWEEPS = 2  # of coordinate descent over the weights of a layer
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLayer:
+    """What was chosen for a layer.
+
+    Members
+    -------
+    indices : (terms, outputs, inputs / groups, height, width) int8
+    exponent : (outputs,) of the weights
+    bias : (outputs,) float64, folded
+    """
+
+    indices: Tensor
+    exponent: Tensor
+    bias: Tensor
+
+
+@torch.no_grad()
+def round_layers(
+    quantized: QuantizedModel,
+    graph: FloatGraph,
+    images: tuple[Tensor, ...],
+    done: Mapping[str, FittedLayer] | None = None,
+    keep: Callable[[str, FittedLayer], None] = lambda _name, _chosen: None,
+) -> None:
+    """Choose codes, exponents and biases of every layer that learns, in place.
+
+    Parameters
+    ----------
+    graph : that ``quantized`` was made of; its nodes are the layers, in order
+    images : (count, channels, height, width) of each input, what the float model takes
+    done : layers that are chosen already, the first ones of the order
+    keep : is told each layer that is done
+
+    Source
+    ------
+    Frantar et al., "GPTQ", arXiv:2210.17323, with targets of the float network behind rounded
+    operands as in Li et al., "GPTAQ", arXiv:2504.02692; biases as in Nagel et al.,
+    arXiv:1906.04721, section 4.2.
+    """
+    done, learned = done or {}, dict(learnable(quantized))
+    given = dict(zip((source.name for source in graph.inputs), images, strict=True))
+    # The last reader of each tensor, after which it can go.
+    last = {name: node.name for node in graph.nodes for name in node.inputs}
+    reals: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
+    for name, real in stream(graph, *images):
+        module = quantized.layer(name)
+        inputs = module.plan.inputs
+        if name in learned:
+            chosen = done.get(name) or _choose(module, reals, values)
+            _settle(module, chosen)
+            keep(name, chosen)
+        reals[name] = real
+        operands = [values[operand] for operand in inputs] or [given[name]]
+        with exact():
+            values[name] = module(*operands)
+        for operand in {operand for operand in inputs if last[operand] == name}:
+            del reals[operand], values[operand]
+
+
+def _choose(conv: QuantConv, reals, values) -> FittedLayer:
+    source, *skip = conv.plan.inputs
+    weight, bias = conv.folded()
+
+    def wanted(part):
+        """The float layer's sums less the rounded skip operand, which is added behind them."""
+        sums = conv.convolve(reals[source][part].float(), weight.float(), bias.float())
+        for name in skip:
+            sums = sums + reals[name][part] - values[name][part] * 2.0 ** -int(conv.skip_exponent)
+        return sums
+
+    x = values[source] * 2.0 ** -int(conv.input_exponent)
+    moments = moments_of(conv, x, wanted)
+    groups = conv.plan.window.groups
+    rows = GridRows.of(
+        weight, conv.weight_exponent, groups, conv.plan.weight_bits, conv.plan.grid_terms
+    )
+    second = damped(moments.second, DAMPING)
+    # What the operands lack beside the float ones goes into the weights first, unrounded: a ridge
+    # regression, which stays at the weights where the operands say nothing.
+    missing = moments.cross - rows.w @ moments.second
+    more = torch.linalg.solve(second, missing.transpose(1, 2)).transpose(1, 2)
+    rows = replace(rows, w=rows.w + more)
+    found = descend(rows, second, round_columns(rows, second), SWEEPS)
+    if conv.moves_mean:
+        bias = moments.t - (found @ moments.x[:, :, None]).flatten()
+    exponent = conv.weight_exponent.clone()
+    indices = pow2.nearest(
+        found.reshape(weight.shape), exponent, conv.plan.weight_bits, conv.plan.grid_terms
+    )
+    return FittedLayer(indices, exponent, bias)
+
+
+def _settle(conv: QuantConv, chosen: FittedLayer) -> None:
+    """Give a layer what was chosen, but for channels whose sums it does not fit."""
+    nearest, bias = conv.indices(), conv.folded_bias()
+    _set(conv, chosen)
+    over = sums_reach(conv, conv.indices()) >= sums_limit(conv)
+    if bool(over.any()):
+        indices = torch.where(over[:, None, None, None], nearest, chosen.indices)
+        _set(conv, FittedLayer(indices, chosen.exponent, torch.where(over, bias, chosen.bias)))
+
+
+def _set(conv, chosen):
+    conv.set_codes(chosen.indices, chosen.exponent)
+    conv.add_bias((chosen.bias - conv.folded_bias()).to(conv.weight.dtype))
+    settle_result(conv)
