@@ -11,13 +11,16 @@ from qnn.nn.layers import QuantConv
 POSITIONS = 1 << 16  # of a layer's results that its moments are taken from, about
 FEWEST = 16  # images that they are taken from, however large
 VALUES = 1 << 24  # of windows that are held at a time: 64 MiB in float32
+# A variance that is less of a squared mean is the last places of float32, 2**-24, and no more.
+CONSTANT = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Means over all sums of a layer, of its operand's windows x and of the wanted sums t.
 
-    About the means of x and t, float64, where the layer has a bias to take means back.
+    About the means of x and t, where the layer has a bias to take means back; of inputs that do
+    not vary there, 0. All are float64.
 
     Members
     -------
@@ -51,11 +54,17 @@ def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) ->
     second = torch.zeros(groups, inputs, inputs, dtype=torch.float64)
     cross = torch.zeros(groups, rows, inputs, dtype=torch.float64)
     means, sums = torch.zeros(groups, inputs).double(), torch.zeros(groups, rows).double()
+    # Moments about a value nearby: of a large mean's square, float32 would keep no variance.
+    origin, t_origin = torch.zeros(groups, inputs), torch.zeros(groups, rows)
     for start in range(0, images, step):
         part = slice(start, min(start + step, images))
         read = conv.windows(x[part].float())
         # In the order of the windows: images, then positions.
         t = wanted(part).flatten(2).transpose(1, 2).reshape(len(read), groups, rows)
+        if conv.moves_mean:
+            if start == 0:
+                origin, t_origin = read.mean(0), t.mean(0)
+            read, t = read - origin, t - t_origin
         # Products in float32, sums of parts in float64.
         second += torch.einsum("ngi,ngj->gij", read, read)
         cross += torch.einsum("ngo,ngi->goi", t, read)
@@ -66,6 +75,10 @@ def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) ->
     if conv.moves_mean:
         second -= means[:, :, None] * means[:, None]
         cross -= sums[:, :, None] * means[:, None]
+        means, sums = means + origin, sums + t_origin
+        varies = second.diagonal(dim1=1, dim2=2) > CONSTANT * means.square()
+        second *= varies[:, :, None] & varies[:, None]
+        cross *= varies[:, None]
     else:
         cross -= conv.folded_bias().reshape(groups, rows, 1) * means[:, None]
     return Moments(second, cross, means, sums.flatten())
