@@ -139,6 +139,11 @@ def quantize(
         )
     if rounding == AUTO and bias_correction is not None:
         raise typer.BadParameter("--bias-correction is part of --rounding auto; leave it out")
+    if rounding == "nearest" and chooses and bias_correction:
+        raise typer.BadParameter(
+            "--terms auto chooses without --bias-correction where --rounding is nearest; leave it "
+            "out, or give --terms"
+        )
     samples = samples or (AUTO_SAMPLES if chooses or rounding == AUTO else USUAL_SAMPLES)
     # Rounding to nearest takes no time that could be lost.
     kept = resume or (None if rounding == "nearest" and not chooses else kept_beside(out))

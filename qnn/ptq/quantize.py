@@ -35,6 +35,7 @@ from qnn.quant.pow2 import TERMS
 from qnn.quant.rounding import Checkpoint, Progress
 from qnn.tasks.outputs import Asked, find_tasks, fitting
 
+BLIND = ("auto", "nearest")  # roundings that take several inputs
 ANSWERED = ("auto", "discquant")  # roundings that compare answers of the whole network
 
 
@@ -111,6 +112,7 @@ def quantize(
     asked = {"target": target, "seconds": seconds}
     auto = replace(auto or Auto(), **{k: v for k, v in asked.items() if v is not None})
     _check_rounding(rounding, rounding_options, rounding_data, augment, bias_correction)
+    _check_correction(rounding, terms, bias_correction)
     counts = _input_counts(model)
     data = listed(data)
     given = batches_of(data, counts)
@@ -122,6 +124,8 @@ def quantize(
     graph, given_types = spread_pixels(graph, pixels, max(activation_bits, INPUT_BITS))
     # From here on sequences and tokens are blocks, as images are.
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
+    if rounding not in BLIND:
+        _check_one_input(graph, rounding)
     automatic_terms = isinstance(terms, str)
     asks_answers = isinstance(terms, Budget) or automatic_terms or rounding in ANSWERED
     kinds = _kinds(graph, data, len(given[0]), task, asks_answers)
@@ -130,6 +134,7 @@ def quantize(
         formats = (weight_bits, activation_bits)
         return calibrated(graph, batches, pixels, formats, given_types, warn=warn)
 
+    searched = _of_search(checkpoint, rounding)
     if automatic_terms or rounding == "auto":
         source = Subject(
             graph, joined(batches), lambda graph, images: calibrate(graph, [images], False), kinds
@@ -137,8 +142,8 @@ def quantize(
         fixed = None if automatic_terms else terms
         if isinstance(terms, Budget):
             fixed = _budgeted(terms, calibrate(graph, batches), batches, kinds)
-        quantized = automatic(source, fixed, auto, checkpoint, rounded=rounding != "nearest")
-        if rounding in ("auto", "nearest"):
+        quantized = automatic(source, fixed, auto, searched, rounded=rounding != "nearest")
+        if rounding in BLIND:
             return quantized
         terms = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
     start = calibrate(graph, batches)
@@ -147,18 +152,30 @@ def quantize(
     quantized = start.build(terms, rounding)
     # Building has rounded to nearest already.
     if rounding != "nearest":
-        _check_one_input(graph, rounding)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         teacher = Teacher(start.graph, pixels[0], device)
         source = Source(teacher, _learnt(learnt, pixels), augment, kinds)
         kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
         round_quantized(quantized, source, rounding_options, progress, kept, device)
+        _forget(searched)
     # Last, as it takes back what all of the rounding before has shifted.
     if bias_correction is None:
         correct_bias_if_better(quantized, start.graph, joined(batches), kinds)
     elif bias_correction:
         correct_bias(quantized, start.graph, joined(batches))
     return quantized
+
+
+def _of_search(checkpoint, rounding) -> Path | None:
+    """The search's file: beside that of a rounding method which has a checkpoint of its own."""
+    if checkpoint is None:
+        return None
+    return Path(checkpoint if rounding in BLIND else f"{checkpoint}.terms")
+
+
+def _forget(searched):
+    if searched is not None:
+        searched.unlink(missing_ok=True)
 
 
 def _kinds(graph, data, inputs, task, asks_answers):
@@ -193,6 +210,14 @@ def _check_rounding(rounding, options, data, augment, bias_correction):
                 f"quantize needs no {name} with rounding='auto', which has biases and data of its "
                 f"own, not {given if isinstance(given, bool) else 'some'}; choose another rounding"
             )
+
+
+def _check_correction(rounding, terms, bias_correction):
+    if rounding == "nearest" and terms == "auto" and bias_correction:
+        raise ValueError(
+            "quantize needs no bias_correction with rounding='nearest' and terms='auto', which are "
+            "chosen without one; give terms, or choose another rounding"
+        )
 
 
 def _check_model(model):

@@ -1,8 +1,9 @@
 """Quantization without an expert: data are split, networks prepared, and the search is run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,13 +73,8 @@ def automatic(
     # Only what rounds layers in order makes use of channels that are alike.
     equal = given.calibrate(equalise(given.graph, chunks([fitted])), fitted)
     starts = {"as it is": plain, "channels equalised": equal} if rounded else {"as it is": plain}
-    owner = {
-        "method": "auto" if rounded else "nearest",
-        "options": [str(terms), str(options.target), plain.activation_bits, plain.weight_bits],
-        "model": [str(plain.graph), *(conv.weight for conv in plain.graph.convs)],
-        "data": list(images),
-    }
-    with designs_at(checkpoint, owner) as designs:
+    method = "auto" if rounded else "nearest"
+    with designs_at(checkpoint, _owner(method, given, plain, images, terms, options)) as designs:
         search = Search(starts, fitted, out, options, designs, rounded)
         search.say(
             f"auto: {len(fitted[0])} images to fit, {len(held[0])} held out, at most "
@@ -97,16 +93,41 @@ def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
     images = sample(given.images, HELD_OUT + FITTED)
     while True:
         found = given.calibrate(given.graph, images)
-        # Of a few images any is one of a kind.
-        if not found.outliers or len(images[0]) - len(found.outliers) < FEWEST:
+        if not found.outliers:
             return found, images
-        report(
-            f"{len(found.outliers)} images left out of calibration, as they reach further than all "
-            f"others"
-        )
+        count = len(found.outliers)
+        which = f"{count} image{'s reach' if count > 1 else ' reaches'} further than all others"
+        # Of a few images any is one of a kind.
+        if len(images[0]) - count < FEWEST:
+            report(f"{which}; fewer than {FEWEST} would be left without")
+            return found, images
+        report(f"{which}, left out of calibration")
         kept = torch.ones(len(images[0]), dtype=torch.bool)
         kept[list(found.outliers)] = False
         images = tuple(each[kept] for each in images)
+
+
+def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
+    """What decides all that a checkpoint has: see ``designs_at``."""
+    costs = options.costs
+    # A function is known by its name alone: its text would be another one in another process.
+    named = getattr(costs, "__qualname__", costs)
+    kinds = [kind.value for kind in given.kinds]
+    types = sorted(plain.types.items())
+    return {
+        "method": method,
+        "options": [terms, options.target, named, kinds],
+        "model": [str(given.graph), *_parameters(given.graph)],
+        "grid": [plain.weight_bits, plain.activation_bits, plain.pixels, types],
+        "data": list(images),
+    }
+
+
+def _parameters(graph) -> Iterator[Tensor]:
+    for conv in graph.convs:
+        held = conv.batchnorm
+        norm = () if held is None else (held.gamma, held.beta, held.mean, held.var)
+        yield from (part for part in (conv.weight, conv.bias, *norm) if part is not None)
 
 
 def _split(images) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

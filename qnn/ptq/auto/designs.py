@@ -29,12 +29,14 @@ class Designs:
     losses : of whole designs
     notes : other results of the search that took long, by name, as JSON has them
     layers : of designs that are under way or were found best, by key and layer
+    best : the key of the design that was found best so far
     """
 
     keeper: Keeper
     losses: dict[str, Loss] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     layers: dict[str, dict[str, FittedLayer]] = field(default_factory=dict)
+    best: str | None = None
 
     def note(self, name: str, value: Callable[[], Any]) -> Any:
         """A result by name: the one that is known, or what ``value`` gives."""
@@ -49,10 +51,10 @@ class Designs:
         self._keep(f"layer '{name}'")
 
     def loss(self, key: str, loss: Loss) -> None:
-        """Take in the loss of a design; layers of others are not needed any more."""
+        """Take in the loss of a design; layers of others but the best are not needed any more."""
         self.losses[key] = loss
-        # The last one may be the one that is taken, and all of a large search would fill a disk.
-        self.layers = {key: self.layers.get(key, {})}
+        # One of the two may be taken, and all of a large search would fill a disk.
+        self.layers = {k: found for k, found in self.layers.items() if k in (key, self.best)}
         self._keep(f"{len(self.losses)} designs")
 
     def _keep(self, what):

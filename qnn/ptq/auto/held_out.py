@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.run import unfinished
+from qnn.ir.shape import from_blocks, usual_axes
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.data import chunks
 from qnn.ptq.sensitivity import divergence
@@ -28,16 +29,16 @@ class Loss:
     -------
     lost : of classes, points of accuracy, as sure as the float network is of its answers; of
         values, percent by which the task's own squared error grows. Of several outputs the most
-    error : the standard error of ``lost``, as the images are a sample
+    error : the standard error of ``lost``, as the images are a sample; None: one image has none
     distance : KL divergence of answers, or the squared error over the variance, of all outputs
     """
 
     lost: float
-    error: float
+    error: float | None
     distance: float
 
     def __str__(self) -> str:
-        return f"{self.lost:.2f} +- {self.error:.2f}"
+        return f"{self.lost:.2f}" if self.error is None else f"{self.lost:.2f} +- {self.error:.2f}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +50,13 @@ class HeldOut:
     images : (count, ...) of each input, what the float model takes
     answers : the float network's, of each output
     kinds : what each output is for
+    own_errors : the float network's squared error in the task of each output, where it is of values
     """
 
     images: tuple[Tensor, ...]
     answers: tuple[Tensor, ...] = field(repr=False)
     kinds: tuple[TaskKind, ...]
+    own_errors: tuple[float, ...]
 
     @staticmethod
     @torch.no_grad()
@@ -62,7 +65,12 @@ class HeldOut:
         # Scores before a last softmax, of which KL is taken with its own.
         parts = [unfinished(graph, *part) for part in chunks([images])]
         answers = tuple(torch.cat(each) for each in zip(*parts, strict=True))
-        return HeldOut(images, answers, tuple(kinds))
+        source = graph.inputs[0]
+        # In the axes of the user, as answers are.
+        given = from_blocks(images[0], source.axes or usual_axes(source.shape))
+        each = zip(answers, kinds, strict=True)
+        own_errors = tuple(_own_error(given, wanted.double(), kind) for wanted, kind in each)
+        return HeldOut(images, answers, tuple(kinds), own_errors)
 
     @torch.no_grad()
     def loss(self, quantized: QuantizedModel) -> Loss:
@@ -70,36 +78,36 @@ class HeldOut:
         parts = [quantized.unfinished(*part) for part in chunks([self.images])]
         found = tuple(torch.cat(each) for each in zip(*parts, strict=True))
         worst, distance = (-math.inf, 0.0), 0.0
-        for wanted, got, kind in zip(self.answers, found, self.kinds, strict=True):
+        of_each = zip(self.answers, found, self.kinds, self.own_errors, strict=True)
+        for wanted, got, kind, own_error in of_each:
             got = got.reshape(wanted.shape)
             # Of each image, so that the spread over images gives the standard error.
-            lost = 100 * self._lost(wanted.double(), got.double(), kind)
-            error = float(lost.std()) / math.sqrt(len(lost)) if len(lost) > 1 else math.inf
+            lost = 100 * _lost(wanted.double(), got.double(), kind, own_error)
+            error = float(lost.std()) / math.sqrt(len(lost)) if len(lost) > 1 else None
             worst = max(worst, (float(lost.mean()), error))
             distance += float(divergence(wanted, got, kind))
         return Loss(*worst, distance)
 
-    def _lost(self, wanted, got, kind) -> Tensor:
-        """The share that is lost of each image, (images,)."""
-        if kind.competes:
-            sure = wanted.softmax(1)
-            answer = got.argmax(1, keepdim=True)
-            # An answer that the float network held for as likely costs nothing, whichever is right.
-            lost = sure.amax(1) - sure.gather(1, answer)[:, 0]
-            return lost.reshape(len(lost), -1).mean(1)
-        if kind.classifies:
-            return _of_coins(wanted, got).reshape(len(wanted), -1).mean(1)
-        square = (got - wanted).square().reshape(len(wanted), -1).mean(1)
-        return square / self._own_error(wanted, kind)
 
-    def _own_error(self, wanted, kind) -> float:
-        """The squared error of the float network in its task."""
-        given = self.images[0]
-        if kind is TaskKind.RECONSTRUCTION and given.numel() == wanted.numel():
-            own = (given.reshape(wanted.shape).double() - wanted).square().mean()
-            if own > 0:
-                return float(own)
-        return OWN_ERROR * spread(wanted)
+def _lost(wanted, got, kind, own_error) -> Tensor:
+    """The share that is lost of each image, (images,)."""
+    if kind.competes:
+        sure = wanted.softmax(1)
+        answer = got.argmax(1, keepdim=True)
+        # An answer that the float network held for as likely costs nothing, whichever is right.
+        lost = sure.amax(1) - sure.gather(1, answer)[:, 0]
+        return lost.reshape(len(lost), -1).mean(1)
+    if kind.classifies:
+        return _of_coins(wanted, got).reshape(len(wanted), -1).mean(1)
+    return (got - wanted).square().reshape(len(wanted), -1).mean(1) / own_error
+
+
+def _own_error(given, wanted, kind) -> float:
+    if kind is TaskKind.RECONSTRUCTION and given.numel() == wanted.numel():
+        own = (given.reshape(wanted.shape).double() - wanted).square().mean()
+        if own > 0:
+            return float(own)
+    return OWN_ERROR * spread(wanted)
 
 
 def _of_coins(wanted, got):

@@ -15,6 +15,7 @@ from qnn.ptq.auto.options import Auto, AutoResult
 from qnn.ptq.auto.path import Costs, TermsPath, extended, path_of, trials
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.export import export
+from qnn.ptq.formats import greatest
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.ptq.round_layers import round_layers
 from qnn.ptq.sensitivity import Losses, sensitivity
@@ -81,12 +82,12 @@ class Search:
 
     def prepared(self, terms: Terms) -> Calibrated:
         """Of the calibrated networks the one whose answers are nearest with such terms."""
-        found = {name: self.loss(name, terms) for name in self.starts}
-        first, *others = found
-        best = first
-        for name in others:
+        found, best = {}, next(iter(self.starts))
+        for name in self.starts:
+            found[name] = self.loss(name, terms)
             if found[name].distance < CLEARLY * found[best].distance:
                 best = name
+            self.designs.best = _key(best, terms)
         for name, loss in found.items():
             self.say(f"{name}: loses {loss} {self.unit}{', kept' if name == best else ''}")
         self._name = best
@@ -103,7 +104,7 @@ class Search:
     def build(self, name: str, terms: Terms) -> QuantizedModel:
         """The design's network, with its weights rounded."""
         start, key = self.starts[name], _key(name, terms)
-        quantized = start.build(terms, "auto")
+        quantized = start.build(terms, "auto" if self.rounded else "nearest")
         if self.rounded:
             round_layers(
                 quantized,
@@ -120,23 +121,22 @@ class Search:
         # What no number of terms can take back.
         floor = self.held.loss(folded_copy(start.build(1, "auto")))
         self.say(f"activations alone lose {floor} {self.unit}")
-        costs = self._costs(start)
+        costs = self._costs(start, 1 if terms is None else greatest(terms))
         if terms is None:
             terms = self._cheapest(start, costs)
         loss = self.loss(self._name, terms)
         # Networks of the search are not kept, as many of a large one would not fit in memory.
         quantized = self.build(self._name, terms)
         chosen = {name: conv.plan.terms for name, conv in learnable(quantized)}
-        cost = sum(costs[name].get(k, 0.0) for name, k in chosen.items())
-        least = sum(min(each.values()) for each in costs.values()) or 1.0
-        return quantized, AutoResult(chosen, loss, self.target, cost / least, self.losses)
+        cost = sum(costs[name][k] for name, k in chosen.items())
+        least = sum(costs[name][1] for name in chosen)
+        relative = cost / least if least else 1.0
+        return quantized, AutoResult(chosen, loss, self.target, relative, self.losses)
 
-    def _cheapest(self, start, costs) -> dict[str, int]:
-        path = None
+    def _cheapest(self, start, costs) -> Terms:
         low, high = (0, self.loss(self._name, 1)), None
-        names = list(self.products)
-        if low[1].lost <= self.target or not names:
-            return dict.fromkeys(names, 1)
+        if low[1].lost <= self.target or not self.products:
+            return 1
         # Only now: many networks need no more than one term.
         self.losses = self._sensitivity(start)
         path = path_of(self.losses, costs)
@@ -147,10 +147,11 @@ class Search:
                 break
             step = self._next(path, low, high, top)
             loss = self.loss(self._name, path.terms(step))
-            cost = path.cost(step) / path.cost(0)
+            cost = path.cost(step) / (path.cost(0) or 1.0)
             self.say(f"{cost:.2f} of the cost of one term: loses {loss} {self.unit}")
             if loss.lost <= self.target:
                 high = (step, loss)
+                self.designs.best = _key(self._name, path.terms(step))
             else:
                 low = (step, loss)
         return path.terms(len(path.more) if high is None else high[0])
@@ -187,24 +188,20 @@ class Search:
         self.say(f"sensitivity of {len(found)} layers measured")
         return {name: {int(k): v for k, v in each.items()} for name, each in found.items()}
 
-    def _costs(self, start) -> Costs:
-        one = start.build(1, "auto")
-        most = {name: CLOSE_TERMS[conv.plan.weight_bits] for name, conv in learnable(one)}
+    def _costs(self, start, most) -> Costs:
+        """What each layer costs with all terms that it may get, or has: ``most``."""
+        bits = [conv.plan.weight_bits for _, conv in learnable(start.build(1, "auto"))]
+        terms = range(1, max([most, *(CLOSE_TERMS[each] for each in bits)]) + 1)
         if self.options.costs is None:
-            return {
-                name: {k: float(self.products[name] * k) for k in range(1, count + 1)}
-                for name, count in most.items()
-            }
+            return {name: {k: float(n * k) for k in terms} for name, n in self.products.items()}
 
         def measured():
-            graphs = range(1, max(most.values(), default=0) + 1)
-            return [dict(self.options.costs(export(start.build(k, "auto")))) for k in graphs]
+            return [dict(self.options.costs(export(start.build(k, "auto")))) for k in terms]
 
         found = self.designs.note("costs", measured)
         self.say("costs of the layers found")
         return {
-            name: {k: float(found[k - 1].get(name, 0.0)) for k in range(1, count + 1)}
-            for name, count in most.items()
+            name: {k: float(found[k - 1].get(name, 0.0)) for k in terms} for name in self.products
         }
 
 
