@@ -21,4 +21,6 @@ def cycles_on(config: object, *, backend: str = DEFAULT) -> Callable[[Graph], di
         design = compile(graph, config, backend=backend)
         return {layer.name: layer.cycles for layer in design.backend.costs(design.artifact).layers}
 
+    # By which a checkpoint knows whose costs it has.
+    cycles.__qualname__ = f"cycles_on({config!r}, backend={backend!r})"
     return cycles

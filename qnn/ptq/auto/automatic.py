@@ -110,7 +110,7 @@ def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
 def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     """What decides all that a checkpoint has: see ``designs_at``."""
     costs = options.costs
-    # A function is known by its name alone: its text would be another one in another process.
+    # A function's text would be another one in another process.
     named = getattr(costs, "__qualname__", costs)
     kinds = [kind.value for kind in given.kinds]
     types = sorted(plain.types.items())
