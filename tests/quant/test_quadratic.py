@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from qnn.quant import pow2
-from qnn.quant.rounding.quadratic import Rows, damped, descend, round_columns
+from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
 
 PROBLEMS = st.fixed_dictionaries(
     {
@@ -23,7 +23,7 @@ PROBLEMS = st.fixed_dictionaries(
 
 
 def problem(seed, groups, rows, inputs, bits, terms):
-    """Rows of several scales, and moments of operands that go together; some operands are 0."""
+    """GridRows of several scales, and moments of operands that go together; some operands are 0."""
     generator = torch.Generator().manual_seed(seed)
     w = torch.randn(groups, rows, inputs, generator=generator).double()
     w *= 4.0 ** torch.randint(-2, 3, (groups, rows, 1), generator=generator)
@@ -34,10 +34,10 @@ def problem(seed, groups, rows, inputs, bits, terms):
     x = x @ torch.randn(groups, inputs, inputs, generator=generator).double()
     x *= torch.rand(groups, 1, inputs, generator=generator) > 0.1
     second = x.transpose(1, 2) @ x / (2 * inputs)
-    return Rows(w, largest, bits, terms), damped(second, 0.01)
+    return GridRows(w, largest, bits, terms), damped(second, 0.01)
 
 
-def values_of(rows: Rows, group: int, row: int) -> Tensor:
+def values_of(rows: GridRows, group: int, row: int) -> Tensor:
     """Every value of the grid of one row, ascending."""
     terms = rows.terms
     if not isinstance(terms, int):
@@ -53,12 +53,12 @@ def lost(rows, moments, found) -> Tensor:
     return ((change @ moments) * change).sum(2)
 
 
-def of_group(rows: Rows, group: int) -> Rows:
+def of_group(rows: GridRows, group: int) -> GridRows:
     one = slice(group, group + 1)
     count, terms = rows.w.shape[1], rows.terms
     if not isinstance(terms, int):
         terms = terms[group * count : (group + 1) * count]
-    return Rows(rows.w[one], rows.exponent[one], rows.bits, terms)
+    return GridRows(rows.w[one], rows.exponent[one], rows.bits, terms)
 
 
 def singly_best(rows, moments, found, columns):
