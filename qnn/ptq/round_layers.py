@@ -124,9 +124,12 @@ def _choose(conv: QuantConv, reals, values) -> FittedLayer:
 def _settle(conv: QuantConv, chosen: FittedLayer) -> None:
     """Give a layer what was chosen, but for channels whose sums it does not fit."""
     nearest, bias = conv.indices(), conv.folded_bias()
+    before = {name: value.clone() for name, value in conv.state_dict().items()}
     _set(conv, chosen)
     over = sums_reach(conv, conv.indices()) >= sums_limit(conv)
     if bool(over.any()):
+        # From the beginning: of a bias that is too large, float32 would keep no smaller one.
+        conv.load_state_dict(before)
         indices = torch.where(over[:, None, None, None], nearest, chosen.indices)
         _set(conv, FittedLayer(indices, chosen.exponent, torch.where(over, bias, chosen.bias)))
 
