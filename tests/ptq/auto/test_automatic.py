@@ -1,0 +1,273 @@
+"""The whole search, on networks that take a second: what it promises, and where it may end."""
+
+import contextlib
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from qnn.errors import ModelError
+from qnn.interrupt import Interrupted
+from qnn.ptq.auto.options import Auto
+from qnn.ptq.quantize import quantize
+from qnn.quant.rounding.checkpoint import Keeper
+from tests.ptq.test_inputs import equal_to_its_integers
+from tests.ptq.trained import classifier, images_of
+
+
+def searched(model, images, **options):
+    """The network, what was chosen, and the lines that were told."""
+    results, lines = [], []
+    auto = Auto(report=lines.append, outcome=results.append, costs=options.pop("costs", None))
+    quantized = quantize(model, images, auto=auto, **options)
+    (result,) = results
+    return quantized, result, lines
+
+
+def same(one, other) -> bool:
+    states = one.state_dict(), other.state_dict()
+    return all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@torch.no_grad()
+def right(model, images, labels) -> float:
+    return 100 * float((model(images).argmax(1) == labels).float().mean())
+
+
+@pytest.fixture(scope="module")
+def by_target():
+    """What was found for each target."""
+    return {target: searched(*classifier(), target=target) for target in (5.0, 0.5, 0.1, 0.02)}
+
+
+def test_targets_are_met_and_tighter_ones_cost_no_less(by_target):
+    unseen, labels = images_of(1000, 2000)
+    whole = right(classifier()[0], unseen, labels)
+    costs = []
+    for target, (quantized, result, lines) in by_target.items():
+        assert result.target == target
+        assert result.loss.lost <= target
+        assert result.reached
+        costs.append(result.cost)
+        # Of 1,000 images some 30 are right by chance.
+        assert right(quantized, unseen, labels) > whole - target - 4
+        chosen = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
+        assert chosen == dict(result.terms)
+        assert f"target {target:g}" in lines[-1]
+        assert f"expected loss {result.loss} points" in lines[-1]
+    assert costs == sorted(costs)
+    assert costs[0] == 1 < costs[-1]
+
+
+def test_the_cost_is_that_of_the_terms(by_target):
+    quantized, result, _ = by_target[0.1]
+    products = {c.name: c.products for c in quantized.plan.convs if c.name in result.terms}
+    spent = sum(products[name] * terms for name, terms in result.terms.items())
+    assert result.cost == pytest.approx(spent / sum(products.values()))
+
+
+def test_the_network_equals_its_integers(by_target):
+    for quantized, _, _ in by_target.values():
+        equal_to_its_integers(quantized, (classifier()[1][:4],))
+
+
+def test_the_same_data_give_the_same_network(by_target):
+    again, result, _ = searched(*classifier(), target=0.1)
+    assert same(by_target[0.1][0], again)
+    assert result == by_target[0.1][1]
+
+
+def test_terms_that_are_given_are_taken(by_target):
+    model, images = classifier()
+    quantized, result, _ = searched(model, images, terms=dict(by_target[0.1][1].terms))
+    assert same(quantized, by_target[0.1][0])
+    for terms, cost in ((2, 2.0), (7, 7.0)):
+        _, result, _ = searched(model, images, terms=terms)
+        assert set(result.terms.values()) == {terms}
+        assert result.cost == pytest.approx(cost)
+
+
+def test_a_spoilt_image_is_left_out_and_told_of():
+    model, images = classifier()
+    spoilt = torch.cat((images, images[:1] * 1000))
+    _, result, lines = searched(model, spoilt)
+    assert lines[0] == "1 image reaches further than all others, left out of calibration"
+    assert result.reached
+    # Of a few images any is one of a kind: all are taken, and it is told.
+    few = torch.cat((images[:20], images[:1] * 1000))
+    lines = searched(model, few)[2]
+    assert lines[0] == (
+        "1 image reaches further than all others; fewer than 32 would be left without"
+    )
+
+
+@contextlib.contextmanager
+def stopped_after(monkeypatch, count):
+    """Every safe point is written, and the last of so many is one at which a signal is heard."""
+    after, seen = Keeper.after, []
+
+    def counted(self, step, what, tensors, due=False):
+        seen.append(what)
+        if len(seen) == count:
+            self.asked = lambda: True
+        after(self, step, what, tensors, True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "after", counted)
+        yield seen
+
+
+@pytest.mark.parametrize("rounding", ["auto", "nearest", "gptq"])
+def test_a_search_that_was_interrupted_goes_on_to_the_same(tmp_path, monkeypatch, rounding):
+    model, images = classifier()
+    options = {"target": 0.1, "rounding": rounding}
+    # To nearest nothing is kept but losses, of which there are few.
+    steps = 2 if rounding == "nearest" else 7
+    whole, result, _ = searched(model, images, **options)
+    kept = tmp_path / "kept"
+    # Each attempt gets a little further: into a layer of a design, a loss, or the sensitivities.
+    stops = []
+    for _ in range(100):
+        try:
+            with stopped_after(monkeypatch, steps):
+                found, again, _ = searched(model, images, checkpoint=kept, **options)
+            break
+        except Interrupted as stop:
+            stops.append(str(stop))
+    assert same(whole, found)
+    assert again == result
+    assert stops
+    if rounding == "auto":
+        assert any("layer '" in stop for stop in stops)
+
+
+def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
+    model, images = classifier()
+    kept = tmp_path / "kept"
+    with stopped_after(monkeypatch, 3), pytest.raises(Interrupted, match=r"which .*kept has"):
+        searched(model, images, checkpoint=kept)
+    for options, part in (
+        ({"task": "regression"}, "other options"),
+        ({"target": 0.3}, "other options"),
+        ({"terms": 2}, "other options"),
+        ({"costs": lambda graph: {}}, "other options"),
+        ({"activation_bits": 6}, "another grid"),
+        ({"weight_bits": 4}, "another grid"),
+        ({"rounding": "nearest"}, "another method"),
+    ):
+        with pytest.raises(ModelError, match=f"a rounding checkpoint of {part}"):
+            searched(model, images, checkpoint=kept, **options)
+    with pytest.raises(ModelError, match="a rounding checkpoint of other data"):
+        searched(model, images * 0.999, checkpoint=kept)
+    other = type(model)().eval()
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        other.head.bias[0] += 0.001
+    with pytest.raises(ModelError, match="a rounding checkpoint of another model"):
+        searched(other, images, checkpoint=kept)
+
+
+def test_without_time_there_is_a_network():
+    model, images = classifier()
+    quantized, result, _ = searched(model, images, target=0.02, seconds=1e-9)
+    assert set(result.terms.values()) == {4}
+    equal_to_its_integers(quantized, (images[:2],))
+
+
+def test_costs_of_ones_own_decide():
+    """A layer that costs nothing more gets its terms before all others."""
+    model, images = classifier()
+
+    def costs(graph):
+        return {conv.name: 1.0 for conv in graph.convs if conv.name != "head"}
+
+    _, result, _ = searched(model, images, target=0.1, costs=costs)
+    assert result.cost == 1.0
+    assert result.reached
+
+
+def test_every_rounding_takes_the_terms_that_were_found(by_target):
+    model, images = classifier()
+    quantized, result, _ = searched(model, images, target=0.1, rounding="gptq")
+    assert dict(result.terms) == dict(by_target[0.1][1].terms)
+    chosen = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
+    assert chosen == dict(result.terms)
+    assert quantized.plan.rounding == "gptq"
+
+
+class TwoInputs(nn.Module):
+    """An image and a vector, and two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc, self.head = nn.Conv2d(2, 4, 3), nn.Linear(5, 6), nn.Linear(10, 3)
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores, and values."""
+        x = torch.cat((self.conv(x).relu().mean((2, 3)), self.fc(y).relu()), 1)
+        return self.head(x), x
+
+
+def seeded(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+TABLES = (nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 3))
+TRANSPOSED = (nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), nn.ReLU(), nn.Conv2d(6, 4, 2))
+OTHERS = {
+    "regression": (nn.Linear(6, 1), seeded(50, 6), {}),
+    "tables": (nn.Sequential(*TABLES), seeded(50, 6), {}),
+    "reconstruction": (nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 8)), seeded(50, 8), {}),
+    "tokens": (nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 6)), seeded(50, 7, 6), {}),
+    "binary": (nn.Linear(6, 1), seeded(50, 6), {"task": "binary"}),
+    "pixels": (nn.Conv2d(3, 4, 3, padding=1), seeded(50, 3, 6, 6), {"task": "pixels"}),
+    "two inputs": (TwoInputs(), (seeded(50, 2, 6, 6), seeded(50, 5)), {}),
+    "transposed": (nn.Sequential(*TRANSPOSED), seeded(40, 4, 4, 4), {}),
+    "by layer": (nn.Sequential(*TABLES), seeded(50, 6), {"weight_bits": {"0": 2, "*": 4}}),
+    "nothing learns": (nn.AvgPool2d(2), seeded(20, 2, 4, 4), {"task": "regression"}),
+    "one image": (nn.Linear(6, 3), seeded(1, 6), {}),
+    "two images": (nn.Linear(6, 1), seeded(2, 6), {}),
+    "a constant": (nn.Linear(6, 3), torch.full((40, 6), 1000.1), {}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_networks_of_all_kinds_get_there(name):
+    model, images, options = OTHERS[name]
+    quantized, result, lines = searched(model.eval(), images, **options)
+    assert result.loss.lost >= 0
+    assert result.cost >= 1
+    unit = "%" if result.target == 2 else "points"
+    assert f" {unit} (target" in lines[-1]
+    equal_to_its_integers(quantized, images if isinstance(images, tuple) else (images,))
+
+
+@pytest.mark.parametrize("rounding", ["adaround", "gptq", "discquant"])
+def test_what_takes_one_input_says_so_before_it_searches(rounding):
+    model, images, _ = OTHERS["two inputs"]
+    lines = []
+    with pytest.raises(ModelError, match=f"{rounding} needs a network of one input, not 2"):
+        quantize(model, images, rounding=rounding, auto=Auto(report=lines.append))
+    assert not lines
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"target": 0}, "quantize needs a target over 0, at most 100, not 0"),
+        ({"target": float("nan")}, "quantize needs a target over 0, at most 100, not nan"),
+        ({"target": 101}, "quantize needs a target over 0, at most 100, not 101"),
+        ({"seconds": 0}, "quantize needs seconds over 0, not 0"),
+        ({"seconds": float("inf")}, "quantize needs seconds over 0, not inf"),
+        ({"terms": "few"}, "quantize needs terms as numbers or 'auto', not 'few'"),
+        ({"bias_correction": False}, "quantize needs no bias_correction with rounding='auto'"),
+        ({"rounding_options": {}}, "quantize needs no rounding_options with rounding='auto'"),
+        (
+            {"rounding": "nearest", "bias_correction": True},
+            "quantize needs no bias_correction with rounding='nearest' and terms='auto'",
+        ),
+    ],
+)
+def test_what_means_nothing_is_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        quantize(nn.Linear(6, 3), seeded(20, 6), **options)
