@@ -53,10 +53,10 @@ def build_tasks(state: Compilation) -> Compilation:
 
 def _in_order(layer: Layer, orders: dict[str, tuple[int, ...]]) -> Layer:
     """The layer with the numbers that its channels have in the user's network."""
-    if layer.name not in orders:
+    order = orders.get(layer.name)
+    if order is None:
         return layer
-    first, *_, last = layer.channels
-    return replace(layer, order=orders[layer.name][first : last + 1])
+    return replace(layer, order=tuple(order[place] for place in layer.channels))
 
 
 def _check_tags(count):

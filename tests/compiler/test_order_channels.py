@@ -85,6 +85,9 @@ def test_outputs_concatenations_and_groups_keep_their_channels():
     assert free_orders(graph(x, a, conv("b", x, 8), both, conv("last", both, 5)), TEST) == {}
     half = conv("half", a, 8, codes=codes((1,) * 8, 4), groups=2)
     assert free_orders(graph(x, a, half, conv("last", half, 5)), TEST) == {}
+    # Added to themselves, whose places then count twice.
+    itself = conv("half", a, 8, codes=codes((1,) * 8, 4), groups=2, skip=a)
+    assert free_orders(graph(x, a, itself, conv("last", itself, 5)), TEST) == {}
     deep = conv("deep", image(8), 8, codes=codes(NEEDS, 1), groups=8)
     assert free_orders(graph(image(8), deep, conv("last", deep, 5)), TEST) == {}
     seen = Graph((x, a, conv("last", a, 5)), (Output("last", (5, 6, 5)), Output("a", (8, 6, 5))))
@@ -134,6 +137,19 @@ def test_every_tensor_keeps_its_channels(words):
     assert got.keys() == {"a", "pool", "deep", "last"}
     for name, tensor in got.items():
         np.testing.assert_array_equal(tensor, wanted[name], name)
+
+
+def test_a_slice_of_one_channel_has_that_channel_of_the_order():
+    x = image(16, 8, 8)
+    a = conv("a", x, 9, codes=codes((*NEEDS, 1), 16))
+    network = graph(x, a, conv("last", a, 5))
+    small = compile_graph(network, replace(TEST, feature_words=64, weight_words=64), checked=True)
+    (order,) = {*free_orders(network, TEST).values()}
+    parts = {layer.channel: layer.order for layer in small.layers if layer.name == "a"}
+    assert parts == {0: order[:8], 8: order[8:]}
+    given = images(network, 2)
+    wanted, got = reference(network, given), functional.run(small, given).tensors
+    np.testing.assert_array_equal(got["a"], wanted["a"])
 
 
 def test_verify_names_a_channel_as_the_user_counts_it():
