@@ -30,9 +30,19 @@ def image_axes(
             before = [(each, found[each]) for each in node.all_input_nodes if each in found]
             shape = tuple(held.shape)
             # Where several axes have as many values, shapes of other batches tell.
-            axis = _probed(node, dict(before)) if shape.count(batch) > 1 else None
+            axis = _probed(node, dict(before)) if _is_open(node, shape, batch) else None
             found[node] = _axis(node, before, shape, batch) if axis is None else axis
     return found
+
+
+def _is_open(node, shape, batch):
+    # The sizes of a reshape have this batch among them, beside which a -1 takes in any other; and
+    # the order of its values, which stays, leaves nothing open.
+    return shape.count(batch) > 1 and _name(node) not in RESHAPES
+
+
+def _name(node):
+    return target_of(node).removeprefix("aten.")
 
 
 def _probed(node, before) -> int | None:
@@ -59,7 +69,7 @@ def _probe(node, axis):
 def _axis(node, before, shape, batch):
     if not before:
         return 0
-    (operand, axis), name = before[0], target_of(node).removeprefix("aten.")
+    (operand, axis), name = before[0], _name(node)
     given = operand.meta["val"]
     if name in PERMUTES:
         return permuted(node, given.dim()).index(axis)

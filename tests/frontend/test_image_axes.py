@@ -1,5 +1,7 @@
 """Images along another axis than the first: taken, and given back as the model gives them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from qnn.frontend.capture import capture
 from qnn.ir.encode import decode, encode_input
 from qnn.ir.reference import reference
 from qnn.ir.text import parse, text
+from tests.float_results import float_results
 from tests.frontend.test_odd_models import Made
 from tests.nearest import quantize
 
@@ -71,3 +74,27 @@ def test_a_move_inside_of_a_network_stays_there():
         lambda m, x: m.a(x).transpose(0, 1).relu().transpose(0, 1), a=nn.Conv2d(3, 4, 3)
     ).eval()
     assert capture(model, torch.randn(2, 3, 8, 8)).host is None
+
+
+def boxes(x, anchors, values):
+    """What a detector's head gives, (images, anchors x pixels, values), in three spellings."""
+    parts = x.reshape(len(x), anchors, values, -1).movedim(2, -1)
+    yield parts.reshape(len(x), -1, values)
+    yield parts.flatten(1, 2)
+    yield x.view(len(x), anchors, values, *x.shape[2:]).permute(0, 1, 3, 4, 2).reshape(len(x), -1)
+
+
+def test_images_are_found_whatever_size_is_that_of_the_batch():
+    sizes = list(product((1, 2, 3), (1, 2, 3, 4), (1, 2)))  # anchors, values, pixels
+    layers = nn.ModuleList(nn.Conv2d(3, a * v, 3, (1, 3 - n)) for a, v, n in sizes)
+
+    def all_boxes(m, x):
+        made = [boxes(m.layers[n](x), a, v) for n, (a, v, _) in enumerate(sizes)]
+        return tuple(each for heads in made for each in heads)
+
+    model, x = Made(all_boxes, layers=layers).eval(), torch.randn(5, 3, 3, 4)
+    graph = capture(model, x)
+    assert graph.host is None
+    with torch.no_grad():
+        for found, wanted in zip(float_results(graph, x), model(x), strict=True):
+            torch.testing.assert_close(found, wanted)
