@@ -80,7 +80,9 @@ def _choose(conv, weight, least) -> Tensor:
     units, floor = _units(conv) - exponent, _least_units(conv)
     if not plan.rounded:
         finest = [int(units[~dead].max())] if bool((~dead).any()) else []
-        floor = max(finest + ([] if floor is None else [floor]), default=int(conv.input_exponent))
+        # Where all are zeros, the operand may be too fine for any bias.
+        coarse = int((_units(conv) - least).min().clamp(max=int(conv.input_exponent)))
+        floor = max(finest + ([] if floor is None else [floor]), default=coarse)
         conv.exponent.fill_(floor)
     units = torch.where(dead, floor, units)
     conv.weight_exponent.copy_(_units(conv) - units)

@@ -107,9 +107,12 @@ def choose_types(
         bits = max(activation_bits, INPUT_BITS) if outside else activation_bits
         signed, free_zero = not positive.issuperset(group), factors.isdisjoint(group)
         types |= dict.fromkeys(group, choose_type(together, bits, signed, free_zero))
+    index_bits = min(activation_bits, INDEX_BITS)
+    # Indices decide which places are needless, and are judged by what their tables give, in the
+    # results' types: once more where those have lost some.
+    types |= _indices(graph, seen, types, index_bits)
     types = without_needless_places(graph, types, whole)
-    # Last: an index is judged by what its table gives, in the result's type.
-    return types | _indices(graph, seen, types, min(activation_bits, INDEX_BITS))
+    return types | _indices(graph, seen, types, index_bits)
 
 
 def _indices(graph, seen, types, bits):

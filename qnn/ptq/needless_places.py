@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.ops.operator import FloatOperator, sum_of
 from qnn.quant.qtype import QType
 
-ADDEND_PLACES = 12  # beyond those of a sum's result, of which rounding leaves nothing
+# Beyond those that a sum is rounded to, for its result or for a table: rounding leaves nothing.
+ADDEND_PLACES = 12
 
 
 def without_needless_places(
@@ -17,7 +18,8 @@ def without_needless_places(
 
     Parameters
     ----------
-    types : of each tensor, by name; tensors that share one have the same object
+    types : of each tensor, and of each table's index, by name; tensors that share one have the
+        same object
     whole : unrounded results, whose exponents are not known yet
     """
     return _no_finer_than_sums(graph, _no_finer_than_operands(graph, types), whole)
@@ -51,7 +53,9 @@ def _no_finer_than_sums(graph, types, whole):
         if not sums or not whole.isdisjoint(sums):
             continue
         type = types[nodes[0].name]
-        most = max(types[name].exponent for name in sums) + ADDEND_PLACES
+        # What a table gives may be of any scale, as the reciprocal of a sum that is nearly 0.
+        rounded = [types.get(sum_of(name), types[name]) for name in sums]
+        most = max(each.exponent for each in rounded) + ADDEND_PLACES
         if type.exponent > most:
             # Steps that are so much coarser reach all values, wherever 0 lies.
             rough = replace(type, exponent=most, zero_point=0)
