@@ -56,23 +56,22 @@ def _families(graph) -> list[_Family]:
     # Users know the channels of the network's results.
     fixed = {output.name for output in graph.outputs}
     for node in graph.nodes:
-        of[node.name] = own = _Family([node.name], [node] if isinstance(node, Conv) else [])
+        conv = node if isinstance(node, Conv) else None
+        of[node.name] = own = _Family([node.name], [] if conv is None else [conv])
         aligned = node.aligned(graph.sources(node))
         for name in aligned:
             _join(of, own, of[name])
-        if _counts_neighbours(node, aligned):
+        if _counts_neighbours(conv, aligned):
             fixed |= {node.name, *node.inputs}
     for name in fixed:
         of[name].fixed = True
     return list({id(family): family for family in of.values()}.values())
 
 
-def _counts_neighbours(node, aligned):
+def _counts_neighbours(conv, aligned):
     """Whether channels count by their places: of an input, a concatenation or PyTorch's groups."""
     # An operand of groups that is their skip operand too is aligned for that alone.
-    if isinstance(node, Conv):
-        return node.window.groups > 1 and not node.depthwise
-    return not aligned
+    return not aligned if conv is None else conv.window.groups > 1 and not conv.depthwise
 
 
 def _join(of, own, other):
