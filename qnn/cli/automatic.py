@@ -31,7 +31,6 @@ Seconds = Annotated[
 
 
 def check_automatic(
-    rounding: str,
     chooses: bool,
     target: float | None,
     seconds: float | None,
@@ -70,6 +69,11 @@ class Automatic:
             report=note,
             outcome=self._take,
         )
+
+    @property
+    def target(self) -> float | None:
+        """By which terms were chosen; None before."""
+        return None if self.outcome is None else self.outcome.target
 
     def _take(self, outcome):
         self.outcome = outcome

@@ -23,7 +23,13 @@ from qnn.cli.formats import (
 )
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json
-from qnn.cli.rounding import Method, Settings, progress_of_rounding, rounding_options
+from qnn.cli.rounding import (
+    Method,
+    Settings,
+    check_settings,
+    progress_of_rounding,
+    rounding_options,
+)
 from qnn.cli.sources import CONFIGS, Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken
 from qnn.nn.names import ZOO_NAMES
@@ -132,7 +138,8 @@ def quantize(
     if terms_budget is not None and terms != AUTO:
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
     chooses = terms == AUTO and terms_budget is None
-    check_automatic(rounding, chooses, target, seconds, config)
+    check_automatic(chooses, target, seconds, config)
+    check_settings(rounding, settings)
     if rounding in BLIND:
         _check_blind(
             resume if not (chooses or rounding == AUTO) else None, rounding_samples, augment
@@ -206,7 +213,7 @@ def quantize(
     }
     most_terms = max(result["terms"].values(), default=1)
     result["advice"] = search.advice(out, data) or advised(
-        result, most_terms, rounding, bias_correction
+        result, most_terms, rounding, bias_correction, search.target if chooses else None
     )
     if as_json:
         print_json(result)
@@ -217,7 +224,11 @@ def quantize(
 
 
 def advised(
-    result: dict, most_terms: int, rounding: str, bias_correction: bool | None
+    result: dict,
+    most_terms: int,
+    rounding: str,
+    bias_correction: bool | None,
+    target: float | None,
 ) -> str | None:
     """After a large drop, how large it is and what to try, in order; else None."""
     from qnn.ptq.advice import advice, fell
@@ -229,7 +240,7 @@ def advised(
     else:
         drops = [fell(before, after)]
     drop = next((text for text in drops if text), None)
-    tries = advice(most_terms, rounding, bias_correction)
+    tries = advice(most_terms, rounding, bias_correction, target)
     return f"{drop}; try, in this order: {'; '.join(tries)}" if drop else None
 
 

@@ -23,13 +23,17 @@ Settings = Annotated[
 ]
 
 
+def check_settings(method: str, settings: list[str] | None) -> None:
+    """Raise where settings are given to what has none, which needs no torch to be known."""
+    if method == "auto" and settings:
+        raise typer.BadParameter("--set is of a rounding with options, not of auto")
+
+
 def rounding_options(method: str, settings: list[str] | None) -> dict[str, object] | None:
     """Options of a rounding method from texts NAME=VALUE, each of the kind of its default."""
     from dataclasses import asdict
 
     if method == "auto":
-        if settings:
-            raise typer.BadParameter("--set is of a rounding with options, not of auto")
         return None
     from qnn.quant.rounding import rounding
 

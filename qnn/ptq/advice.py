@@ -23,14 +23,21 @@ def fell(before: Numbers, after: Numbers) -> str | None:
     return None
 
 
-def advice(most_terms: int, rounding: str, bias_correction: bool | None) -> list[str]:
-    """What to try, in order, of what was not tried yet; options of ``qnn quantize``."""
+def advice(
+    most_terms: int, rounding: str, bias_correction: bool | None, target: float | None = None
+) -> list[str]:
+    """What to try, in order, of what was not tried yet; options of ``qnn quantize``.
+
+    ``target`` is that by which terms were chosen; None: they were given.
+    """
     tries = []
-    if most_terms < 4:
+    if target is not None:
+        tries.append(f"a smaller loss on images held out (--target {target / 4:g})")
+    elif most_terms < 4:
         tries.append(f"more terms (--terms {most_terms + 1})")
     if rounding == "nearest":
         tries.append("a rounding that learns (--rounding adaround, then discquant)")
-    if bias_correction is False:
+    if bias_correction is False and target is None:
         tries.append("--bias-correction")
     tries.append("more and other images to calibrate on (--samples)")
     if rounding != "nearest" or most_terms >= 4:

@@ -29,6 +29,11 @@ def test_what_was_tried_is_not_advised_again():
         "--bias-correction",
         "more and other images to calibrate on (--samples)",
     ]
+    assert advice(2, "auto", None, 0.5) == [
+        "a smaller loss on images held out (--target 0.125)",
+        "more and other images to calibrate on (--samples)",
+        "training on the grid (qnn train)",
+    ]
     assert advice(4, "discquant", True) == [
         "more and other images to calibrate on (--samples)",
         "training on the grid (qnn train)",

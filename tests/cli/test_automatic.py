@@ -1,0 +1,110 @@
+"""``qnn quantize`` that chooses by itself: what it tells, saves and advises."""
+
+import json
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from qnn.nn import artifact
+from qnn.nn.data import digits
+from qnn.nn.zoo import DigitsCnn
+
+KEYS = ("expected_loss", "expected_loss_error", "target", "relative_cost", "cost_of")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Weights of the zoo's ``digits_cnn`` that know most digits."""
+    path = tmp_path_factory.mktemp("trained") / "digits.pt"
+    images = torch.as_tensor(digits().x_train)
+    x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    labels = torch.as_tensor(digits().y_train).long()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = DigitsCnn()
+        optimizer = torch.optim.Adam(model.parameters(), 0.01)
+        for _ in range(40):
+            drawn = torch.randint(len(x), (64,))
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[drawn]), labels[drawn]).backward()
+            optimizer.step()
+    torch.save(model.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def quantized(qnn, trained, tmp_path):
+    """What a command line of the trained network gives: JSON and lines, and the model's path."""
+
+    def run(*options):
+        out = tmp_path / "model.safetensors"
+        command = ("quantize", "digits_cnn", "--checkpoint", trained, "-o", out, "--samples", 300)
+        code, text, err = qnn(*command, *options, "--json")
+        assert code == 0, err
+        assert not (tmp_path / "model.safetensors.resume").exists()
+        return json.loads(text), err.splitlines(), out
+
+    return run
+
+
+def test_without_a_word_the_cheapest_within_half_a_point_is_written(quantized):
+    result, lines, out = quantized()
+    assert result["target"] == 0.5
+    assert 0 <= result["expected_loss"] <= 0.5
+    assert result["expected_loss_error"] >= 0
+    assert result["cost_of"] == "products"
+    assert result["relative_cost"] >= 1
+    # Of 300 images a few more or less are right by chance.
+    if result["advice"]:
+        assert result["advice"].startswith("accuracy fell by ")
+        assert (
+            "try, in this order: a smaller loss on images held out (--target 0.125); "
+            in (result["advice"])
+        )
+    assert result["quantized_accuracy"] > result["float_accuracy"] - 3
+    plan = artifact.load(out).plan
+    assert plan.rounding == "auto"
+    chosen = {layer.name: layer.terms for layer in plan.convs if not layer.fixed}
+    assert result["terms"] == chosen
+    assert lines[0].startswith("note: auto: 150 images to fit, 150 held out, at most 300 s (")
+    assert lines[-1].startswith("note: expected loss ")
+
+
+def test_cycles_of_a_configuration_are_saved(quantized):
+    result, lines, _ = quantized("--target", 0.02, "--config", "test")
+    assert result["cost_of"] == "cycles"
+    assert result["expected_loss"] <= 0.02
+    products = quantized("--target", 0.02)[0]
+    assert products["cost_of"] == "products"
+    assert any(line.startswith("note: costs of the layers found") for line in lines)
+    # Not all of a layer's cycles are those of its terms.
+    assert 1 < result["relative_cost"] != products["relative_cost"]
+
+
+def test_terms_that_are_given_are_rounded_in_order_and_measured(quantized):
+    result, _, _ = quantized("--terms", "fc=3,*=1")
+    assert set(KEYS) <= set(result)
+    assert result["terms"]["fc"] == 3
+    assert result["relative_cost"] > 1
+    plain, lines, _ = quantized("--terms", "1", "--rounding", "nearest")
+    assert not set(KEYS) & set(plain)
+    assert not [line for line in lines if line.startswith("note: auto")]
+
+
+def test_a_target_that_is_missed_advises_training(quantized):
+    result, _, out = quantized("--target", "1e-9", "--seconds", "1e-9", "--activation-bits", 3)
+    assert result["expected_loss"] > result["target"]
+    assert result["advice"] == (
+        f"the target of 1e-09 is missed: {result['expected_loss']:.2f} +- "
+        f"{result['expected_loss_error']:.2f} is lost; train on the grid: qnn train {out} --data "
+        f"digits -o {out.with_name('model_trained.safetensors')}"
+    )
+
+
+def test_one_image_has_an_expected_loss_without_an_error(qnn, trained, tmp_path):
+    out = tmp_path / "model.safetensors"
+    command = ("quantize", "digits_cnn", "--checkpoint", trained, "-o", out, "--samples", 1)
+    code, text, _ = qnn(*command, "--json")
+    assert code == 0
+    assert json.loads(text)["expected_loss_error"] is None
