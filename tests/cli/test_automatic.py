@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from qnn.nn import artifact
 from qnn.nn.data import digits
 from qnn.nn.zoo import DigitsCnn
+from qnn.quant.rounding.checkpoint import Keeper
 
 KEYS = ("expected_loss", "expected_loss_error", "target", "relative_cost", "cost_of")
 
@@ -108,3 +109,36 @@ def test_one_image_has_an_expected_loss_without_an_error(qnn, trained, tmp_path)
     code, text, _ = qnn(*command, "--json")
     assert code == 0
     assert json.loads(text)["expected_loss_error"] is None
+
+
+@pytest.mark.parametrize("rounding", ["auto", "gptq"])
+def test_an_interrupted_search_says_how_it_goes_on_to_the_same_model(
+    qnn, trained, tmp_path, monkeypatch, rounding
+):
+    fixed = ("quantize", "digits_cnn", "--checkpoint", trained, "--samples", 100)
+    fixed = (*fixed, "--target", 0.01, "--rounding", rounding)
+    out, whole = tmp_path / "out.safetensors", tmp_path / "whole.safetensors"
+    after, seen = Keeper.after, []
+
+    def stopping(self, *arguments, **named):
+        seen.append(arguments)
+        # In the layers of the second design, and for gptq in its own layers too.
+        if len(seen) in (10, 45, 120):
+            self.asked = lambda: True
+        after(self, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "after", stopping)
+        for _ in range(9):
+            code, _, err = qnn(*fixed, "-o", out)
+            if code != 130:
+                break
+            assert "error: interrupted: stopped after " in err
+            assert "; go on with: " in err
+            assert not out.exists()
+    assert code == 0
+    assert len(seen) > 45
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.safetensors"]
+    assert qnn(*fixed, "-o", whole)[0] == 0
+    one, other = (artifact.load(path).state_dict() for path in (out, whole))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
