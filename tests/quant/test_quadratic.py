@@ -2,12 +2,14 @@
 
 import itertools
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from qnn.quant import pow2
+from qnn.quant.rounding import quadratic
 from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
 
 PROBLEMS = st.fixed_dictionaries(
@@ -157,3 +159,14 @@ def test_damping_leaves_operands_that_are_always_zero_alone():
     torch.testing.assert_close(held[1], moments[1] + more * torch.eye(6).double())
     for found in (round_columns(rows, held), descend(rows, held, rows.w * 0, 1)):
         assert torch.equal(found[0, :, 2], rows.nearest(rows.w)[0, :, 2])
+
+
+@pytest.mark.parametrize("block", [1, 3, 64])
+def test_blocks_of_any_size_give_the_same(monkeypatch, block):
+    rows, moments = problem(5, 2, 4, 40, 3, None)
+    whole = round_columns(rows, moments)
+    found = descend(rows, moments, rows.nearest(rows.w), 3)
+    assert not torch.equal(found, rows.nearest(rows.w))
+    assert torch.equal(round_columns(rows, moments, block=block), whole)
+    monkeypatch.setattr(quadratic, "BLOCK", block)
+    assert torch.equal(descend(rows, moments, rows.nearest(rows.w), 3), found)

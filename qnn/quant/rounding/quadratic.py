@@ -117,21 +117,33 @@ def descend(rows: GridRows, moments: Tensor, start: Tensor, sweeps: int) -> Tens
     """
     result = start.clone()
     slope = (result - rows.w) @ moments
-    diagonal = moments.diagonal(dim1=1, dim2=2)
     for _ in range(sweeps):
         moved = False
-        for column in range(result.shape[2]):
-            old = result[:, :, column]
-            best = old - slope[:, :, column] / diagonal[:, column, None]
-            new = rows.nearest(best[:, :, None])[:, :, 0]
-            change = new - old
+        for first in range(0, result.shape[2], BLOCK):
+            part = slice(first, min(first + BLOCK, result.shape[2]))
+            change = _descend_block(rows, moments[:, part, part], slope[:, :, part], result, part)
             if bool(change.any()):
                 moved = True
-                slope += change[:, :, None] * moments[:, column, None]
-                result[:, :, column] = new
+                slope += change @ moments[:, part]
         if not moved:
             break
     return result
+
+
+def _descend_block(rows, moments, slope, result, part):
+    """Move the weights of some columns, and give their changes; ``slope`` is theirs before."""
+    slope, diagonal = slope.clone(), moments.diagonal(dim1=1, dim2=2)
+    changes = torch.zeros_like(slope)
+    for column in range(slope.shape[2]):
+        old = result[:, :, part.start + column]
+        best = old - slope[:, :, column] / diagonal[:, column, None]
+        new = rows.nearest(best[:, :, None])[:, :, 0]
+        change = new - old
+        if bool(change.any()):
+            slope += change[:, :, None] * moments[:, column, None]
+            changes[:, :, column] = change
+            result[:, :, part.start + column] = new
+    return changes
 
 
 def _permuted(moments, order):
