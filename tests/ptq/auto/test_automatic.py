@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from qnn.errors import ModelError
 from qnn.interrupt import Interrupted
+from qnn.ptq import round_layers
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.quantize import quantize
 from qnn.quant.rounding.checkpoint import Keeper
@@ -123,10 +124,11 @@ def test_a_search_that_was_interrupted_goes_on_to_the_same(tmp_path, monkeypatch
     options = {"target": 0.1, "rounding": rounding}
     # To nearest nothing is kept but losses, of which there are few.
     steps = 2 if rounding == "nearest" else 7
+    choose, chosen = round_layers._choose, []
+    monkeypatch.setattr(round_layers, "_choose", lambda *a: chosen.append(a[0]) or choose(*a))
     whole, result, _ = searched(model, images, **options)
-    kept = tmp_path / "kept"
+    at_once, kept, stops = len(chosen), tmp_path / "kept", []
     # Each attempt gets a little further: into a layer of a design, a loss, or the sensitivities.
-    stops = []
     for _ in range(100):
         try:
             with stopped_after(monkeypatch, steps):
@@ -139,6 +141,8 @@ def test_a_search_that_was_interrupted_goes_on_to_the_same(tmp_path, monkeypatch
     assert stops
     if rounding == "auto":
         assert any("layer '" in stop for stop in stops)
+        # No layer is rounded twice.
+        assert len(chosen) == 2 * at_once
 
 
 def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
