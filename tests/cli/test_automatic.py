@@ -111,6 +111,7 @@ def test_one_image_has_an_expected_loss_without_an_error(qnn, trained, tmp_path)
     assert json.loads(text)["expected_loss_error"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounding", ["auto", "gptq"])
 def test_an_interrupted_search_says_how_it_goes_on_to_the_same_model(
     qnn, trained, tmp_path, monkeypatch, rounding

@@ -125,7 +125,7 @@ def residual():
 POWERS = st.integers(-9, 9).map(lambda power: 2.0**power)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.lists(POWERS, min_size=12, max_size=12))
 def test_networks_that_differ_by_powers_of_two_become_one(residual, powers):
     model, images = residual
