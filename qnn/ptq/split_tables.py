@@ -18,6 +18,7 @@ from qnn.frontend.ops.operator import FloatOperator, sum_of
 from qnn.frontend.rewrite import Rewrite
 from qnn.functions.elementwise import IDENTITY, Elementwise, applied_to
 from qnn.functions.table import INDEX_BITS
+from qnn.ptq.norms import weighed
 from qnn.quant.histogram import Histogram
 
 # Mean squared relative error of one table: below 40 dB, its products would lose what others leave.
@@ -42,6 +43,9 @@ def split_tables(
         # A layer that learns has one set of weights.
         if not conv.fixed or conv.function is None or sums is None or not divides(graph, conv):
             continue
+        counting = weighed(graph, conv, sums)
+        if counting is not sums:
+            found[conv.name] = counting.mapped(conv.function)
         bound = _bound(conv.function, sums, min(activation_bits, INDEX_BITS))
         if bound is None:
             continue
@@ -50,7 +54,7 @@ def split_tables(
         whole = replace(identity(conv.name, fine), inputs=(fine.name, wide.name), low=0.0)
         rewrite.exchange(conv.name, fine, wide, whole)
         for part in (fine, wide):
-            found |= {sum_of(part.name): sums, part.name: sums.mapped(part.function)}
+            found |= {sum_of(part.name): sums, part.name: counting.mapped(part.function)}
     return rewrite.graph(), found
 
 

@@ -94,6 +94,16 @@ class Histogram:
         filled = torch.zeros_like(found.counts).index_add_(0, places[nonzero], weights[nonzero])
         return replace(found, counts=filled, zeros=int(weights[~nonzero].sum()))
 
+    def by_value(self) -> "Histogram | None":
+        """Each value, none of which is negative, as often as it is great; None where all are 0."""
+        places = self.counts.nonzero().flatten()
+        if not len(places):
+            return None
+        # The middle of each bin, in halves of a bin.
+        counts = self.counts * (2 * torch.arange(-BINS, BINS) + 1).clamp(min=0)
+        least = max(self.least, (int(places[0]) - BINS + 0.5) * self.width)
+        return Histogram(self.reach, counts, 0, least, self.most)
+
     def without(self, part: "Histogram") -> "Histogram | None":
         """What is left of the whole that ``part`` was added to; None where that is zeros alone."""
         counts = self.counts - part._widened(self.reach)
