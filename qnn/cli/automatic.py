@@ -52,10 +52,12 @@ class Automatic:
     Members
     -------
     config : whose cycles are saved; None: products are
+    rounding : by which the network is rounded in the end
     outcome : what was chosen; None before
     """
 
     config: str | None
+    rounding: str
     outcome: "AutoResult | None" = field(default=None, init=False)
 
     @property
@@ -80,7 +82,8 @@ class Automatic:
 
     def found(self) -> dict[str, Any]:
         """What was chosen, for JSON; nothing where nothing was searched for."""
-        if self.outcome is None:
+        # What a search expects is not what a rounding that learns then gives.
+        if self.outcome is None or self.rounding not in (AUTO, "nearest"):
             return {}
         loss = self.outcome.loss
         return {
@@ -93,7 +96,7 @@ class Automatic:
 
     def advice(self, out: Path, data: str) -> str | None:
         """What reaches a target that was missed; None where it was not."""
-        if self.outcome is None or self.outcome.reached:
+        if not self.found() or self.outcome.reached:
             return None
         return (
             f"the target of {self.outcome.target:g} is missed: {self.outcome.loss} is lost; train "

@@ -172,7 +172,7 @@ def quantize(
             codes = Budget(terms_budget, None if as_json else print_fit)
         mean_values, std_values = pixel_numbers(model, mean, std)
         options = rounding_options(rounding, settings)
-        search = Automatic(config)
+        search = Automatic(config, rounding)
         network = load_trained(model, checkpoint, note)
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))

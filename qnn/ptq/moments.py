@@ -10,6 +10,8 @@ from qnn.nn.layers import QuantConv
 
 POSITIONS = 1 << 16  # of a layer's results that its moments are taken from, about
 FEWEST = 16  # images that they are taken from, however large
+# Squares of so many in float64 take 512 MiB, and rounding needs some copies.
+MOST_INPUTS = 1 << 13  # of a sum, whose second moments are taken
 VALUES = 1 << 24  # of windows that are held at a time: 64 MiB in float32
 # A variance that is less of a squared mean is the last places of float32, 2**-24, and no more.
 CONSTANT = 1e-10
@@ -24,14 +26,14 @@ class Moments:
 
     Members
     -------
-    second : (groups, inputs, inputs) of x x^T
-    cross : (groups, rows, inputs) of t x^T
+    second : (groups, inputs, inputs) of x x^T; None of more than ``MOST_INPUTS`` inputs
+    cross : (groups, rows, inputs) of t x^T, likewise
     x : (groups, inputs) means
     t : (outputs,) means
     """
 
-    second: Tensor
-    cross: Tensor
+    second: Tensor | None
+    cross: Tensor | None
     x: Tensor
     t: Tensor
 
@@ -51,7 +53,8 @@ def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) ->
     positions = conv.plan.shape[1] * conv.plan.shape[2]
     images = min(len(x), max(FEWEST, -(-POSITIONS // positions)))
     step = max(1, VALUES // (inputs * groups * positions))
-    second = torch.zeros(groups, inputs, inputs, dtype=torch.float64)
+    whole = inputs <= MOST_INPUTS
+    second = torch.zeros(groups, *((inputs, inputs) if whole else (0, 0)), dtype=torch.float64)
     cross = torch.zeros(groups, rows, inputs, dtype=torch.float64)
     means, sums = torch.zeros(groups, inputs).double(), torch.zeros(groups, rows).double()
     # Moments about a value nearby: of a large mean's square, float32 would keep no variance.
@@ -66,11 +69,15 @@ def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) ->
                 origin, t_origin = read.mean(0), t.mean(0)
             read, t = read - origin, t - t_origin
         # Products in float32, sums of parts in float64.
-        second += torch.einsum("ngi,ngj->gij", read, read)
-        cross += torch.einsum("ngo,ngi->goi", t, read)
+        if whole:
+            second += torch.einsum("ngi,ngj->gij", read, read)
+            cross += torch.einsum("ngo,ngi->goi", t, read)
         means += read.sum(0, dtype=torch.float64)
         sums += t.sum(0, dtype=torch.float64)
     count = images * positions
+    if not whole:
+        means, sums = means / count + origin, sums / count + t_origin
+        return Moments(None, None, means, sums.flatten())
     second, cross, means, sums = (each / count for each in (second, cross, means, sums))
     if conv.moves_mean:
         second -= means[:, :, None] * means[:, None]

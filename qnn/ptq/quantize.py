@@ -142,11 +142,12 @@ def quantize(
         fixed = None if automatic_terms else terms
         if isinstance(terms, Budget):
             fixed = _budgeted(terms, calibrate(graph, batches), batches, kinds)
-        quantized = automatic(source, fixed, auto, searched, rounded=rounding != "nearest")
+        quantized, start = automatic(source, fixed, auto, searched, rounded=rounding != "nearest")
         if rounding in BLIND:
             return quantized
         terms = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
-    start = calibrate(graph, batches)
+    else:
+        start = calibrate(graph, batches)
     if isinstance(terms, Budget):
         terms = _budgeted(terms, start, batches, kinds)
     quantized = start.build(terms, rounding)
@@ -159,11 +160,15 @@ def quantize(
         round_quantized(quantized, source, rounding_options, progress, kept, device)
         _forget(searched)
     # Last, as it takes back what all of the rounding before has shifted.
-    if bias_correction is None:
-        correct_bias_if_better(quantized, start.graph, joined(batches), kinds)
-    elif bias_correction:
-        correct_bias(quantized, start.graph, joined(batches))
+    _correct_bias(quantized, start.graph, joined(batches), kinds, bias_correction)
     return quantized
+
+
+def _correct_bias(quantized, graph, images, kinds, wanted):
+    if wanted is None:
+        correct_bias_if_better(quantized, graph, images, kinds)
+    elif wanted:
+        correct_bias(quantized, graph, images)
 
 
 def _of_search(checkpoint, rounding) -> Path | None:

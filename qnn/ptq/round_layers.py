@@ -18,7 +18,7 @@ from qnn.nn.layers import QuantConv
 from qnn.nn.learn import learnable, settle_result
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import sums_limit, sums_reach
-from qnn.ptq.moments import moments_of
+from qnn.ptq.moments import Moments, moments_of
 from qnn.quant import pow2
 from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
 
@@ -105,13 +105,7 @@ def _choose(conv: QuantConv, reals, values) -> FittedLayer:
     rows = GridRows.of(
         weight, conv.weight_exponent, groups, conv.plan.weight_bits, conv.plan.grid_terms
     )
-    second = damped(moments.second, DAMPING)
-    # What the operands lack beside the float ones goes into the weights first, unrounded: a ridge
-    # regression, which stays at the weights where the operands say nothing.
-    missing = moments.cross - rows.w @ moments.second
-    more = torch.linalg.solve(second, missing.transpose(1, 2)).transpose(1, 2)
-    rows = replace(rows, w=rows.w + more)
-    found = descend(rows, second, round_columns(rows, second), SWEEPS)
+    found = fitted_values(rows, moments)
     if conv.moves_mean:
         bias = moments.t - (found @ moments.x[:, :, None]).flatten()
     exponent = conv.weight_exponent.clone()
@@ -119,6 +113,22 @@ def _choose(conv: QuantConv, reals, values) -> FittedLayer:
         found.reshape(weight.shape), exponent, conv.plan.weight_bits, conv.plan.grid_terms
     )
     return FittedLayer(indices, exponent, bias)
+
+
+def fitted_values(rows: GridRows, moments: Moments) -> Tensor:
+    """Values of the grid, (groups, rows, inputs), whose sums are nearest to those wanted.
+
+    Of sums of too many inputs they are the nearest values.
+    """
+    if moments.second is None:
+        return rows.nearest(rows.w)
+    second = damped(moments.second, DAMPING)
+    # What the operands lack beside the float ones goes into the weights first, unrounded: a ridge
+    # regression, which stays at the weights where the operands say nothing.
+    missing = moments.cross - rows.w @ moments.second
+    more = torch.linalg.solve(second, missing.transpose(1, 2)).transpose(1, 2)
+    rows = replace(rows, w=rows.w + more)
+    return descend(rows, second, round_columns(rows, second), SWEEPS)
 
 
 def _settle(conv: QuantConv, chosen: FittedLayer) -> None:

@@ -51,7 +51,7 @@ def automatic(
     checkpoint: Path | None = None,
     *,
     rounded: bool = True,
-) -> QuantizedModel:
+) -> tuple[QuantizedModel, Calibrated]:
     """The network with such terms, or the cheapest found that loses no more than the target.
 
     Parameters
@@ -71,7 +71,7 @@ def automatic(
     fitted, held = _split(images)
     out = HeldOut.of(given.graph, held, given.kinds)
     # Only what rounds layers in order makes use of channels that are alike.
-    equal = given.calibrate(equalise(given.graph, chunks([fitted])), fitted)
+    equal = given.calibrate(equalise(given.graph, chunks([fitted])), images)
     starts = {"as it is": plain, "channels equalised": equal} if rounded else {"as it is": plain}
     method = "auto" if rounded else "nearest"
     with designs_at(checkpoint, _owner(method, given, plain, images, terms, options)) as designs:
@@ -81,11 +81,12 @@ def automatic(
             f"{search.seconds:.0f} s"
         )
         quantized, outcome = search.run(terms)
+        start = search.start
     for line in told(outcome, search.unit):
         options.report(line)
     if options.outcome is not None:
         options.outcome(outcome)
-    return quantized
+    return quantized, start
 
 
 def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:

@@ -13,9 +13,9 @@ from qnn.nn.learn import learnable
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.moments import moments_of
 from qnn.ptq.plans import CLOSE_TERMS
-from qnn.ptq.round_layers import DAMPING, SWEEPS
+from qnn.ptq.round_layers import fitted_values
 from qnn.ptq.sensitivity import Losses, Trials, with_terms
-from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
+from qnn.quant.rounding.quadratic import GridRows
 
 MEASURED = 2  # numbers of terms that are tried; from there on each takes as much off
 # Each term of falling weight brings 11 dB and more, in squares.
@@ -119,12 +119,11 @@ def _of_layer(conv, x) -> dict[int, tuple[Tensor, Tensor | None]]:
     moments = moments_of(
         conv, x, lambda part: conv.convolve(x[part].float(), weight.float(), bias.float())
     )
-    second = damped(moments.second, DAMPING)
     groups, found = conv.plan.window.groups, {}
     for terms in range(1, MEASURED + 1):
         exponent = with_terms(conv, terms).weight_exponent
         rows = GridRows.of(weight, exponent, groups, conv.plan.weight_bits, terms)
-        got = descend(rows, second, round_columns(rows, second), SWEEPS)
+        got = fitted_values(rows, moments)
         moved = None
         if conv.moves_mean:
             moved = (moments.t - (got @ moments.x[:, :, None]).flatten()).float()

@@ -53,6 +53,7 @@ class Search:
     def __post_init__(self):
         self._begun = self._told = time.monotonic()
         self.losses: Losses = {}
+        self.start = self.plain  # what designs are built from
         one = self.plain.build(1, "auto")
         self.products = {name: conv.plan.products for name, conv in learnable(one)}
         self.seconds = self.options.seconds_for(sum(self.products.values()))
@@ -90,7 +91,7 @@ class Search:
             self.designs.best = _key(best, terms)
         for name, loss in found.items():
             self.say(f"{name}: loses {loss} {self.unit}{', kept' if name == best else ''}")
-        self._name = best
+        self._name, self.start = best, self.starts[best]
         return self.starts[best]
 
     def loss(self, name: str, terms: Terms) -> Loss:
@@ -140,6 +141,7 @@ class Search:
         # Only now: many networks need no more than one term.
         self.losses = self._sensitivity(start)
         path = path_of(self.losses, costs)
+        tried = [low]
         for _ in range(PROBES):
             top = len(path.more) if high is None else high[0]
             near = high is not None and path.cost(high[0]) < NEAR * path.cost(low[0])
@@ -149,12 +151,17 @@ class Search:
             loss = self.loss(self._name, path.terms(step))
             cost = path.cost(step) / (path.cost(0) or 1.0)
             self.say(f"{cost:.2f} of the cost of one term: loses {loss} {self.unit}")
+            tried.append((step, loss))
             if loss.lost <= self.target:
                 high = (step, loss)
                 self.designs.best = _key(self._name, path.terms(step))
             else:
                 low = (step, loss)
-        return path.terms(len(path.more) if high is None else high[0])
+        if high is not None:
+            return path.terms(high[0])
+        # Out of time, most terms are the surest. Else nothing reaches the target, and more terms
+        # than bring the least loss, but for chance, would be spent for nothing.
+        return path.terms(len(path.more) if self._late() else _least_loss(tried))
 
     def _next(self, path: TermsPath, low, high, top) -> int:
         """The step of the path to try: the first that should lose no more than the target."""
@@ -203,6 +210,12 @@ class Search:
         return {
             name: {k: float(found[k - 1].get(name, 0.0)) for k in terms} for name in self.products
         }
+
+
+def _least_loss(tried: Sequence[tuple[int, Loss]]) -> int:
+    """The first step of those tried whose loss is the least, within its standard error."""
+    best = min((loss for _, loss in tried), key=lambda loss: loss.lost)
+    return min(step for step, loss in tried if loss.lost <= best.lost + (best.error or 0.0))
 
 
 def _key(name: str, terms: Terms) -> str:
