@@ -69,13 +69,14 @@ def automatic(
     """
     plain, images = _without_outliers(given, options.report)
     fitted, held = _split(images)
+    whole = tuple(each[: _most_fitted(images)] for each in images)
     out = HeldOut.of(given.graph, held, given.kinds)
     # Only what rounds layers in order makes use of channels that are alike.
     equal = given.calibrate(equalise(given.graph, chunks([fitted])), images)
     starts = {"as it is": plain, "channels equalised": equal} if rounded else {"as it is": plain}
     method = "auto" if rounded else "nearest"
     with designs_at(checkpoint, _owner(method, given, plain, images, terms, options)) as designs:
-        search = Search(starts, fitted, out, options, designs, rounded)
+        search = Search(starts, fitted, whole, out, options, designs, rounded)
         search.say(
             f"auto: {len(fitted[0])} images to fit, {len(held[0])} held out, at most "
             f"{search.seconds:.0f} s"
@@ -137,7 +138,11 @@ def _split(images) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     held = min(HELD_OUT, count // 2)
     if not held:
         return images, images
-    pixels = max(each[0].numel() // each.shape[1] for each in images)
-    fitted = min(FITTED, max(FEWEST, PIXELS // pixels))
-    rest = tuple(each[held : held + fitted] for each in images)
+    rest = tuple(each[held : held + _most_fitted(images)] for each in images)
     return rest, tuple(each[:held] for each in images)
+
+
+def _most_fitted(images) -> int:
+    """How many images weights are fitted to, at most."""
+    pixels = max(each[0].numel() // each.shape[1] for each in images)
+    return min(FITTED, max(FEWEST, PIXELS // pixels))

@@ -19,7 +19,8 @@ class AutoResult:
     Members
     -------
     terms : of each layer that learns
-    loss : on images held out
+    loss : of the design on images held out; where images were few, the network that is given was
+        then fitted to these too, and should lose less
     target : that ``loss.lost`` should not exceed
     cost : of the layers, over that with one term everywhere
     losses : by layer and terms, what rounding each layer alone loses, where it was measured

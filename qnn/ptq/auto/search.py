@@ -39,12 +39,14 @@ class Search:
     -------
     starts : calibrated networks by what was done to them, the plain one first
     images : (count, ...) of each input, which weights are fitted to
+    whole : those that the weights of the chosen design are fitted to at last
     held : images that decide
     rounded : whether layers are rounded in order, or to nearest
     """
 
     starts: Mapping[str, Calibrated]
     images: tuple[Tensor, ...]
+    whole: tuple[Tensor, ...]
     held: HeldOut
     options: Auto
     designs: Designs
@@ -102,15 +104,15 @@ class Search:
             self.designs.loss(key, self.held.loss(self.build(name, terms)))
         return self.designs.losses[key]
 
-    def build(self, name: str, terms: Terms) -> QuantizedModel:
-        """The design's network, with its weights rounded."""
-        start, key = self.starts[name], _key(name, terms)
+    def build(self, name: str, terms: Terms, *, whole: bool = False) -> QuantizedModel:
+        """The design's network, with its weights rounded on few images, or on the whole of them."""
+        start, key = self.starts[name], _key(name, terms) + " whole" * whole
         quantized = start.build(terms, "auto" if self.rounded else "nearest")
         if self.rounded:
             round_layers(
                 quantized,
                 start.graph,
-                self.images,
+                self.whole if whole else self.images,
                 self.designs.layers.get(key, {}),
                 lambda layer, chosen: self.designs.layer(key, layer, chosen),
             )
@@ -126,8 +128,10 @@ class Search:
         if terms is None:
             terms = self._cheapest(start, costs)
         loss = self.loss(self._name, terms)
-        # Networks of the search are not kept, as many of a large one would not fit in memory.
-        quantized = self.build(self._name, terms)
+        # Networks of the search are not kept, as many of a large one would not fit in memory. Where
+        # images are few, those that have judged are worth more now that nothing is to be judged.
+        more = len(self.whole[0]) > len(self.images[0])
+        quantized = self.build(self._name, terms, whole=more)
         chosen = {name: conv.plan.terms for name, conv in learnable(quantized)}
         cost = sum(costs[name][k] for name, k in chosen.items())
         least = sum(costs[name][1] for name in chosen)
