@@ -13,7 +13,7 @@ from qnn.frontend.run import stream
 from qnn.functions.table import INDEX_BITS
 from qnn.nn.layer_plans import sum_bits
 from qnn.ptq.choose_index import choose_index
-from qnn.ptq.needless_places import without_needless_places
+from qnn.ptq.needless_places import places_of, without_needless_places
 from qnn.ptq.outliers import Peaks
 from qnn.ptq.split_tables import divides
 from qnn.quant.activation import choose_type
@@ -21,6 +21,7 @@ from qnn.quant.histogram import Histogram
 from qnn.quant.qtype import QType
 
 # A file's pixels have 256 values; fewer bits would lose some before the first layer.
+INDEX_PLACES = 12  # of a table's index beyond those that its sums have: too many to be of use
 INPUT_BITS = 8  # at least: images have as many
 
 
@@ -123,7 +124,12 @@ def _indices(graph, seen, types, bits):
         # What was found to be silent is a constant now, without the function that was seen.
         if function is not None and sums in seen:
             relative = divides(graph, node)
-            found[sums] = choose_index(function, seen[sums], bits, types[node.name], relative)
+            index = choose_index(function, seen[sums], bits, types[node.name], relative)
+            places = places_of(node, types)
+            # Sums of dead channels beside others in one type: an index for them alone would leave
+            # no bits for the steps that the sums have.
+            most = index.exponent if places is None else places + INDEX_PLACES
+            found[sums] = replace(index, exponent=min(index.exponent, most))
     return found
 
 

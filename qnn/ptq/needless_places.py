@@ -1,6 +1,6 @@
 """Types lose the binary places that nothing fills, and those that nothing reads."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from qnn.frontend.graph import FloatGraph
@@ -28,17 +28,16 @@ def without_needless_places(
 def _no_finer_than_operands(graph, types):
     """A result has no more places than integers of its operands give it."""
     for node in graph.nodes:
-        places = _places(node, [types[name].exponent for name in node.inputs])
+        places = None if len(node.unfused()) > 1 else places_of(node, types)
         if places is not None and types[node.name].exponent > places:
             finer, coarser = types[node.name], replace(types[node.name], exponent=places)
             types = {name: coarser if type is finer else type for name, type in types.items()}
     return types
 
 
-def _places(node, operands):
-    """The places that a result may need of what its operands have; None: any number."""
-    if len(node.unfused()) > 1:
-        return None
+def places_of(node: FloatOperator, types: Mapping[str, QType]) -> int | None:
+    """The places that the sums of ``node`` may need of what its operands have; None: any number."""
+    operands = [types[name].exponent for name in node.inputs]
     if node.multiplies:
         return sum(operands)
     # A sum that is always near 0, as over channels that are normalised, is no reason for more.

@@ -48,3 +48,21 @@ def test_an_operand_may_be_nothing_beside_the_bias(octaves):
         lambda m, x: m.last(m.first(x)), torch.randn(8, 3, 6, 6), first=first, last=last
     )
     torch.testing.assert_close(found, wanted, rtol=2.0**-20, atol=0)
+
+
+def test_the_normalisation_of_dead_channels_alone_has_bits_left():
+    torch.manual_seed(0)
+    conv, data = nn.Conv2d(3, 8, 1), torch.randn(8, 3, 5, 5)
+    conv.weight.data *= 100
+    conv.weight.data[:2] *= 1e-8
+
+    def split(m, x):
+        dead, others = F.instance_norm(m.conv(x)).split((2, 6), 1)
+        return torch.relu(dead).mean((2, 3)), others
+
+    made = quantize(Made(split, conv=conv).eval(), data, terms=3)
+    check_integers(made, export(made), data[:3])
+    with torch.no_grad():
+        _, found = made(data)
+        wanted = F.instance_norm(conv(data))[:, 2:]
+    assert float((found - wanted).square().mean()) < 0.02 * float(wanted.square().mean())
