@@ -19,6 +19,10 @@ from qnn.tasks.losses import spread
 # A regression's own error is not known without labels: that of a model of R2 0.9 is a tenth of the
 # variance.
 OWN_ERROR = 0.1
+# Of answers that a float network held for nearly as likely, its own is right more often than the
+# other: of a DenseNet of 48 % on CIFAR-10, 7.4 % of answers changed on 10,000 training images that it
+# had not seen, 0.9 % were lost, and its own sureness would have said 0.3 %.
+LEAST_COST = 0.1  # of a changed answer
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,9 @@ class Loss:
 
     Members
     -------
-    lost : of classes, points of accuracy, as sure as the float network is of its answers; of
-        values, percent by which the task's own squared error grows. Of several outputs the most
+    lost : of classes, points of accuracy: a changed answer costs how much surer the float network
+        was of its own, and ``LEAST_COST`` at least; of values, percent by which the task's own
+        squared error grows. Of several outputs the most
     error : the standard error of ``lost``, as the images are a sample; None: one image has none
     distance : KL divergence of answers, or the squared error over the variance, of all outputs
     """
@@ -94,8 +99,8 @@ def _lost(wanted, got, kind, own_error) -> Tensor:
     if kind.competes:
         sure = wanted.softmax(1)
         answer = got.argmax(1, keepdim=True)
-        # An answer that the float network held for as likely costs nothing, whichever is right.
         lost = sure.amax(1) - sure.gather(1, answer)[:, 0]
+        lost = torch.where(wanted.argmax(1) == answer[:, 0], 0.0, lost.clamp(min=LEAST_COST))
         return lost.reshape(len(lost), -1).mean(1)
     if kind.classifies:
         return _of_coins(wanted, got).reshape(len(wanted), -1).mean(1)
@@ -116,4 +121,4 @@ def _of_coins(wanted, got):
     sure = wanted if probable else wanted.sigmoid()
     limit = 0.5 if probable else 0.0
     changed = (got > limit) != (wanted > limit)
-    return torch.where(changed, (2 * sure - 1).abs(), 0.0)
+    return torch.where(changed, (2 * sure - 1).abs().clamp(min=LEAST_COST), 0.0)
