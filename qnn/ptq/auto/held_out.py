@@ -20,8 +20,8 @@ from qnn.tasks.losses import spread
 # variance.
 OWN_ERROR = 0.1
 # Of answers that a float network held for nearly as likely, its own is right more often than the
-# other: of a DenseNet of 48 % on CIFAR-10, 7.4 % of answers changed on 10,000 training images that it
-# had not seen, 0.9 % were lost, and its own sureness would have said 0.3 %.
+# other: of a DenseNet of 48 % on CIFAR-10, 7.4 % of answers changed on 10,000 training images that
+# it had not seen, 0.9 % were lost, and its own sureness would have said 0.3 %.
 LEAST_COST = 0.1  # of a changed answer
 
 
