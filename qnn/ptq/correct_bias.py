@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import stream, unfinished
+from qnn.frontend.run import unfinished
 from qnn.ir.graph import results_of
-from qnn.nn.exact import exact
 from qnn.nn.layers import QuantConv
+from qnn.nn.learn import learnable
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import set_exponents
+from qnn.ptq.beside_float import beside_float
 from qnn.ptq.data import chunks, sample
 from qnn.ptq.sensitivity import divergence
 from qnn.quant import pow2
@@ -112,24 +113,13 @@ def correct_bias(quantized: QuantizedModel, graph: FloatGraph, images: tuple[Ten
         Bias correction: Nagel et al., arXiv:1906.04721, section 4.2, with sampled operands.
     """
     images = sample(images, _count(images))
-    given = dict(zip((source.name for source in graph.inputs), images, strict=True))
-    # The last reader of each tensor, after which it can go.
-    last = {name: node.name for node in graph.nodes for name in node.inputs}
-    reals: dict[str, Tensor] = {}
-    values: dict[str, Tensor] = {}
-    for name, real in stream(graph, *images):
-        module = quantized.layer(name)
-        inputs = module.plan.inputs
-        if isinstance(module, QuantConv) and not module.plan.fixed:
+    learned = dict(learnable(quantized))
+    for name, values, reals in beside_float(quantized, graph, images):
+        if name in learned:
+            conv, operand = learned[name], learned[name].plan.inputs[0]
             # Before the exponents, whose room depends on the bias.
-            module.add_bias(-_mean_error(module, values[inputs[0]], reals[inputs[0]]))
-            set_exponents(module)
-        reals[name] = real
-        operands = [values[operand] for operand in inputs] or [given[name]]
-        with exact():
-            values[name] = module(*operands)
-        for operand in {operand for operand in inputs if last[operand] == name}:
-            del reals[operand], values[operand]
+            conv.add_bias(-_mean_error(conv, values[operand], reals[operand]))
+            set_exponents(conv)
 
 
 def _mean_error(conv: QuantConv, x: Tensor, real: Tensor) -> Tensor:

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import stream
-from qnn.nn.exact import exact
 from qnn.nn.layers import QuantConv
 from qnn.nn.learn import learnable, settle_result
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import sums_limit, sums_reach
+from qnn.ptq.beside_float import beside_float
 from qnn.ptq.moments import Moments, moments_of
 from qnn.quant import pow2
 from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
@@ -68,24 +67,11 @@ def round_layers(
     arXiv:1906.04721, section 4.2.
     """
     done, learned = done or {}, dict(learnable(quantized))
-    given = dict(zip((source.name for source in graph.inputs), images, strict=True))
-    # The last reader of each tensor, after which it can go.
-    last = {name: node.name for node in graph.nodes for name in node.inputs}
-    reals: dict[str, Tensor] = {}
-    values: dict[str, Tensor] = {}
-    for name, real in stream(graph, *images):
-        module = quantized.layer(name)
-        inputs = module.plan.inputs
+    for name, values, reals in beside_float(quantized, graph, images):
         if name in learned:
-            chosen = done.get(name) or _choose(module, reals, values)
-            _settle(module, chosen)
+            chosen = done.get(name) or _choose(learned[name], reals, values)
+            _settle(learned[name], chosen)
             keep(name, chosen)
-        reals[name] = real
-        operands = [values[operand] for operand in inputs] or [given[name]]
-        with exact():
-            values[name] = module(*operands)
-        for operand in {operand for operand in inputs if last[operand] == name}:
-            del reals[operand], values[operand]
 
 
 def _choose(conv: QuantConv, reals, values) -> FittedLayer:

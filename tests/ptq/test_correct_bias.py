@@ -48,7 +48,9 @@ def counted(model, images, monkeypatch):
     """How many images the correction evaluates the float network on."""
     seen = []
     with monkeypatch.context() as patch:
-        patch.setattr(correct_bias, "stream", lambda graph, *x: seen.append(len(x[0])) or ())
+        patch.setattr(
+            correct_bias, "beside_float", lambda _network, _graph, x: seen.append(len(x[0])) or ()
+        )
         quantize(model, images, bias_correction=True)
     return seen[0]
 

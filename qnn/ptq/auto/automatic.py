@@ -60,6 +60,10 @@ def automatic(
     checkpoint : a file that the search writes as it goes, and goes on from if it is there
     rounded : whether layers are rounded in order, or to nearest
 
+    Returns
+    -------
+    The network, and what it was built from
+
     Raises
     ------
     ModelError
