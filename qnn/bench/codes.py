@@ -26,10 +26,3 @@ def of_model(quantized: QuantizedModel) -> list[int]:
     """The counts of all layers whose weights are learnt, from ``counted``."""
     found = (conv.indices() for _, conv in learnable(quantized))
     return counted(found, quantized.plan.weight_bits)
-
-
-def mean_terms(quantized: QuantizedModel) -> float:
-    """The mean terms of all products of the layers whose weights are learnt."""
-    plans = [conv.plan for _, conv in learnable(quantized)]
-    spent = sum(plan.products * plan.mean_terms for plan in plans)
-    return spent / sum(plan.products for plan in plans)

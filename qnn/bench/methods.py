@@ -154,12 +154,11 @@ def _rounded_images(run, model, entry, data, work):
         )
     # The counts to compare with are those of nearest rounding, which is computed again.
     other = run.how.method != "nearest"
-    terms = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
-    more = {"rounding": "nearest", "terms": terms}
+    more = {"rounding": "nearest", "terms": quantized.plan.layer_terms}
     nearest = _quantized(run, model, entry, data, **more) if other else quantized
     layers = sum(1 for _ in learnable(quantized))
-    spent = codes.mean_terms(quantized)
-    return Applied(quantized, _steps(run, layers), codes.of_model(nearest), spent)
+    counts = codes.of_model(nearest)
+    return Applied(quantized, _steps(run, layers), counts, quantized.plan.mean_terms)
 
 
 def _of_method(run, data):

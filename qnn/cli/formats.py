@@ -77,19 +77,7 @@ def pixel_numbers(model: str, mean: str | None, std: str | None) -> tuple:
 
 def layer_bits(plan: "Plan") -> dict[str, int]:
     """The bits of each layer whose weights are learned, by its name."""
-    return {layer.name: layer.weight_bits for layer in _learned(plan)}
-
-
-def layer_terms(plan: "Plan") -> dict[str, int]:
-    """The terms of each layer whose weights are learned, by its name; the most of its channels."""
-    return {layer.name: layer.terms for layer in _learned(plan)}
-
-
-def mean_terms(plan: "Plan") -> float | None:
-    """The mean terms of all products; None where no weights are learned."""
-    products = sum(layer.products for layer in _learned(plan))
-    spent = sum(layer.products * layer.mean_terms for layer in _learned(plan))
-    return spent / products if products else None
+    return {layer.name: layer.weight_bits for layer in plan.learned}
 
 
 def described(plan: "Plan") -> str:
@@ -97,7 +85,7 @@ def described(plan: "Plan") -> str:
     # A network whose weights are all given by its architecture has none that are learned.
     bits = set(layer_bits(plan).values()) or {plan.weight_bits}
     width = f"{bits.pop()}-bit" if len(bits) == 1 else f"{min(bits)}- to {max(bits)}-bit"
-    mean, most = mean_terms(plan), max(layer_terms(plan).values(), default=1)
+    mean, most = plan.mean_terms, max(plan.layer_terms.values(), default=1)
     if mean is None or mean == most == 1:
         return f"{width} weights"
     if mean == most:
@@ -118,7 +106,3 @@ def print_fit(fit: "Fit") -> None:
             for found in [fit.losses[name]]
         ),
     )
-
-
-def _learned(plan):
-    return [layer for layer in plan.layers if hasattr(layer, "weight_bits") and not layer.fixed]

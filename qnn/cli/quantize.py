@@ -14,8 +14,6 @@ from qnn.cli.formats import (
     check_pixels,
     described,
     layer_bits,
-    layer_terms,
-    mean_terms,
     numbers,
     pixel_numbers,
     print_fit,
@@ -206,8 +204,8 @@ def quantize(
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),
-        "terms": layer_terms(quantized.plan),
-        "mean_terms": mean_terms(quantized.plan),
+        "terms": quantized.plan.layer_terms,
+        "mean_terms": quantized.plan.mean_terms,
         **search.found(),
         **test.compared(network, quantized),
     }

@@ -20,9 +20,8 @@ MOST_UNIT = 60  # of the exponent: beyond, float32 weights could lose bits
 
 def learnable(quantized: QuantizedModel) -> Iterator[tuple[str, QuantConv]]:
     """Names and modules of the convolutions whose weights are learnt."""
-    for layer in quantized.plan.convs:
-        if not layer.fixed:
-            yield layer.name, quantized.layer(layer.name)
+    for layer in quantized.plan.learned:
+        yield layer.name, quantized.layer(layer.name)
 
 
 @torch.no_grad()
@@ -167,7 +166,7 @@ def _attach_exponents(quantized):
 
 def _rounding_alone(plan):
     """Learnt convolutions whose result only such read: its exponent is its own."""
-    learnt = {layer.name for layer in plan.convs if not layer.fixed}
+    learnt = {layer.name for layer in plan.learned}
     others = (layer for layer in plan.layers if layer.name not in learnt)
     # A concatenation or a pooling has its operands' type: one of them cannot move alone.
     shared = {name for name, _ in plan.outputs} | {name for o in others for name in o.inputs}

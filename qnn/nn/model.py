@@ -49,7 +49,7 @@ class QuantizedModel(nn.Module):
 
     def __repr__(self) -> str:
         # In one line; `print(model.layers)` has each layer, as torch shows it.
-        bits = sorted({layer.weight_bits for layer in self.plan.convs if not layer.fixed})
+        bits = sorted({layer.weight_bits for layer in self.plan.learned})
         widths = ", ".join(map(str, bits)) or "no"
         return f"<QuantizedModel: {len(self.plan.layers)} layers, {widths}-bit weights>"
 

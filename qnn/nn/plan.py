@@ -73,6 +73,23 @@ class Plan:
         """The convolutions."""
         return tuple(layer for layer in self.layers if isinstance(layer, ConvPlan))
 
+    @property
+    def learned(self) -> tuple[ConvPlan, ...]:
+        """The convolutions whose weights are learned."""
+        return tuple(layer for layer in self.convs if not layer.fixed)
+
+    @property
+    def layer_terms(self) -> dict[str, int]:
+        """The terms of each layer whose weights are learned, by name; the most of its channels."""
+        return {layer.name: layer.terms for layer in self.learned}
+
+    @property
+    def mean_terms(self) -> float | None:
+        """The mean terms of all products; None where no weights are learned."""
+        products = sum(layer.products for layer in self.learned)
+        spent = sum(layer.products * layer.mean_terms for layer in self.learned)
+        return spent / products if products else None
+
     def to_fields(self) -> dict:
         """Plain values for JSON."""
         # All channels' mean and std are told once, not again with each layer.

@@ -145,7 +145,7 @@ def quantize(
         quantized, start = automatic(source, fixed, auto, searched, rounded=rounding != "nearest")
         if rounding in BLIND:
             return quantized
-        terms = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
+        terms = quantized.plan.layer_terms
     else:
         start = calibrate(graph, batches)
     if isinstance(terms, Budget):

@@ -10,8 +10,6 @@ from qnn.cli.formats import (
     choice,
     described,
     layer_bits,
-    layer_terms,
-    mean_terms,
     pixel_numbers,
 )
 from qnn.ir.ops import conv
@@ -65,11 +63,11 @@ def test_layers_may_have_bits_and_terms_of_their_own(qnn, checkpoint, tmp_path):
         "last.0": 3,
         "fc": 2,
     }
-    assert layer_terms(plan) == {name: 2 if name == "fc" else 1 for name in layer_bits(plan)}
+    assert plan.layer_terms == {name: 2 if name == "fc" else 1 for name in layer_bits(plan)}
     products = {name: layers[name].products for name in layer_bits(plan)}
     assert products["fc"] == 320
     mean = 1 + 320 / sum(products.values())
-    assert mean_terms(plan) == pytest.approx(mean)
+    assert plan.mean_terms == pytest.approx(mean)
     assert described(plan) == "2- to 5-bit weights of up to 2 terms, 1.00 on average"
     assert text.startswith(f"{out}: {described(plan)}; of 64 test images float gets ")
     build = tmp_path / "build"
@@ -82,7 +80,7 @@ def test_a_budget_is_kept_and_its_use_is_printed(qnn, checkpoint, tmp_path):
     code, text, err = quantized(qnn, checkpoint, out, "--terms-budget", "1.6")
     assert (code, err) == (0, "")
     plan = artifact.load(out).plan
-    terms, mean = layer_terms(plan), mean_terms(plan)
+    terms, mean = plan.layer_terms, plan.mean_terms
     assert mean <= 1.6
     assert len(set(terms.values())) > 1
     most = max(terms.values())

@@ -121,29 +121,30 @@ class Search:
     def run(self, terms: Terms | None) -> tuple[QuantizedModel, AutoResult]:
         """The network with such terms, or with the cheapest that were found."""
         start = self.prepared(1 if terms is None else terms)
+        one = start.build(1, "auto")
         # What no number of terms can take back.
-        floor = self.held.loss(folded_copy(start.build(1, "auto")))
+        floor = self.held.loss(folded_copy(one))
         self.say(f"activations alone lose {floor} {self.unit}")
-        costs = self._costs(start, 1 if terms is None else greatest(terms))
+        costs = self._costs(start, one, 1 if terms is None else greatest(terms))
         if terms is None:
-            terms = self._cheapest(start, costs)
+            terms = self._cheapest(one, costs)
         loss = self.loss(self._name, terms)
         # Networks of the search are not kept, as many of a large one would not fit in memory. Where
         # images are few, those that have judged are worth more now that nothing is to be judged.
         more = len(self.whole[0]) > len(self.images[0])
         quantized = self.build(self._name, terms, whole=more)
-        chosen = {name: conv.plan.terms for name, conv in learnable(quantized)}
+        chosen = quantized.plan.layer_terms
         cost = sum(costs[name][k] for name, k in chosen.items())
         least = sum(costs[name][1] for name in chosen)
         relative = cost / least if least else 1.0
         return quantized, AutoResult(chosen, loss, self.target, relative, self.losses)
 
-    def _cheapest(self, start, costs) -> Terms:
+    def _cheapest(self, one, costs) -> Terms:
         low, high = (0, self.loss(self._name, 1)), None
         if low[1].lost <= self.target or not self.products:
             return 1
         # Only now: many networks need no more than one term.
-        self.losses = self._sensitivity(start)
+        self.losses = self._sensitivity(one)
         path = path_of(self.losses, costs)
         tried = [low]
         for _ in range(PROBES):
@@ -183,11 +184,10 @@ class Search:
     def _predicted(self, terms) -> float:
         return sum(self.losses[name][count] for name, count in terms.items())
 
-    def _sensitivity(self, start) -> Losses:
+    def _sensitivity(self, one) -> Losses:
         def measured():
             few = tuple(each[:SENSITIVE] for each in self.images)
-            one = start.build(1, "auto")
-            found = sensitivity(one, few, self.held.kinds, trials(one, start.graph, few))
+            found = sensitivity(one, few, self.held.kinds, trials(one, self.start.graph, few))
             bits = {name: conv.plan.weight_bits for name, conv in learnable(one)}
             # JSON has texts as keys.
             return {
@@ -199,9 +199,9 @@ class Search:
         self.say(f"sensitivity of {len(found)} layers measured")
         return {name: {int(k): v for k, v in each.items()} for name, each in found.items()}
 
-    def _costs(self, start, most) -> Costs:
+    def _costs(self, start, one, most) -> Costs:
         """What each layer costs with all terms that it may get, or has: ``most``."""
-        bits = [conv.plan.weight_bits for _, conv in learnable(start.build(1, "auto"))]
+        bits = [conv.plan.weight_bits for _, conv in learnable(one)]
         terms = range(1, max([most, *(CLOSE_TERMS[each] for each in bits)]) + 1)
         if self.options.costs is None:
             return {name: {k: float(n * k) for k in terms} for name, n in self.products.items()}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import blocks_of, unfinished
-from qnn.ptq.auto.held_out import LEAST_COST, OWN_ERROR, HeldOut
+from qnn.ptq.auto.held_out import OWN_ERROR, HeldOut
 from qnn.tasks.kinds import TaskKind
 
 
@@ -70,7 +70,7 @@ def test_a_changed_class_costs_how_much_surer_the_float_network_was_of_its_own()
     got[0] = torch.tensor([9.0, 0.0, 0.0])
     got[2] = torch.tensor([0.0, 1.0, 0.0])  # which was for as likely
     sure = LOGITS[0].double().softmax(0)
-    each = torch.tensor([float(sure[1] - sure[0]), 0, LEAST_COST, 0]) * 100
+    each = torch.tensor([float(sure[1] - sure[0]), 0, 0.1, 0]) * 100
     found = loss(got)
     assert found.lost == pytest.approx(float(each.mean()))
     assert found.error == pytest.approx(float(each.std()) / 2)
