@@ -1,5 +1,6 @@
 """``qnn train``: a quantized model in, one that learnt on its grid out; float models likewise."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -182,6 +183,7 @@ def _say(out, teacher, report, as_json):
                 "task": report.task if isinstance(report.task, str) else dict(report.task),
                 "test_accuracy": report.test_accuracy,
                 "test": dict(report.test),
+                "held_out": _judged(report.held_out),
             }
         )
         return
@@ -190,7 +192,13 @@ def _say(out, teacher, report, as_json):
     said = f", test {said}" if said else ""
     alone = "its inputs" if report.task == "reconstruction" else "labels"
     taught = alone if teacher is None else f"answers of {teacher}"
-    print(f"{out}: {report.steps} steps on {taught} in {report.seconds:.1f} s{said}")
+    as_it_was = "" if report.held_out is None or report.held_out.kept else ", kept as it was"
+    print(f"{out}: {report.steps} steps on {taught} in {report.seconds:.1f} s{as_it_was}{said}")
+
+
+def _judged(held_out):
+    """Fields of JSON for how the result was judged; None where it was not."""
+    return held_out and asdict(held_out) | {"kept": held_out.kept}
 
 
 def _network(model, weights):

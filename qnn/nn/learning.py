@@ -79,7 +79,7 @@ def _outgrows(conv, dtype):
 def _forward(conv, x, skip):
     settle_exponents(conv)
     weight, bias = conv.folded()
-    given = _grid_values(conv, weight)
+    given = grid_values(conv, weight)
     operand, skipped, result = _steps(conv)
     weight = (given * (result / operand)).to(x.dtype)
     if conv.statistics == "batch" and conv.plan.eps is not None:
@@ -106,7 +106,8 @@ def settle_exponents(conv: "QuantConv") -> None:
             buffer.fill_(int(exponent))
 
 
-def _grid_values(conv, weight):
+def grid_values(conv: "QuantConv", weight: Tensor) -> Tensor:
+    """The weights of the forward pass for the folded ones, (outputs, ...), with a gradient."""
     if conv.plan.fixed:
         return pow2.values(conv.indices(), conv.weight_exponent, conv.plan.weight_bits)
     if conv.estimator is None:

@@ -67,9 +67,32 @@ def test_a_quantized_model_is_trained_and_keeps_its_source(qnn, model, data, tmp
         "task": "classes",
         "test_accuracy": last["test_accuracy"],
         "test": {"accuracy": last["test_accuracy"]},
+        "held_out": None,
     }
     assert artifact.source(out) == artifact.source(model)
     assert not equal(out, model)
+
+
+def test_a_run_that_ends_worse_writes_the_model_as_it_was(qnn, model, tmp_path):
+    from qnn.nn.data import ARRAYS, digits
+
+    found, out, data = digits(), tmp_path / "out.safetensors", tmp_path / "more.npz"
+    np.savez(data, **{name: getattr(found, name)[:400].numpy() for name in ARRAYS})
+    bad = ("--steps", 3, "--rate", 1, "--set", "diverged=1e9", "--set", "schedule=constant")
+    code, said, err = qnn("train", model, "--data", data, *bad, "--device", "cpu", "-o", out)
+    assert code == 0
+    assert " s, kept as it was, test " in said
+    assert err.startswith(
+        "warning: train ended worse than it began: the loss on 40 images held out"
+    )
+    assert equal(out, model)
+    code, said, _ = qnn(
+        "train", model, "--data", data, *bad, "--device", "cpu", "-o", out, "--json"
+    )
+    judged = json.loads(said)["held_out"]
+    assert judged.keys() == {"images", "before", "after", "kept"}
+    assert not judged["kept"]
+    assert judged["after"] > judged["before"]
 
 
 def test_a_run_that_is_done_writes_the_same_model_again(qnn, model, data, tmp_path):
@@ -125,7 +148,7 @@ def test_a_checkpoint_of_another_recipe_is_one_line_and_nothing_is_overwritten(
     [
         (("--set", "rate"), "--set needs NAME=VALUE, not 'rate'"),
         (("--option", "=1"), "--option needs NAME=VALUE, not '=1'"),
-        (("--set", "speed=1"), "precision, channels_last, diverged, seed, not 'speed'"),
+        (("--set", "speed=1"), "channels_last, held_out, diverged, seed, not 'speed'"),
         (("--set", "ema=2"), "Recipe needs ema from 0 to 1, not 2"),
         (("--method", "s3", "--option", "levels=1"), "which are none, not 'levels'"),
         (

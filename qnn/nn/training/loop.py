@@ -1,6 +1,7 @@
 """The loop of training: updates, a look at them now and then, checkpoints and metrics."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, QnnWarning
 from qnn.interrupt import Interrupted, stoppable
 from qnn.nn.training import checkpoint as checkpoints
 from qnn.nn.training.fingerprint import fingerprint
+from qnn.nn.training.held_out import Judged
+from qnn.nn.training.means import choose_means
+from qnn.nn.training.measuring import judged, test_measures
 from qnn.nn.training.metrics import Measured, Metrics
 from qnn.nn.training.own_loss import Loss
 from qnn.nn.training.processes import processes
@@ -48,6 +52,8 @@ class TrainingReport:
         by its name; none where a loss of the user's alone decides
     test : all numbers of the task on the test images, by name, or those of each of several outputs
         by its name; none without labels; ``loss`` where the user gave one
+    held_out : how the result was judged; None: no images were held out. Where it is worse than the
+        start, the model is kept as it was
     """
 
     steps: int
@@ -57,6 +63,7 @@ class TrainingReport:
     first: bool = True
     task: str | Mapping[str, str] = TaskKind.CLASSES.value
     test: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Judged | None = None
 
 
 def train(
@@ -82,7 +89,8 @@ def train(
 
     A quantized model learns on its grid: every forward pass has weights of the grid. The model
     changes when all has gone well; until then, and if training is refused or interrupted, it
-    stays as it was. Under ``torchrun`` each process takes its share of every batch, the first one
+    stays as it was, and where it ends worse on images held out than it began, with a warning.
+    Under ``torchrun`` each process takes its share of every batch, the first one
     writes, and all end with the same weights; BatchNorm's statistics are of a process's share, or
     of groups of ``ghost_batch`` images, and then do not depend on the number of processes. With
     several processes, sums have another order than with one; over many steps on a grid, rounding
@@ -144,7 +152,9 @@ def train(
     team.wait()  # all have read before the first one writes
     with _own_random_numbers(team.device), work.student.running():
         run = RunState(work)
-        if saved is not None:
+        if saved is None:
+            choose_means(run)
+        else:
             try:
                 run.restore(saved)
             # Of tensors that are missing or of another shape: of the optimizer or the average.
@@ -162,8 +172,14 @@ def train(
         log.close()
         test = run.test_measures() if last is None else last.test
         result = run.finished()
+        verdict = judged(work, result)
+        better = verdict is None or verdict.kept
+        test = test if better else test_measures(work, work.start)
     # Only now: an exception above leaves the user's model as it was.
-    model.load_state_dict(result.state_dict())
+    if better:
+        model.load_state_dict(result.state_dict())
+    elif team.first:
+        _warn_of_worse(verdict, recipe)
     model.eval()
     return TrainingReport(
         steps=run.steps,
@@ -173,7 +189,16 @@ def train(
         first=team.first,
         task=by_name([h.name for h in work.heads], [h.kind.value for h in work.heads]),
         test=test,
+        held_out=verdict,
     )
+
+
+def _warn_of_worse(verdict, recipe):
+    text = (
+        f"train ended worse than it began: {verdict}; the model is kept as it was; lower rate "
+        f"({recipe.rate:g}), or take more steps"
+    )
+    warnings.warn(text, QnnWarning, stacklevel=3)
 
 
 def _stops(asked, team, step) -> bool:

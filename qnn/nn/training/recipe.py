@@ -47,6 +47,9 @@ class Recipe:
     ema : decay of the average of the weights that is evaluated and kept; None: the last weights
     precision : "fp32", or "bf16" or "fp16" for what autocast takes; "fp16" on a GPU only
     channels_last : memory format of images and weights
+    held_out : a tenth of the training images, so many at most, are not trained on: where their
+        loss is larger after training than before, the model is kept as it was; 0: none, and what
+        was trained is kept whatever it is. A loss of the user's own is not judged
     diverged : a loss above so many times its start, or the entropy of guessing, ends training
     seed : of the order of images, of augmentation, and of what estimators draw
 
@@ -84,6 +87,8 @@ class Recipe:
     ema: float | None = None
     precision: str = "fp32"
     channels_last: bool = True
+    # As many cost a few steps, and tell a loss that is a tenth worse from its noise.
+    held_out: int = 512
     # Four times the loss of guessing is no noise of a batch.
     diverged: float = 4.0
     seed: int = 0
@@ -131,6 +136,7 @@ class Recipe:
             ("batch", 1),
             ("half_life", 1),
             ("ghost_batch", 2),
+            ("held_out", 0),
             ("seed", 0),
         ):
             value = getattr(self, name)

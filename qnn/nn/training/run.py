@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from qnn.errors import ModelError
 from qnn.nn.training import checkpoint
-from qnn.nn.training.accuracy import tallied
 from qnn.nn.training.average import Average
 from qnn.nn.training.losses import guessing, losses
+from qnn.nn.training.measuring import test_measures
 from qnn.nn.training.rates import (
     optimizer_for,
     optimizer_state,
@@ -22,12 +22,8 @@ from qnn.nn.training.rates import (
 from qnn.nn.training.seeds import Draw, seed_of
 from qnn.nn.training.task import TrainingTask
 from qnn.nn.training.watch import LossWindow, Tally
-from qnn.tasks.kinds import TaskKind
-from qnn.tasks.measures import measures
-from qnn.tasks.outputs import by_name
 from qnn.tasks.structures import on_tensors
 
-TEST_BATCH = 500  # samples that a loss of the user's is measured on at a time
 # What autocast computes in; sums, losses and weights stay in float32.
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -37,8 +33,8 @@ class RunState:
 
     def __init__(self, task: TrainingTask):
         self.task, self.recipe, self.step = task, task.recipe, 0
-        self.steps = task.recipe.steps_for(len(task.samples.x_train))
-        self.epoch_steps = task.recipe.epoch_steps(len(task.samples.x_train))
+        self.steps = task.recipe.steps_for(task.batches.count)
+        self.epoch_steps = task.recipe.epoch_steps(task.batches.count)
         module = task.student.module
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         if not self.parameters:
@@ -59,26 +55,30 @@ class RunState:
 
     def update(self) -> None:
         """One step; nothing in it waits for the device."""
+        found, right, count = self.batch_loss()
+        # Divided before the gradients are summed over processes: the sum is then the whole batch's
+        # mean.
+        share = found / self.task.processes.count
+        # float16 loses gradients below 6e-8; scaled ones are, and other precisions scale by 1.
+        self.scaler.scale(share).backward()
+        self._apply([share.detach(), right])
+        self.window.add(share.detach(), right, count * self.task.processes.count)
+
+    def batch_loss(self) -> tuple[Tensor, Tensor, int]:
+        """The loss of this step's batch, how many of its images are right, and their number."""
         task, device = self.task, self.task.processes.device
         self._before()
         x, y = task.batches(self.step)
-        x = self._placed(x)
+        x = task.placed(x)
         y = on_tensors(lambda tensor: tensor.to(device, non_blocking=True), y)
         with self._autocast():
             result, outputs = self._outputs(x)
-            answers = self._answers(x)
-        wanted = self._wanted(x, y)
+            answers = task.answers(x)
+        wanted = task.wanted(x, y)
         found = losses(outputs, answers, wanted, self.recipe, task.heads) if task.heads else 0.0
         if task.own is not None:
             found = found + (self.recipe.labels if task.heads else 1.0) * task.own(result, y)
-        # Divided before the gradients are summed over processes: the sum is then the whole batch's
-        # mean.
-        share = found / task.processes.count
-        # float16 loses gradients below 6e-8; scaled ones are, and other precisions scale by 1.
-        self.scaler.scale(share).backward()
-        right = self._right(outputs, wanted)
-        self._apply([share.detach(), right])
-        self.window.add(share.detach(), right, len(x) * task.processes.count)
+        return found, self._right(outputs, wanted), len(x)
 
     def _outputs(self, x):
         """What a loss of the user's sees, where there is one, and what those of the heads do."""
@@ -98,12 +98,6 @@ class RunState:
                 "train needs two values a channel for the statistics of BatchNorm, but a batch of "
                 "one image has one; take larger batches, or freeze_statistics_at=0"
             ) from None
-
-    def _placed(self, x):
-        """The images on the device, in the recipe's memory format."""
-        last = self.recipe.channels_last and x.dim() == 4
-        form = torch.channels_last if last else torch.contiguous_format
-        return x.to(self.task.processes.device, non_blocking=True).contiguous(memory_format=form)
 
     def _before(self):
         """Prepare all that depends on the step alone: seeds, estimators, statistics, rate."""
@@ -130,15 +124,6 @@ class RunState:
             )
         return found
 
-    def _wanted(self, x, y):
-        """What each output should give: labels, or the input, or nothing that is known."""
-        if self.task.own is not None:
-            return (None,) * len(self.task.heads)
-        return tuple(
-            self.task.reader.reals(x) if each is None and _gives_back(head) else each
-            for head, each in zip(self.task.heads, y, strict=True)
-        )
-
     @torch.no_grad()
     def _right(self, outputs, wanted):
         """How many samples are right, the mean over the outputs that have classes and labels."""
@@ -149,12 +134,6 @@ class RunState:
         ]
         none = torch.zeros((), device=self.task.processes.device)
         return sum(right[1:], right[0]) / len(right) if right else none
-
-    @torch.no_grad()
-    def _answers(self, x):
-        if self.task.teacher is None:
-            return None
-        return self.task.scores(self.task.teacher, x)
 
     def _apply(self, seen: list[Tensor]):
         """Gradients of all processes, clipped, to the weights and their average."""
@@ -225,52 +204,5 @@ class RunState:
         return self.task.student.finished(average)
 
     def test_measures(self) -> Mapping[str, Any]:
-        """The tasks' numbers on the test images, each process taking its share; none without.
-
-        Those of several outputs are by the output's name; of a loss of the user's ``loss`` is the
-        mean.
-        """
-        task, processes = self.task, self.task.processes
-        if task.samples.x_test is None:
-            return {}
-        share = slice(processes.rank, None, processes.count)
-        x = task.samples.x_test[share]
-        y = on_tensors(lambda tensor: tensor[share], task.samples.y_test)
-        model = self.finished()
-
-        if task.own is not None:
-            return {} if y is None else {"loss": self._mean_of_own(model, x, y)}
-        wanted = [
-            task.reader.reals(x) if _gives_back(head) else each
-            for head, each in zip(task.heads, y, strict=True)
-        ]
-        if all(each is None for each in wanted):
-            return {}
-        kinds = [head.kind for head in task.heads]
-        found = []
-
-        def scores(part):
-            return task.scores(model, self._placed(part))
-
-        for kind, sums in zip(kinds, tallied(kinds, scores, x, wanted), strict=True):
-            total = torch.from_numpy(sums).to(processes.device)
-            processes.add_up([total])
-            found.append(measures(kind, total.cpu().numpy()) if total.dim() else {})
-        return by_name([head.name for head in task.heads], found)
-
-    @torch.no_grad()
-    def _mean_of_own(self, model, x, y) -> float:
-        device = self.task.processes.device
-        sums = torch.zeros(2, dtype=torch.float64, device=device)
-        for start in range(0, len(x), TEST_BATCH):
-            part = slice(start, start + TEST_BATCH)
-            labels = on_tensors(lambda tensor, part=part: tensor[part].to(device), y)
-            count = len(x[part])
-            loss = self.task.own(self.task.reader(model, self._placed(x[part])), labels)
-            sums += torch.stack([loss.double() * count, loss.new_tensor(count).double()])
-        self.task.processes.add_up([sums])
-        return float(sums[0] / sums[1])
-
-
-def _gives_back(head):
-    return head.kind is TaskKind.RECONSTRUCTION
+        """``test_measures`` of the model as it would be kept now."""
+        return test_measures(self.task, self.finished())

@@ -109,23 +109,32 @@ class Batches:
     recipe : batch and seed
     augment : called with uint8 images and a generator; None: images stay as they are
     share : (first, last) of the images of a batch that this process takes
+    places : of the training images that are trained on; None: all
     """
 
     samples: Samples
     recipe: Recipe
     augment: Augment | None
     share: slice
+    places: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """Images that are trained on."""
+        return len(self.samples.x_train if self.places is None else self.places)
 
     @property
     def size(self) -> int:
         """Images of a step, over all processes."""
-        return min(self.recipe.batch, len(self.samples.x_train))
+        return min(self.recipe.batch, self.count)
 
     def __call__(self, step: int) -> tuple[Tensor, Labels]:
         """This process's images and labels; all of the batch is augmented, so that shares agree."""
-        count, size = len(self.samples.x_train), self.size
+        count, size = self.count, self.size
         epoch, place = divmod(step, self.recipe.epoch_steps(count))
         chosen = _order(self.recipe.seed, epoch, count)[place * size : (place + 1) * size]
+        if self.places is not None:
+            chosen = self.places[chosen]
         x, y = self.samples.x_train, self.samples.y_train
         x_chosen = chosen.to(x.device)
         if self.augment is None:

@@ -11,7 +11,8 @@ from qnn.errors import ModelError
 from qnn.nn.layer_plans import InputPlan
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels, checked
-from qnn.nn.training.heads import TrainedHead
+from qnn.nn.training.heads import Labels, TrainedHead
+from qnn.nn.training.held_out import split
 from qnn.nn.training.own_loss import Loss, OwnLoss, check_lessons
 from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe
@@ -36,6 +37,8 @@ class TrainingTask:
     heads : the model's outputs, in order; none where ``own`` alone is lessened
     reader : calls student and teacher
     scores : what the losses of the heads see of both; None without heads
+    start : the model as it was given, on this process's device
+    held_out : places of the training images that judge the result, (images,) int64
     own : a loss of the user's, in the place of that of the labels
     """
 
@@ -48,7 +51,29 @@ class TrainingTask:
     reader: ImageReader
     scores: ScoreReader | None
     processes: Processes
+    start: nn.Module
+    held_out: Tensor
     own: OwnLoss | None = None
+
+    def placed(self, x: Tensor) -> Tensor:
+        """Images on the device, in the recipe's memory format."""
+        last = self.recipe.channels_last and x.dim() == 4
+        form = torch.channels_last if last else torch.contiguous_format
+        return x.to(self.processes.device, non_blocking=True).contiguous(memory_format=form)
+
+    @torch.no_grad()
+    def answers(self, x: Tensor) -> tuple[Tensor, ...] | None:
+        """The teacher's scores of placed images; None without a teacher."""
+        return None if self.teacher is None else self.scores(self.teacher, x)
+
+    def wanted(self, x: Tensor, y: Labels) -> tuple[Tensor | None, ...]:
+        """What each output should give: labels, or the input, or nothing that is known."""
+        if self.own is not None:
+            return (None,) * len(self.heads)
+        return tuple(
+            self.reader.reals(x) if each is None and head.kind is TaskKind.RECONSTRUCTION else each
+            for head, each in zip(self.heads, y, strict=True)
+        )
 
 
 def task_of(
@@ -94,13 +119,24 @@ def task_of(
     else:
         own = OwnLoss(loss, tried.nesting())
         _try_on_test(own, found, tried, device)
+    # A loss of the user's may take what a model gives in training alone.
+    places, held_out = split(len(found.x_train), recipe.held_out if own is None else 0)
     # A data set below a batch is the batch.
-    share = processes.share(min(recipe.batch, len(found.x_train)))
-    batches = Batches(found.to(device), recipe, augment, share)
-    student = student_of(model, recipe, device)
-    scores = tried.scores if heads else None
-    given = student, teacher, found, batches, recipe, heads, reader, scores, processes, own
-    return TrainingTask(*given)
+    share = processes.share(min(recipe.batch, len(places)))
+    return TrainingTask(
+        student=student_of(model, recipe, device),
+        teacher=teacher,
+        samples=found,
+        batches=Batches(found.to(device), recipe, augment, share, places),
+        recipe=recipe,
+        heads=heads,
+        reader=reader,
+        scores=tried.scores if heads else None,
+        processes=processes,
+        start=tried.model,
+        held_out=held_out,
+        own=own,
+    )
 
 
 def _check_lessons(heads, found, teacher, recipe):

@@ -1,0 +1,54 @@
+"""Training images that are not trained on: they judge whether a run ended better than it began."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# The mean loss of fewer says too little: of a data set below ten times as many nothing is held out.
+LEAST = 32
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The recipe's loss on images held out, of the model as it was given and as it was trained.
+
+    Members
+    -------
+    images : held out
+    before, after : mean losses, in evaluation
+    """
+
+    images: int
+    before: float
+    after: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the trained model is kept: it is no worse than the given one."""
+        return self.after <= self.before
+
+    def __str__(self) -> str:
+        return (
+            f"the loss on {self.images} images held out went from {self.before:.4g} to "
+            f"{self.after:.4g}"
+        )
+
+
+def split(count: int, most: int) -> tuple[Tensor, Tensor]:
+    """Places of the images to train on, and of those that are held out, (images,) int64 each.
+
+    A tenth is held out, ``most`` at most, and evenly spread: a folder comes class after class.
+
+    Parameters
+    ----------
+    count : of the training images
+    """
+    held = min(most, count // 10)
+    everything = torch.arange(count)
+    if held < LEAST:
+        return everything, everything[:0]
+    judging = everything[:held] * count // held
+    trained = torch.ones(count, dtype=torch.bool)
+    trained[judging] = False
+    return everything[trained], judging
