@@ -6,7 +6,7 @@ was lost before it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from qnn.nn.scales import sums_limit, sums_reach
 from qnn.ptq.beside_float import beside_float
 from qnn.ptq.moments import Moments, moments_of
 from qnn.quant import pow2
-from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
+from qnn.quant.rounding.quadratic import GridRows, damped, fit_sums
 
 # As in the paper of GPTQ.
 DAMPING = 0.01  # added to the diagonal of second moments, as a share of its mean
@@ -108,13 +108,8 @@ def fitted_values(rows: GridRows, moments: Moments) -> Tensor:
     """
     if moments.second is None:
         return rows.nearest(rows.w)
-    second = damped(moments.second, DAMPING)
-    # What the operands lack beside the float ones goes into the weights first, unrounded: a ridge
-    # regression, which stays at the weights where the operands say nothing.
     missing = moments.cross - rows.w @ moments.second
-    more = torch.linalg.solve(second, missing.transpose(1, 2)).transpose(1, 2)
-    rows = replace(rows, w=rows.w + more)
-    return descend(rows, second, round_columns(rows, second), SWEEPS)
+    return fit_sums(rows, damped(moments.second, DAMPING), missing, SWEEPS)
 
 
 def _settle(conv: QuantConv, chosen: FittedLayer) -> None:

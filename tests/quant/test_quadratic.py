@@ -1,6 +1,7 @@
 """Weights of a layer rounded together: what holds for every problem, by trying every value."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from qnn.quant import pow2
 from qnn.quant.rounding import quadratic
-from qnn.quant.rounding.quadratic import GridRows, damped, descend, round_columns
+from qnn.quant.rounding.quadratic import GridRows, damped, descend, fit_sums, round_columns
 
 PROBLEMS = st.fixed_dictionaries(
     {
@@ -122,6 +123,19 @@ def test_each_sweep_loses_no_more_than_what_it_starts_from(given, sweeps, from_c
         # What moved at all gained by it.
         assert bool((after < before)[(found != start).any(2)].all())
         start, before = found, after
+
+
+@settings(max_examples=40)
+@given(PROBLEMS, st.integers(0, 2))
+def test_sums_are_fitted_to_what_other_weights_would_give(given, sweeps):
+    rows, moments = problem(**given)
+    other = replace(rows, w=rows.w * 1.3 + 0.1)
+    missing = (other.w - rows.w) @ moments
+    # The wanted sums are those of the other weights over the same operands: they are rounded then.
+    wanted = descend(other, moments, round_columns(other, moments), sweeps)
+    found = fit_sums(rows, moments, missing, sweeps)
+    assert torch.allclose(lost(other, moments, found), lost(other, moments, wanted), rtol=1e-6)
+    assert torch.equal(fit_sums(rows, moments, None, 0), round_columns(rows, moments))
 
 
 @settings(max_examples=40)

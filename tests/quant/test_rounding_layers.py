@@ -86,6 +86,43 @@ def test_gptq_takes_errors_to_the_columns_that_follow():
     assert torch.equal(got, expected)
 
 
+class Narrow(nn.Module):
+    """Two linear layers, of which the second reads what the first gives."""
+
+    def __init__(self, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.one, self.two = nn.Linear(12, 8), nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.two(self.one(x).relu())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_targets_of_the_float_network_take_back_what_was_lost_before(seed):
+    model = Narrow(seed)
+    layers = {
+        name: LayerWeights(p.detach(), search_exponent(p, 3), 3)
+        for name, p in model.named_parameters()
+        if p.dim() == 2
+    }
+    case = Problem(model, layers, module_teacher(model), torch.randn(512, 12))
+    options = Gptq(samples=512, batch=128)
+    own, toward = (
+        gptq(case, replace(options, targets=targets, sweeps=2)) for targets in ("own", "float")
+    )
+    # Nothing is lost before the first layer.
+    assert torch.equal(own.indices["one.weight"], toward.indices["one.weight"])
+    assert loss(case, toward, "squared") < loss(case, own, "squared")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sweeps_of_gptq_lose_no_more_than_it_does_alone(seed):
+    case = quadratic(seed)
+    alone, more = (gptq(case, Gptq(batch=256, damping=1e-6, sweeps=n)) for n in (0, 9))
+    assert loss(case, more, "squared") < loss(case, alone, "squared")
+
+
 def test_gptq_of_many_columns_equals_that_of_one_block():
     layer, second = matrix(4), moments(4)
     whole = rounded(layer, second)
@@ -290,6 +327,8 @@ def test_a_layer_of_another_kind_is_refused():
     [
         (lambda: Gptq(damping=0), "gptq needs damping over 0, not 0"),
         (lambda: Gptq(seed=-1), "gptq needs seed of at least 0, not -1"),
+        (lambda: Gptq(sweeps=-1), "gptq needs sweeps of at least 0, not -1"),
+        (lambda: Gptq(targets="up"), "gptq needs targets own or float, not 'up'"),
         (lambda: AdaRound(warm_up=2), "adaround needs warm_up from 0 to 1, not 2"),
         (lambda: AdaRound(rate=0.0), "adaround needs rate over 0, not 0.0"),
         (lambda: AdaRound(beta=(20.0,)), "adaround needs beta as two numbers over 0, not (20.0,)"),

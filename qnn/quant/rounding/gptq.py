@@ -9,9 +9,11 @@ from qnn.errors import ModelError
 from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.layer import columns, inputs_of, samples
 from qnn.quant.rounding.layer_by_layer import layer_by_layer
-from qnn.quant.rounding.options import positive, within
+from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
-from qnn.quant.rounding.quadratic import GridRows, damped, round_columns
+from qnn.quant.rounding.quadratic import GridRows, damped, fit_sums
+
+TARGETS = ("own", "float")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ class Gptq:
     samples, batch, seed : how much data the layers' second moments are taken from
     damping : added to their diagonal, as a share of its mean
     activation_order : round the columns of the largest inputs first
+    targets : what a layer's sums should be: those of its own weights behind the layers that are
+        rounded already, or those of the "float" network, so that it takes back what was lost before
+    sweeps : of coordinate descent over a layer's weights when all of them are rounded
     """
 
     samples: int = 1024
@@ -31,10 +36,13 @@ class Gptq:
     # The paper's 1 %.
     damping: float = 0.01
     activation_order: bool = True
+    targets: str = "own"
+    sweeps: int = 0
 
     def __post_init__(self):
         positive("gptq", self, "samples", "batch", "damping")
-        within("gptq", self, 0, float("inf"), "seed")
+        within("gptq", self, 0, float("inf"), "seed", "sweeps")
+        one_of("gptq", self, targets=TARGETS)
 
 
 @torch.no_grad()
@@ -60,40 +68,55 @@ def gptq(
     stands in for uniform rounding.
     """
     batches = samples(problem, options.samples, options.batch, options.seed)
+    original = {name: layer.w.float().to(problem.device) for name, layer in problem.layers.items()}
 
     def round_layer(owner, _place, given, _begun, keep):
         layer = problem.layers[owner.name]
-        moments = _second_moments(problem, owner, given, batches, keep)
+        # Before the first rounded layer the two networks are one.
+        apart = options.targets == "float" and bool(given)
+        networks = (original | given, original) if apart else (given,)
+        second, *cross = _mean_products(problem, owner, networks, batches, keep)
         rows = GridRows.of(
-            layer.w.cpu(), layer.exponent.cpu(), len(moments), layer.bits, layer.terms
+            layer.w.cpu(), layer.exponent.cpu(), len(second), layer.bits, layer.terms
         )
-        found = round_columns(
-            rows, damped(moments, options.damping), largest_first=options.activation_order
+        found = fit_sums(
+            rows,
+            damped(second, options.damping),
+            rows.w @ (cross[0] - second) if apart else None,
+            options.sweeps,
+            largest_first=options.activation_order,
         )
         return layer.indices(found.reshape(layer.w.shape))
 
     return layer_by_layer("gptq", problem, options, round_layer, progress, checkpoint)
 
 
-def _second_moments(problem, owner, given, batches, keep) -> Tensor:
-    """Mean of 2 x x^T over all sums, (groups, weights of a sum, same) float64."""
-    sums: list[Tensor] = []
-    count = 0
+def _mean_products(problem, owner, networks, batches, keep) -> list[Tensor]:
+    """Means of 2 y x^T over all sums, (groups, weights of a sum, same) float64 for each network.
 
-    def take(operands):
-        nonlocal count
-        x = columns(owner.module, operands[0], owner.name, "gptq").float()
+    y is what a sum reads in that network, and x in the first one, each given by its weights.
+    """
+    totals: list[Tensor] = []
+    count = 0
+    for batch in batches:
+        read: list[Tensor] = []
+
+        def take(operands, read=read):
+            x = columns(owner.module, operands[0], owner.name, "gptq")
+            read.append(x.movedim(1, 0).float())
+
+        for given in networks:
+            inputs_of(owner, problem, given, [batch], take)
+        x = read[0]
         # Products in float32, sums of batches in float64: the Cholesky factor needs the digits.
-        moments = torch.einsum("ngi,ngj->gij", x, x).double().cpu()
-        sums[:] = [sums[0] + moments] if sums else [moments]
-        count += len(x)
+        products = [(y.transpose(1, 2) @ x).double().cpu() for y in read]
+        totals = [a + b for a, b in zip(totals, products, strict=True)] if totals else products
+        count += x.shape[1]
         # A layer is begun again: there is nothing to keep of it, but the run may stop here.
         keep(0, dict)
-
-    inputs_of(owner, problem, given, batches, take)
-    if not bool(torch.isfinite(sums[0]).all()):
+    if not all(bool(torch.isfinite(total).all()) for total in totals):
         raise ModelError(
             f"gptq needs finite inputs, but those of '{owner.name}' hold NaN or infinity; check "
             f"the data"
         )
-    return sums[0] * (2 / count)
+    return [total * (2 / count) for total in totals]

@@ -6,7 +6,7 @@ those that follow take up each error (GPTQ); then single weights move to other v
 long as that helps (coordinate descent).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -57,6 +57,38 @@ def damped(moments: Tensor, damping: float) -> Tensor:
     more = (damping * diagonal.mean(1, keepdim=True)).expand_as(diagonal)
     diagonal.add_(torch.where(diagonal == 0, 1.0, more))
     return result
+
+
+@torch.no_grad()
+def fit_sums(
+    rows: GridRows,
+    moments: Tensor,
+    missing: Tensor | None,
+    sweeps: int,
+    *,
+    largest_first: bool = True,
+) -> Tensor:
+    """Values of the grid, (groups, rows, inputs) float64, whose sums are nearest to those wanted.
+
+    What the operands lack beside those that the wanted sums are of goes into the weights first,
+    unrounded: a ridge regression, which stays at the weights where the operands say nothing.
+
+    Parameters
+    ----------
+    moments, largest_first : as for ``round_columns``; damped
+    missing : (groups, rows, inputs), mean products of the operands with what the sums of the
+        weights lack beside the wanted ones; None: those sums are wanted
+    sweeps : of ``descend``, which follows
+
+    Source
+    ------
+    Targets behind rounded operands as in Li et al., "GPTAQ", arXiv:2504.02692.
+    """
+    if missing is not None:
+        more = torch.linalg.solve(moments, missing.transpose(1, 2)).transpose(1, 2)
+        rows = replace(rows, w=rows.w + more)
+    start = round_columns(rows, moments, largest_first=largest_first)
+    return descend(rows, moments, start, sweeps)
 
 
 @torch.no_grad()
