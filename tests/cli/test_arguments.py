@@ -133,7 +133,7 @@ CASES = [
     ([*FACTORY, "--mean", "dark"], 2, "'--mean': needs numbers with commas, not 'dark'"),
     ([*FACTORY, "--mean", "0"], 2, "--mean and --std belong together; give both"),
     ([*FACTORY, "--std", "1,,1"], 2, "'--std': needs numbers with commas, not '1,,1'"),
-    ([*FACTORY, "--rounding", "up"], 2, "of auto, nearest, discquant, adaround, gptq, not"),
+    ([*FACTORY, "--rounding", "up"], 2, "of auto, nearest, discquant, adaround, gptq, latent, not"),
     ([*BLIND, "--resume", "r"], 2, "--resume is of a rounding that learns; choose"),
     ([*BLIND, "--augment"], 2, "--augment is of a rounding that learns; choose --rounding"),
     (["quantize", "resnet20"], 2, "'resnet20' comes without weights; give them with --checkpoint"),

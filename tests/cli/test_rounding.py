@@ -25,7 +25,11 @@ def test_options_are_of_the_kind_of_their_defaults():
 @pytest.mark.parametrize(
     ("method", "setting", "text"),
     [
-        ("up", "a=1", "rounding must be one of nearest, discquant, adaround, gptq, not 'up'"),
+        (
+            "up",
+            "a=1",
+            "rounding must be one of nearest, discquant, adaround, gptq, latent, not 'up'",
+        ),
         ("nearest", "a=1", "nearest has no option 'a'; it has none"),
         ("discquant", "steps=few", "--set steps needs a value like 1000, not 'few'"),
         ("discquant", "tune_bias=1", "--set tune_bias needs a value like false, not '1'"),

@@ -16,12 +16,13 @@ from qnn.quant.rounding.distillation import divergence
 from qnn.quant.search_exponent import search_exponent
 from tests.nearest import quantize
 
-EVERY = ("nearest", "discquant", "adaround", "gptq")
+EVERY = ("nearest", "discquant", "adaround", "gptq", "latent")
 QUICK = {
     "nearest": {},
     "discquant": {"steps": 20, "batch": 16},
     "adaround": {"steps": 20, "samples": 32},
     "gptq": {"samples": 32},
+    "latent": {"steps": 20, "batch": 16},
 }
 
 

@@ -36,7 +36,7 @@ def test_nearest_rounds_every_layer_by_itself():
 
 
 def test_an_unknown_method_is_refused():
-    text = "rounding must be one of nearest, discquant, adaround, gptq, not 'up'"
+    text = "rounding must be one of nearest, discquant, adaround, gptq, latent, not 'up'"
     with pytest.raises(ValueError, match=f"^{text}$"):
         rounding("up")
 

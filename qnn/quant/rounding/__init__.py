@@ -8,6 +8,7 @@ from qnn.quant.rounding.adaround import AdaRound, adaround
 from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.discquant import DiscQuant, discquant
 from qnn.quant.rounding.gptq import Gptq, gptq
+from qnn.quant.rounding.latent import Latent, latent
 from qnn.quant.rounding.nearest import Nearest, nearest
 from qnn.quant.rounding.problem import (
     Answers,
@@ -25,6 +26,7 @@ __all__ = [
     "Checkpoint",
     "DiscQuant",
     "Gptq",
+    "Latent",
     "LayerWeights",
     "Method",
     "Nearest",
@@ -81,6 +83,7 @@ ROUNDINGS: dict[str, Method] = {
         Method("discquant", DiscQuant, discquant),
         Method("adaround", AdaRound, adaround),
         Method("gptq", Gptq, gptq),
+        Method("latent", Latent, latent),
     )
 }
 

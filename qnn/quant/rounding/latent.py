@@ -1,0 +1,196 @@
+"""Weights behind those of the grid learn, from unlabelled data, to keep the network's answers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from qnn.errors import ModelError
+from qnn.quant import pow2
+from qnn.quant.estimators.straight_through import ClippedStraightThrough
+from qnn.quant.rounding.adam import Adam
+from qnn.quant.rounding.checkpoint import Checkpoint, identity, keeping
+from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, Measure, run_distance
+from qnn.quant.rounding.lessons import Lessons
+from qnn.quant.rounding.options import one_of, positive, within
+from qnn.quant.rounding.problem import Problem, Progress, Rounded
+
+
+@dataclass(frozen=True)
+class Latent:
+    """Options of ``latent``.
+
+    Members
+    -------
+    steps, batch, seed : of the learning
+    rate, warm_up : of Adam on weights, in units of the greatest value of their row's first term;
+        steps of linear rise, behind which the rate falls to 0 as a cosine does
+    tuned_rate : of Adam on the parameters that may be learnt beside the weights; 0: they stay
+    loss, temperature : of the outputs: "task" for what suits them, "kl" or "squared"; what logits
+        are divided by
+    inner_weight : of the relative squared error of results inside the network
+    precision : in which the rounded network runs, "float32" or "bf16"
+    """
+
+    steps: int = 1000
+    batch: int = 16
+    seed: int = 0
+    rate: float = 2e-3
+    warm_up: int = 20
+    tuned_rate: float = 2e-3
+    loss: str = "task"
+    temperature: float = 1.0
+    inner_weight: float = 0.0
+    precision: str = "float32"
+
+    def __post_init__(self):
+        positive("latent", self, "steps", "batch", "rate", "temperature")
+        within("latent", self, 0, math.inf, "seed", "warm_up", "tuned_rate", "inner_weight")
+        one_of("latent", self, loss=LOSSES, precision=PRECISIONS)
+
+
+def latent(
+    problem: Problem,
+    options: Latent,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Rounded:
+    """Round each weight to the value nearest to what is learnt in its place.
+
+    The network runs with the nearest values of the grid, in every step, and the gradient of its
+    distance from the teacher's answers goes straight through the rounding to the weights behind
+    them, as far as the grid reaches. Unlike DiscQuant's a weight may pass any number of values, and
+    those of one row make up for each other's rounding from the first step on. The same on every
+    run with the same options.
+
+    Raises
+    ------
+    ModelError
+        There is no data, the loss is not finite, or the checkpoint is another run's.
+    Interrupted
+        A signal asked the run to stop, and its state is in the checkpoint.
+
+    Source
+    ------
+    Liu et al., "LLM-QAT: Data-Free Quantization Aware Training for Large Language Models",
+    arXiv:2305.17888, whose loss is that of the teacher's distribution for every token; the gradient
+    is that of ``qnn.quant.estimators.straight_through``.
+    """
+    owner = identity("latent", problem, options) if checkpoint else {}
+    kept = checkpoint.load(owner) if checkpoint else None
+    with keeping(checkpoint, owner) as keeper:
+        run = _Learning(problem, options)
+        if kept is not None:
+            run.restore(kept)
+        while run.step < options.steps:
+            run.advance()
+            text = f"{run.step} of {options.steps} steps"
+            keeper.after(run.step, text, run.tensors, due=run.step == options.steps)
+            if progress is not None:
+                # Every forward pass sees rounded weights alone: there is no share that is not.
+                progress(run.step, options.steps, 1.0)
+    return run.result()
+
+
+@dataclass(eq=False)
+class _Learning:
+    """Weights that learn."""
+
+    problem: Problem
+    options: Latent
+    step: int = 0
+    w: Adam = field(init=False)  # all weights in units of their rows' 2**exponent
+    tuned: Adam = field(init=False)
+
+    def __post_init__(self):
+        problem, options = self.problem, self.options
+        inner = tuple(problem.scales) if options.inner_weight else ()
+        self.lessons = Lessons(problem, options.batch, options.seed, options.steps, inner)
+        layers = problem.layers
+        self.estimators = {n: ClippedStraightThrough(x.bits, x.terms) for n, x in layers.items()}
+        # On the CPU, where grids are; powers of two scale without rounding.
+        self.units = {n: _per_row(pow2.exp2(x.exponent), x.w).float() for n, x in layers.items()}
+        scaled = [layer.w.detach().float().cpu() / self.units[n] for n, layer in layers.items()]
+        self.w = Adam.of(_flat(scaled, problem.device))
+        self.units = {n: unit.to(problem.device) for n, unit in self.units.items()}
+        self.exponents = {n: x.exponent.to(problem.device) for n, x in layers.items()}
+        parameters = dict(problem.model.named_parameters())
+        names = problem.tuned if options.tuned_rate else ()
+        self.before = {name: parameters[name].detach().float() for name in names}
+        self.tuned = Adam.of(_flat(self.before.values(), problem.device))
+
+    def advance(self) -> None:
+        """One step of Adam on the distance of this step's batch."""
+        options = self.options
+        by_weights, by_tuned = self._gradients()
+        progress = self.step / options.steps
+        faded = (0.5 + 0.5 * math.cos(math.pi * progress)) * min(
+            1.0, (self.step + 1) / max(1, options.warm_up)
+        )
+        self.w.step(by_weights, options.rate * faded)
+        if self.before:
+            self.tuned.step(by_tuned, options.tuned_rate * faded)
+        self.step += 1
+
+    @torch.enable_grad()
+    def _gradients(self) -> tuple[Tensor, Tensor]:
+        w, tuned = (each.value.detach().requires_grad_() for each in (self.w, self.tuned))
+        behind = self._weights(w)
+        weights = {n: self.estimators[n](x, self.exponents[n]) for n, x in behind.items()}
+        options = self.options
+        loss = run_distance(
+            self.problem,
+            weights | _split(tuned, self.before),
+            self.lessons(self.step),
+            Measure(options.loss, options.temperature, options.inner_weight, self.problem.kinds),
+            options.precision,
+        )
+        if not bool(torch.isfinite(loss)):
+            raise ModelError(
+                f"latent needs finite answers, but the loss of step {self.step} is NaN or "
+                f"infinite; check the data and the float model's outputs"
+            )
+        # Without a parameter to tune its vector is empty, and nothing depends on it.
+        by_weights, by_tuned = torch.autograd.grad(loss, (w, tuned), materialize_grads=True)
+        return by_weights, by_tuned
+
+    def _weights(self, flat: Tensor) -> dict[str, Tensor]:
+        """The weights behind those of the grid, by layer."""
+        parts = _split(flat, {name: layer.w for name, layer in self.problem.layers.items()})
+        return {name: part * self.units[name] for name, part in parts.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state, by name."""
+        step = {"step": torch.tensor(self.step)}
+        return self.w.tensors("w") | self.tuned.tensors("tuned") | step
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore the state that ``tensors`` gave."""
+        self.w.restore("w", tensors)
+        self.tuned.restore("tuned", tensors)
+        self.step = int(tensors["step"])
+
+    def result(self) -> Rounded:
+        layers = self.problem.layers
+        found = {n: layers[n].indices(w.cpu()) for n, w in self._weights(self.w.value).items()}
+        tuned = _split(self.tuned.value, self.before)
+        return Rounded(found, {name: value.clone() for name, value in tuned.items()})
+
+
+def _per_row(scale, like):
+    return scale.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def _flat(tensors, device):
+    # A concatenation of nothing is an error to torch, and there may be nothing to tune.
+    return torch.cat([torch.zeros(0), *(t.flatten().cpu() for t in tensors)]).to(device)
+
+
+def _split(flat, like):
+    """Each one's part of a vector, by name, in the shape of ``like``."""
+    parts = flat.split([each.numel() for each in like.values()]) if like else ()
+    return {
+        name: part.view(each.shape) for (name, each), part in zip(like.items(), parts, strict=True)
+    }
