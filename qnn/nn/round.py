@@ -13,6 +13,7 @@ from qnn.errors import ModelError, QnnWarning
 from qnn.nn import learn
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import sums_limit, sums_reach
+from qnn.quant.by_terms import Terms
 from qnn.quant.rounding import (
     Answers,
     Checkpoint,
@@ -36,7 +37,7 @@ def round_module(
     data: Tensor | None = None,
     method: str = "discquant",
     weight_bits: int = 3,
-    terms: int = 1,
+    terms: int | Mapping[str, Terms] = 1,
     *,
     options: Mapping[str, Any] | object | None = None,
     tuned: Sequence[str] = (),
@@ -52,6 +53,8 @@ def round_module(
     ----------
     names : of the parameters to round, as ``named_parameters`` lists them
     data : (count, ...) what ``module`` takes; "nearest" needs none
+    terms : of all weights, or of each by its name, also row by row:
+        ``qnn.nn.module_terms.choose_module_terms`` finds them for a mean
     options : of the method; see ``qnn.quant.rounding``
     tuned : parameters that the method may learn too, if its options say so
     inner : modules inside whose results the method may compare
@@ -70,7 +73,11 @@ def round_module(
     result = copy.deepcopy(module).eval().requires_grad_(False)
     parameters = dict(result.named_parameters(remove_duplicate=False))
     absent = torch.zeros(1)  # the problem refuses a name that is no parameter
-    layers = {name: _on_grid(parameters.get(name, absent), weight_bits, terms) for name in names}
+    given = dict.fromkeys(names, terms) if isinstance(terms, int) else terms
+    _check_terms(given, names, parameters)
+    layers = {
+        name: _on_grid(parameters.get(name, absent), weight_bits, given[name]) for name in names
+    }
     scales = dict.fromkeys(inner, 1.0)
     teacher = module_teacher(result)
     problem = Problem(result, layers, teacher, data, tuned=tuple(tuned), scales=scales)
@@ -82,6 +89,19 @@ def round_module(
     for name, value in found.tuned.items():
         parameters[name].copy_(value)
     return result
+
+
+def _check_terms(terms, names, parameters):
+    for name in names:
+        if name not in terms:
+            raise ModelError(f"round_module needs terms of '{name}', but has those of {[*terms]}")
+        # A name that is no parameter is the problem's to refuse.
+        rows = len(parameters[name]) if name in parameters else None
+        if rows is not None and not isinstance(terms[name], int) and len(terms[name]) != rows:
+            raise ModelError(
+                f"round_module needs terms of each of the {rows} rows of '{name}', or one number, "
+                f"not {len(terms[name])}"
+            )
 
 
 def _check_learnable(method, layers):

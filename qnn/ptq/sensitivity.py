@@ -1,11 +1,9 @@
 """How much each layer loses with each number of terms, and the best use of a mean of terms."""
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,16 +17,13 @@ from qnn.nn.scales import set_exponents
 from qnn.ptq.data import as_images, sample
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.quant import pow2
+from qnn.quant.term_budget import Losses, choose_terms
 from qnn.tasks.kinds import TaskKind, find_task
 from qnn.tasks.losses import TaskLoss, spread
 
 # Every layer is tried with four terms or seven: 128 images keep that to some passes per layer.
 IMAGES, CHUNK = 128, 64  # that measure; at a time
-# A table of so many float64 takes 1 MiB per layer and term, and an update well below a millisecond.
-MOST_STEPS = 1 << 17  # of the budget; networks with more products are counted in larger units
-
-Losses = Mapping[str, Mapping[int, float]]  # by layer and terms
-# By layer and terms too: weights, and a bias where it is not the layer's own.
+# By layer and terms: weights, and a bias where it is not the layer's own.
 Trials = Mapping[str, Mapping[int, tuple[Tensor, Tensor | None]]]
 
 
@@ -143,63 +138,6 @@ def sensitivity(
                 got = _with_weight(free, wanted, name, weight, bias)
                 losses[name][terms] += share * _loss(free, wanted, got, kinds)
     return losses
-
-
-def choose_terms(losses: Losses, products: Mapping[str, int], mean_terms: float) -> dict[str, int]:
-    """Terms of each layer with the least sum of losses under a mean of terms.
-
-    Exact, by dynamic programming over the terms that are spent, as long as those are at most
-    ``MOST_STEPS`` times what divides all products; beyond, spending is rounded up to such a share
-    of the budget. Of equal sums, fewer terms win.
-
-    Parameters
-    ----------
-    losses : by layer and terms
-    products : by layer
-    mean_terms : over all products, at most
-
-    Raises
-    ------
-    ValueError
-        The fewest terms of every layer together are more than the budget.
-    """
-    least = {name: min(found) for name, found in losses.items()}
-    room = math.floor(
-        # The factor forgives a mean like 1.6, which no binary number is.
-        sum(products[name] * (mean_terms - terms) for name, terms in least.items()) * (1 + 1e-12)
-    )
-    if room < 0:
-        raise ValueError(
-            f"choose_terms needs mean_terms of at least the fewest that layers may have, not "
-            f"{mean_terms}"
-        )
-    dearest = {name: min(found, key=lambda k, f=found: (f[k], k)) for name, found in losses.items()}
-    if sum(products[name] * (terms - least[name]) for name, terms in dearest.items()) <= room:
-        return dearest  # rounded spending could leave a layer out
-    unit = max(math.gcd(*products.values()), -(-room // MOST_STEPS))
-    best, picks = np.zeros(room // unit + 1), []
-    for name, found in losses.items():
-        options = sorted(found)
-        # Rounded up: the budget is never exceeded, whatever the unit.
-        steps = [-(-(terms - options[0]) * products[name] // unit) for terms in options]
-        table = np.stack(
-            [_delayed(best + found[k], s) for k, s in zip(options, steps, strict=True)]
-        )
-        chosen = table.argmin(0)
-        best = table.min(0)
-        picks.append((name, options, steps, chosen))
-    # Backwards through the tables, from the whole budget: each says what its layer took.
-    place, result = len(best) - 1, {}
-    for name, options, steps, chosen in reversed(picks):
-        result[name] = options[chosen[place]]
-        place -= steps[chosen[place]]
-    return {name: result[name] for name in losses}
-
-
-def _delayed(values, steps):
-    """``values`` for a budget that is ``steps`` smaller."""
-    kept = values[: max(len(values) - steps, 0)]
-    return np.concatenate([np.full(len(values) - len(kept), np.inf), kept])
 
 
 def _trials(conv: QuantConv) -> dict[int, tuple[Tensor, None]]:

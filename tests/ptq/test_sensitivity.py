@@ -10,7 +10,8 @@ from torch import nn
 import qnn
 from qnn.errors import ModelError
 from qnn.ptq import sensitivity as measured
-from qnn.ptq.sensitivity import Budget, Fit, choose_terms, sensitivity
+from qnn.ptq.sensitivity import Budget, Fit, sensitivity
+from qnn.quant.term_budget import choose_terms
 from tests.nearest import quantize
 
 TERMS = (1, 2, 3, 4)

@@ -1,5 +1,6 @@
 """The loss of DiscQuant: how far a network's answers are from its teacher's, without labels."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,33 @@ def divergence(wanted: Tensor, got: Tensor, temperature: float = 1.0) -> Tensor:
     p, q = (F.log_softmax(logits.float() / temperature, classes) for logits in (wanted, got))
     # T**2 keeps the size of the gradient, which falls by 1 / T twice; Hinton et al., section 2.
     return (p.exp() * (p - q)).sum(classes).mean() * temperature**2
+
+
+def drawn_slope(kind: TaskKind, wanted: Tensor, unit: float, generator: torch.Generator) -> Tensor:
+    """A random gradient by outputs, whose covariance is the Hessian of their loss at ``wanted``.
+
+    The loss is that of ``Measure`` for "task", least where outputs are the wanted ones. So half the
+    mean square of what such a gradient says of a small change is what the change loses.
+
+    Parameters
+    ----------
+    wanted : of one sample, (1, ...)
+    unit : of values, what their squared error is divided by
+    """
+    wanted = wanted.detach().float()
+    if kind.competes:
+        classes = 1 if wanted.dim() == 4 else -1
+        p = wanted.softmax(classes).movedim(classes, -1)
+        # On the CPU, so that a GPU draws the same.
+        drawn = torch.multinomial(p.flatten(0, -2).cpu(), 1, generator=generator)
+        chosen = F.one_hot(drawn.view(p.shape[:-1]), p.shape[-1]).to(p)
+        return ((chosen - p) / math.sqrt(drawn.numel())).movedim(-1, classes)
+    size = torch.full_like(wanted, math.sqrt(2 / unit))
+    if kind.classifies:
+        there = wanted.sigmoid()
+        size = (there * (1 - there)).sqrt()
+    signs = 2.0 * torch.randint(2, wanted.shape, generator=generator) - 1
+    return size * signs.to(wanted) / math.sqrt(wanted.numel())
 
 
 @dataclass(frozen=True)
