@@ -13,7 +13,8 @@ from qnn.bench.language import language_task
 from qnn.bench.machine import commit, machine
 from qnn.bench.methods import MethodRun, definition
 from qnn.bench.results import Result
-from qnn.bench.runs import LANGUAGE_MODELS, TableRun
+from qnn.bench.runs import LANGUAGE_MODELS
+from qnn.bench.table_run import TableRun
 
 Report = Callable[[int, int], None]  # done, in all
 Bar = Callable[[str], AbstractContextManager[Report]]  # a progress bar with that text
@@ -65,7 +66,7 @@ def _measure(run, defined, task, place, bar):
         applied = task.apply(run, work)
     with bar(f"{run.name}: test") as report:
         # Outside of the clock: evaluation is no part of a method's time.
-        scores = task.scores(run, applied.network, report) | task.float_scores()
+        scores = task.scores(run, applied, report) | task.float_scores()
     found = machine()
     return Result(
         name=run.name,

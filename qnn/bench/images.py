@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qnn.bench import codes, methods, shared
 from qnn.bench.methods import Applied, MethodRun
-from qnn.bench.runs import TableRun
+from qnn.bench.table_run import TableRun
 from qnn.ir.encode import as_results, encode_input
 from qnn.ir.reference import Progress, reference
 from qnn.nn.data import Dataset, digits
@@ -42,10 +42,9 @@ class ImageTask:
         """Quantize by the run's method."""
         return methods.apply_to_images(run, self.model, self.entry, self.data, work)
 
-    def scores(
-        self, run: TableRun, quantized: QuantizedModel, progress: Progress | None = None
-    ) -> dict:
+    def scores(self, run: TableRun, applied: Applied, progress: Progress | None = None) -> dict:
         """Fields of a result that the exported integers decide, on every test image."""
+        quantized = applied.network
         x, y = self.data.x_test, self.data.y_test
         return {
             "test_accuracy": integer_accuracy(quantized, x, y, progress),

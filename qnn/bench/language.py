@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from qnn.bench import methods, shared, stories
 from qnn.bench.methods import Applied, MethodRun
-from qnn.bench.runs import WINDOW, TableRun
+from qnn.bench.runs import WINDOW
+from qnn.bench.table_run import TableRun
 from qnn.ir.reference import Progress
 
 TESTED = slice(0, 300)  # stories
@@ -37,16 +38,20 @@ class LanguageTask:
         """Round the weights of all linear layers by the run's method."""
         data = stories.windows(self.seen, WINDOW)[: run.how.samples // WINDOW]
         return methods.apply_to_module(
-            run, self.model, stories.linear_weights(self.model), data, work
+            run,
+            self.model,
+            stories.linear_weights(self.model),
+            data,
+            work,
+            tuned=stories.gains(self.model),
         )
 
-    def scores(self, run: TableRun, rounded: nn.Module, progress: Progress | None = None) -> dict:
+    def scores(self, run: TableRun, applied: Applied, progress: Progress | None = None) -> dict:
         """Fields of a result that the rounded network decides, on every tested token."""
-        names = stories.linear_weights(self.model)
         return {
-            "test_perplexity": math.exp(stories.loss(rounded, self.tested)),
+            "test_perplexity": math.exp(stories.loss(applied.network, self.tested)),
             "test_tokens": stories.predicted(self.tested),
-            "codes_after": methods.module_codes(run, rounded, self.model, names),
+            "codes_after": applied.codes_after,
         }
 
 

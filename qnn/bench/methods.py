@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from qnn.bench import codes
 from qnn.bench.clock import Clock
-from qnn.bench.runs import CALIBRATION, Rounding, TableRun
+from qnn.bench.runs import CALIBRATION
+from qnn.bench.table_run import Rounding, TableRun
 from qnn.cycles import cycles_on
 from qnn.nn.augment import augment
 from qnn.nn.data import Dataset
 from qnn.nn.learn import learnable
 from qnn.nn.model import QuantizedModel
+from qnn.nn.module_terms import choose_module_terms
 from qnn.nn.round import round_module
 from qnn.nn.training import Recipe, train
 from qnn.nn.zoo import ZooModel
@@ -65,13 +67,15 @@ class Applied:
     network : quantized
     steps : that the method may take; it may end earlier
     codes_before : counts of the codes of the nearest values
-    mean_terms : of all products; None of a language model, whose products nobody counts
+    mean_terms : of all products; of a language model, of all weights
+    codes_after : of any module; None of a quantized network, which has them itself
     """
 
     network: nn.Module
     steps: int
     codes_before: list[int]
     mean_terms: float | None = None
+    codes_after: list[int] | None = None
 
 
 def settings(run: TableRun) -> dict:
@@ -110,35 +114,58 @@ def apply_to_images(
 
 
 def apply_to_module(
-    run: TableRun, model: nn.Module, names: tuple[str, ...], data: Tensor, work: MethodRun
+    run: TableRun,
+    model: nn.Module,
+    names: tuple[str, ...],
+    data: Tensor,
+    work: MethodRun,
+    tuned: tuple[str, ...] = (),
 ) -> Applied:
-    """A copy of any module, with the named weights rounded and the rest as it was."""
+    """A copy of any module, with the named weights rounded and the rest as it was.
+
+    Parameters
+    ----------
+    tuned : other parameters, which a method may learn beside them
+    """
     with work.clock.running():
+        terms = dict.fromkeys(names, run.terms)
+        if run.mean_terms is not None:
+            terms = choose_module_terms(model, names, data, run.mean_terms, run.weight_bits)
         rounded = round_module(
             model,
             names,
             data,
             run.how.method,
             run.weight_bits,
-            run.terms,
+            terms,
             options=_rounding_options(run),
+            tuned=tuned,
             progress=work.progress,
             checkpoint=Checkpoint(work.checkpoint),
         )
-    return Applied(rounded, _steps(run, len(names)), module_codes(run, model, model, names))
+    before, after = (
+        _module_codes(each, model, terms, run.weight_bits) for each in (model, rounded)
+    )
+    return Applied(rounded, _steps(run, len(names)), before, _mean_terms(model, terms), after)
 
 
-def module_codes(
-    run: TableRun, model: nn.Module, original: nn.Module, names: tuple[str, ...]
-) -> list[int]:
-    """Counts of the codes of the named weights, on the grids of the original ones."""
-    bits, terms = run.weight_bits, run.terms
+def _module_codes(model, original, terms, bits) -> list[int]:
+    """Counts of the codes of the weights that have terms, on the grids of the original ones."""
     found = []
-    for name in names:
+    for name, k in terms.items():
         weight, start = model.get_parameter(name), original.get_parameter(name)
-        exponent = search_exponent(start, bits, terms)
-        found.append(pow2.nearest(weight, exponent, bits, terms))
+        found.append(pow2.nearest(weight, search_exponent(start, bits, k), bits, k))
     return codes.counted(found, bits)
+
+
+def _mean_terms(model, terms) -> float:
+    spent = count = 0
+    for name, k in terms.items():
+        weight = model.get_parameter(name)
+        rows = [k] * len(weight) if isinstance(k, int) else k
+        spent += sum(rows) * weight[0].numel()
+        count += weight.numel()
+    return spent / count
 
 
 def _rounded_images(run, model, entry, data, work):

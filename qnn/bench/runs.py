@@ -1,109 +1,13 @@
 """What ``qnn bench accuracy`` runs: every model, format, method, budget and seed, frozen."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from itertools import product
 
+from qnn.bench.table_run import Rounding, TableRun, Training
 from qnn.errors import ModelError
 
-Options = tuple[tuple[str, object], ...]
 LANGUAGE_MODELS = ("stories260k",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rounding:
-    """Rounding after training, without labels.
-
-    Members
-    -------
-    method : of ``qnn.quant.rounding``
-    samples : unlabelled images, or tokens in windows, that it may see: the first ones
-    augmented : whether images are cropped and flipped in each step
-    bias_correction : whether biases then take back the shift of means; None: where it helps, which
-        is the default of ``qnn.quantize``
-    options : of the method; the others have its defaults
-    """
-
-    method: str
-    samples: int
-    augmented: bool = False
-    bias_correction: bool | None = False
-    options: Options = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """Training on the grid, with the float model as teacher.
-
-    Members
-    -------
-    method : of ``qnn.quant.estimators``
-    epochs : over all training images
-    steps : instead of epochs
-    options : fields of ``qnn.nn.training.Recipe``; the others have its defaults
-    """
-
-    method: str
-    epochs: int = 1
-    steps: int | None = None
-    options: Options = ()
-
-    @property
-    def budget(self) -> str:
-        """How long it lasts, for names."""
-        return f"{self.epochs}epochs" if self.steps is None else f"{self.steps}steps"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableRun:
-    """One run of ``qnn bench accuracy``, which is one row of its table.
-
-    Members
-    -------
-    group : the part of the table
-    model : of ``qnn.nn.zoo``, or a language model
-    terms : None: as few as reach the default's target, in cycles of the reference array
-    activation_bits : None: activations stay floats
-    """
-
-    group: str
-    model: str
-    how: Rounding | Training
-    weight_bits: int
-    terms: int | None = 1
-    activation_bits: int | None = 8
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """``METHOD-w3a8-MODEL``; with ``x2`` for two terms, with a budget, with a seed above 0."""
-        # With one term, "auto" must not have the name of terms that it chooses.
-        told = self.terms is not None and (self.terms > 1 or self.how.method == "auto")
-        terms = f"x{self.terms}" if told else ""
-        activations = "" if self.activation_bits is None else f"a{self.activation_bits}"
-        parts = [self.how.method, f"w{self.weight_bits}{terms}{activations}", self.model]
-        if isinstance(self.how, Training):
-            parts.append(self.how.budget)
-        if self.seed:
-            parts.append(f"seed{self.seed}")
-        return "-".join(parts)
-
-    @property
-    def label(self) -> str:
-        """The method, for people."""
-        return self.how.method.replace("_", " ")
-
-    def definition(self) -> dict:
-        """All that the result depends on but code and data, as JSON gives it back."""
-        fields = asdict(self)
-        # Lists, as JSON knows no tuples: what was read must equal what is.
-        fields["how"]["options"] = [list(option) for option in self.how.options]
-        # Where a row stands in the table changes no result.
-        del fields["group"]
-        return fields
-
-
 CALIBRATION = 2048  # images that choose the types of activations, in every run
 WINDOW = 128  # tokens that a language model is rounded on at a time
 # 2048 windows of 128, as many as the images that choose types of activations.

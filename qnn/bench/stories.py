@@ -94,6 +94,11 @@ def linear_weights(model: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}.weight" for name, part in named if isinstance(part, nn.Linear))
 
 
+def gains(model: nn.Module) -> tuple[str, ...]:
+    """Names of the parameters that are gains of norms, which stay floats."""
+    return tuple(name for name, gain in model.named_parameters() if gain.dim() == 1)
+
+
 @torch.no_grad()
 def loss(model: nn.Module, stories: Iterable[Tensor]) -> float:
     """Mean cross-entropy of each token but a story's first, in nats, in stories cut to CONTEXT."""

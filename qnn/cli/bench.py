@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qnn.bench.cost import FormCosts
     from qnn.bench.network import NetworkCost
     from qnn.bench.results import Result
-    from qnn.bench.runs import TableRun
+    from qnn.bench.table_run import TableRun
 
 bench = typer.Typer(rich_markup_mode=None)
 bench.command("applications", epilog=closing("bench applications"))(bench_applications)

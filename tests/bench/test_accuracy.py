@@ -6,7 +6,7 @@ from qnn.bench import accuracy, results
 from qnn.bench.accuracy import carry_out, work_folder
 from qnn.bench.images import image_task
 from qnn.bench.methods import definition
-from qnn.bench.runs import Rounding, TableRun, Training
+from qnn.bench.table_run import Rounding, TableRun, Training
 from qnn.errors import ModelError
 
 STEPS = (("steps", 8), ("batch", 32))
