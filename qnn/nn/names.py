@@ -5,7 +5,7 @@ ZOO_NAMES = (
     *("resnet8", "resnet20", "resnet56", "resnet18", "dscnn", "mobilenetv1_vww"),
     *("mobilenetv1", "digits_cnn"),
 )
-ROUNDING_NAMES = ("nearest", "discquant", "adaround", "gptq")
+ROUNDING_NAMES = ("nearest", "discquant", "adaround", "gptq", "latent")
 ESTIMATOR_NAMES = (
     *("straight_through", "clipped_straight_through", "reconstructed", "stochastic", "lsq"),
     *("inq", "deepshift_q", "deepshift_ps", "s3", "given"),
