@@ -13,7 +13,7 @@ from qnn.nn.names import ROUNDING_NAMES
 Method = Annotated[
     str,
     typer.Option(
-        help="How weights are rounded: auto, nearest, discquant, adaround or gptq.",
+        help="How weights are rounded: auto, nearest, discquant, adaround, gptq or latent.",
         callback=one_of(("auto", *ROUNDING_NAMES)),
     ),
 ]
