@@ -135,24 +135,56 @@ TINY = tuple(
     )
     for bits, terms in formats
 )
-LANGUAGE = tuple(
+LANGUAGE_GROUP = "A language model, weights alone"
+ALL_TOKENS = 1 << 19  # of the stories that rounding may see
+LANGUAGE = (
+    *(
+        TableRun(
+            group=LANGUAGE_GROUP,
+            model="stories260k",
+            how=how,
+            weight_bits=bits,
+            terms=terms,
+            activation_bits=None,
+        )
+        for (bits, terms), how in product(
+            ((4, 1), (3, 1), (3, 2)),
+            (
+                Rounding(method="nearest", samples=0),
+                Rounding(method="gptq", samples=TOKENS, options=(("samples", TOKENS // WINDOW),)),
+                Rounding(
+                    method="adaround", samples=TOKENS, options=(("samples", 512), ("rate", 0.05))
+                ),
+                Rounding(
+                    method="discquant", samples=TOKENS, options=(("steps", 600), ("batch", 16))
+                ),
+            ),
+        )
+    ),
+    # Rates and steps were chosen by the loss on stories that are neither tested nor seen.
+    *(
+        TableRun(
+            group=LANGUAGE_GROUP,
+            model="stories260k",
+            how=Rounding(
+                method="latent", samples=ALL_TOKENS, options=(("steps", steps), ("rate", rate))
+            ),
+            weight_bits=3,
+            terms=terms,
+            mean_terms=mean_terms,
+            activation_bits=None,
+        )
+        for terms, mean_terms, steps, rate in ((1, None, 1500, 2e-3), (None, 1.5, 2000, 1e-3))
+    ),
     TableRun(
-        group="A language model, weights alone",
+        group=LANGUAGE_GROUP,
         model="stories260k",
-        how=how,
-        weight_bits=bits,
-        terms=terms,
+        how=Rounding(method="nearest", samples=TOKENS),
+        weight_bits=3,
+        terms=None,
+        mean_terms=1.5,
         activation_bits=None,
-    )
-    for (bits, terms), how in product(
-        ((4, 1), (3, 1), (3, 2)),
-        (
-            Rounding(method="nearest", samples=0),
-            Rounding(method="gptq", samples=TOKENS, options=(("samples", TOKENS // WINDOW),)),
-            Rounding(method="adaround", samples=TOKENS, options=(("samples", 512), ("rate", 0.05))),
-            Rounding(method="discquant", samples=TOKENS, options=(("steps", 600), ("batch", 16))),
-        ),
-    )
+    ),
 )
 AUTOMATIC = tuple(
     TableRun(
