@@ -6,13 +6,14 @@ the order of a tensor is decides no value of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.segments import groups
+from qnn.ir.families import families
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, Operator
 
@@ -30,7 +31,7 @@ def order_channels(state: Compilation) -> Compilation:
 def free_orders(graph: Graph, config: SvpeConfig) -> dict[str, Order]:
     """The orders that save steps, by the name of the tensor."""
     orders: dict[str, Order] = {}
-    for family in _families(graph):
+    for family in families(graph):
         order = None if family.fixed else _best_order(family.makers, config)
         if order is not None:
             orders |= dict.fromkeys(family.names, order)
@@ -42,47 +43,6 @@ def ordered(graph: Graph, orders: Mapping[str, Order]) -> Graph:
     return replace(graph, nodes=tuple(_ordered(node, orders) for node in graph.nodes))
 
 
-@dataclass(eq=False)
-class _Family:
-    """Tensors whose channels must have one order, as some operators work channel by channel."""
-
-    names: list[str] = field(default_factory=list)
-    makers: list[Conv] = field(default_factory=list)  # the convolutions that compute them
-    fixed: bool = False  # whether an order is given from outside
-
-
-def _families(graph) -> list[_Family]:
-    of: dict[str, _Family] = {}
-    # Users know the channels of the network's results.
-    fixed = {output.name for output in graph.outputs}
-    for node in graph.nodes:
-        conv = node if isinstance(node, Conv) else None
-        of[node.name] = own = _Family([node.name], [] if conv is None else [conv])
-        aligned = node.aligned(graph.sources(node))
-        for name in aligned:
-            _join(of, own, of[name])
-        if _counts_neighbours(conv, aligned):
-            fixed |= {node.name, *node.inputs}
-    for name in fixed:
-        of[name].fixed = True
-    return list({id(family): family for family in of.values()}.values())
-
-
-def _counts_neighbours(conv, aligned):
-    """Whether channels count by their places: of an input, a concatenation or PyTorch's groups."""
-    # An operand of groups that is their skip operand too is aligned for that alone.
-    return not aligned if conv is None else conv.window.groups > 1 and not conv.depthwise
-
-
-def _join(of, own, other):
-    if own is other:
-        return
-    own.names += other.names
-    own.makers += other.makers
-    own.fixed |= other.fixed
-    of |= dict.fromkeys(other.names, own)
-
-
 def _best_order(makers: list[Conv], config: SvpeConfig) -> Order | None:
     """The order in which ``makers`` take the fewest steps; None if that is the one there is."""
     if all(len(conv.codes) == 1 for conv in makers):
@@ -91,8 +51,9 @@ def _best_order(makers: list[Conv], config: SvpeConfig) -> Order | None:
     weighted = sum(steps * terms for steps, terms in needs)
     count = len(weighted)
     # Both ways round: a last group of few channels is the place for few long ones, or short ones.
-    by_need = np.argsort(weighted, kind="stable")
-    tried = [np.arange(count), by_need, np.argsort(-weighted, kind="stable")]
+    # Of channels that need as much in all, those of the same layers lie together.
+    keys = [*(terms for _, terms in needs), weighted]
+    tried = [np.arange(count), np.lexsort(keys), np.lexsort([-key for key in keys])]
     costs = [_steps(needs, order, config) for order in tried]
     best = int(np.argmin(costs))  # of equal ones the first: no order where none saves
     return tuple(tried[best].tolist()) if best else None
