@@ -53,6 +53,8 @@ class Costs:
     cycles : from start to done, over the images of a batch
     latency_cycles, bytes_per_cycle : what is assumed of the memory: from an address to the first
         beat, and what it moves each way; None where the model has no memory
+    rows : output channels that are computed at a time, in as many terms as the most of them takes;
+        None where terms take no time
     """
 
     layers: tuple[LayerCost, ...]
@@ -60,3 +62,4 @@ class Costs:
     utilisation: float
     latency_cycles: int | None = None
     bytes_per_cycle: int | None = None
+    rows: int | None = None

@@ -26,7 +26,9 @@ def costs(image: Image) -> Costs:
     # A mean: in a batch, images overlap.
     cycles = timing.cycles / image.batch
     macs = sum(layer.macs for layer in layers)
-    return Costs(layers, cycles, macs / (capacity * cycles), LATENCY, config.bus_bytes)
+    # A multiplier takes the whole weight in one step.
+    rows = config.rows if config.pe == "shift" else None
+    return Costs(layers, cycles, macs / (capacity * cycles), LATENCY, config.bus_bytes, rows)
 
 
 def _layer(name, op, timing: Timing, batch, capacity, estimated):
