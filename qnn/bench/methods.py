@@ -181,7 +181,7 @@ def _rounded_images(run, model, entry, data, work):
         )
     # The counts to compare with are those of nearest rounding, which is computed again.
     other = run.how.method != "nearest"
-    more = {"rounding": "nearest", "terms": quantized.plan.layer_terms}
+    more = {"rounding": "nearest", "terms": quantized.plan.channel_terms}
     nearest = _quantized(run, model, entry, data, **more) if other else quantized
     layers = sum(1 for _ in learnable(quantized))
     counts = codes.of_model(nearest)

@@ -201,10 +201,13 @@ def quantize(
             )
             weights = None if checkpoint == NO_CHECKPOINT else checkpoint
             artifact.save(quantized, out, artifact.ModelSource(model, weights))
+    most = quantized.plan.layer_terms
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),
-        "terms": quantized.plan.layer_terms,
+        "terms": most,
+        # Of layers whose rows differ.
+        "channel_terms": {n: k for n, k in quantized.plan.channel_terms.items() if k != most[n]},
         "mean_terms": quantized.plan.mean_terms,
         **search.found(),
         **test.compared(network, quantized),

@@ -9,6 +9,7 @@ from qnn.ir.shape import fits_joins
 from qnn.nn.layer_plans import ConvPlan, InputPlan, LayerPlan
 from qnn.nn.plan_fields import check_names, layer_fields, layer_of, with_pixels
 from qnn.nn.preprocess import one_or_all
+from qnn.quant.by_terms import Terms
 
 _FILE_FIELDS = {
     "layers": list[dict],
@@ -82,6 +83,11 @@ class Plan:
     def layer_terms(self) -> dict[str, int]:
         """The terms of each layer whose weights are learned, by name; the most of its channels."""
         return {layer.name: layer.terms for layer in self.learned}
+
+    @property
+    def channel_terms(self) -> dict[str, Terms]:
+        """The terms of each layer whose weights are learned, one number or one for each channel."""
+        return {layer.name: layer.grid_terms for layer in self.learned}
 
     @property
     def mean_terms(self) -> float | None:

@@ -145,7 +145,7 @@ def quantize(
         quantized, start = automatic(source, fixed, auto, searched, rounded=rounding != "nearest")
         if rounding in BLIND:
             return quantized
-        terms = quantized.plan.layer_terms
+        terms = quantized.plan.channel_terms
     else:
         start = calibrate(graph, batches)
     if isinstance(terms, Budget):

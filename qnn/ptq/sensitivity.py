@@ -23,8 +23,9 @@ from qnn.tasks.losses import TaskLoss, spread
 
 # Every layer is tried with four terms or seven: 128 images keep that to some passes per layer.
 IMAGES, CHUNK = 128, 64  # that measure; at a time
-# By layer and terms: weights, and a bias where it is not the layer's own.
-Trials = Mapping[str, Mapping[int, tuple[Tensor, Tensor | None]]]
+# By layers that change: weights, and a bias where it is not the layer's own.
+Trial = dict[str, tuple[Tensor, Tensor | None]]
+Trials = Mapping[str, Mapping[int, Trial]]  # by the layer that is rounded, and its terms
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def sensitivity(
     quantized : of any terms, its weights not yet replaced by a rounding method
     images : (count, ...) what the float model takes, of each input; ``IMAGES`` of them count
     kinds : what each output is for; none: as far as its shape tells
-    trials : rounded weights and biases of each layer, by terms; None: the nearest weights
+    trials : rounded weights and biases of each layer, by terms, and those of others that then
+        change too; None: the nearest weights
 
     Returns
     -------
@@ -126,7 +128,7 @@ def sensitivity(
     """
     free = folded_copy(quantized)
     if trials is None:
-        trials = {name: _trials(conv) for name, conv in learnable(quantized)}
+        trials = {name: _trials(name, conv) for name, conv in learnable(quantized)}
     losses = {name: dict.fromkeys(found, 0.0) for name, found in trials.items()}
     given = images if isinstance(images, tuple) else (images,)
     images = tuple(as_images(each) for each in sample(given, IMAGES))
@@ -134,18 +136,19 @@ def sensitivity(
         wanted = _tensors(free, part)
         share = len(part[0]) / len(images[0])
         for name, tried in trials.items():
-            for terms, (weight, bias) in tried.items():
-                got = _with_weight(free, wanted, name, weight, bias)
+            for terms, trial in tried.items():
+                got = _with_weights(free, wanted, trial)
                 losses[name][terms] += share * _loss(free, wanted, got, kinds)
     return losses
 
 
-def _trials(conv: QuantConv) -> dict[int, tuple[Tensor, None]]:
+def _trials(name: str, conv: QuantConv) -> dict[int, Trial]:
     """The layer's nearest weights by terms, with exponents as ``quantize`` chooses them."""
     found, bits = {}, conv.plan.weight_bits
     for terms in range(1, CLOSE_TERMS[bits] + 1):
         trial = with_terms(conv, terms)
-        found[terms] = pow2.values(trial.indices(), trial.weight_exponent, bits).float(), None
+        weight = pow2.values(trial.indices(), trial.weight_exponent, bits).float()
+        found[terms] = {name: (weight, None)}
     return found
 
 
@@ -164,20 +167,22 @@ def _tensors(free, images):
     return values
 
 
-def _with_weight(free, wanted, name, weight, bias):
-    """What tensors become when one layer has another weight: those that change."""
-    conv = free.layer(name)
-    kept = copy.deepcopy(conv.state_dict())
-    conv.weight.copy_(weight)
-    if bias is not None:
-        conv.bias.copy_(bias)
+def _with_weights(free, wanted, trial):
+    """What tensors become when some layers have other weights: those that change."""
+    kept = {name: copy.deepcopy(free.layer(name).state_dict()) for name in trial}
+    for name, (weight, bias) in trial.items():
+        conv = free.layer(name)
+        conv.weight.copy_(weight)
+        if bias is not None:
+            conv.bias.copy_(bias)
     changed = {}
     for layer in free.plan.layers:
-        # Only what lies behind the layer is computed again.
-        if layer.name == name or not changed.keys().isdisjoint(layer.inputs):
+        # Only what lies behind the layers is computed again.
+        if layer.name in trial or not changed.keys().isdisjoint(layer.inputs):
             operands = [changed.get(n, wanted[n]) for n in layer.inputs]
             changed[layer.name] = free.layer(layer.name)(*operands)
-    conv.load_state_dict(kept)
+    for name, state in kept.items():
+        free.layer(name).load_state_dict(state)
     return changed
 
 

@@ -1,6 +1,6 @@
 """Quantization without an expert: data are split, networks prepared, and the search is run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.designs import designs_at
 from qnn.ptq.auto.held_out import HeldOut
 from qnn.ptq.auto.options import Auto
-from qnn.ptq.auto.search import Search, told
+from qnn.ptq.auto.search import Search
+from qnn.ptq.auto.told import told
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.data import chunks, sample
 from qnn.ptq.equalise import equalise
+from qnn.ptq.formats import ChannelChoice
 from qnn.tasks.kinds import TaskKind
 
 HELD_OUT = 1024  # images, at most, and half of all
@@ -46,7 +48,7 @@ class Subject:
 
 def automatic(
     given: Subject,
-    terms: int | Mapping[str, int] | None,
+    terms: ChannelChoice | None,
     options: Auto,
     checkpoint: Path | None = None,
     *,

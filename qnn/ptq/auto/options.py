@@ -1,10 +1,11 @@
 """What ``rounding="auto"`` and ``terms="auto"`` are asked for, and what they tell."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from qnn.ir.graph import Graph
 from qnn.ptq.auto.held_out import Loss
+from qnn.quant.by_terms import Terms
 
 # Of ResNet-20, for which five minutes are meant; larger networks get as many times more.
 USUAL_PRODUCTS = 41e6
@@ -18,19 +19,21 @@ class AutoResult:
 
     Members
     -------
-    terms : of each layer that learns
+    terms : of each layer that learns, one number or one for each of its rows
     loss : of the design on images held out; where images were few, the network that is given was
         then fitted to these too, and should lose less
     target : that ``loss.lost`` should not exceed
     cost : of the layers, over that with one term everywhere
     losses : by layer and terms, what rounding each layer alone loses, where it was measured
+    shares : by layer, what each of its rows has in its loss with one term, likewise
     """
 
-    terms: Mapping[str, int]
+    terms: Mapping[str, Terms]
     loss: Loss
     target: float
     cost: float
     losses: Mapping[str, Mapping[int, float]]
+    shares: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def reached(self) -> bool:
@@ -48,7 +51,9 @@ class Auto:
         or 2 percent
     seconds : after which no further design is tried; None: 300, and more for networks of more
         products than ResNet-20
-    costs : what each layer of an integer graph costs, in cycles say; None: its products times terms
+    costs : what each layer of an integer graph costs, in cycles say; None: its products times
+        terms. Where it has ``rows`` too, as ``qnn.cycles_on`` has, that says of a graph how many
+        output channels take their terms together
     report : is told each step in a line
     outcome : is told what was chosen
     """

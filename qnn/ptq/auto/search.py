@@ -1,10 +1,12 @@
 """The search for the cheapest design that loses no more than it may on images held out."""
 
+import functools
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from qnn.nn.learn import folded_copy, learnable
@@ -12,13 +14,17 @@ from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.designs import Designs
 from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto, AutoResult
-from qnn.ptq.auto.path import Costs, TermsPath, extended, path_of, trials
+from qnn.ptq.auto.path import Costs, Part, TermsPath, extended, path_of
+from qnn.ptq.auto.row_groups import RowGroups
+from qnn.ptq.auto.row_shares import Shares, row_shares
+from qnn.ptq.auto.trials import trials
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.export import export
-from qnn.ptq.formats import greatest
+from qnn.ptq.formats import ChannelChoice, greatest
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.ptq.round_layers import round_layers
-from qnn.ptq.sensitivity import Losses, sensitivity
+from qnn.ptq.sensitivity import sensitivity
+from qnn.quant.term_budget import Losses
 
 PROBES = 8  # designs on the path that are tried, at most
 NEAR = 1.02  # costs between which no further design is tried
@@ -27,8 +33,6 @@ MARGIN = 0.9
 CLEARLY = 0.8  # of a distance: what is no better by chance, so that it is worth a change
 LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
 SENSITIVE = 256  # images that moments are taken from where layers are tried alone
-
-Terms = int | Mapping[str, int]
 
 
 @dataclass(eq=False)
@@ -55,6 +59,7 @@ class Search:
     def __post_init__(self):
         self._begun = self._told = time.monotonic()
         self.losses: Losses = {}
+        self.shares: Shares = {}
         self.start = self.plain  # what designs are built from
         one = self.plain.build(1, "auto")
         self.products = {name: conv.plan.products for name, conv in learnable(one)}
@@ -83,7 +88,7 @@ class Search:
     def _late(self) -> bool:
         return time.monotonic() - self._begun > self.seconds
 
-    def prepared(self, terms: Terms) -> Calibrated:
+    def prepared(self, terms: ChannelChoice) -> Calibrated:
         """Of the calibrated networks the one whose answers are nearest with such terms."""
         found, best = {}, next(iter(self.starts))
         for name in self.starts:
@@ -96,7 +101,7 @@ class Search:
         self._name, self.start = best, self.starts[best]
         return self.starts[best]
 
-    def loss(self, name: str, terms: Terms) -> Loss:
+    def loss(self, name: str, terms: ChannelChoice) -> Loss:
         """What the design loses, from the start of such a name."""
         key = _key(name, terms)
         # After an interruption, designs that were judged before are not built again.
@@ -104,7 +109,7 @@ class Search:
             self.designs.loss(key, self.held.loss(self.build(name, terms)))
         return self.designs.losses[key]
 
-    def build(self, name: str, terms: Terms, *, whole: bool = False) -> QuantizedModel:
+    def build(self, name: str, terms: ChannelChoice, *, whole: bool = False) -> QuantizedModel:
         """The design's network, with its weights rounded on few images, or on the whole of them."""
         start, key = self.starts[name], _key(name, terms) + " whole" * whole
         quantized = start.build(terms, "auto" if self.rounded else "nearest")
@@ -118,7 +123,7 @@ class Search:
             )
         return quantized
 
-    def run(self, terms: Terms | None) -> tuple[QuantizedModel, AutoResult]:
+    def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:
         """The network with such terms, or with the cheapest that were found."""
         start = self.prepared(1 if terms is None else terms)
         one = start.build(1, "auto")
@@ -133,40 +138,43 @@ class Search:
         # images are few, those that have judged are worth more now that nothing is to be judged.
         more = len(self.whole[0]) > len(self.images[0])
         quantized = self.build(self._name, terms, whole=more)
-        chosen = quantized.plan.layer_terms
-        cost = sum(costs[name][k] for name, k in chosen.items())
-        least = sum(costs[name][1] for name in chosen)
-        relative = cost / least if least else 1.0
-        return quantized, AutoResult(chosen, loss, self.target, relative, self.losses)
+        shares = {name: found[1].tolist() for name, found in self.shares.items()}
+        relative = self._relative_cost(quantized, costs)
+        chosen = quantized.plan.channel_terms
+        return quantized, AutoResult(chosen, loss, self.target, relative, self.losses, shares)
 
-    def _cheapest(self, one, costs) -> Terms:
+    def _cheapest(self, one, costs) -> ChannelChoice:
         low, high = (0, self.loss(self._name, 1)), None
         if low[1].lost <= self.target or not self.products:
             return 1
         # Only now: many networks need no more than one term.
-        self.losses = self._sensitivity(one)
-        path = path_of(self.losses, costs)
+        groups, path = self._path(one, costs)
+
+        def loss_at(step):
+            return self.loss(self._name, groups.terms(path.terms(step)))
+
         tried = [low]
         for _ in range(PROBES):
             top = len(path.more) if high is None else high[0]
-            near = high is not None and path.cost(high[0]) < NEAR * path.cost(low[0])
+            near = high is not None and path.costs[high[0]] < NEAR * path.costs[low[0]]
             if top - low[0] < (1 if high is None else 2) or near or self._late():
                 break
             step = self._next(path, low, high, top)
-            loss = self.loss(self._name, path.terms(step))
-            cost = path.cost(step) / (path.cost(0) or 1.0)
+            loss = loss_at(step)
+            cost = path.costs[step] / (path.costs[0] or 1.0)
             self.say(f"{cost:.2f} of the cost of one term: loses {loss} {self.unit}")
             tried.append((step, loss))
             if loss.lost <= self.target:
                 high = (step, loss)
-                self.designs.best = _key(self._name, path.terms(step))
+                self.designs.best = _key(self._name, groups.terms(path.terms(step)))
             else:
                 low = (step, loss)
         if high is not None:
-            return path.terms(high[0])
+            return groups.terms(path.terms(high[0]))
         # Out of time, most terms are the surest. Else nothing reaches the target, and more terms
         # than bring the least loss, but for chance, would be spent for nothing.
-        return path.terms(len(path.more) if self._late() else _least_loss(tried))
+        step = len(path.more) if self._late() else _least_loss(tried)
+        return groups.terms(path.terms(step))
 
     def _next(self, path: TermsPath, low, high, top) -> int:
         """The step of the path to try: the first that should lose no more than the target."""
@@ -175,19 +183,29 @@ class Search:
             (each for each in (low, high) if each is not None),
             key=lambda each: abs(math.log(max(each[1].lost, LEAST) / self.target)),
         )
-        predicted = [self._predicted(path.terms(step)) for step in range(top + 1)]
-        wanted = predicted[known[0]] * MARGIN * self.target / max(known[1].lost, LEAST)
+        wanted = path.losses[known[0]] * MARGIN * self.target / max(known[1].lost, LEAST)
         last = top if high is None else top - 1
-        fitting = (step for step in range(low[0] + 1, last + 1) if predicted[step] <= wanted)
+        fitting = (step for step in range(low[0] + 1, last + 1) if path.losses[step] <= wanted)
         return next(fitting, last)
 
-    def _predicted(self, terms) -> float:
-        return sum(self.losses[name][count] for name, count in terms.items())
+    def _path(self, one, costs) -> tuple[RowGroups, TermsPath[Part]]:
+        """What gets terms together, and in which order."""
+        # Of sums at few places, what is fitted to some images says little of those images.
+        half = len(self.images[0]) // 2
+        fitted = tuple(each[: min(half, SENSITIVE) or 1] for each in self.images)
+        others = tuple(each[half:] for each in self.images)
+        tried = functools.cache(lambda: trials(one, self.start.graph, fitted))
+        self.losses = self._sensitivity(one, others, tried)
+        self.shares = self._row_shares(one, others, tried)
+        graph = export(one)
+        rows = getattr(self.options.costs, "rows", None)
+        at_a_time = None if rows is None else self.designs.note("rows", lambda: rows(graph))
+        groups = RowGroups.of(graph, self.losses, self.shares, at_a_time)
+        return groups, path_of(groups.losses(self.losses, self.shares), groups.costs(costs))
 
-    def _sensitivity(self, one) -> Losses:
+    def _sensitivity(self, one, images, tried) -> Losses:
         def measured():
-            few = tuple(each[:SENSITIVE] for each in self.images)
-            found = sensitivity(one, few, self.held.kinds, trials(one, self.start.graph, few))
+            found = sensitivity(one, images, self.held.kinds, tried())
             bits = {name: conv.plan.weight_bits for name, conv in learnable(one)}
             # JSON has texts as keys.
             return {
@@ -198,6 +216,31 @@ class Search:
         found = self.designs.note("sensitivity", measured)
         self.say(f"sensitivity of {len(found)} layers measured")
         return {name: {int(k): v for k, v in each.items()} for name, each in found.items()}
+
+    def _row_shares(self, one, images, tried) -> Shares:
+        def measured():
+            found = row_shares(one, images, self.held.kinds, tried())
+            return {
+                name: {str(k): v.tolist() for k, v in each.items()} for name, each in found.items()
+            }
+
+        found = self.designs.note("shares", measured)
+        self.say(f"shares of {sum(len(each['1']) for each in found.values())} rows measured")
+        return {
+            name: {int(k): torch.tensor(v, dtype=torch.float64) for k, v in each.items()}
+            for name, each in found.items()
+        }
+
+    def _relative_cost(self, quantized, costs) -> float:
+        """What the layers of a design cost, over that of one term everywhere."""
+        least = sum(costs[name][1] for name in self.products)
+        if self.options.costs is None:
+            convs = [conv.plan for _, conv in learnable(quantized)]
+            spent = sum(plan.products * plan.mean_terms for plan in convs)
+        else:
+            found = self.options.costs(export(quantized))
+            spent = sum(found.get(name, 0.0) for name in self.products)
+        return spent / least if least else 1.0
 
     def _costs(self, start, one, most) -> Costs:
         """What each layer costs with all terms that it may get, or has: ``most``."""
@@ -222,33 +265,6 @@ def _least_loss(tried: Sequence[tuple[int, Loss]]) -> int:
     return min(step for step, loss in tried if loss.lost <= best.lost + (best.error or 0.0))
 
 
-def _key(name: str, terms: Terms) -> str:
+def _key(name: str, terms: ChannelChoice) -> str:
     text = str(terms) if isinstance(terms, int) else repr(sorted(terms.items()))
     return f"{name} {text}"
-
-
-def told(outcome: AutoResult, unit: str) -> Sequence[str]:
-    """What was chosen, in lines."""
-    by_terms: dict[int, list[str]] = {}
-    for name, count in outcome.terms.items():
-        by_terms.setdefault(count, []).append(name)
-    usual = max(by_terms, key=lambda count: len(by_terms[count]), default=1)
-    lines = [
-        f"{count} term{'s' * (count > 1)}: "
-        + ("all others" if count == usual and len(by_terms) > 1 else _listed(names, outcome, count))
-        for count, names in sorted(by_terms.items(), reverse=True)
-    ]
-    lines.append(
-        f"expected loss {outcome.loss} {unit} (target {outcome.target:g}), "
-        f"{outcome.cost:.2f} times the cost of one term everywhere"
-    )
-    return lines
-
-
-def _listed(names, outcome, count) -> str:
-    """Layers with what they would lose alone with one term less."""
-    shown = []
-    for name in names:
-        fewer = outcome.losses.get(name, {}).get(count - 1)
-        shown.append(name if fewer is None else f"{name} (alone {fewer:.2g} with {count - 1})")
-    return ", ".join(shown)

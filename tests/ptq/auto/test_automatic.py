@@ -2,18 +2,24 @@
 
 import contextlib
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+import qnn
+from qnn.cycles import cycles_on
 from qnn.errors import ModelError
 from qnn.interrupt import Interrupted
+from qnn.ir.encode import encode_input
 from qnn.ptq import round_layers
 from qnn.ptq.auto.options import Auto
+from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.quant.rounding.checkpoint import Keeper
+from tests.expected import expected_tensors
 from tests.ptq.test_inputs import equal_to_its_integers
-from tests.ptq.trained import classifier, images_of
+from tests.ptq.trained import calibrated_on, classifier, images_of
 
 
 def searched(model, images, **options):
@@ -52,8 +58,7 @@ def test_targets_are_met_and_tighter_ones_cost_no_less(by_target):
         costs.append(result.cost)
         # Of 1,000 images some 30 are right by chance.
         assert right(quantized, unseen, labels) > whole - target - 4
-        chosen = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
-        assert chosen == dict(result.terms)
+        assert quantized.plan.channel_terms == dict(result.terms)
         assert f"target {target:g}" in lines[-1]
         assert f"expected loss {result.loss} points" in lines[-1]
     assert costs == sorted(costs)
@@ -62,9 +67,9 @@ def test_targets_are_met_and_tighter_ones_cost_no_less(by_target):
 
 def test_the_cost_is_that_of_the_terms(by_target):
     quantized, result, _ = by_target[0.1]
-    products = {c.name: c.products for c in quantized.plan.convs if c.name in result.terms}
-    spent = sum(products[name] * terms for name, terms in result.terms.items())
-    assert result.cost == pytest.approx(spent / sum(products.values()))
+    products = sum(conv.products for conv in quantized.plan.learned)
+    spent = sum(conv.products * conv.mean_terms for conv in quantized.plan.learned)
+    assert result.cost == pytest.approx(spent / products)
 
 
 def test_the_network_equals_its_integers(by_target):
@@ -118,10 +123,13 @@ def stopped_after(monkeypatch, count):
         yield seen
 
 
-@pytest.mark.parametrize("rounding", ["auto", "nearest", "gptq"])
-def test_a_search_that_was_interrupted_goes_on_to_the_same(tmp_path, monkeypatch, rounding):
+@pytest.mark.parametrize(
+    ("rounding", "costs"),
+    [("auto", None), ("auto", cycles_on("test")), ("nearest", None), ("gptq", None)],
+)
+def test_a_search_that_was_interrupted_goes_on_to_the_same(tmp_path, monkeypatch, rounding, costs):
     model, images = classifier()
-    options = {"target": 0.1, "rounding": rounding}
+    options = {"target": 0.1, "rounding": rounding, "costs": costs}
     # To nearest nothing is kept but losses, of which there are few.
     steps = 2 if rounding == "nearest" else 7
     choose, chosen = round_layers._choose, []
@@ -194,9 +202,57 @@ def test_every_rounding_takes_the_terms_that_were_found(by_target):
     model, images = classifier()
     quantized, result, _ = searched(model, images, target=0.1, rounding="gptq")
     assert dict(result.terms) == dict(by_target[0.1][1].terms)
-    chosen = {layer.name: layer.terms for layer in quantized.plan.convs if not layer.fixed}
-    assert chosen == dict(result.terms)
+    assert quantized.plan.channel_terms == dict(result.terms)
     assert quantized.plan.rounding == "gptq"
+
+
+@pytest.fixture(scope="module")
+def by_rows():
+    """What was found for an array that computes four rows at a time."""
+    return searched(*classifier(), target=0.1, costs=cycles_on("test"))
+
+
+def test_rows_of_a_layer_get_terms_of_their_own(by_rows):
+    quantized, result, _ = by_rows
+    mixed = {name: k for name, k in result.terms.items() if not isinstance(k, int)}
+    assert mixed
+    assert quantized.plan.channel_terms == dict(result.terms)
+    for name, terms in mixed.items():
+        # Some rows of each group of four may take fewer, and their codes are zeros.
+        assert quantized.layer(name).indices().shape[0] == max(terms)
+        for row, count in enumerate(terms):
+            assert not quantized.layer(name).indices()[count:, row].any()
+        assert len(result.shares[name]) == len(terms)
+    equal_to_its_integers(quantized, (classifier()[1][:4],))
+
+
+def test_the_cost_is_that_of_the_array(by_rows):
+    quantized, result, _ = by_rows
+    costs, start = cycles_on("test"), calibrated_on(*classifier())
+    of_each = [costs(export(each)) for each in (quantized, start.build(1, "nearest"))]
+    spent, least = (sum(found[name] for name in result.terms) for found in of_each)
+    assert result.cost == pytest.approx(spent / least)
+
+
+def test_an_array_computes_what_was_found(by_rows):
+    quantized, _, _ = by_rows
+    graph, images = export(quantized), classifier()[1][:3]
+    design = qnn.compile(graph, "test")
+    x = encode_input(graph, (images.numpy(),))
+    expected = expected_tensors(graph, x)
+    found = design.backend.run(design.artifact, x, "functional").outputs
+    for output, got in zip(graph.outputs, found, strict=True):
+        np.testing.assert_array_equal(got, expected[output.name])
+
+
+def test_rows_that_were_found_are_taken_where_they_are_given(by_rows):
+    quantized, result, _ = by_rows
+    model, images = classifier()
+    again, told, _ = searched(model, images, terms=dict(result.terms), costs=cycles_on("test"))
+    assert same(quantized, again)
+    assert told.cost == result.cost
+    gptq = searched(model, images, target=0.1, costs=cycles_on("test"), rounding="gptq")[0]
+    assert gptq.plan.channel_terms == dict(result.terms)
 
 
 class TwoInputs(nn.Module):

@@ -3,15 +3,10 @@
 import itertools
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn.nn.learn import learnable
-from qnn.ptq.auto.path import MEASURED, NEXT_TERM, extended, path_of, trials
-from qnn.ptq.sensitivity import with_terms
-from qnn.quant import pow2
-from tests.ptq.trained import calibrated_on, classifier
+from qnn.ptq.auto.path import NEXT_TERM, extended, path_of
 
 TERMS = range(1, 5)
 LOSS = st.integers(0, 1000).map(float)
@@ -47,8 +42,9 @@ def test_terms_only_grow_from_the_fewest_to_the_most(cases):
         now, then = path.terms(step), path.terms(step + 1)
         assert sum(then.values()) == sum(now.values()) + 1
         assert all(then[name] >= now[name] for name in now)
-        assert path.cost(step + 1) >= path.cost(step)
-    assert path.cost(0) == sum(found[1] for found in costs.values())
+        assert path.costs[step + 1] >= path.costs[step]
+        assert path.losses[step] == sum(losses[name][k] for name, k in now.items())
+    assert path.costs[0] == sum(found[1] for found in costs.values())
 
 
 CONVEX = st.lists(
@@ -83,7 +79,7 @@ def test_each_design_of_a_convex_path_is_the_best_of_its_cost(cases):
     for step in range(len(path.more) + 1):
         terms = path.terms(step)
         cost = summed(costs, terms)
-        assert path.cost(step) == cost
+        assert path.costs[step] == cost
         as_cheap = [other for other in every if summed(costs, other) <= cost]
         assert min(summed(losses, other) for other in as_cheap) == summed(losses, terms)
 
@@ -111,15 +107,17 @@ def test_terms_that_were_not_measured_each_bring_as_much(found):
             assert whole[k] == pytest.approx(whole[k - 1] / NEXT_TERM)
 
 
-def test_each_layer_is_tried_with_values_of_its_grid():
-    model, images = classifier()
-    start = calibrated_on(model, images)
-    one = start.build(1, "auto")
-    found = trials(one, start.graph, (images,))
-    assert list(found) == [name for name, _ in learnable(one)]
-    for name, conv in learnable(one):
-        assert list(found[name]) == list(range(1, MEASURED + 1))
-        for terms, (weight, bias) in found[name].items():
-            exponent = with_terms(conv, terms).weight_exponent
-            assert torch.equal(pow2.snap(weight, exponent, 3, terms), weight)
-            assert bias.shape == (len(weight),)
+FALLING = st.lists(
+    st.tuples(
+        st.lists(LOSS, min_size=4, max_size=4, unique=True).map(lambda v: sorted(v, reverse=True)),
+        st.lists(st.integers(0, 50), min_size=4, max_size=4),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(FALLING)
+def test_losses_fall_where_every_term_takes_something_off(cases):
+    path = path_of(*problem(cases))
+    assert list(path.losses) == sorted(set(path.losses), reverse=True)
