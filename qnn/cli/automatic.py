@@ -1,5 +1,7 @@
 """Options of ``qnn quantize`` for what it chooses itself, and what is told of its choice."""
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,11 +96,24 @@ class Automatic:
             "cost_of": "products" if self.config is None else "cycles",
         }
 
-    def advice(self, out: Path, data: str) -> str | None:
-        """What reaches a target that was missed; None where it was not."""
+    def advice(self, out: Path, inputs: int, options: Mapping[str, str | None]) -> str | None:
+        """What reaches a target that was missed; None where it was not.
+
+        Parameters
+        ----------
+        out : the quantized model
+        inputs : of the network
+        options : of the command that training takes too, by name; None where they were not given
+        """
         if not self.found() or self.outcome.reached:
             return None
-        return (
-            f"the target of {self.outcome.target:g} is missed: {self.outcome.loss} is lost; train "
-            f"on the grid: qnn train {out} --data {data} -o {out.with_stem(out.stem + '_trained')}"
-        )
+        missed = f"the target of {self.outcome.target:g} is missed: {self.outcome.loss} is lost"
+        if inputs > 1:
+            return (
+                f"{missed}; qnn train takes networks of one input, and this one has {inputs}: give "
+                f"more --terms or --activation-bits"
+            )
+        given = [part for option in options.items() if option[1] is not None for part in option]
+        trained = out.with_stem(f"{out.stem}_trained")
+        command = shlex.join(["qnn", "train", str(out), *given, "-o", str(trained)])
+        return f"{missed}; train on the grid: {command}"

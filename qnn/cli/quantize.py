@@ -213,7 +213,9 @@ def quantize(
         **test.compared(network, quantized),
     }
     most_terms = max(result["terms"].values(), default=1)
-    result["advice"] = search.advice(out, data) or advised(
+    inputs = len(quantized.plan.network_inputs)
+    learning = {"--data": data, "--layout": layout, "--task": task}
+    result["advice"] = search.advice(out, inputs, learning) or advised(
         result, most_terms, rounding, bias_correction, search.target if chooses else None
     )
     if as_json:

@@ -1,14 +1,18 @@
 """``qnn quantize`` that chooses by itself: what it tells, saves and advises."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from qnn.cli.automatic import Automatic
 from qnn.nn import artifact
 from qnn.nn.data import digits
 from qnn.nn.zoo import DigitsCnn
+from qnn.ptq.auto.held_out import Loss
+from qnn.ptq.auto.options import AutoResult
 from qnn.quant.rounding.checkpoint import Keeper
 
 KEYS = ("expected_loss", "expected_loss_error", "target", "relative_cost", "cost_of")
@@ -101,6 +105,31 @@ def test_a_target_that_is_missed_advises_training(quantized):
         f"{result['expected_loss_error']:.2f} is lost; train on the grid: qnn train {out} --data "
         f"digits -o {out.with_name('model_trained.safetensors')}"
     )
+
+
+def test_advice_has_what_training_must_be_told_too(quantized):
+    asked = ("--task", "classes", "--layout", "nhwc", "--activation-bits", 3)
+    result, _, out = quantized("--target", "1e-9", "--seconds", "1e-9", *asked)
+    assert result["advice"].endswith(
+        f"qnn train {out} --data digits --layout nhwc --task classes -o "
+        f"{out.with_name('model_trained.safetensors')}"
+    )
+
+
+def test_advice_is_quoted_for_a_shell_and_of_networks_that_training_takes():
+    search = Automatic(None, "auto")
+    search.options.outcome(AutoResult({}, Loss(1.5, 0.25, 0.1), 0.5, 1.0, {}))
+    path, options = Path("my models/m.safetensors"), {"--data": "$x.npz", "--task": None}
+    assert search.advice(path, 1, options) == (
+        "the target of 0.5 is missed: 1.50 +- 0.25 is lost; train on the grid: qnn train "
+        "'my models/m.safetensors' --data '$x.npz' -o 'my models/m_trained.safetensors'"
+    )
+    assert search.advice(path, 2, options) == (
+        "the target of 0.5 is missed: 1.50 +- 0.25 is lost; qnn train takes networks of one input, "
+        "and this one has 2: give more --terms or --activation-bits"
+    )
+    search.options.outcome(AutoResult({}, Loss(0.5, 0.25, 0.1), 0.5, 1.0, {}))
+    assert search.advice(path, 2, options) is None
 
 
 def test_one_image_has_an_expected_loss_without_an_error(qnn, trained, tmp_path):

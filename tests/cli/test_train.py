@@ -137,7 +137,7 @@ def test_a_checkpoint_of_another_recipe_is_one_line_and_nothing_is_overwritten(
     code, said, err = qnn(*given, "--rate", "0.5")
     assert (code, said) == (3, "")
     assert err == (
-        f"error: checkpoint {run} is of another recipe: its rate is 0.001, not 0.5; name another "
+        f"error: checkpoint {run} is of another recipe: its rate is 0.0003, not 0.5; name another "
         f"file, or remove it\n"
     )
     assert (out.read_bytes(), run.read_bytes()) == before

@@ -130,3 +130,22 @@ def test_means_that_were_moved_and_not_corrected_are_repaired_by_those_of_a_batc
         conv.mean.add_(0.7)  # as if rounding had moved all sums
     frozen = first_loss(nearest, teacher, freeze_statistics_at=0)
     assert first_loss(nearest, teacher) < 0.3 * frozen
+
+
+def test_means_of_a_dense_layers_batches_which_are_noise_stay_fixed():
+    """Of 16 samples each mean is a quarter of a deviation off, which no other sample shares."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = [nn.Linear(12, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4)]
+        teacher, x = nn.Sequential(*layers), torch.randn(256, 12)
+        teacher(x)
+    quantized = quantize(teacher.eval(), x, weight_bits=4, terms=2, bias_correction=False)
+
+    def loss(**changes):
+        plan = Recipe(steps=1, batch=16, held_out=0, **changes)
+        learnt = copy.deepcopy(quantized)
+        return train(learnt, x, plan, teacher=teacher, task="regression").loss
+
+    fixed, moving = loss(freeze_statistics_at=0), loss(freeze_statistics_at=0.9)
+    assert moving > 2 * fixed
+    assert loss() == fixed

@@ -92,7 +92,7 @@ def test_weights_in_units_of_their_grid_have_a_rate_of_their_own():
         ("layers.a.estimator.sign", nn.Parameter(torch.ones(1, 1, 1, 1))),
         ("layers.a.beta", nn.Parameter(torch.ones(1))),
     ]
-    optimizer = optimizer_for(named, Recipe(grid_rate=4.0), on_grid=True)
+    optimizer = optimizer_for(named, Recipe(rate=1e-3, grid_rate=4.0), on_grid=True)
     set_rate(optimizer, 0.1)
     assert [group["lr"] for group in optimizer.param_groups] == [0.4, 0.4, 0.1]
 
@@ -145,3 +145,17 @@ def test_seeds_differ_by_what_is_drawn_and_where():
         for place in ((0,), (1,), (0, 1), (1, 1))
     }
     assert len(seeds) == 2 * len(Draw) * 4
+
+
+@pytest.mark.parametrize(
+    ("images", "steps"), [(90, 1000), (128 * 150, 1000), (128 * 250 + 7, 1250), (128 * 4000, 20000)]
+)
+def test_without_a_word_training_takes_five_epochs_and_a_thousand_steps_at_least(images, steps):
+    assert Recipe().steps_for(images) == steps
+    assert Recipe(epochs=2).steps_for(images) == 2 * max(1, images // 128)
+    assert Recipe(epochs=2, steps=7).steps_for(images) == 7
+
+
+def test_a_network_that_was_rounded_learns_at_a_lower_rate_unless_one_is_given():
+    assert (Recipe().of(True).rate, Recipe().of(False).rate) == (3e-4, 1e-3)
+    assert Recipe(rate=0.5, clip=1.0).of(True) == Recipe(rate=0.5, clip=1.0)

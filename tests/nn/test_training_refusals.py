@@ -298,7 +298,7 @@ def test_several_processes_need_lightning_fabric(lacking, monkeypatch):
         ({"ghost_batch": 1}, "Recipe needs ghost_batch to be an integer from 2, not 1"),
         ({"warm_up": 1.5}, "Recipe needs warm_up from 0 to 1, not 1.5"),
         ({"warm_up": None}, "Recipe needs warm_up from 0 to 1, not None"),
-        ({"rate": None}, "Recipe needs rate above 0 and finite, not None"),
+        ({"temperature": None}, "Recipe needs temperature above 0 and finite, not None"),
         ({"kl": None}, "Recipe needs kl of at least 0 and finite, not None"),
         (
             {"channels_last": "False"},

@@ -216,7 +216,7 @@ END = "; name another file, or remove it"
         (
             quantized,
             Recipe(steps=4, batch=16, rate=0.1),
-            "is of another recipe: its rate is 0.001, not 0.1",
+            "is of another recipe: its rate is 0.0003, not 0.1",
         ),
         (
             quantized,

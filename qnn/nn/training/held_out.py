@@ -28,10 +28,12 @@ class Judged:
         """Whether the trained model is kept: it is no worse than the given one."""
         return self.after <= self.before
 
-    def __str__(self) -> str:
+    def warning(self, rate: float) -> str:
+        """What is told of a model that is not kept, which was trained at ``rate``."""
         return (
-            f"the loss on {self.images} images held out went from {self.before:.4g} to "
-            f"{self.after:.4g}"
+            f"train ended worse than it began: the loss on {self.images} images held out went from "
+            f"{self.before:.4g} to {self.after:.4g}; the model is kept as it was; lower rate "
+            f"({rate:g}), or take more steps"
         )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from qnn.errors import ModelError, QnnWarning
 from qnn.interrupt import Interrupted, stoppable
+from qnn.nn.model import QuantizedModel
 from qnn.nn.training import checkpoint as checkpoints
 from qnn.nn.training.fingerprint import fingerprint
 from qnn.nn.training.held_out import Judged
@@ -141,7 +142,7 @@ def train(
     ToolError
         Several processes without lightning-fabric, or event files without tensorboard.
     """
-    recipe = recipe or Recipe()
+    recipe = (recipe or Recipe()).of(isinstance(model, QuantizedModel))
     found = samples(data, validation, recipe.seed)
     path = None if checkpoint is None else Path(checkpoint)
     team = processes(device)
@@ -152,9 +153,8 @@ def train(
     team.wait()  # all have read before the first one writes
     with _own_random_numbers(team.device), work.student.running():
         run = RunState(work)
-        if saved is None:
-            choose_means(run)
-        else:
+        choose_means(run)
+        if saved is not None:
             try:
                 run.restore(saved)
             # Of tensors that are missing or of another shape: of the optimizer or the average.
@@ -166,7 +166,10 @@ def train(
         files = (metrics and Path(metrics), tensorboard and Path(tensorboard))
         log = Metrics(*(files if team.first else (None, None)), run.step)
         progress = progress if team.first else None
-        loop = _Loop(run, log, mark, path if team.first else None, progress, save_seconds)
+        # Each process says the same, as each has a share of the test images.
+        heard = any(file is not None for file in files)
+        here = path if team.first else None
+        loop = _Loop(run, log, mark, here, progress, save_seconds, heard)
         with stoppable(path is not None) as asked:
             last = loop.go(lambda: _stops(asked, team, run.step), path)
         log.close()
@@ -179,7 +182,7 @@ def train(
     if better:
         model.load_state_dict(result.state_dict())
     elif team.first:
-        _warn_of_worse(verdict, recipe)
+        warnings.warn(verdict.warning(recipe.rate), QnnWarning, stacklevel=2)
     model.eval()
     return TrainingReport(
         steps=run.steps,
@@ -191,14 +194,6 @@ def train(
         test=test,
         held_out=verdict,
     )
-
-
-def _warn_of_worse(verdict, recipe):
-    text = (
-        f"train ended worse than it began: {verdict}; the model is kept as it was; lower rate "
-        f"({recipe.rate:g}), or take more steps"
-    )
-    warnings.warn(text, QnnWarning, stacklevel=3)
 
 
 def _stops(asked, team, step) -> bool:
@@ -222,7 +217,12 @@ def _own_random_numbers(device):
 
 @dataclass(eq=False)
 class _Loop:
-    """Goes through a run, and writes what ``train`` was asked to; the paths are None elsewhere."""
+    """Goes through a run, and writes what ``train`` was asked to; the paths are None elsewhere.
+
+    Members
+    -------
+    heard : whether anybody reads the metrics of each epoch; those of the last one are taken anyway
+    """
 
     run: RunState
     metrics: Metrics
@@ -230,6 +230,7 @@ class _Loop:
     checkpoint: Path | None
     progress: Progress | None
     save_seconds: float
+    heard: bool
 
     def go(self, stops: Callable[[], bool], path: Path | None) -> Measured | None:
         """Run all steps that are left; returns the last line of the metrics.
@@ -270,6 +271,10 @@ class _Loop:
                 )
         return last
 
+    def _tests(self):
+        # Of a small data set epochs are short, and its test images may take longer than they do.
+        return self.heard or self.run.step == self.run.steps
+
     def _measured(self, loss, speed, ends) -> Measured:
         run = self.run
         line = Measured(
@@ -277,7 +282,7 @@ class _Loop:
             epoch=run.step // run.epoch_steps,
             loss=loss,
             train_accuracy=run.train_accuracy(),
-            test=run.test_measures() if ends else {},
+            test=run.test_measures() if ends and self._tests() else {},
             rate=rate_at(run.recipe, run.step - 1, run.steps),
             seconds=run.tally.seconds,
             images_per_second=speed,

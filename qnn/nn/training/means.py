@@ -1,4 +1,4 @@
-"""The means that BatchNorm starts from on the grid: the given ones, or the network's own."""
+"""What BatchNorm subtracts on the grid: the given means, the network's own, or fixed ones."""
 
 from collections.abc import Mapping
 
@@ -13,22 +13,35 @@ MEAN_IMAGES = 512  # a channel's mean over them is far surer than that of a batc
 
 @torch.no_grad()
 def choose_means(run: RunState) -> None:
-    """Let BatchNorm start from the means with which the first batch loses less.
+    """Let BatchNorm go on from that with which the first batch loses least.
 
-    Where rounding has corrected biases, these are the rounded network's own (see ``recenter``).
-    Where it has not, a batch's own mean in the place of the float network's makes up for what the
-    rounding has moved, and the given ones are better.
+    - A batch's own means, in the place of the given ones: they make up for what rounding has moved,
+      where it has corrected no biases.
+    - The same, after ``recenter``: where biases were corrected, they would be so twice without.
+    - Fixed means, unless the recipe says when they are fixed: of a dense layer the means of a batch
+      are noise, which a network that is near to its teacher feels.
+
+    It is a function of the run's start alone, so that a run that goes on chooses the same.
     """
-    task, module = run.task, run.task.student.module
-    if not task.student.on_grid or task.student.freezes_at <= 0 or not task.student.statistics():
+    task, student = run.task, run.task.student
+    if not student.on_grid or student.freezes_at <= 0 or not student.statistics():
         return
-    given = _means(module)
-    loss = _first_loss(run)
-    module.load_state_dict(given, strict=False)
-    recenter(module, lambda: _pass(run), task.processes.add_up)
-    own = _means(module)
-    better = own if _first_loss(run) < loss else given
-    module.load_state_dict(better, strict=False)
+    given = _means(student.module)
+    losses = {"given": _first_loss(run)}
+    student.module.load_state_dict(given, strict=False)
+    recenter(student.module, lambda: _pass(run), task.processes.add_up)
+    own = _means(student.module)
+    losses["own"] = _first_loss(run)
+    student.module.load_state_dict(own, strict=False)
+    if task.recipe.freeze_statistics_at is None:
+        usual, student.freezes_at = student.freezes_at, 0.0
+        losses["fixed"] = _first_loss(run)
+        student.freezes_at = usual
+    best = min(losses, key=losses.__getitem__)
+    if best == "fixed":
+        student.freezes_at = 0.0
+    if best == "given":
+        student.module.load_state_dict(given, strict=False)
 
 
 def _means(module) -> Mapping[str, Tensor]:
@@ -37,7 +50,7 @@ def _means(module) -> Mapping[str, Tensor]:
 
 
 def _first_loss(run) -> float:
-    """The loss of the first batch, with its own means."""
+    """The loss of the first batch, as training would compute it."""
     loss = run.batch_loss()[0].double()
     run.task.processes.add_up([loss])
     return float(loss)
@@ -46,5 +59,5 @@ def _first_loss(run) -> float:
 def _pass(run):
     """Pass the first batches through the model in training."""
     task = run.task
-    for step in range(min(run.steps, -(-MEAN_IMAGES // task.batches.size))):
+    for step in range(-(-MEAN_IMAGES // task.batches.size)):
         task.reader(task.student.module, task.placed(task.batches(step)[0]))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from inspect import signature
 from math import isfinite
 
@@ -11,6 +11,8 @@ from qnn.quant.estimators import estimator
 SCHEDULES = ("cosine", "halving", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16", "fp16")
+USUAL_EPOCHS, LEAST_STEPS = 5, 1000
+FLOAT_RATE, GRID_RATE = 1e-3, 3e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +21,12 @@ class Recipe:
 
     Members
     -------
-    epochs : passes over the training images; each takes whole batches, in an order of its own
+    epochs : passes over the training images; each takes whole batches, in an order of its own.
+        None: five, or as many more as 1,000 steps take
     steps : updates of the weights in all, instead of ``epochs``
     batch : images an update, over all processes; fewer if there are no more
-    rate : the highest learning rate, of weights off the grid; others are multiples of it
+    rate : the highest learning rate, of weights off the grid; others are multiples of it. None:
+        1e-3 of a float model, 3e-4 of a quantized one, which starts from what rounding gave
     schedule : "cosine" falls to 0, "halving" halves every ``half_life`` steps, "constant" stays
     half_life : steps
     warm_up : share of the steps in which the rate rises to ``rate`` first
@@ -42,7 +46,8 @@ class Recipe:
     method, options : estimator of a quantized model, and what it takes
     learn_exponents : whether exponents of activations are learned, for a quantized model
     freeze_statistics_at : share of the steps after which BatchNorm keeps its statistics, of which
-        a quantized model moves the means alone; None: 0.9 for a quantized model, 1 for a float one
+        a quantized model moves the means alone; None: 1 for a float model; for a quantized one 0.9,
+        or 0 where the first batch loses less so
     ghost_batch : images that share BatchNorm's statistics; None: all that one process has
     ema : decay of the average of the weights that is evaluated and kept; None: the last weights
     precision : "fp32", or "bf16" or "fp16" for what autocast takes; "fp16" on a GPU only
@@ -59,10 +64,10 @@ class Recipe:
         A value that is no choice or out of range.
     """
 
-    epochs: int = 5
+    epochs: int | None = None
     steps: int | None = None
     batch: int = 128
-    rate: float = 1e-3
+    rate: float | None = None
     schedule: str = "cosine"
     half_life: int = 20_000
     warm_up: float = 0.05
@@ -140,7 +145,7 @@ class Recipe:
             ("seed", 0),
         ):
             value = getattr(self, name)
-            if value is None and name in ("steps", "ghost_batch"):
+            if value is None and name in ("epochs", "steps", "ghost_batch"):
                 continue
             # True is an int to Python; as a count it is a mistake.
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -157,7 +162,7 @@ class Recipe:
     def _check_sizes(self):
         for name in ("rate", "temperature", "diverged", "clip"):
             value = getattr(self, name)
-            if value is None and name == "clip":
+            if value is None and name in ("rate", "clip"):
                 continue
             if not (_is_number(value) and isfinite(value) and value > 0):
                 raise ValueError(f"Recipe needs {name} above 0 and finite, not {value}")
@@ -186,9 +191,16 @@ class Recipe:
         # There and back, so that tuples are lists, as in a checkpoint that was read.
         return json.loads(json.dumps(asdict(self)))
 
+    def of(self, quantized: bool) -> "Recipe":
+        """The recipe with the rate of its kind of model, where it has none of its own."""
+        usual = GRID_RATE if quantized else FLOAT_RATE
+        return self if self.rate is not None else replace(self, rate=usual)
+
     def steps_for(self, images: int) -> int:
         """Updates in all on so many training images."""
-        return self.steps or self.epochs * self.epoch_steps(images)
+        if self.steps is not None or self.epochs is not None:
+            return self.steps or self.epochs * self.epoch_steps(images)
+        return max(LEAST_STEPS, USUAL_EPOCHS * self.epoch_steps(images))
 
     def epoch_steps(self, images: int) -> int:
         """Updates in one pass over so many training images."""
