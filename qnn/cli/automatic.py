@@ -107,7 +107,11 @@ class Automatic:
         """
         if not self.found() or self.outcome.reached:
             return None
-        missed = f"the target of {self.outcome.target:g} is missed: {self.outcome.loss} is lost"
+        target, activations = self.outcome.target, self.outcome.activations
+        missed = f"the target of {target:g} is missed: {self.outcome.loss} is lost"
+        if activations is not None and not activations.suffice(target):
+            alone = activations.losses[activations.bits]
+            missed += f", {alone} by {activations.bits}-bit activations (--activation-bits auto)"
         if inputs > 1:
             return (
                 f"{missed}; qnn train takes networks of one input, and this one has {inputs}: give "

@@ -8,6 +8,7 @@ from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.output import print_table
 from qnn.nn.names import ZOO_NAMES
 
+MOST_ACTIVATION_BITS = 16  # more are an unrounded result's alone
 MOST_TERMS = 7  # as a graph may have; three hold what a multiplier of 8 bits does
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ def terms_choice(option: str, text: str) -> "Choice | str":
     if text == "auto":
         return text
     return choice(option, text, 1, MOST_TERMS)
+
+
+def activation_choice(option: str, text: str) -> "int | str":
+    """The bits of activations that a text names, or "auto"."""
+    if text == "auto":
+        return text
+    if not text.isdecimal() or not 2 <= int(text) <= MOST_ACTIVATION_BITS:
+        raise typer.BadParameter(
+            f"{option} needs a number from 2 to {MOST_ACTIVATION_BITS}, or auto, not '{text}'"
+        )
+    return int(text)
 
 
 def numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:

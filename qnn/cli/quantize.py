@@ -10,6 +10,7 @@ from qnn.cli.automatic import AUTO, Automatic, Seconds, Target, check_automatic
 from qnn.cli.checks import new_file, one_of, valid
 from qnn.cli.float_options import FloatModel, TrainedWeights
 from qnn.cli.formats import (
+    activation_choice,
     bits_choice,
     check_pixels,
     described,
@@ -66,7 +67,13 @@ def quantize(
             callback=valid(bits_choice),
         ),
     ] = "3",
-    activation_bits: Annotated[int, typer.Option(min=2, max=16)] = 8,
+    activation_bits: Annotated[
+        str,
+        typer.Option(
+            help="2 to 16; auto for 8, or the fewest more that leave weights half of the target.",
+            callback=valid(activation_choice),
+        ),
+    ] = "8",
     terms: Annotated[
         str,
         typer.Option(
@@ -137,6 +144,8 @@ def quantize(
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
     chooses = terms == AUTO and terms_budget is None
     check_automatic(chooses, target, seconds, config)
+    if activation_bits == AUTO and not (chooses or rounding == AUTO):
+        raise typer.BadParameter("--activation-bits auto needs --terms auto or --rounding auto")
     check_settings(rounding, settings)
     if rounding in BLIND:
         _check_blind(
@@ -183,7 +192,7 @@ def quantize(
                 network,
                 images_of(images.x_train, drawn(count, samples)),
                 weight_bits=bits,
-                activation_bits=activation_bits,
+                activation_bits=activation_choice("--activation-bits", activation_bits),
                 rounding=rounding,
                 terms=codes,
                 mean=mean_values,
@@ -205,6 +214,7 @@ def quantize(
     result = {
         "model": str(out),
         "weight_bits": layer_bits(quantized.plan),
+        "activation_bits": quantized.plan.activation_bits,
         "terms": most,
         # Of layers whose rows differ.
         "channel_terms": {n: k for n, k in quantized.plan.channel_terms.items() if k != most[n]},

@@ -20,16 +20,15 @@ from qnn.ir.graph import results_of
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Statistic, checked_inputs
 from qnn.nn.round import Augment, Source, round_quantized
+from qnn.ptq.auto.activations import USUAL_BITS
 from qnn.ptq.auto.automatic import Subject, automatic
 from qnn.ptq.auto.options import Auto
-from qnn.ptq.calibrate import INPUT_BITS
-from qnn.ptq.calibrated import calibrated
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
 from qnn.ptq.sensitivity import Budget
-from qnn.ptq.spread_pixels import spread_pixels
 from qnn.ptq.teacher import Teacher
+from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant import rounding as roundings
 from qnn.quant.pow2 import TERMS
 from qnn.quant.rounding import Checkpoint, Progress
@@ -43,7 +42,7 @@ def quantize(
     model: nn.Module | ExportedProgram | FloatGraph,
     data: Data,
     weight_bits: Choice = 3,
-    activation_bits: int = 8,
+    activation_bits: int | str = USUAL_BITS,
     rounding: str = "auto",
     terms: ChannelChoice | Budget | str = "auto",
     mean: Statistic | Sequence[Statistic] = None,
@@ -77,7 +76,8 @@ def quantize(
         pattern that matches a layer's name counts, and terms by output channel of a layer:
         ``{"conv1": [2, 1, 1, 2], "*": 1}``; or, for terms, ``Budget(1.6)``, the terms of each
         layer that lose least on ``data`` with such a mean, or "auto", the fewest that reach the
-        target. Each term takes a step of the array
+        target. Each term takes a step of the array. Activations of "auto" have 8 bits, or the
+        fewest more that leave half of the target to the weights
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one per channel;
         without them it takes reals; of several inputs one entry each, None where it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``; None:
@@ -109,6 +109,7 @@ def quantize(
     """
     _check_model(model)
     _check_formats(weight_bits, activation_bits, terms)
+    _check_activations(activation_bits, rounding, terms)
     asked = {"target": target, "seconds": seconds}
     auto = replace(auto or Auto(), **{k: v for k, v in asked.items() if v is not None})
     _check_rounding(rounding, rounding_options, rounding_data, augment, bias_correction)
@@ -120,8 +121,9 @@ def quantize(
     learnt = given if rounding_data is None else batches_of(rounding_data, counts)
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
-    graph = fuse(_float_graph(model, batches[0]))
-    graph, given_types = spread_pixels(graph, pixels, max(activation_bits, INPUT_BITS))
+    bits = USUAL_BITS if isinstance(activation_bits, str) else activation_bits
+    network = Uncalibrated(fuse(_float_graph(model, batches[0])), pixels, weight_bits, bits)
+    graph = network.graph
     # From here on sequences and tokens are blocks, as images are.
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
     if rounding not in BLIND:
@@ -130,24 +132,18 @@ def quantize(
     asks_answers = isinstance(terms, Budget) or automatic_terms or rounding in ANSWERED
     kinds = _kinds(graph, data, len(given[0]), task, asks_answers)
 
-    def calibrate(graph, batches, warn=True):
-        formats = (weight_bits, activation_bits)
-        return calibrated(graph, batches, pixels, formats, given_types, warn=warn)
-
     searched = _of_search(checkpoint, rounding)
     if automatic_terms or rounding == "auto":
-        source = Subject(
-            graph, joined(batches), lambda graph, images: calibrate(graph, [images], False), kinds
-        )
+        source = Subject(network, joined(batches), kinds, isinstance(activation_bits, str))
         fixed = None if automatic_terms else terms
         if isinstance(terms, Budget):
-            fixed = _budgeted(terms, calibrate(graph, batches), batches, kinds)
+            fixed = _budgeted(terms, network.calibrate(batches), batches, kinds)
         quantized, start = automatic(source, fixed, auto, searched, rounded=rounding != "nearest")
         if rounding in BLIND:
             return quantized
         terms = quantized.plan.channel_terms
     else:
-        start = calibrate(graph, batches)
+        start = network.calibrate(batches)
     if isinstance(terms, Budget):
         terms = _budgeted(terms, start, batches, kinds)
     quantized = start.build(terms, rounding)
@@ -241,13 +237,24 @@ def _check_formats(weight_bits, activation_bits, terms):
             "a Budget; give it as terms"
         )
     check_choice("weight_bits", weight_bits, LEAST_BITS, MOST_BITS)
-    # More than 16 bits are an unrounded result's alone.
-    check_number("activation_bits", activation_bits, 2, 16)
     if isinstance(terms, str):
         if terms != "auto":
             raise ValueError(f"quantize needs terms as numbers or 'auto', not '{terms}'")
     elif not isinstance(terms, Budget):
         check_choice("terms", terms, TERMS[0], TERMS[-1], by_channel=True)
+
+
+def _check_activations(bits, rounding, terms):
+    if not isinstance(bits, str):
+        # More than 16 bits are an unrounded result's alone.
+        check_number("activation_bits", bits, 2, 16)
+    elif bits != "auto":
+        raise ValueError(f"quantize needs activation_bits from 2 to 16 or 'auto', not '{bits}'")
+    elif rounding != "auto" and terms != "auto":
+        raise ValueError(
+            "quantize needs terms='auto' or rounding='auto' with activation_bits='auto', which "
+            "images held out decide; choose one, or give a number of bits"
+        )
 
 
 def _check_one_input(graph, rounding):

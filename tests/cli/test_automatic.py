@@ -98,13 +98,27 @@ def test_terms_that_are_given_are_rounded_in_order_and_measured(quantized):
 
 
 def test_a_target_that_is_missed_advises_training(quantized):
-    result, _, out = quantized("--target", "1e-9", "--seconds", "1e-9", "--activation-bits", 3)
+    asked = ("--target", "1e-9", "--seconds", "1e-9", "--activation-bits", 3)
+    result, lines, out = quantized(*asked)
     assert result["expected_loss"] > result["target"]
+    assert result["activation_bits"] == 3
+    (told,) = (line for line in lines if line.startswith("note: 3-bit activations: alone they "))
+    alone = told.removeprefix("note: 3-bit activations: alone they lose ").partition(" of the ")[0]
     assert result["advice"] == (
         f"the target of 1e-09 is missed: {result['expected_loss']:.2f} +- "
-        f"{result['expected_loss_error']:.2f} is lost; train on the grid: qnn train {out} --data "
-        f"digits -o {out.with_name('model_trained.safetensors')}"
+        f"{result['expected_loss_error']:.2f} is lost, {alone} by 3-bit activations "
+        f"(--activation-bits auto); train on the grid: qnn train {out} --data digits -o "
+        f"{out.with_name('model_trained.safetensors')}"
     )
+
+
+def test_activations_get_the_bits_that_the_target_needs(quantized):
+    result, lines, out = quantized(
+        "--target", "1e-9", "--seconds", "1e-9", "--activation-bits=auto"
+    )
+    plan = artifact.load(out).plan
+    assert result["activation_bits"] == plan.activation_bits > 8
+    assert any(line.startswith(f"note: {plan.activation_bits}-bit activations: ") for line in lines)
 
 
 def test_advice_has_what_training_must_be_told_too(quantized):

@@ -1,24 +1,29 @@
 """Quantization without an expert: data are split, networks prepared, and the search is run."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from qnn.frontend.graph import FloatGraph
+from qnn.errors import CompileError
+from qnn.nn.learn import folded_copy
 from qnn.nn.model import QuantizedModel
+from qnn.ptq.auto.activations import Activations, choose_activations
 from qnn.ptq.auto.designs import designs_at
-from qnn.ptq.auto.held_out import HeldOut
+from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.auto.search import Search
 from qnn.ptq.auto.told import told
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.data import chunks, sample
 from qnn.ptq.equalise import equalise
+from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice
+from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.tasks.kinds import TaskKind
 
 HELD_OUT = 1024  # images, at most, and half of all
@@ -34,16 +39,16 @@ class Subject:
 
     Members
     -------
-    graph : the fused float network
+    network : the fused float network, with its formats
     images : (count, ...) of each input, what the float model takes
-    calibrate : the types of a graph's tensors on such images
     kinds : what each output is for
+    chooses_bits : whether activations get the bits that the target needs, ``network``'s at least
     """
 
-    graph: FloatGraph
+    network: Uncalibrated
     images: tuple[Tensor, ...]
-    calibrate: Callable[[FloatGraph, tuple[Tensor, ...]], Calibrated]
     kinds: Sequence[TaskKind]
+    chooses_bits: bool = False
 
 
 def automatic(
@@ -76,18 +81,26 @@ def automatic(
     plain, images = _without_outliers(given, options.report)
     fitted, held = _split(images)
     whole = tuple(each[: _most_fitted(images)] for each in images)
-    out = HeldOut.of(given.graph, held, given.kinds)
-    # Only what rounds layers in order makes use of channels that are alike.
-    equal = given.calibrate(equalise(given.graph, chunks([fitted])), images)
-    starts = {"as it is": plain, "channels equalised": equal} if rounded else {"as it is": plain}
+    out = HeldOut.of(plain.graph, held, given.kinds)
     method = "auto" if rounded else "nearest"
     with designs_at(checkpoint, _owner(method, given, plain, images, terms, options)) as designs:
+        network, found = given.network, None
+        if given.chooses_bits:
+            found = _activations(given, images, out, options, designs)
+            network = network.with_bits(found.bits)
+            plain = network.calibrate([images], warn=False)
+        starts = {"as it is": plain}
+        # Only what rounds layers in order makes use of channels that are alike.
+        if rounded:
+            equal = equalise(network.graph, chunks([fitted]))
+            starts["channels equalised"] = network.calibrate([images], equal, warn=False)
         search = Search(starts, fitted, whole, out, options, designs, rounded)
         search.say(
             f"auto: {len(fitted[0])} images to fit, {len(held[0])} held out, at most "
             f"{search.seconds:.0f} s"
         )
         quantized, outcome = search.run(terms)
+        outcome = replace(outcome, activations=found or outcome.activations)
         start = search.start
     for line in told(outcome, search.unit):
         options.report(line)
@@ -96,11 +109,38 @@ def automatic(
     return quantized, start
 
 
+def _activations(given, images, out, options, designs) -> Activations:
+    """The bits of activations that the target needs, of those that the hardware has."""
+    built = functools.cache(
+        lambda bits: given.network.with_bits(bits).calibrate([images], warn=False).build(1, "auto")
+    )
+
+    def has(bits):
+        try:
+            if options.costs is not None:
+                options.costs(export(built(bits)))
+        except CompileError as error:
+            options.report(f"{bits}-bit activations are left out: {error}")
+            return False
+        return True
+
+    def chosen():
+        target = options.target_for(out.kinds)
+        found = choose_activations(lambda bits: out.loss(folded_copy(built(bits))), has, target)
+        # JSON has texts as keys.
+        losses = {str(bits): asdict(loss) for bits, loss in found.losses.items()}
+        return {"bits": found.bits, "losses": losses}
+
+    known = designs.note("activations", chosen)
+    losses = {int(bits): Loss(**fields) for bits, fields in known["losses"].items()}
+    return Activations(known["bits"], losses)
+
+
 def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
     """The types on all images but those that cost the others their precision, and the images."""
     images = sample(given.images, HELD_OUT + FITTED)
     while True:
-        found = given.calibrate(given.graph, images)
+        found = given.network.calibrate([images], warn=False)
         if not found.outliers:
             return found, images
         count = len(found.outliers)
@@ -122,11 +162,12 @@ def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     named = getattr(costs, "__qualname__", costs)
     kinds = [kind.value for kind in given.kinds]
     types = sorted(plain.types.items())
+    bits = "auto" if given.chooses_bits else plain.activation_bits
     return {
         "method": method,
         "options": [terms, options.target, named, kinds],
-        "model": [str(given.graph), *_parameters(given.graph)],
-        "grid": [plain.weight_bits, plain.activation_bits, plain.pixels, types],
+        "model": [str(plain.graph), *_parameters(plain.graph)],
+        "grid": [plain.weight_bits, bits, plain.pixels, types],
         "data": list(images),
     }
 

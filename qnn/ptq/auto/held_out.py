@@ -77,6 +77,11 @@ class HeldOut:
         own_errors = tuple(_own_error(given, wanted.double(), kind) for wanted, kind in each)
         return HeldOut(images, answers, tuple(kinds), own_errors)
 
+    @property
+    def unit(self) -> str:
+        """Of what is lost."""
+        return "points" if any(kind.classifies for kind in self.kinds) else "%"
+
     @torch.no_grad()
     def loss(self, quantized: QuantizedModel) -> Loss:
         """What ``quantized`` loses, of pixels or reals as it takes them."""

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qnn.ir.graph import Graph
+from qnn.ptq.auto.activations import Activations
 from qnn.ptq.auto.held_out import Loss
 from qnn.quant.by_terms import Terms
+from qnn.tasks.kinds import TaskKind
 
 # Of ResNet-20, for which five minutes are meant; larger networks get as many times more.
 USUAL_PRODUCTS = 41e6
@@ -26,6 +28,7 @@ class AutoResult:
     cost : of the layers, over that with one term everywhere
     losses : by layer and terms, what rounding each layer alone loses, where it was measured
     shares : by layer, what each of its rows has in its loss with one term, likewise
+    activations : their bits, and what they alone lose
     """
 
     terms: Mapping[str, Terms]
@@ -34,6 +37,7 @@ class AutoResult:
     cost: float
     losses: Mapping[str, Mapping[int, float]]
     shares: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    activations: Activations | None = None
 
     @property
     def reached(self) -> bool:
@@ -70,6 +74,12 @@ class Auto:
             raise ValueError(f"quantize needs a target over 0, at most 100, not {self.target}")
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
             raise ValueError(f"quantize needs seconds over 0, not {self.seconds}")
+
+    def target_for(self, kinds: Sequence[TaskKind]) -> float:
+        """What outputs of such tasks may lose."""
+        if self.target is not None:
+            return self.target
+        return 0.5 if all(kind.classifies for kind in kinds) else 2.0
 
     def seconds_for(self, products: int) -> float:
         """The budget of a network of so many products."""

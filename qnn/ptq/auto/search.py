@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
+from qnn.ptq.auto.activations import Activations
 from qnn.ptq.auto.designs import Designs
 from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto, AutoResult
@@ -71,13 +72,11 @@ class Search:
 
     @property
     def target(self) -> float:
-        if self.options.target is not None:
-            return self.options.target
-        return 0.5 if all(kind.classifies for kind in self.held.kinds) else 2.0
+        return self.options.target_for(self.held.kinds)
 
     @property
     def unit(self) -> str:
-        return "points" if any(kind.classifies for kind in self.held.kinds) else "%"
+        return self.held.unit
 
     def say(self, text: str) -> None:
         """Tell of a step that has just ended."""
@@ -141,7 +140,10 @@ class Search:
         shares = {name: found[1].tolist() for name, found in self.shares.items()}
         relative = self._relative_cost(quantized, costs)
         chosen = quantized.plan.channel_terms
-        return quantized, AutoResult(chosen, loss, self.target, relative, self.losses, shares)
+        activations = Activations(start.activation_bits, {start.activation_bits: floor})
+        return quantized, AutoResult(
+            chosen, loss, self.target, relative, self.losses, shares, activations
+        )
 
     def _cheapest(self, one, costs) -> ChannelChoice:
         low, high = (0, self.loss(self._name, 1)), None

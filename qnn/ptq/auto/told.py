@@ -17,7 +17,8 @@ def told(outcome: AutoResult, unit: str) -> Sequence[str]:
             parts.setdefault(count, []).append(name)
     counts = sorted(whole.keys() | parts.keys(), reverse=True)
     usual = max(whole, key=lambda count: len(whole[count]), default=1)
-    lines = []
+    found = outcome.activations
+    lines = [] if found is None else [found.text(outcome.target, unit)]
     for count in counts:
         names = whole.get(count, [])
         least = count == counts[-1]
