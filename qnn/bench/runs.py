@@ -174,7 +174,7 @@ LANGUAGE = (
             mean_terms=mean_terms,
             activation_bits=None,
         )
-        for terms, mean_terms, steps, rate in ((1, None, 1500, 2e-3), (None, 1.5, 2000, 1e-3))
+        for terms, mean_terms, steps, rate in ((1, None, 1500, 2e-3), (None, 1.5, 2000, 5e-4))
     ),
     TableRun(
         group=LANGUAGE_GROUP,
