@@ -161,7 +161,7 @@ LANGUAGE = (
             ),
         )
     ),
-    # Rates and steps were chosen by the loss on stories that are neither tested nor seen.
+    # Rates were chosen in shorter runs, by the loss on stories that are neither tested nor seen.
     *(
         TableRun(
             group=LANGUAGE_GROUP,
