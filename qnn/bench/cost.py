@@ -6,23 +6,19 @@ from a fresh process of its own. ``python -m qnn.bench.cost`` is what runs in th
 
 import importlib
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from qnn.bench import rival
+from qnn.bench.fresh_process import measured, peak_mebibytes
 from qnn.bench.machine import commit, machine
 from qnn.bench.steps import BATCH, MODEL, SETUPS, WEIGHT_BITS, Setup, Step, step
-from qnn.errors import ToolError
 
 # The first step allocates and chooses kernels, the second may still; from the third on all are
 # alike.
 WARM_UP, MEMORY_STEPS = 2, 3  # steps
-STATUS = Path("/proc/self/status")
 FASTEST_RIVAL = {"BREVITAS_JIT": "1"}  # Brevitas compiles its quantizers where it is told to
 
 
@@ -137,15 +133,7 @@ def _ratios(costs, other, what):
 
 def _child(*arguments) -> dict[str, float]:
     """What a fresh process measures, by the name of the form."""
-    command = (sys.executable, "-m", "qnn.bench.cost", *arguments)
-    # The child must import the same packages, also those of a checkout that is not installed.
-    paths = os.pathsep.join(filter(None, sys.path))
-    environment = {**os.environ, **FASTEST_RIVAL, "PYTHONPATH": paths}
-    run = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if run.returncode:
-        lines = run.stderr.strip().splitlines() or ["no message"]
-        raise ToolError(f"bench training: measuring '{' '.join(arguments)}' failed: {lines[-1]}")
-    return json.loads(run.stdout.splitlines()[-1])
+    return measured("bench training", "qnn.bench.cost", *arguments, settings=FASTEST_RIVAL)
 
 
 def times(steps: dict[str, Step], count: int) -> dict[str, float]:
@@ -161,21 +149,6 @@ def times(steps: dict[str, Step], count: int) -> dict[str, float]:
             spent[name].append(1000 * (time.perf_counter() - started))
     # A median: another process on the machine slows single steps down.
     return {name: statistics.median(values[WARM_UP:]) for name, values in spent.items()}
-
-
-def peak_mebibytes() -> float:
-    """Greatest resident memory of this process so far.
-
-    Linux hands ``ru_maxrss`` down from the parent, so the kernel's own mark comes first.
-    """
-    if STATUS.is_file():
-        lines = STATUS.read_text().splitlines()
-        (mark,) = (line for line in lines if line.startswith("VmHWM:"))
-        return int(mark.split()[1]) / 1024
-    import resource
-
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def memory(setup: Setup) -> float:

@@ -38,6 +38,7 @@ EXAMPLES = {
     "bench network": ("qnn bench network resnet20 --config reference --batch 8",),
     "bench faults": ("qnn bench faults --hardware 20 --software 20",),
     "bench operators": ("qnn bench operators --only table --only 'bilinear x2'",),
+    "bench rounding": ("qnn bench rounding --steps 3 --only unet",),
     "bench zoo": (
         "qnn bench zoo networks.txt --only 'my_net:*' --out zoo.jsonl",
         "qnn bench zoo --table zoo.jsonl",

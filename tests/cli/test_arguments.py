@@ -243,6 +243,7 @@ CASES = [
     *outputs("bench", "accuracy", option="--out"),
     (["bench", "accuracy", "--plots", "file.txt"], 3, "file.txt: a folder is to be written, but"),
     (["bench", "training", "--steps", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    (["bench", "rounding", "--steps", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
     *outputs("bench", "array", suffix=".png", option="--plot"),
     (["bench", "array", "--saif", "file.txt"], 3, "file.txt: a folder is to be written, but this"),
 ]
