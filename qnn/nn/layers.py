@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn.ir.epilogue import Epilogue
-from qnn.ir.exact import turned
 from qnn.nn import learning
+from qnn.nn.convolution import convolution
 from qnn.nn.input_layer import QuantInput
 from qnn.nn.layer_plans import (
     ConcatPlan,
@@ -22,7 +22,6 @@ from qnn.nn.layer_plans import (
 )
 from qnn.nn.lookup import lookup_of
 from qnn.nn.multiplying import QuantMultiply
-from qnn.nn.pool_all import pool_all, pools_all
 from qnn.nn.selecting import QuantConcat, QuantInterleave, QuantMaxPool, padded
 from qnn.quant import activation, pow2
 from qnn.quant.estimators import Estimator
@@ -97,6 +96,11 @@ class QuantConv(nn.Module):
         if self.plan.eps is None:
             return None
         return self.gamma.double() / (self.var.double() + self.plan.eps).sqrt()
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether the weights are held as ``folded`` gives them."""
+        return self.plan.eps is None and self.plan.scale == 1 and bool((self.unit == 1).all())
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights (outputs, ...) and bias (outputs,) in float64, BatchNorm and scale applied."""
@@ -264,17 +268,7 @@ class QuantConv(nn.Module):
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The sums of the convolution over ``x``, without its epilogue."""
-        window = self.plan.window
-        if pools_all(self.plan, x):
-            return pool_all(x, weight, bias)
-        top, bottom, left, right = window.padding
-        # Even padding is the convolution's own, which saves a copy of the operand.
-        even = (top, left) == (bottom, right) and min(top, left) >= 0
-        own = (top, left) if even else (0, 0)
-        x = x if any(own) else padded(x, window.padding, 0.0)
-        stride = window.forwards().stride
-        sums = F.conv2d(x, weight, bias, stride, own, window.dilation, window.groups)
-        return turned(sums, window)
+        return convolution(x, weight, bias, self.plan.window)
 
 
 LAYERS = {

@@ -130,10 +130,13 @@ def folded_copy(quantized: QuantizedModel) -> QuantizedModel:
     for layer in folded.values():
         source, target = quantized.layer(layer.name), result.layer(layer.name)
         weight, bias = source.folded()
+        if layer.fixed:
+            # Put on their grid once, and not at every step.
+            weight = pow2.values(source.indices(), source.weight_exponent, layer.weight_bits)
         target.weight.copy_(weight)
         if target.bias is not None:
             target.bias.copy_(bias)
-        target.estimator = None if layer.fixed else Given(layer.weight_bits, layer.grid_terms)
+        target.estimator = Given(layer.weight_bits, layer.grid_terms)
     return result.train()
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qnn.nn.center import centered
 from qnn.quant import activation, pow2
-from qnn.quant.estimators import ClippedStraightThrough
+from qnn.quant.estimators import ClippedStraightThrough, Given
 
 if TYPE_CHECKING:
     from qnn.nn.layers import QuantConv
@@ -78,16 +78,15 @@ def _outgrows(conv, dtype):
 
 def _forward(conv, x, skip):
     settle_exponents(conv)
-    weight, bias = conv.folded()
-    given = grid_values(conv, weight)
+    given = _weights(conv)
     operand, skipped, result = _steps(conv)
     weight = (given * (result / operand)).to(x.dtype)
     if conv.statistics == "batch" and conv.plan.eps is not None:
         v = _centered(conv, conv.convolve(x, weight), result)
     else:
-        v = conv.convolve(x, weight, (_grid_bias(conv, bias) * result).to(x.dtype))
+        v = conv.convolve(x, weight, (_grid_bias(conv) * result).to(x.dtype))
     if skip is not None:
-        v = v + skip * (result / skipped)
+        v = _plus(v, skip, result / skipped)
     if conv.lookup is not None:
         return conv.lookup.learn(v, conv.type)
     return activation.learn_snap(v, *conv.bounds()) if conv.plan.rounded else v
@@ -104,6 +103,14 @@ def settle_exponents(conv: "QuantConv") -> None:
     ):
         if exponent is not None:
             buffer.fill_(int(exponent))
+
+
+def _weights(conv):
+    """The weights that the layer computes with."""
+    # Not in float64, as nothing is to be rounded: of all weights that is a pass each way.
+    if isinstance(conv.estimator, Given) and conv.is_folded:
+        return conv.weight
+    return grid_values(conv, conv.folded()[0])
 
 
 def grid_values(conv: "QuantConv", weight: Tensor) -> Tensor:
@@ -126,14 +133,20 @@ def _steps(conv):
     )
 
 
+def _plus(v, skip, factor):
+    # A number is multiplied and added in one pass; one that learns needs a gradient.
+    return v + skip * factor if isinstance(factor, Tensor) else torch.add(v, skip, alpha=factor)
+
+
 def _step(learned, frozen):
     if learned is not None:
         return learned.steps()
     return None if frozen is None else 2.0 ** int(frozen)
 
 
-def _grid_bias(conv, bias):
+def _grid_bias(conv):
     """The bias in steps of the sum's last place, where its rounding is that of evaluation."""
+    bias = conv.folded_bias()
     scale = pow2.exp2(conv.units())
     # Rounded in the forward pass alone; the gradient is that of the bias itself.
     return bias + (activation.round_half_up(bias * scale) / scale - bias).detach()

@@ -48,13 +48,13 @@ class Lookup(nn.Module):
 
     def forward(self, index: Tensor) -> Tensor:
         """Results in float32, of indices (batch, channels, height, width) within their type."""
-        return _taken(self.table.to(torch.float32), _places(index, self.index))
+        return _taken(self.table.to(torch.float32), _places(index, self.table, self.index.low))
 
     def learn(self, v: Tensor, result: QType) -> Tensor:
         """Results of the nearest indices to ``v``, in its dtype, with the function's own slopes."""
         index = self.index
         q = activation.learn_snap(v, index.low, index.high)
-        return _Sloped.apply(q, self.table, self._slopes_of(result).to(v.device), index)
+        return _Sloped.apply(q, self.table, self._slopes_of(result).to(v.device), index.low)
 
     def _slopes_of(self, result):
         key = (self.index, result)
@@ -72,23 +72,29 @@ class _Sloped(torch.autograd.Function):
     """Looks entries up, and passes the gradient times the slope at each of them."""
 
     @staticmethod
-    def forward(ctx, q, table, slopes, index):
-        places = _places(q, index)
+    def forward(ctx, q, table, slopes, low):
+        places = _places(q, table, low)
         ctx.save_for_backward(places, slopes)
         return _taken(table.to(q.dtype), places)
 
     @staticmethod
     def backward(ctx, gradient):
         places, slopes = ctx.saved_tensors
-        return gradient * _taken(slopes.to(gradient.dtype), places), None, None, None
+        return _taken(slopes.to(gradient.dtype), places).mul_(gradient), None, None, None
 
 
-def _places(q, index):
-    return q.to(torch.int64) - index.low
+def _places(q, table, low):
+    """Where the entries of indices are among those of all channels, int32 of the shape of ``q``."""
+    rows, entries = table.shape
+    # One table for all channels is found at the same place for each.
+    first = torch.arange(rows, dtype=torch.int32, device=q.device) * entries - low
+    return q.to(torch.int32).add_(first[:, None, None])
 
 
 def _taken(table, places):
-    """Entries of one table for all channels, or of each channel's own."""
-    if len(table) == 1:
-        return table[0][places]
-    return table[torch.arange(len(table), device=places.device)[:, None, None], places]
+    """The entries at these places, in the memory format of ``places``."""
+    # Of a list in the order of memory: an index of four dimensions takes four times as long.
+    last = places.is_contiguous(memory_format=torch.channels_last)
+    ordered = places.permute(0, 2, 3, 1) if last else places
+    taken = table.reshape(-1).index_select(0, ordered.reshape(-1)).view(ordered.shape)
+    return taken.permute(0, 3, 1, 2) if last else taken

@@ -1,6 +1,7 @@
 """A quantized network: a torch module whose results in evaluation are integers, exactly."""
 
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -210,6 +211,7 @@ def _check_kind(source, dtype, pixels):
         raise ModelError(f"{name} takes reals here, as floats, not {dtype}; pass x.float()")
 
 
+@cache
 def _key(name):
     """A tensor's name as ``nn.ModuleDict`` takes it: no dots, and none of its own attributes."""
     key = name.replace(".", "/")

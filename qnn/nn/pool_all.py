@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from qnn.nn.layer_plans import ConvPlan
+from qnn.ir.window import Window
 
 
-def pools_all(plan: ConvPlan, x: Tensor) -> bool:
+def pools_all(x: Tensor, weight: Tensor, window: Window) -> bool:
     """Whether each sum takes all pixels of a channel of its own, as in pooling over space."""
-    outputs, inputs, *kernel = plan.weight_shape
-    alone = inputs == 1 and plan.window.groups == outputs
-    return alone and list(x.shape[2:]) == kernel and not any(plan.window.padding)
+    outputs, inputs, *kernel = weight.shape
+    alone = inputs == 1 and window.groups == outputs
+    return alone and list(x.shape[2:]) == kernel and not any(window.padding)
 
 
 def pool_all(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
+from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.run import stream, unfinished_of
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.data import as_images
+from qnn.ptq.swift_conv import SwiftConv
 from qnn.quant.rounding import Answers
 
 
@@ -29,8 +31,8 @@ class Teacher:
         pixels: Pixels | None,
         device: torch.device | str,
     ):
-        nodes = tuple(_moved(node, device) for node in graph.nodes)
-        self._graph = replace(graph, nodes=nodes)
+        nodes = (SwiftConv.of(n) if isinstance(n, FloatConv) else n for n in graph.nodes)
+        self._graph = replace(graph, nodes=tuple(_moved(node, device) for node in nodes))
         self._pixels = pixels
 
     @torch.no_grad()

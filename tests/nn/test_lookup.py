@@ -14,7 +14,7 @@ from qnn.ir.encode import encode_input
 from qnn.ir.reference import reference
 from qnn.nn.artifact import load, save
 from qnn.nn.learn import finish, prepare
-from qnn.nn.lookup import Lookup
+from qnn.nn.lookup import Lookup, _Sloped
 from qnn.ptq.export import export
 from qnn.quant.qtype import QType
 from tests.functions.texts import function
@@ -172,3 +172,26 @@ def test_a_value_that_is_no_number_is_refused_by_name():
         "layer '0' gives NaN or infinity on the calibration data; check the data's scale and the "
         "weights"
     )
+
+
+@given(
+    st.integers(0, 99),
+    st.sampled_from((1, 3)),
+    st.sampled_from((torch.contiguous_format, torch.channels_last)),
+    st.sampled_from((torch.float32, torch.bfloat16)),
+)
+def test_entries_and_slopes_are_those_at_the_indices(seed, rows, memory_format, dtype):
+    generator = torch.Generator().manual_seed(seed)
+    low, entries = -8, 16
+    table = torch.randint(-99, 99, (rows, entries), dtype=torch.int32, generator=generator)
+    slopes = torch.randint(-9, 9, (rows, entries), generator=generator).float()
+    q = torch.randint(low, low + entries, (2, 3, 4, 5), generator=generator).to(dtype)
+    q = q.contiguous(memory_format=memory_format).requires_grad_()
+    found = _Sloped.apply(q, table, slopes, low)
+    (gradient,) = torch.autograd.grad(found.sum() * 2, q)
+    assert found.dtype == gradient.dtype == dtype
+    for image, channel, row, column in np.ndindex(*q.shape):
+        entry = int(q[image, channel, row, column]) - low
+        of_channel = channel if rows > 1 else 0
+        assert found[image, channel, row, column] == table[of_channel, entry].to(dtype)
+        assert gradient[image, channel, row, column] == 2 * slopes[of_channel, entry]
