@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -12,12 +13,14 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.rounding import AdaRound, Checkpoint, DiscQuant, Gptq, LayerWeights, Problem, Rounded
-from qnn.quant.rounding.adaround import _Layer, adaround
+from qnn.quant.rounding.adam import Adam
+from qnn.quant.rounding.adaround import _Layer, adaround, rectified, sharpening
 from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.rounding.gptq import gptq
-from qnn.quant.rounding.layer import columns, samples
+from qnn.quant.rounding.layer import columns, owners, samples
 from qnn.quant.rounding.quadratic import GridRows, damped, round_columns
+from qnn.quant.rounding.sampling import generator
 from qnn.quant.search_exponent import search_exponent
 from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
 
@@ -338,3 +341,43 @@ def test_a_layer_of_another_kind_is_refused():
 def test_options_of_no_use_are_refused(make, text):
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         make()
+
+
+def test_the_gradient_of_a_rectified_sigmoid_and_of_what_sharpens_it_is_that_of_autograd():
+    v = torch.linspace(-6, 6, 481, requires_grad=True)
+    beta, regularizer = 5.0, 0.25
+    wanted_h = (1.2 * v.sigmoid() - 0.1).clamp(0, 1)
+    loss = regularizer * (1 - (2 * wanted_h - 1).abs().pow(beta)).sum()
+    (wanted,) = torch.autograd.grad(loss, v)
+    h, slope = rectified(v.detach())
+    torch.testing.assert_close(h, wanted_h.detach())
+    torch.testing.assert_close(sharpening(h, beta).mul_(regularizer) * slope, wanted)
+    # Beyond the ends nothing moves any more.
+    assert not slope[[0, -1]].any()
+    assert slope[1:-1].count_nonzero() > 100
+
+
+@pytest.mark.parametrize("step", [0, 15], ids=["warm-up", "sharpened"])
+def test_a_step_of_adaround_follows_the_gradient_of_its_formula(step):
+    given, options = problem(), AdaRound(steps=30, samples=8, batch=8, regularizer=0.5)
+    (owner, *_) = owners(given, "adaround")
+    layer = _Layer(given, options, owner, 0)
+    weights = {name: each.w for name, each in given.layers.items()}
+    layer.listen(weights, weights, samples(given, 8, 8, 0))
+    v = Adam.of(torch.linspace(-3, 3, layer.space.y.numel()))
+    value = v.value.clone().requires_grad_()
+    layer._step(v, step, 2.0)
+
+    space, (operand,) = layer.space, layer.operands
+    chosen = torch.randint(8, (8,), generator=generator(0, "layer 0", step))
+    h = (1.2 * value.sigmoid() - 0.1).clamp(0, 1)
+    weight = (space.down + h * space.gap).view(given.layers[owner.name].w.shape)
+    results = F.linear(operand[chosen], weight, owner.module.bias)
+    loss = (results - layer.wanted[chosen]).square().mean() / 2.0 * len(weight)
+    if step:
+        # What is left of the steps behind the warm-up: 0.5 of 0.8 on the way from 20 to 2.
+        sharpness = 2 + 18 * (1 - 0.5) / 0.8
+        loss = loss + 0.5 * ((1 - (2 * h - 1).abs().pow(sharpness)) * space.free).sum()
+    (wanted,) = torch.autograd.grad(loss, value)
+    # The first mean of Adam is a tenth of its first gradient.
+    torch.testing.assert_close(v.mean * 10, wanted * space.free, rtol=1e-4, atol=1e-5)

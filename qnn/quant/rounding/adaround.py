@@ -107,14 +107,18 @@ class _Layer:
 
     def listen(self, original, rounded, batches) -> None:
         """Keep the operands behind rounded layers, and what the layer should give."""
-        before: list[tuple[Tensor, ...]] = []
-        behind: list[tuple[Tensor, ...]] = []
-        inputs_of(self.owner, self.problem, original, batches, before.append)
-        inputs_of(self.owner, self.problem, rounded, batches, behind.append)
+        weight = original[self.owner.name]
+        # One after the other, as either may take gigabytes.
         with torch.no_grad():
-            results = [self.owner.run(original[self.owner.name], given) for given in before]
+            results = [self.owner.run(weight, given) for given in self._heard(original, batches)]
         self.wanted = torch.cat(results)
+        behind = self._heard(rounded, batches)
         self.operands = [torch.cat(parts) for parts in zip(*behind, strict=True)]
+
+    def _heard(self, given, batches) -> list[tuple[Tensor, ...]]:
+        heard: list[tuple[Tensor, ...]] = []
+        inputs_of(self.owner, self.problem, given, batches, heard.append)
+        return heard
 
     def rounded(self, begun: Mapping[str, Tensor], keep: Keep) -> Tensor:
         """Indices of the neighbours that were learnt, from the state ``begun`` on, if any."""
@@ -127,7 +131,8 @@ class _Layer:
         for step in range(v.count, self.options.steps):
             self._step(v, step, unit)
             keep(v.count, lambda: v.tensors("v"))
-        return self.space.indices((_rectified(v.value) >= 0.5).float())[self.owner.name]
+        h, _ = rectified(v.value)
+        return self.space.indices((h >= 0.5).float())[self.owner.name]
 
     def _step(self, v, step, unit):
         options = self.options
@@ -135,26 +140,30 @@ class _Layer:
         # Drawn on the CPU, so that a GPU sees the same samples.
         chosen = torch.randint(len(self.wanted), (options.batch,), generator=drawn)
         chosen = chosen.to(self.wanted.device)
-        value = v.value.detach().requires_grad_()
+        h, slope = rectified(v.value)
+        weight = self.space.weights(h)[self.owner.name].requires_grad_()
         with torch.enable_grad():
-            h = _rectified(value)
-            weight = self.space.weights(h)[self.owner.name]
             got = self.owner.run(weight, [operand[chosen] for operand in self.operands])
-            error = (got - self.wanted[chosen]).float().square().mean() / unit
-            loss = error * self._channels() + self._regularization(h, step)
-        if not bool(torch.isfinite(loss)):
+        away = got.detach().float() - self.wanted[chosen]
+        if not bool(torch.isfinite(torch.linalg.vector_norm(away))):
             raise ModelError(
                 f"adaround needs finite results, but those of '{self.owner.name}' are NaN or "
                 f"infinite; check the data"
             )
-        (gradient,) = torch.autograd.grad(loss, value)
+        # The gradient of the error, and then the chain rule through w = down + h gap and through h.
+        # By hand: recorded, these passes cost more than a small layer's convolution.
+        away *= 2 * self._channels() / (unit * away.numel())
+        (by_weight,) = torch.autograd.grad(got, weight, away.to(got.dtype))
+        by_h = by_weight.flatten() * self.space.gap
+        by_h += self._regularization(h, step)
         # A weight on the grid has equal neighbours: nothing to choose, and nothing that may drift.
-        v.step(gradient * self.space.free, options.rate)
+        v.step(by_h.mul_(slope).mul_(self.space.free), options.rate)
 
     def _channels(self):
         return len(self.problem.layers[self.owner.name].w)
 
     def _regularization(self, h, step):
+        """The gradient by h of what drives each weight up or down."""
         options = self.options
         progress = step / options.steps
         if progress < options.warm_up:
@@ -163,12 +172,21 @@ class _Layer:
         # Linear over the steps that are left after the warm-up.
         left = (1 - progress) / (1 - options.warm_up)
         beta = last + (first - last) * left
-        away = 1 - (2 * h - 1).abs().pow(beta)
-        return options.regularizer * (away * self.space.free).sum()
+        return sharpening(h, beta).mul_(options.regularizer)
 
 
-def _rectified(v):
-    return ((HIGH - LOW) * v.sigmoid() + LOW).clamp(0, 1)
+def sharpening(h: Tensor, beta: float) -> Tensor:
+    """The gradient by h of ``sum(1 - abs(2 h - 1)**beta)``."""
+    away = 2 * h - 1
+    return away.abs().pow_(beta - 1).mul_(-2 * beta).mul_(away.sign())
+
+
+def rectified(v: Tensor) -> tuple[Tensor, Tensor]:
+    """The rectified sigmoid of each ``v``, and its slope."""
+    soft = v.sigmoid()
+    h = (HIGH - LOW) * soft + LOW
+    inside = (h >= 0) & (h <= 1)
+    return h.clamp_(0, 1), soft.mul_(1 - soft).mul_(HIGH - LOW).mul_(inside)
 
 
 def _logit(y):

@@ -146,6 +146,7 @@ class _Run:
     bias_step: int = 0  # after it
     share: float = field(init=False)
     anchor: Tensor = field(init=False)  # y of the linear term
+    pull: Tensor = field(init=False)  # the linear term's gradient
 
     def __post_init__(self):
         options, problem = self.options, self.problem
@@ -155,7 +156,7 @@ class _Run:
         inner = tuple(problem.scales) if options.inner_weight else ()
         steps = options.steps + options.bias_steps
         self.lessons = Lessons(problem, options.batch, options.seed, steps, inner)
-        self.anchor = self.space.y
+        self._anchor(self.space.y)
         self.x = Adam.of(start_of(self.space, options), options.betas)
         parameters = dict(problem.model.named_parameters())
         names = problem.tuned if options.tune_bias else ()
@@ -198,14 +199,18 @@ class _Run:
         options, progress = self.options, self.step / self.options.steps
         # Rounded up, so that the parts are never more than were asked for.
         if self.step and self.step % -(-options.steps // options.stages) == 0:
-            self.anchor = self.x.value.clone()
+            self._anchor(self.x.value.clone())
         by_weights, by_biases = self._gradients(self.x.value)
-        # The chain rule through w = down + x gap; step2 is the delta**2 of the loss.
-        by_x = by_weights * self.space.gap * (options.rho / self.space.step2)
-        pull = _pull(self.space, self.anchor, self.x.value, options, progress)
-        gradient = pull + by_x.clamp(-options.clip, options.clip)
+        # The chain rule through w = down + x gap; step2 is the delta**2 of the loss. In place, as
+        # passes over all weights take their time.
+        gradient = by_weights.mul_(self.space.gap).mul_(options.rho / self.space.step2)
+        gradient.clamp_(-options.clip, options.clip)
+        gradient += self.pull
+        if options.push:
+            # In proportion to progress, so that in the end nothing stays in the middle.
+            gradient -= (2 * self.x.value - 1) * self.space.free * (options.push * progress)
         faded = _fade(progress, options) * min(1.0, (self.step + 1) / max(1, options.warm_up))
-        self.x.step(gradient * self.space.free, options.rate * faded)
+        self.x.step(gradient, options.rate * faded)
         # After the step, not in the loss: Adam's means then know of no bound.
         self.x.value.clamp_(0, 1)
         if self.tuned:
@@ -216,6 +221,15 @@ class _Run:
             # The steps are over: what is still between its neighbours goes to the nearer one.
             self.x.value.round_()
             self.share = 1.0
+
+    def _anchor(self, y):
+        space, pull = self.space, 1 - 2 * y
+        if self.options.gap_power:
+            # Of the weights that can move alone; those on the grid have a gap of 0 and would pull
+            # it down.
+            mean = space.gap.sum() / space.free.sum().clamp(min=1)
+            pull = pull * (space.gap / mean).pow(self.options.gap_power)
+        self.anchor, self.pull = y, pull * space.free
 
     def _tune(self):
         options = self.options
@@ -273,26 +287,13 @@ class _Run:
         """Restore the state that ``tensors`` gave."""
         self.x.restore("x", tensors)
         self.bias.restore("bias", tensors)
-        self.anchor = tensors["anchor"].to(self.anchor)
+        self._anchor(tensors["anchor"].to(self.anchor))
         self.step, self.bias_step = int(tensors["step"]), int(tensors["bias_step"])
         self.share = self.space.share(self.x.value)
 
     def result(self) -> Rounded:
         biases = {name: value.clone() for name, value in self._biases().items()}
         return Rounded(self.space.indices(self.x.value), biases)
-
-
-def _pull(space, y, x, options, progress):
-    """The gradient of the linear term, and of the push away from the middle."""
-    pull = 1 - 2 * y
-    if options.gap_power:
-        # Of the weights that can move alone; those on the grid have a gap of 0 and would pull it
-        # down.
-        mean = space.gap.sum() / space.free.sum().clamp(min=1)
-        pull = pull * (space.gap / mean).pow(options.gap_power)
-    # In proportion to progress: early on the loss decides, and in the end nothing stays in the
-    # middle.
-    return pull - options.push * progress * (2 * x - 1)
 
 
 def _fade(progress, options):
