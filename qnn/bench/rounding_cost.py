@@ -25,6 +25,7 @@ from qnn.ptq.calibrated import calibrated
 from qnn.ptq.teacher import Teacher
 from qnn.quant.rounding import Progress
 
+# Of two terms, so that "latent" looks its weights up, which takes longer than for one.
 WEIGHT_BITS, ACTIVATION_BITS, TERMS = 3, 8, 2
 CALIBRATION = 4  # images, so few that a step takes more memory than they do
 WARM_UP, MEMORY_STEPS = 2, 3  # steps
@@ -118,7 +119,7 @@ def _child(*arguments: str) -> dict[str, float]:
 
 
 @dataclass(eq=False)
-class Turns:
+class Laps:
     """Called after each step of one kind: others take their turns, and all are timed.
 
     CPU time, which other processes on the machine hardly change.
@@ -153,14 +154,14 @@ class Turns:
 
 def times(network: StepNetwork, steps: int) -> dict[str, float]:
     """Milliseconds of a step in each form."""
-    turns = Turns({form: float_step(network, form) for form in FORMS if form not in LEARNT})
+    laps = Laps({form: float_step(network, form) for form in FORMS if form not in LEARNT})
     learn = learner(network)
     for method in WHOLE:
-        turns.begin()
-        learn(method, WARM_UP + steps, lambda *_, method=method: turns.after(method))
+        laps.begin()
+        learn(method, WARM_UP + steps, lambda *_, method=method: laps.after(method))
     # A layer's steps begin when its operands are known, which takes a time of its own.
     once, more = (_seconds(lambda n=n: learn("adaround", n)) for n in (WARM_UP, WARM_UP + steps))
-    return turns.milliseconds() | {"adaround": 1000 * (more - once) / steps}
+    return laps.milliseconds() | {"adaround": 1000 * (more - once) / steps}
 
 
 def _seconds(call):
@@ -186,6 +187,7 @@ def float_step(network: StepNetwork, form: str) -> Step:
     memory_format = FORMATS[form.removeprefix("float ")]
     model = network.module().train().to(memory_format=memory_format)
     x = network.images().contiguous(memory_format=memory_format)
+    # As the methods do, whose steps are Adam's too.
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
 
     # Rounding, between whose steps this runs, has gradients switched off.
@@ -202,9 +204,11 @@ def float_step(network: StepNetwork, form: str) -> Step:
 def learner(network: StepNetwork) -> Callable[..., None]:
     """Learnt rounding of the quantized network by a method, for a number of steps."""
     images = network.images()
+    # Weights are random: what they are changes no time, as all are between two values of the grid.
     model = network.module().eval()
     graph = fuse(capture(model, (images,)))
     formats = (WEIGHT_BITS, ACTIVATION_BITS)
+    # Without the search for terms, which is no part of a step.
     start = calibrated(graph, [(images[:CALIBRATION],)], (None,), formats, {}, warn=False)
     source = Source(Teacher(start.graph, None, "cpu"), images, unchanged)
 

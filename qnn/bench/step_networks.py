@@ -21,6 +21,7 @@ class DenseUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs + more, height, width)."""
+        # Normalised anew by each unit, so that the normalisation folds into no convolution.
         return torch.cat([x, self.conv(F.relu(self.bn(x)))], 1)
 
 
@@ -28,6 +29,7 @@ def densenet40() -> nn.Module:
     """DenseNet-40 of growth 12 (arXiv 1608.06993): (batch, 3, 32, 32) to (batch, 10)."""
     channels, growth, blocks, units = 16, 12, 3, 12
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, 1, 1, bias=False)]
+    # Forty layers: 36 units, the first convolution, two between blocks, and the last layer.
     for block in range(blocks):
         for _ in range(units):
             layers.append(DenseUnit(channels, growth))
@@ -46,6 +48,7 @@ class InvertedResidual(nn.Module):
         wide = inputs * widening
         wider = _normalised(inputs, wide, 1) if widening > 1 else ()
         between = _normalised(wide, wide, 3, stride, wide)
+        # The narrow end is linear: a clamp would lose what few channels hold.
         narrower = tuple(_normalised(wide, outputs, 1))[:-1]
         self.body = nn.Sequential(*wider, *between, *narrower)
         self.residual = stride == 1 and inputs == outputs

@@ -19,6 +19,7 @@ class SwiftConv(FloatConv):
     def of(conv: FloatConv) -> "SwiftConv":
         """The same layer, with its normalisation in its weights."""
         held = {field.name: getattr(conv, field.name) for field in fields(FloatConv) if field.init}
+        # In float64, so that each weight is rounded once, as are the student's.
         weight = conv.weight.double() * conv.scale
         bias = 0.0 if conv.bias is None else conv.bias.double()
         if conv.batchnorm is not None:
@@ -26,6 +27,7 @@ class SwiftConv(FloatConv):
             factor = norm.gamma.double() / (norm.var.double() + norm.eps).sqrt()
             weight = weight * factor[:, None, None, None]
             bias = (bias - norm.mean.double()) * factor + norm.beta.double()
+        # Without any, the convolution has one pass fewer.
         bias = bias.float() if isinstance(bias, Tensor) else None
         folded = {"weight": weight.float(), "bias": bias, "batchnorm": None, "scale": 1.0}
         return SwiftConv(**held | folded)

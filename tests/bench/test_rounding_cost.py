@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from qnn.bench import rounding_cost
-from qnn.bench.rounding_cost import FORMS, LEARNT, WARM_UP, Turns, compared
+from qnn.bench.rounding_cost import FORMS, LEARNT, WARM_UP, Laps, compared
 from qnn.bench.step_networks import STEP_NETWORKS, StepNetwork
 from qnn.cli.app import main
 
@@ -40,20 +40,20 @@ def test_networks_have_the_sizes_that_papers_give(name, parameters, outputs):
 
 def test_others_take_a_turn_after_each_step():
     ran = []
-    turns = Turns({"a": lambda: ran.append("a"), "b": lambda: ran.append("b")})
-    turns.begin()
+    laps = Laps({"a": lambda: ran.append("a"), "b": lambda: ran.append("b")})
+    laps.begin()
     for _ in range(WARM_UP + 2):
         ran.append("own")
-        turns.after("own")
+        laps.after("own")
     assert ran == ["own", "a", "b"] * (WARM_UP + 2)
-    found = turns.milliseconds()
+    found = laps.milliseconds()
     assert list(found) == ["own", "a", "b"]
     assert all(0 <= spent < 1000 for spent in found.values())
 
 
 def test_a_median_leaves_out_the_first_steps():
-    turns = Turns({}, {"own": [9.0, 9.0, 0.1, 0.3, 0.2]})
-    assert turns.milliseconds() == {"own": 200.0}
+    laps = Laps({}, {"own": [9.0, 9.0, 0.1, 0.3, 0.2]})
+    assert laps.milliseconds() == {"own": 200.0}
 
 
 def test_ratios_are_to_float_in_its_faster_format():
