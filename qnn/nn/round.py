@@ -146,10 +146,16 @@ def round_quantized(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
     device: torch.device | str = "cpu",
+    *,
+    method: str | None = None,
 ) -> None:
-    """Choose the codes of every layer that learns by the method that the plan names, in place.
+    """Choose the codes of every layer that learns, in place.
 
     Activations are quantized while the method looks for codes: it sees what evaluation sees.
+
+    Parameters
+    ----------
+    method : of ``qnn.quant.rounding.ROUNDINGS``; None: the one that the plan names
 
     Raises
     ------
@@ -158,8 +164,8 @@ def round_quantized(
     ValueError
         The method has no such options.
     """
-    method = rounding(quantized.plan.rounding)
-    settings = method.choose(options)
+    chosen = rounding(method or quantized.plan.rounding)
+    settings = chosen.choose(options)
     if not any(learn.learnable(quantized)):
         return
     entry = _Entry(learn.folded_copy(quantized)).requires_grad_(False).to(device)
@@ -189,7 +195,7 @@ def round_quantized(
         {key: quantized.type(name).scale for name, key in keys.items()},
         source.kinds,
     )
-    found = method.run(problem, settings, progress, checkpoint)
+    found = chosen.run(problem, settings, progress, checkpoint)
     for name, key in keys.items():
         conv = quantized.layer(name)
         bias = found.tuned.get(f"{key}.bias")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from qnn.nn.layers import QuantConv
 
-POSITIONS = 1 << 16  # of a layer's results that its moments are taken from, about
+POSITIONS = 1 << 17  # of a layer's results that its moments are taken from, about
 FEWEST = 16  # images that they are taken from, however large
 # Squares of so many in float64 take 512 MiB, and rounding needs some copies.
 MOST_INPUTS = 1 << 13  # of a sum, whose second moments are taken

@@ -138,7 +138,7 @@ def quantize(
         fixed = None if automatic_terms else terms
         if isinstance(terms, Budget):
             fixed = _budgeted(terms, network.calibrate(batches), batches, kinds)
-        quantized, start = automatic(source, fixed, auto, searched, rounded=rounding != "nearest")
+        quantized, start = automatic(source, fixed, auto, searched, rounding=rounding)
         if rounding in BLIND:
             return quantized
         terms = quantized.plan.channel_terms

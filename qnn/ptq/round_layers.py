@@ -70,7 +70,7 @@ def round_layers(
     for name, values, reals in beside_float(quantized, graph, images):
         if name in learned:
             chosen = done.get(name) or _choose(learned[name], reals, values)
-            _settle(learned[name], chosen)
+            settle(learned[name], chosen)
             keep(name, chosen)
 
 
@@ -112,8 +112,8 @@ def fitted_values(rows: GridRows, moments: Moments) -> Tensor:
     return fit_sums(rows, damped(moments.second, DAMPING), missing, SWEEPS)
 
 
-def _settle(conv: QuantConv, chosen: FittedLayer) -> None:
-    """Give a layer what was chosen, but for channels whose sums it does not fit."""
+def settle(conv: QuantConv, chosen: FittedLayer) -> None:
+    """Give a layer what was chosen for it, but for channels whose sums that does not fit."""
     nearest, bias = conv.indices(), conv.folded_bias()
     before = {name: value.clone() for name, value in conv.state_dict().items()}
     _set(conv, chosen)

@@ -13,24 +13,20 @@ from qnn.errors import CompileError
 from qnn.nn.learn import folded_copy
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.activations import Activations, choose_activations
+from qnn.ptq.auto.builder import Builder
 from qnn.ptq.auto.designs import designs_at
 from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.auto.search import Search
+from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
 from qnn.ptq.auto.told import told
 from qnn.ptq.calibrated import Calibrated
-from qnn.ptq.data import chunks, sample
+from qnn.ptq.data import chunks
 from qnn.ptq.equalise import equalise
 from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.tasks.kinds import TaskKind
-
-HELD_OUT = 1024  # images, at most, and half of all
-FITTED = 512  # images that weights are fitted to, at most
-# Of an input, 512 images of 128 x 128: the tensors of a few layers have to fit in memory.
-PIXELS = 1 << 23
-FEWEST = 32  # images that weights are fitted to, however large
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +53,7 @@ def automatic(
     options: Auto,
     checkpoint: Path | None = None,
     *,
-    rounded: bool = True,
+    rounding: str = "auto",
 ) -> tuple[QuantizedModel, Calibrated]:
     """The network with such terms, or the cheapest found that loses no more than the target.
 
@@ -65,7 +61,8 @@ def automatic(
     ----------
     terms : None: they are chosen
     checkpoint : a file that the search writes as it goes, and goes on from if it is there
-    rounded : whether layers are rounded in order, or to nearest
+    rounding : the method that the network is for; any but "nearest" is judged by layers that are
+        rounded in order, and "auto" alone lets their weights learn together
 
     Returns
     -------
@@ -79,11 +76,11 @@ def automatic(
         A signal asked the search to stop, and its state is in the checkpoint.
     """
     plain, images = _without_outliers(given, options.report)
-    fitted, held = _split(images)
-    whole = tuple(each[: _most_fitted(images)] for each in images)
-    out = HeldOut.of(plain.graph, held, given.kinds)
-    method = "auto" if rounded else "nearest"
-    with designs_at(checkpoint, _owner(method, given, plain, images, terms, options)) as designs:
+    split = Split.of(images, given.images)
+    out = HeldOut.of(plain.graph, split.held, given.kinds)
+    owner = _owner(rounding, given, plain, (*images, *split.lessons), terms, options)
+    rounded = rounding != "nearest"
+    with designs_at(checkpoint, owner) as designs:
         network, found = given.network, None
         if given.chooses_bits:
             found = _activations(given, images, out, options, designs)
@@ -92,11 +89,12 @@ def automatic(
         starts = {"as it is": plain}
         # Only what rounds layers in order makes use of channels that are alike.
         if rounded:
-            equal = equalise(network.graph, chunks([fitted]))
+            equal = equalise(network.graph, chunks([split.fitted]))
             starts["channels equalised"] = network.calibrate([images], equal, warn=False)
-        search = Search(starts, fitted, whole, out, options, designs, rounded)
+        builder = Builder(starts, split, out, designs, rounded)
+        search = Search(builder, options, learns=rounding == "auto")
         search.say(
-            f"auto: {len(fitted[0])} images to fit, {len(held[0])} held out, at most "
+            f"auto: {len(split.fitted[0])} images to fit, {len(split.held[0])} held out, at most "
             f"{search.seconds:.0f} s"
         )
         quantized, outcome = search.run(terms)
@@ -138,7 +136,7 @@ def _activations(given, images, out, options, designs) -> Activations:
 
 def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
     """The types on all images but those that cost the others their precision, and the images."""
-    images = sample(given.images, HELD_OUT + FITTED)
+    images = to_calibrate(given.images)
     while True:
         found = given.network.calibrate([images], warn=False)
         if not found.outliers:
@@ -177,19 +175,3 @@ def _parameters(graph) -> Iterator[Tensor]:
         held = conv.batchnorm
         norm = () if held is None else (held.gamma, held.beta, held.mean, held.var)
         yield from (part for part in (conv.weight, conv.bias, *norm) if part is not None)
-
-
-def _split(images) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Images that weights are fitted to, and those that judge; one image alone does both."""
-    count = len(images[0])
-    held = min(HELD_OUT, count // 2)
-    if not held:
-        return images, images
-    rest = tuple(each[held : held + _most_fitted(images)] for each in images)
-    return rest, tuple(each[:held] for each in images)
-
-
-def _most_fitted(images) -> int:
-    """How many images weights are fitted to, at most."""
-    pixels = max(each[0].numel() // each.shape[1] for each in images)
-    return min(FITTED, max(FEWEST, PIXELS // pixels))

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,16 @@ class Designs:
         """Take in a layer of a design."""
         self.layers.setdefault(key, {})[name] = chosen
         self._keep(f"layer '{name}'")
+
+    def whole(self, key: str, layers: dict[str, FittedLayer]) -> None:
+        """Take in all layers of a design."""
+        self.layers[key] = layers
+        self._keep(f"{len(layers)} layers")
+
+    def beside(self, name: str) -> Checkpoint | None:
+        """The file of a part of the search that keeps its own state; None where nothing is kept."""
+        kept = self.keeper.checkpoint
+        return None if kept is None else replace(kept, path=Path(f"{kept.path}.{name}"))
 
     def loss(self, key: str, loss: Loss) -> None:
         """Take in the loss of a design; layers of others but the best are not needed any more."""

@@ -3,17 +3,17 @@
 import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.activations import Activations
+from qnn.ptq.auto.builder import Builder, Sketch
 from qnn.ptq.auto.designs import Designs
-from qnn.ptq.auto.held_out import HeldOut, Loss
+from qnn.ptq.auto.held_out import Loss
 from qnn.ptq.auto.options import Auto, AutoResult
 from qnn.ptq.auto.path import Costs, Part, TermsPath, extended, path_of
 from qnn.ptq.auto.row_groups import RowGroups
@@ -23,7 +23,6 @@ from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice, greatest
 from qnn.ptq.plans import CLOSE_TERMS
-from qnn.ptq.round_layers import round_layers
 from qnn.ptq.sensitivity import sensitivity
 from qnn.quant.term_budget import Losses
 
@@ -33,6 +32,7 @@ NEAR = 1.02  # costs between which no further design is tried
 MARGIN = 0.9
 CLEARLY = 0.8  # of a distance: what is no better by chance, so that it is worth a change
 LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
+GAIN = 0.8  # what learning leaves of a loss, about
 SENSITIVE = 256  # images that moments are taken from where layers are tried alone
 
 
@@ -42,20 +42,13 @@ class Search:
 
     Members
     -------
-    starts : calibrated networks by what was done to them, the plain one first
-    images : (count, ...) of each input, which weights are fitted to
-    whole : those that the weights of the chosen design are fitted to at last
-    held : images that decide
-    rounded : whether layers are rounded in order, or to nearest
+    builder : makes and judges designs
+    learns : whether weights may learn together after they were rounded
     """
 
-    starts: Mapping[str, Calibrated]
-    images: tuple[Tensor, ...]
-    whole: tuple[Tensor, ...]
-    held: HeldOut
+    builder: Builder
     options: Auto
-    designs: Designs
-    rounded: bool = True
+    learns: bool = True
 
     def __post_init__(self):
         self._begun = self._told = time.monotonic()
@@ -68,15 +61,19 @@ class Search:
 
     @property
     def plain(self) -> Calibrated:
-        return next(iter(self.starts.values()))
+        return next(iter(self.builder.starts.values()))
+
+    @property
+    def designs(self) -> Designs:
+        return self.builder.designs
 
     @property
     def target(self) -> float:
-        return self.options.target_for(self.held.kinds)
+        return self.options.target_for(self.builder.held.kinds)
 
     @property
     def unit(self) -> str:
-        return self.held.unit
+        return self.builder.held.unit
 
     def say(self, text: str) -> None:
         """Tell of a step that has just ended."""
@@ -84,59 +81,42 @@ class Search:
         self.options.report(f"{text} ({now - self._told:.1f} s)")
         self._told = now
 
+    def left(self) -> float:
+        """Seconds of the budget that are left; none is below 0."""
+        return max(0.0, self.seconds - (time.monotonic() - self._begun))
+
     def _late(self) -> bool:
-        return time.monotonic() - self._begun > self.seconds
+        return not self.left()
 
     def prepared(self, terms: ChannelChoice) -> Calibrated:
         """Of the calibrated networks the one whose answers are nearest with such terms."""
-        found, best = {}, next(iter(self.starts))
-        for name in self.starts:
-            found[name] = self.loss(name, terms)
+        found, best = {}, next(iter(self.builder.starts))
+        for name in self.builder.starts:
+            found[name] = self._loss(Sketch(name, terms))
             if found[name].distance < CLEARLY * found[best].distance:
                 best = name
-            self.designs.best = _key(best, terms)
+            self.designs.best = Sketch(best, terms).key
         for name, loss in found.items():
             self.say(f"{name}: loses {loss} {self.unit}{', kept' if name == best else ''}")
-        self._name, self.start = best, self.starts[best]
-        return self.starts[best]
-
-    def loss(self, name: str, terms: ChannelChoice) -> Loss:
-        """What the design loses, from the start of such a name."""
-        key = _key(name, terms)
-        # After an interruption, designs that were judged before are not built again.
-        if key not in self.designs.losses:
-            self.designs.loss(key, self.held.loss(self.build(name, terms)))
-        return self.designs.losses[key]
-
-    def build(self, name: str, terms: ChannelChoice, *, whole: bool = False) -> QuantizedModel:
-        """The design's network, with its weights rounded on few images, or on the whole of them."""
-        start, key = self.starts[name], _key(name, terms) + " whole" * whole
-        quantized = start.build(terms, "auto" if self.rounded else "nearest")
-        if self.rounded:
-            round_layers(
-                quantized,
-                start.graph,
-                self.whole if whole else self.images,
-                self.designs.layers.get(key, {}),
-                lambda layer, chosen: self.designs.layer(key, layer, chosen),
-            )
-        return quantized
+        self._name, self.start = best, self.builder.starts[best]
+        return self.start
 
     def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:
         """The network with such terms, or with the cheapest that were found."""
         start = self.prepared(1 if terms is None else terms)
         one = start.build(1, "auto")
         # What no number of terms can take back.
-        floor = self.held.loss(folded_copy(one))
+        floor = self.builder.held.loss(folded_copy(one))
         self.say(f"activations alone lose {floor} {self.unit}")
         costs = self._costs(start, one, 1 if terms is None else greatest(terms))
-        if terms is None:
-            terms = self._cheapest(one, costs)
-        loss = self.loss(self._name, terms)
+        design = self._cheapest(one, costs) if terms is None else Sketch(self._name, terms)
+        # What loses no more than it may needs to be no better, unless it is all that was asked for.
+        if terms is not None or self._loss(design).lost > self.target:
+            design = self._improved(design)
+        loss = self._loss(design)
         # Networks of the search are not kept, as many of a large one would not fit in memory. Where
         # images are few, those that have judged are worth more now that nothing is to be judged.
-        more = len(self.whole[0]) > len(self.images[0])
-        quantized = self.build(self._name, terms, whole=more)
+        quantized = self.builder.build(design, whole=self.builder.images.has_more)
         shares = {name: found[1].tolist() for name, found in self.shares.items()}
         relative = self._relative_cost(quantized, costs)
         chosen = quantized.plan.channel_terms
@@ -145,15 +125,34 @@ class Search:
             chosen, loss, self.target, relative, self.losses, shares, activations
         )
 
-    def _cheapest(self, one, costs) -> ChannelChoice:
-        low, high = (0, self.loss(self._name, 1)), None
+    def _loss(self, design: Sketch) -> Loss:
+        """What a design loses that needs no learning, or has learnt."""
+        loss = self.builder.loss(design)
+        assert loss is not None, design
+        return loss
+
+    def _improved(self, design: Sketch) -> Sketch:
+        """The design with weights that learn together, if its answers then are nearer."""
+        learnt = replace(design, learnt=True)
+        loss = self.builder.loss(learnt, self.left()) if self.learns and self.products else None
+        if loss is None:
+            return design
+        nearer = loss.distance < self._loss(design).distance
+        if nearer:
+            self.designs.best = learnt.key
+        self.say(f"all weights learn together: loses {loss} {self.unit}{', kept' * nearer}")
+        return learnt if nearer else design
+
+    def _cheapest(self, one, costs) -> Sketch:
+        first = Sketch(self._name, 1)
+        low, high = (0, self._loss(first)), None
         if low[1].lost <= self.target or not self.products:
-            return 1
+            return first
         # Only now: many networks need no more than one term.
         groups, path = self._path(one, costs)
 
-        def loss_at(step):
-            return self.loss(self._name, groups.terms(path.terms(step)))
+        def at(step, learnt=False):
+            return Sketch(self._name, groups.terms(path.terms(step)), learnt)
 
         tried = [low]
         for _ in range(PROBES):
@@ -162,21 +161,40 @@ class Search:
             if top - low[0] < (1 if high is None else 2) or near or self._late():
                 break
             step = self._next(path, low, high, top)
-            loss = loss_at(step)
-            cost = path.costs[step] / (path.costs[0] or 1.0)
-            self.say(f"{cost:.2f} of the cost of one term: loses {loss} {self.unit}")
+            loss = self._loss(at(step))
+            self.say(f"{self._cost_at(path, step)}: loses {loss} {self.unit}")
             tried.append((step, loss))
             if loss.lost <= self.target:
                 high = (step, loss)
-                self.designs.best = _key(self._name, groups.terms(path.terms(step)))
+                self.designs.best = at(step).key
             else:
                 low = (step, loss)
         if high is not None:
-            return groups.terms(path.terms(high[0]))
+            return self._learnt(path, at, high)
         # Out of time, most terms are the surest. Else nothing reaches the target, and more terms
         # than bring the least loss, but for chance, would be spent for nothing.
-        step = len(path.more) if self._late() else _least_loss(tried)
-        return groups.terms(path.terms(step))
+        return at(len(path.more) if self._late() else _least_loss(tried))
+
+    def _learnt(self, path: TermsPath, at: Callable[..., Sketch], high) -> Sketch:
+        """A cheaper design than the one found, whose weights learn together; or that one."""
+        top, loss = high
+        wanted = path.losses[top] * MARGIN * self.target / (max(loss.lost, LEAST) * GAIN)
+        step = next((k for k in range(top) if path.losses[k] <= wanted), top)
+        near = path.costs[top] < NEAR * path.costs[step]
+        found = None
+        if self.learns and not near and not self._late():
+            found = self.builder.loss(at(step, learnt=True), self.left())
+        if found is None:
+            return at(top)
+        cost = self._cost_at(path, step)
+        self.say(f"{cost}, all weights learn together: loses {found} {self.unit}")
+        if found.lost > self.target:
+            return at(top)
+        self.designs.best = at(step, learnt=True).key
+        return at(step, learnt=True)
+
+    def _cost_at(self, path: TermsPath, step: int) -> str:
+        return f"{path.costs[step] / (path.costs[0] or 1.0):.2f} of the cost of one term"
 
     def _next(self, path: TermsPath, low, high, top) -> int:
         """The step of the path to try: the first that should lose no more than the target."""
@@ -193,9 +211,9 @@ class Search:
     def _path(self, one, costs) -> tuple[RowGroups, TermsPath[Part]]:
         """What gets terms together, and in which order."""
         # Of sums at few places, what is fitted to some images says little of those images.
-        half = len(self.images[0]) // 2
-        fitted = tuple(each[: min(half, SENSITIVE) or 1] for each in self.images)
-        others = tuple(each[half:] for each in self.images)
+        half = len(self.builder.images.fitted[0]) // 2
+        fitted = tuple(each[: min(half, SENSITIVE) or 1] for each in self.builder.images.fitted)
+        others = tuple(each[half:] for each in self.builder.images.fitted)
         tried = functools.cache(lambda: trials(one, self.start.graph, fitted))
         self.losses = self._sensitivity(one, others, tried)
         self.shares = self._row_shares(one, others, tried)
@@ -207,7 +225,7 @@ class Search:
 
     def _sensitivity(self, one, images, tried) -> Losses:
         def measured():
-            found = sensitivity(one, images, self.held.kinds, tried())
+            found = sensitivity(one, images, self.builder.held.kinds, tried())
             bits = {name: conv.plan.weight_bits for name, conv in learnable(one)}
             # JSON has texts as keys.
             return {
@@ -221,7 +239,7 @@ class Search:
 
     def _row_shares(self, one, images, tried) -> Shares:
         def measured():
-            found = row_shares(one, images, self.held.kinds, tried())
+            found = row_shares(one, images, self.builder.held.kinds, tried())
             return {
                 name: {str(k): v.tolist() for k, v in each.items()} for name, each in found.items()
             }
@@ -265,8 +283,3 @@ def _least_loss(tried: Sequence[tuple[int, Loss]]) -> int:
     """The first step of those tried whose loss is the least, within its standard error."""
     best = min((loss for _, loss in tried), key=lambda loss: loss.lost)
     return min(step for step, loss in tried if loss.lost <= best.lost + (best.error or 0.0))
-
-
-def _key(name: str, terms: ChannelChoice) -> str:
-    text = str(terms) if isinstance(terms, int) else repr(sorted(terms.items()))
-    return f"{name} {text}"

@@ -249,7 +249,9 @@ def test_rows_that_were_found_are_taken_where_they_are_given(by_rows):
     quantized, result, _ = by_rows
     model, images = classifier()
     again, told, _ = searched(model, images, terms=dict(result.terms), costs=cycles_on("test"))
-    assert same(quantized, again)
+    # Of terms that are given, weights learn together where that brings answers nearer.
+    assert told.loss.distance <= result.loss.distance
+    assert again.plan.channel_terms == quantized.plan.channel_terms
     assert told.cost == result.cost
     gptq = searched(model, images, target=0.1, costs=cycles_on("test"), rounding="gptq")[0]
     assert gptq.plan.channel_terms == dict(result.terms)

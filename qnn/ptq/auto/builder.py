@@ -1,0 +1,123 @@
+"""Designs of a network are built and judged: what a search knows of each, and how it is made."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from qnn.nn.learn import learnable
+from qnn.nn.model import QuantizedModel
+from qnn.ptq.auto.designs import Designs
+from qnn.ptq.auto.held_out import HeldOut, Loss
+from qnn.ptq.auto.learn import learn
+from qnn.ptq.auto.split import Split
+from qnn.ptq.calibrated import Calibrated
+from qnn.ptq.formats import ChannelChoice
+from qnn.ptq.round_layers import FittedLayer, round_layers, settle
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A design on paper: one way to quantize the network.
+
+    Members
+    -------
+    start : the name of the calibrated network that it is built from
+    terms : of each layer
+    learnt : whether all weights learn together after they were rounded
+    """
+
+    start: str
+    terms: ChannelChoice
+    learnt: bool = False
+
+    @property
+    def key(self) -> str:
+        """Another one for another design."""
+        terms = self.terms
+        text = str(terms) if isinstance(terms, int) else repr(sorted(terms.items()))
+        return f"{self.start} {text}" + " learnt" * self.learnt
+
+
+@dataclass(eq=False)
+class Builder:
+    """What builds designs.
+
+    Members
+    -------
+    starts : calibrated networks by what was done to them, the plain one first
+    images : by what they are for
+    held : those that judge, with the float network's answers
+    designs : what is known already
+    rounded : whether layers are rounded in order, or to nearest
+    """
+
+    starts: Mapping[str, Calibrated]
+    images: Split
+    held: HeldOut
+    designs: Designs
+    rounded: bool = True
+
+    def loss(self, design: Sketch, seconds: float = math.inf) -> Loss | None:
+        """What the design loses on images held out; None: it should learn and could not.
+
+        Parameters
+        ----------
+        seconds : that learning may take
+        """
+        # After an interruption, designs that were judged before are not built again.
+        if design.key not in self.designs.losses:
+            quantized = self.build(design, seconds=seconds)
+            if quantized is None:
+                return None
+            self.designs.loss(design.key, self.held.loss(quantized))
+        return self.designs.losses[design.key]
+
+    def build(
+        self, design: Sketch, *, whole: bool = False, seconds: float = math.inf
+    ) -> QuantizedModel | None:
+        """The design's network, with its weights rounded on few images, or on the whole of them.
+
+        None where it should learn and could not.
+        """
+        start = self.starts[design.start]
+        if not self.rounded:
+            return start.build(design.terms, "nearest")
+        return (
+            self._learnt(design, whole, seconds) if design.learnt else self._rounded(design, whole)
+        )
+
+    def _rounded(self, design, whole):
+        start, key = self.starts[design.start], _kept_as(design, whole)
+        quantized = start.build(design.terms, "auto")
+        round_layers(
+            quantized,
+            start.graph,
+            self.images.whole if whole else self.images.fitted,
+            self.designs.layers.get(key, {}),
+            lambda layer, chosen: self.designs.layer(key, layer, chosen),
+        )
+        return quantized
+
+    def _learnt(self, design, whole, seconds):
+        start, key = self.starts[design.start], _kept_as(design, whole)
+        chosen = self.designs.layers.get(key)
+        if chosen is None:
+            quantized = self._rounded(replace(design, learnt=False), whole)
+            images = self.images.whole if whole and self.images.has_more else self.images.lessons
+            kinds, kept = self.held.kinds, self.designs.beside("learnt")
+            if not learn(quantized, start, images, kinds, seconds, kept):
+                return None
+            chosen = {
+                name: FittedLayer(conv.indices(), conv.weight_exponent.clone(), conv.folded_bias())
+                for name, conv in learnable(quantized)
+            }
+            self.designs.whole(key, chosen)
+        # Also where it has just been learnt: what comes out is the same after an interruption.
+        quantized = start.build(design.terms, "auto")
+        for name, conv in learnable(quantized):
+            settle(conv, chosen[name])
+        return quantized
+
+
+def _kept_as(design, whole):
+    return design.key + " whole" * whole

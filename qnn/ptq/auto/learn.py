@@ -1,0 +1,97 @@
+"""The weights and biases of a design learn together, so that it answers as the float network does.
+
+Layers that were rounded in order have each taken back what was lost before them. What is lost
+behind them, only the whole network can tell.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from qnn.nn.model import QuantizedModel
+from qnn.nn.round import Source, round_quantized
+from qnn.ptq.calibrated import Calibrated
+from qnn.ptq.teacher import Teacher
+from qnn.quant.rounding.checkpoint import Checkpoint
+from qnn.quant.rounding.latent import Latent
+from qnn.tasks.kinds import TaskKind
+
+# Chosen by images held out of the training or calibration data of ResNet-8, DS-CNN and VWW's
+# MobileNetV1, of one term. More steps gain little, and from a thousand on they lose again.
+OPTIONS = Latent(steps=200, batch=64, rate=3e-3, temperature=4.0, inner_weight=5.0)
+BATCH_PIXELS = 1 << 20  # of the images of a step, at most: 64 of 128 x 128
+FEWEST = 8  # images of a step, however large
+TIMED = 3  # steps that tell how long all of them will take
+
+
+class _TooLong(Exception):
+    """All steps would take longer than there is time."""
+
+
+@dataclass(eq=False)
+class _Watch:
+    """Hears of each step, and ends what would take more than so many ``seconds``."""
+
+    seconds: float
+    begun: float = field(default_factory=time.monotonic)
+    first: int | None = None  # step that was heard of first; after an interruption not the first
+
+    def __call__(self, step: int, steps: int, _share: float) -> None:
+        if self.first is None:
+            # From its end on: before it, tables and kernels are made once.
+            self.first, self.begun = step, time.monotonic()
+        done, left = step - self.first, steps - step
+        spent = time.monotonic() - self.begun
+        if done >= TIMED and spent / done * (done + left) > self.seconds:
+            raise _TooLong
+
+
+def learn(
+    quantized: QuantizedModel,
+    start: Calibrated,
+    images: tuple[Tensor, ...],
+    kinds: Sequence[TaskKind],
+    seconds: float,
+    checkpoint: Checkpoint | None = None,
+) -> bool:
+    """Let the weights learn on their grids, and the biases beside them, in place.
+
+    Parameters
+    ----------
+    start : what ``quantized`` was built from
+    images : (count, ...) of each input, what the float model takes
+    kinds : what each output is for
+    seconds : that it may take
+    checkpoint : is gone on from if it is there, and removed in the end
+
+    Returns
+    -------
+    Whether it learnt: else ``quantized`` is as it was, because it has several inputs, or because
+    there is too little time
+    """
+    if len(images) > 1:
+        return False
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    source = Source(Teacher(start.graph, None, device), images[0], kinds=tuple(kinds))
+    pixels = images[0][0].numel() // images[0].shape[1]
+    batch = min(OPTIONS.batch, max(FEWEST, BATCH_PIXELS // pixels), len(images[0]))
+    try:
+        round_quantized(
+            quantized,
+            source,
+            replace(OPTIONS, batch=batch),
+            _Watch(seconds),
+            checkpoint,
+            device,
+            method="latent",
+        )
+        learnt = True
+    except _TooLong:
+        learnt = False
+    # An interruption leaves it, as it has what was learnt so far.
+    if checkpoint is not None:
+        checkpoint.path.unlink(missing_ok=True)
+    return learnt

@@ -1,0 +1,63 @@
+"""Images by what they are for, as a search of any number of them has them."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qnn.ptq.auto import split as splitting
+from qnn.ptq.auto.split import Split, to_calibrate
+
+
+def numbered(count, height=1, width=1):
+    """Images that are told apart by their value, from 1 on."""
+    return (torch.arange(1.0, count + 1)[:, None, None, None].expand(count, 1, height, width),)
+
+
+def numbers(images):
+    return set(images[0][:, 0, 0, 0].tolist())
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 12_000))
+def test_what_judges_is_fitted_to_nothing(count):
+    images = numbered(count)
+    calibrated = to_calibrate(images)
+    split = Split.of(calibrated, images)
+    held, fitted, lessons = (numbers(each) for each in (split.held, split.fitted, split.lessons))
+    assert len(calibrated[0]) == min(count, splitting.CALIBRATED)
+    assert held <= numbers(calibrated)
+    assert fitted <= lessons
+    if count == 1:
+        assert held == fitted == lessons
+        return
+    assert held.isdisjoint(lessons)
+    assert len(held) == min(splitting.HELD_OUT, len(calibrated[0]) // 2)
+    assert len(fitted) == min(splitting.FITTED, len(lessons))
+    # Where all fit, all are used in the end.
+    few = count <= splitting.FITTED
+    assert split.has_more == (few or len(split.whole[0]) > len(fitted))
+    assert not few or numbers(split.whole) == numbers(images)
+
+
+def test_weights_learn_from_no_image_that_reaches_further():
+    images = numbered(4000)
+    calibrated = to_calibrate(images)
+    plain = numbers(Split.of(calibrated, images).lessons)
+    spoilt = min(plain - numbers(calibrated))
+    reaching = (torch.where(images[0] == spoilt, -9000.0, images[0]),)
+    assert numbers(Split.of(calibrated, reaching).lessons) == plain - {spoilt}
+
+
+@pytest.mark.parametrize(
+    ("side", "most"), [(1, splitting.FITTED), (128, 512), (4096, splitting.FEWEST)]
+)
+def test_large_images_are_fewer(side, most):
+    images = torch.empty(5000, 3, side, side, device="meta")
+    assert splitting._most_fitted((images,)) == most
+
+
+def test_so_many_values_are_learnt_from(monkeypatch):
+    images = numbered(4000)
+    monkeypatch.setattr(splitting, "LESSON_VALUES", 2000)
+    assert len(Split.of(to_calibrate(images), images).lessons[0]) <= 2000 - 1536 + 768
