@@ -77,6 +77,7 @@ def _measure(run, defined, task, place, bar):
         activation_bits=run.activation_bits,
         terms=run.terms,
         mean_terms=applied.mean_terms,
+        cycles=applied.cycles,
         seed=run.seed,
         steps=applied.steps,
         seconds=round(work.clock.seconds, 2),

@@ -69,9 +69,13 @@ def integer_accuracy(
     return found["accuracy"]
 
 
-# MLPerf Tiny's performance sets are all there is of their data: every second image is learnt from,
-# without labels, and the others test.
-TINY = {"dscnn": shared.tiny_kws, "mobilenetv1_vww": shared.tiny_vww}
+# MLPerf Tiny's performance sets, and a sample of ImageNet, are all there is of their data: every
+# second image is learnt from, without labels, and the others test.
+HALVED = {
+    "dscnn": shared.tiny_kws,
+    "mobilenetv1_vww": shared.tiny_vww,
+    "mobilenetv1": shared.imagenet_sample,
+}
 
 
 def image_task(name: str, folder: Path | None) -> ImageTask:
@@ -81,8 +85,8 @@ def image_task(name: str, folder: Path | None) -> ImageTask:
         return ImageTask(trained_digits_cnn(data), ZOO[name], data)
     folder = shared.needed(folder, name)
     model = load_model(name, shared.checkpoint(folder, name))
-    if name in TINY:
-        x, y = TINY[name](folder)
+    if name in HALVED:
+        x, y = HALVED[name](folder)
         return ImageTask(model, ZOO[name], Dataset(x[::2], y[::2], x[1::2], y[1::2]))
     data = Dataset(*shared.cifar10_train(folder), *shared.cifar10_test(folder))
     return ImageTask(model, ZOO[name], data)

@@ -20,7 +20,7 @@ from qnn.nn.module_terms import choose_module_terms
 from qnn.nn.round import round_module
 from qnn.nn.training import Recipe, train
 from qnn.nn.zoo import ZooModel
-from qnn.ptq.auto.options import Auto
+from qnn.ptq.auto.options import Auto, AutoResult
 from qnn.ptq.quantize import quantize
 from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, rounding
@@ -68,6 +68,7 @@ class Applied:
     steps : that the method may take; it may end earlier
     codes_before : counts of the codes of the nearest values
     mean_terms : of all products; of a language model, of all weights
+    cycles : of terms that were chosen, over those of one term
     codes_after : of any module; None of a quantized network, which has them itself
     """
 
@@ -75,6 +76,7 @@ class Applied:
     steps: int
     codes_before: list[int]
     mean_terms: float | None = None
+    cycles: float | None = None
     codes_after: list[int] | None = None
 
 
@@ -146,7 +148,8 @@ def apply_to_module(
     before, after = (
         _module_codes(each, model, terms, run.weight_bits) for each in (model, rounded)
     )
-    return Applied(rounded, _steps(run, len(names)), before, _mean_terms(model, terms), after)
+    mean = _mean_terms(model, terms)
+    return Applied(rounded, _steps(run, len(names)), before, mean, codes_after=after)
 
 
 def _module_codes(model, original, terms, bits) -> list[int]:
@@ -169,13 +172,14 @@ def _mean_terms(model, terms) -> float:
 
 
 def _rounded_images(run, model, entry, data, work):
+    outcomes: list[AutoResult] = []
     with work.clock.running():
         quantized = _quantized(
             run,
             model,
             entry,
             data,
-            **_of_method(run, data),
+            **_of_method(run, data, outcomes.append),
             checkpoint=work.checkpoint,
             progress=work.progress,
         )
@@ -185,17 +189,23 @@ def _rounded_images(run, model, entry, data, work):
     nearest = _quantized(run, model, entry, data, **more) if other else quantized
     layers = sum(1 for _ in learnable(quantized))
     counts = codes.of_model(nearest)
-    return Applied(quantized, _steps(run, layers), counts, quantized.plan.mean_terms)
+    cycles = outcomes[0].cost if outcomes and run.terms is None else None
+    return Applied(quantized, _steps(run, layers), counts, quantized.plan.mean_terms, cycles)
 
 
-def _of_method(run, data):
-    """What ``quantize`` is told of the run's method."""
+def _of_method(run, data, outcome):
+    """What ``quantize`` is told of the run's method; ``outcome`` hears of what was chosen."""
     how = run.how
     if how.method == "auto":
         return {
             "rounding": "auto",
             "terms": "auto" if run.terms is None else run.terms,
-            "auto": Auto(costs=cycles_on("reference"), report=lambda _line: None),
+            # Of terms that are given, codes may be of a width that the array does not have.
+            "auto": Auto(
+                costs=cycles_on("reference") if run.terms is None else None,
+                report=lambda _line: None,
+                outcome=outcome,
+            ),
         }
     return {
         "rounding": how.method,
@@ -214,9 +224,11 @@ def _steps(run, layers):
 
 def _quantized(run, model, entry, data, **more) -> QuantizedModel:
     told = {"rounding": "nearest", "terms": run.terms} | more
+    # The others have data of their own to learn from.
+    count = run.how.samples if run.how.method == "auto" else CALIBRATION
     return quantize(
         model,
-        data.x_train[:CALIBRATION],
+        data.x_train[:count],
         weight_bits=run.weight_bits,
         activation_bits=run.activation_bits,
         mean=entry.mean,

@@ -21,6 +21,8 @@ class Result:
     float_perplexity, test_perplexity : of a language model, on ``test_tokens``
     terms : None where they were chosen layer by layer
     mean_terms : of all products
+    cycles : of the layers on the reference array, over those with one term everywhere; None where
+        terms were given
     steps : that the method may take; it may end earlier. DiscQuant's are those of its search: those
         of the method that it starts from, and of biases alone, are in the definition
     seconds : of the method; evaluation is apart
@@ -40,6 +42,7 @@ class Result:
     steps: int
     seconds: float
     mean_terms: float | None = None
+    cycles: float | None = None
     float_accuracy: float | None = None
     test_accuracy: float | None = None
     test_images: int | None = None

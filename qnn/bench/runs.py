@@ -190,12 +190,15 @@ AUTOMATIC = tuple(
     TableRun(
         group="Without a word, and by the same way with one term",
         model=model,
-        how=Rounding(method="auto", samples=CALIBRATION, bias_correction=None),
-        weight_bits=3,
+        how=Rounding(method="auto", samples=IMAGES, bias_correction=None),
+        weight_bits=bits,
         terms=terms,
     )
-    for model in ("resnet20", "resnet56", "resnet8", "dscnn", "mobilenetv1_vww")
-    for terms in (None, 1)
+    for model, bits, terms in (
+        *product(("resnet20", "resnet56", "resnet8"), (3,), (None, 1)),
+        *product(("dscnn", "mobilenetv1_vww", "mobilenetv1"), (3,), (None, 1)),
+        ("resnet20", 4, 1),
+    )
 )
 # In the order of the table.
 RUNS = AUTOMATIC + ROUNDED + TRAINED + COMPARED + DUEL + UNTUNED + TINY + LANGUAGE

@@ -1,10 +1,13 @@
 """The folder of data and trained weights that benchmarks read, each set as the networks take it."""
 
+import io
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from qnn.array_file import ArrayFileError, open_arrays
@@ -92,6 +95,27 @@ def tiny_vww(folder: Path) -> tuple[Tensor, Tensor]:
     """MLPerf Tiny's 1000 visual wake words, (count, 3, 96, 96) uint8, and labels."""
     delta, labels = _arrays(_file(folder, "tiny_vww01.npz"), "x_delta", "y")
     return _images(delta), torch.from_numpy(labels.astype(np.int64))
+
+
+def imagenet_sample(folder: Path) -> tuple[Tensor, Tensor]:
+    """500 images of ImageNet's training set, (count, 3, 224, 224) uint8, and labels.
+
+    Raises
+    ------
+    ModelError
+        An image cannot be read.
+    """
+    path = _file(folder, "imagenet_sample.npz")
+    bytes_of_all, offsets, labels = _arrays(path, "jpeg", "offset", "y")
+    try:
+        images = [
+            np.asarray(Image.open(io.BytesIO(bytes_of_all[start:stop].tobytes())).convert("RGB"))
+            for start, stop in pairwise(offsets)
+        ]
+    except OSError as error:
+        raise ModelError(f"data {path} cannot be read: {error}; copy it again") from error
+    images = torch.from_numpy(np.stack(images)).movedim(3, 1).contiguous()
+    return images, torch.from_numpy(labels.astype(np.int64))
 
 
 def stories(folder: Path) -> list[Tensor]:

@@ -71,7 +71,8 @@ def _row(seeds):
 
 def _terms(result):
     if result.terms is None:
-        return "" if result.mean_terms is None else f", {result.mean_terms:.2f} terms on average"
+        mean = "" if result.mean_terms is None else f", {result.mean_terms:.2f} terms on average"
+        return mean if result.cycles is None else f"{mean}, {result.cycles:.2f} x the cycles of one"
     return f", {result.terms} terms" if result.terms > 1 else ""
 
 
