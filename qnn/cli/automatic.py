@@ -96,13 +96,16 @@ class Automatic:
             "cost_of": "products" if self.config is None else "cycles",
         }
 
-    def advice(self, out: Path, inputs: int, options: Mapping[str, str | None]) -> str | None:
+    def advice(
+        self, out: Path, inputs: int, chooses: bool, options: Mapping[str, str | None]
+    ) -> str | None:
         """What reaches a target that was missed; None where it was not.
 
         Parameters
         ----------
         out : the quantized model
         inputs : of the network
+        chooses : whether terms were chosen; where they were given, more of them are the surest way
         options : of the command that training takes too, by name; None where they were not given
         """
         if not self.found() or self.outcome.reached:
@@ -112,12 +115,14 @@ class Automatic:
         if activations is not None and not activations.suffice(target):
             alone = activations.losses[activations.bits]
             missed += f", {alone} by {activations.bits}-bit activations (--activation-bits auto)"
+        if not chooses:
+            missed += "; let it choose the terms (--terms auto)"
         if inputs > 1:
             return (
                 f"{missed}; qnn train takes networks of one input, and this one has {inputs}: give "
-                f"more --terms or --activation-bits"
+                f"more --activation-bits"
             )
         given = [part for option in options.items() if option[1] is not None for part in option]
         trained = out.with_stem(f"{out.stem}_trained")
         command = shlex.join(["qnn", "train", str(out), *given, "-o", str(trained)])
-        return f"{missed}; train on the grid: {command}"
+        return f"{missed}; {'' if chooses else 'or '}train on the grid: {command}"

@@ -225,7 +225,7 @@ def quantize(
     most_terms = max(result["terms"].values(), default=1)
     inputs = len(quantized.plan.network_inputs)
     learning = {"--data": data, "--layout": layout, "--task": task}
-    result["advice"] = search.advice(out, inputs, learning) or advised(
+    result["advice"] = search.advice(out, inputs, chooses, learning) or advised(
         result, most_terms, rounding, bias_correction, search.target if chooses else None
     )
     if as_json:

@@ -134,16 +134,21 @@ def test_advice_is_quoted_for_a_shell_and_of_networks_that_training_takes():
     search = Automatic(None, "auto")
     search.options.outcome(AutoResult({}, Loss(1.5, 0.25, 0.1), 0.5, 1.0, {}))
     path, options = Path("my models/m.safetensors"), {"--data": "$x.npz", "--task": None}
-    assert search.advice(path, 1, options) == (
+    assert search.advice(path, 1, True, options) == (
         "the target of 0.5 is missed: 1.50 +- 0.25 is lost; train on the grid: qnn train "
         "'my models/m.safetensors' --data '$x.npz' -o 'my models/m_trained.safetensors'"
     )
-    assert search.advice(path, 2, options) == (
+    assert search.advice(path, 2, True, options) == (
         "the target of 0.5 is missed: 1.50 +- 0.25 is lost; qnn train takes networks of one input, "
-        "and this one has 2: give more --terms or --activation-bits"
+        "and this one has 2: give more --activation-bits"
+    )
+    assert search.advice(path, 1, False, {}) == (
+        "the target of 0.5 is missed: 1.50 +- 0.25 is lost; let it choose the terms (--terms "
+        "auto); or train on the grid: qnn train 'my models/m.safetensors' -o "
+        "'my models/m_trained.safetensors'"
     )
     search.options.outcome(AutoResult({}, Loss(0.5, 0.25, 0.1), 0.5, 1.0, {}))
-    assert search.advice(path, 2, options) is None
+    assert search.advice(path, 2, True, options) is None
 
 
 def test_one_image_has_an_expected_loss_without_an_error(qnn, trained, tmp_path):
