@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture, input_counts
 from qnn.frontend.check import check
@@ -23,14 +22,13 @@ from qnn.nn.round import Augment, Source, round_quantized
 from qnn.ptq.auto.activations import USUAL_BITS
 from qnn.ptq.auto.automatic import Subject, automatic
 from qnn.ptq.auto.options import Auto
+from qnn.ptq.check_options import check_formats, check_rounding, check_searched
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
-from qnn.ptq.formats import ChannelChoice, Choice, check_choice, check_number
+from qnn.ptq.formats import ChannelChoice, Choice
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
 from qnn.ptq.uncalibrated import Uncalibrated
-from qnn.quant import rounding as roundings
-from qnn.quant.pow2 import TERMS
 from qnn.quant.rounding import Checkpoint, Progress
 from qnn.tasks.outputs import Asked, find_tasks, fitting
 
@@ -108,12 +106,17 @@ def quantize(
         A format or method that does not exist.
     """
     _check_model(model)
-    _check_formats(weight_bits, activation_bits, terms)
-    _check_activations(activation_bits, rounding, terms)
+    check_formats(weight_bits, activation_bits, terms)
+    check_searched(rounding, terms, activation_bits, {"target": target, "seconds": seconds})
     asked = {"target": target, "seconds": seconds}
     auto = replace(auto or Auto(), **{k: v for k, v in asked.items() if v is not None})
-    _check_rounding(rounding, rounding_options, rounding_data, augment, bias_correction)
-    _check_correction(rounding, terms, bias_correction)
+    learns_by = {
+        "rounding_options": rounding_options,
+        "rounding_data": rounding_data,
+        "augment": augment,
+        "bias_correction": bias_correction,
+    }
+    check_rounding(rounding, terms, learns_by)
     counts = _input_counts(model)
     data = listed(data)
     given = batches_of(data, counts)
@@ -196,64 +199,12 @@ def _budgeted(budget, start, batches, kinds):
     return budget.choose(start.build(1, "nearest"), joined(batches), kinds)
 
 
-def _check_rounding(rounding, options, data, augment, bias_correction):
-    if rounding != "auto":
-        roundings.rounding(rounding).choose(options)
-        return
-    for name, given in (
-        ("rounding_options", options),
-        ("rounding_data", data),
-        ("augment", augment),
-        ("bias_correction", bias_correction),
-    ):
-        if given is not None:
-            raise ValueError(
-                f"quantize needs no {name} with rounding='auto', which has biases and data of its "
-                f"own, not {given if isinstance(given, bool) else 'some'}; choose another rounding"
-            )
-
-
-def _check_correction(rounding, terms, bias_correction):
-    if rounding == "nearest" and terms == "auto" and bias_correction:
-        raise ValueError(
-            "quantize needs no bias_correction with rounding='nearest' and terms='auto', which are "
-            "chosen without one; give terms, or choose another rounding"
-        )
-
-
 def _check_model(model):
     float_module = isinstance(model, nn.Module) and not isinstance(model, QuantizedModel)
     if not float_module and not isinstance(model, FloatGraph | ExportedProgram):
         raise TypeError(
             f"quantize needs a float model, an nn.Module, not {type(model).__name__}; give the "
             f"network itself"
-        )
-
-
-def _check_formats(weight_bits, activation_bits, terms):
-    if isinstance(weight_bits, Budget):
-        raise TypeError(
-            "quantize needs weight_bits as a number, because an array has codes of one width, not "
-            "a Budget; give it as terms"
-        )
-    check_choice("weight_bits", weight_bits, LEAST_BITS, MOST_BITS)
-    if isinstance(terms, str):
-        if terms != "auto":
-            raise ValueError(f"quantize needs terms as numbers or 'auto', not '{terms}'")
-    elif not isinstance(terms, Budget):
-        check_choice("terms", terms, TERMS[0], TERMS[-1], by_channel=True)
-
-
-def _check_activations(bits, rounding, terms):
-    if not isinstance(bits, str):
-        # More than 16 bits are an unrounded result's alone.
-        check_number("activation_bits", bits, 2, 16)
-    elif bits != "auto":
-        raise ValueError(f"quantize needs activation_bits from 2 to 16 or 'auto', not '{bits}'")
-    elif rounding != "auto" and terms != "auto":
-        raise ValueError(
-            "quantize needs terms='auto' or rounding='auto' with activation_bits='auto', which "
-            "images held out decide; choose one, or give a number of bits"
         )
 
 

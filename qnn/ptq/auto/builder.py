@@ -101,6 +101,7 @@ class Builder:
     def _learnt(self, design, whole, seconds):
         start, key = self.starts[design.start], _kept_as(design, whole)
         chosen = self.designs.layers.get(key)
+        # Unless it was learnt before an interruption.
         if chosen is None:
             quantized = self._rounded(replace(design, learnt=False), whole)
             images = self.images.whole if whole and self.images.has_more else self.images.lessons

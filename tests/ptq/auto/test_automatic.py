@@ -321,6 +321,14 @@ def test_what_takes_one_input_says_so_before_it_searches(rounding):
         ({"target": 101}, "quantize needs a target over 0, at most 100, not 101"),
         ({"seconds": 0}, "quantize needs seconds over 0, not 0"),
         ({"seconds": float("inf")}, "quantize needs seconds over 0, not inf"),
+        (
+            {"target": 1.0, "terms": 2, "rounding": "nearest"},
+            "quantize needs terms='auto' or rounding='auto' with target, which bounds their search",
+        ),
+        (
+            {"seconds": 9, "terms": {"*": 2}, "rounding": "gptq"},
+            "with seconds, .* not rounding='gptq' with terms that are given; leave seconds out",
+        ),
         ({"terms": "few"}, "quantize needs terms as numbers or 'auto', not 'few'"),
         ({"bias_correction": False}, "quantize needs no bias_correction with rounding='auto'"),
         ({"rounding_options": {}}, "quantize needs no rounding_options with rounding='auto'"),
