@@ -9,15 +9,14 @@ from qnn.ptq.data import sample
 
 Images = tuple[Tensor, ...]  # (count, ...) of each input
 
-HELD_OUT = 1024  # images, at most, and half of all
-CALIBRATED = 1536  # that types are chosen on, at most, those that judge among them
+CALIBRATED = 1536  # images that types are chosen on, at most; half of them judge
 # ResNet-8 of one term loses 0.076 nats where it is fitted to 512 images, 0.070 with 2,048 and 0.066
 # with 4,096, for as many times the time.
-FITTED = 1024  # that weights are fitted to, at most
+FITTED = 1024  # images that weights are fitted to, at most
 # Of an input, 512 images of 128 x 128: the tensors of a few layers have to fit in memory.
 PIXELS = 1 << 23
-FEWEST = 32  # that weights are fitted to, however large
-LESSONS = 8192  # that weights learn from together, at most
+FEWEST = 32  # images that weights are fitted to, however large
+LESSONS = 8192  # images that weights learn from together, at most
 LESSON_VALUES = 1 << 27  # of them, at most: 512 MiB
 
 
@@ -49,7 +48,7 @@ class Split:
         """
         count = len(calibrated[0])
         # One image judges what was fitted to it.
-        judging = min(HELD_OUT, max(1, count // 2))
+        judging = max(1, count // 2)
         rest = tuple(each[judging % count :] for each in calibrated)
         more = _further(calibrated, given)
         lessons = tuple(torch.cat(parts) for parts in zip(rest, more, strict=True))

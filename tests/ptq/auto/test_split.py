@@ -32,7 +32,7 @@ def test_what_judges_is_fitted_to_nothing(count):
         assert held == fitted == lessons
         return
     assert held.isdisjoint(lessons)
-    assert len(held) == min(splitting.HELD_OUT, len(calibrated[0]) // 2)
+    assert len(held) == len(calibrated[0]) // 2
     assert len(fitted) == min(splitting.FITTED, len(lessons))
     # Where all fit, all are used in the end.
     few = count <= splitting.FITTED
