@@ -90,14 +90,14 @@ class Search:
 
     def prepared(self, terms: ChannelChoice) -> Calibrated:
         """Of the calibrated networks the one whose answers are nearest with such terms."""
-        found, best = {}, next(iter(self.builder.starts))
+        best, least = "", math.inf
         for name in self.builder.starts:
-            found[name] = self._loss(Sketch(name, terms))
-            if found[name].distance < CLEARLY * found[best].distance:
-                best = name
+            loss = self._loss(Sketch(name, terms))
+            kept = not best or loss.distance < CLEARLY * least
+            if kept:
+                best, least = name, loss.distance
             self.designs.best = Sketch(best, terms).key
-        for name, loss in found.items():
-            self.say(f"{name}: loses {loss} {self.unit}{', kept' if name == best else ''}")
+            self.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
         self._name, self.start = best, self.builder.starts[best]
         return self.start
 
