@@ -117,6 +117,18 @@ def test_few_images_and_a_loss_of_the_users_are_not_judged(teacher):
         assert report.held_out is None
 
 
+def test_a_warning_tells_images_learnt_by_heart_from_steps_that_were_too_large():
+    verdict = Judged(50, 0.061, 0.094)
+    start = (
+        "train ended worse than it began: the loss on 50 images held out went from 0.061 to 0.094; "
+        "the model is kept as it was; "
+    )
+    by_heart = "it learnt its own images: give more of them, augment them or lower rate (0.0003)"
+    assert verdict.warning(3e-4, 0.01) == start + by_heart
+    for last in (0.07, None):
+        assert verdict.warning(3e-4, last) == f"{start}lower rate (0.0003), or take more steps"
+
+
 def test_what_is_equal_is_kept():
     assert Judged(40, 0.5, 0.5).kept
     assert not Judged(40, 0.5, 0.5001).kept

@@ -28,12 +28,21 @@ class Judged:
         """Whether the trained model is kept: it is no worse than the given one."""
         return self.after <= self.before
 
-    def warning(self, rate: float) -> str:
-        """What is told of a model that is not kept, which was trained at ``rate``."""
+    def warning(self, rate: float, last: float | None) -> str:
+        """What is told of a model that is not kept, which was trained at ``rate``.
+
+        Parameters
+        ----------
+        last : loss of the last steps, on the images that were trained on
+        """
+        if last is not None and last < self.before:
+            heart = "it learnt its own images: give more of them, augment them or"
+            what = f"{heart} lower rate ({rate:g})"
+        else:
+            what = f"lower rate ({rate:g}), or take more steps"
         return (
             f"train ended worse than it began: the loss on {self.images} images held out went from "
-            f"{self.before:.4g} to {self.after:.4g}; the model is kept as it was; lower rate "
-            f"({rate:g}), or take more steps"
+            f"{self.before:.4g} to {self.after:.4g}; the model is kept as it was; {what}"
         )
 
 

@@ -182,7 +182,7 @@ def train(
     if better:
         model.load_state_dict(result.state_dict())
     elif team.first:
-        warnings.warn(verdict.warning(recipe.rate), QnnWarning, stacklevel=2)
+        warnings.warn(verdict.warning(recipe.rate, last and last.loss), QnnWarning, stacklevel=2)
     model.eval()
     return TrainingReport(
         steps=run.steps,
