@@ -68,7 +68,7 @@ def test_a_run_that_ends_worse_leaves_the_model_as_it_was_and_says_so(teacher):
     assert text == (
         f"train ended worse than it began: the loss on 40 images held out went from "
         f"{report.held_out.before:.4g} to {report.held_out.after:.4g}; the model is kept as it "
-        f"was; lower rate (0.3), or take more steps"
+        f"was; take more steps, lower rate (0.3), or let biases learn alone (grid_rate=0)"
     )
     # The numbers are those of the model that is kept.
     right = (quantized(test[0]).argmax(1) == test[1]).float().mean()
@@ -123,10 +123,11 @@ def test_a_warning_tells_images_learnt_by_heart_from_steps_that_were_too_large()
         "train ended worse than it began: the loss on 50 images held out went from 0.061 to 0.094; "
         "the model is kept as it was; "
     )
-    by_heart = "it learnt its own images: give more of them, augment them or lower rate (0.0003)"
-    assert verdict.warning(3e-4, 0.01) == start + by_heart
+    by_heart = "it learnt its own images: give more of them, augment them, lower rate (0.0003)"
+    assert verdict.warning(3e-4, 0.01, False) == start + by_heart
     for last in (0.07, None):
-        assert verdict.warning(3e-4, last) == f"{start}lower rate (0.0003), or take more steps"
+        text = "take more steps, lower rate (0.0003), or let biases learn alone (grid_rate=0)"
+        assert verdict.warning(3e-4, last, True) == start + text
 
 
 def test_what_is_equal_is_kept():

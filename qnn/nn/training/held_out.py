@@ -28,21 +28,24 @@ class Judged:
         """Whether the trained model is kept: it is no worse than the given one."""
         return self.after <= self.before
 
-    def warning(self, rate: float, last: float | None) -> str:
+    def warning(self, rate: float, last: float | None, on_grid: bool) -> str:
         """What is told of a model that is not kept, which was trained at ``rate``.
 
         Parameters
         ----------
         last : loss of the last steps, on the images that were trained on
+        on_grid : whether the model is a quantized one
         """
         if last is not None and last < self.before:
-            heart = "it learnt its own images: give more of them, augment them or"
-            what = f"{heart} lower rate ({rate:g})"
+            cure = "it learnt its own images: give more of them, augment them"
         else:
-            what = f"lower rate ({rate:g}), or take more steps"
+            cure = "take more steps"
+        # Codes that rounding chose together are left one by one, while biases have no steps.
+        alone = ", or let biases learn alone (grid_rate=0)" if on_grid else ""
         return (
             f"train ended worse than it began: the loss on {self.images} images held out went from "
-            f"{self.before:.4g} to {self.after:.4g}; the model is kept as it was; {what}"
+            f"{self.before:.4g} to {self.after:.4g}; the model is kept as it was; {cure}, lower "
+            f"rate ({rate:g}){alone}"
         )
 
 

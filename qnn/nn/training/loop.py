@@ -182,7 +182,8 @@ def train(
     if better:
         model.load_state_dict(result.state_dict())
     elif team.first:
-        warnings.warn(verdict.warning(recipe.rate, last and last.loss), QnnWarning, stacklevel=2)
+        text = verdict.warning(recipe.rate, last and last.loss, work.student.on_grid)
+        warnings.warn(text, QnnWarning, stacklevel=2)
     model.eval()
     return TrainingReport(
         steps=run.steps,
