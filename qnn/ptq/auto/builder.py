@@ -24,18 +24,20 @@ class Sketch:
     start : the name of the calibrated network that it is built from
     terms : of each layer
     learnt : whether all weights learn together after they were rounded
+    few : whether weights are fitted to few images, to be compared with others that are too
     """
 
     start: str
     terms: ChannelChoice
     learnt: bool = False
+    few: bool = False
 
     @property
     def key(self) -> str:
         """Another one for another design."""
         terms = self.terms
         text = str(terms) if isinstance(terms, int) else repr(sorted(terms.items()))
-        return f"{self.start} {text}" + " learnt" * self.learnt
+        return f"{self.start} {text}" + " learnt" * self.learnt + " few" * self.few
 
 
 @dataclass(eq=False)
@@ -89,10 +91,11 @@ class Builder:
     def _rounded(self, design, whole):
         start, key = self.starts[design.start], _kept_as(design, whole)
         quantized = start.build(design.terms, "auto")
+        fitted = self.images.few if design.few else self.images.fitted
         round_layers(
             quantized,
             start.graph,
-            self.images.whole if whole else self.images.fitted,
+            self.images.whole if whole else fitted,
             self.designs.layers.get(key, {}),
             lambda layer, chosen: self.designs.layer(key, layer, chosen),
         )

@@ -1,12 +1,9 @@
 """The search for the cheapest design that loses no more than it may on images held out."""
 
-import functools
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-
-import torch
 
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
@@ -14,16 +11,15 @@ from qnn.ptq.auto.activations import Activations
 from qnn.ptq.auto.builder import Builder, Sketch
 from qnn.ptq.auto.designs import Designs
 from qnn.ptq.auto.held_out import Loss
+from qnn.ptq.auto.measuring import Measuring
 from qnn.ptq.auto.options import Auto, AutoResult
-from qnn.ptq.auto.path import Costs, Part, TermsPath, extended, path_of
+from qnn.ptq.auto.path import Costs, Part, TermsPath, path_of
 from qnn.ptq.auto.row_groups import RowGroups
-from qnn.ptq.auto.row_shares import Shares, row_shares
-from qnn.ptq.auto.trials import trials
+from qnn.ptq.auto.row_shares import Shares
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice, greatest
 from qnn.ptq.plans import CLOSE_TERMS
-from qnn.ptq.sensitivity import sensitivity
 from qnn.quant.term_budget import Losses
 
 PROBES = 8  # designs on the path that are tried, at most
@@ -33,7 +29,7 @@ MARGIN = 0.9
 CLEARLY = 0.8  # of a distance: what is no better by chance, so that it is worth a change
 LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
 GAIN = 0.8  # what learning leaves of a loss, about
-SENSITIVE = 256  # images that moments are taken from where layers are tried alone
+TOGETHER = 0.5  # of the time, after which no further layer is measured in a whole design
 
 
 @dataclass(eq=False)
@@ -210,46 +206,19 @@ class Search:
 
     def _path(self, one, costs) -> tuple[RowGroups, TermsPath[Part]]:
         """What gets terms together, and in which order."""
-        # Of sums at few places, what is fitted to some images says little of those images.
-        half = len(self.builder.images.fitted[0]) // 2
-        fitted = tuple(each[: min(half, SENSITIVE) or 1] for each in self.builder.images.fitted)
-        others = tuple(each[half:] for each in self.builder.images.fitted)
-        tried = functools.cache(lambda: trials(one, self.start.graph, fitted))
-        self.losses = self._sensitivity(one, others, tried)
-        self.shares = self._row_shares(one, others, tried)
+        measuring = Measuring(
+            self.builder,
+            self._name,
+            one,
+            self.say,
+            lambda: self.left() > (1 - TOGETHER) * self.seconds,
+        )
+        self.losses, self.shares = measuring.losses(), measuring.shares()
         graph = export(one)
         rows = getattr(self.options.costs, "rows", None)
         at_a_time = None if rows is None else self.designs.note("rows", lambda: rows(graph))
         groups = RowGroups.of(graph, self.losses, self.shares, at_a_time)
         return groups, path_of(groups.losses(self.losses, self.shares), groups.costs(costs))
-
-    def _sensitivity(self, one, images, tried) -> Losses:
-        def measured():
-            found = sensitivity(one, images, self.builder.held.kinds, tried())
-            bits = {name: conv.plan.weight_bits for name, conv in learnable(one)}
-            # JSON has texts as keys.
-            return {
-                name: {str(k): v for k, v in each.items()}
-                for name, each in extended(found, bits).items()
-            }
-
-        found = self.designs.note("sensitivity", measured)
-        self.say(f"sensitivity of {len(found)} layers measured")
-        return {name: {int(k): v for k, v in each.items()} for name, each in found.items()}
-
-    def _row_shares(self, one, images, tried) -> Shares:
-        def measured():
-            found = row_shares(one, images, self.builder.held.kinds, tried())
-            return {
-                name: {str(k): v.tolist() for k, v in each.items()} for name, each in found.items()
-            }
-
-        found = self.designs.note("shares", measured)
-        self.say(f"shares of {sum(len(each['1']) for each in found.values())} rows measured")
-        return {
-            name: {int(k): torch.tensor(v, dtype=torch.float64) for k, v in each.items()}
-            for name, each in found.items()
-        }
 
     def _relative_cost(self, quantized, costs) -> float:
         """What the layers of a design cost, over that of one term everywhere."""

@@ -16,6 +16,7 @@ FITTED = 1024  # images that weights are fitted to, at most
 # Of an input, 512 images of 128 x 128: the tensors of a few layers have to fit in memory.
 PIXELS = 1 << 23
 FEWEST = 32  # images that weights are fitted to, however large
+FEW = 256  # images that weights are fitted to where designs are only compared
 LESSONS = 8192  # images that weights learn from together, at most
 LESSON_VALUES = 1 << 27  # of them, at most: 512 MiB
 
@@ -37,6 +38,11 @@ class Split:
     fitted: Images
     whole: Images
     lessons: Images
+
+    @property
+    def few(self) -> Images:
+        """Those that weights are fitted to where designs are only compared."""
+        return tuple(each[:FEW] for each in self.fitted)
 
     @staticmethod
     def of(calibrated: Images, given: Images) -> "Split":

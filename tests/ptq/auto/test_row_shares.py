@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qnn.ptq.auto.row_shares import row_shares
+from qnn.ptq.auto.row_shares import _mixes, row_shares
 from qnn.ptq.auto.trials import trials
 from qnn.ptq.sensitivity import sensitivity
 from qnn.tasks.kinds import TaskKind
@@ -73,6 +73,36 @@ def test_pixels_are_answers_each():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 1)).eval()
     _, _, shares = shared(model, torch.randn(40, 3, 6, 6), TaskKind.PIXELS)
     assert all(float(each[1].sum()) == pytest.approx(1) for each in shares.values())
+
+
+def test_what_readers_take_back_is_not_lost():
+    """A row that is too large by a factor loses nothing: the weight that reads it can be less."""
+    model, images = classifier()
+
+    def changed(one):
+        weight = one.layer("grouped").folded()[0].detach().clone().float()
+        weight[4] *= 1.2
+        generator = torch.Generator().manual_seed(0)
+        weight[5] += 0.05 * torch.randn(weight[5].shape, generator=generator)
+        return {"grouped": {1: {"grouped": (weight, None)}}}
+
+    one, found, shares = shared(model, images, TaskKind.CLASSES, changed)
+    assert float(shares["grouped"][1][4]) < 0.05
+    assert float(shares["grouped"][1][5]) > 0.9
+    # It does move answers where nobody takes it back.
+    alone = one.layer("grouped").folded()[0].detach().clone().float()
+    alone[4] = found["grouped"][1]["grouped"][0][4]
+    trial = {"grouped": {1: {"grouped": (alone, None)}, 2: found["grouped"][1]}}
+    losses = sensitivity(one, images, [TaskKind.CLASSES], trial)["grouped"]
+    assert losses[1] > 0.05 * losses[2]
+
+
+def test_who_mixes_channels():
+    x = nn.Conv2d(2, 8, 3)
+    deep = nn.Conv2d(8, 8, 3, groups=8)
+    model = nn.Sequential(x, nn.MaxPool2d(2), deep, nn.ReLU(), nn.Conv2d(8, 3, 1)).eval()
+    plan = calibrated_on(model, torch.randn(8, 2, 12, 12)).build(1, "nearest").plan
+    assert [_mixes(plan, name) for name in ("0", "2", "4")] == [False, True, None]
 
 
 def test_of_what_loses_nothing_all_rows_have_as_much():
