@@ -34,15 +34,21 @@ Seconds = Annotated[
 
 def check_automatic(
     chooses: bool,
+    rounding: str,
     target: float | None,
     seconds: float | None,
     config: str | None,
 ) -> None:
-    """Raise where an option is given that nothing automatic reads."""
-    given = {"--target": target, "--seconds": seconds, "--config": config}
-    for name in (name for name, value in given.items() if value is not None):
-        if not chooses:
-            raise typer.BadParameter(f"{name} is of --terms auto, not of terms that are given")
+    """Raise where an option is given that nothing automatic reads; ``chooses``: terms are."""
+    if config is not None and not chooses:
+        raise typer.BadParameter("--config is of --terms auto, not of terms that are given")
+    # Of terms that are given, a rounding "auto" judges the result, and learns for so long.
+    for name, value in (("--target", target), ("--seconds", seconds)):
+        if value is not None and not chooses and rounding != AUTO:
+            raise typer.BadParameter(
+                f"{name} is of --terms auto or --rounding auto, not of terms that are given with "
+                f"--rounding {rounding}"
+            )
     if target is not None and target > 100:
         raise typer.BadParameter(f"--target needs at most 100, not {target:g}")
 

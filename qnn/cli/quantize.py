@@ -143,7 +143,7 @@ def quantize(
     if terms_budget is not None and terms != AUTO:
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
     chooses = terms == AUTO and terms_budget is None
-    check_automatic(chooses, target, seconds, config)
+    check_automatic(chooses, rounding, target, seconds, config)
     if activation_bits == AUTO and not (chooses or rounding == AUTO):
         raise typer.BadParameter("--activation-bits auto needs --terms auto or --rounding auto")
     check_settings(rounding, settings)

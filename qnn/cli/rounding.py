@@ -92,7 +92,11 @@ def progress_of_rounding(method: str) -> Iterator[Callable[[int, int, float], No
         task = bars.add_task(method, total=None)
 
         def report(done, total, share):
-            text = f"{method}: {100 * share:.1f} % of weights rounded"
+            # Of latent weights every forward pass sees rounded ones: steps alone say how far it is.
+            rounded = (
+                "" if share == 1 and done < total else f": {100 * share:.1f} % of weights rounded"
+            )
+            text = f"{method}{rounded}"
             bars.update(task, completed=done, total=total, description=text)
 
         yield report

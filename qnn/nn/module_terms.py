@@ -45,7 +45,7 @@ def choose_module_terms(
     Raises
     ------
     ModelError
-        There is no data or no name.
+        There is no data or no name, or a name is no weight's.
     ValueError
         No weights have such a mean of terms.
     """
@@ -59,6 +59,14 @@ def choose_module_terms(
             f"choose_module_terms needs names and data, but got {len(names)} names and "
             f"{len(data)} samples"
         )
+    known = dict(module.named_parameters(remove_duplicate=False))
+    for name in names:
+        if name not in known or known[name].dim() < 2:
+            what = "no parameter" if name not in known else f"of shape {tuple(known[name].shape)}"
+            raise ModelError(
+                f"choose_module_terms needs names of parameters of two dimensions or more, but "
+                f"'{name}' is {what}; take names of named_parameters()"
+            )
     first = math.floor(mean_terms)
     tried = range(first, min(first + MORE, most) + 1)
     losses = row_losses(module, names, data, tried, weight_bits, kinds=kinds, seed=seed)
@@ -123,7 +131,10 @@ def row_losses(
             drawn_slope(kind, output, unit, draws).to(output)
             for kind, output, unit in zip(kinds, outputs, units, strict=True)
         ]
-        gradients = torch.autograd.grad(outputs, list(weights.values()), slopes)
+        # Of a weight that nothing is computed with, 0.
+        gradients = torch.autograd.grad(
+            outputs, list(weights.values()), slopes, materialize_grads=True
+        )
         for name, gradient in zip(names, gradients, strict=True):
             for terms, change in changes[name].items():
                 by_row = (gradient * change).flatten(1).sum(1).double().cpu()

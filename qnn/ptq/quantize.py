@@ -33,7 +33,7 @@ from qnn.quant.rounding import Checkpoint, Progress
 from qnn.tasks.outputs import Asked, find_tasks, fitting
 
 BLIND = ("auto", "nearest")  # roundings that take several inputs
-ANSWERED = ("auto", "discquant")  # roundings that compare answers of the whole network
+ANSWERED = ("auto", "discquant", "latent")  # roundings that compare answers of the whole network
 
 
 def quantize(
@@ -82,8 +82,9 @@ def quantize(
         where that brings the outputs of images held back from ``data`` nearer to the float ones
         and changes no more of their answers than chance explains
     rounding, rounding_options : how weights go to their grid: "auto", layer by layer so that each
-        gives what the float one does (see ``qnn.ptq.round_layers``), or a method of
-        ``qnn.quant.rounding.ROUNDINGS``, and the method's options
+        gives what the float one does (see ``qnn.ptq.round_layers``), and then all together where
+        that helps (see ``qnn.ptq.auto.learn``), or a method of ``qnn.quant.rounding.ROUNDINGS``,
+        and the method's options
     rounding_data, augment : what the method learns from, without labels, by default ``data``; and
         what changes a batch of it, with a generator
     progress : told steps done, steps in all and the share of weights already rounded

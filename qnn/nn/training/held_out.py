@@ -52,7 +52,8 @@ class Judged:
 def split(count: int, most: int) -> tuple[Tensor, Tensor]:
     """Places of the images to train on, and of those that are held out, (images,) int64 each.
 
-    A tenth is held out, ``most`` at most, and evenly spread: a folder comes class after class.
+    A tenth is held out, ``most`` at most, drawn with a fixed seed: data come class after class, or
+    every tenth image is of one class.
 
     Parameters
     ----------
@@ -62,7 +63,8 @@ def split(count: int, most: int) -> tuple[Tensor, Tensor]:
     everything = torch.arange(count)
     if held < LEAST:
         return everything, everything[:0]
-    judging = everything[:held] * count // held
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    judging = order[:held].sort().values
     trained = torch.ones(count, dtype=torch.bool)
     trained[judging] = False
     return everything[trained], judging

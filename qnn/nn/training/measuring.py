@@ -54,7 +54,8 @@ def judged(task: TrainingTask, trained: nn.Module) -> Judged | None:
     device, rank, count = task.processes.device, task.processes.rank, task.processes.count
     sums = torch.zeros(2, dtype=torch.float64, device=device)
     # Each process takes its share, as it does of the test images.
-    for part in task.held_out[rank::count].split(TEST_BATCH):
+    # No more at a time than in training, whose batches fit in memory.
+    for part in task.held_out[rank::count].split(min(TEST_BATCH, task.recipe.batch)):
         x = task.placed(task.samples.x_train[part])
         y = on_tensors(lambda tensor, part=part: tensor[part].to(device), task.samples.y_train)
         answers, wanted = task.answers(x), task.wanted(x, y)

@@ -92,7 +92,8 @@ def automatic(
             equal = equalise(network.graph, chunks([split.fitted]))
             starts["channels equalised"] = network.calibrate([images], equal, warn=False)
         builder = Builder(starts, split, out, designs, rounded)
-        search = Search(builder, options, learns=rounding == "auto")
+        # The float network teaches on one input alone.
+        search = Search(builder, options, learns=rounding == "auto" and len(images) == 1)
         search.say(
             f"auto: {len(split.fitted[0])} images to fit, {len(split.held[0])} held out, at most "
             f"{search.seconds:.0f} s"

@@ -1,6 +1,7 @@
 """Designs of a network are built and judged: what a search knows of each, and how it is made."""
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,7 @@ class Builder:
     held : those that judge, with the float network's answers
     designs : what is known already
     rounded : whether layers are rounded in order, or to nearest
+    until : when learning has to end, in seconds of ``time.monotonic``
     """
 
     starts: Mapping[str, Calibrated]
@@ -58,35 +60,27 @@ class Builder:
     held: HeldOut
     designs: Designs
     rounded: bool = True
+    until: float = math.inf
 
-    def loss(self, design: Sketch, seconds: float = math.inf) -> Loss | None:
-        """What the design loses on images held out; None: it should learn and could not.
-
-        Parameters
-        ----------
-        seconds : that learning may take
-        """
+    def loss(self, design: Sketch) -> Loss | None:
+        """What the design loses on images held out; None: there is no time for it to learn."""
         # After an interruption, designs that were judged before are not built again.
         if design.key not in self.designs.losses:
-            quantized = self.build(design, seconds=seconds)
+            quantized = self.build(design)
             if quantized is None:
                 return None
             self.designs.loss(design.key, self.held.loss(quantized))
         return self.designs.losses[design.key]
 
-    def build(
-        self, design: Sketch, *, whole: bool = False, seconds: float = math.inf
-    ) -> QuantizedModel | None:
+    def build(self, design: Sketch, *, whole: bool = False) -> QuantizedModel | None:
         """The design's network, with its weights rounded on few images, or on the whole of them.
 
-        None where it should learn and could not.
+        None where there is no time for it to learn.
         """
         start = self.starts[design.start]
         if not self.rounded:
             return start.build(design.terms, "nearest")
-        return (
-            self._learnt(design, whole, seconds) if design.learnt else self._rounded(design, whole)
-        )
+        return self._learnt(design, whole) if design.learnt else self._rounded(design, whole)
 
     def _rounded(self, design, whole):
         start, key = self.starts[design.start], _kept_as(design, whole)
@@ -101,15 +95,20 @@ class Builder:
         )
         return quantized
 
-    def _learnt(self, design, whole, seconds):
+    def _learnt(self, design, whole):
         start, key = self.starts[design.start], _kept_as(design, whole)
         chosen = self.designs.layers.get(key)
         # Unless it was learnt before an interruption.
         if chosen is None:
+            # What was left out for want of time is not there in a search that goes on, either.
+            late = f"{key} too late"
+            if late in self.designs.notes:
+                return None
             quantized = self._rounded(replace(design, learnt=False), whole)
-            images = self.images.whole if whole and self.images.has_more else self.images.lessons
-            kinds, kept = self.held.kinds, self.designs.beside("learnt")
-            if not learn(quantized, start, images, kinds, seconds, kept):
+            (images,) = self.images.whole if whole else self.images.lessons
+            left, kept = self.until - time.monotonic(), self.designs.beside(key)
+            if not learn(quantized, start, images, self.held.kinds, left, kept):
+                self.designs.note(late, lambda: True)
                 return None
             chosen = {
                 name: FittedLayer(conv.indices(), conv.weight_exponent.clone(), conv.folded_bias())

@@ -53,12 +53,19 @@ class Designs:
     def whole(self, key: str, layers: dict[str, FittedLayer]) -> None:
         """Take in all layers of a design."""
         self.layers[key] = layers
-        self._keep(f"{len(layers)} layers")
+        self._keep(f"{len(layers)} layers", due=True)
 
-    def beside(self, name: str) -> Checkpoint | None:
-        """The file of a part of the search that keeps its own state; None where nothing is kept."""
+    def beside(self, key: str) -> Checkpoint | None:
+        """The file of a design that keeps its own state; None where nothing is kept.
+
+        All that is known is written before, as an interruption is then heard by another keeper.
+        """
         kept = self.keeper.checkpoint
-        return None if kept is None else replace(kept, path=Path(f"{kept.path}.{name}"))
+        if kept is None:
+            return None
+        self._keep("designs", due=True)
+        name = hashlib.sha256(key.encode()).hexdigest()[:8]
+        return replace(kept, path=Path(f"{kept.path}.{name}"))
 
     def loss(self, key: str, loss: Loss) -> None:
         """Take in the loss of a design; layers of others but the best are not needed any more."""
@@ -67,8 +74,8 @@ class Designs:
         self.layers = {k: found for k, found in self.layers.items() if k in (key, self.best)}
         self._keep(f"{len(self.losses)} designs")
 
-    def _keep(self, what):
-        self.keeper.after(0, what, self.tensors)
+    def _keep(self, what, due=False):
+        self.keeper.after(0, what, self.tensors, due)
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state, by name."""

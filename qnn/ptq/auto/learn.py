@@ -23,7 +23,6 @@ from qnn.tasks.kinds import TaskKind
 # MobileNetV1, of one term. More steps gain little, and from a thousand on they lose again.
 OPTIONS = Latent(steps=200, batch=64, rate=3e-3, temperature=4.0, inner_weight=5.0)
 BATCH_PIXELS = 1 << 20  # of the images of a step, at most: 64 of 128 x 128
-FEWEST = 8  # images of a step, however large
 TIMED = 3  # steps that tell how long all of them will take
 
 
@@ -52,7 +51,7 @@ class _Watch:
 def learn(
     quantized: QuantizedModel,
     start: Calibrated,
-    images: tuple[Tensor, ...],
+    images: Tensor,
     kinds: Sequence[TaskKind],
     seconds: float,
     checkpoint: Checkpoint | None = None,
@@ -62,22 +61,19 @@ def learn(
     Parameters
     ----------
     start : what ``quantized`` was built from
-    images : (count, ...) of each input, what the float model takes
+    images : (count, ...) of its one input, what the float model takes
     kinds : what each output is for
     seconds : that it may take
     checkpoint : is gone on from if it is there, and removed in the end
 
     Returns
     -------
-    Whether it learnt: else ``quantized`` is as it was, because it has several inputs, or because
-    there is too little time
+    Whether it learnt: else there was too little time, and ``quantized`` is as it was
     """
-    if len(images) > 1:
-        return False
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = Source(Teacher(start.graph, None, device), images[0], kinds=tuple(kinds))
-    pixels = images[0][0].numel() // images[0].shape[1]
-    batch = min(OPTIONS.batch, max(FEWEST, BATCH_PIXELS // pixels), len(images[0]))
+    source = Source(Teacher(start.graph, None, device), images, kinds=tuple(kinds))
+    pixels = images[0].numel() // images.shape[1]
+    batch = min(OPTIONS.batch, max(1, BATCH_PIXELS // pixels), len(images))
     try:
         round_quantized(
             quantized,

@@ -26,7 +26,8 @@ class AutoResult:
         then fitted to these too, and should lose less
     target : that ``loss.lost`` should not exceed
     cost : of the layers, over that with one term everywhere
-    losses : by layer and terms, what rounding each layer alone loses, where it was measured
+    losses : by layer and terms, what rounding each layer alone loses where those that read it take
+        back what they can, if measured; of more than two terms, as much less as a term brings
     shares : by layer, what each of its rows has in its loss with one term, likewise
     activations : their bits, and what they alone lose
     """

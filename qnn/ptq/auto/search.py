@@ -54,6 +54,7 @@ class Search:
         one = self.plain.build(1, "auto")
         self.products = {name: conv.plan.products for name, conv in learnable(one)}
         self.seconds = self.options.seconds_for(sum(self.products.values()))
+        self.builder.until = self._begun + self.seconds
 
     @property
     def plain(self) -> Calibrated:
@@ -77,21 +78,17 @@ class Search:
         self.options.report(f"{text} ({now - self._told:.1f} s)")
         self._told = now
 
-    def left(self) -> float:
-        """Seconds of the budget that are left; none is below 0."""
-        return max(0.0, self.seconds - (time.monotonic() - self._begun))
-
     def _late(self) -> bool:
-        return not self.left()
+        return time.monotonic() > self.builder.until
 
     def prepared(self, terms: ChannelChoice) -> Calibrated:
         """Of the calibrated networks the one whose answers are nearest with such terms."""
-        best, least = "", math.inf
+        best, least = "", None
         for name in self.builder.starts:
             loss = self._loss(Sketch(name, terms))
-            kept = not best or loss.distance < CLEARLY * least
+            kept = least is None or self._better(loss, least, CLEARLY)
             if kept:
-                best, least = name, loss.distance
+                best, least = name, loss
             self.designs.best = Sketch(best, terms).key
             self.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
         self._name, self.start = best, self.builder.starts[best]
@@ -112,7 +109,8 @@ class Search:
         loss = self._loss(design)
         # Networks of the search are not kept, as many of a large one would not fit in memory. Where
         # images are few, those that have judged are worth more now that nothing is to be judged.
-        quantized = self.builder.build(design, whole=self.builder.images.has_more)
+        more = self.builder.images.has_more
+        quantized = self.builder.build(design, whole=more) or self.builder.build(design)
         shares = {name: found[1].tolist() for name, found in self.shares.items()}
         relative = self._relative_cost(quantized, costs)
         chosen = quantized.plan.channel_terms
@@ -130,14 +128,29 @@ class Search:
     def _improved(self, design: Sketch) -> Sketch:
         """The design with weights that learn together, if its answers then are nearer."""
         learnt = replace(design, learnt=True)
-        loss = self.builder.loss(learnt, self.left()) if self.learns and self.products else None
+        loss = self._learning(learnt)
         if loss is None:
             return design
-        nearer = loss.distance < self._loss(design).distance
-        if nearer:
+        better = self._better(loss, self._loss(design))
+        if better:
             self.designs.best = learnt.key
-        self.say(f"all weights learn together: loses {loss} {self.unit}{', kept' * nearer}")
-        return learnt if nearer else design
+        kept = "" if better else ", not kept"
+        self.say(f"all weights learn together: loses {loss} {self.unit}{kept}")
+        return learnt if better else design
+
+    def _better(self, loss: Loss, than: Loss, share: float = 1.0) -> bool:
+        """Whether the target is reached that was missed, or answers are nearer, by such a share."""
+        reached, before = loss.lost <= self.target, than.lost <= self.target
+        return reached if reached != before else loss.distance < share * than.distance
+
+    def _learning(self, design: Sketch) -> Loss | None:
+        """What a design loses that learns; None: it may not, or there is too little time."""
+        if not self.learns or not self.products:
+            return None
+        loss = None if self._late() else self.builder.loss(design)
+        if loss is None:
+            self.say("weights do not learn together: there is too little time left")
+        return loss
 
     def _cheapest(self, one, costs) -> Sketch:
         first = Sketch(self._name, 1)
@@ -177,9 +190,7 @@ class Search:
         wanted = path.losses[top] * MARGIN * self.target / (max(loss.lost, LEAST) * GAIN)
         step = next((k for k in range(top) if path.losses[k] <= wanted), top)
         near = path.costs[top] < NEAR * path.costs[step]
-        found = None
-        if self.learns and not near and not self._late():
-            found = self.builder.loss(at(step, learnt=True), self.left())
+        found = None if near else self._learning(at(step, learnt=True))
         if found is None:
             return at(top)
         cost = self._cost_at(path, step)
@@ -190,7 +201,7 @@ class Search:
         return at(step, learnt=True)
 
     def _cost_at(self, path: TermsPath, step: int) -> str:
-        return f"{path.costs[step] / (path.costs[0] or 1.0):.2f} of the cost of one term"
+        return f"about {path.costs[step] / (path.costs[0] or 1.0):.2f} of the cost of one term"
 
     def _next(self, path: TermsPath, low, high, top) -> int:
         """The step of the path to try: the first that should lose no more than the target."""

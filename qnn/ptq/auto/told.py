@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from qnn.ptq.auto.options import AutoResult
+from qnn.ptq.auto.trials import MEASURED
 
 
 def told(outcome: AutoResult, unit: str) -> Sequence[str]:
@@ -36,18 +37,18 @@ def told(outcome: AutoResult, unit: str) -> Sequence[str]:
 
 
 def _layer(name, outcome, count) -> str:
-    """A layer with what it would lose alone with one term less."""
-    fewer = outcome.losses.get(name, {}).get(count - 1)
+    """A layer with what it would lose alone with one term less, as far as that was measured."""
+    fewer = outcome.losses.get(name, {}).get(count - 1) if count - 1 <= MEASURED else None
     return name if fewer is None else f"{name} (alone {fewer:.2g} with {count - 1})"
 
 
 def _rows(name, outcome, count) -> str:
-    """The rows of a layer with their share of what it would lose alone with one term less."""
+    """The rows of a layer with their share of what it would lose alone with one term."""
     terms, shares = outcome.terms[name], outcome.shares.get(name)
     rows = [row for row, k in enumerate(terms) if k == count]
-    fewer = outcome.losses.get(name, {}).get(count - 1)
+    fewer = outcome.losses.get(name, {}).get(1)
     text = f"{len(rows)} of {len(terms)} rows of {name}"
     if fewer is None or shares is None:
         return text
     share = 100 * sum(shares[row] for row in rows)
-    return f"{text} ({share:.0f} % of {fewer:.2g} with {count - 1})"
+    return f"{text} ({share:.0f} % of {fewer:.2g} with 1)"

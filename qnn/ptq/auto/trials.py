@@ -16,6 +16,10 @@ from qnn.ptq.round_layers import DAMPING, fitted_values
 from qnn.ptq.sensitivity import Trial, Trials, with_terms
 from qnn.quant.rounding.quadratic import GridRows, damped
 
+# A concatenation hands on what every layer before it changed: of a DenseNet, gigabytes.
+MOST_BYTES = (
+    1 << 30
+)  # of changed tensors; beyond, the layers behind the first ones keep their weights
 MEASURED = 2  # numbers of terms that are tried; from there on each takes as much off
 
 
@@ -72,6 +76,8 @@ class _FloatWalk:
             for changed in self.changed.values():
                 changed.pop(operand, None)
         self.changed = {key: changed for key, changed in self.changed.items() if changed}
+        while sum(x.nbytes for each in self.changed.values() for x in each.values()) > MOST_BYTES:
+            del self.changed[next(iter(self.changed))]
 
     def _read(self, node: FloatOperator, key: tuple[str, int], changed: dict[str, Tensor]) -> None:
         """A node reads what a rounded layer changed."""

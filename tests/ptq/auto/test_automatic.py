@@ -13,6 +13,7 @@ from qnn.errors import ModelError
 from qnn.interrupt import Interrupted
 from qnn.ir.encode import encode_input
 from qnn.ptq import round_layers
+from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
@@ -155,6 +156,64 @@ def test_a_search_that_was_interrupted_goes_on_to_the_same(tmp_path, monkeypatch
         assert any("layer '" in stop for stop in stops)
         # No layer is rounded twice.
         assert len(chosen) == 2 * at_once
+
+
+@contextlib.contextmanager
+def stopped_once(monkeypatch, count):
+    """A signal is heard at the safe point of that number, and nothing is written but when due."""
+    after, seen = Keeper.after, []
+
+    def counted(self, step, what, tensors, due=False):
+        seen.append(what)
+        self.asked = lambda: len(seen) == count
+        after(self, step, what, tensors, due)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "after", counted)
+        yield seen
+
+
+def test_weights_that_learn_go_on_where_they_were_stopped(tmp_path, monkeypatch):
+    """Of few images they learn twice, the second time from those that have judged, too."""
+    model, images = classifier()
+    options = {"terms": 1, "target": 0.01}
+    with stopped_once(monkeypatch, -1) as points:
+        whole, result, lines = searched(model, images[:40], checkpoint=tmp_path / "all", **options)
+    assert "all weights learn together" in "".join(lines)
+    learning = [n for n, what in enumerate(points, 1) if what.endswith("of 20 steps")]
+    assert learning
+    for number in {learning[0], learning[-2], points.index("4 layers") + 1, len(points)}:
+        kept = tmp_path / str(number)
+        with stopped_once(monkeypatch, number), pytest.raises(Interrupted):
+            searched(model, images[:40], checkpoint=kept, **options)
+        again, other, _ = searched(model, images[:40], checkpoint=kept, **options)
+        assert same(whole, again)
+        assert other == result
+        # Only the search's own file is left.
+        assert [path.name for path in tmp_path.glob(f"{number}*")] == [kept.name]
+
+
+def test_a_design_that_reaches_the_target_is_not_left_for_one_that_misses_it(monkeypatch):
+    """Answers that are nearer on the whole may be other answers more often."""
+    model, images = classifier()
+    fixed = {}
+
+    def judged(self, quantized):
+        losses = [Loss(2.0, 0.1, 0.01), Loss(0.6, 0.1, 0.02), Loss(0.5, 0.1, 0.03)]
+        return fixed.setdefault(len(fixed), [*losses, Loss(3.0, 0.1, 0.001)][min(len(fixed), 3)])
+
+    monkeypatch.setattr(HeldOut, "loss", judged)
+    _, result, lines = searched(model, images, terms=1, target=1.0)
+    assert result.loss.lost <= 1.0
+    assert any(line.startswith("channels equalised: loses 0.60") for line in lines)
+    assert not any("channels equalised" in line and "not kept" in line for line in lines)
+    assert any("learn together" in line and "not kept" in line for line in lines)
+
+
+def test_what_has_no_time_to_learn_says_so():
+    model, images = classifier()
+    lines = searched(model, images, terms=1, seconds=1e-9)[2]
+    assert any(line.startswith("weights do not learn together: there is too") for line in lines)
 
 
 def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
