@@ -14,7 +14,9 @@ from qnn.bench.table_run import TableRun
 from qnn.ir.reference import Progress
 
 TESTED = slice(0, 300)  # stories
-SEEN = slice(1000, None)  # stories that rounding may see; none of them is tested
+HELD_OUT = slice(300, 360)  # stories that settings are chosen on
+# Stories that rounding may see, in this order; none of them is tested or chosen on.
+SEEN = (slice(1000, None), slice(360, 1000))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,4 +63,5 @@ def language_task(name: str, folder: Path | None) -> LanguageTask:
     model = stories.Stories()
     model.load_state_dict(shared.weights(folder, name))
     told = shared.stories(folder)
-    return LanguageTask(model.eval(), told[TESTED], told[SEEN])
+    seen = [story for part in SEEN for story in told[part]]
+    return LanguageTask(model.eval(), told[TESTED], seen)
