@@ -9,7 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +49,6 @@ class NetworkSteps:
     """
 
     network: str
-    batch: int
     milliseconds: dict[str, float]
     mebibytes: dict[str, float]
     time_to_float: dict[str, float]
@@ -61,6 +60,7 @@ class StepCosts:
     """What steps of several networks cost, and on which machine."""
 
     networks: tuple[NetworkSteps, ...]
+    batch: int
     weight_bits: int
     terms: int
     steps: int
@@ -72,8 +72,10 @@ class StepCosts:
         return asdict(self)
 
 
-def measure(steps: int, names: Sequence[str] = tuple(STEP_NETWORKS), progress=None) -> StepCosts:
-    """What steps of the named networks cost.
+def measure(
+    steps: int, batch: int, names: Sequence[str] = tuple(STEP_NETWORKS), progress=None
+) -> StepCosts:
+    """What steps of ``batch`` images cost the named networks, ``steps`` of each form.
 
     Raises
     ------
@@ -82,15 +84,16 @@ def measure(steps: int, names: Sequence[str] = tuple(STEP_NETWORKS), progress=No
     """
     found = []
     for name in names:
-        milliseconds = _child("time", name, str(steps))
+        milliseconds = _child("time", name, str(batch), str(steps))
         mebibytes = {}
         for form in FORMS:
-            mebibytes |= _child("memory", name, form)
+            mebibytes |= _child("memory", name, str(batch), form)
         found.append(compared(name, milliseconds, mebibytes))
         if progress is not None:
             progress(len(found), len(names))
     return StepCosts(
         networks=tuple(found),
+        batch=batch,
         weight_bits=WEIGHT_BITS,
         terms=TERMS,
         steps=steps,
@@ -106,7 +109,6 @@ def compared(
     fastest = min((f"float {each}" for each in FORMATS), key=lambda form: milliseconds[form])
     return NetworkSteps(
         network=name,
-        batch=STEP_NETWORKS[name].batch,
         milliseconds=dict(milliseconds),
         mebibytes=dict(mebibytes),
         time_to_float={form: milliseconds[form] / milliseconds[fastest] for form in LEARNT},
@@ -228,8 +230,8 @@ def unchanged(x: Tensor, _generator: torch.Generator) -> Tensor:
 
 def main(arguments: list[str]) -> None:
     """Measure in this process, and print what was found as JSON."""
-    kind, name, asked = arguments
-    network = STEP_NETWORKS[name]
+    kind, name, batch, asked = arguments
+    network = replace(STEP_NETWORKS[name], batch=int(batch))
     if kind == "memory":
         found = {asked: memory(network, asked)}
     else:

@@ -11,6 +11,8 @@ from qnn.cli.output import Json, print_json, print_table, progress
 def bench_rounding(
     # A median, which a few slow steps do not move.
     steps: Annotated[int, typer.Option(min=1, help="Steps of each form, after warm-up.")] = 7,
+    # As many as a usual step of learnt rounding takes on a CPU.
+    batch: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 32,
     only: Annotated[
         list[str] | None, typer.Option(help="The network of this name; may be repeated.")
     ] = None,
@@ -30,14 +32,14 @@ def bench_rounding(
         one_of(names)(name)  # the networks need torch
     # Minutes: on a terminal one wants to see that it moves.
     with progress("measure") as report:
-        found = measure(steps, [name for name in names if not only or name in only], report)
+        chosen = [name for name in names if not only or name in only]
+        found = measure(steps, batch, chosen, report)
     if as_json:
         print_json(found.to_fields())
         return
     rows = [
         (
             each.network,
-            str(each.batch),
             form,
             f"{each.milliseconds[form]:.0f}",
             _ratio(each.time_to_float, form),
@@ -47,8 +49,9 @@ def bench_rounding(
         for each in found.networks
         for form in each.milliseconds
     ]
-    header = ("network", "images", "step", "ms of CPU", "over float", "peak MiB", "over float")
-    title = f"steps on {found.machine['threads']} threads; float in its faster format counts"
+    header = ("network", "step", "ms of CPU", "over float", "peak MiB", "over float")
+    threads = found.machine["threads"]
+    title = f"steps of {batch} images, {threads} threads; float in its faster format counts"
     print_table(title, header, rows)
 
 

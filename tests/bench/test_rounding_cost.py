@@ -70,12 +70,12 @@ def test_ratios_are_to_float_in_its_faster_format():
 
 def test_a_process_says_what_it_measured(monkeypatch, capsys):
     monkeypatch.setitem(STEP_NETWORKS, "tiny", TINY)
-    rounding_cost.main(["time", "tiny", "1"])
+    rounding_cost.main(["time", "tiny", "4", "1"])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(found) == set(FORMS)
     assert all(found[form] > 0 for form in FORMS if form != "adaround")
     for form in ("float contiguous", "discquant"):
-        rounding_cost.main(["memory", "tiny", form])
+        rounding_cost.main(["memory", "tiny", "4", form])
         assert json.loads(capsys.readouterr().out.splitlines()[-1])[form] >= 0
 
 
@@ -84,14 +84,18 @@ def test_each_form_has_a_process_and_the_command_a_row(monkeypatch, capsys):
 
     def child(kind, *rest):
         asked.append((kind, *rest))
-        return dict.fromkeys(FORMS, 10.0) if kind == "time" else {rest[1]: 100.0}
+        return dict.fromkeys(FORMS, 10.0) if kind == "time" else {rest[2]: 100.0}
 
     monkeypatch.setattr(rounding_cost, "_child", child)
     with pytest.raises(SystemExit) as left:
-        main(["bench", "rounding", "--only", "unet", "--steps", "3", "--json"])
+        main(["bench", "rounding", "--only", "unet", "--steps", "3", "--batch", "8", "--json"])
     assert not left.value.code
     found = json.loads(capsys.readouterr().out)
-    assert asked == [("time", "unet", "3"), *(("memory", "unet", form) for form in FORMS)]
+    assert asked == [
+        ("time", "unet", "8", "3"),
+        *(("memory", "unet", "8", form) for form in FORMS),
+    ]
+    assert found["batch"] == 8
     (unet,) = found["networks"]
     assert unet["time_to_float"] == unet["memory_to_float"] == dict.fromkeys(LEARNT, 1.0)
     with pytest.raises(SystemExit):

@@ -244,6 +244,7 @@ CASES = [
     (["bench", "accuracy", "--plots", "file.txt"], 3, "file.txt: a folder is to be written, but"),
     (["bench", "training", "--steps", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
     (["bench", "rounding", "--steps", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    (["bench", "rounding", "--batch", "1"], 2, f"{NUMBER}greater than or equal to 2, not '1'"),
     *outputs("bench", "array", suffix=".png", option="--plot"),
     (["bench", "array", "--saif", "file.txt"], 3, "file.txt: a folder is to be written, but this"),
 ]
