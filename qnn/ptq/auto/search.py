@@ -222,7 +222,7 @@ class Search:
             self._name,
             one,
             self.say,
-            lambda: self.left() > (1 - TOGETHER) * self.seconds,
+            lambda: time.monotonic() - self._begun < TOGETHER * self.seconds,
         )
         self.losses, self.shares = measuring.losses(), measuring.shares()
         graph = export(one)
