@@ -70,6 +70,17 @@ def test_a_last_group_of_few_channels_is_for_the_few_that_need_most():
     assert free_orders(many, TEST) == {"a": (0, 2, 3, 4, 1, 5)}
 
 
+def test_of_channels_that_need_as_much_in_all_those_of_a_layer_lie_together():
+    """Two layers of one order, each with two terms where the other has one."""
+    x = image(1)
+    needs = (1, 2, 1, 2, 2, 1, 2, 1)
+    first = conv("a", x, 8, codes=codes(needs, 1))
+    deep = conv("deep", first, 8, codes=codes([3 - k for k in needs], 1), groups=8)
+    found = free_orders(graph(x, first, deep, conv("last", deep, 5)), TEST)
+    order = (0, 2, 5, 7, 1, 3, 4, 6)
+    assert found == dict.fromkeys(("a", "deep"), order)
+
+
 def test_no_order_where_none_saves_a_step():
     x = image(3)
     for needs in ((1,) * 8, (2,) * 8, (1, 1, 1, 1, 2, 2, 2, 2), (2, 1, 1, 2)):
