@@ -26,10 +26,11 @@ PROBES = 8  # designs on the path that are tried, at most
 NEAR = 1.02  # costs between which no further design is tried
 # Losses are estimates: a design is looked for that should lose a little less than it may.
 MARGIN = 0.9
+SURELY = 0.4  # of the target, where there is no time to see whether a design reaches it
 CLEARLY = 0.8  # of a distance: what is no better by chance, so that it is worth a change
 LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
 GAIN = 0.8  # what learning leaves of a loss, about
-TOGETHER = 0.5  # of the time, after which no further layer is measured in a whole design
+TOGETHER = 0.4  # of the time, after which no further layer is measured in a whole design
 
 
 @dataclass(eq=False)
@@ -180,9 +181,11 @@ class Search:
                 low = (step, loss)
         if high is not None:
             return self._learnt(path, at, high)
-        # Out of time, most terms are the surest. Else nothing reaches the target, and more terms
+        # Out of time, what is predicted has to do. Else nothing reaches the target, and more terms
         # than bring the least loss, but for chance, would be spent for nothing.
-        return at(len(path.more) if self._late() else _least_loss(tried))
+        last = len(path.more)
+        late = self._late() and low[0] < last
+        return at(self._next(path, low, None, last, SURELY) if late else _least_loss(tried))
 
     def _learnt(self, path: TermsPath, at: Callable[..., Sketch], high) -> Sketch:
         """A cheaper design than the one found, whose weights learn together; or that one."""
@@ -203,14 +206,14 @@ class Search:
     def _cost_at(self, path: TermsPath, step: int) -> str:
         return f"about {path.costs[step] / (path.costs[0] or 1.0):.2f} of the cost of one term"
 
-    def _next(self, path: TermsPath, low, high, top) -> int:
+    def _next(self, path: TermsPath, low, high, top, margin: float = MARGIN) -> int:
         """The step of the path to try: the first that should lose no more than the target."""
         # In proportion to what is predicted, from the nearest design that was tried.
         known = min(
             (each for each in (low, high) if each is not None),
             key=lambda each: abs(math.log(max(each[1].lost, LEAST) / self.target)),
         )
-        wanted = path.losses[known[0]] * MARGIN * self.target / max(known[1].lost, LEAST)
+        wanted = path.losses[known[0]] * margin * self.target / max(known[1].lost, LEAST)
         last = top if high is None else top - 1
         fitting = (step for step in range(low[0] + 1, last + 1) if path.losses[step] <= wanted)
         return next(fitting, last)

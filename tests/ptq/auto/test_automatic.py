@@ -244,9 +244,14 @@ def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
 
 def test_without_time_there_is_a_network():
     model, images = classifier()
-    quantized, result, _ = searched(model, images, target=0.02, seconds=1e-9)
-    assert set(result.terms.values()) == {4}
-    equal_to_its_integers(quantized, (images[:2],))
+    losses, one = [], searched(model, images, terms=1)[1].loss.lost
+    for target in (0.02, 0.5):
+        quantized, result, _ = searched(model, images, target=target, seconds=1e-9)
+        equal_to_its_integers(quantized, (images[:2],))
+        # What is predicted is not seen to be right, but it is no guess.
+        assert result.cost > 1
+        losses.append(result.loss.lost)
+    assert losses[0] <= losses[1] < one
 
 
 def test_costs_of_ones_own_decide():
