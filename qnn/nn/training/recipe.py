@@ -12,6 +12,8 @@ SCHEDULES = ("cosine", "halving", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16", "fp16")
 USUAL_EPOCHS, LEAST_STEPS = 5, 1000
+# As many cost a few steps, and tell a loss that is a tenth worse from its noise.
+HELD_OUT = 512  # images of a quantized model
 FLOAT_RATE, GRID_RATE = 1e-3, 3e-4
 
 
@@ -54,7 +56,8 @@ class Recipe:
     channels_last : memory format of images and weights
     held_out : a tenth of the training images, so many at most, are not trained on: where their
         loss is larger after training than before, the model is kept as it was; 0: none, and what
-        was trained is kept whatever it is. A loss of the user's own is not judged
+        was trained is kept whatever it is; None: 512 for a quantized model, which begins where
+        rounding left it, and none for a float one. A loss of the user's own is not judged
     diverged : a loss above so many times its start, or the entropy of guessing, ends training
     seed : of the order of images, of augmentation, and of what estimators draw
 
@@ -92,8 +95,7 @@ class Recipe:
     ema: float | None = None
     precision: str = "fp32"
     channels_last: bool = True
-    # As many cost a few steps, and tell a loss that is a tenth worse from its noise.
-    held_out: int = 512
+    held_out: int | None = None
     # Four times the loss of guessing is no noise of a batch.
     diverged: float = 4.0
     seed: int = 0
@@ -145,7 +147,7 @@ class Recipe:
             ("seed", 0),
         ):
             value = getattr(self, name)
-            if value is None and name in ("epochs", "steps", "ghost_batch"):
+            if value is None and name in ("epochs", "steps", "ghost_batch", "held_out"):
                 continue
             # True is an int to Python; as a count it is a mistake.
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -192,9 +194,10 @@ class Recipe:
         return json.loads(json.dumps(asdict(self)))
 
     def of(self, quantized: bool) -> "Recipe":
-        """The recipe with the rate of its kind of model, where it has none of its own."""
-        usual = GRID_RATE if quantized else FLOAT_RATE
-        return self if self.rate is not None else replace(self, rate=usual)
+        """The recipe with what is usual for its kind of model, where it says nothing of its own."""
+        rate, held_out = (GRID_RATE, HELD_OUT) if quantized else (FLOAT_RATE, 0)
+        usual = {"rate": rate, "held_out": held_out}
+        return replace(self, **{k: v for k, v in usual.items() if getattr(self, k) is None})
 
     def steps_for(self, images: int) -> int:
         """Updates in all on so many training images."""
