@@ -108,8 +108,8 @@ def quantize(
     """
     _check_model(model)
     check_formats(weight_bits, activation_bits, terms)
-    check_searched(rounding, terms, activation_bits, {"target": target, "seconds": seconds})
     asked = {"target": target, "seconds": seconds}
+    check_searched(rounding, terms, activation_bits, asked)
     auto = replace(auto or Auto(), **{k: v for k, v in asked.items() if v is not None})
     learns_by = {
         "rounding_options": rounding_options,

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from qnn.errors import ModelError
 from qnn.quant.rounding.adam import Adam
 from qnn.quant.rounding.around import around
 from qnn.quant.rounding.checkpoint import Checkpoint, identity, keeping
 from qnn.quant.rounding.discquant_start import STARTS, rounded_before, start_file, start_of
-from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, Measure, run_distance
+from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, distance_at
+from qnn.quant.rounding.flat import flat, split
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.rounding.lessons import Lessons
 from qnn.quant.rounding.options import one_of, positive, within
@@ -161,8 +161,7 @@ class _Run:
         parameters = dict(problem.model.named_parameters())
         names = problem.tuned if options.tune_bias else ()
         self.tuned = {name: parameters[name].detach().clone().float() for name in names}
-        flat = torch.cat([torch.zeros(0), *(t.flatten().cpu() for t in self.tuned.values())])
-        self.bias = Adam.of(flat.to(problem.device))
+        self.bias = Adam.of(flat(self.tuned.values(), problem.device))
         self.share = self.space.share(self.x.value)
 
     @property
@@ -242,21 +241,11 @@ class _Run:
     @torch.enable_grad()
     def _gradients(self, x: Tensor, step: int | None = None) -> tuple[Tensor, Tensor]:
         """The loss's gradients on this step's batch, by all weights and by all biases."""
-        options, step = self.options, self.step if step is None else step
+        step = self.step if step is None else step
         weights = {name: w.requires_grad_() for name, w in self.space.weights(x).items()}
         biases = {name: b.requires_grad_() for name, b in self._biases().items()}
-        loss = run_distance(
-            self.problem,
-            weights | biases,
-            self.lessons(step),
-            Measure(options.loss, options.temperature, options.inner_weight, self.problem.kinds),
-            options.precision,
-        )
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                f"discquant needs finite answers, but the loss of step {step} is NaN or infinite; "
-                f"check the data and the float model's outputs"
-            )
+        given, lesson = weights | biases, self.lessons(step)
+        loss = distance_at(step, "discquant", self.problem, given, lesson, self.options)
         found = torch.autograd.grad(loss, [*weights.values(), *biases.values()])
         parts = [part.flatten() for part in found]
         # A concatenation of nothing is an error to torch, and not every network has biases to
@@ -265,13 +254,7 @@ class _Run:
         return torch.cat(parts[: len(weights)]), torch.cat([empty, *parts[len(weights) :]])
 
     def _biases(self):
-        parts = (
-            self.bias.value.split([b.numel() for b in self.tuned.values()]) if self.tuned else ()
-        )
-        return {
-            name: part.view(old.shape)
-            for (name, old), part in zip(self.tuned.items(), parts, strict=True)
-        }
+        return split(self.bias.value, self.tuned)
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state, by name."""

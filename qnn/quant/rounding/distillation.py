@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -144,6 +145,45 @@ def run_distance(
         got = answers(problem.model, replaced, x, tuple(wanted.inner))
     scaled = {name: result * problem.scales[name] for name, result in got.inner.items()}
     return measure(wanted, Answers(got.outputs, scaled))
+
+
+class Compared(Protocol):
+    """Options of a method that compares answers: see ``Measure`` and ``run_distance``."""
+
+    # Read alone, as options are frozen.
+    @property
+    def loss(self) -> str: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def inner_weight(self) -> float: ...
+    @property
+    def precision(self) -> str: ...
+
+
+def distance_at(
+    step: int,
+    method: str,
+    problem: Problem,
+    replaced: Mapping[str, Tensor],
+    lesson: tuple[Tensor, Answers],
+    options: Compared,
+) -> Tensor:
+    """``run_distance`` at a step of a method, by its options.
+
+    Raises
+    ------
+    ModelError
+        It is not finite.
+    """
+    measure = Measure(options.loss, options.temperature, options.inner_weight, problem.kinds)
+    loss = run_distance(problem, replaced, lesson, measure, options.precision)
+    if not bool(torch.isfinite(loss)):
+        raise ModelError(
+            f"{method} needs finite answers, but the loss of step {step} is NaN or infinite; check "
+            f"the data and the float model's outputs"
+        )
+    return loss
 
 
 @contextmanager

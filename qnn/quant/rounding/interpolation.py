@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
+from qnn.quant.rounding.flat import split
 from qnn.quant.rounding.problem import LayerWeights
 
 
@@ -55,11 +56,7 @@ class Interpolation:
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """Each layer's part of a vector, in the layer's shape."""
-        parts = flat.split([layer.w.numel() for layer in self.layers.values()])
-        return {
-            name: part.view(layer.w.shape)
-            for (name, layer), part in zip(self.layers.items(), parts, strict=True)
-        }
+        return split(flat, {name: layer.w for name, layer in self.layers.items()})
 
     def share(self, x: Tensor) -> float:
         """Share of weights that lie on the grid: 1 only if all of them do."""

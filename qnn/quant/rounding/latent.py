@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.estimators.straight_through import ClippedStraightThrough
 from qnn.quant.rounding.adam import Adam
 from qnn.quant.rounding.checkpoint import Checkpoint, identity, keeping
-from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, Measure, run_distance
+from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, distance_at
+from qnn.quant.rounding.flat import flat, split
 from qnn.quant.rounding.lessons import Lessons
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
@@ -113,13 +113,13 @@ class _Learning:
         # On the CPU, where grids are; powers of two scale without rounding.
         self.units = {n: _per_row(pow2.exp2(x.exponent), x.w).float() for n, x in layers.items()}
         scaled = [layer.w.detach().float().cpu() / self.units[n] for n, layer in layers.items()]
-        self.w = Adam.of(_flat(scaled, problem.device))
+        self.w = Adam.of(flat(scaled, problem.device))
         self.units = {n: unit.to(problem.device) for n, unit in self.units.items()}
         self.exponents = {n: x.exponent.to(problem.device) for n, x in layers.items()}
         parameters = dict(problem.model.named_parameters())
         names = problem.tuned if options.tuned_rate else ()
         self.before = {name: parameters[name].detach().float() for name in names}
-        self.tuned = Adam.of(_flat(self.before.values(), problem.device))
+        self.tuned = Adam.of(flat(self.before.values(), problem.device))
 
     def advance(self) -> None:
         """One step of Adam on the distance of this step's batch."""
@@ -139,26 +139,15 @@ class _Learning:
         w, tuned = (each.value.detach().requires_grad_() for each in (self.w, self.tuned))
         behind = self._weights(w)
         weights = {n: self.estimators[n](x, self.exponents[n]) for n, x in behind.items()}
-        options = self.options
-        loss = run_distance(
-            self.problem,
-            weights | _split(tuned, self.before),
-            self.lessons(self.step),
-            Measure(options.loss, options.temperature, options.inner_weight, self.problem.kinds),
-            options.precision,
-        )
-        if not bool(torch.isfinite(loss)):
-            raise ModelError(
-                f"latent needs finite answers, but the loss of step {self.step} is NaN or "
-                f"infinite; check the data and the float model's outputs"
-            )
+        given, lesson = weights | split(tuned, self.before), self.lessons(self.step)
+        loss = distance_at(self.step, "latent", self.problem, given, lesson, self.options)
         # Without a parameter to tune its vector is empty, and nothing depends on it.
         by_weights, by_tuned = torch.autograd.grad(loss, (w, tuned), materialize_grads=True)
         return by_weights, by_tuned
 
-    def _weights(self, flat: Tensor) -> dict[str, Tensor]:
+    def _weights(self, w: Tensor) -> dict[str, Tensor]:
         """The weights behind those of the grid, by layer."""
-        parts = _split(flat, {name: layer.w for name, layer in self.problem.layers.items()})
+        parts = split(w, {name: layer.w for name, layer in self.problem.layers.items()})
         return {name: part * self.units[name] for name, part in parts.items()}
 
     def tensors(self) -> dict[str, Tensor]:
@@ -175,22 +164,9 @@ class _Learning:
     def result(self) -> Rounded:
         layers = self.problem.layers
         found = {n: layers[n].indices(w.cpu()) for n, w in self._weights(self.w.value).items()}
-        tuned = _split(self.tuned.value, self.before)
+        tuned = split(self.tuned.value, self.before)
         return Rounded(found, {name: value.clone() for name, value in tuned.items()})
 
 
 def _per_row(scale, like):
     return scale.reshape(-1, *[1] * (like.dim() - 1))
-
-
-def _flat(tensors, device):
-    # A concatenation of nothing is an error to torch, and there may be nothing to tune.
-    return torch.cat([torch.zeros(0), *(t.flatten().cpu() for t in tensors)]).to(device)
-
-
-def _split(flat, like):
-    """Each one's part of a vector, by name, in the shape of ``like``."""
-    parts = flat.split([each.numel() for each in like.values()]) if like else ()
-    return {
-        name: part.view(each.shape) for (name, each), part in zip(like.items(), parts, strict=True)
-    }
