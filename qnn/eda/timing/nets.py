@@ -1,0 +1,169 @@
+"""How long a net takes: a model of distance, fan-out and pins, fitted on routed paths.
+
+The sum of terms is a time in nanoseconds: one for each end's kind of pin, one for columns and one
+for rows of slices, each a straight line between knots, one for the logarithm of the fan-out, and
+the product of the last and the distance. What a slice or a column joins without the fabric's wires
+takes a constant. ``fit_nets`` makes the numbers, and says by which paths.
+"""
+
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from qnn.eda.timing.cells import Cells
+from qnn.eda.timing.pins import CHAINS, DIRECT, PinKind
+from qnn.fields import typed
+
+DATA = "nets.json"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line through the origin that bends at each of ``knots`` and goes on beyond the last."""
+
+    knots: tuple[float, ...]
+    slopes: tuple[float, ...]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return segments(x, self.knots) @ np.array(self.slopes)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The numbers of the model, in nanoseconds.
+
+    Members
+    -------
+    about, source, terms : what they are of, and under which terms
+    columns, rows, loads : curves of slices and of log2 of the fan-out
+    spread : factor of a slice of distance and a doubling of fan-out at once
+    begins, ends : by name of ``PinKind``
+    direct : by names of two pins, joined without the fabric
+    floor : the least that a net through the fabric takes
+    low, high : factors of the estimate between which 80 % of nets lie, as curves of the estimate
+    path_low, path_high : and of paths
+    """
+
+    about: str
+    source: str
+    terms: str
+    constant: float
+    columns: Curve
+    rows: Curve
+    loads: Curve
+    spread: float
+    begins: dict[str, float]
+    ends: dict[str, float]
+    direct: dict[str, float]
+    floor: float
+    low: float
+    high: float
+    path_low: float
+    path_high: float
+
+
+class Nets:
+    """Delays of nets in a speed grade.
+
+    Parameters
+    ----------
+    model : as fitted, in speed grade -1
+    factor : times which it takes
+    """
+
+    def __init__(self, model: Model, factor: float):
+        self.model, self.factor = model, factor
+        m = model
+        self._begins = _table(m.begins)
+        self._ends = _table(m.ends)
+        self._direct = np.full((len(PinKind) + 1, len(PinKind) + 1), np.nan)
+        for names, ns in m.direct.items():
+            begin, end = (PinKind[name] for name in names.split(" "))
+            self._direct[begin, end] = ns
+
+    @classmethod
+    def load(cls, speed_grade: str) -> "Nets":
+        """The model that this package holds, for '-1' or '-2'.
+
+        No public table has nets of -2: they are taken to be faster than in -1 as cells are.
+        """
+        ratio = Cells.load(speed_grade).tables.ratio_of_2_to_1
+        return cls(_model(), ratio if speed_grade == "-2" else 1.0)
+
+    def delay(self, dx, dy, fan_out, source, sink, direct=None):
+        """Times in ns that nets take: low, middle, high; shape (nets,) each, or as broadcast.
+
+        Parameters
+        ----------
+        dx, dy : columns and rows of slices between the ends, of any sign
+        fan_out : loads of the net
+        source, sink : kinds of pins, ``PinKind``
+        direct : whether a slice joins the ends without the fabric; where it can, by default
+
+        Returns
+        -------
+        Of all nets like it, one in ten is below the low time and one in ten above the high one.
+        """
+        dx, dy, fan_out, source, sink = np.broadcast_arrays(
+            np.abs(dx), np.abs(dy), fan_out, source, sink
+        )
+        m = self.model
+        # Doublings: a net of many loads is routed as a tree.
+        loads = np.log2(np.maximum(fan_out, 1))
+        through = m.constant + self._begins[source] + self._ends[sink]
+        through = through + m.columns(dx) + m.rows(dy) + m.loads(loads)
+        # Far apart and many at once: the tree has to go round.
+        through = np.maximum(through + m.spread * loads * np.log1p(dx + dy), m.floor)
+        if direct is None:
+            direct = can_be_direct(dx, dy, source, sink)
+        # Pairs without a constant go through the fabric, whatever was asked.
+        constant = self._direct[source, sink]
+        joined = direct & ~np.isnan(constant)
+        middle = np.where(joined, constant, through) * self.factor
+        low = np.where(joined, middle, middle * m.low)
+        high = np.where(joined, middle, middle * m.high)
+        return low, middle, high
+
+
+def can_be_direct(dx, dy, source, sink) -> np.ndarray:
+    """Whether ends of these kinds at this distance may be joined without the fabric's wires."""
+    shape = (len(PinKind) + 1, len(PinKind) + 1)
+    here, chain = np.zeros(shape, bool), np.zeros(shape, bool)
+    for begin, end in DIRECT:
+        here[begin, end] = True
+    for begin, end in CHAINS:
+        chain[begin, end] = True
+    # A column's chain ends at the next site or at a far one: that is its wires' own length.
+    same = (np.asarray(dx) == 0) & (np.asarray(dy) == 0)
+    return chain[source, sink] | (here[source, sink] & same)
+
+
+def segments(x: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
+    """How far ``x`` goes into each stretch between 0 and the knots, shape (..., knots + 1)."""
+    begins = np.array((0.0, *knots))
+    ends = np.array((*knots, np.inf))
+    return np.clip(np.asarray(x, float)[..., None] - begins, 0, ends - begins)
+
+
+def _table(values):
+    table = np.zeros(len(PinKind) + 1)
+    for name, ns in values.items():
+        table[PinKind[name]] = ns
+    return table
+
+
+@cache
+def _model() -> Model:
+    return typed(Model, json.loads(files(__package__).joinpath("data", DATA).read_text()))
+
+
+def to_fields(model: Model) -> dict:
+    """The model as JSON holds it."""
+    found = {}
+    for field in fields(Model):
+        value = getattr(model, field.name)
+        found[field.name] = vars(value) if isinstance(value, Curve) else value
+    return found
