@@ -13,6 +13,7 @@ from qnn.cli.bench_faults import bench_faults
 from qnn.cli.bench_fuzz import bench_fuzz
 from qnn.cli.bench_operators import bench_operators
 from qnn.cli.bench_rounding import bench_rounding
+from qnn.cli.bench_timing import bench_timing
 from qnn.cli.bench_zoo import bench_zoo
 from qnn.cli.checks import data_source, new_file, new_folder, old_file
 from qnn.cli.examples import closing
@@ -35,6 +36,7 @@ bench.command("faults", epilog=closing("bench faults"))(bench_faults)
 bench.command("fuzz", epilog=closing("bench fuzz"))(bench_fuzz)
 bench.command("operators", epilog=closing("bench operators"))(bench_operators)
 bench.command("rounding", epilog=closing("bench rounding"))(bench_rounding)
+bench.command("timing", epilog=closing("bench timing"))(bench_timing)
 bench.command("zoo", epilog=closing("bench zoo"))(bench_zoo)
 
 

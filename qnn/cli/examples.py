@@ -39,6 +39,7 @@ EXAMPLES = {
     "bench faults": ("qnn bench faults --hardware 20 --software 20",),
     "bench operators": ("qnn bench operators --only table --only 'bilinear x2'",),
     "bench rounding": ("qnn bench rounding --steps 3 --only unet",),
+    "bench timing": ("qnn bench timing --replay routed_paths.jsonl.gz --json",),
     "bench zoo": (
         "qnn bench zoo networks.txt --only 'my_net:*' --out zoo.jsonl",
         "qnn bench zoo --table zoo.jsonl",

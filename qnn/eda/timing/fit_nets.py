@@ -33,8 +33,9 @@ LEAST_QUANTILE = 0.01  # of nets through the fabric: none is estimated below it
 # does: they too stand beside the wires of one column.
 BEGIN_LIKE = {"BLOCK_RAM": ("FF_Q",), "DSP": ("FF_Q",)}
 END_LIKE = {"BLOCK_RAM": ("DSP",), "CARRY_S": ("CARRY_DI",), "LUT": [p.name for p in LUT_INPUTS]}
-# No path has a second output that selects a carry's other operand; both outputs are as near to it.
-DIRECT_LIKE = {"LUT_O5 CARRY_DI": ("LUT_O6 CARRY_S",)}
+# No path has a second output that is a carry's other operand; both outputs are as near to it.
+# Cascades of block RAM are as those of DSP blocks.
+DIRECT_LIKE = {"LUT_O5 CARRY_DI": ("LUT_O6 CARRY_S",), "BLOCK_RAM BLOCK_RAM": ("DSP DSP",)}
 INTERVAL = (0.1, 0.9)
 
 

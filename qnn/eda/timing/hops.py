@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnn.eda.timing.paths import RoutedNet, RoutedPath
-from qnn.eda.timing.pins import DIRECT, LUT_INPUTS, PinKind, entry, output
+from qnn.eda.timing.pins import CHAINS, DIRECT, LUT_INPUTS, PinKind, entry, output
 from qnn.eda.timing.sites import distances
 
 # What a LUT takes from A1 to A6, and from A1 to A5 at its second output, in ns of grade -1: a
@@ -65,7 +65,7 @@ def _ends(net: RoutedNet) -> tuple[PinKind, PinKind, bool]:
     here = net.begin == net.end and pair in DIRECT
     joined = here and (not DIRECT[pair] or source.letter == sink.letter)
     # Also between the parts of one DSP block, which reports print as cells.
-    chained = pair in ((PinKind.CARRY_OUT, PinKind.CARRY_CI), (PinKind.DSP, PinKind.DSP))
+    chained = pair in CHAINS
     return source.pin, lut_input(net) or sink.pin, joined or chained
 
 

@@ -113,6 +113,8 @@ def _path(value) -> RoutedPath:
         RoutedNet(hop["net"], hop["ns"], hop["from"], hop["to"], before[0], *after)
         for hop, before, after in zip(hops[1::2], arcs, ends, strict=True)
     )
+    if given["data_path_ns"] <= 0:
+        raise FieldsError("a time above 0", f"{given['data_path_ns']:g}", ("data_path_ns",))
     total, cells = given["data_path_ns"], sum(ns for _, ns in arcs)
     # A file whose times were changed by hand, or cut, would be judged as if it were Vivado's.
     found = cells + sum(net.ns for net in nets)

@@ -50,7 +50,11 @@ DIRECT = {
     (PinKind.MUX_OUT, PinKind.MUX_IN): False,
 }
 # And what a column joins with wires of its own, from one site to the next.
-CHAINS = {(PinKind.CARRY_OUT, PinKind.CARRY_CI), (PinKind.DSP, PinKind.DSP)}
+CHAINS = {
+    (PinKind.CARRY_OUT, PinKind.CARRY_CI),
+    (PinKind.DSP, PinKind.DSP),
+    (PinKind.BLOCK_RAM, PinKind.BLOCK_RAM),
+}
 
 
 @dataclass(frozen=True)
