@@ -32,6 +32,7 @@ def place(tmp_path, monkeypatch):
         "my_net.py",
         "networks.txt",
         "zoo.jsonl",
+        "routed_paths.jsonl.gz",
     ):
         (tmp_path / name).touch()
     (tmp_path / "build").mkdir()
