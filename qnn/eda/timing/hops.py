@@ -4,14 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qnn.eda.timing.nets import Nets
 from qnn.eda.timing.paths import RoutedNet, RoutedPath
-from qnn.eda.timing.pins import CHAINS, DIRECT, LUT_INPUTS, PinKind, entry, output
+from qnn.eda.timing.pins import CHAINS, DIRECT, PinKind, entry, output
 from qnn.eda.timing.sites import distances
-
-# What a LUT takes from A1 to A6, and from A1 to A5 at its second output, in ns of grade -1: a
-# report names inputs of the cell, and the router chose another input of the LUT for it.
-FROM_PIN_O6 = (0.178, 0.149, 0.115, 0.100, 0.064, 0.039)
-FROM_PIN_O5 = (0.198, 0.168, 0.137, 0.121, 0.083)
 
 
 @dataclass(frozen=True)
@@ -21,6 +17,7 @@ class Hops:
     Members
     -------
     path : number of the path
+    dx, dy : columns and rows of slices
     direct : joined within a slice or a column
     """
 
@@ -37,9 +34,16 @@ class Hops:
         """Those that a mask chooses."""
         return Hops(**{name: column[which] for name, column in vars(self).items()})
 
-    def ask(self, nets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Times by ``nets``, low, middle and high."""
-        return nets.delay(self.dx, self.dy, self.fan_out, self.source, self.sink, self.direct)
+    def estimate(self, nets: Nets) -> np.ndarray:
+        """What each takes by ``nets``, as one of its path's, in ns."""
+        ways = self.dx, self.dy, self.fan_out, self.source, self.sink
+        _, alone, _ = nets.delay(*ways, self.direct)
+        return alone * np.where(self.direct, 1.0, self.along(nets, alone))
+
+    def along(self, nets: Nets, alone: np.ndarray) -> np.ndarray:
+        """What ``nets.along`` gives for the path of each net."""
+        totals = np.bincount(self.path, alone * ~self.direct)
+        return nets.along(totals)[self.path]
 
 
 def hops(paths: list[RoutedPath]) -> Hops:
@@ -63,16 +67,7 @@ def _ends(net: RoutedNet) -> tuple[PinKind, PinKind, bool]:
     source, sink = output(net.source), entry(net.sink)
     pair = source.pin, sink.pin
     here = net.begin == net.end and pair in DIRECT
+    # Of a LUT and a register, only those of one letter are joined in the slice.
     joined = here and (not DIRECT[pair] or source.letter == sink.letter)
     # Also between the parts of one DSP block, which reports print as cells.
-    chained = pair in CHAINS
-    return source.pin, lut_input(net) or sink.pin, joined or chained
-
-
-def lut_input(net: RoutedNet) -> PinKind | None:
-    """The input of the device's LUT that a net ends at, by what the LUT takes; none elsewhere."""
-    if entry(net.sink).pin is not PinKind.LUT:
-        return None
-    times = FROM_PIN_O5 if "5LUT" in net.sink else FROM_PIN_O6
-    # Inputs lie at least 13 ps apart, and sites and letters differ by 6 ps at most.
-    return LUT_INPUTS[int(np.argmin([abs(net.sink_ns - ns) for ns in times]))]
+    return *pair, joined or pair in CHAINS

@@ -1,13 +1,14 @@
 """How long a net takes: a model of distance, fan-out and pins, fitted on routed paths.
 
-The sum of terms is a time in nanoseconds: one for each end's kind of pin, one for columns and one
-for rows of slices, each a straight line between knots, one for the logarithm of the fan-out, and
-the product of the last and the distance. What a slice or a column joins without the fabric's wires
-takes a constant. ``fit_nets`` makes the numbers, and says by which paths.
+The sum of terms is a time in nanoseconds: one for each end's kind of pin, one for the distance, one
+for the logarithm of the fan-out, and one for both at once. What a slice or a column joins without
+the fabric's wires takes a constant. Nets of a path are slower or faster together: a router gives
+long paths the straight ways, and of short paths it is those with slow nets that are among a
+design's worst. ``fit_nets`` makes the numbers, and says by which paths.
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -18,6 +19,7 @@ from qnn.eda.timing.pins import CHAINS, DIRECT, PinKind
 from qnn.fields import typed
 
 DATA = "nets.json"
+KINDS = len(PinKind) + 1  # they count from 1
 
 
 @dataclass(frozen=True)
@@ -32,37 +34,58 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """By what nets of a path are slower: (their estimate in all / reference_ns) ** -exponent.
+
+    Members
+    -------
+    least_ns, most_ns : what paths were fitted on; beyond them it stays
+    """
+
+    exponent: float
+    reference_ns: float
+    least_ns: float
+    most_ns: float
+
+
+@dataclass(frozen=True)
 class Model:
-    """The numbers of the model, in nanoseconds.
+    """The numbers of the model, in nanoseconds of speed grade -1.
 
     Members
     -------
     about, source, terms : what they are of, and under which terms
-    columns, rows, loads : curves of slices and of log2 of the fan-out
-    spread : factor of a slice of distance and a doubling of fan-out at once
+    column : rows of slices that a column is as far as
+    distance, loads : curves of rows, and of log2 of the fan-out
+    spread : factor of log2 of the fan-out times the root of the distance
     begins, ends : by name of ``PinKind``
-    direct : by names of two pins, joined without the fabric
+    direct : by names of two kinds, joined without the fabric
     floor : the least that a net through the fabric takes
-    low, high : factors of the estimate between which 80 % of nets lie, as curves of the estimate
-    path_low, path_high : and of paths
+    low, high : factors of the estimate between which 80 % of nets lie
+    path_low, path_high : and between which 80 % of paths of other designs lie
     """
 
     about: str
     source: str
     terms: str
     constant: float
-    columns: Curve
-    rows: Curve
+    column: float
+    distance: Curve
     loads: Curve
     spread: float
     begins: dict[str, float]
     ends: dict[str, float]
     direct: dict[str, float]
     floor: float
+    effort: Effort
     low: float
     high: float
     path_low: float
     path_high: float
+
+    def to_fields(self) -> dict:
+        """As JSON has it."""
+        return asdict(self)
 
 
 class Nets:
@@ -74,13 +97,11 @@ class Nets:
     factor : times which it takes
     """
 
-    def __init__(self, model: Model, factor: float):
+    def __init__(self, model: Model, factor: float = 1.0):
         self.model, self.factor = model, factor
-        m = model
-        self._begins = _table(m.begins)
-        self._ends = _table(m.ends)
-        self._direct = np.full((len(PinKind) + 1, len(PinKind) + 1), np.nan)
-        for names, ns in m.direct.items():
+        self._begins, self._ends = _table(model.begins), _table(model.ends)
+        self._direct = np.full((KINDS, KINDS), np.nan)
+        for names, ns in model.direct.items():
             begin, end = (PinKind[name] for name in names.split(" "))
             self._direct[begin, end] = ns
 
@@ -105,18 +126,20 @@ class Nets:
 
         Returns
         -------
-        Of all nets like it, one in ten is below the low time and one in ten above the high one.
+        Of all nets like it, one in ten is below the low time and one in ten above the high one;
+        ``along`` has what the path of a net adds.
         """
         dx, dy, fan_out, source, sink = np.broadcast_arrays(
             np.abs(dx), np.abs(dy), fan_out, source, sink
         )
         m = self.model
+        rows = m.column * dx + dy
         # Doublings: a net of many loads is routed as a tree.
         loads = np.log2(np.maximum(fan_out, 1))
         through = m.constant + self._begins[source] + self._ends[sink]
-        through = through + m.columns(dx) + m.rows(dy) + m.loads(loads)
+        through = through + m.distance(rows) + m.loads(loads)
         # Far apart and many at once: the tree has to go round.
-        through = np.maximum(through + m.spread * loads * np.log1p(dx + dy), m.floor)
+        through = np.maximum(through + m.spread * loads * np.sqrt(rows), m.floor)
         if direct is None:
             direct = can_be_direct(dx, dy, source, sink)
         # Pairs without a constant go through the fabric, whatever was asked.
@@ -127,11 +150,21 @@ class Nets:
         high = np.where(joined, middle, middle * m.high)
         return low, middle, high
 
+    def along(self, total_ns):
+        """By what a path's nets through the fabric are slower, all of them together.
+
+        Parameters
+        ----------
+        total_ns : the sum of their middle times by ``delay``, shape (paths,)
+        """
+        effort = self.model.effort
+        in_grade_1 = np.clip(np.asarray(total_ns) / self.factor, effort.least_ns, effort.most_ns)
+        return (in_grade_1 / effort.reference_ns) ** -effort.exponent
+
 
 def can_be_direct(dx, dy, source, sink) -> np.ndarray:
     """Whether ends of these kinds at this distance may be joined without the fabric's wires."""
-    shape = (len(PinKind) + 1, len(PinKind) + 1)
-    here, chain = np.zeros(shape, bool), np.zeros(shape, bool)
+    here, chain = np.zeros((KINDS, KINDS), bool), np.zeros((KINDS, KINDS), bool)
     for begin, end in DIRECT:
         here[begin, end] = True
     for begin, end in CHAINS:
@@ -149,7 +182,7 @@ def segments(x: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
 
 
 def _table(values):
-    table = np.zeros(len(PinKind) + 1)
+    table = np.zeros(KINDS)
     for name, ns in values.items():
         table[PinKind[name]] = ns
     return table
@@ -158,12 +191,3 @@ def _table(values):
 @cache
 def _model() -> Model:
     return typed(Model, json.loads(files(__package__).joinpath("data", DATA).read_text()))
-
-
-def to_fields(model: Model) -> dict:
-    """The model as JSON holds it."""
-    found = {}
-    for field in fields(Model):
-        value = getattr(model, field.name)
-        found[field.name] = vars(value) if isinstance(value, Curve) else value
-    return found

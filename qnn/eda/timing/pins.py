@@ -6,7 +6,7 @@ from enum import IntEnum, auto
 
 
 class PinKind(IntEnum):
-    """A kind of pin of the device; ``LUT`` is an input whose place in the LUT is not known."""
+    """A kind of pin of the device."""
 
     # Where nets begin.
     LUT_O6 = auto()
@@ -14,14 +14,8 @@ class PinKind(IntEnum):
     FF_Q = auto()
     CARRY_OUT = auto()
     MUX_OUT = auto()
-    # Where nets end. A1 is the slowest input of a LUT, A6 the fastest.
+    # Where nets end. Inputs of a LUT are alike: which one it is explains nothing of a net.
     LUT = auto()
-    LUT_A1 = auto()
-    LUT_A2 = auto()
-    LUT_A3 = auto()
-    LUT_A4 = auto()
-    LUT_A5 = auto()
-    LUT_A6 = auto()
     FF_D = auto()
     FF_CE = auto()
     FF_SR = auto()
@@ -36,8 +30,6 @@ class PinKind(IntEnum):
     BLOCK_RAM = auto()
     OTHER = auto()
 
-
-LUT_INPUTS = tuple(PinKind[f"LUT_A{n}"] for n in range(1, 7))
 
 # What a site without wires of the fabric joins: same slice, and where ``True`` same letter.
 DIRECT = {

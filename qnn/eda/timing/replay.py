@@ -66,7 +66,7 @@ def replay(paths: list[RoutedPath]) -> Replay:
     own = np.array([grades[path.speed] for path in paths])[found.path]
     for name, model in nets.items():
         here = own == name
-        estimate[here] = found.of(here).ask(model)[1]
+        estimate[here] = found.of(here).estimate(model)
     truth = np.array([path.ns for path in paths])
     difference = estimate - found.ns
     signed = np.bincount(found.path, difference, len(paths)) / truth
