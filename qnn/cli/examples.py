@@ -23,7 +23,10 @@ EXAMPLES = {
     "show": ("qnn show build", "qnn show model.qgraph --full"),
     "run": ("qnn run build --device rtl: --images 2",),
     "serve": ("qnn serve build --json",),
-    "synth": ("qnn synth build -o cells.json",),
+    "synth": (
+        "qnn synth build -o cells.json",
+        "qnn synth build --timing --speed-grade 2",
+    ),
     "report": ("qnn report build",),
     "doctor": ("qnn doctor", "qnn doctor --json"),
     "testbench": ("qnn testbench build --data test.npz --images 2",),
@@ -39,7 +42,10 @@ EXAMPLES = {
     "bench faults": ("qnn bench faults --hardware 20 --software 20",),
     "bench operators": ("qnn bench operators --only table --only 'bilinear x2'",),
     "bench rounding": ("qnn bench rounding --steps 3 --only unet",),
-    "bench timing": ("qnn bench timing --replay routed_paths.jsonl.gz --json",),
+    "bench timing": (
+        "qnn bench timing --config test --of shell",
+        "qnn bench timing --replay routed_paths.jsonl.gz --json",
+    ),
     "bench zoo": (
         "qnn bench zoo networks.txt --only 'my_net:*' --out zoo.jsonl",
         "qnn bench zoo --table zoo.jsonl",

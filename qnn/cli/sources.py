@@ -145,8 +145,8 @@ def read_config(
     return named(backend).configure(graph, name, dict(given) | _changes(settings, backend))
 
 
-def check_sizes(name: str | None, settings: list[str] | None, backend: str) -> None:
-    """Raise where no network could have the named configuration with ``settings``.
+def check_sizes(name: str | None, settings: list[str] | None, backend: str) -> Any:
+    """The array's configuration as it is without a network; None for another back end.
 
     Raises
     ------
@@ -155,13 +155,12 @@ def check_sizes(name: str | None, settings: list[str] | None, backend: str) -> N
     """
     changes = _changes(settings, backend)
     if name is not None and name not in CONFIGS and Path(name).is_dir():
-        _config_of(Path(name), settings, backend)
-        return
+        return _config_of(Path(name), settings, backend)
     # Other back ends say so when they have the graph.
     if backend != DEFAULT:
-        return
+        return None
     try:
-        named_config(name or "test", **changes)
+        return named_config(name or "test", **changes)
     except ValueError as error:
         # Whatever the network is: the command line alone shows it.
         at_fault = "--set" if changes and (name is None or name in CONFIGS) else "--config"

@@ -1,4 +1,4 @@
-"""``qnn synth``: a build folder in, FPGA cell counts out, or a board's bitstream."""
+"""``qnn synth``: a build folder in, FPGA cell counts out, a clock, or a board's bitstream."""
 
 import time
 from dataclasses import asdict
@@ -14,11 +14,22 @@ from qnn.cli.checks import new_file, one_of
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, read_array_design
+from qnn.cli.timing_tables import (
+    Fill,
+    Grade,
+    Plot,
+    Seed,
+    SpeedGrade,
+    UnusedPins,
+    analysed,
+    print_timing,
+)
 from qnn.errors import CompileError
 from qnn.files import write_whole
 
 if TYPE_CHECKING:
     from qnn.design import Design
+    from qnn.eda.timing.analysis import TimingResult
 
 
 class SynthesisPart(StrEnum):
@@ -41,16 +52,42 @@ def synth(
     out: Annotated[
         Path | None, typer.Option("-o", help="Counts as JSON.", callback=new_file())
     ] = None,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Estimate the accelerator's clock; takes minutes.")
+    ] = False,
+    speed_grade: Grade = SpeedGrade.TWO,
+    unused_pins: UnusedPins = False,
+    fill: Fill = 0.75,
+    seed: Seed = 0,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """Count the FPGA cells of the design in BUILD.
 
     Yosys synthesises it for UltraScale+. With --board, Yosys, nextpnr and ecppack make the
-    bitstream of a build that was compiled for that board.
+    bitstream of a build that was compiled for that board. With --timing, the accelerator of
+    UltraScale+ is placed and its paths are timed, both by estimate; --speed-grade, --unused-pins,
+    --fill, --seed and --plot are of that analysis.
     """
     from qnn.report import records
 
+    if timing and board is not None:
+        raise typer.BadParameter(
+            "it is of UltraScale+, and --board makes the bitstream of another device; give one",
+            param_hint="'--timing'",
+        )
     design = read_array_design(build, "synth")
+    if timing:
+        found = estimate_clock(
+            build, design, speed_grade.value, unused=unused_pins, fill=fill, seed=seed, plot=plot
+        )
+        if out is not None:
+            write_whole(out, records.text(found.to_fields()))
+        if as_json:
+            print_json(found.to_fields())
+        else:
+            print_timing("accelerator", found)
+        return
     # What is said has times; what is kept does not, so that equal builds have equal records.
     if board is None:
         said, kept = count(build, design, part)
@@ -78,6 +115,36 @@ def synth(
             f"fmax (timing analysis): {said['fmax_mhz']:.1f} MHz, of {said['clock_mhz']:.1f} MHz "
             f"that it needs"
         )
+
+
+def estimate_clock(
+    build: Path,
+    design: "Design",
+    grade: str,
+    *,
+    unused: bool,
+    fill: float,
+    seed: int,
+    plot: Path | None,
+) -> "TimingResult":
+    """Place and time the accelerator; the result is kept for ``qnn report``."""
+    from hw.spec.verilog_files import TOP, synthesis_texts
+    from qnn.eda.synthesis import synthesis
+    from qnn.report.timing import BEGINS, kept
+
+    if plot is not None:
+        from qnn.bench.pictures import check
+
+        check("timing", "--plot")
+    with progress("accelerator: yosys"):
+        _, netlist = synthesis(synthesis_texts(design.built), TOP, flatten=True)
+    found = analysed(netlist, TOP, "accelerator", grade, unused=unused, fill=fill, seed=seed)
+    keep_result(build, f"{BEGINS}{grade}", kept(found.to_fields()))
+    if plot is not None:
+        from qnn.bench.timing_plot import write_plot
+
+        write_plot({"accelerator": found}, plot)
+    return found
 
 
 def count(build: Path, design: "Design", part: SynthesisPart) -> tuple[dict, dict]:

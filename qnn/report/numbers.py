@@ -8,6 +8,7 @@ UNITS = {  # ending of a key: factor, decimals, unit, where the label has none
     "_percent": (1, 2, "%"),
     "_utilisation": (100, 1, "%"),
     "_mhz": (1, 1, "MHz"),
+    "_ns": (1, 2, "ns"),
     "_bytes": (1, 0, "bytes"),
     "_milliseconds": (1, 3, "ms"),
     "_per_second": (1, 1, ""),

@@ -20,6 +20,7 @@ from qnn.report.picture import picture
 from qnn.report.records import Record
 from qnn.report.resources import chips, counts
 from qnn.report.speed import Pace, pace
+from qnn.report.timing import clock_cards, untimed, views
 
 NAME = "index.html"
 
@@ -87,8 +88,12 @@ def page(
         # A network without layers has bars of no length, but no division by zero.
         longest=longest or 1,
         stalls=[cause for cause in causes if any(layer.stalls[cause] for layer in cost.layers)],
-        cards=cards(found, cost, shown, backend.devices, artifact.batch, at),
-        missing=missing(found, shown, backend.devices),
+        cards=[
+            *cards(found, cost, shown, backend.devices, artifact.batch, at),
+            *clock_cards(found),
+        ],
+        missing=[*missing(found, shown, backend.devices), *untimed(found)],
+        timings=views(found),
         network=described(design, facts),
         newest=newest(found),
         memory=assumed_memory(cost, at),

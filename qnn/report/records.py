@@ -18,6 +18,28 @@ from qnn.manifest import NAME as MANIFEST
 from qnn.manifest import RESULT_OF as OF
 from qnn.manifest import RESULTS as FOLDER
 
+
+@dataclass(frozen=True)
+class KeptSlack:
+    """The histogram of a timing analysis, as its result has it."""
+
+    estimated_bounds_ns: list[float]
+    estimated_ends: list[float]
+
+
+@dataclass(frozen=True)
+class KeptPath:
+    """A path of a timing analysis, as its result has it."""
+
+    begin: str
+    end: str
+    estimated_ns: float
+    estimated_cells_ns: float
+    estimated_nets_ns: float
+    estimated_levels: float
+    estimated_alike: float
+
+
 MARKS = ("measured", "simulated", "estimated", "given")
 NEEDED: dict[str, dict[str, object]] = {  # beginning of a name: what a result of it has
     "verify_": {
@@ -27,6 +49,14 @@ NEEDED: dict[str, dict[str, object]] = {  # beginning of a name: what a result o
         "simulated_values_compared": int,
     },
     "simulate_": {"device": str, "given_images": int},
+    "timing_": {
+        "device": str,
+        "speed_grade": str,
+        "estimated_low_mhz": float,
+        "estimated_high_mhz": float,
+        "slack": KeptSlack,
+        "paths": list[KeptPath],
+    },
     "synth_": {"measured_cells": dict[str, float]},
     **{
         f"synth_{name}": {"given_clock_mhz": float, "estimated_fmax_mhz": float}

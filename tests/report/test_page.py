@@ -42,6 +42,24 @@ RESULTS = {
         "given_clock_mhz": 250.0,
         "estimated_fmax_mhz": 262.3,
     },
+    "timing_2": {
+        "device": "xczu9eg",
+        "speed_grade": "-2",
+        "estimated_low_mhz": 167.5,
+        "estimated_high_mhz": 211.0,
+        "slack": {"estimated_bounds_ns": [0.0, 1.5, 3.0], "estimated_ends": [1, 7]},
+        "paths": [
+            {
+                "begin": "compute.first<0>",
+                "end": "shell.last[3] CE",
+                "estimated_ns": 5.25,
+                "estimated_cells_ns": 1.5,
+                "estimated_nets_ns": 3.25,
+                "estimated_levels": 11,
+                "estimated_alike": 2,
+            }
+        ],
+    },
     "synth_array": {"measured_cells": {"lut": 1064, "dsp": 0, "lut_packed": 900}},
 }
 
@@ -127,13 +145,14 @@ def test_what_was_not_run_has_no_card_but_one_table_with_its_commands(build):
         "Values that differ": "qnn verify BUILD",
         "Accuracy": "qnn simulate BUILD --data DATA --images 360",
         "Cycles in RTL": "qnn simulate BUILD --device rtl",
+        "Clock by our analysis": "qnn synth BUILD --timing",
         SERIAL.clock.title: SERIAL.clock.todo,
         ZYNQ.clock.title: ZYNQ.clock.todo,
         **{f"Cells: {way.missing}": way.todo for way in (*ZYNQ.cells, *SERIAL.cells)},
     }
     keep_all(build)
     page = written(build)
-    clocks = [SERIAL.clock.title, ZYNQ.clock.title]
+    clocks = [SERIAL.clock.title, ZYNQ.clock.title, "Clock by our analysis, grade -2"]
     assert titles(page) == ["Values that differ", "Accuracy", *always, *clocks]
     assert not_run(page) == {}
     assert "Not run yet" not in page
@@ -276,3 +295,15 @@ def test_a_page_shows_the_builds_board_beside_the_other_family(build, board):
     assert {title for title in everyone if title in text} == {one.clock.title for one in shown}
     assert all(way.missing in text for one in shown for way in one.cells)
     assert unmarked(text) == []
+
+
+def test_a_timing_analysis_has_its_slack_and_its_worst_paths(build):
+    keep_all(build)
+    page = written(build)
+    assert "xczu9eg, speed grade -2" in page
+    assert "0.00 to 1.50 ns" in page
+    assert "compute.first&lt;0&gt;" in page
+    assert "5.25 ns" in page
+    card = next(card for card in cards_of(page) if "Clock by our analysis" in card.text)
+    assert "167.5 MHz" in card.text
+    assert "211 MHz at the high end" in card.text

@@ -107,6 +107,24 @@ _RECORDS = {
         "measured_accuracy_percent": 50.0,
     },
     "synth_array": {"measured_cells": {"lut": 3}, "given_available_cells": {"lut": 9}},
+    "timing_2": {
+        "device": "xczu9eg",
+        "speed_grade": "-2",
+        "estimated_low_mhz": 301.5,
+        "estimated_high_mhz": 380.0,
+        "slack": {"estimated_bounds_ns": [0, 1.5], "estimated_ends": [4]},
+        "paths": [
+            {
+                "begin": "a",
+                "end": "b D",
+                "estimated_ns": 2.5,
+                "estimated_cells_ns": 1,
+                "estimated_nets_ns": 1.25,
+                "estimated_levels": 3,
+                "estimated_alike": 0,
+            }
+        ],
+    },
     "vivado": {"estimated_fmax_mhz": 99.5, "given_clock_mhz": 100, "timing_met": True},
 }
 
