@@ -74,7 +74,7 @@ def _measure(run, defined, task, place, bar):
         model=run.model,
         method=run.how.method,
         weight_bits=run.weight_bits,
-        activation_bits=run.activation_bits,
+        activation_bits=applied.activation_bits,
         terms=run.terms,
         mean_terms=applied.mean_terms,
         cycles=applied.cycles,

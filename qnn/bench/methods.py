@@ -69,6 +69,7 @@ class Applied:
     codes_before : counts of the codes of the nearest values
     mean_terms : of all products; of a language model, of all weights
     cycles : of terms that were chosen, over those of one term
+    activation_bits : that the network has; None: floats
     codes_after : of any module; None of a quantized network, which has them itself
     """
 
@@ -77,6 +78,7 @@ class Applied:
     codes_before: list[int]
     mean_terms: float | None = None
     cycles: float | None = None
+    activation_bits: int | None = None
     codes_after: list[int] | None = None
 
 
@@ -112,7 +114,7 @@ def apply_to_images(
             progress=work.progress,
             augment=augment if run.model in AUGMENTED else None,
         )
-    return Applied(quantized, report.steps, before)
+    return Applied(quantized, report.steps, before, activation_bits=quantized.plan.activation_bits)
 
 
 def apply_to_module(
@@ -190,7 +192,9 @@ def _rounded_images(run, model, entry, data, work):
     layers = sum(1 for _ in learnable(quantized))
     counts = codes.of_model(nearest)
     cycles = outcomes[0].cost if outcomes and run.terms is None else None
-    return Applied(quantized, _steps(run, layers), counts, quantized.plan.mean_terms, cycles)
+    plan = quantized.plan
+    steps = _steps(run, layers)
+    return Applied(quantized, steps, counts, plan.mean_terms, cycles, plan.activation_bits)
 
 
 def _of_method(run, data, outcome):

@@ -196,6 +196,7 @@ AUTOMATIC = tuple(
         how=Rounding(method="auto", samples=IMAGES, bias_correction=None),
         weight_bits=bits,
         terms=terms,
+        activation_bits="auto",
     )
     for model, bits, terms in (
         *product(("resnet20", "resnet56", "resnet8"), (3,), (None, 1)),

@@ -60,7 +60,7 @@ class TableRun:
     terms : None: as ``mean_terms`` says, or else as few as reach the default's target, in cycles of
         the reference array
     mean_terms : of all weights, row by row where they save most; None: it is not said
-    activation_bits : None: activations stay floats
+    activation_bits : "auto": as many as the default takes; None: activations stay floats
     """
 
     group: str
@@ -69,7 +69,7 @@ class TableRun:
     weight_bits: int
     terms: int | None = 1
     mean_terms: float | None = None
-    activation_bits: int | None = 8
+    activation_bits: int | str | None = 8
     seed: int = 0
 
     @property

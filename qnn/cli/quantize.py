@@ -70,10 +70,11 @@ def quantize(
     activation_bits: Annotated[
         str,
         typer.Option(
-            help="2 to 16; auto for 8, or the fewest more that leave weights half of the target.",
+            help="2 to 16; auto for 8, or, where terms or rounding are auto, the fewest more that "
+            "leave weights half of the target.",
             callback=valid(activation_choice),
         ),
-    ] = "8",
+    ] = AUTO,
     terms: Annotated[
         str,
         typer.Option(
@@ -144,8 +145,6 @@ def quantize(
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
     chooses = terms == AUTO and terms_budget is None
     check_automatic(chooses, rounding, target, seconds, config)
-    if activation_bits == AUTO and not (chooses or rounding == AUTO):
-        raise typer.BadParameter("--activation-bits auto needs --terms auto or --rounding auto")
     check_settings(rounding, settings)
     if rounding in BLIND:
         _check_blind(

@@ -37,7 +37,6 @@ def check_formats(
 def check_searched(
     rounding: str,
     terms: ChannelChoice | Budget | str,
-    activation_bits: int | str,
     bounds: Mapping[str, float | None],
 ) -> None:
     """Raise for what only a search reads, where nothing is searched for.
@@ -49,11 +48,6 @@ def check_searched(
     # A rounding "auto" judges the terms that are given, and learns for as long as it may.
     if "auto" in (rounding, terms if isinstance(terms, str) else None):
         return
-    if activation_bits == "auto":
-        raise ValueError(
-            "quantize needs terms='auto' or rounding='auto' with activation_bits='auto', which "
-            "images held out decide; choose one, or give a number of bits"
-        )
     # What is silently left alone would be taken for granted.
     for name, value in bounds.items():
         if value is not None:

@@ -40,7 +40,7 @@ def quantize(
     model: nn.Module | ExportedProgram | FloatGraph,
     data: Data,
     weight_bits: Choice = 3,
-    activation_bits: int | str = USUAL_BITS,
+    activation_bits: int | str = "auto",
     rounding: str = "auto",
     terms: ChannelChoice | Budget | str = "auto",
     mean: Statistic | Sequence[Statistic] = None,
@@ -74,8 +74,8 @@ def quantize(
         pattern that matches a layer's name counts, and terms by output channel of a layer:
         ``{"conv1": [2, 1, 1, 2], "*": 1}``; or, for terms, ``Budget(1.6)``, the terms of each
         layer that lose least on ``data`` with such a mean, or "auto", the fewest that reach the
-        target. Each term takes a step of the array. Activations of "auto" have 8 bits, or the
-        fewest more that leave half of the target to the weights
+        target. Each term takes a step of the array. Activations of "auto" have 8 bits, or, where
+        terms or rounding are "auto" too, the fewest more that leave half of the target to weights
     mean, std : the model takes ``(pixel / 255 - mean) / std``, one value or one per channel;
         without them it takes reals; of several inputs one entry each, None where it takes reals
     bias_correction : let biases take back the shift of means that rounding made on ``data``; None:
@@ -109,7 +109,7 @@ def quantize(
     _check_model(model)
     check_formats(weight_bits, activation_bits, terms)
     asked = {"target": target, "seconds": seconds}
-    check_searched(rounding, terms, activation_bits, asked)
+    check_searched(rounding, terms, asked)
     auto = replace(auto or Auto(), **{k: v for k, v in asked.items() if v is not None})
     learns_by = {
         "rounding_options": rounding_options,

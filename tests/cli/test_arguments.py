@@ -131,11 +131,6 @@ CASES = [
     ([*FACTORY, "--terms-budget", "nan"], 2, "'--terms-budget'"),
     ([*FACTORY, "--activation-bits", "17"], 2, "needs a number from 2 to 16, or auto, not '17'"),
     ([*FACTORY, "--activation-bits", "few"], 2, "needs a number from 2 to 16, or auto, not 'few'"),
-    (
-        [*BLIND, "--terms", "2", "--activation-bits", "auto"],
-        2,
-        "--activation-bits auto needs --terms auto or --rounding auto",
-    ),
     ([*FACTORY, "--mean", "dark"], 2, "'--mean': needs numbers with commas, not 'dark'"),
     ([*FACTORY, "--mean", "0"], 2, "--mean and --std belong together; give both"),
     ([*FACTORY, "--std", "1,,1"], 2, "'--std': needs numbers with commas, not '1,,1'"),

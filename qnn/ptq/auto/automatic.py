@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hw.spec.config import MOST_FACTOR_BITS
 from qnn.errors import CompileError
 from qnn.nn.learn import folded_copy
 from qnn.nn.model import QuantizedModel
@@ -116,8 +117,7 @@ def _activations(given, images, out, options, designs) -> Activations:
 
     def has(bits):
         try:
-            if options.costs is not None:
-                options.costs(export(built(bits)))
+            _check_bits(export(built(bits)), bits, options.costs)
         except CompileError as error:
             options.report(f"{bits}-bit activations are left out: {error}")
             return False
@@ -133,6 +133,15 @@ def _activations(given, images, out, options, designs) -> Activations:
     known = designs.note("activations", chosen)
     losses = {int(bits): Loss(**fields) for bits, fields in known["losses"].items()}
     return Activations(known["bits"], losses)
+
+
+def _check_bits(graph, bits, costs):
+    """Raise for activations that the array does not have, or, where none is named, none has."""
+    if graph.products and bits > MOST_FACTOR_BITS:
+        name = graph.products[0].name
+        raise CompileError(f"multiply '{name}' needs at most {MOST_FACTOR_BITS} on any array")
+    if costs is not None:
+        costs(graph)
 
 
 def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:

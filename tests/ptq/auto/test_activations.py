@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import qnn
-from hw.spec.config import named_config
+from hw.spec.config import MOST_FACTOR_BITS, named_config
 from qnn.errors import ModelError
 from qnn.interrupt import Interrupted
 from qnn.ptq.auto.activations import MOST_BITS, SHARE, USUAL_BITS, choose_activations
@@ -56,7 +57,7 @@ NARROW = named_config("test", activation_bits=9, accumulator_bits=40)
 @pytest.fixture(scope="module")
 def of_much():
     """What was found where 8-bit activations alone take more than their share."""
-    return searched(*classifier(), target=0.1, activation_bits="auto")
+    return searched(*classifier(), target=0.1)
 
 
 def test_more_bits_are_taken_where_the_target_needs_them(of_much):
@@ -75,38 +76,58 @@ def _of(result, bits):
     return result.activations.losses[bits].lost
 
 
-def test_what_leaves_enough_stays_as_it_is_without_a_word():
-    asked, result, _ = searched(*classifier(), target=5.0, activation_bits="auto")
+def test_what_leaves_enough_stays_as_it_is():
+    asked, result, _ = searched(*classifier(), target=5.0)
     assert list(result.activations.losses) == [8]
-    assert same(asked, searched(*classifier(), target=5.0)[0])
+    assert same(asked, searched(*classifier(), target=5.0, activation_bits=8)[0])
+
+
+def test_where_nothing_is_searched_there_are_eight():
+    quantized = quantize(*classifier(), rounding="nearest", terms=1)
+    assert quantized.plan.activation_bits == USUAL_BITS
 
 
 def test_no_more_bits_than_the_array_has():
     costs = qnn.cycles_on(NARROW)
-    quantized, _, lines = searched(
-        *classifier(), target=0.001, activation_bits="auto", costs=costs, seconds=1e-9
-    )
+    quantized, _, lines = searched(*classifier(), target=0.001, costs=costs, seconds=1e-9)
     assert quantized.plan.activation_bits <= 9
     text = "12-bit activations are left out: tensor 'x' needs 12-bit activations, but the"
     assert any(line.startswith(text) for line in lines)
     assert qnn.compile(export(quantized), NARROW).config == NARROW
 
 
+class Gated(nn.Module):
+    """A classifier that multiplies two tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.classifier = classifier()[0]
+
+    def forward(self, x):
+        return self.classifier(x * x.sigmoid().mean((2, 3), keepdim=True))
+
+
+def test_no_more_bits_than_any_array_multiplies():
+    quantized, _, lines = searched(Gated().eval(), classifier()[1], target=1e-6, seconds=1e-9)
+    assert quantized.plan.activation_bits == MOST_FACTOR_BITS
+    (refused,) = [line for line in lines if line.startswith("12-bit activations are left out: ")]
+    assert refused.endswith(f"needs at most {MOST_FACTOR_BITS} on any array")
+    assert qnn.compile(export(quantized), "test").config.activation_bits == MOST_FACTOR_BITS
+
+
 @pytest.mark.parametrize("rounding", ["nearest", "gptq"])
 def test_other_roundings_take_the_bits_that_were_found(rounding):
-    quantized, result, _ = searched(
-        *classifier(), target=0.1, activation_bits="auto", rounding=rounding
-    )
+    quantized, result, _ = searched(*classifier(), target=0.1, rounding=rounding)
     assert quantized.plan.activation_bits == result.activations.bits > 8
 
 
 def test_an_interrupted_search_goes_on_with_the_same_bits(of_much, tmp_path, monkeypatch):
-    kept, options = tmp_path / "kept", {"target": 0.1, "activation_bits": "auto"}
+    kept, options = tmp_path / "kept", {"target": 0.1}
     # The bits are what is known first.
     with stopped_after(monkeypatch, 1), pytest.raises(Interrupted):
         searched(*classifier(), checkpoint=kept, **options)
     with pytest.raises(ModelError, match="a rounding checkpoint of another grid"):
-        searched(*classifier(), checkpoint=kept, target=0.1)
+        searched(*classifier(), checkpoint=kept, target=0.1, activation_bits=8)
     monkeypatch.setattr(
         "qnn.ptq.auto.automatic.choose_activations", lambda *_: pytest.fail("chosen again")
     )
@@ -122,11 +143,6 @@ def test_an_interrupted_search_goes_on_with_the_same_bits(of_much, tmp_path, mon
         (
             {"activation_bits": "few"},
             "quantize needs activation_bits from 2 to 16 or 'auto', not 'few'",
-        ),
-        (
-            {"activation_bits": "auto", "terms": 1, "rounding": "gptq"},
-            "quantize needs terms='auto' or rounding='auto' with activation_bits='auto', which "
-            "images held out decide; choose one, or give a number of bits",
         ),
         ({"activation_bits": 8.5}, "quantize needs activation_bits from 2 to 16, not 8.5"),
     ],

@@ -87,7 +87,7 @@ def test_the_same_data_give_the_same_network(by_target):
 def test_terms_that_are_given_are_taken(by_target):
     model, images = classifier()
     _, found, _ = by_target[0.1]
-    _, result, _ = searched(model, images, terms=dict(found.terms))
+    _, result, _ = searched(model, images, terms=dict(found.terms), target=0.1)
     assert result.terms == found.terms
     assert result.cost == found.cost
     # A search that has reached its target goes no further, where weights could learn.
@@ -203,7 +203,7 @@ def test_a_design_that_reaches_the_target_is_not_left_for_one_that_misses_it(mon
         return fixed.setdefault(len(fixed), losses[len(fixed)])
 
     monkeypatch.setattr(HeldOut, "loss", judged)
-    _, result, lines = searched(model, images, terms=1, target=1.0)
+    _, result, lines = searched(model, images, activation_bits=8, terms=1, target=1.0)
     assert result.loss.lost <= 1.0
     assert any(line.startswith("channels equalised: loses 0.60") for line in lines)
     assert not any("channels equalised" in line and "not kept" in line for line in lines)
@@ -245,9 +245,10 @@ def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
 
 def test_without_time_there_is_a_network():
     model, images = classifier()
-    losses, one = [], searched(model, images, terms=1)[1].loss.lost
+    usual = {"activation_bits": 8}
+    losses, one = [], searched(model, images, terms=1, **usual)[1].loss.lost
     for target in (0.02, 0.5):
-        quantized, result, _ = searched(model, images, target=target, seconds=1e-9)
+        quantized, result, _ = searched(model, images, target=target, seconds=1e-9, **usual)
         equal_to_its_integers(quantized, (images[:2],))
         # What is predicted is not seen to be right, but it is no guess.
         assert result.cost > 1
@@ -297,7 +298,8 @@ def test_rows_of_a_layer_get_terms_of_their_own(by_rows):
 
 def test_the_cost_is_that_of_the_array(by_rows):
     quantized, result, _ = by_rows
-    costs, start = cycles_on("test"), calibrated_on(*classifier())
+    bits = quantized.plan.activation_bits
+    costs, start = cycles_on("test"), calibrated_on(*classifier(), activation_bits=bits)
     of_each = [costs(export(each)) for each in (quantized, start.build(1, "nearest"))]
     spent, least = (sum(found[name] for name in result.terms) for found in of_each)
     assert result.cost == pytest.approx(spent / least)
@@ -317,12 +319,13 @@ def test_an_array_computes_what_was_found(by_rows):
 def test_rows_that_were_found_are_taken_where_they_are_given(by_rows):
     quantized, result, _ = by_rows
     model, images = classifier()
-    again, told, _ = searched(model, images, terms=dict(result.terms), costs=cycles_on("test"))
+    saved = {"target": 0.1, "costs": cycles_on("test")}
+    again, told, _ = searched(model, images, terms=dict(result.terms), **saved)
     # Of terms that are given, weights learn together where that brings answers nearer.
     assert told.loss.distance <= result.loss.distance
     assert again.plan.channel_terms == quantized.plan.channel_terms
     assert told.cost == result.cost
-    gptq = searched(model, images, target=0.1, costs=cycles_on("test"), rounding="gptq")[0]
+    gptq = searched(model, images, rounding="gptq", **saved)[0]
     assert gptq.plan.channel_terms == dict(result.terms)
 
 
