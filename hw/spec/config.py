@@ -17,7 +17,6 @@ LONGEST_SUM = 8191  # products: more than a 3 x 3 window of 512 channels has
 TABLE_BITS = 6  # of the number of a table, in an instruction
 MOST_INDEX_BITS = 12  # of a table: one of 4,096 entries of 16 bits is 2 block RAMs of each row
 COLUMN_STEPS = 4  # log2 of the most columns that an instruction can place
-MOST_FACTOR_BITS = 10  # of activations that a row's table of squares has room for
 SHIFT_BITS = 6  # of the widest shift amount of the epilogue
 
 
@@ -140,7 +139,7 @@ class SvpeConfig:
     @property
     def multiplies(self) -> bool:
         """Whether rows multiply two tensors, from a table of squares that grows fourfold a bit."""
-        return self.activation_bits <= MOST_FACTOR_BITS
+        return self.activation_bits <= codes.MOST_FACTOR_BITS
 
     @property
     def square_words(self) -> int:

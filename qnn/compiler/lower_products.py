@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hw.spec.config import MOST_FACTOR_BITS
+from hw.spec.isa.codes import MOST_FACTOR_BITS
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.copy_factors import FactorCopy
 from qnn.compiler.identity import weight_bits

@@ -12,6 +12,8 @@ Index = TypeVar("Index")  # an integer, or an array or tensor of integers
 LEAST_BITS, MOST_BITS = 2, 5
 BITS = range(LEAST_BITS, MOST_BITS + 1)
 BITS_RANGE = f"from {LEAST_BITS} to {MOST_BITS}"  # as errors and help name it
+# Of two activations that are multiplied, as a row's table of squares has room for.
+MOST_FACTOR_BITS = 10
 # By the bits of a code, chosen by the signal to noise of weights rounded to nearest, each channel
 # with its best power-of-two scale. Of Gaussian weights in two, three and four terms, 3-bit codes
 # reach 23.9, 34.9 and 46.9 dB with 2 (22.3, 28.6 and 34.5 with 1; 23.9, 30.4 and 31.5 with 3);

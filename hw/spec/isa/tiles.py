@@ -25,13 +25,13 @@ from hw.spec.config import (
     ADDRESS_BITS,
     COLUMN_STEPS,
     COORDINATE_BITS,
-    MOST_FACTOR_BITS,
     POSITION_BITS,
     TABLE_BITS,
     SvpeConfig,
 )
 from hw.spec.isa.buffers import Buffer, Span
 from hw.spec.isa.checks import require_inside, require_most, require_positive, require_product
+from hw.spec.isa.codes import MOST_FACTOR_BITS
 from hw.spec.isa.header import Header, Op
 from hw.spec.isa.members import number, numbers
 from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES, write_latency

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hw.spec.config import MOST_FACTOR_BITS
+from hw.spec.isa.codes import MOST_FACTOR_BITS
 from qnn.errors import CompileError
 from qnn.nn.learn import folded_copy
 from qnn.nn.model import QuantizedModel

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import qnn
-from hw.spec.config import MOST_FACTOR_BITS, named_config
+from hw.spec.config import named_config
+from hw.spec.isa.codes import MOST_FACTOR_BITS
 from qnn.errors import ModelError
 from qnn.interrupt import Interrupted
 from qnn.ptq.auto.activations import MOST_BITS, SHARE, USUAL_BITS, choose_activations
