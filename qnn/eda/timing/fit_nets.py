@@ -39,9 +39,13 @@ LEAST_QUANTILE = 0.01  # of nets through the fabric: none is estimated below it
 # does: they too stand beside the wires of one column.
 BEGIN_LIKE = {"BLOCK_RAM": "FF_Q", "DSP": "FF_Q"}
 END_LIKE = {"BLOCK_RAM": "DSP", "CARRY_S": "CARRY_DI", "MUX_IN": "LUT"}
-# No path has a second output that is a carry's other operand; both outputs are as near to it.
-# Cascades of block RAM are as those of DSP blocks.
-DIRECT_LIKE = {"LUT_O5 CARRY_DI": "LUT_O6 CARRY_S", "BLOCK_RAM BLOCK_RAM": "DSP DSP"}
+# What no path has is as near as another pair: both outputs of a LUT to the carry, multiplexer and
+# carry to the register, cascades of block RAM as those of DSP blocks.
+DIRECT_LIKE = {
+    "LUT_O5 CARRY_DI": "LUT_O6 CARRY_S",
+    "MUX_OUT FF_D": "CARRY_OUT FF_D",
+    "CASCADE BLOCK_RAM": "CASCADE DSP",
+}
 INTERVAL = (0.1, 0.9)
 PLACES = 5  # of the numbers that are written
 

@@ -69,5 +69,4 @@ def _ends(net: RoutedNet) -> tuple[PinKind, PinKind, bool]:
     here = net.begin == net.end and pair in DIRECT
     # Of a LUT and a register, only those of one letter are joined in the slice.
     joined = here and (not DIRECT[pair] or source.letter == sink.letter)
-    # Also between the parts of one DSP block, which reports print as cells.
     return *pair, joined or pair in CHAINS

@@ -14,6 +14,7 @@ class PinKind(IntEnum):
     FF_Q = auto()
     CARRY_OUT = auto()
     MUX_OUT = auto()
+    CASCADE = auto()  # of a DSP block or a block RAM, to the next one in its column
     # Where nets end. Inputs of a LUT are alike: which one it is explains nothing of a net.
     LUT = auto()
     FF_D = auto()
@@ -38,14 +39,16 @@ DIRECT = {
     (PinKind.LUT_O5, PinKind.FF_D): True,
     (PinKind.LUT_O6, PinKind.CARRY_S): True,
     (PinKind.LUT_O5, PinKind.CARRY_DI): True,
+    (PinKind.MUX_OUT, PinKind.FF_D): True,
     (PinKind.LUT_O6, PinKind.MUX_IN): False,
     (PinKind.MUX_OUT, PinKind.MUX_IN): False,
+    (PinKind.DSP, PinKind.DSP): False,  # between the parts of one block
 }
 # And what a column joins with wires of its own, from one site to the next.
 CHAINS = {
     (PinKind.CARRY_OUT, PinKind.CARRY_CI),
-    (PinKind.DSP, PinKind.DSP),
-    (PinKind.BLOCK_RAM, PinKind.BLOCK_RAM),
+    (PinKind.CASCADE, PinKind.DSP),
+    (PinKind.CASCADE, PinKind.BLOCK_RAM),
 }
 
 
@@ -57,14 +60,23 @@ class ArcEnd:
     letter: str = ""
 
 
+CASCADED = r"PCOUT|[AB]COUT|CARRYCASCOUT|MULTSIGNOUT|CAS_?D?OUT\w*"
 OUTPUTS = (
     (r"Prop_([A-H])6LUT_\w+_O", PinKind.LUT_O6),
     (r"Prop_([A-H])5LUT_\w+_O", PinKind.LUT_O5),
     (r"Prop_([A-H])FF2?_\w+_C_Q", PinKind.FF_Q),
     (r"Prop_CARRY[48]_\w+?_\S+_C?O\[(\d)\]", PinKind.CARRY_OUT),
     (r"Prop_F[789]MUX_\w*?()_?\w+_O", PinKind.MUX_OUT),
+    (rf"Prop_(?:DSP|RAMB|URAM)()\S+?_(?:{CASCADED})(?:\[\d+\])?", PinKind.CASCADE),
     (r"Prop_DSP()\S+", PinKind.DSP),
     (r"Prop_(?:RAMB|FIFO|URAM)()\S+", PinKind.BLOCK_RAM),
+    # ECP5, by nextpnr's names.
+    (r"Prop_TRELLIS_COMB_\w+_F()", PinKind.LUT_O6),
+    (r"Prop_TRELLIS_COMB_\w+_OFX()", PinKind.MUX_OUT),
+    (r"Prop_TRELLIS_COMB_\w+_FCO()", PinKind.CARRY_OUT),
+    (r"Prop_TRELLIS_FF_CLK_Q()", PinKind.FF_Q),
+    (r"Prop_MULT()\S+", PinKind.DSP),
+    (r"Prop_P?DPW?16KD()\S+", PinKind.BLOCK_RAM),
 )
 INPUTS = (
     (r"Prop_([A-H])[56]LUT_\w+_O", PinKind.LUT),
@@ -79,11 +91,21 @@ INPUTS = (
     (r"\w+_([A-H])[56]LUT_SLICEM_CLK_\S+", PinKind.RAM_IN),
     (r"\w+_DSP()\S+", PinKind.DSP),
     (r"\w+_(?:RAMB|FIFO|URAM)()\S+", PinKind.BLOCK_RAM),
+    (r"Prop_TRELLIS_COMB_[A-D]_\w+()", PinKind.LUT),
+    (r"Prop_TRELLIS_COMB_FCI_\w+()", PinKind.CARRY_CI),
+    (r"Prop_TRELLIS_COMB_F(?:1|XA|XB)_\w+()", PinKind.MUX_IN),
+    # One wire of the slice, whether a multiplexer or a register takes it.
+    (r"(?:Prop_TRELLIS_COMB_M_OFX|Setup_TRELLIS_FF_CLK_M)()", PinKind.MUX_SELECT),
+    (r"Setup_TRELLIS_FF_CLK_DI()", PinKind.FF_D),
+    (r"Setup_TRELLIS_FF_CLK_CE()", PinKind.FF_CE),
+    (r"Setup_TRELLIS_FF_CLK_LSR()", PinKind.FF_SR),
+    (r"\w+?_MULT()\S+", PinKind.DSP),
+    (r"\w+?_P?DPW?16KD()\S+", PinKind.BLOCK_RAM),
 )
 
 
 def output(arc: str) -> ArcEnd:
-    """Where an arc, named as Vivado's reports do, ends and a net begins."""
+    """Where an arc, named as a report names it, ends and a net begins."""
     return _find(OUTPUTS, arc)
 
 
