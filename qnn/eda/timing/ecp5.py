@@ -173,4 +173,5 @@ def _pin(text):
 
 
 def _plain(name):
-    return name.replace("\\", "")
+    # A backslash stands before each character that is no letter, also before one of the name's.
+    return re.sub(r"\\(.)", r"\1", name)

@@ -1,16 +1,18 @@
 import json
 
+import numpy as np
 import pytest
 
 from hw.array_on_pins import ArrayOnPins
-from hw.epilogue import Epilogue
+from hw.columns import Columns
 from hw.sequencer import Sequencer
 from hw.spec.config import SvpeConfig, named_config
 from hw.spec.timing import write_latency
 from hw.verilog import files
 from qnn.eda.timing import ecp5
-from qnn.eda.timing.fit_nets import cross_validate
+from qnn.eda.timing.fit_nets import errors_of, fit
 from qnn.eda.timing.hops import hops
+from qnn.eda.timing.nets import Nets
 from tests.eda.timing.on_pins import OnPins
 
 # Two registers, of which one runs through two LUTs to the other and through one to itself; a pin
@@ -22,20 +24,20 @@ TIMES = r"""(DELAYFILE
     (INSTANCE )
     (DELAY
       (ABSOLUTE
-        (INTERCONNECT clk/CLKO a\$1/CLK (0:0:0) (0:0:0))
+        (INTERCONNECT clk/CLKO \\\$1/CLK (0:0:0) (0:0:0))
         (INTERCONNECT clk/CLKO b/CLK (0:0:0) (0:0:0))
-        (INTERCONNECT a\$1/Q near/A (1:2:300) (1:2:300))
-        (INTERCONNECT a\$1/Q far/B (1:2:900) (1:2:900))
+        (INTERCONNECT \\\$1/Q near/A (1:2:300) (1:2:300))
+        (INTERCONNECT \\\$1/Q far/B (1:2:900) (1:2:900))
         (INTERCONNECT near/F far/A (1:2:700) (1:2:700))
         (INTERCONNECT pin/O far/C (1:2:9000) (1:2:9000))
-        (INTERCONNECT near/F a\$1/M (1:2:500) (1:2:500))
+        (INTERCONNECT near/F \\\$1/M (1:2:500) (1:2:500))
         (INTERCONNECT far/F b/DI (0:0:40) (0:0:40))
       )
     )
     )
   (CELL
     (CELLTYPE "TRELLIS_FF")
-    (INSTANCE a\$1)
+    (INSTANCE \\\$1)
     (DELAY
       (ABSOLUTE
         (IOPATH CLK Q (1:2:395) (1:2:395))
@@ -75,7 +77,7 @@ TIMES = r"""(DELAYFILE
     )
 )
 """
-PLACES = {"a$1": "X3/Y4/SLICEA.FF0", "near": "X3/Y5/SLICEB.K0", "far": "X9/Y1/SLICEC.K1"}
+PLACES = {"\\$1": "X3/Y4/SLICEA.FF0", "near": "X3/Y5/SLICEB.K0", "far": "X9/Y1/SLICEC.K1"}
 PLACES |= {"b": "X9/Y1/SLICEC.FF1", "pin": "X0/Y1/PIOA"}
 PLACED = json.dumps(
     {
@@ -125,8 +127,9 @@ def test_no_more_paths_are_given_than_asked_for():
     assert len(ecp5.worst_paths(ecp5.read(TIMES, PLACED), "made", 1)) == 1
 
 
-# As measured, and a quarter: nextpnr's placement differs from machine to machine.
-MOST_MEDIAN, MOST_P90 = 0.0 * 1.25, 0.0 * 1.25
+WORST = 200  # paths of each design that are judged; the model is fitted on all of the others
+# As measured, and a quarter: another nextpnr places another way.
+MOST_MEDIAN, MOST_P90 = 0.092 * 1.25, 0.220 * 1.25
 
 
 @pytest.mark.slow
@@ -134,15 +137,21 @@ def test_the_same_method_estimates_what_nextpnr_says_of_other_designs():
     config = named_config("test")
     parts = {
         "array": ArrayOnPins(SvpeConfig(lanes=4, rows=2, columns=2)),
-        "epilogue": OnPins(Epilogue(config)),
+        "columns": OnPins(Columns(config)),
         "sequencer": OnPins(Sequencer(write_latency=write_latency(config))),
     }
-    paths = []
+    paths = {}
     for name, part in parts.items():
         design = ecp5.route(files(part, "qnn_part"), "qnn_part")
-        paths += ecp5.worst_paths(design, name, 200)
-    errors = cross_validate(paths, group=lambda path: path.report)
-    told = f"{len(paths)} paths: median {errors.median:.4f}, 90th percentile {errors.p90:.4f}"
+        paths[name] = ecp5.worst_paths(design, name, len(design.checks))
+    signed = {}
+    for name, own in paths.items():
+        others = [path for other in paths.keys() - {name} for path in paths[other]]
+        signed[name], _ = errors_of(own[:WORST], Nets(fit(others)))
+    each = {name: f"{np.median(np.abs(found)):.3f}" for name, found in signed.items()}
+    errors = np.abs(np.concatenate(list(signed.values())))
+    median, p90 = np.median(errors), np.quantile(errors, 0.9)
+    told = f"{len(errors)} paths: median {median:.3f} {each}, 90th percentile {p90:.3f}"
     print(told)
-    assert errors.median < MOST_MEDIAN, told
-    assert errors.p90 < MOST_P90, told
+    assert median < MOST_MEDIAN, told
+    assert p90 < MOST_P90, told
