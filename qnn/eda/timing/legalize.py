@@ -44,7 +44,9 @@ class Legalizer:
             There is no room for one.
         """
         # Columns from the left to the right, so that each finds its neighbours' room as it is.
-        order = sorted(range(len(clusters)), key=lambda n: (_rank(clusters[n]), places[n, 0], n))
+        order = sorted(
+            range(len(clusters)), key=lambda n: (*self._rank(clusters[n]), places[n, 0], n)
+        )
         for done, n in enumerate(order):
             cluster, place = clusters[n], places[n]
             cells = list(cluster.loose)
@@ -103,6 +105,18 @@ class Legalizer:
         self.slices.remove(self.slices.at((x, y)), None, cell)
         return x, y
 
+    def _rank(self, cluster):
+        """What goes first: tall chains, then what few slices have room for, then the wide."""
+        if cluster.chain:
+            return 0, -len(cluster.rows)
+        if cluster.memory:
+            return 1, -cluster.step
+        cells = [cell for row in cluster.rows for lane in row.values() for cell in lane.registers]
+        controlled = any(self.slices.is_controlled(cell) for cell in [*cells, *cluster.loose])
+        # Flip-flops that others share controls with go where nothing has set controls yet.
+        order = 2 if cluster.step > 1 else 3 if controlled else 5 if cluster.loose else 4
+        return order, -cluster.step
+
     def _around(self, place, height, most) -> Iterator[tuple[int, int]]:
         """Lowest slices of columns of ``height`` inside the region, from the nearest on."""
         low, bottom, high, top = self._bounds
@@ -116,17 +130,6 @@ class Legalizer:
             # The processor is to the left and below.
             if inside and (at >= columns or floor >= rows):
                 yield at, floor
-
-
-def _rank(cluster):
-    """What goes first: chains by their height, then what needs special slices, then the wide."""
-    if cluster.chain:
-        return 0, -len(cluster.rows)
-    if cluster.memory:
-        return 1, -cluster.step
-    if cluster.loose:
-        return 3, 0
-    return 2, -cluster.step
 
 
 def _spiral(width, height):

@@ -17,7 +17,7 @@ PASSES = 24  # further ones gain less than 1 %
 NEAR = (0.8, 0.9, 0.95)  # of the longest path: what is on one as long moves, by turns
 SHARE = 0.7  # of those that move in a pass, chosen at random: not all try the same at once
 SHARPNESS = 8  # power of a net's criticality that is its weight
-SEARCHED = 120  # slices around the best place, some 8 each way
+SEARCHED = 240  # slices around the best place, some 11 each way
 MOST = 4000  # clusters of a pass, those on the longest paths
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from qnn.eda.timing.clusters import FLIP_FLOPS, LANES, Lane
+from qnn.eda.timing.netlist import CONSTANTS
 
 HALVES = 2  # of a slice; each has one reset, and one enable for the first flip-flops of its lanes
 FULL = (1 << LANES) - 1
@@ -108,20 +109,31 @@ class Slices:
 
     def loose(self, held: FilledSlice, cell: int) -> Slot | None:
         """A place for a flip-flop whose input comes from outside: past a free pin, or None."""
-        # The lowest free lane: which one makes no difference to a net through the fabric.
+        reset, enable = self._reset[cell], self._enable[cell]
+        found = None
         for half in range(HALVES):
-            if held.reset[half] not in (None, self._reset[cell]):
+            if held.reset[half] not in (None, reset):
                 continue
             for number in range(FLIP_FLOPS):
-                if held.enable[half * FLIP_FLOPS + number] not in (None, self._enable[cell]):
+                own = held.enable[half * FLIP_FLOPS + number]
+                if own not in (None, enable):
                     continue
                 free = ~held.register[number]
                 # The first flip-flop's way in is pin X; the second has a pin of its own.
                 free &= FULL if number else ~held.x
                 free &= 0x0F << (4 * half)
                 if free & FULL:
-                    return Slot((free & -free).bit_length() - 1, number)
-        return None
+                    # The lowest lane: which one makes no difference to a net through the fabric.
+                    slot = Slot((free & -free).bit_length() - 1, number)
+                    # Where the controls are the same already, other ones find more room elsewhere.
+                    if own == enable:
+                        return slot
+                    found = found or slot
+        return found
+
+    def is_controlled(self, cell: int) -> bool:
+        """Whether a signal enables or resets a flip-flop: such ones fit into few slices."""
+        return self._reset[cell] >= CONSTANTS or self._enable[cell] >= CONSTANTS
 
     def put(self, held: FilledSlice, row: Row, first: int, slots: Slots, chain: bool) -> None:
         """Take what ``fit`` found."""
