@@ -34,6 +34,7 @@ from qnn.frontend.passes.fold_slices import fold_slices
 from qnn.frontend.passes.fuse_activations import fuse_activations
 from qnn.frontend.passes.fuse_adds import fuse_adds
 from qnn.frontend.passes.hoist_activations import hoist_activations
+from qnn.frontend.passes.hoist_pools import hoist_pools
 from qnn.frontend.passes.lift_gathers import lift_gathers
 from qnn.frontend.passes.lower_activations import lower_activations
 from qnn.frontend.passes.lower_affines import lower_affines
@@ -46,9 +47,11 @@ from qnn.frontend.passes.lower_shuffles import lower_shuffles
 from qnn.frontend.passes.lower_slices import lower_slices
 from qnn.frontend.passes.lower_transposed import lower_transposed
 from qnn.frontend.passes.move_divisors import move_divisors
+from qnn.frontend.passes.nest_concats import nest_concats
 from qnn.frontend.passes.separate_inputs import separate_inputs
 from qnn.frontend.passes.split_pools import split_pools
 from qnn.frontend.passes.spread_operands import spread_operands
+from qnn.frontend.passes.spread_over_concats import spread_over_concats
 from qnn.frontend.passes.spread_over_interleaves import spread_over_interleaves
 
 Kinds = tuple[type[FloatOperator], ...]
@@ -79,9 +82,14 @@ PASSES = (
     FusionPass(compose_functions),
     FusionPass(lower_affines, removes=(Affine,)),
     FusionPass(spread_over_interleaves, needs=(TransposedConv, Affine)),
+    FusionPass(nest_concats),
+    FusionPass(spread_over_concats, needs=(Affine,)),
     FusionPass(fold_batchnorm, needs=(Affine,), removes=(BatchNorm,)),
     FusionPass(lift_gathers, needs=(BatchNorm,)),
+    # Once more: layers that have taken in their normalisation take what is behind it.
+    FusionPass(spread_over_concats, needs=(BatchNorm,)),
     FusionPass(hoist_activations),
+    FusionPass(hoist_pools, needs=(BatchNorm,)),
     FusionPass(move_divisors, needs=(BatchNorm,)),
     FusionPass(split_pools),
     FusionPass(lower_pools, removes=(AveragePool,)),

@@ -73,6 +73,122 @@ r.1 = clamp(b.1) 2x4x4 low=0.0
 i = interleave(r.0, r.1) 2x4x8 step=(1,2) offsets=((0,0),(0,1))
 return i, y""",
     ),
+    "nest_concats": (
+        """\
+x = input() 2x4x4
+a = conv(x) 3x4x4 1x1
+b = conv(x) 2x4x4 1x1
+j = concat(x, a) 5x4x4
+k = concat(x, a, b) 7x4x4
+l = concat(b, x, a, b, x) 11x4x4
+m = concat(x, a, b, x) 9x4x4
+return j, k, l, m""",
+        """\
+x = input() 2x4x4
+a = conv(x) 3x4x4 1x1
+b = conv(x) 2x4x4 1x1
+j = concat(x, a) 5x4x4
+k = concat(j, b) 7x4x4
+l = concat(b, k, x) 11x4x4
+m = concat(k, x) 9x4x4
+return j, k, l, m""",
+    ),
+    "spread_over_concats": (
+        """\
+x = input() 2x4x4
+a = conv(x) 2x4x4 1x1
+f = clamp(a) 2x4x4 low=0.0
+b = conv(f) 3x4x4 1x1
+j = concat(a, b) 5x4x4
+g = clamp(j) 5x4x4 low=0.0
+c = conv(g) 3x4x4 1x1
+m = maxpool(c) 3x4x4 1x1
+k = concat(j, m) 8x4x4
+h = clamp(k) 8x4x4 low=0.0
+d = conv(h) 16x4x4 1x1
+n = batchnorm(h) 8x4x4
+e = conv(n) 16x4x4 1x1
+o = concat(d, e) 32x4x4
+p = batchnorm(o) 32x4x4
+q = batchnorm(o) 32x4x4
+t = maxpool(d) 16x4x4 1x1
+u = conv(x) 16x4x4 1x1
+s = concat(t, u) 32x4x4
+r = batchnorm(s) 32x4x4
+v = conv(x) 3x4x4 1x1
+w = concat(x, v) 5x4x4
+y = batchnorm(w) 5x4x4
+z = function(y) 5x4x4 function=sigmoid(x)
+i = conv(x) 3x4x4 1x1
+l = conv(x) 2x4x4 1x1
+aa = concat(i, l, i) 8x4x4
+ab = clamp(aa) 8x4x4 high=1.0
+ac = conv(x) 3x4x4 1x1
+ad = add(l, x) 2x4x4
+ae = concat(ac, ad) 5x4x4
+af = function(ae) 5x4x4 function=sigmoid(x)
+return p, q, r, z, ab, af""",
+        """\
+x = input() 2x4x4
+a = conv(x) 2x4x4 1x1
+f = clamp(a) 2x4x4 low=0.0
+b = conv(f) 3x4x4 1x1
+g.1 = clamp(b) 3x4x4 low=0.0
+j = concat(f, g.1) 5x4x4
+c = conv(j) 3x4x4 1x1
+m = maxpool(c) 3x4x4 1x1
+h.1 = clamp(m) 3x4x4 low=0.0
+k = concat(j, h.1) 8x4x4
+d = conv(k) 16x4x4 1x1
+n = batchnorm(k) 8x4x4
+e = conv(n) 16x4x4 1x1
+o = concat(d, e) 32x4x4
+p = batchnorm(o) 32x4x4
+q = batchnorm(o) 32x4x4
+t = maxpool(d) 16x4x4 1x1
+u = conv(x) 16x4x4 1x1
+r.0 = batchnorm(t) 16x4x4
+r.1 = batchnorm(u) 16x4x4
+s = concat(r.0, r.1) 32x4x4
+v = conv(x) 3x4x4 1x1
+w = concat(x, v) 5x4x4
+y = batchnorm(w) 5x4x4
+z = function(y) 5x4x4 function=sigmoid(x)
+i = conv(x) 3x4x4 1x1
+l = conv(x) 2x4x4 1x1
+aa = concat(i, l, i) 8x4x4
+ab = clamp(aa) 8x4x4 high=1.0
+ac = conv(x) 3x4x4 1x1
+ad = add(l, x) 2x4x4
+af.0 = function(ac) 3x4x4 function=sigmoid(x)
+af.1 = function(ad) 2x4x4 function=sigmoid(x)
+ae = concat(af.0, af.1) 5x4x4
+return p, q, s, z, ab, ae""",
+    ),
+    "hoist_pools": (
+        """\
+x = input() 4x8x8
+c = conv(x) 6x8x8 1x1 bias
+p = averagepool(c) 6x4x4 2x2 stride=(2,2) divisor=4
+d = conv(p) 64x4x4 1x1 bias
+q = averagepool(d) 64x4x4 3x3 padding=(1,1,1,1) divisor=9
+e = conv(x) 4x8x8 1x1
+s = averagepool(e) 4x4x4 3x3 stride=(2,2) padding=(1,1,1,1) divisor=9
+f = conv(x) 4x8x8 1x1 low=0.0
+t = averagepool(f) 4x4x4 2x2 stride=(2,2) divisor=4
+return p, q, s, t""",
+        """\
+x = input() 4x8x8
+p = averagepool(x) 4x4x4 2x2 stride=(2,2) divisor=4
+c = conv(p) 6x4x4 1x1 bias
+d = conv(c) 64x4x4 1x1 bias
+q = averagepool(d) 64x4x4 3x3 padding=(1,1,1,1) divisor=9
+s = averagepool(x) 4x4x4 3x3 stride=(2,2) padding=(1,1,1,1) divisor=9
+e = conv(s) 4x4x4 1x1
+f = conv(x) 4x8x8 1x1 low=0.0
+t = averagepool(f) 4x4x4 2x2 stride=(2,2) divisor=4
+return c, q, e, t""",
+    ),
     "lower_resamples": (
         """\
 x = input() 2x4x4

@@ -17,6 +17,10 @@ class Add(FloatOperator):
 
     alpha: float = 1.0
 
+    @property
+    def becomes_skip(self) -> bool:
+        return True
+
     def never_negative(self, operands: bool) -> bool:
         return operands and self.alpha >= 0
 

@@ -23,8 +23,16 @@ class Statistics:
     def of(self, channels: tuple[int, ...]) -> "Statistics":
         """Those of the channels alone."""
         place = list(channels)
-        four = (self.gamma, self.beta, self.mean, self.var)
-        return Statistics(*(each[place] for each in four), self.eps)
+        return Statistics(*(each[place] for each in self._numbers), self.eps)
+
+    def equals(self, other: "Statistics") -> bool:
+        """Whether all numbers are those of ``other``."""
+        pairs = zip(self._numbers, other._numbers, strict=True)
+        return self.eps == other.eps and all(torch.equal(*pair) for pair in pairs)
+
+    @property
+    def _numbers(self):
+        return self.gamma, self.beta, self.mean, self.var
 
     def normalised(self, x: Tensor) -> Tensor:
         """The normalisation of (batch, channels, height, width)."""
@@ -55,6 +63,13 @@ class BatchNorm(FloatOperator):
 
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "BatchNorm":
         return replace(self._fewer(channels, inputs), statistics=self.statistics.of(channels))
+
+    def is_taken_by(self, source: FloatOperator) -> bool:
+        # A layer, or a normalisation that stands alone.
+        return source.learned or source.normalises
+
+    def computes_as(self, other: FloatOperator) -> bool:
+        return isinstance(other, BatchNorm) and self.statistics.equals(other.statistics)
 
     def output_shape(self, sources: tuple[Shape, ...]) -> Shape:
         return sources[0]

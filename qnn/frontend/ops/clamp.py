@@ -23,6 +23,9 @@ class Clamp(FloatOperator):
         # Only ReLU: relu(k x) = k relu(x) for k > 0, while other bounds would scale too.
         return self.low == 0 and self.high is None
 
+    def moves_before(self, source: FloatOperator) -> bool:
+        return source.passes_clamp(self.low, self.high)
+
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "Clamp":
         return self._fewer(channels, inputs)
 

@@ -25,6 +25,9 @@ class FloatFunction(FloatOperator):
     def is_curved(self) -> bool:
         return True
 
+    def moves_before(self, source: FloatOperator) -> bool:
+        return source.passes_function(self.function)
+
     def selected(self, channels: tuple[int, ...], inputs: tuple[str, ...]) -> "FloatFunction":
         return replace(self._fewer(channels, inputs), function=self.function.at(channels))
 

@@ -95,6 +95,11 @@ class FloatOperator(ABC):
         """Whether its results are the values of its operands, at other places of their channels."""
         return False
 
+    @property
+    def becomes_skip(self) -> bool:
+        """Whether a layer's epilogue will compute it, and then applies what is behind it."""
+        return False
+
     def passes_clamp(self, low: float | None, high: float | None) -> bool:
         """Whether to clamp its operand gives what to clamp its result does."""
         return False
@@ -162,10 +167,23 @@ class FloatOperator(ABC):
         """What it computes of each value alone; None where a result takes more than one value."""
         return None
 
+    def computes_as(self, other: "FloatOperator") -> bool:
+        """Whether it works value by value, and makes of each value what ``other`` does."""
+        function = self.as_function
+        return function is not None and function == other.as_function
+
     @property
     def is_curved(self) -> bool:
         """Whether it computes of each value what needs a table."""
         return False
+
+    def moves_before(self, source: "FloatOperator") -> bool:
+        """Whether it gives the same before its operand ``source`` as behind it."""
+        return False
+
+    def is_taken_by(self, source: "FloatOperator") -> bool:
+        """Whether the layer that computes its operand ``source`` would apply it, too."""
+        return source.becomes_skip or source.activated_by(self) is not None
 
     # What a function commutes with lets it join the layer before.
     def passes_function(self, function: Elementwise) -> bool:

@@ -13,7 +13,7 @@ def fold_batchnorm(graph: FloatGraph) -> FloatGraph:
     rewrite = Rewrite(graph)
     for norm in rewrite.each(BatchNorm):
         source = rewrite[norm.inputs[0]]
-        if _takes(source) and rewrite.uses(source.name) == 1:
+        if norm.is_taken_by(source) and rewrite.uses(source.name) == 1:
             own = source.batchnorm
             both = norm.statistics if own is None else own.then(norm.statistics)
             # The convolution keeps its own name, which is that of the module with the weights.
@@ -25,8 +25,3 @@ def fold_batchnorm(graph: FloatGraph) -> FloatGraph:
             alone = replace(identity(norm.name, source), batchnorm=norm.statistics)
             rewrite.exchange(norm.name, alone)
     return rewrite.graph()
-
-
-def _takes(source):
-    """Whether it is a layer, or a normalisation that stands alone."""
-    return source.learned or source.normalises

@@ -15,15 +15,11 @@ from qnn.frontend.rewrite import Rewrite
 def hoist_activations(graph: FloatGraph) -> FloatGraph:
     """Move each one up over what commutes with it and has no other reader."""
     rewrite = Rewrite(graph)
-    moves = {
-        Clamp: lambda clamp, source: source.passes_clamp(clamp.low, clamp.high),
-        FloatFunction: lambda node, source: source.passes_function(node.function),
-    }
-    for kind, passes in moves.items():
+    for kind in (Clamp, FloatFunction):
         for node in rewrite.each(kind):
             # Several may lie in a row: each is passed before the next one has its turn.
             source = rewrite[node.inputs[0]]
-            while passes(node, source) and _is_alone(source, rewrite):
+            while node.moves_before(source) and _is_alone(source, rewrite):
                 node = _moved(node, rewrite)
                 source = rewrite[node.inputs[0]]
     return rewrite.graph()
