@@ -16,7 +16,7 @@ from sim.compare import compare, compare_claims, named_as_given
 from sim.record_waves import CYCLES, check_waves, record_waves
 from sim.verification import LayerReport, Report
 
-# Of a model's cycles, by so small a share hardware may differ: where stores wait for a bank.
+# Of a model's cycles, by so small a share hardware may differ: where banks hold up what it sent.
 CYCLES_SHARE = 16
 
 

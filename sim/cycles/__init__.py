@@ -2,8 +2,9 @@
 
 Next-event simulation: each part says when it can act next, the earliest acts. Latencies are
 ``hw.spec.timing``'s. Several cores share the memory's data paths as ``arbiter.sv`` says. A feature
-word that is loaded waits for writes of the epilogue on its side of the banks. One thing is left
-out: reads of the store engine that wait for either in a bank.
+word that is loaded waits for writes of the epilogue on its side of the banks, and one that is
+stored for either in its bank. Beats of a burst are sent in one event: what instructions write that
+start after it does not hold them up.
 """
 
 from sim.cycles.simulate import simulate_cores, simulate_cycles

@@ -25,24 +25,33 @@ class Array:
         self.free = 0  # from when on one instruction can wait at the sequencer
         self.first = self.last = -NEVER
         self.interval = 0
-        self.writing: dict[int, int] = {}  # sides of the banks, as bits, by cycle
+        self.writing: dict[int, int] = {}  # addresses of the epilogue's words, by cycle
+        self.loading: dict[int, int] = {}  # of loaded words, also while they wait
 
     def _note_writes(self, tiles, first_write):
-        """Note the side of the banks that each write of the epilogue takes, and its cycle."""
+        """Note the address of each write of the epilogue, and its cycle."""
         address, valid = access.writes(tiles)
         number, passes, columns = address.shape
         cycle = first_write + np.arange(number)[:, None, None] * tiles.tile_cycles
         cycle = cycle + np.arange(passes)[:, None] * columns + np.arange(columns)
         valid = np.broadcast_to(valid[:, None], address.shape)
-        sides = 1 << address[valid] % self.config.sides
-        for when, side in zip(cycle[valid].tolist(), sides.tolist(), strict=True):
-            self.writing[when] = self.writing.get(when, 0) | side
+        self.writing.update(zip(cycle[valid].tolist(), address[valid].tolist(), strict=True))
 
-    def free_to_load(self, when: int, address: int) -> int:
-        """The first cycle from ``when`` on in which a load may write a feature word."""
-        while self.writing.get(when, 0) >> address % self.config.sides & 1:
+    def load(self, when: int, address: int) -> int:
+        """The first cycle from ``when`` on in which a load may write a feature word, which it does.
+
+        It waits for writes of the epilogue on its side of the banks.
+        """
+        self.loading[when] = address
+        while when in self.writing and (self.writing[when] - address) % self.config.sides == 0:
             when += 1
+            self.loading[when] = address
         return when
+
+    def meets(self, when: int, address: int) -> bool:
+        """Whether something else takes the bank of ``address``, which a store would read."""
+        taken = (words[when] for words in (self.writing, self.loading) if when in words)
+        return any((word - address) % self.config.banks == 0 for word in taken)
 
     def issue(self, tiles: Tiles, offered: int) -> tuple[int, int, int]:
         """Cycles of the first step, the last write and the ``finished`` pulse."""

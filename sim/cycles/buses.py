@@ -28,39 +28,44 @@ class ReadBus:
         self.open = {"load": deque(), "fetch": deque()}
         self.next_grant = 0
         self.free = 0  # the data channel
-        self.released = {"load": 0, "fetch": 0}
+        self.granted = {"load": 0, "fetch": 0}
+        self.ended: dict[str, list[int]] = {"load": [], "fetch": []}  # cycles after the last beats
 
     def earliest(self, reader, ask):
         """When a burst asked for at ``ask`` can be granted."""
-        if ask == NEVER or len(self.open[reader]) >= READS_OUTSTANDING:
+        # It takes the place of the burst that was granted so many before it.
+        before = self.granted[reader] - READS_OUTSTANDING
+        if ask == NEVER or before >= len(self.ended[reader]):
             return NEVER
         # A place in the queue is free one cycle after the burst that left it.
-        if len(self.open[reader]) == READS_OUTSTANDING - 1:
-            ask = max(ask, self.released[reader] + 1)
-        return max(ask, self.next_grant)
+        free = self.ended[reader][before] + 1 if before >= 0 else 0
+        return max(ask, free, self.next_grant)
 
     def grant(self, reader, when, burst):
         self.open[reader].append(burst)
+        self.granted[reader] += 1
         self.next_grant = when + 1
 
     def next_service(self):
         due = [queue[0].due for queue in self.open.values() if queue]
         return max(self.free, self.channel.free, min(due)) if due else NEVER
 
-    def serve(self, first):
-        """Give the waiting burst from cycle ``first`` on: its reader, it, and its beats' cycles."""
+    def serve(self, first, taken):
+        """Give the waiting burst from cycle ``first`` on: its reader, it, and its beats' cycles.
+
+        ``taken`` tells when a beat of a burst is taken that is there in a cycle.
+        """
         asked = [name for name, queue in self.open.items() if queue]
         # The memory answers in the order in which addresses came.
         reader = min(asked, key=lambda name: self.open[name][0].due)
         burst = self.open[reader].popleft()
-        beats = self.channel.send(first, burst.beats)
-        self.free = self.released[reader] = beats[-1] + 1
+        beats, self.free = [], first
+        for _ in range(burst.beats):
+            # What waits is paid for meanwhile: the rate holds up no beat behind it again.
+            beats.append(taken(burst, self.channel.send(self.free, 1)[0]))
+            self.free = beats[-1] + 1
+        self.ended[reader].append(self.free)
         return reader, burst, beats
-
-    def hold(self, reader, cycles):
-        """Let the newest burst of a reader take so many cycles more."""
-        self.free += cycles
-        self.released[reader] += cycles
 
 
 class WriteBus:
@@ -79,10 +84,13 @@ class WriteBus:
         beat = max(self.asks[0][1], self._address() + WRITE_DATA_LATENCY)
         return max(beat, self.free, self.channel.free)
 
-    def serve(self, first):
+    def serve(self, first, reader):
         """Take the burst that waits, from cycle ``first`` on: each beat's cycle."""
         self.address = self._address() + 1
-        beats = self.channel.send(first, self.asks.popleft()[2])
+        beats = []
+        for _ in range(self.asks.popleft()[2]):
+            beats += self.channel.send(max(first, reader.next_beat()), 1)
+            reader.sent(beats[-1])
         self.free = beats[-1] + 1
         # The response comes a latency after the last beat.
         self.answers.append(beats[-1] + self.latency)

@@ -25,6 +25,7 @@ from sim.cycles.buses import Burst, ReadBus, WriteBus
 from sim.cycles.engine import EngineState
 from sim.cycles.fetch import FetchModel
 from sim.cycles.never import NEVER
+from sim.cycles.store import StoreReader
 from sim.dram import Channel
 from sim.spent import SpentCycles
 
@@ -46,13 +47,16 @@ class CoreModel:
         self.bus = ReadBus(Channel(config.bus_bytes, rate))
         self.writes = WriteBus(Channel(config.bus_bytes, rate), latency)
         self.array = Array(config)
-        self.delivered: dict[int, int] = {}  # beats of each load of features
+        self.stored = StoreReader(config, self.array.meets)
+        self.delivered: dict[int, int] = {}  # beats of each load
         self.loaded = 0  # cycle in which the newest word was written
         self.layers: dict[int, tuple[int, int]] = {}
         self.spent: dict[int, SpentCycles] = {}
         self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
         self.load_asks: deque = deque()  # (cycle, beats, index, last)
-        self.load_free = 0  # the run generator takes the next instruction
+        self.load_granted: list[int] = []  # cycles of the load engine's bursts
+        # The run generator takes the next instruction from a cycle on, with so many bursts granted.
+        self.load_free = self.load_behind = 0
         self.ends = 0
 
     def actions(self) -> tuple[Callable, ...]:
@@ -84,6 +88,7 @@ class CoreModel:
             self.fetch.granted(when, beats)
         else:
             _, beats, index, last = self.load_asks.popleft()
+            self.load_granted.append(when)
             self.bus.grant("load", when, Burst(beats, when + self.latency, index, last))
         return None
 
@@ -93,37 +98,31 @@ class CoreModel:
 
     def serve_read(self, first: int) -> int:
         """Give that burst's beats from cycle ``first`` on; returns for how many cycles."""
-        reader, burst, beats = self.bus.serve(first)
+        reader, burst, beats = self.bus.serve(first, self._taken)
         if reader == "fetch":
             self.fetch.came(beats)
-            return beats[-1] + 1 - first
-        written, held = self._written(burst, beats)
-        self.bus.hold(reader, held)
-        if burst.last:
-            self._finish(Engine.LOAD, burst.index, written)
-        return beats[-1] + 1 + held - first
+        elif burst.last:
+            self._finish(Engine.LOAD, burst.index, self.loaded)
+        return beats[-1] + 1 - first
 
-    def _written(self, burst, beats):
-        """When the last word of a burst is in its buffer, and for how long it held the bus.
+    def _taken(self, burst, beat):
+        """When a beat that the memory has in the cycle ``beat`` is taken.
 
         A feature word waits for writes of the epilogue on its side of the banks; behind it waits
         the next word, of which there is room for one.
         """
+        if burst.index is None:
+            return beat
         load = self.program[burst.index]
-        if load.buffer is not Buffer.FEATURES:
-            self.loaded = beats[-1] + LOAD_WORD_LATENCY
-            return self.loaded, 0
-        held, each = 0, load.buffer.word_beats(self.config)
-        done = self.delivered.get(burst.index, 0)
-        for beat in beats:
-            done += 1
-            if done % each == 0:
+        taken, each = max(beat, self.loaded), load.buffer.word_beats(self.config)
+        done = self.delivered[burst.index] = self.delivered.get(burst.index, 0) + 1
+        if done % each == 0:
+            self.loaded = taken + LOAD_WORD_LATENCY
+            if load.buffer is Buffer.FEATURES:
                 row, word = divmod(done // each - 1, load.words)
                 address = load.address + row * load.address_step + word
-                held = max(held, self.loaded - beat)
-                self.loaded = self.array.free_to_load(beat + held + LOAD_WORD_LATENCY, address)
-        self.delivered[burst.index] = done
-        return self.loaded, held
+                self.loaded = self.array.load(self.loaded, address)
+        return taken
 
     def write_ask(self) -> int:
         """When the store engine has a burst of beats."""
@@ -132,7 +131,7 @@ class CoreModel:
     def serve_write(self, first: int) -> int:
         """Take that burst's beats from cycle ``first`` on; returns for how many cycles."""
         index, last = self.writes.asks[0][3:]
-        beats = self.writes.serve(first)
+        beats = self.writes.serve(first, self.stored)
         if last:
             self._finish(Engine.STORE, index, self.writes.answers[-1])
         return beats[-1] + 1 - first
@@ -191,10 +190,17 @@ class CoreModel:
 
     def _take_load(self, index, load, when):
         if when is None:
-            room = self.engines[Engine.LOAD].next_take()
-            return max(room, self.load_free if not self.load_asks else NEVER)
+            granted, behind = self.load_granted, self.load_behind
+            if len(granted) < behind:
+                return NEVER
+            # It holds its last run until all bursts before that have gone.
+            free = max(self.load_free, granted[behind - 1] if behind else 0)
+            return max(self.engines[Engine.LOAD].next_take(), free)
         cycle = when + LOAD_ADDRESS_LATENCY
-        for number, beats in enumerate(bursts := _bursts(load, self.config)):
+        runs = _runs(load, self.config)
+        asked = len(self.load_granted) + len(self.load_asks)
+        self.load_behind = asked + sum(map(len, runs[:-1]))
+        for number, beats in enumerate(bursts := [beats for run in runs for beats in run]):
             self.load_asks.append((cycle, beats, index, number == len(bursts) - 1))
             # Bursts of one run follow each other; the next run starts after a gap.
             cycle += 1 if beats == MAX_BURST_BEATS else RUN_GAP
@@ -204,8 +210,10 @@ class CoreModel:
     def _take_store(self, index, store, when):
         if when is None:
             return self.engines[Engine.STORE].next_take()
+        self.stored.take(store, when)
         address, beat = when + STORE_ADDRESS_LATENCY, when + STORE_BEAT_LATENCY
-        for number, beats in enumerate(bursts := _bursts(store, self.config)):
+        runs = _runs(store, self.config)
+        for number, beats in enumerate(bursts := [beats for run in runs for beats in run]):
             self.writes.asks.append((address, beat, beats, index, number == len(bursts) - 1))
         return None
 
@@ -214,20 +222,23 @@ class CoreModel:
             return self.array.free
         tag = tiles.tag
         issue, last_write, finish = self.array.issue(tiles, when)
+        # Until it starts it stands in its queue, where it takes another one's place.
+        self.engines[Engine.COMPUTE].taken[-1] = self.array.start - 1
         self.layers[tag] = (self.layers.get(tag, (issue, 0))[0], last_write)
         self.spent[tag] = self.spent.get(tag, SpentCycles()) + self.array.spent(self.came)
         self._finish(Engine.COMPUTE, index, finish)
         return None
 
 
-def _bursts(transfer: Transfer, config: SvpeConfig) -> list[int]:
-    """Beats of every burst of a transfer: runs are cut at multiples of the longest burst."""
-    result = []
+def _runs(transfer: Transfer, config: SvpeConfig) -> list[list[int]]:
+    """Beats of every burst of each run of a transfer, cut at multiples of the longest burst."""
+    result: list[list[int]] = []
     for row in range(transfer.rows):
         beat = (transfer.offset + row * transfer.offset_step) // config.bus_bytes
         left = transfer.run_beats(config)
+        result.append([])
         while left:
             beats = min(left, MAX_BURST_BEATS - beat % MAX_BURST_BEATS)
-            result.append(beats)
+            result[-1].append(beats)
             beat, left = beat + beats, left - beats
     return result
