@@ -11,7 +11,7 @@ from itertools import accumulate, permutations
 import numpy as np
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Image, TensorLayout
+from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES, Engine, Op
@@ -19,6 +19,7 @@ from hw.spec.isa.packing import pack
 from hw.spec.isa.parameters import parameters
 from hw.spec.isa.program import Program
 from hw.spec.isa.transfer import Transfer
+from hw.spec.tensors import TensorLayout
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.check_program import check_program
 from qnn.compiler.data_section import moved

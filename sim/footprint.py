@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Layer
+from hw.spec.tensors import Layer
 from qnn.runtime.tensors import places
 
 Write = tuple[np.ndarray, slice]  # words of the feature buffer, and the lanes of each

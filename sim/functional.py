@@ -135,12 +135,14 @@ def _by_name(image, recorded, count):
         if layer.name not in tensors:
             parts = [each for each in image.layers if each.name == layer.name]
             channels = 1 + max(max(each.channels) for each in parts)
-            height, part = max(each.rows.stop for each in parts), recorded[layer.tag]
+            height = max(rows.stop for each in parts for _, _, rows in each.by_image)
+            part = recorded[layer.tag]
             shape = (len(part), image.batch, channels, height, layer.output.width)
             tensors[layer.name] = np.zeros(shape, part.dtype)
         # Strips that compute a row twice give the same values: whichever comes last may stay.
-        place = slice(None), layer.image, list(layer.channels), layer.rows
-        tensors[layer.name][place] = recorded[layer.tag]
+        for of_batch, own, rows in layer.by_image:
+            place = slice(None), of_batch, list(layer.channels), rows
+            tensors[layer.name][place] = recorded[layer.tag][:, :, own]
     return {name: t.reshape(-1, *t.shape[2:])[:count] for name, t in tensors.items()}
 
 

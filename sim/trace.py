@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Layer
 from hw.spec.isa.packing import unpack
+from hw.spec.tensors import Layer
 from qnn.backend.execution import LayerCycles
 from qnn.runtime.tensors import from_words, places
 

@@ -11,13 +11,14 @@ import struct
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Region
 from hw.spec.isa.encoding import InstructionError
 from hw.spec.isa.program import Program
-from qnn.fields import Count, Exponent, Place, Whole, parsed, typed
+from hw.spec.tensors import Layer, TensorLayout
+from qnn.fields import Count, Place, parsed, typed
 from qnn.files import read_file, write_whole
 from qnn.host.program import HostProgram
 from qnn.host.results import array_names
@@ -30,110 +31,6 @@ HEAD = struct.Struct("<8sIIQ32s")
 
 class ImageError(ValueError):
     """An image file that is not whole, or not for this reader or accelerator."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gather:
-    """How the words of a packed tensor are gathered from it; pairs are (down, across).
-
-    Channel ``(i * taps[1] + j) * channels + c`` of the word in row y, column x holds channel c of
-    the pixel in row ``first[0] + y * step[0] + i * dilation[0]`` and column
-    ``first[1] + x * step[1] + j * dilation[1]``, or 0 where that is outside.
-    """
-
-    shape: tuple[Count, Count, Count]  # of the tensor: channels, height, width
-    taps: tuple[Count, Count]
-    dilation: tuple[Count, Count]
-    first: tuple[int, int]
-    step: tuple[Count, Count]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorLayout:
-    """A tensor's place, in a buffer or in memory: channel-blocked, rows of pixels in words.
-
-    Value ``q`` of channel ``c`` (within its segment), row ``y``, column ``x`` lies in word
-    ``address + pass * pass_step + block * block_step + y * pitch + x * x_step``, lane ``c %
-    lanes``, where each segment starts a new block. ``bits`` is the width of the integers,
-    ``passes`` the words that one takes (1 unless unrounded). Stored is ``q - offset``. ``address``
-    counts feature words on chip, and words of whole beats from the region's base in memory. With
-    ``gather``, channels, height and width are those of the packed words.
-    """
-
-    name: str
-    channels: tuple[Count, ...]  # of each segment of a concatenation; one, usually
-    height: Count
-    width: Count
-    bits: Annotated[int, Whole(2, 48)]
-    signed: bool
-    exponent: Exponent  # value = q * 2**-exponent
-    address: Place
-    pitch: Place
-    block_step: Place
-    passes: Count = 1
-    pass_step: Place = 0
-    gather: Gather | None = None
-    x_step: Count = 1  # more for an operand of an interleaving, between whose pixels others lie
-    zero_point: int = 0  # what is stored for 0 of a signed tensor
-
-    @property
-    def offset(self) -> int:
-        """What storage subtracts from an integer."""
-        return -self.zero_point if self.signed else 1 << (self.bits - 1)
-
-    @property
-    def limits(self) -> tuple[int, int]:
-        """The least and the greatest integer of the tensor's type."""
-        low = self.offset - (1 << (self.bits - 1))
-        return low, low + (1 << self.bits) - 1
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of the tensor, before its words were packed."""
-        if self.gather is not None:
-            return self.gather.shape
-        return sum(self.channels), self.height, self.width
-
-    def words(self, lanes: int) -> int:
-        """Words from the first to past the last."""
-        blocks = sum(-(-count // lanes) for count in self.channels)
-        last = (self.passes - 1) * self.pass_step + (blocks - 1) * self.block_step
-        return last + (self.height - 1) * self.pitch + self.row_words
-
-    @property
-    def row_words(self) -> int:
-        """Words of a row, from its first pixel to past its last."""
-        return (self.width - 1) * self.x_step + 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """What one tag of the program computes, for traces and reports: a layer, or a part of it.
-
-    Parts of a layer may overlap: rows that two strips need are computed in both.
-    """
-
-    tag: Place
-    name: str  # the graph node; also the name of its tensor
-    op: str
-    image: Place  # index in the batch
-    output: TensorLayout  # where the epilogue writes it on chip; its height and channels the part's
-    macs: Annotated[int, Whole(0)]  # of the model (not of padding), for utilisation
-    row: Place = 0  # of the tensor, where the part begins
-    channel: Place = 0
-    order: tuple[Place, ...] | None = None  # of its channels, where it is not the tensor's own
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """The tensor's channels that this part has, in its order."""
-        if self.order is not None:
-            return self.order
-        return tuple(range(self.channel, self.channel + sum(self.output.channels)))
-
-    @property
-    def rows(self) -> slice:
-        """The tensor's rows that this part has."""
-        return slice(self.row, self.row + self.output.height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,8 +126,9 @@ class Image:
         if self.host is None:
             del fields["host"]
         for layer in fields["layers"]:
-            if layer["order"] is None:
-                del layer["order"]
+            for name in ("order", "image_height"):
+                if layer[name] is None:
+                    del layer[name]
         results = [layer["output"] for layer in fields["layers"]]
         for layout in (*fields["inputs"], *fields["outputs"], *results):
             for name, usual in (("x_step", 1), ("zero_point", 0)):

@@ -7,13 +7,14 @@ that names the field.
 
 from math import prod
 
-from hw.spec.image import Image, Layer, TensorLayout
+from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.encoding import InstructionError
 from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES
 from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
+from hw.spec.tensors import Layer, TensorLayout
 from qnn.ir.shape import AXES, fits_axes, fits_joins, fits_output
 
 PIXELS = 256  # that 8 bits tell apart
@@ -173,8 +174,8 @@ def _check_axes(image):
 
 def _check_layer(image, layer: Layer, place):
     _require(layer.name, f"{place}.name", "a name", "none")
-    needs = f"less than the batch of {image.batch}"
-    _require(layer.image < image.batch, f"{place}.image", needs, layer.image)
+    needs, last = f"less than the batch of {image.batch}", layer.by_image[-1].image
+    _require(last < image.batch, f"{place}.image", needs, last)
     _check_layout(image, layer.output, f"{place}.output", image.config.feature_words)
     _require(layer.output.gather is None, f"{place}.output.gather", "null", "a gather")
     if layer.order is not None:
@@ -185,21 +186,22 @@ def _check_layer(image, layer: Layer, place):
 
 def _check_tensors(image):
     """Refuse parts that are not of one tensor, or that leave most of it out."""
-    parts: dict[tuple[str, int], list[Layer]] = {}
+    parts: dict[tuple[str, int], list[tuple[Layer, slice]]] = {}
     for layer in image.layers:
-        parts.setdefault((layer.name, layer.image), []).append(layer)
+        for number, _, rows in layer.by_image:
+            parts.setdefault((layer.name, number), []).append((layer, rows))
     first_of: dict[str, Layer] = {}
     for (name, number), layers in parts.items():
-        first = first_of.setdefault(name, layers[0])
-        for layer in layers:
+        first = first_of.setdefault(name, layers[0][0])
+        for layer, _ in layers:
             kind = (layer.op, layer.output.width, layer.output.bits, layer.output.offset)
             wanted = (first.op, first.output.width, first.output.bits, first.output.offset)
             same = (kind, layer.output.passes) == (wanted, first.output.passes)
             needs = f"the kind and width that layers[{first.tag}] of '{name}' has"
             _require(same, f"layers[{layer.tag}]", needs, kind)
-        rows = max(layer.rows.stop for layer in layers)
-        channels = 1 + max(max(layer.channels) for layer in layers)
-        held = sum(sum(layer.output.channels) * layer.output.height for layer in layers)
+        rows = max(each.stop for _, each in layers)
+        channels = 1 + max(max(layer.channels) for layer, _ in layers)
+        held = sum(len(layer.channels) * (each.stop - each.start) for layer, each in layers)
         needs = f"parts of all {channels} channels x {rows} rows of image {number}"
         _require(channels * rows <= held, f"layer '{name}'", needs, f"{held} rows of channels")
 

@@ -9,6 +9,7 @@ from hw.spec.isa.header import INSTRUCTION_BYTES
 from qnn.compiler.check_program import check_program
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.data_section import data_start
+from qnn.compiler.stack_images import of_each_image, of_images
 from qnn.errors import CompileError
 
 
@@ -25,24 +26,23 @@ def assemble(state: Compilation) -> Compilation:
     config, places = state.config, state.places
     code = b"".join(_word(each).to_bytes(INSTRUCTION_BYTES, "little") for each in state.program)
     word_bytes = Buffer.FEATURES.word_bytes(config)
-    inputs = tuple(
-        replace(layout, gather=state.gathers.get(layout.name)) for layout in sum(places.inputs, ())
-    )
-    outputs = sum(places.outputs, ())
+    graph = state.given or state.graph
+    inputs = _of_images(places.inputs, state)
+    outputs = _of_images(places.outputs, state)
     image = Image(
         config=config,
-        batch=state.batch,
+        batch=state.batch * state.stacked,
         inputs=inputs,
         outputs=outputs,
-        input_axes=tuple(node.axes for node in state.graph.inputs),
-        output_shapes=tuple(output.shape for output in state.graph.outputs),
-        output_axes=tuple(output.axes for output in state.graph.outputs),
-        host=None if state.graph.host is None else state.graph.host.text(full=True),
-        pixel_tables=tuple(_table(node) for node in state.graph.inputs),
+        input_axes=tuple(node.axes for node in graph.inputs),
+        output_shapes=tuple(output.shape for output in graph.outputs),
+        output_axes=tuple(output.axes for output in graph.outputs),
+        host=None if graph.host is None else graph.host.text(full=True),
+        pixel_tables=tuple(_table(node) for node in graph.inputs),
         input_bytes=_words(inputs, config) * word_bytes,
         output_bytes=_words(outputs, config) * word_bytes,
         scratch_bytes=places.scratch_words * word_bytes,
-        layers=tuple(_as_in_the_model(layer, state) for layer in state.layers),
+        layers=tuple(of_images(_as_in_the_model(layer, state), state) for layer in state.layers),
         program_bytes=len(code),
         payload=code + bytes(data_start(len(state.program)) - len(code)) + state.data.content,
     )
@@ -63,6 +63,15 @@ def _word(instruction):
 
 def _table(node):
     return None if node.table is None else tuple(map(tuple, node.table.tolist()))
+
+
+def _of_images(places, state):
+    """The places of each image of the batch, one image after the other."""
+    found = []
+    for row in places:
+        gathered = (replace(each, gather=state.gathers.get(each.name)) for each in row)
+        found += zip(*(of_each_image(each, state.stacked) for each in gathered), strict=True)
+    return sum(found, ())
 
 
 def _words(layouts, config):

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
-from hw.spec.image import Layer, TensorLayout
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.header import TAG_BITS, Op
 from hw.spec.isa.transfer import Transfer
+from hw.spec.tensors import Layer, TensorLayout
 from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.lower import Operands, lower

@@ -7,7 +7,8 @@ from functools import cache, cached_property
 from qnn.compiler.join_runs import few_enough, joined_alone, joins
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.runs import Choice, LayerRun, best_run, candidates, least_rows
-from qnn.compiler.storage import groups_of_layers, passes
+from qnn.compiler.segments import passes
+from qnn.compiler.storage import groups_of_layers
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
 

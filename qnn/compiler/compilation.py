@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Gather, Image, Layer
+from hw.spec.image import Image
 from hw.spec.isa.encoding import Instruction
+from hw.spec.tensors import Gather, Layer
 from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.data_section import DataSection
 from qnn.compiler.network import MappedNetwork
@@ -20,8 +21,9 @@ class Compilation:
     Members
     -------
     graph : the network, equal in every tensor that stays to the user's, but for ``orders``
-    batch : images of one run
+    batch : images of ``graph`` in one run
     bytes_per_cycle : that the memory gives and takes, each
+    given, stacked : where ``graph`` has images below each other, the graph of one, and how many
     orders : of tensors whose channels stand in another order than in the user's network, that order
     gathers : how the host gathers the words of the inputs that are packed, by name
     network : the graph, with packed inputs, and where its tensors lie relative to each other
@@ -40,6 +42,8 @@ class Compilation:
     batch: int
     # Of the memory port as the board has it, which may be less than the bus is wide.
     bytes_per_cycle: int
+    given: Graph | None = None
+    stacked: int = 1
     orders: dict[str, tuple[int, ...]] = field(default_factory=dict)
     gathers: dict[str, Gather] = field(default_factory=dict)
     network: MappedNetwork | None = None

@@ -1,5 +1,7 @@
 """Cycles that the array needs at least: what reports call estimated, before any simulation."""
 
+from math import ceil
+
 from hw.spec.image import Image
 from hw.spec.isa.tiles import Tiles
 
@@ -8,18 +10,18 @@ def layer_cycles(image: Image) -> dict[str, int]:
     """Cycles for one image, by layer."""
     cycles: dict[str, int] = {}
     for instruction in image.program:
-        # Images of a batch are alike: the first one speaks for all.
-        if isinstance(instruction, Tiles) and image.layers[instruction.tag].image == 0:
+        if isinstance(instruction, Tiles):
             name = image.layers[instruction.tag].name
             cycles[name] = cycles.get(name, 0) + instruction.cycles
-    return cycles
+    # Images of a batch are alike, or share the columns of the array.
+    return {name: ceil(each / image.batch) for name, each in cycles.items()}
 
 
 def performance(image: Image) -> dict[str, int | float | str]:
     """The whole network, in FINN's names where they mean the same."""
     cycles = layer_cycles(image)
     total = sum(cycles.values())
-    macs = sum(layer.macs for layer in image.layers if layer.image == 0)
+    macs = sum(layer.macs for layer in image.layers) // image.batch
     config = image.config
     slowest = max(cycles, key=cycles.__getitem__, default="")
     # That the array makes in all cycles.

@@ -1,7 +1,8 @@
 """Which runs may be one: layers behind each other, and operands that are joined."""
 
 from qnn.compiler.network import MappedNetwork
-from qnn.compiler.storage import lies_in, passes
+from qnn.compiler.segments import passes
+from qnn.compiler.storage import lies_in
 from qnn.ir.ops import Operator
 
 # Each layer of a run computes the rows at its strips' borders again: with 3x3 kernels four of them

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 
 from hw.spec.config import COLUMN_STEPS, SvpeConfig
-from hw.spec.image import TensorLayout
 from hw.spec.isa.encoding import encode
 from hw.spec.isa.header import Op
 from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
+from hw.spec.tensors import TensorLayout
 from qnn.compiler.epilogue import clamp, fold
-from qnn.compiler.segments import Segments, blocks_read, groups
-from qnn.compiler.storage import passes
+from qnn.compiler.segments import Segments, blocks_read, groups, passes
 from qnn.compiler.terms import terms_of
 from qnn.compiler.tiles import Tile
 from qnn.compiler.words import pack_parameters, pack_table, pack_weights, weight_words

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Region
+from hw.spec.tensors import TensorLayout
 from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.network import MappedNetwork

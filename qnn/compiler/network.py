@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Buffer
+from hw.spec.tensors import TensorLayout
 from qnn.compiler.lower import GroupData, pack_layer
-from qnn.compiler.storage import RootPlace, passes, places, row_words
+from qnn.compiler.segments import passes
+from qnn.compiler.storage import RootPlace, places, row_words
 from qnn.compiler.tiles import Tile, choose_layout
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, MaxPool, Operator

@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Gather
+from hw.spec.tensors import Gather
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv
 from qnn.ir.window import Window

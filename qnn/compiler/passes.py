@@ -27,6 +27,7 @@ from qnn.compiler.remove_unused import remove_unused
 from qnn.compiler.set_fences import set_fences
 from qnn.compiler.share_weights import share_weights
 from qnn.compiler.shared_values import copy_shared
+from qnn.compiler.stack_images import stack_images
 from qnn.compiler.stream_weights import stream_weights
 from qnn.ir.graph import Graph
 
@@ -96,6 +97,11 @@ def _on_program(
 GRAPH_PASSES = (remove_unused, copy_factors, place_concats, place_interleaves, copy_shared)
 
 PASSES = (
+    Pass(
+        stack_images,
+        before=(conditions.graph_is_legal,),
+        after=(conditions.graph_is_legal,),
+    ),
     # The graph, as the accelerator can compute it; every tensor that stays keeps its integers.
     Pass(
         _on_graph(remove_unused),

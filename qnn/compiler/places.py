@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hw.spec.image import TensorLayout
 from hw.spec.isa.buffers import Region
+from hw.spec.tensors import TensorLayout
 
 STAYS = -1  # the run of a root that stays on chip for its whole life
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.rows import rows_by_strip
-from qnn.compiler.segments import groups
-from qnn.compiler.storage import RootPlace, lies_in, passes
+from qnn.compiler.segments import groups, passes
+from qnn.compiler.storage import RootPlace, lies_in
 from qnn.ir.ops import Conv, Operator
 from qnn.ir.rows import Rows
 

@@ -1,12 +1,13 @@
-"""Which channels lie in which feature word: every segment of a concatenation starts a new block."""
+"""How channels lie in feature words: every segment of a concatenation starts a new block."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from hw.spec.config import SvpeConfig
 from qnn.ir.graph import Graph
-from qnn.ir.ops import Conv
+from qnn.ir.ops import Conv, Operator
 
 Segments = tuple[int, ...]  # channels of each
 # Every strip and every group of a layer asks for those of its tensors again: enough for the tensors
@@ -36,6 +37,11 @@ def segments(graph: Graph) -> dict[str, Segments]:
         taken = tuple(count for name in names for count in of[name])
         of[node.name] = taken or (node.shape[0],)
     return of
+
+
+def passes(node: Operator, config: SvpeConfig) -> int:
+    """Feature words that one value takes."""
+    return 1 if node.rounded else config.passes
 
 
 def block_count(parts: Segments, lanes: int) -> int:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from hw.spec.config import SvpeConfig
-from qnn.compiler.segments import Segments, block_count, segments
+from qnn.compiler.close_gaps import close_gaps
+from qnn.compiler.segments import Segments, block_count, passes, segments
 from qnn.compiler.shared_values import shared_values
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Concat, Operator
@@ -27,14 +28,9 @@ class RootPlace:
     repeated: bool = False
 
 
-def passes(node: Operator, config: SvpeConfig) -> int:
-    """Feature words that one value takes."""
-    return 1 if node.rounded else config.passes
-
-
 def places(graph: Graph, config: SvpeConfig) -> dict[str, RootPlace]:
     """Every tensor's place. A pass has made sure that none has two."""
-    of, shared = segments(graph), shared_values(graph)
+    of, shared = close_gaps(graph, segments(graph), config), shared_values(graph)
     counts = {name: block_count(parts, config.lanes) for name, parts in of.items()}
     found = {
         name: RootPlace(name, 0, counts[name], of[name], repeated=name in shared) for name in of

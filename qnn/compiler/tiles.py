@@ -1,15 +1,13 @@
 """Tile shapes and row pitches that keep the array busiest without a conflict between banks."""
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import NamedTuple
 
 from hw.spec.config import SvpeConfig
-from qnn.compiler.segments import blocks_read, groups
-from qnn.compiler.storage import RootPlace, passes, row_words
-from qnn.compiler.terms import terms_of
+from qnn.compiler.steps import Steps, steps, tile_cycles
+from qnn.compiler.storage import RootPlace, row_words
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Operator
 
@@ -48,33 +46,10 @@ class Tiling:
     tile_cycles: dict[str, int]
 
 
-Steps = Counter[int]  # how many instructions take so many steps for each tile
-
-
-def steps(node: Operator, place: dict[str, RootPlace], config: SvpeConfig) -> Steps:
-    """How many instructions of ``node`` take each number of steps per tile."""
-    taps, operand = node.window.kernel[0] * node.window.kernel[1], place[node.inputs[0]].segments
-    if node.takes_maximum:
-        return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
-    return Counter(
-        taps
-        * len(terms_of(node, share, config))
-        * len(blocks_read(node, share, operand, config.lanes))
-        + (node.skip is not None)
-        for share in groups(place[node.name].segments, config.lanes, config.rows)
-    )
-
-
-def tile_cycles(node: Operator, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
-    """Estimate for one tile of all channels: steps, or its interval where that is longer."""
-    interval = max(passes(node, config) * tile.columns, config.columns)
-    return sum(count * max(each, interval) for each, count in steps.items())
-
-
 def cycles(node: Operator, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
     """Estimate for all tiles of ``node``."""
     down, across = tile.count(node)
-    return down * across * tile_cycles(node, tile, steps, config)
+    return down * across * tile_cycles(node, tile.columns, steps, config)
 
 
 @cache
@@ -173,13 +148,15 @@ class _Options:
 
 
 def _options(graph, node, place, config):
-    taken = steps(node, place, config)
+    own = (place[name].segments for name in (node.inputs[0], node.name))
+    taken = steps(node, *own, config)
     sizes = [1 << n for n in range(config.columns.bit_length())]
     tiles = [Tile(width, height) for width, height in product(sizes, sizes)]
     found = []
     for tile in tiles:
         if tile.columns <= config.columns:
-            whole, each = (count(node, tile, taken, config) for count in (cycles, tile_cycles))
+            whole = cycles(node, tile, taken, config)
+            each = tile_cycles(node, tile.columns, taken, config)
             found.append(_Option(whole, tile.columns, tile.height, each, tile))
     # A skip operand of one pixel is one word for all columns, and meets no other.
     skips = [name for name in node.inputs[1:] if graph[name].shape[1:] != (1, 1)]

@@ -89,6 +89,18 @@ class Window:
         """The window over an image of which only every ``row_step``-th row is there."""
         return replace(self, stride=(self.stride[0] // self.row_step, self.stride[1]))
 
+    def stacked(self, height: int, results: int) -> "Window | None":
+        """The window over images of ``height`` below each other, which give as many results down.
+
+        None: the windows of an image do not follow each other as those of two images do, or see
+        padding, where another image would be.
+        """
+        if results == 1 and max(self.padding[:2]) <= 0:
+            # From the only one of an image to that of the next.
+            return replace(self, stride=(height, self.stride[1]))
+        follow = self.stride[0] * results == height and self.reach[0] <= self.stride[0]
+        return self if follow and self.padding[:2] == (0, 0) else None
+
     @property
     def summary(self) -> str:
         """Kernel and stride, for a reader: ``3x3 / 2``."""

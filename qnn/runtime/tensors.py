@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from hw.spec.image import Gather, Image, TensorLayout
+from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.packing import pack, unpack
+from hw.spec.tensors import Gather, TensorLayout
 from qnn.runtime.given import Given, each_input
 
 

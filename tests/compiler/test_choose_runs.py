@@ -11,7 +11,7 @@ from qnn.compiler import run_passes
 from qnn.compiler.choose_runs import Schedule, _Cost, _Search, _start, choose_runs
 from qnn.compiler.network import network
 from qnn.compiler.runs import MOST_STRIPS, _row_step, _slice_counts, row_steps, stationary
-from qnn.compiler.storage import passes
+from qnn.compiler.segments import passes
 from qnn.compiler.tiles import Tile
 from qnn.ir.graph import Graph, Output
 from tests.compiler import small_graphs

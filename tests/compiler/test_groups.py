@@ -16,9 +16,10 @@ from qnn.compiler.order_channels import free_orders, ordered
 from qnn.compiler.pack_input import pack_input
 from qnn.compiler.recode_weights import recoded
 from qnn.compiler.segments import block_count, blocks_read, groups, lanes_of
+from qnn.compiler.steps import steps
 from qnn.compiler.storage import places
 from qnn.compiler.terms import terms_of
-from qnn.compiler.tiles import choose_layout, cycles, steps
+from qnn.compiler.tiles import choose_layout, cycles
 from qnn.compiler.words import weight_words
 from qnn.errors import CompileError
 from qnn.ir.ops import Conv
@@ -111,7 +112,8 @@ def test_tiles_are_chosen_by_the_cycles_that_the_program_takes(graph):
     tiles = choose_layout(graph, place, LARGE).tiles
     for name, estimate in layer_cycles(image).items():
         node = graph[name]
-        assert cycles(node, tiles[name], steps(node, place, LARGE), LARGE) == estimate
+        own = (place[each].segments for each in (node.inputs[0], name))
+        assert cycles(node, tiles[name], steps(node, *own, LARGE), LARGE) == estimate
 
 
 def program(node, x):

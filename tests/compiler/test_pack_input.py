@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.spec.config import named_config
-from hw.spec.image import Gather, Image, ImageError
+from hw.spec.image import Image, ImageError
 from hw.spec.isa.header import Op
+from hw.spec.tensors import Gather
 from qnn.backend.array.backend import BACKEND as ARRAY
 from qnn.compiler import compile_graph
 from qnn.compiler.pack_input import pack_input

@@ -34,6 +34,7 @@ def states(graph, config=TEST, batch=2):
 
 def test_the_passes_read_as_the_story_of_a_compilation():
     assert [each.name for each in PASSES] == [
+        "stack_images",
         "remove_unused",
         "copy_factors",
         "place_concats",

@@ -30,9 +30,10 @@ def assert_equal(g, image, x):
     want = reference(run_passes(g), x)
     got = functional.run(image, x)
     for layer in image.layers:
-        whole = want[layer.name][layer.image :: image.batch]
-        part = got.parts[layer.tag][: len(whole)]
-        np.testing.assert_array_equal(part, whole[:, list(layer.channels), layer.rows], layer.name)
+        for of_batch, own, rows in layer.by_image:
+            whole = want[layer.name][of_batch :: image.batch][:, list(layer.channels), rows]
+            part = got.parts[layer.tag][: len(whole), :, own]
+            np.testing.assert_array_equal(part, whole, layer.name)
     for name, tensor in got.tensors.items():
         np.testing.assert_array_equal(tensor, want[name], name)
     for output, tensor in zip(g.outputs, got.outputs, strict=True):

@@ -85,6 +85,10 @@ def image_parts(image: Image) -> tuple[list[str], bytes, dict]:
     program = [_instruction(number, each) for number, each in enumerate(image.program)]
     metadata = asdict(replace(image, payload=b""))
     del metadata["payload"]
+    for layer in metadata["layers"]:
+        # As in the file, where few layers have one.
+        if layer["image_height"] is None:
+            del layer["image_height"]
     return program, image.payload[image.program_bytes :], metadata
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hw.spec.config import named_config
-from hw.spec.image import TensorLayout
+from hw.spec.tensors import TensorLayout
 from qnn.compiler import compile_graph
 from qnn.runtime.tensors import from_words, pack_inputs, to_words
 from tests.compiler import small_graphs

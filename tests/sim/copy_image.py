@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Image, TensorLayout
+from hw.spec.image import Image
 from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.encoding import encode
 from hw.spec.isa.end import End
 from hw.spec.isa.header import INSTRUCTION_BYTES, Engine, Op
 from hw.spec.isa.transfer import Transfer
+from hw.spec.tensors import TensorLayout
 
 
 def copy_image(config: SvpeConfig, *, channels=11, height=3, width=5, **changes: dict) -> Image:

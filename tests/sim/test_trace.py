@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hw.spec.config import SvpeConfig
-from hw.spec.image import Layer, TensorLayout
+from hw.spec.tensors import Layer, TensorLayout
 from qnn.backend.execution import LayerCycles
 from sim.trace import cycles_by_tag, layer_cycles, layer_tensor, read_traces, stray_writes
 

@@ -1,6 +1,7 @@
 """What the metadata of an image says of tensors: drivers encode and decode with them."""
 
-from hw.spec.image import Image, TensorLayout
+from hw.spec.image import Image
+from hw.spec.tensors import TensorLayout
 from qnn.backend.claims import HOST, TABLE, TYPE_FACTS, Claim, host_fact, table_fact
 
 

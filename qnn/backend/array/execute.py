@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from hw.spec.image import Image, Layer
+from hw.spec.image import Image
+from hw.spec.tensors import Layer
 from hw.spec.verilog_files import simulation_texts
 from qnn.backend.execution import Execution, TensorPart
 from sim import functional as simulator
@@ -70,41 +71,52 @@ def _functional_parts(image, result) -> Iterator[TensorPart]:
         for layer in image.layers
         if layer.tag in result.parts
     }
+    by_image: dict[int, list] = {}
+    for layer in image.layers:
+        for each in layer.by_image:
+            by_image.setdefault(each.image, []).append((layer, each))
     for index in range(len(result.outputs[0])):
-        # A run computes a batch: layers of its program are each of one image.
+        # A run computes a batch, of which a layer of its program has one image or several.
         run, of_batch = divmod(index, image.batch)
-        for layer in image.layers:
+        for layer, each in by_image.get(of_batch, ()):
             # A layer that the program did not come to is one that nothing computed.
-            if layer.image == of_batch and layer.tag in found:
-                own, values = found[layer.tag], result.parts[layer.tag][run]
-                problem = _problem(own.present, own.stray, "at the end")
-                yield _part(layer, index, values, present=own.present, problem=problem)
+            if layer.tag in found:
+                own, values = found[layer.tag], result.parts[layer.tag][run][:, each.own]
+                present = own.present[:, each.own]
+                problem = _problem(present, own.stray, "at the end")
+                yield _part(
+                    layer, index, values, row=each.rows.start, present=present, problem=problem
+                )
 
 
 def _rtl_parts(image, result) -> Iterator[TensorPart]:
     images = len(result.outputs[0])
     for number, run in enumerate(result.runs):
         for layer in image.layers:
-            index = number * image.batch + layer.image
-            if index < images:
-                yield _rtl_part(layer, index, run.trace, image.config)
+            for of_batch, part in _rtl_parts_of(layer, run.trace, image.config):
+                index = number * image.batch + of_batch
+                if index < images:
+                    yield _part(layer, index, **part)
 
 
-def _rtl_part(layer, index, trace, config):
+def _rtl_parts_of(layer, trace, config):
+    """What a layer wrote of each of its images, with that image's index in the batch."""
     written = layer_tensor(trace, layer, config)
     stray = stray_writes(trace, layer, config)
-    problem = _problem(
-        written.present, stray, "when the run timed out" if trace.timed_out else "at the end"
-    )
-    return _part(
-        layer,
-        index,
-        written.values,
-        present=written.present,
-        cycle=written.cycle,
-        problem=problem,
-        cycles=layer_cycles(trace, layer.tag),
-    )
+    when = "when the run timed out" if trace.timed_out else "at the end"
+    for of_batch, own, rows in layer.by_image:
+        present = written.present[:, own]
+        yield (
+            of_batch,
+            {
+                "values": written.values[:, own],
+                "row": rows.start,
+                "present": present,
+                "cycle": written.cycle[:, own],
+                "problem": _problem(present, stray, when),
+                "cycles": layer_cycles(trace, layer.tag),
+            },
+        )
 
 
 def _problem(present, stray, when):
@@ -122,6 +134,5 @@ def _part(layer: Layer, index, values, **found) -> TensorPart:
         image=index,
         values=values,
         channels=layer.channels,
-        row=layer.row,
         **found,
     )

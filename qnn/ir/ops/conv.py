@@ -213,6 +213,11 @@ class Conv(Operator):
         shape = (self.shape[0], rows.count, self.shape[2])
         return replace(self, shape=shape, window=self.window.strip(rows, read))
 
+    def stacked(self, images: int, sources: tuple[Operator, ...]) -> "Conv | None":
+        window = self.window.stacked(sources[0].shape[1], self.shape[1])
+        moved = super().stacked(images, sources[1:])
+        return None if window is None or moved is None else replace(moved, window=window)
+
     def body(self, full: bool) -> str:
         terms, kernel = self.codes.shape[0], "x".join(map(str, self.window.kernel))
         groups = self.window.groups

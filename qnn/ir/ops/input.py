@@ -106,6 +106,10 @@ class Input(Operator):
         shape = (self.shape[0], rows.count, self.shape[2])
         return replace(self, shape=shape)
 
+    def stacked(self, images: int, sources: tuple[Operator, ...]) -> "Input":
+        # A row of a vector's array is no longer one.
+        return replace(super().stacked(images, sources), axes=None)
+
     def body(self, full: bool) -> str:
         parts = ["input()"]
         if self.table is not None:

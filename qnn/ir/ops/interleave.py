@@ -127,6 +127,10 @@ class Interleave(Operator):
         shape = (self.shape[0], rows.count, self.shape[2])
         return replace(self, shape=shape, offsets=tuple(offsets))
 
+    def stacked(self, images: int, sources: tuple[Operator, ...]) -> None:
+        # Rows of an image lie between each other.
+        return None
+
     def body(self, full: bool) -> str:
         # Short and full text are one: it has no arrays.
         places = ",".join(map(_pair, self.offsets))

@@ -97,6 +97,11 @@ class MaxPool(Operator):
         shape = (self.shape[0], rows.count, self.shape[2])
         return replace(self, shape=shape, window=self.window.strip(rows, read))
 
+    def stacked(self, images: int, sources: tuple[Operator, ...]) -> "MaxPool | None":
+        window = self.window.stacked(sources[0].shape[1], self.shape[1])
+        moved = super().stacked(images, sources[1:])
+        return None if window is None or moved is None else replace(moved, window=window)
+
     def body(self, full: bool) -> str:
         kernel = "x".join(map(str, self.window.kernel))
         head = f"maxpool({written_name(self.inputs[0])}) {kernel}"

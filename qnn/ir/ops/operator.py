@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 
@@ -153,6 +153,17 @@ class Operator(ABC):
     @abstractmethod
     def strip(self, rows: Rows, read: Rows) -> Self:
         """The operator that computes ``rows`` alone, from the rows ``read`` of its first input."""
+
+    def stacked(self, images: int, sources: "tuple[Operator, ...]") -> Self | None:
+        """The operator on so many images that lie below each other in every tensor.
+
+        None: a result would not be computed from the rows of its own image alone.
+        """
+        channels, height, width = self.shape
+        # What all rows of an image share would have to be another row for each image.
+        if any(source.shape[1] != height for source in sources):
+            return None
+        return replace(self, shape=(channels, images * height, width))
 
     @abstractmethod
     def body(self, full: bool) -> str:
