@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qnn.eda.timing.hops import Hops, hops
+from qnn.eda.timing.hops import Hops, columns_of, hops
 from qnn.eda.timing.nets import Curve, Effort, Model, Nets, segments
 from qnn.eda.timing.paths import RoutedPath, read_paths
 from qnn.eda.timing.pins import PinKind
@@ -99,7 +99,7 @@ def cross_validate(paths: list[RoutedPath], group: Callable[[RoutedPath], str] =
 
 def errors_of(paths: list[RoutedPath], nets: Nets) -> tuple[np.ndarray, np.ndarray]:
     """Relative errors of path delays, shape (paths,), and errors in ns of nets in the fabric."""
-    found = hops(paths)
+    found = hops(paths, nets.model.columns)
     of_nets = found.estimate(nets) - found.ns
     truth = np.array([path.ns for path in paths])
     signed = np.bincount(found.path, of_nets, len(paths)) / truth
@@ -108,7 +108,8 @@ def errors_of(paths: list[RoutedPath], nets: Nets) -> tuple[np.ndarray, np.ndarr
 
 def fit(paths: list[RoutedPath]) -> Model:
     """The model whose errors on the nets of ``paths`` have the least sum of squares."""
-    all_nets = hops(paths)
+    columns = columns_of(paths)
+    all_nets = hops(paths, columns)
     through = all_nets.of(~all_nets.direct)
     weights = _weights(paths, through)
     along, model = np.ones(len(through.ns)), None
@@ -116,7 +117,7 @@ def fit(paths: list[RoutedPath]) -> Model:
         terms = _Terms(through)
         found = _least_squares(terms.matrix * along[:, None], through.ns, weights, terms.curves)
         model = terms.model(found, _direct(all_nets))
-        model = replace(model, effort=_effort(model, through))
+        model = replace(model, columns=columns, effort=_effort(model, through))
         alone = _alone(Nets(model), through)
         along = through.along(Nets(model), alone)
     return _with_interval(model, through)
@@ -151,6 +152,7 @@ class _Terms:
             terms=TERMS,
             constant=next(values),
             column=COLUMN,
+            columns={},
             distance=Curve(DISTANCE_KNOTS, _take(values, len(DISTANCE_KNOTS) + 1)),
             loads=Curve(LOAD_KNOTS, _take(values, len(LOAD_KNOTS) + 1)),
             spread=next(values),

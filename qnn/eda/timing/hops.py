@@ -1,5 +1,6 @@
 """The nets of paths as columns of numbers: what a model of nets is fitted to and asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from qnn.eda.timing.nets import Nets
 from qnn.eda.timing.paths import RoutedNet, RoutedPath
 from qnn.eda.timing.pins import CHAINS, DIRECT, PinKind, entry, output
-from qnn.eda.timing.sites import distances
+from qnn.eda.timing.sites import Columns, columns_beside, distances
 
 
 @dataclass(frozen=True)
@@ -46,21 +47,43 @@ class Hops:
         return nets.along(totals)[self.path]
 
 
-def hops(paths: list[RoutedPath]) -> Hops:
-    """The nets of all paths, one after the other."""
+def hops(paths: list[RoutedPath], columns: Mapping[str, Columns]) -> Hops:
+    """The nets of all paths, one after the other.
+
+    Parameters
+    ----------
+    columns : of each device, where its columns of other kinds than slices are
+    """
     nets = [(n, net) for n, path in enumerate(paths) for net in path.nets]
-    dx, dy = distances([net.begin for _, net in nets], [net.end for _, net in nets])
+    known = [columns.get(chip(path), {}) for path in paths]
+    dx, dy = distances((net.begin, net.end, known[n]) for n, net in nets)
     ends = [_ends(net) for _, net in nets]
     return Hops(
         path=np.array([n for n, _ in nets]),
-        dx=np.abs(dx),
-        dy=np.abs(dy),
+        dx=dx,
+        dy=dy,
         fan_out=np.array([net.fan_out for _, net in nets]),
         source=np.array([source for source, _, _ in ends]),
         sink=np.array([sink for _, sink, _ in ends]),
         direct=np.array([direct for _, _, direct in ends]),
         ns=np.array([net.ns for _, net in nets]),
     )
+
+
+def columns_of(paths: list[RoutedPath]) -> dict[str, dict[str, float]]:
+    """Of each device, where its columns of other kinds than slices are, by what nets join."""
+    chips = sorted({chip(path) for path in paths})
+    return {
+        name: columns_beside(
+            (net.begin, net.end) for path in paths if chip(path) == name for net in path.nets
+        )
+        for name in chips
+    }
+
+
+def chip(path: RoutedPath) -> str:
+    """The device of a path without its package."""
+    return path.device.split("-")[0]
 
 
 def _ends(net: RoutedNet) -> tuple[PinKind, PinKind, bool]:

@@ -56,6 +56,7 @@ class Model:
     -------
     about, source, terms : what they are of, and under which terms
     column : rows of slices that a column is as far as
+    columns : of devices, where columns of other kinds than slices are
     distance, loads : curves of rows, and of log2 of the fan-out
     spread : factor of log2 of the fan-out times the root of the distance
     begins, ends : by name of ``PinKind``
@@ -70,6 +71,7 @@ class Model:
     terms: str
     constant: float
     column: float
+    columns: dict[str, dict[str, float]]
     distance: Curve
     loads: Curve
     spread: float

@@ -12,7 +12,7 @@ from qnn.errors import ArgumentError
 
 # The grade whose nets those of a grade are taken to be as fast as. At 0.72 V, which LV says, -2 has
 # about the delays of -1; -3 is known to be faster than -2, and not by how much.
-TAKEN_AS = ((r"-1.*", "-1"), (r"-2LV?E?V", "-1"), (r"-[23].*", "-2"))
+TAKEN_AS = ((r"-1.*", "-1"), (r"-2LV.*", "-1"), (r"-[23].*", "-2"))
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,16 @@ def replay(paths: list[RoutedPath]) -> Replay:
     """
     grades = {speed: grade(speed) for speed in {path.speed for path in paths}}
     nets = {name: Nets.load(name) for name in set(grades.values())}
-    found = hops(paths)
+    model = next(iter(nets.values())).model
+    found = hops(paths, model.columns)
     estimate = np.zeros(len(found.ns))
     own = np.array([grades[path.speed] for path in paths])[found.path]
-    for name, model in nets.items():
+    for name, of_grade in nets.items():
         here = own == name
-        estimate[here] = found.of(here).estimate(model)
+        estimate[here] = found.of(here).estimate(of_grade)
     truth = np.array([path.ns for path in paths])
     difference = estimate - found.ns
     signed = np.bincount(found.path, difference, len(paths)) / truth
-    model = next(iter(nets.values())).model
     ratio = 1 / (1 + signed)
     within = (ratio >= model.path_low) & (ratio <= model.path_high)
     names = np.array([f"{path.device} {path.speed}" for path in paths])

@@ -118,7 +118,7 @@ def test_cells_and_nets_of_a_path_are_those_on_its_way(routed):
 
 
 def test_what_a_slice_joins_goes_through_no_fabric(routed):
-    found = hops(routed)
+    found = hops(routed, {})
     assert found.direct.tolist() == [False, False, True, False, False]
     assert found.dx.tolist() == [0, 6, 0, 0, 0]
 
