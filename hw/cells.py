@@ -7,7 +7,7 @@ from itertools import product
 from amaranth import *
 from amaranth.hdl import Value
 
-# A LUT6_2 gives two functions of the same five inputs when its sixth input is 1 (UG974).
+# A LUT gives two functions, at O5 and O6, where both together have five inputs (UG574).
 PAIR_INPUTS = 5
 CHAIN = 8  # bits of a CARRY8
 
@@ -107,6 +107,7 @@ class Cells:
     def __init__(self, m):
         self._m = m
         self._kept = []  # what the keys of nets are the ids of
+        self._pairs = 0
 
     def functions(self, wanted: Sequence[Function]) -> list[Bit]:
         """The values of functions of at most six nets each, two in a LUT where five nets do."""
@@ -115,40 +116,40 @@ class Cells:
         left = [n for n, result in enumerate(results) if result is None]
         while left:
             first = left.pop(0)
-            second = next((n for n in left if _pairs(wanted[first], wanted[n])), None)
+            second = next((n for n in left if share_a_lut(wanted[first], wanted[n])), None)
             if second is None:
-                results[first] = self._single(wanted[first])
+                results[first] = self.single(wanted[first])
             else:
                 left.remove(second)
                 results[first], results[second] = self.pair(wanted[first], wanted[second])
         return results
 
-    def pair(self, low: Function, high: Function) -> tuple[Net, Net]:
-        """Two functions of five nets in all, in one LUT: ``low`` comes out at O5."""
-        inputs = list(dict.fromkeys((*low.nets, *high.nets)))
-        padded = inputs + [None] * (PAIR_INPUTS - len(inputs))
-        ports = {f"i_I{n}": 0 if net is None else net.value for n, net in enumerate(padded)}
-        table = low.over(inputs), high.over(inputs)
-        # Inputs without a net are tied to 0, but the table must not depend on what they are.
-        table = [_repeated(half, len(inputs), PAIR_INPUTS) for half in table]
-        o5, o6 = self._wire(), self._wire()
-        self._m.submodules += Instance(
-            "LUT6_2",
-            p_INIT=C(table[0] | table[1] << 32, 64),
-            **ports,
-            i_I5=C(1, 1),
-            o_O5=o5.value,
-            o_O6=o6.value,
-        )
-        return o5, o6
+    def pair(self, low: Function, high: Function, at: Net | None = None) -> tuple[Net, Net]:
+        """Two functions of five nets in all, in one LUT: ``low`` comes out at O5, as net ``at``.
 
-    def chain(self, select: Sequence[Bit], other: Sequence[Bit], carry: Bit) -> Value:
-        """Sum of a carry chain: where ``select`` is 0, ``other`` is carried on."""
-        return Cat(sums for sums, _ in self._carries(select, other, carry))
+        Each is a cell of its own nets alone, so that no timer sees paths through the others' pins;
+        the property puts both into one LUT (UG912).
+        """
+        self._pairs += 1
+        together = {"a_HLUTNM": f"pair_{self._pairs}"}
+        return self._lut(low, at, **together), self._lut(high, **together)
+
+    def chain(
+        self, select: Sequence[Bit], other: Sequence[Bit], carry: Bit, *, carry_out: bool = False
+    ) -> Value:
+        """Sum of a carry chain: where ``select`` is 0, ``other`` is carried on.
+
+        With ``carry_out`` the last place's carry is the bit above: a place has registers for both
+        its sum and its carry. A bit of ``select`` comes from a LUT at O6. One of ``other`` comes
+        from the same LUT at O5, or from anywhere by the bypass input. The lowest bypass input is
+        taken by a ``carry`` that is a net (UG574).
+        """
+        sums, carries = self._carries(select, other, carry)
+        return Cat(sums, carries[-1]) if carry_out else Cat(sums)
 
     def carried(self, select: Sequence[Bit], other: Sequence[Bit], carry: Bit) -> Value:
         """The carry out of the last bit of such a chain."""
-        return self._carries(select, other, carry)[-1][1][-1]
+        return self._carries(select, other, carry)[1][-1]
 
     def choose(
         self, kind: str, zeros: Sequence[Bit], ones: Sequence[Bit], select: Net
@@ -159,20 +160,31 @@ class Cells:
         """
         results = []
         for zero, one in zip(zeros, ones, strict=True):
-            out = self._wire()
+            out = self.wire()
             self._m.submodules += Instance(
                 kind, i_I0=_value(zero), i_I1=_value(one), i_S=select.value, o_O=out.value
             )
             results.append(out)
         return results
 
+    def single(self, function: Function, at: Net | None = None) -> Net:
+        """The value of one function, as net ``at``, in a LUT of its own, as chains need it."""
+        return self._lut(function, at)
+
+    def wire(self) -> Net:
+        """A new net."""
+        signal = Signal()
+        # Without it Python may give the id of a signal that is gone to a new one.
+        self._kept.append(signal)
+        return Net((id(signal), 0), signal)
+
     def _carries(self, select, other, carry):
-        """Sums and carries of each CARRY8 of a chain, as far as it has bits."""
-        results, carry = [], _value(carry)
+        """Sums and carries of each place of a chain."""
+        sums, carries, carry = [], [], _value(carry)
         # The carry out of the highest bit of one CARRY8 goes into the next one's lowest.
         for start in range(0, len(select), CHAIN):
             s, d = (Cat(_value(b) for b in v[start : start + CHAIN]) for v in (select, other))
-            out, carries = Signal(CHAIN), Signal(CHAIN, name="carries")
+            out, carried = Signal(CHAIN), Signal(CHAIN, name="carries")
             self._m.submodules += Instance(
                 "CARRY8",
                 p_CARRY_TYPE="SINGLE_CY8",
@@ -181,29 +193,27 @@ class Cells:
                 i_CI=carry,
                 i_CI_TOP=C(0, 1),
                 o_O=out,
-                o_CO=carries,
+                o_CO=carried,
             )
-            carry = carries[-1]
-            results.append((out[: len(s)], carries[: len(s)]))
-        return results
+            carry = carried[-1]
+            sums.extend(out[: len(s)])
+            carries.extend(carried[: len(s)])
+        return sums, carries
 
-    def single(self, function: Function) -> Bit:
-        """The value of one function, in a LUT of its own, as carry chains need it."""
-        return self._single(function) if function.nets else function.table & 1
-
-    def _single(self, function):
-        out, count = self._wire(), len(function.nets)
+    def _lut(self, function, out=None, **attributes):
+        out, count = out or self.wire(), len(function.nets)
         ports = {f"i_I{n}": net.value for n, net in enumerate(function.nets)}
+        if _trivial(function) is not None:
+            # A chain needs its LUT, though another wire has the same value.
+            attributes["a_DONT_TOUCH"] = "true"
         self._m.submodules += Instance(
-            f"LUT{count}", p_INIT=C(function.table, 1 << count), **ports, o_O=out.value
+            f"LUT{count}",
+            p_INIT=C(function.table, 1 << count),
+            **ports,
+            **attributes,
+            o_O=out.value,
         )
         return out
-
-    def _wire(self):
-        signal = Signal()
-        # Without it Python may give the id of a signal that is gone to a new one.
-        self._kept.append(signal)
-        return Net((id(signal), 0), signal)
 
 
 def word(bits: Sequence[Bit]) -> Value:
@@ -227,12 +237,6 @@ def _trivial(function):
     return function.nets[0] if len(function.nets) == 1 and function.table == 0b10 else None
 
 
-def _pairs(one, other):
+def share_a_lut(one: Function, other: Function) -> bool:
+    """Whether one LUT can give both."""
     return len({*one.nets, *other.nets}) <= PAIR_INPUTS
-
-
-def _repeated(table, count, wanted):
-    """The same table over ``wanted`` nets; those after the first ``count`` do not matter."""
-    for n in range(count, wanted):
-        table |= table << (1 << n)
-    return table

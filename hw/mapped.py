@@ -8,7 +8,8 @@ that are made of them.
 
 from typing import NamedTuple
 
-from hw.cells import Bit, Cells, Function, extended, net, nets, widened, word
+from hw.adders import add_row, majority, ripple
+from hw.cells import Bit, Cells, Function, Net, extended, net, nets, widened, word
 
 MULTIPLEXERS = ("MUXF7", "MUXF8")  # of two LUTs, and of two of those
 LUT_PICKS = 2  # bits of an index: a LUT6 picks one of four
@@ -63,8 +64,8 @@ class Mapped:
         """The same in the LUTs of the adder, whose sixth input is the other term."""
         inputs = _last_inputs(value, select, by, some, negative, width)
         # Neither number is negative: the carry alone is the bit above both.
-        rules, inputs = [*_rules(_last, width), lambda: 0], [*inputs, ()]
-        return self._add_row(rules, inputs, widened(other, width + 1), net(carry))
+        row = _rules(_last, width), inputs, widened(other, width), net(carry)
+        return add_row(self._cells, *row, carry_out=True)
 
     def digit(self, activation, digit, width, raised):
         """Two bits of data and the digit: one LUT per bit, or for two bits if the digit has two."""
@@ -74,13 +75,18 @@ class Mapped:
     def add_digit(self, other, activation, digit, width, raised):
         """The same in the LUTs of the adder, whose sixth input is the other term."""
         rules, inputs = _rules(_digit, width, raised), _digit_inputs(activation, digit, width)
-        return self._add_row(rules, inputs, widened(other, width), net(digit[2]))
+        return add_row(self._cells, rules, inputs, widened(other, width), net(digit[2]))
 
     def add(self, terms, carries, width):
-        """One LUT and one bit of a carry chain for each bit of the sum."""
-        rows = zip(*(widened(term, width) for term in terms), [0] * width, strict=True)
-        chosen, others, _ = self._ripple(rows, net(carries[1]))
-        return self._cells.chain(chosen, others, net(carries[0]))
+        """One LUT and one bit of a carry chain for each bit of the sum.
+
+        A highest bit that is but the carry of the place below has no place of its own.
+        """
+        rows = list(zip(*(widened(term, width) for term in terms), [0] * width, strict=True))
+        carry, below = map(net, carries)
+        carry_out = not any(rows[-1]) and not Function.of(majority, *rows[-2]).nets
+        chosen, others, _ = ripple(self._cells, rows[:-1] if carry_out else rows, carry, below)
+        return self._cells.chain(chosen, others, carry, carry_out=carry_out)
 
     def choose(self, first, one, other):
         """Two bits of each operand and the choice: one LUT for two bits."""
@@ -102,15 +108,19 @@ class Mapped:
         bits = [*(_Kept(bit, bit, 0, shift) for bit in kept[:places]), *bits]
         top = min(raised.bit_length() - 1, width) if raised else width
         small, big = [[0] * width, *(widened(t, width) for t in sorted(terms, key=len))][-2:]
-        # Less 2**top, the only bit of the terms there tells the sign of both: 1 where it is 0.
-        sign = big[top] if top < width else 0
-        moved = self._cells.functions([Function.of(_move, *bit[:3]) for bit in bits[: top + 1]])
+        carry, below = [0, 0, *map(net, carries)][-2:]  # a single one goes by the bypass
+        moves = [Function.of(_move, *bit[:3]) for bit in bits[:top]]
+        lowest = []
+        if isinstance(carry, Net):  # what the lowest place carries shares nets with a bit's move
+            lowest = [Function.of(majority, bits[0].near, small[0], big[0], bits[0].clear)]
+        found = self._cells.functions([*lowest, *moves])
+        moved = found[len(lowest) :]
         rows = [(moved[n], small[n], big[n], bits[n].clear) for n in range(top)]
-        carry, below = [*map(net, carries), 0][:2]
-        chosen, others, below = self._ripple(rows, below)
+        chosen, others, below = ripple(self._cells, rows, carry, below, found[0])
         if top < width:
-            last = Function.of(_add_sign, moved[top], bits[top].clear, sign, below)
-            chosen.append(self._cells.single(last))
+            # Less 2**top, the only bit of the terms there tells the sign of both: 1 where it is 0.
+            sign = big[top]
+            chosen.append(self._cells.single(Function.of(_add_sign, *bits[top], sign, below)))
             others.append(below)
             # One more there and one less above it cancel, so that above remains one less or not.
             (less,) = self._cells.functions([Function.of(_borrow, *bits[top], sign)])
@@ -205,37 +215,6 @@ class Mapped:
     def _level(self, functions):
         return word(self._cells.functions(list(functions)))
 
-    def _add_row(self, rules, inputs, other, carry):
-        """``other`` plus a number whose bits are each a function of at most five nets."""
-
-        # A carry chain wants the exclusive or of its addends, and one addend as it is.
-        def select(rule):
-            return lambda far, *rest: rule(*rest) ^ far
-
-        chosen = [
-            self._cells.single(Function.of(select(rule), bit, *each))
-            for rule, bit, each in zip(rules, other, inputs, strict=True)
-        ]
-        return self._cells.chain(chosen, other, carry)
-
-    def _ripple(self, rows, below):
-        """What a chain adds for three bits a place, the first of which another one clears.
-
-        Each LUT adds three bits and the carry of the place before, and gives its own at O5: three
-        terms become two, the parities and the carries of the bits below. So a sum of three takes
-        one LUT per bit and no second chain. Also gives the carry of the last place.
-        """
-        chosen, others = [], []
-        for row in rows:
-            above, total = Function.of(_majority, *row), Function.of(_parity, *row, below)
-            others.append(below)
-            if above.nets:
-                below, high = self._cells.pair(above, total)
-            else:  # no sum but of what comes from below
-                below, high = above.table & 1, self._cells.single(total)
-            chosen.append(high)
-        return chosen, others, below
-
 
 class _Kept(NamedTuple):
     """A bit of the accumulator as a step finds it: itself or one below, or cleared."""
@@ -250,16 +229,8 @@ def _move(near, far, shift):
     return far if shift else near
 
 
-def _majority(first, second, third, clear):
-    return (first and not clear) + second + third >= 2
-
-
-def _parity(first, second, third, clear, below):
-    return (first and not clear) ^ second ^ third ^ below
-
-
-def _add_sign(kept, clear, positive, below):
-    return (kept and not clear) ^ (not positive) ^ below
+def _add_sign(near, far, shift, clear, positive, below):
+    return _take(near, far, shift, clear, not positive) ^ below
 
 
 def _borrow(near, far, shift, clear, positive):

@@ -75,7 +75,9 @@ class Pick(wiring.Component):
             split = (len(words) - 1).bit_length()
             hit = self.read & (self.bank[split:] == n // MOST_PICKED)
             picked = Signal(self._config.feature_bits, name=f"picked_{n}", reset_less=True)
-            m.d.sync += picked.eq(Mux(hit, circuits.pick(words, self.bank[:split]), 0))
+            # A LUT that picks of two has inputs left for what clears and sets, which tools find.
+            pick = circuits.pick if split > 1 else Words(m).pick
+            m.d.sync += picked.eq(Mux(hit, pick(words, self.bank[:split]), 0))
             values.append(picked)
         return values
 

@@ -60,7 +60,7 @@ def add_in_threes(m, circuits, terms: list[Term], carries: list[Value]):
 
 def late(m, bits: list[Value], name: str, cycles: int = 1) -> list[Value]:
     """One-bit values some cycles later, in registers with a reset: no shift register in LUTs."""
-    if not bits:
-        return []
+    if all(isinstance(bit, Const) for bit in bits):  # also if there are none
+        return bits
     word = delay(m, Cat(bits), cycles, name=name, reset_less=False)
     return [word[n] for n in range(len(bits))]

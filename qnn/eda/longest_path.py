@@ -4,9 +4,8 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-OUTPUTS = ("O", "O5", "O6", "CO", "Q", "P", "PCOUT", "Q31")
 CARRY = re.compile(r"CARRY[48]")
-LUT = re.compile(r"LUT\d(_2)?|MUXF[789]|INV")
+LUT = re.compile(r"LUT\d|MUXF[789]|INV")
 
 
 @dataclass(frozen=True)
@@ -41,31 +40,12 @@ def _drivers(module):
     for cell in module["cells"].values():
         ports = cell["connections"]
         if LUT.fullmatch(cell["type"]):
-            for name in OUTPUTS:
-                for bit in ports.get(name, ()):
-                    drivers[bit] = ([(b, 0) for b in _inputs(cell, name)], 1)
+            # A LUT depends on all its inputs, or synthesis would have left them out.
+            inputs = [(bits[0], 0) for name, bits in ports.items() if name != "O"]
+            drivers[ports["O"][0]] = (inputs, 1)
         elif CARRY.fullmatch(cell["type"]):
             _follow_carry(ports, drivers)
     return drivers
-
-
-def _inputs(cell, output):
-    """The bits that an output depends on: a LUT of two functions has two sets of them."""
-    ports = cell["connections"]
-    inputs = {name: bits[0] for name, bits in ports.items() if name not in OUTPUTS}
-    # A LUT of one function depends on all its inputs, or synthesis would have left them out.
-    if cell["type"] != "LUT6_2":
-        return list(inputs.values())
-    table, half = int(cell["parameters"]["INIT"], 2), 1 << 32
-    table = table % half if output == "O5" else table // half
-    return [inputs[f"I{n}"] for n in range(5) if _depends(table, n)]
-
-
-def _depends(table, place):
-    """Whether a truth table of five inputs depends on one."""
-    return any(
-        (table >> number & 1) != (table >> (number | 1 << place) & 1) for number in range(32)
-    )
 
 
 def _follow_carry(ports, drivers):

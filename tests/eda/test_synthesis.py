@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from hw.spec.config import SvpeConfig
@@ -20,6 +22,22 @@ module top(input clk, input signed [15:0] a, b, output reg signed [31:0] p);
 endmodule
 """
 STATISTICS = {"design": {"num_cells_by_type": {"LUT2": 1}, "estimated_num_lc": 1}}
+PAIRS = """
+module leaf(input [4:0] a, output x, y, z);
+    (* HLUTNM = "one" *) LUT5 #(.INIT(32'h12345678)) low(
+        .I0(a[0]), .I1(a[1]), .I2(a[2]), .I3(a[3]), .I4(a[4]), .O(x));
+    (* HLUTNM = "one" *) LUT2 #(.INIT(4'h6)) high(.I0(a[0]), .I1(a[3]), .O(y));
+    LUT3 #(.INIT(8'h96)) alone(.I0(a[1]), .I1(a[2]), .I2(a[3]), .O(z));
+endmodule
+module top(input [4:0] a, b, output [5:0] o);
+    leaf one(a, o[0], o[1], o[2]);
+    leaf two(b, o[3], o[4], o[5]);
+endmodule
+"""
+
+
+def _sum(*counts):
+    return dict(sum(map(Counter, counts), Counter()))
 
 
 @pytest.fixture
@@ -31,7 +49,6 @@ def test_cells_of_each_kind_are_counted():
     cells = {
         "LUT2": 3,
         "LUT6": 5,
-        "LUT6_2": 1,
         "SRL16E": 2,
         "SRLC32E": 1,
         "RAM32M": 4,
@@ -45,10 +62,12 @@ def test_cells_of_each_kind_are_counted():
         "BUFG": 1,
         "leaf": 2,
     }
-    resources = count_cells({"design": {"num_cells_by_type": cells, "estimated_num_lc": 6}})
-    assert resources == Resources(
-        lut=9,
-        lut_packed=7,
+    pairs = {"LUT2": 2, "LUT5": 4}
+    alone = {"design": {"num_cells_by_type": cells, "estimated_num_lc": 6}}
+    whole = {"design": {"num_cells_by_type": _sum(cells, pairs), "estimated_num_lc": 99}}
+    assert count_cells(whole, alone, 3) == Resources(
+        lut=11,
+        lut_packed=9,
         lut_shift_registers=3,
         lut_memories=16,
         ff=9,
@@ -56,7 +75,13 @@ def test_cells_of_each_kind_are_counted():
         dsp=9,
         bram18=5,
     )
-    assert resources.lut_sites == 28
+    assert count_cells(whole, alone, 3).lut_sites == 30
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_a_pair_counts_as_one_lut_in_each_instance(flatten):
+    counted = synthesize({"top.v": PAIRS}, "top", flatten=flatten)
+    assert (counted.lut, counted.lut_packed) == (4, 4)
 
 
 @pytest.mark.rtl
@@ -82,7 +107,8 @@ def test_a_multiplier_is_seen():
 
 
 def test_the_second_run_takes_the_cache(own_cache, monkeypatch):
-    monkeypatch.setattr(synthesis, "_run_yosys", lambda *_: (STATISTICS, {"modules": {}}))
+    found = STATISTICS, STATISTICS, {"modules": {}}
+    monkeypatch.setattr(synthesis, "_run_yosys", lambda *_: found)
     first = synthesize({"top.v": MULTIPLIER}, "top")
     monkeypatch.setattr(synthesis, "_run_yosys", lambda *_: pytest.fail("it ran again"))
     assert synthesize({"top.v": MULTIPLIER}, "top") == first

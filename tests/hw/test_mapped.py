@@ -1,19 +1,20 @@
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from hw.array import PE
 from hw.cells import Function, Net
 from hw.maxima import MAXIMA, Maxima
 from hw.pe import ProcessingElement
 from hw.pick import PICK, Pick
 from hw.scale import SCALE, Scale
 from hw.spec.config import SvpeConfig, named_config
+from hw.spec.verilog_files import TOP
 from hw.verilog import files, mapped_files, verilog
 from qnn.bench import array
 from qnn.eda.equivalence import compare
-from qnn.eda.synthesis import synthesize
+from qnn.eda.packing import misfits
+from qnn.eda.synthesis import synthesis, synthesize
 
 NAME = "qnn_pe"
 WIDE = {PICK: Pick, MAXIMA: Maxima, SCALE: Scale}  # what has cells beside the processing element
@@ -35,6 +36,10 @@ def bodies(module, config):
 def registers(config):
     """Bits that must be compared: of every register, some of which are outputs."""
     return synthesize({f"{NAME}.v": element(config, mapped=True)}, NAME).ff
+
+
+def misfits_of(name, cells):
+    return misfits(synthesis({f"{name}.v": cells}, name)[1])
 
 
 KINDS = [
@@ -70,6 +75,31 @@ def test_any_number_of_lanes_is_proved(lanes, weight_bits):
     assert open_ == 0
 
 
+@pytest.mark.rtl
+@pytest.mark.parametrize(("pe", "weight_bits", "activation_bits"), KINDS)
+@pytest.mark.parametrize("lanes", [4, 16])
+def test_cells_fit_slices_as_they_are_drawn(pe, weight_bits, activation_bits, lanes):
+    made = config(lanes=lanes, pe=pe, weight_bits=weight_bits, activation_bits=activation_bits)
+    assert not misfits_of(NAME, element(made, mapped=True))
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("config_", array.configs(), ids=str)
+def test_every_element_that_is_measured_fits(config_):
+    assert not misfits_of(NAME, element(config_, mapped=True))
+
+
+def test_a_lane_of_three_bits_takes_less_than_sixteen_luts():
+    """With the shift of the sum between terms, every LUT that a slice needs counted."""
+    made = config(lanes=16)
+    cells = element(made, mapped=True)
+    counted = synthesize({f"{NAME}.v": cells}, NAME)
+    assert not misfits_of(NAME, cells)
+    assert counted.lut == 252  # 15.75 for each lane
+    assert counted.lut_shift_registers == counted.lut_memories == counted.dsp == 0
+
+
 def test_every_register_is_compared():
     made = config(lanes=4)
     proved, _ = compare(element(made, mapped=False), element(made, mapped=True), NAME)
@@ -79,7 +109,9 @@ def test_every_register_is_compared():
 @pytest.mark.parametrize(
     ("good", "bad"),
     [
-        (r".INIT(64'h", r".INIT(64'h1 ^ 64'h"),  # one entry of the first table
+        # One entry of the first table of a LUT by itself, and of one of a pair.
+        (".INIT(64'h", ".INIT(64'h1 ^ 64'h"),
+        (".INIT(32'd", ".INIT(32'd1 ^ 32'd"),
         (".CI(", ".CI(1'h1 ^ "),  # a carry
     ],
 )
@@ -104,6 +136,21 @@ WIDE_SIZES = [
 def test_a_wide_part_of_any_size_is_proved(module, sizes):
     _, open_ = compare(*bodies(module, SvpeConfig(lanes=2, rows=1, **sizes)), module)
     assert open_ == 0
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize(("module", "sizes"), WIDE_SIZES)
+def test_a_wide_part_fits_slices_as_it_is_drawn(module, sizes):
+    cells = bodies(module, SvpeConfig(lanes=2, rows=1, **sizes))[1]
+    assert not misfits_of(module, cells)
+
+
+@pytest.mark.rtl
+def test_a_whole_accelerator_fits_slices_as_it_is_drawn():
+    _, netlist = synthesis(verilog(named_config("test"), mapped=True), TOP, flatten=True)
+    drawn = {PE, PICK, MAXIMA, SCALE}
+    assert drawn <= netlist["modules"].keys()
+    assert not misfits(netlist)
 
 
 @pytest.mark.parametrize("module", WIDE)
@@ -162,18 +209,6 @@ def test_the_mapped_files_are_those_that_differ():
     made = named_config("test")
     words, cells = verilog(made), verilog(made, mapped=True)
     assert {name: cells[name] for name in cells if cells[name] != words[name]} == mapped_files(made)
-
-
-@given(table=st.integers(0, (1 << 16) - 1), order=st.permutations(range(4)))
-@settings(deadline=None)
-def test_a_function_keeps_its_values_over_any_nets_that_have_its_own(table, order):
-    wires = [Net((n, 0)) for n in range(4)]
-    function = Function.of(lambda a, b, c, d: table >> (a + 2 * b + 4 * c + 8 * d) & 1, *wires)
-    over = function.over([wires[n] for n in order])
-    for number in range(16):
-        values = {wire: number >> place & 1 for place, wire in enumerate(wires[n] for n in order)}
-        wanted = table >> sum(values[wire] << n for n, wire in enumerate(wires)) & 1
-        assert over >> number & 1 == wanted
 
 
 def test_a_function_forgets_what_does_not_matter():
