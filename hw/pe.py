@@ -75,10 +75,6 @@ class ProcessingElement(wiring.Component):
                 (self.control, "held_control"),
             )
         )
-        accumulator = Signal.like(self.sum, reset_less=True)
-        passed = Signal.like(self.sum, reset_less=True)
-        result = Signal.like(self.sum, reset_less=True)
-
         circuits = getattr(platform, "circuits", Words)(m)
         terms, carries, raised = self._sum_products(m, circuits, activations, weights)
         # Control keeps its reset: an enable from before it would add to the first real step's sum.
@@ -91,23 +87,15 @@ class ProcessingElement(wiring.Component):
             weights.eq(self.weights),
             control.eq(self.control),
         ]
-        # Only enabled steps touch the accumulator: skip steps and idle cycles leave it alone.
-        with m.If(late.enable):
-            places = self._config.term_shift
-            kept = accumulator, places, late.shift, late.first
-            m.d.sync += accumulator.eq(circuits.accumulate(*kept, terms, carries, raised))  # wraps
-        m.d.sync += [
-            passed.eq(self.passing),
-            # The chain has one place per column: a sum enters when its turn has come, and passes
-            # else.
-            result.eq(circuits.choose(copy, accumulator, passed)),
-        ]
+        total = keep_sum(
+            m, circuits, self._config, late, copy, (terms, carries, raised), self.passing
+        )
 
         m.d.comb += [
             self.next_activations.eq(activations),
             self.next_weights.eq(weights),
             self.next_control.eq(control),
-            self.sum.eq(result),
+            self.sum.eq(total),
         ]
 
         return m
@@ -125,3 +113,29 @@ class ProcessingElement(wiring.Component):
         )
         terms, carries = add_in_threes(m, circuits, terms, carries)
         return [term.value for term in terms], carries, sum(term.raised for term in terms)
+
+
+def keep_sum(m, circuits, config, control, copy, step, passing):
+    """The register by which a sum over the steps of a tile leaves an element.
+
+    Parameters
+    ----------
+    control : Control, when the step's products are there
+    copy : 1 bit, a cycle after the last step of a tile
+    step : terms, carries and what is too much, which make the step's sum
+    passing : signed(accumulator_bits), from the element of the column before
+    """
+    accumulator, passed, result = (
+        Signal(signed(config.accumulator_bits), name=name, reset_less=True)
+        for name in ("accumulator", "passed", "result")
+    )
+    # Only enabled steps touch the accumulator: skip steps and idle cycles leave it alone.
+    with m.If(control.enable):
+        kept = accumulator, config.term_shift, control.shift, control.first
+        m.d.sync += accumulator.eq(circuits.accumulate(*kept, *step))  # wraps
+    m.d.sync += [
+        passed.eq(passing),
+        # The chain has one place per column: a sum enters when its turn has come, and passes else.
+        result.eq(circuits.choose(copy, accumulator, passed)),
+    ]
+    return result

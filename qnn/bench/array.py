@@ -4,6 +4,7 @@ Cells are counted by Yosys for UltraScale+; there is no open place and route for
 of a full device and operations a second are estimates: counts x an assumed clock.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -13,6 +14,7 @@ from threading import Lock
 
 import boards
 from hw.array import PE, SvpeArray
+from hw.packed import PACKED_BITS, PackedElement
 from hw.spec.config import SvpeConfig, accumulator_bits
 from hw.spec.resources import USABLE_LUT
 from hw.verilog import files
@@ -33,6 +35,7 @@ INT8_PER_DSP = 2  # products of one DSP block that shares an operand (Xilinx WP4
 # The reference configuration's: the costs of edges are shared by as many elements as there.
 ARRAY = {"lanes": 16, "rows": 16, "columns": 8}
 TOP = "qnn_array"
+PACKED = "qnn_packed"  # one element of it; the array adds nothing to what its elements take
 TITLE = (
     f"an array of {ARRAY['lanes']} x {ARRAY['rows']} x {ARRAY['columns']} (lanes x rows x "
     f"columns), counted by Yosys; lanes and GOP/s of a {BOARD.title} at {USABLE:.0%} of its LUTs "
@@ -51,6 +54,9 @@ KINDS = (
 )
 # Arrays of shifts whose accumulators hold the sums of several terms too.
 TERMS_KINDS = tuple(("shift", n, 8, terms) for n, terms in product((2, 3, 4, 5), (2, 3, 4)))
+# DSP blocks that give two products of 8 bits or four of 4 bits, and that do so twice in a cycle.
+PACKED_KINDS = tuple(product(PACKED_BITS, (False, True)))
+PACKED_NAMES = {False: "multiply_dsp_packed", True: "multiply_dsp_double"}
 NAMES = {"shift": "shift", "multiply": "multiply_dsp", "multiply_lut": "multiply_lut"}
 
 
@@ -60,7 +66,8 @@ class Row:
 
     Members
     -------
-    pe : shift, multiply_dsp or multiply_lut
+    pe : shift, multiply_lut, multiply_dsp, or the latter with several products of each block
+        (packed), at twice the clock too (double)
     body : words, as the tools map them, or mapped, by ``hw.mapped``; the one of fewer LUTs
     lut_per_lane : every LUT cell counted as one, shift registers too (measured)
     lut_packed_per_lane : after packing of small LUTs, by Yosys (estimated)
@@ -103,11 +110,12 @@ def measure_all(progress=None) -> list[Row]:
     ToolError
         Yosys is not installed, or fails.
     """
-    tasks = list(product(configs(), BODIES))
+    tasks = [(_row, *task) for task in product(configs(), BODIES)]
+    tasks += [(_packed_row, *task) for task in product(PACKED_KINDS, BODIES)]
     found = []
     # Threads, not processes: the work is in Yosys.
     with ThreadPoolExecutor(machine().cores) as pool:  # each waits for a process of its own
-        for row in pool.map(lambda task: _row(*task), tasks):
+        for row in pool.map(lambda task: task[0](*task[1:]), tasks):
             found.append(row)
             if progress is not None:
                 progress(len(found), len(tasks))
@@ -149,7 +157,7 @@ def ratios(rows: list[Row]) -> dict[str, float]:
 
 
 def _beside(full: Row, other: Row) -> float:
-    """Lanes of multipliers in the LUTs that those in all DSP blocks leave."""
+    """Lanes in the LUTs that those of multipliers in all DSP blocks leave."""
     left = USABLE * DEVICE_LUTS - full.device_lanes * full.lut_per_lane
     return left / other.lut_per_lane
 
@@ -182,7 +190,23 @@ def findings(rows: list[Row]) -> list[str]:
             f"{bits}-bit shifts take {shift:.1f} LUTs a lane at {activations}-bit activations, "
             f"uniform {bits}-bit weights {uniform:.1f} ({shift / uniform:.2f} x)"
         )
+    for bits, double in PACKED_KINDS:
+        packed = kinds[PACKED_NAMES[double], bits, bits]
+        texts.append(_against(kinds["shift", 3, bits], packed, double))
     return texts
+
+
+def _against(shift: Row, packed: Row, double: bool) -> str:
+    """How shifts by 3-bit weights compare with blocks of several products."""
+    clock = f" at {2 * CLOCK_MHZ} MHz" if double else ""
+    bits, alone = packed.weight_bits, packed.device_lanes / shift.device_lanes
+    joined = alone + _beside(packed, shift) / shift.device_lanes
+    return (
+        f"{bits} x {bits} bits, {1 / packed.dsp_per_lane:.0f} products of a DSP block in a cycle"
+        f"{clock}: {alone:.2f} x the lanes of 3-bit shifts, {packed.lut_per_lane:.1f} LUTs a lane "
+        f"instead of {shift.lut_per_lane:.1f}; {joined:.2f} x with shifts in the LUTs beside "
+        f"(estimated)"
+    )
 
 
 def _config(pe, weight_bits, activation_bits, terms=1):
@@ -198,13 +222,27 @@ def _config(pe, weight_bits, activation_bits, terms=1):
 def _row(config, body):
     with ELABORATION:
         sources = files(SvpeArray(config), TOP, mapped=BODIES[body])
-    counts, netlist = synthesis(sources, TOP)
-    path = longest_path(netlist, PE)
     lanes = config.lanes * config.rows * config.columns
+    return _counted(NAMES[config.pe], config, body, sources, TOP, PE, lanes)
+
+
+def _packed_row(kind, body):
+    bits, double = kind
+    config = _config("multiply", bits, bits)
+    element = PackedElement(config, double=double)
+    with ELABORATION:
+        sources = files(element, PACKED, mapped=BODIES[body])
+    lanes = config.lanes * element.products
+    return _counted(PACKED_NAMES[double], config, body, sources, PACKED, PACKED, lanes)
+
+
+def _counted(name, config, body, sources: Mapping[str, str], top, element, lanes):
+    counts, netlist = synthesis(sources, top)
+    path = longest_path(netlist, element)
     lut, dsp = counts.lut_sites / lanes, counts.dsp / lanes
     fitting, _ = lanes_that_fit(lut, dsp)
     return Row(
-        pe=NAMES[config.pe],
+        pe=name,
         body=body,
         weight_bits=config.weight_bits,
         activation_bits=config.activation_bits,

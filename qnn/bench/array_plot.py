@@ -6,7 +6,13 @@ from pathlib import Path
 from qnn.bench.array import Row, by_kind
 from qnn.bench.pictures import axes, check, save
 
-COLORS = {"shift": "#1f77b4", "multiply_lut": "#d62728", "multiply_dsp": "#888888"}
+COLORS = {
+    "shift": "#1f77b4",
+    "multiply_lut": "#d62728",
+    "multiply_dsp": "#888888",
+    "multiply_dsp_packed": "#aaaaaa",
+    "multiply_dsp_double": "#cccccc",
+}
 
 
 def write_plot(rows: Sequence[Row], path: Path) -> None:
@@ -29,7 +35,7 @@ def write_plot(rows: Sequence[Row], path: Path) -> None:
     )
     labels = [
         f"{row.pe.replace('_', ', ')}: {row.weight_bits} x {row.activation_bits} bits"
-        + (f" + {row.dsp_per_lane:.0f} DSP" if row.dsp_per_lane else "")
+        + (f" + {row.dsp_per_lane:g} DSP" if row.dsp_per_lane else "")
         for row in shown
     ]
     bars = place.barh(

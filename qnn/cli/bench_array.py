@@ -147,7 +147,7 @@ def _print_rows(rows: "list[Row]") -> None:
             f"{row.lut_packed_per_lane:.2f}",
             f"{row.ff_per_lane:.1f}",
             f"{row.carry8_per_lane:.2f}",
-            f"{row.dsp_per_lane:.0f}",
+            f"{row.dsp_per_lane:g}",
             str(row.longest_path_luts),
             str(row.longest_path_carry_bits),
             f"{row.device_lanes:,}",

@@ -34,9 +34,23 @@ def row(config):
     )
 
 
+def packed_row(bits, double):
+    """As if a lane took as many LUTs as bits, and so many blocks as it says."""
+    made = row(array._config("multiply", bits, bits))
+    lut, dsp = float(bits), bits / 16 / (1 + double)
+    return replace(
+        made,
+        pe=array.PACKED_NAMES[double],
+        lut_per_lane=lut,
+        dsp_per_lane=dsp,
+        device_lanes=array.lanes_that_fit(lut, dsp)[0],
+    )
+
+
 @pytest.fixture
 def rows():
-    return [row(config) for config in array.configs()]
+    packed = [packed_row(*kind) for kind in array.PACKED_KINDS]
+    return [row(config) for config in array.configs()] + packed
 
 
 @given(st.floats(1, 500), st.sampled_from([0.0, 0.5, 1.0]))
@@ -62,7 +76,11 @@ def test_ratios_are_of_lanes(rows):
 
 def test_json_has_every_kind_once(rows):
     fields = array.to_fields(rows)
-    kinds = [(r["pe"], r["weight_bits"], r["activation_bits"]) for r in fields["rows"]]
+    every = [(r["pe"], r["weight_bits"], r["activation_bits"]) for r in fields["rows"]]
+    assert every[-4:] == [
+        (array.PACKED_NAMES[double], bits, bits) for bits in (4, 8) for double in (False, True)
+    ]
+    kinds, fields["rows"] = every[:-4], fields["rows"][:-4]
     assert set(kinds) == {(array.NAMES[pe], *bits) for pe, *bits in array.KINDS}
     whole = [(*kind, r["accumulator_bits"]) for kind, r in zip(kinds, fields["rows"], strict=True)]
     assert len(whole) == len(set(whole)) == len(array.configs())
@@ -73,7 +91,7 @@ def test_json_has_every_kind_once(rows):
 
 
 def test_terms_add_three_arrays_of_wider_accumulators(rows):
-    added = [(r.pe, r.weight_bits, r.accumulator_bits) for r in rows[len(array.KINDS) :]]
+    added = [(r.pe, r.weight_bits, r.accumulator_bits) for r in rows[len(array.KINDS) : -4]]
     assert added == [("shift", 2, 32), ("shift", 3, 32), ("shift", 4, 40)]
     assert array.by_kind(rows)["shift", 3, 8].accumulator_bits == 24
 
@@ -87,6 +105,25 @@ def test_findings_say_who_is_cheaper(rows):
         "4-bit shifts take 32.0 LUTs a lane at 8-bit activations, uniform 4-bit weights 10.0 "
         "(3.20 x)"
     ) in array.findings(cheaper)
+
+
+def test_findings_say_where_blocks_of_several_products_win(rows):
+    # 205,560 LUTs are 17,130 lanes of shifts; 20,160 lanes take all blocks and 80,640 LUTs.
+    beside = (205_560 - 20_160 * 4) / 12
+    assert (
+        f"4 x 4 bits, 8 products of a DSP block in a cycle at 500 MHz: 1.18 x the lanes of 3-bit "
+        f"shifts, 4.0 LUTs a lane instead of 12.0; {(20_160 + beside) / 17_130:.2f} x with shifts "
+        f"in the LUTs beside (estimated)"
+    ) in array.findings(rows)
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize(("bits", "double"), array.PACKED_KINDS)
+def test_a_block_gives_as_many_products_as_it_says(bits, double):
+    made = array._packed_row((bits, double), "mapped")
+    assert made.dsp_per_lane == bits / 16 / (1 + double)
+    assert made.device_lanes == array.DEVICE_DSPS * 16 / bits * (1 + double)  # LUTs are left
+    assert made.longest_path_luts == 2
 
 
 @pytest.mark.rtl
