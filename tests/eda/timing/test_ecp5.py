@@ -133,6 +133,7 @@ MOST_MEDIAN, MOST_P90 = 0.092 * 1.25, 0.220 * 1.25
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # two minutes alone, a quarter of an hour beside much else
 def test_the_same_method_estimates_what_nextpnr_says_of_other_designs():
     config = named_config("test")
     parts = {
