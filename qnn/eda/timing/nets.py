@@ -144,13 +144,18 @@ class Nets:
         through = np.maximum(through + m.spread * loads * np.sqrt(rows), m.floor)
         if direct is None:
             direct = can_be_direct(dx, dy, source, sink)
-        # Pairs without a constant go through the fabric, whatever was asked.
-        constant = self._direct[source, sink]
-        joined = direct & ~np.isnan(constant)
-        middle = np.where(joined, constant, through) * self.factor
+        joined = self.joined(source, sink, direct)
+        middle = np.where(joined, self._direct[source, sink], through) * self.factor
         low = np.where(joined, middle, middle * m.low)
         high = np.where(joined, middle, middle * m.high)
         return low, middle, high
+
+    def joined(self, source, sink, direct) -> np.ndarray:
+        """Which of the nets that a slice can join it does.
+
+        Pairs of pins without a constant go through the fabric, whatever was asked.
+        """
+        return direct & ~np.isnan(self._direct[source, sink])
 
     def along(self, total_ns):
         """By what a path's nets through the fabric are slower, all of them together.
