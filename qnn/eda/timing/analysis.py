@@ -2,8 +2,7 @@
 
 The clock's interval: the middle estimate takes each net as the model expects it. At the low end
 every path is as long as only one in ten routed paths is against its estimate, and at the high end
-as short as one in ten is: of paths that the model was not fitted on, four in five lay between. What
-the nets of the longest path are slower by together, all nets are taken to be.
+as short as one in ten is: of paths that the model was not fitted on, four in five lay between.
 """
 
 import re
@@ -21,7 +20,6 @@ UNCERTAINTY_NS = 0.122
 WORST = 20  # paths that are told
 LOADED = 10  # nets that are told
 ENDS_IN_COST = 500  # of paths, some 0.5 % of a core's
-SETTLED = 4  # times that the nets of the longest path are asked for; the factor is a fourth root
 BINS = 24  # of the histogram of slack
 
 
@@ -124,44 +122,32 @@ class Analysis:
         self._delays, self._timed = delays, delays.timed
         self._netlist = delays.timed.netlist
         self._placement = placement
-        self._fabric, beside = delays.wires(placement)
-        along = 1.0
-        # The nets of a path are slower or faster together, and which path is longest depends on it.
-        for _ in range(SETTLED):
-            self._time(self._fabric * along + beside)
-            along = float(delays.nets.along(self._through_fabric()))
-        self._time(self._fabric * along + beside)
-
-    def _time(self, wires):
-        """Time all paths, with nets that take so long."""
-        delays = self._delays
-        self._wires = wires
-        self._latest = delays.longest(wires)
-        self._all = np.concatenate([delays.cell, wires])
+        self._wires, fabric = delays.wires(placement)
+        self._latest = delays.longest(self._wires)
+        self._all = np.concatenate([delays.cell, self._wires])
+        self._fabric = np.concatenate([np.zeros(len(delays.cell)), fabric])
+        through = self._timed.graph.along(self._latest, self._all, self._fabric)
+        through = through[self._timed.ends]
+        self._effort = delays.nets.along(through)
+        # Nets of a path are slower or faster together, by how much of it is in the fabric.
         # What is late at an end: its arrival, set-up and the clock's uncertainty.
-        self.need = self._latest[self._timed.ends] + delays.setup + UNCERTAINTY_NS
+        self._data = self._latest[self._timed.ends] + (self._effort - 1) * through
+        self.need = self._data + delays.setup + UNCERTAINTY_NS
         # Ends that no clocked cell reaches, as behind a constant, have all the time there is.
         self.need[~np.isfinite(self.need)] = 0
-
-    def _through_fabric(self) -> float:
-        """What the nets of the longest path take through the fabric, each by itself."""
-        if not self.need.any():
-            return 0.0
-        end = int(self._timed.ends[self.need.argmax()])
-        arcs = np.array(self._timed.graph.path(self._latest, self._all, end), int)
-        cells = self._timed.cell_arcs
-        return float(self._fabric[arcs[arcs >= cells] - cells].sum())
 
     def timing(self, device: str, speed_grade: str, counts: dict[str, int]) -> TimingResult:
         """The clock, the worst paths, the slack and the most loaded nets."""
         model = self._delays.nets.model
         period = float(self.need.max(initial=UNCERTAINTY_NS))
-        fixed = UNCERTAINTY_NS
-        # Uncertainty is the clock's and not the path's: the factors do not apply to it.
-        low, high = (
-            (period - fixed) * factor + fixed for factor in (model.path_low, model.path_high)
-        )
-        slack = high - ((self.need[self.need > 0] - fixed) * model.path_high + fixed)
+        # The factors are of paths: what the clock and the register ask for beside them is known.
+        timed = self.need > 0
+        some = {
+            factor: (self.need + (factor - 1) * self._data)[timed]
+            for factor in (model.path_low, model.path_high)
+        }
+        low, high = (float(need.max(initial=UNCERTAINTY_NS)) for need in some.values())
+        slack = high - some[model.path_high]
         counted, bounds = np.histogram(slack, BINS)
         return TimingResult(
             device, speed_grade, 1e3 / period, 1e3 / high, 1e3 / low,
@@ -190,13 +176,13 @@ class Analysis:
     def _path(self, n, arcs, begin, end, alike):
         graph, cells = self._timed.graph, self._timed.cell_arcs
         start = graph.start[arcs[0]]
-        first = self._delays.begin[start]
+        first, effort = self._delays.begin[start], float(self._effort[n])
         # A path is told from the register on, whose clock to output is its first hop.
         hops = [Hop(self._kind(start), begin, float(first))]
         for arc in arcs:
-            hops.append(self._cell_hop(arc) if arc < cells else self._net_hop(arc))
+            hops.append(self._cell_hop(arc) if arc < cells else self._net_hop(arc, effort))
         through = [float(self._all[arc]) for arc in arcs if arc < cells]
-        wires = [float(self._all[arc]) for arc in arcs if arc >= cells]
+        wires = [self._net_ns(arc, effort) for arc in arcs if arc >= cells]
         return TimedPath(
             begin, end, len(through), float(self.need[n]), float(first) + sum(through), sum(wires),
             float(self._delays.setup[n]), alike, tuple(hops),
@@ -208,12 +194,16 @@ class Analysis:
         pins = f"{ports[0][ports[1][start]]} to {ports[0][ports[1][end]]}"
         return Hop(f"{self._kind(end)} {pins}", self._netlist.pin_name(end), float(self._all[arc]))
 
-    def _net_hop(self, arc):
+    def _net_ns(self, arc, effort):
+        return float(self._all[arc] + (effort - 1) * self._fabric[arc])
+
+    def _net_hop(self, arc, effort):
         start, end = self._timed.graph.start[arc], self._timed.graph.end[arc]
         at = self._placement.at[self._netlist.pin_cell[[start, end]]]
         fan_out = int(self._netlist.fan_out[self._netlist.pin_net[start]])
         distance = float(np.abs(at[0] - at[1]).sum())
-        return Hop("net", self._netlist.pin_name(start), float(self._all[arc]), fan_out, distance)
+        name, ns = self._netlist.pin_name(start), self._net_ns(arc, effort)
+        return Hop("net", name, ns, fan_out, distance)
 
     def _kind(self, pin):
         return self._netlist.kind_of(self._netlist.pin_cell[pin])
@@ -248,7 +238,8 @@ def criticality(delays: Delays, placement: CellPlacement) -> tuple[np.ndarray, f
     but for its very worst path counts as better.
     """
     timed = delays.timed
-    every = np.concatenate([delays.cell, sum(delays.wires(placement))])
+    wires, _ = delays.wires(placement)
+    every = np.concatenate([delays.cell, wires])
     ends = np.full(timed.graph.pins, -np.inf)
     ends[timed.ends] = delays.setup
     whole = timed.graph.longest(every, delays.begin) + timed.graph.reverse.longest(every, ends)

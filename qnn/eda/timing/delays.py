@@ -97,10 +97,10 @@ class Delays:
         return self.cells.setup(REGISTER if kind == PORT else kind, port)
 
     def wires(self, placement: CellPlacement) -> tuple[np.ndarray, np.ndarray]:
-        """(net arcs,) ns of every net to each of its readers: through the fabric, and beside it.
+        """(net arcs,) ns of every net to each of its readers, and the fabric's part of it.
 
-        ``nets.along`` is a factor of the former. What passes a LUT that is no cell of the netlist,
-        on its way to a carry chain or to a multiplexer, takes that LUT's time as well.
+        What passes a LUT that is no cell of the netlist, on its way to a carry chain or to a
+        multiplexer, takes that LUT's time as well.
         """
         netlist = self.timed.netlist
         one, other = netlist.pin_cell[self._source], netlist.pin_cell[self._sink]
@@ -118,14 +118,12 @@ class Delays:
         # Nothing else reaches S, or a multiplexer's data: the lane's LUT passes the net on.
         through = np.isin(self._to, (PinKind.CARRY_S, PinKind.MUX_IN)) & ~direct
         sink = np.where(through, int(PinKind.LUT), self._to)
-        ways = (step[:, 0], step[:, 1], self._fan_out, source, sink)
-        _, times, _ = self.nets.delay(*ways, direct)
-        inside = self.nets.joined(source, sink, direct)
+        _, middle, _ = self.nets.delay(step[:, 0], step[:, 1], self._fan_out, source, sink, direct)
         more = through * self.cells.arc("LUT1", "I0", "O")
         # Where pin X of the first lane is taken, a chain begins in the slice below.
         entered = (self._to == PinKind.CARRY_CI) & placement.entered[other]
         more = more + entered * (self._entry + self._chained)
-        return times * ~inside, times * inside + more
+        return middle + more, np.where(direct, 0.0, middle)
 
     def _lane(self, placement, cells, own):
         """The lane of a pin: of a carry chain that of the bit, else that of the cell."""

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+ROUNDING = 1e-9  # ns by which sums in another order may differ
+
 
 @dataclass(frozen=True, eq=False)
 class PinGraph:
@@ -83,6 +85,26 @@ class PinGraph:
             found[pins] = np.maximum(found[pins], np.maximum.reduceat(way, first))
         return found
 
+    def along(self, found: np.ndarray, delay: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """(pins,) what ``part`` of the arcs sums up to on a longest path to each pin.
+
+        Parameters
+        ----------
+        found : what ``longest`` gave for ``delay``
+        part : (arcs,)
+        """
+        total = np.zeros(self.pins)
+        for arcs, first, pins in self._steps:
+            way = found[self.start[arcs]] + delay[arcs]
+            count = np.diff(np.append(first, len(arcs)))
+            # Of arcs that are equally late, the last one counts.
+            best = way >= np.repeat(found[pins], count) - ROUNDING
+            place = np.maximum.reduceat(np.where(best, np.arange(len(arcs)), -1), first)
+            some = (place >= 0) & np.isfinite(found[pins])
+            arc = arcs[place[some]]
+            total[pins[some]] = total[self.start[arc]] + part[arc]
+        return total
+
     def path(self, found: np.ndarray, delay: np.ndarray, pin: int) -> list[int]:
         """The arcs of a longest path to a pin, in order; ``found`` is what ``longest`` gave."""
         order, first = self._into
@@ -92,9 +114,10 @@ class PinGraph:
             if len(into) == 0:
                 break
             way = found[self.start[into]] + delay[into]
-            best = int(np.argmax(way))
+            # The last of equals, as in ``along``.
+            best = len(way) - 1 - int(np.argmax(way[::-1] >= way.max() - ROUNDING))
             # A path that begins here is as long as those that come in at most.
-            if not np.isfinite(way[best]) or way[best] < found[pin] - 1e-9:
+            if not np.isfinite(way[best]) or way[best] < found[pin] - ROUNDING:
                 break
             arcs.append(int(into[best]))
             pin = int(self.start[into[best]])

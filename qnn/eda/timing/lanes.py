@@ -7,7 +7,6 @@ import numpy as np
 from qnn.eda.timing.clusters import FLIP_FLOPS, PAIR
 from qnn.eda.timing.links import Links
 from qnn.eda.timing.netlist import CONSTANTS
-from qnn.eda.timing.rewrite import SPLIT
 
 
 class Lanes:
@@ -93,10 +92,9 @@ class Lanes:
         return net >= CONSTANTS and self._links.netlist.fan_out[net] > 0
 
     def _mates(self):
-        names = defaultdict(dict)
+        netlist, found = self._links.netlist, defaultdict(list)
         for cell in self._links.of("lut"):
-            whole, _, half = self._links.netlist.cell_name(cell).rpartition(SPLIT)
-            if half in ("O5", "O6"):
-                names[whole][half] = int(cell)
-        pairs = [(halves["O6"], halves["O5"]) for halves in names.values() if len(halves) == 2]
-        return dict(pairs) | {small: big for big, small in pairs}
+            _, module, first, _ = netlist.instances[netlist.place[cell]]
+            found[int(netlist.place[cell]), int(module.pair[cell - first])].append(int(cell))
+        pairs = [both for both in found.values() if len(both) == 2]
+        return {one: other for both in pairs for one, other in (both, both[::-1])}

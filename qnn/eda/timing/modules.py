@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qnn.eda.timing.kinds import is_output
+from qnn.eda.timing.rewrite import PAIR
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,11 +15,13 @@ class Module:
 
     Members
     -------
+    pair : (cells,) a number that two LUTs in one have in common
     inside : the name, module, own nets and the module's port nets of each instance in it
     """
 
     kind: np.ndarray
     table: np.ndarray
+    pair: np.ndarray
     pin_cell: np.ndarray
     pin_port: np.ndarray
     pin_net: np.ndarray
@@ -41,7 +44,8 @@ class Numbers(dict):
 def arrays(module: Mapping, others: Mapping, kinds: Numbers, ports: Numbers) -> Module:
     """The arrays of a module; what is of a kind among ``others`` is an instance."""
     numbers = _NetNumbers({"0": 0, "1": 1, "x": 0, "z": 0})
-    kind, table, names, inside = [], [], [], []
+    kind, table, pair, names, inside = [], [], [], [], []
+    pairs = Numbers()
     cell_of, port_of, net_of, out_of = [], [], [], []
     for name, cell in module["cells"].items():
         if cell["type"] in others:
@@ -59,11 +63,13 @@ def arrays(module: Mapping, others: Mapping, kinds: Numbers, ports: Numbers) -> 
                 out_of.append(out)
         kind.append(kinds[cell["type"]])
         table.append(_table(cell))
+        pair.append(pairs[cell.get("attributes", {}).get(PAIR, f"alone {len(kind)}")])
         names.append(name)
     own_ports = {name: numbers.of(port["bits"]) for name, port in module["ports"].items()}
     return Module(
         np.array(kind, int),
         np.array(table, np.uint64),
+        np.array(pair, int),
         *(np.array(values, int) for values in (cell_of, port_of, net_of)),
         np.array(out_of, bool),
         max(numbers.values()) + 1,

@@ -143,7 +143,7 @@ class _Flat:
         count, inner, out = len(names), np.array(inner, int), np.array(out, bool)
         first, place = self._cells, len(self._instances)
         own = dict(enumerate(names))
-        edge = Module(*[np.zeros(0)] * 6, 0, names, own, {}, ())
+        edge = Module(*[np.zeros(0)] * 7, 0, names, own, {}, ())
         self._instances.append(("", edge, first, first + count))
         self._cells += count
         self._parts.append(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from qnn.eda.timing.kinds import depends
 
 HALF = 4  # bits of a CARRY4
-SPLIT = "/"  # before the output's name, in the name of half a LUT
+PAIR = "HLUTNM"  # the attribute that two LUTs in one have in common
 
 
 def rewritten(module: Mapping, unused: bool = False) -> dict:
@@ -130,10 +130,11 @@ def _halves(name, cell, unused):
         parts = (("O6", high, 5), ("O5", low, 5))
     for output, table, count in parts:
         if output in links:
-            yield f"{name}{SPLIT}{output}", _lut(cell, table, count, links[output], unused)
+            made = _lut(name, cell, table, count, links[output], unused)
+            yield f"{name}/{output}", made
 
 
-def _lut(cell, table, count, output, unused):
+def _lut(name, cell, table, count, output, unused):
     """A LUT of one function, without the inputs that are constant or, by choice, do not matter."""
     number, bits = int(table, 2), []
     # From the lowest input up; those that are kept move down to close the gaps.
@@ -150,10 +151,13 @@ def _lut(cell, table, count, output, unused):
         # A constant stays a LUT, of an input that is one.
         bits, number = ["0"], number * 3
     size = 1 << len(bits)
+    # They may share a LUT again, as do cells of one name in the vendor's tool (UG912).
+    attributes = {**cell["attributes"], PAIR: name}
     pins = {f"I{n}": [bit] for n, bit in enumerate(bits)}
     return {
         **cell,
         "type": f"LUT{len(bits)}",
+        "attributes": attributes,
         "parameters": {"INIT": f"{number:0{size}b}"},
         "connections": {**pins, "O": output},
     }

@@ -60,6 +60,16 @@ def test_a_path_adds_up_to_what_was_found(given):
         assert begin[ends[0]] + delay[arcs].sum() == found[pin]
 
 
+@given(given=graphs())
+def test_a_part_of_the_delay_is_summed_along_the_same_path(given):
+    graph, delay, begin = given
+    part = delay * np.arange(len(delay))
+    found = graph.longest(delay, begin)
+    along = graph.along(found, delay, part)
+    for pin in np.flatnonzero(np.isfinite(found)):
+        assert along[pin] == part[graph.path(found, delay, int(pin))].sum()
+
+
 def test_a_loop_is_refused():
     graph = PinGraph(3, np.array([0, 1, 2]), np.array([1, 2, 1]))
     with pytest.raises(ValueError, match="a netlist needs a register in every loop"):
