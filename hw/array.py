@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.delay import delay
 from hw.once import once
 from hw.pe import Control, ProcessingElement
 
@@ -46,14 +47,18 @@ class SvpeArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        words = list(self.words)
+        words, reset = list(self.words), ResetSignal()
         for row, total in enumerate(self.sums):
+            # The reset moves from row to row as the words do, since one register for all would have
+            # thousands of loads.
+            reset = delay(m, reset, 1, name=f"reset_{row}")
             weights, control = self.weights[row], self.controls[row]
             # The chain of sums begins at the last column, where nothing comes in.
             passing = C(0, total.shape())
             # The last column comes first: weights and sums both move from it towards column 0.
             for column in reversed(range(self._config.columns)):
-                pe = once(m.submodules, f"pe_{row}_{column}", PE, ProcessingElement, self._config)
+                name = f"pe_{row}_{column}"
+                pe = once(m.submodules, name, PE, ProcessingElement, self._config, reset=reset)
                 m.d.comb += [
                     pe.activations.eq(words[column]),
                     pe.weights.eq(weights),

@@ -11,7 +11,7 @@ INDEX_BITS = REGISTER_ADDRESS_BITS - 2
 
 
 class RegisterAccess(wiring.Signature):
-    """One access per cycle. Indices count registers; ``read_data`` answers in the same cycle."""
+    """One access per cycle. Indices count registers; ``read_data`` answers in the next cycle."""
 
     def __init__(self):
         super().__init__(
@@ -30,7 +30,7 @@ class AxiLiteTarget(wiring.Component):
     """Take one write and one read at a time; every answer is OKAY.
 
     A write happens in the cycle after both its address and its data have come, in any order; its
-    response follows in the next. A read is answered two cycles after its address.
+    response follows in the next. A read is answered three cycles after its address.
 
     Members
     -------
@@ -66,15 +66,18 @@ class AxiLiteTarget(wiring.Component):
         with m.If(registers.write):
             m.d.sync += [has_address.eq(0), has_data.eq(0), bus.bvalid.eq(1)]
 
-        # The index is a register, so that the multiplexer of all registers has a cycle of its own.
-        reading = Signal()
-        m.d.comb += bus.arready.eq(~reading & ~bus.rvalid)
+        # The index is a register, so that the choice among all registers has cycles of its own.
+        reading, answers = Signal(name="reading"), Signal(name="answers")
+        m.d.comb += bus.arready.eq(~reading & ~answers & ~bus.rvalid)
+        m.d.sync += answers.eq(reading)
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += reading.eq(1)
             m.d.sync += registers.read_index.eq(bus.araddr[2:])
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
         with m.If(reading):
-            m.d.sync += [reading.eq(0), bus.rvalid.eq(1), bus.rdata.eq(registers.read_data)]
+            m.d.sync += reading.eq(0)
+        with m.If(answers):
+            m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(registers.read_data)]
 
         return m

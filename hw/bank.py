@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.delay import delay
 from hw.ports import read_port
 
 
@@ -64,9 +65,9 @@ class Bank(wiring.Component):
                 port_read.en.eq(1),
             ]
             # A second register behind the memory is the block RAM's own output register.
-            m.d.sync += [
-                self.word[bits].eq(read.data),
-                self.port_word[bits].eq(port_read.data),
+            m.d.comb += [
+                self.word[bits].eq(delay(m, read.data, 1, name=f"word_{part}")),
+                self.port_word[bits].eq(delay(m, port_read.data, 1, name=f"port_word_{part}")),
             ]
 
         return m

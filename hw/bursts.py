@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hw.axi import ADDRESS_BITS
+from hw.delay import register
 from hw.spec.axi import MOST_BURST_BEATS, PAGE_BYTES
 
 BURST = data.StructLayout(
@@ -23,10 +24,11 @@ def run(beats_bits):
 
 
 class BurstSplitter(wiring.Component):
-    """Cut each run at every multiple of ``burst_beats``, one burst per cycle.
+    """Cut each run at every multiple of ``burst_beats``, one burst per cycle, a run every other.
 
     Bursts that end at multiples of their greatest size cannot cross a 4 KiB boundary, and all but
-    the first are whole. The first burst of a run is out one cycle after the run.
+    the first are whole. The first burst of a run is out two cycles after the run; all that is said
+    of a burst is a register.
 
     Parameters
     ----------
@@ -62,35 +64,62 @@ class BurstSplitter(wiring.Component):
 
         offset_bits = exact_log2(self._burst_beats)
         block_start = self._beat_bits + offset_bits
-        busy = Signal()
-        current = Signal.like(self.i.payload)
-        room = Signal(range(self._burst_beats + 1))
-        beats = Signal.like(room)
-        ends_run = Signal()
+        beats_bits = len(self.i.p.beats)
+        # The next run, with the place of its end from the start of its first block.
+        waiting, taken = Signal(name="waiting"), Signal(name="taken")
+        run = Signal.like(self.i.payload, name="run", reset_less=True)
+        end = Signal(beats_bits + 1, name="end", reset_less=True)
+        # Of the run that is cut: blocks from here to that of its end, of which it has none where it
+        # is ``exact``, and beats of the last burst less one.
+        left = Signal(len(end) - offset_bits, name="left", reset_less=True)
+        exact = Signal(name="exact", reset_less=True)
+        tail, whole = Signal(offset_bits, name="tail", reset_less=True), self._burst_beats - 1
+        ends_run, last = (Signal(name=name, reset_less=True) for name in ("ends_run", "run_last"))
+        burst = register(m, self.o.payload, name="burst")
 
-        offset = current.address[self._beat_bits : block_start]
-        m.d.comb += [
-            # The first burst ends at the next multiple; every later one starts at a multiple.
-            room.eq(self._burst_beats - offset),
-            ends_run.eq(current.beats <= room),
-            beats.eq(Mux(ends_run, current.beats[: len(beats)], room)),
-            self.o.valid.eq(busy),
-            self.o.p.address.eq(current.address),
-            self.o.p.length.eq(beats - 1),
-            self.o.p.last.eq(ends_run & current.last),
-            # The next run is taken in the cycle of the last burst, so that bursts come without a
-            # gap.
-            self.i.ready.eq(~busy | (self.o.ready & ends_run)),
-        ]
-
-        with m.If(busy & self.o.ready):
-            # The low bits become zero: all but the first burst are aligned.
-            m.d.sync += current.address.eq(
-                Cat(C(0, block_start), current.address[block_start:] + 1)
-            )
-            m.d.sync += current.beats.eq(current.beats - beats)
+        # A run every other cycle, as whether bursts are taken is far from here.
+        m.d.comb += self.i.ready.eq(~waiting)
         with m.If(self.i.ready):
-            m.d.sync += busy.eq(self.i.valid)
-            m.d.sync += current.eq(self.i.payload)
+            m.d.sync += [
+                waiting.eq(self.i.valid),
+                run.eq(self.i.payload),
+                end.eq(self.i.p.address[self._beat_bits : block_start] + self.i.p.beats),
+            ]
+
+        # The first burst ends at the next multiple; every later one starts at a multiple.
+        blocks, rest = end[offset_bits:], end[:offset_bits]
+        offset = run.address[self._beat_bits : block_start]
+        one = (blocks == 0) | ((blocks == 1) & (rest == 0))  # the run is one burst
+        next_ends = (left == 1) | ((left == 2) & exact)
+        follows = Signal()  # the next burst is of the same run
+        m.d.comb += [
+            follows.eq(self.o.valid & ~ends_run),
+            # The next run is there in the cycle of the last burst, so that bursts come without a
+            # gap.
+            taken.eq((~self.o.valid | self.o.ready) & ~follows),
+        ]
+        with m.If(taken & waiting):
+            m.d.sync += waiting.eq(0)
+        with m.If(taken):
+            m.d.sync += [
+                self.o.valid.eq(waiting),
+                burst.address.eq(run.address),
+                burst.length.eq(Mux(one, (run.beats - 1)[:offset_bits], whole - offset)),
+                burst.last.eq(one & run.last),
+                last.eq(run.last),
+                ends_run.eq(one),
+                left.eq(blocks),
+                exact.eq(rest == 0),
+                tail.eq(rest - 1),
+            ]
+        with m.Elif(self.o.ready):
+            m.d.sync += [
+                # The low bits become zero: all but the first burst are aligned.
+                burst.address.eq(Cat(C(0, block_start), burst.address[block_start:] + 1)),
+                burst.length.eq(Mux(next_ends, tail, whole)),
+                burst.last.eq(next_ends & last),
+                ends_run.eq(next_ends),
+                left.eq(left - 1),
+            ]
 
         return m

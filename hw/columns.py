@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.delay import delay
+from hw.delay import delay, register
 from hw.origin import Frame, Place
 from hw.spec.config import COLUMN_STEPS
 from hw.spec.timing import column_stages
@@ -73,7 +73,7 @@ class Columns(wiring.Component):
 
         for column, (request, place) in enumerate(zip(self.requests, places, strict=True)):
             self._request(m, request, column, place, frame)
-        m.d.sync += self.pad_value.eq(frame.pad_value)
+        m.d.comb += self.pad_value.eq(delay(m, frame.pad_value, 1, name="pad_value"))
 
         return m
 
@@ -84,10 +84,11 @@ class Columns(wiring.Component):
         # Columns behind the tile's last pixel must not read: they could meet others in a bank.
         used = frame.valid & (frame.columns > column)
         split = bank_bits(self._config)
+        held = register(m, request, name=f"request_{column}")
         m.d.sync += [
-            request.read.eq(used & (inside | frame.anywhere)),
-            request.bank.eq(place.address[:split]),
-            request.row.eq(place.address[split : split + row_bits(self._config)]),
+            held.read.eq(used & (inside | frame.anywhere)),
+            held.bank.eq(place.address[:split]),
+            held.row.eq(place.address[split : split + row_bits(self._config)]),
         ]
 
 

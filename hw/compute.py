@@ -118,7 +118,7 @@ class Compute(wiring.Component):
         connect(m, flipped(self.i), sequencer.i)
         # The core is busy until the last write of the newest instruction has landed.
         in_flight = Signal(IN_FLIGHT_BITS)
-        begins = sequencer.i.valid & sequencer.i.ready
+        begins = sequencer.i.ready  # which it says of an instruction that is there
         m.d.sync += in_flight.eq(in_flight + begins - self.finished)
         m.d.comb += [
             self.busy.eq(in_flight.any()),
@@ -191,14 +191,15 @@ class Compute(wiring.Component):
         # Only the enabled part of a word is written, so its lanes may stand in every part.
         # In every part of the word: the bank writes the one that the destination names.
         results = results.replicate(config.parts)
-        m.d.sync += [
-            self.write_address.eq(to.address),
-            self.write_part.eq(to.part),
-            self.write_all.eq(to.all),
-            self.write_data.eq(Mux(to.all, bypass.maximum, results)),
-            self.write_pass.eq(to.number),
-            self.write_tag.eq(to.tag),
-        ]
+        for port, value in (
+            (self.write_address, to.address),
+            (self.write_part, to.part),
+            (self.write_all, to.all),
+            (self.write_data, Mux(to.all, bypass.maximum, results)),
+            (self.write_pass, to.number),
+            (self.write_tag, to.tag),
+        ):
+            m.d.comb += port.eq(delay(m, value, 1, name=port.name))
         signals = delay(m, to.signals, 1 + FINISH_LATENCY, name="signals")
         m.d.comb += [
             self.write_valid.eq(valid),

@@ -5,7 +5,8 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.axi import ADDRESS_BITS
-from hw.spec.isa.header import Engine
+from hw.delay import delay
+from hw.spec.isa.header import TAG_BITS, Engine
 from hw.spec.registers import Error
 
 # Codes of hw.spec.registers.Error; a byte of the status register.
@@ -18,14 +19,15 @@ COUNTER_BITS = 32
 FAULT = data.StructLayout({"code": ERROR_BITS, "address": ADDRESS_BITS})
 
 
-class State(enum.Enum, shape=2):
+class State(enum.Enum, shape=3):
     """The states of a run."""
 
     IDLE = 0
-    BEGIN = 1  # the fetch starts
-    RUN = 2
+    RELEASE = 1  # the engines leave their reset
+    BEGIN = 2  # the fetch starts
+    RUN = 3
     # AXI has no way to take a burst back: what was asked for must be answered.
-    DRAIN = 3  # nothing new goes out; transfers under way end
+    DRAIN = 4  # nothing new goes out; transfers under way end
 
 
 class RunControl(wiring.Component):
@@ -43,12 +45,17 @@ class RunControl(wiring.Component):
     read_error, write_error, instruction_error : In(1), and ``..._address``
     drained : In(1)
         No transfer is under way.
+    working : In(1), tag : In(TAG_BITS)
+        The core has an instruction, and the tag of its newest.
     clear : Out(1)
-        Engines, queues and tokens return to their initial state at the end of this cycle.
+        For one cycle, that what was told of the last run is forgotten.
+    idle : Out(1), init 1
+        No run is under way: a register, which holds engines, queues and tokens in their initial
+        state, a cycle later. The fetch starts in the cycle after it falls.
     begin : Out(1)
         The fetch starts.
-    halt : Out(1)
-        No new burst may go out.
+    halt : Out(1), init 1
+        No new burst may go out: a register.
     busy, done, failed : Out(1)
     fault : Out(FAULT)
         The first fault of the last run.
@@ -56,19 +63,20 @@ class RunControl(wiring.Component):
         For one cycle, that a run ended.
     cycles : Out(CYCLE_BITS)
         From START to DONE.
+    newest : Out(TAG_BITS)
+        The tag of the newest instruction of the run, or of the last one.
     """
 
     def __init__(self):
         errors = ("read", "write", "instruction")
         super().__init__(
             {"start": In(1), "reset": In(1), "complete": In(1), "drained": In(1)}
+            | {"working": In(1), "tag": In(TAG_BITS)}
             | {f"{name}_error": In(1) for name in errors}
             | {f"{name}_error_address": In(ADDRESS_BITS) for name in errors}
-            | {
-                name: Out(1)
-                for name in ("clear", "begin", "halt", "busy", "done", "failed", "over")
-            }
-            | {"fault": Out(FAULT), "cycles": Out(CYCLE_BITS)}
+            | {name: Out(1) for name in ("clear", "begin", "busy", "done", "failed", "over")}
+            | {"idle": Out(1, init=1), "halt": Out(1, init=1)}
+            | {"fault": Out(FAULT), "cycles": Out(CYCLE_BITS), "newest": Out(TAG_BITS)}
         )
 
     def elaborate(self, platform):
@@ -77,22 +85,21 @@ class RunControl(wiring.Component):
         stopping = Signal()  # by RESET
         stop = stopping | self.reset
 
-        m.d.comb += [
-            self.begin.eq(state == State.BEGIN),
-            self.halt.eq((state == State.IDLE) | (state == State.DRAIN)),
-            self.busy.eq(state != State.IDLE),
-        ]
+        m.d.comb += [self.begin.eq(state == State.BEGIN), self.busy.eq(~self.idle)]
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
             m.d.sync += stopping.eq(stop)
+        with m.If(self.working):
+            m.d.sync += self.newest.eq(self.tag)
 
         with m.Switch(state):
             with m.Case(State.IDLE):
                 with m.If(self.start | self.reset):
                     self._clear(m)
                 with m.If(self.start & ~self.reset):
-                    m.d.sync += state.eq(State.BEGIN)
-            # One cycle in which everything is cleared and the fetch is told to begin.
+                    m.d.sync += [state.eq(State.RELEASE), self.idle.eq(0)]
+            with m.Case(State.RELEASE):
+                m.d.sync += [state.eq(State.BEGIN), self.halt.eq(0)]
             with m.Case(State.BEGIN):
                 m.d.sync += state.eq(State.RUN)
             with m.Case(State.RUN):
@@ -100,11 +107,11 @@ class RunControl(wiring.Component):
                 # Later faults follow from the first one, which is the only one that is kept.
                 fault = self.read_error | self.write_error | self.instruction_error
                 with m.If(self.complete | fault | stop):
-                    m.d.sync += state.eq(State.DRAIN)
+                    m.d.sync += [state.eq(State.DRAIN), self.halt.eq(1)]
             with m.Case(State.DRAIN):
                 self._note_faults(m)
                 with m.If(self.drained):
-                    m.d.sync += [state.eq(State.IDLE), self.done.eq(1)]
+                    m.d.sync += [state.eq(State.IDLE), self.idle.eq(1), self.done.eq(1)]
                     # A run that software stopped gives no interrupt: nobody waits for it.
                     m.d.comb += self.over.eq(~stop)
                     with m.If(stop):
@@ -128,11 +135,14 @@ class RunControl(wiring.Component):
 
     def _clear(self, m):
         m.d.comb += self.clear.eq(1)
-        m.d.sync += [self.done.eq(0), self.failed.eq(0), self.fault.eq(0), self.cycles.eq(0)]
+        m.d.sync += [self.done.eq(0), self.failed.eq(0), self.fault.eq(0)]
+        m.d.sync += [self.cycles.eq(0), self.newest.eq(0)]
 
 
 class EngineCounters(wiring.Component):
     """Count the cycles of a run in which each engine worked, and waited for a token.
+
+    A cycle is counted one later.
 
     Members
     -------
@@ -157,15 +167,20 @@ class EngineCounters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-
+        # All is counted a cycle later, from registers: what happens is far from here.
+        clear, run = (
+            delay(m, value, 1, name=name)
+            for name, value in (("clear", self.clear), ("run", self.run))
+        )
         for engine in Engine:
-            for event, cycles in (
-                (self.busy[engine], self.busy_cycles[engine]),
-                (self.stalled[engine], self.stall_cycles[engine]),
+            for name, happens, cycles in (
+                ("busy", self.busy[engine], self.busy_cycles[engine]),
+                ("stalled", self.stalled[engine], self.stall_cycles[engine]),
             ):
-                with m.If(self.clear):
+                event = delay(m, happens, 1, name=f"{engine.word}_{name}")
+                with m.If(clear):
                     m.d.sync += cycles.eq(0)
-                with m.Elif(self.run):
+                with m.Elif(run):
                     m.d.sync += cycles.eq(cycles + event)
 
         return m

@@ -65,17 +65,16 @@ class Crossbar(wiring.Component):
         """Compare with the bank's number, then join what matched in two stages of ors."""
         masked = []
         for column, request in enumerate(self.requests):
-            match = Signal(name=f"match_{bank}_{column}")
-            m.d.sync += match.eq(request.read & (request.bank == bank))
+            own = request.read & (request.bank == bank)
+            match = delay(m, own, 1, name=f"match_{bank}_{column}")
             late = delay(m, request.row, 1, name=f"row_{bank}_{column}")
             masked.append(Mux(match, late, 0))
         # An or, not a multiplexer: at most one column matches, and the rest are zeros.
         groups = []
         for n in range(0, len(masked), COLUMNS_AT_ONCE):
-            group = Signal.like(row, name=f"group_{bank}_{n}")
-            m.d.sync += group.eq(any_of(masked[n : n + COLUMNS_AT_ONCE]))
-            groups.append(group)
-        m.d.sync += row.eq(any_of(groups))
+            some = any_of(masked[n : n + COLUMNS_AT_ONCE])
+            groups.append(delay(m, some, 1, name=f"group_{bank}_{n}"))
+        m.d.comb += row.eq(delay(m, any_of(groups), 1, name=f"bank_row_{bank}"))
 
     def _word(self, m, column, request, pad_value):
         """Bring a column's request to the cycle in which its bank's word is there."""

@@ -1,4 +1,4 @@
-"""Delays: a value as it was some cycles earlier."""
+"""Registers without a reset: a value as it was some cycles earlier, or until it is taken."""
 
 from amaranth import *
 
@@ -13,3 +13,13 @@ def delay(m, value, cycles, *, name, reset_less=True):
         m.d.sync += register.eq(value)
         value = register
     return value
+
+
+def register(m, port, *, name):
+    """A register without a reset that drives ``port``: what a valid bit beside it tells of.
+
+    Data need no reset, which would reach thousands of registers.
+    """
+    own = Signal.like(port, name=name, reset_less=True)
+    m.d.comb += port.eq(own)
+    return own

@@ -27,7 +27,8 @@ class Dispatch(wiring.Component):
     empty : Out(1)
         No instruction waits in a queue.
     error : Out(1)
-        The next instruction does not exist: its code is unknown, or the program has no END.
+        The next instruction does not exist: its code is unknown, or the program has no END. It
+        is told a cycle later.
     """
 
     def __init__(self):
@@ -48,6 +49,8 @@ class Dispatch(wiring.Component):
         # END is remembered, so that whatever bytes follow the program are never taken as one.
         op = self.i.payload[: HEADER[0].bits]
         open_ = self.i.valid & ~self.ended
+        wrong = Signal(name="wrong")
+        m.d.sync += self.error.eq(wrong)
         m.d.comb += self.empty.eq(~Cat(queue.o.valid for queue in queues.values()).any())
         with m.Switch(op):
             for code in (code for code in Op if code.engine is not None):
@@ -58,9 +61,9 @@ class Dispatch(wiring.Component):
                 m.d.comb += self.i.ready.eq(~self.ended)
                 m.d.sync += self.ended.eq(self.ended | open_)
             with m.Default():
-                m.d.comb += self.error.eq(open_)
+                m.d.comb += wrong.eq(open_)
         # A program that ends without END would leave its engines waiting for ever.
         with m.If(self.exhausted & ~self.ended):
-            m.d.comb += self.error.eq(1)
+            m.d.comb += wrong.eq(1)
 
         return m

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.bank import Bank
 from hw.columns import bank_bits, row_bits
-from hw.delay import delay
+from hw.delay import delay, register
 from hw.layouts import TILES_STRUCT, feature_write
 from hw.once import once
 from hw.spec.config import ADDRESS_BITS
@@ -152,8 +152,9 @@ class Features(wiring.Component):
             rows.append(row)
         is_write, is_load, _ = hits
         parts = Mux(self.write.all, -1, 1 << self.write.part)[: self._config.parts]
+        row = register(m, bank.port_row, name=f"port_row_{number}")
         m.d.sync += [
-            bank.port_row.eq(Mux(is_write, rows[0], Mux(is_load, rows[1], rows[2]))),
+            row.eq(Mux(is_write, rows[0], Mux(is_load, rows[1], rows[2]))),
             bank.port_write.eq(Mux(is_write, parts, is_load.replicate(self._config.parts))),
         ]
 
@@ -164,12 +165,16 @@ class Features(wiring.Component):
             m, store.valid & store.ready, STORE_LATENCY, name="stored", reset_less=False
         )
         # The bank's number arrives with its word: one cycle of schedule, then the bank's stages.
-        index = delay(m, self._split(store.payload)[0], 1 + BANK_STAGES, name="index")
+        early = delay(m, self._split(store.payload)[0], BANK_STAGES, name="early")
+        index = delay(m, early, 1, name="index")
         fours = []
         for n in range(0, len(words), FOUR):
+            # Each four has a choice of its own, as one register for all would have many loads.
+            own = Mux(early[2:] == n // FOUR, early[:2], 0)
+            choice = delay(m, own, 1, name=f"choice_{n}")
             four = Signal(self._config.feature_bits, name=f"four_{n}", reset_less=True)
-            m.d.sync += four.eq(Array(words[n : n + FOUR])[index[:2]])
+            m.d.sync += four.eq(Array(words[n : n + FOUR])[choice])
             fours.append(four)
         rest = delay(m, index[2:], 1, name="rest")
-        m.d.sync += self.store_data.eq(Array(fours)[rest])
+        m.d.comb += self.store_data.eq(delay(m, Array(fours)[rest], 1, name="store_data"))
         m.d.comb += self.store_valid.eq(accepted)

@@ -9,6 +9,7 @@ from hw.spec.timing import PRODUCT_STAGES, TABLE_STAGES
 
 INTERVAL = TILES_STRUCT["interval"].shape
 FENCE = TILES_STRUCT["fence"].shape
+START_LATENCY = 2  # from the cycle in which an instruction may start to its first step
 # Cycles that writes may come later than the latency says.
 LATE = range(PRODUCT_STAGES + TABLE_STAGES + 1)
 
@@ -26,11 +27,11 @@ class Fence(wiring.Component):
     offered : In(1), next_fence, next_interval, next_late : In
         An instruction is waiting to start. It stays offered until it starts.
     may_start : Out(1)
-        The offered instruction may start in this cycle, if the one before it ends in this cycle or
-        has ended. Its first step is then in the next cycle.
+        The offered instruction may start, if the one before it ends in this cycle or has ended.
+        Its first step is then ``START_LATENCY`` cycles later.
     started : In(1)
-        The offered instruction starts in this cycle. From the next cycle on, its ``next_interval``
-        is ``interval``.
+        The offered instruction starts, which is not offered any more. From the next cycle on, its
+        ``next_interval`` is ``interval``.
     tile_ended : In(1), interval : In
         The last step of a tile is in this cycle.
     tile_may_end : Out(1)
@@ -58,7 +59,8 @@ class Fence(wiring.Component):
         most = self._write_latency + LATE[-1] + (1 << len(self.interval))
 
         wait = Signal.like(self.interval)  # cycles until a tile may end, plus one
-        drain = Signal(range(most))  # two cycles less than hw.spec.timing's, at least zero
+        # Less than hw.spec.timing's by a cycle and those until the start, but at least zero.
+        drain = Signal(range(most))
         span = Signal(range(most))  # what that will be right after this instruction's next tile
         offered, free, free_at_end = Signal(), Signal(), Signal(name="free_at_end")
         latency = Signal(range(self._write_latency + LATE[-1]))  # of the offered one, as `drain` is
@@ -71,7 +73,7 @@ class Fence(wiring.Component):
         ]
         m.d.sync += [
             offered.eq(self.offered),
-            latency.eq(self.next_late + (self._write_latency - 2)),
+            latency.eq(self.next_late + (self._write_latency - 1 - START_LATENCY)),
             free_at_end.eq(span < self.next_fence),
             free.eq(Mux(self.tile_ended, span <= self.next_fence, drain <= self.next_fence)),
             wait.eq(Mux(self.tile_ended, self.interval, wait - wait.any())),

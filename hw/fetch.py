@@ -7,6 +7,7 @@ from amaranth.utils import exact_log2
 
 from hw.axi import ADDRESS_BITS
 from hw.bursts import BURST, BurstSplitter
+from hw.delay import register
 from hw.queue import Queue
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.header import INSTRUCTION_BITS, INSTRUCTION_BYTES
@@ -33,7 +34,7 @@ class Fetch(wiring.Component):
     base, program_bytes : In
         Byte address and length of the program; what is left after whole instructions is not read.
     requests : Out(stream.Signature(BURST))
-    beats : In(stream.Signature(bus_bits))
+    beats : In(stream.Signature(bus_bits, always_ready=True))
     o : Out(stream.Signature(INSTRUCTION_BITS))
     address : Out(ADDRESS_BITS)
         Where the instruction at ``o`` came from; after the last one, the program's end.
@@ -49,7 +50,7 @@ class Fetch(wiring.Component):
                 "base": In(ADDRESS_BITS),
                 "program_bytes": In(PROGRAM_BITS),
                 "requests": Out(stream.Signature(BURST)),
-                "beats": In(stream.Signature(config.bus_bits)),
+                "beats": In(stream.Signature(config.bus_bits, always_ready=True)),
                 "o": Out(stream.Signature(INSTRUCTION_BITS)),
                 "address": Out(ADDRESS_BITS),
                 "exhausted": Out(1),
@@ -72,39 +73,44 @@ class Fetch(wiring.Component):
             bursts.i.valid.eq(self.start & instructions.any()),
             bursts.i.p.address.eq(self.base),
             bursts.i.p.beats.eq(instructions << exact_log2(instruction_beats)),
-            self.exhausted.eq(left == 0),
         ]
 
-        # Room is taken when beats are asked for, so that they never wait on the shared bus.
+        # Room is taken before beats are asked for, so that they never wait on the shared bus.
         room = Signal(range(FETCH_BUFFER_BEATS + 1), init=FETCH_BUFFER_BEATS)
-        fits = bursts.o.p.length < room  # the length is one less
-        asked = Signal()
+        reserved = Signal()  # a cycle before the request, as it is on the way of the load engine's
         popped = Signal()
         m.d.comb += [
+            # For a whole burst, also where one is shorter: no more than a look at the high bits.
+            reserved.eq(bursts.o.valid & (room >= FETCH_BURST_BEATS) & ~self.requests.valid),
             self.requests.payload.eq(bursts.o.payload),
-            self.requests.valid.eq(bursts.o.valid & fits),
-            bursts.o.ready.eq(self.requests.ready & fits),
-            asked.eq(self.requests.valid & self.requests.ready),
+            bursts.o.ready.eq(self.requests.valid & self.requests.ready),
             popped.eq(buffer.o.valid & buffer.o.ready),
+            buffer.i.valid.eq(self.beats.valid),
+            buffer.i.payload.eq(self.beats.payload),
         ]
-        m.d.sync += room.eq(room + popped - Mux(asked, bursts.o.p.length + 1, 0))
-        wiring.connect(m, wiring.flipped(self.beats), buffer.i)
+        # The length is of one beat less, so that its inverse is what remains less all of them.
+        m.d.sync += room.eq(room + Mux(reserved, ~bursts.o.p.length[: len(room)], 0) + popped)
+        m.d.sync += self.requests.valid.eq(reserved | (self.requests.valid & ~self.requests.ready))
 
         beat = Signal(range(instruction_beats))
-        m.d.comb += buffer.o.ready.eq(~self.o.valid | self.o.ready)
+        word = register(m, self.o.payload, name="word")
+        # One instruction at a time: whether it is taken does not reach its thousand registers.
+        m.d.comb += buffer.o.ready.eq(~self.o.valid)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(popped):
             m.d.sync += [
-                # Beats enter at the top and move down: the first one ends up lowest.
-                self.o.payload.eq(Cat(self.o.payload[bus_bits:], buffer.o.payload)),
+                word.word_select(beat, bus_bits).eq(buffer.o.payload),
                 self.o.valid.eq(beat == instruction_beats - 1),
                 beat.eq(beat + 1),  # wraps: instructions have a power of two of beats
             ]
 
+        address = register(m, self.address, name="instruction_address")
         with m.If(self.start):
-            m.d.sync += [self.address.eq(self.base), left.eq(instructions)]
+            m.d.sync += [address.eq(self.base), left.eq(instructions)]
+            m.d.sync += self.exhausted.eq(instructions == 0)
         with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += [self.address.eq(self.address + INSTRUCTION_BYTES), left.eq(left - 1)]
+            m.d.sync += [address.eq(address + INSTRUCTION_BYTES), left.eq(left - 1)]
+            m.d.sync += self.exhausted.eq(left == 1)
 
         return m

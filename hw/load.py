@@ -12,9 +12,11 @@ from hw.layouts import (
     table_write,
     weight_write,
 )
+from hw.queue import Queue
 from hw.runs import BASES
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Buffer
+from hw.spec.timing import LOAD_BUFFER_BEATS
 from hw.tokens import SIGNALS
 from hw.transfers import Transfers
 from hw.walk import PLACE
@@ -74,44 +76,41 @@ class WordAssembler(wiring.Component):
         counts = word_beats(self._config)
 
         # One register holds the word of any buffer; narrow words use its low beats.
-        word = Signal(max(counts) * self._config.bus_bits)
-        place = Signal(PLACE)
-        full = Signal()
-        taken = Signal()  # the full word, by its buffer
+        word = Signal(max(counts) * self._config.bus_bits, reset_less=True)
+        place = Signal(PLACE, reset_less=True)
+        free = Signal()  # no word is there, or its buffer takes it
         beat = Signal(range(max(counts)))
         word_ends = Signal()
         accept = Signal()
+        outputs = [getattr(self, name) for name in PORTS]
 
         with m.Switch(self.places.p.buffer):
             for buffer in Buffer:
                 with m.Case(buffer):
                     m.d.comb += word_ends.eq(beat == counts[buffer] - 1)
         m.d.comb += [
+            free.eq(Cat(~output.valid | output.ready for output in outputs).all()),
             # A beat is taken only when its word's place is known and the word register is free.
-            self.beats.ready.eq(self.places.valid & (~full | taken)),
+            self.beats.ready.eq(self.places.valid & free),
             accept.eq(self.beats.valid & self.beats.ready),
             self.places.ready.eq(accept & word_ends),
-            self.finished.eq(taken & place.last),
+            self.finished.eq(Cat(output.valid for output in outputs).any() & free & place.last),
         ]
-        for buffer, name in zip(Buffer, PORTS, strict=True):
-            output = getattr(self, name)
-            chosen = place.buffer == buffer
-            m.d.comb += [
-                output.valid.eq(full & chosen),
-                # All buffers share one register: a word goes to the one that its transfer names.
-                output.p.address.eq(place.address),  # cut to the width of this buffer
-                output.p.data.eq(word),
-            ]
-            with m.If(chosen):
-                m.d.comb += taken.eq(full & output.ready)
-
-        with m.If(taken):
-            m.d.sync += full.eq(0)
+        with m.If(free):
+            m.d.sync += [output.valid.eq(0) for output in outputs]
         with m.If(accept):
             m.d.sync += word.word_select(beat, self._config.bus_bits).eq(self.beats.payload)
             m.d.sync += beat.eq(beat + 1)
             with m.If(word_ends):
-                m.d.sync += [beat.eq(0), full.eq(1), place.eq(self.places.payload)]
+                m.d.sync += [beat.eq(0), place.eq(self.places.payload)]
+        for buffer, output in zip(Buffer, outputs, strict=True):
+            # All buffers share one register: a word goes to the one that its transfer names.
+            m.d.comb += [
+                output.p.address.eq(place.address),  # cut to the width of this buffer
+                output.p.data.eq(word),
+            ]
+            with m.If(accept & word_ends & (self.places.p.buffer == buffer)):
+                m.d.sync += output.valid.eq(1)
 
         return m
 
@@ -128,7 +127,10 @@ class LoadEngine(wiring.Component):
     i : In(stream.Signature(TRANSFER_STRUCT))
     bases : In(BASES)
     requests : Out(stream.Signature(BURST))
-    beats : In(stream.Signature(bus_bits))
+    beats : In(stream.Signature(bus_bits, always_ready=True))
+        At most ``LOAD_BUFFER_BEATS`` more than have ``left``.
+    left : Out(1)
+        In the cycle after a beat has left the buffer for its word.
     features, weights, parameters, tables : Out, see ``word_writes``
     finished, finished_signals : Out
         For one cycle, that an instruction is done, and to whom it gives tokens.
@@ -142,7 +144,8 @@ class LoadEngine(wiring.Component):
                 "i": In(stream.Signature(TRANSFER_STRUCT)),
                 "bases": In(BASES),
                 "requests": Out(stream.Signature(BURST)),
-                "beats": In(stream.Signature(config.bus_bits)),
+                "beats": In(stream.Signature(config.bus_bits, always_ready=True)),
+                "left": Out(1),
                 **{name: Out(port) for name, port in word_writes(config).items()},
                 "finished": Out(1),
                 "finished_signals": Out(SIGNALS),
@@ -156,6 +159,7 @@ class LoadEngine(wiring.Component):
         m.submodules.transfers = transfers = Transfers(
             bus_bytes=config.bus_bytes, word_beats=word_beats(config)
         )
+        m.submodules.buffer = buffer = Queue(shape=config.bus_bits, depth=LOAD_BUFFER_BEATS)
         m.submodules.assembler = assembler = WordAssembler(config)
 
         m.d.comb += [
@@ -164,11 +168,15 @@ class LoadEngine(wiring.Component):
             self.finished.eq(assembler.finished),
             self.finished_signals.eq(transfers.signals),
             self.busy.eq(transfers.busy),
+            buffer.i.valid.eq(self.beats.valid),
+            buffer.i.payload.eq(self.beats.payload),
         ]
+        # A register, as the way from a buffer that waits to the bus would be long.
+        m.d.sync += self.left.eq(buffer.o.valid & buffer.o.ready)
         wiring.connect(m, wiring.flipped(self.i), transfers.i)
         wiring.connect(m, transfers.requests, wiring.flipped(self.requests))
         wiring.connect(m, transfers.places, assembler.places)
-        wiring.connect(m, wiring.flipped(self.beats), assembler.beats)
+        wiring.connect(m, buffer.o, assembler.beats)
         for name in PORTS:
             wiring.connect(m, getattr(assembler, name), wiring.flipped(getattr(self, name)))
 

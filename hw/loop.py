@@ -29,10 +29,12 @@ class Loop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        count, before_last = Signal.like(self.limit), Signal.like(self.limit, name="before_last")
+        count, before_last = (
+            Signal.like(self.limit, name=name, reset_less=True) for name in ("count", "before_last")
+        )
         # A loop of one step is at its last one from the start, which no count before it can
         # announce.
-        single = Signal()
+        single = Signal(reset_less=True)
 
         # `last` is a register, so that a nest of loops is one gate deep.
         with m.If(self.start):

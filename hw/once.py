@@ -22,9 +22,10 @@ class Emission:
 
 
 class _Once(Elaboratable):
-    def __init__(self, component, module):
+    def __init__(self, component, module, reset):
         self._component = component
         self._module = module
+        self._reset = reset
 
     def elaborate(self, platform):
         # In simulation a component is itself: an instance of a module would be a black box.
@@ -35,20 +36,21 @@ class _Once(Elaboratable):
         return Instance(
             self._module,
             ("i", "clk", ClockSignal()),
-            ("i", "rst", ResetSignal()),
+            ("i", "rst", self._reset),
             *_ports(self._component),
         )
 
 
-def once(submodules, name, module, factory, *args, **kwargs):
+def once(submodules, name, module, factory, *args, reset=None, **kwargs):
     """Add ``factory(*args, **kwargs)`` to ``submodules`` as ``name``, and return it.
 
     All components with the same ``module`` must be equal. For an ``Emission`` each is an instance
     of the Verilog module called ``module``, for any other platform a plain submodule. A reset
-    that encloses the design reaches it, but a ``ResetInserter`` does not.
+    that encloses the design reaches it, but a ``ResetInserter`` does not; an ``Emission`` may have
+    another signal as its ``reset``.
     """
     component = factory(*args, **kwargs)
-    submodules[name] = _Once(component, module)
+    submodules[name] = _Once(component, module, ResetSignal() if reset is None else reset)
     return component
 
 

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.delay import delay
+from hw.delay import delay, register
 from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, COORDINATE_BITS
 from hw.step import POSITION, Offsets
@@ -58,10 +58,11 @@ class Origin(wiring.Component):
         m = Module()
         skip = delay(m, self.skip, 2, name="skip")
 
-        m.d.sync += self.place.address.eq(self._address(m, skip))
+        place = register(m, self.place, name="place")
+        m.d.sync += place.address.eq(self._address(m, skip))
         for axis, offsets in (("x", ("kernel_x", "tile_x")), ("y", ("kernel_row", "tile_row"))):
             position = self._position(m, axis, *(self.offsets[name] for name in offsets))
-            m.d.sync += self.place[axis].eq(delay(m, position, 1, name=axis))
+            m.d.sync += place[axis].eq(delay(m, position, 1, name=axis))
         self._pass_on(m, skip)
 
         return m
@@ -92,7 +93,7 @@ class Origin(wiring.Component):
 
     def _pass_on(self, m, skip):
         """Fields of the instruction, for the columns."""
-        instruction = self.instruction
+        instruction, own = self.instruction, register(m, self.steps, name="steps")
         for bit in range(COLUMN_STEPS):
             fields = ("skip_column", "column_address", "column_x", "column_y")
             skip_step, *steps = (
@@ -103,9 +104,9 @@ class Origin(wiring.Component):
             late = delay(m, skip, 1, name=f"skip_{bit}")
             address, x, y = steps
             m.d.sync += [
-                self.steps[bit].address.eq(Mux(late, skip_step, address)),
-                self.steps[bit].x.eq(x),
-                self.steps[bit].y.eq(y),
+                own[bit].address.eq(Mux(late, skip_step, address)),
+                own[bit].x.eq(x),
+                own[bit].y.eq(y),
             ]
         frame = Signal(Frame, name="frame_0")
         m.d.comb += [

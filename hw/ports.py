@@ -4,11 +4,14 @@ from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.utils import ceil_log2
 
 
-def read_port(memory: Memory, name: str) -> ReadPort:
-    """A synchronous read port; its signals are ``name__addr``, ``name__en`` and ``name__data``."""
+def read_port(memory: Memory, name: str, *, domain: str = "sync") -> ReadPort:
+    """A read port; its signals are ``name__addr``, ``name__en`` and ``name__data``.
+
+    That of domain ``comb`` has no register.
+    """
     # Amaranth would take the name from the caller's bytecode, which differs between Pythons.
     signature = ReadPort.Signature(addr_width=ceil_log2(memory.depth), shape=memory.shape)
-    return ReadPort(signature, memory=memory, domain="sync", path=(name,))
+    return ReadPort(signature, memory=memory, domain=domain, path=(name,))
 
 
 def write_port(memory: Memory, name: str) -> WritePort:

@@ -9,8 +9,9 @@ from amaranth.utils import exact_log2
 
 from hw.axi import ADDRESS_BITS, BUFFERABLE, INCREMENT, AxiReadSignature, is_error
 from hw.bursts import BURST
+from hw.delay import delay, register
 from hw.queue import Queue
-from hw.spec.timing import READS_OUTSTANDING
+from hw.spec.timing import LOAD_BUFFER_BEATS, READS_OUTSTANDING
 
 
 class Reader(enum.IntEnum):
@@ -24,9 +25,10 @@ class ReadChannel(wiring.Component):
     """Send each reader's bursts and give its beats back to it.
 
     Up to ``READS_OUTSTANDING`` bursts of each reader are under way. A burst is on AR one cycle
-    after it was asked for; a beat goes to its reader in the cycle in which it comes. Fetch goes
-    first: it asks rarely, and for no more than it has room for, so that its beats never block
-    those of the load engine.
+    after it was asked for; a beat goes to its reader in the cycle after it came. Fetch goes first:
+    it asks rarely, and for no more than it has room for, so that its beats never block those of the
+    load engine. That has room for ``LOAD_BUFFER_BEATS``, which are counted here: whether a beat is
+    taken is a register.
 
     Parameters
     ----------
@@ -35,7 +37,9 @@ class ReadChannel(wiring.Component):
     Members
     -------
     requests : In(stream.Signature(BURST)).array(2), by ``Reader``
-    beats : Out(stream.Signature(bus_bits)).array(2), by ``Reader``
+    beats : Out(stream.Signature(bus_bits, always_ready=True)).array(2), by ``Reader``
+    returned : In(1)
+        In the cycle after a beat has left the buffer of the load engine.
     halt : In(1)
         Send no new burst and throw away what comes.
     idle : Out(1)
@@ -50,7 +54,8 @@ class ReadChannel(wiring.Component):
         super().__init__(
             {
                 "requests": In(stream.Signature(BURST)).array(len(Reader)),
-                "beats": Out(stream.Signature(bus_bits)).array(len(Reader)),
+                "beats": Out(stream.Signature(bus_bits, always_ready=True)).array(len(Reader)),
+                "returned": In(1),
                 "halt": In(1),
                 "idle": Out(1),
                 "error": Out(1),
@@ -72,13 +77,16 @@ class ReadChannel(wiring.Component):
             bus.arcache.eq(BUFFERABLE),
             # A run may end only when no answer can come any more.
             self.idle.eq(~Cat(queue.o.valid for queue in pending).any()),
-            self.error.eq(bus.rvalid & bus.rready & is_error(bus.rresp)),
         ]
 
         free = Signal()  # the address register can take a burst
         m.d.comb += free.eq((~bus.arvalid | bus.arready) & ~self.halt)
         with m.If(bus.arready):
             m.d.sync += bus.arvalid.eq(0)
+        identity, address, length = (
+            register(m, getattr(bus, name), name=f"held_{name}")
+            for name in ("arid", "araddr", "arlen")
+        )
         # The order is the priority: who comes first has the address register first.
         for reader in (Reader.FETCH, Reader.LOAD):
             request, queue = self.requests[reader], pending[reader]
@@ -92,24 +100,51 @@ class ReadChannel(wiring.Component):
             with m.If(granted):
                 m.d.sync += [
                     bus.arvalid.eq(1),
-                    bus.arid.eq(reader),
-                    bus.araddr.eq(request.p.address),
-                    bus.arlen.eq(request.p.length),
+                    identity.eq(reader),
+                    address.eq(request.p.address),
+                    length.eq(request.p.length),
                 ]
             free = free & ~granted
 
-        for reader in Reader:
-            with m.If(bus.rid == reader):
-                m.d.comb += [
-                    self.beats[reader].valid.eq(bus.rvalid & ~self.halt),
-                    # Halted, beats are taken and thrown away: the memory must be left with nothing
-                    # to answer.
-                    bus.rready.eq(self.beats[reader].ready | self.halt),
-                    # Answers of one id come in order, so that the oldest address is the failing
-                    # burst's.
-                    pending[reader].o.ready.eq(bus.rvalid & bus.rready & bus.rlast),
-                    self.error_address.eq(pending[reader].o.payload),
-                ]
-            m.d.comb += self.beats[reader].payload.eq(bus.rdata)
+        self._give(m, pending)
+        self._count(m)
 
         return m
+
+    def _give(self, m, pending):
+        """Each beat to its reader, from a register of its own."""
+        bus = self.bus
+        came = delay(m, bus.rvalid & bus.rready, 1, name="came", reset_less=False)
+        last, failed, identity, word = (
+            delay(m, value, 1, name=name)
+            for name, value in (
+                ("last", bus.rlast),
+                ("failed", is_error(bus.rresp)),
+                ("identity", bus.rid),
+                ("word", bus.rdata),
+            )
+        )
+        m.d.comb += self.error.eq(came & failed)
+        for reader in Reader:
+            own = identity == reader
+            m.d.comb += [
+                self.beats[reader].valid.eq(came & own & ~self.halt),
+                self.beats[reader].payload.eq(word),
+                pending[reader].o.ready.eq(came & own & last),
+            ]
+            # Answers of one id come in order, so that the oldest address is the failing burst's.
+            with m.If(own):
+                m.d.comb += self.error_address.eq(pending[reader].o.payload)
+
+    def _count(self, m):
+        """Take beats while the load engine has room for one, whoever it is for."""
+        bus, halt = self.bus, self.halt
+        room = Signal(range(LOAD_BUFFER_BEATS + 1), init=LOAD_BUFFER_BEATS)
+        is_open = Signal(init=1)  # there is room
+        taken = bus.rvalid & is_open & ~halt & (bus.rid == Reader.LOAD)
+        # Halted, beats are taken and thrown away: the memory must be left with nothing to answer.
+        m.d.comb += bus.rready.eq(is_open | halt)
+        with m.If(taken & ~self.returned):
+            m.d.sync += [room.eq(room - 1), is_open.eq(room != 1)]
+        with m.If(self.returned & ~taken):
+            m.d.sync += [room.eq(room + 1), is_open.eq(1)]

@@ -7,7 +7,9 @@ from amaranth.lib.wiring import In, Out
 from hw.axi import ADDRESS_BITS, REGISTER_BITS
 from hw.axi_lite import RegisterAccess
 from hw.control import COUNTER_BITS, CYCLE_BITS, ERROR_BITS
+from hw.delay import delay
 from hw.fetch import PROGRAM_BITS
+from hw.pick import any_of
 from hw.runs import BASES
 from hw.spec.isa.buffers import Region
 from hw.spec.isa.header import TAG_BITS, Engine
@@ -37,7 +39,7 @@ class RegisterBank(wiring.Component):
     -------
     access : In(RegisterAccess())
     start, reset : Out(1)
-        Commands, for one cycle.
+        Commands, for one cycle, the one after their write.
     program_bytes, bases : Out
     busy, done, failed, over, error, error_address, cycles, tag : In
         ``over``: for one cycle, that a run ended.
@@ -74,12 +76,15 @@ class RegisterBank(wiring.Component):
         enable = Signal()
         run = Signal(RUN_BITS)  # the number of the run that STATUS tells of
 
-        with m.Switch(self.access.read_index):
-            # Values wider than a register take the following ones, low bits first.
-            for register, value in self._values(run).items():
-                for word in range(-(-len(value) // REGISTER_BITS)):
-                    with m.Case(_index(register) + word):
-                        m.d.comb += self.access.read_data.eq(value[word * REGISTER_BITS :])
+        words = []
+        # Values wider than a register take the following ones, low bits first.
+        for register, value in self._values(run).items():
+            for word in range(-(-len(value) // REGISTER_BITS)):
+                index = _index(register) + word
+                # Whether each is meant, a cycle before its bits are joined with all others'.
+                meant = delay(m, self.access.read_index == index, 1, name=f"reads_{index}")
+                words.append(Mux(meant, value[word * REGISTER_BITS :][:REGISTER_BITS], 0))
+        m.d.comb += self.access.read_data.eq(any_of(words))
 
         self._write(m, Register.PROGRAM_BYTES, self.program_bytes)
         for region, register in _BASE_REGISTER.items():
@@ -87,7 +92,12 @@ class RegisterBank(wiring.Component):
             self._write(m, register, base[:REGISTER_BITS])
             self._write(m, register + REGISTER_BITS // 8, base[REGISTER_BITS:])
 
-        command = self._command(Register.CONTROL)
+        # A command acts in the cycle after its write: both its registers still hold it then.
+        command, acknowledge = Signal(name="command"), Signal(name="acknowledge")
+        m.d.sync += [
+            command.eq(self._written(Register.CONTROL)),
+            acknowledge.eq(self._written(Register.STATUS)),
+        ]
         m.d.comb += self.start.eq(command & self._bit(Control.START))
         m.d.comb += self.reset.eq(command & self._bit(Control.RESET))
         with m.If(command):
@@ -97,12 +107,12 @@ class RegisterBank(wiring.Component):
         with m.If(self.reset | (self.start & ~self.busy)):
             m.d.sync += run.eq(self.access.write_data[RUN_OFFSET:])
         # Writing a one clears the interrupt, as drivers expect of status registers.
-        acknowledge = self._command(Register.STATUS) & self._bit(Status.INTERRUPT)
+        cleared = acknowledge & self._bit(Status.INTERRUPT)
         with m.If(self.over):
             m.d.sync += self.irq.eq(enable)
         # A start acknowledges too, so that a late interrupt of the run before cannot be taken for
         # its own.
-        with m.Elif(acknowledge | self.start | self.reset):
+        with m.Elif(cleared | self.start | self.reset):
             m.d.sync += self.irq.eq(0)
 
         return m
@@ -139,8 +149,8 @@ class RegisterBank(wiring.Component):
                 with m.If(self.access.write_strobe[byte]):
                     m.d.sync += target[place].eq(self.access.write_data[place])
 
-    def _command(self, register):
-        """A write of the bits that mean something, all in the lowest byte."""
+    def _written(self, register):
+        """Whether the bits that mean something are written, all in the lowest byte."""
         chosen = self.access.write_index == _index(register)
         return self.access.write & self.access.write_strobe[0] & chosen
 

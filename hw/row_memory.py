@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.delay import delay
 from hw.ports import write_port
 
 ROW_MEMORY_STAGES = 2  # the memory and its output register
@@ -52,6 +53,6 @@ class RowMemory(wiring.Component):
             write.data.eq(self.load_data),
         ]
         # The second stage is the output register that block RAM has.
-        m.d.sync += self.data.eq(read.data)
+        m.d.comb += self.data.eq(delay(m, read.data, 1, name="data"))
 
         return m

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.axi import ADDRESS_BITS
 from hw.bursts import run
+from hw.delay import register
 from hw.layouts import TRANSFER_STRUCT
 from hw.spec.config import ADDRESS_BITS as WORD_ADDRESS_BITS
 from hw.spec.isa.buffers import Region
@@ -26,7 +27,7 @@ def times(value, factor):
 
 
 class RunGenerator(wiring.Component):
-    """Give the ``rows`` runs of each transfer; the first is out one cycle after the instruction.
+    """Give the ``rows`` runs of each transfer; the first is out two cycles after the instruction.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class RunGenerator(wiring.Component):
         Byte address of each region.
     i : In(stream.Signature(TRANSFER_STRUCT))
     o : Out(stream.Signature(run))
+    transfer : Out(TRANSFER_STRUCT), came : Out(1)
+        The newest transfer; ``came`` in the cycle after it was taken.
     """
 
     def __init__(self, *, word_beats):
@@ -48,38 +51,63 @@ class RunGenerator(wiring.Component):
                 "bases": In(BASES),
                 "i": In(stream.Signature(TRANSFER_STRUCT)),
                 "o": Out(stream.Signature(run(beats_bits(word_beats)))),
+                "transfer": Out(TRANSFER_STRUCT),
+                "came": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
 
-        transfer = self.i.p
-        beats = Signal.like(self.o.p.beats)
-        rows = Signal.like(transfer.rows)
-        offset_step = Signal.like(transfer.offset_step)
+        waiting = Signal()
+        transfer = register(m, self.transfer, name="newest")
+        base = Signal.like(self.bases[0], name="base", reset_less=True)
+        beats = Signal.like(self.o.p.beats, name="run_beats")
+        rows, offset_step, ends = (
+            Signal(shape, name=name, reset_less=True)
+            for name, shape in (
+                ("rows", transfer.rows.shape()),
+                ("offset_step", transfer.offset_step.shape()),
+                ("ends", 1),
+            )
+        )
+        address, length = (
+            register(m, getattr(self.o.p, name), name=name) for name in ("address", "beats")
+        )
 
+        # The base is chosen in a cycle of its own, as the instruction comes from a queue.
+        m.d.comb += self.i.ready.eq(~waiting)
+        m.d.sync += self.came.eq(self.i.valid & self.i.ready)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [
+                waiting.eq(1),
+                transfer.eq(self.i.payload),
+                base.eq(self.bases[self.i.p.region]),
+            ]
         with m.Switch(transfer.buffer):
             for buffer, word_beats in enumerate(self._word_beats):
                 with m.Case(buffer):
                     m.d.comb += beats.eq(times(transfer.words, word_beats))
-        # One transfer at a time: its runs take cycles on the bus in any case.
-        m.d.comb += self.i.ready.eq(~self.o.valid)
-        m.d.comb += self.o.p.last.eq(rows == 1)
 
-        with m.If(self.i.valid & self.i.ready):
+        m.d.comb += self.o.p.last.eq(ends)
+        with m.If(self.o.valid):
+            with m.If(self.o.ready):
+                m.d.sync += [
+                    self.o.valid.eq(~ends),
+                    address.eq(address + offset_step),
+                    rows.eq(rows - 1),
+                    ends.eq(rows == 2),
+                ]
+        # One transfer at a time: its runs take cycles on the bus in any case.
+        with m.Elif(waiting):
             m.d.sync += [
+                waiting.eq(0),
                 self.o.valid.eq(1),
-                self.o.p.address.eq(self.bases[transfer.region] + transfer.offset),
-                self.o.p.beats.eq(beats),
+                address.eq(base + transfer.offset),
+                length.eq(beats),
                 rows.eq(transfer.rows),
+                ends.eq(transfer.rows == 1),
                 offset_step.eq(transfer.offset_step),
-            ]
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [
-                self.o.valid.eq(rows != 1),
-                self.o.p.address.eq(self.o.p.address + offset_step),
-                rows.eq(rows - 1),
             ]
 
         return m

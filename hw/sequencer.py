@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.delay import delay, register
 from hw.fence import Fence
 from hw.layouts import TILES_STRUCT
 from hw.loop import Loop
@@ -35,7 +36,7 @@ class Sequencer(wiring.Component):
     """Walk through the loops of each instruction in turn (see ``hw.spec.isa.tiles``).
 
     Steps never stall, except for the waits that ``hw.spec.timing`` describes. All outputs belong
-    to the cycle in which ``step.valid`` is 1; the others hold between steps.
+    to the cycle in which ``step.valid`` is 1.
 
     Parameters
     ----------
@@ -68,10 +69,11 @@ class Sequencer(wiring.Component):
         loops = {name: Loop() for name in (*INNER, *OUTER)}
         for name, loop in loops.items():
             m.submodules[name] = loop
-        instruction, running, skipping = self.instruction, Signal(), Signal(name="skipping")
+        instruction = register(m, self.instruction, name="held")
+        running, skipping = Signal(), Signal(name="skipping")
         term_last, inner_last = Signal(name="term_last"), Signal(name="inner_last")
-        tile_ends = Signal(name="tile_ends")
-        go, start = self.step.valid, Signal(name="start")
+        tile_ends, final = Signal(name="tile_ends"), Signal(name="final")
+        go, starts, start = (Signal(name=name) for name in ("go", "starts", "start"))
         multiplied = Mux(self.i.p.multiply, PRODUCT_STAGES, 0)
         tabled = Mux(self.i.p.table, TABLE_STAGES, 0)
 
@@ -80,15 +82,13 @@ class Sequencer(wiring.Component):
             term_last.eq(Cat(loops[name].last for name in TERM).all()),
             inner_last.eq(term_last & loops["terms"].last),
             tile_ends.eq(Mux(instruction.skip, skipping, inner_last)),
+            final.eq(tile_ends & Cat(loops[name].last for name in OUTER).all()),
             # Only the last step of a tile may wait, for the epilogue of the tile before.
             go.eq(running & (~tile_ends | fence.tile_may_end)),
-            self.step.last.eq(tile_ends),
-            self.step.final.eq(tile_ends & Cat(loops[name].last for name in OUTER).all()),
-            self.step.skip.eq(skipping),
-            start.eq(fence.may_start & (~running | (go & self.step.final))),
+            starts.eq(fence.may_start & (~running | (go & final))),
             self.i.ready.eq(start),
             # fence
-            fence.offered.eq(self.i.valid & ~start),
+            fence.offered.eq(self.i.valid & ~starts & ~start),
             fence.next_fence.eq(self.i.p.fence),
             fence.tile_ended.eq(go & tile_ends),
             fence.interval.eq(instruction.interval),
@@ -96,6 +96,8 @@ class Sequencer(wiring.Component):
             fence.next_interval.eq(self.i.p.interval),
             fence.next_late.eq(multiplied + tabled),
         ]
+        # A register, as it takes over the whole instruction.
+        m.d.sync += start.eq(starts)
 
         # After the loops of a tile comes its skip step, if it has one.
         with m.If(go & tile_ends):
@@ -103,12 +105,14 @@ class Sequencer(wiring.Component):
         with m.Elif(go & inner_last):
             m.d.sync += skipping.eq(1)
         with m.If(go):
-            m.d.sync += [self.begins.eq(0), running.eq(~self.step.final)]
+            m.d.sync += running.eq(~final)
         with m.If(start):
-            m.d.sync += [self.begins.eq(1), running.eq(1), instruction.eq(self.i.payload)]
+            m.d.sync += [running.eq(1), instruction.eq(self.i.payload)]
 
-        self._connect_loops(m, loops, start, go & ~skipping, go & tile_ends)
-        self._follow_weights(m, start, go & ~skipping, term_last, inner_last)
+        step = go & ~skipping
+        self._connect_loops(m, loops, start, step, go & tile_ends)
+        self._say(m, go, tile_ends, final, skipping, start)
+        self._follow_weights(m, start, step, term_last, inner_last)
         self._follow_offsets(m, loops, start)
 
         return m
@@ -125,33 +129,53 @@ class Sequencer(wiring.Component):
                 ]
                 advance = advance & loop.last
 
+    # What is said of a step, and its offsets, follow the loops a cycle later: from registers, since
+    # the loops' way to all of them would be long.
+
+    def _say(self, m, go, tile_ends, final, skipping, start):
+        fresh = Signal(name="fresh", reset_less=True)  # no step of the instruction has gone
+        with m.If(start):
+            m.d.sync += fresh.eq(1)
+        with m.Elif(go):
+            m.d.sync += fresh.eq(0)
+        m.d.comb += [
+            self.step.valid.eq(delay(m, go, 1, name="goes", reset_less=False)),
+            self.step.last.eq(delay(m, tile_ends, 1, name="ends")),
+            self.step.final.eq(delay(m, final, 1, name="final")),
+            self.step.skip.eq(delay(m, skipping, 1, name="skips")),
+            self.begins.eq(delay(m, fresh, 1, name="begins")),
+        ]
+
     def _follow_weights(self, m, start, step, term_last, inner_last):
         """Weight words from the same address again in each tile; the skip step reads none."""
         instruction = self.instruction
+        first, term = (Signal(name=name, reset_less=True) for name in ("first", "term"))
         with m.If(start):
-            m.d.sync += [
-                self.step.first.eq(1),
-                self.step.term.eq(1),
-                self.step.weight_address.eq(self.i.p.weight_address),
-            ]
+            m.d.sync += [first.eq(1), term.eq(1)]
         with m.Elif(step):
-            m.d.sync += [
-                self.step.first.eq(inner_last),
-                self.step.term.eq(term_last),
-                self.step.weight_address.eq(
-                    Mux(
-                        inner_last,
-                        instruction.weight_address,
-                        self.step.weight_address + instruction.weight_step,
-                    )
-                ),
-            ]
+            m.d.sync += [first.eq(inner_last), term.eq(term_last)]
+        restarts = delay(m, start | (step & inner_last), 1, name="restarts")
+        follows = delay(m, step, 1, name="follows")
+        address = Signal.like(self.step.weight_address, name="weight_address", reset_less=True)
+        with m.If(restarts):
+            m.d.sync += address.eq(instruction.weight_address)
+        with m.Elif(follows):
+            m.d.sync += address.eq(address + instruction.weight_step)
+        m.d.comb += [
+            self.step.first.eq(delay(m, first, 1, name="is_first")),
+            self.step.term.eq(delay(m, term, 1, name="is_term")),
+            self.step.weight_address.eq(address),
+        ]
 
     def _follow_offsets(self, m, loops, start):
+        offsets = register(m, self.offsets, name="sums")
+        goes_on, ends = {}, {}
+        for name, loop in loops.items():
+            goes_on[name] = delay(m, loop.advance, 1, name=f"{name}_goes_on")
+            ends[name] = delay(m, start | (loop.advance & loop.last), 1, name=f"{name}_ends")
         for name, (loop, field) in STEPS.items():
-            offset, advance, last = self.offsets[name], loops[loop].advance, loops[loop].last
             # An offset starts again with its loop; addresses are sums of offsets, never products.
-            with m.If(start | (advance & last)):
-                m.d.sync += offset.eq(0)
-            with m.Elif(advance):
-                m.d.sync += offset.eq(offset + self.instruction[field])
+            with m.If(ends[loop]):
+                m.d.sync += offsets[name].eq(0)
+            with m.Elif(goes_on[loop]):
+                m.d.sync += offsets[name].eq(offsets[name] + self.instruction[field])

@@ -12,6 +12,7 @@ from hw.fetch import Fetch
 from hw.load import LoadEngine, word_writes
 from hw.read_channel import ReadChannel, Reader
 from hw.registers_bank import RegisterBank
+from hw.resets import same_clock
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
 from hw.spec.isa.buffers import Region
 from hw.spec.isa.header import TAG_BITS, Engine
@@ -25,7 +26,7 @@ class ComputePorts(wiring.Signature):
 
     Members
     -------
-    clear : the core returns to its initial state
+    clear : a register that holds the core in its initial state
     i : instructions whose tokens are there
     load_features, load_weights, load_parameters, load_tables : words for its buffers
     store_request : feature words to read; ``store_valid`` and ``store_data`` answer each a fixed
@@ -100,9 +101,10 @@ class Shell(wiring.Component):
             "read_channel": reads,
             "write_channel": writes,
         }.items():
-            # Everything that holds the state of a run returns to its initial state between runs.
-            m.submodules[name] = ResetInserter(control.clear)(part)
+            # Everything that holds the state of a run is in its initial state between runs.
+            m.submodules[name] = DomainRenamer("run")(part)
 
+        self._hold(m, control)
         self._connect_bus(m, axi_lite, bank, reads, writes)
         self._connect_registers(m, bank, control, counters)
         self._connect_faults(m, control, fetch, dispatch, reads, writes)
@@ -111,6 +113,15 @@ class Shell(wiring.Component):
         self._connect_state(m, control, counters, dispatch, gates, load, store)
 
         return m
+
+    def _hold(self, m, control):
+        """A register each holds engines and core between runs, near to what it resets."""
+        held = Signal(init=1, name="held", reset_less=True)
+        core_held = Signal(init=1, name="core_held", reset_less=True)
+        # The core's comes a cycle later, as no instruction is so soon; equal ones would be merged.
+        m.d.sync += [held.eq(control.idle), core_held.eq(held)]
+        same_clock(m, "run", reset=held)
+        m.d.comb += self.compute.clear.eq(core_held)
 
     def _connect_bus(self, m, axi_lite, bank, reads, writes):
         connect(m, flipped(self.s_axi), axi_lite.bus)
@@ -130,7 +141,9 @@ class Shell(wiring.Component):
             bank.error.eq(control.fault.code),
             bank.error_address.eq(control.fault.address),
             bank.cycles.eq(control.cycles),
-            bank.tag.eq(self.compute.tag),
+            control.working.eq(self.compute.busy),
+            control.tag.eq(self.compute.tag),
+            bank.tag.eq(control.newest),
         ]
         for engine in Engine:
             m.d.comb += bank.busy_cycles[engine].eq(counters.busy_cycles[engine])
@@ -169,6 +182,7 @@ class Shell(wiring.Component):
         connect(m, gates.store_o, store.i)
         connect(m, load.requests, reads.requests[Reader.LOAD])
         connect(m, reads.beats[Reader.LOAD], load.beats)
+        m.d.comb += reads.returned.eq(load.left)
         connect(m, load.features, flipped(compute.load_features))
         connect(m, load.weights, flipped(compute.load_weights))
         connect(m, load.parameters, flipped(compute.load_parameters))
@@ -196,7 +210,6 @@ class Shell(wiring.Component):
         # END may be fetched long before the engines have finished what was queued before it.
         idle = dispatch.empty & ~load.busy & ~compute.busy & ~store.busy
         m.d.comb += [
-            compute.clear.eq(control.clear),
             counters.clear.eq(control.clear),
             counters.run.eq(control.busy),
             control.complete.eq(dispatch.ended & idle),

@@ -4,8 +4,27 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.delay import delay
 from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SHIFT_BITS
+
+
+def known_early(m, name, fresh, limit, advance, restart):
+    """Whether a count from 0 on is the last below ``limit``: by a register, but for its start.
+
+    Parameters
+    ----------
+    fresh : the cycle in which ``limit`` begins to hold, and the count is 0
+    advance, restart : the count goes on by one, or to 0 instead, at the end of this cycle
+    """
+    single = limit == 1
+    is_last = Signal(name=f"{name}_is_last", reset_less=True)
+    ahead = Signal(len(limit), name=f"{name}_ahead", reset_less=True)  # two more than the count
+    with m.If(restart | (fresh & ~advance)):
+        m.d.sync += [is_last.eq(single), ahead.eq(2)]
+    with m.Elif(advance):
+        m.d.sync += [is_last.eq(Mux(fresh, 2, ahead) == limit), ahead.eq(Mux(fresh, 3, ahead + 1))]
+    return Mux(fresh, single, is_last)
 
 
 class Turns(wiring.Component):
@@ -31,10 +50,10 @@ class Turns(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         number, pass_ends = Signal.like(self.passes, name="number"), Signal(name="pass_ends")
-        m.d.comb += [
-            pass_ends.eq(self.column + 1 == self.columns),
-            self.last.eq(self.valid & pass_ends & (number + 1 == self.passes)),
-        ]
+        fresh = delay(m, self.begin, 1, name="fresh")
+        ends = known_early(m, "column", fresh, self.columns, C(1), pass_ends)
+        last_pass = known_early(m, "pass", fresh, self.passes, pass_ends, C(0))
+        m.d.comb += [pass_ends.eq(ends), self.last.eq(self.valid & pass_ends & last_pass)]
         m.d.sync += self.column.eq(self.column + 1)
         with m.If(pass_ends):
             m.d.sync += [self.column.eq(0), number.eq(number + 1)]
@@ -100,10 +119,14 @@ class Walk(wiring.Component):
         in_pass = (self.column, self.x, self.x_offset, self.y, self.line_offset)
         in_tile = (self.number, self.slice_shift, self.pass_offset)
 
+        fresh, restart = delay(m, self.begin, 1, name="fresh"), line_ends | pass_ends
+        line = known_early(m, "line", fresh, self.tile_width, C(1), restart)
+        ends = known_early(m, "column", fresh, self.columns, C(1), pass_ends)
+        last_pass = known_early(m, "pass", fresh, self.passes, pass_ends, C(0))
         m.d.comb += [
-            line_ends.eq(self.x + 1 == self.tile_width),
-            pass_ends.eq(self.column + 1 == self.columns),
-            self.last.eq(self.valid & pass_ends & (self.number + 1 == self.passes)),
+            line_ends.eq(line),
+            pass_ends.eq(ends),
+            self.last.eq(self.valid & pass_ends & last_pass),
         ]
 
         m.d.sync += [

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.delay import delay
+from hw.delay import delay, register
 from hw.element import Arrival, Destination, Element, Limits, Operand
 from hw.layouts import TILES_STRUCT
 from hw.ports import read_port
@@ -124,14 +124,18 @@ class Tiles(wiring.Component):
             walk.pitch.eq(tile.output_pitch),
             walk.pass_step.eq(tile.pass_step),
         ]
+        element, limits = (
+            register(m, port, name=name)
+            for port, name in ((self.element, "held_element"), (self.limits, "held_limits"))
+        )
         m.d.sync += [
-            self.element.multiply.eq(tile.multiply),
-            self.element.parameter_address.eq(tile.parameter_address),
-            self.element.raw.eq(tile.passes != 1),
-            self.element.slice_shift.eq(walk.slice_shift),
-            self.limits.raw.eq(tile.passes != 1),
-            self.limits.low.eq(tile.low),
-            self.limits.high.eq(tile.high),
+            element.multiply.eq(tile.multiply),
+            element.parameter_address.eq(tile.parameter_address),
+            element.raw.eq(tile.passes != 1),
+            element.slice_shift.eq(walk.slice_shift),
+            limits.raw.eq(tile.passes != 1),
+            limits.low.eq(tile.low),
+            limits.high.eq(tile.high),
         ]
         self._place(m, tile, walk)
 
@@ -149,10 +153,11 @@ class Tiles(wiring.Component):
             turns.columns.eq(tile.columns),
             turns.passes.eq(tile.passes),
         ]
+        operand = register(m, self.operand, name="held_operand")
         m.d.sync += [
-            self.operand.column.eq(turns.column),
-            self.operand.sum_unsigned.eq(tile.sum_unsigned),
-            self.operand.skip_unsigned.eq(tile.skip_unsigned),
+            operand.column.eq(turns.column),
+            operand.sum_unsigned.eq(tile.sum_unsigned),
+            operand.skip_unsigned.eq(tile.skip_unsigned),
             self.bypass.valid.eq(turns.valid),
             self.bypass.column.eq(turns.column),
             self.bypass.last.eq(turns.last),
@@ -217,18 +222,19 @@ class Tiles(wiring.Component):
         valid = delay(m, walk.valid, 1, name="valid", reset_less=False)
         late = delay(m, tile, 1, name="late")
         signals = Cat(late.signal_load, late.signal_compute, late.signal_store)
+        destination = register(m, self.destination, name="held_destination")
         m.d.sync += [
             # Tiles at the right and lower border reach beyond the output; those pixels are not
             # written.
             self.write.eq(valid & (x < late.output_width) & (y < late.output_height)),
             self.final.eq(delay(m, walk.last & tile.final, 1, name="last", reset_less=False)),
-            self.destination.address.eq(line + start),
-            self.destination.part.eq(late.output_part),
+            destination.address.eq(line + start),
+            destination.part.eq(late.output_part),
             # A maximum is written to all lanes at once, since pooling works on whole words.
-            self.destination.all.eq(late.op == Op.MAXPOOL),
-            self.destination.number.eq(delay(m, walk.number, 1, name="number")),
-            self.destination.tag.eq(late.tag),
-            self.destination.table.eq(late.table),
-            self.destination.table_address.eq(late.table_address),
-            self.destination.signals.eq(signals),
+            destination.all.eq(late.op == Op.MAXPOOL),
+            destination.number.eq(delay(m, walk.number, 1, name="number")),
+            destination.tag.eq(late.tag),
+            destination.table.eq(late.table),
+            destination.table_address.eq(late.table_address),
+            destination.signals.eq(signals),
         ]

@@ -24,14 +24,15 @@ def signals_of(instruction):
 class TokenGates(wiring.Component):
     """Let an instruction pass once each engine that it waits for has given it a token.
 
-    There is one counter for each ordered pair of engines. A token can be taken in the cycle after
-    it was given. The bits of an instruction about its own engine mean nothing, because an engine
-    keeps its own order.
+    There is one counter for each ordered pair of engines. A token can be taken ``TOKEN_LATENCY``
+    cycles after it was given. The bits of an instruction about its own engine mean nothing, because
+    an engine keeps its own order.
 
     Members
     -------
     i, o : In, Out(stream.Signature(INSTRUCTION_OF[engine])).array(3), by ``Engine``: as members
-        ``load_i``, ``load_o``, ``compute_i`` and so on
+        ``load_i``, ``load_o``, ``compute_i`` and so on. An engine must be ready only for an
+        instruction that it is offered.
     finished : In(1).array(3)
         For one cycle, that an engine finished an instruction ...
     signals : In(SIGNALS).array(3)
@@ -57,7 +58,7 @@ class TokenGates(wiring.Component):
         for engine in Engine:
             i, o = getattr(self, f"{engine.word}_i"), getattr(self, f"{engine.word}_o")
             missing = [
-                self._counter(m, giver, engine, i, taken=o.valid & o.ready)
+                self._counter(m, giver, engine, i, taken=o.ready)
                 for giver in Engine
                 if giver != engine
             ]
@@ -67,16 +68,23 @@ class TokenGates(wiring.Component):
                 held.eq(Cat(missing).any()),
                 o.payload.eq(i.payload),
                 o.valid.eq(i.valid & ~held),
-                i.ready.eq(o.ready & ~held),
+                i.ready.eq(o.ready),
                 self.stalled[engine].eq(i.valid & held),
             ]
 
         return m
 
     def _counter(self, m, giver, taker, i, taken):
-        tokens = Signal(TOKEN_BITS, name=f"{giver.word}_to_{taker.word}")
+        name = f"{giver.word}_to_{taker.word}"
+        tokens, some = Signal(TOKEN_BITS, name=name), Signal(name=f"{name}_some")
+        given = Signal(name=f"{name}_given")
         waits = i.p[f"wait_{giver.word}"]
-        given = self.finished[giver] & self.signals[giver][taker]
+        took = taken & waits
+        # A register each for what is given, and for whether there is any: both are far from here.
+        m.d.sync += given.eq(self.finished[giver] & self.signals[giver][taker])
         # A token may be given and taken in one cycle, which leaves the count as it is.
-        m.d.sync += tokens.eq(tokens + given - (taken & waits))
-        return waits & (tokens == 0)
+        with m.If(given & ~took):
+            m.d.sync += [tokens.eq(tokens + 1), some.eq(1)]
+        with m.If(took & ~given):
+            m.d.sync += [tokens.eq(tokens - 1), some.eq(tokens != 1)]
+        return waits & ~some

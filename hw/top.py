@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.axi import AxiLiteSignature, AxiSignature
 from hw.compute import Compute
 from hw.load import PORTS
+from hw.resets import same_clock
 from hw.shell import Shell
 from hw.spec.config import SvpeConfig
 
@@ -42,7 +43,8 @@ class Accelerator(wiring.Component):
         m.submodules.shell = shell = Shell(self._config)
         compute = Compute(self._config)
         # The core forgets everything between runs, as the shell's engines do.
-        m.submodules.compute = ResetInserter(shell.compute.clear)(compute)
+        same_clock(m, "core", reset=shell.compute.clear)
+        m.submodules.compute = DomainRenamer("core")(compute)
 
         connect(m, flipped(self.s_axi), shell.s_axi)
         connect(m, shell.m_axi, flipped(self.m_axi))

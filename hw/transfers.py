@@ -8,6 +8,7 @@ from hw.bursts import BURST, BurstSplitter
 from hw.layouts import TRANSFER_STRUCT
 from hw.queue import Queue
 from hw.runs import BASES, RunGenerator, beats_bits
+from hw.skid import Skid
 from hw.spec.timing import MAX_BURST_BEATS, TRANSFERS_IN_FLIGHT
 from hw.tokens import SIGNALS, signals_of
 from hw.walk import PLACE, WALK, Walk, walk_of
@@ -61,8 +62,11 @@ class Transfers(wiring.Component):
         )
         m.submodules.walks = walks = Queue(shape=WALK, depth=TRANSFERS_IN_FLIGHT)
         m.submodules.walk = walk = Walk()
+        # Between the walk's counters and the engine that takes words when its buffer can.
+        m.submodules.places = places = Skid(shape=PLACE)
         m.submodules.signals = signals = Queue(shape=SIGNALS, depth=TRANSFERS_IN_FLIGHT)
 
+        # The queues take what the generator of runs holds in a register, before that takes another.
         # `walks` empties before `signals`, and so always has room where that has.
         accept = self.i.valid & runs.i.ready & signals.i.ready
         m.d.comb += [
@@ -70,18 +74,19 @@ class Transfers(wiring.Component):
             runs.i.valid.eq(accept),
             runs.i.payload.eq(self.i.payload),
             runs.bases.eq(self.bases),
-            walks.i.valid.eq(accept),
-            Value.cast(walks.i.payload).eq(walk_of(self.i.payload)),
-            signals.i.valid.eq(accept),
-            signals.i.payload.eq(signals_of(self.i.payload)),
+            walks.i.valid.eq(runs.came),
+            Value.cast(walks.i.payload).eq(walk_of(runs.transfer)),
+            signals.i.valid.eq(runs.came),
+            signals.i.payload.eq(signals_of(runs.transfer)),
             signals.o.ready.eq(self.finished),
             self.signals.eq(signals.o.payload),
             # An instruction is busy until its signals have left, which is when it is finished.
-            self.busy.eq(signals.o.valid),
+            self.busy.eq(runs.came | signals.o.valid),
         ]
         connect(m, runs.o, bursts.i)
         connect(m, walks.o, walk.i)
-        connect(m, walk.o, flipped(self.places))
+        connect(m, walk.o, places.i)
+        connect(m, places.o, flipped(self.places))
         connect(m, bursts.o, flipped(self.requests))
 
         return m

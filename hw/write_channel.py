@@ -7,6 +7,7 @@ from amaranth.utils import exact_log2
 
 from hw.axi import ADDRESS_BITS, BUFFERABLE, INCREMENT, AxiWriteSignature, is_error
 from hw.bursts import BURST
+from hw.delay import register
 from hw.queue import Queue
 from hw.spec.timing import WRITES_OUTSTANDING
 
@@ -80,28 +81,34 @@ class WriteChannel(wiring.Component):
         ]
         with m.If(bus.awready):
             m.d.sync += bus.awvalid.eq(0)
+        address, length, word = (
+            register(m, getattr(bus, name), name=f"held_{name}")
+            for name in ("awaddr", "awlen", "wdata")
+        )
         with m.If(sent):
             m.d.sync += bus.awvalid.eq(1)
-            m.d.sync += bus.awaddr.eq(request.p.address)
-            m.d.sync += bus.awlen.eq(request.p.length)
+            m.d.sync += [address.eq(request.p.address), length.eq(request.p.length)]
 
         # Beats follow their addresses by a queue of lengths, so that neither waits for the other.
-        beat = Signal.like(lengths.o.payload)
-        last = Signal()
+        left = Signal.like(lengths.o.payload, name="left", reset_less=True)
+        active, last = Signal(name="active"), Signal(name="last", reset_less=True)
         taken = Signal()
         m.d.comb += [
-            self.beats.ready.eq(lengths.o.valid & (~bus.wvalid | bus.wready)),
+            self.beats.ready.eq(active & (~bus.wvalid | bus.wready)),
             taken.eq(self.beats.valid & self.beats.ready),
-            last.eq(beat == lengths.o.payload),
-            lengths.o.ready.eq(taken & last),
+            lengths.o.ready.eq(~active | (taken & last)),
         ]
+        with m.If(lengths.o.ready):
+            m.d.sync += [active.eq(lengths.o.valid), left.eq(lengths.o.payload)]
+            m.d.sync += last.eq(lengths.o.payload == 0)
+        with m.Elif(taken):
+            m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
         with m.If(bus.wready):
             m.d.sync += bus.wvalid.eq(0)
         with m.If(taken):
             m.d.sync += bus.wvalid.eq(1)
-            m.d.sync += bus.wdata.eq(self.beats.payload)
+            m.d.sync += word.eq(self.beats.payload)
             m.d.sync += bus.wlast.eq(last)
-            m.d.sync += beat.eq(Mux(last, 0, beat + 1))
 
         failed = is_error(bus.bresp)
         m.d.comb += [

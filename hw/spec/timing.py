@@ -28,9 +28,10 @@ where the memory gives a beat per cycle, the first one L cycles after its addres
 
 from hw.spec.config import SvpeConfig
 
-ISSUE_LATENCY = 2  # from an instruction offered to an idle sequencer to its start
-INSTRUCTION_GAP = 1  # from the last step of an instruction to the start of the next
-INSTRUCTION_LEAST = 2  # from the start of an instruction to the start of the next
+ISSUE_LATENCY = 4  # from an instruction offered to an idle sequencer to its start
+INSTRUCTION_GAP = 2  # from the last step of an instruction to the start of the next
+FENCED_GAP = 1  # what fences count on, no more than that: images suit hardware of a shorter gap
+INSTRUCTION_LEAST = 3  # from the start of an instruction to the start of the next
 FINISH_LATENCY = 1  # from an instruction's last write to its `finished` pulse, with the signals
 RESULT_STAGES = 2  # from a sum's end of the array to its row's epilogue: into a memory, and out
 STORE_LATENCY = 5  # from an accepted store request to its data
@@ -130,16 +131,22 @@ QUEUE_DEPTH = 8  # instructions that wait before each engine
 FETCH_BURST_BEATS = 16
 FETCH_BUFFER_BEATS = 64  # the fetch asks for no more than it has room for
 STORE_BUFFER_WORDS = 16  # feature words between buffer and write channel
+LOAD_BUFFER_BEATS = 16  # beats between bus and words: as many are taken while a word waits
 
-FETCH_LATENCY = 3  # from the write of START to the program's first burst on AR
-DISPATCH_LATENCY = 3  # from an instruction's last beat to its offer to an idle engine
-TOKEN_LATENCY = 1  # from an engine's end of an instruction to the offer of one that waited for it
-LOAD_ADDRESS_LATENCY = 3  # from a taken instruction to its first burst on AR
-LOAD_WORD_LATENCY = 1  # from a word's last beat to its offer to the buffer; the last ends the load
-STORE_ADDRESS_LATENCY = 3  # from a taken instruction to its first burst on AW
-STORE_BEAT_LATENCY = 4 + STORE_LATENCY  # from a taken instruction to its first beat on W
+FETCH_LATENCY = 6  # from START, a cycle after its write, to the program's first burst on AR
+FETCH_GAP = 2  # from a burst of the fetch to its next one, at least
+DISPATCH_LATENCY = 4  # from an instruction's last beat to its offer to an idle engine
+DISPATCH_GAP = 1  # beside an instruction's beats, from one that is dispatched to the next
+TOKEN_LATENCY = 2  # from an engine's end of an instruction to the offer of one that waited for it
+LOAD_ADDRESS_LATENCY = 5  # from a taken instruction to its first burst on AR
+LOAD_BEAT_LATENCY = 2  # from a beat on the bus to its word's register, where that is free
+LOAD_WORD_LATENCY = 3  # from a word's last beat to its offer to the buffer; the last ends the load
+LOAD_ROOM_LATENCY = 2  # from a beat that leaves the load's buffer to the one that takes its place
+READ_REUSE_LATENCY = 3  # from a burst's last beat to the address of the one that takes its place
+STORE_ADDRESS_LATENCY = 5  # from a taken instruction to its first burst on AW
+STORE_BEAT_LATENCY = 6 + STORE_LATENCY  # from a taken instruction to its first beat on W
 WRITE_REUSE_LATENCY = 2  # from a burst's response to the address of the one that takes its place
 # A store ends in the cycle of its last burst's response.
-RUN_GAP = 1  # from the last burst of a row of a transfer to the first of the next row, at least
+RUN_GAP = 2  # from the last burst of a row of a transfer to the first of the next row, at least
 TRANSFER_GAP = 2  # from the last burst of a transfer to the first of the next, at least
 END_LATENCY = 3  # from the end of the last instruction, or of END's fetch, to DONE

@@ -11,7 +11,7 @@ import numpy as np
 from hw.spec.config import SvpeConfig
 from hw.spec.isa import access
 from hw.spec.isa.tiles import ADDRESS_MASK, NO_FENCE, Tiles
-from hw.spec.timing import INSTRUCTION_GAP, dependent_fence
+from hw.spec.timing import FENCED_GAP, dependent_fence
 
 # Far beyond any cycle of one instruction, and far below where int64 sums would wrap.
 NEVER = 1 << 40
@@ -77,7 +77,7 @@ class Running:
         """Count an instruction as issued."""
         self.before = tiles
         written = _writes(tiles, tiles.late(self.config))
-        self.newest.append((written, INSTRUCTION_GAP + tiles.last_step))
+        self.newest.append((written, FENCED_GAP + tiles.last_step))
         total = 0
         for kept, (_, cycles) in enumerate(reversed(self.newest)):
             total += cycles

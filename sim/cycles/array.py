@@ -61,7 +61,8 @@ class Array:
         self.start = first = max(offered + ISSUE_LATENCY, self.before, self.let)
         first, last = span(tiles, first, self.last + self.interval)
         self.first, self.last, self.interval = first, last, tiles.interval
-        self.free, self.steps = first, tiles.tiles * tiles.steps
+        # The next one is offered as this one leaves the queue, and starts no earlier than it may.
+        self.free, self.steps = first + INSTRUCTION_LEAST - ISSUE_LATENCY, tiles.tiles * tiles.steps
         self.late = tiles.late(self.config)
         last_tile = last + self.latency + self.late  # its first write
         self._note_writes(tiles, last_tile - (tiles.tiles - 1) * tiles.tile_cycles)

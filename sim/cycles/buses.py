@@ -3,7 +3,12 @@
 from collections import deque
 from dataclasses import dataclass
 
-from hw.spec.timing import READS_OUTSTANDING, WRITE_REUSE_LATENCY, WRITES_OUTSTANDING
+from hw.spec.timing import (
+    READ_REUSE_LATENCY,
+    READS_OUTSTANDING,
+    WRITE_REUSE_LATENCY,
+    WRITES_OUTSTANDING,
+)
 from sim.cycles.never import NEVER
 from sim.dram import Channel
 
@@ -37,8 +42,7 @@ class ReadBus:
         before = self.granted[reader] - READS_OUTSTANDING
         if ask == NEVER or before >= len(self.ended[reader]):
             return NEVER
-        # A place in the queue is free one cycle after the burst that left it.
-        free = self.ended[reader][before] + 1 if before >= 0 else 0
+        free = self.ended[reader][before] - 1 + READ_REUSE_LATENCY if before >= 0 else 0
         return max(ask, free, self.next_grant)
 
     def grant(self, reader, when, burst):

@@ -12,7 +12,10 @@ from hw.spec.isa.tiles import Tiles
 from hw.spec.isa.transfer import Transfer
 from hw.spec.timing import (
     END_LATENCY,
-    LOAD_ADDRESS_LATENCY,
+    INSTRUCTION_GAP,
+    LOAD_BEAT_LATENCY,
+    LOAD_BUFFER_BEATS,
+    LOAD_ROOM_LATENCY,
     LOAD_WORD_LATENCY,
     MAX_BURST_BEATS,
     RUN_GAP,
@@ -24,6 +27,7 @@ from sim.cycles.array import Array
 from sim.cycles.buses import Burst, ReadBus, WriteBus
 from sim.cycles.engine import EngineState
 from sim.cycles.fetch import FetchModel
+from sim.cycles.load import LoadRuns
 from sim.cycles.never import NEVER
 from sim.cycles.store import StoreReader
 from sim.dram import Channel
@@ -50,13 +54,12 @@ class CoreModel:
         self.stored = StoreReader(config, self.array.meets)
         self.delivered: dict[int, int] = {}  # beats of each load
         self.loaded = 0  # cycle in which the newest word was written
+        # Cycles in which the newest beats left the load engine's buffer for their words.
+        self.left = deque([-NEVER] * LOAD_BUFFER_BEATS, maxlen=LOAD_BUFFER_BEATS)
         self.layers: dict[int, tuple[int, int]] = {}
         self.spent: dict[int, SpentCycles] = {}
         self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
-        self.load_asks: deque = deque()  # (cycle, beats, index, last)
-        self.load_granted: list[int] = []  # cycles of the load engine's bursts
-        # The run generator takes the next instruction from a cycle on, with so many bursts granted.
-        self.load_free = self.load_behind = 0
+        self.loads = LoadRuns()
         self.ends = 0
 
     def actions(self) -> tuple[Callable, ...]:
@@ -79,7 +82,7 @@ class CoreModel:
     def _grant(self, when):
         fetch, beats = self.fetch.ask()
         fetch = self.bus.earliest("fetch", fetch)
-        load = self.bus.earliest("load", self.load_asks[0][0] if self.load_asks else NEVER)
+        load = self.bus.earliest("load", self.loads.ask())
         if when is None:
             return min(fetch, load)
         # The fetch goes first, as in hw.read_channel.
@@ -87,8 +90,7 @@ class CoreModel:
             self.bus.grant("fetch", when, Burst(beats, when + self.latency, None, False))
             self.fetch.granted(when, beats)
         else:
-            _, beats, index, last = self.load_asks.popleft()
-            self.load_granted.append(when)
+            beats, index, last = self.loads.grant(when)
             self.bus.grant("load", when, Burst(beats, when + self.latency, index, last))
         return None
 
@@ -108,16 +110,21 @@ class CoreModel:
     def _taken(self, burst, beat):
         """When a beat that the memory has in the cycle ``beat`` is taken.
 
-        A feature word waits for writes of the epilogue on its side of the banks; behind it waits
-        the next word, of which there is room for one.
+        A feature word waits for writes of the epilogue on its side of the banks; beats wait behind
+        it, of which there is room for ``LOAD_BUFFER_BEATS``, and behind them those of the fetch.
+        Writes of an instruction that starts after the burst's first beat are not known yet.
         """
+        taken = max(beat, self.left[0] + LOAD_ROOM_LATENCY)
         if burst.index is None:
-            return beat
+            return taken
         load = self.program[burst.index]
-        taken, each = max(beat, self.loaded), load.buffer.word_beats(self.config)
+        each = load.buffer.word_beats(self.config)
         done = self.delivered[burst.index] = self.delivered.get(burst.index, 0) + 1
+        # One word is put together at a time, a beat per cycle.
+        left = max(taken + LOAD_BEAT_LATENCY, self.left[-1] + 1, self.loaded)
+        self.left.append(left)
         if done % each == 0:
-            self.loaded = taken + LOAD_WORD_LATENCY
+            self.loaded = left + LOAD_WORD_LATENCY - LOAD_BEAT_LATENCY
             if load.buffer is Buffer.FEATURES:
                 row, word = divmod(done // each - 1, load.words)
                 address = load.address + row * load.address_step + word
@@ -190,21 +197,8 @@ class CoreModel:
 
     def _take_load(self, index, load, when):
         if when is None:
-            granted, behind = self.load_granted, self.load_behind
-            if len(granted) < behind:
-                return NEVER
-            # It holds its last run until all bursts before that have gone.
-            free = max(self.load_free, granted[behind - 1] if behind else 0)
-            return max(self.engines[Engine.LOAD].next_take(), free)
-        cycle = when + LOAD_ADDRESS_LATENCY
-        runs = _runs(load, self.config)
-        asked = len(self.load_granted) + len(self.load_asks)
-        self.load_behind = asked + sum(map(len, runs[:-1]))
-        for number, beats in enumerate(bursts := [beats for run in runs for beats in run]):
-            self.load_asks.append((cycle, beats, index, number == len(bursts) - 1))
-            # Bursts of one run follow each other; the next run starts after a gap.
-            cycle += 1 if beats == MAX_BURST_BEATS else RUN_GAP
-        self.load_free = when + 2
+            return max(self.engines[Engine.LOAD].next_take(), self.loads.next_take())
+        self.loads.take(_runs(load, self.config), index, when)
         return None
 
     def _take_store(self, index, store, when):
@@ -213,8 +207,12 @@ class CoreModel:
         self.stored.take(store, when)
         address, beat = when + STORE_ADDRESS_LATENCY, when + STORE_BEAT_LATENCY
         runs = _runs(store, self.config)
-        for number, beats in enumerate(bursts := [beats for run in runs for beats in run]):
-            self.writes.asks.append((address, beat, beats, index, number == len(bursts) - 1))
+        for bursts in runs:
+            for number, beats in enumerate(bursts, 1):
+                last = bursts is runs[-1] and number == len(bursts)
+                self.writes.asks.append((address, beat, beats, index, last))
+                # Bursts of one run follow each other; the next run starts after a gap.
+                address += RUN_GAP if number == len(bursts) else 1
         return None
 
     def _take_compute(self, index, tiles: Tiles, when):
@@ -223,7 +221,7 @@ class CoreModel:
         tag = tiles.tag
         issue, last_write, finish = self.array.issue(tiles, when)
         # Until it starts it stands in its queue, where it takes another one's place.
-        self.engines[Engine.COMPUTE].taken[-1] = self.array.start - 1
+        self.engines[Engine.COMPUTE].taken[-1] = self.array.start - INSTRUCTION_GAP
         self.layers[tag] = (self.layers.get(tag, (issue, 0))[0], last_write)
         self.spent[tag] = self.spent.get(tag, SpentCycles()) + self.array.spent(self.came)
         self._finish(Engine.COMPUTE, index, finish)

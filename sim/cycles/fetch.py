@@ -2,7 +2,14 @@
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.header import INSTRUCTION_BITS
-from hw.spec.timing import DISPATCH_LATENCY, FETCH_BUFFER_BEATS, FETCH_BURST_BEATS, FETCH_LATENCY
+from hw.spec.timing import (
+    DISPATCH_GAP,
+    DISPATCH_LATENCY,
+    FETCH_BUFFER_BEATS,
+    FETCH_BURST_BEATS,
+    FETCH_GAP,
+    FETCH_LATENCY,
+)
 from sim.cycles.never import NEVER
 
 
@@ -27,13 +34,13 @@ class FetchModel:
             return NEVER, 0
         # The last burst of a program is shorter.
         beats = min(FETCH_BURST_BEATS, self._left)
-        return (self._next, beats) if beats <= self._room else (NEVER, 0)
+        return (self._next, beats) if self._room >= FETCH_BURST_BEATS else (NEVER, 0)
 
     def granted(self, when: int, beats: int) -> None:
         """Count a burst that is on its way."""
         self._left -= beats
         self._room -= beats
-        self._next = when + 1
+        self._next = when + FETCH_GAP
 
     def came(self, beats: list[int]) -> None:
         """Count beats that arrive in the cycles ``beats``."""
@@ -49,14 +56,14 @@ class FetchModel:
             return NEVER
         there = self._arrived[self._assembled] + DISPATCH_LATENCY - 1
         # One instruction is put together at a time, a beat per cycle.
-        ready = max(there, self._last_dispatch + self._beats_each)
+        ready = max(there, self._last_dispatch + DISPATCH_GAP + self._beats_each)
         if when is None:
             return ready
         self._assembled += 1
         self._assembled_at = when
         # The buffer's room comes back with an instruction that leaves it.
         self._room += self._beats_each
-        self._next = max(self._next, when + 1)
+        self._next = max(self._next, when + FETCH_GAP)
         return None
 
     def ready(self) -> int:

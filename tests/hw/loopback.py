@@ -5,6 +5,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.axi import AxiLiteSignature, AxiSignature
+from hw.resets import same_clock
 from hw.shell import ComputePorts, Shell
 from hw.spec.timing import STORE_LATENCY
 
@@ -65,7 +66,7 @@ class Loopback(wiring.Component):
 
         current = Signal.like(ports.i.payload)
         m.d.comb += [
-            ports.i.ready.eq(~ports.busy),
+            ports.i.ready.eq(ports.i.valid & ~ports.busy),
             ports.finished.eq(ports.busy & (current.blocks == 0)),
             ports.finished_signals.eq(
                 Cat(current.signal_load, current.signal_compute, current.signal_store)
@@ -108,7 +109,8 @@ class LoopbackAccelerator(wiring.Component):
         m = Module()
         m.submodules.shell = shell = Shell(self._config)
         loopback = Loopback(self._config)
-        m.submodules.compute = ResetInserter(shell.compute.clear)(loopback)
+        same_clock(m, "core", reset=shell.compute.clear)
+        m.submodules.compute = DomainRenamer("core")(loopback)
 
         connect(m, flipped(self.s_axi), shell.s_axi)
         connect(m, shell.m_axi, flipped(self.m_axi))

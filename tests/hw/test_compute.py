@@ -304,7 +304,7 @@ def _compare(config, state, programs, log):
         clock, offered = Clock(config), start
         for instruction in program:
             issued, written, finished = execute(state, instruction, clock, offered)
-            offered = clock.first
+            offered = clock.first + timing.INSTRUCTION_LEAST - timing.ISSUE_LATENCY
             issues.append([issued, instruction["tag"]])
             writes += written
             finishes.append([finished, instruction])

@@ -92,6 +92,8 @@ def test_counts_carry_into_each_of_their_bits():
                 for bit in range(COUNTER_BITS):
                     ctx.set(count, (1 << bit) - 1)
                     await pulse(ctx, event)
+                    assert ctx.get(count) == (1 << bit) - 1
+                    await ctx.tick()
                     assert ctx.get(count) == 1 << bit
                     await ctx.tick()
                     assert ctx.get(count) == 1 << bit

@@ -11,6 +11,7 @@ from hw.spec.config import CONFIGS
 from hw.spec.isa.encoding import LAYOUTS
 from hw.spec.isa.header import INSTRUCTION_BITS, INSTRUCTION_BYTES, Engine, Op
 from hw.spec.timing import (
+    DISPATCH_GAP,
     DISPATCH_LATENCY,
     FETCH_BUFFER_BEATS,
     FETCH_BURST_BEATS,
@@ -113,8 +114,12 @@ def test_instructions_reach_their_engines_in_order_at_the_stated_latencies(name)
             if Op(word & 15).engine == engine
         ]
         assert program.got[engine] == expected
-    assert program.first_burst == FETCH_LATENCY - 1  # the run's control took one cycle before
-    assert program.offers == [beat + DISPATCH_LATENCY for beat in program.last_beats[:-1]]
+    assert program.first_burst == FETCH_LATENCY - 2  # the run's control took two cycles before
+    expected, beats = [], INSTRUCTION_BITS // config.bus_bits
+    for beat in program.last_beats[:-1]:
+        after = expected[-1] + DISPATCH_GAP + beats if expected else 0
+        expected.append(max(beat + DISPATCH_LATENCY, after))
+    assert program.offers == expected
 
 
 def test_the_fetch_asks_for_no_more_than_it_has_room_for():

@@ -36,6 +36,7 @@ class LoadPath(wiring.Component):
         m.submodules.load, m.submodules.channel = self.load, self.channel
         wiring.connect(m, self.load.requests, self.channel.requests[Reader.LOAD])
         wiring.connect(m, self.channel.beats[Reader.LOAD], self.load.beats)
+        m.d.comb += self.channel.returned.eq(self.load.left)
         return m
 
 

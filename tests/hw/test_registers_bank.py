@@ -29,6 +29,7 @@ async def read(ctx, dut, register, bits):
     value = 0
     for word in range(-(-bits // 32)):
         ctx.set(dut.access.read_index, register // 4 + word)
+        await ctx.tick()
         value |= ctx.get(dut.access.read_data) << 32 * word
     return value
 

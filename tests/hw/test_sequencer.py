@@ -107,7 +107,7 @@ def predicted(config, offers):
     clock, offered, steps, reads = Clock(config), 0, [], []
     for instruction, wait in offers:
         at = clock.begin(instruction, offered + wait)
-        offered = at
+        offered = at + timing.INSTRUCTION_LEAST - timing.ISSUE_LATENCY  # when it was taken
         taps = list(steps_of(instruction))
         term_steps = len(taps) // instruction["terms"]
         nest = [*taps, *([None] * instruction["skip"])]

@@ -32,8 +32,11 @@ async def work(ctx, dut, engine, count, rng, log):
     """An engine that takes ``count`` instructions, and works on each for some cycles."""
     o, finished = getattr(dut.gates, f"{engine.word}_o"), dut.gates.finished[engine]
     for index in range(count):
+        while not ctx.get(o.valid):
+            await ctx.tick()
+        instruction = ctx.get(o.payload)
         ctx.set(o.ready, 1)
-        (instruction,) = await ctx.tick().sample(o.payload).until(o.valid)
+        await ctx.tick()
         ctx.set(o.ready, 0)
         log.append(("start", engine, index))
         await ctx.tick().repeat(rng.randint(1, 12))
@@ -96,10 +99,10 @@ def test_a_token_frees_the_gate_after_its_latency_and_is_gone_then():
             await put(ctx, dut.queues[Engine.STORE].i, {"wait_compute": 1, "wait_store": 1})
 
     async def compute(ctx):
-        ctx.set(gates.store_o.ready, 1)
         ctx.set(gates.signals[Engine.COMPUTE][Engine.STORE], 1)
         for cycle in range(30):
             ctx.set(gates.finished[Engine.COMPUTE], cycle == 10)
+            ctx.set(gates.store_o.ready, ctx.get(gates.store_o.valid))
             if ctx.get(gates.store_o.valid):
                 passed.append(cycle)
             stalled = cycle > 1 and cycle != 10 + TOKEN_LATENCY

@@ -31,7 +31,11 @@ WORD_BEATS = (1, 6, 7)
 def test_the_walk_names_every_word_in_order(transfers, idle, stall):
     dut = Walk()
     fields = ("buffer", "address", "words", "rows", "address_step")
-    payloads = [{name: transfer[name] for name in fields} for transfer in transfers]
+    payloads = [
+        {name: transfer[name] for name in fields}
+        | {"one_word": transfer["words"] == 1, "one_row": transfer["rows"] == 1}
+        for transfer in transfers
+    ]
     expected = [
         {
             "buffer": t["buffer"],

@@ -51,4 +51,5 @@ def test_a_mobilenet_takes_the_cycles_of_the_model(graph, config, rate):
     report = verify(design, images(graph, 1), "rtl", timing=MemoryTiming(rate=rate))
     assert report.passed, str(report)
     model = simulate_cycles(design.artifact, bytes_per_cycle=rate).cycles
-    assert abs(report.run_cycles[0] - model) <= model // 10_000
+    # A burst of a load knows the writes of no instruction that starts after it.
+    assert abs(report.run_cycles[0] - model) <= model // 3_000
