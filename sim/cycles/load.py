@@ -13,7 +13,7 @@ MOVE_LATENCY = LOAD_ADDRESS_LATENCY - CUT_LATENCY - 2
 
 
 @dataclass
-class Run:
+class RunBursts:
     """Beats of a run's bursts; of the first run of a transfer, when that was taken."""
 
     bursts: deque[tuple[int, int, bool]]  # beats, index of the transfer, whether it is its last
@@ -24,7 +24,7 @@ class LoadRuns:
     """One transfer waits, one gives its runs, one run waits to be cut, and one is cut."""
 
     def __init__(self):
-        self._runs: list[Run] = []
+        self._runs: list[RunBursts] = []
         self._accepted: list[int] = []  # when each run left the generator for the splitter
         self._begun: list[int] = []  # when the splitter began with each
         self._bursts: deque[tuple[int, int, bool]] = deque()  # left of the run that is cut
@@ -47,7 +47,7 @@ class LoadRuns:
             ends = number == len(runs) - 1
             each = deque((beats, index, False) for beats in bursts)
             each[-1] = (*each[-1][:2], ends)
-            self._runs.append(Run(each, None if number else when))
+            self._runs.append(RunBursts(each, None if number else when))
 
     def ask(self) -> int:
         """When the next burst can be on AR."""
