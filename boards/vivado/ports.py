@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass
 
-# Verilog as Amaranth writes it: one port per line, attributes on lines before it.
+# One port per line, attributes on lines before it: in the module's head, as our top module has it,
+# or behind it, as Amaranth writes it.
 _MODULE = re.compile(r"^module (?P<name>\w+) ?\(", re.MULTILINE)
 _PORT = re.compile(
     r"(?P<attributes>(?:^ +\(\* .*? \*\)\n)*)"
-    r"^ +(?P<direction>input|output) (?:\[(?P<high>\d+):0\] )?(?P<name>\w+);$",
+    r"^ +(?P<direction>input|output) (?:wire )?(?:\[(?P<high>\d+):0\] )?(?P<name>\w+)[;,]?$",
     re.MULTILINE,
 )
 _ATTRIBUTE = re.compile(r'\(\* (?P<name>\w+) = "(?P<value>.*?)" \*\)')

@@ -11,7 +11,7 @@ from boards.vivado.project import Project
 from boards.vivado.recorder import Recorder
 from boards.vivado.reports import TIMING, UTILIZATION
 from boards.zynqmp.clock import divisor
-from boards.zynqmp.facts import HP_WIDTHS, REGISTERS_WINDOW, Facts
+from boards.zynqmp.facts import HP_WIDTHS, HPM_BITS, REGISTERS_WINDOW, Facts
 from boards.zynqmp.processing_system import BLOCK, VLNV, memory_segments
 
 SCRIPT = "vivado/build.tcl"
@@ -90,6 +90,12 @@ def _processing_system(cell: Cell, facts: Facts) -> Iterator[str]:
     clock, pll_mhz = cell.values["PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ"], facts.iopll_mhz.value
     if divisor(facts, float(clock)) is None:
         yield f"{cell.name} cannot make {clock} MHz of {pll_mhz} MHz by a whole divisor"
+    width = cell.values["PSU__MAXIGP0__DATA_WIDTH"]
+    if int(width) != HPM_BITS:
+        yield (
+            f"{cell.name} has a HPM0 of {width} bits, but boot images leave it at {HPM_BITS}; set "
+            f"PSU__MAXIGP0__DATA_WIDTH {HPM_BITS}"
+        )
     for name, value in cell.values.items():
         if name.endswith("__DATA_WIDTH") and int(value) not in HP_WIDTHS.value:
             yield f"{cell.name} has a port of {value} bits ({name}); it can have 32, 64 or 128"

@@ -94,6 +94,16 @@ HP_PORTS = Fact(4, "PG201: S_AXI_HP0_FPD to S_AXI_HP3_FPD, in parameters S_AXI_G
 HP_WIDTHS = Fact((32, 64, 128), "PG201 3.5 and UG1085 2.4: 32, 64 or 128 bits")
 # GIC numbers of pl_ps_irq0[0] to [7].
 INTERRUPTS = Fact(tuple(range(121, 129)), "PG201 3.4, Table: Interrupt Map")
+SHARED_INTERRUPTS = 32  # of the GIC, from which device trees count those of peripherals
+# What a device tree says of the ports' widths to the kernel, which writes it to the AXI FIFO
+# interfaces: of registers 2n and 2n + 1 for port n, by bits, and of register 14 for both HPM ports,
+# 128 bits each, which is what they are after a reset and in what generic boot images leave behind.
+AFI_BINDING = "Linux, Documentation/devicetree/bindings/fpga/xlnx,afi-fpga (linux-fpga list)"
+AFI_WIDTHS = Fact({128: 0, 64: 1, 32: 2}, AFI_BINDING)
+HPM_WIDTHS = Fact(0xA00, f"{AFI_BINDING}; public overlays for boards of this family")
+HPM_BITS = 128
+PL_CLOCK = Fact(71, "Linux, dt-bindings/clock/xlnx-zynqmp-clk.h: PL0_REF")
+PL_RESET = Fact(116, "Linux, dt-bindings/reset/xlnx-zynqmp-resets.h: ZYNQMP_RESET_PS_PL0")
 PL_CLOCK_DIVISORS = Fact(63, "UG1087, PL0_REF_CTRL: DIVISOR0 and DIVISOR1 of 6 bits each")
 # In DS925, Clock Buffers and Networks: FMAX of BUFG at speed grade -2, by VCCINT in volts.
 MOST_MHZ = {

@@ -8,6 +8,7 @@ from string import Template
 
 from boards.zynqmp.clock import divisor
 from boards.zynqmp.facts import INTERRUPTS, REGISTERS_WINDOW, Facts
+from boards.zynqmp.overlay import overlay
 from hw.spec.config import SvpeConfig
 from hw.spec.registers import WINDOW_BYTES
 from hw.spec.resources import Cells, estimate, total, usable
@@ -40,6 +41,7 @@ def files(
         "settings.tcl": _settings(facts, config, synthesis_files(built), cores, clock_mhz),
         "README.md": _readme(facts, config, cores, clock_mhz),
         "project.tcl": _project(facts),
+        "qnn.dtso": overlay(facts, config, tuple(map(registers_base, range(cores))), clock_mhz),
         **{name: (HERE / name).read_text() for name in COPIED},
     }
     resources = (

@@ -19,7 +19,8 @@ def top() -> str:
     ports += [(way, bits, f"{bus}_{name}") for bus in BUSES for way, bits, name in PORTS[bus]]
     lines = [f"module qnn_accelerator({', '.join(name for *_, name in ports)});"]
     for way, bits, name in ports:
-        lines.append(f"  {way} {f'[{bits - 1}:0] ' if bits > 1 else ''}{name};")
+        width = f"[{bits - 1}:0] " if bits > 1 else ""
+        lines += [f"  {way} {width}{name};", f"  wire {width}{name};"]
     lines += ["  qnn_pe  one (", "    .clk(clk)", "  );", "endmodule", ""]
     return annotated("\n".join(lines), "qnn_accelerator")
 

@@ -8,7 +8,7 @@ from hw.spec.verilog_files import TOP
 from hw.verilog import verilog
 
 DECLARATION = re.compile(
-    r"(?P<before>(?:^  \(\* .* \*\)\n)*)^  (?:input|output) .*?(?P<port>\w+);$", re.MULTILINE
+    r"(?P<before>(?:^  \(\* .* \*\)\n)*)^  (?:input|output) wire .*?(?P<port>\w+),?$", re.MULTILINE
 )
 BUS = "xilinx.com:interface:aximm:1.0"
 ADDRESS = ("ADDR", "PROT", "READY", "VALID")
@@ -44,7 +44,8 @@ def expected():
 
 def declared(text):
     """Port to its attributes, of the top module in ``text``."""
-    module = text[text.index(f"module {TOP}(") : text.index("endmodule")]
+    start = text.index(f"module {TOP} (")
+    module = text[start : text.index(");", start)]
     return {
         found["port"]: dict(re.findall(r'\(\* (\w+) = "(.*)" \*\)', found["before"]))
         for found in DECLARATION.finditer(module)
@@ -69,16 +70,24 @@ def test_clock_reset_and_interrupt_say_what_they_are(ports):
         "clk": "XIL_INTERFACENAME clk, ASSOCIATED_BUSIF m_axi:s_axi, ASSOCIATED_RESET rst",
         "rst": "XIL_INTERFACENAME rst, POLARITY ACTIVE_HIGH",
         "irq": "XIL_INTERFACENAME irq, SENSITIVITY LEVEL_HIGH",
-        "m_axi_awaddr": "XIL_INTERFACENAME m_axi, PROTOCOL AXI4",
-        "s_axi_awaddr": "XIL_INTERFACENAME s_axi, PROTOCOL AXI4LITE",
+        "m_axi_awaddr": (
+            "XIL_INTERFACENAME m_axi, PROTOCOL AXI4, MAX_BURST_LENGTH 64, NUM_READ_OUTSTANDING 16, "
+            "NUM_READ_THREADS 2, NUM_WRITE_OUTSTANDING 4, NUM_WRITE_THREADS 1, "
+            "SUPPORTS_NARROW_BURST 0"
+        ),
+        "s_axi_awaddr": (
+            "XIL_INTERFACENAME s_axi, PROTOCOL AXI4LITE, MAX_BURST_LENGTH 1, "
+            "NUM_READ_OUTSTANDING 1, NUM_WRITE_OUTSTANDING 1, SUPPORTS_NARROW_BURST 0"
+        ),
     }
 
 
 def test_ports_of_other_modules_stay_as_they_are():
-    text = (
-        f"module {TOP}(clk);\n  input clk;\nendmodule\nmodule part(clk);\n  input clk;\nendmodule\n"
-    )
-    assert annotated(text, TOP).count("X_INTERFACE_INFO") == 1
+    part = "module part(clk);\n  input clk;\n  wire clk;\nendmodule\n"
+    own = f"module {TOP}(rst, clk);\n  input clk;\n  wire clk;\n  input rst;\n  wire rst;\n"
+    text = annotated(f"{own}  wire [1:0] x;\nendmodule\n{part}", TOP)
+    assert text.endswith(f"\n);\n  wire [1:0] x;\nendmodule\n{part}")
+    assert list(declared(text)) == ["clk", "rst"]
 
 
 def test_a_port_of_no_interface_is_refused():

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -32,9 +33,14 @@ def test_verilog_is_the_same_bytes_in_each_process():
 
 def test_ports_are_those_that_packagers_recognise():
     text = verilog(CONFIGS["test"])[f"{TOP}.v"]
-    start = text.index(f"module {TOP}(")
-    ports = text[start : text.index(");", start)].replace("\n", " ").partition("(")[2]
-    assert sorted(port.strip() for port in ports.split(",")) == sorted(
+    start = text.index(f"module {TOP} (")
+    head = text[start : text.index(");", start)]
+    # Each is declared once, in the head.
+    ports = re.findall(r"^  (?:input|output) wire (?:\[\d+:0\] )?(\w+),?$", head, re.MULTILINE)
+    assert not re.findall(
+        r"^  (?:input|output)\b", text[start + len(head) :].partition("endmodule")[0]
+    )
+    assert sorted(ports) == sorted(
         [
             "clk",
             "rst",

@@ -42,7 +42,7 @@ def in_rtl(built, count, rate=None):
     assert report.passed, str(report)
     model = simulate_cycles(built.artifact, bytes_per_cycle=rate).cycles
     # The model knows no result that comes while a burst that it already sent waits for a bank.
-    assert abs(report.run_cycles[0] - model) <= max(2, model // 1000)
+    assert abs(report.run_cycles[0] - model) <= max(2, model // 500)
 
 
 @pytest.mark.rtl

@@ -27,7 +27,7 @@ IDENTITY = ("qnn", "ip", TOP, "1.0")
 VIEWS = {"simulation": simulation_files, "synthesis": synthesis_files}  # and what each takes
 HEADER = "driver/qnn_accelerator.h"
 REGISTERS, MEMORY = "registers", "memory"  # names of the memory map and the address space
-_PORT = re.compile(r"^  (?P<way>input|output) (?:\[(?P<left>\d+):0\] )?(?P<name>\w+);$", re.M)
+_PORT = re.compile(r"^  (?P<way>input|output) wire (?:\[(?P<left>\d+):0\] )?(?P<name>\w+),?$", re.M)
 
 
 class TopPort(NamedTuple):
@@ -40,7 +40,7 @@ class TopPort(NamedTuple):
 
 def ports_of(verilog: str) -> list[TopPort]:
     """The ports that the text of the top module declares, in alphabetical order."""
-    body = verilog.partition(f"module {TOP}(")[2].partition("endmodule")[0]
+    body = verilog.partition(f"module {TOP} (")[2].partition("endmodule")[0]
     return sorted(
         TopPort(port["name"], port["way"].removesuffix("put"), int(port["left"] or 0) + 1)
         for port in _PORT.finditer(body)
@@ -73,16 +73,16 @@ def component(config: SvpeConfig, built: Mapping[str, bytes]) -> bytes:
 
 def _interfaces(root, ports):
     interfaces = _add(root, "busInterfaces")
-    for bus, protocol in BUSES.items():
+    for bus, parameters in BUSES.items():
         names = [port.name for port in ports if port.name.startswith(f"{bus}_")]
         mine = {name: name.removeprefix(f"{bus}_").upper() for name in names}
         entry = _interface(interfaces, bus, BUS, mine)
         # The one that the host writes registers on, and the one that reads and writes memory.
-        if protocol == "AXI4LITE":
+        if parameters["PROTOCOL"] == "AXI4LITE":
             _add(_add(entry, "slave"), "memoryMapRef", memoryMapRef=REGISTERS)
         else:
             _add(_add(entry, "master"), "addressSpaceRef", addressSpaceRef=MEMORY)
-        _parameters(entry, bus, {"PROTOCOL": protocol})
+        _parameters(entry, bus, parameters)
     for port, (kind, logical, words) in SIGNALS.items():
         entry = _interface(interfaces, port, f"xilinx.com:signal:{kind}:1.0", {port: logical})
         _add(entry, "master" if kind == "interrupt" else "slave")

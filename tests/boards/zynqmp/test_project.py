@@ -310,6 +310,16 @@ def test_high_memory_is_enabled_where_there_is_some_and_only_there(board):
     ]
 
 
+def test_a_port_of_registers_that_boot_images_make_wider_is_found(board):
+    files = build(board, cores=1)
+    width = "PSU__MAXIGP0__DATA_WIDTH"
+    assert f"{width} 128 " in files[PROJECT]
+    files[PROJECT] = files[PROJECT].replace(f"{width} 128", f"{width} 32")
+    assert board.findings(files) == [
+        f"vivado: ps has a HPM0 of 32 bits, but boot images leave it at 128; set {width} 128"
+    ]
+
+
 def test_an_address_of_memory_that_the_board_has_not_is_found():
     board = named("zcu104")
     files = build(board, cores=1)
