@@ -3,10 +3,9 @@
 import re
 from collections import Counter
 
-from qnn.eda.longest_path import OUTPUTS
+from qnn.eda.timing.kinds import is_clock, is_output
 
-CLOCKS = re.compile(r"C|W?CLK\w*|clk|\w*_clk")  # pins whose nets are the device's clock trees
-MEMORY_OUTPUTS = re.compile(r"[SD]PO|DO\w*|DOUT\w*|CASDO\w*")
+CLOCK_PORT = re.compile(r"clk|\w+_clk")  # of a submodule
 
 
 def most_loads(netlist: dict, top: str) -> tuple[str, int]:
@@ -18,17 +17,17 @@ def most_loads(netlist: dict, top: str) -> tuple[str, int]:
     for cell in netlist["modules"][top]["cells"].values():
         ports = netlist["modules"].get(cell["type"], {}).get("ports", {})
         for pin, bits in cell["connections"].items():
-            if not CLOCKS.fullmatch(pin) and not _drives(ports, pin):
+            if _loads(ports, pin):
                 loads.update(bit for bit in bits if isinstance(bit, int))
     bit, count = max(loads.items(), key=lambda item: item[1], default=(None, 0))
     return _name(netlist["modules"][top], bit), count
 
 
-def _drives(ports, pin):
-    """Whether a pin is an output: of a submodule by its ports, of a cell by its name."""
+def _loads(ports, pin):
+    """Whether a pin is an input for data: of a submodule by its ports, of a cell by its name."""
     if ports:
-        return ports[pin]["direction"] == "output"
-    return pin in OUTPUTS or bool(MEMORY_OUTPUTS.fullmatch(pin))
+        return ports[pin]["direction"] == "input" and not CLOCK_PORT.fullmatch(pin)
+    return not is_output(pin) and not is_clock(pin)
 
 
 def _name(module, bit):
