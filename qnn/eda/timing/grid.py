@@ -10,6 +10,7 @@ import numpy as np
 from qnn.errors import ToolError
 
 FILE = Path(__file__).parent / "data" / "xczu9eg.json"
+COLUMN = 2.5  # rows that nets are as long over as over a column, by the model of nets
 FULLEST = 0.9  # share of a region's block memories and DSP blocks that a design may take
 
 

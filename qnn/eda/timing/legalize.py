@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from qnn.eda.timing.clusters import LANES, Cluster
-from qnn.eda.timing.grid import Grid
+from qnn.eda.timing.grid import COLUMN, Grid
 from qnn.eda.timing.placement import CellPlacement
 from qnn.eda.timing.slices import Slices
 from qnn.errors import ToolError
@@ -136,5 +136,5 @@ def _spiral(width, height):
     """All steps in a rectangle, by their length."""
     x, y = np.meshgrid(np.arange(1 - width, width), np.arange(1 - height, height))
     steps = np.stack([x.ravel(), y.ravel()], axis=1)
-    order = np.argsort(np.abs(steps).sum(1), kind="stable")
+    order = np.argsort(np.abs(steps) @ (COLUMN, 1.0), kind="stable")
     return [tuple(step) for step in steps[order].tolist()]

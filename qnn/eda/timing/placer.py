@@ -24,7 +24,7 @@ from qnn.eda.timing.slices import Slices
 
 ROUNDS = 24  # of the global placement; lengths fall by less than 1 % in later ones
 FILL = 0.75  # share of a region's slices: what a device is filled to
-CLOCKED_WEIGHT = 4.0  # how much harder the most critical net pulls than one with time left
+CLOCKED_WEIGHT = 10.0  # how much harder the most critical net pulls than one with time left
 SHARPNESS = 4  # power of a net's criticality in its weight
 PARTS = 4  # of progress: global placement is the first half, then legal places, then moves
 Criticality = Callable[[CellPlacement], tuple[np.ndarray, float]]

@@ -12,6 +12,9 @@ import numpy as np
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import cg
 
+from qnn.eda.timing.grid import COLUMN
+
+UNITS = (COLUMN, 1.0)  # what a step along each axis weighs
 NEAREST = 1.0  # slices; nets that are shorter pull no harder
 LARGEST = 400  # readers; nets of more are spread over everything, and would only pull together
 FIRST_PULL, GROWTH = 0.05, 1.27  # of spread places; a net of two pins pulls with 2 over its length
@@ -52,7 +55,7 @@ class Springs:
         count = last - first + 1
         of = np.repeat(np.arange(len(first)), count)
         low, high = order[first][of], order[last][of]
-        share = weight[net] * 2 / np.maximum(count - 1, 1)[of]
+        share = UNITS[axis] * weight[net] * 2 / np.maximum(count - 1, 1)[of]
         # Every pin to both ends, and the ends to one another once.
         own, begins, ends = np.arange(len(net)), first[of], last[of]
         inner = (own != begins) & (own != ends)
@@ -107,7 +110,7 @@ def spread(
         # Boxes of two slices are as fine as legal places can be.
         if count.max(initial=0) <= 4 or size.max(initial=0) < 2:
             break
-        axis = (size[:, 1] > size[:, 0]).astype(int)
+        axis = (size[:, 1] > COLUMN * size[:, 0]).astype(int)
         along = at[np.arange(len(at)), axis]
         order = np.lexsort((along, part))
         begins = np.r_[0, np.cumsum(count)[:-1]]

@@ -9,13 +9,14 @@ from collections.abc import Callable
 import numpy as np
 
 from qnn.eda.timing.clusters import Cluster
+from qnn.eda.timing.grid import COLUMN
 from qnn.eda.timing.legalize import Legalizer
 from qnn.eda.timing.netlist import CONSTANTS, Netlist
 from qnn.eda.timing.placement import CellPlacement
 
-PASSES = 24  # further ones gain less than 1 %
-NEAR = (0.8, 0.9, 0.95)  # of the longest path: what is on one as long moves, by turns
-SHARE = 0.7  # of those that move in a pass, chosen at random: not all try the same at once
+PASSES = 48  # further ones gain less than 1 %
+NEAR = (0.9, 0.95, 0.98)  # of the longest path: what is on one as long moves, by turns
+MOST_SHARE, LEAST_SHARE = 0.7, 0.02  # of those that move in a pass, chosen at random
 SHARPNESS = 8  # power of a net's criticality that is its weight
 SEARCHED = 240  # slices around the best place, some 11 each way
 MOST = 4000  # clusters of a pass, those on the longest paths
@@ -57,24 +58,28 @@ class Refiner:
         criticality : (pins,) how critical each is, and a cost that falls with the longest paths
         """
         critical, best = criticality(self._placement)
+        share = MOST_SHARE
         for number in range(PASSES):
             kept = self._placement.copy(), self._legal.slices.copy()
-            self._pass(critical, NEAR[number % len(NEAR)], generator)
+            self._pass(critical, NEAR[number % len(NEAR)], share, generator)
             now, cost = criticality(self._placement)
             if cost < best:
                 critical, best = now, cost
+                share = min(2 * share, MOST_SHARE)
             else:
+                # Moves that are good alone may be bad together: fewer at once.
+                share = max(share / 2, LEAST_SHARE)
                 self._placement.restore(kept[0])
                 self._legal.slices.restore(kept[1])
             progress(number + 1, PASSES)
 
-    def _pass(self, critical, near, generator):
+    def _pass(self, critical, near, share, generator):
         netlist = self._netlist
         # The worst first, as they take the best places.
         hot = np.flatnonzero(critical >= near)
         hot = hot[np.argsort(-critical[hot], kind="stable")]
         seen = set()
-        for pin, lucky in zip(hot, generator.random(len(hot)) < SHARE, strict=True):
+        for pin, lucky in zip(hot, generator.random(len(hot)) < share, strict=True):
             cell = int(netlist.pin_cell[pin])
             number = int(self._owner[cell])
             if number < 0 or self._clusters[number].site not in ("slice", "port"):
@@ -170,4 +175,4 @@ def _median(values, weight):
 
 
 def _cost(at, place, weight):
-    return float((np.abs(at - place).sum(1) * weight).sum())
+    return float((np.abs(at - place) @ (COLUMN, 1.0)) @ weight)
