@@ -166,11 +166,16 @@ def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]
     from rich.console import Console
     from rich.table import Table
 
+    class Pipe(Console):
+        def on_broken_pipe(self):
+            # As for all other output: rich would end the process with a code of its own.
+            raise
+
     table = Table(*header, title=title, title_justify="left", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     # Without highlighting: colours of numbers mean nothing here.
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
+    Pipe(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
 
 
 @contextmanager

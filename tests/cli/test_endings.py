@@ -272,10 +272,11 @@ def test_a_full_disk_behind_the_output_is_a_refusal(arguments):
     )
 
 
-def test_a_reader_that_leaves_is_no_error():
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor"]])  # text, and a table
+def test_a_reader_that_leaves_is_no_error(arguments):
     reader, writer = os.pipe()
     os.close(reader)
-    done = run(["--help"], stdout=writer, capture_output=False, stderr=subprocess.PIPE)
+    done = run(arguments, stdout=writer, capture_output=False, stderr=subprocess.PIPE)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
 
