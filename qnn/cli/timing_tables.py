@@ -17,7 +17,7 @@ WIDEST = 30  # characters of the longest bar
 
 
 class SpeedGrade(StrEnum):
-    """The speed grade of the device; the ZCU102 has a 2."""
+    """The speed grade of the device."""
 
     ONE = "1"
     TWO = "2"

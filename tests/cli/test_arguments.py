@@ -227,7 +227,7 @@ CASES = [
     (["run", "build"], 2, "Missing option '--device'"),
     *outputs("synth", "build"),
     *outputs("synth", "build", option="--plot", suffix=".png"),
-    (["synth", "build", "--timing", "--board", "ulx3s"], 2, "'--timing'"),
+    (["synth", "build", "--timing", "--board", boards.reference("ecp5").name], 2, "'--timing'"),
     (["synth", "build", "--timing", "--speed-grade", "-2"], 2, "'--speed-grade'"),
     (["synth", "build", "--board", "de10"], 2, ONE_OF_BOARDS),
     (["synth", "build", "--part", "all"], 2, "'--part'"),

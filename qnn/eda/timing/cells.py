@@ -50,7 +50,7 @@ class CellTables:
     arcs: tuple[tuple[str, str, str, float, str], ...]
 
 
-class Cells:
+class CellDelays:
     """Delays of cells in a speed grade.
 
     Parameters
@@ -66,7 +66,7 @@ class Cells:
             self._ns[kind, "I", "O"] = mean
 
     @classmethod
-    def load(cls, speed_grade: str) -> "Cells":
+    def load(cls, speed_grade: str) -> "CellDelays":
         """The tables that this package holds, for '-1' or '-2'."""
         check_grade(speed_grade)
         return cls(_tables(speed_grade))

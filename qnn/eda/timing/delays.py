@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from qnn.eda.timing.cells import Cells
+from qnn.eda.timing.cells import CellDelays
 from qnn.eda.timing.kinds import BLOCK_MEMORY, CHAIN, LUT, LUT_MEMORY, MULTIPLEXER, SHIFT_REGISTER
 from qnn.eda.timing.netlist import PORT
 from qnn.eda.timing.nets import Nets
@@ -34,7 +34,7 @@ class Delays:
 
     def __init__(self, timed: Timed, speed_grade: str):
         self.timed = timed
-        self.cells, self.nets = Cells.load(speed_grade), Nets.load(speed_grade)
+        self.cells, self.nets = CellDelays.load(speed_grade), Nets.load(speed_grade)
         netlist, graph = timed.netlist, timed.graph
         count = timed.cell_arcs
         self.cell = self._arcs(graph.start[:count], graph.end[:count])

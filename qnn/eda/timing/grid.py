@@ -34,7 +34,7 @@ class Grid:
 
     @staticmethod
     def load() -> "Grid":
-        """The grid of the ZCU102's device."""
+        """The grid of the device that the analysis places netlists on."""
         held = json.loads(FILE.read_text())
         return Grid(
             held["device"],

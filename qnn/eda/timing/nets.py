@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from qnn.eda.timing.cells import Cells
+from qnn.eda.timing.cells import CellDelays
 from qnn.eda.timing.pins import CHAINS, DIRECT, PinKind
 from qnn.fields import typed
 
@@ -113,7 +113,7 @@ class Nets:
 
         No public table has nets of -2: they are taken to be faster than in -1 as cells are.
         """
-        ratio = Cells.load(speed_grade).tables.ratio_of_2_to_1
+        ratio = CellDelays.load(speed_grade).tables.ratio_of_2_to_1
         return cls(_model(), ratio if speed_grade == "-2" else 1.0)
 
     def delay(self, dx, dy, fan_out, source, sink, direct=None):

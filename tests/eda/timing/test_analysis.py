@@ -7,7 +7,7 @@ import pytest
 
 from qnn.eda.timing import cells as tables
 from qnn.eda.timing.analysis import UNCERTAINTY_NS, Analysis, criticality
-from qnn.eda.timing.cells import Cells
+from qnn.eda.timing.cells import CellDelays
 from qnn.eda.timing.delays import Delays
 from qnn.eda.timing.flow import analyse
 from qnn.eda.timing.netlist import read_netlist
@@ -18,7 +18,7 @@ from qnn.eda.timing.timed import timed
 from tests.eda.timing.written import Written, design, drawn
 
 GRADE = "-1"
-CELLS, NETS = Cells.load(GRADE), Nets.load(GRADE)
+CELLS, NETS = CellDelays.load(GRADE), Nets.load(GRADE)
 
 
 def wire(dx, dy, fan_out, source, sink, direct=False):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from qnn.eda.timing import make_cells
-from qnn.eda.timing.cells import CHECK, Cells
+from qnn.eda.timing.cells import CHECK, CellDelays
 from qnn.eda.timing.paths import read_paths
 from qnn.errors import ArgumentError
 
@@ -13,11 +13,11 @@ GRADES = ("-1", "-2")
 
 @pytest.fixture(params=GRADES)
 def cells(request):
-    return Cells.load(request.param)
+    return CellDelays.load(request.param)
 
 
 def arcs(grade):
-    return {tuple(arc[:3]): arc[3] for arc in Cells.load(grade).tables.arcs}
+    return {tuple(arc[:3]): arc[3] for arc in CellDelays.load(grade).tables.arcs}
 
 
 def test_both_grades_have_the_same_arcs():
@@ -88,7 +88,7 @@ def test_what_a_clock_drives_has_a_delay(cells, cell, pin):
 
 
 def test_refusals_name_what_is_asked():
-    cells = Cells.load("-1")
+    cells = CellDelays.load("-1")
     with pytest.raises(ArgumentError) as refused:
         cells.arc("CARRY8", "S[5]", "O[2]")
     assert str(refused.value) == (
@@ -101,7 +101,7 @@ def test_refusals_name_what_is_asked():
         "timing knows cells of UltraScale+, as LUT6 or CARRY8, not 'TRELLIS_FF'; synthesise for it"
     )
     with pytest.raises(ArgumentError) as refused:
-        Cells.load("-3")
+        CellDelays.load("-3")
     assert str(refused.value) == (
         "speed grade needs to be one of -1, -2, not '-3'; take the one of your device"
     )
