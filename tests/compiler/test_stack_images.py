@@ -166,3 +166,11 @@ def test_a_batch_in_rtl_takes_the_cycles_of_the_model(name):
     assert report.passed, str(report)
     model = simulate_cycles(design.artifact).cycles
     assert np.all(np.abs(np.array(report.run_cycles) - model) <= max(2, model // 100))
+
+
+def test_one_value_for_several_pixels_of_a_row_stays_with_its_image():
+    net = Exercise(TEST, 1)
+    x, one = (net.input(f"x{n}", (8, 1, n), signed=True) for n in (3, 1))
+    graph = net.graph(net.conv("c", x, 8, POINT, skip=one))
+    report = verify(qnn.compile(graph, TEST, 2), images(graph, 2), "functional")
+    assert report.passed, str(report)

@@ -160,8 +160,11 @@ class Operator(ABC):
         None: a result would not be computed from the rows of its own image alone.
         """
         channels, height, width = self.shape
-        # What all rows of an image share would have to be another row for each image.
-        if any(source.shape[1] != height for source in sources):
+        # What all rows, or all pixels, of an image share would have to be another for each image.
+        if any(
+            source.shape[1] != height or source.shape[1:] == (1, 1) != (height, width)
+            for source in sources
+        ):
             return None
         return replace(self, shape=(channels, images * height, width))
 
