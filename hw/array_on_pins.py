@@ -36,7 +36,7 @@ class ArrayOnPins(wiring.Component):
             m.d.comb += operand.eq(held[start : start + len(operand)])
             start += len(operand)
 
-        bits = Cat(array.sums)
+        bits = Cat(*(Cat(sums) for sums in array.sums))
         while len(bits) > 1:
             joined = Signal(-(-len(bits) // WAY))
             m.d.sync += joined.eq(Cat(bits[n : n + WAY].xor() for n in range(0, len(bits), WAY)))

@@ -32,14 +32,14 @@ class Bypass(wiring.Component):
     Members
     -------
     step : In(EdgeStep), words : In(feature_bits).array(columns)
-        Column c's word comes ``columns - 1 - c`` cycles after its step.
+        Column c's word comes ``turns - 1 - c // epilogue_words`` cycles after its step.
     read : In(BypassRead)
         Elements in the order of ``Tiles``.
-    skips : Out(signed(activation_bits)).array(rows)
-        Row r's operand, ``SKIP_STAGES + RESULT_STAGES + r`` cycles after its element; 0 if the
-        element has none.
-    maximum : Out(feature_bits)
-        The word, ``write_latency - hold_latency + 1`` cycles after its element.
+    skips : Out(signed(activation_bits)).array(epilogue_words, rows)
+        Row r's operand of each column, ``SKIP_STAGES + RESULT_STAGES + r`` cycles after its
+        element; 0 if the element has none.
+    maxima : Out(feature_bits).array(epilogue_words)
+        The words, ``write_latency - hold_latency + 1`` cycles after their element.
     """
 
     def __init__(self, config):
@@ -49,8 +49,10 @@ class Bypass(wiring.Component):
                 "step": In(EdgeStep),
                 "words": In(config.feature_bits).array(config.columns),
                 "read": In(BypassRead),
-                "skips": Out(signed(config.activation_bits)).array(config.rows),
-                "maximum": Out(config.feature_bits),
+                "skips": Out(signed(config.activation_bits)).array(
+                    config.epilogue_words, config.rows
+                ),
+                "maxima": Out(config.feature_bits).array(config.epilogue_words),
             }
         )
 
@@ -58,7 +60,7 @@ class Bypass(wiring.Component):
         m = Module()
         config = self._config
         words = memory.Memory(
-            shape=config.feature_bits,
+            shape=config.epilogue_words * config.feature_bits,
             depth=bypass_depth(config),
             init=[],
             attrs={"ram_style": "block"},  # LUTs are what a device runs out of
@@ -71,55 +73,63 @@ class Bypass(wiring.Component):
         m.d.sync += write.addr.eq(write.addr + write.en)
 
         read = self.read
-        # Column c's word was written c-th from the end, since the last column comes first.
+        # Turn n's words were written n-th from the end, since the last columns come first.
         start, address = Signal.like(write.addr), Signal.like(write.addr, name="address")
-        m.d.sync += address.eq(start + (config.columns - 1) - read.column)
+        m.d.sync += address.eq(start + (config.turns - 1) - read.turn)
         with m.If(read.valid & read.last):
-            m.d.sync += start.eq(start + config.columns)
+            m.d.sync += start.eq(start + config.turns)
         late = write_latency(config) - hold_latency(config) - 1
         m.d.comb += [
             skip.addr.eq(delay(m, address, RESULT_STAGES - 1, name="skip_address")),
             skip.en.eq(1),
             maximum.addr.eq(delay(m, address, late, name="maximum_address")),
             maximum.en.eq(1),
-            self.maximum.eq(maximum.data),
+        ]
+        m.d.comb += [
+            own.eq(maximum.data.word_select(n, config.feature_bits))
+            for n, own in enumerate(self.maxima)
         ]
         self._give_skips(m, skip.data)
 
         return m
 
     def _write(self, m, write):
-        """Column after column of the tile, the last first."""
-        columns = self._config.columns
-        index, active = Signal(range(columns)), Signal(name="active")
+        """Turn after turn of the tile, the last first."""
+        turns, words = self._config.turns, self._config.epilogue_words
+        index, active = Signal(range(turns)), Signal(name="active")
         with m.If(self.step.last):
             m.d.sync += [active.eq(1), index.eq(0)]
-        with m.Elif(index == columns - 1):
+        with m.Elif(index == turns - 1):
             m.d.sync += active.eq(0)
         with m.Else():
             m.d.sync += index.eq(index + 1)
 
-        maxima = once(m.submodules, "maxima", MAXIMA, Maxima, self._config)
+        found = []
+        for number in range(words):
+            maxima = once(m.submodules, f"maxima_{number}", MAXIMA, Maxima, self._config)
+            own = (self.words[n] for n in range(number, self._config.columns, words))
+            m.d.comb += [maxima.load.eq(self.step.load), maxima.index.eq(index)]
+            m.d.comb += [to.eq(word) for to, word in zip(maxima.words, own, strict=True)]
+            found.append(maxima.o)
         wait = pick_stages(self._config)
         m.d.comb += [
-            maxima.load.eq(self.step.load),
-            maxima.index.eq(index),
             write.en.eq(delay(m, active, wait, name="active", reset_less=False)),
-            write.data.eq(maxima.o),
+            write.data.eq(Cat(found)),
         ]
-        m.d.comb += [own.eq(word) for own, word in zip(maxima.words, self.words, strict=True)]
 
-    def _give_skips(self, m, word):
+    def _give_skips(self, m, words):
         """Choose the group of lanes, and hand each row its own when its turn comes."""
         config = self._config
         wait = RESULT_STAGES + SKIP_STAGES - 1  # of the element's read, for the data
         skip = delay(m, self.read.skip, wait, name="skip")
         part = delay(m, self.read.part, wait, name="part")
         part_bits = config.rows * config.activation_bits
-        parts = Array(word[n * part_bits : (n + 1) * part_bits] for n in range(config.parts))
-        lanes = Signal(part_bits, reset_less=True)
-        # Cleared, and not left out: an element without a skip adds zero in the same adder.
-        m.d.sync += lanes.eq(Mux(skip, parts[part], 0))
-        for row, lane in enumerate(self.skips):
-            own = lanes.word_select(row, config.activation_bits)
-            m.d.comb += lane.eq(delay(m, own, row, name=f"lane_{row}"))
+        for number, skips in enumerate(self.skips):
+            word = words.word_select(number, config.feature_bits)
+            parts = Array(word[n * part_bits : (n + 1) * part_bits] for n in range(config.parts))
+            lanes = Signal(part_bits, name=f"lanes_{number}", reset_less=True)
+            # Cleared, and not left out: an element without a skip adds zero in the same adder.
+            m.d.sync += lanes.eq(Mux(skip, parts[part], 0))
+            for row, lane in enumerate(skips):
+                own = lanes.word_select(row, config.activation_bits)
+                m.d.comb += lane.eq(delay(m, own, row, name=f"lane_{number}_{row}"))

@@ -58,12 +58,13 @@ class Compute(wiring.Component):
     issue : Out(1), issue_tag : Out(16)
         For traces: the first step of an instruction issues.
     write_valid, write_address, write_part, write_all, write_data, write_pass, write_tag : Out
-        For traces: the epilogue writes a word, or its lanes ``[part * rows, (part + 1) * rows)``;
-        a part's lanes stand in every part of ``write_data``.
+        For traces: the epilogue writes words, or their lanes ``[part * rows, (part + 1) * rows)``;
+        a part's lanes stand in every part of ``write_data``. Of ``epilogue_words`` words side by
+        side, ``write_valid`` has a bit for each.
     """
 
     def __init__(self, config):
-        self._config = config
+        self._config, words = config, config.epilogue_words
         super().__init__(
             {
                 "i": In(stream.Signature(TILES_STRUCT)),
@@ -80,11 +81,11 @@ class Compute(wiring.Component):
                 "tag": Out(TAG),
                 "issue": Out(1),
                 "issue_tag": Out(TAG),
-                "write_valid": Out(1),
-                "write_address": Out(ADDRESS_BITS),
+                "write_valid": Out(words),
+                "write_address": Out(words * ADDRESS_BITS),
                 "write_part": Out(TILES_STRUCT["output_part"].shape),
                 "write_all": Out(1),
-                "write_data": Out(config.feature_bits),
+                "write_data": Out(words * config.feature_bits),
                 "write_pass": Out(TILES_STRUCT["passes"].shape),
                 "write_tag": Out(TAG),
             }
@@ -98,7 +99,9 @@ class Compute(wiring.Component):
         m.submodules.columns = columns = Columns(config)
         m.submodules.crossbar = crossbar = Crossbar(config)
         m.submodules.features = features = Features(config)
-        m.submodules.skew = skew = Skew(shape=config.feature_bits, count=config.columns)
+        m.submodules.skew = skew = Skew(
+            shape=config.feature_bits, count=config.columns, together=config.epilogue_words
+        )
         m.submodules.weights = weights = Weights(config)
         m.submodules.array = array = SvpeArray(config)
         m.submodules.bypass = bypass = Bypass(config)
@@ -163,6 +166,9 @@ class Compute(wiring.Component):
         ]
         m.d.comb += _each(skew.i, crossbar.column_words)
         m.d.comb += _each(array.words, skew.o)
+        if self._config.neighbours:
+            beside = sequencer.instruction.neighbours.any()
+            m.d.comb += array.beside.eq(delay(m, beside, edge, name="beside"))
         m.d.comb += _each(bypass.words, skew.o)
         m.d.comb += _each(array.weights, weights.weights)
         m.d.comb += _each(array.controls, weights.controls)
@@ -178,8 +184,9 @@ class Compute(wiring.Component):
             epilogue.element.eq(tiles.element),
             epilogue.limits.eq(tiles.limits),
         ]
-        m.d.comb += _each(epilogue.skips, bypass.skips)
-        m.d.comb += _each(epilogue.sums, array.sums)
+        for number in range(self._config.epilogue_words):
+            m.d.comb += _each(epilogue.skips[number], bypass.skips[number])
+            m.d.comb += _each(epilogue.sums[number], array.sums[number])
 
     def _connect_writes(self, m, features, bypass, tiles, epilogue):
         """Results and maxima meet in one register; their destinations have waited for them."""
@@ -188,14 +195,16 @@ class Compute(wiring.Component):
         to = landing.destination
         # With a reset, unlike data: a write that was under way must not land in the next run.
         valid = delay(m, landing.write, 1, name="valid", reset_less=False)
-        # Only the enabled part of a word is written, so its lanes may stand in every part.
         # In every part of the word: the bank writes the one that the destination names.
-        results = results.replicate(config.parts)
+        words = [
+            Mux(to.all, maximum, result.replicate(config.parts))
+            for maximum, result in zip(bypass.maxima, results, strict=True)
+        ]
         for port, value in (
-            (self.write_address, to.address),
+            (self.write_address, Cat(to.addresses)),
             (self.write_part, to.part),
             (self.write_all, to.all),
-            (self.write_data, Mux(to.all, bypass.maximum, results)),
+            (self.write_data, Cat(words)),
             (self.write_pass, to.number),
             (self.write_tag, to.tag),
         ):
@@ -204,7 +213,7 @@ class Compute(wiring.Component):
         m.d.comb += [
             self.write_valid.eq(valid),
             features.write.valid.eq(valid),
-            features.write.address.eq(self.write_address),
+            features.write.addresses.eq(self.write_address),
             features.write.part.eq(self.write_part),
             features.write.all.eq(self.write_all),
             features.write.data.eq(self.write_data),
@@ -218,7 +227,7 @@ class Compute(wiring.Component):
         """The element that is written next, and its results or its entries of the rows' tables."""
         config = self._config
         wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
-        landing = Landing().create()
+        landing = Landing(config).create()
         m.d.comb += [
             landing.write.eq(delay(m, tiles.write, wait, name="write", reset_less=False)),
             landing.final.eq(delay(m, tiles.final, wait, name="final", reset_less=False)),
@@ -230,7 +239,7 @@ class Compute(wiring.Component):
         m.submodules.tables = tables = Tables(config)
         connect(m, flipped(self.load_tables), tables.load)
         connect(m, landing, tables.i)
-        m.d.comb += tables.clamped.eq(epilogue.results)
+        m.d.comb += _each(tables.clamped, epilogue.results)
         return tables.o, tables.results
 
     def _connect_memory(self, m, features, weights, epilogue):

@@ -1,16 +1,20 @@
-"""One result on its way to the feature buffer: a column and a pass of a tile."""
+"""One element on its way to the feature buffer: a turn of columns in a pass of a tile.
+
+Every cycle is one turn, in which each of the ``epilogue_words`` chains of the array gives the
+result of one column, so that an element is as many words as there are chains.
+"""
 
 from amaranth import *
 from amaranth.lib import data
 
 from hw.layouts import TILES_STRUCT
-from hw.spec.config import COLUMN_STEPS, SHIFT_BITS
+from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SHIFT_BITS
 
 
 class Operand(data.Struct):
-    """What brings one result's operands from where they wait; it moves from row to row."""
+    """What brings an element's operands from where they wait; it moves from row to row."""
 
-    column: COLUMN_STEPS
+    turn: COLUMN_STEPS
     sum_unsigned: 1  # of a product: how its factors are stored
     skip_unsigned: 1
 
@@ -25,7 +29,7 @@ class Element(data.Struct):
 
 
 class Limits(data.Struct):
-    """What the epilogue needs at the end of one result; it moves from row to row, too."""
+    """What the epilogue needs at the end of an element; it moves from row to row, too."""
 
     raw: 1
     low: signed(16)
@@ -33,20 +37,28 @@ class Limits(data.Struct):
 
 
 class Arrival(data.Struct):
-    """The column whose sum leaves the array in this cycle; it moves from row to row, too."""
+    """The turn whose sums leave the array in this cycle; it moves from row to row, too."""
 
     valid: 1
-    column: COLUMN_STEPS
+    turn: COLUMN_STEPS
 
 
-class Destination(data.Struct):
+class Destination(data.StructLayout):
     """Where the results of an element are written, and what they are."""
 
-    address: TILES_STRUCT["output_address"].shape
-    part: TILES_STRUCT["output_part"].shape
-    all: 1  # a maximum: all lanes
-    number: TILES_STRUCT["passes"].shape  # of the pass
-    tag: TILES_STRUCT["tag"].shape
-    signals: 3  # tokens that its instruction gives at its end: load, compute, store
-    table: 1  # the results are indices of entries that are written in their place,
-    table_address: TILES_STRUCT["table_address"].shape  # of this table of each row
+    def __init__(self, config):
+        super().__init__(
+            {
+                "addresses": data.ArrayLayout(ADDRESS_BITS, config.epilogue_words),
+                "part": TILES_STRUCT["output_part"].shape,
+                "all": 1,  # a maximum: all lanes
+                "number": TILES_STRUCT["passes"].shape,  # of the pass
+                "tag": TILES_STRUCT["tag"].shape,
+                # Tokens that its instruction gives at its end: load, compute, store.
+                "signals": 3,
+                # The results are indices of entries of this table of each row, which are written in
+                # their place.
+                "table": 1,
+                "table_address": TILES_STRUCT["table_address"].shape,
+            }
+        )

@@ -27,29 +27,28 @@ class Epilogue(wiring.Component):
     Members
     -------
     operand : In(Operand), element : In(Element), limits : In(Limits)
-        The element and the limits of one result come in the same cycle; see ``EpilogueRow`` for its
-        operand.
-    skips : In(signed(activation_bits)).array(rows)
-        See ``EpilogueRow``: ``skips[r]`` is r cycles after row 0's.
-    arrival : In(Arrival), sums : In(signed(accumulator_bits)).array(rows)
-        The sums as they leave the array: ``sums[r]`` is r cycles after row 0's.
+        The element and its limits come in the same cycle; see ``EpilogueRow`` for its operand.
+    skips : In(signed(activation_bits)).array(epilogue_words, rows)
+        See ``EpilogueRow``: row r's are r cycles after row 0's.
+    arrival : In(Arrival), sums : In(signed(accumulator_bits)).array(epilogue_words, rows)
+        The sums as they leave the array: row r's are r cycles after row 0's.
     load : In(stream.Signature(parameter_write(config))), always ready
-    results : Out(rows * clamp_bits)
+    results : Out(rows * clamp_bits).array(epilogue_words)
         An activation stands in the low bits of each.
     """
 
     def __init__(self, config):
-        self._config = config
+        self._config, words = config, config.epilogue_words
         super().__init__(
             {
                 "operand": In(Operand),
                 "element": In(Element),
                 "limits": In(Limits),
-                "skips": In(signed(config.activation_bits)).array(config.rows),
+                "skips": In(signed(config.activation_bits)).array(words, config.rows),
                 "arrival": In(Arrival),
-                "sums": In(signed(config.accumulator_bits)).array(config.rows),
+                "sums": In(signed(config.accumulator_bits)).array(words, config.rows),
                 "load": In(stream.Signature(parameter_write(config))),
-                "results": Out(config.rows * config.clamp_bits),
+                "results": Out(config.rows * config.clamp_bits).array(words),
             }
         )
 
@@ -64,24 +63,29 @@ class Epilogue(wiring.Component):
         wait = ROW_MEMORY_STAGES + RESULT_STAGES + LIMITS_LEAD - 1
         arrival, operand, element = self.arrival, self.operand, self.element
         limits = delay(m, self.limits, wait, name="limits")
-        results = []
+        results = [[] for _ in self.results]
         for row in range(config.rows):
             one = once(m.submodules, f"row_{row}", "qnn_epilogue_row", EpilogueRow, config)
             m.d.comb += [
                 one.arrival.eq(arrival),
-                one.sum.eq(self.sums[row]),
                 one.operand.eq(operand),
                 one.element.eq(element),
                 one.limits.eq(limits),
-                one.skip.eq(self.skips[row]),
                 one.load.eq(loads),
                 one.load_address.eq(loaded.address),
                 one.load_data.eq(loaded.data.word_select(row, config.parameter_bits)),
             ]
-            # Row r is r cycles late; waiting rows - 1 - r more brings all results into one cycle.
-            results.append(delay(m, one.result, config.rows - 1 - row, name=f"result_{row}"))
+            for number, all_rows in enumerate(results):
+                m.d.comb += [
+                    one.sums[number].eq(self.sums[number][row]),
+                    one.skips[number].eq(self.skips[number][row]),
+                ]
+                # Row r is r cycles late; rows - 1 - r more bring all results into one cycle.
+                wait = config.rows - 1 - row
+                all_rows.append(delay(m, one.results[number], wait, name=f"result_{row}_{number}"))
             arrival, operand = one.next_arrival, one.next_operand
             element, limits = one.next_element, one.next_limits
-        m.d.comb += [self.results.eq(Cat(results)), self.load.ready.eq(1)]
+        m.d.comb += [own.eq(Cat(of)) for own, of in zip(self.results, results, strict=True)]
+        m.d.comb += self.load.ready.eq(1)
 
         return m

@@ -1,4 +1,4 @@
-"""The epilogue of one row: a column's sum and its channel's parameters, in time for ``Scale``."""
+"""The epilogue of one row: columns' sums and their channel's parameters, in time for ``Scale``."""
 
 from amaranth import *
 from amaranth.lib import memory, wiring
@@ -18,19 +18,19 @@ from hw.spec.timing import RESULT_STAGES
 
 
 class EpilogueRow(wiring.Component):
-    """What ``Scale`` computes of an element's column and channel.
+    """What ``Scale`` computes of the columns of an element and of one channel.
 
-    A raw element is ``clamp_bits`` of the value from bit ``slice_shift`` on. A sum that
-    arrives is kept until the next sum of its column. Arrival, operand, element and limits are out
-    one cycle later, for the next row.
+    A raw element is ``clamp_bits`` of each value from bit ``slice_shift`` on. Sums that
+    arrive are kept until the next ones of their turn. Arrival, operand, element and limits are out
+    one cycle later, for the next row. The columns of an element share the channel's parameters.
 
     ======================================================= ================================
     Cycles after an element came in                         What happens
     ======================================================= ================================
-    ``ROW_MEMORY_STAGES``                                   at the latest, its sum arrives
-    ``ROW_MEMORY_STAGES + RESULT_STAGES``                   its skip operand comes in
+    ``ROW_MEMORY_STAGES``                                   at the latest, its sums arrive
+    ``ROW_MEMORY_STAGES + RESULT_STAGES``                   its skip operands come in
     ``... + RESULT_STAGES + LIMITS_LEAD - 1``               its limits come in
-    ``... + RESULT_STAGES + EPILOGUE_STAGES``               its result is out
+    ``... + RESULT_STAGES + EPILOGUE_STAGES``               its results are out
     ======================================================= ================================
 
     Parameters
@@ -43,15 +43,16 @@ class EpilogueRow(wiring.Component):
         In the cycle of the element, or ``PRODUCT_STAGES`` before it where that multiplies.
     element : In(Element), next_element : Out(Element)
     limits : In(Limits), next_limits : Out(Limits)
-    arrival : In(Arrival), next_arrival : Out(Arrival), sum : In(signed(accumulator_bits))
-    skip : In(signed(activation_bits)), 0 if there is none
+    arrival : In(Arrival), next_arrival : Out(Arrival)
+    sums : In(signed(accumulator_bits)).array(epilogue_words)
+    skips : In(signed(activation_bits)).array(epilogue_words), 0 if there is none
     load : In(1), load_address : In(range(parameter_words)), load_data : In(parameter_bits)
         One channel's ``hw.spec.isa.parameters``.
-    result : Out(clamp_bits)
+    results : Out(clamp_bits).array(epilogue_words)
     """
 
     def __init__(self, config):
-        self._config = config
+        self._config, words = config, config.epilogue_words
         super().__init__(
             {
                 "operand": In(Operand),
@@ -62,12 +63,12 @@ class EpilogueRow(wiring.Component):
                 "next_limits": Out(Limits),
                 "arrival": In(Arrival),
                 "next_arrival": Out(Arrival),
-                "sum": In(signed(config.accumulator_bits)),
-                "skip": In(signed(config.activation_bits)),
+                "sums": In(signed(config.accumulator_bits)).array(words),
+                "skips": In(signed(config.activation_bits)).array(words),
                 "load": In(1),
                 "load_address": In(range(config.parameter_words)),
                 "load_data": In(config.parameter_bits),
-                "result": Out(config.clamp_bits),
+                "results": Out(config.clamp_bits).array(words),
             }
         )
 
@@ -91,33 +92,33 @@ class EpilogueRow(wiring.Component):
         # A raw element is cut out by the same shifter: only its amount is another.
         right = Mux(late.raw, late.slice_shift, fields.right)[: config.shift_bits]
 
-        column = delay(m, operand.column, ROW_MEMORY_STAGES, name="column")
-        total, skip = self._kept(m, column), self.skip
-        if config.multiplies:
-            product = self._product(m, operand, total)
-            total, skip = Mux(late.multiply, product, total), Mux(late.multiply, 0, skip)
-        scale = once(m.submodules, "scale", SCALE, Scale, config)
-        m.d.comb += [
-            scale.sum.eq(total),
-            scale.skip.eq(skip),
-            scale.left.eq(fields.left),
-            scale.skip_left.eq(fields.skip_left),
-            scale.right.eq(right),
-            scale.bias.eq(fields.bias),
-            scale.limits.eq(limits),
-            self.result.eq(scale.result),
-        ]
+        turn = delay(m, operand.turn, ROW_MEMORY_STAGES, name="turn")
+        factors = delay(m, operand, ROW_MEMORY_STAGES + RESULT_STAGES - 1, name="factors")
+        for number, result in enumerate(self.results):
+            total, skip = self._kept(m, number, turn), self.skips[number]
+            if config.multiplies:
+                product = self._product(m, number, factors, total)
+                total, skip = Mux(late.multiply, product, total), Mux(late.multiply, 0, skip)
+            scale = once(m.submodules, f"scale_{number}", SCALE, Scale, config)
+            m.d.comb += [
+                scale.sum.eq(total),
+                scale.skip.eq(skip),
+                scale.left.eq(fields.left),
+                scale.skip_left.eq(fields.skip_left),
+                scale.right.eq(right),
+                scale.bias.eq(fields.bias),
+                scale.limits.eq(limits),
+                result.eq(scale.result),
+            ]
 
         return m
 
-    def _product(self, m, operand, total):
+    def _product(self, m, number, factors, total):
         """The sum's activation times the skip operand, ``PRODUCT_STAGES`` after they are there."""
-        wait = ROW_MEMORY_STAGES + RESULT_STAGES - 1
-        factors = delay(m, operand, wait, name="factors")
-        product = once(m.submodules, "product", PRODUCT, Product, self._config)
+        product = once(m.submodules, f"product_{number}", PRODUCT, Product, self._config)
         m.d.comb += [
             product.one.eq(total),
-            product.other.eq(self.skip),
+            product.other.eq(self.skips[number]),
             product.one_unsigned.eq(factors.sum_unsigned),
             product.other_unsigned.eq(factors.skip_unsigned),
         ]
@@ -152,17 +153,17 @@ class EpilogueRow(wiring.Component):
             ]
         return fields
 
-    def _kept(self, m, column):
-        """The newest sum of ``column``, one cycle later."""
-        m.submodules.sums = sums = memory.Memory(
-            shape=self.sum.shape(), depth=self._config.columns, init=[]
-        )
-        write, read = sums.write_port(), read_port(sums, "read")
+    def _kept(self, m, number, turn):
+        """The newest sum of ``turn`` from one chain of the array, one cycle later."""
+        shape = signed(self._config.accumulator_bits)
+        sums = memory.Memory(shape=shape, depth=self._config.turns, init=[])
+        m.submodules[f"sums_{number}"] = sums
+        write, read = sums.write_port(), read_port(sums, f"read_{number}")
         m.d.comb += [
             write.en.eq(self.arrival.valid),
-            write.addr.eq(self.arrival.column),
-            write.data.eq(self.sum),
+            write.addr.eq(self.arrival.turn),
+            write.data.eq(self.sums[number]),
             read.en.eq(1),
-            read.addr.eq(column),
+            read.addr.eq(turn),
         ]
         return read.data

@@ -17,16 +17,21 @@ FOUR = 4  # words that a LUT6 picks from
 
 
 class Write(data.StructLayout):
-    """A result to write: the ``rows`` lanes of ``part`` of a word, or all lanes of the word."""
+    """Results to write: the ``rows`` lanes of ``part`` of each valid word, or all of its lanes.
+
+    No two valid words have one side.
+    """
 
     def __init__(self, config):
+        words = config.epilogue_words
         super().__init__(
             {
-                "valid": 1,
-                "address": ADDRESS_BITS,
+                "valid": words,
+                "addresses": data.ArrayLayout(ADDRESS_BITS, words),
                 "part": TILES_STRUCT["output_part"].shape,
                 "all": 1,
-                "data": config.feature_bits,  # a part's lanes stand in every part
+                # A part's lanes stand in every part.
+                "data": data.ArrayLayout(config.feature_bits, words),
             }
         )
 
@@ -88,13 +93,16 @@ class Features(wiring.Component):
             ]
             stored_words.append(bank.port_word)
 
+        results = [*zip(write.valid, write.addresses, strict=True)]
+        taken = [
+            valid & (self._side(address) == self._side(load.p.address))
+            for valid, address in results
+        ]
+        others = [*results, (load.valid, load.p.address)]
         m.d.comb += [
             # Results never wait, since the array behind them cannot stall; loads and stores can.
-            load.ready.eq(~write.valid | (self._side(write.address) != self._side(load.p.address))),
-            store.ready.eq(
-                ~self._meet(write.valid, write.address, store.payload)
-                & ~self._meet(load.valid, load.p.address, store.payload)
-            ),
+            load.ready.eq(~Cat(taken).any()),
+            store.ready.eq(~Cat(self._meet(*each, store.payload) for each in others).any()),
         ]
         self._give(m, stored_words)
 
@@ -128,11 +136,15 @@ class Features(wiring.Component):
         loaded = delay(m, self.load.p.data, 1, name="loaded")
         words = []
         for side in range(self._config.sides):
-            is_write = Signal(name=f"is_write_{side}", reset_less=True)
-            word = Signal.like(written, name=f"port_data_{side}")
-            m.d.sync += is_write.eq(write.valid & (self._side(write.address) == side))
-            m.d.comb += word.eq(Mux(is_write, written, loaded))
-            words.append(word)
+            word = loaded
+            for number, valid in enumerate(write.valid):
+                is_write = Signal(name=f"is_write_{side}_{number}", reset_less=True)
+                hit = self._side(write.addresses[number]) == side
+                m.d.sync += is_write.eq(valid & hit)
+                word = Mux(is_write, written[number], word)
+            chosen = Signal(self._config.feature_bits, name=f"port_data_{side}")
+            m.d.comb += chosen.eq(word)
+            words.append(chosen)
         return words
 
     def _meet(self, valid, one, other):
@@ -141,21 +153,20 @@ class Features(wiring.Component):
 
     def _schedule(self, m, number, bank):
         """Registers of what port B of a bank does next."""
-        rows, hits = [], []
-        for valid, address in (
-            (self.write.valid, self.write.address),
-            (self.load.valid & self.load.ready, self.load.p.address),
-            (self.store_request.valid, self.store_request.payload),
-        ):
-            index, row = self._split(address)
+        write, load = self.write, self.load
+        index, loaded_row = self._split(load.p.address)
+        is_load = load.valid & load.ready & (index == number)
+        _, stored_row = self._split(self.store_request.payload)
+        row, hits = Mux(is_load, loaded_row, stored_row), []
+        for valid, address in zip(write.valid, write.addresses, strict=True):
+            index, written_row = self._split(address)
             hits.append(valid & (index == number))
-            rows.append(row)
-        is_write, is_load, _ = hits
-        parts = Mux(self.write.all, -1, 1 << self.write.part)[: self._config.parts]
-        row = register(m, bank.port_row, name=f"port_row_{number}")
+            row = Mux(hits[-1], written_row, row)
+        parts = Mux(write.all, -1, 1 << write.part)[: self._config.parts]
+        port_row = register(m, bank.port_row, name=f"port_row_{number}")
         m.d.sync += [
-            row.eq(Mux(is_write, rows[0], Mux(is_load, rows[1], rows[2]))),
-            bank.port_write.eq(Mux(is_write, parts, is_load.replicate(self._config.parts))),
+            port_row.eq(row),
+            bank.port_write.eq(Mux(Cat(hits).any(), parts, is_load.replicate(self._config.parts))),
         ]
 
     def _give(self, m, words):

@@ -12,11 +12,11 @@ MAXIMA = "qnn_maxima"  # the module that stands once in the Verilog
 
 def pick_stages(config):
     """Cycles from an index to its column's word: what a LUT picks, or a slice and a register."""
-    return 1 if config.columns <= 4 else 2
+    return 1 if config.turns <= 4 else 2
 
 
 class Maxima(wiring.Component):
-    """Keep each column's running maximum of every lane, and give the one that ``index`` names.
+    """Keep the maximum of every lane of a chain's columns, and give the one that ``index`` names.
 
     All registers are without a reset, and no result depends on what was before a ``load``. The
     platform may have ``circuits`` of its own, such as ``hw.mapped.Mapped``.
@@ -27,21 +27,22 @@ class Maxima(wiring.Component):
 
     Members
     -------
-    words : In(feature_bits).array(columns)
+    words : In(feature_bits).array(turns)
+        One for each column of a chain of the array.
     load : In(1)
         Forget the maximum, the word alone counts: for the last column now, and for each column
         before it a cycle later than for the next.
-    index : In(range(columns)), o : Out(feature_bits)
-        The maximum of column ``columns - 1 - index``, ``pick_stages`` cycles later.
+    index : In(range(turns)), o : Out(feature_bits)
+        The maximum of column ``turns - 1 - index`` of the chain, ``pick_stages`` cycles later.
     """
 
     def __init__(self, config):
         self._config = config
         super().__init__(
             {
-                "words": In(config.feature_bits).array(config.columns),
+                "words": In(config.feature_bits).array(config.turns),
                 "load": In(1),
-                "index": In(range(config.columns)),
+                "index": In(range(config.turns)),
                 "o": Out(config.feature_bits),
             }
         )

@@ -19,13 +19,19 @@ class Landing(wiring.Signature):
 
     Members
     -------
-    write : its pixel lies inside the output
+    write : of each word, its pixel lies inside the output
     final : it is the last of its instruction
     destination : where it is written
     """
 
-    def __init__(self):
-        super().__init__({"write": Out(1), "final": Out(1), "destination": Out(Destination)})
+    def __init__(self, config):
+        super().__init__(
+            {
+                "write": Out(config.epilogue_words),
+                "final": Out(1),
+                "destination": Out(Destination(config)),
+            }
+        )
 
 
 class Tables(wiring.Component):
@@ -40,20 +46,20 @@ class Tables(wiring.Component):
 
     Members
     -------
-    i : In(Landing), clamped : In(rows * clamp_bits)
-        The element, and all rows' results side by side.
-    o : Out(Landing), results : Out(rows * activation_bits)
+    i : In(Landing(config)), clamped : In(rows * clamp_bits).array(epilogue_words)
+        The element, and for each word of it all rows' results side by side.
+    o : Out(Landing(config)), results : Out(rows * activation_bits).array(epilogue_words)
     load : In(stream.Signature(table_write(config))), always ready
     """
 
     def __init__(self, config):
-        self._config = config
+        self._config, words = config, config.epilogue_words
         super().__init__(
             {
-                "i": In(Landing()),
-                "clamped": In(config.rows * config.clamp_bits),
-                "o": Out(Landing()),
-                "results": Out(config.rows * config.activation_bits),
+                "i": In(Landing(config)),
+                "clamped": In(config.rows * config.clamp_bits).array(words),
+                "o": Out(Landing(config)),
+                "results": Out(config.rows * config.activation_bits).array(words),
                 "load": In(stream.Signature(table_write(config))),
             }
         )
@@ -63,44 +69,48 @@ class Tables(wiring.Component):
         table, near = self.i.destination.table, ~self.i.destination.table
         # With a reset, unlike data: what was under way must not land in the next run.
         write, final, late = (
-            delay(m, value & table, TABLE_STAGES, name=name, reset_less=False)
+            delay(m, Mux(table, value, 0), TABLE_STAGES, name=name, reset_less=False)
             for name, value in (
                 ("write", self.i.write),
                 ("final", self.i.final),
                 # An element that neither writes nor ends anything needs no place.
-                ("late", self.i.write | self.i.final),
+                ("late", self.i.write.any() | self.i.final),
             )
         )
         destination = delay(m, self.i.destination, TABLE_STAGES, name="destination")
 
         m.d.comb += [
-            self.o.write.eq(write | (self.i.write & near)),
+            self.o.write.eq(write | Mux(near, self.i.write, 0)),
             self.o.final.eq(final | (self.i.final & near)),
             self.o.destination.eq(Mux(late, destination, self.i.destination)),
-            self.results.eq(Mux(late, self._entries(m), self._results())),
             self.load.ready.eq(1),
         ]
-
-        return m
-
-    def _rows(self):
-        config = self._config
-        return [self.clamped.word_select(row, config.clamp_bits) for row in range(config.rows)]
-
-    def _results(self):
-        """The rows' results themselves, which fit an activation."""
-        return Cat(own[: self._config.activation_bits] for own in self._rows())
-
-    def _entries(self, m):
-        """The entry of each row, ``TABLE_STAGES`` cycles later."""
-        config = self._config
         # A register of its own splits the way from the load engine to all rows.
         loaded = delay(m, self.load.payload, 1, name="loaded")
         loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
+        for number, results in enumerate(self.results):
+            rows = self._rows(number)
+            entries = self._entries(m, number, rows, loads, loaded)
+            # The rows' results themselves fit an activation.
+            plain = Cat(own[: self._config.activation_bits] for own in rows)
+            m.d.comb += results.eq(Mux(late, entries, plain))
+
+        return m
+
+    def _rows(self, number):
+        """The rows' results of one word."""
+        config, clamped = self._config, self.clamped[number]
+        return [clamped.word_select(row, config.clamp_bits) for row in range(config.rows)]
+
+    def _entries(self, m, number, rows, loads, loaded):
+        """The entry of each row of one word, ``TABLE_STAGES`` cycles later."""
+        config = self._config
         shape = {"words": config.table_words, "bits": config.activation_bits}
         entries = []
-        for row, own in enumerate(self._rows()):
-            words = once(m.submodules, f"row_{row}", "qnn_table", RowMemory, **shape)
+        for row, own in enumerate(rows):
+            # Each word has tables of its own, since a memory has one port to read beside the loads.
+            name = f"row_{row}_{number}"
+            words = once(m.submodules, name, "qnn_table", RowMemory, **shape)
             m.d.comb += [
                 # The index is signed: those below zero lie in the upper half of the table.
                 words.address.eq(Cat(own[: config.table_bits], self.i.destination.table_address)),

@@ -1,8 +1,14 @@
-"""The order in which a tile's results are made: pass by pass, and column by column in each."""
+"""The order in which a tile's results are made: pass by pass, and turn by turn in each.
+
+A turn is ``words`` columns in a row, whose results are made in one cycle. Tiles are a multiple of
+``words`` columns wide, or a part, both powers of two: then a turn is some rows of the tile. Tiles
+of one row may have any width.
+"""
 
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.delay import delay
 from hw.layouts import TILES_STRUCT
@@ -27,8 +33,18 @@ def known_early(m, name, fresh, limit, advance, restart):
     return Mux(fresh, single, is_last)
 
 
+def _turns(count, words):
+    """Turns of so many columns, of which the last may have fewer."""
+    return (count + words - 1)[exact_log2(words) : len(count)] if words > 1 else count
+
+
 class Turns(wiring.Component):
-    """Count the columns of a tile, in each of its passes, from the cycle after ``begin``.
+    """Count the turns of a tile, in each of its passes, from the cycle after ``begin``.
+
+    Parameters
+    ----------
+    words : int
+        Columns of a turn.
 
     Members
     -------
@@ -36,38 +52,64 @@ class Turns(wiring.Component):
     columns, passes : In
         Fields of the instruction; they hold from the cycle after ``begin`` to the next.
     valid : Out(1), last : Out(1)
-        ``last``: the last column of the last pass.
-    column : Out
+        ``last``: the last turn of the last pass.
+    turn : Out
     """
 
-    begin: In(1)
-    columns: In(TILES_STRUCT["columns"].shape)
-    passes: In(TILES_STRUCT["passes"].shape)
-    valid: Out(1)
-    last: Out(1)
-    column: Out(TILES_STRUCT["columns"].shape)
+    def __init__(self, *, words):
+        self._words = words
+        super().__init__(
+            {
+                "begin": In(1),
+                "columns": In(TILES_STRUCT["columns"].shape),
+                "passes": In(TILES_STRUCT["passes"].shape),
+                "valid": Out(1),
+                "last": Out(1),
+                "turn": Out(TILES_STRUCT["columns"].shape),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
         number, pass_ends = Signal.like(self.passes, name="number"), Signal(name="pass_ends")
         fresh = delay(m, self.begin, 1, name="fresh")
-        ends = known_early(m, "column", fresh, self.columns, C(1), pass_ends)
+        turns = _turns(self.columns, self._words)
+        ends = known_early(m, "turn", fresh, turns, C(1), pass_ends)
         last_pass = known_early(m, "pass", fresh, self.passes, pass_ends, C(0))
         m.d.comb += [pass_ends.eq(ends), self.last.eq(self.valid & pass_ends & last_pass)]
-        m.d.sync += self.column.eq(self.column + 1)
+        m.d.sync += self.turn.eq(self.turn + 1)
         with m.If(pass_ends):
-            m.d.sync += [self.column.eq(0), number.eq(number + 1)]
+            m.d.sync += [self.turn.eq(0), number.eq(number + 1)]
         with m.If(self.last):
             m.d.sync += self.valid.eq(0)
         with m.If(self.begin):
-            m.d.sync += [self.valid.eq(1), self.column.eq(0), number.eq(0)]
+            m.d.sync += [self.valid.eq(1), self.turn.eq(0), number.eq(0)]
 
         return m
 
 
+def narrower_than(bits, tile_width):
+    """Of each width below ``2**bits`` that is a power of two, whether a tile has it."""
+    return [tile_width == 1 << n for n in range(bits)]
+
+
+def by_width(narrower, values, other):
+    """The value of a tile that is 1, 2 ... columns wide, as ``narrower`` says; else ``other``."""
+    for bit, value in zip(narrower, values, strict=True):
+        other = Mux(bit, value, other)
+    return other
+
+
 # Sums of steps, never products: y * pitch would be a multiplier.
 class Walk(wiring.Component):
-    """Walk through the passes of a tile, and the columns in each, from the cycle after ``begin``.
+    """Walk through the passes of a tile, and the turns in each, from the cycle after ``begin``.
+
+    Parameters
+    ----------
+    slice_bits : int
+        Bits of a sum that a pass writes.
+    words : int
+        Columns of a turn.
 
     Members
     -------
@@ -75,18 +117,18 @@ class Walk(wiring.Component):
     columns, passes, tile_width, step, pitch, pass_step : In
         Fields of the instruction; they hold from the cycle after ``begin`` to the next.
     valid : Out(1), last : Out(1)
-        ``last``: the last column of the last pass.
-    column, number : Out
+        ``last``: the last turn of the last pass.
+    turn, number : Out
         ``number`` is that of the pass.
     slice_shift : Out(SHIFT_BITS)
         ``number`` times ``slice_bits``.
-    x, y : Out, of the column in its tile
+    x, y : Out, of the turn's first column in its tile
     x_offset : Out, line_offset, pass_offset : Out(ADDRESS_BITS)
         ``x * step``, ``y * pitch`` and ``number * pass_step``.
     """
 
-    def __init__(self, *, slice_bits):
-        self._slice_bits = slice_bits
+    def __init__(self, *, slice_bits, words):
+        self._slice_bits, self._words = slice_bits, words
         inputs = {
             "columns": "columns",
             "passes": "passes",
@@ -101,7 +143,7 @@ class Walk(wiring.Component):
                 **{name: In(TILES_STRUCT[field].shape) for name, field in inputs.items()},
                 "valid": Out(1),
                 "last": Out(1),
-                "column": Out(TILES_STRUCT["columns"].shape),
+                "turn": Out(TILES_STRUCT["columns"].shape),
                 "number": Out(TILES_STRUCT["passes"].shape),
                 "slice_shift": Out(SHIFT_BITS),
                 "x": Out(TILES_STRUCT["tile_width"].shape),
@@ -116,12 +158,18 @@ class Walk(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         line_ends, pass_ends = Signal(name="line_ends"), Signal(name="pass_ends")
-        in_pass = (self.column, self.x, self.x_offset, self.y, self.line_offset)
+        in_pass = (self.turn, self.x, self.x_offset, self.y, self.line_offset)
         in_tile = (self.number, self.slice_shift, self.pass_offset)
+        words, bits = self._words, exact_log2(self._words)
+        # Of a tile that is narrower than a turn, each turn is some lines.
+        narrower = narrower_than(bits, self.tile_width)
+        lines = by_width(narrower, [1 << bits - n for n in range(bits)], 1)
+        down = by_width(narrower, [self.pitch << bits - n for n in range(bits)], self.pitch)
 
         fresh, restart = delay(m, self.begin, 1, name="fresh"), line_ends | pass_ends
-        line = known_early(m, "line", fresh, self.tile_width, C(1), restart)
-        ends = known_early(m, "column", fresh, self.columns, C(1), pass_ends)
+        line = known_early(m, "line", fresh, _turns(self.tile_width, words), C(1), restart)
+        turns = _turns(self.columns, self._words)
+        ends = known_early(m, "turn", fresh, turns, C(1), pass_ends)
         last_pass = known_early(m, "pass", fresh, self.passes, pass_ends, C(0))
         m.d.comb += [
             line_ends.eq(line),
@@ -130,16 +178,16 @@ class Walk(wiring.Component):
         ]
 
         m.d.sync += [
-            self.column.eq(self.column + 1),
-            self.x.eq(self.x + 1),
-            self.x_offset.eq(self.x_offset + self.step),
+            self.turn.eq(self.turn + 1),
+            self.x.eq(self.x + words),
+            self.x_offset.eq(self.x_offset + (self.step << bits)),
         ]
         with m.If(line_ends):
             m.d.sync += [
                 self.x.eq(0),
                 self.x_offset.eq(0),
-                self.y.eq(self.y + 1),
-                self.line_offset.eq(self.line_offset + self.pitch),
+                self.y.eq(self.y + lines),
+                self.line_offset.eq(self.line_offset + down),
             ]
         with m.If(pass_ends):
             m.d.sync += [signal.eq(0) for signal in in_pass]

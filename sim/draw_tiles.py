@@ -77,7 +77,7 @@ def _drawn(rng, config, long, bit):
         "columns": columns,
         "passes": passes,
         "terms": terms,
-        "interval": max(passes * columns, config.columns) + slack,
+        "interval": max(passes * ceil(columns / config.epilogue_words), config.turns) + slack,
         **loops,
     }
     members |= _input(rng, config, members)

@@ -1,6 +1,7 @@
 """Networks that make an accelerator do all that its instructions can say, by configuration."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hw.spec.config import SvpeConfig
 from qnn.compiler import compile_graph
@@ -91,7 +92,13 @@ def _kinds(config, seed):
     product = _products(net, terms, skip, gate, mask) if config.multiplies else terms
     added = net.conv("added", product, lanes, point, skip=gate)
     shared = net.conv("shared", added, lanes + 1, point, skip=mask)
-    return net.graph(sums, wide, halved, plain, shared, around)
+    outputs = (sums, wide, halved, plain, shared, around)
+    if config.neighbours:
+        # Every tap of a row in one step, and in two of a layer that halves.
+        row = replace(same, groups=lanes)
+        beside = net.conv("beside", skip, lanes, row, skip=terms, terms=2)
+        outputs += (net.conv("half", beside, lanes, replace(row, stride=(2, 2)), signed=True),)
+    return net.graph(*outputs)
 
 
 def _products(net, signed, unsigned, gate, mask):

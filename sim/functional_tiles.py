@@ -15,11 +15,16 @@ FLOAT32_EXACT = 1 << 24
 
 
 def _reads(machine, tiles):
-    """The words that are read, (pixels, taps); what lies outside is the padding word."""
+    """The words that are read, (pixels, taps); what lies outside is the padding word.
+
+    Each step is as many taps as it takes neighbours, and one.
+    """
     address, inside = access.reads(tiles)
     _, valid = access.writes(tiles)
     # The word behind the buffer's last one stands for padding.
     padded = np.where(inside, address, machine.config.feature_words)
+    own = [padded[..., n : n + tiles.written] for n in range(1 + tiles.neighbours)]
+    padded = np.stack(own, 2).reshape(len(padded), -1, tiles.written)
     padded = padded.transpose(0, 2, 1)[valid]
     machine.inside(padded, machine.config.feature_words + 1, "the feature buffer")
     return padded, valid
@@ -69,8 +74,8 @@ def plan_conv(machine: Machine, tiles: Tiles) -> FunctionalStep:
     reads, valid = _reads(machine, tiles)
     words = _writes(machine, tiles, valid)
     # Every term reads the same words, so that one matrix of whole weights does for all.
-    reads = reads[:, : tiles.taps // tiles.terms]
     matrix = _weight_matrix(machine, tiles)
+    reads = reads[:, : len(matrix)]
     # Lanes with weights of zero may hold anything, also what nothing wrote.
     used = (matrix != 0).any(2)  # (taps, lanes)
     known = _written(machine)[reads].all(0)
@@ -121,7 +126,21 @@ def _weight_matrix(machine, tiles):
     total = 0
     for term in machine.weights[numbers.reshape(tiles.terms, -1)]:
         total = (total << config.term_shift) + term
-    return total.transpose(0, 2, 1)
+    return _beside(machine, tiles, total.transpose(0, 2, 1))
+
+
+def _beside(machine, tiles, matrix):
+    """The weights of neighbours' values as taps of their own: (taps, lanes, rows) integers."""
+    if not tiles.neighbours:
+        return matrix
+    taps = np.zeros((len(matrix), 1 + tiles.neighbours, *matrix.shape[1:]), matrix.dtype)
+    rows, left = np.arange(machine.config.rows), matrix.copy()
+    for number in range(1 + tiles.neighbours):
+        lanes = (rows - number) % machine.config.lanes
+        taps[:, number, rows, rows] = matrix[:, lanes, rows]
+        left[:, lanes, rows] = 0
+    machine.require(not left.any(), "has weights at lanes that neighbours' values are not in")
+    return taps.reshape(-1, *matrix.shape[1:])
 
 
 def _lanes(machine, part):

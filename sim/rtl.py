@@ -112,14 +112,14 @@ def require_simulator(
 
 def _asked(config, verilog, words, cores):
     """What is asked of ``sim.runner`` for an executable."""
-    if verilog is None:
-        verilog = generated(config)
+    verilog = generated(config) if verilog is None else verilog
     # In one order, so that files of a build and equal ones that were just made share an executable.
     verilog = dict(sorted(verilog.items()))
     bench = {name: Path(__file__).with_name(name).read_text() for name in BENCH_SOURCES}
     parameters = {
         "BUS_BITS": config.bus_bits,
         "FEATURE_BITS": config.feature_bits,
+        "EPILOGUE_WORDS": config.epilogue_words,
         "ADDRESS_BITS": ADDRESS_BITS,
         "ID_BITS": ID_BITS,
         "WORDS": words,

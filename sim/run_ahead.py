@@ -73,7 +73,7 @@ def _compute(config, word, turns):
         kernel_x=turns,
         **ones,
         **dict.fromkeys((*sizes, *steps, *tile), 1),
-        interval=config.columns,
+        interval=config.turns,
         output_address=word,
         low=-half,
         high=half - 1,

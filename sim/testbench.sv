@@ -8,6 +8,7 @@
 module qnn_testbench #(
   parameter BUS_BITS = 128,
   parameter FEATURE_BITS = 128,
+  parameter EPILOGUE_WORDS = 1,
   parameter ADDRESS_BITS = 40,
   parameter ID_BITS = 1,
   parameter WORDS = 1024,
@@ -136,7 +137,8 @@ module qnn_testbench #(
     );
 
     qnn_trace #(
-      .CORE(core), .FEATURE_BITS(FEATURE_BITS), .ADDRESS_BITS(ADDRESS_BITS)
+      .CORE(core), .FEATURE_BITS(FEATURE_BITS), .EPILOGUE_WORDS(EPILOGUE_WORDS),
+      .ADDRESS_BITS(ADDRESS_BITS)
     ) trace (
       .clk(clk), .cycle(cycle), .running(running[core]), .irq(irq[core]), .timed_out(timed_out),
       .issue(dut.compute.issue), .issue_tag(dut.compute.issue_tag),

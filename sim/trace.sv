@@ -1,7 +1,7 @@
 // Writes what happens in one core to its trace file.
 //
 // Lines: `S cycle` at the start of a run, `I cycle tag` when an instruction's first step issues,
-// `W cycle tag address part all pass hexdata` for each write of the epilogue, `A cycle address
+// `W cycle tag address part all pass hexdata` for each word of the epilogue, `A cycle address
 // beats` for each burst that is written to memory, `F cycle engine signals` when an engine ends
 // an instruction and gives its tokens, `C load load compute compute store store run`
 // with the cycles in which each engine worked and waited for a token, and those of the run, `E code
@@ -10,6 +10,7 @@
 module qnn_trace #(
   parameter CORE = 0,
   parameter FEATURE_BITS = 128,
+  parameter EPILOGUE_WORDS = 1,
   parameter ADDRESS_BITS = 40
 ) (
   input clk,
@@ -19,13 +20,13 @@ module qnn_trace #(
   input timed_out,
   input issue,
   input [15:0] issue_tag,
-  input write_valid,
+  input [EPILOGUE_WORDS-1:0] write_valid,
   input [15:0] write_tag,
-  input [19:0] write_address,
+  input [20*EPILOGUE_WORDS-1:0] write_address,
   input [5:0] write_part,
   input write_all,
   input [3:0] write_pass,
-  input [FEATURE_BITS-1:0] write_data,
+  input [FEATURE_BITS*EPILOGUE_WORDS-1:0] write_data,
   input store,  // a burst's address was taken
   input [ADDRESS_BITS-1:0] store_address,
   input [7:0] store_length,
@@ -114,9 +115,10 @@ module qnn_trace #(
     if (handle != 0) begin
       if (busy && !busy_before) $fdisplay(handle, "S %0d", cycle);
       if (issue) $fdisplay(handle, "I %0d %0d", cycle, issue_tag);
-      if (write_valid)
-        $fdisplay(handle, "W %0d %0d %0d %0d %0d %0d %h", cycle, write_tag, write_address,
-                  write_part, write_all, write_pass, write_data);
+      for (e = 0; e < EPILOGUE_WORDS; e = e + 1) if (write_valid[e])
+        $fdisplay(handle, "W %0d %0d %0d %0d %0d %0d %h", cycle, write_tag,
+                  write_address[20*e +: 20], write_part, write_all, write_pass,
+                  write_data[FEATURE_BITS*e +: FEATURE_BITS]);
       if (store) $fdisplay(handle, "A %0d %0d %0d", cycle, store_address, store_length + 1);
       for (e = 0; e < 3; e = e + 1)
         if (busy && finished[e]) $fdisplay(handle, "F %0d %0d %0d", cycle, e, signals[3*e +: 3]);

@@ -1,4 +1,7 @@
-"""The parameters of one accelerator: what the compiler targets and what ``hw`` elaborates."""
+"""The parameters of one accelerator: what the compiler targets and what ``hw`` elaborates.
+
+It is longer than other files because every parameter stands beside its meaning and its rules.
+"""
 
 import hashlib
 import json
@@ -6,14 +9,16 @@ from dataclasses import asdict, dataclass
 from math import ceil
 
 from hw.spec.isa import codes
+from hw.spec.widths import accumulator_bits
 
 BUS_BITS = (64, 128)
+EPILOGUE_WORDS = (1, 2, 4)
+MOST_NEIGHBOURS = 2  # columns beside each whose values an element takes, too
 ADDRESS_BITS = 20  # of a feature-buffer word, in an instruction
 COORDINATE_BITS = 12  # of a signed row or column, in an instruction
 # Of a sum of them in hardware: a tile's, a kernel's and a column's never wrap into a map.
 POSITION_BITS = COORDINATE_BITS + 2
 PES = ("shift", "multiply", "multiply_lut")
-LONGEST_SUM = 8191  # products: more than a 3 x 3 window of 512 channels has
 TABLE_BITS = 6  # of the number of a table, in an instruction
 MOST_INDEX_BITS = 12  # of a table: one of 4,096 entries of 16 bits is 2 block RAMs of each row
 COLUMN_STEPS = 4  # log2 of the most columns that an instruction can place
@@ -37,8 +42,8 @@ class SvpeConfig:
         stored activation (4 to 16).
     accumulator_bits, result_bits : int
         Widths of a processing element's sum (24 to 48; by default of one in which
-        ``LONGEST_SUM`` products cannot overflow), and of what the epilogue makes of it before it
-        rounds: no less, by default at least 32.
+        ``hw.spec.widths.LONGEST_SUM`` products cannot overflow), and of what the epilogue makes of
+        it before it rounds: no less, by default at least 32.
     feature_words, weight_words, parameter_words : int
         Depths of the on-chip buffers, in words of ``lanes`` activations, of ``rows * lanes``
         codes, and of ``rows`` channels' epilogue parameters.
@@ -49,6 +54,13 @@ class SvpeConfig:
         tables, or a power of two; by default four tables of ``2**table_bits`` entries.
     bus_bits : int
         Width of the AXI4 data bus: 64 or 128.
+    epilogue_words : int
+        Feature words that the epilogue writes per cycle, each of another column: 1, 2 or 4, and at
+        most ``columns``. A tile takes at least ``columns / epilogue_words`` cycles.
+    neighbours : int
+        Columns to the right of each whose values an element takes beside its own where layers are
+        depthwise, so that a step is as many more taps of the kernel's row: 0 or 2. With 2, ``rows``
+        is ``lanes``, 4 or more, ``columns`` 4 or more, and ``epilogue_words`` 2 or more.
     pe : str
         How a processing element makes its products: ``shift``, the product, or for comparison
         ``multiply`` (in DSP blocks) and ``multiply_lut`` (in LUTs, by Booth's recoding), whose
@@ -74,6 +86,8 @@ class SvpeConfig:
     table_words: int | None = None
     bus_bits: int = 128
     pe: str = "shift"
+    epilogue_words: int = 1
+    neighbours: int = 0
 
     def __post_init__(self):
         for name, least, most in (
@@ -108,11 +122,30 @@ class SvpeConfig:
             )
         if self.bus_bits not in BUS_BITS:
             raise ValueError(f"SvpeConfig bus_bits must be 64 or 128, not {self.bus_bits}")
+        if self.epilogue_words not in EPILOGUE_WORDS or self.epilogue_words > self.columns:
+            raise ValueError(
+                f"SvpeConfig epilogue_words must be 1, 2 or 4 and at most the {self.columns} "
+                f"columns, not {self.epilogue_words}"
+            )
+        self._check_neighbours()
 
     def _check(self, name, least, most):
         value = getattr(self, name)
         if not least <= value <= most:
             raise ValueError(f"SvpeConfig {name} must be from {least} to {most}, not {value}")
+
+    def _check_neighbours(self):
+        if self.neighbours not in (0, MOST_NEIGHBOURS):
+            raise ValueError(
+                f"SvpeConfig neighbours must be 0 or {MOST_NEIGHBOURS}, not {self.neighbours}"
+            )
+        if self.neighbours and (
+            self.rows < self.lanes or min(self.lanes, self.columns) < 4 or self.epilogue_words < 2
+        ):
+            raise ValueError(
+                f"SvpeConfig neighbours must be 0 without as many rows as lanes, 4 or more lanes "
+                f"and columns, and epilogue_words of 2 or more, not {self.neighbours}"
+            )
 
     def _check_tables(self):
         if self.table_bits is None:
@@ -150,6 +183,11 @@ class SvpeConfig:
     def square_bits(self) -> int:
         """Bits of a word of a row's table of squares."""
         return 2 * self.activation_bits
+
+    @property
+    def turns(self) -> int:
+        """Cycles in which the sums of all columns leave the array, ``epilogue_words`` in each."""
+        return self.columns // self.epilogue_words
 
     @property
     def banks(self) -> int:
@@ -216,9 +254,22 @@ class SvpeConfig:
         return ceil(word_bits / self.bus_bits)
 
     @property
+    def fields(self) -> dict[str, int | str]:
+        """The sizes by name, as files have them.
+
+        What older configurations did not have is left out at its default, so that their
+        accelerators and images keep fitting each other.
+        """
+        fields = asdict(self)
+        for name, before in (("epilogue_words", 1), ("neighbours", 0)):
+            if fields[name] == before:
+                del fields[name]
+        return fields
+
+    @property
     def fingerprint(self) -> int:
         """64 bits that differ for any two configurations: hardware and image carry it."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(self.fields, sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
     def __str__(self) -> str:
@@ -226,28 +277,9 @@ class SvpeConfig:
             f"{self.lanes}x{self.rows}x{self.columns} (lanes x rows x columns), "
             f"{self.weight_bits}-bit weights, {self.activation_bits}-bit activations"
             + ("" if self.pe == "shift" else f", pe={self.pe}")
+            + ("" if self.epilogue_words == 1 else f", epilogue_words={self.epilogue_words}")
+            + (f", neighbours={self.neighbours}" if self.neighbours else "")
         )
-
-
-def accumulator_bits(pe: str, weight_bits: int, activation_bits: int, terms: int = 1) -> int:
-    """Of 24, 32, 40 and 48 bits, the least in which ``LONGEST_SUM`` products cannot overflow.
-
-    Shifts add the products of all ``terms`` of a weight; a multiplier's weight is one integer.
-    """
-    weight = 1 << (weight_bits - 1)
-    if pe == "shift":
-        greatest, shift = (
-            codes.integer(codes.most_index(weight_bits)),
-            codes.term_shift(weight_bits),
-        )
-        weight = sum(greatest << (shift * term) for term in range(terms))
-    # One bit more is the sign.
-    return least_width((LONGEST_SUM * weight << (activation_bits - 1)).bit_length() + 1)
-
-
-def least_width(bits: int) -> int:
-    """Of 24, 32, 40 and 48 bits, the least that has ``bits``; 48 if none has."""
-    return next((width for width in (24, 32, 40) if width >= bits), 48)
 
 
 _SIZES = {

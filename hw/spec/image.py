@@ -122,6 +122,7 @@ class Image:
         """The bytes of the image's file."""
         fields = asdict(replace(self, payload=b""))
         del fields["payload"]
+        fields["config"] = self.config.fields
         # Few networks have any of these, so that most images do not name them.
         if self.host is None:
             del fields["host"]

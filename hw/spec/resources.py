@@ -113,10 +113,12 @@ def block_rams(config: SvpeConfig) -> dict[str, int]:
     # Sum and difference of two factors are looked up at once, and always in block RAM.
     shape = config.square_words, config.square_bits
     squares = config.multiplies * _always_halves(*shape, TRUE_SHAPES)
-    bypass = 2 * _always_halves(bypass_depth(config), config.feature_bits)  # for each reader
+    words = config.epilogue_words
+    # For each reader.
+    bypass = 2 * _always_halves(bypass_depth(config), words * config.feature_bits)
     return {
         "buffers": config.banks * config.parts * part + config.rows * codes,
-        "epilogue": config.rows * (parameters + tables + squares) + bypass,
+        "epilogue": config.rows * (parameters + words * (tables + squares)) + bypass,
     }
 
 
@@ -138,7 +140,16 @@ def _array(config):
         products,
         elements * config.accumulator_bits,
         elements,
+        # Choices between lanes of a column's own word and values of its neighbours, as far as there
+        # are some, and the lanes of the first rows that go round.
+        config.rows * _pairs_beside(config) * config.activation_bits,
+        bool(config.neighbours) * config.columns * config.activation_bits,
     )
+
+
+def _pairs_beside(config):
+    """Pairs of columns of which one takes the other's values."""
+    return sum(config.columns - 1 - n for n in range(config.neighbours))
 
 
 def _buffers(config):
@@ -156,6 +167,7 @@ def _buffers(config):
         config.banks,
         config.weight_word_bits,
         config.rows,
+        _further_words(config) * config.sides * config.feature_bits,
     )
 
 
@@ -187,11 +199,12 @@ def _epilogue(config):
         bool(config.tables) * Buffer.TABLES.word_bits(config),
         Buffer.TABLES.word_bits(config) * _luts_deep(config.table_words),
         bool(config.tables),
+        _further_words(config) * config.rows * config.result_bits,
     )
 
 
 def _control(config):
-    return (config.columns,)
+    return config.columns, _further_words(config)
 
 
 def _shell(config):
@@ -212,6 +225,11 @@ def _sum(block, kind, config):
     coefficients = _table()["coefficients"][key(block, config)][kind]
     sizes = terms(block, config)
     return max(0, round(sum(c * size for c, size in zip(coefficients, sizes, strict=True))))
+
+
+def _further_words(config):
+    """What the epilogue writes per cycle beside its first word."""
+    return config.epilogue_words - 1
 
 
 def _halves(words, bits, shapes=SIMPLE_SHAPES):

@@ -92,9 +92,12 @@ def edge_latency(config: SvpeConfig) -> int:
 
 
 def hold_latency(config: SvpeConfig) -> int:
-    """From a tile's last step to the array's sum of row 0, column 0; others come r + c later."""
+    """From a tile's last step to the array's sum of row 0, column 0.
+
+    Those of row r and column c come ``r + c // epilogue_words`` later.
+    """
     own = 3 + product_stages(config) + tree_levels(config)
-    return edge_latency(config) + config.columns - 1 + own
+    return edge_latency(config) + config.turns - 1 + own
 
 
 def sum_latency(config: SvpeConfig) -> int:
@@ -105,14 +108,15 @@ def sum_latency(config: SvpeConfig) -> int:
 def write_latency(config: SvpeConfig) -> int:
     """From the cycle a tile's last step issues to its first write at the buffer's port.
 
-    Pass p of column c is written ``p * columns + c`` cycles later.
+    Pass p of column c is written ``p * turns + c // epilogue_words`` cycles later, where ``turns``
+    is what ``hw.spec.isa.tiles.Tiles.turns`` says of its instruction.
     """
     return sum_latency(config) + EPILOGUE_STAGES + config.rows
 
 
 def bypass_depth(config: SvpeConfig) -> int:
-    """Words of the bypass: those in flight, of tiles begun and not written."""
-    in_flight = write_latency(config) - edge_latency(config) + 3 * config.columns
+    """Words of the bypass of each column of a turn: those of tiles begun and not written."""
+    in_flight = write_latency(config) - edge_latency(config) + 3 * config.turns
     return 1 << in_flight.bit_length()
 
 

@@ -15,8 +15,9 @@ from threading import Lock
 import boards
 from hw.array import PE, SvpeArray
 from hw.packed import PACKED_BITS, PackedElement
-from hw.spec.config import SvpeConfig, accumulator_bits
+from hw.spec.config import SvpeConfig
 from hw.spec.resources import USABLE_LUT
+from hw.spec.widths import accumulator_bits
 from hw.verilog import files
 from qnn.bench.machine import commit, machine
 from qnn.eda.longest_path import longest_path

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from hw.spec.config import LONGEST_SUM, accumulator_bits
+from hw.spec.widths import LONGEST_SUM, accumulator_bits
 from qnn.bench import array
 from qnn.quant import pow2
 from qnn.quant.search_exponent import DEPTH, search_exponent

@@ -76,7 +76,7 @@ class Running:
     def add(self, tiles: Tiles) -> None:
         """Count an instruction as issued."""
         self.before = tiles
-        written = _writes(tiles, tiles.late(self.config))
+        written = _writes(tiles, self.config)
         self.newest.append((written, FENCED_GAP + tiles.last_step))
         total = 0
         for kept, (_, cycles) in enumerate(reversed(self.newest)):
@@ -111,13 +111,14 @@ def _first_reads(tiles, feature_words):
     return first
 
 
-def _writes(tiles, late):
+def _writes(tiles, config):
     address, valid = access.writes(tiles)
     last = _last_steps(tiles)
-    # Results of a tile are written pass by pass, column by column, one per cycle.
-    slot = np.arange(tiles.passes)[:, None] * tiles.columns + np.arange(tiles.columns)
+    # Results of a tile are written pass by pass, and in each turn by turn.
+    turn = np.arange(tiles.written) // config.epilogue_words
+    slot = np.arange(tiles.passes)[:, None] * tiles.turns(config) + turn
     early = (last[-1] - last)[:, None, None] - 1 - slot
     valid = np.broadcast_to(valid[:, None], address.shape)
     words = address[valid]
     first, stop = int(words.min(initial=ADDRESS_MASK)), int(words.max(initial=-1)) + 1
-    return _Written(words, early[valid], int(early.min()), first, stop, late)
+    return _Written(words, early[valid], int(early.min()), first, stop, tiles.late(config))

@@ -8,7 +8,9 @@ from hw.spec.isa.header import Op
 from hw.spec.isa.tiles import ADDRESS_MASK, Tiles
 from hw.spec.tensors import TensorLayout
 from qnn.compiler.epilogue import clamp, fold
+from qnn.compiler.neighbours import steps_of_row, stride_of_row
 from qnn.compiler.segments import Segments, blocks_read, groups, passes
+from qnn.compiler.steps import interval
 from qnn.compiler.terms import terms_of
 from qnn.compiler.tiles import Tile
 from qnn.compiler.words import pack_parameters, pack_table, pack_weights, weight_words
@@ -50,17 +52,21 @@ def pack_layer(
     result: Segments,
     config: SvpeConfig,
     repeated: bool = False,
+    neighbours: int = 0,
 ) -> tuple[GroupData, ...]:
     """The data of every group, in the order of ``groups``.
 
-    ``repeated``: all rows compute the only channel, so that it is in the lane of each.
+    Parameters
+    ----------
+    repeated : all rows compute the only channel, so that it is in the lane of each
+    neighbours : of the layer's tile
     """
     epilogue = fold(graph, node)
     packed = []
     for group in groups(result, config.lanes, config.rows):
         if repeated:
             group = replace(group, channels=group.channels * min(config.rows, config.lanes))
-        words = weight_words(node, group, operand, config)
+        words = weight_words(node, group, operand, config, neighbours)
         data = GroupData(
             terms=len(terms_of(node, group, config)),
             words=len(words),
@@ -145,16 +151,17 @@ def _whole_map(graph, node, layouts, tile, config):
     # Padding never wins a maximum, and adds nothing to a sum.
     zero = qtype.low if node.takes_maximum else 0
     tiles_y, tiles_x = tile.count(node)
-    columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]  # x, y of the output
+    columns = [_column(bit, tile.read) for bit in range(COLUMN_STEPS)]  # x, y of the output
     return Tiles(
         op=Op.MAXPOOL if node.takes_maximum else Op.CONV,
         terms=1,
         blocks=1,
         kernel_y=node.window.kernel[0],
-        kernel_x=node.window.kernel[1],
+        kernel_x=len(steps_of_row(node.window, tile.neighbours)),
         tiles_y=tiles_y,
         tiles_x=tiles_x,
-        columns=tile.columns,
+        columns=tile.read.columns,
+        neighbours=tile.neighbours,
         tile_width=tile.width,
         tile_height=tile.height,
         input_address=operand.address - top * operand.pitch + first_x,
@@ -163,7 +170,7 @@ def _whole_map(graph, node, layouts, tile, config):
         tile_y_step=tile.height * stride_y * operand.pitch,
         input_x=first_x,
         input_y=-top,
-        kernel_x_stride=node.window.dilation[1],
+        kernel_x_stride=stride_of_row(node.window, tile.neighbours),
         kernel_y_stride=node.window.dilation[0],
         tile_x_stride=tile.width * stride_x,
         tile_y_stride=tile.height * stride_y,
@@ -175,9 +182,7 @@ def _whole_map(graph, node, layouts, tile, config):
         column_address=tuple(
             x * stride_x + y * stride_y * operand.pitch & ADDRESS_MASK for x, y in columns
         ),
-        # The epilogue takes a result per cycle, and the array's sums come out over all of its
-        # columns.
-        interval=max(passes(node, config) * tile.columns, config.columns),
+        interval=interval(node, tile.columns, config),
         passes=passes(node, config),
         pass_step=result.pass_step,
         output_address=result.address,
@@ -218,7 +223,7 @@ def _with_skip(tiles, skip, place, tile):
     # One word serves all pixels: nothing moves away from it.
     if (skip.height, skip.width) == (1, 1):
         return read
-    columns = [_column(bit, tile) for bit in range(COLUMN_STEPS)]
+    columns = [_column(bit, tile.read) for bit in range(COLUMN_STEPS)]
     return read.having(
         skip_tile_x_step=tile.width,
         skip_tile_y_step=tile.height * skip.pitch,

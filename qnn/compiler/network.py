@@ -171,7 +171,10 @@ def network(
     """
     place = places(graph, config)
     layout = choose_layout(graph, place, config)
-    packed = {conv.name: _packed(graph, conv, place, config, like) for conv in graph.convs}
+    packed = {
+        conv.name: _packed(graph, conv, place, layout.tiles[conv.name], config, like)
+        for conv in graph.convs
+    }
     return MappedNetwork(
         graph=graph,
         config=config,
@@ -186,12 +189,14 @@ def network(
     )
 
 
-def _packed(graph, conv, place, config, like):
+def _packed(graph, conv, place, tile, config, like):
     names = (conv.inputs[0], conv.name)
     given = tuple(place[name].segments for name in names)
-    if like is not None and like.graph[conv.name] is conv:
+    alike = like is not None and like.graph[conv.name] is conv
+    if alike and like.tiles[conv.name].neighbours == tile.neighbours:
         types = [[source.type for source in each.sources(conv)] for each in (graph, like.graph)]
         # The epilogue folds in what the operands are.
         if types[0] == types[1] and given == tuple(like.place[name].segments for name in names):
             return like.packed[conv.name]
-    return pack_layer(graph, conv, *given, config, repeated=place[conv.name].repeated)
+    own = place[conv.name]
+    return pack_layer(graph, conv, *given, config, own.repeated, tile.neighbours)

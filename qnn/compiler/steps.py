@@ -3,6 +3,7 @@
 from collections import Counter
 
 from hw.spec.config import SvpeConfig
+from qnn.compiler.neighbours import steps_of_row
 from qnn.compiler.segments import Segments, blocks_read, groups, passes
 from qnn.compiler.terms import terms_of
 from qnn.ir.ops import Operator
@@ -10,9 +11,15 @@ from qnn.ir.ops import Operator
 Steps = Counter[int]  # how many instructions take so many steps for each tile
 
 
-def steps(node: Operator, operand: Segments, result: Segments, config: SvpeConfig) -> Steps:
+def steps(
+    node: Operator,
+    operand: Segments,
+    result: Segments,
+    config: SvpeConfig,
+    neighbours: int = 0,
+) -> Steps:
     """How many instructions of ``node`` take each number of steps per tile."""
-    taps = node.window.kernel[0] * node.window.kernel[1]
+    taps = node.window.kernel[0] * len(steps_of_row(node.window, neighbours))
     if node.takes_maximum:
         return Counter(taps for _ in groups(operand, config.lanes, config.lanes))
     return Counter(
@@ -29,5 +36,10 @@ def tile_cycles(node: Operator, columns: int, steps: Steps, config: SvpeConfig) 
 
     ``columns`` : pixels of the tile
     """
-    interval = max(passes(node, config) * columns, config.columns)
-    return sum(count * max(each, interval) for each, count in steps.items())
+    least = interval(node, columns, config)
+    return sum(count * max(each, least) for each, count in steps.items())
+
+
+def interval(node: Operator, columns: int, config: SvpeConfig) -> int:
+    """The least cycles between tiles: see ``hw.spec.isa.tiles.Tiles.least_interval``."""
+    return max(passes(node, config) * -(-columns // config.epilogue_words), config.turns)

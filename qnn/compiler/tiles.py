@@ -6,6 +6,7 @@ from itertools import product
 from typing import NamedTuple
 
 from hw.spec.config import SvpeConfig
+from qnn.compiler.neighbours import neighbours_of
 from qnn.compiler.steps import Steps, steps, tile_cycles
 from qnn.compiler.storage import RootPlace, row_words
 from qnn.ir.graph import Graph
@@ -17,15 +18,31 @@ SWEEPS = 4  # over all pitches; each can only lower the estimate, two have been 
 
 @dataclass(frozen=True)
 class Tile:
-    """Pixels that the columns compute at a time."""
+    """Pixels that the columns compute at a time.
+
+    Members
+    -------
+    neighbours : columns that are read beside them, for what the others take of their neighbours
+    """
 
     width: int
     height: int
+    neighbours: int = 0
 
     @property
     def columns(self) -> int:
-        """The number of columns that the tile uses."""
+        """The number of columns whose results are written."""
         return self.width * self.height
+
+    @property
+    def read(self) -> "Tile":
+        """The pixels that are read, beside each other."""
+        return Tile(self.width + self.neighbours, self.height)
+
+    def turn(self, config: SvpeConfig) -> "Tile":
+        """The columns whose results are written in one cycle."""
+        width = min(self.width, config.epilogue_words)
+        return Tile(width, min(self.height, config.epilogue_words // width))
 
     def count(self, node: Operator) -> tuple[int, int]:
         """Tiles down and across the output."""
@@ -54,7 +71,7 @@ def cycles(node: Operator, tile: Tile, steps: Steps, config: SvpeConfig) -> int:
 
 @cache
 def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) -> bool:
-    """Whether one step's reads meet in no bank, wherever the tile lies."""
+    """Whether the pixels of a tile meet in no bank, wherever it lies."""
     offsets = {
         (dx * stride[1] + dy * stride[0] * pitch) % banks
         for dx, dy in product(range(tile.width), range(tile.height))
@@ -65,14 +82,14 @@ def distinct_banks(tile: Tile, stride: tuple[int, int], pitch: int, banks: int) 
 def choose_layout(graph: Graph, place: dict[str, RootPlace], config: SvpeConfig) -> Tiling:
     """Pitches and tiles of least estimated cycles."""
     options = {n.name: _options(graph, n, place, config) for n in graph.nodes if n.is_computed}
-    readers: dict[str, list[_Options]] = {each.root: [] for each in place.values()}
+    users: dict[str, list[_Options]] = {each.root: [] for each in place.values()}
     for each in options.values():
-        for root in dict(each.reads):
-            readers[root].append(each)
+        for root in each.roots(config):
+            users[root].append(each)
     pitches: dict[str, int] = {}
     for _ in range(SWEEPS):
         before = dict(pitches)
-        for root, those in readers.items():
+        for root, those in users.items():
             pitches[root] = _best_pitch(root, those, graph, place, pitches, config)
         # What changed nothing would change nothing again.
         if pitches == before:
@@ -85,8 +102,8 @@ def choose_layout(graph: Graph, place: dict[str, RootPlace], config: SvpeConfig)
     )
 
 
-def _best_pitch(root, readers, graph, place, pitches, config):
-    """The least pitch of a root for which its readers take the fewest cycles."""
+def _best_pitch(root, users, graph, place, pitches, config):
+    """The least pitch of a root for which the layers that use it take the fewest cycles."""
     width = row_words(graph[root], place[root], config)
     # Pitches that differ by a multiple of the banks put rows into the same banks: one round of them
     # is all there is to try. A tensor of one row has no pitch to choose.
@@ -94,7 +111,7 @@ def _best_pitch(root, readers, graph, place, pitches, config):
 
     def total(pitch):
         trial = _Trial(pitches, root, pitch)
-        return sum(each.best(trial, config).cycles for each in readers)
+        return sum(each.best(trial, config).cycles for each in users)
 
     return min(range(width, last + 1), key=total)
 
@@ -130,31 +147,48 @@ class _Options:
     Members
     -------
     reads : the root and the stride of each operand; a skip is read pixel by pixel as it is added
+    result : the root of the result, and the step of its pixels in there
     """
 
     reads: tuple[tuple[str, tuple[int, int]], ...]
+    result: tuple[str, tuple[int, int]]
     tiles: tuple[_Option, ...]
 
+    def roots(self, config: SvpeConfig) -> set[str]:
+        """The roots whose pitches decide about the tile."""
+        # A word that is written by itself meets none.
+        written = {self.result[0]} if config.epilogue_words > 1 else set()
+        return {root for root, _ in self.reads} | written
+
     def best(self, pitches, config: SvpeConfig) -> _Option:
-        """The first whose reads meet in no bank; a pitch that is not chosen yet conflicts never."""
+        """The first whose reads meet in no bank, and whose writes of one cycle on no side of them.
+
+        A pitch that is not chosen yet conflicts never.
+        """
         given = [(stride, pitches.get(root)) for root, stride in self.reads]
-        banks = config.banks
+        banks, sides = config.banks, config.sides
         known = [(stride, pitch % banks) for stride, pitch in given if pitch is not None]
+        root, step = self.result
+        written = [(step, pitch % sides) for pitch in (pitches.get(root),) if pitch is not None]
         return next(
             each
             for each in self.tiles
-            if all(distinct_banks(each.tile, stride, pitch, banks) for stride, pitch in known)
+            if all(distinct_banks(each.tile.read, stride, pitch, banks) for stride, pitch in known)
+            and all(distinct_banks(each.tile.turn(config), *at, sides) for at in written)
         )
 
 
 def _options(graph, node, place, config):
-    own = (place[name].segments for name in (node.inputs[0], node.name))
-    taken = steps(node, *own, config)
+    segments = [place[name].segments for name in (node.inputs[0], node.name)]
     sizes = [1 << n for n in range(config.columns.bit_length())]
     tiles = [Tile(width, height) for width, height in product(sizes, sizes)]
+    # Of what all rows compute alike, their own lanes have nothing.
+    beside = 0 if place[node.name].repeated else neighbours_of(node, *segments, config)
+    tiles += [Tile(config.columns - beside, 1, beside)] if beside else []
     found = []
     for tile in tiles:
         if tile.columns <= config.columns:
+            taken = steps(node, *segments, config, tile.neighbours)
             whole = cycles(node, tile, taken, config)
             each = tile_cycles(node, tile.columns, taken, config)
             found.append(_Option(whole, tile.columns, tile.height, each, tile))
@@ -162,4 +196,5 @@ def _options(graph, node, place, config):
     skips = [name for name in node.inputs[1:] if graph[name].shape[1:] != (1, 1)]
     reads = [(node.inputs[0], node.window.stride), *((name, (1, 1)) for name in skips)]
     roots = tuple((place[name].root, stride) for name, stride in reads)
-    return _Options(roots, tuple(sorted(found)))
+    own = place[node.name]
+    return _Options(roots, (own.root, own.step), tuple(sorted(found)))

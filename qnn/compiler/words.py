@@ -9,6 +9,7 @@ from hw.spec.isa.array_codes import array_code
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.packing import pack
 from hw.spec.isa.parameters import parameters
+from qnn.compiler.neighbours import steps_of_row
 from qnn.compiler.segments import Group, Segments, blocks_read, lanes_of
 from qnn.compiler.terms import moved_left, terms_of
 from qnn.ir.epilogue import Epilogue
@@ -16,11 +17,14 @@ from qnn.ir.ops import Conv
 from qnn.ir.sums import integer_weights
 
 
-def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig) -> np.ndarray:
+def weight_words(
+    node: Conv, group: Group, operand: Segments, config: SvpeConfig, neighbours: int = 0
+) -> np.ndarray:
     """Signed indices, or a multiplier's integers, in the order of the steps: (steps, rows, lanes).
 
     A row's codes stand at the lanes of its own group's channels; the other lanes of those words
-    have weights of zero. One word stands for all steps where all are equal.
+    have weights of zero. With ``neighbours``, those of further taps stand at lanes before the row's
+    (see ``hw.spec.isa.tiles``). One word stands for all steps where all are equal.
     """
     terms = terms_of(node, group, config)
     # Of this group alone, as there may be hundreds of a layer.
@@ -29,6 +33,8 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
         weights = weights[terms.start : terms.stop]
     else:
         weights = integer_weights(weights, node.weight_bits)[None]
+    if neighbours:
+        return _one_for_all(_beside(node, group, weights, config, neighbours))
     height, width = node.window.kernel
     block, lane = lanes_of(operand, config.lanes)
     read = blocks_read(node, group, operand, config.lanes)
@@ -42,7 +48,23 @@ def weight_words(node: Conv, group: Group, operand: Segments, config: SvpeConfig
         taps = weights[:, rows].transpose(2, 0, 3, 4, 1)
         words[:, :, :, block[inputs] - read.start, rows, lane[inputs]] = taps
         first = rows.stop
-    words = words.reshape(-1, config.rows, config.lanes)
+    return _one_for_all(words.reshape(-1, config.rows, config.lanes))
+
+
+def _beside(node, group, weights, config, neighbours):
+    """The words of a depthwise layer; ``weights`` are (terms, channels, 1, height, width)."""
+    steps = steps_of_row(node.window, neighbours)
+    terms, height = weights.shape[0], node.window.kernel[0]
+    words = np.zeros((terms, height, len(steps), config.rows, config.lanes), weights.dtype)
+    rows = np.arange(len(group.channels))
+    for step, taps in enumerate(steps):
+        for number, tap in enumerate(taps):
+            lanes = (rows - number) % config.lanes
+            words[:, :, step, rows, lanes] = weights[:, :, 0, :, tap].transpose(0, 2, 1)
+    return words.reshape(-1, config.rows, config.lanes)
+
+
+def _one_for_all(words):
     # Sums and copies have equal words: one is loaded, and the instruction's step is 0.
     return words[:1] if len(words) > 1 and (words == words[:1]).all() else words
 

@@ -114,7 +114,7 @@ def _simulate(config, steps, folder):
         "STEPS": steps,
         "LATENCY": _latency(config),
         "LAST": Control.as_shape()["last"].offset,
-        "PASSING": config.columns // 2,
+        "PASSING": config.turns // 2,
         "CONTROLS": Control.as_shape().size,
         "WEIGHTS": config.lanes * config.weight_bits,
         "ACTIVATIONS": config.feature_bits,

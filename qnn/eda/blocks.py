@@ -11,14 +11,15 @@ from importlib import metadata
 
 import numpy as np
 
-from hw.spec.config import SvpeConfig, accumulator_bits, named_config
+from hw.spec.config import SvpeConfig, named_config
 from hw.spec.resources import TABLE, Cells, key, terms
+from hw.spec.widths import accumulator_bits
 from qnn.eda.synthesis import Resources, accelerator_resources, synthesize
 from qnn.files import write_whole
 
 KINDS = ("lut", "ff")  # what is fitted
 TEST, REFERENCE = named_config("test"), named_config("reference")
-# It has one row of fifteen, and would count little without.
+# Its size has two rows of seventeen, and would count little without.
 REFERENCE_WEIGHT = 10  # of its counts in the fit: what is near 75 % of a device must be told well
 SHAPES = (  # what all blocks but the array are counted at
     TEST,
@@ -35,23 +36,29 @@ SHAPES = (  # what all blocks but the array are counted at
     replace(TEST, rows=2, columns=16, feature_words=8192),
     replace(TEST, feature_words=512, parameter_words=32),
     replace(TEST, weight_words=64, weight_bits=4),
+    replace(TEST, epilogue_words=2),
+    replace(REFERENCE, epilogue_words=2),
     REFERENCE,
 )
-ELEMENTS = tuple(  # what the array is counted at, for each width of a weight
-    SvpeConfig(
-        lanes=lanes,
-        rows=rows,
-        columns=columns,
-        weight_bits=weight_bits,
-        activation_bits=activation_bits,
-        accumulator_bits=accumulator_bits("shift", weight_bits, activation_bits) + more,
-    )
-    for weight_bits in (2, 3, 4, 5)
-    for lanes, rows, columns, activation_bits, more in (
-        *((8, 2, 2, 4, 0), (8, 2, 2, 8, 0), (8, 2, 2, 16, 0), (16, 2, 2, 4, 0)),
-        *((16, 2, 2, 8, 0), (16, 2, 2, 16, 0), (16, 2, 2, 8, 8), (32, 2, 2, 8, 0)),
-        *((8, 1, 1, 8, 0), (8, 4, 4, 8, 0), (16, 16, 8, 8, 0)),
-    )
+BESIDE = {"lanes": 4, "rows": 4, "columns": 4, "epilogue_words": 2, "neighbours": 2}
+ELEMENTS = (  # what the array is counted at, for each width of a weight
+    *(SvpeConfig(**BESIDE, weight_bits=weight_bits) for weight_bits in (2, 3, 4, 5)),
+    *(
+        SvpeConfig(
+            lanes=lanes,
+            rows=rows,
+            columns=columns,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            accumulator_bits=accumulator_bits("shift", weight_bits, activation_bits) + more,
+        )
+        for weight_bits in (2, 3, 4, 5)
+        for lanes, rows, columns, activation_bits, more in (
+            *((8, 2, 2, 4, 0), (8, 2, 2, 8, 0), (8, 2, 2, 16, 0), (16, 2, 2, 4, 0)),
+            *((16, 2, 2, 8, 0), (16, 2, 2, 16, 0), (16, 2, 2, 8, 8), (32, 2, 2, 8, 0)),
+            *((8, 1, 1, 8, 0), (8, 4, 4, 8, 0), (16, 16, 8, 8, 0)),
+        )
+    ),
 )
 
 
@@ -76,7 +83,9 @@ def parts(config: SvpeConfig) -> dict[str, tuple[Callable, ...]]:
         "buffers": (lambda: Features(config), lambda: Weights(config)),
         "crossbar": (
             lambda: Crossbar(config),
-            lambda: Skew(shape=config.feature_bits, count=config.columns),
+            lambda: Skew(
+                shape=config.feature_bits, count=config.columns, together=config.epilogue_words
+            ),
         ),
         "epilogue": (
             lambda: Epilogue(config),
@@ -126,7 +135,12 @@ def fit(progress: Callable[[str], None]) -> dict[str, dict[str, list[float]]]:
         rise = getattr(large, kind) - getattr(small, kind)
         slope = rise / (REFERENCE.columns - TEST.columns)
         constant = getattr(small, kind) - slope * TEST.columns
-        table["control"][kind] = [round(own[0] + slope, 4), round(own[1] + constant, 4)]
+        first, *others, last = own
+        table["control"][kind] = [
+            round(first + slope, 4),
+            *others,
+            round(last + constant, 4),
+        ]
     return table
 
 

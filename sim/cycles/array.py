@@ -25,17 +25,19 @@ class Array:
         self.free = 0  # from when on one instruction can wait at the sequencer
         self.first = self.last = -NEVER
         self.interval = 0
-        self.writing: dict[int, int] = {}  # addresses of the epilogue's words, by cycle
+        self.writing: dict[int, list[int]] = {}  # addresses of the epilogue's words, by cycle
         self.loading: dict[int, int] = {}  # of loaded words, also while they wait
 
     def _note_writes(self, tiles, first_write):
-        """Note the address of each write of the epilogue, and its cycle."""
+        """Note the addresses of the words that the epilogue writes, and their cycles."""
         address, valid = access.writes(tiles)
         number, passes, columns = address.shape
         cycle = first_write + np.arange(number)[:, None, None] * tiles.tile_cycles
-        cycle = cycle + np.arange(passes)[:, None] * columns + np.arange(columns)
+        turn = np.arange(columns) // self.config.epilogue_words
+        cycle = cycle + np.arange(passes)[:, None] * tiles.turns(self.config) + turn
         valid = np.broadcast_to(valid[:, None], address.shape)
-        self.writing.update(zip(cycle[valid].tolist(), address[valid].tolist(), strict=True))
+        for when, word in zip(cycle[valid].tolist(), address[valid].tolist(), strict=True):
+            self.writing.setdefault(when, []).append(word)
 
     def load(self, when: int, address: int) -> int:
         """The first cycle from ``when`` on in which a load may write a feature word, which it does.
@@ -43,15 +45,16 @@ class Array:
         It waits for writes of the epilogue on its side of the banks.
         """
         self.loading[when] = address
-        while when in self.writing and (self.writing[when] - address) % self.config.sides == 0:
+        while _meet(self.writing.get(when, ()), address, self.config.sides):
             when += 1
             self.loading[when] = address
         return when
 
     def meets(self, when: int, address: int) -> bool:
         """Whether something else takes the bank of ``address``, which a store would read."""
-        taken = (words[when] for words in (self.writing, self.loading) if when in words)
-        return any((word - address) % self.config.banks == 0 for word in taken)
+        loaded = (self.loading[when],) if when in self.loading else ()
+        taken = (*self.writing.get(when, ()), *loaded)
+        return _meet(taken, address, self.config.banks)
 
     def issue(self, tiles: Tiles, offered: int) -> tuple[int, int, int]:
         """Cycles of the first step, the last write and the ``finished`` pulse."""
@@ -66,7 +69,7 @@ class Array:
         self.late = tiles.late(self.config)
         last_tile = last + self.latency + self.late  # its first write
         self._note_writes(tiles, last_tile - (tiles.tiles - 1) * tiles.tile_cycles)
-        return first, last_tile + _last_write(tiles), finish(tiles, self.config, last)
+        return first, last_tile + _last_write(tiles, self.config), finish(tiles, self.config, last)
 
     def spent(self, came: dict[str, int]) -> SpentCycles:
         """The stall breakdown of the newest instruction, whose tokens came at ``came``."""
@@ -79,6 +82,11 @@ class Array:
             last=self.last,
             steps=self.steps,
         )
+
+
+def _meet(words, address, parts):
+    """Whether one of some words lies in the part of ``address``, of so many that take turns."""
+    return any((word - address) % parts == 0 for word in words)
 
 
 def span(tiles: Tiles, first: int, earliest: int) -> tuple[int, int]:
@@ -97,16 +105,16 @@ def span(tiles: Tiles, first: int, earliest: int) -> tuple[int, int]:
 
 def finish(tiles: Tiles, config: SvpeConfig, last: int) -> int:
     """The cycle of the ``finished`` pulse of a computation whose last step is in cycle ``last``."""
-    # The epilogue gives one word per cycle, also for pixels that it then does not write.
-    writes = tiles.passes * tiles.columns - 1
+    # The epilogue takes its turns also for pixels that it then does not write.
+    writes = tiles.write_cycles(config) - 1
     return last + write_latency(config) + tiles.late(config) + writes + FINISH_LATENCY
 
 
-def _last_write(tiles):
+def _last_write(tiles, config):
     """Cycles from a last tile's first write to its last one that is inside the output."""
     # The last tile may reach beyond the output.
     x = tiles.output_width - (tiles.tiles_x - 1) * tiles.tile_width
     y = tiles.output_height - (tiles.tiles_y - 1) * tiles.tile_height
     column = (min(y, tiles.tile_height) - 1) * tiles.tile_width
     column += min(x, tiles.tile_width) - 1
-    return (tiles.passes - 1) * tiles.columns + column
+    return (tiles.passes - 1) * tiles.turns(config) + column // config.epilogue_words

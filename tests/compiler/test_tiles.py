@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import pytest
+
 from hw.spec.config import named_config
 from qnn.compiler.storage import places
 from qnn.compiler.tiles import Tile, choose_layout, distinct_banks
@@ -35,3 +39,33 @@ def test_a_single_row_has_no_gap_and_any_other_no_more_than_the_banks():
     graph = small_graphs.graph(x, small_graphs.conv("c", x, 16))
     layout = choose_layout(graph, places(graph, REFERENCE), REFERENCE)
     assert 15 <= layout.pitches["x"] < 15 + REFERENCE.banks
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 8, 9])
+@pytest.mark.parametrize("words", [2, 4])
+def test_columns_that_are_written_at_a_time_lie_on_sides_of_their_own(width, words):
+    config = replace(REFERENCE, epilogue_words=words)
+    x = small_graphs.image(16, 16, width)
+    graph = small_graphs.graph(x, small_graphs.conv("c", x, 16))
+    layout = choose_layout(graph, places(graph, config), config)
+    turn = layout.tiles["c"].turn(config)
+    assert turn.columns == words
+    assert distinct_banks(turn, (1, 1), layout.pitches["c"], config.sides)
+    # One word at a time leaves the pitch of a result that nothing reads at its least.
+    layout = choose_layout(graph, places(graph, REFERENCE), REFERENCE)
+    assert layout.pitches["c"] == width
+
+
+@pytest.mark.parametrize(
+    ("tile", "turn"),
+    [
+        (Tile(8, 1), Tile(4, 1)),
+        (Tile(4, 2), Tile(4, 1)),
+        (Tile(2, 4), Tile(2, 2)),
+        (Tile(1, 8), Tile(1, 4)),
+        (Tile(2, 1), Tile(2, 1)),
+        (Tile(1, 1), Tile(1, 1)),
+    ],
+)
+def test_a_turn_is_columns_in_the_order_of_the_tile(tile, turn):
+    assert tile.turn(replace(REFERENCE, epilogue_words=4)) == turn

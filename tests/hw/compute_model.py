@@ -97,8 +97,19 @@ def execute(state, instruction, clock, offered):
         written += [Written(due + n, instruction["tag"], *rest) for n, rest in results]
     for one in written:
         _store(state, one)
-    finished = due + instruction["passes"] * instruction["columns"] - 1 + timing.FINISH_LATENCY
+    writes = instruction["passes"] * turns(state.config, instruction)
+    finished = due + writes - 1 + timing.FINISH_LATENCY
     return begins, written, finished
+
+
+def turns(config, instruction):
+    """Cycles in which one pass over a tile is written."""
+    return -(-written(instruction) // config.epilogue_words)
+
+
+def written(instruction):
+    """Columns whose results are written."""
+    return instruction["columns"] - instruction["neighbours"]
 
 
 def requests(config, instruction, step, tile_y, tile_x):
@@ -145,7 +156,7 @@ def _tile(state, instruction, steps, tile_y, tile_x):
     skips = [[0] * config.lanes] * instruction["columns"]
     if instruction["skip"]:
         skips = _words(state, instruction, None, tile_y, tile_x)
-    for number, column in product(range(instruction["passes"]), range(instruction["columns"])):
+    for number, column in product(range(instruction["passes"]), range(written(instruction))):
         right, down = column % instruction["tile_width"], column // instruction["tile_width"]
         x = tile_x * instruction["tile_width"] + right
         y = tile_y * instruction["tile_height"] + down
@@ -159,16 +170,18 @@ def _tile(state, instruction, steps, tile_y, tile_x):
             + down * instruction["output_pitch"]
             + number * instruction["pass_step"]
         ) % (1 << 20)
-        window = [step[column] for step in words]
+        own = range(column, column + 1 + instruction["neighbours"])
+        window = [[step[n] for n in own] for step in words]
         if instruction["op"] == Op.MAXPOOL:
-            lanes, whole = tuple(max(lane) for lane in zip(*window, strict=True)), True
+            values = [step[0] for step in window]
+            lanes, whole = tuple(max(lane) for lane in zip(*values, strict=True)), True
         else:
             lanes = tuple(
                 _channel(state, instruction, window, skips[column], row, number)
                 for row in range(config.rows)
             )
             whole = False
-        order = number * instruction["columns"] + column
+        order = number * turns(config, instruction) + column // config.epilogue_words
         yield order, (address, instruction["output_part"], whole, number, lanes)
 
 
@@ -183,11 +196,12 @@ def _words(state, instruction, step, tile_y, tile_x):
 def _channel(state, instruction, window, skip, row, number):
     config = state.config
     acc, term_steps = 0, len(window) // instruction["terms"]
-    for n, word in enumerate(window):
+    for n, near in enumerate(window):
         if n % term_steps == 0:
             acc <<= config.term_shift
         address = instruction["weight_address"] + n * instruction["weight_step"]
-        for activation, code in zip(word, state.weights[address][row], strict=True):
+        for lane, code in enumerate(state.weights[address][row]):
+            activation = _activation(config, near, row, lane)
             acc += activation * codes.integer(codes.decode(code, config.weight_bits))
     own = state.parameters[instruction["parameter_address"]][row]
     acc = wrap(acc, config.accumulator_bits)
@@ -209,6 +223,12 @@ def _channel(state, instruction, window, skip, row, number):
         return clamped
     entries = 1 << config.table_bits
     return state.tables[instruction["table_address"] * entries + clamped % entries][row]
+
+
+def _activation(config, near, row, lane):
+    """What a row multiplies at a lane: a value of its own word, or of a neighbour's."""
+    number = (row - lane) % config.lanes
+    return near[number][row] if 0 < number < len(near) else near[0][lane]
 
 
 def _factor(config, stored, is_unsigned):

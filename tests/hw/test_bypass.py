@@ -1,5 +1,6 @@
 # amaranth: UnusedElaboratable=no
 import random
+from itertools import product
 
 import pytest
 
@@ -20,6 +21,8 @@ CONFIGS = {
     "one column": SvpeConfig(lanes=2, rows=1, columns=1),
     "test": SvpeConfig(lanes=8, rows=4, columns=2),
     "sixteen columns": SvpeConfig(lanes=4, rows=2, columns=16, activation_bits=5),
+    "four words": SvpeConfig(lanes=4, rows=2, columns=16, activation_bits=5, epilogue_words=4),
+    "two words": SvpeConfig(lanes=8, rows=4, columns=2, epilogue_words=2),
 }
 
 
@@ -39,7 +42,12 @@ def random_tile(config, rng):
     }
 
 
-def scheduled(tiles, columns):
+def elements_of(tile, config):
+    """Turns of all passes."""
+    return tile["passes"] * -(-tile["columns"] // config.epilogue_words)
+
+
+def scheduled(tiles, config):
     """(cycle of its first step, cycle of its last step, tile), the least interval apart."""
     first, last_before, interval, schedule = 0, None, 0, []
     for tile in tiles:
@@ -48,12 +56,12 @@ def scheduled(tiles, columns):
             first, last = first + last_before + interval - last, last_before + interval
         schedule.append((first, last, tile))
         first, last_before = last + 1, last
-        interval = max(tile["columns"] * tile["passes"], columns)
+        interval = max(elements_of(tile, config), config.turns)
     return schedule
 
 
 def observed(config, schedule):
-    """Rows of (maximum, skips) of each cycle."""
+    """Rows of maxima, then the rows' skips, of each word of each cycle."""
     dut = Bypass(config)
     steps, words, reads = {}, {}, {}
     lead = hold_latency(config) - edge_latency(config) - ELEMENT_LEAD
@@ -61,13 +69,13 @@ def observed(config, schedule):
         for n, row in enumerate(tile["steps"]):
             load = not tile["maximum"] or n == 0
             steps[first + n] = (load, first + n == last)
-            most = config.columns - 1
-            words |= {(first + n + most - column, column): word for column, word in enumerate(row)}
-        total = tile["columns"] * tile["passes"]
+            most, together = config.turns - 1, config.epilogue_words
+            words |= {(first + n + most - c // together, c): word for c, word in enumerate(row)}
+        total = elements_of(tile, config)
         for n in range(total):
             reads[last + lead + n] = {
                 "valid": 1,
-                "column": n % tile["columns"],
+                "turn": n % (total // tile["passes"]),
                 "last": n == total - 1,
                 **{name: tile[name] for name in ("skip", "part")},
             }
@@ -82,7 +90,8 @@ def observed(config, schedule):
             ctx.set(dut.read, reads.get(cycle, {"valid": 0}))
             await ctx.tick()
 
-    return record(dut, drive, cycles=end, signals=[dut.maximum, *dut.skips])
+    skips = [lane for lanes in dut.skips for lane in lanes]
+    return record(dut, drive, cycles=end, signals=[*dut.maxima, *skips])
 
 
 def lanes(config, word):
@@ -94,24 +103,29 @@ def check(config, schedule):
     rows = observed(config, schedule)
     lead = hold_latency(config) - edge_latency(config) - ELEMENT_LEAD
     for _, last, tile in schedule:
-        for n in range(tile["columns"] * tile["passes"]):
-            column, element = n % tile["columns"], last + lead + n
+        turns = elements_of(tile, config) // tile["passes"]
+        for n, column in product(range(turns * tile["passes"]), range(tile["columns"])):
+            turn, word = divmod(column, config.epilogue_words)
+            if n % turns != turn:
+                continue
+            element = last + lead + n
             taken = tile["steps"] if tile["maximum"] else tile["steps"][-1:]
             window = [lanes(config, step[column]) for step in taken]
             best = [max(lane) for lane in zip(*window, strict=True)]
             at = element + write_latency(config) - hold_latency(config) + 1
-            assert lanes(config, rows[at][0]) == best, (last, column)
+            assert lanes(config, rows[at][word]) == best, (last, column)
             for row in range(config.rows):
                 at = element + SKIP_STAGES + RESULT_STAGES + row
                 skip = best[tile["part"] * config.rows + row] if tile["skip"] else 0
-                assert rows[at][1 + row] == skip, (last, column, row)
+                own = config.epilogue_words + word * config.rows + row
+                assert rows[at][own] == skip, (last, column, row)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_skip_words_and_maxima_come_in_time_at_the_least_interval(name):
     config, rng = CONFIGS[name], random.Random(1)
     tiles = [random_tile(config, rng) for _ in range(30)]
-    check(config, scheduled(tiles, config.columns))
+    check(config, scheduled(tiles, config))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -125,7 +139,7 @@ def test_the_buffer_wraps_around_while_it_is_as_full_as_it_gets(name, whole):
     ]
     for tile in tiles:
         del tile["steps"][1:]
-    check(config, scheduled(tiles, config.columns))
+    check(config, scheduled(tiles, config))
 
 
 def test_a_tile_that_ends_before_its_interval_spoils_the_one_before():

@@ -23,10 +23,15 @@ from tests.hw.compute_model import (
     lateness,
     requests,
     steps_of,
+    turns,
     wrap,
+    written,
 )
 
 pytestmark = pytest.mark.rtl
+MOST_TAPS = 110  # of an instruction that is drawn
+# Of weights for one neighbour, and as many for each further one: at a buffer's start.
+BESIDE_WORDS = 128
 
 
 def random_state(config, rng):
@@ -43,6 +48,8 @@ def random_state(config, rng):
         ]
         for _ in range(config.weight_words)
     ]
+    for address in range(0, config.neighbours * BESIDE_WORDS):
+        _leave_neighbours(config, weights[address], 1 + address // BESIDE_WORDS)
     bias = 1 << (config.result_bits - 2)
     most = config.result_bits - 1  # places of a shift
     channels = [
@@ -62,6 +69,14 @@ def random_state(config, rng):
         for _ in range(config.table_words)
     ]
     return State(config, features, weights, channels, tables)
+
+
+def _leave_neighbours(config, word, count):
+    """Make all codes zero but those of a row's own lane and of ``count`` neighbours."""
+    for row, codes in enumerate(word):
+        for lane in range(config.lanes):
+            if (row - lane) % config.lanes > count:
+                codes[lane] = 0
 
 
 def packed(values, bits):
@@ -151,8 +166,8 @@ def random_instruction(config, rng, tag, *, depends, end=None):
 
 def _draw(config, rng, tag, *, depends):
     columns = rng.choice([1 << n for n in range(config.columns.bit_length())])
-    tile_width = rng.choice([1 << n for n in range(columns.bit_length())])
-    tile_height = columns // tile_width
+    across = rng.choice([1 << n for n in range(columns.bit_length())])  # columns side by side
+    tile_width, tile_height = across, columns // across
     stride, dilation = rng.choice((1, 1, 2)), rng.choice((1, 1, 2))
     kernel_y, kernel_x = rng.randint(1, 3), rng.randint(1, 3)
     width, height = rng.randint(1, 9), rng.randint(1, 7)
@@ -161,6 +176,11 @@ def _draw(config, rng, tag, *, depends):
     out_width, out_height = rng.randint(1, 7), rng.randint(1, 5)
     passes = rng.choice((1, 1, 1, config.passes))
     maximum = rng.random() < 0.3
+    neighbours = 0
+    if config.neighbours and not maximum and rng.random() < 0.5:
+        neighbours = rng.randint(0, min(config.neighbours, columns - 1))
+    if neighbours:
+        across, tile_width, tile_height = columns, columns - neighbours, 1
     skip = int(not maximum and rng.random() < 0.5)
     multiply = int(skip and config.multiplies and rng.random() < 0.5)
     shared = skip and rng.random() < 0.3  # one word of the skip operand for all pixels
@@ -202,7 +222,10 @@ def _draw(config, rng, tag, *, depends):
         "input_height": height,
         "pad_value": -half if maximum else rng.randint(-half, half - 1),
         "columns": columns,
-        "weight_address": rng.randint(0, config.weight_words - 110),
+        "neighbours": neighbours,
+        "weight_address": rng.randint(0, config.weight_words - MOST_TAPS)
+        if not neighbours
+        else (neighbours - 1) * BESIDE_WORDS + rng.randint(0, BESIDE_WORDS - MOST_TAPS),
         "weight_step": weight_step,
         "parameter_address": rng.randrange(config.parameter_words),
         "skip": skip,
@@ -213,7 +236,7 @@ def _draw(config, rng, tag, *, depends):
         "multiply": multiply,
         "sum_unsigned": rng.randint(0, 1),
         "skip_unsigned": rng.randint(0, 1),
-        "interval": max(passes * columns, config.columns) + rng.choice((0, 0, rng.randint(0, 20))),
+        "interval": 0,
         "passes": 1 if maximum else passes,
         "pass_step": rng.randint(0, 100),
         "output_part": 0 if maximum else rng.randrange(config.parts),
@@ -231,10 +254,12 @@ def _draw(config, rng, tag, *, depends):
         "table": table,
         "table_address": rng.randrange(config.tables) if table else 0,
     }
+    least = max(turns(config, instruction) * passes, config.turns)
+    instruction["interval"] = least + rng.choice((0, 0, rng.randint(0, 20)))
     for bit in range(COLUMN_STEPS):
         right, down = 1 << bit, 0
-        if right >= tile_width:
-            right, down = 0, right // tile_width
+        if right >= across:
+            right, down = 0, right // across
         instruction[f"column_x_{bit}"] = right * stride
         instruction[f"column_y_{bit}"] = down * stride
         instruction[f"column_address_{bit}"] = right * stride + down * stride * pitch
@@ -243,7 +268,9 @@ def _draw(config, rng, tag, *, depends):
 
 
 def _legal(config, instruction, *, lower_half):
-    """No two reads of a step in one bank; reads where they may be."""
+    """No two reads of a step in one bank, no two writes of a turn on a side; reads in place."""
+    if not _sides_differ(config, instruction):
+        return False
     steps = [*steps_of(instruction), *([None] * instruction["skip"])]
     for tile_y in range(instruction["tiles_y"]):
         for tile_x in range(instruction["tiles_x"]):
@@ -257,6 +284,15 @@ def _legal(config, instruction, *, lower_half):
                 if lower_half and any(a >= config.feature_words // 2 for a in inside):
                     return False
     return True
+
+
+def _sides_differ(config, instruction):
+    places = [
+        divmod(n, instruction["tile_width"])
+        for n in range(min(config.epilogue_words, written(instruction)))
+    ]
+    pitch, step = instruction["output_pitch"], instruction["output_step"]
+    return len({(y * pitch + x * step) % config.sides for y, x in places}) == len(places)
 
 
 def _highest_write(instruction):
@@ -364,6 +400,26 @@ CONFIGS = {
         activation_bits=5,
         accumulator_bits=25,
         **SMALL,
+    ),
+    "two words": named_config("test", epilogue_words=2),
+    "four words of sixteen columns": SvpeConfig(
+        lanes=8, rows=4, columns=16, weight_bits=2, epilogue_words=4, **SMALL
+    ),
+    "neighbours": SvpeConfig(
+        lanes=4,
+        rows=4,
+        columns=8,
+        epilogue_words=2,
+        neighbours=2,
+        **(SMALL | {"weight_words": 512}),
+    ),
+    "neighbours of four words": SvpeConfig(
+        lanes=8,
+        rows=8,
+        columns=4,
+        epilogue_words=4,
+        neighbours=2,
+        **(SMALL | {"weight_words": 512}),
     ),
 }
 

@@ -2,8 +2,9 @@ from itertools import product
 
 import pytest
 
-from hw.spec.config import LONGEST_SUM, SvpeConfig, accumulator_bits
+from hw.spec.config import SvpeConfig
 from hw.spec.isa.array_codes import array_integer
+from hw.spec.widths import LONGEST_SUM, accumulator_bits
 
 KINDS = [
     *product(("shift",), (2, 3, 4, 5), (4, 8, 16)),
@@ -41,9 +42,44 @@ def test_the_longest_sum_of_terms_just_fits_its_accumulator(bits, terms):
     [
         ({"pe": "divide"}, "pe must be one of shift, multiply, multiply_lut, not 'divide'"),
         ({"weight_bits": 6}, "weight_bits must be from 2 to 5, not 6"),
+        (
+            {"epilogue_words": 3},
+            "epilogue_words must be 1, 2 or 4 and at most the 8 columns, not 3",
+        ),
+        (
+            {"columns": 2, "epilogue_words": 4},
+            "epilogue_words must be 1, 2 or 4 and at most the 2 columns, not 4",
+        ),
+        ({"neighbours": 1}, "neighbours must be 0 or 2, not 1"),
+        *(
+            (
+                {"neighbours": 2, "epilogue_words": 2} | changes,
+                "neighbours must be 0 without as many rows as lanes, 4 or more lanes and columns, "
+                "and epilogue_words of 2 or more, not 2",
+            )
+            for changes in (
+                {"rows": 8},
+                {"columns": 2},
+                {"lanes": 2, "rows": 2},
+                {"epilogue_words": 1},
+            )
+        ),
         ({"pe": "multiply", "weight_bits": 17}, "weight_bits must be from 2 to 16, not 17"),
     ],
 )
-def test_an_element_that_does_not_exist_is_refused(changed, text):
+def test_what_does_not_exist_is_refused(changed, text):
     with pytest.raises(ValueError, match=f"^SvpeConfig {text}$"):
         SvpeConfig(**changed)
+
+
+def test_a_configuration_without_newer_parameters_keeps_the_fingerprint_that_it_had():
+    config = SvpeConfig()
+    assert not {"epilogue_words", "neighbours"} & {*config.fields}
+    assert f"{config.fingerprint:016x}" == "6565f60a650923e2"
+
+
+def test_configurations_come_back_from_their_fields_and_differ_in_fingerprint():
+    sizes = [{}, *({"epilogue_words": n} for n in (2, 4)), {"epilogue_words": 2, "neighbours": 2}]
+    configs = [SvpeConfig(**each) for each in sizes]
+    assert [SvpeConfig(**config.fields) for config in configs] == configs
+    assert len({config.fingerprint for config in configs}) == len(configs)

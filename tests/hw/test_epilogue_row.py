@@ -15,10 +15,16 @@ from tests.hw.compute_model import wrap
 WORDS = 8
 
 
+def set_all(ctx, ports, values):
+    for port, value in zip(ports, values, strict=True):
+        ctx.set(port, value)
+
+
 def results(config, memory, elements, wait=0):
     """What the row gives for each of ``elements``, one a cycle.
 
-    Each is (operand, element and limits, sums, skip); ``wait`` cycles lie between the first two.
+    Each is (operand, element and limits, sums, skips); ``wait`` cycles lie between the first two.
+    ``sums`` are those of each word, by turn, ``skips`` one of each word.
     """
     row = EpilogueRow(config)
     layout = parameters(config)
@@ -32,12 +38,12 @@ def results(config, memory, elements, wait=0):
             ctx.set(row.load_data, layout.encode(**fields))
             await ctx.tick()
         ctx.set(row.load, 0)
-        for column, value in enumerate(elements[0][1]):
-            ctx.set(row.arrival, {"valid": 1, "column": column})
-            ctx.set(row.sum, value)
+        for turn, values in enumerate(zip(*elements[0][1], strict=True)):
+            ctx.set(row.arrival, {"valid": 1, "turn": turn})
+            set_all(ctx, row.sums, values)
             await ctx.tick()
         ctx.set(row.arrival, {"valid": 0})
-        ctx.set(row.sum, -1)
+        set_all(ctx, row.sums, [-1] * config.epilogue_words)
         total = wait + lead + timing.EPILOGUE_STAGES
         for cycle in range(len(elements) + total):
             if cycle < len(elements):
@@ -45,12 +51,12 @@ def results(config, memory, elements, wait=0):
             if 0 <= cycle - wait < len(elements):
                 ctx.set(row.element, _only(row.element, elements[cycle - wait][0]))
             if 0 <= cycle - lead < len(elements):
-                ctx.set(row.skip, elements[cycle - lead][2])
+                set_all(ctx, row.skips, elements[cycle - lead][2])
             late = cycle - wait - lead - LIMITS_LEAD + 1
             if 0 <= late < len(elements):
                 ctx.set(row.limits, _only(row.limits, elements[late][0]))
             if cycle >= total:
-                seen.append(ctx.get(row.result))
+                seen.append([ctx.get(port) for port in row.results])
             await ctx.tick()
 
     simulator = Simulator(row)
@@ -70,9 +76,16 @@ def factor(stored, bits, is_unsigned):
     return wrap(stored, bits) + (is_unsigned << (bits - 1))
 
 
-def expected(config, fields, element, sums, skip):
+def expected(config, fields, element, sums, skips):
+    """The result of each word."""
+    return [
+        _expected(config, fields, element, own[element["turn"]], skip)
+        for own, skip in zip(sums, skips, strict=True)
+    ]
+
+
+def _expected(config, fields, element, total, skip):
     bits, activation_bits = config.result_bits, config.activation_bits
-    total = sums[element["column"]]
     if element.get("multiply"):
         one = factor(total, activation_bits, element["sum_unsigned"])
         total, skip = one * factor(skip, activation_bits, element["skip_unsigned"]), 0
@@ -87,18 +100,19 @@ def expected(config, fields, element, sums, skip):
     return shifted & ((1 << activation_bits) - 1)
 
 
-@pytest.mark.parametrize("columns", [1, 2, 8, 16])
+@pytest.mark.parametrize(("columns", "words"), [(1, 1), (2, 1), (8, 1), (16, 1), (2, 2), (8, 4)])
 @pytest.mark.parametrize(
     ("activation_bits", "accumulator_bits", "result_bits"),
     [(4, 24, 24), (8, 24, 32), (8, 32, 33), (16, 32, 40), (16, 48, 48)],
 )
 def test_every_shift_limit_and_pass_equals_integers(
-    columns, activation_bits, accumulator_bits, result_bits
+    columns, words, activation_bits, accumulator_bits, result_bits
 ):
     config = SvpeConfig(
         lanes=2,
         rows=1,
         columns=columns,
+        epilogue_words=words,
         activation_bits=activation_bits,
         accumulator_bits=accumulator_bits,
         result_bits=result_bits,
@@ -111,7 +125,7 @@ def test_every_shift_limit_and_pass_equals_integers(
         whole = 1 << (rng.choice((bits, rng.randint(1, bits))) - 1)
         return rng.choice((-whole, whole - 1, rng.randrange(-whole, whole)))
 
-    sums = [number(accumulator_bits) for _ in range(columns)]
+    sums = [[number(accumulator_bits) for _ in range(config.turns)] for _ in range(words)]
     shifts = [n % result_bits for n in range(-(-result_bits // WORDS) * WORDS)]
     for first in range(0, len(shifts), WORDS):
         memory = [
@@ -125,22 +139,23 @@ def test_every_shift_limit_and_pass_equals_integers(
         ]
         elements = []
         for address in range(WORDS):
-            for column in range(columns):
+            for turn in range(config.turns):
                 low, high = sorted(
                     rng.choice((-half, half - 1, rng.randrange(-half, half))) for _ in range(2)
                 )
                 element = {
-                    "column": column,
+                    "turn": turn,
                     "parameter_address": address,
                     "raw": rng.randint(0, 1),
                     "slice_shift": activation_bits * rng.randrange(config.passes),
                     "low": low,
                     "high": high,
                 }
-                elements.append((element, sums, rng.choice((-half, half - 1, 0))))
+                skips = [rng.choice((-half, half - 1, 0)) for _ in range(words)]
+                elements.append((element, sums, skips))
         assert results(config, memory, elements) == [
-            expected(config, memory[element["parameter_address"]], element, totals, skip)
-            for element, totals, skip in elements
+            expected(config, memory[element["parameter_address"]], element, totals, skips)
+            for element, totals, skips in elements
         ]
 
 
@@ -151,7 +166,12 @@ def test_products_are_those_of_integers_and_scaled_as_sums_are(
     one_unsigned, other_unsigned, activation_bits
 ):
     config = SvpeConfig(
-        lanes=2, rows=1, columns=16, activation_bits=activation_bits, parameter_words=WORDS
+        lanes=2,
+        rows=1,
+        columns=16,
+        activation_bits=activation_bits,
+        parameter_words=WORDS,
+        epilogue_words=2,
     )
     rng = random.Random(activation_bits)
     half = 1 << (activation_bits - 1)
@@ -161,14 +181,17 @@ def test_products_are_those_of_integers_and_scaled_as_sums_are(
         for n in range(WORDS)
     ]
     # The sum's higher bits are no part of the activation.
-    sums = [rng.choice((*ends, rng.randrange(-half, half))) + 8 * half for _ in range(16)]
+    sums = [
+        [rng.choice((*ends, rng.randrange(-half, half))) + 8 * half for _ in range(config.turns)]
+        for _ in range(config.epilogue_words)
+    ]
     elements = [
         (
             {
                 "multiply": 1,
                 "sum_unsigned": one_unsigned,
                 "skip_unsigned": other_unsigned,
-                "column": rng.randrange(16),
+                "turn": rng.randrange(config.turns),
                 "parameter_address": rng.randrange(WORDS),
                 "raw": rng.randint(0, 1),
                 "slice_shift": activation_bits * rng.randrange(config.passes),
@@ -176,11 +199,11 @@ def test_products_are_those_of_integers_and_scaled_as_sums_are(
                 "high": half - 1,
             },
             sums,
-            rng.choice((*ends, rng.randrange(-half, half))),
+            [rng.choice((*ends, rng.randrange(-half, half))) for _ in sums],
         )
         for _ in range(400)
     ]
     assert results(config, memory, elements, timing.PRODUCT_STAGES) == [
-        expected(config, memory[element["parameter_address"]], element, totals, skip)
-        for element, totals, skip in elements
+        expected(config, memory[element["parameter_address"]], element, totals, skips)
+        for element, totals, skips in elements
     ]

@@ -52,6 +52,24 @@ def test_block_ram_follows_from_the_memories():
     assert block_rams(none)["epilogue"] == 2 * 5
 
 
+def test_each_further_word_of_the_epilogue_takes_cells_and_memories():
+    one, two, four = (replace(REFERENCE, epilogue_words=words) for words in (1, 2, 4))
+    assert total(one).lut < total(two).lut < total(four).lut < 1.4 * total(one).lut
+    assert total(two).ff > total(one).ff
+    # Tables and squares of every row again, and a bypass of 64 x 256 bits in 8 halves a reader.
+    assert block_rams(two)["epilogue"] == 16 * (2 + 2 * (1 + 1)) + 2 * 8
+    assert block_rams(two)["buffers"] == block_rams(one)["buffers"]
+
+
+def test_neighbours_values_take_a_choice_for_each_bit():
+    two = replace(REFERENCE, epilogue_words=2)
+    near = replace(two, neighbours=2)
+    more = total(near).lut - total(two).lut
+    assert more == 16 * (7 + 6) * 8  # of seven pairs of columns, and six that are two apart
+    assert 0 < total(near).ff - total(two).ff < 250
+    assert block_rams(near) == block_rams(two)
+
+
 def test_cells_add_up_and_multiply():
     one = Cells(lut=1, ff=2, bram18=3, dsp=4)
     assert one + one == one.times(2) == Cells(lut=2, ff=4, bram18=6, dsp=8)

@@ -16,6 +16,8 @@ CONFIGS = {
     "one column, one part": SvpeConfig(lanes=2, rows=2, columns=1, feature_words=64),
     "two columns, two parts": SvpeConfig(lanes=4, rows=2, columns=2, feature_words=64),
     "sixteen columns, four parts": SvpeConfig(lanes=8, rows=2, columns=16, feature_words=128),
+    "two words": SvpeConfig(lanes=4, rows=2, columns=2, feature_words=64, epilogue_words=2),
+    "four words": SvpeConfig(lanes=8, rows=2, columns=8, feature_words=128, epilogue_words=4),
 }
 
 
@@ -52,13 +54,17 @@ def traffic(config, rng, cycles, busy):
     def word():
         return rng.randint(0, whole)
 
+    def write():
+        """Part, whether it is all parts, and for each word whether it is valid, address, data."""
+        sides = rng.sample(range(config.sides), config.epilogue_words)
+        words = [
+            (rng.random() < busy, address() // config.sides * config.sides + side, word())
+            for side in sides
+        ]
+        return rng.randrange(config.parts), rng.random() < 0.3, words
+
     return {
-        "writes": [
-            (address(), rng.randrange(config.parts), rng.random() < 0.3, word())
-            if rng.random() < busy
-            else None
-            for _ in range(cycles)
-        ],
+        "writes": [write() for _ in range(cycles)],
         "loads": [(address(), word()) for _ in range(cycles)],
         "stores": [address() for _ in range(cycles)],
         "rows": [
@@ -91,14 +97,13 @@ def observed(config, offered, rng, idle):
     dut = Features(config)
 
     async def write(ctx):
-        for one in offered["writes"]:
-            ctx.set(dut.write.valid, one is not None)
-            if one is not None:
-                address, part, whole, word = one
-                ctx.set(dut.write.address, address)
-                ctx.set(dut.write.part, part)
-                ctx.set(dut.write.all, whole)
-                ctx.set(dut.write.data, word)
+        for part, whole, words in offered["writes"]:
+            ctx.set(dut.write.part, part)
+            ctx.set(dut.write.all, whole)
+            ctx.set(dut.write.valid, sum(valid << n for n, (valid, _, _) in enumerate(words)))
+            for n, (_, address, word) in enumerate(words):
+                ctx.set(dut.write.addresses[n], address)
+                ctx.set(dut.write.data[n], word)
             await ctx.tick()
         ctx.set(dut.write.valid, 0)
 
@@ -130,25 +135,25 @@ def check(config, seed, *, busy=0.6, idle=0.2):
     due, waits = {}, {"load": 0, "store": 0}  # due: cycle to what comes then
     for cycle, row in enumerate(observed(config, offered, rng, idle)):
         load_valid, load_ready, load, store_valid, store_ready, store, *outputs = row
-        write = offered["writes"][cycle]
+        part, whole, words = offered["writes"][cycle]
         model.advance(cycle)
         for bank, own in enumerate(offered["rows"][cycle]):
             due[cycle + READ_CYCLES, bank] = model.words[own * config.banks + bank]
-        banks = {"write": write and write[0] % config.banks}
-        if write is not None:
-            address, part, whole, word = write
+        written = [(address, word) for valid, address, word in words if valid]
+        for address, word in written:
             copies = (1 << config.feature_bits) - 1 if whole else model.part(part)
             model.write(cycle, address, copies, word)
-        banks["load"] = load["address"] % config.banks if load_valid else None
+        banks = {address % config.banks for address, _ in written}
         if load_valid:
-            apart = banks["write"] is None or (banks["load"] - banks["write"]) % config.sides != 0
+            apart = all((load["address"] - bank) % config.sides for bank in banks)
             assert load_ready == apart, cycle
+            banks.add(load["address"] % config.banks)
             waits["load"] += not load_ready
         if load_valid and load_ready:
             assert (load["address"], load["data"]) == next(loads)
             model.write(cycle, load["address"], (1 << config.feature_bits) - 1, load["data"])
         if store_valid:
-            assert store_ready == (store % config.banks not in banks.values()), cycle
+            assert store_ready == (store % config.banks not in banks), cycle
             waits["store"] += not store_ready
         if store_valid and store_ready:
             assert store == next(stores)

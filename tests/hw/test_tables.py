@@ -13,6 +13,7 @@ from tests.hw.record import record
 
 CONFIGS = {
     "test": SvpeConfig(lanes=8, rows=4, columns=2),
+    "two words": SvpeConfig(lanes=8, rows=4, columns=2, epilogue_words=2),
     "an index wider than an activation": SvpeConfig(
         lanes=2, rows=2, columns=1, activation_bits=4, table_bits=6
     ),
@@ -24,11 +25,11 @@ CONFIGS = {
 
 def elements(config, rng, count):
     """What comes in each cycle: an element without a table keeps away from those before it."""
-    taken, found = set(), []
+    taken, found, words = set(), [], config.epilogue_words
     for cycle in range(count):
         table = rng.getrandbits(1)
         lands = cycle + TABLE_STAGES * table
-        write, final = rng.getrandbits(1), int(rng.random() < 0.2)
+        write, final = rng.getrandbits(words), int(rng.random() < 0.2)
         if lands in taken:
             write = final = 0
         taken.add(lands)
@@ -39,18 +40,20 @@ def elements(config, rng, count):
                 "write": write,
                 "final": final,
                 "destination": {
-                    "address": rng.getrandbits(20),
+                    "addresses": [rng.getrandbits(20) for _ in range(words)],
                     "table": table,
                     "table_address": rng.randrange(config.tables),
                 },
-                "clamped": [rng.randrange(-half, half) for _ in range(config.rows)],
+                "clamped": [
+                    [rng.randrange(-half, half) for _ in range(config.rows)] for _ in range(words)
+                ],
             }
         )
     return found
 
 
 def observed(config, words, offers):
-    """(write, final, address, results by row) of each cycle from the first element on."""
+    """(write, final, addresses, each word's results) of each cycle from the first element on."""
     dut = Tables(config)
 
     async def drive(ctx):
@@ -64,11 +67,12 @@ def observed(config, words, offers):
         for element in offers:
             for name in ("write", "final", "destination"):
                 ctx.set(getattr(dut.i, name), element[name])
-            ctx.set(dut.clamped, packed(element["clamped"], config.clamp_bits))
+            for port, clamped in zip(dut.clamped, element["clamped"], strict=True):
+                ctx.set(port, packed(clamped, config.clamp_bits))
             await ctx.tick()
 
     start = len(words) + 1
-    signals = [dut.o.write, dut.o.final, dut.o.destination.address, dut.results]
+    signals = [dut.o.write, dut.o.final, dut.o.destination.addresses, *dut.results]
     return record(dut, drive, cycles=start + len(offers), signals=signals)[start:]
 
 
@@ -90,14 +94,17 @@ def test_entries_come_later_by_their_memory_and_other_results_at_once(name):
         to, results = element["destination"], element["clamped"]
         if to["table"]:
             first, count = to["table_address"] << config.table_bits, 1 << config.table_bits
-            results = [words[first + own % count][row] for row, own in enumerate(results)]
+            results = [
+                [words[first + own % count][row] for row, own in enumerate(lanes)]
+                for lanes in results
+            ]
         if element["write"] or element["final"]:
             lands = cycle + TABLE_STAGES * to["table"]
-            landings[lands] = (element["write"], element["final"], to["address"], results)
-    for cycle, (write, final, address, results) in enumerate(rows[: len(offers)]):
+            landings[lands] = (element["write"], element["final"], to["addresses"], results)
+    for cycle, (write, final, addresses, *results) in enumerate(rows[: len(offers)]):
         wanted = landings.get(cycle, (0, 0, None, None))
         assert (write, final) == wanted[:2], cycle
         if wanted[2] is not None:
-            bits = config.activation_bits
-            lanes = [wrap(results >> row * bits, bits) for row in range(config.rows)]
-            assert (address, lanes) == wanted[2:], cycle
+            bits, each = config.activation_bits, range(config.rows)
+            lanes = [[wrap(word >> row * bits, bits) for row in each] for word in results]
+            assert (list(addresses), lanes) == wanted[2:], cycle

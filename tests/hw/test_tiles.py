@@ -14,6 +14,8 @@ CONFIGS = {
     "test": SvpeConfig(lanes=8, rows=4, columns=2),
     "most latency": SvpeConfig(lanes=64, rows=1, columns=16, weight_bits=5),
     "most passes": SvpeConfig(lanes=4, rows=2, columns=4, activation_bits=4, accumulator_bits=48),
+    "two words": SvpeConfig(lanes=8, rows=4, columns=2, epilogue_words=2),
+    "four words": SvpeConfig(lanes=4, rows=2, columns=16, epilogue_words=4),
 }
 SIGNALS = ("load", "compute", "store")
 
@@ -71,14 +73,18 @@ def late_of(tile):
     return PRODUCT_STAGES * tile["instruction"]["multiply"]
 
 
-def scheduled(tiles, rng, slack, columns):
+def turns_of(tile, config):
+    return -(-tile["instruction"]["columns"] // config.epilogue_words)
+
+
+def scheduled(tiles, rng, slack, config):
     """(cycle of its last step, tile): as close as fences allow, and up to ``slack`` more."""
     at, schedule = 0, []
     for tile, following in zip(tiles, [*tiles[1:], tiles[-1]], strict=True):
         schedule.append((at, tile))
-        interval = tile["instruction"]["columns"] * tile["instruction"]["passes"]
+        interval = turns_of(tile, config) * tile["instruction"]["passes"]
         # What is less late waits for what is later, as ``in_order_fence`` says.
-        at += max(interval, columns) + max(0, late_of(tile) - late_of(following))
+        at += max(interval, config.turns) + max(0, late_of(tile) - late_of(following))
         at += rng.randint(0, slack)
     return schedule
 
@@ -106,11 +112,9 @@ def observed(config, schedule):
     signals = [getattr(dut, name) for name in names]
     rows = record(dut, drive, cycles=last + PRODUCT_STAGES + 2, signals=signals)
     seen = {name: list(each) for name, each in zip(names, zip(*rows, strict=True), strict=True)}
-    arrived = {n: one["column"] for n, one in enumerate(seen["arrival"]) if one["valid"]}
+    arrived = {n: one["turn"] for n, one in enumerate(seen["arrival"]) if one["valid"]}
     assert arrived == {
-        at + hold_latency(config) + column: column
-        for at, _ in schedule
-        for column in range(config.columns)
+        at + hold_latency(config) + turn: turn for at, _ in schedule for turn in range(config.turns)
     }
     return seen
 
@@ -120,26 +124,31 @@ def expected(config, schedule):
     for at, tile in schedule:
         own, offsets = tile["instruction"], tile["offsets"]
         columns, passes = own["columns"], own["passes"]
-        for n in range(columns * passes):
-            number, column = divmod(n, columns)
-            down, right = divmod(column, own["tile_width"])
-            x, y = offsets["output_column"] + right, offsets["output_row"] + down
-            last = n == columns * passes - 1
-            address = (
-                own["output_address"]
-                + offsets["output_tile_x"]
-                + offsets["output_tile_y"]
-                + right * own["output_step"]
-                + down * own["output_pitch"]
-                + number * own["pass_step"]
-            )
+        turns, words = turns_of(tile, config), config.epilogue_words
+        for n in range(turns * passes):
+            number, turn = divmod(n, turns)
+            last = n == turns * passes - 1
+            addresses, written = [], 0
+            for place in range(words):
+                down, right = divmod(turn * words + place, own["tile_width"])
+                x, y = offsets["output_column"] + right, offsets["output_row"] + down
+                inside = x < own["output_width"] and y < own["output_height"]
+                written |= (inside and turn * words + place < columns) << place
+                addresses.append(
+                    own["output_address"]
+                    + offsets["output_tile_x"]
+                    + offsets["output_tile_y"]
+                    + right * own["output_step"]
+                    + down * own["output_pitch"]
+                    + number * own["pass_step"]
+                )
             cycle = at + hold_latency(config) - ELEMENT_LEAD + n
             yield (
                 cycle,
                 "bypass",
                 {
                     "valid": 1,
-                    "column": column,
+                    "turn": turn,
                     "last": last,
                     "skip": own["skip"],
                     "part": own["skip_part"],
@@ -149,7 +158,7 @@ def expected(config, schedule):
                 cycle,
                 "operand",
                 {
-                    "column": column % 16,
+                    "turn": turn % 16,
                     "sum_unsigned": own["sum_unsigned"],
                     "skip_unsigned": own["skip_unsigned"],
                 },
@@ -166,13 +175,13 @@ def expected(config, schedule):
                 },
             )
             yield cycle, "limits", {"raw": passes > 1, "low": own["low"], "high": own["high"]}
-            yield cycle + 1, "write", x < own["output_width"] and y < own["output_height"]
+            yield cycle + 1, "write", written
             yield cycle + 1, "final", last and tile["final"]
             yield (
                 cycle + 1,
                 "destination",
                 {
-                    "address": address % (1 << ADDRESS_BITS),
+                    "addresses": [each % (1 << ADDRESS_BITS) for each in addresses],
                     "part": own["output_part"],
                     "all": own["op"] == Op.MAXPOOL,
                     "number": number,
@@ -184,12 +193,17 @@ def expected(config, schedule):
             )
 
 
+def plain(value):
+    """A field's value; those of an array as a list."""
+    return value if isinstance(value, int) else list(value)
+
+
 def check(config, schedule):
     seen, wanted = observed(config, schedule), list(expected(config, schedule))
     for cycle, name, fields in wanted:
         got = seen[name][cycle]
         if isinstance(fields, dict):
-            got = {field: got[field] for field in fields}
+            got = {field: plain(got[field]) for field in fields}
         assert got == fields, (cycle, name)
     # And nothing else: no operand is asked for, and nothing is written, in any other cycle.
     for name, flags in (
@@ -206,14 +220,14 @@ def check(config, schedule):
 def test_every_result_has_its_place_and_its_cycle(name, slack):
     config, rng = CONFIGS[name], random.Random(slack)
     tiles = [random_tile(config, rng) for _ in range(30)]
-    check(config, scheduled(tiles, rng, slack, config.columns))
+    check(config, scheduled(tiles, rng, slack, config))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_least_intervals_never_fill_the_memory_of_tiles(name):
     config, rng = CONFIGS[name], random.Random(7)
     tiles = [one_pixel(rng, config) for _ in range(4 * hold_latency(config))]
-    check(config, scheduled(tiles, rng, 0, config.columns))
+    check(config, scheduled(tiles, rng, 0, config))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -222,7 +236,7 @@ def test_a_sum_right_behind_a_product_would_meet_it(name):
     tiles = [one_pixel(rng, config) for _ in range(2)]
     for tile, multiply in zip(tiles, (1, 0), strict=True):
         tile["instruction"]["multiply"] = multiply
-    check(config, scheduled(tiles, rng, 0, 1 if config.columns == 1 else config.columns))
+    check(config, scheduled(tiles, rng, 0, config))
     with pytest.raises(AssertionError):
         check(config, [(0, tiles[0]), (PRODUCT_STAGES, tiles[1])])
 

@@ -36,6 +36,9 @@ NARROW = SvpeConfig(
     bus_bits=64,
     **WIDEST,
 )
+# Two words per cycle of four columns, and four of eight; depthwise layers take neighbours' values.
+NEIGHBOURS = replace(TEST, rows=8, columns=4, epilogue_words=2, neighbours=2)
+FOUR_WORDS = replace(TEST, columns=8, epilogue_words=4)
 LARGE = Target("reference", named_config("reference", **WIDEST))
 
 
@@ -43,19 +46,22 @@ def functional_targets(number: int) -> tuple[Target, ...]:
     """A configuration of any sizes, and a large one for what it cannot hold."""
     # Of its own, so that the network does not decide it.
     rng = random.Random(f"configuration {number}")
-    kind = rng.choice(("test", "strips", "any", "any"))
+    named = {"test": TEST, "strips": STRIPS, "neighbours": NEIGHBOURS}
+    kind = rng.choice((*named, "any", "any"))
     if kind == "any":
         return Target("any sizes", _any_sizes(rng)), LARGE
-    return Target(kind, TEST if kind == "test" else STRIPS), LARGE
+    return Target(kind, named[kind]), LARGE
 
 
 def _any_sizes(rng):
     lanes = 2 ** rng.randint(1, 4)
     activation_bits = rng.choice((8, 8, 5, 7, 10))
+    columns = 2 ** rng.randint(0, 3)
     return SvpeConfig(
         lanes=lanes,
         rows=2 ** rng.randint(0, lanes.bit_length() - 1),
-        columns=2 ** rng.randint(0, 3),
+        columns=columns,
+        epilogue_words=min(columns, 2 ** rng.randint(0, 2)),
         weight_bits=rng.randint(2, 5),
         activation_bits=activation_bits,
         accumulator_bits=rng.choice((None, 32, 48)),
@@ -68,7 +74,7 @@ def _any_sizes(rng):
 
 
 def rtl_targets(number: int) -> tuple[Target, ...]:
-    """One of four kinds of runs, and the largest build in RTL for what it cannot hold."""
+    """One of six kinds of runs, and the largest build in RTL for what it cannot hold."""
     stalled = {"timing": MemoryTiming.stalled(number)}
     test = Target("test", TEST, stalled)
     kinds = (
@@ -76,5 +82,7 @@ def rtl_targets(number: int) -> tuple[Target, ...]:
         Target("strips", STRIPS, stalled),
         Target("narrow", NARROW, {"timing": MemoryTiming(rate=1 + number % 8)}),
         Target("two cores", TEST, {"cores": 2, "timing": MemoryTiming.stalled(number)}),
+        Target("neighbours", NEIGHBOURS, stalled),
+        Target("four words", FOUR_WORDS, {"timing": MemoryTiming(rate=1 + number % 8)}),
     )
     return kinds[number % len(kinds)], test

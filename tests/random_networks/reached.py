@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from hw.spec.isa.tiles import Tiles
 from qnn.design import Design
 from qnn.ir.graph import Graph
 from qnn.ir.ops import Conv, Operator
@@ -19,6 +20,7 @@ REACHED = (
     *("pixels", "image", "vector", "sequence", "tokens", "several inputs", "several outputs"),
     *("output in another order", "output finished by the host"),
     *("several instructions a layer", "strips", "channels in another order"),
+    *("results of several columns at a time", "values of neighbours"),
 )
 
 
@@ -91,6 +93,11 @@ def _of_image(image) -> Iterator[str]:
     names = [layer.name for layer in image.layers]
     if len({*names}) < len(names):
         yield "several instructions a layer"
+    computed = [each for each in image.program if isinstance(each, Tiles)]
+    if any(each.turns(image.config) < each.written for each in computed):
+        yield "results of several columns at a time"
+    if any(each.neighbours for each in computed):
+        yield "values of neighbours"
     if image.scratch_bytes:
         yield "strips"
     if any(layer.order is not None for layer in image.layers):

@@ -85,6 +85,7 @@ def image_parts(image: Image) -> tuple[list[str], bytes, dict]:
     program = [_instruction(number, each) for number, each in enumerate(image.program)]
     metadata = asdict(replace(image, payload=b""))
     del metadata["payload"]
+    metadata["config"] = image.config.fields
     for layer in metadata["layers"]:
         # As in the file, where few layers have one.
         if layer["image_height"] is None:
@@ -94,5 +95,8 @@ def image_parts(image: Image) -> tuple[list[str], bytes, dict]:
 
 def _instruction(number: int, instruction: Instruction) -> str:
     fields = LAYOUTS[instruction.op].decode(encode(instruction))
-    values = " ".join(f"{name}={int(value)}" for name, value in fields.items() if name != "op")
+    # Newer fields are left out where instructions do without them, as older ones had none.
+    newer = () if fields.get("neighbours") else ("neighbours",)
+    shown = {name: value for name, value in fields.items() if name not in ("op", *newer)}
+    values = " ".join(f"{name}={int(value)}" for name, value in shown.items())
     return f"{number} {instruction.op.name} {values}"

@@ -56,6 +56,7 @@ def every_mode(config: SvpeConfig) -> set[str]:
         found |= {"tables of another slot"} if config.tables > 1 else set()
     found |= {"a skip operand for each pixel", "a skip operand for all pixels"}
     found |= set(_factors()) if config.multiplies else set()
+    found |= {_neighbours(1 + n) for n in range(config.neighbours)}
     # Multipliers take a weight of several terms as one integer.
     return found if config.pe == "shift" else found - {"terms of several"}
 
@@ -111,12 +112,18 @@ def _tiles(tiles: Tiles, config: SvpeConfig) -> Iterator[str]:
         yield f"skip part {tiles.skip_part}"
         pixels = "each pixel" if tiles.skip_tile_x_step else "all pixels"
         yield f"a skip operand for {pixels}"
+    if tiles.neighbours:
+        yield _neighbours(tiles.neighbours)
     if tiles.multiply:
         yield _factor(tiles.sum_unsigned, tiles.skip_unsigned)
     if tiles.columns == config.columns:
         yield "every column"
     if tiles.output_width % tiles.tile_width or tiles.output_height % tiles.tile_height:
         yield "a tile that is cut"
+
+
+def _neighbours(count):
+    return f"values of {count} neighbours"
 
 
 def _factors():

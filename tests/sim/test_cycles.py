@@ -19,6 +19,7 @@ from tests.graphs import images
 TEST = named_config("test")
 IN_STRIPS = replace(TEST, feature_words=64)
 LARGER = replace(TEST, feature_words=1024)
+FOUR_WORDS = replace(TEST, columns=8, epilogue_words=4)
 
 
 def test_one_instruction_takes_its_steps_and_the_latency_of_the_last_write():
@@ -98,10 +99,19 @@ def meet(graph, image, count, rate=None):
 
 
 @pytest.mark.rtl
+@pytest.mark.parametrize("config", [TEST, FOUR_WORDS], ids=["one word", "four words"])
 @pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
-def test_the_model_meets_the_rtl(make):
+def test_the_model_meets_the_rtl(make, config):
     graph = make()
-    meet(graph, compile_graph(graph, TEST, 2), 2)
+    meet(graph, compile_graph(graph, config, 2), 2)
+
+
+def test_a_turn_of_several_words_shortens_what_waits_for_the_epilogue():
+    configs = (replace(FOUR_WORDS, epilogue_words=words) for words in (1, 2, 4))
+    timings = [simulate_cycles(compile_graph(small_graphs.spread(), each)) for each in configs]
+    waits = [sum(layer.spent.interval for layer in timing.layers) for timing in timings]
+    assert waits[0] > waits[1] > waits[2]
+    assert timings[0].cycles > timings[1].cycles > timings[2].cycles
 
 
 @pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)

@@ -23,6 +23,7 @@ CONFIGS = {
     "test": named_config("test", weight_bits=4),
     "small": named_config("small", weight_bits=4),
     "16x16x2": named_config("reference", columns=2, weight_bits=4),
+    "two words": named_config("test", weight_bits=4, epilogue_words=2),
     "streamed": named_config("test", weight_bits=4, weight_words=128, parameter_words=4),
     "wide": SvpeConfig(
         lanes=8, rows=2, columns=8, weight_bits=5, activation_bits=12, accumulator_bits=40

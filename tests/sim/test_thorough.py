@@ -35,6 +35,8 @@ CONFIGS = {
     "few words": SvpeConfig(
         lanes=4, rows=1, columns=2, feature_words=128, weight_words=64, parameter_words=16
     ),
+    "four words": named_config("small", columns=8, epilogue_words=4),
+    "neighbours": named_config("small", columns=8, epilogue_words=2, neighbours=2),
     "multipliers": named_config("test", pe="multiply", weight_bits=8),
 }
 

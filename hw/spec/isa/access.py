@@ -82,10 +82,11 @@ def _bounds(tiles, first, loops, columns):
 
 
 def skip_reads(tiles: Tiles) -> np.ndarray:
-    """Feature words of the skip step: (tiles, columns)."""
+    """Feature words of the skip step, of the columns that are written: (tiles, columns)."""
     down, across = tiles.skip_tile_y_step, tiles.skip_tile_x_step
     outer = _loops((tiles.tiles_y, down), (tiles.tiles_x, across))
-    address = tiles.skip_address + outer[:, None] + column_offsets(tiles, tiles.skip_column)
+    columns = column_offsets(tiles, tiles.skip_column)[: tiles.written]
+    address = tiles.skip_address + outer[:, None] + columns
     return address & ADDRESS_MASK
 
 
@@ -97,7 +98,7 @@ def writes(tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     addresses : (tiles, passes, columns) int64
     valid : (tiles, columns) bool: the others' pixels are outside the output
     """
-    columns = np.arange(tiles.columns)
+    columns = np.arange(tiles.written)
     # Columns run along the tile's rows, as pixels lie in memory.
     dx, dy = columns % tiles.tile_width, columns // tiles.tile_width
     down, across = tiles.output_tile_y_step, tiles.output_tile_x_step

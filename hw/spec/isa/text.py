@@ -40,6 +40,7 @@ _TILES = {
     "tile_y_step": ("tile_y_step",),
     "tile_stride": ("tile_y_stride", "tile_x_stride"),
     "columns": ("columns",),
+    "neighbours": ("neighbours",),
     "column_address": ("column_address",),
     "column_y": ("column_y",),
     "column_x": ("column_x",),

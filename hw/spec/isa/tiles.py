@@ -16,6 +16,11 @@ of the array adds, for each bit b that is set in c, ``column_address[b]``, ``col
 With ``table``, a rounded and clamped value is the index of an entry of its row's table, which is
 written in its place, ``late`` cycles later than the value itself would be. Entry i, a signed
 index of ``SvpeConfig.table_bits``, is word i mod 2**table_bits of the table.
+
+With ``neighbours``, row r of column c multiplies, beside lane r of its own word, lane r of the
+words of the next columns: its code at lane r - n (modulo the lanes) is for column c + n. Its codes
+at all other lanes must be zero. Columns that have fewer neighbours are read, but their results are
+not written.
 """
 
 from dataclasses import dataclass
@@ -113,7 +118,7 @@ class Tiles(Header):
     skip_unsigned: bool = number(1, kind=bool)  # and so is the second
     # Output: tiles of tile_width x tile_height pixels, one word (or part) a pixel. Pixels that lie
     # apart leave room for those of other instructions between them.
-    interval: int = number(10)  # cycles from a tile's last step to the next's; columns or more
+    interval: int = number(10)  # cycles from a tile's last step to the next's
     passes: int = number(4)  # 1: rounded; more: the whole sum, low bits first, a word a pass
     pass_step: int = number(ADDRESS_BITS)
     output_part: int = number(6)
@@ -131,6 +136,13 @@ class Tiles(Header):
     # A function of the clamped value, whose bounds are then those of its table's index.
     table: bool = number(1, kind=bool)
     table_address: int = number(TABLE_BITS)  # which table
+    # Columns to the right of each whose values it multiplies in the same step.
+    neighbours: int = number(2)
+
+    @property
+    def written(self) -> int:
+        """Columns whose results are written: those that have all of their neighbours."""
+        return self.columns - self.neighbours
 
     @property
     def taps(self) -> int:
@@ -182,6 +194,18 @@ class Tiles(Header):
     def late(self, config: SvpeConfig) -> int:
         """Cycles by which its writes come later than ``hw.spec.timing.write_latency`` says."""
         return PRODUCT_STAGES * self.multiply + TABLE_STAGES * self.table
+
+    def turns(self, config: SvpeConfig) -> int:
+        """Cycles of each pass of the epilogue over a tile, ``epilogue_words`` columns in each."""
+        return -(-self.written // config.epilogue_words)
+
+    def write_cycles(self, config: SvpeConfig) -> int:
+        """Cycles in which the epilogue writes the results of one tile."""
+        return self.passes * self.turns(config)
+
+    def least_interval(self, config: SvpeConfig) -> int:
+        """The least ``interval``: results take their turns, and all columns' sums leave theirs."""
+        return max(self.write_cycles(config), config.turns)
 
     def order_fence(self, before: "Tiles", config: SvpeConfig) -> int:
         """The largest fence with which all its results come after those of ``before``, everywhere.
@@ -258,12 +282,15 @@ class Tiles(Header):
         """
         require_positive(self, COUNTS)
         require_most(self, "columns", config.columns)
+        taken = config.neighbours if self.op is Op.CONV else 0
+        require_most(self, "neighbours", min(taken, self.columns - 1))
         require_most(self, "passes", config.passes)
         require_most(self, "output_part", config.parts - 1)
         require_most(self, "skip_part", config.parts - 1)
-        least = max(self.passes * self.columns, config.columns)
+        least = self.least_interval(config)
         if self.interval < least:
             raise ValueError(f"Tiles interval must be at least {least}, not {self.interval}")
+        self._check_turn(config)
         across = self.tile_width * self.output_step
         if self.output_tile_x_step != across:
             raise ValueError(
@@ -294,6 +321,24 @@ class Tiles(Header):
             require_inside(self, "parameter_address", self._parameters(), config)
         if self.table:
             self._check_table(config)
+
+    def _check_turn(self, config):
+        """Check that no two words of a turn have one side of the feature banks."""
+        words, width = min(config.epilogue_words, self.written), self.tile_width
+        # A single line may have any width.
+        several = self.written > width
+        if several and config.epilogue_words % width and width % config.epilogue_words:
+            raise ValueError(
+                f"Tiles tile_width must divide the {config.epilogue_words} columns of a turn, or "
+                f"be a multiple of them, not {self.tile_width}"
+            )
+        places = (divmod(column, width) for column in range(words))
+        sides = {(y * self.output_pitch + x * self.output_step) % config.sides for y, x in places}
+        if len(sides) < words:
+            raise ValueError(
+                f"Tiles output_step {self.output_step} and output_pitch {self.output_pitch} must "
+                f"bring the {words} columns of a turn to different sides of {config.sides}"
+            )
 
     def _check_table(self, config):
         if self.op is not Op.CONV or self.passes > 1:

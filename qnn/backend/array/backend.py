@@ -97,7 +97,7 @@ class ArrayBackend:
 
     def facts(self, artifact: Image) -> dict[str, object]:
         config = artifact.config
-        return {"config": asdict(config), "fingerprint": f"{config.fingerprint:016x}"}
+        return {"config": config.fields, "fingerprint": f"{config.fingerprint:016x}"}
 
     def files(self, artifact: Image) -> dict[str, bytes]:
         # Elaboration needs amaranth; reading a design does not.

@@ -1,6 +1,7 @@
 """The configuration of the array that a network needs: a named one, as wide as its numbers are."""
 
-from hw.spec.config import MOST_INDEX_BITS, SvpeConfig, least_width, named_config
+from hw.spec.config import MOST_INDEX_BITS, SvpeConfig, named_config
+from hw.spec.widths import least_width
 from qnn.compiler.recode_weights import recoded
 from qnn.errors import CompileError
 from qnn.ir.bounds import bounds

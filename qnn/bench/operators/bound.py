@@ -30,11 +30,11 @@ class NeededMap:
     def cycles(self, config: SvpeConfig) -> int:
         """The cycles of all its tiles, rectangles of pixels whose sides are powers of two.
 
-        In a step each column reads one word, of a bank of its own; results of a tile leave at one
-        word per cycle, and take as many cycles as there are columns.
+        In a step each column reads one word, of a bank of its own; results of a tile leave at some
+        words per cycle, and take as many cycles as it takes for all columns.
         """
         tiles = min(_tiles(self.shape, *sides) for sides in self._sides(config))
-        steps = max(self.reads + self.skip, config.columns)
+        steps = max(self.reads + self.skip, config.turns)
         return ceil(self.shape[0] / config.rows) * tiles * steps
 
     def _sides(self, config):

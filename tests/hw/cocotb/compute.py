@@ -8,7 +8,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
-TRACES = ("issue", "write_valid", "finished", "store_valid")
+TRACES = ("issue", "finished", "store_valid")
 
 
 class Bench:
@@ -18,7 +18,7 @@ class Bench:
         self.dut = dut
         self.script = script
         self.cycle = 0
-        self.log = {name: [] for name in TRACES}
+        self.log = {name: [] for name in (*TRACES, "write_valid")}
         self.words = {  # stream: words still to give
             "load_features": list(script["features"]),
             "load_weights": list(script["weights"]),
@@ -77,17 +77,29 @@ class Bench:
         for name in TRACES:
             if int(getattr(self.dut, name).value):
                 self.log[name].append(self._record(name))
+        valid, words = int(self.dut.write_valid.value), len(self.dut.write_valid)
+        for number in range(words):
+            if valid >> number & 1:
+                self.log["write_valid"].append(self._written(number, words))
 
     def _record(self, name):
         fields = {
             "issue": ("issue_tag",),
-            "write_valid": tuple(
-                f"write_{n}" for n in ("tag", "address", "part", "all", "pass", "data")
-            ),
             "finished": ("finished_signals", "busy"),
             "store_valid": ("store_data",),
         }[name]
         return [self.cycle, *(int(getattr(self.dut, field).value) for field in fields)]
+
+    def _written(self, number, words):
+        """What is written of one of several words side by side."""
+
+        def own(name, count=1):
+            port = getattr(self.dut, f"write_{name}")
+            bits = len(port) // count
+            return int(port.value) >> (number % count * bits) & (1 << bits) - 1
+
+        kinds = (own("tag"), own("address", words), own("part"), own("all"), own("pass"))
+        return [self.cycle, *kinds, own("data", words)]
 
 
 @cocotb.test()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.spec.config import ADDRESS_BITS, CONFIGS
+from hw.spec.config import ADDRESS_BITS, CONFIGS, SvpeConfig
 from hw.spec.isa import access
 from hw.spec.isa.buffers import Buffer, Region, Span
 from hw.spec.isa.end import End
@@ -282,6 +282,68 @@ def test_a_wrong_transfer_is_refused_by_its_field(changes, error):
 def test_wrong_tiles_are_refused_by_their_field(changes, error):
     with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
         replace(CONV, **changes).check(TEST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        (
+            {"columns": 4, "tile_width": 3, "output_tile_x_step": 3},
+            "Tiles tile_width must divide the 4 columns of a turn, or be a multiple of them, not 3",
+        ),
+        (
+            {"columns": 4, "output_step": 2, "tile_width": 4, "output_tile_x_step": 8},
+            "Tiles output_step 2 and output_pitch 3 must bring the 4 columns of a turn to "
+            "different sides of 4",
+        ),
+        (
+            {"columns": 4, "tile_width": 1, "output_tile_x_step": 1, "output_pitch": 8},
+            "Tiles output_step 1 and output_pitch 8 must bring the 4 columns of a turn to "
+            "different sides of 4",
+        ),
+    ],
+)
+def test_words_of_a_turn_need_sides_of_their_own(changes, error):
+    config = replace(TEST, columns=4, epilogue_words=4)
+    tiles = replace(CONV, **({"output_pitch": 3} | changes))
+    with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
+        tiles.check(config)
+    tiles.having(interval=4).check(replace(config, epilogue_words=1))
+
+
+def test_a_turn_takes_as_many_columns_as_the_epilogue_writes_words():
+    config = SvpeConfig(columns=8, epilogue_words=4)
+    tiles = replace(CONV, columns=5, passes=3)
+    assert tiles.turns(config) == 2
+    assert tiles.write_cycles(config) == tiles.least_interval(config) == 6
+    assert replace(CONV, columns=1, passes=1).least_interval(config) == 2
+    assert tiles.least_interval(replace(config, epilogue_words=1)) == 15
+
+
+NEAR = SvpeConfig(columns=8, epilogue_words=2, neighbours=2)
+
+
+def test_columns_without_all_of_their_neighbours_are_read_and_not_written():
+    tiles = replace(CONV, columns=8, neighbours=2, tile_width=6, output_tile_x_step=6)
+    tiles = replace(tiles, output_width=16, interval=4)
+    tiles.check(NEAR)
+    assert (tiles.written, tiles.turns(NEAR), tiles.least_interval(NEAR)) == (6, 3, 4)
+    assert access.reads(tiles)[0].shape[2] == 8
+    address, valid = access.writes(tiles)
+    assert address.shape[2] == valid.shape[1] == access.skip_reads(tiles).shape[1] == 6
+    # The last of three tiles of six pixels in a row of sixteen has four.
+    assert valid[:3].sum(1).tolist() == [6, 6, 4]
+
+
+@pytest.mark.parametrize(
+    ("changes", "config", "most"),
+    [({}, TEST, 0), ({"op": Op.MAXPOOL}, NEAR, 0), ({"columns": 1}, NEAR, 0), ({}, NEAR, 1)],
+)
+def test_no_more_neighbours_are_taken_than_there_are(changes, config, most):
+    tiles = replace(CONV, **({"interval": 8, "neighbours": most + 1} | changes))
+    error = f"Tiles neighbours must be at most {most}, not {most + 1}"
+    with pytest.raises(ValueError, match=f"^{error}$"):
+        tiles.check(config)
 
 
 def test_products_need_a_configuration_that_has_them():
