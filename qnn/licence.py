@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from hw.spec.licence import SPDX
 
 COMMENTS = {  # ending of a file: what a comment begins and ends with
-    **dict.fromkeys((".v", ".sv", ".svh"), ("// ", "")),
+    **dict.fromkeys((".v", ".sv", ".svh", ".dtso"), ("// ", "")),
     **dict.fromkeys((".tcl", ".xdc", ".lpf", ".sh", ".py"), ("# ", "")),
     ".h": ("/* ", " */"),
     **dict.fromkeys((".md", ".xml"), ("<!-- ", " -->")),

@@ -45,4 +45,5 @@ def test_every_file_of_a_build_names_its_licence(tmp_path):
         tmp_path / "build", lambda built: board.files(design.config, built, 1, board.clock_mhz)
     )
     texts = {".v", ".sv", ".svh", ".tcl", ".xdc", ".sh", ".py", ".h", ".xml", ".core", ".md"}
+    texts.add(".dtso")
     assert texts <= check(build)

@@ -8,7 +8,7 @@ from boards.zynqmp.devices import XCZU9EG
 from qnn.bench import array, clocks, energy, fit
 from qnn.eda import place_and_route
 from qnn.errors import ToolError
-from tests.bench.test_array import row
+from tests.bench.test_array import packed_row, row
 from tests.bench.test_energy import counted
 from tests.bench.test_fit import CELLS
 
@@ -16,6 +16,7 @@ from tests.bench.test_fit import CELLS
 @pytest.fixture(autouse=True)
 def measured(monkeypatch):
     rows = [row(config) for config in array.configs()]
+    rows += [packed_row(*kind) for kind in array.PACKED_KINDS]
     activities = {"shift": counted(160 * 40), "multiply_dsp": counted(160 * 50)}
     spent = energy.estimate(*activities.values())
     routed = place_and_route.Routed(mhz=131.6, luts=1200, ffs=900, dsps=0)
@@ -27,8 +28,8 @@ def measured(monkeypatch):
 
 
 def test_the_table_and_what_it_says(qnn):
-    code, out, _ = qnn("bench", "array", "--accelerator", "--route")
-    assert code == 0
+    code, out, err = qnn("bench", "array", "--accelerator", "--route")
+    assert code == 0, err
     assert "multiply_lut" in out
     assert "shifts take less even if it were free" in out
     assert "of its FF" in out
@@ -42,7 +43,7 @@ def test_json_has_every_part(qnn):
     code, out, _ = qnn("bench", "array", "--accelerator", "--route", "--json")
     found = json.loads(out)
     assert code == 0
-    assert len(found["rows"]) == len(array.configs())
+    assert len(found["rows"]) == len(array.configs()) + len(array.PACKED_KINDS)
     assert set(found["precision"]["rows"][0]) == {
         *("kind", "bits", "terms", "lut", "steps", "lut_steps", "snr_db", "best")
     }

@@ -78,6 +78,9 @@ class Concat(Operator):
     def strip(self, rows: Rows, read: Rows) -> "Concat":
         return replace(self, shape=(self.shape[0], rows.count, self.shape[2]))
 
+    def stacked(self, images: int, sources: tuple[Operator, ...]) -> "Concat | None":
+        return super().stacked(images, sources)
+
     def body(self, full: bool) -> str:
         return f"concat({', '.join(map(written_name, self.inputs))})"
 

@@ -143,6 +143,9 @@ class Multiply(Operator):
     def strip(self, rows: Rows, read: Rows) -> "Multiply":
         return replace(self, shape=(self.shape[0], rows.count, self.shape[2]))
 
+    def stacked(self, images: int, sources: tuple[Operator, ...]) -> "Multiply | None":
+        return super().stacked(images, sources)
+
     def body(self, full: bool) -> str:
         head = f"multiply({', '.join(map(written_name, self.inputs))})"
         return " ".join([head, *self.epilogue.parts(None, full)])

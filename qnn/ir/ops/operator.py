@@ -154,6 +154,7 @@ class Operator(ABC):
     def strip(self, rows: Rows, read: Rows) -> Self:
         """The operator that computes ``rows`` alone, from the rows ``read`` of its first input."""
 
+    @abstractmethod
     def stacked(self, images: int, sources: "tuple[Operator, ...]") -> Self | None:
         """The operator on so many images that lie below each other in every tensor.
 
