@@ -84,9 +84,9 @@ def automatic(
     with designs_at(checkpoint, owner) as designs:
         network, found = given.network, None
         if given.chooses_bits:
-            found = _activations(given, images, out, options, designs)
+            usual = {plain.activation_bits: plain}
+            found, plain = _activations(given, images, usual, out, options, designs)
             network = network.with_bits(found.bits)
-            plain = network.calibrate([images], warn=False)
         starts = {"as it is": plain}
         # Only what rounds layers in order makes use of channels that are alike.
         if rounded:
@@ -109,11 +109,17 @@ def automatic(
     return quantized, start
 
 
-def _activations(given, images, out, options, designs) -> Activations:
-    """The bits of activations that the target needs, of those that the hardware has."""
-    built = functools.cache(
-        lambda bits: given.network.with_bits(bits).calibrate([images], warn=False).build(1, "auto")
-    )
+def _activations(given, images, known, out, options, designs) -> tuple[Activations, Calibrated]:
+    """The bits of activations that the target needs, of those that the hardware has.
+
+    ``known`` has by bits what was calibrated on ``images`` before.
+    """
+
+    @functools.cache
+    def calibrated(bits):
+        return known.get(bits) or given.network.with_bits(bits).calibrate([images], warn=False)
+
+    built = functools.cache(lambda bits: calibrated(bits).build(1, "auto"))
 
     def has(bits):
         try:
@@ -130,9 +136,9 @@ def _activations(given, images, out, options, designs) -> Activations:
         losses = {str(bits): asdict(loss) for bits, loss in found.losses.items()}
         return {"bits": found.bits, "losses": losses}
 
-    known = designs.note("activations", chosen)
-    losses = {int(bits): Loss(**fields) for bits, fields in known["losses"].items()}
-    return Activations(known["bits"], losses)
+    noted = designs.note("activations", chosen)
+    losses = {int(bits): Loss(**fields) for bits, fields in noted["losses"].items()}
+    return Activations(noted["bits"], losses), calibrated(noted["bits"])
 
 
 def _check_bits(graph, bits, costs):
