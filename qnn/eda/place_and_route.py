@@ -5,6 +5,7 @@ The clock that it reaches says how arrays compare, not what an UltraScale+ devic
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -67,24 +68,48 @@ def route(config: SvpeConfig, seed: int = 1) -> Routed:
     ToolError
         nextpnr's wheel is not installed, or a tool fails.
     """
-    check()
+    check()  # before there is Verilog, which takes a while
+    options = f"{PART} --router router2 --seed {seed} --freq {TARGET_MHZ} --timing-allow-fail"
     sources = files(ArrayOnPins(config), TOP)
+    (report,) = run(sources, TOP, options, {"report": "report.json"})
+    return _read(report)
+
+
+def run(
+    sources: Mapping[str, str],
+    top: str,
+    options: str,
+    written: Mapping[str, str],
+    synthesis: str = SYNTHESIS,
+) -> list[str]:
+    """Synthesise, place and route Verilog.
+
+    Parameters
+    ----------
+    options : of nextpnr
+    written : names of files, by nextpnr's option that writes them
+    synthesis : Yosys's commands, of the names of ``files`` and of the module ``top``
+
+    Returns
+    -------
+    The texts of these files
+
+    Raises
+    ------
+    ToolError
+        nextpnr's wheel is not installed, or a tool fails.
+    """
+    check()
     with scratch_folder("qnn-route-") as scratch:
         folder = Path(scratch)
         for name, text in sources.items():
             (folder / name).write_text(text)
-        script = SYNTHESIS.format(files=" ".join(sources), top=TOP)
+        script = synthesis.format(files=" ".join(sources), top=top)
         run_tool("yosys", YOSYS, folder, "-q", "-p", script)
-        options = f"{PART} --router router2 --seed {seed} --freq {TARGET_MHZ} --timing-allow-fail"
-        run_tool(
-            "nextpnr",
-            NEXTPNR,
-            folder,
-            "-q",
-            *options.split(),
-            *("--json", "netlist.json", "--report", "report.json"),
-        )
-        return _read((folder / "report.json").read_text())
+        outputs = [part for option, file in written.items() for part in (f"--{option}", file)]
+        netlist = ("--json", "netlist.json")
+        run_tool("nextpnr", NEXTPNR, folder, "-q", *options.split(), *netlist, *outputs)
+        return [(folder / file).read_text() for file in written.values()]
 
 
 def _read(report: str) -> Routed:

@@ -9,13 +9,10 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from pathlib import Path
 
-from qnn.eda.place_and_route import NEXTPNR, check
-from qnn.eda.synthesis import YOSYS, run_tool
+from qnn.eda.place_and_route import run
 from qnn.eda.timing.paths import RoutedNet, RoutedPath
 from qnn.eda.timing.sites import Site
-from qnn.files import scratch_folder
 
 SYNTHESIS = "read_verilog -sv {files}; synth_ecp5 -top {top} -json netlist.json"
 OPTIONS = (
@@ -58,16 +55,9 @@ def route(sources: dict[str, str], top: str) -> RoutedDesign:
     ToolError
         nextpnr's wheel is not installed, or a tool fails.
     """
-    check()
-    with scratch_folder("qnn-timing-") as scratch:
-        folder = Path(scratch)
-        for name, text in sources.items():
-            (folder / name).write_text(text)
-        script = SYNTHESIS.format(files=" ".join(sources), top=top)
-        run_tool("yosys", YOSYS, folder, "-q", "-p", script)
-        written = "--json netlist.json --sdf times.sdf --write placed.json"
-        run_tool("nextpnr", NEXTPNR, folder, "-q", *OPTIONS.split(), *written.split())
-        return read((folder / "times.sdf").read_text(), (folder / "placed.json").read_text())
+    written = {"sdf": "times.sdf", "write": "placed.json"}
+    times, placed = run(sources, top, OPTIONS, written, SYNTHESIS)
+    return read(times, placed)
 
 
 def read(times: str, placed: str) -> RoutedDesign:
