@@ -174,8 +174,9 @@ def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]
     table = Table(*header, title=title, title_justify="left", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    # Without highlighting: colours of numbers mean nothing here.
-    Pipe(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
+    # Names are printed as they are: '[bold]' or ':on:' in one is no markup, and numbers no colours.
+    plain = {"markup": False, "emoji": False, "highlight": False}
+    Pipe(width=None if sys.stdout.isatty() else PIPE_WIDTH, **plain).print(table)
 
 
 @contextmanager
@@ -188,8 +189,11 @@ def progress(text: str) -> Iterator[Progress]:
         return
     from rich.console import Console
     from rich.progress import Progress as Bars
+    from rich.progress import TextColumn
 
     # Gone at the end: the result is what stays on the terminal.
-    with Bars(console=Console(stderr=True), transient=True) as bars:
+    named = TextColumn("{task.description}", style="progress.description", markup=False)
+    columns = named, *Bars.get_default_columns()[1:]
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(text, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
