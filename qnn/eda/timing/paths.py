@@ -24,6 +24,7 @@ KINDS = {
 CELL = {"cell": str, "ns": float, "at": Site}
 NET = {"net": int, "ns": float, "from": Site, "to": Site}
 ROUNDING_NS = 0.001  # a report prints thousandths, and each hop is rounded by itself
+LONGEST_NS = 1e6  # a thousand times what the slowest clocks leave
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,15 @@ def _path(value) -> RoutedPath:
         RoutedNet(hop["net"], hop["ns"], hop["from"], hop["to"], before[0], *after)
         for hop, before, after in zip(hops[1::2], arcs, ends, strict=True)
     )
-    if given["data_path_ns"] <= 0:
-        raise FieldsError("a time above 0", f"{given['data_path_ns']:g}", ("data_path_ns",))
     total, cells = given["data_path_ns"], sum(ns for _, ns in arcs)
+    # Errors are relative to it: one near 0, or near the greatest number, has none.
+    if not ROUNDING_NS <= total <= LONGEST_NS:
+        needs = f"a time from {ROUNDING_NS:g} to {LONGEST_NS:,.0f}"
+        raise FieldsError(needs, f"{total:g}", ("data_path_ns",))
     # A file whose times were changed by hand, or cut, would be judged as if it were Vivado's.
     found = cells + sum(net.ns for net in nets)
     if abs(found - total) > ROUNDING_NS * len(hops):
-        raise FieldsError(f"hops that sum up to its data_path_ns, {total:g}", f"{found:.3f}")
+        raise FieldsError(f"hops that sum up to its data_path_ns, {total:g}", f"{found:.6g}")
     names = given["report"], given["device"], given["speed"]
     return RoutedPath(*names, total, cells, arcs, given["setup"], nets)
 

@@ -70,9 +70,9 @@ def replay(paths: list[RoutedPath]) -> Replay:
         estimate[here] = found.of(here).estimate(of_grade)
     truth = np.array([path.ns for path in paths])
     difference = estimate - found.ns
-    signed = np.bincount(found.path, difference, len(paths)) / truth
-    ratio = 1 / (1 + signed)
-    within = (ratio >= model.path_low) & (ratio <= model.path_high)
+    off = np.bincount(found.path, difference, len(paths))
+    signed, whole = off / truth, truth + off
+    within = (truth >= model.path_low * whole) & (truth <= model.path_high * whole)
     names = np.array([f"{path.device} {path.speed}" for path in paths])
     nets_ns = np.bincount(found.path, found.ns, len(paths))
 

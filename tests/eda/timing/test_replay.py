@@ -43,3 +43,12 @@ def test_a_grade_of_another_family_is_refused():
     assert str(refused.value) == (
         "a path needs a speed grade of UltraScale+, as -1 or -2LV, not '8'; correct the file"
     )
+
+
+def test_a_path_that_is_estimated_at_nothing_is_outside_of_the_interval(tmp_path):
+    made = path((0, 0, 1, 0.001))
+    # From a multiplexer to the next one, which wires of the slice join.
+    made["hops"][0] |= {"cell": "Prop_F7MUX_AB_SLICEL_I0_O", "ns": 0}
+    made |= {"data_path_ns": 0.001, "setup": ["Prop_F8MUX_BOT_SLICEL_I0_O", 0]}
+    found = replay(read_paths(write(tmp_path / "paths", [made])))
+    assert (found.all.mean, found.all.within) == (-1, 0)
