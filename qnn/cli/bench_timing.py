@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnn.backend.registry import DEFAULT
-from qnn.cli.checks import old_file
+from qnn.cli.checks import old_file, refuse_given
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.sources import ConfigName, ConfigSettings, check_sizes
 from qnn.cli.timing_tables import (
+    ANALYSIS,
     Fill,
     Grade,
     Plot,
@@ -39,6 +40,7 @@ class TimedPart(StrEnum):
 
 
 def bench_timing(
+    context: typer.Context,
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -68,6 +70,8 @@ def bench_timing(
     delay in the file, and nets are those of speed grade -1 or, by the ratio of the cells, -2.
     """
     if replay is not None:
+        of_analysis = "is of an analysis, which --replay makes none of; leave it out"
+        refuse_given(context, ("of", "config", "settings", *ANALYSIS), of_analysis)
         _replay(replay, as_json)
         return
     sizes = check_sizes(config, settings, DEFAULT)

@@ -184,6 +184,20 @@ def valid(convert: Callable[[str, str], object]) -> Callable:
     return check
 
 
+def refuse_given(context: typer.Context, names: Sequence[str], reason: str) -> None:
+    """Raise if the command line gives an option that would be left alone without a word.
+
+    Parameters
+    ----------
+    names : of the options' parameters
+    reason : what they are of, and what to do, as ``is of --timing; give it as well``
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name)
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"{parameter.opts[0]} {reason}")
+
+
 def _one_of(suffixes):
     return " or ".join(suffixes)
 

@@ -10,11 +10,12 @@ import typer
 
 import boards
 from boards.cell_kinds import cell_uses
-from qnn.cli.checks import new_file, one_of
+from qnn.cli.checks import new_file, one_of, refuse_given
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.results import keep_result
 from qnn.cli.sources import Build, read_array_design
 from qnn.cli.timing_tables import (
+    ANALYSIS,
     Fill,
     Grade,
     Plot,
@@ -40,6 +41,7 @@ class SynthesisPart(StrEnum):
 
 
 def synth(
+    context: typer.Context,
     build: Build,
     part: Annotated[SynthesisPart, typer.Option(help="What to count.")] = SynthesisPart.ARRAY,
     board: Annotated[
@@ -71,11 +73,7 @@ def synth(
     """
     from qnn.report import records
 
-    if timing and board is not None:
-        raise typer.BadParameter(
-            "it is of UltraScale+, and --board makes the bitstream of another device; give one",
-            param_hint="'--timing'",
-        )
+    _check_together(context, timing, board)
     design = read_array_design(build, "synth")
     if timing:
         found = estimate_clock(
@@ -115,6 +113,20 @@ def synth(
             f"fmax (timing analysis): {said['fmax_mhz']:.1f} MHz, of {said['clock_mhz']:.1f} MHz "
             f"that it needs"
         )
+
+
+def _check_together(context: typer.Context, timing: bool, board: str | None) -> None:
+    """Raise where one option leaves nothing for another to say."""
+    if timing and board is not None:
+        raise typer.BadParameter(
+            "it is of UltraScale+, and --board makes the bitstream of another device; give one",
+            param_hint="'--timing'",
+        )
+    if timing or board is not None:
+        of_counts = f"is of counts; leave it out with {'--timing' if timing else '--board'}"
+        refuse_given(context, ("part",), of_counts)
+    if not timing:
+        refuse_given(context, ANALYSIS, "is of the clock's estimate; give --timing as well")
 
 
 def estimate_clock(

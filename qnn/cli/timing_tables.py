@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from qnn.eda.timing.analysis import Hop, TimingResult
 
 WIDEST = 30  # characters of the longest bar
+# The parameters of a command that only an analysis reads.
+ANALYSIS = ("speed_grade", "unused_pins", "fill", "seed", "plot")
 
 
 class SpeedGrade(StrEnum):

@@ -26,13 +26,13 @@ sys.meta_path.insert(0, Blocked())
 from qnn.cli.app import main
 
 for arguments in json.load(sys.stdin):
-    err, out, started = io.StringIO(), io.StringIO(), time.perf_counter()
+    err, out, started = io.StringIO(), io.StringIO(), time.process_time()
     with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
         try:
             main(arguments)
         except SystemExit as left:
             code = left.code
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     print(json.dumps([code, out.getvalue(), err.getvalue(), seconds]))
 """
 
@@ -163,6 +163,10 @@ CASES = [
     (["bench", "operators", "--pixels", "3"], 2, f"{NUMBER}greater than or equal to 14, not '3'"),
     (["bench", "timing", "--replay", "none.jsonl"], 3, "none.jsonl: cannot be read"),
     (["bench", "timing", "--replay", "file.txt"], 3, "file.txt: line 1: it needs JSON, not text"),
+    *(
+        (["bench", "timing", "--replay", "file.txt", *given], 2, f"{given[0]} is of an analysis,")
+        for given in (["--of", "array"], ["--fill", "0.75"], ["--plot", "a.png"])
+    ),
     (["bench", "timing", "--of", "none"], 2, "'--of'"),
     (["bench", "timing", "--speed-grade", "3"], 2, "'--speed-grade'"),
     (["bench", "timing", "--fill", "1"], 2, "'--fill'"),
@@ -229,6 +233,12 @@ CASES = [
     *outputs("synth", "build", option="--plot", suffix=".png"),
     (["synth", "build", "--timing", "--board", boards.reference("ecp5").name], 2, "'--timing'"),
     (["synth", "build", "--timing", "--speed-grade", "-2"], 2, "'--speed-grade'"),
+    (["synth", "build", "--timing", "--part", "array"], 2, "--part is of counts; leave it out"),
+    (["synth", "build", "--board", "ulx3s", "--part", "array"], 2, "--part is of counts; leave"),
+    *(
+        (["synth", "build", *given], 2, f"{given[0]} is of the clock's estimate; give --timing as")
+        for given in (["--speed-grade", "2"], ["--seed", "0"], ["--unused-pins"])
+    ),
     (["synth", "build", "--board", "de10"], 2, ONE_OF_BOARDS),
     (["synth", "build", "--part", "all"], 2, "'--part'"),
     (["testbench", "build", "--images", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
