@@ -17,6 +17,7 @@ _PUBLIC = {  # name: module that defines it
     "Codes": "qnn.ir.codes",
     "simulate": "sim.simulate",
     "verify": "sim.verify",
+    "to_onnx": "qnn.interchange.to_onnx",
     "QnnError": "qnn.errors",
     "save": "qnn.store",
     "load": "qnn.store",

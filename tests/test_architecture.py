@@ -25,6 +25,8 @@ MAY_IMPORT = {
         "qnn.quant",
         "hw.spec.isa.codes",
     },
+    # files of other tools
+    "qnn.interchange": {"qnn.host", "qnn.ir", "qnn.ir.codes", "qnn.ir.shape", "qnn.quant"},
     "qnn.functions": {"qnn.quant"},  # of one variable, which tables hold
     "qnn.nn": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
     "qnn.frontend": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape"},
@@ -123,6 +125,7 @@ MAY_IMPORT = {
         "qnn.design",
     },
     "qnn.cli": {
+        "qnn.interchange",
         "qnn.cycles",
         "sim",
         "sim.record_waves",

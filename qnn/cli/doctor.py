@@ -136,6 +136,13 @@ TOOLS = (
         f"pip install {NEXTPNR}",
         needed=False,
     ),
+    *(
+        Tool(name, purpose, distribution_version, "pip install 'qnn[onnx]'", needed=False)
+        for name, purpose in (
+            ("onnx", "ONNX files: 'qnn export --format onnx'"),
+            ("onnxruntime", "ONNX files: runs them, to compare"),
+        )
+    ),
     _program("make", "make", "RTL simulation: runs that compiler"),
     _program("perl", "perl", "Verilator's own command, to build simulations by hand", needed=False),
     _program("iverilog", "iverilog", "a second RTL simulator", needed=False),

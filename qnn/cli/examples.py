@@ -9,7 +9,10 @@ EXAMPLES = {
         "qnn quantize my_net:build --checkpoint none --terms 2 -o model.safetensors",
     ),
     "train": ("qnn train model.safetensors --data digits --epochs 10 -o trained.safetensors",),
-    "export": ("qnn export model.safetensors -o model.qgraph",),
+    "export": (
+        "qnn export model.safetensors -o model.qgraph",
+        "qnn export model.safetensors --format onnx -o model.onnx",
+    ),
     "check": ("qnn check my_net:build --input-shape 3,32,32", "qnn check model.qgraph"),
     "compile": (
         "qnn compile model.qgraph --config test -o build",
@@ -19,6 +22,7 @@ EXAMPLES = {
     "verify": (
         "qnn verify build --data test.npz --images 2 --junit verify.xml",
         "qnn verify build --device functional --images 100 --json",
+        "qnn verify build --images 2 --against onnxruntime",
     ),
     "show": ("qnn show build", "qnn show model.qgraph --full"),
     "run": ("qnn run build --device rtl: --images 2",),

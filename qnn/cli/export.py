@@ -1,31 +1,88 @@
-"""``qnn export``: a quantized model in, its integer graph out."""
+"""``qnn export``: a quantized model in, its integer graph out, as ours or as ONNX."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from qnn.cli.checks import new_file
-from qnn.cli.output import Json, print_json
+from qnn.cli.checks import new_file, one_of
+from qnn.cli.output import Json, print_json, progress
 from qnn.cli.sources import Model, read_graph
+
+SUFFIXES = {"qgraph": ".qgraph", "onnx": ".onnx"}  # of each format
 
 
 def export(
     model: Model,
     out: Annotated[
-        Path,
-        typer.Option("-o", help="Integer graph to write.", callback=new_file(".qgraph")),
-    ] = Path("model.qgraph"),
+        Path | None,
+        typer.Option(
+            "-o",
+            help="Integer graph to write. Without it model.qgraph or model.onnx.",
+            callback=new_file(*dict.fromkeys(SUFFIXES.values())),
+            show_default=False,
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="qgraph, or onnx: standard operators that give the same integers. Without it, as "
+            "the file's name ends.",
+            callback=one_of((*SUFFIXES,)),
+            show_default=False,
+        ),
+    ] = None,
+    codes: Annotated[
+        bool,
+        typer.Option(help="Of ONNX: take integers of the inputs' types, where it takes pixels."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write and print the integer graph of MODEL."""
-    from qnn.ir import serialize
+    """Write and print the integer graph of MODEL.
 
+    An ONNX file is run in onnxruntime on random and extreme inputs before it is written, and
+    refused unless every integer equals ours.
+    """
+    format_, out = _format_and_file(format_, out)
+    if codes and format_ == "qgraph":
+        raise typer.BadParameter("--codes is of --format onnx, not of qgraph")
     # Of a quantized model or of a graph: the one is exported, the other written again.
     graph = read_graph(model)
+    if format_ == "onnx":
+        _print_onnx(graph, out, codes, as_json)
+        return
+    from qnn.ir import serialize
+
     serialize.save(graph, out)
     if as_json:
         print_json({"graph": str(out), "nodes": len(graph.nodes)})
         return
     # The summary, a line a node; `qnn show --full` gives every number.
     print(graph)
+
+
+def _format_and_file(format_, out):
+    """The format and the file, of which each follows from the other where it is not given."""
+    if format_ is None:
+        named = "qgraph" if out is None else out.suffix.removeprefix(".")
+        # A pipe takes a graph under any name.
+        format_ = named if named in SUFFIXES else "qgraph"
+    suffix = SUFFIXES[format_]
+    out = Path(f"model{suffix}") if out is None else out
+    if out.suffix in SUFFIXES.values() and out.suffix != suffix:
+        raise typer.BadParameter(f"--format {format_} needs a name that ends in {suffix}: '{out}'")
+    return format_, out
+
+
+def _print_onnx(graph, out, codes, as_json):
+    from dataclasses import asdict
+
+    from qnn.interchange.to_onnx import to_onnx
+
+    with progress("comparing with the reference"):
+        exported = to_onnx(graph, out, codes=codes)
+    if as_json:
+        print_json({**asdict(exported), "path": str(out)})
+        return
+    print(exported)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qnn.cli.checks import new_file
+from qnn.cli.checks import new_file, one_of
 from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, progress
@@ -47,6 +47,13 @@ def verify(
         int | None,
         typer.Option(min=1, help="Seed of a memory that stalls at random; of device rtl."),
     ] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="What to compare with: reference, or onnxruntime on the graph as ONNX.",
+            callback=one_of(("reference", "onnxruntime")),
+        ),
+    ] = "reference",
     junit: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +64,7 @@ def verify(
     waves_cycles: WavesCycles = DEFAULT_CYCLES,
     as_json: Json = False,
 ) -> None:
-    """Compare the design in BUILD with the reference.
+    """Compare the design in BUILD with the reference, or with another runtime.
 
     Every value of every layer is compared, and what the image says of its tensors. Device rtl runs
     the Verilog of the folder. Exit code 0 if all are equal, 1 if any differs.
@@ -80,6 +87,12 @@ def verify(
     started = time.perf_counter()
     options = {"waves": waves, "waves_cycles": waves_cycles}
     options |= {} if stalls is None else {"stalls": stalls}
+    if against != "reference":
+        from qnn.interchange.expected import expected_by_onnx
+
+        # What the back end makes of the network has layers of its own.
+        graphs = (design.backend.lower(design.graph), design.graph)
+        options["expected"] = expected_by_onnx(graphs, pixels)
     with progress("verifying") as say:
         report = verify(design, pixels, device=device, thorough=thorough, say=say, **options)
     if thorough and device == HARDWARE and report.passed:
@@ -90,7 +103,7 @@ def verify(
     if device == HARDWARE and report.failure is None:
         report = replace(report, failure=contradiction(build))
     seconds = time.perf_counter() - started
-    keep_result(build, f"verify_{device}", record(report, count, data))
+    keep_result(build, f"verify_{device}", record(report, count, data, against))
     # Also when values differ: that is when a CI shows it.
     if junit is not None:
         write_junit(report, junit)
@@ -98,6 +111,7 @@ def verify(
         print_json(
             {
                 "device": device,
+                "against": against,
                 "passed": report.passed,
                 "images": count,
                 "values_compared": report.values_compared,
@@ -156,7 +170,7 @@ def contradiction(build: Path) -> str | None:
     return next(iter(board.findings(texts)), None)
 
 
-def record(report: "Report", images: int, data: str) -> dict:
+def record(report: "Report", images: int, data: str, against: str = "reference") -> dict:
     """The verification's entry in the report."""
     kept = {
         "device": report.device,
@@ -168,6 +182,8 @@ def record(report: "Report", images: int, data: str) -> dict:
         "simulated_values_compared": report.values_compared,
         "simulated_mismatches": report.mismatches,
     }
+    if against != "reference":
+        kept["against"] = against
     # The functional simulator has none.
     if report.run_cycles:
         kept["simulated_cycles_per_image"] = sum(report.run_cycles) / images

@@ -2,6 +2,7 @@
 
 from qnn.errors import CompileError
 from qnn.ir.graph import Graph
+from qnn.ir.ops import Operator
 from qnn.ir.sums import Bounds
 
 
@@ -33,10 +34,17 @@ def check_bounds(graph: Graph, accumulator_bits: int, result_bits: int) -> None:
                     f"overflow, but the accelerator has {given}; take a configuration with "
                     f"{field}={needed}, or fewer terms, weight bits or activation bits"
                 )
-        _check_whole(graph, node)
+        check_whole(graph, node)
 
 
-def _check_whole(graph, node):
+def check_whole(graph: Graph, node: Operator) -> None:
+    """Prove that the type of ``node`` holds its result, where that is not rounded.
+
+    Raises
+    ------
+    CompileError
+        It may not.
+    """
     if node.rounded:
         return
     # Magnitudes here are of plain integers: the type must hold what the user reads.
