@@ -15,7 +15,7 @@ from hw.circuits import Words
 from hw.delay import delay
 from hw.dsp import Blocks, Multipliers
 from hw.mapped import Mapped
-from hw.pe import Control, keep_sum
+from hw.pe import held_operands, keep_sum, operand_ports
 from hw.spec.timing import tree_levels
 from hw.tree import Term, add_in_threes
 
@@ -76,12 +76,7 @@ class PackedElement(wiring.Component):
         total = signed(config.accumulator_bits)
         super().__init__(
             {
-                "activations": In(activations),
-                "weights": In(weights),
-                "control": In(Control),
-                "next_activations": Out(activations),
-                "next_weights": Out(weights),
-                "next_control": Out(Control),
+                **operand_ports(activations, weights),
                 "passing": In(total).array(self.products),
                 "sums": Out(total).array(self.products),
             }
@@ -91,14 +86,7 @@ class PackedElement(wiring.Component):
         m = Module()
         config, circuits = self._config, getattr(platform, "circuits", Words)(m)
         blocks = (Blocks if isinstance(circuits, Mapped) else Multipliers)(m)
-        activations, weights, control = (
-            Signal.like(port, name=name, reset_less=True)
-            for port, name in (
-                (self.activations, "held_activations"),
-                (self.weights, "held_weights"),
-                (self.control, "held_control"),
-            )
-        )
+        activations, weights, control = held_operands(self)
         m.d.sync += [
             activations.eq(self.activations),
             weights.eq(self.weights),

@@ -53,12 +53,7 @@ class ProcessingElement(wiring.Component):
         activations, weights = config.feature_bits, config.lanes * config.weight_bits
         super().__init__(
             {
-                "activations": In(activations),
-                "weights": In(weights),
-                "control": In(Control),
-                "next_activations": Out(activations),
-                "next_weights": Out(weights),
-                "next_control": Out(Control),
+                **operand_ports(activations, weights),
                 "passing": In(signed(config.accumulator_bits)),
                 "sum": Out(signed(config.accumulator_bits)),
             }
@@ -67,14 +62,7 @@ class ProcessingElement(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         latency = product_stages(self._config) + tree_levels(self._config)
-        activations, weights, control = (
-            Signal.like(port, name=name, reset_less=True)
-            for port, name in (
-                (self.activations, "held_activations"),
-                (self.weights, "held_weights"),
-                (self.control, "held_control"),
-            )
-        )
+        activations, weights, control = held_operands(self)
         circuits = getattr(platform, "circuits", Words)(m)
         terms, carries, raised = self._sum_products(m, circuits, activations, weights)
         # Control keeps its reset: an enable from before it would add to the first real step's sum.
@@ -113,6 +101,31 @@ class ProcessingElement(wiring.Component):
         )
         terms, carries = add_in_threes(m, circuits, terms, carries)
         return [term.value for term in terms], carries, sum(term.raised for term in terms)
+
+
+def operand_ports(activations, weights):
+    """Ports by which operands and control enter an element, and leave it for the next ones.
+
+    Parameters
+    ----------
+    activations, weights : bits of one step's
+    """
+    return {
+        "activations": In(activations),
+        "weights": In(weights),
+        "control": In(Control),
+        "next_activations": Out(activations),
+        "next_weights": Out(weights),
+        "next_control": Out(Control),
+    }
+
+
+def held_operands(element):
+    """Registers for an element's activations, weights and control, in this order."""
+    return [
+        Signal.like(getattr(element, name), name=f"held_{name}", reset_less=True)
+        for name in ("activations", "weights", "control")
+    ]
 
 
 def keep_sum(m, circuits, config, control, copy, step, passing):
