@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 from qnn.ir.graph import Graph
 from qnn.ptq.auto.activations import Activations
@@ -70,6 +71,14 @@ class Auto:
     outcome: Callable[[AutoResult], None] | None = None
 
     def __post_init__(self):
+        for name in ("target", "seconds"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise TypeError(f"quantize needs a number as {name}, not {value!r}")
+        for name in ("costs", "report", "outcome"):
+            value = getattr(self, name)
+            if not callable(value) and (name == "report" or value is not None):
+                raise TypeError(f"quantize needs a function as Auto's {name}, not {value!r}")
         # So written that no number, which compares with nothing, is refused too.
         if self.target is not None and not 0 < self.target <= 100:
             raise ValueError(f"quantize needs a target over 0, at most 100, not {self.target}")

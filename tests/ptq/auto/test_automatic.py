@@ -413,3 +413,19 @@ def test_what_takes_one_input_says_so_before_it_searches(rounding):
 def test_what_means_nothing_is_refused(options, text):
     with pytest.raises(ValueError, match=text):
         quantize(nn.Linear(6, 3), seeded(20, 6), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"target": "0.5"}, "quantize needs a number as target, not '0.5'"),
+        ({"target": True}, "quantize needs a number as target, not True"),
+        ({"seconds": [60]}, "quantize needs a number as seconds, not [60]"),
+        ({"report": None}, "quantize needs a function as Auto's report, not None"),
+        ({"costs": "test"}, "quantize needs a function as Auto's costs, not 'test'"),
+    ],
+)
+def test_bounds_of_another_kind_are_refused(options, text):
+    with pytest.raises(TypeError) as refused:
+        Auto(**options)
+    assert str(refused.value) == text
