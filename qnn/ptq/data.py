@@ -21,12 +21,11 @@ from qnn.tasks.outputs import Labels
 Batch = Tensor | Sequence[Tensor | Sequence[Tensor]]
 Data = Tensor | tuple[Tensor, ...] | Iterable[Batch]
 # 128 images of 224 x 224 take 1.6 GB in the widest layer of VGG-16.
-# Activations of 128 images of 224 x 224 take some GB in the widest layers of common networks.
 CHUNK = 128  # images at a time in calibration, so that one batch of all of them fits in memory
 
 EMPTY = (
-    "quantize needs calibration data, a tensor of images or batches of them, not an empty or other "
-    "set; give some hundred images"
+    "quantize needs calibration data, a tensor of images or batches of them, not an empty set; "
+    "give some hundred images"
 )
 
 
@@ -40,7 +39,8 @@ def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
     Raises
     ------
     ModelError
-        There are no data, or they are for other inputs, or shapes or counts of images differ.
+        There are no data, or none of tensors, or they are for other inputs, or shapes or counts of
+        images differ.
     """
     if isinstance(data, Tensor):
         batches = [(data,)]
@@ -50,7 +50,9 @@ def batches_of(data: Data, inputs: range) -> list[tuple[Tensor, ...]]:
         _check_count(len(data), inputs)
     else:
         batches = [_batch(part, inputs[0]) for part in listed(data)]
-    if not batches or not all(_filled(batch) for batch in batches):
+    for batch in batches:
+        _check_tensors(batch)
+    if not batches or not all(batch and all(map(len, batch)) for batch in batches):
         raise ModelError(EMPTY)
     for batch in batches:
         _check_count(len(batch), inputs)
@@ -65,6 +67,9 @@ def listed(data: Data) -> Tensor | tuple[Tensor, ...] | list[Batch]:
     """``data`` that can be read more than once: what is neither tensors nor a tuple as a list."""
     if isinstance(data, Tensor | tuple | list):
         return data
+    # An array would be read as batches of its images, and a text as batches of letters.
+    if isinstance(data, str | np.ndarray) or not _is_series(data):
+        _check_tensors([data])
     # PyTorch's data sets have single items, which are no batches yet.
     return list(DataLoader(data, CHUNK) if isinstance(data, Dataset) else data)
 
@@ -103,8 +108,21 @@ def _batch(part, count):
     return tuple(part[:count])
 
 
-def _filled(batch):
-    return bool(batch) and all(isinstance(images, Tensor) and len(images) for images in batch)
+def _is_series(data):
+    return hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+
+
+def _check_tensors(batch):
+    for images in batch:
+        if not isinstance(images, Tensor):
+            is_array = isinstance(images, np.ndarray)
+            raise ModelError(
+                f"quantize needs calibration data, a tensor of images or batches of them, not "
+                f"{type(images).__name__}; give "
+                f"{'torch.from_numpy of it' if is_array else 'some hundred images'}"
+            )
+        if images.dim() == 0:
+            raise ModelError("quantize needs images, not a tensor of one number; give a batch")
 
 
 def _check_count(count, inputs):

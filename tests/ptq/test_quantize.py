@@ -224,15 +224,37 @@ def test_data_may_want_gradients(bias_correction):
         assert str(export(quantize(model, other, **options))) == str(export(one))
 
 
-EMPTY = (
-    "quantize needs calibration data, a tensor of images or batches of them, not an empty or other "
-    "set; give some hundred images"
-)
+NEEDS = "quantize needs calibration data, a tensor of images or batches of them, not "
 
 
-@pytest.mark.parametrize("data", [[], torch.zeros(0, 2, 4, 4), [torch.zeros(0, 2, 4, 4)], ["x"]])
+@pytest.mark.parametrize("data", [[], torch.zeros(0, 2, 4, 4), [torch.zeros(0, 2, 4, 4)]])
 def test_an_empty_calibration_set_is_refused(data):
-    assert message(ModelError, lambda: quantize(nn.Conv2d(2, 2, 1), data)) == EMPTY
+    text = f"{NEEDS}an empty set; give some hundred images"
+    assert message(ModelError, lambda: quantize(nn.Conv2d(2, 2, 1), data)) == text
+
+
+ARRAY = torch.zeros(4, 2, 4, 4).numpy()
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (ARRAY, "ndarray; give torch.from_numpy of it"),
+        ([ARRAY], "ndarray; give torch.from_numpy of it"),
+        ((ARRAY,), "ndarray; give torch.from_numpy of it"),
+        ("digits", "str; give some hundred images"),
+        (["x"], "str; give some hundred images"),
+        (None, "NoneType; give some hundred images"),
+        ([[1, 2]], "int; give some hundred images"),
+    ],
+)
+def test_calibration_data_of_another_kind_are_refused(data, text):
+    assert message(ModelError, lambda: quantize(nn.Conv2d(2, 2, 1), data)) == NEEDS + text
+
+
+def test_a_single_number_is_no_calibration_data():
+    text = "quantize needs images, not a tensor of one number; give a batch"
+    assert message(ModelError, lambda: quantize(nn.Conv2d(2, 2, 1), torch.tensor(1.0))) == text
 
 
 @pytest.mark.parametrize(
