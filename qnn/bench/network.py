@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hw.spec.config import SvpeConfig
 from qnn.bench import shared
+from qnn.bench.core_clock import CoreClock, rate_clock
 from qnn.design import Design, compile
 from qnn.errors import DeviceError, ModelError
 from qnn.ir.graph import Graph
@@ -28,7 +29,7 @@ from sim.verify import verify
 
 # Enough for ranges; cycles do not depend on them.
 CALIBRATION = 256  # images
-CLOCK_HZ = 250_000_000  # assumed: no tool here places and routes for the boards' devices
+LARGE, FEW = 128, 8  # pixels a side, from which images take seconds each; and images of such
 PUBLISHED = {  # as its authors report
     "resnet20": {"system": "NN2FPGA", "device": "XCK26", "frames_per_second": 7601},
     "resnet8": {"system": "NN2FPGA", "device": "XCK26", "frames_per_second": 30153},
@@ -62,7 +63,7 @@ class SimulatedLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCost:
-    """What a network costs; cycles are simulated, and frames per second follow from a clock.
+    """What a network costs: cycles are simulated, time is that of cycles at an estimated clock.
 
     Members
     -------
@@ -71,9 +72,12 @@ class NetworkCost:
     paths : beats that the memory moves in a cycle, each way, over all cores
     cycles : from the start to the last core's end
     cycles_per_image : of all cores together
+    moved_bytes_per_image : of the memory, instructions included, by the cycle model
+    values_compared : of a batch of each core in RTL, and of one core otherwise
     model_cycles : of the cycle model, for the same
     cold_latency_cycles : one image alone, from the start to its output in memory
     outside_cycles : of a batch of the first core, after its last layer's last step
+    clock : whose low end all times are at
     """
 
     model: str
@@ -88,12 +92,14 @@ class NetworkCost:
     values_compared: int
     cycles: int
     cycles_per_image: float
+    moved_bytes_per_image: float
     model_cycles: int
     utilisation: float
-    frames_per_second_at_250_mhz: float
+    frames_per_second: float
     cold_latency_cycles: int
-    cold_latency_milliseconds_at_250_mhz: float
+    cold_latency_milliseconds: float
     outside_cycles: int
+    clock: CoreClock
     layers: tuple[SimulatedLayer, ...]
     published: dict | None
 
@@ -140,8 +146,9 @@ def _images(model, data, seed) -> tuple[Tensor, Tensor]:
             f"bench network needs --data to know what images '{model}' takes, but got none; give "
             f"it, or name a model of the zoo ({', '.join(ZOO)})"
         )
-    random = np.random.default_rng(seed)
-    images = torch.from_numpy(random.integers(0, 256, (CALIBRATION, *ZOO[model].shape), np.uint8))
+    random, shape = np.random.default_rng(seed), ZOO[model].shape
+    count = FEW if max(shape[1:]) > LARGE else CALIBRATION
+    images = torch.from_numpy(random.integers(0, 256, (count, *shape), np.uint8))
     return images, images
 
 
@@ -156,8 +163,13 @@ def measure(
     paths: int = 1,
     batch: int = 8,
     device: str = "functional",
+    memory_bytes_per_cycle: float | None = None,
 ) -> NetworkCost:
     """Run a batch on each core, and one image alone; images repeat where ``x`` has too few.
+
+    Parameters
+    ----------
+    memory_bytes_per_cycle : that all cores move together, by the cycle model; None for no limit
 
     Raises
     ------
@@ -167,18 +179,21 @@ def measure(
         A value differs from the reference, or a run failed.
     """
     design = compile(graph, config, batch)
-    modelled = simulate_cores(design.artifact, cores, paths=paths)
-    # Cycles do not depend on what the images show, but all their values are compared.
-    images = x[np.arange(cores * batch) % len(x)]
+    modelled = simulate_cores(
+        design.artifact, cores, paths=paths, memory_bytes_per_cycle=memory_bytes_per_cycle
+    )
     options = {"cores": cores, "paths": paths} if device == "rtl" else {}
-    report = _verified(design, images, device, **options)
+    # Cycles do not depend on what the images show, but all their values are compared. Cores without
+    # cycles of their own differ in nothing: one of them is enough.
+    runs = cores if options else 1
+    report = _verified(design, x[np.arange(runs * batch) % len(x)], device, **options)
     said = tuple(timing.cycles for timing in modelled)
     # Of all cores: frames are done when the last one is.
     cycles = max(report.run_cycles or said)
     capacity = config.lanes * config.rows * config.columns
     layers = _layers(design, modelled[0], report, capacity)
-    macs = sum(layer.macs for layer in layers)
-    cold = _cold(graph, x[:1], config, device)
+    macs, count = sum(layer.macs for layer in layers), cores * batch
+    cold, clock = _cold(graph, x[:1], config, device), rate_clock(config)
     return NetworkCost(
         model=model,
         checkpoint=checkpoint and str(checkpoint),
@@ -188,16 +203,18 @@ def measure(
         cores=cores,
         paths=paths,
         batch=batch,
-        images=len(images),
+        images=count,
         values_compared=report.values_compared,
         cycles=cycles,
-        cycles_per_image=cycles / len(images),
+        cycles_per_image=cycles / count,
+        moved_bytes_per_image=sum(timing.moved_bytes for timing in modelled) / count,
         model_cycles=max(said),
         utilisation=macs * batch / (capacity * cycles),
-        frames_per_second_at_250_mhz=CLOCK_HZ * len(images) / cycles,
+        frames_per_second=clock.hertz * count / cycles,
         cold_latency_cycles=cold,
-        cold_latency_milliseconds_at_250_mhz=1000 * cold / CLOCK_HZ,
+        cold_latency_milliseconds=1000 * cold / clock.hertz,
         outside_cycles=said[0] - _all_spent(modelled[0].layers).cycles,
+        clock=clock,
         layers=layers,
         published=PUBLISHED.get(model) and {**PUBLISHED[model], "source": PUBLISHED_IN},
     )

@@ -13,6 +13,7 @@ from qnn.cli.bench_faults import bench_faults
 from qnn.cli.bench_fuzz import bench_fuzz
 from qnn.cli.bench_operators import bench_operators
 from qnn.cli.bench_rounding import bench_rounding
+from qnn.cli.bench_throughput import bench_throughput
 from qnn.cli.bench_timing import bench_timing
 from qnn.cli.bench_zoo import bench_zoo
 from qnn.cli.checks import data_source, new_file, new_folder, old_file
@@ -36,6 +37,7 @@ bench.command("faults", epilog=closing("bench faults"))(bench_faults)
 bench.command("fuzz", epilog=closing("bench fuzz"))(bench_fuzz)
 bench.command("operators", epilog=closing("bench operators"))(bench_operators)
 bench.command("rounding", epilog=closing("bench rounding"))(bench_rounding)
+bench.command("throughput", epilog=closing("bench throughput"))(bench_throughput)
 bench.command("timing", epilog=closing("bench timing"))(bench_timing)
 bench.command("zoo", epilog=closing("bench zoo"))(bench_zoo)
 
@@ -281,14 +283,14 @@ def _print_network(cost: "NetworkCost") -> None:
         f"{cost.model_cycles:,}), {cost.values_compared:,} values equal the reference's"
     )
     print(
-        f"{cost.cycles_per_image:,.0f} cycles an image, utilisation {cost.utilisation:.3f}; "
-        f"simulated cycles at an assumed 250 MHz: {cost.frames_per_second_at_250_mhz:,.0f} frames "
-        f"a second"
+        f"{cost.cycles_per_image:,.0f} cycles an image, utilisation {cost.utilisation:.3f}: "
+        f"{cost.frames_per_second:,.0f} frames a second"
     )
     print(
         f"one image alone: {cost.cold_latency_cycles:,} cycles, "
-        f"{cost.cold_latency_milliseconds_at_250_mhz:.3f} ms at 250 MHz"
+        f"{cost.cold_latency_milliseconds:.3f} ms"
     )
+    print(f"clock: {cost.clock}")
     if cost.published is not None:
         print(
             f"published: {cost.published['system']} on {cost.published['device']} "

@@ -23,6 +23,7 @@ from qnn.cli.timing_tables import (
 )
 
 if TYPE_CHECKING:
+    from hw.spec.config import SvpeConfig
     from qnn.eda.timing.analysis import TimingResult
     from qnn.eda.timing.replay import Replay
 
@@ -60,6 +61,10 @@ def bench_timing(
     fill: Fill = 0.75,
     seed: Seed = 0,
     plot: Plot = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep the core's clock, at which rates of 'qnn bench' are."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Estimate the clock of a core: synthesis, placement, static timing analysis.
@@ -75,6 +80,12 @@ def bench_timing(
         _replay(replay, as_json)
         return
     sizes = check_sizes(config, settings, DEFAULT)
+    parts = tuple(of or (TimedPart.CORE,))
+    if keep and (parts != (TimedPart.CORE,) or unused_pins):
+        raise typer.BadParameter(
+            "--keep needs a whole core without its unused pins, as rates are of such; leave out "
+            "--of and --unused-pins"
+        )
     if plot is not None:
         from qnn.bench.pictures import check
 
@@ -82,7 +93,7 @@ def bench_timing(
     from qnn.bench import timing
 
     found = {}
-    for part in of or (TimedPart.CORE,):
+    for part in parts:
         with progress(f"{part.value}: yosys"):
             netlists = timing.netlists(part.value, sizes)
         for name, (netlist, top) in netlists.items():
@@ -96,7 +107,30 @@ def bench_timing(
         from qnn.bench.timing_plot import write_plot
 
         write_plot(found, plot)
+    if keep:
+        _keep(found[timing.CORE], sizes, fill, seed)
     _tell(found, as_json)
+
+
+def _keep(found: "TimingResult", config: "SvpeConfig", fill: float, seed: int) -> None:
+    from qnn.bench.core_clock import CoreClock, mark
+    from qnn.bench.core_clock import keep as keep_clock
+    from qnn.bench.machine import commit
+
+    keep_clock(
+        CoreClock(
+            core=str(config),
+            fingerprint=mark(config),
+            device=found.device,
+            speed_grade=found.speed_grade,
+            low_mhz=found.clock_mhz_low,
+            expected_mhz=found.clock_mhz,
+            high_mhz=found.clock_mhz_high,
+            fill=fill,
+            seed=seed,
+            commit=commit(),
+        )
+    )
 
 
 def _tell(found: "dict[str, TimingResult]", as_json: bool) -> None:

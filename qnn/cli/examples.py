@@ -46,8 +46,13 @@ EXAMPLES = {
     "bench faults": ("qnn bench faults --hardware 20 --software 20",),
     "bench operators": ("qnn bench operators --only table --only 'bilinear x2'",),
     "bench rounding": ("qnn bench rounding --steps 3 --only unet",),
+    "bench throughput": (
+        "qnn bench throughput --only resnet20",
+        "qnn bench throughput --markdown --out results/throughput.jsonl",
+    ),
     "bench timing": (
         "qnn bench timing --config test --of shell",
+        "qnn bench timing --speed-grade 2 --keep",
         "qnn bench timing --replay routed_paths.jsonl.gz --json",
     ),
     "bench zoo": (

@@ -2,8 +2,8 @@
 
 # In the order in which help and errors list them; tests hold them to what there is.
 ZOO_NAMES = (
-    *("resnet8", "resnet20", "resnet56", "resnet18", "dscnn", "mobilenetv1_vww"),
-    *("mobilenetv1", "digits_cnn"),
+    *("resnet8", "resnet20", "resnet56", "resnet18", "resnet50", "dscnn", "mobilenetv1_vww"),
+    *("mobilenetv1", "mobilenetv2", "digits_cnn"),
 )
 ROUNDING_NAMES = ("nearest", "discquant", "adaround", "gptq", "latent")
 ESTIMATOR_NAMES = (

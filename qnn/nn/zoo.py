@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from qnn.errors import ModelError
 from qnn.nn.factory import from_factory
 from qnn.nn.fresh import check_values, differing, looks_untrained
+from qnn.nn.imagenet import MobileNetV2, resnet18, resnet50
 from qnn.nn.separable import imagenet_mobilenet_v1, tiny_ds_cnn, tiny_mobilenet_v1
 from qnn.nn.weights import load_weights
 
@@ -118,49 +119,6 @@ class DigitsCnn(nn.Module):
         return self.fc(self.last(x).mean((2, 3)))
 
 
-class BasicBlock(nn.Module):
-    """Two convolutions and a shortcut, which is a convolution where the shape changes."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.downsample = None
-        if stride != 1 or inputs != outputs:
-            shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, h, w) to (batch, outputs, h / stride, w / stride)."""
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class ImageNetResNet18(nn.Module):
-    """ResNet-18 for ImageNet: (batch, 3, 224, 224) to (batch, 1000).
-
-    Parameters have the names that published checkpoints give them.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = nn.Sequential(BasicBlock(64, 64, 1), BasicBlock(64, 64, 1))
-        self.layer2 = nn.Sequential(BasicBlock(64, 128, 2), BasicBlock(128, 128, 1))
-        self.layer3 = nn.Sequential(BasicBlock(128, 256, 2), BasicBlock(256, 256, 1))
-        self.layer4 = nn.Sequential(BasicBlock(256, 512, 2), BasicBlock(512, 512, 1))
-        self.fc = nn.Linear(512, 1000)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean((2, 3)))
-
-
 def _unit(inputs, outputs, kernel):
     conv = nn.Conv2d(inputs, outputs, kernel, 1, kernel // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
@@ -194,11 +152,13 @@ ZOO = {
     "resnet8": ZooModel(TinyResNet8, (0.0,) * 3, (1 / 255,) * 3, _CIFAR),
     "resnet20": ZooModel(lambda: CifarResNet(3), *_IMAGENET, _CIFAR),
     "resnet56": ZooModel(lambda: CifarResNet(9), *_IMAGENET, _CIFAR),
-    "resnet18": ZooModel(ImageNetResNet18, *_IMAGENET, (3, 224, 224)),
+    "resnet18": ZooModel(resnet18, *_IMAGENET, (3, 224, 224)),
+    "resnet50": ZooModel(resnet50, *_IMAGENET, (3, 224, 224)),
     "dscnn": ZooModel(tiny_ds_cnn, (_MFCC_ZERO / 255,), (1 / (255 * _MFCC_STEP),), (1, 49, 10)),
     "mobilenetv1_vww": ZooModel(tiny_mobilenet_v1, (0.0,) * 3, (1.0,) * 3, (3, 96, 96)),
     # TensorFlow scales pixels to -1 .. 1.
     "mobilenetv1": ZooModel(imagenet_mobilenet_v1, (0.5,) * 3, (0.5,) * 3, (3, 224, 224)),
+    "mobilenetv2": ZooModel(MobileNetV2, *_IMAGENET, (3, 224, 224)),
     "digits_cnn": ZooModel(DigitsCnn, (0.0,), (1.0,), (1, 8, 8)),
 }
 

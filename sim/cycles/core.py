@@ -60,7 +60,7 @@ class CoreModel:
         self.spent: dict[int, SpentCycles] = {}
         self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
         self.loads = LoadRuns()
-        self.ends = 0
+        self.ends = self.moved_bytes = 0
 
     def actions(self) -> tuple[Callable, ...]:
         """The parts of one core, which act on nothing of another."""
@@ -105,6 +105,7 @@ class CoreModel:
             self.fetch.came(beats)
         elif burst.last:
             self._finish(Engine.LOAD, burst.index, self.loaded)
+        self.moved_bytes += len(beats) * self.config.bus_bytes
         return beats[-1] + 1 - first
 
     def _taken(self, burst, beat):
@@ -141,6 +142,7 @@ class CoreModel:
         beats = self.writes.serve(first, self.stored)
         if last:
             self._finish(Engine.STORE, index, self.writes.answers[-1])
+        self.moved_bytes += len(beats) * self.config.bus_bytes
         return beats[-1] + 1 - first
 
     # Instructions to queues to engines.

@@ -6,7 +6,7 @@ from hw.spec.image import Image
 from sim.cycles.core import CoreModel
 from sim.cycles.never import NEVER
 from sim.cycles.timing import Timing, timing
-from sim.paths import Paths
+from sim.paths import Paths, SharedMemory
 
 
 def simulate_cycles(image: Image, latency: int = 32, bytes_per_cycle: int | None = None) -> Timing:
@@ -21,6 +21,7 @@ def simulate_cores(
     bytes_per_cycle: int | None = None,
     *,
     paths: int = 1,
+    memory_bytes_per_cycle: float | None = None,
 ) -> tuple[Timing, ...]:
     """The timing of a run on each of ``cores``, which start in one cycle.
 
@@ -29,10 +30,12 @@ def simulate_cores(
     latency : of the memory, from an address to its first beat
     bytes_per_cycle : that each core's port moves in each direction; None for the width of the bus
     paths : ports that move beats at a time, each way; the rest wait for their turn
+    memory_bytes_per_cycle : that all cores move together, reads and writes; None for no limit
     """
     rate = bytes_per_cycle or image.config.bus_bytes
     running = [CoreModel(image, latency, rate) for _ in range(cores)]
-    _run(running, Paths(cores, paths), Paths(cores, paths))
+    memory = SharedMemory(memory_bytes_per_cycle)
+    _run(running, Paths(cores, paths, memory), Paths(cores, paths, memory))
     return tuple(timing(image, core) for core in running)
 
 
@@ -43,7 +46,9 @@ def _run(cores, reads: Paths, writes: Paths):
         start, port = paths.next([ask(core) for core in cores])
         if when is None:
             return start
+        before = cores[port].moved_bytes
         paths.take(port, start, take(cores[port], start))
+        paths.memory.take(start, cores[port].moved_bytes - before)
         return None
 
     actions = [

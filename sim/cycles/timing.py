@@ -30,7 +30,7 @@ class Timing:
     """One run, in cycles from the write of START.
 
     ``busy_cycles`` and ``stall_cycles`` are by engine: it works, or holds an instruction that
-    waits for a token.
+    waits for a token; ``moved_bytes`` are those of all bursts, instructions included.
     """
 
     cycles: int
@@ -38,6 +38,7 @@ class Timing:
     busy_cycles: dict[Engine, int]
     stall_cycles: dict[Engine, int]
     array_utilisation: float
+    moved_bytes: int
 
 
 def timing(image: Image, core: CoreModel) -> Timing:
@@ -52,6 +53,7 @@ def timing(image: Image, core: CoreModel) -> Timing:
         busy_cycles={engine: core.engines[engine].busy_cycles() for engine in Engine},
         stall_cycles={engine: core.engines[engine].stalled for engine in Engine},
         array_utilisation=sum(layer.macs for layer in image.layers) / capacity,
+        moved_bytes=core.moved_bytes,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.bench import network
+from qnn.bench.core_clock import rate_clock
 from qnn.bench.network import measure, quantized_graph
 from qnn.errors import DeviceError, ModelError
 from qnn.nn.zoo import ZOO
@@ -28,7 +29,9 @@ def test_cycles_belong_to_all_images_and_add_up(cores, paths):
     assert found.images == 4 * cores
     assert found.cycles_per_image == found.cycles / found.images
     assert found.cycles == found.model_cycles
-    assert found.frames_per_second_at_250_mhz == pytest.approx(250e6 / found.cycles_per_image)
+    hertz = rate_clock(TEST).hertz
+    assert found.frames_per_second == pytest.approx(hertz / found.cycles_per_image)
+    assert found.cold_latency_milliseconds == pytest.approx(found.cold_latency_cycles / hertz * 1e3)
     macs = sum(layer.macs for layer in found.layers)
     lanes = TEST.lanes * TEST.rows * TEST.columns
     assert found.utilisation == pytest.approx(

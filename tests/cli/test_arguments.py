@@ -74,6 +74,7 @@ MODELS = [
 ]
 FACTORY = ("quantize", "factory:build")
 BLIND = (*FACTORY, "--rounding", "nearest", "--terms", "1")
+WHOLE = "--keep needs a whole core without its unused pins"
 NUMBER = "Input should be "
 
 
@@ -168,6 +169,16 @@ CASES = [
         for given in (["--of", "array"], ["--fill", "0.75"], ["--plot", "a.png"])
     ),
     (["bench", "timing", "--of", "none"], 2, "'--of'"),
+    (
+        ["bench", "timing", "--keep", "--of", "shell"],
+        2,
+        f"{WHOLE}, as rates are of such",
+    ),
+    (
+        ["bench", "timing", "--keep", "--unused-pins"],
+        2,
+        f"{WHOLE}, as rates are of such",
+    ),
     (["bench", "timing", "--speed-grade", "3"], 2, "'--speed-grade'"),
     (["bench", "timing", "--fill", "1"], 2, "'--fill'"),
     (["bench", "timing", "--seed", "-1"], 2, "'--seed'"),

@@ -129,7 +129,8 @@ def test_the_cost_of_training_is_a_table_or_json(qnn, costs):
 NETWORK_KEYS = {
     "cycles_per_image",
     "utilisation",
-    "frames_per_second_at_250_mhz",
+    "frames_per_second",
+    "clock",
     "simulator",
     "cold_latency_cycles",
     "layers",
@@ -152,7 +153,10 @@ def test_a_network_costs_cycles(qnn, checkpoint, monkeypatch):
     code, text, _ = qnn(*command, *options)
     assert code == 0
     assert text.startswith("cycles of digits_cnn an image, 8x8x4 (lanes x rows x columns)")
-    assert f"utilisation {found['utilisation']:.3f}; simulated cycles at an assumed 250 MHz" in text
+    rate = f"{found['frames_per_second']:,.0f} frames a second"
+    assert f"utilisation {found['utilisation']:.3f}: {rate}" in text
+    clock = found["clock"]
+    assert f"clock: {clock['low_mhz']:.0f} MHz, the low end of {clock['low_mhz']:.0f} to " in text
     assert f"one image alone: {found['cold_latency_cycles']:,} cycles" in text
     assert "published: NN2FPGA on XCK26 7,601 frames a second (arXiv 2309.15631)" in text
 

@@ -89,9 +89,9 @@ def test_a_model_that_does_not_exist(qnn):
     assert qnn("quantize", "resnet9000") == (
         3,
         "",
-        "error: model needs to be one of resnet8, resnet20, resnet56, resnet18, dscnn, "
-        "mobilenetv1_vww, mobilenetv1, digits_cnn or module:factory, not 'resnet9000'; name a "
-        "module that Python can import and a callable in it\n",
+        "error: model needs to be one of resnet8, resnet20, resnet56, resnet18, resnet50, dscnn, "
+        "mobilenetv1_vww, mobilenetv1, mobilenetv2, digits_cnn or module:factory, not "
+        "'resnet9000'; name a module that Python can import and a callable in it\n",
     )
 
 

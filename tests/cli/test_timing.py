@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qnn.bench import timing
+from qnn.bench import core_clock, timing
 from tests.eda.timing.written import drawn
 
 
@@ -40,6 +40,18 @@ def test_json_has_the_keys_that_others_read(qnn, small):
     assert times == sorted(times, reverse=True)
     assert sum(found["slack"]["ends"]) > 0
     assert min(found["slack"]["bounds_ns"]) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_clock_is_kept_for_rates(qnn, small, tmp_path, monkeypatch):
+    table = tmp_path / "core_clock.json"
+    table.write_text("[]")
+    monkeypatch.setattr(core_clock, "TABLE", table)
+    code, out, _ = qnn("bench", "timing", "--keep", "--seed", "3", "--json")
+    found, (kept,) = json.loads(out), core_clock.kept()
+    assert code == 0
+    assert (kept.low_mhz, kept.high_mhz) == (found["clock_mhz_low"], found["clock_mhz_high"])
+    assert (kept.speed_grade, kept.seed, kept.fill) == ("-2", 3, 0.75)
+    assert core_clock.rate_clock() == kept
 
 
 def test_a_picture_is_drawn(qnn, small, tmp_path):

@@ -11,7 +11,13 @@ from qnn.nn.preprocess import pixel_values, to_reals
 from qnn.nn.training import accuracy
 from qnn.nn.zoo import ZOO, load_model, load_trained
 
-CLASSES = {"resnet18": 1000, "dscnn": 12, "mobilenetv1_vww": 2, "mobilenetv1": 1000}
+CLASSES = {
+    "dscnn": 12,
+    "mobilenetv1_vww": 2,
+    **dict.fromkeys(("resnet18", "resnet50", "mobilenetv1", "mobilenetv2"), 1000),
+}
+# What published checkpoints have, by the papers' tables and torchvision's documentation.
+PARAMETERS = {"resnet18": 11_689_512, "resnet50": 25_557_032, "mobilenetv2": 3_504_872}
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -22,6 +28,12 @@ def test_every_network_gives_a_logit_for_each_class(name):
     with torch.no_grad():
         logits = model(to_reals(pixels, ZOO[name].mean, ZOO[name].std))
     assert logits.shape == (2, CLASSES.get(name, 10))
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_networks_for_imagenet_have_all_their_parameters(name):
+    model = ZOO[name].build()
+    assert sum(parameter.numel() for parameter in model.parameters()) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize(
@@ -80,9 +92,9 @@ def test_a_module_that_does_not_parse_is_refused(tmp_path, monkeypatch):
     [
         (
             "resnet",
-            "model needs to be one of resnet8, resnet20, resnet56, resnet18, dscnn, "
-            "mobilenetv1_vww, mobilenetv1, digits_cnn or module:factory, not 'resnet'; name a "
-            "module that Python can import and a callable in it",
+            "model needs to be one of resnet8, resnet20, resnet56, resnet18, resnet50, dscnn, "
+            "mobilenetv1_vww, mobilenetv1, mobilenetv2, digits_cnn or module:factory, not "
+            "'resnet'; name a module that Python can import and a callable in it",
         ),
         (
             "no_such_module:x",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hw.spec.config import named_config
+from hw.spec.timing import MAX_BURST_BEATS
 from qnn.backend.array.backend import BACKEND as ARRAY
 from qnn.compiler import compile_graph
 from qnn.design import Design
@@ -38,6 +39,23 @@ def test_fewer_paths_take_longer_and_no_core_waits_for_ever(make):
     alone = simulate_cycles(image).cycles
     worst = [max(cycles(simulate_cores(image, 4, paths=paths))) for paths in (4, 2, 1)]
     assert worst[0] == alone < worst[1] <= worst[2] <= 4 * alone
+
+
+@pytest.mark.parametrize("make", small_graphs.ALL, ids=lambda make: make.__name__)
+def test_a_memory_of_all_cores_moves_no_more_than_it_can(make):
+    image = compile_graph(make(), TEST, 2)
+    free = simulate_cores(image, 4, paths=4)
+    assert simulate_cores(image, 4, paths=4, memory_bytes_per_cycle=1e9) == free
+    longest = MAX_BURST_BEATS * TEST.bus_bytes
+    before = max(cycles(free))
+    for rate in (8.0, 2.5):
+        slow = simulate_cores(image, 4, paths=4, memory_bytes_per_cycle=rate)
+        moved = sum(timing.moved_bytes for timing in slow)
+        # Programs, inputs and outputs are the same, however long they take.
+        assert moved == sum(timing.moved_bytes for timing in free)
+        assert max(cycles(slow)) * rate > moved - longest
+        assert max(cycles(slow)) >= before
+        before = max(cycles(slow))
 
 
 def bursts(ports, paths, asks):

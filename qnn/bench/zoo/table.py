@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qnn.bench.network import CLOCK_HZ
+from qnn.bench.core_clock import rate_clock
 from qnn.bench.zoo.row import ZooRow
 
 LOW_DB = 30.0  # of fidelity, below which the page says why
@@ -34,7 +34,7 @@ Weights are random, as if trained: this is no page of accuracies.
   functional simulator, against the reference.
 - **cycles**, **array busy** (simulated): of one image by the cycle model, and the share of the
   array's products that are the network's.
-- **images/s** (estimated): at an assumed clock of {mhz} MHz, from the cycles.
+- **images/s** (estimated): from the cycles, at {clock}.
 - **seconds** (measured): of all these steps for one network, on one thread of a shared machine.
 """
 
@@ -53,7 +53,7 @@ def summary(rows: Sequence[ZooRow]) -> dict[str, int]:
 def page(rows: Sequence[ZooRow]) -> str:
     """The whole page: what the columns are, the counts, and a table for each family."""
     newest = list({row.name: row for row in rows}.values())
-    parts = [INTRODUCTION.format(mhz=CLOCK_HZ // 1_000_000), _counts(newest), _low(newest)]
+    parts = [INTRODUCTION.format(clock=rate_clock()), _counts(newest), _low(newest)]
     return "\n".join([part for part in parts if part] + [markdown(newest)])
 
 
@@ -115,7 +115,7 @@ def _cells(row):
         "" if row.values is None else f"{row.values:,}, {row.mismatches:,}",
         _count(row.cycles),
         "" if row.utilisation is None else f"{100 * row.utilisation:.0f} %",
-        "" if not row.cycles else _rate(CLOCK_HZ / row.cycles),
+        "" if not row.cycles else _rate(rate_clock().hertz / row.cycles),
         f"{row.seconds:.0f}",
     )
 

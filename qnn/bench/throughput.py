@@ -1,0 +1,207 @@
+"""Frames per second of networks on one core and on a board's four, beside what they should reach.
+
+Cycles are the cycle model's, and are kept in a file; time is that of cycles at ``core_clock``, so
+that a table is made again in a moment when the clock is another.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from hw.spec.config import SvpeConfig, named_config
+from qnn.bench.core_clock import rate_clock
+from qnn.bench.lines import append_line, whole_lines
+from qnn.bench.machine import commit
+from qnn.bench.network import measure, quantized_graph
+from qnn.errors import ModelError
+from qnn.fields import FieldsError, parsed, typed
+
+BOARD_MEMORY = 19.2e9  # bytes a second, of a ZCU102's DDR4-2400 of 64 bits (UG1182)
+# Of a memory that serves all cores. At a clock below 333 MHz the board's moves more in a cycle, so
+# that cycles need not be simulated again for each clock.
+BOARD_BYTES_PER_CYCLE = 57.6
+WHAT = "results"  # what the file holds, for errors
+WIDE = {"epilogue_words": 4, "neighbours": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughputCase:
+    """A network, the cores that compute it, and what these should reach.
+
+    Members
+    -------
+    settings : sizes that are not the reference core's
+    paths : beats that the memory moves in a cycle, each way, over all cores
+    board_memory : whether all cores share a memory of ``BOARD_BYTES_PER_CYCLE``, too
+    goal_rate, goal_busy : frames per second, and share of the lanes; None where there is none
+    """
+
+    model: str
+    cores: int = 1
+    paths: int = 1
+    batch: int = 8
+    board_memory: bool = False
+    settings: dict[str, int] = field(default_factory=dict)
+    goal_rate: float | None = None
+    goal_busy: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the case, by which results are known."""
+        size = "".join(f", {name}={value}" for name, value in self.settings.items())
+        cores = f", {self.cores} cores" if self.cores > 1 else ""
+        paths = f", {self.paths} paths" if self.paths > 1 else ""
+        memory = ", the board's memory" if self.board_memory else ""
+        return f"{self.model}{size}{cores}{paths}{memory}"
+
+    @property
+    def config(self) -> SvpeConfig:
+        """The core."""
+        return replace(named_config("reference"), **self.settings)
+
+
+FOUR = {"cores": 4, "paths": 4, "board_memory": True}
+CASES = (
+    ThroughputCase(model="resnet20"),
+    ThroughputCase(model="resnet20", cores=4),
+    ThroughputCase(model="resnet20", goal_rate=55_000, **FOUR),
+    ThroughputCase(model="resnet8"),
+    ThroughputCase(model="dscnn"),
+    ThroughputCase(model="mobilenetv1_vww"),
+    ThroughputCase(model="resnet18", batch=2),
+    ThroughputCase(model="resnet18", batch=2, goal_rate=1_200, **FOUR),
+    ThroughputCase(model="resnet50", batch=2),
+    ThroughputCase(model="resnet50", batch=2, goal_rate=400, **FOUR),
+    ThroughputCase(model="mobilenetv2", batch=2),
+    ThroughputCase(model="mobilenetv2", batch=2, goal_rate=1_700, goal_busy=0.45, **FOUR),
+    # Three such cores fit where four of the reference do.
+    ThroughputCase(
+        model="mobilenetv2",
+        batch=2,
+        settings=WIDE,
+        goal_rate=1_700,
+        goal_busy=0.45,
+        **{**FOUR, "cores": 3, "paths": 3},
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughputRow:
+    """What a case takes (simulated), with no clock in it.
+
+    Members
+    -------
+    fingerprint : of the core, so that results of another are not taken for its own
+    values_compared : equal to the reference's, every one
+    cycles_per_image : of all cores together, the last one's end
+    moved_bytes : of the memory, for an image
+    """
+
+    name: str
+    batch: int
+    fingerprint: str
+    simulator: str
+    values_compared: int
+    cycles_per_image: float
+    busy: float
+    moved_bytes: float
+    cold_latency_cycles: int
+    commit: str | None
+
+
+def run(cases: Sequence[ThroughputCase], path: Path, progress: Callable) -> list[ThroughputRow]:
+    """A row of each case; new ones are added to the file, one line each.
+
+    Raises
+    ------
+    ModelError
+        A line of the file is no row.
+    DeviceError
+        A value differs from the reference.
+    """
+    found = known(cases, path)
+    graphs = {}
+    for done, case in enumerate(cases):
+        progress(done, len(cases))
+        if case.name in found:
+            continue
+        if case.model not in graphs:
+            graphs[case.model] = quantized_graph(case.model, None, None, case.config.weight_bits)
+        found[case.name] = _measured(case, *graphs[case.model])
+        append_line(path, asdict(found[case.name]), WHAT)
+    progress(len(cases), len(cases))
+    return [found[case.name] for case in cases]
+
+
+def known(cases: Sequence[ThroughputCase], path: Path) -> dict[str, ThroughputRow]:
+    """The newest row of each case that the file has, of the core that it has now."""
+    wanted = {case.name: (case.batch, _mark(case)) for case in cases}
+    rows = [_row(path, number, line) for number, line in whole_lines(path, WHAT)]
+    return {row.name: row for row in rows if wanted.get(row.name) == (row.batch, row.fingerprint)}
+
+
+def _mark(case):
+    return f"{case.config.fingerprint:016x}"
+
+
+def _measured(case, graph, images):
+    cost = measure(
+        graph,
+        images,
+        case.config,
+        model=case.model,
+        cores=case.cores,
+        paths=case.paths,
+        batch=case.batch,
+        memory_bytes_per_cycle=BOARD_BYTES_PER_CYCLE if case.board_memory else None,
+    )
+    return ThroughputRow(
+        name=case.name,
+        batch=case.batch,
+        fingerprint=_mark(case),
+        simulator=cost.simulator,
+        values_compared=cost.values_compared,
+        cycles_per_image=cost.cycles_per_image,
+        busy=cost.utilisation,
+        moved_bytes=cost.moved_bytes_per_image,
+        cold_latency_cycles=cost.cold_latency_cycles,
+        commit=commit(),
+    )
+
+
+def _row(path, number, line):
+    try:
+        return typed(ThroughputRow, parsed(line))
+    except FieldsError as error:
+        raise ModelError(
+            f"results {path} need one case a line, but line {number} is none: {error}; remove it, "
+            f"or choose another file with --out"
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput:
+    """A row in time, at the low end of its core's clock (estimated).
+
+    Members
+    -------
+    memory_share : of the board's bytes a second that the cores move
+    """
+
+    frames_per_second: float
+    cold_milliseconds: float
+    memory_share: float
+    clock_mhz: float
+
+    @staticmethod
+    def of(case: ThroughputCase, row: ThroughputRow) -> "Throughput":
+        """The time that the cycles of ``row`` take."""
+        clock = rate_clock(case.config)
+        rate = clock.hertz / row.cycles_per_image
+        return Throughput(
+            frames_per_second=rate,
+            cold_milliseconds=1e3 * row.cold_latency_cycles / clock.hertz,
+            memory_share=rate * row.moved_bytes / BOARD_MEMORY,
+            clock_mhz=clock.low_mhz,
+        )
