@@ -5,85 +5,18 @@ that a table is made again in a moment when the clock is another.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hw.spec.config import SvpeConfig, named_config
-from qnn.bench.core_clock import rate_clock
+from qnn.bench.core_clock import mark, rate_clock
 from qnn.bench.lines import append_line, whole_lines
 from qnn.bench.machine import commit
 from qnn.bench.network import measure, quantized_graph
+from qnn.bench.throughput_cases import BOARD_BYTES_PER_CYCLE, BOARD_MEMORY, ThroughputCase
 from qnn.errors import ModelError
 from qnn.fields import FieldsError, parsed, typed
 
-BOARD_MEMORY = 19.2e9  # bytes a second, of a ZCU102's DDR4-2400 of 64 bits (UG1182)
-# Of a memory that serves all cores. At a clock below 333 MHz the board's moves more in a cycle, so
-# that cycles need not be simulated again for each clock.
-BOARD_BYTES_PER_CYCLE = 57.6
 WHAT = "results"  # what the file holds, for errors
-WIDE = {"epilogue_words": 4, "neighbours": 2}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThroughputCase:
-    """A network, the cores that compute it, and what these should reach.
-
-    Members
-    -------
-    settings : sizes that are not the reference core's
-    paths : beats that the memory moves in a cycle, each way, over all cores
-    board_memory : whether all cores share a memory of ``BOARD_BYTES_PER_CYCLE``, too
-    goal_rate, goal_busy : frames per second, and share of the lanes; None where there is none
-    """
-
-    model: str
-    cores: int = 1
-    paths: int = 1
-    batch: int = 8
-    board_memory: bool = False
-    settings: dict[str, int] = field(default_factory=dict)
-    goal_rate: float | None = None
-    goal_busy: float | None = None
-
-    @property
-    def name(self) -> str:
-        """Of the case, by which results are known."""
-        size = "".join(f", {name}={value}" for name, value in self.settings.items())
-        cores = f", {self.cores} cores" if self.cores > 1 else ""
-        paths = f", {self.paths} paths" if self.paths > 1 else ""
-        memory = ", the board's memory" if self.board_memory else ""
-        return f"{self.model}{size}{cores}{paths}{memory}"
-
-    @property
-    def config(self) -> SvpeConfig:
-        """The core."""
-        return replace(named_config("reference"), **self.settings)
-
-
-FOUR = {"cores": 4, "paths": 4, "board_memory": True}
-CASES = (
-    ThroughputCase(model="resnet20"),
-    ThroughputCase(model="resnet20", cores=4),
-    ThroughputCase(model="resnet20", goal_rate=55_000, **FOUR),
-    ThroughputCase(model="resnet8"),
-    ThroughputCase(model="dscnn"),
-    ThroughputCase(model="mobilenetv1_vww"),
-    ThroughputCase(model="resnet18", batch=2),
-    ThroughputCase(model="resnet18", batch=2, goal_rate=1_200, **FOUR),
-    ThroughputCase(model="resnet50", batch=2),
-    ThroughputCase(model="resnet50", batch=2, goal_rate=400, **FOUR),
-    ThroughputCase(model="mobilenetv2", batch=2),
-    ThroughputCase(model="mobilenetv2", batch=2, goal_rate=1_700, goal_busy=0.45, **FOUR),
-    # Three such cores fit where four of the reference do.
-    ThroughputCase(
-        model="mobilenetv2",
-        batch=2,
-        settings=WIDE,
-        goal_rate=1_700,
-        goal_busy=0.45,
-        **{**FOUR, "cores": 3, "paths": 3},
-    ),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +57,10 @@ def run(cases: Sequence[ThroughputCase], path: Path, progress: Callable) -> list
     graphs = {}
     for done, case in enumerate(cases):
         progress(done, len(cases))
+        # What was interrupted goes on where it was.
         if case.name in found:
             continue
+        # Its weights are random, and the same for all of its cases.
         if case.model not in graphs:
             graphs[case.model] = quantized_graph(case.model, None, None, case.config.weight_bits)
         found[case.name] = _measured(case, *graphs[case.model])
@@ -136,13 +71,9 @@ def run(cases: Sequence[ThroughputCase], path: Path, progress: Callable) -> list
 
 def known(cases: Sequence[ThroughputCase], path: Path) -> dict[str, ThroughputRow]:
     """The newest row of each case that the file has, of the core that it has now."""
-    wanted = {case.name: (case.batch, _mark(case)) for case in cases}
+    wanted = {case.name: (case.batch, mark(case.config)) for case in cases}
     rows = [_row(path, number, line) for number, line in whole_lines(path, WHAT)]
     return {row.name: row for row in rows if wanted.get(row.name) == (row.batch, row.fingerprint)}
-
-
-def _mark(case):
-    return f"{case.config.fingerprint:016x}"
 
 
 def _measured(case, graph, images):
@@ -159,7 +90,7 @@ def _measured(case, graph, images):
     return ThroughputRow(
         name=case.name,
         batch=case.batch,
-        fingerprint=_mark(case),
+        fingerprint=mark(case.config),
         simulator=cost.simulator,
         values_compared=cost.values_compared,
         cycles_per_image=cost.cycles_per_image,

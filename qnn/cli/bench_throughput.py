@@ -10,7 +10,8 @@ from qnn.cli.checks import new_file
 from qnn.cli.output import Json, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from qnn.bench.throughput import ThroughputCase, ThroughputRow
+    from qnn.bench.throughput import ThroughputRow
+    from qnn.bench.throughput_cases import ThroughputCase
 
 HEADER = (
     *("case", "batch", "cycles an image", "busy", "frames a second", "goal", "one image alone"),
@@ -39,7 +40,7 @@ def bench_throughput(
     Cycles are simulated and kept; every value of a batch is compared with the reference. Time is
     that of these cycles at the low end of the clock that 'qnn bench timing --keep' estimated.
     """
-    from qnn.bench.throughput import CASES, known, run
+    from qnn.bench.throughput_cases import CASES
 
     for pattern in only or ():
         if not any(fnmatchcase(case.name, pattern) for case in CASES):
@@ -48,6 +49,8 @@ def bench_throughput(
                 f"there are {'; '.join(case.name for case in CASES)}"
             )
     cases = [case for case in CASES if _wanted(case.name, only)]
+    from qnn.bench.throughput import known, run
+
     if markdown:
         rows = known(cases, out)
         _print_markdown([(case, rows[case.name]) for case in cases if case.name in rows])

@@ -76,7 +76,7 @@ def bench_timing(
     """
     if replay is not None:
         of_analysis = "is of an analysis, which --replay makes none of; leave it out"
-        refuse_given(context, ("of", "config", "settings", *ANALYSIS), of_analysis)
+        refuse_given(context, ("of", "config", "settings", "keep", *ANALYSIS), of_analysis)
         _replay(replay, as_json)
         return
     sizes = check_sizes(config, settings, DEFAULT)

@@ -91,7 +91,7 @@ def resnet50() -> ImageNetResNet:
     return ImageNetResNet(Bottleneck, (3, 4, 6, 3))
 
 
-class InvertedResidual(nn.Module):
+class LinearBottleneck(nn.Module):
     """A depthwise convolution of many channels between two 1x1 ones, and a shortcut if it fits."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, wider: int):
@@ -122,7 +122,7 @@ class MobileNetV2(nn.Module):
         for wider, outputs, count, stride in INVERTED:
             for number in range(count):
                 step = stride if number == 0 else 1
-                layers.append(InvertedResidual(inputs, outputs, step, wider))
+                layers.append(LinearBottleneck(inputs, outputs, step, wider))
                 inputs = outputs
         self.features = nn.Sequential(*layers, _unit(inputs, 1280, 1))
         # Dropout computes nothing here; it is there for the names of what stands behind it.

@@ -162,6 +162,8 @@ CASES = [
     (["bench", "fuzz", "--count", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
     (["bench", "applications", "--way", "up:2"], 2, "--way needs ROUNDING:TERMS, as 'gptq:2', not"),
     (["bench", "operators", "--pixels", "3"], 2, f"{NUMBER}greater than or equal to 14, not '3'"),
+    (["bench", "throughput", "--only", "none"], 2, "--only needs the name of a case, or a pattern"),
+    *list(outputs("bench", "throughput", option="--out")),
     (["bench", "timing", "--replay", "none.jsonl"], 3, "none.jsonl: cannot be read"),
     (["bench", "timing", "--replay", "file.txt"], 3, "file.txt: line 1: it needs JSON, not text"),
     *(

@@ -34,7 +34,8 @@ Weights are random, as if trained: this is no page of accuracies.
   functional simulator, against the reference.
 - **cycles**, **array busy** (simulated): of one image by the cycle model, and the share of the
   array's products that are the network's.
-- **images/s** (estimated): from the cycles, at {clock}.
+- **images/s** (estimated): from the cycles, at
+  {clock}.
 - **seconds** (measured): of all these steps for one network, on one thread of a shared machine.
 """
 

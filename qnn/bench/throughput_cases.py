@@ -1,0 +1,74 @@
+"""The networks and cores whose frames per second are measured, and what they should reach."""
+
+from dataclasses import dataclass, field, replace
+
+from hw.spec.config import SvpeConfig, named_config
+
+BOARD_MEMORY = 19.2e9  # bytes a second, of a ZCU102's DDR4-2400 of 64 bits (UG1182)
+# Of a memory that serves all cores. At a clock below 333 MHz the board's moves more in a cycle, so
+# that cycles need not be simulated again for each clock.
+BOARD_BYTES_PER_CYCLE = 57.6
+WIDE = {"epilogue_words": 4, "neighbours": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughputCase:
+    """A network, the cores that compute it, and what these should reach.
+
+    Members
+    -------
+    settings : sizes that are not the reference core's
+    paths : beats that the memory moves in a cycle, each way, over all cores
+    board_memory : whether all cores share a memory of ``BOARD_BYTES_PER_CYCLE``, too
+    goal_rate, goal_busy : frames per second, and share of the lanes; None where there is none
+    """
+
+    model: str
+    cores: int = 1
+    paths: int = 1
+    batch: int = 8
+    board_memory: bool = False
+    settings: dict[str, int] = field(default_factory=dict)
+    goal_rate: float | None = None
+    goal_busy: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the case, by which results are known."""
+        size = "".join(f", {name}={value}" for name, value in self.settings.items())
+        cores = f", {self.cores} cores" if self.cores > 1 else ""
+        paths = f", {self.paths} paths" if self.paths > 1 else ""
+        memory = ", the board's memory" if self.board_memory else ""
+        return f"{self.model}{size}{cores}{paths}{memory}"
+
+    @property
+    def config(self) -> SvpeConfig:
+        """The core."""
+        return replace(named_config("reference"), **self.settings)
+
+
+FOUR = {"cores": 4, "paths": 4, "board_memory": True}
+CASES = (
+    # Those that are small first: a long one may be interrupted.
+    ThroughputCase(model="resnet20"),
+    ThroughputCase(model="resnet20", cores=4),
+    ThroughputCase(model="resnet20", goal_rate=55_000, **FOUR),
+    ThroughputCase(model="resnet8"),
+    ThroughputCase(model="dscnn"),
+    ThroughputCase(model="mobilenetv1_vww"),
+    ThroughputCase(model="resnet18", batch=2),
+    ThroughputCase(model="resnet18", batch=2, goal_rate=1_200, **FOUR),
+    ThroughputCase(model="resnet50", batch=2),
+    ThroughputCase(model="resnet50", batch=2, goal_rate=400, **FOUR),
+    ThroughputCase(model="mobilenetv2", batch=2),
+    ThroughputCase(model="mobilenetv2", batch=2, goal_rate=1_700, goal_busy=0.45, **FOUR),
+    # Three such cores fit where four of the reference do.
+    ThroughputCase(
+        model="mobilenetv2",
+        batch=2,
+        settings=WIDE,
+        goal_rate=1_700,
+        goal_busy=0.45,
+        **{**FOUR, "cores": 3, "paths": 3},
+    ),
+)
