@@ -23,6 +23,9 @@ OWN_ERROR = 0.1
 # other: of a DenseNet of 48 % on CIFAR-10, 7.4 % of answers changed on 10,000 training images that
 # it had not seen, 0.9 % were lost, and its own sureness would have said 0.3 %.
 LEAST_COST = 0.1  # of a changed answer
+# What may be lost without a word: points of accuracy, or percent of squared error. Of a network
+# with both, each output may lose its own: what values lose is then told as so many points.
+POINTS, PERCENT = 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Loss:
     -------
     lost : of classes, points of accuracy: a changed answer costs how much surer the float network
         was of its own, and ``LEAST_COST`` at least; of values, percent by which the task's own
-        squared error grows. Of several outputs the most
+        squared error grows, beside classes as many points as ``PERCENT`` are ``POINTS``. Of
+        several outputs the most
     error : the standard error of ``lost``, as the images are a sample; None: one image has none
     distance : KL divergence of answers, or the squared error over the variance, of all outputs
     """
@@ -80,7 +84,12 @@ class HeldOut:
     @property
     def unit(self) -> str:
         """Of what is lost."""
-        return "points" if any(kind.classifies for kind in self.kinds) else "%"
+        return "points" if self.classifies else "%"
+
+    @property
+    def classifies(self) -> bool:
+        """Whether any output is of classes."""
+        return any(kind.classifies for kind in self.kinds)
 
     @torch.no_grad()
     def loss(self, quantized: QuantizedModel) -> Loss:
@@ -93,6 +102,8 @@ class HeldOut:
             got = got.reshape(wanted.shape)
             # Of each image, so that the spread over images gives the standard error.
             lost = 100 * _lost(wanted.double(), got.double(), kind, own_error)
+            if self.classifies and not kind.classifies:
+                lost *= POINTS / PERCENT
             error = float(lost.std()) / math.sqrt(len(lost)) if len(lost) > 1 else None
             worst = max(worst, (float(lost.mean()), error))
             distance += float(divergence(wanted, got, kind))

@@ -6,7 +6,7 @@ from numbers import Real
 
 from qnn.ir.graph import Graph
 from qnn.ptq.auto.activations import Activations
-from qnn.ptq.auto.held_out import Loss
+from qnn.ptq.auto.held_out import PERCENT, POINTS, Loss
 from qnn.quant.by_terms import Terms
 from qnn.tasks.kinds import TaskKind
 
@@ -54,7 +54,7 @@ class Auto:
     Members
     -------
     target : points of accuracy, or percent of squared error, that may be lost; None: 0.5 points,
-        or 2 percent
+        or 2 percent. Where outputs are of both, values may lose four percent for each point
     seconds : after which no further design is tried; None: 300, and more for networks of more
         products than ResNet-20
     costs : what each layer of an integer graph costs, in cycles say; None: its products times
@@ -89,7 +89,7 @@ class Auto:
         """What outputs of such tasks may lose."""
         if self.target is not None:
             return self.target
-        return 0.5 if all(kind.classifies for kind in kinds) else 2.0
+        return POINTS if any(kind.classifies for kind in kinds) else PERCENT
 
     def seconds_for(self, products: int) -> float:
         """The budget of a network of so many products."""

@@ -10,6 +10,7 @@ from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import blocks_of, unfinished
 from qnn.ptq.auto.held_out import OWN_ERROR, HeldOut
+from qnn.ptq.auto.options import Auto
 from qnn.tasks.kinds import TaskKind
 
 
@@ -147,3 +148,13 @@ def test_one_image_has_no_standard_error():
     assert found.error is None
     assert str(found) == f"{found.lost:.2f}"
     assert "+-" in str(loss_against(LOGITS, TaskKind.CLASSES)(-LOGITS))
+
+
+def test_beside_classes_values_may_lose_their_own_share():
+    values = torch.randn(4, 2)
+    kinds = TaskKind.CLASSES, TaskKind.REGRESSION
+    both = loss_against((LOGITS, values), *kinds)(LOGITS, values + 1)
+    alone = loss_against(values, TaskKind.REGRESSION)(values + 1)
+    targets = [Auto().target_for(each) for each in (kinds, kinds[1:])]
+    assert targets == [0.5, 2]
+    assert both.lost / targets[0] == pytest.approx(alone.lost / targets[1])
