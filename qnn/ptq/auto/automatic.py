@@ -95,10 +95,7 @@ def automatic(
         builder = Builder(starts, split, out, designs, rounded)
         # The float network teaches on one input alone.
         search = Search(builder, options, learns=rounding == "auto" and len(images) == 1)
-        search.say(
-            f"auto: {len(split.fitted[0])} images to fit, {len(split.held[0])} held out, at most "
-            f"{search.seconds:.0f} s"
-        )
+        search.say(f"auto: {split}, at most {search.seconds:.0f} s")
         quantized, outcome = search.run(terms)
         outcome = replace(outcome, activations=found or outcome.activations)
         start = search.start

@@ -15,7 +15,7 @@ CALIBRATED = 1536  # images that types are chosen on, at most; half of them judg
 FITTED = 1024  # images that weights are fitted to, at most
 # Of an input, 512 images of 128 x 128: the tensors of a few layers have to fit in memory.
 PIXELS = 1 << 23
-FEWEST = 32  # images that weights are fitted to, however large
+FEWEST = 32  # images that weights are fitted to, however large, and that can judge
 FEW = 256  # images that weights are fitted to where designs are only compared
 LESSONS = 8192  # images that weights learn from together, at most
 LESSON_VALUES = 1 << 27  # of them, at most: 512 MiB
@@ -38,6 +38,12 @@ class Split:
     fitted: Images
     whole: Images
     lessons: Images
+
+    def __str__(self) -> str:
+        fitted, held = len(self.fitted[0]), len(self.held[0])
+        # What is lost on so few is no estimate; with one, there is not even an error of it.
+        few = "" if held >= FEWEST else ", too few to judge by: give some hundred"
+        return f"{fitted} image{'s' * (fitted > 1)} to fit, {held} held out{few}"
 
     @property
     def few(self) -> Images:

@@ -61,3 +61,14 @@ def test_so_many_values_are_learnt_from(monkeypatch):
     images = numbered(4000)
     monkeypatch.setattr(splitting, "LESSON_VALUES", 2000)
     assert len(Split.of(to_calibrate(images), images).lessons[0]) <= 2000 - 1536 + 768
+
+
+def test_a_split_says_whether_it_can_judge():
+    few = ", too few to judge by: give some hundred"
+    for count, text in [
+        (1, f"1 image to fit, 1 held out{few}"),
+        (63, f"32 images to fit, 31 held out{few}"),
+        (64, "32 images to fit, 32 held out"),
+    ]:
+        images = (torch.randn(count, 2, 4, 4),)
+        assert str(Split.of(to_calibrate(images), images)) == text
