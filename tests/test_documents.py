@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,7 @@ from torch import nn
 from typer.main import get_command
 
 import qnn
+from hw.spec.config import SvpeConfig, named_config
 from qnn.cli.app import app, main
 from qnn.nn.digits import trained_digits_cnn
 
@@ -22,6 +24,7 @@ DOCUMENTS = (
     "docs/boards.md",
     "docs/results.md",
     "docs/models.md",
+    "docs/timing.md",
     "examples/verify.yml",
 )
 
@@ -51,6 +54,28 @@ def test_every_command_shown_exists(document):
     commands = shown_commands((ROOT / document).read_text())
     assert commands
     assert [(line, unknown(line)) for line in commands if unknown(line)] == []
+
+
+def sizes_shown(text):
+    """The sizes of arrays that each line gives by ``--set NAME=NUMBER``."""
+    known = {field.name for field in fields(SvpeConfig)}
+    lines = (re.findall(r"--set (\w+)=(\d+)", line) for line in text.splitlines())
+    found = ({name: int(n) for name, n in line if name in known} for line in lines)
+    return [sizes for sizes in found if sizes]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/results.md"])
+def test_arrays_have_the_sizes_that_are_shown_together(document):
+    shown = sizes_shown((ROOT / document).read_text())
+    assert shown
+    for sizes in shown:
+        named_config("reference", **sizes)
+
+
+def test_a_size_that_needs_another_is_seen():
+    (sizes,) = sizes_shown("or three with `--set neighbours=2`; so does\n--set epochs=3")
+    with pytest.raises(ValueError, match="neighbours=2 needs"):
+        named_config("reference", **sizes)
 
 
 def test_a_wrong_command_is_seen():

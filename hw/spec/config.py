@@ -143,8 +143,9 @@ class SvpeConfig:
             self.rows < self.lanes or min(self.lanes, self.columns) < 4 or self.epilogue_words < 2
         ):
             raise ValueError(
-                f"SvpeConfig neighbours must be 0 without as many rows as lanes, 4 or more lanes "
-                f"and columns, and epilogue_words of 2 or more, not {self.neighbours}"
+                f"SvpeConfig neighbours={self.neighbours} needs as many rows as lanes, 4 or more "
+                f"lanes and columns, and epilogue_words of 2 or more, not rows={self.rows}, "
+                f"lanes={self.lanes}, columns={self.columns}, epilogue_words={self.epilogue_words}"
             )
 
     def _check_tables(self):

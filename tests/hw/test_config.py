@@ -54,14 +54,14 @@ def test_the_longest_sum_of_terms_just_fits_its_accumulator(bits, terms):
         *(
             (
                 {"neighbours": 2, "epilogue_words": 2} | changes,
-                "neighbours must be 0 without as many rows as lanes, 4 or more lanes and columns, "
-                "and epilogue_words of 2 or more, not 2",
+                "neighbours=2 needs as many rows as lanes, 4 or more lanes and columns, and "
+                f"epilogue_words of 2 or more, not {got}",
             )
-            for changes in (
-                {"rows": 8},
-                {"columns": 2},
-                {"lanes": 2, "rows": 2},
-                {"epilogue_words": 1},
+            for changes, got in (
+                ({"rows": 8}, "rows=8, lanes=16, columns=8, epilogue_words=2"),
+                ({"columns": 2}, "rows=16, lanes=16, columns=2, epilogue_words=2"),
+                ({"lanes": 2, "rows": 2}, "rows=2, lanes=2, columns=8, epilogue_words=2"),
+                ({"epilogue_words": 1}, "rows=16, lanes=16, columns=8, epilogue_words=1"),
             )
         ),
         ({"pe": "multiply", "weight_bits": 17}, "weight_bits must be from 2 to 16, not 17"),
