@@ -62,7 +62,7 @@ class Netlist:
 
     @cached_property
     def driver(self) -> np.ndarray:
-        """(nets,) the pin that drives each net; -1 for constants and ports."""
+        """(nets,) the pin that drives each net, also of a port; -1 for constants."""
         driver = np.full(self.nets, -1)
         driver[self.pin_net[self.pin_out]] = np.flatnonzero(self.pin_out)
         driver[:CONSTANTS] = -1

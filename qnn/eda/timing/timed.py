@@ -42,7 +42,7 @@ def timed(netlist: Netlist, unused: bool = False) -> Timed:
     clock = np.array([is_clock(port.split("[")[0]) for port in netlist.ports])
     live = netlist.pin_net >= CONSTANTS
     inputs = np.flatnonzero(~netlist.pin_out & live & ~clock[netlist.pin_port])
-    # Ports of the top have no driver: what they bring is not timed.
+    # What nothing drives, such as an open input, is not timed.
     drivers = netlist.driver[netlist.pin_net[inputs]]
     inputs, drivers = inputs[drivers >= 0], drivers[drivers >= 0]
     graph = PinGraph(
