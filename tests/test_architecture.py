@@ -26,10 +26,24 @@ MAY_IMPORT = {
         "hw.spec.isa.codes",
     },
     # files of other tools
-    "qnn.interchange": {"qnn.host", "qnn.ir", "qnn.ir.codes", "qnn.ir.shape", "qnn.quant"},
+    "qnn.interchange": {
+        "qnn.interchange.packages",
+        "qnn.host",
+        "qnn.ir",
+        "qnn.ir.codes",
+        "qnn.ir.shape",
+        "qnn.quant",
+    },
     "qnn.functions": {"qnn.quant"},  # of one variable, which tables hold
     "qnn.nn": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
-    "qnn.frontend": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape"},
+    "qnn.interchange.packages": set(),  # which packages of others ONNX needs
+    "qnn.frontend": {
+        "qnn.functions",
+        "qnn.host",
+        "qnn.interchange.packages",
+        "qnn.ir",
+        "qnn.ir.shape",
+    },
     "qnn.ptq": {
         "qnn.frontend",
         "qnn.functions",
@@ -126,6 +140,7 @@ MAY_IMPORT = {
     },
     "qnn.cli": {
         "qnn.interchange",
+        "qnn.interchange.packages",
         "qnn.cycles",
         "sim",
         "sim.record_waves",

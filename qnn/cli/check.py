@@ -9,6 +9,7 @@ from qnn.backend.registry import DEFAULT
 from qnn.cli.check_model import Target, check_model
 from qnn.cli.checks import checkable, old_file
 from qnn.cli.exit_codes import ExitCode
+from qnn.cli.float_options import InputShapes, check_weights
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import (
     CONFIG_NAMES,
@@ -28,18 +29,12 @@ def check(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A float model as module:factory or a name of the zoo, a .safetensors or .qgraph "
-            "file, or a build folder.",
+            help="A float model as module:factory, a name of the zoo or an .onnx file, a "
+            ".safetensors or .qgraph file, or a build folder.",
             callback=checkable,
         ),
     ],
-    input_shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of a float model that does not say it: 3,224,224, without the batch; once for "
-            "each input."
-        ),
-    ] = None,
+    input_shape: InputShapes = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Weights of a float model, .pt or .safetensors.", callback=old_file()),
@@ -67,6 +62,7 @@ def check(
         return
     check_sizes(config, set_, backend)
     if path.suffix not in (".qgraph", ".safetensors"):
+        check_weights(model, checkpoint)
         target = Target(config, set_, backend)
         check_model(model, checkpoint, input_shape or [], target, as_json)
         return

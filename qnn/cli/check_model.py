@@ -1,4 +1,4 @@
-"""``qnn check module:factory``: all that a float model lacks, before any data is read."""
+"""``qnn check`` of a float model: all that it lacks, before any data is read, and its size."""
 
 import sys
 import warnings
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from qnn.cli.exit_codes import ExitCode
+from qnn.cli.float_options import Shapes, is_onnx, read_onnx, shapes_in
+from qnn.cli.model_sizes import ModelSizes, print_sizes, sizes_of
+from qnn.cli.model_sizes import fields as size_fields
 from qnn.cli.output import print_json, print_table
 from qnn.cli.sources import read_config
 from qnn.errors import ModelError, QnnError, QnnWarning
@@ -16,6 +19,7 @@ from qnn.errors import ModelError, QnnError, QnnWarning
 if TYPE_CHECKING:
     from qnn.frontend.faults import Fault
     from qnn.frontend.graph import FloatGraph
+    from qnn.frontend.onnx.compare import RuntimeDifference
 
 # Enough for ranges of activations, which decide no more here than that there are some.
 IMAGES = 2  # random ones that a network is quantized on, to see whether an array takes it
@@ -40,21 +44,21 @@ def check_model(
 ) -> None:
     """Print what the float model called ``name`` lacks; leaves with 3 if that is anything."""
     # Before torch is loaded, which takes seconds.
-    sizes = [_shape(text) for text in shapes]
+    given = shapes_in(shapes)
     from qnn.frontend.faults import Fault, FaultyModel, Site
 
-    graph, faults, fits = None, (), None
+    found, faults, fits = None, (), None
     try:
-        graph = _captured(name, checkpoint, sizes)
-        fits = _fitted(graph, target) if target.wanted else None
+        found = _captured(name, checkpoint, given)
+        fits = _fitted(found.graph, target) if target.wanted else None
     except FaultyModel as error:
         faults = error.faults
     except _Unfit as error:
         faults = (Fault(Site("", ""), *error.args),)
     if as_json:
-        print_json(_fields(name, graph, faults, fits))
+        print_json(_fields(name, found, faults, fits))
     else:
-        _print(name, graph, faults, fits)
+        _print(name, found, faults, fits)
     if faults:
         raise typer.Exit(ExitCode.REFUSAL)
 
@@ -63,24 +67,29 @@ class _Unfit(QnnError):
     """Why an accelerator does not take a network that shifts and adds can compute."""
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.replace("x", ",").split(",")
-    if not all(part.strip().isdecimal() and int(part) for part in parts):
-        raise typer.BadParameter(
-            f"--input-shape needs sizes with commas and without the batch, as 3,224,224, not "
-            f"'{text}'"
-        )
-    return tuple(int(part) for part in parts)
+@dataclass(frozen=True)
+class _Captured:
+    """A float graph without faults, how large it is, and of a file how far from onnxruntime."""
+
+    graph: "FloatGraph"
+    sizes: ModelSizes
+    difference: "RuntimeDifference | None"
 
 
-def _captured(name: str, checkpoint: Path | None, shapes: list[tuple[int, ...]]) -> "FloatGraph":
+def _captured(name: str, checkpoint: Path | None, shapes: Shapes) -> _Captured:
     from qnn.frontend.capture import capture
     from qnn.frontend.example import example_of
     from qnn.frontend.fuse import fuse
     from qnn.nn.zoo import ZOO, load_model
 
-    sys.path.insert(0, "")  # module:factory may lie in the current folder
-    model = load_model(name, checkpoint)
+    difference = None
+    if is_onnx(name):
+        model, difference = read_onnx(name, shapes)
+        # They are the module's own now, whose channels come first.
+        shapes = []
+    else:
+        sys.path.insert(0, "")  # module:factory may lie in the current folder
+        model = load_model(name, checkpoint)
     known = [ZOO[name].shape] if name in ZOO else []
     example = example_of(model, shapes or known)
     if example is None:
@@ -90,8 +99,7 @@ def _captured(name: str, checkpoint: Path | None, shapes: list[tuple[int, ...]])
         )
     graph = capture(model, example)
     # Its passes refuse nothing that capture takes; a fault of theirs is found here, not later.
-    fuse(graph, checked=True)
-    return graph
+    return _Captured(graph, sizes_of(fuse(graph, checked=True)), difference)
 
 
 def _fitted(graph: "FloatGraph", target: Target) -> str:
@@ -126,13 +134,19 @@ def _fitted(graph: "FloatGraph", target: Target) -> str:
     return str(config)
 
 
-def _fields(name, graph, faults: "tuple[Fault, ...]", fits: str | None) -> dict:
+def _fields(
+    name: str, found: _Captured | None, faults: "tuple[Fault, ...]", fits: str | None
+) -> dict:
+    graph = found and found.graph
+    difference = found and found.difference
     return {
         "model": name,
         "fits": not faults,
         "config": fits,
         "inputs": {source.name: list(source.shape) for source in graph.inputs} if graph else None,
         "layers": len(graph.nodes) - len(graph.inputs) if graph else None,
+        "sizes": size_fields(found.sizes) if found else None,
+        "differs_from_onnxruntime": difference.largest if difference else None,
         "faults": [
             {
                 "layer": fault.site.path,
@@ -147,7 +161,9 @@ def _fields(name, graph, faults: "tuple[Fault, ...]", fits: str | None) -> dict:
     }
 
 
-def _print(name, graph, faults: "tuple[Fault, ...]", fits: str | None) -> None:
+def _print(
+    name: str, found: _Captured | None, faults: "tuple[Fault, ...]", fits: str | None
+) -> None:
     if faults:
         rows = [
             (
@@ -162,7 +178,11 @@ def _print(name, graph, faults: "tuple[Fault, ...]", fits: str | None) -> None:
         print_table(name, ("layer", "operator", "line", "what", "what to do"), rows)
         print(f"{name}: {len(faults)} fault{'s' * (len(faults) > 1)}")
         return
+    graph = found.graph
     sizes = ", ".join(f"{each.name} {'x'.join(map(str, each.shape))}" for each in graph.inputs)
     fitting = f"; fits {fits}" if fits else ""
     count = len(graph.nodes) - len(graph.inputs)
     print(f"{name}: no fault; {count} operators, input {sizes}{fitting}")
+    if found.difference:
+        print(found.difference)
+    print_sizes(found.sizes)

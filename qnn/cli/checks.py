@@ -21,6 +21,8 @@ from qnn.files import open_file
 
 MODEL_SUFFIXES = (".safetensors", ".qgraph")
 MODEL_ADVICE = "write one with 'qnn quantize' or 'qnn export'"
+ONNX_SUFFIX = ".onnx"
+ONNX_ADVICE = "export the model to ONNX, or correct the path"
 DIGITS = "digits"  # the data set that needs no file
 NONE = "none"  # what stands for no file where one could be named
 
@@ -98,16 +100,18 @@ def data_source(name: str | None) -> str | None:
 
 
 def float_model(name: str | None) -> str | None:
-    """The check of a name of the zoo or ``module:factory``, whose module must be there."""
+    """The check of an ONNX file, a name of the zoo or ``module:factory``, which must be there."""
     from qnn.nn.names import ZOO_NAMES
 
     if name is None or name in (*ZOO_NAMES, NONE):
         return name
+    if name.endswith(ONNX_SUFFIX):
+        return old_file(advice=ONNX_ADVICE)(name)
     module, colon, factory = name.partition(":")
     if not colon or not module or not factory:
         raise ModelError(
-            f"model needs to be one of {', '.join(ZOO_NAMES)} or module:factory, not '{name}'; "
-            f"name a module that Python can import and a callable in it"
+            f"model needs to be one of {', '.join(ZOO_NAMES)}, module:factory or an .onnx file, "
+            f"not '{name}'; name a module that Python can import and a callable in it"
         )
     # Only the outermost package: looking for what is inside would run its code.
     outermost = module.partition(".")[0]
@@ -127,10 +131,19 @@ def float_model(name: str | None) -> str | None:
     return name
 
 
+def factory(name: str | None) -> str | None:
+    """The check of a float model that Python builds: a name of the zoo or ``module:factory``."""
+    if name is not None and name.endswith(ONNX_SUFFIX):
+        raise typer.BadParameter(
+            "needs module:factory or a name of the zoo, not an .onnx file; quantize that one"
+        )
+    return float_model(name)
+
+
 def trainable(name: str) -> str:
-    """The check of a quantized model's file or a float model's name."""
+    """The check of a quantized model's file or of a float model that Python builds."""
     if not name.endswith(".safetensors"):
-        return float_model(name)
+        return factory(name)
     return old_file(advice=MODEL_ADVICE)(name)
 
 

@@ -139,7 +139,7 @@ TOOLS = (
     *(
         Tool(name, purpose, distribution_version, "pip install 'qnn[onnx]'", needed=False)
         for name, purpose in (
-            ("onnx", "ONNX files: 'qnn export --format onnx'"),
+            ("onnx", "ONNX files: 'qnn check model.onnx', 'qnn export --format onnx'"),
             ("onnxruntime", "ONNX files: runs them, to compare"),
         )
     ),

@@ -7,10 +7,17 @@ import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.checks import new_file, valid
-from qnn.cli.float_options import FloatModel, TrainedWeights
+from qnn.cli.float_options import (
+    FloatModel,
+    InputShapes,
+    TrainedWeights,
+    check_together,
+    load_float,
+    shapes_in,
+)
 from qnn.cli.formats import MOST_TERMS, numbers, pixel_numbers
 from qnn.cli.output import Json, note, print_json, print_table
-from qnn.cli.quantize import check_together, for_pixels
+from qnn.cli.quantize import for_pixels
 from qnn.cli.rounding import Method, Settings, rounding_options
 from qnn.cli.sources import Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken
@@ -40,6 +47,7 @@ def formats_choice(option: str, text: str) -> list[tuple[int, int]]:
 def evaluate(
     model: FloatModel,
     checkpoint: TrainedWeights = None,
+    input_shape: InputShapes = None,
     data: Data = "digits",
     layout: Layout = None,
     task: Task = None,
@@ -74,8 +82,7 @@ def evaluate(
     that it says what the layer's rounding alone costs.
     """
     # What options say together, before torch is loaded.
-    check_together(model, checkpoint, mean, std)
-    from qnn.nn.zoo import load_trained
+    check_together(model, checkpoint, input_shape, mean, std)
     from qnn.ptq.compare import TestSet
     from qnn.ptq.data import drawn
     from qnn.ptq.evaluate import Format, evaluate
@@ -83,7 +90,7 @@ def evaluate(
 
     chosen = [Format(*each) for each in formats_choice("--formats", formats)]
     asked, options = asked_task(task), rounding_options(rounding, settings)
-    network = load_trained(model, checkpoint, note)
+    network = load_float(model, checkpoint, shapes_in(input_shape))
     found = read_data_for(data, network, layout)
     given = pixel_numbers(model, mean, std)
     pixels = tuple(for_pixels(values, found.x_train) for values in given)

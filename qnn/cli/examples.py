@@ -13,7 +13,11 @@ EXAMPLES = {
         "qnn export model.safetensors -o model.qgraph",
         "qnn export model.safetensors --format onnx -o model.onnx",
     ),
-    "check": ("qnn check my_net:build --input-shape 3,32,32", "qnn check model.qgraph"),
+    "check": (
+        "qnn check my_net:build --input-shape 3,32,32",
+        "qnn check model.onnx --input-shape 3,224,224",
+        "qnn check model.qgraph",
+    ),
     "compile": (
         "qnn compile model.qgraph --config test -o build",
         "qnn compile model.safetensors --board zcu102 --cores 2 -o build",

@@ -1,15 +1,26 @@
-"""The float model that a command takes, and its trained weights."""
+"""The float model that a command takes, its trained weights, and the shapes of its inputs."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qnn.cli.checks import float_model, old_file
+from qnn.cli.checks import ONNX_SUFFIX, float_model, old_file
+from qnn.cli.formats import check_pixels
+from qnn.cli.output import note
+from qnn.nn.names import ZOO_NAMES
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from qnn.frontend.onnx.compare import RuntimeDifference
 
 FloatModel = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="module:factory, or a name of the zoo.", callback=float_model
+        metavar="MODEL",
+        help="module:factory, a name of the zoo, or an .onnx file.",
+        callback=float_model,
     ),
 ]
 # A text and not a path: 'none' is no file.
@@ -21,3 +32,99 @@ TrainedWeights = Annotated[
         callback=old_file(),
     ),
 ]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape",
+        help="Of a float model that does not say it: 3,224,224, without the batch; once for each "
+        "input.",
+    ),
+]
+Shapes = list[tuple[int, ...]]
+
+
+def shapes_in(texts: list[str] | None) -> Shapes:
+    """The shapes that a user wrote, of one image of each input."""
+    return [_shape(text) for text in texts or ()]
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    # Numbers of more digits are no sizes, and would take time to read.
+    if not all(part.strip().isdecimal() and len(part) < 10 and int(part) for part in parts):
+        raise typer.BadParameter(
+            f"--input-shape needs sizes with commas and without the batch, as 3,224,224, not "
+            f"'{text}'"
+        )
+    return tuple(int(part) for part in parts)
+
+
+def is_onnx(name: str) -> bool:
+    """Whether a float model is a file."""
+    return name.endswith(ONNX_SUFFIX)
+
+
+def check_weights(name: str, checkpoint: Path | str | None) -> None:
+    """Raise where weights are given for a file that has its own."""
+    if is_onnx(name) and checkpoint is not None:
+        raise typer.BadParameter("--checkpoint is of module:factory; an .onnx file has its weights")
+
+
+def check_onnx(name: str, checkpoint: str | None, shapes: list[str] | None) -> None:
+    """Raise where an option is of another kind of model than the one that is given."""
+    check_weights(name, checkpoint)
+    shapes_in(shapes)
+    if shapes and not is_onnx(name):
+        raise typer.BadParameter("--input-shape is of an .onnx file, whose data have its sizes")
+
+
+def check_together(
+    model: str,
+    checkpoint: str | None,
+    shapes: list[str] | None,
+    mean: str | None,
+    std: str | None,
+) -> None:
+    """Raise where options that are right alone contradict one another."""
+    check_onnx(model, checkpoint, shapes)
+    # Quantizing random weights would succeed, and mean nothing.
+    if model in ZOO_NAMES and checkpoint is None:
+        raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
+    check_pixels(model, mean, std)
+
+
+def read_onnx(name: str, shapes: Shapes) -> "tuple[nn.Module, RuntimeDifference]":
+    """The network in an ``.onnx`` file, and how far it is from what onnxruntime computes.
+
+    Raises
+    ------
+    QnnError
+        It cannot be read, or differs by more than the rounding of reals.
+    """
+    from qnn.frontend.onnx.compare import check_equal
+    from qnn.frontend.onnx.read import from_onnx
+
+    model = from_onnx(name, shapes or None)
+    return model, check_equal(name, model)
+
+
+def load_float(
+    name: str,
+    checkpoint: Path | str | None,
+    shapes: Shapes,
+    option: str = "--checkpoint",
+) -> "nn.Module":
+    """The float model that a command was given, with its weights, of a factory or a file.
+
+    Parameters
+    ----------
+    shapes : of one image of each input of a file that leaves sizes free
+    option : by which a user gives a checkpoint of a factory's model
+    """
+    if not is_onnx(name):
+        from qnn.nn.zoo import load_trained
+
+        return load_trained(name, checkpoint, note, option)
+    model, found = read_onnx(name, shapes)
+    note(f"{name}: {found}")
+    return model

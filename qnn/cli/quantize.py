@@ -8,11 +8,17 @@ import typer
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.automatic import AUTO, Automatic, Seconds, Target, check_automatic
 from qnn.cli.checks import new_file, one_of, valid
-from qnn.cli.float_options import FloatModel, TrainedWeights
+from qnn.cli.float_options import (
+    FloatModel,
+    InputShapes,
+    TrainedWeights,
+    check_together,
+    load_float,
+    shapes_in,
+)
 from qnn.cli.formats import (
     activation_choice,
     bits_choice,
-    check_pixels,
     described,
     layer_bits,
     numbers,
@@ -31,7 +37,6 @@ from qnn.cli.rounding import (
 )
 from qnn.cli.sources import CONFIGS, Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken
-from qnn.nn.names import ZOO_NAMES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +52,7 @@ def quantize(
         typer.Option("-o", help="Quantized model to write.", callback=new_file(".safetensors")),
     ] = Path("model.safetensors"),
     checkpoint: TrainedWeights = None,
+    input_shape: InputShapes = None,
     data: Data = "digits",
     layout: Layout = None,
     task: Task = None,
@@ -139,7 +145,7 @@ def quantize(
     Weights become signed powers of two, activations integers. Without a word, the result is the
     cheapest found that loses half a point of accuracy, or 2 percent of squared error.
     """
-    check_together(model, checkpoint, mean, std)
+    check_together(model, checkpoint, input_shape, mean, std)
     # The default cannot be told from a given auto, which asks for the same.
     if terms_budget is not None and terms != AUTO:
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
@@ -164,7 +170,7 @@ def quantize(
     with going_on(kept, resume is not None):
         from qnn.nn import artifact
         from qnn.nn.augment import augment as crop_and_flip
-        from qnn.nn.zoo import NO_CHECKPOINT, load_trained
+        from qnn.nn.zoo import NO_CHECKPOINT
         from qnn.ptq.compare import TestSet
         from qnn.ptq.data import drawn
         from qnn.ptq.quantize import quantize
@@ -179,7 +185,7 @@ def quantize(
         mean_values, std_values = pixel_numbers(model, mean, std)
         options = rounding_options(rounding, settings)
         search = Automatic(config, rounding)
-        network = load_trained(model, checkpoint, note)
+        network = load_float(model, checkpoint, shapes_in(input_shape))
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
         count = image_count(images.x_train)
@@ -264,14 +270,6 @@ def _said(result) -> str:
     words = [spoken(result[name]).removesuffix(" right") for name in ("float", "quantized")]
     verb = "gets" if result["float_accuracy"] is not None else "has"
     return f"; of {count} test images float {verb} {words[0]}, quantized {words[1]}"
-
-
-def check_together(model: str, checkpoint: str | None, mean: str | None, std: str | None) -> None:
-    """Raise where options that are right alone contradict one another."""
-    # Quantizing random weights would succeed, and mean nothing.
-    if model in ZOO_NAMES and checkpoint is None:
-        raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
-    check_pixels(model, mean, std)
 
 
 def _check_blind(resume, rounding_samples, augment):

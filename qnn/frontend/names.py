@@ -7,6 +7,9 @@ from torch import fx
 
 from qnn.frontend.faults import module_of, target_of
 
+# Modules that compute one thing: PyTorch's layers, and the nodes of an ONNX graph.
+LEAVES = ("torch.nn.modules.", "qnn.frontend.onnx.")
+
 
 @dataclass
 class Names:
@@ -25,7 +28,7 @@ class Names:
         """The path of the module, and the operator after it where the module computes more."""
         path, kind = module_of(node)
         called = target_of(node).split(".")[-1].strip("_")
-        leaf = path and kind.startswith("torch.nn.modules.")
+        leaf = path and kind.startswith(LEAVES)
         return self.fresh(path if leaf else f"{path}.{called}".strip("."))
 
     def fresh(self, name: str) -> str:

@@ -29,6 +29,7 @@ def place(tmp_path, monkeypatch):
         "test.npz",
         "model.safetensors",
         "model.qgraph",
+        "model.onnx",
         "my_net.py",
         "networks.txt",
         "zoo.jsonl",

@@ -1,0 +1,157 @@
+"""How far an imported graph is from what onnxruntime computes of the same file."""
+
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from qnn.errors import ModelError, first_line
+from qnn.frontend.onnx.graph import OnnxInput
+from qnn.frontend.onnx.layouts import as_in_file
+from qnn.frontend.onnx.protos import onnx_package
+from qnn.frontend.onnx.read import read_graph
+from qnn.interchange.packages import package
+
+IMAGES = 2  # random ones
+# Of the largest value of an output. Reals of 24 bits, whose sums are taken in another order, differ
+# by some of their last bits after each layer: the deepest network tried, by 2e-5.
+TOLERANCE = 1e-3
+# Outputs that are all smaller count as if they were as large: a sigmoid far from its middle is
+# exact to some bits of 1, and not of itself.
+SMALL = 1e-3
+
+
+@dataclass(frozen=True)
+class RuntimeDifference:
+    """What random images showed.
+
+    Members
+    -------
+    largest : of any value, as a part of the largest value of its output
+    typical : root mean square, as a part of that of the output
+    """
+
+    largest: float
+    typical: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether it is no more than the rounding of reals."""
+        return self.largest <= TOLERANCE
+
+    def __str__(self) -> str:
+        return (
+            f"equal to onnxruntime within {self.largest:.1g} of the largest output, on random "
+            f"images"
+        )
+
+
+def check_equal(path: str | Path, module: fx.GraphModule) -> RuntimeDifference:
+    """The difference, if it is no more than the rounding of reals.
+
+    Raises
+    ------
+    QnnError
+        It is more; or as for ``difference``.
+    """
+    found = difference(path, module)
+    if not found.equal:
+        raise ModelError(
+            f"{path}: the network that was read differs from onnxruntime by {found.largest:.2g} of "
+            f"the largest output, which is more than rounding; report the file"
+        )
+    return found
+
+
+def difference(path: str | Path, module: fx.GraphModule, seed: int = 0) -> RuntimeDifference:
+    """The difference of ``module``, which ``from_onnx`` made of ``path``, from onnxruntime.
+
+    Raises
+    ------
+    ToolError
+        onnxruntime is not installed.
+    ModelError
+        It cannot run the file, or gives other shapes.
+    """
+    path = Path(path)
+    graph = read_graph(path)
+    session = _session(path)
+    generator = torch.Generator().manual_seed(seed)
+    count = _images(graph.inputs)
+    given = [_random(source, count, generator) for source in _examples(module)]
+    with torch.no_grad():
+        found = module(*given)
+    found = found if isinstance(found, tuple) else (found,)
+    fed = {
+        source.name: _fed(as_in_file(module, place, images), source)
+        for place, (source, images) in enumerate(zip(graph.inputs, given, strict=True))
+    }
+    try:
+        wanted = session.run(list(graph.outputs), fed)
+    except Exception as error:  # any: onnxruntime's own
+        raise ModelError(f"{path}: onnxruntime cannot run it: {first_line(error)}") from None
+    return _largest(path, graph.outputs, found, wanted)
+
+
+def _session(path):
+    onnxruntime = package("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = max(torch.get_num_threads(), 1)
+    # As the file says: what fuses layers may round otherwise.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # any: onnxruntime's own
+        raise ModelError(
+            f"{path}: onnxruntime cannot load it: {first_line(error)}; export it again"
+        ) from None
+
+
+def _images(inputs):
+    fixed = next((each.shape[0] for each in inputs if each.shape and each.shape[0]), None)
+    return fixed or IMAGES
+
+
+def _examples(module) -> list[Tensor]:
+    nodes = module.graph.find_nodes(op="placeholder")
+    return list(getattr(module, "example_input_array", [node.meta.get("val") for node in nodes]))
+
+
+def _random(example, count, generator):
+    shape = (count, *example.shape[1:])
+    # Whole numbers are labels or places, of which 0 is one whatever there are.
+    if not example.is_floating_point():
+        return torch.zeros(shape, dtype=example.dtype)
+    # In the range of pixels / 255, which is in that of most inputs.
+    return torch.rand(shape, generator=generator)
+
+
+def _fed(images: Tensor, source: OnnxInput) -> np.ndarray:
+    kind = onnx_package().helper.tensor_dtype_to_np_dtype(source.element)
+    return images.numpy().astype(kind)
+
+
+def _largest(path, names, found, wanted) -> RuntimeDifference:
+    largest = typical = 0.0
+    for name, ours, theirs in zip(names, found, wanted, strict=True):
+        ours, theirs = ours.numpy().astype(np.float64), np.asarray(theirs).astype(np.float64)
+        if ours.shape != theirs.shape:
+            raise ModelError(
+                f"{path}: output '{name}' has the shape {theirs.shape} in onnxruntime, not "
+                f"{ours.shape}; report the file"
+            )
+        # What is infinite in both has no difference; in one alone it is a difference.
+        both = np.isfinite(ours) & np.isfinite(theirs)
+        same = bool((np.isfinite(ours) == np.isfinite(theirs)).all())
+        gap, size = np.abs(ours - theirs)[both], np.abs(theirs[both])
+        peak = max(float(size.max(initial=0)), SMALL)
+        largest = max(largest, float(gap.max(initial=0)) / peak, 0.0 if same else 1.0)
+        power = sqrt(float((size**2).mean())) if size.size else 1.0
+        typical = max(
+            typical, sqrt(float((gap**2).mean())) / max(power, SMALL) if gap.size else 0.0
+        )
+    return RuntimeDifference(largest, typical)

@@ -1,0 +1,107 @@
+"""Inputs whose channels come last, as TensorFlow has them: read with channels first.
+
+Exporters of TensorFlow and Keras transpose such an input before the first convolution. Here the
+input is declared as what that transposition gives, which is what everything else takes; nothing is
+computed for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torch import Tensor, fx, nn
+
+from qnn.frontend.onnx.graph import OnnxGraph, OnnxInput, OnnxNode
+
+TO_FIRST: Mapping[int, list[int]] = {3: [0, 2, 1], 4: [0, 3, 1, 2], 5: [0, 4, 1, 2, 3]}
+# Of each value by itself, or with a constant that is moved too.
+PLAIN = ("Cast", "Identity", "Relu", "Sigmoid", "Neg", "Clip", "QuantizeLinear", "DequantizeLinear")
+BROADCAST = ("Add", "Sub", "Mul", "Div")
+MARK = "_channels_last"  # of a module: the places of inputs that the file has so
+
+
+def channels_first(graph: OnnxGraph) -> tuple[OnnxGraph, tuple[int, ...]]:
+    """The graph with its inputs' channels first, and the places of the inputs that it changed."""
+    changed = []
+    for place, source in enumerate(graph.inputs):
+        moved = _moved(graph, source)
+        if moved is not None:
+            graph = moved
+            changed.append(place)
+    return graph, tuple(changed)
+
+
+def as_in_file(module: nn.Module, place: int, images: Tensor) -> Tensor:
+    """What the file takes for ``images`` of the module's input at ``place``."""
+    return images.movedim(1, -1) if place in getattr(module, MARK, ()) else images
+
+
+def mark(module: fx.GraphModule, places: tuple[int, ...]) -> fx.GraphModule:
+    """The module, with a note of which inputs the file has with channels last."""
+    setattr(module, MARK, places)
+    return module
+
+
+def _moved(graph: OnnxGraph, source: OnnxInput) -> OnnxGraph | None:
+    """The graph with that input's channels first; None where they are, or where it is left open."""
+    rank = len(source.shape)
+    if rank not in TO_FIRST:
+        return None
+    # What is computed of it alone, up to the transpositions. A network that reads it in another way
+    # too keeps its channels last.
+    last, nodes, constants, found = {source.name}, [], dict(graph.constants), False
+    for node in graph.nodes:
+        reads = last.intersection(node.inputs)
+        if not reads:
+            nodes.append(node)
+        elif _transposes(node, source, constants):
+            nodes.append(replace(node, kind="Identity", inputs=node.inputs[:1], attributes={}))
+            found = True
+        elif (moved := _elementwise(node, last, constants, rank)) is not None:
+            nodes.append(moved)
+            last.add(node.outputs[0])
+        else:
+            return None
+    if not found or last.intersection(graph.outputs):
+        return None
+    first = replace(source, shape=tuple(source.shape[axis] for axis in TO_FIRST[rank]))
+    inputs = tuple(first if each is source else each for each in graph.inputs)
+    return replace(graph, nodes=tuple(nodes), constants=constants, inputs=inputs)
+
+
+def _transposes(node: OnnxNode, source: OnnxInput, constants: Mapping[str, Tensor]) -> bool:
+    """Whether a node brings the channels of that input to the front."""
+    order = TO_FIRST[len(source.shape)]
+    if node.kind == "Transpose":
+        return list(node.attributes.get("perm", [])) == order
+    # Of one channel a reshape does the same.
+    if node.kind != "Reshape" or source.shape[-1] != 1 or node.inputs[1] not in constants:
+        return False
+    wanted = [source.shape[axis] for axis in order[1:]]
+    return constants[node.inputs[1]].tolist()[1:] == wanted
+
+
+def _elementwise(node, last, constants, rank) -> OnnxNode | None:
+    """The node for operands with channels first; None: it looks at axes."""
+    if node.kind in PLAIN:
+        # A scale for each channel would be along another axis.
+        scales = [constants.get(name) for name in node.inputs[1:] if name]
+        alone = all(each is not None and each.numel() == 1 for each in scales)
+        return node if alone or node.kind == "Clip" else None
+    if node.kind not in BROADCAST:
+        return None
+    inputs = []
+    for name in node.inputs:
+        constant = constants.get(name)
+        if name in last:
+            inputs.append(name)
+        elif constant is None:
+            return None
+        elif constant.numel() == 1:
+            inputs.append(name)
+        else:
+            # Broadcast as NumPy does: its last axis is the channels'.
+            whole = constant.reshape((1,) * (rank - constant.dim()) + tuple(constant.shape))
+            moved = f"{name} with channels first"
+            constants[moved] = whole.permute(TO_FIRST[rank]).contiguous()
+            inputs.append(moved)
+    return replace(node, inputs=tuple(inputs))

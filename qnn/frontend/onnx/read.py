@@ -1,0 +1,64 @@
+"""A module of PyTorch from an ONNX file: ``qnn.from_onnx``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import fx
+
+from qnn.errors import ModelError
+from qnn.frontend.faults import FaultyModel
+from qnn.frontend.onnx.batches import planned, shapes_of
+from qnn.frontend.onnx.graph import OnnxGraph, graph_of
+from qnn.frontend.onnx.layouts import channels_first, mark
+from qnn.frontend.onnx.module import module_of
+from qnn.frontend.onnx.protos import read_proto
+
+SUFFIX = ".onnx"
+
+
+def from_onnx(
+    path: str | Path, input_shapes: Sequence[tuple[int, ...]] | None = None
+) -> fx.GraphModule:
+    """The float network in an ONNX file, as a module that ``quantize`` and everything else takes.
+
+    Its layers have the names of the file's nodes. Inputs have their channels first, also where the
+    file transposes them first thing, as those of TensorFlow do. Nothing in the file is run or
+    unpickled.
+
+    Parameters
+    ----------
+    path : the file, whose larger weights may be in files beside it
+    input_shapes : of one image of each input, without the batch, where the file leaves sizes free
+
+    Raises
+    ------
+    QnnError
+        There is no such file, it is no ONNX model, or its shapes are not known.
+    FaultyModel
+        It has operators that are not read; it names each.
+    """
+    # Before shapes are asked for, as they are then those of channels first.
+    graph, places = channels_first(read_graph(Path(path)))
+    shapes = shapes_of(graph.inputs, input_shapes)
+    return mark(module_of(planned(graph, shapes)), places)
+
+
+def read_graph(path: Path) -> OnnxGraph:
+    """The graph in an ONNX file, every line about which names the file.
+
+    Raises
+    ------
+    QnnError
+        As for ``from_onnx``.
+    """
+    try:
+        proto = read_proto(path)
+        graph = graph_of(proto, path.parent)
+    except FaultyModel:
+        raise
+    except ModelError as error:
+        text = str(error)
+        raise ModelError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
+    if not graph.inputs:
+        raise ModelError(f"{path}: an ONNX model needs an input, but has none; export it again")
+    return graph

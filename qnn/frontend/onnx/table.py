@@ -1,0 +1,53 @@
+"""ONNX's operators by name: each as calls of PyTorch, whose ATen names have our constructors.
+
+So there is one set of operators: ``qnn.frontend.aten`` reads what ONNX files say as it reads what
+modules say, with the same passes and the same refusals.
+"""
+
+from collections.abc import Mapping
+
+from qnn.frontend.onnx import (
+    constants,
+    elementwise,
+    layers,
+    places,
+    quantized,
+    recurrent,
+    reductions,
+    resizing,
+    windows,
+)
+from qnn.frontend.onnx.call import Reader
+
+FAMILIES = (
+    constants,
+    elementwise,
+    layers,
+    places,
+    quantized,
+    recurrent,
+    reductions,
+    resizing,
+    windows,
+)
+TABLE: Mapping[str, Reader] = {
+    name: reader for family in FAMILIES for name, reader in family.OPERATORS.items()
+}
+
+# What to do about operators that have no entry.
+CURES: Mapping[str, str] = {
+    "NonMaxSuppression": "let the network end before it, and the host choose among the boxes",
+    "Loop": "export the model with its loops unrolled",
+    "Scan": "export the model with its loops unrolled",
+    "If": "export the model with the branch that is taken alone",
+    **dict.fromkeys(
+        ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
+        "quantize the model in the QDQ format, or give the float model",
+    ),
+}
+
+
+def cure_of(kind: str) -> str:
+    """What a user can do about the operator ``kind``, which is not in ``TABLE``."""
+    usual = "export the model without it, or let the network end before it"
+    return CURES.get(kind, usual)

@@ -1,0 +1,97 @@
+"""``.onnx`` files as models of commands: checked, quantized, or refused in a table or a line."""
+
+import json
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from tests.frontend.onnx.files import write
+
+node = helper.make_node
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A current folder with a classifier of digits, and a file with an operator that is refused."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+
+    def some(*shape):
+        return generator.uniform(-0.5, 0.5, shape).astype(np.float32)
+
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2], name="conv"),
+        node("Relu", ["c"], ["r"]),
+        node("Flatten", ["r"], ["f"]),
+        node("Gemm", ["f", "v"], ["y"], name="fc"),
+    ]
+    constants = {"w": some(4, 1, 3, 3), "b": some(4), "v": some(64, 10)}
+    write(tmp_path / "digits.onnx", nodes, {"x": ["n", 1, 8, 8]}, ["y"], constants)
+    write(tmp_path / "det.onnx", [node("Det", ["x"], ["y"], name="d")], {"x": ["n", 2, 2]}, ["y"])
+    (tmp_path / "broken.onnx").write_bytes(b"nothing")
+    (tmp_path / "weights.pt").write_bytes(b"")
+    return tmp_path
+
+
+def test_a_file_is_checked_and_its_size_is_told(qnn, folder):
+    code, out, err = qnn("check", "digits.onnx")
+    assert (code, err) == (0, "")
+    first, second, third, *table = out.splitlines()
+    assert first == "digits.onnx: no fault; 4 operators, input x 1x8x8"
+    assert second.startswith("equal to onnxruntime within ")
+    assert second.endswith(" of the largest output, on random images")
+    # 4 x 4 places of 4 kernels of 9, and 64 x 10.
+    assert third == "1,216 multiply-accumulates, 676 weights, largest tensor 64 values"
+    # 64 lanes; the resources are those of the table in hw.
+    assert table[2].split()[:3] == ["test", "8x4x2", "19"]
+
+
+def test_the_check_as_json(qnn, folder):
+    code, out, _ = qnn("check", "digits.onnx", "--json")
+    found = json.loads(out)
+    assert (code, found["fits"], found["inputs"]) == (0, True, {"x": [1, 8, 8]})
+    assert 0 <= found["differs_from_onnxruntime"] < 1e-5
+    assert found["sizes"]["products"] == 1216
+    assert found["sizes"]["estimated"]["reference"]["least_cycles"] == 1
+
+
+def test_what_a_file_lacks_is_a_table(qnn, folder):
+    code, out, err = qnn("check", "det.onnx", "--json")
+    assert (code, err) == (3, "")
+    (fault,) = json.loads(out)["faults"]
+    assert (fault["layer"], fault["operator"]) == ("d", "onnx.Det")
+
+
+def test_a_file_is_quantized_and_compiled(qnn, folder):
+    options = ("--rounding", "nearest", "--terms", "1", "--mean", "0", "--std", "1")
+    code, out, err = qnn("quantize", "digits.onnx", *options)
+    assert code == 0
+    assert out.startswith("model.safetensors: 3-bit weights; of ")
+    assert "digits.onnx: equal to onnxruntime within " in err
+    assert qnn("compile", "model.safetensors", "-o", "build")[0] == 0
+    assert qnn("verify", "build", "--device", "functional", "--images", "1")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("check", "none.onnx"), 3, "none.onnx: cannot be read ('No such file or directory')"),
+        (("check", "broken.onnx"), 3, "broken.onnx: not an ONNX model, or cut short; export it "),
+        (("check", "digits.onnx", "--input-shape", "1,9,9"), 3, "input 'x' has the sizes (1,8,8) "),
+        (
+            ("quantize", "digits.onnx", "--checkpoint", "weights.pt"),
+            2,
+            "--checkpoint is of module:factory; an .onnx file has its weights",
+        ),
+        (
+            ("evaluate", "resnet8", "--checkpoint", "none", "--input-shape", "3,4,4"),
+            2,
+            "--input-shape is of an .onnx file, whose data have its sizes",
+        ),
+    ],
+)
+def test_what_cannot_be_taken_is_a_line(arguments, code, text, qnn, folder):
+    found, out, err = qnn(*arguments)
+    assert (found, out) == (code, "")
+    assert text in err
