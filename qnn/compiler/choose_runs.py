@@ -1,18 +1,19 @@
 """Which tensors stay on chip, and which layers run strip by strip together: the cheapest found."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from qnn.compiler.cut_runs import cuts, words_during
 from qnn.compiler.join_runs import few_enough, joined_alone, joins
 from qnn.compiler.network import MappedNetwork
+from qnn.compiler.plan_cost import NO_CHANGE, PlanCost
 from qnn.compiler.runs import Choice, LayerRun, best_run, candidates, least_rows
 from qnn.compiler.segments import passes
 from qnn.compiler.storage import groups_of_layers
 from qnn.errors import CompileError
 from qnn.ir.ops import Operator
 
-NO_CHANGE = (0, 0, 0.0)  # of a cost
 # Plans whose estimates differ by less are equal; then sending the least dear tensors to memory is
 # the better one. Measured by the cycle model: of two plans for MNASNet 1.3, estimated 0.06 % apart,
 # it takes 896,083 cycles and the other 919,470; RegNetX-800MF's are 4 % apart, and 7 % measured.
@@ -107,34 +108,6 @@ def _alive(network, runs, spilled):
     return spans
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """Runs that no strip height makes possible, words that are missing, then cycles."""
-
-    # Compared first: a plan that cannot be is worse than any that lacks words, however many.
-    impossible: int
-    missing: int
-    cycles: float
-
-    @staticmethod
-    def of(choices: Iterable[Choice]) -> "_Cost":
-        choices = tuple(choices)
-        return _Cost(
-            sum(c.missing < 0 for c in choices),
-            sum(c.missing for c in choices),
-            # Of what fits: infinite cycles of others would hide what a change costs these.
-            sum(c.cycles for c in choices if c.run is not None),
-        )
-
-    def change(self, before: "_Cost") -> tuple:
-        """What this costs more than ``before`` did, to be compared in this order."""
-        return (
-            self.impossible - before.impossible,
-            self.missing - before.missing,
-            self.cycles - before.cycles,
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class _State:
     """Runs and what lies in memory; each derived value is computed once."""
@@ -149,13 +122,18 @@ class _State:
         return _alive(self.search.network, self.runs, self.spilled)
 
     @cached_property
-    def taken(self) -> list[int]:
-        """Words that the roots which stay take during each run."""
-        words = [0] * len(self.runs)
+    def during(self) -> list[list[str]]:
+        """The roots that stay on chip during each run."""
+        found = [[] for _ in self.runs]
         for root, (first, last) in self.alive.items():
             for number in range(first, last + 1):
-                words[number] += self.search.network.root_words(root)
-        return words
+                found[number].append(root)
+        return found
+
+    @cached_property
+    def taken(self) -> list[int]:
+        """Words that they take."""
+        return [sum(map(self.search.network.root_words, roots)) for roots in self.during]
 
     @cached_property
     def choices(self) -> list[Choice]:
@@ -181,6 +159,8 @@ class _Search:
     def __init__(self, network, capacity, fixed):
         self.network, self.capacity, self.fixed = network, capacity, fixed
         self.joined = joined_alone(network)
+        groups = groups_of_layers(network.graph)
+        self.groups = {node.name: nodes for nodes in groups for node in nodes}
         # A change touches two runs of many: all others' answers are remembered.
         # No space changes what a run costs, only which of them there is room for.
         self.candidates = cache(lambda nodes, spilled: candidates(network, nodes, spilled))
@@ -220,12 +200,12 @@ class _Search:
         first, last = state.alive[root]
         moved = self._moved(state, (first, last), state.spilled | {root}, -words)
         # Ties go to the largest, which makes the most room.
-        return moved.change(_Cost.of(state.choices[first : last + 1])), -words
+        return moved.change(PlanCost.of(state.choices[first : last + 1])), -words
 
-    def _moved(self, state, span, spilled, words) -> _Cost:
+    def _moved(self, state, span, spilled, words) -> PlanCost:
         """The cost of some runs with other tensors in memory, which take ``words`` more on chip."""
         numbers = range(span[0], span[1] + 1)
-        return _Cost.of(
+        return PlanCost.of(
             self.choice(state.runs[n], spilled, state.taken[n] + words) for n in numbers
         )
 
@@ -235,6 +215,7 @@ class _Search:
             before = state
             state = self._gather(state)
             state = self._join(state)
+            state = self._cut(state)
             state = self._return(state)
             if state is before:
                 return state
@@ -279,10 +260,30 @@ class _Search:
             if first < stop and start <= last and root not in inner
         }
         choice = self.choice(nodes, spilled, sum(map(self.network.root_words, alive)))
-        change = _Cost.of([choice]).change(_Cost.of(state.choices[start:stop]))
+        change = PlanCost.of([choice]).change(PlanCost.of(state.choices[start:stop]))
         if change >= NO_CHANGE:
             return None
         return _State(self, (*state.runs[:start], nodes, *state.runs[stop:]), spilled)
+
+    def _cut(self, state):
+        """Move layers between neighbouring runs, of which the first may have grown too far."""
+        for number in range(len(state.runs) - 1):
+            both = slice(number, number + 2)
+            if self.network.place[state.runs[number][-1].name].root not in state.spilled:
+                continue
+            alive = {root: state.alive[root] for runs in state.during[both] for root in runs}
+            best, least = state, NO_CHANGE
+            for cut in cuts(self.network, self.groups, state.runs[both], state.spilled):
+                words = words_during(self.network, cut, number, alive)
+                change = PlanCost.of(
+                    self.choice(nodes, cut.spilled, taken)
+                    for nodes, taken in zip(cut.runs, words, strict=True)
+                ).change(PlanCost.of(state.choices[both]))
+                if change < least:
+                    runs = (*state.runs[:number], *cut.runs, *state.runs[number + 2 :])
+                    best, least = _State(self, runs, cut.spilled), change
+            state = best
+        return state
 
     def _return(self, state):
         """One tensor comes back from memory, if that is cheaper; then more runs may join."""
@@ -292,6 +293,6 @@ class _Search:
             if span is None:
                 continue
             moved = self._moved(state, span, trial.spilled, self.network.root_words(root))
-            if moved.change(_Cost.of(state.choices[span[0] : span[1] + 1])) < NO_CHANGE:
+            if moved.change(PlanCost.of(state.choices[span[0] : span[1] + 1])) < NO_CHANGE:
                 return trial
         return state

@@ -98,4 +98,17 @@ def upsampled(channels=64, height=120, width=28):
     return graph(x, a, *phases, up)
 
 
-ALL = (residual_block, strided, pooled, thin, deep, branched, upsampled, turned)
+def inverted(narrow=16, wide=96, height=28, width=28, blocks=2):
+    """Blocks that are wide inside, as MobileNetV2's: what is between them is cheap to move."""
+    nodes = [image(narrow, height, width, type=U8)]
+    for number in range(blocks):
+        before, inside, point = nodes[-1], (wide, height, width), {"kernel": 1}
+        nodes.append(conv(f"wider{number}", before, wide, right=shift(wide, 8), **point))
+        nodes.append(conv(f"inside{number}", nodes[-1], wide, shape=inside, right=shift(wide, 9)))
+        skip = before if number else None
+        right = shift(narrow, 8)
+        nodes.append(conv(f"narrow{number}", nodes[-1], narrow, skip=skip, right=right, **point))
+    return graph(*nodes)
+
+
+ALL = (residual_block, strided, pooled, thin, deep, branched, upsampled, turned, inverted)

@@ -8,8 +8,9 @@ import pytest
 
 from hw.spec.config import named_config
 from qnn.compiler import run_passes
-from qnn.compiler.choose_runs import Schedule, _Cost, _Search, _start, choose_runs
+from qnn.compiler.choose_runs import Schedule, _Search, _start, choose_runs
 from qnn.compiler.network import network
+from qnn.compiler.plan_cost import PlanCost
 from qnn.compiler.runs import MOST_STRIPS, _row_step, _slice_counts, row_steps, stationary
 from qnn.compiler.segments import passes
 from qnn.compiler.tiles import Tile
@@ -46,7 +47,7 @@ def test_an_unrounded_result_of_several_words_lies_in_memory_from_the_beginning(
 
 
 def test_a_change_costs_what_the_runs_then_have_more():
-    assert _Cost(1, 20, 3.5).change(_Cost(5, 7, 11.0)) == (-4, 13, -7.5)
+    assert PlanCost(1, 20, 3.5).change(PlanCost(5, 7, 11.0)) == (-4, 13, -7.5)
 
 
 @pytest.mark.parametrize(
