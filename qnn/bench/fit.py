@@ -1,10 +1,10 @@
 """How many whole accelerators a device has room for, by the cells that Yosys counts."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import boards
-from hw.spec.config import SvpeConfig, named_config
 from hw.spec.resources import USABLE_BRAM18, USABLE_LUT, Device
+from qnn.bench.core_size import REFERENCE, CoreSize, core_sizes
 from qnn.eda.synthesis import Resources, accelerator_resources
 
 CORES = (1, 2, 3, 4)
@@ -29,16 +29,30 @@ class Share:
         )
 
 
-def measure(config: SvpeConfig | None = None) -> list[Share]:
-    """Shares of one to four accelerators, of the reference size unless told; takes minutes.
+@dataclass(frozen=True)
+class WholeCores:
+    """What the reference core takes of the boards' device, and of LUTs for what it computes."""
+
+    shares: list[Share]
+    sizes: list[CoreSize]
+
+    def to_fields(self) -> dict:
+        """Plain values for JSON."""
+        # A property is no field: asdict leaves it out.
+        shares = [{**asdict(share), "fits": share.fits} for share in self.shares]
+        return {"accelerators": shares, "cores": [asdict(size) for size in self.sizes]}
+
+
+def measure() -> WholeCores:
+    """What Yosys counts of the reference core; takes minutes.
 
     Raises
     ------
     ToolError
         Yosys is not installed, or fails.
     """
-    cells = accelerator_resources(config or named_config("reference"))
-    return shares(cells, boards.reference().device)
+    cells = accelerator_resources(REFERENCE)
+    return WholeCores(shares(cells, boards.reference().device), core_sizes(cells))
 
 
 def shares(cells: Resources, device: Device) -> list[Share]:

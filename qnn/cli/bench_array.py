@@ -12,8 +12,9 @@ from qnn.cli.output import Json, print_json, print_table, progress
 if TYPE_CHECKING:
     from qnn.bench.array import Row
     from qnn.bench.clocks import Clocks
+    from qnn.bench.core_size import CoreSize
     from qnn.bench.energy import Energy
-    from qnn.bench.fit import Share
+    from qnn.bench.fit import WholeCores
     from qnn.bench.precision import Row as Precision
 
 # In the order of a reader's questions: what it is, what it costs, how fast, how many fit.
@@ -101,7 +102,7 @@ def _energy(saif: Path | None) -> "Energy":
     return found
 
 
-def _fit() -> "list[Share]":
+def _fit() -> "WholeCores":
     from qnn.bench import fit
 
     with progress("synthesise the accelerator") as report:
@@ -114,23 +115,18 @@ def _print_json(
     rows: "list[Row]",
     precisions: "list[Precision]",
     spent: "Energy | None",
-    fitting: "list[Share] | None",
+    fitting: "WholeCores | None",
     routed: "Clocks | None",
 ) -> None:
-    from dataclasses import asdict
-
     from qnn.bench import array, precision
 
     fields = array.to_fields(rows)
     fields["precision"] = precision.to_fields(precisions)
     # What was not asked for has no entry, rather than an empty one.
-    for part in filter(None, (spent, routed)):
+    for part in filter(None, (spent, routed, fitting)):
         fields |= part.to_fields()
     if spent:
         fields["ratios"]["energy_per_mac"] = spent.energy_per_mac
-    if fitting:
-        # A property is no field: asdict leaves it out.
-        fields["accelerators"] = [{**asdict(share), "fits": share.fits} for share in fitting]
     print_json(fields)
 
 
@@ -196,7 +192,7 @@ def _print_energy(energy: "Energy") -> None:
     )
 
 
-def _print_fit(shares: "list[Share]") -> None:
+def _print_fit(cores: "WholeCores") -> None:
     rows = [
         (
             str(share.cores),
@@ -204,11 +200,28 @@ def _print_fit(shares: "list[Share]") -> None:
             f"{share.dsp:.0%}",
             "yes" if share.fits else "no",
         )
-        for share in shares
+        for share in cores.shares
     ]
     header = ("cores", "LUT", "LUT packed", "FF", "block RAM", "DSP", "fits 75 % LUT, 90 % RAM")
     board = boards.reference().title
     print_table(f"whole accelerators of the reference size on a {board} (estimated)", header, rows)
+    _print_sizes(cores.sizes)
+
+
+def _print_sizes(sizes: "list[CoreSize]") -> None:
+    rows = [
+        (
+            size.core,
+            f"{size.lanes:,}",
+            f"{size.lut:,}",
+            "counted" if size.counted else "estimated",
+            f"{size.lut_per_lane:.2f}",
+            f"{size.gops_per_klut:.1f}",
+        )
+        for size in sizes
+    ]
+    header = ("core", "lanes", "LUT", "by", "LUT/lane", "GOP/s for 1,000 LUTs")
+    print_table("whole cores, at the low end of the clock (estimated)", header, rows)
 
 
 def _break_even(energy: "Energy") -> str:

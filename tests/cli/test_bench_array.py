@@ -6,6 +6,7 @@ import pytest
 
 from boards.zynqmp.devices import XCZU9EG
 from qnn.bench import array, clocks, energy, fit
+from qnn.bench.core_size import core_sizes
 from qnn.eda import place_and_route
 from qnn.errors import ToolError
 from tests.bench.test_array import packed_row, row
@@ -22,7 +23,8 @@ def measured(monkeypatch):
     routed = place_and_route.Routed(mhz=131.6, luts=1200, ffs=900, dsps=0)
     monkeypatch.setattr(array, "measure_all", lambda _progress: rows)
     monkeypatch.setattr(energy, "measure", lambda _progress: (spent, activities))
-    monkeypatch.setattr(fit, "measure", lambda: fit.shares(CELLS, XCZU9EG))
+    cores = fit.WholeCores(fit.shares(CELLS, XCZU9EG), core_sizes(CELLS))
+    monkeypatch.setattr(fit, "measure", lambda: cores)
     monkeypatch.setattr(clocks, "measure", lambda: clocks.Clocks({"shift": routed}))
     monkeypatch.setattr(place_and_route, "check", lambda: None)
 
@@ -34,6 +36,7 @@ def test_the_table_and_what_it_says(qnn):
     assert "shifts take less even if it were free" in out
     assert "of its FF" in out
     assert "fits 75 % LUT, 90 % RAM" in out
+    assert "GOP/s for 1,000 LUTs" in out
     assert "132" in out  # MHz
     assert "precision by terms" in out
     assert "multipliers in LUTs take the fewest LUTs x steps" in out
@@ -56,6 +59,7 @@ def test_json_has_every_part(qnn):
         "energy_per_mac",
     }
     assert [share["cores"] for share in found["accelerators"]] == [1, 2, 3, 4]
+    assert [core["counted"] for core in found["cores"]] == [True] + [False] * 6
     assert found["ecp5"]["shift"]["mhz"] == 131.6
     assert found["energy"]["published"] == {"power": 0.683, "per_operation": 0.237}
 
