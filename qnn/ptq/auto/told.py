@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from qnn.ptq.auto.options import AutoResult
 from qnn.ptq.auto.trials import MEASURED
 
+LISTED = 8  # layers that a line names where all have as many terms
+
 
 def told(outcome: AutoResult, unit: str) -> Sequence[str]:
     """What was chosen, in lines."""
@@ -27,6 +29,9 @@ def told(outcome: AutoResult, unit: str) -> Sequence[str]:
         others = len(counts) > 1 and ((len(names) > 1 and count == usual) or (least and not names))
         shown = [] if others else [_layer(name, outcome, count) for name in names]
         rows = [] if least else [_rows(name, outcome, count) for name in parts.get(count, [])]
+        # Names say nothing where they are all that there are.
+        if len(names) == len(outcome.terms) > LISTED:
+            shown = [f"all {len(names)} layers"]
         listed = ", ".join([*rows, *shown, *["all others"] * others])
         lines.append(f"{count} term{'s' * (count > 1)}: {listed}")
     lines.append(

@@ -39,3 +39,9 @@ def test_what_was_not_measured_has_no_reason():
     ]
     assert lines({"a": (1, 1, 2)})[:2] == ["2 terms: 1 of 3 rows of a", "1 term: all others"]
     assert lines({}) == [LAST]
+
+
+def test_many_layers_of_as_many_terms_are_counted():
+    names = "abcdefghi"
+    assert lines(dict.fromkeys(names, 1)) == ["1 term: all 9 layers", LAST]
+    assert lines(dict.fromkeys(names[:8], 2))[0] == "2 terms: a, b, c, d, e, f, g, h"
