@@ -61,11 +61,13 @@ class Automatic:
     -------
     config : whose cycles are saved; None: products are
     rounding : by which the network is rounded in the end
+    chooses_bits : whether activations get the bits that the target needs
     outcome : what was chosen; None before
     """
 
     config: str | None
     rounding: str
+    chooses_bits: bool = False
     outcome: "AutoResult | None" = field(default=None, init=False)
 
     @property
@@ -120,13 +122,15 @@ class Automatic:
         missed = f"the target of {target:g} is missed: {self.outcome.loss} is lost"
         if activations is not None and not activations.suffice(target):
             alone = activations.losses[activations.bits]
-            missed += f", {alone} by {activations.bits}-bit activations (--activation-bits auto)"
+            missed += f", {alone} by {activations.bits}-bit activations"
+            # Where bits were chosen, no more of them would do, or the array has no more.
+            missed += "" if self.chooses_bits else " (--activation-bits auto)"
         if not chooses:
             missed += "; let it choose the terms (--terms auto)"
         if inputs > 1:
             return (
                 f"{missed}; qnn train takes networks of one input, and this one has {inputs}: give "
-                f"more --activation-bits"
+                f"{'a larger --target' if self.chooses_bits else 'more --activation-bits'}"
             )
         given = [part for option in options.items() if option[1] is not None for part in option]
         trained = out.with_stem(f"{out.stem}_trained")

@@ -184,7 +184,7 @@ def quantize(
             codes = Budget(terms_budget, None if as_json else print_fit)
         mean_values, std_values = pixel_numbers(model, mean, std)
         options = rounding_options(rounding, settings)
-        search = Automatic(config, rounding)
+        search = Automatic(config, rounding, chooses_bits=activation_bits == AUTO)
         network = load_float(model, checkpoint, shapes_in(input_shape))
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))

@@ -11,6 +11,7 @@ from qnn.cli.automatic import Automatic
 from qnn.nn import artifact
 from qnn.nn.data import digits
 from qnn.nn.zoo import DigitsCnn
+from qnn.ptq.auto.activations import Activations
 from qnn.ptq.auto.held_out import Loss
 from qnn.ptq.auto.options import AutoResult
 from qnn.quant.rounding.checkpoint import Keeper
@@ -191,3 +192,20 @@ def test_an_interrupted_search_says_how_it_goes_on_to_the_same_model(
     assert qnn(*fixed, "-o", whole)[0] == 0
     one, other = (artifact.load(path).state_dict() for path in (out, whole))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_bits_that_were_chosen_are_not_advised():
+    few = Activations(16, {16: Loss(0.4, 0.1, 0.1)})
+    outcome = AutoResult({}, Loss(1.5, 0.25, 0.1), 0.5, 1.0, {}, activations=few)
+    missed = "the target of 0.5 is missed: 1.50 +- 0.25 is lost, 0.40 +- 0.10 by 16-bit activations"
+    for chosen, by_bits, more in (
+        (True, missed, "a larger --target"),
+        (False, f"{missed} (--activation-bits auto)", "more --activation-bits"),
+    ):
+        search = Automatic(None, "auto", chosen)
+        search.options.outcome(outcome)
+        advised = search.advice(Path("m.safetensors"), 1, True, {})
+        assert advised.startswith(f"{by_bits}; train on the grid: ")
+        advised = search.advice(Path("m.safetensors"), 2, True, {})
+        assert advised.startswith(f"{by_bits}; qnn train takes networks of one input")
+        assert advised.endswith(f": give {more}")
