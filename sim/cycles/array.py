@@ -25,8 +25,11 @@ class Array:
         self.free = 0  # from when on one instruction can wait at the sequencer
         self.first = self.last = -NEVER
         self.interval = 0
-        self.writing: dict[int, list[int]] = {}  # addresses of the epilogue's words, by cycle
-        self.loading: dict[int, int] = {}  # of loaded words, also while they wait
+        # Banks, a bit each, of the words of the epilogue, and of loaded words that wait or do not.
+        self.writing: dict[int, int] = {}
+        self.loading: dict[int, int] = {}
+        every = sum(1 << bank for bank in range(0, config.banks, config.sides))
+        self.sides = [every << side for side in range(config.sides)]
 
     def _note_writes(self, tiles, first_write):
         """Note the addresses of the words that the epilogue writes, and their cycles."""
@@ -36,32 +39,37 @@ class Array:
         turn = np.arange(columns) // self.config.epilogue_words
         cycle = cycle + np.arange(passes)[:, None] * tiles.turns(self.config) + turn
         valid = np.broadcast_to(valid[:, None], address.shape)
-        for when, word in zip(cycle[valid].tolist(), address[valid].tolist(), strict=True):
-            self.writing.setdefault(when, []).append(word)
+        banks = address[valid] % self.config.banks
+        for when, bank in zip(cycle[valid].tolist(), banks.tolist(), strict=True):
+            self.writing[when] = self.writing.get(when, 0) | 1 << bank
 
-    def load(self, when: int, address: int) -> int:
-        """The first cycle from ``when`` on in which a load may write a feature word, which it does.
+    def settled(self, now: int) -> int:
+        """The last cycle whose results are known in the cycle ``now``.
 
-        It waits for writes of the epilogue on its side of the banks.
+        Those of an instruction that is offered from now on come later.
         """
-        self.loading[when] = address
-        while _meet(self.writing.get(when, ()), address, self.config.sides):
-            when += 1
-            self.loading[when] = address
-        return when
+        return now + ISSUE_LATENCY + self.latency - 1
+
+    def takes(self, when: int, address: int) -> bool:
+        """Whether the banks take a feature word of a load that is offered in a cycle.
+
+        It waits for results on its side of them.
+        """
+        self.loading[when] = 1 << address % self.config.banks
+        return not self.writing.get(when, 0) & self.sides[address % self.config.sides]
 
     def meets(self, when: int, address: int) -> bool:
         """Whether something else takes the bank of ``address``, which a store would read."""
-        loaded = (self.loading[when],) if when in self.loading else ()
-        taken = (*self.writing.get(when, ()), *loaded)
-        return _meet(taken, address, self.config.banks)
+        taken = self.writing.get(when, 0) | self.loading.get(when, 0)
+        return bool(taken >> address % self.config.banks & 1)
 
     def issue(self, tiles: Tiles, offered: int) -> tuple[int, int, int]:
         """Cycles of the first step, the last write and the ``finished`` pulse."""
         drained = self.last + self.latency + self.late + self.interval - tiles.fence
-        self.before = max(0, self.last + INSTRUCTION_GAP)
-        self.let = max(drained, self.first + INSTRUCTION_LEAST, self.free + ISSUE_LATENCY)
-        self.start = first = max(offered + ISSUE_LATENCY, self.before, self.let)
+        self.before = max(0, self.last + 1)
+        follows = max(self.first + INSTRUCTION_LEAST, self.last + INSTRUCTION_GAP)
+        self.let = max(drained, follows, self.free + ISSUE_LATENCY)
+        self.start = first = max(offered + ISSUE_LATENCY, self.let)
         first, last = span(tiles, first, self.last + self.interval)
         self.first, self.last, self.interval = first, last, tiles.interval
         # The next one is offered as this one leaves the queue, and starts no earlier than it may.
@@ -82,11 +90,6 @@ class Array:
             last=self.last,
             steps=self.steps,
         )
-
-
-def _meet(words, address, parts):
-    """Whether one of some words lies in the part of ``address``, of so many that take turns."""
-    return any((word - address) % parts == 0 for word in words)
 
 
 def span(tiles: Tiles, first: int, earliest: int) -> tuple[int, int]:

@@ -2,34 +2,27 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
-from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
-from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.end import End
 from hw.spec.isa.header import Engine
 from hw.spec.isa.tiles import Tiles
-from hw.spec.isa.transfer import Transfer
 from hw.spec.timing import (
     END_LATENCY,
     INSTRUCTION_GAP,
-    LOAD_BEAT_LATENCY,
-    LOAD_BUFFER_BEATS,
-    LOAD_ROOM_LATENCY,
-    LOAD_WORD_LATENCY,
-    MAX_BURST_BEATS,
-    RUN_GAP,
+    LOAD_ADDRESS_LATENCY,
     STORE_ADDRESS_LATENCY,
-    STORE_BEAT_LATENCY,
     TOKEN_LATENCY,
 )
 from sim.cycles.array import Array
-from sim.cycles.buses import Burst, ReadBus, WriteBus
+from sim.cycles.buses import ReadBurst, ReadBus, WriteBus
 from sim.cycles.engine import EngineState
 from sim.cycles.fetch import FetchModel
-from sim.cycles.load import LoadRuns
 from sim.cycles.never import NEVER
-from sim.cycles.store import StoreReader
+from sim.cycles.runs import Runs
+from sim.cycles.store import StoreWords
+from sim.cycles.words import LoadWords
 from sim.dram import Channel
 from sim.spent import SpentCycles
 
@@ -48,18 +41,16 @@ class CoreModel:
         self.fetch = FetchModel(config, len(self.program))
         self.engines = {engine: EngineState() for engine in Engine}
         self.tokens = {(a, b): deque() for a in Engine for b in Engine}
-        self.bus = ReadBus(Channel(config.bus_bytes, rate))
-        self.writes = WriteBus(Channel(config.bus_bytes, rate), latency)
         self.array = Array(config)
-        self.stored = StoreReader(config, self.array.meets)
-        self.delivered: dict[int, int] = {}  # beats of each load
-        self.loaded = 0  # cycle in which the newest word was written
-        # Cycles in which the newest beats left the load engine's buffer for their words.
-        self.left = deque([-NEVER] * LOAD_BUFFER_BEATS, maxlen=LOAD_BUFFER_BEATS)
+        self.loaded = LoadWords(config, self.array, partial(self._finish, Engine.LOAD))
+        self.stored = StoreWords(config, self.array.meets)
+        self.loads = Runs(config, LOAD_ADDRESS_LATENCY)
+        self.stores = Runs(config, STORE_ADDRESS_LATENCY)
+        self.reads = ReadBus(Channel(config.bus_bytes, rate), self.loaded.room)
+        self.writes = WriteBus(Channel(config.bus_bytes, rate), latency, self.stored)
         self.layers: dict[int, tuple[int, int]] = {}
         self.spent: dict[int, SpentCycles] = {}
         self.came: dict[str, int] = {}  # when an instruction and its tokens came, of the newest
-        self.loads = LoadRuns()
         self.ends = self.moved_bytes = 0
 
     def actions(self) -> tuple[Callable, ...]:
@@ -70,80 +61,85 @@ class CoreModel:
             Engine.STORE: self._take_store,
         }
         takers = [lambda when, e=engine, t=take[engine]: self._take(e, t, when) for engine in take]
-        return (self._grant, self.fetch.assemble, self._dispatch, *takers)
+        words = (self._write_loaded, self._read_stored)
+        return (self._grant, self._send, self.fetch.assemble, self._dispatch, *words, *takers)
 
     @property
     def done(self) -> int:
         """The cycles of the whole run."""
         return self.ends + END_LATENCY - 1  # the counter's first cycle follows START's
 
-    # The bus: address grants, then beats.
+    # The buses: address grants, then beats, and the words of both engines.
 
     def _grant(self, when):
         fetch, beats = self.fetch.ask()
-        fetch = self.bus.earliest("fetch", fetch)
-        load = self.bus.earliest("load", self.loads.ask())
+        fetch = self.reads.earliest("fetch", fetch)
+        load = self.reads.earliest("load", self.loads.ask())
         if when is None:
             return min(fetch, load)
         # The fetch goes first, as in hw.read_channel.
         if fetch <= load:
-            self.bus.grant("fetch", when, Burst(beats, when + self.latency, None, False))
+            self.reads.grant(when, ReadBurst("fetch", beats, when + self.latency))
             self.fetch.granted(when, beats)
         else:
-            beats, index, last = self.loads.grant(when)
-            self.bus.grant("load", when, Burst(beats, when + self.latency, index, last))
+            beats = self.loads.grant(when).beats
+            self.reads.grant(when, ReadBurst("load", beats, when + self.latency))
         return None
 
-    def read_ask(self) -> int:
-        """When the port has a burst of beats to give."""
-        return self.bus.next_service()
+    def _send(self, when):
+        if when is None:
+            return self.writes.earliest(self.stores.ask())
+        self.writes.send(when, self.stores.grant(when))
+        return None
 
-    def serve_read(self, first: int) -> int:
-        """Give that burst's beats from cycle ``first`` on; returns for how many cycles."""
-        reader, burst, beats = self.bus.serve(first, self._taken)
-        if reader == "fetch":
-            self.fetch.came(beats)
-        elif burst.last:
-            self._finish(Engine.LOAD, burst.index, self.loaded)
-        self.moved_bytes += len(beats) * self.config.bus_bytes
-        return beats[-1] + 1 - first
+    def read(self, now: int) -> int | None:
+        """Take beats of a burst from the cycle ``now`` on; gives the cycle after its last one.
 
-    def _taken(self, burst, beat):
-        """When a beat that the memory has in the cycle ``beat`` is taken.
-
-        A feature word waits for writes of the epilogue on its side of the banks; beats wait behind
-        it, of which there is room for ``LOAD_BUFFER_BEATS``, and behind them those of the fetch.
-        Writes of an instruction that starts after the burst's first beat are not known yet.
+        None where it is not settled yet when the next beat has room.
         """
-        taken = max(beat, self.left[0] + LOAD_ROOM_LATENCY)
-        if burst.index is None:
-            return taken
-        load = self.program[burst.index]
-        each = load.buffer.word_beats(self.config)
-        done = self.delivered[burst.index] = self.delivered.get(burst.index, 0) + 1
-        # One word is put together at a time, a beat per cycle.
-        left = max(taken + LOAD_BEAT_LATENCY, self.left[-1] + 1, self.loaded)
-        self.left.append(left)
-        if done % each == 0:
-            self.loaded = left + LOAD_WORD_LATENCY - LOAD_BEAT_LATENCY
-            if load.buffer is Buffer.FEATURES:
-                row, word = divmod(done // each - 1, load.words)
-                address = load.address + row * load.address_step + word
-                self.loaded = self.array.load(self.loaded, address)
-        return taken
+        beat = now
+        while beat != NEVER:
+            reader, ends = self.reads.take(beat)
+            self.moved_bytes += self.config.bus_bytes
+            if reader == "fetch":
+                self.fetch.came(beat)
+            else:
+                self.loaded.take(beat, now)
+            if ends:
+                return beat + 1
+            beat = self.reads.next_beat()
+        return None
 
-    def write_ask(self) -> int:
-        """When the store engine has a burst of beats."""
-        return self.writes.next_service()
+    def write(self, now: int) -> int | None:
+        """Send beats of a burst from the cycle ``now`` on; gives the cycle after its last one.
 
-    def serve_write(self, first: int) -> int:
-        """Take that burst's beats from cycle ``first`` on; returns for how many cycles."""
-        index, last = self.writes.asks[0][3:]
-        beats = self.writes.serve(first, self.stored)
-        if last:
-            self._finish(Engine.STORE, index, self.writes.answers[-1])
-        self.moved_bytes += len(beats) * self.config.bus_bytes
-        return beats[-1] + 1 - first
+        None where it is not settled yet when the next word is read.
+        """
+        beat = now
+        while beat != NEVER:
+            burst, ends = self.writes.take(beat)
+            self.moved_bytes += self.config.bus_bytes
+            self._read_stored(now)
+            if ends:
+                if burst.ends is not None:
+                    self._finish(Engine.STORE, burst.ends, beat + self.latency)
+                return beat + 1
+            beat = self.writes.next_beat()
+        return None
+
+    def _write_loaded(self, when):
+        if when is None:
+            return self.loaded.next_offer()
+        self.loaded.settle(when)
+        return None
+
+    def _read_stored(self, when):
+        if when is None:
+            return self.stored.next_request()
+        # No burst that is not granted yet has a beat before its latency.
+        beat = self.reads.next_beat() if self.reads.open else when + self.latency
+        self.stored.settle(min(self.array.settled(when), self.loaded.settled(max(when, beat))))
+        return None
 
     # Instructions to queues to engines.
 
@@ -200,21 +196,15 @@ class CoreModel:
     def _take_load(self, index, load, when):
         if when is None:
             return max(self.engines[Engine.LOAD].next_take(), self.loads.next_take())
-        self.loads.take(_runs(load, self.config), index, when)
+        self.loads.take(index, load, when)
+        self.loaded.expect(index, load)
         return None
 
     def _take_store(self, index, store, when):
         if when is None:
-            return self.engines[Engine.STORE].next_take()
+            return max(self.engines[Engine.STORE].next_take(), self.stores.next_take())
+        self.stores.take(index, store, when)
         self.stored.take(store, when)
-        address, beat = when + STORE_ADDRESS_LATENCY, when + STORE_BEAT_LATENCY
-        runs = _runs(store, self.config)
-        for bursts in runs:
-            for number, beats in enumerate(bursts, 1):
-                last = bursts is runs[-1] and number == len(bursts)
-                self.writes.asks.append((address, beat, beats, index, last))
-                # Bursts of one run follow each other; the next run starts after a gap.
-                address += RUN_GAP if number == len(bursts) else 1
         return None
 
     def _take_compute(self, index, tiles: Tiles, when):
@@ -228,17 +218,3 @@ class CoreModel:
         self.spent[tag] = self.spent.get(tag, SpentCycles()) + self.array.spent(self.came)
         self._finish(Engine.COMPUTE, index, finish)
         return None
-
-
-def _runs(transfer: Transfer, config: SvpeConfig) -> list[list[int]]:
-    """Beats of every burst of each run of a transfer, cut at multiples of the longest burst."""
-    result: list[list[int]] = []
-    for row in range(transfer.rows):
-        beat = (transfer.offset + row * transfer.offset_step) // config.bus_bytes
-        left = transfer.run_beats(config)
-        result.append([])
-        while left:
-            beats = min(left, MAX_BURST_BEATS - beat % MAX_BURST_BEATS)
-            result[-1].append(beats)
-            beat, left = beat + beats, left - beats
-    return result

@@ -42,13 +42,12 @@ class FetchModel:
         self._room -= beats
         self._next = when + FETCH_GAP
 
-    def came(self, beats: list[int]) -> None:
-        """Count beats that arrive in the cycles ``beats``."""
-        for cycle in beats:
-            self._partial += 1
-            if self._partial == self._beats_each:
-                self._arrived.append(cycle)
-                self._partial = 0
+    def came(self, cycle: int) -> None:
+        """Count a beat that arrives in the cycle ``cycle``."""
+        self._partial += 1
+        if self._partial == self._beats_each:
+            self._arrived.append(cycle)
+            self._partial = 0
 
     def assemble(self, when: int | None) -> int | None:
         """Move beats out of the buffer, one per cycle, once the instruction before has left."""

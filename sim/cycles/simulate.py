@@ -1,12 +1,13 @@
 """Cores and their shared memory, event by event, until nothing is left to do."""
 
 from functools import partial
+from operator import attrgetter
 
 from hw.spec.image import Image
 from sim.cycles.core import CoreModel
 from sim.cycles.never import NEVER
+from sim.cycles.paths import Paths, SharedMemory
 from sim.cycles.timing import Timing, timing
-from sim.paths import Paths, SharedMemory
 
 
 def simulate_cycles(image: Image, latency: int = 32, bytes_per_cycle: int | None = None) -> Timing:
@@ -42,18 +43,20 @@ def simulate_cores(
 def _run(cores, reads: Paths, writes: Paths):
     """Let the earliest of all parts act until none can."""
 
-    def serve(paths, ask, take, when):
-        start, port = paths.next([ask(core) for core in cores])
+    def serve(paths, bus_of, take, when):
+        start, port = paths.next([bus_of(core).next_beat() for core in cores])
         if when is None:
             return start
-        before = cores[port].moved_bytes
-        paths.take(port, start, take(cores[port], start))
-        paths.memory.take(start, cores[port].moved_bytes - before)
+        core = cores[port]
+        paths.begin(port, start, bus_of(core).burst_beats() * core.config.bus_bytes)
+        end = take(core, start)
+        if end is not None:
+            paths.end(port, end)
         return None
 
     actions = [
-        partial(serve, reads, CoreModel.read_ask, CoreModel.serve_read),
-        partial(serve, writes, CoreModel.write_ask, CoreModel.serve_write),
+        partial(serve, reads, attrgetter("reads"), CoreModel.read),
+        partial(serve, writes, attrgetter("writes"), CoreModel.write),
         *(action for core in cores for action in core.actions()),
     ]
     while True:

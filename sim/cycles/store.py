@@ -1,4 +1,4 @@
-"""The store engine's words: when each is read from its bank, and when its beats can go."""
+"""The store engine's word side: when each word is read from its bank, and when its beats can go."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +13,7 @@ WORD_LATENCY = 2  # from a word's data to its first beat on W
 REQUEST_LATENCY = STORE_BEAT_LATENCY - STORE_LATENCY - WORD_LATENCY
 
 
-class StoreReader:
+class StoreWords:
     """Words in order, one request per cycle, of which some wait for their banks.
 
     ``meets`` tells whether a result or a loaded word takes the bank of an address in a cycle.
@@ -22,9 +22,11 @@ class StoreReader:
     def __init__(self, config: SvpeConfig, meets: Callable[[int, int], bool]):
         self._meets, self._each = meets, Buffer.FEATURES.word_beats(config)
         self._words: deque[tuple[int, int]] = deque()  # cycle at least, address
-        self._asked = -NEVER  # cycle of the newest request
-        self._left: deque[int] = deque(maxlen=STORE_BUFFER_WORDS)  # cycles of words' last beats
-        self._beat = self._ready = 0
+        self._next = 0  # no request comes before
+        self._read: deque[int] = deque()  # when each word that was read can be on W
+        # Cycles in which the newest words' last beats came on W: there is room for as many.
+        self._left = deque([-NEVER] * STORE_BUFFER_WORDS, maxlen=STORE_BUFFER_WORDS)
+        self._beat = 0
 
     def take(self, store: Transfer, when: int) -> None:
         """Ask for the words of a transfer that is taken in the cycle ``when``."""
@@ -32,21 +34,28 @@ class StoreReader:
             first = store.address + row * store.address_step
             self._words += [(when + REQUEST_LATENCY, first + n) for n in range(store.words)]
 
+    def next_request(self) -> int:
+        """The first cycle in which the next word may be read; NEVER while there is no room."""
+        waiting = len(self._read)
+        if not self._words or waiting == STORE_BUFFER_WORDS:
+            return NEVER
+        return max(self._words[0][0], self._next, self._left[waiting])
+
+    def settle(self, until: int) -> None:
+        """Read words up to the cycle ``until``, up to which it is known what takes the banks."""
+        while (asked := self.next_request()) <= until:
+            self._next = asked + 1
+            if not self._meets(asked, self._words[0][1]):
+                self._words.popleft()
+                self._read.append(asked + STORE_LATENCY + WORD_LATENCY)
+
     def next_beat(self) -> int:
-        """The first cycle in which the next beat can be on W."""
-        if self._beat == 0:
-            earliest, address = self._words.popleft()
-            asked = max(earliest, self._asked + 1)
-            # There is room for a word once the last beat of one so many before it has gone.
-            if len(self._left) == STORE_BUFFER_WORDS:
-                asked = max(asked, self._left[0])
-            while self._meets(asked, address):
-                asked += 1
-            self._asked, self._ready = asked, asked + STORE_LATENCY + WORD_LATENCY
-        return self._ready
+        """When the next beat can be on W; NEVER while that is not settled."""
+        return self._read[0] if self._read else NEVER
 
     def sent(self, when: int) -> None:
-        """Count the next beat, which is on W in the cycle ``when``."""
+        """Count the next beat, which comes on W in the cycle ``when``."""
         self._beat = (self._beat + 1) % self._each
         if self._beat == 0:
+            self._read.popleft()
             self._left.append(when)

@@ -30,13 +30,15 @@ class Timing:
     """One run, in cycles from the write of START.
 
     ``busy_cycles`` and ``stall_cycles`` are by engine: it works, or holds an instruction that
-    waits for a token; ``moved_bytes`` are those of all bursts, instructions included.
+    waits for a token. ``ended`` has the cycle in which each of an engine's instructions ended;
+    ``moved_bytes`` are those of all bursts, instructions included.
     """
 
     cycles: int
     layers: tuple[LayerTiming, ...]
     busy_cycles: dict[Engine, int]
     stall_cycles: dict[Engine, int]
+    ended: dict[Engine, tuple[int, ...]]
     array_utilisation: float
     moved_bytes: int
 
@@ -52,6 +54,7 @@ def timing(image: Image, core: CoreModel) -> Timing:
         layers=layers,
         busy_cycles={engine: core.engines[engine].busy_cycles() for engine in Engine},
         stall_cycles={engine: core.engines[engine].stalled for engine in Engine},
+        ended={e: tuple(end - 1 for _, end in core.engines[e].spans) for e in Engine},
         array_utilisation=sum(layer.macs for layer in image.layers) / capacity,
         moved_bytes=core.moved_bytes,
     )

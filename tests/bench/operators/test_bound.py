@@ -52,9 +52,6 @@ def test_an_operator_of_a_convolution_takes_no_cycles_of_its_own():
     assert (cost.cycles, cost.bound, cost.ratio) == (0, 0, None)
 
 
-MEETING = (
-    16  # cycles that a neighbour counts: four of each instruction, of which a map has four here
-)
 NAMES = ["product", "sum with a value per pixel", "nearest x2", "adaptive maximum, uneven"]
 
 
@@ -62,8 +59,6 @@ NAMES = ["product", "sum with a value per pixel", "nearest x2", "adaptive maximu
 def test_operators_take_what_their_reads_and_writes_need(name):
     (case,) = [c for c in operator_cases(28) if c.name == name]
     cost = measure_operator(case, "reference")
-    # Nothing is faster than the array, but in the few cycles in which a map begins while those
-    # before it, or the next convolution, are counted; a tenth is what is allowed beside it.
-    assert cost.cycles >= cost.bound - MEETING
-    assert cost.ratio <= 1.1
+    # Nothing is faster than the array; a tenth is what is allowed beside it.
+    assert 1 <= cost.ratio <= 1.1
     assert cost.cycles >= cost.steps + cost.waits

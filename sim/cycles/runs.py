@@ -1,33 +1,45 @@
-"""The load engine's memory side: when each burst of its transfers can be asked for."""
+"""The memory side of load or store engine: when each burst of its transfers can be asked for."""
 
 from collections import deque
 from dataclasses import dataclass
 
-from hw.spec.timing import LOAD_ADDRESS_LATENCY
+from hw.spec.config import SvpeConfig
+from hw.spec.isa.transfer import Transfer
+from hw.spec.timing import MAX_BURST_BEATS
 from sim.cycles.never import NEVER
 
-# From the cycle in which the splitter begins with a run to its first burst on AR, where nothing
-# else is in the way; what is before it takes the rest of the latency.
+# From the cycle in which the splitter begins with a run to its first burst's address on the bus,
+# where nothing else is in the way; what is before it takes the rest of the latency.
 CUT_LATENCY = 2
-MOVE_LATENCY = LOAD_ADDRESS_LATENCY - CUT_LATENCY - 2
+ACCEPT_LATENCY = 2  # and from the generator to there
+
+
+@dataclass(frozen=True)
+class Burst:
+    """So many beats; the last burst of a transfer has its instruction's index."""
+
+    beats: int
+    ends: int | None
 
 
 @dataclass
 class RunBursts:
-    """Beats of a run's bursts; of the first run of a transfer, when that was taken."""
+    """A run's bursts; of the first run of a transfer, when that was taken."""
 
-    bursts: deque[tuple[int, int, bool]]  # beats, index of the transfer, whether it is its last
+    bursts: deque[Burst]
     taken: int | None
 
 
-class LoadRuns:
+class Runs:
     """One transfer waits, one gives its runs, one run waits to be cut, and one is cut."""
 
-    def __init__(self):
+    def __init__(self, config: SvpeConfig, latency: int):
+        self._config = config
+        self._move_latency = latency - CUT_LATENCY - ACCEPT_LATENCY
         self._runs: list[RunBursts] = []
         self._accepted: list[int] = []  # when each run left the generator for the splitter
         self._begun: list[int] = []  # when the splitter began with each
-        self._bursts: deque[tuple[int, int, bool]] = deque()  # left of the run that is cut
+        self._bursts: deque[Burst] = deque()  # left of the run that is cut
         self._newest = 0  # first run of the newest transfer
         self._granted = self._ask = 0
 
@@ -40,29 +52,28 @@ class LoadRuns:
             return NEVER
         return self._moved(self._newest) + 1
 
-    def take(self, runs: list[list[int]], index: int, when: int) -> None:
-        """Count a transfer, the beats of whose runs' bursts these are, as taken."""
+    def take(self, index: int, transfer: Transfer, when: int) -> None:
+        """Count a transfer as taken."""
         self._newest = len(self._runs)
-        for number, bursts in enumerate(runs):
-            ends = number == len(runs) - 1
-            each = deque((beats, index, False) for beats in bursts)
-            each[-1] = (*each[-1][:2], ends)
-            self._runs.append(RunBursts(each, None if number else when))
+        for row in range(transfer.rows):
+            ends = index if row == transfer.rows - 1 else None
+            bursts = deque(_bursts(transfer, row, ends, self._config))
+            self._runs.append(RunBursts(bursts, None if row else when))
 
     def ask(self) -> int:
-        """When the next burst can be on AR."""
+        """When the address of the next burst can be on the bus."""
         self._settle()
         return self._ask if self._bursts else NEVER
 
-    def grant(self, when: int) -> tuple[int, int, bool]:
-        """The burst that is on AR in the cycle ``when``."""
+    def grant(self, when: int) -> Burst:
+        """The burst whose address is on the bus in the cycle ``when``."""
         self._granted, self._ask = when - 1, when + 1
         return self._bursts.popleft()
 
     def _moved(self, number):
         """When the transfer whose first run this is came to the generator."""
         before = self._accepted[number - 1] + 1 if number else 0
-        return max(self._runs[number].taken + MOVE_LATENCY, before)
+        return max(self._runs[number].taken + self._move_latency, before)
 
     def _settle(self):
         """Go on as far as what was granted decides."""
@@ -85,3 +96,13 @@ class LoadRuns:
         begun = max(self._accepted[number] + 1, self._granted)
         self._begun.append(begun)
         self._bursts, self._ask = self._runs[number].bursts, begun + CUT_LATENCY
+
+
+def _bursts(transfer, row, ends, config):
+    """The bursts of a row, cut at multiples of the longest one."""
+    beat = (transfer.offset + row * transfer.offset_step) // config.bus_bytes
+    left = transfer.run_beats(config)
+    while left:
+        beats = min(left, MAX_BURST_BEATS - beat % MAX_BURST_BEATS)
+        beat, left = beat + beats, left - beats
+        yield Burst(beats, None if left else ends)
