@@ -74,6 +74,7 @@ def bench_timing(
     how far the paths are off: cells take what the file says, errors are relative to the path's
     delay in the file, and nets are those of speed grade -1 or, by the ratio of the cells, -2.
     """
+    # Nothing is placed there: the places are those of the reports.
     if replay is not None:
         of_analysis = "is of an analysis, which --replay makes none of; leave it out"
         refuse_given(context, ("of", "config", "settings", "keep", *ANALYSIS), of_analysis)

@@ -206,6 +206,7 @@ def refuse_given(context: typer.Context, names: Sequence[str], reason: str) -> N
     reason : what they are of, and what to do, as ``is of --timing; give it as well``
     """
     for parameter in context.command.params:
+        # A default is no wish: only what stands on the command line would be missed.
         source = context.get_parameter_source(parameter.name)
         if parameter.name in names and source is not None and source.name == "COMMANDLINE":
             raise typer.BadParameter(f"{parameter.opts[0]} {reason}")

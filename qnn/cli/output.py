@@ -192,6 +192,7 @@ def progress(text: str) -> Iterator[Progress]:
     from rich.progress import TextColumn
 
     # Gone at the end: the result is what stays on the terminal.
+    # As rich names a bar by itself, but for the markup.
     named = TextColumn("{task.description}", style="progress.description", markup=False)
     columns = named, *Bars.get_default_columns()[1:]
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:

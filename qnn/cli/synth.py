@@ -122,6 +122,7 @@ def _check_together(context: typer.Context, timing: bool, board: str | None) -> 
             "it is of UltraScale+, and --board makes the bitstream of another device; give one",
             param_hint="'--timing'",
         )
+    # The analysis and the bitstream are of the whole accelerator.
     if timing or board is not None:
         of_counts = f"is of counts; leave it out with {'--timing' if timing else '--board'}"
         refuse_given(context, ("part",), of_counts)

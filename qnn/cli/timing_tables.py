@@ -87,6 +87,7 @@ def print_timing(name: str, found: "TimingResult") -> None:
 
 def _print_slack(found):
     bounds, ends = found.slack
+    # The fullest step has the longest bar, and one end has a bar, too.
     most = max(ends, default=1)
     rows = [
         (f"{low:.2f} to {high:.2f}", f"{count:,}", "#" * -(-count * WIDEST // most))
@@ -119,6 +120,7 @@ def _print_hops(hops: "tuple[Hop, ...]"):
             hop.kind,
             f"{hop.ns:.3f}",
             f"{hop.fan_out:,}" if hop.fan_out else "",
+            # Only a net leads from one slice to another.
             f"{hop.distance:.0f}" if hop.fan_out else "",
             hop.name,
         )
