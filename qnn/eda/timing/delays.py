@@ -42,7 +42,7 @@ class Delays:
         self.begin[timed.starts] = self._each(timed.starts, self._clock_to_out, tabled=True)
         self.setup = self._each(timed.ends, self._setup)
         chained = (0, 1, 1, PinKind.CARRY_OUT, PinKind.CARRY_CI, True)
-        self._chained = float(self.nets.delay(*chained)[1])
+        self._chained = float(self.nets.delay(*chained))
         self._entry = self.cells.arc("CARRY8", "DI[7]", "CO[7]")
         self._source, self._sink = graph.start[count:], graph.end[count:]
         self._from = self._each(self._source, _source_pin, dtype=int)
@@ -118,12 +118,12 @@ class Delays:
         # Nothing else reaches S, or a multiplexer's data: the lane's LUT passes the net on.
         through = np.isin(self._to, (PinKind.CARRY_S, PinKind.MUX_IN)) & ~direct
         sink = np.where(through, int(PinKind.LUT), self._to)
-        _, middle, _ = self.nets.delay(step[:, 0], step[:, 1], self._fan_out, source, sink, direct)
+        alone = self.nets.delay(step[:, 0], step[:, 1], self._fan_out, source, sink, direct)
         more = through * self.cells.arc("LUT1", "I0", "O")
         # Where pin X of the first lane is taken, a chain begins in the slice below.
         entered = (self._to == PinKind.CARRY_CI) & placement.entered[other]
         more = more + entered * (self._entry + self._chained)
-        return middle + more, np.where(direct, 0.0, middle)
+        return alone + more, np.where(direct, 0.0, alone)
 
     def _lane(self, placement, cells, own):
         """The lane of a pin: of a carry chain that of the bit, else that of the cell."""

@@ -166,7 +166,7 @@ class _Terms:
 
 
 def _alone(nets, through):
-    return nets.delay(through.dx, through.dy, through.fan_out, through.source, through.sink)[1]
+    return nets.delay(through.dx, through.dy, through.fan_out, through.source, through.sink)
 
 
 def _effort(model, through):

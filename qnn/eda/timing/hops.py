@@ -38,7 +38,7 @@ class Hops:
     def estimate(self, nets: Nets) -> np.ndarray:
         """What each takes by ``nets``, as one of its path's, in ns."""
         ways = self.dx, self.dy, self.fan_out, self.source, self.sink
-        _, alone, _ = nets.delay(*ways, self.direct)
+        alone = nets.delay(*ways, self.direct)
         return alone * np.where(self.direct, 1.0, self.along(nets, alone))
 
     def along(self, nets: Nets, alone: np.ndarray) -> np.ndarray:

@@ -117,7 +117,7 @@ class Nets:
         return cls(_model(), ratio if speed_grade == "-2" else 1.0)
 
     def delay(self, dx, dy, fan_out, source, sink, direct=None):
-        """Times in ns that nets take: low, middle, high; shape (nets,) each, or as broadcast.
+        """Times in ns that nets take alone, shape (nets,) or as broadcast; ``along`` has the rest.
 
         Parameters
         ----------
@@ -125,11 +125,6 @@ class Nets:
         fan_out : loads of the net
         source, sink : kinds of pins, ``PinKind``
         direct : whether a slice joins the ends without the fabric; where it can, by default
-
-        Returns
-        -------
-        Of all nets like it, one in ten is below the low time and one in ten above the high one;
-        ``along`` has what the path of a net adds.
         """
         dx, dy, fan_out, source, sink = np.broadcast_arrays(
             np.abs(dx), np.abs(dy), fan_out, source, sink
@@ -145,10 +140,7 @@ class Nets:
         if direct is None:
             direct = can_be_direct(dx, dy, source, sink)
         joined = self.joined(source, sink, direct)
-        middle = np.where(joined, self._direct[source, sink], through) * self.factor
-        low = np.where(joined, middle, middle * m.low)
-        high = np.where(joined, middle, middle * m.high)
-        return low, middle, high
+        return np.where(joined, self._direct[source, sink], through) * self.factor
 
     def joined(self, source, sink, direct) -> np.ndarray:
         """Which of the nets that a slice can join it does.
@@ -162,7 +154,7 @@ class Nets:
 
         Parameters
         ----------
-        total_ns : the sum of their middle times by ``delay``, shape (paths,)
+        total_ns : the sum of their times by ``delay``, shape (paths,)
         """
         effort = self.model.effort
         in_grade_1 = np.clip(np.asarray(total_ns) / self.factor, effort.least_ns, effort.most_ns)

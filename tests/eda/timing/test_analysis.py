@@ -22,7 +22,7 @@ CELLS, NETS = CellDelays.load(GRADE), Nets.load(GRADE)
 
 
 def wire(dx, dy, fan_out, source, sink, direct=False):
-    return float(NETS.delay(dx, dy, fan_out, source, sink, direct)[1])
+    return float(NETS.delay(dx, dy, fan_out, source, sink, direct))
 
 
 def registers_around(*bits):

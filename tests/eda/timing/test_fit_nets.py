@@ -21,7 +21,7 @@ def made(folder, model, number=120, noise=0.0):
         begins = [PinKind.FF_Q, *[PinKind.LUT_O6] * 7]
         ends = [*[PinKind.LUT] * 7, PinKind.FF_D]
         # Through the fabric, wherever the register is.
-        alone = nets.delay(*ways.T, begins, ends, direct=False)[1]
+        alone = nets.delay(*ways.T, begins, ends, direct=False)
         taken = alone * nets.along(alone.sum()) * np.exp(noise * rng.standard_normal(8))
         given = [
             (*way, round(ns, 4)) for way, ns in zip(ways.tolist(), taken.tolist(), strict=True)

@@ -28,18 +28,17 @@ def nets(request):
 
 
 @given(way=WAYS)
-def test_the_middle_lies_in_the_interval(way):
-    low, middle, high = Nets.load("-1").delay(*way)
-    assert 0 <= low <= middle <= high < 20
+def test_a_net_takes_a_time_of_some_nanoseconds(way):
+    assert 0 <= Nets.load("-1").delay(*way) < 15
 
 
 @given(way=WAYS, further=st.integers(0, 50), loads=st.integers(0, 1000))
 def test_no_net_is_faster_for_a_longer_way_or_more_loads(way, further, loads):
     nets = Nets.load("-1")
     dx, dy, fan_out, begin, end = way
-    middle = nets.delay(dx, dy, fan_out, begin, end, direct=False)[1]
+    middle = nets.delay(dx, dy, fan_out, begin, end, direct=False)
     for other in ((abs(dx) + further, dy, fan_out), (dx, abs(dy) + further, fan_out + loads)):
-        assert nets.delay(*other, begin, end, direct=False)[1] >= middle - 1e-9
+        assert nets.delay(*other, begin, end, direct=False) >= middle - 1e-9
 
 
 @given(way=WAYS)
@@ -52,7 +51,7 @@ def test_a_direction_is_as_long_as_its_opposite(way):
 @given(ways=st.lists(WAYS, min_size=1, max_size=8))
 def test_many_nets_are_each_as_one_alone(ways):
     nets = Nets.load("-2")
-    together = np.array(nets.delay(*np.array(ways).T)).T
+    together = nets.delay(*np.array(ways).T)
     assert together == pytest.approx(np.array([nets.delay(*way) for way in ways]))
 
 
@@ -60,11 +59,10 @@ def test_many_nets_are_each_as_one_alone(ways):
 def test_a_slice_joins_faster_than_the_fabric(nets, pair):
     below = 1 if pair in CHAINS else 0
     joined = nets.delay(0, below, 1, *pair)
-    assert len(set(map(float, joined))) == 1  # of what has no wire to choose, nothing is open
-    assert joined[1] < nets.delay(0, below, 1, *pair, direct=False)[1]
+    assert joined < nets.delay(0, below, 1, *pair, direct=False)
 
 
 def test_the_faster_grade_has_the_ratio_of_its_cells():
     way = (3, 10, 7, PinKind.FF_Q, PinKind.LUT)
     slow, fast = Nets.load("-1").delay(*way), Nets.load("-2").delay(*way)
-    assert np.array(fast) / np.array(slow) == pytest.approx([0.822] * 3)
+    assert fast / slow == pytest.approx(0.822)

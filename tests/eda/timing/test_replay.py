@@ -14,7 +14,7 @@ def exact(speed, factor=1.0):
     nets = Nets.load(grade(speed))
     ways = (2, 5, 3), (0, 9, 40)
     begins, ends = (PinKind.FF_Q, PinKind.LUT_O6), (PinKind.LUT, PinKind.FF_D)
-    alone = nets.delay(*np.array(ways).T, begins, ends)[1]
+    alone = nets.delay(*np.array(ways).T, begins, ends)
     taken = np.round(factor * nets.along(alone.sum()) * alone, 3).tolist()
     return path(*((*way, ns) for way, ns in zip(ways, taken, strict=True)), speed=speed)
 
