@@ -8,6 +8,7 @@ as short as one in ten is: of paths that the model was not fitted on, four in fi
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from qnn.eda.timing.placement import CellPlacement
 UNCERTAINTY_NS = 0.122
 WORST = 20  # paths that are told
 LOADED = 10  # nets that are told
-ENDS_IN_COST = 500  # of paths, some 0.5 % of a core's
+ENDS_IN_MEAN = 500  # of paths, some 0.5 % of a core's
+NEAR_NS = 0.05  # by which one of two ways to a pin is later for an e-th of what hangs on them
 BINS = 24  # of the histogram of slack
 
 
@@ -109,6 +111,32 @@ class TimingResult:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Lateness:
+    """How late the pins of a placement are, and the whole.
+
+    Members
+    -------
+    through : (pins,) ns of the longest path through each, by itself; 0 where there is none
+    worst_ns : what the latest end needs
+    mean_ns : what the latest ends need in the mean
+    """
+
+    through: np.ndarray
+    worst_ns: float
+    mean_ns: float
+
+    @cached_property
+    def critical(self) -> np.ndarray:
+        """(pins,) 1 on the longest path, less where time is left."""
+        return self.through / max(float(self.through.max(initial=0)), 1e-9)
+
+    def improves(self, other: "Lateness") -> bool:
+        """Whether the worst path is no longer, and it or the late ones are shorter."""
+        both, others = (self.worst_ns, self.mean_ns), (other.worst_ns, other.mean_ns)
+        return both[0] <= others[0] and sum(both) < sum(others)
+
+
 class Analysis:
     """Times a netlist in one placement.
 
@@ -116,12 +144,18 @@ class Analysis:
     ----------
     delays : of its arcs
     placement : of its cells
+
+    Members
+    -------
+    nets : the model of nets
+    clocked : (pins,) whether paths begin or end there
+    need : (ends,) ns that the longest path to each end takes, set-up and uncertainty included
     """
 
     def __init__(self, delays: Delays, placement: CellPlacement):
         self._delays, self._timed = delays, delays.timed
-        self._netlist = delays.timed.netlist
-        self._placement = placement
+        self.netlist = delays.timed.netlist
+        self.placement, self.nets = placement, delays.nets
         self._wires, fabric = delays.wires(placement)
         self._latest = delays.longest(self._wires)
         self._all = np.concatenate([delays.cell, self._wires])
@@ -132,6 +166,8 @@ class Analysis:
         # Nets of a path are slower or faster together, by how much of it is in the fabric.
         # What is late at an end: its arrival, set-up and the clock's uncertainty.
         self._data = self._latest[self._timed.ends] + (self._effort - 1) * through
+        self.clocked = np.zeros(self._timed.graph.pins, bool)
+        self.clocked[self._timed.starts] = self.clocked[self._timed.ends] = True
         self.need = self._data + delays.setup + UNCERTAINTY_NS
         # Ends that no clocked cell reaches, as behind a constant, have all the time there is.
         self.need[~np.isfinite(self.need)] = 0
@@ -156,6 +192,30 @@ class Analysis:
             tuple(self._loaded()),
             counts,
         )  # fmt: skip
+
+    def lateness(self) -> Lateness:
+        """How late each pin is, and the worst ends."""
+        ends = np.full(self._timed.graph.pins, -np.inf)
+        ends[self._timed.ends] = self._delays.setup
+        whole = self._latest + self._timed.graph.reverse.longest(self._all, ends)
+        whole[~np.isfinite(whole)] = 0
+        late = np.sort(self.need)[-ENDS_IN_MEAN:]
+        return Lateness(
+            whole,
+            float(late.max(initial=0)),
+            float(late.mean() if len(late) else 0),
+        )
+
+    def share(self, weight: np.ndarray) -> np.ndarray:
+        """(pins,) how much ends are late by each pin, if by all that leads to one as its weight.
+
+        Parameters
+        ----------
+        weight : (ends,)
+        """
+        leaving = np.zeros(self._timed.graph.pins)
+        leaving[self._timed.ends] = weight
+        return self._timed.graph.flow(self._latest, self._all, leaving, NEAR_NS)
 
     def worst(self, count: int) -> Iterator[TimedPath]:
         """The longest path of each pair of words, from the longest on."""
@@ -190,30 +250,30 @@ class Analysis:
 
     def _cell_hop(self, arc):
         start, end = self._timed.graph.start[arc], self._timed.graph.end[arc]
-        ports = self._netlist.ports, self._netlist.pin_port
+        ports = self.netlist.ports, self.netlist.pin_port
         pins = f"{ports[0][ports[1][start]]} to {ports[0][ports[1][end]]}"
-        return Hop(f"{self._kind(end)} {pins}", self._netlist.pin_name(end), float(self._all[arc]))
+        return Hop(f"{self._kind(end)} {pins}", self.netlist.pin_name(end), float(self._all[arc]))
 
     def _net_ns(self, arc, effort):
         return float(self._all[arc] + (effort - 1) * self._fabric[arc])
 
     def _net_hop(self, arc, effort):
         start, end = self._timed.graph.start[arc], self._timed.graph.end[arc]
-        at = self._placement.at[self._netlist.pin_cell[[start, end]]]
-        fan_out = int(self._netlist.fan_out[self._netlist.pin_net[start]])
+        at = self.placement.at[self.netlist.pin_cell[[start, end]]]
+        fan_out = int(self.netlist.fan_out[self.netlist.pin_net[start]])
         distance = float(np.abs(at[0] - at[1]).sum())
-        name, ns = self._netlist.pin_name(start), self._net_ns(arc, effort)
+        name, ns = self.netlist.pin_name(start), self._net_ns(arc, effort)
         return Hop("net", name, ns, fan_out, distance)
 
     def _kind(self, pin):
-        return self._netlist.kind_of(self._netlist.pin_cell[pin])
+        return self.netlist.kind_of(self.netlist.pin_cell[pin])
 
     def _begin_name(self, pin):
-        return self._netlist.pin_name(pin) or self._netlist.cell_name(self._netlist.pin_cell[pin])
+        return self.netlist.pin_name(pin) or self.netlist.cell_name(self.netlist.pin_cell[pin])
 
     def _end_name(self, pin):
         """The name of what a register holds, and the pin at which the path ends."""
-        netlist, cell = self._netlist, int(self._netlist.pin_cell[pin])
+        netlist, cell = self.netlist, int(self.netlist.pin_cell[pin])
         name = netlist.cell_name(cell)
         if FLIP_FLOP.fullmatch(netlist.kind_of(cell)):
             span = range(netlist.first_pin[cell], netlist.first_pin[cell + 1])
@@ -221,7 +281,7 @@ class Analysis:
         return f"{name} {netlist.ports[netlist.pin_port[pin]]}"
 
     def _loaded(self):
-        netlist = self._netlist
+        netlist = self.netlist
         source = netlist.pin_net[self._timed.graph.start[self._timed.cell_arcs :]]
         worst = np.zeros(netlist.nets)
         np.maximum.at(worst, source, self._wires)
@@ -229,24 +289,6 @@ class Analysis:
         for net in timed[np.argsort(-netlist.fan_out[timed], kind="stable")][:LOADED]:
             driver = int(netlist.driver[net])
             yield Loaded(self._begin_name(driver), int(netlist.fan_out[net]), float(worst[net]))
-
-
-def criticality(delays: Delays, placement: CellPlacement) -> tuple[np.ndarray, float]:
-    """(pins,) 1 for pins on the longest path, less where time is left; and a cost in ns.
-
-    The cost is the longest path and the mean of the worst ends together: a placement that is better
-    but for its very worst path counts as better.
-    """
-    timed = delays.timed
-    wires, _ = delays.wires(placement)
-    every = np.concatenate([delays.cell, wires])
-    ends = np.full(timed.graph.pins, -np.inf)
-    ends[timed.ends] = delays.setup
-    whole = timed.graph.longest(every, delays.begin) + timed.graph.reverse.longest(every, ends)
-    whole[~np.isfinite(whole)] = 0
-    longest = float(whole.max(initial=0))
-    worst = np.sort(whole[timed.ends])[-ENDS_IN_COST:]
-    return whole / max(longest, 1e-9), longest + float(worst.mean() if len(worst) else 0)
 
 
 def _word(name):

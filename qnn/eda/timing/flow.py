@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from qnn.eda.timing.analysis import Analysis, TimingResult, criticality
+from qnn.eda.timing.analysis import Analysis, TimingResult
 from qnn.eda.timing.delays import Delays
 from qnn.eda.timing.grid import Grid
 from qnn.eda.timing.netlist import read_netlist
@@ -40,7 +40,7 @@ def analyse(
     delays = Delays(timed(netlist, unused), speed_grade)
     placed = place_netlist(
         netlist,
-        criticality=lambda placement: criticality(delays, placement),
+        timing=lambda placement: Analysis(delays, placement),
         fill=fill,
         seed=seed,
         progress=progress,

@@ -105,6 +105,32 @@ class PinGraph:
             total[pins[some]] = total[self.start[arc]] + part[arc]
         return total
 
+    def flow(
+        self, found: np.ndarray, delay: np.ndarray, leaving: np.ndarray, near: float
+    ) -> np.ndarray:
+        """(pins,) what goes through each pin, if what leaves at pins came to them along arcs.
+
+        As much comes to a pin as goes on from it; each of its arcs brings the more of it, the
+        later it is: e times as much for each ``near`` by which it is later.
+
+        Parameters
+        ----------
+        found : what ``longest`` gave for ``delay``
+        leaving : (pins,)
+        """
+        total = leaving.astype(float)
+        for arcs, first, pins in reversed(self._steps):
+            count = np.diff(np.append(first, len(arcs)))
+            way = found[self.start[arcs]] + delay[arcs]
+            # A pin that no path reaches passes nothing on.
+            reached = np.isfinite(way)
+            late = np.where(reached, way, 0) - np.where(reached, np.repeat(found[pins], count), 0)
+            share = np.where(reached, np.exp(late / near), 0)
+            whole = np.maximum(np.add.reduceat(share, first), 1e-30)
+            brought = share * np.repeat(total[pins] / whole, count)
+            total += np.bincount(self.start[arcs], weights=brought, minlength=self.pins)
+        return total
+
     def path(self, found: np.ndarray, delay: np.ndarray, pin: int) -> list[int]:
         """The arcs of a longest path to a pin, in order; ``found`` is what ``longest`` gave."""
         order, first = self._into

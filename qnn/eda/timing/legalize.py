@@ -35,8 +35,18 @@ class Legalizer:
         low, bottom, high, top = bounds
         self._spiral = _spiral(high - low + 1, top - bottom + 1)
 
-    def put_all(self, clusters: Sequence[Cluster], places: np.ndarray, progress: Callable) -> None:
+    def put_all(
+        self,
+        clusters: Sequence[Cluster],
+        places: np.ndarray,
+        late: np.ndarray,
+        progress: Callable,
+    ) -> None:
         """Put all clusters of slices as near to their places as there is room.
+
+        Parameters
+        ----------
+        late : (clusters,) whether one is on a long path: those take the nearest places
 
         Raises
         ------
@@ -45,7 +55,8 @@ class Legalizer:
         """
         # Columns from the left to the right, so that each finds its neighbours' room as it is.
         order = sorted(
-            range(len(clusters)), key=lambda n: (*self._rank(clusters[n]), places[n, 0], n)
+            range(len(clusters)),
+            key=lambda n: (not late[n], *self._rank(clusters[n]), places[n, 0], n),
         )
         for done, n in enumerate(order):
             cluster, place = clusters[n], places[n]

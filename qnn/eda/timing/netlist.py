@@ -69,6 +69,12 @@ class Netlist:
         return driver
 
     @cached_property
+    def by_net(self) -> tuple[np.ndarray, np.ndarray]:
+        """All pins sorted by net, and where those of each net begin."""
+        order = np.argsort(self.pin_net, kind="stable")
+        return order, np.searchsorted(self.pin_net[order], np.arange(self.nets + 1))
+
+    @cached_property
     def fan_out(self) -> np.ndarray:
         """(nets,) how many inputs each net goes to."""
         return np.bincount(self.pin_net[~self.pin_out], minlength=self.nets)

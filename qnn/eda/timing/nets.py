@@ -134,13 +134,26 @@ class Nets:
         # Doublings: a net of many loads is routed as a tree.
         loads = np.log2(np.maximum(fan_out, 1))
         through = m.constant + self._begins[source] + self._ends[sink]
-        through = through + m.distance(rows) + m.loads(loads)
-        # Far apart and many at once: the tree has to go round.
-        through = np.maximum(through + m.spread * loads * np.sqrt(rows), m.floor)
+        through = through + m.loads(loads) + self._way(rows, loads)
+        through = np.maximum(through, m.floor)
         if direct is None:
             direct = can_be_direct(dx, dy, source, sink)
         joined = self.joined(source, sink, direct)
         return np.where(joined, self._direct[source, sink], through) * self.factor
+
+    def way(self, rows: np.ndarray, loads: np.ndarray) -> np.ndarray:
+        """(nets,) the part in ns of what nets take that hangs on their distance.
+
+        Parameters
+        ----------
+        rows : from end to end, columns counted as rows
+        loads : log2 of the fan-out
+        """
+        return self._way(rows, loads) * self.factor
+
+    def _way(self, rows, loads):
+        # Far apart and many at once: the tree has to go round.
+        return self.model.distance(rows) + self.model.spread * loads * np.sqrt(rows)
 
     def joined(self, source, sink, direct) -> np.ndarray:
         """Which of the nets that a slice can join it does.

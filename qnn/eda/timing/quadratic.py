@@ -17,8 +17,35 @@ from qnn.eda.timing.grid import COLUMN
 UNITS = (COLUMN, 1.0)  # what a step along each axis weighs
 NEAREST = 1.0  # slices; nets that are shorter pull no harder
 LARGEST = 400  # readers; nets of more are spread over everything, and would only pull together
+UNTIMED = 3  # the part of all rounds before clusters have parted, 1 in so many
 FIRST_PULL, GROWTH = 0.05, 1.27  # of spread places; a net of two pins pulls with 2 over its length
 TOLERANCE = 1e-3  # of the solver: places are rounded to slices later
+
+
+@dataclass(frozen=True, eq=False)
+class Arcs:
+    """Springs from one cluster to another, beside those of nets.
+
+    Members
+    -------
+    one, other : (arcs,) clusters
+    shift : (arcs, 2) by how much more the end on ``one`` is off its cluster's place
+    weight : (arcs,); a net of two pins weighs 1
+    """
+
+    one: np.ndarray
+    other: np.ndarray
+    shift: np.ndarray
+    weight: np.ndarray
+
+    @staticmethod
+    def none(places: np.ndarray) -> "Arcs":
+        """No arc, wherever clusters are."""
+        return Arcs(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 2)), np.zeros(0))
+
+    def of(self, which: np.ndarray) -> "Arcs":
+        """Those that a mask chooses."""
+        return Arcs(*(column[which] for column in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +64,13 @@ class Springs:
     cluster: np.ndarray
     offset: np.ndarray
 
-    def solve(self, at, weight, target, pull, axis):
+    def solve(self, at, arcs, target, pull, axis):
         """(clusters,) places along one axis.
 
         Parameters
         ----------
         at : (clusters, 2) where the clusters were
-        weight : (nets,) of each net
+        arcs : more springs, ``Arcs``
         target, pull : (clusters,) a place for each cluster, and how much it pulls
         """
         now = at[self.cluster, axis] + self.offset[:, axis]
@@ -55,22 +82,26 @@ class Springs:
         count = last - first + 1
         of = np.repeat(np.arange(len(first)), count)
         low, high = order[first][of], order[last][of]
-        share = UNITS[axis] * weight[net] * 2 / np.maximum(count - 1, 1)[of]
+        share = UNITS[axis] * 2 / np.maximum(count - 1, 1)[of]
         # Every pin to both ends, and the ends to one another once.
         own, begins, ends = np.arange(len(net)), first[of], last[of]
         inner = (own != begins) & (own != ends)
         one = np.concatenate([order[own != begins], order[inner]])
         other = np.concatenate([low[own != begins], high[inner]])
         force = np.concatenate([share[own != begins], share[inner]])
-        # Divided by its length, the square of a length weighs as the length.
-        force = force / np.maximum(np.abs(now[one] - now[other]), NEAREST)
-        return self._equilibrium(one, other, force, axis, at[:, axis], target, pull)
-
-    def _equilibrium(self, one, other, force, axis, start, target, pull):
-        a, b = self.cluster[one], self.cluster[other]
-        kept = a != b
-        a, b, force, one, other = a[kept], b[kept], force[kept], one[kept], other[kept]
         shift = self.offset[one, axis] - self.offset[other, axis]
+        a = np.concatenate([self.cluster[one], arcs.one])
+        b = np.concatenate([self.cluster[other], arcs.other])
+        shift = np.concatenate([shift, arcs.shift[:, axis]])
+        force = np.concatenate([force, UNITS[axis] * 2 * arcs.weight])
+        # Divided by its length, the square of a length weighs as the length.
+        start = at[:, axis]
+        force = force / np.maximum(np.abs(start[a] - start[b] + shift), NEAREST)
+        kept = a != b
+        springs = a[kept], b[kept], force[kept], shift[kept]
+        return self._equilibrium(*springs, start, target, pull)
+
+    def _equilibrium(self, a, b, force, shift, start, target, pull):
         count = self.clusters
         diagonal, right = pull.copy(), pull * target
         for cluster, sign in ((a, -1.0), (b, 1.0)):
@@ -135,7 +166,7 @@ def place(
     area: np.ndarray,
     bounds: tuple[int, int, int, int],
     *,
-    weigh: Callable[[np.ndarray], np.ndarray],
+    weigh: Callable[[np.ndarray], Arcs],
     snap: Callable[[np.ndarray], np.ndarray],
     rounds: int,
     generator: np.random.Generator,
@@ -145,7 +176,7 @@ def place(
 
     Parameters
     ----------
-    weigh : the weight of each net, from places
+    weigh : the arcs that pull beside the nets, from places
     snap : the spread places, with those that must stand on columns of their own put there
     """
     low, bottom, high, top = bounds
@@ -155,9 +186,10 @@ def place(
     at = middle + generator.normal(0, 1, (springs.clusters, 2))
     target, pull = at, np.full(springs.clusters, 1e-4)
     for number in range(rounds):
-        weight = weigh(at)
+        # Before clusters part, paths tell nothing.
+        arcs = weigh(at) if number >= rounds // UNTIMED else Arcs.none(at)
         for axis in (0, 1):
-            at[:, axis] = springs.solve(at, weight, target[:, axis], pull, axis)
+            at[:, axis] = springs.solve(at, arcs, target[:, axis], pull, axis)
         target = snap(spread(at, area, bounds))
         # What is far from its place is pulled no harder than what is near.
         distance = np.maximum(np.abs(at - target).max(1), 1)

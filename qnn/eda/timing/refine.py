@@ -1,25 +1,35 @@
 """Detailed placement: what is on the longest paths moves to where its nets are shortest.
 
-A cluster goes to the weighted median of what it is connected to, where nets count by how critical
-they are, if it finds a legal place there that is better than its own.
+A cluster goes to the weighted median of what it is connected to, where an arc counts by how much
+ends are late by it, if there is a legal place that is better than its own. Block memories and DSP
+blocks change places with what is at the better site. No move may make a path late that was not,
+and a pass after which the worst path is longer is undone.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from qnn.eda.timing.clusters import Cluster
 from qnn.eda.timing.grid import COLUMN
 from qnn.eda.timing.legalize import Legalizer
-from qnn.eda.timing.netlist import CONSTANTS, Netlist
+from qnn.eda.timing.netlist import Netlist
 from qnn.eda.timing.placement import CellPlacement
+from qnn.eda.timing.pulls import Pulls
+from qnn.eda.timing.weights import Timing
 
-PASSES = 48  # further ones gain less than 1 %
-NEAR = (0.9, 0.95, 0.98)  # of the longest path: what is on one as long moves, by turns
-MOST_SHARE, LEAST_SHARE = 0.7, 0.02  # of those that move in a pass, chosen at random
-SHARPNESS = 8  # power of a net's criticality that is its weight
+KIND = {"block": "block", "half": "block", "dsp": "dsp"}  # of sites, by what a cluster needs
+PASSES = 96  # further ones gain less than 1 %
+NEAR = (0.85, 0.9, 0.95)  # of the longest path: what is on one as long moves, by turns
+MOST_SHARE, LEAST_SHARE = 0.7, 0.05  # of those that move in a pass, chosen at random
 SEARCHED = 240  # slices around the best place, some 11 each way
+SITES = 24  # block memories or DSP blocks around it
 MOST = 4000  # clusters of a pass, those on the longest paths
+LEAST_GAIN = 0.5  # rows of the arc that pulls most; less is not worth the search
+PARTS = (1.0, 0.5, 0.25)  # of the way to the best place
+SAFE = 0.94  # of the longest path: what a move may make others as late as
 
 
 class Refiner:
@@ -30,6 +40,7 @@ class Refiner:
     netlist, clusters : of the placement
     owner : (cells,) the cluster of each cell, or -1
     legal : holds the slices
+    sites : (sites, 2) places of ``block`` and of ``dsp``
     """
 
     def __init__(
@@ -38,43 +49,44 @@ class Refiner:
         clusters: list[Cluster],
         owner: np.ndarray,
         legal: Legalizer,
+        sites: Mapping[str, np.ndarray],
         placement: CellPlacement,
     ):
         self._netlist, self._clusters, self._owner = netlist, clusters, owner
-        self._legal, self._placement = legal, placement
-        order = np.argsort(netlist.pin_net, kind="stable")
-        self._by_net = order, np.searchsorted(netlist.pin_net[order], np.arange(netlist.nets + 1))
+        self._legal, self._placement, self._sites = legal, placement, sites
+        self._blocks = [n for n, cluster in enumerate(clusters) if cluster.site in KIND]
 
     def run(
         self,
-        criticality: Callable[[CellPlacement], tuple[np.ndarray, float]],
+        timing: Timing,
+        passes: int,
         generator: np.random.Generator,
         progress: Callable[[int, int], None],
     ) -> None:
-        """Some passes, each of which is undone if the design is no faster for it.
-
-        Parameters
-        ----------
-        criticality : (pins,) how critical each is, and a cost that falls with the longest paths
-        """
-        critical, best = criticality(self._placement)
+        """Some passes, each of which is undone if the design is no faster for it."""
+        analysis = timing(self._placement)
+        best, pulls = analysis.lateness(), Pulls(analysis)
         share = MOST_SHARE
-        for number in range(PASSES):
+        for number in range(passes):
+            progress(number + 1, passes)
             kept = self._placement.copy(), self._legal.slices.copy()
-            self._pass(critical, NEAR[number % len(NEAR)], share, generator)
-            now, cost = criticality(self._placement)
-            if cost < best:
-                critical, best = now, cost
+            if not self._pass(pulls, NEAR[number % len(NEAR)], share, generator):
+                continue
+            analysis = timing(self._placement)
+            now = analysis.lateness()
+            if now.improves(best):
+                best, pulls = now, Pulls(analysis)
                 share = min(2 * share, MOST_SHARE)
             else:
                 # Moves that are good alone may be bad together: fewer at once.
                 share = max(share / 2, LEAST_SHARE)
                 self._placement.restore(kept[0])
                 self._legal.slices.restore(kept[1])
-            progress(number + 1, PASSES)
 
-    def _pass(self, critical, near, share, generator):
-        netlist = self._netlist
+    def _pass(self, pulls, near, share, generator):
+        """Move some of what is late; gives how many clusters moved."""
+        netlist, critical = self._netlist, pulls.critical
+        held, moved = self._held(), 0
         # The worst first, as they take the best places.
         hot = np.flatnonzero(critical >= near)
         hot = hot[np.argsort(-critical[hot], kind="stable")]
@@ -82,97 +94,102 @@ class Refiner:
         for pin, lucky in zip(hot, generator.random(len(hot)) < share, strict=True):
             cell = int(netlist.pin_cell[pin])
             number = int(self._owner[cell])
-            if number < 0 or self._clusters[number].site not in ("slice", "port"):
+            if number < 0:
                 continue
-            loose = bool(self._clusters[number].loose)
-            key = (number, cell) if loose else (number, -1)
+            cluster = self._clusters[number]
+            key = (number, cell) if cluster.loose else (number, -1)
             if key in seen:
                 continue
             seen.add(key)
             if lucky:
-                self._move(self._clusters[number], cell if loose else None, critical)
+                before = self._placement.at[cell].copy()
+                self._move(cluster, cell, pulls, held)
+                moved += bool((self._placement.at[cell] != before).any())
             if len(seen) >= MOST:
                 break
+        return moved
 
-    def _move(self, cluster, cell, critical):
-        members = [cell] if cell is not None else cluster.members()
-        at, weight, own = self._pulls(members, critical)
-        if len(at) == 0:
+    def _held(self):
+        """What block memories and DSP blocks are at each site in use."""
+        held = defaultdict(list)
+        for n in self._blocks:
+            cell = self._clusters[n].cells[0][0]
+            held[tuple(self._placement.at[cell].tolist())].append(cell)
+        return held
+
+    def _move(self, cluster, cell, pulls, held):
+        if cluster.site in KIND:
+            self._exchange(cell, self._sites[KIND[cluster.site]], pulls, held)
             return
-        # Offsets of the cluster's own pins: what pulls at a chain's third slice pulls two lower.
-        aim = np.array([_median(at[:, axis] - own[:, axis], weight) for axis in (0, 1)])
-        base = self._placement.at[members[0]].copy()
-        before = _cost(at - own, base, weight)
-        # Less than half a slice is not worth the search.
-        if _cost(at - own, aim, weight) > before - 0.5:
+        members = [cell] if cluster.loose else cluster.members()
+        pull = pulls.of(members)
+        if pull is None:
             return
+        here = self._placement.at[members[0]].copy()
+        way = pull.middle - here
+        # All the way, or less of it where others would be late.
+        for part in PARTS:
+            aim = here + part * way
+            if pull.cost(aim) > pull.cost(here) - LEAST_GAIN * pull.weight.max():
+                return
+            if self._is_good(pull, here, aim, pulls.worst_ns):
+                break
+        else:
+            return
+        good = partial(self._is_good, pull, here, worst=pulls.worst_ns)
         if cluster.site == "port":
             self._placement.put_block(members[0], aim)
-        elif cell is not None:
-            self._move_loose(cell, aim, at - own, weight, before)
+        elif cluster.loose:
+            self._move_loose(cell, aim, good)
         else:
-            self._move_cluster(cluster, members, aim, at - own, weight, before)
+            self._move_cluster(cluster, members, aim, good)
 
-    def _move_loose(self, cell, aim, at, weight, before):
+    def _is_good(self, pull, here, there, worst):
+        """Whether a move makes ways shorter, and no path late that was not."""
+        if pull.cost(there) >= pull.cost(here):
+            return False
+        return pull.longest(here, there) <= max(float(pull.ns.max()), SAFE * worst)
+
+    def _move_loose(self, cell, aim, good):
         back = self._legal.remove_loose(cell)
         if self._legal.put_loose([cell], aim, SEARCHED):
-            if _cost(at, self._placement.at[cell], weight) < before:
+            if good(self._placement.at[cell]):
                 return
             self._legal.remove_loose(cell)
         # Its own place is free, so that it is found at once.
         self._legal.put_loose([cell], back)
 
-    def _move_cluster(self, cluster, members, aim, at, weight, before):
+    def _move_cluster(self, cluster, members, aim, good):
         first = self._placement.at[members[0]].copy()
         lowest = np.array(self._legal.remove(cluster))
         middle = lowest + np.array([0, (len(cluster.rows) - 1) // 2])
         # The aim is of the first member, a place of the cluster's middle.
         if self._legal.put(cluster, aim - first + middle, SEARCHED):
-            if _cost(at, self._placement.at[members[0]], weight) < before:
+            if good(self._placement.at[members[0]]):
                 return
             self._legal.remove(cluster)
         self._legal.put(cluster, middle)
 
-    def _pulls(self, members, critical):
-        """Where the other ends of all nets are, their weights, and where own pins are.
-
-        The last are relative to the first member.
-        """
-        netlist, at = self._netlist, self._placement.at
-        inside = set(members)
-        places, weights, own = [], [], []
-        order, bounds = self._by_net
-        for member in members:
-            for pin in range(netlist.first_pin[member], netlist.first_pin[member + 1]):
-                net = netlist.pin_net[pin]
-                if net < CONSTANTS:
-                    continue
-                others = self._others(pin, net, order, bounds)
-                for other in others:
-                    there = int(netlist.pin_cell[other])
-                    if there in inside or np.isnan(at[there, 0]):
-                        continue
-                    # A net's arc is as critical as its reader's pin.
-                    reader = other if netlist.pin_out[pin] else pin
-                    value = max(critical[reader], 0.0)
-                    if value > 0:
-                        places.append(at[there])
-                        weights.append(value**SHARPNESS)
-                        own.append(at[member] - at[members[0]])
-        return np.array(places), np.array(weights), np.array(own)
-
-    def _others(self, pin, net, order, bounds):
-        if not self._netlist.pin_out[pin]:
-            driver = self._netlist.driver[net]
-            return (driver,) if driver >= 0 else ()
-        return order[bounds[net] : min(bounds[net + 1], bounds[net] + 400)]
-
-
-def _median(values, weight):
-    order = np.argsort(values)
-    sums = np.cumsum(weight[order])
-    return values[order][np.searchsorted(sums, sums[-1] / 2)]
-
-
-def _cost(at, place, weight):
-    return float((np.abs(at - place) @ (COLUMN, 1.0)) @ weight)
+    def _exchange(self, cell, sites, pulls, held):
+        """Let all of a cell's site and all of a better one change places."""
+        here = tuple(self._placement.at[cell].tolist())
+        own = pulls.of(held[here])
+        if own is None:
+            return
+        away = np.abs(sites - own.middle) @ (COLUMN, 1.0)
+        best, there = 0.0, None
+        for place in sites[np.argsort(away, kind="stable")[:SITES]]:
+            change = own.cost(place) - own.cost(here)
+            others = pulls.of(held.get(tuple(place.tolist()), []))
+            good = self._is_good(own, here, place, pulls.worst_ns)
+            if others is not None:
+                change += others.cost(here) - others.cost(place)
+                good = good and others.longest(place, here) <= SAFE * pulls.worst_ns
+            if good and change < best:
+                best, there = change, tuple(place.tolist())
+        if there is None:
+            return
+        held[here], held[there] = held.get(there, []), held[here]
+        for place in (here, there):
+            for moved in held[place]:
+                self._placement.put_block(moved, np.array(place))

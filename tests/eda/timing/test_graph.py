@@ -70,6 +70,35 @@ def test_a_part_of_the_delay_is_summed_along_the_same_path(given):
         assert along[pin] == part[graph.path(found, delay, int(pin))].sum()
 
 
+def flows(given, seed, near):
+    """A graph whose paths begin where no arc ends, what leaves at its pins, and the flow."""
+    graph, delay, _ = given
+    random = np.random.default_rng(seed)
+    # Without two ways that are equally late.
+    delay = delay + random.random(len(delay))
+    begin = np.full(graph.pins, -np.inf)
+    begin[np.setdiff1d(np.arange(graph.pins), graph.end)] = 0
+    found, leaving = graph.longest(delay, begin), random.random(graph.pins)
+    return graph, delay, found, leaving, graph.flow(found, delay, leaving, near)
+
+
+@given(given=graphs(), seed=st.integers(0, 999))
+def test_what_leaves_at_a_pin_came_along_its_longest_path(given, seed):
+    graph, delay, found, leaving, flow = flows(given, seed, near=1e-9)
+    expected = leaving.copy()
+    for pin in range(graph.pins):
+        for arc in graph.path(found, delay, pin):
+            expected[graph.start[arc]] += leaving[pin]
+    assert flow == pytest.approx(expected)
+
+
+@given(given=graphs(), seed=st.integers(0, 999), near=st.sampled_from([0.1, 1.0, 10.0]))
+def test_as_much_begins_as_leaves(given, seed, near):
+    graph, _, _, leaving, flow = flows(given, seed, near)
+    begins = np.setdiff1d(np.arange(graph.pins), graph.end)
+    assert flow[begins].sum() == pytest.approx(leaving.sum())
+
+
 def test_a_loop_is_refused():
     graph = PinGraph(3, np.array([0, 1, 2]), np.array([1, 2, 1]))
     with pytest.raises(ValueError, match="a netlist needs a register in every loop"):

@@ -5,8 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn.eda.timing.analysis import criticality
-from qnn.eda.timing.delays import Delays
 from qnn.eda.timing.grid import Grid
 from qnn.eda.timing.legality import faults
 from qnn.eda.timing.links import Links
@@ -14,7 +12,6 @@ from qnn.eda.timing.netlist import read_netlist
 from qnn.eda.timing.pack import Packing
 from qnn.eda.timing.placer import place_netlist
 from qnn.eda.timing.quadratic import spread
-from qnn.eda.timing.timed import timed
 from qnn.errors import ToolError
 from tests.eda.timing.written import Written, design, drawn
 
@@ -30,15 +27,6 @@ def placed(written, fill=0.75, **options):
 @settings(deadline=None, max_examples=15)
 def test_every_netlist_is_placed_legally(seed, size):
     netlist, found = placed(drawn(seed, size))
-    assert len(faults(netlist, found.placement, GRID)) <= found.packing.conflicts
-
-
-@given(seed=st.integers(0, 1 << 32))
-@settings(deadline=None, max_examples=5)
-def test_clusters_that_moved_for_timing_are_legal_too(seed):
-    netlist = read_netlist(drawn(seed, 60), "top")
-    delays = Delays(timed(netlist), "-1")
-    found = place_netlist(netlist, criticality=lambda now: criticality(delays, now), rounds=3)
     assert len(faults(netlist, found.placement, GRID)) <= found.packing.conflicts
 
 
