@@ -79,7 +79,7 @@ def automatic(
     plain, images = _without_outliers(given, options.report)
     split = Split.of(images, given.images)
     out = HeldOut.of(plain.graph, split.held, given.kinds)
-    owner = _owner(rounding, given, plain, (*images, *split.lessons), terms, options)
+    owner = _owner(rounding, given, plain, (*images, *split.held, *split.lessons), terms, options)
     rounded = rounding != "nearest"
     with designs_at(checkpoint, owner) as designs:
         network, found = given.network, None

@@ -27,9 +27,10 @@ NEAR = 1.02  # costs between which no further design is tried
 # Losses are estimates: a design is looked for that should lose a little less than it may.
 MARGIN = 0.9
 SURELY = 0.4  # of the target, where there is no time to see whether a design reaches it
-CLEARLY = 0.8  # of a distance: what is no better by chance, so that it is worth a change
+CLEARLY = 0.95  # of a distance: what is no better by chance, so that it is worth a change
 LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
-GAIN = 0.8  # what learning leaves of a loss, about
+GAIN = 0.7  # what learning leaves of a loss, about
+LEARNINGS = 3  # designs whose weights learn together, at most
 TOGETHER = 0.4  # of the time, after which no further layer is measured in a whole design
 
 
@@ -181,28 +182,43 @@ class Search:
             else:
                 low = (step, loss)
         if high is not None:
-            return self._learnt(path, at, high)
+            return self._learnt(path, at, low, high)
         # Out of time, what is predicted has to do. Else nothing reaches the target, and more terms
         # than bring the least loss, but for chance, would be spent for nothing.
         last = len(path.more)
         late = self._late() and low[0] < last
         return at(self._next(path, low, None, last, SURELY) if late else _least_loss(tried))
 
-    def _learnt(self, path: TermsPath, at: Callable[..., Sketch], high) -> Sketch:
-        """A cheaper design than the one found, whose weights learn together; or that one."""
-        top, loss = high
-        wanted = path.losses[top] * MARGIN * self.target / (max(loss.lost, LEAST) * GAIN)
-        step = next((k for k in range(top) if path.losses[k] <= wanted), top)
-        near = path.costs[top] < NEAR * path.costs[step]
-        found = None if near else self._learning(at(step, learnt=True))
-        if found is None:
-            return at(top)
-        cost = self._cost_at(path, step)
-        self.say(f"{cost}, all weights learn together: loses {found} {self.unit}")
-        if found.lost > self.target:
-            return at(top)
-        self.designs.best = at(step, learnt=True).key
-        return at(step, learnt=True)
+    def _learnt(self, path: TermsPath, at: Callable[..., Sketch], low, high) -> Sketch:
+        """The cheapest design found whose weights learn together; or the one that need not.
+
+        ``low`` and ``high`` are the steps next to each other of which one loses too much and the
+        other one does not, with their losses.
+        """
+
+        def predicted(step: int) -> float:
+            """What a design loses that does not learn, by the nearest one that was tried."""
+            known, loss = low if step <= low[0] else high
+            share = path.losses[step] / path.losses[known] if path.losses[known] else 1.0
+            return max(loss.lost, LEAST) * share
+
+        chosen, first, top, gain = at(high[0]), 0, high[0], GAIN
+        for _ in range(LEARNINGS):
+            enough = (k for k in range(first, top) if gain * predicted(k) <= MARGIN * self.target)
+            step = next(enough, top)
+            near = path.costs[top] < NEAR * path.costs[step]
+            found = None if near else self._learning(at(step, learnt=True))
+            if found is None:
+                break
+            cost = self._cost_at(path, step)
+            self.say(f"{cost}, all weights learn together: loses {found} {self.unit}")
+            gain = max(found.lost, LEAST) / predicted(step)
+            if found.lost <= self.target:
+                chosen, top = at(step, learnt=True), step
+                self.designs.best = chosen.key
+            else:
+                first = step + 1
+        return chosen
 
     def _cost_at(self, path: TermsPath, step: int) -> str:
         return f"about {path.costs[step] / (path.costs[0] or 1.0):.2f} of the cost of one term"

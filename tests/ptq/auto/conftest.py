@@ -11,5 +11,6 @@ from qnn.ptq.auto import learn
 def few_steps():
     """Of learning, in all searches of this folder."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learn, "OPTIONS", replace(learn.OPTIONS, steps=20))
+        for name in ("FEW", "MANY"):
+            patch.setattr(learn, name, replace(getattr(learn, name), steps=20))
         yield

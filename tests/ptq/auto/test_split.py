@@ -26,13 +26,15 @@ def test_what_judges_is_fitted_to_nothing(count):
     split = Split.of(calibrated, images)
     held, fitted, lessons = (numbers(each) for each in (split.held, split.fitted, split.lessons))
     assert len(calibrated[0]) == min(count, splitting.CALIBRATED)
-    assert held <= numbers(calibrated)
     assert fitted <= lessons
     if count == 1:
         assert held == fitted == lessons
         return
     assert held.isdisjoint(lessons)
-    assert len(held) == len(calibrated[0]) // 2
+    # Of images that types were chosen on a half, and of further ones a quarter.
+    further = len(held | lessons) - len(calibrated[0])
+    assert len(held) == len(calibrated[0]) // 2 + further // 4
+    assert len(held & numbers(calibrated)) == len(calibrated[0]) // 2
     assert len(fitted) == min(splitting.FITTED, len(lessons))
     # Where all fit, all are used in the end.
     few = count <= splitting.FITTED
@@ -40,13 +42,15 @@ def test_what_judges_is_fitted_to_nothing(count):
     assert not few or numbers(split.whole) == numbers(images)
 
 
-def test_weights_learn_from_no_image_that_reaches_further():
+def test_no_image_that_reaches_further_is_learnt_from():
     images = numbered(4000)
     calibrated = to_calibrate(images)
-    plain = numbers(Split.of(calibrated, images).lessons)
-    spoilt = min(plain - numbers(calibrated))
+    used = Split.of(calibrated, images)
+    plain = numbers(used.lessons) | numbers(used.held)
+    spoilt = min(numbers(used.lessons) - numbers(calibrated))
     reaching = (torch.where(images[0] == spoilt, -9000.0, images[0]),)
-    assert numbers(Split.of(calibrated, reaching).lessons) == plain - {spoilt}
+    without = Split.of(calibrated, reaching)
+    assert numbers(without.lessons) | numbers(without.held) == plain - {spoilt}
 
 
 @pytest.mark.parametrize(
@@ -72,3 +76,9 @@ def test_a_split_says_whether_it_can_judge():
     ]:
         images = (torch.randn(count, 2, 4, 4),)
         assert str(Split.of(to_calibrate(images), images)) == text
+
+
+@pytest.mark.parametrize(("side", "judges"), [(1, 1250), (128, 256), (4096, 0)])
+def test_of_large_images_fewer_judge(side, judges):
+    images = (torch.empty(5000, 1, side, side, device="meta"),)
+    assert splitting._judging(images) == judges
