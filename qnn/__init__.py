@@ -19,6 +19,8 @@ _PUBLIC = {  # name: module that defines it
     "simulate": "sim.simulate",
     "verify": "sim.verify",
     "to_onnx": "qnn.interchange.to_onnx",
+    "to_qonnx": "qnn.interchange.to_qonnx",
+    "from_qonnx": "qnn.interchange.from_qonnx",
     "QnnError": "qnn.errors",
     "save": "qnn.store",
     "load": "qnn.store",

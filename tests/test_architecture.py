@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "qnn.ir.codes",
         "qnn.ir.shape",
         "qnn.quant",
+        "hw.spec.isa.codes",
     },
     "qnn.functions": {"qnn.quant"},  # of one variable, which tables hold
     "qnn.nn": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},

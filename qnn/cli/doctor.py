@@ -136,12 +136,20 @@ TOOLS = (
         f"pip install {NEXTPNR}",
         needed=False,
     ),
+    # Extras, which whoever has no such file never needs.
     *(
         Tool(name, purpose, distribution_version, "pip install 'qnn[onnx]'", needed=False)
         for name, purpose in (
             ("onnx", "ONNX files: 'qnn check model.onnx', 'qnn export --format onnx'"),
             ("onnxruntime", "ONNX files: runs them, to compare"),
         )
+    ),
+    Tool(
+        "qonnx",
+        "QONNX files: runs them, to compare",
+        distribution_version,
+        "pip install 'qnn[qonnx]'",
+        needed=False,
     ),
     _program("make", "make", "RTL simulation: runs that compiler"),
     _program("perl", "perl", "Verilator's own command, to build simulations by hand", needed=False),

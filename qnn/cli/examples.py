@@ -12,6 +12,7 @@ EXAMPLES = {
     "export": (
         "qnn export model.safetensors -o model.qgraph",
         "qnn export model.safetensors --format onnx -o model.onnx",
+        "qnn export model.safetensors --format qonnx -o model.onnx",
     ),
     "check": (
         "qnn check my_net:build --input-shape 3,32,32",
@@ -52,7 +53,7 @@ EXAMPLES = {
     "bench rounding": ("qnn bench rounding --steps 3 --only unet",),
     "bench throughput": (
         "qnn bench throughput --only resnet20",
-        "qnn bench throughput --markdown --out results/throughput.jsonl",
+        "qnn bench throughput --markdown --out throughput.jsonl",
     ),
     "bench timing": (
         "qnn bench timing --config test --of shell",

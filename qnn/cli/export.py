@@ -9,7 +9,7 @@ from qnn.cli.checks import new_file, one_of
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.sources import Model, read_graph
 
-SUFFIXES = {"qgraph": ".qgraph", "onnx": ".onnx"}  # of each format
+SUFFIXES = {"qgraph": ".qgraph", "onnx": ".onnx", "qonnx": ".onnx"}  # of each format
 
 
 def export(
@@ -27,8 +27,8 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            help="qgraph, or onnx: standard operators that give the same integers. Without it, as "
-            "the file's name ends.",
+            help="qgraph, onnx (standard operators that give the same integers) or qonnx (reals "
+            "and quantizers). Without it qgraph or onnx, as the file's name ends.",
             callback=one_of((*SUFFIXES,)),
             show_default=False,
         ),
@@ -41,16 +41,17 @@ def export(
 ) -> None:
     """Write and print the integer graph of MODEL.
 
-    An ONNX file is run in onnxruntime on random and extreme inputs before it is written, and
-    refused unless every integer equals ours.
+    An ONNX file is run on random and extreme inputs before it is written, in onnxruntime or in
+    qonnx, and refused unless every integer equals ours.
     """
     format_, out = _format_and_file(format_, out)
-    if codes and format_ == "qgraph":
-        raise typer.BadParameter("--codes is of --format onnx, not of qgraph")
+    # QONNX takes reals, and a graph of ours takes whatever it is given.
+    if codes and format_ != "onnx":
+        raise typer.BadParameter(f"--codes is of --format onnx, not of {format_}")
     # Of a quantized model or of a graph: the one is exported, the other written again.
     graph = read_graph(model)
-    if format_ == "onnx":
-        _print_onnx(graph, out, codes, as_json)
+    if format_ != "qgraph":
+        _print_onnx(graph, out, format_, codes, as_json)
         return
     from qnn.ir import serialize
 
@@ -65,9 +66,9 @@ def export(
 def _format_and_file(format_, out):
     """The format and the file, of which each follows from the other where it is not given."""
     if format_ is None:
-        named = "qgraph" if out is None else out.suffix.removeprefix(".")
         # A pipe takes a graph under any name.
-        format_ = named if named in SUFFIXES else "qgraph"
+        format_ = "onnx" if out is not None and out.suffix == SUFFIXES["onnx"] else "qgraph"
+    # Two formats share a suffix, so that a name does not tell all.
     suffix = SUFFIXES[format_]
     out = Path(f"model{suffix}") if out is None else out
     if out.suffix in SUFFIXES.values() and out.suffix != suffix:
@@ -75,14 +76,18 @@ def _format_and_file(format_, out):
     return format_, out
 
 
-def _print_onnx(graph, out, codes, as_json):
+def _print_onnx(graph, out, format_, codes, as_json):
     from dataclasses import asdict
 
+    # qonnx executes node by node, which takes a while for a large network.
     from qnn.interchange.to_onnx import to_onnx
+    from qnn.interchange.to_qonnx import to_qonnx
 
     with progress("comparing with the reference"):
-        exported = to_onnx(graph, out, codes=codes)
+        is_qonnx = format_ == "qonnx"
+        exported = to_qonnx(graph, out) if is_qonnx else to_onnx(graph, out, codes=codes)
     if as_json:
+        # A path is no value of JSON.
         print_json({**asdict(exported), "path": str(out)})
         return
     print(exported)

@@ -28,8 +28,8 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A .safetensors or .qgraph file.",
-        callback=old_file(*MODEL_SUFFIXES, advice=MODEL_ADVICE),
+        help="A .safetensors or .qgraph file, or an .onnx file of QONNX.",
+        callback=old_file(*MODEL_SUFFIXES, ".onnx", advice=MODEL_ADVICE),
     ),
 ]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
@@ -82,7 +82,7 @@ ConfigSettings = Annotated[
 
 
 def read_graph(path: Path) -> "Graph":
-    """The integer graph in ``path``: a ``.qgraph``, or a ``.safetensors`` model, exported."""
+    """The integer graph in ``path``: a ``.qgraph``, a model that is exported, or QONNX."""
     if path.suffix == ".qgraph":
         from qnn.ir import serialize
 
@@ -92,7 +92,9 @@ def read_graph(path: Path) -> "Graph":
         from qnn.ptq.export import export
 
         return export(artifact.load(path))
-    raise typer.BadParameter(f"{path} is neither a .safetensors nor a .qgraph file")
+    from qnn.interchange.from_qonnx import from_qonnx
+
+    return from_qonnx(path)
 
 
 def device_of(name: str | None, devices: tuple[str, ...]) -> str:

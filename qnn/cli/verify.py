@@ -182,6 +182,7 @@ def record(report: "Report", images: int, data: str, against: str = "reference")
         "simulated_values_compared": report.values_compared,
         "simulated_mismatches": report.mismatches,
     }
+    # Only what is unusual, so that results of earlier versions say the same.
     if against != "reference":
         kept["against"] = against
     # The functional simulator has none.

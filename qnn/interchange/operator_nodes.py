@@ -62,18 +62,23 @@ def _proved(node, sources):
 
 @operator_nodes.register
 def _max_pool(node: MaxPool, writer, operands, sources):
-    window, (x,) = node.window, operands
+    return pooled(node, writer, operands[0], node.type.low)
+
+
+def pooled(node: MaxPool, writer: OnnxWriter, x: Tensor, least: float) -> Tensor:
+    """The maximum over each window of ``x``, of which no value is less than ``least``."""
+    window = node.window
     # MaxPool's own padding is narrower than the kernel, and each window has to see the image.
     narrow = all(
         0 <= side < taps
         for side, taps in zip(window.padding, np.repeat(window.kernel, 2), strict=True)
     )
     own = narrow and window.dilation == (1, 1)
-    # No value is less than the type's least, so that padding never wins.
-    x = x if own else padded(writer, x, window.padding, node.type.low)
+    x = x if own else padded(writer, x, window.padding, least)
     return writer.add(
         "MaxPool",
         x,
+        label=node.name,
         kernel_shape=window.kernel,
         strides=window.stride,
         dilations=window.dilation,
@@ -84,12 +89,18 @@ def _max_pool(node: MaxPool, writer, operands, sources):
 @operator_nodes.register
 def _concat(node: Concat, writer, operands, sources):
     # All operands have one exponent, so that integers stay what they are.
-    return writer.add("Concat", *operands, axis=1)
+    return writer.add("Concat", *operands, label=node.name, axis=1)
 
 
 @operator_nodes.register
 def _interleave(node: Interleave, writer, operands, sources):
-    # All pixels of all operands behind each other, and then each pixel of the result by its place.
+    return interleaved(node, writer, operands, sources)
+
+
+def interleaved(
+    node: Interleave, writer: OnnxWriter, operands: list[Tensor], sources: tuple[Operator, ...]
+) -> Tensor:
+    """All pixels of all operands behind each other, then each pixel of the result by its place."""
     channels, *size = node.shape
     flat = [
         writer.reshape(each, (-1, channels, source.shape[1] * source.shape[2]))
@@ -97,7 +108,7 @@ def _interleave(node: Interleave, writer, operands, sources):
     ]
     pixels = writer.add("Concat", *flat, axis=2)
     taken = writer.add("Gather", pixels, writer.constant(_places(node, sources)), axis=2)
-    return writer.reshape(taken, (-1, channels, *size))
+    return writer.reshape(taken, (-1, channels, *size), label=node.name)
 
 
 def _places(node, sources):

@@ -32,7 +32,7 @@ def summed(
     return writer.sliced(sums, (3,), [(-1, -shape[2] - 1, -1)]) if window.backwards else sums
 
 
-def padded(writer: OnnxWriter, x: Tensor, padding: Padding, value: int) -> Tensor:
+def padded(writer: OnnxWriter, x: Tensor, padding: Padding, value: float) -> Tensor:
     """``x`` with ``value`` around each image; where it is negative, rows or columns less."""
     if not any(padding):
         return x

@@ -71,7 +71,7 @@ class OnnxWriter:
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self.constants:
             tensor = Tensor(self.take(f"{self.scope}/constant"), array.dtype)
-            self._initializers.append((tensor.name, np.ascontiguousarray(array)))
+            self._initializers.append((tensor.name, np.array(array, order="C")))
             self.constants[key] = tensor
         return self.constants[key]
 
@@ -81,6 +81,7 @@ class OnnxWriter:
         *operands: Tensor,
         dtype: object = None,
         name: str | None = None,
+        label: str | None = None,
         domain: str = "",
         **attributes: object,
     ) -> Tensor:
@@ -90,6 +91,7 @@ class OnnxWriter:
         ----------
         dtype : of the result, where it is another one
         name : of the result, where others know it
+        label : name of the node, where it is not that of the result
         """
         made = self.take(f"{self.scope}/{op.lower()}") if name is None else name
         helper = package("onnx.helper")
@@ -97,7 +99,7 @@ class OnnxWriter:
             op,
             [each.name for each in operands],
             [made],
-            name=made,
+            name=label or made,
             domain=domain,
             **attributes,
         )
@@ -111,9 +113,9 @@ class OnnxWriter:
         to = element_type(dtype)
         return self.add("Cast", tensor, dtype=dtype, name=name, to=to)
 
-    def reshape(self, tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    def reshape(self, tensor: Tensor, shape: Sequence[int], label: str | None = None) -> Tensor:
         """``tensor`` in another shape, of which one size may be -1."""
-        return self.add("Reshape", tensor, self.constant(shape))
+        return self.add("Reshape", tensor, self.constant(shape), label=label)
 
     def sliced(
         self, tensor: Tensor, axes: Sequence[int], slices: Sequence[tuple[int, int, int]]

@@ -28,6 +28,25 @@ def test_the_name_of_the_file_tells_the_format(qnn, model, tmp_path):
     assert given == onnx.TensorProto.INT32
 
 
+def test_qonnx_is_written_and_compiled_to_the_same_image(qnn, model, build, tmp_path):
+    path, again = tmp_path / "digits.onnx", tmp_path / "again"
+    code, text, _ = qnn("export", model, "--format", "qonnx", "-o", path)
+    assert (code, text.endswith("of 5 images in qonnx equal the reference's\n")) == (0, True)
+    assert qnn("compile", path, "-o", again)[0] == 0
+    assert (again / "image.bin").read_bytes() == (build / "image.bin").read_bytes()
+
+
+def test_a_float_file_is_no_graph(qnn, model, tmp_path):
+    path = tmp_path / "digits.onnx"
+    qnn("export", model, "--format", "onnx", "-o", path)
+    code, out, err = qnn("compile", path, "-o", tmp_path / "again")
+    assert (code, out) == (3, "")
+    assert err == (
+        f"error: {path}: from_qonnx needs quantizers of QONNX, but the file has none; a float "
+        f"network is quantized with qnn.quantize\n"
+    )
+
+
 def test_a_build_is_verified_against_onnxruntime(qnn, build):
     arguments = ("verify", build, "--device", "functional", "--images", 2, "--json")
     code, text, _ = qnn(*arguments, "--against", "onnxruntime")

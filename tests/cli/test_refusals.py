@@ -184,7 +184,9 @@ def test_a_file_of_another_kind(qnn, tmp_path):
     path.write_text("hello")
     code, out, err = qnn("compile", path)
     assert (code, out) == (2, "")
-    assert err.endswith(f"needs a name that ends in .safetensors or .qgraph, not '{path}'\n")
+    assert err.endswith(
+        f"needs a name that ends in .safetensors or .qgraph or .onnx, not '{path}'\n"
+    )
 
 
 def test_a_cut_model(qnn, model, tmp_path):

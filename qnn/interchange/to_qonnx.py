@@ -1,0 +1,78 @@
+"""``to_qonnx``: an integer graph to a QONNX file, which qonnx executes before it stands.
+
+Every output of qonnx's own executor, in steps of its exponent, is compared with the reference.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from qnn.errors import ToolError, first_line
+from qnn.files import write_whole
+from qnn.interchange.packages import package
+from qnn.interchange.qonnx_model import qonnx_model
+from qnn.interchange.qonnx_quantizers import exact_reals
+from qnn.interchange.to_onnx import Exported, check_equal
+from qnn.interchange.trials import encoded, fed, trial_inputs
+from qnn.interchange.writer import OPSET
+from qnn.ir.graph import Graph
+
+
+def to_qonnx(graph: Graph, path: str | Path) -> Exported:
+    """Write ``graph`` as a QONNX file, if qonnx computes the same of it.
+
+    Raises
+    ------
+    CompileError
+        QONNX cannot express the network, or qonnx would not compute it exactly.
+    ModelError
+        qonnx gives other integers than the reference; nothing is written.
+    """
+    wrapper = package("qonnx.core.modelwrapper").ModelWrapper(qonnx_model(graph))
+    # Its executor needs the shape of every tensor.
+    wrapper = wrapper.transform(package("qonnx.transformation.infer_shapes").InferShapes())
+    x = encoded(graph, trial_inputs(graph, codes=True))
+    compared = check_equal(graph, run_qonnx(graph, wrapper, x), x, "qonnx")
+    data = wrapper.model.SerializeToString()
+    write_whole(Path(path), data)
+    return Exported(
+        path=Path(path),
+        opset=OPSET,
+        nodes=len(wrapper.graph.node),
+        bytes=len(data),
+        values_compared=compared,
+        images=len(x[0]),
+        runtime="qonnx",
+    )
+
+
+def run_qonnx(graph: Graph, wrapper: object, x: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+    """The integers of each output, by name, of codes of the inputs: image by image.
+
+    Raises
+    ------
+    ToolError
+        qonnx fails.
+    """
+    execute = package("qonnx.core.onnx_exec").execute_onnx
+    parts = []
+    for number in range(len(x[0])):
+        # One by one, as the file has a batch of 1.
+        image = fed(graph, tuple(np.asarray(each[number : number + 1]) for each in x))
+        reals = {
+            node.name: exact_reals(image[node.name], node.type.exponent).astype(np.float32)
+            for node in graph.inputs
+        }
+        try:
+            parts.append(execute(wrapper, reals))
+        except Exception as error:  # whatever its executor and its operators raise
+            raise ToolError(f"qonnx cannot run the exported model: {first_line(error)}") from None
+    return {
+        name: _in_steps(np.concatenate([part[name] for part in parts]), graph[output.name].type)
+        for name, output in zip(graph.output_names, graph.outputs, strict=True)
+    }
+
+
+def _in_steps(reals, type):
+    # Left as reals: what is no whole step must not come to look like one.
+    return np.ldexp(reals.astype(np.float64), type.exponent)
