@@ -24,11 +24,11 @@ def run(beats_bits):
 
 
 class BurstSplitter(wiring.Component):
-    """Cut each run at every multiple of ``burst_beats``, one burst per cycle, a run every other.
+    """Cut each run at every multiple of ``burst_beats``, one burst every other cycle.
 
     Bursts that end at multiples of their greatest size cannot cross a 4 KiB boundary, and all but
     the first are whole. The first burst of a run is out two cycles after the run; all that is said
-    of a burst is a register.
+    of a burst is a register, and whether one is taken reaches one register alone.
 
     Parameters
     ----------
@@ -67,6 +67,7 @@ class BurstSplitter(wiring.Component):
         beats_bits = len(self.i.p.beats)
         # The next run, with the place of its end from the start of its first block.
         waiting, taken = Signal(name="waiting"), Signal(name="taken")
+        follows = Signal(name="follows")  # the next burst is of the same run
         run = Signal.like(self.i.payload, name="run", reset_less=True)
         end = Signal(beats_bits + 1, name="end", reset_less=True)
         # Of the run that is cut: blocks from here to that of its end, of which it has none where it
@@ -74,10 +75,9 @@ class BurstSplitter(wiring.Component):
         left = Signal(len(end) - offset_bits, name="left", reset_less=True)
         exact = Signal(name="exact", reset_less=True)
         tail, whole = Signal(offset_bits, name="tail", reset_less=True), self._burst_beats - 1
-        ends_run, last = (Signal(name=name, reset_less=True) for name in ("ends_run", "run_last"))
+        last = Signal(name="run_last", reset_less=True)
         burst = register(m, self.o.payload, name="burst")
 
-        # A run every other cycle, as whether bursts are taken is far from here.
         m.d.comb += self.i.ready.eq(~waiting)
         with m.If(self.i.ready):
             m.d.sync += [
@@ -91,34 +91,32 @@ class BurstSplitter(wiring.Component):
         offset = run.address[self._beat_bits : block_start]
         one = (blocks == 0) | ((blocks == 1) & (rest == 0))  # the run is one burst
         next_ends = (left == 1) | ((left == 2) & exact)
-        follows = Signal()  # the next burst is of the same run
-        m.d.comb += [
-            follows.eq(self.o.valid & ~ends_run),
-            # The next run is there in the cycle of the last burst, so that bursts come without a
-            # gap.
-            taken.eq((~self.o.valid | self.o.ready) & ~follows),
-        ]
+        # Only what is valid matters, so that nothing but the cycle between two bursts moves them.
+        m.d.comb += taken.eq(~self.o.valid & ~follows)
+        with m.If(self.o.valid):
+            m.d.sync += self.o.valid.eq(~self.o.ready)
+        with m.Else():
+            m.d.sync += self.o.valid.eq(follows | waiting)
         with m.If(taken & waiting):
             m.d.sync += waiting.eq(0)
         with m.If(taken):
             m.d.sync += [
-                self.o.valid.eq(waiting),
                 burst.address.eq(run.address),
                 burst.length.eq(Mux(one, (run.beats - 1)[:offset_bits], whole - offset)),
                 burst.last.eq(one & run.last),
                 last.eq(run.last),
-                ends_run.eq(one),
+                follows.eq(waiting & ~one),
                 left.eq(blocks),
                 exact.eq(rest == 0),
                 tail.eq(rest - 1),
             ]
-        with m.Elif(self.o.ready):
+        with m.Elif(~self.o.valid):
             m.d.sync += [
                 # The low bits become zero: all but the first burst are aligned.
                 burst.address.eq(Cat(C(0, block_start), burst.address[block_start:] + 1)),
                 burst.length.eq(Mux(next_ends, tail, whole)),
                 burst.last.eq(next_ends & last),
-                ends_run.eq(next_ends),
+                follows.eq(~next_ends),
                 left.eq(left - 1),
             ]
 

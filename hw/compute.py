@@ -3,6 +3,7 @@
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
 
 from hw.array import SvpeArray
 from hw.bypass import Bypass, EdgeStep
@@ -11,18 +12,21 @@ from hw.crossbar import Crossbar
 from hw.delay import delay
 from hw.epilogue import Epilogue
 from hw.features import Features
-from hw.layouts import (
-    TILES_STRUCT,
-    feature_write,
-    parameter_write,
-    table_write,
-    weight_write,
-)
+from hw.layouts import TILES_STRUCT
+from hw.load import word_writes
 from hw.origin import Origin
 from hw.sequencer import Sequencer
 from hw.skew import Skew
+from hw.skid import Skid
 from hw.spec.config import ADDRESS_BITS
-from hw.spec.timing import FINISH_LATENCY, edge_latency, hold_latency, write_latency
+from hw.spec.timing import (
+    FINISH_LATENCY,
+    SIDES_LEAD,
+    TABLE_STAGES,
+    edge_latency,
+    hold_latency,
+    write_latency,
+)
 from hw.tables import Landing, Tables
 from hw.tiles import ELEMENT_LEAD, Tiles
 from hw.weights import WEIGHT_STAGES, Weights, WeightStep
@@ -30,6 +34,7 @@ from hw.weights import WEIGHT_STAGES, Weights, WeightStep
 # More instructions than can begin before the last write of the oldest one has landed.
 IN_FLIGHT_BITS = 8  # of the count of instructions that have begun and not finished
 TAG = TILES_STRUCT["tag"].shape
+assert SIDES_LEAD == TABLE_STAGES
 _DESTINATION_LEAD = ELEMENT_LEAD - 1  # a destination comes one cycle after its element
 
 
@@ -49,10 +54,13 @@ class Compute(wiring.Component):
     finished : Out(1), finished_signals : Out(3)
         For one cycle, in order: an instruction's last write has landed; it gives these tokens
         (bit 0 load, 1 compute, 2 store).
-    load_features, load_weights, load_parameters, load_tables : In(stream of hw.layouts)
-        Words for the buffers; all but the first are always ready.
+    load_features, load_weights, load_parameters, load_tables : In, see ``hw.load.word_writes``
+    sides : Out(sides)
+        The sides of the feature banks that results are written to ``SIDES_LEAD`` cycles later; no
+        word may come for one of them then.
     store_request : In(stream.Signature(ADDRESS_BITS)), store_valid : Out(1), store_data : Out
-        Feature words to read; each comes ``STORE_LATENCY`` cycles after its request.
+        Feature words to read; each comes ``STORE_LATENCY`` cycles after its request, or later if
+        its bank was taken.
     busy : Out(1), tag : Out(16)
         An instruction has begun and not finished; tag of the newest.
     issue : Out(1), issue_tag : Out(16)
@@ -70,10 +78,8 @@ class Compute(wiring.Component):
                 "i": In(stream.Signature(TILES_STRUCT)),
                 "finished": Out(1),
                 "finished_signals": Out(3),
-                "load_features": In(stream.Signature(feature_write(config))),
-                "load_weights": In(stream.Signature(weight_write(config))),
-                "load_parameters": In(stream.Signature(parameter_write(config))),
-                "load_tables": In(stream.Signature(table_write(config))),
+                **{f"load_{name}": In(port) for name, port in word_writes(config).items()},
+                "sides": Out(config.sides),
                 "store_request": In(stream.Signature(ADDRESS_BITS)),
                 "store_valid": Out(1),
                 "store_data": Out(config.feature_bits),
@@ -191,7 +197,7 @@ class Compute(wiring.Component):
     def _connect_writes(self, m, features, bypass, tiles, epilogue):
         """Results and maxima meet in one register; their destinations have waited for them."""
         config = self._config
-        landing, results = self._landing(m, tiles, epilogue)
+        landing, results, coming = self._landing(m, tiles, epilogue)
         to = landing.destination
         # With a reset, unlike data: a write that was under way must not land in the next run.
         valid = delay(m, landing.write, 1, name="valid", reset_less=False)
@@ -217,6 +223,8 @@ class Compute(wiring.Component):
             features.write.part.eq(self.write_part),
             features.write.all.eq(self.write_all),
             features.write.data.eq(self.write_data),
+            features.write.sides.eq(delay(m, Cat(coming), 1 + SIDES_LEAD, name="sides")),
+            self.sides.eq(delay(m, Cat(each.any() for each in coming), 1, name="taken")),
             self.finished.eq(
                 delay(m, landing.final, 1 + FINISH_LATENCY, name="finish", reset_less=False)
             ),
@@ -224,29 +232,58 @@ class Compute(wiring.Component):
         ]
 
     def _landing(self, m, tiles, epilogue):
-        """The element that is written next, and its results or its entries of the rows' tables."""
+        """The element that is written next, and its results or its entries of the rows' tables.
+
+        The third value is of the element that lands ``SIDES_LEAD`` cycles later: its words on each
+        side of the feature banks.
+        """
         config = self._config
         wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
         landing = Landing(config).create()
+        early = delay(m, tiles.write, wait - SIDES_LEAD, name="early", reset_less=False)
         m.d.comb += [
-            landing.write.eq(delay(m, tiles.write, wait, name="write", reset_less=False)),
+            landing.write.eq(delay(m, early, SIDES_LEAD, name="write", reset_less=False)),
             landing.final.eq(delay(m, tiles.final, wait, name="final", reset_less=False)),
             landing.destination.eq(delay(m, tiles.destination, wait, name="destination")),
         ]
+        at = delay(m, self._place(tiles.destination), wait - SIDES_LEAD, name="place")
+        coming = self._on_sides(early, at, 0)
         if not config.tables:
-            m.d.comb += self.load_tables.ready.eq(1)
-            return landing, epilogue.results
+            return landing, epilogue.results, coming
+        # What goes through a table is known as early as it goes in.
+        late = self._on_sides(landing.write, self._place(landing.destination), 1)
+        coming = [one | other for one, other in zip(coming, late, strict=True)]
         m.submodules.tables = tables = Tables(config)
         connect(m, flipped(self.load_tables), tables.load)
         connect(m, landing, tables.i)
         m.d.comb += _each(tables.clamped, epilogue.results)
-        return tables.o, tables.results
+        return tables.o, tables.results, coming
+
+    def _place(self, destination):
+        """Whether an element goes through a table, and each of its words' sides."""
+        bits = exact_log2(self._config.sides)
+        return Cat(destination.table, *(address[:bits] for address in destination.addresses))
+
+    def _on_sides(self, valid, place, table):
+        """Of each side, the valid words on it of an element that has a ``table`` or has none."""
+        bits = exact_log2(self._config.sides)
+        own = [place[1:].word_select(n, bits) for n in range(len(valid))]
+        return [
+            Cat(
+                word & (at == side) & (place[0] == table)
+                for word, at in zip(valid, own, strict=True)
+            )
+            for side in range(self._config.sides)
+        ]
 
     def _connect_memory(self, m, features, weights, epilogue):
         connect(m, flipped(self.load_features), features.load)
         connect(m, flipped(self.load_weights), weights.load)
         connect(m, flipped(self.load_parameters), epilogue.load)
-        connect(m, flipped(self.store_request), features.store_request)
+        # Between the store engine and the banks, which tell late whether they can be read.
+        m.submodules.requests = requests = Skid(shape=ADDRESS_BITS)
+        connect(m, flipped(self.store_request), requests.i)
+        connect(m, requests.o, features.store_request)
         m.d.comb += [
             self.store_valid.eq(features.store_valid),
             self.store_data.eq(features.store_data),

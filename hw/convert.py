@@ -5,7 +5,7 @@ import re
 from contextlib import contextmanager
 
 from amaranth.back import verilog
-from amaranth.hdl import Value
+from amaranth.hdl import Const, Value
 
 from hw.spec.licence import SPDX
 
@@ -14,6 +14,8 @@ def convert(component, name: str, platform=None) -> str:
     """``component`` as module ``name``; member ``b`` of interface ``a`` becomes port ``a_b``."""
     ports = {}
     for path, _, value in component.signature.flatten(component):
+        if isinstance(Value.cast(value), Const):
+            continue  # as that of a stream that is always ready
         # A flat name for each port, in the order of the signature, so that wrappers can rely on it.
         ports["_".join(map(str, path))] = (Value.cast(value), None)  # direction: from its use
     with _packaged_yosys():

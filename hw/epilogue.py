@@ -32,7 +32,7 @@ class Epilogue(wiring.Component):
         See ``EpilogueRow``: row r's are r cycles after row 0's.
     arrival : In(Arrival), sums : In(signed(accumulator_bits)).array(epilogue_words, rows)
         The sums as they leave the array: row r's are r cycles after row 0's.
-    load : In(stream.Signature(parameter_write(config))), always ready
+    load : In(stream.Signature(parameter_write(config), always_ready=True))
     results : Out(rows * clamp_bits).array(epilogue_words)
         An activation stands in the low bits of each.
     """
@@ -47,7 +47,7 @@ class Epilogue(wiring.Component):
                 "skips": In(signed(config.activation_bits)).array(words, config.rows),
                 "arrival": In(Arrival),
                 "sums": In(signed(config.accumulator_bits)).array(words, config.rows),
-                "load": In(stream.Signature(parameter_write(config))),
+                "load": In(stream.Signature(parameter_write(config), always_ready=True)),
                 "results": Out(config.rows * config.clamp_bits).array(words),
             }
         )
@@ -86,6 +86,5 @@ class Epilogue(wiring.Component):
             arrival, operand = one.next_arrival, one.next_operand
             element, limits = one.next_element, one.next_limits
         m.d.comb += [own.eq(Cat(of)) for own, of in zip(self.results, results, strict=True)]
-        m.d.comb += self.load.ready.eq(1)
 
         return m

@@ -10,7 +10,7 @@ from hw.delay import delay, register
 from hw.layouts import TILES_STRUCT, feature_write
 from hw.once import once
 from hw.spec.config import ADDRESS_BITS
-from hw.spec.timing import BANK_STAGES, STORE_LATENCY
+from hw.spec.timing import BANK_STAGES, REQUEST_STAGES, STORE_LATENCY
 
 # A LUT6 has room for four words' bits and two bits that choose.
 FOUR = 4  # words that a LUT6 picks from
@@ -30,6 +30,8 @@ class Write(data.StructLayout):
                 "addresses": data.ArrayLayout(ADDRESS_BITS, words),
                 "part": TILES_STRUCT["output_part"].shape,
                 "all": 1,
+                # Of each side, which valid word lies on it.
+                "sides": data.ArrayLayout(words, config.sides),
                 # A part's lanes stand in every part.
                 "data": data.ArrayLayout(config.feature_bits, words),
             }
@@ -42,10 +44,10 @@ class Features(wiring.Component):
     Each side has one word of data for the ports of its banks. With one for all banks a load would
     wait for every result; with one for each bank there would be a multiplexer a bank.
 
-    On one side, results go before loaded words; in one bank, both go before reads of the store
-    engine. Two runs of consecutive words that meet once are on different sides from the next cycle
-    on. A result or a loaded word that is accepted in cycle t is in memory from cycle t + 2 on, and
-    a row that is given in that cycle reads it.
+    On one side, a result and a loaded word must not come in one cycle; in one bank, both go before
+    reads of the store engine. Two runs of consecutive words that meet once are on different sides
+    from the next cycle on. A result or a loaded word that comes in cycle t is in memory from cycle
+    t + 2 on, and a row that is given in that cycle reads it.
 
     Parameters
     ----------
@@ -57,10 +59,10 @@ class Features(wiring.Component):
         The array's reads, two cycles from row to word.
     write : In(Write(config))
         The epilogue's results; they never wait.
-    load : In(stream.Signature(feature_write(config)))
+    load : In(stream.Signature(feature_write(config), always_ready=True))
     store_request : In(stream.Signature(ADDRESS_BITS)), of a word
     store_valid : Out(1), store_data : Out(feature_bits)
-        The word, ``STORE_LATENCY`` cycles after its request was accepted.
+        The word, ``STORE_LATENCY - REQUEST_STAGES`` cycles after its request was accepted.
     """
 
     def __init__(self, config):
@@ -70,7 +72,7 @@ class Features(wiring.Component):
                 "rows": In(row_bits(config)).array(config.banks),
                 "words": Out(config.feature_bits).array(config.banks),
                 "write": In(Write(config)),
-                "load": In(stream.Signature(feature_write(config))),
+                "load": In(stream.Signature(feature_write(config), always_ready=True)),
                 "store_request": In(stream.Signature(ADDRESS_BITS)),
                 "store_valid": Out(1),
                 "store_data": Out(config.feature_bits),
@@ -94,16 +96,10 @@ class Features(wiring.Component):
             stored_words.append(bank.port_word)
 
         results = [*zip(write.valid, write.addresses, strict=True)]
-        taken = [
-            valid & (self._side(address) == self._side(load.p.address))
-            for valid, address in results
-        ]
         others = [*results, (load.valid, load.p.address)]
-        m.d.comb += [
-            # Results never wait, since the array behind them cannot stall; loads and stores can.
-            load.ready.eq(~Cat(taken).any()),
-            store.ready.eq(~Cat(self._meet(*each, store.payload) for each in others).any()),
-        ]
+        # Results never wait, since the array behind them cannot stall, and loads have waited.
+        meets = (self._meet(*each, store.payload) for each in others)
+        m.d.comb += store.ready.eq(~Cat(meets).any())
         self._give(m, stored_words)
 
         return m
@@ -125,26 +121,14 @@ class Features(wiring.Component):
         low = bank_bits(self._config)
         return address[:low], address[low : low + row_bits(self._config)]
 
-    # The lowest address bits are the side, since banks are numbered by the low bits.
-    def _side(self, address):
-        return address[: self._config.sides.bit_length() - 1]
-
     def _port_data(self, m):
-        """The result of each side, or else the loaded word."""
-        write = self.write
-        written = delay(m, write.data, 1, name="written")
-        loaded = delay(m, self.load.p.data, 1, name="loaded")
+        """The result of each side, or else the loaded word, in registers near to its banks."""
         words = []
-        for side in range(self._config.sides):
-            word = loaded
-            for number, valid in enumerate(write.valid):
-                is_write = Signal(name=f"is_write_{side}_{number}", reset_less=True)
-                hit = self._side(write.addresses[number]) == side
-                m.d.sync += is_write.eq(valid & hit)
-                word = Mux(is_write, written[number], word)
-            chosen = Signal(self._config.feature_bits, name=f"port_data_{side}")
-            m.d.comb += chosen.eq(word)
-            words.append(chosen)
+        for side, valid in enumerate(self.write.sides):
+            word = self.load.p.data
+            for own, result in zip(valid, self.write.data, strict=True):
+                word = Mux(own, result, word)
+            words.append(delay(m, word, 1, name=f"port_data_{side}"))
         return words
 
     def _meet(self, valid, one, other):
@@ -155,7 +139,7 @@ class Features(wiring.Component):
         """Registers of what port B of a bank does next."""
         write, load = self.write, self.load
         index, loaded_row = self._split(load.p.address)
-        is_load = load.valid & load.ready & (index == number)
+        is_load = load.valid & (index == number)
         _, stored_row = self._split(self.store_request.payload)
         row, hits = Mux(is_load, loaded_row, stored_row), []
         for valid, address in zip(write.valid, write.addresses, strict=True):
@@ -172,9 +156,8 @@ class Features(wiring.Component):
     def _give(self, m, words):
         """Pick the stored word, in two stages after the bank's."""
         store = self.store_request
-        accepted = delay(
-            m, store.valid & store.ready, STORE_LATENCY, name="stored", reset_less=False
-        )
+        taken, wait = store.valid & store.ready, STORE_LATENCY - REQUEST_STAGES
+        accepted = delay(m, taken, wait, name="stored", reset_less=False)
         # The bank's number arrives with its word: one cycle of schedule, then the bank's stages.
         early = delay(m, self._split(store.payload)[0], BANK_STAGES, name="early")
         index = delay(m, early, 1, name="index")

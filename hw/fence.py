@@ -58,6 +58,7 @@ class Fence(wiring.Component):
         # most.
         most = self._write_latency + LATE[-1] + (1 << len(self.interval))
 
+        may_end = Signal(init=1)
         wait = Signal.like(self.interval)  # cycles until a tile may end, plus one
         # Less than hw.spec.timing's by a cycle and those until the start, but at least zero.
         drain = Signal(range(most))
@@ -68,7 +69,7 @@ class Fence(wiring.Component):
         # All comparisons are made a cycle early; `drain` is stale in the cycle of a tile's end
         # and in the one after, for which `span` stands in.
         m.d.comb += [
-            self.tile_may_end.eq(~wait[1:].any()),
+            self.tile_may_end.eq(may_end),
             self.may_start.eq(offered & Mux(self.tile_ended, free_at_end, free)),
         ]
         m.d.sync += [
@@ -77,6 +78,7 @@ class Fence(wiring.Component):
             free_at_end.eq(span < self.next_fence),
             free.eq(Mux(self.tile_ended, span <= self.next_fence, drain <= self.next_fence)),
             wait.eq(Mux(self.tile_ended, self.interval, wait - wait.any())),
+            may_end.eq(Mux(self.tile_ended, ~self.interval[1:].any(), wait <= 2)),
             drain.eq(Mux(self.tile_ended, span - 1, drain - drain.any())),
         ]
         # Computed at the start, as the interval of an instruction does not change under way.

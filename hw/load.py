@@ -3,8 +3,10 @@
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.bursts import BURST
+from hw.delay import delay
 from hw.layouts import (
     TRANSFER_STRUCT,
     feature_write,
@@ -16,7 +18,7 @@ from hw.queue import Queue
 from hw.runs import BASES
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Buffer
-from hw.spec.timing import LOAD_BUFFER_BEATS
+from hw.spec.timing import LOAD_BUFFER_BEATS, SIDES_LEAD
 from hw.tokens import SIGNALS
 from hw.transfers import Transfers
 from hw.walk import PLACE
@@ -25,14 +27,15 @@ PORTS = tuple(buffer.name.lower() for buffer in Buffer)
 
 
 def word_writes(config):
-    """The stream into each buffer, by ``hw.spec.isa.buffers.Buffer``."""
+    """The stream into each buffer, which takes every word, by ``hw.spec.isa.buffers.Buffer``."""
     layouts = (
         feature_write(config),
         weight_write(config),
         parameter_write(config),
         table_write(config),
     )
-    return dict(zip(PORTS, map(stream.Signature, layouts), strict=True))
+    ports = (stream.Signature(layout, always_ready=True) for layout in layouts)
+    return dict(zip(PORTS, ports, strict=True))
 
 
 def word_beats(config):
@@ -43,8 +46,8 @@ def word_beats(config):
 class WordAssembler(wiring.Component):
     """Put each word together from its beats, one beat per cycle.
 
-    A word is at its buffer's port one cycle after its last beat. The padding in that beat is left
-    out.
+    A word is at its buffer's port one cycle after its last beat, or later if results are written
+    to its side of the feature banks then. The padding in that beat is left out.
 
     Parameters
     ----------
@@ -56,6 +59,8 @@ class WordAssembler(wiring.Component):
         Where the words go.
     beats : In(stream.Signature(bus_bits))
     features, weights, parameters, tables : Out, see ``word_writes``
+    sides : In(sides)
+        The sides that results are written to ``SIDES_LEAD`` cycles later.
     finished : Out(1)
         For one cycle, that a buffer has taken the last word of a transfer.
     """
@@ -67,6 +72,7 @@ class WordAssembler(wiring.Component):
                 "places": In(stream.Signature(PLACE)),
                 "beats": In(stream.Signature(config.bus_bits)),
                 **{name: Out(port) for name, port in word_writes(config).items()},
+                "sides": In(config.sides),
                 "finished": Out(1),
             }
         )
@@ -75,11 +81,13 @@ class WordAssembler(wiring.Component):
         m = Module()
         counts = word_beats(self._config)
 
+        taken = delay(m, self.sides, SIDES_LEAD - 1, name="taken")  # in the next cycle
         # One register holds the word of any buffer; narrow words use its low beats.
         word = Signal(max(counts) * self._config.bus_bits, reset_less=True)
         place = Signal(PLACE, reset_less=True)
-        free = Signal()  # no word is there, or its buffer takes it
-        beat = Signal(range(max(counts)))
+        waits = Signal()  # a feature word is there, whose side results are written to
+        # One bit for each beat: which one comes next is a register, and no decoder.
+        beat = Signal(max(counts), init=1)
         word_ends = Signal()
         accept = Signal()
         outputs = [getattr(self, name) for name in PORTS]
@@ -87,32 +95,44 @@ class WordAssembler(wiring.Component):
         with m.Switch(self.places.p.buffer):
             for buffer in Buffer:
                 with m.Case(buffer):
-                    m.d.comb += word_ends.eq(beat == counts[buffer] - 1)
+                    m.d.comb += word_ends.eq(beat[counts[buffer] - 1])
         m.d.comb += [
-            free.eq(Cat(~output.valid | output.ready for output in outputs).all()),
             # A beat is taken only when its word's place is known and the word register is free.
-            self.beats.ready.eq(self.places.valid & free),
+            self.beats.ready.eq(self.places.valid & ~waits),
             accept.eq(self.beats.valid & self.beats.ready),
             self.places.ready.eq(accept & word_ends),
-            self.finished.eq(Cat(output.valid for output in outputs).any() & free & place.last),
+            self.finished.eq(Cat(output.valid for output in outputs).any() & place.last),
         ]
-        with m.If(free):
-            m.d.sync += [output.valid.eq(0) for output in outputs]
+        for number, comes in enumerate(beat):
+            with m.If(accept & comes):
+                own = word.word_select(number, self._config.bus_bits)
+                m.d.sync += own.eq(self.beats.payload)
         with m.If(accept):
-            m.d.sync += word.word_select(beat, self._config.bus_bits).eq(self.beats.payload)
-            m.d.sync += beat.eq(beat + 1)
+            m.d.sync += beat.eq(Mux(word_ends, 1, beat << 1))
             with m.If(word_ends):
-                m.d.sync += [beat.eq(0), place.eq(self.places.payload)]
+                m.d.sync += place.eq(self.places.payload)
         for buffer, output in zip(Buffer, outputs, strict=True):
             # All buffers share one register: a word goes to the one that its transfer names.
             m.d.comb += [
                 output.p.address.eq(place.address),  # cut to the width of this buffer
                 output.p.data.eq(word),
             ]
-            with m.If(accept & word_ends & (self.places.p.buffer == buffer)):
-                m.d.sync += output.valid.eq(1)
+            comes = accept & word_ends & (self.places.p.buffer == buffer)
+            if buffer is Buffer.FEATURES:
+                # Known a cycle early: the way from the feature banks to all that waits is long.
+                blocked = Mux(waits, self._takes(taken, place), self._takes(taken, self.places.p))
+                m.d.sync += [
+                    output.valid.eq((waits | comes) & ~blocked),
+                    waits.eq((waits | comes) & blocked),
+                ]
+            else:
+                m.d.sync += output.valid.eq(comes)
 
         return m
+
+    def _takes(self, sides, place):
+        """Whether the side of a place is among some."""
+        return sides.bit_select(place.address[: exact_log2(self._config.sides)], 1)
 
 
 class LoadEngine(wiring.Component):
@@ -132,6 +152,7 @@ class LoadEngine(wiring.Component):
     left : Out(1)
         In the cycle after a beat has left the buffer for its word.
     features, weights, parameters, tables : Out, see ``word_writes``
+    sides : In(sides), see ``WordAssembler``
     finished, finished_signals : Out
         For one cycle, that an instruction is done, and to whom it gives tokens.
     busy : Out(1)
@@ -147,6 +168,7 @@ class LoadEngine(wiring.Component):
                 "beats": In(stream.Signature(config.bus_bits, always_ready=True)),
                 "left": Out(1),
                 **{name: Out(port) for name, port in word_writes(config).items()},
+                "sides": In(config.sides),
                 "finished": Out(1),
                 "finished_signals": Out(SIGNALS),
                 "busy": Out(1),
@@ -164,6 +186,7 @@ class LoadEngine(wiring.Component):
 
         m.d.comb += [
             transfers.bases.eq(self.bases),
+            assembler.sides.eq(self.sides),
             transfers.finished.eq(assembler.finished),
             self.finished.eq(assembler.finished),
             self.finished_signals.eq(transfers.signals),

@@ -13,7 +13,7 @@ ROW_MEMORY_STAGES = 2  # the memory and its output register
 class RowMemory(wiring.Component):
     """A simple dual-port memory; data come ``ROW_MEMORY_STAGES`` cycles after their address.
 
-    A read sees the loads of earlier cycles.
+    A read sees the loads of all cycles but the one before it and its own.
 
     Parameters
     ----------
@@ -48,9 +48,10 @@ class RowMemory(wiring.Component):
         m.d.comb += [
             read.addr.eq(self.address),
             read.en.eq(1),
-            write.addr.eq(self.load_address),
-            write.en.eq(self.load),
-            write.data.eq(self.load_data),
+            # Each row has registers of its own, since it is far from what they come from.
+            write.addr.eq(delay(m, self.load_address, 1, name="loads_at")),
+            write.en.eq(delay(m, self.load, 1, name="loads")),
+            write.data.eq(delay(m, self.load_data, 1, name="loaded")),
         ]
         # The second stage is the output register that block RAM has.
         m.d.comb += self.data.eq(delay(m, read.data, 1, name="data"))

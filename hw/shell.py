@@ -29,6 +29,7 @@ class ComputePorts(wiring.Signature):
     clear : a register that holds the core in its initial state
     i : instructions whose tokens are there
     load_features, load_weights, load_parameters, load_tables : words for its buffers
+    sides : of the feature banks, which no word is for ``SIDES_LEAD`` cycles later
     store_request : feature words to read; ``store_valid`` and ``store_data`` answer each a fixed
         time later
     finished, finished_signals : for one cycle, that an instruction is done, and its tokens
@@ -42,6 +43,7 @@ class ComputePorts(wiring.Signature):
                 "clear": Out(1),
                 "i": Out(stream.Signature(INSTRUCTION_OF[Engine.COMPUTE])),
                 **{f"load_{name}": Out(port) for name, port in word_writes(config).items()},
+                "sides": In(config.sides),
                 "store_request": Out(stream.Signature(ADDRESS_BITS)),
                 "store_valid": In(1),
                 "store_data": In(config.feature_bits),
@@ -192,6 +194,7 @@ class Shell(wiring.Component):
         connect(m, store.request, flipped(compute.store_request))
         m.d.comb += [
             load.bases.eq(bank.bases),
+            load.sides.eq(compute.sides),
             store.bases.eq(bank.bases),
             store.data_valid.eq(compute.store_valid),
             store.data.eq(compute.store_data),

@@ -56,13 +56,15 @@ class WordReader(wiring.Component):
 
         # Room is taken when a word is asked for, because its answer cannot wait.
         room = Signal(range(STORE_BUFFER_WORDS + 1), init=STORE_BUFFER_WORDS)
-        asked = Signal()
+        has_room = Signal(init=1)
+        asked, left = Signal(name="asked"), Signal(name="left")
         beat = Signal(range(count))
         m.d.comb += [
-            self.request.valid.eq(self.places.valid & (room != 0)),
+            self.request.valid.eq(self.places.valid & has_room),
             self.request.payload.eq(self.places.p.address),
-            self.places.ready.eq(self.request.ready & (room != 0)),
+            self.places.ready.eq(self.request.ready & has_room),
             asked.eq(self.request.valid & self.request.ready),
+            left.eq(words.o.valid & words.o.ready),
             words.i.valid.eq(self.data_valid),
             words.i.payload.eq(self.data),
             self.beats.valid.eq(words.o.valid),
@@ -70,7 +72,10 @@ class WordReader(wiring.Component):
             words.o.ready.eq(self.beats.ready & (beat == count - 1)),
         ]
 
-        m.d.sync += room.eq(room - asked + (words.o.valid & words.o.ready))
+        with m.If(asked & ~left):
+            m.d.sync += [room.eq(room - 1), has_room.eq(room != 1)]
+        with m.If(left & ~asked):
+            m.d.sync += [room.eq(room + 1), has_room.eq(1)]
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += beat.eq(Mux(beat == count - 1, 0, beat + 1))
 

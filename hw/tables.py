@@ -49,7 +49,7 @@ class Tables(wiring.Component):
     i : In(Landing(config)), clamped : In(rows * clamp_bits).array(epilogue_words)
         The element, and for each word of it all rows' results side by side.
     o : Out(Landing(config)), results : Out(rows * activation_bits).array(epilogue_words)
-    load : In(stream.Signature(table_write(config))), always ready
+    load : In(stream.Signature(table_write(config), always_ready=True))
     """
 
     def __init__(self, config):
@@ -60,7 +60,7 @@ class Tables(wiring.Component):
                 "clamped": In(config.rows * config.clamp_bits).array(words),
                 "o": Out(Landing(config)),
                 "results": Out(config.rows * config.activation_bits).array(words),
-                "load": In(stream.Signature(table_write(config))),
+                "load": In(stream.Signature(table_write(config), always_ready=True)),
             }
         )
 
@@ -83,7 +83,6 @@ class Tables(wiring.Component):
             self.o.write.eq(write | Mux(near, self.i.write, 0)),
             self.o.final.eq(final | (self.i.final & near)),
             self.o.destination.eq(Mux(late, destination, self.i.destination)),
-            self.load.ready.eq(1),
         ]
         # A register of its own splits the way from the load engine to all rows.
         loaded = delay(m, self.load.payload, 1, name="loaded")

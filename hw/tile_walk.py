@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from hw.delay import delay
+from hw.delay import delay, register
 from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SHIFT_BITS
 
@@ -100,6 +100,10 @@ def by_width(narrower, values, other):
     return other
 
 
+_IN_PASS = ("turn", "x", "x_offset", "y", "line_offset")
+_IN_TILE = ("number", "slice_shift", "pass_offset")
+
+
 # Sums of steps, never products: y * pitch would be a multiplier.
 class Walk(wiring.Component):
     """Walk through the passes of a tile, and the turns in each, from the cycle after ``begin``.
@@ -158,8 +162,9 @@ class Walk(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         line_ends, pass_ends = Signal(name="line_ends"), Signal(name="pass_ends")
-        in_pass = (self.turn, self.x, self.x_offset, self.y, self.line_offset)
-        in_tile = (self.number, self.slice_shift, self.pass_offset)
+        # The cycle of `begin` sets all of them: they need no reset beside it.
+        in_pass = turn, x, x_offset, y, line_offset = self._own(m, *_IN_PASS)
+        in_tile = number, slice_shift, pass_offset = self._own(m, *_IN_TILE)
         words, bits = self._words, exact_log2(self._words)
         # Of a tile that is narrower than a turn, each turn is some lines.
         narrower = narrower_than(bits, self.tile_width)
@@ -178,23 +183,23 @@ class Walk(wiring.Component):
         ]
 
         m.d.sync += [
-            self.turn.eq(self.turn + 1),
-            self.x.eq(self.x + words),
-            self.x_offset.eq(self.x_offset + (self.step << bits)),
+            turn.eq(turn + 1),
+            x.eq(x + words),
+            x_offset.eq(x_offset + (self.step << bits)),
         ]
         with m.If(line_ends):
             m.d.sync += [
-                self.x.eq(0),
-                self.x_offset.eq(0),
-                self.y.eq(self.y + lines),
-                self.line_offset.eq(self.line_offset + down),
+                x.eq(0),
+                x_offset.eq(0),
+                y.eq(y + lines),
+                line_offset.eq(line_offset + down),
             ]
         with m.If(pass_ends):
             m.d.sync += [signal.eq(0) for signal in in_pass]
             m.d.sync += [
-                self.number.eq(self.number + 1),
-                self.slice_shift.eq(self.slice_shift + self._slice_bits),
-                self.pass_offset.eq(self.pass_offset + self.pass_step),
+                number.eq(number + 1),
+                slice_shift.eq(slice_shift + self._slice_bits),
+                pass_offset.eq(pass_offset + self.pass_step),
             ]
         with m.If(self.last):
             m.d.sync += self.valid.eq(0)
@@ -203,3 +208,6 @@ class Walk(wiring.Component):
             m.d.sync += [signal.eq(0) for signal in (*in_pass, *in_tile)]
 
         return m
+
+    def _own(self, m, *names):
+        return tuple(register(m, getattr(self, name), name=f"own_{name}") for name in names)

@@ -11,6 +11,9 @@ from hw.resets import same_clock
 from hw.shell import Shell
 from hw.spec.config import SvpeConfig
 
+# What the core says beside its streams.
+_SAID = ("finished", "finished_signals", "sides", "store_valid", "store_data", "busy", "tag")
+
 
 class Accelerator(wiring.Component):
     """The accelerator that runs ``qnn`` images.
@@ -57,5 +60,5 @@ class Accelerator(wiring.Component):
         loads = (f"load_{name}" for name in PORTS)
         for name in ("i", *loads, "store_request"):
             connect(m, getattr(ports, name), getattr(compute, name))
-        for name in ("finished", "finished_signals", "store_valid", "store_data", "busy", "tag"):
+        for name in _SAID:
             m.d.comb += getattr(ports, name).eq(getattr(compute, name))

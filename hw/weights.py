@@ -24,7 +24,7 @@ class Weights(wiring.Component):
     """Hold ``weight_words`` words of codes for each row.
 
     Row r's codes and control come ``WEIGHT_STAGES + r`` cycles after the step. A word that is
-    loaded in cycle t is there for steps from cycle t + 1 on.
+    loaded in cycle t is there for steps from cycle t + 2 on.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Weights(wiring.Component):
     Members
     -------
     step : In(WeightStep)
-    load : In(stream.Signature(weight_write(config))), always ready
+    load : In(stream.Signature(weight_write(config), always_ready=True))
     weights : Out(lanes * weight_bits).array(rows), controls : Out(Control).array(rows)
     """
 
@@ -42,7 +42,7 @@ class Weights(wiring.Component):
         super().__init__(
             {
                 "step": In(WeightStep),
-                "load": In(stream.Signature(weight_write(config))),
+                "load": In(stream.Signature(weight_write(config), always_ready=True)),
                 "weights": Out(config.lanes * config.weight_bits).array(config.rows),
                 "controls": Out(Control).array(config.rows),
             }
@@ -54,7 +54,6 @@ class Weights(wiring.Component):
         # A register of its own splits the way from the load engine to all rows.
         loaded = delay(m, self.load.payload, 1, name="loaded")
         loads = delay(m, self.load.valid, 1, name="loads", reset_less=False)
-        m.d.comb += self.load.ready.eq(1)
 
         step = self.step
         for row in range(self._config.rows):

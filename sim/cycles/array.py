@@ -25,7 +25,7 @@ class Array:
         self.free = 0  # from when on one instruction can wait at the sequencer
         self.first = self.last = -NEVER
         self.interval = 0
-        # Banks, a bit each, of the words of the epilogue, and of loaded words that wait or do not.
+        # Banks, a bit each, of the words of the epilogue, and of loaded words.
         self.writing: dict[int, int] = {}
         self.loading: dict[int, int] = {}
         every = sum(1 << bank for bank in range(0, config.banks, config.sides))
@@ -55,8 +55,10 @@ class Array:
 
         It waits for results on its side of them.
         """
+        if self.writing.get(when, 0) & self.sides[address % self.config.sides]:
+            return False
         self.loading[when] = 1 << address % self.config.banks
-        return not self.writing.get(when, 0) & self.sides[address % self.config.sides]
+        return True
 
     def meets(self, when: int, address: int) -> bool:
         """Whether something else takes the bank of ``address``, which a store would read."""

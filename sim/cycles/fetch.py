@@ -9,6 +9,7 @@ from hw.spec.timing import (
     FETCH_BURST_BEATS,
     FETCH_GAP,
     FETCH_LATENCY,
+    FETCH_ROOM_LATENCY,
 )
 from sim.cycles.never import NEVER
 
@@ -62,7 +63,7 @@ class FetchModel:
         self._assembled_at = when
         # The buffer's room comes back with an instruction that leaves it.
         self._room += self._beats_each
-        self._next = max(self._next, when + FETCH_GAP)
+        self._next = max(self._next, when + FETCH_ROOM_LATENCY)
         return None
 
     def ready(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.transfer import Transfer
-from hw.spec.timing import MAX_BURST_BEATS
+from hw.spec.timing import BURST_GAP, MAX_BURST_BEATS
 from sim.cycles.never import NEVER
 
 # From the cycle in which the splitter begins with a run to its first burst's address on the bus,
@@ -67,7 +67,7 @@ class Runs:
 
     def grant(self, when: int) -> Burst:
         """The burst whose address is on the bus in the cycle ``when``."""
-        self._granted, self._ask = when - 1, when + 1
+        self._granted, self._ask = when - 1, when + BURST_GAP
         return self._bursts.popleft()
 
     def _moved(self, number):
@@ -93,7 +93,7 @@ class Runs:
         self._accepted.append(max(offered, free))
 
     def _begin(self, number):
-        begun = max(self._accepted[number] + 1, self._granted)
+        begun = max(self._accepted[number], self._granted) + 1
         self._begun.append(begun)
         self._bursts, self._ask = self._runs[number].bursts, begun + CUT_LATENCY
 

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.transfer import Transfer
-from hw.spec.timing import STORE_BEAT_LATENCY, STORE_BUFFER_WORDS, STORE_LATENCY
+from hw.spec.timing import (
+    REQUEST_STAGES,
+    STORE_BEAT_LATENCY,
+    STORE_BUFFER_WORDS,
+    STORE_LATENCY,
+)
 from sim.cycles.never import NEVER
 
 WORD_LATENCY = 2  # from a word's data to its first beat on W
@@ -39,7 +44,8 @@ class StoreWords:
         waiting = len(self._read)
         if not self._words or waiting == STORE_BUFFER_WORDS:
             return NEVER
-        return max(self._words[0][0], self._next, self._left[waiting])
+        asked = max(self._words[0][0], self._left[waiting])
+        return max(asked + REQUEST_STAGES, self._next)
 
     def settle(self, until: int) -> None:
         """Read words up to the cycle ``until``, up to which it is known what takes the banks."""
@@ -47,7 +53,7 @@ class StoreWords:
             self._next = asked + 1
             if not self._meets(asked, self._words[0][1]):
                 self._words.popleft()
-                self._read.append(asked + STORE_LATENCY + WORD_LATENCY)
+                self._read.append(asked + STORE_LATENCY - REQUEST_STAGES + WORD_LATENCY)
 
     def next_beat(self) -> int:
         """When the next beat can be on W; NEVER while that is not settled."""

@@ -3,11 +3,13 @@
 from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
 
 from hw.axi import AxiLiteSignature, AxiSignature
+from hw.delay import delay
 from hw.resets import same_clock
 from hw.shell import ComputePorts, Shell
-from hw.spec.timing import STORE_LATENCY
+from hw.spec.timing import SIDES_LEAD, STORE_LATENCY
 
 KEY_BITS = 32
 _TAPS = (15, 13, 12, 10)  # of a 16-bit shift register of greatest period
@@ -18,7 +20,7 @@ class Loopback(wiring.Component):
 
     A key gathers all weights, parameters and tables that came, with their addresses. An instruction
     takes the gathered key over after ``blocks`` cycles. With ``jitter``, loads and stores wait at
-    random.
+    random; a word that comes for a side that results are written to then is lost.
     """
 
     def __init__(self, config):
@@ -35,22 +37,26 @@ class Loopback(wiring.Component):
 
         noise = Signal(16, init=0xACE1)
         m.d.sync += noise.eq(Cat(Cat(noise[tap] for tap in _TAPS).xor(), noise))
-        held = Signal(2)
-        m.d.comb += held.eq(self.jitter.replicate(2) & Cat(noise[2], noise[7]))
+        held = Signal()
+        m.d.comb += held.eq(self.jitter & noise[7])
 
         gathered, key = Signal(KEY_BITS), Signal(KEY_BITS)
         words = (ports.load_weights, ports.load_parameters, ports.load_tables)
         for word in words:
-            m.d.comb += word.ready.eq(1)
             with m.If(word.valid):
                 m.d.sync += gathered.eq(gathered.rotate_left(1) ^ fold(word.payload))
 
+        sides = noise[: config.sides] & self.jitter.replicate(config.sides)
+        address = ports.load_features.p.address
+        written = delay(m, sides, SIDES_LEAD, name="written").bit_select(
+            address[: exact_log2(config.sides)], 1
+        )
         m.d.comb += [
-            ports.load_features.ready.eq(~held[0]),
-            write.en.eq(ports.load_features.valid & ~held[0]),
-            write.addr.eq(ports.load_features.p.address),
+            ports.sides.eq(sides),
+            write.en.eq(ports.load_features.valid & ~written),
+            write.addr.eq(address),
             write.data.eq(ports.load_features.p.data),
-            ports.store_request.ready.eq(~held[1]),
+            ports.store_request.ready.eq(~held),
             read.addr.eq(ports.store_request.payload),
         ]
         valid = ports.store_request.valid & ports.store_request.ready

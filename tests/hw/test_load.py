@@ -14,11 +14,11 @@ from hw.spec.isa.buffers import Buffer
 from hw.spec.isa.encoding import TRANSFER
 from hw.spec.isa.header import Op
 from hw.spec.timing import (
+    BURST_GAP,
     LOAD_ADDRESS_LATENCY,
     LOAD_WORD_LATENCY,
     MAX_BURST_BEATS,
-    RUN_GAP,
-    TRANSFER_GAP,
+    SIDES_LEAD,
 )
 from tests.hw.streams import put, simulate
 
@@ -41,21 +41,24 @@ class LoadPath(wiring.Component):
 
 
 class Recorder:
-    """Answers every burst at once with one beat a cycle, and notes the cycles of what happens."""
+    """Answers every burst at once with one beat a cycle, and notes the cycles of what happens.
 
-    def __init__(self, dut, words):
+    ``sides`` says to which sides of the features results are written in a cycle.
+    """
+
+    def __init__(self, dut, words, sides=None):
         self.dut, self.words = dut, words
         self.cycles = {name: [] for name in ("taken", "burst", "beat", "word", "finished")}
-        self.got = []
+        self.got, self.sides = [], sides
 
     async def __call__(self, ctx):
         bus, load = self.dut.channel.bus, self.dut.load
         ctx.set(bus.arready, 1)
-        for name in PORTS:
-            ctx.set(getattr(load, name).ready, 1)
         beats, cycle, done = [], 0, 0
         while done < self.words:
             word = {name: getattr(load, name) for name in PORTS}
+            if self.sides:
+                ctx.set(load.sides, self.sides(cycle + SIDES_LEAD))
             ctx.set(bus.rvalid, bool(beats))
             if beats:
                 ctx.set(bus.rdata, beats[0][0])
@@ -82,9 +85,9 @@ class Recorder:
         return happened
 
 
-def run(config, transfers):
+def run(config, transfers, sides=None):
     dut = LoadPath(config)
-    recorder = Recorder(dut, sum(t["words"] * t["rows"] for t in transfers))
+    recorder = Recorder(dut, sum(t["words"] * t["rows"] for t in transfers), sides)
 
     async def send(ctx):
         for transfer in transfers:
@@ -138,18 +141,38 @@ def test_words_come_at_one_beat_a_cycle_within_and_between_loads(name, buffer):
     assert cycles["finished"] == cycles["word"][2 * words - 1 :: 2 * words]
 
 
+def test_a_feature_word_comes_once_no_result_is_written_to_its_side():
+    config, rng = CONFIGS["test"], random.Random(4)
+    taken = [rng.choice((0, rng.getrandbits(config.sides))) for _ in range(2000)]
+    features = {"words": 50, "rows": 1, "buffer": Buffer.FEATURES, "address": 5, "offset": 0}
+    weights = {"words": 1, "rows": 1, "buffer": Buffer.WEIGHTS, "offset": 4096}
+    recorder = run(config, [features, weights], lambda cycle: taken[cycle])
+    assert recorder.got == run(config, [features, weights]).got
+    assert word_beats(config)[Buffer.FEATURES] == 1
+    cycle = recorder.cycles["beat"][0] + LOAD_WORD_LATENCY
+    expected = []
+    for n in range(features["words"]):
+        while taken[cycle] >> (features["address"] + n) % config.sides & 1:
+            cycle += 1
+        expected.append(cycle)
+        cycle += 1
+    assert recorder.cycles["word"][:-1] == expected
+    assert expected[-1] - expected[0] > features["words"]  # some have waited
+    assert recorder.cycles["finished"] == [expected[-1], recorder.cycles["word"][-1]]
+
+
 def test_a_whole_run_takes_whole_bursts():
     config = CONFIGS["test"]
     transfer = {"words": 2 * MAX_BURST_BEATS, "rows": 1, "buffer": Buffer.FEATURES}
     recorder = run(config, [transfer])
-    assert len(recorder.cycles["burst"]) == 2
+    first, second = recorder.cycles["burst"]
+    assert second - first == BURST_GAP
 
 
-def test_short_rows_and_loads_follow_at_the_stated_gaps():
+def test_short_rows_and_loads_follow_at_the_stated_gap():
     transfer = {"words": 1, "rows": 3, "buffer": Buffer.FEATURES, "offset_step": 4096}
     cycles = run(CONFIGS["test"], [transfer] * 2).cycles["burst"]
-    gaps = [after - before for before, after in pairwise(cycles)]
-    assert gaps == [RUN_GAP, RUN_GAP, TRANSFER_GAP, RUN_GAP, RUN_GAP]
+    assert [after - before for before, after in pairwise(cycles)] == [BURST_GAP] * 5
 
 
 def test_instruction_fields_are_the_specifications():

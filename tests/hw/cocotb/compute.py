@@ -2,12 +2,16 @@
 
 import json
 import os
+from collections import deque
 from pathlib import Path
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
+from hw.spec.timing import SIDES_LEAD
+
+WAITING = ("i", "store_request")  # streams that may not be ready
 TRACES = ("issue", "finished", "store_valid")
 
 
@@ -25,7 +29,8 @@ class Bench:
             "load_parameters": list(script["parameters"]),
             "load_tables": list(script["tables"]),
         }
-        self.waits = {}  # stream: cycles in which it was valid and not ready
+        self.waits = {}  # stream: cycles in which its payload was not taken
+        self.sides = deque([0] * SIDES_LEAD, SIDES_LEAD)  # taken in this cycle, and so on
 
     async def start(self):
         dut = self.dut
@@ -44,7 +49,7 @@ class Bench:
             await FallingEdge(self.dut.clk)
             self.cycle += 1
             for name, payloads in streams.items():
-                getattr(self.dut, f"{name}_valid").value = bool(payloads)
+                getattr(self.dut, f"{name}_valid").value = self._may_offer(name, payloads)
                 if payloads:
                     getattr(self.dut, f"{name}_payload").value = payloads[0]
             await ReadOnly()
@@ -68,9 +73,20 @@ class Bench:
             {"i": program, **traffic},
         )
 
+    def _may_offer(self, name, payloads):
+        """Whether the first payload may come; no feature word may where results are written."""
+        if not payloads or name != "load_features":
+            return bool(payloads)
+        # The lowest bits are those of its address.
+        side = payloads[0] % len(self.dut.sides)
+        return not self.sides[0] >> side & 1
+
     def _look(self, streams):
         for name, payloads in streams.items():
-            if payloads and int(getattr(self.dut, f"{name}_ready").value):
+            taken = self._may_offer(name, payloads)
+            if name in WAITING:
+                taken = taken and int(getattr(self.dut, f"{name}_ready").value)
+            if taken:
                 payloads.pop(0)
             elif payloads and name in self.waits:
                 self.waits[name] += 1
@@ -78,9 +94,11 @@ class Bench:
             if int(getattr(self.dut, name).value):
                 self.log[name].append(self._record(name))
         valid, words = int(self.dut.write_valid.value), len(self.dut.write_valid)
-        for number in range(words):
-            if valid >> number & 1:
-                self.log["write_valid"].append(self._written(number, words))
+        written = [self._written(n, words) for n in range(words) if valid >> n & 1]
+        self.log["write_valid"] += written
+        sides = {address % len(self.dut.sides) for _, _, address, *_ in written}
+        assert self.sides[0] == sum(1 << side for side in sides), self.cycle
+        self.sides.append(int(self.dut.sides.value))
 
     def _record(self, name):
         fields = {
