@@ -16,8 +16,9 @@ from qnn.cli.bench_rounding import bench_rounding
 from qnn.cli.bench_throughput import bench_throughput
 from qnn.cli.bench_timing import bench_timing
 from qnn.cli.bench_zoo import bench_zoo
-from qnn.cli.checks import data_source, factory, new_file, new_folder, old_file
+from qnn.cli.checks import data_source, new_file, new_folder, old_file
 from qnn.cli.examples import closing
+from qnn.cli.float_options import FactoryModel
 from qnn.cli.output import Json, print_json, print_table, progress
 from qnn.cli.simulators import check_compiler
 from qnn.cli.sources import ConfigName, ConfigSettings, check_sizes, read_config
@@ -122,12 +123,7 @@ def bench_training(
 
 @bench.command("network", epilog=closing("bench network"))
 def bench_network(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="module:factory, or a name of the zoo.", callback=factory
-        ),
-    ],
+    model: FactoryModel,
     checkpoint: Annotated[
         Path | None,
         typer.Option(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qnn.cli.checks import ONNX_SUFFIX, float_model, old_file
+from qnn.cli.checks import ONNX_SUFFIX, factory, float_model, old_file
 from qnn.cli.formats import check_pixels
 from qnn.cli.output import note
 from qnn.nn.names import ZOO_NAMES
@@ -22,6 +22,11 @@ FloatModel = Annotated[
         help="module:factory, a name of the zoo, or an .onnx file.",
         callback=float_model,
     ),
+]
+# Of commands that build the network anew each time, with weights of their own.
+FactoryModel = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="module:factory, or a name of the zoo.", callback=factory),
 ]
 # A text and not a path: 'none' is no file.
 TrainedWeights = Annotated[
@@ -59,6 +64,16 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def shapes_taken(network: "nn.Module") -> Shapes:
+    """What each input of a quantized network takes, without the batch; nothing of a float one."""
+    from qnn.ir.shape import user_shape, usual_axes
+
+    # The quantized network has the sizes that a file may leave free.
+    plan = getattr(network, "plan", None)
+    sources = plan.network_inputs if plan else ()
+    return [user_shape(each.shape, usual_axes(each.shape)) for each in sources]
+
+
 def is_onnx(name: str) -> bool:
     """Whether a float model is a file."""
     return name.endswith(ONNX_SUFFIX)
@@ -66,6 +81,7 @@ def is_onnx(name: str) -> bool:
 
 def check_weights(name: str, checkpoint: Path | str | None) -> None:
     """Raise where weights are given for a file that has its own."""
+    # They would be loaded into nothing.
     if is_onnx(name) and checkpoint is not None:
         raise typer.BadParameter("--checkpoint is of module:factory; an .onnx file has its weights")
 
@@ -105,6 +121,7 @@ def read_onnx(name: str, shapes: Shapes) -> "tuple[nn.Module, RuntimeDifference]
     from qnn.frontend.onnx.read import from_onnx
 
     model = from_onnx(name, shapes or None)
+    # Before anything is computed of it: what was read wrongly would be quantized well.
     return model, check_equal(name, model)
 
 

@@ -27,12 +27,14 @@ class ModelSizes:
 
     def cycles(self, config: str) -> int:
         """Cycles of a named array at least (estimated): every lane is busy, one term a weight."""
+        # A lane multiplies once per cycle; waiting for memory and lanes without work come on top.
         sizes = CONFIGS[config]
         return -(-self.products // (sizes.lanes * sizes.rows * sizes.columns))
 
 
 def sizes_of(graph: "FloatGraph") -> ModelSizes:
     """The sizes of a fused float graph."""
+    # Fused, so that normalisations and pads are not counted, nor what became a copy.
     return ModelSizes(
         products=sum(_places(node) * node.weight.numel() for node in graph.convs),
         weights=sum(node.weight.numel() for node in graph.convs),

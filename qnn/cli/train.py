@@ -18,7 +18,7 @@ from qnn.cli.checks import (
     trainable,
     valid,
 )
-from qnn.cli.float_options import is_onnx, load_float
+from qnn.cli.float_options import is_onnx, load_float, shapes_taken
 from qnn.cli.formats import check_pixels, numbers, pixel_numbers
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json, progress
@@ -146,7 +146,7 @@ def train(
         # All that can be refused is refused before data are read and a first step is made.
         _check_method(network, recipe)
         taught = _teacher(model, teacher, teacher_checkpoint)
-        answers = taught and load_float(*taught, _shapes(network), "--teacher-checkpoint")
+        answers = taught and load_float(*taught, shapes_taken(network), "--teacher-checkpoint")
         images = read_data(data, layout, refusal_of(network))
         preprocessing = dict(zip(("mean", "std"), pixel_numbers(model, mean, std), strict=True))
         with progress("train") as bar:
@@ -289,12 +289,3 @@ def _check_method(network, recipe) -> None:
         prepare(copy.deepcopy(network), recipe.method, recipe.learn_exponents, **recipe.options)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(f"--method {recipe.method}: {error}") from None
-
-
-def _shapes(network):
-    """What each input of a quantized network takes, without the batch; nothing of a float one."""
-    from qnn.ir.shape import user_shape, usual_axes
-
-    plan = getattr(network, "plan", None)
-    sources = plan.network_inputs if plan else ()
-    return [user_shape(each.shape, usual_axes(each.shape)) for each in sources]
