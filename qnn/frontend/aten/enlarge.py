@@ -102,6 +102,9 @@ def pad_by_name(call: Call) -> FloatOperator:
 def _padded(call: Call, amounts: list[int], mode: str) -> FloatOperator:
     if len(amounts) > 4:
         raise call.refuse("padding of height and width", f"{amounts}", "pad these alone")
+    if call.rank() < 3:
+        needs, do = "sequences or images", "give it an axis of channels before, as unsqueeze(1)"
+        raise call.refuse(needs, "vectors to pad by copies", do)
     # F.pad counts from the last axis; a sequence has one, which lies along the height.
     axes = [amounts[2:4], amounts[:2]] if call.rank() == 4 else [amounts[:2], [0, 0]]
 

