@@ -1,6 +1,7 @@
 """What the epilogue wrote in an RTL run, and from it every layer's tensor."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,18 @@ class Trace:
     end_cycle: int
     timed_out: bool
 
+    @cached_property
+    def _by_tag(self) -> tuple[np.ndarray, np.ndarray]:
+        """The writes in the order of their tags, and the tag of each."""
+        order = np.argsort(self.write_tag, kind="stable")
+        return order, self.write_tag[order]
+
+    def writes_of(self, tag: int) -> np.ndarray:
+        """The writes of the layer with this tag, in order of time."""
+        order, tags = self._by_tag
+        first, end = np.searchsorted(tags, [tag, tag + 1])
+        return order[first:end]
+
 
 @dataclass(frozen=True, eq=False)
 class Written:
@@ -53,9 +66,9 @@ def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:
         if line[0] == "S":
             lines = []
             continue
-        lines.append(line.split())
+        lines.append(line)
         # Done, or timed out: the last line of a run.
-        if lines[-1][0] in "DT":
+        if line[0] in "DT":
             runs.append(_trace(lines, config))
             lines = []
     return runs
@@ -64,7 +77,7 @@ def read_traces(path: Path, config: SvpeConfig) -> list[Trace]:
 def layer_cycles(trace: Trace, tag: int) -> LayerCycles:
     """The first step and the last write of the layer with this tag."""
     issues = trace.issue_cycle[trace.issue_tag == tag]
-    writes = trace.write_cycle[trace.write_tag == tag]
+    writes = trace.write_cycle[trace.writes_of(tag)]
     return LayerCycles(
         int(issues[0]) if len(issues) else None, int(writes[-1]) if len(writes) else None
     )
@@ -90,8 +103,10 @@ def layer_tensor(trace: Trace, layer: Layer, config: SvpeConfig) -> Written:
     """What ``layer`` wrote, read through its layout; the newest write of a lane counts."""
     layout, count = layer.output, layer.output.words(config.lanes)
     # A write elsewhere with this tag is not the layer's tensor; stray_writes counts it.
-    address = trace.write_address - layout.address
-    mine = np.flatnonzero((trace.write_tag == layer.tag) & (address >= 0) & (address < count))
+    own = trace.writes_of(layer.tag)
+    address = trace.write_address[own] - layout.address
+    inside = (address >= 0) & (address < count)
+    mine, address = own[inside], address[inside]
     group = np.arange(config.lanes) // config.rows
     # A maximum is written to all lanes, a result to those of its part.
     covered = trace.write_all[mine, None] | (trace.write_part[mine, None] == group)
@@ -100,7 +115,7 @@ def layer_tensor(trace: Trace, layer: Layer, config: SvpeConfig) -> Written:
     values = np.zeros((count, config.lanes), np.int64)
     cycles = np.full((count, config.lanes), -1, np.int64)
     write, lane = np.nonzero(covered)
-    word = address[mine][write]
+    word = address[write]
     values[word, lane] = data[write, lane]  # of equal places, NumPy keeps the last
     cycles[word, lane] = trace.write_cycle[mine][write]
 
@@ -114,27 +129,25 @@ def layer_tensor(trace: Trace, layer: Layer, config: SvpeConfig) -> Written:
 
 def stray_writes(trace: Trace, layer: Layer, config: SvpeConfig) -> int:
     """Writes of ``layer`` that are outside its tensor's words."""
-    address = trace.write_address[trace.write_tag == layer.tag] - layer.output.address
+    address = trace.write_address[trace.writes_of(layer.tag)] - layer.output.address
     return int(((address < 0) | (address >= layer.output.words(config.lanes))).sum())
 
 
 def _trace(lines, config):
-    issues = [line for line in lines if line[0] == "I"]
-    writes = [line for line in lines if line[0] == "W"]
-    stores = np.array([line[1:4] for line in lines if line[0] == "A"], np.int64).reshape(-1, 3)
+    issues, stores = _numbers(lines, "I", 2), _numbers(lines, "A", 3)
     given, counted, errors = (
-        [tuple(map(int, line[1:])) for line in lines if line[0] == kind] for kind in "FCE"
+        [tuple(map(int, line.split()[1:])) for line in lines if line[0] == kind] for kind in "FCE"
     )
-    numbers = np.array([line[1:7] for line in writes], np.int64).reshape(-1, 6)
+    writes = [line.rpartition(" ") for line in lines if line[0] == "W"]
+    numbers = _numbers([numbers for numbers, _, _ in writes], "W", 6)
     size = -(-config.feature_bits // 8)
     # The simulator leaves out leading zeros.
-    text = "".join(line[7].zfill(2 * size) for line in writes)
+    text = "".join(data.zfill(2 * size) for _, _, data in writes)
     # Verilog prints the highest digit first; lane 0 is the lowest.
     data = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(-1, size)[:, ::-1]
-    numbers_of_issues = np.array([line[1:3] for line in issues], np.int64).reshape(-1, 2)
     return Trace(
-        issue_cycle=numbers_of_issues[:, 0],
-        issue_tag=numbers_of_issues[:, 1],
+        issue_cycle=issues[:, 0],
+        issue_tag=issues[:, 1],
         write_cycle=numbers[:, 0],
         write_tag=numbers[:, 1],
         write_address=numbers[:, 2],
@@ -146,6 +159,12 @@ def _trace(lines, config):
         given=tuple(given),
         counted=counted[0] if counted else (),
         error=errors[0] if errors else None,
-        end_cycle=int(lines[-1][1]),
+        end_cycle=int(lines[-1].split()[1]),
         timed_out=lines[-1][0] == "T",
     )
+
+
+def _numbers(lines, kind, count):
+    """The numbers of each line of a kind: (lines, count). A verification has hundred thousands."""
+    text = " ".join(line[2:] for line in lines if line[0] == kind)
+    return np.fromstring(text, np.int64, sep=" ").reshape(-1, count)

@@ -11,8 +11,8 @@ from qnn.backend.claims import graph_claims
 from qnn.design import Design
 from qnn.errors import ArgumentError
 from qnn.ir.encode import Arrays, encode_input
-from qnn.ir.reference import reference
 from sim.compare import compare, compare_claims, named_as_given
+from sim.expected import expected_tensors
 from sim.record_waves import CYCLES, check_waves, record_waves
 from sim.verification import LayerReport, Report
 
@@ -133,7 +133,7 @@ def _ended(device, problem):
 
 def _verify(design, x, device, expected, options):
     lowered = design.backend.lower(design.graph)
-    expected = expected or reference(lowered, x) | reference(design.graph, x)
+    expected = expected or expected_tensors(design.graph, lowered, x)
     execution = design.backend.run(
         design.artifact, x, device, tensors=True, built=design.built, **options
     )

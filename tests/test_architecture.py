@@ -98,8 +98,10 @@ MAY_IMPORT = {
     "sim.simulate": {"sim.record_waves", "qnn.backend", "qnn.design", "qnn.host", "qnn.ir"},
     "sim.verification": {"qnn.backend"},
     "sim.compare": {"sim.verification", "qnn.backend", "qnn.ir"},
+    "sim.expected": {"qnn.ir"},
     "sim.verify": {
         "sim.compare",
+        "sim.expected",
         "sim.record_waves",
         "sim.simulate",
         "sim.verification",

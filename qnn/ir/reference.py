@@ -1,6 +1,7 @@
 """The meaning of an integer graph: every tensor of every image, exactly."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,12 @@ Progress = Callable[[int, int], None]  # images done, images in all
 
 
 def reference(
-    graph: Graph, x: Arrays, *, outputs_only: bool = False, progress: Progress | None = None
+    graph: Graph,
+    x: Arrays,
+    *,
+    outputs_only: bool = False,
+    progress: Progress | None = None,
+    known: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """Every tensor of the network, by name.
 
@@ -30,6 +36,7 @@ def reference(
     x : integers of the input's type, (images, channels, height, width) or of the input's axes; a
         tuple of such arrays where there are several inputs
     outputs_only : keep only what the network returns, to save memory
+    known : tensors, as returned, that are not computed again
 
     Returns
     -------
@@ -41,7 +48,7 @@ def reference(
         ``x`` has not the inputs' shapes, kinds or ranges.
     """
     parts, images = [], len(x[0]) if isinstance(x, tuple) else len(x)
-    for start, tensors in stream(graph, x, outputs_only=outputs_only):
+    for start, tensors in stream(graph, x, outputs_only=outputs_only, known=known):
         parts.append(tensors)
         if progress is not None:
             progress(min(start + BATCH, images), images)
@@ -49,23 +56,33 @@ def reference(
 
 
 def stream(
-    graph: Graph, x: Arrays, *, outputs_only: bool = False, batch: int = BATCH
+    graph: Graph,
+    x: Arrays,
+    *,
+    outputs_only: bool = False,
+    batch: int = BATCH,
+    known: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """What ``reference`` gives, ``batch`` images at a time, each with its first image's index."""
     exact = arithmetic()
     blocks = as_blocks(graph, x)
     given = [_checked(node, array) for node, array in zip(graph.inputs, blocks, strict=True)]
-    prepared = {node.name: node.prepare(graph.sources(node)) for node in graph.nodes}
+    prepared = {n.name: n.prepare(graph.sources(n)) for n in graph.nodes if n.name not in known}
     for start in range(0, len(given[0]), batch):
         part = [np.ascontiguousarray(array[start : start + batch]) for array in given]
         images = {n.name: exact.tensor_of(a) for n, a in zip(graph.inputs, part, strict=True)}
+        part = {n: exact.tensor_of(tensor[start : start + batch]) for n, tensor in known.items()}
         with exact.exact_arithmetic():
-            tensors = _run(graph, prepared, images, outputs_only)
+            tensors = _run(graph, prepared, images, part, outputs_only)
         yield start, {name: exact.array_of(tensor) for name, tensor in tensors.items()}
 
 
 def _run(
-    graph: Graph, prepared: dict[str, Callable], images: "dict[str, Tensor]", outputs_only: bool
+    graph: Graph,
+    prepared: dict[str, Callable],
+    images: "dict[str, Tensor]",
+    known: "dict[str, Tensor]",
+    outputs_only: bool,
 ) -> "dict[str, Tensor]":
     tensors, last_use = {}, {}
     # A node that nobody reads is last used where it is made.
@@ -73,9 +90,12 @@ def _run(
         last_use |= dict.fromkeys((node.name, *node.inputs), node.name)
     wanted = {output.name for output in graph.outputs}
     for node in graph.nodes:
-        is_input = node.name in images
-        operands = [images[node.name]] if is_input else [tensors[name] for name in node.inputs]
-        tensors[node.name] = prepared[node.name](*operands)
+        if node.name in known:
+            tensors[node.name] = known[node.name]
+        else:
+            is_input = node.name in images
+            operands = [images[node.name]] if is_input else [tensors[name] for name in node.inputs]
+            tensors[node.name] = prepared[node.name](*operands)
         # Freed as soon as the last reader is done: ResNet-50 would else keep all its maps.
         if outputs_only:
             unused = {name for name in tensors if last_use[name] == node.name} - wanted

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hw.spec.isa.codes import term_shift
 from qnn.errors import CompileError, ModelError
@@ -304,6 +305,22 @@ def test_outputs_only_are_the_same_outputs(graph):
     assert kept.keys() == {output.name for output in graph.outputs}
     for name, tensor in kept.items():
         np.testing.assert_array_equal(tensor, every[name])
+
+
+@settings(max_examples=20)
+@given(graphs(Limits(size=4, channels=4)), st.data())
+def test_what_is_known_is_taken_as_it_is(graph, data):
+    x = images(graph, BATCH + 1)
+    every = reference(graph, x)
+    names = data.draw(st.sets(st.sampled_from(sorted(every))))
+    known = {name: every[name] for name in names}
+    again = reference(graph, x, known=known)
+    for name, tensor in every.items():
+        np.testing.assert_array_equal(again[name], tensor)
+    # Another value than it would compute shows that it computes none.
+    other = graph.nodes[-1].name
+    given = reference(graph, x, known={**known, other: every[other] * 0 + 1})
+    assert (given[other] == 1).all()
 
 
 def test_batches_join_and_report_progress():
