@@ -16,9 +16,6 @@ from sim.expected import expected_tensors
 from sim.record_waves import CYCLES, check_waves, record_waves
 from sim.verification import LayerReport, Report
 
-# Of a model's cycles, by so small a share hardware may differ: where banks hold up what it sent.
-CYCLES_SHARE = 16
-
 
 def verify(
     design: Design,
@@ -105,8 +102,8 @@ def _try(design, trial, device, options):
 def _in_time(report, cycles):
     """The report, which has failed if a run took other cycles than it should; None: any."""
     for number, taken in enumerate(report.run_cycles if cycles and report.failure is None else ()):
-        if abs(taken - cycles) > cycles // CYCLES_SHARE:
-            slow = f"run {number} took {taken:,} cycles, not about {cycles:,} as the model says"
+        if taken != cycles:
+            slow = f"run {number} took {taken:,} cycles, not {cycles:,} as the model says"
             return replace(report, failure=slow)
     return report
 
