@@ -46,13 +46,11 @@ class OnnxWriter:
     constants: dict[tuple, Tensor] = field(default_factory=dict)
     _initializers: list = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
+    _labels: set[str] = field(default_factory=set)
 
     def take(self, name: str) -> str:
         """A name for a tensor: ``name``, or with a number behind it where that is taken."""
-        free = (name if number == 1 else f"{name}.{number}" for number in count(1))
-        found = next(each for each in free if each not in self._taken)
-        self._taken.add(found)
-        return found
+        return _free(name, self._taken)
 
     def input(self, name: str, dtype: np.dtype, shape: Sequence[int | str]) -> Tensor:
         """An input of the model."""
@@ -99,7 +97,8 @@ class OnnxWriter:
             op,
             [each.name for each in operands],
             [made],
-            name=label or made,
+            # Nodes have names of their own too, which onnxruntime wants to differ.
+            name=_free(label or made, self._labels),
             domain=domain,
             **attributes,
         )
@@ -158,6 +157,13 @@ class OnnxWriter:
 def element_type(dtype: object) -> int:
     """ONNX's number of a NumPy type."""
     return package("onnx.helper").np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+
+def _free(name, taken):
+    free = (name if number == 1 else f"{name}.{number}" for number in count(1))
+    found = next(each for each in free if each not in taken)
+    taken.add(found)
+    return found
 
 
 def _info(tensor, shape):

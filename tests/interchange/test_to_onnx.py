@@ -21,14 +21,14 @@ from qnn.interchange.run import run_onnx
 from qnn.interchange.to_onnx import check_equal
 from qnn.interchange.trials import encoded, fed, trial_inputs
 from qnn.ir.graph import Graph, Output
-from qnn.ir.ops import Input
+from qnn.ir.ops import Concat, Input
 from qnn.quant.qtype import QType
 from tests.detectors import detector
 from tests.graphs import Limits, graphs
 from tests.host.test_drawn_programs import network, programs
 from tests.models import models, quantized
 from tests.nearest import quantize
-from tests.operators import changed, conv, multiply
+from tests.operators import changed, conv, max_pool, multiply
 
 FEW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 WIDE = Limits(activation_bits=16, result_bits=48, inputs=2, nodes=4)
@@ -81,6 +81,15 @@ def test_every_graph_of_wide_sums_gives_its_integers(tmp_path_factory, graph):
 @given(case=models())
 def test_every_model_gives_its_integers_and_its_results(tmp_path_factory, case):
     hold_equal(qnn.export(quantized(case)), tmp_path_factory.getbasetemp())
+
+
+def test_an_operator_that_is_an_output_may_have_its_name(tmp_path):
+    x = Input(name="x", shape=(2, 4, 4), type=QType(8, True, 0))
+    fields = {"name": "y", "input": "x", "shape": (2, 2, 2), "type": x.type}
+    y = max_pool(**fields, kernel=(2, 2), stride=(2, 2))
+    joined = Concat(name="z", inputs=("y", "y"), shape=(4, 2, 2), type=x.type)
+    outputs = (Output("y", (8,)), Output("z", (4, 2, 2)))
+    assert [*hold_equal(Graph((x, y, joined), outputs), tmp_path)] == ["y", "z"]
 
 
 @pytest.mark.parametrize(
