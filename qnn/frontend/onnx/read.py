@@ -59,6 +59,12 @@ def read_graph(path: Path) -> OnnxGraph:
     except ModelError as error:
         text = str(error)
         raise ModelError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
+    # Any, of a file alone: a name may be bytes that are no text, and a list anything.
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise ModelError(
+            f"{path}: an ONNX model needs names that are text, and parts of the kinds that ONNX "
+            f"has, but has others; export it again, or copy all of it"
+        ) from None
     if not graph.inputs:
         raise ModelError(f"{path}: an ONNX model needs an input, but has none; export it again")
     return graph

@@ -117,6 +117,15 @@ def test_attributes_that_an_operator_does_not_have(tmp_path):
     )
 
 
+def test_names_that_are_no_text(tmp_path):
+    path = small(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b"first", b"fi\xff\xfet"))
+    assert told(path) == (
+        "FOLDER/m.onnx: an ONNX model needs names that are text, and parts of the kinds that ONNX "
+        "has, but has others; export it again, or copy all of it"
+    )
+
+
 def test_constants_of_another_size_than_they_say(tmp_path):
     def cut(model):
         model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-4]
