@@ -1,5 +1,6 @@
 """Second moments of what a layer reads, and of what it should give, over sampled positions."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -59,11 +60,15 @@ def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) ->
     means, sums = torch.zeros(groups, inputs).double(), torch.zeros(groups, rows).double()
     # Moments about a value nearby: of a large mean's square, float32 would keep no variance.
     origin, t_origin = torch.zeros(groups, inputs), torch.zeros(groups, rows)
+    # Products of values around 1e30, or 1e-30, are no float32: powers of two take them near 1.
+    unit, t_unit = _unit(x[:images]), 1.0
     for start in range(0, images, step):
         part = slice(start, min(start + step, images))
-        read = conv.windows(x[part].float())
+        read = conv.windows(x[part].float() / unit)
         # In the order of the windows: images, then positions.
         t = wanted(part).flatten(2).transpose(1, 2).reshape(len(read), groups, rows)
+        t_unit = _unit(t) if start == 0 else t_unit
+        t = t / t_unit
         if conv.moves_mean:
             if start == 0:
                 origin, t_origin = read.mean(0), t.mean(0)
@@ -74,6 +79,9 @@ def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) ->
             cross += torch.einsum("ngo,ngi->goi", t, read)
         means += read.sum(0, dtype=torch.float64)
         sums += t.sum(0, dtype=torch.float64)
+    origin, t_origin = origin.double() * unit, t_origin.double() * t_unit
+    second, cross = second * unit**2, cross * (unit * t_unit)
+    means, sums = means * unit, sums * t_unit
     count = images * positions
     if not whole:
         means, sums = means / count + origin, sums / count + t_origin
@@ -89,3 +97,9 @@ def moments_of(conv: QuantConv, x: Tensor, wanted: Callable[[slice], Tensor]) ->
     else:
         cross -= conv.folded_bias().reshape(groups, rows, 1) * means[:, None]
     return Moments(second, cross, means, sums.flatten())
+
+
+def _unit(values: Tensor) -> float:
+    """The power of two next above all values."""
+    reach = float(values.abs().max())
+    return 2.0 ** math.frexp(reach)[1] if 0 < reach < math.inf else 1.0

@@ -84,3 +84,22 @@ def test_the_first_images_are_enough(monkeypatch):
 
     got = moments_of(conv, x, wanted)
     torch.testing.assert_close(got.second, moments_of(conv, x[:18], wanted).second)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("power", [-90, 90])
+def test_operands_of_any_size_have_moments(name, power):
+    """Squares of such operands are no float32; a power of two changes no other bit."""
+    torch.manual_seed(1)
+    x = torch.randn(20, 4, 7, 6)
+    conv, scale = layer_of(LAYERS[name], x), 2.0**power
+    wanted = torch.randn(20, *conv.plan.shape)
+    if not conv.moves_mean:
+        wanted += conv.folded_bias()[:, None, None]
+    plain = moments_of(conv, x, lambda part: wanted[part])
+    got = moments_of(conv, x * scale, lambda part: wanted[part])
+    assert got.second.equal(plain.second * scale**2)
+    assert got.x.equal(plain.x * scale)
+    assert got.t.equal(plain.t)
+    if conv.moves_mean:
+        assert got.cross.equal(plain.cross * scale)
