@@ -52,6 +52,7 @@ def bench_throughput(
     from qnn.bench.throughput import known, run
 
     if markdown:
+        # Of what is there alone: a page is made again in a moment.
         rows = known(cases, out)
         _print_markdown([(case, rows[case.name]) for case in cases if case.name in rows])
         return
