@@ -37,12 +37,19 @@ SHAPES = (  # what all blocks but the array are counted at
     replace(TEST, feature_words=512, parameter_words=32),
     replace(TEST, weight_words=64, weight_bits=4),
     replace(TEST, epilogue_words=2),
+    replace(TEST, rows=8, lanes=8, columns=4, epilogue_words=4, feature_words=4096),
     replace(REFERENCE, epilogue_words=2),
+    replace(REFERENCE, epilogue_words=4),
     REFERENCE,
 )
-BESIDE = {"lanes": 4, "rows": 4, "columns": 4, "epilogue_words": 2, "neighbours": 2}
+BESIDE = {"columns": 4, "epilogue_words": 2, "neighbours": 2}
 ELEMENTS = (  # what the array is counted at, for each width of a weight
-    *(SvpeConfig(**BESIDE, weight_bits=weight_bits) for weight_bits in (2, 3, 4, 5)),
+    replace(REFERENCE, epilogue_words=2, neighbours=2),
+    *(
+        SvpeConfig(**BESIDE, lanes=rows, rows=rows, weight_bits=weight_bits)
+        for weight_bits in (2, 3, 4, 5)
+        for rows in (4, 8)
+    ),
     *(
         SvpeConfig(
             lanes=lanes,

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from hw.spec.config import CONFIGS
@@ -57,3 +58,9 @@ def test_blocks_make_up_the_accelerator():
     )
     assert parts.lut == pytest.approx(whole.lut, rel=0.05)
     assert parts.bram18 == whole.bram18
+
+
+@pytest.mark.parametrize("weight_bits", [2, 3, 4, 5])
+def test_what_the_array_is_counted_at_tells_all_of_its_terms_apart(weight_bits):
+    sizes = [terms("array", c) for c in blocks.ELEMENTS if c.weight_bits == weight_bits]
+    assert np.linalg.matrix_rank(np.array(sizes, float)) == len(sizes[0])
