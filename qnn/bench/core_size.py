@@ -55,6 +55,7 @@ class CoreSize:
 
 def core_sizes(counted: Resources) -> list[CoreSize]:
     """The reference core, of which these cells were counted, and others by estimate."""
+    # The reference core again, as the measure of how far estimates are off.
     estimated = [REFERENCE, *(replace(REFERENCE, **sizes) for sizes in SIZES)]
     return [
         CoreSize.of(REFERENCE, counted.lut_sites, counted=True),

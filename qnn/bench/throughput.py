@@ -12,7 +12,7 @@ from qnn.bench.core_clock import mark, rate_clock
 from qnn.bench.lines import append_line, whole_lines
 from qnn.bench.machine import commit
 from qnn.bench.network import measure, quantized_graph
-from qnn.bench.throughput_cases import BOARD_BYTES_PER_CYCLE, BOARD_MEMORY, ThroughputCase
+from qnn.bench.throughput_cases import BOARD_MEMORY, ThroughputCase, memory_bytes_per_cycle
 from qnn.errors import ModelError
 from qnn.fields import FieldsError, parsed, typed
 
@@ -28,6 +28,7 @@ class ThroughputRow:
     fingerprint : of the core, so that results of another are not taken for its own
     values_compared : equal to the reference's, every one
     cycles_per_image : of all cores together, the last one's end
+    memory_bytes_per_cycle : of the memory that all cores shared; None for no limit but their ports
     moved_bytes : of the memory, for an image
     """
 
@@ -35,6 +36,7 @@ class ThroughputRow:
     batch: int
     fingerprint: str
     simulator: str
+    memory_bytes_per_cycle: float | None
     values_compared: int
     cycles_per_image: float
     busy: float
@@ -70,13 +72,33 @@ def run(cases: Sequence[ThroughputCase], path: Path, progress: Callable) -> list
 
 
 def known(cases: Sequence[ThroughputCase], path: Path) -> dict[str, ThroughputRow]:
-    """The newest row of each case that the file has, of the core that it has now."""
-    wanted = {case.name: (case.batch, mark(case.config)) for case in cases}
+    """The newest row of each case that the file has, of the core and the memory that it has now.
+
+    Cycles of a slower memory hold, too: at a slower clock the board's moves more in a cycle.
+    """
     rows = [_row(path, number, line) for number, line in whole_lines(path, WHAT)]
-    return {row.name: row for row in rows if wanted.get(row.name) == (row.batch, row.fingerprint)}
+    # Of several the one whose memory is nearest; sorting keeps the order of those that are alike.
+    rows.sort(key=lambda row: row.memory_bytes_per_cycle or 0)
+    found = {}
+    for case in cases:
+        fit = [row for row in rows if row.name == case.name and _holds(row, case)]
+        found |= {row.name: row for row in fit}
+    return found
+
+
+def _holds(row, case):
+    if (row.batch, row.fingerprint) != (case.batch, mark(case.config)):
+        return False
+    # Without a memory that all share, only what was simulated without one is its own.
+    if not case.board_memory:
+        return row.memory_bytes_per_cycle is None
+    moves = BOARD_MEMORY / rate_clock(case.config).hertz
+    return row.memory_bytes_per_cycle is not None and row.memory_bytes_per_cycle <= moves
 
 
 def _measured(case, graph, images):
+    # A little less than the board's, so that the result holds when the clock is a little faster.
+    memory = memory_bytes_per_cycle(case, rate_clock(case.config).hertz)
     cost = measure(
         graph,
         images,
@@ -85,13 +107,14 @@ def _measured(case, graph, images):
         cores=case.cores,
         paths=case.paths,
         batch=case.batch,
-        memory_bytes_per_cycle=BOARD_BYTES_PER_CYCLE if case.board_memory else None,
+        memory_bytes_per_cycle=memory,
     )
     return ThroughputRow(
         name=case.name,
         batch=case.batch,
         fingerprint=mark(case.config),
         simulator=cost.simulator,
+        memory_bytes_per_cycle=memory,
         values_compared=cost.values_compared,
         cycles_per_image=cost.cycles_per_image,
         busy=cost.utilisation,

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from hw.spec.config import SvpeConfig, named_config
 
 BOARD_MEMORY = 19.2e9  # bytes a second, of a ZCU102: DDR4-2400 of 64 bits
-# Of a memory that serves all cores. At a clock below 400 MHz the board's moves more in a cycle, so
-# that cycles need not be simulated again for each clock.
-BOARD_BYTES_PER_CYCLE = 48
+MEMORY_STEP = 8  # bytes per cycle, so that cycles of one memory hold at many clocks
 WIDE = {"epilogue_words": 4, "neighbours": 2}
 
 
@@ -19,7 +17,7 @@ class ThroughputCase:
     -------
     settings : sizes that are not the reference core's
     paths : beats that the memory moves in a cycle, each way, over all cores
-    board_memory : whether all cores share a memory of ``BOARD_BYTES_PER_CYCLE``, too
+    board_memory : whether all cores share the board's memory, too
     goal_rate, goal_busy : frames per second, and share of the lanes; None where there is none
     """
 
@@ -45,6 +43,13 @@ class ThroughputCase:
     def config(self) -> SvpeConfig:
         """The core."""
         return replace(named_config("reference"), **self.settings)
+
+
+def memory_bytes_per_cycle(case: ThroughputCase, hertz: float) -> int | None:
+    """What the board's memory moves in a cycle of a clock, or a little less; None for no limit."""
+    if not case.board_memory:
+        return None
+    return int(BOARD_MEMORY / hertz) // MEMORY_STEP * MEMORY_STEP
 
 
 FOUR = {"cores": 4, "paths": 4, "board_memory": True}

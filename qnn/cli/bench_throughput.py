@@ -108,7 +108,10 @@ def _clocks(pairs):
 
     simulators = sorted({row.simulator for _, row in pairs})
     clocks = dict.fromkeys(str(rate_clock(case.config)) for case, _ in pairs)
-    found = [f"cycles: {' and '.join(simulators)} simulator, all values equal the reference's"]
+    found = [
+        f"cycles: by the cycle model, beside the {' and '.join(simulators)} simulator, of which "
+        f"every value equals the reference's"
+    ]
     return found + [f"clock: {clock}" for clock in clocks]
 
 

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from qnn.bench import throughput
 from qnn.bench.core_clock import mark, rate_clock
 from qnn.bench.throughput import Throughput, ThroughputRow, known, run
-from qnn.bench.throughput_cases import BOARD_BYTES_PER_CYCLE, BOARD_MEMORY, CASES, ThroughputCase
+from qnn.bench.throughput_cases import (
+    BOARD_MEMORY,
+    CASES,
+    MEMORY_STEP,
+    ThroughputCase,
+    memory_bytes_per_cycle,
+)
 from qnn.errors import ModelError
 from qnn.nn.zoo import ZOO
 
@@ -32,6 +38,7 @@ def row(case, cycles=1e6):
         batch=case.batch,
         fingerprint=mark(case.config),
         simulator="functional",
+        memory_bytes_per_cycle=8 if case.board_memory else None,
         values_compared=1,
         cycles_per_image=cycles,
         busy=0.5,
@@ -50,10 +57,20 @@ def test_every_case_has_a_name_of_its_own_and_a_network_of_the_zoo():
     assert {case.model for case in CASES} <= set(ZOO)
 
 
-def test_cycles_of_the_boards_memory_hold_at_the_clock_that_rates_have():
-    for case in CASES:
-        if case.board_memory:
-            assert BOARD_BYTES_PER_CYCLE * rate_clock(case.config).hertz <= BOARD_MEMORY
+@given(st.floats(50e6, 900e6))
+def test_the_boards_memory_moves_no_more_in_a_cycle_than_it_does(hertz):
+    moves = memory_bytes_per_cycle(SHARED, hertz)
+    assert 0 <= BOARD_MEMORY / hertz - moves < MEMORY_STEP
+    assert memory_bytes_per_cycle(CASE, hertz) is None
+
+
+def test_cycles_of_the_nearest_slower_memory_are_taken_and_none_of_a_faster_one(tmp_path):
+    path, moves = tmp_path / "throughput.jsonl", BOARD_MEMORY / rate_clock().hertz
+    rates = [int(moves) - 1, int(moves) - 2, int(moves) + 1]
+    rows = [replace(row(SHARED), memory_bytes_per_cycle=rate) for rate in rates]
+    rows += [replace(row(SHARED), memory_bytes_per_cycle=None), row(CASE)]
+    path.write_text("".join(json.dumps(asdict(each)) + "\n" for each in rows))
+    assert known([CASE, SHARED], path) == {CASE.name: row(CASE), SHARED.name: rows[0]}
 
 
 def test_what_was_simulated_is_kept_and_not_simulated_again(tmp_path, monkeypatch):
