@@ -110,7 +110,9 @@ def read_model(path: Path) -> "ModelProto":
             f"{path}: a network needs 1 to {MOST_NODES:,} nodes, but the file has "
             f"{len(model.graph.node):,}; export it again"
         )
-    if any(each.data_location for each in model.graph.initializer):
+    # Also those of nodes: a file must not name others, which reading a tensor would open.
+    own = [each.t for node in model.graph.node for each in node.attribute if each.HasField("t")]
+    if any(each.data_location for each in (*model.graph.initializer, *own)):
         raise ModelError(f"{path}: constants need to be in the file; save it without external data")
     return model
 

@@ -162,9 +162,14 @@ def test_nodes_in_a_circle_are_refused(tmp_path):
     )
 
 
-def test_constants_in_other_files_are_refused(tmp_path):
+@pytest.mark.parametrize("of_node", [False, True])
+def test_constants_in_other_files_are_refused(of_node, tmp_path):
     model = qonnx_model(one(QType(4, True, 0), np.ones((1, 1, 1, 1, 1))))
-    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    outside = onnx.TensorProto(name="w", data_location=onnx.TensorProto.EXTERNAL)
+    if of_node:
+        model.graph.node.append(onnx.helper.make_node("Constant", [], ["w"], value=outside))
+    else:
+        model.graph.initializer.append(outside)
     path = tmp_path / "outside.onnx"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ModelError) as refused:
