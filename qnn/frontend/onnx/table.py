@@ -45,9 +45,13 @@ CURES: Mapping[str, str] = {
         "quantize the model in the QDQ format, or give the float model",
     ),
 }
+QUANTIZERS = ("qonnx.", "onnx.brevitas", "finn.")  # domains of QONNX's operators
 
 
 def cure_of(kind: str) -> str:
     """What a user can do about the operator ``kind``, which is not in ``TABLE``."""
+    # Their integers would be lost in a float network.
+    if kind.startswith(QUANTIZERS):
+        return "read the quantized network as it is, with 'qnn compile FILE' or qnn.from_qonnx"
     usual = "export the model without it, or let the network end before it"
     return CURES.get(kind, usual)

@@ -189,6 +189,17 @@ def test_what_is_not_supported_is_told_at_once(tmp_path):
     ]
 
 
+def test_quantizers_of_qonnx_have_a_reader_of_their_own(tmp_path):
+    names = ["x", "scale", "zero", "bits"]
+    made = node("Quant", names, ["y"], name="q", domain="qonnx.custom_op.general")
+    constants = {name: np.float32(1) for name in names[1:]}
+    path = write(tmp_path / "m.onnx", [made], {"x": ["n", 4]}, ["y"], constants)
+    assert told(path) == (
+        "layer 'q' (onnx.qonnx.custom_op.general.Quant) is not supported; read the quantized "
+        "network as it is, with 'qnn compile FILE' or qnn.from_qonnx"
+    )
+
+
 def test_shapes_that_are_not_known_or_do_not_fit(tmp_path):
     path = write(
         tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], {"x": ["n", 3, "h", "w"]}, ["y"]
