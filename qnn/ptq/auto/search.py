@@ -27,7 +27,9 @@ NEAR = 1.02  # costs between which no further design is tried
 # Losses are estimates: a design is looked for that should lose a little less than it may.
 MARGIN = 0.9
 SURELY = 0.4  # of the target, where there is no time to see whether a design reaches it
-CLEARLY = 0.95  # of a distance: what is no better by chance, so that it is worth a change
+# Of a distance: what is no better by chance, so that it is worth a change of what reaches the
+# target, and of what does not.
+CLEARLY, SLIGHTLY = 0.8, 0.95
 LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
 GAIN = 0.7  # what learning leaves of a loss, about
 LEARNINGS = 3  # designs whose weights learn together, at most
@@ -88,13 +90,17 @@ class Search:
         best, least = "", None
         for name in self.builder.starts:
             loss = self._loss(Sketch(name, terms))
-            kept = least is None or self._better(loss, least, CLEARLY)
+            kept = least is None or self._better(loss, least, self._enough(least))
             if kept:
                 best, least = name, loss
             self.designs.best = Sketch(best, terms).key
             self.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
         self._name, self.start = best, self.builder.starts[best]
         return self.start
+
+    def _enough(self, loss: Loss) -> float:
+        """The share of its distance at which another network takes one's place."""
+        return CLEARLY if loss.lost <= self.target else SLIGHTLY
 
     def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:
         """The network with such terms, or with the cheapest that were found."""
