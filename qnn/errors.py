@@ -53,6 +53,11 @@ class QnnWarning(UserWarning):
     """What a user should know and nothing stops for; the command line prints it in one line."""
 
 
+def one_line(error: BaseException) -> str:
+    """What an exception says, without the line breaks that names of a user's file may have."""
+    return " ".join(str(error).splitlines())
+
+
 def first_line(error: BaseException) -> str:
     """What an exception of somebody else's code says in its first line, or else its kind."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

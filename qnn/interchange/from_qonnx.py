@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnn.errors import CompileError, ModelError, first_line
+from qnn.errors import CompileError, ModelError, first_line, one_line
 from qnn.fields import FieldsError, parsed, typed
 from qnn.files import read_file
 from qnn.interchange.packages import package
@@ -75,9 +75,11 @@ def from_qonnx(path: str | Path, *, ties: bool = False) -> Graph:
             graph = _graph(model, ties)
         check(graph)
     except (ModelError, CompileError) as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {one_line(error)}") from None
     except FieldsError as error:
-        raise ModelError(f"{path}: property {PROPERTY}: {error}; export it again") from None
+        raise ModelError(
+            f"{path}: property {PROPERTY}: {one_line(error)}; export it again"
+        ) from None
     except FAULTS as error:
         raise ModelError(
             f"{path}: not a QONNX network as tools write it ('{first_line(error)}'); export it "
@@ -139,9 +141,11 @@ def _graph(model, ties):
                 f"QONNX node '{name}' needs '{missing[0]}' before it, but no node gives it; sort "
                 f"the nodes by their use"
             )
-        values[node.output[0]] = read_node(
-            reader, read, [values[each] for each in node.input if each]
-        )
+        operands = [values[each] if each else None for each in node.input]
+        # What is left out at the end is not there; before that it keeps its place.
+        while operands and operands[-1] is None:
+            operands.pop()
+        values[node.output[0]] = read_node(reader, read, operands)
     outputs = [_output(reader, values[port.name], port, beyond) for port in model.graph.output]
     if beyond["outputs"]:
         outputs = [Output(name, tuple(shape), axes) for name, shape, axes in beyond["outputs"]]

@@ -37,7 +37,7 @@ def float_quantized(place: MadeAt, numbers: list[np.ndarray]) -> CodedWeights:
     if mantissa != 0 or bits + 1 not in BITS:
         needs = f"no mantissa and as many bits of exponent as a code {BITS_RANGE} has"
         refuse(place, needs, f"{bits:g} and {mantissa:g} of mantissa", ADVICE)
-    exponents = _by_output(place, w, power_exponents(place, scale)) + int(bias) - 1
+    exponents = _by_output(place, w, scale) + int(bias) - 1
     index = _indices(w * np.ldexp(1.0, _along(exponents, w).astype(np.int32)))
     # The greatest value may be said to be less than the bits of the exponent have room for.
     limit = int(np.floor(np.log2(most))) + int(bias) if most > 0 else 0
@@ -64,7 +64,7 @@ def int_quantized(
     if np.any(zero) or not 1 <= width <= 2 * MOST_TERMS or rounding not in ("ROUND", "HALF_EVEN"):
         got = f"zero point {np.ravel(zero)[:1].sum():g}, {width} bits and rounding {rounding}"
         refuse(place, "weights of at most 14 bits around 0, rounded to nearest", got, ADVICE)
-    exponents = _by_output(place, w, power_exponents(place, scale))
+    exponents = _by_output(place, w, scale)
     steps = w * np.ldexp(1.0, _along(exponents, w).astype(np.int32))
     low = -(1 << width - 1) + int(narrow) if signed else 0
     high = (1 << width - 1) - 1 if signed else (1 << width) - 1 - int(narrow)
@@ -76,7 +76,7 @@ def bipolar_quantized(place: MadeAt, numbers: list[np.ndarray]) -> CodedWeights:
     w, scale = numbers
     # As qonnx: 0 is positive.
     codes = np.where(w >= 0, 1, -1).astype(np.int8)[None]
-    return CodedWeights(codes, BITS[0], _by_output(place, w, power_exponents(place, scale)))
+    return CodedWeights(codes, BITS[0], _by_output(place, w, scale))
 
 
 def added_terms(place: MadeAt, one: CodedWeights, other: CodedWeights) -> CodedWeights:
@@ -109,12 +109,15 @@ def _summed(place, integers, exponents):
     return CodedWeights(np.moveaxis(found, -1, 0).astype(np.int8), bits, exponents)
 
 
-def _by_output(place, w, exponents):
+def _by_output(place, w, scale):
     """One exponent for each output, of scales that are one or have one for each."""
+    exponents = power_exponents(place, scale)
     if w.ndim < 2 or not w.size or not np.isfinite(w).all():
         refuse(place, "finite weights of two axes or more", f"shape {w.shape}", ADVICE)
-    if len(exponents) not in (1, len(w)):
-        refuse(place, "one scale, or one for each output channel", len(exponents), ADVICE)
+    # As NumPy broadcasts: a vector would be of the last axis.
+    if len(exponents) > 1 and np.shape(scale) != (len(w), *(1,) * (w.ndim - 1)):
+        needs = "one scale, or one for each output channel along the first axis"
+        refuse(place, needs, f"shape {np.shape(scale)} of {w.shape}", ADVICE)
     return np.broadcast_to(exponents, (len(w),)).copy()
 
 

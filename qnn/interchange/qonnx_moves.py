@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from qnn.interchange.qonnx_reader import INT64, QonnxReader, ReadNode
+from qnn.interchange.qonnx_reader import INT64, REALS, QonnxReader, ReadNode
 from qnn.interchange.qonnx_values import (
     GivenInput,
     LaidOut,
@@ -35,8 +35,11 @@ def cast(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     """Whole numbers that look up a table, or the same value in another type."""
     (x,) = operands
     # float32 to float64 and back changes no number that is exact in both.
-    if node.get("to", None) != INT64 or not isinstance(x, RoundedLine | Shifted):
+    if node.get("to", None) in REALS:
         return x
+    # Of other tensors a cast to integers would cut off.
+    if node.get("to", None) != INT64 or not isinstance(x, RoundedLine | Shifted):
+        return None
     places, rounded = (x.places, x.value) if isinstance(x, Shifted) else (np.zeros(1), x)
     if not isinstance(rounded, RoundedLine) or (places != rounded.type.exponent).any():
         return None
@@ -68,6 +71,9 @@ def pad(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     pads = np.ravel(pads).tolist() if isinstance(pads, np.ndarray) else []
     if len(pads) != 8 or any((*pads[:2], *pads[4:6])) or node.get("mode", "constant") != "constant":
         return None
+    # Axes of its own would give the pads another order.
+    if len(value) > 1:
+        return None
     # ONNX has all beginnings first, and then all ends.
     _, _, top, left, _, _, bottom, right = pads
     value = float(np.ravel(value[0])[0]) if value and np.size(value[0]) else 0.0
@@ -96,6 +102,8 @@ def concat(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     if node.get("axis", 1) == 2:
         flat = all(isinstance(each, LaidOut) and not each.moved for each in operands)
         return PixelList(tuple(each.value.node for each in operands)) if flat else None
+    if node.get("axis", 1) not in (1, -3):
+        return None
     nodes = tuple(reader.tensor(each, node.place) for each in operands)
     shape = (sum(each.shape[0] for each in nodes), *nodes[0].shape[1:])
     names = tuple(each.name for each in nodes)
@@ -108,7 +116,9 @@ def reshape(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     x, *sizes = operands
     shape = tuple(np.ravel(sizes[0]).tolist()) if sizes else (1, -1)
     if isinstance(x, GivenInput):
-        return x  # blocks follow from the axes
+        # Blocks follow from the axes; of other files all values may become a vector.
+        known = x.name in reader.axes or len(shape) == 2 or shape[1:] == x.shape
+        return x if known else None
     if isinstance(x, PixelList) and x.places is not None:
         return reader.add(node.place, interleave_of(node.place, x, shape))
     if isinstance(x, LaidOut):
@@ -123,7 +133,7 @@ def transpose(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     (x,) = operands
     # Tokens; their axes stand beside, and the block follows from them.
     if isinstance(x, GivenInput):
-        return x
+        return x if x.name in reader.axes else None
     if isinstance(x, RoundedLine):
         x = Settled(reader.tensor(x, node.place))
     if isinstance(x, LaidOut):

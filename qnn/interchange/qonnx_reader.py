@@ -13,7 +13,7 @@ from qnn.interchange.qonnx_values import (
 from qnn.ir.ops import Input, Operator
 
 DO = "export the float network to ONNX and quantize it here"
-INT64 = 7  # of TensorProto's types
+INT64, REALS = 7, (1, 11)  # of TensorProto's types; float32 and float64
 
 
 @dataclass(frozen=True)

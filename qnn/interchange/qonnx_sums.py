@@ -20,6 +20,7 @@ from qnn.interchange.qonnx_values import (
     Settled,
     Shifted,
     TableIndex,
+    by_channel,
     refuse,
 )
 from qnn.interchange.qonnx_windows import (
@@ -56,6 +57,9 @@ def _line(place, operand, weights, window, bias):
 def gemm(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     """A linear layer that nothing has rounded yet."""
     x, weights, *bias = operands
+    # Values in another order would meet the weights of others.
+    if isinstance(x, LaidOut) and x.moved:
+        return None
     usual = node.get("alpha", 1.0) == node.get("beta", 1.0) == 1.0 and not node.get("transA", 0)
     if not isinstance(weights, CodedWeights) or weights.codes.ndim != 3 or not usual:
         return None
@@ -94,6 +98,7 @@ def add(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     places = np.zeros(1, np.int64)
     if isinstance(other, Shifted):
         places, other = other.places, other.value
+    _check_open(node.place, one)
     skip = reader.tensor(other, node.place)
     exponents = np.broadcast_to(skip.type.exponent - places, one.unit.shape)
     return replace(one, place=node.place, skip=(skip, exponents))
@@ -101,12 +106,20 @@ def add(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
 
 def _add_constant(node, x, values):
     if isinstance(x, GivenInput) and values.size == 1:
-        return replace(x, offset=float(values.ravel()[0]))
+        return replace(x, offset=x.offset + float(values.ravel()[0]))
     if isinstance(x, TableIndex):
-        return replace(x, first=x.first + values.astype(np.int64).ravel())
+        first = by_channel(node.place, values, x.rounded.line.shape)
+        return replace(x, first=x.first + first.astype(np.int64))
     if isinstance(x, Line):
-        return replace(_biased(x, values), place=node.place)
+        _check_open(node.place, x)
+        return replace(_biased(x, by_channel(node.place, values, x.shape)), place=node.place)
     return None
+
+
+def _check_open(place, line):
+    # An epilogue clamps last.
+    if np.isfinite(line.bounds).any():
+        refuse(place, "a quantizer between a clamp and a sum", "none", "quantize what is clamped")
 
 
 def _biased(line, values):
@@ -122,17 +135,39 @@ def mul(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     if isinstance(one, np.ndarray):
         one, other = other, one
     if isinstance(other, np.ndarray):
-        places = -power_exponents(node.place, other, "factors")
-        if isinstance(one, Settled | RoundedLine):
+        if not isinstance(one, Settled | RoundedLine | Line):
+            return None
+        factors = by_channel(node.place, other, _spread_over(one, other))
+        places = -power_exponents(node.place, factors, "factors")
+        if not isinstance(one, Line):
             return Shifted(one, places)
-        if isinstance(one, Line) and one.skip is None:
-            moved = np.ldexp(one.bias, places)
-            return replace(one, place=node.place, unit=one.unit - places, bias=moved)
-        return None
+        return None if one.skip is not None else _multiplied(node.place, one, places)
     # What has fewer values is spread over the first one, which the graph's check sees to.
     factors = tuple(reader.tensor(each, node.place) for each in (one, other))
     unit = np.full(factors[0].shape[0], sum(each.type.exponent for each in factors))
     return Line(node.place, factors, factors[0].shape, unit, np.zeros(len(unit)))
+
+
+def _spread_over(value, factors):
+    """The shape that a value has for factors: of one channel, a tensor is spread over several."""
+    if isinstance(value, Line):
+        return value.shape
+    channels, *space = value.node.shape if isinstance(value, Settled) else value.line.shape
+    return (channels if channels > 1 else np.size(factors), *space)
+
+
+def _multiplied(place, line, places):
+    """``line`` times ``2**places``, and so its bounds."""
+    ends = [np.ldexp(end, places) for end in line.bounds]
+    if any((each != each[0]).any() for each in ends):
+        refuse(place, "a quantizer between a clamp and factors of channels", "none", DO)
+    return replace(
+        line,
+        place=place,
+        unit=line.unit - places,
+        bias=np.ldexp(line.bias, places),
+        bounds=(ends[0][0], ends[1][0]),
+    )
 
 
 def relu(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
@@ -145,9 +180,15 @@ def clip(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     x, *ends = operands
     if isinstance(x, Settled | RoundedLine):
         x = one_weight(node.place, reader.tensor(x, node.place))
-    if not isinstance(x, Line) or not all(isinstance(each, np.ndarray) for each in ends):
+    if not isinstance(x, Line) or not all(isinstance(each, np.ndarray | None) for each in ends):
         return None
-    low, high = (*(float(each.ravel()[0]) for each in ends), np.inf, np.inf)[:2]
+    # Older files have attributes; an end that is left out is none.
+    usual = (node.get("min", -np.inf), node.get("max", np.inf))
+    given = [*ends, None, None][:2]
+    low, high = (
+        end if each is None else float(each.ravel()[0])
+        for each, end in zip(given, usual, strict=True)
+    )
     return replace(bounded(x, low, high), place=node.place)
 
 

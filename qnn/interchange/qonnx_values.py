@@ -144,6 +144,26 @@ class PixelList:
     places: np.ndarray | None = field(default=None)
 
 
+def by_channel(place: MadeAt, values: np.ndarray, shape: Shape) -> np.ndarray:
+    """``values`` that a node spreads over a tensor of ``shape``: one, or one for each channel.
+
+    Raises
+    ------
+    ModelError
+        They are of other axes, as NumPy broadcasts.
+    """
+    channels, *space = shape
+    # A linear layer's results have no axes of space.
+    wanted = [(channels, 1, 1)] + ([(channels,)] if space == [1, 1] else [])
+    sizes = np.shape(values)
+    while sizes[:1] == (1,) and sizes not in wanted:
+        sizes = sizes[1:]
+    if np.size(values) != 1 and sizes not in wanted:
+        needs = f"one number, or one for each of {channels} channels"
+        refuse(place, needs, f"shape {np.shape(values)}", "give it with axes of 1 behind channels")
+    return np.ravel(values)
+
+
 def refuse(place: MadeAt, needs: str, got: object, do: str) -> NoReturn:
     """Raise a ModelError that says what a node of the file needs, what it got and what to do."""
     raise ModelError(f"QONNX node '{place.name}' needs {needs}, but got {got}; {do}")

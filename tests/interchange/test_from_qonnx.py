@@ -162,6 +162,16 @@ def test_nodes_in_a_circle_are_refused(tmp_path):
     )
 
 
+def test_names_of_several_lines_are_told_in_one(tmp_path):
+    net = QonnxFile((1, 1, 2, 2))
+    model = net.wrapper(net.quant("x", 1.0, 4), (1, 1, 2, 2)).model
+    model.graph.node[0].input[0] = "a\nb"
+    path = tmp_path / "lines.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="needs 'a b' before it, but no node gives it"):
+        qnn.from_qonnx(path)
+
+
 @pytest.mark.parametrize("of_node", [False, True])
 def test_constants_in_other_files_are_refused(of_node, tmp_path):
     model = qonnx_model(one(QType(4, True, 0), np.ones((1, 1, 1, 1, 1))))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import fx
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, one_line
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.onnx.batches import planned, shapes_of
 from qnn.frontend.onnx.graph import OnnxGraph, graph_of
@@ -57,7 +57,7 @@ def read_graph(path: Path) -> OnnxGraph:
     except FaultyModel:
         raise
     except ModelError as error:
-        text = str(error)
+        text = one_line(error)
         raise ModelError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
     # Any, of a file alone: a name may be bytes that are no text, and a list anything.
     except (AttributeError, IndexError, TypeError, ValueError):
