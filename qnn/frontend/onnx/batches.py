@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from qnn.errors import ModelError
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.onnx.graph import OnnxGraph, OnnxInput, OnnxNode
+from qnn.frontend.onnx.tensors import MOST_VALUES
 from qnn.frontend.onnx.walk import ShapeWalk
 
 PROBES = (2, 3, 5)  # numbers of images: two give a line, and the third says that it is one
@@ -173,7 +175,7 @@ def _shape_of(source: OnnxInput, shape):
                 f"input '{name}' needs known sizes, but they are ({text}) without the batch; give "
                 f"--input-shape, as 3,224,224"
             )
-        return tuple(own)
+        return _checked(name, tuple(own))
     # Given again, a size that the file has is no contradiction.
     alike = len(shape) == len(own) and all(
         size in (None, asked) for size, asked in zip(own, shape, strict=True)
@@ -183,5 +185,16 @@ def _shape_of(source: OnnxInput, shape):
         raise ModelError(
             f"input '{name}' has the sizes ({text}) without the batch, not ({asked}); give a "
             f"--input-shape that fits them"
+        )
+    return _checked(name, shape)
+
+
+def _checked(name, shape):
+    # Before PyTorch counts their bytes.
+    if prod(shape) > MOST_VALUES:
+        asked = ",".join(map(str, shape))
+        raise ModelError(
+            f"input '{name}' needs at most {MOST_VALUES:,} values of an image, not ({asked}); give "
+            f"it a smaller shape"
         )
     return shape

@@ -140,7 +140,9 @@ def average(call: OnnxCall) -> Tensor:
 
 
 def is_infinite(call: OnnxCall) -> Tensor:
-    """IsInf."""
+    """IsInf of either sign."""
+    both = call.attribute("detect_negative", 1) and call.attribute("detect_positive", 1)
+    call.require(bool(both), "both signs", "one", "compare with 0 too")
     return torch.isinf(call[0])
 
 

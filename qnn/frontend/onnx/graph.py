@@ -1,6 +1,6 @@
 """An ONNX graph as plain values: its nodes in order, its constants, its inputs and outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class _GraphReader:
     domains: Mapping[str, int]
     names: set[str] = field(default_factory=set)
 
-    def graph(self, proto: Any, outer: frozenset[str] = frozenset()) -> OnnxGraph:
+    def graph(self, proto: Any, outer: Set[str] = frozenset()) -> OnnxGraph:
         if proto.sparse_initializer:
             raise ModelError(
                 "constants need to be dense, not sparse; export the model without sparse ones"
@@ -73,7 +73,7 @@ class _GraphReader:
         known = {*constants, *(each.name for each in inputs), *outer}
         nodes = []
         for each in proto.node:
-            node = self.node(each, frozenset(known))
+            node = self.node(each, known)
             _check_order(node, known)
             known.update(node.outputs)
             value = node.attributes.get("value")
@@ -90,7 +90,7 @@ class _GraphReader:
             )
         return OnnxGraph(tuple(nodes), constants, inputs, outputs)
 
-    def node(self, proto: Any, known: frozenset[str]) -> OnnxNode:
+    def node(self, proto: Any, known: Set[str]) -> OnnxNode:
         name = self._name(proto)
         standard = proto.domain in STANDARD
         kind = proto.op_type if standard else f"{proto.domain}.{proto.op_type}"

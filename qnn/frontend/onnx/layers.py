@@ -83,9 +83,10 @@ def rms_norm(call: OnnxCall) -> Tensor:
 def local_norm(call: OnnxCall) -> Tensor:
     """LRN."""
     alpha, beta = call.attribute("alpha", 1e-4), call.attribute("beta", 0.75)
-    return F.local_response_norm(
-        call[0], call.attribute("size"), alpha, beta, call.attribute("bias", 1.0)
-    )
+    size = call.attribute("size")
+    # PyTorch's even windows reach further to the front, and ONNX's to the back.
+    call.require(size % 2 == 1, "an odd size", f"{size}", "train it with an odd one")
+    return F.local_response_norm(call[0], size, alpha, beta, call.attribute("bias", 1.0))
 
 
 def standardised(call: OnnxCall) -> Tensor:

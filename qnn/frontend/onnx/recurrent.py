@@ -23,6 +23,7 @@ def layer(call: OnnxCall, kind: str) -> tuple[Tensor, ...]:
     images_first = bool(call.attribute("layout", 0))
     x = call[0].transpose(0, 1) if images_first else call[0]
     x = x.flip(0) if backwards else x
+    _check_lengths(call, x.shape[0])
     hidden, batch = call.attribute("hidden_size"), x.shape[1]
     given = [call.tensor(n) for n in ((5, 6) if kind == "LSTM" else (5,))]
     given = [
@@ -56,12 +57,6 @@ def _check(call, kind, directions):
         "train it with those",
     )
     call.require(
-        call.tensor(4) is None or call.is_known(4),
-        "sequences of one length",
-        "lengths that are computed",
-        "leave them out",
-    )
-    call.require(
         call.tensor(7) is None
         and not call.attribute("clip")
         and not call.attribute("input_forget"),
@@ -74,6 +69,17 @@ def _check(call, kind, directions):
         "linear_before_reset=1, as PyTorch's GRU has it",
         "0",
         "train it with reset_after=True",
+    )
+
+
+def _check_lengths(call, steps):
+    # A shorter one would end in zeros, and its state would be that of an earlier step.
+    lengths = call.ints(4)
+    call.require(
+        lengths is None or set(lengths) == {steps},
+        f"sequences of all {steps} steps",
+        f"the lengths {lengths}",
+        "leave them out",
     )
 
 

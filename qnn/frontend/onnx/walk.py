@@ -56,12 +56,14 @@ class ShapeWalk:
     -------
     values : what each name stands for; names that are missing are results of nodes with faults
     steps : the nodes that depend on the inputs, in order
+    computed : how many values constants have that nodes make
     """
 
     graph: OnnxGraph
     values: MutableMapping[str, OnnxValue] = field(default_factory=dict)
     steps: list[OnnxNode] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    computed: int = 0
 
     @staticmethod
     def of(
@@ -121,9 +123,13 @@ class ShapeWalk:
             return
         # Without values first, also where they are there: so nothing large is made by a small file.
         found = self._shapes(node, operands)
-        if sum(each.numel() for each in found) > MOST_VALUES:
+        count = sum(each.numel() for each in found)
+        # All constants together: each alone may be small, and they are many.
+        before = self.computed if constant else 0
+        if before + count > MOST_VALUES:
             problem = f"needs at most {MOST_VALUES:,} values, but gives more"
             raise FaultyModel([Fault(site_of(node), problem, "give it smaller inputs")])
+        self.computed += count if constant else 0
         if not constant:
             self.steps.append(node)
             self._keep(node, [each.to("meta") for each in found], varies=False)
@@ -135,7 +141,9 @@ class ShapeWalk:
         """What a node gives, without values."""
         if node.kind in OF_VALUES and operands[0].constant:
             return []
-        return _results(node, operands, [_without_values(each) for each in operands])
+        # Also what a node makes without a tensor to make it of.
+        with torch.device("meta"):
+            return _results(node, operands, [_without_values(each) for each in operands])
 
     def _keep(self, node, found, varies):
         names = [name for name in node.outputs if name]

@@ -154,22 +154,6 @@ def test_outputs_that_nothing_computes(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("kind", "constants"),
-    [
-        ("ConstantOfShape", {"c": np.array([1 << 20, 1 << 20])}),
-        ("Tile", {"w": some(4, 4), "c": np.array([1 << 15, 1 << 15])}),
-        ("Expand", {"w": some(1), "c": np.array([1 << 20, 1 << 20])}),
-        ("Range", {"w": np.array(0), "c": np.array(1 << 40), "d": np.array(1)}),
-    ],
-)
-def test_constants_that_would_fill_the_memory(kind, constants, tmp_path):
-    nodes = [node(kind, list(constants), ["big"], name="big"), node("Add", ["x", "s"], ["y"])]
-    nodes.insert(1, node("ReduceMax", ["big"], ["s"], keepdims=0))
-    path = write(tmp_path / "m.onnx", nodes, {"x": ["n", 4]}, ["y"], constants)
-    assert "536,870,912 values" in told(path)
-
-
 def test_what_is_not_supported_is_told_at_once(tmp_path):
     nodes = [
         node("Det", ["x"], ["a"], name="one"),

@@ -1,10 +1,13 @@
 """Every operator of the table gives what onnxruntime does, in each of its forms."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
+from qnn.errors import ModelError
+from qnn.frontend.onnx.read import from_onnx
 from qnn.frontend.onnx.table import TABLE
 from tests.frontend.onnx.files import check_equal, helper, write
 
@@ -169,6 +172,7 @@ CASES = [
     case("Resize", None, None, ints(3, 4, 9, 9), mode="linear"),
     case("Resize", None, np.float32([1, 1, 2, 2]), mode="cubic"),
     case("Resize", np.float32([1, 1, 2, 3]), opset=10),
+    case("Resize", None, np.float32([1, 1, 0.7, 0.7]), shape=(2, 10, 10)),
     case("Upsample", np.float32([1, 1, 2, 2]), opset=9, mode="nearest"),
 ]
 # Those that stand in graphs of several nodes below.
@@ -196,6 +200,34 @@ def test_an_operator_equals_onnxruntime(case, tmp_path):
         inputs = {"x": [1, *case.shape]}
     path = write(tmp_path / "model.onnx", [node], inputs, outputs, constants, case.opset)
     check_equal(path, case.shape, low=case.low, high=case.high)
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (case("LRN", size=2), "needs an odd size, not 2"),
+        (case("IsInf", detect_negative=0), "needs both signs, not one"),
+        (
+            case(
+                *("LSTM", some(1, 8, 5), some(1, 8, 2), None, ints(2, 3, 4, 4).astype(np.int32)),
+                shape=(4, 5),
+                hidden_size=2,
+                layout=1,
+            ),
+            "needs sequences of all 4 steps, not the lengths [2, 3, 4, 4]",
+        ),
+    ],
+)
+def test_what_would_be_computed_otherwise_is_refused(refused, told, tmp_path):
+    names = [
+        "x",
+        *(f"c{n}" if each is not None else "" for n, each in enumerate(refused.constants)),
+    ]
+    constants = {f"c{n}": each for n, each in enumerate(refused.constants) if each is not None}
+    node = helper.make_node(refused.kind, names, ["y"], **refused.attributes)
+    path = write(tmp_path / "m.onnx", [node], {"x": [4, *refused.shape]}, ["y"], constants)
+    with pytest.raises(ModelError, match=re.escape(told)):
+        from_onnx(path)
 
 
 def test_each_operator_has_a_case():

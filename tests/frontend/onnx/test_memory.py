@@ -1,0 +1,43 @@
+"""Small files that would make something large are refused before it is made."""
+
+import numpy as np
+import pytest
+
+from tests.frontend.onnx.files import helper, write
+from tests.frontend.onnx.test_hostile import some, told
+
+node = helper.make_node
+
+
+@pytest.mark.parametrize(
+    ("kind", "constants"),
+    [
+        ("ConstantOfShape", {"c": np.array([1 << 20, 1 << 20])}),
+        ("Tile", {"w": some(4, 4), "c": np.array([1 << 15, 1 << 15])}),
+        ("Expand", {"w": some(1), "c": np.array([1 << 20, 1 << 20])}),
+        ("Range", {"w": np.array(0), "c": np.array(1 << 40), "d": np.array(1)}),
+    ],
+)
+def test_constants_that_would_fill_the_memory(kind, constants, tmp_path):
+    nodes = [node(kind, list(constants), ["big"], name="big"), node("Add", ["x", "s"], ["y"])]
+    nodes.insert(1, node("ReduceMax", ["big"], ["s"], keepdims=0))
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["n", 4]}, ["y"], constants)
+    assert "536,870,912 values" in told(path)
+
+
+def test_constants_that_fill_the_memory_together(tmp_path):
+    # Copies of one number, so that the test takes no memory.
+    nodes = [node("Expand", ["w", "c"], [f"b{n}"], name=f"b{n}") for n in range(3)]
+    nodes.append(node("Sum", ["x", "b0", "b1", "b2"], ["y"]))
+    constants = {"w": some(1), "c": np.array([1 << 28])}
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["n", 1]}, ["y"], constants)
+    assert told(path).startswith("layer 'b2' (onnx.Expand) needs at most 536,870,912 values")
+
+
+@pytest.mark.parametrize("size", [1 << 30, 1 << 62])
+def test_inputs_that_would_fill_the_memory(size, tmp_path):
+    path = write(tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], {"x": ["n", 4, size]}, ["y"])
+    assert told(path) == (
+        f"input 'x' needs at most 536,870,912 values of an image, not (4,{size}); give it a "
+        f"smaller shape"
+    )
