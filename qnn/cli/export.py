@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from qnn.cli.checks import new_file, one_of
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json, progress
-from qnn.cli.sources import Model, read_graph
+from qnn.cli.sources import Model
 
 SUFFIXES = {"qgraph": ".qgraph", "onnx": ".onnx", "qonnx": ".onnx"}  # of each format
 

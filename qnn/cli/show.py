@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json
-from qnn.cli.sources import read_design, read_graph
+from qnn.cli.sources import read_design
 
 
 def show(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="BUILD|GRAPH", help="A build folder, or a .qgraph or .safetensors file."
+            metavar="BUILD|GRAPH",
+            help="A build folder, a .qgraph or .safetensors file, or an .onnx file of QONNX.",
         ),
     ],
     full: Annotated[

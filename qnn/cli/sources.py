@@ -81,22 +81,6 @@ ConfigSettings = Annotated[
 ]
 
 
-def read_graph(path: Path) -> "Graph":
-    """The integer graph in ``path``: a ``.qgraph``, a model that is exported, or QONNX."""
-    if path.suffix == ".qgraph":
-        from qnn.ir import serialize
-
-        return serialize.load(path)
-    if path.suffix == ".safetensors":
-        from qnn.nn import artifact
-        from qnn.ptq.export import export
-
-        return export(artifact.load(path))
-    from qnn.interchange.from_qonnx import from_qonnx
-
-    return from_qonnx(path)
-
-
 def device_of(name: str | None, devices: tuple[str, ...]) -> str:
     """The device called ``name``, by default the last of ``devices``."""
     if name is not None and name not in devices:

@@ -73,11 +73,11 @@ def test_a_file_that_is_not_there_is_refused(qnn, tmp_path):
 
 
 def test_a_file_of_another_kind_is_wrong_usage(qnn, tmp_path):
-    path = tmp_path / "model.onnx"
+    path = tmp_path / "model.keras"
     path.write_bytes(b"")
     code, out, err = qnn("show", path)
     assert (code, out) == (2, "")
-    assert err.endswith("neither a .safetensors nor a .qgraph file\n")
+    assert err.endswith("neither a .safetensors, a .qgraph nor an .onnx file\n")
 
 
 def test_a_program_has_no_full_form(qnn, build):

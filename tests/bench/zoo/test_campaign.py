@@ -1,12 +1,15 @@
 """Each network of a list has a row, whatever it does, and none is measured twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from qnn.bench.core_clock import rate_clock
+from qnn.bench.zoo import table
 from qnn.bench.zoo.build import build
 from qnn.bench.zoo.campaign import ZooCampaign, ZooLimits, read_rows
 from qnn.bench.zoo.listed import ListedNetwork
@@ -119,7 +122,9 @@ def test_noise_that_grows_on_the_way_is_the_networks_own():
     assert noise_left(capture(offset, x), (x,)) < 40
 
 
-def test_the_page_has_what_each_row_has_and_why_fidelity_is_low():
+def test_the_page_has_what_each_row_has_and_why_fidelity_is_low(monkeypatch):
+    clock = replace(rate_clock(), low_mhz=250.0)
+    monkeypatch.setattr(table, "rate_clock", lambda: clock)
     definition = {"config": "reference"}
     taken = ZooRow("tv:a", "small", accepted=True, fidelity_db=41.25, values=1200, mismatches=0)
     taken.cycles, taken.utilisation, taken.seconds = 500_000, 0.125, 7.4

@@ -1,0 +1,27 @@
+"""The integer graph that a file has, of whatever kind it is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from qnn.ir.graph import Graph
+
+
+def read_graph(path: Path) -> "Graph":
+    """The integer graph in ``path``: a ``.qgraph``, a model that is exported, or QONNX."""
+    if path.suffix == ".qgraph":
+        from qnn.ir import serialize
+
+        return serialize.load(path)
+    if path.suffix == ".safetensors":
+        from qnn.nn import artifact
+        from qnn.ptq.export import export
+
+        return export(artifact.load(path))
+    if path.suffix == ".onnx":
+        from qnn.interchange.from_qonnx import from_qonnx
+
+        return from_qonnx(path)
+    raise typer.BadParameter(f"{path} is neither a .safetensors, a .qgraph nor an .onnx file")
