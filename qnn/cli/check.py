@@ -10,6 +10,7 @@ from qnn.cli.check_model import Target, check_model
 from qnn.cli.checks import checkable, old_file
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.float_options import InputShapes, check_weights
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import (
     CONFIG_NAMES,
@@ -17,7 +18,6 @@ from qnn.cli.sources import (
     ConfigSettings,
     check_sizes,
     read_config,
-    read_graph,
 )
 
 # Their contents are checked by the board's rules, not by the hash that the build wrote.

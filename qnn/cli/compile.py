@@ -9,6 +9,7 @@ import typer
 import boards
 from qnn.backend.registry import DEFAULT
 from qnn.cli.checks import new_build, one_of, positive
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.sources import (
     CONFIG_HELP,
@@ -17,7 +18,6 @@ from qnn.cli.sources import (
     Model,
     check_sizes,
     read_config,
-    read_graph,
 )
 
 BOARDS = ", ".join(boards.names())
