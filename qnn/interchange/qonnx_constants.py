@@ -10,6 +10,7 @@ from qnn.quant.shortest_sums import shortest_sums
 
 # Codes of 3 bits have digits for every whole number: -1, 0, 1 and 2 are all there are in base 4.
 INTEGER_CODE_BITS = 3
+NEAREST = ("ROUND", "HALF_EVEN")  # names of one rounding
 ADVICE = "quantize it with power-of-two scales, or export the float network and quantize it here"
 
 
@@ -30,13 +31,16 @@ def power_exponents(place: MadeAt, scale: np.ndarray, what: str = "scales") -> n
     return 1 - exponent.astype(np.int64)
 
 
-def float_quantized(place: MadeAt, numbers: list[np.ndarray]) -> CodedWeights:
+def float_quantized(place: MadeAt, numbers: list[np.ndarray], rounding: str) -> CodedWeights:
     """Weights behind a ``FloatQuant`` without a mantissa: one code each."""
     w, scale, *rest = numbers
     bits, mantissa, bias, most = (_number(place, each) for each in rest)
     if mantissa != 0 or bits + 1 not in BITS:
         needs = f"no mantissa and as many bits of exponent as a code {BITS_RANGE} has"
         refuse(place, needs, f"{bits:g} and {mantissa:g} of mantissa", ADVICE)
+    if rounding not in NEAREST or bias % 1 or (most > 0 and np.frexp(most)[0] != 0.5):
+        got = f"rounding {rounding}, bias {bias:g} and {most:g} at most"
+        refuse(place, "rounding to nearest, a whole bias and a power of two at most", got, ADVICE)
     exponents = _by_output(place, w, scale) + int(bias) - 1
     index = _indices(w * np.ldexp(1.0, _along(exponents, w).astype(np.int32)))
     # The greatest value may be said to be less than the bits of the exponent have room for.
@@ -60,10 +64,13 @@ def int_quantized(
 ) -> CodedWeights:
     """Weights behind an ``IntQuant``: whole numbers, as the shortest sums of codes."""
     w, scale, zero, bits = numbers
-    width = int(_number(place, bits))
-    if np.any(zero) or not 1 <= width <= 2 * MOST_TERMS or rounding not in ("ROUND", "HALF_EVEN"):
-        got = f"zero point {np.ravel(zero)[:1].sum():g}, {width} bits and rounding {rounding}"
+    width = _number(place, bits)
+    # One bit with a sign is 1 or -1, which BipolarQuant says.
+    whole = width % 1 == 0 and 1 + signed <= width <= 2 * MOST_TERMS
+    if np.any(zero) or not whole or rounding not in NEAREST:
+        got = f"zero point {np.ravel(zero)[:1].sum():g}, {width:g} bits and rounding {rounding}"
         refuse(place, "weights of at most 14 bits around 0, rounded to nearest", got, ADVICE)
+    width = int(width)
     exponents = _by_output(place, w, scale)
     steps = w * np.ldexp(1.0, _along(exponents, w).astype(np.int32))
     low = -(1 << width - 1) + int(narrow) if signed else 0

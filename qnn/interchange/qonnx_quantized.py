@@ -33,7 +33,8 @@ from qnn.quant.qtype import QType
 def float_quant(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     """Weights behind a ``FloatQuant``."""
     if all(isinstance(each, np.ndarray) for each in operands) and len(operands) == 6:
-        return float_quantized(node.place, operands)
+        rounding = str(node.get("rounding_mode", "ROUND")).upper()
+        return float_quantized(node.place, operands, rounding)
     return None
 
 

@@ -97,13 +97,32 @@ def scales_of_columns():
     return _weighted(PLACES)
 
 
-def scales_of_floats_of_inputs():
+def _floats(scales, most=4, rounding="ROUND"):
     net = QonnxFile((1, 3, 3, 3))
     w = net.add(
-        *("FloatQuant", RNG.normal(0, 4, (3, 3, 1, 1)), PLACES.reshape(3, 1, 1), 2, 0, 1, 4),
+        *("FloatQuant", RNG.normal(0, 4, (3, 3, 1, 1)), scales, 2, 0, 1, most),
         domain=DOMAIN,
+        rounding_mode=rounding,
         **{"has_inf": 0, "has_nan": 0, "has_subnormal": 0, "saturation": 1},
     )
+    return done(net, net.add("Conv", net.quant("x", 0.25, 6), w))
+
+
+def scales_of_floats_of_inputs():
+    return _floats(PLACES.reshape(3, 1, 1))
+
+
+def floats_up_to_three():
+    return _floats(0.5, most=3)
+
+
+def floats_that_are_cut_off():
+    return _floats(0.5, rounding="FLOOR")
+
+
+def one_bit_with_a_sign():
+    net = QonnxFile((1, 3, 3, 3))
+    w = net.quant(RNG.normal(0, 1, (3, 3, 1, 1)), 0.5, 1, narrow=1)
     return done(net, net.add("Conv", net.quant("x", 0.25, 6), w))
 
 
@@ -210,6 +229,9 @@ def test_what_is_read_gives_the_integers_of_qonnx(make, tmp_path):
         (scales_of_inputs, f"{SCALES}(3, 1, 1)"),
         (scales_of_columns, f"{SCALES}(3,)"),
         (scales_of_floats_of_inputs, f"{SCALES}(3, 1, 1)"),
+        (floats_up_to_three, "but got rounding ROUND, bias 1 and 3 at most"),
+        (floats_that_are_cut_off, "but got rounding FLOOR, bias 1 and 4 at most"),
+        (one_bit_with_a_sign, "but got zero point 0, 1 bits and rounding ROUND"),
         (channels_last_before_a_linear_layer, f"{MEANING}Gemm of LaidOut"),
         (columns_side_by_side, f"{MEANING}Concat of "),
         (whole_numbers_of_a_sum, f"{MEANING}Cast of Line"),

@@ -14,9 +14,10 @@ def _over(function: Callable[[Tensor, list[int], bool], Tensor]) -> Reader:
     def read(call: OnnxCall) -> Tensor:
         x, axes = call[0], call.ints(1, "axes")
         if not axes:
-            # No axes are all of them, unless the node says that they are none.
+            # No axes are all of them, unless the node says that they are none: then each value is
+            # reduced by itself, and a sum of squares is a square.
             if call.attribute("noop_with_empty_axes", 0):
-                return x
+                return function(x.unsqueeze(0), [0], False)
             axes = list(range(x.dim()))
         return function(x, [axis % x.dim() for axis in axes], bool(call.attribute("keepdims", 1)))
 

@@ -173,6 +173,9 @@ CASES = [
     case("Resize", None, np.float32([1, 1, 2, 2]), mode="cubic"),
     case("Resize", np.float32([1, 1, 2, 3]), opset=10),
     case("Resize", None, np.float32([1, 1, 0.7, 0.7]), shape=(2, 10, 10)),
+    case("ReduceSumSquare", noop_with_empty_axes=1, opset=18),
+    case("ReduceL1", noop_with_empty_axes=1, opset=18),
+    case("ReduceMean", noop_with_empty_axes=1, opset=18),
     case("Upsample", np.float32([1, 1, 2, 2]), opset=9, mode="nearest"),
 ]
 # Those that stand in graphs of several nodes below.
