@@ -94,7 +94,7 @@ def _elementwise(node, last, constants, rank) -> OnnxNode | None:
         constant = constants.get(name)
         if name in last:
             inputs.append(name)
-        elif constant is None:
+        elif constant is None or constant.dim() > rank:
             return None
         elif constant.numel() == 1:
             inputs.append(name)

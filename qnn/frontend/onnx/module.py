@@ -3,6 +3,8 @@
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from keyword import iskeyword
 
 import torch
 from torch import Tensor, fx, nn
@@ -15,6 +17,8 @@ from qnn.frontend.onnx.walk import OnnxValue, results
 
 # Nodes whose real constants are read as numbers.
 BY_NUMBERS = ("Clip", "Pad", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear")
+# What the text of ``forward``, which PyTorch writes, means something else by.
+RESERVED = ("self", "torch", "getattr")
 
 
 class NodeModule(nn.Module):
@@ -80,8 +84,9 @@ def module_of(plan: Planned) -> fx.GraphModule:
     walk, root, graph = plan.walk, nn.Module(), fx.Graph()
     made: dict[str, fx.Node] = {}
     shared: dict[str, nn.Parameter] = {}
+    words: set[str] = set()
     for given in walk.graph.inputs:
-        made[given.name] = graph.placeholder(_word(given.name))
+        made[given.name] = graph.placeholder(_argument(given.name, words))
         if plan.images is not None:
             made[given.name].meta["val"] = walk.values[given.name].tensor
     given_names, first = set(made), next(iter(made.values()))
@@ -146,11 +151,29 @@ def _result(graph, root, walk, made, name):
 
 
 def _free_name(root, name):
-    while hasattr(root, name):
+    """A name that neither another layer, nor a module itself, nor Python has."""
+    while hasattr(root, name) or hasattr(_any_module(), name) or iskeyword(name):
         name += "_"
     return name
 
 
+@cache
+def _any_module():
+    module = fx.GraphModule(nn.Module(), fx.Graph())
+    module.example_input_array = ()
+    return module
+
+
+def _argument(name, taken):
+    """A name of an input that Python takes for an argument of ``forward``."""
+    word = _word(name)
+    while word in taken:
+        word += "_"
+    taken.add(word)
+    return word
+
+
 def _word(name):
-    word = "".join(each if each.isalnum() else "_" for each in name)
-    return word if word[:1].isalpha() else f"input_{word}"
+    word = "".join(each if f"x{each}".isidentifier() else "_" for each in name)
+    usual = word[:1].isalpha() and not iskeyword(word) and word not in RESERVED
+    return word if usual else f"input_{word}"
