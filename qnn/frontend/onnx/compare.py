@@ -157,6 +157,8 @@ def _largest(path, names, found, wanted) -> RuntimeDifference:
     largest = typical = 0.0
     for name, ours, theirs in zip(names, found, wanted, strict=True):
         ours, theirs = ours.numpy().astype(np.float64), np.asarray(theirs).astype(np.float64)
+        # A file of one image may squeeze it away.
+        theirs = theirs[None] if ours.shape == (1, *theirs.shape) else theirs
         if ours.shape != theirs.shape:
             raise ModelError(
                 f"{path}: output '{name}' has the shape {theirs.shape} in onnxruntime, not "

@@ -96,6 +96,8 @@ def module_of(plan: Planned) -> fx.GraphModule:
         sizes = {n: plan.sizes[each] for n, each in enumerate(node.inputs) if each in plan.sizes}
         if node.kind == "QuantizeLinear" and node.inputs[0] in given_names:
             node = replace(node, attributes={**node.attributes, OF_INPUT: True})
+        if node.kind == "Squeeze" and plan.images is None:
+            node = _squeezed(node, walk.values[node.inputs[0]].tensor.shape)
         step, name = NodeModule(node, operands, sizes), _free_name(root, node.name)
         root.add_module(name, step)
         computed = [
@@ -118,6 +120,14 @@ def module_of(plan: Planned) -> fx.GraphModule:
             for value in (walk.values[given.name].tensor for given in walk.graph.inputs)
         )
     return module.eval()
+
+
+def _squeezed(node: OnnxNode, shape: Sequence[int]) -> OnnxNode:
+    """The node with its axes written out: of one image, its axis would be squeezed, too."""
+    if node.inputs[1:] or "axes" in node.attributes:
+        return node
+    axes = [n for n, size in enumerate(shape) if size == 1]
+    return replace(node, attributes={**node.attributes, "axes": axes})
 
 
 def _needed(walk) -> list[OnnxNode]:

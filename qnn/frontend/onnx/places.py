@@ -36,7 +36,6 @@ def squeeze(call: OnnxCall) -> Tensor:
     """Squeeze."""
     x, axes = call[0], call.ints(1, "axes")
     if axes is None:
-        # The batch stays, however many images there are.
         axes = [n for n, size in enumerate(x.shape) if size == 1]
     return x.squeeze(sorted({axis % x.dim() for axis in axes})) if axes else x
 
