@@ -10,8 +10,6 @@ from qnn.interchange.trials import fed
 from qnn.ir.encode import Arrays, encode_input
 from qnn.ir.graph import Graph
 
-RUNTIMES = ("onnxruntime",)
-
 
 def expected_by_onnx(graphs: Sequence[Graph], x: Arrays) -> dict[str, np.ndarray]:
     """The tensors of all ``graphs`` by name, (images, channels, height, width).

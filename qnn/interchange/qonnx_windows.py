@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from qnn.interchange.qonnx_reader import DO
 from qnn.interchange.qonnx_values import CodedWeights, Line, MadeAt, PixelList, refuse
 from qnn.ir.ops import Interleave, Operator
 from qnn.ir.window import Padding, Window
-
-DO = "export the float network to ONNX and quantize it here"
 
 
 def pads_of(place: MadeAt, attributes: dict[str, Any]) -> Padding:

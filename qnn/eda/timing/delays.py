@@ -13,7 +13,6 @@ from qnn.eda.timing.placement import CellPlacement
 from qnn.eda.timing.timed import Timed
 
 REGISTER = "FDRE"  # what stands behind a port
-PORT_PINS = {"D": "D", "Q": "Q"}
 ENDS = {"D": PinKind.FF_D, "CE": PinKind.FF_CE}  # of flip-flops; all others reset
 
 

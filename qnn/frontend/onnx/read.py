@@ -13,8 +13,6 @@ from qnn.frontend.onnx.layouts import channels_first, mark
 from qnn.frontend.onnx.module import module_of
 from qnn.frontend.onnx.protos import read_proto
 
-SUFFIX = ".onnx"
-
 
 def from_onnx(
     path: str | Path, input_shapes: Sequence[tuple[int, ...]] | None = None

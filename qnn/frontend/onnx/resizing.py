@@ -10,7 +10,6 @@ from torch import Tensor
 
 from qnn.frontend.onnx.call import OnnxCall, Reader
 
-LINEAR = ("linear", "cubic")
 NEAREST = {
     "round_prefer_floor": lambda x: ceil(x - 0.5),
     "round_prefer_ceil": lambda x: floor(x + 0.5),
