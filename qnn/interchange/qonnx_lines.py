@@ -49,6 +49,9 @@ def rounded_operator(value: RoundedLine, *, ties: bool = False) -> Operator:
 
 def unrounded_operator(line: Line, known: tuple[int, int] | None) -> Operator:
     """The operator of a line that no quantizer rounds; ``known``: bits and exponent of its type."""
+    # An epilogue that does not round clamps nothing.
+    if np.isfinite(line.bounds).any():
+        refuse(line.place, "a quantizer behind a clamp", "an output", "quantize what is clamped")
     steps = [line.unit] if line.skip is None else [line.unit, line.skip[1]]
     exponent = max(int(each.max()) for each in steps)
     # Coarser than the file says it cannot be, as its sums would not be whole.

@@ -40,6 +40,11 @@ def residual_before_a_line_behind_relu():
     return done(net, net.add("Add", x, net.add("Relu", y)))
 
 
+def relu_at_the_end():
+    net, _, y = start()
+    return net.wrapper(net.add("Relu", y), (1, 3, 3, 3))
+
+
 def factor_behind_clip():
     net, _, y = start()
     bounded = net.add("Clip", y, np.float32(-1), np.float32(1))
@@ -222,6 +227,7 @@ def test_what_is_read_gives_the_integers_of_qonnx(make, tmp_path):
         (bias_behind_relu, SUM),
         (residual_behind_relu, SUM),
         (residual_before_a_line_behind_relu, SUM),
+        (relu_at_the_end, "needs a quantizer behind a clamp, but got an output"),
         (factors_behind_clip, "needs a quantizer between a clamp and factors of channels"),
         (bias_of_columns, CHANNELS),
         (factors_of_columns, CHANNELS),
