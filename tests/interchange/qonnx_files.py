@@ -9,6 +9,10 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
+import qnn
+from qnn.ir.codes import Codes
+from qnn.ir.reference import reference
+
 DOMAIN = "qonnx.custom_op.general"
 
 
@@ -68,3 +72,15 @@ def executed(wrapper: ModelWrapper, x: np.ndarray) -> np.ndarray:
     name = wrapper.graph.output[0].name
     images = [execute_onnx(wrapper, {"x": image[None]})[name] for image in x.astype(np.float32)]
     return np.concatenate(images)
+
+
+def check_integers(wrapper: ModelWrapper, folder: Path) -> None:
+    """What is read of the file gives, of random codes, the integers that qonnx gives."""
+    graph = qnn.from_qonnx(written(wrapper, folder))
+    (node,) = graph.inputs
+    codes = np.random.default_rng(1).integers(node.type.low, node.type.high + 1, (3, *node.shape))
+    found = reference(graph, Codes(codes), outputs_only=True)[graph.outputs[0].name]
+    reals = executed(wrapper, codes * node.type.scale)
+    type = graph[graph.outputs[0].name].type
+    np.testing.assert_array_equal(found.reshape(reals.shape) * type.scale, reals)
+    assert len(np.unique(found)) > 3

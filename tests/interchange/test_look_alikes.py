@@ -5,9 +5,7 @@ import pytest
 
 import qnn
 from qnn.errors import ModelError
-from qnn.ir.codes import Codes
-from qnn.ir.reference import reference
-from tests.interchange.qonnx_files import DOMAIN, QonnxFile, executed, written
+from tests.interchange.qonnx_files import DOMAIN, QonnxFile, check_integers, written
 
 RNG = np.random.default_rng(2)
 PLACES = np.float32([1, 2, 4])  # powers of two, one for each place of an axis
@@ -210,15 +208,7 @@ MEANING = "needs operands that an integer graph can have there, but got "
     ],
 )
 def test_what_is_read_gives_the_integers_of_qonnx(make, tmp_path):
-    wrapper = make()
-    graph = qnn.from_qonnx(written(wrapper, tmp_path))
-    (node,) = graph.inputs
-    codes = np.random.default_rng(1).integers(node.type.low, node.type.high + 1, (3, *node.shape))
-    found = reference(graph, Codes(codes), outputs_only=True)[graph.outputs[0].name]
-    reals = executed(wrapper, codes * node.type.scale)
-    type = graph[graph.outputs[0].name].type
-    np.testing.assert_array_equal(found.reshape(reals.shape) * type.scale, reals)
-    assert len(np.unique(found)) > 3
+    check_integers(make(), tmp_path)
 
 
 @pytest.mark.parametrize(
