@@ -212,7 +212,7 @@ def learner(network: StepNetwork) -> Callable[..., None]:
     formats = (WEIGHT_BITS, ACTIVATION_BITS)
     # Without the search for terms, which is no part of a step.
     start = calibrated(graph, [(images[:CALIBRATION],)], (None,), formats, {}, warn=False)
-    source = Source(Teacher(start.graph, None, "cpu"), images, unchanged)
+    source = Source(Teacher(start.graph, [None], "cpu"), (images,), unchanged)
 
     def learn(method: str, steps: int, progress: Progress | None = None) -> None:
         options = {"steps": steps, "batch": network.batch}

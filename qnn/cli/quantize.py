@@ -189,7 +189,7 @@ def quantize(
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
         count = image_count(images.x_train)
-        # All of them need no copy.
+        _check_augmented(augment, images.x_train)
         learnt = slice(None) if rounding_samples is None else drawn(count, rounding_samples)
         test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
         with progress_of_rounding(rounding) as report:
@@ -277,6 +277,16 @@ def _check_blind(resume, rounding_samples, augment):
     given = {"--resume": resume, "--rounding-samples": rounding_samples, "--augment": augment}
     for name in (name for name, value in given.items() if value):
         raise typer.BadParameter(f"{name} is of a rounding that learns; choose --rounding")
+
+
+def _check_augmented(augment, images):
+    """Raise where there is nothing that a crop and a mirror are made of."""
+    shapes = [x.shape[1:] for x in (images if isinstance(images, tuple) else (images,))]
+    if augment and [len(shape) for shape in shapes] != [3]:
+        raise typer.BadParameter(
+            f"--augment moves and mirrors images of one input, (channels, height, width), and the "
+            f"data are {', '.join(str(tuple(shape)) for shape in shapes)} each; leave it out"
+        )
 
 
 def for_pixels(

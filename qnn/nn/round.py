@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from qnn.errors import ModelError, QnnWarning
 from qnn.nn import learn
+from qnn.nn.memory_format import channels_last
 from qnn.nn.model import QuantizedModel
 from qnn.nn.scales import sums_limit, sums_reach
 from qnn.quant.by_terms import Terms
 from qnn.quant.rounding import (
     Answers,
+    Batch,
     Checkpoint,
     LayerWeights,
     Problem,
@@ -27,14 +29,14 @@ from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.search_exponent import search_exponent
 from qnn.tasks.kinds import TaskKind
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
+Augment = Callable[[Any, torch.Generator], Any]
 
 
 @torch.no_grad()
 def round_module(
     module: nn.Module,
     names: Sequence[str],
-    data: Tensor | None = None,
+    data: Tensor | Batch | None = None,
     method: str = "discquant",
     weight_bits: int = 3,
     terms: int | Mapping[str, Terms] = 1,
@@ -52,7 +54,7 @@ def round_module(
     Parameters
     ----------
     names : of the parameters to round, as ``named_parameters`` lists them
-    data : (count, ...) what ``module`` takes; "nearest" needs none
+    data : (count, ...) what ``module`` takes, of several inputs a tuple; "nearest" needs none
     terms : of all weights, or of each by its name, also row by row:
         ``qnn.nn.module_terms.choose_module_terms`` finds them for a mean
     options : of the method; see ``qnn.quant.rounding``
@@ -127,13 +129,13 @@ class Source:
     Members
     -------
     teacher : answers of the float network; results inside by the layers' names
-    data : (count, ...) pixels or reals, as the quantized network takes them
-    augment : changes drawn pixels or reals, with a generator
+    data : (count, ...) of each input, pixels or reals, as the quantized network takes them
+    augment : changes what is drawn of them, a tensor or of several inputs a tuple, with a generator
     kinds : what each output is for; none: as far as its shape tells
     """
 
     teacher: Teacher
-    data: Tensor
+    data: Batch
     augment: Augment | None = None
     kinds: tuple[TaskKind, ...] = ()
 
@@ -185,7 +187,7 @@ def round_quantized(
         entry,
         layers,
         _renamed(source.teacher, keys),
-        source.data,
+        source.data if len(source.data) > 1 else source.data[0],
         source.augment,
         tuple(
             f"{key}.bias"
@@ -234,10 +236,9 @@ class _Entry(nn.Module):
         super().__init__()
         self.quantized = quantized
 
-    def forward(self, x):
-        x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+    def forward(self, *inputs):
         # Scores, as the teacher's answers are.
-        return self.quantized.unfinished(x)
+        return self.quantized.unfinished(*map(channels_last, inputs))
 
 
 def _key(entry, conv):

@@ -32,7 +32,7 @@ from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant.rounding import Checkpoint, Progress
 from qnn.tasks.outputs import Asked, find_tasks, fitting
 
-BLIND = ("auto", "nearest")  # roundings that take several inputs
+BLIND = ("auto", "nearest")  # roundings that build the network themselves
 ANSWERED = ("auto", "discquant", "latent")  # roundings that compare answers of the whole network
 
 
@@ -130,8 +130,6 @@ def quantize(
     graph = network.graph
     # From here on sequences and tokens are blocks, as images are.
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
-    if rounding not in BLIND:
-        _check_one_input(graph, rounding)
     automatic_terms = isinstance(terms, str)
     asks_answers = isinstance(terms, Budget) or automatic_terms or rounding in ANSWERED
     kinds = _kinds(graph, data, len(given[0]), task, asks_answers)
@@ -154,7 +152,7 @@ def quantize(
     # Building has rounded to nearest already.
     if rounding != "nearest":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        teacher = Teacher(start.graph, pixels[0], device)
+        teacher = Teacher(start.graph, pixels, device)
         source = Source(teacher, _learnt(learnt, pixels), augment, kinds)
         kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
         round_quantized(quantized, source, rounding_options, progress, kept, device)
@@ -209,14 +207,6 @@ def _check_model(model):
         )
 
 
-def _check_one_input(graph, rounding):
-    if len(graph.inputs) > 1:
-        raise ModelError(
-            f"{rounding} needs a network of one input, not {len(graph.inputs)}; take "
-            f"rounding='nearest'"
-        )
-
-
 def _input_counts(model) -> range:
     if isinstance(model, FloatGraph):
         return range(len(model.inputs), len(model.inputs) + 1)
@@ -245,8 +235,12 @@ def _reals(batches, pixels):
 
 
 def _learnt(batches, pixels):
-    """One tensor of what a rounding method learns from, pixels if all of it are pixels."""
-    if pixels[0] is None or any(images.dtype != torch.uint8 for (images,) in batches):
-        batches = _reals(batches, pixels)
-    (images,) = joined(batches)
-    return images
+    """What a rounding method learns from of each input, pixels if all of an input are pixels."""
+    each = zip(*batches, strict=True)
+    kept = [
+        parts
+        if table and all(part.dtype == torch.uint8 for part in parts)
+        else [reals(part, table) for part in parts]
+        for parts, table in zip(each, pixels, strict=True)
+    ]
+    return joined(list(zip(*kept, strict=True)))

@@ -9,10 +9,11 @@ from torch import Tensor
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.conv import FloatConv
 from qnn.frontend.run import stream, unfinished_of
+from qnn.nn.memory_format import channels_last
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.data import as_images
 from qnn.ptq.swift_conv import SwiftConv
-from qnn.quant.rounding import Answers
+from qnn.quant.rounding import Answers, Batch
 
 
 class Teacher:
@@ -20,15 +21,15 @@ class Teacher:
 
     Parameters
     ----------
-    graph : of the float network, which has one input; its nodes have the names of the layers
-    pixels : what 8-bit pixels stand for; None: it takes reals
+    graph : of the float network; its nodes have the names of the layers
+    pixels : what 8-bit pixels of each input stand for; None: it takes reals
     device : where it computes
     """
 
     def __init__(
         self,
         graph: FloatGraph,
-        pixels: Pixels | None,
+        pixels: Sequence[Pixels | None],
         device: torch.device | str,
     ):
         nodes = (SwiftConv.of(n) if isinstance(n, FloatConv) else n for n in graph.nodes)
@@ -36,22 +37,26 @@ class Teacher:
         self._pixels = pixels
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, inner: Sequence[str] = ()) -> Answers:
-        """Answers for (batch, channels, height, width) or (batch, features).
+    def __call__(self, given: Batch, inner: Sequence[str] = ()) -> Answers:
+        """Answers for (batch, channels, height, width) or (batch, features) of each input.
 
         Parameters
         ----------
-        x : 8-bit pixels or reals
+        given : 8-bit pixels or reals
         inner : names of tensors inside to give too
         """
-        x = as_images(x)
-        x = self._pixels.reals(x) if x.dtype == torch.uint8 else x.float()
+        reals = map(_reals, given, self._pixels)
         # As the student computes, so that both run the same kernels.
-        x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+        images = [channels_last(each) for each in reals]
         wanted = {*inner, *(output.name for output in self._graph.outputs)}
-        values = {name: value for name, value in stream(self._graph, x) if name in wanted}
+        values = {name: value for name, value in stream(self._graph, *images) if name in wanted}
         outputs = unfinished_of(self._graph, values)
         return Answers(outputs, {name: values[name] for name in inner})
+
+
+def _reals(x, pixels):
+    x = as_images(x)
+    return pixels.reals(x) if x.dtype == torch.uint8 else x.float()
 
 
 def _moved(value, device):

@@ -100,6 +100,17 @@ def test_data_of_one_input_are_one_line(qnn, built):
     )
 
 
+def test_there_is_nothing_to_mirror_in_an_image_and_a_vector(qnn, built):
+    learns = ("--rounding", "discquant", "--terms", "1", "--mean", "0.5", "--std", "0.25")
+    quantize = ("quantize", "policy_of_two:policy", "--checkpoint", "none", *learns)
+    code, out, err = qnn(*quantize, "--data", "data.npz", "--augment")
+    assert (code, out) == (2, "")
+    text = (
+        "--augment moves and mirrors images of one input, (channels, height, width), and the data"
+    )
+    assert text in " ".join(err.replace("│", " ").split())
+
+
 def test_a_missing_input_is_one_line(qnn, built):
     with np.load("data.npz") as file:
         np.savez("less.npz", **{key: file[key] for key in file.files if key != "x_train_state"})

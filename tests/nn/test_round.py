@@ -268,7 +268,7 @@ def test_grids_stay_on_the_cpu_wherever_the_network_is():
     model, pixels = small()
     quantized = quantize(model, pixels, mean=0.5, std=0.25)
     before = [conv.indices() for _, conv in learnable(quantized)]
-    round_quantized(quantized, Source(None, pixels), device="meta")
+    round_quantized(quantized, Source(None, (pixels,)), device="meta")
     after = [conv.indices() for _, conv in learnable(quantized)]
     assert len(after) == 3
     assert all(map(torch.equal, after, before))
@@ -308,7 +308,7 @@ def test_channels_that_rounding_leaves_no_room_for_keep_the_nearest_weights(monk
     options = {"weight_bits": 4, "terms": 4, "activation_bits": 16, "mean": 0.5, "std": 0.25}
     nearest = quantize(model, pixels[:64], rounding="nearest", **options)
     monkeypatch.setattr("qnn.nn.round.rounding", lambda _: Largest())
-    found, source = copy.deepcopy(nearest), Source(None, pixels)
+    found, source = copy.deepcopy(nearest), Source(None, (pixels,))
     with pytest.warns(QnnWarning) as told:
         round_quantized(found, source)
     assert [str(each.message) for each in told] == [

@@ -237,11 +237,40 @@ def test_a_model_called_with_too_few_inputs_is_refused(both):
     )
 
 
-def test_methods_that_take_one_input_say_so(both):
+STEPS = {"steps": 3}
+METHODS = {"discquant": STEPS, "latent": STEPS, "adaround": STEPS, "gptq": None}
+
+
+@pytest.mark.parametrize("rounding", METHODS)
+def test_every_method_rounds_a_network_of_two_inputs(both, rounding):
     model, data = both
-    assert refusal(ModelError, lambda: quantize(model, data, rounding="gptq")) == (
-        "gptq needs a network of one input, not 2; take rounding='nearest'"
-    )
+    quantized = quantize(model, data, rounding=rounding, rounding_options=METHODS[rounding])
+    equal_to_its_integers(quantized, data)
+
+
+def test_what_is_drawn_of_two_inputs_belongs_together(both):
+    model, data = both
+    seen = []
+
+    def look(drawn, _generator):
+        scene, state = drawn
+        pairs = zip(scene, state, strict=True)
+        seen.extend(
+            any(
+                torch.equal(a, c) and torch.equal(b, d.reshape(b.shape))
+                for c, d in zip(*data, strict=True)
+            )
+            for a, b in pairs
+        )
+        return drawn
+
+    options = {"steps": 4, "batch": 5}
+    quantize(model, data, rounding="latent", terms=1, rounding_options=options, augment=look)
+    assert seen == [True] * 20
+
+
+def test_training_takes_one_input(both):
+    model, data = both
     quantized, labels = quantize(model, data), torch.arange(12) % 3
     assert refusal(ModelError, lambda: train(quantized, (data[0], labels), Recipe(epochs=1))) == (
         "train needs a model of one input, not 2; train the float model and quantize it"

@@ -39,7 +39,7 @@ def problem(seed=0, *, bits=3, terms=1, count=64, **more):
 
 
 def lesson(problem):
-    return problem.data, problem.teacher(problem.data, ())
+    return problem.data, problem.teacher(problem.inputs, ())
 
 
 def loss(problem, found, kind="kl"):
@@ -174,7 +174,7 @@ def test_answers_that_are_kept_are_those_that_are_asked_for():
     asked = []
 
     def teacher(x, inner):
-        asked.append(len(x))
+        asked.append(len(x[0]))
         return case.teacher(x, inner)
 
     counted = replace(case, teacher=teacher)

@@ -241,7 +241,7 @@ def test_the_same_options_give_the_same_result(method, options):
     ("count", "batch", "sizes"), [(10, 16, [10]), (40, 16, [16, 16]), (99, 16, [16] * 4)]
 )
 def test_a_method_sees_no_more_samples_than_it_may(count, batch, sizes):
-    drawn = samples(problem(count=64), count, batch, 0)
+    drawn = [x for (x,) in samples(problem(count=64), count, batch, 0)]
     assert [len(part) for part in drawn] == sizes
     assert len(torch.cat(drawn).unique(dim=0)) == sum(sizes)
 

@@ -93,8 +93,7 @@ def automatic(
             equal = equalise(network.graph, chunks([split.fitted]))
             starts["channels equalised"] = network.calibrate([images], equal, warn=False)
         builder = Builder(starts, split, out, designs, rounded)
-        # The float network teaches on one input alone.
-        search = Search(builder, options, learns=rounding == "auto" and len(images) == 1)
+        search = Search(builder, options, learns=rounding == "auto")
         search.say(f"auto: {split}, at most {search.seconds:.0f} s")
         quantized, outcome = search.run(terms)
         outcome = replace(outcome, activations=found or outcome.activations)

@@ -105,7 +105,7 @@ class Builder:
             if late in self.designs.notes:
                 return None
             quantized = self._rounded(replace(design, learnt=False), whole)
-            (images,) = self.images.whole if whole else self.images.lessons
+            images = self.images.whole if whole else self.images.lessons
             left, kept = self.until - time.monotonic(), self.designs.beside(key)
             if not learn(quantized, start, images, self.held.kinds, left, kept):
                 self.designs.note(late, lambda: True)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
 from qnn.nn.model import QuantizedModel
 from qnn.nn.round import Source, round_quantized
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.teacher import Teacher
+from qnn.quant.rounding import Batch
 from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.latent import Latent
 from qnn.tasks.kinds import TaskKind
@@ -56,7 +56,7 @@ class _Watch:
 def learn(
     quantized: QuantizedModel,
     start: Calibrated,
-    images: Tensor,
+    images: Batch,
     kinds: Sequence[TaskKind],
     seconds: float,
     checkpoint: Checkpoint | None = None,
@@ -66,7 +66,7 @@ def learn(
     Parameters
     ----------
     start : what ``quantized`` was built from
-    images : (count, ...) of its one input, what the float model takes
+    images : (count, ...) of each input, what the float model takes
     kinds : what each output is for
     seconds : that it may take
     checkpoint : is gone on from if it is there, and removed in the end
@@ -76,10 +76,11 @@ def learn(
     Whether it learnt: else there was too little time, and ``quantized`` is as it was
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    source = Source(Teacher(start.graph, None, device), images, kinds=tuple(kinds))
-    pixels = images[0].numel() // images.shape[1]
-    options = FEW if len(images) < ENOUGH else MANY
-    batch = min(options.batch, max(1, BATCH_PIXELS // pixels), len(images))
+    source = Source(Teacher(start.graph, [None] * len(images), device), images, kinds=tuple(kinds))
+    count = len(images[0])
+    pixels = sum(each[0].numel() // each.shape[1] for each in images)
+    options = FEW if count < ENOUGH else MANY
+    batch = min(options.batch, max(1, BATCH_PIXELS // pixels), count)
     try:
         round_quantized(
             quantized,

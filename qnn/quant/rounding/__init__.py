@@ -12,6 +12,7 @@ from qnn.quant.rounding.latent import Latent, latent
 from qnn.quant.rounding.nearest import Nearest, nearest
 from qnn.quant.rounding.problem import (
     Answers,
+    Batch,
     LayerWeights,
     Problem,
     Progress,
@@ -23,6 +24,7 @@ __all__ = [
     "ROUNDINGS",
     "AdaRound",
     "Answers",
+    "Batch",
     "Checkpoint",
     "DiscQuant",
     "Gptq",

@@ -160,7 +160,7 @@ def identity(method: str, problem: Problem, options) -> dict[str, str]:
                 )
             ]
         ),
-        "data": _digest([] if problem.data is None else [("data", problem.data)]),
+        "data": _digest(("data", each) for each in problem.inputs),
         "prepare": _name(problem.prepare),
         "compared": json.dumps([problem.tuned, dict(problem.scales)]),
     }

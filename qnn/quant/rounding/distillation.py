@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from qnn.errors import ModelError
-from qnn.quant.rounding.problem import Answers, Problem, Teacher
+from qnn.quant.rounding.problem import Answers, Batch, Problem, Teacher
 from qnn.tasks.kinds import TaskKind, find_task
 from qnn.tasks.losses import TaskLoss, relative_error, spread
 from qnn.tasks.structures import tensors_of
@@ -114,12 +114,12 @@ class Measure:
 
 
 def answers(
-    model: nn.Module, replaced: Mapping[str, Tensor], x: Tensor, inner: Collection[str] = ()
+    model: nn.Module, replaced: Mapping[str, Tensor], x: Batch, inner: Collection[str] = ()
 ) -> Answers:
     """What ``model`` gives with some parameters replaced, and what its modules ``inner`` give."""
     with _listening(model, inner) as heard:
         # Not strict: only the rounded parameters are given, the others stay the model's own.
-        result = functional_call(model, dict(replaced), (x,), strict=False)
+        result = functional_call(model, dict(replaced), x, strict=False)
     return Answers(tensors_of(result), heard)
 
 
@@ -131,7 +131,7 @@ def module_teacher(model: nn.Module) -> Teacher:
 def run_distance(
     problem: Problem,
     replaced: Mapping[str, Tensor],
-    lesson: tuple[Tensor, Answers],
+    lesson: tuple[Batch, Answers],
     measure: Measure,
     precision: str = "float32",
 ) -> Tensor:
@@ -166,7 +166,7 @@ def distance_at(
     method: str,
     problem: Problem,
     replaced: Mapping[str, Tensor],
-    lesson: tuple[Tensor, Answers],
+    lesson: tuple[Batch, Answers],
     options: Compared,
 ) -> Tensor:
     """``run_distance`` at a step of a method, by its options.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from qnn.errors import ModelError
-from qnn.quant.rounding.problem import Problem
+from qnn.quant.rounding.problem import Batch, Problem
 from qnn.quant.rounding.sampling import ShuffledBatches
 
 
@@ -71,13 +71,12 @@ def _owner(model, name):
     return Owner(name, model.get_submodule(path), parameter)
 
 
-def samples(problem: Problem, count: int, batch: int, seed: int) -> list[Tensor]:
+def samples(problem: Problem, count: int, batch: int, seed: int) -> list[Batch]:
     """Prepared batches of ``count`` different samples, or of as many as there are.
 
     All are of one size: what is left over is dropped.
     """
-    have = 0 if problem.data is None else len(problem.data)
-    count = max(1, min(count, have))
+    count = max(1, min(count, problem.samples))
     # One size for all, so that sums over batches are means over equally many samples.
     size = min(batch, count)
     draw = ShuffledBatches(problem, size, seed)
@@ -89,7 +88,7 @@ def inputs_of(
     owner: Owner,
     problem: Problem,
     given: Mapping[str, Tensor],
-    batches: Sequence[Tensor],
+    batches: Sequence[Batch],
     take: Callable[[tuple[Tensor, ...]], None],
 ) -> None:
     """Give ``take`` the operands of a layer, batch by batch, when others have given weights."""
@@ -110,7 +109,7 @@ def inputs_of(
 
 @torch.no_grad()
 def _forward(problem, given, batch):
-    return functional_call(problem.model, dict(given), (batch,), strict=False)
+    return functional_call(problem.model, dict(given), batch, strict=False)
 
 
 def columns(module: nn.Module, x: Tensor, name: str, method: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 import torch
 
-from qnn.quant.rounding.problem import Answers, Problem
+from qnn.quant.rounding.problem import Answers, Batch, Problem
 from qnn.quant.rounding.sampling import ShuffledBatches
 
 # Memory for activations stays below that of a training step.
@@ -29,10 +29,10 @@ class Lessons:
         self._batches = ShuffledBatches(problem, size, seed)
         # Results inside are as large as activations: far too many to keep for a whole data set.
         fixed = problem.prepare is None and not inner
-        self._kept = self._ask_all() if fixed and steps * size >= len(problem.data) else None
+        self._kept = self._ask_all() if fixed and steps * size >= problem.samples else None
 
     @torch.no_grad()
-    def __call__(self, step: int) -> tuple[torch.Tensor, Answers]:
+    def __call__(self, step: int) -> tuple[Batch, Answers]:
         """The batch of ``step``, and the teacher's answers to it, in float32."""
         x = self._batches(step)
         if self._kept is None:
@@ -43,10 +43,11 @@ class Lessons:
     @torch.no_grad()
     def _ask_all(self):
         """The outputs for all samples; None where they are too many."""
-        parts = []
-        for chunk in self._problem.data.split(CHUNK):
-            parts.append(self._problem.teacher(chunk.to(self._problem.device), ()).outputs)
+        parts, problem = [], self._problem
+        for chunk in zip(*(each.split(CHUNK) for each in problem.inputs), strict=True):
+            batch = tuple(each.to(problem.device) for each in chunk)
+            parts.append(problem.teacher(batch, ()).outputs)
             count = sum(output[0].numel() for output in parts[0])
-            if count * len(self._problem.data) > MOST_VALUES or len(parts[0][0]) != len(chunk):
+            if count * problem.samples > MOST_VALUES or len(parts[0][0]) != len(batch[0]):
                 return None
         return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,8 +58,9 @@ class Answers:
     inner: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+Batch = tuple[Tensor, ...]  # samples of each input of the network, (count, ...)
 # Answers for a prepared batch, with the results of the modules of these names.
-Teacher = Callable[[Tensor, Sequence[str]], Answers]
+Teacher = Callable[[Batch, Sequence[str]], Answers]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +72,8 @@ class Problem:
     model : what runs; its own weights are not changed
     layers : grids of parameters of ``model``, by their dotted names
     teacher : the answers that a batch should have
-    data : (count, ...), of which batches are drawn
-    prepare : makes of a drawn batch, with a generator, what ``model`` and ``teacher`` take
+    data : (count, ...), of which batches are drawn; of several inputs a tuple with one for each
+    prepare : makes of what is drawn of ``data``, with a generator, what the network takes
     tuned : names of parameters that a method may learn beside the rounding
     scales : modules that can be compared inside, and what turns their results into the teacher's
     kinds : what each output is for; none: as far as its shape tells
@@ -80,8 +82,8 @@ class Problem:
     model: nn.Module
     layers: Mapping[str, LayerWeights]
     teacher: Teacher | None = None
-    data: Tensor | None = None
-    prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    data: Tensor | Batch | None = None
+    prepare: Callable[[Any, torch.Generator], Any] | None = None
     tuned: tuple[str, ...] = ()
     scales: Mapping[str, float] = field(default_factory=dict)
     kinds: tuple[TaskKind, ...] = ()
@@ -97,6 +99,16 @@ class Problem:
                     f"rounding needs finite weights, but '{name}' holds NaN or infinity; check "
                     f"the checkpoint"
                 )
+
+    @property
+    def inputs(self) -> Batch:
+        """The data of each input; of a problem without any, none."""
+        return () if self.data is None else as_batch(self.data)
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return len(self.inputs[0]) if self.inputs else 0
 
     @property
     def device(self) -> torch.device:
@@ -120,6 +132,11 @@ class Rounded:
 
     indices: dict[str, Tensor]
     tuned: dict[str, Tensor] = field(default_factory=dict)
+
+
+def as_batch(given: Tensor | Batch) -> Batch:
+    """One tensor for each input, of what may be a single one."""
+    return given if isinstance(given, tuple) else (given,)
 
 
 def _check_parameter(name, parameters):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.quant.rounding.problem import Problem
+from qnn.quant.rounding.problem import Batch, Problem, as_batch
 
 
 def generator(seed: int, purpose: str, index: int) -> torch.Generator:
@@ -29,7 +29,7 @@ class ShuffledBatches:
     """
 
     def __init__(self, problem: Problem, size: int, seed: int):
-        if problem.data is None or not len(problem.data):
+        if not problem.samples:
             raise ModelError(
                 "rounding needs data to compare answers on, not an empty set; give some thousand "
                 "samples"
@@ -37,16 +37,19 @@ class ShuffledBatches:
         self._problem, self._size, self._seed = problem, size, seed
         self._orders: dict[int, Tensor] = {}
 
-    def __call__(self, step: int) -> Tensor:
+    def __call__(self, step: int) -> Batch:
         """The batch of ``step``, prepared and on the model's device."""
-        drawn = self._problem.data[self.places(step)]
-        if self._problem.prepare is not None:
-            drawn = self._problem.prepare(drawn, generator(self._seed, "prepare", step))
-        return drawn.to(self._problem.device)
+        problem, places = self._problem, self.places(step)
+        drawn = tuple(each[places] for each in problem.inputs)
+        if problem.prepare is not None:
+            # In the form of the data: a tensor, or a tuple.
+            given = drawn if isinstance(problem.data, tuple) else drawn[0]
+            drawn = as_batch(problem.prepare(given, generator(self._seed, "prepare", step)))
+        return tuple(each.to(problem.device) for each in drawn)
 
     def places(self, step: int) -> Tensor:
         """Which samples are the batch of ``step``, (size,) int64."""
-        count = len(self._problem.data)
+        count = self._problem.samples
         start, stop = step * self._size, (step + 1) * self._size
         # A batch may reach from the end of one pass into the next, or over several of a small set.
         first, last = start // count, (stop - 1) // count
@@ -58,5 +61,5 @@ class ShuffledBatches:
     def _order(self, index):
         if index in self._orders:
             return self._orders[index]
-        count = len(self._problem.data)
+        count = self._problem.samples
         return torch.randperm(count, generator=generator(self._seed, "order", index))

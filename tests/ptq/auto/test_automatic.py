@@ -376,13 +376,12 @@ def test_networks_of_all_kinds_get_there(name):
     equal_to_its_integers(quantized, images if isinstance(images, tuple) else (images,))
 
 
-@pytest.mark.parametrize("rounding", ["adaround", "gptq", "discquant"])
-def test_what_takes_one_input_says_so_before_it_searches(rounding):
-    model, images, _ = OTHERS["two inputs"]
-    lines = []
-    with pytest.raises(ModelError, match=f"{rounding} needs a network of one input, not 2"):
-        quantize(model, images, rounding=rounding, auto=Auto(report=lines.append))
-    assert not lines
+def test_weights_of_a_network_of_two_inputs_learn_together():
+    model, (scene, state), _ = OTHERS["two inputs"]
+    more = (scene.repeat(8, 1, 1, 1), state.repeat(8, 1))
+    more = tuple(x + 0.3 * torch.randn(x.shape, generator=torch.manual_seed(1)) for x in more)
+    _, _, lines = searched(model.eval(), more, terms=1, weight_bits=2)
+    assert any("all weights learn together: loses" in line for line in lines)
 
 
 @pytest.mark.parametrize(
