@@ -111,7 +111,9 @@ MAY_IMPORT = {
     },
     "sim.junit": {"sim.verification"},
     "boards": {"qnn.manifest", "qnn.eda", "qnn.runtime", "hw", "hw.spec"},
+    "qnn.farm": set(),  # functions over items, in workers
     "qnn.bench": {
+        "qnn.farm",
         "qnn.cycles",
         "qnn.report",
         "qnn.manifest",
@@ -142,6 +144,7 @@ MAY_IMPORT = {
         "qnn.design",
     },
     "qnn.cli": {
+        "qnn.farm",
         "qnn.interchange",
         "qnn.interchange.packages",
         "qnn.cycles",

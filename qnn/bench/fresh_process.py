@@ -1,13 +1,13 @@
 """Measurements in fresh processes: what one measures there, and its peak of memory."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from qnn.errors import ToolError
+from qnn.farm.interpreter import python_environment
 
 STATUS = Path("/proc/self/status")
 
@@ -28,9 +28,7 @@ def measured(
         The process fails.
     """
     command = (sys.executable, "-m", module, *arguments)
-    # The child must import the same packages, also those of a checkout that is not installed.
-    paths = os.pathsep.join(filter(None, sys.path))
-    environment = {**os.environ, **(settings or {}), "PYTHONPATH": paths}
+    environment = python_environment(settings or {})
     run = subprocess.run(command, capture_output=True, text=True, env=environment)
     if run.returncode:
         lines = run.stderr.strip().splitlines() or ["no message"]
