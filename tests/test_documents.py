@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/results.md",
     "docs/models.md",
     "docs/timing.md",
+    "docs/from_other_tools.md",
     "examples/verify.yml",
 )
 

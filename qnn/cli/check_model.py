@@ -12,7 +12,7 @@ from qnn.cli.exit_codes import ExitCode
 from qnn.cli.float_options import Shapes, is_onnx, read_onnx, shapes_in
 from qnn.cli.model_sizes import ModelSizes, print_sizes, sizes_of
 from qnn.cli.model_sizes import fields as size_fields
-from qnn.cli.output import print_json, print_table
+from qnn.cli.output import note, print_json, print_table
 from qnn.cli.sources import read_config
 from qnn.errors import ModelError, QnnError, QnnWarning
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qnn.frontend.faults import Fault
     from qnn.frontend.graph import FloatGraph
     from qnn.frontend.onnx.compare import RuntimeDifference
+    from qnn.nn.weights import LoadedWeights
 
 # Enough for ranges of activations, which decide no more here than that there are some.
 IMAGES = 2  # random ones that a network is quantized on, to see whether an array takes it
@@ -69,27 +70,35 @@ class _Unfit(QnnError):
 
 @dataclass(frozen=True)
 class _Captured:
-    """A float graph without faults, how large it is, and of a file how far from onnxruntime."""
+    """A float graph without faults, how large it is, and of a file how far from onnxruntime.
+
+    Members
+    -------
+    weights : what was taken of a checkpoint; None where none was given
+    """
 
     graph: "FloatGraph"
     sizes: ModelSizes
     difference: "RuntimeDifference | None"
+    weights: "LoadedWeights | None"
 
 
 def _captured(name: str, checkpoint: Path | None, shapes: Shapes) -> _Captured:
     from qnn.frontend.capture import capture
     from qnn.frontend.example import example_of
     from qnn.frontend.fuse import fuse
+    from qnn.nn.weights import load_weights
     from qnn.nn.zoo import ZOO, load_model
 
-    difference = None
+    difference, weights = None, None
     if is_onnx(name):
         model, difference = read_onnx(name, shapes)
         # They are the module's own now, whose channels come first.
         shapes = []
     else:
         sys.path.insert(0, "")  # module:factory may lie in the current folder
-        model = load_model(name, checkpoint)
+        model = load_model(name)
+        weights = load_weights(model, checkpoint, name) if checkpoint else None
     known = [ZOO[name].shape] if name in ZOO else []
     example = example_of(model, shapes or known)
     if example is None:
@@ -99,7 +108,7 @@ def _captured(name: str, checkpoint: Path | None, shapes: Shapes) -> _Captured:
         )
     graph = capture(model, example)
     # Its passes refuse nothing that capture takes; a fault of theirs is found here, not later.
-    return _Captured(graph, sizes_of(fuse(graph, checked=True)), difference)
+    return _Captured(graph, sizes_of(fuse(graph, checked=True)), difference, weights)
 
 
 def _fitted(graph: "FloatGraph", target: Target) -> str:
@@ -138,7 +147,7 @@ def _fields(
     name: str, found: _Captured | None, faults: "tuple[Fault, ...]", fits: str | None
 ) -> dict:
     graph = found and found.graph
-    difference = found and found.difference
+    difference, weights = (found.difference, found.weights) if found else (None, None)
     return {
         "model": name,
         "fits": not faults,
@@ -147,6 +156,7 @@ def _fields(
         "layers": len(graph.nodes) - len(graph.inputs) if graph else None,
         "sizes": size_fields(found.sizes) if found else None,
         "differs_from_onnxruntime": difference.largest if difference else None,
+        "weights": {each.name: each.source for each in weights.matches} if weights else None,
         "faults": [
             {
                 "layer": fault.site.path,
@@ -186,3 +196,16 @@ def _print(
     if found.difference:
         print(found.difference)
     print_sizes(found.sizes)
+    if found.weights:
+        _print_weights(found.weights)
+
+
+def _print_weights(weights: "LoadedWeights") -> None:
+    """Print which tensor of a checkpoint is which of the model's, where names differ."""
+    rows = [(m.name, m.source, "x".join(map(str, m.shape))) for m in weights.matches]
+    if all(name == source for name, source, _ in rows):
+        print(f"{weights.path}: all {len(rows)} tensors have the model's names")
+    else:
+        print_table(str(weights.path), ("the model's", "the checkpoint's", "shape"), rows)
+    if weights.note:
+        note(weights.note)

@@ -24,6 +24,7 @@ from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json, progress
 from qnn.cli.sources import Data, Layout, read_data, refusal_of
 from qnn.cli.tasks import Task, asked_task, spoken
+from qnn.errors import ModelError
 from qnn.files import write_whole
 from qnn.nn.names import ESTIMATOR_NAMES
 
@@ -222,6 +223,12 @@ def _teacher(model, teacher, checkpoint):
     source = artifact.source(model)
     if source is None:
         return None
+    # A file that came from elsewhere may name a call, but it is the user who makes one.
+    if "(" in source.architecture:
+        raise ModelError(
+            f"{model}: its float network is called with arguments, which no file decides; give "
+            f'--teacher "{source.architecture}" if that is meant, or --teacher none'
+        )
     # Its module may lie in the current folder, as that of a name on the command line may.
     name, checkpoint = float_model(source.architecture), checkpoint or source.checkpoint
     if is_onnx(name):

@@ -1,5 +1,6 @@
 """A user's network, by the module and the factory that make it."""
 
+import ast
 import importlib
 import inspect
 from collections.abc import Collection
@@ -12,6 +13,9 @@ from qnn.errors import ModelError
 
 def from_factory(name: str, others: Collection[str]) -> nn.Module:
     """What the callable in ``name``, ``module:factory``, gives; or the module that it names.
+
+    Arguments may follow, ``timm:create_model('resnet18', num_classes=10)``: numbers, texts and the
+    like as Python writes them, and nothing that is computed.
 
     Parameters
     ----------
@@ -28,6 +32,7 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
             f"model needs to be one of {', '.join(others)} or module:factory, not '{name}'; "
             f"name a module that Python can import and a callable in it"
         )
+    factory, arguments, named = _call(name, factory)
     try:
         found = getattr(importlib.import_module(module), factory)
     except SystemExit as error:
@@ -37,14 +42,17 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
             f"model '{name}' cannot be imported: {error}; check the name and PYTHONPATH"
         ) from error
     try:
-        model = found if isinstance(found, nn.Module | ExportedProgram) else found()
+        is_model = isinstance(found, nn.Module | ExportedProgram)
+        model = found if is_model else found(*arguments, **named)
     except SystemExit as error:
         raise _leaving(name, error) from error
     except Exception as error:  # any: it is the user's code
         raise ModelError(
-            f"model '{name}' cannot be built: {type(error).__name__}: {error}; it is called "
-            f"without arguments"
+            f"model '{name}' cannot be built: {type(error).__name__}: {error}; its "
+            f"arguments stand behind its name, as in module:factory(10, wide=True)"
         ) from error
+    if is_model and (arguments or named):
+        raise ModelError(f"model '{name}' is a network already; leave its arguments out")
     # What torch.export gave holds a module too.
     model = model.module() if isinstance(model, ExportedProgram) else model
     if not isinstance(model, nn.Module):
@@ -53,6 +61,25 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
             f"model '{name}' needs to give an nn.Module, not {kind}; return the network"
         )
     return model
+
+
+def _call(name, factory):
+    """The callable's name, and the arguments that are written behind it."""
+    if "(" not in factory:
+        return factory, (), {}
+    try:
+        call = ast.parse(factory.strip(), mode="eval").body
+        arguments = [ast.literal_eval(value) for value in call.args]
+        named = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+        # None stands for a dictionary behind two stars.
+        if None not in named:
+            return call.func.id, arguments, named
+    # What is no call of a name has no such attributes; and users write deep nests and null bytes.
+    except (AttributeError, ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        pass
+    raise ModelError(
+        f"model '{name}' needs plain values as arguments, as in module:factory(10, wide=True)"
+    )
 
 
 def _leaving(name, error):

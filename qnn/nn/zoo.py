@@ -186,7 +186,9 @@ def load_model(
     """
     model = _built(name)
     if checkpoint is not None:
-        load_weights(model, name, Path(checkpoint), note)
+        said = load_weights(model, checkpoint, name).note
+        if said and note is not None:
+            note(said)
     check_values(model, name)
     # A module of torch.export stays as it was exported: PyTorch refuses to change it.
     with suppress(NotImplementedError):

@@ -3,6 +3,9 @@
 import json
 
 import pytest
+import torch
+
+from qnn.nn.digits import trained_digits_cnn
 
 NETS = """
 import torch
@@ -140,3 +143,29 @@ def test_a_check_that_cannot_be_made_is_one_line(qnn, nets, arguments, code, tex
     assert (got, out) == (code, "")
     assert err.endswith(text)
     assert err.count("\n") == 1
+
+
+def test_the_table_says_which_tensor_of_a_checkpoint_is_which(qnn, tmp_path):
+    state = trained_digits_cnn().state_dict()
+    renamed = {f"module.{name.replace('fc.', 'head.')}": value for name, value in state.items()}
+    torch.save({"model": renamed}, tmp_path / "x.pt")
+    command = ("check", "digits_cnn", "--checkpoint", str(tmp_path / "x.pt"))
+    code, out, err = qnn(*command)
+    rows = [line.split() for line in out.splitlines()]
+    assert code == 0
+    assert ["fc.weight", "module.head.weight", "10x32"] in rows
+    assert ["stem.0.weight", "module.stem.0.weight", "16x1x3x3"] in rows
+    assert err == (
+        f"note: checkpoint {tmp_path / 'x.pt'}: took 'model'; names differ, so that order and "
+        "shapes tell 1 of 13 layers: 'fc' is 'module.head'\n"
+    )
+    weights = json.loads(qnn(*command, "--json")[1])["weights"]
+    assert weights["fc.bias"] == "module.head.bias"
+    assert weights.keys() == {name for name in state if "num_batches" not in name}
+
+
+def test_a_checkpoint_of_equal_names_needs_no_table(qnn, tmp_path):
+    torch.save(trained_digits_cnn().state_dict(), tmp_path / "x.pt")
+    code, out, err = qnn("check", "digits_cnn", "--checkpoint", str(tmp_path / "x.pt"))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == f"{tmp_path / 'x.pt'}: all 38 tensors have the model's names"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 
-def net(in_place=False):
+def net(in_place=False, shift=0):
     torch.manual_seed(0)
     layers = (nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
     return nn.Sequential(nn.ReLU(in_place), *layers).eval()
@@ -67,3 +67,17 @@ def test_the_quantized_model_of_a_factory_finds_its_teacher_in_the_current_folde
     code, out, err = qnn("train", "model.safetensors", "--steps", "1", "--batch", "8")
     assert (code, "error" in err) == (0, False)
     assert out.startswith("trained.safetensors: 1 steps on answers of given_nets:net in ")
+
+
+def test_a_model_file_never_decides_what_is_called_with_arguments(qnn, numbers):
+    assert numbers("net(shift=3)") == numbers("net")
+    numbers("net(shift=3)")
+    train = ("train", "model.safetensors", "--steps", "1", "--batch", "8")
+    code, out, err = qnn(*train)
+    assert (code, out) == (3, "")
+    assert err == (
+        "error: model.safetensors: its float network is called with arguments, which no file "
+        'decides; give --teacher "given_nets:net(shift=3)" if that is meant, or --teacher none\n'
+    )
+    code, out, _ = qnn(*train, "--teacher", "given_nets:net(shift=3)", "--checkpoint", "none")
+    assert (code, "answers of given_nets:net(shift=3)" in out) == (0, True)

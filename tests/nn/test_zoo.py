@@ -65,10 +65,50 @@ def test_a_byte_of_an_mfcc_map_is_what_the_int8_network_takes():
 
 
 def test_a_factory_of_the_user(tmp_path, monkeypatch):
-    (tmp_path / "qnn_zoo_test.py").write_text("import torch\ndef tiny(): return torch.nn.ReLU()\n")
+    (tmp_path / "qnn_zoo_test.py").write_text(
+        "import torch\ndef tiny(): return torch.nn.ReLU()\nmade = tiny()\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     assert isinstance(load_model("qnn_zoo_test:tiny"), nn.ReLU)
+    assert isinstance(load_model("qnn_zoo_test:made"), nn.ReLU)
+    assert refusal("qnn_zoo_test:made(3)") == (
+        "model 'qnn_zoo_test:made(3)' is a network already; leave its arguments out"
+    )
     sys.modules.pop("qnn_zoo_test")
+
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        ("Linear(3, 4)", "Linear(in_features=3, out_features=4, bias=True)"),
+        ("Linear(3, 4, bias=False)", "Linear(in_features=3, out_features=4, bias=False)"),
+        ("ZeroPad2d((1, -2, 3, 4))", "ZeroPad2d((1, -2, 3, 4))"),
+        ("ReLU()", "ReLU()"),
+    ],
+)
+def test_a_factory_takes_the_arguments_behind_its_name(call, wanted):
+    assert repr(load_model(f"torch.nn:{call}")) == wanted
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "Linear(3, open('x'))",
+        "Linear(3, 2 * 2)",
+        "Linear(3, 4",
+        "Linear(**{'in_features': 3})",
+        "Linear(*[3, 4])",
+        "Linear(3, 4).eval()",
+        "Linear(3, 4); x",
+        "Linear(" + "[" * 500 + ")",
+        "Linear(\0)",
+    ],
+)
+def test_arguments_that_would_be_computed_are_refused(call):
+    assert refusal(f"torch.nn:{call}") == (
+        f"model 'torch.nn:{call}' needs plain values as arguments, as in "
+        f"module:factory(10, wide=True)"
+    )
 
 
 def refusal(*arguments):
@@ -113,7 +153,8 @@ def test_a_module_that_does_not_parse_is_refused(tmp_path, monkeypatch):
         (
             "os:fspath",
             "model 'os:fspath' cannot be built: TypeError: fspath() missing required argument "
-            "'path' (pos 1); it is called without arguments",
+            "'path' (pos 1); its arguments stand behind its name, as in "
+            "module:factory(10, wide=True)",
         ),
     ],
 )

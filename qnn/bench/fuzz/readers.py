@@ -96,7 +96,7 @@ def read_images(path: Path, _corpus: Path) -> None:
 
 def read_weights(path: Path, _corpus: Path) -> None:
     """A checkpoint of float weights."""
-    load_weights(FuzzNetwork(), "fuzz", path)
+    load_weights(FuzzNetwork(), path)
 
 
 def read_training(path: Path, corpus: Path) -> None:

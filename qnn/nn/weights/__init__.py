@@ -1,5 +1,6 @@
 """Trained weights, read from the checkpoints that people have; nothing is ever unpickled."""
 
 from qnn.nn.weights.load import load_weights
+from qnn.nn.weights.loaded import LoadedWeights
 
-__all__ = ["load_weights"]
+__all__ = ["LoadedWeights", "load_weights"]

@@ -26,15 +26,25 @@ class Chosen:
     Members
     -------
     tensors : by the model's own names where it has such a one, else by the checkpoint's
+    sources : the checkpoint's names of those that the model has
+    entries : all that the dictionary has which they are of
     nest : keys that lead to them
     stripped : what went from the front or the middle of names, and from how many names
-    ignored : names of what lies beside them
+    beside : names of what the file has beside that dictionary
+    ignored : these, and what in it is none of the model's
+    by_structure : whether structure and not names told which is which
+    composed : how many weights were made of two tensors each
     """
 
     tensors: Mapping[str, object]
+    sources: Mapping[str, str]
+    entries: Mapping[str, object]
     nest: tuple[str, ...]
     stripped: Mapping[str, int]
+    beside: tuple[str, ...]
     ignored: tuple[str, ...]
+    by_structure: bool = False
+    composed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,18 +136,20 @@ def _beside(content, part, parts):
 
 def _taken(part, wanted, bare, beside):
     prefix, copies = _prefix(part.fits)
-    tensors, stripped, ignored = {}, Counter(), list(beside)
+    tensors, sources, stripped, ignored = {}, {}, Counter(), list(beside)
     for name, value in part.entries.items():
         short = bare(name)
         known = wanted.get(short.removeprefix(prefix)) if short.startswith(prefix) else None
         if known is not None and known not in tensors:
-            tensors[known] = value
+            tensors[known], sources[known] = value, name
             stripped.update(_gone(name, known))
         elif _is_ignored(short, value, prefix, copies):
             ignored.append(name)
         else:
             tensors[name] = value
-    return Chosen(tensors, part.nest, stripped, tuple(ignored))
+    return Chosen(
+        *(tensors, sources, part.entries, part.nest, stripped), tuple(beside), tuple(ignored)
+    )
 
 
 def _prefix(fits):

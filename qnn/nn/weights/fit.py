@@ -36,6 +36,32 @@ def differences(wanted: Mapping[str, Tensor], state: Mapping[str, object]) -> st
     return "; ".join(parts)
 
 
+def folded(wanted: Mapping[str, Tensor], state: Mapping[str, object]) -> tuple[str, str] | None:
+    """What to say where normalisations were folded into the layers before them, and what to do.
+
+    The file then lacks all of a normalisation, and has at most biases that the model lacks.
+    """
+    lacking = _lacking(wanted, state)
+    layers = {name.rpartition(".")[0] for name in lacking}
+    norms = all(
+        f"{layer}.running_mean" in wanted and f"{layer}.running_mean" not in state
+        for layer in layers
+    )
+    unknown = [name for name in state if name not in wanted]
+    biases = all(
+        name.endswith(".bias") and name.removesuffix("bias") + "weight" in wanted
+        for name in unknown
+    )
+    if not lacking or not norms or not biases or len(state) == len(unknown):
+        return None
+    names = [f"'{layer}'" for layer in sorted(layers)]
+    said = f"normalisation{'s' * (len(names) > 1)} {_listed(names[:MOST], len(names))}"
+    return (
+        f"it lacks {said}, as if folded into the layers before",
+        "give the checkpoint from before that, or a model with biases and no normalisations",
+    )
+
+
 def _lacking(wanted, state):
     held = {id(wanted[name]) for name in state if name in wanted}
     return [

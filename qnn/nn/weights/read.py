@@ -12,6 +12,7 @@ from qnn.errors import ModelError
 from qnn.nn.artifact import FORMAT
 from qnn.nn.weights.foreign import placeholders
 from qnn.nn.weights.signs import check_file, is_safetensors, unreadable
+from qnn.nn.weights.structure import natural
 
 ADVICE = "give a dictionary of tensors that torch.save or safetensors wrote"
 # PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
@@ -42,7 +43,8 @@ def _safetensors(path):
                     f"checkpoint {path} is a quantized model of qnn, not float weights; give the "
                     f"checkpoint that it was quantized from"
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}
+            # The format keeps no order. Numbers in names count up, as in the network.
+            return {name: file.get_tensor(name) for name in sorted(file.keys(), key=natural)}
     except (SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise unreadable(path, reason, "copy or save it again") from None

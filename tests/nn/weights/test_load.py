@@ -32,22 +32,30 @@ def under(prefix, state=STATE):
 
 def loaded(path):
     """The notes about a checkpoint that gives all the weights of ``STATE``."""
-    model, notes = network(), []
+    model = network()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(7)
-    load_weights(model, "net", path, notes.append)
+    notes = [load_weights(model, path, "net").note]
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, STATE[name]), name
-    return [note.removeprefix(f"checkpoint {path}: ") for note in notes]
+    return [note.removeprefix(f"checkpoint {path}: ") for note in notes if note]
 
 
 def refusal(path, model=None):
     with pytest.raises(ModelError) as caught:
-        load_weights(model or network(), "net", path)
+        load_weights(model or network(), path, "net")
     text = str(caught.value)
     assert "\n" not in text
     return text.replace(str(path), "FILE")
+
+
+def renamed(state=STATE, **changes):
+    """The state with other words in its names."""
+    names = {name: name for name in state}
+    for old, new in changes.items():
+        names = {name: changed.replace(old, new) for name, changed in names.items()}
+    return {names[name]: tensor for name, tensor in state.items()}
 
 
 class HyperDict(dict):
@@ -120,6 +128,21 @@ FORMS = {
         },
         [],
     ),
+    "another head": (
+        renamed(fc="head"),
+        ["names differ, so that order and shapes tell 1 of 3 layers: 'fc' is 'head'"],
+    ),
+    "other names all over, of a compiled network in Lightning": (
+        {
+            "state_dict": {"loss.weight": torch.ones(3)}
+            | under("model._orig_mod.", renamed(conv="stem.0", bn="stem.1", fc="classifier"))
+        },
+        [
+            "took 'state_dict'; names differ, so that order and shapes tell 3 of 3 layers: 'conv' "
+            "is 'model._orig_mod.stem.0', 'bn' is 'model._orig_mod.stem.1', 'fc' is "
+            "'model._orig_mod.classifier'; ignored 'loss.weight'"
+        ],
+    ),
     "no counter": ({n: t for n, t in STATE.items() if "num_batches" not in n}, []),
     "strides": ({n: t[None].expand(2, *t.shape)[1] for n, t in STATE.items()}, []),
     "a default dictionary": (
@@ -154,12 +177,12 @@ def test_a_file_is_read_by_its_bytes_and_not_by_its_name(form, tmp_path):
 def test_other_float_types_are_converted_and_said(dtype, tmp_path):
     state = {name: tensor.to(dtype) for name, tensor in STATE.items()}
     torch.save(state, tmp_path / "x.pt")
-    model, notes = network(), []
-    load_weights(model, "net", tmp_path / "x.pt", notes.append)
+    model = network()
+    note = load_weights(model, tmp_path / "x.pt", "net").note
     assert all(p.dtype == torch.float32 for p in model.parameters())
     assert torch.equal(model.fc.weight, STATE["fc.weight"].to(dtype).float())
     kind = str(dtype).removeprefix("torch.")
-    assert notes == [f"checkpoint {tmp_path / 'x.pt'}: converted 8 tensors from {kind} to float32"]
+    assert note == f"checkpoint {tmp_path / 'x.pt'}: converted 8 tensors from {kind} to float32"
 
 
 def test_nothing_of_a_foreign_object_runs(tmp_path):
@@ -171,14 +194,28 @@ def test_nothing_of_a_foreign_object_runs(tmp_path):
     assert loaded(tmp_path / "x.pt") == ["took 'state_dict'; ignored 'x'"]
 
 
-RENAMED = {name.replace("fc.", "head."): tensor for name, tensor in STATE.items()}
+REST = {name: tensor for name, tensor in STATE.items() if not name.startswith("fc.")}
+RENAMED = renamed(fc="head")
 FIT = "checkpoint FILE does not fit model 'net': "
 TAIL = "; give the checkpoint of this model"
 MISFITS = {
-    "renamed layers": (
-        RENAMED,
+    "renamed layers and one more": (
+        RENAMED | {"aux.scale": torch.ones(1)},
         "it lacks 2 tensors: 'fc.weight' (nearest: 'head.weight'), 'fc.bias' (nearest: "
-        "'head.bias'); the model has no 'head.weight', 'head.bias'",
+        "'head.bias'); the model has no 'head.weight', 'head.bias', 'aux.scale'",
+    ),
+    "a head of other classes under another name": (
+        RENAMED | {"head.weight": torch.ones(10, 2), "head.bias": torch.ones(10)},
+        "its structure is the model's, but 'head.weight' has shape (10, 2), not (3, 2) as "
+        "'fc.weight' has, 'head.bias' has shape (10,), not (3,) as 'fc.bias' has",
+    ),
+    "a head of other classes": (
+        {"fc.weight": torch.ones(10, 2), "fc.bias": torch.ones(10)} | under("", REST),
+        "its 'fc.weight' has shape (10, 2), not (3, 2), 'fc.bias' has shape (10,), not (3,)",
+    ),
+    "two networks of other names": (
+        {"model." + n: t for n, t in RENAMED.items()} | {"net." + n: t for n, t in RENAMED.items()},
+        "it holds several networks that fit, 'model.', 'net.'; save one of them alone",
     ),
     "an extra head": (
         STATE | {"aux.weight": torch.ones(3, 2)},
@@ -186,9 +223,8 @@ MISFITS = {
     ),
     "all at once": (
         RENAMED | {"conv.bias": torch.ones(3), "bn.bias": torch.ones(1)},
-        "it lacks 2 tensors: 'fc.weight' (nearest: 'head.weight'), 'fc.bias' (nearest: "
-        "'head.bias'); the model has no 'head.weight', 'head.bias'; its 'conv.bias' has shape "
-        "(3,), not (2,), 'bn.bias' has shape (1,), not (2,)",
+        "its structure is the model's, but 'conv.bias' has shape (3,), not (2,) as 'conv.bias' "
+        "has, 'bn.bias' has shape (1,), not (2,) as 'bn.bias' has",
     ),
     "another network": (
         {f"layer{n}.weight": torch.ones(1) for n in range(20)},
@@ -217,6 +253,94 @@ def test_all_that_does_not_match_is_told_at_once(kind, tmp_path):
     content, text = MISFITS[kind]
     torch.save(content, tmp_path / "x.pt")
     assert refusal(tmp_path / "x.pt") == FIT + text + TAIL
+
+
+def test_what_holds_the_same_under_names_that_say_nothing_is_refused(tmp_path):
+    model = nn.ModuleDict({"query": nn.Linear(2, 2), "key": nn.Linear(2, 2)})
+    torch.save(
+        {n.replace("query", "k").replace("key", "q"): t for n, t in model.state_dict().items()},
+        tmp_path / "x.pt",
+    )
+    assert refusal(tmp_path / "x.pt", model) == (
+        f"{FIT}'query', 'key' hold the same, and neither names nor numbers tell them apart{TAIL}"
+    )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_folded_normalisations_are_called_so(bias, tmp_path):
+    state = {n: t for n, t in STATE.items() if not n.startswith("bn.")}
+    model = network()
+    if not bias:  # as layers in front of a normalisation mostly are, whose folding adds one
+        model.conv.bias = None
+    torch.save(state, tmp_path / "x.pt")
+    assert refusal(tmp_path / "x.pt", model) == (
+        f"{FIT}it lacks normalisation 'bn', as if folded into the layers before; give the "
+        f"checkpoint from before that, or a model with biases and no normalisations"
+    )
+
+
+def test_a_file_of_safetensors_keeps_no_order_and_needs_none(tmp_path):
+    layers = {f"layer{n}": nn.Linear(2, 2) for n in range(12)}
+    model, path = nn.Sequential(OrderedDict(layers)), tmp_path / "x.safetensors"
+    with torch.no_grad():
+        for n, layer in enumerate(layers.values()):
+            layer.bias.fill_(n)
+    save_file(renamed(model.state_dict(), layer="blocks."), path)
+    other = nn.Sequential(*(nn.Linear(2, 2) for _ in range(12)))
+    load_weights(other, path)
+    assert [float(layer.bias[0].detach()) for layer in other] == list(range(12))
+
+
+@pytest.mark.filterwarnings("ignore")  # the old form of weight_norm is on its way out
+@pytest.mark.parametrize("split", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+@pytest.mark.parametrize("axis", [0, 1, None])
+def test_weights_of_lengths_and_directions_are_put_together(split, axis, tmp_path):
+    if axis is None and split is not nn.utils.weight_norm:
+        pytest.skip("the parametrization takes no norm of all values")
+    model, path = network(), tmp_path / "x.pt"
+    split(model.conv, dim=axis)
+    with torch.no_grad():
+        next(p for n, p in model.conv.named_parameters() if n.endswith(("_g", "0"))).mul_(3)
+    torch.save({"model": under("module.", model.state_dict()), "epoch": 1}, path)
+    model.conv(torch.ones(1, 1, 3, 3))  # the old form computes its weight then
+    wanted, other = model.conv.weight, network()
+    said = load_weights(other, path, "net").note
+    assert torch.allclose(other.conv.weight, wanted, rtol=1e-6)
+    assert said == (
+        f"checkpoint {path}: took 'model'; stripped 'module.' from 9 names; made 1 weight of "
+        f"lengths and directions; ignored 'epoch'"
+    )
+    # A model that has such parts itself takes them as they are.
+    again = network()
+    split(again.conv, dim=axis)
+    assert "directions" not in load_weights(again, path).note
+    again.conv(torch.ones(1, 1, 3, 3))
+    assert torch.equal(again.conv.weight, wanted)
+
+
+def test_a_checkpoint_of_lightning_fabric_is_loaded(tmp_path):
+    fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
+    model = fabric.setup(network())
+    fabric.save(tmp_path / "x.ckpt", {"net": model, "step": 3})
+    assert loaded(tmp_path / "x.ckpt") == ["took 'net'; ignored 'step'"]
+
+
+def test_the_table_has_each_tensor_under_both_names(tmp_path):
+    torch.save(under("module.", renamed(fc="head")), tmp_path / "x.pt")
+    found = load_weights(network(), tmp_path / "x.pt")
+    assert found.by_structure
+    assert (
+        str(found)
+        == """\
+conv.weight     = module.conv.weight      2x1x3x3
+conv.bias       = module.conv.bias        2
+bn.weight       = module.bn.weight        2
+bn.bias         = module.bn.bias          2
+bn.running_mean = module.bn.running_mean  2
+bn.running_var  = module.bn.running_var   2
+fc.weight       = module.head.weight      3x2
+fc.bias         = module.head.bias        3"""
+    )
 
 
 VALUE = (
@@ -273,7 +397,7 @@ def test_tied_weights_need_one_name_and_may_not_differ(tmp_path):
     one = {n: t for n, t in state.items() if n != "second.weight"} | {"scale": torch.ones(1)}
     torch.save(one, path)
     model = Tied()
-    load_weights(model, "net", path)
+    load_weights(model, path, "net")
     assert torch.equal(model.second.weight, state["first.weight"])
     assert model.scale == 1
     torch.save(state | {"second.weight": torch.zeros(2, 2)}, path)
