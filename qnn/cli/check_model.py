@@ -111,7 +111,15 @@ def _captured(name: str, checkpoint: Path | None, shapes: Shapes) -> _Captured:
     return _Captured(graph, sizes_of(fuse(graph, checked=True)), difference, weights)
 
 
-def _fitted(graph: "FloatGraph", target: Target) -> str:
+@dataclass(frozen=True)
+class _Fit:
+    """An array that takes the network, and the cycles of one image by its model."""
+
+    config: str
+    cycles: float
+
+
+def _fitted(graph: "FloatGraph", target: Target) -> _Fit:
     """The configuration, if its array takes the network, quantized on random images.
 
     Raises
@@ -136,22 +144,23 @@ def _fitted(graph: "FloatGraph", target: Target) -> str:
             warnings.simplefilter("ignore", QnnWarning)
             integers = export(quantize(graph, images, rounding="nearest", terms=1))
         config = read_config(target.config, target.settings, integers, backend=target.backend)
-        compile(integers, config, backend=target.backend)
+        design = compile(integers, config, backend=target.backend)
     except QnnError as error:
         problem, _, cure = str(error).rpartition("; ")
         raise _Unfit(f"does not fit: {problem or cure}", cure) from error
-    return str(config)
+    return _Fit(str(config), design.backend.costs(design.artifact).cycles)
 
 
 def _fields(
-    name: str, found: _Captured | None, faults: "tuple[Fault, ...]", fits: str | None
+    name: str, found: _Captured | None, faults: "tuple[Fault, ...]", fits: _Fit | None
 ) -> dict:
     graph = found and found.graph
     difference, weights = (found.difference, found.weights) if found else (None, None)
     return {
         "model": name,
         "fits": not faults,
-        "config": fits,
+        "config": fits.config if fits else None,
+        "cycles_per_image": fits.cycles if fits else None,
         "inputs": {source.name: list(source.shape) for source in graph.inputs} if graph else None,
         "layers": len(graph.nodes) - len(graph.inputs) if graph else None,
         "sizes": size_fields(found.sizes) if found else None,
@@ -172,7 +181,7 @@ def _fields(
 
 
 def _print(
-    name: str, found: _Captured | None, faults: "tuple[Fault, ...]", fits: str | None
+    name: str, found: _Captured | None, faults: "tuple[Fault, ...]", fits: _Fit | None
 ) -> None:
     if faults:
         rows = [
@@ -190,11 +199,13 @@ def _print(
         return
     graph = found.graph
     sizes = ", ".join(f"{each.name} {'x'.join(map(str, each.shape))}" for each in graph.inputs)
-    fitting = f"; fits {fits}" if fits else ""
+    fitting = f"; fits {fits.config}" if fits else ""
     count = len(graph.nodes) - len(graph.inputs)
     print(f"{name}: no fault; {count} operators, input {sizes}{fitting}")
     if found.difference:
         print(found.difference)
+    if fits:
+        print(f"{fits.cycles:,.0f} cycles for an image, of one term a weight, by the cycle model")
     print_sizes(found.sizes)
     if found.weights:
         _print_weights(found.weights)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from hw.spec.config import CONFIGS
+from hw.spec.resources import total
 from tests.frontend.onnx.files import write
 
 node = helper.make_node
@@ -43,8 +45,10 @@ def test_a_file_is_checked_and_its_size_is_told(qnn, folder):
     assert second.endswith(" of the largest output, on random images")
     # 4 x 4 places of 4 kernels of 9, and 64 x 10.
     assert third == "1,216 multiply-accumulates, 676 weights, largest tensor 64 values"
-    # 64 lanes; the resources are those of the table in hw.
-    assert table[2].split()[:3] == ["test", "8x4x2", "19"]
+    # 64 lanes; the resources are those of the table in hw, and the device has 274,080 LUTs.
+    row, cells = table[2].split(), total(CONFIGS["test"])
+    assert row[:3] == ["test", "8x4x2", "19"]
+    assert row[4:6] == [f"{cells.lut:,}", f"({cells.lut / 274_080:.0%})"]
 
 
 def test_the_check_as_json(qnn, folder):
@@ -53,7 +57,24 @@ def test_the_check_as_json(qnn, folder):
     assert (code, found["fits"], found["inputs"]) == (0, True, {"x": [1, 8, 8]})
     assert 0 <= found["differs_from_onnxruntime"] < 1e-5
     assert found["sizes"]["products"] == 1216
-    assert found["sizes"]["estimated"]["reference"]["least_cycles"] == 1
+    sizes = found["sizes"]["estimated"]["test"]
+    assert sizes["least_cycles"] == 19
+    # A clock of some 100 MHz, and what the estimate of the array itself has.
+    assert 1e8 < 19 * sizes["most_frames_per_second"] < 1e9
+    cells = total(CONFIGS["test"])
+    assert (sizes["lut"], sizes["ff"], sizes["bram18"]) == (cells.lut, cells.ff, cells.bram18)
+    assert found["cycles_per_image"] is None
+
+
+def test_a_check_for_an_array_tells_the_cycles_of_its_model(qnn, folder):
+    code, out, _ = qnn("check", "digits.onnx", "--config", "test", "--json")
+    found = json.loads(out)
+    assert code == 0
+    # At least the steps; more than a thousand would be waiting for most of the time.
+    assert found["sizes"]["estimated"]["test"]["least_cycles"] < found["cycles_per_image"] < 5000
+    _, out, _ = qnn("check", "digits.onnx", "--config", "test")
+    cycles = f"{found['cycles_per_image']:,.0f}"
+    assert f"\n{cycles} cycles for an image, of one term a weight, by the cycle model\n" in out
 
 
 def test_what_a_file_lacks_is_a_table(qnn, folder):
