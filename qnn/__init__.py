@@ -5,6 +5,7 @@ from importlib import import_module
 _PUBLIC = {  # name: module that defines it
     "quantize": "qnn.ptq.quantize",
     "from_onnx": "qnn.frontend.onnx.read",
+    "from_pt2": "qnn.frontend.pt2.read",
     "load_weights": "qnn.nn.weights.load",
     "Auto": "qnn.ptq.auto.options",
     "Budget": "qnn.ptq.sensitivity",

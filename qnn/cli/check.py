@@ -29,7 +29,7 @@ def check(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A float model as module:factory, a name of the zoo or an .onnx file, a "
+            help="A float model as module:factory, a name of the zoo or an .onnx or .pt2 file, a "
             ".safetensors or .qgraph file, or a build folder.",
             callback=checkable,
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from qnn.cli.exit_codes import ExitCode
-from qnn.cli.float_options import Shapes, is_onnx, read_onnx, shapes_in
+from qnn.cli.float_options import Shapes, is_file, is_onnx, read_file, shapes_in
 from qnn.cli.model_sizes import ModelSizes, print_sizes, sizes_of
 from qnn.cli.model_sizes import fields as size_fields
 from qnn.cli.output import note, print_json, print_table
@@ -91,10 +91,10 @@ def _captured(name: str, checkpoint: Path | None, shapes: Shapes) -> _Captured:
     from qnn.nn.zoo import ZOO, load_model
 
     difference, weights = None, None
-    if is_onnx(name):
-        model, difference = read_onnx(name, shapes)
-        # They are the module's own now, whose channels come first.
-        shapes = []
+    if is_file(name):
+        model, difference = read_file(name, shapes)
+        # Of ONNX they are the module's own now, whose channels come first.
+        shapes = [] if is_onnx(name) else shapes
     else:
         sys.path.insert(0, "")  # module:factory may lie in the current folder
         model = load_model(name)

@@ -23,6 +23,9 @@ MODEL_SUFFIXES = (".safetensors", ".qgraph")
 MODEL_ADVICE = "write one with 'qnn quantize' or 'qnn export'"
 ONNX_SUFFIX = ".onnx"
 ONNX_ADVICE = "export the model to ONNX, or correct the path"
+# What torch.export.save wrote; what else has the other names is told by what it is.
+PROGRAM_SUFFIXES = (".pt2", ".pt", ".pth", ".ckpt")
+PROGRAM_ADVICE = "save the model with torch.export.save, or correct the path"
 DIGITS = "digits"  # the data set that needs no file
 NONE = "none"  # what stands for no file where one could be named
 
@@ -100,18 +103,20 @@ def data_source(name: str | None) -> str | None:
 
 
 def float_model(name: str | None) -> str | None:
-    """The check of an ONNX file, a name of the zoo or ``module:factory``, which must be there."""
+    """The check of a model's file, a name of the zoo or ``module:factory``, which must be there."""
     from qnn.nn.names import ZOO_NAMES
 
     if name is None or name in (*ZOO_NAMES, NONE):
         return name
     if name.endswith(ONNX_SUFFIX):
         return old_file(advice=ONNX_ADVICE)(name)
+    if name.endswith(PROGRAM_SUFFIXES):
+        return old_file(advice=PROGRAM_ADVICE)(name)
     module, colon, factory = name.partition(":")
     if not colon or not module or not factory:
         raise ModelError(
-            f"model needs to be one of {', '.join(ZOO_NAMES)}, module:factory or an .onnx file, "
-            f"not '{name}'; name a module that Python can import and a callable in it"
+            f"model needs to be one of {', '.join(ZOO_NAMES)}, module:factory, an .onnx or a .pt2 "
+            f"file, not '{name}'; name a module that Python can import and a callable in it"
         )
     # Only the outermost package: looking for what is inside would run its code.
     outermost = module.partition(".")[0]
@@ -133,11 +138,17 @@ def float_model(name: str | None) -> str | None:
 
 def factory(name: str | None) -> str | None:
     """The check of a float model that Python builds: a name of the zoo or ``module:factory``."""
-    if name is not None and name.endswith(ONNX_SUFFIX):
+    if name is not None and name.endswith((ONNX_SUFFIX, *PROGRAM_SUFFIXES)):
         raise typer.BadParameter(
-            "needs module:factory or a name of the zoo, not an .onnx file; quantize that one"
+            f"needs module:factory or a name of the zoo, not {kind_of_file(name)} file; quantize "
+            f"that one"
         )
     return float_model(name)
+
+
+def kind_of_file(name: str) -> str:
+    """What sentences call the kind of a model's file, with its article."""
+    return f"an {ONNX_SUFFIX}" if name.endswith(ONNX_SUFFIX) else f"a {PROGRAM_SUFFIXES[0]}"
 
 
 def trainable(name: str) -> str:

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qnn.cli.checks import ONNX_SUFFIX, factory, float_model, old_file
+from qnn.cli.checks import (
+    ONNX_SUFFIX,
+    PROGRAM_SUFFIXES,
+    factory,
+    float_model,
+    kind_of_file,
+    old_file,
+)
 from qnn.cli.formats import check_pixels
 from qnn.cli.output import note
 from qnn.nn.names import ZOO_NAMES
@@ -19,7 +26,7 @@ FloatModel = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="module:factory, a name of the zoo, or an .onnx file.",
+        help="module:factory, a name of the zoo, or an .onnx or .pt2 file.",
         callback=float_model,
     ),
 ]
@@ -75,15 +82,22 @@ def shapes_taken(network: "nn.Module") -> Shapes:
 
 
 def is_onnx(name: str) -> bool:
-    """Whether a float model is a file."""
+    """Whether a float model is an ONNX file."""
     return name.endswith(ONNX_SUFFIX)
+
+
+def is_file(name: str) -> bool:
+    """Whether a float model is a file, which has its weights."""
+    return name.endswith((ONNX_SUFFIX, *PROGRAM_SUFFIXES))
 
 
 def check_weights(name: str, checkpoint: Path | str | None) -> None:
     """Raise where weights are given for a file that has its own."""
     # They would be loaded into nothing.
-    if is_onnx(name) and checkpoint is not None:
-        raise typer.BadParameter("--checkpoint is of module:factory; an .onnx file has its weights")
+    if is_file(name) and checkpoint is not None:
+        raise typer.BadParameter(
+            f"--checkpoint is of module:factory; {kind_of_file(name)} file has its weights"
+        )
 
 
 def check_onnx(name: str, checkpoint: str | None, shapes: list[str] | None) -> None:
@@ -109,14 +123,18 @@ def check_together(
     check_pixels(model, mean, std)
 
 
-def read_onnx(name: str, shapes: Shapes) -> "tuple[nn.Module, RuntimeDifference]":
-    """The network in an ``.onnx`` file, and how far it is from what onnxruntime computes.
+def read_file(name: str, shapes: Shapes) -> "tuple[nn.Module, RuntimeDifference | None]":
+    """The network in a file, and of an ``.onnx`` file how far it is from what onnxruntime computes.
 
     Raises
     ------
     QnnError
         It cannot be read, or differs by more than the rounding of reals.
     """
+    if not is_onnx(name):
+        from qnn.frontend.pt2.read import from_pt2
+
+        return from_pt2(name), None
     from qnn.frontend.onnx.compare import check_equal
     from qnn.frontend.onnx.read import from_onnx
 
@@ -138,10 +156,11 @@ def load_float(
     shapes : of one image of each input of a file that leaves sizes free
     option : by which a user gives a checkpoint of a factory's model
     """
-    if not is_onnx(name):
+    if not is_file(name):
         from qnn.nn.zoo import load_trained
 
         return load_trained(name, checkpoint, note, option)
-    model, found = read_onnx(name, shapes)
-    note(f"{name}: {found}")
+    model, found = read_file(name, shapes)
+    if found is not None:
+        note(f"{name}: {found}")
     return model

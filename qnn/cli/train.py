@@ -18,7 +18,7 @@ from qnn.cli.checks import (
     trainable,
     valid,
 )
-from qnn.cli.float_options import is_onnx, load_float, shapes_taken
+from qnn.cli.float_options import is_file, load_float, shapes_taken
 from qnn.cli.formats import check_pixels, numbers, pixel_numbers
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.output import Json, note, print_json, progress
@@ -231,7 +231,7 @@ def _teacher(model, teacher, checkpoint):
         )
     # Its module may lie in the current folder, as that of a name on the command line may.
     name, checkpoint = float_model(source.architecture), checkpoint or source.checkpoint
-    if is_onnx(name):
+    if is_file(name):
         return name, None
     # A network without trained weights would answer at random.
     return None if checkpoint is None and random_tensor(name) else (name, checkpoint)

@@ -90,8 +90,8 @@ def test_a_model_that_does_not_exist(qnn):
         3,
         "",
         "error: model needs to be one of resnet8, resnet20, resnet56, resnet18, resnet50, dscnn, "
-        "mobilenetv1_vww, mobilenetv1, mobilenetv2, digits_cnn, module:factory or an .onnx file, "
-        "not 'resnet9000'; name a module that Python can import and a callable in it\n",
+        "mobilenetv1_vww, mobilenetv1, mobilenetv2, digits_cnn, module:factory, an .onnx or a "
+        ".pt2 file, not 'resnet9000'; name a module that Python can import and a callable in it\n",
     )
 
 

@@ -1,13 +1,16 @@
 """Models as people have them: each is captured right, or rejected in one clear line."""
 
 import dataclasses
+import io
 from collections import namedtuple
+from contextlib import suppress
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import distributed, nn
 from torch.nn.utils import parametrizations, parametrize, prune
+from torch.optim.swa_utils import AveragedModel
 from torch.utils import _pytree
 from torch.utils.checkpoint import checkpoint
 
@@ -140,6 +143,13 @@ def register(model, **buffers):
     return model
 
 
+def loaded(script):
+    file = io.BytesIO()
+    torch.jit.save(script, file)
+    file.seek(0)
+    return torch.jit.load(file)
+
+
 def doubled(model):
     model[1].running_mean = model[1].running_mean.double()
 
@@ -147,6 +157,23 @@ def doubled(model):
 def shared():
     layer = conv()
     return nn.Sequential(layer, nn.ReLU(), layer, nn.ReLU(), layer)
+
+
+def tied():
+    layers = nn.Sequential(conv(), nn.ReLU(), conv())
+    layers[2].weight = layers[0].weight
+    return layers
+
+
+class Averaging(nn.Module):
+    """What torch.optim.swa_utils keeps beside a network that learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.averaged = AveragedModel(small())
+
+    def forward(self, x):
+        return self.averaged(x)
 
 
 TAKEN = {
@@ -163,6 +190,15 @@ TAKEN = {
     "a model in training": lambda: small().train(),
     "channels last": lambda: small().to(memory_format=torch.channels_last),
     "shared layers": shared,
+    "tied weights": tied,
+    "a graph of torch.fx": lambda: torch.fx.symbolic_trace(small()),
+    "a traced graph in training": lambda: torch.fx.symbolic_trace(small()).train(),
+    "a compiled module of several devices": lambda: torch.compile(nn.DataParallel(small())),
+    "several devices of a compiled module": lambda: nn.DataParallel(torch.compile(small())),
+    "averaged weights": Averaging,
+    "an old weight norm": lambda: nn.Sequential(nn.utils.weight_norm(conv())),
+    "an old spectral norm": lambda: nn.Sequential(nn.utils.spectral_norm(conv())),
+    "an orthogonal weight": lambda: nn.Sequential(parametrizations.orthogonal(conv())),
     "weight norm": lambda: nn.Sequential(parametrizations.weight_norm(conv())),
     "spectral norm": lambda: nn.Sequential(parametrizations.spectral_norm(conv())),
     "a parametrization": lambda: changed(
@@ -231,7 +267,7 @@ def test_a_model_is_captured_right(name):
     graph = capture(model, IMAGES)
     module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
     # Modules of torch.export refuse to be changed.
-    if not hasattr(module, "graph"):
+    with suppress(NotImplementedError):
         module.eval()
     # What torch.compile would compile takes seconds, and computes what the module does.
     module = getattr(module, "_orig_mod", module)
@@ -278,6 +314,16 @@ REFUSED = {
     "doubles": (
         lambda: small().double(),
         "model needs float32 parameters, but '0.weight' is torch.float64; give model.float()",
+    ),
+    "short reals": (
+        lambda: small().bfloat16(),
+        "model needs float32 parameters, but '0.weight' is torch.bfloat16; give model.float()",
+    ),
+    "a traced TorchScript": (lambda: torch.jit.trace(small(), IMAGES), f"model {SCRIPT}"),
+    "TorchScript of a file": (lambda: loaded(torch.jit.trace(small(), IMAGES)), f"model {SCRIPT}"),
+    "TorchScript of several devices": (
+        lambda: nn.DataParallel(torch.jit.trace(small(), IMAGES)),
+        f"model {SCRIPT}",
     ),
     "a buffer of doubles": (
         lambda: changed(doubled),
@@ -372,3 +418,15 @@ def test_a_model_that_cannot_be_read_is_no_traceback(build, capfd):
         capture(build(), IMAGES)
     assert "; " in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_trains_in_several_processes_is_captured_as_its_module():
+    torch.manual_seed(0)
+    model = small()
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        wrapped = nn.parallel.DistributedDataParallel(model)
+        assert str(capture(wrapped, IMAGES)) == str(capture(model, IMAGES))
+    finally:
+        distributed.destroy_process_group()
