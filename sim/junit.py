@@ -1,6 +1,7 @@
 """A verification report as JUnit XML: one test case for each layer and image."""
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from pathlib import Path
 
 from qnn.errors import DeviceError
@@ -22,6 +23,18 @@ def write_junit(report: Report, path: str | Path) -> None:
     _write(junit(report), path)
 
 
+def write_junit_of_all(reports: Mapping[str, Report], path: str | Path) -> None:
+    """Write the reports of several builds, by name, as a suite each.
+
+    Raises
+    ------
+    DeviceError
+        The file cannot be written.
+    """
+    suites = [_suite(_cases(report), f"{SUITE} {name}") for name, report in reports.items()]
+    _write(_text(suites), path)
+
+
 def write_error(kind: str, message: str, path: str | Path) -> None:
     """Write for a CI service that an error of ``kind`` kept anything from being compared.
 
@@ -32,7 +45,7 @@ def write_error(kind: str, message: str, path: str | Path) -> None:
     """
     run = ElementTree.Element("testcase", classname=SUITE, name="run")
     ElementTree.SubElement(run, "error", type=kind, message=_readable(message))
-    _write(_suite([run]), path)
+    _write(_text([_suite([run], SUITE)]), path)
 
 
 def _write(text, path):
@@ -47,6 +60,10 @@ def _write(text, path):
 
 def junit(report: Report) -> str:
     """The text of the JUnit report of ``report``."""
+    return _text([_suite(_cases(report), SUITE)])
+
+
+def _cases(report):
     cases = [_case(layer, report.device) for layer in report.layers]
     for name, trial in report.trials:
         cases += [_case(layer, f"{report.device}, {name}") for layer in trial.layers]
@@ -54,21 +71,25 @@ def junit(report: Report) -> str:
         cases.append(_end(trial, f"{SUITE}.{report.device}, {name}"))
     # The run itself is a case, so that one without any layer fails, too.
     cases.insert(0, _end(report, SUITE))
-    return _suite(cases)
+    return cases
 
 
-def _suite(cases):
+def _suite(cases, name):
     found = {kind: sum(case.find(kind) is not None for case in cases) for kind in KINDS}
     suite = ElementTree.Element(
         "testsuite",
-        name=SUITE,
+        name=_readable(name),
         tests=str(len(cases)),
         failures=str(found["failure"]),
         errors=str(found["error"]),
     )
     suite.extend(cases)
+    return suite
+
+
+def _text(suites):
     root = ElementTree.Element("testsuites")
-    root.append(suite)
+    root.extend(suites)
     # A person may have to read it.
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

@@ -109,9 +109,16 @@ MAY_IMPORT = {
         "qnn.design",
         "qnn.ir",
     },
+    "qnn.farm": set(),  # functions over items, in workers
+    "sim.verify_many": {
+        "sim.verification",
+        "sim.verify",
+        "qnn.design",
+        "qnn.farm",
+        "qnn.ir",
+    },
     "sim.junit": {"sim.verification"},
     "boards": {"qnn.manifest", "qnn.eda", "qnn.runtime", "hw", "hw.spec"},
-    "qnn.farm": set(),  # functions over items, in workers
     "qnn.bench": {
         "qnn.farm",
         "qnn.cycles",
@@ -153,6 +160,7 @@ MAY_IMPORT = {
         "sim.simulate",
         "sim.verification",
         "sim.verify",
+        "sim.verify_many",
         "sim.junit",
         "qnn.backend",
         "qnn.bench",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qnn.backend.registry import DEFAULT
+from qnn.cli.bench_accuracy import bench_accuracy
 from qnn.cli.bench_applications import bench_applications
 from qnn.cli.bench_array import bench_array
 from qnn.cli.bench_faults import bench_faults
@@ -16,7 +17,7 @@ from qnn.cli.bench_rounding import bench_rounding
 from qnn.cli.bench_throughput import bench_throughput
 from qnn.cli.bench_timing import bench_timing
 from qnn.cli.bench_zoo import bench_zoo
-from qnn.cli.checks import data_source, new_file, new_folder, old_file
+from qnn.cli.checks import data_source, old_file
 from qnn.cli.examples import closing
 from qnn.cli.float_options import FactoryModel
 from qnn.cli.output import Json, print_json, print_table, progress
@@ -27,10 +28,9 @@ from qnn.cli.sources import ConfigName, ConfigSettings, check_sizes, read_config
 if TYPE_CHECKING:
     from qnn.bench.cost import FormCosts
     from qnn.bench.network import NetworkCost
-    from qnn.bench.results import Result
-    from qnn.bench.table_run import TableRun
 
 bench = typer.Typer(rich_markup_mode=None)
+bench.command("accuracy", epilog=closing("bench accuracy"))(bench_accuracy)
 bench.command("applications", epilog=closing("bench applications"))(bench_applications)
 bench.command("array", epilog=closing("bench array"))(bench_array)
 bench.command("faults", epilog=closing("bench faults"))(bench_faults)
@@ -56,48 +56,6 @@ def _bench(context: typer.Context) -> None:
     # Without a command one sees what there is, as with 'qnn' alone.
     if context.invoked_subcommand is None:
         print(context.get_help())
-
-
-@bench.command("accuracy", epilog=closing("bench accuracy"))
-def bench_accuracy(
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with CIFAR-10, stories and trained weights.")
-    ] = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="Results, a JSON line a run; runs that it has are not repeated.",
-            callback=new_file(),
-        ),
-    ] = Path("results.jsonl"),
-    only: Annotated[
-        list[str] | None, typer.Option(help="Name of a run, or a pattern; may be repeated.")
-    ] = None,
-    quick: Annotated[bool, typer.Option(help="A few runs on digits; needs no data.")] = False,
-    list_: Annotated[bool, typer.Option("--list", help="Print the names of the runs.")] = False,
-    markdown: Annotated[
-        bool, typer.Option(help="Print the table of what is in the results, and run nothing.")
-    ] = False,
-    plots: Annotated[
-        Path | None, typer.Option(help="Folder for pictures.", callback=new_folder)
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure the accuracy of every method, on the integers that it exports.
-
-    An interrupted run goes on where it was when the command is given again.
-    """
-    from qnn.bench.runs import QUICK, RUNS, select
-
-    runs = select(QUICK if quick else RUNS, only or ())
-    if list_:
-        _print_list(runs, as_json)
-        return
-    results = _known(runs, out) if markdown else _measured(runs, out, data)
-    # Before the table, so that the paths do not come after it.
-    if plots is not None:
-        _plot(results, plots)
-    _print(results, markdown, as_json)
 
 
 @bench.command("training", epilog=closing("bench training"))
@@ -178,59 +136,6 @@ def bench_network(
         print_json(cost.to_fields())
     else:
         _print_network(cost)
-
-
-def _measured(runs: tuple["TableRun", ...], out: Path, data: Path | None) -> "list[Result]":
-    import sys
-
-    from qnn.bench.accuracy import carry_out
-
-    found = []
-    for run, result, now in carry_out(runs, out, data, progress):
-        found.append(result)
-        score, unit = result.score
-        text = f"{run.name}: {score:.2f}{unit}, {result.seconds:.1f} s" + ("" if now else ", known")
-        # On standard error: standard output has the table, or JSON alone.
-        print(text, file=sys.stderr)
-    return found
-
-
-def _known(runs: tuple["TableRun", ...], out: Path) -> "list[Result]":
-    from qnn.bench import results
-    from qnn.bench.methods import definition
-
-    # Only results of runs as they are defined now: a changed recipe is another run.
-    known = results.of_runs(results.read(out), {run.name: definition(run) for run in runs})
-    return [known[run.name] for run in runs if run.name in known]
-
-
-def _plot(results: "list[Result]", folder: Path) -> None:
-    import sys
-
-    from qnn.bench.plots import write_plots
-
-    for path in write_plots(results, folder):
-        print(path, file=sys.stderr)
-
-
-def _print_list(runs: tuple["TableRun", ...], as_json: bool) -> None:
-    if as_json:
-        print_json([run.definition() | {"name": run.name, "group": run.group} for run in runs])
-        return
-    for run in runs:
-        print(run.name)
-
-
-def _print(results: "list[Result]", markdown: bool, as_json: bool) -> None:
-    from qnn.bench import table
-
-    if as_json:
-        print_json([result.to_fields() for result in results])
-    elif markdown:
-        print(table.markdown(results), end="")
-    else:
-        for part in table.table(results):
-            print_table(part.title, table.HEADER, part.rows)
 
 
 def _print_costs(costs: "FormCosts") -> None:

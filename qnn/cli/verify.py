@@ -10,11 +10,11 @@ import typer
 from qnn.cli.checks import new_file, one_of
 from qnn.cli.cycles import print_layer_cycles
 from qnn.cli.exit_codes import ExitCode
+from qnn.cli.farm_options import RayAddress, Workers
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.results import keep_result
 from qnn.cli.simulators import HARDWARE, check_simulator, check_thorough
 from qnn.cli.sources import (
-    Build,
     Data,
     DeviceName,
     Images,
@@ -23,14 +23,22 @@ from qnn.cli.sources import (
     read_design,
     read_test_images,
 )
+from qnn.cli.verified import contradiction, record
+from qnn.cli.verify_farm import verify_on_farm
 from qnn.cli.waves import DEFAULT_CYCLES, WavesCycles, WavesFile, check_options, waves_result
 
 if TYPE_CHECKING:
     from sim.verification import Report
 
 
+Builds = Annotated[
+    list[Path],
+    typer.Argument(metavar="BUILD...", help="A folder of 'qnn compile'; with --farm several."),
+]
+
+
 def verify(
-    build: Build,
+    builds: Builds,
     data: Data = "digits",
     images: Images = 2,
     layout: Layout = None,
@@ -62,17 +70,41 @@ def verify(
     ] = None,
     waves: WavesFile = None,
     waves_cycles: WavesCycles = DEFAULT_CYCLES,
+    farm: Annotated[
+        bool,
+        typer.Option("--farm", help="Share the images, of all BUILDs, among workers."),
+    ] = False,
+    workers: Workers = None,
+    ray: RayAddress = None,
     as_json: Json = False,
 ) -> None:
     """Compare the design in BUILD with the reference, or with another runtime.
 
     Every value of every layer is compared, and what the image says of its tensors. Device rtl runs
-    the Verilog of the folder. Exit code 0 if all are equal, 1 if any differs.
+    the Verilog of the folder. Exit code 0 if all are equal, 1 if any differs. With --farm, workers
+    share the images of all BUILDs, and one table tells of all.
     """
+    alone = {
+        "--thorough": thorough,
+        "--stalls": stalls is not None,
+        "--against": against != "reference",
+        "--waves": waves is not None,
+        "--waves-cycles": waves_cycles != DEFAULT_CYCLES,
+    }
+    shared = {
+        "more than one BUILD": len(builds) > 1,
+        "--workers": workers is not None,
+        "--ray": ray is not None,
+    }
+    _check_farm(farm, alone, shared)
+    if farm:
+        verify_on_farm(builds, data, images, layout, device, workers, ray, junit, as_json)
+        return
     from qnn.runtime.given import image_count
     from sim.junit import write_junit
     from sim.verify import verify
 
+    (build,) = builds
     design = read_design(build)
     device = device_of(device, design.backend.devices)
     check_options(design, device, waves, waves_cycles)
@@ -107,31 +139,44 @@ def verify(
     # Also when values differ: that is when a CI shows it.
     if junit is not None:
         write_junit(report, junit)
-    if as_json:
-        print_json(
-            {
-                "device": device,
-                "against": against,
-                "passed": report.passed,
-                "images": count,
-                "values_compared": report.values_compared,
-                "mismatches": report.mismatches,
-                "first": None if report.first is None else asdict(report.first),
-                "first_layer": report.first_layer,
-                "outputs": outputs(report),
-                "failure": report.failure,
-                "layer_cycles": dict(report.layer_cycles),
-                "waves": waves_result(report.waves),
-                "trials": trials(report),
-                "seconds": seconds,
-            }
-        )
-    else:
+    told = {"against": against, "images": count, "seconds": seconds}
+    _print(report, told, as_json)
+    if not report.passed:
+        raise typer.Exit(ExitCode.MISMATCH)
+
+
+def _print(report: "Report", told: dict, as_json: bool) -> None:
+    if not as_json:
         print(report)
         if report.layer_cycles:
             print_layer_cycles(report.layer_cycles)
-    if not report.passed:
-        raise typer.Exit(ExitCode.MISMATCH)
+        return
+    print_json(
+        {
+            "device": report.device,
+            "against": told["against"],
+            "passed": report.passed,
+            "images": told["images"],
+            "values_compared": report.values_compared,
+            "mismatches": report.mismatches,
+            "first": None if report.first is None else asdict(report.first),
+            "first_layer": report.first_layer,
+            "outputs": outputs(report),
+            "failure": report.failure,
+            "layer_cycles": dict(report.layer_cycles),
+            "waves": waves_result(report.waves),
+            "trials": trials(report),
+            "seconds": told["seconds"],
+        }
+    )
+
+
+def _check_farm(farm: bool, alone: dict[str, bool], shared: dict[str, bool]) -> None:
+    """Raise if an option is given that only a run in this process has, or only workers."""
+    for option, given in (alone if farm else shared).items():
+        if given:
+            needs = "is not of --farm; leave out one of both" if farm else "needs --farm; give it"
+            raise typer.BadParameter(f"{option} {needs}")
 
 
 def outputs(report: "Report") -> list[dict]:
@@ -158,34 +203,3 @@ def trials(report: "Report") -> list[dict]:
         }
         for name, trial in report.trials
     ]
-
-
-def contradiction(build: Path) -> str | None:
-    """The first thing in which the build's board project is not what was simulated, or None."""
-    import boards
-
-    if boards.board_of(build) is None:
-        return None
-    board, texts = boards.project_of(build)
-    return next(iter(board.findings(texts)), None)
-
-
-def record(report: "Report", images: int, data: str, against: str = "reference") -> dict:
-    """The verification's entry in the report."""
-    kept = {
-        "device": report.device,
-        "data": data,
-        "passed": report.passed,
-        "failure": report.failure,
-        "first_difference": None if report.first is None else str(report.first),
-        "given_images": images,
-        "simulated_values_compared": report.values_compared,
-        "simulated_mismatches": report.mismatches,
-    }
-    # Only what is unusual, so that results of earlier versions say the same.
-    if against != "reference":
-        kept["against"] = against
-    # The functional simulator has none.
-    if report.run_cycles:
-        kept["simulated_cycles_per_image"] = sum(report.run_cycles) / images
-    return kept

@@ -12,11 +12,17 @@ from qnn.errors import ToolError
 from qnn.farm.interpreter import python_environment
 
 AUTO = "auto"  # the cluster that this machine has joined
+MOST_PORT = (1 << 16) - 1
 CONNECT_SECONDS = 5.0
 # Importing Ray and asking its head for the cluster takes three seconds on one core.
 ANSWER_SECONDS = 45.0
 # No bars, no log files of this process's, and no lines of other machines.
 QUIET = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": False}
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is "auto" or HOST:PORT."""
+    return text == AUTO or _host_and_port(text) is not None
 
 
 def connected(address: str) -> ModuleType:
@@ -61,12 +67,17 @@ def _check_answer(address):
         raise _unreachable(address, lines[-1])
 
 
+def _host_and_port(text) -> tuple[str, int] | None:
+    found = re.fullmatch(r"\[?(.+?)\]?:(\d{1,5})", text)
+    return (found[1], int(found[2])) if found and int(found[2]) <= MOST_PORT else None
+
+
 def _check_host(address):
-    found = re.fullmatch(r"\[?(.+?)\]?:(\d{1,5})", address)
-    if not found or int(found[2]) > 65535:
+    place = _host_and_port(address)
+    if place is None:
         raise ToolError(f"--ray needs '{AUTO}' or HOST:PORT of a Ray cluster, not '{address}'")
     try:
-        socket.create_connection((found[1], int(found[2])), CONNECT_SECONDS).close()
+        socket.create_connection(place, CONNECT_SECONDS).close()
     except OSError as error:
         raise _unreachable(address, error.strerror or str(error)) from None
 

@@ -32,6 +32,9 @@ def main(descriptor: int) -> None:
     # The farm has no more items, or has gone; an interruption is what it asked for then.
     except (EOFError, OSError, KeyboardInterrupt):
         pass
+    finally:
+        # It ends by itself now: the watch must not disturb what is done at the end.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _leave(*_):

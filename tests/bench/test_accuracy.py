@@ -3,11 +3,13 @@ from contextlib import contextmanager
 import pytest
 
 from qnn.bench import accuracy, results
-from qnn.bench.accuracy import carry_out, work_folder
+from qnn.bench.accuracy import carry_out, carry_out_on, work_folder
 from qnn.bench.images import image_task
 from qnn.bench.methods import definition
 from qnn.bench.table_run import Rounding, TableRun, Training
 from qnn.errors import ModelError
+from qnn.farm.done import Done
+from qnn.farm.farm import Farm
 
 STEPS = (("steps", 8), ("batch", 32))
 ROUNDED = TableRun(
@@ -133,6 +135,56 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, run, goes_on_at)
     assert not place.exists()
     for name in ("test_accuracy", "codes_before", "codes_after", "steps", "definition"):
         assert getattr(resumed, name) == getattr(whole, name)
+
+
+def nearest(bits):
+    how = Rounding(method="nearest", samples=64)
+    return TableRun(group="Digits", model="digits_cnn", how=how, weight_bits=bits)
+
+
+@pytest.mark.processes
+def test_workers_measure_the_same_rows_into_the_same_file(tmp_path):
+    out, runs = tmp_path / "results.jsonl", [nearest(bits) for bits in (2, 3, 4, 5)]
+    known, _ = measured(runs[1], out)
+    told = []
+    with Farm(2) as farm:
+        found = list(carry_out_on(farm, runs, out, None, lambda *at: told.append(at)))
+    assert (found[0][0].name, found[0][2]) == (runs[1].name, False)
+    assert {run.name: now for run, _, now in found} == {
+        run.name: run is not runs[1] for run in runs
+    }
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert list(tmp_path.iterdir()) == [out]
+    assert results.read(out) == [known, *(result for _, result, now in found if now)]
+    for run, result, _ in found:
+        alone, _ = measured(run, tmp_path / "alone.jsonl")
+        for name in ("test_accuracy", "float_accuracy", "codes_before", "codes_after"):
+            assert getattr(result, name) == getattr(alone, name)
+    # Processes and this one alike: nothing is measured twice.
+    assert [now for _, _, now in carry_out(runs, out, None, silent)] == [False] * 4
+
+
+class Failing:
+    """Stands for a farm that loses one of the runs."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def run(self, function, items):
+        for index, item in enumerate(items):
+            lost = "its worker died 3 times: killed" if index == self.number else None
+            yield Done(index, item, None if lost else function(item), lost, 1, 0.0)
+
+
+def test_a_run_that_failed_is_told_when_all_others_are_on_disk(tmp_path):
+    out, runs = tmp_path / "results.jsonl", [nearest(bits) for bits in (2, 3, 4)]
+    found = []
+    with pytest.raises(ModelError) as error:
+        found.extend(carry_out_on(Failing(1), runs, out, None, lambda *_: None))
+    assert str(error.value) == (
+        f"bench accuracy: 1 of 3 runs failed; {runs[1].name}: its worker died 3 times: killed"
+    )
+    assert [each.name for each in results.read(out)] == [runs[0].name, runs[2].name]
 
 
 def test_a_run_that_needs_data_is_refused_without_it(tmp_path, monkeypatch):

@@ -257,6 +257,28 @@ CASES = [
     *outputs("verify", "build", option="--junit"),
     *data("verify", "build"),
     (["verify", "build", "--images", "-3"], 2, f"{NUMBER}greater than or equal to 1, not '-3'"),
+    (["bench", "accuracy", "--ray", "a:b"], 2, "needs 'auto' or HOST:PORT, not 'a:b'"),
+    (["bench", "accuracy", "--workers", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    (["verify", "a", "b"], 2, "more than one BUILD needs --farm; give it"),
+    (["verify", "a", "--workers", "2"], 2, "--workers needs --farm; give it"),
+    (["verify", "a", "--ray", "auto"], 2, "--ray needs --farm; give it"),
+    *(
+        (["verify", "a", "--farm", *option], 2, f"{option[0]} is not of --farm; leave out one of")
+        for option in (
+            ["--thorough"],
+            ["--stalls", "1"],
+            ["--against", "onnxruntime"],
+            ["--waves", "waves.vcd"],
+            ["--waves-cycles", "9"],
+        )
+    ),
+    (
+        ["verify", "a", "--farm", "--workers", "0"],
+        2,
+        f"{NUMBER}greater than or equal to 1, not '0'",
+    ),
+    (["verify", "a", "--farm", "--ray", "host"], 2, "needs 'auto' or HOST:PORT, not 'host'"),
+    (["verify", "a", "b", "--farm"], 3, "a: not a build folder; make one with 'qnn compile' or"),
     (["verify", "build"], 3, "build: not a build folder; make one with 'qnn compile' or"),
     *outputs("run", "build", "--device", "rtl:", suffix=".npz"),
     *data("run", "build", "--device", "rtl:"),
