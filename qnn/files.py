@@ -49,6 +49,20 @@ def read_note(path: Path) -> bytes:
     return data
 
 
+def read_at_most(path: Path, most: int) -> bytes | None:
+    """All bytes of a regular file; None where they are more than ``most``, of which none is read.
+
+    Raises
+    ------
+    OSError
+        As for ``read_file``.
+    """
+    with open_file(path) as file:
+        # Asked first: whoever reads up to so many bytes is given memory for all of them.
+        size = os.fstat(file.fileno()).st_size
+        return None if size > most else file.read(size)
+
+
 def open_file(path: Path) -> IO[bytes]:
     """A regular file, open to be read; raises as ``read_file``."""
     # Opening a pipe waits for its writer, and opening a device may act on it: asked first, and

@@ -1,5 +1,6 @@
 """The float model that a command takes, its trained weights, and the shapes of its inputs."""
 
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,18 +50,20 @@ InputShapes = Annotated[
     typer.Option(
         "--input-shape",
         help="Of a float model that does not say it: 3,224,224, without the batch; once for each "
-        "input.",
+        "input. Of a file's input that is one number, that number: =16000.",
     ),
 ]
-Shapes = list[tuple[int, ...]]
+Shapes = list[tuple[int, ...] | float]
 
 
 def shapes_in(texts: list[str] | None) -> Shapes:
-    """The shapes that a user wrote, of one image of each input."""
+    """The shapes that a user wrote, of one image of each input, or the number that one is."""
     return [_shape(text) for text in texts or ()]
 
 
-def _shape(text: str) -> tuple[int, ...]:
+def _shape(text: str) -> tuple[int, ...] | float:
+    if text.startswith("="):
+        return _number(text)
     parts = text.replace("x", ",").split(",")
     # Numbers of more digits are no sizes, and would take time to read.
     if not all(part.strip().isdecimal() and len(part) < 10 and int(part) for part in parts):
@@ -71,6 +74,18 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def _number(text: str) -> float:
+    try:
+        found = float(text[1:])
+    except ValueError:
+        found = nan
+    if not isfinite(found):
+        raise typer.BadParameter(
+            f"--input-shape of an input that is one number needs it, as =16000, not '{text}'"
+        )
+    return int(found) if found.is_integer() else found
+
+
 def shapes_taken(network: "nn.Module") -> Shapes:
     """What each input of a quantized network takes, without the batch; nothing of a float one."""
     from qnn.ir.shape import user_shape, usual_axes
@@ -78,7 +93,7 @@ def shapes_taken(network: "nn.Module") -> Shapes:
     # The quantized network has the sizes that a file may leave free.
     plan = getattr(network, "plan", None)
     sources = plan.network_inputs if plan else ()
-    return [user_shape(each.shape, usual_axes(each.shape)) for each in sources]
+    return [user_shape(each.shape, each.axes or usual_axes(each.shape)) for each in sources]
 
 
 def is_onnx(name: str) -> bool:

@@ -219,7 +219,7 @@ def refusal_of(model: "nn.Module") -> "Refusal":
     def refusal(shape):
         if isinstance(model, QuantizedModel):
             plan = model.plan.network_inputs[0]
-            return mismatch(plan.shape, usual_axes(plan.shape), shape)
+            return mismatch(plan.shape, plan.axes or usual_axes(plan.shape), shape)
         try:
             model(torch.zeros(1, *shape))
         except Exception as error:  # any: it is the user's module

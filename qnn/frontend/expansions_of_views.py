@@ -9,9 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from qnn.frontend.faults import require
+
 # Columns or rows of a product, of which each is a product of tensors and a sum: no attention over
 # places, whose matrices are a hundred times as large.
 MOST_COLUMNS = 8
+MOST_WEIGHTS = 1 << 22  # of a matrix that stands for a convolution, which few arrays have room for
 
 
 def conv1d(
@@ -25,6 +28,14 @@ def conv1d(
 ) -> Tensor:
     """A convolution along the channels of a vector: one with the matrix of all their weights."""
     count = x.shape[1:].numel()
+    made = F.conv1d(x[:1], weight, None, stride, padding, dilation, groups).numel()
+    require(
+        count * made <= MOST_WEIGHTS,
+        f"a matrix of at most {MOST_WEIGHTS:,} weights for a convolution along the channels of a "
+        f"vector",
+        f"{count:,} x {made:,}",
+        "give the samples as a sequence of one channel, (batch, 1, length)",
+    )
     # What it makes of each channel alone is a row of the matrix.
     each = torch.eye(count, dtype=x.dtype, device=x.device).reshape(count, *x.shape[1:])
     rows = F.conv1d(each, weight, None, stride, padding, dilation, groups)

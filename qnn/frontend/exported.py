@@ -22,7 +22,7 @@ from qnn.frontend.folded import read_in_parts
 from qnn.frontend.graph import FloatGraph, needed
 from qnn.frontend.host_cut import HostCut, host_cut
 from qnn.frontend.host_part import host_part
-from qnn.frontend.inputs import as_given, input_of
+from qnn.frontend.inputs import Reading, as_given, input_of, readings_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.names import Names
 from qnn.frontend.ops.input import FloatInput
@@ -51,14 +51,15 @@ def read(program: ExportedProgram) -> FloatGraph:
     FaultyModel
         The program does what integers of shifts and adds cannot; it has every fault.
     """
-    lines = any(each.dim() == 3 for each in given_to(program))
-    # What no sequence (channels, length) can be, tokens (tokens, channels) may be. Either is better
-    # than what has to be cut into pieces.
-    readings = ((False, False), (True, False), (True, True)) if lines else ()
-    for tokens, cuts in readings:
-        with suppress(FaultyModel):
-            return _Walk(program, tokens, cuts).graph()
-    return _Walk(program).graph()
+    refused = []
+    for reading in readings_of(given_to(program)):
+        try:
+            return _Walk(program, reading).graph()
+        except FaultyModel as error:
+            refused.append((reading, error))
+    # Of readings that cut what they can, that which comes furthest; of alike ones the usual.
+    whole = [error for reading, error in refused if reading.cuts and not reading.tokens]
+    raise min(whole, key=lambda error: len(error.faults))
 
 
 @dataclass
@@ -67,8 +68,7 @@ class _Walk:
 
     Members
     -------
-    tokens : whether inputs of three axes are (batch, tokens, channels)
-    cuts : whether views may be cut into pieces
+    reading : of the axes of inputs
     values : what was computed at each node: an operator of the float graph, or a constant
     states : buffers that are no constants, each with its fault
     cut : the calls that the host computes
@@ -76,8 +76,7 @@ class _Walk:
     """
 
     program: ExportedProgram
-    tokens: bool = False
-    cuts: bool = True
+    reading: Reading
     nodes: dict[str, FloatOperator] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     names: Names = field(init=False)
@@ -101,7 +100,7 @@ class _Walk:
         self.materialise = Materialise(
             self.batch,
             lambda node: self._add(replace(node, name=self.names.fresh(node.name))),
-            self.cuts,
+            self.reading.cuts,
         )
 
     def graph(self) -> FloatGraph:
@@ -132,7 +131,7 @@ class _Walk:
         # Inputs that are no tensors were fixed when the program was exported.
         if not _is_tensor(node):
             return node.meta.get("val")
-        source = self._add(input_of(node, self.batch, self.tokens))
+        source = self._add(input_of(node, self.batch, self.reading))
         return as_given(node, source)
 
     def _constant(self, name):

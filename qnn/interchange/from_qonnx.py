@@ -10,7 +10,7 @@ import numpy as np
 
 from qnn.errors import CompileError, ModelError, first_line, one_line
 from qnn.fields import FieldsError, parsed, typed
-from qnn.files import read_file
+from qnn.files import read_at_most
 from qnn.interchange.packages import package
 from qnn.interchange.qonnx_lines import unrounded_operator
 from qnn.interchange.qonnx_model import PROPERTY
@@ -98,11 +98,13 @@ def read_model(path: Path) -> "ModelProto":
     """
     onnx = package("onnx")
     try:
-        data = read_file(path)
+        data = read_at_most(path, MOST_CONSTANT_BYTES)
     except OSError as error:
         raise ModelError(
             f"{path}: cannot be read ('{error.strerror}'); give a file of ONNX"
         ) from None
+    if data is None:
+        raise ModelError(f"{path}: a file of ONNX needs at most 2 GiB; export a part of it")
     try:
         model = onnx.ModelProto.FromString(data)
     except Exception:  # protobuf's own kind, which depends on how it was built

@@ -20,6 +20,7 @@ AXES = {
     "C": "a vector, (channels,)",
     "CL": "a sequence, (channels, length)",
     "TC": "tokens, (tokens, channels)",
+    "L": "a line of samples, (length,)",
 }
 
 
@@ -158,6 +159,8 @@ def fits_axes(block: Shape, axes: str) -> bool:
         return block[0] % frames == 0
     if axes not in AXES:
         return False
+    if axes == "L":
+        return block[0] == block[2] == 1
     # An image of one column is a legal image, so only the other axes bind the width.
     return axes == "CHW" or (block[1:] == (1, 1) if axes == "C" else block[2] == 1)
 
@@ -168,7 +171,7 @@ def user_shape(block: Shape, axes: str) -> tuple[int, ...]:
     frames = frames_of(axes)
     if frames is not None:
         return channels // frames, frames, height, width
-    sizes = {"C": (channels,), "CL": (channels, height), "TC": (height, channels)}
+    sizes = {"C": (channels,), "CL": (channels, height), "TC": (height, channels), "L": (height,)}
     return sizes.get(axes, block)
 
 
@@ -185,6 +188,9 @@ def to_blocks(x: np.ndarray, axes: str) -> np.ndarray:
     # Blocks have channels first, because the accelerator's words are along channels.
     if axes == "TC":
         x = x.swapaxes(1, 2)
+    # Of one channel, whose samples are places.
+    if axes == "L":
+        return x.reshape(len(x), 1, -1, 1)
     return x.reshape(*x.shape, *(1,) * (4 - x.ndim))
 
 

@@ -63,7 +63,7 @@ def refusal(data):
         (("scratch_bytes",), 1 << 39, "scratch_bytes needs at most the 0 bytes that transfers"),
         (("program_bytes",), 5, "program_bytes needs whole instructions within the payload of"),
         (("output_shapes", 0), [3], "output_shapes[0] needs the "),
-        (("input_axes", 0), "XYZ", "input_axes[0] needs one of CHW, C, CL, TC that fits"),
+        (("input_axes", 0), "XYZ", "input_axes[0] needs one of CHW, C, CL, TC, L that fits"),
         (("pixel_tables", 0), [[1, 2]], "pixel_tables[0] needs "),
         (("config", "lanes"), 3, "config needs values that keep its rules, not those: SvpeConfig"),
         (("config",), [], "config needs an object, not an empty list"),

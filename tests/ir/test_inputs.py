@@ -151,7 +151,7 @@ def one(node=X, *outputs):
     [
         (
             one(replace(X, axes="LC")),
-            "input 'x' needs axes CHW, C, CL, TC, but got 'LC'; name one of them",
+            "input 'x' needs axes CHW, C, CL, TC, L, but got 'LC'; name one of them",
         ),
         (
             one(replace(X, axes="C")),
@@ -160,8 +160,8 @@ def one(node=X, *outputs):
         ),
         (
             one(X, Output("x", (3, 2), "NC")),
-            "output 'x' needs axes CHW, C, CL, TC or an order, but got 'NC'; name one of them, or "
-            "none",
+            "output 'x' needs axes CHW, C, CL, TC, L or an order, but got 'NC'; name one of them, "
+            "or none",
         ),
         (
             one(X, Output("x", (2, 3), "TC")),

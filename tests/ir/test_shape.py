@@ -11,6 +11,7 @@ BLOCKS = {
     "C": st.tuples(SIZES, st.just(1), st.just(1)),
     "CL": st.tuples(SIZES, SIZES, st.just(1)),
     "TC": st.tuples(SIZES, SIZES, st.just(1)),
+    "L": st.tuples(st.just(1), SIZES, st.just(1)),
 }
 
 
@@ -34,6 +35,7 @@ def test_every_axis_lies_where_the_block_has_it():
     assert blocks[0, 1, :, 0].tolist() == [4, 5, 6]
     np.testing.assert_array_equal(to_blocks(tokens, "TC"), blocks)
     assert to_blocks(np.array([[7, 8]]), "C")[0, :, 0, 0].tolist() == [7, 8]
+    assert to_blocks(np.array([[7, 8]]), "L")[0, 0, :, 0].tolist() == [7, 8]
 
 
 def test_what_fits_no_axes_stays_for_the_check_to_name():
@@ -54,6 +56,9 @@ def test_what_fits_no_axes_stays_for_the_check_to_name():
         ((3, 2, 1), "TC", True),
         ((3, 2, 2), "TC", False),
         ((3, 2, 1), "LC", False),
+        ((1, 9, 1), "L", True),
+        ((2, 9, 1), "L", False),
+        ((1, 9, 2), "L", False),
     ],
 )
 def test_axes_fit_a_block_where_no_width_is_left_over(block, axes, fits):

@@ -199,8 +199,8 @@ REFUSALS = [
     ("x: u8e-4 2x4x4 = input() table", "line 1, column 31: needs '=', but got the end of the text"),
     ("x: u8e-4 2x4x4 = input() table=[1,2]", "line 1, column 32: needs a list of 512 numbers, not "
      "of 2, but got '[1,2]'"),
-    ("x: u8e-4 2x4x4 = input() axes=XY", "line 1, column 31: needs one of CHW, C, CL, TC, but got "
-     "'XY'"),
+    ("x: u8e-4 2x4x4 = input() axes=XY", "line 1, column 31: needs one of CHW, C, CL, TC, L, but "
+     "got 'XY'"),
     (HEAD + HEAD, "line 2, column 1: needs a name that no earlier line has, but got 'x: u8e-4 "
      "2x4x4 = inp...'"),
     (HEAD + POOL + " more", "line 2, column 44: needs the end of the line, but got 'more'"),

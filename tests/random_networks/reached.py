@@ -47,7 +47,7 @@ def _of_node(node: Operator, graph: Graph) -> Iterator[str]:
         case "interleave":
             yield "interleave side by side" if node.step == (1, 1) else "interleave with steps"
         case "input":
-            names = {"CHW": "image", "C": "vector", "CL": "sequence", "TC": "tokens"}
+            names = {"CHW": "image", "C": "vector", "CL": "sequence", "TC": "tokens", "L": "line"}
             yield names[node.axes]
             if node.table is not None:
                 yield "pixels"

@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from qnn.bench.fuzz.onnx_files import FOLDER, make_onnx
 from qnn.bench.results import Result, append
 from qnn.design import TOOLS, Design, compile
+from qnn.interchange.qonnx_model import qonnx_model
 from qnn.ir.serialize import to_bytes
 from qnn.ir.text import text
 from qnn.manifest import FORMAT, digest
@@ -59,6 +61,8 @@ def make_corpus(folder: Path) -> None:
     graph = export(quantized)
     (folder / "graph.qgraph").write_bytes(to_bytes(graph))
     (folder / "graph.txt").write_text(text(graph, full=True))
+    (folder / "quantized.onnx").write_bytes(qonnx_model(graph).SerializeToString())
+    make_onnx(folder / FOLDER)
     _build(folder / "build", compile(graph, "test"))
     _data(folder, rng)
     _images(folder / "images", rng)

@@ -9,8 +9,15 @@ from hw.spec.image import Image
 from qnn.backend.registry import DEFAULT, named
 from qnn.bench import results
 from qnn.bench.fuzz.corpus import FINGERPRINT, IDENTITY, FuzzNetwork
+from qnn.bench.fuzz.onnx_files import NETWORK
 from qnn.bench.table import markdown
 from qnn.design import Design, altered_files
+from qnn.frontend.capture import capture
+from qnn.frontend.example import example_of
+from qnn.frontend.fuse import fuse
+from qnn.frontend.onnx.compare import check_equal
+from qnn.frontend.onnx.read import from_onnx
+from qnn.interchange.from_qonnx import from_qonnx
 from qnn.ir import serialize
 from qnn.ir.bounds import bounds
 from qnn.ir.check import check
@@ -117,6 +124,19 @@ def read_results(path: Path, _corpus: Path) -> None:
 def read_metrics(path: Path, _corpus: Path) -> None:
     """The metrics of a run that goes on."""
     Metrics(path, None, 1)
+
+
+def read_onnx(path: Path, _corpus: Path) -> None:
+    """A float network in an ONNX file, as far as 'qnn check' goes with it."""
+    network = path / NETWORK
+    module = from_onnx(network)
+    check_equal(network, module)
+    fuse(capture(module, example_of(module)), checked=True)
+
+
+def read_qonnx(path: Path, _corpus: Path) -> None:
+    """A quantized network in a QONNX file, and the proof of its sums."""
+    bounds(from_qonnx(path))
 
 
 @cache

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from qnn.bench.fuzz import formats, readers
+from qnn.bench.fuzz import formats, onnx_files, readers
 from qnn.bench.fuzz.target import FuzzTarget
 from qnn.manifest import digest
 
@@ -97,4 +97,6 @@ TARGETS = (
     _of_file("rounding", "rounding.safetensors", formats.sealed, readers.read_rounding),
     _of_file("results", "results.jsonl", formats.lines, readers.read_results),
     _of_file("metrics", "metrics.jsonl", formats.lines, readers.read_metrics),
+    FuzzTarget("onnx", onnx_files.FOLDER, onnx_files.altered_onnx, readers.read_onnx),
+    _of_file("qonnx", "quantized.onnx", onnx_files.altered_model, readers.read_qonnx),
 )

@@ -147,7 +147,9 @@ class Call:
         if not bool(torch.isfinite(value).all()):
             raise self.refuse(f"a finite {key}", "NaN or infinity", "correct the constant")
         rank = max(self.ranks.values())
-        axes = self._broadcast(value).movedim(1, -1)
+        axes = self._broadcast(value)
+        # Of the images' axis alone, each image is one value of one channel.
+        axes = axes.movedim(1, -1) if axes.dim() > 1 else axes[:, None]
         found = axes.reshape(-1, axes.shape[-1])
         if value.dim() > rank or not bool((found == found[:1]).all()):
             raise self.refuse(

@@ -92,7 +92,7 @@ def _check_type(node, call):
 def fits(node: fx.Node, batch: int) -> bool:
     """Whether the result has the axes of ``batch`` blocks."""
     shape = tuple(result_of(node).shape)
-    return len(shape) > 1 and shape[0] == batch and block_of(shape[1:]) is not None
+    return bool(shape) and shape[0] == batch and block_of(shape[1:]) is not None
 
 
 def block_shape(node: fx.Node, batch: int) -> Shape:

@@ -1,7 +1,7 @@
 """Graphs for any number of images: sizes as functions of it, also in files of one number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor
 from qnn.errors import ModelError
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.onnx.graph import OnnxGraph, OnnxInput, OnnxNode
-from qnn.frontend.onnx.tensors import MOST_VALUES
 from qnn.frontend.onnx.walk import ShapeWalk
 
+MOST_GIVEN = 1 << 26  # values of an input: five times those of an 8K frame
 PROBES = (2, 3, 5)  # numbers of images: two give a line, and the third says that it is one
 
 
@@ -37,11 +37,13 @@ class Planned:
     walk : over it, for ``images`` images
     images : how many images it takes, None for any
     sizes : constants that grow with their number, by name
+    moved : results whose images lie along another axis than the first, by name, with that axis
     """
 
     walk: ShapeWalk
     images: int | None
     sizes: dict[str, BatchSizes]
+    moved: dict[str, int] = field(default_factory=dict)
 
 
 def planned(graph: OnnxGraph, shapes: Sequence[tuple[int, ...]]) -> Planned:
@@ -56,13 +58,29 @@ def planned(graph: OnnxGraph, shapes: Sequence[tuple[int, ...]]) -> Planned:
     FaultyModel
         It cannot be taken for any number.
     """
-    fixed = next((each.shape[0] for each in graph.inputs if each.shape[0]), None)
+    fixed = images_of(graph)
     try:
         return _probed(graph if fixed is None else _freed(graph, fixed), shapes)
     except (FaultyModel, _Fixed):
         # As many as everything else is captured with, where the file says none.
         images = fixed or PROBES[0]
-        return Planned(ShapeWalk.of(graph, _with_batch(shapes, images)), images, {})
+        walk = ShapeWalk.of(graph, _with_batch(shapes, images))
+        found = {name: _axis_of([walk], name, [images]) or 0 for name in graph.outputs}
+        return Planned(walk, images, {}, {name: axis for name, axis in found.items() if axis})
+
+
+def _axis_of(walks: Sequence[ShapeWalk], name: str, counts: Sequence[int]) -> int | None:
+    """The first axis of a result that is as long as there are images; None: there is none."""
+    shapes = [walk.values[name].tensor.shape for walk in walks]
+    for axis in range(min(map(len, shapes))):
+        if all(shape[axis] == count for shape, count in zip(shapes, counts, strict=True)):
+            return axis
+    return None
+
+
+def images_of(graph: OnnxGraph) -> int | None:
+    """How many images a file takes, whose inputs have them first; None: any number."""
+    return next((each.shape[0] for each in graph.inputs if each.shape[0]), None)
 
 
 class _Fixed(Exception):
@@ -83,13 +101,20 @@ def _probed(graph, shapes) -> Planned:
             raise _Fixed
         if not all(torch.equal(each, found[0]) for each in found):
             sizes[name] = _sizes(found)
+    moved = {}
     for name in graph.outputs:
-        shapes_of = [tuple(walk.values[name].tensor.shape) for walk in walks]
-        if any(each[:1] != (n,) for each, n in zip(shapes_of, PROBES, strict=True)):
+        axis = _axis_of(walks, name, PROBES)
+        if axis is None:
             raise _Fixed
-        if len({each[1:] for each in shapes_of}) > 1:
+        rest = {
+            (*shape[:axis], *shape[axis + 1 :])
+            for shape in (walk.values[name].tensor.shape for walk in walks)
+        }
+        if len(rest) > 1:
             raise _Fixed
-    return Planned(walks[0], None, sizes)
+        if axis:
+            moved[name] = axis
+    return Planned(walks[0], None, sizes, moved)
 
 
 def _sizes(found) -> BatchSizes:
@@ -175,7 +200,7 @@ def _shape_of(source: OnnxInput, shape):
                 f"input '{name}' needs known sizes, but they are ({text}) without the batch; give "
                 f"--input-shape, as 3,224,224"
             )
-        return _checked(name, tuple(own))
+        return _checked(source, tuple(own))
     # Given again, a size that the file has is no contradiction.
     alike = len(shape) == len(own) and all(
         size in (None, asked) for size, asked in zip(own, shape, strict=True)
@@ -186,15 +211,16 @@ def _shape_of(source: OnnxInput, shape):
             f"input '{name}' has the sizes ({text}) without the batch, not ({asked}); give a "
             f"--input-shape that fits them"
         )
-    return _checked(name, shape)
+    return _checked(source, shape)
 
 
-def _checked(name, shape):
-    # Before PyTorch counts their bytes.
-    if prod(shape) > MOST_VALUES:
-        asked = ",".join(map(str, shape))
+def _checked(source, shape):
+    # Before PyTorch counts their bytes. A file of several images is run with as many.
+    whole = (source.shape[0] or 1, *shape)
+    if prod(whole) > MOST_GIVEN:
+        asked = ",".join(map(str, whole if whole[0] > 1 else shape))
         raise ModelError(
-            f"input '{name}' needs at most {MOST_VALUES:,} values of an image, not ({asked}); give "
-            f"it a smaller shape"
+            f"input '{source.name}' needs at most {MOST_GIVEN:,} values, not ({asked}); give it a "
+            f"smaller shape"
         )
     return shape

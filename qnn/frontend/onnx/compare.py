@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, fx
 
 from qnn.errors import ModelError, first_line
+from qnn.frontend.onnx.as_in_file import AsInFile
 from qnn.frontend.onnx.graph import OnnxInput
-from qnn.frontend.onnx.layouts import as_in_file
 from qnn.frontend.onnx.protos import onnx_package
 from qnn.frontend.onnx.read import read_graph
 from qnn.interchange.packages import package
@@ -85,20 +85,31 @@ def difference(path: str | Path, module: fx.GraphModule, seed: int = 0) -> Runti
     graph = read_graph(path)
     session = _session(path)
     generator = torch.Generator().manual_seed(seed)
-    count = _images(graph.inputs)
+    file = AsInFile.of(module)
+    count = file.count or IMAGES
     given = [_random(source, count, generator) for source in _examples(module)]
     quantizers = [each for each in module.children() if each.node.kind == "QuantizeLinear"]
     with torch.no_grad(), _rounding(quantizers):
         found = module(*given)
     found = found if isinstance(found, tuple) else (found,)
+    rest = iter(given)
     fed = {
-        source.name: _fed(as_in_file(module, place, images), source)
-        for place, (source, images) in enumerate(zip(graph.inputs, given, strict=True))
+        each.name: _fed(
+            file.numbers[each.name]
+            if each.name in file.numbers
+            else file.given(each.name, next(rest)),
+            each,
+        )
+        for each in graph.inputs
     }
     try:
         wanted = session.run(list(graph.outputs), fed)
     except Exception as error:  # any: onnxruntime's own
         raise ModelError(f"{path}: onnxruntime cannot run it: {first_line(error)}") from None
+    wanted = [
+        file.result(name, np.asarray(each))
+        for name, each in zip(graph.outputs, wanted, strict=True)
+    ]
     return replace(_largest(path, graph.outputs, found, wanted), rounds=bool(quantizers))
 
 
@@ -129,11 +140,6 @@ def _session(path):
         ) from None
 
 
-def _images(inputs):
-    fixed = next((each.shape[0] for each in inputs if each.shape and each.shape[0]), None)
-    return fixed or IMAGES
-
-
 def _examples(module) -> list[Tensor]:
     nodes = module.graph.find_nodes(op="placeholder")
     return list(getattr(module, "example_input_array", [node.meta.get("val") for node in nodes]))
@@ -156,7 +162,7 @@ def _fed(images: Tensor, source: OnnxInput) -> np.ndarray:
 def _largest(path, names, found, wanted) -> RuntimeDifference:
     largest = typical = 0.0
     for name, ours, theirs in zip(names, found, wanted, strict=True):
-        ours, theirs = ours.numpy().astype(np.float64), np.asarray(theirs).astype(np.float64)
+        ours, theirs = ours.numpy().astype(np.float64), theirs.astype(np.float64)
         # A file of one image may squeeze it away.
         theirs = theirs[None] if ours.shape == (1, *theirs.shape) else theirs
         if ours.shape != theirs.shape:

@@ -37,12 +37,21 @@ class OnnxNode:
 
 @dataclass(frozen=True)
 class OnnxInput:
-    """One input: its name, its sizes, None where they are free, and whether it is of reals."""
+    """One input.
+
+    Members
+    -------
+    shape : its sizes, None where they are free
+    real : whether it is of reals
+    element : of onnx's TensorProto.DataType
+    names : of its axes, empty where the file has none
+    """
 
     name: str
     shape: tuple[int | None, ...]
     real: bool
-    element: int  # of onnx's TensorProto.DataType
+    element: int
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,8 @@ def _given(proto):
     kinds = onnx.TensorProto
     # Pixels come as reals, as everywhere: the first thing that is done to them is a cast.
     reals = (kinds.FLOAT, kinds.FLOAT16, kinds.DOUBLE, kinds.BFLOAT16, kinds.UINT8, kinds.INT8)
-    return OnnxInput(proto.name, sizes, tensor.elem_type in reals, tensor.elem_type)
+    names = tuple(each.dim_param for each in tensor.shape.dim)
+    return OnnxInput(proto.name, sizes, tensor.elem_type in reals, tensor.elem_type, names)
 
 
 def _check_order(node, known):

@@ -5,10 +5,10 @@ input is declared as what that transposition gives, which is what everything els
 computed for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from torch import Tensor, fx, nn
+from torch import Tensor
 
 from qnn.frontend.onnx.graph import OnnxGraph, OnnxInput, OnnxNode
 
@@ -16,29 +16,18 @@ TO_FIRST: Mapping[int, list[int]] = {3: [0, 2, 1], 4: [0, 3, 1, 2], 5: [0, 4, 1,
 # Of each value by itself, or with a constant that is moved too.
 PLAIN = ("Cast", "Identity", "Relu", "Sigmoid", "Neg", "Clip", "QuantizeLinear", "DequantizeLinear")
 BROADCAST = ("Add", "Sub", "Mul", "Div")
-MARK = "_channels_last"  # of a module: the places of inputs that the file has so
 
 
-def channels_first(graph: OnnxGraph) -> tuple[OnnxGraph, tuple[int, ...]]:
-    """The graph with its inputs' channels first, and the places of the inputs that it changed."""
-    changed = []
-    for place, source in enumerate(graph.inputs):
+def channels_first(graph: OnnxGraph) -> tuple[OnnxGraph, dict[str, Sequence[int]]]:
+    """The graph with its inputs' channels first, and the orders of those that it changed."""
+    orders = {}
+    for source in graph.inputs:
         moved = _moved(graph, source)
         if moved is not None:
             graph = moved
-            changed.append(place)
-    return graph, tuple(changed)
-
-
-def as_in_file(module: nn.Module, place: int, images: Tensor) -> Tensor:
-    """What the file takes for ``images`` of the module's input at ``place``."""
-    return images.movedim(1, -1) if place in getattr(module, MARK, ()) else images
-
-
-def mark(module: fx.GraphModule, places: tuple[int, ...]) -> fx.GraphModule:
-    """The module, with a note of which inputs the file has with channels last."""
-    setattr(module, MARK, places)
-    return module
+            rank = len(source.shape)
+            orders[source.name] = (0, *range(2, rank), 1)
+    return graph, orders
 
 
 def _moved(graph: OnnxGraph, source: OnnxInput) -> OnnxGraph | None:
@@ -63,7 +52,11 @@ def _moved(graph: OnnxGraph, source: OnnxInput) -> OnnxGraph | None:
             return None
     if not found or last.intersection(graph.outputs):
         return None
-    first = replace(source, shape=tuple(source.shape[axis] for axis in TO_FIRST[rank]))
+    first = replace(
+        source,
+        shape=tuple(source.shape[axis] for axis in TO_FIRST[rank]),
+        names=tuple(source.names[axis] for axis in TO_FIRST[rank]),
+    )
     inputs = tuple(first if each is source else each for each in graph.inputs)
     return replace(graph, nodes=tuple(nodes), constants=constants, inputs=inputs)
 

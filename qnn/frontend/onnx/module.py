@@ -110,7 +110,7 @@ def module_of(plan: Planned) -> fx.GraphModule:
             made[output] = (
                 graph.call_function(operator.getitem, (call, number)) if several else call
             )
-    found = tuple(_result(graph, root, walk, made, name) for name in walk.graph.outputs)
+    found = tuple(_result(graph, root, plan, made, name) for name in walk.graph.outputs)
     graph.output(found if len(found) > 1 else found[0])
     # Its forward is written by PyTorch, of the graph's own names alone: nothing of the file is run.
     module = fx.GraphModule(root, graph, "OnnxModel")
@@ -152,7 +152,11 @@ def _operand(plan, node, name, shared):
     return shared[name]
 
 
-def _result(graph, root, walk, made, name):
+def _result(graph, root, plan, made, name):
+    walk = plan.walk
+    if name in made and name in plan.moved:
+        # Images first, as everything else has them.
+        return graph.call_function(torch.movedim, (made[name], plan.moved[name], 0))
     if name in made:
         return made[name]
     # A result that no input decides, which whoever reads the module refuses.

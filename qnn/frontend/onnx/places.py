@@ -150,6 +150,15 @@ def scatter_nd(call: OnnxCall) -> Tensor:
     return x.index_put(tuple(index[..., n] for n in range(index.shape[-1])), call[2])
 
 
+def scatter_elements(call: OnnxCall) -> Tensor:
+    """ScatterElements, which replaces or adds."""
+    x, axis, how = call[0], call.attribute("axis", 0), call.attribute("reduction", "none")
+    call.require(how in ("none", "add"), "to replace or to add", str(how), "use one of them")
+    index = call[1].long()
+    index = torch.where(index < 0, index + x.shape[axis], index)
+    return (torch.scatter if how == "none" else torch.scatter_add)(x, axis, index, call[2])
+
+
 def expand(call: OnnxCall) -> Tensor:
     """Expand to a shape, or to more along some axes."""
     x, sizes = call[0], call.ints(1)
@@ -177,9 +186,12 @@ def pad(call: OnnxCall) -> Tensor:
     # Less than 0 cuts off, in PyTorch too.
     if mode == "constant":
         return F.pad(x, flat, value=call.number(2, "value", 0.0))
-    # Copies are of sequences and images: a vector is a sequence of one channel.
-    if x.dim() == 2 and len(flat) == 2:
-        return F.pad(x.unsqueeze(1), flat, mode=PADS[mode]).squeeze(1)
+    # Copies are of sequences and images: a vector is a sequence of one channel, and so is an image
+    # of one row.
+    if len(flat) == 2 and x.shape[1:-1].numel() == 1:
+        line = x.reshape(x.shape[0], 1, x.shape[-1])
+        found = F.pad(line, flat, mode=PADS[mode])
+        return found.reshape(*x.shape[:-1], found.shape[-1])
     # Two axes at least are before those that copies are made along.
     flat += [0, 0] * (x.dim() - 2 - len(flat) // 2)
     return F.pad(x, flat, mode=PADS[mode])
@@ -223,6 +235,7 @@ OPERATORS: Mapping[str, Reader] = {
     "GatherElements": gather_elements,
     "GatherND": gather_nd,
     "ScatterND": scatter_nd,
+    "ScatterElements": scatter_elements,
     "Expand": expand,
     "Tile": tile,
     "Pad": pad,

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from qnn.errors import ModelError, PathError
-from qnn.files import open_file
+from qnn.files import read_at_most
 from qnn.interchange.packages import package
 
 # The operators are those of these versions; older files differ in Upsample, Pad and Slice alone,
@@ -36,12 +36,11 @@ def read_proto(path: Path) -> Any:
     """
     onnx = onnx_package()
     try:
-        with open_file(path) as file:
-            data = file.read(MOST_BYTES + 1)
+        data = read_at_most(path, MOST_BYTES)
     except OSError as error:
         raise PathError(f"{path}: cannot be read ('{error.strerror}'); correct the path") from None
     # Protobuf itself would say that the file is broken.
-    if len(data) > MOST_BYTES:
+    if data is None:
         raise ModelError(
             f"{path}: an ONNX file needs less than 2 GiB, and its larger weights in files beside "
             f"it; save it with external data"

@@ -7,26 +7,29 @@ from torch import fx
 
 from qnn.errors import ModelError, one_line
 from qnn.frontend.faults import FaultyModel
-from qnn.frontend.onnx.batches import planned, shapes_of
+from qnn.frontend.onnx.as_in_file import AsInFile
+from qnn.frontend.onnx.batches import images_of, planned, shapes_of
 from qnn.frontend.onnx.graph import OnnxGraph, graph_of
-from qnn.frontend.onnx.layouts import channels_first, mark
+from qnn.frontend.onnx.layouts import channels_first
 from qnn.frontend.onnx.module import module_of
 from qnn.frontend.onnx.protos import read_proto
+from qnn.frontend.onnx.states import images_first, with_numbers
 
 
 def from_onnx(
-    path: str | Path, input_shapes: Sequence[tuple[int, ...]] | None = None
+    path: str | Path, input_shapes: Sequence[tuple[int, ...] | float] | None = None
 ) -> fx.GraphModule:
     """The float network in an ONNX file, as a module that ``quantize`` and everything else takes.
 
     Its layers have the names of the file's nodes. Inputs have their channels first, also where the
-    file transposes them first thing, as those of TensorFlow do. Nothing in the file is run or
-    unpickled.
+    file transposes them first thing, as those of TensorFlow do, and their images before, also
+    states of recurrent layers. Nothing in the file is run or unpickled.
 
     Parameters
     ----------
     path : the file, whose larger weights may be in files beside it
-    input_shapes : of one image of each input, without the batch, where the file leaves sizes free
+    input_shapes : of one image of each input, without the batch, where the file leaves sizes free;
+        for an input that is one number, that number, which becomes a constant
 
     Raises
     ------
@@ -36,9 +39,12 @@ def from_onnx(
         It has operators that are not read; it names each.
     """
     # Before shapes are asked for, as they are then those of channels first.
-    graph, places = channels_first(read_graph(Path(path)))
-    shapes = shapes_of(graph.inputs, input_shapes)
-    return mark(module_of(planned(graph, shapes)), places)
+    graph, given, numbers = with_numbers(read_graph(Path(path)), input_shapes)
+    graph, states = images_first(graph)
+    graph, orders = channels_first(graph)
+    plan = planned(graph, shapes_of(graph.inputs, given))
+    file = AsInFile({**orders, **states}, numbers, plan.moved, images_of(graph))
+    return file.mark(module_of(plan))
 
 
 def read_graph(path: Path) -> OnnxGraph:

@@ -1,5 +1,6 @@
 """Constants of an ONNX file as tensors, also those in files beside it, whose paths are checked."""
 
+import os
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -69,6 +70,9 @@ def _external(proto, folder):
     path = external_path(entries.get("location", ""), folder, proto.name)
     try:
         with open_file(path) as file:
+            # Asked first: whoever reads so many bytes is given memory for all of them.
+            if os.fstat(file.fileno()).st_size < start + size:
+                raise ValueError("fewer bytes than its shape says")
             file.seek(start)
             data = file.read(size)
     except OSError as error:

@@ -20,6 +20,7 @@ from qnn.frontend.onnx.tensors import MOST_VALUES
 
 # Of a constant that are held as numbers too: sizes, places and axes, or scales and bounds.
 MOST_NUMBERS, MOST_REALS = 1 << 16, 64
+MOST_MADE = 1 << 27  # values of all constants that nodes make, 512 MiB of reals
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ class ShapeWalk:
         found = self._shapes(node, operands)
         count = sum(each.numel() for each in found)
         # All constants together: each alone may be small, and they are many.
-        before = self.computed if constant else 0
-        if before + count > MOST_VALUES:
-            problem = f"needs at most {MOST_VALUES:,} values, but gives more"
+        before, most = (self.computed, MOST_MADE) if constant else (0, MOST_VALUES)
+        if before + count > most:
+            problem = f"needs at most {most:,} values, but gives more"
             raise FaultyModel([Fault(site_of(node), problem, "give it smaller inputs")])
         self.computed += count if constant else 0
         if not constant:

@@ -120,7 +120,9 @@ def test_selections_by_constant_places(tmp_path):
     nodes = [
         node("GatherElements", ["w", "each"], ["a"], axis=1),
         node("GatherND", ["w", "pairs"], ["b"]),
-        node("ScatterND", ["w", "pairs", "b"], ["c"]),
+        node("ScatterND", ["w", "pairs", "b"], ["g"]),
+        node("ScatterElements", ["g", "each", "a"], ["h"], axis=1),
+        node("ScatterElements", ["h", "back", "a"], ["c"], axis=1, reduction="add"),
         node("OneHot", ["labels", "depth", "values"], ["d"]),
         node("Add", ["a", "c"], ["e"]),
         node("Add", ["e", "d"], ["f"]),
@@ -129,6 +131,7 @@ def test_selections_by_constant_places(tmp_path):
     constants = {
         "w": some(3, 4),
         "each": ints([0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 1, 1]),
+        "back": ints([-1, 0, -2, 1], [0, -1, 0, 2], [1, 1, -4, 3]),
         "pairs": ints([0, 1], [2, 3]),
         "labels": ints(0, 2, 3),
         "depth": ints(4),

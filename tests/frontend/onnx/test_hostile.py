@@ -207,7 +207,7 @@ def test_shapes_that_are_not_known_or_do_not_fit(tmp_path):
 
 def test_inputs_that_have_other_numbers_of_images(tmp_path):
     nodes = [node("ReduceSum", ["state"], ["s"], keepdims=0), node("Add", ["x", "s"], ["y"])]
-    path = write(tmp_path / "m.onnx", nodes, {"x": [1, 4], "state": [2, 1, 4]}, ["y"])
+    path = write(tmp_path / "m.onnx", nodes, {"x": [1, 4], "state": [2, 4]}, ["y"])
     assert told(path) == (
         "inputs need as many images along their first axes, but have 'x' 1 and 'state' 2; export "
         "states with their images first, or give them as constants"

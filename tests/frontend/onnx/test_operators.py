@@ -183,6 +183,7 @@ ELSEWHERE = {
     *("Constant", "ConstantOfShape", "Range", "OneHot", "Shape", "Size", "NonZero", "Cast"),
     *("CastLike", "Where", "Not", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
     *("And", "Or", "Xor", "IsNaN", "IsInf", "GatherElements", "GatherND", "ScatterND"),
+    "ScatterElements",
     *("QuantizeLinear", "DequantizeLinear", "LSTM", "GRU", "RNN", "Swish", "EyeLike"),
 }
 
