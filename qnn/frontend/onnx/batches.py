@@ -187,7 +187,7 @@ def shapes_of(
 
 
 def _shape_of(source: OnnxInput, shape):
-    name, own = source.name, source.shape[1:]
+    name, own = source.title or source.name, source.shape[1:]
     text = ",".join(str(size or "free") for size in own)
     if not source.shape:
         raise ModelError(
@@ -220,7 +220,7 @@ def _checked(source, shape):
     if prod(whole) > MOST_GIVEN:
         asked = ",".join(map(str, whole if whole[0] > 1 else shape))
         raise ModelError(
-            f"input '{source.name}' needs at most {MOST_GIVEN:,} values, not ({asked}); give it a "
-            f"smaller shape"
+            f"input '{source.title or source.name}' needs at most {MOST_GIVEN:,} values, not "
+            f"({asked}); give it a smaller shape"
         )
     return shape

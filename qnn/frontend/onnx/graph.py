@@ -45,6 +45,7 @@ class OnnxInput:
     real : whether it is of reals
     element : of onnx's TensorProto.DataType
     names : of its axes, empty where the file has none
+    title : what a user calls it, where that is not its name
     """
 
     name: str
@@ -52,6 +53,7 @@ class OnnxInput:
     real: bool
     element: int
     names: tuple[str, ...] = ()
+    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def module_of(plan: Planned) -> fx.GraphModule:
     shared: dict[str, nn.Parameter] = {}
     words: set[str] = set()
     for given in walk.graph.inputs:
-        made[given.name] = graph.placeholder(_argument(given.name, words))
+        made[given.name] = graph.placeholder(_argument(given.title or given.name, words))
         if plan.images is not None:
             made[given.name].meta["val"] = walk.values[given.name].tensor
     given_names, first = set(made), next(iter(made.values()))

@@ -80,40 +80,21 @@ def _is_state(source: OnnxInput, first: OnnxInput) -> bool:
 
 
 def _turned(graph: OnnxGraph, source: OnnxInput) -> OnnxGraph:
-    name = f"{source.name} as in the file"
+    # What the nodes read keeps its name, also in branches.
     taken = replace(
         source,
+        name=f"{source.name} with images first",
+        title=source.name,
         shape=tuple(source.shape[axis] for axis in SWAPPED),
         names=tuple(source.names[axis] for axis in SWAPPED),
     )
     turn = OnnxNode(
         name=f"{source.name}_turned",
         kind="Transpose",
-        inputs=(source.name,),
-        outputs=(name,),
+        inputs=(taken.name,),
+        outputs=(source.name,),
         attributes={"perm": [*SWAPPED]},
         opset=graph.nodes[0].opset,
     )
     inputs = tuple(taken if each is source else each for each in graph.inputs)
-    outputs = tuple(name if each == source.name else each for each in graph.outputs)
-    nodes = (turn, *_renamed(graph.nodes, source.name, name))
-    return replace(graph, nodes=nodes, inputs=inputs, outputs=outputs)
-
-
-def _renamed(nodes, old, new) -> tuple[OnnxNode, ...]:
-    """The nodes reading ``new`` for ``old``, those in their branches too."""
-
-    def branch(value):
-        if not isinstance(value, OnnxGraph):
-            return value
-        outputs = tuple(new if each == old else each for each in value.outputs)
-        return replace(value, nodes=_renamed(value.nodes, old, new), outputs=outputs)
-
-    return tuple(
-        replace(
-            node,
-            inputs=tuple(new if each == old else each for each in node.inputs),
-            attributes={key: branch(value) for key, value in node.attributes.items()},
-        )
-        for node in nodes
-    )
+    return replace(graph, nodes=(turn, *graph.nodes), inputs=inputs)
