@@ -135,6 +135,8 @@ MAY_IMPORT = {
         "qnn.ir.codes",
         "qnn.ir",
         "qnn.frontend",
+        "qnn.interchange",
+        "qnn.interchange.packages",
         "qnn.ptq",
         "qnn.compiler",
         "qnn.design",
