@@ -1,0 +1,58 @@
+"""``evaluate``: a point to its figures, a pure function of all that it is given."""
+
+import hashlib
+import json
+import time
+
+from qnn.errors import CompileError, ModelError, one_line
+from qnn.explore.accuracy import rounded
+from qnn.explore.evaluation import Evaluation, Fidelity
+from qnn.explore.hardware import hardware
+from qnn.explore.network import Network
+from qnn.explore.point import Point
+from qnn.explore.profile import Profile
+from qnn.explore.version import version
+from qnn.ir.serialize import to_bytes
+from qnn.ptq.export import export
+
+
+def evaluate(network: Network, profile: Profile, point: Point, fidelity: Fidelity) -> Evaluation:
+    """The figures of a point; where there is no such design, the reason.
+
+    Parameters
+    ----------
+    profile : of the point's formats; only the proxy reads it
+    """
+    started = time.perf_counter()
+    try:
+        made = rounded(network, profile, point, fidelity)
+        graph = export(made.quantized)
+        figures = made.figures | hardware(point, graph, nearest=made.nearest)
+    # A network that does not fit an array, or formats that it does not take, are results too.
+    except (CompileError, ModelError) as error:
+        failure = one_line(error)
+        return Evaluation(point, fidelity, failure=failure, seconds=_since(started))
+    kept = to_bytes(graph) if fidelity is Fidelity.FULL else None
+    return Evaluation(point, fidelity, figures, graph=kept, seconds=_since(started))
+
+
+def fingerprint(network: Network, profile: Profile, point: Point, fidelity: Fidelity) -> str:
+    """64 digits that differ for two evaluations if anything differs that they depend on."""
+    depends = {
+        "version": version(),
+        "network": network.digest,
+        "point": point.to_fields(),
+        "fidelity": str(fidelity),
+        "profile": profile.to_fields() if fidelity is Fidelity.PROXY else None,
+    }
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+def profile_fingerprint(network: Network, formats: tuple[int, int]) -> str:
+    """64 digits of what a profile depends on."""
+    text = json.dumps([version(), network.digest, list(formats), "profile"])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _since(started):
+    return round(time.perf_counter() - started, 3)

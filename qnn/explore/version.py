@@ -1,0 +1,40 @@
+"""The version of what computes figures: a digest of its code, so that no older figure is reused."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# What figures come from. Methods of search, pages and commands change no figure of a point.
+COMPUTES = (
+    *("hw", "sim", "boards"),
+    *(f"qnn/{name}" for name in ("backend", "compiler", "frontend", "functions", "host", "ir")),
+    *(f"qnn/{name}" for name in ("nn", "ptq", "quant", "tasks", "design.py", "cycles.py")),
+    "qnn/bench/core_clock.json",
+    *(f"qnn/explore/{name}.py" for name in ("accuracy", "energy", "evaluate", "hardware")),
+    *(f"qnn/explore/{name}.py" for name in ("network", "profile", "point")),
+    "qnn/explore/toggles.json",
+)
+SUFFIXES = (".py", ".json", ".sv", ".tcl", ".in")
+
+
+@cache
+def version() -> str:
+    """The digest, and the versions of the libraries that round floats as they do."""
+    import numpy
+    import torch
+
+    digest = hashlib.sha256()
+    for path in sources():
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes())
+    return f"{digest.hexdigest()[:16]}, torch {torch.__version__}, numpy {numpy.__version__}"
+
+
+def sources() -> list[Path]:
+    """The files that figures depend on, in one order everywhere."""
+    found: list[Path] = []
+    for name in COMPUTES:
+        place = ROOT / name
+        found += [place] if place.is_file() else place.rglob("*")
+    return sorted(path for path in found if path.is_file() and path.suffix in SUFFIXES)

@@ -1,0 +1,170 @@
+"""The store: nothing is lost, one writer, and files of others are refused in one line."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from qnn.errors import PathError
+from qnn.explore.evaluation import Evaluation, Fidelity
+from qnn.explore.point import Point
+from qnn.explore.store import TABLES, store_at
+from tests.explore.subjects import evaluation
+
+
+def test_what_was_kept_is_there_again(tmp_path):
+    path = tmp_path / "a.sqlite"
+    whole = replace(
+        evaluation(lut=3.0, lost=0.5), fidelity=Fidelity.FULL, graph=b"graph", seconds=1.5
+    )
+    failed = Evaluation(Point(), Fidelity.QUICK, failure="it does not fit")
+    with store_at(path) as store:
+        store.keep("f1", whole)
+        store.keep("f2", failed)
+        store.keep_fact("network", {"digest": "d"})
+    for writes in (True, False):
+        with store_at(path, writes=writes) as store:
+            assert store.get("f1") == whole
+            assert store.evaluations() == {"f1": whole, "f2": failed}
+            assert store.get("f3") is None
+            assert store.fact("network") == {"digest": "d"}
+            assert store.fact("other") is None
+
+
+KILLED = """
+import sys, os
+from pathlib import Path
+from qnn.explore.store import store_at
+from tests.explore.subjects import evaluation
+with store_at(Path(sys.argv[1])) as store:
+    for number in range(1000):
+        store.keep(str(number), evaluation(lut=float(number)))
+        print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_all_that_it_had_kept(tmp_path):
+    path = tmp_path / "a.sqlite"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        said = [int(process.stdout.readline()) for _ in range(20)]
+        os.kill(process.pid, signal.SIGKILL)
+    with store_at(path) as store:
+        found = store.evaluations()
+        assert set(map(str, said)) <= set(found)
+        assert all(each.value("lut") == float(name) for name, each in found.items())
+        store.keep("after", evaluation(lut=1.0))
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with store_at(path) as store:
+        store.keep("f", evaluation(lut=1.0))
+        with (
+            pytest.raises(PathError, match="another 'qnn explore' writes this store"),
+            store_at(path),
+        ):
+            pass
+    with store_at(path) as store:
+        assert "f" in store.evaluations()
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with store_at(path) as store:
+        store.keep("f", evaluation(lut=1.0))
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        large = replace(evaluation(lut=2.0), graph=bytes(1 << 16))
+        with pytest.raises(PathError, match="the disk is full; all that was found before is kept"):
+            store.keep("g", large)
+    with store_at(path) as store:
+        assert list(store.evaluations()) == ["f"]
+
+
+def _foreign(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE others (a TEXT)")
+    connection.close()
+
+
+def _with_trigger(path):
+    with store_at(path):
+        pass
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER t AFTER INSERT ON facts BEGIN DELETE FROM evaluations; END"
+        )
+    connection.close()
+
+
+def _changed(table, value):
+    def change(path):
+        with store_at(path) as store:
+            store.keep("f", evaluation(lut=1.0))
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"UPDATE {table} = ?", (value,))
+        connection.close()
+
+    return change
+
+
+def _cut(path):
+    with store_at(path) as store:
+        store.keep("f", replace(evaluation(lut=1.0), graph=bytes(1 << 16)))
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (_foreign, "no store of this version of 'qnn explore'"),
+        (_with_trigger, "no store of this version of 'qnn explore'"),
+        (_changed("facts SET value", '"qnn exploration 0"'), "no store of this version"),
+        (_changed("facts SET value", "{"), "no store of this version"),
+        (_changed("evaluations SET figures", '{"lut": [1]}'), "cut short or altered"),
+        (_changed("evaluations SET fidelity", "guess"), "cut short or altered"),
+        (_changed("evaluations SET point", "[]"), "cut short or altered"),
+        (_cut, "cut short or altered"),
+        (lambda path: path.write_bytes(b"PK\3\4" * 100), "no store of this version"),
+        (lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(9)), "cut short or altered"),
+        (lambda path: path.mkdir(), "a store of 'qnn explore' cannot be read"),
+        (lambda path: os.mkfifo(path), "a store of 'qnn explore' cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("writes", [True, False])
+def test_files_of_others_are_refused_in_one_line(tmp_path, make, text, writes):
+    path = tmp_path / "a.sqlite"
+    make(path)
+    with pytest.raises(PathError) as refused, store_at(path, writes=writes) as store:
+        store.evaluations()
+    assert str(refused.value).startswith(f"{path}: ")
+    assert text in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_store_that_is_not_there_is_made_by_a_search_alone(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with pytest.raises(PathError, match="cannot be read"), store_at(path, writes=False):
+        pass
+    assert not path.exists()
+    with store_at(path):
+        pass
+    with sqlite3.connect(path) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE sql")]
+    connection.close()
+    assert path.exists()
+    assert set(names) <= set(TABLES)
+    with pytest.raises(PathError, match="cannot be used"), store_at(tmp_path / "no" / "a.sqlite"):
+        pass
+
+
+def test_an_empty_file_of_a_process_that_was_killed_early_is_a_new_store(tmp_path):
+    path = tmp_path / "a.sqlite"
+    path.touch()
+    with store_at(path) as store:
+        assert store.evaluations() == {}
