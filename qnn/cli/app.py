@@ -17,6 +17,7 @@ from qnn.cli.endings import Ending, ending_of
 from qnn.cli.evaluate import evaluate
 from qnn.cli.examples import closing
 from qnn.cli.exit_codes import SUMMARY, ExitCode
+from qnn.cli.explore import explore
 from qnn.cli.export import export
 from qnn.cli.output import (
     discard_output,
@@ -41,7 +42,7 @@ from qnn.cli.verify import verify
 from qnn.errors import DeviceError
 
 VERBS = (
-    *(demo, quantize, evaluate, train, export, check, compile_, simulate, verify),
+    *(demo, quantize, evaluate, train, explore, export, check, compile_, simulate, verify),
     *(show, run, serve, synth, report, doctor),
 )
 

@@ -9,6 +9,12 @@ EXAMPLES = {
         "qnn quantize my_net:build --checkpoint none --terms 2 -o model.safetensors",
     ),
     "train": ("qnn train model.safetensors --data digits --epochs 10 -o trained.safetensors",),
+    "explore": (
+        "qnn explore my_net:build --checkpoint weights.pt --data test.npz --budget 2h",
+        "qnn explore my_net:build --objectives accuracy,fps,lut --constraints 'lut<205560,"
+        "accuracy>90' --evaluations 60",
+        "qnn explore --pick knee -o build",
+    ),
     "export": (
         "qnn export model.safetensors -o model.qgraph",
         "qnn export model.safetensors --format onnx -o model.onnx",

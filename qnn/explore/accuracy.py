@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from qnn.explore.evaluation import Fidelity, Figure, Mark
-from qnn.explore.network import START, Network
+from qnn.explore.network import START, FloatNetwork
 from qnn.explore.point import Point
 from qnn.explore.profile import Profile
 from qnn.nn.model import QuantizedModel
@@ -18,7 +18,7 @@ TARGET = 100.0  # of the command, that any design reaches
 
 
 @dataclass(frozen=True, eq=False)
-class Rounded:
+class MadeNetwork:
     """A quantized network and its figures.
 
     Members
@@ -31,19 +31,22 @@ class Rounded:
     nearest: bool = False
 
 
-def rounded(network: Network, profile: Profile, point: Point, fidelity: Fidelity) -> Rounded:
+def rounded(
+    network: FloatNetwork, profile: Profile, point: Point, fidelity: Fidelity
+) -> MadeNetwork:
     """The point's network, as far as the fidelity needs it."""
     make = {Fidelity.PROXY: _proxy, Fidelity.QUICK: _quick, Fidelity.FULL: _full}[fidelity]
     return make(network, profile, point)
 
 
-def _proxy(network, profile, point) -> Rounded:
+def _proxy(network, profile, point) -> MadeNetwork:
     formats = (point.weight_bits, point.activation_bits)
     lost = Figure.about(
         profile.lost(point.terms), SURE * max(profile.spread, _least_error(profile)), Mark.ESTIMATED
     )
+    # Only cycles are taken of it: rounding by data takes seconds, and moves few of them.
     quantized = network.calibrated(formats).build(dict(point.terms), "nearest")
-    return Rounded(quantized, _with_accuracy(network, lost), nearest=True)
+    return MadeNetwork(quantized, _with_accuracy(network, lost), nearest=True)
 
 
 def _least_error(profile):
@@ -51,18 +54,19 @@ def _least_error(profile):
     return max((anchor.error for anchor in profile.anchors), default=0.0)
 
 
-def _quick(network, _profile, point) -> Rounded:
+def _quick(network, _profile, point) -> MadeNetwork:
     builder = network.builder((point.weight_bits, point.activation_bits))
     sketch = Sketch(START, dict(point.terms), few=True)
     quantized = builder.build(sketch)
     assert quantized is not None  # such a design needs no time to learn
     loss = builder.held.loss(quantized)
+    # Then it forgets the layers of the designs before, which would fill the memory.
     builder.designs.loss(sketch.key, loss)
     lost = Figure.about(loss.lost, SURE * (loss.error or 0.0), Mark.MEASURED)
-    return Rounded(quantized, _with_accuracy(network, lost))
+    return MadeNetwork(quantized, _with_accuracy(network, lost))
 
 
-def _full(network, _profile, point) -> Rounded:
+def _full(network, _profile, point) -> MadeNetwork:
     outcomes: list[AutoResult] = []
     quantized = quantize(
         network.model,
@@ -81,10 +85,11 @@ def _full(network, _profile, point) -> Rounded:
     figures = _with_accuracy(network, lost)
     right = network.accuracy(quantized)
     if right is not None:
+        # A binomial share; of all right answers, the next image may still be a wrong one.
         share, count = right / 100, len(network.test.inputs[0])
         error = 100 * SURE * sqrt(max(share * (1 - share), 1 / count) / count)
         figures["test_accuracy"] = Figure.about(right, error, Mark.MEASURED)
-    return Rounded(quantized, figures)
+    return MadeNetwork(quantized, figures)
 
 
 def _with_accuracy(network, lost: Figure) -> dict[str, Figure]:

@@ -32,6 +32,7 @@ def lane_toggles(weight_bits: int, activation_bits: int) -> float:
         # Of codes that were simulated at one width, in proportion to those of three bits.
         usual = lane_toggles(3, activation_bits) / lane_toggles(3, widths[0])
         return found[str(widths[0])] * usual
+    # Beyond the widths that were simulated, the nearest line goes on.
     low = max((w for w in widths[:-1] if w <= activation_bits), default=widths[0])
     high = next(w for w in widths if w > low)
     slope = (found[str(high)] - found[str(low)]) / (high - low)

@@ -50,12 +50,13 @@ class Figure:
         return Figure(value, value - error, value + error, mark)
 
     def __post_init__(self):
+        # Figures come from files, too.
         if self.mark not in tuple(Mark):
             raise ValueError(f"a figure is {', '.join(Mark)}, not '{self.mark}'")
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluated:
     """A point with its figures.
 
     Members

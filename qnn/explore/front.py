@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qnn.errors import ArgumentError
-from qnn.explore.evaluation import Evaluation
+from qnn.explore.evaluation import Evaluated
 from qnn.explore.goals import Goals
 
 PICKS = ("knee", "fastest", "smallest")
@@ -35,6 +35,7 @@ def hypervolume(utilities: np.ndarray, reference: np.ndarray) -> float:
     points = points[(points > reference).all(1)]
     if not len(points):
         return 0.0
+    # Slices of what is dominated would be cut for nothing.
     points = points[non_dominated(points)]
     if points.shape[1] == 1:
         return float(points.max() - reference[0])
@@ -45,6 +46,7 @@ def hypervolume(utilities: np.ndarray, reference: np.ndarray) -> float:
     for n in range(len(points)):
         below = points[n + 1, -1] if n + 1 < len(points) else reference[-1]
         height = points[n, -1] - below
+        # Of points that are equally high one slice has all.
         if height > 0:
             volume += height * hypervolume(points[: n + 1, :-1], reference[:-1])
     return volume
@@ -58,7 +60,7 @@ def _area(points, reference) -> float:
     return float(total)
 
 
-def front(evaluations: Sequence[Evaluation], goals: Goals) -> list[Evaluation]:
+def front(evaluations: Sequence[Evaluated], goals: Goals) -> list[Evaluated]:
     """The designs that keep all constraints and are dominated by none, by the first objective."""
     found = [each for each in evaluations if goals.feasible(each)]
     if not found:
@@ -68,7 +70,7 @@ def front(evaluations: Sequence[Evaluation], goals: Goals) -> list[Evaluation]:
     return sorted(best, key=lambda each: (-goals.utilities(each)[0], each.point.key))
 
 
-def pick(designs: Sequence[Evaluation], goals: Goals, which: str) -> Evaluation:
+def pick(designs: Sequence[Evaluated], goals: Goals, which: str) -> Evaluated:
     """The design that a word means, of a front that is not empty.
 
     The knee is the one nearest to the best of each objective, where each goes from 0, the worst of

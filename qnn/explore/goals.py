@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qnn.errors import ArgumentError
-from qnn.explore.evaluation import Evaluation, Figure
+from qnn.explore.evaluation import Evaluated, Figure
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ METRICS = {
         Metric("fps", 1, "frames/s"),
         Metric("cycles", -1, "cycles an image"),
         Metric("energy", -1, "uJ an image"),
+        # Equal factors of size or speed are worth the same, and equal points of accuracy.
         Metric("lut", -1, "LUT", exact=True),
         Metric("ff", -1, "flip-flops", exact=True),
         Metric("bram18", -1, "half block RAMs", exact=True),
@@ -75,11 +76,11 @@ class Goals:
         """Of the objectives."""
         return tuple(METRICS[name] for name in self.objectives)
 
-    def utilities(self, evaluation: Evaluation) -> tuple[float, ...]:
+    def utilities(self, evaluation: Evaluated) -> tuple[float, ...]:
         """Of the objectives; more is better."""
         return tuple(m.utility(evaluation.value(m.name)) for m in self.metrics)
 
-    def feasible(self, evaluation: Evaluation) -> bool:
+    def feasible(self, evaluation: Evaluated) -> bool:
         """Whether there is such a design, and it keeps all constraints."""
         return evaluation.failure is None and self.keeps(evaluation.figures)
 
@@ -91,7 +92,7 @@ class Goals:
             if each.metric in figures
         )
 
-    def violation(self, evaluation: Evaluation) -> float:
+    def violation(self, evaluation: Evaluated) -> float:
         """How far a design is beyond its constraints, relatively; infinite if there is none."""
         if evaluation.failure is not None:
             return math.inf
@@ -99,6 +100,7 @@ class Goals:
         for each in self.constraints:
             value = evaluation.value(each.metric)
             if not each.kept(value):
+                # Relative, as LUTs and percent are added up.
                 beyond += abs(value - each.bound) / max(abs(each.bound), 1e-9)
         return beyond
 
@@ -128,6 +130,7 @@ def constraints_in(text: str | None) -> tuple[Constraint, ...]:
         It cannot be read, or no number keeps two of them.
     """
     found = tuple(_constraint(part) for part in text.split(",")) if text else ()
+    # Each lower bound beside each upper one of the same metric.
     for least in (each for each in found if not each.most):
         for most in (each for each in found if each.most and each.metric == least.metric):
             if least.bound > most.bound:

@@ -31,20 +31,24 @@ def hardware(point: Point, graph: Graph, *, nearest: bool = False) -> dict[str, 
         The network does not fit the cores; the text says what to change.
     """
     config = point.config(graph)
+    # One image a run: a batch takes up to 2 % fewer cycles of each, and more time to model.
     image = compile(graph, config=config).artifact
     clock = point.clock or estimated_clock(point)
+    # A little less than the board's, so that rates hold where the clock is a little faster.
     memory = int(BOARD_MEMORY / (1e6 * clock.low)) // MEMORY_STEP * MEMORY_STEP
     timings = simulate_cores(
         image, point.cores, paths=point.cores, memory_bytes_per_cycle=memory or MEMORY_STEP
     )
     # Frames are done when the last core is.
     cycles = max(timing.cycles for timing in timings) / point.cores
+    # All cores compute the same, so that one stands for an image.
     steps = sum(layer.spent.issue for layer in timings[0].layers)
     moved = sum(timing.moved_bytes for timing in timings) / point.cores
     error = CODE_ERROR if nearest else 0.0
     return {
         "cycles": Figure(cycles, (1 - error) * cycles, (1 + error) * cycles, Mark.SIMULATED),
         "fps": Figure(
+            # What one may count on, and not what is expected.
             1e6 * clock.low / cycles,
             1e6 * clock.low / cycles / (1 + error),
             1e6 * clock.high / cycles / (1 - error),

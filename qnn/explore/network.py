@@ -28,7 +28,7 @@ START = "as it is"  # the name of the network whose channels are left as they ar
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class FloatNetwork:
     """A float network, training images without labels, and test images.
 
     Members
@@ -62,6 +62,7 @@ class Network:
     @cached_property
     def fused(self) -> FloatGraph:
         """The float graph that is quantized."""
+        # By all images, as quantize does: what it captures may depend on their number.
         return fuse(capture(self.model, self._reals))
 
     @cached_property
@@ -111,11 +112,13 @@ class Network:
         kinds = [kind.value for kind in self.test.kinds]
         for part in (str(self.fused), repr(self._pixels), repr(kinds)):
             digest.update(part.encode() + b"\0")
+        # Test images too: the accuracy of the full fidelity is on them.
         arrays: list[Tensor | np.ndarray] = [*_parameters(self.fused), *self.images]
         arrays += [*self.test.inputs, *(y for y in self.test.labels if y is not None)]
         for array in arrays:
             held = np.ascontiguousarray(np.asarray(array))
             digest.update(f"{held.shape} {held.dtype}".encode())
+            # Bytes of all kinds of numbers, without a copy.
             digest.update(held.reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hw.spec.config import SvpeConfig
-from qnn.backend.array.configure import config_for
 from qnn.errors import ArgumentError
 from qnn.fields import typed
-from qnn.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from qnn.ir.graph import Graph
 
 Terms = int | tuple[int, ...]  # of a layer, or of each of its rows
+# Widths of sums follow from the network, and the bus is the port's.
 ARRAY = (  # sizes of the array and of its buffers that a point may choose
     *("lanes", "rows", "columns", "epilogue_words", "neighbours"),
     *("feature_words", "weight_words", "parameter_words"),
@@ -66,9 +68,10 @@ class Point:
     @property
     def key(self) -> str:
         """A text that two points share only if they are the same design."""
+        # Sorted: mappings that are equal may have other orders.
         return json.dumps(self.to_fields(), sort_keys=True)
 
-    def config(self, graph: Graph) -> SvpeConfig:
+    def config(self, graph: "Graph") -> SvpeConfig:
         """The core, as wide as ``graph`` needs.
 
         Raises
@@ -76,6 +79,9 @@ class Point:
         CompileError
             There is no core of such sizes.
         """
+        # Here, as command lines are read by points' names alone.
+        from qnn.backend.array.configure import config_for
+
         return config_for("reference", graph, **self.array)
 
     @property
@@ -87,6 +93,7 @@ class Point:
         ValueError
             There is no core of such sizes.
         """
+        # Four is the least that an array can have.
         bits = max(4, self.activation_bits)
         return SvpeConfig(weight_bits=self.weight_bits, activation_bits=bits, **self.array)
 
@@ -96,6 +103,7 @@ class Point:
 
     def to_fields(self) -> dict[str, Any]:
         """Plain values for JSON."""
+        # Tuples become lists, as they are when they come from a file.
         return json.loads(json.dumps(asdict(self)))
 
     @staticmethod

@@ -7,7 +7,7 @@ from math import sqrt
 from random import Random
 from typing import Any
 
-from qnn.explore.network import START, Formats, Network
+from qnn.explore.network import START, FloatNetwork, Formats
 from qnn.explore.point import Terms
 from qnn.nn.learn import folded_copy, learnable
 from qnn.ptq.auto.builder import Builder, Sketch
@@ -47,10 +47,10 @@ class Profile:
     """
 
     losses: Mapping[str, Mapping[str, float]]
-    shares: Mapping[str, Sequence[float]]
+    shares: Mapping[str, tuple[float, ...]]
     floor: float
     products: Mapping[str, int]
-    anchors: Sequence[Anchor] = ()
+    anchors: tuple[Anchor, ...] = ()
     spread: float = 0.0
 
     def distance(self, terms: Mapping[str, Terms]) -> float:
@@ -61,6 +61,7 @@ class Profile:
         found = self.losses[name]
         if isinstance(terms, int):
             return found[str(terms)]
+        # A share is that with one term; what is left of it with more falls alike for all rows.
         rows = zip(self.shares[name], terms, strict=True)
         return sum(share * found[str(k)] for share, k in rows)
 
@@ -71,8 +72,10 @@ class Profile:
         """
         distance, anchors = self.distance(terms), self.anchors
         after = bisect_right([each.distance for each in anchors], distance)
+        # Nearer than any anchor: on the line to a network that loses nothing.
         if after == 0:
             return anchors[0].lost * distance / max(anchors[0].distance, 1e-30)
+        # Beyond the last anchor the last line goes on.
         low, high = anchors[max(0, after - 2)], anchors[after - 1]
         if after < len(anchors):
             low, high = anchors[after - 1], anchors[after]
@@ -86,7 +89,7 @@ class Profile:
 
 
 def measure_profile(
-    network: Network, formats: Formats, say: Say, has_time: Callable[[], bool]
+    network: FloatNetwork, formats: Formats, say: Say, has_time: Callable[[], bool]
 ) -> Profile:
     """Measure each layer, and some whole designs.
 
@@ -99,9 +102,11 @@ def measure_profile(
     one = builder.starts[START].build(1, "auto")
     measuring = Measuring(builder, START, one, say, has_time)
     losses = {
-        name: {str(k): v for k, v in found.items()} for name, found in measuring.losses().items()
+        # JSON has texts as keys.
+        name: {str(k): v for k, v in found.items()}
+        for name, found in measuring.losses().items()
     }
-    shares = {name: found[1].tolist() for name, found in measuring.shares().items()}
+    shares = {name: tuple(found[1].tolist()) for name, found in measuring.shares().items()}
     products = {name: conv.plan.products for name, conv in learnable(one)}
     plain = Profile(losses, shares, builder.held.loss(folded_copy(one)).distance, products)
     anchors = rising([_anchor(plain, builder, dict.fromkeys(losses, k)) for k in UNIFORM])

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from qnn.errors import PathError
-from qnn.explore.evaluation import Evaluation, Fidelity, Figure
+from qnn.explore.evaluation import Evaluated, Fidelity, Figure
 from qnn.explore.point import Point
 from qnn.fields import FieldsError, parsed, typed
 from qnn.files import open_file
 
 FORMAT = "qnn exploration 1"
+MADE = "made in full"  # the fact with the fingerprints of designs that can be picked
 HEAD = b"SQLite format 3\0"
 TABLES = {
     "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -46,7 +47,9 @@ class Store:
         """What was kept under a name, as JSON has it; None where nothing was."""
         with _told(self.path):
             row = self._connection.execute(
-                "SELECT value FROM facts WHERE name = ?", (name,)
+                # Values are never part of a statement's text.
+                "SELECT value FROM facts WHERE name = ?",
+                (name,),
             ).fetchone()
         return None if row is None else _parsed(self.path, row[0])
 
@@ -54,7 +57,7 @@ class Store:
         """Keep a value of JSON; it is on disk when this returns."""
         self._write("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
-    def get(self, fingerprint: str) -> Evaluation | None:
+    def get(self, fingerprint: str) -> Evaluated | None:
         """The evaluation of a fingerprint, if it was made."""
         with _told(self.path):
             row = self._connection.execute(
@@ -62,7 +65,7 @@ class Store:
             ).fetchone()
         return None if row is None else _evaluation(self.path, row)
 
-    def keep(self, fingerprint: str, evaluation: Evaluation) -> None:
+    def keep(self, fingerprint: str, evaluation: Evaluated) -> None:
         """Keep an evaluation; it is on disk when this returns."""
         figures = {
             name: [figure.value, figure.low, figure.high, figure.mark]
@@ -81,7 +84,7 @@ class Store:
             ),
         )
 
-    def evaluations(self) -> dict[str, Evaluation]:
+    def evaluations(self) -> dict[str, Evaluated]:
         """All that there are by fingerprint, in the order in which they were made."""
         with _told(self.path):
             rows = self._connection.execute(
@@ -110,6 +113,7 @@ def store_at(path: Path, *, writes: bool = True) -> Iterator[Store]:
         _check_database(path)
     # Given as a path and not as an address, which could ask SQLite for more.
     with _told(path):
+        # Whoever waits longer waits for a search of hours.
         connection = sqlite3.connect(path, timeout=1.0)
     try:
         with _told(path):
@@ -122,6 +126,7 @@ def store_at(path: Path, *, writes: bool = True) -> Iterator[Store]:
                 _make(connection)
                 connection.commit()
             else:
+                # Reading must not change a file that somebody else may own.
                 connection.execute("PRAGMA query_only = ON")
         _check_schema(path, connection)
         yield Store(path, connection)
@@ -200,11 +205,11 @@ def _parsed(path, text):
         raise _foreign(path) from None
 
 
-def _evaluation(path, row) -> Evaluation:
+def _evaluation(path, row) -> Evaluated:
     point, fidelity, figures, failure, graph, seconds = row
     try:
         found = typed(dict[str, tuple[float, float, float, str]], parsed(figures))
-        return Evaluation(
+        return Evaluated(
             Point.from_fields(typed(Mapping, parsed(point))),
             Fidelity(fidelity),
             {name: Figure(*values) for name, values in found.items()},

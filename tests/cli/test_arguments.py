@@ -214,6 +214,34 @@ CASES = [
         2,
         "--teacher-checkpoint is of a teacher, but --teacher is 'none'",
     ),
+    *data("explore", "factory:build"),
+    *inputs("explore", "factory:build", option="--checkpoint"),
+    *outputs("explore", "factory:build", "--budget", "1m", option="--store"),
+    *outputs("explore", "factory:build", "--budget", "1m", option="--page", suffix=".html"),
+    *((["explore", name], code, text) for name, code, text in MODELS),
+    (["explore"], 2, "Missing argument 'MODEL'"),
+    (["explore", "factory:build"], 2, "give --budget or --evaluations, so that the search has"),
+    (["explore", "factory:build", "-o", "b"], 2, "-o is of --pick; give it as well"),
+    (["explore", "factory:build", "--pick", "knee"], 2, "is of a search, and --pick takes a des"),
+    (["explore", "--pick", "knee", "--budget", "1m"], 2, "--budget is of a search, and --pick"),
+    (["explore", "--pick", "knee", "--store", "none"], 3, "none: a store of 'qnn explore' cannot"),
+    (["explore", "--pick", "knee", "--store", "file.txt"], 3, "file.txt: no store of this vers"),
+    (["explore", "--pick", "knee", "-o", "full"], 3, "full: a build needs a new or empty folder,"),
+    (["explore", "factory:build", "--budget", "1d"], 2, "needs a time such as 90s, 30m or 2h, n"),
+    (["explore", "factory:build", "--budget", "0"], 2, "needs a time such as 90s, 30m or 2h, n"),
+    (["explore", "factory:build", "--method", "luck"], 2, "must be one of bayes, random, nsga2, g"),
+    (["explore", "factory:build", "--objectives", "lut"], 2, "objectives need two or more metric"),
+    (["explore", "factory:build", "--constraints", "lut=1"], 2, "constraints need METRIC<NUMBER"),
+    (["explore", "factory:build", "--constraints", "lut<1,lut>2"], 2, "contradict each other"),
+    (["explore", "factory:build", "--clock-mhz", "1,2"], 2, "needs LOW,EXPECTED,HIGH in MHz, not"),
+    (["explore", "factory:build", "--clock-mhz", "3,2,1"], 2, "a clock interval needs 0 < low"),
+    (["explore", "factory:build", "--board", "de10", "--budget", "1m"], 2, ONE_OF_BOARDS[:16]),
+    (["explore", "factory:build", "--budget", "1m", "--vary", "x=1"], 2, "--vary: a choice needs"),
+    (
+        ["explore", "factory:build", "--budget", "1m", "--board", boards.reference("ecp5").name],
+        2,
+        "cells of its device are not estimated; take none",
+    ),
     *list(outputs("export", "m.safetensors", suffix=".qgraph"))[:-1],
     (["export", "m.safetensors", "-o", "out.pdf"], 2, "a name that ends in .qgraph or .onnx, not"),
     (
@@ -332,7 +360,7 @@ def answers(tmp_path_factory):
     (folder / "m.safetensors").touch()
     (folder / "factory.py").write_text("raise AssertionError('imported before all is checked')")
     for name in ("folder", "full", "folder.npz", "folder.safetensors", "folder.qgraph", "build",
-                 "folder.png", "folder.fst"):  # fmt: skip
+                 "folder.png", "folder.fst", "folder.html"):  # fmt: skip
         (folder / name).mkdir()
     (folder / "full" / "notes").touch()
     os.mkfifo(folder / "pipe")

@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-from qnn.explore.evaluation import Evaluation, Fidelity, Figure, Mark
-from qnn.explore.network import Network
+from qnn.explore.evaluation import Evaluated, Fidelity, Figure, Mark
+from qnn.explore.network import FloatNetwork
 from qnn.explore.point import Point
 from qnn.explore.profile import Profile, measure_profile
 from qnn.ptq.compare import TestSet
@@ -14,12 +14,12 @@ ARRAY = {"lanes": 8, "rows": 8, "columns": 2, "feature_words": 2048, "weight_wor
 
 
 @lru_cache
-def network() -> Network:
+def network() -> FloatNetwork:
     """A classifier of 300 images, and 200 that it is tested on."""
     model, images = classifier()
     inputs, labels = images_of(200, 2000)
     test = TestSet((inputs,), (labels.numpy(),), (TaskKind.CLASSES,))
-    return Network(model, (images,), test)
+    return FloatNetwork(model, (images,), test)
 
 
 @lru_cache
@@ -34,7 +34,7 @@ def point(terms: int = 1, **changes) -> Point:
     return Point(**({"terms": dict.fromkeys(names, terms), "array": ARRAY} | changes))
 
 
-def evaluation(**values: float) -> Evaluation:
+def evaluation(**values: float) -> Evaluated:
     """Figures without a network, each exact."""
     figures = {name: Figure.about(v, 0.0, Mark.MEASURED) for name, v in values.items()}
-    return Evaluation(Point(array={"lanes": 8}), Fidelity.QUICK, figures)
+    return Evaluated(Point(array={"lanes": 8}), Fidelity.QUICK, figures)

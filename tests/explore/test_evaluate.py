@@ -14,7 +14,7 @@ from qnn.explore.energy import energy, lane_toggles
 from qnn.explore.evaluate import evaluate, fingerprint, profile_fingerprint
 from qnn.explore.evaluation import Fidelity, Figure
 from qnn.explore.hardware import CELL_ERROR, CODE_ERROR
-from qnn.explore.network import Network
+from qnn.explore.network import FloatNetwork
 from qnn.explore.point import ARRAY, ClockInterval, Point
 from qnn.explore.profile import Anchor, Profile, rising
 from qnn.ir.serialize import from_bytes
@@ -140,9 +140,9 @@ def test_a_fingerprint_changes_with_each_thing_that_it_depends_on(monkeypatch):
     other.load_state_dict(weights | {"head.bias": weights["head.bias"] + 1})
     test = network().test
     networks = [
-        Network(other.eval(), network().images, test),
-        Network(model, (network().images[0] + 1e-3,), test),
-        Network(model, network().images, replace(test, inputs=(test.inputs[0] + 1e-3,))),
+        FloatNetwork(other.eval(), network().images, test),
+        FloatNetwork(model, (network().images[0] + 1e-3,), test),
+        FloatNetwork(model, network().images, replace(test, inputs=(test.inputs[0] + 1e-3,))),
     ]
     variants = [
         *((each, *base[1:]) for each in networks),

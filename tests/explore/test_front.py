@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qnn.errors import ArgumentError
-from qnn.explore.evaluation import Evaluation, Fidelity
+from qnn.explore.evaluation import Evaluated, Fidelity
 from qnn.explore.front import front, hypervolume, non_dominated, pick
 from qnn.explore.goals import (
     Constraint,
@@ -63,7 +63,7 @@ def test_designs_beyond_a_constraint_or_without_one_are_in_no_front():
         evaluation(fps=2.0, lut=20.0),
         evaluation(fps=1.5, lut=30.0),
         evaluation(fps=9.0, lut=60.0),
-        Evaluation(Point(), Fidelity.QUICK, failure="it does not fit"),
+        Evaluated(Point(), Fidelity.QUICK, failure="it does not fit"),
     ]
     assert front(designs, goals) == [designs[1], designs[0]]
     assert [goals.violation(each) for each in designs] == [0.0, 0.0, 0.0, 0.2, float("inf")]

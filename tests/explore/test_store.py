@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from qnn.errors import PathError
-from qnn.explore.evaluation import Evaluation, Fidelity
+from qnn.explore.evaluation import Evaluated, Fidelity
 from qnn.explore.point import Point
 from qnn.explore.store import TABLES, store_at
 from tests.explore.subjects import evaluation
@@ -21,7 +21,7 @@ def test_what_was_kept_is_there_again(tmp_path):
     whole = replace(
         evaluation(lut=3.0, lost=0.5), fidelity=Fidelity.FULL, graph=b"graph", seconds=1.5
     )
-    failed = Evaluation(Point(), Fidelity.QUICK, failure="it does not fit")
+    failed = Evaluated(Point(), Fidelity.QUICK, failure="it does not fit")
     with store_at(path) as store:
         store.keep("f1", whole)
         store.keep("f2", failed)

@@ -1,0 +1,97 @@
+"""What a store says of the search that wrote it, so that its designs can be picked and built."""
+
+from dataclasses import asdict, dataclass
+
+from qnn.errors import PathError
+from qnn.explore.evaluation import Evaluated
+from qnn.explore.front import PICKS, front, pick
+from qnn.explore.goals import Constraint, Goals
+from qnn.explore.store import MADE, Store
+from qnn.fields import FieldsError, typed
+
+SEARCH, NETWORK = "search", "network"  # names of facts
+NAME_DIGITS = 8  # of a fingerprint, by which a design is called
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a search was asked for.
+
+    Members
+    -------
+    title : of the network
+    options : the model and the options of it and its data, as ``qnn quantize`` takes them
+    board : that designs are for; None: none
+    """
+
+    title: str
+    objectives: tuple[str, ...]
+    constraints: tuple[Constraint, ...]
+    options: tuple[str, ...]
+    board: str | None = None
+
+    @property
+    def goals(self) -> Goals:
+        """What designs are chosen by."""
+        return Goals(self.objectives, self.constraints)
+
+
+def begin(store: Store, asked: Asked, digest: str) -> None:
+    """Note what is searched for, in a store of this network or a new one.
+
+    Raises
+    ------
+    PathError
+        The store is another network's.
+    """
+    known = store.fact(NETWORK)
+    if known is not None and known != digest:
+        before = asked_of(store)
+        other = f"'{before.title}'" if before and before.title != asked.title else "other weights"
+        raise PathError(
+            f"{store.path}: has designs of another network ({other} or other data), and not of "
+            f"'{asked.title}' as it is now; name another file with --store"
+        )
+    # Kept before any evaluation is, so that none is without its network.
+    store.keep_fact(NETWORK, digest)
+    store.keep_fact(SEARCH, asdict(asked))
+
+
+def asked_of(store: Store) -> Asked | None:
+    """What the last search of a store was asked for; None where there was none."""
+    kept = store.fact(SEARCH)
+    try:
+        return None if kept is None else typed(Asked, kept)
+    except FieldsError:
+        raise PathError(
+            f"{store.path}: cut short or altered; remove it, or name another with --store"
+        ) from None
+
+
+def picked(store: Store, which: str) -> tuple[Asked, Evaluated]:
+    """The design that a word of ``PICKS`` means, or a name, with what it was searched for.
+
+    Raises
+    ------
+    PathError
+        No design was made in full, or none has that name.
+    """
+    asked, evaluations = asked_of(store), store.evaluations()
+    marks = typed(list[str], store.fact(MADE) or [])
+    made = {m: evaluations[m] for m in marks if m in evaluations and evaluations[m].graph}
+    best = front(list(made.values()), asked.goals) if asked else []
+    if asked is None or not best:
+        raise PathError(
+            f"{store.path}: no design within all constraints was made in full yet; give the search "
+            f"more time, with the same --store"
+        )
+    if which in PICKS:
+        return asked, pick(best, asked.goals, which)
+    for mark, design in made.items():
+        # Shorter ones could be of two designs.
+        if len(which) >= NAME_DIGITS and mark.startswith(which):
+            return asked, design
+    raise PathError(
+        f"{store.path}: a design to pick is {', '.join(PICKS)} or one of "
+        f"{', '.join(mark[:NAME_DIGITS] for mark in made)}, not '{which}'"
+    )

@@ -1,0 +1,200 @@
+"""The search: what it computes once, where it ends, and that no end of a process loses anything."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+
+from qnn.errors import PathError
+from qnn.explore.evaluation import Fidelity
+from qnn.explore.goals import Goals
+from qnn.explore.methods.registry import METHODS
+from qnn.explore.search import DESIGNS, FrontSearch, SearchLimits
+from qnn.explore.store import store_at
+from qnn.explore.told import Asked, asked_of, begin, picked
+from qnn.explore.work import one_by_one
+from qnn.interrupt import Interrupted
+from tests.explore.landscape import judged_point, state
+
+NETWORK = SimpleNamespace(digest="d")
+ASKED = Asked(title="net", objectives=("accuracy", "fps", "lut"), constraints=(), options=("net",))
+
+
+def judge(where, item):
+    """An evaluation by formulas; in full, nearly the same."""
+    point, fidelity = item
+    found = replace(judged_point(where, point), fidelity=fidelity)
+    return replace(found, graph=b"graph") if fidelity is Fidelity.FULL else found
+
+
+def search(store, method="random", asked=lambda: False, run=None, seed=0, **limits):
+    """A search, with the lines that it reports in ``lines``."""
+    found, lines = state(seed=seed), []
+    made = FrontSearch(
+        network=NETWORK,
+        state=found,
+        method=METHODS[method],
+        store=store,
+        run=run or partial(one_by_one, partial(judge, found.space)),
+        limits=SearchLimits(**{"evaluations": 20, "batch": 3} | limits),
+        report=lines.append,
+        asked=asked,
+    )
+    made.lines = lines
+    return made
+
+
+def test_the_front_is_made_in_full_and_no_point_is_computed_twice(tmp_path):
+    with store_at(tmp_path / "s.sqlite") as store:
+        first = search(store)
+        front = first.result()
+        assert front
+        assert len(front) <= DESIGNS
+        assert {each.fidelity for each in front} == {Fidelity.FULL}
+        assert len(first.state.known) == 20
+        assert first.computed == len(store.evaluations())
+        again = search(store)
+        assert again.result() == front
+        assert again.computed == 0
+        more = search(store, evaluations=26)
+        more.result()
+        assert len(more.state.known) == 26
+        assert more.lines[0] == f"20 designs are known from {store.path}"
+
+
+def test_points_of_another_network_or_fidelity_are_not_taken(tmp_path, monkeypatch):
+    with store_at(tmp_path / "s.sqlite") as store:
+        search(store).result()
+        other = search(store)
+        other.network = SimpleNamespace(digest="another")
+        other.result()
+        assert other.computed > 20
+
+
+def test_a_search_ends_with_its_time(tmp_path):
+    def slow(where, item):
+        time.sleep(0.02)
+        return judge(where, item)
+
+    with store_at(tmp_path / "s.sqlite") as store:
+        found = search(store, seconds=0.5, evaluations=None)
+        found.run = partial(one_by_one, partial(slow, found.state.space))
+        begun = time.monotonic()
+        assert found.result()
+        assert time.monotonic() - begun < 60
+        assert 0 < len(found.state.known) < 40
+    with store_at(tmp_path / "t.sqlite") as store:
+        # Without any time, what there is is told.
+        assert search(store, seconds=1e-9, evaluations=None).result() == []
+
+
+def test_a_signal_stops_it_and_nothing_is_lost(tmp_path):
+    with store_at(tmp_path / "s.sqlite") as store:
+        counts = iter(range(100))
+        stopped = search(store, asked=lambda: next(counts) >= 7)
+        with pytest.raises(Interrupted, match=r"stopped; .*s\.sqlite has 8 evaluations"):
+            stopped.result()
+        found = search(store)
+        assert found.result()
+        assert found.computed == len(store.evaluations()) - 8
+
+
+def test_what_a_worker_fails_at_is_told_and_tried_again_by_the_next_run(tmp_path):
+    fails = {"left": 2}
+
+    def run(where, items):
+        for done in one_by_one(partial(judge, where), items):
+            if fails["left"]:
+                fails["left"] -= 1
+                yield replace(done, result=None, failure="its worker died 3 times")
+            else:
+                yield done
+
+    with store_at(tmp_path / "s.sqlite") as store:
+        found = search(store)
+        found.run = partial(run, found.state.space)
+        assert found.result()
+        told = [line for line in found.lines if line.startswith("a design was not evaluated: its")]
+        assert len(told) == 2
+        assert all(each.failure is None for each in store.evaluations().values())
+        again = search(store)
+        again.result()
+        assert again.computed >= 2
+
+
+KILLED = """
+import sys, time
+from functools import partial
+from pathlib import Path
+from qnn.explore.store import store_at
+from qnn.explore.work import one_by_one
+from tests.explore.test_search import judge, search
+
+def slow(where, item):
+    found = judge(where, item)
+    print(item[0].key, flush=True)
+    time.sleep(0.05)
+    return found
+
+with store_at(Path(sys.argv[1])) as store:
+    made = search(store)
+    made.run = partial(one_by_one, partial(slow, made.state.space))
+    made.result()
+"""
+
+
+def test_a_killed_search_goes_on_where_it_was(tmp_path):
+    path = tmp_path / "s.sqlite"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        begun = [process.stdout.readline() for _ in range(9)]
+        os.kill(process.pid, signal.SIGKILL)
+    assert all(begun)
+    with store_at(path) as store:
+        kept = store.evaluations()
+        # All but the one that was under way, or two where the last line came late.
+        assert 8 <= len(kept) <= 10
+        found = search(store)
+        assert found.result()
+        assert found.computed == len(store.evaluations()) - len(kept)
+        assert set(kept) <= set(store.evaluations())
+
+
+def test_a_store_of_another_network_is_refused(tmp_path):
+    path = tmp_path / "s.sqlite"
+    with store_at(path) as store:
+        begin(store, ASKED, "d")
+        begin(store, replace(ASKED, objectives=("fps", "lut")), "d")
+        assert asked_of(store).goals == Goals(("fps", "lut"))
+        with pytest.raises(PathError) as refused:
+            begin(store, replace(ASKED, title="other"), "e")
+        assert str(refused.value) == (
+            f"{path}: has designs of another network ('net' or other data), and not of 'other' as "
+            f"it is now; name another file with --store"
+        )
+        with pytest.raises(PathError, match="another network \\(other weights or other data\\)"):
+            begin(store, ASKED, "e")
+
+
+def test_designs_are_picked_by_words_and_by_names(tmp_path):
+    path = tmp_path / "s.sqlite"
+    with store_at(path) as store:
+        begin(store, ASKED, "d")
+        with pytest.raises(PathError, match="no design within all constraints was made in full"):
+            picked(store, "knee")
+        found = search(store)
+        front = found.result()
+        assert picked(store, "fastest")[1].value("fps") == max(e.value("fps") for e in front)
+        assert picked(store, "smallest")[1].value("lut") == min(e.value("lut") for e in front)
+        name = found.mark(front[0])[:8]
+        assert picked(store, name) == (ASKED, front[0])
+        with pytest.raises(
+            PathError, match=f"knee, fastest, smallest or one of .*{name}.*, not 'x'"
+        ):
+            picked(store, "x")
