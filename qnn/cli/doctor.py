@@ -151,6 +151,13 @@ TOOLS = (
         "pip install 'qnn[qonnx]'",
         needed=False,
     ),
+    Tool(
+        "ray",
+        "workers on many machines: --ray",
+        distribution_version,
+        "pip install 'qnn[farm]'",
+        needed=False,
+    ),
     _program("make", "make", "RTL simulation: runs that compiler"),
     _program("perl", "perl", "Verilator's own command, to build simulations by hand", needed=False),
     _program("iverilog", "iverilog", "a second RTL simulator", needed=False),

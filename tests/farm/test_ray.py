@@ -10,11 +10,16 @@ from functools import partial
 
 import pytest
 
+import qnn
 from qnn.errors import ToolError
 from qnn.farm import ray_address, ray_crew
 from qnn.farm.farm import Farm
+from sim.verify import verify
+from sim.verify_many import verify_many
+from tests.compiler import small_graphs
 from tests.farm import work
 from tests.farm.test_farm import all_end
+from tests.graphs import images
 
 SMALL = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
 ADVICE = (
@@ -61,10 +66,11 @@ def test_nothing_is_lost_where_a_worker_of_a_cluster_is_killed(cluster, tmp_path
 
 
 @pytest.mark.ray
-def test_failures_and_warnings_are_as_those_of_processes(cluster):
+def test_failures_and_warnings_are_as_those_of_processes(cluster, monkeypatch):
     items = [4, 3, -2]
     texts = [None, "3 is odd and cannot be halved", "ValueError: -2 is negative"]
-    # The cluster that this machine has joined is the same one.
+    # As Ray finds the cluster that this machine has joined, also where it has joined several.
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     with Farm(ray="auto", tries=1) as farm:
         found = sorted(farm.run(work.halved, items), key=lambda done: done.index)
         assert [done.failure for done in found] == texts
@@ -74,6 +80,17 @@ def test_failures_and_warnings_are_as_those_of_processes(cluster):
         assert died.failure.startswith("its worker died: Worker unexpectedly exits")
         (late,) = farm.run(work.slept, [60], seconds=0.5)
         assert late.failure == "needs more than 0.5 s"
+
+
+@pytest.mark.ray
+def test_machines_of_a_cluster_verify_what_one_does(cluster):
+    graph = small_graphs.network()
+    design, x = qnn.compile(graph), images(graph, 4)
+    with Farm(ray=cluster.address) as farm:
+        (report,) = verify_many([design], [x], "functional", farm)
+    whole = verify(design, x, "functional")
+    assert report.values_compared == whole.values_compared > 0
+    assert sorted(report.layers, key=str) == sorted(whole.layers, key=str)
 
 
 @pytest.mark.ray

@@ -4,23 +4,20 @@ A campaign that is stopped goes on where it was when it is started again with th
 """
 
 import json
-import os
 import random
-import threading
 import time
 import traceback
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from itertools import count, islice
-from multiprocessing import get_context
 from pathlib import Path
 
+from qnn.farm.farm import Farm
 from tests.quicker import quicker
 from tests.replay import draw
 
-LOOKS_SECONDS = 5  # between looks whether the campaign is still there
 # Networks that a process takes at a time and captures together. In RTL capture is little of all.
 AT_ONCE = {"functional": 16, "rtl": 4}
 TARGETS = {"functional": ("functional",), "rtl": ("functional", "rtl")}
@@ -54,8 +51,8 @@ def run_campaign(device: str, networks: int, seed: int, jobs: int, file: Path) -
     results = read_results(file)
     done = {each.number for each in results}
     missing = (number for number in count() if number not in done)
-    with _workers(jobs) as workers, file.open("a") as lines:
-        for each in _results(workers, device, seed, missing, networks - _held(results), jobs):
+    with Farm(jobs) as farm, file.open("a") as lines:
+        for each in _results(farm, device, seed, missing, networks - _held(results)):
             results.append(each)
             lines.write(json.dumps(asdict(each)) + "\n")
             lines.flush()
@@ -78,39 +75,36 @@ def _held(results):
     return sum(each.result != REFUSED for each in results)
 
 
-def _results(workers, device, seed, missing, wanted, jobs) -> Iterator[Result]:
+def _results(farm, device, seed, missing, wanted) -> Iterator[Result]:
     """Results as they come, until so many networks are held by a configuration."""
-    running, at_once = set(), AT_ONCE[device]
-    while wanted > 0 or running:
-        # As many as are wanted, and no more than keep the processes busy.
-        while wanted > len(running) * at_once and len(running) < 2 * jobs:
-            running.add(workers.submit(some, device, seed, [*islice(missing, at_once)]))
-        ended, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in ended:
-            found = future.result()
+    while wanted > 0:
+        # Again for those that no configuration held.
+        rounds = range(-(-wanted // AT_ONCE[device]))
+        items = [[*islice(missing, AT_ONCE[device])] for _ in rounds]
+        for done in farm.run(partial(_some, device, seed), items):
+            found = done.result or [_lost(number, done) for number in done.item]
             wanted -= _held(found)
             yield from found
 
 
-def _workers(jobs):
-    # One thread each: the pool fills the cores, and sums of floats keep their order.
-    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_prepare)
+def _some(device, seed, numbers):
+    """What a worker does."""
+    _prepare()
+    return some(device, seed, numbers)
 
 
+@cache
 def _prepare():
-    import torch
-
-    torch.set_num_threads(1)
+    """Once in each worker."""
+    # Loaded before, as what makes torch quicker is for a torch that is there.
+    import_module("torch")
     quicker()
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: a pool's would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(LOOKS_SECONDS)
-    os._exit(1)
+def _lost(number, done):
+    """Of one of the networks over which workers have died."""
+    seconds = round(done.seconds / len(done.item), 3)
+    return Result(number=number, result=FAILED, seconds=seconds, error=done.failure)
 
 
 @cache

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qnn.farm.done import Done
 from tests.models import FAMILIES
 from tests.random_networks import campaign
 from tests.random_networks.campaign import FAILED, PASSED, REFUSED, Result, drawn, read_results
@@ -47,7 +48,7 @@ def test_a_campaign_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
         return [Result(number=n, result=each, seconds=0.5) for n, each in results.items()]
 
     monkeypatch.setattr(campaign, "some", some)
-    monkeypatch.setattr(campaign, "_workers", _AtOnce)
+    monkeypatch.setattr(campaign, "Farm", _AtOnce)
     file = tmp_path / "results.jsonl"
     first = campaign.run_campaign("functional", 10, 0, 1, file)
     assert sum(each.result == PASSED for each in first) >= 10
@@ -61,7 +62,7 @@ def test_a_campaign_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
 
 
 class _AtOnce:
-    """Stands for a pool of processes and does all at once."""
+    """Stands for workers and does all at once."""
 
     def __init__(self, jobs):
         pass
@@ -72,12 +73,19 @@ class _AtOnce:
     def __exit__(self, *_):
         pass
 
-    def submit(self, function, *arguments):
-        from concurrent.futures import Future
+    def run(self, function, items):
+        return (Done(n, item, function(item), None, 1, 0.0) for n, item in enumerate(items))
 
-        done = Future()
-        done.set_result(function(*arguments))
-        return done
+
+def test_networks_over_which_workers_die_are_failures(tmp_path, monkeypatch):
+    class Deadly(_AtOnce):
+        def run(self, function, items):
+            return (Done(n, item, None, "its worker died", 3, 1.0) for n, item in enumerate(items))
+
+    monkeypatch.setattr(campaign, "Farm", Deadly)
+    found = campaign.run_campaign("functional", 3, 0, 1, tmp_path / "results.jsonl")
+    assert {(each.result, each.error) for each in found} == {(FAILED, "its worker died")}
+    assert [each.number for each in found] == list(range(campaign.AT_ONCE["functional"]))
 
 
 def test_a_difference_is_a_failure_with_its_network(monkeypatch):
