@@ -27,7 +27,9 @@ MAY_IMPORT = {
     },
     # files of other tools
     "qnn.interchange": {
+        "qnn.interchange.file_rules",
         "qnn.interchange.packages",
+        "qnn.interchange.run_qonnx",
         "qnn.host",
         "qnn.ir",
         "qnn.ir.codes",
@@ -38,10 +40,15 @@ MAY_IMPORT = {
     "qnn.functions": {"qnn.quant"},  # of one variable, which tables hold
     "qnn.nn": {"qnn.functions", "qnn.host", "qnn.ir", "qnn.ir.shape", "qnn.quant", "qnn.tasks"},
     "qnn.interchange.packages": set(),  # which packages of others ONNX needs
+    "qnn.interchange.file_rules": set(),  # what holds of every ONNX file
+    # qonnx's executor
+    "qnn.interchange.run_qonnx": {"qnn.interchange.file_rules", "qnn.interchange.packages"},
     "qnn.frontend": {
         "qnn.functions",
         "qnn.host",
+        "qnn.interchange.file_rules",
         "qnn.interchange.packages",
+        "qnn.interchange.run_qonnx",
         "qnn.ir",
         "qnn.ir.shape",
     },

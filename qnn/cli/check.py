@@ -7,10 +7,11 @@ import typer
 
 from qnn.backend.registry import DEFAULT
 from qnn.cli.check_model import Target, check_model
+from qnn.cli.check_qonnx import check_qonnx, is_qonnx_file
 from qnn.cli.checks import checkable, old_file
 from qnn.cli.exit_codes import ExitCode
-from qnn.cli.float_options import InputShapes, check_weights
-from qnn.cli.graph_file import read_graph
+from qnn.cli.float_options import InputShapes, check_weights, is_onnx, shapes_in
+from qnn.cli.graph_file import Ties, check_ties, read_graph
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import (
     CONFIG_NAMES,
@@ -47,14 +48,18 @@ def check(
         ),
     ] = None,
     set_: ConfigSettings = None,
+    ties: Ties = False,
     backend: BackendName = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Say what MODEL lacks or whether it fits an accelerator, or check a build's board project.
 
-    Exit code 0 if all is well; 3 if the model does not fit; 1 if the project has findings.
+    A QONNX file is taken as it is, quantized anew on request, or refused: a table says which layers
+    keep their integers. Exit code 0 if all is well; 3 if the model does not fit; 1 if the project
+    has findings.
     """
     path = Path(model)
+    check_ties(model, ties)
     if path.is_dir():
         if config is not None or set_:
             raise typer.BadParameter("--config and --set are of a model, but MODEL is a build")
@@ -63,6 +68,10 @@ def check(
     check_sizes(config, set_, backend)
     if path.suffix not in (".qgraph", ".safetensors"):
         check_weights(model, checkpoint)
+        if is_onnx(model) and is_qonnx_file(model):
+            shapes = shapes_in(input_shape)
+            check_qonnx(model, shapes, (config, set_, backend), ties, as_json)
+            return
         target = Target(config, set_, backend)
         check_model(model, checkpoint, input_shape or [], target, as_json)
         return

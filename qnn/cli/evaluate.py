@@ -15,9 +15,8 @@ from qnn.cli.float_options import (
     load_float,
     shapes_in,
 )
-from qnn.cli.formats import MOST_TERMS, numbers, pixel_numbers
+from qnn.cli.formats import MOST_TERMS, for_pixels, numbers, pixel_numbers
 from qnn.cli.output import Json, note, print_json, print_table
-from qnn.cli.quantize import for_pixels
 from qnn.cli.rounding import Method, Settings, rounding_options
 from qnn.cli.sources import Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken

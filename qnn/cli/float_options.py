@@ -53,6 +53,14 @@ InputShapes = Annotated[
         "input. Of a file's input that is one number, that number: =16000.",
     ),
 ]
+Requantize = Annotated[
+    bool,
+    typer.Option(
+        "--requantize",
+        help="Take a QONNX file: what it has on grids of powers of two stays, the rest is "
+        "quantized anew.",
+    ),
+]
 Shapes = list[tuple[int, ...] | float]
 
 
@@ -129,17 +137,27 @@ def check_together(
     shapes: list[str] | None,
     mean: str | None,
     std: str | None,
+    requantize: bool = False,
 ) -> None:
     """Raise where options that are right alone contradict one another."""
     check_onnx(model, checkpoint, shapes)
+    # Of a float network all is quantized, whatever is asked.
+    if requantize and not is_onnx(model):
+        raise typer.BadParameter("--requantize is of an .onnx file of QONNX, not of a float model")
     # Quantizing random weights would succeed, and mean nothing.
     if model in ZOO_NAMES and checkpoint is None:
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
     check_pixels(model, mean, std)
 
 
-def read_file(name: str, shapes: Shapes) -> "tuple[nn.Module, RuntimeDifference | None]":
-    """The network in a file, and of an ``.onnx`` file how far it is from what onnxruntime computes.
+def read_file(
+    name: str, shapes: Shapes, requantize: bool = False
+) -> "tuple[nn.Module, RuntimeDifference | None]":
+    """The network in a file, and of an ``.onnx`` file how far it is from what a runtime computes.
+
+    Parameters
+    ----------
+    requantize : take a file of QONNX, to be quantized anew
 
     Raises
     ------
@@ -153,7 +171,7 @@ def read_file(name: str, shapes: Shapes) -> "tuple[nn.Module, RuntimeDifference 
     from qnn.frontend.onnx.compare import check_equal
     from qnn.frontend.onnx.read import from_onnx
 
-    model = from_onnx(name, shapes or None)
+    model = from_onnx(name, shapes or None, requantize=requantize)
     # Before anything is computed of it: what was read wrongly would be quantized well.
     return model, check_equal(name, model)
 
@@ -163,6 +181,7 @@ def load_float(
     checkpoint: Path | str | None,
     shapes: Shapes,
     option: str = "--checkpoint",
+    requantize: bool = False,
 ) -> "nn.Module":
     """The float model that a command was given, with its weights, of a factory or a file.
 
@@ -170,12 +189,13 @@ def load_float(
     ----------
     shapes : of one image of each input of a file that leaves sizes free
     option : by which a user gives a checkpoint of a factory's model
+    requantize : as ``read_file`` has it
     """
     if not is_file(name):
         from qnn.nn.zoo import load_trained
 
         return load_trained(name, checkpoint, note, option)
-    model, found = read_file(name, shapes)
+    model, found = read_file(name, shapes, requantize)
     if found is not None:
         note(f"{name}: {found}")
     return model

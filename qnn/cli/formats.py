@@ -12,6 +12,8 @@ MOST_ACTIVATION_BITS = 16  # more are an unrounded result's alone
 MOST_TERMS = 7  # as a graph may have; three hold what a multiplier of 8 bits does
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from qnn.nn.plan import Plan
     from qnn.ptq.formats import Choice
     from qnn.ptq.sensitivity import Fit
@@ -118,3 +120,14 @@ def print_fit(fit: "Fit") -> None:
             for found in [fit.losses[name]]
         ),
     )
+
+
+def for_pixels(
+    values: float | tuple[float, ...] | None, images: "Tensor | tuple[Tensor, ...]"
+) -> float | tuple | None:
+    """``values`` for each of several inputs that has 8-bit pixels; of one, as they are."""
+    import torch
+
+    if not isinstance(images, tuple):
+        return values
+    return tuple(values if x.dtype == torch.uint8 else None for x in images)

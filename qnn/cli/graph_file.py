@@ -1,15 +1,33 @@
 """The integer graph that a file has, of whatever kind it is."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from qnn.cli.output import note, progress
 
 if TYPE_CHECKING:
     from qnn.ir.graph import Graph
 
 
-def read_graph(path: Path) -> "Graph":
+Ties = Annotated[
+    bool,
+    typer.Option(
+        "--ties",
+        help="Of a QONNX file: let halves round up that it rounds to even numbers or away from 0.",
+    ),
+]
+
+
+def check_ties(name: str, ties: bool) -> None:
+    """Raise where ``--ties`` is given for anything but a file of ONNX."""
+    # An option that is silently ignored would promise other integers.
+    if ties and not name.endswith(".onnx"):
+        raise typer.BadParameter("--ties is of an .onnx file of QONNX, which rounds otherwise")
+
+
+def read_graph(path: Path, ties: bool = False) -> "Graph":
     """The integer graph in ``path``: a ``.qgraph``, a model that is exported, or QONNX."""
     if path.suffix == ".qgraph":
         from qnn.ir import serialize
@@ -21,7 +39,11 @@ def read_graph(path: Path) -> "Graph":
 
         return export(artifact.load(path))
     if path.suffix == ".onnx":
-        from qnn.interchange.from_qonnx import from_qonnx
+        from qnn.interchange.from_qonnx import NOT_COMPARED, read_qonnx
 
-        return from_qonnx(path)
+        # Large networks take some seconds.
+        with progress(f"comparing {path} with qonnx") as report:
+            found = read_qonnx(path, ties=ties, progress=report)
+        note(f"{path}: {found.compared or NOT_COMPARED}")
+        return found.graph
     raise typer.BadParameter(f"{path} is neither a .safetensors, a .qgraph nor an .onnx file")

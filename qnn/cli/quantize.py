@@ -1,7 +1,7 @@
 """``qnn quantize``: a float model in, a quantized model out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from qnn.cli.checks import new_file, one_of, valid
 from qnn.cli.float_options import (
     FloatModel,
     InputShapes,
+    Requantize,
     TrainedWeights,
     check_together,
     load_float,
@@ -20,6 +21,7 @@ from qnn.cli.formats import (
     activation_choice,
     bits_choice,
     described,
+    for_pixels,
     layer_bits,
     numbers,
     pixel_numbers,
@@ -27,6 +29,7 @@ from qnn.cli.formats import (
     terms_choice,
 )
 from qnn.cli.going_on import going_on, kept_beside
+from qnn.cli.kept import kept_fields, print_kept
 from qnn.cli.output import Json, note, print_json
 from qnn.cli.rounding import (
     Method,
@@ -37,9 +40,6 @@ from qnn.cli.rounding import (
 )
 from qnn.cli.sources import CONFIGS, Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 USUAL_SAMPLES, AUTO_SAMPLES = 512, 1536  # auto judges by images that it does not fit weights to
 BLIND = ("nearest", AUTO)  # roundings that take no images of their own
@@ -53,6 +53,7 @@ def quantize(
     ] = Path("model.safetensors"),
     checkpoint: TrainedWeights = None,
     input_shape: InputShapes = None,
+    requantize: Requantize = False,
     data: Data = "digits",
     layout: Layout = None,
     task: Task = None,
@@ -145,7 +146,7 @@ def quantize(
     Weights become signed powers of two, activations integers. Without a word, the result is the
     cheapest found that loses half a point of accuracy, or 2 percent of squared error.
     """
-    check_together(model, checkpoint, input_shape, mean, std)
+    check_together(model, checkpoint, input_shape, mean, std, requantize)
     # The default cannot be told from a given auto, which asks for the same.
     if terms_budget is not None and terms != AUTO:
         raise typer.BadParameter("--terms-budget replaces --terms; give one of them")
@@ -185,7 +186,7 @@ def quantize(
         mean_values, std_values = pixel_numbers(model, mean, std)
         options = rounding_options(rounding, settings)
         search = Automatic(config, rounding, chooses_bits=activation_bits == AUTO)
-        network = load_float(model, checkpoint, shapes_in(input_shape))
+        network = load_float(model, checkpoint, shapes_in(input_shape), requantize=requantize)
         images = read_data_for(data, network, layout)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
         count = image_count(images.x_train)
@@ -226,6 +227,7 @@ def quantize(
         "mean_terms": quantized.plan.mean_terms,
         **search.found(),
         **test.compared(network, quantized),
+        **kept_fields(network, quantized),
     }
     most_terms = max(result["terms"].values(), default=1)
     inputs = len(quantized.plan.network_inputs)
@@ -236,6 +238,7 @@ def quantize(
     if as_json:
         print_json(result)
         return
+    print_kept(model, result.get("layers", []))
     print(f"{out}: {described(quantized.plan)}{_said(result)}")
     if result["advice"]:
         note(result["advice"])
@@ -287,14 +290,3 @@ def _check_augmented(augment, images):
             f"--augment moves and mirrors images of one input, (channels, height, width), and the "
             f"data are {', '.join(str(tuple(shape)) for shape in shapes)} each; leave it out"
         )
-
-
-def for_pixels(
-    values: float | tuple[float, ...] | None, images: "Tensor | tuple[Tensor, ...]"
-) -> float | tuple | None:
-    """``values`` for each of several inputs that has 8-bit pixels; of one, as they are."""
-    import torch
-
-    if not isinstance(images, tuple):
-        return values
-    return tuple(values if x.dtype == torch.uint8 else None for x in images)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qnn.cli.graph_file import read_graph
+from qnn.cli.graph_file import Ties, check_ties, read_graph
 from qnn.cli.output import Json, print_json
 from qnn.cli.sources import read_design
 
@@ -21,6 +21,7 @@ def show(
     full: Annotated[
         bool, typer.Option("--full", help="Every number of a graph, in text that parses.")
     ] = False,
+    ties: Ties = False,
     as_json: Json = False,
 ) -> None:
     """Print the program of BUILD, or the integer GRAPH, as text.
@@ -28,6 +29,7 @@ def show(
     A program has a line for each instruction and its layer as a comment; a graph has a line for
     each node.
     """
+    check_ties(str(path), ties)
     # Builds are folders, and graphs and models are files.
     if path.is_dir():
         if full:
@@ -37,7 +39,7 @@ def show(
     else:
         from qnn.ir.text import text as graph_text
 
-        kind, text = "graph", graph_text(read_graph(path), full=full)
+        kind, text = "graph", graph_text(read_graph(path, ties), full=full)
     if as_json:
         print_json({kind: text.splitlines()})
     else:

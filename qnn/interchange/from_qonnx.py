@@ -5,15 +5,19 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import numpy as np
 
-from qnn.errors import CompileError, ModelError, first_line, one_line
+from qnn.errors import CompileError, ModelError, QnnWarning, ToolError, first_line, one_line
 from qnn.fields import FieldsError, parsed, typed
 from qnn.files import read_at_most
-from qnn.interchange.packages import package
+from qnn.interchange.file_rules import MOST_NODES, is_of_qonnx
+from qnn.interchange.packages import is_installed, package
+from qnn.interchange.qonnx_check import Progress, QonnxComparison, compare_with_qonnx
 from qnn.interchange.qonnx_lines import unrounded_operator
 from qnn.interchange.qonnx_model import PROPERTY
+from qnn.interchange.qonnx_off_grid import check_scales
 from qnn.interchange.qonnx_reader import QonnxReader, ReadNode
 from qnn.interchange.qonnx_table import read_node
 from qnn.interchange.qonnx_values import GivenInput, LaidOut, Line, MadeAt
@@ -24,8 +28,10 @@ from qnn.ir.ops import Input
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
-MOST_NODES = 100_000
+NOT_COMPARED = (
+    "read without a run of qonnx beside it, which is not installed; pip install 'qnn[qonnx]' to "
+    "have its integers compared"
+)
 MOST_CONSTANT_BYTES = 1 << 31
 MOST_INPUT_VALUES = 1 << 26  # of an image: five times those of an 8K frame
 # What may go wrong in a file that is none of those that tools write.
@@ -43,24 +49,62 @@ class BeyondInput:
 
 def is_qonnx(model: "ModelProto") -> bool:
     """Whether a model has quantizers of QONNX, and so is no float network."""
-    return any(node.domain in DOMAINS for node in model.graph.node)
+    return any(is_of_qonnx(node.domain) for node in model.graph.node)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadQonnx:
+    """What was read of a QONNX file.
+
+    Members
+    -------
+    compared : what equals qonnx's own executor; None: qonnx is not installed
+    """
+
+    graph: Graph
+    compared: QonnxComparison | None
 
 
 def from_qonnx(path: str | Path, *, ties: bool = False) -> Graph:
-    """The integer graph of a QONNX file.
+    """The integer graph of a QONNX file, each operator of which gave the integers of qonnx's own.
 
     Weights have to be on grids of powers of two (``FloatQuant`` without a mantissa, ``IntQuant``,
     ``BipolarQuant``), and activations to have power-of-two scales. They are taken as they are.
+    Where qonnx is not installed, a warning says that nothing was compared.
 
     Parameters
     ----------
     ties : halves may round up where the file rounds them to even numbers, or away from 0: then
-        integers differ from the file's by 1 wherever a sum lies just between two
+        integers differ from the file's by 1 wherever a sum lies just between two, and nowhere else
 
     Raises
     ------
     ModelError
-        The file is none of QONNX, or has what an integer graph cannot have.
+        The file is none of QONNX, has what an integer graph cannot have, or qonnx computes other
+        integers of it.
+    """
+    found = read_qonnx(path, ties=ties)
+    if found.compared is None:
+        warn(f"{path}: {NOT_COMPARED}", QnnWarning, stacklevel=2)
+    return found.graph
+
+
+def read_qonnx(
+    path: str | Path,
+    *,
+    ties: bool = False,
+    progress: Progress = lambda _done, _all: None,
+) -> ReadQonnx:
+    """The same, with what was compared.
+
+    Parameters
+    ----------
+    progress : told how many operators of all are compared
+
+    Raises
+    ------
+    ModelError
+        As for ``from_qonnx``.
     """
     path = Path(path)
     model = read_model(path)
@@ -72,10 +116,13 @@ def from_qonnx(path: str | Path, *, ties: bool = False) -> Graph:
     try:
         # Numbers that are none are found by what they make.
         with np.errstate(all="ignore"):
-            graph = _graph(model, ties)
+            graph, tensors = _graph(model, ties)
         check(graph)
-    except (ModelError, CompileError) as error:
-        raise ModelError(f"{path}: {one_line(error)}") from None
+        if not is_installed("qonnx"):
+            return ReadQonnx(graph, None)
+        compared = compare_with_qonnx(model, graph, tensors, ties=ties, progress=progress)
+    except (ModelError, CompileError, ToolError) as error:
+        raise type(error)(f"{path}: {one_line(error)}") from None
     except FieldsError as error:
         raise ModelError(
             f"{path}: property {PROPERTY}: {one_line(error)}; export it again"
@@ -85,7 +132,7 @@ def from_qonnx(path: str | Path, *, ties: bool = False) -> Graph:
             f"{path}: not a QONNX network as tools write it ('{first_line(error)}'); export it "
             f"again"
         ) from None
-    return graph
+    return ReadQonnx(graph, compared)
 
 
 def read_model(path: Path) -> "ModelProto":
@@ -122,11 +169,14 @@ def read_model(path: Path) -> "ModelProto":
 
 
 def _graph(model, ties):
+    """The graph, and the tensor of the file that each of its operators stands for."""
     beyond = _beyond(model)
     reader = QonnxReader(
         axes={name: each.axes for name, each in beyond["inputs"].items()}, ties=ties
     )
     values = dict(_constants(model))
+    given = [node for node in model.graph.node if node.op_type == "Constant" and node.output]
+    check_scales(model, values | {node.output[0]: _attributes(node).get("value") for node in given})
     # Old files list constants among the inputs.
     for port in model.graph.input:
         if port.name not in values:
@@ -156,7 +206,9 @@ def _graph(model, ties):
     # In the order of the model's inputs, whichever was read first.
     ordered = [inputs[port.name] for port in model.graph.input if port.name in inputs]
     reader.inputs[:] = [_with_beyond(each, beyond["inputs"].get(each.name)) for each in ordered]
-    return Graph(reader.nodes(), tuple(outputs), host_in(beyond["host"], outputs))
+    read = {name: number for name, (number, _) in reader.made.items()} | reader.quantized
+    tensors = {name: model.graph.node[number].output[0] for name, number in read.items()}
+    return Graph(reader.nodes(), tuple(outputs), host_in(beyond["host"], outputs)), tensors
 
 
 def _beyond(model):

@@ -1,11 +1,17 @@
 """The packages that read, write and run ONNX, which only this part of the compiler needs."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from qnn.errors import ToolError
 
 EXTRAS = {"onnx": "onnx", "onnxruntime": "onnx", "qonnx": "qonnx"}  # extra of each package
+
+
+def is_installed(name: str) -> bool:
+    """Whether the package of that name is there."""
+    return find_spec(name) is not None
 
 
 def package(name: str) -> ModuleType:

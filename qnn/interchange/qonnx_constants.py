@@ -10,8 +10,12 @@ from qnn.quant.shortest_sums import shortest_sums
 
 # Codes of 3 bits have digits for every whole number: -1, 0, 1 and 2 are all there are in base 4.
 INTEGER_CODE_BITS = 3
+BIAS_BITS = 32
 NEAREST = ("ROUND", "HALF_EVEN")  # names of one rounding
-ADVICE = "quantize it with power-of-two scales, or export the float network and quantize it here"
+ADVICE = (
+    "export it with power-of-two scales, or quantize the file anew with 'qnn quantize FILE "
+    "--requantize', which keeps what is on the grid"
+)
 
 
 def power_exponents(place: MadeAt, scale: np.ndarray, what: str = "scales") -> np.ndarray:
@@ -61,20 +65,25 @@ def _indices(steps):
 
 def int_quantized(
     place: MadeAt, numbers: list[np.ndarray], signed: bool, narrow: bool, rounding: str
-) -> CodedWeights:
-    """Weights behind an ``IntQuant``: whole numbers, as the shortest sums of codes."""
+) -> CodedWeights | np.ndarray:
+    """Weights behind an ``IntQuant``: whole numbers, as shortest sums of codes; biases as reals."""
     w, scale, zero, bits = numbers
     width = _number(place, bits)
+    # Only weights are sums of codes.
+    bias = w.ndim < 2
     # One bit with a sign is 1 or -1, which BipolarQuant says.
-    whole = width % 1 == 0 and 1 + signed <= width <= 2 * MOST_TERMS
+    whole = width % 1 == 0 and 1 + signed <= width <= (BIAS_BITS if bias else 2 * MOST_TERMS)
     if np.any(zero) or not whole or rounding not in NEAREST:
         got = f"zero point {np.ravel(zero)[:1].sum():g}, {width:g} bits and rounding {rounding}"
         refuse(place, "weights of at most 14 bits around 0, rounded to nearest", got, ADVICE)
     width = int(width)
-    exponents = _by_output(place, w, scale)
-    steps = w * np.ldexp(1.0, _along(exponents, w).astype(np.int32))
     low = -(1 << width - 1) + int(narrow) if signed else 0
     high = (1 << width - 1) - 1 if signed else (1 << width) - 1 - int(narrow)
+    if bias:
+        (exponent,) = power_exponents(place, np.reshape(_number(place, scale), 1))
+        return np.ldexp(np.round(np.ldexp(w, exponent).clip(low, high)), -exponent)
+    exponents = _by_output(place, w, scale)
+    steps = w * np.ldexp(1.0, _along(exponents, w).astype(np.int32))
     return _summed(place, np.round(steps.clip(low, high)).astype(np.int64), exponents)
 
 

@@ -34,7 +34,8 @@ def rounded_operator(value: RoundedLine, *, ties: bool = False) -> Operator:
     # What cuts off is our rounding of half a step less.
     cut = value.rounding == "FLOOR"
     if not cut:
-        _check_rounding(value, bool(right.any()), low, ties)
+        halves = _has_halves(left, bias, right, skip_left)
+        _check_rounding(value, bool(right.any()), halves, low, ties)
     epilogue = Epilogue(
         left=left,
         bias=bias - half if cut else bias,
@@ -99,12 +100,28 @@ def _bounds(line, lane):
     return int(low), int(high)
 
 
-def _check_rounding(value, shifts, low, ties):
-    # Where nothing is shifted out nothing rounds, and of what is not negative all go up.
-    exact = not shifts or (value.rounding in AWAY and low >= 0)
-    if exact or (ties and value.rounding in (*TO_EVEN, *AWAY)):
+def _has_halves(left, bias, right, skip_left) -> bool:
+    """Whether a sum may lie just between two integers, in any channel."""
+    # What is added up comes in steps; a bias that lies between them never lets it meet a half.
+    step = (
+        np.minimum(left, right)
+        if skip_left is None
+        else np.minimum(np.minimum(left, skip_left), right)
+    )
+    half = 1 << right >> 1
+    return bool(((right > 0) & ((half - bias) % (1 << step) == 0)).any())
+
+
+def _check_rounding(value, shifts, halves, low, ties):
+    nearest = value.rounding in (*TO_EVEN, *AWAY)
+    # Where nothing is shifted out nothing rounds, and of what is not negative all halves go up.
+    exact = not shifts or (nearest and not halves) or (value.rounding in AWAY and low >= 0)
+    if exact or (ties and nearest):
         return
-    do = "export it with rounding_mode FLOOR and half a step in the bias, or allow ties to differ"
+    do = (
+        "export it with rounding_mode FLOOR and half a step in the bias, or let them round up with "
+        "--ties or ties=True"
+    )
     refuse(value.place, "halves that round up", f"rounding_mode {value.rounding}", do)
 
 

@@ -61,7 +61,12 @@ def int_quant(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
             np.ldexp(type.high - (not signed), -type.exponent),
         )
     if isinstance(x, GivenInput):
-        return _input(reader, node, x, type, rounding)
+        made = _input(reader, node, x, type, rounding)
+        if not narrow:
+            reader.quantized[x.name] = node.place.number
+            return made
+        # The type has one more integer than the file, which weights of 1 cut off.
+        return RoundedLine(node.place, bounded(one_weight(node.place, made.node), *floor), type)
     if isinstance(x, LookedUp):
         # What the first quantizer said is the type of the index, then.
         made = x.rounded

@@ -4,11 +4,11 @@ import numpy as np
 
 from hw.spec.isa.codes import most_index, term_shift
 from qnn.interchange.number_type import DOUBLE, FLOAT
+from qnn.interchange.run_qonnx import DOMAIN
 from qnn.interchange.writer import OnnxWriter, Tensor
 from qnn.ir.sums import magnitudes
 from qnn.quant.qtype import QType
 
-DOMAIN = "qonnx.custom_op.general"
 # A FloatQuant of no mantissa and this bias has the values 0, 1, 2, 4 and so on, times its scale:
 # exponent 0 is none of its own, and exponent 1 stands for 2**0, just as index 1 of a code does.
 EXPONENT_BIAS = 1

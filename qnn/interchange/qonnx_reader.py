@@ -12,7 +12,7 @@ from qnn.interchange.qonnx_values import (
 )
 from qnn.ir.ops import Input, Operator
 
-DO = "export the float network to ONNX and quantize it here"
+DO = "quantize the file anew with 'qnn quantize FILE --requantize'"
 INT64, REALS = 7, (1, 11)  # of TensorProto's types; float32 and float64
 
 
@@ -37,12 +37,14 @@ class QonnxReader:
     -------
     axes : of the inputs whose axes the file says
     ties : halves may round up where the file rounds them otherwise
+    quantized : the number of the node that gives the codes of each input, by the input's name
     made : operators with the number of the node that each was made of
     """
 
     axes: dict[str, str] = field(default_factory=dict)
     ties: bool = False
     inputs: list[Input] = field(default_factory=list)
+    quantized: dict[str, int] = field(default_factory=dict)
     made: dict[str, tuple[int, Operator]] = field(default_factory=dict)
     _whole: dict[int, Settled] = field(default_factory=dict)
     _kept: list[Any] = field(default_factory=list)  # so that no id is given twice

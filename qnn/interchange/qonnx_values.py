@@ -88,7 +88,7 @@ class RoundedLine:
     place: MadeAt
     line: Line
     type: QType
-    rounding: str
+    rounding: str = "FLOOR"
     index: QType | None = None
     table: np.ndarray | None = None
     start: int = 0  # the index of the table's first entry

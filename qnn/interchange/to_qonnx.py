@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qnn.errors import ToolError, first_line
 from qnn.files import write_whole
 from qnn.interchange.packages import package
 from qnn.interchange.qonnx_model import qonnx_model
 from qnn.interchange.qonnx_quantizers import exact_reals
+from qnn.interchange.run_qonnx import run_qonnx, with_shapes
 from qnn.interchange.to_onnx import Exported, check_equal
 from qnn.interchange.trials import encoded, fed, trial_inputs
 from qnn.interchange.writer import OPSET
@@ -29,10 +29,9 @@ def to_qonnx(graph: Graph, path: str | Path) -> Exported:
         qonnx gives other integers than the reference; nothing is written.
     """
     wrapper = package("qonnx.core.modelwrapper").ModelWrapper(qonnx_model(graph))
-    # Its executor needs the shape of every tensor.
-    wrapper = wrapper.transform(package("qonnx.transformation.infer_shapes").InferShapes())
+    wrapper = with_shapes(wrapper)
     x = encoded(graph, trial_inputs(graph, codes=True))
-    compared = check_equal(graph, run_qonnx(graph, wrapper, x), x, "qonnx")
+    compared = check_equal(graph, _integers_of(graph, wrapper, x), x, "qonnx")
     data = wrapper.model.SerializeToString()
     write_whole(Path(path), data)
     return Exported(
@@ -46,27 +45,15 @@ def to_qonnx(graph: Graph, path: str | Path) -> Exported:
     )
 
 
-def run_qonnx(graph: Graph, wrapper: object, x: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
-    """The integers of each output, by name, of codes of the inputs: image by image.
-
-    Raises
-    ------
-    ToolError
-        qonnx fails.
-    """
-    execute = package("qonnx.core.onnx_exec").execute_onnx
+def _integers_of(graph, wrapper, x):
+    """What qonnx gives of each output, by name, in steps of its type: image by image."""
     parts = []
     for number in range(len(x[0])):
         # One by one, as the file has a batch of 1.
         image = fed(graph, tuple(np.asarray(each[number : number + 1]) for each in x))
-        reals = {
-            node.name: exact_reals(image[node.name], node.type.exponent).astype(np.float32)
-            for node in graph.inputs
-        }
-        try:
-            parts.append(execute(wrapper, reals))
-        except Exception as error:  # whatever its executor and its operators raise
-            raise ToolError(f"qonnx cannot run the exported model: {first_line(error)}") from None
+        exponents = {node.name: node.type.exponent for node in graph.inputs}
+        reals = {name: exact_reals(each, exponents[name]) for name, each in image.items()}
+        parts.append(run_qonnx(wrapper, reals))
     return {
         name: _in_steps(np.concatenate([part[name] for part in parts]), graph[output.name].type)
         for name, output in zip(graph.output_names, graph.outputs, strict=True)

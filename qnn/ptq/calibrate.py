@@ -88,7 +88,7 @@ def choose_types(
     ----------
     input_signed : whether an input may be negative, by its name; where it says nothing, an input
         is signed where the data are
-    given : types of inputs that need no choice, by name, as those of pixels
+    given : types of tensors that need no choice, by name, as those of pixels
     """
     whole = unrounded(graph)
     # Their exponents follow from the weights, which are chosen after the types.
@@ -112,7 +112,15 @@ def choose_types(
     # Indices decide which places are needless, and are judged by what their tables give, in the
     # results' types: once more where those have lost some.
     types |= _indices(graph, seen, types, index_bits)
-    types = without_needless_places(graph, types, whole)
+    # Those of a file stay, needless or not.
+    given_inside = given.keys() - inputs
+    kept = {
+        name: types[name]
+        for group in _groups(graph, whole)
+        for name in group
+        if not given_inside.isdisjoint(group)
+    }
+    types = without_needless_places(graph, types, whole) | kept
     return types | _indices(graph, seen, types, index_bits)
 
 

@@ -119,7 +119,10 @@ def _conv_plan(
     rounded: bool,
 ) -> ConvPlan:
     type = types[node.name]
-    most, channel_terms = (_fixed_terms(node, bits), None) if node.fixed else _terms(node, terms)
+    if node.fixed:
+        most, channel_terms = node.exact_terms or _fixed_terms(node, bits), None
+    else:
+        most, channel_terms = _terms(node, terms)
     return ConvPlan(
         name=node.name,
         inputs=node.inputs,
@@ -169,10 +172,11 @@ def _fixed_terms(node: FloatConv, bits: int) -> int:
     # Of copies, sums and averages all channels are alike.
     alike = bool((node.weight == node.weight[:1]).all())
     one = node.weight[:1] * node.scale if alike else node.weight * node.scale
-    return next((k for k in range(1, most) if _relative_error(one, bits, k) <= CLOSE), most)
+    return next((k for k in range(1, most) if relative_error(one, bits, k) <= CLOSE), most)
 
 
-def _relative_error(weight: Tensor, bits: int, terms: int) -> float:
+def relative_error(weight: Tensor, bits: int, terms: int) -> float:
+    """The greatest error of the nearest sums of codes, as a part of the weight that has it."""
     exponent = search_exponent(weight, bits, terms)
     got = pow2.values(pow2.nearest(weight, exponent, bits, terms), exponent, bits)
     wanted = weight.double()

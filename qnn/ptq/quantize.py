@@ -14,6 +14,7 @@ from qnn.frontend.capture import capture, input_counts
 from qnn.frontend.check import check
 from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
+from qnn.frontend.onnx.grids import grid_of
 from qnn.frontend.run import blocks_of, shape_of
 from qnn.ir.graph import results_of
 from qnn.nn.model import QuantizedModel
@@ -26,6 +27,7 @@ from qnn.ptq.check_options import check_formats, check_rounding, check_searched
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice
+from qnn.ptq.keep_grid import keep_grid
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
 from qnn.ptq.uncalibrated import Uncalibrated
@@ -126,7 +128,11 @@ def quantize(
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
     bits = USUAL_BITS if isinstance(activation_bits, str) else activation_bits
-    network = Uncalibrated(fuse(_float_graph(model, batches[0])), pixels, weight_bits, bits)
+    fused, kept_types = fuse(_float_graph(model, batches[0])), {}
+    grid = grid_of(model)
+    if grid is not None:
+        fused, kept_types = keep_grid(fused, grid, weight_bits, pixels)
+    network = Uncalibrated(fused, pixels, weight_bits, bits, kept_types)
     graph = network.graph
     # From here on sequences and tokens are blocks, as images are.
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))

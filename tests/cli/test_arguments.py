@@ -156,6 +156,11 @@ CASES = [
     (["check", "none.onnx"], 3, "none.onnx: cannot be read ('No such file or directory'); export"),
     (["quantize", "none.onnx"], 3, "none.onnx: cannot be read ('No such file or directory')"),
     ([*FACTORY, "--input-shape", "3,4"], 2, "--input-shape is of an .onnx file, whose data have"),
+    ([*FACTORY, "--requantize"], 2, "--requantize is of an .onnx file of QONNX, not of a float"),
+    *[
+        ([command, "m.safetensors", "--ties"], 2, "--ties is of an .onnx file of QONNX, which")
+        for command in ("check", "compile", "export", "show")
+    ],
     ([*FACTORY, "--input-shape", "3,y"], 2, "--input-shape needs sizes with commas"),
     (["bench", "network", "n.onnx"], 2, "needs module:factory or a name of the zoo, not an .onnx"),
     (["train", "n.onnx"], 2, "needs module:factory or a name of the zoo, not an .onnx file"),

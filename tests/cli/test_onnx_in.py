@@ -9,6 +9,7 @@ from onnx import helper
 from hw.spec.config import CONFIGS
 from hw.spec.resources import total
 from tests.frontend.onnx.files import write
+from tests.interchange.qonnx_files import QonnxFile, written
 
 node = helper.make_node
 
@@ -116,3 +117,49 @@ def test_what_cannot_be_taken_is_a_line(arguments, code, text, qnn, folder):
     found, out, err = qnn(*arguments)
     assert (found, out) == (code, "")
     assert text in err
+
+
+@pytest.fixture
+def qonnx_files(folder):
+    """A QONNX file that is taken as it is, one that is not, and one that is refused."""
+    net = QonnxFile((1, 1, 8, 8))
+    x = net.quant("x", 0.0625, 8)
+    w = net.quant(np.random.default_rng(0).normal(0, 1, (4, 1, 3, 3)), 0.25, 4)
+    exact = net.quant(net.add("Conv", x, w), 0.25, 6, rounding="FLOOR")
+    written(net.wrapper(exact, (1, 4, 6, 6)), folder).rename("exact.onnx")
+    v = net.quant(np.random.default_rng(1).normal(0, 1, (10, 4 * 36)), 0.3, 4)
+    y = net.add("Gemm", net.add("Flatten", exact), v, transB=1)
+    written(net.wrapper(y, (1, 10)), folder).rename("mixed.onnx")
+    written(net.wrapper(net.add("Det", net.quant("x", 1, 8)), (1, 1)), folder).rename("det.onnx")
+
+
+def test_a_qonnx_file_is_checked_for_what_will_happen_to_it(qnn, qonnx_files):
+    code, out, _ = qnn("check", "exact.onnx", "--json")
+    found = json.loads(out)
+    assert (code, found["taken"], found["fits"], found["why"]) == (0, "as it is", True, None)
+    assert "values of 2 operators equal qonnx's" in found["compared"]
+    assert found["sizes"]["products"] == 36 * 36
+    code, out, _ = qnn("check", "mixed.onnx", "--json")
+    found = json.loads(out)
+    assert (code, found["taken"], found["config"]) == (0, "quantized anew", None)
+    assert [tuple(each.values())[1:] for each in found["layers"]] == [
+        ("kept", "kept"),
+        ("quantized anew", "quantized anew"),
+    ]
+    assert "scales that are powers of two, but 1 has another: 'IntQuant_t4' (0.3)" in found["why"]
+    assert found["sizes"]["weights"] == 36 + 1440
+    code, out, _ = qnn("check", "det.onnx")
+    assert code == 3
+    assert out.startswith("det.onnx: refused: QONNX quantizers need scales ")
+
+
+def test_a_qonnx_file_is_quantized_anew_when_that_is_asked(qnn, qonnx_files):
+    options = ("--rounding", "nearest", "--terms", "2", "--mean", "0", "--std", "1")
+    code, _, err = qnn("quantize", "mixed.onnx", *options)
+    assert code == 3
+    assert "or quantize it anew with --requantize" in err
+    code, out, err = qnn("quantize", "mixed.onnx", *options, "--requantize", "--json")
+    assert code == 0
+    assert "mixed.onnx: equal to qonnx within " in err
+    weights = [each["weights"] for each in json.loads(out)["layers"]]
+    assert weights == ["kept", "quantized anew"]

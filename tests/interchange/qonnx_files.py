@@ -70,7 +70,10 @@ def written(wrapper: ModelWrapper, folder: Path) -> Path:
 def executed(wrapper: ModelWrapper, x: np.ndarray) -> np.ndarray:
     """What qonnx gives of each image of ``x``, reals."""
     name = wrapper.graph.output[0].name
-    images = [execute_onnx(wrapper, {"x": image[None]})[name] for image in x.astype(np.float32)]
+    shape = wrapper.get_tensor_shape("x")
+    images = [
+        execute_onnx(wrapper, {"x": image.reshape(shape)})[name] for image in x.astype(np.float32)
+    ]
     return np.concatenate(images)
 
 

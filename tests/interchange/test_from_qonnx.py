@@ -72,8 +72,8 @@ def test_halves_that_go_to_even_numbers_are_refused_unless_asked(tmp_path):
         qnn.from_qonnx(path)
     assert str(refused.value) == (
         f"{path}: QONNX node 'IntQuant_t3' needs halves that round up, but got rounding_mode "
-        f"ROUND; export it with rounding_mode FLOOR and half a step in the bias, or allow ties to "
-        f"differ"
+        f"ROUND; export it with rounding_mode FLOOR and half a step in the bias, or let them round "
+        f"up with --ties or ties=True"
     )
     graph = qnn.from_qonnx(path, ties=True)
     found = reference(graph, Codes(np.array([[[[2, 3, 5, -3]]]])), outputs_only=True)
@@ -88,13 +88,29 @@ def refusal(net, y, folder):
     return str(refused.value).removeprefix(f"{path}: ")
 
 
-ADVICE = "quantize it with power-of-two scales, or export the float network and quantize it here"
+ADVICE = (
+    "export it with power-of-two scales, or quantize the file anew with 'qnn quantize FILE "
+    "--requantize', which keeps what is on the grid"
+)
+ANEW = "quantize the file anew with 'qnn quantize FILE --requantize'"
 
 
 def test_scales_that_are_no_powers_of_two_are_refused(tmp_path):
     net = QonnxFile((1, 1, 2, 2))
     assert refusal(net, net.quant("x", 0.3, 4), tmp_path) == (
-        f"QONNX node 'IntQuant_t0' needs scales that are powers of two, but got 0.3; {ADVICE}"
+        f"QONNX quantizers need scales that are powers of two, but 1 has another: 'IntQuant_t0' "
+        f"(0.3); {ADVICE}"
+    )
+
+
+def test_all_scales_that_are_no_powers_of_two_are_named_in_one_line(tmp_path):
+    net = QonnxFile((1, 1, 2, 2))
+    x = net.quant("x", 0.25, 4)
+    for scale in (0.3, 0.5, 3.0, 0.1, 0.2, 0.7):
+        x = net.quant(x, scale, 4)
+    assert refusal(net, x, tmp_path) == (
+        f"QONNX quantizers need scales that are powers of two, but 5 have others: 'IntQuant_t1' "
+        f"(0.3), 'IntQuant_t3' (3), 'IntQuant_t4' (0.1), 'IntQuant_t5' (0.2) and 1 more; {ADVICE}"
     )
 
 
@@ -110,8 +126,8 @@ def test_float_weights_are_refused(tmp_path):
     net = QonnxFile((1, 1, 2, 2))
     y = net.add("Conv", net.quant("x", 1.0, 4), np.ones((1, 1, 1, 1)), kernel_shape=[1, 1])
     assert refusal(net, y, tmp_path) == (
-        "QONNX node 'Conv_t1' needs operands that an integer graph can have there, but got Conv of "
-        "Settled, ndarray; export the float network to ONNX and quantize it here"
+        f"QONNX node 'Conv_t1' needs operands that an integer graph can have there, but got Conv "
+        f"of Settled, ndarray; {ANEW}"
     )
 
 
@@ -119,7 +135,7 @@ def test_other_operators_are_refused_by_name(tmp_path):
     net = QonnxFile((1, 1, 2, 2))
     text = refusal(net, net.add("Erf", net.quant("x", 1.0, 4)), tmp_path)
     assert text.startswith("QONNX node 'Erf_t1' needs an operator of Add, BipolarQuant, Cast, ")
-    assert text.endswith("but got Erf; export the float network to ONNX and quantize it here")
+    assert text.endswith(f"but got Erf; {ANEW}")
 
 
 def test_float_networks_and_other_files_are_refused(tmp_path):

@@ -10,8 +10,7 @@ from torch import Tensor
 from qnn.errors import ModelError
 from qnn.frontend.onnx.protos import STANDARD, onnx_package, opset_of
 from qnn.frontend.onnx.tensors import tensor_of
-
-MOST_NODES = 100_000  # an order of magnitude more than the largest detectors have
+from qnn.interchange.file_rules import MOST_NODES, QUANTIZERS, is_of_qonnx
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,7 @@ class _GraphReader:
     folder: Path
     opset: int
     domains: Mapping[str, int]
+    requantize: bool
     names: set[str] = field(default_factory=set)
 
     def graph(self, proto: Any, outer: Set[str] = frozenset()) -> OnnxGraph:
@@ -105,6 +105,9 @@ class _GraphReader:
         name = self._name(proto)
         standard = proto.domain in STANDARD
         kind = proto.op_type if standard else f"{proto.domain}.{proto.op_type}"
+        # Whatever domain of QONNX's a tool writes, it is one operator.
+        if self.requantize and is_of_qonnx(kind) and proto.op_type in QUANTIZERS:
+            kind = proto.op_type
         inner = any(each.HasField("g") for each in proto.attribute)
         # What is inside a node's graphs is checked by itself.
         if standard and not inner and not _is_deprecated(proto.op_type, self.opset):
@@ -149,8 +152,12 @@ class _GraphReader:
         return name
 
 
-def graph_of(model: Any, folder: Path) -> OnnxGraph:
+def graph_of(model: Any, folder: Path, requantize: bool = False) -> OnnxGraph:
     """The graph of a ``ModelProto``, whose larger constants may be files in ``folder``.
+
+    Parameters
+    ----------
+    requantize : read QONNX's quantizers, too; otherwise they are operators that nobody knows
 
     Raises
     ------
@@ -163,7 +170,7 @@ def graph_of(model: Any, folder: Path) -> OnnxGraph:
             f"export a part of it"
         )
     domains = {each.domain: each.version for each in model.opset_import}
-    return _GraphReader(folder, opset_of(model), domains).graph(model.graph)
+    return _GraphReader(folder, opset_of(model), domains, requantize).graph(model.graph)
 
 
 def _is_deprecated(kind, opset):

@@ -12,11 +12,12 @@ from torch import Tensor, fx, nn
 from qnn.frontend.onnx.batches import BatchSizes, Planned
 from qnn.frontend.onnx.call import OnnxCall
 from qnn.frontend.onnx.graph import OnnxNode
+from qnn.frontend.onnx.qonnx_quantizers import NAMES
 from qnn.frontend.onnx.quantized import OF_INPUT
 from qnn.frontend.onnx.walk import OnnxValue, results
 
 # Nodes whose real constants are read as numbers.
-BY_NUMBERS = ("Clip", "Pad", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear")
+BY_NUMBERS = ("Clip", "Pad", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", *NAMES)
 # What the text of ``forward``, which PyTorch writes, means something else by.
 RESERVED = ("self", "torch", "getattr")
 
@@ -94,7 +95,7 @@ def module_of(plan: Planned) -> fx.GraphModule:
     for node in _needed(walk):
         operands = [_operand(plan, node, name, shared) for name in node.inputs]
         sizes = {n: plan.sizes[each] for n, each in enumerate(node.inputs) if each in plan.sizes}
-        if node.kind == "QuantizeLinear" and node.inputs[0] in given_names:
+        if node.kind in ("QuantizeLinear", *NAMES) and node.inputs[0] in given_names:
             node = replace(node, attributes={**node.attributes, OF_INPUT: True})
         if node.kind == "Squeeze" and plan.images is None:
             node = _squeezed(node, walk.values[node.inputs[0]].tensor.shape)

@@ -10,6 +10,7 @@ from qnn.frontend.faults import FaultyModel
 from qnn.frontend.onnx.as_in_file import AsInFile
 from qnn.frontend.onnx.batches import images_of, planned, shapes_of
 from qnn.frontend.onnx.graph import OnnxGraph, graph_of
+from qnn.frontend.onnx.grids import mark_grid
 from qnn.frontend.onnx.layouts import channels_first
 from qnn.frontend.onnx.module import module_of
 from qnn.frontend.onnx.protos import read_proto
@@ -17,7 +18,10 @@ from qnn.frontend.onnx.states import images_first, with_numbers
 
 
 def from_onnx(
-    path: str | Path, input_shapes: Sequence[tuple[int, ...] | float] | None = None
+    path: str | Path,
+    input_shapes: Sequence[tuple[int, ...] | float] | None = None,
+    *,
+    requantize: bool = False,
 ) -> fx.GraphModule:
     """The float network in an ONNX file, as a module that ``quantize`` and everything else takes.
 
@@ -30,6 +34,8 @@ def from_onnx(
     path : the file, whose larger weights may be in files beside it
     input_shapes : of one image of each input, without the batch, where the file leaves sizes free;
         for an input that is one number, that number, which becomes a constant
+    requantize : take a QONNX file, too, to be quantized anew: ``quantize`` then keeps what is on a
+        grid of powers of two, and chooses formats for the rest
 
     Raises
     ------
@@ -39,15 +45,16 @@ def from_onnx(
         It has operators that are not read; it names each.
     """
     # Before shapes are asked for, as they are then those of channels first.
-    graph, given, numbers = with_numbers(read_graph(Path(path)), input_shapes)
+    graph, given, numbers = with_numbers(read_graph(Path(path), requantize), input_shapes)
     graph, states = images_first(graph)
     graph, orders = channels_first(graph)
     plan = planned(graph, shapes_of(graph.inputs, given))
     file = AsInFile({**orders, **states}, numbers, plan.moved, images_of(graph))
-    return file.mark(module_of(plan))
+    module = file.mark(module_of(plan))
+    return mark_grid(module, plan.walk) if requantize else module
 
 
-def read_graph(path: Path) -> OnnxGraph:
+def read_graph(path: Path, requantize: bool = False) -> OnnxGraph:
     """The graph in an ONNX file, every line about which names the file.
 
     Raises
@@ -57,7 +64,7 @@ def read_graph(path: Path) -> OnnxGraph:
     """
     try:
         proto = read_proto(path)
-        graph = graph_of(proto, path.parent)
+        graph = graph_of(proto, path.parent, requantize)
     except FaultyModel:
         raise
     except ModelError as error:

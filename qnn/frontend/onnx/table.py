@@ -11,6 +11,7 @@ from qnn.frontend.onnx import (
     elementwise,
     layers,
     places,
+    qonnx_quantizers,
     quantized,
     recurrent,
     reductions,
@@ -18,12 +19,14 @@ from qnn.frontend.onnx import (
     windows,
 )
 from qnn.frontend.onnx.call import Reader
+from qnn.interchange.file_rules import is_of_qonnx
 
 FAMILIES = (
     constants,
     elementwise,
     layers,
     places,
+    qonnx_quantizers,
     quantized,
     recurrent,
     reductions,
@@ -45,13 +48,15 @@ CURES: Mapping[str, str] = {
         "quantize the model in the QDQ format, or give the float model",
     ),
 }
-QUANTIZERS = ("qonnx.", "onnx.brevitas", "finn.")  # domains of QONNX's operators
 
 
 def cure_of(kind: str) -> str:
     """What a user can do about the operator ``kind``, which is not in ``TABLE``."""
     # Their integers would be lost in a float network.
-    if kind.startswith(QUANTIZERS):
-        return "read the quantized network as it is, with 'qnn compile FILE' or qnn.from_qonnx"
+    if is_of_qonnx(kind):
+        return (
+            "read the quantized network as it is, with 'qnn compile FILE' or qnn.from_qonnx, or "
+            "quantize it anew with --requantize or requantize=True"
+        )
     usual = "export the model without it, or let the network end before it"
     return CURES.get(kind, usual)

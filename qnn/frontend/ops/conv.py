@@ -36,6 +36,7 @@ class FloatConv(FloatOperator):
     fixed : whether the weights are the architecture's and not learned: they select, sum, average
         or, with a normalisation of its own, scale
     requantize : asks for a type of its own where the values are only copied
+    exact_terms : of fixed weights that stay as they are, as they are sums of so many codes
     """
 
     kind = "conv"
@@ -50,6 +51,7 @@ class FloatConv(FloatOperator):
     function: Elementwise | None = None
     fixed: bool = False
     requantize: bool = False
+    exact_terms: int | None = None
 
     @property
     def learned(self) -> bool:
