@@ -26,6 +26,7 @@ DOCUMENTS = (
     "docs/models.md",
     "docs/timing.md",
     "docs/from_other_tools.md",
+    "docs/explore.md",
     "examples/verify.yml",
 )
 

@@ -48,7 +48,7 @@ def explore(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="module:factory, a name of the zoo, or an .onnx file; none with --pick.",
+            help="The float model, as 'qnn quantize' takes it; none with --pick.",
             callback=float_model,
         ),
     ] = None,

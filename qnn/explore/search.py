@@ -81,6 +81,12 @@ class FrontSearch:
             A signal asked to stop; the store has all that was found.
         """
         self._recall()
+        for _ in self.batches():
+            self._tell()
+        return self._in_full()
+
+    def batches(self) -> Iterator[int]:
+        """Search, and give the number of designs that are known after each batch."""
         while not self._over(SEARCHED):
             wanted = self.limits.batch
             # Fewer at the end, so that two runs with one limit compare as many.
@@ -98,8 +104,7 @@ class FrontSearch:
                 [self.state.space.point(v) for v in vectors], self.fidelity
             ):
                 self.state.known[points[found.point.key]] = found
-            self._tell()
-        return self._in_full()
+            yield len(self.state.known)
 
     def mark(self, found: Evaluated) -> str:
         """The fingerprint of an evaluation of this search."""

@@ -1,5 +1,6 @@
 """The store: nothing is lost, one writer, and files of others are refused in one line."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -8,6 +9,8 @@ import sys
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qnn.errors import PathError
 from qnn.explore.evaluation import Evaluated, Fidelity
@@ -145,6 +148,30 @@ def test_files_of_others_are_refused_in_one_line(tmp_path, make, text, writes):
     assert str(refused.value).startswith(f"{path}: ")
     assert text in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of a store with some of everything."""
+    path = tmp_path_factory.mktemp("whole") / "a.sqlite"
+    with store_at(path) as store:
+        store.keep_fact("network", "digest")
+        for number in range(3):
+            store.keep(str(number), replace(evaluation(lut=1.0), graph=bytes(100)))
+    return path.read_bytes()
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_store_that_was_altered_anywhere_is_read_or_refused(whole, tmp_path_factory, data):
+    altered = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 8))):
+        altered[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("altered") / "a.sqlite"
+    path.write_bytes(bytes(altered))
+    with contextlib.suppress(PathError), store_at(path, writes=False) as store:
+        store.fact("network")
+        store.evaluations()
 
 
 def test_a_store_that_is_not_there_is_made_by_a_search_alone(tmp_path):

@@ -1,0 +1,219 @@
+"""What a search of designs is worth: volumes by method, estimates against truth, designs rebuilt.
+
+Run as ``python -m tests.benchmarks.bench_explore COMMAND --data FOLDER``, with nothing beside it:
+
+- ``hypervolume``: by method and seed, after each batch, on one store that all of them share, so
+  that each design is computed once. Prints JSON lines, and at the end means with standard errors.
+- ``estimates``: random designs by proxy and in full, and with ``--tools`` their cycles in RTL and
+  their LUTs by Yosys. Prints a line for each, and at the end errors and the rank correlation.
+- ``rebuild STORE``: three designs of a store from their commands, with the same tools.
+- ``npz``: the data of a network as one file, for ``qnn explore MODEL --data FILE``.
+"""
+
+import argparse
+import itertools
+import json
+import random
+import shlex
+import statistics
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+import qnn
+from qnn.bench import shared
+from qnn.eda.synthesis import accelerator_resources
+from qnn.explore.choices import USUAL
+from qnn.explore.evaluate import evaluate
+from qnn.explore.evaluation import Fidelity
+from qnn.explore.front import front, hypervolume
+from qnn.explore.goals import Goals, constraints_in
+from qnn.explore.groups import grouped
+from qnn.explore.methods.registry import METHODS
+from qnn.explore.network import FloatNetwork
+from qnn.explore.search import FrontSearch, SearchLimits, profiles_of
+from qnn.explore.space import make_space
+from qnn.explore.state import SearchState
+from qnn.explore.store import store_at
+from qnn.explore.told import asked_of, picked
+from qnn.explore.work import one_by_one
+from qnn.ir.serialize import from_bytes
+from qnn.nn.zoo import ZOO, load_trained
+from qnn.ptq.compare import TestSet
+from qnn.ptq.data import drawn
+from qnn.tasks.kinds import TaskKind
+
+FORMATS = (3, 8)
+SAMPLES = 1536
+GOALS = Goals(("accuracy", "fps", "lut"), constraints_in("lut<205560,bram18<1641"))
+REFERENCE = {"accuracy": 50.0, "fps": 100.0, "lut": 205560.0}  # worse than any design of use
+
+
+def images(model: str, folder: Path):
+    """Training images, test images and labels; of keywords, which have one set, two halves."""
+    if model == "dscnn":
+        x, y = shared.tiny_kws(folder)
+        return x[:500], x[500:], y[500:]
+    x, _ = shared.cifar10_train(folder, (0,))
+    return x, *shared.cifar10_test(folder)
+
+
+def network(model: str, folder: Path) -> FloatNetwork:
+    """A network with its trained weights, as ``qnn explore`` has it."""
+    known = ZOO[model]
+    x, inputs, labels = images(model, folder)
+    which = drawn(len(x), SAMPLES)
+    float_model = load_trained(model, shared.checkpoint(folder, model), print)
+    chosen = drawn(len(inputs), SAMPLES)
+    from qnn.nn.preprocess import checked
+    from qnn.ptq.data import reals
+
+    pixels = checked(known.mean, known.std, x.shape[1])
+    test = TestSet((reals(inputs[chosen], pixels),), (labels.numpy()[chosen],), (TaskKind.CLASSES,))
+    return FloatNetwork(float_model, (x[which],), test, known.mean, known.std)
+
+
+def prepared(model, folder, store):
+    """A network with its profile and its usual space."""
+    net = network(model, folder)
+    profiles = profiles_of(net, [FORMATS], store, log)
+    groups = grouped(profiles[FORMATS])
+    return net, profiles, make_space(groups, USUAL, GOALS.constraints)
+
+
+def log(line) -> None:
+    """Tell a step."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def volumes(arguments) -> None:
+    """Hypervolume after each batch, by method and seed."""
+    fidelity = Fidelity(arguments.fidelity)
+    reference = np.array([m.utility(REFERENCE[m.name]) for m in GOALS.metrics])
+    last: dict[str, list[float]] = {}
+    with store_at(arguments.store) as store:
+        net, profiles, space = prepared(arguments.model, arguments.data, store)
+
+        def judge(item):
+            point, asked = item
+            return evaluate(net, profiles[FORMATS], point, asked)
+
+        for method, seed in itertools.product(arguments.methods.split(","), range(arguments.seeds)):
+            search = FrontSearch(
+                network=net,
+                state=SearchState(space, GOALS, profiles, seed),
+                method=METHODS[method],
+                store=store,
+                run=partial(one_by_one, judge),
+                limits=SearchLimits(evaluations=arguments.evaluations, batch=2),
+                report=lambda _line: None,
+                fidelity=fidelity,
+            )
+            for count in search.batches():
+                best = front(list(search.state.known.values()), GOALS)
+                values = np.array([GOALS.utilities(each) for each in best]).reshape(-1, 3)
+                volume = hypervolume(values, reference)
+                fields = {"method": method, "seed": seed, "evaluations": count, "volume": volume}
+                print(json.dumps({"model": arguments.model, **fields}), flush=True)
+            last.setdefault(method, []).append(volume)
+    for method, found in last.items():
+        error = statistics.stdev(found) / len(found) ** 0.5 if len(found) > 1 else float("nan")
+        print(f"{method}: {statistics.mean(found):.3f} +- {error:.3f} over {len(found)} seeds")
+
+
+def estimates(arguments) -> None:
+    """Random designs by proxy and in full, and by tools."""
+    found = []
+    with store_at(arguments.store) as store:
+        net, profiles, space = prepared(arguments.model, arguments.data, store)
+        generator = random.Random(arguments.seeds)
+        for _ in range(arguments.points):
+            point = space.point(space.sample(generator))
+            pair = [
+                evaluate(net, profiles[FORMATS], point, f) for f in (Fidelity.PROXY, Fidelity.FULL)
+            ]
+            if any(each.failure for each in pair):
+                log(f"left out: {pair[0].failure or pair[1].failure}")
+                continue
+            row = {n: [each.value(n) for each in pair] for n in ("lost", "cycles", "lut")}
+            row |= truth(pair[1]) if arguments.tools else {}
+            found.append(row)
+            print(json.dumps(row), flush=True)
+    lost = np.array([row["lost"] for row in found])
+    print(f"rank correlation of what is lost: {spearmanr(lost[:, 0], lost[:, 1]).statistic:.3f}")
+    for name, real in (("cycles", "rtl_cycles"), ("lut", "yosys_lut")):
+        pairs = [(row[name][0], row.get(real, row[name][1])) for row in found]
+        errors = [estimate / value - 1 for estimate, value in pairs]
+        print(f"{name}: {min(errors):+.2%} to {max(errors):+.2%} of {len(errors)} designs")
+
+
+def truth(design) -> dict:
+    """Cycles of one core in RTL, and LUTs of all by Yosys; minutes."""
+    graph = from_bytes(design.graph)
+    config = design.point.config(graph)
+    made = qnn.compile(graph, config)
+    inputs = np.zeros((1, *graph.inputs[0].shape), np.float32)
+    cycles = qnn.simulate(made, inputs, device="rtl").cycles
+    one = replace(design.point, cores=1)
+    lut = accelerator_resources(one.config(graph)).lut_sites * design.point.cores
+    return {"rtl_cycles": cycles / design.point.cores, "yosys_lut": lut}
+
+
+def rebuild(arguments) -> None:
+    """Three designs from their commands: the same accuracy, cycles and LUTs as the store says."""
+    from qnn.explore.command import command
+
+    with store_at(arguments.store, writes=False) as store:
+        asked = asked_of(store)
+        chosen = {which: picked(store, which)[1] for which in ("knee", "fastest", "smallest")}
+    for which, design in chosen.items():
+        text = command(asked.options, design.point, asked.board, str(arguments.store), which)
+        quantize, compile_ = (shlex.split(part)[1:] for part in text.split(" && "))
+        run = partial(subprocess.run, check=True, capture_output=True, text=True)
+        told = json.loads(run([sys.executable, "-m", "qnn.cli", *quantize, "--json"]).stdout)
+        run([sys.executable, "-m", "qnn.cli", *compile_])
+        figures = {name: design.value(name) for name in ("test_accuracy", "cycles", "lut")}
+        found = {"test_accuracy": told["quantized_accuracy"], **truth(design)}
+        print(json.dumps({"design": which, "store": figures, "rebuilt": found}), flush=True)
+
+
+def write_npz(arguments) -> None:
+    """One file with the images of a network, for the command line."""
+    x, inputs, labels = images(arguments.model, arguments.data)
+    np.savez(
+        arguments.out,
+        x_train=x.numpy(),
+        y_train=np.arange(len(x)) % int(labels.max() + 1),
+        x_test=inputs.numpy(),
+        y_test=labels.numpy(),
+    )
+
+
+COMMANDS = {"hypervolume": volumes, "estimates": estimates, "rebuild": rebuild, "npz": write_npz}
+
+
+def main() -> None:
+    """Carry out a command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--model", default="resnet20", choices=("resnet20", "dscnn"))
+    parser.add_argument("--store", type=Path, default=Path("bench_explore.sqlite"))
+    parser.add_argument("--out", type=Path, default=Path("images.npz"))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--fidelity", default=str(Fidelity.QUICK))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--evaluations", type=int, default=60)
+    parser.add_argument("--points", type=int, default=30)
+    parser.add_argument("--tools", action="store_true")
+    arguments = parser.parse_args()
+    COMMANDS[arguments.command](arguments)
+
+
+if __name__ == "__main__":
+    main()
