@@ -151,6 +151,13 @@ TOOLS = (
         "pip install 'qnn[qonnx]'",
         needed=False,
     ),
+    *(
+        Tool(name, purpose, distribution_version, "pip install 'qnn[explore]'", needed=False)
+        for name, purpose in (
+            ("botorch", "designs: 'qnn explore --method bayes', its usual one"),
+            ("pymoo", "designs: 'qnn explore --method nsga2'"),
+        )
+    ),
     Tool(
         "ray",
         "workers on many machines: --ray",
