@@ -1,5 +1,6 @@
 """The process of one worker: ``python -m qnn.farm.worker DESCRIPTOR``, of a socket to the farm."""
 
+import gc
 import os
 import select
 import signal
@@ -35,11 +36,14 @@ def main(descriptor: int) -> None:
     finally:
         # It ends by itself now: the watch must not disturb what is done at the end.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Nor does anybody need what Python would search for garbage in, all of torch, for seconds.
+        gc.freeze()
 
 
 def _leave(*_):
-    # As an exception, so that folders of temporary files are removed on the way.
-    raise SystemExit(0)
+    # As Ctrl-C does: folders of temporary files are removed on the way. Libraries that leave by
+    # SystemExit have callers that go on after it.
+    raise KeyboardInterrupt
 
 
 def _end_with_farm(descriptor):
