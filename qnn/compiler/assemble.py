@@ -9,7 +9,7 @@ from hw.spec.isa.header import INSTRUCTION_BYTES
 from qnn.compiler.check_program import check_program
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.data_section import data_start
-from qnn.compiler.stack_images import of_each_image, of_images
+from qnn.compiler.stack_images import of_images
 from qnn.errors import CompileError
 
 
@@ -23,15 +23,13 @@ def assemble(state: Compilation) -> Compilation:
     ProgramError
         The program breaks a rule that hardware relies on, which is a mistake of the compiler.
     """
-    config, places = state.config, state.places
+    config, memory = state.config, state.memory
     code = b"".join(_word(each).to_bytes(INSTRUCTION_BYTES, "little") for each in state.program)
     word_bytes = Buffer.FEATURES.word_bytes(config)
-    graph = state.given or state.graph
-    inputs = _of_images(places.inputs, state)
-    outputs = _of_images(places.outputs, state)
+    graph, inputs, outputs = state.graph, sum(memory.inputs, ()), sum(memory.outputs, ())
     image = Image(
         config=config,
-        batch=state.batch * state.stacked,
+        batch=state.batch,
         inputs=inputs,
         outputs=outputs,
         input_axes=tuple(node.axes for node in graph.inputs),
@@ -41,8 +39,8 @@ def assemble(state: Compilation) -> Compilation:
         pixel_tables=tuple(_table(node) for node in graph.inputs),
         input_bytes=_words(inputs, config) * word_bytes,
         output_bytes=_words(outputs, config) * word_bytes,
-        scratch_bytes=places.scratch_words * word_bytes,
-        layers=tuple(of_images(_as_in_the_model(layer, state), state) for layer in state.layers),
+        scratch_bytes=memory.scratch_words * word_bytes,
+        layers=tuple(_as_in_the_model(layer, state.part_of[layer.name]) for layer in state.layers),
         program_bytes=len(code),
         payload=code + bytes(data_start(len(state.program)) - len(code)) + state.data.content,
     )
@@ -65,21 +63,16 @@ def _table(node):
     return None if node.table is None else tuple(map(tuple, node.table.tolist()))
 
 
-def _of_images(places, state):
-    """The places of each image of the batch, one image after the other."""
-    found = []
-    for row in places:
-        gathered = (replace(each, gather=state.gathers.get(each.name)) for each in row)
-        found += zip(*(of_each_image(each, state.stacked) for each in gathered), strict=True)
-    return sum(found, ())
-
-
 def _words(layouts, config):
     return max(each.address + each.words(config.lanes) for each in layouts)
 
 
-def _as_in_the_model(layer, state):
-    """The layer with the products of the user's kernel, which a packed input has more taps than."""
-    given, packed = state.graph[layer.name].macs, state.network.graph[layer.name].macs
+def _as_in_the_model(layer, part):
+    """The layer as of single images, with the products of the user's kernel.
+
+    A packed input has more taps than that.
+    """
+    given, packed = part.graph[layer.name].macs, part.network.graph[layer.name].macs
     # In proportion, as a layer's entry may be one strip of it.
-    return layer if given == packed else replace(layer, macs=layer.macs * given // packed)
+    macs = layer.macs if given == packed else layer.macs * given // packed
+    return of_images(replace(layer, macs=macs), part)

@@ -13,6 +13,7 @@ from qnn.compiler.choose_runs import Schedule
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.lower import Operands, lower
 from qnn.compiler.network import MappedNetwork
+from qnn.compiler.part import NetworkPart
 from qnn.compiler.places import STAYS, Map, Places, Spot
 from qnn.compiler.rows import without_gaps
 from qnn.compiler.runs import (
@@ -40,15 +41,21 @@ def build_tasks(state: Compilation) -> Compilation:
     CompileError
         There are more strips than tags; the text says what to change.
     """
-    network, plan, places = state.network, state.plan, state.places
     tasks, layers = [], []
-    for image in range(state.batch):
-        for number, run in enumerate(plan.runs):
-            for strip in _walk(network, plan, places, image, number, run):
+    for part, turn in _turns(state.parts):
+        for number, run in enumerate(part.plan.runs):
+            for strip in _walk(part, turn, number, run):
                 strip.emit(tasks, layers)
     _check_tags(len(layers))
     layers = tuple(_in_order(layer, state.orders) for layer in layers)
     return replace(state, tasks=tuple(tasks), layers=layers)
+
+
+def _turns(parts: tuple[NetworkPart, ...]) -> list[tuple[NetworkPart, int]]:
+    """Every turn of every part, as soon as all of its images are there."""
+    turns = [(part, turn) for part in parts for turn in range(part.turns)]
+    # Sorting keeps the order of those whose last image is the same.
+    return sorted(turns, key=lambda each: (each[1] + 1) * each[0].images)
 
 
 def _in_order(layer: Layer, orders: dict[str, tuple[int, ...]]) -> Layer:
@@ -67,14 +74,16 @@ def _check_tags(count):
         )
 
 
-def _walk(network, plan, places, image, number, run) -> Iterator["_Strip"]:
+def _walk(part, turn, number, run) -> Iterator["_Strip"]:
     """Strips of one run; those of the first slice of channels first."""
+    network, plan, places = part.network, part.plan, part.places
     needed = strip_rows(network, run.nodes, run.rows, plan.spilled)
     buffers = {b.name: b for b in strip_buffers(network, run, needed, plan.spilled)}
     count = 0
-    for part, blocks in enumerate(slice_blocks(network, run.last, run.slices)):
+    for piece, blocks in enumerate(slice_blocks(network, run.last, run.slices)):
         # With one strip no weights come again: none has to be held.
-        hold = (image, number, part) if len(needed) > 1 and _holds(network, run) else None
+        held = len(needed) > 1 and _holds(network, run)
+        hold = (part.images, turn, number, piece) if held else None
         done = {node.name: 0 for node in run.nodes}
         for rows in needed:
             views = {
@@ -87,7 +96,7 @@ def _walk(network, plan, places, image, number, run) -> Iterator["_Strip"]:
                 )
                 for name, buffer in buffers.items()
             }
-            yield _Strip(network, plan, places, image, run, rows, views, blocks, hold, done)
+            yield _Strip(network, plan, places, turn, run, rows, views, blocks, hold, done)
             done = {name: max(stop, rows[name].stop) for name, stop in done.items()}
             count += 1
 
@@ -120,7 +129,7 @@ class _Strip:
     network: MappedNetwork
     plan: Schedule
     places: Places
-    image: int
+    turn: int
     run: LayerRun
     rows: dict[str, Rows]
     views: dict[str, _View]
@@ -224,7 +233,7 @@ class _Strip:
             tag=tag,
             name=node.name,
             op=node.kind,
-            image=self.image,
+            image=self.turn,
             output=replace(layout, channels=segments),
             macs=macs,
             row=rows.first,
@@ -232,7 +241,7 @@ class _Strip:
         )
 
     def _load(self, name, tag):
-        source, rows = self.places.sources[self.image][name], self.rows[name]
+        source, rows = self.places.sources[self.turn][name], self.rows[name]
         layout, step = self._layout(name, rows), source.row_step
         step *= self.steps.get(name, 1)
         memory = Map(source.region, source.start + rows.first * step, step)
@@ -250,7 +259,7 @@ class _Strip:
         blocks = self.network.place[name].blocks
         # Of a part of the blocks, each pass lies apart from the next in memory.
         passes = 1 if stop - first == blocks else layout.passes
-        for target in self.places.targets[self.image].get(name, ()):
+        for target in self.places.targets[self.turn].get(name, ()):
             start = target.start + rows.first * target.row_step + first * layout.block_step
             words = self._row(name) // passes
             for number in range(passes):

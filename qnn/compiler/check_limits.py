@@ -18,7 +18,26 @@ def check_limits(state: Compilation) -> Compilation:
         A number is too large; the text names the tensor and the parameter of ``SvpeConfig``.
     """
     _check_widths(state.graph, state.config)
-    _check_counts(state.graph, state.batch)
+    _check_outputs(state.graph)
+    return state
+
+
+def check_counts(state: Compilation) -> Compilation:
+    """Return the same state if instructions can count the layers of its batch.
+
+    Raises
+    ------
+    CompileError
+        There are more layers than tags; the text says what to change.
+    """
+    # A lower bound: strips take a tag each, which is known when they are chosen.
+    of = [sum(node.is_computed for node in part.graph.nodes) for part in state.parts]
+    needed = sum(n * part.turns for n, part in zip(of, state.parts, strict=True))
+    if needed > TAGS:
+        raise CompileError(
+            f"{sum(of)} layers in a batch of {state.batch} need {needed} tags, but an instruction "
+            f"counts {TAGS}; use a smaller batch"
+        )
     return state
 
 
@@ -68,16 +87,9 @@ def _weight_bits(node, config):
     return max(max(value, -1 - value).bit_length() + 1 for value in extremes)
 
 
-def _check_counts(graph, batch):
+def _check_outputs(graph):
     if len(graph.outputs) > MOST_OUTPUTS:
         raise CompileError(
             f"the graph has {len(graph.outputs)} outputs, but the accelerator counts "
             f"{MOST_OUTPUTS} that wait to be stored; use fewer"
-        )
-    # A lower bound: strips take a tag each, which is known when they are chosen.
-    layers = sum(node.is_computed for node in graph.nodes)
-    if layers * batch > TAGS:
-        raise CompileError(
-            f"{layers} layers in a batch of {batch} need {layers * batch} tags, but an instruction "
-            f"counts {TAGS}; use a smaller batch"
         )

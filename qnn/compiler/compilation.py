@@ -1,15 +1,16 @@
 """A network on its way to an image: what the passes so far have found."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hw.spec.config import SvpeConfig
 from hw.spec.image import Image
 from hw.spec.isa.encoding import Instruction
-from hw.spec.tensors import Gather, Layer
-from qnn.compiler.choose_runs import Schedule
+from hw.spec.tensors import Layer
 from qnn.compiler.data_section import DataSection
-from qnn.compiler.network import MappedNetwork
-from qnn.compiler.places import Places, Spot
+from qnn.compiler.lower import GroupData
+from qnn.compiler.part import NetworkPart
+from qnn.compiler.places import Memory
 from qnn.compiler.task import Task
 from qnn.ir.graph import Graph
 
@@ -21,15 +22,11 @@ class Compilation:
     Members
     -------
     graph : the network, equal in every tensor that stays to the user's, but for ``orders``
-    batch : images of ``graph`` in one run
+    batch : images of one run
     bytes_per_cycle : that the memory gives and takes, each
-    given, stacked : where ``graph`` has images below each other, the graph of one, and how many
     orders : of tensors whose channels stand in another order than in the user's network, that order
-    gathers : how the host gathers the words of the inputs that are packed, by name
-    network : the graph, with packed inputs, and where its tensors lie relative to each other
-    plan : which layers run strip by strip together, and what lies in memory
-    chip : first feature words of all that is on chip
-    places : where everything lies, on chip and in memory
+    parts : the layers of the network, by how many images they compute at a time
+    memory : what memory holds for the host and for itself
     tasks : instructions that name their weights, right when executed one after the other
     layers : what each tag of the program computes
     data : weights and epilogue numbers, as memory holds them
@@ -42,16 +39,21 @@ class Compilation:
     batch: int
     # Of the memory port as the board has it, which may be less than the bus is wide.
     bytes_per_cycle: int
-    given: Graph | None = None
-    stacked: int = 1
     orders: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    gathers: dict[str, Gather] = field(default_factory=dict)
-    network: MappedNetwork | None = None
-    plan: Schedule | None = None
-    chip: dict[Spot, int] | None = None
-    places: Places | None = None
+    parts: tuple[NetworkPart, ...] = ()
+    memory: Memory | None = None
     tasks: tuple[Task, ...] = ()
     layers: tuple[Layer, ...] = ()
     data: DataSection | None = None
     program: tuple[Instruction, ...] = ()
     image: Image | None = None
+
+    @cached_property
+    def part_of(self) -> dict[str, NetworkPart]:
+        """The part that computes each layer, by the layer's name."""
+        return {n.name: part for part in self.parts for n in part.graph.nodes if n.is_computed}
+
+    @cached_property
+    def packed(self) -> dict[str, tuple[GroupData, ...]]:
+        """Weights and parameters of every convolution, by group."""
+        return {name: data for part in self.parts for name, data in part.network.packed.items()}

@@ -1,7 +1,7 @@
 """What must hold between two passes, as code that says what is wrong."""
 
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -71,31 +71,56 @@ def orders_keep_channels(state: Compilation) -> None:
         assert sorted(order) == channels, f"the order of '{name}' is {order}"
 
 
+def parts_are_the_network(state: Compilation) -> None:
+    """Each part is legal, and every node but what lies between two of them is in one."""
+    names = []
+    for part in state.parts:
+        try:
+            check(part.graph)
+        except CompileError as error:
+            raise AssertionError(str(error)) from None
+        names += [node.name for node in part.graph.nodes if node.name != part.takes]
+        turns = f"{part.turns} turns of {part.images} images, not {state.batch}"
+        assert part.images * part.turns == state.batch, turns
+    wanted = [node.name for node in state.graph.nodes]
+    assert names == wanted, f"the parts have {names}, not {wanted}"
+
+
+def parts_meet(state: Compilation) -> None:
+    """What a part takes lies in memory as the one before it gives it."""
+    for one, other in pairwise(state.parts):
+        assert one.gives == other.takes, f"'{one.gives}' is given, and '{other.takes}' taken"
+        found = [part.network.place[one.gives].segments for part in (one, other)]
+        assert found[0] == found[1], f"'{one.gives}' has channels in {found[0]} and {found[1]}"
+
+
 def every_layer_runs_once(state: Compilation) -> None:
     """Each layer that is computed belongs to one run, in the order of the graph."""
-    planned = [n.name for run in state.plan.runs for n in run.nodes if n.is_computed]
-    wanted = [node.name for node in state.network.graph.nodes if node.is_computed]
-    assert planned == wanted, f"the runs compute {planned}, not {wanted}"
+    for part in state.parts:
+        planned = [n.name for run in part.plan.runs for n in run.nodes if n.is_computed]
+        wanted = [node.name for node in part.network.graph.nodes if node.is_computed]
+        assert planned == wanted, f"the runs compute {planned}, not {wanted}"
 
 
 def buffers_keep_apart(state: Compilation) -> None:
     """Buffers that live in one run share no word, and all are on the chip."""
-    needs = requests(state.network, state.plan)
     size = state.config.feature_words
-    for spot, need in needs.items():
-        stop = state.chip[spot] + need.words
-        assert stop <= size, f"{spot} ends at word {stop}, behind the buffer's {size}"
-    for one, other in combinations(needs.values(), 2):
-        a, b = state.chip[one.name], state.chip[other.name]
-        apart = a + one.words <= b or b + other.words <= a
-        assert apart or not one.meets(other), f"{one.name} and {other.name} share words"
+    for part in state.parts:
+        needs = requests(part.network, part.plan)
+        for spot, need in needs.items():
+            stop = part.chip[spot] + need.words
+            assert stop <= size, f"{spot} ends at word {stop}, behind the buffer's {size}"
+        for one, other in combinations(needs.values(), 2):
+            a, b = part.chip[one.name], part.chip[other.name]
+            apart = a + one.words <= b or b + other.words <= a
+            assert apart or not one.meets(other), f"{one.name} and {other.name} share words"
 
 
 def memory_keeps_apart(state: Compilation) -> None:
-    """Inputs and outputs of all images lie one behind the other."""
-    for kind, images in (("inputs", state.places.inputs), ("outputs", state.places.outputs)):
+    """Inputs of all images share no word of memory, and outputs neither."""
+    for kind, images in (("inputs", state.memory.inputs), ("outputs", state.memory.outputs)):
         end = 0
-        for layout in sum(images, ()):
+        for layout in sorted(sum(images, ()), key=lambda each: each.address):
             assert layout.address >= end, f"{kind}: '{layout.name}' begins before word {end}"
             end = layout.address + layout.words(state.config.lanes)
 
@@ -114,7 +139,7 @@ def tasks_have_weights(state: Compilation) -> None:
     for task in state.tasks:
         if task.weights is not None:
             name, number = task.weights
-            count = len(state.network.packed.get(name, ()))
+            count = len(state.packed.get(name, ()))
             assert number < count, f"'{name}' has {count} groups, and none of number {number}"
 
 

@@ -41,7 +41,7 @@ def lay_out_data(state):
     # In the order of first use: neighbours in the program are neighbours in memory, so that one
     # load can bring several groups.
     keys = tuple(dict.fromkeys(task.weights for task in state.tasks if task.weights))
-    groups = [state.network.packed[name][number] for name, number in keys]
+    groups = [state.packed[name][number] for name, number in keys]
     weights = b"".join(group.weights for group in groups)
     weights += bytes(-len(weights) % ALIGNMENT)
     parameters = b"".join(group.parameters for group in groups)

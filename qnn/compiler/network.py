@@ -4,6 +4,7 @@ Every buffer and every map in memory is row by row: the words of all channels of
 together, so that a strip of rows is one piece.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,7 +36,7 @@ class MappedNetwork:
     packed : weights and parameters of every convolution, by group
     bytes_per_cycle : of each direction of the memory port
     tile_cycles : of one tile of all channels of every layer
-    batch : images of one run
+    batch : times that it is computed in one run
     """
 
     graph: Graph
@@ -67,6 +68,15 @@ class MappedNetwork:
         """
         residue = step * self.pitches[self.place[name].root] - self.row_words(name)
         return self.row_words(name) + residue % self.config.banks
+
+    def slice_pitch(self, name: str, blocks: int) -> int:
+        """Words from row to row in a buffer of some blocks of a result."""
+        node, config = self.graph[name], self.config
+        words = passes(node, config) * blocks * node.shape[2]
+        # Pixels below each other that are written at a time lie on the sides that they have in the
+        # whole tensor; one at a time meets no other.
+        residue = self.pitches[self.place[name].root] - words
+        return words + (residue % config.sides if config.epilogue_words > 1 else 0)
 
     def root_words(self, root: str) -> int:
         """The words that a whole root takes on chip."""
@@ -123,12 +133,20 @@ class MappedNetwork:
     @cached_property
     def load_bound(self) -> bool:
         """Whether the memory port takes longer for weights and inputs than the array computes."""
+        return load_bound([self])
+
+    @property
+    def load_cycles(self) -> float:
+        """Cycles that the memory port takes for all weights once, and all inputs."""
         graph = self.graph
         words = sum(self.row_words(source.name) * source.shape[1] for source in graph.inputs)
-        loads = self.transfer_cycles(words) * self.batch + sum(map(self.weight_cycles, self.packed))
-        computed = (node for node in graph.nodes if node.is_computed)
-        cycles = sum(self.compute_cycles(node, node.shape[1]) for node in computed)
-        return loads > LOAD_BOUND * cycles * self.batch
+        return self.transfer_cycles(words) * self.batch + sum(map(self.weight_cycles, self.packed))
+
+    @property
+    def array_cycles(self) -> int:
+        """Cycles that the array takes for a batch."""
+        computed = (node for node in self.graph.nodes if node.is_computed)
+        return self.batch * sum(self.compute_cycles(node, node.shape[1]) for node in computed)
 
     def compute_cycles(self, node: Conv | MaxPool, rows: int) -> int:
         """The cycles that the array takes for a strip of ``rows`` rows."""
@@ -156,6 +174,12 @@ class MappedNetwork:
             x_step=place.step[1],
             zero_point=node.type.zero_point,
         )
+
+
+def load_bound(networks: Sequence[MappedNetwork]) -> bool:
+    """Whether the memory port takes longer for weights and inputs than the array computes."""
+    loads = sum(each.load_cycles for each in networks)
+    return loads > LOAD_BOUND * sum(each.array_cycles for each in networks)
 
 
 def network(

@@ -100,10 +100,17 @@ def _fewest_steps(channels, axes, lanes):
     fitting = [
         (down, across)
         for down, across in pairs
-        # Packed taps must fit one word; one tap is the plain input, of any number of channels.
+        # One tap is the plain input, of any number of channels; what is packed fits one word. All
+        # taps may take several where no pixel comes twice by that: a linear layer of an image.
         if down.taps * across.taps in (1, *range(2, lanes // channels + 1))
+        or (down.kernel == across.kernel == 1 and not any(map(_overlap, axes)))
     ]
     return min(fitting, key=cost)
+
+
+def _overlap(axis):
+    """Whether some pixel is read by two windows that follow each other."""
+    return axis.outputs > 1 and axis.stride <= axis.dilation * (axis.kernel - 1)
 
 
 def _options(axis):

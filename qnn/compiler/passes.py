@@ -9,7 +9,7 @@ from qnn.compiler import conditions
 from qnn.compiler.add_tokens import add_tokens
 from qnn.compiler.assemble import assemble
 from qnn.compiler.build_tasks import build_tasks
-from qnn.compiler.check_limits import check_limits
+from qnn.compiler.check_limits import check_counts, check_limits
 from qnn.compiler.choose_plan import choose_plan
 from qnn.compiler.compilation import Compilation
 from qnn.compiler.copy_factors import copy_factors
@@ -97,11 +97,6 @@ def _on_program(
 GRAPH_PASSES = (remove_unused, copy_factors, place_concats, place_interleaves, copy_shared)
 
 PASSES = (
-    Pass(
-        stack_images,
-        before=(conditions.graph_is_legal,),
-        after=(conditions.graph_is_legal,),
-    ),
     # The graph, as the accelerator can compute it; every tensor that stays keeps its integers.
     Pass(
         _on_graph(remove_unused),
@@ -126,11 +121,21 @@ PASSES = (
     Pass(recode_weights, after=(conditions.graph_is_legal,)),
     Pass(prove_bounds, before=(conditions.graph_is_legal,)),
     Pass(order_channels, after=(conditions.graph_is_legal, conditions.orders_keep_channels)),
+    Pass(
+        stack_images,
+        before=(conditions.graph_is_legal,),
+        after=(conditions.parts_are_the_network,),
+    ),
+    Pass(check_counts),
     # What runs together, in how many strips, and where its tensors lie.
     Pass(
         choose_plan,
         before=(conditions.each_tensor_has_one_place,),
-        after=(conditions.every_layer_runs_once, conditions.buffers_keep_apart),
+        after=(
+            conditions.every_layer_runs_once,
+            conditions.parts_meet,
+            conditions.buffers_keep_apart,
+        ),
     ),
     Pass(map_memory, after=(conditions.memory_keeps_apart,)),
     # Instructions in an order that is right when they are executed one after the other.

@@ -34,20 +34,36 @@ def place_buffers(
         needs[spot], chip[spot] = _moved(given, chip[spot], lives, placed, words)
         if needs[spot] is not given:
             orders = orders.with_other(given, needs[spot])
-        last = None if not lives or needs[spot].lives in lives else _with(needs[spot], lives[-1])
         # Where too many words live at a time, no order can place them.
-        worth = last is not None and placed.leaves(last, words)
+        longer = [_with(given, life) for life in _fewer(lives, needs[spot].lives)]
+        longer = [each for each in longer if placed.leaves(each, words)]
         placed.put(needs[spot], chip[spot])
-        if not worth:
-            continue
-        # All others have to move for this life, if they find addresses.
-        moved = orders.with_other(needs[spot], last)
-        found = moved.allocate(words)
-        if found is not None:
-            orders, needs[spot] = moved, last
-            chip.update(found)
-            placed = _placement(needs, chip)
+        for each in longer:
+            # All others have to move for this life, if they find addresses.
+            moved = orders.with_other(needs[spot], each)
+            found = moved.allocate(words)
+            if found is not None:
+                orders, needs[spot] = moved, each
+                chip.update(found)
+                placed = _placement(needs, chip)
+                break
     return plan, chip
+
+
+def _fewer(lives: list[tuple[Span, ...]], found: tuple[Span, ...]) -> Iterator[tuple[Span, ...]]:
+    """Lives that are longer than the one found, for which all others may have to move.
+
+    Of those that begin in the image before, each half as far down the list: what is loaded for the
+    next image has nothing else to hide behind. Of others the shortest, and only if none was found.
+    """
+    better = lives.index(found) if found in lives else len(lives)
+    if not all(len(life) > 1 for life in lives):
+        yield from lives[-1:] if better == len(lives) else ()
+        return
+    number = 0
+    while number < better:
+        yield lives[number]
+        number += max(1, (better - number) // 2)
 
 
 def _with_copies(network, plan, needs, chip, placed):

@@ -27,20 +27,30 @@ class Map(NamedTuple):
 
 @dataclass(frozen=True)
 class Places:
-    """The places of a network's tensors, on chip and in memory.
+    """The places of the tensors of a network's part, on chip and in memory.
 
     Members
     -------
     chip : first feature word of every spot
-    inputs, outputs : of each image, the tensors that the host writes and reads
-    sources : of each image, the memory that a tensor is loaded from
-    targets : of each image, the memories that a tensor is stored to
-    scratch_words : feature words of the scratch region
+    sources : of each turn, the memory that a tensor is loaded from
+    targets : of each turn, the memories that a tensor is stored to
     """
 
     chip: dict[Spot, int]
-    inputs: tuple[tuple[TensorLayout, ...], ...]
-    outputs: tuple[tuple[TensorLayout, ...], ...]
     sources: tuple[dict[str, Map], ...]
     targets: tuple[dict[str, tuple[Map, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What memory holds besides the program.
+
+    Members
+    -------
+    inputs, outputs : of each image, the tensors that the host writes and reads
+    scratch_words : feature words of the scratch region
+    """
+
+    inputs: tuple[tuple[TensorLayout, ...], ...]
+    outputs: tuple[tuple[TensorLayout, ...], ...]
     scratch_words: int

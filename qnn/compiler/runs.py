@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hw.spec.isa.header import TOKEN_BITS
 from qnn.compiler.network import MappedNetwork
 from qnn.compiler.rows import rows_by_strip
-from qnn.compiler.segments import groups, passes
+from qnn.compiler.segments import groups
 from qnn.compiler.storage import RootPlace, lies_in
 from qnn.ir.ops import Conv, Operator
 from qnn.ir.rows import Rows
@@ -130,7 +130,7 @@ def strip_buffers(
         pitch = network.pitch(last.name)
         if run.slices > 1:
             widest = max(b - a for a, b in slice_blocks(network, last, run.slices))
-            pitch = passes(last, network.config) * widest * last.shape[2]
+            pitch = network.slice_pitch(last.name, widest)
         buffers.append(StripBuffer(last.name, most[last.name], pitch, copies))
     return tuple(buffers)
 

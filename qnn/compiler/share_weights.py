@@ -25,7 +25,7 @@ def share_weights(state: Compilation) -> Compilation:
 
 def _data(state, key):
     name, number = key
-    group = state.network.packed[name][number]
+    group = state.packed[name][number]
     return group.words, group.weights, group.parameters, group.table
 
 

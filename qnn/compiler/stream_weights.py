@@ -7,6 +7,7 @@ from hw.spec.isa.buffers import Buffer, Region
 from hw.spec.isa.header import Op
 from hw.spec.isa.transfer import Transfer
 from qnn.compiler.compilation import Compilation
+from qnn.compiler.network import load_bound
 from qnn.compiler.task import Key
 from qnn.errors import CompileError
 
@@ -53,12 +54,13 @@ def stream_weights(state: Compilation) -> Compilation:
         One instruction's weights do not fit.
     """
     tasks, data, config = state.tasks, state.data, state.config
+    bound = load_bound([part.network for part in state.parts])
     for (name, _), words in data.words.items():
         _check_group(name, words, config)
     rings = _Ring(config.weight_words), _Ring(config.parameter_words)
     program = []
     for chunk in _chunks(tasks, data.words, config):
-        program += _chunk_program(chunk, tasks, data, rings, config, state.network.load_bound)
+        program += _chunk_program(chunk, tasks, data, rings, config, bound)
     return replace(state, program=tuple(program))
 
 

@@ -79,11 +79,34 @@ def test_no_value_changes_and_steps_only_fall(graph, config, batch):
     before, after = graph["c"], packed["c"]
     assert after.shape == before.shape
     assert np.prod(after.window.kernel) < np.prod(before.window.kernel) or gather is None
-    assert after.codes.shape[2] <= config.lanes
+    # What takes more than a word has no pixel twice, but all that a window reads at one place.
+    if after.codes.shape[2] > max(config.lanes, before.codes.shape[2]):
+        assert after.window.kernel == (1, 1)
+        for count, stride, kernel, apart in zip(
+            after.shape[1:],
+            before.window.stride,
+            before.window.kernel,
+            before.window.dilation,
+            strict=True,
+        ):
+            assert count == 1 or stride > apart * (kernel - 1)
     if gather is not None:  # a word an output column, and those that its last steps reach beyond
         beyond = after.window.dilation[1] * (after.window.kernel[1] - 1)
         plain = graph.inputs[0].shape[2] if gather.taps[1] == 1 else 0
         assert packed.inputs[0].shape[2] <= max(plain, before.shape[2] + beyond)
+
+
+def test_a_linear_layer_of_an_image_reads_it_in_whole_words():
+    # Three images below each other, as in a batch.
+    graph = first_layer((1, 84, 28), 10, (28, 28), stride=(28, 28))
+    packed, gather = pack_input(graph, "x", REFERENCE)
+    assert packed.inputs[0].shape == (784, 3, 1)
+    assert gather.taps == (28, 28)
+    patches = first_layer((3, 8, 8), 10, (4, 4), stride=(4, 4))
+    assert pack_input(patches, "x", REFERENCE)[0].inputs[0].shape == (48, 2, 2)
+    # Windows that share pixels stay within a word: three of three channels.
+    shared = first_layer((3, 9, 9), 10, (3, 3), stride=(2, 2))
+    assert pack_input(shared, "x", REFERENCE)[0].inputs[0].shape[0] == 9
 
 
 @given(first_layers())

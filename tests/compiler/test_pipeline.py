@@ -34,7 +34,6 @@ def states(graph, config=TEST, batch=2):
 
 def test_the_passes_read_as_the_story_of_a_compilation():
     assert [each.name for each in PASSES] == [
-        "stack_images",
         "remove_unused",
         "copy_factors",
         "place_concats",
@@ -45,6 +44,8 @@ def test_the_passes_read_as_the_story_of_a_compilation():
         "recode_weights",
         "prove_bounds",
         "order_channels",
+        "stack_images",
+        "check_counts",
         "choose_plan",
         "map_memory",
         "build_tasks",
@@ -136,24 +137,29 @@ def test_an_order_that_names_a_channel_twice_is_found():
 
 def test_a_layer_that_no_run_computes_is_found():
     state = states(small_graphs.network())["choose_plan"]
-    fewer = replace(state.plan, runs=state.plan.runs[1:])
-    text = broken(conditions.every_layer_runs_once, replace(state, plan=fewer))
+    (part,) = state.parts
+    fewer = replace(part, plan=replace(part.plan, runs=part.plan.runs[1:]))
+    text = broken(conditions.every_layer_runs_once, replace(state, parts=(fewer,)))
     assert text.startswith("the runs compute [")
 
 
 def test_buffers_that_meet_or_leave_the_chip_are_found():
     state = states(small_graphs.residual())["choose_plan"]
-    meeting = replace(state, chip=dict.fromkeys(state.chip, 0))
-    assert broken(conditions.buffers_keep_apart, meeting).endswith(" share words")
-    outside = replace(state, chip=dict.fromkeys(state.chip, TEST.feature_words))
+    (part,) = state.parts
+
+    def at(word):
+        return replace(state, parts=(replace(part, chip=dict.fromkeys(part.chip, word)),))
+
+    assert broken(conditions.buffers_keep_apart, at(0)).endswith(" share words")
+    outside = at(TEST.feature_words)
     assert broken(conditions.buffers_keep_apart, outside).endswith(" behind the buffer's 2048")
 
 
 def test_images_that_meet_in_memory_are_found():
     state = states(small_graphs.residual())["map_memory"]
-    first, _ = state.places.inputs
-    places = replace(state.places, inputs=(first, first))
-    text = broken(conditions.memory_keeps_apart, replace(state, places=places))
+    first, _ = state.memory.inputs
+    memory = replace(state.memory, inputs=(first, first))
+    text = broken(conditions.memory_keeps_apart, replace(state, memory=memory))
     assert text.startswith("inputs: 'x' begins before word ")
 
 

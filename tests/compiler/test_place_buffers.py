@@ -4,13 +4,17 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hw.spec.config import named_config
-from qnn.compiler import run_passes
+from qnn.compiler import compile_graph, run_passes
+from qnn.compiler import place_buffers as module
 from qnn.compiler.choose_runs import choose_runs
 from qnn.compiler.network import network
-from qnn.compiler.place_buffers import _before, _behind, place_buffers, requests
+from qnn.compiler.place_buffers import _before, _behind, _fewer, place_buffers, requests
 from qnn.compiler.runs import strip_rows
+from sim.cycles import simulate_cycles
 from tests.compiler import large_graphs
 from tests.compiler.small_graphs import U8, conv, graph, image
 
@@ -77,6 +81,33 @@ def test_where_there_is_room_each_strip_has_a_copy():
 )
 def test_a_buffer_that_is_loaded_may_live_from_runs_before_on(number, cycles, batch, lives):
     assert list(_before(number, [10, 10, 10, 10], cycles, batch)) == lives
+
+
+@given(st.integers(1, 200), st.integers(0, 200), st.booleans())
+def test_few_lives_are_tried_for_which_others_would_move(count, found, wraps):
+    lives = [((0, 0), (n, count)) if wraps else ((n, count),) for n in range(count)]
+    own = lives[found] if found < count else ((count, count),)
+    tried = list(_fewer(lives, own))
+    assert own not in tried
+    assert tried == sorted(tried)
+    if not wraps:
+        assert tried == (lives[-1:] if found >= count else [])
+        return
+    assert tried[:1] == lives[: min(found, 1)]
+    assert tried[-1:] == lives[min(found, count) - 1 : min(found, count)][: len(tried)]
+    assert len(tried) <= count.bit_length() + 1
+
+
+def test_the_next_image_is_loaded_while_small_layers_are_computed(monkeypatch):
+    """All of it is on chip, at an address that the last layers would take without a reason."""
+    x = image(16, 40, 32, type=U8)
+    nodes = [x, conv("first", x, 16, shape=(16, 20, 16), stride=(2, 2))]
+    for number in range(6):
+        nodes.append(conv(f"c{number}", nodes[-1], 16))
+    network = graph(*nodes)
+    early = simulate_cycles(compile_graph(network, SMALL, 4)).cycles
+    monkeypatch.setattr(module, "_fewer", lambda lives, _: lives[-1:])
+    assert early < 0.9 * simulate_cycles(compile_graph(network, SMALL, 4)).cycles
 
 
 def test_a_buffer_that_is_stored_may_live_into_the_run_behind():

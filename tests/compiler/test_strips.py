@@ -16,7 +16,9 @@ from qnn.compiler.network import network
 from qnn.compiler.runs import best_run, candidates
 from qnn.errors import CompileError
 from qnn.ir.reference import reference
+from qnn.ir.window import Window
 from sim import functional
+from sim.exercise_net import Exercise
 from tests.compiler import large_graphs, small_graphs
 from tests.compiler.small_graphs import conv, graph, image
 from tests.graphs import Limits, graphs, images
@@ -204,6 +206,19 @@ def test_slices_of_a_tensor_that_stays_on_chip_lie_side_by_side():
     assert not compiled.scratch_bytes
     assert {layer.channel for layer in compiled.layers if layer.name == "a"} == {0, 8, 16}
     assert_equal(g, compiled, images(g, 2))
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_slices_are_written_to_different_sides_at_a_time(rounded):
+    """Pixels below each other are written in one cycle, in slices of an odd number of words."""
+    config = replace(named_config("test"), columns=8, epilogue_words=4)
+    config = replace(config, feature_words=256, weight_words=128)
+    net = Exercise(config, seed=1)
+    x = net.input("x", (64, 40, 1), signed=False)
+    g = net.graph(net.conv("c", x, 120, Window(kernel=(1, 1)), rounded=rounded))
+    compiled = compile_graph(g, config)
+    assert {layer.channel for layer in compiled.layers} != {0}
+    assert_equal(g, compiled, images(g, 1))
 
 
 def test_as_many_strips_as_tokens_allow():
