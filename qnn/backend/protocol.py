@@ -138,6 +138,10 @@ class Backend(Protocol):
         """Cycles and cells, before any simulation or synthesis."""
         ...
 
+    def advice(self, graph: Graph, config: object) -> tuple[str, ...]:
+        """Configurations that suit a graph better than the given one, a line each, if there are."""
+        ...
+
     def costs(self, artifact: Artifact) -> Costs:
         """Cycles of each layer by what they went to, from a model of the hardware."""
         ...

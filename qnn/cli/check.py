@@ -79,11 +79,12 @@ def check(
 
     graph = read_graph(path)
     target = read_config(config, set_, graph, backend=backend)
-    compile(graph, target, backend=backend)
+    advice = compile(graph, target, backend=backend).backend.advice(graph, target)
     # Inputs stand first, and take no work.
     layers = graph.nodes[len(graph.inputs) :]
     if as_json:
-        print_json({"fits": True, "config": str(target), "layers": len(layers)})
+        fields = {"fits": True, "config": str(target), "layers": len(layers)}
+        print_json({**fields, "advice": list(advice)})
         return
     rows = [
         (
@@ -97,6 +98,8 @@ def check(
     ]
     print_table(str(model), ("layer", "operation", "shape", "type", "multiply-accumulates"), rows)
     print(f"fits {target}")
+    for line in advice:
+        print(line)
 
 
 def _check_build(build: Path, as_json: bool) -> None:

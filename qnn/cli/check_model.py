@@ -113,10 +113,16 @@ def _captured(name: str, checkpoint: Path | None, shapes: Shapes) -> _Captured:
 
 @dataclass(frozen=True)
 class _Fit:
-    """An array that takes the network, and the cycles of one image by its model."""
+    """An array that takes the network, the cycles of one image by its model, and advice.
+
+    Members
+    -------
+    advice : on arrays that suit the network better, a line each
+    """
 
     config: str
     cycles: float
+    advice: tuple[str, ...]
 
 
 def _fitted(graph: "FloatGraph", target: Target) -> _Fit:
@@ -148,7 +154,8 @@ def _fitted(graph: "FloatGraph", target: Target) -> _Fit:
     except QnnError as error:
         problem, _, cure = str(error).rpartition("; ")
         raise _Unfit(f"does not fit: {problem or cure}", cure) from error
-    return _Fit(str(config), design.backend.costs(design.artifact).cycles)
+    cycles, advice = design.backend.costs(design.artifact).cycles, design.backend.advice
+    return _Fit(str(config), cycles, advice(integers, config))
 
 
 def _fields(
@@ -161,6 +168,7 @@ def _fields(
         "fits": not faults,
         "config": fits.config if fits else None,
         "cycles_per_image": fits.cycles if fits else None,
+        "advice": list(fits.advice) if fits else [],
         "inputs": {source.name: list(source.shape) for source in graph.inputs} if graph else None,
         "layers": len(graph.nodes) - len(graph.inputs) if graph else None,
         "sizes": size_fields(found.sizes) if found else None,
@@ -206,6 +214,8 @@ def _print(
         print(found.difference)
     if fits:
         print(f"{fits.cycles:,.0f} cycles for an image, of one term a weight, by the cycle model")
+        for line in fits.advice:
+            print(line)
     print_sizes(found.sizes)
     if found.weights:
         _print_weights(found.weights)

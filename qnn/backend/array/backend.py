@@ -65,6 +65,11 @@ class ArrayBackend:
         cells = asdict(resources.total(artifact.config)) if shifts else {}
         return Estimate(layer_cycles(artifact), performance(artifact), cells)
 
+    def advice(self, graph: Graph, config: SvpeConfig) -> tuple[str, ...]:
+        from qnn.backend.array.advice import advice
+
+        return advice(graph, config)
+
     def costs(self, artifact: Image) -> Costs:
         from qnn.backend.array.costs import costs
 

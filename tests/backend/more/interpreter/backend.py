@@ -104,6 +104,9 @@ class InterpreterBackend:
         cycles = artifact.cycles()
         return Estimate(cycles, {"cycles_per_image": sum(cycles.values())}, {"lut": 0})
 
+    def advice(self, graph, config):
+        return ()
+
     def costs(self, artifact) -> Costs:
         layers = tuple(
             LayerCost(name, artifact.graph[name].kind, cycles, cycles, cycles, {}, cycles, 1.0)
