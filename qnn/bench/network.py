@@ -242,20 +242,21 @@ def _layers(design, timing: Timing, report: Report, capacity) -> tuple[Simulated
         if layer.image == 0 and layer.cycles is not None
     }
     costs = []
-    # Layers come image by image: the first image's are all of them.
-    for first in timing.layers[: len(timing.layers) // batch]:
-        total = _all_spent([layer for layer in timing.layers if layer.name == first.name])
+    # A layer comes once for each image, or for several at a time.
+    for name in dict.fromkeys(layer.name for layer in timing.layers):
+        own = [layer for layer in timing.layers if layer.name == name]
+        total, macs = _all_spent(own), sum(layer.macs for layer in own) // batch
         cost = SimulatedLayer(
-            name=first.name,
-            macs=first.macs,
-            ideal_cycles=first.macs / capacity,
+            name=name,
+            macs=macs,
+            ideal_cycles=macs / capacity,
             issue_cycles=total.issue / batch,
             interval_stall_cycles=total.interval / batch,
             dependence_stall_cycles=total.dependence / batch,
             load_stall_cycles=total.load / batch,
             store_stall_cycles=total.store / batch,
             fetch_stall_cycles=total.fetch / batch,
-            latency_cycles=measured.get(first.name, first.cycles),
+            latency_cycles=measured.get(name, own[0].cycles),
         )
         costs.append(cost)
     return tuple(costs)

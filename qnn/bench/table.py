@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from qnn.bench.markdown import table_lines
 from qnn.bench.results import Result
 
 HEADER = ("method", "model", "weights", "activations", "result", "float", "steps", "time")
@@ -35,8 +36,7 @@ def markdown(results: Iterable[Result]) -> str:
     results = list(results)
     lines = []
     for part in table(results):
-        lines += [f"**{part.title}**", "", _line(HEADER), _line(["---"] * len(HEADER))]
-        lines += [*map(_line, part.rows), ""]
+        lines += [f"**{part.title}**", "", *table_lines(HEADER, part.rows), ""]
     places = {
         f"{r.machine.get('gpu') or r.machine['cpu']}, {r.threads} "
         f"{'thread' if r.threads == 1 else 'threads'}, torch {r.torch_version}, commit {r.commit}"
@@ -101,7 +101,3 @@ def _time(seconds):
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min"
-
-
-def _line(cells):
-    return f"| {' | '.join(cells)} |"

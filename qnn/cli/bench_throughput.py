@@ -116,14 +116,10 @@ def _clocks(pairs):
 
 
 def _print_markdown(pairs):
-    print(_line(HEADER))
-    print(_line(["---", *["---:"] * (len(HEADER) - 1)]))
-    for pair in pairs:
-        print(_line(_cells(*pair)))
+    from qnn.bench.markdown import table_lines
+
+    for line in table_lines(HEADER, [_cells(*pair) for pair in pairs], texts=1):
+        print(line)
     print()
     for clock in _clocks(pairs):
         print(f"- {clock}")
-
-
-def _line(cells):
-    return f"| {' | '.join(cells)} |"

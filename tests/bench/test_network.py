@@ -12,7 +12,7 @@ from qnn.bench.network import measure, quantized_graph
 from qnn.errors import DeviceError, ModelError
 from qnn.nn.zoo import ZOO
 from sim.cycles import simulate_cores
-from tests.compiler import small_graphs
+from tests.compiler import small_graphs, test_parts
 from tests.graphs import images
 
 TEST = named_config("test")
@@ -55,6 +55,14 @@ def compiled(batch):
     from qnn.compiler import compile_graph
 
     return compile_graph(small_graphs.network(), TEST, batch)
+
+
+def test_layers_that_compute_several_images_at_a_time_have_the_products_of_each():
+    graph = test_parts.classifier()
+    found = measure(graph, images(graph, 4), TEST, model="parts", batch=4)
+    computed = {node.name: node.macs for node in graph.nodes if node.is_computed}
+    assert {layer.name: layer.macs for layer in found.layers} == computed
+    assert {layer.name for layer in found.layers if layer.issue_cycles} == computed.keys()
 
 
 def test_one_image_alone_is_the_run_of_a_batch_of_one():

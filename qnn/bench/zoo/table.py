@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from qnn.bench.core_clock import rate_clock
+from qnn.bench.markdown import table_lines
 from qnn.bench.zoo.row import ZooRow
 
 LOW_DB = 30.0  # of fidelity, below which the page says why
@@ -10,7 +11,7 @@ HEAD = (
     *("network", "taken", "fidelity (dB)", "values, of which differ", "cycles", "array busy"),
     *("images/s", "seconds"),
 )
-RULE = ("---", "---", "--:", "--:", "--:", "--:", "--:", "--:")
+TEXTS = 2  # columns that are no numbers
 INTRODUCTION = """\
 # Networks
 
@@ -64,8 +65,7 @@ def markdown(rows: Sequence[ZooRow]) -> str:
     lines = []
     for family in dict.fromkeys(row.family for row in rows):
         members = [row for row in rows if row.family == family]
-        lines += ["", f"## {family}", "", _line(HEAD), _line(RULE)]
-        lines += [_line(_cells(row)) for row in members]
+        lines += ["", f"## {family}", "", *table_lines(HEAD, map(_cells, members), TEXTS)]
     return "\n".join(lines).strip() + "\n"
 
 
@@ -102,10 +102,6 @@ def _kept(row):
     terms, noise = row.most_terms_db, row.noise_db
     with_terms = "" if terms is None else f"; {terms:.1f} dB with seven terms"
     return with_terms + ("" if noise is None else f"; it keeps {noise:.1f} of 60 dB")
-
-
-def _line(cells):
-    return f"| {' | '.join(cells)} |"
 
 
 def _cells(row):
