@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from qnn.errors import PathError
 from qnn.explore.evaluation import Evaluated
 from qnn.explore.front import PICKS, front, pick
-from qnn.explore.goals import Constraint, Goals
+from qnn.explore.goals import METRICS, Constraint, Goals
 from qnn.explore.store import MADE, Store
 from qnn.fields import FieldsError, typed
 
@@ -61,11 +61,18 @@ def asked_of(store: Store) -> Asked | None:
     """What the last search of a store was asked for; None where there was none."""
     kept = store.fact(SEARCH)
     try:
-        return None if kept is None else typed(Asked, kept)
+        asked = None if kept is None else typed(Asked, kept)
     except FieldsError:
-        raise PathError(
-            f"{store.path}: cut short or altered; remove it, or name another with --store"
-        ) from None
+        raise _altered(store) from None
+    names = asked and {*asked.objectives, *(each.metric for each in asked.constraints)}
+    # By their names figures are looked up.
+    if names and not names <= set(METRICS):
+        raise _altered(store)
+    return asked
+
+
+def _altered(store: Store) -> PathError:
+    return PathError(f"{store.path}: cut short or altered; remove it, or name another with --store")
 
 
 def picked(store: Store, which: str) -> tuple[Asked, Evaluated]:
@@ -77,8 +84,14 @@ def picked(store: Store, which: str) -> tuple[Asked, Evaluated]:
         No design was made in full, or none has that name.
     """
     asked, evaluations = asked_of(store), store.evaluations()
-    marks = typed(list[str], store.fact(MADE) or [])
+    try:
+        marks = typed(list[str], store.fact(MADE) or [])
+    except FieldsError:
+        raise _altered(store) from None
     made = {m: evaluations[m] for m in marks if m in evaluations and evaluations[m].graph}
+    wanted = {"fps", "lut", *(asked.objectives if asked else ())}
+    if not all(wanted <= set(each.figures) for each in made.values()):
+        raise _altered(store)
     best = front(list(made.values()), asked.goals) if asked else []
     if asked is None or not best:
         raise PathError(

@@ -11,7 +11,13 @@ from torch import nn
 from qnn.bench.fuzz.onnx_files import FOLDER, make_onnx
 from qnn.bench.results import Result, append
 from qnn.design import TOOLS, Design, compile
+from qnn.explore.evaluation import Evaluated, Fidelity, Figure, Mark
+from qnn.explore.goals import METRICS, Constraint
+from qnn.explore.point import Point
+from qnn.explore.store import MADE, store_at
+from qnn.explore.told import Asked, begin
 from qnn.interchange.qonnx_model import qonnx_model
+from qnn.ir.graph import Graph
 from qnn.ir.serialize import to_bytes
 from qnn.ir.text import text
 from qnn.manifest import FORMAT, digest
@@ -68,6 +74,25 @@ def make_corpus(folder: Path) -> None:
     _images(folder / "images", rng)
     _checkpoints(folder, network)
     _results(folder)
+    _designs(folder / "designs.sqlite", graph)
+
+
+def _designs(path, graph: Graph) -> None:
+    """A store of one design that can be picked."""
+    names = [node.name for node in graph.convs]
+    point = Point(terms=dict.fromkeys(names, 1), array={"lanes": 8, "rows": 8, "columns": 2})
+    figures = {name: Figure.about(1.0, 0.5, Mark.ESTIMATED) for name in METRICS}
+    asked = Asked(
+        title="a",
+        objectives=("accuracy", "fps", "lut"),
+        constraints=(Constraint("lut", True, 9.0),),
+        options=("a:b",),
+        board="zcu102",
+    )
+    with store_at(path) as store:
+        begin(store, asked, "digest")
+        store.keep("f" * 64, Evaluated(point, Fidelity.FULL, figures, graph=to_bytes(graph)))
+        store.keep_fact(MADE, ["f" * 64])
 
 
 def _build(folder, design: Design) -> None:

@@ -6,6 +6,7 @@ Checksums, lengths and hashes are redone in most files, so that the change itsel
 import hashlib
 import io
 import json
+import sqlite3
 import struct
 import warnings
 import zipfile
@@ -20,6 +21,11 @@ REDONE = 0.8  # of the files keep a right checksum
 SEALED = b'"sha256":"'
 BOMB = 1 << 24  # bytes of zeros that a member or a chunk is made to unpack to
 WORDS = (b"", b"9" * 30, b"-1", b"0x0x0", b"s99e+0", b"u8e-99999999999", b'"', b"(", b"<<[9*0]")
+# Of a store of designs: the tables, and their columns of JSON and of graphs.
+VALUES = (
+    ("facts", "value"),
+    *(("evaluations", name) for name in ("point", "figures", "graph")),
+)
 # Chunks of a PNG: sizes, colours, pixels, texts, and some that few readers know.
 CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"acTL")
 
@@ -67,6 +73,26 @@ def _sealed(data):
     start, end = place + len(SEALED), place + len(SEALED) + len(BLANK)
     digest = hashlib.sha256(data[:start] + BLANK.encode() + data[end:]).hexdigest()
     return data[:start] + digest.encode() + data[end:]
+
+
+def stored(rng: Random, data: bytes) -> bytes:
+    """A store of SQLite, whose values are changed by its own means."""
+    if rng.random() > REDONE:
+        return mutated_bytes(rng, data)
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.deserialize(data)
+        table, column = rng.choice(VALUES)
+        rows = connection.execute(f"SELECT {column} FROM {table} ORDER BY rowid").fetchall()
+        (value,) = rng.choice(rows)
+        changed = framed(rng, value) if column == "graph" else mutated_json(rng, json.loads(value))
+        held = changed if column == "graph" else changed.decode(errors="replace")
+        # One row by its own value: of two that are equal both are changed.
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (held, value))
+        connection.commit()
+        return connection.serialize()
+    finally:
+        connection.close()
 
 
 def archived(rng: Random, data: bytes) -> bytes:

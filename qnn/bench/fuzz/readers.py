@@ -12,6 +12,8 @@ from qnn.bench.fuzz.corpus import FINGERPRINT, IDENTITY, FuzzNetwork
 from qnn.bench.fuzz.onnx_files import NETWORK
 from qnn.bench.table import markdown
 from qnn.design import Design, altered_files
+from qnn.explore.store import store_at
+from qnn.explore.told import picked
 from qnn.frontend.capture import capture
 from qnn.frontend.example import example_of
 from qnn.frontend.fuse import fuse
@@ -114,6 +116,14 @@ def read_training(path: Path, corpus: Path) -> None:
 def read_rounding(path: Path, _corpus: Path) -> None:
     """A rounding run's checkpoint."""
     Checkpoint(path).load(IDENTITY)
+
+
+def read_designs(path: Path, _corpus: Path) -> None:
+    """A store of designs, and the graph of one that is picked."""
+    with store_at(path, writes=False) as store:
+        _, design = picked(store, "knee")
+    graph = serialize.from_bytes(design.graph or b"", str(path))
+    design.point.config(graph)
 
 
 def read_results(path: Path, _corpus: Path) -> None:

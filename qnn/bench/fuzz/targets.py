@@ -95,6 +95,7 @@ TARGETS = (
     _of_file("weights", "weights.pt", formats.archived, readers.read_weights),
     _of_file("training", "training.safetensors", formats.sealed, readers.read_training),
     _of_file("rounding", "rounding.safetensors", formats.sealed, readers.read_rounding),
+    _of_file("designs", "designs.sqlite", formats.stored, readers.read_designs),
     _of_file("results", "results.jsonl", formats.lines, readers.read_results),
     _of_file("metrics", "metrics.jsonl", formats.lines, readers.read_metrics),
     FuzzTarget("onnx", onnx_files.FOLDER, onnx_files.altered_onnx, readers.read_onnx),
