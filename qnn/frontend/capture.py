@@ -17,9 +17,16 @@ from torch.utils import _pytree
 
 from qnn.errors import ModelError, first_line
 from qnn.frontend.exported import OUTPUT, read
-from qnn.frontend.faults import TORCH
+from qnn.frontend.faults import OURS, TORCH
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.unwrap import check_buffers, check_parameters, fixed_batch, plain_module
+from qnn.frontend.releases import SameTraces
+from qnn.frontend.unwrap import (
+    check_buffers,
+    check_parameters,
+    fixed_batch,
+    plain_module,
+    uncompiled,
+)
 
 BATCH = 2  # exported with this many images, so that no dimension of 1 is taken for the batch
 STANDARD = sysconfig.get_path("stdlib")  # Python's own files
@@ -47,7 +54,7 @@ def capture(model: nn.Module | ExportedProgram, example: Tensor | tuple[Tensor, 
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     # One image is enough: the graph does not depend on the values.
     images = tuple(x.to(device) for x in _repeated(given, fixed_batch(model) or BATCH))
-    with torch.no_grad(), _evaluating(model), _quiet():
+    with torch.no_grad(), uncompiled(model), _evaluating(model), _quiet():
         tried(model, images)
         program = _export(model, images)
     return read(program)
@@ -122,6 +129,9 @@ def _where(error):
 def _cure(error):
     """What lets torch.export follow the forward that it could not."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    # Releases before 2.13 let the model itself keep no tensor.
+    if "assigned during export" in str(error):
+        return "keep it in a variable of forward, or take torch 2.13"
     # Plain sequences never fail there: they were run before.
     if any(name.startswith(TORCH) and Path(name).name == "rnn.py" for name in files):
         return "give recurrent layers sequences of one length, without pack_padded_sequence"
@@ -130,7 +140,7 @@ def _cure(error):
 
 def _foreign(filename):
     standard = filename.startswith(STANDARD) and "site-packages" not in filename
-    return standard or filename.startswith((TORCH, "<"))
+    return standard or filename.startswith((TORCH, OURS, "<"))
 
 
 def tried(model: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -188,7 +198,7 @@ def _export(model, images):
     # to its parameters in the other.
     for gradients in (False, True):
         try:
-            with torch.set_grad_enabled(gradients):
+            with torch.set_grad_enabled(gradients), SameTraces():
                 # Not strict: it traces the module as Python runs it, which takes more models.
                 program = torch.export.export(model, images, strict=False)
                 return program.run_decompositions({})

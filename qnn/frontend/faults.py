@@ -11,7 +11,7 @@ from torch import fx
 from qnn.errors import ModelError
 
 TORCH = str(Path(torch.__file__).parent)
-ONNX = str(Path(__file__).parent / "onnx")  # what says ONNX's nodes in PyTorch's words
+OURS = str(Path(__file__).parent)  # what calls PyTorch for the user's model
 FRAME = re.compile(r'File "(?P<file>.+)", line (?P<line>\d+), in .+')
 # What torch.export calls by names of its own.
 USUAL_NAMES = {
@@ -111,7 +111,7 @@ def module_of(node: fx.Node) -> tuple[str, str]:
 def _source(trace):
     """File and line of the last frame that is neither PyTorch's own nor ours."""
     frames = [(match["file"], int(match["line"])) for match in FRAME.finditer(trace)]
-    own = [frame for frame in frames if not frame[0].startswith((TORCH, ONNX, "<"))]
+    own = [frame for frame in frames if not frame[0].startswith((TORCH, OURS, "<"))]
     return own[-1] if own else ("", 0)
 
 

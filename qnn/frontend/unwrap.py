@@ -1,5 +1,9 @@
 """The module that capture reads, behind what people put around a network."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, fx, jit, nn
 from torch.export import ExportedProgram
@@ -32,6 +36,41 @@ def plain_module(model: nn.Module | ExportedProgram) -> nn.Module:
             f"scripted or traced from, with its weights loaded"
         )
     return model
+
+
+@contextmanager
+def uncompiled(model: nn.Module) -> Iterator[None]:
+    """Let layers and functions inside of ``model`` that torch.compile took run as they are written.
+
+    Compiling them takes minutes, changes no value, and some releases of PyTorch export none.
+    """
+    held = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent._modules.items()
+        if isinstance(getattr(child, "_orig_mod", None), nn.Module)
+    ]
+    for parent, name, child in held:
+        parent._modules[name] = plain_module(child)
+    try:
+        with _eager():
+            yield
+    finally:
+        for parent, name, child in held:
+            parent._modules[name] = child
+
+
+@contextmanager
+def _eager():
+    # Who has compiled anything has loaded it; else it would cost a second.
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    dynamo = sys.modules["torch._dynamo"]
+    # torch 2.6 lets no compiled function be traced, eager or not.
+    traced = dynamo.config.patch(error_on_nested_fx_trace=False)
+    with torch.compiler.set_stance("force_eager"), traced:
+        yield
 
 
 def fixed_batch(model: nn.Module) -> int | None:

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from tests.float_results import float_results
+from tests.release import KEEPS_ATTRIBUTES
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 Pair = namedtuple("Pair", "first second")
@@ -40,6 +41,10 @@ class Made(nn.Module):
 
     def forward(self, x):
         return self.function(self, x)
+
+
+# Where errors of such a module say that they come from.
+HERE = f"test_odd_models.py:{Made.forward.__code__.co_firstlineno + 1}"
 
 
 def conv(channels=3):
@@ -165,6 +170,19 @@ def tied():
     return layers
 
 
+class InPlace(nn.Module):
+    """A forward that torch.compile took, and a layer that compiled itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = conv()
+        self.conv.compile()
+        self.forward = torch.compile(self.forward)
+
+    def forward(self, x):
+        return self.conv(x).relu()
+
+
 class Averaging(nn.Module):
     """What torch.optim.swa_utils keeps beside a network that learns."""
 
@@ -186,6 +204,11 @@ TAKEN = {
     ),
     "a compiled module": lambda: torch.compile(small()),
     "a compiled layer": lambda: changed(lambda m: m.__setitem__(0, torch.compile(m[0]))),
+    "a compiled layer inside": lambda: nn.Sequential(conv(), nn.Sequential(torch.compile(conv()))),
+    "a function that is compiled": lambda: Made(
+        lambda m, x: m.halved(m.conv(x)), conv=conv(), halved=torch.compile(lambda x: x / 2)
+    ),
+    "a forward that is compiled": InPlace,
     "a module of several devices": lambda: nn.DataParallel(small()),
     "a model in training": lambda: small().train(),
     "channels last": lambda: small().to(memory_format=torch.channels_last),
@@ -222,7 +245,7 @@ TAKEN = {
         lambda m: m[0].register_forward_pre_hook(lambda layer, given: (given[0].relu(),)) and None
     ),
     "an attribute that counts": lambda: Made(counted, conv=conv()),
-    "an attribute that keeps": lambda: Made(remembered, conv=conv()),
+    "an attribute of a layer that keeps": lambda: nn.Sequential(Made(remembered, conv=conv())),
     "work that nothing reads": lambda: Made(unused, conv=conv()),
     "a clamp by channel": lambda: Made(
         lambda m, x: m.conv(x).clamp(max=m.high),
@@ -256,6 +279,10 @@ TAKEN = {
     ),
     "no layer at all": nn.Sequential,
 }
+
+
+if KEEPS_ATTRIBUTES:
+    TAKEN["an attribute that keeps"] = lambda: Made(remembered, conv=conv())
 
 
 # Of PyTorch's own, which differ with its releases.
@@ -382,10 +409,9 @@ REFUSED = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("build", "text"), REFUSED.values(), ids=REFUSED)
 def test_a_model_is_refused_in_one_line(build, text):
-    line = f"test_odd_models.py:{Made.forward.__code__.co_firstlineno + 1}"
     with pytest.raises(ModelError) as caught:
         capture(build(), IMAGES)
-    assert str(caught.value).replace(line, "HERE") == text
+    assert str(caught.value).replace(HERE, "HERE") == text
 
 
 # Their texts are PyTorch's in part.
@@ -418,6 +444,17 @@ def test_a_model_that_cannot_be_read_is_no_traceback(build, capfd):
         capture(build(), IMAGES)
     assert "; " in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(KEEPS_ATTRIBUTES, reason="this release of PyTorch takes it")
+def test_an_attribute_that_keeps_a_tensor_is_refused_with_what_to_do():
+    with pytest.raises(ModelError) as caught:
+        capture(Made(remembered, conv=conv()), IMAGES)
+    text = str(caught.value)
+    assert text.startswith(
+        "model cannot be captured by torch.export: The tensor attribute self.last"
+    )
+    assert text.endswith("; keep it in a variable of forward, or take torch 2.13")
 
 
 @pytest.mark.filterwarnings("ignore")

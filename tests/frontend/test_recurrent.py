@@ -9,7 +9,7 @@ from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from tests.float_results import float_results
-from tests.frontend.test_odd_models import Made
+from tests.frontend.test_odd_models import HERE, Made
 
 STEPS, FEATURES, HIDDEN = 4, 5, 3
 BOTH = {"num_layers": 2, "bidirectional": True}
@@ -183,6 +183,6 @@ def test_too_many_steps_and_steps_of_other_images_are_refused():
     ):
         with pytest.raises(ModelError) as caught:
             capture(model.eval(), x)
-        line = str(caught.value).partition("test_odd_models.py:39) ")
+        line = str(caught.value).partition(f"{HERE}) ")
         assert line[0] == "layer 'r' (aten.gru, "
         assert line[2] == text

@@ -14,7 +14,7 @@ from qnn.ir.reference import reference
 from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ir.text import parse, text
 from sim.verify import verify
-from tests.frontend.test_odd_models import Made
+from tests.frontend.test_odd_models import HERE, Made
 from tests.frontend.test_recurrent import graph_of
 from tests.nearest import quantize
 
@@ -83,22 +83,22 @@ def test_layers_of_volumes_are_layers_of_their_frames(name):
     [
         (
             nn.MaxPool3d(2, ceil_mode=True),
-            "(aten.max_pool3d, test_odd_models.py:39) needs ceil_mode=False for volumes, not "
+            f"(aten.max_pool3d, {HERE}) needs ceil_mode=False for volumes, not "
             "ceil_mode=True; pad the volume",
         ),
         (
             nn.AvgPool3d(3, padding=1, count_include_pad=False),
-            "(aten.avg_pool3d, test_odd_models.py:39) needs count_include_pad=True for volumes, "
+            f"(aten.avg_pool3d, {HERE}) needs count_include_pad=True for volumes, "
             "not count_include_pad=False; pad the volume before it",
         ),
         (
             nn.AdaptiveAvgPool3d((2, 2, 2)),
-            "(aten.adaptive_avg_pool3d, test_odd_models.py:39) needs a size that divides each "
+            f"(aten.adaptive_avg_pool3d, {HERE}) needs a size that divides each "
             "axis of a volume, not 2 x 2 x 2 of 7 x 6 x 6; choose one that does",
         ),
         (
             nn.ConvTranspose3d(1, 1, 2),
-            "(aten.conv_transpose3d, test_odd_models.py:39) is not supported; neither "
+            f"(aten.conv_transpose3d, {HERE}) is not supported; neither "
             "convolutions nor copies of pixels give it: let the network end before it, and the "
             "host do the rest",
         ),

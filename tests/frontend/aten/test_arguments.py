@@ -14,6 +14,7 @@ from qnn.errors import ModelError
 from qnn.frontend.aten.registry import OPERATORS
 from qnn.frontend.exported import read
 from tests.float_results import float_results
+from tests.release import CHECKS_STATISTICS
 
 WITHOUT_VALUES = FakeTensorMode()
 IMAGES = {"x": torch.randn(2, 4, 8, 6), "other": torch.randn(2, 4, 8, 6)}
@@ -174,7 +175,8 @@ def changes_of(overload, argument):
     given = usual(overload).get(argument.name)
     # Some kernels check nothing: a tensor of another shape would end the process.
     if isinstance(given, Tensor):
-        return [*none, given + 1]
+        crashes = overload._opname == "native_batch_norm" and not CHECKS_STATISTICS
+        return [*([] if crashes else none), given + 1]
     if isinstance(given, list) and isinstance(given[0], Tensor):
         return [[each + 1 for each in given]]
     # With the state of another batch LSTM writes where it must not.
