@@ -19,7 +19,7 @@ from qnn.nn.scales import sums_limit, sums_reach
 from qnn.ptq.beside_float import beside_float
 from qnn.ptq.moments import Moments, moments_of
 from qnn.quant import pow2
-from qnn.quant.rounding.quadratic import GridRows, damped, fit_sums
+from qnn.quant.rounding.quadratic import GridRows, damped, fit_exponents
 
 # As in the paper of GPTQ.
 DAMPING = 0.01  # added to the diagonal of second moments, as a share of its mean
@@ -91,30 +91,42 @@ def _choose(conv: QuantConv, reals, values) -> FittedLayer:
     rows = GridRows.of(
         weight, conv.weight_exponent, groups, conv.plan.weight_bits, conv.plan.grid_terms
     )
-    found = fitted_values(rows, moments)
+    # An unrounded result has one exponent for all channels, which the finest of them decides.
+    least = None if conv.plan.rounded else rows.exponent.min().expand_as(rows.exponent)
+    found, exponent = fitted_values(rows, moments, least)
+    exponent = exponent.flatten()
     if conv.moves_mean:
         bias = moments.t - (found @ moments.x[:, :, None]).flatten()
-    exponent = conv.weight_exponent.clone()
     indices = pow2.nearest(
         found.reshape(weight.shape), exponent, conv.plan.weight_bits, conv.plan.grid_terms
     )
     return FittedLayer(indices, exponent, bias)
 
 
-def fitted_values(rows: GridRows, moments: Moments) -> Tensor:
+def fitted_values(
+    rows: GridRows, moments: Moments, least: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Values of the grid, (groups, rows, inputs), whose sums are nearest to those wanted.
 
     Of sums of too many inputs they are the nearest values.
+
+    Parameters
+    ----------
+    least : (groups, rows), the least exponents that rows may have; None: any
+
+    Returns
+    -------
+    The values, and the rows' exponents, (groups, rows)
     """
     if moments.second is None:
-        return rows.nearest(rows.w)
+        return rows.nearest(rows.w), rows.exponent
     missing = moments.cross - rows.w @ moments.second
-    return fit_sums(rows, damped(moments.second, DAMPING), missing, SWEEPS)
+    return fit_exponents(rows, damped(moments.second, DAMPING), missing, SWEEPS, least)
 
 
 def settle(conv: QuantConv, chosen: FittedLayer) -> None:
     """Give a layer what was chosen for it, but for channels whose sums that does not fit."""
-    nearest, bias = conv.indices(), conv.folded_bias()
+    nearest, exponent, bias = conv.indices(), conv.weight_exponent.clone(), conv.folded_bias()
     before = {name: value.clone() for name, value in conv.state_dict().items()}
     _set(conv, chosen)
     over = sums_reach(conv, conv.indices()) >= sums_limit(conv)
@@ -122,7 +134,8 @@ def settle(conv: QuantConv, chosen: FittedLayer) -> None:
         # From the beginning: of a bias that is too large, float32 would keep no smaller one.
         conv.load_state_dict(before)
         indices = torch.where(over[:, None, None, None], nearest, chosen.indices)
-        _set(conv, FittedLayer(indices, chosen.exponent, torch.where(over, bias, chosen.bias)))
+        kept = torch.where(over, exponent, chosen.exponent), torch.where(over, bias, chosen.bias)
+        _set(conv, FittedLayer(indices, *kept))
 
 
 def _set(conv, chosen):

@@ -113,11 +113,13 @@ def test_channels_that_do_not_fit_the_accumulator_stay_nearest(name):
     chosen, nearest = kept[name], start.build(1, "nearest").layer(name)
     bias = chosen.bias.clone()
     bias[3] = 1e9
-    found = rounded(start, images, done={name: FittedLayer(chosen.indices, chosen.exponent, bias)})
+    exponent = chosen.exponent + (torch.arange(len(bias)) == 3)
+    found = rounded(start, images, done={name: FittedLayer(chosen.indices, exponent, bias)})
     assert fits(found)
     conv = found.layer(name)
     others = torch.arange(len(bias)) != 3
     assert torch.equal(conv.indices()[:, 3], nearest.indices()[:, 3])
+    assert conv.weight_exponent[3] == nearest.weight_exponent[3]
     torch.testing.assert_close(conv.folded_bias()[3], nearest.folded_bias()[3])
     assert torch.equal(conv.indices()[:, others], chosen.indices[:, others])
     torch.testing.assert_close(conv.folded_bias()[others], chosen.bias[others])

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from qnn.quant import pow2
 from qnn.quant.rounding import quadratic
-from qnn.quant.rounding.quadratic import GridRows, damped, descend, fit_sums, round_columns
+from qnn.quant.rounding.quadratic import (
+    GridRows,
+    damped,
+    descend,
+    fit_exponents,
+    fit_sums,
+    round_columns,
+)
 
 PROBLEMS = st.fixed_dictionaries(
     {
@@ -136,6 +143,32 @@ def test_sums_are_fitted_to_what_other_weights_would_give(given, sweeps):
     found = fit_sums(rows, moments, missing, sweeps)
     assert torch.allclose(lost(other, moments, found), lost(other, moments, wanted), rtol=1e-6)
     assert torch.equal(fit_sums(rows, moments, None, 0), round_columns(rows, moments))
+
+
+@settings(max_examples=40)
+@given(PROBLEMS, st.booleans(), st.booleans())
+def test_each_row_has_the_exponent_of_the_nearest_sums(given, misses, bounded):
+    rows, moments = problem(**given)
+    other = replace(rows, w=rows.w * 1.3 + 0.1) if misses else rows
+    missing = (other.w - rows.w) @ moments if misses else None
+    least = rows.exponent.min().expand_as(rows.exponent) if bounded else None
+    found, exponent = fit_exponents(rows, moments, missing, 1, least)
+    tried = [rows.exponent + shift for shift in (0, -1, 1)]
+    if bounded:
+        assert bool((exponent >= least).all())
+        tried = [each.maximum(least) for each in tried]
+    best = [
+        lost(other, moments, fit_sums(replace(rows, exponent=each), moments, missing, 1))
+        for each in tried
+    ]
+    # Rows of zeros stay as they were, as they say nothing of an exponent.
+    got = lost(other, moments, found)
+    wanted = torch.stack(best).amin(0)
+    close = torch.isclose(got, wanted, rtol=1e-6)
+    zeros = lost(other, moments, torch.zeros_like(found))
+    assert bool((close | (torch.isclose(wanted, zeros) & (exponent == rows.exponent))).all())
+    own = replace(rows, exponent=exponent)
+    assert torch.equal(own.nearest(found), found)
 
 
 @settings(max_examples=40)

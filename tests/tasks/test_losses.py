@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from qnn.nn.training import Recipe, train
+from qnn.quant.rounding import Answers
+from qnn.quant.rounding.distillation import Measure
 from qnn.tasks.kinds import VOID, TaskKind
 from qnn.tasks.losses import TaskLoss, spread
 from tests.nearest import quantize
@@ -133,3 +135,14 @@ def test_the_loss_follows_the_task_that_is_asked_for():
     }
     assert all(map(torch.equal, codes["regression"], codes["labels"]))
     assert not all(map(torch.equal, codes["regression"], codes["classes"]))
+
+
+def test_classes_with_a_position_of_their_own_are_classes():
+    """Of a map that is pooled to one place, as its convolution gives it."""
+    wanted, got = torch.randn(5, 4), torch.randn(5, 4)
+    measure = Measure(kinds=(TaskKind.CLASSES,), temperature=2.0)
+    flat = measure(Answers((wanted,)), Answers((got,)))
+    assert float(flat) > 0.01
+    for shape in ((5, 4, 1), (5, 4, 1, 1)):
+        pair = (Answers((each.reshape(shape),)) for each in (wanted, got))
+        torch.testing.assert_close(measure(*pair), flat)

@@ -111,7 +111,7 @@ class _FloatWalk:
         moments = moments_of(conv, operands[0], self._sums(node))
         self.found[node.name] = {}
         for terms in range(1, MEASURED + 1):
-            got = fitted_values(self._rows(with_terms(conv, terms), weight, terms), moments)
+            got, _ = fitted_values(self._rows(with_terms(conv, terms), weight, terms), moments)
             rounded, moved = _trial(conv, got, moments)
             self.found[node.name][terms] = {node.name: (rounded, moved)}
             own = bias.float() if moved is None else moved

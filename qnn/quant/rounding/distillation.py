@@ -56,7 +56,7 @@ def drawn_slope(kind: TaskKind, wanted: Tensor, unit: float, generator: torch.Ge
     """
     wanted = wanted.detach().float()
     if kind.competes:
-        classes = 1 if wanted.dim() == 4 else -1
+        classes = 1 if wanted.dim() == 4 or kind is TaskKind.CLASSES else -1
         p = wanted.softmax(classes).movedim(classes, -1)
         # On the CPU, so that a GPU draws the same.
         drawn = torch.multinomial(p.flatten(0, -2).cpu(), 1, generator=generator)
@@ -106,7 +106,8 @@ class Measure:
     def _of_outputs(self, kind, wanted, got):
         if self.loss == "squared":
             return relative_error(wanted, got)
-        if self.loss == "kl" or kind.competes:
+        # Of what nobody said is for, a language model's classes are the last axis, not the first.
+        if self.loss == "kl" or (kind.competes and not self.kinds):
             return divergence(wanted, got, self.temperature)
         # Over the spread and not the square: what all samples share needs no network.
         own = TaskLoss(kind, spread(wanted))

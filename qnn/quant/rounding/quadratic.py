@@ -16,6 +16,7 @@ from qnn.quant.by_terms import Terms
 
 # As in the paper: the product with the rest is then a matrix product, and the block stays in cache.
 BLOCK = 128  # columns whose errors reach the rest together
+SHIFTS = (0, -1, 1)  # of a row's exponent, of which the one with the nearest sums is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +85,67 @@ def fit_sums(
     ------
     Targets behind rounded operands as in Li et al., "GPTAQ", arXiv:2504.02692.
     """
-    if missing is not None:
-        more = torch.linalg.solve(moments, missing.transpose(1, 2)).transpose(1, 2)
-        rows = replace(rows, w=rows.w + more)
+    rows = _with_missing(rows, moments, missing)
+    return _fitted(rows, moments, sweeps, largest_first)
+
+
+@torch.no_grad()
+def fit_exponents(
+    rows: GridRows,
+    moments: Tensor,
+    missing: Tensor | None,
+    sweeps: int,
+    least: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What ``fit_sums`` gives, with the exponent of each row whose sums are nearest.
+
+    The one of least squared error of the weights knows nothing of what they are multiplied by, nor
+    of the weights that take errors up; tried are the ones next to it too.
+
+    Parameters
+    ----------
+    moments, missing, sweeps : as for ``fit_sums``
+    least : (groups, rows), below which no exponent is tried
+
+    Returns
+    -------
+    Values of the grid, (groups, rows, inputs) float64; and their exponents, (groups, rows)
+    """
+    rows = _with_missing(rows, moments, missing)
+    tried = rows.exponent[:, None] + torch.tensor(SHIFTS)[:, None]
+    if least is not None:
+        tried = tried.maximum(least.minimum(rows.exponent)[:, None])
+    # As so many rows more: what is computed of the moments serves all of them.
+    many = _repeated(rows, tried)
+    found = _fitted(many, moments, sweeps)
+    change = found - many.w
+    lost = ((change @ moments) * change).sum(2).reshape(tried.shape)
+    found = found.reshape(*tried.shape, -1)
+    # A row of zeros has no exponent of its own.
+    lost[:, 1:][~found[:, 1:].any(3)] = torch.inf
+    best = lost.argmin(1, keepdim=True)
+    values = found.gather(1, best[..., None].expand(-1, -1, -1, found.shape[3]))
+    return values[:, 0], tried.gather(1, best)[:, 0]
+
+
+def _repeated(rows, exponents):
+    """The rows of each group once for each of its exponents, (groups, times, rows)."""
+    groups, times, count = exponents.shape
+    terms = rows.terms
+    if not isinstance(terms, int):
+        parts = [terms[start : start + count] for start in range(0, groups * count, count)]
+        terms = tuple(each for part in parts for each in part * times)
+    return GridRows(rows.w.repeat(1, times, 1), exponents.flatten(1), rows.bits, terms)
+
+
+def _with_missing(rows, moments, missing):
+    if missing is None:
+        return rows
+    more = torch.linalg.solve(moments, missing.transpose(1, 2)).transpose(1, 2)
+    return replace(rows, w=rows.w + more)
+
+
+def _fitted(rows, moments, sweeps, largest_first=True):
     start = round_columns(rows, moments, largest_first=largest_first)
     return descend(rows, moments, start, sweeps)
 

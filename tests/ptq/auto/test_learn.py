@@ -49,7 +49,7 @@ def test_answers_come_nearer(start):
     quantized = rounded(start, images)
     judge = HeldOut.of(start.graph, (images,), KINDS)
     before = judge.loss(quantized)
-    assert learn(quantized, start, images, KINDS, LONG)
+    assert learn(quantized, start, (images,), KINDS, LONG)
     assert judge.loss(quantized).distance < before.distance
     equal_to_its_integers(quantized, (images[:4],))
 
@@ -58,7 +58,7 @@ def test_without_time_nothing_changes(start, tmp_path):
     images = classifier()[1]
     quantized, kept = rounded(start, images), tmp_path / "kept"
     before = state(quantized)
-    assert not learn(quantized, start, images, KINDS, 0.0, Checkpoint(kept))
+    assert not learn(quantized, start, (images,), KINDS, 0.0, Checkpoint(kept))
     assert equal(before, state(quantized))
     assert not kept.exists()
 
@@ -66,16 +66,16 @@ def test_without_time_nothing_changes(start, tmp_path):
 def test_an_interruption_changes_nothing_in_the_end(start, tmp_path, monkeypatch):
     images = classifier()[1]
     whole, again, kept = rounded(start, images), rounded(start, images), tmp_path / "kept"
-    assert learn(whole, start, images, KINDS, LONG)
+    assert learn(whole, start, (images,), KINDS, LONG)
     with monkeypatch.context() as patch:
         patch.setattr(
             "qnn.quant.rounding.checkpoint.stoppable", lambda _may: nullcontext(lambda: True)
         )
         before = state(again)
         with pytest.raises(Interrupted, match="stopped after 1 of"):
-            learn(again, start, images, KINDS, LONG, Checkpoint(kept))
+            learn(again, start, (images,), KINDS, LONG, Checkpoint(kept))
     assert equal(before, state(again))
-    assert learn(again, start, images, KINDS, LONG, Checkpoint(kept))
+    assert learn(again, start, (images,), KINDS, LONG, Checkpoint(kept))
     assert equal(state(whole), state(again))
     assert not kept.exists()
 
@@ -85,13 +85,13 @@ def test_large_images_come_few_at_a_time(start, monkeypatch):
     images, asked = torch.zeros(100, 2, 8, 8), []
 
     def seen(quantized, source, options, *_args, **_more):
-        asked.append((len(source.data), options.batch))
+        asked.append((len(source.data[0]), options.batch))
 
     monkeypatch.setattr(learning, "round_quantized", seen)
     for pixels, batch in ((1 << 20, 64), (64 * 20, 20), (64, 1)):
         monkeypatch.setattr(learning, "BATCH_PIXELS", pixels)
-        assert learn(None, start, images, KINDS, LONG)
+        assert learn(None, start, (images,), KINDS, LONG)
         assert asked.pop() == (100, batch)
     monkeypatch.setattr(learning, "BATCH_PIXELS", 1 << 20)
-    assert learn(None, start, images[:3], KINDS, LONG)
+    assert learn(None, start, (images[:3],), KINDS, LONG)
     assert asked.pop() == (3, 3)
