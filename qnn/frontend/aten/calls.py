@@ -8,6 +8,7 @@ from torch import Tensor, fx
 
 from qnn.frontend.aten.call import Call
 from qnn.frontend.aten.elementwise import OPERATORS as ELEMENTWISE
+from qnn.frontend.aten.quantized import OPERATORS as QUANTIZERS
 from qnn.frontend.faults import Fault, FaultyModel, site_of
 from qnn.frontend.materialise import Materialise
 from qnn.frontend.ops.operator import FloatOperator
@@ -82,8 +83,10 @@ def _check_type(node, call):
     first = result_of(node)
     # What a comparison gives is true or false, and 1 or 0 to what reads it.
     compares = first.dtype == torch.bool and call.site.operator in ELEMENTWISE
+    # What a quantizer gives stands for reals.
+    quantizes = call.site.operator in QUANTIZERS
     # Integers have no other float types: a cast would change values in PyTorch alone.
-    if first.dtype != torch.float32 and not compares:
+    if first.dtype != torch.float32 and not compares and not quantizes:
         raise call.refuse("float32", f"{first.dtype}", "leave casts and autocast out")
     if first.device.type == "meta":
         raise call.refuse("a device with values", "meta", "leave the device out")

@@ -17,6 +17,7 @@ from qnn.frontend.aten import (
     max_pool,
     max_unpool,
     products,
+    quantized,
     recurrent,
     reductions,
 )
@@ -46,6 +47,7 @@ FAMILIES = (
     layout,
     identity,
     products,
+    quantized,
     reductions,
     recurrent,
 )

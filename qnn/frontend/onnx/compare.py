@@ -21,7 +21,7 @@ from qnn.interchange.run_qonnx import executable, run_qonnx
 
 IMAGES = 2  # random ones
 TRIES = 3  # of a file that rounds
-ROUNDING = ("QuantizeLinear", *NAMES)  # nodes that round
+ROUNDING = ("QuantizeLinear", "DynamicQuantizeLinear", *NAMES)  # nodes that round
 # Of the largest value of an output. Reals of 24 bits, whose sums are taken in another order, differ
 # by some of their last bits after each layer: the deepest network tried, by 2e-5.
 TOLERANCE = 1e-3

@@ -65,4 +65,18 @@ def _spread(call, values, numbers):
     return numbers.reshape((-1,) + (1,) * (values.dim() - axis - 1))
 
 
-OPERATORS: Mapping[str, Reader] = {"QuantizeLinear": quantize, "DequantizeLinear": dequantize}
+def quantize_dynamically(call: OnnxCall) -> Tensor:
+    """DynamicQuantizeLinear: the operand, for whose range each batch decides a scale."""
+    if not call.exact:
+        return call[0]
+    low, high = call[0].min().clamp(max=0), call[0].max().clamp(min=0)
+    step = (high - low) / 255
+    zero = torch.round(-low / step).clamp(0, 255)
+    return (torch.round(call[0] / step + zero).clamp(0, 255) - zero) * step
+
+
+OPERATORS: Mapping[str, Reader] = {
+    "QuantizeLinear": quantize,
+    "DequantizeLinear": dequantize,
+    "DynamicQuantizeLinear": quantize_dynamically,
+}

@@ -14,6 +14,7 @@ from qnn.frontend.onnx.grids import mark_grid
 from qnn.frontend.onnx.layouts import channels_first
 from qnn.frontend.onnx.module import module_of
 from qnn.frontend.onnx.protos import read_proto
+from qnn.frontend.onnx.qlinear import as_qdq
 from qnn.frontend.onnx.states import images_first, with_numbers
 
 
@@ -64,7 +65,7 @@ def read_graph(path: Path, requantize: bool = False) -> OnnxGraph:
     """
     try:
         proto = read_proto(path)
-        graph = graph_of(proto, path.parent, requantize)
+        graph = as_qdq(graph_of(proto, path.parent, requantize))
     except FaultyModel:
         raise
     except ModelError as error:

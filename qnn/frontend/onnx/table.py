@@ -44,7 +44,7 @@ CURES: Mapping[str, str] = {
     "Scan": "export the model with its loops unrolled",
     "If": "export the model with the branch that is taken alone",
     **dict.fromkeys(
-        ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
+        ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
         "quantize the model in the QDQ format, or give the float model",
     ),
 }
@@ -58,5 +58,7 @@ def cure_of(kind: str) -> str:
             "read the quantized network as it is, with 'qnn compile FILE' or qnn.from_qonnx, or "
             "quantize it anew with --requantize or requantize=True"
         )
+    if kind.startswith(("com.microsoft.Q", "com.microsoft.MatMulInteger", "com.microsoft.Dynamic")):
+        return CURES["QLinearConv"]
     usual = "export the model without it, or let the network end before it"
     return CURES.get(kind, usual)
