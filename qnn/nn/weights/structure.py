@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-DEPTH = 64  # parts of a name; networks have ten at most
+DEPTH = 24  # parts of a name; networks have ten at most
 Shape = tuple[int, ...]
 Path = tuple[str, ...]
 

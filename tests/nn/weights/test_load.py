@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -11,51 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from qnn.errors import ModelError
 from qnn.nn.weights import load_weights
-
-
-def network():
-    torch.manual_seed(1)
-    return nn.Sequential(
-        OrderedDict(conv=nn.Conv2d(1, 2, 3), bn=nn.BatchNorm2d(2), fc=nn.Linear(2, 3))
-    )
-
-
-STATE = network().state_dict()
-COUNT = len(STATE)  # 9, one of them BatchNorm's counter
-
-
-def under(prefix, state=STATE):
-    return {prefix + name: tensor for name, tensor in state.items()}
-
-
-def loaded(path):
-    """The notes about a checkpoint that gives all the weights of ``STATE``."""
-    model = network()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.fill_(7)
-    notes = [load_weights(model, path, "net").note]
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, STATE[name]), name
-    return [note.removeprefix(f"checkpoint {path}: ") for note in notes if note]
-
-
-def refusal(path, model=None):
-    with pytest.raises(ModelError) as caught:
-        load_weights(model or network(), path, "net")
-    text = str(caught.value)
-    assert "\n" not in text
-    return text.replace(str(path), "FILE")
-
-
-def renamed(state=STATE, **changes):
-    """The state with other words in its names."""
-    names = {name: name for name in state}
-    for old, new in changes.items():
-        names = {name: changed.replace(old, new) for name, changed in names.items()}
-    return {names[name]: tensor for name, tensor in state.items()}
+from tests.nn.weights.small import FIT, STATE, TAIL, loaded, network, refusal, renamed, under
 
 
 class HyperDict(dict):
@@ -196,8 +153,6 @@ def test_nothing_of_a_foreign_object_runs(tmp_path):
 
 REST = {name: tensor for name, tensor in STATE.items() if not name.startswith("fc.")}
 RENAMED = renamed(fc="head")
-FIT = "checkpoint FILE does not fit model 'net': "
-TAIL = "; give the checkpoint of this model"
 MISFITS = {
     "renamed layers and one more": (
         RENAMED | {"aux.scale": torch.ones(1)},
@@ -253,94 +208,6 @@ def test_all_that_does_not_match_is_told_at_once(kind, tmp_path):
     content, text = MISFITS[kind]
     torch.save(content, tmp_path / "x.pt")
     assert refusal(tmp_path / "x.pt") == FIT + text + TAIL
-
-
-def test_what_holds_the_same_under_names_that_say_nothing_is_refused(tmp_path):
-    model = nn.ModuleDict({"query": nn.Linear(2, 2), "key": nn.Linear(2, 2)})
-    torch.save(
-        {n.replace("query", "k").replace("key", "q"): t for n, t in model.state_dict().items()},
-        tmp_path / "x.pt",
-    )
-    assert refusal(tmp_path / "x.pt", model) == (
-        f"{FIT}'query', 'key' hold the same, and neither names nor numbers tell them apart{TAIL}"
-    )
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_folded_normalisations_are_called_so(bias, tmp_path):
-    state = {n: t for n, t in STATE.items() if not n.startswith("bn.")}
-    model = network()
-    if not bias:  # as layers in front of a normalisation mostly are, whose folding adds one
-        model.conv.bias = None
-    torch.save(state, tmp_path / "x.pt")
-    assert refusal(tmp_path / "x.pt", model) == (
-        f"{FIT}it lacks normalisation 'bn', as if folded into the layers before; give the "
-        f"checkpoint from before that, or a model with biases and no normalisations"
-    )
-
-
-def test_a_file_of_safetensors_keeps_no_order_and_needs_none(tmp_path):
-    layers = {f"layer{n}": nn.Linear(2, 2) for n in range(12)}
-    model, path = nn.Sequential(OrderedDict(layers)), tmp_path / "x.safetensors"
-    with torch.no_grad():
-        for n, layer in enumerate(layers.values()):
-            layer.bias.fill_(n)
-    save_file(renamed(model.state_dict(), layer="blocks."), path)
-    other = nn.Sequential(*(nn.Linear(2, 2) for _ in range(12)))
-    load_weights(other, path)
-    assert [float(layer.bias[0].detach()) for layer in other] == list(range(12))
-
-
-@pytest.mark.filterwarnings("ignore")  # the old form of weight_norm is on its way out
-@pytest.mark.parametrize("split", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
-@pytest.mark.parametrize("axis", [0, 1, None])
-def test_weights_of_lengths_and_directions_are_put_together(split, axis, tmp_path):
-    if axis is None and split is not nn.utils.weight_norm:
-        pytest.skip("the parametrization takes no norm of all values")
-    model, path = network(), tmp_path / "x.pt"
-    split(model.conv, dim=axis)
-    with torch.no_grad():
-        next(p for n, p in model.conv.named_parameters() if n.endswith(("_g", "0"))).mul_(3)
-    torch.save({"model": under("module.", model.state_dict()), "epoch": 1}, path)
-    model.conv(torch.ones(1, 1, 3, 3))  # the old form computes its weight then
-    wanted, other = model.conv.weight, network()
-    said = load_weights(other, path, "net").note
-    assert torch.allclose(other.conv.weight, wanted, rtol=1e-6)
-    assert said == (
-        f"checkpoint {path}: took 'model'; stripped 'module.' from 9 names; made 1 weight of "
-        f"lengths and directions; ignored 'epoch'"
-    )
-    # A model that has such parts itself takes them as they are.
-    again = network()
-    split(again.conv, dim=axis)
-    assert "directions" not in load_weights(again, path).note
-    again.conv(torch.ones(1, 1, 3, 3))
-    assert torch.equal(again.conv.weight, wanted)
-
-
-def test_a_checkpoint_of_lightning_fabric_is_loaded(tmp_path):
-    fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu", devices=1)
-    model = fabric.setup(network())
-    fabric.save(tmp_path / "x.ckpt", {"net": model, "step": 3})
-    assert loaded(tmp_path / "x.ckpt") == ["took 'net'; ignored 'step'"]
-
-
-def test_the_table_has_each_tensor_under_both_names(tmp_path):
-    torch.save(under("module.", renamed(fc="head")), tmp_path / "x.pt")
-    found = load_weights(network(), tmp_path / "x.pt")
-    assert found.by_structure
-    assert (
-        str(found)
-        == """\
-conv.weight     = module.conv.weight      2x1x3x3
-conv.bias       = module.conv.bias        2
-bn.weight       = module.bn.weight        2
-bn.bias         = module.bn.bias          2
-bn.running_mean = module.bn.running_mean  2
-bn.running_var  = module.bn.running_var   2
-fc.weight       = module.head.weight      3x2
-fc.bias         = module.head.bias        3"""
-    )
 
 
 VALUE = (
@@ -419,67 +286,3 @@ def test_a_pickled_module_is_refused_with_advice(tmp_path):
         )
     torch.jit.script(nn.ReLU()).save(path)
     assert refusal(path) == (f"checkpoint FILE cannot be read: it is a TorchScript archive{advice}")
-
-
-READ = "give a dictionary of tensors that torch.save or safetensors wrote"
-FILES = {
-    "empty": (b"", "it is empty; copy or save it again"),
-    "page": (
-        b"<!DOCTYPE html>\n<html>",
-        "it is an HTML or XML page; download the checkpoint itself",
-    ),
-    "pointer": (
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
-        "it is a git-lfs pointer; fetch what it stands for: git lfs pull",
-    ),
-    "index": (
-        b'{"weight_map": {}}',
-        "it is JSON text; give the file of tensors that it describes",
-    ),
-    "zipped": (b"\x1f\x8b\x08\x00 gz", "it is gzip data; decompress it"),
-    "other": (b"\x00\x01\x02\x03", f"it holds something else, or is cut short; {READ}"),
-}
-
-
-@pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_what_is_no_checkpoint_is_refused_by_what_it_is(kind, suffix, tmp_path):
-    data, text = FILES[kind]
-    path = tmp_path / f"x{suffix}"
-    path.write_bytes(data)
-    if (kind, suffix) == ("other", ".safetensors"):
-        text = "Error while deserializing header: header too small; copy or save it again"
-    assert refusal(path) == f"checkpoint FILE cannot be read: {text}"
-
-
-def test_a_folder_is_refused_with_what_it_has(tmp_path):
-    text = "checkpoint FILE cannot be read: it is a folder{}; give the file of weights"
-    assert refusal(tmp_path) == text.format("")
-    (tmp_path / "model.safetensors").touch()
-    assert refusal(tmp_path) == text.format("; it has model.safetensors")
-
-
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_a_checkpoint_that_was_cut_anywhere_is_called_so(share, tmp_path):
-    path = tmp_path / "x.pt"
-    torch.save({"a": torch.arange(2000.0)}, path)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    assert refusal(path) == (
-        f"checkpoint FILE cannot be read: it holds something else, or is cut short; {READ}"
-    )
-
-
-def test_an_archive_of_arrays_is_refused(tmp_path):
-    np.savez(tmp_path / "x.npz", a=np.ones(2))
-    assert refusal(tmp_path / "x.npz") == (
-        "checkpoint FILE cannot be read: it is an archive of another kind; save its weights "
-        "alone: torch.save(model.state_dict(), FILE)"
-    )
-
-
-def test_a_quantized_model_is_no_checkpoint_of_float_weights(tmp_path):
-    save_file({"a": torch.ones(1)}, tmp_path / "q.safetensors", {"format": "qnn-quantized-model"})
-    assert refusal(tmp_path / "q.safetensors") == (
-        "checkpoint FILE is a quantized model of qnn, not float weights; give the checkpoint that "
-        "it was quantized from"
-    )
