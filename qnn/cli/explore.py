@@ -1,13 +1,11 @@
 """``qnn explore``: a float model in, the designs that no other one beats out."""
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from qnn.cli.checks import float_model, new_file, old_file, refuse_given, valid
-from qnn.cli.explore_crew import crew
 from qnn.cli.explore_options import (
     Board,
     Budget,
@@ -23,16 +21,13 @@ from qnn.cli.explore_options import (
     vary_in,
 )
 from qnn.cli.explore_result import build_picked, print_found
+from qnn.cli.explore_search import ExploreRequest, searched
 from qnn.cli.float_options import InputShapes, check_together, shapes_in
-from qnn.cli.formats import numbers, pixel_numbers
-from qnn.cli.going_on import command_line
-from qnn.cli.output import Json, note
+from qnn.cli.formats import numbers
+from qnn.cli.output import Json
 from qnn.cli.quantize import AUTO_SAMPLES
 from qnn.cli.sources import Data, Layout
 from qnn.cli.tasks import Task
-
-if TYPE_CHECKING:
-    from qnn.explore.goals import Goals
 
 # All but the store, the build and --json.
 SEARCHED = (  # parameters that a pick does not read
@@ -169,8 +164,6 @@ def explore(
     goals = Goals(objectives_in(objectives), constraints_in(constraints))
     choices, clock = vary_in(vary), clock_in("--clock-mhz", clock_mhz)
     target = board_named(board)
-    # The device's room is a constraint like any other, and told as one.
-    limited = _with_device(goals, target)
     options = {
         "--checkpoint": checkpoint,
         "--data": data,
@@ -185,80 +178,26 @@ def explore(
     given = [part for name, value in options.items() if value is not None for part in (name, value)]
     given += [part for text in input_shape or () for part in ("--input-shape", text)]
 
-    from qnn.cli.explore_network import load_network
-    from qnn.explore.choices import ACTIVATIONS, WEIGHTS
-    from qnn.explore.goals import check_reachable
-    from qnn.explore.groups import grouped
-    from qnn.explore.methods.registry import method_named
-    from qnn.explore.search import FrontSearch, SearchLimits, profiles_of
-    from qnn.explore.space import make_space
-    from qnn.explore.state import SearchState
-    from qnn.explore.store import store_at
-    from qnn.explore.told import Asked, begin
-    from qnn.explore.work import NetworkSource, network_of, work
-    from qnn.interrupt import Interrupted, stoppable
-
-    # Before any network is loaded: what no hardware keeps, none of them will.
-    make_space((), choices, limited.constraints, clock)
-    # Of this run: what a store has costs nothing.
-    seconds = seconds_in("--budget", budget)
-    values = pixel_numbers(model, mean, std)
-    arguments = (model, checkpoint, tuple(shapes), data, layout, task, samples, *values)
-    origin = NetworkSource(load_network, arguments)
-    try:
-        with stoppable() as asked_to_stop, store_at(store) as kept:
-            # The one that this process evaluates with, where it has no workers.
-            network = network_of(origin)
-            # Before layers are measured, which may take minutes.
-            check_reachable(goals, network.float_accuracy)
-            told = Asked(
-                title=model,
-                objectives=goals.objectives,
-                constraints=limited.constraints,
-                options=(model, *given),
-                board=target and target.name,
-            )
-            begin(kept, told, network.digest)
-            # A profile takes minutes, and is of one pair of formats.
-            formats = [(bits, own) for bits in choices[WEIGHTS] for own in choices[ACTIVATIONS]]
-            profiles = profiles_of(network, formats, kept, note, seconds)
-            parts = grouped(profiles[formats[0]], groups)
-            space = make_space(parts, choices, limited.constraints, clock)
-            note(
-                f"{space.size:,} designs in {space.dimensions} dimensions: terms of {len(parts)} "
-                f"groups of layers, {len(space.hardware):,} arrays"
-            )
-            # Workers begin now: each loads the network by itself.
-            with crew(workers, ray) as (run, count):
-                search = FrontSearch(
-                    network=network,
-                    state=SearchState(space, limited, profiles, seed),
-                    method=method_named(method),
-                    store=kept,
-                    run=partial(run, partial(work, origin, tuple(profiles.items()))),
-                    limits=SearchLimits(
-                        seconds=seconds,
-                        evaluations=evaluations,
-                        batch=batch or max(count, 2),
-                        designs=designs,
-                    ),
-                    report=note,
-                    asked=asked_to_stop,
-                )
-                front = search.result()
-    except Interrupted as stopped:
-        raise KeyboardInterrupt(f"{stopped}; go on with: {command_line()}") from None
+    request = ExploreRequest(
+        model=model,
+        arguments=(checkpoint, tuple(shapes), data, layout, task, samples),
+        statistics=(mean, std),
+        options=(model, *given),
+        goals=goals,
+        choices=choices,
+        clock=clock,
+        board=target,
+        method=method,
+        # Of this run: what a store has costs nothing.
+        seconds=seconds_in("--budget", budget),
+        evaluations=evaluations,
+        groups=groups,
+        batch=batch,
+        designs=designs,
+        seed=seed,
+        workers=workers,
+        ray=ray,
+        store=store,
+    )
+    search, told, front = searched(request)
     print_found(search, told, front, page or store.with_suffix(".html"), as_json)
-
-
-def _with_device(goals: "Goals", board) -> "Goals":
-    """The goals, and that the device has room."""
-    from qnn.explore.goals import Constraint, Goals
-
-    if board is None:
-        return goals
-    from hw.spec.resources import usable
-
-    room = usable(board.device)
-    limits = [Constraint(name, True, float(room[name])) for name in ("lut", "ff", "bram18")]
-    return Goals(goals.objectives, (*goals.constraints, *limits))

@@ -2,12 +2,14 @@
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from qnn.design import Design
+from qnn.explore.store import store_at
 from tests.explore.factory import MODEL, write_data
 from tests.report.page_reader import fetched, read, unmarked
 
@@ -141,7 +143,7 @@ def test_a_store_of_other_data_is_refused(qnn, place, explored, tmp_path):
 
 
 @pytest.mark.processes
-def test_an_interrupted_command_and_workers_lose_nothing(qnn, place, tmp_path):
+def test_workers_find_what_one_process_finds(qnn, place, tmp_path):
     given = command(place, "--method", "random", "--evaluations", "4", "--designs", "1")
     given = [str(each) for each in given]
     given[given.index(str(place / "s.sqlite"))] = str(tmp_path / "w.sqlite")
@@ -151,3 +153,23 @@ def test_an_interrupted_command_and_workers_lose_nothing(qnn, place, tmp_path):
     alone = qnn(*given, "--workers", "1", "--json")
     assert json.loads(alone[1])["front"] == json.loads(done.stdout)["front"]
     assert json.loads(alone[1])["computed"] == 0
+
+
+@pytest.mark.processes
+def test_ctrl_c_keeps_what_was_found_and_says_how_to_go_on(place, tmp_path):
+    given = [
+        str(each) for each in command(place, "--method", "random", "--evaluations", "40", *ONE)
+    ]
+    given[given.index(str(place / "s.sqlite"))] = str(tmp_path / "c.sqlite")
+    program = [sys.executable, "-m", "qnn.cli", *given]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        # The first batch has ended: others follow for long.
+        lines = [next(line for line in process.stderr if "on the front" in line)]
+        process.send_signal(signal.SIGINT)
+        lines += process.stderr.readlines()
+    assert process.returncode == 130
+    path = tmp_path / "c.sqlite"
+    assert f"stopped; {path} has " in lines[-1]
+    assert "; go on with: python -m qnn.cli explore " in lines[-1]
+    with store_at(path) as store:
+        assert 2 <= len(store.evaluations()) < 40

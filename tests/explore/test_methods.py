@@ -9,8 +9,8 @@ from qnn.cli.explore_options import METHODS as NAMED
 from qnn.errors import ArgumentError, ToolError
 from qnn.explore.evaluation import Evaluated, Fidelity
 from qnn.explore.front import hypervolume
-from qnn.explore.methods import bayes, nsga2
-from qnn.explore.methods.registry import METHODS, method_named
+from qnn.explore.methods import registry
+from qnn.explore.methods.registry import METHODS, NEEDS, method_named
 from tests.explore.landscape import judged, state
 
 
@@ -21,9 +21,6 @@ def few_samples():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(acquisition, "SAMPLES", 8)
         yield
-
-
-NEEDS = {"bayes": "botorch", "nsga2": "pymoo"}
 
 
 def searched(name, count, batch=4, **given):
@@ -100,17 +97,16 @@ def test_the_greedy_path_rises_from_one_term_to_the_most():
     assert len({each.point.size for each in found.known.values()}) > 3
 
 
-@pytest.mark.parametrize(
-    ("name", "module", "package"), [("bayes", bayes, "botorch"), ("nsga2", nsga2, "pymoo")]
-)
-def test_a_method_without_its_package_says_what_to_install(name, module, package, monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+@pytest.mark.parametrize(("name", "package"), NEEDS.items())
+def test_a_method_without_its_package_says_what_to_install(name, package, monkeypatch):
+    monkeypatch.setattr(registry, "find_spec", lambda _name: None)
     with pytest.raises(ToolError) as refused:
-        METHODS[name](state(), 2)
+        method_named(name)
     assert str(refused.value) == (
         f"--method {name} needs {package}; install it with pip install 'qnn[explore]', or take "
         f"--method random or greedy"
     )
+    assert method_named("random") is METHODS["random"]
 
 
 def test_random_and_greedy_need_no_package(monkeypatch):

@@ -10,10 +10,8 @@ Hypervolume Improvement", arXiv:2105.08195; its logarithm: Ament et al., arXiv:2
 """
 
 import warnings
-from importlib.util import find_spec
 from itertools import islice
 
-from qnn.errors import ToolError
 from qnn.explore.methods import greedy
 from qnn.explore.space import Vector
 from qnn.explore.state import SearchState
@@ -24,18 +22,7 @@ ROUNDS = 2  # of looking for the best candidates, the second among neighbours of
 
 
 def propose(state: SearchState, count: int) -> list[Vector]:
-    """Up to ``count`` designs that together should add most to the volume of the front.
-
-    Raises
-    ------
-    ToolError
-        botorch is not installed.
-    """
-    if find_spec("botorch") is None:
-        raise ToolError(
-            "--method bayes needs botorch; install it with pip install 'qnn[explore]', or take "
-            "--method random or greedy"
-        )
+    """Up to ``count`` designs that together should add most to the volume of the front."""
     usable = [vector for vector, each in state.known.items() if each.failure is None]
     random = state.random()
     if len(usable) < FIRST:

@@ -1,10 +1,7 @@
 """NSGA-II, by pymoo: the best designs so far are crossed and changed."""
 
-from importlib.util import find_spec
-
 import numpy as np
 
-from qnn.errors import ToolError
 from qnn.explore.space import Vector
 from qnn.explore.state import SearchState
 
@@ -17,13 +14,7 @@ def propose(state: SearchState, count: int) -> list[Vector]:
 
     Parents are the survivors of all designs that are known, as those of each generation are: so an
     interrupted search goes on from the store alone.
-
-    Raises
-    ------
-    ToolError
-        pymoo is not installed.
     """
-    _check_installed()
     random = state.random()
     if len(state.known) < POPULATION:
         return state.drawn(random, count)
@@ -35,14 +26,6 @@ def propose(state: SearchState, count: int) -> list[Vector]:
         if len(found) == count:
             return found
     return state.new([*found, *state.drawn(random, count)], count)
-
-
-def _check_installed() -> None:
-    if find_spec("pymoo") is None:
-        raise ToolError(
-            "--method nsga2 needs pymoo; install it with pip install 'qnn[explore]', or take "
-            "--method random or greedy"
-        )
 
 
 def _algorithm(state: SearchState, seed: int):
