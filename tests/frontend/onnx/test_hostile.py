@@ -180,7 +180,8 @@ def test_quantizers_of_qonnx_have_a_reader_of_their_own(tmp_path):
     path = write(tmp_path / "m.onnx", [made], {"x": ["n", 4]}, ["y"], constants)
     assert told(path) == (
         "layer 'q' (onnx.qonnx.custom_op.general.Quant) is not supported; read the quantized "
-        "network as it is, with 'qnn compile FILE' or qnn.from_qonnx"
+        "network as it is, with 'qnn compile FILE' or qnn.from_qonnx, or quantize it anew with "
+        "--requantize or requantize=True"
     )
 
 
