@@ -102,8 +102,14 @@ def difference(path: str | Path, module: fx.GraphModule, seed: int = 0) -> Runti
     count = file.count or IMAGES
     given = [_random(source, count, generator) for source in _examples(module)]
     quantizers = [each for each in module.children() if each.node.kind in ROUNDING]
-    with torch.no_grad(), _rounding(quantizers):
-        found = module(*given)
+    try:
+        with torch.no_grad(), _rounding(quantizers):
+            found = module(*given)
+    # Any, of PyTorch: of values that do not fit, whose shapes seemed to.
+    except Exception as error:
+        raise ModelError(
+            f"{path}: the network cannot be run: {first_line(error)}; export it again"
+        ) from None
     found = found if isinstance(found, tuple) else (found,)
     rest = iter(given)
     fed = {
@@ -210,7 +216,7 @@ def _largest(path, names, found, wanted) -> RuntimeDifference:
         # What is infinite in both has no difference; in one alone it is a difference.
         both = np.isfinite(ours) & np.isfinite(theirs)
         same = bool((np.isfinite(ours) == np.isfinite(theirs)).all())
-        gap, size = np.abs(ours - theirs)[both], np.abs(theirs[both])
+        gap, size = np.abs(ours[both] - theirs[both]), np.abs(theirs[both])
         peak = max(float(size.max(initial=0)), SMALL)
         largest = max(largest, float(gap.max(initial=0)) / peak, 0.0 if same else 1.0)
         power = sqrt(float((size**2).mean())) if size.size else 1.0
