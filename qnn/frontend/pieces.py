@@ -21,6 +21,7 @@ from qnn.frontend.views import View
 
 # Each piece is a convolution or two, so that more would be networks of thousands.
 MOST_PIECES = 256
+MOST_OF_MATRIX = 1 << 24  # values of a matrix of which all but one in each row are 0
 MOST_STEPS = 64  # between the rows of a piece
 
 
@@ -33,6 +34,8 @@ def resampled(name: str, source: FloatOperator, places: Tensor) -> Resample | No
         each channel of the result reads that of the same number
     """
     _, height, width = source.shape
+    if max(height * places.shape[1], width * places.shape[2]) > MOST_OF_MATRIX:
+        return None
     rows, columns = places % (height * width) // width, places % width
     if not bool((rows == rows[:1, :, :1]).all() and (columns == columns[:1, :1]).all()):
         return None

@@ -27,6 +27,33 @@ class BatchSizes:
         """The numbers for so many images, as nested lists."""
         return _line(self.offset.tolist(), self.slope.tolist(), images)
 
+    def tensor(self, images: int) -> Tensor:
+        """The same as a tensor."""
+        return torch.tensor(self.at(images))
+
+
+@dataclass(frozen=True)
+class BatchCopies:
+    """A constant whose values lie along an axis once for each image, as states at the start.
+
+    Members
+    -------
+    one : with one value along the axis
+    size : how many there are
+    """
+
+    one: Tensor
+    axis: int
+    size: BatchSizes
+
+    def at(self, images: int) -> None:
+        """Nothing: what is as large as there are images is no list of sizes or places."""
+        return
+
+    def tensor(self, images: int) -> Tensor:
+        """The constant for so many images."""
+        return self.one.repeat_interleave(self.size.at(images), self.axis)
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -42,7 +69,7 @@ class Planned:
 
     walk: ShapeWalk
     images: int | None
-    sizes: dict[str, BatchSizes]
+    sizes: dict[str, BatchSizes | BatchCopies]
     moved: dict[str, int] = field(default_factory=dict)
 
 
@@ -98,8 +125,8 @@ def _probed(graph, shapes) -> Planned:
     for name in names:
         found = [walk.values[name].tensor for walk in walks]
         if not all(each.shape == found[0].shape for each in found):
-            raise _Fixed
-        if not all(torch.equal(each, found[0]) for each in found):
+            sizes[name] = _copies(found)
+        elif not all(torch.equal(each, found[0]) for each in found):
             sizes[name] = _sizes(found)
     moved = {}
     for name in graph.outputs:
@@ -115,6 +142,18 @@ def _probed(graph, shapes) -> Planned:
         if axis:
             moved[name] = axis
     return Planned(walks[0], None, sizes, moved)
+
+
+def _copies(found) -> BatchCopies:
+    shapes = torch.tensor([each.shape for each in found if each.dim() == found[0].dim()])
+    axes = (shapes != shapes[:1]).any(0).nonzero().flatten().tolist()
+    if len(shapes) != len(found) or len(axes) != 1:
+        raise _Fixed
+    (axis,) = axes
+    one = found[0].narrow(axis, 0, 1)
+    if not all(torch.equal(each, one.expand_as(each)) for each in found):
+        raise _Fixed
+    return BatchCopies(one, axis, _sizes([shape[axis] for shape in shapes]))
 
 
 def _sizes(found) -> BatchSizes:

@@ -9,7 +9,7 @@ from keyword import iskeyword
 import torch
 from torch import Tensor, fx, nn
 
-from qnn.frontend.onnx.batches import BatchSizes, Planned
+from qnn.frontend.onnx.batches import BatchCopies, BatchSizes, Planned
 from qnn.frontend.onnx.call import OnnxCall
 from qnn.frontend.onnx.graph import OnnxNode
 from qnn.frontend.onnx.qonnx_quantizers import NAMES
@@ -35,7 +35,7 @@ class NodeModule(nn.Module):
         self,
         node: OnnxNode,
         operands: Sequence[Tensor | None],
-        sizes: Mapping[int, BatchSizes],
+        sizes: Mapping[int, BatchSizes | BatchCopies],
     ):
         super().__init__()
         self.node, self.sizes, self.numbers = node, sizes, {}
@@ -62,7 +62,7 @@ class NodeModule(nn.Module):
             known = self.numbers.get(place) if sizes is None else sizes.at(images)
             held = getattr(self, _held(place), None)
             # Whoever reads them takes the numbers; a tensor only says that they are there.
-            held = torch.tensor(known) if sizes is not None else held
+            held = sizes.tensor(images) if sizes is not None else held
             tensors.append(next(rest) if is_given else held)
             numbers.append(known)
         constants = [not each for each in self.given]

@@ -11,6 +11,7 @@ from qnn.frontend.onnx.call import OnnxCall, Reader
 # Which of ONNX's gates each of PyTorch's is.
 GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 USUAL = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
+CURE = "export the model again"
 RUN = {"LSTM": torch.lstm, "GRU": torch.gru, "RNN": torch.rnn_tanh}
 
 
@@ -25,6 +26,7 @@ def layer(call: OnnxCall, kind: str) -> tuple[Tensor, ...]:
     x = x.flip(0) if backwards else x
     _check_lengths(call, x.shape[0])
     hidden, batch = call.attribute("hidden_size"), x.shape[1]
+    call.require(bool(hidden) and hidden > 0, "a hidden_size", f"{hidden}", CURE)
     given = [call.tensor(n) for n in ((5, 6) if kind == "LSTM" else (5,))]
     given = [
         torch.zeros(directions, batch, hidden, device=x.device)
@@ -34,6 +36,7 @@ def layer(call: OnnxCall, kind: str) -> tuple[Tensor, ...]:
         else each
         for each in given
     ]
+    _check_shapes(call, kind, x, given)
     params = [each for n in range(directions) for each in _weights(call, kind, n, hidden)]
     states = given if kind == "LSTM" else given[0]
     # One layer, no dropout, not in training; steps before images, as ONNX has them.
@@ -70,6 +73,23 @@ def _check(call, kind, directions):
         "0",
         "train it with reset_after=True",
     )
+
+
+def _check_shapes(call, kind, x, states):
+    """PyTorch's own layers look at no shape, and read and write beyond what is too short."""
+    hidden, gates = call.attribute("hidden_size"), len(GATES[kind])
+    directions = 2 if call.attribute("direction", "forward") == "bidirectional" else 1
+    call.require(x.dim() == 3, "operands (steps, images, values)", f"{tuple(x.shape)}", CURE)
+    wanted = {
+        1: (directions, gates * hidden, x.shape[2]),
+        2: (directions, gates * hidden, hidden),
+        3: (directions, 2 * gates * hidden),
+    }
+    found = {place: call.tensor(place) for place in wanted}
+    pairs = [(found[n], shape) for n, shape in wanted.items() if n < 3 or found[n] is not None]
+    pairs += [(state, (directions, x.shape[1], hidden)) for state in states]
+    for tensor, shape in pairs:
+        call.require(tuple(tensor.shape) == shape, f"{shape}", f"{tuple(tensor.shape)}", CURE)
 
 
 def _check_lengths(call, steps):

