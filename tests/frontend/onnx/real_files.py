@@ -110,10 +110,7 @@ FILES = (
         *DDDD,
         "ddddocr/common_old.onnx",
         ((1, 64, 64),),
-        (
-            *("onnx.DynamicQuantizeLinear", "onnx.ConvInteger", "onnx.MatMulInteger"),
-            "onnx.com.microsoft.DynamicQuantizeLSTM",
-        ),
+        ("onnx.com.microsoft.DynamicQuantizeLSTM",),
     ),
     *(
         RealFile("classifies images", *ONNX, f"onnx/backend/test/data/light/light_{name}.onnx")
