@@ -8,5 +8,7 @@ RELEASE = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")
 CHECKS_STATISTICS = RELEASE >= (2, 13)
 # Whether a model may keep a tensor in an attribute of its own when it is exported.
 KEEPS_ATTRIBUTES = RELEASE >= (2, 13)
+# Whether what is computed can be written into a constant, which older ones call their own fault.
+WRITES_TO_CONSTANTS = RELEASE >= (2, 13)
 # Operators that we read and the release does not have yet.
 ABSENT = frozenset() if RELEASE >= (2, 13) else frozenset({"aten._fused_rms_norm"})

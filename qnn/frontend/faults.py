@@ -9,6 +9,7 @@ import torch
 from torch import fx
 
 from qnn.errors import ModelError
+from qnn.frontend.releases import plain_path
 
 TORCH = str(Path(torch.__file__).parent)
 OURS = str(Path(__file__).parent)  # what calls PyTorch for the user's model
@@ -105,7 +106,7 @@ def module_of(node: fx.Node) -> tuple[str, str]:
     stack = list((node.meta.get("nn_module_stack") or {"": ("", "")}).values())
     path, kind = stack[-1]
     # torch.export marks later calls of one module with @ and a number.
-    return path.split("@")[0], str(kind).removeprefix("<class '")
+    return plain_path(path.split("@")[0]), str(kind).removeprefix("<class '")
 
 
 def _source(trace):

@@ -1,7 +1,21 @@
 """Where releases of PyTorch differ in what they trace: made equal here, for all that reads it."""
 
+import re
+
 from torch import Tensor, lstm
 from torch.overrides import TorchFunctionMode
+
+GETATTR = re.compile(r"getattr\(([^()]*), '([^']*)'\)")  # innermost first
+
+
+def plain_path(path: str) -> str:
+    """A layer's path as ``named_modules`` has it.
+
+    Strict exports of torch 2.6 write ``getattr(L['self'], '1').conv`` for ``1.conv``.
+    """
+    while GETATTR.search(path):
+        path = GETATTR.sub(r"\1.\2", path)
+    return re.sub(r"^L\['\w+'\]\.?", "", path)
 
 
 class SameTraces(TorchFunctionMode):

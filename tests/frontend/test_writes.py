@@ -10,6 +10,7 @@ from torch import nn
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
 from tests.frontend.checks import check_floats, check_integers
+from tests.release import WRITES_TO_CONSTANTS
 
 IMAGES = torch.randn(3, 3, 6, 4, generator=torch.Generator().manual_seed(1))
 SCALE = torch.tensor([0.5, 1.5])
@@ -123,6 +124,7 @@ def test_phases_that_are_written_are_four_layers_and_not_one_for_each_pixel():
     assert len(nodes) < 20
 
 
+@pytest.mark.skipif(not WRITES_TO_CONSTANTS, reason="this release of PyTorch cannot trace it")
 def test_a_large_constant_that_is_written_to_is_refused_in_one_line():
     noise = torch.rand(8, 97, 89)
 
@@ -143,7 +145,8 @@ def test_a_large_constant_that_is_written_to_is_refused_in_one_line():
 
 def test_a_place_that_is_computed_is_refused_in_one_line():
     def by_images(y, x):
-        y[torch.arange(len(y)), x[:, :2, 0, 0].argmax(1)] = 0
+        # A row and not a number, for which newer releases of PyTorch mask instead.
+        y[x[:, 0, 0, 0] > 0] = torch.ones(y.shape[-1])
         return y
 
     with pytest.raises(ModelError) as caught:
