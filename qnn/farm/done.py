@@ -15,6 +15,7 @@ class Done:
     failure : in one line; None of an item that did not fail
     tries : workers that began it: more than 1 where some died
     seconds : of the function, by the clock of the worker
+    trace : of a failure that is no refusal of ours, where the function raised it
     """
 
     index: int
@@ -23,3 +24,4 @@ class Done:
     failure: str | None
     tries: int
     seconds: float
+    trace: str | None = None

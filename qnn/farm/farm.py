@@ -241,4 +241,5 @@ def _readable(data) -> ItemAnswer:
 
 
 def _end(task, answer) -> Done:
-    return Done(task.index, task.item, answer.result, answer.failure, task.tries, answer.seconds)
+    told = answer.result, answer.failure, task.tries, answer.seconds, answer.trace
+    return Done(task.index, task.item, *told)

@@ -6,8 +6,9 @@ runs the code that is installed where it runs.
 """
 
 import time
+import traceback
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -22,11 +23,13 @@ class ItemAnswer:
     Members
     -------
     failure : what it raised, in one line; None where it gave a result
+    trace : of an error that is no refusal, where it was raised, for whoever looks for its cause
     warned : texts of ``QnnWarning``, for the one who waits
     """
 
     result: Any = None
     failure: str | None = None
+    trace: str | None = None
     seconds: float = 0.0
     warned: tuple[str, ...] = ()
 
@@ -86,19 +89,19 @@ class Workplace:
             warnings.simplefilter("always", QnnWarning)
             found = self._tried(item)
         texts = tuple(str(w.message) for w in said if issubclass(w.category, QnnWarning))
-        seconds = time.perf_counter() - started
-        answer = ItemAnswer(found.result, found.failure, seconds, texts)
+        answer = replace(found, seconds=time.perf_counter() - started, warned=texts)
         try:
             return bytes(ForkingPickler.dumps(answer))
         except Exception as error:  # any: results have pickling of their own
             lacks = f"its result cannot be sent back: {_told(error)}"
-            return bytes(ForkingPickler.dumps(ItemAnswer(None, lacks, seconds, texts)))
+            return bytes(ForkingPickler.dumps(replace(answer, result=None, failure=lacks)))
 
     def _tried(self, item):
         try:
             return ItemAnswer(self._function(decoded(item)))
         except Exception as error:  # any: it is the item's failure, and the worker goes on
-            return ItemAnswer(failure=_told(error))
+            trace = None if isinstance(error, QnnError) else traceback.format_exc()
+            return ItemAnswer(failure=_told(error), trace=trace)
 
 
 class _Unusable:

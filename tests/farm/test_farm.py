@@ -70,6 +70,13 @@ def test_each_item_has_what_the_function_gives_or_says_in_one_line(farm, items):
     assert results(farm, work.halved, items) == [expected(number) for number in items]
 
 
+def test_an_error_that_is_no_refusal_has_its_trace(farm):
+    found = sorted(farm.run(work.halved, [2, 3, -2]), key=lambda done: done.index)
+    assert [done.trace is None for done in found] == [True, True, False]
+    assert found[2].trace.splitlines()[-2:] == ["ValueError: -2", "is negative"]
+    assert "in halved" in found[2].trace
+
+
 def test_data_of_the_function_go_with_it_and_another_function_replaces_it(farm):
     for factor in (b"ab", 3, 5):
         assert results(farm, partial(work.scaled, factor), range(6)) == [

@@ -1,14 +1,13 @@
 """Runs jobs on both cores and tells how far they are."""
 
-import os
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing import get_context
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 
+from qnn.farm.farm import Farm
 from tests.quicker import quicker
 from tests.replay import product
 from tests.replay.artifact import Artifact
@@ -24,7 +23,7 @@ def replay(quick: bool, chosen: list[str], processes: int) -> dict[str, Artifact
         for name, job in network_jobs(quick).items()
         if _is_chosen(name, chosen) or _is_needed(name, needed)
     }
-    with tempfile.TemporaryDirectory() as folder, _workers(processes) as workers:
+    with tempfile.TemporaryDirectory() as folder, Farm(processes) as workers:
         artifacts = {}
         for jobs in (graphs, builds):
             artifacts |= _run(workers, jobs, Path(folder))
@@ -42,36 +41,29 @@ def _is_needed(name, needed):
     )
 
 
-@contextmanager
-def _workers(processes):
-    # one thread each: the pool fills the cores, and sums of floats keep their order
-    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
+@cache
 def _prepare():
-    import torch
-
-    torch.set_num_threads(1)
+    """Once in each worker."""
+    # Loaded before, as what makes torch quicker is for a torch that is there.
+    import_module("torch")
     quicker()
 
 
-def _timed(job, folder):
-    began = time.monotonic()
-    return job(folder), time.monotonic() - began
+def _made(folder, named):
+    """What a worker does: the artifacts of a job."""
+    _prepare()
+    _, job = named
+    return job(folder)
 
 
 def _run(workers, jobs, folder):
     began, artifacts = time.monotonic(), {}
-    names = {workers.submit(_timed, job, folder): name for name, job in jobs.items()}
-    for done, future in enumerate(as_completed(names), 1):
-        made, seconds = future.result()
-        artifacts |= made
+    for count, done in enumerate(workers.run(partial(_made, folder), jobs.items()), 1):
+        name, _ = done.item
+        if done.failure:
+            raise RuntimeError(f"{name}: {done.failure}\n{done.trace or ''}")
+        artifacts |= done.result
         elapsed = time.monotonic() - began
-        line = f"{done:4}/{len(names)} {elapsed:5.0f} s  {names[future]} ({seconds:.1f} s)"
+        line = f"{count:4}/{len(jobs)} {elapsed:5.0f} s  {name} ({done.seconds:.1f} s)"
         print(line, file=sys.stderr, flush=True)
     return artifacts
