@@ -19,6 +19,7 @@ from tests.compiler.test_pipeline import broken, states
 from tests.graphs import graphs, images
 
 TEST = named_config("test")
+FOUR_WORDS = replace(TEST, columns=8, epilogue_words=4)
 POINT, SAME = Window(kernel=(1, 1)), Window(kernel=(3, 3), padding=(1, 1, 1, 1))
 
 
@@ -171,10 +172,13 @@ def test_parts_that_hand_on_different_tensors_are_found():
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("make", NETWORKS)
-def test_parts_in_rtl_take_the_cycles_of_the_model(make):
+@pytest.mark.parametrize(
+    ("make", "config"),
+    [*((make, TEST) for make in NETWORKS), (pointwise, FOUR_WORDS)],
+)
+def test_parts_in_rtl_take_the_cycles_of_the_model(make, config):
     graph = make()
-    design = qnn.compile(graph, TEST, 3)
+    design = qnn.compile(graph, config, 3)
     assert any(layer.image_height for layer in design.artifact.layers)
     report = verify(design, images(graph, 4), "rtl")
     assert report.passed, str(report)
