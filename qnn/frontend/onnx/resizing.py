@@ -1,7 +1,7 @@
 """ONNX's Resize and Upsample in PyTorch's words: its own where they agree, else fixed weights."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, floor
+from math import ceil, floor, prod
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.frontend.onnx.call import OnnxCall, Reader
+from qnn.frontend.onnx.tensors import MOST_VALUES
 
 NEAREST = {
     "round_prefer_floor": lambda x: ceil(x - 0.5),
@@ -23,6 +24,13 @@ def resize(call: OnnxCall) -> Tensor:
     """Resize along the axes of space; each axis by weights of its own where PyTorch has none."""
     x, mode = call[0], call.attribute("mode", "nearest")
     scales, sizes = _scales_and_sizes(call, x)
+    # Before places are counted, one for each result.
+    call.require(
+        all(0 < size <= MOST_VALUES for size in sizes) and prod(sizes) <= MOST_VALUES,
+        f"1 to {MOST_VALUES:,} values",
+        f"{list(sizes)}",
+        "give it a smaller scale",
+    )
     coordinates = call.attribute("coordinate_transformation_mode", _usual_coordinates(call))
     call.require(
         coordinates != "tf_crop_and_resize" and not call.attribute("antialias", 0),

@@ -27,6 +27,16 @@ def test_constants_that_would_fill_the_memory(kind, constants, tmp_path):
     assert re.search("at most (536,870,912|134,217,728) values", told(path))
 
 
+def test_a_resize_that_would_fill_the_memory(tmp_path):
+    constants = {"c": np.float32([1, 1, 1, 1 << 29])}
+    made = node("Resize", ["x", "", "c"], ["y"], name="big", mode="nearest")
+    path = write(tmp_path / "m.onnx", [made], {"x": ["n", 1, 4, 4]}, ["y"], constants)
+    assert told(path) == (
+        "layer 'big' (onnx.Resize) needs 1 to 536,870,912 values, not [2, 1, 4, 2147483648]; give "
+        "it a smaller scale"
+    )
+
+
 def test_constants_that_fill_the_memory_together(tmp_path):
     # Copies of one number, so that the test takes no memory.
     nodes = [node("Expand", ["w", "c"], [f"b{n}"], name=f"b{n}") for n in range(3)]
