@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (
     "README.md",
     "docs/boards.md",
+    "docs/brevitas.md",
     "docs/results.md",
     "docs/models.md",
     "docs/timing.md",

@@ -136,6 +136,7 @@ def _fitted(graph: "FloatGraph", target: Target) -> _Fit:
     import torch
 
     from qnn.design import compile
+    from qnn.ptq.auto.options import Auto
     from qnn.ptq.export import export
     from qnn.ptq.quantize import quantize
 
@@ -148,7 +149,8 @@ def _fitted(graph: "FloatGraph", target: Target) -> _Fit:
         with warnings.catch_warnings():
             # What random images reach says nothing of the user's.
             warnings.simplefilter("ignore", QnnWarning)
-            integers = export(quantize(graph, images, rounding="nearest", terms=1))
+            quiet = Auto(report=lambda line: None)
+            integers = export(quantize(graph, images, rounding="nearest", terms=1, auto=quiet))
         config = read_config(target.config, target.settings, integers, backend=target.backend)
         design = compile(integers, config, backend=target.backend)
     except QnnError as error:

@@ -58,9 +58,12 @@ Requantize = Annotated[
     typer.Option(
         "--requantize",
         help="Take a QONNX file: what it has on grids of powers of two stays, the rest is "
-        "quantized anew.",
+        "quantized anew. A network of Brevitas is quantized anew, within its ranges.",
     ),
 ]
+NO_QUANTIZERS = (
+    "--requantize is of an .onnx file of QONNX or a network of Brevitas, not of a float model"
+)
 Shapes = list[tuple[int, ...] | float]
 
 
@@ -141,9 +144,9 @@ def check_together(
 ) -> None:
     """Raise where options that are right alone contradict one another."""
     check_onnx(model, checkpoint, shapes)
-    # Of a float network all is quantized, whatever is asked.
-    if requantize and not is_onnx(model):
-        raise typer.BadParameter("--requantize is of an .onnx file of QONNX, not of a float model")
+    # Of a float network all is quantized, whatever is asked; what a factory gives is seen later.
+    if requantize and model in ZOO_NAMES:
+        raise typer.BadParameter(NO_QUANTIZERS)
     # Quantizing random weights would succeed, and mean nothing.
     if model in ZOO_NAMES and checkpoint is None:
         raise typer.BadParameter(f"'{model}' comes without weights; give them with --checkpoint")
@@ -192,9 +195,16 @@ def load_float(
     requantize : as ``read_file`` has it
     """
     if not is_file(name):
+        from qnn.frontend.brevitas import is_brevitas, plain_results
         from qnn.nn.zoo import load_trained
 
-        return load_trained(name, checkpoint, note, option)
+        model = load_trained(name, checkpoint, note, option)
+        # Its answers are compared with the quantized network's, which are plain.
+        if is_brevitas(model):
+            return plain_results(model)
+        if requantize:
+            raise typer.BadParameter(NO_QUANTIZERS)
+        return model
     model, found = read_file(name, shapes, requantize)
     if found is not None:
         note(f"{name}: {found}")

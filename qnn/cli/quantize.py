@@ -28,6 +28,7 @@ from qnn.cli.formats import (
     print_fit,
     terms_choice,
 )
+from qnn.cli.given import TIES, Ties
 from qnn.cli.going_on import going_on, kept_beside
 from qnn.cli.kept import kept_fields, print_kept
 from qnn.cli.output import Json, note, print_json
@@ -131,6 +132,7 @@ def quantize(
     augment: Annotated[
         bool, typer.Option(help="Crop and mirror the images that rounding sees.")
     ] = False,
+    ties: Ties = TIES[0],
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -213,6 +215,8 @@ def quantize(
                 target=target,
                 seconds=seconds,
                 auto=search.options,
+                requantize=requantize,
+                ties=ties,
             )
             weights = None if checkpoint == NO_CHECKPOINT else checkpoint
             artifact.save(quantized, out, artifact.ModelSource(model, weights))

@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree
 
 from qnn.errors import ModelError, first_line
+from qnn.frontend.brevitas import is_brevitas, without_brevitas
 from qnn.frontend.exported import OUTPUT, read
 from qnn.frontend.faults import OURS, TORCH
 from qnn.frontend.graph import FloatGraph
@@ -54,6 +55,9 @@ def capture(model: nn.Module | ExportedProgram, example: Tensor | tuple[Tensor, 
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     # One image is enough: the graph does not depend on the values.
     images = tuple(x.to(device) for x in _repeated(given, fixed_batch(model) or BATCH))
+    if is_brevitas(model):
+        with _quiet():
+            model = without_brevitas(model, images)
     with torch.no_grad(), uncompiled(model), _evaluating(model), _quiet():
         tried(model, images)
         program = _export(model, images)

@@ -21,6 +21,7 @@ from qnn.frontend.ops.gather import ChannelGather
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.frontend.ops.pad import Pad
 from qnn.frontend.ops.pixel_shuffle import PixelShuffle
+from qnn.frontend.ops.quantizer import Quantizer
 from qnn.frontend.ops.resample import Resample
 from qnn.frontend.ops.slice import Slice
 from qnn.frontend.ops.transposed_conv import TransposedConv
@@ -110,7 +111,7 @@ PASSES = (
     ),
     # Once more: a sum that became a skip operand may have an activation behind it.
     FusionPass(fuse_activations, needs=(Add,)),
-    FusionPass(lower_activations, removes=(Clamp, FloatFunction)),
+    FusionPass(lower_activations, removes=(Clamp, FloatFunction, Quantizer)),
     FusionPass(close_outputs),
     FusionPass(separate_inputs, needs=(Pad, Slice, Clamp, FloatFunction)),
 )

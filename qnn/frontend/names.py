@@ -7,8 +7,8 @@ from torch import fx
 
 from qnn.frontend.faults import module_of, target_of
 
-# Modules that compute one thing: PyTorch's layers, and the nodes of an ONNX graph.
-LEAVES = ("torch.nn.modules.", "qnn.frontend.onnx.")
+# Modules that compute one thing: PyTorch's layers and Brevitas', and the nodes of an ONNX graph.
+LEAVES = ("torch.nn.modules.", "brevitas.nn.", "qnn.frontend.brevitas.", "qnn.frontend.onnx.")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from qnn.frontend.check import check
 from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.onnx.grids import grid_of
+from qnn.frontend.passes.drop_quantizers import drop_quantizers
 from qnn.frontend.run import blocks_of, shape_of
 from qnn.ir.graph import results_of
 from qnn.nn.model import QuantizedModel
@@ -27,6 +28,7 @@ from qnn.ptq.check_options import check_formats, check_rounding, check_searched
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice
+from qnn.ptq.given.as_given import as_given, check_plain, has_quantizers
 from qnn.ptq.keep_grid import keep_grid
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
@@ -58,11 +60,14 @@ def quantize(
     target: float | None = None,
     seconds: float | None = None,
     auto: Auto | None = None,
+    requantize: bool = False,
+    ties: str = "even",
 ) -> QuantizedModel:
     """The quantized network of ``model``, in evaluation mode; ``model`` is left as it was.
 
     Without a word, it is the cheapest found that loses half a point of accuracy at most, or 2
     percent of squared error, on images held out of ``data``, and each step is told in a line.
+    A network of Brevitas with scales that are powers of two is taken as it is instead.
 
     Parameters
     ----------
@@ -98,6 +103,9 @@ def quantize(
         default 0.5 or 2; and after which it tries no further design, by default 300, and more for
         networks of more products than ResNet-20
     auto : what layers cost in a search, and who is told of it; None: products, and ``print``
+    requantize : leave out quantizers that the network brings along, but for their ranges
+    ties : "even", or "up": halves may go up where such a network rounds them otherwise, and no
+        layer is computed twice for that
 
     Raises
     ------
@@ -128,7 +136,14 @@ def quantize(
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
     bits = USUAL_BITS if isinstance(activation_bits, str) else activation_bits
-    fused, kept_types = fuse(_float_graph(model, batches[0])), {}
+    captured = _float_graph(model, batches[0])
+    fused, kept_types = fuse(drop_quantizers(captured) if requantize else captured), {}
+    if has_quantizers(fused):
+        check_plain(rounding, terms, weight_bits, asked | {"bias_correction": bias_correction})
+        blocks = [blocks_of(fused, batch) for batch in batches]
+        found, told = as_given(fused, blocks, pixels, (weight_bits, bits), terms, ties)
+        auto.report(str(told))
+        return found
     grid = grid_of(model)
     if grid is not None:
         fused, kept_types = keep_grid(fused, grid, weight_bits, pixels)

@@ -156,7 +156,12 @@ CASES = [
     (["check", "none.onnx"], 3, "none.onnx: cannot be read ('No such file or directory'); export"),
     (["quantize", "none.onnx"], 3, "none.onnx: cannot be read ('No such file or directory')"),
     ([*FACTORY, "--input-shape", "3,4"], 2, "--input-shape is of an .onnx file, whose data have"),
-    ([*FACTORY, "--requantize"], 2, "--requantize is of an .onnx file of QONNX, not of a float"),
+    (
+        ["quantize", "resnet20", "--checkpoint", "none", "--requantize"],
+        2,
+        "--requantize is of an .onnx file of QONNX or a network of Brevitas, not of a float model",
+    ),
+    ([*FACTORY, "--ties", "down"], 2, "Invalid value for '--ties': must be one of even, up, not"),
     *[
         ([command, "m.safetensors", "--ties"], 2, "--ties is of an .onnx file of QONNX, which")
         for command in ("check", "compile", "export", "show")

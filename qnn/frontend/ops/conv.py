@@ -17,6 +17,7 @@ from qnn.frontend.ops.batch_norm import Statistics
 from qnn.frontend.ops.operator import FloatOperator, Gain, Reordered, options
 from qnn.frontend.ops.window import bordered, sliced, window_text, windowed
 from qnn.functions.elementwise import Elementwise
+from qnn.functions.given import GivenQuantizer
 from qnn.functions.table import is_never_negative
 from qnn.ir.exact import turned
 from qnn.ir.shape import Shape
@@ -49,9 +50,14 @@ class FloatConv(FloatOperator):
     low: float | None = None
     high: float | None = None
     function: Elementwise | None = None
+    given: GivenQuantizer | None = None
     fixed: bool = False
     requantize: bool = False
     exact_terms: int | None = None
+
+    @property
+    def weighs(self) -> bool:
+        return True
 
     @property
     def learned(self) -> bool:
@@ -83,8 +89,8 @@ class FloatConv(FloatOperator):
 
     @property
     def activated(self) -> bool:
-        """Whether a clamp or a function was fused in."""
-        return self.clamped or self.function is not None
+        """Whether a clamp, a function or a quantizer was fused in."""
+        return self.clamped or self.function is not None or self.given is not None
 
     @property
     def pointwise(self) -> bool:
@@ -135,7 +141,8 @@ class FloatConv(FloatOperator):
         sums = plain and operands
         if self.function is not None:
             return is_never_negative(self.function, of_negative=not sums)
-        return sums or (self.low is not None and self.low >= 0)
+        given = self.given is not None and self.given.low >= 0
+        return sums or given or (self.low is not None and self.low >= 0)
 
     def moved(self, gains: tuple[Gain, ...]) -> Gain | None:
         if not self.shares_type:

@@ -13,6 +13,7 @@ from qnn.frontend.ops.activated import (
 from qnn.frontend.ops.broadcast import spread_shape
 from qnn.frontend.ops.operator import FloatOperator
 from qnn.functions.elementwise import Elementwise
+from qnn.functions.given import GivenQuantizer
 from qnn.functions.table import is_never_negative
 from qnn.ir.shape import Shape
 
@@ -32,6 +33,7 @@ class FloatMultiply(FloatOperator):
     low: float | None = None
     high: float | None = None
     function: Elementwise | None = None
+    given: GivenQuantizer | None = None
 
     @property
     def multiplies(self) -> bool:

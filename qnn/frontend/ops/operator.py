@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from qnn.functions.elementwise import Elementwise
+from qnn.functions.given import GivenQuantizer
 from qnn.ir.shape import Shape
 
 Reordered = tuple["FloatOperator", tuple[int, ...] | None]
@@ -20,12 +21,14 @@ class FloatOperator(ABC):
     Members
     -------
     kind : the operator's name in text
+    given : the quantizer of the network's own that it applies last; None: it has none
     name : of the tensor, and of the operator
     inputs : names of the tensors that it reads
     shape : (channels, height, width) of the result for one image; vectors have height and width 1
     """
 
     kind: ClassVar[str]
+    given: ClassVar[GivenQuantizer | None] = None
 
     name: str
     inputs: tuple[str, ...] = ()
@@ -53,6 +56,11 @@ class FloatOperator(ABC):
     @property
     def learned(self) -> bool:
         """Whether it has weights that training gave it."""
+        return False
+
+    @property
+    def weighs(self) -> bool:
+        """Whether its results are sums of its operand times weights, and what is added to them."""
         return False
 
     @property

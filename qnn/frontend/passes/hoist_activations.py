@@ -8,6 +8,7 @@ from dataclasses import replace
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.clamp import Clamp
 from qnn.frontend.ops.function import FloatFunction
+from qnn.frontend.ops.quantizer import Quantizer
 from qnn.frontend.ops.slice import Slice
 from qnn.frontend.rewrite import Rewrite
 
@@ -15,7 +16,7 @@ from qnn.frontend.rewrite import Rewrite
 def hoist_activations(graph: FloatGraph) -> FloatGraph:
     """Move each one up over what commutes with it and has no other reader."""
     rewrite = Rewrite(graph)
-    for kind in (Clamp, FloatFunction):
+    for kind in (Clamp, FloatFunction, Quantizer):
         for node in rewrite.each(kind):
             # Several may lie in a row: each is passed before the next one has its turn.
             source = rewrite[node.inputs[0]]

@@ -14,10 +14,11 @@ from qnn.frontend.ops.clamp import Clamp
 from qnn.frontend.ops.concat import FloatConcat
 from qnn.frontend.ops.function import FloatFunction
 from qnn.frontend.ops.operator import FloatOperator
+from qnn.frontend.ops.quantizer import Quantizer
 from qnn.frontend.passes.split_pools import LANES
 from qnn.frontend.rewrite import Rewrite
 
-ELEMENTWISE = (BatchNorm, Clamp, FloatFunction)
+ELEMENTWISE = (BatchNorm, Clamp, FloatFunction, Quantizer)
 
 
 def spread_over_concats(graph: FloatGraph) -> FloatGraph:

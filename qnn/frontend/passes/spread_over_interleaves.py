@@ -10,9 +10,10 @@ from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.batch_norm import BatchNorm
 from qnn.frontend.ops.clamp import Clamp
 from qnn.frontend.ops.function import FloatFunction
+from qnn.frontend.ops.quantizer import Quantizer
 from qnn.frontend.rewrite import Rewrite
 
-ELEMENTWISE = (BatchNorm, Clamp, FloatFunction)
+ELEMENTWISE = (BatchNorm, Clamp, FloatFunction, Quantizer)
 
 
 def spread_over_interleaves(graph: FloatGraph) -> FloatGraph:
