@@ -7,7 +7,7 @@ import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.automatic import AUTO, Automatic, Seconds, Target, check_automatic
-from qnn.cli.checks import new_file, one_of, valid
+from qnn.cli.checks import new_file, one_of, runs_unasked, valid
 from qnn.cli.float_options import (
     FloatModel,
     InputShapes,
@@ -235,7 +235,8 @@ def quantize(
     }
     most_terms = max(result["terms"].values(), default=1)
     inputs = len(quantized.plan.network_inputs)
-    learning = {"--data": data, "--layout": layout, "--task": task}
+    teacher = None if runs_unasked(model) else model
+    learning = {"--data": data, "--layout": layout, "--task": task, "--teacher": teacher}
     result["advice"] = search.advice(out, inputs, chooses, learning) or advised(
         result, most_terms, rounding, bias_correction, search.target if chooses else None
     )

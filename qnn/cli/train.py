@@ -15,6 +15,7 @@ from qnn.cli.checks import (
     one_of,
     positive,
     processor,
+    runs_unasked,
     trainable,
     valid,
 )
@@ -223,14 +224,13 @@ def _teacher(model, teacher, checkpoint):
     source = artifact.source(model)
     if source is None:
         return None
-    # A file that came from elsewhere may name a call, but it is the user who makes one.
-    if "(" in source.architecture:
-        raise ModelError(
-            f"{model}: its float network is called with arguments, which no file decides; give "
-            f'--teacher "{source.architecture}" if that is meant, or --teacher none'
-        )
     # Its module may lie in the current folder, as that of a name on the command line may.
     name, checkpoint = float_model(source.architecture), checkpoint or source.checkpoint
+    if not runs_unasked(name):
+        raise ModelError(
+            f"{model}: its float network is '{name}', which is not run because a file says so; "
+            f'give --teacher "{name}" if that is meant, or --teacher none'
+        )
     if is_file(name):
         return name, None
     # A network without trained weights would answer at random.

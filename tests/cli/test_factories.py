@@ -76,8 +76,45 @@ def test_a_model_file_never_decides_what_is_called_with_arguments(qnn, numbers):
     code, out, err = qnn(*train)
     assert (code, out) == (3, "")
     assert err == (
-        "error: model.safetensors: its float network is called with arguments, which no file "
-        'decides; give --teacher "given_nets:net(shift=3)" if that is meant, or --teacher none\n'
+        "error: model.safetensors: its float network is 'given_nets:net(shift=3)', which is not "
+        'run because a file says so; give --teacher "given_nets:net(shift=3)" if that is meant, or '
+        "--teacher none\n"
     )
     code, out, _ = qnn(*train, "--teacher", "given_nets:net(shift=3)", "--checkpoint", "none")
     assert (code, "answers of given_nets:net(shift=3)" in out) == (0, True)
+
+
+def test_a_model_file_never_decides_what_is_run_outside_of_the_current_folder(
+    qnn, numbers, tmp_path, monkeypatch
+):
+    """A file that came from elsewhere may name anything that is installed."""
+    numbers("net")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "model.safetensors").rename(elsewhere / "model.safetensors")
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "given_nets")
+    train = ("train", "model.safetensors", "--steps", "1", "--batch", "8")
+    code, out, err = qnn(*train)
+    assert (code, out, "given_nets" in sys.modules) == (3, "", False)
+    assert err.startswith(
+        "error: model.safetensors: its float network is 'given_nets:net', which is"
+    )
+    code, out, _ = qnn(*train, "--teacher", "given_nets:net")
+    assert (code, "answers of given_nets:net" in out) == (0, True)
+
+
+def test_the_advice_to_train_names_a_teacher_that_no_file_may(qnn, numbers, tmp_path, monkeypatch):
+    missed = ("--checkpoint", "none", "--rounding", "nearest", "--target", "0.001")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder, named in ((tmp_path, False), (elsewhere, True)):
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(tmp_path)
+        # As in a new process.
+        monkeypatch.delitem(sys.modules, "given_nets", raising=False)
+        pixels = ("--mean", "0.5", "--std", "0.5", "--samples", "60", "--activation-bits", "4")
+        code, _, err = qnn("quantize", "given_nets:net", *missed, *pixels)
+        assert (code, "qnn train model.safetensors" in err) == (0, True)
+        assert ("--teacher given_nets:net" in err) == named
