@@ -70,7 +70,8 @@ def executable(model: "ModelProto") -> "ModelProto":
     # Of annotations qonnx would round values to types that tools guess of.
     del own.graph.input[:], own.graph.value_info[:], own.graph.quantization_annotation[:]
     own.graph.input.extend(given)
-    for each in given:
+    # Read anew: the list has copies of what was put into it.
+    for each in own.graph.input:
         each.type.tensor_type.shape.dim[0].dim_value = 1
     for each in own.graph.output:
         each.type.tensor_type.ClearField("shape")

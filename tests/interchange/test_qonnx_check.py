@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import qnn
 from qnn.errors import ModelError, QnnWarning
+from qnn.frontend.onnx.compare import check_equal
 from qnn.interchange import from_qonnx as reading
 from qnn.interchange import qonnx_lines, qonnx_quantized, qonnx_sums
 from qnn.interchange.from_qonnx import read_qonnx
@@ -18,13 +19,15 @@ from tests.interchange.test_from_qonnx import residual
 RNG = np.random.default_rng(4)
 
 
-def layer(bias=(0, 0, 0), rounding="FLOOR", bits=5, narrow=0, input_narrow=0):
+def layer(bias=(0, 0, 0), rounding="FLOOR", bits=5, narrow=0, input_narrow=0, images=1):
     """A convolution with its quantizer."""
-    net = QonnxFile((1, 2, 4, 4))
+    net = QonnxFile((images, 2, 4, 4))
     x = net.quant("x", 0.125, 8, narrow=input_narrow)
-    w = net.quant(RNG.normal(0, 1, (3, 2, 3, 3)), 0.25, 4)
+    # Drawn anew each time, so that no test has other weights because of those before it.
+    weights = np.random.default_rng(4).normal(0, 1, (3, 2, 3, 3))
+    w = net.quant(weights, 0.25, 4)
     y = net.add("Conv", x, w, np.float32(bias), kernel_shape=[3, 3], pads=[1] * 4)
-    return net.wrapper(net.quant(y, 0.5, bits, rounding=rounding, narrow=narrow), (1, 3, 4, 4))
+    return net.wrapper(net.quant(y, 0.5, bits, rounding=rounding, narrow=narrow), (images, 3, 4, 4))
 
 
 def test_the_comparison_says_what_was_compared(tmp_path):
@@ -34,6 +37,14 @@ def test_the_comparison_says_what_was_compared(tmp_path):
         f"{found.values:,} values of 6 operators equal qonnx's, on 8 random images of each; of 3 "
         f"clamps {found.reached} met both ends"
     )
+
+
+@pytest.mark.parametrize("images", [3, "N"])
+def test_files_of_any_number_of_images_are_compared(tmp_path, images):
+    path = written(layer(images=images), tmp_path)
+    assert read_qonnx(path).compared.operators == 2
+    found = check_equal(path, qnn.from_onnx(path, requantize=True))
+    assert (found.equal, found.runtime) == (True, "qonnx")
 
 
 def told(wrapper, folder):
