@@ -11,7 +11,7 @@ from qnn.cli.check_qonnx import check_qonnx, is_qonnx_file
 from qnn.cli.checks import checkable, old_file
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.float_options import InputShapes, check_weights, is_onnx, shapes_in
-from qnn.cli.graph_file import Ties, check_ties, read_graph
+from qnn.cli.graph_file import FLOAT_TIES, Ties, check_ties, read_graph
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import (
     CONFIG_NAMES,
@@ -72,6 +72,8 @@ def check(
             shapes = shapes_in(input_shape)
             check_qonnx(model, shapes, (config, set_, backend), ties, as_json)
             return
+        if ties:
+            raise typer.BadParameter(FLOAT_TIES)
         target = Target(config, set_, backend)
         check_model(model, checkpoint, input_shape or [], target, as_json)
         return

@@ -46,6 +46,10 @@ def check_model(
     """Print what the float model called ``name`` lacks; leaves with 3 if that is anything."""
     # Before torch is loaded, which takes seconds.
     given = shapes_in(shapes)
+    if not is_onnx(name) and not all(isinstance(each, tuple) for each in given):
+        raise typer.BadParameter(
+            "--input-shape =NUMBER is of an .onnx file that takes a number; give sizes"
+        )
     from qnn.frontend.faults import Fault, FaultyModel, Site
 
     found, faults, fits = None, (), None
@@ -215,7 +219,7 @@ def _print(
     if found.difference:
         print(found.difference)
     if fits:
-        print(f"{fits.cycles:,.0f} cycles for an image, of one term a weight, by the cycle model")
+        print(f"{fits.cycles:,.0f} cycles per image, with one term per weight, by the cycle model")
         for line in fits.advice:
             print(line)
     print_sizes(found.sizes)

@@ -218,7 +218,8 @@ def valid(convert: Callable[[str, str], object]) -> Callable:
             convert(option, text)
         except typer.BadParameter as error:
             # Once: the parser names the option, as it does of every value that is wrong.
-            raise typer.BadParameter(error.message.removeprefix(f"{option} ")) from None
+            text = error.message.removeprefix(option).lstrip(": ")
+            raise typer.BadParameter(text) from None
         return text
 
     return check

@@ -145,7 +145,7 @@ def check_together(
     """Raise where options that are right alone contradict one another."""
     check_onnx(model, checkpoint, shapes)
     # Of a float network all is quantized, whatever is asked; what a factory gives is seen later.
-    if requantize and model in ZOO_NAMES:
+    if requantize and (model in ZOO_NAMES or model.endswith(PROGRAM_SUFFIXES)):
         raise typer.BadParameter(NO_QUANTIZERS)
     # Quantizing random weights would succeed, and mean nothing.
     if model in ZOO_NAMES and checkpoint is None:

@@ -20,11 +20,14 @@ Ties = Annotated[
 ]
 
 
+FLOAT_TIES = "--ties is of an .onnx file of QONNX, which rounds otherwise"
+
+
 def check_ties(name: str, ties: bool) -> None:
     """Raise where ``--ties`` is given for anything but a file of ONNX."""
     # An option that is silently ignored would promise other integers.
     if ties and not name.endswith(".onnx"):
-        raise typer.BadParameter("--ties is of an .onnx file of QONNX, which rounds otherwise")
+        raise typer.BadParameter(FLOAT_TIES)
 
 
 def read_graph(path: Path, ties: bool = False) -> "Graph":

@@ -98,14 +98,14 @@ def _print_all(reports: "dict[str, Report]", facts: dict, as_json: bool) -> None
         print_json({**facts, **totals, "builds": builds})
         return
     rows = [_row(build, report) for build, report in reports.items()]
-    head = ("build", "", "images", "values", "different", "cycles an image", "what is wrong")
+    head = ("build", "", "images", "values", "different", "cycles per image", "what is wrong")
     print_table(f"verify: {facts['device']}", head, rows)
     failed = sum(not report.passed for report in reports.values())
     verdict = f"FAIL {failed}/{len(reports)} builds" if failed else "PASS"
     plural = "s" * (facts["workers"] > 1)
     print(
         f"verify: {verdict}; {facts['images']:,} images in {facts['seconds']:.1f} s by "
-        f"{facts['workers']} worker{plural}, {facts['seconds_per_image']:.2f} s an image"
+        f"{facts['workers']} worker{plural}, {facts['seconds_per_image']:.2f} s per image"
     )
 
 

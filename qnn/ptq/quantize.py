@@ -28,7 +28,7 @@ from qnn.ptq.check_options import check_formats, check_rounding, check_searched
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice
-from qnn.ptq.given.as_given import as_given, check_plain, has_quantizers
+from qnn.ptq.given.as_given import as_given, check_plain, check_ties, has_quantizers
 from qnn.ptq.keep_grid import keep_grid
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
@@ -120,6 +120,7 @@ def quantize(
     check_formats(weight_bits, activation_bits, terms)
     asked = {"target": target, "seconds": seconds}
     check_searched(rounding, terms, asked)
+    check_ties(ties)
     auto = replace(auto or Auto(), **{k: v for k, v in asked.items() if v is not None})
     learns_by = {
         "rounding_options": rounding_options,

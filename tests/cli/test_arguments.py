@@ -240,7 +240,7 @@ CASES = [
     (["explore", "factory:build", "--budget", "1d"], 2, "needs a time such as 90s, 30m or 2h, n"),
     (["explore", "factory:build", "--budget", "0"], 2, "needs a time such as 90s, 30m or 2h, n"),
     (["explore", "factory:build", "--method", "luck"], 2, "must be one of bayes, random, nsga2, g"),
-    (["explore", "factory:build", "--objectives", "lut"], 2, "objectives need two or more metric"),
+    (["explore", "factory:build", "--objectives", "lut"], 2, "'--objectives': objectives need two"),
     (["explore", "factory:build", "--constraints", "lut=1"], 2, "constraints need METRIC<NUMBER"),
     (["explore", "factory:build", "--constraints", "lut<1,lut>2"], 2, "contradict each other"),
     (["explore", "factory:build", "--clock-mhz", "1,2"], 2, "needs LOW,EXPECTED,HIGH in MHz, not"),

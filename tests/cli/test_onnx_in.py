@@ -67,6 +67,12 @@ def test_the_check_as_json(qnn, folder):
     assert found["cycles_per_image"] is None
 
 
+def test_halves_of_a_float_network_cannot_be_asked_for(qnn, folder):
+    code, out, err = qnn("check", "digits.onnx", "--ties")
+    assert (code, out) == (2, "")
+    assert "--ties is of an .onnx file of QONNX, which rounds otherwise" in err
+
+
 def test_a_check_for_an_array_tells_the_cycles_of_its_model(qnn, folder):
     code, out, _ = qnn("check", "digits.onnx", "--config", "test", "--json")
     found = json.loads(out)
@@ -75,7 +81,7 @@ def test_a_check_for_an_array_tells_the_cycles_of_its_model(qnn, folder):
     assert found["sizes"]["estimated"]["test"]["least_cycles"] < found["cycles_per_image"] < 5000
     _, out, _ = qnn("check", "digits.onnx", "--config", "test")
     cycles = f"{found['cycles_per_image']:,.0f}"
-    assert f"\n{cycles} cycles for an image, of one term a weight, by the cycle model\n" in out
+    assert f"\n{cycles} cycles per image, with one term per weight, by the cycle model\n" in out
 
 
 def test_what_a_file_lacks_is_a_table(qnn, folder):

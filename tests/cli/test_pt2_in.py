@@ -83,6 +83,16 @@ def test_calls_that_are_not_read_are_a_table(qnn, folder):
             2,
             "--checkpoint is of module:factory; a .pt2 file has its weights",
         ),
+        (
+            ("check", "digits.pt2", "--input-shape", "=16000"),
+            2,
+            "--input-shape =NUMBER is of an .onnx file that takes a number; give sizes",
+        ),
+        (
+            ("quantize", "digits.pt2", "--requantize"),
+            2,
+            "--requantize is of an .onnx file of QONNX or a network of Brevitas, not of a float",
+        ),
         (("train", "digits.pt2"), 2, "needs module:factory or a name of the zoo, not a .pt2 file"),
     ],
 )

@@ -405,6 +405,7 @@ def test_a_bias_without_room_is_refused():
             {"rounding": "up"},
             "rounding must be one of nearest, discquant, adaround, gptq, latent, not 'up'",
         ),
+        ({"ties": "down"}, "ties must be one of even, up, not 'down'"),
     ],
 )
 def test_formats_that_do_not_exist_are_refused(options, text):

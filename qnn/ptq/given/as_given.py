@@ -59,8 +59,6 @@ def as_given(
     ModelError
         A scale is no power of two, or a layer's weights are on no grid of them.
     """
-    if ties not in TIES:
-        raise ValueError(f"ties must be one of {', '.join(TIES)}, not '{ties}'")
     check_given(fused)
     graph, inputs, inexact = absorb_inputs(fused)
     graph = unify_joins(graph, inputs)
@@ -118,6 +116,18 @@ def _refine(conv: QuantConv) -> bool:
             conv.exponent.sub_(1)
             break
     return False
+
+
+def check_ties(ties: str) -> None:
+    """Return if ``ties`` is one of those that there are.
+
+    Raises
+    ------
+    ValueError
+        It is not.
+    """
+    if ties not in TIES:
+        raise ValueError(f"ties must be one of {', '.join(TIES)}, not '{ties}'")
 
 
 def check_plain(
