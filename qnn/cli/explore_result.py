@@ -60,8 +60,9 @@ def _print_table(found) -> None:
     picks = {name: which for which, name in reversed(found.picks.items())} if found.front else {}
     # Without labels there is no accuracy, and without full designs no test.
     shown = [n for n in SHOWN if any(n in each.figures for each in found.front)]
+    plural = "s" * (len(found.front) > 1)
     print_table(
-        f"{found.title}: {len(found.front)} designs that no other one beats",
+        f"{found.title}: {len(found.front)} design{plural} that no other one beats",
         ("design", "", "terms", "hardware", *shown),
         (
             [

@@ -98,6 +98,7 @@ def verify(
     }
     _check_farm(farm, alone, shared)
     if farm:
+        _check_once(builds)
         verify_on_farm(builds, data, images, layout, device, workers, ray, junit, as_json)
         return
     from qnn.runtime.given import image_count
@@ -177,6 +178,14 @@ def _check_farm(farm: bool, alone: dict[str, bool], shared: dict[str, bool]) -> 
         if given:
             needs = "is not of --farm; leave out one of both" if farm else "needs --farm; give it"
             raise typer.BadParameter(f"{option} {needs}")
+
+
+def _check_once(builds: list[Path]) -> None:
+    """Raise if a folder is given twice: it has one report, and would count twice."""
+    folders = [build.resolve() for build in builds]
+    for number, build in enumerate(builds):
+        if folders[number] in folders[:number]:
+            raise typer.BadParameter(f"each BUILD is given once, but {build} twice; leave one out")
 
 
 def outputs(report: "Report") -> list[dict]:

@@ -298,6 +298,7 @@ CASES = [
     (["bench", "accuracy", "--ray", "a:b"], 2, "needs 'auto' or HOST:PORT, not 'a:b'"),
     (["bench", "accuracy", "--workers", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
     (["verify", "a", "b"], 2, "more than one BUILD needs --farm; give it"),
+    (["verify", "a", "./a", "--farm"], 2, "each BUILD is given once, but a twice; leave one out"),
     (["verify", "a", "--workers", "2"], 2, "--workers needs --farm; give it"),
     (["verify", "a", "--ray", "auto"], 2, "--ray needs --farm; give it"),
     *(

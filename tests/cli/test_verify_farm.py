@@ -61,7 +61,7 @@ def test_a_table_tells_of_builds_that_pass(qnn, build):
         "values",
         "different",
         "cycles",
-        "an",
+        "per",
         "image",
         "what",
         "is",

@@ -201,6 +201,10 @@ def test_a_point_goes_to_json_and_back():
         (lambda: Point(array={"lane": 8}), "a point's array needs sizes of lanes, "),
         (lambda: Point(cores=0), "a point needs 1 core or more, not 0"),
         (lambda: ClockInterval(3, 2, 1), "a clock interval needs 0 < low <= expected <= high"),
+        (
+            lambda: ClockInterval(1, 2, float("inf")),
+            "a clock interval needs .*, finite, not 1, 2, inf",
+        ),
         (lambda: Figure(1.0, 0.0, 2.0, "guessed"), "a figure is measured, simulated, estimated"),
     ],
 )
