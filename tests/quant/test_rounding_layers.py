@@ -19,7 +19,7 @@ from qnn.quant.rounding.discquant import discquant
 from qnn.quant.rounding.distillation import module_teacher
 from qnn.quant.rounding.gptq import gptq
 from qnn.quant.rounding.layer import columns, owners, samples
-from qnn.quant.rounding.quadratic import GridRows, damped, round_columns
+from qnn.quant.rounding.quadratic import GridRows, damped, largest_first, round_columns
 from qnn.quant.rounding.sampling import generator
 from qnn.quant.search_exponent import search_exponent
 from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
@@ -40,10 +40,11 @@ def moments(seed, inputs=24):
     return mixing @ mixing.T + 0.05 * torch.eye(inputs).double()
 
 
-def rounded(layer, second, **options):
+def rounded(layer, second, ordered=True, **options):
     """What GPTQ gives of one matrix, with the damping of its default."""
     rows = GridRows.of(layer.w, layer.exponent, 1, layer.bits, layer.terms)
-    return round_columns(rows, damped(second[None], Gptq().damping), **options)[0]
+    held = damped(second[None], Gptq().damping)
+    return round_columns(rows, held, largest_first(held) if ordered else None, **options)[0]
 
 
 def error(layer, values, second):
@@ -55,7 +56,7 @@ def error(layer, values, second):
 @given(st.integers(0, 99), st.integers(2, 5), st.integers(1, 2), st.booleans())
 def test_gptq_gives_values_of_the_grid_and_less_error_than_nearest(seed, bits, terms, ordered):
     layer, second = matrix(seed, bits=bits, terms=terms), moments(seed)
-    values = rounded(layer, second, largest_first=ordered)
+    values = rounded(layer, second, ordered)
     assert torch.equal(layer.values(layer.indices(values)), values)
     nearest = layer.values(layer.nearest())
     assert error(layer, values, second) < error(layer, nearest, second)
@@ -85,7 +86,7 @@ def test_gptq_takes_errors_to_the_columns_that_follow():
         expected[:, column] = one.values(one.nearest())[:, 0]
         off = (w[:, column] - expected[:, column]) / inverse[0, 0]
         w[:, column:] -= off[:, None] * inverse[0]
-    got = rounded(layer, second, largest_first=False)
+    got = rounded(layer, second, ordered=False)
     assert torch.equal(got, expected)
 
 

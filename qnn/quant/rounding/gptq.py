@@ -11,7 +11,7 @@ from qnn.quant.rounding.layer import columns, inputs_of, samples
 from qnn.quant.rounding.layer_by_layer import layer_by_layer
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
-from qnn.quant.rounding.quadratic import GridRows, damped, fit_sums
+from qnn.quant.rounding.quadratic import GridRows, damped, fit_sums, largest_first
 
 TARGETS = ("own", "float")
 
@@ -79,13 +79,10 @@ def gptq(
         rows = GridRows.of(
             layer.w.cpu(), layer.exponent.cpu(), len(second), layer.bits, layer.terms
         )
-        found = fit_sums(
-            rows,
-            damped(second, options.damping),
-            rows.w @ (cross[0] - second) if apart else None,
-            options.sweeps,
-            largest_first=options.activation_order,
-        )
+        held = damped(second, options.damping)
+        missing = rows.w @ (cross[0] - second) if apart else None
+        order = largest_first(held) if options.activation_order else None
+        found = fit_sums(rows, held, missing, options.sweeps, order)
         return layer.indices(found.reshape(layer.w.shape))
 
     return layer_by_layer("gptq", problem, options, round_layer, progress, checkpoint)

@@ -17,6 +17,9 @@ from qnn.quant.by_terms import Terms
 # As in the paper: the product with the rest is then a matrix product, and the block stays in cache.
 BLOCK = 128  # columns whose errors reach the rest together
 SHIFTS = (0, -1, 1)  # of a row's exponent, of which the one with the nearest sums is taken
+ORDERS = 16  # of columns, likewise
+# In float64, 128 MiB.
+ORDER_VALUES = 1 << 24  # of moments of all orders together
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +69,7 @@ def fit_sums(
     moments: Tensor,
     missing: Tensor | None,
     sweeps: int,
-    *,
-    largest_first: bool = True,
+    order: Tensor | None = None,
 ) -> Tensor:
     """Values of the grid, (groups, rows, inputs) float64, whose sums are nearest to those wanted.
 
@@ -76,7 +78,7 @@ def fit_sums(
 
     Parameters
     ----------
-    moments, largest_first : as for ``round_columns``; damped
+    moments, order : as for ``round_columns``; damped
     missing : (groups, rows, inputs), mean products of the operands with what the sums of the
         weights lack beside the wanted ones; None: those sums are wanted
     sweeps : of ``descend``, which follows
@@ -86,26 +88,30 @@ def fit_sums(
     Targets behind rounded operands as in Li et al., "GPTAQ", arXiv:2504.02692.
     """
     rows = _with_missing(rows, moments, missing)
-    return _fitted(rows, moments, sweeps, largest_first)
+    return descend(rows, moments, round_columns(rows, moments, order), sweeps)
 
 
 @torch.no_grad()
-def fit_exponents(
+def fit_best(
     rows: GridRows,
     moments: Tensor,
     missing: Tensor | None,
     sweeps: int,
     least: Tensor | None = None,
+    most_orders: int = ORDERS,
 ) -> tuple[Tensor, Tensor]:
-    """What ``fit_sums`` gives, with the exponent of each row whose sums are nearest.
+    """Of several results of ``fit_sums`` the one whose sums are nearest, row by row.
 
-    The one of least squared error of the weights knows nothing of what they are multiplied by, nor
-    of the weights that take errors up; tried are the ones next to it too.
+    Where a descent ends depends on where it begins, by a tenth of the error and more: columns are
+    rounded in several orders. And the exponent of least squared error of the weights knows nothing
+    of what they are multiplied by, nor of the weights that take errors up: those next to it are
+    tried too.
 
     Parameters
     ----------
     moments, missing, sweeps : as for ``fit_sums``
     least : (groups, rows), below which no exponent is tried
+    most_orders : of columns, at most
 
     Returns
     -------
@@ -115,27 +121,53 @@ def fit_exponents(
     tried = rows.exponent[:, None] + torch.tensor(SHIFTS)[:, None]
     if least is not None:
         tried = tried.maximum(least.minimum(rows.exponent)[:, None])
-    # As so many rows more: what is computed of the moments serves all of them.
-    many = _repeated(rows, tried)
-    found = _fitted(many, moments, sweeps)
+    orders = column_orders(moments, most_orders)
+    # One problem: exponents are rows more, which share what is computed of the moments, and orders
+    # are groups more.
+    many, held = _repeated(rows, tried, len(orders)), moments.repeat(len(orders), 1, 1)
+    found = descend(many, held, round_columns(many, held, orders.flatten(0, 1)), sweeps)
     change = found - many.w
-    lost = ((change @ moments) * change).sum(2).reshape(tried.shape)
-    found = found.reshape(*tried.shape, -1)
+    shape = (len(orders), *tried.shape)
+    lost = ((change @ held) * change).sum(2).reshape(shape)
+    found = found.reshape(*shape, -1)
     # A row of zeros has no exponent of its own.
-    lost[:, 1:][~found[:, 1:].any(3)] = torch.inf
-    best = lost.argmin(1, keepdim=True)
-    values = found.gather(1, best[..., None].expand(-1, -1, -1, found.shape[3]))
-    return values[:, 0], tried.gather(1, best)[:, 0]
+    lost[:, :, 1:][~found[:, :, 1:].any(4)] = torch.inf
+    # By group and row, all that was tried.
+    lost, found = lost.permute(1, 3, 0, 2).flatten(2), found.permute(1, 3, 0, 2, 4).flatten(2, 3)
+    best = lost.argmin(2, keepdim=True)
+    values = found.gather(2, best[..., None].expand(-1, -1, -1, found.shape[3]))[:, :, 0]
+    exponents = tried.transpose(1, 2).gather(2, best % len(SHIFTS))[:, :, 0]
+    return values, exponents
 
 
-def _repeated(rows, exponents):
-    """The rows of each group once for each of its exponents, (groups, times, rows)."""
-    groups, times, count = exponents.shape
+def column_orders(moments: Tensor, most: int = ORDERS) -> Tensor:
+    """Orders to round columns in, (orders, groups, inputs): by size, as they are, and drawn ones.
+
+    As many as memory for their moments allows, one at least; the same for the same ``moments``.
+    """
+    groups, inputs = moments.shape[:2]
+    count = max(1, min(most, ORDER_VALUES // moments.numel()))
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randperm(inputs, generator=generator) for _ in range(count - 2)]
+    fixed = [each.expand(groups, inputs) for each in (torch.arange(inputs), *drawn)]
+    return torch.stack([largest_first(moments), *fixed][:count])
+
+
+def largest_first(moments: Tensor) -> Tensor:
+    """Columns of the largest inputs first, while many are left that can take their errors up."""
+    return moments.diagonal(dim1=1, dim2=2).argsort(dim=1, descending=True, stable=True)
+
+
+def _repeated(rows, exponents, times):
+    """The rows of each group once for each of its exponents, (groups, tries, rows); all of it so
+    many ``times``."""
+    _, tries, count = exponents.shape
     terms = rows.terms
     if not isinstance(terms, int):
-        parts = [terms[start : start + count] for start in range(0, groups * count, count)]
-        terms = tuple(each for part in parts for each in part * times)
-    return GridRows(rows.w.repeat(1, times, 1), exponents.flatten(1), rows.bits, terms)
+        parts = [terms[start : start + count] for start in range(0, len(terms), count)]
+        terms = tuple(each for part in parts for each in part * tries) * times
+    exponent = exponents.flatten(1).repeat(times, 1)
+    return GridRows(rows.w.repeat(times, tries, 1), exponent, rows.bits, terms)
 
 
 def _with_missing(rows, moments, missing):
@@ -145,22 +177,16 @@ def _with_missing(rows, moments, missing):
     return replace(rows, w=rows.w + more)
 
 
-def _fitted(rows, moments, sweeps, largest_first=True):
-    start = round_columns(rows, moments, largest_first=largest_first)
-    return descend(rows, moments, start, sweeps)
-
-
 @torch.no_grad()
 def round_columns(
-    rows: GridRows, moments: Tensor, *, largest_first: bool = True, block: int = BLOCK
+    rows: GridRows, moments: Tensor, order: Tensor | None = None, *, block: int = BLOCK
 ) -> Tensor:
     """Values of the grid, (groups, rows, inputs) float64, column by column.
 
     Parameters
     ----------
     moments : (groups, inputs, inputs) positive definite second moments of the inputs
-    largest_first : whether columns of the largest inputs are rounded first, while there are many
-        left that can take their errors up
+    order : (groups, inputs) numbers of columns, in which they are rounded; None: as they are
     block : columns at a time; any number gives the same
 
     Source
@@ -169,9 +195,8 @@ def round_columns(
     stands in for uniform rounding.
     """
     count = moments.shape[1]
-    order = torch.arange(count).expand(len(moments), count)
-    if largest_first:
-        order = moments.diagonal(dim1=1, dim2=2).argsort(dim=1, descending=True, stable=True)
+    if order is None:
+        order = torch.arange(count).expand(len(moments), count)
     w = rows.w.gather(2, order[:, None].expand_as(rows.w)).clone()
     factor = _inverse_factor(_permuted(moments, order))
     result = torch.empty_like(w)
