@@ -146,7 +146,10 @@ def runs_unasked(name: str) -> bool:
     if not colon:
         return True
     spec = importlib.util.find_spec(module.partition(".")[0])
-    places = [spec.origin] if spec and spec.origin else [*(spec.submodule_search_locations or ())]
+    if spec is None:
+        return False
+    # What is built into Python, as os is, has a word in place of a path; a folder alone has none.
+    places = [spec.origin] if spec.has_location else [*(spec.submodule_search_locations or ())]
     # Of a package that is its __init__.py, or a folder without one.
     folders = {folder for place in places for folder in [*Path(place).resolve().parents][:2]}
     return "(" not in call and Path.cwd() in folders

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from qnn.cli.checks import runs_unasked
 from tests.nearest import NEAREST
 
 NETS = """
@@ -118,3 +119,17 @@ def test_the_advice_to_train_names_a_teacher_that_no_file_may(qnn, numbers, tmp_
         code, _, err = qnn("quantize", "given_nets:net", *missed, *pixels)
         assert (code, "qnn train model.safetensors" in err) == (0, True)
         assert ("--teacher given_nets:net" in err) == named
+
+
+def test_a_model_file_may_name_the_zoo_or_this_folder_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_net.py").write_text("")
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package/__init__.py").write_text("")
+    (tmp_path / "own_folder").mkdir()
+    own = ("resnet8", "own_net:net", "own_package:net", "own_package.part:net", "own_folder.part:n")
+    assert [name for name in own if not runs_unasked(name)] == []
+    # Parts of Python itself have no path, and lie in no folder.
+    others = ("os:abort", "builtins:breakpoint", "sys:exit", "json:loads", "torch:rand", "none:net")
+    assert [name for name in (*others, "own_net:net(1)") if runs_unasked(name)] == []
