@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boards
+from qnn.cli.explore_options import usage
 from qnn.cli.output import note, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -101,9 +102,11 @@ def build_picked(store: Path, which: str, out: Path, as_json: bool) -> None:
     """Write the build folder of a design that the store has, without its network or data."""
     from qnn.design import compile
     from qnn.explore.store import store_at
-    from qnn.explore.told import picked
+    from qnn.explore.told import check_pick, picked
     from qnn.ir.serialize import from_bytes
 
+    # First, as a search may have the store for hours.
+    usage("--pick", lambda: check_pick(which))
     # Read alone: a design may be picked of a store that somebody else keeps.
     with store_at(store, writes=False) as kept:
         asked, design = picked(kept, which)

@@ -16,8 +16,8 @@ from qnn.errors import QnnWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Progress = Callable[[int, int], None]  # done, in all
-# Wide enough for the widest table, so that a file or a pipe never has cut cells.
-PIPE_WIDTH = 160  # columns of a table that no terminal shows
+PIPE_WIDTH = 160  # columns of a table that no terminal shows, at least
+UNBOUNDED = 100_000  # columns, that no table needs
 
 
 def open_missing() -> None:
@@ -176,7 +176,12 @@ def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]
         table.add_row(*row)
     # Names are printed as they are: '[bold]' or ':on:' in one is no markup, and numbers no colours.
     plain = {"markup": False, "emoji": False, "highlight": False}
-    Pipe(width=None if sys.stdout.isatty() else PIPE_WIDTH, **plain).print(table)
+    console = Pipe(width=None if sys.stdout.isatty() else PIPE_WIDTH, **plain)
+    if not sys.stdout.isatty():
+        # A file or a pipe has room for any line, so that no cell is cut.
+        unbounded = console.options.update(width=UNBOUNDED)
+        console.width = max(PIPE_WIDTH, console.measure(table, options=unbounded).maximum)
+    console.print(table)
 
 
 @contextmanager

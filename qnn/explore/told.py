@@ -1,8 +1,9 @@
 """What a store says of the search that wrote it, so that its designs can be picked and built."""
 
+import re
 from dataclasses import asdict, dataclass
 
-from qnn.errors import PathError
+from qnn.errors import ArgumentError, PathError
 from qnn.explore.evaluation import Evaluated
 from qnn.explore.front import PICKS, front, pick
 from qnn.explore.goals import METRICS, Constraint, Goals
@@ -73,6 +74,21 @@ def asked_of(store: Store) -> Asked | None:
 
 def _altered(store: Store) -> PathError:
     return PathError(f"{store.path}: cut short or altered; remove it, or name another with --store")
+
+
+def check_pick(which: str) -> None:
+    """Raise unless a text can be a pick, whatever the store has.
+
+    Raises
+    ------
+    ArgumentError
+        It is no word of ``PICKS``, and no name.
+    """
+    if which not in PICKS and not re.fullmatch(f"[0-9a-f]{{{NAME_DIGITS},64}}", which):
+        raise ArgumentError(
+            f"a design to pick is {', '.join(PICKS)} or a name of the table, of {NAME_DIGITS} "
+            f"digits, not '{which}'"
+        )
 
 
 def picked(store: Store, which: str) -> tuple[Asked, Evaluated]:

@@ -234,6 +234,7 @@ CASES = [
     (["explore", "factory:build", "-o", "b"], 2, "-o is of --pick; give it as well"),
     (["explore", "factory:build", "--pick", "knee"], 2, "is of a search, and --pick takes a des"),
     (["explore", "--pick", "knee", "--budget", "1m"], 2, "--budget is of a search, and --pick"),
+    (["explore", "--pick", "fastst"], 2, "--pick: a design to pick is knee, fastest, smallest or "),
     (["explore", "--pick", "knee", "--store", "none"], 3, "none: a store of 'qnn explore' cannot"),
     (["explore", "--pick", "knee", "--store", "file.txt"], 3, "file.txt: no store of this vers"),
     (["explore", "--pick", "knee", "-o", "full"], 3, "full: a build needs a new or empty folder,"),

@@ -28,3 +28,10 @@ def test_a_bar_is_named_as_it_is(monkeypatch, name):
     with progress(name) as report:
         report(1, 2)
     assert name in shown.getvalue()
+
+
+def test_no_cell_is_cut_where_no_terminal_shows_the_table(capsys):
+    rows = [[f"{n} " + "terms=1," * 20, "x" * 300] for n in range(3)]
+    print_table("t", ("terms", "hardware"), rows)
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split() for line in lines] == [[*a.split(), b] for a, b in rows]

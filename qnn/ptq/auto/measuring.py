@@ -70,7 +70,9 @@ class Measuring:
             return loss.distance
 
         found = together(alone, loss_without)
-        self.say(f"{max(len(before) - 1, 0)} of them measured in whole designs")
+        # The first design is the one that the others are compared with.
+        if len(before) > 1:
+            self.say(f"{len(before) - 1} of these layers measured again, within whole designs")
         return found
 
     def _as_before(self, whole, key, name) -> None:
@@ -106,7 +108,8 @@ class Measuring:
             }
 
         found = self.builder.designs.note("shares", measured)
-        self.say(f"shares of {sum(len(each['1']) for each in found.values())} rows measured")
+        rows = sum(len(each["1"]) for each in found.values())
+        self.say(f"what each of the {rows} rows of their weights has of that loss measured")
         return {
             name: {int(k): torch.tensor(v, dtype=torch.float64) for k, v in each.items()}
             for name, each in found.items()
