@@ -45,13 +45,40 @@ def print_found(
     write_page(page, found)
     if as_json:
         made = {"store": str(search.store.path), "page": str(page), "computed": search.computed}
-        print_json(found.to_fields() | made)
+        told = {"left_out": search.left_out, "out_of_time": search.out_of_time}
+        print_json(found.to_fields() | made | told)
+        _tell_end(search)
         return
     _print_table(found)
+    if search.left_out:
+        print(_left_out(search))
     # A search without a result says what stands in its way.
     if not front:
         note(f"no design keeps all constraints yet: {_nearest(search)}")
     print(f"{page}: the front, with the command of each design")
+    _tell_end(search)
+
+
+def _left_out(search) -> str:
+    """What the table does not have, in one line."""
+    if any(each.failure is None for each in search.made):
+        return (
+            f"left out: {search.left_out} designs of the front that were compared and not made in "
+            f"full"
+        )
+    return "none of these was made in full: they are as they were compared, and cannot be picked"
+
+
+def _tell_end(search) -> None:
+    """Say that the budget has ended the search, and what is left."""
+    if not search.out_of_time:
+        return
+    more = "" if search.made else " with more --budget"
+    note(
+        f"--budget has ended the search: {len(search.state.known)} designs compared, "
+        f"{len(search.made)} made in full, {search.left_out} of the front left to make; the same "
+        f"command{more} goes on from {search.store.path}"
+    )
 
 
 def _print_table(found) -> None:

@@ -1,5 +1,6 @@
 """The search of ``qnn explore``, from what the command line asks for to the front."""
 
+import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -79,6 +80,8 @@ def searched(request: ExploreRequest) -> "tuple[FrontSearch, Asked, list[Evaluat
     make_space((), request.choices, goals.constraints, request.clock)
     values = pixel_numbers(request.model, *request.statistics)
     source = NetworkSource(load_network, (request.model, *request.arguments, *values))
+    # Of this run all counts, also what comes before the first design.
+    begun = time.monotonic()
     try:
         with stoppable() as asked_to_stop, store_at(request.store) as store:
             # The one that this process evaluates with, where it has no workers.
@@ -87,6 +90,7 @@ def searched(request: ExploreRequest) -> "tuple[FrontSearch, Asked, list[Evaluat
             # Workers begin now: each loads the network by itself.
             with crew(request.workers, request.ray) as (run, count):
                 search = _search(request, goals, network, store, source, run, count)
+                search.begun = begun
                 search.asked = asked_to_stop
                 return search, told, search.result()
     except Interrupted as stopped:

@@ -1,5 +1,6 @@
 """What is measured once of a network, so that the loss of any terms can be predicted."""
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from qnn.ptq.auto.measuring import Measuring
 
 UNIFORM = (1, 2, 3)  # terms of all layers, whose loss is measured
 DRAWN = 4  # designs of mixed terms, by which the error of a prediction is known
+WHOLE = len(UNIFORM) + DRAWN  # designs that are made and judged for a profile
 Say = Callable[[str], None]
 
 
@@ -108,14 +110,20 @@ def measure_profile(
     }
     shares = {name: tuple(found[1].tolist()) for name, found in measuring.shares().items()}
     products = {name: conv.plan.products for name, conv in learnable(one)}
+    measured = itertools.count(1)
+
+    def anchor_of(terms) -> Anchor:
+        found = _anchor(plain, builder, terms)
+        say(f"{next(measured)} of {WHOLE} whole designs measured")
+        return found
+
     plain = Profile(losses, shares, builder.held.loss(folded_copy(one)).distance, products)
-    anchors = rising([_anchor(plain, builder, dict.fromkeys(losses, k)) for k in UNIFORM])
-    say(f"{len(anchors)} designs of one number of terms measured")
+    anchors = rising([anchor_of(dict.fromkeys(losses, k)) for k in UNIFORM])
     scaled = Profile(losses, shares, plain.floor, products, anchors)
     # Drawn by a fixed seed: a profile is a function of the network and its formats.
     random = Random(0)
     mixed = [{name: random.choice(UNIFORM) for name in losses} for _ in range(DRAWN)]
-    found = [(scaled.lost(terms), _anchor(plain, builder, terms)) for terms in mixed]
+    found = [(scaled.lost(terms), anchor_of(terms)) for terms in mixed]
     off = sqrt(sum((lost - anchor.lost) ** 2 for lost, anchor in found) / DRAWN)
     say(f"predictions of {DRAWN} designs of mixed terms are off by {off:.2f} {network.unit}")
     return Profile(losses, shares, plain.floor, products, anchors, off)

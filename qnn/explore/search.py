@@ -1,5 +1,6 @@
 """The search: designs are proposed, evaluated at once as many as there are workers, and kept."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from qnn.explore.front import front
 from qnn.explore.methods.registry import Method
 from qnn.explore.network import FloatNetwork, Formats
 from qnn.explore.point import Point
-from qnn.explore.profile import Profile, measure_profile
+from qnn.explore.profile import WHOLE, Profile, measure_profile
 from qnn.explore.state import SearchState
 from qnn.explore.store import MADE, Store
 from qnn.farm.done import Done
@@ -19,13 +20,15 @@ from qnn.fields import FieldsError, typed
 from qnn.interrupt import Interrupted
 
 # A search by its rounded designs needs few of them; what is left makes the best in full.
-SEARCHED = 0.6  # of the time
+SEARCHED = 0.6  # of the time that the profile leaves
 MEASURING = 0.1  # of the time, after which no further layer is measured in a whole design
+# A design that is nearly done is worth some more time, and no search is to hang on one that is not.
+OVERRUN = 0.25  # of the time, after which designs that are still under way are given up
 DESIGNS = 12  # of a front that are made in full
 
 
 Item = tuple[Point, Fidelity]
-Run = Callable[[Sequence[Item]], Iterable[Done]]
+Run = Callable[..., Iterable[Done]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,13 @@ class FrontSearch:
 
     Members
     -------
-    run : evaluates items, and tells of each as it ends
+    run : evaluates items, and tells of each as it ends; those that do not until the time of its
+        keyword ``until`` are left out
     asked : whether a signal has asked to stop
     report : is told each step in a line
     fidelity : by which designs are compared until the last ones are made in full
+    clock : seconds, as ``time.monotonic`` has them
+    begun : when the run began, by the clock, whose time is limited; None: now
     """
 
     network: FloatNetwork
@@ -67,9 +73,13 @@ class FrontSearch:
     report: Callable[[str], None]
     asked: Callable[[], bool] = lambda: False
     fidelity: Fidelity = Fidelity.QUICK
+    clock: Callable[[], float] = time.monotonic
+    begun: float | None = None
 
     def __post_init__(self):
-        self._begun = time.monotonic()
+        self._started = self.clock()
+        self.out_of_time = False  # whether its time has ended it
+        self.made: list[Evaluated] = []  # in full
         self.computed = 0  # designs that this run has evaluated itself
 
     def result(self) -> list[Evaluated]:
@@ -105,6 +115,15 @@ class FrontSearch:
             ):
                 self.state.known[points[found.point.key]] = found
             yield len(self.state.known)
+        else:
+            self.out_of_time = True
+
+    @property
+    def left_out(self) -> int:
+        """How many designs of the front, as they were compared, were not made in full."""
+        made = {each.point.key for each in self.made}
+        best = front(list(self.state.known.values()), self.state.goals)
+        return sum(each.point.key not in made for each in best)
 
     def mark(self, found: Evaluated) -> str:
         """The fingerprint of an evaluation of this search."""
@@ -123,38 +142,46 @@ class FrontSearch:
 
     def _in_full(self) -> list[Evaluated]:
         """Make the best designs in full, the front's first, while there is time."""
-        left = list(self.state.known.values())
-        made: list[Evaluated] = []
+        left, made = list(self.state.known.values()), self.made
         while left and len(front(made, self.state.goals)) < self.limits.designs:
             # What is left when the front is made is the next front.
             best = front(left, self.state.goals)[: self.limits.designs]
-            if not best or (made and self._over(1.0)):
+            if not best:
                 break
             keys = {each.point.key for each in best}
             left = [each for each in left if each.point.key not in keys]
             for start in range(0, len(best), self.limits.batch):
                 part = [each.point for each in best[start : start + self.limits.batch]]
-                # Of what is known already, nothing is computed.
-                if made and self._over(1.0):
-                    part = [p for p in part if self._stored(p, Fidelity.FULL) is not None]
-                made += self._evaluated(part, Fidelity.FULL)
-                # What can be picked, also where the search is interrupted before its end.
-                self.store.keep_fact(MADE, [self.mark(each) for each in made])
-                self._tell_full(made, len(best))
+                self._make(part)
         # A design that loses more in full than it promised may leave the front.
         best = front(made, self.state.goals)
         return best or front(list(self.state.known.values()), self.state.goals)
 
+    def _make(self, points: Sequence[Point]) -> None:
+        """Make designs in full, those of them for which there is time."""
+        before, computed = len(self.made), self.computed
+        for each in self._evaluated(points, Fidelity.FULL):
+            self.made.append(each)
+            # What can be picked, also where the search is interrupted before its end.
+            self.store.keep_fact(MADE, [self.mark(each) for each in self.made])
+            # Of what the store knows there is nothing new to tell.
+            if self.computed > computed:
+                computed = self.computed
+                self.report(f"designs made in full: {len(self.made)}")
+        self.out_of_time |= len(self.made) - before < len(points)
+
     def _evaluated(self, points: Sequence[Point], fidelity: Fidelity) -> Iterator[Evaluated]:
-        """Each of the points with its figures, as it ends, and on disk."""
-        new = []
+        """Each of the points with its figures, as it ends, and on disk, while there is time."""
+        new, share = [], 1.0 if fidelity is Fidelity.FULL else SEARCHED
         for point in points:
             known = self._stored(point, fidelity)
             if known is not None:
                 yield known
             else:
                 new.append((point, fidelity))
-        for done in self.run(new):
+        # Workers take them one by one.
+        in_time = itertools.takewhile(lambda _item: not self._over(share), new)
+        for done in self.run(in_time, until=self._last()):
             point, _ = done.item
             if done.failure is not None:
                 # Of a worker and not of the design: it is no result, and is tried again later.
@@ -177,8 +204,21 @@ class FrontSearch:
         return fingerprint(self.network, profile, point, fidelity)
 
     def _over(self, share: float) -> bool:
-        spent = time.monotonic() - self._begun
-        return self.limits.seconds is not None and spent > share * self.limits.seconds
+        until = self._at(share)
+        return until is not None and self.clock() >= until
+
+    def _at(self, share: float) -> float | None:
+        """When a share is spent of the time that the profile left."""
+        if self.limits.seconds is None:
+            return None
+        spent = 0.0 if self.begun is None else self._started - self.begun
+        # A profile may have taken more than there was.
+        return self._started + share * max(0.0, self.limits.seconds - spent)
+
+    def _last(self) -> float | None:
+        """When designs that are still under way are given up."""
+        end = self._at(1.0)
+        return None if end is None else end + OVERRUN * (self.limits.seconds or 0.0)
 
     def _tell(self) -> None:
         known = self.state.known.values()
@@ -187,9 +227,6 @@ class FrontSearch:
             f"{len(known)} designs, {kept} of them within all constraints, "
             f"{len(self.state.front())} on the front"
         )
-
-    def _tell_full(self, made, count) -> None:
-        self.report(f"{len(made)} designs made in full, of {count} on the front")
 
 
 def profiles_of(
@@ -210,6 +247,10 @@ def profiles_of(
         name = profile_fingerprint(network, each)
         kept = store.fact(name)
         if kept is None:
+            report(
+                f"first, for all designs: {len(network.fused.convs)} layers are measured alone and "
+                f"{WHOLE} designs whole; the store keeps it, and no limit of time cuts it short"
+            )
             until = None if seconds is None else time.monotonic() + MEASURING * seconds
             profile = measure_profile(
                 network, each, report, lambda until=until: until is None or _before(until)

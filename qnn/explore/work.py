@@ -45,9 +45,18 @@ def work(
     return evaluate(network_of(origin), profile, point, fidelity)
 
 
-def one_by_one(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Done]:
-    """Each item with its result, computed in this process when it is asked for."""
+def one_by_one(
+    function: Callable[[Any], Any], items: Iterable[Any], *, until: float | None = None
+) -> Iterator[Done]:
+    """Each item with its result, computed in this process when it is asked for.
+
+    Parameters
+    ----------
+    until : by ``time.monotonic``, after which no item begins: one that is under way ends
+    """
     for index, item in enumerate(items):
+        if until is not None and time.monotonic() >= until:
+            return
         begun = time.perf_counter()
         result = function(item)
         yield Done(index, item, result, None, 1, time.perf_counter() - begun)

@@ -89,7 +89,12 @@ class Farm:
             self._crew = None
 
     def run(
-        self, function: Callable[[Any], Any], items: Iterable[Any], *, seconds: float | None = None
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        *,
+        seconds: float | None = None,
+        until: float | None = None,
     ) -> Iterator[Done]:
         """Each item with what ``function`` gives for it, as it ends: in no order.
 
@@ -102,6 +107,8 @@ class Farm:
             data go to each worker once
         items : plain data; they are taken as workers have time for them
         seconds : after which the worker of an item is ended, and the item has failed
+        until : by ``time.monotonic``, when all workers are ended; items that have not ended by then
+            are not given
 
         Raises
         ------
@@ -114,16 +121,16 @@ class Farm:
             raise ArgumentError("farm: items are run inside of its 'with' block; open one")
         if self._busy:
             raise ArgumentError("farm: items are running already; take all of their results first")
-        return self._results(encoded("the function", function), items, seconds)
+        return self._results(encoded("the function", function), items, seconds, until)
 
-    def _results(self, function, items, seconds):
+    def _results(self, function, items, seconds, until):
         key, tasks = next(self._keys), _Tasks(items)
         try:
-            while True:
+            while until is None or time.monotonic() < until:
                 self._hand_out(key, function, tasks, seconds)
                 if not self._busy and not tasks.waiting:
                     return
-                ready = self._crew.wait([*self._busy, *self._starting], self._patience())
+                ready = self._crew.wait([*self._busy, *self._starting], self._patience(until))
                 for worker in ready:
                     yield from self._taken(worker, tasks)
                 yield from self._overdue(seconds)
@@ -154,12 +161,13 @@ class Farm:
         for _ in range(min(len(tasks.waiting), free) - len(self._starting)):
             self._starting[self._crew.hire()] = time.monotonic()
 
-    def _patience(self) -> float | None:
+    def _patience(self, until) -> float | None:
         """Seconds until something is overdue; None where nothing can be."""
-        until = [task.until for task in self._busy.values() if task.until is not None]
+        ends = [task.until for task in self._busy.values()] + [until]
         if not self._busy:
-            until += [hired + START_SECONDS for hired in self._starting.values()]
-        return max(0.0, min(until) - time.monotonic()) if until else None
+            ends += [hired + START_SECONDS for hired in self._starting.values()]
+        known = [end for end in ends if end is not None]
+        return max(0.0, min(known) - time.monotonic()) if known else None
 
     def _taken(self, worker, tasks) -> Iterator[Done]:
         """What a worker has to say: of a task that has ended, its end."""

@@ -114,6 +114,18 @@ def test_the_command_of_a_design_builds_it_again(qnn, explored, tmp_path, monkey
         assert cycles == figures["cycles"]["value"]
 
 
+def test_a_budget_that_ends_a_search_is_told_in_its_last_line(qnn, place, explored):
+    few = ("--method", "random", "--evaluations", "9", "--budget", "0.001s", *ONE)
+    code, out, err = qnn(*command(place, *few))
+    assert code == 0, err
+    lines = err.splitlines()
+    assert len(set(lines)) == len(lines)
+    assert lines[-1].startswith("note: --budget has ended the search: 3 designs compared, ")
+    assert lines[-1].endswith(f"; the same command goes on from {place / 's.sqlite'}")
+    for design in explored[0]["front"]:
+        assert design["name"] in out
+
+
 @pytest.mark.parametrize(
     ("more", "code", "text"),
     [

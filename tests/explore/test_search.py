@@ -94,6 +94,72 @@ def test_a_search_ends_with_its_time(tmp_path):
         assert search(store, seconds=1e-9, evaluations=None).result() == []
 
 
+class Clock:
+    """Seconds that pass only where a test says so."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def timed(store, *, quick, full, profile=0.0, seconds=100.0, **limits):
+    """A search whose clock goes on by ``quick`` or ``full`` seconds with each design.
+
+    Designs that do not end by ``until`` are ended then, as a farm does it.
+    """
+    clock = Clock()
+
+    def run(where, items, until=None):
+        for done in one_by_one(partial(judge, where), items):
+            took = full if done.item[1] is Fidelity.FULL else quick
+            clock.now = min(clock.now + took, until)
+            if clock.now == until:
+                return
+            yield done
+
+    found = search(store, **{"seconds": seconds, "evaluations": None} | limits)
+    found.clock, found.begun = clock, 0.0
+    clock.now = profile
+    found.__post_init__()
+    found.run = partial(run, found.state.space)
+    return found, clock
+
+
+@pytest.mark.parametrize("profile", [0.0, 40.0, 99.0, 250.0])
+@pytest.mark.parametrize(("quick", "full"), [(4, 5), (7, 31), (6, 1000), (1000, 1)])
+def test_no_run_takes_a_quarter_more_than_its_time(tmp_path, quick, full, profile):
+    with store_at(tmp_path / "s.sqlite") as store:
+        found, clock = timed(store, quick=quick, full=full, profile=profile)
+        found.result()
+        assert clock.now <= max(125, profile)
+        assert found.out_of_time
+        # All that ended is kept, and none that was ended.
+        assert len(store.evaluations()) == found.computed
+        if profile > 100:
+            assert found.computed == 0
+
+
+def test_designs_in_full_have_a_share_of_the_time_and_what_is_left_is_told(tmp_path):
+    with store_at(tmp_path / "s.sqlite") as store:
+        found, clock = timed(store, quick=1, full=10, profile=40)
+        made = found.result()
+        # 60 % of 60 s for what is compared; then one after the other until 100 s.
+        assert len(found.state.known) == 36
+        assert len(found.made) == 3
+        assert clock.now == 106
+        assert {each.fidelity for each in made} == {Fidelity.FULL}
+        assert found.left_out == len(found.state.front()) - 3
+        assert found.lines[-3:] == [f"designs made in full: {n}" for n in (1, 2, 3)]
+        # The same again goes on, and computes none of them twice.
+        again, _ = timed(store, quick=1, full=1, seconds=1000, evaluations=36, designs=99)
+        again.result()
+        assert not again.out_of_time
+        assert again.left_out == 0
+        assert again.computed == 33
+
+
 def test_a_signal_stops_it_and_nothing_is_lost(tmp_path):
     with store_at(tmp_path / "s.sqlite") as store:
         counts = iter(range(100))
@@ -108,7 +174,7 @@ def test_a_signal_stops_it_and_nothing_is_lost(tmp_path):
 def test_what_a_worker_fails_at_is_told_and_tried_again_by_the_next_run(tmp_path):
     fails = {"left": 2}
 
-    def run(where, items):
+    def run(where, items, until=None):
         for done in one_by_one(partial(judge, where), items):
             if fails["left"]:
                 fails["left"] -= 1

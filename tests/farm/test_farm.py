@@ -115,6 +115,20 @@ def test_an_item_that_takes_too_long_has_failed_and_what_it_started_has_ended(tm
         assert results(farm, work.halved, [4], seconds=SECONDS) == [(2, None)]
 
 
+def test_nothing_ends_or_begins_after_the_time_of_all_items(tmp_path):
+    with Farm(1) as farm:
+        # The worker is there before the time begins.
+        assert results(farm, work.halved, [4]) == [(2, None)]
+        until = time.monotonic() + 3
+        function = partial(work.with_child, tmp_path)
+        assert list(farm.run(function, ["waits", "also"], until=until)) == []
+        assert until <= time.monotonic() < until + SECONDS
+        all_end(wait_for([tmp_path / "waits"])[0].split())
+        assert not (tmp_path / "also").exists()
+        assert list(farm.run(work.halved, [4], until=until)) == []
+        assert results(farm, work.halved, [4], until=time.monotonic() + SECONDS) == [(2, None)]
+
+
 def test_what_a_killed_worker_has_started_ends_with_it(tmp_path):
     with Farm(1, tries=1) as farm:
         ((_, failure),) = results(farm, partial(work.with_child, tmp_path), ["killed"])
