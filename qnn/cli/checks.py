@@ -16,6 +16,7 @@ from pathlib import Path
 
 import typer
 
+from qnn.cli.no_model import of_a_file, of_a_name
 from qnn.errors import ModelError, PathError
 from qnn.files import open_file
 
@@ -102,9 +103,20 @@ def data_source(name: str | None) -> str | None:
     return name
 
 
+def taken_data(name: str) -> str:
+    """What sentences call a data set: also that digits may be nobody's choice."""
+    return f"{DIGITS} (taken where no --data is given)" if name == DIGITS else name
+
+
+def graph_file(path: Path) -> Path:
+    """The check of the file of a quantized network, of ours or of QONNX."""
+    advice = ONNX_ADVICE if path.suffix == ONNX_SUFFIX else MODEL_ADVICE
+    return old_file(*MODEL_SUFFIXES, ONNX_SUFFIX, advice=advice)(path)
+
+
 def float_model(name: str | None) -> str | None:
     """The check of a model's file, a name of the zoo or ``module:factory``, which must be there."""
-    from qnn.nn.names import ZOO_NAMES
+    from qnn.nn.names import ZOO_NAMES, import_advice
 
     if name is None or name in (*ZOO_NAMES, NONE):
         return name
@@ -112,11 +124,13 @@ def float_model(name: str | None) -> str | None:
         return old_file(advice=ONNX_ADVICE)(name)
     if name.endswith(PROGRAM_SUFFIXES):
         return old_file(advice=PROGRAM_ADVICE)(name)
+    if name.endswith(MODEL_SUFFIXES):
+        raise ModelError(of_a_file(name))
     module, colon, factory = name.partition(":")
     if not colon or not module or not factory:
         raise ModelError(
             f"model needs to be one of {', '.join(ZOO_NAMES)}, module:factory, an .onnx or a .pt2 "
-            f"file, not '{name}'; name a module that Python can import and a callable in it"
+            f"file, not '{name}'; {of_a_name(name)}"
         )
     # Only the outermost package: looking for what is inside would run its code.
     outermost = module.partition(".")[0]
@@ -130,8 +144,8 @@ def float_model(name: str | None) -> str | None:
         found = False
     if not found:
         raise ModelError(
-            f"model '{name}' cannot be imported: No module named '{outermost}'; check the name and "
-            f"PYTHONPATH"
+            f"model '{name}' cannot be imported: No module named '{outermost}'; "
+            f"{import_advice(outermost)}"
         )
     return name
 

@@ -151,6 +151,13 @@ TOOLS = (
         "pip install 'qnn[qonnx]'",
         needed=False,
     ),
+    Tool(
+        "brevitas",
+        "networks of Brevitas: taken as they are",
+        distribution_version,
+        "pip install 'qnn[brevitas]'",
+        needed=False,
+    ),
     *(
         Tool(name, purpose, distribution_version, "pip install 'qnn[explore]'", needed=False)
         for name, purpose in (

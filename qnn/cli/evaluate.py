@@ -15,7 +15,7 @@ from qnn.cli.float_options import (
     load_float,
     shapes_in,
 )
-from qnn.cli.formats import MOST_TERMS, for_pixels, numbers, pixel_numbers
+from qnn.cli.formats import MOST_TERMS, check_known, for_pixels, numbers, pixel_numbers
 from qnn.cli.output import Json, note, print_json, print_table
 from qnn.cli.rounding import Method, Settings, rounding_options
 from qnn.cli.sources import Data, Layout, read_data_for
@@ -92,6 +92,7 @@ def evaluate(
     network = load_float(model, checkpoint, shapes_in(input_shape))
     found = read_data_for(data, network, layout)
     given = pixel_numbers(model, mean, std)
+    check_known(data, found.x_train, given[0])
     pixels = tuple(for_pixels(values, found.x_train) for values in given)
     test = TestSet.of(network, found, images, pixels, asked)
     result = evaluate(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from qnn.cli.float_options import load_float
-from qnn.cli.quantize import for_pixels
+from qnn.cli.formats import check_known, for_pixels
 from qnn.cli.sources import read_data_for
 from qnn.cli.tasks import asked_task
 
@@ -34,6 +34,7 @@ def load_network(
 
     network = load_float(model, checkpoint, list(shapes))
     images = read_data_for(data, network, layout)
+    check_known(data, images.x_train, mean)
     means, deviations = (for_pixels(each, images.x_train) for each in (mean, std))
     test = TestSet.of(network, images, samples, (means, deviations), asked_task(task))
     # Drawn as quantize draws them, so that its command makes the same network.

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
+from qnn.cli.checks import taken_data
 from qnn.cli.output import print_table
+from qnn.errors import ModelError
 from qnn.nn.names import ZOO_NAMES
 
 MOST_ACTIVATION_BITS = 16  # more are an unrounded result's alone
@@ -120,6 +122,20 @@ def print_fit(fit: "Fit") -> None:
             for found in [fit.losses[name]]
         ),
     )
+
+
+def check_known(
+    data: str, images: "Tensor | tuple[Tensor, ...]", values: float | tuple[float, ...] | None
+) -> None:
+    """Raise where ``data`` have 8-bit pixels whose mean, or std, is not known."""
+    import torch
+
+    each = images if isinstance(images, tuple) else (images,)
+    if values is None and any(x.dtype == torch.uint8 for x in each):
+        raise ModelError(
+            f"data {taken_data(data)} have 8-bit pixels; give --mean and --std of pixels / 255, as "
+            f"the model takes them, or floats with --data"
+        )
 
 
 def for_pixels(

@@ -20,6 +20,7 @@ from qnn.cli.float_options import (
 from qnn.cli.formats import (
     activation_choice,
     bits_choice,
+    check_known,
     described,
     for_pixels,
     layer_bits,
@@ -190,6 +191,7 @@ def quantize(
         search = Automatic(config, rounding, chooses_bits=activation_bits == AUTO)
         network = load_float(model, checkpoint, shapes_in(input_shape), requantize=requantize)
         images = read_data_for(data, network, layout)
+        check_known(data, images.x_train, mean_values)
         mean_values, std_values = (for_pixels(v, images.x_train) for v in (mean_values, std_values))
         count = image_count(images.x_train)
         _check_augmented(augment, images.x_train)

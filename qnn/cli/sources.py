@@ -9,9 +9,9 @@ import typer
 
 from hw.spec.config import CONFIGS, named_config
 from qnn.backend.registry import DEFAULT, named, names
-from qnn.cli.checks import MODEL_ADVICE, MODEL_SUFFIXES, data_source, old_file, one_of
+from qnn.cli.checks import DIGITS, data_source, graph_file, one_of, taken_data
 from qnn.cli.output import note, progress
-from qnn.errors import CompileError, first_line
+from qnn.errors import CompileError, ModelError, first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ Model = Annotated[
     typer.Argument(
         metavar="MODEL",
         help="A .safetensors or .qgraph file, or an .onnx file of QONNX.",
-        callback=old_file(*MODEL_SUFFIXES, ".onnx", advice=MODEL_ADVICE),
+        callback=graph_file,
     ),
 ]
 Build = Annotated[Path, typer.Argument(metavar="BUILD", help="A folder of 'qnn compile'.")]
@@ -188,7 +188,16 @@ def read_data(name: str, layout: str | None = None, refusal: "Refusal | None" = 
     from qnn.nn.data import load_data
 
     with progress(f"reading {name}") as report:
-        return load_data(name, report, layout, refusal)
+        images = load_data(name, report, layout, refusal)
+    # Nobody may have asked for these; a file's are looked at while they are read.
+    shape = tuple(images.x_train.shape[1:])
+    reason = refusal(shape) if name == DIGITS and refusal is not None else None
+    if reason is not None:
+        raise ModelError(
+            f"data {taken_data(name)} of shape {shape} do not fit the model: {reason}; give data "
+            f"that do with --data"
+        )
+    return images
 
 
 def read_data_for(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LAYOUTS = ("nhwc", "nchw")
 # Numbers of channels that tell an image's layout; two or four may as well be rows.
 TELLING = (1, 3)
+# What sentences call the ways to take axes, with the option that asks for one.
+CALLED = {"nhwc": "channels last (--layout nhwc)", "nchw": "channels first (--layout nchw)"}
 Shape = tuple[int, ...]
 # Why the model does not take a sample of a shape, channels first; None: it takes it.
 Refusal = Callable[[Shape], str | None]
@@ -94,14 +96,15 @@ def channels_first(
             f"not {array.shape}; reshape them"
         )
     fitting = ways = _ways(array, layout)
-    # Where there is one way, what the model says of it is said when it is run.
-    if refusal is not None and len(ways) > 1:
+    # Axes that leave nothing to choose are the model's to judge, when it is run.
+    if refusal is not None and array.ndim in (3, 4):
         reasons = {name: refusal(_moved(array[:1], name).shape[1:]) for name in ways}
         fitting = [name for name in ways if reasons[name] is None]
         if not fitting:
+            tried = [f"with {CALLED[way]}, {reasons[way]}" for way in ways if way in CALLED]
+            why = "; ".join(tried) or reasons[ways[0]]
             raise ModelError(
-                f"{who} of shape {array.shape} does not fit the model: {reasons[ways[0]]}; give "
-                f"what it takes"
+                f"{who} of shape {array.shape} does not fit the model: {why}; give what it takes"
             )
     if len(fitting) > 1 and array.ndim == 4:
         fitting = _told(array, fitting)

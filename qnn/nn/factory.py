@@ -9,6 +9,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from qnn.errors import ModelError
+from qnn.nn.names import import_advice
 
 
 def from_factory(name: str, others: Collection[str]) -> nn.Module:
@@ -38,8 +39,9 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
     except SystemExit as error:
         raise _leaving(name, error) from error
     except Exception as error:  # any: it is the user's code
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
         raise ModelError(
-            f"model '{name}' cannot be imported: {error}; check the name and PYTHONPATH"
+            f"model '{name}' cannot be imported: {error}; {import_advice(missing)}"
         ) from error
     try:
         is_model = isinstance(found, nn.Module | ExportedProgram)

@@ -80,8 +80,11 @@ def test_data_that_does_not_fit_the_model(qnn, nets):
     code, out, err = qnn("quantize", "bad_nets:colour", *arguments)
     assert (code, out) == (3, "")
     first, _, last = err.partition(": Given groups=1, ")  # between the two it is torch's text
-    assert first == "error: model cannot take input of shape (1, 8, 8) (without batch)"
-    assert last.endswith("; give data of the shape that the model takes\n")
+    assert first == (
+        "error: data digits (taken where no --data is given) of shape (1, 8, 8) do not fit the "
+        "model"
+    )
+    assert last.endswith("; give data that do with --data\n")
     assert err.count("\n") == 1
 
 
@@ -103,12 +106,56 @@ def test_a_zoo_model_without_weights(qnn):
     )
 
 
-def test_pixels_without_mean_and_std(qnn, nets):
-    assert qnn("quantize", "bad_nets:colour", "--checkpoint", "none", *NEAREST) == (
+@pytest.mark.parametrize("verb", ["quantize", "evaluate"])
+@pytest.mark.parametrize("given", [(), ("--data", "pixels.npz")])
+def test_pixels_without_mean_and_std(qnn, nets, verb, given):
+    images = np.zeros((4, 8, 8, 1), np.uint8)
+    np.savez("pixels.npz", x_train=images, x_test=images)
+    name = "pixels.npz" if given else "digits (taken where no --data is given)"
+    assert qnn(verb, "bad_nets:dead", "--checkpoint", "none", *given) == (
         3,
         "",
-        "error: quantize needs mean and std to take 8-bit pixels, not pixels alone; give both, or "
-        "what the float model takes\n",
+        f"error: data {name} have 8-bit pixels; give --mean and --std of pixels / 255, as the "
+        f"model takes them, or floats with --data\n",
+    )
+
+
+def test_files_that_hold_no_float_model(qnn, nets):
+    said = "error: model '{}' is no float model"
+    kept = (
+        ": what 'qnn quantize' wrote is quantized already, and 'qnn train', 'qnn export' and 'qnn "
+        "compile' take it; weights are for --checkpoint, beside module:factory\n"
+    )
+    graph = " but quantized already; 'qnn check' and 'qnn compile' take it\n"
+    missing = ", and there is no such file; name a float model\n"
+    for verb in ("quantize", "evaluate"):
+        for name, text in (("m.safetensors", kept), ("m.qgraph", graph)):
+            assert qnn(verb, name) == (3, "", said.format(name) + missing)
+            Path(name).write_bytes(b"")
+            assert qnn(verb, name) == (3, "", said.format(name) + text)
+            Path(name).unlink()
+
+
+@pytest.mark.parametrize("verb", ["quantize", "evaluate", "check", "train"])
+def test_a_mistyped_file_is_called_one(qnn, nets, verb):
+    for name in ("model.onnxx", "folder/model"):
+        code, out, err = qnn(verb, name)
+        assert (code, out) == (3, "")
+        assert err.endswith(
+            f", not '{name}'; there is no such file, and no colon in front of a factory\n"
+        )
+    code, out, err = qnn(verb, "bad_nets.py")
+    assert err.endswith(", not 'bad_nets.py'; a file of another kind is no model\n")
+
+
+@pytest.mark.parametrize("verb", ["quantize", "check"])
+def test_a_package_of_networks_that_is_not_there(qnn, nets, verb, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert qnn(verb, "timm:create_model('resnet18')") == (
+        3,
+        "",
+        "error: model 'timm:create_model('resnet18')' cannot be imported: No module named 'timm'; "
+        "check the name and PYTHONPATH, or install what is missing: pip install timm\n",
     )
 
 
@@ -164,8 +211,10 @@ def test_data_of_another_shape(qnn, build, tmp_path):
     assert qnn("verify", build, "--data", path, "--device", "functional") == (
         3,
         "",
-        f"error: data {path}: x_train of shape (4, 9, 8, 1) does not fit the model: its input has "
-        "shape (1, 8, 8), channels first, not (1, 9, 8); give what it takes\n",
+        f"error: data {path}: x_train of shape (4, 9, 8, 1) does not fit the model: with channels "
+        "last (--layout nhwc), its input has shape (1, 8, 8), channels first, not (1, 9, 8); with "
+        "channels first (--layout nchw), its input has shape (1, 8, 8), channels first, not "
+        "(9, 8, 1); give what it takes\n",
     )
 
 
@@ -176,6 +225,16 @@ def test_a_missing_model(qnn, verb):
         "",
         "error: none.safetensors: cannot be read ('No such file or directory'); write one with "
         "'qnn quantize' or 'qnn export'\n",
+    )
+
+
+@pytest.mark.parametrize("verb", ["export", "check", "compile"])
+def test_a_missing_onnx_file(qnn, verb):
+    assert qnn(verb, "none.onnx") == (
+        3,
+        "",
+        "error: none.onnx: cannot be read ('No such file or directory'); export the model to ONNX, "
+        "or correct the path\n",
     )
 
 

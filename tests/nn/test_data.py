@@ -173,7 +173,16 @@ def test_the_layout_is_what_the_model_takes_or_what_channels_tell(
             (5, 6, 3),
             None,
             taking((1, 5, 6)),
-            "does not fit the model: it takes (1, 5, 6), not (3, 5, 6); give what it takes",
+            "does not fit the model: with channels last (--layout nhwc), it takes (1, 5, 6), not "
+            "(3, 5, 6); with channels first (--layout nchw), it takes (1, 5, 6), not (5, 6, 3); "
+            "give what it takes",
+        ),
+        (
+            (3, 8, 8),
+            "nhwc",
+            taking((3, 8, 8)),
+            "does not fit the model: with channels last (--layout nhwc), it takes (3, 8, 8), not "
+            "(8, 3, 8); give what it takes",
         ),
     ],
 )

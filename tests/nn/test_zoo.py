@@ -127,6 +127,15 @@ def test_a_module_that_does_not_parse_is_refused(tmp_path, monkeypatch):
     )
 
 
+def test_a_package_that_a_users_module_lacks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)  # as if it were not installed
+    (tmp_path / "needs_timm.py").write_text("import timm.layers\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert refusal("needs_timm:f").endswith(
+        "; check the name and PYTHONPATH, or install what is missing: pip install timm"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
