@@ -35,7 +35,7 @@ OURS = {"python": blocks("python"), "sh": blocks("sh")}
 def test_each_of_our_blocks_is_one_that_is_run_below():
     assert {name: len(each) for name, each in OURS["python"].items()} == {
         "From hls4ml": 1,
-        "From Brevitas": 1,
+        "From Brevitas": 2,
     }
     assert {name: len(each) for name, each in OURS["sh"].items()} == {
         "From FINN": 2,
@@ -192,7 +192,7 @@ def test_weights_of_lightning_in_a_network_of_another_package(monkeypatch, capsy
 def run_lenet(monkeypatch, images):
     project(monkeypatch, "my_digits", images=images)
     names = {}
-    exec(OURS["python"]["From Brevitas"][0], names)
+    exec(OURS["python"]["From Brevitas"][1], names)
     return names
 
 
@@ -205,13 +205,32 @@ def test_a_lenet_in_qonnx(monkeypatch, capsys):
     assert names["logits"].reshape(2, 10).any()
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_lenet_of_brevitas_is_taken_as_it_is(monkeypatch, capsys):
+    pytest.importorskip("brevitas", reason="needs '.[brevitas]'")
+    theirs = {}
+    exec(blocks("py")["From Brevitas"][0], theirs)
+    images = torch.randint(0, 17, (16, 1, 8, 8)) / 16
+    theirs["model"](images)  # in training, its quantizers find their scales
+    project(monkeypatch, "my_lenet", images=images, model=theirs["model"])
+    names = {}
+    exec(OURS["python"]["From Brevitas"][0], names)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("verify: PASS 0/")
+    with torch.no_grad():
+        assert torch.equal(names["quantized"](images), theirs["model"](images))
+
+
+def test_what_brevitas_export_needs_is_named():
+    assert "pip install 'qnn[brevitas,qonnx]' onnxoptimizer`" in PAGE
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_lenet_of_brevitas_gives_the_same_logits(monkeypatch):
     pytest.importorskip("brevitas", reason="needs '.[bench]'")
     pytest.importorskip("onnxoptimizer", reason="brevitas exports with it")
     theirs = {}
-    exec(blocks("py")["From Brevitas"][0], theirs)
+    exec("".join(blocks("py")["From Brevitas"]), theirs)
     images = torch.randint(0, 17, (16, 1, 8, 8)) / 16
     names = run_lenet(monkeypatch, images)
     with torch.no_grad():

@@ -151,6 +151,13 @@ TOOLS = (
         "pip install 'qnn[qonnx]'",
         needed=False,
     ),
+    *(
+        Tool(name, purpose, distribution_version, "pip install 'qnn[train]'", needed=False)
+        for name, purpose in (
+            ("lightning-fabric", "'qnn train' in several processes"),
+            ("tensorboard", "'qnn train --tensorboard'"),
+        )
+    ),
     Tool(
         "brevitas",
         "networks of Brevitas: taken as they are",

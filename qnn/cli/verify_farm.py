@@ -99,7 +99,11 @@ def _print_all(reports: "dict[str, Report]", facts: dict, as_json: bool) -> None
         return
     rows = [_row(build, report) for build, report in reports.items()]
     head = ("build", "", "images", "values", "different", "cycles per image", "what is wrong")
-    print_table(f"verify: {facts['device']}", head, rows)
+    # A device without a clock has no cycles, and builds that are right have nothing wrong; what is
+    # without a title is the verdict.
+    kept = [n for n, column in enumerate(zip(*rows, strict=True)) if any(column)]
+    table = [[row[n] for n in kept] for row in (head, *rows)]
+    print_table(f"verify: {facts['device']}", table[0], table[1:])
     failed = sum(not report.passed for report in reports.values())
     verdict = f"FAIL {failed}/{len(reports)} builds" if failed else "PASS"
     plural = "s" * (facts["workers"] > 1)

@@ -1,4 +1,7 @@
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +9,8 @@ import boards
 from qnn.cli import doctor
 from qnn.cli.app import main
 from qnn.cli.doctor import TOOLS, Tool, distribution_version, examine, program_version
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(capsys, *arguments):
@@ -23,6 +28,19 @@ def test_every_tool_is_listed_with_its_version_and_purpose(capsys):
     assert found["torch"]["version"] == distribution_version("torch")
     assert all(tool["purpose"] for tool in tools)
     assert all(tool["fix"] for tool in tools if not tool["found"])
+
+
+def test_what_the_extras_of_users_bring_is_listed_with_the_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    fixes = {tool.name: tool.fix for tool in TOOLS}
+    for extra in extras.keys() - {"dev", "bench"}:  # these are for our own tests
+        names = [re.match(r"[\w-]+", line).group() for line in extras[extra]]
+        brought = [name for name in names if name != "qnn"]
+        assert brought
+        assert {name: fixes.get(name) for name in brought} == dict.fromkeys(
+            brought, f"pip install 'qnn[{extra}]'"
+        )
 
 
 def test_the_tool_that_places_and_routes_names_the_boards_that_it_is_for(capsys):

@@ -55,18 +55,8 @@ def test_a_table_tells_of_builds_that_pass(qnn, build):
     code, out, _ = qnn("verify", build, *FARM, "--device", "functional", "--images", 2)
     head, row, end = out.splitlines()[1:]
     assert code == 0
-    assert head.split() == [
-        "build",
-        "images",
-        "values",
-        "different",
-        "cycles",
-        "per",
-        "image",
-        "what",
-        "is",
-        "wrong",
-    ]
+    # No cycles, as the device has no clock, and nothing that is wrong.
+    assert head.split() == ["build", "images", "values", "different"]
     assert row.split() == [str(build), "PASS", "2", "8,552", "0"]
     assert end.startswith("verify: PASS; 2 images in ")
     assert " s by 2 workers, " in end
