@@ -108,7 +108,7 @@ def test_the_public_names_are_listed_before_any_is_loaded():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     names = (
         "Auto Budget Codes Design Graph QnnError Recipe compile cycles_on evaluate export "
-        "from_onnx from_qonnx load load_weights quantize save simulate to_onnx to_qonnx train "
-        "verify"
+        "from_onnx from_pt2 from_qonnx load load_weights quantize save simulate to_onnx to_qonnx "
+        "train verify"
     )
     assert found.stdout.split("\n") == [names, "False", ""]

@@ -7,6 +7,7 @@ import typer
 
 from qnn.cli.checks import float_model, new_file, old_file, refuse_given, valid
 from qnn.cli.explore_options import (
+    REFERENCE_BOARD,
     Board,
     Budget,
     Clock,
@@ -81,7 +82,7 @@ def explore(
     ] = None,
     method: MethodName = "bayes",
     vary: Vary = None,
-    board: Board = "zcu102",
+    board: Board = REFERENCE_BOARD,
     clock_mhz: Clock = None,
     groups: Annotated[
         int, typer.Option(min=1, max=10, help="Groups of layers that get terms together.")

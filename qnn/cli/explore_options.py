@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 METHODS = ("bayes", "random", "nsga2", "greedy")
 NO_BOARD = "none"
 FAMILY = "zynqmp"  # of boards whose cells are estimated
+REFERENCE_BOARD = boards.reference(FAMILY).name  # that designs are for without a word
 UNITS = {"s": 1, "m": 60, "h": 3600}
 Result = TypeVar("Result")
 

@@ -66,7 +66,7 @@ def test_every_help_page_has_the_exit_codes(qnn, verb):
     [
         (["paint"], "error: qnn: No such command 'paint'. Did you mean 'train'?\n"),
         (["bench", "paint"], "error: qnn bench: No such command 'paint'.\n"),
-        (["verify"], "error: qnn verify: Missing argument 'BUILD'.\n"),
+        (["verify"], "error: qnn verify: Missing argument 'BUILD...'.\n"),
         (["doctor", "--loud"], "error: qnn doctor: No such option: --loud\n"),
         (["synth", "build", "-o"], "error: qnn synth: Option '-o' requires an argument.\n"),
     ],

@@ -113,7 +113,7 @@ def test_a_closed_input_changes_no_result():
 
 def test_wrong_usage_is_json_where_that_is_asked_for(qnn):
     code, out, _ = qnn("verify", "--json")
-    message = "qnn verify: Missing argument 'BUILD'."
+    message = "qnn verify: Missing argument 'BUILD...'."
     assert (code, json.loads(out)) == (
         2,
         {"error": {"kind": "usage", "message": message}, "exit_code": 2},

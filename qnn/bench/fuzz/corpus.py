@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+import boards
 from qnn.bench.fuzz.onnx_files import FOLDER, make_onnx
 from qnn.bench.results import Result, append
 from qnn.design import TOOLS, Design, compile
@@ -87,7 +88,7 @@ def _designs(path, graph: Graph) -> None:
         objectives=("accuracy", "fps", "lut"),
         constraints=(Constraint("lut", True, 9.0),),
         options=("a:b",),
-        board="zcu102",
+        board=boards.reference().name,
     )
     with store_at(path) as store:
         begin(store, asked, "digest")
