@@ -229,6 +229,9 @@ def refusal_of(model: "nn.Module") -> "Refusal":
         if isinstance(model, QuantizedModel):
             plan = model.plan.network_inputs[0]
             return mismatch(plan.shape, plan.axes or usual_axes(plan.shape), shape)
+        # An exported program may have a number of images of its own, which one image is not.
+        if isinstance(model, torch.fx.GraphModule):
+            return None
         try:
             model(torch.zeros(1, *shape))
         except Exception as error:  # any: it is the user's module
