@@ -189,13 +189,11 @@ def read_data(name: str, layout: str | None = None, refusal: "Refusal | None" = 
 
     with progress(f"reading {name}") as report:
         images = load_data(name, report, layout, refusal)
-    # Nobody may have asked for these; a file's are looked at while they are read.
     shape = tuple(images.x_train.shape[1:])
-    reason = refusal(shape) if name == DIGITS and refusal is not None else None
-    if reason is not None:
+    # Nobody may have asked for these; a file's are looked at while they are read.
+    if name == DIGITS and refusal is not None and (reason := refusal(shape)) is not None:
         raise ModelError(
-            f"data {taken_data(name)} of shape {shape} do not fit the model: {reason}; give data "
-            f"that do with --data"
+            f"data {taken_data(name)} of shape {shape} do not fit the model: {reason}; give --data"
         )
     return images
 
@@ -229,16 +227,22 @@ def refusal_of(model: "nn.Module") -> "Refusal":
         if isinstance(model, QuantizedModel):
             plan = model.plan.network_inputs[0]
             return mismatch(plan.shape, plan.axes or usual_axes(plan.shape), shape)
-        # An exported program may have a number of images of its own, which one image is not.
-        if isinstance(model, torch.fx.GraphModule):
-            return None
         try:
-            model(torch.zeros(1, *shape))
+            model(torch.zeros(_images_of(model), *shape))
         except Exception as error:  # any: it is the user's module
             return first_line(error)
         return None
 
     return refusal
+
+
+def _images_of(model) -> int:
+    """A number of images that ``model`` takes: an exported program may have one of its own."""
+    from torch.fx import GraphModule
+
+    nodes = model.graph.find_nodes(op="placeholder") if isinstance(model, GraphModule) else ()
+    shapes = [getattr(node.meta.get("val"), "shape", ()) for node in nodes]
+    return next((n for n, *_ in filter(len, shapes) if type(n) is int), 1)  # a free one is no int
 
 
 def mismatch(block: tuple[int, int, int], axes: str, shape: tuple[int, ...]) -> str | None:

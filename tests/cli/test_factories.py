@@ -3,9 +3,13 @@
 import json
 import sys
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from qnn.cli.checks import runs_unasked
+from qnn.cli.sources import read_data_for
 from tests.nearest import NEAREST
 
 NETS = """
@@ -133,3 +137,12 @@ def test_a_model_file_may_name_the_zoo_or_this_folder_alone(tmp_path, monkeypatc
     # Parts of Python itself have no path, and lie in no folder.
     others = ("os:abort", "builtins:breakpoint", "sys:exit", "json:loads", "torch:rand", "none:net")
     assert [name for name in (*others, "own_net:net(1)") if runs_unasked(name)] == []
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_the_layout_of_data_is_found_for_an_exported_program_of_so_many_images(tmp_path, images):
+    program = torch.export.export(nn.Conv1d(4, 3, 3).eval(), (torch.zeros(images, 4, 16),))
+    x = np.zeros((6, 4, 16), np.float32)
+    np.savez(tmp_path / "x.npz", x_train=x, x_test=x)
+    data = read_data_for(str(tmp_path / "x.npz"), program.module())
+    assert tuple(data.x_train.shape) == x.shape

@@ -84,7 +84,7 @@ def test_data_that_does_not_fit_the_model(qnn, nets):
         "error: data digits (taken where no --data is given) of shape (1, 8, 8) do not fit the "
         "model"
     )
-    assert last.endswith("; give data that do with --data\n")
+    assert last.endswith("; give --data\n")
     assert err.count("\n") == 1
 
 
