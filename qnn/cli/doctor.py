@@ -138,46 +138,18 @@ TOOLS = (
     ),
     # Extras, which whoever has no such file never needs.
     *(
-        Tool(name, purpose, distribution_version, "pip install 'qnn[onnx]'", needed=False)
-        for name, purpose in (
-            ("onnx", "ONNX files: 'qnn check model.onnx', 'qnn export --format onnx'"),
-            ("onnxruntime", "ONNX files: runs them, to compare"),
+        Tool(name, purpose, distribution_version, f"pip install 'qnn[{extra}]'", needed=False)
+        for name, extra, purpose in (
+            ("onnx", "onnx", "ONNX files: 'qnn check model.onnx', 'qnn export --format onnx'"),
+            ("onnxruntime", "onnx", "ONNX files: runs them, to compare"),
+            ("qonnx", "qonnx", "QONNX files: runs them, to compare"),
+            ("lightning-fabric", "train", "'qnn train' in several processes"),
+            ("tensorboard", "train", "'qnn train --tensorboard'"),
+            ("brevitas", "brevitas", "networks of Brevitas: taken as they are"),
+            ("botorch", "explore", "designs: 'qnn explore --method bayes', its usual one"),
+            ("pymoo", "explore", "designs: 'qnn explore --method nsga2'"),
+            ("ray", "farm", "workers on many machines: --ray"),
         )
-    ),
-    Tool(
-        "qonnx",
-        "QONNX files: runs them, to compare",
-        distribution_version,
-        "pip install 'qnn[qonnx]'",
-        needed=False,
-    ),
-    *(
-        Tool(name, purpose, distribution_version, "pip install 'qnn[train]'", needed=False)
-        for name, purpose in (
-            ("lightning-fabric", "'qnn train' in several processes"),
-            ("tensorboard", "'qnn train --tensorboard'"),
-        )
-    ),
-    Tool(
-        "brevitas",
-        "networks of Brevitas: taken as they are",
-        distribution_version,
-        "pip install 'qnn[brevitas]'",
-        needed=False,
-    ),
-    *(
-        Tool(name, purpose, distribution_version, "pip install 'qnn[explore]'", needed=False)
-        for name, purpose in (
-            ("botorch", "designs: 'qnn explore --method bayes', its usual one"),
-            ("pymoo", "designs: 'qnn explore --method nsga2'"),
-        )
-    ),
-    Tool(
-        "ray",
-        "workers on many machines: --ray",
-        distribution_version,
-        "pip install 'qnn[farm]'",
-        needed=False,
     ),
     _program("make", "make", "RTL simulation: runs that compiler"),
     _program("perl", "perl", "Verilator's own command, to build simulations by hand", needed=False),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qnn.cli.checks import float_model, new_file, old_file, refuse_given, valid
+from qnn.cli.checks import float_model, new_file, old_file, refuse_given
 from qnn.cli.explore_options import (
     REFERENCE_BOARD,
     Board,
@@ -24,7 +24,7 @@ from qnn.cli.explore_options import (
 from qnn.cli.explore_result import build_picked, print_found
 from qnn.cli.explore_search import ExploreRequest, searched
 from qnn.cli.float_options import InputShapes, check_together, shapes_in
-from qnn.cli.formats import numbers
+from qnn.cli.formats import Mean, Std
 from qnn.cli.output import Json
 from qnn.cli.quantize import AUTO_SAMPLES
 from qnn.cli.sources import Data, Layout
@@ -62,18 +62,8 @@ def explore(
     samples: Annotated[
         int, typer.Option(min=1, help="Training images to choose by, and test images.")
     ] = AUTO_SAMPLES,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            help="Mean of pixels / 255: one number, or one per channel.", callback=valid(numbers)
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(
-            help="Standard deviation, as --mean: 0.229,0.224,0.225.", callback=valid(numbers)
-        ),
-    ] = None,
+    mean: Mean = None,
+    std: Std = None,
     objectives: Objectives = "accuracy,fps,lut",
     constraints: Constraints = None,
     budget: Budget = None,

@@ -1,11 +1,11 @@
 """Formats of weights on the command line: one number, or one by name or pattern of layers."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
-from qnn.cli.checks import taken_data
+from qnn.cli.checks import taken_data, valid
 from qnn.cli.output import print_table
 from qnn.errors import ModelError
 from qnn.nn.names import ZOO_NAMES
@@ -71,6 +71,18 @@ def numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:
     except ValueError:
         raise typer.BadParameter(f"{option} needs numbers with commas, not '{text}'") from None
     return values if len(values) > 1 else values[0]
+
+
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        help="Mean of pixels / 255: one number, or one per channel.", callback=valid(numbers)
+    ),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(help="Standard deviation, as --mean: 0.229,0.224,0.225.", callback=valid(numbers)),
+]
 
 
 def check_pixels(model: str, mean: str | None, std: str | None) -> None:

@@ -18,13 +18,14 @@ from qnn.cli.float_options import (
     shapes_in,
 )
 from qnn.cli.formats import (
+    Mean,
+    Std,
     activation_choice,
     bits_choice,
     check_known,
     described,
     for_pixels,
     layer_bits,
-    numbers,
     pixel_numbers,
     print_fit,
     terms_choice,
@@ -96,18 +97,8 @@ def quantize(
         float | None,
         typer.Option(min=1, max=7, help="Mean terms, spent on the layers that need them most."),
     ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            help="Mean of pixels / 255: one number, or one per channel.", callback=valid(numbers)
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(
-            help="Standard deviation, as --mean: 0.229,0.224,0.225.", callback=valid(numbers)
-        ),
-    ] = None,
+    mean: Mean = None,
+    std: Std = None,
     bias_correction: Annotated[
         bool | None,
         typer.Option(
