@@ -15,7 +15,7 @@ from qnn.quant.rounding.sampling import generator
 from qnn.quant.search_exponent import search_exponent
 from qnn.quant.term_budget import choose_terms
 from qnn.tasks.kinds import TaskKind, find_task
-from qnn.tasks.losses import spread
+from qnn.tasks.losses import classes_first, spread
 from qnn.tasks.structures import tensors_of
 
 SAMPLES = 128  # whose gradients measure, one by one
@@ -117,15 +117,15 @@ def row_losses(
     order = torch.randperm(len(data), generator=generator(seed, "terms", 0))[:SAMPLES]
     device = next(iter(weights.values())).device
     drawn = data[order].to(device)
+    turn = nn.Identity() if kinds else classes_first
     with torch.no_grad():
-        answers = tensors_of(network(drawn))
+        answers = [turn(output) for output in tensors_of(network(drawn))]
     kinds = kinds or [find_task(answer.shape[1:]) for answer in answers]
     units = [spread(answer) for answer in answers]
     for number in range(len(drawn)):
         with torch.enable_grad():
-            outputs = tensors_of(
-                functional_call(network, weights, (drawn[number : number + 1],), strict=False)
-            )
+            given = functional_call(network, weights, (drawn[number : number + 1],), strict=False)
+            outputs = [turn(output) for output in tensors_of(given)]
         draws = generator(seed, "slope", number)
         slopes = [
             drawn_slope(kind, output, unit, draws).to(output)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.errors import ModelError
@@ -217,7 +216,4 @@ def divergence(wanted: Tensor, got: Tensor, kind: TaskKind) -> Tensor:
     KL of the softmax over classes; of what is none, the loss of its task ``kind``, such as the
     squared error over the variance of what is wanted.
     """
-    if not kind.competes:
-        return TaskLoss(kind, spread(wanted)).of_answers(got.double(), wanted.double())
-    p, q = (F.log_softmax(logits.double(), 1) for logits in (wanted, got))
-    return (p.exp() * (p - q)).sum(1).mean()
+    return TaskLoss(kind, spread(wanted)).of_answers(got.double(), wanted.double())

@@ -90,6 +90,16 @@ def _of_coins(outputs, teacher):
     return (there * gap + (1 - there) * gap_not).mean()
 
 
+def classes_first(outputs: Tensor) -> Tensor:
+    """Outputs of a module whose tasks nobody told, with what may be classes as dimension 1.
+
+    There all losses have them, as PyTorch's own do: (samples, classes, ...). Outputs of three
+    dimensions are then taken as a language model's, (samples, positions, classes), and turned;
+    where a task is known, (samples, classes, length) stays as it is.
+    """
+    return outputs.movedim(-1, 1) if outputs.dim() == 3 else outputs
+
+
 def spread(values: Tensor) -> float:
     """The variance of each value of (samples, ...) over the samples, averaged: a loss's unit.
 

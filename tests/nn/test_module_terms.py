@@ -82,6 +82,27 @@ def test_drawn_gradients_vary_as_the_loss_bends(kind, shape):
     )
 
 
+class _Turned(nn.Module):
+    """A module whose positions come behind its classes."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x).mT
+
+
+def test_classes_of_tokens_are_those_of_maps_with_the_positions_behind():
+    model, tokens = decoder()
+    tokens = tokens[:8]
+    untold = row_losses(model, ("head.weight",), tokens, (1,))["head.weight"][1]
+    turned = _Turned(model)
+    kinds = (TaskKind.PIXELS,)
+    told = row_losses(turned, ("module.head.weight",), tokens, (1,), kinds=kinds)
+    torch.testing.assert_close(told["module.head.weight"][1], untold)
+
+
 def test_rows_on_the_grid_lose_nothing_and_get_the_fewest_terms():
     model = nn.Linear(16, 6, bias=False)
     with torch.no_grad():

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from qnn.nn.training import Recipe, train
-from qnn.quant.rounding import Answers
-from qnn.quant.rounding.distillation import Measure
+from qnn.ptq import sensitivity
+from qnn.quant.rounding import Answers, distillation
+from qnn.quant.rounding.distillation import Measure, drawn_slope
 from qnn.tasks.kinds import VOID, TaskKind
 from qnn.tasks.losses import TaskLoss, spread
 from tests.nearest import quantize
@@ -146,3 +147,52 @@ def test_classes_with_a_position_of_their_own_are_classes():
     for shape in ((5, 4, 1), (5, 4, 1, 1)):
         pair = (Answers((each.reshape(shape),)) for each in (wanted, got))
         torch.testing.assert_close(measure(*pair), flat)
+
+
+SHAPED = {"one place": (), "a length": (6,), "one pixel of many": (6, 1), "a map": (2, 3)}
+
+
+@pytest.mark.parametrize("places", SHAPED.values(), ids=SHAPED)
+def test_classes_are_dimension_1_of_every_loss(places):
+    """However many places there are, as many vectors side by side lose the same."""
+    kind = TaskKind.PIXELS if places else TaskKind.CLASSES
+    draws = torch.Generator().manual_seed(0)
+    wanted, got = (torch.randn(5, 4, *places, generator=draws) for _ in range(2))
+    vectors = [x.flatten(2).mT.reshape(-1, 4) if places else x for x in (wanted, got)]
+
+    def of_measure(loss, kind):
+        return lambda p, q: Measure(loss, kinds=(kind,))(Answers((p,)), Answers((q,)))
+
+    losses = (
+        lambda p, q, kind: TaskLoss(kind).of_answers(q, p, 2.0),
+        lambda p, q, kind: sensitivity.divergence(p, q, kind).float(),
+        lambda p, q, kind: distillation.divergence(p, q, 2.0),
+        lambda p, q, kind: of_measure("task", kind)(p, q),
+        lambda p, q, kind: of_measure("kl", kind)(p, q),
+    )
+    for loss in losses:
+        flat = loss(*vectors, TaskKind.CLASSES)
+        assert float(flat) > 0.01
+        torch.testing.assert_close(loss(wanted, got, kind), flat)
+    slope = drawn_slope(kind, wanted[:1], 1.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(slope.sum(1), torch.zeros_like(slope.sum(1)))
+
+
+def test_of_a_module_that_nobody_told_the_task_of_classes_are_where_its_kind_has_them():
+    """Of tokens the last axis, of all else dimension 1."""
+    draws = torch.Generator().manual_seed(0)
+    tokens = [torch.randn(3, 6, 4, generator=draws) for _ in range(2)]
+    for loss in ("task", "kl"):
+        untold = Measure(loss)(*(Answers((x,)) for x in tokens))
+        told = Measure(loss, kinds=(TaskKind.PIXELS,))(*(Answers((x.mT,)) for x in tokens))
+        assert float(untold) == float(told) > 0.01
+        vectors = [x.flatten(0, 1) for x in tokens]
+        flat = Measure(loss)(*(Answers((x,)) for x in vectors))
+        torch.testing.assert_close(untold, flat)
+    # One token has no position to compete with.
+    assert float(Measure()(*(Answers((x[:, :1],)) for x in tokens))) > 0.01
+    maps = [torch.randn(3, 4, 2, 2, generator=draws) for _ in range(2)]
+    told = Measure(kinds=(TaskKind.PIXELS,))
+    assert float(Measure()(*(Answers((x,)) for x in maps))) == float(
+        told(*(Answers((x,)) for x in maps))
+    )

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from qnn.errors import ModelError
 from qnn.quant.rounding.problem import Answers, Batch, Problem, Teacher
 from qnn.tasks.kinds import TaskKind, find_task
-from qnn.tasks.losses import TaskLoss, relative_error, spread
+from qnn.tasks.losses import TaskLoss, classes_first, relative_error, spread
 from qnn.tasks.structures import tensors_of
 
 LOSSES = ("task", "kl", "squared")
@@ -22,25 +22,20 @@ PRECISIONS = {"float32": None, "bf16": torch.bfloat16}
 
 
 def divergence(wanted: Tensor, got: Tensor, temperature: float = 1.0) -> Tensor:
-    """T**2 KL(softmax(wanted / T) || softmax(got / T)), averaged over all positions.
-
-    Classes are dimension 1 of (batch, classes, height, width), else the last one.
+    """T**2 KL(softmax(wanted / T) || softmax(got / T)), averaged over all but classes, dimension 1.
 
     Raises
     ------
     ModelError
         There is only one class, so that all answers are equal.
     """
-    classes = 1 if wanted.dim() == 4 else -1
-    if wanted.shape[classes] == 1:
+    if wanted.shape[1] == 1:
         raise ModelError(
             "rounding by KL needs outputs of two classes or more, not one value; use loss='squared'"
         )
     # In float32: a softmax of bfloat16 has three digits, and the difference of two near ones has
     # none.
-    p, q = (F.log_softmax(logits.float() / temperature, classes) for logits in (wanted, got))
-    # T**2 keeps the size of the gradient, which falls by 1 / T twice; Hinton et al., section 2.
-    return (p.exp() * (p - q)).sum(classes).mean() * temperature**2
+    return TaskLoss(TaskKind.CLASSES).of_answers(got.float(), wanted.float(), temperature)
 
 
 def drawn_slope(kind: TaskKind, wanted: Tensor, unit: float, generator: torch.Generator) -> Tensor:
@@ -51,17 +46,16 @@ def drawn_slope(kind: TaskKind, wanted: Tensor, unit: float, generator: torch.Ge
 
     Parameters
     ----------
-    wanted : of one sample, (1, ...)
+    wanted : of one sample, (1, classes, ...) where classes compete, else (1, ...)
     unit : of values, what their squared error is divided by
     """
     wanted = wanted.detach().float()
     if kind.competes:
-        classes = 1 if wanted.dim() == 4 or kind is TaskKind.CLASSES else -1
-        p = wanted.softmax(classes).movedim(classes, -1)
+        p = wanted.softmax(1).movedim(1, -1)
         # On the CPU, so that a GPU draws the same.
         drawn = torch.multinomial(p.flatten(0, -2).cpu(), 1, generator=generator)
         chosen = F.one_hot(drawn.view(p.shape[:-1]), p.shape[-1]).to(p)
-        return ((chosen - p) / math.sqrt(drawn.numel())).movedim(-1, classes)
+        return ((chosen - p) / math.sqrt(drawn.numel())).movedim(-1, 1)
     size = torch.full_like(wanted, math.sqrt(2 / unit))
     if kind.classifies:
         there = wanted.sigmoid()
@@ -93,9 +87,12 @@ class Measure:
 
     def __call__(self, wanted: Answers, got: Answers) -> Tensor:
         """The distance, differentiable."""
-        # Without a word on what they are, outputs tell by their shapes alone.
-        kinds = self.kinds or [find_task(output.shape[1:]) for output in wanted.outputs]
-        each = zip(kinds, wanted.outputs, got.outputs, strict=True)
+        kinds, outputs = self.kinds, (wanted.outputs, got.outputs)
+        if not kinds:
+            # Without a word on what they are, outputs tell by their shapes alone.
+            outputs = tuple(tuple(map(classes_first, each)) for each in outputs)
+            kinds = [find_task(output.shape[1:]) for output in outputs[0]]
+        each = zip(kinds, *outputs, strict=True)
         total = sum(self._of_outputs(*output) for output in each)
         if self.inner_weight and got.inner:
             inside = [relative_error(wanted.inner[name], got.inner[name]) for name in got.inner]
@@ -106,8 +103,7 @@ class Measure:
     def _of_outputs(self, kind, wanted, got):
         if self.loss == "squared":
             return relative_error(wanted, got)
-        # Of what nobody said is for, a language model's classes are the last axis, not the first.
-        if self.loss == "kl" or (kind.competes and not self.kinds):
+        if self.loss == "kl":
             return divergence(wanted, got, self.temperature)
         # Over the spread and not the square: what all samples share needs no network.
         own = TaskLoss(kind, spread(wanted))
