@@ -247,4 +247,4 @@ def test_what_the_page_says_of_rounding_to_nearest_is_so():
     path = written(net.wrapper(net.quant(net.add("Gemm", x, w, transB=1), 1.0, 6), (1, 2)), Path())
     with pytest.raises(qnn.QnnError, match="needs halves that round up"):
         qnn.from_qonnx(path)
-    assert qnn.from_qonnx(path, ties=True)
+    assert qnn.from_qonnx(path, ties="up")

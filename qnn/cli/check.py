@@ -11,7 +11,8 @@ from qnn.cli.check_qonnx import check_qonnx, is_qonnx_file
 from qnn.cli.checks import checkable, old_file
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.float_options import InputShapes, check_weights, is_onnx, shapes_in
-from qnn.cli.graph_file import FLOAT_TIES, Ties, check_ties, read_graph
+from qnn.cli.given import FLOAT_TIES, TIES, Ties, check_file_ties
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json, print_table
 from qnn.cli.sources import (
     CONFIG_NAMES,
@@ -48,7 +49,7 @@ def check(
         ),
     ] = None,
     set_: ConfigSettings = None,
-    ties: Ties = False,
+    ties: Ties = TIES[0],
     backend: BackendName = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +60,7 @@ def check(
     has findings.
     """
     path = Path(model)
-    check_ties(model, ties)
+    check_file_ties(model, ties)
     if path.is_dir():
         if config is not None or set_:
             raise typer.BadParameter("--config and --set are of a model, but MODEL is a build")
@@ -72,7 +73,7 @@ def check(
             shapes = shapes_in(input_shape)
             check_qonnx(model, shapes, (config, set_, backend), ties, as_json)
             return
-        if ties:
+        if ties != TIES[0]:
             raise typer.BadParameter(FLOAT_TIES)
         target = Target(config, set_, backend)
         check_model(model, checkpoint, input_shape or [], target, as_json)

@@ -53,7 +53,7 @@ def is_qonnx_file(path: str) -> bool:
         return False
 
 
-def check_qonnx(name: str, shapes: Shapes, target: tuple, ties: bool, as_json: bool) -> None:
+def check_qonnx(name: str, shapes: Shapes, target: tuple, ties: str, as_json: bool) -> None:
     """Print what will happen to a QONNX file; leaves with 3 if nothing can be made of it.
 
     Parameters

@@ -9,7 +9,8 @@ import typer
 import boards
 from qnn.backend.registry import DEFAULT
 from qnn.cli.checks import new_build, one_of, positive
-from qnn.cli.graph_file import Ties, check_ties, read_graph
+from qnn.cli.given import TIES, Ties, check_file_ties
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.sources import (
     CONFIG_HELP,
@@ -52,7 +53,7 @@ def compile_(
             callback=positive,
         ),
     ] = None,
-    ties: Ties = False,
+    ties: Ties = TIES[0],
     backend: BackendName = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +69,7 @@ def compile_(
         raise typer.BadParameter(
             f"board {board} holds designs of back end '{target.backend}', not of '{backend}'"
         )
-    check_ties(str(model), ties)
+    check_file_ties(str(model), ties)
     check_sizes(config or (target and target.config), set_, backend)
     from qnn.design import compile
 

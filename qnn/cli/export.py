@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from qnn.cli.checks import new_file, one_of
-from qnn.cli.graph_file import Ties, check_ties, read_graph
+from qnn.cli.given import TIES, Ties, check_file_ties
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json, progress
 from qnn.cli.sources import Model
 
@@ -38,7 +39,7 @@ def export(
         bool,
         typer.Option(help="Of ONNX: take integers of the inputs' types, where it takes pixels."),
     ] = False,
-    ties: Ties = False,
+    ties: Ties = TIES[0],
     as_json: Json = False,
 ) -> None:
     """Write and print the integer graph of MODEL.
@@ -50,7 +51,7 @@ def export(
     # QONNX takes reals, and a graph of ours takes whatever it is given.
     if codes and format_ != "onnx":
         raise typer.BadParameter(f"--codes is of --format onnx, not of {format_}")
-    check_ties(str(model), ties)
+    check_file_ties(str(model), ties)
     # Of a quantized model or of a graph: the one is exported, the other written again.
     graph = read_graph(model, ties)
     if format_ != "qgraph":

@@ -1,36 +1,18 @@
 """The integer graph that a file has, of whatever kind it is."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from qnn.cli.output import note, progress
+from qnn.quant.ties import TIES
 
 if TYPE_CHECKING:
     from qnn.ir.graph import Graph
 
 
-Ties = Annotated[
-    bool,
-    typer.Option(
-        "--ties",
-        help="Of a QONNX file: let halves round up that it rounds to even numbers or away from 0.",
-    ),
-]
-
-
-FLOAT_TIES = "--ties is of an .onnx file of QONNX, which rounds otherwise"
-
-
-def check_ties(name: str, ties: bool) -> None:
-    """Raise where ``--ties`` is given for anything but a file of ONNX."""
-    # An option that is silently ignored would promise other integers.
-    if ties and not name.endswith(".onnx"):
-        raise typer.BadParameter(FLOAT_TIES)
-
-
-def read_graph(path: Path, ties: bool = False) -> "Graph":
+def read_graph(path: Path, ties: str = TIES[0]) -> "Graph":
     """The integer graph in ``path``: a ``.qgraph``, a model that is exported, or QONNX."""
     if path.suffix == ".qgraph":
         from qnn.ir import serialize

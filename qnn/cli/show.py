@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from qnn.cli.graph_file import Ties, check_ties, read_graph
+from qnn.cli.given import TIES, Ties, check_file_ties
+from qnn.cli.graph_file import read_graph
 from qnn.cli.output import Json, print_json
 from qnn.cli.sources import read_design
 
@@ -21,7 +22,7 @@ def show(
     full: Annotated[
         bool, typer.Option("--full", help="Every number of a graph, in text that parses.")
     ] = False,
-    ties: Ties = False,
+    ties: Ties = TIES[0],
     as_json: Json = False,
 ) -> None:
     """Print the program of BUILD, or the integer GRAPH, as text.
@@ -29,7 +30,7 @@ def show(
     A program has a line for each instruction and its layer as a comment; a graph has a line for
     each node.
     """
-    check_ties(str(path), ties)
+    check_file_ties(str(path), ties)
     # Builds are folders, and graphs and models are files.
     if path.is_dir():
         if full:

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from qnn.cli.results import keep_result
 from qnn.cli.simulators import HARDWARE, check_simulator
 from qnn.cli.sources import device_of, read_design, read_test_images
 from qnn.cli.verified import contradiction, record
+from qnn.errors import QnnError
 
 if TYPE_CHECKING:
     from qnn.design import Design
@@ -46,9 +48,12 @@ def verify_on_farm(
 
     designs = [read_design(build) for build in builds]
     device = _device_of_all(device, designs)
-    for design in designs:
-        check_simulator(design, device, images)
-    inputs = [read_test_images(data, design.graph, images, layout)[0] for design in designs]
+    inputs = []
+    for build, design in zip(builds, designs, strict=True):
+        # Which of several does not take the data, no other part of the text says.
+        with naming(build) if len(builds) > 1 else nullcontext():
+            check_simulator(design, device, images)
+            inputs.append(read_test_images(data, design.graph, images, layout)[0])
     counts = [image_count(x) for x in inputs]
     started = time.perf_counter()
     with Farm(workers, ray) as farm, progress("verifying") as say:
@@ -75,6 +80,15 @@ def verify_on_farm(
     _print_all(reports, facts, as_json)
     if not facts["passed"]:
         raise typer.Exit(ExitCode.MISMATCH)
+
+
+@contextmanager
+def naming(build: Path) -> Iterator[None]:
+    """Let what is refused meanwhile begin with the build that it is about."""
+    try:
+        yield
+    except QnnError as error:
+        raise type(error)(f"{build}: {error}") from error
 
 
 def _device_of_all(name: str | None, designs: "Sequence[Design]") -> str:

@@ -137,16 +137,21 @@ def _run(model, images):
     }
     hooks = [each.register_forward_hook(keep) for each in proxies]
     try:
-        result = model(*(x.clone() for x in images))
-    except Exception as error:  # any: it is the user's code
-        raise ModelError(
-            f"model of Brevitas cannot take its input: {first_line(error)}; give data of the "
-            f"shape that the model takes"
-        ) from error
+        do = "give data of the shape that the model takes"
+        result = _called(model, images, "take its input", do)
     finally:
         for hook in hooks:
             hook.remove()
     return seen, result
+
+
+def _called(model, images, what, do):
+    """The results of the user's code, whose faults say what it cannot, and what to do."""
+    try:
+        return model(*(x.clone() for x in images))
+    except Exception as error:  # any: it is the user's code
+        text = f"model of Brevitas cannot {what}: {first_line(error)}; {do}"
+        raise ModelError(text) from error
 
 
 def _is_tensor(value):
@@ -251,13 +256,8 @@ def _pool(layer, seen):
 
 def _check_same(copied, images, wanted):
     """Return if the copy gives what the network gave."""
-    try:
-        found = copied(*(x.clone() for x in images))
-    except Exception as error:  # any: it is the user's code
-        raise ModelError(
-            f"model of Brevitas cannot run on plain tensors: {first_line(error)}; let its forward "
-            f"use no attribute of QuantTensor"
-        ) from error
+    do = "let its forward use no attribute of QuantTensor"
+    found = _called(copied, images, "run on plain tensors", do)
     for one, other in zip(_leaves(found), _leaves(wanted), strict=True):
         if not torch.equal(one, other):
             worst = float((one - other).abs().max())

@@ -24,6 +24,7 @@ from qnn.interchange.qonnx_values import GivenInput, LaidOut, Line, MadeAt
 from qnn.ir.check import check
 from qnn.ir.graph import Graph, Output, host_in
 from qnn.ir.ops import Input
+from qnn.quant.ties import check_ties
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -65,7 +66,7 @@ class ReadQonnx:
     compared: QonnxComparison | None
 
 
-def from_qonnx(path: str | Path, *, ties: bool = False) -> Graph:
+def from_qonnx(path: str | Path, *, ties: str = "even") -> Graph:
     """The integer graph of a QONNX file, each operator of which gave the integers of qonnx's own.
 
     Weights have to be on grids of powers of two (``FloatQuant`` without a mantissa, ``IntQuant``,
@@ -74,11 +75,14 @@ def from_qonnx(path: str | Path, *, ties: bool = False) -> Graph:
 
     Parameters
     ----------
-    ties : halves may round up where the file rounds them to even numbers, or away from 0: then
-        integers differ from the file's by 1 wherever a sum lies just between two, and nowhere else
+    ties : "even", halves as the file rounds them, or "up": they may round up where the file rounds
+        them to even numbers, or away from 0. Then integers differ from the file's by 1 wherever a
+        sum lies just between two, and nowhere else
 
     Raises
     ------
+    ValueError
+        ``ties`` is neither.
     ModelError
         The file is none of QONNX, has what an integer graph cannot have, or qonnx computes other
         integers of it.
@@ -92,7 +96,7 @@ def from_qonnx(path: str | Path, *, ties: bool = False) -> Graph:
 def read_qonnx(
     path: str | Path,
     *,
-    ties: bool = False,
+    ties: str = "even",
     progress: Progress = lambda _done, _all: None,
 ) -> ReadQonnx:
     """The same, with what was compared.
@@ -106,6 +110,7 @@ def read_qonnx(
     ModelError
         As for ``from_qonnx``.
     """
+    check_ties(ties)
     path = Path(path)
     model = read_model(path)
     if not is_qonnx(model):

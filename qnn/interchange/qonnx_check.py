@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qnn.errors import ModelError
 from qnn.interchange.qonnx_parts import QonnxParts
 from qnn.interchange.qonnx_trials import SEED, images_of, operand_trials, real_trials
+from qnn.interchange.same_values import check_same
 from qnn.ir.encode import round_reals
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Input, Operator
@@ -31,7 +31,7 @@ class QonnxComparison:
     Members
     -------
     operators, values, images : how many; images of each operator
-    halves : values whose halves qonnx rounds otherwise, which only ``ties`` allows
+    halves : values whose halves qonnx rounds otherwise, which only ties="up" allows
     inexact : values that a sum decides which float32 does not hold exactly
     clamps, reached : operators that clamp, and those of them whose both ends were reached
     """
@@ -62,7 +62,7 @@ def compare_with_qonnx(
     graph: Graph,
     tensors: Mapping[str, str],
     *,
-    ties: bool = False,
+    ties: str = "even",
     progress: Progress = lambda _done, _all: None,
 ) -> QonnxComparison:
     """What equals qonnx, which has to be every value of every operator.
@@ -73,7 +73,7 @@ def compare_with_qonnx(
     Parameters
     ----------
     tensors : the file's tensor that each operator of ``graph`` stands for, by name
-    ties : a value that lies just between two may be the lower one
+    ties : of "up" a value that lies just between two may be the lower one
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _input(parts, node, rng):
     reals = real_trials(rng, node)
     wanted = round_reals(reals * node.type.scale, node.type)
     found = parts.run(node, (node,), (reals,))
-    _refuse_where(found != wanted, parts.tensors[node.name], found, wanted)
+    _check_same(parts, node, found, wanted, found != wanted)
     return {"values": found.size}
 
 
@@ -117,12 +117,12 @@ def _operator(parts, node, sources, images, ties, rng):
     wanted, found = _integers(node, operands, codes), parts.run(node, operands, codes)
     halves = inexact = np.zeros(wanted.shape, bool)
     wrong = found != wanted
-    if wrong.any() and ties:
+    if wrong.any() and ties == "up":
         halves = wrong & (found == _integers(_moved(node, -1), operands, codes))
     if wrong.any() and places:
         ends = [_integers(_moved(node, each), operands, codes) for each in (-places, places)]
         inexact = wrong & ~halves & ((found == ends[0]) | (found == ends[1]))
-    _refuse_where(wrong & ~halves & ~inexact, parts.tensors[node.name], found, wanted)
+    _check_same(parts, node, found, wanted, wrong & ~halves & ~inexact)
     counts = {"values": found.size, "halves": int(halves.sum()), "inexact": int(inexact.sum())}
     return counts | _ends_reached(node, wanted)
 
@@ -163,13 +163,6 @@ def _ends_reached(node, found) -> dict[str, int]:
     return {"clamps": 1, "reached": int(both)}
 
 
-def _refuse_where(wrong: np.ndarray, tensor: str, found: Any, wanted: Any) -> None:
-    if not wrong.any():
-        return
-    place = tuple(int(n) for n in np.argwhere(wrong)[0])
-    raise ModelError(
-        f"tensor '{tensor}' needs to be read as qonnx computes it, but {int(wrong.sum()):,} of "
-        f"{wrong.size:,} integers differ, the first at {list(place)}: qonnx gives "
-        f"{found[place]:g}, not {wanted[place]}; report the file, or quantize it anew with "
-        f"--requantize"
-    )
+def _check_same(parts, node, found, wanted, wrong):
+    do = "report the file, or quantize it anew with --requantize"
+    check_same(f"tensor '{parts.tensors[node.name]}'", "qonnx", found, wanted, wrong, do)

@@ -14,12 +14,12 @@ MOST_PLACES = 63
 TO_EVEN, AWAY = ("ROUND", "HALF_EVEN"), ("HALF_UP",)
 
 
-def rounded_operator(value: RoundedLine, *, ties: bool = False) -> Operator:
+def rounded_operator(value: RoundedLine, *, ties: str = "even") -> Operator:
     """The operator of a line behind its quantizer.
 
     Parameters
     ----------
-    ties : halves may round up where the file rounds them to even, or away from 0
+    ties : of "up" halves may round up where the file rounds them to even, or away from 0
 
     Raises
     ------
@@ -116,11 +116,11 @@ def _check_rounding(value, shifts, halves, low, ties):
     nearest = value.rounding in (*TO_EVEN, *AWAY)
     # Where nothing is shifted out nothing rounds, and of what is not negative all halves go up.
     exact = not shifts or (nearest and not halves) or (value.rounding in AWAY and low >= 0)
-    if exact or (ties and nearest):
+    if exact or (ties == "up" and nearest):
         return
     do = (
         "export it with rounding_mode FLOOR and half a step in the bias, or let them round up with "
-        "--ties or ties=True"
+        "ties='up' (--ties up)"
     )
     refuse(value.place, "halves that round up", f"rounding_mode {value.rounding}", do)
 

@@ -36,13 +36,13 @@ class QonnxReader:
     Members
     -------
     axes : of the inputs whose axes the file says
-    ties : halves may round up where the file rounds them otherwise
+    ties : "even", or "up", with which halves may round up where the file rounds them otherwise
     quantized : the number of the node that gives the codes of each input, by the input's name
     made : operators with the number of the node that each was made of
     """
 
     axes: dict[str, str] = field(default_factory=dict)
-    ties: bool = False
+    ties: str = "even"
     inputs: list[Input] = field(default_factory=list)
     quantized: dict[str, int] = field(default_factory=dict)
     made: dict[str, tuple[int, Operator]] = field(default_factory=dict)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qnn.errors import ModelError
 from qnn.files import write_whole
 from qnn.host.results import as_tuple
 from qnn.interchange.integer_model import integer_model
 from qnn.interchange.run import run_onnx
+from qnn.interchange.same_values import check_same
 from qnn.interchange.trials import encoded, fed, trial_inputs
 from qnn.interchange.writer import OPSET
 from qnn.ir.encode import as_results, decode
@@ -21,6 +21,7 @@ from qnn.ir.reference import reference
 
 # Powers and logarithms of two libraries differ in their last places; after sums of them, by more.
 CLOSE = 1e-9
+REPORT = "nothing is written; please report it"
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,13 @@ def check_equal(
     wanted = [as_results(each, expected[each.name]) for each in graph.outputs]
     names, found = graph.output_names, [*outputs.values()]
     for name, right in zip(names, wanted, strict=True):
-        _compare(f"output '{name}'", outputs[name], right, outputs[name] != right, runtime)
+        got = outputs[name]
+        check_same(f"output '{name}'", runtime, got, right, got != right, REPORT)
     # Outputs come in the order of the model, and integers are first.
     for number, got in enumerate(found[len(names) :]):
         right = np.asarray(as_tuple(_flat(decode(graph, expected)))[number])
         same = np.isclose(got, right, rtol=CLOSE, atol=CLOSE, equal_nan=True)
-        _compare(f"result {number}", got, right, ~same, runtime)
+        check_same(f"result {number}", runtime, got, right, ~same, REPORT)
     return sum(each.size for each in wanted)
 
 
@@ -113,14 +115,3 @@ def _flat(results):
     if not isinstance(results, tuple):
         return () if results is None else (results,)
     return tuple(leaf for each in results for leaf in _flat(each))
-
-
-def _compare(what, got, right, wrong, runtime):
-    if not wrong.any():
-        return
-    place = tuple(int(n) for n in np.argwhere(wrong)[0])
-    raise ModelError(
-        f"{what} needs the reference's values in {runtime}, but {int(wrong.sum())} of "
-        f"{right.size} differ, the first at {list(place)}: {got[place]}, not {right[place]}; "
-        f"nothing is written; please report it"
-    )

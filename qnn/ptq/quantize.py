@@ -28,12 +28,13 @@ from qnn.ptq.check_options import check_formats, check_rounding, check_searched
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice
-from qnn.ptq.given.as_given import as_given, check_plain, check_ties, has_quantizers
+from qnn.ptq.given.as_given import as_given, check_plain, has_quantizers
 from qnn.ptq.keep_grid import keep_grid
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant.rounding import Checkpoint, Progress
+from qnn.quant.ties import check_ties
 from qnn.tasks.outputs import Asked, find_tasks, fitting
 
 BLIND = ("auto", "nearest")  # roundings that build the network themselves

@@ -163,7 +163,11 @@ CASES = [
     ),
     ([*FACTORY, "--ties", "down"], 2, "Invalid value for '--ties': must be one of even, up, not"),
     *[
-        ([command, "m.safetensors", "--ties"], 2, "--ties is of an .onnx file of QONNX, which")
+        (
+            [command, "m.safetensors", "--ties", "up"],
+            2,
+            "--ties is of an .onnx file of QONNX, which",
+        )
         for command in ("check", "compile", "export", "show")
     ],
     ([*FACTORY, "--input-shape", "3,y"], 2, "--input-shape needs sizes with commas"),

@@ -68,7 +68,7 @@ def test_the_check_as_json(qnn, folder):
 
 
 def test_halves_of_a_float_network_cannot_be_asked_for(qnn, folder):
-    code, out, err = qnn("check", "digits.onnx", "--ties")
+    code, out, err = qnn("check", "digits.onnx", "--ties", "up")
     assert (code, out) == (2, "")
     assert "--ties is of an .onnx file of QONNX, which rounds otherwise" in err
 

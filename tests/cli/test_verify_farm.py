@@ -4,6 +4,7 @@ import json
 import shutil
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
 from tests.cli.test_altered_hardware import BROKEN, ELEMENT, WHOLE, accept, replace_in
@@ -82,3 +83,19 @@ def test_simulators_are_built_once_and_a_broken_design_fails_alone(
     single = json.loads(qnn("verify", build, "--images", 2, "--json")[1])
     for name in ("values_compared", "layer_cycles"):
         assert sound[name] == single[name]
+
+
+def test_data_that_one_of_several_builds_does_not_take_name_it(qnn, build, tmp_path):
+    wide = tmp_path / "wide.npz"
+    np.savez(
+        wide, x_train=np.zeros((2, 8, 9, 1), np.uint8), x_test=np.zeros((2, 8, 9, 1), np.uint8)
+    )
+    shutil.copytree(build, tmp_path / "other")
+    given = ("--device", "functional", "--data", wide)
+    code, out, alone = qnn("verify", build, "--farm", "--workers", 1, *given)
+    assert (code, out) == (3, "")
+    assert str(build) not in alone
+    code, out, err = qnn("verify", build, tmp_path / "other", "--farm", "--workers", 1, *given)
+    assert (code, out) == (3, "")
+    assert err == alone.replace("error: ", f"error: {build}: ", 1)
+    assert "of shape (2, 8, 9, 1) does not fit the model" in err

@@ -73,9 +73,9 @@ def test_halves_that_go_to_even_numbers_are_refused_unless_asked(tmp_path):
     assert str(refused.value) == (
         f"{path}: QONNX node 'IntQuant_t3' needs halves that round up, but got rounding_mode "
         f"ROUND; export it with rounding_mode FLOOR and half a step in the bias, or let them round "
-        f"up with --ties or ties=True"
+        f"up with ties='up' (--ties up)"
     )
-    graph = qnn.from_qonnx(path, ties=True)
+    graph = qnn.from_qonnx(path, ties="up")
     found = reference(graph, Codes(np.array([[[[2, 3, 5, -3]]]])), outputs_only=True)
     # 1.5 and 2.5 round up, where qonnx takes both to 2.
     assert found[graph.outputs[0].name].tolist() == [[[[1, 2, 3, -1]]]]

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from torch import nn
 
 import qnn
@@ -23,6 +23,17 @@ from tests.interchange.test_to_onnx import one
 from tests.nearest import quantize
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def expressible(graph):
+    """Whether no sum is wider than qonnx computes exactly, which is refused."""
+    refused = ""
+    try:
+        qonnx_model(graph)
+    except CompileError as error:
+        refused = str(error)
+    # Nothing else of a graph is refused.
+    return "but qonnx computes" not in refused
 
 
 def back(graph, folder):
@@ -55,6 +66,7 @@ def quantized(name, terms):
 @FEW
 @given(graph=graphs(Limits(inputs=2)))
 def test_every_graph_comes_back_with_its_integers(tmp_path_factory, graph):
+    assume(expressible(graph))
     found = back(graph, tmp_path_factory.getbasetemp())
     x = images(graph, 3)
     wanted, got = reference(graph, x), reference(found, x)
@@ -70,6 +82,7 @@ def test_every_graph_comes_back_with_its_integers(tmp_path_factory, graph):
 @settings(FEW, max_examples=2)
 @given(graph=graphs(Limits(inputs=2, nodes=3)))
 def test_every_graph_is_executed_by_qonnx_with_its_integers(tmp_path_factory, graph):
+    assume(expressible(graph))
     path = tmp_path_factory.getbasetemp() / "model.onnx"
     assert qnn.to_qonnx(graph, path).values_compared > 0
     assert {node.op_type for node in onnx.load(path).graph.node} >= {"IntQuant"}
@@ -120,8 +133,9 @@ def test_a_changed_weight_is_found_and_nothing_is_written(monkeypatch, tmp_path)
     with pytest.raises(ModelError) as refused:
         qnn.to_qonnx(graph, tmp_path / "model.onnx")
     assert str(refused.value) == (
-        "output 'y' needs the reference's values in qonnx, but 5 of 10 differ, the first at "
-        "[0, 1, 0, 0]: -1024.0, not -768; nothing is written; please report it"
+        "output 'y' needs the same values of qonnx and of the reference, but 5 of 10 differ, the "
+        "first at [0, 1, 0, 0]: qonnx gives -1024, the reference -768; nothing is written; please "
+        "report it"
     )
     assert not [*tmp_path.iterdir()]
 

@@ -60,7 +60,7 @@ def told(wrapper, folder):
 def test_halves_read_wrongly_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(qonnx_lines, "_has_halves", lambda *_: False)
     text = told(layer(rounding="ROUND"), tmp_path)
-    assert text.startswith("'t3' needs to be read as qonnx computes it, but ")
+    assert text.startswith("'t3' needs the same values of qonnx and of the reference, but ")
 
 
 def test_weights_read_wrongly_are_found_at_the_first_layer_that_has_them(tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ def test_weights_read_wrongly_are_found_at_the_first_layer_that_has_them(tmp_pat
     monkeypatch.setattr(qonnx_quantized, "bipolar_quantized", inverted)
     # The layer of bipolar weights, and not what reads it.
     text = told(residual(), tmp_path)
-    assert text.startswith("'t7' needs to be read as qonnx computes it")
+    assert text.startswith("'t7' needs the same values of qonnx and of the reference")
 
 
 def test_clamps_read_wrongly_are_found(tmp_path, monkeypatch):
@@ -116,14 +116,14 @@ def test_biases_behind_quantizers_are_read(tmp_path):
 
 def test_only_halves_may_differ_with_leave(tmp_path, monkeypatch):
     path = written(layer(rounding="ROUND"), tmp_path)
-    found = read_qonnx(path, ties=True).compared
+    found = read_qonnx(path, ties="up").compared
     assert 0 < found.halves < found.values / 8
     assert f"; {found.halves:,} halves were rounded up that qonnx rounds otherwise" in str(found)
     # Whatever else differs is a fault.
     monkeypatch.setattr(qonnx_lines, "TO_EVEN", ("ROUND", "CEIL"))
     path = written(layer(rounding="CEIL"), tmp_path)
-    with pytest.raises(ModelError, match="needs to be read as qonnx computes it"):
-        read_qonnx(path, ties=True)
+    with pytest.raises(ModelError, match="needs the same values of qonnx and of the reference"):
+        read_qonnx(path, ties="up")
 
 
 def test_without_qonnx_a_warning_says_that_nothing_was_compared(tmp_path, monkeypatch):

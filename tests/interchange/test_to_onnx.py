@@ -190,8 +190,9 @@ def test_a_changed_weight_is_found_and_nothing_is_written(monkeypatch, tmp_path)
     with pytest.raises(ModelError) as refused:
         qnn.to_onnx(graph, tmp_path / "model.onnx")
     assert str(refused.value) == (
-        "output 'y' needs the reference's values in onnxruntime, but 5 of 10 differ, the first at "
-        "[0, 1, 0, 0]: -896, not -768; nothing is written; please report it"
+        "output 'y' needs the same values of onnxruntime and of the reference, but 5 of 10 differ, "
+        "the first at [0, 1, 0, 0]: onnxruntime gives -896, the reference -768; nothing is "
+        "written; please report it"
     )
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_text() == "as it was"

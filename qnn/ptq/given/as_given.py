@@ -27,7 +27,6 @@ from qnn.ptq.given.types import (
 )
 from qnn.ptq.given.weights import USUAL_TERMS, terms_of
 
-TIES = ("even", "up")
 MOST_PLACES = 32  # that a bias may have beyond those of the sums
 COMPARED = 64  # images whose integers are compared, which takes a second for a small network
 
@@ -116,18 +115,6 @@ def _refine(conv: QuantConv) -> bool:
             conv.exponent.sub_(1)
             break
     return False
-
-
-def check_ties(ties: str) -> None:
-    """Return if ``ties`` is one of those that there are.
-
-    Raises
-    ------
-    ValueError
-        It is not.
-    """
-    if ties not in TIES:
-        raise ValueError(f"ties must be one of {', '.join(TIES)}, not '{ties}'")
 
 
 def check_plain(

@@ -74,7 +74,7 @@ def test_a_file_that_is_all_on_the_grid_comes_out_as_from_qonnx_reads_it(tmp_pat
     path = written(mixed(second=0.25), tmp_path)
     model = from_onnx(path, requantize=True)
     graph = qnn.export(quantize(model, IMAGES))
-    wanted = qnn.from_qonnx(path, ties=True)
+    wanted = qnn.from_qonnx(path, ties="up")
     x = encode_input(wanted, IMAGES.numpy())
     got, right = (
         reference(each, x, outputs_only=True)[each.outputs[0].name] for each in (graph, wanted)
