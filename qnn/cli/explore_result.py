@@ -40,33 +40,23 @@ def print_found(
             asked.options, each.point, asked.board, str(search.store.path), name(each)
         ),
         name=name,
+        left_out=search.left_out,
     )
     # First the page: the table says where it is.
     write_page(page, found)
     if as_json:
         made = {"store": str(search.store.path), "page": str(page), "computed": search.computed}
-        told = {"left_out": search.left_out, "out_of_time": search.out_of_time}
-        print_json(found.to_fields() | made | told)
+        print_json(found.to_fields() | made | {"out_of_time": search.out_of_time})
         _tell_end(search)
         return
     _print_table(found)
-    if search.left_out:
-        print(_left_out(search))
+    if found.left_out_text:
+        print(found.left_out_text)
     # A search without a result says what stands in its way.
     if not front:
         note(f"no design keeps all constraints yet: {_nearest(search)}")
     print(f"{page}: the front, with the command of each design")
     _tell_end(search)
-
-
-def _left_out(search) -> str:
-    """What the table does not have, in one line."""
-    if any(each.failure is None for each in search.made):
-        return (
-            f"left out: {search.left_out} designs of the front that were compared and not made in "
-            f"full"
-        )
-    return "none of these was made in full: they are as they were compared, and cannot be picked"
 
 
 def _tell_end(search) -> None:

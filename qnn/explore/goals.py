@@ -145,6 +145,9 @@ def _constraint(part) -> Constraint:
     try:
         name, sign, number = match.groups() if match else ("", "", "")
         bound = float(number)
+        # What every number keeps is no bound, and JSON has no word for it.
+        if not math.isfinite(bound):
+            raise ValueError("infinite")
     except ValueError:
         raise ArgumentError(
             f"constraints need METRIC<NUMBER or METRIC>NUMBER with commas, not '{part}'"

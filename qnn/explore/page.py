@@ -32,6 +32,7 @@ def page(found: Found) -> str:
         objectives=fields["objectives"],
         constraints=fields["constraints"],
         failed=fields["failed"],
+        left_out=found.left_out_text,
         count=len(found.others),
         picks={name: which for which, name in fields["picks"].items()},
         columns=[

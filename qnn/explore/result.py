@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qnn.explore.command import sizes_text, terms_text
-from qnn.explore.evaluation import Evaluated, Figure
+from qnn.explore.evaluation import Evaluated, Fidelity, Figure
 from qnn.explore.front import PICKS, pick
 from qnn.explore.goals import METRICS, Goals
 
@@ -23,6 +23,7 @@ class Found:
     others : all that were evaluated to find these
     command : of a design, to build it
     name : of a design, by which ``--pick`` takes it
+    left_out : designs of the front, as they were compared, that were not made in full
     """
 
     title: str
@@ -31,11 +32,26 @@ class Found:
     others: Sequence[Evaluated]
     command: Callable[[Evaluated], str]
     name: Callable[[Evaluated], str]
+    left_out: int = 0
 
     @property
     def picks(self) -> dict[str, str]:
         """The names of the designs that the words of ``--pick`` mean."""
         return {which: self.name(pick(self.front, self.goals, which)) for which in PICKS}
+
+    @property
+    def left_out_text(self) -> str:
+        """What the table of the front does not have, in one line; empty if it has all."""
+        if not self.left_out:
+            return ""
+        if any(each.fidelity is Fidelity.FULL for each in self.front):
+            return (
+                f"left out: {self.left_out} designs of the front that were compared and not made "
+                f"in full"
+            )
+        return (
+            "none of these was made in full: they are as they were compared, and cannot be picked"
+        )
 
     def to_fields(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -47,6 +63,7 @@ class Found:
             "front": [self._design(each, command=True) for each in self.front],
             "evaluated": [self._design(each) for each in self.others if each.failure is None],
             "failed": sum(each.failure is not None for each in self.others),
+            "left_out": self.left_out,
         }
 
     def _design(self, each: Evaluated, *, command: bool = False) -> dict[str, Any]:

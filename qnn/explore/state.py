@@ -35,6 +35,11 @@ class SearchState:
         """Of the first formats, by which layers are grouped."""
         return next(iter(self.profiles.values()))
 
+    @property
+    def usable(self) -> dict[Vector, Evaluated]:
+        """The known designs that did not fail, in one order whichever worker ended first."""
+        return {v: self.known[v] for v in sorted(self.known) if self.known[v].failure is None}
+
     def random(self) -> Random:
         """A generator that is another one whenever more is known."""
         # A text as seed: a tuple is none, and a sum would mix up two searches.

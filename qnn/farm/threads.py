@@ -6,6 +6,8 @@ depend on how many workers there are.
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Of OpenMP, and of the libraries of linear algebra that read a variable of their own.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -22,3 +24,16 @@ def set_threads(count: int) -> None:
     # torch reads the variables once, when it is loaded.
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
+
+
+@contextmanager
+def threads_of_torch(count: int) -> Iterator[None]:
+    """Let torch compute with ``count`` threads in this process, and then as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -28,8 +28,9 @@ from scipy.stats import spearmanr
 import qnn
 from qnn.bench import shared
 from qnn.eda.synthesis import accelerator_resources
-from qnn.explore.choices import USUAL
-from qnn.explore.evaluate import evaluate
+from qnn.explore.choices import choices_in
+from qnn.explore.command import sizes_text, terms_text
+from qnn.explore.evaluate import evaluate, fingerprint
 from qnn.explore.evaluation import Fidelity
 from qnn.explore.front import front, hypervolume
 from qnn.explore.goals import Goals, constraints_in
@@ -78,12 +79,13 @@ def network(model: str, folder: Path) -> FloatNetwork:
     return FloatNetwork(float_model, (x[which],), test, known.mean, known.std)
 
 
-def prepared(model, folder, store):
-    """A network with its profile and its usual space."""
-    net = network(model, folder)
+def prepared(arguments, store):
+    """A network with its profile, and the space of ``--vary`` and ``--constraints``."""
+    net = network(arguments.model, arguments.data)
     profiles = profiles_of(net, [FORMATS], store, log)
     groups = grouped(profiles[FORMATS])
-    return net, profiles, make_space(groups, USUAL, GOALS.constraints)
+    bounds = (*GOALS.constraints, *constraints_in(arguments.constraints))
+    return net, profiles, make_space(groups, choices_in(arguments.vary), bounds)
 
 
 def log(line) -> None:
@@ -97,7 +99,7 @@ def volumes(arguments) -> None:
     reference = np.array([m.utility(REFERENCE[m.name]) for m in GOALS.metrics])
     last: dict[str, list[float]] = {}
     with store_at(arguments.store) as store:
-        net, profiles, space = prepared(arguments.model, arguments.data, store)
+        net, profiles, space = prepared(arguments, store)
 
         def judge(item):
             point, asked = item
@@ -130,18 +132,24 @@ def estimates(arguments) -> None:
     """Random designs by proxy and in full, and by tools."""
     found = []
     with store_at(arguments.store) as store:
-        net, profiles, space = prepared(arguments.model, arguments.data, store)
+        net, profiles, space = prepared(arguments, store)
         generator = random.Random(arguments.seeds)
+
+        def evaluated(point, fidelity):
+            mark = fingerprint(net, profiles[FORMATS], point, fidelity)
+            if store.get(mark) is None:
+                store.keep(mark, evaluate(net, profiles[FORMATS], point, fidelity))
+            return store.get(mark)
+
         for _ in range(arguments.points):
             point = space.point(space.sample(generator))
-            pair = [
-                evaluate(net, profiles[FORMATS], point, f) for f in (Fidelity.PROXY, Fidelity.FULL)
-            ]
+            pair = [evaluated(point, Fidelity.PROXY), evaluated(point, Fidelity(arguments.truth))]
             if any(each.failure for each in pair):
                 log(f"left out: {pair[0].failure or pair[1].failure}")
                 continue
             row = {n: [each.value(n) for each in pair] for n in ("lost", "cycles", "lut")}
             row |= truth(pair[1]) if arguments.tools else {}
+            row |= {"hardware": sizes_text(point), "terms": terms_text(point)}
             found.append(row)
             print(json.dumps(row), flush=True)
     lost = np.array([row["lost"] for row in found])
@@ -210,7 +218,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--evaluations", type=int, default=60)
     parser.add_argument("--points", type=int, default=30)
+    parser.add_argument("--truth", default=str(Fidelity.FULL))
     parser.add_argument("--tools", action="store_true")
+    parser.add_argument("--vary", action="append", default=[])
+    parser.add_argument("--constraints")
     arguments = parser.parse_args()
     COMMANDS[arguments.command](arguments)
 

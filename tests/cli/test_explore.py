@@ -157,15 +157,22 @@ def test_a_store_of_other_data_is_refused(qnn, place, explored, tmp_path):
 
 @pytest.mark.processes
 def test_workers_find_what_one_process_finds(qnn, place, tmp_path):
-    given = command(place, "--method", "random", "--evaluations", "4", "--designs", "1")
-    given = [str(each) for each in given]
-    given[given.index(str(place / "s.sqlite"))] = str(tmp_path / "w.sqlite")
-    program = [sys.executable, "-m", "qnn.cli", *given, "--workers", "2", "--json"]
-    done = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    alone = qnn(*given, "--workers", "1", "--json")
-    assert json.loads(alone[1])["front"] == json.loads(done.stdout)["front"]
-    assert json.loads(alone[1])["computed"] == 0
+    given = command(place, "--method", "random", "--evaluations", "6", "--designs", "2")
+    given = [str(each) for each in (*given, "--batch", "3", "--json")]
+    found = {}
+    # Each with a store of its own, so that none reads what the other has found.
+    for workers in ("1", "3"):
+        given[given.index("--store") + 1] = str(tmp_path / f"{workers}.sqlite")
+        program = [sys.executable, "-m", "qnn.cli", *given, "--workers", workers]
+        done = subprocess.run(program, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found[workers] = json.loads(done.stdout)
+    one, three = found["1"], found["3"]
+    assert one["front"] == three["front"]
+    assert sorted(each["name"] for each in one["evaluated"]) == sorted(
+        each["name"] for each in three["evaluated"]
+    )
+    assert one["computed"] == three["computed"] > 6
 
 
 @pytest.mark.processes

@@ -97,6 +97,7 @@ def test_goals_are_read_from_texts():
         (lambda: objectives_in("lut,lut"), "objectives need two or more metrics, each once"),
         (lambda: constraints_in("lut=3"), "constraints need METRIC<NUMBER or METRIC>NUMBER"),
         (lambda: constraints_in("lut<1e"), "constraints need METRIC<NUMBER or METRIC>NUMBER"),
+        (lambda: constraints_in("lut<1e999"), "constraints need METRIC<NUMBER or METRIC>NUMBER"),
         (lambda: constraints_in("size<3"), "constraints need metrics of accuracy, lost, fps"),
         (lambda: constraints_in("lut<3,lut>5"), "constraints lut>5 and lut<3 contradict each"),
     ],

@@ -14,7 +14,7 @@ import pytest
 from qnn.errors import PathError
 from qnn.explore.evaluation import Fidelity
 from qnn.explore.goals import Goals
-from qnn.explore.methods.registry import METHODS
+from qnn.explore.methods.registry import METHODS, NEEDS
 from qnn.explore.search import DESIGNS, FrontSearch, SearchLimits
 from qnn.explore.store import store_at
 from qnn.explore.told import Asked, asked_of, begin, picked
@@ -192,6 +192,25 @@ def test_what_a_worker_fails_at_is_told_and_tried_again_by_the_next_run(tmp_path
         again = search(store)
         again.result()
         assert again.computed >= 2
+
+
+# As many as each method needs before what it knows, and not chance alone, decides.
+@pytest.mark.parametrize(("name", "count"), [("bayes", 13), ("nsga2", 22), ("greedy", 9)])
+def test_what_is_proposed_does_not_depend_on_which_worker_ends_first(tmp_path, name, count):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], exc_type=ImportError)
+
+    def backwards(where, items, until=None):
+        yield from reversed(list(one_by_one(partial(judge, where), items)))
+
+    def found(path, run=None):
+        with store_at(path) as store:
+            made = search(store, method=name, evaluations=count, batch=5, designs=3)
+            if run is not None:
+                made.run = partial(run, made.state.space)
+            return made.result(), set(made.state.known)
+
+    assert found(tmp_path / "a.sqlite") == found(tmp_path / "b.sqlite", backwards)
 
 
 KILLED = """

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from qnn.errors import ArgumentError, QnnWarning, ToolError
 from qnn.farm import processes
 from qnn.farm.farm import Farm
-from qnn.farm.threads import VARIABLES, set_threads
+from qnn.farm.threads import VARIABLES, set_threads, threads_of_torch
 from tests.farm import work
 
 SECONDS = 30  # for what takes milliseconds, on a machine that does other things
@@ -217,6 +217,15 @@ def test_each_worker_computes_with_the_threads_that_it_is_told():
         with Farm(1, threads=threads) as farm:
             ((found, _),) = results(farm, work.settings, [0])
         assert found == {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
+def test_threads_of_torch_are_as_before_afterwards():
+    import torch
+
+    before = torch.get_num_threads()
+    with threads_of_torch(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 def test_threads_of_a_process_that_has_loaded_torch_are_set_too(monkeypatch):

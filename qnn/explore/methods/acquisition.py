@@ -55,7 +55,7 @@ class Acquisition:
 
     def __init__(self, state: SearchState, seed: int):
         self._state = state
-        self._known = {v: each for v, each in state.known.items() if each.failure is None}
+        self._known = state.usable
         bounded = [each.metric for each in state.goals.constraints]
         names = dict.fromkeys((*state.goals.objectives, *bounded))
         # Cells beyond a bound are in no space, so that a model needs none of them.

@@ -23,9 +23,8 @@ ROUNDS = 2  # of looking for the best candidates, the second among neighbours of
 
 def propose(state: SearchState, count: int) -> list[Vector]:
     """Up to ``count`` designs that together should add most to the volume of the front."""
-    usable = [vector for vector, each in state.known.items() if each.failure is None]
     random = state.random()
-    if len(usable) < FIRST:
+    if len(state.usable) < FIRST:
         mixed = [*greedy.propose(state, count // 2), *state.drawn(random, count)]
         return state.new(mixed, count)
     with warnings.catch_warnings():

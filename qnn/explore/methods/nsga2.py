@@ -38,7 +38,7 @@ def _algorithm(state: SearchState, seed: int):
     from pymoo.operators.repair.rounding import RoundingRepair
 
     lengths = np.array(state.space.lengths)
-    usable = {v: e for v, e in state.known.items() if e.failure is None}
+    usable = state.usable
     problem = Problem(
         n_var=len(lengths),
         n_obj=len(state.goals.objectives),
