@@ -13,20 +13,7 @@ WINDOW = 128  # tokens that a language model is rounded on at a time
 # 2048 windows of 128, as many as the images that choose types of activations.
 TOKENS = 1 << 18  # that each method of rounding sees
 IMAGES = 10_000  # unlabelled, of the training set
-SEARCH = (
-    ("start", "adaround"),
-    ("start_samples", CALIBRATION),
-    ("steps", 800),
-    ("batch", 64),
-    ("rate", 0.03),
-    ("temperature", 4.0),
-    ("rho", 100.0),
-    ("inner_weight", 20.0),
-    ("tune_bias", True),
-    ("bias_steps", 100),
-    ("precision", "bf16"),
-)
-DISCQUANT = Rounding(method="discquant", samples=IMAGES, options=SEARCH)
+DISCQUANT = Rounding(method="discquant", samples=IMAGES, bias_correction=None)
 ADAROUND = Rounding(  # keeps operands and results of a layer in memory, and more do not fit
     method="adaround", samples=CALIBRATION, options=(("samples", CALIBRATION), ("rate", 0.05))
 )
@@ -115,8 +102,6 @@ UNTUNED = tuple(
     )
     for terms, how in product((1, 2), (NEAREST, ADAROUND, GPTQ, DISCQUANT))
 )
-# Their networks are small and half of a performance set is little: fewer steps are enough.
-TINY_SEARCH = (*((k, v) for k, v in SEARCH if k not in ("steps", "precision")), ("steps", 200))
 TINY = tuple(
     TableRun(
         group="MLPerf Tiny, depthwise convolutions",
@@ -129,7 +114,7 @@ TINY = tuple(
     for how, formats in (
         (NEAREST, ((4, 1), (3, 1), (3, 2), (3, 3), (3, 4))),
         (
-            Rounding(method="discquant", samples=IMAGES, augmented=augmented, options=TINY_SEARCH),
+            Rounding(method="discquant", samples=IMAGES, augmented=augmented, bias_correction=None),
             ((4, 1), (3, 1), (3, 2)),
         ),
     )

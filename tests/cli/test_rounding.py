@@ -32,7 +32,7 @@ def test_options_are_of_the_kind_of_their_defaults():
         ),
         ("nearest", "a=1", "nearest has no option 'a'; it has none"),
         ("discquant", "steps=few", "--set steps needs a value like 1000, not 'few'"),
-        ("discquant", "tune_bias=1", "--set tune_bias needs a value like false, not '1'"),
+        ("discquant", "tune_bias=1", "--set tune_bias needs a value like true, not '1'"),
         ("discquant", "betas=a", "--set betas needs a value like 0.9,0.999, not 'a'"),
         ("discquant", "rate=-1", "discquant needs rate over 0, not -1.0"),
     ],

@@ -15,11 +15,12 @@ from qnn.quant.rounding import Rounded
 from qnn.quant.rounding.distillation import divergence
 from qnn.quant.search_exponent import search_exponent
 from tests.nearest import quantize
+from tests.quant.test_rounding_discquant import PAPER
 
 EVERY = ("nearest", "discquant", "adaround", "gptq", "latent")
 QUICK = {
     "nearest": {},
-    "discquant": {"steps": 20, "batch": 16},
+    "discquant": PAPER | {"steps": 20, "batch": 16},
     "adaround": {"steps": 20, "samples": 32},
     "gptq": {"samples": 32},
     "latent": {"steps": 20, "batch": 16},
@@ -133,7 +134,7 @@ def test_drawn_images_may_be_augmented():
         seen.append(int(torch.randint(99, (1,), generator=generator)))
         return images // 2
 
-    options = {"steps": 4, "batch": 8}
+    options = PAPER | {"steps": 4, "batch": 8}
     quantize(
         model,
         pixels,
@@ -201,7 +202,7 @@ def test_discquant_keeps_a_decoders_answers_better_than_nearest():
         method: round_module(model, NAMES, tokens, method, 3, options=options, tuned=("head.bias",))
         for method, options in (
             ("nearest", None),
-            ("discquant", {"steps": 50, "batch": 32, "tune_bias": True}),
+            ("discquant", PAPER | {"steps": 50, "batch": 32, "tune_bias": True}),
         )
     }
     with torch.no_grad():
@@ -234,8 +235,8 @@ def test_gptq_of_an_embedding_is_refused():
         round_module(model, ("tokens.weight",), tokens, "gptq")
     assert str(error.value) == (
         "gptq needs linear layers and 2-d convolutions that pad with zeros, but 'tokens.weight' is "
-        "of a Embedding; leave it out, or choose discquant from its own "
-        "start"
+        "of a Embedding; leave it out, or choose discquant with "
+        "start='original'"
     )
 
 

@@ -266,7 +266,8 @@ def test_what_is_drawn_of_two_inputs_belongs_together(both):
 
     options = {"steps": 4, "batch": 5}
     quantize(model, data, rounding="latent", terms=1, rounding_options=options, augment=look)
-    assert seen == [True] * 20
+    assert set(seen) == {True}
+    assert len(seen) >= 20
 
 
 def test_training_takes_one_input(both):

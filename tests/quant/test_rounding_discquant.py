@@ -19,7 +19,23 @@ from qnn.quant.rounding.gptq import Gptq, gptq
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.search_exponent import search_exponent
 
-SHORT = DiscQuant(steps=20, batch=16)
+# The search alone, from the weights as they are.
+PAPER = {
+    "batch": 128,
+    "rate": 0.1,
+    "rho": 200.0,
+    "start": "original",
+    "inner_weight": 0.0,
+    "tune_bias": False,
+    "bias_steps": 0,
+}
+
+
+def paper(**options):
+    return DiscQuant(**PAPER | options)
+
+
+SHORT = paper(steps=20, batch=16)
 
 
 def network(seed=0):
@@ -64,7 +80,7 @@ def same(one, other):
 )
 def test_each_weight_becomes_one_of_its_neighbours(seed, bits, terms, start, gap_power):
     case = problem(seed, bits=bits, terms=terms)
-    options = DiscQuant(steps=3, batch=8, start=start, gap_power=gap_power)
+    options = paper(steps=3, batch=8, start=start, gap_power=gap_power)
     found = discquant(case, options)
     for name, layer in case.layers.items():
         down, up = pow2.neighbours(layer.w, layer.exponent, bits, terms)
@@ -74,9 +90,9 @@ def test_each_weight_becomes_one_of_its_neighbours(seed, bits, terms, start, gap
 
 def test_it_keeps_answers_better_than_nearest():
     case = problem(count=512)
-    nearest = discquant(case, DiscQuant(steps=1, start="nearest", rate=1e-9))
-    found = discquant(case, DiscQuant(steps=100, batch=64))
-    tuned = discquant(case, DiscQuant(steps=100, batch=64, tune_bias=True, bias_steps=50))
+    nearest = discquant(case, paper(steps=1, start="nearest", rate=1e-9))
+    found = discquant(case, paper(steps=100, batch=64))
+    tuned = discquant(case, paper(steps=100, batch=64, tune_bias=True, bias_steps=50))
     assert loss(case, found) < 0.8 * loss(case, nearest)
     assert loss(case, tuned) < 0.9 * loss(case, found)
     assert tuned.tuned.keys() == {"0.bias", "2.bias"}
@@ -91,9 +107,9 @@ def test_it_goes_on_from_what_another_method_gives(start):
     case = problem(count=256)
     method, settings = STARTED[start]
     first = method(case, settings)
-    kept = discquant(case, DiscQuant(steps=1, rate=1e-9, start=start, start_steps=30))
+    kept = discquant(case, paper(steps=1, rate=1e-9, start=start, start_steps=30))
     assert same(kept, first)
-    found = discquant(case, DiscQuant(steps=60, start=start, start_steps=30))
+    found = discquant(case, paper(steps=60, start=start, start_steps=30))
     assert loss(case, found) < loss(case, first)
 
 
@@ -155,7 +171,7 @@ def test_later_stages_round_what_the_first_one_left():
     case, before_the_last_step = problem(count=256), {}
     for stages in (1, 4):
         shares = []
-        options = DiscQuant(steps=80, batch=32, stages=stages, schedule="constant", rate=0.05)
+        options = paper(steps=80, batch=32, stages=stages, schedule="constant", rate=0.05)
         discquant(case, options, lambda _done, _total, share, to=shares: to.append(share))
         before_the_last_step[stages] = ([0.0, *shares])[-2]
     assert before_the_last_step[1] < before_the_last_step[4]
@@ -264,7 +280,7 @@ def test_options_of_no_use_are_refused(options, text):
 
 def test_the_first_step_is_that_of_the_formula():
     case = problem()
-    options = DiscQuant(steps=1, batch=64, rate=0.1, clip=0.5)
+    options = paper(steps=1, batch=64, rate=0.1, clip=0.5)
     space = Interpolation.of(case.layers, torch.device("cpu"))
     weights = {n: w.requires_grad_() for n, w in space.weights(space.y).items()}
     run_distance(case, weights, lesson(case), Measure()).backward()

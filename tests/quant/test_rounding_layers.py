@@ -12,7 +12,7 @@ from torch import nn
 
 from qnn.errors import ModelError
 from qnn.quant import pow2
-from qnn.quant.rounding import AdaRound, Checkpoint, DiscQuant, Gptq, LayerWeights, Problem, Rounded
+from qnn.quant.rounding import AdaRound, Checkpoint, Gptq, LayerWeights, Problem, Rounded
 from qnn.quant.rounding.adam import Adam
 from qnn.quant.rounding.adaround import _Layer, adaround, rectified, sharpening
 from qnn.quant.rounding.discquant import discquant
@@ -22,7 +22,14 @@ from qnn.quant.rounding.layer import columns, owners, samples
 from qnn.quant.rounding.quadratic import GridRows, damped, largest_first, round_columns
 from qnn.quant.rounding.sampling import generator
 from qnn.quant.search_exponent import search_exponent
-from tests.quant.test_rounding_discquant import Interrupted, interrupt_at, loss, problem, same
+from tests.quant.test_rounding_discquant import (
+    Interrupted,
+    interrupt_at,
+    loss,
+    paper,
+    problem,
+    same,
+)
 
 METHODS = [(gptq, Gptq(samples=64, batch=16)), (adaround, AdaRound(steps=30, samples=64, batch=16))]
 BOTH = pytest.mark.parametrize(("method", "options"), METHODS, ids=["gptq", "adaround"])
@@ -146,7 +153,7 @@ def quadratic(seed):
 LEARNT = [
     (gptq, Gptq(batch=256)),
     (adaround, AdaRound(steps=300, batch=64, rate=0.05)),
-    (discquant, DiscQuant(steps=100, batch=64, loss="squared")),
+    (discquant, paper(steps=100, batch=64, loss="squared")),
 ]
 
 
@@ -201,7 +208,7 @@ def test_a_signal_inside_a_layer_loses_no_step_of_it(start, tmp_path, monkeypatc
     method, options = METHODS[1]
     if start:
         method = discquant
-        options = DiscQuant(steps=5, batch=8, start="adaround", start_steps=30, start_samples=64)
+        options = paper(steps=5, batch=8, start="adaround", start_steps=30, start_samples=64)
     case, kept = problem(), Checkpoint(tmp_path / "run.safetensors")
     whole, step, made = method(case, options), _Layer._step, []
 
@@ -265,8 +272,8 @@ def test_a_layer_that_runs_twice_is_refused(method, options):
         method(Problem(Twice(), layers, case.teacher, case.data), options)
     assert str(error.value) == (
         f"{method.__name__} needs layers that run once, but the one of 'inner.weight' runs 2 "
-        f"times; leave it out, or choose discquant from its own "
-        "start"
+        f"times; leave it out, or choose discquant with "
+        "start='original'"
     )
 
 
@@ -321,8 +328,8 @@ def test_a_layer_of_another_kind_is_refused():
         columns(nn.Conv1d(1, 1, 1), torch.zeros(1, 1, 1), "c.weight", "gptq")
     assert str(error.value) == (
         "gptq needs linear layers and 2-d convolutions that pad with zeros, but 'c.weight' is of a "
-        "Conv1d; leave it out, or choose discquant from its own "
-        "start"
+        "Conv1d; leave it out, or choose discquant with "
+        "start='original'"
     )
 
 

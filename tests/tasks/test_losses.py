@@ -11,6 +11,7 @@ from qnn.quant.rounding.distillation import Measure, drawn_slope
 from qnn.tasks.kinds import VOID, TaskKind
 from qnn.tasks.losses import TaskLoss, spread
 from tests.nearest import quantize
+from tests.quant.test_rounding_discquant import PAPER
 
 SHAPES = {TaskKind.PIXELS: (3, 2, 2), TaskKind.BINARY: (1,)}
 
@@ -114,7 +115,7 @@ def test_an_autoencoder_rounded_without_labels_stays_one():
     train(model, x, Recipe(epochs=60, batch=32, rate=2e-2), device="cpu")
     error = {}
     for loss in ("task", "kl"):
-        options = {"steps": 150, "batch": 64, "loss": loss}
+        options = PAPER | {"steps": 150, "batch": 64, "loss": loss}
         settings = {"rounding_options": options, "bias_correction": False}
         rounded = quantize(model, x, rounding="discquant", **settings)
         error[loss] = float((rounded(x) - x).square().mean().detach())

@@ -11,11 +11,11 @@ from qnn.quant.rounding.around import around
 from qnn.quant.rounding.checkpoint import Checkpoint, identity, keeping
 from qnn.quant.rounding.discquant_start import STARTS, rounded_before, start_file, start_of
 from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, distance_at
-from qnn.quant.rounding.flat import flat, split
 from qnn.quant.rounding.interpolation import Interpolation
 from qnn.quant.rounding.lessons import Lessons
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
+from qnn.quant.rounding.tuned import Tuned
 
 SCHEDULES = ("cosine", "constant")
 
@@ -42,21 +42,22 @@ class DiscQuant:
         are divided by
     inner_weight : of the relative squared error of results inside the network
     precision : in which the rounded network runs, "float32" or "bf16"
-    tune_bias, bias_rate : whether biases are learnt too, and the rate of their Adam
+    tune_bias, bias_rate : whether biases are learnt too, and the rate of their Adam, in units of
+        what their channels give
     bias_steps : more steps for biases alone when every weight is rounded
     """
 
     steps: int = 1000
-    batch: int = 128
+    batch: int = 64
     seed: int = 0
-    rate: float = 0.1
+    rate: float = 0.03
     schedule: str = "cosine"
     warm_up: int = 0
     # For losses in units of the grid's step squared, so that one value serves every width.
-    rho: float = 200.0
+    rho: float = 400.0
     clip: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
-    start: str = "original"
+    start: str = "gptq"
     start_samples: int = 1024
     start_steps: int = 1000
     gap_power: float = 0.0
@@ -64,11 +65,11 @@ class DiscQuant:
     push: float = 0.0
     loss: str = "task"
     temperature: float = 1.0
-    inner_weight: float = 0.0
+    inner_weight: float = 20.0
     precision: str = "float32"
-    tune_bias: bool = False
+    tune_bias: bool = True
     bias_rate: float = 1e-3
-    bias_steps: int = 0
+    bias_steps: int = 100
 
     def __post_init__(self):
         positive("discquant", self, "steps", "batch", "rate", "rho", "clip")
@@ -158,10 +159,7 @@ class _Run:
         self.lessons = Lessons(problem, options.batch, options.seed, steps, inner)
         self._anchor(self.space.y)
         self.x = Adam.of(start_of(self.space, options), options.betas)
-        parameters = dict(problem.model.named_parameters())
-        names = problem.tuned if options.tune_bias else ()
-        self.tuned = {name: parameters[name].detach().clone().float() for name in names}
-        self.bias = Adam.of(flat(self.tuned.values(), problem.device))
+        self.tuned = Tuned.of(problem, learns=options.tune_bias)
         self.share = self.space.share(self.x.value)
 
     @property
@@ -173,7 +171,7 @@ class _Run:
     @property
     def tail(self) -> int:
         """The number of steps in which the biases alone learn."""
-        return self.options.bias_steps if self.tuned else 0
+        return self.options.bias_steps if self.tuned.before else 0
 
     @property
     def done(self) -> bool:
@@ -212,8 +210,8 @@ class _Run:
         self.x.step(gradient, options.rate * faded)
         # After the step, not in the loss: Adam's means then know of no bound.
         self.x.value.clamp_(0, 1)
-        if self.tuned:
-            self.bias.step(by_biases, options.bias_rate * faded)
+        if self.tuned.before:
+            self.tuned.adam.step(by_biases, options.bias_rate * faded)
         self.step += 1
         self.share = self.space.share(self.x.value)
         if not self.searching:
@@ -235,7 +233,7 @@ class _Run:
         _, by_biases = self._gradients(self.x.value, self.step + self.bias_step)
         # The tail has a schedule of its own, whatever the search had: its biases should settle.
         faded = 0.5 + 0.5 * math.cos(math.pi * self.bias_step / self.tail)
-        self.bias.step(by_biases, options.bias_rate * faded)
+        self.tuned.adam.step(by_biases, options.bias_rate * faded)
         self.bias_step += 1
 
     @torch.enable_grad()
@@ -243,18 +241,14 @@ class _Run:
         """The loss's gradients on this step's batch, by all weights and by all biases."""
         step = self.step if step is None else step
         weights = {name: w.requires_grad_() for name, w in self.space.weights(x).items()}
-        biases = {name: b.requires_grad_() for name, b in self._biases().items()}
-        given, lesson = weights | biases, self.lessons(step)
+        tuned = self.tuned.adam.value.detach().requires_grad_()
+        given, lesson = weights | self.tuned.parameters(tuned), self.lessons(step)
         loss = distance_at(step, "discquant", self.problem, given, lesson, self.options)
-        found = torch.autograd.grad(loss, [*weights.values(), *biases.values()])
-        parts = [part.flatten() for part in found]
-        # A concatenation of nothing is an error to torch, and not every network has biases to
-        # learn.
-        empty = x.new_zeros(0)
-        return torch.cat(parts[: len(weights)]), torch.cat([empty, *parts[len(weights) :]])
-
-    def _biases(self):
-        return split(self.bias.value, self.tuned)
+        # Without a parameter to tune its vector is empty, and nothing depends on it.
+        *found, by_tuned = torch.autograd.grad(
+            loss, [*weights.values(), tuned], materialize_grads=True
+        )
+        return torch.cat([part.flatten() for part in found]), by_tuned
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state, by name."""
@@ -264,19 +258,18 @@ class _Run:
             "anchor": self.anchor,
         }
         start = {f"start.{name}": found for name, found in (self.rounded or {}).items()}
-        return self.x.tensors("x") | self.bias.tensors("bias") | places | start
+        return self.x.tensors("x") | self.tuned.adam.tensors("bias") | places | start
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Restore the state that ``tensors`` gave."""
         self.x.restore("x", tensors)
-        self.bias.restore("bias", tensors)
+        self.tuned.adam.restore("bias", tensors)
         self._anchor(tensors["anchor"].to(self.anchor))
         self.step, self.bias_step = int(tensors["step"]), int(tensors["bias_step"])
         self.share = self.space.share(self.x.value)
 
     def result(self) -> Rounded:
-        biases = {name: value.clone() for name, value in self._biases().items()}
-        return Rounded(self.space.indices(self.x.value), biases)
+        return Rounded(self.space.indices(self.x.value), self.tuned.parameters())
 
 
 def _fade(progress, options):

@@ -16,6 +16,7 @@ from qnn.quant.rounding.flat import flat, split
 from qnn.quant.rounding.lessons import Lessons
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
+from qnn.quant.rounding.tuned import Tuned
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Latent:
     steps, batch, seed : of the learning
     rate, warm_up : of Adam on weights, in units of the greatest value of their row's first term;
         steps of linear rise, behind which the rate falls to 0 as a cosine does
-    tuned_rate : of Adam on the parameters that may be learnt beside the weights; 0: they stay
+    tuned_rate : of Adam on the parameters that may be learnt beside the weights, in units of what
+        their channels give; 0: they stay
     loss, temperature : of the outputs: "task" for what suits them, "kl" or "squared"; what logits
         are divided by
     inner_weight : of the relative squared error of results inside the network
@@ -102,7 +104,7 @@ class _Learning:
     options: Latent
     step: int = 0
     w: Adam = field(init=False)  # all weights in units of their rows' 2**exponent
-    tuned: Adam = field(init=False)
+    tuned: Tuned = field(init=False)
 
     def __post_init__(self):
         problem, options = self.problem, self.options
@@ -116,10 +118,7 @@ class _Learning:
         self.w = Adam.of(flat(scaled, problem.device))
         self.units = {n: unit.to(problem.device) for n, unit in self.units.items()}
         self.exponents = {n: x.exponent.to(problem.device) for n, x in layers.items()}
-        parameters = dict(problem.model.named_parameters())
-        names = problem.tuned if options.tuned_rate else ()
-        self.before = {name: parameters[name].detach().float() for name in names}
-        self.tuned = Adam.of(flat(self.before.values(), problem.device))
+        self.tuned = Tuned.of(problem, learns=options.tuned_rate > 0)
 
     def advance(self) -> None:
         """One step of Adam on the distance of this step's batch."""
@@ -130,16 +129,17 @@ class _Learning:
             1.0, (self.step + 1) / max(1, options.warm_up)
         )
         self.w.step(by_weights, options.rate * faded)
-        if self.before:
-            self.tuned.step(by_tuned, options.tuned_rate * faded)
+        if self.tuned.before:
+            self.tuned.adam.step(by_tuned, options.tuned_rate * faded)
         self.step += 1
 
     @torch.enable_grad()
     def _gradients(self) -> tuple[Tensor, Tensor]:
-        w, tuned = (each.value.detach().requires_grad_() for each in (self.w, self.tuned))
+        both = self.w, self.tuned.adam
+        w, tuned = (each.value.detach().requires_grad_() for each in both)
         behind = self._weights(w)
         weights = {n: self.estimators[n](x, self.exponents[n]) for n, x in behind.items()}
-        given, lesson = weights | split(tuned, self.before), self.lessons(self.step)
+        given, lesson = weights | self.tuned.parameters(tuned), self.lessons(self.step)
         loss = distance_at(self.step, "latent", self.problem, given, lesson, self.options)
         # Without a parameter to tune its vector is empty, and nothing depends on it.
         by_weights, by_tuned = torch.autograd.grad(loss, (w, tuned), materialize_grads=True)
@@ -153,19 +153,18 @@ class _Learning:
     def tensors(self) -> dict[str, Tensor]:
         """The whole state, by name."""
         step = {"step": torch.tensor(self.step)}
-        return self.w.tensors("w") | self.tuned.tensors("tuned") | step
+        return self.w.tensors("w") | self.tuned.adam.tensors("tuned") | step
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the state that ``tensors`` gave."""
         self.w.restore("w", tensors)
-        self.tuned.restore("tuned", tensors)
+        self.tuned.adam.restore("tuned", tensors)
         self.step = int(tensors["step"])
 
     def result(self) -> Rounded:
         layers = self.problem.layers
         found = {n: layers[n].indices(w.cpu()) for n, w in self._weights(self.w.value).items()}
-        tuned = split(self.tuned.value, self.before)
-        return Rounded(found, {name: value.clone() for name, value in tuned.items()})
+        return Rounded(found, self.tuned.parameters())
 
 
 def _per_row(scale, like):

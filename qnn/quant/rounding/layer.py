@@ -61,7 +61,8 @@ def owners(problem: Problem, method: str) -> list[Owner]:
         if calls.count(name) != 1:
             raise ModelError(
                 f"{method} needs layers that run once, but the one of '{name}' runs "
-                f"{calls.count(name)} times; leave it out, or choose discquant from its own start"
+                f"{calls.count(name)} times; leave it out, or choose discquant with "
+                f"start='original'"
             )
     return [found[name] for name in calls]
 
@@ -133,7 +134,7 @@ def columns(module: nn.Module, x: Tensor, name: str, method: str) -> Tensor:
         return taken.unflatten(1, (module.groups, -1)).movedim(3, 1).flatten(0, 1)
     raise ModelError(
         f"{method} needs linear layers and 2-d convolutions that pad with zeros, but '{name}' is "
-        f"of a {type(module).__name__}; leave it out, or choose discquant from its own start"
+        f"of a {type(module).__name__}; leave it out, or choose discquant with start='original'"
     )
 
 
