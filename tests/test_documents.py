@@ -19,17 +19,8 @@ from qnn.cli.app import app, main
 from qnn.nn.digits import trained_digits_cnn
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = (
-    "README.md",
-    "docs/boards.md",
-    "docs/brevitas.md",
-    "docs/results.md",
-    "docs/models.md",
-    "docs/timing.md",
-    "docs/from_other_tools.md",
-    "docs/explore.md",
-    "examples/verify.yml",
-)
+PAGES = (each.relative_to(ROOT).as_posix() for each in sorted(ROOT.glob("docs/*.md")))
+DOCUMENTS = ("README.md", *PAGES, "examples/verify.yml")
 
 
 def shown_commands(text):

@@ -196,9 +196,12 @@ def load_float(
     """
     if not is_file(name):
         from qnn.frontend.brevitas import is_brevitas, plain_results
+        from qnn.frontend.unwrap import check_parameters
         from qnn.nn.zoo import load_trained
 
         model = load_trained(name, checkpoint, note, option)
+        # Before its data, which would be told not to fit a model of another type.
+        check_parameters(model)
         # Its answers are compared with the quantized network's, which are plain.
         if is_brevitas(model):
             return plain_results(model)

@@ -33,6 +33,11 @@ def from_factory(name: str, others: Collection[str]) -> nn.Module:
             f"model needs to be one of {', '.join(others)} or module:factory, not '{name}'; "
             f"name a module that Python can import and a callable in it"
         )
+    if module.endswith(".py"):
+        module = module.removesuffix(".py").replace("/", ".").lstrip(".")
+        raise ModelError(
+            f"model '{name}' needs the name of a module, not its file; write '{module}:{factory}'"
+        )
     factory, arguments, named = _call(name, factory)
     try:
         found = getattr(importlib.import_module(module), factory)

@@ -27,6 +27,10 @@ def writing():
     return net(True)
 
 
+def half():
+    return net().half()
+
+
 def program():
     return torch.export.export(net(), (torch.zeros(3, 1, 8, 8),))
 
@@ -54,6 +58,17 @@ def numbers(qnn, tmp_path, monkeypatch):
 
 def test_a_model_that_works_in_place_leaves_the_images_to_the_next(numbers):
     assert numbers("writing") == numbers("net")
+
+
+@pytest.mark.parametrize("command", ["quantize", "evaluate"])
+def test_a_model_of_another_type_is_refused_before_its_data(qnn, numbers, command):
+    """Half of it would be said to take no images, as they are of another type than its weights."""
+    assert qnn(command, "given_nets:half", "--checkpoint", "none", "--data", "digits") == (
+        3,
+        "",
+        "error: model needs float32 parameters, but '1.weight' is torch.float16; give "
+        "model.float()\n",
+    )
 
 
 # Of three images at a time, which 50 are no multiple of.

@@ -151,6 +151,11 @@ def test_a_package_that_a_users_module_lacks_is_named(tmp_path, monkeypatch):
             "the name and PYTHONPATH",
         ),
         (
+            "nets/my_net.py:build(3)",
+            "model 'nets/my_net.py:build(3)' needs the name of a module, not its file; write "
+            "'nets.my_net:build(3)'",
+        ),
+        (
             "os:nope",
             "model 'os:nope' cannot be imported: module 'os' has no attribute 'nope'; check the "
             "name and PYTHONPATH",
