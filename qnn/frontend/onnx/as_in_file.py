@@ -19,12 +19,14 @@ class AsInFile:
     numbers : inputs of the file that the module has as constants, by name
     images : of outputs by name, the file's axis that images lie along, where it is not the first
     count : how many images the file takes, None for any number
+    scales : of outputs that the file gives as integers by name, their scale and zero point
     """
 
     orders: Mapping[str, Sequence[int]] = field(default_factory=dict)
     numbers: Mapping[str, Tensor] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
     count: int | None = None
+    scales: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @staticmethod
     def of(module: nn.Module) -> "AsInFile":
@@ -42,4 +44,8 @@ class AsInFile:
 
     def result(self, name: str, found: np.ndarray) -> np.ndarray:
         """What the module gives for what the file gave as its output ``name``."""
-        return np.moveaxis(found, self.images[name], 0) if name in self.images else found
+        found = np.moveaxis(found, self.images[name], 0) if name in self.images else found
+        if name not in self.scales:
+            return found
+        scale, zero = (float(each) for each in self.scales[name])
+        return (found.astype(np.float64) - zero) * scale

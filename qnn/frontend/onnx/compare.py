@@ -100,7 +100,12 @@ def difference(path: str | Path, module: fx.GraphModule, seed: int = 0) -> Runti
     generator = torch.Generator().manual_seed(seed)
     file = AsInFile.of(module)
     count = file.count or IMAGES
-    given = [_random(source, count, generator) for source in _examples(module)]
+    # Whole numbers stay whole on their way to onnxruntime.
+    sources = [each for each in graph.inputs if each.name not in file.numbers]
+    given = [
+        _random(example, source, count, generator)
+        for example, source in zip(_examples(module), sources, strict=True)
+    ]
     quantizers = [each for each in module.children() if each.node.kind in ROUNDING]
     try:
         with torch.no_grad(), _rounding(quantizers):
@@ -188,11 +193,15 @@ def _examples(module) -> list[Tensor]:
     return list(getattr(module, "example_input_array", [node.meta.get("val") for node in nodes]))
 
 
-def _random(example, count, generator):
+def _random(example, source, count, generator):
     shape = (count, *example.shape[1:])
     # Whole numbers are labels or places, of which 0 is one whatever there are.
     if not example.is_floating_point():
         return torch.zeros(shape, dtype=example.dtype)
+    kind = onnx_package().helper.tensor_dtype_to_np_dtype(source.element)
+    if kind.kind in "iu":
+        ends = np.iinfo(kind)
+        return torch.randint(ends.min, ends.max + 1, shape, generator=generator).float()
     # In the range of pixels / 255, which is in that of most inputs.
     return torch.rand(shape, generator=generator)
 
@@ -202,9 +211,24 @@ def _fed(images: Tensor, source: OnnxInput) -> np.ndarray:
     return images.numpy().astype(kind)
 
 
+def _check_numbers(path, name, ours, theirs):
+    """Return if there is a number where onnxruntime has one, and nowhere else."""
+    # Of these a maximum is what a library makes of it.
+    if ours.dtype.kind != "f" or theirs.dtype.kind != "f" or ours.size != theirs.size:
+        return
+    missing = np.isnan(ours) != np.isnan(theirs).reshape(ours.shape)
+    if missing.any():
+        raise ModelError(
+            f"{path}: output '{name}' needs to be a number for any pixels, but PyTorch or the "
+            f"runtime gives none for {int(missing.sum()):,} of {missing.size:,} values of random "
+            f"images; clamp what a logarithm, a root or a quotient is computed of"
+        )
+
+
 def _largest(path, names, found, wanted) -> RuntimeDifference:
     largest = typical = 0.0
     for name, ours, theirs in zip(names, found, wanted, strict=True):
+        _check_numbers(path, name, ours.numpy(), theirs)
         ours, theirs = ours.numpy().astype(np.float64), theirs.astype(np.float64)
         # A file of one image may squeeze it away.
         theirs = theirs[None] if ours.shape == (1, *theirs.shape) else theirs

@@ -18,6 +18,13 @@ def same(call: OnnxCall) -> Tensor:
 
 def dropout(call: OnnxCall) -> tuple[Tensor, Tensor]:
     """Dropout in evaluation, and what it kept, which is all."""
+    training = call.numbers(2)
+    call.require(
+        training is None or not training[0],
+        "to keep all values",
+        "to drop some, as in training",
+        "export the model in evaluation mode",
+    )
     return call[0], torch.ones_like(call[0], dtype=torch.bool)
 
 

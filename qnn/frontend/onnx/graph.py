@@ -78,7 +78,7 @@ class _GraphReader:
             raise ModelError(
                 "constants need to be dense, not sparse; export the model without sparse ones"
             )
-        constants = {each.name: tensor_of(each, self.folder) for each in proto.initializer}
+        constants = _constants(proto.initializer, self.folder)
         inputs = tuple(_given(each) for each in proto.input if each.name not in constants)
         # A branch reads what the graph around it has computed so far.
         known = {*constants, *(each.name for each in inputs), *outer}
@@ -127,6 +127,7 @@ class _GraphReader:
                 f"node '{name}' needs the inputs and attributes that {proto.op_type} of opset "
                 f"{self.opset} has, but has others; export the model again"
             ) from None
+        _check_named(proto, name, onnx.defs.get_schema(proto.op_type, self.opset, "").outputs)
 
     def _attribute(self, proto, known):
         onnx = onnx_package()
@@ -199,6 +200,33 @@ def _given(proto):
     reals = (kinds.FLOAT, kinds.FLOAT16, kinds.DOUBLE, kinds.BFLOAT16, kinds.UINT8, kinds.INT8)
     names = tuple(each.dim_param for each in tensor.shape.dim)
     return OnnxInput(proto.name, sizes, tensor.elem_type in reals, tensor.elem_type, names)
+
+
+def _check_named(proto, name, formal):
+    """Return if only results that may be left out are; onnxruntime crashes of others."""
+    optional = onnx_package().defs.OpSchema.FormalParameterOption.Optional
+    for place, text in enumerate(proto.output):
+        # The last one stands for all that follow it.
+        if not text and formal[min(place, len(formal) - 1)].option != optional:
+            raise ModelError(
+                f"node '{name}' needs names for all that {proto.op_type} gives, but leaves out "
+                f"result {place}; export the model again"
+            )
+
+
+def _constants(protos, folder) -> dict[str, Tensor]:
+    """Tensors by their names, of which none may stand for two."""
+    found: dict[str, Tensor] = {}
+    for each in protos:
+        tensor = tensor_of(each, folder)
+        # Tools that join files may leave the same one twice.
+        if each.name in found and not tensor.equal(found[each.name]):
+            raise ModelError(
+                f"constant '{each.name}' needs a name of its own, but another has it; export the "
+                f"model again"
+            )
+        found[each.name] = tensor
+    return found
 
 
 def _check_order(node, known):

@@ -15,9 +15,12 @@ from qnn.frontend.onnx.graph import OnnxNode
 from qnn.frontend.onnx.qonnx_quantizers import NAMES
 from qnn.frontend.onnx.quantized import OF_INPUT
 from qnn.frontend.onnx.walk import OnnxValue, results
+from qnn.frontend.onnx.whole import of_inputs
 
 # Nodes whose real constants are read as numbers.
 BY_NUMBERS = ("Clip", "Pad", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear", *NAMES)
+# Which mean something else of what the user gives.
+OF_INPUTS = ("QuantizeLinear", "DequantizeLinear", *NAMES)
 # What the text of ``forward``, which PyTorch writes, means something else by.
 RESERVED = ("self", "torch", "getattr")
 
@@ -90,12 +93,12 @@ def module_of(plan: Planned) -> fx.GraphModule:
         made[given.name] = graph.placeholder(_argument(given.title or given.name, words))
         if plan.images is not None:
             made[given.name].meta["val"] = walk.values[given.name].tensor
-    given_names, first = set(made), next(iter(made.values()))
+    first, moved = next(iter(made.values())), of_inputs(walk.graph)
     images = graph.call_function(torch.ops.aten.sym_size.int, (first, 0))
     for node in _needed(walk):
         operands = [_operand(plan, node, name, shared) for name in node.inputs]
         sizes = {n: plan.sizes[each] for n, each in enumerate(node.inputs) if each in plan.sizes}
-        if node.kind in ("QuantizeLinear", *NAMES) and node.inputs[0] in given_names:
+        if node.kind in OF_INPUTS and node.inputs[0] in moved:
             node = replace(node, attributes={**node.attributes, OF_INPUT: True})
         if node.kind == "Squeeze" and plan.images is None:
             node = _squeezed(node, walk.values[node.inputs[0]].tensor.shape)

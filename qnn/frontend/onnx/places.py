@@ -111,6 +111,7 @@ def gather(call: OnnxCall) -> Tensor:
     # From the end where they are less than 0.
     size = x.shape[axis]
     places = [each + size if each < 0 else each for each in places]
+    call.require(bool(places), "a place at least", "none", "leave it out")
     call.require(
         all(0 <= each < size for each in places),
         f"places below {size}",

@@ -14,7 +14,7 @@ BOUNDS: Mapping[torch.dtype, tuple[int, int]] = {
     torch.int16: (-(1 << 15), (1 << 15) - 1),
     torch.int64: (0, (1 << 16) - 1),
 }
-OF_INPUT = "of an input"  # an attribute of ours: what is quantized is what the user gives
+OF_INPUT = "of an input"  # an attribute of ours: what is read is what the user gives
 
 
 def quantize(call: OnnxCall) -> Tensor:
@@ -27,7 +27,7 @@ def quantize(call: OnnxCall) -> Tensor:
     scale, zero = _spread(call, call[0], call[1]), call.tensor(2)
     bounds = BOUNDS.get(torch.uint8 if zero is None else zero.dtype)
     call.require(bounds is not None, "integers of 8 or 16 bits", "others", "export without them")
-    offset = 0 if zero is None else _spread(call, call[0], zero.to(torch.float32))
+    offset = torch.zeros(()) if zero is None else _spread(call, call[0], zero.to(torch.float32))
     if call.constants[0]:
         found = torch.round(call[0] / scale) + offset
         return found.clamp(*bounds).to(torch.int32)
@@ -43,9 +43,9 @@ def quantize(call: OnnxCall) -> Tensor:
 
 
 def dequantize(call: OnnxCall) -> Tensor:
-    """DequantizeLinear: of a constant the reals that its integers stand for."""
+    """DequantizeLinear: of a constant, or of an input, the reals that its integers stand for."""
     # ``quantize`` gives reals.
-    if not call.constants[0]:
+    if not call.constants[0] and not call.attribute(OF_INPUT):
         return call[0]
     found, zero = call[0].to(torch.float32), call.tensor(2)
     if zero is not None:

@@ -16,6 +16,7 @@ from qnn.frontend.onnx.module import module_of
 from qnn.frontend.onnx.protos import read_proto
 from qnn.frontend.onnx.qlinear import as_qdq
 from qnn.frontend.onnx.states import images_first, with_numbers
+from qnn.frontend.onnx.whole import scales_of
 
 
 def from_onnx(
@@ -50,7 +51,8 @@ def from_onnx(
     graph, states = images_first(graph)
     graph, orders = channels_first(graph)
     plan = planned(graph, shapes_of(graph.inputs, given))
-    file = AsInFile({**orders, **states}, numbers, plan.moved, images_of(graph))
+    images, scales = images_of(graph), scales_of(graph)
+    file = AsInFile({**orders, **states}, numbers, plan.moved, images, scales)
     module = file.mark(module_of(plan))
     return mark_grid(module, plan.walk) if requantize else module
 

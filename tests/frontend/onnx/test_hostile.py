@@ -107,6 +107,35 @@ def test_one_name_for_two_values(tmp_path):
     )
 
 
+def test_results_without_a_name(tmp_path):
+    def nameless(model):
+        model.graph.node[0].output.append("")
+        model.graph.node[0].op_type = "Split"
+        del model.graph.node[0].input[1:], model.graph.node[0].attribute[:]
+
+    assert told(edited(tmp_path / "m.onnx", nameless)) == (
+        "FOLDER/m.onnx: node 'first' needs names for all that Split gives, but leaves out result "
+        "1; export the model again"
+    )
+
+
+def test_two_constants_of_one_name(tmp_path):
+    def again(model):
+        model.graph.initializer.add().CopyFrom(model.graph.initializer[0])
+
+    # The same constant twice is one.
+    from_onnx(edited(tmp_path / "m.onnx", again))
+
+    def other(model):
+        again(model)
+        model.graph.initializer[-1].raw_data = bytes(len(model.graph.initializer[0].raw_data))
+
+    assert told(edited(tmp_path / "m.onnx", other)) == (
+        "FOLDER/m.onnx: constant 'w' needs a name of its own, but another has it; export the model "
+        "again"
+    )
+
+
 def test_attributes_that_an_operator_does_not_have(tmp_path):
     def other(model):
         model.graph.node[0].attribute.add(name="colour", type=2, i=1)
