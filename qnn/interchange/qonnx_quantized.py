@@ -12,7 +12,7 @@ from qnn.interchange.qonnx_constants import (
     int_quantized,
     power_exponents,
 )
-from qnn.interchange.qonnx_reader import QonnxReader, ReadNode
+from qnn.interchange.qonnx_reader import DO, QonnxReader, ReadNode
 from qnn.interchange.qonnx_sums import bounded
 from qnn.interchange.qonnx_values import (
     GivenInput,
@@ -32,10 +32,10 @@ from qnn.quant.qtype import QType
 
 def float_quant(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:
     """Weights behind a ``FloatQuant``."""
-    if all(isinstance(each, np.ndarray) for each in operands) and len(operands) == 6:
-        rounding = str(node.get("rounding_mode", "ROUND")).upper()
-        return float_quantized(node.place, operands, rounding)
-    return None
+    if len(operands) != 6 or not all(isinstance(each, np.ndarray) for each in operands):
+        refuse(node.place, "constant weights", "values that it rounds to floats", DO)
+    rounding = str(node.get("rounding_mode", "ROUND")).upper()
+    return float_quantized(node.place, operands, rounding)
 
 
 def bipolar_quant(reader: QonnxReader, node: ReadNode, operands: list[Any]) -> Any:

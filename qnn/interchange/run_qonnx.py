@@ -55,6 +55,28 @@ def with_shapes(wrapper: object) -> object:
         raise ToolError(f"qonnx finds no shapes in the model: {first_line(error)}") from None
 
 
+def _free(graph, images):
+    """Leave the number of images to what is reshaped, where a shape has that of the file."""
+    if images < 2:
+        return
+    helper = package("onnx.numpy_helper")
+    constants = {each.name: each for each in graph.initializer}
+    constants |= {
+        node.output[0]: node.attribute[0].t
+        for node in graph.node
+        if node.op_type == "Constant" and len(node.attribute) == 1
+    }
+    for number, node in enumerate(graph.node):
+        shape = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+        sizes = None if shape is None else helper.to_array(shape)
+        if sizes is None or sizes.ndim != 1 or sizes[:1].tolist() != [images]:
+            continue
+        # Another constant, as whoever else reads this one may mean the number.
+        freed = np.concatenate([np.ones(1, sizes.dtype), sizes[1:]])
+        node.input[1] = f"shape of one image {number}"
+        graph.initializer.append(helper.from_array(freed, node.input[1]))
+
+
 def executable(model: "ModelProto") -> "ModelProto":
     """The model as qonnx executes it: of one image, with shapes, and domains of its own alone.
 
@@ -72,7 +94,9 @@ def executable(model: "ModelProto") -> "ModelProto":
     own.graph.input.extend(given)
     # Read anew: the list has copies of what was put into it.
     for each in own.graph.input:
-        each.type.tensor_type.shape.dim[0].dim_value = 1
+        first = each.type.tensor_type.shape.dim[0]
+        _free(own.graph, first.dim_value)
+        first.dim_value = 1
     for each in own.graph.output:
         each.type.tensor_type.ClearField("shape")
     for node in own.graph.node:

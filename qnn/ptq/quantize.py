@@ -28,13 +28,13 @@ from qnn.ptq.check_options import check_formats, check_rounding, check_searched
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
 from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
 from qnn.ptq.formats import ChannelChoice, Choice
-from qnn.ptq.given.as_given import as_given, check_plain, has_quantizers
+from qnn.ptq.given.as_given import as_given, check_own, check_plain, has_quantizers
 from qnn.ptq.keep_grid import keep_grid
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant.rounding import Checkpoint, Progress
-from qnn.quant.ties import check_ties
+from qnn.quant.ties import TIES, check_ties
 from qnn.tasks.outputs import Asked, find_tasks, fitting
 
 BLIND = ("auto", "nearest")  # roundings that build the network themselves
@@ -140,13 +140,15 @@ def quantize(
     bits = USUAL_BITS if isinstance(activation_bits, str) else activation_bits
     captured = _float_graph(model, batches[0])
     fused, kept_types = fuse(drop_quantizers(captured) if requantize else captured), {}
+    grid = grid_of(model)
+    anew = requantize and grid is None and not has_quantizers(captured)
+    check_own({"requantize": anew, "ties": ties != TIES[0] and not has_quantizers(fused)})
     if has_quantizers(fused):
         check_plain(rounding, terms, weight_bits, asked | {"bias_correction": bias_correction})
         blocks = [blocks_of(fused, batch) for batch in batches]
         found, told = as_given(fused, blocks, pixels, (weight_bits, bits), terms, ties)
         auto.report(str(told))
         return found
-    grid = grid_of(model)
     if grid is not None:
         fused, kept_types = keep_grid(fused, grid, weight_bits, pixels)
     network = Uncalibrated(fused, pixels, weight_bits, bits, kept_types)

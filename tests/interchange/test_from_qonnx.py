@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import qnn
 from qnn.errors import ModelError, QnnError
+from qnn.frontend.onnx.compare import check_equal
 from qnn.interchange.qonnx_model import qonnx_model
 from qnn.ir.codes import Codes
 from qnn.ir.reference import reference
@@ -93,6 +94,24 @@ ADVICE = (
     "--requantize', which keeps what is on the grid"
 )
 ANEW = "quantize the file anew with 'qnn quantize FILE --requantize'"
+
+
+def test_activations_in_floats_are_refused_and_quantized_anew_when_asked(tmp_path):
+    net = QonnxFile((1, 3, 4, 4))
+    w = net.quant(RNG.normal(0, 1, (3, 3, 1, 1)), 0.25, 4)
+    y = net.add("Conv", net.quant("x", 0.25, 6), w)
+    # Of three bits of exponent and two of mantissa, which end at 28.
+    options = {"rounding_mode": "ROUND", "has_subnormal": 1, "saturation": 1}
+    options |= {"has_inf": 0, "has_nan": 0, "domain": DOMAIN}
+    y = net.add("FloatQuant", y, 0.125, 3, 2, 3, 28, **options)
+    path = written(net.wrapper(y, (1, 3, 4, 4)), tmp_path)
+    with pytest.raises(ModelError) as refused:
+        qnn.from_qonnx(path)
+    assert str(refused.value) == (
+        f"{path}: QONNX node 'FloatQuant_t3' needs constant weights, but got values that it rounds "
+        f"to floats; {ANEW}"
+    )
+    assert check_equal(path, qnn.from_onnx(path, requantize=True)).equal
 
 
 def test_scales_that_are_no_powers_of_two_are_refused(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 import qnn
 from qnn.errors import ModelError, QnnWarning
@@ -45,6 +46,25 @@ def test_files_of_any_number_of_images_are_compared(tmp_path, images):
     assert read_qonnx(path).compared.operators == 2
     found = check_equal(path, qnn.from_onnx(path, requantize=True))
     assert (found.equal, found.runtime) == (True, "qonnx")
+
+
+@pytest.mark.parametrize("constant", [False, True], ids=["initialiser", "node"])
+def test_a_shape_that_holds_the_files_number_of_images_is_of_one(tmp_path, constant):
+    net = QonnxFile((4, 2, 4, 4))
+    w = net.quant(RNG.normal(0, 1, (3, 2, 3, 3)), 0.25, 4)
+    y = net.quant(net.add("Conv", net.quant("x", 0.25, 6), w), 0.5, 5, rounding="FLOOR")
+    shape = numpy_helper.from_array(np.array([4, -1]), "shape")
+    if constant:
+        net.add("Constant", out="shape", value=shape)
+    else:
+        net.constants["shape"] = numpy_helper.to_array(shape)
+    # Read by another node too, of which the number is meant.
+    net.add("Identity", "shape", out="same")
+    v = net.quant(RNG.normal(0, 1, (5, 12)), 0.25, 4)
+    wrapper = net.wrapper(net.add("Gemm", net.add("Reshape", y, "shape"), v, transB=1), (4, 5))
+    path = written(wrapper, tmp_path)
+    assert read_qonnx(path).compared.operators == 3
+    assert check_equal(path, qnn.from_onnx(path, requantize=True)).equal
 
 
 def told(wrapper, folder):

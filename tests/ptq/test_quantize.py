@@ -412,6 +412,21 @@ def test_formats_that_do_not_exist_are_refused(options, text):
     assert message(ValueError, lambda: small(nn.Conv2d(2, 2, 1), **options)) == text
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"requantize": True}, "requantize"),
+        ({"ties": "up"}, "ties"),
+        ({"requantize": True, "ties": "up"}, "requantize, ties"),
+    ],
+)
+def test_options_of_quantizers_that_a_network_lacks_are_not_ignored(options, named):
+    assert message(ModelError, lambda: small(nn.Conv2d(2, 2, 1), **options)) == (
+        f"{named} of quantize needs a network with quantizers of its own, as of Brevitas or QONNX, "
+        f"but this one has none; leave it out"
+    )
+
+
 def test_a_wrong_input_shape_is_refused():
     quantized = small(nn.Conv2d(2, 2, 1))
     assert message(ModelError, lambda: quantized(torch.zeros(1, 3, 4, 4))) == (

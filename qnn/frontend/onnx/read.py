@@ -15,6 +15,7 @@ from qnn.frontend.onnx.layouts import channels_first
 from qnn.frontend.onnx.module import module_of
 from qnn.frontend.onnx.protos import read_proto
 from qnn.frontend.onnx.qlinear import as_qdq
+from qnn.frontend.onnx.qonnx_quantizers import NAMES
 from qnn.frontend.onnx.states import images_first, with_numbers
 from qnn.frontend.onnx.whole import scales_of
 
@@ -47,7 +48,13 @@ def from_onnx(
         It has operators that are not read; it names each.
     """
     # Before shapes are asked for, as they are then those of channels first.
-    graph, given, numbers = with_numbers(read_graph(Path(path), requantize), input_shapes)
+    read = read_graph(Path(path), requantize)
+    if requantize and not any(node.kind in NAMES for node in read.nodes):
+        raise ModelError(
+            f"{path}: requantize (--requantize) needs quantizers of QONNX, but the file has none; "
+            f"leave it out"
+        )
+    graph, given, numbers = with_numbers(read, input_shapes)
     graph, states = images_first(graph)
     graph, orders = channels_first(graph)
     plan = planned(graph, shapes_of(graph.inputs, given))

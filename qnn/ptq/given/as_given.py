@@ -117,6 +117,26 @@ def _refine(conv: QuantConv) -> bool:
     return False
 
 
+def check_own(asked: Mapping[str, bool]) -> None:
+    """Return if nothing was asked for that only a network with quantizers can be given.
+
+    Parameters
+    ----------
+    asked : of each option that is of quantizers which the network does not have, whether it is used
+
+    Raises
+    ------
+    ModelError
+        An option would be ignored.
+    """
+    named = [name for name, used in asked.items() if used]
+    if named:
+        raise ModelError(
+            f"{', '.join(named)} of quantize needs a network with quantizers of its own, as of "
+            f"Brevitas or QONNX, but this one has none; leave it out"
+        )
+
+
 def check_plain(
     rounding: str, terms: object, weight_bits: object, asked: Mapping[str, object]
 ) -> None:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import qnn
+from qnn.errors import ModelError
 from qnn.frontend.faults import FaultyModel
 from qnn.frontend.onnx.compare import difference
 from qnn.frontend.onnx.read import from_onnx
@@ -14,6 +15,7 @@ from qnn.ir.encode import encode_input
 from qnn.ir.ops import Conv
 from qnn.ir.reference import reference
 from qnn.ptq.keep_grid import kept_layers
+from tests.frontend.onnx.files import helper, write
 from tests.interchange.qonnx_files import DOMAIN, QonnxFile, written
 from tests.nearest import quantize
 
@@ -109,6 +111,18 @@ def test_what_is_read_is_what_qonnx_computes(tmp_path_factory, data):
     found = difference(path, from_onnx(path, requantize=True))
     assert found.runtime == "qonnx"
     assert found.largest < 1e-5
+
+
+def test_a_file_without_quantizers_of_qonnx_is_told(tmp_path):
+    path = write(
+        tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])], {"x": [1, 4]}, ["y"]
+    )
+    with pytest.raises(ModelError) as error:
+        from_onnx(path, requantize=True)
+    assert str(error.value) == (
+        f"{path}: requantize (--requantize) needs quantizers of QONNX, but the file has none; "
+        f"leave it out"
+    )
 
 
 def test_a_range_that_is_cut_off_is_what_it_is_on_average(tmp_path):
