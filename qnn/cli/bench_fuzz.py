@@ -13,6 +13,10 @@ def bench_fuzz(
     count: Annotated[int, typer.Option(min=1, help="Files to try.")] = 1000,
     first: Annotated[int, typer.Option(min=0, help="Number of the first file.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that read.")] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A reader, as the table names it; files are for those given alone."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Give hostile files to every reader; each must be taken or refused.
@@ -22,8 +26,11 @@ def bench_fuzz(
     """
     from qnn.bench.fuzz.campaign import run_campaign
 
+    chosen = _chosen(only)
     with progress("fuzz") as report:
-        campaign = run_campaign(seed, count, first=first, jobs=jobs, progress=report)
+        campaign = run_campaign(
+            seed, count, first=first, jobs=jobs, targets=chosen, progress=report
+        )
     fields = campaign.to_fields()
     if as_json:
         print_json(fields)
@@ -36,8 +43,21 @@ def bench_fuzz(
         rows.append(("all", *(f"{fields[kind]:,}" for kind in names)))
         print_table("hostile files", ("reader", *names), rows)
         # A finding is one command away from being seen again.
+        given = "".join(f" --only '{name}'" for name in only or ())
         for finding in campaign.findings:
-            print(f"{finding.outcome} {finding.target} --first {finding.index}: {finding.text}")
+            place = f"--first {finding.index}{given}"
+            print(f"{finding.outcome} {finding.target} {place}: {finding.text}")
     # After the table: what fails is what one wants to read.
     if not campaign.passed:
         raise typer.Exit(ExitCode.MISMATCH)
+
+
+def _chosen(only):
+    """The readers of these names, all where none are given."""
+    from qnn.bench.fuzz.targets import TARGETS
+
+    known = {each.name: each for each in TARGETS}
+    for name in only or ():
+        if name not in known:
+            raise typer.BadParameter(f"--only needs one of {', '.join(known)}, not '{name}'")
+    return [known[name] for name in only] if only else None

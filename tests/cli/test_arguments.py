@@ -180,6 +180,7 @@ CASES = [
     (["evaluate", "digits_cnn", "--formats", "9x1"], 2, "BITS"),
     *data("evaluate", "digits_cnn"),
     (["bench", "fuzz", "--count", "0"], 2, f"{NUMBER}greater than or equal to 1, not '0'"),
+    (["bench", "fuzz", "--only", "pdf"], 2, "--only needs one of graph, text, model, image, build"),
     (["bench", "applications", "--way", "up:2"], 2, "--way needs ROUNDING:TERMS, as 'gptq:2', not"),
     (["bench", "operators", "--pixels", "3"], 2, f"{NUMBER}greater than or equal to 14, not '3'"),
     (["bench", "throughput", "--only", "none"], 2, "--only needs the name of a case, or a pattern"),

@@ -10,6 +10,7 @@ from torch import nn
 
 import boards
 from qnn.bench.fuzz.onnx_files import FOLDER, make_onnx
+from qnn.bench.fuzz.pt2_files import FILE, make_pt2
 from qnn.bench.results import Result, append
 from qnn.design import TOOLS, Design, compile
 from qnn.explore.evaluation import Evaluated, Fidelity, Figure, Mark
@@ -70,6 +71,7 @@ def make_corpus(folder: Path) -> None:
     (folder / "graph.txt").write_text(text(graph, full=True))
     (folder / "quantized.onnx").write_bytes(qonnx_model(graph).SerializeToString())
     make_onnx(folder / FOLDER)
+    make_pt2(folder / FILE, network, torch.zeros(1, *SHAPE))
     _build(folder / "build", compile(graph, "test"))
     _data(folder, rng)
     _images(folder / "images", rng)

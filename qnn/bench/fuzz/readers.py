@@ -19,6 +19,7 @@ from qnn.frontend.example import example_of
 from qnn.frontend.fuse import fuse
 from qnn.frontend.onnx.compare import check_equal
 from qnn.frontend.onnx.read import from_onnx
+from qnn.frontend.pt2.read import from_pt2
 from qnn.interchange.from_qonnx import from_qonnx
 from qnn.ir import serialize
 from qnn.ir.bounds import bounds
@@ -141,6 +142,12 @@ def read_onnx(path: Path, _corpus: Path) -> None:
     network = path / NETWORK
     module = from_onnx(network)
     check_equal(network, module)
+    fuse(capture(module, example_of(module)), checked=True)
+
+
+def read_pt2(path: Path, _corpus: Path) -> None:
+    """A program of torch.export, as far as 'qnn check' goes with it."""
+    module = from_pt2(path)
     fuse(capture(module, example_of(module)), checked=True)
 
 

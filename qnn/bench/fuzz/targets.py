@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from qnn.bench.fuzz import formats, onnx_files, readers
+from qnn.bench.fuzz import formats, onnx_files, pt2_files, readers
 from qnn.bench.fuzz.target import FuzzTarget
 from qnn.manifest import digest
 
@@ -100,4 +100,5 @@ TARGETS = (
     _of_file("metrics", "metrics.jsonl", formats.lines, readers.read_metrics),
     FuzzTarget("onnx", onnx_files.FOLDER, onnx_files.altered_onnx, readers.read_onnx),
     _of_file("qonnx", "quantized.onnx", onnx_files.altered_model, readers.read_qonnx),
+    _of_file("pt2", pt2_files.FILE, pt2_files.altered_pt2, readers.read_pt2),
 )
