@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from qnn.bench.fuzz.target import READERS
 from qnn.cli.exit_codes import ExitCode
 from qnn.cli.output import Json, print_json, print_table, progress
 
@@ -24,12 +25,14 @@ def bench_fuzz(
     An input is escaped if another error than a refusal comes of it, or if it wants more than 2 GB;
     it is hung if nothing comes of it for 30 s. Seed and number give the same file again.
     """
+    wrong = next((name for name in only or () if name not in READERS), None)
+    if wrong is not None:
+        raise typer.BadParameter(f"--only needs one of {', '.join(READERS)}, not '{wrong}'")
     from qnn.bench.fuzz.campaign import run_campaign
 
-    chosen = _chosen(only)
     with progress("fuzz") as report:
         campaign = run_campaign(
-            seed, count, first=first, jobs=jobs, targets=chosen, progress=report
+            seed, count, first=first, jobs=jobs, targets=_chosen(only), progress=report
         )
     fields = campaign.to_fields()
     if as_json:
@@ -53,11 +56,9 @@ def bench_fuzz(
 
 
 def _chosen(only):
-    """The readers of these names, all where none are given."""
+    """The readers of these names; None: all."""
+    if not only:
+        return None
     from qnn.bench.fuzz.targets import TARGETS
 
-    known = {each.name: each for each in TARGETS}
-    for name in only or ():
-        if name not in known:
-            raise typer.BadParameter(f"--only needs one of {', '.join(known)}, not '{name}'")
-    return [known[name] for name in only] if only else None
+    return [each for each in TARGETS if each.name in only]

@@ -8,6 +8,7 @@ import pytest
 
 from qnn.bench.fuzz.campaign import ESCAPED, HUNG, Escape, run_campaign
 from qnn.bench.fuzz.mutate import mutated, mutated_json
+from qnn.bench.fuzz.target import READERS
 from qnn.bench.fuzz.targets import TARGETS
 from tests.bench.planted_readers import PLANTED, planted
 
@@ -59,6 +60,10 @@ def test_planted_faults_are_found_each_by_its_number(tmp_path):
     assert found["dies"] == Escape(6, "dies", ESCAPED, "the process ended with 7")
     assert found["hangs"] == Escape(7, "hangs", HUNG, f"silent for {HUNG_SECONDS:g} s")
     assert found["leaves"].index == 3
+
+
+def test_readers_are_named_as_they_are():
+    assert tuple(each.name for each in TARGETS) == READERS
 
 
 def test_no_inputs_are_no_campaign_that_passed(tmp_path):

@@ -42,5 +42,5 @@ def test_an_escape_is_named_with_its_number_and_is_a_mismatch(monkeypatch):
 
 def test_readers_are_chosen_by_their_names(monkeypatch):
     result, asked = run(monkeypatch, ["escaped"], "--only", "pt2", "--only", "named data")
-    assert asked["only"] == ["pt2", "named data"]
+    assert asked["only"] == ["named data", "pt2"]
     assert "escaped graph --first 0 --only 'pt2' --only 'named data': why" in result.stdout
