@@ -12,7 +12,7 @@ import numpy as np
 from qnn.errors import CompileError, ModelError, QnnWarning, ToolError, first_line, one_line
 from qnn.fields import FieldsError, parsed, typed
 from qnn.files import read_at_most
-from qnn.interchange.file_rules import MOST_NODES, is_of_qonnx
+from qnn.interchange.file_rules import MOST_NODES, check_no_integers, is_of_qonnx
 from qnn.interchange.packages import is_installed, package
 from qnn.interchange.qonnx_check import Progress, QonnxComparison, compare_with_qonnx
 from qnn.interchange.qonnx_lines import unrounded_operator
@@ -114,6 +114,7 @@ def read_qonnx(
     path = Path(path)
     model = read_model(path)
     if not is_qonnx(model):
+        check_no_integers(path, model)
         raise ModelError(
             f"{path}: from_qonnx needs quantizers of QONNX, but the file has none; a float network "
             f"is quantized with qnn.quantize"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnn.interchange.axis_nodes import as_blocks, as_given
+from qnn.interchange.file_rules import INTEGER_INPUTS
 from qnn.interchange.host_nodes import host_results
 from qnn.interchange.number_type import DOUBLE, FLOAT, INTEGER
 from qnn.interchange.operator_nodes import operator_nodes
@@ -155,7 +156,7 @@ def _properties(graph, names, results, codes):
         for name, output in zip(names, graph.outputs, strict=True)
     }
     return {
-        "qnn.inputs": json.dumps(inputs),
+        INTEGER_INPUTS: json.dumps(inputs),
         "qnn.outputs": json.dumps(outputs),
         "qnn.results": json.dumps(results),
     }

@@ -174,6 +174,19 @@ def test_the_file_says_what_its_integers_stand_for(tmp_path):
     )
 
 
+@pytest.mark.parametrize("read", [qnn.from_onnx, qnn.from_qonnx])
+def test_a_file_of_integers_is_not_read_back_and_says_what_is(read, tmp_path):
+    path = tmp_path / "model.onnx"
+    qnn.to_onnx(one(QType(8, False, 2), np.full((1, 1, 1, 1, 1), 3)), path)
+    with pytest.raises(ModelError) as refused:
+        read(path)
+    assert str(refused.value) == (
+        f"{path}: has integers for other runtimes to compute, as 'qnn export --format onnx' writes "
+        f"them, and is not read back; give the .safetensors or .qgraph that it was made of, or "
+        f"export --format qonnx"
+    )
+
+
 def test_a_changed_weight_is_found_and_nothing_is_written(monkeypatch, tmp_path):
     graph = one(QType(8, True, 0), np.full((1, 2, 3, 1, 1), 2))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from qnn.errors import ModelError, PathError
 from qnn.files import read_at_most
+from qnn.interchange.file_rules import check_no_integers
 from qnn.interchange.packages import package
 
 # The operators are those of these versions; older files differ in Upsample, Pad and Slice alone,
@@ -53,6 +54,7 @@ def read_proto(path: Path) -> Any:
         raise ModelError(
             f"{path}: not an ONNX model, or cut short; export it again, or copy all of it"
         )
+    check_no_integers(path, model)
     _check_versions(path, model)
     return model
 
