@@ -93,8 +93,13 @@ def write_whole(path: Path, data: bytes | str) -> None:
         The folder is missing or not writable, the disk is full, or ``path`` is a folder.
     """
     data = data.encode() if isinstance(data, str) else data
-    with _beside(path) as beside:
-        beside.write_bytes(data)
+    try:
+        with _beside(path) as beside:
+            beside.write_bytes(data)
+    except OSError as error:
+        # A write into an open file, as of a full disk, fails without the file's name.
+        error.filename = error.filename or str(path)
+        raise
 
 
 @contextmanager
