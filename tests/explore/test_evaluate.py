@@ -13,7 +13,7 @@ from qnn.explore import version
 from qnn.explore.energy import energy, lane_toggles
 from qnn.explore.evaluate import evaluate, fingerprint, profile_fingerprint
 from qnn.explore.evaluation import Fidelity, Figure
-from qnn.explore.hardware import CELL_ERROR, CODE_ERROR
+from qnn.explore.hardware import CODE_ERROR, FF_ERROR, LUT_ERROR
 from qnn.explore.network import FloatNetwork
 from qnn.explore.point import ARRAY, ClockInterval, Point
 from qnn.explore.profile import Anchor, Profile, rising
@@ -70,7 +70,8 @@ def test_a_larger_array_is_faster_and_takes_more():
     large = evaluate(network(), profile(), wide, Fidelity.PROXY)
     assert large.value("fps") > small.value("fps")
     assert large.value("lut") > small.value("lut")
-    assert large.figures["lut"].high == pytest.approx((1 + CELL_ERROR) * large.value("lut"))
+    for name, error in (("lut", LUT_ERROR), ("ff", FF_ERROR)):
+        assert large.figures[name].high == pytest.approx((1 + error) * large.value(name))
 
 
 def test_cores_share_the_frames_and_multiply_the_cells():
