@@ -1,7 +1,10 @@
 """``qnn check`` of a float model: all that it lacks, before any data is read, and its size."""
 
+import gc
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from qnn.frontend.onnx.compare import RuntimeDifference
     from qnn.nn.weights import LoadedWeights
 
+OBJECTS = 200_000  # between two looks for cycles of them; importing torch makes millions that stay
 # Enough for ranges of activations, which decide no more here than that there are some.
 IMAGES = 2  # random ones that a network is quantized on, to see whether an array takes it
 
@@ -40,6 +44,18 @@ class Target:
         return bool(self.config or self.settings)
 
 
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Python looks for cycles of objects less often: a sixth of what a check takes is that."""
+    before = gc.get_threshold()
+    gc.set_threshold(OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@rare_collections()
 def check_model(
     name: str, checkpoint: Path | None, shapes: list[str], target: Target, as_json: bool
 ) -> None:

@@ -1,10 +1,12 @@
 """``qnn check module:factory``: all that a float model lacks, in a table and as JSON."""
 
+import gc
 import json
 
 import pytest
 import torch
 
+from qnn.cli.check_model import OBJECTS, rare_collections
 from qnn.nn.digits import trained_digits_cnn
 
 NETS = """
@@ -169,3 +171,11 @@ def test_a_checkpoint_of_equal_names_needs_no_table(qnn, tmp_path):
     code, out, err = qnn("check", "digits_cnn", "--checkpoint", str(tmp_path / "x.pt"))
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == f"{tmp_path / 'x.pt'}: all 38 tensors have the model's names"
+
+
+def test_cycles_are_looked_for_less_often_while_a_model_is_checked():
+    before = gc.get_threshold()
+    with rare_collections():
+        assert gc.get_threshold() == (OBJECTS, *before[1:])
+        assert OBJECTS > before[0]
+    assert gc.get_threshold() == before
