@@ -230,7 +230,7 @@ def quantize(
     inputs = len(quantized.plan.network_inputs)
     teacher = None if runs_unasked(model) else model
     learning = {"--data": data, "--layout": layout, "--task": task, "--teacher": teacher}
-    result["advice"] = search.advice(out, inputs, chooses, learning) or advised(
+    result["advice"] = search.advice(out, inputs, count, chooses, learning) or advised(
         result, most_terms, rounding, bias_correction, search.target if chooses else None
     )
     if as_json:

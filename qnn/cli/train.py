@@ -1,5 +1,7 @@
 """``qnn train``: a quantized model in, one that learnt on its grid out; float models likewise."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from qnn.nn.training import Recipe
+    from qnn.nn.training.held_out import Judged
 
 
 def train(
@@ -85,6 +88,14 @@ def train(
         typer.Option(
             help="Trained weights of the teacher; 'none' for those that its factory gives.",
             callback=old_file(),
+        ),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="What may be lost against the teacher on images held out, in points of accuracy "
+            "or percent of squared error, as in 'qnn quantize'; the result says whether it is.",
+            callback=positive,
         ),
     ] = None,
     weights: Annotated[
@@ -151,7 +162,7 @@ def train(
         answers = taught and load_float(*taught, shapes_taken(network), "--teacher-checkpoint")
         images = read_data(data, layout, refusal_of(network))
         preprocessing = dict(zip(("mean", "std"), pixel_numbers(model, mean, std), strict=True))
-        with progress("train") as bar:
+        with progress("train") as bar, _forgotten(kept if checkpoint is None else None):
             report = run(
                 network,
                 images,
@@ -170,10 +181,23 @@ def train(
             if report.first:
                 save(network, out)
     if report.first:
-        _say(out, taught and taught[0], report, as_json)
+        _say(out, taught and taught[0], report, target, as_json)
 
 
-def _say(out, teacher, report, as_json):
+@contextmanager
+def _forgotten(kept: Path | None):
+    """Remove a checkpoint that nobody named when its run diverged, as it would again."""
+    from qnn.nn.training.watch import Diverged
+
+    try:
+        yield
+    except Diverged:
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        raise
+
+
+def _say(out, teacher, report, target, as_json):
     if as_json:
         print_json(
             {
@@ -186,6 +210,7 @@ def _say(out, teacher, report, as_json):
                 "test_accuracy": report.test_accuracy,
                 "test": dict(report.test),
                 "held_out": _judged(report.held_out),
+                "target": target,
             }
         )
         return
@@ -196,6 +221,29 @@ def _say(out, teacher, report, as_json):
     taught = alone if teacher is None else f"answers of {teacher}"
     as_it_was = "" if report.held_out is None or report.held_out.kept else ", kept as it was"
     print(f"{out}: {report.steps} steps on {taught} in {report.seconds:.1f} s{as_it_was}{said}")
+    for line in _lost(report.held_out, target):
+        note(line)
+
+
+def _lost(held_out: "Judged | None", target: float | None) -> Iterator[str]:
+    """What is lost against the teacher, and whether it is within the target, in words."""
+    if held_out is None or held_out.lost is None:
+        why = "too few images are held out" if held_out is None else "no teacher tells what is lost"
+        if target is not None:
+            yield f"whether the target of {target:g} is reached is not known, as {why}"
+        return
+    lost, before, unit = held_out.lost, held_out.lost_before, held_out.unit
+    was = f", {before} before training" if held_out.kept else ""
+    yield f"on {held_out.images} images held out {lost} {unit} are lost against the teacher{was}"
+    if target is None:
+        return
+    if lost.lost <= target:
+        yield f"the target of {target:g} is reached"
+        return
+    yield (
+        f"the target of {target:g} is missed; more steps (--steps) and images may bring some of "
+        f"it, more terms or activation bits ('qnn quantize') bring it surely"
+    )
 
 
 def _judged(held_out):

@@ -108,8 +108,8 @@ def test_a_target_that_is_missed_advises_training(quantized):
     assert result["advice"] == (
         f"the target of 1e-09 is missed: {result['expected_loss']:.2f} +- "
         f"{result['expected_loss_error']:.2f} is lost, {alone} by 3-bit activations "
-        f"(--activation-bits auto); train on the grid: qnn train {out} --data digits -o "
-        f"{out.with_name('model_trained.safetensors')}"
+        f"(--activation-bits auto); train on the grid, which says what is lost then: qnn train "
+        f"{out} --data digits --target 1e-09 -o {out.with_name('model_trained.safetensors')}"
     )
 
 
@@ -126,7 +126,7 @@ def test_advice_has_what_training_must_be_told_too(quantized):
     asked = ("--task", "classes", "--layout", "nhwc", "--activation-bits", 3)
     result, _, out = quantized("--target", "1e-9", "--seconds", "1e-9", *asked)
     assert result["advice"].endswith(
-        f"qnn train {out} --data digits --layout nhwc --task classes -o "
+        f"qnn train {out} --data digits --layout nhwc --task classes --target 1e-09 -o "
         f"{out.with_name('model_trained.safetensors')}"
     )
 
@@ -135,21 +135,23 @@ def test_advice_is_quoted_for_a_shell_and_of_networks_that_training_takes():
     search = Automatic(None, "auto")
     search.options.outcome(AutoResult({}, Loss(1.5, 0.25, 0.1), 0.5, 1.0, {}))
     path, options = Path("my models/m.safetensors"), {"--data": "$x.npz", "--task": None}
-    assert search.advice(path, 1, True, options) == (
-        "the target of 0.5 is missed: 1.50 +- 0.25 is lost; train on the grid: qnn train "
-        "'my models/m.safetensors' --data '$x.npz' -o 'my models/m_trained.safetensors'"
+    assert search.advice(path, 1, 1000, True, options) == (
+        "the target of 0.5 is missed: 1.50 +- 0.25 is lost; train on the grid, which says what is "
+        "lost then: qnn train 'my models/m.safetensors' --data '$x.npz' --target 0.5 -o "
+        "'my models/m_trained.safetensors'"
     )
-    assert search.advice(path, 2, True, options) == (
+    assert search.advice(path, 2, 1000, True, options) == (
         "the target of 0.5 is missed: 1.50 +- 0.25 is lost; qnn train takes networks of one input, "
         "and this one has 2: give more --activation-bits"
     )
-    assert search.advice(path, 1, False, {}) == (
+    assert search.advice(path, 1, 999, False, {}) == (
         "the target of 0.5 is missed: 1.50 +- 0.25 is lost; let it choose the terms (--terms "
-        "auto); or train on the grid: qnn train 'my models/m.safetensors' -o "
+        "auto); or train on the grid, though 999 images may be too few to learn from, which says "
+        "what is lost then: qnn train 'my models/m.safetensors' --target 0.5 -o "
         "'my models/m_trained.safetensors'"
     )
     search.options.outcome(AutoResult({}, Loss(0.5, 0.25, 0.1), 0.5, 1.0, {}))
-    assert search.advice(path, 2, True, options) is None
+    assert search.advice(path, 2, 1000, True, options) is None
 
 
 def test_one_image_has_an_expected_loss_without_an_error(qnn, trained, tmp_path):

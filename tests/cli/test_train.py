@@ -15,6 +15,7 @@ from qnn.cli.train import _named
 from tests.nearest import NEAREST
 
 ROOT = Path(__file__).resolve().parents[2]
+FIELDS = ("images", "before", "after", "lost_before", "lost_after", "unit")  # of "held_out"
 SHORT = ("--steps", "12", "--batch", "32", "--device", "cpu")
 
 
@@ -68,6 +69,7 @@ def test_a_quantized_model_is_trained_and_keeps_its_source(qnn, model, data, tmp
         "test_accuracy": last["test_accuracy"],
         "test": {"accuracy": last["test_accuracy"]},
         "held_out": None,
+        "target": None,
     }
     assert artifact.source(out) == artifact.source(model)
     assert not equal(out, model)
@@ -90,9 +92,74 @@ def test_a_run_that_ends_worse_writes_the_model_as_it_was(qnn, model, tmp_path):
         "train", model, "--data", data, *bad, "--device", "cpu", "-o", out, "--json"
     )
     judged = json.loads(said)["held_out"]
-    assert judged.keys() == {"images", "before", "after", "kept"}
+    assert judged.keys() == {*FIELDS, "kept"}
     assert not judged["kept"]
     assert judged["after"] > judged["before"]
+
+
+def test_a_run_that_diverged_writes_nothing_and_leaves_no_checkpoint_of_its_own(
+    qnn, model, data, tmp_path
+):
+    out, run = tmp_path / "out.safetensors", tmp_path / "run"
+    # Rising until the loss of 12 epochs is far off: checkpoints were written before that.
+    bad = ("--rate", 100, "--set", "warm_up=0.99", "--set", "diverged=1.5", "--epochs", 12)
+    given = ("train", model, "--data", data, "--batch", 8, "--device", "cpu", "-o", out)
+    code, said, err = qnn(*given, *bad)
+    assert (code, said) == (3, "")
+    assert err.startswith("error: train diverged at step ")
+    assert err.endswith(
+        "; the model stays as it was; lower rate (100), raise warm_up or set clip\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    # One that was named is the user's.
+    assert qnn(*given, *bad, "--checkpoint", run)[0] == 3
+    assert list(tmp_path.iterdir()) == [run]
+    assert qnn(*given, "--steps", 2)[0] == 0
+
+
+@pytest.mark.parametrize("target", [1e-6, 99])
+def test_what_is_lost_against_the_teacher_is_told_and_held_to_the_target(
+    qnn, checkpoint, tmp_path, target
+):
+    from qnn.nn.data import ARRAYS, digits
+
+    found, out, data = digits(), tmp_path / "out.safetensors", tmp_path / "more.npz"
+    np.savez(data, **{name: getattr(found, name)[:400].numpy() for name in ARRAYS})
+    model = tmp_path / "model.safetensors"
+    weights = ("--checkpoint", checkpoint, "--weight-bits", 2)
+    assert qnn("quantize", "digits_cnn", *weights, "-o", model, *NEAREST)[0] == 0
+    given = ("train", model, "--data", data, "--steps", 20, "--batch", 32, "--device", "cpu")
+    code, _, err = qnn(*given, "-o", out, "--target", target)
+    assert code == 0
+    judged = json.loads(qnn(*given, "-o", out, "--target", target, "--json")[1])
+    assert judged["target"] == target
+    held_out = judged["held_out"]
+    after, before = (
+        f"{held_out[name]['lost']:.2f} +- {held_out[name]['error']:.2f}"
+        for name in ("lost_after", "lost_before")
+    )
+    assert held_out["kept"]
+    assert 0 < held_out["lost_after"]["lost"] < 99
+    lines = err.splitlines()
+    assert lines[0] == (
+        f"note: on 40 images held out {after} points are lost against the teacher, {before} before "
+        f"training"
+    )
+    assert lines[1] == (
+        "note: the target of 99 is reached"
+        if target == 99
+        else "note: the target of 1e-06 is missed; more steps (--steps) and images may bring some "
+        "of it, more terms or activation bits ('qnn quantize') bring it surely"
+    )
+
+
+def test_a_target_that_nothing_can_judge_is_told(qnn, model, data, tmp_path):
+    given = ("train", model, *SHORT, "-o", tmp_path / "out.safetensors", "--target", 1)
+    start = "note: whether the target of 1 is reached is not known, as "
+    err = qnn(*given, "--data", data)[2]
+    assert err == f"{start}too few images are held out\n"
+    err = qnn(*given, "--teacher", "none")[2]
+    assert err.splitlines()[-1] == f"{start}no teacher tells what is lost"
 
 
 def test_a_run_that_is_done_writes_the_same_model_again(qnn, model, data, tmp_path):

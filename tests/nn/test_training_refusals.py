@@ -10,7 +10,7 @@ from qnn.errors import ModelError, ToolError
 from qnn.nn.data import Dataset
 from qnn.nn.training import Recipe, train
 from qnn.nn.training.processes import Processes
-from qnn.nn.training.watch import LossWindow, Tally
+from qnn.nn.training.watch import Diverged, LossWindow, Tally
 from tests.nearest import quantize
 
 RECIPE = Recipe(steps=30, batch=8, rate=1e-3)
@@ -154,14 +154,27 @@ def test_a_loss_that_is_not_a_number_ends_training(tmp_path):
     text = refusal(images(), model=Breaks(), checkpoint=path, metrics=lines)
     start = text.split("it was ")[1].split(";")[0]
     assert text == (
-        f"train diverged at step 7: the loss is nan, at the start it was {start}; lower rate "
-        f"(0.001), raise warm_up or set clip"
+        f"train diverged at step 7: the loss is nan, at the start it was {start}; the model "
+        f"stays as it was; lower rate (0.001), raise warm_up or set clip"
     )
     assert float(start) > 0
     from qnn.nn.training import checkpoint
 
     assert checkpoint._read(path)[0]["step"] == "6"  # the last epoch before
     assert '"step": 6' in lines.read_text().splitlines()[-1]
+
+
+def test_a_first_loss_that_is_no_number_is_not_blamed_on_the_rate():
+    window = LossWindow(Tally(), guessing=2.0, most=4.0, rate=0.1)
+    for loss in (float("inf"), 1.0):
+        window.add(torch.tensor(loss), torch.tensor(0.0), 8)
+    with pytest.raises(ModelError) as error:
+        window.look(2)
+    assert not isinstance(error.value, Diverged)
+    assert str(error.value) == (
+        "train needs a finite loss at the start, not inf; look at what the teacher answers, at the "
+        "labels, and at a loss of your own"
+    )
 
 
 def test_a_loss_far_above_its_start_ends_training():
@@ -178,8 +191,8 @@ def test_a_loss_that_rises_before_the_first_look_ends_training():
     with pytest.raises(ModelError) as error:
         window.look(3)
     assert str(error.value) == (
-        "train diverged at step 2: the loss is 16.5, at the start it was 0.5; lower rate (0.1), "
-        "raise warm_up or set clip"
+        "train diverged at step 2: the loss is 16.5, at the start it was 0.5; the model stays "
+        "as it was; lower rate (0.1), raise warm_up or set clip"
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qnn.tasks.lost import Lost
+
 # The mean loss of fewer says too little: of a data set below ten times as many nothing is held out.
 LEAST = 32
 
@@ -17,16 +19,27 @@ class Judged:
     -------
     images : held out
     before, after : mean losses, in evaluation
+    lost_before, lost_after : against the teacher, as ``qnn.quantize`` tells what rounding loses;
+        None without a teacher that gives scores
+    unit : of what is lost, "points" or "%"
     """
 
     images: int
     before: float
     after: float
+    lost_before: Lost | None = None
+    lost_after: Lost | None = None
+    unit: str = "points"
 
     @property
     def kept(self) -> bool:
         """Whether the trained model is kept: it is no worse than the given one."""
         return self.after <= self.before
+
+    @property
+    def lost(self) -> Lost | None:
+        """What the model that is kept loses against the teacher."""
+        return self.lost_after if self.kept else self.lost_before
 
     def warning(self, rate: float, last: float | None, on_grid: bool) -> str:
         """What is told of a model that is not kept, which was trained at ``rate``.

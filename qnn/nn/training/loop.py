@@ -135,8 +135,10 @@ def train(
     Raises
     ------
     ModelError
-        Model, data, teacher and checkpoint do not fit each other, or training diverged; nothing
-        is overwritten.
+        Model, data, teacher and checkpoint do not fit each other; nothing is overwritten.
+    Diverged
+        The loss is no number or rose far, or weights outgrew what holds them: a ``ModelError``
+        after which the model is as it was. The checkpoint, if there is one, would diverge again.
     Interrupted
         A signal asked the run to stop, and the checkpoint has it; a ``KeyboardInterrupt``.
     ToolError

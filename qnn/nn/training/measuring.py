@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from qnn.nn.training.accuracy import tallied
+from qnn.nn.training.against_teacher import AgainstTeacher
 from qnn.nn.training.held_out import Judged
 from qnn.nn.training.losses import losses
 from qnn.nn.training.task import TrainingTask
+from qnn.tasks.lost import unit_of
 from qnn.tasks.measures import measures
 from qnn.tasks.outputs import by_name
 from qnn.tasks.structures import on_tensors
@@ -53,17 +55,23 @@ def judged(task: TrainingTask, trained: nn.Module) -> Judged | None:
         return None
     device, rank, count = task.processes.device, task.processes.rank, task.processes.count
     sums = torch.zeros(2, dtype=torch.float64, device=device)
+    against = AgainstTeacher(task)
     # Each process takes its share, as it does of the test images.
     # No more at a time than in training, whose batches fit in memory.
-    for part in task.held_out[rank::count].split(min(TEST_BATCH, task.recipe.batch)):
-        x = task.placed(task.samples.x_train[part])
-        y = on_tensors(lambda tensor, part=part: tensor[part].to(device), task.samples.y_train)
+    places = torch.arange(len(task.held_out))[rank::count]
+    for part in places.split(min(TEST_BATCH, task.recipe.batch)):
+        images = task.held_out[part]
+        x = task.placed(task.samples.x_train[images])
+        y = on_tensors(lambda tensor, part=images: tensor[part].to(device), task.samples.y_train)
         answers, wanted = task.answers(x), task.wanted(x, y)
-        for place, model in enumerate((task.start, trained)):
-            got = task.scores(model, x)
+        found = [task.scores(model, x) for model in (task.start, trained)]
+        for place, got in enumerate(found):
             sums[place] += len(x) * losses(got, answers, wanted, task.recipe, task.heads)
-    task.processes.add_up([sums])
-    return Judged(len(task.held_out), *(sums / len(task.held_out)).tolist())
+        against.take(part, x, answers, found)
+    task.processes.add_up([sums, against.shares])
+    before, after = (sums / len(task.held_out)).tolist()
+    unit = unit_of([head.kind for head in task.heads])
+    return Judged(len(task.held_out), before, after, *against.lost(), unit)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """The optimizer and its learning rate at every step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -26,27 +26,39 @@ def rate_at(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def optimizer_for(
-    named: Iterable[tuple[str, nn.Parameter]], recipe: Recipe, on_grid: bool = False
+    named: Iterable[tuple[str, nn.Parameter]],
+    recipe: Recipe,
+    on_grid: bool = False,
+    sizes: Mapping[nn.Parameter, float] | None = None,
 ) -> torch.optim.Optimizer:
     """The recipe's optimizer; each group has its ``scale``, a factor of the rate.
 
-    ``on_grid``: weights are in units of their grid, and have their own rate.
+    Parameters
+    ----------
+    on_grid : whether weights are in units of their grid, and have their own rate
+    sizes : of biases and BatchNorm's parameters, which their rates are in units of; None: 1
     """
-    weights, latents, vectors, exponents = [], [], [], []
+    weights, latents, vectors, exponents = [], [], {}, []
     for name, parameter in named:
         if any(part in name for part in EXPONENTS):
             exponents.append(parameter)
         elif LATENTS in name:
             latents.append(parameter)
+        elif parameter.dim() > 1:
+            weights.append(parameter)
         else:
-            # Decay of biases and BatchNorm would pull activations, not complexity; He et al. leave
-            # them out.
-            (weights if parameter.dim() > 1 else vectors).append(parameter)
+            size = (sizes or {}).get(parameter, 1.0)
+            vectors.setdefault(size, []).append(parameter)
     scale = recipe.grid_rate if on_grid else 1.0
     groups = [
         {"params": weights, "weight_decay": recipe.weight_decay, "scale": scale},
         {"params": latents, "weight_decay": 0.0, "scale": scale},
-        {"params": vectors, "weight_decay": 0.0, "scale": recipe.norm_rate},
+        # Decay of biases and BatchNorm would pull activations, not complexity; He et al. leave
+        # them out.
+        *(
+            {"params": held, "weight_decay": 0.0, "scale": recipe.norm_rate * size}
+            for size, held in vectors.items()
+        ),
         {"params": exponents, "weight_decay": 0.0, "scale": recipe.exponent_rate},
     ]
     groups = [group for group in groups if group["params"]]

@@ -40,7 +40,8 @@ class RunState:
         if not self.parameters:
             raise ModelError("train needs a model with parameters that require gradients, not none")
         named = ((n, p) for n, p in module.named_parameters() if p.requires_grad)
-        self.optimizer = optimizer_for(named, self.recipe, task.student.on_grid)
+        sizes = task.sizes() if task.student.on_grid else None
+        self.optimizer = optimizer_for(named, self.recipe, task.student.on_grid, sizes)
         fp16 = self.recipe.precision == "fp16"
         self.scaler = torch.amp.GradScaler(task.processes.device.type, enabled=fp16)
         live = task.student.averaged() if self.recipe.ema is not None else None

@@ -13,6 +13,7 @@ from qnn.nn import learn
 from qnn.nn.ghost import ghosts
 from qnn.nn.model import QuantizedModel
 from qnn.nn.training.recipe import Recipe
+from qnn.nn.training.watch import Diverged
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +151,17 @@ class QuantizedStudent(Student):
         return [conv.mean for conv in convs if conv.plan.eps is not None]
 
     def settled(self, module: QuantizedModel) -> QuantizedModel:
-        """``module`` with what it learnt in its weights and exponents."""
-        learn.finish(module)
+        """``module`` with what it learnt in its weights and exponents.
+
+        Raises
+        ------
+        Diverged
+            What it learnt is not finite, or its sums do not fit.
+        """
+        try:
+            learn.finish(module)
+        except ModelError as error:
+            raise Diverged(f"{error}; the model stays as it was") from None
         return module
 
 

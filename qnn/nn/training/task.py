@@ -1,7 +1,7 @@
 """What is trained on what, checked before the first step."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,6 +18,7 @@ from qnn.nn.training.processes import Processes
 from qnn.nn.training.recipe import Recipe
 from qnn.nn.training.samples import Augment, Batches, Samples
 from qnn.nn.training.scores import ScoreReader
+from qnn.nn.training.sizes import sizes
 from qnn.nn.training.student import ImageReader, Student, student_of
 from qnn.nn.training.tried import Tried, heads_of, users_code
 from qnn.tasks.kinds import TaskKind
@@ -65,6 +66,12 @@ class TrainingTask:
     def answers(self, x: Tensor) -> tuple[Tensor, ...] | None:
         """The teacher's scores of placed images; None without a teacher."""
         return None if self.teacher is None else self.scores(self.teacher, x)
+
+    def sizes(self) -> Mapping[nn.Parameter, float]:
+        """``sizes`` of a quantized student, by the first batch: the same of a run that goes on."""
+        batch = self.placed(self.batches(0)[0])
+        add_up = self.processes.add_up
+        return sizes(self.student.module, self.start, lambda m: self.reader(m, batch), add_up)
 
     def wanted(self, x: Tensor, y: Labels) -> tuple[Tensor | None, ...]:
         """What each output should give: labels, or the input, or nothing that is known."""

@@ -9,6 +9,10 @@ from torch import Tensor
 from qnn.errors import ModelError
 
 
+class Diverged(ModelError):
+    """Training left numbers that nothing can go on from; the model is as it was before."""
+
+
 @dataclass
 class Tally:
     """Totals of a training run so far, which are saved with it.
@@ -60,7 +64,9 @@ class LossWindow:
         Raises
         ------
         ModelError
-            A loss is NaN, infinite or far above its start.
+            The first loss is NaN or infinite, before anything has learnt.
+        Diverged
+            A later one is, or the mean is far above its start.
         """
         if not self.losses:
             return None
@@ -72,6 +78,11 @@ class LossWindow:
         self.losses, self.rights, self.images = [], [], 0
         if self.tally.start is None:
             self.tally.start = losses[0]
+        if not math.isfinite(self.tally.start):
+            raise ModelError(
+                f"train needs a finite loss at the start, not {self.tally.start:g}; look at what "
+                f"the teacher answers, at the labels, and at a loss of your own"
+            )
         for place, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise self._end(first + place, loss)
@@ -83,7 +94,8 @@ class LossWindow:
         return mean
 
     def _end(self, step, loss):
-        return ModelError(
+        return Diverged(
             f"train diverged at step {step}: the loss is {loss:.4g}, at the start it was "
-            f"{self.tally.start:.4g}; lower rate ({self.rate:g}), raise warm_up or set clip"
+            f"{self.tally.start:.4g}; the model stays as it was; lower rate ({self.rate:g}), raise "
+            f"warm_up or set clip"
         )

@@ -6,9 +6,10 @@ from numbers import Real
 
 from qnn.ir.graph import Graph
 from qnn.ptq.auto.activations import Activations
-from qnn.ptq.auto.held_out import PERCENT, POINTS, Loss
+from qnn.ptq.auto.held_out import Loss
 from qnn.quant.by_terms import Terms
 from qnn.tasks.kinds import TaskKind
+from qnn.tasks.lost import PERCENT, POINTS
 
 # Of ResNet-20, for which five minutes are meant; larger networks get as many times more.
 USUAL_PRODUCTS = 41e6

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from qnn.frontend.capture import capture
 from qnn.frontend.fuse import fuse
 from qnn.frontend.run import blocks_of, unfinished
-from qnn.ptq.auto.held_out import OWN_ERROR, HeldOut
+from qnn.ptq.auto.held_out import HeldOut
 from qnn.ptq.auto.options import Auto
 from qnn.tasks.kinds import TaskKind
+from qnn.tasks.lost import OWN_ERROR
 
 
 @dataclass
