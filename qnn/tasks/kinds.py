@@ -59,8 +59,9 @@ def find_task(
 
     Labels decide where there are some: fractions are a regression; whole numbers are classes if
     there is one for each sample (or each position) and several outputs; zeros and ones are logits'
-    if there is one for each output. Without labels an output of the input's size is a
-    reconstruction, one value is a regression, and several are classes.
+    if there is one for each output. Labels of less than half of as many classes as there are
+    inputs may be of anomalies: then the task must be asked for. Without labels an output of the
+    input's size is a reconstruction, one value is a regression, and several are classes.
 
     Parameters
     ----------
@@ -82,7 +83,10 @@ def find_task(
         return _unlabelled(output, given)
     labels = np.asarray(labels)
     _check_some(labels, "the task needs")
-    return _labelled(output, labels)
+    kind = _labelled(output, labels)
+    if kind is TaskKind.CLASSES and _gives_back(output, given):
+        _check_all_classes(output[0], labels)
+    return kind
 
 
 def labels_for(
@@ -132,6 +136,11 @@ def fits(output: Sequence[int], labels: np.ndarray) -> bool:
     return rest == _long(output) or (rest == _long(output[1:]) and len(rest) == len(output) - 1)
 
 
+def is_of_its_own(kind: TaskKind, output: Sequence[int], labels: np.ndarray) -> bool:
+    """Whether labels (samples, ...) say nothing of what is given back, as those of anomalies."""
+    return kind is TaskKind.RECONSTRUCTION and labels[0].size != prod(output)
+
+
 def is_zero_one(values: np.ndarray) -> bool:
     """Whether all values are 0 or 1."""
     return bool(((values == 0) | (values == 1)).all())
@@ -166,12 +175,27 @@ def _asked(asked, output):
 
 def _unlabelled(output, given):
     # An autoencoder: a classifier with as many classes as inputs would have to be asked for.
-    if given is not None and prod(given) == prod(output) > 1:
+    if _gives_back(output, given):
         return TaskKind.RECONSTRUCTION
     # A softmax over one value is 1, whatever the value is; a squared error suits a logit, too.
     if output[0] == 1:
         return TaskKind.REGRESSION
     return TaskKind.CLASSES if len(output) == 1 else TaskKind.PIXELS
+
+
+def _gives_back(output, given):
+    """Whether an output may be the input, given back."""
+    return given is not None and prod(given) == prod(output) > 1
+
+
+def _check_all_classes(outputs, labels):
+    """Raise where labels that are few classes may be an autoencoder's, of what is an anomaly."""
+    if 2 * (labels.max() + 1) <= outputs:
+        raise ModelError(
+            f"labels {_range(labels)} leave open whether {outputs} outputs of a network of as many "
+            f"inputs are classes or the inputs, given back; give task='reconstruction' or "
+            f"task='classes'"
+        )
 
 
 def _labelled(output, labels):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qnn.errors import ModelError
-from qnn.tasks.kinds import TaskKind, find_task, fits, labels_for
+from qnn.tasks.kinds import TaskKind, find_task, fits, is_of_its_own, labels_for
 from qnn.tasks.measures import measures, tally
 
 Asked = str | Sequence[str | None] | None  # a task's name, or one for each output
@@ -96,9 +96,14 @@ def fitting(shapes: Sequence[Sequence[int]], labels: Labels) -> tuple[np.ndarray
 def checked_labels(
     kinds: Sequence[TaskKind], shapes: Sequence[Sequence[int]], labels: Labels
 ) -> tuple[np.ndarray | None, ...]:
-    """Labels of each output in the form of its task; raises as ``labels_for`` does."""
+    """Labels of each output in the form of its task; raises as ``labels_for`` does.
+
+    Those that say nothing of an output's values are left out.
+    """
     return tuple(
-        None if given is None else labels_for(kind, shape, given)
+        None
+        if given is None or is_of_its_own(kind, shape, given)
+        else labels_for(kind, shape, given)
         for kind, shape, given in zip(
             kinds, shapes, for_each("labels", labels, len(kinds)), strict=True
         )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from qnn.errors import ModelError
 from qnn.nn.training import Recipe, train
 from tests.nearest import quantize
 
@@ -58,3 +59,22 @@ def test_an_autoencoders_biases_alone_learn_to_bring_it_nearer(trained):
     report = train(quantized, x, Recipe(steps=200, grid_rate=0.0), teacher=model)
     assert report.held_out.kept
     assert error(quantized) < 0.98 * before
+
+
+@pytest.mark.filterwarnings("ignore::qnn.errors.QnnWarning")
+@pytest.mark.parametrize("taught", [True, False], ids=["teacher", "its inputs"])
+def test_labels_of_anomalies_teach_an_autoencoder_nothing(trained, taught):
+    model, x, _ = trained
+    teacher, rounded = model if taught else None, quantize(model, x)
+    labels = torch.arange(len(x)) % 2
+    recipe = Recipe(steps=30)
+    with pytest.raises(ModelError, match="leave open whether 64 outputs"):
+        train(rounded, (x, labels), recipe, teacher=teacher)
+    results = []
+    for data in (x, (x, labels)):
+        learnt = copy.deepcopy(rounded)
+        report = train(learnt, data, recipe, teacher=teacher, task="reconstruction")
+        results.append((report.held_out, learnt(x)))
+    (one, first), (other, second) = results
+    assert one == other
+    assert torch.equal(first, second)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qnn.errors import ModelError
-from qnn.tasks.kinds import TASKS, VOID, TaskKind, find_task, fits, labels_for
+from qnn.tasks.kinds import TASKS, VOID, TaskKind, find_task, fits, is_of_its_own, labels_for
 
 MAPS = np.zeros((4, 5, 6), int)
 
@@ -85,6 +87,29 @@ def test_what_is_ambiguous_is_asked_for(output, labels, text):
     with pytest.raises(ModelError) as error:
         find_task(output, np.array(labels))
     assert str(error.value) == text
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1], [0.0, 1.0, 1.0], [31]])
+def test_labels_of_anomalies_are_no_classes_of_an_autoencoder(labels):
+    labels, text = np.array(labels), "from 31 to 31" if len(labels) == 1 else "from 0 to 1"
+    with pytest.raises(ModelError) as error:
+        find_task((64,), labels, None, (64,))
+    assert str(error.value) == (
+        f"labels {text} leave open whether 64 outputs of a network of as many inputs are classes "
+        f"or the inputs, given back; give task='reconstruction' or task='classes'"
+    )
+    assert find_task((64,), labels, "classes", (64,)) is TaskKind.CLASSES
+    # Of more than half of the classes, or of outputs that are not as many as the inputs.
+    assert find_task((64,), np.array([32]), None, (64,)) is TaskKind.CLASSES
+    assert find_task((64,), labels, None, (63,)) is TaskKind.CLASSES
+
+
+@given(st.integers(1, 6), st.sampled_from(list(TaskKind)))
+def test_only_labels_of_anomalies_say_nothing_of_an_output(values, kind):
+    of_samples, of_values = np.zeros(5), np.zeros((5, values, 1))
+    assert not is_of_its_own(kind, (values,), of_values)
+    wanted = kind is TaskKind.RECONSTRUCTION and values > 1
+    assert is_of_its_own(kind, (values,), of_samples) == wanted
 
 
 def test_what_is_asked_for_counts():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qnn.errors import ModelError
-from qnn.tasks.kinds import TaskKind, labels_for
+from qnn.tasks.kinds import TaskKind, is_of_its_own, labels_for
 from qnn.tasks.losses import TaskLoss
 from qnn.tasks.structures import names_of, tensors_of
 
@@ -83,13 +83,19 @@ def labels_in_form(
 ) -> tuple[Tensor | None, ...]:
     """Labels in the form of each output's task; raises as ``labels_for`` does.
 
+    Those of a reconstruction count where they are as many values, as of a network that denoises.
+
     Parameters
     ----------
     who : of each output, who needs the labels, as the start of a sentence
     """
-    return tuple(
-        y
-        if y is None or kind is TaskKind.RECONSTRUCTION
-        else torch.from_numpy(labels_for(kind, shape, y.numpy(), asker))
-        for kind, shape, y, asker in zip(kinds, shapes, labels, who, strict=True)
-    )
+    each = zip(kinds, shapes, labels, who, strict=True)
+    return tuple(_in_form(kind, shape, y, asker) for kind, shape, y, asker in each)
+
+
+def _in_form(kind, shape, y, who):
+    if y is None or is_of_its_own(kind, shape, y.numpy()):
+        return None
+    if kind is TaskKind.RECONSTRUCTION:
+        return y
+    return torch.from_numpy(labels_for(kind, shape, y.numpy(), who))
