@@ -31,6 +31,19 @@ def half():
     return net().half()
 
 
+def places():
+    # Scores of 3 classes for each of 5 places, of 3 values there.
+    torch.manual_seed(0)
+    return nn.Conv1d(3, 3, 1).eval()
+
+
+def same():
+    layer = nn.Conv1d(3, 3, 1)
+    nn.init.dirac_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer.eval()
+
+
 def program():
     return torch.export.export(net(), (torch.zeros(3, 1, 8, 8),))
 
@@ -69,6 +82,22 @@ def test_a_model_of_another_type_is_refused_before_its_data(qnn, numbers, comman
         "error: model needs float32 parameters, but '1.weight' is torch.float16; give "
         "model.float()\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "doubted"),
+    [(("places",), True), (("places", "--task", "pixels"), False), (("same",), False)],
+)
+def test_outputs_that_are_no_reconstruction_are_told_where_nothing_says_what_they_are(
+    qnn, numbers, tmp_path, options, doubted
+):
+    x = np.random.default_rng(0).normal(3, 1, (40, 3, 5)).astype(np.float32)
+    np.savez(tmp_path / "places.npz", x_train=x, x_test=x)
+    name, *asked = options
+    given = ("--checkpoint", "none", "--data", "places.npz", *asked)
+    code, _, err = qnn("quantize", f"given_nets:{name}", *given, *NEAREST)
+    assert code == 0, err
+    assert ("judged as a reconstruction of it, but they are far from it" in err) == doubted
 
 
 # Of three images at a time, which 50 are no multiple of.
