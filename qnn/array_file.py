@@ -7,7 +7,6 @@ no more memory is taken than the file itself can account for. Objects are never 
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
@@ -16,6 +15,7 @@ from typing import IO
 
 import numpy as np
 
+from qnn.archive_file import BROKEN_ARCHIVE, open_member
 from qnn.errors import first_line
 from qnn.files import open_file, whole_file
 
@@ -32,11 +32,6 @@ LEAST_LIMIT, MOST_RATIO = 1 << 26, 100
 _HEADER = re.compile(
     rb"\{\s*'descr':\s*'([<>|=]?[biufc]\d{1,2})',\s*'fortran_order':\s*(?:True|False),\s*"
     rb"'shape':\s*\(([\dL, ]*)\),?\s*\}\s*"
-)
-# What the standard library raises for archives that are cut, foreign, encrypted or altered.
-_BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError),
-    *(NotImplementedError, RuntimeError, OverflowError),
 )
 
 
@@ -76,11 +71,11 @@ class ArrayFile:
         try:
             member = self._archive.getinfo(name + MEMBER)
             self._check_size(name, member.file_size)
-            with self._archive.open(member) as file:
+            with open_member(self._archive, member) as file:
                 return _array(file, member.file_size, name)
         except ArrayFileError:
             raise
-        except _BROKEN as error:
+        except BROKEN_ARCHIVE as error:
             raise ArrayFileError(first_line(error)) from None
 
     def _check_size(self, name, size):
@@ -109,7 +104,7 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
     with open_file(path) as file:
         try:
             archive = zipfile.ZipFile(file)
-        except _BROKEN as error:
+        except BROKEN_ARCHIVE as error:
             raise ArrayFileError(first_line(error)) from None
         with archive:
             yield ArrayFile(archive, os.fstat(file.fileno()).st_size)

@@ -68,7 +68,15 @@ MAY_IMPORT = {
     "qnn.licence": {"hw.spec"},
     "qnn.testbench": {"qnn.backend", "qnn.ir"},
     "qnn.manifest": set(),  # what a build folder says of itself
-    "qnn.design": {"qnn.licence", "qnn.manifest", "qnn.testbench", "qnn.backend", "qnn.ir"},
+    "qnn.verilog_words": set(),
+    "qnn.design": {
+        "qnn.licence",
+        "qnn.manifest",
+        "qnn.testbench",
+        "qnn.verilog_words",
+        "qnn.backend",
+        "qnn.ir",
+    },
     "qnn.cycles": {"qnn.design", "qnn.backend", "qnn.ir"},  # of the layers of a graph
     "qnn.runtime": {
         "qnn.host",
@@ -234,6 +242,7 @@ MAY_IMPORT = {
     "qnn": set(),  # the public names, which load on first use
 }
 EVERYONE = {
+    "qnn.archive_file",
     "qnn.array_file",
     "qnn.cache",
     "qnn.errors",

@@ -132,6 +132,9 @@ def build_picked(store: Path, which: str, out: Path, as_json: bool) -> None:
     config, point = design.point.config(graph), design.point
     # The board that its cells were held to, and no other.
     board = boards.named(asked.board) if asked.board else None
+    if board:
+        # A store may say any number of cores.
+        board.check_fits(config, point.cores)
     with progress("compiling"):
         made = compile(graph, config=config)
     extra = board and (lambda built: board.files(config, built, point.cores, None))

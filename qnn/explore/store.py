@@ -214,7 +214,7 @@ def _evaluation(path, row) -> Evaluated:
             Fidelity(fidelity),
             {name: Figure(*values) for name, values in found.items()},
             typed(str | None, failure),
-            None if graph is None else bytes(graph),
+            _blob(graph),
             typed(float, seconds),
         )
     # FieldsError is one, too.
@@ -222,3 +222,10 @@ def _evaluation(path, row) -> Evaluated:
         raise PathError(
             f"{path}: cut short or altered; remove it, or name another with --store"
         ) from None
+
+
+def _blob(value) -> bytes | None:
+    # Of a number, ``bytes`` would make as many zeros.
+    if value is not None and type(value) is not bytes:
+        raise TypeError("a graph needs to be bytes")
+    return value

@@ -65,9 +65,11 @@ def asked_of(store: Store) -> Asked | None:
         asked = None if kept is None else typed(Asked, kept)
     except FieldsError:
         raise _altered(store) from None
-    names = asked and {*asked.objectives, *(each.metric for each in asked.constraints)}
-    # By their names figures are looked up.
-    if names and not names <= set(METRICS):
+    if asked is None:
+        return None
+    names = {*asked.objectives, *(each.metric for each in asked.constraints)}
+    # By their names figures are looked up; without an objective there is nothing to choose by.
+    if not asked.objectives or not names <= set(METRICS):
         raise _altered(store)
     return asked
 

@@ -10,7 +10,13 @@ from hw.spec.c_header import c_header
 from hw.spec.image import Image
 
 PACKAGES = ("hw.spec", "hw.spec.isa", "qnn.host", "qnn.runtime")
-BESIDE = ("array_file.py", "errors.py", "fields.py", "files.py")  # of ``qnn`` itself
+BESIDE = (
+    "archive_file.py",
+    "array_file.py",
+    "errors.py",
+    "fields.py",
+    "files.py",
+)  # of ``qnn`` itself
 GRAPH_FILES = ("codes.py", "scaling.py", "shape.py")  # what a user gives
 TASK_FILES = ("kinds.py", "measures.py")  # that ``validate`` needs; the losses need torch
 # They read packages that the folder does not have.

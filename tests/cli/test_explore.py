@@ -2,7 +2,9 @@
 
 import json
 import shlex
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -95,6 +97,36 @@ def test_a_picked_design_is_built_without_its_network(qnn, place, explored, tmp_
         design["figures"]["cycles"]["value"] * design["cores"], rel=0.02
     )
     assert (tmp_path / "build" / "vivado").exists() == (told["board"] == boards.reference().name)
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        (
+            "UPDATE evaluations SET point = json_set(point, '$.cores', 9)",
+            "error: zcu102: cores must be 1 to 4, one for each memory port of the processing "
+            "system, not 9",
+        ),
+        (
+            "UPDATE facts SET value = json_set(value, '$.objectives', json('[]')) "
+            "WHERE name = 'search'",
+            "error: {store}: cut short or altered; remove it, or name another with --store",
+        ),
+    ],
+)
+def test_a_store_that_was_altered_is_refused_in_one_line(
+    qnn, place, explored, tmp_path, statement, text
+):
+    store = tmp_path / "s.sqlite"
+    shutil.copy(place / "s.sqlite", store)
+    with sqlite3.connect(store) as connection:
+        connection.execute(statement)
+    connection.close()
+    out = tmp_path / "build"
+    code, _, err = qnn("explore", "--store", store, "--pick", "knee", "-o", out)
+    assert code == 3
+    assert err.splitlines() == [text.format(store=store)]
+    assert not out.exists()
 
 
 def test_the_command_of_a_design_builds_it_again(qnn, explored, tmp_path, monkeypatch):

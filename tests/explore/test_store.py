@@ -132,6 +132,8 @@ def _cut(path):
         (_changed("evaluations SET figures", '{"lut": [1]}'), "cut short or altered"),
         (_changed("evaluations SET fidelity", "guess"), "cut short or altered"),
         (_changed("evaluations SET point", "[]"), "cut short or altered"),
+        (_changed("evaluations SET graph", 10**14), "cut short or altered"),
+        (_changed("evaluations SET graph", "text"), "cut short or altered"),
         (_cut, "cut short or altered"),
         (lambda path: path.write_bytes(b"PK\3\4" * 100), "no store of this version"),
         (lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(9)), "cut short or altered"),

@@ -120,11 +120,13 @@ def read_rounding(path: Path, _corpus: Path) -> None:
 
 
 def read_designs(path: Path, _corpus: Path) -> None:
-    """A store of designs, and the graph of one that is picked."""
+    """A store of designs, and the graph and the board of one that is picked."""
     with store_at(path, writes=False) as store:
-        _, design = picked(store, "knee")
+        asked, design = picked(store, "knee")
     graph = serialize.from_bytes(design.graph or b"", str(path))
-    design.point.config(graph)
+    config = design.point.config(graph)
+    if asked.board:
+        boards.named(asked.board).check_fits(config, design.point.cores)
 
 
 def read_results(path: Path, _corpus: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qnn.archive_file import BROKEN_ARCHIVE, open_member
 from qnn.errors import ModelError, PathError
 from qnn.files import open_file
 
@@ -16,7 +17,6 @@ MOST_BYTES = 1 << 31  # of a file; networks for this have some hundred million b
 # PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
 MOST_RATIO = 20
 AGAIN = "export it again, or copy all of it"
-BROKEN_ARCHIVE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError)
 # What tells other archives apart: how a member's name ends, what the file is then, what to do.
 OTHERS = (
     (
@@ -103,7 +103,7 @@ def read_archive(path: Path) -> Pt2Archive:
             size = sum(info.file_size for info in infos)
             if size > min(MOST_BYTES, MOST_RATIO * path.stat().st_size):
                 raise ModelError(f"{path}: its members would take {size:,} bytes; {AGAIN}")
-            members = {info.filename: archive.read(info) for info in infos}
+            members = {info.filename: _content(archive, info) for info in infos}
     except BROKEN_ARCHIVE as error:
         if isinstance(error, OSError) and error.strerror:
             raise PathError(
@@ -115,3 +115,9 @@ def read_archive(path: Path) -> Pt2Archive:
     if len(folders) == 1 and all("/" in name for name in members):
         members = {name.partition("/")[2]: data for name, data in members.items()}
     return Pt2Archive(path, members)
+
+
+def _content(archive, info):
+    with open_member(archive, info) as file:
+        # As much as was counted: what a member unpacks to beyond it would be read, too.
+        return file.read(info.file_size)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from qnn.archive_file import BROKEN_ARCHIVE
 from qnn.errors import ModelError
 from qnn.nn.artifact import FORMAT
 from qnn.nn.weights.foreign import placeholders
@@ -17,8 +18,6 @@ from qnn.nn.weights.structure import natural
 ADVICE = "give a dictionary of tensors that torch.save or safetensors wrote"
 # PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
 MOST_RATIO = 20
-# What the list of an archive's members raises where it is cut, altered or of a newer format.
-BROKEN_ARCHIVE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
 SAVE = "save its weights alone: torch.save(model.state_dict(), FILE)"
 
 
