@@ -11,9 +11,9 @@ from torch import Tensor
 
 from qnn.frontend.faults import require
 
-# Columns or rows of a product, of which each is a product of tensors and a sum: no attention over
-# places, whose matrices are a hundred times as large.
-MOST_COLUMNS = 8
+# Columns or rows of a product, of which each is a product of tensors and a sum: attention over the
+# places of a text line or of a small map, and not over those of an image.
+MOST_COLUMNS = 64
 MOST_WEIGHTS = 1 << 22  # of a matrix that stands for a convolution, which few arrays have room for
 
 

@@ -40,7 +40,26 @@ class Context(nn.Module):
         return x.flatten(2) @ weights.transpose(1, 2)
 
 
+class Places(nn.Module):
+    """Attention of several heads over the places of a sequence, written as products."""
+
+    def __init__(self, heads):
+        super().__init__()
+        self.heads = heads
+        self.given = nn.Linear(8, 24)
+        self.result = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = x.flatten(1).unflatten(1, (-1, 12))[:, :8].transpose(1, 2)
+        parts = self.given(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = parts.unbind()
+        weights = torch.softmax(q @ k.transpose(2, 3) * q.shape[-1] ** -0.5, -1)
+        return self.result((weights @ v).transpose(1, 2).flatten(2))
+
+
 CASES = {
+    "places": lambda: Places(1),
+    "places of heads": lambda: Places(2),
     "channels": lambda: Channels(padding=1, bias=False),
     "channels with a bias": lambda: Channels(padding="same"),
     "context": lambda: Context(1),
@@ -64,10 +83,10 @@ def test_a_convolution_along_channels_is_one_layer():
 
 
 def test_a_product_of_two_large_matrices_is_refused():
-    class Places(nn.Module):
+    class Image(nn.Module):
         def forward(self, x):
             x = x.flatten(2)
             return x.transpose(1, 2) @ x
 
     with pytest.raises(ModelError, match="needs one operand to be a constant, not two that are"):
-        capture(Places().eval(), torch.randn(1, 3, 6, 6))
+        capture(Image().eval(), torch.randn(1, 3, 9, 9))

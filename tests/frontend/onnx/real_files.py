@@ -96,7 +96,6 @@ FILES = (
         *OCR,
         f"{R}/ch_PP-OCRv4_rec_infer.onnx",
         ((3, 48, 160),),
-        ("aten.matmul",),
     ),
     RealFile("finds objects", "nudenet", "3.4.2", "MIT", "nudenet/320n.onnx", ((3, 320, 320),)),
     RealFile("reads text", *OCR_6, "rapidocr/models/PP-OCRv6_rec_small.onnx", ((3, 48, 64),)),
