@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from qnn.errors import ModelError
 from qnn.explore.evaluate import fingerprint, profile_fingerprint
@@ -140,6 +141,18 @@ class FrontSearch:
         if self.state.known:
             self.report(f"{len(self.state.known)} designs are known from {self.store.path}")
 
+    @cached_property
+    def _made_before(self) -> list[str]:
+        """Marks of what earlier runs made in full of this space, and can be picked already."""
+        known = self.store.evaluations()
+        return [
+            mark
+            for mark in self.store.fact(MADE) or []
+            if mark in known
+            and self.state.space.vector(known[mark].point) is not None
+            and self.mark(known[mark]) == mark
+        ]
+
     def _in_full(self) -> list[Evaluated]:
         """Make the best designs in full, the front's first, while there is time."""
         left, made = list(self.state.known.values()), self.made
@@ -163,7 +176,8 @@ class FrontSearch:
         for each in self._evaluated(points, Fidelity.FULL):
             self.made.append(each)
             # What can be picked, also where the search is interrupted before its end.
-            self.store.keep_fact(MADE, [self.mark(each) for each in self.made])
+            marks = dict.fromkeys([*self._made_before, *map(self.mark, self.made)])
+            self.store.keep_fact(MADE, list(marks))
             # Of what the store knows there is nothing new to tell.
             if self.computed > computed:
                 computed = self.computed

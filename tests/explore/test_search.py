@@ -16,7 +16,7 @@ from qnn.explore.evaluation import Fidelity
 from qnn.explore.goals import Goals
 from qnn.explore.methods.registry import METHODS, NEEDS
 from qnn.explore.search import DESIGNS, FrontSearch, SearchLimits
-from qnn.explore.store import store_at
+from qnn.explore.store import MADE, store_at
 from qnn.explore.told import Asked, asked_of, begin, picked
 from qnn.explore.work import one_by_one
 from qnn.interrupt import Interrupted
@@ -158,6 +158,20 @@ def test_designs_in_full_have_a_share_of_the_time_and_what_is_left_is_told(tmp_p
         assert not again.out_of_time
         assert again.left_out == 0
         assert again.computed == 33
+
+
+def test_what_was_made_in_full_can_be_picked_when_the_next_run_is_interrupted(tmp_path):
+    with store_at(tmp_path / "s.sqlite") as store:
+        begin(store, ASKED, "d")
+        search(store, designs=6).result()
+        before = {which: picked(store, which)[1] for which in ("fastest", "smallest", "knee")}
+        stopped = search(store, designs=30, batch=1, asked=lambda: True)
+        with pytest.raises(Interrupted):
+            stopped.result()
+        marks = store.fact(MADE)
+        assert len(set(marks)) == len(marks) >= len(before)
+        for design in before.values():
+            assert picked(store, stopped.mark(design))[1] == design
 
 
 def test_a_signal_stops_it_and_nothing_is_lost(tmp_path):
