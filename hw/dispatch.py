@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.queue import Queue
 from hw.spec.isa.header import HEADER, INSTRUCTION_BITS, Engine, Op
 from hw.spec.timing import QUEUE_DEPTH
-from hw.tokens import INSTRUCTION_OF
+from hw.tokens import INSTRUCTION_OF, WAITS
 
 
 class Dispatch(wiring.Component):
@@ -40,7 +40,8 @@ class Dispatch(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        queues = {e: Queue(shape=INSTRUCTION_OF[e], depth=QUEUE_DEPTH) for e in Engine}
+        # Whether the next instruction may start is decided by the tokens that it waits for.
+        queues = {e: Queue(shape=INSTRUCTION_OF[e], depth=QUEUE_DEPTH, early=WAITS) for e in Engine}
         for engine, queue in queues.items():
             m.submodules[f"{engine.word}_queue"] = queue
             m.d.comb += Value.cast(queue.i.payload).eq(self.i.payload)  # fields are the low bits

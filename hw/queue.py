@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.marks import marks
 from hw.ports import read_port, write_port
 
 PART_BITS = (
@@ -22,6 +23,9 @@ class Queue(wiring.Component):
     shape : payload of both streams
     depth : int
         Places, at least 2 for full rate.
+    early : slice
+        Bits of the payload that come from registers, as much is decided by them; all others come
+        out of a memory.
 
     Members
     -------
@@ -29,35 +33,49 @@ class Queue(wiring.Component):
     o : Out(stream.Signature(shape))
     """
 
-    def __init__(self, *, shape, depth):
+    def __init__(self, *, shape, depth, early=slice(0, 0)):
         if depth < 2:
             raise ValueError(
                 f"Queue needs a depth of at least 2 to pass one payload a cycle, not {depth}"
             )
-        self._depth = depth
+        self._depth, self._early = depth, early
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
         m = Module()
-        depth = self._depth
         incoming, outgoing = Value.cast(self.i.payload), Value.cast(self.o.payload)
-        full, level = Signal(name="full"), Signal(range(depth + 1), name="level")
         came, left = Signal(name="came"), Signal(name="left")
+        held = marks(m, self._depth, more=came, fewer=left, name="held")
 
         m.d.comb += [
-            self.i.ready.eq(~full),
-            came.eq(self.i.valid & ~full),
+            self.i.ready.eq(~held[-1]),
+            self.o.valid.eq(held[0]),
+            came.eq(self.i.valid & self.i.ready),
             left.eq(self.o.valid & self.o.ready),
         ]
-        for part, start in enumerate(range(0, len(incoming), PART_BITS)):
-            bits = slice(start, start + PART_BITS)
+        early = range(len(incoming))[self._early]
+        if early:
+            self._line(m, held, left, incoming[self._early], outgoing[self._early])
+        spans = (0, early.start), (early.stop, len(incoming))
+        parts = [
+            slice(start, min(start + PART_BITS, stop))
+            for first, stop in spans
+            for start in range(first, stop, PART_BITS)
+        ]
+        for part, bits in enumerate(parts):
             self._keep(m, part, came, left, incoming[bits], outgoing[bits])
-        with m.If(came & ~left):
-            m.d.sync += [level.eq(level + 1), full.eq(level == depth - 1), self.o.valid.eq(1)]
-        with m.If(left & ~came):
-            m.d.sync += [level.eq(level - 1), full.eq(0), self.o.valid.eq(level != 1)]
 
         return m
+
+    def _line(self, m, held, left, incoming, outgoing):
+        """Registers in a line, through which payloads move up; those behind the last are open."""
+        places = [
+            Signal(len(incoming), name=f"place_{n}", reset_less=True) for n in range(self._depth)
+        ]
+        nexts = [Mux(held[n], place, incoming) for n, place in enumerate(places)]
+        for place, stays, moves in zip(places, nexts, [*nexts[1:], incoming], strict=True):
+            m.d.sync += place.eq(Mux(left, moves, stays))
+        m.d.comb += outgoing.eq(places[0])
 
     def _keep(self, m, part, came, left, incoming, outgoing):
         """A memory for some bits of the payloads, whose first place is another in each part."""

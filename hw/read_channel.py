@@ -10,6 +10,7 @@ from amaranth.utils import exact_log2
 from hw.axi import ADDRESS_BITS, BUFFERABLE, INCREMENT, AxiReadSignature, is_error
 from hw.bursts import BURST
 from hw.delay import delay, register
+from hw.marks import marks
 from hw.queue import Queue
 from hw.spec.timing import LOAD_BUFFER_BEATS, READS_OUTSTANDING
 
@@ -139,12 +140,19 @@ class ReadChannel(wiring.Component):
     def _count(self, m):
         """Take beats while the load engine has room for one, whoever it is for."""
         bus, halt = self.bus, self.halt
-        room = Signal(range(LOAD_BUFFER_BEATS + 1), init=LOAD_BUFFER_BEATS)
-        is_open = Signal(init=1)  # there is room
-        taken = bus.rvalid & is_open & ~halt & (bus.rid == Reader.LOAD)
-        # Halted, beats are taken and thrown away: the memory must be left with nothing to answer.
-        m.d.comb += bus.rready.eq(is_open | halt)
-        with m.If(taken & ~self.returned):
-            m.d.sync += [room.eq(room - 1), is_open.eq(room != 1)]
-        with m.If(self.returned & ~taken):
-            m.d.sync += [room.eq(room + 1), is_open.eq(1)]
+        taken = Signal(name="taken")
+        room = marks(
+            m,
+            LOAD_BUFFER_BEATS,
+            more=self.returned,
+            fewer=taken,
+            name="room",
+            init=LOAD_BUFFER_BEATS,
+        )
+        is_open = room[0]
+        m.d.comb += [
+            taken.eq(bus.rvalid & is_open & ~halt & (bus.rid == Reader.LOAD)),
+            # Halted, beats are taken and thrown away: the memory must be left with nothing to
+            # answer.
+            bus.rready.eq(is_open | halt),
+        ]

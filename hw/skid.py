@@ -27,14 +27,21 @@ class Skid(wiring.Component):
         )
         full = Signal(name="full")
 
-        m.d.comb += [self.i.ready.eq(~full), outgoing.eq(first)]
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [
-                self.o.valid.eq(self.i.valid | full),
-                first.eq(Mux(full, second, incoming)),
-                full.eq(0),
-            ]
-        with m.Elif(self.i.valid & ~full):
-            m.d.sync += [full.eq(1), second.eq(incoming)]
+        free = Signal(name="free")
+        m.d.comb += [
+            self.i.ready.eq(~full),
+            outgoing.eq(first),
+            free.eq(~self.o.valid | self.o.ready),
+        ]
+        # By gates, not by If: a register whose enable is a gate waits for its net, too.
+        m.d.sync += [
+            self.o.valid.eq(self.i.valid | full | ~free),
+            full.eq((self.i.valid | full) & ~free),
+        ]
+        with m.If(free):
+            m.d.sync += first.eq(Mux(full, second, incoming))
+        # Whatever comes is kept, whether it is needed or not, as that is known later.
+        with m.If(~full):
+            m.d.sync += second.eq(incoming)
 
         return m

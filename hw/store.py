@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.bursts import BURST
 from hw.layouts import TRANSFER_STRUCT
+from hw.marks import marks
 from hw.queue import Queue
 from hw.runs import BASES
 from hw.spec.config import ADDRESS_BITS, SvpeConfig
@@ -55,9 +56,16 @@ class WordReader(wiring.Component):
         m.submodules.words = words = Queue(shape=bits, depth=STORE_BUFFER_WORDS)
 
         # Room is taken when a word is asked for, because its answer cannot wait.
-        room = Signal(range(STORE_BUFFER_WORDS + 1), init=STORE_BUFFER_WORDS)
-        has_room = Signal(init=1)
         asked, left = Signal(name="asked"), Signal(name="left")
+        room = marks(
+            m,
+            STORE_BUFFER_WORDS,
+            more=left,
+            fewer=asked,
+            name="room",
+            init=STORE_BUFFER_WORDS,
+        )
+        has_room = room[0]
         beat = Signal(range(count))
         m.d.comb += [
             self.request.valid.eq(self.places.valid & has_room),
@@ -72,10 +80,6 @@ class WordReader(wiring.Component):
             words.o.ready.eq(self.beats.ready & (beat == count - 1)),
         ]
 
-        with m.If(asked & ~left):
-            m.d.sync += [room.eq(room - 1), has_room.eq(room != 1)]
-        with m.If(left & ~asked):
-            m.d.sync += [room.eq(room + 1), has_room.eq(1)]
         with m.If(self.beats.valid & self.beats.ready):
             m.d.sync += beat.eq(Mux(beat == count - 1, 0, beat + 1))
 

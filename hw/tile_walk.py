@@ -15,15 +15,15 @@ from hw.layouts import TILES_STRUCT
 from hw.spec.config import ADDRESS_BITS, COLUMN_STEPS, SHIFT_BITS
 
 
-def known_early(m, name, fresh, limit, advance, restart):
+def known_early(m, name, fresh, limit, single, advance, restart):
     """Whether a count from 0 on is the last below ``limit``: by a register, but for its start.
 
     Parameters
     ----------
     fresh : the cycle in which ``limit`` begins to hold, and the count is 0
+    single : whether ``limit`` is 1, which holds as long
     advance, restart : the count goes on by one, or to 0 instead, at the end of this cycle
     """
-    single = limit == 1
     is_last = Signal(name=f"{name}_is_last", reset_less=True)
     ahead = Signal(len(limit), name=f"{name}_ahead", reset_less=True)  # two more than the count
     with m.If(restart | (fresh & ~advance)):
@@ -33,9 +33,21 @@ def known_early(m, name, fresh, limit, advance, restart):
     return Mux(fresh, single, is_last)
 
 
-def _turns(count, words):
+def turns_of(count, words):
     """Turns of so many columns, of which the last may have fewer."""
     return (count + words - 1)[exact_log2(words) : len(count)] if words > 1 else count
+
+
+ONES = ("one_turn", "one_line", "one_pass")
+
+
+def ones(columns, tile_width, passes, words):
+    """Whether a pass is one turn, a line of the tile is one, and the tile one pass, by ``ONES``.
+
+    It is asked where a tile is remembered, as there is no time for it where its walk begins.
+    """
+    counts = turns_of(columns, words), turns_of(tile_width, words), passes
+    return {name: count == 1 for name, count in zip(ONES, counts, strict=True)}
 
 
 class Turns(wiring.Component):
@@ -51,6 +63,7 @@ class Turns(wiring.Component):
     begin : In(1)
     columns, passes : In
         Fields of the instruction; they hold from the cycle after ``begin`` to the next.
+    one_turn, one_pass : In(1), see ``ones``
     valid : Out(1), last : Out(1)
         ``last``: the last turn of the last pass.
     turn : Out
@@ -63,6 +76,8 @@ class Turns(wiring.Component):
                 "begin": In(1),
                 "columns": In(TILES_STRUCT["columns"].shape),
                 "passes": In(TILES_STRUCT["passes"].shape),
+                "one_turn": In(1),
+                "one_pass": In(1),
                 "valid": Out(1),
                 "last": Out(1),
                 "turn": Out(TILES_STRUCT["columns"].shape),
@@ -73,17 +88,17 @@ class Turns(wiring.Component):
         m = Module()
         number, pass_ends = Signal.like(self.passes, name="number"), Signal(name="pass_ends")
         fresh = delay(m, self.begin, 1, name="fresh")
-        turns = _turns(self.columns, self._words)
-        ends = known_early(m, "turn", fresh, turns, C(1), pass_ends)
-        last_pass = known_early(m, "pass", fresh, self.passes, pass_ends, C(0))
+        turns = turns_of(self.columns, self._words)
+        ends = known_early(m, "turn", fresh, turns, self.one_turn, C(1), pass_ends)
+        last_pass = known_early(m, "pass", fresh, self.passes, self.one_pass, pass_ends, C(0))
         m.d.comb += [pass_ends.eq(ends), self.last.eq(self.valid & pass_ends & last_pass)]
         m.d.sync += self.turn.eq(self.turn + 1)
         with m.If(pass_ends):
             m.d.sync += [self.turn.eq(0), number.eq(number + 1)]
-        with m.If(self.last):
-            m.d.sync += self.valid.eq(0)
+        # By gates, not by If: a register whose enable is a gate waits for its net, too.
+        m.d.sync += self.valid.eq(self.begin | (self.valid & ~self.last))
         with m.If(self.begin):
-            m.d.sync += [self.valid.eq(1), self.turn.eq(0), number.eq(0)]
+            m.d.sync += [self.turn.eq(0), number.eq(0)]
 
         return m
 
@@ -120,6 +135,7 @@ class Walk(wiring.Component):
     begin : In(1)
     columns, passes, tile_width, step, pitch, pass_step : In
         Fields of the instruction; they hold from the cycle after ``begin`` to the next.
+    one_turn, one_line, one_pass : In(1), see ``ones``
     valid : Out(1), last : Out(1)
         ``last``: the last turn of the last pass.
     turn, number : Out
@@ -145,6 +161,7 @@ class Walk(wiring.Component):
             {
                 "begin": In(1),
                 **{name: In(TILES_STRUCT[field].shape) for name, field in inputs.items()},
+                **{name: In(1) for name in ONES},
                 "valid": Out(1),
                 "last": Out(1),
                 "turn": Out(TILES_STRUCT["columns"].shape),
@@ -172,10 +189,11 @@ class Walk(wiring.Component):
         down = by_width(narrower, [self.pitch << bits - n for n in range(bits)], self.pitch)
 
         fresh, restart = delay(m, self.begin, 1, name="fresh"), line_ends | pass_ends
-        line = known_early(m, "line", fresh, _turns(self.tile_width, words), C(1), restart)
-        turns = _turns(self.columns, self._words)
-        ends = known_early(m, "turn", fresh, turns, C(1), pass_ends)
-        last_pass = known_early(m, "pass", fresh, self.passes, pass_ends, C(0))
+        lines_turns = turns_of(self.tile_width, words)
+        line = known_early(m, "line", fresh, lines_turns, self.one_line, C(1), restart)
+        turns = turns_of(self.columns, self._words)
+        ends = known_early(m, "turn", fresh, turns, self.one_turn, C(1), pass_ends)
+        last_pass = known_early(m, "pass", fresh, self.passes, self.one_pass, pass_ends, C(0))
         m.d.comb += [
             line_ends.eq(line),
             pass_ends.eq(ends),
@@ -201,10 +219,8 @@ class Walk(wiring.Component):
                 slice_shift.eq(slice_shift + self._slice_bits),
                 pass_offset.eq(pass_offset + self.pass_step),
             ]
-        with m.If(self.last):
-            m.d.sync += self.valid.eq(0)
+        m.d.sync += self.valid.eq(self.begin | (self.valid & ~self.last))
         with m.If(self.begin):
-            m.d.sync += self.valid.eq(1)
             m.d.sync += [signal.eq(0) for signal in (*in_pass, *in_tile)]
 
         return m

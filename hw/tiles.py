@@ -13,7 +13,7 @@ from hw.spec.config import ADDRESS_BITS
 from hw.spec.isa.header import Op
 from hw.spec.timing import PRODUCT_STAGES, hold_latency
 from hw.step import POSITION, Offsets, Step
-from hw.tile_walk import Turns, Walk, by_width, narrower_than
+from hw.tile_walk import ONES, Turns, Walk, by_width, narrower_than, ones
 
 # Fields of the instruction that the results need, after the next instruction has begun.
 _KEPT = (
@@ -24,7 +24,9 @@ _KEPT = (
 )
 # What brings a tile's operands, which those of a product need before the rest is needed.
 _OPERANDS = ("columns", "passes", "skip", "skip_part", "sum_unsigned", "skip_unsigned")
-OPERANDS = data.StructLayout({name: TILES_STRUCT[name].shape for name in _OPERANDS})
+_FIELDS = {name: TILES_STRUCT[name].shape for name in _OPERANDS}
+OPERANDS = data.StructLayout(_FIELDS | dict.fromkeys(ONES, 1))
+_WALKED = ("columns", "passes", "tile_width", "pass_step", *ONES)
 # The two adders of the first pixel's address, and of the distances of a turn's other columns.
 RECORD_STAGES = 2
 WALK_STAGES = 2  # from a record's read to its first element
@@ -44,6 +46,7 @@ class TileRecord(data.StructLayout):
                 "y": POSITION,
                 "final": 1,  # the last tile of its instruction
                 **{name: TILES_STRUCT[name].shape for name in _KEPT},
+                **dict.fromkeys(ONES, 1),
             }
         )
 
@@ -128,17 +131,12 @@ class Tiles(wiring.Component):
 
         m.d.comb += [
             walk.begin.eq(begin),
-            walk.columns.eq(tile.columns),
-            walk.passes.eq(tile.passes),
-            walk.tile_width.eq(tile.tile_width),
             walk.step.eq(tile.output_step),
             walk.pitch.eq(tile.output_pitch),
-            walk.pass_step.eq(tile.pass_step),
+            *(getattr(walk, name).eq(tile[name]) for name in _WALKED),
         ]
-        element, limits = (
-            register(m, port, name=name)
-            for port, name in ((self.element, "held_element"), (self.limits, "held_limits"))
-        )
+        element = register(m, self.element, name="held_element")
+        limits = register(m, self.limits, name="held_limits")
         m.d.sync += [
             element.multiply.eq(tile.multiply),
             element.parameter_address.eq(tile.parameter_address),
@@ -157,6 +155,7 @@ class Tiles(wiring.Component):
         given = Signal(OPERANDS, name="given")
         m.d.comb += [given[name].eq(self.instruction[name]) for name in _OPERANDS]
         m.d.comb += given.columns.eq(self._written())
+        m.d.comb += [given[name].eq(one) for name, one in self._ones().items()]
         record = delay(m, given, RECORD_STAGES, name="given")
         tile = self._remember(m, "operands", ends, record, begin, depth=depth)
         m.submodules.turns = turns = Turns(words=self._config.epilogue_words)
@@ -164,6 +163,8 @@ class Tiles(wiring.Component):
             turns.begin.eq(begin),
             turns.columns.eq(tile.columns),
             turns.passes.eq(tile.passes),
+            turns.one_turn.eq(tile.one_turn),
+            turns.one_pass.eq(tile.one_pass),
         ]
         operand = register(m, self.operand, name="held_operand")
         m.d.sync += [
@@ -196,6 +197,7 @@ class Tiles(wiring.Component):
         m.d.comb += [kept[name].eq(instruction[name]) for name in _KEPT]
         m.d.comb += [
             kept.columns.eq(self._written()),
+            *(kept[name].eq(one) for name, one in self._ones().items()),
             kept.final.eq(self.step.final),
             kept.x.eq(offsets.output_column),
             kept.y.eq(offsets.output_row),
@@ -220,6 +222,11 @@ class Tiles(wiring.Component):
         """Columns whose results are written: those that have their neighbours."""
         columns = self.instruction.columns
         return columns - self.instruction.neighbours if self._config.neighbours else columns
+
+    def _ones(self):
+        """Which counts of the tile's walk are one."""
+        width, passes = self.instruction.tile_width, self.instruction.passes
+        return ones(self._written(), width, passes, self._config.epilogue_words)
 
     def _apart(self, m):
         """Words from the first column of a turn to each other one, ``RECORD_STAGES`` cycles later.

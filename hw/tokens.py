@@ -6,13 +6,14 @@ from amaranth.lib.wiring import In, Out
 
 from hw.layouts import struct
 from hw.spec.isa.encoding import LAYOUTS
-from hw.spec.isa.header import TOKEN_BITS, Engine, Op
+from hw.spec.isa.header import HEADER, TOKEN_BITS, Engine, Op
 
 INSTRUCTION_OF = {
     Engine.LOAD: struct(LAYOUTS[Op.LOAD]),
     Engine.COMPUTE: struct(LAYOUTS[Op.CONV]),
     Engine.STORE: struct(LAYOUTS[Op.STORE]),
 }
+WAITS = slice(HEADER[0].bits, HEADER[0].bits + len(Engine))  # bits of the tokens it waits for
 SIGNALS = data.ArrayLayout(1, len(Engine))  # to whom an instruction gives a token, by Engine
 
 
@@ -77,14 +78,19 @@ class TokenGates(wiring.Component):
     def _counter(self, m, giver, taker, i, taken):
         name = f"{giver.word}_to_{taker.word}"
         tokens, some = Signal(TOKEN_BITS, name=name), Signal(name=f"{name}_some")
-        given = Signal(name=f"{name}_given")
+        given, gave, had = (Signal(name=f"{name}_{event}") for event in ("given", "gave", "had"))
         waits = i.p[f"wait_{giver.word}"]
         took = taken & waits
-        # A register each for what is given, and for whether there is any: both are far from here.
-        m.d.sync += given.eq(self.finished[giver] & self.signals[giver][taker])
-        # A token may be given and taken in one cycle, which leaves the count as it is.
-        with m.If(given & ~took):
-            m.d.sync += [tokens.eq(tokens + 1), some.eq(1)]
-        with m.If(took & ~given):
-            m.d.sync += [tokens.eq(tokens - 1), some.eq(tokens != 1)]
+        # Registers for what is given, and for whether there is any: both are far from here. What
+        # was given and taken is counted a cycle later, as whether one is taken is known late.
+        counted = Signal(TOKEN_BITS, name=f"{name}_counted")
+        m.d.comb += counted.eq(tokens + gave - had)
+        m.d.sync += [
+            given.eq(self.finished[giver] & self.signals[giver][taker]),
+            gave.eq(given),
+            had.eq(took),
+            tokens.eq(counted),
+            # By gates, not by If: a register whose enable is a gate waits for its net, too.
+            some.eq(given | (some & ~(took & (counted == 1)))),
+        ]
         return waits & ~some

@@ -9,6 +9,7 @@ from hw.layouts import TRANSFER_STRUCT
 from hw.queue import Queue
 from hw.runs import BASES, RunGenerator, beats_bits
 from hw.skid import Skid
+from hw.spec.isa.header import Engine
 from hw.spec.timing import MAX_BURST_BEATS, TRANSFERS_IN_FLIGHT
 from hw.tokens import SIGNALS, signals_of
 from hw.walk import PLACE, WALK, Walk, walk_of
@@ -64,7 +65,9 @@ class Transfers(wiring.Component):
         m.submodules.walk = walk = Walk()
         # Between the walk's counters and the engine that takes words when its buffer can.
         m.submodules.places = places = Skid(shape=PLACE)
-        m.submodules.signals = signals = Queue(shape=SIGNALS, depth=TRANSFERS_IN_FLIGHT)
+        m.submodules.signals = signals = Queue(
+            shape=SIGNALS, depth=TRANSFERS_IN_FLIGHT, early=slice(len(Engine))
+        )
 
         # The queues take what the generator of runs holds in a register, before that takes another.
         # `walks` empties before `signals`, and so always has room where that has.

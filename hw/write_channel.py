@@ -54,8 +54,10 @@ class WriteChannel(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        answer = data.StructLayout({"address": ADDRESS_BITS, "last": 1})
-        m.submodules.pending = pending = Queue(shape=answer, depth=WRITES_OUTSTANDING)
+        answer = data.StructLayout({"last": 1, "address": ADDRESS_BITS})
+        m.submodules.pending = pending = Queue(
+            shape=answer, depth=WRITES_OUTSTANDING, early=slice(1)
+        )
         m.submodules.lengths = lengths = Queue(shape=8, depth=WRITES_OUTSTANDING)
         bus, request = self.bus, self.requests
 

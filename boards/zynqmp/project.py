@@ -9,6 +9,7 @@ from string import Template
 from boards.zynqmp.clock import divisor
 from boards.zynqmp.facts import INTERRUPTS, REGISTERS_WINDOW, Facts
 from boards.zynqmp.overlay import overlay
+from boards.zynqmp.pblocks import constraints
 from hw.spec.config import SvpeConfig
 from hw.spec.registers import WINDOW_BYTES
 from hw.spec.resources import Cells, estimate, total, usable
@@ -16,7 +17,7 @@ from hw.spec.verilog_files import synthesis_files
 
 HERE = Path(__file__).parent
 SETTINGS = "vivado/settings.tcl"
-COPIED = ("build.tcl", "qnn.xdc")
+CONSTRAINTS = "qnn.xdc"
 # 64 KiB: more than a core's 4 KiB, so that addresses are easy to read.
 REGISTERS_STEP = 0x1_0000  # from one core's registers to the next's
 JOBS = 4
@@ -42,7 +43,8 @@ def files(
         "README.md": _readme(facts, config, cores, clock_mhz),
         "project.tcl": _project(facts),
         "qnn.dtso": overlay(facts, config, tuple(map(registers_base, range(cores))), clock_mhz),
-        **{name: (HERE / name).read_text() for name in COPIED},
+        "build.tcl": (HERE / "build.tcl").read_text(),
+        CONSTRAINTS: (HERE / CONSTRAINTS).read_text() + constraints(facts.device.name, cores),
     }
     resources = (
         json.dumps(_resources(facts, config, cores, clock_mhz), indent=2, sort_keys=True) + "\n"

@@ -97,7 +97,7 @@ class Row:
 
 def configs() -> list[SvpeConfig]:
     """The configurations that the table has rows for; of equal kinds, that of one term first."""
-    wanted = [_config(*kind) for kind in (*KINDS, *TERMS_KINDS)]
+    wanted = [config_of(*kind) for kind in (*KINDS, *TERMS_KINDS)]
     # More terms seldom need a wider accumulator: most of those arrays are there already.
     return list(dict.fromkeys(wanted))
 
@@ -209,7 +209,8 @@ def _against(shift: Row, packed: Row, double: bool) -> str:
     )
 
 
-def _config(pe, weight_bits, activation_bits, terms=1):
+def config_of(pe: str, weight_bits: int, activation_bits: int, terms: int = 1) -> SvpeConfig:
+    """An array of ``ARRAY``'s size whose accumulators hold the sums of so many terms."""
     return SvpeConfig(
         **ARRAY,
         pe=pe,
@@ -228,7 +229,7 @@ def _row(config, body):
 
 def _packed_row(kind, body):
     bits, double = kind
-    config = _config("multiply", bits, bits)
+    config = config_of("multiply", bits, bits)
     element = PackedElement(config, double=double)
     with ELABORATION:
         sources = files(element, PACKED, mapped=BODIES[body])

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class TimedPart(StrEnum):
-    """What is analysed: a whole core, or one of its blocks by itself."""
+    """What is analysed: a whole core, one of its blocks by itself, or elements side by side."""
 
     CORE = "core"
     ARRAY = "array"
@@ -38,6 +38,7 @@ class TimedPart(StrEnum):
     EPILOGUE = "epilogue"
     CONTROL = "control"
     SHELL = "shell"
+    ELEMENTS = "elements"
 
 
 def bench_timing(
@@ -96,13 +97,14 @@ def bench_timing(
     found = {}
     for part in parts:
         with progress(f"{part.value}: yosys"):
-            netlists = timing.netlists(part.value, sizes)
-        for name, (netlist, top) in netlists.items():
-            found[name] = analysed(
-                *(netlist, top, name, speed_grade.value),
+            netlists = list(timing.netlists(part.value, sizes))
+        for each in netlists:
+            found[each.name] = analysed(
+                *(each.written, each.top, each.name, speed_grade.value),
                 unused=unused_pins,
                 fill=fill,
                 seed=seed,
+                twice=each.twice,
             )
     if plot is not None:
         from qnn.bench.timing_plot import write_plot

@@ -45,7 +45,15 @@ Plot = Annotated[
 
 
 def analysed(
-    netlist: Mapping, top: str, name: str, grade: str, *, unused: bool, fill: float, seed: int
+    netlist: Mapping,
+    top: str,
+    name: str,
+    grade: str,
+    *,
+    unused: bool,
+    fill: float,
+    seed: int,
+    twice: str | None = None,
 ) -> "TimingResult":
     """Place and analyse a netlist, with a bar that says how far it is."""
     from qnn.eda.timing.flow import analyse
@@ -57,6 +65,7 @@ def analysed(
             unused=unused,
             fill=fill,
             seed=seed,
+            twice=twice,
             progress=report,
         )
 

@@ -1,12 +1,14 @@
 """Whether the cells of a netlist pack into slices as they are drawn, by the rules of ``slices``.
 
-``python -m qnn.eda.packing`` looks at all that the product draws itself, in many sizes.
+``python -m qnn.eda.packing`` looks at all that the product draws itself, in many sizes, and at
+every cell of whole accelerators, what synthesis draws included.
 """
 
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import TYPE_CHECKING
 
 from qnn.eda.slices import (
     HALF,
@@ -22,6 +24,11 @@ from qnn.eda.slices import (
     is_constant,
     share_controls,
 )
+
+if TYPE_CHECKING:
+    from hw.spec.config import SvpeConfig
+
+WHOLE = ("test", "small", "reference")  # configurations that every cell is looked at of
 
 
 def misfits(netlist: Mapping) -> list[Misfit]:
@@ -230,9 +237,26 @@ def _is_output(kind, port):
     return port == "Q" and kind in REGISTERS
 
 
+def whole_conflicts(config: "SvpeConfig") -> tuple[list[Misfit], int, int]:
+    """Misfits of what is drawn in an accelerator; conflicts of all its cells, and their number.
+
+    A conflict is a place of the packed netlist at which a slice has not all that its cells ask for.
+    """
+    from hw.spec.verilog_files import TOP
+    from hw.verilog import verilog
+    from qnn.eda.synthesis import synthesis
+    from qnn.eda.timing.links import Links
+    from qnn.eda.timing.netlist import read_netlist
+    from qnn.eda.timing.pack import Packing
+
+    written = synthesis(verilog(config, mapped=True), TOP, flatten=True)[1]
+    netlist = read_netlist(written, TOP)
+    return misfits(written), Packing(Links(netlist)).conflicts, netlist.cells
+
+
 def main() -> None:
     """Print the misfits of every component that has a body of cells, at sizes of all kinds."""
-    from hw.spec.config import SvpeConfig
+    from hw.spec.config import SvpeConfig, named_config
     from hw.verilog import MAPPED, files
     from qnn.eda.synthesis import synthesis
 
@@ -248,11 +272,17 @@ def main() -> None:
         for name, component in MAPPED.items()
         for text in files(component(config), name, mapped=True).values()
     }
-    found = []
+    found, lacking = [], 0
     for name, text in drawn.values():
         found += misfits(synthesis({f"{name}.v": text}, name)[1])
-    print(*found, f"{len(drawn)} components, {len(found)} misfits", sep="\n")
-    sys.exit(bool(found))
+    print(f"{len(drawn)} components, {len(found)} misfits")
+    for name in WHOLE:
+        drawn_badly, conflicts, cells = whole_conflicts(named_config(name))
+        print(f"{name}: {cells} cells, {len(drawn_badly)} misfits, {conflicts} conflicts")
+        found += drawn_badly
+        lacking += conflicts
+    print(*found, sep="\n", end="")
+    sys.exit(bool(found or lacking))
 
 
 if __name__ == "__main__":

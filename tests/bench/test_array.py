@@ -36,7 +36,7 @@ def row(config):
 
 def packed_row(bits, double):
     """As if a lane took as many LUTs as bits, and so many blocks as it says."""
-    made = row(array._config("multiply", bits, bits))
+    made = row(array.config_of("multiply", bits, bits))
     lut, dsp = float(bits), bits / 16 / (1 + double)
     return replace(
         made,

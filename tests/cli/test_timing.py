@@ -11,7 +11,7 @@ from tests.eda.timing.written import drawn
 @pytest.fixture
 def small(monkeypatch):
     """Netlists of our own instead of Yosys's."""
-    made = {"core": (drawn(7, 30), "top")}
+    made = [timing.TimedNetlist(name="core", written=drawn(7, 30), top="top")]
     monkeypatch.setattr(timing, "netlists", lambda part, config: made)
     monkeypatch.setattr(
         "qnn.eda.synthesis.synthesis", lambda sources, top, flatten: (None, renamed(top))

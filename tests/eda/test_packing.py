@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.eda.packing import misfits
+from hw.spec.config import CONFIGS
+from qnn.eda.packing import misfits, whole_conflicts
 from qnn.eda.slices import RULES, share_controls
 
 # Nets of an adder of three numbers and two carries, of two bits and the carry above them.
@@ -235,3 +236,10 @@ def test_registers_share_controls_if_some_order_of_each_place_lets_them(places):
     orders = product(*(set(permutations([*place, None, None][:2])) for place in places))
     resets = {reset for place in places for reset, _ in place}
     assert share_controls(cells) == (len(resets) <= 1 and any(map(fits, orders)))
+
+
+@pytest.mark.rtl
+def test_every_cell_of_an_accelerator_has_room_in_its_slice():
+    drawn_badly, conflicts, cells = whole_conflicts(CONFIGS["test"])
+    assert (drawn_badly, conflicts) == ([], 0)
+    assert cells > 10_000

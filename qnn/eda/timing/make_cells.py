@@ -37,8 +37,11 @@ SOURCES = {
     ),
     "like": "another arc of the cell, as none of the tables has it: see 'LIKE' in make_cells",
 }
-# A register whose clock-to-output no table has, and one of the same block.
-LIKE = {("DSP48E2", "CLK", "P"): ("DSP48E2", "CLK", "B2_DATA")}
+# Arcs that no table has, and one of the same block: of a register's output, and of its input.
+LIKE = {
+    ("DSP48E2", "CLK", "P"): ("DSP48E2", "CLK", "B2_DATA"),
+    ("DSP48E2", "OPMODE", CHECK): ("DSP48E2", "A", CHECK),
+}
 # Outputs whose difference is another's, as no report has them: the slice's clock is the same.
 LIKE_OUTPUT = {"SRL CLK": "FF C", "MUXF9 O": "MUXF7 O"}
 

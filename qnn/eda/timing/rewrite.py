@@ -1,13 +1,15 @@
 """Rewrites of a module that the vendor's tool makes before it places.
 
-Two CARRY4 become a CARRY8, LUTs take in the inverters before them, and a LUT of two functions
-becomes two LUTs, which may share a place in a slice again.
+Two CARRY4 become a CARRY8, of whose sums and carries no two need one way out, LUTs take in the
+inverters before them, and a LUT of two functions becomes two LUTs, which may share a place in a
+slice again.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 
 from qnn.eda.timing.kinds import depends
+from qnn.eda.timing.ways_out import with_ways_out
 
 HALF = 4  # bits of a CARRY4
 PAIR = "HLUTNM"  # the attribute that two LUTs in one have in common
@@ -20,7 +22,8 @@ def rewritten(module: Mapping, unused: bool = False) -> dict:
     ----------
     unused : keep the inputs of a LUT6_2 on which a function does not depend
     """
-    cells = _without_inverters(_with_whole_carries(module["cells"]), module)
+    cells = with_ways_out(_with_whole_carries(module["cells"]), module)
+    cells = _without_inverters(cells, module)
     cells = {
         part: made
         for name, cell in cells.items()

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qnn.eda.timing.links import Links
+from qnn.eda.timing.netlist import read_netlist
+from qnn.eda.timing.pack import Packing
 from qnn.eda.timing.rewrite import rewritten
-from tests.eda.timing.written import Written
+from tests.eda.timing.written import Written, design
 
 
 def computed(module, values):
@@ -128,3 +131,48 @@ def test_pairs_of_half_chains_are_whole_ones(halves, start):
     after = check_same(made, nets)
     kinds = [cell["type"] for cell in after["cells"].values()]
     assert kinds == ["CARRY8"] * ((halves + 1) // 2)
+
+
+PLACES = st.sets(st.integers(0, 7))
+
+
+@given(sums=PLACES, carries=PLACES, data=st.data())
+def test_a_carry_that_leaves_beside_its_sum_is_told_by_a_lut(sums, carries, data):
+    made = Written()
+    nets = [made.bit() for _ in range(5)]
+    below, above = ([made.bit() for _ in range(16)] for _ in range(2))
+    for carry, outs in ((nets[4], below), (below[15], above)):
+        given_bits = st.lists(st.sampled_from([*nets, "0"]), min_size=8, max_size=8)
+        pins = {"S": data.draw(given_bits), "DI": data.draw(given_bits)}
+        pins |= {"O": outs[:8], "CO": outs[8:]}
+        made.cell("CARRY8", None, None, CI=carry, CI_TOP="0", **pins)
+    for bit in [*(below[n] for n in sums), *(below[8 + n] for n in carries)]:
+        made.lut(0b01, bit, out=made.bit())
+    made.port("carries", "output", [below[8 + n] for n in carries])
+    after = check_same(made, nets)["cells"].values()
+    assert sum(cell["type"] == "LUT3" for cell in after) == len(sums & carries)
+
+
+def test_sums_and_carries_in_registers_of_their_place_leave_together():
+    made = Written()
+    outs, clock = [made.bit() for _ in range(16)], made.bit()
+    pins = {"S": ["0"] * 8, "DI": ["0"] * 8, "O": outs[:8], "CO": outs[8:]}
+    made.cell("CARRY8", None, None, CI="1", CI_TOP="0", **pins)
+    for bit in outs:
+        made.register(bit, made.bit(), clock)
+    assert rewritten(made.module())["cells"].keys() == made.cells.keys()
+
+
+def test_a_counter_whose_carry_is_read_packs_without_conflict():
+    made = Written()
+    clock, inner = made.port("clk", "input", [made.bit()])[0], [made.bit() for _ in range(4)]
+    outs = [made.bit() for _ in range(16)]
+    pins = {"S": [*inner, *"0000"], "DI": ["1", *"0000000"], "O": outs[:8], "CO": outs[8:]}
+    made.cell("CARRY8", None, None, CI="0", CI_TOP="0", **pins)
+    for state, total in zip(inner, outs, strict=False):
+        made.register(total, state, clock)
+    told = made.bit()
+    made.lut(0b0110, outs[1], outs[9], out=told)  # bit 1's own sum is read beside its register
+    made.port("told", "output", [told])
+    netlist = read_netlist(design(top=made), "top")
+    assert Packing(Links(netlist)).conflicts == 0
