@@ -120,6 +120,9 @@ TINY = tuple(
     )
     for bits, terms in formats
 )
+# Of weights alone the search does better from the weights as they are: 4 bits end at a perplexity
+# of 5.65 so, and at 6.22 from GPTQ's values.
+PAPER = (("steps", 600), ("batch", 16), ("start", "original"), ("rate", 0.1), ("rho", 200.0))
 LANGUAGE_GROUP = "A language model, weights alone"
 LANGUAGE = (
     *(
@@ -139,9 +142,7 @@ LANGUAGE = (
                 Rounding(
                     method="adaround", samples=TOKENS, options=(("samples", 512), ("rate", 0.05))
                 ),
-                Rounding(
-                    method="discquant", samples=TOKENS, options=(("steps", 600), ("batch", 16))
-                ),
+                Rounding(method="discquant", samples=TOKENS, options=PAPER),
             ),
         )
     ),

@@ -36,7 +36,7 @@ def advice(
     elif most_terms < 4:
         tries.append(f"more terms (--terms {most_terms + 1})")
     if rounding == "nearest":
-        tries.append("a rounding that learns (--rounding adaround, then discquant)")
+        tries.append("the default rounding (--rounding auto)")
     if bias_correction is False and target is None:
         tries.append("--bias-correction")
     tries.append("more and other images to calibrate on (--samples)")

@@ -32,7 +32,8 @@ class Lost:
         was of its own, and ``LEAST_COST`` at least; of values, percent by which the task's own
         squared error grows, beside classes as many points as ``PERCENT`` are ``POINTS``. Of
         several outputs the most
-    error : the standard error of ``lost``, as the images are a sample; None: one image has none
+    error : the standard error of ``lost``, as the images are a sample, where no answer has changed
+        that of one among them; None: one image has none
     """
 
     lost: float
@@ -89,6 +90,9 @@ def _mean(shares, kind, own, kinds):
     if not kind.classifies and any(each.classifies for each in kinds):
         lost = lost * (POINTS / PERCENT)
     error = float(lost.std()) / sqrt(len(lost)) if len(lost) > 1 else None
+    if error is not None and kind.classifies and not bool(lost.any()):
+        # As many images as kept their answers do not tell that the next one will.
+        error = 100 / len(lost)
     return Lost(float(lost.mean()), error)
 
 

@@ -68,8 +68,8 @@ def test_after_a_large_drop_it_is_told_what_to_try(qnn, vectors):
     np.savez("own.npz", x_train=x["train"], x_test=x["test"], **y)
     arguments = (*vectors[:3], "--data", "own.npz")
     tries = (
-        "with 2x1; try, in this order: more terms (--terms 2); a rounding that learns (--rounding "
-        "adaround, then discquant); more and other images to calibrate on (--samples)"
+        "with 2x1; try, in this order: more terms (--terms 2); the default rounding "
+        "(--rounding auto); more and other images to calibrate on (--samples)"
     )
     code, text, err = qnn("evaluate", *arguments, "--formats", "2x1", "--json")
     told = json.loads(text)["advice"]

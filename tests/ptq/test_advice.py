@@ -25,7 +25,7 @@ def test_a_large_drop_is_named(before, after, text):
 def test_what_was_tried_is_not_advised_again():
     assert advice(1, "nearest", False) == [
         "more terms (--terms 2)",
-        "a rounding that learns (--rounding adaround, then discquant)",
+        "the default rounding (--rounding auto)",
         "--bias-correction",
         "more and other images to calibrate on (--samples)",
     ]
