@@ -4,18 +4,20 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from qnn.farm.same_code import SUFFIXES
+
 ROOT = Path(__file__).resolve().parents[2]
 # What figures come from. Methods of search, pages and commands change no figure of a point.
 COMPUTES = (
     *("hw", "sim", "boards"),
     *(f"qnn/{name}" for name in ("backend", "compiler", "frontend", "functions", "host", "ir")),
     *(f"qnn/{name}" for name in ("nn", "ptq", "quant", "tasks", "design.py", "cycles.py")),
-    "qnn/bench/core_clock.json",
+    *(f"qnn/bench/{name}" for name in ("core_clock.json", "core_clock.py", "energy.py")),
+    "qnn/bench/throughput_cases.py",
     *(f"qnn/explore/{name}.py" for name in ("accuracy", "energy", "evaluate", "hardware")),
     *(f"qnn/explore/{name}.py" for name in ("network", "profile", "point")),
     "qnn/explore/toggles.json",
 )
-SUFFIXES = (".py", ".json", ".sv", ".tcl", ".in")
 
 
 @cache

@@ -65,6 +65,7 @@ class Farm:
         self._idle: list[Worker] = []
         self._busy: dict[Worker, _Task] = {}
         self._barren, self._keys = 0, itertools.count()
+        self._running = False
 
     def __enter__(self) -> "Farm":
         if self._address is None:
@@ -119,11 +120,13 @@ class Farm:
         """
         if self._crew is None:
             raise ArgumentError("farm: items are run inside of its 'with' block; open one")
-        if self._busy:
-            raise ArgumentError("farm: items are running already; take all of their results first")
+        self._check_free()
         return self._results(encoded("the function", function), items, seconds, until)
 
     def _results(self, function, items, seconds, until):
+        # Again: of two runs that were asked for before either began, the second has to wait too.
+        self._check_free()
+        self._running = True
         key, tasks = next(self._keys), _Tasks(items)
         try:
             while until is None or time.monotonic() < until:
@@ -139,8 +142,13 @@ class Farm:
             # Of a caller that has left before the end, or was interrupted: nobody waits for these.
             left = [*self._busy]
             self._busy.clear()
+            self._running = False
             if left:
                 self._crew.dismiss(left)
+
+    def _check_free(self):
+        if self._running:
+            raise ArgumentError("farm: items are running already; take all of their results first")
 
     def _hand_out(self, key, function, tasks, seconds):
         """Give waiting tasks to idle workers, and hire for the rest."""

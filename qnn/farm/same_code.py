@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OURS = ("qnn", "hw", "sim", "boards")
+SUFFIXES = (".py", ".json", ".sv", ".tcl", ".in")  # of what we compute and build from
 COMPUTING = ("numpy", "torch")  # whose sums may differ from version to version
 
 
@@ -17,7 +18,8 @@ def code_of_machine() -> str:
     digest = hashlib.sha256()
     for package in OURS:
         (folder,) = find_spec(package).submodule_search_locations
-        for path in sorted(Path(folder).rglob("*.py")):
+        files = (path for path in Path(folder).rglob("*") if path.suffix in SUFFIXES)
+        for path in sorted(files):
             data = path.read_bytes()
             # Name and size first, so that no file runs into the next one.
             digest.update(f"{package}/{path.relative_to(folder)} {len(data)}\n".encode() + data)

@@ -306,15 +306,16 @@ def test_items_are_run_inside_of_the_block_and_one_run_at_a_time():
         first = farm.run(work.slept, [0, 0.2])
         next(first)
         list(first)
-        first = farm.run(work.halved, [2, 4, 6])
+        running = "farm: items are running already; take all of their results first"
+        first, second = farm.run(work.halved, [2, 4, 6]), farm.run(work.halved, [2])
         next(first)
-        farm._busy[object()] = None
         with pytest.raises(ArgumentError) as error:
             farm.run(work.halved, [2])
-        farm._busy.clear()
-        assert str(error.value) == (
-            "farm: items are running already; take all of their results first"
-        )
+        assert str(error.value) == running
+        with pytest.raises(ArgumentError) as error:
+            next(second)
+        assert str(error.value) == running
+        assert len(list(first)) == 2
 
 
 def test_workers_that_never_begin_are_refused(monkeypatch):
