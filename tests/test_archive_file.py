@@ -8,9 +8,11 @@ import zipfile
 import zlib
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
-from qnn.archive_file import open_member
+from qnn.archive_file import BROKEN_ARCHIVE, open_member
 from qnn.array_file import ArrayFileError, read_arrays
 from qnn.errors import QnnError
 from qnn.frontend.pt2.read import from_pt2
@@ -91,9 +93,38 @@ def test_python_alone_unpacks_what_no_list_says(tmp_path, kind):
     assert most >= BOMB
 
 
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300), st.integers(0, 3000), st.integers(1, 5000))
+def test_what_lzma_packed_is_what_was_packed(tmp_path, piece, times, size):
+    data = piece * times
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x", data)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        member = open_member(archive, archive.getinfo("x"))
+        parts = iter(lambda: member.read(size), b"")
+        assert b"".join(parts) == data
+
+
+@given(st.data())
+def test_an_altered_lzma_member_is_not_taken_for_what_was_packed(tmp_path_factory, data):
+    path, packed = tmp_path_factory.mktemp("altered") / "a.zip", bytes(range(256)) * 4
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x", packed)
+        start = archive.getinfo("x").header_offset + 30 + len("x")
+        size = archive.getinfo("x").compress_size
+    held = bytearray(path.read_bytes())
+    held[start + data.draw(st.integers(4, size - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(held)
+    with zipfile.ZipFile(path) as archive:
+        try:
+            assert open_member(archive, archive.getinfo("x")).read(len(packed)) == packed
+        except BROKEN_ARCHIVE:
+            pass
+
+
 def test_a_method_that_no_writer_uses_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("x", b"0")
         with pytest.raises(zipfile.BadZipFile) as refused:
             open_member(archive, archive.getinfo("x"))
-    assert str(refused.value) == "x is packed by method 12, not stored or deflated"
+    assert str(refused.value) == "x is packed by method 12, not stored, deflated or by LZMA"
