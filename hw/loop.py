@@ -35,7 +35,11 @@ class Loop(wiring.Component):
         )
         # A loop of one step is at its last one from the start, which no count before it can
         # announce. It is known a cycle early, as the limit comes out of a queue's memory.
-        one, single, ends = Signal(name="one"), Signal(reset_less=True), Signal(name="ends")
+        one, single, ends = (
+            Signal(name="one"),
+            Signal(name="single", reset_less=True),
+            Signal(name="ends"),
+        )
         m.d.sync += one.eq(self.limit == 1)
         m.d.comb += ends.eq(Mux(self.last, single, count == before_last))
 

@@ -9,7 +9,6 @@ from string import Template
 from boards.zynqmp.clock import divisor
 from boards.zynqmp.facts import INTERRUPTS, REGISTERS_WINDOW, Facts
 from boards.zynqmp.overlay import overlay
-from boards.zynqmp.pblocks import constraints
 from hw.spec.config import SvpeConfig
 from hw.spec.registers import WINDOW_BYTES
 from hw.spec.resources import Cells, estimate, total, usable
@@ -38,6 +37,9 @@ def files(
     facts: Facts, config: SvpeConfig, built: Mapping[str, bytes], cores: int, clock_mhz: float
 ) -> dict[str, bytes]:
     """Path in the build folder to content; ``built`` is what is there already."""
+    # Only here: it loads NumPy, which naming a board must not.
+    from boards.zynqmp.pblocks import constraints
+
     texts = {
         "settings.tcl": _settings(facts, config, synthesis_files(built), cores, clock_mhz),
         "README.md": _readme(facts, config, cores, clock_mhz),

@@ -206,8 +206,8 @@ def test_bits_that_were_chosen_are_not_advised():
     ):
         search = Automatic(None, "auto", chosen)
         search.options.outcome(outcome)
-        advised = search.advice(Path("m.safetensors"), 1, True, {})
-        assert advised.startswith(f"{by_bits}; train on the grid: ")
-        advised = search.advice(Path("m.safetensors"), 2, True, {})
+        advised = search.advice(Path("m.safetensors"), 1, 1000, True, {})
+        assert advised.startswith(f"{by_bits}; train on the grid, ")
+        advised = search.advice(Path("m.safetensors"), 2, 1000, True, {})
         assert advised.startswith(f"{by_bits}; qnn train takes networks of one input")
         assert advised.endswith(f": give {more}")

@@ -36,14 +36,15 @@ def test_qonnx_is_written_and_compiled_to_the_same_image(qnn, model, build, tmp_
     assert (again / "image.bin").read_bytes() == (build / "image.bin").read_bytes()
 
 
-def test_a_float_file_is_no_graph(qnn, model, tmp_path):
+def test_a_file_of_integers_is_not_read_back(qnn, model, tmp_path):
     path = tmp_path / "digits.onnx"
     qnn("export", model, "--format", "onnx", "-o", path)
     code, out, err = qnn("compile", path, "-o", tmp_path / "again")
     assert (code, out) == (3, "")
     assert err == (
-        f"error: {path}: from_qonnx needs quantizers of QONNX, but the file has none; a float "
-        f"network is quantized with qnn.quantize\n"
+        f"error: {path}: has integers for other runtimes to compute, as 'qnn export --format onnx' "
+        f"writes them, and is not read back; give the .safetensors or .qgraph that it was made of, "
+        f"or export --format qonnx\n"
     )
 
 

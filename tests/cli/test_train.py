@@ -301,7 +301,7 @@ def test_two_processes_come_to_what_one_does(qnn, model, checkpoint, data, tmp_p
     together = json.loads(lines.read_text().splitlines()[-1])
     assert json.loads(said[said.index("{") :])["loss"] == together["loss"]
     assert together["test_accuracy"] == alone["test_accuracy"]
-    assert together["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+    assert together["loss"] == pytest.approx(alone["loss"], rel=1e-4)
     one, two = load_file(one), load_file(two)
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6, msg=name)

@@ -95,7 +95,7 @@ class Normed(nn.Module):
 
 
 NETWORKS = {
-    "attending": (Attending, (3, 16, 16)),
+    "attending": (Attending, (3, 48, 48)),  # of 144 places
     "recurring": (Recurring, (3, 8, 8)),
     "detecting": (Detecting, (3, 8, 8)),
     "pooling": (Pooling, (3, 8, 8)),

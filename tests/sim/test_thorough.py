@@ -348,8 +348,8 @@ def test_a_fault_that_the_network_does_not_show_is_found(place, trial):
 def test_tiles_that_are_computed_for_nothing_are_found_by_their_cycles():
     design, x = sound()
     loop = "\\qnn_accelerator.compute.sequencer.tiles_x "
-    wrong = "before_last <= \\$9 | 8;"
-    verilog = mutant("qnn_accelerator.v", loop, "before_last <= \\$9 ;", wrong)
+    wrong = "before_last <= \\$17 | 8;"
+    verilog = mutant("qnn_accelerator.v", loop, "before_last <= \\$17 ;", wrong)
     report = verify(design, x, "rtl", verilog=verilog)
     # They lie outside of the output, and no value is another.
     assert report.mismatches == 0
