@@ -70,6 +70,9 @@ def _own_descriptor():
         with open(kept, "w", encoding=stream.encoding, closefd=False) as results:
             yield results
     finally:
+        # What was written past every redirection may wait in there still.
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
         os.dup2(kept, stream.fileno())
         os.close(kept)
 

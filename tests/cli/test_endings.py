@@ -246,7 +246,9 @@ def test_a_factory_that_prints_does_not_break_json(tmp_path):
         *NEAREST,
         "--json",
     ]
-    done = run(arguments, cwd=tmp_path)
+    # Unbuffered, nothing would wait to be written late.
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = run(arguments, cwd=tmp_path, env=buffered | {"PYTHONPATH": os.getcwd()})
     assert (done.returncode, json.loads(done.stdout)["model"]) == (0, "model.safetensors")
     for line in CHATTY.splitlines():
         said = [part for part in line.split('"') if " that prints" in part or "past" in part]

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from torch import nn
 
 import qnn
@@ -20,9 +20,12 @@ from qnn.interchange.operator_nodes import operator_nodes
 from qnn.interchange.run import run_onnx
 from qnn.interchange.to_onnx import check_equal
 from qnn.interchange.trials import encoded, fed, trial_inputs
+from qnn.ir.encode import decode
 from qnn.ir.graph import Graph, Output
 from qnn.ir.ops import Concat, Input
+from qnn.ir.reference import reference
 from qnn.quant.qtype import QType
+from qnn.tasks.structures import tensors_of
 from tests.detectors import detector
 from tests.graphs import Limits, graphs
 from tests.host.test_drawn_programs import network, programs
@@ -124,6 +127,9 @@ def test_boxes_of_detectors_follow_their_integers(name, tmp_path):
 @given(program=programs())
 def test_every_step_of_the_host_is_a_standard_operator(tmp_path_factory, program):
     graph = replace(qnn.export(network()), host=program)
+    found = decode(graph, reference(graph, encoded(graph, trial_inputs(graph, codes=False))))
+    # ONNX does not say what a maximum of no number is, and onnxruntime leaves it out.
+    assume(not any(np.isnan(each).any() for each in tensors_of(found)))
     outputs = hold_equal(graph, tmp_path_factory.getbasetemp())
     assert len(outputs) == len(graph.outputs) + len(program.results)
 
