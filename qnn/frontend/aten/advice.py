@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 from qnn.frontend.aten.registry import SUPPORTED
+from qnn.frontend.expansions_of_views import MOST_COLUMNS
 
 TRAIN = "and train the network again"
 KINDS = {
     f"multiply by the sigmoid of a tensor in its place, or use nn.SiLU {TRAIN}": ("glu",),
     # Arithmetic of two tensors, or with constants.
-    f"use convolutions in place of a product of two computed tensors {TRAIN}": (
+    f"attend to at most {MOST_COLUMNS} places, or use convolutions in place of a product of two "
+    f"computed tensors {TRAIN}": (
         *("einsum", "tensordot", "inner", "dot", "outer"),
         *("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu"),
         *("_scaled_dot_product_flash_attention", "_scaled_dot_product_efficient_attention"),
