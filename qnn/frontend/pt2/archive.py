@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qnn.archive_file import BROKEN_ARCHIVE, open_member
+from qnn.archive_file import BROKEN_ARCHIVE, TORCH_RATIO, open_member
 from qnn.errors import ModelError, PathError
 from qnn.files import open_file
 
 # The programs' schema since torch 2.6. A new major number says that older readers read it wrongly.
 MAJOR = 8
 MOST_BYTES = 1 << 31  # of a file; networks for this have some hundred million bytes at most
-# PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
-MOST_RATIO = 20
 AGAIN = "export it again, or copy all of it"
 # What tells other archives apart: how a member's name ends, what the file is then, what to do.
 OTHERS = (
@@ -101,7 +99,7 @@ def read_archive(path: Path) -> Pt2Archive:
         with open_file(path) as file, zipfile.ZipFile(file) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
             size = sum(info.file_size for info in infos)
-            if size > min(MOST_BYTES, MOST_RATIO * path.stat().st_size):
+            if size > min(MOST_BYTES, TORCH_RATIO * path.stat().st_size):
                 raise ModelError(f"{path}: its members would take {size:,} bytes; {AGAIN}")
             members = {info.filename: _content(archive, info) for info in infos}
     except BROKEN_ARCHIVE as error:

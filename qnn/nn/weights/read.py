@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from qnn.archive_file import BROKEN_ARCHIVE
+from qnn.archive_file import BROKEN_ARCHIVE, TORCH_RATIO
 from qnn.errors import ModelError
 from qnn.nn.artifact import FORMAT
 from qnn.nn.weights.foreign import placeholders
@@ -16,8 +16,6 @@ from qnn.nn.weights.signs import check_file, is_safetensors, unreadable
 from qnn.nn.weights.structure import natural
 
 ADVICE = "give a dictionary of tensors that torch.save or safetensors wrote"
-# PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
-MOST_RATIO = 20
 SAVE = "save its weights alone: torch.save(model.state_dict(), FILE)"
 
 
@@ -50,7 +48,7 @@ def _safetensors(path):
 
 
 def _torch(path):
-    if (size := _unpacked_bytes(path)) > MOST_RATIO * path.stat().st_size:
+    if (size := _unpacked_bytes(path)) > TORCH_RATIO * path.stat().st_size:
         raise unreadable(path, f"its members would take {size:,} bytes", "save it again")
     try:
         with warnings.catch_warnings(), placeholders(_foreign_classes(path)):
