@@ -1,5 +1,6 @@
 """Parameters that learn beside the rounding, as biases do, in units of what their layers give."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,16 +55,21 @@ def _units(problem, names) -> dict[str, Tensor]:
     if heard:
         batch = samples(problem, FEW, FEW, 0)[0]
         given = problem.teacher(batch, tuple(heard.values())).inner
-        units |= {name: _spread(given[module]) for name, module in heard.items()}
+        units |= {name: _spread(given[module], names[name].shape) for name, module in heard.items()}
     return units
 
 
-def _spread(results: Tensor) -> Tensor:
-    """The deviation of each channel's results (batch, channels, ...), as a power of two.
+def _spread(results: Tensor, shape: Sequence[int]) -> Tensor:
+    """The deviation of each channel's results, as a power of two, for a parameter of that shape.
 
-    A channel that never changes has the mean of the others.
+    Channels are dimension 1 of images and the last one of all else; a parameter that has not one
+    value for each has the deviation of all results. A channel that never changes has the mean of
+    the others.
     """
-    spread = results.detach().double().flatten(2).std((0, 2), correction=0).cpu()
+    channels = 1 if results.dim() == 4 else -1
+    rows = results.detach().double().movedim(channels, 0)
+    rows = rows if [*shape] == [len(rows)] else rows[None]
+    spread = rows.flatten(1).std(1, correction=0).cpu()
     moves = spread > 0
     usual = spread[moves].mean() if bool(moves.any()) else torch.ones(()).double()
     return torch.exp2(torch.where(moves, spread, usual).log2().round()).float()
