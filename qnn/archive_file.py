@@ -16,7 +16,7 @@ BROKEN_ARCHIVE = (
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 # PyTorch stores its members as they are; one that is compressed may be a thousand times as large.
 TORCH_RATIO = 20  # of what a file of PyTorch unpacks to, to its own size
-LEAST_DICTIONARY = 4 * 1024  # bytes, that LZMA has
+LEAST_DICTIONARY = 4096  # bytes, that LZMA has
 PIECE = 1 << 14  # bytes of a packed member that are read at a time
 
 

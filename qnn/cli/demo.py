@@ -92,10 +92,12 @@ def demo(
 def run_demo(images: int, seed: int, out: Path | None, clock: StepClock) -> DemoResult:
     """Run every step. Yosys works beside the others, since it needs the configuration only."""
     from qnn.eda.synthesis import array_resources
+    from qnn.farm.threads import threads_of_torch
 
     started = time.perf_counter()
-    # Yosys is another process: a thread that waits for it takes no time from Python.
-    with one_torch_thread(), ThreadPoolExecutor(1) as background:
+    # Yosys is another process: a thread that waits for it takes no time from Python. Of torch's
+    # own, two that share a core with Yosys wait for each other.
+    with threads_of_torch(1), ThreadPoolExecutor(1) as background:
         cells = background.submit(array_resources, named_config(CONFIG, weight_bits=WEIGHT_BITS))
         measured = _model_to_rtl(images, seed, out, clock)
         with clock.step("synthesize (the rest of it)"):
@@ -106,19 +108,6 @@ def run_demo(images: int, seed: int, out: Path | None, clock: StepClock) -> Demo
         array_dsp=resources.dsp,
         seconds=time.perf_counter() - started,
     )
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """One torch thread inside the block: two that share a core with Yosys wait for each other."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _model_to_rtl(images, seed, out, clock):

@@ -219,23 +219,16 @@ def test_data_of_another_shape(qnn, build, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["export", "check", "compile"])
-def test_a_missing_model(qnn, verb):
-    assert qnn(verb, "none.safetensors") == (
-        3,
-        "",
-        "error: none.safetensors: cannot be read ('No such file or directory'); write one with "
-        "'qnn quantize' or 'qnn export'\n",
-    )
-
-
-@pytest.mark.parametrize("verb", ["export", "check", "compile"])
-def test_a_missing_onnx_file(qnn, verb):
-    assert qnn(verb, "none.onnx") == (
-        3,
-        "",
-        "error: none.onnx: cannot be read ('No such file or directory'); export the model to ONNX, "
-        "or correct the path\n",
-    )
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("none.safetensors", "write one with 'qnn quantize' or 'qnn export'"),
+        ("none.onnx", "export the model to ONNX, or correct the path"),
+    ],
+)
+def test_a_missing_model(qnn, verb, name, cure):
+    text = f"error: {name}: cannot be read ('No such file or directory'); {cure}\n"
+    assert qnn(verb, name) == (3, "", text)
 
 
 def test_a_file_of_another_kind(qnn, tmp_path):

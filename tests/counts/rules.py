@@ -63,6 +63,7 @@ RULES = {
             "hw/spec/registers.py": "the window of the registers, in bytes",
             "hw/spec/resources.py": "a shape of a block RAM, in words",
             "qnn/eda/blocks.py": "the depth of a buffer, in words",
+            "qnn/archive_file.py": "the smallest dictionary of LZMA, in bytes",
             "boards/vivado/rules.py": "the smallest range of Vivado's address editor, in bytes",
             "boards/zynqmp/boards/": "the size of a memory chip, in Mbit",
         },
