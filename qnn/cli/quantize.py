@@ -42,7 +42,7 @@ from qnn.cli.rounding import (
     rounding_options,
 )
 from qnn.cli.sources import CONFIGS, Data, Layout, read_data_for
-from qnn.cli.tasks import Task, asked_task, doubt, spoken
+from qnn.cli.tasks import Task, asked_task, spoken
 
 USUAL_SAMPLES, AUTO_SAMPLES = 512, 1536  # auto judges by images that it does not fit weights to
 BLIND = ("nearest", AUTO)  # roundings that take no images of their own
@@ -188,8 +188,6 @@ def quantize(
         _check_augmented(augment, images.x_train)
         learnt = slice(None) if rounding_samples is None else drawn(count, rounding_samples)
         test = TestSet.of(network, images, samples, (mean_values, std_values), asked)
-        if wrong := doubt(test, network, asked):
-            note(wrong)
         with progress_of_rounding(rounding) as report:
             quantized = quantize(
                 network,

@@ -9,10 +9,8 @@ from qnn.cli.checks import valid
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import nn
 
     from qnn.ir.graph import Graph
-    from qnn.ptq.compare import TestSet
     from qnn.runtime.given import Given
     from qnn.tasks.kinds import TaskKind
     from qnn.tasks.outputs import Labels, Numbers
@@ -43,26 +41,6 @@ Task = Annotated[
         callback=valid(lambda _option, text: asked_task(text)),
     ),
 ]
-
-
-def doubt(test: "TestSet", network: "nn.Module", asked: str | tuple[str, ...] | None) -> str | None:
-    """Why a guessed task may be wrong: outputs were taken for the input, and are far from it.
-
-    Without labels nothing but its size says what an output is for.
-    """
-    from qnn.tasks.kinds import TaskKind
-
-    if asked is not None or TaskKind.RECONSTRUCTION not in test.kinds:
-        return None
-    r2 = [numbers.get("r2") for numbers in test.scores(test.outputs(network))]
-    # Below 0 the input's mean would be nearer.
-    if all(each is None or each > 0 for each in r2):
-        return None
-    return (
-        "outputs are as large as the input and have no labels, so that they are judged as a "
-        "reconstruction of it, but they are far from it; give labels, or --task: pixels for the "
-        "classes of places, classes, or regression for other values"
-    )
 
 
 def design_tasks(

@@ -8,13 +8,22 @@ from torch import Tensor
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.ops.input import FloatInput
 from qnn.host.results import host_scores
-from qnn.ir.shape import laid_out, to_blocks, user_shape, usual_axes
+from qnn.ir.shape import from_blocks, laid_out, to_blocks, user_shape, usual_axes
 
 
 def blocks_of(graph: FloatGraph, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Blocks (batch, channels, height, width) of what the user gives each input, of its axes."""
-    axes = [source.axes or usual_axes(source.shape) for source in graph.inputs]
+    axes = map(_axes, graph.inputs)
     return tuple(to_blocks(x, each) for x, each in zip(images, axes, strict=True))
+
+
+def given_of(graph: FloatGraph, blocks: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What the user gives each input, of its blocks."""
+    return tuple(from_blocks(x, _axes(s)) for x, s in zip(blocks, graph.inputs, strict=True))
+
+
+def _axes(source):
+    return source.axes or usual_axes(source.shape)
 
 
 def shape_of(source: FloatInput) -> tuple[int, ...]:

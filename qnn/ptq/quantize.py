@@ -16,7 +16,7 @@ from qnn.frontend.fuse import fuse
 from qnn.frontend.graph import FloatGraph
 from qnn.frontend.onnx.grids import grid_of
 from qnn.frontend.passes.drop_quantizers import drop_quantizers
-from qnn.frontend.run import blocks_of, shape_of
+from qnn.frontend.run import blocks_of, given_of, shape_of, unfinished
 from qnn.ir.graph import results_of
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Statistic, checked_inputs
@@ -35,7 +35,9 @@ from qnn.ptq.teacher import Teacher
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant.rounding import Checkpoint, Progress
 from qnn.quant.ties import TIES, check_ties
+from qnn.tasks.kinds import TaskKind
 from qnn.tasks.outputs import Asked, find_tasks, fitting
+from qnn.tasks.seen import SEEN, as_seen
 
 BLIND = ("auto", "nearest")  # roundings that build the network themselves
 ANSWERED = ("auto", "discquant", "latent")  # roundings that compare answers of the whole network
@@ -157,7 +159,7 @@ def quantize(
     batches, learnt = ([blocks_of(graph, b) for b in each] for each in (batches, learnt))
     automatic_terms = isinstance(terms, str)
     asks_answers = isinstance(terms, Budget) or automatic_terms or rounding in ANSWERED
-    kinds = _kinds(graph, data, len(given[0]), task, asks_answers)
+    kinds = _kinds(graph, data, batches[0], task, asks_answers)
 
     searched = _of_search(checkpoint, rounding)
     if automatic_terms or rounding == "auto":
@@ -206,15 +208,21 @@ def _forget(searched):
         searched.unlink(missing_ok=True)
 
 
-def _kinds(graph, data, inputs, task, asks_answers):
-    """What each output is for."""
+def _kinds(graph, data, batch, task, asks_answers):
+    """What each output is for; the first batch is of blocks."""
     # Labels that fit no task are no matter to what never looks at answers.
     shapes = [each.shape for each in results_of(graph.outputs, graph.host)]
-    labels = labels_beside(data, inputs, len(shapes)) if asks_answers else None
+    labels = labels_beside(data, len(batch), len(shapes)) if asks_answers else None
     # Labels of some outputs alone are usual.
     labels = fitting(shapes, labels) if len(shapes) > 1 else labels
     shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
-    return find_tasks(shapes, labels, task, shape)
+    kinds = find_tasks(shapes, labels, task, shape)
+    if not asks_answers or TaskKind.RECONSTRUCTION not in kinds or task is not None:
+        return kinds
+    some = tuple(images[:SEEN] for images in batch)
+    with torch.no_grad():
+        answers = [each.numpy() for each in unfinished(graph, *some)]
+    return as_seen(kinds, task, given_of(graph, some)[0].numpy(), answers)
 
 
 def _budgeted(budget, start, batches, kinds):

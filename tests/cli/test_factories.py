@@ -97,7 +97,7 @@ def test_outputs_that_are_no_reconstruction_are_told_where_nothing_says_what_the
     given = ("--checkpoint", "none", "--data", "places.npz", *asked)
     code, _, err = qnn("quantize", f"given_nets:{name}", *given, *NEAREST)
     assert code == 0, err
-    assert ("judged as a reconstruction of it, but they are far from it" in err) == doubted
+    assert ("as large as the input and have no labels, but they are far from it" in err) == doubted
 
 
 # Of three images at a time, which 50 are no multiple of.

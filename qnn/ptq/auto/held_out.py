@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from qnn.frontend.graph import FloatGraph
-from qnn.frontend.run import unfinished
-from qnn.ir.shape import from_blocks, usual_axes
+from qnn.frontend.run import given_of, unfinished
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.data import chunks
 from qnn.ptq.sensitivity import divergence
@@ -52,9 +51,8 @@ class HeldOut:
         # Scores before a last softmax, of which KL is taken with its own.
         parts = [unfinished(graph, *part) for part in chunks([images])]
         answers = tuple(torch.cat(each) for each in zip(*parts, strict=True))
-        source = graph.inputs[0]
         # In the axes of the user, as answers are.
-        given = from_blocks(images[0], source.axes or usual_axes(source.shape))
+        given = given_of(graph, images)[0]
         each = zip(answers, kinds, strict=True)
         own_errors = tuple(own_error(given, wanted.double(), kind) for wanted, kind in each)
         return HeldOut(images, answers, tuple(kinds), own_errors)
