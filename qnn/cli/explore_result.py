@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from qnn.explore.search import FrontSearch
     from qnn.explore.told import Asked
 
-# As many as a pipe has room for; JSON and the page have all.
-SHOWN = ("accuracy", "lost", "test_accuracy", "fps", "cycles", "lut", "bram18", "energy")
-
 
 def print_found(
     search: "FrontSearch", asked: "Asked", front: "Sequence[Evaluated]", page: Path, as_json: bool
@@ -72,12 +69,12 @@ def _tell_end(search) -> None:
 
 
 def _print_table(found) -> None:
-    from qnn.explore.result import figure_text
+    from qnn.explore.result import IN_TABLE, figure_text
 
     # Of a design that several words mean, the first one is shown.
     picks = {name: which for which, name in reversed(found.picks.items())} if found.front else {}
     # Without labels there is no accuracy, and without full designs no test.
-    shown = [n for n in SHOWN if any(n in each.figures for each in found.front)]
+    shown = [n for n in IN_TABLE if any(n in each.figures for each in found.front)]
     plural = "s" * (len(found.front) > 1)
     print_table(
         f"{found.title}: {len(found.front)} design{plural} that no other one beats",
@@ -128,7 +125,7 @@ def build_picked(store: Path, which: str, out: Path, as_json: bool) -> None:
     with store_at(store, writes=False) as kept:
         asked, design = picked(kept, which)
     # The integers that were measured, and not a network that is quantized anew.
-    graph = from_bytes(design.graph or b"", str(store))
+    graph = from_bytes(design.graph, str(store))
     config, point = design.point.config(graph), design.point
     # The board that its cells were held to, and no other.
     board = boards.named(asked.board) if asked.board else None

@@ -140,7 +140,8 @@ def _search(
     from qnn.explore.choices import ACTIVATIONS, WEIGHTS
     from qnn.explore.groups import grouped
     from qnn.explore.methods.registry import method_named
-    from qnn.explore.search import FrontSearch, SearchLimits, profiles_of
+    from qnn.explore.profiles import profiles_of
+    from qnn.explore.search import FrontSearch, SearchLimits
     from qnn.explore.space import make_space
     from qnn.explore.state import SearchState
     from qnn.explore.work import work

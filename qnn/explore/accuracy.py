@@ -19,16 +19,10 @@ TARGET = 100.0  # of the command, that any design reaches
 
 @dataclass(frozen=True, eq=False)
 class MadeNetwork:
-    """A quantized network and its figures.
-
-    Members
-    -------
-    nearest : whether its weights are nearest ones, for cycles alone
-    """
+    """A quantized network and its figures; of the proxy it is for cycles alone."""
 
     quantized: QuantizedModel
     figures: dict[str, Figure]
-    nearest: bool = False
 
 
 def rounded(
@@ -46,7 +40,7 @@ def _proxy(network, profile, point) -> MadeNetwork:
     )
     # Only cycles are taken of it: rounding by data takes seconds, and moves few of them.
     quantized = network.calibrated(formats).build(dict(point.terms), "nearest")
-    return MadeNetwork(quantized, _with_accuracy(network, lost), nearest=True)
+    return MadeNetwork(quantized, _with_accuracy(network, lost))
 
 
 def _least_error(profile):

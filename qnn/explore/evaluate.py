@@ -6,37 +6,47 @@ import time
 
 from qnn.errors import CompileError, ModelError, one_line
 from qnn.explore.accuracy import rounded
-from qnn.explore.evaluation import Evaluated, Fidelity
+from qnn.explore.evaluation import Evaluated, Fidelity, RoundedNetwork
 from qnn.explore.hardware import hardware
 from qnn.explore.network import FloatNetwork
 from qnn.explore.point import Point
 from qnn.explore.profile import Profile
 from qnn.explore.version import version
-from qnn.ir.serialize import to_bytes
+from qnn.ir.serialize import from_bytes, to_bytes
 from qnn.ptq.export import export
 
 
 def evaluate(
-    network: FloatNetwork, profile: Profile, point: Point, fidelity: Fidelity
+    network: FloatNetwork,
+    profile: Profile,
+    point: Point,
+    fidelity: Fidelity,
+    known: RoundedNetwork | None = None,
 ) -> Evaluated:
     """The figures of a point; where there is no such design, the reason.
 
     Parameters
     ----------
     profile : of the point's formats; only the proxy reads it
+    known : what ``rounding_fingerprint`` names, if it was computed before
     """
     started = time.perf_counter()
+    rounding, proxy = known, fidelity is Fidelity.PROXY
     try:
-        made = rounded(network, profile, point, fidelity)
-        graph = export(made.quantized)
-        figures = made.figures | hardware(point, graph, nearest=made.nearest)
+        if known is None:
+            made = rounded(network, profile, point, fidelity)
+            graph, figures = export(made.quantized), made.figures
+            rounding = None if proxy else RoundedNetwork(figures, to_bytes(graph))
+        else:
+            graph, figures = from_bytes(known.graph), known.figures
+        # The proxy rounds to nearest, in less time than it takes to read a graph.
+        figures = {**figures, **hardware(point, graph, nearest=proxy)}
     # A network that does not fit an array, or formats that it does not take, are results too.
     except (CompileError, ModelError) as error:
-        failure = one_line(error)
-        return Evaluated(point, fidelity, failure=failure, seconds=_since(started))
-    # The graph is what is built: from then on a design needs neither network nor data.
-    kept = to_bytes(graph) if fidelity is Fidelity.FULL else None
-    return Evaluated(point, fidelity, figures, graph=kept, seconds=_since(started))
+        # An array that is too small leaves the rounded network good for others.
+        failed = {"failure": one_line(error), "rounded": rounding}
+        return Evaluated(point, fidelity, **failed, seconds=_since(started))
+    return Evaluated(point, fidelity, figures, rounded=rounding, seconds=_since(started))
 
 
 def fingerprint(network: FloatNetwork, profile: Profile, point: Point, fidelity: Fidelity) -> str:
@@ -49,6 +59,19 @@ def fingerprint(network: FloatNetwork, profile: Profile, point: Point, fidelity:
         # The dearer fidelities read nothing of it.
         "profile": profile.to_fields() if fidelity is Fidelity.PROXY else None,
     }
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+def rounding_fingerprint(network: FloatNetwork, point: Point, fidelity: Fidelity) -> str | None:
+    """64 digits of what a rounded network depends on: of the point no array, cores or clock.
+
+    None of the proxy, which rounds nothing by data.
+    """
+    if fidelity is Fidelity.PROXY:
+        return None
+    fields = point.to_fields()
+    numbers = {name: fields[name] for name in ("terms", "weight_bits", "activation_bits")}
+    depends = [version(), network.digest, numbers, str(fidelity), "rounding"]
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """What is known of a point: figures, each with its interval and how it was got."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -56,6 +56,20 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class RoundedNetwork:
+    """A network's integers and what they lose: what designs on other arrays have in common.
+
+    Members
+    -------
+    figures : of accuracy alone, by the metric's name
+    graph : bytes of the integer graph
+    """
+
+    figures: Mapping[str, Figure]
+    graph: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """A point with its figures.
 
@@ -63,7 +77,7 @@ class Evaluated:
     -------
     figures : by the metric's name; none where the point failed
     failure : why there is no such design, in one line; None where there is one
-    graph : bytes of the integer graph, of the full fidelity alone
+    rounded : the network of the quick or full fidelity; None where a store has it by itself
     seconds : that the evaluation took
     """
 
@@ -71,8 +85,17 @@ class Evaluated:
     fidelity: Fidelity
     figures: Mapping[str, Figure] = field(default_factory=dict)
     failure: str | None = None
-    graph: bytes | None = field(default=None, repr=False)
+    rounded: RoundedNetwork | None = field(default=None, repr=False)
     seconds: float = 0.0
+
+    @property
+    def graph(self) -> bytes:
+        """Of the rounded network; no bytes where there is none, which no reader takes for one."""
+        return self.rounded.graph if self.rounded else b""
+
+    def has(self, metrics: Iterable[str]) -> bool:
+        """Whether it has a figure of each of the metrics, or failed and needs none."""
+        return self.failure is not None or set(metrics) <= set(self.figures)
 
     def value(self, metric: str) -> float:
         """The number of a metric."""

@@ -76,6 +76,11 @@ class Goals:
         """Of the objectives."""
         return tuple(METRICS[name] for name in self.objectives)
 
+    @property
+    def names(self) -> set[str]:
+        """The metrics that a design has to have: of objectives and of constraints."""
+        return {*self.objectives, *(each.metric for each in self.constraints)}
+
     def utilities(self, evaluation: Evaluated) -> tuple[float, ...]:
         """Of the objectives; more is better."""
         return tuple(m.utility(evaluation.value(m.name)) for m in self.metrics)
@@ -169,8 +174,7 @@ def check_reachable(goals: Goals, float_accuracy: float | None) -> None:
     ArgumentError
         The text has the float network's accuracy.
     """
-    wanted = {*goals.objectives, *(each.metric for each in goals.constraints)}
-    if "accuracy" in wanted and float_accuracy is None:
+    if "accuracy" in goals.names and float_accuracy is None:
         raise ArgumentError(
             "accuracy needs labelled test images of one output of classes; take 'lost' instead"
         )

@@ -85,6 +85,16 @@ class Profile:
         slope = max(0.0, high.lost - low.lost) / width if width > 0 else 0.0
         return low.lost + slope * (distance - low.distance)
 
+    def complete(self, terms: tuple[int, int]) -> bool:
+        """Whether it tells of every layer with such terms, from the least to the most."""
+        wanted = {str(k) for k in range(terms[0], terms[1] + 1)}
+        layers = set(self.losses)
+        return (
+            layers == set(self.shares) == set(self.products)
+            and all(wanted <= set(found) for found in self.losses.values())
+            and bool(self.anchors)
+        )
+
     def to_fields(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

@@ -10,6 +10,7 @@ from qnn.explore.front import PICKS, pick
 from qnn.explore.goals import METRICS, Goals
 
 SHOWN = ("accuracy", "test_accuracy", "lost", "fps", "cycles", "lut", "ff", "bram18", "energy")
+IN_TABLE = tuple(name for name in SHOWN if name != "ff")  # as many as a pipe has room for
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,32 +3,28 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from qnn.errors import ModelError
-from qnn.explore.evaluate import fingerprint, profile_fingerprint
-from qnn.explore.evaluation import Evaluated, Fidelity
+from qnn.explore.evaluate import fingerprint, rounding_fingerprint
+from qnn.explore.evaluation import Evaluated, Fidelity, RoundedNetwork
 from qnn.explore.front import front
 from qnn.explore.methods.registry import Method
-from qnn.explore.network import FloatNetwork, Formats
+from qnn.explore.network import FloatNetwork
 from qnn.explore.point import Point
-from qnn.explore.profile import WHOLE, Profile, measure_profile
 from qnn.explore.state import SearchState
-from qnn.explore.store import MADE, Store
+from qnn.explore.store import MADE, Store, altered
 from qnn.farm.done import Done
-from qnn.fields import FieldsError, typed
 from qnn.interrupt import Interrupted
 
 # A search by its rounded designs needs few of them; what is left makes the best in full.
 SEARCHED = 0.6  # of the time that the profile leaves
-MEASURING = 0.1  # of the time, after which no further layer is measured in a whole design
 # A design that is nearly done is worth some more time, and no search is to hang on one that is not.
 OVERRUN = 0.25  # of the time, after which designs that are still under way are given up
 DESIGNS = 12  # of a front that are made in full
 
 
-Item = tuple[Point, Fidelity]
+Item = tuple[Point, Fidelity, RoundedNetwork | None]
 Run = Callable[..., Iterable[Done]]
 
 
@@ -137,7 +133,7 @@ class FrontSearch:
                 continue
             vector = self.state.space.vector(found.point)
             if vector is not None and mark == self._fingerprint(found.point, self.fidelity):
-                self.state.known[vector] = found
+                self.state.known[vector] = self._whole(found)
         if self.state.known:
             self.report(f"{len(self.state.known)} designs are known from {self.store.path}")
 
@@ -186,24 +182,49 @@ class FrontSearch:
 
     def _evaluated(self, points: Sequence[Point], fidelity: Fidelity) -> Iterator[Evaluated]:
         """Each of the points with its figures, as it ends, and on disk, while there is time."""
-        new, share = [], 1.0 if fidelity is Fidelity.FULL else SEARCHED
+        new = []
         for point in points:
             known = self._stored(point, fidelity)
             if known is not None:
                 yield known
             else:
-                new.append((point, fidelity))
-        # Workers take them one by one.
-        in_time = itertools.takewhile(lambda _item: not self._over(share), new)
-        for done in self.run(in_time, until=self._last()):
-            point, _ = done.item
+                new.append(point)
+        while new:
+            wave, new = self._wave(new, fidelity)
+            yield from self._computed(wave, fidelity)
+
+    def _wave(self, points, fidelity) -> tuple[list[Point], list[Point]]:
+        """The points to compute at once, and those to wait until what they share is rounded."""
+        wave: list[Point] = []
+        waiting: list[Point] = []
+        begun: set[str] = set()
+        for point in points:
+            rounding = rounding_fingerprint(self.network, point, fidelity)
+            (waiting if rounding in begun else wave).append(point)
+            if rounding is not None and not self.store.has_rounded(rounding):
+                begun.add(rounding)
+        return wave, waiting
+
+    def _computed(self, points, fidelity) -> Iterator[Evaluated]:
+        share = 1.0 if fidelity is Fidelity.FULL else SEARCHED
+        roundings = {
+            point.key: rounding_fingerprint(self.network, point, fidelity) for point in points
+        }
+        # Read when a worker has time for it: graphs may be large.
+        items = (
+            (point, fidelity, self.store.rounded(roundings[point.key]))
+            for point in itertools.takewhile(lambda _point: not self._over(share), points)
+        )
+        for done in self.run(items, until=self._last()):
+            point = done.item[0]
             if done.failure is not None:
                 # Of a worker and not of the design: it is no result, and is tried again later.
                 self.report(f"a design was not evaluated: {done.failure}")
                 found = Evaluated(point, fidelity, failure=done.failure)
             else:
-                found = done.result
-                self.store.keep(self._fingerprint(point, fidelity), found)
+                found = replace(done.result, rounded=None)
+                mark = self._fingerprint(point, fidelity)
+                self.store.keep(mark, done.result, roundings[point.key])
                 self.computed += 1
             if self.asked():
                 known = len(self.store.evaluations())
@@ -211,7 +232,14 @@ class FrontSearch:
             yield found
 
     def _stored(self, point: Point, fidelity: Fidelity) -> Evaluated | None:
-        return self.store.get(self._fingerprint(point, fidelity))
+        found = self.store.get(self._fingerprint(point, fidelity))
+        return None if found is None else self._whole(found)
+
+    def _whole(self, found: Evaluated) -> Evaluated:
+        """An evaluation of the store, which must have what designs are compared by."""
+        if not found.has(self.state.goals.names):
+            raise altered(self.store.path)
+        return found
 
     def _fingerprint(self, point: Point, fidelity: Fidelity) -> str:
         profile = self.state.profiles[point.weight_bits, point.activation_bits]
@@ -241,43 +269,3 @@ class FrontSearch:
             f"{len(known)} designs, {kept} of them within all constraints, "
             f"{len(self.state.front())} on the front"
         )
-
-
-def profiles_of(
-    network: FloatNetwork,
-    formats: Sequence[Formats],
-    store: Store,
-    report: Callable[[str], None],
-    seconds: float | None = None,
-) -> dict[Formats, Profile]:
-    """The profile of each pair of formats, from the store where it has it.
-
-    Parameters
-    ----------
-    seconds : of the whole search
-    """
-    found: dict[Formats, Profile] = {}
-    for each in formats:
-        name = profile_fingerprint(network, each)
-        kept = store.fact(name)
-        if kept is None:
-            report(
-                f"first, for all designs: {len(network.fused.convs)} layers are measured alone and "
-                f"{WHOLE} designs whole; the store keeps it, and no limit of time cuts it short"
-            )
-            until = None if seconds is None else time.monotonic() + MEASURING * seconds
-            profile = measure_profile(
-                network, each, report, lambda until=until: until is None or _before(until)
-            )
-            # Read back, so that a search that goes on predicts by the same numbers.
-            store.keep_fact(name, profile.to_fields())
-            kept = store.fact(name)
-        try:
-            found[each] = typed(Profile, kept)
-        except FieldsError as error:
-            raise ModelError(f"{store.path}: a profile cannot be read: {error}") from None
-    return found
-
-
-def _before(until: float) -> bool:
-    return time.monotonic() < until

@@ -12,19 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from qnn.errors import PathError
-from qnn.explore.evaluation import Evaluated, Fidelity, Figure
+from qnn.explore.evaluation import Evaluated, Fidelity, Figure, RoundedNetwork
 from qnn.explore.point import Point
 from qnn.fields import FieldsError, parsed, typed
 from qnn.files import open_file
 
-FORMAT = "qnn exploration 1"
+FORMAT = "qnn exploration 2"
 MADE = "made in full"  # the fact with the fingerprints of designs that can be picked
 HEAD = b"SQLite format 3\0"
+# Bytes of a database by which it is written and read, and what they are where it has a log and no
+# journal: beside such a one SQLite would make files, though it is only read.
+WAYS, LOGGED = slice(18, 20), 2
 TABLES = {
     "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "evaluations": "CREATE TABLE evaluations (fingerprint TEXT PRIMARY KEY, point TEXT NOT NULL, "
-    "fidelity TEXT NOT NULL, figures TEXT NOT NULL, failure TEXT, graph BLOB, "
+    "fidelity TEXT NOT NULL, figures TEXT NOT NULL, failure TEXT, rounding TEXT, "
     "seconds REAL NOT NULL)",
+    # Of networks that designs on several arrays share.
+    "roundings": "CREATE TABLE roundings (fingerprint TEXT PRIMARY KEY, figures TEXT NOT NULL, "
+    "graph BLOB NOT NULL)",
 }
 # Files come from elsewhere, too: nothing that a schema says is run.
 SAFE = ("PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON")
@@ -45,12 +51,7 @@ class Store:
 
     def fact(self, name: str) -> Any:
         """What was kept under a name, as JSON has it; None where nothing was."""
-        with _told(self.path):
-            row = self._connection.execute(
-                # Values are never part of a statement's text.
-                "SELECT value FROM facts WHERE name = ?",
-                (name,),
-            ).fetchone()
+        row = self._row("SELECT value FROM facts WHERE name = ?", name)
         return None if row is None else _parsed(self.path, row[0])
 
     def keep_fact(self, name: str, value: Any) -> None:
@@ -58,31 +59,36 @@ class Store:
         self._write("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
     def get(self, fingerprint: str) -> Evaluated | None:
-        """The evaluation of a fingerprint, if it was made."""
-        with _told(self.path):
-            row = self._connection.execute(
-                f"SELECT {COLUMNS} FROM evaluations WHERE fingerprint = ?", (fingerprint,)
-            ).fetchone()
+        """The evaluation of a fingerprint without its rounded network, if it was made."""
+        row = self._row(f"SELECT {COLUMNS} FROM evaluations WHERE fingerprint = ?", fingerprint)
         return None if row is None else _evaluation(self.path, row)
 
-    def keep(self, fingerprint: str, evaluation: Evaluated) -> None:
-        """Keep an evaluation; it is on disk when this returns."""
-        figures = {
-            name: [figure.value, figure.low, figure.high, figure.mark]
-            for name, figure in evaluation.figures.items()
-        }
-        self._write(
-            "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                fingerprint,
-                json.dumps(evaluation.point.to_fields()),
-                str(evaluation.fidelity),
-                json.dumps(figures),
-                evaluation.failure,
-                evaluation.graph,
-                evaluation.seconds,
-            ),
-        )
+    def keep(self, fingerprint: str, evaluation: Evaluated, rounding: str | None = None) -> None:
+        """Keep an evaluation; it is on disk when this returns.
+
+        Parameters
+        ----------
+        rounding : the fingerprint of its rounded network, which is kept once
+        """
+        rounded = evaluation.rounded
+        with _told(self.path), self._connection:
+            if rounded is not None:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO roundings VALUES (?, ?, ?)",
+                    (rounding, _figures_text(rounded.figures), rounded.graph),
+                )
+            self._connection.execute(
+                "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    fingerprint,
+                    json.dumps(evaluation.point.to_fields()),
+                    str(evaluation.fidelity),
+                    _figures_text(evaluation.figures),
+                    evaluation.failure,
+                    None if rounded is None else rounding,
+                    evaluation.seconds,
+                ),
+            )
 
     def evaluations(self) -> dict[str, Evaluated]:
         """All that there are by fingerprint, in the order in which they were made."""
@@ -92,12 +98,31 @@ class Store:
             ).fetchall()
         return {row[0]: _evaluation(self.path, row[1:]) for row in rows}
 
+    def has_rounded(self, rounding: str) -> bool:
+        """Whether a rounded network was kept."""
+        return self._row("SELECT 1 FROM roundings WHERE fingerprint = ?", rounding) is not None
+
+    def rounded(self, rounding: str | None) -> RoundedNetwork | None:
+        """The rounded network of a fingerprint, if it was kept."""
+        row = self._row("SELECT figures, graph FROM roundings WHERE fingerprint = ?", rounding)
+        return None if row is None else _rounded(self.path, row)
+
+    def rounded_of(self, fingerprint: str) -> RoundedNetwork | None:
+        """The rounded network of an evaluation, if it has one."""
+        row = self._row("SELECT rounding FROM evaluations WHERE fingerprint = ?", fingerprint)
+        return None if row is None else self.rounded(row[0])
+
+    def _row(self, statement, value):
+        with _told(self.path):
+            # Values are never part of a statement's text.
+            return self._connection.execute(statement, (value,)).fetchone()
+
     def _write(self, statement, values) -> None:
         with _told(self.path), self._connection:
             self._connection.execute(statement, values)
 
 
-COLUMNS = "point, fidelity, figures, failure, graph, seconds"
+COLUMNS = "point, fidelity, figures, failure, seconds"
 
 
 @contextmanager
@@ -146,14 +171,14 @@ def _make(connection) -> None:
 def _check_database(path) -> None:
     try:
         with open_file(path) as file:
-            head = file.read(len(HEAD))
+            head = file.read(WAYS.stop)
     except OSError as error:
         raise PathError(
             f"{path}: a store of 'qnn explore' cannot be read ('{error.strerror}'); name one with "
             f"--store"
         ) from None
     # An empty file is what a process leaves that was killed before its first change.
-    if head not in (HEAD, b""):
+    if (head and not head.startswith(HEAD)) or LOGGED in head[WAYS]:
         raise _foreign(path)
 
 
@@ -205,27 +230,47 @@ def _parsed(path, text):
         raise _foreign(path) from None
 
 
+def _figures_text(figures: Mapping[str, Figure]) -> str:
+    found = {name: [each.value, each.low, each.high, each.mark] for name, each in figures.items()}
+    return json.dumps(found)
+
+
+def _figures(text) -> dict[str, Figure]:
+    found = typed(dict[str, tuple[float, float, float, str]], parsed(text))
+    return {name: Figure(*values) for name, values in found.items()}
+
+
 def _evaluation(path, row) -> Evaluated:
-    point, fidelity, figures, failure, graph, seconds = row
-    try:
-        found = typed(dict[str, tuple[float, float, float, str]], parsed(figures))
+    point, fidelity, figures, failure, seconds = row
+    with _unaltered(path):
         return Evaluated(
             Point.from_fields(typed(Mapping, parsed(point))),
             Fidelity(fidelity),
-            {name: Figure(*values) for name, values in found.items()},
+            _figures(figures),
             typed(str | None, failure),
-            _blob(graph),
-            typed(float, seconds),
+            seconds=typed(float, seconds),
         )
+
+
+def _rounded(path, row) -> RoundedNetwork:
+    figures, graph = row
+    with _unaltered(path):
+        # Of a number, ``bytes`` would make as many zeros.
+        if type(graph) is not bytes:
+            raise TypeError("a graph needs to be bytes")
+        return RoundedNetwork(_figures(figures), graph)
+
+
+@contextmanager
+def _unaltered(path: Path) -> Iterator[None]:
+    """Tell in one line that a row is none of ours."""
+    try:
+        yield
     # FieldsError is one, too.
     except (TypeError, ValueError):
-        raise PathError(
-            f"{path}: cut short or altered; remove it, or name another with --store"
-        ) from None
+        raise altered(path) from None
 
 
-def _blob(value) -> bytes | None:
-    # Of a number, ``bytes`` would make as many zeros.
-    if value is not None and type(value) is not bytes:
-        raise TypeError("a graph needs to be bytes")
-    return value
+def altered(path: Path) -> PathError:
+    """A store whose rows are not as they were written."""
+    return PathError(f"{path}: cut short or altered; remove it, or name another with --store")

@@ -1,13 +1,13 @@
 """What a store says of the search that wrote it, so that its designs can be picked and built."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from qnn.errors import ArgumentError, PathError
 from qnn.explore.evaluation import Evaluated
 from qnn.explore.front import PICKS, front, pick
 from qnn.explore.goals import METRICS, Constraint, Goals
-from qnn.explore.store import MADE, Store
+from qnn.explore.store import MADE, Store, altered
 from qnn.fields import FieldsError, typed
 
 SEARCH, NETWORK = "search", "network"  # names of facts
@@ -64,18 +64,13 @@ def asked_of(store: Store) -> Asked | None:
     try:
         asked = None if kept is None else typed(Asked, kept)
     except FieldsError:
-        raise _altered(store) from None
+        raise altered(store.path) from None
     if asked is None:
         return None
-    names = {*asked.objectives, *(each.metric for each in asked.constraints)}
     # By their names figures are looked up; without an objective there is nothing to choose by.
-    if not asked.objectives or not names <= set(METRICS):
-        raise _altered(store)
+    if not asked.objectives or not asked.goals.names <= set(METRICS):
+        raise altered(store.path)
     return asked
-
-
-def _altered(store: Store) -> PathError:
-    return PathError(f"{store.path}: cut short or altered; remove it, or name another with --store")
 
 
 def check_pick(which: str) -> None:
@@ -96,6 +91,8 @@ def check_pick(which: str) -> None:
 def picked(store: Store, which: str) -> tuple[Asked, Evaluated]:
     """The design that a word of ``PICKS`` means, or a name, with what it was searched for.
 
+    It has its rounded network.
+
     Raises
     ------
     PathError
@@ -105,23 +102,26 @@ def picked(store: Store, which: str) -> tuple[Asked, Evaluated]:
     try:
         marks = typed(list[str], store.fact(MADE) or [])
     except FieldsError:
-        raise _altered(store) from None
-    made = {m: evaluations[m] for m in marks if m in evaluations and evaluations[m].graph}
-    wanted = {"fps", "lut", *(asked.objectives if asked else ())}
-    if not all(wanted <= set(each.figures) for each in made.values()):
-        raise _altered(store)
+        raise altered(store.path) from None
+    made = {m: evaluations[m] for m in marks if m in evaluations}
+    wanted = {"fps", "lut", *(asked.goals.names if asked else ())}
+    if not all(each.has(wanted) for each in made.values()):
+        raise altered(store.path)
     best = front(list(made.values()), asked.goals) if asked else []
     if asked is None or not best:
         raise PathError(
             f"{store.path}: no design within all constraints was made in full yet; give the search "
             f"more time, with the same --store"
         )
-    if which in PICKS:
-        return asked, pick(best, asked.goals, which)
+    word = pick(best, asked.goals, which) if which in PICKS else None
     for mark, design in made.items():
-        # Shorter ones could be of two designs.
-        if len(which) >= NAME_DIGITS and mark.startswith(which):
-            return asked, design
+        # Shorter names could be of two designs.
+        named = len(which) >= NAME_DIGITS and mark.startswith(which)
+        if design is word or named:
+            rounded = store.rounded_of(mark)
+            if rounded is None:
+                raise altered(store.path)
+            return asked, replace(design, rounded=rounded)
     raise PathError(
         f"{store.path}: a design to pick is {', '.join(PICKS)} or one of "
         f"{', '.join(mark[:NAME_DIGITS] for mark in made)}, not '{which}'"

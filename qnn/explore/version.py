@@ -14,8 +14,8 @@ COMPUTES = (
     *(f"qnn/{name}" for name in ("nn", "ptq", "quant", "tasks", "design.py", "cycles.py")),
     *(f"qnn/bench/{name}" for name in ("core_clock.json", "core_clock.py", "energy.py")),
     "qnn/bench/throughput_cases.py",
-    *(f"qnn/explore/{name}.py" for name in ("accuracy", "energy", "evaluate", "hardware")),
-    *(f"qnn/explore/{name}.py" for name in ("network", "profile", "point")),
+    *(f"qnn/explore/{name}.py" for name in ("accuracy", "energy", "evaluate", "evaluation")),
+    *(f"qnn/explore/{name}.py" for name in ("hardware", "network", "profile", "point")),
     "qnn/explore/toggles.json",
 )
 

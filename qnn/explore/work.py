@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from qnn.explore.evaluate import evaluate
-from qnn.explore.evaluation import Evaluated, Fidelity
+from qnn.explore.evaluation import Evaluated, Fidelity, RoundedNetwork
 from qnn.explore.network import FloatNetwork, Formats
 from qnn.explore.point import Point
 from qnn.explore.profile import Profile
@@ -37,12 +37,12 @@ def network_of(origin: NetworkSource) -> FloatNetwork:
 def work(
     origin: NetworkSource,
     profiles: tuple[tuple[Formats, Profile], ...],
-    item: tuple[Point, Fidelity],
+    item: tuple[Point, Fidelity, RoundedNetwork | None],
 ) -> Evaluated:
-    """The figures of an item's point at its fidelity."""
-    point, fidelity = item
+    """The figures of an item's point at its fidelity, with its rounded network if that is known."""
+    point, fidelity, known = item
     profile = dict(profiles)[point.weight_bits, point.activation_bits]
-    return evaluate(network_of(origin), profile, point, fidelity)
+    return evaluate(network_of(origin), profile, point, fidelity, known)
 
 
 def one_by_one(

@@ -30,14 +30,15 @@ from qnn.bench import shared
 from qnn.eda.synthesis import accelerator_resources
 from qnn.explore.choices import choices_in
 from qnn.explore.command import sizes_text, terms_text
-from qnn.explore.evaluate import evaluate, fingerprint
+from qnn.explore.evaluate import evaluate, fingerprint, rounding_fingerprint
 from qnn.explore.evaluation import Fidelity
 from qnn.explore.front import front, hypervolume
 from qnn.explore.goals import Goals, constraints_in
 from qnn.explore.groups import grouped
 from qnn.explore.methods.registry import METHODS
 from qnn.explore.network import FloatNetwork
-from qnn.explore.search import FrontSearch, SearchLimits, profiles_of
+from qnn.explore.profiles import profiles_of
+from qnn.explore.search import FrontSearch, SearchLimits
 from qnn.explore.space import make_space
 from qnn.explore.state import SearchState
 from qnn.explore.store import store_at
@@ -102,8 +103,8 @@ def volumes(arguments) -> None:
         net, profiles, space = prepared(arguments, store)
 
         def judge(item):
-            point, asked = item
-            return evaluate(net, profiles[FORMATS], point, asked)
+            point, asked, known = item
+            return evaluate(net, profiles[FORMATS], point, asked, known)
 
         for method, seed in itertools.product(arguments.methods.split(","), range(arguments.seeds)):
             search = FrontSearch(
@@ -137,9 +138,12 @@ def estimates(arguments) -> None:
 
         def evaluated(point, fidelity):
             mark = fingerprint(net, profiles[FORMATS], point, fidelity)
+            rounding = rounding_fingerprint(net, point, fidelity)
             if store.get(mark) is None:
-                store.keep(mark, evaluate(net, profiles[FORMATS], point, fidelity))
-            return store.get(mark)
+                known = store.rounded(rounding)
+                made = evaluate(net, profiles[FORMATS], point, fidelity, known)
+                store.keep(mark, made, rounding)
+            return replace(store.get(mark), rounded=store.rounded(rounding))
 
         for _ in range(arguments.points):
             point = space.point(space.sample(generator))

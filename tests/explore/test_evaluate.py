@@ -11,7 +11,12 @@ import qnn
 from qnn.explore import evaluate as module
 from qnn.explore import version
 from qnn.explore.energy import energy, lane_toggles
-from qnn.explore.evaluate import evaluate, fingerprint, profile_fingerprint
+from qnn.explore.evaluate import (
+    evaluate,
+    fingerprint,
+    profile_fingerprint,
+    rounding_fingerprint,
+)
 from qnn.explore.evaluation import Fidelity, Figure
 from qnn.explore.hardware import CODE_ERROR, FF_ERROR, LUT_ERROR
 from qnn.explore.network import FloatNetwork
@@ -112,6 +117,48 @@ def test_the_proxy_is_within_its_errors_of_the_full_fidelity(full):
     assert CODE_ERROR < 0.05
 
 
+@pytest.mark.parametrize("fidelity", [Fidelity.QUICK, Fidelity.FULL])
+def test_a_rounded_network_is_good_for_all_arrays(full, fidelity, monkeypatch):
+    first = full if fidelity is Fidelity.FULL else evaluate(*two_terms(), fidelity)
+    wide = point(2, array={**point().array, "columns": 4}, cores=2)
+    anew = evaluate(network(), profile(), wide, fidelity)
+    assert rounding_fingerprint(network(), wide, fidelity) == rounding_fingerprint(
+        network(), point(2), fidelity
+    )
+    monkeypatch.delattr(module, "rounded")
+    again = evaluate(network(), profile(), wide, fidelity, first.rounded)
+    assert again.figures == anew.figures
+    assert again.graph == anew.graph
+
+
+def two_terms():
+    return network(), profile(), point(2)
+
+
+def test_a_rounding_is_of_all_that_changes_integers(monkeypatch):
+    def mark(given, fidelity=Fidelity.FULL):
+        return rounding_fingerprint(network(), given, fidelity)
+
+    assert mark(point(1), Fidelity.PROXY) is None
+    marks = {
+        mark(point(1)),
+        mark(point(2)),
+        mark(point(1), Fidelity.QUICK),
+        mark(point(1, weight_bits=4)),
+        mark(point(1, activation_bits=9)),
+    }
+    assert len(marks) == 5
+    monkeypatch.setattr(module, "version", lambda: "another")
+    assert mark(point(1)) not in marks
+
+
+def test_a_network_that_does_not_fit_its_array_is_rounded_for_others():
+    odd = evaluate(network(), profile(), point(1, array={"lanes": 12}), Fidelity.QUICK)
+    assert odd.failure == "SvpeConfig lanes must be a power of two from 2 to 64, not 12"
+    plain = evaluate(network(), profile(), point(1), Fidelity.QUICK)
+    assert odd.rounded == plain.rounded
+
+
 def test_rows_of_a_layer_may_have_terms_of_their_own():
     terms = dict.fromkeys(profile().losses, 1)
     count = len(profile().shares["head"])
@@ -177,7 +224,7 @@ def test_dearer_fidelities_do_not_depend_on_the_profile():
 def test_the_version_is_of_every_file_that_computes(tmp_path, monkeypatch):
     names = {path.relative_to(version.ROOT).as_posix() for path in version.sources()}
     assert {"qnn/ptq/round_layers.py", "hw/spec/resources.json", "sim/cycles/core.py"} <= names
-    assert "qnn/explore/evaluate.py" in names
+    assert {"qnn/explore/evaluate.py", "qnn/explore/evaluation.py"} <= names
     assert "qnn/cli/app.py" not in names
     before = version.version()
     (tmp_path / "hw").mkdir()

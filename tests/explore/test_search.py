@@ -1,7 +1,9 @@
 """The search: what it computes once, where it ends, and that no end of a process loses anything."""
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,15 +14,18 @@ from types import SimpleNamespace
 import pytest
 
 from qnn.errors import PathError
-from qnn.explore.evaluation import Fidelity
+from qnn.explore.command import terms_text
+from qnn.explore.evaluate import profile_fingerprint
+from qnn.explore.evaluation import Fidelity, RoundedNetwork
 from qnn.explore.goals import Goals
 from qnn.explore.methods.registry import METHODS, NEEDS
+from qnn.explore.profiles import profiles_of
 from qnn.explore.search import DESIGNS, FrontSearch, SearchLimits
 from qnn.explore.store import MADE, store_at
 from qnn.explore.told import Asked, asked_of, begin, picked
 from qnn.explore.work import one_by_one
 from qnn.interrupt import Interrupted
-from tests.explore.landscape import judged_point, state
+from tests.explore.landscape import PROFILE, judged_point, state
 
 NETWORK = SimpleNamespace(digest="d")
 ASKED = Asked(title="net", objectives=("accuracy", "fps", "lut"), constraints=(), options=("net",))
@@ -28,9 +33,10 @@ ASKED = Asked(title="net", objectives=("accuracy", "fps", "lut"), constraints=()
 
 def judge(where, item):
     """An evaluation by formulas; in full, nearly the same."""
-    point, fidelity = item
-    found = replace(judged_point(where, point), fidelity=fidelity)
-    return replace(found, graph=b"graph") if fidelity is Fidelity.FULL else found
+    point, fidelity, _known = item
+    made = replace(judged_point(where, point), fidelity=fidelity)
+    accuracy = {name: made.figures[name] for name in ("lost", "accuracy")}
+    return replace(made, rounded=RoundedNetwork(accuracy, point.key.encode()))
 
 
 def search(store, method="random", asked=lambda: False, run=None, seed=0, **limits):
@@ -292,8 +298,107 @@ def test_designs_are_picked_by_words_and_by_names(tmp_path):
         assert picked(store, "fastest")[1].value("fps") == max(e.value("fps") for e in front)
         assert picked(store, "smallest")[1].value("lut") == min(e.value("lut") for e in front)
         name = found.mark(front[0])[:8]
-        assert picked(store, name) == (ASKED, front[0])
+        whole = replace(front[0], rounded=store.rounded_of(found.mark(front[0])))
+        assert whole.graph == front[0].point.key.encode()
+        assert picked(store, name) == (ASKED, whole)
         with pytest.raises(
             PathError, match=f"knee, fastest, smallest or one of .*{name}.*, not 'x'"
         ):
             picked(store, "x")
+
+
+def counting(begun):
+    """A run that notes which rounded networks were made, and fails where one is made twice."""
+
+    def run(where, items, until=None):
+        def made(item):
+            point, fidelity, known = item
+            found = judge(where, item)
+            shared = str(fidelity), terms_text(point)
+            if known is None:
+                assert shared not in begun
+                begun[shared] = found.rounded
+            else:
+                assert known == begun[shared]
+            return replace(found, rounded=begun[shared])
+
+        # All at once, as of many workers: none has seen what another one makes.
+        yield from list(one_by_one(made, list(items)))
+
+    return run
+
+
+@pytest.mark.parametrize("batch", [1, 7, 20])
+def test_designs_that_differ_in_hardware_alone_are_rounded_once(tmp_path, batch):
+    begun = {}
+    with store_at(tmp_path / "s.sqlite") as store:
+        for count in (20, 40):
+            found = search(store, batch=batch, evaluations=count)
+            # Of one group of layers, three designs of terms are all that there are.
+            found.state = replace(found.state, space=space_of_one_group())
+            found.run = partial(counting(begun), found.state.space)
+            assert found.result()
+            assert len(found.state.known) == count
+        assert len(store.evaluations()) > 40
+        assert 3 <= len(begun) <= 6
+
+
+def space_of_one_group():
+    """The landscape's designs of which all layers have the same terms."""
+    whole = state().space
+    layers = tuple(layer for group in whole.groups for layer in group)
+    return replace(whole, groups=(layers,))
+
+
+def test_a_rounding_whose_worker_died_is_tried_by_the_next_design_of_it(tmp_path):
+    begun, fails = {}, {"left": 1}
+
+    def run(where, items, until=None):
+        for done in counting(begun)(where, items):
+            if fails["left"]:
+                fails["left"] = 0
+                del begun[str(done.item[1]), terms_text(done.item[0])]
+                yield replace(done, result=None, failure="its worker died 3 times")
+            else:
+                yield done
+
+    with store_at(tmp_path / "s.sqlite") as store:
+        found = search(store, batch=10, evaluations=10)
+        found.state = replace(found.state, space=space_of_one_group())
+        found.run = partial(run, found.state.space)
+        assert found.result()
+        assert len(store.evaluations()) == found.computed
+
+
+@pytest.mark.parametrize("fidelity", [Fidelity.QUICK, Fidelity.FULL])
+def test_an_evaluation_of_the_store_without_what_it_is_compared_by_is_refused(tmp_path, fidelity):
+    path = tmp_path / "s.sqlite"
+    with store_at(path) as store:
+        search(store).result()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE evaluations SET figures = '{}' WHERE fidelity = ?", (fidelity,))
+    connection.close()
+    with store_at(path) as store, pytest.raises(PathError, match="cut short or altered"):
+        search(store).result()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fields: fields["losses"].pop("a"),
+        lambda fields: fields["losses"]["a"].pop("2"),
+        lambda fields: fields["shares"].pop("b"),
+        lambda fields: fields["products"].pop("c"),
+        lambda fields: fields.update(anchors=[]),
+    ],
+)
+def test_a_profile_of_the_store_that_is_not_whole_is_refused(tmp_path, change):
+    fields = json.loads(json.dumps(PROFILE.to_fields()))
+    with store_at(tmp_path / "s.sqlite") as store:
+        name = profile_fingerprint(NETWORK, (3, 8))
+        store.keep_fact(name, fields)
+        assert profiles_of(NETWORK, [(3, 8)], store, print)[3, 8].complete((1, 4))
+        change(fields)
+        store.keep_fact(name, fields)
+        with pytest.raises(PathError, match="cut short or altered"):
+            profiles_of(NETWORK, [(3, 8)], store, print)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qnn.errors import PathError
-from qnn.explore.evaluation import Evaluated, Fidelity
+from qnn.explore.evaluation import Evaluated, Fidelity, RoundedNetwork
 from qnn.explore.point import Point
 from qnn.explore.store import TABLES, store_at
 from tests.explore.subjects import evaluation
@@ -21,19 +21,26 @@ from tests.explore.subjects import evaluation
 
 def test_what_was_kept_is_there_again(tmp_path):
     path = tmp_path / "a.sqlite"
-    whole = replace(
-        evaluation(lut=3.0, lost=0.5), fidelity=Fidelity.FULL, graph=b"graph", seconds=1.5
-    )
+    plain = replace(evaluation(lut=3.0, lost=0.5), fidelity=Fidelity.FULL, seconds=1.5)
+    rounded = RoundedNetwork(evaluation(lost=0.5).figures, b"graph")
+    whole = replace(plain, rounded=rounded)
     failed = Evaluated(Point(), Fidelity.QUICK, failure="it does not fit")
     with store_at(path) as store:
-        store.keep("f1", whole)
+        store.keep("f1", whole, "r1")
         store.keep("f2", failed)
+        store.keep("f3", replace(failed, rounded=rounded), "r1")
         store.keep_fact("network", {"digest": "d"})
     for writes in (True, False):
         with store_at(path, writes=writes) as store:
-            assert store.get("f1") == whole
-            assert store.evaluations() == {"f1": whole, "f2": failed}
-            assert store.get("f3") is None
+            assert store.get("f1") == plain
+            assert store.evaluations() == {"f1": plain, "f2": failed, "f3": failed}
+            assert store.get("f4") is None
+            assert [store.rounded_of(name) for name in ("f1", "f2", "f3", "f4")] == [
+                *(rounded, None, rounded, None)
+            ]
+            assert store.has_rounded("r1")
+            assert not store.has_rounded("r2")
+            assert store.rounded("r1") == rounded
             assert store.fact("network") == {"digest": "d"}
             assert store.fact("other") is None
 
@@ -63,6 +70,11 @@ def test_a_killed_writer_leaves_all_that_it_had_kept(tmp_path):
         store.keep("after", evaluation(lut=1.0))
 
 
+def read_all(store):
+    for name in store.evaluations():
+        store.rounded_of(name)
+
+
 def test_a_second_writer_is_refused(tmp_path):
     path = tmp_path / "a.sqlite"
     with store_at(path) as store:
@@ -82,9 +94,9 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
         store.keep("f", evaluation(lut=1.0))
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
-        large = replace(evaluation(lut=2.0), graph=bytes(1 << 16))
+        large = replace(evaluation(lut=2.0), rounded=RoundedNetwork({}, bytes(1 << 16)))
         with pytest.raises(PathError, match="the disk is full; all that was found before is kept"):
-            store.keep("g", large)
+            store.keep("g", large, "r")
     with store_at(path) as store:
         assert list(store.evaluations()) == ["f"]
 
@@ -105,10 +117,18 @@ def _with_trigger(path):
     connection.close()
 
 
+def _with_log(path):
+    with store_at(path):
+        pass
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+
+
 def _changed(table, value):
     def change(path):
         with store_at(path) as store:
-            store.keep("f", evaluation(lut=1.0))
+            store.keep("f", replace(evaluation(lut=1.0), rounded=RoundedNetwork({}, b"graph")), "r")
         with sqlite3.connect(path) as connection:
             connection.execute(f"UPDATE {table} = ?", (value,))
         connection.close()
@@ -118,7 +138,9 @@ def _changed(table, value):
 
 def _cut(path):
     with store_at(path) as store:
-        store.keep("f", replace(evaluation(lut=1.0), graph=bytes(1 << 16)))
+        store.keep(
+            "f", replace(evaluation(lut=1.0), rounded=RoundedNetwork({}, bytes(1 << 16))), "r"
+        )
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -126,14 +148,17 @@ def _cut(path):
     ("make", "text"),
     [
         (_foreign, "no store of this version of 'qnn explore'"),
+        # Of such a file a reader would make others beside it.
+        (_with_log, "no store of this version of 'qnn explore'"),
         (_with_trigger, "no store of this version of 'qnn explore'"),
-        (_changed("facts SET value", '"qnn exploration 0"'), "no store of this version"),
+        (_changed("facts SET value", '"qnn exploration 1"'), "no store of this version"),
         (_changed("facts SET value", "{"), "no store of this version"),
         (_changed("evaluations SET figures", '{"lut": [1]}'), "cut short or altered"),
         (_changed("evaluations SET fidelity", "guess"), "cut short or altered"),
         (_changed("evaluations SET point", "[]"), "cut short or altered"),
-        (_changed("evaluations SET graph", 10**14), "cut short or altered"),
-        (_changed("evaluations SET graph", "text"), "cut short or altered"),
+        (_changed("roundings SET graph", 10**14), "cut short or altered"),
+        (_changed("roundings SET graph", "text"), "cut short or altered"),
+        (_changed("roundings SET figures", "{"), "cut short or altered"),
         (_cut, "cut short or altered"),
         (lambda path: path.write_bytes(b"PK\3\4" * 100), "no store of this version"),
         (lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(9)), "cut short or altered"),
@@ -145,11 +170,13 @@ def _cut(path):
 def test_files_of_others_are_refused_in_one_line(tmp_path, make, text, writes):
     path = tmp_path / "a.sqlite"
     make(path)
+    before = os.listdir(tmp_path)
     with pytest.raises(PathError) as refused, store_at(path, writes=writes) as store:
-        store.evaluations()
+        read_all(store)
     assert str(refused.value).startswith(f"{path}: ")
     assert text in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert os.listdir(tmp_path) == before
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +186,8 @@ def whole(tmp_path_factory):
     with store_at(path) as store:
         store.keep_fact("network", "digest")
         for number in range(3):
-            store.keep(str(number), replace(evaluation(lut=1.0), graph=bytes(100)))
+            rounded = RoundedNetwork(evaluation(lost=1.0).figures, bytes(100))
+            store.keep(str(number), replace(evaluation(lut=1.0), rounded=rounded), "r")
     return path.read_bytes()
 
 
@@ -173,7 +201,7 @@ def test_a_store_that_was_altered_anywhere_is_read_or_refused(whole, tmp_path_fa
     path.write_bytes(bytes(altered))
     with contextlib.suppress(PathError), store_at(path, writes=False) as store:
         store.fact("network")
-        store.evaluations()
+        read_all(store)
 
 
 def test_a_store_that_is_not_there_is_made_by_a_search_alone(tmp_path):

@@ -13,7 +13,7 @@ from qnn.bench.fuzz.onnx_files import FOLDER, make_onnx
 from qnn.bench.fuzz.pt2_files import FILE, make_pt2
 from qnn.bench.results import Result, append
 from qnn.design import TOOLS, Design, compile
-from qnn.explore.evaluation import Evaluated, Fidelity, Figure, Mark
+from qnn.explore.evaluation import Evaluated, Fidelity, Figure, Mark, RoundedNetwork
 from qnn.explore.goals import METRICS, Constraint
 from qnn.explore.point import Point
 from qnn.explore.store import MADE, store_at
@@ -94,7 +94,8 @@ def _designs(path, graph: Graph) -> None:
     )
     with store_at(path) as store:
         begin(store, asked, "digest")
-        store.keep("f" * 64, Evaluated(point, Fidelity.FULL, figures, graph=to_bytes(graph)))
+        rounded = RoundedNetwork({"lost": figures["lost"]}, to_bytes(graph))
+        store.keep("f" * 64, Evaluated(point, Fidelity.FULL, figures, rounded=rounded), "r" * 64)
         store.keep_fact(MADE, ["f" * 64])
 
 

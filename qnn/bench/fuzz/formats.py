@@ -24,7 +24,8 @@ WORDS = (b"", b"9" * 30, b"-1", b"0x0x0", b"s99e+0", b"u8e-99999999999", b'"', b
 # Of a store of designs: the tables, and their columns of JSON and of graphs.
 VALUES = (
     ("facts", "value"),
-    *(("evaluations", name) for name in ("point", "figures", "graph")),
+    *(("evaluations", name) for name in ("point", "figures")),
+    *(("roundings", name) for name in ("figures", "graph")),
 )
 # Chunks of a PNG: sizes, colours, pixels, texts, and some that few readers know.
 CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"acTL")

@@ -123,7 +123,7 @@ def read_designs(path: Path, _corpus: Path) -> None:
     """A store of designs, and the graph and the board of one that is picked."""
     with store_at(path, writes=False) as store:
         asked, design = picked(store, "knee")
-    graph = serialize.from_bytes(design.graph or b"", str(path))
+    graph = serialize.from_bytes(design.graph, str(path))
     config = design.point.config(graph)
     if asked.board:
         boards.named(asked.board).check_fits(config, design.point.cores)
