@@ -6,7 +6,7 @@ Run as ``python -m tests.benchmarks.bench_explore COMMAND --data FOLDER``, with 
   that each design is computed once. Prints JSON lines, and at the end means with standard errors.
 - ``estimates``: random designs by proxy and in full, and with ``--tools`` their cycles in RTL and
   their LUTs by Yosys. Prints a line for each, and at the end errors and the rank correlation.
-- ``rebuild STORE``: three designs of a store from their commands, with the same tools.
+- ``rebuild --store STORE``: designs of a store from their commands, with the same tools.
 - ``npz``: the data of a network as one file, for ``qnn explore MODEL --data FILE``.
 """
 
@@ -18,6 +18,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -151,46 +152,58 @@ def estimates(arguments) -> None:
             if any(each.failure for each in pair):
                 log(f"left out: {pair[0].failure or pair[1].failure}")
                 continue
-            row = {n: [each.value(n) for each in pair] for n in ("lost", "cycles", "lut")}
+            row = {n: [each.value(n) for each in pair] for n in ("lost", "cycles", "lut", "ff")}
             row |= truth(pair[1]) if arguments.tools else {}
             row |= {"hardware": sizes_text(point), "terms": terms_text(point)}
             found.append(row)
             print(json.dumps(row), flush=True)
-    lost = np.array([row["lost"] for row in found])
-    print(f"rank correlation of what is lost: {spearmanr(lost[:, 0], lost[:, 1]).statistic:.3f}")
-    for name, real in (("cycles", "rtl_cycles"), ("lut", "yosys_lut")):
+    told = spearmanr(*np.array([row["lost"] for row in found]).T)
+    print(
+        f"rank correlation of what is lost: {told.statistic:.3f} of {len(found)} designs, "
+        f"p = {told.pvalue:.1e}"
+    )
+    for name, real in (("cycles", "rtl_cycles"), ("lut", "yosys_lut"), ("ff", "yosys_ff")):
         pairs = [(row[name][0], row.get(real, row[name][1])) for row in found]
         errors = [estimate / value - 1 for estimate, value in pairs]
         print(f"{name}: {min(errors):+.2%} to {max(errors):+.2%} of {len(errors)} designs")
 
 
 def truth(design) -> dict:
-    """Cycles of one core in RTL, and LUTs of all by Yosys; minutes."""
+    """Cycles of one core in RTL, and cells of all by Yosys; minutes."""
     graph = from_bytes(design.graph)
     config = design.point.config(graph)
     made = qnn.compile(graph, config)
     inputs = np.zeros((1, *graph.inputs[0].shape), np.float32)
-    cycles = qnn.simulate(made, inputs, device="rtl").cycles
+    (cycles,) = qnn.simulate(made, inputs, device="rtl").cycles
     one = replace(design.point, cores=1)
-    lut = accelerator_resources(one.config(graph)).lut_sites * design.point.cores
-    return {"rtl_cycles": cycles / design.point.cores, "yosys_lut": lut}
+    counted, cores = accelerator_resources(one.config(graph)), design.point.cores
+    return {
+        "rtl_cycles": cycles / cores,
+        "yosys_lut": counted.lut_sites * cores,
+        "yosys_ff": counted.ff * cores,
+    }
 
 
 def rebuild(arguments) -> None:
-    """Three designs from their commands: the same accuracy, cycles and LUTs as the store says."""
+    """Designs from their commands: accuracy, cycles and cells beside what the store says."""
     from qnn.explore.command import command
 
     with store_at(arguments.store, writes=False) as store:
         asked = asked_of(store)
-        chosen = {which: picked(store, which)[1] for which in ("knee", "fastest", "smallest")}
+        chosen = {which: picked(store, which)[1] for which in arguments.picks.split(",")}
     for which, design in chosen.items():
         text = command(asked.options, design.point, asked.board, str(arguments.store), which)
         quantize, compile_ = (shlex.split(part)[1:] for part in text.split(" && "))
-        run = partial(subprocess.run, check=True, capture_output=True, text=True)
+        folder = Path(tempfile.mkdtemp(prefix="qnn-rebuild-"))
+        run = partial(subprocess.run, check=True, capture_output=True, text=True, cwd=folder)
         told = json.loads(run([sys.executable, "-m", "qnn.cli", *quantize, "--json"]).stdout)
         run([sys.executable, "-m", "qnn.cli", *compile_])
-        figures = {name: design.value(name) for name in ("test_accuracy", "cycles", "lut")}
-        found = {"test_accuracy": told["quantized_accuracy"], **truth(design)}
+        names = ("test_accuracy", "lost", "cycles", "lut", "ff")
+        figures = {name: design.value(name) for name in names}
+        found = {"test_accuracy": told["quantized_accuracy"], "lost": told["expected_loss"]}
+        # Of the integers that the command has made, and not of those of the store.
+        graph = (folder / "build" / "graph.qgraph").read_bytes()
+        found |= truth(replace(design, rounded=replace(design.rounded, graph=graph)))
         print(json.dumps({"design": which, "store": figures, "rebuilt": found}), flush=True)
 
 
@@ -223,6 +236,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=60)
     parser.add_argument("--points", type=int, default=30)
     parser.add_argument("--truth", default=str(Fidelity.FULL))
+    parser.add_argument("--picks", default="knee,fastest,smallest")
     parser.add_argument("--tools", action="store_true")
     parser.add_argument("--vary", action="append", default=[])
     parser.add_argument("--constraints")

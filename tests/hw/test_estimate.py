@@ -65,7 +65,8 @@ def test_neighbours_values_take_a_choice_for_each_bit():
     two = replace(REFERENCE, epilogue_words=2)
     near = replace(two, neighbours=2)
     more = total(near).lut - total(two).lut
-    assert more == 16 * (7 + 6) * 8  # of seven pairs of columns, and six that are two apart
+    # Of seven pairs of columns, and six that are two apart; their coefficients are fitted.
+    assert more == pytest.approx(16 * (7 + 6) * 8, rel=0.01)
     assert 0 < total(near).ff - total(two).ff < 250
     assert block_rams(near) == block_rams(two)
 
