@@ -43,6 +43,14 @@ class CoreClock:
         """The clock of rates: what one may count on."""
         return self.low_mhz * 1e6
 
+    def is_of(self, config: SvpeConfig) -> bool:
+        """Whether a core was analysed itself, rather than another one in its place."""
+        return self.fingerprint == mark(config)
+
+    def rated(self, config: SvpeConfig) -> str:
+        """The MHz that a core's rates are at, marked where they are another core's."""
+        return f"{self.low_mhz:.0f} MHz" + ("" if self.is_of(config) else ", another core's")
+
     def __str__(self) -> str:
         return (
             f"{self.low_mhz:.0f} MHz, the low end of {self.low_mhz:.0f} to {self.high_mhz:.0f} MHz "
@@ -59,7 +67,7 @@ def mark(config: SvpeConfig) -> str:
 def rate_clock(config: SvpeConfig | None = None) -> CoreClock:
     """The clock of a core's rates: its own, or the reference core's if it was never analysed."""
     clocks = {clock.fingerprint: clock for clock in kept() if clock.speed_grade == SPEED_GRADE}
-    # Sizes change the clock less than the generated control that all cores share bounds it.
+    # Whoever prints a rate says by ``rated`` whose clock it is.
     reference = clocks[mark(named_config("reference"))]
     return reference if config is None else clocks.get(mark(config), reference)
 

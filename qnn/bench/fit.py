@@ -1,10 +1,11 @@
 """How many whole accelerators a device has room for, by the cells that Yosys counts."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import boards
 from hw.spec.resources import USABLE_BRAM18, USABLE_LUT, Device
-from qnn.bench.core_size import REFERENCE, CoreSize, core_sizes
+from qnn.bench.core_size import REFERENCE, SIZES, CoreSize, core_sizes
 from qnn.eda.synthesis import Resources, accelerator_resources
 
 CORES = (1, 2, 3, 4)
@@ -31,7 +32,7 @@ class Share:
 
 @dataclass(frozen=True)
 class WholeCores:
-    """What the reference core takes of the boards' device, and of LUTs for what it computes."""
+    """What the reference core takes of the boards' device, and what cores of all sizes take."""
 
     shares: list[Share]
     sizes: list[CoreSize]
@@ -43,16 +44,21 @@ class WholeCores:
         return {"accelerators": shares, "cores": [asdict(size) for size in self.sizes]}
 
 
-def measure() -> WholeCores:
-    """What Yosys counts of the reference core; takes minutes.
+def measure(progress: Callable[[int, int], None]) -> WholeCores:
+    """What Yosys counts of the reference core and of other sizes; takes minutes for each.
 
     Raises
     ------
     ToolError
         Yosys is not installed, or fails.
     """
-    cells = accelerator_resources(REFERENCE)
-    return WholeCores(shares(cells, boards.reference().device), core_sizes(cells))
+    counted = {}
+    for config in SIZES:
+        progress(len(counted), len(SIZES))
+        counted[config] = accelerator_resources(config)
+    progress(len(SIZES), len(SIZES))
+    reference = shares(counted[REFERENCE], boards.reference().device)
+    return WholeCores(reference, core_sizes(counted))
 
 
 def shares(cells: Resources, device: Device) -> list[Share]:

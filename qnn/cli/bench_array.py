@@ -33,7 +33,7 @@ def bench_array(
         typer.Option(help="Folder for netlists and their toggles, as SAIF.", callback=new_folder),
     ] = None,
     accelerator: Annotated[
-        bool, typer.Option(help="Also count whole accelerators; takes minutes.")
+        bool, typer.Option(help="Also count whole accelerators of six sizes; takes half an hour.")
     ] = False,
     route: Annotated[
         bool, typer.Option(help="Also place and route both arrays on an ECP5; takes minutes.")
@@ -105,10 +105,8 @@ def _energy(saif: Path | None) -> "Energy":
 def _fit() -> "WholeCores":
     from qnn.bench import fit
 
-    with progress("synthesise the accelerator") as report:
-        found = fit.measure()
-        report(1, 1)
-    return found
+    with progress("synthesise accelerators") as report:
+        return fit.measure(report)
 
 
 def _print_json(
@@ -214,14 +212,15 @@ def _print_sizes(sizes: "list[CoreSize]") -> None:
             size.core,
             f"{size.lanes:,}",
             f"{size.lut:,}",
-            "counted" if size.counted else "estimated",
+            f"{size.estimated_lut:,}",
             f"{size.lut_per_lane:.2f}",
+            size.clock,
             f"{size.gops_per_klut:.1f}",
         )
         for size in sizes
     ]
-    header = ("core", "lanes", "LUT", "by", "LUT/lane", "GOP/s for 1,000 LUTs")
-    print_table("whole cores, at the low end of the clock (estimated)", header, rows)
+    header = ("core", "lanes", "LUT", "estimate", "LUT/lane", "clock", "GOP/s for 1,000 LUTs")
+    print_table("whole cores by Yosys, at the low end of the clock (estimated)", header, rows)
 
 
 def _break_even(energy: "Energy") -> str:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from qnn.bench.throughput_cases import ThroughputCase
 
 HEADER = (
-    *("case", "batch", "cycles an image", "busy", "frames a second", "goal", "one image alone"),
-    "memory",
+    *("case", "batch", "cycles an image", "busy", "clock", "frames a second", "goal"),
+    *("one image alone", "memory"),
 )
 
 
@@ -77,11 +77,13 @@ def _fields(case: "ThroughputCase", row: "ThroughputRow") -> dict:
     from qnn.bench.throughput import Throughput
 
     goals = {"goal_rate": case.goal_rate, "goal_busy": case.goal_busy}
-    clock = {"clock": asdict(rate_clock(case.config))}
+    found = rate_clock(case.config)
+    clock = {"clock": asdict(found), "own_clock": found.is_of(case.config)}
     return {**asdict(row), **asdict(Throughput.of(case, row)), **goals, **clock}
 
 
 def _cells(case: "ThroughputCase", row: "ThroughputRow") -> tuple[str, ...]:
+    from qnn.bench.core_clock import rate_clock
     from qnn.bench.throughput import Throughput
 
     found = Throughput.of(case, row)
@@ -95,6 +97,7 @@ def _cells(case: "ThroughputCase", row: "ThroughputRow") -> tuple[str, ...]:
         str(row.batch),
         f"{row.cycles_per_image:,.0f}",
         f"{row.busy:.1%}",
+        rate_clock(case.config).rated(case.config),
         f"{found.frames_per_second:,.0f}",
         ", ".join(goals),
         f"{found.cold_milliseconds:.3f} ms",

@@ -54,6 +54,14 @@ def test_a_core_has_its_own_clock_and_others_have_the_references(table):
     assert rate_clock(replace(TEST, weight_bits=4)).hertz == 300e6
 
 
+def test_a_rate_at_another_cores_clock_says_so(table):
+    keep(clock(REFERENCE, 300.4))
+    assert rate_clock(REFERENCE).rated(REFERENCE) == "300 MHz"
+    assert rate_clock(TEST).rated(TEST) == "300 MHz, another core's"
+    keep(clock(TEST, 400.0))
+    assert rate_clock(TEST).rated(TEST) == "400 MHz"
+
+
 def test_a_newer_clock_takes_the_place_of_the_older_and_of_no_other(table):
     for found in (clock(REFERENCE, 1.0), clock(REFERENCE, 2.0, "-1"), clock(REFERENCE, 3.0)):
         keep(found)

@@ -6,7 +6,7 @@ import pytest
 
 from boards.zynqmp.devices import XCZU9EG
 from qnn.bench import array, clocks, energy, fit
-from qnn.bench.core_size import core_sizes
+from qnn.bench.core_size import SIZES, core_sizes
 from qnn.eda import place_and_route
 from qnn.errors import ToolError
 from tests.bench.test_array import packed_row, row
@@ -23,8 +23,8 @@ def measured(monkeypatch):
     routed = place_and_route.Routed(mhz=131.6, luts=1200, ffs=900, dsps=0)
     monkeypatch.setattr(array, "measure_all", lambda _progress: rows)
     monkeypatch.setattr(energy, "measure", lambda _progress: (spent, activities))
-    cores = fit.WholeCores(fit.shares(CELLS, XCZU9EG), core_sizes(CELLS))
-    monkeypatch.setattr(fit, "measure", lambda: cores)
+    cores = fit.WholeCores(fit.shares(CELLS, XCZU9EG), core_sizes(dict.fromkeys(SIZES, CELLS)))
+    monkeypatch.setattr(fit, "measure", lambda _progress: cores)
     monkeypatch.setattr(clocks, "measure", lambda: clocks.Clocks({"shift": routed}))
     monkeypatch.setattr(place_and_route, "check", lambda: None)
 
@@ -59,7 +59,7 @@ def test_json_has_every_part(qnn):
         "energy_per_mac",
     }
     assert [share["cores"] for share in found["accelerators"]] == [1, 2, 3, 4]
-    assert [core["counted"] for core in found["cores"]] == [True] + [False] * 6
+    assert [core["lut"] for core in found["cores"]] == [CELLS.lut_sites] * len(SIZES)
     assert found["ecp5"]["shift"]["mhz"] == 131.6
     assert found["energy"]["published"] == {"power": 0.683, "per_operation": 0.237}
 

@@ -78,8 +78,8 @@ def compare(delays, placement, routed):
 @pytest.mark.slow
 def test_nets_of_the_longest_paths_are_no_shorter_than_those_of_routed_designs(timing_data):
     paths = read_paths(timing_data / "routed_paths.jsonl.gz")
-    ((written, top),) = timing.netlists(timing.CORE, named_config("reference")).values()
-    netlist = read_netlist(written, top)
+    (made,) = timing.netlists(timing.CORE, named_config("reference"))
+    netlist = read_netlist(made.written, made.top)
     delays = Delays(timed(netlist), "-2")
     found = place_netlist(netlist, timing=lambda now: Analysis(delays, now))
     whole, clocks = compare(delays, found.placement, hops(paths, columns_of(paths)))
