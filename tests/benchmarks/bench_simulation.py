@@ -1,9 +1,10 @@
 """How fast the simulator runs the Verilog of this checkout, and of another one beside it.
 
-Run as ``python -m tests.benchmarks.bench_simulation --beside FOLDER``, where FOLDER is a checkout of
-another commit (``git worktree add --detach FOLDER COMMIT``). Each checkout has a process of its own,
-which verifies the same images of one network in RTL, every value, by its own sources. The processes
-take turns, so that whatever else the machine does meets both; seconds are those of the processors.
+Run as ``python -m tests.benchmarks.bench_simulation --beside FOLDER``, where FOLDER is a checkout
+of another commit (``git worktree add --detach FOLDER COMMIT``). Each checkout has a process of its
+own, which verifies the same images of one network in RTL, every value, by its own sources. The
+processes take turns, so that whatever else the machine does meets both; seconds are those of the
+processors.
 """
 
 import argparse
