@@ -99,10 +99,14 @@ def _lines(view: View, axis: int) -> Tensor:
 def _cut(lines: Tensor, places: Tensor, axis: int) -> Ranges:
     """The rows or columns of each piece, in the way that has the fewest."""
     lines, places = lines.movedim(axis, 0).flatten(1), places.movedim(axis, 0).flatten(1)
-    steps = range(1, min(len(places), MOST_STEPS) + 1)
     # By one value of each row, as most steps lead nowhere; then by all.
-    tried = {step: len(_ranges(lines[:, :1], places[:, :1], step)) for step in steps}
-    best = min(tried, key=lambda step: tried[step])
+    best, fewest = 1, len(places) + 1
+    for step in range(1, min(len(places), MOST_STEPS) + 1):
+        # Rows that are n apart make n pieces at least.
+        if step >= fewest:
+            break
+        count = len(_ranges(lines[:, :1], places[:, :1], step))
+        best, fewest = (step, count) if count < fewest else (best, fewest)
     found = {step: _ranges(lines, places, step) for step in (1, best)}
     return min(found.items(), key=lambda each: len(each[1]))
 

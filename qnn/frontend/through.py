@@ -95,8 +95,9 @@ def _over_whole(node, values, make):
     # What is spread over the result's places is no choice: its own are fewer.
     wide = [v for v in held.values() if tuple(v.index.shape) == shape]
     # A block of its own is made only where no tensor has the values already.
-    wide = [v for v in wide if _is_whole(v)] or [_closed(v, make) for v in wide]
-    first = next((v for v in wide if v is not None), None)
+    first = next((v for v in wide if _is_whole(v)), None)
+    if first is None:
+        first = next((f for v in wide if (f := _closed(v, make)) is not None), None)
     if first is None:
         return None
     (source,) = first.sources
@@ -116,6 +117,8 @@ def _passage(node, laid, first):
 def _placed(view, first, make):
     """The block of ``view``, spread over ``first``, whose values lie as those of ``first`` do."""
     (source,) = first.sources
+    if view is first:
+        return source
     index = torch.empty(first.index.numel(), dtype=torch.int64)
     # As PyTorch broadcasts, and then moved as the values of ``first`` are.
     index[first.index.flatten()] = view.index.expand(first.index.shape).flatten()
@@ -148,9 +151,13 @@ def _closed(view, make):
 
 def _is_whole(view):
     """Whether a view has each value of one tensor once."""
-    if len(view.sources) > 1 or view.index.numel() % view.total:
+    index, count = view.index, view.index.numel()
+    if len(view.sources) > 1 or count % view.total or int(index.max()) >= count:
         return False
-    return torch.equal(view.index.flatten().sort()[0], torch.arange(view.index.numel()))
+    # Of as many places as there are values, each is there once or another is not there.
+    found = torch.zeros(count, dtype=torch.bool)
+    found[index.flatten()] = True
+    return bool(found.all())
 
 
 def _unspread(node, operands, make):
