@@ -1,5 +1,6 @@
 """Small networks trained in a second, as random weights do not tell good rounding from bad."""
 
+from copy import deepcopy
 from functools import lru_cache
 
 import torch
@@ -51,6 +52,39 @@ def classifier() -> tuple[nn.Module, Tensor]:
         nn.functional.cross_entropy(model(x), labels).backward()
         optimizer.step()
     return model.eval().requires_grad_(False), images_of(300, 1000)[0]
+
+
+@torch.no_grad()
+def with_doubts(model: nn.Module, images: Tensor, margin: float) -> Tensor:
+    """Those of ``images`` that ``model`` is sure of, and one between two each that it doubts.
+
+    So there are images that activations of few bits decide otherwise, whichever release of PyTorch
+    trained the model.
+
+    Parameters
+    ----------
+    margin : of a doubt, how much greater its greatest logit is than any other; images that are
+        not at least four times as sure are left out
+    """
+    model = deepcopy(model).double()
+
+    def leads(images, answers):
+        logits = model(images)
+        others = logits.scatter(1, answers, -torch.inf).amax(1)
+        return logits.gather(1, answers)[:, 0] - others
+
+    images = images.double()
+    answers = model(images).argmax(1, keepdim=True)
+    sure = leads(images, answers) > 4 * margin
+    images, answers = images[sure], answers[sure]
+    other = images.roll(1, 0)
+    apart = (answers != answers.roll(1, 0))[:, 0]
+    near, far, wanted = images[apart], other[apart], answers[apart]
+    for _ in range(40):
+        middle = (near + far) / 2
+        leading = (leads(middle, wanted) > margin)[:, None, None, None]
+        near, far = torch.where(leading, middle, near), torch.where(leading, far, middle)
+    return torch.cat([images, near]).float()
 
 
 def calibrated_on(model: nn.Module, images: Tensor, bits=3, activation_bits=8) -> Calibrated:
