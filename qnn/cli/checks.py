@@ -150,25 +150,6 @@ def float_model(name: str | None) -> str | None:
     return name
 
 
-def runs_unasked(name: str) -> bool:
-    """Whether a float model may be built because a model's file names it.
-
-    A file may come from elsewhere: what it names is run where it is of the zoo, or a factory of the
-    current folder that takes no arguments. All else is the user's to ask for.
-    """
-    module, colon, call = name.partition(":")
-    if not colon:
-        return True
-    spec = importlib.util.find_spec(module.partition(".")[0])
-    if spec is None:
-        return False
-    # What is built into Python, as os is, has a word in place of a path; a folder alone has none.
-    places = [spec.origin] if spec.has_location else [*(spec.submodule_search_locations or ())]
-    # Of a package that is its __init__.py, or a folder without one.
-    folders = {folder for place in places for folder in [*Path(place).resolve().parents][:2]}
-    return "(" not in call and Path.cwd() in folders
-
-
 def factory(name: str | None) -> str | None:
     """The check of a float model that Python builds: a name of the zoo or ``module:factory``."""
     if name is not None and name.endswith((ONNX_SUFFIX, *PROGRAM_SUFFIXES)):

@@ -7,7 +7,7 @@ import typer
 
 from hw.spec.isa.codes import LEAST_BITS, MOST_BITS
 from qnn.cli.automatic import AUTO, Automatic, Seconds, Target, check_automatic
-from qnn.cli.checks import new_file, one_of, runs_unasked, valid
+from qnn.cli.checks import new_file, one_of, valid
 from qnn.cli.float_options import (
     FloatModel,
     InputShapes,
@@ -43,6 +43,7 @@ from qnn.cli.rounding import (
 )
 from qnn.cli.sources import CONFIGS, Data, Layout, read_data_for
 from qnn.cli.tasks import Task, asked_task, spoken
+from qnn.cli.unasked import runs_unasked
 
 USUAL_SAMPLES, AUTO_SAMPLES = 512, 1536  # auto judges by images that it does not fit weights to
 BLIND = ("nearest", AUTO)  # roundings that take no images of their own

@@ -15,7 +15,6 @@ from qnn.cli.checks import (
     one_of,
     positive,
     processor,
-    runs_unasked,
     trainable,
     valid,
 )
@@ -26,6 +25,7 @@ from qnn.cli.output import Json, note, progress
 from qnn.cli.sources import Data, Layout, read_data, refusal_of
 from qnn.cli.tasks import Task, asked_task
 from qnn.cli.trained import say
+from qnn.cli.unasked import runs_unasked
 from qnn.errors import ModelError
 from qnn.files import write_whole
 from qnn.nn.names import ESTIMATOR_NAMES

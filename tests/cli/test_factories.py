@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from qnn.cli.checks import runs_unasked
 from qnn.cli.sources import read_data_for
+from qnn.cli.unasked import runs_unasked
 from tests.nearest import NEAREST
 
 NETS = """
@@ -180,7 +180,15 @@ def test_a_model_file_may_name_the_zoo_or_this_folder_alone(tmp_path, monkeypatc
     assert [name for name in own if not runs_unasked(name)] == []
     # Parts of Python itself have no path, and lie in no folder.
     others = ("os:abort", "builtins:breakpoint", "sys:exit", "json:loads", "torch:rand", "none:net")
-    assert [name for name in (*others, "own_net:net(1)") if runs_unasked(name)] == []
+    # What has arguments, what a module has of another one, and what is no name at all.
+    odd = ("own_net:net(1)", "own_net:os.abort", "own_net:", ":net", ".own_net:net", "own_net:a:b")
+    assert [name for name in (*others, *odd) if runs_unasked(name)] == []
+    # A module that lies below this folder or above it is not of it, whatever finds it.
+    for place in (tmp_path / "own_package", tmp_path.parent):
+        (place / "near_net.py").write_text("")
+        monkeypatch.syspath_prepend(place)
+        assert not runs_unasked("near_net:net")
+        (place / "near_net.py").unlink()
 
 
 @pytest.mark.parametrize("images", [1, 2])
