@@ -19,8 +19,8 @@ from statistics import median
 ROOT = Path(__file__).parents[2]
 
 
-def drawn(name: str, images: int):
-    """The reference core's design of a network with random weights, and codes of random pixels."""
+def drawn(name: str, core: str, images: int):
+    """A core's design of a network with random weights, and codes of random pixels."""
     import torch
 
     import qnn
@@ -36,14 +36,14 @@ def drawn(name: str, images: int):
     reals = to_reals(pixels[:2], entry.mean, entry.std)
     quantized = quantize(model, reals, weight_bits=3, mean=entry.mean, std=entry.std)
     graph = qnn.export(quantized)
-    return qnn.compile(graph, named_config("reference")), encode_input(graph, pixels[2:].numpy())
+    return qnn.compile(graph, named_config(core)), encode_input(graph, pixels[2:].numpy())
 
 
-def work(name: str, images: int) -> None:
+def work(name: str, core: str, images: int) -> None:
     """Verify once for each line that comes in, and answer with what it took, as JSON."""
     from sim.verify import verify
 
-    design, x = drawn(name, images)
+    design, x = drawn(name, core, images)
     verify(design, x, "rtl")  # compiles the simulator
     print(json.dumps({"ready": True}), flush=True)
     for _ in sys.stdin:
@@ -64,9 +64,9 @@ def _spent(who):
 class Checkout:
     """A process that works by the sources of a checkout."""
 
-    def __init__(self, folder: Path, name: str, images: int):
+    def __init__(self, folder: Path, options: list[str]):
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--work", "--network", name, "--images", str(images)],
+            [sys.executable, __file__, "--work", *options],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(folder)},
             stdin=subprocess.PIPE,
@@ -107,19 +107,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--beside", type=Path, help="another checkout")
     parser.add_argument("--network", default="resnet20")
+    parser.add_argument("--config", default="reference")
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
-        work(given.network, given.images)
+        work(given.network, given.config, given.images)
         return
     folders = {"this checkout": ROOT}
     if given.beside:
         folders[str(given.beside)] = given.beside.resolve()
-    checkouts = {
-        name: Checkout(folder, given.network, given.images) for name, folder in folders.items()
-    }
+    options = ["--network", given.network, "--config", given.config, "--images", str(given.images)]
+    checkouts = {name: Checkout(folder, options) for name, folder in folders.items()}
     found = {name: [] for name in checkouts}
     for _ in range(given.rounds):
         for name, checkout in checkouts.items():
