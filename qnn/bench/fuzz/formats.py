@@ -27,6 +27,12 @@ VALUES = (
     *(("evaluations", name) for name in ("point", "figures")),
     *(("roundings", name) for name in ("figures", "graph")),
 )
+# Of an entry in a ZIP archive's list, where its fields lie and how many bytes each has: versions,
+# flags, method, time, sum, sizes, lengths of what follows it, disk, attributes, place.
+ENTRY = b"PK\1\2"
+FIELDS = ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2))
+FIELDS += ((32, 2), (34, 2), (36, 2), (38, 4), (42, 4))
+ODD = (0, 1, 8, 12, 14, 93, 95, 0x7F, 0x80, 0xFFFF, 1 << 16, 1 << 24, (1 << 31) - 1, (1 << 32) - 1)
 # Chunks of a PNG: sizes, colours, pixels, texts, and some that few readers know.
 CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf", b"acTL")
 
@@ -112,14 +118,36 @@ def archived(rng: Random, data: bytes) -> bytes:
             members.append(rng.choice(members))
         case 2:
             members[chosen] = (rng.choice((".", "../x.npy", "/x", "é.npy", "x" * 300)), b"")
-    method = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    usual, rare = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    method = rng.choice(usual if rng.random() < 0.7 else rare)
     buffer = io.BytesIO()
     # Of two members of one name, which is meant.
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", method) as archive:
         warnings.simplefilter("ignore")
         for name, content in members:
             archive.writestr(name, content)
-    return buffer.getvalue()
+    found = buffer.getvalue()
+    return _listed(rng, found) if rng.random() < 0.3 else found
+
+
+def _listed(rng, data):
+    """An archive whose list, or what LZMA packed a member by, says something else."""
+    held = bytearray(data)
+    starts = [place for place in range(len(data)) if data.startswith(ENTRY, place)]
+    if not starts:
+        return data
+    start = rng.choice(starts)
+    if rng.random() < 0.2:
+        # Behind a member's own head of 30 bytes and its name: versions, properties, dictionary.
+        (place,) = struct.unpack_from("<I", data, start + 42)
+        lengths = struct.unpack_from("<HH", data, place + 26)
+        place += 30 + sum(lengths)
+        head = mutated_bytes(rng, data[place : place + 9])
+        return data[:place] + head + data[place + 9 :]
+    where, size = rng.choice(FIELDS)
+    value = rng.choice((*ODD, len(data), rng.randrange(1 << 32))) % (1 << 8 * size)
+    held[start + where : start + where + size] = value.to_bytes(size, "little")
+    return bytes(held)
 
 
 def _member(rng, name, content):

@@ -10,6 +10,7 @@ from qnn.backend.registry import DEFAULT, named
 from qnn.bench import results
 from qnn.bench.fuzz.corpus import FINGERPRINT, IDENTITY, FuzzNetwork
 from qnn.bench.fuzz.onnx_files import NETWORK
+from qnn.bench.fuzz.verilog_files import PLANTED
 from qnn.bench.table import markdown
 from qnn.design import Design, altered_files
 from qnn.explore.store import store_at
@@ -84,6 +85,13 @@ def read_build(path: Path, _corpus: Path) -> None:
     boards.shown(path)
     records.read(path)
     write_page(path)
+
+
+def read_verilog(path: Path, _corpus: Path) -> None:
+    """A build folder's Verilog, none of which may be a call that was planted in it."""
+    design = Design.read(path)
+    taken = [name for name, data in (design.built or {}).items() if PLANTED in data]
+    assert not taken, f"{taken[0]} is taken with what it calls"
 
 
 def read_data(path: Path, corpus: Path) -> None:

@@ -7,8 +7,8 @@ from random import Random
 
 # All of ours, which a command names before it loads what they need.
 READERS = (
-    *("graph", "text", "model", "image", "build", "data", "named data", "images", "weights"),
-    *("training", "rounding", "designs", "results", "metrics", "onnx", "qonnx", "pt2"),
+    *("graph", "text", "model", "image", "build", "verilog", "data", "named data", "images"),
+    *("weights", "training", "rounding", "designs", "results", "metrics", "onnx", "qonnx", "pt2"),
 )
 Make = Callable[[Random, Path, Path], Path]  # chance, the valid files, an empty place; the input
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from qnn.bench.fuzz import formats, onnx_files, pt2_files, readers
+from qnn.bench.fuzz import formats, onnx_files, pt2_files, readers, verilog_files
 from qnn.bench.fuzz.target import FuzzTarget
 from qnn.manifest import digest
 
@@ -89,6 +89,7 @@ TARGETS = (
     _of_file("model", "model.safetensors", formats.sealed, readers.read_model),
     _of_file("image", "build/image.bin", formats.framed, readers.read_image),
     FuzzTarget("build", "build", altered_build, readers.read_build),
+    FuzzTarget("verilog", "build", verilog_files.altered_verilog, readers.read_verilog),
     _of_file("data", "data.npz", formats.archived, readers.read_data),
     _of_file("named data", "named.npz", formats.archived, readers.read_named_data),
     FuzzTarget("images", "images", altered_images, readers.read_images),
