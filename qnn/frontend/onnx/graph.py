@@ -99,7 +99,7 @@ class _GraphReader:
                 "an ONNX graph needs outputs that its nodes compute, but has none; export the "
                 "model again"
             )
-        return OnnxGraph(tuple(nodes), constants, inputs, outputs)
+        return OnnxGraph(_needed(nodes, outputs), constants, inputs, outputs)
 
     def node(self, proto: Any, known: Set[str]) -> OnnxNode:
         name = self._name(proto)
@@ -227,6 +227,26 @@ def _constants(protos, folder) -> dict[str, Tensor]:
             )
         found[each.name] = tensor
     return found
+
+
+def _needed(nodes, outputs):
+    """The nodes that an output needs, in their order: no runtime computes what nobody reads."""
+    needed, found = set(outputs), []
+    for node in reversed(nodes):
+        if not needed.isdisjoint(node.outputs):
+            needed.update(_read(node))
+            found.append(node)
+    return tuple(reversed(found))
+
+
+def _read(node):
+    """What a node reads, also in its branches."""
+    for inner in node.attributes.values():
+        if isinstance(inner, OnnxGraph):
+            yield from inner.outputs
+            for each in inner.nodes:
+                yield from _read(each)
+    yield from (name for name in node.inputs if name)
 
 
 def _check_order(node, known):

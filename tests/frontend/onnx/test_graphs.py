@@ -90,6 +90,18 @@ def test_constants_are_folded(tmp_path):
     assert [name for name, _ in from_onnx(path).named_children()] == ["Add_z", "Add_y"]
 
 
+def test_what_no_output_needs_is_not_read(tmp_path):
+    nodes = [
+        node("NonZero", ["x"], ["places"]),
+        node("Transpose", ["places"], ["rows"]),
+        node("Relu", ["x"], ["y"]),
+        node("Unique", ["y"], ["values"]),
+    ]
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["n", 4]}, ["y"])
+    check_equal(path, (4,))
+    assert [each.node.kind for each in from_onnx(path).children()] == ["Relu"]
+
+
 def test_choices_of_values(tmp_path):
     nodes = [
         node("Greater", ["x", "zero"], ["a"]),
