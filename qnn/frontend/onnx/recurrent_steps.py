@@ -4,37 +4,15 @@ They have other functions than PyTorch's, or a reset gate before the product wit
 Keras's GRU with ``reset_after=False``, or limits, coupled gates and peepholes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from qnn.frontend.onnx.call import OnnxCall
-
-Function = Callable[[Tensor], Tensor]
-# Each with the letters of its constants and their usual values, which ONNX leaves open for some.
-_FUNCTIONS: Mapping[str, tuple[Callable[..., Tensor], Mapping[str, float]]] = {
-    "affine": (lambda x, alpha, beta: alpha * x + beta, {"alpha": 1.0, "beta": 0.0}),
-    "elu": (lambda x, alpha: F.elu(x, alpha), {"alpha": 1.0}),
-    "hardsigmoid": (
-        lambda x, alpha, beta: torch.clamp(alpha * x + beta, 0, 1),
-        {"alpha": 0.2, "beta": 0.5},
-    ),
-    "leakyrelu": (lambda x, alpha: F.leaky_relu(x, alpha), {"alpha": 0.01}),
-    "relu": (torch.relu, {}),
-    "scaledtanh": (
-        lambda x, alpha, beta: alpha * torch.tanh(beta * x),
-        {"alpha": 1.0, "beta": 1.0},
-    ),
-    "sigmoid": (torch.sigmoid, {}),
-    "softplus": (F.softplus, {}),
-    "softsign": (F.softsign, {}),
-    "tanh": (torch.tanh, {}),
-    "thresholdedrelu": (lambda x, alpha: F.threshold(x, alpha, 0.0), {"alpha": 1.0}),
-}
+from qnn.frontend.onnx.named import Function, named
 
 
 @dataclass(frozen=True)
@@ -76,17 +54,8 @@ def functions_of(call: OnnxCall, usual: Sequence[str]) -> list[Function]:
     names = names_of(call, usual)
     call.require(len(names) == len(usual), f"{len(usual)} functions", f"{len(names)}", "name each")
     given = {name: iter(call.attribute(f"activation_{name}", [])) for name in ("alpha", "beta")}
-    return [_function(call, name, given) for name in names]
-
-
-def _function(call, name, given: Mapping[str, Iterator[float]]):
-    known = _FUNCTIONS.get(name.lower())
-    if known is None:
-        raise call.refuse("functions that ONNX defines", f"'{name}'", "train it with those")
-    function, constants = known
     # A function takes the next constants of the list, if it has any.
-    taken = {letter: next(given[letter], usual) for letter, usual in constants.items()}
-    return partial(function, **taken) if taken else function
+    return [named(call, name, given) for name in names]
 
 
 def walk(

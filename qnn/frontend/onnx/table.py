@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from qnn.frontend.onnx import (
     constants,
     elementwise,
+    fused,
     layers,
     places,
     qonnx_quantizers,
@@ -24,6 +25,7 @@ from qnn.interchange.file_rules import is_of_qonnx
 FAMILIES = (
     constants,
     elementwise,
+    fused,
     layers,
     places,
     qonnx_quantizers,
@@ -60,5 +62,8 @@ def cure_of(kind: str) -> str:
         )
     if kind.startswith(("com.microsoft.Q", "com.microsoft.MatMulInteger", "com.microsoft.Dynamic")):
         return CURES["QLinearConv"]
+    # Of its highest level, whose files no other processor can run either.
+    if kind.startswith("com.microsoft.nchwc."):
+        return "save the model before it is optimized for a processor"
     usual = "export the model without it, or let the network end before it"
     return CURES.get(kind, usual)

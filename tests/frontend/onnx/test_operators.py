@@ -116,6 +116,30 @@ CASES = [
     case("Softmax", opset=11, axis=2),
     case("LogSoftmax", opset=11),
     case("Einsum", some(4, 3), equation="bchw, co -> bohw"),
+    # What onnxruntime's optimizer writes.
+    *(
+        case("com.microsoft.FusedConv", some(3, 4, 3, 3), some(3), pads=[1, 1, 1, 1], **each)
+        for each in (
+            *({"activation": "Relu"}, {"activation": "Tanh"}, {"activation": "Sigmoid"}),
+            {"activation": "LeakyRelu", "activation_params": [0.3]},
+            {"activation": "Clip", "activation_params": [-0.5, 1.5]},
+            {"activation": "HardSigmoid", "activation_params": [0.25, 0.4]},
+        )
+    ),
+    case("com.microsoft.FusedGemm", some(5, 7), some(7), shape=(5,), activation="Relu"),
+    case(
+        *("com.microsoft.FusedGemm", some(7, 5), some(7)),
+        shape=(5,),
+        transB=1,
+        activation="LeakyRelu",
+        activation_alpha=0.2,
+    ),
+    case("com.microsoft.FusedMatMul", some(7, 5), transB=1, alpha=0.25),
+    case("com.microsoft.FusedMatMul", some(6, 7), transA=1),
+    case("com.microsoft.BiasGelu", some(5)),
+    case("com.microsoft.FastGelu"),
+    case("com.microsoft.FastGelu", some(5)),
+    case("com.microsoft.SkipLayerNormalization", some(1, 6, 5), some(5), some(5), shape=(6, 5)),
     # Places.
     case("Reshape", ints(0, -1, 5)),
     case("Reshape", ints(-1, 120)),
