@@ -12,6 +12,8 @@ from qnn.frontend.onnx.protos import STANDARD, onnx_package, opset_of
 from qnn.frontend.onnx.tensors import tensor_of
 from qnn.interchange.file_rules import MOST_NODES, QUANTIZERS, is_of_qonnx
 
+BRANCHES = ("then_branch", "else_branch", "body")  # attributes that are graphs
+
 
 @dataclass(frozen=True)
 class OnnxNode:
@@ -241,11 +243,10 @@ def _needed(nodes, outputs):
 
 def _read(node):
     """What a node reads, also in its branches."""
-    for inner in node.attributes.values():
-        if isinstance(inner, OnnxGraph):
-            yield from inner.outputs
-            for each in inner.nodes:
-                yield from _read(each)
+    for inner in filter(None, map(node.attributes.get, BRANCHES)):
+        yield from inner.outputs
+        for each in inner.nodes:
+            yield from _read(each)
     yield from (name for name in node.inputs if name)
 
 
