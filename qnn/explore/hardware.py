@@ -12,7 +12,8 @@ from qnn.explore.point import ClockInterval, Point
 from qnn.ir.graph import Graph
 from sim.cycles import simulate_cores
 
-# By how much Yosys may count more cells than estimated: up to 6.6 % and 8.1 % more in six cores.
+# By how much Yosys may count more cells than estimated. For whole cores it is under 4 %
+# (``docs/explore.md``), but single blocks that coefficients are fitted to are off by more.
 LUT_ERROR, FF_ERROR = 0.08, 0.1
 # Of a network whose codes are nearest ones: rounding by data leaves out other last terms.
 CODE_ERROR = 0.02

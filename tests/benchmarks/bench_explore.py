@@ -4,8 +4,12 @@ Run as ``python -m tests.benchmarks.bench_explore COMMAND --data FOLDER``, with 
 
 - ``hypervolume``: by method and seed, after each batch, on one store that all of them share, so
   that each design is computed once. Prints JSON lines, and at the end means with standard errors.
-- ``estimates``: random designs by proxy and in full, and with ``--tools`` their cycles in RTL and
-  their LUTs by Yosys. Prints a line for each, and at the end errors and the rank correlation.
+- ``estimates``: random designs by proxy and in full, with ``--tools`` their cells by Yosys, and of
+  the first ``--rtl`` cycles in RTL. Prints a line for each, and at the end errors and the rank
+  correlation; started again, it goes on.
+- ``rank``: random terms by the proxy, and by the network of nearest codes, against rounded ones on
+  the same images held out: points lost, and the distance of answers. Prints a line for each, and at
+  the end rank correlations.
 - ``rebuild --store STORE``: designs of a store from their commands, with the same tools.
 - ``npz``: the data of a network as one file, for ``qnn explore MODEL --data FILE``.
 """
@@ -24,12 +28,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_ind
 
 import qnn
 from qnn.bench import shared
 from qnn.eda.synthesis import accelerator_resources
-from qnn.explore.choices import choices_in
+from qnn.explore.choices import TERMS, choices_in
 from qnn.explore.command import sizes_text, terms_text
 from qnn.explore.evaluate import evaluate, fingerprint, rounding_fingerprint
 from qnn.explore.evaluation import Fidelity
@@ -37,7 +41,7 @@ from qnn.explore.front import front, hypervolume
 from qnn.explore.goals import Goals, constraints_in
 from qnn.explore.groups import grouped
 from qnn.explore.methods.registry import METHODS
-from qnn.explore.network import FloatNetwork
+from qnn.explore.network import START, FloatNetwork
 from qnn.explore.profiles import profiles_of
 from qnn.explore.search import FrontSearch, SearchLimits
 from qnn.explore.space import make_space
@@ -45,8 +49,10 @@ from qnn.explore.state import SearchState
 from qnn.explore.store import store_at
 from qnn.explore.told import asked_of, picked
 from qnn.explore.work import one_by_one
+from qnn.farm.threads import threads_of_torch
 from qnn.ir.serialize import from_bytes
 from qnn.nn.zoo import ZOO, load_trained
+from qnn.ptq.auto.builder import Sketch
 from qnn.ptq.compare import TestSet
 from qnn.ptq.data import drawn
 from qnn.tasks.kinds import TaskKind
@@ -128,6 +134,10 @@ def volumes(arguments) -> None:
     for method, found in last.items():
         error = statistics.stdev(found) / len(found) ** 0.5 if len(found) > 1 else float("nan")
         print(f"{method}: {statistics.mean(found):.3f} +- {error:.3f} over {len(found)} seeds")
+    for one, other in itertools.combinations(last, 2):
+        # Welch's test: seeds of some methods differ more than those of others.
+        p = ttest_ind(last[one], last[other], equal_var=False).pvalue
+        print(f"{one} and {other}: p = {p:.1e}")
 
 
 def estimates(arguments) -> None:
@@ -153,7 +163,11 @@ def estimates(arguments) -> None:
                 log(f"left out: {pair[0].failure or pair[1].failure}")
                 continue
             row = {n: [each.value(n) for each in pair] for n in ("lost", "cycles", "lut", "ff")}
-            row |= truth(pair[1]) if arguments.tools else {}
+            mark = fingerprint(net, profiles[FORMATS], point, pair[1].fidelity)
+            if arguments.tools:
+                row |= once(store, f"counted {mark}", partial(counted, pair[1]))
+            if len(found) < arguments.rtl:
+                row |= once(store, f"simulated {mark}", partial(simulated, pair[1]))
             row |= {"hardware": sizes_text(point), "terms": terms_text(point)}
             found.append(row)
             print(json.dumps(row), flush=True)
@@ -163,25 +177,54 @@ def estimates(arguments) -> None:
         f"p = {told.pvalue:.1e}"
     )
     for name, real in (("cycles", "rtl_cycles"), ("lut", "yosys_lut"), ("ff", "yosys_ff")):
-        pairs = [(row[name][0], row.get(real, row[name][1])) for row in found]
+        pairs = [(row[name][0], row[real]) for row in found if real in row]
+        if not pairs:
+            continue
         errors = [estimate / value - 1 for estimate, value in pairs]
         print(f"{name}: {min(errors):+.2%} to {max(errors):+.2%} of {len(errors)} designs")
 
 
-def truth(design) -> dict:
-    """Cycles of one core in RTL, and cells of all by Yosys; minutes."""
+def once(store, name, compute):
+    """What the store has under a name, or else what ``compute`` gives."""
+    if store.fact(name) is None:
+        store.keep_fact(name, compute())
+    return store.fact(name)
+
+
+def rank(arguments) -> None:
+    """Cheap predictions of what random terms lose, against rounded networks."""
+    found = []
+    with threads_of_torch(1), store_at(arguments.store) as store:
+        net, profiles, space = prepared(arguments, store)
+        generator, builder = random.Random(0), net.builder(FORMATS)
+        for _ in range(arguments.points):
+            drawn_terms = [generator.choice(space.values[TERMS]) for _ in space.groups]
+            pairs = zip(space.groups, drawn_terms, strict=True)
+            terms = {layer: k for group, k in pairs for layer in group}
+            nearest = builder.held.loss(net.calibrated(FORMATS).build(terms, "nearest"))
+            rounded = builder.loss(Sketch(START, terms, few=True))
+            row = {"proxy": profiles[FORMATS].lost(terms), "nearest": nearest.distance}
+            found.append(row | {"lost": rounded.lost, "distance": rounded.distance})
+            print(json.dumps(found[-1]), flush=True)
+    for cheap, real in itertools.product(("proxy", "nearest"), ("lost", "distance")):
+        told = spearmanr(*([row[name] for row in found] for name in (cheap, real)))
+        print(f"{cheap} and {real}: {told.statistic:.2f} of {len(found)}, p = {told.pvalue:.0e}")
+
+
+def counted(design) -> dict:
+    """Cells of all cores by Yosys; a minute or more."""
+    one = replace(design.point, cores=1)
+    cells, cores = accelerator_resources(one.config(from_bytes(design.graph))), design.point.cores
+    return {"yosys_lut": cells.lut_sites * cores, "yosys_ff": cells.ff * cores}
+
+
+def simulated(design) -> dict:
+    """Cycles of one core in RTL, over the number of cores."""
     graph = from_bytes(design.graph)
-    config = design.point.config(graph)
-    made = qnn.compile(graph, config)
+    made = qnn.compile(graph, design.point.config(graph))
     inputs = np.zeros((1, *graph.inputs[0].shape), np.float32)
     (cycles,) = qnn.simulate(made, inputs, device="rtl").cycles
-    one = replace(design.point, cores=1)
-    counted, cores = accelerator_resources(one.config(graph)), design.point.cores
-    return {
-        "rtl_cycles": cycles / cores,
-        "yosys_lut": counted.lut_sites * cores,
-        "yosys_ff": counted.ff * cores,
-    }
+    return {"rtl_cycles": cycles / design.point.cores}
 
 
 def rebuild(arguments) -> None:
@@ -203,7 +246,8 @@ def rebuild(arguments) -> None:
         found = {"test_accuracy": told["quantized_accuracy"], "lost": told["expected_loss"]}
         # Of the integers that the command has made, and not of those of the store.
         graph = (folder / "build" / "graph.qgraph").read_bytes()
-        found |= truth(replace(design, rounded=replace(design.rounded, graph=graph)))
+        built = replace(design, rounded=replace(design.rounded, graph=graph))
+        found |= counted(built) | simulated(built)
         print(json.dumps({"design": which, "store": figures, "rebuilt": found}), flush=True)
 
 
@@ -219,7 +263,13 @@ def write_npz(arguments) -> None:
     )
 
 
-COMMANDS = {"hypervolume": volumes, "estimates": estimates, "rebuild": rebuild, "npz": write_npz}
+COMMANDS = {
+    "hypervolume": volumes,
+    "estimates": estimates,
+    "rank": rank,
+    "rebuild": rebuild,
+    "npz": write_npz,
+}
 
 
 def main() -> None:
@@ -238,6 +288,7 @@ def main() -> None:
     parser.add_argument("--truth", default=str(Fidelity.FULL))
     parser.add_argument("--picks", default="knee,fastest,smallest")
     parser.add_argument("--tools", action="store_true")
+    parser.add_argument("--rtl", type=int, default=0, help="of so many estimates, cycles in RTL")
     parser.add_argument("--vary", action="append", default=[])
     parser.add_argument("--constraints")
     arguments = parser.parse_args()

@@ -27,11 +27,17 @@ def propose(state: SearchState, count: int) -> list[Vector]:
     if len(state.usable) < FIRST:
         mixed = [*greedy.propose(state, count // 2), *state.drawn(random, count)]
         return state.new(mixed, count)
-    with warnings.catch_warnings():
+    # Here, as command lines are read by methods' names alone.
+    import torch
+
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=()):
         # Of libraries: of types that they deprecate, and of inputs that are not scaled by them.
         warnings.simplefilter("ignore")
         from qnn.explore.methods.acquisition import Acquisition
 
+        # By the common generator botorch fits anew what did not converge, and leaves out designs
+        # that add nothing: what else has drawn from it must change no proposal.
+        torch.manual_seed(random.randrange(1 << 31))
         acquisition = Acquisition(state, random.randrange(1 << 31))
         found: list[Vector] = []
         near = [other for vector in state.front() for other in state.space.neighbours(vector)]
