@@ -23,6 +23,8 @@ def image_axes(
     Who relies on it is refused a tensor whose images lie otherwise, value by value.
     """
     computed, found = set(computed), {}
+    # Of tensors whose images are joined with others to one axis, how many values lie before them.
+    inside: dict[fx.Node, int] = {}
     for node in nodes:
         held = node.meta.get("val")
         held = held[0] if isinstance(held, tuple | list) and held else held
@@ -31,7 +33,7 @@ def image_axes(
             shape = tuple(held.shape)
             # Where several axes have as many values, shapes of other batches tell.
             axis = _probed(node, dict(before)) if _is_open(node, shape, batch) else None
-            found[node] = _axis(node, before, shape, batch) if axis is None else axis
+            found[node] = _axis(node, before, shape, batch, inside) if axis is None else axis
     return found
 
 
@@ -66,7 +68,7 @@ def _probe(node, axis):
     return torch.empty(shape, dtype=held.dtype, device="meta")
 
 
-def _axis(node, before, shape, batch):
+def _axis(node, before, shape, batch, inside):
     if not before:
         return 0
     (operand, axis), name = before[0], _name(node)
@@ -74,7 +76,14 @@ def _axis(node, before, shape, batch):
     if name in PERMUTES:
         return permuted(node, given.dim()).index(axis)
     if name in RESHAPES:
-        return kept_axis(tuple(given.shape), axis, shape, batch) or 0
+        outer = inside.get(operand, prod(given.shape[:axis]))
+        kept = _place(outer, shape, batch)
+        if kept is None:
+            inside[node] = outer
+        return kept or 0
+    # What computes on the other axes leaves the first as it is.
+    if operand in inside and shape[:1] == tuple(getattr(given, "shape", ()))[:1]:
+        inside[node] = inside[operand]
     axes = [each for _, each in before if each < len(shape) and shape[each] == batch]
     # As in an operand, or the only one of the batch's size.
     return axes[0] if axes else next((n for n, size in enumerate(shape) if size == batch), 0)
@@ -91,6 +100,10 @@ def kept_axis(before: tuple[int, ...], axis: int, after: tuple[int, ...], batch:
     """Where the axis of the images is in another shape of the same values; None: nowhere whole."""
     if prod(before) != prod(after):
         return None
-    outer = prod(before[:axis])
+    return _place(prod(before[:axis]), after, batch)
+
+
+def _place(outer, after, batch):
+    """The axis of as many values as images, before which lie as many as before the images."""
     places = [n for n, size in enumerate(after) if size == batch and prod(after[:n]) == outer]
     return places[0] if places else None

@@ -98,3 +98,33 @@ def test_images_are_found_whatever_size_is_that_of_the_batch():
     with torch.no_grad():
         for found, wanted in zip(float_results(graph, x), model(x), strict=True):
             torch.testing.assert_close(found, wanted)
+
+
+JOINED = {
+    # As nn.MultiheadAttention does between its layers, and gives back at the end.
+    "attention": lambda: Made(
+        lambda m, x: m.a(*[m.b(x)] * 3, need_weights=False)[0],
+        a=nn.MultiheadAttention(16, 4, batch_first=True),
+        b=nn.Linear(16, 16),
+    ),
+    "rows of a matrix": lambda: Made(
+        lambda m, x: m.a(x.transpose(0, 1).reshape(-1, 16)).relu().view(6, -1, 8).transpose(0, 1),
+        a=nn.Linear(16, 8),
+    ),
+    "rows of a matrix, steps first": lambda: Made(
+        lambda m, x: m.a(x.transpose(0, 1).reshape(-1, 16)).relu().view(6, -1, 8),
+        a=nn.Linear(16, 8),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::qnn.errors.QnnWarning")  # a few images reach further
+@pytest.mark.parametrize("name", JOINED)
+def test_images_that_were_joined_with_steps_come_apart_again(name):
+    torch.manual_seed(0)
+    model, images = JOINED[name]().eval(), 2 * torch.rand(16, 6, 16) - 1
+    quantized = quantize(model, images, terms=3)
+    with torch.no_grad():
+        wanted, given = model(images), quantized(images)
+    assert given.shape == wanted.shape
+    assert float((given - wanted).abs().max()) < 0.05 * float(wanted.abs().max())
