@@ -7,6 +7,7 @@ task. The inputs may also stand together in a tuple at the batch's beginning, as
 of inputs and labels gives them.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from qnn.errors import ModelError
+from qnn.errors import ModelError, QnnWarning
 from qnn.nn.preprocess import Pixels
 from qnn.tasks.outputs import Labels
 
@@ -220,6 +221,20 @@ def as_images(x: Tensor) -> Tensor:
 def joined(batches: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     """All images of each input in one tensor, (count, channels, height, width)."""
     return tuple(as_images(torch.cat(parts)) for parts in zip(*batches, strict=True))
+
+
+def warn_if_same(batches: Sequence[tuple[Tensor, ...]]) -> None:
+    """Warn of several samples that do not differ: they show none of what the network will see."""
+    first = batches[0]
+    count = sum(len(batch[0]) for batch in batches)
+    pairs = (pair for batch in batches for pair in zip(batch, first, strict=True))
+    if count > 1 and all(bool((images == one[:1]).all()) for images, one in pairs):
+        warnings.warn(
+            f"all {count} calibration images are the same, so that ranges and losses are those of "
+            f"one; give data that the model will see",
+            QnnWarning,
+            stacklevel=3,
+        )
 
 
 def sample(images: tuple[Tensor, ...], count: int) -> tuple[Tensor, ...]:

@@ -26,7 +26,16 @@ from qnn.ptq.auto.automatic import Subject, automatic
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.check_options import check_formats, check_rounding, check_searched
 from qnn.ptq.correct_bias import correct_bias, correct_bias_if_better
-from qnn.ptq.data import Data, as_images, batches_of, joined, labels_beside, listed, reals
+from qnn.ptq.data import (
+    Data,
+    as_images,
+    batches_of,
+    joined,
+    labels_beside,
+    listed,
+    reals,
+    warn_if_same,
+)
 from qnn.ptq.formats import ChannelChoice, Choice
 from qnn.ptq.given.as_given import as_given, check_own, check_plain, has_quantizers
 from qnn.ptq.keep_grid import keep_grid
@@ -139,6 +148,7 @@ def quantize(
     learnt = given if rounding_data is None else batches_of(rounding_data, counts)
     pixels = checked_inputs(mean, std, [images.shape[1] for images in given[0]])
     batches = _reals(given, pixels)
+    warn_if_same(batches)
     bits = USUAL_BITS if isinstance(activation_bits, str) else activation_bits
     captured = _float_graph(model, batches[0])
     fused, kept_types = fuse(drop_quantizers(captured) if requantize else captured), {}

@@ -287,3 +287,18 @@ def test_the_number_of_inputs_is_that_of_forward():
     assert input_counts(ImageAndVector()) == range(2, 3)
     assert input_counts(TwoImages()) == range(1, 3)
     assert (input_counts(Any())[0], 99 in input_counts(Any())) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (torch.ones(4, 3), True),
+        ([torch.full((1, 3), 0.5)] * 4, True),
+        ((torch.ones(1, 3),), False),  # one image is no sample, and its user knows
+        ([torch.ones(2, 3), torch.full((2, 3), 2.0)], False),
+        (torch.eye(3), False),
+    ],
+)
+def test_images_that_do_not_differ_are_told(data, told, recwarn):
+    quantize(nn.Linear(3, 2), data, terms=1)
+    assert any("images are the same" in str(each.message) for each in recwarn) == told
