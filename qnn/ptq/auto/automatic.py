@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.auto.search import Search
 from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
+from qnn.ptq.auto.steps import Steps
 from qnn.ptq.auto.told import told
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.data import chunks
@@ -76,7 +78,10 @@ def automatic(
     Interrupted
         A signal asked the search to stop, and its state is in the checkpoint.
     """
+    steps, seconds = Steps(options.report), options.seconds_for(_products(given.network.graph))
+    options.report(f"auto: {_counted(given.images)}, at most {seconds:.0f} s")
     plain, images = _without_outliers(given, options.report)
+    steps.say(f"types of all tensors chosen on {_counted(images)}")
     split = Split.of(images, given.images)
     out = HeldOut.of(plain.graph, split.held, given.kinds)
     owner = _owner(rounding, given, plain, (*images, *split.held, *split.lessons), terms, options)
@@ -87,14 +92,15 @@ def automatic(
             usual = {plain.activation_bits: plain}
             found, plain = _activations(given, images, usual, out, options, designs)
             network = network.with_bits(found.bits)
+            steps.say(f"{found.bits}-bit activations chosen")
         starts = {"as it is": plain}
         # Only what rounds layers in order makes use of channels that are alike.
         if rounded:
             equal = equalise(network.graph, chunks([split.fitted]))
             starts["channels equalised"] = network.calibrate([images], equal, warn=False)
         builder = Builder(starts, split, out, designs, rounded)
-        search = Search(builder, options, learns=rounding == "auto")
-        search.say(f"auto: {split}, at most {search.seconds:.0f} s")
+        steps.say(f"{split}, prepared")
+        search = Search(builder, options, steps, seconds, learns=rounding == "auto")
         quantized, outcome = search.run(terms)
         outcome = replace(outcome, activations=found or outcome.activations)
         start = search.start
@@ -180,6 +186,16 @@ def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
         "grid": [plain.weight_bits, bits, plain.pixels, types],
         "data": list(images),
     }
+
+
+def _counted(images) -> str:
+    return f"{len(images[0])} image{'s' * (len(images[0]) > 1)}"
+
+
+def _products(graph) -> int:
+    """Of an image, by weights that learn."""
+    learnt = (conv for conv in graph.convs if not conv.fixed)
+    return sum(conv.weight.numel() * prod(conv.shape[1:]) for conv in learnt)
 
 
 def _parameters(graph) -> Iterator[Tensor]:

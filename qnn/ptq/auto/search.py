@@ -1,7 +1,6 @@
 """The search for the cheapest design that loses no more than it may on images held out."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from qnn.ptq.auto.options import Auto, AutoResult
 from qnn.ptq.auto.path import Costs, Part, TermsPath, path_of
 from qnn.ptq.auto.row_groups import RowGroups
 from qnn.ptq.auto.row_shares import Shares
+from qnn.ptq.auto.steps import Steps
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice, greatest
@@ -43,22 +43,24 @@ class Search:
     Members
     -------
     builder : makes and judges designs
+    steps : tells of each that has just ended
+    seconds : from the first step on, after which no further design is tried
     learns : whether weights may learn together after they were rounded
     """
 
     builder: Builder
     options: Auto
+    steps: Steps
+    seconds: float
     learns: bool = True
 
     def __post_init__(self):
-        self._begun = self._told = time.monotonic()
         self.losses: Losses = {}
         self.shares: Shares = {}
         self.start = self.plain  # what designs are built from
         one = self.plain.build(1, "auto")
         self.products = {name: conv.plan.products for name, conv in learnable(one)}
-        self.seconds = self.options.seconds_for(sum(self.products.values()))
-        self.builder.until = self._begun + self.seconds
+        self.builder.until = self.steps.begun + self.seconds
 
     @property
     def plain(self) -> Calibrated:
@@ -76,25 +78,27 @@ class Search:
     def unit(self) -> str:
         return self.builder.held.unit
 
-    def say(self, text: str) -> None:
-        """Tell of a step that has just ended."""
-        now = time.monotonic()
-        self.options.report(f"{text} ({now - self._told:.1f} s)")
-        self._told = now
-
     def _late(self) -> bool:
-        return time.monotonic() > self.builder.until
+        return self.steps.spent > self.seconds
+
+    def _was_late(self, what: str) -> bool:
+        """Whether there was no time left for it, now or before an interruption."""
+        return self.designs.note(f"{what} too late", self._late)
 
     def prepared(self, terms: ChannelChoice) -> Calibrated:
         """Of the calibrated networks the one whose answers are nearest with such terms."""
         best, least = "", None
         for name in self.builder.starts:
+            # One design there has to be.
+            if least is not None and self._was_late(name):
+                self.steps.say(f"{name}: not tried, there is no time left")
+                break
             loss = self._loss(Sketch(name, terms))
             kept = least is None or self._better(loss, least, self._enough(least))
             if kept:
                 best, least = name, loss
             self.designs.best = Sketch(best, terms).key
-            self.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
+            self.steps.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
         self._name, self.start = best, self.builder.starts[best]
         return self.start
 
@@ -108,7 +112,7 @@ class Search:
         one = start.build(1, "auto")
         # What no number of terms can take back.
         floor = self.builder.held.loss(folded_copy(one))
-        self.say(f"activations alone lose {floor} {self.unit}")
+        self.steps.say(f"activations alone lose {floor} {self.unit}")
         costs = self._costs(start, one, 1 if terms is None else greatest(terms))
         design = self._cheapest(one, costs) if terms is None else Sketch(self._name, terms)
         # What loses no more than it may is left: of ResNet-20 of one term, learning by images that
@@ -118,7 +122,7 @@ class Search:
         loss = self._loss(design)
         # Networks of the search are not kept, as many of a large one would not fit in memory. Where
         # images are few, those that have judged are worth more now that nothing is to be judged.
-        more = self.builder.images.has_more
+        more = self.builder.images.has_more and not self._was_late("all images")
         quantized = self.builder.build(design, whole=more) or self.builder.build(design)
         shares = {name: found[1].tolist() for name, found in self.shares.items()}
         relative = self._relative_cost(quantized, costs)
@@ -144,7 +148,7 @@ class Search:
         if better:
             self.designs.best = learnt.key
         kept = "" if better else ", not kept"
-        self.say(f"all weights learn together: loses {loss} {self.unit}{kept}")
+        self.steps.say(f"all weights learn together: loses {loss} {self.unit}{kept}")
         return learnt if better else design
 
     def _better(self, loss: Loss, than: Loss, share: float = 1.0) -> bool:
@@ -158,7 +162,7 @@ class Search:
             return None
         loss = None if self._late() else self.builder.loss(design)
         if loss is None:
-            self.say("weights do not learn together: there is too little time left")
+            self.steps.say("weights do not learn together: there is too little time left")
         return loss
 
     def _cheapest(self, one, costs) -> Sketch:
@@ -180,7 +184,7 @@ class Search:
                 break
             step = self._next(path, low, high, top)
             loss = self._loss(at(step))
-            self.say(f"{self._cost_at(path, step)}: loses {loss} {self.unit}")
+            self.steps.say(f"{self._cost_at(path, step)}: loses {loss} {self.unit}")
             tried.append((step, loss))
             if loss.lost <= self.target:
                 high = (step, loss)
@@ -217,7 +221,7 @@ class Search:
             if found is None:
                 break
             cost = self._cost_at(path, step)
-            self.say(f"{cost}, all weights learn together: loses {found} {self.unit}")
+            self.steps.say(f"{cost}, all weights learn together: loses {found} {self.unit}")
             gain = max(found.lost, LEAST) / predicted(step)
             if found.lost <= self.target:
                 chosen, top = at(step, learnt=True), step
@@ -247,8 +251,8 @@ class Search:
             self.builder,
             self._name,
             one,
-            self.say,
-            lambda: time.monotonic() - self._begun < TOGETHER * self.seconds,
+            self.steps.say,
+            lambda: self.steps.spent < TOGETHER * self.seconds,
         )
         self.losses, self.shares = measuring.losses(), measuring.shares()
         graph = export(one)
@@ -279,7 +283,7 @@ class Search:
             return [dict(self.options.costs(export(start.build(k, "auto")))) for k in terms]
 
         found = self.designs.note("costs", measured)
-        self.say("costs of the layers found")
+        self.steps.say("costs of the layers found")
         return {
             name: {k: float(found[k - 1].get(name, 0.0)) for k in terms} for name in self.products
         }

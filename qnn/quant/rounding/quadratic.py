@@ -18,6 +18,9 @@ from qnn.quant.by_terms import Terms
 BLOCK = 128  # columns whose errors reach the rest together
 SHIFTS = (0, -1, 1)  # of a row's exponent, of which the one with the nearest sums is taken
 ORDERS = 16  # of columns, likewise
+# Of a row's results in all orders and with all exponents, those with the nearest sums: a descent
+# from all 48 gives the same result, or one that is nearer in the fifth digit.
+DESCENDED = 16  # that a descent begins from, at most
 # In float64, 128 MiB.
 ORDER_VALUES = 1 << 24  # of moments of all orders together
 
@@ -122,22 +125,43 @@ def fit_best(
     if least is not None:
         tried = tried.maximum(least.minimum(rows.exponent)[:, None])
     orders = column_orders(moments, most_orders)
-    # One problem: exponents are rows more, which share what is computed of the moments, and orders
-    # are groups more.
-    many, held = _repeated(rows, tried, len(orders)), moments.repeat(len(orders), 1, 1)
-    found = descend(many, held, round_columns(many, held, orders.flatten(0, 1)), sweeps)
-    change = found - many.w
-    shape = (len(orders), *tried.shape)
-    lost = ((change @ held) * change).sum(2).reshape(shape)
-    found = found.reshape(*shape, -1)
-    # A row of zeros has no exponent of its own.
-    lost[:, :, 1:][~found[:, :, 1:].any(4)] = torch.inf
+    # One problem: exponents are rows more, and orders are groups more.
+    many, inverse = _repeated(rows, tried, len(orders)), _inverse(moments)
+    begun = _rounded(many, inverse.repeat(len(orders), 1, 1), orders.flatten(0, 1), BLOCK)
+    groups, count, inputs = rows.w.shape
     # By group and row, all that was tried.
-    lost, found = lost.permute(1, 3, 0, 2).flatten(2), found.permute(1, 3, 0, 2, 4).flatten(2, 3)
+    begun = begun.reshape(len(orders), groups, len(SHIFTS), count, inputs).permute(1, 3, 0, 2, 4)
+    begun = begun.flatten(2, 3)
+    lost = _lost(begun - rows.w[:, :, None], moments)
+    which = lost.topk(min(DESCENDED, lost.shape[2]), dim=2, largest=False).indices
+    shift = which % len(SHIFTS)
+    exponents = tried.transpose(1, 2).gather(2, shift)
+    few = _tried_rows(rows, exponents)
+    start = _taken(begun, which).reshape(few.w.shape)
+    found = descend(few, moments, start, sweeps).reshape(*which.shape, inputs)
+    lost = _lost(found - rows.w[:, :, None], moments)
+    # A row of zeros has no exponent of its own.
+    lost[(shift > 0) & ~found.any(3)] = torch.inf
     best = lost.argmin(2, keepdim=True)
-    values = found.gather(2, best[..., None].expand(-1, -1, -1, found.shape[3]))[:, :, 0]
-    exponents = tried.transpose(1, 2).gather(2, best % len(SHIFTS))[:, :, 0]
-    return values, exponents
+    return _taken(found, best)[:, :, 0], exponents.gather(2, best)[:, :, 0]
+
+
+def _lost(change, moments):
+    """``d H d^T`` of changes (groups, rows, tries, inputs)."""
+    return ((change.flatten(1, 2) @ moments).reshape(change.shape) * change).sum(3)
+
+
+def _taken(found, which):
+    """The tries ``which``, (groups, rows, taken), of ``found``, (groups, rows, tries, inputs)."""
+    return found.gather(2, which[..., None].expand(-1, -1, -1, found.shape[3]))
+
+
+def _tried_rows(rows, exponents):
+    """Each row once for each of its exponents, (groups, rows, tries), one after the other."""
+    tries, terms = exponents.shape[2], rows.terms
+    if not isinstance(terms, int):
+        terms = tuple(each for each in terms for _ in range(tries))
+    return GridRows(rows.w.repeat_interleave(tries, 1), exponents.flatten(1), rows.bits, terms)
 
 
 def column_orders(moments: Tensor, most: int = ORDERS) -> Tensor:
@@ -194,29 +218,33 @@ def round_columns(
     Frantar et al., "GPTQ", arXiv:2210.17323, algorithm 1; the grid's nearest value of a column
     stands in for uniform rounding.
     """
-    count = moments.shape[1]
     if order is None:
-        order = torch.arange(count).expand(len(moments), count)
-    w = rows.w.gather(2, order[:, None].expand_as(rows.w)).clone()
-    factor = _inverse_factor(_permuted(moments, order))
-    result = torch.empty_like(w)
+        order = torch.arange(moments.shape[1]).expand(moments.shape[:2])
+    return _rounded(rows, _inverse(moments), order, block)
+
+
+def _rounded(rows, inverse, order, block):
+    """``round_columns``, given the inverse of the moments."""
+    # Columns lie before rows, so that a column's values lie together.
+    w = rows.w.transpose(1, 2).gather(1, order[:, :, None].expand(-1, -1, rows.w.shape[1]))
+    factor = torch.linalg.cholesky(_permuted(inverse, order), upper=True)
+    result, count = torch.empty_like(w), w.shape[1]
     for start in range(0, count, block):
         stop = min(start + block, count)
-        errors = torch.zeros_like(w[:, :, start:stop])
+        errors = torch.empty_like(w[:, start:stop])
         for column in range(start, stop):
-            one = w[:, :, column : column + 1]
+            one, later = w[:, column], slice(column + 1, stop)
             # Also at the ends of the grid: what clips is an error like another, which later columns
             # take up.
-            result[:, :, column : column + 1] = rows.nearest(one)
-            error = (one - result[:, :, column : column + 1]) / factor[
-                :, column, column, None, None
-            ]
+            result[:, column] = rows.nearest(one[..., None])[..., 0]
+            error = (one - result[:, column]) / factor[:, column, column, None]
             # A row of the upper factor is all that the inverse of the rest has to say: the paper's
             # Cholesky form.
-            w[:, :, column:stop] -= error * factor[:, column, None, column:stop]
-            errors[:, :, column - start] = error[:, :, 0]
-        w[:, :, stop:] -= errors @ factor[:, start:stop, stop:]
-    return result.gather(2, order.argsort(dim=1)[:, None].expand_as(result))
+            w[:, later].addcmul_(factor[:, column, later, None], error[:, None], value=-1)
+            errors[:, column - start] = error
+        w[:, stop:].baddbmm_(factor[:, start:stop, stop:].transpose(1, 2), errors, alpha=-1)
+    back = order.argsort(dim=1)[:, :, None].expand_as(result)
+    return result.gather(1, back).transpose(1, 2)
 
 
 @torch.no_grad()
@@ -231,34 +259,34 @@ def descend(rows: GridRows, moments: Tensor, start: Tensor, sweeps: int) -> Tens
     moments : as for ``round_columns``
     start : (groups, rows, inputs) values of the grid
     """
-    result = start.clone()
-    slope = (result - rows.w) @ moments
+    # Columns before rows, as in rounding.
+    result = start.transpose(1, 2).clone(memory_format=torch.contiguous_format)
+    slope = (moments @ (start - rows.w).transpose(1, 2)).contiguous()
     for _ in range(sweeps):
         moved = False
-        for first in range(0, result.shape[2], BLOCK):
-            part = slice(first, min(first + BLOCK, result.shape[2]))
-            change = _descend_block(rows, moments[:, part, part], slope[:, :, part], result, part)
+        for first in range(0, result.shape[1], BLOCK):
+            part = slice(first, min(first + BLOCK, result.shape[1]))
+            change = _descend_block(rows, moments[:, part, part], slope[:, part], result[:, part])
             if bool(change.any()):
                 moved = True
-                slope += change @ moments[:, part]
+                slope.baddbmm_(moments[:, :, part], change)
         if not moved:
             break
-    return result
+    return result.transpose(1, 2)
 
 
-def _descend_block(rows, moments, slope, result, part):
+def _descend_block(rows, moments, slope, result):
     """Move the weights of some columns, and give their changes; ``slope`` is theirs before."""
     slope, diagonal = slope.clone(), moments.diagonal(dim1=1, dim2=2)
     changes = torch.zeros_like(slope)
-    for column in range(slope.shape[2]):
-        old = result[:, :, part.start + column]
-        best = old - slope[:, :, column] / diagonal[:, column, None]
-        new = rows.nearest(best[:, :, None])[:, :, 0]
-        change = new - old
-        if bool(change.any()):
-            slope += change[:, :, None] * moments[:, column, None]
-            changes[:, :, column] = change
-            result[:, :, part.start + column] = new
+    for column, (old, of_sum) in enumerate(zip(result.unbind(1), slope.unbind(1), strict=True)):
+        best = old - of_sum / diagonal[:, column, None]
+        new = rows.nearest(best[..., None])[..., 0]
+        changes[:, column] = new - old
+        if bool(changes[:, column].any()):
+            later = slice(column + 1, None)
+            slope[:, later].addcmul_(moments[:, column, later, None], changes[:, column, None])
+            result[:, column] = new
     return changes
 
 
@@ -267,7 +295,5 @@ def _permuted(moments, order):
     return taken.gather(2, order[:, None].expand_as(moments))
 
 
-def _inverse_factor(moments):
-    """The upper Cholesky factor of the inverse."""
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
-    return torch.linalg.cholesky(inverse, upper=True)
+def _inverse(moments):
+    return torch.cholesky_inverse(torch.linalg.cholesky(moments))
