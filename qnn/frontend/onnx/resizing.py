@@ -17,6 +17,7 @@ NEAREST = {
     "floor": floor,
     "ceil": ceil,
 }
+LARGEST = 1e30  # scale, of which 24-bit floats have any product with a size
 USUAL_CUBIC = -0.75  # PyTorch's coefficient
 
 
@@ -85,6 +86,13 @@ def _scales_and_sizes(call, x):
         )
         return [size / had for size, had in zip(sizes, x.shape, strict=True)], sizes
     call.require(bool(scales), "scales or sizes", "none", "export the model again")
+    wrong = [each for each in scales if not 0 < each < LARGEST]
+    call.require(
+        not wrong,
+        f"scales above 0 and below {LARGEST:g}",
+        ", ".join(f"{each:g}" for each in wrong),
+        "export the model again",
+    )
     # In 24 bits, as onnxruntime has it: 0.7 of them is a bit less, and ten of these are 7.
     return scales, [
         floor(np.float32(had) * np.float32(scale))

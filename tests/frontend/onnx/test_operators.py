@@ -236,6 +236,10 @@ def test_an_operator_equals_onnxruntime(case, tmp_path):
 @pytest.mark.parametrize(
     ("refused", "told"),
     [
+        *(
+            (case("Resize", None, np.float32([1, 1, each, 1])), "needs scales above 0 and below")
+            for each in (3e38, 0, -1, np.nan)
+        ),
         (case("LRN", size=2), "needs an odd size, not 2"),
         (case("IsInf", detect_negative=0), "needs both signs, not one"),
         (
