@@ -14,6 +14,7 @@ from qnn.frontend.faults import require
 # Columns or rows of a product, of which each is a product of tensors and a sum: attention over the
 # places of a text line or of a small map, and not over those of an image.
 MOST_COLUMNS = 64
+MOST_PRODUCTS = 1 << 23  # of such a matrix: channels may be few where places are not
 MOST_WEIGHTS = 1 << 22  # of a matrix that stands for a convolution, which few arrays have room for
 
 
@@ -48,7 +49,8 @@ def is_small(one: torch.Size, other: torch.Size) -> bool:
     # A vector is one column, or one row.
     rows = one[-2] if len(one) > 1 else 1
     columns = other[-1] if len(other) > 1 else 1
-    return min(rows, columns) <= MOST_COLUMNS and len(one) > 1 and len(other) > 1
+    few = min(rows, columns) <= MOST_COLUMNS and rows * one[-1] * columns <= MOST_PRODUCTS
+    return few and len(one) > 1 and len(other) > 1
 
 
 def matmul(one: Tensor, other: Tensor) -> Tensor:

@@ -92,6 +92,10 @@ def executable(model: "ModelProto") -> "ModelProto":
     # Of annotations qonnx would round values to types that tools guess of.
     del own.graph.input[:], own.graph.value_info[:], own.graph.quantization_annotation[:]
     own.graph.input.extend(given)
+    # Of two of one name, which is one tensor that is given twice, qonnx would tell neither.
+    outputs = list({each.name: each for each in model.graph.output}.values())
+    del own.graph.output[:]
+    own.graph.output.extend(outputs)
     # Read anew: the list has copies of what was put into it.
     for each in own.graph.input:
         first = each.type.tensor_type.shape.dim[0]

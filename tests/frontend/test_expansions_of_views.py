@@ -6,6 +6,7 @@ from torch import nn
 
 from qnn.errors import ModelError
 from qnn.frontend.capture import capture
+from qnn.frontend.expansions_of_views import is_small
 from qnn.frontend.fuse import fuse
 from tests.frontend.checks import check_floats, check_integers
 
@@ -90,3 +91,11 @@ def test_a_product_of_two_large_matrices_is_refused():
 
     with pytest.raises(ModelError, match="needs one operand to be a constant, not two that are"):
         capture(Image().eval(), torch.randn(1, 3, 9, 9))
+
+
+def test_few_channels_of_many_places_are_no_small_product():
+    # Attention over 400 places with 64 channels, whose first product has too many columns as well.
+    assert not is_small(torch.Size((1, 4, 400, 32)), torch.Size((1, 4, 32, 400)))
+    assert not is_small(torch.Size((1, 4, 64, 400)), torch.Size((1, 4, 400, 400)))
+    # Over as many places as may be, with as many channels as any network has.
+    assert is_small(torch.Size((1, 64, 64)), torch.Size((1, 64, 1024)))
