@@ -40,6 +40,14 @@ def test_the_comparison_says_what_was_compared(tmp_path):
     )
 
 
+def test_an_output_that_stands_twice_is_run_once(tmp_path):
+    net = layer()
+    net.graph.output.add().CopyFrom(net.graph.output[0])
+    path = tmp_path / "m.onnx"
+    path.write_bytes(net.model.SerializeToString())
+    assert read_qonnx(path).compared.operators == 2
+
+
 @pytest.mark.parametrize("images", [3, "N"])
 def test_files_of_any_number_of_images_are_compared(tmp_path, images):
     path = written(layer(images=images), tmp_path)
