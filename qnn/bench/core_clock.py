@@ -5,7 +5,7 @@ other file of this package has a clock, so that a faster core is faster in every
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hw.spec.config import SvpeConfig, named_config
@@ -13,6 +13,7 @@ from qnn.files import write_whole
 
 TABLE = Path(__file__).with_name("core_clock.json")
 SPEED_GRADE = "-2"  # of the boards' devices
+BUFFERS = ("feature_words", "weight_words", "parameter_words")  # of a core, in words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +66,18 @@ def mark(config: SvpeConfig) -> str:
 
 
 def rate_clock(config: SvpeConfig | None = None) -> CoreClock:
-    """The clock of a core's rates: its own, or the reference core's if it was never analysed."""
+    """The clock of a core's rates: its own, if it was analysed.
+
+    Else that of the same core with the reference's buffers, as memories of another depth are no
+    faster core; or the reference core's. ``rated`` says where it is not its own.
+    """
     clocks = {clock.fingerprint: clock for clock in kept() if clock.speed_grade == SPEED_GRADE}
-    # Whoever prints a rate says by ``rated`` whose clock it is.
-    reference = clocks[mark(named_config("reference"))]
-    return reference if config is None else clocks.get(mark(config), reference)
+    usual = named_config("reference")
+    reference = clocks[mark(usual)]
+    if config is None:
+        return reference
+    alike = replace(config, **{name: getattr(usual, name) for name in BUFFERS})
+    return clocks.get(mark(config)) or clocks.get(mark(alike), reference)
 
 
 def kept() -> list[CoreClock]:

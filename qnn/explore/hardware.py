@@ -70,6 +70,6 @@ def cells(found) -> Mapping[str, Figure]:
 
 
 def estimated_clock(point: Point) -> ClockInterval:
-    """The interval that the timing analysis gives the core, or else the reference core."""
+    """The interval that the timing analysis gives the core, or else one near it."""
     found = rate_clock(point.size)
     return ClockInterval(found.low_mhz, found.expected_mhz, found.high_mhz)

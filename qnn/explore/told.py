@@ -103,7 +103,9 @@ def picked(store: Store, which: str) -> tuple[Asked, Evaluated]:
         marks = typed(list[str], store.fact(MADE) or [])
     except FieldsError:
         raise altered(store.path) from None
-    made = {m: evaluations[m] for m in marks if m in evaluations}
+    # What failed is there too, as it is not to be tried again.
+    known = {m: evaluations[m] for m in marks if m in evaluations}
+    made = {m: each for m, each in known.items() if each.failure is None}
     wanted = {"fps", "lut", *(asked.goals.names if asked else ())}
     if not all(each.has(wanted) for each in made.values()):
         raise altered(store.path)

@@ -152,7 +152,7 @@ def _closed(view, make):
 def _is_whole(view):
     """Whether a view has each value of one tensor once."""
     index, count = view.index, view.index.numel()
-    if len(view.sources) > 1 or count % view.total or int(index.max()) >= count:
+    if len(view.sources) > 1 or count % view.total or not bool((index < count).all()):
         return False
     # Of as many places as there are values, each is there once or another is not there.
     found = torch.zeros(count, dtype=torch.bool)

@@ -3,6 +3,7 @@
 Shapes are ``(channels, height, width)`` of one image.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Annotated, ClassVar
@@ -29,6 +30,11 @@ SUM_BITS = 20  # beyond the operand's own
 def sum_bits(operand_bits: int) -> int:
     """The bits of sums of products with operands of so many bits: 32, and 36 with those of 16."""
     return max(LEAST_SUM_BITS, SUM_BITS + operand_bits)
+
+
+def products_of(weight: Sequence[int], shape: Sequence[int]) -> int:
+    """Multiplications of a layer per image and term: one for each weight and position."""
+    return prod(weight) * prod(shape[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +125,7 @@ class ConvPlan:
     @property
     def products(self) -> int:
         """Multiplications per image and term: one for each weight and position."""
-        return prod(self.weight_shape) * prod(self.shape[1:])
+        return products_of(self.weight_shape, self.shape)
 
     @property
     def fraction_bits(self) -> int:

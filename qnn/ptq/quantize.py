@@ -227,7 +227,7 @@ def _kinds(graph, data, batch, task, asks_answers):
     labels = fitting(shapes, labels) if len(shapes) > 1 else labels
     shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None
     kinds = find_tasks(shapes, labels, task, shape)
-    if not asks_answers or TaskKind.RECONSTRUCTION not in kinds or task is not None:
+    if not asks_answers or TaskKind.RECONSTRUCTION not in kinds:
         return kinds
     some = tuple(images[:SEEN] for images in batch)
     with torch.no_grad():

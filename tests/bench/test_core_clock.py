@@ -54,6 +54,19 @@ def test_a_core_has_its_own_clock_and_others_have_the_references(table):
     assert rate_clock(replace(TEST, weight_bits=4)).hertz == 300e6
 
 
+def test_a_core_with_other_buffers_has_the_clock_of_the_one_with_usual_buffers(table):
+    keep(clock(REFERENCE, 400.0))
+    wide = replace(REFERENCE, epilogue_words=4, neighbours=2)
+    keep(clock(wide, 300.0))
+    other = replace(wide, feature_words=8192, weight_words=1024)
+    assert rate_clock(other).hertz == 300e6
+    assert rate_clock(other).rated(other) == "300 MHz, another core's"
+    # One that a larger memory slows down has been analysed itself.
+    keep(clock(other, 200.0))
+    assert rate_clock(other).hertz == 200e6
+    assert rate_clock(replace(wide, epilogue_words=2)).hertz == 400e6
+
+
 def test_a_rate_at_another_cores_clock_says_so(table):
     keep(clock(REFERENCE, 300.4))
     assert rate_clock(REFERENCE).rated(REFERENCE) == "300 MHz"

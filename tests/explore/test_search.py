@@ -16,7 +16,7 @@ import pytest
 from qnn.errors import PathError
 from qnn.explore.command import terms_text
 from qnn.explore.evaluate import profile_fingerprint
-from qnn.explore.evaluation import Fidelity, RoundedNetwork
+from qnn.explore.evaluation import Evaluated, Fidelity, RoundedNetwork
 from qnn.explore.goals import Goals
 from qnn.explore.methods.registry import METHODS, NEEDS
 from qnn.explore.profiles import profiles_of
@@ -285,6 +285,22 @@ def test_a_store_of_another_network_is_refused(tmp_path):
         )
         with pytest.raises(PathError, match="another network \\(other weights or other data\\)"):
             begin(store, ASKED, "e")
+
+
+def test_a_design_that_failed_in_full_is_none_to_pick(tmp_path):
+    with store_at(tmp_path / "s.sqlite") as store:
+        begin(store, ASKED, "d")
+        found = search(store)
+        front = found.result()
+        before = {which: picked(store, which) for which in ("fastest", "smallest", "knee")}
+        mark = "0123456789abcdef"
+        failed = Evaluated(front[0].point, front[0].fidelity, failure="it does not fit")
+        store.keep(mark, failed)
+        store.keep_fact(MADE, [*store.fact(MADE), mark])
+        assert {which: picked(store, which) for which in before} == before
+        with pytest.raises(PathError) as told:
+            picked(store, mark)
+        assert mark[:8] not in str(told.value).partition("not '")[0]
 
 
 def test_designs_are_picked_by_words_and_by_names(tmp_path):

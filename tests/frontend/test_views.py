@@ -273,3 +273,15 @@ def test_what_is_cropped_is_not_computed():
     assert text.splitlines()[1] == (
         "first = conv(x) 4x1x1 3x1 padding=(-11,0,0,0) dilation=(2,1) low=0.0 bias"
     )
+
+
+def test_a_part_of_no_channels_adds_none():
+    """As code has it that joins whatever branches there are."""
+    model = Made(
+        lambda m, x: m.last(torch.cat([m.first(x), m.first(x)[:, :0] * 2.0], 1)),
+        first=conv(3, 4),
+        last=conv(4, 2),
+    )
+    x = torch.randn(2, 3, 6, 6)
+    graph = fused(model, x)
+    torch.testing.assert_close(run(graph, x)[graph.outputs[0].name], model(x))

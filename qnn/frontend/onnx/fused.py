@@ -53,8 +53,8 @@ def fused_product(call: OnnxCall) -> Tensor:
 
 
 def bias_gelu(call: OnnxCall) -> Tensor:
-    """BiasGelu, and Gelu where there is no bias."""
-    return F.gelu(call[0] if call.tensor(1) is None else call[0] + call[1])
+    """BiasGelu."""
+    return F.gelu(call[0] + call[1])
 
 
 def fast_gelu(call: OnnxCall) -> Tensor:

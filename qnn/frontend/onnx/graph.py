@@ -12,8 +12,6 @@ from qnn.frontend.onnx.protos import STANDARD, onnx_package, opset_of
 from qnn.frontend.onnx.tensors import tensor_of
 from qnn.interchange.file_rules import MOST_NODES, QUANTIZERS, is_of_qonnx
 
-BRANCHES = ("then_branch", "else_branch", "body")  # attributes that are graphs
-
 
 @dataclass(frozen=True)
 class OnnxNode:
@@ -242,8 +240,8 @@ def _needed(nodes, outputs):
 
 
 def _read(node):
-    """What a node reads, also in its branches."""
-    for inner in filter(None, map(node.attributes.get, BRANCHES)):
+    """What a node reads, also in its branches: graphs alone have nodes."""
+    for inner in (each for each in node.attributes.values() if hasattr(each, "nodes")):
         yield from inner.outputs
         for each in inner.nodes:
             yield from _read(each)

@@ -46,7 +46,9 @@ class OnnxCell:
 def names_of(call: OnnxCall, usual: Sequence[str]) -> list[str]:
     """The names of a layer's functions, in ONNX's order; ``usual`` where it has none."""
     names = call.attribute("activations", usual)
-    return [str(each.decode() if isinstance(each, bytes) else each) for each in names]
+    return [
+        str(each.decode(errors="replace") if isinstance(each, bytes) else each) for each in names
+    ]
 
 
 def functions_of(call: OnnxCall, usual: Sequence[str]) -> list[Function]:

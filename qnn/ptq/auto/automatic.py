@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from hw.spec.isa.codes import MOST_FACTOR_BITS
 from qnn.errors import CompileError
+from qnn.nn.layer_plans import products_of
 from qnn.nn.learn import folded_copy
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.activations import Activations, choose_activations
@@ -195,7 +195,7 @@ def _counted(images) -> str:
 def _products(graph) -> int:
     """Of an image, by weights that learn."""
     learnt = (conv for conv in graph.convs if not conv.fixed)
-    return sum(conv.weight.numel() * prod(conv.shape[1:]) for conv in learnt)
+    return sum(products_of(conv.weight.shape, conv.shape) for conv in learnt)
 
 
 def _parameters(graph) -> Iterator[Tensor]:

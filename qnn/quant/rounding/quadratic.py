@@ -103,7 +103,7 @@ def fit_best(
     least: Tensor | None = None,
     most_orders: int = ORDERS,
 ) -> tuple[Tensor, Tensor]:
-    """Of several results of ``fit_sums`` the one whose sums are nearest, row by row.
+    """Of several results of columns in order, descended from, the one with the nearest sums by row.
 
     Where a descent ends depends on where it begins, by a tenth of the error and more: columns are
     rounded in several orders. And the exponent of least squared error of the weights knows nothing
@@ -143,7 +143,8 @@ def fit_best(
     # A row of zeros has no exponent of its own.
     lost[(shift > 0) & ~found.any(3)] = torch.inf
     best = lost.argmin(2, keepdim=True)
-    return _taken(found, best)[:, :, 0], exponents.gather(2, best)[:, :, 0]
+    values, chosen = _taken(found, best)[:, :, 0], exponents.gather(2, best)[:, :, 0]
+    return values, torch.where(values.any(2), chosen, tried[:, 0])
 
 
 def _lost(change, moments):

@@ -202,6 +202,12 @@ def test_what_is_not_supported_is_told_at_once(tmp_path):
     ]
 
 
+def test_an_attribute_with_the_name_of_a_branch_need_not_be_one(tmp_path):
+    made = node("Bar", ["x"], ["y"], name="one", domain="foo", body="text", else_branch=3)
+    path = write(tmp_path / "m.onnx", [made], {"x": ["n", 4]}, ["y"])
+    assert told(path).startswith("layer 'one' (onnx.foo.Bar) is not supported")
+
+
 def test_quantizers_of_qonnx_have_a_reader_of_their_own(tmp_path):
     names = ["x", "scale", "zero", "bits"]
     made = node("Quant", names, ["y"], name="q", domain="qonnx.custom_op.general")
