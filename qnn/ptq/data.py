@@ -131,7 +131,7 @@ def _check_count(count, inputs):
         wanted = f"{inputs[0]} to {inputs[-1]}" if len(inputs) > 1 else str(inputs[0])
         raise ModelError(
             f"quantize needs data for {wanted} input{'s' * (wanted != '1')}, not {count}; a tuple "
-            f"holds one tensor for each input, a list holds batches"
+            f"holds one tensor for each input, a list holds batches, as [(images, labels)]"
         )
 
 

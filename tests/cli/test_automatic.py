@@ -73,7 +73,7 @@ def test_without_a_word_the_cheapest_within_half_a_point_is_written(quantized):
     assert plan.rounding == "auto"
     chosen = {layer.name: layer.terms for layer in plan.convs if not layer.fixed}
     assert result["terms"] == chosen
-    assert lines[0] == "note: auto: 300 images, at most 300 s"
+    assert lines[0] == "note: auto: 300 images; after 300 s no further design is tried"
     assert lines[1].startswith("note: types of all tensors chosen on 300 images (")
     assert any(each.startswith("note: 150 images to fit, 150 held out, prep") for each in lines)
     assert lines[-1].startswith("note: expected loss ")

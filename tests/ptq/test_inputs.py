@@ -181,7 +181,7 @@ def test_a_tuple_of_batches_is_refused():
     x = images(8, 2, 5, 5)
     assert refusal(ModelError, lambda: quantize(nn.Conv2d(2, 3, 3), (x[:4], x[4:]))) == (
         "quantize needs data for 1 input, not 2; a tuple holds one tensor for each input, a list "
-        "holds batches"
+        "holds batches, as [(images, labels)]"
     )
 
 
@@ -189,11 +189,11 @@ def test_data_of_other_inputs_are_refused(both):
     model, (scene, state) = both
     assert refusal(ModelError, lambda: quantize(model, scene)) == (
         "quantize needs data for 2 inputs, not 1; a tuple holds one tensor for each input, a list "
-        "holds batches"
+        "holds batches, as [(images, labels)]"
     )
     assert refusal(ModelError, lambda: quantize(TwoImages(), (scene,) * 3)) == (
         "quantize needs data for 1 to 2 inputs, not 3; a tuple holds one tensor for each input, a "
-        "list holds batches"
+        "list holds batches, as [(images, labels)]"
     )
     assert refusal(ModelError, lambda: quantize(model, (scene, state[:5]))) == (
         "quantize needs as many images for each input, not 12, 5; give one of each for every sample"

@@ -403,7 +403,7 @@ def test_a_bias_without_room_is_refused():
         ({"terms": {"0": [1, 8]}}, "quantize needs terms from 1 to 7 for '0', not 8"),
         (
             {"rounding": "up"},
-            "rounding must be one of nearest, discquant, adaround, gptq, latent, not 'up'",
+            "rounding must be one of auto, nearest, discquant, adaround, gptq, latent, not 'up'",
         ),
         ({"ties": "down"}, "ties must be one of even, up, not 'down'"),
     ],

@@ -79,7 +79,9 @@ def automatic(
         A signal asked the search to stop, and its state is in the checkpoint.
     """
     steps, seconds = Steps(options.report), options.seconds_for(_products(given.network.graph))
-    options.report(f"auto: {_counted(given.images)}, at most {seconds:.0f} s")
+    options.report(
+        f"auto: {_counted(given.images)}; after {seconds:.0f} s no further design is tried"
+    )
     plain, images = _without_outliers(given, options.report)
     steps.say(f"types of all tensors chosen on {_counted(images)}")
     split = Split.of(images, given.images)
