@@ -91,6 +91,30 @@ def test_other_functions(kind, options, tmp_path):
     check_equal(file(tmp_path / "m.onnx", kind, **options), (STEPS, WIDE))
 
 
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("GRU", {}), ("RNN", {"clip": 0.3}), ("LSTM", {"input_forget": 1})]
+)
+def test_states_that_are_given_and_the_last_ones(kind, options, direction, tmp_path):
+    """Without a bias; all steps' outputs, and the last ones of each state."""
+    count = 1 + (direction == "bidirectional")
+    rows, states = GATES[kind] * HIDDEN, ("h", "c") if kind == "LSTM" else ("h",)
+    constants = {"w": some(count, rows, WIDE), "r": some(count, rows, HIDDEN)}
+    begun, ended = ([f"{state} {when}" for state in states] for when in ("begun", "ended"))
+    given, found = ["s", "w", "r", "", "", *begun], ["all", *ended]
+    nodes = [
+        node("Transpose", ["x"], ["s"], perm=[1, 0, 2]),
+        *(node("Transpose", [s], [b], perm=[1, 0, 2]) for s, b in zip(states, begun, strict=True)),
+        node(kind, given, found, hidden_size=HIDDEN, direction=direction, **options),
+        node("Transpose", ["all"], ["y"], perm=[2, 0, 1, 3]),
+        *(node("Transpose", [e], [f"last {e[0]}"], perm=[1, 0, 2]) for e in ended),
+    ]
+    inputs = {"x": ["n", STEPS, WIDE]} | {state: ["n", count, HIDDEN] for state in states}
+    outputs = ["y", *(f"last {state}" for state in states)]
+    path = write(tmp_path / "m.onnx", nodes, inputs, outputs, constants)
+    check_equal(path, (STEPS, WIDE), *[(count, HIDDEN)] * len(states))
+
+
 @pytest.mark.parametrize("options", [{}, named("HardSigmoid", "Tanh") | {"clip": 2.0}])
 def test_integers_are_those_of_the_compiled_network(options, tmp_path):
     model = from_onnx(file(tmp_path / "m.onnx", "GRU", **options))
