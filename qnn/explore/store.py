@@ -18,6 +18,7 @@ from qnn.fields import FieldsError, parsed, typed
 from qnn.files import open_file
 
 FORMAT = "qnn exploration 2"
+ALTERED = "cut short or altered; remove it, or name another with --store"
 MADE = "made in full"  # the fact with the fingerprints of designs that can be picked
 HEAD = b"SQLite format 3\0"
 # Bytes of a database by which it is written and read, and what they are where it has a log and no
@@ -208,6 +209,9 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise PathError(f"{path}: {_reason(error)}") from None
+    except UnicodeDecodeError:
+        # Python reads what SQLite says of a broken name, with its bytes in it.
+        raise altered(path) from None
 
 
 def _reason(error: sqlite3.Error) -> str:
@@ -219,7 +223,7 @@ def _reason(error: sqlite3.Error) -> str:
     if code == sqlite3.SQLITE_FULL:
         return "the disk is full; all that was found before is kept: make room and run it again"
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return "cut short or altered; remove it, or name another with --store"
+        return ALTERED
     return f"the store cannot be used ('{error}'); name another with --store"
 
 
@@ -273,4 +277,4 @@ def _unaltered(path: Path) -> Iterator[None]:
 
 def altered(path: Path) -> PathError:
     """A store whose rows are not as they were written."""
-    return PathError(f"{path}: cut short or altered; remove it, or name another with --store")
+    return PathError(f"{path}: {ALTERED}")

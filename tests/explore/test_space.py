@@ -107,7 +107,7 @@ def test_choices_are_read_from_texts():
         (lambda: choices_in(["terms=0,1"]), "terms needs values from 1 to 4, not '0,1'"),
         (lambda: space(lanes=(8,), rows=(16,)), "the space is empty: no array has such sizes"),
         (lambda: space("lut<1000"), "constraint lut<1000 is impossible: designs of this space "),
-        (lambda: space("lut<10000,bram18>90"), "constraints lut<10000 and bram18>90 are imposs"),
+        (lambda: space("lut<11000,bram18>90"), "constraints lut<11000 and bram18>90 are imposs"),
         (lambda: space(lanes=tuple(range(1, 65)), rows=tuple(range(1, 65)),
                        columns=tuple(range(1, 65))), "the space has 1,048,576 combinations"),
     ],

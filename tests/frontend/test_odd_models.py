@@ -426,10 +426,6 @@ FAILING = {
     "a condition": lambda: Made(
         lambda m, x: torch.cond(x.sum() > 0, lambda y: y.relu(), lambda y: -y, (x,))
     ),
-    "attention": lambda: Made(
-        lambda m, x: m.a(*[x.flatten(2).mT] * 3)[0],
-        a=nn.MultiheadAttention(3, 1, batch_first=True),
-    ),
     "recurrence": lambda: Made(lambda m, x: m.a(x.mean(1))[0], a=nn.LSTM(8, 4)),
     "an embedding": lambda: Made(
         lambda m, x: m.a((x.mean((1, 2, 3)) > 0).long()), a=nn.Embedding(2, 4)
