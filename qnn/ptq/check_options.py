@@ -67,10 +67,7 @@ def check_rounding(
     learns_by : what other roundings take, by the names of the options; None: not given
     """
     if rounding != "auto":
-        if rounding not in roundings.ROUNDINGS:
-            known = ", ".join(("auto", *roundings.ROUNDINGS))
-            raise ValueError(f"rounding must be one of {known}, not '{rounding}'")
-        roundings.rounding(rounding).choose(learns_by["rounding_options"])
+        roundings.rounding(rounding, beside=("auto",)).choose(learns_by["rounding_options"])
         if rounding == "nearest" and terms == "auto" and learns_by["bias_correction"]:
             raise ValueError(
                 "quantize needs no bias_correction with rounding='nearest' and terms='auto', which "

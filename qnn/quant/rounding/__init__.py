@@ -1,6 +1,6 @@
 """Ways to put a trained network's weights on their grids, behind one signature."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -90,8 +90,12 @@ ROUNDINGS: dict[str, Method] = {
 }
 
 
-def rounding(name: str) -> Method:
+def rounding(name: str, beside: Sequence[str] = ()) -> Method:
     """The method called ``name``.
+
+    Parameters
+    ----------
+    beside : names that the caller takes too, for the text
 
     Raises
     ------
@@ -99,5 +103,6 @@ def rounding(name: str) -> Method:
         No method has that name.
     """
     if name not in ROUNDINGS:
-        raise ValueError(f"rounding must be one of {', '.join(ROUNDINGS)}, not '{name}'")
+        known = ", ".join((*beside, *ROUNDINGS))
+        raise ValueError(f"rounding must be one of {known}, not '{name}'")
     return ROUNDINGS[name]
