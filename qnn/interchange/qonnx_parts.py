@@ -31,7 +31,7 @@ class QonnxParts:
 
     def __init__(self, model: "ModelProto", tensors: Mapping[str, str]):
         self.tensors = tensors
-        self._model = executable(model)
+        self._model = executable(model).model
         graph = self._model.graph
         self._constants = {each.name: each for each in graph.initializer}
         known = (*graph.input, *graph.output, *graph.value_info)
@@ -61,11 +61,11 @@ class QonnxParts:
                 else {operand.name: from_blocks(reals, operand.axes)}
             )
         tensor = self.tensors[node.name]
-        wrapper, images = self._cut(tensor, given), len(next(iter(given.values())))
+        model, images = self._cut(tensor, given), len(next(iter(given.values())))
         parts = []
         for image in range(images):
             fed = {name: each[image].reshape(self._shape(name)) for name, each in given.items()}
-            parts.append(run_qonnx(wrapper, fed)[tensor])
+            parts.append(run_qonnx(model, fed)[tensor])
         reals = np.stack(parts).astype(np.float64)
         return np.ldexp(reals, node.type.exponent).reshape(images, *node.shape)
 
@@ -103,5 +103,4 @@ class QonnxParts:
             ],
         )
         opsets = self._model.opset_import
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=self._model.ir_version)
-        return package("qonnx.core.modelwrapper").ModelWrapper(model)
+        return helper.make_model(graph, opset_imports=opsets, ir_version=self._model.ir_version)

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from qnn.files import write_whole
-from qnn.interchange.packages import package
 from qnn.interchange.qonnx_model import qonnx_model
 from qnn.interchange.qonnx_quantizers import exact_reals
-from qnn.interchange.run_qonnx import run_qonnx, with_shapes
+from qnn.interchange.run_qonnx import QonnxPieces
 from qnn.interchange.to_onnx import Exported, check_equal
 from qnn.interchange.trials import encoded, fed, trial_inputs
 from qnn.interchange.writer import OPSET
@@ -28,16 +27,15 @@ def to_qonnx(graph: Graph, path: str | Path) -> Exported:
     ModelError
         qonnx gives other integers than the reference; nothing is written.
     """
-    wrapper = package("qonnx.core.modelwrapper").ModelWrapper(qonnx_model(graph))
-    wrapper = with_shapes(wrapper)
+    cut = QonnxPieces.of(qonnx_model(graph))
     x = encoded(graph, trial_inputs(graph, codes=True))
-    compared = check_equal(graph, _integers_of(graph, wrapper, x), x, "qonnx")
-    data = wrapper.model.SerializeToString()
+    compared = check_equal(graph, _integers_of(graph, cut, x), x, "qonnx")
+    data = cut.model.SerializeToString()
     write_whole(Path(path), data)
     return Exported(
         path=Path(path),
         opset=OPSET,
-        nodes=len(wrapper.graph.node),
+        nodes=len(cut.model.graph.node),
         bytes=len(data),
         values_compared=compared,
         images=len(x[0]),
@@ -45,7 +43,7 @@ def to_qonnx(graph: Graph, path: str | Path) -> Exported:
     )
 
 
-def _integers_of(graph, wrapper, x):
+def _integers_of(graph, cut, x):
     """What qonnx gives of each output, by name, in steps of its type: image by image."""
     parts = []
     for number in range(len(x[0])):
@@ -53,7 +51,7 @@ def _integers_of(graph, wrapper, x):
         image = fed(graph, tuple(np.asarray(each[number : number + 1]) for each in x))
         exponents = {node.name: node.type.exponent for node in graph.inputs}
         reals = {name: exact_reals(each, exponents[name]) for name, each in image.items()}
-        parts.append(run_qonnx(wrapper, reals))
+        parts.append(cut.run(reals))
     return {
         name: _in_steps(np.concatenate([part[name] for part in parts]), graph[output.name].type)
         for name, output in zip(graph.output_names, graph.outputs, strict=True)

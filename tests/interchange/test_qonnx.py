@@ -8,14 +8,16 @@ import onnx
 import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import qnn
 from qnn.errors import CompileError, ModelError
-from qnn.interchange import to_qonnx
+from qnn.interchange import run_qonnx, to_qonnx
 from qnn.interchange.qonnx_model import qonnx_model
 from qnn.ir.graph import Graph
 from qnn.ir.reference import reference
+from qnn.ir.shape import user_shape
 from qnn.nn.zoo import ZOO
 from qnn.quant.qtype import QType
 from tests.graphs import Limits, graphs, images
@@ -95,6 +97,41 @@ def test_a_quantized_network_comes_back_as_the_same_graph(tmp_path):
     assert str(exported).endswith("50 values of 5 images in qonnx equal the reference's")
     # Graphs are equal if their files are, byte for byte; and so are images of equal graphs.
     assert qnn.from_qonnx(path) == graph
+
+
+@settings(FEW, max_examples=3)
+@given(graph=graphs(Limits(inputs=2, nodes=3)), size=st.integers(3, 9))
+def test_pieces_of_any_size_have_the_shapes_and_values_of_the_whole(graph, size):
+    assume(expressible(graph))
+    model, wholly = qonnx_model(graph), 10**6
+    given = {node.name: np.ones((1, *user_shape(node.shape, node.axes))) for node in graph.inputs}
+    found = []
+    for nodes in (size, wholly):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(run_qonnx, "PIECE_NODES", nodes)
+            found.append(run_qonnx.QonnxPieces.of(model))
+    assert len(found[1].pieces) == 1 or not model.graph.node
+    assert len(found[0].pieces) == -(-len(model.graph.node) // size)
+    shapes = [
+        {each.name: each.type for each in (*cut.model.graph.value_info, *cut.model.graph.output)}
+        for cut in found
+    ]
+    assert shapes[0] == shapes[1]
+    for (name, value), (_, wanted) in zip(
+        *(sorted(cut.run(given).items()) for cut in found), strict=True
+    ):
+        np.testing.assert_array_equal(value, wanted, name)
+
+
+def test_a_layer_that_is_used_many_times_gives_the_same_file_again(tmp_path):
+    layer = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model = nn.Sequential(*[layer] * 12).eval()
+    x = torch.rand(8, 4, generator=torch.Generator().manual_seed(0))
+    graph = qnn.export(quantize(model, x))
+    for name in ("one.onnx", "other.onnx"):
+        qnn.to_qonnx(graph, tmp_path / name)
+    assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "other.onnx").read_bytes()
+    assert qnn.from_qonnx(tmp_path / "one.onnx") == graph
 
 
 @pytest.mark.slow

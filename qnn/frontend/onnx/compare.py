@@ -17,7 +17,7 @@ from qnn.frontend.onnx.protos import onnx_package, read_proto
 from qnn.frontend.onnx.qonnx_quantizers import NAMES
 from qnn.frontend.onnx.read import read_graph
 from qnn.interchange.packages import package
-from qnn.interchange.run_qonnx import executable, run_qonnx
+from qnn.interchange.run_qonnx import executable
 
 IMAGES = 2  # random ones
 TRIES = 3  # of a file that rounds
@@ -148,13 +148,12 @@ def _rounding(quantizers):
 
 def _qonnx(path):
     """A function of the names of outputs and of what the file takes, one image at a time."""
-    wrapper = package("qonnx.core.modelwrapper").ModelWrapper(executable(read_proto(path)))
+    model = executable(read_proto(path))
 
     def run(names, fed):
         images = len(next(iter(fed.values())))
         parts = [
-            run_qonnx(wrapper, {name: each[n : n + 1] for name, each in fed.items()})
-            for n in range(images)
+            model.run({name: each[n : n + 1] for name, each in fed.items()}) for n in range(images)
         ]
         return [np.concatenate([part[name] for part in parts]) for name in names]
 
