@@ -41,12 +41,18 @@ def fit(pixels: Pixels, bits: int) -> PixelFit:
     std = torch.tensor(pixels.std, dtype=torch.float64)
     # From the mean, 0 among them. Before the division that a gain stands for, halves are halves:
     # all of them go up.
-    steps = torch.arange(MOST + 1) - means
+    places = torch.arange(MOST + 1)
+    steps = places - means
     span = float(steps.max().clamp(min=0) - steps.min().clamp(max=0))
     # Whole pixels stay whole if any such factor will do; rounding may need an integer more.
-    wholes = [2.0**places for places in range(bits - BYTE_BITS, -1, -1)]
+    wholes = [2.0**more for more in range(bits - BYTE_BITS, -1, -1)]
     for factor in (*wholes, ((1 << bits) - 2) / span):
-        codes = round_half_up(steps * factor).to(torch.int64)
+        # The mean alone, where pixels are whole: a sum may round to a half, or away from one.
+        if factor in wholes:
+            found = places * factor + round_half_up(-means * factor)
+        else:
+            found = round_half_up(steps * factor)
+        codes = found.to(torch.int64)
         low, high = min(int(codes.min()), 0), max(int(codes.max()), 0)
         if high - low < 1 << bits:
             break

@@ -108,6 +108,8 @@ def module_of(plan: Planned) -> fx.GraphModule:
             made[name] for name, is_given in zip(node.inputs, step.given, strict=True) if is_given
         ]
         call = graph.call_module(name, (images, *computed))
+        # torch 2.6 runs a graph node by node, and asks the nodes where they are.
+        call.meta["nn_module_stack"] = {name: (name, f"{NodeModule.__module__}.NodeModule")}
         names = [name for name in node.outputs if name]
         for number, output in enumerate(names):
             several = len(names) > 1

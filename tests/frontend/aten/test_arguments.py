@@ -205,6 +205,8 @@ def overloads():
             other |= overload == torch.ops.aten.where.Scalar
             # Of places that another call gives.
             other |= overload._opname == "max_unpool2d"
+            # Axes by names, which tensors of torch.export have not.
+            other |= any(each in overload._overloadname for each in ("names", "Dimname"))
             # Packed sequences, whose kernels check nothing.
             other |= any(a.name == "batch_sizes" for a in arguments)
             if tensors and not other and not any(a.is_out for a in arguments):
