@@ -128,9 +128,12 @@ class Compute(wiring.Component):
         # The core is busy until the last write of the newest instruction has landed.
         in_flight = Signal(IN_FLIGHT_BITS)
         begins = sequencer.i.ready  # which it says of an instruction that is there
-        m.d.sync += in_flight.eq(in_flight + begins - self.finished)
+        m.d.sync += [
+            in_flight.eq(in_flight + begins - self.finished),
+            # Whether there will be any: a register, as the run's end looks at all engines.
+            self.busy.eq((in_flight != self.finished) | begins),
+        ]
         m.d.comb += [
-            self.busy.eq(in_flight.any()),
             self.tag.eq(sequencer.instruction.tag),
             self.issue.eq(sequencer.step.valid & sequencer.begins),
             self.issue_tag.eq(sequencer.instruction.tag),
@@ -241,10 +244,12 @@ class Compute(wiring.Component):
         wait = write_latency(config) - hold_latency(config) + _DESTINATION_LEAD - 1
         landing = Landing(config).create()
         early = delay(m, tiles.write, wait - SIDES_LEAD, name="early", reset_less=False)
+        waited = delay(m, tiles.destination, wait - 1, name="destination")
         m.d.comb += [
             landing.write.eq(delay(m, early, SIDES_LEAD, name="write", reset_less=False)),
             landing.final.eq(delay(m, tiles.final, wait, name="final", reset_less=False)),
-            landing.destination.eq(delay(m, tiles.destination, wait, name="destination")),
+            # The last register is one by itself, as the way out of a shift register is slow.
+            landing.destination.eq(delay(m, waited, 1, name="lands_at", reset_less=False)),
         ]
         at = delay(m, self._place(tiles.destination), wait - SIDES_LEAD, name="place")
         coming = self._on_sides(early, at, 0)

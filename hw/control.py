@@ -1,7 +1,7 @@
 """One run from START to DONE, and the counters that tell how it went."""
 
 from amaranth import *
-from amaranth.lib import data, enum, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.axi import ADDRESS_BITS
@@ -17,17 +17,6 @@ CYCLE_BITS = 64
 COUNTER_BITS = 32
 
 FAULT = data.StructLayout({"code": ERROR_BITS, "address": ADDRESS_BITS})
-
-
-class State(enum.Enum, shape=3):
-    """The states of a run."""
-
-    IDLE = 0
-    RELEASE = 1  # the engines leave their reset
-    BEGIN = 2  # the fetch starts
-    RUN = 3
-    # AXI has no way to take a burst back: what was asked for must be answered.
-    DRAIN = 4  # nothing new goes out; transfers under way end
 
 
 class RunControl(wiring.Component):
@@ -81,42 +70,45 @@ class RunControl(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        state = Signal(State)
+        # A run is in one phase at a time, a register each; between runs it is `idle`.
+        release = Signal()  # the engines leave their reset
+        runs = Signal()
+        # AXI has no way to take a burst back: what was asked for must be answered.
+        drains = Signal()  # nothing new goes out; transfers under way end
         stopping = Signal()  # by RESET
-        stop = stopping | self.reset
 
-        m.d.comb += [self.begin.eq(state == State.BEGIN), self.busy.eq(~self.idle)]
+        stop = stopping | self.reset
+        # Later faults follow from the first one, which is the only one that is kept.
+        fault = self.read_error | self.write_error | self.instruction_error
+        starts, stops, ends = (Signal(name=name) for name in ("starts", "stops", "ends"))
+        m.d.comb += [
+            starts.eq(self.idle & self.start & ~self.reset),
+            stops.eq(runs & (self.complete | fault | stop)),
+            ends.eq(drains & self.drained),
+            self.busy.eq(~self.idle),
+            # A run that software stopped gives no interrupt: nobody waits for it.
+            self.over.eq(ends & ~stop),
+        ]
+        # By gates, not by If: a register whose enable is a gate waits for its net, too.
+        m.d.sync += [
+            self.idle.eq((self.idle & ~starts) | ends),
+            release.eq(starts),
+            self.begin.eq(release),
+            runs.eq(self.begin | (runs & ~stops)),
+            drains.eq(stops | (drains & ~ends)),
+            self.halt.eq((self.halt | stops) & ~release),
+            stopping.eq(self.busy & stop & ~ends),
+        ]
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
-            m.d.sync += stopping.eq(stop)
         with m.If(self.working):
             m.d.sync += self.newest.eq(self.tag)
-
-        with m.Switch(state):
-            with m.Case(State.IDLE):
-                with m.If(self.start | self.reset):
-                    self._clear(m)
-                with m.If(self.start & ~self.reset):
-                    m.d.sync += [state.eq(State.RELEASE), self.idle.eq(0)]
-            with m.Case(State.RELEASE):
-                m.d.sync += [state.eq(State.BEGIN), self.halt.eq(0)]
-            with m.Case(State.BEGIN):
-                m.d.sync += state.eq(State.RUN)
-            with m.Case(State.RUN):
-                self._note_faults(m)
-                # Later faults follow from the first one, which is the only one that is kept.
-                fault = self.read_error | self.write_error | self.instruction_error
-                with m.If(self.complete | fault | stop):
-                    m.d.sync += [state.eq(State.DRAIN), self.halt.eq(1)]
-            with m.Case(State.DRAIN):
-                self._note_faults(m)
-                with m.If(self.drained):
-                    m.d.sync += [state.eq(State.IDLE), self.idle.eq(1), self.done.eq(1)]
-                    # A run that software stopped gives no interrupt: nobody waits for it.
-                    m.d.comb += self.over.eq(~stop)
-                    with m.If(stop):
-                        self._clear(m)
-                        m.d.sync += stopping.eq(0)
+        with m.If(runs | drains):
+            self._note_faults(m)
+        with m.If(ends):
+            m.d.sync += self.done.eq(1)
+        with m.If((self.idle & (self.start | self.reset)) | (ends & stop)):
+            self._clear(m)
 
         return m
 

@@ -7,7 +7,7 @@ from amaranth.utils import exact_log2
 
 from hw.axi import ADDRESS_BITS
 from hw.bursts import BURST, BurstSplitter
-from hw.delay import register
+from hw.delay import delay, register
 from hw.queue import Queue
 from hw.spec.config import SvpeConfig
 from hw.spec.isa.header import INSTRUCTION_BITS, INSTRUCTION_BYTES
@@ -105,11 +105,13 @@ class Fetch(wiring.Component):
                 beat.eq(beat + 1),  # wraps: instructions have a power of two of beats
             ]
 
+        # Counted a cycle later, as the way from the queues that have room to all bits is long.
+        taken = delay(m, self.o.valid & self.o.ready, 1, name="taken", reset_less=False)
         address = register(m, self.address, name="instruction_address")
         with m.If(self.start):
             m.d.sync += [address.eq(self.base), left.eq(instructions)]
             m.d.sync += self.exhausted.eq(instructions == 0)
-        with m.Elif(self.o.valid & self.o.ready):
+        with m.Elif(taken):
             m.d.sync += [address.eq(address + INSTRUCTION_BYTES), left.eq(left - 1)]
             m.d.sync += self.exhausted.eq(left == 1)
 

@@ -86,10 +86,10 @@ class WordAssembler(wiring.Component):
         word = Signal(max(counts) * self._config.bus_bits, reset_less=True)
         place = Signal(PLACE, reset_less=True)
         waits = Signal()  # a feature word is there, whose side results are written to
+        room = Signal(init=1)  # the opposite, by a register of its own: it has loads far away
         # One bit for each beat: which one comes next is a register, and no decoder.
         beat = Signal(max(counts), init=1)
-        word_ends = Signal()
-        accept = Signal()
+        word_ends, ends, accept = Signal(), Signal(), Signal()
         outputs = [getattr(self, name) for name in PORTS]
 
         with m.Switch(self.places.p.buffer):
@@ -98,35 +98,41 @@ class WordAssembler(wiring.Component):
                     m.d.comb += word_ends.eq(beat[counts[buffer] - 1])
         m.d.comb += [
             # A beat is taken only when its word's place is known and the word register is free.
-            self.beats.ready.eq(self.places.valid & ~waits),
+            self.beats.ready.eq(self.places.valid & room),
             accept.eq(self.beats.valid & self.beats.ready),
-            self.places.ready.eq(accept & word_ends),
+            # All that decides but the room, which is known last.
+            ends.eq(self.beats.valid & self.places.valid & word_ends),
+            self.places.ready.eq(ends & room),
             self.finished.eq(Cat(output.valid for output in outputs).any() & place.last),
         ]
+        # What comes is kept, whether it is taken or not, as that is known later: a beat's part is
+        # written again until its beat is taken, and a word that waits has its first beat next.
         for number, comes in enumerate(beat):
-            with m.If(accept & comes):
+            with m.If(comes & room if number == 0 else comes):
                 own = word.word_select(number, self._config.bus_bits)
                 m.d.sync += own.eq(self.beats.payload)
+        with m.If(room):
+            m.d.sync += place.eq(self.places.payload)
         with m.If(accept):
             m.d.sync += beat.eq(Mux(word_ends, 1, beat << 1))
-            with m.If(word_ends):
-                m.d.sync += place.eq(self.places.payload)
         for buffer, output in zip(Buffer, outputs, strict=True):
             # All buffers share one register: a word goes to the one that its transfer names.
             m.d.comb += [
                 output.p.address.eq(place.address),  # cut to the width of this buffer
                 output.p.data.eq(word),
             ]
-            comes = accept & word_ends & (self.places.p.buffer == buffer)
+            comes = ends & (self.places.p.buffer == buffer)
             if buffer is Buffer.FEATURES:
                 # Known a cycle early: the way from the feature banks to all that waits is long.
-                blocked = Mux(waits, self._takes(taken, place), self._takes(taken, self.places.p))
+                stays = self._takes(taken, place)
+                blocked = comes & self._takes(taken, self.places.p)
                 m.d.sync += [
-                    output.valid.eq((waits | comes) & ~blocked),
-                    waits.eq((waits | comes) & blocked),
+                    output.valid.eq(Mux(waits, ~stays, comes & ~blocked)),
+                    waits.eq(Mux(waits, stays, blocked)),
+                    room.eq(~Mux(waits, stays, blocked)),
                 ]
             else:
-                m.d.sync += output.valid.eq(comes)
+                m.d.sync += output.valid.eq(comes & room)
 
         return m
 

@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from hw.marks import marks
 from hw.ports import read_port, write_port
 
-PART_BITS = (
-    256  # of payloads that share the pointers of a memory, which have a load each bit or two
-)
+# Of payloads that share a memory's pointers, which have a load each bit or two; memories in LUTs
+# have 14 bits each.
+PART_BITS = 9 * 14
 
 
 class Queue(wiring.Component):
@@ -84,7 +84,8 @@ class Queue(wiring.Component):
         m.submodules[f"part_{part}"] = storage
         # Distributed memory reads at once, so that a payload may leave one cycle after it came.
         write, read = write_port(storage, "write"), read_port(storage, "read", domain="comb")
-        m.d.comb += [write.en.eq(came), write.data.eq(incoming), outgoing.eq(read.data)]
+        # Whatever is there is written while there is room, as whether it comes is known later.
+        m.d.comb += [write.en.eq(self.i.ready), write.data.eq(incoming), outgoing.eq(read.data)]
         for name, port, moves in (("came", write, came), ("left", read, left)):
             # Equal pointers would be merged to one, with the loads of all.
             place = Signal(range(depth), name=f"{name}_at_{part}", init=part % depth)

@@ -73,7 +73,9 @@ class Sequencer(wiring.Component):
         running, skipping = Signal(), Signal(name="skipping")
         term_last, inner_last = Signal(name="term_last"), Signal(name="inner_last")
         tile_ends, final = Signal(name="tile_ends"), Signal(name="final")
-        go, starts, start = (Signal(name=name) for name in ("go", "starts", "start"))
+        outer_last = Signal(name="outer_last")
+        go, ends, step = (Signal(name=name) for name in ("go", "ends", "step"))
+        starts, start = Signal(name="starts"), Signal(name="start")
         multiplied = Mux(self.i.p.multiply, PRODUCT_STAGES, 0)
         tabled = Mux(self.i.p.table, TABLE_STAGES, 0)
 
@@ -82,15 +84,19 @@ class Sequencer(wiring.Component):
             term_last.eq(Cat(loops[name].last for name in TERM).all()),
             inner_last.eq(term_last & loops["terms"].last),
             tile_ends.eq(Mux(instruction.skip, skipping, inner_last)),
-            final.eq(tile_ends & Cat(loops[name].last for name in OUTER).all()),
+            outer_last.eq(Cat(loops[name].last for name in OUTER).all()),
+            final.eq(tile_ends & outer_last),
             # Only the last step of a tile may wait, for the epilogue of the tile before.
             go.eq(running & (~tile_ends | fence.tile_may_end)),
-            starts.eq(fence.may_start & (~running | (go & final))),
+            ends.eq(running & tile_ends & fence.tile_may_end),
+            # What goes but for skip steps: said anew, as many loops are behind it.
+            step.eq(running & ~skipping & (instruction.skip | fence.tile_may_end | ~inner_last)),
+            starts.eq(fence.may_start & (~running | (ends & outer_last))),
             self.i.ready.eq(start),
             # fence
             fence.offered.eq(self.i.valid & ~starts & ~start),
             fence.next_fence.eq(self.i.p.fence),
-            fence.tile_ended.eq(go & tile_ends),
+            fence.tile_ended.eq(ends),
             fence.interval.eq(instruction.interval),
             fence.started.eq(start),
             fence.next_interval.eq(self.i.p.interval),
@@ -99,18 +105,17 @@ class Sequencer(wiring.Component):
         # A register, as it takes over the whole instruction.
         m.d.sync += start.eq(starts)
 
-        # After the loops of a tile comes its skip step, if it has one.
-        with m.If(go & tile_ends):
-            m.d.sync += skipping.eq(0)
-        with m.Elif(go & inner_last):
-            m.d.sync += skipping.eq(1)
+        # After the loops of a tile comes its skip step, if it has one, which ends the tile. By
+        # gates, not by If: a register whose enable is a gate waits for its net, too.
+        begins_skip = running & instruction.skip & inner_last
+        ends_skip = running & fence.tile_may_end
+        m.d.sync += skipping.eq(Mux(skipping, ~ends_skip, begins_skip))
         with m.If(go):
             m.d.sync += running.eq(~final)
         with m.If(start):
             m.d.sync += [running.eq(1), instruction.eq(self.i.payload)]
 
-        step = go & ~skipping
-        self._connect_loops(m, loops, start, step, go & tile_ends)
+        self._connect_loops(m, loops, start, step, ends)
         self._say(m, go, tile_ends, final, skipping, start)
         self._follow_weights(m, start, step, term_last, inner_last)
         self._follow_offsets(m, loops, start)

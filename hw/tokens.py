@@ -80,17 +80,17 @@ class TokenGates(wiring.Component):
         tokens, some = Signal(TOKEN_BITS, name=name), Signal(name=f"{name}_some")
         given, gave, had = (Signal(name=f"{name}_{event}") for event in ("given", "gave", "had"))
         waits = i.p[f"wait_{giver.word}"]
-        took = taken & waits
         # Registers for what is given, and for whether there is any: both are far from here. What
         # was given and taken is counted a cycle later, as whether one is taken is known late.
         counted = Signal(TOKEN_BITS, name=f"{name}_counted")
-        m.d.comb += counted.eq(tokens + gave - had)
+        last = Signal(name=f"{name}_last")  # no other token is left once it is taken
+        m.d.comb += [counted.eq(tokens + gave - had), last.eq(waits & (counted == 1))]
         m.d.sync += [
             given.eq(self.finished[giver] & self.signals[giver][taker]),
             gave.eq(given),
-            had.eq(took),
+            had.eq(taken & waits),
             tokens.eq(counted),
             # By gates, not by If: a register whose enable is a gate waits for its net, too.
-            some.eq(given | (some & ~(took & (counted == 1)))),
+            some.eq(given | (some & ~(taken & last))),
         ]
         return waits & ~some
