@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from hw.spec.config import SvpeConfig, named_config
 
 BOARD_MEMORY = 19.2e9  # bytes a second, of the reference board: DDR4-2400 of 64 bits
-MEMORY_STEP = 8  # bytes per cycle, so that cycles of one memory hold at many clocks
+MEMORY_STEP = 2  # bytes per cycle, so that cycles of one memory hold at some clocks
 WIDE = {"epilogue_words": 4, "neighbours": 2}
 
 
