@@ -50,7 +50,7 @@ def placed_nets(analysis, delays):
 
 
 def compare(delays, placement, routed):
-    """Prints both, and gives rows of whole paths, and MHz as placed and with nets no shorter."""
+    """Prints both, and gives rows of a net by path, and MHz as placed and with nets no shorter."""
     analysis = Analysis(delays, placement)
     path, rows, fan_out = placed_nets(analysis, delays)
     routed = routed.of(~routed.direct)
@@ -63,9 +63,16 @@ def compare(delays, placement, routed):
         ]
         quartiles.append(of[1])
         print(f"{low} to {high - 1} loads, quartiles and p90: placed {of[0]}, routed {of[1]}")
-    whole = np.bincount(path.astype(int), rows), np.bincount(routed.path, routed_rows)
-    for name, sums in zip(("placed", "routed"), whole, strict=True):
-        print(f"rows of a path, {name}: {np.percentile(sums, (10, 50, 90))}")
+    a_net = []
+    for name, of, long in (
+        ("placed", path.astype(int), rows),
+        ("routed", routed.path, routed_rows),
+    ):
+        nets = np.bincount(of)
+        sums, nets = np.bincount(of, long)[nets > 0], nets[nets > 0]
+        print(f"{name} paths: {np.percentile(sums, (10, 50, 90))} rows, {np.median(nets)} nets")
+        a_net.append(sums / nets)
+        print(f"rows of a net, mean of a path, {name}: {np.percentile(a_net[-1], (10, 50, 90))}")
     clocks = [1e3 / analysis.need.max()]
     for part in (0, 1):
         longer = copy(delays)
@@ -75,7 +82,7 @@ def compare(delays, placement, routed):
     slower = Analysis(Delays(delays.timed, "-1"), placement).timing("", "-1", {})
     ends = slower.clock_mhz_low, slower.clock_mhz, slower.clock_mhz_high
     print(f"MHz in -1 at the same places, low, expected, high: {ends}")
-    return whole, clocks
+    return a_net, clocks
 
 
 @pytest.mark.slow
@@ -85,8 +92,8 @@ def test_the_clock_does_not_come_of_nets_shorter_than_those_of_routed_designs(ti
     netlist = read_netlist(made.written, made.top)
     delays = Delays(timed(netlist), "-2")
     found = place_netlist(netlist, timing=lambda now: Analysis(delays, now))
-    whole, clocks = compare(delays, found.placement, hops(paths, columns_of(paths)))
-    # Paths are shorter: queues and loops decide by few gates side by side (0.76 was measured) ...
-    assert np.median(whole[0]) > 0.7 * np.median(whole[1])
-    # ... but little of the clock comes of nets that no routed design has (0.956 was measured).
+    a_net, clocks = compare(delays, found.placement, hops(paths, columns_of(paths)))
+    # Paths have fewer nets, 2 where routed ones have 7, but longer ones (28 rows to 10) ...
+    assert np.median(a_net[0]) > np.median(a_net[1])
+    # ... and little of the clock comes of nets that no routed design has (0.945 was measured).
     assert clocks[1] > 0.9 * clocks[0]
