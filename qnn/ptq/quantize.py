@@ -106,7 +106,8 @@ def quantize(
         and the method's options
     rounding_data, augment : what the method learns from, without labels, by default ``data``; and
         what changes a batch of it, with a generator
-    progress : told steps done, steps in all and the share of weights already rounded
+    progress : told steps done, steps in all and the share of weights already rounded; of "auto"
+        the layers of the design at hand, and then steps of learning
     checkpoint : a file that the method writes as it goes, and goes on from if it is there
     task : what the outputs are for, of ``qnn.tasks.kinds.TASKS``, which decides the losses of
         rounding and of a ``Budget``; None: as labels beside the images tell, or else the outputs'
@@ -177,7 +178,7 @@ def quantize(
         fixed = None if automatic_terms else terms
         if isinstance(terms, Budget):
             fixed = _budgeted(terms, network.calibrate(batches), batches, kinds)
-        quantized, start = automatic(source, fixed, auto, searched, rounding=rounding)
+        quantized, start = automatic(source, fixed, auto, searched, progress, rounding=rounding)
         if rounding in BLIND:
             return quantized
         terms = quantized.plan.channel_terms

@@ -29,6 +29,7 @@ from qnn.ptq.equalise import equalise
 from qnn.ptq.export import export
 from qnn.ptq.formats import ChannelChoice
 from qnn.ptq.uncalibrated import Uncalibrated
+from qnn.quant.rounding import Progress
 from qnn.tasks.kinds import TaskKind
 
 
@@ -55,6 +56,7 @@ def automatic(
     terms: ChannelChoice | None,
     options: Auto,
     checkpoint: Path | None = None,
+    progress: Progress | None = None,
     *,
     rounding: str = "auto",
 ) -> tuple[QuantizedModel, Calibrated]:
@@ -64,6 +66,7 @@ def automatic(
     ----------
     terms : None: they are chosen
     checkpoint : a file that the search writes as it goes, and goes on from if it is there
+    progress : told of the design at hand how far it is, as rounding methods tell
     rounding : the method that the network is for; any but "nearest" is judged by layers that are
         rounded in order, and "auto" alone lets their weights learn together
 
@@ -100,7 +103,7 @@ def automatic(
         if rounded:
             equal = equalise(network.graph, chunks([split.fitted]))
             starts["channels equalised"] = network.calibrate([images], equal, warn=False)
-        builder = Builder(starts, split, out, designs, rounded)
+        builder = Builder(starts, split, out, designs, rounded, progress or (lambda *_: None))
         steps.say(f"{split}, prepared")
         search = Search(builder, options, steps, seconds, learns=rounding == "auto")
         quantized, outcome = search.run(terms)

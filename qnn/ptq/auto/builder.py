@@ -14,6 +14,7 @@ from qnn.ptq.auto.split import Split
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.formats import ChannelChoice
 from qnn.ptq.round_layers import FittedLayer, round_layers, settle
+from qnn.quant.rounding import Progress
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Builder:
     held : those that judge, with the float network's answers
     designs : what is known already
     rounded : whether layers are rounded in order, or to nearest
+    progress : told layers, then steps of learning, done and in all, and what is rounded of weights
     until : when learning has to end, in seconds of ``time.monotonic``
     """
 
@@ -60,6 +62,7 @@ class Builder:
     held: HeldOut
     designs: Designs
     rounded: bool = True
+    progress: Progress = lambda *_: None
     until: float = math.inf
 
     def loss(self, design: Sketch) -> Loss | None:
@@ -86,12 +89,19 @@ class Builder:
         start, key = self.starts[design.start], _kept_as(design, whole)
         quantized = start.build(design.terms, "auto")
         fitted = self.images.few if design.few else self.images.fitted
+        learned = [name for name, _ in learnable(quantized)]
+
+        def keep(layer, chosen):
+            self.designs.layer(key, layer, chosen)
+            done = learned.index(layer) + 1
+            self.progress(done, len(learned), done / len(learned))
+
         round_layers(
             quantized,
             start.graph,
             self.images.whole if whole else fitted,
             self.designs.layers.get(key, {}),
-            lambda layer, chosen: self.designs.layer(key, layer, chosen),
+            keep,
         )
         return quantized
 
@@ -107,7 +117,7 @@ class Builder:
             quantized = self._rounded(replace(design, learnt=False), whole)
             images = self.images.whole if whole else self.images.lessons
             left, kept = self.until - time.monotonic(), self.designs.beside(key)
-            if not learn(quantized, start, images, self.held.kinds, left, kept):
+            if not learn(quantized, start, images, self.held.kinds, left, kept, self.progress):
                 self.designs.note(late, lambda: True)
                 return None
             chosen = {

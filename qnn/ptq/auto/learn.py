@@ -14,7 +14,7 @@ from qnn.nn.model import QuantizedModel
 from qnn.nn.round import Source, round_quantized
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.teacher import Teacher
-from qnn.quant.rounding import Batch
+from qnn.quant.rounding import Batch, Progress
 from qnn.quant.rounding.checkpoint import Checkpoint
 from qnn.quant.rounding.latent import Latent
 from qnn.tasks.kinds import TaskKind
@@ -40,10 +40,11 @@ class _Watch:
     """Hears of each step, and ends what would take more than so many ``seconds``."""
 
     seconds: float
+    progress: Progress
     begun: float = field(default_factory=time.monotonic)
     first: int | None = None  # step that was heard of first; after an interruption not the first
 
-    def __call__(self, step: int, steps: int, _share: float) -> None:
+    def __call__(self, step: int, steps: int, share: float) -> None:
         if self.first is None:
             # From its end on: before it, tables and kernels are made once.
             self.first, self.begun = step, time.monotonic()
@@ -51,6 +52,7 @@ class _Watch:
         spent = time.monotonic() - self.begun
         if done >= TIMED and spent / done * (done + left) > self.seconds:
             raise _TooLong
+        self.progress(step, steps, share)
 
 
 def learn(
@@ -60,6 +62,7 @@ def learn(
     kinds: Sequence[TaskKind],
     seconds: float,
     checkpoint: Checkpoint | None = None,
+    progress: Progress = lambda *_: None,
 ) -> bool:
     """Let the weights learn on their grids, and the biases beside them, in place.
 
@@ -70,6 +73,7 @@ def learn(
     kinds : what each output is for
     seconds : that it may take
     checkpoint : is gone on from if it is there, and removed in the end
+    progress : told steps done, steps in all and 1
 
     Returns
     -------
@@ -86,7 +90,7 @@ def learn(
             quantized,
             source,
             replace(options, batch=batch),
-            _Watch(seconds),
+            _Watch(seconds, progress),
             checkpoint,
             device,
             method="latent",

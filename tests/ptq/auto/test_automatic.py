@@ -98,6 +98,27 @@ def test_terms_that_are_given_are_taken(by_target):
         assert result.cost == pytest.approx(cost)
 
 
+def test_progress_is_told_of_layers_and_of_learning():
+    told = []
+    # What no design reaches: weights learn together, too.
+    quantized, _, _ = searched(
+        *classifier(), terms=1, target=1e-6, progress=lambda *each: told.append(each)
+    )
+    layers = len(quantized.plan.learned)
+    of_layers = [(k, layers, k / layers) for k in range(1, layers + 1)]
+    # As many as tests let learn, of whose weights every one is on its grid.
+    of_steps = [(k, 20, 1.0) for k in range(1, 21)]
+    by_design = []
+    while told:
+        each = of_layers if told[0] == of_layers[0] else of_steps
+        assert told[: len(each)] == each
+        by_design.append("layers" if each is of_layers else "steps")
+        del told[: len(each)]
+    # The last design is made once more, of all images, those that judged among them.
+    assert by_design[-2:] == ["layers", "steps"]
+    assert by_design.count("steps") == 2
+
+
 def test_a_spoilt_image_is_left_out_and_told_of():
     model, images = classifier()
     spoilt = torch.cat((images, images[:1] * 1000))
