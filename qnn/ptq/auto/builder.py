@@ -11,7 +11,7 @@ from qnn.ptq.auto.designs import Designs
 from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.learn import learn
 from qnn.ptq.auto.split import Split
-from qnn.ptq.calibrated import Calibrated
+from qnn.ptq.auto.starts import Start
 from qnn.ptq.formats import ChannelChoice
 from qnn.ptq.round_layers import FittedLayer, round_layers, settle
 from qnn.quant.rounding import Progress
@@ -48,7 +48,7 @@ class Builder:
 
     Members
     -------
-    starts : calibrated networks by what was done to them, the plain one first
+    starts : networks to build from, by what was done to them, the plain one first
     images : by what they are for
     held : those that judge, with the float network's answers
     designs : what is known already
@@ -57,7 +57,7 @@ class Builder:
     until : when learning has to end, in seconds of ``time.monotonic``
     """
 
-    starts: Mapping[str, Calibrated]
+    starts: Mapping[str, Start]
     images: Split
     held: HeldOut
     designs: Designs
@@ -80,13 +80,13 @@ class Builder:
 
         None where there is no time for it to learn.
         """
-        start = self.starts[design.start]
+        start = self.starts[design.start].network
         if not self.rounded:
             return start.build(design.terms, "nearest")
         return self._learnt(design, whole) if design.learnt else self._rounded(design, whole)
 
     def _rounded(self, design, whole):
-        start, key = self.starts[design.start], _kept_as(design, whole)
+        start, key = self.starts[design.start].network, _kept_as(design, whole)
         quantized = start.build(design.terms, "auto")
         fitted = self.images.few if design.few else self.images.fitted
         learned = [name for name, _ in learnable(quantized)]
@@ -106,7 +106,7 @@ class Builder:
         return quantized
 
     def _learnt(self, design, whole):
-        start, key = self.starts[design.start], _kept_as(design, whole)
+        start, key = self.starts[design.start].network, _kept_as(design, whole)
         chosen = self.designs.layers.get(key)
         # Unless it was learnt before an interruption.
         if chosen is None:

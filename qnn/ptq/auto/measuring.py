@@ -44,7 +44,7 @@ class Measuring:
         half = len(images[0]) // 2
         fitted = tuple(each[: min(half, SENSITIVE) or 1] for each in images)
         self._others = tuple(each[half:] for each in images)
-        graph = self.builder.starts[self.name].graph
+        graph = self.builder.starts[self.name].network.graph
         self._trials = functools.cache(lambda: trials(self.one, graph, fitted))
 
     def losses(self) -> Losses:

@@ -15,6 +15,7 @@ from qnn.ptq.auto.options import Auto, AutoResult
 from qnn.ptq.auto.path import Costs, Part, TermsPath, path_of
 from qnn.ptq.auto.row_groups import RowGroups
 from qnn.ptq.auto.row_shares import Shares
+from qnn.ptq.auto.starts import SLIGHTLY, Start
 from qnn.ptq.auto.steps import Steps
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.export import export
@@ -27,9 +28,6 @@ NEAR = 1.02  # costs between which no further design is tried
 # Losses are estimates: a design is looked for that should lose a little less than it may.
 MARGIN = 0.9
 SURELY = 0.4  # of the target, where there is no time to see whether a design reaches it
-# Of a distance: what is no better by chance, so that it is worth a change of what reaches the
-# target, and of what does not.
-CLEARLY, SLIGHTLY = 0.8, 0.95
 LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
 GAIN = 0.7  # what learning leaves of a loss, about
 LEARNINGS = 3  # designs whose weights learn together, at most
@@ -64,7 +62,7 @@ class Search:
 
     @property
     def plain(self) -> Calibrated:
-        return next(iter(self.builder.starts.values()))
+        return next(iter(self.builder.starts.values())).network
 
     @property
     def designs(self) -> Designs:
@@ -88,23 +86,23 @@ class Search:
     def prepared(self, terms: ChannelChoice) -> Calibrated:
         """Of the calibrated networks the one whose answers are nearest with such terms."""
         best, least = "", None
-        for name in self.builder.starts:
+        for name, start in self.builder.starts.items():
             # One design there has to be.
             if least is not None and self._was_late(name):
                 self.steps.say(f"{name}: not tried, there is no time left")
                 break
             loss = self._loss(Sketch(name, terms))
-            kept = least is None or self._better(loss, least, self._enough(least))
+            kept = least is None or self._better(loss, least, self._enough(start, least))
             if kept:
                 best, least = name, loss
             self.designs.best = Sketch(best, terms).key
             self.steps.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
-        self._name, self.start = best, self.builder.starts[best]
+        self._name, self.start = best, self.builder.starts[best].network
         return self.start
 
-    def _enough(self, loss: Loss) -> float:
-        """The share of its distance at which another network takes one's place."""
-        return CLEARLY if loss.lost <= self.target else SLIGHTLY
+    def _enough(self, start: Start, loss: Loss) -> float:
+        """The share of a design's distance at which one of ``start`` takes its place."""
+        return start.share if loss.lost <= self.target else SLIGHTLY
 
     def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:
         """The network with such terms, or with the cheapest that were found."""
