@@ -8,6 +8,7 @@ computed for it.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from qnn.frontend.onnx.graph import OnnxGraph, OnnxInput, OnnxNode
@@ -37,20 +38,21 @@ def _moved(graph: OnnxGraph, source: OnnxInput) -> OnnxGraph | None:
         return None
     # What is computed of it alone, up to the transpositions. A network that reads it in another way
     # too keeps its channels last.
-    last, nodes, constants, found = {source.name}, [], dict(graph.constants), False
+    last = {source.name: rank}  # with the number of its axes
+    nodes, constants, found = [], dict(graph.constants), False
     for node in graph.nodes:
-        reads = last.intersection(node.inputs)
-        if not reads:
+        ranks = {last[name] for name in node.inputs if name in last}
+        if not ranks:
             nodes.append(node)
-        elif _transposes(node, source, constants):
+        elif _transposes(node, source, constants, max(ranks)):
             nodes.append(replace(node, kind="Identity", inputs=node.inputs[:1], attributes={}))
             found = True
-        elif (moved := _elementwise(node, last, constants, rank)) is not None:
+        elif len(ranks) == 1 and (moved := _with_axes(node, last, constants, *ranks)) is not None:
             nodes.append(moved)
-            last.add(node.outputs[0])
+            last[node.outputs[0]] = max(ranks) + (node.kind == "Unsqueeze")
         else:
             return None
-    if not found or last.intersection(graph.outputs):
+    if not found or any(name in last for name in graph.outputs):
         return None
     first = replace(
         source,
@@ -61,16 +63,67 @@ def _moved(graph: OnnxGraph, source: OnnxInput) -> OnnxGraph | None:
     return replace(graph, nodes=tuple(nodes), constants=constants, inputs=inputs)
 
 
-def _transposes(node: OnnxNode, source: OnnxInput, constants: Mapping[str, Tensor]) -> bool:
-    """Whether a node brings the channels of that input to the front."""
-    order = TO_FIRST[len(source.shape)]
+def _transposes(
+    node: OnnxNode, source: OnnxInput, constants: Mapping[str, Tensor], rank: int
+) -> bool:
+    """Whether a node brings the channels of what that input has become to the front."""
+    order = TO_FIRST[rank]
     if node.kind == "Transpose":
         return list(node.attributes.get("perm", [])) == order
     # Of one channel a reshape does the same.
     if node.kind != "Reshape" or source.shape[-1] != 1 or node.inputs[1] not in constants:
         return False
+    if rank != len(source.shape):
+        return False
     wanted = [source.shape[axis] for axis in order[1:]]
     return constants[node.inputs[1]].tolist()[1:] == wanted
+
+
+def _with_axes(node, last, constants, rank) -> OnnxNode | None:
+    """The node for operands with channels first; None: there is no such node."""
+    if node.kind == "Pad":
+        return _padded(node, constants, rank)
+    if node.kind == "Unsqueeze":
+        return _unsqueezed(node, constants, rank)
+    return _elementwise(node, last, constants, rank)
+
+
+def _numbers(node, name, constants) -> list[int] | None:
+    """A list of numbers that is an attribute of old opsets, and a constant operand of new ones."""
+    held = constants.get(node.inputs[1]) if len(node.inputs) > 1 else node.attributes.get(name)
+    if held is None or (isinstance(held, Tensor) and held.dim() != 1):
+        return None
+    return [int(each) for each in held]
+
+
+def _with_numbers(node, name, constants, numbers) -> OnnxNode:
+    if len(node.inputs) < 2:
+        return replace(node, attributes={**node.attributes, name: numbers})
+    moved = f"{name} of {node.outputs[0]} with channels first"
+    constants[moved] = torch.tensor(numbers)
+    return replace(node, inputs=(node.inputs[0], moved, *node.inputs[2:]))
+
+
+def _padded(node, constants, rank) -> OnnxNode | None:
+    pads = _numbers(node, "pads", constants)
+    # Of some axes alone since opset 18, which no exporter of channels that come last writes.
+    if pads is None or len(pads) != 2 * rank or len(node.inputs) > 3:
+        return None
+    order = TO_FIRST[rank]
+    ends = [pads[axis] for axis in order], [pads[rank + axis] for axis in order]
+    return _with_numbers(node, "pads", constants, [*ends[0], *ends[1]])
+
+
+def _unsqueezed(node, constants, rank) -> OnnxNode | None:
+    """An axis more before the channels, as one-dimensional convolutions of TensorFlow have it."""
+    axes = _numbers(node, "axes", constants)
+    if axes is None or len(axes) != 1 or rank + 1 not in TO_FIRST:
+        return None
+    axis = axes[0] % (rank + 1)
+    # Neither before the images nor behind the channels.
+    if axis in (0, rank):
+        return None
+    return _with_numbers(node, "axes", constants, [axis + 1])
 
 
 def _elementwise(node, last, constants, rank) -> OnnxNode | None:

@@ -12,6 +12,7 @@ from qnn.frontend.onnx.batches import images_of, planned, shapes_of
 from qnn.frontend.onnx.graph import OnnxGraph, graph_of
 from qnn.frontend.onnx.grids import mark_grid
 from qnn.frontend.onnx.layouts import channels_first
+from qnn.frontend.onnx.lines import along_lines
 from qnn.frontend.onnx.module import module_of
 from qnn.frontend.onnx.protos import read_proto
 from qnn.frontend.onnx.qlinear import as_qdq
@@ -57,6 +58,7 @@ def from_onnx(
     graph, given, numbers = with_numbers(read, input_shapes)
     graph, states = images_first(graph)
     graph, orders = channels_first(graph)
+    graph = along_lines(graph)
     plan = planned(graph, shapes_of(graph.inputs, given))
     images, scales = images_of(graph), scales_of(graph)
     file = AsInFile({**orders, **states}, numbers, plan.moved, images, scales)

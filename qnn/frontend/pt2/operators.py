@@ -1,14 +1,21 @@
-"""Which operators a ``.pt2`` file may name: those of ATen that compute, and sums of sizes."""
+"""Which operators a ``.pt2`` file may name: of ATen what computes, quantizers, sums of sizes."""
 
 import math
 import operator
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 
 import torch
 from torch._ops import OpOverload
 
 ATEN = re.compile(r"torch\.ops\.aten\.(?P<name>\w+)\.(?P<overload>\w+)", re.ASCII)
+# Of PyTorch's PT2E flow.
+QUANTIZER = re.compile(
+    r"torch\.ops\.quantized_decomposed\.(?P<name>(de)?quantize_per_(tensor|channel))\.default",
+    re.ASCII,
+)
 # Of what ATen has behind an underscore, which checks less of what it is given, what exports write.
 INTERNAL = frozenset(
     """
@@ -39,6 +46,9 @@ def operator_called(target: str) -> Callable | None:
     """The operator of a serialized call; None: a file may not name it, or this torch has none."""
     if target in OF_SIZES:
         return OF_SIZES[target]
+    quantizer = QUANTIZER.fullmatch(target)
+    if quantizer is not None:
+        return _quantizer(quantizer["name"])
     found = ATEN.fullmatch(target)
     if found is None:
         return None
@@ -49,6 +59,13 @@ def operator_called(target: str) -> Callable | None:
         return None
     overload = getattr(getattr(torch.ops.aten, name, None), found["overload"], None)
     return overload if isinstance(overload, OpOverload) else None
+
+
+def _quantizer(name):
+    # It defines them; a release without it has none.
+    with suppress(ImportError):
+        import_module("torch.ao.quantization.fx._decomposed")
+    return getattr(getattr(torch.ops.quantized_decomposed, name, None), "default", None)
 
 
 def short_name(target: str) -> str:

@@ -64,6 +64,17 @@ def test_a_converted_program_is_its_float_network(exported):
         assert (wide(IMAGES) - model(IMAGES)).abs().max() < 0.1 * model(IMAGES).abs().max()
 
 
+def test_a_converted_program_comes_back_from_its_file(tmp_path):
+    model = Converted()
+    torch.export.save(torch.export.export(model, (IMAGES,)), tmp_path / "model.pt2")
+    found = qnn.from_pt2(tmp_path / "model.pt2")
+    torch.testing.assert_close(found(IMAGES), model(IMAGES))
+    ours, wanted = (qnn.export(quantize(each, IMAGES)) for each in (found, model))
+    assert [node.type for node in ours.nodes] == [node.type for node in wanted.nodes]
+    for one, other in zip(ours.nodes[1:], wanted.nodes[1:], strict=True):
+        assert torch.equal(torch.from_numpy(one.codes), torch.from_numpy(other.codes))
+
+
 def test_the_range_that_it_was_calibrated_to_decides_exponents():
     narrow, broad = (Converted(scale, 0) for scale in (1 / 1024, 1 / 64))
     narrow.load_state_dict(broad.state_dict())
