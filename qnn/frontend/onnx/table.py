@@ -17,6 +17,7 @@ from qnn.frontend.onnx import (
     recurrent,
     reductions,
     resizing,
+    scikit,
     windows,
 )
 from qnn.frontend.onnx.call import Reader
@@ -33,6 +34,7 @@ FAMILIES = (
     recurrent,
     reductions,
     resizing,
+    scikit,
     windows,
 )
 TABLE: Mapping[str, Reader] = {
@@ -45,6 +47,7 @@ CURES: Mapping[str, str] = {
     "Loop": "export the model with its loops unrolled",
     "Scan": "export the model with its loops unrolled",
     "If": "export the model with the branch that is taken alone",
+    "ai.onnx.ml.ZipMap": "convert the model with options={'zipmap': False}, as skl2onnx has it",
     **dict.fromkeys(
         ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"),
         "quantize the model in the QDQ format, or give the float model",

@@ -33,7 +33,8 @@ def write(
     # Types of results are onnxruntime's to find.
     for each in graph.output:
         each.ClearField("type")
-    imports = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    domains = {"": opset, "com.microsoft": 1, "ai.onnx.ml": 1}
+    imports = [helper.make_opsetid(*each) for each in domains.items()]
     model = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
     path.write_bytes(model.SerializeToString())
     return path
