@@ -117,6 +117,11 @@ class _GraphReader:
 
     def _check(self, proto, name):
         onnx = onnx_package()
+        if not onnx.defs.has(proto.op_type, self.opset, ""):
+            raise ModelError(
+                f"node '{name}' needs an operator of ONNX's opset {self.opset}, but "
+                f"'{proto.op_type}' is none; export the model for a newer opset, or without it"
+            )
         context = onnx.checker.C.CheckerContext()
         context.ir_version = onnx.IR_VERSION
         context.opset_imports = {"": self.opset, **self.domains}

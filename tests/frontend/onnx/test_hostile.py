@@ -146,6 +146,17 @@ def test_attributes_that_an_operator_does_not_have(tmp_path):
     )
 
 
+def test_an_operator_that_the_opset_does_not_have(tmp_path):
+    # As tf2onnx writes of TensorFlow's GELU.
+    def other(model):
+        model.graph.node[0].op_type = "Erfc"
+
+    assert told(edited(tmp_path / "m.onnx", other)) == (
+        "FOLDER/m.onnx: node 'first' needs an operator of ONNX's opset 17, but 'Erfc' is none; "
+        "export the model for a newer opset, or without it"
+    )
+
+
 def test_names_that_are_no_text(tmp_path):
     path = small(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes().replace(b"first", b"fi\xff\xfet"))
