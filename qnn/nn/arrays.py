@@ -81,7 +81,7 @@ def channels_first(
     Parameters
     ----------
     array : (count, height, width, channels) or channels first, (count, height, width) of one
-        channel, (count, ...) of a sequence, or (count, features)
+        channel, (count, ...) of a sequence, its channels first or last, or (count, features)
     layout : "nhwc" or "nchw"; None: what the model takes, or what one or three channels tell
     refusal : why the model does not take a shape
 
@@ -122,12 +122,15 @@ def _ways(array, layout):
     # Files and cameras give channels last; grey images often have no axis for them.
     if array.ndim == 4:
         return LAYOUTS if layout is None else (layout,)
-    return ("grey", "as it is") if array.ndim == 3 else ("as it is",)
+    # And sequences of TensorFlow have channels behind their places.
+    return ("grey", "as it is", "lines") if array.ndim == 3 else ("as it is",)
 
 
 def _moved(array, way):
     if way == "nhwc":
         return array.transpose(0, 3, 1, 2)
+    if way == "lines":
+        return array.transpose(0, 2, 1)
     return array[:, None] if way == "grey" else array
 
 

@@ -248,3 +248,16 @@ def test_a_file_cut_or_altered_anywhere_is_one_line(tmp_path, compressed):
         for changed in (whole[:place], whole[:place] + b"\xff" + whole[place + 1 :]):
             path.write_bytes(changed)
             assert "\n" not in refusal(str(path))
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_sequences_have_their_channels_where_the_model_takes_them(last, tmp_path):
+    # (count, channels, values), as PyTorch has them, and (count, values, channels), as Keras.
+    first = np.arange(4 * 3 * 7, dtype=np.float32).reshape(4, 3, 7)
+    given = first.transpose(0, 2, 1) if last else first
+    path = write(tmp_path / "data.npz", x_train=given, x_test=given[:2])
+    data = load_data(path, refusal=lambda shape: None if shape == (3, 7) else "it takes others")
+    assert torch.equal(data.x_train, torch.from_numpy(first))
+    assert torch.equal(data.x_test, torch.from_numpy(first[:2]))
+    with pytest.raises(ModelError, match=r"does not fit the model: it takes others"):
+        load_data(path, refusal=lambda shape: None if shape == (3, 8) else "it takes others")
