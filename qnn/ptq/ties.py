@@ -130,7 +130,12 @@ def read_channels(node: FloatConv) -> Tensor:
 
 
 def scaled(graph: FloatGraph, factors: Mapping[str, Tensor]) -> FloatGraph:
-    """The graph with channels multiplied by factors, (channels,) float64 by tensor."""
+    """The graph with channels multiplied by factors, (channels,) float64 by tensor.
+
+    It is the same one if all factors are 1.
+    """
+    if all(bool((each == 1).all()) for each in factors.values()):
+        return graph
     return replace(graph, nodes=tuple(_scaled(node, factors) for node in graph.nodes))
 
 

@@ -112,10 +112,15 @@ def test_what_a_sum_adds_has_one_factor(residual):
     torch.testing.assert_close(steps, steps.round(), rtol=0, atol=1e-3)
 
 
-def test_a_network_in_which_nothing_learns_stays():
-    graph, x = fused(nn.AvgPool2d(2), torch.randn(4, 3, 4, 4))
-    for a, b in zip(graph.convs, aligned(graph, x).convs, strict=True):
-        assert torch.equal(a.weight, b.weight)
+@pytest.mark.parametrize(
+    "model",
+    [nn.AvgPool2d(2), nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU6(), nn.Conv2d(4, 5, 1))],
+    ids=["nothing learns", "bounds"],
+)
+def test_a_network_without_free_channels_is_the_same_one(model):
+    graph, x = fused(model, torch.randn(4, 3, 4, 4))
+    assert aligned(graph, x) is graph
+    assert equalise(graph, [x]) is graph
 
 
 def test_dead_channels_stay_finite():

@@ -15,7 +15,6 @@ from qnn.ptq.auto.options import Auto, AutoResult
 from qnn.ptq.auto.path import Costs, Part, TermsPath, path_of
 from qnn.ptq.auto.row_groups import RowGroups
 from qnn.ptq.auto.row_shares import Shares
-from qnn.ptq.auto.starts import SLIGHTLY, Start
 from qnn.ptq.auto.steps import Steps
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.export import export
@@ -84,25 +83,31 @@ class Search:
         return self.designs.note(f"{what} too late", self._late)
 
     def prepared(self, terms: ChannelChoice) -> Calibrated:
-        """Of the calibrated networks the one whose answers are nearest with such terms."""
-        best, least = "", None
+        """Of the calibrated networks the one whose answers are nearest with such terms.
+
+        Where images are many, they are compared by designs that are fitted to few of them.
+        """
+        few = self.builder.images.many and len(self.builder.starts) > 1
+        best, least, tried = "", None, []
         for name, start in self.builder.starts.items():
             # One design there has to be.
             if least is not None and self._was_late(name):
                 self.steps.say(f"{name}: not tried, there is no time left")
                 break
-            loss = self._loss(Sketch(name, terms))
-            kept = least is None or self._better(loss, least, self._enough(start, least))
+            if any(start.network is each for each in tried):
+                continue
+            tried.append(start.network)
+            loss = self._loss(Sketch(name, terms, few=few))
+            kept = least is None or self._better(loss, least, start.enough(least, self.target))
             if kept:
                 best, least = name, loss
-            self.designs.best = Sketch(best, terms).key
+            self.designs.best = Sketch(best, terms, few=few).key
             self.steps.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
         self._name, self.start = best, self.builder.starts[best].network
+        if few:
+            loss = self._loss(Sketch(best, terms))
+            self.steps.say(f"{best}, fitted to all of its images: loses {loss} {self.unit}")
         return self.start
-
-    def _enough(self, start: Start, loss: Loss) -> float:
-        """The share of a design's distance at which one of ``start`` takes its place."""
-        return start.share if loss.lost <= self.target else SLIGHTLY
 
     def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:
         """The network with such terms, or with the cheapest that were found."""

@@ -54,6 +54,11 @@ class Split:
         """Those that weights are fitted to where designs are only compared."""
         return tuple(each[:FEW] for each in self.fitted)
 
+    @property
+    def many(self) -> bool:
+        """Whether there are more to fit to than designs need that are only compared."""
+        return len(self.fitted[0]) > FEW
+
     @staticmethod
     def of(calibrated: Images, given: Images) -> "Split":
         """One image alone is for everything.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from qnn.ptq.auto.held_out import Loss
 from qnn.ptq.calibrated import Calibrated
 
 # Of a distance: what is no better by chance, so that it is worth a change of what reaches the
@@ -29,3 +30,7 @@ class Start:
     def network(self) -> Calibrated:
         """The network, made when it is asked for first."""
         return self.make()
+
+    def enough(self, loss: Loss, target: float) -> float:
+        """The share of a design's distance at which one of this network takes its place."""
+        return self.share if loss.lost <= target else SLIGHTLY

@@ -246,6 +246,22 @@ def test_what_has_no_time_to_learn_says_so():
     assert any(line.startswith("channels aligned with the grid: not tried") for line in lines)
 
 
+def test_a_network_without_free_channels_is_tried_once():
+    model = torch.nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU6(), nn.Flatten(), nn.Linear(64, 3))
+    lines = searched(model.eval(), torch.randn(80, 3, 4, 4), terms=1)[2]
+    assert any(line.startswith("as it is: loses") for line in lines)
+    assert not any(line.startswith("channels") for line in lines)
+
+
+def test_networks_are_compared_by_few_images_where_there_are_many(by_target):
+    model, images = classifier()
+    assert not any("fitted to all" in line for line in by_target[0.5][2])
+    many = torch.cat([images] * 3)
+    lines = searched(model, many, terms=1)[2]
+    (line,) = (line for line in lines if "fitted to all of its images" in line)
+    assert line.startswith(("as it is", "channels"))
+
+
 def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
     model, images = classifier()
     kept = tmp_path / "kept"
