@@ -103,7 +103,7 @@ FILES = (
         *("finds text", *OCR_6, "rapidocr/models/PP-OCRv6_det_small.onnx", ((3, 64, 64),)),
         array="reference",
     ),
-    RealFile("reads letters", *DDDD, "ddddocr/common.onnx", ((1, 64, 64),), ("aten.view",)),
+    RealFile("reads letters", *DDDD, "ddddocr/common.onnx", ((1, 64, 64),)),
     RealFile(
         "reads letters by integers",
         *DDDD,
