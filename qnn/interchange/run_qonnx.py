@@ -79,6 +79,11 @@ class QonnxPieces:
             values |= _execute(piece, {each.name: values[each.name] for each in piece.graph.input})
         names = {each.name for each in self.model.graph.output}
         values |= {e.name: to_array(e) for e in self.model.graph.initializer if e.name in names}
+        values |= {
+            node.output[0]: to_array(node.attribute[0].t)
+            for node in self.model.graph.node
+            if node.op_type == "Constant" and node.output[0] in names
+        }
         return {name: values[name] for name in names}
 
 

@@ -24,8 +24,7 @@ from qnn.frontend.run import stream
 from qnn.ptq.ties import Ties, read_channels, scaled
 from qnn.quant.pow2 import exp2, fraction_bits, nearest_sum
 
-# More of either lose no less on images held out; half as many factors lose a little more.
-FACTORS = 16  # that are tried, of a period: from 2**-1/2 up to 2**1/2
+FACTORS = 32  # that are tried, of a period: from 2**-1/2 up to 2**1/2
 SWEEPS = 2  # over all tensors
 DEPTH = 3  # exponents that a row tries, from the one that clips nothing downwards
 
@@ -51,7 +50,7 @@ def align(
     tried = (torch.arange(FACTORS) - FACTORS // 2).double() / FACTORS
     for _ in range(SWEEPS):
         for groups in ties.by_tensor():
-            loss = torch.stack([_loss(layers, exponents, groups, each) for each in tried])
+            loss = _losses(layers, exponents, groups, tried)
             better = loss.amin(0) < loss[FACTORS // 2]
             exponents[groups] += torch.where(better, tried[loss.argmin(0)], 0.0)[groups]
     factors = torch.exp2(exponents)
@@ -59,7 +58,7 @@ def align(
 
 
 def _variances(graph, batches) -> dict[str, Tensor]:
-    """Of each channel, (channels,) by tensor: means are what biases take back."""
+    """The variance of each channel, (channels,) by tensor: biases take back what means lose."""
     sums, squares, count = {}, {}, {}
     for batch in batches:
         for name, value in stream(graph, *batch):
@@ -91,7 +90,7 @@ class _LayerRows:
 
     @staticmethod
     def of(node: FloatConv, bits: int, ties: Ties, variances: Mapping[str, Tensor]) -> "_LayerRows":
-        weight = node.weight.double().abs().flatten(2)
+        weight = (node.weight.double() * node.scale).abs().flatten(2)
         read = read_channels(node)
         held = weight.square() * variances[node.inputs[0]][read][:, :, None]
         whole = held.sum((1, 2), keepdim=True)
@@ -103,9 +102,9 @@ class _LayerRows:
         return _LayerRows(bits, weight, share, ties.of(node.name), ties.of(node.inputs[0])[read])
 
     def rows(self, chosen: Tensor, exponents: Tensor) -> tuple[Tensor, "_LayerRows"]:
-        """Of chosen rows the sizes of weights that such factors leave, and what is known of them.
+        """The magnitudes of chosen rows, (chosen, columns, kernel), with factors of such exponents.
 
-        The sizes are (chosen, columns, kernel).
+        Beside them are the rows as they were.
         """
         parts = (part[chosen] for part in (self.magnitude, self.share, self.own, self.read))
         rows = _LayerRows(self.bits, *parts)
@@ -113,25 +112,33 @@ class _LayerRows:
         return rows.magnitude * factors[:, :, None], rows
 
 
-def _loss(layers: Sequence[_LayerRows], exponents, groups, step) -> Tensor:
-    """What weights lose that compute or read channels of ``groups`` with a step more, by group."""
-    loss, member = torch.zeros_like(exponents), torch.zeros(len(exponents), dtype=torch.bool)
+def _losses(layers: Sequence[_LayerRows], exponents, groups, tried: Tensor) -> Tensor:
+    """What the weights lose that compute or read channels of ``groups``, with such steps more.
+
+    Returns
+    -------
+    (tried, all groups) float64
+    """
+    loss = torch.zeros(len(tried), len(exponents), dtype=torch.float64)
+    member = torch.zeros(len(exponents), dtype=torch.bool)
     member[groups] = True
     for layer in layers:
         writes = member[layer.own]
         if bool(writes.any()):
             size, rows = layer.rows(writes, exponents)
-            lost, _ = _best(size * 2.0**step, rows)
-            loss.index_add_(0, rows.own, lost)
+            for each, step in zip(loss, tried.tolist(), strict=True):
+                each.index_add_(0, rows.own, _best(size * 2.0**step, rows)[0])
         used = member[layer.read].any(1)
         if bool(used.any()):
             size, rows = layer.rows(used, exponents)
             # The row keeps its exponent, which one column seldom decides.
             _, exponent = _best(size, rows)
             place = member[rows.read]
-            each = exponent[place.nonzero()[:, 0]][:, None]
-            lost = rows.share[place] * _relative(size[place] * 2.0**-step, each, layer.bits)
-            loss.index_add_(0, rows.read[place], lost.sum(1))
+            kept = exponent[place.nonzero()[:, 0]][:, None]
+            size, share, read = size[place], rows.share[place], rows.read[place]
+            for each, step in zip(loss, tried.tolist(), strict=True):
+                lost = share * _relative(size * 2.0**-step, kept, layer.bits)
+                each.index_add_(0, read, lost.sum(1))
     return loss
 
 

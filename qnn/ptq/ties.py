@@ -1,7 +1,8 @@
 """Channels whose values may be multiplied by a factor, and what must have the same one.
 
-A factor of a channel changes no value that the user gets where the weights that compute the channel
-were learnt, or reach such weights, and those that read it are divided by it.
+But for float rounding, a factor of a channel changes no value that the user gets where the weights
+that compute the channel were learnt, or reach such weights, and those that read it are divided by
+it.
 """
 
 from collections.abc import Mapping

@@ -35,6 +35,7 @@ class _Lines:
     graph: OnnxGraph
     nodes: list[OnnxNode] = field(default_factory=list)
     begun: dict[str, str] = field(default_factory=dict)  # by name, the line without its row
+    from_behind: set[str] = field(default_factory=set)  # of these, whose row's place is unknown
     found: dict[str, str] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
 
@@ -52,9 +53,13 @@ class _Lines:
         self.nodes.append(node)
         if node.kind == "Unsqueeze" and self._axes(node) in ([ROW], [ROW - 4]):
             self.begun[node.outputs[0]] = node.inputs[0]
+            if self._axes(node) != [ROW]:
+                self.from_behind.add(node.outputs[0])
         # As transpositions to channels first become.
         if node.kind == "Identity" and node.inputs[0] in self.begun:
             self.begun[node.outputs[0]] = self.begun[node.inputs[0]]
+            if node.inputs[0] in self.from_behind:
+                self.from_behind.add(node.outputs[0])
 
     def give(self, name: str) -> None:
         """Let a line have its row, for whoever needs it."""
@@ -105,7 +110,8 @@ class _Lines:
     def _reshape(self, node, line) -> OnnxNode | None:
         sizes = self.constants.get(node.inputs[1])
         # A zero is the size of the operand's axis, of which the line has one less.
-        same = sizes is not None and sizes.dim() == 1 and bool((sizes[ROW:] != 0).all())
+        first = 0 if node.inputs[0] in self.from_behind else ROW
+        same = sizes is not None and sizes.dim() == 1 and bool((sizes[first:] != 0).all())
         return replace(node, inputs=(line, node.inputs[1])) if same else None
 
     def _broadcast(self, node) -> OnnxNode | None:

@@ -23,7 +23,7 @@ def labels(call: OnnxCall) -> Tensor:
     """ArrayFeatureExtractor of classes by the places of the greatest scores: those places."""
     classes = call.numbers(0)
     call.require(
-        call.constants[0] and classes == list(range(len(classes or []))),
+        call.constants[0] and classes and classes == list(range(len(classes))),
         "classes that are numbered from 0 on",
         "others",
         "train with labels 0, 1, 2 and so on, or let the network end before it",

@@ -12,7 +12,7 @@ from torch import Tensor
 from hw.spec.isa.codes import MOST_FACTOR_BITS
 from qnn.errors import CompileError
 from qnn.nn.layer_plans import products_of
-from qnn.nn.learn import folded_copy, learnable
+from qnn.nn.learn import folded_copy
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.align import align
 from qnn.ptq.auto.activations import Activations, choose_activations
@@ -29,7 +29,7 @@ from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.data import chunks
 from qnn.ptq.equalise import equalise
 from qnn.ptq.export import export
-from qnn.ptq.formats import ChannelChoice
+from qnn.ptq.formats import ChannelChoice, by_layer
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant.rounding import Progress
 from qnn.tasks.kinds import TaskKind
@@ -119,7 +119,8 @@ def automatic(
 
 def _other_starts(network, plain, images, fitted) -> dict[str, Start]:
     """Networks of the same values, by what was done to the sizes of channels inside."""
-    bits = {name: conv.plan.weight_bits for name, conv in learnable(plain.build(1, "nearest"))}
+    learned = [conv.name for conv in network.graph.convs if not conv.fixed]
+    bits = by_layer("weight_bits", network.weight_bits, learned, ())
 
     def aligned(graph):
         found = align(graph, chunks([fitted]), bits)
@@ -137,7 +138,7 @@ def _other_starts(network, plain, images, fitted) -> dict[str, Start]:
     # test images have shown.
     return {
         "channels aligned with the grid": in_line,
-        "channels equalised": Start(equalised, CLEARLY),
+        "channels equalised and aligned": Start(equalised, CLEARLY),
     }
 
 

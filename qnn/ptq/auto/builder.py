@@ -89,12 +89,13 @@ class Builder:
         start, key = self.starts[design.start].network, _kept_as(design, whole)
         quantized = start.build(design.terms, "auto")
         fitted = self.images.few if design.few else self.images.fitted
-        learned = [name for name, _ in learnable(quantized)]
+        weights = {name: conv.weight.numel() for name, conv in learnable(quantized)}
+        rounded: list[int] = []
 
         def keep(layer, chosen):
             self.designs.layer(key, layer, chosen)
-            done = learned.index(layer) + 1
-            self.progress(done, len(learned), done / len(learned))
+            rounded.append(weights[layer])
+            self.progress(len(rounded), len(weights), sum(rounded) / sum(weights.values()))
 
         round_layers(
             quantized,

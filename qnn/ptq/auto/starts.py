@@ -14,11 +14,11 @@ CLEARLY, SLIGHTLY = 0.8, 0.95
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """One of them.
+    """A float network of the same values, with its types.
 
     Members
     -------
-    make : gives it, calibrated: minutes, where images are large
+    make : gives it, calibrated: minutes, where images are large or weights many
     share : of the distance of a design that reaches the target, at which one of this network takes
         its place; of one that misses it, ``SLIGHTLY`` is enough
     """

@@ -80,6 +80,20 @@ def test_every_network_of_lines_is_the_file(tmp_path_factory, steps, first, end)
     check_equal(write(path, nodes, {"x": ["n", CHANNELS, VALUES]}, ["y"], constants), (3, 11))
 
 
+@pytest.mark.parametrize("shape", [(6,), (3, 6)])
+@pytest.mark.parametrize("axis", [1, 2, -1, -2])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_row_that_no_convolution_reads_may_be_of_any_rank(shape, axis, rows, tmp_path):
+    """A size of zero is that of the axis in its place, which the row moves."""
+    if axis > len(shape) + 1:
+        pytest.skip("there is no such axis")
+    sizes = [0] * (1 + rows) + [-1] + [1] * (len(shape) - rows)
+    nodes = [node("Unsqueeze", ["x", "row"], ["v"]), node("Reshape", ["v", "sizes"], ["y"])]
+    constants = {"row": np.array([axis]), "sizes": np.array(sizes)}
+    path = write(tmp_path / "m.onnx", nodes, {"x": ["n", *shape]}, ["y"], constants)
+    check_equal(path, shape)
+
+
 @pytest.mark.parametrize("opset", [11, 17])
 def test_a_line_of_tensorflow_is_a_line_without_any_turn(opset, tmp_path):
     # As a causal Conv1D and a MaxPooling1D of Keras are written, of (images, values, channels).
