@@ -24,7 +24,9 @@ from qnn.frontend.run import stream
 from qnn.ptq.ties import Ties, read_channels, scaled
 from qnn.quant.pow2 import exp2, fraction_bits, nearest_sum
 
+# With 16, networks of short rows lose more; the time is in proportion.
 FACTORS = 32  # that are tried, of a period: from 2**-1/2 up to 2**1/2
+# A channel's factor changes what the rows that read it are best at, which the second one sees.
 SWEEPS = 2  # over all tensors
 DEPTH = 3  # exponents that a row tries, from the one that clips nothing downwards
 
@@ -51,6 +53,7 @@ def align(
     for _ in range(SWEEPS):
         for groups in ties.by_tensor():
             loss = _losses(layers, exponents, groups, tried)
+            # What is as good as it is stays, so that a channel without weights has no factor.
             better = loss.amin(0) < loss[FACTORS // 2]
             exponents[groups] += torch.where(better, tried[loss.argmin(0)], 0.0)[groups]
     factors = torch.exp2(exponents)
@@ -146,6 +149,7 @@ def _best(size: Tensor, rows: _LayerRows) -> tuple[Tensor, Tensor]:
     """What each row loses by the exponent that is best for it, and that exponent."""
     flat, share = size.flatten(1), rows.share.flatten(1)
     # A row of zeros has any.
+    # Exact where log2 is not: networks that differ by powers of two get the same factors.
     mantissa, top = torch.frexp(flat.amax(1))
     top = (top - (mantissa == 0.5).to(top.dtype)).to(torch.int64)
     tried = torch.stack([top - depth for depth in range(DEPTH)])

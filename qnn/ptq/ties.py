@@ -39,6 +39,7 @@ class Ties:
     @cached_property
     def groups(self) -> Tensor:
         """The group of each channel of all tensors, (channels,) int64; group 0 has no factor."""
+        # Group 0 is the first, as the least number of a group is its root.
         roots = [self._root(number) for number in range(len(self._parent))]
         return torch.tensor(roots).unique(return_inverse=True)[1][1:]
 
