@@ -26,13 +26,14 @@ from qnn.compiler.data_section import moved
 from qnn.compiler.set_fences import set_fences
 from sim.draw_tiles import draw_tiles
 from sim.draw_transfer import draw_load, draw_return, draw_store
-from sim.run_ahead import run_ahead
+from sim.run_ahead import AHEAD, far_ahead, run_ahead
 
 LENGTH = 36  # computations that are drawn, each with a transfer before it
 # Of a number from 0 to 1, below which a transfer loads constants or features, or passes features
 # through scratch; above it stores.
 CONSTANT, LOAD, PASS = 0.2, 0.5, 0.7
 MOST_BIAS = 5_000
+FAR = 3  # of so many pairs of engines, one runs as far ahead as its tokens can be counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,9 @@ def draw_program(config: SvpeConfig, seed: int) -> DrawnProgram:
     for number in range(LENGTH):
         program += _moves(rng, config, room, starts, program)
         program.append(draw_tiles(rng, config, seed * LENGTH + number))
-    for giver, taker in permutations(Engine, 2):
-        program += run_ahead(config, giver, taker, _stored(program, config))
+    for number, (giver, taker) in enumerate(permutations(Engine, 2)):
+        ahead = far_ahead(config) if (number - seed) % FAR == 0 else AHEAD
+        program += run_ahead(config, giver, taker, _stored(program, config), ahead)
     for rows in _rows(config):
         last = _stored(program, config) * Buffer.FEATURES.word_bytes(config)
         program.append(_whole(Buffer.FEATURES, config, last, rows, Op.STORE))

@@ -313,8 +313,8 @@ def test_cells_for_synthesis_are_proved_to_compute_what_is_simulated():
             (
                 "qnn_accelerator.v",
                 "\\qnn_accelerator.shell.gates ",
-                "store_to_compute_counted = \\$16 [7:0];",
-                "store_to_compute_counted = \\$16 [2:0];",
+                "store_to_compute <= \\$88 ;",
+                "store_to_compute <= \\$88 [2:0];",
             ),
             "program 0 drawn at random, reset in all parts",
         ),
