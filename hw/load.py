@@ -89,7 +89,9 @@ class WordAssembler(wiring.Component):
         room = Signal(init=1)  # the opposite, by a register of its own: it has loads far away
         # One bit for each beat: which one comes next is a register, and no decoder.
         beat = Signal(max(counts), init=1)
-        word_ends, ends, accept = Signal(), Signal(), Signal()
+        word_ends = Signal()
+        ends = Signal()
+        accept = Signal()
         outputs = [getattr(self, name) for name in PORTS]
 
         with m.Switch(self.places.p.buffer):

@@ -18,6 +18,7 @@ from qnn.ptq.auto.builder import Builder
 from qnn.ptq.auto.designs import designs_at
 from qnn.ptq.auto.held_out import HeldOut
 from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
+from qnn.ptq.auto.starts import Start
 from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.compare import TestSet
 from qnn.ptq.data import reals
@@ -93,7 +94,7 @@ class FloatNetwork:
 
     def calibrated(self, formats: Formats) -> Calibrated:
         """The float network with the types of its tensors."""
-        return self.builder(formats).starts[START]
+        return self.builder(formats).starts[START].network
 
     def _built(self, weight_bits, activation_bits) -> Builder:
         network = Uncalibrated(self.fused, self._pixels, weight_bits, activation_bits)
@@ -103,7 +104,7 @@ class FloatNetwork:
         held = HeldOut.of(plain.graph, split.held, self.test.kinds)
         # Nothing of it goes to disk: what was found of a point is in the store.
         with designs_at(None, {}) as designs:
-            return Builder({START: plain}, split, held, designs)
+            return Builder({START: Start(lambda: plain)}, split, held, designs)
 
     @cached_property
     def digest(self) -> str:

@@ -111,7 +111,7 @@ def measure_profile(
     has_time : whether another layer may be measured in a whole design, and not alone
     """
     builder = network.builder(formats)
-    one = builder.starts[START].build(1, "auto")
+    one = builder.starts[START].network.build(1, "auto")
     measuring = Measuring(builder, START, one, say, has_time)
     losses = {
         # JSON has texts as keys.

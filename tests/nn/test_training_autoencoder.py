@@ -49,7 +49,8 @@ def test_defaults_leave_an_autoencoder_no_farther_from_what_it_is_taught(trained
 
 def test_an_autoencoders_biases_alone_learn_to_bring_it_nearer(trained):
     model, x, others = trained
-    quantized = quantize(model, x, rounding="auto")
+    # "auto" leaves next to nothing for biases alone.
+    quantized = quantize(model, x, rounding="gptq")
 
     def error(network):
         with torch.no_grad():
@@ -58,7 +59,6 @@ def test_an_autoencoders_biases_alone_learn_to_bring_it_nearer(trained):
     before = error(quantized)
     report = train(quantized, x, Recipe(steps=200, grid_rate=0.0), teacher=model)
     assert report.held_out.kept
-    # By how much depends on the network that a release of PyTorch has trained: by 0.5 % and more.
     assert error(quantized) < before
 
 

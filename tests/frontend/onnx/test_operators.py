@@ -208,6 +208,8 @@ ELSEWHERE = {
     *("CastLike", "Where", "Not", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
     *("And", "Or", "Xor", "IsNaN", "IsInf", "GatherElements", "GatherND", "ScatterND"),
     "ScatterElements",
+    # Of scikit-learn's perceptrons, which have tests of their own, too.
+    *("ai.onnx.ml.Scaler", "ai.onnx.ml.ArrayFeatureExtractor"),
     # Of quantized files, which have tests of their own.
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
     *("Quant", "IntQuant", "BipolarQuant", "FloatQuant"),
