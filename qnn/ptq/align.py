@@ -99,9 +99,7 @@ class _LayerRows:
         whole = held.sum((1, 2), keepdim=True)
         share = torch.where(whole > 0, held / whole, 0.0) / len(weight)
         if node.batchnorm is not None:
-            norm = node.batchnorm
-            factor = norm.gamma.double() / (norm.var.double() + norm.eps).sqrt()
-            weight = weight * factor.abs()[:, None, None]
+            weight = weight * node.batchnorm.factor.abs()[:, None, None]
         return _LayerRows(bits, weight, share, ties.of(node.name), ties.of(node.inputs[0])[read])
 
     def rows(self, chosen: Tensor, exponents: Tensor) -> tuple[Tensor, "_LayerRows"]:
@@ -148,8 +146,8 @@ def _losses(layers: Sequence[_LayerRows], exponents, groups, tried: Tensor) -> T
 def _best(size: Tensor, rows: _LayerRows) -> tuple[Tensor, Tensor]:
     """What each row loses by the exponent that is best for it, and that exponent."""
     flat, share = size.flatten(1), rows.share.flatten(1)
-    # A row of zeros has any.
-    # Exact where log2 is not: networks that differ by powers of two get the same factors.
+    # Exact where log2 is not: networks that differ by powers of two get the same factors. A row of
+    # zeros has any.
     mantissa, top = torch.frexp(flat.amax(1))
     top = (top - (mantissa == 0.5).to(top.dtype)).to(torch.int64)
     tried = torch.stack([top - depth for depth in range(DEPTH)])

@@ -35,7 +35,7 @@ def equalise(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> FloatG
     batches : one tensor (batch, channels, height, width) for each input of the graph
     """
     ties = Ties(graph)
-    squares, counts = (ties.summed(each) for each in _readers(graph, powers_of(graph, batches)))
+    squares, counts = (ties.summed(each) for each in _readers(graph, _powers(graph, batches)))
     norm = (squares / counts.clamp(min=1)).sqrt()
     factors = torch.exp2(norm.clamp(2.0**-MOST, 2.0**MOST).log2().round())
     factors = torch.where(norm == 0, 1.0, factors)
@@ -43,7 +43,7 @@ def equalise(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> FloatG
     return scaled(graph, {node.name: factors[ties.of(node.name)] for node in graph.nodes})
 
 
-def powers_of(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> dict[str, Tensor]:
+def _powers(graph: FloatGraph, batches: Iterable[tuple[Tensor, ...]]) -> dict[str, Tensor]:
     """The mean square of each channel, (channels,) by tensor, but for one factor of all."""
     found: dict[str, Tensor] = {}
     for batch in batches:

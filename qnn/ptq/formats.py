@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from qnn.errors import ModelError
+from qnn.frontend.graph import FloatGraph
 
 Choice = int | Mapping[str, int]  # for all layers, or by name or pattern
 # Of a layer, one number or one for each output channel.
@@ -53,6 +54,15 @@ def greatest(choice: ChannelChoice) -> int:
     """The greatest number of ``choice``."""
     values = choice.values() if isinstance(choice, Mapping) else [choice]
     return max(max(value, default=1) if is_sequence(value) else value for value in values)
+
+
+def by_convolution(
+    option: str, choice: ChannelChoice, graph: FloatGraph
+) -> dict[str, int | Sequence[int]]:
+    """What each convolution of a graph has, as ``by_layer`` finds it."""
+    learned = [conv.name for conv in graph.convs if not conv.fixed]
+    fixed = [conv.name for conv in graph.convs if conv.fixed]
+    return by_layer(option, choice, learned, fixed)
 
 
 def by_layer(

@@ -12,7 +12,7 @@ from qnn.frontend.ops.conv import FloatConv
 from qnn.ir.ops.conv import MOST_TERMS
 from qnn.nn.model import QuantizedModel
 from qnn.nn.preprocess import Pixels
-from qnn.ptq.formats import Choice, by_layer
+from qnn.ptq.formats import Choice, by_convolution
 from qnn.ptq.plans import relative_error
 from qnn.quant.qtype import QType
 
@@ -44,9 +44,8 @@ def keep_grid(
     pixels : of each input; those that have no type of the file get gains, which go into the weights
         that read them
     """
-    learned = [node.name for node in graph.convs if not node.fixed]
-    fixed = [node.name for node in graph.convs if node.fixed]
-    bits = by_layer("weight_bits", weight_bits, learned, fixed)
+    bits = by_convolution("weight_bits", weight_bits, graph)
+    learned = {node.name for node in graph.convs if not node.fixed}
     # What the file says of tensors counts, whatever the data would choose.
     types = {
         each.name: _qtype(grid.inputs[place])

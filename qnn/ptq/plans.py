@@ -24,7 +24,7 @@ from qnn.nn.layer_plans import (
 from qnn.nn.plan import Plan
 from qnn.nn.preprocess import Pixels
 from qnn.ptq.calibrate import unrounded
-from qnn.ptq.formats import ChannelChoice, Choice, by_layer, greatest, is_sequence
+from qnn.ptq.formats import ChannelChoice, Choice, by_convolution, greatest, is_sequence
 from qnn.quant import pow2
 from qnn.quant.qtype import QType
 from qnn.quant.search_exponent import search_exponent
@@ -91,10 +91,8 @@ def _formats(
     graph: FloatGraph, weight_bits: Choice, terms: ChannelChoice
 ) -> dict[str, tuple[int, int | Sequence[int]]]:
     """Bits and terms of each convolution."""
-    learned = [node.name for node in graph.convs if not node.fixed]
-    fixed = [node.name for node in graph.convs if node.fixed]
-    bits = by_layer("weight_bits", weight_bits, learned, fixed)
-    codes = by_layer("terms", terms, learned, fixed)
+    bits = by_convolution("weight_bits", weight_bits, graph)
+    codes = by_convolution("terms", terms, graph)
     return {name: (bits[name], codes[name]) for name in bits}
 
 

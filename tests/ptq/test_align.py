@@ -18,7 +18,7 @@ from qnn.ptq.equalise import equalise
 from qnn.quant.pow2 import snap
 from qnn.quant.search_exponent import search_exponent
 from tests.models import as_tuple, models
-from tests.ptq.test_equalise import POWERS, Residual, fused, rescaled, same_weights
+from tests.ptq.test_equalise import POWERS, fused, rescaled, same_weights
 
 
 def aligned(graph: FloatGraph, x, bits: int = 3) -> FloatGraph:
@@ -46,15 +46,6 @@ def test_no_value_that_the_network_gives_changes(case):
         value = before[output.name]
         most = max(float(value.abs().max()), 1e-3)
         torch.testing.assert_close(now[output.name], value, rtol=1e-3, atol=1e-4 * most)
-
-
-@pytest.fixture(scope="module")
-def residual():
-    torch.manual_seed(0)
-    model = Residual()
-    nn.init.normal_(model.norm.weight, 1, 0.3)
-    nn.init.normal_(model.norm.bias)
-    return model, torch.randn(16, 3, 10, 10)
 
 
 @settings(max_examples=8)

@@ -113,15 +113,6 @@ def rescaled(model: Residual, trunk: Tensor, side: Tensor, last: Tensor) -> Resi
     return made
 
 
-@pytest.fixture(scope="module")
-def residual():
-    torch.manual_seed(0)
-    model = Residual()
-    nn.init.normal_(model.norm.weight, 1, 0.3)
-    nn.init.normal_(model.norm.bias)
-    return model, torch.randn(16, 3, 10, 10)
-
-
 POWERS = st.integers(-9, 9).map(lambda power: 2.0**power)
 
 

@@ -33,6 +33,14 @@ class OnnxNode:
     attributes: Mapping[str, Any]
     opset: int
 
+    def numbers(self, name: str, constants: Mapping[str, Tensor]) -> list[int] | None:
+        """The attribute of old opsets that is the second operand in new ones; None: not known."""
+        held = self.attributes.get(name)
+        if len(self.inputs) > 1:
+            operand = constants.get(self.inputs[1])
+            held = None if operand is None else operand.reshape(-1)
+        return None if held is None else [int(each) for each in held]
+
 
 @dataclass(frozen=True)
 class OnnxInput:

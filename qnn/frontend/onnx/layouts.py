@@ -88,14 +88,6 @@ def _with_axes(node, last, constants, rank) -> OnnxNode | None:
     return _elementwise(node, last, constants, rank)
 
 
-def _numbers(node, name, constants) -> list[int] | None:
-    """A list of numbers that is an attribute of old opsets, and a constant operand of new ones."""
-    held = constants.get(node.inputs[1]) if len(node.inputs) > 1 else node.attributes.get(name)
-    if held is None or (isinstance(held, Tensor) and held.dim() != 1):
-        return None
-    return [int(each) for each in held]
-
-
 def _with_numbers(node, name, constants, numbers) -> OnnxNode:
     if len(node.inputs) < 2:
         return replace(node, attributes={**node.attributes, name: numbers})
@@ -105,7 +97,7 @@ def _with_numbers(node, name, constants, numbers) -> OnnxNode:
 
 
 def _padded(node, constants, rank) -> OnnxNode | None:
-    pads = _numbers(node, "pads", constants)
+    pads = node.numbers("pads", constants)
     # Of some axes alone since opset 18, which no exporter of channels that come last writes.
     if pads is None or len(pads) != 2 * rank or len(node.inputs) > 3:
         return None
@@ -116,7 +108,7 @@ def _padded(node, constants, rank) -> OnnxNode | None:
 
 def _unsqueezed(node, constants, rank) -> OnnxNode | None:
     """An axis more before the channels, as one-dimensional convolutions of TensorFlow have it."""
-    axes = _numbers(node, "axes", constants)
+    axes = node.numbers("axes", constants)
     if axes is None or len(axes) != 1 or rank + 1 not in TO_FIRST:
         return None
     axis = axes[0] % (rank + 1)

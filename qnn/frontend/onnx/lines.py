@@ -51,9 +51,9 @@ class _Lines:
         for name in [*self.found] if node.kind in BRANCHED else node.inputs:
             self.give(name)
         self.nodes.append(node)
-        if node.kind == "Unsqueeze" and self._axes(node) in ([ROW], [ROW - 4]):
+        if node.kind == "Unsqueeze" and self._is_of_row(node):
             self.begun[node.outputs[0]] = node.inputs[0]
-            if self._axes(node) != [ROW]:
+            if node.numbers("axes", self.constants) != [ROW]:
                 self.from_behind.add(node.outputs[0])
         # As transpositions to channels first become.
         if node.kind == "Identity" and node.inputs[0] in self.begun:
@@ -75,7 +75,7 @@ class _Lines:
             return self._conv(node, begun)
         if begun and node.kind == "Reshape":
             return self._reshape(node, begun)
-        if line and node.kind == "Squeeze" and self._axes(node) in ([ROW], [ROW - 4]):
+        if line and node.kind == "Squeeze" and self._is_of_row(node):
             return replace(node, kind="Identity", inputs=(line,), attributes={})
         if node.kind in (*ALONE, *QUANTIZERS):
             scales = [self.constants.get(name) for name in node.inputs[1:] if name]
@@ -139,11 +139,9 @@ class _Lines:
         self.found[node.outputs[0]] = line
         return replace(node, inputs=inputs, outputs=(line, *node.outputs[1:]))
 
-    def _axes(self, node) -> list[int] | None:
-        if len(node.inputs) < 2:
-            return [int(each) for each in node.attributes.get("axes", [])]
-        axes = self.constants.get(node.inputs[1])
-        return axes.reshape(-1).tolist() if axes is not None else None
+    def _is_of_row(self, node) -> bool:
+        """Whether the one axis that a node gives or takes away is that of the row."""
+        return node.numbers("axes", self.constants) in ([ROW], [ROW - 4])
 
     def _with_axis(self, kind, name, result) -> OnnxNode:
         axes = f"{kind} of {result}"

@@ -34,6 +34,11 @@ class Statistics:
     def _numbers(self):
         return self.gamma, self.beta, self.mean, self.var
 
+    @property
+    def factor(self) -> Tensor:
+        """What each channel is multiplied by, (channels,) float64."""
+        return self.gamma.double() / (self.var.double() + self.eps).sqrt()
+
     def normalised(self, x: Tensor) -> Tensor:
         """The normalisation of (batch, channels, height, width)."""
         # Not in training mode: the statistics are given, and stay.
@@ -48,7 +53,7 @@ class Statistics:
 
     def then(self, other: "Statistics") -> "Statistics":
         """This normalisation and another one of its results, as one."""
-        factor = other.gamma.double() / (other.var.double() + other.eps).sqrt()
+        factor = other.factor
         beta = (self.beta.double() - other.mean.double()) * factor + other.beta.double()
         return replace(self, gamma=(self.gamma.double() * factor).float(), beta=beta.float())
 

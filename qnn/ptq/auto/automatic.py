@@ -29,7 +29,7 @@ from qnn.ptq.calibrated import Calibrated
 from qnn.ptq.data import chunks
 from qnn.ptq.equalise import equalise
 from qnn.ptq.export import export
-from qnn.ptq.formats import ChannelChoice, by_layer
+from qnn.ptq.formats import ChannelChoice, by_convolution
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant.rounding import Progress
 from qnn.tasks.kinds import TaskKind
@@ -119,8 +119,7 @@ def automatic(
 
 def _other_starts(network, plain, images, fitted) -> dict[str, Start]:
     """Networks of the same values, by what was done to the sizes of channels inside."""
-    learned = [conv.name for conv in network.graph.convs if not conv.fixed]
-    bits = by_layer("weight_bits", network.weight_bits, learned, ())
+    bits = by_convolution("weight_bits", network.weight_bits, network.graph)
 
     def aligned(graph):
         found = align(graph, chunks([fitted]), bits)

@@ -255,6 +255,17 @@ def test_a_network_without_free_channels_is_tried_once():
     assert not any(line.startswith("channels") for line in lines)
 
 
+def test_bits_may_be_those_of_a_layer_that_does_not_learn():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 3))
+    bits = {"1": 4, "*": 3}
+    quantized = searched(model.eval(), torch.randn(80, 3, 4, 4), terms=1, weight_bits=bits)[0]
+    assert {conv.name: conv.weight_bits for conv in quantized.plan.convs} == {
+        "0": 3,
+        "1": 4,
+        "3": 3,
+    }
+
+
 def test_networks_are_compared_by_few_images_where_there_are_many(by_target):
     model, images = classifier()
     assert not any("fitted to all" in line for line in by_target[0.5][2])
