@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from qnn.explore.path import path_of
 from qnn.explore.profile import Profile
-from qnn.ptq.auto.path import path_of
 
 # Gaussian processes of some dozens of designs tell no more dimensions apart.
 GROUPS = 8  # with the array's sizes and cores, under 20 dimensions

@@ -52,9 +52,7 @@ def choose_terms(
         options = sorted(found)
         # Rounded up: the budget is never exceeded, whatever the unit.
         steps = [-(-(terms - options[0]) * products[name] // unit) for terms in options]
-        table = np.stack(
-            [_delayed(best + found[k], s) for k, s in zip(options, steps, strict=True)]
-        )
+        table = np.stack([delayed(best + found[k], s) for k, s in zip(options, steps, strict=True)])
         # Bytes: there may be thousands of layers' parts, and a place for each step of the budget.
         chosen = table.argmin(0).astype(np.uint8)
         best = table.min(0)
@@ -67,7 +65,7 @@ def choose_terms(
     return {name: result[name] for name in losses}
 
 
-def _delayed(values, steps):
-    """``values`` for a budget that is ``steps`` smaller."""
+def delayed(values: np.ndarray, steps: int) -> np.ndarray:
+    """``values`` by budget, of budgets that are ``steps`` smaller: too small ones have infinity."""
     kept = values[: max(len(values) - steps, 0)]
     return np.concatenate([np.full(len(values) - len(kept), np.inf), kept])

@@ -9,7 +9,7 @@ import torch
 from qnn.nn.learn import learnable
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.builder import Builder, Sketch
-from qnn.ptq.auto.path import extended
+from qnn.ptq.auto.parts import extended
 from qnn.ptq.auto.row_shares import Shares, row_shares
 from qnn.ptq.auto.together import together
 from qnn.ptq.auto.trials import trials

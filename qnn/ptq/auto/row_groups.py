@@ -8,7 +8,7 @@ from torch import Tensor
 
 from qnn.ir.families import families
 from qnn.ir.graph import Graph
-from qnn.ptq.auto.path import Costs, Part
+from qnn.ptq.auto.parts import Costs, Part
 from qnn.ptq.auto.row_shares import Shares
 from qnn.quant.term_budget import Losses
 

@@ -1,18 +1,18 @@
 """The search for the cheapest design that loses no more than it may on images held out."""
 
-import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.activations import Activations
 from qnn.ptq.auto.builder import Builder, Sketch
+from qnn.ptq.auto.cheapest import Cheapest, OnPath
 from qnn.ptq.auto.designs import Designs
+from qnn.ptq.auto.frontier import Frontier, frontier
 from qnn.ptq.auto.held_out import Loss
 from qnn.ptq.auto.measuring import Measuring
 from qnn.ptq.auto.options import Auto, AutoResult
-from qnn.ptq.auto.path import Costs, Part, TermsPath, path_of
+from qnn.ptq.auto.parts import Costs, Part
 from qnn.ptq.auto.row_groups import RowGroups
 from qnn.ptq.auto.row_shares import Shares
 from qnn.ptq.auto.steps import Steps
@@ -22,14 +22,6 @@ from qnn.ptq.formats import ChannelChoice, greatest
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.quant.term_budget import Losses
 
-PROBES = 8  # designs on the path that are tried, at most
-NEAR = 1.02  # costs between which no further design is tried
-# Losses are estimates: a design is looked for that should lose a little less than it may.
-MARGIN = 0.9
-SURELY = 0.4  # of the target, where there is no time to see whether a design reaches it
-LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
-GAIN = 0.7  # what learning leaves of a loss, about
-LEARNINGS = 3  # designs whose weights learn together, at most
 TOGETHER = 0.4  # of the time, after which no further layer is measured in a whole design
 
 
@@ -88,22 +80,22 @@ class Search:
         Where images are many, they are compared by designs that are fitted to few of them.
         """
         few = self.builder.images.many and len(self.builder.starts) > 1
-        best, least, tried = "", None, []
+        best, tried = "", dict[str, Loss]()
         for name, start in self.builder.starts.items():
             # One design there has to be.
-            if least is not None and self._was_late(name):
+            if tried and self._was_late(name):
                 self.steps.say(f"{name}: not tried, there is no time left")
                 break
-            if any(start.network is each for each in tried):
+            if any(start.network is self.builder.starts[each].network for each in tried):
                 continue
-            tried.append(start.network)
-            loss = self._loss(Sketch(name, terms, few=few))
+            loss = tried[name] = self._loss(Sketch(name, terms, few=few))
+            least = tried.get(best)
             kept = least is None or self._better(loss, least, start.enough(least, self.target))
-            if kept:
-                best, least = name, loss
+            best = name if kept else best
             self.designs.best = Sketch(best, terms, few=few).key
             self.steps.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
-        self._name, self.start = best, self.builder.starts[best].network
+        self.start = self.builder.starts[best].network
+        self._names = [best, *sorted(tried.keys() - {best}, key=lambda name: tried[name].lost)]
         if few:
             loss = self._loss(Sketch(best, terms))
             self.steps.say(f"{best}, fitted to all of its images: loses {loss} {self.unit}")
@@ -117,12 +109,12 @@ class Search:
         floor = self.builder.held.loss(folded_copy(one))
         self.steps.say(f"activations alone lose {floor} {self.unit}")
         costs = self._costs(start, one, 1 if terms is None else greatest(terms))
-        design = self._cheapest(one, costs) if terms is None else Sketch(self._name, terms)
+        design = self._cheapest(one, costs) if terms is None else Sketch(self._names[0], terms)
         # What loses no more than it may is left: of ResNet-20 of one term, learning by images that
         # it was trained on lost some tenths on those that it was not.
         if self._loss(design).lost > self.target:
             design = self._improved(design)
-        loss = self._loss(design)
+        loss, self.start = self._loss(design), self.builder.starts[design.start].network
         # Networks of the search are not kept, as many of a large one would not fit in memory. Where
         # images are few, those that have judged are worth more now that nothing is to be judged.
         more = self.builder.images.has_more and not self._was_late("all images")
@@ -169,90 +161,36 @@ class Search:
         return loss
 
     def _cheapest(self, one, costs) -> Sketch:
-        first = Sketch(self._name, 1)
-        low, high = (0, self._loss(first)), None
-        if low[1].lost <= self.target or not self.products:
+        first = Sketch(self._names[0], 1)
+        tried = OnPath(0, first, self._loss(first))
+        if tried.loss.lost <= self.target or not self.products:
             return first
+
+        def say(what, loss):
+            self.steps.say(f"{what}: loses {loss} {self.unit}")
+
+        def best(design):
+            self.designs.best = design.key
+
         # Only now: many networks need no more than one term.
         groups, path = self._path(one, costs)
+        return Cheapest(
+            path,
+            groups,
+            self._names,
+            self.target,
+            self._loss,
+            self._learning,
+            self._late,
+            say,
+            best,
+        ).find(tried)
 
-        def at(step, learnt=False):
-            return Sketch(self._name, groups.terms(path.terms(step)), learnt)
-
-        tried = [low]
-        for _ in range(PROBES):
-            top = len(path.more) if high is None else high[0]
-            near = high is not None and path.costs[high[0]] < NEAR * path.costs[low[0]]
-            if top - low[0] < (1 if high is None else 2) or near or self._late():
-                break
-            step = self._next(path, low, high, top)
-            loss = self._loss(at(step))
-            self.steps.say(f"{self._cost_at(path, step)}: loses {loss} {self.unit}")
-            tried.append((step, loss))
-            if loss.lost <= self.target:
-                high = (step, loss)
-                self.designs.best = at(step).key
-            else:
-                low = (step, loss)
-        if high is not None:
-            return self._learnt(path, at, low, high)
-        # Out of time, what is predicted has to do. Else nothing reaches the target, and more terms
-        # than bring the least loss, but for chance, would be spent for nothing.
-        last = len(path.more)
-        late = self._late() and low[0] < last
-        return at(self._next(path, low, None, last, SURELY) if late else _least_loss(tried))
-
-    def _learnt(self, path: TermsPath, at: Callable[..., Sketch], low, high) -> Sketch:
-        """The cheapest design found whose weights learn together; or the one that need not.
-
-        ``low`` and ``high`` are the steps next to each other of which one loses too much and the
-        other one does not, with their losses.
-        """
-
-        def predicted(step: int) -> float:
-            """What a design loses that does not learn, by the nearest one that was tried."""
-            known, loss = low if step <= low[0] else high
-            share = path.losses[step] / path.losses[known] if path.losses[known] else 1.0
-            return max(loss.lost, LEAST) * share
-
-        chosen, first, top, gain = at(high[0]), 0, high[0], GAIN
-        for _ in range(LEARNINGS):
-            enough = (k for k in range(first, top) if gain * predicted(k) <= MARGIN * self.target)
-            step = next(enough, top)
-            near = path.costs[top] < NEAR * path.costs[step]
-            found = None if near else self._learning(at(step, learnt=True))
-            if found is None:
-                break
-            cost = self._cost_at(path, step)
-            self.steps.say(f"{cost}, all weights learn together: loses {found} {self.unit}")
-            gain = max(found.lost, LEAST) / predicted(step)
-            if found.lost <= self.target:
-                chosen, top = at(step, learnt=True), step
-                self.designs.best = chosen.key
-            else:
-                first = step + 1
-        return chosen
-
-    def _cost_at(self, path: TermsPath, step: int) -> str:
-        return f"about {path.costs[step] / (path.costs[0] or 1.0):.2f} of the cost of one term"
-
-    def _next(self, path: TermsPath, low, high, top, margin: float = MARGIN) -> int:
-        """The step of the path to try: the first that should lose no more than the target."""
-        # In proportion to what is predicted, from the nearest design that was tried.
-        known = min(
-            (each for each in (low, high) if each is not None),
-            key=lambda each: abs(math.log(max(each[1].lost, LEAST) / self.target)),
-        )
-        wanted = path.losses[known[0]] * margin * self.target / max(known[1].lost, LEAST)
-        last = top if high is None else top - 1
-        fitting = (step for step in range(low[0] + 1, last + 1) if path.losses[step] <= wanted)
-        return next(fitting, last)
-
-    def _path(self, one, costs) -> tuple[RowGroups, TermsPath[Part]]:
+    def _path(self, one, costs) -> tuple[RowGroups, Frontier[Part]]:
         """What gets terms together, and in which order."""
         measuring = Measuring(
             self.builder,
-            self._name,
+            self._names[0],
             one,
             self.steps.say,
             lambda: self.steps.spent < TOGETHER * self.seconds,
@@ -262,7 +200,7 @@ class Search:
         rows = getattr(self.options.costs, "rows", None)
         at_a_time = None if rows is None else self.designs.note("rows", lambda: rows(graph))
         groups = RowGroups.of(graph, self.losses, self.shares, at_a_time)
-        return groups, path_of(groups.losses(self.losses, self.shares), groups.costs(costs))
+        return groups, frontier(groups.losses(self.losses, self.shares), groups.costs(costs))
 
     def _relative_cost(self, quantized, costs) -> float:
         """What the layers of a design cost, over that of one term everywhere."""
@@ -290,9 +228,3 @@ class Search:
         return {
             name: {k: float(found[k - 1].get(name, 0.0)) for k in terms} for name in self.products
         }
-
-
-def _least_loss(tried: Sequence[tuple[int, Loss]]) -> int:
-    """The first step of those tried whose loss is the least, within its standard error."""
-    best = min((loss for _, loss in tried), key=lambda loss: loss.lost)
-    return min(step for step, loss in tried if loss.lost <= best.lost + (best.error or 0.0))

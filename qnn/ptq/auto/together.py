@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from qnn.ptq.auto.path import NEXT_TERM
+from qnn.ptq.auto.parts import NEXT_TERM
 from qnn.quant.term_budget import Losses
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn.ptq.auto.path import NEXT_TERM
+from qnn.ptq.auto.parts import NEXT_TERM
 from qnn.ptq.auto.together import together
 
 ALONE = {

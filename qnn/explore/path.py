@@ -3,21 +3,10 @@
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from qnn.ptq.plans import CLOSE_TERMS
-from qnn.quant.term_budget import Losses
-
-# Each term of falling weight brings 11 dB and more, in squares.
-NEXT_TERM = 12.0  # how many times less is lost with one more
-
-Costs = Mapping[str, Mapping[int, float]]  # by layer and terms
-Part = tuple[str, int]  # a layer, and the number of a group of its rows
-Name = TypeVar("Name", str, Part)
 
 
 @dataclass(frozen=True)
-class TermsPath(Generic[Name]):
+class TermsPath:
     """Terms of each layer, or of each part of one, ever more of them.
 
     Members
@@ -27,12 +16,12 @@ class TermsPath(Generic[Name]):
     losses, costs : of all after each number of steps
     """
 
-    first: Mapping[Name, int]
-    more: tuple[Name, ...]
+    first: Mapping[str, int]
+    more: tuple[str, ...]
     losses: Sequence[float]
     costs: Sequence[float]
 
-    def terms(self, steps: int) -> dict[Name, int]:
+    def terms(self, steps: int) -> dict[str, int]:
         """Terms of each after so many steps of ``more``."""
         found = dict(self.first)
         for name in self.more[:steps]:
@@ -41,8 +30,8 @@ class TermsPath(Generic[Name]):
 
 
 def path_of(
-    losses: Mapping[Name, Mapping[int, float]], costs: Mapping[Name, Mapping[int, float]]
-) -> TermsPath[Name]:
+    losses: Mapping[str, Mapping[int, float]], costs: Mapping[str, Mapping[int, float]]
+) -> TermsPath:
     """The path on which each step takes off most of the loss for what it costs.
 
     Parameters
@@ -82,17 +71,3 @@ def _along(first, more, table) -> list[float]:
         terms[name] += 1
         sums.append(sums[-1] + table[name][terms[name]] - table[name][terms[name] - 1])
     return sums
-
-
-def extended(losses: Losses, bits: Mapping[str, int]) -> dict[str, dict[int, float]]:
-    """Losses of more terms than were measured, each as much less as a term brings.
-
-    ``bits`` has those of each layer's codes.
-    """
-    result = {}
-    for name, found in losses.items():
-        whole = dict(found)
-        for terms in range(max(found) + 1, CLOSE_TERMS[bits[name]] + 1):
-            whole[terms] = whole[terms - 1] / NEXT_TERM
-        result[name] = whole
-    return result

@@ -2,11 +2,10 @@
 
 import itertools
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn.ptq.auto.path import NEXT_TERM, extended, path_of
+from qnn.explore.path import path_of
 
 TERMS = range(1, 5)
 LOSS = st.integers(0, 1000).map(float)
@@ -94,17 +93,6 @@ def test_what_costs_nothing_more_comes_first():
     losses = {"a": {1: 10.0, 2: 0.0}, "b": {1: 1.0, 2: 0.5}}
     costs = {"a": {1: 1.0, 2: 2.0}, "b": {1: 5.0, 2: 5.0}}
     assert path_of(losses, costs).more == ("b", "a")
-
-
-@given(st.dictionaries(st.sampled_from("abc"), st.tuples(LOSS, LOSS), min_size=1))
-def test_terms_that_were_not_measured_each_bring_as_much(found):
-    losses = {name: {1: one, 2: two} for name, (one, two) in found.items()}
-    bits = {name: 2 + ord(name) - ord("a") for name in losses}
-    for name, whole in extended(losses, bits).items():
-        assert list(whole) == list(range(1, 8 if bits[name] == 2 else 5))
-        assert (whole[1], whole[2]) == found[name]
-        for k in list(whole)[2:]:
-            assert whole[k] == pytest.approx(whole[k - 1] / NEXT_TERM)
 
 
 FALLING = st.lists(
