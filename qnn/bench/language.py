@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from qnn.bench import methods, shared, stories
@@ -12,11 +13,16 @@ from qnn.bench.methods import Applied, MethodRun
 from qnn.bench.runs import WINDOW
 from qnn.bench.table_run import TableRun
 from qnn.ir.reference import Progress
+from qnn.quant.rounding.sampling import generator
 
 TESTED = slice(0, 300)  # stories
 HELD_OUT = slice(300, 360)  # stories that settings are chosen on
 # Stories that rounding may see, in this order; none of them is tested or chosen on.
 SEEN = (slice(1000, None), slice(360, 1000))
+# Rounding that sees each token more than once learns the stories by heart: copies in which some
+# tokens are others keep it from that.
+COPIES = 2  # of all windows, where they are augmented
+REDRAWN = 0.15  # of a copy's tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +44,29 @@ class LanguageTask:
 
     def apply(self, run: TableRun, work: MethodRun) -> Applied:
         """Round the weights of all linear layers by the run's method."""
-        data = stories.windows(self.seen, WINDOW)[: run.how.samples // WINDOW]
+        most = run.how.samples // WINDOW
+        with work.clock.running():
+            more = self._copies(most, run.seed) if run.how.augmented else None
         return methods.apply_to_module(
             run,
             self.model,
             stories.linear_weights(self.model),
-            data,
+            stories.windows(self.seen, WINDOW)[:most],
             work,
             tuned=stories.gains(self.model),
+            inner=stories.blocks(self.model),
+            more=more,
         )
+
+    def _copies(self, most, seed):
+        """Windows with tokens of the model's own, each copy cut at other places."""
+        stream, copies = torch.cat(self.seen), []
+        for number in range(COPIES):
+            cut = stream[WINDOW * (number + 1) // (COPIES + 1) :]
+            windows = stories.windows([cut], WINDOW)[:most]
+            draws = generator(seed, "stories", number)
+            copies.append(stories.redrawn(self.model, windows, REDRAWN, draws))
+        return torch.cat(copies)
 
     def scores(self, run: TableRun, applied: Applied, progress: Progress | None = None) -> dict:
         """Fields of a result that the rounded network decides, on every tested token."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from qnn.bench import codes
@@ -124,12 +125,16 @@ def apply_to_module(
     data: Tensor,
     work: MethodRun,
     tuned: tuple[str, ...] = (),
+    inner: tuple[str, ...] = (),
+    more: Tensor | None = None,
 ) -> Applied:
     """A copy of any module, with the named weights rounded and the rest as it was.
 
     Parameters
     ----------
     tuned : other parameters, which a method may learn beside them
+    inner : modules inside whose results a method may compare, if its options say so
+    more : data that are not looked at where terms are chosen
     """
     with work.clock.running():
         terms = dict.fromkeys(names, run.terms)
@@ -138,12 +143,13 @@ def apply_to_module(
         rounded = round_module(
             model,
             names,
-            data,
+            data if more is None else torch.cat([data, more]),
             run.how.method,
             run.weight_bits,
             terms,
             options=_rounding_options(run),
             tuned=tuned,
+            inner=inner,
             progress=work.progress,
             checkpoint=Checkpoint(work.checkpoint),
         )

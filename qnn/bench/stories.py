@@ -11,6 +11,7 @@ WIDTH, BLOCKS, HEADS, KEY_HEADS, HIDDEN = 64, 5, 8, 4, 172
 HEAD = WIDTH // HEADS  # values of a head
 EPSILON = 1e-5  # of the root-mean-square norms
 ROTATION_BASE = 10_000.0
+DRAWN = 64  # windows that are drawn together, so that their chances take 16 MiB
 
 
 class Attention(nn.Module):
@@ -99,6 +100,11 @@ def gains(model: nn.Module) -> tuple[str, ...]:
     return tuple(name for name, gain in model.named_parameters() if gain.dim() == 1)
 
 
+def blocks(model: nn.Module) -> tuple[str, ...]:
+    """Names of the modules inside whose results a method may compare."""
+    return tuple(f"layers.{number}" for number in range(len(model.layers)))
+
+
 @torch.no_grad()
 def loss(model: nn.Module, stories: Iterable[Tensor]) -> float:
     """Mean cross-entropy of each token but a story's first, in nats, in stories cut to CONTEXT."""
@@ -122,6 +128,22 @@ def windows(stories: Iterable[Tensor], length: int) -> Tensor:
     stream = torch.cat(list(stories))
     count = len(stream) // length
     return stream[: count * length].view(count, length)
+
+
+@torch.no_grad()
+def redrawn(model: nn.Module, windows: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Copies in which a ``share`` of the tokens is what ``model`` draws behind those before.
+
+    Each is drawn behind the tokens of the window as it was. A window's first token stays.
+    """
+    copies = []
+    for batch in windows.split(DRAWN):
+        copy, chances = batch.clone(), model(batch[:, :-1]).softmax(-1).flatten(0, 1)
+        drawn = torch.multinomial(chances, 1, generator=generator).view_as(batch[:, 1:])
+        changes = torch.rand(drawn.shape, generator=generator) < share
+        copy[:, 1:] = torch.where(changes, drawn, batch[:, 1:])
+        copies.append(copy)
+    return torch.cat(copies)
 
 
 def _angles(tokens, device):

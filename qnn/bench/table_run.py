@@ -13,7 +13,8 @@ class Rounding:
     -------
     method : of ``qnn.quant.rounding``
     samples : unlabelled images, or tokens in windows, that it may see: the first ones
-    augmented : whether images are cropped and flipped in each step
+    augmented : whether images are cropped and flipped in each step; of stories, whether there are
+        copies too in which the float model draws some of the tokens
     bias_correction : whether biases then take back the shift of means; None: where it helps, which
         is the default of ``qnn.quantize``
     options : of the method; the others have its defaults

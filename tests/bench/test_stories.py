@@ -63,3 +63,15 @@ def test_a_long_story_is_cut_to_the_context(model):
 def test_windows_are_one_stream_in_equal_pieces():
     told = [torch.tensor([1, 5, 9]), torch.tensor([1, 7]), torch.tensor([1, 8])]
     assert stories.windows(told, 3).tolist() == [[1, 5, 9], [1, 7, 1]]
+
+
+def test_a_share_of_tokens_is_drawn_anew(model):
+    windows = torch.randint(512, (100, 40), generator=torch.Generator().manual_seed(0))
+    copies = [
+        stories.redrawn(model, windows, share, torch.Generator().manual_seed(1))
+        for share in (0.0, 0.2, 0.2)
+    ]
+    assert torch.equal(copies[0], windows)
+    assert torch.equal(copies[1], copies[2])
+    assert torch.equal(copies[1][:, 0], windows[:, 0])
+    assert float((copies[1] != windows).float().mean()) == pytest.approx(0.2, abs=0.03)

@@ -12,7 +12,7 @@ from qnn.errors import ModelError
 from qnn.quant import pow2
 from qnn.quant.rounding import Checkpoint, Latent, Rounded
 from qnn.quant.rounding.distillation import Measure, run_distance
-from qnn.quant.rounding.latent import latent
+from qnn.quant.rounding.latent import _Learning, latent
 from tests.quant.test_rounding_discquant import (
     Interrupted,
     interrupt_at,
@@ -63,6 +63,28 @@ def test_rows_of_their_own_terms_keep_them():
     for name, rows in terms.items():
         for row, count in enumerate(rows):
             assert not found.indices[name][count:, row].any()
+
+
+def test_rows_of_several_terms_learn_at_their_own_rate():
+    case = problem()
+    layers = {
+        n: replace(x, terms=(1, 2) * (len(x.w) // 2) + (1,) * (len(x.w) % 2))
+        for n, x in case.layers.items()
+    }
+    case = replace(case, layers=layers)
+    moved = []
+    for pace in (1.0, 8.0):
+        run = _Learning(case, replace(SHORT, terms_rate=pace))
+        before = run._weights(run.w.value.clone())
+        run.advance()
+        after = run._weights(run.w.value)
+        moved.append({n: (after[n] - w).flatten(1) for n, w in before.items()})
+    for name, slow in moved[0].items():
+        fast = moved[1][name]
+        torch.testing.assert_close(fast[0::2], slow[0::2])
+        # The farthest move: where a gradient is next to nothing, Adam's epsilon counts.
+        ratio = fast[1::2].abs().max() / slow[1::2].abs().max()
+        assert float(ratio) == pytest.approx(8, rel=1e-3)
 
 
 def test_a_weight_may_pass_any_number_of_values():

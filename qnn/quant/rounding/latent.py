@@ -28,6 +28,8 @@ class Latent:
     steps, batch, seed : of the learning
     rate, warm_up : of Adam on weights, in units of the greatest value of their row's first term;
         steps of linear rise, behind which the rate falls to 0 as a cosine does
+    terms_rate : of rows of two terms or more, in units of ``rate``. Their values lie close, so that
+        they can make up at once for the rows of one term, whose every move is a large one
     tuned_rate : of Adam on the parameters that may be learnt beside the weights, in units of what
         their channels give; 0: they stay
     loss, temperature : of the outputs: "task" for what suits them, "kl" or "squared"; what logits
@@ -41,6 +43,7 @@ class Latent:
     seed: int = 0
     rate: float = 2e-3
     warm_up: int = 20
+    terms_rate: float = 1.0
     tuned_rate: float = 2e-3
     loss: str = "task"
     temperature: float = 1.0
@@ -48,7 +51,7 @@ class Latent:
     precision: str = "float32"
 
     def __post_init__(self):
-        positive("latent", self, "steps", "batch", "rate", "temperature")
+        positive("latent", self, "steps", "batch", "rate", "terms_rate", "temperature")
         within("latent", self, 0, math.inf, "seed", "warm_up", "tuned_rate", "inner_weight")
         one_of("latent", self, loss=LOSSES, precision=PRECISIONS)
 
@@ -103,7 +106,7 @@ class _Learning:
     problem: Problem
     options: Latent
     step: int = 0
-    w: Adam = field(init=False)  # all weights in units of their rows' 2**exponent
+    w: Adam = field(init=False)  # all weights, in the units of their rows
     tuned: Tuned = field(init=False)
 
     def __post_init__(self):
@@ -113,12 +116,19 @@ class _Learning:
         layers = problem.layers
         self.estimators = {n: ClippedStraightThrough(x.bits, x.terms) for n, x in layers.items()}
         # On the CPU, where grids are; powers of two scale without rounding.
-        self.units = {n: _per_row(pow2.exp2(x.exponent), x.w).float() for n, x in layers.items()}
+        self.units = {n: self._unit(x).float() for n, x in layers.items()}
         scaled = [layer.w.detach().float().cpu() / self.units[n] for n, layer in layers.items()]
         self.w = Adam.of(flat(scaled, problem.device))
         self.units = {n: unit.to(problem.device) for n, unit in self.units.items()}
         self.exponents = {n: x.exponent.to(problem.device) for n, x in layers.items()}
         self.tuned = Tuned.of(problem, learns=options.tuned_rate > 0)
+
+    def _unit(self, layer):
+        """What a weight of each row is counted in: Adam moves all of them by as many units."""
+        terms, rows = layer.terms, len(layer.w)
+        several = torch.tensor([terms] * rows if isinstance(terms, int) else terms) > 1
+        pace = torch.where(several, self.options.terms_rate, 1.0)
+        return _per_row(pow2.exp2(layer.exponent) * pace, layer.w)
 
     def advance(self) -> None:
         """One step of Adam on the distance of this step's batch."""
