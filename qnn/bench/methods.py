@@ -139,7 +139,10 @@ def apply_to_module(
     with work.clock.running():
         terms = dict.fromkeys(names, run.terms)
         if run.mean_terms is not None:
-            terms = choose_module_terms(model, names, data, run.mean_terms, run.weight_bits)
+            learns = run.how.method != "nearest"
+            terms = choose_module_terms(
+                model, names, data, run.mean_terms, run.weight_bits, learns=learns
+            )
         rounded = round_module(
             model,
             names,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn.errors import ModelError
-from qnn.nn.row_losses import row_losses
+from qnn.nn.row_losses import SWEEPS, row_losses
 from qnn.quant import pow2
 from qnn.quant.term_budget import choose_terms
 from qnn.tasks.kinds import TaskKind
@@ -27,6 +27,7 @@ def choose_module_terms(
     *,
     kinds: Sequence[TaskKind] = (),
     seed: int = 0,
+    learns: bool = True,
 ) -> dict[str, tuple[int, ...]]:
     """Terms of each row of the named weights, at most ``mean_terms`` on average over all weights.
 
@@ -35,6 +36,7 @@ def choose_module_terms(
     names : of parameters of two dimensions or more, as ``round_module`` takes them
     data : (count, ...) what ``module`` takes; as many as ``row_losses`` takes count
     kinds : what each output is for; none: as far as its shape tells
+    learns : whether rounding will let the weights of a row make up for each other; "nearest" will not
 
     Raises
     ------
@@ -63,7 +65,10 @@ def choose_module_terms(
             )
     first = math.floor(mean_terms)
     tried = range(first, min(first + MORE, most) + 1)
-    losses = row_losses(module, names, data, tried, weight_bits, kinds=kinds, seed=seed)
+    sweeps = SWEEPS if learns else 0
+    losses = row_losses(
+        module, names, data, tried, weight_bits, kinds=kinds, seed=seed, sweeps=sweeps
+    )
     most = max(FEWEST_PARTS, PARTS // len(names))
     parts = {name: _parts(found, most) for name, found in losses.items()}
     weights = dict(module.named_parameters(remove_duplicate=False))
