@@ -36,7 +36,7 @@ def choose_module_terms(
     names : of parameters of two dimensions or more, as ``round_module`` takes them
     data : (count, ...) what ``module`` takes; as many as ``row_losses`` takes count
     kinds : what each output is for; none: as far as its shape tells
-    learns : whether rounding will let the weights of a row make up for each other; "nearest" will not
+    learns : whether the weights of a row will make up for each other, as they do not in "nearest"
 
     Raises
     ------
