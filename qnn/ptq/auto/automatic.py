@@ -22,7 +22,7 @@ from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto
 from qnn.ptq.auto.search import Search
 from qnn.ptq.auto.split import FEWEST, Split, to_calibrate
-from qnn.ptq.auto.starts import CLEARLY, SLIGHTLY, Start
+from qnn.ptq.auto.starts import CLEARLY, Start
 from qnn.ptq.auto.steps import Steps
 from qnn.ptq.auto.told import told
 from qnn.ptq.calibrated import Calibrated
@@ -127,7 +127,7 @@ def _other_starts(network, plain, images, fitted) -> dict[str, Start]:
         same = found is network.graph
         return plain if same else network.calibrate([images], found, warn=False)
 
-    in_line = Start(lambda: aligned(network.graph), SLIGHTLY)
+    in_line = Start(lambda: aligned(network.graph))
 
     def equalised():
         found = equalise(network.graph, chunks([fitted]))

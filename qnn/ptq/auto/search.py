@@ -75,11 +75,7 @@ class Search:
         return self.designs.note(f"{what} too late", self._late)
 
     def prepared(self, terms: ChannelChoice) -> Calibrated:
-        """Of the calibrated networks the one whose answers are nearest with such terms.
-
-        Where images are many, they are compared by designs that are fitted to few of them.
-        """
-        few = self.builder.images.many and len(self.builder.starts) > 1
+        """Of the calibrated networks the one whose answers are nearest with such terms."""
         best, tried = "", dict[str, Loss]()
         for name, start in self.builder.starts.items():
             # One design there has to be.
@@ -88,17 +84,14 @@ class Search:
                 break
             if any(start.network is self.builder.starts[each].network for each in tried):
                 continue
-            loss = tried[name] = self._loss(Sketch(name, terms, few=few))
+            loss = tried[name] = self._loss(Sketch(name, terms))
             least = tried.get(best)
             kept = least is None or self._better(loss, least, start.enough(least, self.target))
             best = name if kept else best
-            self.designs.best = Sketch(best, terms, few=few).key
+            self.designs.best = Sketch(best, terms).key
             self.steps.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
         self.start = self.builder.starts[best].network
         self._names = [best, *sorted(tried.keys() - {best}, key=lambda name: tried[name].lost)]
-        if few:
-            loss = self._loss(Sketch(best, terms))
-            self.steps.say(f"{best}, fitted to all of its images: loses {loss} {self.unit}")
         return self.start
 
     def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:

@@ -16,7 +16,7 @@ FITTED = 1024  # images that weights are fitted to, at most
 # Of an input, 512 images of 128 x 128: the tensors of a few layers have to fit in memory.
 PIXELS = 1 << 23
 FEWEST = 32  # images that weights are fitted to, however large, and that can judge
-FEW = 256  # images that weights are fitted to where designs are only compared
+FEW = 256  # images that weights are fitted to where layers are compared in whole designs
 # Of further images, a quarter judge too: a standard error of 0.4 points, as 768 images of a
 # ResNet-8 leave, decides between designs by chance.
 JUDGING = 0.25
@@ -51,13 +51,8 @@ class Split:
 
     @property
     def few(self) -> Images:
-        """Those that weights are fitted to where designs are only compared."""
+        """Those that weights are fitted to where layers are compared in whole designs."""
         return tuple(each[:FEW] for each in self.fitted)
-
-    @property
-    def many(self) -> bool:
-        """Whether there are more to fit to than designs need that are only compared."""
-        return len(self.fitted[0]) > FEW
 
     @staticmethod
     def of(calibrated: Images, given: Images) -> "Split":

@@ -7,9 +7,7 @@ from functools import cached_property
 from qnn.ptq.auto.held_out import Loss
 from qnn.ptq.calibrated import Calibrated
 
-# Of a distance: what is no better by chance, so that it is worth a change of what reaches the
-# target, and of what does not.
-CLEARLY, SLIGHTLY = 0.8, 0.95
+CLEARLY = 0.8  # of a distance: what is no better by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +18,11 @@ class Start:
     -------
     make : gives it, calibrated: minutes, where images are large or weights many
     share : of the distance of a design that reaches the target, at which one of this network takes
-        its place; of one that misses it, ``SLIGHTLY`` is enough
+        its place; of one that misses it, the nearer one is taken
     """
 
     make: Callable[[], Calibrated]
-    share: float = CLEARLY
+    share: float = 1.0
 
     @cached_property
     def network(self) -> Calibrated:
@@ -33,4 +31,4 @@ class Start:
 
     def enough(self, loss: Loss, target: float) -> float:
         """The share of a design's distance at which one of this network takes its place."""
-        return self.share if loss.lost <= target else SLIGHTLY
+        return self.share if loss.lost <= target else 1.0

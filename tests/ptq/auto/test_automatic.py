@@ -266,15 +266,6 @@ def test_bits_may_be_those_of_a_layer_that_does_not_learn():
     }
 
 
-def test_networks_are_compared_by_few_images_where_there_are_many(by_target):
-    model, images = classifier()
-    assert not any("fitted to all" in line for line in by_target[0.5][2])
-    many = torch.cat([images] * 3)
-    lines = searched(model, many, terms=1)[2]
-    (line,) = (line for line in lines if "fitted to all of its images" in line)
-    assert line.startswith(("as it is", "channels"))
-
-
 def test_what_an_interruption_kept_belongs_to_its_search(tmp_path, monkeypatch):
     model, images = classifier()
     kept = tmp_path / "kept"
