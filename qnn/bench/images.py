@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from qnn.bench import codes, methods, shared
+from qnn.bench.fashion import FASHION, trained_fashion_cnn
 from qnn.bench.methods import Applied, MethodRun
 from qnn.bench.table_run import TableRun
 from qnn.ir.encode import as_results, encode_input
@@ -79,11 +80,14 @@ HALVED = {
 
 
 def image_task(name: str, folder: Path | None) -> ImageTask:
-    """The task of a model of the zoo: digits, trained on the spot, or a data set of the folder."""
+    """The task of a model: digits, trained on the spot, or a data set of the folder."""
     if name == "digits_cnn":
         data = digits()
         return ImageTask(trained_digits_cnn(data), ZOO[name], data)
     folder = shared.needed(folder, name)
+    if name == "fashion_cnn":
+        data = Dataset(*shared.fashion(folder, "train"), *shared.fashion(folder, "test"))
+        return ImageTask(trained_fashion_cnn(data), FASHION, data)
     model = load_model(name, shared.checkpoint(folder, name))
     if name in HALVED:
         x, y = HALVED[name](folder)

@@ -206,7 +206,7 @@ AUTOMATIC = tuple(
     )
     for model, bits, terms in (
         *product(("resnet20", "resnet56", "resnet8"), (3,), (None, 1)),
-        *product(("dscnn", "mobilenetv1_vww", "mobilenetv1"), (3,), (None, 1)),
+        *product(("dscnn", "mobilenetv1_vww", "mobilenetv1", "fashion_cnn"), (3,), (None, 1)),
         ("resnet20", 4, 1),
     )
 )

@@ -85,6 +85,12 @@ def cifar10_train(folder: Path, parts: Iterable[int] = range(5)) -> tuple[Tensor
     return images, torch.from_numpy(np.concatenate(chosen).astype(np.int64))
 
 
+def fashion(folder: Path, part: str) -> tuple[Tensor, Tensor]:
+    """Fashion-MNIST's "train" or "test" images, (count, 1, 28, 28) uint8, and their labels."""
+    images, labels = _arrays(_file(folder, "fashion_mnist.npz"), f"x_{part}", f"y_{part}")
+    return torch.from_numpy(images)[:, None], torch.from_numpy(labels.astype(np.int64))
+
+
 def tiny_kws(folder: Path) -> tuple[Tensor, Tensor]:
     """MLPerf Tiny's 1000 keywords, (count, 1, 49, 10) uint8 (``to_bytes`` of MFCC), and labels."""
     maps, labels = _arrays(_file(folder, "tiny_kws01.npz"), "x", "y")

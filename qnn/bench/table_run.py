@@ -57,7 +57,7 @@ class TableRun:
     Members
     -------
     group : the part of the table
-    model : of ``qnn.nn.zoo``, or a language model
+    model : of ``qnn.nn.zoo``, "fashion_cnn", or a language model
     terms : None: as ``mean_terms`` says, or else as few as reach the default's target, in cycles of
         the reference array
     mean_terms : of all weights, row by row where they save most; None: it is not said

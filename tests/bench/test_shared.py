@@ -57,6 +57,16 @@ def test_tiny_sets_come_as_the_networks_take_them(tmp_path):
     assert y.tolist() == [11, 0]
 
 
+def test_fashion_images_come_in_two_parts(tmp_path):
+    x, y = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28), np.array([3, 9], np.uint8)
+    parts = {"x_train": x, "y_train": y, "x_test": x[1:], "y_test": y[1:]}
+    np.savez(tmp_path / "fashion_mnist.npz", **parts)
+    images, labels = shared.fashion(tmp_path, "train")
+    assert (images.numpy() == x[:, None]).all()
+    assert labels.tolist() == [3, 9]
+    assert shared.fashion(tmp_path, "test")[1].tolist() == [9]
+
+
 def test_stories_are_split_where_they_begin(tmp_path):
     tokens = np.array([7, 1, 5, 6, 1, 9], np.uint16)
     np.savez(tmp_path / "tinystories_tok512.npz", tokens=tokens)

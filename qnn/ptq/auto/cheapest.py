@@ -19,7 +19,7 @@ SURELY = 0.4  # of the target, where there is no time to see whether a design re
 # Of the target: what loses no more may reach it from another network of the same values. Which one
 # is nearest with one term says little of which is with more.
 CLOSELY = 1.5
-LEAST = 1e-3  # that a loss is taken to be, so that loss over target is a number to reckon with
+LEAST = 1e-3  # that a loss is taken to be, so that its logarithm is a number to reckon with
 GAIN = 0.8  # what learning leaves of a loss, about
 LEARNINGS = 3  # designs whose weights learn together, at most
 
@@ -30,7 +30,7 @@ class OnPath:
 
     Members
     -------
-    step : how many further terms it has
+    step : its number on the path
     """
 
     step: int
@@ -44,7 +44,7 @@ class Cheapest:
 
     Members
     -------
-    path, groups : which part gets its next term when, and the rows of each part
+    path, groups : the designs, by terms of parts, the cheapest first; and the rows of each part
     starts : names of the networks that designs may be built from, the best with one term first
     target : that a design may lose
     loss : of a design whose weights need not learn together
@@ -143,7 +143,8 @@ class Cheapest:
             fitting = (k for k in range(low.step + 1, len(losses)) if losses[k] <= wanted)
             return next(fitting, len(losses) - 1)
         # Between what was found, as a power of what is predicted: either side is as good to know.
-        lost = [math.log(max(each.loss.lost, LEAST)) for each in (low, high)]
+        floor = min(LEAST, self.target / 2)
+        lost = [math.log(max(each.loss.lost, floor)) for each in (low, high)]
         share = (lost[0] - math.log(self.target)) / (lost[0] - lost[1])
         wanted = losses[low.step] ** (1 - share) * losses[high.step] ** share
         least, most = self._cost(low.step), self._cost(high.step)

@@ -22,7 +22,7 @@ def step_of(design):
     return sum(value - 1 for value in design.terms.values())
 
 
-def search(lost, *, learns=None, starts=("plain", "other"), late=lambda: False):
+def search(lost, *, learns=None, starts=("plain", "other"), late=lambda: False, target=TARGET):
     """A search over designs that lose ``lost(start, step)``, and what it judged and was told."""
     judged, best = [], []
 
@@ -34,7 +34,7 @@ def search(lost, *, learns=None, starts=("plain", "other"), late=lambda: False):
         return None if learns is None else Loss(learns(step_of(design)), 0.01, 0.1)
 
     made = Cheapest(
-        PATH, GROUPS, starts, TARGET, loss, learning, late, lambda *_: None, best.append
+        PATH, GROUPS, starts, target, loss, learning, late, lambda *_: None, best.append
     )
     one = Sketch(starts[0], GROUPS.terms(PATH.terms(0)))
     found = made.find(OnPath(0, one, Loss(lost(starts[0], 0), 0.01, 1.0)))
@@ -47,6 +47,11 @@ def test_the_cheapest_design_that_reaches_the_target_is_found(enough):
     assert (found.start, step_of(found)) == ("plain", enough)
     assert found in best
     assert len(judged) <= PROBES
+
+
+def test_the_least_of_targets_is_reached():
+    found, *_ = search(lambda _, step: 5e-4 if step < 6 else 0.0, target=1e-4)
+    assert step_of(found) == 6
 
 
 def test_what_misses_closely_is_built_from_another_network():
