@@ -59,7 +59,8 @@ def frontier(
 
     Parameters
     ----------
-    losses, costs : by part and terms; costs do not fall with more terms
+    losses, costs : by part and terms; costs do not fall with more terms. A loss below 0, as
+        rounding errors of measures are, is none
     """
     least = {name: min(found) for name, found in losses.items()}
     low = sum(costs[name][k] for name, k in least.items())
@@ -70,14 +71,15 @@ def frontier(
     best = np.zeros(BUDGETS + len(losses) + 1)
     for name, found in losses.items():
         options = sorted(found)
+        lost = [max(0.0, found[k]) for k in options]
         more = [costs[name][k] - costs[name][options[0]] for k in options]
         steps = [max(0, round(each / unit)) for each in more]
-        pairs = zip(options, steps, strict=True)
-        table = np.stack([delayed(best + found[k], step) for k, step in pairs])
+        pairs = zip(lost, steps, strict=True)
+        table = np.stack([delayed(best + each, step) for each, step in pairs])
         # Bytes, as there may be hundreds of parts; of equal losses the fewest terms.
         taken.append(_Taken(name, options, steps, table.argmin(0).astype(np.uint8)))
         best = table.min(0)
-    first = float(sum(losses[name][k] for name, k in least.items()))
+    first = sum(max(0.0, losses[name][k]) for name, k in least.items())
     # Each budget that buys what no smaller one does.
     budgets = (np.flatnonzero(np.diff(best, prepend=first) < 0)).tolist()
     return Frontier(

@@ -6,7 +6,7 @@ from qnn.nn.learn import folded_copy, learnable
 from qnn.nn.model import QuantizedModel
 from qnn.ptq.auto.activations import Activations
 from qnn.ptq.auto.builder import Builder, Sketch
-from qnn.ptq.auto.cheapest import Cheapest, OnPath
+from qnn.ptq.auto.cheapest import Assessed, Cheapest
 from qnn.ptq.auto.designs import Designs
 from qnn.ptq.auto.frontier import Frontier, frontier
 from qnn.ptq.auto.held_out import Loss
@@ -91,7 +91,8 @@ class Search:
             self.designs.best = Sketch(best, terms).key
             self.steps.say(f"{name}: loses {loss} {self.unit}{'' if kept else ', not kept'}")
         self.start = self.builder.starts[best].network
-        self._names = [best, *sorted(tried.keys() - {best}, key=lambda name: tried[name].lost)]
+        # Of equal losses in the order of the starts, in every process.
+        self._names = [best, *sorted((n for n in tried if n != best), key=lambda n: tried[n].lost)]
         return self.start
 
     def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:
@@ -155,7 +156,7 @@ class Search:
 
     def _cheapest(self, one, costs) -> Sketch:
         first = Sketch(self._names[0], 1)
-        tried = OnPath(0, first, self._loss(first))
+        tried = Assessed(0, first, self._loss(first))
         if tried.loss.lost <= self.target or not self.products:
             return first
 
@@ -166,21 +167,21 @@ class Search:
             self.designs.best = design.key
 
         # Only now: many networks need no more than one term.
-        groups, path = self._path(one, costs)
+        groups, designs = self._frontier(one, costs)
         return Cheapest(
-            path,
-            groups,
-            self._names,
-            self.target,
-            self._loss,
-            self._learning,
-            self._late,
-            say,
-            best,
+            frontier=designs,
+            groups=groups,
+            starts=self._names,
+            target=self.target,
+            loss=self._loss,
+            learning=self._learning,
+            late=self._late,
+            say=say,
+            best=best,
         ).find(tried)
 
-    def _path(self, one, costs) -> tuple[RowGroups, Frontier[Part]]:
-        """What gets terms together, and in which order."""
+    def _frontier(self, one, costs) -> tuple[RowGroups, Frontier[Part]]:
+        """What gets terms together, and the designs that should lose least for their cost."""
         measuring = Measuring(
             self.builder,
             self._names[0],

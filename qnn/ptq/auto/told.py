@@ -26,13 +26,14 @@ def told(outcome: AutoResult, unit: str) -> Sequence[str]:
         names = whole.get(count, [])
         least = count == counts[-1]
         # What has not been told of has the fewest terms; so have the other rows of a layer.
-        others = len(counts) > 1 and ((len(names) > 1 and count == usual) or (least and not names))
+        others = len(counts) > 1 and len(names) > 1 and count == usual
         shown = [] if others else [_layer(name, outcome, count) for name in names]
         rows = [] if least else [_rows(name, outcome, count) for name in parts.get(count, [])]
         # Names say nothing where they are all that there are.
         if len(names) == len(outcome.terms) > LISTED:
             shown = [f"all {len(names)} layers"]
-        listed = ", ".join([*rows, *shown, *["all others"] * others])
+        rest = ["all others"] * others + ["all other rows"] * (least and not names)
+        listed = ", ".join([*rows, *shown, *rest])
         lines.append(f"{count} term{'s' * (count > 1)}: {listed}")
     lines.append(
         f"expected loss {outcome.loss} {unit} (target {outcome.target:g}), "

@@ -115,7 +115,7 @@ class _Learning:
         self.lessons = Lessons(problem, options.batch, options.seed, options.steps, inner)
         layers = problem.layers
         self.estimators = {n: ClippedStraightThrough(x.bits, x.terms) for n, x in layers.items()}
-        # On the CPU, where grids are; powers of two scale without rounding.
+        # On the CPU, where grids are; units that are powers of two scale without rounding.
         self.units = {n: self._unit(x).float() for n, x in layers.items()}
         scaled = [layer.w.detach().float().cpu() / self.units[n] for n, layer in layers.items()]
         self.w = Adam.of(flat(scaled, problem.device))

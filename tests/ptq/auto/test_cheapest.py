@@ -1,9 +1,10 @@
-"""The search along a path, with made losses in place of networks."""
+"""The search among designs, with made losses in place of networks."""
 
+import numpy as np
 import pytest
 
 from qnn.ptq.auto.builder import Sketch
-from qnn.ptq.auto.cheapest import CLOSELY, PROBES, Cheapest, OnPath
+from qnn.ptq.auto.cheapest import CLOSELY, OTHERS, PROBES, Assessed, Cheapest
 from qnn.ptq.auto.frontier import frontier
 from qnn.ptq.auto.held_out import Loss
 from qnn.ptq.auto.row_groups import RowGroups
@@ -11,7 +12,7 @@ from qnn.ptq.auto.row_groups import RowGroups
 LAYERS = tuple(f"c{number}" for number in range(8))
 TARGET = 0.5
 # Each second term takes as much off, for as much.
-PATH = frontier(
+DESIGNS = frontier(
     {(name, 0): {1: 0.5, 2: 0.0} for name in LAYERS},
     {(name, 0): {1: 1.0, 2: 2.0} for name in LAYERS},
 )
@@ -34,10 +35,18 @@ def search(lost, *, learns=None, starts=("plain", "other"), late=lambda: False, 
         return None if learns is None else Loss(learns(step_of(design)), 0.01, 0.1)
 
     made = Cheapest(
-        PATH, GROUPS, starts, target, loss, learning, late, lambda *_: None, best.append
+        frontier=DESIGNS,
+        groups=GROUPS,
+        starts=starts,
+        target=target,
+        loss=loss,
+        learning=learning,
+        late=late,
+        say=lambda *_: None,
+        best=best.append,
     )
-    one = Sketch(starts[0], GROUPS.terms(PATH.terms(0)))
-    found = made.find(OnPath(0, one, Loss(lost(starts[0], 0), 0.01, 1.0)))
+    one = Sketch(starts[0], GROUPS.terms(DESIGNS.terms(0)))
+    found = made.find(Assessed(0, one, Loss(lost(starts[0], 0), 0.01, 1.0)))
     return found, judged, best
 
 
@@ -52,6 +61,17 @@ def test_the_cheapest_design_that_reaches_the_target_is_found(enough):
 def test_the_least_of_targets_is_reached():
     found, *_ = search(lambda _, step: 5e-4 if step < 6 else 0.0, target=1e-4)
     assert step_of(found) == 6
+
+
+def test_a_loss_next_above_the_target_is_one_to_reckon_with():
+    found, *_ = search(lambda _, step: np.nextafter(0.2, 1) if step < 6 else 0.2, target=0.2)
+    assert step_of(found) == 6
+
+
+def test_other_networks_are_built_a_few_times_where_everything_misses_closely():
+    _, judged, _ = search(lambda *_: 0.52)
+    assert len([start for start, _ in judged if start == "other"]) == OTHERS
+    assert len(judged) <= PROBES + OTHERS
 
 
 def test_what_misses_closely_is_built_from_another_network():

@@ -88,3 +88,8 @@ def test_what_costs_nothing_more_is_taken_at_once():
 def test_where_nothing_costs_more_there_is_one_design_beside_the_first():
     found = frontier({"a": {1: 1.0, 2: 0.5}}, {"a": {1: 3.0, 2: 3.0}})
     assert [found.terms(number) for number in range(len(found.costs))] == [{"a": 1}, {"a": 2}]
+
+
+def test_a_loss_below_nothing_is_none():
+    found = frontier({"a": {1: 1.0, 2: -1e-16}}, {"a": {1: 1.0, 2: 2.0}})
+    assert list(found.losses) == [1.0, 0.0]

@@ -34,11 +34,18 @@ def test_what_was_not_measured_has_no_reason():
     assert lines({"a": (1, 3), "b": 2}) == [
         "3 terms: 1 of 2 rows of a",
         "2 terms: b",
-        "1 term: all others",
+        "1 term: all other rows",
         LAST,
     ]
-    assert lines({"a": (1, 1, 2)})[:2] == ["2 terms: 1 of 3 rows of a", "1 term: all others"]
+    assert lines({"a": (1, 1, 2)})[:2] == ["2 terms: 1 of 3 rows of a", "1 term: all other rows"]
     assert lines({}) == [LAST]
+
+
+def test_the_other_layers_and_the_other_rows_are_told_apart():
+    assert lines({"a": (1, 2), "b": 2, "c": 2})[:2] == [
+        "2 terms: 1 of 2 rows of a, all others",
+        "1 term: all other rows",
+    ]
 
 
 def test_many_layers_of_as_many_terms_are_counted():
