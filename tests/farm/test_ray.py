@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,9 @@ def cluster():
     # Before Ray is imported: a machine that does other things takes long to start all its parts.
     os.environ |= {"RAY_raylet_start_wait_time_s": "120", "RAY_USAGE_STATS_ENABLED": "0"}
     cluster_utils = pytest.importorskip("ray.cluster_utils")
+    # Where Ray notes which cluster a machine has joined, whatever folder the cluster has: on a
+    # machine that has never run Ray nobody makes it.
+    Path(tempfile.gettempdir(), "ray").mkdir(exist_ok=True)
     # A short name, as sockets lie in it.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     made = cluster_utils.Cluster(initialize_head=True, head_node_args={**SMALL, "temp_dir": folder})
