@@ -1,8 +1,9 @@
 """The best use of a mean of terms, when it is known what each layer loses with each number."""
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -47,25 +48,62 @@ def choose_terms(
     if sum(products[name] * (terms - least[name]) for name, terms in dearest.items()) <= room:
         return dearest  # rounded spending could leave a layer out
     unit = max(math.gcd(*products.values()), -(-room // MOST_STEPS))
-    best, picks = np.zeros(room // unit + 1), []
+    # Rounded up: the budget is never exceeded, whatever the unit.
+    steps = {
+        name: {k: -(-(k - least[name]) * products[name] // unit) for k in found}
+        for name, found in losses.items()
+    }
+    return bought(losses, steps, room // unit).terms(room // unit)
+
+
+@dataclass(frozen=True, eq=False)
+class Bought(Generic[Name]):
+    """What each budget buys.
+
+    Members
+    -------
+    losses : of all parts together, the least by budget
+    """
+
+    losses: np.ndarray
+    _taken: Sequence[tuple[Name, Sequence[int], Sequence[int], np.ndarray]] = field(repr=False)
+
+    def terms(self, budget: int) -> dict[Name, int]:
+        """Terms of each part that lose least."""
+        found = {}
+        # Backwards through the tables, from the whole budget: each says what its part took.
+        for name, options, steps, chosen in reversed(self._taken):
+            which = int(chosen[budget])
+            found[name] = options[which]
+            budget -= steps[which]
+        return {name: found[name] for name, *_ in self._taken}
+
+
+def bought(
+    losses: Mapping[Name, Mapping[int, float]], steps: Mapping[Name, Mapping[int, int]], most: int
+) -> Bought[Name]:
+    """The terms that lose least within each budget up to ``most``, by dynamic programming.
+
+    Of equal sums, fewer terms win.
+
+    Parameters
+    ----------
+    losses, steps : by part and terms: what is lost, and what part of the budget is spent
+    """
+    best, taken = np.zeros(most + 1), []
     for name, found in losses.items():
         options = sorted(found)
-        # Rounded up: the budget is never exceeded, whatever the unit.
-        steps = [-(-(terms - options[0]) * products[name] // unit) for terms in options]
-        table = np.stack([delayed(best + found[k], s) for k, s in zip(options, steps, strict=True)])
-        # Bytes: there may be thousands of layers' parts, and a place for each step of the budget.
-        chosen = table.argmin(0).astype(np.uint8)
+        spent = [steps[name][k] for k in options]
+        table = np.stack(
+            [_delayed(best + found[k], s) for k, s in zip(options, spent, strict=True)]
+        )
+        # Bytes: there may be thousands of parts, and a place for each step of the budget.
+        taken.append((name, options, spent, table.argmin(0).astype(np.uint8)))
         best = table.min(0)
-        picks.append((name, options, steps, chosen))
-    # Backwards through the tables, from the whole budget: each says what its layer took.
-    place, result = len(best) - 1, {}
-    for name, options, steps, chosen in reversed(picks):
-        result[name] = options[chosen[place]]
-        place -= steps[chosen[place]]
-    return {name: result[name] for name in losses}
+    return Bought(best, taken)
 
 
-def delayed(values: np.ndarray, steps: int) -> np.ndarray:
+def _delayed(values: np.ndarray, steps: int) -> np.ndarray:
     """``values`` by budget, of budgets that are ``steps`` smaller: too small ones have infinity."""
     kept = values[: max(len(values) - steps, 0)]
     return np.concatenate([np.full(len(values) - len(kept), np.inf), kept])
