@@ -88,7 +88,9 @@ def settings(run: TableRun) -> dict:
     if run.how.method == "auto":
         return {"target": Auto().target, "seconds": Auto().seconds}
     if isinstance(run.how, Rounding):
-        return json.loads(json.dumps(asdict(_rounding_options(run))))
+        found = json.loads(json.dumps(asdict(_rounding_options(run))))
+        # Definitions of before it was known hold as they are.
+        return found if run.how.next_tokens else {k: found[k] for k in found if k != "next_share"}
     return _recipe(run).to_fields()
 
 

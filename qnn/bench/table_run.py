@@ -7,7 +7,7 @@ Options = tuple[tuple[str, object], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Rounding:
-    """Rounding after training, without labels.
+    """Rounding after training, without labels but those that a text is itself.
 
     Members
     -------
@@ -25,6 +25,11 @@ class Rounding:
     augmented: bool = False
     bias_correction: bool | None = False
     options: Options = ()
+
+    @property
+    def next_tokens(self) -> bool:
+        """Whether it learns from the tokens that follow, too, and not from the teacher alone."""
+        return bool(dict(self.options).get("next_share"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,10 @@ class TableRun:
 
     @property
     def name(self) -> str:
-        """``METHOD-w3a8-MODEL``; with ``x2`` for two terms, with a budget, with a seed above 0."""
+        """``METHOD-w3a8-MODEL``; with ``x2`` for two terms, with a budget, with a seed above 0.
+
+        Of a language model that learns from the tokens that follow, with ``next``.
+        """
         # With one term, "auto" must not have the name of terms that it chooses.
         told = self.terms is not None and (self.terms > 1 or self.how.method == "auto")
         mean = "" if self.mean_terms is None else f"x{self.mean_terms:g}"
@@ -84,6 +92,8 @@ class TableRun:
         parts = [self.how.method, f"w{self.weight_bits}{terms}{activations}", self.model]
         if isinstance(self.how, Training):
             parts.append(self.how.budget)
+        elif self.how.next_tokens:
+            parts.append("next")
         if self.seed:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)
@@ -91,7 +101,8 @@ class TableRun:
     @property
     def label(self) -> str:
         """The method, for people."""
-        return self.how.method.replace("_", " ")
+        too = isinstance(self.how, Rounding) and self.how.next_tokens
+        return self.how.method.replace("_", " ") + ", next tokens too" * too
 
     def definition(self) -> dict:
         """All that the result depends on but code and data, as JSON gives it back."""

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from qnn.bench.methods import settings
 from qnn.bench.runs import QUICK, RUNS, select
 from qnn.errors import ModelError
 
@@ -42,3 +43,11 @@ def test_a_pattern_that_matches_nothing_is_refused():
         "bench accuracy needs the name of a run or a pattern, but none matches 'resnet'; --list "
         "shows them"
     )
+
+
+def test_options_of_later_leave_the_definitions_of_before():
+    plain, told = select(RUNS, ["latent-w3x1.5-stories260k*"])
+    assert told.name == "latent-w3x1.5-stories260k-next"
+    assert told.label == "latent, next tokens too"
+    assert "next_share" not in settings(plain)
+    assert settings(told) == settings(plain) | {"next_share": 0.6}

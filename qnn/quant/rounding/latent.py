@@ -14,6 +14,7 @@ from qnn.quant.rounding.checkpoint import Checkpoint, identity, keeping
 from qnn.quant.rounding.distillation import LOSSES, PRECISIONS, distance_at
 from qnn.quant.rounding.flat import flat, split
 from qnn.quant.rounding.lessons import Lessons
+from qnn.quant.rounding.next_tokens import with_next_tokens
 from qnn.quant.rounding.options import one_of, positive, within
 from qnn.quant.rounding.problem import Problem, Progress, Rounded
 from qnn.quant.rounding.tuned import Tuned
@@ -35,6 +36,8 @@ class Latent:
     loss, temperature : of the outputs: "task" for what suits them, "kl" or "squared"; what logits
         are divided by
     inner_weight : of the relative squared error of results inside the network
+    next_share : of a language model's answers, what the token that follows has in them; the rest is
+        the teacher's. 0: the teacher alone
     precision : in which the rounded network runs, "float32" or "bf16"
     """
 
@@ -48,12 +51,17 @@ class Latent:
     loss: str = "task"
     temperature: float = 1.0
     inner_weight: float = 0.0
+    next_share: float = 0.0
     precision: str = "float32"
 
     def __post_init__(self):
         positive("latent", self, "steps", "batch", "rate", "terms_rate", "temperature")
         within("latent", self, 0, math.inf, "seed", "warm_up", "tuned_rate", "inner_weight")
+        within("latent", self, 0, 1, "next_share")
         one_of("latent", self, loss=LOSSES, precision=PRECISIONS)
+        if self.next_share:
+            # Of a text chances are known alone, and no logits.
+            one_of("latent with next_share", self, loss=("task", "kl"))
 
 
 def latent(
@@ -149,8 +157,10 @@ class _Learning:
         w, tuned = (each.value.detach().requires_grad_() for each in both)
         behind = self._weights(w)
         weights = {n: self.estimators[n](x, self.exponents[n]) for n, x in behind.items()}
-        given, lesson = weights | self.tuned.parameters(tuned), self.lessons(self.step)
-        loss = distance_at(self.step, "latent", self.problem, given, lesson, self.options)
+        given, (x, wanted) = weights | self.tuned.parameters(tuned), self.lessons(self.step)
+        if self.options.next_share:
+            wanted = with_next_tokens("latent", x, wanted, self.options.next_share)
+        loss = distance_at(self.step, "latent", self.problem, given, (x, wanted), self.options)
         # Without a parameter to tune its vector is empty, and nothing depends on it.
         by_weights, by_tuned = torch.autograd.grad(loss, (w, tuned), materialize_grads=True)
         return by_weights, by_tuned
