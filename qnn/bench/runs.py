@@ -182,11 +182,12 @@ LANGUAGE = (
                     Rounding(
                         method="latent",
                         samples=1 << 20,  # all that there are
-                        augmented=True,
+                        augmented=augmented,
                         options=options,
                     ),
                 )
-                for options in (SLOW_ROWS, SLOW_ROWS + NEXT)
+                # What follows in a text does not follow in a copy with other tokens.
+                for options, augmented in ((SLOW_ROWS, True), (SLOW_ROWS + NEXT, False))
             ),
         )
     ),
