@@ -1,7 +1,6 @@
 """Weights of a layer rounded together: what holds for every problem, by trying every value."""
 
 import itertools
-import math
 from dataclasses import replace
 
 import pytest
@@ -13,13 +12,9 @@ from torch import Tensor
 from qnn.quant import pow2
 from qnn.quant.rounding import quadratic
 from qnn.quant.rounding.quadratic import (
-    ORDER_VALUES,
-    SHIFTS,
     GridRows,
-    column_orders,
     damped,
     descend,
-    fit_best,
     fit_sums,
     largest_first,
     round_columns,
@@ -149,49 +144,6 @@ def test_sums_are_fitted_to_what_other_weights_would_give(given, sweeps):
     found = fit_sums(rows, moments, missing, sweeps)
     assert torch.allclose(lost(other, moments, found), lost(other, moments, wanted), rtol=1e-6)
     assert torch.equal(fit_sums(rows, moments, None, 0), round_columns(rows, moments))
-
-
-@settings(max_examples=30)
-@given(PROBLEMS, st.booleans(), st.booleans(), st.integers(1, 4))
-def test_each_row_gets_the_nearest_sums_of_all_orders_and_exponents(given, misses, bounded, most):
-    rows, moments = problem(**given)
-    other = replace(rows, w=rows.w * 1.3 + 0.1) if misses else rows
-    missing = (other.w - rows.w) @ moments if misses else None
-    least = rows.exponent.min().expand_as(rows.exponent) if bounded else None
-    found, exponent = fit_best(rows, moments, missing, 1, least, most)
-    tried = [rows.exponent + shift for shift in SHIFTS]
-    if bounded:
-        assert bool((exponent >= least).all())
-        tried = [each.maximum(least) for each in tried]
-    best = [
-        lost(other, moments, fit_sums(replace(rows, exponent=each), moments, missing, 1, order))
-        for each, order in itertools.product(tried, column_orders(moments, most))
-    ]
-    got, wanted = lost(other, moments, found), torch.stack(best).amin(0)
-    # Rows of zeros stay as they were, as they say nothing of an exponent.
-    zeros = lost(other, moments, torch.zeros_like(found))
-    kept = torch.isclose(wanted, zeros) & (exponent == rows.exponent)
-    assert bool((torch.isclose(got, wanted, rtol=1e-6) | kept).all())
-    assert torch.equal(replace(rows, exponent=exponent).nearest(found), found)
-
-
-@settings(max_examples=30)
-@given(PROBLEMS, st.integers(1, 9))
-def test_orders_have_each_column_once_and_the_first_is_by_size(given, most):
-    _, moments = problem(**given)
-    orders = column_orders(moments, most)
-    assert orders.shape == (most, *moments.shape[:2])
-    assert bool((orders.sort(2).values == torch.arange(moments.shape[1])).all())
-    sizes = moments.diagonal(dim1=1, dim2=2).gather(1, orders[0])
-    assert bool((sizes.diff(dim=1) <= 0).all())
-    assert torch.equal(orders, column_orders(moments, 9)[:most])
-
-
-def test_large_moments_are_held_once():
-    groups, inputs = 1, math.isqrt(ORDER_VALUES // 2)
-    moments = torch.ones(1).expand(groups, inputs, inputs)
-    assert len(column_orders(moments)) == 2
-    assert len(column_orders(torch.ones(1).expand(3, inputs, inputs))) == 1
 
 
 @settings(max_examples=40)

@@ -113,7 +113,7 @@ class _FloatWalk:
         for terms in range(1, MEASURED + 1):
             rows = self._rows(with_terms(conv, terms), weight, terms)
             # Of one order: it is compared with others of its kind alone.
-            got, _ = fitted_values(rows, moments, most_orders=1)
+            got, _ = fitted_values(rows, moments, width=1)
             rounded, moved = _trial(conv, got, moments)
             self.found[node.name][terms] = {node.name: (rounded, moved)}
             own = bias.float() if moved is None else moved

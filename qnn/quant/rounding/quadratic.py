@@ -16,13 +16,6 @@ from qnn.quant.by_terms import Terms
 
 # As in the paper: the product with the rest is then a matrix product, and the block stays in cache.
 BLOCK = 128  # columns whose errors reach the rest together
-SHIFTS = (0, -1, 1)  # of a row's exponent, of which the one with the nearest sums is taken
-ORDERS = 16  # of columns, likewise
-# Of a row's results in all orders and with all exponents, those with the nearest sums: a descent
-# from all 48 gives the same result, or one that is nearer in the fifth digit.
-DESCENDED = 16  # that a descent begins from, at most
-# In float64, 128 MiB.
-ORDER_VALUES = 1 << 24  # of moments of all orders together
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,92 +83,8 @@ def fit_sums(
     ------
     Targets behind rounded operands as in Li et al., "GPTAQ", arXiv:2504.02692.
     """
-    rows = _with_missing(rows, moments, missing)
+    rows = with_missing(rows, moments, missing)
     return descend(rows, moments, round_columns(rows, moments, order), sweeps)
-
-
-@torch.no_grad()
-def fit_best(
-    rows: GridRows,
-    moments: Tensor,
-    missing: Tensor | None,
-    sweeps: int,
-    least: Tensor | None = None,
-    most_orders: int = ORDERS,
-) -> tuple[Tensor, Tensor]:
-    """Of several results of columns in order, descended from, the one with the nearest sums by row.
-
-    Where a descent ends depends on where it begins, by a tenth of the error and more: columns are
-    rounded in several orders. And the exponent of least squared error of the weights knows nothing
-    of what they are multiplied by, nor of the weights that take errors up: those next to it are
-    tried too.
-
-    Parameters
-    ----------
-    moments, missing, sweeps : as for ``fit_sums``
-    least : (groups, rows), below which no exponent is tried
-    most_orders : of columns, at most
-
-    Returns
-    -------
-    Values of the grid, (groups, rows, inputs) float64; and their exponents, (groups, rows)
-    """
-    rows = _with_missing(rows, moments, missing)
-    tried = rows.exponent[:, None] + torch.tensor(SHIFTS)[:, None]
-    if least is not None:
-        tried = tried.maximum(least.minimum(rows.exponent)[:, None])
-    orders = column_orders(moments, most_orders)
-    # One problem: exponents are rows more, and orders are groups more.
-    many, inverse = _repeated(rows, tried, len(orders)), _inverse(moments)
-    begun = _rounded(many, inverse.repeat(len(orders), 1, 1), orders.flatten(0, 1), BLOCK)
-    groups, count, inputs = rows.w.shape
-    # By group and row, all that was tried.
-    begun = begun.reshape(len(orders), groups, len(SHIFTS), count, inputs).permute(1, 3, 0, 2, 4)
-    begun = begun.flatten(2, 3)
-    lost = _lost(begun - rows.w[:, :, None], moments)
-    which = lost.topk(min(DESCENDED, lost.shape[2]), dim=2, largest=False).indices
-    shift = which % len(SHIFTS)
-    exponents = tried.transpose(1, 2).gather(2, shift)
-    few = _tried_rows(rows, exponents)
-    start = _taken(begun, which).reshape(few.w.shape)
-    found = descend(few, moments, start, sweeps).reshape(*which.shape, inputs)
-    lost = _lost(found - rows.w[:, :, None], moments)
-    # A row of zeros has no exponent of its own.
-    lost[(shift > 0) & ~found.any(3)] = torch.inf
-    best = lost.argmin(2, keepdim=True)
-    values, chosen = _taken(found, best)[:, :, 0], exponents.gather(2, best)[:, :, 0]
-    return values, torch.where(values.any(2), chosen, tried[:, 0])
-
-
-def _lost(change, moments):
-    """``d H d^T`` of changes (groups, rows, tries, inputs)."""
-    return ((change.flatten(1, 2) @ moments).reshape(change.shape) * change).sum(3)
-
-
-def _taken(found, which):
-    """The tries ``which``, (groups, rows, taken), of ``found``, (groups, rows, tries, inputs)."""
-    return found.gather(2, which[..., None].expand(-1, -1, -1, found.shape[3]))
-
-
-def _tried_rows(rows, exponents):
-    """Each row once for each of its exponents, (groups, rows, tries), one after the other."""
-    tries, terms = exponents.shape[2], rows.terms
-    if not isinstance(terms, int):
-        terms = tuple(each for each in terms for _ in range(tries))
-    return GridRows(rows.w.repeat_interleave(tries, 1), exponents.flatten(1), rows.bits, terms)
-
-
-def column_orders(moments: Tensor, most: int = ORDERS) -> Tensor:
-    """Orders to round columns in, (orders, groups, inputs): by size, as they are, and drawn ones.
-
-    As many as memory for their moments allows, one at least; the same for the same ``moments``.
-    """
-    groups, inputs = moments.shape[:2]
-    count = max(1, min(most, ORDER_VALUES // moments.numel()))
-    generator = torch.Generator().manual_seed(0)
-    drawn = [torch.randperm(inputs, generator=generator) for _ in range(count - 2)]
-    fixed = [each.expand(groups, inputs) for each in (torch.arange(inputs), *drawn)]
-    return torch.stack([largest_first(moments), *fixed][:count])
 
 
 def largest_first(moments: Tensor) -> Tensor:
@@ -183,19 +92,8 @@ def largest_first(moments: Tensor) -> Tensor:
     return moments.diagonal(dim1=1, dim2=2).argsort(dim=1, descending=True, stable=True)
 
 
-def _repeated(rows, exponents, times):
-    """The rows of each group once for each of its exponents, (groups, tries, rows); all of it so
-    many ``times``."""
-    _, tries, count = exponents.shape
-    terms = rows.terms
-    if not isinstance(terms, int):
-        parts = [terms[start : start + count] for start in range(0, len(terms), count)]
-        terms = tuple(each for part in parts for each in part * tries) * times
-    exponent = exponents.flatten(1).repeat(times, 1)
-    return GridRows(rows.w.repeat(times, tries, 1), exponent, rows.bits, terms)
-
-
-def _with_missing(rows, moments, missing):
+def with_missing(rows: GridRows, moments: Tensor, missing: Tensor | None) -> GridRows:
+    """The rows whose sums over the operands are those wanted, as far as they can be."""
     if missing is None:
         return rows
     more = torch.linalg.solve(moments, missing.transpose(1, 2)).transpose(1, 2)
@@ -221,14 +119,14 @@ def round_columns(
     """
     if order is None:
         order = torch.arange(moments.shape[1]).expand(moments.shape[:2])
-    return _rounded(rows, _inverse(moments), order, block)
+    return _rounded(rows, inverse_of(moments), order, block)
 
 
 def _rounded(rows, inverse, order, block):
     """``round_columns``, given the inverse of the moments."""
     # Columns lie before rows, so that a column's values lie together.
     w = rows.w.transpose(1, 2).gather(1, order[:, :, None].expand(-1, -1, rows.w.shape[1]))
-    factor = torch.linalg.cholesky(_permuted(inverse, order), upper=True)
+    factor = torch.linalg.cholesky(permuted(inverse, order), upper=True)
     result, count = torch.empty_like(w), w.shape[1]
     for start in range(0, count, block):
         stop = min(start + block, count)
@@ -291,10 +189,12 @@ def _descend_block(rows, moments, slope, result):
     return changes
 
 
-def _permuted(moments, order):
+def permuted(moments: Tensor, order: Tensor) -> Tensor:
+    """Moments of the columns in their ``order``, (groups, inputs)."""
     taken = moments.gather(1, order[:, :, None].expand_as(moments))
     return taken.gather(2, order[:, None].expand_as(moments))
 
 
-def _inverse(moments):
+def inverse_of(moments: Tensor) -> Tensor:
+    """The inverse of positive definite ``moments``."""
     return torch.cholesky_inverse(torch.linalg.cholesky(moments))

@@ -8,7 +8,7 @@ from qnn.nn.learn import learnable
 from qnn.ptq.auto.trials import MEASURED, trials
 from qnn.ptq.sensitivity import sensitivity, with_terms
 from qnn.quant import pow2
-from qnn.quant.rounding.quadratic import SHIFTS
+from qnn.quant.rounding.nearest_sums import SHIFTS
 from qnn.tasks.kinds import TaskKind
 from tests.ptq.trained import calibrated_on, classifier
 
