@@ -89,7 +89,7 @@ def settings(run: TableRun) -> dict:
         return {"target": Auto().target, "seconds": Auto().seconds}
     if isinstance(run.how, Rounding):
         found = json.loads(json.dumps(asdict(_rounding_options(run))))
-        # Definitions of before it was known hold as they are.
+        # Runs without ``next_share`` keep the definition that they had before there was one.
         return found if run.how.next_tokens else {k: found[k] for k in found if k != "next_share"}
     return _recipe(run).to_fields()
 

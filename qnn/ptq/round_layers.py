@@ -19,7 +19,7 @@ from qnn.nn.scales import sums_limit, sums_reach
 from qnn.ptq.beside_float import beside_float
 from qnn.ptq.moments import Moments, moments_of
 from qnn.quant import pow2
-from qnn.quant.rounding.nearest_sums import WIDTH, fit_best
+from qnn.quant.rounding.nearest_sums import fit_best
 from qnn.quant.rounding.quadratic import GridRows, damped
 
 # As in the paper of GPTQ.
@@ -105,7 +105,7 @@ def _choose(conv: QuantConv, reals, values) -> FittedLayer:
 
 
 def fitted_values(
-    rows: GridRows, moments: Moments, least: Tensor | None = None, width: int = WIDTH
+    rows: GridRows, moments: Moments, least: Tensor | None = None, thorough: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Values of the grid, (groups, rows, inputs), whose sums are nearest to those wanted.
 
@@ -114,7 +114,7 @@ def fitted_values(
     Parameters
     ----------
     least : (groups, rows), the least exponents that rows may have; None: any
-    width : of the beam, how many choices of columns are followed
+    thorough : whether several orders and choices of columns are tried
 
     Returns
     -------
@@ -123,7 +123,7 @@ def fitted_values(
     if moments.second is None:
         return rows.nearest(rows.w), rows.exponent
     missing = moments.cross - rows.w @ moments.second
-    return fit_best(rows, damped(moments.second, DAMPING), missing, SWEEPS, least, width)
+    return fit_best(rows, damped(moments.second, DAMPING), missing, SWEEPS, least, thorough)
 
 
 def settle(conv: QuantConv, chosen: FittedLayer) -> None:

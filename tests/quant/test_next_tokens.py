@@ -112,3 +112,8 @@ def test_squared_logits_have_no_share_of_a_text():
     text = "latent with next_share needs loss task or kl, not 'squared'"
     with pytest.raises(ValueError, match=text):
         Latent(next_share=0.5, loss="squared")
+
+
+def test_a_temperature_would_flatten_what_a_text_says():
+    with pytest.raises(ValueError, match="latent with next_share needs a temperature of 1, not 2"):
+        Latent(next_share=0.5, temperature=2.0)

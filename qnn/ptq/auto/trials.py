@@ -112,8 +112,8 @@ class _FloatWalk:
         self.found[node.name] = {}
         for terms in range(1, MEASURED + 1):
             rows = self._rows(with_terms(conv, terms), weight, terms)
-            # Of one order: it is compared with others of its kind alone.
-            got, _ = fitted_values(rows, moments, width=1)
+            # One choice is followed: it is compared with what was found likewise alone.
+            got, _ = fitted_values(rows, moments, thorough=False)
             rounded, moved = _trial(conv, got, moments)
             self.found[node.name][terms] = {node.name: (rounded, moved)}
             own = bias.float() if moved is None else moved

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qnn.quant import pow2
-from qnn.quant.rounding.quadratic import GridRows, inverse_of, permuted
+from qnn.quant.rounding.quadratic import GridRows, taken
 
 BLOCK = 32  # columns whose errors reach the rest together, and that are copied at each of them
 ROUNDS = 144  # in which columns get their order
@@ -23,30 +23,39 @@ class Triangle:
 
     Members
     -------
-    order : (groups, inputs) numbers of columns, in which they are rounded
-    factor : (groups, inputs, inputs) upper one of the inverse moments, in that order: a row is all
-        that the inverse of the rest has to say, as in GPTQ
+    order : (groups, inputs) numbers of columns, in which they are rounded; several orders of the
+        same columns are groups more, here and below
+    factor : (groups, inputs, inputs), the upper Cholesky factor of the inverse moments, in that
+        order: of it, GPTQ takes how the columns that follow take an error up
+    alone : (groups, inputs) whether a column goes together with no other, as of an input that is
+        always 0
     """
 
     order: Tensor
     factor: Tensor
+    alone: Tensor
 
     @staticmethod
-    def of(moments: Tensor) -> "Triangle":
-        """The problem of positive definite second moments, (groups, inputs, inputs)."""
-        inverse = inverse_of(moments)
-        order = column_order(inverse)
-        return Triangle(order, torch.linalg.cholesky(permuted(inverse, order), upper=True))
+    def of(moments: Tensor, inverse: Tensor, orders: Tensor) -> "Triangle":
+        """The problem in each of ``orders``, (orders, groups, inputs), which are groups more.
+
+        Parameters
+        ----------
+        moments, inverse : (groups, inputs, inputs) positive definite second moments
+        """
+        times, order = len(orders), orders.flatten(0, 1)
+        factor = torch.linalg.cholesky(taken(inverse.repeat(times, 1, 1), order), upper=True)
+        return Triangle(order, factor, (moments.count_nonzero(2) == 1).repeat(times, 1))
 
 
 @torch.no_grad()
 def beam(rows: GridRows, triangle: Triangle, width: int) -> tuple[Tensor, Tensor]:
-    """The choices with the nearest sums that a beam finds, ``width`` of each row, best first.
+    """The choices with the nearest sums that a beam finds, up to ``width`` a row, best first.
 
     Returns
     -------
     Values of the grid, (groups, rows, choices, inputs) float64, and ``d H d^T`` of each, (groups,
-    rows, choices); infinite where there are fewer choices
+    rows, choices); infinite where there are fewer, and values are others' again
 
     Source
     ------
@@ -55,9 +64,14 @@ def beam(rows: GridRows, triangle: Triangle, width: int) -> tuple[Tensor, Tensor
     (arXiv:2210.17323, algorithm 1).
     """
     order, factor = triangle.order, triangle.factor
-    groups, count, inputs = rows.w.shape
-    later = rows.w.gather(2, order[:, None].expand(-1, count, -1))[:, :, None]
-    cost, blocks = later.new_zeros(groups, count, 1), []
+    count, inputs = rows.w.shape[1:]
+    # Of a column that stands alone the nearest value is the best, and the other one no choice.
+    w = torch.where(triangle.alone[:, None], rows.nearest(rows.w), rows.w)
+    later, moved = (
+        each.gather(2, order[:, None].expand(-1, count, -1)) for each in (w, rows.w - w)
+    )
+    lost = (moved / factor.diagonal(dim1=1, dim2=2)[:, None]).square().sum(2)
+    cost, later, blocks = lost[:, :, None], later[:, :, None], []
     for start in range(0, inputs, BLOCK):
         here = slice(start, min(start + BLOCK, inputs))
         own, rest = factor[:, here, here], factor[:, here, here.stop :]
@@ -85,15 +99,15 @@ def _block(rows, factor, near, cost, width):
     steps = []
     for column, diagonal in enumerate(factor.diagonal(dim1=1, dim2=2).T):
         one = near[..., 0]
-        down, up = _neighbours(rows, one)
-        both = torch.stack((down, up), 3)
+        both = _neighbours(rows, one)
         error = (one[..., None] - both) / diagonal[:, None, None, None]
         lost = cost[..., None] + error.square()
         # Where only one value is near, it is one choice.
-        lost[..., 1].masked_fill_(down == up, torch.inf)
-        kept = lost.flatten(2).topk(min(width, 2 * one.shape[2]), dim=2, largest=False)
-        cost, path = kept.values, kept.indices // 2
-        value, error = (each.flatten(2).gather(2, kept.indices) for each in (both, error))
+        lost[..., 1].masked_fill_(both[..., 0] == both[..., 1], torch.inf)
+        # Of equal ones the nearest value of the best choice: a sort that is stable says so.
+        cost, kept = (each[..., :width] for each in lost.flatten(2).sort(dim=2, stable=True))
+        path = kept // 2
+        value, error = (each.flatten(2).gather(2, kept) for each in (both, error))
         steps.append((value, error, path))
         weights = factor[:, column, column + 1 :][:, None, None]
         near = _of(near[..., 1:], path).addcmul_(error[..., None], weights, value=-1)
@@ -107,7 +121,7 @@ def _block(rows, factor, near, cost, width):
 
 
 def column_order(inverse: Tensor) -> Tensor:
-    """In which columns are rounded, (groups, inputs): next, whose error the rest takes up least.
+    """The order to round columns in, (groups, inputs): next, whose error the rest takes up least.
 
     So the last columns, whose errors hardly any take up, are those of the least errors. Of many
     columns some are taken at a time.
@@ -121,18 +135,24 @@ def column_order(inverse: Tensor) -> Tensor:
     Wolniansky et al., "V-BLAST: an architecture for realizing very high data rates over the
     rich-scattering wireless channel", 1998: the order of its detection.
     """
-    left, inputs = inverse.clone(), inverse.shape[1]
-    free, order = left.diagonal(dim1=1, dim2=2).clone(), inverse.new_zeros(len(left), 0).long()
-    step = -(-inputs // ROUNDS)
-    while order.shape[1] < inputs:
+    groups, inputs = inverse.shape[:2]
+    names, orders, step = torch.arange(inputs).expand(groups, -1), [], -(-inputs // ROUNDS)
+    while names.shape[1]:
         # What is left of a column's error when the rest has taken it up is 1 over this.
-        picked = free.topk(min(step, inputs - order.shape[1]), dim=1, largest=False).indices
-        order = torch.cat((order, picked), 1)
-        columns = left.gather(2, picked[:, None].expand(-1, inputs, -1))
-        pivots = columns.gather(1, picked[:, :, None].expand(-1, -1, picked.shape[1]))
-        left.baddbmm_(columns, torch.linalg.solve(pivots, columns.transpose(1, 2)), alpha=-1)
-        free = left.diagonal(dim1=1, dim2=2).scatter(1, order, torch.inf)
-    return order
+        left = inverse.diagonal(dim1=1, dim2=2)
+        picked = left.topk(min(step, left.shape[1]), dim=1, largest=False).indices
+        orders.append(names.gather(1, picked))
+        others = torch.ones_like(names, dtype=torch.bool).scatter(1, picked, False)
+        others = others.nonzero()[:, 1].reshape(groups, -1)
+        columns = inverse.gather(2, picked[:, None].expand(-1, inverse.shape[1], -1))
+        pivots, columns = (
+            columns.gather(1, each[:, :, None].expand(-1, -1, picked.shape[1]))
+            for each in (picked, others)
+        )
+        known = torch.linalg.solve(pivots, columns.transpose(1, 2))
+        inverse = taken(inverse, others).baddbmm_(columns, known, alpha=-1)
+        names = names.gather(1, others)
+    return torch.cat(orders, 1)
 
 
 def _all(cost):
@@ -141,10 +161,12 @@ def _all(cost):
 
 
 def _neighbours(rows, values):
-    """The grid's values under and over ``values``, (groups, rows, choices)."""
+    """The grid's nearest to each of (groups, rows, choices), and the one on its other side."""
     flat, exponent = values.flatten(0, 1), rows.exponent.flatten()
-    found = pow2.neighbours(flat, exponent, rows.bits, rows.terms)
-    return [each.reshape(values.shape) for each in found]
+    down, up = pow2.neighbours(flat, exponent, rows.bits, rows.terms)
+    nearest = rows.nearest(values)
+    down, up = (each.reshape(values.shape) for each in (down, up))
+    return torch.stack((nearest, torch.where(nearest == down, up, down)), 3)
 
 
 def _of(values, place):

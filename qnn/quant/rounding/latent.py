@@ -1,4 +1,7 @@
-"""Weights behind those of the grid learn, from unlabelled data, to keep the network's answers."""
+"""Weights behind those of the grid learn, from unlabelled data, to keep the network's answers.
+
+Of a language model they may learn its text, too.
+"""
 
 import math
 from collections.abc import Mapping
@@ -62,6 +65,10 @@ class Latent:
         if self.next_share:
             # Of a text chances are known alone, and no logits.
             one_of("latent with next_share", self, loss=("task", "kl"))
+            if self.temperature != 1:
+                raise ValueError(
+                    f"latent with next_share needs a temperature of 1, not {self.temperature}"
+                )
 
 
 def latent(
@@ -81,7 +88,8 @@ def latent(
     Raises
     ------
     ModelError
-        There is no data, the loss is not finite, or the checkpoint is another run's.
+        There is no data, the loss is not finite, the checkpoint is another run's, or with
+        ``next_share`` the data are no tokens, or the answers no logits of the next ones.
     Interrupted
         A signal asked the run to stop, and its state is in the checkpoint.
 

@@ -29,8 +29,8 @@ def with_next_tokens(method: str, x: Batch, wanted: Answers, share: float) -> An
     ModelError
         The samples are no tokens, or the answers are no logits of the next ones.
     """
-    logits = wanted.outputs[0]
     _check(method, x, wanted.outputs)
+    logits = wanted.outputs[0]
     chances = logits.softmax(-1)
     follows = F.one_hot(x[0][:, 1:].long(), logits.shape[-1]).to(chances)
     chances[:, :-1] = chances[:, :-1].lerp(follows, share)

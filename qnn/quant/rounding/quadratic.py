@@ -119,14 +119,9 @@ def round_columns(
     """
     if order is None:
         order = torch.arange(moments.shape[1]).expand(moments.shape[:2])
-    return _rounded(rows, inverse_of(moments), order, block)
-
-
-def _rounded(rows, inverse, order, block):
-    """``round_columns``, given the inverse of the moments."""
     # Columns lie before rows, so that a column's values lie together.
     w = rows.w.transpose(1, 2).gather(1, order[:, :, None].expand(-1, -1, rows.w.shape[1]))
-    factor = torch.linalg.cholesky(permuted(inverse, order), upper=True)
+    factor = torch.linalg.cholesky(taken(inverse_of(moments), order), upper=True)
     result, count = torch.empty_like(w), w.shape[1]
     for start in range(0, count, block):
         stop = min(start + block, count)
@@ -189,10 +184,10 @@ def _descend_block(rows, moments, slope, result):
     return changes
 
 
-def permuted(moments: Tensor, order: Tensor) -> Tensor:
-    """Moments of the columns in their ``order``, (groups, inputs)."""
-    taken = moments.gather(1, order[:, :, None].expand_as(moments))
-    return taken.gather(2, order[:, None].expand_as(moments))
+def taken(moments: Tensor, columns: Tensor) -> Tensor:
+    """The moments of ``columns``, (groups, columns), in their order."""
+    rows = moments.gather(1, columns[:, :, None].expand(-1, -1, moments.shape[2]))
+    return rows.gather(2, columns[:, None].expand(-1, rows.shape[1], -1))
 
 
 def inverse_of(moments: Tensor) -> Tensor:
