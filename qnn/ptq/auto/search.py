@@ -33,7 +33,7 @@ class Search:
     -------
     builder : makes and judges designs
     steps : tells of each that has just ended
-    seconds : from the first step on, after which no further design is tried
+    seconds : from the first step on, within which designs are tried
     learns : whether weights may learn together after they were rounded
     """
 
@@ -47,6 +47,7 @@ class Search:
         self.losses: Losses = {}
         self.shares: Shares = {}
         self.start = self.plain  # what designs are built from
+        self._took = 0.0  # seconds, the design that was built last
         one = self.plain.build(1, "auto")
         self.products = {name: conv.plan.products for name, conv in learnable(one)}
         self.builder.until = self.steps.begun + self.seconds
@@ -68,7 +69,8 @@ class Search:
         return self.builder.held.unit
 
     def _late(self) -> bool:
-        return self.steps.spent > self.seconds
+        """Whether a further design would end too late, if it takes as long as the last."""
+        return self.steps.spent + self._took > self.seconds
 
     def _was_late(self, what: str) -> bool:
         """Whether there was no time left for it, now or before an interruption."""
@@ -123,8 +125,11 @@ class Search:
 
     def _loss(self, design: Sketch) -> Loss:
         """What a design loses that needs no learning, or has learnt."""
+        begun, known = self.steps.spent, design.key in self.designs.losses
         loss = self.builder.loss(design)
         assert loss is not None, design
+        if not known:
+            self._took = self.steps.spent - begun
         return loss
 
     def _improved(self, design: Sketch) -> Sketch:

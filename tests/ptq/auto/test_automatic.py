@@ -14,8 +14,10 @@ from qnn.errors import ModelError
 from qnn.interrupt import Interrupted
 from qnn.ir.encode import encode_input
 from qnn.ptq import round_layers
+from qnn.ptq.auto.builder import Builder
 from qnn.ptq.auto.held_out import HeldOut, Loss
 from qnn.ptq.auto.options import Auto
+from qnn.ptq.auto.steps import Steps
 from qnn.ptq.export import export
 from qnn.ptq.quantize import quantize
 from qnn.quant.rounding.checkpoint import Keeper
@@ -246,6 +248,27 @@ def test_what_has_no_time_to_learn_says_so():
     assert any(line.startswith("weights do not learn together: there is too") for line in lines)
     # Of what is there to begin from, the first one has to do.
     assert any(line.startswith("channels aligned with the grid: not tried") for line in lines)
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(25, 2), (1000, 99)])
+def test_no_design_is_begun_that_would_end_too_late(monkeypatch, seconds, most):
+    model, images = classifier()
+    begun, built, build = 0.0, [], Builder.build
+
+    def slow(self, design, **how):
+        nonlocal begun
+        built.append(begun)
+        begun += 10.0
+        return build(self, design, **how)
+
+    monkeypatch.setattr(Builder, "build", slow)
+    monkeypatch.setattr(Steps, "spent", property(lambda _: begun))
+    _, _, lines = searched(model, images, target=0.02, seconds=seconds, activation_bits=8)
+    # Late is what is predicted to be enough, where nothing was, and the network that comes out.
+    in_time = [start for start in built if start + 10 <= seconds]
+    assert len(in_time) <= most
+    assert len(built) <= len(in_time) + 2
+    assert (len(in_time) == most) == any("not tried, there is no time left" in x for x in lines)
 
 
 def test_a_network_without_free_channels_is_tried_once():
