@@ -58,7 +58,7 @@ def _row(seeds):
     bits = first.activation_bits
     score, of_float = _scores(seeds)
     return (
-        first.method.replace("_", " "),
+        _method(first),
         first.model,
         weights,
         "float" if bits is None else f"{bits} bits",
@@ -67,6 +67,11 @@ def _row(seeds):
         f"{first.steps:,}" if first.steps else "-",
         _time(statistics.mean(result.seconds for result in seeds)),
     )
+
+
+def _method(result):
+    too = result.definition.get("settings", {}).get("next_share")
+    return result.method.replace("_", " ") + (", next tokens too" if too else "")
 
 
 def _terms(result):

@@ -98,12 +98,6 @@ class TableRun:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)
 
-    @property
-    def label(self) -> str:
-        """The method, for people."""
-        too = isinstance(self.how, Rounding) and self.how.next_tokens
-        return self.how.method.replace("_", " ") + ", next tokens too" * too
-
     def definition(self) -> dict:
         """All that the result depends on but code and data, as JSON gives it back."""
         fields = asdict(self)

@@ -48,6 +48,5 @@ def test_a_pattern_that_matches_nothing_is_refused():
 def test_options_of_later_leave_the_definitions_of_before():
     plain, told = select(RUNS, ["latent-w3x1.5-stories260k*"])
     assert told.name == "latent-w3x1.5-stories260k-next"
-    assert told.label == "latent, next tokens too"
     assert "next_share" not in settings(plain)
     assert settings(told) == settings(plain) | {"next_share": 0.6, "steps": 800}

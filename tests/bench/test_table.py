@@ -84,3 +84,12 @@ def test_markdown_is_the_table_and_what_it_was_measured_on():
         "Measured on: Test CPU, 2 threads, torch 2.13.0, commit 0123456789ab.\n"
     )
     assert len(HEADER) == 8
+
+
+def test_what_learns_from_the_tokens_that_follow_says_so():
+    plain, told = (
+        result(method="latent", definition={"settings": {"next_share": share}})
+        for share in (0, 0.6)
+    )
+    assert [row[0] for row in table([plain])[0].rows] == ["latent"]
+    assert [row[0] for row in table([told])[0].rows] == ["latent, next tokens too"]
