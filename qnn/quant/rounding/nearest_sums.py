@@ -61,10 +61,9 @@ def fit_best(
     values = values.reshape(found.values.shape)
     change = values - rows.w[:, :, None]
     lost = ((change.flatten(1, 2) @ moments).reshape(change.shape) * change).sum(3)
-    # A row of zeros has no exponent of its own.
-    lost[(found.exponent != tried[:, :, :1]) & ~values.any(3)] = torch.inf
     best = _Found(values, found.exponent, lost).nearest(1)
     values, exponent = best.values[:, :, 0], best.exponent[:, :, 0]
+    # A row of zeros has no exponent of its own, and keeps that of the weights.
     return values, torch.where(values.any(2), exponent, tried[:, :, 0])
 
 
