@@ -47,6 +47,10 @@ class Triangle:
         factor = torch.linalg.cholesky(taken(inverse.repeat(times, 1, 1), order), upper=True)
         return Triangle(order, factor, (moments.count_nonzero(2) == 1).repeat(times, 1))
 
+    def first(self, groups: int) -> "Triangle":
+        """The problem of the first ``groups``, as those of the first order."""
+        return Triangle(self.order[:groups], self.factor[:groups], self.alone[:groups])
+
 
 @torch.no_grad()
 def beam(rows: GridRows, triangle: Triangle, width: int) -> tuple[Tensor, Tensor]:
@@ -79,10 +83,10 @@ def beam(rows: GridRows, triangle: Triangle, width: int) -> tuple[Tensor, Tensor
         cost, values, errors, origin = _block(rows, own, near, cost, width)
         blocks.append((values, origin))
         took_up = (errors.flatten(1, 2) @ rest).reshape(*errors.shape[:3], rest.shape[2])
-        later = _of(far, origin).sub_(took_up)
+        later = choices_at(far, origin).sub_(took_up)
     place, parts = _all(cost), []
     for values, origin in reversed(blocks):
-        parts.append(_of(values, place))
+        parts.append(choices_at(values, place))
         place = origin.gather(2, place)
     back = order.argsort(1)[:, None, None]
     chosen = torch.cat(parts[::-1], 3)
@@ -110,7 +114,7 @@ def _block(rows, factor, near, cost, width):
         value, error = (each.flatten(2).gather(2, kept) for each in (both, error))
         steps.append((value, error, path))
         weights = factor[:, column, column + 1 :][:, None, None]
-        near = _of(near[..., 1:], path).addcmul_(error[..., None], weights, value=-1)
+        near = choices_at(near[..., 1:], path).addcmul_(error[..., None], weights, value=-1)
     # From each choice at the end back to where it comes from.
     place, values, errors = _all(cost), [], []
     for value, error, path in reversed(steps):
@@ -169,6 +173,6 @@ def _neighbours(rows, values):
     return torch.stack((nearest, torch.where(nearest == down, up, down)), 3)
 
 
-def _of(values, place):
+def choices_at(values: Tensor, place: Tensor) -> Tensor:
     """``values`` (groups, rows, choices, columns) of the choices ``place``."""
     return values.gather(2, place[..., None].expand(-1, -1, -1, values.shape[3]))

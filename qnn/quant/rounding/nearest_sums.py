@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from qnn.quant.rounding.beam import Triangle, beam, column_order
+from qnn.quant.rounding.beam import Triangle, beam, choices_at, column_order
 from qnn.quant.rounding.quadratic import GridRows, descend, inverse_of, with_missing
 
 SHIFTS = (0, -1, 1)  # of a row's exponent, of which the one with the nearest sums is taken
@@ -52,8 +52,8 @@ def fit_best(
     triangle = Triangle.of(moments, inverse, orders)
     found = _Found.by_beam(rows, tried, triangle, NARROW if thorough else 1)
     if thorough:
-        first = Triangle.of(moments, inverse, orders[:1])
-        found = found.beside(_Found.by_beam(rows, found.nearest(1).exponent, first, WIDTH))
+        best, first = found.nearest(1).exponent, triangle.first(len(rows.w))
+        found = found.beside(_Found.by_beam(rows, best, first, WIDTH))
     found = found.nearest(DESCENDED)
     # One problem: what was found of a row are rows more.
     many = _repeated(rows, found.exponent)
@@ -107,9 +107,8 @@ class _Found:
     def nearest(self, most):
         """So many of each row with the nearest sums."""
         which = self.lost.sort(dim=2, stable=True).indices[..., :most]
-        of_values = which[..., None].expand(-1, -1, -1, self.values.shape[3])
-        rest = (each.gather(2, which) for each in (self.exponent, self.lost))
-        return _Found(self.values.gather(2, of_values), *rest)
+        exponent, lost = (each.gather(2, which) for each in (self.exponent, self.lost))
+        return _Found(choices_at(self.values, which), exponent, lost)
 
 
 def _orders(inverse, most):
