@@ -39,8 +39,10 @@ def read_by(conv, x):
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("offset", [0.0, 3000.0])
 @pytest.mark.parametrize("values", [1 << 24, 1 << 9])
-def test_moments_are_means_over_all_sums(monkeypatch, name, offset, values):
+@pytest.mark.parametrize("part", [256, 7])
+def test_moments_are_means_over_all_sums(monkeypatch, name, offset, values, part):
     monkeypatch.setattr(moments, "VALUES", values)  # in one part, and image by image
+    monkeypatch.setattr(moments, "PART", part)
     torch.manual_seed(0)
     x = torch.randn(20, 4, 7, 6)
     conv = layer_of(LAYERS[name], x)

@@ -140,22 +140,19 @@ def column_order(inverse: Tensor) -> Tensor:
     rich-scattering wireless channel", 1998: the order of its detection.
     """
     groups, inputs = inverse.shape[:2]
-    names, orders, step = torch.arange(inputs).expand(groups, -1), [], -(-inputs // ROUNDS)
-    while names.shape[1]:
+    rest, step, orders = inverse.clone(), -(-inputs // ROUNDS), []
+    done = torch.zeros(groups, inputs, dtype=torch.bool)
+    for start in range(0, inputs, step):
         # What is left of a column's error when the rest has taken it up is 1 over this.
-        left = inverse.diagonal(dim1=1, dim2=2)
-        picked = left.topk(min(step, left.shape[1]), dim=1, largest=False).indices
-        orders.append(names.gather(1, picked))
-        others = torch.ones_like(names, dtype=torch.bool).scatter(1, picked, False)
-        others = others.nonzero()[:, 1].reshape(groups, -1)
-        columns = inverse.gather(2, picked[:, None].expand(-1, inverse.shape[1], -1))
-        pivots, columns = (
-            columns.gather(1, each[:, :, None].expand(-1, -1, picked.shape[1]))
-            for each in (picked, others)
-        )
-        known = torch.linalg.solve(pivots, columns.transpose(1, 2))
-        inverse = taken(inverse, others).baddbmm_(columns, known, alpha=-1)
-        names = names.gather(1, others)
+        left = rest.diagonal(dim1=1, dim2=2).masked_fill(done, torch.inf)
+        picked = left.topk(min(step, inputs - start), dim=1, largest=False).indices
+        orders.append(picked)
+        done.scatter_(1, picked, True)
+        # To leave them out would copy the rest, which of many columns takes longer than all this.
+        columns = rest.gather(1, picked[:, :, None].expand(-1, -1, inputs))
+        pivots = columns.gather(2, picked[:, None].expand(-1, picked.shape[1], -1))
+        known = torch.linalg.solve(pivots, columns)
+        rest.baddbmm_(columns.transpose(1, 2), known, alpha=-1)
     return torch.cat(orders, 1)
 
 
