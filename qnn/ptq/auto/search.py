@@ -22,6 +22,8 @@ from qnn.ptq.formats import ChannelChoice, greatest
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.quant.term_budget import Losses
 
+# A build of a DenseNet takes a quarter of its time: three to begin from would leave none to search.
+STARTS = 0.4  # of the time, after which no further network to begin from is tried in a search
 TOGETHER = 0.4  # of the time, after which no further layer is measured in a whole design
 
 
@@ -68,21 +70,22 @@ class Search:
     def unit(self) -> str:
         return self.builder.held.unit
 
-    def _late(self) -> bool:
-        """Whether a further design would end too late, if it takes as long as the last."""
-        return self.steps.spent + self._took > self.seconds
+    def _late(self, share: float = 1.0) -> bool:
+        """Whether a further design would end after so much of the time, if it takes as the last."""
+        return self.steps.spent + self._took > share * self.seconds
 
-    def _was_late(self, what: str) -> bool:
-        """Whether there was no time left for it, now or before an interruption."""
-        return self.designs.note(f"{what} too late", self._late)
+    def _was_late(self, what: str, share: float = 1.0) -> bool:
+        """Whether there was too little time left for it, now or before an interruption."""
+        return self.designs.note(f"{what} too late", lambda: self._late(share))
 
-    def prepared(self, terms: ChannelChoice) -> Calibrated:
-        """Of the calibrated networks the one whose answers are nearest with such terms."""
+    def prepared(self, terms: ChannelChoice | None) -> Calibrated:
+        """Of the calibrated networks the one whose answers are nearest with such terms, or one."""
+        share, terms = (STARTS, 1) if terms is None else (1.0, terms)
         best, tried = "", dict[str, Loss]()
         for name, start in self.builder.starts.items():
             # One design there has to be.
-            if tried and self._was_late(name):
-                self.steps.say(f"{name}: not tried, there is no time left")
+            if tried and self._was_late(name, share):
+                self.steps.say(f"{name}: not tried, there is too little time")
                 break
             if any(start.network is self.builder.starts[each].network for each in tried):
                 continue
@@ -99,7 +102,7 @@ class Search:
 
     def run(self, terms: ChannelChoice | None) -> tuple[QuantizedModel, AutoResult]:
         """The network with such terms, or with the cheapest that were found."""
-        start = self.prepared(1 if terms is None else terms)
+        start = self.prepared(terms)
         one = start.build(1, "auto")
         # What no number of terms can take back.
         floor = self.builder.held.loss(folded_copy(one))

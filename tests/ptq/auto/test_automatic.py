@@ -268,7 +268,7 @@ def test_no_design_is_begun_that_would_end_too_late(monkeypatch, seconds, most):
     in_time = [start for start in built if start + 10 <= seconds]
     assert len(in_time) <= most
     assert len(built) <= len(in_time) + 2
-    assert (len(in_time) == most) == any("not tried, there is no time left" in x for x in lines)
+    assert (len(in_time) == most) == any("not tried, there is too little time" in x for x in lines)
 
 
 def test_a_network_without_free_channels_is_tried_once():
