@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from qnn.eda import verilator
 from tests.quicker import quicker
 
 # A loaded machine must not fail a property: only its answer counts, never its time.
@@ -44,6 +45,8 @@ def pytest_collection_finish(session) -> None:
     """All is imported: what follows are the tests alone."""
     if session.items:
         quicker()
+        # Most simulators run for a second, and take the compiler more than a minute to optimise.
+        verilator.OPTIMISE["OPT_FAST"] = "-O0"
 
 
 def _missing_for(marker: str) -> str | None:

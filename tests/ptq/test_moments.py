@@ -39,10 +39,10 @@ def read_by(conv, x):
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("offset", [0.0, 3000.0])
 @pytest.mark.parametrize("values", [1 << 24, 1 << 9])
-@pytest.mark.parametrize("part", [256, 7])
-def test_moments_are_means_over_all_sums(monkeypatch, name, offset, values, part):
+@pytest.mark.parametrize("at_once", [256, 7])
+def test_moments_are_means_over_all_sums(monkeypatch, name, offset, values, at_once):
     monkeypatch.setattr(moments, "VALUES", values)  # in one part, and image by image
-    monkeypatch.setattr(moments, "PART", part)
+    monkeypatch.setattr(moments, "PART", at_once)  # inputs
     torch.manual_seed(0)
     x = torch.randn(20, 4, 7, 6)
     conv = layer_of(LAYERS[name], x)
@@ -58,6 +58,7 @@ def test_moments_are_means_over_all_sums(monkeypatch, name, offset, values, part
         read, t = (each - each.mean(2, keepdim=True) for each in (read, t))
     count = read.shape[2]
     second, cross = (each @ read.transpose(1, 2) / count for each in (read, t))
+    assert got.second.equal(got.second.mT)
     # Products are of float32.
     for found, expected in ((got.second, second), (got.cross, cross)):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))

@@ -22,8 +22,8 @@ from qnn.ptq.formats import ChannelChoice, greatest
 from qnn.ptq.plans import CLOSE_TERMS
 from qnn.quant.term_budget import Losses
 
-# A build of a DenseNet takes a quarter of its time: three to begin from would leave none to search.
-STARTS = 0.4  # of the time, after which no further network to begin from is tried in a search
+# A build of a DenseNet takes a quarter of the time: with three to begin from, one more would fit.
+STARTS = 0.5  # of the time of a search, by which a further network to begin from has to be built
 TOGETHER = 0.4  # of the time, after which no further layer is measured in a whole design
 
 
@@ -71,7 +71,7 @@ class Search:
         return self.builder.held.unit
 
     def _late(self, share: float = 1.0) -> bool:
-        """Whether a further design would end after so much of the time, if it takes as the last."""
+        """Whether a further design, if it takes as long as the last, would end too late."""
         return self.steps.spent + self._took > share * self.seconds
 
     def _was_late(self, what: str, share: float = 1.0) -> bool:
@@ -128,11 +128,11 @@ class Search:
 
     def _loss(self, design: Sketch) -> Loss:
         """What a design loses that needs no learning, or has learnt."""
-        begun, known = self.steps.spent, design.key in self.designs.losses
+        begun = self.steps.spent
         loss = self.builder.loss(design)
         assert loss is not None, design
-        if not known:
-            self._took = self.steps.spent - begun
+        # As a note: after an interruption it is not built again.
+        self._took = self.designs.note(f"{design.key} took", lambda: self.steps.spent - begun)
         return loss
 
     def _improved(self, design: Sketch) -> Sketch:

@@ -271,6 +271,26 @@ def test_no_design_is_begun_that_would_end_too_late(monkeypatch, seconds, most):
     assert (len(in_time) == most) == any("not tried, there is too little time" in x for x in lines)
 
 
+@pytest.mark.parametrize(("terms", "starts"), [("auto", 1), (1, 3)])
+def test_a_search_keeps_half_of_its_time_for_designs(monkeypatch, terms, starts):
+    model, images = classifier()
+    begun, built, build = 0.0, set(), Builder.build
+
+    def slow(self, design, **how):
+        nonlocal begun
+        begun += 10.0
+        built.add(design.start)
+        return build(self, design, **how)
+
+    monkeypatch.setattr(Builder, "build", slow)
+    monkeypatch.setattr(Steps, "spent", property(lambda _: begun))
+    _, _, lines = searched(model, images, terms=terms, target=50.0, seconds=39, activation_bits=8)
+    assert len(built) == starts
+    assert (
+        "channels aligned with the grid: not tried, there is too little time" in str(lines)
+    ) == (starts == 1)
+
+
 def test_a_network_without_free_channels_is_tried_once():
     model = torch.nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU6(), nn.Flatten(), nn.Linear(64, 3))
     lines = searched(model.eval(), torch.randn(80, 3, 4, 4), terms=1)[2]
