@@ -175,9 +175,12 @@ def held(make: Callable[[], Path]) -> tuple[Path, int]:
     """The folder that ``make`` makes and the open descriptor that holds it until it is closed."""
     while True:
         folder = make()
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # As with files: another process may remove it before it is held, opened or not.
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
         hold(descriptor)
-        # As with files: another process may have removed it before it was held.
         if os.fstat(descriptor).st_nlink:
             return folder, descriptor
         os.close(descriptor)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from qnn import files
 from qnn.files import MARK, open_file, read_file, whole_file, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,6 +94,32 @@ def test_what_a_living_writer_or_somebody_else_has_beside_is_left_alone(tmp_path
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(
         [*others, held.name, "a.bin", "b"]
     )
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_folder_that_another_removes_before_it_is_held_is_made_again(
+    tmp_path, monkeypatch, opened
+):
+    made, hold = [], files.hold
+
+    def make():
+        made.append(tmp_path / str(len(made)))
+        made[-1].mkdir()
+        if len(made) == 1 and not opened:
+            made[-1].rmdir()
+        return made[-1]
+
+    def removed_first(descriptor):
+        if len(made) == 1:
+            made[-1].rmdir()
+        hold(descriptor)
+
+    if opened:
+        monkeypatch.setattr(files, "hold", removed_first)
+    folder, descriptor = files.held(make)
+    os.close(descriptor)
+    assert folder == made[1]
+    assert folder.is_dir()
 
 
 def test_threads_that_write_one_file_do_not_share_a_half(tmp_path):
