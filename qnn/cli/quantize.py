@@ -168,7 +168,7 @@ def quantize(
         from qnn.nn.augment import augment as crop_and_flip
         from qnn.nn.zoo import NO_CHECKPOINT
         from qnn.ptq.compare import TestSet
-        from qnn.ptq.data import drawn
+        from qnn.ptq.data import beside_labels, drawn
         from qnn.ptq.quantize import quantize
         from qnn.ptq.sensitivity import Budget
         from qnn.runtime.given import image_count, images_of
@@ -192,7 +192,7 @@ def quantize(
         with progress_of_rounding(rounding) as report:
             quantized = quantize(
                 network,
-                images_of(images.x_train, drawn(count, samples)),
+                beside_labels(images.x_train, images.y_train, drawn(count, samples)),
                 weight_bits=bits,
                 activation_bits=activation_choice("--activation-bits", activation_bits),
                 rounding=rounding,

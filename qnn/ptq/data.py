@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from qnn.errors import ModelError, QnnWarning
 from qnn.nn.preprocess import Pixels
+from qnn.runtime.given import images_of
 from qnn.tasks.outputs import Labels
 
 Batch = Tensor | Sequence[Tensor | Sequence[Tensor]]
@@ -75,13 +76,12 @@ def listed(data: Data) -> Tensor | tuple[Tensor, ...] | list[Batch]:
     return list(DataLoader(data, CHUNK) if isinstance(data, Dataset) else data)
 
 
-def labels_beside(data: Data, inputs: int, outputs: int) -> Labels:
-    """The labels of the first batch of ``inputs`` inputs, where a loader gives some.
+def labels_beside(part: Batch, inputs: int, outputs: int) -> Labels:
+    """The labels of a batch of ``inputs`` inputs, where a loader gives some.
 
-    Of several outputs they are one entry for each, beside each other or in a tuple or list; or one
-    for all.
+    Of several outputs they are one entry for each, beside each other or in a tuple or list, None
+    where there are none; or one for all.
     """
-    part = data[0] if isinstance(data, list) and data else None
     if not isinstance(part, tuple | list):
         return None
     # As for the inputs themselves: a tuple at the beginning holds all of them.
@@ -91,13 +91,28 @@ def labels_beside(data: Data, inputs: int, outputs: int) -> Labels:
         (after,) = after
     # What follows is something else, such as the number of each sample.
     after = after[:outputs]
+    known = [each for each in after if each is not None]
     is_labels = all(
-        isinstance(each, Tensor) and each.dim() > 0 and len(each) == len(images) for each in after
+        isinstance(each, Tensor) and each.dim() > 0 and len(each) == len(images) for each in known
     )
-    if len(after) not in (1, outputs) or not is_labels:
+    if len(after) not in (1, outputs) or not is_labels or not known:
         return None
-    arrays = tuple(each.numpy(force=True) for each in after)
+    arrays = tuple(None if each is None else each.numpy(force=True) for each in after)
     return arrays[0] if len(arrays) == 1 else arrays
+
+
+def beside_labels(images: Tensor | tuple[Tensor, ...], labels: object, which: np.ndarray) -> Data:
+    """Data of some images of each input, and of their labels where there are some.
+
+    Parameters
+    ----------
+    labels : of the only output, or a tuple of one entry for each, None where there are none
+    """
+    chosen = images_of(images, which)
+    each = labels if isinstance(labels, tuple) else (labels,)
+    if all(y is None for y in each):
+        return chosen
+    return [(chosen, tuple(None if y is None else y[which] for y in each))]
 
 
 def _batch(part, count):

@@ -39,6 +39,7 @@ from qnn.ptq.data import (
 from qnn.ptq.formats import ChannelChoice, Choice
 from qnn.ptq.given.as_given import as_given, check_own, check_plain, has_quantizers
 from qnn.ptq.keep_grid import keep_grid
+from qnn.ptq.labelled_errors import labelled_errors
 from qnn.ptq.sensitivity import Budget
 from qnn.ptq.teacher import Teacher
 from qnn.ptq.uncalibrated import Uncalibrated
@@ -174,7 +175,8 @@ def quantize(
 
     searched = _of_search(checkpoint, rounding)
     if automatic_terms or rounding == "auto":
-        source = Subject(network, joined(batches), kinds, isinstance(activation_bits, str))
+        labelled = labelled_errors(graph, data, batches, kinds)
+        source = Subject(network, joined(batches), kinds, activation_bits == "auto", labelled)
         fixed = None if automatic_terms else terms
         if isinstance(terms, Budget):
             fixed = _budgeted(terms, network.calibrate(batches), batches, kinds)
@@ -223,7 +225,8 @@ def _kinds(graph, data, batch, task, asks_answers):
     """What each output is for; the first batch is of blocks."""
     # Labels that fit no task are no matter to what never looks at answers.
     shapes = [each.shape for each in results_of(graph.outputs, graph.host)]
-    labels = labels_beside(data, len(batch), len(shapes)) if asks_answers else None
+    tells = asks_answers and isinstance(data, list)
+    labels = labels_beside(data[0], len(batch), len(shapes)) if tells else None
     # Labels of some outputs alone are usual.
     labels = fitting(shapes, labels) if len(shapes) > 1 else labels
     shape = graph.inputs[0].shape if len(graph.inputs) == 1 else None

@@ -77,6 +77,24 @@ def test_losses_before_and_after_are_those_of_quantization(name):
     assert report.lost.lost == pytest.approx(judge.loss(quantized).lost, rel=1e-3)
 
 
+def test_labels_tell_a_regressions_own_error():
+    x = torch.randn(COUNT, 6, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = dense(2).eval()
+    with torch.no_grad():
+        y = model(x) + torch.randn(COUNT, 2, generator=torch.Generator().manual_seed(1))
+    quantized = quantize(model, [(x, y)], weight_bits=2)
+    graph, places = fuse(capture(model, x)), split(COUNT, 512)[1]
+    images = blocks_of(graph, (x[places],))
+    with torch.no_grad():
+        own = float((model(x[places]) - y[places]).square().mean())
+    before = HeldOut.of(graph, images, [TaskKind.REGRESSION], [own]).loss(quantized)
+    report = train(quantized, (x, y), Recipe(steps=20, batch=32), teacher=model).held_out
+    assert before.lost > 0
+    assert report.lost_before.lost == pytest.approx(before.lost, rel=1e-3)
+
+
 def test_without_a_teacher_nothing_is_said_to_be_lost():
     x = torch.randn(COUNT, 6, generator=torch.Generator().manual_seed(0))
     y = (x[:, 0] > 0).long()

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from qnn.nn.training.task import TrainingTask
-from qnn.tasks.kinds import TaskKind
-from qnn.tasks.lost import OWN_ERROR, Lost, lost_shares, worst_of
+from qnn.tasks.lost import LEAST_ERROR, OWN_ERROR, Lost, lost_shares, worst_of
 
 
 class AgainstTeacher:
@@ -16,7 +15,7 @@ class AgainstTeacher:
     Members
     -------
     shares : (3, outputs, images) float64, of the model at the start, of the trained one, and of
-        the images in the place of a model, which say how well a teacher gives back its input;
+        what is wanted in the place of a model, which says how far a teacher's values are from it;
         sums over several processes are those of all images
     """
 
@@ -29,7 +28,7 @@ class AgainstTeacher:
     def take(
         self,
         places: Tensor,
-        x: Tensor,
+        wanted: Sequence[Tensor | None],
         answers: Sequence[Tensor] | None,
         found: Sequence[Sequence[Tensor]],
     ) -> None:
@@ -38,7 +37,7 @@ class AgainstTeacher:
         Parameters
         ----------
         places : of the images among those held out
-        x : the images
+        wanted : of each output, labels or what else it should give, as ``TrainingTask.wanted``
         answers : the teacher's scores, of each output; None without a teacher
         found : the scores of both models
         """
@@ -46,12 +45,13 @@ class AgainstTeacher:
         if answers is None or not all(each.is_floating_point() for each in answers):
             self.tells = False
             return
-        for output, (head, wanted) in enumerate(zip(self.task.heads, answers, strict=True)):
-            scores = [each[output] for each in found]
-            if head.kind is TaskKind.RECONSTRUCTION:
-                scores.append(self.task.reader.reals(x))
+        each = zip(self.task.heads, answers, wanted, strict=True)
+        for output, (head, answer, should) in enumerate(each):
+            scores = [scores[output] for scores in found]
+            if should is not None and not head.kind.classifies:
+                scores.append(should)
             for who, got in enumerate(scores):
-                lost = lost_shares(wanted, got.reshape(wanted.shape), head.kind)
+                lost = lost_shares(answer, got.reshape(answer.shape), head.kind)
                 self.shares[who, output, places] = lost
 
     def lost(self) -> tuple[Lost, Lost] | tuple[None, None]:
@@ -59,10 +59,12 @@ class AgainstTeacher:
         if not self.tells:
             return None, None
         kinds = [head.kind for head in self.task.heads]
-        before, after, of_inputs = self.shares
+        before, after, of_wanted = self.shares
         own = [
-            # Of a perfect teacher, and of what gives back no input.
-            float(errors.mean()) or OWN_ERROR * head.loss.unit
-            for head, errors in zip(self.task.heads, of_inputs, strict=True)
+            # Of values of which nothing is known, and of a perfect teacher.
+            max(float(errors.mean()), LEAST_ERROR * head.loss.unit)
+            if bool(errors.any())
+            else OWN_ERROR * head.loss.unit
+            for head, errors in zip(self.task.heads, of_wanted, strict=True)
         ]
         return worst_of(list(before), kinds, own), worst_of(list(after), kinds, own)

@@ -67,7 +67,7 @@ def judged(task: TrainingTask, trained: nn.Module) -> Judged | None:
         found = [task.scores(model, x) for model in (task.start, trained)]
         for place, got in enumerate(found):
             sums[place] += len(x) * losses(got, answers, wanted, task.recipe, task.heads)
-        against.take(part, x, answers, found)
+        against.take(part, wanted, answers, found)
     task.processes.add_up([sums, against.shares])
     before, after = (sums / len(task.held_out)).tolist()
     unit = unit_of([head.kind for head in task.heads])

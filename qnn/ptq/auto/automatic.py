@@ -33,6 +33,7 @@ from qnn.ptq.formats import ChannelChoice, by_convolution
 from qnn.ptq.uncalibrated import Uncalibrated
 from qnn.quant.rounding import Progress
 from qnn.tasks.kinds import TaskKind
+from qnn.tasks.lost import OWN_ERROR
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +46,14 @@ class Subject:
     images : (count, ...) of each input, what the float model takes
     kinds : what each output is for
     chooses_bits : whether activations get the bits that the target needs, ``network``'s at least
+    labelled : of each output, the float network's squared error that labels tell; None: of none
     """
 
     network: Uncalibrated
     images: tuple[Tensor, ...]
     kinds: Sequence[TaskKind]
     chooses_bits: bool = False
+    labelled: Sequence[float | None] | None = None
 
 
 def automatic(
@@ -90,7 +93,12 @@ def automatic(
     plain, images = _without_outliers(given, options.report)
     steps.say(f"types of all tensors chosen on {_counted(images)}")
     split = Split.of(images, given.images)
-    out = HeldOut.of(plain.graph, split.held, given.kinds)
+    out = HeldOut.of(plain.graph, split.held, given.kinds, given.labelled)
+    if _is_guessed(given.kinds, given.labelled):
+        options.report(
+            f"values: the task's own squared error is taken as {OWN_ERROR:g} of their variance, as "
+            f"no labels beside the images tell it"
+        )
     owner = _owner(rounding, given, plain, (*images, *split.held, *split.lessons), terms, options)
     rounded = rounding != "nearest"
     with designs_at(checkpoint, owner) as designs:
@@ -201,6 +209,13 @@ def _without_outliers(given, report) -> tuple[Calibrated, tuple[Tensor, ...]]:
         images = tuple(each[kept] for each in images)
 
 
+def _is_guessed(kinds, labelled) -> bool:
+    """Whether nothing tells how far an output's values are from what they should be."""
+    known = labelled or [None] * len(kinds)
+    pairs = zip(kinds, known, strict=True)
+    return any(kind is TaskKind.REGRESSION and error is None for kind, error in pairs)
+
+
 def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     """What decides all that a checkpoint has: see ``designs_at``."""
     costs = options.costs
@@ -211,7 +226,7 @@ def _owner(method, given, plain, images, terms, options) -> dict[str, Any]:
     bits = "auto" if given.chooses_bits else plain.activation_bits
     return {
         "method": method,
-        "options": [terms, options.target, named, kinds],
+        "options": [terms, options.target, named, kinds, list(given.labelled or ())],
         "model": [str(plain.graph), *_parameters(plain.graph)],
         "grid": [plain.weight_bits, bits, plain.pixels, types],
         "data": list(images),

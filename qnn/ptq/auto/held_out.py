@@ -46,15 +46,26 @@ class HeldOut:
 
     @staticmethod
     @torch.no_grad()
-    def of(graph: FloatGraph, images: tuple[Tensor, ...], kinds: Sequence[TaskKind]) -> "HeldOut":
-        """The images with what ``graph`` gives for them."""
+    def of(
+        graph: FloatGraph,
+        images: tuple[Tensor, ...],
+        kinds: Sequence[TaskKind],
+        labelled: Sequence[float | None] | None = None,
+    ) -> "HeldOut":
+        """The images with what ``graph`` gives for them.
+
+        Parameters
+        ----------
+        labelled : of each output, the float network's squared error that labels tell; see
+            ``qnn.ptq.labelled_errors``
+        """
         # Scores before a last softmax, of which KL is taken with its own.
         parts = [unfinished(graph, *part) for part in chunks([images])]
         answers = tuple(torch.cat(each) for each in zip(*parts, strict=True))
         # In the axes of the user, as answers are.
         given = given_of(graph, images)[0]
-        each = zip(answers, kinds, strict=True)
-        own_errors = tuple(own_error(given, wanted.double(), kind) for wanted, kind in each)
+        each = zip(answers, kinds, labelled or [None] * len(kinds), strict=True)
+        own_errors = tuple(own_error(given, wanted.double(), *known) for wanted, *known in each)
         return HeldOut(images, answers, tuple(kinds), own_errors)
 
     @property
