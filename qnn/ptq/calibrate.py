@@ -48,7 +48,8 @@ def observe(
     with torch.no_grad():
         for batch in batches:
             for name, value in stream(unfused, *batch):
-                if not bool(torch.isfinite(value).all()):
+                # The least and the greatest are NaN where any value is, and infinite likewise.
+                if not bool(torch.stack(torch.aminmax(value)).isfinite().all()):
                     raise ModelError(
                         f"layer '{name}' gives NaN or infinity on the calibration data; check the "
                         f"data's scale and the weights"

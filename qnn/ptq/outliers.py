@@ -35,7 +35,9 @@ class Peaks:
 
     def add(self, name: str, values: Tensor, first: int) -> None:
         """Take in a batch, (images, ...), whose first image has the number ``first``."""
-        reach = values.flatten(1).abs().amax(1)
+        flat = values.flatten(1)
+        # ``abs``, and ``aminmax`` along an axis, take seven times as long.
+        reach = torch.maximum(flat.amax(1), -flat.amin(1))
         kept = self.furthest.setdefault(name, [])
         # Histograms of a few images: those of all would take as much as the activations.
         for place in reach.topk(min(KEPT, len(reach))).indices.tolist():
