@@ -1,6 +1,7 @@
 """``qnn quantize`` that chooses by itself: what it tells, saves and advises."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,8 @@ def test_a_target_that_is_missed_advises_training(quantized):
         f"the target of 1e-09 is missed: {result['expected_loss']:.2f} +- "
         f"{result['expected_loss_error']:.2f} is lost, {alone} by 3-bit activations "
         f"(--activation-bits auto); train on the grid, which says what is lost then: qnn train "
-        f"{out} --data digits --target 1e-09 -o {out.with_name('model_trained.safetensors')}"
+        f"{out} --data digits --steps 4000 --target 1e-09 -o "
+        f"{out.with_name('model_trained.safetensors')}"
     )
 
 
@@ -146,8 +148,8 @@ def test_advice_has_what_training_must_be_told_too(quantized):
     asked = ("--task", "classes", "--layout", "nhwc", "--activation-bits", 3)
     result, _, out = quantized("--target", "1e-9", "--seconds", "1e-9", *asked)
     assert result["advice"].endswith(
-        f"qnn train {out} --data digits --layout nhwc --task classes --target 1e-09 -o "
-        f"{out.with_name('model_trained.safetensors')}"
+        f"qnn train {out} --data digits --layout nhwc --task classes --steps 4000 --target "
+        f"1e-09 -o {out.with_name('model_trained.safetensors')}"
     )
 
 
@@ -157,8 +159,8 @@ def test_advice_is_quoted_for_a_shell_and_of_networks_that_training_takes():
     path, options = Path("my models/m.safetensors"), {"--data": "$x.npz", "--task": None}
     assert search.advice(path, 1, 1000, True, options) == (
         "the target of 0.5 is missed: 1.50 +- 0.25 is lost; train on the grid, which says what is "
-        "lost then: qnn train 'my models/m.safetensors' --data '$x.npz' --target 0.5 -o "
-        "'my models/m_trained.safetensors'"
+        "lost then: qnn train 'my models/m.safetensors' --data '$x.npz' --steps 3000 --target 0.5 "
+        "-o 'my models/m_trained.safetensors'"
     )
     assert search.advice(path, 2, 1000, True, options) == (
         "the target of 0.5 is missed: 1.50 +- 0.25 is lost; qnn train takes networks of one input, "
@@ -172,6 +174,18 @@ def test_advice_is_quoted_for_a_shell_and_of_networks_that_training_takes():
     )
     search.options.outcome(AutoResult({}, Loss(0.5, 0.25, 0.1), 0.5, 1.0, {}))
     assert search.advice(path, 2, 1000, True, options) is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "images", "steps"),
+    [(0.6, 5000, None), (1.0, 999, None), (1.0, 5000, 2000), (9.0, 5000, 4000), (9.0, 51200, 8000)],
+)
+def test_training_that_has_far_to_go_is_advised_to_go_far(lost, images, steps):
+    search = Automatic(None, "auto")
+    search.options.outcome(AutoResult({}, Loss(lost, 0.1, 0.1), 0.5, 1.0, {}))
+    told = shlex.split(search.advice(Path("m.safetensors"), 1, images, True, {}))
+    given = told[told.index("--steps") + 1] if "--steps" in told else None
+    assert given == (steps and str(steps))
 
 
 def test_one_image_has_an_expected_loss_without_an_error(qnn, trained, tmp_path):
