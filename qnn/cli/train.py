@@ -285,6 +285,6 @@ def _check_method(network, recipe) -> None:
         return
     try:
         # On a copy, as it changes what it is given.
-        prepare(copy.deepcopy(network), recipe.method, True, **recipe.options)
+        prepare(copy.deepcopy(network), recipe.method, recipe.learn_exponents, **recipe.options)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(f"--method {recipe.method}: {error}") from None
